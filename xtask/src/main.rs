@@ -1,0 +1,2 @@
+//! Upkeep of the project: `cargo xtask --help`.
+fn main() {}
