@@ -1,1 +1,41 @@
-//! x
+//! A router for AI inference that lives inside the host program: sessions, tasks, miners and,
+//! where wanted, an HTTP listener that speaks Cortensor's REST API and OpenAI's.
+//!
+//! ```
+//! use cortensor_router::{Config, Router, SubmitOptions};
+//! use cortensor_router::miner::Job;
+//! use cortensor_router::model::{Answer, MinerSpec, SessionId, TaskRequest};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> cortensor_router::Result<()> {
+//! let router = Router::open(Config::default()).await?;
+//! router.add_miner(MinerSpec::new("shout", 4), |job: Job| {
+//!     job.emit(job.prompt().to_uppercase());
+//!     job.finish(Answer::default());
+//! })?;
+//! let task = router.submit(SessionId(0), TaskRequest::completion("hello"), SubmitOptions::default()).await?;
+//! assert_eq!(task.result().await?.answer.text, "HELLO");
+//! router.close().await;
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod config;
+pub mod engine;
+mod error;
+#[cfg(feature = "listener")]
+pub mod listener;
+pub mod miner;
+pub mod model;
+mod router;
+pub mod store;
+
+pub use config::Config;
+pub use error::{Error, ErrorDetails, ErrorKind, KINDS, KindRow, Result};
+pub use router::{
+    Metrics, MinerHandle, ModelInfo, Router, RouterBuilder, SessionFilter, StreamEvent, Submission, SubmitOptions,
+    TokenStream,
+};
+
+/// The version of the product, the same in every language.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,75 @@
+//! How tasks reach miners, and what happens when one fails.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// Dispatch. Times are milliseconds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DispatchConfig {
+    /// Within this a miner must take or decline an offer. Default 2000.
+    pub accept_timeout_ms: u64,
+    /// A miner that says nothing for this long loses the task. Default 60000.
+    pub progress_timeout_ms: u64,
+    /// How often a task is tried, on another miner first. Default 3.
+    pub max_attempts: u32,
+    /// The least wait before a retry; the most is 25 times that, with full jitter. Default 200.
+    pub retry_base_ms: u64,
+    /// Retries a second that are always allowed. Default 3.
+    pub retry_floor_per_sec: f64,
+    /// Retries allowed as a share of recent successes. Default 0.2.
+    pub retry_ratio: f64,
+    /// Failures in a row that open a miner's breaker. Default 5.
+    pub breaker_failures: u32,
+    /// Milliseconds for which it opens the first time; doubles up to 20 times that. Default 30000.
+    pub breaker_open_ms: u64,
+    /// Waiting tasks that a free miner chooses from. Default 16.
+    pub scan_window: usize,
+    /// After this a waiting task is served before higher bands. Default 30000.
+    pub starvation_ms: u64,
+    /// How long a task waits for a first miner that could serve it, before it fails as unservable. Default 0: at once.
+    pub no_miner_grace_ms: u64,
+}
+
+impl Default for DispatchConfig {
+    fn default() -> Self {
+        Self {
+            accept_timeout_ms: 2_000,
+            progress_timeout_ms: 60_000,
+            max_attempts: 3,
+            retry_base_ms: 200,
+            retry_floor_per_sec: 3.0,
+            retry_ratio: 0.2,
+            breaker_failures: 5,
+            breaker_open_ms: 30_000,
+            scan_window: 16,
+            starvation_ms: 30_000,
+            no_miner_grace_ms: 0,
+        }
+    }
+}
+
+impl DispatchConfig {
+    pub(super) fn validate(&self) -> Result<()> {
+        if self.max_attempts == 0 {
+            return Err(Error::invalid("dispatch.max_attempts", "dispatch.max_attempts must be at least 1"));
+        }
+        if self.scan_window == 0 || self.scan_window > 1_024 {
+            return Err(Error::invalid("dispatch.scan_window", "dispatch.scan_window must be 1 to 1024"));
+        }
+        if self.accept_timeout_ms == 0 || self.progress_timeout_ms == 0 {
+            return Err(Error::invalid(
+                "dispatch.progress_timeout_ms",
+                "dispatch.accept_timeout_ms and dispatch.progress_timeout_ms must be at least 1",
+            ));
+        }
+        if !(0.0..=100.0).contains(&self.retry_ratio) || !(0.0..=1e6).contains(&self.retry_floor_per_sec) {
+            return Err(Error::invalid(
+                "dispatch.retry_ratio",
+                "dispatch.retry_ratio must be 0 to 100 and retry_floor_per_sec 0 to 1000000",
+            ));
+        }
+        Ok(())
+    }
+}

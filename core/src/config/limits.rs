@@ -1,0 +1,84 @@
+//! Bounds: nothing in the router grows beyond one of these.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// Bounds. Beyond each of them a caller gets a clear error that says when to come back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Tasks that wait for a miner, in all. Default 100000.
+    pub max_queued_tasks: u64,
+    /// Tasks that wait for a miner, of one session. Default 100000.
+    pub max_queued_per_session: u64,
+    /// Bytes of the requests that wait, in all. Default 1 GiB.
+    pub max_queued_bytes: u64,
+    /// Sessions. Default 100000.
+    pub max_sessions: u64,
+    /// Miners. Default 10000.
+    pub max_miners: u64,
+    /// Bytes of one request. Default 1 MiB.
+    pub max_request_bytes: u64,
+    /// Bytes of one answer. Default 16 MiB.
+    pub max_output_bytes: u64,
+    /// Tokens of one answer; a request that asks for more gets this many. Default 32768.
+    pub max_tokens: u64,
+    /// Tokens of an answer where the request does not say. Default 1024.
+    pub default_max_tokens: u64,
+    /// Seconds until a task is given up where the request does not say. Default 60.
+    pub default_timeout_secs: u64,
+    /// The most seconds that a request may ask for. Default 3600.
+    pub max_timeout_secs: u64,
+    /// Bytes that a reader of a stream may lag before its miner is asked to wait. Default 256 KiB.
+    pub stream_window_bytes: u64,
+    /// Ended tasks whose streams can still be resumed token by token. Default 1024.
+    pub recent_tasks: usize,
+    /// Answers to one task, by `n` or `max_miners`. Default 8.
+    pub max_answers: u32,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            max_queued_tasks: 100_000,
+            max_queued_per_session: 100_000,
+            max_queued_bytes: 1 << 30,
+            max_sessions: 100_000,
+            max_miners: 10_000,
+            max_request_bytes: 1 << 20,
+            max_output_bytes: 16 << 20,
+            max_tokens: 32_768,
+            default_max_tokens: 1_024,
+            default_timeout_secs: 60,
+            max_timeout_secs: 3_600,
+            stream_window_bytes: 256 << 10,
+            recent_tasks: 1_024,
+            max_answers: 8,
+        }
+    }
+}
+
+impl LimitsConfig {
+    pub(super) fn validate(&self) -> Result<()> {
+        let wanted = [
+            ("max_queued_tasks", self.max_queued_tasks),
+            ("max_queued_per_session", self.max_queued_per_session),
+            ("max_queued_bytes", self.max_queued_bytes),
+            ("max_sessions", self.max_sessions),
+            ("max_miners", self.max_miners),
+            ("max_request_bytes", self.max_request_bytes),
+            ("max_output_bytes", self.max_output_bytes),
+            ("max_tokens", self.max_tokens),
+            ("default_max_tokens", self.default_max_tokens),
+            ("default_timeout_secs", self.default_timeout_secs),
+            ("max_timeout_secs", self.max_timeout_secs),
+            ("stream_window_bytes", self.stream_window_bytes),
+            ("max_answers", u64::from(self.max_answers)),
+        ];
+        match wanted.iter().find(|(_, value)| *value == 0) {
+            Some((key, _)) => Err(Error::invalid(format!("limits.{key}"), format!("limits.{key} must be at least 1"))),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The HTTP listener.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// The token that works without any configuration, on loopback only.
+pub const DEFAULT_DEV_TOKEN: &str = "default-dev-token";
+
+/// The HTTP listener.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListenConfig {
+    /// Whether to listen at all. Default `true`; only `serve` and `Router::listen` look at it.
+    pub enabled: bool,
+    /// The address. Default 127.0.0.1: nothing but this machine reaches it.
+    pub host: IpAddr,
+    /// The port; 0 takes a free one. Default 5010.
+    pub port: u16,
+    /// Tokens from the configuration, beside the keys in the store.
+    #[serde(rename = "token", alias = "tokens")]
+    pub tokens: Vec<TokenConfig>,
+    /// Whether `default-dev-token` is accepted from loopback peers of a loopback listener while no other token is configured. Default `true`.
+    pub dev_token: bool,
+    /// Whether `/api/v1/status` needs no token. Default `false`.
+    pub public_status: bool,
+    /// Whether `/metrics` needs no token. Default `false`.
+    pub public_metrics: bool,
+    /// Whether `/openapi.json` needs no token. Default `true`: it holds nothing but the documentation.
+    pub public_openapi: bool,
+    /// Cross-origin requests. Off by default.
+    pub cors: CorsConfig,
+    /// Milliseconds in which a request's head must have come. Default 10000.
+    pub header_timeout_ms: u64,
+    /// Milliseconds in which a request's body must have come. Default 30000.
+    pub body_timeout_ms: u64,
+    /// Bytes of a request's head. Default 65536.
+    pub max_header_bytes: usize,
+    /// Header lines of a request. Default 100.
+    pub max_headers: usize,
+    /// Connections at a time; further ones wait in the system's backlog. Default 20000.
+    pub max_connections: usize,
+    /// Connections at a time from one peer that is not on loopback. Default 1024.
+    pub max_connections_per_peer: usize,
+    /// Milliseconds between comment lines in an idle stream. Default 15000.
+    pub keepalive_ms: u64,
+    /// Milliseconds after which a reader that takes nothing is cut off. Default 60000.
+    pub write_timeout_ms: u64,
+    /// Milliseconds that running tasks get to end when the router drains. Default 30000.
+    pub drain_timeout_ms: u64,
+}
+
+impl Default for ListenConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            host: IpAddr::from([127, 0, 0, 1]),
+            port: 5010,
+            tokens: Vec::new(),
+            dev_token: true,
+            public_status: false,
+            public_metrics: false,
+            public_openapi: true,
+            cors: CorsConfig::default(),
+            header_timeout_ms: 10_000,
+            body_timeout_ms: 30_000,
+            max_header_bytes: 65_536,
+            max_headers: 100,
+            max_connections: 20_000,
+            max_connections_per_peer: 1_024,
+            keepalive_ms: 15_000,
+            write_timeout_ms: 60_000,
+            drain_timeout_ms: 30_000,
+        }
+    }
+}
+
+/// Cross-origin requests from browsers.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CorsConfig {
+    /// Origins that are allowed (`https://app.example`), or `*` for any. Empty: none.
+    pub origins: Vec<String>,
+}
+
+/// A token from the configuration.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TokenConfig {
+    /// A name for people and logs.
+    pub name: String,
+    /// The token itself. Better not in a file: see `value_env`.
+    #[serde(skip_serializing)]
+    pub value: String,
+    /// The environment variable that holds it.
+    pub value_env: String,
+    /// What it may do: `submit`, `read`, `admin`, `miner`. Empty: `submit`, `read` and `admin`.
+    pub scopes: Vec<String>,
+    /// The only sessions it may use. Empty: all.
+    pub sessions: Vec<u64>,
+}
+
+impl std::fmt::Debug for TokenConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenConfig").field("name", &self.name).field("scopes", &self.scopes).finish_non_exhaustive()
+    }
+}
+
+impl TokenConfig {
+    /// The token, from the configuration or the environment.
+    ///
+    /// # Errors
+    /// When neither gives one.
+    pub fn secret(&self) -> Result<String> {
+        if !self.value.is_empty() {
+            return Ok(self.value.clone());
+        }
+        std::env::var(&self.value_env).ok().filter(|v| !v.is_empty()).ok_or_else(|| {
+            Error::invalid(
+                "listen.token.value",
+                format!(
+                    "the token {:?} has no value: set `value`, or name a set environment variable in `value_env`",
+                    self.name
+                ),
+            )
+        })
+    }
+}
+
+impl ListenConfig {
+    /// Where to listen.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.host, self.port)
+    }
+
+    pub(super) fn validate(&self) -> Result<()> {
+        for token in &self.tokens {
+            if let Some(scope) =
+                token.scopes.iter().find(|s| !matches!(s.as_str(), "submit" | "read" | "admin" | "miner"))
+            {
+                return Err(Error::invalid(
+                    "listen.token.scopes",
+                    format!("{scope:?} is no scope: submit, read, admin, miner"),
+                ));
+            }
+        }
+        for (key, value) in [
+            ("header_timeout_ms", self.header_timeout_ms),
+            ("body_timeout_ms", self.body_timeout_ms),
+            ("keepalive_ms", self.keepalive_ms),
+            ("write_timeout_ms", self.write_timeout_ms),
+            ("max_connections", self.max_connections as u64),
+            ("max_connections_per_peer", self.max_connections_per_peer as u64),
+            ("max_headers", self.max_headers as u64),
+        ] {
+            if value == 0 {
+                return Err(Error::invalid(format!("listen.{key}"), format!("listen.{key} must be at least 1")));
+            }
+        }
+        if self.max_header_bytes < 8_192 {
+            return Err(Error::invalid("listen.max_header_bytes", "listen.max_header_bytes must be at least 8192"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,118 @@
+//! The configuration: one tree for TOML files, JSON from the bindings, environment and flags.
+//!
+//! Every key is documented here, unknown keys are refused, and [`Config::validate`] names the key that is wrong.
+
+mod dispatch;
+mod limits;
+mod listen;
+mod load;
+mod storage;
+mod upstream;
+
+pub use dispatch::DispatchConfig;
+pub use limits::LimitsConfig;
+pub use listen::{CorsConfig, ListenConfig, TokenConfig};
+pub use load::{ENV_ALIASES, EnvAlias};
+pub use storage::{RetentionConfig, StorageConfig};
+pub use upstream::UpstreamConfig;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// What to do with a request that names a session that does not exist.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownSession {
+    /// Answer 404.
+    #[default]
+    Reject,
+    /// Use the default session 0.
+    Default,
+}
+
+/// All settings of a router. `Config::default()` is a router in memory without a listener's tokens;
+/// the command line starts from the same defaults with a data directory.
+///
+/// ```
+/// use cortensor_router::Config;
+/// let config = Config::from_toml("[limits]\nmax_queued_tasks = 500").unwrap();
+/// assert_eq!(config.limits.max_queued_tasks, 500);
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The router's name in `/api/v1/info`. Default `cortensor-router`.
+    pub name: String,
+    /// The address under which the router is reached from outside, shown in `/api/v1/info`.
+    pub external_address: String,
+    /// Whether the built-in miner `echo` answers where no other miner could. Default `false`; `serve` without an upstream turns it on.
+    pub echo: bool,
+    /// The sessions that take turns for requests that name none; empty: session 0.
+    pub completion_sessions: Vec<u64>,
+    /// What to do with an unknown session: `reject` or `default`.
+    pub unknown_session: UnknownSession,
+    /// The first task id of a session. Default 1.
+    pub first_task_id: u64,
+    /// Whether completions carry the text again as `text`, `output`, `result`, `response`, `content`. Default `true`.
+    pub compat_aliases: bool,
+    /// Where tasks are kept.
+    pub storage: StorageConfig,
+    /// How long ended tasks are kept.
+    pub retention: RetentionConfig,
+    /// Bounds of everything.
+    pub limits: LimitsConfig,
+    /// How tasks reach miners.
+    pub dispatch: DispatchConfig,
+    /// The HTTP listener.
+    pub listen: ListenConfig,
+    /// OpenAI-compatible servers.
+    #[serde(rename = "upstream", alias = "upstreams")]
+    pub upstreams: Vec<UpstreamConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            name: "cortensor-router".into(),
+            external_address: String::new(),
+            echo: false,
+            completion_sessions: Vec::new(),
+            unknown_session: UnknownSession::default(),
+            first_task_id: 1,
+            compat_aliases: true,
+            storage: StorageConfig::default(),
+            retention: RetentionConfig::default(),
+            limits: LimitsConfig::default(),
+            dispatch: DispatchConfig::default(),
+            listen: ListenConfig::default(),
+            upstreams: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Checks every value that the types do not.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) that names the key.
+    pub fn validate(&self) -> Result<()> {
+        if self.name.is_empty() {
+            return Err(Error::invalid("name", "name must not be empty"));
+        }
+        self.limits.validate()?;
+        self.dispatch.validate()?;
+        self.listen.validate()?;
+        let mut names = std::collections::BTreeSet::new();
+        for (index, upstream) in self.upstreams.iter().enumerate() {
+            upstream.validate(index)?;
+            if !names.insert(upstream.miner_name()) {
+                return Err(Error::invalid(
+                    format!("upstream[{index}].name"),
+                    format!("two upstreams are called {:?}: give each a name of its own", upstream.miner_name()),
+                ));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,44 @@
+//! Where tasks are kept, and how long.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::store::Durability;
+
+/// Where tasks are kept.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StorageConfig {
+    /// The directory of the `SQLite` file. `None`: tasks are kept in memory.
+    pub data_dir: Option<PathBuf>,
+    /// What an acknowledged task survives: `full` (power loss), `relaxed` (the end of the process) or `memory`. Default `full`.
+    pub durability: Durability,
+}
+
+impl StorageConfig {
+    /// The durability in force: without a data directory it is `memory`.
+    pub fn effective_durability(&self) -> Durability {
+        if self.data_dir.is_none() { Durability::Memory } else { self.durability }
+    }
+}
+
+/// How long ended tasks are kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Seconds that an ended task is kept. Default 604800 (7 days).
+    pub max_age_secs: u64,
+    /// Bytes of requests and results of ended tasks, beyond which the oldest go; 0: no bound. Default 8 GiB.
+    pub max_bytes: u64,
+    /// The same for the memory store. Default 64 MiB.
+    pub max_memory_bytes: u64,
+    /// Seconds between two rounds of deletion. Default 60.
+    pub interval_secs: u64,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        Self { max_age_secs: 7 * 24 * 3_600, max_bytes: 8 << 30, max_memory_bytes: 64 << 20, interval_secs: 60 }
+    }
+}

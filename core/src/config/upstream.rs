@@ -1,0 +1,132 @@
+//! OpenAI-compatible servers that the router calls.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// One upstream.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UpstreamConfig {
+    /// Its base URL with the version: `http://127.0.0.1:8080/v1`.
+    pub url: String,
+    /// Its name; the URL's host and port where it is empty.
+    pub name: String,
+    /// The models to offer. Empty: those that its `/models` lists.
+    pub models: Vec<String>,
+    /// Names under which clients ask for its models: alias to the upstream's own name.
+    pub aliases: BTreeMap<String, String>,
+    /// Tasks at a time. Default 32. Shrinks by itself on 429 and 503, and grows back.
+    pub max_concurrency: u32,
+    /// Its share among equals, 1 to 100. Default 1.
+    pub weight: u32,
+    /// The key it wants. Better not in a file: see `api_key_env`.
+    #[serde(skip_serializing)]
+    pub api_key: String,
+    /// The environment variable that holds the key.
+    pub api_key_env: String,
+    /// Who runs it.
+    pub owner: String,
+    /// Milliseconds to connect. Default 5000.
+    pub connect_timeout_ms: u64,
+    /// Milliseconds between two probes. Default 10000.
+    pub probe_interval_ms: u64,
+    /// Failed probes in a row that take it out, and good ones that bring it back. Default 2.
+    pub probe_threshold: u32,
+    /// Whether it embeds. Default `true`.
+    pub embeddings: bool,
+}
+
+impl Default for UpstreamConfig {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            name: String::new(),
+            models: Vec::new(),
+            aliases: BTreeMap::new(),
+            max_concurrency: 32,
+            weight: 1,
+            api_key: String::new(),
+            api_key_env: String::new(),
+            owner: String::new(),
+            connect_timeout_ms: 5_000,
+            probe_interval_ms: 10_000,
+            probe_threshold: 2,
+            embeddings: true,
+        }
+    }
+}
+
+impl std::fmt::Debug for UpstreamConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UpstreamConfig")
+            .field("name", &self.miner_name())
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
+}
+
+impl UpstreamConfig {
+    /// An upstream at that base URL, all else by default.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), ..Self::default() }
+    }
+
+    /// The name of the miner that stands for it.
+    pub fn miner_name(&self) -> String {
+        if !self.name.is_empty() {
+            return self.name.clone();
+        }
+        let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
+        rest.split('/').next().unwrap_or(rest).to_owned()
+    }
+
+    /// The key, from the configuration or the environment.
+    pub fn key(&self) -> Option<String> {
+        if !self.api_key.is_empty() {
+            return Some(self.api_key.clone());
+        }
+        if self.api_key_env.is_empty() {
+            return None;
+        }
+        std::env::var(&self.api_key_env).ok().filter(|key| !key.is_empty())
+    }
+
+    /// Checks every field; `index` is its place in the list.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) that names the key.
+    pub fn validate(&self, index: usize) -> Result<()> {
+        let at = |key: &str| format!("upstream[{index}].{key}");
+        let uri: http::Uri = self.url.parse().map_err(|e| {
+            Error::invalid(at("url"), format!("{:?} is no URL ({e}): write it like http://127.0.0.1:8080/v1", self.url))
+        })?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
+            return Err(Error::invalid(
+                at("url"),
+                format!("{:?} must start with http:// or https:// and name a host", self.url),
+            ));
+        }
+        if !(1..=65_536).contains(&self.max_concurrency) {
+            return Err(Error::invalid(at("max_concurrency"), "max_concurrency must be 1 to 65536"));
+        }
+        if !(1..=100).contains(&self.weight) {
+            return Err(Error::invalid(at("weight"), "weight must be 1 to 100"));
+        }
+        if self.probe_interval_ms == 0 || self.probe_threshold == 0 || self.connect_timeout_ms == 0 {
+            return Err(Error::invalid(
+                at("probe_interval_ms"),
+                "probe_interval_ms, probe_threshold and connect_timeout_ms must be at least 1",
+            ));
+        }
+        if !self.api_key_env.is_empty() && self.api_key.is_empty() && self.key().is_none() {
+            return Err(Error::invalid(
+                at("api_key_env"),
+                format!("the environment variable {} is not set", self.api_key_env),
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,3 @@
+//! echo
+/// Echo.
+pub struct EchoMiner;

@@ -1,0 +1,236 @@
+//! The job that a miner answers exactly once.
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::model::{Answer, Fence, Gid, SessionId, TaskId, TaskRequest, Timestamp};
+
+/// A piece of an answer.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Chunk {
+    /// Its text; may be empty when `raw` carries something else.
+    pub text: String,
+    /// The upstream's own JSON chunk, for callers of the OpenAI routes.
+    pub raw: Option<Bytes>,
+}
+
+impl From<&str> for Chunk {
+    fn from(text: &str) -> Self {
+        Self { text: text.to_owned(), raw: None }
+    }
+}
+
+impl From<String> for Chunk {
+    fn from(text: String) -> Self {
+        Self { text, raw: None }
+    }
+}
+
+/// What the router says to a piece of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Emit {
+    /// It has it; go on.
+    Ok,
+    /// It has it, but the reader is slow: wait for [`Job::writable`] before the next.
+    Full,
+    /// Nobody wants it any more: stop working. The job may be finished, failed or dropped.
+    Cancelled,
+}
+
+/// Why an attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailClass {
+    /// The miner has too much to do (HTTP 429 or 503): its credits shrink, it is not blamed.
+    Overloaded,
+    /// The prompt does not fit. The request is at fault; no other miner is tried.
+    Context,
+    /// The request is wrong in the miner's eyes (HTTP 400 and the like); no other miner is tried.
+    Invalid,
+    /// The model does not exist there. Another miner is tried, this one is not blamed.
+    Model,
+    /// The miner broke.
+    Internal,
+    /// The miner could not be reached or went away.
+    Unreachable,
+    /// The work was cancelled, as asked.
+    Cancelled,
+}
+
+/// Why an attempt failed, with the miner's own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The class, on which the router acts.
+    pub class: FailClass,
+    /// The miner's own words.
+    pub message: String,
+    /// The upstream's status, where there is one.
+    pub http_status: Option<u16>,
+    /// Milliseconds after which the miner wants to be asked again.
+    pub retry_after_ms: Option<u64>,
+    /// The upstream's own JSON error, for callers of the OpenAI routes.
+    pub raw: Option<Bytes>,
+}
+
+impl Failure {
+    /// A failure of that class.
+    pub fn new(class: FailClass, message: impl Into<String>) -> Self {
+        Self { class, message: message.into(), http_status: None, retry_after_ms: None, raw: None }
+    }
+}
+
+/// What a miner has to say about a job.
+#[derive(Debug)]
+pub enum MinerEvent {
+    /// It takes the job.
+    Accept,
+    /// It does not take it: no blame, another miner is tried.
+    Reject {
+        /// Why.
+        reason: String,
+        /// Milliseconds after which it wants to be asked again.
+        retry_after_ms: Option<u64>,
+    },
+    /// It is done.
+    Done(Answer),
+    /// It failed.
+    Fail(Failure),
+}
+
+/// The router's end of a job. The router implements it; tests of miners implement it too.
+pub trait JobSink: Send + Sync + 'static {
+    /// A piece of the answer came.
+    fn emit(&self, chunk: Chunk) -> Emit;
+    /// The miner said something else.
+    fn event(&self, event: MinerEvent);
+    /// Whether the work is wanted no more.
+    fn is_cancelled(&self) -> bool;
+    /// Resolves when the work is wanted no more.
+    fn cancelled(&self) -> futures_util::future::BoxFuture<'static, ()>;
+    /// Resolves when the reader has caught up, or the work is wanted no more.
+    fn writable(&self) -> futures_util::future::BoxFuture<'static, ()>;
+}
+
+/// What a job is about.
+#[derive(Debug, Clone)]
+pub struct JobInfo {
+    /// The task among all sessions.
+    pub gid: Gid,
+    /// The session.
+    pub session_id: SessionId,
+    /// The task in its session.
+    pub task_id: TaskId,
+    /// The attempt's fence.
+    pub fence: Fence,
+    /// What is asked for.
+    pub request: Arc<TaskRequest>,
+    /// The model to use: the request's, else the session's.
+    pub model: Option<String>,
+    /// When the answer is wanted no more.
+    pub deadline: Timestamp,
+    /// Whether somebody reads tokens as they come.
+    pub stream: bool,
+}
+
+/// One attempt at a task, in a miner's hands: `emit` any number of times, then `finish` or `fail`.
+///
+/// Dropping an unanswered job counts as `fail("dropped")`.
+pub struct Job {
+    info: JobInfo,
+    sink: Arc<dyn JobSink>,
+    answered: bool,
+}
+
+impl Job {
+    /// A job over that sink. The router makes jobs; tests of miners may.
+    pub fn new(info: JobInfo, sink: Arc<dyn JobSink>) -> Self {
+        Self { info, sink, answered: false }
+    }
+
+    /// What it is about.
+    pub fn info(&self) -> &JobInfo {
+        &self.info
+    }
+
+    /// What is asked for.
+    pub fn request(&self) -> &TaskRequest {
+        &self.info.request
+    }
+
+    /// The whole text that the model is to read.
+    pub fn prompt(&self) -> Cow<'_, str> {
+        match (&self.info.request.prompt, &self.info.request.prompt_template) {
+            (Some(prompt), None) => Cow::Borrowed(prompt),
+            _ => Cow::Owned(self.info.request.prompt_text()),
+        }
+    }
+
+    /// Whether somebody reads tokens as they come.
+    pub fn stream(&self) -> bool {
+        self.info.stream
+    }
+
+    /// Takes the job. Not needed: the first `emit` or `finish` takes it too.
+    pub fn accept(&self) {
+        self.sink.event(MinerEvent::Accept);
+    }
+
+    /// Gives the job back: no blame, another miner is tried.
+    pub fn reject(mut self, reason: impl Into<String>) {
+        self.answer(MinerEvent::Reject { reason: reason.into(), retry_after_ms: None });
+    }
+
+    /// A piece of the answer.
+    pub fn emit(&self, chunk: impl Into<Chunk>) -> Emit {
+        self.sink.emit(chunk.into())
+    }
+
+    /// Whether the work is wanted no more.
+    pub fn is_cancelled(&self) -> bool {
+        self.sink.is_cancelled()
+    }
+
+    /// Resolves when the work is wanted no more.
+    pub fn cancelled(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.sink.cancelled()
+    }
+
+    /// Resolves when the reader has caught up after [`Emit::Full`], or the work is wanted no more.
+    pub fn writable(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.sink.writable()
+    }
+
+    /// The work is done. Where pieces were emitted they are the text, and `answer.text` may be empty;
+    /// where it is not empty it must equal them. Usage of zeros is replaced by an estimate.
+    pub fn finish(mut self, answer: Answer) {
+        self.answer(MinerEvent::Done(answer));
+    }
+
+    /// The work failed.
+    pub fn fail(mut self, failure: Failure) {
+        self.answer(MinerEvent::Fail(failure));
+    }
+
+    fn answer(&mut self, event: MinerEvent) {
+        self.answered = true;
+        self.sink.event(event);
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        if !self.answered {
+            let class = if self.sink.is_cancelled() { FailClass::Cancelled } else { FailClass::Internal };
+            self.sink
+                .event(MinerEvent::Fail(Failure::new(class, "dropped: the miner let the job go without an answer")));
+        }
+    }
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job").field("info", &self.info).field("answered", &self.answered).finish_non_exhaustive()
+    }
+}

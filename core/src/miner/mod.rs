@@ -1,0 +1,35 @@
+//! One port for every kind of miner: a miner is offered a [`Job`], which it answers exactly once, later, from any thread.
+
+mod echo;
+mod job;
+mod upstream;
+
+pub use echo::EchoMiner;
+pub use job::{Chunk, Emit, FailClass, Failure, Job, JobInfo, JobSink, MinerEvent};
+pub use upstream::{UpstreamMiner, UpstreamProbe};
+
+/// Does the work. Called on a thread of the router's runtime: it must not block; long work goes to a
+/// thread or a task of the miner's own.
+///
+/// ```
+/// use cortensor_router::miner::{Job, Miner};
+/// use cortensor_router::model::{Answer, FinishReason};
+///
+/// struct Shout;
+/// impl Miner for Shout {
+///     fn offer(&self, job: Job) {
+///         job.emit(job.prompt().to_uppercase());
+///         job.finish(Answer { finish_reason: FinishReason::Stop, ..Answer::default() });
+///     }
+/// }
+/// ```
+pub trait Miner: Send + Sync + 'static {
+    /// Takes a job. The job may be kept and answered later; dropping it unanswered fails it.
+    fn offer(&self, job: Job);
+}
+
+impl<F: Fn(Job) + Send + Sync + 'static> Miner for F {
+    fn offer(&self, job: Job) {
+        self(job);
+    }
+}

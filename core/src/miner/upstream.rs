@@ -1,0 +1,5 @@
+//! up
+/// Up.
+pub struct UpstreamMiner;
+/// x
+pub struct UpstreamProbe;

@@ -1,0 +1,148 @@
+//! Miners: what does the work.
+
+use serde::{Deserialize, Serialize};
+
+/// How a miner is reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum MinerKind {
+    /// A callback of the host program.
+    #[default]
+    Local,
+    /// An OpenAI-compatible server that the router calls.
+    Upstream,
+    /// A worker that dialled in.
+    Remote,
+}
+
+impl MinerKind {
+    /// The word, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Upstream => "upstream",
+            Self::Remote => "remote",
+        }
+    }
+}
+
+/// What a miner says of itself when it joins.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MinerSpec {
+    /// Its name, unique among the miners that are there; 1 to 128 bytes.
+    pub name: String,
+    /// How it is reached.
+    pub kind: MinerKind,
+    /// The models it serves; empty means any model that is asked for.
+    pub models: Vec<String>,
+    /// How many tasks it works on at a time, 1 to 65536.
+    pub capacity: u32,
+    /// Its share among equals, 1 to 100.
+    pub weight: u32,
+    /// Who runs it; answers that are compared come from different owners where there are any.
+    pub owner: String,
+    /// Whether it is dedicated to sessions rather than ephemeral.
+    pub dedicated: bool,
+    /// Whether it embeds, beside or instead of generating.
+    pub embeddings: bool,
+    /// The most tokens of prompt and answer together; 0 where it does not say.
+    pub max_context_tokens: u64,
+}
+
+impl Default for MinerSpec {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            kind: MinerKind::Local,
+            models: Vec::new(),
+            capacity: 1,
+            weight: 1,
+            owner: String::new(),
+            dedicated: false,
+            embeddings: false,
+            max_context_tokens: 0,
+        }
+    }
+}
+
+impl MinerSpec {
+    /// A local miner of that name that takes `capacity` tasks at a time.
+    pub fn new(name: impl Into<String>, capacity: u32) -> Self {
+        Self { name: name.into(), capacity, ..Self::default() }
+    }
+
+    /// The same with those models.
+    #[must_use]
+    pub fn models<I: IntoIterator<Item = S>, S: Into<String>>(mut self, models: I) -> Self {
+        self.models = models.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) that names the field.
+    pub fn validate(&self) -> crate::Result<()> {
+        use crate::Error;
+        if self.name.is_empty() || self.name.len() > 128 {
+            return Err(Error::invalid("name", "a miner's name has 1 to 128 bytes"));
+        }
+        if !(1..=65_536).contains(&self.capacity) {
+            return Err(Error::invalid("capacity", "a miner's capacity is 1 to 65536"));
+        }
+        if !(1..=100).contains(&self.weight) {
+            return Err(Error::invalid("weight", "a miner's weight is 1 to 100"));
+        }
+        Ok(())
+    }
+}
+
+/// A miner as the router sees it now.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
+pub struct MinerInfo {
+    /// The name.
+    pub id: String,
+    /// The name again: published clients read either.
+    pub miner_id: String,
+    /// The address that stands for it.
+    pub address: String,
+    /// Whether it gets work.
+    pub active: bool,
+    /// `idle`, `busy`, `draining`, `cooling` (its breaker is open) or `down`.
+    pub status: String,
+    /// How it is reached.
+    pub kind: MinerKind,
+    /// `ephemeral` or `dedicated`.
+    pub node_type: String,
+    /// The models it serves.
+    pub models: Vec<String>,
+    /// How many tasks it takes at a time, as it said.
+    pub capacity: u32,
+    /// How many it may take now: less than `capacity` while an upstream is throttled.
+    pub credits: u32,
+    /// How many it works on.
+    pub in_flight: u32,
+    /// Who runs it.
+    pub owner: String,
+    /// Whether it embeds.
+    pub embeddings: bool,
+    /// The most tokens of prompt and answer together; 0 where it does not say.
+    pub max_context_tokens: u64,
+    /// Measured tokens a second of one task.
+    pub tokens_per_second: f64,
+    /// Measured milliseconds to the first token.
+    pub first_token_ms: f64,
+    /// Tasks it finished.
+    pub completed: u64,
+    /// Attempts that failed by its fault.
+    pub failed: u64,
+    /// `closed`, `open` or `half_open`.
+    pub breaker: String,
+    /// Unix seconds.
+    pub connected_at: u64,
+    /// Unix seconds.
+    pub last_seen: u64,
+}

@@ -1,0 +1,244 @@
+//! What a caller asks for: one record for completions, chats and embeddings.
+
+use std::fmt;
+
+use serde::de::{self, MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// What kind of answer is wanted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestKind {
+    /// Text that continues a prompt.
+    #[default]
+    Completion,
+    /// The next message of a conversation.
+    Chat,
+    /// Vectors.
+    Embedding,
+}
+
+/// Fields that the router does not need. They pass through to the miner untouched, in their order.
+pub type Extra = Vec<(String, Box<RawValue>)>;
+
+/// A request. Fields that are `None` were not given; unknown fields are kept in `extra`.
+///
+/// ```
+/// use cortensor_router::model::TaskRequest;
+/// let request: TaskRequest = serde_json::from_str(r#"{"prompt":"Hi","top_p":0.9}"#).unwrap();
+/// assert_eq!(request.prompt.as_deref(), Some("Hi"));
+/// assert_eq!(request.extra[0].0, "top_p");
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct TaskRequest {
+    /// Completion, chat or embedding; not part of the body, the route says it.
+    pub kind: RequestKind,
+    /// The prompt of a completion.
+    pub prompt: Option<String>,
+    /// The messages of a chat, as they came.
+    pub messages: Option<Box<RawValue>>,
+    /// The input of an embedding, as it came.
+    pub input: Option<Box<RawValue>>,
+    /// 0: the model's chat template is applied; 1: the prompt goes to the model as it is.
+    pub prompt_type: u8,
+    /// A text with `{prompt}` in it, put around the prompt before it goes to the model.
+    pub prompt_template: Option<String>,
+    /// The model that is wanted; any model where it is `None`.
+    pub model: Option<String>,
+    /// Whether tokens are wanted as they come.
+    pub stream: bool,
+    /// Seconds until the task is given up.
+    pub timeout: Option<f64>,
+    /// Seconds within which a miner must have precommitted.
+    pub precommit_timeout: Option<f64>,
+    /// The most tokens to generate.
+    pub max_tokens: Option<u64>,
+    /// The caller's own reference.
+    pub client_reference: Option<String>,
+    /// How many miners answer, each on its own.
+    pub max_miners: Option<u32>,
+    /// A higher band is served first; the session's where `None`.
+    pub priority: Option<u8>,
+    /// Whether special tokens and leading blanks stay in the text.
+    pub raw: bool,
+    /// Everything else that the caller gave: sampling parameters, tools, formats ...
+    pub extra: Extra,
+}
+
+impl TaskRequest {
+    /// A completion of that prompt with every default.
+    pub fn completion(prompt: impl Into<String>) -> Self {
+        Self { prompt: Some(prompt.into()), ..Self::default() }
+    }
+
+    /// A chat of those messages, JSON as in OpenAI's API.
+    ///
+    /// # Errors
+    /// When `messages` is not JSON.
+    pub fn chat(messages: &str) -> crate::Result<Self> {
+        let messages = RawValue::from_string(messages.to_owned())
+            .map_err(|e| crate::Error::invalid("messages", format!("messages is not JSON: {e}")))?;
+        Ok(Self { kind: RequestKind::Chat, messages: Some(messages), ..Self::default() })
+    }
+
+    /// The extra field of that name, as JSON.
+    pub fn extra(&self, name: &str) -> Option<&RawValue> {
+        self.extra.iter().find(|(key, _)| key == name).map(|(_, value)| &**value)
+    }
+
+    /// All the text that the model will read, for estimates and for miners that want one string:
+    /// the prompt in its template, or the messages' texts one a line.
+    pub fn prompt_text(&self) -> String {
+        if let Some(prompt) = &self.prompt {
+            return match self.prompt_template.as_deref() {
+                Some(template) if template.contains("{prompt}") => template.replace("{prompt}", prompt),
+                _ => prompt.clone(),
+            };
+        }
+        let Some(source) = self.messages.as_deref().or(self.input.as_deref()) else {
+            return String::new();
+        };
+        let mut out = String::new();
+        if let Ok(value) = serde_json::from_str::<serde_json::Value>(source.get()) {
+            gather_text(&value, &mut out);
+        }
+        out
+    }
+}
+
+/// Appends every `content`/`text` of a message list, and plain strings, a line each.
+fn gather_text(value: &serde_json::Value, out: &mut String) {
+    match value {
+        serde_json::Value::String(text) => {
+            if !out.is_empty() {
+                out.push('\n');
+            }
+            out.push_str(text);
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| gather_text(item, out)),
+        serde_json::Value::Object(map) => {
+            for key in ["content", "text"] {
+                if let Some(inner) = map.get(key) {
+                    gather_text(inner, out);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// `null` counts as not given: published clients send it for fields they leave alone.
+fn given<'de, A: MapAccess<'de>, T: Deserialize<'de>>(map: &mut A) -> Result<Option<T>, A::Error> {
+    map.next_value::<Option<T>>()
+}
+
+impl<'de> Deserialize<'de> for TaskRequest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = TaskRequest;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object with the fields of a request")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<TaskRequest, A::Error> {
+                let mut out = TaskRequest::default();
+                while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+                    match key.as_ref() {
+                        "kind" => out.kind = given(&mut map)?.unwrap_or_default(),
+                        "prompt" => out.prompt = given(&mut map)?,
+                        "messages" => out.messages = given(&mut map)?,
+                        "input" => out.input = given(&mut map)?,
+                        "prompt_type" => out.prompt_type = given(&mut map)?.unwrap_or_default(),
+                        "prompt_template" => {
+                            out.prompt_template = given::<_, String>(&mut map)?.filter(|t| !t.is_empty());
+                        }
+                        "model" => out.model = given::<_, String>(&mut map)?.filter(|m| !m.is_empty()),
+                        "stream" => out.stream = given(&mut map)?.unwrap_or_default(),
+                        "timeout" => out.timeout = given(&mut map)?,
+                        "precommit_timeout" => out.precommit_timeout = given(&mut map)?,
+                        "max_tokens" | "max_completion_tokens" => {
+                            let value = given(&mut map)?;
+                            out.max_tokens = value.or(out.max_tokens);
+                        }
+                        "client_reference" | "clientReference" => out.client_reference = given(&mut map)?,
+                        "max_miners" => out.max_miners = given(&mut map)?,
+                        "priority" => out.priority = given(&mut map)?,
+                        "raw" => out.raw = given(&mut map)?.unwrap_or_default(),
+                        _ => out.extra.push((key.into_owned(), map.next_value()?)),
+                    }
+                }
+                if out.max_tokens == Some(0) {
+                    return Err(de::Error::custom("max_tokens must be at least 1"));
+                }
+                Ok(out)
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+/// As it is kept in the store: everything that was given, with `kind`.
+impl Serialize for TaskRequest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("kind", &self.kind)?;
+        macro_rules! entries {
+            ($($field:ident)*) => {$(
+                if let Some(value) = &self.$field {
+                    map.serialize_entry(stringify!($field), value)?;
+                }
+            )*};
+        }
+        entries!(prompt messages input prompt_template model timeout precommit_timeout max_tokens client_reference max_miners priority);
+        if self.prompt_type != 0 {
+            map.serialize_entry("prompt_type", &self.prompt_type)?;
+        }
+        if self.stream {
+            map.serialize_entry("stream", &true)?;
+        }
+        if self.raw {
+            map.serialize_entry("raw", &true)?;
+        }
+        for (key, value) in &self.extra {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_survives_the_store() {
+        let body = r#"{"kind":"chat","messages":[{"role":"user","content":[{"type":"text","text":"a"}]}],"stream":true,"tools":[1,{"x":null}],"temperature":0.50}"#;
+        let request: TaskRequest = serde_json::from_str(body).unwrap();
+        assert_eq!(request.prompt_text(), "a");
+        let again: TaskRequest = serde_json::from_str(&serde_json::to_string(&request).unwrap()).unwrap();
+        assert_eq!(again.kind, RequestKind::Chat);
+        assert!(again.stream);
+        assert_eq!(again.extra("temperature").unwrap().get(), "0.50");
+        assert_eq!(again.extra("tools").unwrap().get(), r#"[1,{"x":null}]"#);
+    }
+
+    #[test]
+    fn null_is_not_given_and_an_empty_model_is_any_model() {
+        let request: TaskRequest =
+            serde_json::from_str(r#"{"prompt":"x","timeout":null,"model":"","stream":null}"#).unwrap();
+        assert_eq!(request.timeout, None);
+        assert_eq!(request.model, None);
+        assert!(!request.stream);
+    }
+
+    #[test]
+    fn a_template_goes_around_the_prompt() {
+        let mut request = TaskRequest::completion("2+2?");
+        request.prompt_template = Some("Q: {prompt}\nA:".into());
+        assert_eq!(request.prompt_text(), "Q: 2+2?\nA:");
+    }
+}

@@ -1,0 +1,267 @@
+//! Sessions: what tasks are submitted to. A session carries limits, a weight and a model.
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{SessionId, Timestamp};
+
+/// Which kinds of miners serve a session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum SessionMode {
+    /// 0: miners that come and go.
+    #[default]
+    Ephemeral = 0,
+    /// 1: miners that are dedicated to it.
+    Dedicated = 1,
+    /// 2: both.
+    Hybrid = 2,
+}
+
+/// Whether a session takes tasks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SessionState {
+    /// It takes tasks.
+    #[default]
+    Open,
+    /// It takes none; running ones finish.
+    Closed,
+}
+
+/// What a session is created with. Only `name` is wanted; Cortensor's published camelCase names are taken too.
+///
+/// ```
+/// use cortensor_router::model::SessionSpec;
+/// let spec: SessionSpec = serde_json::from_str(r#"{"name":"chat","minNumOfNodes":0}"#).unwrap();
+/// assert_eq!(spec.name, "chat");
+/// ```
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct SessionSpec {
+    /// A name for people, 1 to 256 bytes.
+    pub name: String,
+    /// Anything of the caller's, up to 64 KiB of text or JSON.
+    #[serde(deserialize_with = "text_or_json")]
+    pub metadata: String,
+    /// The owner; the token's id where it is empty.
+    pub owner: String,
+    /// 0 ephemeral, 1 dedicated, 2 hybrid.
+    pub mode: u8,
+    /// How many miners answer each task (0 and 1: one).
+    #[serde(deserialize_with = "number_or_flag")]
+    pub redundant: u32,
+    /// The fewest miners that must be connected for the session to be served; 0: no demand.
+    #[serde(alias = "minNumOfNodes", alias = "min_nodes")]
+    pub min_num_of_nodes: u32,
+    /// The most miners that serve it at a time; 0: no limit.
+    #[serde(alias = "maxNumOfNodes", alias = "max_nodes")]
+    pub max_num_of_nodes: u32,
+    /// How many answers are validated.
+    #[serde(alias = "numOfValidatorNodes", alias = "validators")]
+    pub num_of_validator_nodes: u32,
+    /// Whether ephemeral miners are reserved for it.
+    #[serde(alias = "reserveEphemeralNodes", deserialize_with = "flag")]
+    pub reserve_ephemeral_nodes: bool,
+    /// Seconds that a reservation holds.
+    #[serde(alias = "reservePeriod", alias = "reservePeroid")]
+    pub reserve_period: u64,
+    /// The service class, 0 the best effort.
+    pub sla: u32,
+    /// The model of its tasks where they name none.
+    pub model: String,
+    /// Cortensor's number for a model; kept and given back.
+    #[serde(alias = "modelIdentifier", deserialize_with = "text_or_number")]
+    pub model_identifier: String,
+    /// The most tasks it ever takes; 0: no limit.
+    #[serde(alias = "maxTaskExecutionCount")]
+    pub max_task_execution_count: u64,
+    /// The band of its tasks, 0 to 9; a higher band is served first.
+    pub priority: u8,
+    /// Its share within a band, 1 to 1000; 0 means the default of 1.
+    pub weight: u32,
+    /// How several answers are compared: `first`, `quorum`, `medoid` or `all`.
+    pub validation_policy: String,
+    /// Whether its tasks prefer the miner that served the last one; on by default.
+    pub affinity: Option<bool>,
+    /// What is kept of ended tasks: `all`, `result` (no prompt) or `none`.
+    pub retention: String,
+}
+
+/// What of a session can be changed later; what is `None` stays.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct SessionPatch {
+    /// See [`SessionSpec::name`].
+    pub name: Option<String>,
+    /// See [`SessionSpec::metadata`].
+    pub metadata: Option<String>,
+    /// See [`SessionSpec::model`].
+    pub model: Option<String>,
+    /// See [`SessionSpec::redundant`].
+    pub redundant: Option<u32>,
+    /// See [`SessionSpec::max_task_execution_count`].
+    pub max_task_execution_count: Option<u64>,
+    /// See [`SessionSpec::priority`].
+    pub priority: Option<u8>,
+    /// See [`SessionSpec::weight`].
+    pub weight: Option<u32>,
+    /// See [`SessionSpec::affinity`].
+    pub affinity: Option<bool>,
+    /// See [`SessionSpec::retention`].
+    pub retention: Option<String>,
+}
+
+/// A session as the router keeps and shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
+pub struct Session {
+    /// The id.
+    pub id: SessionId,
+    /// The session's 0x + 64 hexadecimal digits, also its `tx_hash`; accepted wherever an id is.
+    pub sid: String,
+    /// What it was created with.
+    #[serde(flatten)]
+    pub spec: SessionSpec,
+    /// An address that stands for the session.
+    pub address: String,
+    /// Whether it takes tasks.
+    pub active: bool,
+    /// The same as a word.
+    pub state: SessionState,
+    /// Unix seconds.
+    pub created_at: u64,
+    /// Unix seconds.
+    pub updated_at: u64,
+    /// Miners that serve it and come and go.
+    pub ephemeral_nodes: Vec<String>,
+    /// Miners that are dedicated to it.
+    pub dedicated_nodes: Vec<String>,
+    /// How many miners can serve it now.
+    pub miners_count: u64,
+    /// Tasks that were ever submitted to it.
+    pub total_tasks: u64,
+    /// Tasks that have not ended.
+    pub active_tasks: u64,
+}
+
+impl Session {
+    /// A new open session.
+    pub fn new(id: SessionId, sid: String, spec: SessionSpec, now: Timestamp) -> Self {
+        Self {
+            id,
+            address: super::address_of(&sid),
+            sid,
+            spec,
+            active: true,
+            state: SessionState::Open,
+            created_at: now.as_secs(),
+            updated_at: now.as_secs(),
+            ephemeral_nodes: Vec::new(),
+            dedicated_nodes: Vec::new(),
+            miners_count: 0,
+            total_tasks: 0,
+            active_tasks: 0,
+        }
+    }
+}
+
+impl SessionSpec {
+    /// Fills in defaults and checks every field.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) that names the field.
+    pub fn validated(mut self) -> crate::Result<Self> {
+        use crate::Error;
+        if self.name.trim().is_empty() {
+            return Err(Error::invalid("name", "name is missing: give the session a name of 1 to 256 bytes"));
+        }
+        if self.name.len() > 256 {
+            return Err(Error::invalid("name", "name is longer than 256 bytes"));
+        }
+        if self.metadata.len() > 65_536 {
+            return Err(Error::invalid("metadata", "metadata is longer than 65536 bytes"));
+        }
+        if self.mode > 2 {
+            return Err(Error::invalid("mode", "mode must be 0 (ephemeral), 1 (dedicated) or 2 (hybrid)"));
+        }
+        if self.redundant > 16 {
+            return Err(Error::invalid("redundant", "redundant must be 0 to 16"));
+        }
+        if self.max_num_of_nodes != 0 && self.max_num_of_nodes < self.min_num_of_nodes {
+            return Err(Error::invalid("max_num_of_nodes", "max_num_of_nodes is less than min_num_of_nodes"));
+        }
+        if self.priority > 9 {
+            return Err(Error::invalid("priority", "priority must be 0 to 9"));
+        }
+        if self.weight > 1_000 {
+            return Err(Error::invalid("weight", "weight must be 1 to 1000"));
+        }
+        self.weight = self.weight.max(1);
+        if self.validation_policy.is_empty() {
+            "first".clone_into(&mut self.validation_policy);
+        }
+        if !matches!(self.validation_policy.as_str(), "first" | "quorum" | "medoid" | "all") {
+            return Err(Error::invalid("validation_policy", "validation_policy must be first, quorum, medoid or all"));
+        }
+        if self.retention.is_empty() {
+            "all".clone_into(&mut self.retention);
+        }
+        if !matches!(self.retention.as_str(), "all" | "result" | "none") {
+            return Err(Error::invalid("retention", "retention must be all, result or none"));
+        }
+        self.affinity.get_or_insert(true);
+        Ok(self)
+    }
+
+    /// This spec with the patch's fields in it, checked.
+    ///
+    /// # Errors
+    /// As [`validated`](Self::validated).
+    pub fn patched(&self, patch: SessionPatch) -> crate::Result<Self> {
+        let mut out = self.clone();
+        macro_rules! take {
+            ($($field:ident)*) => {$(if let Some(value) = patch.$field { out.$field = value; })*};
+        }
+        take!(name metadata model redundant max_task_execution_count priority weight retention);
+        if patch.affinity.is_some() {
+            out.affinity = patch.affinity;
+        }
+        out.validated()
+    }
+}
+
+fn text_or_json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(match serde_json::Value::deserialize(deserializer)? {
+        serde_json::Value::Null => String::new(),
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
+    })
+}
+
+fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    text_or_json(deserializer)
+}
+
+fn number_or_flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Number(u32),
+        Flag(bool),
+    }
+    Ok(
+        match Either::deserialize(deserializer)
+            .map_err(|_| serde::de::Error::custom("expected a number or a boolean"))?
+        {
+            Either::Number(number) => number,
+            Either::Flag(flag) => u32::from(flag),
+        },
+    )
+}
+
+fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    number_or_flag(deserializer).map(|number| number != 0)
+}

@@ -1,0 +1,3 @@
+//! Tasks in memory.
+/// Keeps everything in memory.
+pub struct MemoryStore;

@@ -1,0 +1,75 @@
+//! Where sessions, tasks and keys are kept: one trait, several stores, one conformance suite.
+//!
+//! A store is a journal with group commit. The router keeps the queue in memory and rebuilds it from
+//! [`Store::recover`] at start. An answer of the store means that the row is as durable as the store's
+//! [`Durability`] says; until then the router shows nothing of it to anyone.
+
+mod memory;
+mod pending;
+mod record;
+mod sqlite;
+
+pub use memory::MemoryStore;
+pub use pending::{Pending, Resolver};
+pub use record::{Accepted, ApiKey, Durability, Idempotency, NewTask, Purge, Recovery, TaskPage, TaskQuery};
+pub use sqlite::{Integrity, SqliteStore, check_integrity};
+
+use std::sync::Arc;
+
+use crate::model::{Gid, Session, SessionId, Task, TaskId};
+
+/// Keeps sessions, tasks and keys. Calls never block: each gives a [`Pending`] answer.
+///
+/// Rules that the conformance suite holds every store to:
+/// * `accept` answers after the row is durable; the same idempotency key never makes two tasks.
+/// * `finish` on a task that has ended changes nothing and answers `false`.
+/// * Calls take effect in the order in which they were made by one thread.
+/// * After an error of the medium the store refuses writes (never acknowledges one that may be lost)
+///   until the medium works again.
+pub trait Store: Send + Sync + 'static {
+    /// `sqlite`, `memory` ...
+    fn name(&self) -> &'static str;
+
+    /// How durable an acknowledged write is.
+    fn durability(&self) -> Durability;
+
+    /// Starts a new epoch and gives all that was left by the last one.
+    fn recover(&self) -> Pending<Recovery>;
+
+    /// Writes a session, new or changed.
+    fn put_session(&self, session: Session) -> Pending<()>;
+
+    /// Writes a new task with its idempotency key, in one transaction.
+    ///
+    /// # Errors
+    /// `IdempotencyMismatch` when the key was used for another request.
+    fn accept(&self, task: NewTask) -> Pending<Accepted>;
+
+    /// Writes the end of a task, once. `false`: it had ended already.
+    fn finish(&self, task: Arc<Task>) -> Pending<bool>;
+
+    /// One task.
+    fn task(&self, session: SessionId, id: TaskId) -> Pending<Option<Task>>;
+
+    /// One task by its global id.
+    fn task_by_gid(&self, gid: Gid) -> Pending<Option<Task>>;
+
+    /// A page of a session's tasks, oldest first.
+    fn tasks(&self, query: TaskQuery) -> Pending<TaskPage>;
+
+    /// Deletes ended tasks that are over age or over the byte budget, oldest first, a bounded number a call.
+    /// Answers how many.
+    fn purge(&self, purge: Purge) -> Pending<u64>;
+
+    /// Writes an API key (its hash), new or changed.
+    fn put_key(&self, key: ApiKey) -> Pending<()>;
+
+    /// All API keys.
+    fn keys(&self) -> Pending<Vec<ApiKey>>;
+
+    /// Deletes an API key. `false`: there was none.
+    fn delete_key(&self, id: String) -> Pending<bool>;
+
+    /// Writes out what is outstanding and closes. Later calls answer `Closed`.
+    fn close(&self) -> Pending<()>;
+}

@@ -1,0 +1,149 @@
+//! What goes into a store and comes out of it.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Fence, Gid, Session, SessionId, Task, TaskId, TaskRequest, TaskState, Timestamp};
+
+/// What an acknowledged write survives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// Power loss (`SQLite`: WAL with `synchronous=FULL`).
+    #[default]
+    Full,
+    /// The end of the process by any cause, not power loss (`synchronous=NORMAL`).
+    Relaxed,
+    /// Nothing: it is gone with the process.
+    Memory,
+}
+
+impl Durability {
+    /// The word, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Relaxed => "relaxed",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+/// A key that makes a submit repeatable (draft-ietf-httpapi-idempotency-key-header-07).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// Whose key it is: the token and the route.
+    pub scope: String,
+    /// The caller's key, 1 to 256 bytes.
+    pub key: String,
+    /// SHA-256 of the request.
+    pub fingerprint: [u8; 32],
+}
+
+/// A task to be accepted.
+#[derive(Debug, Clone)]
+pub struct NewTask {
+    /// Among all sessions.
+    pub gid: Gid,
+    /// The session.
+    pub session_id: SessionId,
+    /// In its session.
+    pub id: TaskId,
+    /// What is asked for.
+    pub request: Arc<TaskRequest>,
+    /// The band it is served in.
+    pub band: u8,
+    /// When it was submitted.
+    pub created_at: Timestamp,
+    /// When it is given up.
+    pub deadline: Timestamp,
+    /// The key that makes it repeatable.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// What became of an accept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// The task is new and durable.
+    New,
+    /// The key was used before for the same request: that task is meant.
+    Existing {
+        /// Its global id.
+        gid: Gid,
+        /// Its session.
+        session_id: SessionId,
+        /// Its id in the session.
+        id: TaskId,
+    },
+}
+
+/// Which tasks are wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TaskQuery {
+    /// Of this session.
+    pub session_id: SessionId,
+    /// `Some(Ended)`: only ended ones; any other state: only those that have not ended.
+    pub state: Option<TaskState>,
+    /// At the most so many.
+    pub limit: u64,
+    /// After so many.
+    pub offset: u64,
+}
+
+/// A page of tasks, oldest first.
+#[derive(Debug, Clone, Default)]
+pub struct TaskPage {
+    /// The tasks.
+    pub tasks: Vec<Task>,
+    /// How many there are on all pages.
+    pub total: u64,
+}
+
+/// What may be deleted.
+#[derive(Debug, Clone, Copy)]
+pub struct Purge {
+    /// Tasks that ended before this.
+    pub ended_before: Timestamp,
+    /// Beyond so many bytes of requests and results, the oldest ended ones; 0: no such bound.
+    pub max_bytes: u64,
+    /// At the most so many a call.
+    pub limit: u64,
+}
+
+/// What a store holds at start.
+#[derive(Debug, Clone, Default)]
+pub struct Recovery {
+    /// Counts the starts, from 1; durable before it is answered, so fences never repeat.
+    pub epoch: u64,
+    /// All sessions.
+    pub sessions: Vec<Session>,
+    /// The greatest task id of every session that has tasks or ever had.
+    pub last_task_ids: Vec<(SessionId, TaskId)>,
+    /// The greatest global id ever given out.
+    pub last_gid: Gid,
+    /// Tasks that have not ended, oldest first.
+    pub unfinished: Vec<(Task, u8)>,
+    /// The newest fence that any task was left with.
+    pub last_fence: Fence,
+}
+
+/// A token's record. The secret is never kept, only its hash.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKey {
+    /// The public part: `ctr_<id>_<secret>`.
+    pub id: String,
+    /// A name for people.
+    pub name: String,
+    /// SHA-256 of the secret, hexadecimal.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub hash: String,
+    /// `submit`, `read`, `admin`, `miner`.
+    pub scopes: Vec<String>,
+    /// The only sessions it may use; empty: all.
+    pub sessions: Vec<u64>,
+    /// Unix seconds.
+    pub created_at: u64,
+    /// Unix seconds after which it is refused; 0: never.
+    pub expires_at: u64,
+}
