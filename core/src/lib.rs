@@ -29,6 +29,7 @@ pub mod miner;
 pub mod model;
 mod router;
 pub mod store;
+pub mod token;
 
 pub use config::Config;
 pub use error::{Error, ErrorDetails, ErrorKind, KINDS, KindRow, Result};

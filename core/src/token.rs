@@ -1,0 +1,198 @@
+//! API keys: how a token is minted, read and checked.
+//!
+//! A token is `ctr_<id>_<secret>`. The id is public: it names the key in lists and logs, and finds its record without
+//! a search. The secret has 256 random bits, so that its plain SHA-256 is all the store needs to keep: there is nothing
+//! to guess that a slow hash would have to protect. The token itself is shown once, when it is minted.
+
+use std::fmt::{self, Write as _};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::store::ApiKey;
+use crate::{Error, Result};
+
+/// What a token may do: `submit` tasks, `read` sessions and tasks, `admin` everything, work as a `miner`.
+pub const SCOPES: &[&str] = &["submit", "read", "admin", "miner"];
+
+/// The scopes of a key that asks for none.
+pub const DEFAULT_SCOPES: &[&str] = &["submit", "read"];
+
+const PREFIX: &str = "ctr_";
+const ID_BYTES: usize = 6;
+const SECRET_BYTES: usize = 32;
+
+/// A token with its secret. Neither `Debug` nor a log shows the secret; [`Token::reveal`] does.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token {
+    id: String,
+    secret: String,
+}
+
+impl Token {
+    /// A new random token.
+    ///
+    /// # Errors
+    /// [`Internal`](crate::ErrorKind::Internal) when the system gives no random bytes.
+    pub fn mint() -> Result<Self> {
+        let mut bytes = [0_u8; ID_BYTES + SECRET_BYTES];
+        getrandom::fill(&mut bytes).map_err(|e| Error::internal(format!("the system gives no random bytes: {e}")))?;
+        let (id, secret) = bytes.split_at(ID_BYTES);
+        Ok(Self { id: hex(id), secret: hex(secret) })
+    }
+
+    /// Takes a token apart; `None` when it is not of that form.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
+        let is_hex = |part: &str, bytes: usize| {
+            part.len() == bytes * 2 && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        };
+        (is_hex(id, ID_BYTES) && is_hex(secret, SECRET_BYTES))
+            .then(|| Self { id: id.to_owned(), secret: secret.to_owned() })
+    }
+
+    /// The public part.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// SHA-256 of the secret, hexadecimal: [`ApiKey::hash`].
+    pub fn hash(&self) -> String {
+        hex(&Sha256::digest(self.secret.as_bytes()))
+    }
+
+    /// Whether that key's hash is this token's, compared in constant time.
+    pub fn matches(&self, hash: &str) -> bool {
+        self.hash().as_bytes().ct_eq(hash.as_bytes()).into()
+    }
+
+    /// The whole token, as a client sends it.
+    pub fn reveal(&self) -> String {
+        format!("{PREFIX}{}_{}", self.id, self.secret)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// What is asked for when a key is made: the body of `POST /api/v1/keys` and the flags of `key create`.
+///
+/// ```
+/// use cortensor_router::token::{KeySpec, Token};
+/// let (token, record) = KeySpec { name: "ci".into(), ..KeySpec::default() }.mint(1_700_000_000).unwrap();
+/// assert!(Token::parse(&token.reveal()).unwrap().matches(&record.hash));
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct KeySpec {
+    /// A name for people, 1 to 128 bytes.
+    pub name: String,
+    /// What it may do: `submit`, `read`, `admin`, `miner`. Empty: `submit` and `read`.
+    pub scopes: Vec<String>,
+    /// The only sessions it may use; empty: all.
+    pub sessions: Vec<u64>,
+    /// Seconds until it expires; 0: never.
+    pub ttl_secs: u64,
+}
+
+impl KeySpec {
+    /// Mints the token and the record that the store keeps; `now` is in Unix seconds.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) that names the field.
+    pub fn mint(&self, now: u64) -> Result<(Token, ApiKey)> {
+        if self.name.trim().is_empty() || self.name.len() > 128 {
+            return Err(Error::invalid("name", "a key's name has 1 to 128 bytes"));
+        }
+        check_scopes("scopes", &self.scopes)?;
+        let mut scopes = self.scopes.clone();
+        if scopes.is_empty() {
+            scopes = DEFAULT_SCOPES.iter().map(|&scope| scope.to_owned()).collect();
+        }
+        scopes.sort_by_key(|scope| SCOPES.iter().position(|known| known == scope));
+        scopes.dedup();
+        let token = Token::mint()?;
+        let record = ApiKey {
+            id: token.id().to_owned(),
+            name: self.name.clone(),
+            hash: token.hash(),
+            scopes,
+            sessions: self.sessions.clone(),
+            created_at: now,
+            expires_at: if self.ttl_secs == 0 { 0 } else { now.saturating_add(self.ttl_secs) },
+        };
+        Ok((token, record))
+    }
+}
+
+/// Refuses scopes that do not exist; `param` is the field that the error names.
+///
+/// # Errors
+/// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) with the scopes that there are.
+pub fn check_scopes(param: &str, scopes: &[String]) -> Result<()> {
+    match scopes.iter().find(|scope| !SCOPES.contains(&scope.as_str())) {
+        Some(scope) => Err(Error::invalid(param, format!("{scope:?} is no scope: use {}", SCOPES.join(", ")))),
+        None => Ok(()),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        let _ = write!(out, "{byte:02x}");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minted_token_reads_back_and_matches_only_its_own_hash() {
+        let (one, two) = (Token::mint().unwrap(), Token::mint().unwrap());
+        assert_ne!(one.reveal(), two.reveal());
+        assert_eq!(one.reveal().len(), "ctr_".len() + 12 + 1 + 64);
+        let read = Token::parse(&one.reveal()).unwrap();
+        assert_eq!(read, one);
+        assert!(read.matches(&one.hash()));
+        assert!(!read.matches(&two.hash()));
+        assert!(!read.matches(""));
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused() {
+        let good = Token::mint().unwrap().reveal();
+        for bad in ["", "ctr_", "ctr__", "default-dev-token", &good[..good.len() - 1], &good.to_uppercase()] {
+            assert!(Token::parse(bad).is_none(), "{bad}");
+        }
+        assert!(Token::parse(&format!("{good}0")).is_none());
+        assert!(Token::parse(&good.replacen("ctr_", "ctr-", 1)).is_none());
+    }
+
+    #[test]
+    fn debug_hides_the_secret() {
+        let token = Token::mint().unwrap();
+        let shown = format!("{token:?}");
+        assert!(shown.contains(token.id()));
+        assert!(!shown.contains(&token.secret));
+    }
+
+    #[test]
+    fn a_key_gets_default_scopes_and_an_expiry_and_refuses_nonsense() {
+        let spec = KeySpec { name: "ci".into(), ttl_secs: 60, ..KeySpec::default() };
+        let (_, key) = spec.mint(1_000).unwrap();
+        assert_eq!((key.scopes.join(","), key.created_at, key.expires_at), ("submit,read".into(), 1_000, 1_060));
+        let wrong = KeySpec { scopes: vec!["root".into()], ..spec.clone() }.mint(0).unwrap_err();
+        assert_eq!(wrong.details().param.as_deref(), Some("scopes"));
+        let unnamed = KeySpec::default().mint(0).unwrap_err();
+        assert_eq!(unnamed.details().param.as_deref(), Some("name"));
+        let twice = KeySpec { scopes: vec!["admin".into(), "submit".into(), "admin".into()], ..spec };
+        assert_eq!(twice.mint(0).unwrap().1.scopes, ["submit", "admin"]);
+    }
+}
