@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
+documented! {
 /// Dispatch. Times are milliseconds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -30,6 +31,7 @@ pub struct DispatchConfig {
     pub starvation_ms: u64,
     /// How long a task waits for a first miner that could serve it, before it fails as unservable. Default 0: at once.
     pub no_miner_grace_ms: u64,
+}
 }
 
 impl Default for DispatchConfig {

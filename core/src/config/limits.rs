@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
+documented! {
 /// Bounds. Beyond each of them a caller gets a clear error that says when to come back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -36,6 +37,7 @@ pub struct LimitsConfig {
     pub recent_tasks: usize,
     /// Answers to one task, by `n` or `max_miners`. Default 8.
     pub max_answers: u32,
+}
 }
 
 impl Default for LimitsConfig {

@@ -9,6 +9,7 @@ use crate::{Error, Result};
 /// The token that works without any configuration, on loopback only.
 pub const DEFAULT_DEV_TOKEN: &str = "default-dev-token";
 
+documented! {
 /// The HTTP listener.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -51,6 +52,7 @@ pub struct ListenConfig {
     /// Milliseconds that running tasks get to end when the router drains. Default 30000.
     pub drain_timeout_ms: u64,
 }
+}
 
 impl Default for ListenConfig {
     fn default() -> Self {
@@ -77,6 +79,7 @@ impl Default for ListenConfig {
     }
 }
 
+documented! {
 /// Cross-origin requests from browsers.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -84,7 +87,9 @@ pub struct CorsConfig {
     /// Origins that are allowed (`https://app.example`), or `*` for any. Empty: none.
     pub origins: Vec<String>,
 }
+}
 
+documented! {
 /// A token from the configuration.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -100,6 +105,7 @@ pub struct TokenConfig {
     pub scopes: Vec<String>,
     /// The only sessions it may use. Empty: all.
     pub sessions: Vec<u64>,
+}
 }
 
 impl std::fmt::Debug for TokenConfig {

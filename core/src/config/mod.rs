@@ -2,17 +2,24 @@
 //!
 //! Every key is documented here, unknown keys are refused, and [`Config::validate`] names the key that is wrong.
 
+#[macro_use]
+mod keys;
+
 mod dispatch;
+mod environment;
 mod limits;
 mod listen;
 mod load;
 mod storage;
+mod suggest;
 mod upstream;
 
 pub use dispatch::DispatchConfig;
+pub use environment::{COMMAND_ENV, ENV_ALIASES, EnvAlias};
+pub use keys::{Key, KeyKind, keys};
 pub use limits::LimitsConfig;
-pub use listen::{CorsConfig, ListenConfig, TokenConfig};
-pub use load::{ENV_ALIASES, EnvAlias};
+pub use listen::{CorsConfig, DEFAULT_DEV_TOKEN, ListenConfig, TokenConfig};
+pub use load::{Loaded, Override, Source, load};
 pub use storage::{RetentionConfig, StorageConfig};
 pub use upstream::UpstreamConfig;
 
@@ -31,6 +38,7 @@ pub enum UnknownSession {
     Default,
 }
 
+documented! {
 /// All settings of a router. `Config::default()` is a router in memory without a listener's tokens;
 /// the command line starts from the same defaults with a data directory.
 ///
@@ -69,6 +77,7 @@ pub struct Config {
     /// OpenAI-compatible servers.
     #[serde(rename = "upstream", alias = "upstreams")]
     pub upstreams: Vec<UpstreamConfig>,
+}
 }
 
 impl Default for Config {

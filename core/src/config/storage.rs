@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::Durability;
 
+documented! {
 /// Where tasks are kept.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -15,6 +16,7 @@ pub struct StorageConfig {
     /// What an acknowledged task survives: `full` (power loss), `relaxed` (the end of the process) or `memory`. Default `full`.
     pub durability: Durability,
 }
+}
 
 impl StorageConfig {
     /// The durability in force: without a data directory it is `memory`.
@@ -23,6 +25,7 @@ impl StorageConfig {
     }
 }
 
+documented! {
 /// How long ended tasks are kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -35,6 +38,7 @@ pub struct RetentionConfig {
     pub max_memory_bytes: u64,
     /// Seconds between two rounds of deletion. Default 60.
     pub interval_secs: u64,
+}
 }
 
 impl Default for RetentionConfig {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
+documented! {
 /// One upstream.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -37,6 +38,7 @@ pub struct UpstreamConfig {
     pub probe_threshold: u32,
     /// Whether it embeds. Default `true`.
     pub embeddings: bool,
+}
 }
 
 impl Default for UpstreamConfig {

@@ -1,0 +1,288 @@
+//! The table of all keys, made from the configuration types themselves.
+//!
+//! [`documented!`] wraps a configuration struct and keeps its fields' doc comments, names and types as data. The
+//! reference page, `config show`, the environment's names and the spelling suggestions are all made from this one
+//! table, so a key cannot exist without its documentation.
+
+use std::sync::OnceLock;
+
+use super::{
+    Config, CorsConfig, DispatchConfig, LimitsConfig, ListenConfig, RetentionConfig, StorageConfig, TokenConfig,
+    UpstreamConfig,
+};
+
+/// A field of a configuration struct, as [`documented!`] found it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FieldDoc {
+    pub(crate) field: &'static str,
+    pub(crate) ty: &'static str,
+    pub(crate) doc: &'static str,
+    /// Names given by `serde(rename, alias)`, one slice an attribute.
+    pub(crate) names: &'static [&'static [&'static str]],
+    /// One flag an attribute: whether it is `serde(skip_serializing)`, which only secrets have.
+    pub(crate) secret: &'static [bool],
+}
+
+/// Declares the struct as it stands and keeps its fields' documentation in `DOCS`.
+macro_rules! documented {
+    ($(#[$($outer:tt)*])* pub struct $name:ident { $($(#[$($attr:tt)*])* pub $field:ident: $ty:ty,)* }) => {
+        $(#[$($outer)*])*
+        pub struct $name { $($(#[$($attr)*])* pub $field: $ty,)* }
+
+        impl $name {
+            pub(crate) const DOCS: &'static [$crate::config::keys::FieldDoc] = &[$($crate::config::keys::FieldDoc {
+                field: stringify!($field),
+                ty: stringify!($ty),
+                doc: concat!($(documented!(@doc $($attr)*)),*),
+                names: &[$(documented!(@names $($attr)*)),*],
+                secret: &[$(documented!(@secret $($attr)*)),*],
+            }),*];
+        }
+    };
+    (@doc doc = $text:literal) => { $text };
+    (@doc $($other:tt)*) => { "" };
+    (@names serde(rename = $name:literal, alias = $alias:literal)) => { &[$name, $alias] };
+    (@names $($other:tt)*) => { &[] };
+    (@secret serde(skip_serializing)) => { true };
+    (@secret $($other:tt)*) => { false };
+}
+
+/// What a key takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKind {
+    /// `true` or `false`.
+    Bool,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Number,
+    /// A text.
+    Text,
+    /// A list of texts.
+    TextList,
+    /// A list of whole numbers.
+    IntegerList,
+    /// A table of texts by name.
+    TextMap,
+    /// A table with keys of its own.
+    Section,
+    /// A list of tables (`[[upstream]]`) with keys of their own.
+    Tables,
+}
+
+impl KeyKind {
+    fn of(ty: &str) -> Option<Self> {
+        Some(match ty {
+            "bool" => Self::Bool,
+            "u16" | "u32" | "u64" | "usize" => Self::Integer,
+            "f64" => Self::Number,
+            "String" | "IpAddr" | "Option<PathBuf>" | "Durability" | "UnknownSession" => Self::Text,
+            "Vec<String>" => Self::TextList,
+            "Vec<u64>" => Self::IntegerList,
+            "BTreeMap<String, String>" => Self::TextMap,
+            _ if ty.starts_with("Vec<") && children(ty).is_some() => Self::Tables,
+            _ if children(ty).is_some() => Self::Section,
+            _ => return None,
+        })
+    }
+
+    /// The words for people.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Bool => "true or false",
+            Self::Integer => "a whole number",
+            Self::Number => "a number",
+            Self::Text => "a text",
+            Self::TextList => "a list of texts",
+            Self::IntegerList => "a list of whole numbers",
+            Self::TextMap => "a table of texts",
+            Self::Section => "a table",
+            Self::Tables => "a list of tables",
+        }
+    }
+}
+
+/// One key of the configuration.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// Its place: `limits.max_sessions`, `upstream[].url`.
+    pub path: String,
+    /// Another spelling of its last name that is accepted.
+    pub alias: Option<&'static str>,
+    /// What it takes.
+    pub kind: KeyKind,
+    /// What it does.
+    pub doc: String,
+    /// Its default as TOML; empty where there is none.
+    pub default: String,
+    /// The environment variable that sets it; `<N>` stands for the place in a list, from 0.
+    pub env: String,
+    /// Whether its value is never shown.
+    pub secret: bool,
+}
+
+fn children(ty: &str) -> Option<&'static [FieldDoc]> {
+    Some(match ty {
+        "StorageConfig" => StorageConfig::DOCS,
+        "RetentionConfig" => RetentionConfig::DOCS,
+        "LimitsConfig" => LimitsConfig::DOCS,
+        "DispatchConfig" => DispatchConfig::DOCS,
+        "ListenConfig" => ListenConfig::DOCS,
+        "CorsConfig" => CorsConfig::DOCS,
+        "Vec<TokenConfig>" => TokenConfig::DOCS,
+        "Vec<UpstreamConfig>" => UpstreamConfig::DOCS,
+        _ => return None,
+    })
+}
+
+/// All keys, in the order of their declaration; sections and lists of tables stand before their own keys.
+pub fn keys() -> &'static [Key] {
+    static KEYS: OnceLock<Vec<Key>> = OnceLock::new();
+    KEYS.get_or_init(|| {
+        let mut out = Vec::new();
+        let defaults = toml::Value::try_from(Config::default()).unwrap_or(toml::Value::Boolean(false));
+        collect("", Config::DOCS, Some(&defaults), &mut out);
+        out
+    })
+}
+
+fn collect(prefix: &str, fields: &[FieldDoc], defaults: Option<&toml::Value>, out: &mut Vec<Key>) {
+    for field in fields {
+        let ty = field.ty.replace(" ", "").replace(',', ", ");
+        let names = field.names.iter().copied().find(|names| !names.is_empty()).unwrap_or_default();
+        let name = names.first().copied().unwrap_or(field.field);
+        let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
+        let default = defaults.and_then(|table| table.get(name));
+        // A type that is missing above shows as a text here, and as a failure in the test that checks every type.
+        let kind = KeyKind::of(&ty).unwrap_or(KeyKind::Text);
+        out.push(Key {
+            alias: names.get(1).copied(),
+            kind,
+            doc: field.doc.trim().to_owned(),
+            default: default.map(ToString::to_string).unwrap_or_default(),
+            env: env_name(&path),
+            secret: field.secret.contains(&true),
+            path: path.clone(),
+        });
+        if let Some(fields) = children(&ty) {
+            if kind == KeyKind::Tables {
+                let element = match ty.as_str() {
+                    "Vec<UpstreamConfig>" => toml::Value::try_from(UpstreamConfig::default()),
+                    _ => toml::Value::try_from(TokenConfig::default()),
+                };
+                collect(&format!("{path}[]"), fields, element.ok().as_ref(), out);
+            } else {
+                collect(&path, fields, default, out);
+            }
+        }
+    }
+}
+
+/// The environment variable of a key: `limits.max_sessions` is `CORTENSOR_LIMITS_MAX_SESSIONS`.
+fn env_name(path: &str) -> String {
+    format!("CORTENSOR_{}", path.replace("[]", "_<N>").replace('.', "_").to_uppercase())
+}
+
+/// The key of that place (`upstream[3].url` and `upstreams[3].url` are `upstream[].url`).
+pub(crate) fn find(path: &str) -> Option<&'static Key> {
+    let wanted = canonical(path);
+    keys().iter().find(|key| key.path == wanted)
+}
+
+/// The place as it stands in the table: without numbers, with the names that aliases stand for.
+pub(crate) fn canonical(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    for segment in path.split('.') {
+        let (name, list) = segment.split_once('[').map_or((segment, ""), |(name, _)| (name, "[]"));
+        let name = keys()
+            .iter()
+            .filter(|key| key.alias == Some(name))
+            .filter_map(|key| key.path.rsplit_once('.').or(Some(("", &key.path))))
+            .find(|(parent, _)| *parent == out)
+            .map_or(name, |(_, own)| own);
+        if !out.is_empty() {
+            out.push('.');
+        }
+        out.push_str(name);
+        out.push_str(list);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_of_a_field_has_a_kind() {
+        fn check(fields: &[FieldDoc]) {
+            for field in fields {
+                assert!(KeyKind::of(field.ty).is_some(), "give {} (of {}) a KeyKind", field.ty, field.field);
+                children(field.ty).into_iter().for_each(check);
+            }
+        }
+        check(Config::DOCS);
+    }
+
+    #[test]
+    fn every_key_that_serde_writes_is_in_the_table_and_the_other_way_round() {
+        let config = Config {
+            storage: StorageConfig { data_dir: Some("/d".into()), ..StorageConfig::default() },
+            listen: ListenConfig { tokens: vec![TokenConfig::default()], ..ListenConfig::default() },
+            upstreams: vec![UpstreamConfig::default()],
+            ..Config::default()
+        };
+        fn walk(path: &str, value: &toml::Value, out: &mut Vec<String>) {
+            match value {
+                toml::Value::Table(table) if find(path).is_none_or(|key| key.kind != KeyKind::TextMap) => {
+                    if !path.is_empty() && !path.ends_with(']') {
+                        out.push(path.to_owned());
+                    }
+                    for (name, value) in table {
+                        walk(&if path.is_empty() { name.clone() } else { format!("{path}.{name}") }, value, out);
+                    }
+                }
+                toml::Value::Array(items) if items.iter().any(toml::Value::is_table) => {
+                    out.push(path.to_owned());
+                    items.iter().for_each(|item| walk(&format!("{path}[]"), item, out));
+                }
+                _ => out.push(path.to_owned()),
+            }
+        }
+        let mut written = Vec::new();
+        walk("", &toml::Value::try_from(&config).unwrap(), &mut written);
+        let mut known: Vec<_> = keys().iter().filter(|key| !key.secret).map(|key| key.path.clone()).collect();
+        written.sort();
+        known.sort();
+        assert_eq!(written, known);
+        let secrets: Vec<_> = keys().iter().filter(|key| key.secret).map(|key| key.path.as_str()).collect();
+        assert_eq!(secrets, ["listen.token[].value", "upstream[].api_key"]);
+    }
+
+    #[test]
+    fn every_key_is_documented_and_says_its_true_default() {
+        for key in keys() {
+            assert!(key.doc.len() > 10 && key.doc.ends_with('.'), "{}: {:?}", key.path, key.doc);
+            let Some((_, said)) = key.doc.split_once("Default ") else { continue };
+            let said = said.split([':', ';', ',', '(']).next().unwrap().trim_end().trim_end_matches('.');
+            let said = said.split(". ").next().unwrap().trim_matches('`');
+            let said = match said.split_once(' ') {
+                Some((number, "KiB")) => (number.parse::<u64>().unwrap() << 10).to_string(),
+                Some((number, "MiB")) => (number.parse::<u64>().unwrap() << 20).to_string(),
+                Some((number, "GiB")) => (number.parse::<u64>().unwrap() << 30).to_string(),
+                _ => said.to_owned(),
+            };
+            let default = key.default.trim_matches('"').trim_end_matches(".0");
+            assert_eq!(said, default, "{}: {:?}", key.path, key.doc);
+        }
+    }
+
+    #[test]
+    fn aliases_and_numbers_lead_to_the_same_key() {
+        assert_eq!(canonical("upstreams[3].url"), "upstream[].url");
+        assert_eq!(canonical("listen.tokens[0].name"), "listen.token[].name");
+        assert_eq!(canonical("tokens"), "tokens");
+        assert_eq!(find("upstream[7].weight").unwrap().env, "CORTENSOR_UPSTREAM_<N>_WEIGHT");
+        assert_eq!(find("listen.cors.origins").unwrap().env, "CORTENSOR_LISTEN_CORS_ORIGINS");
+    }
+}
