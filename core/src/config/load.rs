@@ -75,7 +75,7 @@ pub struct Loaded {
     pub config: Config,
     /// Remarks for people: variables without effect, names that look like a mistake.
     pub remarks: Vec<String>,
-    sources: BTreeMap<String, Source>,
+    pub(super) sources: BTreeMap<String, Source>,
 }
 
 impl Loaded {

@@ -10,6 +10,7 @@ mod environment;
 mod limits;
 mod listen;
 mod load;
+mod reference;
 mod storage;
 mod suggest;
 mod upstream;
@@ -20,6 +21,7 @@ pub use keys::{Key, KeyKind, keys};
 pub use limits::LimitsConfig;
 pub use listen::{CorsConfig, DEFAULT_DEV_TOKEN, ListenConfig, TokenConfig};
 pub use load::{Loaded, Override, Source, load};
+pub use reference::reference;
 pub use storage::{RetentionConfig, StorageConfig};
 pub use upstream::UpstreamConfig;
 

@@ -11,7 +11,7 @@ documented! {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StorageConfig {
-    /// The directory of the `SQLite` file. `None`: tasks are kept in memory.
+    /// The directory of the SQLite file. Without it tasks are kept in memory; `serve` uses the platform's data directory.
     pub data_dir: Option<PathBuf>,
     /// What an acknowledged task survives: `full` (power loss), `relaxed` (the end of the process) or `memory`. Default `full`.
     pub durability: Durability,

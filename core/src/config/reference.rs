@@ -1,0 +1,253 @@
+//! The configuration for people: the reference page, and the effective configuration with its documentation.
+
+use std::fmt::Write as _;
+
+use toml::Value;
+
+use super::keys::{self, Key, KeyKind};
+use super::{COMMAND_ENV, ENV_ALIASES, Loaded, Source};
+
+const HEAD: &str = "\
+# Configuration
+
+<!-- Made from the configuration types by `UPDATE_DOCS=1 cargo test --test docs`; `cortensor-router config docs` prints it. -->
+
+Nothing has to be configured: `cortensor-router serve` listens on 127.0.0.1:5010 and keeps its tasks in the platform's data directory.
+Settings come from four places; each wins over those before it:
+
+1. the defaults below,
+2. a TOML file: `--config FILE`, else `CORTENSOR_CONFIG`, else `config.toml` in the platform's configuration directory
+   (`~/.config/cortensor-router/config.toml` on Linux) where there is one,
+3. environment variables: `CORTENSOR_<SECTION>_<KEY>`,
+4. flags: the common ones by name, every key by `--set key=value`.
+
+A list that is set in a later place replaces the list of an earlier one. Unknown keys are refused, with the line and the key that was probably meant.
+`cortensor-router config check` reads everything and says what is wrong; `cortensor-router config show` prints every key with its value and where it comes from.
+Bindings give the same keys as JSON (`{\"storage\":{\"data_dir\":\"/var/lib/router\"}}`): sections are objects, names are `snake_case`.
+
+```toml
+# cortensor-router.toml
+[storage]
+data_dir = \"/var/lib/cortensor-router\"
+
+[listen]
+host = \"0.0.0.0\"
+
+[[listen.token]]
+name = \"app\"
+value_env = \"APP_TOKEN\"
+scopes = [\"submit\", \"read\"]
+
+[[upstream]]
+url = \"http://127.0.0.1:8080/v1\"
+```
+
+In environment variables lists are written with commas between (`CORTENSOR_COMPLETION_SESSIONS=1,2`) or as JSON. `CORTENSOR_UPSTREAM=http://a/v1,http://b/v1` and
+`CORTENSOR_LISTEN_TOKEN=secret` set the lists of tables as a whole; `CORTENSOR_UPSTREAM_0_WEIGHT=5` sets a key of one element. A variable that is set to nothing counts as not set.
+
+";
+
+/// The reference page of all keys, in Markdown: `docs/configuration.md`.
+pub fn reference() -> String {
+    let mut out = HEAD.to_owned();
+    let (top, nested): (Vec<_>, Vec<_>) = keys::keys().iter().partition(|key| !key.path.contains('.'));
+    out.push_str("## Top level\n\n");
+    let (plain, sections): (Vec<_>, Vec<_>) = top.into_iter().partition(|key| !has_keys(key));
+    table(&mut out, &plain);
+    let inner = nested.iter().copied().filter(|key| has_keys(key));
+    for section in sections.into_iter().chain(inner) {
+        let (title, prefix) = match section.kind {
+            KeyKind::Tables => (format!("[[{}]]", section.path), format!("{}[].", section.path)),
+            _ => (format!("[{}]", section.path), format!("{}.", section.path)),
+        };
+        let _ = write!(out, "## `{title}`\n\n{}\n\n", section.doc);
+        let own: Vec<_> = nested
+            .iter()
+            .copied()
+            .filter(|key| !has_keys(key) && key.path.strip_prefix(&prefix).is_some_and(|name| !name.contains('.')))
+            .collect();
+        table(&mut out, &own);
+    }
+    out.push_str(
+        "## Environment names of Cortensor's own router\n\nThey are read where a key is not set under its own name, in the file or anywhere else.\n\n| variable | key | how it is read |\n|---|---|---|\n",
+    );
+    for alias in ENV_ALIASES {
+        let key = if alias.key.is_empty() { String::new() } else { format!("`{}`", alias.key) };
+        let _ = writeln!(out, "| `{}` | {key} | {} |", alias.name, alias.note);
+    }
+    out.push_str("\n## Environment of the command itself\n\n| variable | what it is |\n|---|---|\n");
+    for (name, note) in COMMAND_ENV {
+        let _ = writeln!(out, "| `{name}` | {note} |");
+    }
+    out
+}
+
+fn has_keys(key: &Key) -> bool {
+    matches!(key.kind, KeyKind::Section | KeyKind::Tables)
+}
+
+fn table(out: &mut String, keys: &[&Key]) {
+    out.push_str("| key | takes | default | variable | what it does |\n|---|---|---|---|---|\n");
+    for key in keys {
+        let default = if key.default.is_empty() { "none".to_owned() } else { format!("`{}`", key.default) };
+        let name = key.path.rsplit('.').next().unwrap_or(&key.path);
+        let doc = key.doc.replace('|', "\\|");
+        let _ = writeln!(out, "| `{name}` | {} | {default} | `{}` | {doc} |", key.kind.describe(), key.env);
+    }
+    out.push('\n');
+}
+
+impl Loaded {
+    /// The effective configuration as TOML: every key with its documentation and its source, secrets hidden.
+    /// Reading it back gives the same configuration, but for the secrets.
+    pub fn to_toml(&self) -> String {
+        let value = Value::try_from(&self.config).unwrap_or_else(|_| Value::Table(toml::Table::new()));
+        let mut out = String::from("# The effective configuration. `from` says where a value comes from.\n");
+        self.section(&mut out, "", "", &value);
+        out
+    }
+
+    /// Writes the keys below `place`, plain ones first, as TOML wants it; `pattern` is the place without numbers.
+    fn section(&self, out: &mut String, place: &str, pattern: &str, value: &Value) {
+        let prefix = if pattern.is_empty() { String::new() } else { format!("{pattern}.") };
+        let own: Vec<_> = keys::keys()
+            .iter()
+            .filter_map(|key| Some((key, key.path.strip_prefix(&prefix)?)))
+            .filter(|(_, name)| !name.contains('.'))
+            .collect();
+        for (key, name) in own.iter().filter(|(key, _)| !has_keys(key)) {
+            self.key(out, key, &join(place, name), name, value.get(name));
+        }
+        for (key, name) in own.iter().filter(|(key, _)| has_keys(key)) {
+            let place = join(place, name);
+            let (inner, head) = (value.get(name), &key.path.replace("[]", ""));
+            match inner {
+                Some(Value::Array(items)) => {
+                    if items.is_empty() {
+                        let _ = write!(out, "\n# {}\n# from: {}\n# [[{head}]]\n", key.doc, self.source(&place));
+                    }
+                    for (index, item) in items.iter().enumerate() {
+                        let _ = write!(out, "\n# {}\n[[{head}]]\n", key.doc);
+                        self.section(out, &format!("{place}[{index}]"), &format!("{}[]", key.path), item);
+                    }
+                }
+                Some(inner) => {
+                    let _ = write!(out, "\n# {}\n[{head}]\n", key.doc);
+                    self.section(out, &place, &key.path, inner);
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn key(&self, out: &mut String, key: &Key, place: &str, name: &str, value: Option<&Value>) {
+        let shown = value.map(|value| without_password(value).to_string());
+        let secret = key.secret && self.is_set(place);
+        let unset = !secret && shown.as_deref().unwrap_or_default() == key.default;
+        // A key of a list's element inherits the place of the list, unless it has nothing but its default.
+        let source = if unset && !self.sources.contains_key(place) { Source::Default } else { self.source(place) };
+        let _ = write!(out, "# {}\n# from: {source}", key.doc);
+        match shown {
+            Some(shown) => {
+                let default = if unset { String::new() } else { format!(", default: {}", key.default) };
+                let _ = write!(out, "{default}\n{name} = {shown}\n");
+            }
+            None if secret => {
+                let _ = write!(out, "\n# {name} = \"(set, hidden)\"\n");
+            }
+            None => {
+                let _ = write!(out, "\n# {name} = (not set)\n");
+            }
+        }
+    }
+
+    fn is_set(&self, place: &str) -> bool {
+        let index = |list: &str| place.strip_prefix(list)?.split_once(']')?.0.parse::<usize>().ok();
+        match (index("listen.token["), index("upstream[")) {
+            (Some(index), _) => self.config.listen.tokens.get(index).is_some_and(|token| !token.value.is_empty()),
+            (_, Some(index)) => self.config.upstreams.get(index).is_some_and(|upstream| !upstream.api_key.is_empty()),
+            _ => false,
+        }
+    }
+}
+
+fn join(place: &str, name: &str) -> String {
+    if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") }
+}
+
+/// A URL may carry a password: `https://user:password@host/v1`.
+fn without_password(value: &Value) -> Value {
+    match value.as_str().and_then(|text| text.split_once("://")) {
+        Some((scheme, rest)) => match rest.split('/').next().and_then(|authority| authority.rsplit_once('@')) {
+            Some((user, host)) => {
+                let path = &rest[user.len() + 1 + host.len()..];
+                Value::String(format!("{scheme}://(hidden)@{host}{path}"))
+            }
+            None => value.clone(),
+        },
+        None => value.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Config;
+    use crate::config::{Override, load};
+
+    fn loaded(assignments: &[&str]) -> Loaded {
+        load(None, std::iter::empty(), assignments.iter().map(|text| Override::parse(text, "--set").unwrap())).unwrap()
+    }
+
+    #[test]
+    fn what_is_shown_reads_back_as_the_same_configuration() {
+        let shown = loaded(&[
+            "limits.max_sessions=7",
+            "storage.data_dir=/d",
+            "dispatch.retry_ratio=0.5",
+            r#"upstream=[{"url":"http://a/v1","aliases":{"x":"y"},"models":["y"]},{"url":"http://b/v1"}]"#,
+            r#"listen.token=[{"name":"app","value":"v3ry","scopes":["read"]}]"#,
+            "listen.cors.origins=https://app.example",
+            "completion_sessions=1,2",
+        ]);
+        let text = shown.to_toml();
+        let again = Config::from_toml(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        assert_eq!(Value::try_from(&again).unwrap(), Value::try_from(&shown.config).unwrap());
+        for key in keys::keys() {
+            let name = key.path.rsplit('.').next().unwrap();
+            assert!(text.contains(&key.doc) && text.contains(name), "{}", key.path);
+        }
+    }
+
+    #[test]
+    fn secrets_are_hidden_and_said_to_be_there() {
+        let text = loaded(&[
+            r#"upstream=[{"url":"https://u:pa55word@a:1/v1","name":"a","api_key":"s3cret-1"}]"#,
+            "listen.token=s3cret-2",
+        ])
+        .to_toml();
+        assert!(!text.contains("s3cret") && !text.contains("pa55word"), "{text}");
+        assert!(text.contains("url = \"https://(hidden)@a:1/v1\""), "{text}");
+        assert_eq!(text.matches("(set, hidden)").count(), 2, "{text}");
+    }
+
+    #[test]
+    fn every_value_says_where_it_comes_from() {
+        let text = loaded(&["limits.max_sessions=7"]).to_toml();
+        assert!(
+            text.contains("# Sessions. Default 100000.\n# from: --set, default: 100000\nmax_sessions = 7\n"),
+            "{text}"
+        );
+        assert!(text.contains("# Miners. Default 10000.\n# from: default\nmax_miners = 10000\n"), "{text}");
+    }
+
+    #[test]
+    fn the_reference_has_every_key_alias_and_variable() {
+        let page = reference();
+        for key in keys::keys() {
+            let wanted = if has_keys(key) { format!("[{}]", key.path) } else { format!("`{}`", key.env) };
+            assert!(page.contains(&wanted), "{wanted}");
+        }
+        assert!(ENV_ALIASES.iter().all(|alias| page.contains(&format!("| `{}` |", alias.name))));
+    }
+}

@@ -1,0 +1,14 @@
+//! The pages that are made from the code are as the code has them now.
+
+use std::path::Path;
+
+#[test]
+fn the_configuration_page_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
+    let wanted = cortensor_router::config::reference();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &wanted).unwrap();
+    }
+    let page = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(page == wanted, "docs/configuration.md is not current: run UPDATE_DOCS=1 cargo test --test docs");
+}
