@@ -1,2 +1,78 @@
-//! Upkeep of the project: `cargo xtask --help`.
-fn main() {}
+//! Upkeep of the project: `cargo xtask --help`. Each command does its own set-up, so that a fresh
+//! checkout needs nothing but Rust, Python and Node on the machine.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
+
+mod environment;
+mod lint;
+mod model;
+mod readme;
+mod serve;
+mod step;
+mod suites;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use step::Steps;
+
+/// What a command gives: nothing, or the text of what went wrong.
+type Outcome<T = ()> = Result<T, String>;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Upkeep of the project", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the tests: one suite, or every suite there is.
+    Test {
+        /// The suites to run; all where none is named.
+        #[arg(value_enum)]
+        suites: Vec<suites::Suite>,
+    },
+    /// Check format, lints, types, licences, the number of dependencies and who imports whom.
+    Lint,
+    /// Run the simulator of the dispatch engine over many seeds.
+    Sim {
+        /// How many seeds.
+        #[arg(long, default_value_t = 10_000)]
+        seeds: u64,
+        /// The first seed; a fixed one where it is absent, so that a failure repeats.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+    /// Kill the router again and again under load, and check that no acknowledged task is lost, doubled or changed.
+    Chaos {
+        /// How often it is killed.
+        #[arg(long, default_value_t = 300)]
+        cycles: u32,
+        /// The seed of the moments at which it is killed and of what the clients do.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+    /// Fetch the small model and the llama.cpp server that the tests with a real model use.
+    Model,
+}
+
+fn main() -> ExitCode {
+    let mut steps = Steps::default();
+    let outcome = match Cli::parse().command {
+        Command::Test { suites } => suites::run(&mut steps, &suites),
+        Command::Lint => lint::run(&mut steps),
+        Command::Sim { seeds, seed } => suites::sim(&mut steps, seeds, seed),
+        Command::Chaos { cycles, seed } => suites::chaos(&mut steps, cycles, seed),
+        Command::Model => model::installed(&mut steps).map(|model| println!("{model}")),
+    };
+    steps.summary();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("\nxtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,6 +1,6 @@
 use super::*;
+use crate::config::Durability;
 use crate::config::ENV_ALIASES;
-use crate::store::Durability;
 
 fn from_env(variables: &[(&str, &str)]) -> Result<Loaded> {
     load_all(None, variables, Vec::new())

@@ -22,7 +22,7 @@ pub use limits::LimitsConfig;
 pub use listen::{CorsConfig, DEFAULT_DEV_TOKEN, ListenConfig, TokenConfig};
 pub use load::{Loaded, Override, Source, load};
 pub use reference::reference;
-pub use storage::{RetentionConfig, StorageConfig};
+pub use storage::{Durability, RetentionConfig, StorageConfig};
 pub use upstream::UpstreamConfig;
 
 use serde::{Deserialize, Serialize};

@@ -4,7 +4,29 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::Durability;
+/// What an acknowledged write survives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// Power loss (`SQLite`: WAL with `synchronous=FULL`).
+    #[default]
+    Full,
+    /// The end of the process by any cause, not power loss (`synchronous=NORMAL`).
+    Relaxed,
+    /// Nothing: it is gone with the process.
+    Memory,
+}
+
+impl Durability {
+    /// The word, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Relaxed => "relaxed",
+            Self::Memory => "memory",
+        }
+    }
+}
 
 documented! {
 /// Where tasks are kept.

@@ -4,31 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::config::Durability;
 use crate::model::{Fence, Gid, Session, SessionId, Task, TaskId, TaskRequest, TaskState, Timestamp};
-
-/// What an acknowledged write survives.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Durability {
-    /// Power loss (`SQLite`: WAL with `synchronous=FULL`).
-    #[default]
-    Full,
-    /// The end of the process by any cause, not power loss (`synchronous=NORMAL`).
-    Relaxed,
-    /// Nothing: it is gone with the process.
-    Memory,
-}
-
-impl Durability {
-    /// The word, as in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Relaxed => "relaxed",
-            Self::Memory => "memory",
-        }
-    }
-}
 
 /// A key that makes a submit repeatable (draft-ietf-httpapi-idempotency-key-header-07).
 #[derive(Debug, Clone, PartialEq, Eq)]

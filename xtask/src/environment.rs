@@ -1,0 +1,107 @@
+//! Where things are, and the Python and Node environments that the client tests run in.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Outcome;
+use crate::step::Steps;
+
+/// The top of the checkout.
+pub(crate) fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// The directory of the clients' tests.
+pub(crate) fn clients() -> PathBuf {
+    root().join("core/tests/clients")
+}
+
+/// Where cargo builds.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// What outlives `target/`: `$XDG_CACHE_HOME` or `~/.cache`, and the product's name.
+///
+/// # Errors
+/// When neither the cache nor the home directory is known.
+pub(crate) fn cache() -> Outcome<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("XDG_CACHE_HOME")
+        .or_else(|| set("HOME").map(|home| home.join(".cache")))
+        .map(|cache| cache.join("cortensor-router"))
+        .ok_or_else(|| "set HOME or XDG_CACHE_HOME: the model is kept there".into())
+}
+
+/// Cargo, the one that runs this.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// Whether a program is there and answers to `arguments`.
+pub(crate) fn answers(program: &str, arguments: &[&str]) -> bool {
+    Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+}
+
+/// Builds the `cortensor-router` command and gives its path.
+///
+/// # Errors
+/// When it does not build.
+pub(crate) fn router(steps: &mut Steps) -> Outcome<PathBuf> {
+    steps.run("build cortensor-router", &mut cargo(&["build", "--package", "cortensor-router", "--bins"]))?;
+    Ok(target().join("debug").join(format!("cortensor-router{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// The Python environment in `target/venv`, made or renewed where its requirements changed; gives its `bin`.
+///
+/// # Errors
+/// When Python is absent or a package does not install.
+pub(crate) fn python(steps: &mut Steps) -> Outcome<PathBuf> {
+    let venv = target().join("venv");
+    let requirements = clients().join("python/requirements.txt");
+    let wanted = read(&requirements)?;
+    let stamp = venv.join("installed.txt");
+    let bin = venv.join("bin");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(bin);
+    }
+    steps.run("make target/venv", Command::new("python3").args(["-m", "venv"]).arg(&venv)).map_err(|error| {
+        format!("{error}\nPython 3.10 or newer with its venv module is needed (Debian: apt-get install python3-venv)")
+    })?;
+    let mut install = Command::new(bin.join("pip"));
+    install.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&requirements);
+    steps.run("install the Python clients", &mut install)?;
+    fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))?;
+    Ok(bin)
+}
+
+/// The packages of one Node directory, as its lock file has them.
+///
+/// # Errors
+/// When npm is absent or a package does not install.
+pub(crate) fn node(steps: &mut Steps, directory: &Path) -> Outcome {
+    let wanted = read(&directory.join("package-lock.json"))?;
+    let stamp = directory.join("node_modules/.installed");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    let name = directory.strip_prefix(root()).unwrap_or(directory).display().to_string();
+    let mut install = Command::new("npm");
+    install.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"]).current_dir(directory);
+    steps.run(&format!("npm ci in {name}"), &mut install).map_err(|error| {
+        format!("{error}\nNode.js 20 or newer with npm is needed (Debian: apt-get install nodejs npm)")
+    })?;
+    fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))
+}
+
+/// A file's text.
+///
+/// # Errors
+/// When it cannot be read; the message names it.
+pub(crate) fn read(path: &Path) -> Outcome<String> {
+    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}

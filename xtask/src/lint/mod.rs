@@ -1,0 +1,66 @@
+//! Everything that is checked without running the product.
+
+mod imports;
+mod licences;
+mod source;
+
+use std::process::Command;
+
+use crate::step::Steps;
+use crate::{Outcome, environment};
+
+/// Runs every check; one that fails does not keep the next from running.
+///
+/// # Errors
+/// When one failed.
+pub(crate) fn run(steps: &mut Steps) -> Outcome {
+    let mut outcomes = vec![
+        steps.run("format", &mut environment::cargo(&["fmt", "--all", "--check"])),
+        steps.run(
+            "clippy",
+            &mut environment::cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--all-features",
+                "--quiet",
+                "--",
+                "-D",
+                "warnings",
+            ]),
+        ),
+        steps.check("who imports whom", || imports::check(&environment::root())),
+        steps.check("dependencies and licences", licences::check),
+        python(steps),
+        javascript(steps),
+    ];
+    if environment::answers("cargo", &["deny", "--version"]) {
+        outcomes.push(steps.run("cargo deny", &mut environment::cargo(&["deny", "check"])));
+    } else {
+        steps.skip("cargo deny", "cargo-deny is not installed; licences were checked above");
+    }
+    let failures: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
+}
+
+/// The Python tests: format, lints, types.
+fn python(steps: &mut Steps) -> Outcome {
+    let bin = environment::python(steps)?;
+    let directory = environment::clients().join("python");
+    let mut tool = |title: &str, program: &str, arguments: &[&str]| {
+        steps.run(title, Command::new(bin.join(program)).args(arguments).current_dir(&directory))
+    };
+    let format = tool("ruff format", "ruff", &["format", "--check", "."]);
+    let lint = tool("ruff", "ruff", &["check", "."]);
+    let types = tool("mypy --strict", "mypy", &["--strict", "."]);
+    format.and(lint).and(types)
+}
+
+/// The Node tests: format and lints.
+fn javascript(steps: &mut Steps) -> Outcome {
+    let clients = environment::clients();
+    environment::node(steps, &clients.join("node"))?;
+    let mut biome = Command::new(clients.join("node/node_modules/.bin/biome"));
+    biome.args(["ci", "--error-on-warnings", "."]).current_dir(&clients);
+    steps.run("biome", &mut biome)
+}

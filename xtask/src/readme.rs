@@ -1,0 +1,255 @@
+//! README.md as a test: every command and snippet of it runs, in order, against a real router.
+//!
+//! Shell blocks run in bash. A command that starts `cortensor-router serve` is left running for the
+//! blocks after it. Python and JavaScript blocks run in the environments of the client tests, JSON and
+//! TOML must parse, and Rust blocks are documentation tests of the crate. A block after the comment
+//! `<!-- not run: why -->` is left out, and the log says why.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::serve::{self, Server};
+use crate::step::Steps;
+use crate::{Outcome, environment};
+
+/// The port that README.md shows; a free one takes its place.
+const SHOWN_PORT: &str = "5010";
+/// Seconds that one block gets.
+const BLOCK_TIMEOUT: &str = "120";
+
+/// A fenced block.
+#[derive(Debug, PartialEq)]
+struct Block {
+    line: usize,
+    language: String,
+    text: String,
+    /// Why it is not run, where it is not.
+    left_out: Option<String>,
+}
+
+/// Runs every block of README.md.
+///
+/// # Errors
+/// When one fails.
+pub(crate) fn run(steps: &mut Steps) -> Outcome {
+    let blocks = blocks(&environment::read(&environment::root().join("README.md"))?);
+    let mut stage = Stage::new(steps)?;
+    let mut failures = Vec::new();
+    for block in &blocks {
+        let title = format!("README.md:{} {}", block.line, block.language);
+        match &block.left_out {
+            Some(why) => steps.skip(&title, why),
+            None => failures.extend(stage.run(steps, &title, block).err()),
+        }
+    }
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
+}
+
+/// Where the blocks run: a scratch directory and the router that is up.
+struct Stage {
+    directory: PathBuf,
+    path: String,
+    router: PathBuf,
+    port: u16,
+    server: Option<Server>,
+}
+
+impl Stage {
+    fn new(steps: &mut Steps) -> Outcome<Self> {
+        let router = environment::router(steps)?;
+        let python = environment::python(steps)?;
+        let node = environment::clients().join("node");
+        environment::node(steps, &node)?;
+        let directory = environment::target().join("readme");
+        let _ = fs::remove_dir_all(&directory);
+        let failed = |error: std::io::Error| format!("{}: {error}", directory.display());
+        fs::create_dir_all(&directory).map_err(failed)?;
+        std::os::unix::fs::symlink(node.join("node_modules"), directory.join("node_modules")).map_err(failed)?;
+        let programs = router.parent().map(|parent| parent.display().to_string()).unwrap_or_default();
+        let path = format!("{programs}:{}:{}", python.display(), std::env::var("PATH").unwrap_or_default());
+        Ok(Self { directory, path, router, port: serve::free_port()?, server: None })
+    }
+
+    fn run(&mut self, steps: &mut Steps, title: &str, block: &Block) -> Outcome {
+        let text = block.text.replace(SHOWN_PORT, &self.port.to_string());
+        match block.language.as_str() {
+            "sh" | "bash" | "shell" | "console" => {
+                for piece in pieces(&text, block.language == "console") {
+                    match piece {
+                        Piece::Serve(arguments) => {
+                            steps.check(&format!("{title} (left running)"), || self.serve(&arguments))?;
+                        }
+                        Piece::Script(script) => {
+                            self.with_server()?;
+                            steps.run(title, &mut self.program("bash", &["-euo", "pipefail", "-c", &script]))?;
+                        }
+                    }
+                }
+                Ok(())
+            }
+            "python" | "py" => self.script(steps, title, "python", "snippet.py", &text),
+            "js" | "javascript" | "mjs" => self.script(steps, title, "node", "snippet.mjs", &text),
+            "json" => self.script(steps, title, "python", "snippet.py", &parsing("json", &text)),
+            "toml" => self.script(steps, title, "python", "snippet.py", &parsing("tomllib", &text)),
+            // Rust runs with the documentation tests; the rest is not code.
+            _ => Ok(()),
+        }
+    }
+
+    fn script(&mut self, steps: &mut Steps, title: &str, program: &str, name: &str, text: &str) -> Outcome {
+        self.with_server()?;
+        fs::write(self.directory.join(name), text).map_err(|error| format!("{name}: {error}"))?;
+        steps.run(title, &mut self.program(program, &[name]))
+    }
+
+    /// A router with no options, for blocks that are shown before the one that starts it.
+    fn with_server(&mut self) -> Outcome {
+        if self.server.is_none() {
+            self.serve(&[])?;
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self, arguments: &[String]) -> Outcome<String> {
+        self.server = None;
+        let mut command = self.command("bash");
+        // `exec`, so that the process that is ended is the router itself; `eval` reads quotes and variables.
+        let words = arguments.join(" ");
+        command.args(["-c", &format!("eval exec '\"$ROUTER\"' {}", single_quoted(&format!("serve {words}")))]);
+        command.env("ROUTER", &self.router).stdout(Stdio::null());
+        self.server = Some(Server::start(&mut command, self.port)?);
+        Ok(format!("cortensor-router serve {words}: ready"))
+    }
+
+    /// A program that must end in time.
+    fn program(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = self.command("timeout");
+        command.args([BLOCK_TIMEOUT, program]).args(arguments);
+        command
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .current_dir(&self.directory)
+            .env("PATH", &self.path)
+            .env("XDG_DATA_HOME", self.directory.join("data"))
+            .env("XDG_CONFIG_HOME", self.directory.join("config"))
+            .env("ROUTER_REST_BIND_PORT", self.port.to_string());
+        command
+    }
+}
+
+/// A Python program that fails where `text` does not parse.
+fn parsing(module: &str, text: &str) -> String {
+    format!("import {module}\n{module}.loads({text:?})\n")
+}
+
+fn single_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// What a shell block consists of.
+#[derive(Debug, PartialEq)]
+enum Piece {
+    /// The arguments after `serve`, to be started and left running.
+    Serve(Vec<String>),
+    /// Commands that end.
+    Script(String),
+}
+
+/// Cuts a shell block at the commands that start the router.
+fn pieces(text: &str, console: bool) -> Vec<Piece> {
+    let text = text.replace("\\\n", " ");
+    let lines = text.lines().filter_map(|line| if console { line.strip_prefix("$ ") } else { Some(line) });
+    let (mut pieces, mut script) = (Vec::new(), String::new());
+    let flush = |script: &mut String, pieces: &mut Vec<Piece>| {
+        if script.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')) {
+            pieces.push(Piece::Script(std::mem::take(script)));
+        }
+        script.clear();
+    };
+    for line in lines {
+        if let Some(arguments) = serve_arguments(line) {
+            flush(&mut script, &mut pieces);
+            pieces.push(Piece::Serve(arguments));
+        } else if !line.trim_start().starts_with("cargo build") {
+            // The router is built already, by this very run.
+            script.push_str(line);
+            script.push('\n');
+        }
+    }
+    flush(&mut script, &mut pieces);
+    pieces
+}
+
+/// The arguments after `serve`, where the line starts the router.
+fn serve_arguments(line: &str) -> Option<Vec<String>> {
+    let line = line.split(" #").next().unwrap_or(line).trim().trim_end_matches('&').trim_end();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let at = words.iter().position(|word| *word == "serve")?;
+    let before = &words[..at];
+    let is_router = before.last().is_some_and(|word| word.ends_with("cortensor-router"));
+    let is_cargo = before.starts_with(&["cargo", "run"]) && before.last() == Some(&"--");
+    (is_router || is_cargo).then(|| words[at + 1..].iter().map(|word| (*word).to_owned()).collect())
+}
+
+/// The fenced blocks of a Markdown text.
+fn blocks(text: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut left_out = None;
+    let mut lines = text.lines().enumerate();
+    while let Some((index, line)) = lines.next() {
+        let trimmed = line.trim();
+        if let Some(info) = trimmed.strip_prefix("```") {
+            let fence_indent = line.len() - line.trim_start().len();
+            let mut body = String::new();
+            for (_, inner) in lines.by_ref() {
+                if inner.trim() == "```" {
+                    break;
+                }
+                body.push_str(inner.get(fence_indent..).unwrap_or(inner.trim_start()));
+                body.push('\n');
+            }
+            let language = info.split([',', ' ', '{']).next().unwrap_or_default().to_owned();
+            blocks.push(Block { line: index + 1, language, text: body, left_out: left_out.take() });
+        } else if let Some(why) = trimmed.strip_prefix("<!-- not run: ").and_then(|why| why.strip_suffix("-->")) {
+            left_out = Some(why.trim().to_owned());
+        } else if !trimmed.is_empty() {
+            left_out = None;
+        }
+    }
+    blocks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_found_with_their_language_line_and_reason() {
+        let text = "# T\n```bash\na\n\nb\n```\n<!-- not run: needs a GPU -->\n\n  ```python\n  x\n    y\n  ```\n\n```\nplain\n```\n";
+        let found = blocks(text);
+        assert_eq!(
+            found.iter().map(|b| (b.line, b.language.as_str())).collect::<Vec<_>>(),
+            [(2, "bash"), (9, "python"), (14, "")]
+        );
+        assert_eq!(found[0].text, "a\n\nb\n");
+        assert_eq!(found[1].text, "x\n  y\n");
+        assert_eq!(found[1].left_out.as_deref(), Some("needs a GPU"));
+        assert_eq!(found[2].left_out, None);
+    }
+
+    #[test]
+    fn a_shell_block_is_cut_where_the_router_starts() {
+        let text = "cargo build --release\ncargo run --release -- serve --upstream \\\n  http://h/v1 & # it stays\n# then\ncurl x\n";
+        let serve = vec!["--upstream".to_owned(), "http://h/v1".to_owned()];
+        assert_eq!(pieces(text, false), [Piece::Serve(serve), Piece::Script("# then\ncurl x\n".into())]);
+        assert_eq!(
+            pieces("$ ./target/release/cortensor-router serve\nlistening\n$ curl y\n{}\n", true),
+            [Piece::Serve(vec![]), Piece::Script("curl y\n".into())]
+        );
+        assert_eq!(pieces("docker run image serve\n", false), [Piece::Script("docker run image serve\n".into())]);
+    }
+}

@@ -1,0 +1,166 @@
+//! Running other programs: what they print goes through as it comes, and the lines with which each
+//! runner closes are kept, so that the end of a long log says what ran.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::time::Instant;
+
+use crate::Outcome;
+
+/// What has run so far.
+#[derive(Default)]
+pub(crate) struct Steps {
+    done: Vec<Step>,
+}
+
+struct Step {
+    title: String,
+    seconds: f64,
+    passed: bool,
+    closing: Vec<String>,
+}
+
+impl Steps {
+    /// Runs `command` under a heading.
+    ///
+    /// # Errors
+    /// When it cannot start or ends with anything but success.
+    pub(crate) fn run(&mut self, title: &str, command: &mut Command) -> Outcome {
+        println!("\n=== {title}\n    {}", shown(command));
+        let started = Instant::now();
+        let ended = tee(command);
+        let (passed, closing, outcome) = match ended {
+            Ok((true, closing)) => (true, closing, Ok(())),
+            Ok((false, closing)) => (false, closing, Err(format!("{title}: {} failed", shown(command)))),
+            Err(error) => (false, Vec::new(), Err(format!("{title}: {} did not run: {error}", shown(command)))),
+        };
+        self.done.push(Step { title: title.into(), seconds: started.elapsed().as_secs_f64(), passed, closing });
+        outcome
+    }
+
+    /// Runs a check of our own under a heading; it gives the line to close with.
+    pub(crate) fn check(&mut self, title: &str, check: impl FnOnce() -> Outcome<String>) -> Outcome {
+        println!("\n=== {title}");
+        let started = Instant::now();
+        let outcome = check();
+        let (Ok(line) | Err(line)) = &outcome;
+        println!("{line}");
+        self.done.push(Step {
+            title: title.into(),
+            seconds: started.elapsed().as_secs_f64(),
+            passed: outcome.is_ok(),
+            closing: line.lines().map(str::to_owned).collect(),
+        });
+        outcome.map(|_| ()).map_err(|_| format!("{title} failed"))
+    }
+
+    /// Notes that something was left out, and why.
+    pub(crate) fn skip(&mut self, title: &str, why: &str) {
+        println!("\n=== {title}\nskipped: {why}");
+        self.done.push(Step {
+            title: title.into(),
+            seconds: 0.0,
+            passed: true,
+            closing: vec![format!("skipped: {why}")],
+        });
+    }
+
+    /// Prints a line per step with the runners' own closing lines under it.
+    pub(crate) fn summary(&self) {
+        if self.done.is_empty() {
+            return;
+        }
+        println!("\n=== summary");
+        for step in &self.done {
+            println!("{} {} ({:.1} s)", if step.passed { "ok    " } else { "FAILED" }, step.title, step.seconds);
+            for line in &step.closing {
+                println!("         {line}");
+            }
+        }
+    }
+}
+
+/// The command as one would type it.
+fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+/// Runs it, passing on what it prints, and gives whether it succeeded and the closing lines.
+fn tee(command: &mut Command) -> std::io::Result<(bool, Vec<String>)> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let closing = Mutex::new(Vec::new());
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    std::thread::scope(|scope| {
+        scope.spawn(|| stdout.map(|from| pass_on(from, std::io::stdout(), &closing)));
+        scope.spawn(|| stderr.map(|from| pass_on(from, std::io::stderr(), &closing)));
+    });
+    let status = child.wait()?;
+    Ok((status.success(), closing.into_inner().unwrap_or_default()))
+}
+
+fn pass_on(from: impl Read, mut to: impl Write, closing: &Mutex<Vec<String>>) {
+    let mut reader = BufReader::new(from);
+    let mut line = Vec::new();
+    while matches!(reader.read_until(b'\n', &mut line), Ok(read) if read > 0) {
+        // A closed terminal must not stop the run: the exit status still counts.
+        let _ = to.write_all(&line).and_then(|()| to.flush());
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_matches(|c: char| c == '=' || c.is_whitespace());
+        if is_closing(text)
+            && let Ok(mut lines) = closing.lock()
+        {
+            lines.push(text.to_owned());
+        }
+        line.clear();
+    }
+}
+
+/// Whether a runner closes with this line: nextest, cargo test, pytest, node, schemathesis, and our own.
+fn is_closing(line: &str) -> bool {
+    let counts = |word: &str| line.contains(&format!(" {word}"));
+    (line.starts_with("Summary [") && counts("tests run"))
+        || (line.starts_with("test result: ") && !line.contains(" 0 passed; 0 failed; 0 ignored"))
+        || (line.ends_with('s') && counts("in ") && (counts("passed") || counts("failed")))
+        || ["# tests ", "# pass ", "# fail ", "# skipped ", "ℹ tests ", "ℹ pass ", "ℹ fail ", "ℹ skipped "]
+            .iter()
+            .any(|start| line.starts_with(start))
+        || line.starts_with("SKIPPED [")
+        || line.starts_with("chaos: ")
+        || line.starts_with("sim: ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_runners_closing_line_is_known() {
+        for line in [
+            "Summary [   1.234s] 12 tests run: 12 passed, 0 skipped",
+            "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s",
+            "31 passed in 4.12s",
+            "1 failed, 30 passed, 2 skipped in 4.12s",
+            "# pass 9",
+            "ℹ pass 9",
+            "SKIPPED [1] test_model.py:20: no model",
+        ] {
+            assert!(is_closing(line), "{line}");
+        }
+        for line in
+            ["    Finished `dev` profile in 2s", "test result: ok. 0 passed; 0 failed; 0 ignored;", "running 3 tests"]
+        {
+            assert!(!is_closing(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_told_with_its_command_and_an_absent_program_too() {
+        let mut steps = Steps::default();
+        assert!(steps.run("true", &mut Command::new("true")).is_ok());
+        assert!(steps.run("false", Command::new("false").arg("x")).unwrap_err().contains("false x failed"));
+        assert!(steps.run("absent", &mut Command::new("no-such-program-here")).unwrap_err().contains("did not run"));
+        assert_eq!(steps.done.iter().map(|step| step.passed).collect::<Vec<_>>(), [true, false, false]);
+    }
+}

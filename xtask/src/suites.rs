@@ -1,0 +1,107 @@
+//! The test suites, and the long runs beside them.
+
+use std::process::Command;
+
+use clap::ValueEnum;
+
+use crate::step::Steps;
+use crate::{Outcome, environment, model, readme};
+
+/// One suite of `cargo xtask test`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Suite {
+    /// Unit, integration and documentation tests of the crates.
+    Rust,
+    /// Python clients, `openai` among them, against a running router; and a real model behind it.
+    Python,
+    /// Node clients against a running router: `openai` and `cortensor-openai-provider`.
+    Node,
+    /// The commands and snippets of README.md.
+    Docs,
+}
+
+/// Runs those suites, or all. A suite that fails does not keep the next from running.
+///
+/// # Errors
+/// When one failed.
+pub(crate) fn run(steps: &mut Steps, suites: &[Suite]) -> Outcome {
+    let suites = if suites.is_empty() { Suite::value_variants() } else { suites };
+    let mut failures = Vec::new();
+    for suite in suites {
+        let outcome = match suite {
+            Suite::Rust => rust(steps),
+            Suite::Python => python(steps),
+            Suite::Node => node(steps),
+            Suite::Docs => readme::run(steps),
+        };
+        failures.extend(outcome.err());
+    }
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
+}
+
+fn rust(steps: &mut Steps) -> Outcome {
+    let tests = if environment::answers("cargo-nextest", &["nextest", "--version"]) {
+        steps.run("Rust tests", &mut environment::cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]))
+    } else {
+        steps.run("Rust tests", &mut environment::cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"]))
+    };
+    let docs = steps.run("Rust documentation tests", &mut environment::cargo(&["test", "--workspace", "--doc"]));
+    tests.and(docs)
+}
+
+fn python(steps: &mut Steps) -> Outcome {
+    let router = environment::router(steps)?;
+    let bin = environment::python(steps)?;
+    let mut pytest = Command::new(bin.join("pytest"));
+    pytest.current_dir(environment::clients().join("python")).env("CORTENSOR_ROUTER_BIN", router);
+    match model::installed(steps) {
+        Ok(model) => {
+            pytest.envs(model.environment()).env("CORTENSOR_REQUIRE_MODEL", "1");
+        }
+        // Whoever has no compiler can still run the rest; CI insists.
+        Err(why) if std::env::var_os("CORTENSOR_REQUIRE_MODEL").is_none() => steps.skip("a real model", &why),
+        Err(why) => return Err(why),
+    }
+    steps.run("Python clients", &mut pytest)
+}
+
+fn node(steps: &mut Steps) -> Outcome {
+    let router = environment::router(steps)?;
+    let mut outcome = Ok(());
+    for (name, title) in [("node", "Node client: openai"), ("cortensor", "Node client: cortensor-openai-provider")] {
+        let directory = environment::clients().join(name);
+        environment::node(steps, &directory)?;
+        let mut test = Command::new("node");
+        test.args(["--test", "--test-timeout=60000", "--test-concurrency=1"]);
+        test.current_dir(directory).env("CORTENSOR_ROUTER_BIN", &router);
+        outcome = outcome.and(steps.run(title, &mut test));
+    }
+    outcome
+}
+
+/// Runs the simulator.
+///
+/// # Errors
+/// When a seed breaks a rule.
+pub(crate) fn sim(steps: &mut Steps, seeds: u64, seed: Option<u64>) -> Outcome {
+    let mut run = environment::cargo(&["run", "--release", "--package", "cortensor-router-sim", "--"]);
+    run.arg("--seeds").arg(seeds.to_string());
+    if let Some(seed) = seed {
+        run.arg("--seed").arg(seed.to_string());
+    }
+    steps.run("simulator", &mut run)
+}
+
+/// Runs the kill loop.
+///
+/// # Errors
+/// When an acknowledged task is lost, doubled or changed.
+pub(crate) fn chaos(steps: &mut Steps, cycles: u32, seed: Option<u64>) -> Outcome {
+    let mut run =
+        environment::cargo(&["test", "--package", "cortensor-router", "--test", "chaos", "--", "--nocapture"]);
+    run.env("CORTENSOR_CHAOS_CYCLES", cycles.to_string());
+    if let Some(seed) = seed {
+        run.env("CORTENSOR_CHAOS_SEED", seed.to_string());
+    }
+    steps.run(&format!("chaos: {cycles} kills"), &mut run)
+}
