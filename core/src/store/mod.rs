@@ -4,15 +4,23 @@
 //! [`Store::recover`] at start. An answer of the store means that the row is as durable as the store's
 //! [`Durability`] says; until then the router shows nothing of it to anyone.
 
+#[cfg(test)]
+mod conformance;
 mod memory;
 mod pending;
 mod record;
-mod sqlite;
+mod refusal;
+pub mod sqlite;
+mod wanted;
+mod weight;
 
 pub use memory::MemoryStore;
 pub use pending::{Pending, Resolver};
 pub use record::{Accepted, ApiKey, Durability, Idempotency, NewTask, Purge, Recovery, TaskPage, TaskQuery};
-pub use sqlite::{Integrity, SqliteStore, check_integrity};
+pub use sqlite::{Holder, Integrity, SqliteOptions, SqliteStore, check_integrity, holder};
+
+use refusal::{closed, id_in_use, key_mismatch};
+use wanted::Wanted;
 
 use std::sync::Arc;
 
@@ -69,6 +77,15 @@ pub trait Store: Send + Sync + 'static {
 
     /// Deletes an API key. `false`: there was none.
     fn delete_key(&self, id: String) -> Pending<bool>;
+
+    /// Tells other processes, where the store can, at which address this one listens.
+    ///
+    /// # Errors
+    /// When it cannot be written down. A store that nobody else can see has nothing to do.
+    fn announce(&self, address: &str) -> crate::Result<()> {
+        let _ = address;
+        Ok(())
+    }
 
     /// Writes out what is outstanding and closes. Later calls answer `Closed`.
     fn close(&self) -> Pending<()>;

@@ -39,6 +39,21 @@ pub struct NewTask {
     pub idempotency: Option<Idempotency>,
 }
 
+impl NewTask {
+    /// The task as it stands in the store until it ends: queued.
+    pub(super) fn to_task(&self) -> Task {
+        Task {
+            gid: self.gid,
+            id: self.id,
+            session_id: self.session_id,
+            request: Arc::clone(&self.request),
+            created_at: self.created_at,
+            deadline: self.deadline,
+            ..Task::default()
+        }
+    }
+}
+
 /// What became of an accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accepted {

@@ -1,0 +1,337 @@
+//! What every store must do. Each scenario runs against each store.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::{
+    Accepted, ApiKey, Durability, Idempotency, MemoryStore, NewTask, Purge, SqliteStore, Store, TaskQuery,
+    check_integrity,
+};
+use crate::ErrorKind;
+use crate::model::{
+    Answer, Fence, FinishReason, Gid, MinerResult, Outcome, RequestKind, Session, SessionId, SessionSpec, Task, TaskId,
+    TaskRequest, TaskState, Timestamp, Usage, Verdict,
+};
+
+/// A task of that session; its gid follows from both ids.
+pub(super) fn new_task(session: u64, id: u64) -> NewTask {
+    NewTask {
+        gid: Gid(session * 1_000_000 + id),
+        session_id: SessionId(session),
+        id: TaskId(id),
+        request: Arc::new(TaskRequest::completion(format!("prompt {id}"))),
+        band: (id % 10) as u8,
+        created_at: Timestamp(1_000 + id),
+        deadline: Timestamp(61_000 + id),
+        idempotency: None,
+    }
+}
+
+pub(super) fn keyed(mut new: NewTask, key: &str, fingerprint: u8) -> NewTask {
+    new.idempotency =
+        Some(Idempotency { scope: "token/completions".into(), key: key.into(), fingerprint: [fingerprint; 32] });
+    new
+}
+
+/// Its end at that time, with that text.
+pub(super) fn ended(new: &NewTask, at: u64, text: &str) -> Task {
+    let answer = Answer { text: text.to_owned(), usage: Usage::new(3, 4), ..Answer::default() };
+    Task {
+        state: TaskState::Ended,
+        outcome: Some(Outcome::Ok),
+        ended_at: Timestamp(at),
+        text: text.to_owned(),
+        results: vec![MinerResult { miner: "0xa".into(), answer, hash: "ab".into() }],
+        attempts: 1,
+        fence: Fence(at),
+        ..new.to_task()
+    }
+}
+
+/// Everything that a task can carry.
+fn rich(new: &NewTask) -> Task {
+    let raw = |text: &'static str| Some(Bytes::from_static(text.as_bytes()));
+    let mut task = ended(new, 5_000, "the \"winner\"\u{0} says: ✓");
+    task.outcome = Some(Outcome::Disputed);
+    task.started_at = Timestamp(1_100);
+    task.first_token_at = Timestamp(1_200);
+    task.precommitted_at = Timestamp(4_000);
+    task.committed_at = Timestamp(4_500);
+    task.assigned_miners = vec!["0xa".into(), "0xb".into(), "0xc".into()];
+    task.attempts = 3;
+    task.fence = Fence(u64::from(u32::MAX) << 20);
+    task.verdict =
+        Some(Verdict { verdict: "disputed".into(), score: 0.625, method: "lexical".into(), winner: "0xa".into() });
+    task.failure = Some("the third one hung up".into());
+    task.results[0].answer.raw = raw("{\"choices\":[1]}");
+    task.results[0].answer.model = Some("smol".into());
+    let other = Answer { text: String::new(), finish_reason: FinishReason::Other("odd".into()), ..Answer::default() };
+    task.results.push(MinerResult { miner: "0xb".into(), answer: other, hash: String::new() });
+    let third =
+        Answer { text: "else".into(), raw: raw("{}"), finish_reason: FinishReason::Length, ..Answer::default() };
+    task.results.push(MinerResult { miner: "0xc".into(), answer: third, hash: "ff".into() });
+    task
+}
+
+fn show<T: std::fmt::Debug>(value: &T) -> String {
+    format!("{value:#?}")
+}
+
+fn page(store: &dyn Store, state: Option<TaskState>, offset: u64, limit: u64) -> (Vec<u64>, u64) {
+    let query = TaskQuery { session_id: SessionId(1), state, limit, offset };
+    let page = store.tasks(query).wait().unwrap();
+    (page.tasks.iter().map(|task| task.id.0).collect(), page.total)
+}
+
+fn a_new_store_is_empty(store: &dyn Store) {
+    let recovery = store.recover().wait().unwrap();
+    assert_eq!(recovery.epoch, 1);
+    assert!(recovery.sessions.is_empty() && recovery.unfinished.is_empty() && recovery.last_task_ids.is_empty());
+    assert_eq!((recovery.last_gid, recovery.last_fence), (Gid(0), Fence(0)));
+    assert!(store.task(SessionId(0), TaskId(0)).wait().unwrap().is_none());
+    assert!(store.task_by_gid(Gid(1)).wait().unwrap().is_none());
+    assert_eq!(page(store, None, 0, 10), (vec![], 0));
+    assert!(store.keys().wait().unwrap().is_empty());
+    assert_eq!(store.recover().wait().unwrap().epoch, 2);
+}
+
+fn a_task_comes_back_as_it_went_in(store: &dyn Store) {
+    let mut new = new_task(1, 7);
+    let mut request = TaskRequest::chat(r#"[{"role":"user","content":"a\u0000b"}]"#).unwrap();
+    request.kind = RequestKind::Chat;
+    request.model = Some("smol".into());
+    request.timeout = Some(2.5);
+    request.stream = true;
+    request.extra.push(("top_p".into(), RawValue::from_string("0.90".into()).unwrap()));
+    new.request = Arc::new(request);
+    assert_eq!(store.accept(new.clone()).wait().unwrap(), Accepted::New);
+    let queued = store.task(SessionId(1), TaskId(7)).wait().unwrap().unwrap();
+    assert_eq!(show(&queued), show(&new.to_task()));
+    let end = rich(&new);
+    assert!(store.finish(Arc::new(end.clone())).wait().unwrap());
+    assert_eq!(show(&store.task(SessionId(1), TaskId(7)).wait().unwrap().unwrap()), show(&end));
+    assert_eq!(show(&store.task_by_gid(new.gid).wait().unwrap().unwrap()), show(&end));
+}
+
+fn an_end_is_written_once(store: &dyn Store) {
+    let new = new_task(1, 1);
+    assert!(!store.finish(Arc::new(ended(&new, 5, "too early"))).wait().unwrap());
+    store.accept(new.clone()).wait().unwrap();
+    assert!(store.finish(Arc::new(ended(&new, 10, "first"))).wait().unwrap());
+    assert!(!store.finish(Arc::new(ended(&new, 20, "second"))).wait().unwrap());
+    let mut stranger = ended(&new, 30, "another task's");
+    stranger.id = TaskId(2);
+    assert!(!store.finish(Arc::new(stranger)).wait().unwrap());
+    let task = store.task(SessionId(1), TaskId(1)).wait().unwrap().unwrap();
+    assert_eq!((task.text.as_str(), task.ended_at), ("first", Timestamp(10)));
+    assert_eq!(store.recover().wait().unwrap().last_fence, Fence(10));
+}
+
+/// The calls are made without waiting, so a store that gathers writes has both in one batch.
+fn an_end_may_follow_its_accept_at_once(store: &dyn Store) {
+    let tasks: Vec<NewTask> = (1..=200).map(|id| keyed(new_task(1, id), &format!("k{id}"), 1)).collect();
+    let pending: Vec<_> = tasks
+        .iter()
+        .map(|new| {
+            let accepted = store.accept(new.clone());
+            let first = store.finish(Arc::new(ended(new, new.id.0, "first")));
+            let second = store.finish(Arc::new(ended(new, new.id.0 + 1, "second")));
+            (accepted, first, second)
+        })
+        .collect();
+    // Asked for after the writes, so it sees them.
+    let seen = store.task(SessionId(1), TaskId(200)).wait().unwrap().unwrap();
+    assert_eq!(seen.text, "first");
+    for (accepted, first, second) in pending {
+        assert_eq!(accepted.wait().unwrap(), Accepted::New);
+        assert!(first.wait().unwrap());
+        assert!(!second.wait().unwrap());
+    }
+    assert_eq!(page(store, Some(TaskState::Ended), 198, 10), (vec![199, 200], 200));
+    let recovery = store.recover().wait().unwrap();
+    assert!(recovery.unfinished.is_empty());
+    assert_eq!((recovery.last_gid, recovery.last_fence), (tasks[199].gid, Fence(200)));
+    let again = keyed(new_task(1, 999), "k77", 1);
+    let first = Accepted::Existing { gid: tasks[76].gid, session_id: SessionId(1), id: TaskId(77) };
+    assert_eq!(store.accept(again).wait().unwrap(), first);
+}
+
+fn a_key_makes_one_task(store: &dyn Store) {
+    let new = keyed(new_task(1, 1), "k", 1);
+    // Without waiting: the same batch must see its own.
+    let first = store.accept(new.clone());
+    let same = store.accept(keyed(new_task(1, 2), "k", 1));
+    let other = store.accept(keyed(new_task(1, 3), "k", 2));
+    let orphan = store.finish(Arc::new(ended(&new_task(1, 2), 9, "of a task that never was")));
+    let mate = store.accept(new_task(1, 4));
+    let mut elsewhere = keyed(new_task(1, 5), "k", 2);
+    elsewhere.idempotency.as_mut().unwrap().scope = "other token".into();
+    let elsewhere = store.accept(elsewhere);
+    assert_eq!(first.wait().unwrap(), Accepted::New);
+    let existing = Accepted::Existing { gid: new.gid, session_id: SessionId(1), id: TaskId(1) };
+    assert_eq!(same.wait().unwrap(), existing);
+    assert_eq!(other.wait().unwrap_err().kind(), ErrorKind::IdempotencyMismatch);
+    assert!(!orphan.wait().unwrap());
+    assert_eq!(mate.wait().unwrap(), Accepted::New);
+    assert_eq!(elsewhere.wait().unwrap(), Accepted::New);
+    // An ended task's key is still taken; one that was purged is free.
+    assert!(store.finish(Arc::new(ended(&new, 10, "x"))).wait().unwrap());
+    assert_eq!(store.accept(keyed(new_task(1, 6), "k", 1)).wait().unwrap(), existing);
+    let purge = Purge { ended_before: Timestamp(11), max_bytes: 0, limit: 10 };
+    assert_eq!(store.purge(purge).wait().unwrap(), 1);
+    assert_eq!(store.accept(keyed(new_task(1, 7), "k", 2)).wait().unwrap(), Accepted::New);
+    assert_eq!(page(store, None, 0, 10), (vec![4, 5, 7], 3));
+}
+
+fn an_id_is_given_out_once(store: &dyn Store) {
+    store.accept(new_task(1, 1)).wait().unwrap();
+    let mut same_id = new_task(1, 1);
+    same_id.gid = Gid(77);
+    assert_eq!(store.accept(same_id).wait().unwrap_err().kind(), ErrorKind::Conflict);
+    let mut same_gid = new_task(1, 2);
+    same_gid.gid = new_task(1, 1).gid;
+    assert_eq!(store.accept(same_gid).wait().unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(page(store, None, 0, 10), (vec![1], 1));
+    assert_eq!(store.recover().wait().unwrap().last_gid, new_task(1, 1).gid);
+}
+
+fn pages_are_by_id_with_their_total(store: &dyn Store) {
+    for id in (0..3_000).rev() {
+        drop(store.accept(new_task(1, id)));
+    }
+    for id in (0..3_000).step_by(2) {
+        drop(store.finish(Arc::new(ended(&new_task(1, id), 10_000 + id, "x"))));
+    }
+    drop(store.accept(new_task(2, 5)));
+    assert_eq!(page(store, None, 0, 3), (vec![0, 1, 2], 3_000));
+    assert_eq!(page(store, None, 1_023, 3), (vec![1_023, 1_024, 1_025], 3_000));
+    assert_eq!(page(store, None, 2_999, 3), (vec![2_999], 3_000));
+    assert_eq!(page(store, None, 3_000, 3), (vec![], 3_000));
+    assert_eq!(page(store, None, u64::MAX, u64::MAX), (vec![], 3_000));
+    assert_eq!(page(store, None, 5, 0), (vec![], 3_000));
+    assert_eq!(page(store, Some(TaskState::Ended), 700, 2), (vec![1_400, 1_402], 1_500));
+    assert_eq!(page(store, Some(TaskState::Queued), 700, 2), (vec![1_401, 1_403], 1_500));
+    assert_eq!(page(store, Some(TaskState::Acked), 1_499, 2), (vec![2_999], 1_500));
+    // Holes at the front, as purging leaves them.
+    let purge = Purge { ended_before: Timestamp(11_500), max_bytes: 0, limit: 10_000 };
+    assert_eq!(store.purge(purge).wait().unwrap(), 750);
+    assert_eq!(page(store, None, 748, 4), (vec![1_497, 1_499, 1_500, 1_501], 2_250));
+    assert_eq!(page(store, Some(TaskState::Ended), 0, 2), (vec![1_500, 1_502], 750));
+}
+
+fn purging_takes_the_oldest_ended(store: &dyn Store) {
+    for id in 1..=6 {
+        store.accept(new_task(1, id)).wait().unwrap();
+    }
+    // They end in another order than they came.
+    for (at, id) in [(10, 5), (20, 4), (30, 3), (30, 2), (40, 1)] {
+        assert!(store.finish(Arc::new(ended(&new_task(1, id), at, &"y".repeat(1_000)))).wait().unwrap());
+    }
+    let age = |before, limit| Purge { ended_before: Timestamp(before), max_bytes: 0, limit };
+    assert_eq!(store.purge(age(10, 9)).wait().unwrap(), 0);
+    assert_eq!(store.purge(age(30, 1)).wait().unwrap(), 1);
+    assert_eq!(page(store, None, 0, 9), (vec![1, 2, 3, 4, 6], 5));
+    assert_eq!(store.purge(age(30, 9)).wait().unwrap(), 1);
+    // Each weighs more than 1000 and less than 2000 bytes: two of three go, of equal age the older id first.
+    let budget = Purge { ended_before: Timestamp(0), max_bytes: 2_000, limit: 9 };
+    assert_eq!(store.purge(budget).wait().unwrap(), 2);
+    assert_eq!(page(store, None, 0, 9), (vec![1, 6], 2));
+    assert_eq!(store.purge(budget).wait().unwrap(), 0);
+    assert_eq!(store.purge(age(u64::MAX >> 1, 9)).wait().unwrap(), 1);
+    assert_eq!(page(store, None, 0, 9), (vec![6], 1));
+    let recovery = store.recover().wait().unwrap();
+    assert_eq!(recovery.last_task_ids, [(SessionId(1), TaskId(6))]);
+    assert_eq!(recovery.last_fence, Fence(40));
+}
+
+fn what_is_unfinished_is_recovered_oldest_first(store: &dyn Store) {
+    for (session, id) in [(2, 1), (1, 1), (1, 2), (3, 9)] {
+        store.accept(keyed(new_task(session, id), &format!("{session}/{id}"), 3)).wait().unwrap();
+    }
+    store.finish(Arc::new(ended(&new_task(1, 1), 5, "x"))).wait().unwrap();
+    store.finish(Arc::new(ended(&new_task(3, 9), 6, "x"))).wait().unwrap();
+    store.purge(Purge { ended_before: Timestamp(100), max_bytes: 0, limit: 9 }).wait().unwrap();
+    let recovery = store.recover().wait().unwrap();
+    let unfinished: Vec<_> = recovery.unfinished.iter().map(|(task, band)| (show(task), *band)).collect();
+    let wanted: Vec<_> = [new_task(1, 2), new_task(2, 1)].iter().map(|new| (show(&new.to_task()), new.band)).collect();
+    assert_eq!(unfinished, wanted);
+    // Also of a session that has no task any more.
+    let last = [(SessionId(1), TaskId(2)), (SessionId(2), TaskId(1)), (SessionId(3), TaskId(9))];
+    assert_eq!(recovery.last_task_ids, last);
+    assert_eq!(recovery.last_gid, new_task(3, 9).gid);
+}
+
+fn sessions_and_keys_are_kept(store: &dyn Store) {
+    let spec = SessionSpec { name: "chat".into(), metadata: r#"{"a":1}"#.into(), ..SessionSpec::default() };
+    let mut one = Session::new(SessionId(1), "0x01".into(), spec.validated().unwrap(), Timestamp(5_000));
+    let zero = Session::new(SessionId(0), "0x00".into(), SessionSpec::default(), Timestamp(4_000));
+    store.put_session(one.clone()).wait().unwrap();
+    store.put_session(zero.clone()).wait().unwrap();
+    one.active = false;
+    one.spec.redundant = 3;
+    store.put_session(one.clone()).wait().unwrap();
+    assert_eq!(show(&store.recover().wait().unwrap().sessions), show(&vec![zero, one]));
+
+    let key = |id: &str, name: &str| ApiKey { id: id.into(), name: name.into(), ..ApiKey::default() };
+    for put in [key("b", "first"), key("a", "other"), key("b", "second")] {
+        store.put_key(put).wait().unwrap();
+    }
+    assert_eq!(store.keys().wait().unwrap(), [key("a", "other"), key("b", "second")]);
+    assert!(store.delete_key("a".into()).wait().unwrap());
+    assert!(!store.delete_key("a".into()).wait().unwrap());
+    assert_eq!(store.keys().wait().unwrap(), [key("b", "second")]);
+}
+
+fn a_closed_store_says_so(store: &dyn Store) {
+    let last = store.accept(new_task(1, 1));
+    let seen = store.task(SessionId(1), TaskId(1));
+    let close = store.close();
+    assert_eq!(last.wait().unwrap(), Accepted::New, "what was asked for before is done");
+    assert!(seen.wait().unwrap().is_some());
+    close.wait().unwrap();
+    let kinds = [
+        store.recover().wait().unwrap_err().kind(),
+        store.accept(new_task(1, 2)).wait().unwrap_err().kind(),
+        store.finish(Arc::new(ended(&new_task(1, 1), 5, "x"))).wait().unwrap_err().kind(),
+        store.task(SessionId(1), TaskId(1)).wait().unwrap_err().kind(),
+        store.keys().wait().unwrap_err().kind(),
+        store.close().wait().unwrap_err().kind(),
+    ];
+    assert_eq!(kinds, [ErrorKind::Closed; 6]);
+}
+
+macro_rules! conformance {
+    ($($scenario:ident)*) => {
+        mod memory {
+            $(#[test] fn $scenario() { super::$scenario(&super::MemoryStore::new(0)); })*
+        }
+        mod sqlite {
+            $(#[test] fn $scenario() { super::in_a_file(super::$scenario); })*
+        }
+    };
+}
+
+fn in_a_file(scenario: fn(&dyn Store)) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
+    scenario(&store);
+    drop(store);
+    let found = check_integrity(dir.path()).unwrap();
+    assert!(found.is_ok(), "{found:#?}");
+}
+
+conformance! {
+    a_new_store_is_empty
+    a_task_comes_back_as_it_went_in
+    an_end_is_written_once
+    an_end_may_follow_its_accept_at_once
+    a_key_makes_one_task
+    an_id_is_given_out_once
+    pages_are_by_id_with_their_total
+    purging_takes_the_oldest_ended
+    what_is_unfinished_is_recovered_oldest_first
+    sessions_and_keys_are_kept
+    a_closed_store_says_so
+}

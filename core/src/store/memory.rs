@@ -1,3 +1,0 @@
-//! Tasks in memory.
-/// Keeps everything in memory.
-pub struct MemoryStore;

@@ -1,0 +1,178 @@
+//! The books of the memory store: tasks, their idempotency keys, and the order in which they ended.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::super::{Accepted, ApiKey, NewTask, Purge, Recovery, TaskQuery, Wanted, id_in_use, key_mismatch};
+use super::ids::SessionTasks;
+use crate::Result;
+use crate::model::{Fence, Gid, Session, SessionId, Task, TaskId, TaskState, Timestamp};
+
+/// An idempotency key with its scope.
+type KeyName = Arc<(String, String)>;
+
+/// All that the store holds.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    pub(super) sessions: BTreeMap<SessionId, Session>,
+    pub(super) keys: BTreeMap<String, ApiKey>,
+    epoch: u64,
+    last_gid: Gid,
+    last_fence: Fence,
+    tasks: HashMap<Gid, Entry>,
+    by_session: BTreeMap<SessionId, SessionTasks>,
+    by_key: HashMap<KeyName, Gid>,
+    /// Ended tasks, the oldest first.
+    ended: BTreeSet<(Timestamp, Gid)>,
+    ended_bytes: u64,
+}
+
+/// A task with what leads to it. Freed outside the lock.
+#[derive(Debug)]
+pub(super) struct Entry {
+    body: Body,
+    key: Option<(KeyName, [u8; 32])>,
+}
+
+#[derive(Debug)]
+enum Body {
+    Open(NewTask),
+    Ended { task: Arc<Task>, bytes: u64 },
+}
+
+/// A task as it stood under the lock, to be copied out after it.
+pub(super) enum Snapshot {
+    Open(Box<Task>),
+    Ended(Arc<Task>),
+}
+
+impl Snapshot {
+    pub(super) fn into_task(self) -> Task {
+        match self {
+            Self::Open(task) => *task,
+            Self::Ended(task) => Task { state: TaskState::Ended, queue_position: None, ..Task::clone(&task) },
+        }
+    }
+}
+
+impl Ledger {
+    pub(super) fn accept(&mut self, mut new: NewTask) -> Result<Accepted> {
+        let idempotency = new.idempotency.take();
+        let key = idempotency.map(|given| (Arc::new((given.scope, given.key)), given.fingerprint));
+        if let Some((name, fingerprint)) = &key
+            && let Some(entry) = self.by_key.get(name).and_then(|gid| self.tasks.get(gid))
+        {
+            let (gid, session_id, id) = entry.ids();
+            let same = entry.key.as_ref().is_some_and(|(_, used)| used == fingerprint);
+            return if same { Ok(Accepted::Existing { gid, session_id, id }) } else { Err(key_mismatch()) };
+        }
+        let tasks = self.by_session.entry(new.session_id).or_default();
+        if tasks.get(new.id).is_some() || self.tasks.contains_key(&new.gid) {
+            return Err(id_in_use(&new));
+        }
+        tasks.insert(new.id, new.gid);
+        self.last_gid = self.last_gid.max(new.gid);
+        if let Some((name, _)) = &key {
+            self.by_key.insert(Arc::clone(name), new.gid);
+        }
+        self.tasks.insert(new.gid, Entry { body: Body::Open(new), key });
+        Ok(Accepted::New)
+    }
+
+    pub(super) fn finish(&mut self, task: Arc<Task>, bytes: u64) -> bool {
+        let Some(entry) = self.tasks.get_mut(&task.gid) else { return false };
+        if !matches!(entry.body, Body::Open(_)) || entry.ids() != (task.gid, task.session_id, task.id) {
+            return false;
+        }
+        if let Some(tasks) = self.by_session.get_mut(&task.session_id) {
+            tasks.end(task.id);
+        }
+        self.ended.insert((task.ended_at, task.gid));
+        self.ended_bytes += bytes;
+        self.last_fence = self.last_fence.max(task.fence);
+        entry.body = Body::Ended { task, bytes };
+        true
+    }
+
+    /// Takes out the oldest ended tasks beyond the budget, but never `newest`.
+    pub(super) fn evict(&mut self, max_bytes: u64, newest: Gid, out: &mut Vec<Entry>) {
+        while self.ended_bytes > max_bytes {
+            let Some(oldest) = self.ended.iter().find(|(_, gid)| *gid != newest).copied() else { return };
+            self.remove(oldest, out);
+        }
+    }
+
+    pub(super) fn purge(&mut self, purge: Purge, out: &mut Vec<Entry>) {
+        while (out.len() as u64) < purge.limit {
+            let Some(oldest) = self.ended.first().copied() else { return };
+            let over_budget = purge.max_bytes != 0 && self.ended_bytes > purge.max_bytes;
+            if oldest.0 >= purge.ended_before && !over_budget {
+                return;
+            }
+            self.remove(oldest, out);
+        }
+    }
+
+    fn remove(&mut self, ended: (Timestamp, Gid), out: &mut Vec<Entry>) {
+        self.ended.remove(&ended);
+        let Some(entry) = self.tasks.remove(&ended.1) else { return };
+        if let Body::Ended { task, bytes } = &entry.body {
+            self.ended_bytes -= bytes;
+            if let Some(tasks) = self.by_session.get_mut(&task.session_id) {
+                tasks.remove(task.id);
+            }
+        }
+        if let Some((name, _)) = &entry.key {
+            self.by_key.remove(name);
+        }
+        out.push(entry);
+    }
+
+    pub(super) fn gid(&self, session: SessionId, id: TaskId) -> Option<Gid> {
+        self.by_session.get(&session)?.get(id)
+    }
+
+    pub(super) fn snapshot(&self, gid: Gid) -> Option<Snapshot> {
+        self.tasks.get(&gid).map(|entry| match &entry.body {
+            Body::Open(new) => Snapshot::Open(Box::new(new.to_task())),
+            Body::Ended { task, .. } => Snapshot::Ended(Arc::clone(task)),
+        })
+    }
+
+    pub(super) fn page(&self, query: TaskQuery) -> (Vec<Snapshot>, u64) {
+        let Some(tasks) = self.by_session.get(&query.session_id) else { return (Vec::new(), 0) };
+        let wanted = Wanted::from(query.state);
+        let page = tasks.page(wanted, query.offset).take(usize::try_from(query.limit).unwrap_or(usize::MAX));
+        (page.filter_map(|gid| self.snapshot(gid)).collect(), tasks.count(wanted))
+    }
+
+    pub(super) fn recover(&mut self) -> Recovery {
+        self.epoch += 1;
+        let mut unfinished: Vec<(Task, u8)> = self
+            .tasks
+            .values()
+            .filter_map(|entry| match &entry.body {
+                Body::Open(new) => Some((new.to_task(), new.band)),
+                Body::Ended { .. } => None,
+            })
+            .collect();
+        unfinished.sort_by_key(|(task, _)| task.gid);
+        Recovery {
+            epoch: self.epoch,
+            sessions: self.sessions.values().cloned().collect(),
+            last_task_ids: self.by_session.iter().map(|(id, tasks)| (*id, tasks.last)).collect(),
+            last_gid: self.last_gid,
+            unfinished,
+            last_fence: self.last_fence,
+        }
+    }
+}
+
+impl Entry {
+    fn ids(&self) -> (Gid, SessionId, TaskId) {
+        match &self.body {
+            Body::Open(new) => (new.gid, new.session_id, new.id),
+            Body::Ended { task, .. } => (task.gid, task.session_id, task.id),
+        }
+    }
+}

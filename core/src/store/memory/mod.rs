@@ -1,0 +1,161 @@
+//! Tasks in memory: nothing survives the process, every answer is there at once.
+//!
+//! Whatever costs time (measuring a task, copying it out, freeing what is evicted) happens outside the lock.
+
+mod ids;
+mod ledger;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use self::ledger::{Ledger, Snapshot};
+use super::weight::weight;
+use super::{Accepted, ApiKey, Durability, NewTask, Pending, Purge, Recovery, Store, TaskPage, TaskQuery, closed};
+use crate::Result;
+use crate::model::{Gid, Session, SessionId, Task, TaskId};
+
+/// Keeps everything in memory, bounded: ended tasks beyond the byte budget go, the oldest first.
+///
+/// ```
+/// use cortensor_router::store::{MemoryStore, Store};
+/// let store = MemoryStore::new(64 << 20);
+/// assert_eq!(store.recover().wait().unwrap().epoch, 1);
+/// ```
+#[derive(Debug)]
+pub struct MemoryStore {
+    max_bytes: u64,
+    /// `None` once it is closed.
+    ledger: Mutex<Option<Ledger>>,
+}
+
+impl MemoryStore {
+    /// A store that keeps at the most so many bytes of ended tasks (and always the one that ended last);
+    /// 0: no bound.
+    pub fn new(max_bytes: u64) -> Self {
+        Self { max_bytes, ledger: Mutex::new(Some(Ledger::default())) }
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Ledger) -> Result<T>) -> Result<T> {
+        self.ledger.lock().as_mut().map_or_else(|| Err(closed()), act)
+    }
+}
+
+impl Store for MemoryStore {
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::Memory
+    }
+
+    fn recover(&self) -> Pending<Recovery> {
+        Pending::ready(self.with(|ledger| Ok(ledger.recover())))
+    }
+
+    fn put_session(&self, session: Session) -> Pending<()> {
+        Pending::ready(self.with(|ledger| {
+            ledger.sessions.insert(session.id, session);
+            Ok(())
+        }))
+    }
+
+    fn accept(&self, task: NewTask) -> Pending<Accepted> {
+        Pending::ready(self.with(|ledger| ledger.accept(task)))
+    }
+
+    fn finish(&self, task: Arc<Task>) -> Pending<bool> {
+        let bytes = weight(&task);
+        let mut evicted = Vec::new();
+        let answer = self.with(|ledger| {
+            let gid = task.gid;
+            let done = ledger.finish(task, bytes);
+            if done && self.max_bytes != 0 {
+                ledger.evict(self.max_bytes, gid, &mut evicted);
+            }
+            Ok(done)
+        });
+        drop(evicted);
+        Pending::ready(answer)
+    }
+
+    fn task(&self, session: SessionId, id: TaskId) -> Pending<Option<Task>> {
+        let found = self.with(|ledger| Ok(ledger.gid(session, id).and_then(|gid| ledger.snapshot(gid))));
+        Pending::ready(found.map(|snapshot| snapshot.map(Snapshot::into_task)))
+    }
+
+    fn task_by_gid(&self, gid: Gid) -> Pending<Option<Task>> {
+        let found = self.with(|ledger| Ok(ledger.snapshot(gid)));
+        Pending::ready(found.map(|snapshot| snapshot.map(Snapshot::into_task)))
+    }
+
+    fn tasks(&self, query: TaskQuery) -> Pending<TaskPage> {
+        let found = self.with(|ledger| Ok(ledger.page(query)));
+        Pending::ready(found.map(|(snapshots, total)| TaskPage {
+            tasks: snapshots.into_iter().map(Snapshot::into_task).collect(),
+            total,
+        }))
+    }
+
+    fn purge(&self, purge: Purge) -> Pending<u64> {
+        let mut evicted = Vec::new();
+        let answer = self.with(|ledger| {
+            ledger.purge(purge, &mut evicted);
+            Ok(())
+        });
+        Pending::ready(answer.map(|()| evicted.len() as u64))
+    }
+
+    fn put_key(&self, key: ApiKey) -> Pending<()> {
+        Pending::ready(self.with(|ledger| {
+            ledger.keys.insert(key.id.clone(), key);
+            Ok(())
+        }))
+    }
+
+    fn keys(&self) -> Pending<Vec<ApiKey>> {
+        Pending::ready(self.with(|ledger| Ok(ledger.keys.values().cloned().collect())))
+    }
+
+    fn delete_key(&self, id: String) -> Pending<bool> {
+        Pending::ready(self.with(|ledger| Ok(ledger.keys.remove(&id).is_some())))
+    }
+
+    fn close(&self) -> Pending<()> {
+        let ledger = self.ledger.lock().take();
+        Pending::ready(ledger.map(drop).ok_or_else(closed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::conformance::{ended, new_task};
+    use super::*;
+
+    #[test]
+    fn the_oldest_ended_tasks_make_room_and_the_newest_stays() {
+        let store = MemoryStore::new(3_000);
+        for n in 1..=10 {
+            store.accept(new_task(0, n)).wait().unwrap();
+        }
+        for n in 1..=5 {
+            assert!(store.finish(Arc::new(ended(&new_task(0, n), n, &"x".repeat(400)))).wait().unwrap());
+        }
+        let page = store.tasks(TaskQuery { limit: 100, ..TaskQuery::default() }).wait().unwrap();
+        let ids: Vec<u64> = page.tasks.iter().map(|task| task.id.0).collect();
+        assert_eq!(ids, [3, 4, 5, 6, 7, 8, 9, 10], "two were evicted; what has not ended stays");
+        store.finish(Arc::new(ended(&new_task(0, 6), 6, &"x".repeat(9_000)))).wait().unwrap();
+        let page = store.tasks(TaskQuery { limit: 100, ..TaskQuery::default() }).wait().unwrap();
+        assert_eq!(page.tasks.iter().map(|task| task.id.0).collect::<Vec<_>>(), [6, 7, 8, 9, 10]);
+    }
+
+    #[test]
+    fn a_request_is_shared_and_not_copied() {
+        let store = MemoryStore::new(0);
+        let new = new_task(0, 1);
+        store.accept(new.clone()).wait().unwrap();
+        let task = store.task(SessionId(0), TaskId(1)).wait().unwrap().unwrap();
+        assert!(Arc::ptr_eq(&task.request, &new.request));
+    }
+}

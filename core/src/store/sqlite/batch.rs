@@ -1,0 +1,297 @@
+//! What each write does to the tables, and the sums that a batch keeps until its commit.
+//!
+//! Counters (tasks a session, tasks a block of ids, bytes that ended) change with every write. A batch adds
+//! them up in memory and writes every counter once, in the same transaction.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+
+use super::super::weight::weight;
+use super::super::{Accepted, ApiKey, NewTask, Purge, id_in_use, key_mismatch};
+use super::connection::Failure;
+use super::row::{Ending, ending, int, json, uint};
+use super::schema::BLOCK;
+use crate::model::{Gid, Session, SessionId, Task, TaskId};
+
+/// A transaction under way.
+pub(super) struct Batch<'a> {
+    db: &'a Connection,
+    sums: Sums,
+}
+
+#[derive(Debug, Default)]
+struct Sums {
+    sessions: BTreeMap<u64, Count>,
+    blocks: BTreeMap<(u64, u64), Count>,
+    last_gid: u64,
+    last_fence: u64,
+    ended_bytes: i64,
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    last: u64,
+    total: i64,
+    open: i64,
+}
+
+impl Sums {
+    fn count(&mut self, session: SessionId, id: TaskId, total: i64, open: i64) {
+        for count in
+            [self.sessions.entry(session.0).or_default(), self.blocks.entry((session.0, id.0 / BLOCK)).or_default()]
+        {
+            count.last = count.last.max(id.0);
+            count.total += total;
+            count.open += open;
+        }
+    }
+
+    fn ended(&mut self, task: &Task, bytes: u64) {
+        self.last_fence = self.last_fence.max(task.fence.0);
+        self.ended_bytes += int(bytes);
+    }
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn begin(db: &'a Connection) -> rusqlite::Result<Self> {
+        db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        Ok(Self { db, sums: Sums::default() })
+    }
+
+    /// Writes the sums and commits: what came before is durable then.
+    pub(super) fn commit(mut self) -> rusqlite::Result<()> {
+        self.write_sums()?;
+        self.db.prepare_cached("COMMIT")?.execute([]).map(drop)
+    }
+
+    /// Writes a task; with its end at once where that is in the same batch already.
+    pub(super) fn accept(&mut self, new: &NewTask, end: Option<&Task>) -> Result<Accepted, Failure> {
+        let inserted = match end {
+            None => self.insert_open(new)?,
+            Some(task) => self.insert_ended(new, task)?,
+        };
+        match inserted {
+            Ok(1) => {
+                self.sums.count(new.session_id, new.id, 1, i64::from(end.is_none()));
+                self.sums.last_gid = self.sums.last_gid.max(new.gid.0);
+                return Ok(Accepted::New);
+            }
+            Ok(_) => {}
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.existing(new)?.ok_or_else(|| id_in_use(new).into())
+    }
+
+    fn insert_open(&self, new: &NewTask) -> Result<rusqlite::Result<usize>, Failure> {
+        let request = json(&*new.request)?;
+        let key = new.idempotency.as_ref();
+        let mut insert = self.db.prepare_cached(
+            "INSERT INTO task(gid, session_id, id, band, created_at, deadline, idem_scope, idem_key, idem_fp, request)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             ON CONFLICT(idem_scope, idem_key) WHERE idem_key IS NOT NULL DO NOTHING",
+        )?;
+        Ok(insert.execute(params![
+            int(new.gid.0),
+            int(new.session_id.0),
+            int(new.id.0),
+            new.band,
+            int(new.created_at.0),
+            int(new.deadline.0),
+            key.map(|key| &key.scope),
+            key.map(|key| &key.key),
+            key.map(|key| &key.fingerprint[..]),
+            request
+        ]))
+    }
+
+    fn insert_ended(&mut self, new: &NewTask, task: &Task) -> Result<rusqlite::Result<usize>, Failure> {
+        let request = json(&*task.request)?;
+        let Ending { assigned_miners, verdict, results, raw } = ending(task)?;
+        let key = new.idempotency.as_ref();
+        let bytes = weight(task);
+        let mut insert = self.db.prepare_cached(
+            "INSERT INTO task(gid, session_id, id, band, created_at, deadline, idem_scope, idem_key, idem_fp, request,
+                 outcome, bytes, attempts, fence, started_at, first_token_at, precommitted_at, committed_at, ended_at,
+                 assigned_miners, verdict, failure, text, results, raw)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
+                 ?22, ?23, ?24, ?25)
+             ON CONFLICT(idem_scope, idem_key) WHERE idem_key IS NOT NULL DO NOTHING",
+        )?;
+        let inserted = insert.execute(params![
+            int(new.gid.0),
+            int(new.session_id.0),
+            int(new.id.0),
+            new.band,
+            int(task.created_at.0),
+            int(task.deadline.0),
+            key.map(|key| &key.scope),
+            key.map(|key| &key.key),
+            key.map(|key| &key.fingerprint[..]),
+            request,
+            task.outcome.map(|outcome| outcome.as_str()),
+            int(bytes),
+            task.attempts,
+            int(task.fence.0),
+            int(task.started_at.0),
+            int(task.first_token_at.0),
+            int(task.precommitted_at.0),
+            int(task.committed_at.0),
+            int(task.ended_at.0),
+            assigned_miners,
+            verdict,
+            task.failure,
+            task.text,
+            results,
+            raw
+        ]);
+        if matches!(inserted, Ok(1)) {
+            self.sums.ended(task, bytes);
+        }
+        Ok(inserted)
+    }
+
+    /// The task that has the new one's idempotency key.
+    fn existing(&self, new: &NewTask) -> Result<Option<Accepted>, Failure> {
+        let Some(key) = &new.idempotency else { return Ok(None) };
+        let mut select = self
+            .db
+            .prepare_cached("SELECT gid, session_id, id, idem_fp FROM task WHERE idem_scope = ?1 AND idem_key = ?2")?;
+        let found = select
+            .query_row(params![key.scope, key.key], |row| {
+                let same = row.get_ref(3)?.as_blob().is_ok_and(|used| used == key.fingerprint);
+                Ok((Gid(uint(row, 0)?), SessionId(uint(row, 1)?), TaskId(uint(row, 2)?), same))
+            })
+            .optional()?;
+        match found {
+            None => Ok(None),
+            Some((gid, session_id, id, true)) => Ok(Some(Accepted::Existing { gid, session_id, id })),
+            Some(_) => Err(key_mismatch().into()),
+        }
+    }
+
+    /// Writes the end of a task that has none yet.
+    pub(super) fn finish(&mut self, task: &Task) -> Result<bool, Failure> {
+        let request = json(&*task.request)?;
+        let Ending { assigned_miners, verdict, results, raw } = ending(task)?;
+        let bytes = weight(task);
+        let mut update = self.db.prepare_cached(
+            "UPDATE task SET outcome = ?4, bytes = ?5, attempts = ?6, fence = ?7, created_at = ?8, started_at = ?9,
+                 first_token_at = ?10, precommitted_at = ?11, committed_at = ?12, ended_at = ?13, deadline = ?14,
+                 assigned_miners = ?15, verdict = ?16, failure = ?17, request = ?18, text = ?19, results = ?20, raw = ?21
+             WHERE gid = ?1 AND session_id = ?2 AND id = ?3 AND ended_at IS NULL",
+        )?;
+        let changed = update.execute(params![
+            int(task.gid.0),
+            int(task.session_id.0),
+            int(task.id.0),
+            task.outcome.map(|outcome| outcome.as_str()),
+            int(bytes),
+            task.attempts,
+            int(task.fence.0),
+            int(task.created_at.0),
+            int(task.started_at.0),
+            int(task.first_token_at.0),
+            int(task.precommitted_at.0),
+            int(task.committed_at.0),
+            int(task.ended_at.0),
+            int(task.deadline.0),
+            assigned_miners,
+            verdict,
+            task.failure,
+            request,
+            task.text,
+            results,
+            raw
+        ])?;
+        if changed == 0 {
+            return Ok(false);
+        }
+        self.sums.count(task.session_id, task.id, 0, -1);
+        self.sums.ended(task, bytes);
+        Ok(true)
+    }
+
+    /// Deletes the oldest ended tasks that are over age or over the budget.
+    pub(super) fn purge(&mut self, purge: Purge) -> Result<u64, Failure> {
+        let mut total: i64 = self.db.query_row("SELECT ended_bytes FROM meta", [], |row| row.get(0))?;
+        let mut gone = 0;
+        let mut select = self.db.prepare_cached(
+            "SELECT gid, session_id, id, bytes, ended_at FROM task INDEXED BY task_ended
+             WHERE ended_at IS NOT NULL ORDER BY ended_at, gid LIMIT ?1",
+        )?;
+        let mut due = Vec::new();
+        let mut rows = select.query([i64::try_from(purge.limit).unwrap_or(i64::MAX)])?;
+        while let Some(row) = rows.next()? {
+            let over_budget = purge.max_bytes != 0 && total > i64::try_from(purge.max_bytes).unwrap_or(i64::MAX);
+            if uint(row, 4)? >= purge.ended_before.0 && !over_budget {
+                break;
+            }
+            let bytes: i64 = row.get(3)?;
+            total -= bytes;
+            due.push((uint(row, 0)?, SessionId(uint(row, 1)?), TaskId(uint(row, 2)?), bytes));
+        }
+        drop(rows);
+        let mut delete = self.db.prepare_cached("DELETE FROM task WHERE gid = ?1")?;
+        for (gid, session, id, bytes) in due {
+            delete.execute([int(gid)])?;
+            self.sums.count(session, id, -1, 0);
+            self.sums.ended_bytes -= bytes;
+            gone += 1;
+        }
+        Ok(gone)
+    }
+
+    pub(super) fn put_session(&self, session: &Session) -> Result<(), Failure> {
+        self.db
+            .prepare_cached("INSERT INTO session VALUES(?1, ?2) ON CONFLICT DO UPDATE SET body = excluded.body")?
+            .execute(params![int(session.id.0), json(session)?])?;
+        Ok(())
+    }
+
+    pub(super) fn put_key(&self, key: &ApiKey) -> Result<(), Failure> {
+        self.db
+            .prepare_cached("INSERT INTO api_token VALUES(?1, ?2) ON CONFLICT DO UPDATE SET body = excluded.body")?
+            .execute(params![key.id, json(key)?])?;
+        Ok(())
+    }
+
+    pub(super) fn delete_key(&self, id: &str) -> Result<bool, Failure> {
+        Ok(self.db.prepare_cached("DELETE FROM api_token WHERE id = ?1")?.execute([id])? > 0)
+    }
+
+    fn write_sums(&mut self) -> rusqlite::Result<()> {
+        let sums = std::mem::take(&mut self.sums);
+        if sums.sessions.is_empty() {
+            return Ok(());
+        }
+        let mut session = self.db.prepare_cached(
+            "INSERT INTO session_count VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET
+                 last_task_id = max(last_task_id, excluded.last_task_id),
+                 total = total + excluded.total, open = open + excluded.open",
+        )?;
+        for (id, count) in &sums.sessions {
+            session.execute(params![int(*id), int(count.last), count.total, count.open])?;
+        }
+        let mut block = self.db.prepare_cached(
+            "INSERT INTO task_count VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET
+                 total = total + excluded.total, open = open + excluded.open",
+        )?;
+        let mut empty =
+            self.db.prepare_cached("DELETE FROM task_count WHERE session_id = ?1 AND block = ?2 AND total = 0")?;
+        for ((id, number), count) in &sums.blocks {
+            block.execute(params![int(*id), int(*number), count.total, count.open])?;
+            if count.total < 0 {
+                empty.execute(params![int(*id), int(*number)])?;
+            }
+        }
+        self.db
+            .prepare_cached(
+                "UPDATE meta SET last_gid = max(last_gid, ?1), last_fence = max(last_fence, ?2),
+                     ended_bytes = ended_bytes + ?3",
+            )?
+            .execute(params![int(sums.last_gid), int(sums.last_fence), sums.ended_bytes])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! How connections are opened and what kind of failure an error is.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::super::Durability;
+use crate::{Error, Result};
+
+/// Older libraries have a bug that corrupts a write-ahead log which two connections checkpoint and write at once.
+const OLDEST_LIBRARY: i32 = 3_051_003;
+
+/// Waits this long for somebody who looks at the file with another program.
+const BUSY: Duration = Duration::from_secs(1);
+
+/// The write-ahead log is cut to this when it starts over.
+const LOG_LIMIT: u32 = 64 << 20;
+
+/// Refuses a library that is too old.
+pub(super) fn check_library(version: i32) -> Result<()> {
+    if version < OLDEST_LIBRARY {
+        return Err(Error::internal(format!(
+            "SQLite {version} corrupts its log under load: build with rusqlite's `bundled` feature (3.51.3 or newer)"
+        )));
+    }
+    Ok(())
+}
+
+/// The connection that writes.
+pub(super) fn writer(path: &Path, durability: Durability) -> rusqlite::Result<Connection> {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.busy_timeout(BUSY)?;
+    db.set_prepared_statement_cache_capacity(48);
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    set_sync(&db, durability)?;
+    // The writer checkpoints after it has answered, not within a commit.
+    db.pragma_update(None, "wal_autocheckpoint", 0)?;
+    db.pragma_update(None, "journal_size_limit", LOG_LIMIT)?;
+    db.pragma_update(None, "cache_size", -16_384)?;
+    // What a session does not retain is not to stay behind in free space.
+    db.pragma_update(None, "secure_delete", "FAST")?;
+    common(&db)?;
+    Ok(db)
+}
+
+/// A connection that only reads.
+pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.busy_timeout(BUSY)?;
+    db.pragma_update(None, "cache_size", -4_096)?;
+    common(&db)?;
+    Ok(db)
+}
+
+fn common(db: &Connection) -> rusqlite::Result<()> {
+    // A mapped file turns an I/O error into a signal that kills the host program.
+    db.pragma_update(None, "mmap_size", 0)?;
+    db.pragma_update(None, "trusted_schema", false)?;
+    db.pragma_update(None, "temp_store", "MEMORY")
+}
+
+/// When a commit waits for the disk.
+pub(super) fn set_sync(db: &Connection, durability: Durability) -> rusqlite::Result<()> {
+    let full = durability == Durability::Full;
+    db.pragma_update(None, "synchronous", if full { "FULL" } else { "NORMAL" })?;
+    // Only macOS heeds these: its fsync does not reach the platter.
+    db.pragma_update(None, "fullfsync", full)?;
+    db.pragma_update(None, "checkpoint_fullfsync", full)
+}
+
+/// Why one operation of a batch did not work.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It alone is refused; the batch goes on.
+    Refused(Error),
+    /// The medium failed: nothing of the batch may be acknowledged.
+    Medium(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        match &error {
+            rusqlite::Error::SqliteFailure(cause, _) => match cause.code {
+                // These leave the transaction as it was before the statement.
+                ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch => {
+                    Self::Refused(Error::internal(format!("the store cannot keep this: {error}")))
+                }
+                _ => Self::Medium(error),
+            },
+            // Binding and reading of values: nothing that the medium has to do with.
+            _ => Self::Refused(Error::internal(format!("the store cannot keep this: {error}"))),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_library_is_refused() {
+        assert!(check_library(3_051_002).unwrap_err().message().contains("3.51.3"));
+        check_library(rusqlite::version_number()).unwrap();
+    }
+
+    #[test]
+    fn a_commit_waits_for_the_disk_as_the_durability_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = super::super::place::prepare(dir.path()).unwrap();
+        for (durability, level) in [(Durability::Full, 2), (Durability::Relaxed, 1)] {
+            let db = writer(&path, durability).unwrap();
+            let found: i64 = db.query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap();
+            assert_eq!(found, level, "{durability:?}");
+            let mode: String = db.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+            assert_eq!(mode, "wal");
+        }
+    }
+}

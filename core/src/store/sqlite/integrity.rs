@@ -1,0 +1,163 @@
+//! Is the file sound? For `doctor` and for the tests: what `SQLite` says of its pages, and whether the counters
+//! say what the rows say.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use serde::Serialize;
+
+use super::connection;
+use super::place::FILE;
+use super::row::{COLUMNS, RowError, task};
+use super::schema::{self, BLOCK, MIGRATIONS};
+use crate::{Error, Result};
+
+/// At the most so many problems are listed.
+const MOST: usize = 100;
+
+/// What was found.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Integrity {
+    /// The file that was looked at.
+    pub path: PathBuf,
+    /// The version of its schema.
+    pub schema_version: u32,
+    /// The version of the `SQLite` library.
+    pub sqlite_version: String,
+    /// Bytes of the file.
+    pub file_bytes: u64,
+    /// Bytes of the log beside it.
+    pub log_bytes: u64,
+    /// Sessions.
+    pub sessions: u64,
+    /// Tasks.
+    pub tasks: u64,
+    /// Tasks that have not ended.
+    pub unfinished: u64,
+    /// What is wrong, one sentence each, at the most 100; empty: nothing.
+    pub problems: Vec<String>,
+}
+
+impl Integrity {
+    /// Whether nothing is wrong.
+    pub fn is_ok(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+/// Reads the whole file in that data directory and says whether it is sound. Works while a router runs on it.
+///
+/// # Errors
+/// `NotFound` where there is no file. A file that is damaged is no error but an answer.
+pub fn check_integrity(dir: &Path) -> Result<Integrity> {
+    let path = dir.join(FILE);
+    let length = |path: &Path| std::fs::metadata(path).map(|meta| meta.len());
+    let mut found = Integrity {
+        file_bytes: length(&path).map_err(|e| {
+            Error::not_found(format!("{} cannot be read: {e}", path.display())).with_param("storage.data_dir")
+        })?,
+        log_bytes: length(&dir.join(format!("{FILE}-wal"))).unwrap_or_default(),
+        path,
+        sqlite_version: rusqlite::version().to_owned(),
+        ..Integrity::default()
+    };
+    if let Err(error) = look(&mut found) {
+        found.problems.push(format!("the check ended early: {error}"));
+    }
+    found.problems.truncate(MOST);
+    Ok(found)
+}
+
+fn look(found: &mut Integrity) -> Result<(), RowError> {
+    let db = connection::reader(&found.path)?;
+    // One moment for all that follows, also while a router writes.
+    let _moment = db.unchecked_transaction()?;
+    {
+        let mut check = db.prepare(&format!("PRAGMA integrity_check({MOST})"))?;
+        let mut rows = check.query([])?;
+        while let Some(row) = rows.next()? {
+            let line: String = row.get(0)?;
+            if line != "ok" {
+                found.problems.push(line);
+            }
+        }
+    }
+    match schema::version(&db) {
+        Ok(version) => found.schema_version = version,
+        Err(error) => {
+            found.problems.push(error.to_string());
+            return Ok(());
+        }
+    }
+    if found.schema_version as usize != MIGRATIONS.len() {
+        found.problems.push(format!(
+            "its schema is {}, this program's is {}; the counters were not checked",
+            found.schema_version,
+            MIGRATIONS.len()
+        ));
+        return Ok(());
+    }
+    let count = |sql: &str| db.query_row(sql, [], |row| super::row::uint(row, 0));
+    found.sessions = count("SELECT count(*) FROM session")?;
+    found.tasks = count("SELECT count(*) FROM task")?;
+    found.unfinished = count("SELECT count(*) FROM task WHERE ended_at IS NULL")?;
+    counters(&db, &mut found.problems)?;
+    rows(&db, &mut found.problems)
+}
+
+/// Whether the counters say what the rows say.
+fn counters(db: &Connection, problems: &mut Vec<String>) -> Result<(), RowError> {
+    let checks = [
+        (
+            "the tasks of a session",
+            "SELECT session_id, sum(n), sum(o) FROM (
+                 SELECT session_id, total AS n, open AS o FROM session_count
+                 UNION ALL SELECT session_id, -1, -(ended_at IS NULL) FROM task)
+             GROUP BY session_id HAVING sum(n) <> 0 OR sum(o) <> 0 LIMIT 10"
+                .to_owned(),
+        ),
+        (
+            "the tasks of a block of ids",
+            format!(
+                "SELECT session_id, sum(n), sum(o) FROM (
+                     SELECT session_id, block AS b, total AS n, open AS o FROM task_count
+                     UNION ALL SELECT session_id, id / {BLOCK}, -1, -(ended_at IS NULL) FROM task)
+                 GROUP BY session_id, b HAVING sum(n) <> 0 OR sum(o) <> 0 LIMIT 10"
+            ),
+        ),
+        (
+            "the bytes of ended tasks",
+            "SELECT 0, ended_bytes - s, 0 FROM meta, (SELECT coalesce(sum(bytes), 0) AS s FROM task
+                 WHERE ended_at IS NOT NULL) WHERE ended_bytes <> s"
+                .to_owned(),
+        ),
+    ];
+    for (what, sql) in checks {
+        let mut select = db.prepare(&sql)?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            let (session, total, open): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            problems.push(format!(
+                "the counter of {what} is off by {total}, by {open} of those that run (session {session})"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether every task can be read.
+fn rows(db: &Connection, problems: &mut Vec<String>) -> Result<(), RowError> {
+    let mut select = db.prepare(&format!("SELECT {COLUMNS} FROM task ORDER BY gid"))?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        match task(row) {
+            Ok(_) => {}
+            Err(RowError::Sqlite(error)) if error.sqlite_error().is_some() => return Err(error.into()),
+            Err(error) if problems.len() < MOST => {
+                problems.push(format!("task {} cannot be read: {error}", super::row::uint(row, 0)?));
+            }
+            Err(_) => return Ok(()),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! One process per data directory: an OS lock on a file that says who holds it.
+//!
+//! The lock belongs to the open file, so it ends with the process however that ends; what the file says is only
+//! for people and for `doctor`.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::place::{LOCK, private};
+use crate::{Error, ErrorKind, Result};
+
+/// A holder that is closing, or a look by [`holder`], is over within this.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Who holds a data directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Its process id.
+    pub pid: u32,
+    /// Where it listens, if it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
+/// The lock, held until it is dropped.
+#[derive(Debug)]
+pub(super) struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Takes the lock.
+    ///
+    /// # Errors
+    /// `Conflict` that names the process that has it.
+    pub(super) fn take(dir: &Path) -> Result<Self> {
+        let path = dir.join(LOCK);
+        let failed = |e: &dyn std::fmt::Display| Error::store(format!("cannot lock {}: {e}", path.display()));
+        let file = private(&path).map_err(|e| failed(&e))?;
+        let since = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if since.elapsed() < PATIENCE => sleep(Duration::from_millis(10)),
+                Err(TryLockError::WouldBlock) => return Err(in_use(dir)),
+                Err(TryLockError::Error(e)) => return Err(failed(&e)),
+            }
+        }
+        let mut lock = Self { file };
+        lock.write(None).map_err(|e| failed(&e))?;
+        Ok(lock)
+    }
+
+    /// Writes down where this process listens.
+    pub(super) fn announce(&mut self, address: &str) -> Result<()> {
+        self.write(Some(address.to_owned())).map_err(|e| Error::store(format!("cannot write {LOCK}: {e}")))
+    }
+
+    fn write(&mut self, address: Option<String>) -> std::io::Result<()> {
+        let holder = Holder { pid: std::process::id(), address };
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        serde_json::to_writer(&self.file, &holder)?;
+        self.file.write_all(b"\n")
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // The file stays: to delete it would let two processes lock two files of one name.
+        let _ = self.file.set_len(0);
+        let _ = self.file.unlock();
+    }
+}
+
+fn read(dir: &Path) -> Option<Holder> {
+    let mut text = String::new();
+    File::open(dir.join(LOCK)).ok()?.take(4_096).read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// Who holds the data directory now; `None`: nobody.
+///
+/// ```
+/// use cortensor_router::store::{Durability, SqliteStore, Store, sqlite};
+/// let dir = tempfile::tempdir().unwrap();
+/// let store = SqliteStore::open(dir.path(), Durability::Relaxed).unwrap();
+/// store.announce("127.0.0.1:5010").unwrap();
+/// let holder = sqlite::holder(dir.path()).unwrap();
+/// assert_eq!(holder.pid, std::process::id());
+/// assert_eq!(holder.address.as_deref(), Some("127.0.0.1:5010"));
+/// store.close().wait().unwrap();
+/// assert_eq!(sqlite::holder(dir.path()), None);
+/// ```
+pub fn holder(dir: &Path) -> Option<Holder> {
+    let holder = read(dir)?;
+    // A holder that was killed left its words; the lock tells whether it lives.
+    match File::open(dir.join(LOCK)).ok()?.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Some(holder),
+        _ => None,
+    }
+}
+
+fn in_use(dir: &Path) -> Error {
+    let who = match read(dir) {
+        Some(Holder { pid, address: Some(address) }) => format!("process {pid}, which listens on {address}"),
+        Some(Holder { pid, address: None }) => format!("process {pid}"),
+        None => "another process".to_owned(),
+    };
+    Error::new(
+        ErrorKind::Conflict,
+        format!("the data directory {} is in use by {who}: stop it, or use another data_dir", dir.display()),
+    )
+    .with_param("storage.data_dir")
+    .with_code("data_dir_in_use")
+}

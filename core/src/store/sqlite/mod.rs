@@ -1,0 +1,280 @@
+//! Tasks in a file: one `SQLite` database in the data directory, in write-ahead mode, with group commit.
+//!
+//! ```text
+//! calls ── queue ──▶ writer thread ── BEGIN, up to 512 operations, COMMIT (sync) ──▶ answers ──▶ checkpoint
+//!       └─ queue ──▶ 2 reader threads, read-only connections, behind the writes that were asked for before
+//! ```
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `router.db`, `-wal`, `-shm` | the database, its log and its index; mode 0600 |
+//! | `router.lock` | the OS lock, with the holder's pid and address as JSON |
+//!
+//! Unfinished tasks are found by a partial index, pages by counters (see `reader`), what to delete by an index on
+//! the time of the end. A row carries a request, its end and its idempotency key, so that all of it lives and
+//! goes together.
+
+mod batch;
+mod connection;
+mod integrity;
+mod lock;
+mod op;
+mod place;
+mod queue;
+mod reader;
+mod recovery;
+mod row;
+mod schema;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use parking_lot::Mutex;
+
+pub use integrity::{Integrity, check_integrity};
+pub use lock::{Holder, holder};
+
+use self::lock::Lock;
+use self::op::Op;
+use self::queue::{Progress, Queue, Refused};
+use self::reader::{Read, Reader, Want};
+use self::schema::MIGRATIONS;
+use self::writer::{Connect, Writer};
+use super::{
+    Accepted, ApiKey, Durability, NewTask, Pending, Purge, Recovery, Resolver, Store, TaskPage, TaskQuery, closed,
+};
+use crate::model::{Gid, Session, SessionId, Task, TaskId};
+use crate::{Error, ErrorKind, Result};
+
+/// The bounds of a [`SqliteStore`]. The defaults suit a router that serves thousands of tasks a second.
+#[derive(Debug, Clone)]
+pub struct SqliteOptions {
+    /// Writes that may wait for their commit; a further accept is refused with `Overloaded`, the end of a task
+    /// only beyond four times as many. Default 32768.
+    pub max_waiting_writes: usize,
+    /// Reads that may wait; a further one is refused with `Overloaded`. Default 8192.
+    pub max_waiting_reads: usize,
+    /// The most writes of one transaction. Default 512.
+    pub batch_ops: usize,
+    /// Bytes of requests and answers after which a transaction takes no more. Default 16 MiB.
+    pub batch_bytes: u64,
+    /// Pages of 4 KiB in the log after which it is written back. Default 4000.
+    pub checkpoint_pages: u64,
+    /// Threads that read. Default 2.
+    pub readers: usize,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self {
+            max_waiting_writes: 32_768,
+            max_waiting_reads: 8_192,
+            batch_ops: 512,
+            batch_bytes: 16 << 20,
+            checkpoint_pages: 4_000,
+            readers: 2,
+        }
+    }
+}
+
+/// Keeps everything in a file. One process at a time has a data directory.
+///
+/// Dropping it writes out what is outstanding and blocks for that long; [`close`](Store::close) does not block.
+#[derive(Debug)]
+pub struct SqliteStore {
+    options: SqliteOptions,
+    durability: Durability,
+    writes: Arc<Queue<Op>>,
+    reads: Arc<Queue<Read>>,
+    lock: Arc<Mutex<Option<Lock>>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl SqliteStore {
+    /// Opens the data directory; creates it and migrates it where needed. Blocks.
+    ///
+    /// # Errors
+    /// `Conflict` where another process has it, or where a newer version of the router wrote it;
+    /// `InvalidArgument` for [`Durability::Memory`]; `Unavailable` where the medium does not work.
+    pub fn open(dir: &Path, durability: Durability) -> Result<Self> {
+        Self::open_with(dir, durability, SqliteOptions::default())
+    }
+
+    /// The same with other bounds.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(dir: &Path, durability: Durability, options: SqliteOptions) -> Result<Self> {
+        let connect = {
+            let path = dir.join(place::FILE);
+            Box::new(move || connection::writer(&path, durability))
+        };
+        Self::start(dir, durability, options, connect)
+    }
+
+    fn start(dir: &Path, durability: Durability, options: SqliteOptions, connect: Connect) -> Result<Self> {
+        if durability == Durability::Memory {
+            return Err(Error::invalid(
+                "storage.durability",
+                "a store in a file is `full` or `relaxed`; for `memory` leave storage.data_dir out",
+            ));
+        }
+        connection::check_library(rusqlite::version_number())?;
+        let broken = |e: &dyn std::fmt::Display| Error::store(format!("{}: {e}", dir.display()));
+        let path = place::prepare(dir).map_err(|e| broken(&e))?;
+        let lock = Lock::take(dir)?;
+        let mut db = connect().map_err(|e| broken(&e))?;
+        schema::migrate(&mut db, MIGRATIONS)?;
+
+        let lock = Arc::new(Mutex::new(Some(lock)));
+        let writes = Arc::new(Queue::new());
+        let reads = Arc::new(Queue::new());
+        let progress = Arc::new(Progress::default());
+        let mut store = Self { durability, writes, reads, lock, writer: None, options };
+        let mut readers = Vec::new();
+        for _ in 0..store.options.readers.max(1) {
+            let reader =
+                Reader { path: path.clone(), queue: Arc::clone(&store.reads), progress: Arc::clone(&progress) };
+            readers.push(spawn("router-store-r", move || reader.run())?);
+        }
+        let writer = Writer {
+            options: store.options.clone(),
+            durability,
+            connect,
+            db: Some(db),
+            queue: Arc::clone(&store.writes),
+            progress,
+            lock: Arc::clone(&store.lock),
+            readers,
+        };
+        store.writer = Some(spawn("router-store-w", move || writer.run())?);
+        Ok(store)
+    }
+
+    /// Tells other processes at which address this one listens; see [`holder`].
+    ///
+    /// # Errors
+    /// When the lock file cannot be written, or the store is closed.
+    pub fn announce(&self, address: &str) -> Result<()> {
+        self.lock.lock().as_mut().map_or_else(|| Err(closed()), |lock| lock.announce(address))
+    }
+
+    fn write<T>(&self, bound: usize, op: impl FnOnce(Resolver<T>) -> Op) -> Pending<T> {
+        let (resolver, pending) = Pending::channel();
+        match self.writes.put(op(resolver), bound) {
+            Ok(()) => pending,
+            Err(refused) => Pending::ready(Err(refusal(refused))),
+        }
+    }
+
+    /// What others depend on is refused much later than new work.
+    fn write_sure<T>(&self, op: impl FnOnce(Resolver<T>) -> Op) -> Pending<T> {
+        self.write(self.options.max_waiting_writes.saturating_mul(4), op)
+    }
+
+    fn read<T>(&self, want: impl FnOnce(Resolver<T>) -> Want) -> Pending<T> {
+        let (resolver, pending) = Pending::channel();
+        let read = Read { after: self.writes.count(), want: want(resolver) };
+        match self.reads.put(read, self.options.max_waiting_reads) {
+            Ok(()) => pending,
+            Err(refused) => Pending::ready(Err(refusal(refused))),
+        }
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(|e| Error::store(format!("a thread cannot be started: {e}")))
+}
+
+fn refusal(refused: Refused) -> Error {
+    match refused {
+        Refused::Closed => closed(),
+        Refused::Full => Error::new(ErrorKind::Overloaded, "the disk does not keep up with the writes: retry later")
+            .with_code("store_overloaded")
+            .with_retry_after_ms(1_000),
+    }
+}
+
+impl Store for SqliteStore {
+    fn name(&self) -> &'static str {
+        "sqlite"
+    }
+
+    fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    fn recover(&self) -> Pending<Recovery> {
+        self.write_sure(Op::Recover)
+    }
+
+    fn put_session(&self, session: Session) -> Pending<()> {
+        self.write_sure(|to| Op::PutSession(Box::new(session), to))
+    }
+
+    fn accept(&self, task: NewTask) -> Pending<Accepted> {
+        self.write(self.options.max_waiting_writes, |to| Op::Accept(Box::new(task), to))
+    }
+
+    fn finish(&self, task: Arc<Task>) -> Pending<bool> {
+        self.write_sure(|to| Op::Finish(task, to))
+    }
+
+    fn task(&self, session: SessionId, id: TaskId) -> Pending<Option<Task>> {
+        self.read(|to| Want::Task(session, id, to))
+    }
+
+    fn task_by_gid(&self, gid: Gid) -> Pending<Option<Task>> {
+        self.read(|to| Want::ByGid(gid, to))
+    }
+
+    fn tasks(&self, query: TaskQuery) -> Pending<TaskPage> {
+        self.read(|to| Want::Page(query, to))
+    }
+
+    /// A call is one transaction: a limit of some hundreds keeps the commits of others short.
+    fn purge(&self, purge: Purge) -> Pending<u64> {
+        self.write_sure(|to| Op::Purge(purge, to))
+    }
+
+    fn put_key(&self, key: ApiKey) -> Pending<()> {
+        self.write_sure(|to| Op::PutKey(Box::new(key), to))
+    }
+
+    fn keys(&self) -> Pending<Vec<ApiKey>> {
+        self.read(Want::Keys)
+    }
+
+    fn delete_key(&self, id: String) -> Pending<bool> {
+        self.write_sure(|to| Op::DeleteKey(id, to))
+    }
+
+    fn announce(&self, address: &str) -> Result<()> {
+        Self::announce(self, address)
+    }
+
+    fn close(&self) -> Pending<()> {
+        // Readers first: a read never waits for a write behind the last one.
+        self.reads.close();
+        let (resolver, pending) = Pending::channel();
+        match self.writes.put_last(Op::Close(resolver)) {
+            Ok(()) => pending,
+            Err(refused) => Pending::ready(Err(refusal(refused))),
+        }
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        drop(self.close());
+        if let Some(writer) = self.writer.take() {
+            // A panic of that thread has been reported by the panic hook.
+            let _ = writer.join();
+        }
+    }
+}

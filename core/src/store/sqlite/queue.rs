@@ -1,0 +1,206 @@
+//! The bounded queue before a thread of the store, and how far the writer has come.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+/// Why something is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    Full,
+    Closed,
+}
+
+/// First in, first out; taking waits, putting never does.
+#[derive(Debug)]
+pub(super) struct Queue<T> {
+    state: Mutex<State<T>>,
+    filled: Condvar,
+    /// How many were ever put in.
+    put: AtomicU64,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    items: VecDeque<T>,
+    closed: bool,
+}
+
+/// What a wait for items came to.
+#[derive(Debug)]
+pub(super) enum Taken<T> {
+    Items(Vec<T>),
+    /// Nothing came in time.
+    Idle,
+    /// It is closed and empty.
+    Closed,
+}
+
+impl<T> Queue<T> {
+    pub(super) fn new() -> Self {
+        let state = State { items: VecDeque::new(), closed: false };
+        Self { state: Mutex::new(state), filled: Condvar::new(), put: AtomicU64::new(0) }
+    }
+
+    /// Puts an item in unless `bound` are there.
+    pub(super) fn put(&self, item: T, bound: usize) -> Result<(), Refused> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(Refused::Closed);
+        }
+        if state.items.len() >= bound {
+            return Err(Refused::Full);
+        }
+        self.push(&mut state, item);
+        Ok(())
+    }
+
+    /// Puts the last item in, over any bound, and closes.
+    pub(super) fn put_last(&self, item: T) -> Result<(), Refused> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(Refused::Closed);
+        }
+        self.push(&mut state, item);
+        state.closed = true;
+        drop(state);
+        self.filled.notify_all();
+        Ok(())
+    }
+
+    fn push(&self, state: &mut State<T>, item: T) {
+        state.items.push_back(item);
+        // Under the lock, so that the count never runs ahead of the queue.
+        self.put.fetch_add(1, Ordering::Release);
+        self.filled.notify_one();
+    }
+
+    /// Takes no more items; those inside can still be taken.
+    pub(super) fn close(&self) {
+        self.state.lock().closed = true;
+        self.filled.notify_all();
+    }
+
+    /// Closes and throws away what is inside.
+    pub(super) fn abandon(&self) {
+        let items = {
+            let mut state = self.state.lock();
+            state.closed = true;
+            std::mem::take(&mut state.items)
+        };
+        self.filled.notify_all();
+        drop(items);
+    }
+
+    /// How many were ever put in.
+    pub(super) fn count(&self) -> u64 {
+        self.put.load(Ordering::Acquire)
+    }
+
+    /// Waits for items and takes them while `joins` says so of the number taken so far and the next one; the first
+    /// is taken whatever it says.
+    pub(super) fn take(&self, patience: Option<Duration>, mut joins: impl FnMut(usize, &T) -> bool) -> Taken<T> {
+        let mut state = self.state.lock();
+        while state.items.is_empty() {
+            if state.closed {
+                return Taken::Closed;
+            }
+            match patience {
+                None => self.filled.wait(&mut state),
+                Some(patience) => {
+                    if self.filled.wait_for(&mut state, patience).timed_out() && state.items.is_empty() {
+                        return if state.closed { Taken::Closed } else { Taken::Idle };
+                    }
+                }
+            }
+        }
+        let mut items = Vec::with_capacity(state.items.len().min(64));
+        while let Some(next) = state.items.front() {
+            if !joins(items.len(), next) && !items.is_empty() {
+                break;
+            }
+            items.extend(state.items.pop_front());
+        }
+        Taken::Items(items)
+    }
+}
+
+/// How many operations the writer has settled, for readers that must not overtake it.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    settled: AtomicU64,
+    waiting: Mutex<()>,
+    moved: Condvar,
+}
+
+impl Progress {
+    /// So many more are settled.
+    pub(super) fn add(&self, count: u64) {
+        let guard = self.waiting.lock();
+        self.settled.fetch_add(count, Ordering::Release);
+        drop(guard);
+        self.moved.notify_all();
+    }
+
+    /// No more will come: nobody needs to wait.
+    pub(super) fn end(&self) {
+        let guard = self.waiting.lock();
+        self.settled.store(u64::MAX, Ordering::Release);
+        drop(guard);
+        self.moved.notify_all();
+    }
+
+    /// Waits until so many are settled.
+    pub(super) fn wait(&self, count: u64) {
+        if self.settled.load(Ordering::Acquire) >= count {
+            return;
+        }
+        let mut guard = self.waiting.lock();
+        while self.settled.load(Ordering::Acquire) < count {
+            self.moved.wait(&mut guard);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_refuses_and_a_closed_one_is_emptied_first() {
+        let queue = Queue::new();
+        queue.put(1, 2).unwrap();
+        queue.put(2, 2).unwrap();
+        assert_eq!(queue.put(3, 2), Err(Refused::Full));
+        queue.put_last(4).unwrap();
+        assert_eq!(queue.put(5, 9), Err(Refused::Closed));
+        assert_eq!(queue.put_last(5), Err(Refused::Closed));
+        assert!(matches!(queue.take(None, |taken, _| taken < 2), Taken::Items(items) if items == [1, 2]));
+        assert!(matches!(queue.take(None, |_, _| true), Taken::Items(items) if items == [4]));
+        assert!(matches!(queue.take(None, |_, _| true), Taken::Closed));
+        assert_eq!(queue.count(), 3);
+    }
+
+    #[test]
+    fn an_empty_queue_is_idle_after_a_while() {
+        let queue = Queue::<u8>::new();
+        assert!(matches!(queue.take(Some(Duration::from_millis(1)), |_, _| true), Taken::Idle));
+    }
+
+    #[test]
+    fn a_reader_waits_for_the_writer() {
+        let progress = std::sync::Arc::new(Progress::default());
+        let other = std::sync::Arc::clone(&progress);
+        let reader = std::thread::spawn(move || {
+            other.wait(3);
+            other.settled.load(Ordering::Acquire)
+        });
+        progress.add(2);
+        progress.add(1);
+        assert_eq!(reader.join().unwrap(), 3);
+        progress.end();
+        progress.wait(u64::MAX);
+    }
+}

@@ -1,0 +1,157 @@
+//! The threads that read, so that a long page never holds up a commit.
+//!
+//! A read waits until every write that was asked for before it is settled: who asked for both sees its own.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::super::{ApiKey, Resolver, TaskPage, TaskQuery, Wanted};
+use super::connection;
+use super::queue::{Progress, Queue, Taken};
+use super::row::{self, COLUMNS, RowError, int};
+use super::schema::BLOCK;
+use crate::model::{Gid, SessionId, Task, TaskId};
+use crate::{Error, Result};
+
+/// What is wanted.
+#[derive(Debug)]
+pub(super) enum Want {
+    Task(SessionId, TaskId, Resolver<Option<Task>>),
+    ByGid(Gid, Resolver<Option<Task>>),
+    Page(TaskQuery, Resolver<TaskPage>),
+    Keys(Resolver<Vec<ApiKey>>),
+}
+
+/// A read, after so many writes.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) want: Want,
+    pub(super) after: u64,
+}
+
+/// A reader's state; lives on its thread.
+pub(super) struct Reader {
+    pub(super) path: PathBuf,
+    pub(super) queue: Arc<Queue<Read>>,
+    pub(super) progress: Arc<Progress>,
+}
+
+impl Reader {
+    /// Reads until the queue is closed.
+    pub(super) fn run(self) {
+        let mut db = None;
+        while let Taken::Items(reads) = self.queue.take(None, |_, _| false) {
+            for read in reads {
+                self.progress.wait(read.after);
+                if !self.answer(&mut db, read.want) {
+                    db = None;
+                }
+            }
+        }
+    }
+
+    /// Answers. `false`: the connection may be to blame for a failure.
+    fn answer(&self, db: &mut Option<Connection>, want: Want) -> bool {
+        let connected = match db.take() {
+            Some(db) => Ok(db),
+            None => connection::reader(&self.path).map_err(RowError::from),
+        };
+        let connected = connected.map(|connection| &*db.insert(connection));
+        match want {
+            Want::Task(session, id, to) => send(to, connected.and_then(|db| by_id(db, session, id))),
+            Want::ByGid(gid, to) => send(to, connected.and_then(|db| by_gid(db, gid))),
+            Want::Page(query, to) => send(to, connected.and_then(|db| page(db, query))),
+            Want::Keys(to) => send(to, connected.and_then(keys)),
+        }
+    }
+}
+
+fn send<T>(to: Resolver<T>, answer: Result<T, RowError>) -> bool {
+    let (answer, well) = match answer {
+        Ok(value) => (Ok(value), true),
+        Err(RowError::Sqlite(error)) => (Err(Error::store(error)), false),
+        Err(error) => (Err(Error::internal(format!("a row of the store cannot be read: {error}"))), true),
+    };
+    // Nobody may be waiting any more.
+    let _ = to.send(answer);
+    well
+}
+
+fn by_id(db: &Connection, session: SessionId, id: TaskId) -> Result<Option<Task>, RowError> {
+    let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM task WHERE session_id = ?1 AND id = ?2"))?;
+    let mut rows = select.query([int(session.0), int(id.0)])?;
+    rows.next()?.map(|found| row::task(found).map(|(task, _)| task)).transpose()
+}
+
+fn by_gid(db: &Connection, gid: Gid) -> Result<Option<Task>, RowError> {
+    let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM task WHERE gid = ?1"))?;
+    let mut rows = select.query([int(gid.0)])?;
+    rows.next()?.map(|found| row::task(found).map(|(task, _)| task)).transpose()
+}
+
+fn keys(db: &Connection) -> Result<Vec<ApiKey>, RowError> {
+    let mut select = db.prepare_cached("SELECT body FROM api_token ORDER BY id")?;
+    let mut rows = select.query([])?;
+    let mut keys = Vec::new();
+    while let Some(found) = rows.next()? {
+        let body = found.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+        keys.push(serde_json::from_str(body).map_err(|e| RowError::Column("body", e.to_string()))?);
+    }
+    Ok(keys)
+}
+
+/// A page of a session, as of one moment.
+///
+/// The counters say how many tasks there are and in which block of ids the page begins, so the cost is that of
+/// the page and of one row for every 1024 ids before it, however many tasks the session has.
+fn page(db: &Connection, query: TaskQuery) -> Result<TaskPage, RowError> {
+    let transaction = db.unchecked_transaction()?;
+    let wanted = Wanted::from(query.state);
+    let session = int(query.session_id.0);
+    let mut counts = db.prepare_cached("SELECT total, open FROM session_count WHERE session_id = ?1")?;
+    let total = counts
+        .query_row([session], |row| Ok(wanted.of(row::uint(row, 0)?, row::uint(row, 1)?)))
+        .optional()?
+        .unwrap_or_default();
+    let mut page = TaskPage { tasks: Vec::new(), total };
+    if query.offset >= total || query.limit == 0 {
+        return Ok(page);
+    }
+    let (first, skip) = start(db, wanted, session, query.offset)?;
+    let (index, filter) = match wanted {
+        Wanted::All => ("task_by_session", ""),
+        Wanted::Ended => ("task_by_session", "AND ended_at IS NOT NULL"),
+        Wanted::Open => ("task_open", "AND ended_at IS NULL"),
+    };
+    let mut select = db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM task INDEXED BY {index} WHERE session_id = ?1 AND id >= ?2 {filter}
+         ORDER BY id LIMIT ?3 OFFSET ?4"
+    ))?;
+    let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
+    let mut rows = select.query([session, first, limit, int(skip)])?;
+    while let Some(found) = rows.next()? {
+        page.tasks.push(row::task(found)?.0);
+    }
+    drop(rows);
+    transaction.finish()?;
+    Ok(page)
+}
+
+/// The first id of the block in which the page begins, and how many of its tasks come before the page.
+fn start(db: &Connection, wanted: Wanted, session: i64, offset: u64) -> rusqlite::Result<(i64, u64)> {
+    let mut blocks =
+        db.prepare_cached("SELECT block, total, open FROM task_count WHERE session_id = ?1 ORDER BY block")?;
+    let mut rows = blocks.query([session])?;
+    let mut before = offset;
+    while let Some(found) = rows.next()? {
+        let count = wanted.of(row::uint(found, 1)?, row::uint(found, 2)?);
+        if count > before {
+            return Ok((int(row::uint(found, 0)? * BLOCK), before));
+        }
+        before -= count;
+    }
+    // The counters disagree with each other: slow, but right.
+    Ok((0, offset))
+}

@@ -1,0 +1,55 @@
+//! What the last epoch left behind.
+
+use rusqlite::Connection;
+
+use super::super::Recovery;
+use super::connection::Failure;
+use super::row::{self, RowError, uint};
+use crate::model::{Fence, Gid, Session, SessionId, TaskId};
+
+/// Starts a new epoch and reads everything that a router needs to go on.
+///
+/// A row that cannot be read is logged and left where it is: one damaged task must not keep the others from
+/// running. `check_integrity` names it.
+pub(super) fn recover(db: &Connection) -> Result<Recovery, Failure> {
+    db.execute("UPDATE meta SET epoch = epoch + 1", [])?;
+    let mut recovery = db.query_row("SELECT epoch, last_gid, last_fence FROM meta", [], |row| {
+        Ok(Recovery {
+            epoch: uint(row, 0)?,
+            last_gid: Gid(uint(row, 1)?),
+            last_fence: Fence(uint(row, 2)?),
+            ..Recovery::default()
+        })
+    })?;
+
+    let mut select = db.prepare("SELECT id, body FROM session ORDER BY id")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        match serde_json::from_str::<Session>(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?) {
+            Ok(session) => recovery.sessions.push(session),
+            Err(error) => tracing::error!(session = uint(row, 0)?, %error, "a session of the store cannot be read"),
+        }
+    }
+
+    let mut select = db.prepare("SELECT session_id, last_task_id FROM session_count ORDER BY session_id")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        recovery.last_task_ids.push((SessionId(uint(row, 0)?), TaskId(uint(row, 1)?)));
+    }
+
+    // The small index tells which; the rows are then read in their own order, the oldest first.
+    let mut select = db.prepare(&format!(
+        "SELECT {} FROM task WHERE gid IN (SELECT gid FROM task INDEXED BY task_open WHERE ended_at IS NULL)
+         ORDER BY gid",
+        row::COLUMNS
+    ))?;
+    let mut rows = select.query([])?;
+    while let Some(found) = rows.next()? {
+        match row::task(found) {
+            Ok(task) => recovery.unfinished.push(task),
+            Err(RowError::Sqlite(error)) => return Err(error.into()),
+            Err(error) => tracing::error!(gid = uint(found, 0)?, %error, "a task of the store cannot be read"),
+        }
+    }
+    Ok(recovery)
+}

@@ -1,0 +1,185 @@
+//! The tables, and how an older file becomes a newer one.
+
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
+
+use crate::{Error, ErrorKind, Result};
+
+/// Marks a file as this product's (`CTR1`).
+const APPLICATION_ID: i64 = 0x4354_5231;
+
+/// Ids a row of `task_count`.
+pub(super) const BLOCK: u64 = 1_024;
+
+/// Migration `n` makes version `n` of version `n - 1`. One that shipped never changes.
+pub(super) const MIGRATIONS: &[&str] = &["
+    CREATE TABLE meta(
+        only INTEGER PRIMARY KEY CHECK(only = 1),
+        schema_version INTEGER NOT NULL,
+        epoch INTEGER NOT NULL,
+        last_gid INTEGER NOT NULL,
+        last_fence INTEGER NOT NULL,
+        ended_bytes INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO meta VALUES(1, 0, 0, 0, 0, 0);
+
+    CREATE TABLE session(id INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
+    -- Outlives the session's tasks, so that no id is given out twice.
+    CREATE TABLE session_count(
+        session_id INTEGER PRIMARY KEY,
+        last_task_id INTEGER NOT NULL,
+        total INTEGER NOT NULL,
+        open INTEGER NOT NULL
+    ) STRICT;
+    -- How many tasks every 1024 ids hold: finds a page far back without stepping over its predecessors.
+    CREATE TABLE task_count(
+        session_id INTEGER NOT NULL,
+        block INTEGER NOT NULL,
+        total INTEGER NOT NULL,
+        open INTEGER NOT NULL,
+        PRIMARY KEY(session_id, block)
+    ) STRICT, WITHOUT ROWID;
+
+    -- Times are milliseconds since 1970. ended_at IS NULL: it has not ended. Long columns come last, so that
+    -- a look at the short ones stays on the row's first page.
+    CREATE TABLE task(
+        gid INTEGER PRIMARY KEY,
+        session_id INTEGER NOT NULL,
+        id INTEGER NOT NULL,
+        band INTEGER NOT NULL,
+        outcome TEXT,
+        bytes INTEGER NOT NULL DEFAULT 0,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        fence INTEGER NOT NULL DEFAULT 0,
+        created_at INTEGER NOT NULL,
+        started_at INTEGER NOT NULL DEFAULT 0,
+        first_token_at INTEGER NOT NULL DEFAULT 0,
+        precommitted_at INTEGER NOT NULL DEFAULT 0,
+        committed_at INTEGER NOT NULL DEFAULT 0,
+        ended_at INTEGER,
+        deadline INTEGER NOT NULL,
+        idem_scope TEXT,
+        idem_key TEXT,
+        idem_fp BLOB,
+        assigned_miners TEXT,
+        verdict TEXT,
+        failure TEXT,
+        request TEXT NOT NULL,
+        text TEXT,
+        results TEXT,
+        raw BLOB
+    ) STRICT;
+    CREATE UNIQUE INDEX task_by_session ON task(session_id, id);
+    CREATE UNIQUE INDEX task_by_key ON task(idem_scope, idem_key) WHERE idem_key IS NOT NULL;
+    CREATE INDEX task_open ON task(session_id, id) WHERE ended_at IS NULL;
+    CREATE INDEX task_ended ON task(ended_at) WHERE ended_at IS NOT NULL;
+
+    CREATE TABLE api_token(id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
+"];
+
+/// Brings the file to the newest version, each step in a transaction of its own. Gives that version.
+///
+/// # Errors
+/// `Conflict` where the file is of a newer version or not a router's; a store error where it cannot be read.
+pub(super) fn migrate(db: &mut Connection, migrations: &[&str]) -> Result<u32> {
+    let newest = migrations.len() as u32;
+    let found = version(db)?;
+    if found > newest {
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            format!(
+                "the store was written by a newer version of the router (its schema is {found}, this one knows {newest}): \
+                 run that version, or use another data_dir"
+            ),
+        )
+        .with_param("storage.data_dir")
+        .with_code("schema_newer"));
+    }
+    for (step, sql) in (found + 1..).zip(&migrations[found as usize..]) {
+        let mut apply = || -> rusqlite::Result<()> {
+            let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction.execute_batch(sql)?;
+            transaction.execute("UPDATE meta SET schema_version = ?1", [step])?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.commit()
+        };
+        apply().map_err(|e| Error::store(format!("migration {step} of the schema failed: {e}")))?;
+        if found > 0 {
+            tracing::info!(version = step, "the store's schema was migrated");
+        }
+    }
+    Ok(newest)
+}
+
+/// The version of the file's schema; 0: it is empty.
+///
+/// # Errors
+/// `Conflict` where it holds another program's tables.
+pub(super) fn version(db: &Connection) -> Result<u32> {
+    let read = || -> rusqlite::Result<Option<u32>> {
+        let tables: u32 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if tables == 0 {
+            return Ok(Some(0));
+        }
+        let application: i64 = db.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+        if application != APPLICATION_ID {
+            return Ok(None);
+        }
+        db.query_row("SELECT schema_version FROM meta", [], |row| row.get(0)).optional()
+    };
+    read().map_err(Error::store)?.ok_or_else(|| {
+        Error::new(ErrorKind::Conflict, "the database holds another program's tables: use another data_dir")
+            .with_param("storage.data_dir")
+            .with_code("foreign_database")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next() -> Vec<&'static str> {
+        let mut migrations = MIGRATIONS.to_vec();
+        migrations.push("ALTER TABLE session ADD COLUMN note TEXT NOT NULL DEFAULT 'none'");
+        migrations
+    }
+
+    #[test]
+    fn an_older_file_is_migrated_and_keeps_its_rows() {
+        let mut db = Connection::open_in_memory().unwrap();
+        assert_eq!(migrate(&mut db, MIGRATIONS).unwrap(), MIGRATIONS.len() as u32);
+        db.execute("INSERT INTO session VALUES(7, '{}')", []).unwrap();
+        assert_eq!(migrate(&mut db, &next()).unwrap(), MIGRATIONS.len() as u32 + 1);
+        assert_eq!(migrate(&mut db, &next()).unwrap(), MIGRATIONS.len() as u32 + 1, "a second time changes nothing");
+        let note: String = db.query_row("SELECT note FROM session WHERE id = 7", [], |row| row.get(0)).unwrap();
+        assert_eq!(note, "none");
+    }
+
+    #[test]
+    fn a_newer_file_is_refused() {
+        let mut db = Connection::open_in_memory().unwrap();
+        migrate(&mut db, &next()).unwrap();
+        let error = migrate(&mut db, MIGRATIONS).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert_eq!(error.code(), "schema_newer");
+        assert!(error.message().contains("newer version"), "{error}");
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_version_before_it() {
+        let mut db = Connection::open_in_memory().unwrap();
+        let mut migrations = next();
+        migrations.push("CREATE TABLE half(x); CREATE TABLE half(x);");
+        assert!(migrate(&mut db, &migrations).is_err());
+        assert_eq!(version(&db).unwrap(), MIGRATIONS.len() as u32 + 1);
+        let half: u32 =
+            db.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'half'", [], |row| row.get(0)).unwrap();
+        assert_eq!(half, 0);
+    }
+
+    #[test]
+    fn another_programs_file_is_refused() {
+        let mut db = Connection::open_in_memory().unwrap();
+        db.execute_batch("CREATE TABLE meta(schema_version INTEGER); INSERT INTO meta VALUES(1)").unwrap();
+        assert_eq!(migrate(&mut db, MIGRATIONS).unwrap_err().code(), "foreign_database");
+    }
+}

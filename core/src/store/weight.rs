@@ -1,0 +1,44 @@
+//! What a task weighs against the byte budgets of retention: the same number in every store.
+
+use crate::model::{Task, TaskRequest};
+
+/// What a task costs beside its texts: its row or record and the index entries.
+const FIXED: u64 = 512;
+
+/// Bytes of a task: its request, its answers and the fixed cost. Adds up lengths, copies nothing.
+pub(super) fn weight(task: &Task) -> u64 {
+    let results: usize = task
+        .results
+        .iter()
+        .map(|result| {
+            let answer = &result.answer;
+            // The winner's text is the task's, kept once.
+            let text = if answer.text == task.text { 0 } else { answer.text.len() };
+            result.miner.len()
+                + result.hash.len()
+                + text
+                + answer.model.as_ref().map_or(0, String::len)
+                + answer.raw.as_ref().map_or(0, bytes::Bytes::len)
+        })
+        .sum();
+    let rest = task.text.len()
+        + results
+        + task.failure.as_ref().map_or(0, String::len)
+        + task.assigned_miners.iter().map(String::len).sum::<usize>();
+    FIXED + request_weight(&task.request) + rest as u64
+}
+
+/// Bytes of a request's texts.
+pub(super) fn request_weight(request: &TaskRequest) -> u64 {
+    let text = |field: &Option<String>| field.as_ref().map_or(0, String::len);
+    let json = |field: &Option<Box<serde_json::value::RawValue>>| field.as_ref().map_or(0, |value| value.get().len());
+    let extra: usize = request.extra.iter().map(|(key, value)| key.len() + value.get().len()).sum();
+    let sum = text(&request.prompt)
+        + json(&request.messages)
+        + json(&request.input)
+        + text(&request.prompt_template)
+        + text(&request.model)
+        + text(&request.client_reference)
+        + extra;
+    sum as u64
+}
