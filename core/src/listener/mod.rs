@@ -1,1 +1,2 @@
 //! The HTTP listener.
+mod openai;

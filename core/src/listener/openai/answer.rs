@@ -1,0 +1,275 @@
+//! Whole answers in OpenAI's shapes.
+//!
+//! What an upstream answered goes out as its own bytes with our id in it; what another miner answered is written from
+//! its text. Both go into one buffer, without a tree of values between.
+
+use std::io::Write as _;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::splice::{Outline, string};
+use crate::model::{Completion, Gid, RequestKind, TaskRequest, Usage};
+use crate::{Error, ErrorKind, Result};
+
+/// The id of an answer: the same for every chunk and every retry of a task, never the same for two tasks. The second of
+/// its submission is in it, because a router that keeps nothing on disk counts from 1 again when it starts.
+pub(super) fn id_of(kind: RequestKind, gid: Gid, created: u64) -> String {
+    let prefix = match kind {
+        RequestKind::Chat => "chatcmpl",
+        RequestKind::Completion => "cmpl",
+        RequestKind::Embedding => "embd",
+    };
+    format!("{prefix}-{created:08x}{:016x}", gid.0)
+}
+
+/// Renders a completion as the body of a response.
+///
+/// # Errors
+/// When the miner's answer does not have the form that the request wants: text where there should be vectors.
+pub(super) fn render(request: &TaskRequest, completion: &Completion) -> Result<Vec<u8>> {
+    if let Some(raw) = &completion.answer.raw {
+        let outline =
+            Outline::of(raw).ok_or_else(|| unreadable(completion, "the upstream's answer is no JSON object"))?;
+        let mut out = Vec::new();
+        if request.kind == RequestKind::Embedding && !outline.has_id() {
+            out.extend_from_slice(raw);
+        } else {
+            outline.splice(raw, &id_of(request.kind, completion.gid, completion.created), &mut out);
+        }
+        return Ok(out);
+    }
+    match request.kind {
+        RequestKind::Chat => Ok(chat(completion)),
+        RequestKind::Completion => Ok(text(request, completion)),
+        RequestKind::Embedding => embeddings(request, completion),
+    }
+}
+
+fn unreadable(completion: &Completion, message: &str) -> Error {
+    Error::new(ErrorKind::MinerFailed, message).with_ids(completion.session_id.0, Some(completion.task_id.0))
+}
+
+fn head(kind: RequestKind, object: &str, completion: &Completion) -> Vec<u8> {
+    let mut out = Vec::with_capacity(384 + completion.answer.text.len() * 9 / 8);
+    out.extend_from_slice(b"{\"id\":");
+    string(&mut out, &id_of(kind, completion.gid, completion.created));
+    let _ = write!(out, ",\"object\":\"{object}\",\"created\":{},\"model\":", completion.created);
+    string(&mut out, &completion.model);
+    out
+}
+
+fn chat(completion: &Completion) -> Vec<u8> {
+    let mut out = head(RequestKind::Chat, "chat.completion", completion);
+    out.extend_from_slice(b",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":");
+    string(&mut out, &completion.answer.text);
+    out.extend_from_slice(b",\"refusal\":null},\"logprobs\":null,\"finish_reason\":");
+    string(&mut out, completion.answer.finish_reason.as_str());
+    out.extend_from_slice(b"}],\"usage\":");
+    usage(&mut out, completion.answer.usage);
+    out.push(b'}');
+    out
+}
+
+fn text(request: &TaskRequest, completion: &Completion) -> Vec<u8> {
+    let mut out = head(RequestKind::Completion, "text_completion", completion);
+    out.extend_from_slice(b",\"choices\":[{\"text\":");
+    match &request.prompt {
+        Some(prompt) if echoes(request) => string(&mut out, &format!("{prompt}{}", completion.answer.text)),
+        _ => string(&mut out, &completion.answer.text),
+    }
+    out.extend_from_slice(b",\"index\":0,\"logprobs\":null,\"finish_reason\":");
+    string(&mut out, completion.answer.finish_reason.as_str());
+    out.extend_from_slice(b"}],\"usage\":");
+    usage(&mut out, completion.answer.usage);
+    out.push(b'}');
+    out
+}
+
+/// Whether the caller wants the prompt before the answer (`"echo":true`).
+fn echoes(request: &TaskRequest) -> bool {
+    request.extra("echo").is_some_and(|value| value.get() == "true")
+}
+
+pub(super) fn usage(out: &mut Vec<u8>, usage: Usage) {
+    let _ = write!(
+        out,
+        "{{\"prompt_tokens\":{},\"completion_tokens\":{},\"total_tokens\":{}}}",
+        usage.prompt_tokens, usage.completion_tokens, usage.total_tokens
+    );
+}
+
+/// What a miner that is no upstream answers to an embedding: a vector, or a list of them, as JSON text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Vectors {
+    One(Vec<f64>),
+    Many(Vec<Vec<f64>>),
+}
+
+fn embeddings(request: &TaskRequest, completion: &Completion) -> Result<Vec<u8>> {
+    let vectors = match serde_json::from_str(&completion.answer.text) {
+        Ok(Vectors::One(vector)) => vec![vector],
+        Ok(Vectors::Many(vectors)) => vectors,
+        Err(_) => {
+            return Err(unreadable(
+                completion,
+                "the miner answered an embedding with text: its answer must be a JSON list of numbers, or a list of such lists",
+            ));
+        }
+    };
+    let wanted = request.input.as_deref().map_or(1, inputs);
+    if vectors.len() != wanted {
+        return Err(unreadable(
+            completion,
+            &format!("the miner answered {} vectors to {wanted} inputs", vectors.len()),
+        ));
+    }
+    let packed = request.extra("encoding_format").is_some_and(|value| value.get() == "\"base64\"");
+    let mut out = Vec::with_capacity(128 + completion.answer.text.len());
+    out.extend_from_slice(b"{\"object\":\"list\",\"data\":[");
+    for (index, vector) in vectors.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        let _ = write!(out, "{{\"object\":\"embedding\",\"index\":{index},\"embedding\":");
+        if packed {
+            let bytes: Vec<u8> = vector.iter().flat_map(|number| (*number as f32).to_le_bytes()).collect();
+            let _ = write!(out, "\"{}\"", BASE64_STANDARD.encode(bytes));
+        } else {
+            let _ = serde_json::to_writer(&mut out, vector);
+        }
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"],\"model\":");
+    string(&mut out, &completion.model);
+    let tokens = completion.answer.usage.prompt_tokens;
+    let _ = write!(out, ",\"usage\":{{\"prompt_tokens\":{tokens},\"total_tokens\":{tokens}}}}}");
+    Ok(out)
+}
+
+/// How many vectors an embedding's input asks for: a text or a list of token numbers is one, else a list is its length.
+pub(super) fn inputs(input: &RawValue) -> usize {
+    match serde_json::from_str::<Vec<&RawValue>>(input.get()) {
+        Ok(items) if items.first().is_some_and(|item| item.get().starts_with(['"', '['])) => items.len(),
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::model::{Answer, FinishReason, SessionId, TaskId};
+
+    fn completion(text: &str) -> Completion {
+        Completion {
+            session_id: SessionId(3),
+            task_id: TaskId(4),
+            gid: Gid(5),
+            created: 0x6500_0000,
+            model: "m\"1".into(),
+            answer: Answer { text: text.into(), usage: Usage::new(2, 3), ..Answer::default() },
+            miner_address: String::new(),
+            alternatives: Vec::new(),
+            verdict: None,
+        }
+    }
+
+    fn request(kind: RequestKind, body: &str) -> TaskRequest {
+        TaskRequest { kind, ..serde_json::from_str(body).unwrap() }
+    }
+
+    #[test]
+    fn a_chat_has_openais_shape() {
+        let mut done = completion("Hi \"you\"\n");
+        done.answer.finish_reason = FinishReason::Length;
+        let out = render(&request(RequestKind::Chat, "{}"), &done).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            r#"{"id":"chatcmpl-650000000000000000000005","object":"chat.completion","created":1694498816,"model":"m\"1","choices":[{"index":0,"message":{"role":"assistant","content":"Hi \"you\"\n","refusal":null},"logprobs":null,"finish_reason":"length"}],"usage":{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5}}"#
+        );
+    }
+
+    #[test]
+    fn a_completion_has_openais_shape_and_repeats_the_prompt_when_asked() {
+        let out = render(&request(RequestKind::Completion, r#"{"prompt":"a"}"#), &completion("b")).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            r#"{"id":"cmpl-650000000000000000000005","object":"text_completion","created":1694498816,"model":"m\"1","choices":[{"text":"b","index":0,"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5}}"#
+        );
+        let out = render(&request(RequestKind::Completion, r#"{"prompt":"a","echo":true}"#), &completion("b")).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&out).unwrap()["choices"][0]["text"], "ab");
+    }
+
+    #[test]
+    fn an_upstreams_answer_keeps_every_byte_but_its_id() {
+        let mut done = completion("ignored");
+        done.answer.raw = Some(Bytes::from_static(br#"{ "choices":[{"x":1.50}],"id":"up" , "z":{}}"#));
+        let out = render(&request(RequestKind::Completion, "{}"), &done).unwrap();
+        assert_eq!(out, br#"{ "choices":[{"x":1.50}],"id":"cmpl-650000000000000000000005" , "z":{}}"#);
+        done.answer.raw = Some(Bytes::from_static(b"<html>"));
+        let error = render(&request(RequestKind::Completion, "{}"), &done).unwrap_err();
+        assert_eq!((error.kind(), error.details().task_id), (ErrorKind::MinerFailed, Some(4)));
+    }
+
+    #[test]
+    fn an_upstreams_embedding_has_an_id_only_where_it_sent_one() {
+        let mut done = completion("");
+        done.answer.raw = Some(Bytes::from_static(br#"{"object":"list"}"#));
+        assert_eq!(render(&request(RequestKind::Embedding, "{}"), &done).unwrap(), br#"{"object":"list"}"#);
+        done.answer.raw = Some(Bytes::from_static(br#"{"id":"x"}"#));
+        assert_eq!(
+            render(&request(RequestKind::Embedding, "{}"), &done).unwrap(),
+            br#"{"id":"embd-650000000000000000000005"}"#
+        );
+    }
+
+    #[test]
+    fn a_miners_vectors_become_a_list() {
+        let two = request(RequestKind::Embedding, r#"{"input":["a","b"]}"#);
+        let out = render(&two, &completion("[[0.5,1],[2,3]]")).unwrap();
+        assert_eq!(
+            serde_json::from_slice::<Value>(&out).unwrap(),
+            json!({"object":"list","model":"m\"1","usage":{"prompt_tokens":2,"total_tokens":2},"data":[
+                {"object":"embedding","index":0,"embedding":[0.5,1.0]},
+                {"object":"embedding","index":1,"embedding":[2.0,3.0]}]})
+        );
+        let packed = request(RequestKind::Embedding, r#"{"input":[1,2],"encoding_format":"base64"}"#);
+        let out = render(&packed, &completion("[1,-2]")).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&out).unwrap()["data"][0]["embedding"], "AACAPwAAAMA=");
+        for wrong in ["hello", "[1]", "[[1],[2],[3]]"] {
+            assert_eq!(render(&two, &completion(wrong)).unwrap_err().kind(), ErrorKind::MinerFailed, "{wrong}");
+        }
+    }
+
+    proptest! {
+        /// Whatever a miner says, its words come out of the JSON as they went in.
+        #[test]
+        fn any_text_survives(text in any::<String>(), model in any::<String>(), word in any::<String>()) {
+            let mut done = completion(&text);
+            done.model.clone_from(&model);
+            done.answer.finish_reason = FinishReason::from(word.as_str());
+            for (kind, pointer) in [
+                (RequestKind::Chat, "/choices/0/message/content"),
+                (RequestKind::Completion, "/choices/0/text"),
+            ] {
+                let out = render(&request(kind, "{}"), &done).unwrap();
+                let value: Value = serde_json::from_slice(&out).unwrap();
+                prop_assert_eq!(value.pointer(pointer).unwrap(), &Value::from(text.as_str()));
+                prop_assert_eq!(&value["model"], &Value::from(model.as_str()));
+                prop_assert_eq!(&value["choices"][0]["finish_reason"], &Value::from(word.as_str()));
+            }
+        }
+
+        #[test]
+        fn ids_differ_between_tasks(a in any::<u64>(), b in any::<u64>()) {
+            prop_assert_eq!(id_of(RequestKind::Chat, Gid(a), 1) == id_of(RequestKind::Chat, Gid(b), 1), a == b);
+        }
+    }
+}

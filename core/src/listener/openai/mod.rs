@@ -1,0 +1,6 @@
+//! OpenAI's routes.
+mod answer;
+mod chunk;
+pub(in crate::listener) mod failure;
+mod request;
+mod splice;

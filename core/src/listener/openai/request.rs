@@ -1,0 +1,371 @@
+//! Bodies of the OpenAI routes: read once, checked where the router acts on a field, kept as they came elsewhere.
+
+use std::fmt;
+
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::model::{RequestKind, TaskRequest};
+use crate::{Error, Result};
+
+/// Checks a body that was read as a request of that kind, and brings it in the form that the router works with.
+///
+/// # Errors
+/// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) that names the field.
+pub(super) fn checked(kind: RequestKind, mut request: TaskRequest) -> Result<TaskRequest> {
+    request.kind = kind;
+    match kind {
+        RequestKind::Chat => check_messages(request.messages.as_deref())?,
+        RequestKind::Completion => {
+            if request.prompt.is_none() && request.input.is_none() {
+                return Err(Error::invalid("prompt", "prompt is missing: give a string, or a list of strings"));
+            }
+            // OpenAI's completions go to the model as they are: no chat template.
+            request.prompt_type = 1;
+        }
+        RequestKind::Embedding => check_input(request.input.as_deref())?,
+    }
+    choices_wanted(&request)?;
+    include_usage(&request)?;
+    Ok(request)
+}
+
+/// Reads a body whose `prompt` is not one string: a list of one string is that string; several prompts, or token
+/// numbers, are kept as they came, in `input`, for an upstream. `None` when the body's `prompt` is no list.
+///
+/// # Errors
+/// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) that names the field.
+pub(super) fn with_prompts(body: &[u8]) -> Option<Result<TaskRequest>> {
+    let members: Members<'_> = serde_json::from_slice(body).ok()?;
+    let prompt = members.0.iter().rev().find(|(key, _)| key == "prompt").map(|(_, value)| *value)?;
+    if !prompt.get().starts_with('[') {
+        return None;
+    }
+    let mut rest = Vec::with_capacity(body.len());
+    rest.push(b'{');
+    for (key, value) in members.0.iter().filter(|(key, _)| key != "prompt" && key != "input") {
+        if rest.len() > 1 {
+            rest.push(b',');
+        }
+        super::splice::string(&mut rest, key);
+        rest.push(b':');
+        rest.extend_from_slice(value.get().as_bytes());
+    }
+    rest.push(b'}');
+    let mut request: TaskRequest = match serde_json::from_slice(&rest) {
+        Ok(request) => request,
+        // Another field is wrong too: the usual reading of the body names it.
+        Err(_) => return None,
+    };
+    Some(prompts(prompt).map(|one| {
+        match one {
+            Some(text) => request.prompt = Some(text),
+            None => request.input = Some(prompt.to_owned()),
+        }
+        request
+    }))
+}
+
+/// The text of a list of one prompt; `None` for several prompts and for tokens.
+fn prompts(list: &RawValue) -> Result<Option<String>> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Prompts {
+        Texts(Vec<String>),
+        Tokens(Vec<u32>),
+        Many(Vec<Vec<u32>>),
+    }
+    match serde_json::from_str(list.get()) {
+        Ok(Prompts::Texts(mut texts)) if texts.len() == 1 => Ok(texts.pop()),
+        Ok(Prompts::Texts(texts)) if !texts.is_empty() => Ok(None),
+        Ok(Prompts::Tokens(tokens)) if !tokens.is_empty() => Ok(None),
+        Ok(Prompts::Many(lists)) if !lists.iter().any(Vec::is_empty) && !lists.is_empty() => Ok(None),
+        Ok(_) => Err(Error::invalid("prompt", "prompt is an empty list: give at least one prompt")),
+        Err(_) => Err(Error::invalid(
+            "prompt",
+            "prompt must be a string, a list of strings, a list of token numbers, or a list of lists of token numbers",
+        )),
+    }
+}
+
+fn check_messages(messages: Option<&RawValue>) -> Result<()> {
+    let Some(messages) = messages else {
+        return Err(Error::invalid("messages", "messages is missing: give a list of {\"role\":...,\"content\":...}"));
+    };
+    match serde_json::from_str::<Messages>(messages.get()) {
+        Ok(Messages(0)) => Err(Error::invalid("messages", "messages is an empty list: give at least one message")),
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::invalid(
+            "messages",
+            format!(
+                "messages must be a list of objects with a role: {}",
+                error.to_string().split(" at line").next().unwrap_or_default()
+            ),
+        )),
+    }
+}
+
+fn check_input(input: Option<&RawValue>) -> Result<()> {
+    let Some(input) = input else {
+        return Err(Error::invalid("input", "input is missing: give a string or a list of strings"));
+    };
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Input {
+        Text(#[allow(dead_code, reason = "only its type matters")] String),
+        Texts(Vec<String>),
+        Tokens(Vec<u32>),
+        Many(Vec<Vec<u32>>),
+    }
+    match serde_json::from_str(input.get()) {
+        Ok(Input::Text(_)) => Ok(()),
+        Ok(Input::Texts(list)) if !list.is_empty() => Ok(()),
+        Ok(Input::Tokens(list)) if !list.is_empty() => Ok(()),
+        Ok(Input::Many(lists)) if !lists.is_empty() && !lists.iter().any(Vec::is_empty) => Ok(()),
+        Ok(_) => Err(Error::invalid("input", "input is an empty list: give at least one text")),
+        Err(_) => Err(Error::invalid(
+            "input",
+            "input must be a string, a list of strings, a list of token numbers, or a list of lists of token numbers",
+        )),
+    }
+}
+
+/// How many choices the caller wants of each prompt (`n`).
+///
+/// # Errors
+/// When `n` is no number from 1 to 128.
+pub(super) fn choices_wanted(request: &TaskRequest) -> Result<u32> {
+    let Some(n) = request.extra("n").filter(|value| value.get() != "null") else {
+        return Ok(1);
+    };
+    serde_json::from_str::<u32>(n.get())
+        .ok()
+        .filter(|n| (1..=128).contains(n))
+        .ok_or_else(|| Error::invalid("n", "n must be a whole number from 1 to 128"))
+}
+
+/// Whether a stream ends with a chunk that has the usage.
+///
+/// # Errors
+/// When `stream_options` is no object, or its `include_usage` no boolean.
+pub(super) fn include_usage(request: &TaskRequest) -> Result<bool> {
+    #[derive(Deserialize)]
+    struct StreamOptions {
+        #[serde(default)]
+        include_usage: Option<bool>,
+    }
+    let Some(options) = request.extra("stream_options").filter(|value| value.get() != "null") else {
+        return Ok(false);
+    };
+    let wrong = || Error::invalid("stream_options", "stream_options must be an object like {\"include_usage\":true}");
+    if !options.get().starts_with('{') {
+        return Err(wrong());
+    }
+    Ok(serde_json::from_str::<StreamOptions>(options.get()).map_err(|_| wrong())?.include_usage.unwrap_or(false))
+}
+
+/// The session that a model's name stands for: `session-<id>`.
+pub(super) fn session_in_model(model: &str) -> Option<&str> {
+    model.strip_prefix("session-").filter(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// A list of messages, counted: each an object with a role that is a string. Nothing of them is kept.
+struct Messages(usize);
+
+impl<'de> Deserialize<'de> for Messages {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Messages;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of messages")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Messages, A::Error> {
+                let mut count = 0;
+                while seq.next_element::<Message>()?.is_some() {
+                    count += 1;
+                }
+                Ok(Messages(count))
+            }
+        }
+        deserializer.deserialize_seq(List)
+    }
+}
+
+struct Message;
+
+impl<'de> Deserialize<'de> for Message {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(field_identifier, rename_all = "snake_case")]
+        enum Member {
+            Role,
+            #[serde(other)]
+            Other,
+        }
+
+        /// Any string, not kept.
+        struct Text;
+        impl<'de> Deserialize<'de> for Text {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(Self)
+            }
+        }
+        impl Visitor<'_> for Text {
+            type Value = Self;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a role, which is a string")
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+                Ok(self)
+            }
+        }
+
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Message;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with a role")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Message, A::Error> {
+                let mut role = false;
+                while let Some(member) = map.next_key()? {
+                    match member {
+                        Member::Role => {
+                            map.next_value::<Text>()?;
+                            role = true;
+                        }
+                        Member::Other => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                role.then_some(Message).ok_or_else(|| serde::de::Error::missing_field("role"))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// The members of an object, in their order.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(kind: RequestKind, body: &str) -> Result<TaskRequest> {
+        checked(kind, serde_json::from_str(body).unwrap())
+    }
+
+    fn param(kind: RequestKind, body: &str) -> String {
+        read(kind, body).unwrap_err().details().param.clone().unwrap()
+    }
+
+    #[test]
+    fn a_chat_wants_messages_with_roles() {
+        let body =
+            r#"{"messages":[{"content":[{"type":"image_url"}],"role":"user"},{"role":"assistant","tool_calls":[]}]}"#;
+        let request = read(RequestKind::Chat, body).unwrap();
+        assert_eq!(request.kind, RequestKind::Chat);
+        assert!(request.messages.unwrap().get().contains("image_url"));
+        for bad in [
+            "{}",
+            r#"{"messages":null}"#,
+            r#"{"messages":[]}"#,
+            r#"{"messages":"hi"}"#,
+            r#"{"messages":["hi"]}"#,
+            r#"{"messages":[{"content":"hi"}]}"#,
+            r#"{"messages":[{"role":1}]}"#,
+            r#"{"messages":{"role":"user"}}"#,
+        ] {
+            assert_eq!(param(RequestKind::Chat, bad), "messages", "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_embedding_wants_input() {
+        for good in [r#""a""#, r#"["a","b"]"#, "[1,2]", "[[1],[2,3]]"] {
+            read(RequestKind::Embedding, &format!(r#"{{"input":{good}}}"#)).unwrap();
+        }
+        for bad in ["null", "[]", "1", "[[]]", "[1,\"a\"]", "{}", "[-1]"] {
+            assert_eq!(param(RequestKind::Embedding, &format!(r#"{{"input":{bad}}}"#)), "input", "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_completions_prompt_is_raw_and_may_be_a_list() {
+        let request = read(RequestKind::Completion, r#"{"prompt":"a","prompt_type":0}"#).unwrap();
+        assert_eq!(request.prompt_type, 1);
+        let list = |prompt: &str| with_prompts(format!(r#"{{"model":"m","prompt":{prompt},"x":[1.50]}}"#).as_bytes());
+        let one = list(r#"["a\"b"]"#).unwrap().unwrap();
+        assert_eq!((one.prompt.as_deref(), one.input.is_none()), (Some("a\"b"), true));
+        assert_eq!((one.model.as_deref(), one.extra("x").unwrap().get()), (Some("m"), "[1.50]"));
+        for many in [r#"["a","b"]"#, "[1,2]", "[[1],[2]]"] {
+            let request = list(many).unwrap().unwrap();
+            assert_eq!((request.prompt.as_deref(), request.input.unwrap().get()), (None, many));
+        }
+        for bad in ["[]", "[[]]", "[null]", "[1.5]", r#"["a",1]"#] {
+            assert_eq!(list(bad).unwrap().unwrap_err().details().param.as_deref(), Some("prompt"), "{bad}");
+        }
+        assert!(list("7").is_none());
+        assert_eq!(param(RequestKind::Completion, "{}"), "prompt");
+    }
+
+    #[test]
+    fn options_that_the_router_reads_are_checked() {
+        let chat = |rest: &str| format!(r#"{{"messages":[{{"role":"user"}}],{rest}}}"#);
+        let usage = |rest: &str| include_usage(&read(RequestKind::Chat, &chat(rest)).unwrap()).unwrap();
+        assert!(usage(r#""stream_options":{"include_usage":true}"#));
+        assert!(!usage(r#""stream_options":{"include_usage":null,"x":1}"#));
+        assert!(!usage(r#""stream_options":null"#));
+        for bad in ["[true]", "true", r#"{"include_usage":"yes"}"#] {
+            assert_eq!(
+                param(RequestKind::Chat, &chat(&format!(r#""stream_options":{bad}"#))),
+                "stream_options",
+                "{bad}"
+            );
+        }
+        assert_eq!(choices_wanted(&read(RequestKind::Chat, &chat(r#""n":3"#)).unwrap()).unwrap(), 3);
+        for bad in ["0", "129", "1.5", "\"2\"", "-1"] {
+            assert_eq!(param(RequestKind::Chat, &chat(&format!(r#""n":{bad}"#))), "n", "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_model_may_name_a_session() {
+        assert_eq!(session_in_model("session-12"), Some("12"));
+        for other in ["session-", "session-a", "session", "12", "session--1"] {
+            assert_eq!(session_in_model(other), None, "{other}");
+        }
+    }
+}

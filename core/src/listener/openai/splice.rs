@@ -1,0 +1,313 @@
+//! Our id in somebody else's JSON: the value of the top-level `id` is replaced where it stands and not one other
+//! byte of the body changes, so fields that the router has never heard of arrive as they were sent.
+
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+
+/// What the router has to know of an upstream's answer or chunk. Everything else passes unread.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Outline {
+    /// Where the values of the top-level `id` stand. One, but for bodies that name it twice.
+    ids: SmallVec<[Range<usize>; 1]>,
+    /// Where a member can be put in: after the opening brace.
+    open: usize,
+    /// Whether the object has no members at all.
+    empty: bool,
+    /// How many choices it carries; `None` where it has no list of them.
+    pub(super) choices: Option<usize>,
+    /// Whether one of them says why it ends.
+    pub(super) finished: bool,
+    /// Whether `usage` is there and is not `null`.
+    pub(super) usage: bool,
+}
+
+impl Outline {
+    /// Reads the outline of a JSON object; `None` when the bytes are not one, or no UTF-8.
+    pub(super) fn of(json: &[u8]) -> Option<Self> {
+        let members: Members<'_> = serde_json::from_str(std::str::from_utf8(json).ok()?).ok()?;
+        let base = json.as_ptr() as usize;
+        let choices = members.choices.and_then(|raw| serde_json::from_str::<Choices>(raw.get()).ok());
+        Some(Self {
+            ids: members
+                .ids
+                .iter()
+                .map(|raw| {
+                    let start = raw.get().as_ptr() as usize - base;
+                    start..start + raw.get().len()
+                })
+                .collect(),
+            open: json.iter().position(|byte| *byte == b'{')? + 1,
+            empty: members.count == 0,
+            choices: choices.as_ref().map(|choices| choices.count),
+            finished: choices.is_some_and(|choices| choices.finished),
+            usage: members.usage.is_some_and(|raw| raw.get() != "null"),
+        })
+    }
+
+    /// Whether the body names an id.
+    pub(super) fn has_id(&self) -> bool {
+        !self.ids.is_empty()
+    }
+
+    /// Writes the body with our id in it. `json` is what the outline was made of.
+    pub(super) fn splice(&self, json: &[u8], id: &str, out: &mut Vec<u8>) {
+        out.reserve(json.len() + id.len() + 8);
+        let mut from = 0;
+        if self.ids.is_empty() {
+            out.extend_from_slice(&json[..self.open]);
+            out.extend_from_slice(b"\"id\":");
+            string(out, id);
+            if !self.empty {
+                out.push(b',');
+            }
+            from = self.open;
+        }
+        for span in &self.ids {
+            out.extend_from_slice(&json[from..span.start]);
+            string(out, id);
+            from = span.end;
+        }
+        out.extend_from_slice(&json[from..]);
+    }
+}
+
+/// Writes a JSON string.
+pub(super) fn string(out: &mut Vec<u8>, text: &str) {
+    // Writing text to a vector cannot fail: there is no I/O, and every `str` has a JSON form.
+    let _ = serde_json::to_writer(out, text);
+}
+
+#[derive(Default)]
+struct Members<'a> {
+    ids: SmallVec<[&'a RawValue; 1]>,
+    choices: Option<&'a RawValue>,
+    usage: Option<&'a RawValue>,
+    count: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Member {
+    Id,
+    Choices,
+    Usage,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Members::default();
+                while let Some(member) = map.next_key()? {
+                    match member {
+                        Member::Id => members.ids.push(map.next_value()?),
+                        Member::Choices => members.choices = Some(map.next_value()?),
+                        Member::Usage => members.usage = Some(map.next_value()?),
+                        Member::Other => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                    members.count += 1;
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// The choices of a chunk, counted.
+struct Choices {
+    count: usize,
+    finished: bool,
+}
+
+impl<'de> Deserialize<'de> for Choices {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Choice {
+            #[serde(default)]
+            finish_reason: Option<IgnoredAny>,
+        }
+
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Choices;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of choices")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Choices, A::Error> {
+                let mut choices = Choices { count: 0, finished: false };
+                while let Some(choice) = seq.next_element::<Choice>()? {
+                    choices.count += 1;
+                    choices.finished |= choice.finish_reason.is_some();
+                }
+                Ok(choices)
+            }
+        }
+        deserializer.deserialize_seq(List)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+
+    fn spliced(json: &str, id: &str) -> String {
+        let mut out = Vec::new();
+        Outline::of(json.as_bytes()).unwrap().splice(json.as_bytes(), id, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn only_the_value_of_the_top_level_id_changes() {
+        assert_eq!(
+            spliced(r#" { "x" : {"id":1}, "id" : "a\"b" , "choices":[{"id":"keep"}] } "#, "chatcmpl-1"),
+            r#" { "x" : {"id":1}, "id" : "chatcmpl-1" , "choices":[{"id":"keep"}] } "#
+        );
+        assert_eq!(spliced(r#"{"id":null}"#, "n"), r#"{"id":"n"}"#);
+        assert_eq!(spliced(r#"{"\u0069d":7,"z":1e400}"#, "n"), r#"{"\u0069d":"n","z":1e400}"#);
+        assert_eq!(spliced(r#"{"id":1,"id":2}"#, "n"), r#"{"id":"n","id":"n"}"#);
+    }
+
+    #[test]
+    fn a_body_without_an_id_gets_one() {
+        assert_eq!(spliced(r#"{"a":1}"#, "n"), r#"{"id":"n","a":1}"#);
+        assert_eq!(spliced("\t{ }", "n"), "\t{\"id\":\"n\" }");
+    }
+
+    #[test]
+    fn what_is_no_object_has_no_outline() {
+        for bad in ["", "[]", "null", "{", "{\"a\":}", "{} x", "\"id\"", "{\"id\":\"\u{1}\"}"] {
+            assert_eq!(Outline::of(bad.as_bytes()), None, "{bad}");
+        }
+        assert_eq!(Outline::of(b"{\"a\":\"\xff\"}"), None);
+    }
+
+    #[test]
+    fn the_outline_tells_the_end_and_the_usage() {
+        let of = |json: &str| {
+            let outline = Outline::of(json.as_bytes()).unwrap();
+            (outline.choices, outline.finished, outline.usage)
+        };
+        assert_eq!(of(r#"{"choices":[{"finish_reason":null},{"delta":{}}],"usage":null}"#), (Some(2), false, false));
+        assert_eq!(of(r#"{"choices":[{"delta":{}},{"finish_reason":"stop"}]}"#), (Some(2), true, false));
+        assert_eq!(of(r#"{"choices":[],"usage":{"total_tokens":1}}"#), (Some(0), false, true));
+        assert_eq!(of(r#"{"choices":"none"}"#), (None, false, false));
+        assert_eq!(of(r#"{"choices":[{"delta":{"content":"\"finish_reason\":\"x\""}}]}"#), (Some(1), false, false));
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::vec((key(), inner), 0..6)
+                    .prop_map(|members| json!(members.into_iter().collect::<Map<_, _>>())),
+            ]
+        })
+    }
+
+    fn key() -> impl Strategy<Value = String> {
+        prop_oneof![
+            Just("id".to_owned()),
+            Just("choices".to_owned()),
+            Just("usage".to_owned()),
+            Just("finish_reason".to_owned()),
+            any::<String>(),
+        ]
+    }
+
+    /// Blanks between tokens, as a pretty printer or a slovenly server puts them.
+    fn blank() -> impl Strategy<Value = String> {
+        prop::collection::vec(prop_oneof![Just(' '), Just('\n'), Just('\t'), Just('\r')], 0..3)
+            .prop_map(|blanks| blanks.into_iter().collect())
+    }
+
+    /// A key or string as JSON, each character escaped or not.
+    fn written(text: &str, escape: &[bool]) -> String {
+        let mut out = String::from("\"");
+        for (index, unit) in text.chars().enumerate() {
+            if escape.get(index % escape.len().max(1)).copied().unwrap_or(false) {
+                let mut units = [0; 2];
+                for unit in unit.encode_utf16(&mut units) {
+                    out.push_str(&format!("\\u{unit:04x}"));
+                }
+            } else {
+                let plain = serde_json::to_string(&unit.to_string()).unwrap();
+                out.push_str(&plain[1..plain.len() - 1]);
+            }
+        }
+        out.push('"');
+        out
+    }
+
+    proptest! {
+        /// Any order of members, any blanks, any escapes: the result reads as the same object with our id.
+        #[test]
+        fn splicing_is_setting_the_id(
+            members in prop::collection::vec((key(), any_json()), 0..8),
+            blanks in prop::collection::vec(blank(), 8),
+            escape in prop::collection::vec(any::<bool>(), 1..5),
+            id in any::<String>(),
+        ) {
+            let mut wanted = Map::new();
+            let mut body = format!("{}{{", blanks[0]);
+            let mut first = true;
+            for (key, value) in members {
+                if wanted.contains_key(&key) {
+                    continue;
+                }
+                if !first {
+                    body.push(',');
+                }
+                first = false;
+                let value_text = if blanks[1].is_empty() { value.to_string() } else { serde_json::to_string_pretty(&value).unwrap() };
+                body.push_str(&format!("{}{}{}:{}{value_text}{}", blanks[2], written(&key, &escape), blanks[3], blanks[4], blanks[5]));
+                wanted.insert(key, serde_json::from_str(&value_text).unwrap());
+            }
+            body.push_str(&format!("{}}}{}", blanks[6], blanks[7]));
+            wanted.insert("id".into(), Value::from(id.as_str()));
+            let got: Value = serde_json::from_str(&spliced(&body, &id)).unwrap();
+            prop_assert_eq!(got, Value::Object(wanted));
+        }
+
+        /// Bytes that are no JSON, or half of it, never panic.
+        #[test]
+        fn any_bytes_are_safe(bytes in prop::collection::vec(any::<u8>(), 0..64), json in any_json(), cut in any::<prop::sample::Index>()) {
+            let _ = Outline::of(&bytes);
+            let text = json.to_string();
+            let cut = cut.index(text.len() + 1);
+            if let Some(outline) = Outline::of(&text.as_bytes()[..cut]) {
+                let mut out = Vec::new();
+                outline.splice(&text.as_bytes()[..cut], "x", &mut out);
+                prop_assert!(serde_json::from_slice::<Value>(&out).is_ok());
+            }
+        }
+    }
+}
