@@ -1,2 +1,1 @@
 //! The HTTP listener.
-mod openai;

@@ -35,7 +35,7 @@ pub type Extra = Vec<(String, Box<RawValue>)>;
 pub struct TaskRequest {
     /// Completion, chat or embedding; not part of the body, the route says it.
     pub kind: RequestKind,
-    /// The prompt of a completion.
+    /// The prompt of a completion. A list of prompts, as OpenAI's completions take it, stands in `extra` as it came.
     pub prompt: Option<String>,
     /// The messages of a chat, as they came.
     pub messages: Option<Box<RawValue>>,
@@ -134,6 +134,42 @@ fn given<'de, A: MapAccess<'de>, T: Deserialize<'de>>(map: &mut A) -> Result<Opt
     map.next_value::<Option<T>>()
 }
 
+/// One prompt, or a list that only an upstream can take.
+enum Prompt {
+    Text(String),
+    List(Box<RawValue>),
+}
+
+impl<'de> Deserialize<'de> for Prompt {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrList;
+        impl<'de> Visitor<'de> for TextOrList {
+            type Value = Prompt;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Prompt, E> {
+                Ok(Prompt::Text(text.to_owned()))
+            }
+
+            fn visit_string<E: de::Error>(self, text: String) -> Result<Prompt, E> {
+                Ok(Prompt::Text(text))
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Prompt, A::Error> {
+                let mut list = Vec::new();
+                while let Some(item) = seq.next_element::<serde_json::Value>()? {
+                    list.push(item);
+                }
+                serde_json::value::to_raw_value(&list).map(Prompt::List).map_err(de::Error::custom)
+            }
+        }
+        deserializer.deserialize_any(TextOrList)
+    }
+}
+
 impl<'de> Deserialize<'de> for TaskRequest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Fields;
@@ -149,7 +185,11 @@ impl<'de> Deserialize<'de> for TaskRequest {
                 while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
                     match key.as_ref() {
                         "kind" => out.kind = given(&mut map)?.unwrap_or_default(),
-                        "prompt" => out.prompt = given(&mut map)?,
+                        "prompt" => match given(&mut map)? {
+                            Some(Prompt::Text(text)) => out.prompt = Some(text),
+                            Some(Prompt::List(list)) => out.extra.push(("prompt".into(), list)),
+                            None => out.prompt = None,
+                        },
                         "messages" => out.messages = given(&mut map)?,
                         "input" => out.input = given(&mut map)?,
                         "prompt_type" => out.prompt_type = given(&mut map)?.unwrap_or_default(),
@@ -233,6 +273,14 @@ mod tests {
         assert_eq!(request.timeout, None);
         assert_eq!(request.model, None);
         assert!(!request.stream);
+    }
+
+    #[test]
+    fn a_list_of_prompts_survives_the_store_as_it_came() {
+        let request: TaskRequest = serde_json::from_str(r#"{"prompt":["a","b"],"model":"m"}"#).unwrap();
+        let again: TaskRequest = serde_json::from_str(&serde_json::to_string(&request).unwrap()).unwrap();
+        assert_eq!((again.prompt.as_deref(), again.extra("prompt").unwrap().get()), (None, r#"["a","b"]"#));
+        assert!(serde_json::from_str::<TaskRequest>(r#"{"prompt":7}"#).is_err());
     }
 
     #[test]

@@ -18,7 +18,12 @@ pub(super) fn checked(kind: RequestKind, mut request: TaskRequest) -> Result<Tas
     match kind {
         RequestKind::Chat => check_messages(request.messages.as_deref())?,
         RequestKind::Completion => {
-            if request.prompt.is_none() && request.input.is_none() {
+            if let Some(list) = request.extra("prompt") {
+                if let Some(one) = prompts(list)? {
+                    request.prompt = Some(one);
+                    request.extra.retain(|(key, _)| key != "prompt");
+                }
+            } else if request.prompt.is_none() {
                 return Err(Error::invalid("prompt", "prompt is missing: give a string, or a list of strings"));
             }
             // OpenAI's completions go to the model as they are: no chat template.
@@ -29,42 +34,6 @@ pub(super) fn checked(kind: RequestKind, mut request: TaskRequest) -> Result<Tas
     choices_wanted(&request)?;
     include_usage(&request)?;
     Ok(request)
-}
-
-/// Reads a body whose `prompt` is not one string: a list of one string is that string; several prompts, or token
-/// numbers, are kept as they came, in `input`, for an upstream. `None` when the body's `prompt` is no list.
-///
-/// # Errors
-/// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) that names the field.
-pub(super) fn with_prompts(body: &[u8]) -> Option<Result<TaskRequest>> {
-    let members: Members<'_> = serde_json::from_slice(body).ok()?;
-    let prompt = members.0.iter().rev().find(|(key, _)| key == "prompt").map(|(_, value)| *value)?;
-    if !prompt.get().starts_with('[') {
-        return None;
-    }
-    let mut rest = Vec::with_capacity(body.len());
-    rest.push(b'{');
-    for (key, value) in members.0.iter().filter(|(key, _)| key != "prompt" && key != "input") {
-        if rest.len() > 1 {
-            rest.push(b',');
-        }
-        super::splice::string(&mut rest, key);
-        rest.push(b':');
-        rest.extend_from_slice(value.get().as_bytes());
-    }
-    rest.push(b'}');
-    let mut request: TaskRequest = match serde_json::from_slice(&rest) {
-        Ok(request) => request,
-        // Another field is wrong too: the usual reading of the body names it.
-        Err(_) => return None,
-    };
-    Some(prompts(prompt).map(|one| {
-        match one {
-            Some(text) => request.prompt = Some(text),
-            None => request.input = Some(prompt.to_owned()),
-        }
-        request
-    }))
 }
 
 /// The text of a list of one prompt; `None` for several prompts and for tokens.
@@ -143,6 +112,19 @@ pub(super) fn choices_wanted(request: &TaskRequest) -> Result<u32> {
         .ok()
         .filter(|n| (1..=128).contains(n))
         .ok_or_else(|| Error::invalid("n", "n must be a whole number from 1 to 128"))
+}
+
+/// What of this request only an upstream can do, as an error for the case that there is none: several choices, or
+/// prompts that are not one text. Other miners are given one prompt and give one answer.
+pub(super) fn wants_upstream(request: &TaskRequest) -> Option<Error> {
+    if request.extra("prompt").is_some() {
+        return Some(Error::invalid(
+            "prompt",
+            "the miners that serve this model take one prompt of text at a time: send one string a request",
+        ));
+    }
+    (choices_wanted(request).unwrap_or(1) > 1)
+        .then(|| Error::invalid("n", "the miners that serve this model give one choice a request: set n to 1"))
 }
 
 /// Whether a stream ends with a chunk that has the usage.
@@ -254,31 +236,6 @@ impl<'de> Deserialize<'de> for Message {
     }
 }
 
-/// The members of an object, in their order.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Object)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,18 +283,19 @@ mod tests {
     fn a_completions_prompt_is_raw_and_may_be_a_list() {
         let request = read(RequestKind::Completion, r#"{"prompt":"a","prompt_type":0}"#).unwrap();
         assert_eq!(request.prompt_type, 1);
-        let list = |prompt: &str| with_prompts(format!(r#"{{"model":"m","prompt":{prompt},"x":[1.50]}}"#).as_bytes());
-        let one = list(r#"["a\"b"]"#).unwrap().unwrap();
-        assert_eq!((one.prompt.as_deref(), one.input.is_none()), (Some("a\"b"), true));
+        let body = |prompt: &str| format!(r#"{{"model":"m","prompt":{prompt},"x":[1.50]}}"#);
+        let one = read(RequestKind::Completion, &body(r#"["a\"b"]"#)).unwrap();
+        assert_eq!((one.prompt.as_deref(), one.extra("prompt").is_none()), (Some("a\"b"), true));
         assert_eq!((one.model.as_deref(), one.extra("x").unwrap().get()), (Some("m"), "[1.50]"));
         for many in [r#"["a","b"]"#, "[1,2]", "[[1],[2]]"] {
-            let request = list(many).unwrap().unwrap();
-            assert_eq!((request.prompt.as_deref(), request.input.unwrap().get()), (None, many));
+            let request = read(RequestKind::Completion, &body(many)).unwrap();
+            assert_eq!((request.prompt.as_deref(), request.extra("prompt").unwrap().get()), (None, many));
+            assert!(wants_upstream(&request).is_some());
         }
         for bad in ["[]", "[[]]", "[null]", "[1.5]", r#"["a",1]"#] {
-            assert_eq!(list(bad).unwrap().unwrap_err().details().param.as_deref(), Some("prompt"), "{bad}");
+            assert_eq!(param(RequestKind::Completion, &body(bad)), "prompt", "{bad}");
         }
-        assert!(list("7").is_none());
+        assert!(wants_upstream(&read(RequestKind::Completion, &body("\"a\"")).unwrap()).is_none());
         assert_eq!(param(RequestKind::Completion, "{}"), "prompt");
     }
 
