@@ -148,7 +148,7 @@ pub fn keys() -> &'static [Key] {
 
 fn collect(prefix: &str, fields: &[FieldDoc], defaults: Option<&toml::Value>, out: &mut Vec<Key>) {
     for field in fields {
-        let ty = field.ty.replace(" ", "").replace(',', ", ");
+        let ty = field.ty.replace(' ', "").replace(',', ", ");
         let names = field.names.iter().copied().find(|names| !names.is_empty()).unwrap_or_default();
         let name = names.first().copied().unwrap_or(field.field);
         let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
@@ -224,6 +224,26 @@ mod tests {
         check(Config::DOCS);
     }
 
+    fn walk(path: &str, value: &toml::Value, out: &mut Vec<String>) {
+        match value {
+            toml::Value::Table(table) if find(path).is_none_or(|key| key.kind != KeyKind::TextMap) => {
+                if !path.is_empty() && !path.ends_with(']') {
+                    out.push(path.to_owned());
+                }
+                for (name, value) in table {
+                    walk(&if path.is_empty() { name.clone() } else { format!("{path}.{name}") }, value, out);
+                }
+            }
+            toml::Value::Array(items) if items.iter().any(toml::Value::is_table) => {
+                out.push(path.to_owned());
+                for item in items {
+                    walk(&format!("{path}[]"), item, out);
+                }
+            }
+            _ => out.push(path.to_owned()),
+        }
+    }
+
     #[test]
     fn every_key_that_serde_writes_is_in_the_table_and_the_other_way_round() {
         let config = Config {
@@ -232,23 +252,6 @@ mod tests {
             upstreams: vec![UpstreamConfig::default()],
             ..Config::default()
         };
-        fn walk(path: &str, value: &toml::Value, out: &mut Vec<String>) {
-            match value {
-                toml::Value::Table(table) if find(path).is_none_or(|key| key.kind != KeyKind::TextMap) => {
-                    if !path.is_empty() && !path.ends_with(']') {
-                        out.push(path.to_owned());
-                    }
-                    for (name, value) in table {
-                        walk(&if path.is_empty() { name.clone() } else { format!("{path}.{name}") }, value, out);
-                    }
-                }
-                toml::Value::Array(items) if items.iter().any(toml::Value::is_table) => {
-                    out.push(path.to_owned());
-                    items.iter().for_each(|item| walk(&format!("{path}[]"), item, out));
-                }
-                _ => out.push(path.to_owned()),
-            }
-        }
         let mut written = Vec::new();
         walk("", &toml::Value::try_from(&config).unwrap(), &mut written);
         let mut known: Vec<_> = keys().iter().filter(|key| !key.secret).map(|key| key.path.clone()).collect();

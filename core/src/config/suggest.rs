@@ -18,7 +18,7 @@ pub(super) struct Written {
 
 /// The line on which a span of the text starts, from 1.
 pub(super) fn line_of(text: &str, span: &Range<usize>) -> usize {
-    text.as_bytes()[..span.start.min(text.len())].iter().filter(|&&byte| byte == b'\n').count() + 1
+    text.as_bytes()[..span.start.min(text.len())].split(|&byte| byte == b'\n').count()
 }
 
 /// All keys of a TOML text with their lines.
