@@ -29,6 +29,12 @@ pub(super) fn new_task(session: u64, id: u64) -> NewTask {
     }
 }
 
+/// The same with a request that fills most of a page of a file.
+pub(super) fn bulky(session: u64, id: u64) -> NewTask {
+    let request = Arc::new(TaskRequest::completion("bulk ".repeat(700)));
+    NewTask { request, ..new_task(session, id) }
+}
+
 pub(super) fn keyed(mut new: NewTask, key: &str, fingerprint: u8) -> NewTask {
     new.idempotency =
         Some(Idempotency { scope: "token/completions".into(), key: key.into(), fingerprint: [fingerprint; 32] });
@@ -190,9 +196,9 @@ fn an_id_is_given_out_once(store: &dyn Store) {
     let mut same_id = new_task(1, 1);
     same_id.gid = Gid(77);
     assert_eq!(store.accept(same_id).wait().unwrap_err().kind(), ErrorKind::Conflict);
-    let mut same_gid = new_task(1, 2);
-    same_gid.gid = new_task(1, 1).gid;
-    assert_eq!(store.accept(same_gid).wait().unwrap_err().kind(), ErrorKind::Conflict);
+    let mut twin = new_task(1, 2);
+    twin.gid = new_task(1, 1).gid;
+    assert_eq!(store.accept(twin).wait().unwrap_err().kind(), ErrorKind::Conflict);
     assert_eq!(page(store, None, 0, 10), (vec![1], 1));
     assert_eq!(store.recover().wait().unwrap().last_gid, new_task(1, 1).gid);
 }

@@ -12,7 +12,7 @@ use super::super::{Accepted, ApiKey, NewTask, Purge, id_in_use, key_mismatch};
 use super::connection::Failure;
 use super::row::{Ending, ending, int, json, uint};
 use super::schema::BLOCK;
-use crate::model::{Gid, Session, SessionId, Task, TaskId};
+use crate::model::{Gid, Outcome, Session, SessionId, Task, TaskId};
 
 /// A transaction under way.
 pub(super) struct Batch<'a> {
@@ -130,7 +130,7 @@ impl<'a> Batch<'a> {
             key.map(|key| &key.key),
             key.map(|key| &key.fingerprint[..]),
             request,
-            task.outcome.map(|outcome| outcome.as_str()),
+            task.outcome.map(Outcome::as_str),
             int(bytes),
             task.attempts,
             int(task.fence.0),
@@ -186,7 +186,7 @@ impl<'a> Batch<'a> {
             int(task.gid.0),
             int(task.session_id.0),
             int(task.id.0),
-            task.outcome.map(|outcome| outcome.as_str()),
+            task.outcome.map(Outcome::as_str),
             int(bytes),
             task.attempts,
             int(task.fence.0),

@@ -27,6 +27,13 @@ mod row;
 mod schema;
 mod writer;
 
+#[cfg(test)]
+mod agreement;
+#[cfg(all(test, unix))]
+mod faults;
+#[cfg(test)]
+mod killed;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -139,7 +146,7 @@ impl SqliteStore {
                 Reader { path: path.clone(), queue: Arc::clone(&store.reads), progress: Arc::clone(&progress) };
             readers.push(spawn("router-store-r", move || reader.run())?);
         }
-        let writer = Writer {
+        let state = Writer {
             options: store.options.clone(),
             durability,
             connect,
@@ -149,7 +156,7 @@ impl SqliteStore {
             lock: Arc::clone(&store.lock),
             readers,
         };
-        store.writer = Some(spawn("router-store-w", move || writer.run())?);
+        store.writer = Some(spawn("router-store-w", move || state.run())?);
         Ok(store)
     }
 

@@ -38,12 +38,11 @@ impl Op {
     /// Answers that it was not done.
     pub(super) fn fail(self, error: Error) {
         match self {
-            Self::Accept(_, to) => Reply::Accept(to, Err(error)),
-            Self::Finish(_, to) => Reply::Finish(to, Err(error)),
+            Self::Accept(_, to) => Reply::Accepted(to, Err(error)),
+            Self::Finish(_, to) | Self::DeleteKey(_, to) => Reply::Changed(to, Err(error)),
             Self::PutSession(_, to) | Self::PutKey(_, to) | Self::Close(to) => Reply::Done(to, Err(error)),
-            Self::DeleteKey(_, to) => Reply::Finish(to, Err(error)),
-            Self::Purge(_, to) => Reply::Purge(to, Err(error)),
-            Self::Recover(to) => Reply::Recover(to, Err(error)),
+            Self::Purge(_, to) => Reply::Purged(to, Err(error)),
+            Self::Recover(to) => Reply::Recovered(to, Err(error)),
         }
         .send();
     }
@@ -52,22 +51,22 @@ impl Op {
 /// An answer that is sent after the commit.
 #[derive(Debug)]
 pub(super) enum Reply {
-    Accept(Resolver<Accepted>, Result<Accepted>),
-    Finish(Resolver<bool>, Result<bool>),
+    Accepted(Resolver<Accepted>, Result<Accepted>),
+    Changed(Resolver<bool>, Result<bool>),
     Done(Resolver<()>, Result<()>),
-    Purge(Resolver<u64>, Result<u64>),
-    Recover(Resolver<Recovery>, Result<Recovery>),
+    Purged(Resolver<u64>, Result<u64>),
+    Recovered(Resolver<Recovery>, Result<Recovery>),
 }
 
 impl Reply {
     /// Sends the answer. Nobody may be waiting for it any more.
     pub(super) fn send(self) {
         match self {
-            Self::Accept(to, answer) => drop(to.send(answer)),
-            Self::Finish(to, answer) => drop(to.send(answer)),
+            Self::Accepted(to, answer) => drop(to.send(answer)),
+            Self::Changed(to, answer) => drop(to.send(answer)),
             Self::Done(to, answer) => drop(to.send(answer)),
-            Self::Purge(to, answer) => drop(to.send(answer)),
-            Self::Recover(to, answer) => drop(to.send(answer)),
+            Self::Purged(to, answer) => drop(to.send(answer)),
+            Self::Recovered(to, answer) => drop(to.send(answer)),
         }
     }
 
@@ -75,11 +74,11 @@ impl Reply {
     /// batch mate that was rolled back.
     pub(super) fn fail(self, error: Error) {
         match self {
-            Self::Accept(to, _) => Self::Accept(to, Err(error)),
-            Self::Finish(to, _) => Self::Finish(to, Err(error)),
+            Self::Accepted(to, _) => Self::Accepted(to, Err(error)),
+            Self::Changed(to, _) => Self::Changed(to, Err(error)),
             Self::Done(to, _) => Self::Done(to, Err(error)),
-            Self::Purge(to, _) => Self::Purge(to, Err(error)),
-            Self::Recover(to, _) => Self::Recover(to, Err(error)),
+            Self::Purged(to, _) => Self::Purged(to, Err(error)),
+            Self::Recovered(to, _) => Self::Recovered(to, Err(error)),
         }
         .send();
     }

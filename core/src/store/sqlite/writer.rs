@@ -111,7 +111,9 @@ impl Writer {
                 }
                 self.db = None;
                 let error = Error::store(error);
-                replies.into_iter().for_each(|reply| reply.fail(error.clone()));
+                for reply in replies {
+                    reply.fail(error.clone());
+                }
                 ops.into_iter().flatten().for_each(|op| op.fail(error.clone()));
             }
         }
@@ -120,7 +122,12 @@ impl Writer {
     fn connected(&mut self) -> rusqlite::Result<&Connection> {
         let db = match self.db.take() {
             Some(db) => db,
-            None => (self.connect)()?,
+            None => {
+                let db = (self.connect)()?;
+                // On a full disk the log may be what takes the room: written back it can be used again.
+                let _ = checkpoint(&db, "PASSIVE");
+                db
+            }
         };
         Ok(self.db.insert(db))
     }
@@ -137,13 +144,8 @@ impl Writer {
 
     /// Pages in the log, and how many of them wait to be written back.
     fn checkpoint(&mut self, mode: &str) -> Option<(u64, u64)> {
-        let db = self.db.as_ref()?;
-        let checkpoint = || {
-            let mut statement = db.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?;
-            statement.query_row([], |row| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))
-        };
-        match checkpoint() {
-            Ok((log, back)) => Some((log.max(0).cast_unsigned(), (log - back).max(0).cast_unsigned())),
+        match checkpoint(self.db.as_ref()?, mode) {
+            Ok(pages) => Some(pages),
             Err(error) => {
                 tracing::error!(%error, "the store's log cannot be written back; the store goes on with a new connection");
                 self.db = None;
@@ -165,6 +167,15 @@ impl Writer {
             Reply::Done(to, Ok(())).send();
         }
     }
+}
+
+/// Pages in the log, and how many of them wait to be written back.
+fn checkpoint(db: &Connection, mode: &str) -> rusqlite::Result<(u64, u64)> {
+    let mut statement = db.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?;
+    statement.query_row([], |row| {
+        let (log, back): (i64, i64) = (row.get(1)?, row.get(2)?);
+        Ok((log.max(0).cast_unsigned(), (log - back).max(0).cast_unsigned()))
+    })
 }
 
 /// Does the operations in one transaction. On success all are taken and their replies are there.
@@ -208,7 +219,7 @@ fn within(db: &Connection, ops: &mut [Option<Op>], replies: &mut Vec<Reply>) -> 
             }
         };
         if new && let Some(Op::Finish(_, to)) = end.and_then(|end| ops[end].take()) {
-            replies.push(Reply::Finish(to, Ok(true)));
+            replies.push(Reply::Changed(to, Ok(true)));
         }
     }
     batch.commit()
@@ -258,11 +269,11 @@ fn settle(
         Op::Accept(task, to) => {
             let answer = answered!(batch.accept(&task, end), Op::Accept(task, to));
             new = matches!(answer, Ok(super::super::Accepted::New));
-            Reply::Accept(to, answer)
+            Reply::Accepted(to, answer)
         }
         Op::Finish(task, to) => {
             let answer = answered!(batch.finish(&task), Op::Finish(task, to));
-            Reply::Finish(to, answer)
+            Reply::Changed(to, answer)
         }
         Op::PutSession(session, to) => {
             let answer = answered!(batch.put_session(&session), Op::PutSession(session, to));
@@ -274,15 +285,15 @@ fn settle(
         }
         Op::DeleteKey(id, to) => {
             let answer = answered!(batch.delete_key(&id), Op::DeleteKey(id, to));
-            Reply::Finish(to, answer)
+            Reply::Changed(to, answer)
         }
         Op::Purge(purge, to) => {
             let answer = answered!(batch.purge(purge), Op::Purge(purge, to));
-            Reply::Purge(to, answer)
+            Reply::Purged(to, answer)
         }
         Op::Recover(to) => {
             let answer = answered!(recovery::recover(db), Op::Recover(to));
-            Reply::Recover(to, answer)
+            Reply::Recovered(to, answer)
         }
         // It comes alone and never gets here; answered all the same.
         Op::Close(to) => Reply::Done(to, Ok(())),

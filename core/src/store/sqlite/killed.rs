@@ -1,0 +1,173 @@
+//! A process that is killed loses nothing that it was told is kept, and another one is kept out while it lives.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+
+use super::super::conformance::{bulky, ended, keyed, new_task};
+use super::super::{Accepted, Durability, Pending, Store, check_integrity};
+use super::{SqliteStore, holder};
+use crate::ErrorKind;
+use crate::model::{SessionId, TaskId, TaskState};
+
+/// Set for the child: where its store is.
+const DIR: &str = "CORTENSOR_ROUTER_TEST_STORE";
+
+fn number(name: &str) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+/// The child: accepts and ends tasks without a pause, and says of each when it is kept.
+#[test]
+#[ignore = "the child of the tests beside it"]
+fn child() {
+    let Some(dir) = std::env::var_os(DIR).map(PathBuf::from) else { return };
+    let store = SqliteStore::open(&dir, Durability::Full).unwrap();
+    store.announce("127.0.0.1:1").unwrap();
+    let first = number("FIRST");
+    let mut out = std::io::stdout().lock();
+    let mut say = |kind: &str, answers: Vec<(u64, Pending<bool>)>| {
+        for (id, answer) in answers {
+            match answer.wait() {
+                Ok(true) => writeln!(out, "{kind} {id}").unwrap(),
+                Ok(false) => writeln!(out, "twice {id}").unwrap(),
+                Err(error) => writeln!(out, "refused {id} {error}").unwrap(),
+            }
+        }
+        out.flush().unwrap();
+    };
+    for base in (first..).step_by(64) {
+        let ids = base..base + 64;
+        let accepts: Vec<_> =
+            ids.clone().map(|id| (id, store.accept(keyed(new_task(1, id), &id.to_string(), 1)))).collect();
+        let ends = ids
+            .filter(|id| id % 2 == 0)
+            .map(|id| (id, store.finish(Arc::new(ended(&new_task(1, id), id, &format!("answer {id}"))))))
+            .collect();
+        let accepted = accepts
+            .into_iter()
+            .map(|(id, answer)| (id, Pending::ready(answer.wait().map(|accepted| accepted == Accepted::New))))
+            .collect();
+        say("accepted", accepted);
+        say("ended", ends);
+    }
+}
+
+fn start(dir: &Path, first: u64) -> (Child, BufReader<ChildStdout>) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "--nocapture", "store::sqlite::killed::child"])
+        .env(DIR, dir)
+        .env("FIRST", first.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let out = BufReader::new(child.stdout.take().unwrap());
+    (child, out)
+}
+
+/// Reads what the child says until it has said so many lines, or until its end.
+fn listen(out: &mut BufReader<ChildStdout>, lines: usize, accepted: &mut Vec<u64>, ended: &mut Vec<u64>) {
+    let mut line = String::new();
+    let before = accepted.len() + ended.len();
+    while accepted.len() + ended.len() - before < lines && out.read_line(&mut line).unwrap() > 0 {
+        let whole = line.ends_with('\n');
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next().and_then(|id| id.parse().ok())) {
+            (Some("accepted"), Some(id)) if whole => accepted.push(id),
+            (Some("ended"), Some(id)) if whole => ended.push(id),
+            (Some("twice" | "refused"), _) => panic!("{line}"),
+            // A line of the test harness, or half a line at the child's end.
+            _ => {}
+        }
+        line.clear();
+    }
+}
+
+#[test]
+fn a_kill_loses_nothing_that_was_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut accepted, mut finished) = (Vec::new(), Vec::new());
+    for round in 0..6 {
+        let (mut child, mut out) = start(dir.path(), round * 1_000_000);
+        // Odd numbers, so that it is killed in the middle of things.
+        listen(&mut out, 150 + 37 * round as usize, &mut accepted, &mut finished);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        listen(&mut out, usize::MAX, &mut accepted, &mut finished);
+        assert_eq!(holder(dir.path()), None, "a dead process holds nothing");
+
+        let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
+        assert_eq!(store.recover().wait().unwrap().epoch, round + 1);
+        for id in &accepted {
+            let task = store.task(SessionId(1), TaskId(*id)).wait().unwrap();
+            assert!(task.is_some(), "round {round}: task {id} is lost");
+        }
+        for id in &finished {
+            let task = store.task(SessionId(1), TaskId(*id)).wait().unwrap().unwrap();
+            assert_eq!((task.state, task.text), (TaskState::Ended, format!("answer {id}")), "round {round}");
+        }
+        drop(store);
+        let found = check_integrity(dir.path()).unwrap();
+        assert!(found.is_ok(), "{found:#?}");
+    }
+    assert!(accepted.len() > 500 && finished.len() > 100, "{} {}", accepted.len(), finished.len());
+}
+
+#[test]
+fn a_second_process_is_told_who_has_the_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut child, mut out) = start(dir.path(), 0);
+    listen(&mut out, 1, &mut Vec::new(), &mut Vec::new());
+    let error = SqliteStore::open(dir.path(), Durability::Full).unwrap_err();
+    let holds = holder(dir.path());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, "data_dir_in_use"));
+    assert!(error.message().contains(&format!("process {}, which listens on 127.0.0.1:1", child.id())), "{error}");
+    assert_eq!(holds.map(|holder| holder.pid), Some(child.id()));
+    SqliteStore::open(dir.path(), Durability::Full).unwrap();
+}
+
+/// A real error of the system's: files may not grow, then they may.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_cannot_grow_refuses_and_then_recovers() {
+    if Command::new("prlimit").arg("--version").output().is_err() {
+        eprintln!("skipped: there is no prlimit");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let child = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; exec prlimit --fsize=200000:unlimited \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "--nocapture", "store::sqlite::killed::child_at_the_limit"])
+        .env(DIR, dir.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&child.stderr));
+    let found = check_integrity(dir.path()).unwrap();
+    assert!(found.is_ok() && found.tasks > 20, "{found:#?}");
+}
+
+#[test]
+#[ignore = "the child of the test above"]
+fn child_at_the_limit() {
+    let Some(dir) = std::env::var_os(DIR).map(PathBuf::from) else { return };
+    let store = SqliteStore::open(&dir, Durability::Full).unwrap();
+    let accept = |id| store.accept(bulky(1, id)).wait();
+    // The store helps itself once, by writing its log back; then there is no room left.
+    let full = (1..100_000).find(|id| (0..3).all(|_| accept(*id).is_err())).expect("no write was refused");
+    assert_eq!(accept(full).unwrap_err().code(), "store_unavailable");
+    let kept = store.task(SessionId(1), TaskId(full - 1)).wait().unwrap();
+    assert!(kept.is_some(), "what was acknowledged can still be read");
+    let own = std::process::id().to_string();
+    let raised = Command::new("prlimit").args(["--fsize=unlimited", "--pid", &own]).status().unwrap();
+    assert!(raised.success());
+    for id in full..full + 20 {
+        assert_eq!(accept(id).unwrap(), Accepted::New);
+    }
+    let recovery = store.recover().wait().unwrap();
+    assert_eq!(recovery.unfinished.len() as u64, full + 19);
+}
