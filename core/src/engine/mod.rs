@@ -1,1 +1,30 @@
-//! The engine.
+//! The engine: a state machine without input or output. `step(event, now)` gives effects; no clock, no
+//! randomness, no runtime and no unordered iteration, so that a run repeats exactly from its events.
+//!
+//! ```text
+//! task:    queued --offer--> assigned --accept--> acked --all answers in--> precommitted --written--> committed, ended
+//!             ^                                     |
+//!             +------ attempt lost, tries left -----+        cancel, deadline, no tries left --> ended
+//! attempt: offered --accept--> running --done--> done        each under a fence that never repeats
+//! ```
+
+mod admission;
+mod breaker;
+mod budget;
+mod choice;
+mod entry;
+mod event;
+mod lifecycle;
+mod machine;
+mod prefix;
+mod queue;
+mod timer;
+mod transcript;
+mod view;
+
+pub use breaker::BreakerState;
+pub use event::{Blame, Effect, EndCause, Event, MinerKey, MinerRules, NewTask, Refusal, SessionRules, StopReason};
+pub use machine::{Engine, EngineSettings, PlantedBug};
+pub use prefix::prefix_blocks;
+pub use transcript::{Piece, Push, Transcript};
+pub use view::{MinerView, TaskView};

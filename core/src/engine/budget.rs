@@ -1,0 +1,40 @@
+//! Retries are a share of recent successes, so that a failing fleet is not beaten with its own load.
+
+use crate::model::Timestamp;
+
+/// A token bucket that successes and time fill.
+#[derive(Debug)]
+pub(super) struct RetryBudget {
+    ratio: f64,
+    floor_per_sec: f64,
+    tokens: f64,
+    at: Timestamp,
+}
+
+/// Seconds of refill that the bucket holds at the most.
+const WINDOW_SECS: f64 = 10.0;
+
+impl RetryBudget {
+    pub(super) fn new(ratio: f64, floor_per_sec: f64) -> Self {
+        Self { ratio, floor_per_sec, tokens: floor_per_sec * WINDOW_SECS, at: Timestamp(0) }
+    }
+
+    pub(super) fn success(&mut self) {
+        self.tokens = (self.tokens + self.ratio).min(self.cap());
+    }
+
+    pub(super) fn take(&mut self, now: Timestamp) -> bool {
+        let passed = now.since(self.at) as f64 / 1_000.0;
+        self.at = now;
+        self.tokens = (self.tokens + passed * self.floor_per_sec).min(self.cap());
+        if self.tokens < 1.0 {
+            return false;
+        }
+        self.tokens -= 1.0;
+        true
+    }
+
+    fn cap(&self) -> f64 {
+        (self.floor_per_sec * WINDOW_SECS).max(100.0 * self.ratio).max(1.0)
+    }
+}

@@ -1,0 +1,257 @@
+//! What the engine is told, and what it asks for.
+
+use std::sync::Arc;
+
+use crate::model::{Fence, Gid, Outcome, SessionId, TaskId, TaskState, Timestamp};
+
+/// A miner while it is there. A miner that comes back gets a new key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MinerKey(pub u32);
+
+/// What the engine needs to know of a session.
+#[derive(Debug, Clone, Default)]
+pub struct SessionRules {
+    /// The band of its tasks.
+    pub band: u8,
+    /// Its share within a band, at least 1.
+    pub weight: u32,
+    /// Whether its tasks prefer the miner that served the last one.
+    pub affinity: bool,
+    /// The most tasks it ever takes; 0: no limit.
+    pub max_tasks: u64,
+    /// Whether it takes tasks.
+    pub open: bool,
+}
+
+/// What the engine needs to know of a miner.
+#[derive(Debug, Clone, Default)]
+pub struct MinerRules {
+    /// The models it serves; empty: any.
+    pub models: Vec<Arc<str>>,
+    /// Tasks at a time.
+    pub capacity: u32,
+    /// Its share among equals, at least 1.
+    pub weight: u32,
+    /// Whether it embeds.
+    pub embeddings: bool,
+    /// Who runs it.
+    pub owner: Arc<str>,
+    /// Whether an offer is taken without a word (callbacks and upstreams).
+    pub auto_accept: bool,
+    /// Whether it is asked only where no other miner could serve the task.
+    pub last_resort: bool,
+}
+
+/// A task as the engine sees it.
+#[derive(Debug, Clone)]
+pub struct NewTask {
+    /// Its session.
+    pub session: SessionId,
+    /// The model it wants; `None`: any.
+    pub model: Option<Arc<str>>,
+    /// Whether it wants vectors.
+    pub embedding: bool,
+    /// The band; the session's where `None`.
+    pub band: Option<u8>,
+    /// Estimated tokens of the prompt.
+    pub prompt_tokens: u64,
+    /// The most tokens of the answer.
+    pub max_tokens: u64,
+    /// Bytes of the request, for the bound on the queue.
+    pub bytes: u64,
+    /// When it is given up.
+    pub deadline: Timestamp,
+    /// How many distinct miners answer, at least 1.
+    pub required: u32,
+    /// Hashes of the prompt's leading blocks, longest prefix last.
+    pub prefix: Arc<[u64]>,
+}
+
+/// Why an attempt failed, as far as the engine cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The miner's: counts towards its breaker; another one is tried.
+    Miner,
+    /// Nobody's: another one is tried.
+    Nobody,
+    /// The miner has too much to do: as nobody's, and the task waits a little.
+    Overload,
+    /// The request's: no other miner is tried.
+    Request,
+}
+
+/// What happened. Time comes beside it.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A session is new or changed.
+    Session(SessionId, SessionRules),
+    /// A task was submitted. Answered by [`Effect::Admitted`] or [`Effect::Refused`], the first effect.
+    Submit(Box<NewTask>),
+    /// A task that a crash left unfinished is back. Never refused.
+    Restore(Gid, TaskId, Box<NewTask>),
+    /// A task is wanted no more.
+    Cancel(Gid),
+    /// A miner is there.
+    MinerUp(MinerKey, MinerRules),
+    /// How many tasks a miner may have from now on.
+    Credits(MinerKey, u32),
+    /// A miner's models changed.
+    Models(MinerKey, Vec<Arc<str>>),
+    /// A miner takes no new tasks.
+    Drain(MinerKey),
+    /// A miner is gone; what it had is lost.
+    MinerGone(MinerKey),
+    /// A miner took an offer.
+    Accept(Fence),
+    /// A miner declined an offer.
+    Reject(Fence),
+    /// A miner gave something; `first` when it was the first token.
+    Progress {
+        /// The attempt.
+        fence: Fence,
+        /// Whether it was the first token.
+        first: bool,
+        /// Whether a client has seen it, so that it cannot be taken back.
+        shown: bool,
+    },
+    /// A miner is done.
+    Done {
+        /// The attempt.
+        fence: Fence,
+        /// Tokens it generated.
+        tokens: u64,
+    },
+    /// An attempt failed.
+    Fail {
+        /// The attempt.
+        fence: Fence,
+        /// Who is to blame.
+        blame: Blame,
+    },
+    /// The end of the task is durable.
+    Committed(Gid),
+    /// Time passed.
+    Tick,
+}
+
+/// Why a task was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no such session.
+    NoSession,
+    /// The session is closed.
+    SessionClosed,
+    /// The session has taken all the tasks that it ever takes.
+    SessionExhausted,
+    /// Too many tasks wait, in all.
+    QueueFull,
+    /// Too many tasks of the session wait.
+    SessionQueueFull,
+    /// What waits would not be done before the deadline.
+    DeadlineUnreachable,
+    /// No miner is there.
+    NoMiner,
+    /// Miners are there, but none serves the model.
+    NoModel,
+}
+
+/// Why an attempt is wanted no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// The task was cancelled.
+    Cancelled,
+    /// The task's deadline passed.
+    Expired,
+    /// The miner did not answer the offer, or went silent.
+    Silent,
+    /// The task ended otherwise.
+    Superseded,
+}
+
+/// Why a task ended the way it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndCause {
+    /// All answers are in.
+    Done,
+    /// Somebody cancelled it.
+    Cancelled,
+    /// Its deadline passed.
+    Deadline,
+    /// The last attempt that was allowed failed.
+    Attempts,
+    /// The request is at fault.
+    Request,
+    /// A miner went silent or away after tokens had been seen.
+    Broken,
+    /// No miner could ever serve it.
+    NoMiner,
+}
+
+/// What is to be done about it, in this order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// The task is in; it is to be written down.
+    Admitted {
+        /// Its global id.
+        gid: Gid,
+        /// Its id in the session.
+        id: TaskId,
+        /// The band it waits in.
+        band: u8,
+    },
+    /// The task is not in, and no trace of it is left.
+    Refused {
+        /// Why.
+        reason: Refusal,
+        /// When to come back, in milliseconds.
+        retry_after_ms: u64,
+    },
+    /// The task is to be offered to a miner under this fence.
+    Offer {
+        /// The task.
+        gid: Gid,
+        /// The miner.
+        miner: MinerKey,
+        /// The attempt.
+        fence: Fence,
+        /// Whether its tokens are the ones that are streamed.
+        primary: bool,
+    },
+    /// The attempt is wanted no more.
+    Stop {
+        /// The task.
+        gid: Gid,
+        /// The miner.
+        miner: MinerKey,
+        /// The attempt.
+        fence: Fence,
+        /// Why.
+        reason: StopReason,
+    },
+    /// The task waits for a miner again; tokens of its last attempt are void.
+    Requeued {
+        /// The task.
+        gid: Gid,
+    },
+    /// The task reached a state.
+    State {
+        /// The task.
+        gid: Gid,
+        /// The state.
+        state: TaskState,
+    },
+    /// The end of the task is to be written down; [`Event::Committed`] follows.
+    Finish {
+        /// The task.
+        gid: Gid,
+        /// How it ends.
+        outcome: Outcome,
+        /// Why.
+        cause: EndCause,
+    },
+    /// The end is durable: it may be shown.
+    Ended {
+        /// The task.
+        gid: Gid,
+    },
+}

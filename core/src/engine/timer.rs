@@ -1,0 +1,53 @@
+//! Deadlines in order of time. The engine asks for none of them: it says when the next one is due.
+
+use std::collections::BTreeSet;
+
+use crate::model::{Fence, Gid, Timestamp};
+
+use super::event::MinerKey;
+
+/// What is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// The task is given up.
+    Deadline(Gid),
+    /// The task may be tried again.
+    Retry(Gid),
+    /// The miner has not answered the offer.
+    Accept(Fence),
+    /// The miner has been silent.
+    Progress(Fence),
+    /// The miner's breaker lets one task through.
+    Breaker(MinerKey),
+    /// The task waits without any miner that could serve it.
+    Unservable(Gid),
+}
+
+/// The deadlines.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    due: BTreeSet<(Timestamp, Timer)>,
+}
+
+impl Timers {
+    pub(super) fn set(&mut self, at: Timestamp, timer: Timer) {
+        self.due.insert((at, timer));
+    }
+
+    pub(super) fn clear(&mut self, at: Timestamp, timer: Timer) {
+        self.due.remove(&(at, timer));
+    }
+
+    /// When the next one is due.
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Takes one that is due.
+    pub(super) fn pop(&mut self, now: Timestamp) -> Option<Timer> {
+        if self.next()? > now {
+            return None;
+        }
+        self.due.pop_first().map(|(_, timer)| timer)
+    }
+}

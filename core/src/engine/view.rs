@@ -1,0 +1,89 @@
+//! What the engine shows of itself.
+
+use crate::model::{Gid, SessionId, TaskId, TaskState};
+
+use super::breaker::BreakerState;
+use super::event::MinerKey;
+use super::machine::Engine;
+
+/// A task's state.
+#[derive(Debug, Clone, Copy)]
+pub struct TaskView {
+    /// Where it stands.
+    pub state: TaskState,
+    /// How many tasks are served before it, while it is queued.
+    pub queue_position: Option<u64>,
+    /// Attempts made.
+    pub tries: u32,
+}
+
+/// A miner's state.
+#[derive(Debug, Clone, Copy)]
+pub struct MinerView {
+    /// Tasks it may have.
+    pub credits: u32,
+    /// Tasks it has.
+    pub in_flight: u32,
+    /// Whether it takes no new ones.
+    pub draining: bool,
+    /// Whether it is trusted.
+    pub breaker: BreakerState,
+    /// Tokens a second of one task; 0 while unknown.
+    pub tokens_per_second: f64,
+    /// Milliseconds to the first token; 0 while unknown.
+    pub first_token_ms: f64,
+    /// Tasks it finished.
+    pub completed: u64,
+    /// Attempts that failed by its fault.
+    pub failed: u64,
+}
+
+impl Engine {
+    /// A task that has not ended.
+    pub fn task(&self, gid: Gid) -> Option<TaskView> {
+        let task = self.tasks.get(&gid)?;
+        let queue_position = (task.state == TaskState::Queued && task.in_queue)
+            .then(|| self.lanes.get(&task.lane).map_or(0, |lane| lane.position(gid, task.place)));
+        Some(TaskView { state: task.state, queue_position, tries: task.tries })
+    }
+
+    /// A miner that is there.
+    pub fn miner(&self, key: MinerKey) -> Option<MinerView> {
+        let miner = self.miners.get(&key)?;
+        Some(MinerView {
+            credits: miner.credits,
+            in_flight: miner.in_flight,
+            draining: miner.draining,
+            breaker: miner.breaker.state(),
+            tokens_per_second: miner.speed,
+            first_token_ms: miner.first_token_ms,
+            completed: miner.completed,
+            failed: miner.failed,
+        })
+    }
+
+    /// Tasks of a session that have not ended.
+    pub fn active_tasks(&self, session: SessionId) -> u64 {
+        self.sessions.get(&session).map_or(0, |s| s.active)
+    }
+
+    /// Tasks that were ever submitted to a session.
+    pub fn taken_tasks(&self, session: SessionId) -> u64 {
+        self.sessions.get(&session).map_or(0, |s| s.taken)
+    }
+
+    /// Tasks that wait for a miner.
+    pub fn queued(&self) -> u64 {
+        self.queued_tasks
+    }
+
+    /// Tasks that have not ended.
+    pub fn unfinished(&self) -> u64 {
+        self.tasks.len() as u64
+    }
+
+    /// The greatest task id of a session so far.
+    pub fn next_task_id(&self, session: SessionId) -> Option<TaskId> {
+        self.sessions.get(&session).map(|s| s.next_task)
+    }
+}
