@@ -57,7 +57,6 @@ pub(super) struct Attempt {
 
 #[derive(Debug)]
 pub(super) struct TaskEntry {
-    pub(super) id: TaskId,
     pub(super) spec: NewTask,
     pub(super) lane: LaneKey,
     pub(super) place: Place,

@@ -65,6 +65,8 @@ pub struct NewTask {
     pub required: u32,
     /// Hashes of the prompt's leading blocks, longest prefix last.
     pub prefix: Arc<[u64]>,
+    /// Whether it waits for [`Event::Release`] before any miner gets it.
+    pub held: bool,
 }
 
 /// Why an attempt failed, as far as the engine cares.
@@ -89,6 +91,10 @@ pub enum Event {
     Submit(Box<NewTask>),
     /// A task that a crash left unfinished is back. Never refused.
     Restore(Gid, TaskId, Box<NewTask>),
+    /// A held task may go to a miner.
+    Release(Gid),
+    /// A held task turned out to be another one: no trace of it is left but its id.
+    Forget(Gid),
     /// A task is wanted no more.
     Cancel(Gid),
     /// A miner is there.

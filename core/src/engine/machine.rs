@@ -183,6 +183,25 @@ impl Engine {
             }
             Event::Submit(task) => self.submit(*task, now, &mut out),
             Event::Restore(gid, id, task) => self.restore(gid, id, *task, now, &mut out),
+            Event::Release(gid) => {
+                if let Some(task) = self.tasks.get_mut(&gid)
+                    && task.spec.held
+                    && !task.ending
+                {
+                    task.spec.held = false;
+                    let lane = task.lane.clone();
+                    self.enqueue(gid);
+                    self.pump(&lane, now, &mut out);
+                }
+            }
+            Event::Forget(gid) => {
+                if let Some(task) = self.tasks.get_mut(&gid)
+                    && task.spec.held
+                {
+                    task.ending = true;
+                    self.committed(gid, &mut Vec::new());
+                }
+            }
             Event::Cancel(gid) => {
                 self.end(gid, Outcome::Cancelled, EndCause::Cancelled, StopReason::Cancelled, now, &mut out)
             }
@@ -255,7 +274,7 @@ impl Engine {
         session.taken += 1;
         let band = task.band.unwrap_or(session.rules.band);
         out.push(Effect::Admitted { gid, id, band });
-        self.enter(gid, id, task, lane, now, out);
+        self.enter(gid, task, lane, now, out);
     }
 
     fn restore(&mut self, gid: Gid, id: TaskId, task: NewTask, now: Timestamp, out: &mut Vec<Effect>) {
@@ -267,7 +286,7 @@ impl Engine {
             .or_insert_with(|| SessionEntry { next_task: first, ..SessionEntry::default() });
         session.next_task = session.next_task.max(TaskId(id.0 + 1));
         let lane = LaneKey { model: task.model.clone(), embedding: task.embedding };
-        self.enter(gid, id, task, lane, now, out);
+        self.enter(gid, task, lane, now, out);
     }
 
     /// Sets where a session's ids go on, and how many tasks it has had.
@@ -278,7 +297,7 @@ impl Engine {
         }
     }
 
-    fn enter(&mut self, gid: Gid, id: TaskId, mut spec: NewTask, lane: LaneKey, now: Timestamp, out: &mut Vec<Effect>) {
+    fn enter(&mut self, gid: Gid, mut spec: NewTask, lane: LaneKey, now: Timestamp, out: &mut Vec<Effect>) {
         spec.required = spec.required.max(1);
         let unfair = self.planted(PlantedBug::UnfairTags);
         let Some(session) = self.sessions.get_mut(&spec.session) else { return };
@@ -300,7 +319,6 @@ impl Engine {
             self.timers.set(at, Timer::Unservable(gid));
         }
         let entry = TaskEntry {
-            id,
             spec,
             lane: lane.clone(),
             place: Place { band, tag, since: now },
@@ -315,7 +333,11 @@ impl Engine {
             primary: None,
             ending: false,
         };
+        let held = entry.spec.held;
         self.tasks.insert(gid, entry);
+        if held {
+            return;
+        }
         self.enqueue(gid);
         self.pump(&lane, now, out);
     }

@@ -51,10 +51,6 @@ impl Lane {
         self.arrivals.is_empty()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.arrivals.len()
-    }
-
     /// The tasks that are next: the one that starves, if any, then the highest band's first by tag.
     pub(super) fn window(&self, now: Timestamp, starvation_ms: u64, size: usize, out: &mut Vec<(Tag, Gid)>) {
         out.clear();
@@ -75,10 +71,6 @@ impl Lane {
         let higher: usize = self.bands.range(place.band + 1..).map(|(_, band)| band.len()).sum();
         let same = self.bands.get(&place.band).map_or(0, |band| band.range(..(place.tag, gid)).count());
         (higher + same) as u64
-    }
-
-    pub(super) fn tasks(&self) -> impl Iterator<Item = Gid> + '_ {
-        self.arrivals.iter().map(|(_, gid)| *gid)
     }
 }
 

@@ -17,5 +17,6 @@ pub use node::{NodeInfo, NodeStats, NodeStatus};
 pub use request::{Extra, RequestKind, TaskRequest};
 pub use session::{Session, SessionMode, SessionPatch, SessionSpec, SessionState};
 pub use task::{MinerResult, Outcome, Task, TaskState, Verdict};
+pub(crate) use text::clean_piece;
 pub use text::{clean, estimate_tokens};
 pub use usage::Usage;

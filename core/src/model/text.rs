@@ -36,3 +36,20 @@ pub fn clean(text: &str) -> String {
 pub fn estimate_tokens(text: &str) -> u64 {
     (text.len() as u64).div_ceil(4)
 }
+
+/// A piece of a stream without special tokens, and without leading blanks where it is the `first`; as it is where `raw`.
+pub(crate) fn clean_piece(text: &str, first: bool, raw: bool) -> std::borrow::Cow<'_, str> {
+    use std::borrow::Cow;
+    if raw {
+        return Cow::Borrowed(text);
+    }
+    let text = if first { text.trim_start() } else { text };
+    if text.contains('<') && SPECIAL_TOKENS.iter().any(|token| text.contains(token)) {
+        let mut out = text.to_owned();
+        for token in SPECIAL_TOKENS {
+            out = out.replace(token, "");
+        }
+        return Cow::Owned(out);
+    }
+    Cow::Borrowed(text)
+}

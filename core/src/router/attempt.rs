@@ -1,0 +1,225 @@
+//! One attempt in a miner's hands: where its tokens and its answer come back.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::live::{Live, wake};
+use super::shared::Shared;
+use crate::engine::{Blame, Event, MinerKey, Push};
+use crate::miner::{Chunk, Emit, FailClass, Failure, JobSink, MinerEvent};
+use crate::model::{Answer, Fence, Usage, clean_piece, estimate_tokens};
+
+/// The least time between two reports of progress to the engine, in milliseconds.
+const REPORT_MS: u64 = 1_000;
+
+pub(super) struct Attempt {
+    pub(super) fence: Fence,
+    pub(super) miner: MinerKey,
+    pub(super) address: String,
+    shared: Weak<Shared>,
+    live: Arc<Live>,
+    /// Not the primary one: its text is gathered here instead of in the transcript.
+    aside: Option<Mutex<String>>,
+    cancelled: AtomicBool,
+    answered: AtomicBool,
+    reported_at: AtomicU64,
+    changed: Notify,
+}
+
+impl Attempt {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        live: Arc<Live>,
+        fence: Fence,
+        miner: MinerKey,
+        address: String,
+        primary: bool,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            fence,
+            miner,
+            address,
+            shared: Arc::downgrade(shared),
+            live,
+            aside: (!primary).then(Mutex::default),
+            cancelled: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
+            reported_at: AtomicU64::new(0),
+            changed: Notify::new(),
+        })
+    }
+
+    /// The work is wanted no more.
+    pub(super) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    /// A reader has caught up.
+    pub(super) fn caught_up(&self) {
+        self.changed.notify_waiters();
+    }
+
+    /// The answer with the text that was emitted, cleaned, and usage at least estimated.
+    fn complete(&self, mut answer: Answer) -> Answer {
+        let emitted = match &self.aside {
+            Some(text) => std::mem::take(&mut *text.lock()),
+            None => self.live.state.lock().transcript.text().to_owned(),
+        };
+        answer.text = if emitted.is_empty() {
+            if self.live.request.raw { answer.text } else { crate::model::clean(&answer.text) }
+        } else {
+            emitted
+        };
+        if answer.usage == Usage::default() {
+            answer.usage = Usage::new(estimate_tokens(&self.live.request.prompt_text()), estimate_tokens(&answer.text));
+        }
+        answer
+    }
+
+    fn done(&self, shared: &Arc<Shared>, answer: Answer) {
+        let answer = self.complete(answer);
+        let tokens = answer.usage.completion_tokens;
+        {
+            let mut state = self.live.state.lock();
+            if self.is_cancelled() || state.end.is_some() {
+                return;
+            }
+            if self.aside.is_none() && state.transcript.last_seq() == 0 && !answer.text.is_empty() {
+                match state.transcript.push(self.fence, &answer.text, None) {
+                    Push::At(_) => {}
+                    Push::Stale => return,
+                    Push::TooLong => {
+                        drop(state);
+                        self.failed(shared, too_long());
+                        return;
+                    }
+                }
+            }
+            if state.first_token_at.0 == 0 {
+                state.first_token_at = shared.clock.now();
+            }
+            state.answers.retain(|(fence, _, _)| *fence != self.fence);
+            state.answers.push((self.fence, self.address.clone(), answer));
+        }
+        shared.step(Event::Done { fence: self.fence, tokens });
+    }
+
+    fn failed(&self, shared: &Arc<Shared>, failure: Failure) {
+        let blame = match failure.class {
+            FailClass::Overloaded => Blame::Overload,
+            FailClass::Context | FailClass::Invalid => Blame::Request,
+            FailClass::Model | FailClass::Cancelled => Blame::Nobody,
+            FailClass::Internal | FailClass::Unreachable => Blame::Miner,
+        };
+        self.live.state.lock().failure = Some(failure);
+        shared.step(Event::Fail { fence: self.fence, blame });
+    }
+}
+
+fn too_long() -> Failure {
+    Failure::new(FailClass::Invalid, "the answer is longer than limits.max_output_bytes")
+}
+
+impl JobSink for Attempt {
+    fn emit(&self, chunk: Chunk) -> Emit {
+        let Some(shared) = self.shared.upgrade() else { return Emit::Cancelled };
+        if self.is_cancelled() || self.answered.load(Ordering::Acquire) {
+            return Emit::Cancelled;
+        }
+        let raw_text = self.live.request.raw;
+        if let Some(aside) = &self.aside {
+            let mut text = aside.lock();
+            let piece = clean_piece(&chunk.text, text.is_empty(), raw_text);
+            if text.len() + piece.len() <= shared.config.limits.max_output_bytes as usize {
+                text.push_str(&piece);
+            }
+            return Emit::Ok;
+        }
+        let now = shared.clock.now();
+        let (pushed, first, shown, full, wakers) = {
+            let mut state = self.live.state.lock();
+            let piece = clean_piece(&chunk.text, state.transcript.text().is_empty(), raw_text);
+            if piece.is_empty() && chunk.raw.is_none() {
+                return Emit::Ok;
+            }
+            let pushed = state.transcript.push(self.fence, &piece, chunk.raw);
+            let first = matches!(pushed, Push::At(1));
+            if first {
+                state.first_token_at = now;
+            }
+            let full = state.backlog() > shared.config.limits.stream_window_bytes as usize;
+            (pushed, first, !state.readers.is_empty(), full, state.take_wakers())
+        };
+        match pushed {
+            Push::At(_) => wake(wakers),
+            Push::Stale => return Emit::Cancelled,
+            Push::TooLong => {
+                self.answered.store(true, Ordering::Release);
+                self.failed(&shared, too_long());
+                return Emit::Cancelled;
+            }
+        }
+        if first || now.0.saturating_sub(self.reported_at.load(Ordering::Relaxed)) >= REPORT_MS {
+            self.reported_at.store(now.0, Ordering::Relaxed);
+            if first {
+                shared.metrics.first_token(now.since(self.live.created_at));
+            }
+            shared.step(Event::Progress { fence: self.fence, first, shown });
+        }
+        if full { Emit::Full } else { Emit::Ok }
+    }
+
+    fn event(&self, event: MinerEvent) {
+        let Some(shared) = self.shared.upgrade() else { return };
+        if !matches!(event, MinerEvent::Accept) && self.answered.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        match event {
+            MinerEvent::Accept => shared.step(Event::Accept(self.fence)),
+            MinerEvent::Reject { .. } => shared.step(Event::Reject(self.fence)),
+            MinerEvent::Done(answer) => self.done(&shared, answer),
+            MinerEvent::Fail(failure) => self.failed(&shared, failure),
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    fn cancelled(&self) -> BoxFuture<'static, ()> {
+        let this = self.live.state.lock().attempts.iter().find(|a| a.fence == self.fence).cloned();
+        Box::pin(async move {
+            let Some(this) = this else { return };
+            loop {
+                let changed = this.changed.notified();
+                if this.is_cancelled() {
+                    return;
+                }
+                changed.await;
+            }
+        })
+    }
+
+    fn writable(&self) -> BoxFuture<'static, ()> {
+        let (shared, live) = (self.shared.clone(), self.live.clone());
+        let this = live.state.lock().attempts.iter().find(|a| a.fence == self.fence).cloned();
+        Box::pin(async move {
+            let Some(this) = this else { return };
+            loop {
+                let changed = this.changed.notified();
+                let Some(window) = shared.upgrade().map(|s| s.config.limits.stream_window_bytes as usize) else {
+                    return;
+                };
+                if this.is_cancelled() || live.state.lock().backlog() <= window / 2 {
+                    return;
+                }
+                changed.await;
+            }
+        })
+    }
+}

@@ -1,0 +1,33 @@
+//! Time for the engine: Unix milliseconds that never go back, whatever the system's clock does.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+use crate::model::Timestamp;
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    start: Instant,
+    unix_ms: u64,
+}
+
+impl Clock {
+    pub(super) fn new() -> Self {
+        let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
+        Self { start: Instant::now(), unix_ms }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        Timestamp(self.unix_ms + self.start.elapsed().as_millis() as u64)
+    }
+
+    /// When that time comes, for timers.
+    pub(super) fn instant(&self, at: Timestamp) -> Instant {
+        self.start + std::time::Duration::from_millis(at.0.saturating_sub(self.unix_ms))
+    }
+
+    pub(super) fn uptime_secs(&self) -> u64 {
+        self.start.elapsed().as_secs()
+    }
+}

@@ -1,0 +1,276 @@
+//! From the engine's effects to the world: offers to miners, rows to the store, ends to those who wait.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::attempt::Attempt;
+use super::live::wake;
+use super::shared::{Core, Shared};
+use crate::engine::{Effect, Event};
+use crate::miner::{Job, JobInfo, Miner};
+use crate::model::{Gid, TaskState, Timestamp};
+use crate::{Error, Result};
+
+/// What is done after the lock is released.
+pub(super) enum Deed {
+    Offer(Arc<dyn Miner>, Job),
+    Finish(Gid),
+    Ended(Gid),
+}
+
+thread_local! {
+    /// Deeds of this thread that wait for the one under way. A miner may answer inside of `offer`, which frees it for the next
+    /// task, and so on: this makes a loop of what would be a recursion as deep as the queue is long.
+    static WAITING: RefCell<Option<VecDeque<(Arc<Shared>, Deed)>>> = const { RefCell::new(None) };
+}
+
+impl Shared {
+    /// Tells the engine and does what it asks for.
+    pub(super) fn step(self: &Arc<Self>, event: Event) {
+        let now = self.clock.now();
+        let deeds = {
+            let mut core = self.core.lock();
+            let effects = core.engine.step(event, now);
+            self.apply(&mut core, effects, now)
+        };
+        self.perform(deeds);
+    }
+
+    /// Brings the records up to date and gives what is to be done after the lock is released.
+    pub(super) fn apply(self: &Arc<Self>, core: &mut Core, effects: Vec<Effect>, now: Timestamp) -> Vec<Deed> {
+        let mut deeds = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Admitted { .. } | Effect::Refused { .. } => {}
+                Effect::Offer { gid, miner, fence, primary } => {
+                    let (Some(live), Some(slot)) = (core.live.get(&gid), core.miners.get(&miner)) else { continue };
+                    let attempt = Attempt::new(self, live.clone(), fence, miner, slot.address.clone(), primary);
+                    let mut state = live.state.lock();
+                    if primary {
+                        state.transcript.begin(fence);
+                    }
+                    if state.started_at.0 == 0 {
+                        state.started_at = now;
+                    }
+                    state.assigned.push(slot.address.clone());
+                    state.attempts.push(attempt.clone());
+                    drop(state);
+                    let info = JobInfo {
+                        gid,
+                        session_id: live.session_id,
+                        task_id: live.id,
+                        fence,
+                        request: live.request.clone(),
+                        model: live.model.as_deref().map(str::to_owned),
+                        deadline: live.deadline,
+                        stream: live.request.stream && primary,
+                    };
+                    deeds.push(Deed::Offer(slot.miner.clone(), Job::new(info, attempt)));
+                }
+                Effect::Stop { gid, fence, .. } => {
+                    if let Some(live) = core.live.get(&gid) {
+                        let mut state = live.state.lock();
+                        if state.transcript.fence() == Some(fence) {
+                            state.transcript.seal();
+                        }
+                        state.attempts.iter().filter(|a| a.fence == fence).for_each(|a| a.cancel());
+                    }
+                }
+                Effect::Requeued { gid } => {
+                    if let Some(live) = core.live.get(&gid) {
+                        live.state.lock().transcript.seal();
+                        self.metrics.retried();
+                    }
+                }
+                Effect::State { gid, state: new } => {
+                    if let Some(live) = core.live.get(&gid) {
+                        let mut state = live.state.lock();
+                        state.state = new;
+                        if new == TaskState::Precommitted {
+                            state.precommitted_at = now;
+                        }
+                    }
+                }
+                Effect::Finish { gid, outcome, cause } => {
+                    if let Some(live) = core.live.get(&gid) {
+                        let mut state = live.state.lock();
+                        state.outcome = Some((outcome, cause));
+                        state.precommitted_at = now;
+                        state.ended_at = now;
+                    }
+                    deeds.push(Deed::Finish(gid));
+                }
+                Effect::Ended { gid } => deeds.push(Deed::Ended(gid)),
+            }
+        }
+        self.arm(core.engine.next_deadline());
+        deeds
+    }
+
+    /// Does what is to be done, in order, without recursion.
+    pub(super) fn perform(self: &Arc<Self>, deeds: Vec<Deed>) {
+        if deeds.is_empty() {
+            return;
+        }
+        let outermost = WAITING.with_borrow_mut(|waiting| {
+            let outermost = waiting.is_none();
+            waiting.get_or_insert_default().extend(deeds.into_iter().map(|deed| (self.clone(), deed)));
+            outermost
+        });
+        if !outermost {
+            return;
+        }
+        // A miner's panic must not leave the queue behind for the next caller on this thread.
+        struct Reset;
+        impl Drop for Reset {
+            fn drop(&mut self) {
+                WAITING.with_borrow_mut(|waiting| *waiting = None);
+            }
+        }
+        let _reset = Reset;
+        while let Some((shared, deed)) =
+            WAITING.with_borrow_mut(|waiting| waiting.as_mut().and_then(VecDeque::pop_front))
+        {
+            match deed {
+                Deed::Offer(miner, job) => {
+                    let _runtime = shared.runtime.enter();
+                    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| miner.offer(job))).is_err() {
+                        tracing::error!("a miner panicked in offer; its job counts as dropped");
+                    }
+                }
+                Deed::Finish(gid) => shared.write_end(gid),
+                Deed::Ended(gid) => shared.show_end(gid),
+            }
+        }
+    }
+
+    fn write_end(self: &Arc<Self>, gid: Gid) {
+        let Some(live) = self.core.lock().live.get(&gid).cloned() else { return };
+        let task = Arc::new(self.final_task(&live));
+        match self.store.finish(task).try_ready() {
+            Ok(answer) => self.end_written(gid, answer),
+            Err(pending) => {
+                let shared = self.clone();
+                self.background.spawn_on(
+                    async move {
+                        let answer = pending.await;
+                        shared.end_written(gid, answer);
+                    },
+                    &self.runtime,
+                );
+            }
+        }
+    }
+
+    fn end_written(self: &Arc<Self>, gid: Gid, answer: Result<bool>) {
+        if let Err(error) = answer {
+            tracing::error!(%gid, %error, "the end of a task could not be written");
+            // What is not durable must not be shown as an answer. The row is still unfinished: after a restart it runs again.
+            if let Some(live) = self.core.lock().live.get(&gid) {
+                let mut state = live.state.lock();
+                if state.accepted != Some(Ok(()))
+                    || state.outcome.is_none_or(|(outcome, _)| outcome == crate::model::Outcome::Ok)
+                {
+                    state.end = Some(Err(live.sign(Error::store("the result could not be written"))));
+                }
+            }
+        }
+        self.step(Event::Committed(gid));
+    }
+
+    fn show_end(self: &Arc<Self>, gid: Gid) {
+        let (live, forgotten) = {
+            let mut core = self.core.lock();
+            let Some(live) = core.live.get(&gid).cloned() else { return };
+            core.recent.push_back(gid);
+            let mut forgotten = Vec::new();
+            while core.recent.len() > self.config.limits.recent_tasks {
+                let Some(old) = core.recent.pop_front() else { break };
+                if let Some(old) = core.live.remove(&old) {
+                    core.by_id.remove(&(old.session_id, old.id));
+                    forgotten.push(old);
+                }
+            }
+            (live, forgotten)
+        };
+        drop(forgotten);
+        let end = self.end_of(&live);
+        let wakers = {
+            let mut state = live.state.lock();
+            state.state = TaskState::Ended;
+            state.transcript.seal();
+            state.attempts.clear();
+            if state.accepted.is_none() {
+                state.accepted = Some(Ok(()));
+            }
+            if state.end.is_none() {
+                state.end = Some(end);
+            }
+            if let Some((outcome, _)) = state.outcome {
+                self.metrics.ended(outcome, state.ended_at.since(live.created_at));
+            }
+            state.take_wakers()
+        };
+        wake(wakers);
+        self.ended.notify_waiters();
+    }
+
+    /// Sets the timer, if the next deadline comes before the one it is set for.
+    fn arm(&self, next: Option<Timestamp>) {
+        let next = next.map_or(u64::MAX, |at| at.0);
+        if next < self.armed.load(Ordering::Acquire) {
+            self.armed.store(next, Ordering::Release);
+            self.rearm.notify_one();
+        }
+    }
+
+    /// Ticks the engine when something is due.
+    pub(super) async fn keep_time(self: Arc<Self>) {
+        loop {
+            let next = {
+                let core = self.core.lock();
+                let next = core.engine.next_deadline();
+                self.armed.store(next.map_or(u64::MAX, |at| at.0), Ordering::Release);
+                next
+            };
+            let due = async {
+                match next {
+                    Some(at) => tokio::time::sleep_until(self.clock.instant(at)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = self.rearm.notified() => {}
+                () = due => self.step(Event::Tick),
+            }
+        }
+    }
+
+    /// Deletes what is over age or over its budget, round after round.
+    pub(super) async fn keep_house(self: Arc<Self>) {
+        let retention = &self.config.retention;
+        let interval = std::time::Duration::from_secs(retention.interval_secs.max(1));
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(interval) => {}
+            }
+            loop {
+                let ended_before =
+                    Timestamp(self.clock.now().0.saturating_sub(retention.max_age_secs.saturating_mul(1_000)));
+                let purge = crate::store::Purge { ended_before, max_bytes: retention.max_bytes, limit: 1_000 };
+                match self.store.purge(purge).await {
+                    Ok(deleted) if deleted >= 1_000 => tokio::task::yield_now().await,
+                    Ok(_) => break,
+                    Err(error) => {
+                        tracing::warn!(%error, "old tasks could not be deleted");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! From what miners said to the one end of a task: its row, its completion, its error.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::live::{Live, LiveState};
+use super::shared::Shared;
+use crate::engine::EndCause;
+use crate::miner::{FailClass, Failure};
+use crate::model::{Answer, Completion, MinerResult, Outcome, Task, TaskState, Verdict};
+use crate::{Error, ErrorKind, Result};
+
+fn hash_of(text: &str) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+/// How several answers compare after white space and case are evened out. The streamed one stays the winner
+/// when it agrees with at least half of them.
+fn judge(state: &LiveState) -> (usize, Option<Verdict>) {
+    if state.answers.len() < 2 {
+        return (0, None);
+    }
+    let normal: Vec<String> = state
+        .answers
+        .iter()
+        .map(|(_, _, answer)| answer.text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase())
+        .collect();
+    let agreeing = |index: usize| normal.iter().filter(|other| **other == normal[index]).count();
+    let primary =
+        state.transcript.fence().and_then(|fence| state.answers.iter().position(|(f, _, _)| *f == fence)).unwrap_or(0);
+    let best = (0..normal.len()).max_by_key(|index| (agreeing(*index), usize::from(*index == primary))).unwrap_or(0);
+    let agreed = agreeing(best) * 2 > normal.len();
+    let winner = if agreed { best } else { primary };
+    let verdict = Verdict {
+        verdict: if agreed { "agreed" } else { "disputed" }.to_owned(),
+        score: agreeing(winner) as f64 / normal.len() as f64,
+        method: "normalized".to_owned(),
+        winner: state.answers[winner].1.clone(),
+    };
+    (winner, Some(verdict))
+}
+
+impl Shared {
+    /// The whole row of a task that has ended, after its session's retention.
+    pub(super) fn final_task(&self, live: &Live) -> Task {
+        {
+            let mut state = live.state.lock();
+            let (winner, verdict) = judge(&state);
+            if winner < state.answers.len() {
+                state.answers.swap(0, winner);
+            }
+            if verdict.as_ref().is_some_and(|v| v.verdict == "disputed")
+                && let Some((outcome, _)) = &mut state.outcome
+                && *outcome == Outcome::Ok
+            {
+                *outcome = Outcome::Disputed;
+            }
+            state.verdict = verdict;
+        }
+        let mut task = Self::task_of(live);
+        task.state = TaskState::Ended;
+        task.committed_at = task.ended_at;
+        if matches!(live.retention.as_str(), "result" | "none") {
+            task.request = Arc::new(crate::model::TaskRequest {
+                kind: live.request.kind,
+                model: live.request.model.clone(),
+                client_reference: live.request.client_reference.clone(),
+                ..Default::default()
+            });
+        }
+        if live.retention == "none" {
+            task.text.clear();
+            for result in &mut task.results {
+                result.answer.text.clear();
+                result.answer.raw = None;
+            }
+        }
+        task
+    }
+
+    /// A task as it stands.
+    pub(super) fn task_of(live: &Live) -> Task {
+        let state = live.state.lock();
+        let outcome = state.outcome.map(|(outcome, _)| outcome);
+        let results: Vec<MinerResult> = state
+            .answers
+            .iter()
+            .map(|(_, miner, answer)| MinerResult {
+                miner: miner.clone(),
+                answer: answer.clone(),
+                hash: hash_of(&answer.text),
+            })
+            .collect();
+        let text =
+            results.first().map_or_else(|| state.transcript.text().to_owned(), |result| result.answer.text.clone());
+        let failure = match state.outcome {
+            Some((Outcome::Ok | Outcome::Disputed, _)) | None => None,
+            Some((_, cause)) => Some(error_of(cause, state.failure.as_ref()).message().to_owned()),
+        };
+        Task {
+            gid: live.gid,
+            id: live.id,
+            session_id: live.session_id,
+            request: live.request.clone(),
+            state: state.state,
+            outcome,
+            created_at: live.created_at,
+            started_at: state.started_at,
+            first_token_at: state.first_token_at,
+            precommitted_at: state.precommitted_at,
+            committed_at: if state.state == TaskState::Ended { state.ended_at } else { crate::model::Timestamp(0) },
+            ended_at: state.ended_at,
+            deadline: live.deadline,
+            attempts: state.assigned.len() as u32,
+            assigned_miners: state.assigned.clone(),
+            text,
+            results,
+            verdict: state.verdict.clone(),
+            failure,
+            fence: state.transcript.fence().unwrap_or_default(),
+            queue_position: None,
+        }
+    }
+
+    /// The end as those who wait get it.
+    pub(super) fn end_of(&self, live: &Live) -> Result<Arc<Completion>> {
+        let state = live.state.lock();
+        let Some((outcome, cause)) = state.outcome else {
+            return Err(live.sign(Error::internal("the task ended without an outcome")));
+        };
+        if matches!(outcome, Outcome::Ok | Outcome::Disputed)
+            && let Some((_, miner, answer)) = state.answers.first()
+        {
+            let alternatives = if state.answers.len() > 1 {
+                state.answers.iter().map(|(_, miner, answer)| (miner.clone(), answer.clone())).collect()
+            } else {
+                Vec::new()
+            };
+            return Ok(Arc::new(completion(
+                &Task {
+                    gid: live.gid,
+                    id: live.id,
+                    session_id: live.session_id,
+                    request: live.request.clone(),
+                    created_at: live.created_at,
+                    ..Task::default()
+                },
+                live.model.as_deref(),
+                miner.clone(),
+                answer.clone(),
+                alternatives,
+                state.verdict.clone(),
+            )));
+        }
+        Err(live.sign(error_of(cause, state.failure.as_ref())))
+    }
+}
+
+fn completion(
+    task: &Task,
+    model: Option<&str>,
+    miner: String,
+    answer: Answer,
+    alternatives: Vec<(String, Answer)>,
+    verdict: Option<Verdict>,
+) -> Completion {
+    let model = task.request.model.as_deref().or(model).or(answer.model.as_deref()).unwrap_or("default").to_owned();
+    Completion {
+        session_id: task.session_id,
+        task_id: task.id,
+        gid: task.gid,
+        created: task.created_at.as_secs(),
+        model,
+        answer,
+        miner_address: miner,
+        alternatives,
+        verdict,
+    }
+}
+
+/// The end of a task that only the store still has.
+pub(super) fn stored_end(task: &Task) -> Result<Arc<Completion>> {
+    match (task.outcome, task.results.first()) {
+        (Some(Outcome::Ok | Outcome::Disputed), Some(result)) => {
+            let alternatives = if task.results.len() > 1 {
+                task.results.iter().map(|r| (r.miner.clone(), r.answer.clone())).collect()
+            } else {
+                Vec::new()
+            };
+            Ok(Arc::new(completion(
+                task,
+                None,
+                result.miner.clone(),
+                result.answer.clone(),
+                alternatives,
+                task.verdict.clone(),
+            )))
+        }
+        (outcome, _) => {
+            let kind = match outcome {
+                Some(Outcome::Cancelled) => ErrorKind::Cancelled,
+                Some(Outcome::Expired) => ErrorKind::Timeout,
+                _ => ErrorKind::MinerFailed,
+            };
+            let message = task.failure.clone().unwrap_or_else(|| "the task ended without an answer".to_owned());
+            Err(Error::new(kind, message).with_ids(task.session_id.0, Some(task.id.0)))
+        }
+    }
+}
+
+fn error_of(cause: EndCause, failure: Option<&Failure>) -> Error {
+    let words = || failure.map_or("it gave no reason", |f| f.message.as_str());
+    match cause {
+        EndCause::Done => Error::internal("the task ended without an answer"),
+        EndCause::Cancelled => Error::new(ErrorKind::Cancelled, "the task was cancelled"),
+        EndCause::Deadline => Error::new(
+            ErrorKind::Timeout,
+            match failure {
+                Some(failure) => {
+                    format!("the task was not done before its deadline; the last miner said: {}", failure.message)
+                }
+                None => "the task was not done before its deadline; give it a longer timeout".to_owned(),
+            },
+        ),
+        EndCause::NoMiner => Error::new(ErrorKind::Unavailable, "no miner that could serve the task is there")
+            .with_code("no_miner")
+            .with_retry_after_ms(1_000),
+        EndCause::Request => {
+            let error = Error::new(ErrorKind::InvalidArgument, words());
+            if failure.is_some_and(|f| f.class == FailClass::Context) {
+                error.with_code("context_length_exceeded")
+            } else {
+                error
+            }
+        }
+        EndCause::Broken => {
+            Error::new(ErrorKind::MinerFailed, format!("the miner broke off after its first token: {}", words()))
+        }
+        EndCause::Attempts => match failure.map(|f| f.class) {
+            Some(FailClass::Overloaded) => {
+                Error::new(ErrorKind::Overloaded, format!("every miner has too much to do: {}", words()))
+                    .with_retry_after_ms(failure.and_then(|f| f.retry_after_ms).unwrap_or(1_000))
+            }
+            Some(FailClass::Model) => Error::new(ErrorKind::NotFound, words()).with_code("model_not_found"),
+            _ => Error::new(
+                ErrorKind::MinerFailed,
+                format!("every miner that was tried failed; the last one said: {}", words()),
+            ),
+        },
+    }
+}

@@ -1,0 +1,101 @@
+//! What the router shows of itself.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::metrics::Metrics;
+use super::shared::Router;
+use crate::VERSION;
+use crate::config::Config;
+use crate::model::{NodeInfo, NodeStats, NodeStatus, address_of};
+use crate::store::Store;
+
+impl Router {
+    /// The configuration it was opened with.
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// The store it writes to.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.shared.store
+    }
+
+    /// Its metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// All metrics in Prometheus' text format, gauges brought up to date.
+    pub fn metrics_text(&self) -> String {
+        let status = self.status();
+        let metrics = &self.shared.metrics;
+        metrics.queued.set(status.queued_tasks as i64);
+        metrics.running.set(status.running_tasks as i64);
+        metrics.miners.set(status.connected_miners as i64);
+        metrics.encode()
+    }
+
+    /// Who it is and what it offers.
+    pub fn info(&self) -> NodeInfo {
+        let models = self.models();
+        let embeddings = models.iter().any(|model| model.embeddings);
+        let config = &self.shared.config;
+        let core = self.shared.core.lock();
+        let dedicated = core.miners.values().filter(|slot| slot.spec.dedicated).count() as u64;
+        let total = core.miners.len() as u64;
+        let mut capabilities =
+            vec!["completions".to_owned(), "chat".to_owned(), "streaming".to_owned(), "sessions".to_owned()];
+        if embeddings {
+            capabilities.push("embeddings".to_owned());
+        }
+        NodeInfo {
+            active_sessions: core.sessions.values().filter(|session| session.active).count() as u64,
+            address: address_of(&config.name),
+            ip_address: config.external_address.clone(),
+            name: config.name.clone(),
+            node_stats: NodeStats {
+                dedicated_count: dedicated,
+                ephemeral_count: total - dedicated,
+                total_count: total,
+            },
+            total_sessions: core.sessions.len() as u64,
+            version: VERSION.to_owned(),
+            models: models.into_iter().map(|model| model.id).collect(),
+            capabilities,
+            max_context_tokens: core.miners.values().map(|slot| slot.spec.max_context_tokens).max().unwrap_or(0),
+        }
+    }
+
+    /// How it is doing. The processor's and the memory's figures are 0 here; the listener fills them in.
+    pub fn status(&self) -> NodeStatus {
+        let active_miners = self.miners().iter().filter(|miner| miner.active).count() as u64;
+        let shared = &self.shared;
+        let core = shared.core.lock();
+        let (queued, unfinished) = (core.engine.queued(), core.engine.unfinished());
+        NodeStatus {
+            status: if self.is_draining() { "draining" } else { "ok" }.to_owned(),
+            active_sessions: core.sessions.values().filter(|session| session.active).count() as u64,
+            connected_miners: core.miners.len() as u64,
+            miner_count: core.miners.len() as u64,
+            active_miners,
+            uptime: shared.clock.uptime_secs(),
+            version: VERSION.to_owned(),
+            queued_tasks: queued,
+            running_tasks: unfinished.saturating_sub(queued),
+            durability: shared.store.durability().as_str().to_owned(),
+            store: shared.store.name().to_owned(),
+            ..NodeStatus::default()
+        }
+    }
+
+    /// Whether it takes tasks.
+    pub fn is_ready(&self) -> bool {
+        !self.is_draining()
+    }
+
+    /// Whether it is on its way out.
+    pub fn is_draining(&self) -> bool {
+        self.shared.draining.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,153 @@
+//! A task while the router holds it in memory: its tokens, its answers and those who wait for them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::Waker;
+
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+
+use super::attempt::Attempt;
+use crate::engine::{EndCause, Transcript};
+use crate::miner::Failure;
+use crate::model::{
+    Answer, Completion, Fence, Gid, Outcome, SessionId, TaskId, TaskRequest, TaskState, Timestamp, Verdict,
+};
+use crate::{Error, Result};
+
+/// What never changes of it, and what does behind a lock of its own.
+pub(super) struct Live {
+    pub(super) gid: Gid,
+    pub(super) session_id: SessionId,
+    pub(super) id: TaskId,
+    pub(super) request: Arc<TaskRequest>,
+    /// The model that was asked for, by the request or the session.
+    pub(super) model: Option<Arc<str>>,
+    pub(super) created_at: Timestamp,
+    pub(super) deadline: Timestamp,
+    /// What is kept of it: `all`, `result` or `none`.
+    pub(super) retention: String,
+    /// Nobody's leaving cancels it.
+    pub(super) detached: AtomicBool,
+    /// Those who would be sorry.
+    pub(super) attached: AtomicUsize,
+    next_waiter: AtomicU64,
+    pub(super) state: Mutex<LiveState>,
+}
+
+pub(super) struct LiveState {
+    pub(super) transcript: Transcript,
+    pub(super) state: TaskState,
+    /// Whether the task is written down: `None` while that is under way.
+    pub(super) accepted: Option<Result<()>>,
+    pub(super) started_at: Timestamp,
+    pub(super) first_token_at: Timestamp,
+    pub(super) precommitted_at: Timestamp,
+    pub(super) assigned: Vec<String>,
+    pub(super) attempts: SmallVec<[Arc<Attempt>; 1]>,
+    /// Answers that are in, with the miners' addresses.
+    pub(super) answers: Vec<(Fence, String, Answer)>,
+    pub(super) failure: Option<Failure>,
+    pub(super) verdict: Option<Verdict>,
+    pub(super) outcome: Option<(Outcome, EndCause)>,
+    pub(super) ended_at: Timestamp,
+    /// The end, once it may be shown.
+    pub(super) end: Option<Result<Arc<Completion>>>,
+    /// Readers and what they have read.
+    pub(super) readers: SmallVec<[(u64, u64); 1]>,
+    wakers: SmallVec<[(u64, Waker); 1]>,
+}
+
+/// What a new task is made of.
+pub(super) struct LiveSpec {
+    pub(super) gid: Gid,
+    pub(super) session_id: SessionId,
+    pub(super) id: TaskId,
+    pub(super) request: Arc<TaskRequest>,
+    pub(super) model: Option<Arc<str>>,
+    pub(super) created_at: Timestamp,
+    pub(super) deadline: Timestamp,
+    pub(super) retention: String,
+    pub(super) detached: bool,
+    pub(super) max_output_bytes: u64,
+    pub(super) window_bytes: u64,
+}
+
+impl Live {
+    pub(super) fn new(spec: LiveSpec) -> Arc<Self> {
+        Arc::new(Self {
+            gid: spec.gid,
+            session_id: spec.session_id,
+            id: spec.id,
+            request: spec.request,
+            model: spec.model,
+            created_at: spec.created_at,
+            deadline: spec.deadline,
+            retention: spec.retention,
+            detached: AtomicBool::new(spec.detached),
+            attached: AtomicUsize::new(0),
+            next_waiter: AtomicU64::new(1),
+            state: Mutex::new(LiveState {
+                transcript: Transcript::new(spec.max_output_bytes as usize, spec.window_bytes as usize),
+                state: TaskState::Queued,
+                accepted: None,
+                started_at: Timestamp(0),
+                first_token_at: Timestamp(0),
+                precommitted_at: Timestamp(0),
+                assigned: Vec::new(),
+                attempts: SmallVec::new(),
+                answers: Vec::new(),
+                failure: None,
+                verdict: None,
+                outcome: None,
+                ended_at: Timestamp(0),
+                end: None,
+                readers: SmallVec::new(),
+                wakers: SmallVec::new(),
+            }),
+        })
+    }
+
+    /// A number for one who waits.
+    pub(super) fn waiter(&self) -> u64 {
+        self.next_waiter.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Puts the ids into an error about this task.
+    pub(super) fn sign(&self, error: Error) -> Error {
+        error.with_ids(self.session_id.0, Some(self.id.0))
+    }
+}
+
+impl LiveState {
+    /// Wakes `waiter` at the next change.
+    pub(super) fn wait(&mut self, waiter: u64, waker: &Waker) {
+        match self.wakers.iter_mut().find(|(id, _)| *id == waiter) {
+            Some((_, old)) => old.clone_from(waker),
+            None => self.wakers.push((waiter, waker.clone())),
+        }
+    }
+
+    /// `waiter` waits no more.
+    pub(super) fn leave(&mut self, waiter: u64) {
+        self.wakers.retain(|(id, _)| *id != waiter);
+        self.readers.retain(|(id, _)| *id != waiter);
+    }
+
+    /// Takes the wakers, to be woken after the lock is released.
+    pub(super) fn take_wakers(&mut self) -> SmallVec<[(u64, Waker); 1]> {
+        std::mem::take(&mut self.wakers)
+    }
+
+    /// Bytes that the slowest reader has not taken.
+    pub(super) fn backlog(&self) -> usize {
+        self.readers.iter().map(|(_, seq)| self.transcript.backlog(*seq)).max().unwrap_or(0)
+    }
+}
+
+/// Wakes those who waited.
+pub(super) fn wake(wakers: SmallVec<[(u64, Waker); 1]>) {
+    for (_, waker) in wakers {
+        waker.wake();
+    }
+}

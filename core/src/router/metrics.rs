@@ -1,0 +1,98 @@
+//! Counters in Prometheus' text format. Names and labels are stable, and labels take few values.
+
+use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+use crate::model::Outcome;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+/// The metrics of one router, in a registry of its own.
+pub struct Metrics {
+    registry: parking_lot::Mutex<Registry>,
+    submitted: Counter,
+    refused: Counter,
+    retries: Counter,
+    ended: Family<OutcomeLabel, Counter>,
+    first_token: Histogram,
+    duration: Histogram,
+    pub(super) queued: Gauge,
+    pub(super) running: Gauge,
+    pub(super) miners: Gauge,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Metrics {
+    pub(super) fn new() -> Self {
+        let metrics = Self {
+            registry: parking_lot::Mutex::new(Registry::with_prefix("cortensor")),
+            submitted: Counter::default(),
+            refused: Counter::default(),
+            retries: Counter::default(),
+            ended: Family::default(),
+            first_token: Histogram::new(exponential_buckets(0.001, 2.0, 16)),
+            duration: Histogram::new(exponential_buckets(0.001, 2.0, 20)),
+            queued: Gauge::default(),
+            running: Gauge::default(),
+            miners: Gauge::default(),
+        };
+        metrics.registry(|r| {
+            r.register("tasks_submitted", "Tasks that were accepted", metrics.submitted.clone());
+            r.register("tasks_refused", "Tasks that were refused", metrics.refused.clone());
+            r.register("task_retries", "Attempts that were lost and queued again", metrics.retries.clone());
+            r.register("tasks_ended", "Tasks that ended, by outcome", metrics.ended.clone());
+            r.register("first_token_seconds", "From submit to the first token", metrics.first_token.clone());
+            r.register("task_duration_seconds", "From submit to the end", metrics.duration.clone());
+            r.register("tasks_queued", "Tasks that wait for a miner", metrics.queued.clone());
+            r.register("tasks_running", "Tasks that a miner works on", metrics.running.clone());
+            r.register("miners", "Miners that are there", metrics.miners.clone());
+        });
+        metrics
+    }
+
+    /// Gives access to the registry, to register more.
+    pub fn registry(&self, with: impl FnOnce(&mut Registry)) {
+        with(&mut self.registry.lock());
+    }
+
+    /// All metrics as text.
+    pub(super) fn encode(&self) -> String {
+        let mut out = String::new();
+        // Writing to a string does not fail.
+        let _ = encode(&mut out, &self.registry.lock());
+        out
+    }
+
+    pub(super) fn submitted(&self) {
+        self.submitted.inc();
+    }
+
+    pub(super) fn refused(&self) {
+        self.refused.inc();
+    }
+
+    pub(super) fn retried(&self) {
+        self.retries.inc();
+    }
+
+    pub(super) fn first_token(&self, millis: u64) {
+        self.first_token.observe(millis as f64 / 1_000.0);
+    }
+
+    pub(super) fn ended(&self, outcome: Outcome, millis: u64) {
+        self.ended.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
+        self.duration.observe(millis as f64 / 1_000.0);
+    }
+}

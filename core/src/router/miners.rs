@@ -1,0 +1,257 @@
+//! Miners as they come and go.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::shared::{Router, Shared};
+use crate::config::UpstreamConfig;
+use crate::engine::{BreakerState, Event, MinerKey, MinerRules};
+use crate::miner::Miner;
+use crate::model::{MinerInfo, MinerKind, MinerSpec, Timestamp, address_of};
+use crate::{Error, ErrorKind, Result};
+
+pub(super) struct MinerSlot {
+    pub(super) spec: MinerSpec,
+    pub(super) address: String,
+    pub(super) miner: Arc<dyn Miner>,
+    pub(super) connected_at: Timestamp,
+    pub(super) last_seen: Timestamp,
+    pub(super) up: bool,
+    /// What it takes when it is up.
+    pub(super) credits: u32,
+    pub(super) last_resort: bool,
+}
+
+impl MinerSlot {
+    /// Whether it names that model as one of its own.
+    pub(super) fn offers(&self, model: &str) -> bool {
+        self.spec.models.iter().any(|own| own == model)
+    }
+}
+
+/// A model that can be asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ModelInfo {
+    /// Its name.
+    pub id: String,
+    /// Unix seconds at which the first of its miners came.
+    pub created: u64,
+    /// The miner, or the owner, that offers it.
+    pub owned_by: String,
+    /// How many miners offer it.
+    pub miners: u64,
+    /// Whether one of them embeds.
+    pub embeddings: bool,
+}
+
+/// A miner that was added. Dropping the handle changes nothing; [`remove`](Self::remove) ends it.
+#[derive(Clone)]
+pub struct MinerHandle {
+    shared: Arc<Shared>,
+    key: MinerKey,
+}
+
+impl std::fmt::Debug for MinerHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MinerHandle").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl MinerHandle {
+    /// The miner is gone: what it was working on goes to others.
+    pub fn remove(&self) {
+        let slot = self.shared.core.lock().miners.remove(&self.key);
+        if slot.is_some() {
+            self.shared.step(Event::MinerGone(self.key));
+        }
+    }
+
+    /// It gets no new tasks and finishes those that it has.
+    pub fn drain(&self) {
+        self.shared.step(Event::Drain(self.key));
+    }
+
+    /// How many tasks it takes at a time from now on.
+    pub fn set_credits(&self, credits: u32) {
+        self.change(|slot| slot.credits = credits);
+    }
+
+    /// Whether it can be reached. While it cannot, tasks wait for it.
+    pub fn set_up(&self, up: bool) {
+        self.change(|slot| slot.up = up);
+    }
+
+    fn change(&self, with: impl FnOnce(&mut MinerSlot)) {
+        let credits = {
+            let now = self.shared.clock.now();
+            let mut core = self.shared.core.lock();
+            let Some(slot) = core.miners.get_mut(&self.key) else { return };
+            with(slot);
+            if slot.up {
+                slot.last_seen = now;
+            }
+            if slot.up { slot.credits } else { 0 }
+        };
+        self.shared.step(Event::Credits(self.key, credits));
+    }
+
+    /// The models that it serves from now on; empty: any.
+    pub fn set_models(&self, models: Vec<String>) {
+        let rules = models.iter().map(|model| Arc::from(model.as_str())).collect();
+        {
+            let mut core = self.shared.core.lock();
+            let Some(slot) = core.miners.get_mut(&self.key) else { return };
+            if slot.spec.models == models {
+                return;
+            }
+            slot.spec.models = models;
+        }
+        self.shared.step(Event::Models(self.key, rules));
+    }
+
+    /// The most tokens of prompt and answer together.
+    pub fn set_max_context_tokens(&self, tokens: u64) {
+        if let Some(slot) = self.shared.core.lock().miners.get_mut(&self.key) {
+            slot.spec.max_context_tokens = tokens;
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn join(
+        self: &Arc<Self>,
+        spec: MinerSpec,
+        miner: Arc<dyn Miner>,
+        up: bool,
+        last_resort: bool,
+    ) -> Result<MinerHandle> {
+        spec.validate()?;
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Self::closed_error());
+        }
+        let now = self.clock.now();
+        let rules = MinerRules {
+            models: spec.models.iter().map(|model| Arc::from(model.as_str())).collect(),
+            capacity: if up { spec.capacity } else { 0 },
+            weight: spec.weight,
+            embeddings: spec.embeddings,
+            owner: Arc::from(spec.owner.as_str()),
+            auto_accept: spec.kind != MinerKind::Remote,
+            last_resort,
+        };
+        let key = {
+            let mut core = self.core.lock();
+            if core.miners.len() as u64 >= self.config.limits.max_miners {
+                return Err(Error::new(ErrorKind::Overloaded, "there are as many miners as limits.max_miners allows"));
+            }
+            if core.miners.values().any(|slot| slot.spec.name == spec.name) {
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    format!("a miner called {:?} is there already", spec.name),
+                )
+                .with_param("name"));
+            }
+            let key = MinerKey(core.next_miner);
+            core.next_miner += 1;
+            let slot = MinerSlot {
+                address: address_of(&spec.name),
+                credits: spec.capacity,
+                spec,
+                miner,
+                connected_at: now,
+                last_seen: now,
+                up,
+                last_resort,
+            };
+            core.miners.insert(key, slot);
+            key
+        };
+        self.step(Event::MinerUp(key, rules));
+        Ok(MinerHandle { shared: self.clone(), key })
+    }
+}
+
+impl Router {
+    /// Adds a miner of the host program.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the field; `Conflict` when the name is taken; `Overloaded` when there are `limits.max_miners`.
+    pub fn add_miner(&self, spec: MinerSpec, miner: impl Miner) -> Result<MinerHandle> {
+        self.shared.join(spec, Arc::new(miner), true, false)
+    }
+
+    /// Adds an OpenAI-compatible server. Its models are asked for, and its health is watched, from now on.
+    ///
+    /// # Errors
+    /// As [`add_miner`](Self::add_miner).
+    pub fn add_upstream(&self, upstream: UpstreamConfig) -> Result<()> {
+        super::upstreams::attach(&self.shared, upstream)
+    }
+
+    /// All miners, in the order in which they came.
+    pub fn miners(&self) -> Vec<MinerInfo> {
+        let core = self.shared.core.lock();
+        core.miners
+            .iter()
+            .filter_map(|(key, slot)| {
+                let view = core.engine.miner(*key)?;
+                let cooling = matches!(view.breaker, BreakerState::Open(_));
+                let status = match () {
+                    () if view.draining => "draining",
+                    () if !slot.up => "down",
+                    () if cooling => "cooling",
+                    () if view.in_flight > 0 => "busy",
+                    () => "idle",
+                };
+                Some(MinerInfo {
+                    id: slot.spec.name.clone(),
+                    miner_id: slot.spec.name.clone(),
+                    address: slot.address.clone(),
+                    active: slot.up && !view.draining && !cooling,
+                    status: status.to_owned(),
+                    kind: slot.spec.kind,
+                    node_type: if slot.spec.dedicated { "dedicated" } else { "ephemeral" }.to_owned(),
+                    models: slot.spec.models.clone(),
+                    capacity: slot.spec.capacity,
+                    credits: view.credits,
+                    in_flight: view.in_flight,
+                    owner: slot.spec.owner.clone(),
+                    embeddings: slot.spec.embeddings,
+                    max_context_tokens: slot.spec.max_context_tokens,
+                    tokens_per_second: (view.tokens_per_second * 100.0).round() / 100.0,
+                    first_token_ms: (view.first_token_ms * 100.0).round() / 100.0,
+                    completed: view.completed,
+                    failed: view.failed,
+                    breaker: match view.breaker {
+                        BreakerState::Closed => "closed",
+                        BreakerState::Open(_) => "open",
+                        BreakerState::HalfOpen => "half_open",
+                    }
+                    .to_owned(),
+                    connected_at: slot.connected_at.as_secs(),
+                    last_seen: if slot.up { self.shared.clock.now() } else { slot.last_seen }.as_secs(),
+                })
+            })
+            .collect()
+    }
+
+    /// The models that can be asked for, by name. A miner that serves any model shows under its own name.
+    pub fn models(&self) -> Vec<ModelInfo> {
+        let core = self.shared.core.lock();
+        let mut models: BTreeMap<&str, ModelInfo> = BTreeMap::new();
+        for slot in core.miners.values() {
+            for id in &slot.spec.models {
+                let entry = models.entry(id).or_insert_with(|| ModelInfo {
+                    id: id.clone(),
+                    created: slot.connected_at.as_secs(),
+                    owned_by: if slot.spec.owner.is_empty() { slot.spec.name.clone() } else { slot.spec.owner.clone() },
+                    ..ModelInfo::default()
+                });
+                entry.miners += 1;
+                entry.embeddings |= slot.spec.embeddings;
+            }
+        }
+        models.into_values().collect()
+    }
+}

@@ -1,0 +1,280 @@
+//! Opening a router, and closing it.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::clock::Clock;
+use super::live::{Live, LiveSpec};
+use super::metrics::Metrics;
+use super::shared::{Core, Router, Shared};
+use crate::config::{Config, UpstreamConfig};
+use crate::engine::{Engine, EngineSettings, Event};
+use crate::miner::{EchoMiner, Miner};
+use crate::model::{Gid, MinerKind, MinerSpec, Session, SessionId, SessionSpec, Task, TaskId};
+use crate::store::{Durability, MemoryStore, Recovery, SqliteStore, Store};
+use crate::{Error, ErrorKind, Result};
+
+/// Opens a router step by step.
+pub struct RouterBuilder {
+    config: Config,
+    store: Option<Arc<dyn Store>>,
+    miners: Vec<(MinerSpec, Box<dyn Miner>)>,
+}
+
+impl Miner for Box<dyn Miner> {
+    fn offer(&self, job: crate::miner::Job) {
+        (**self).offer(job);
+    }
+}
+
+impl RouterBuilder {
+    /// The configuration; [`Config::default`] where it is not called.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// A store of the caller's own, instead of the configured one.
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// A miner of the host program.
+    #[must_use]
+    pub fn miner(mut self, spec: MinerSpec, miner: impl Miner) -> Self {
+        self.miners.push((spec, Box::new(miner)));
+        self
+    }
+
+    /// An OpenAI-compatible server.
+    #[must_use]
+    pub fn upstream(mut self, upstream: UpstreamConfig) -> Self {
+        self.config.upstreams.push(upstream);
+        self
+    }
+
+    /// Opens the router: recovers what the store holds and starts to dispatch.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names a wrong setting; `Conflict` means that another process has the data directory; `Unavailable` that the store does not work.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with its timer enabled.
+    pub async fn open(self) -> Result<Router> {
+        let Self { config, store, miners } = self;
+        config.validate()?;
+        let store = match store {
+            Some(store) => store,
+            None => open_store(&config).await?,
+        };
+        let mut recovery = store.recover().await?;
+        if recovery.epoch >= 1 << 20 {
+            return Err(Error::internal("the store was opened more than a million times: fences have run out"));
+        }
+        let clock = Clock::new();
+        if !recovery.sessions.iter().any(|session| session.id == SessionId(0)) {
+            let spec = SessionSpec { name: "default".into(), ..SessionSpec::default() }.validated()?;
+            let session = Session::new(SessionId(0), super::sessions::new_sid()?, spec, clock.now());
+            store.put_session(session.clone()).await?;
+            recovery.sessions.push(session);
+        }
+        let router = Router { shared: Arc::new(build(config, store, clock, &recovery)) };
+        let shared = &router.shared;
+        for session in std::mem::take(&mut recovery.sessions) {
+            shared.adopt_session(session);
+        }
+        {
+            let mut core = shared.core.lock();
+            for (session, last) in &recovery.last_task_ids {
+                core.engine.resume_session(*session, *last);
+            }
+        }
+        for (task, band) in std::mem::take(&mut recovery.unfinished) {
+            shared.restore(task, band);
+        }
+        for (spec, miner) in miners {
+            router.add_miner(spec, miner)?;
+        }
+        if shared.config.echo {
+            let spec =
+                MinerSpec { name: "echo".into(), kind: MinerKind::Local, capacity: 1_024, ..MinerSpec::default() };
+            shared.join(spec, Arc::new(EchoMiner::default()), true, true)?;
+        }
+        for upstream in shared.config.upstreams.clone() {
+            router.add_upstream(upstream)?;
+        }
+        shared.background.spawn_on(shared.clone().keep_time(), &shared.runtime);
+        shared.background.spawn_on(shared.clone().keep_house(), &shared.runtime);
+        Ok(router)
+    }
+}
+
+async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
+    let durability = config.storage.effective_durability();
+    match &config.storage.data_dir {
+        Some(dir) if durability != Durability::Memory => {
+            let dir = dir.clone();
+            let store = tokio::task::spawn_blocking(move || SqliteStore::open(&dir, durability))
+                .await
+                .map_err(|e| Error::internal(format!("opening the store panicked: {e}")))??;
+            Ok(Arc::new(store))
+        }
+        _ => Ok(Arc::new(MemoryStore::new(config.retention.max_memory_bytes))),
+    }
+}
+
+fn build(config: Config, store: Arc<dyn Store>, clock: Clock, recovery: &Recovery) -> Shared {
+    let mut settings = EngineSettings::new(&config.dispatch, &config.limits);
+    settings.epoch = recovery.epoch.max(1);
+    settings.first_gid = Gid(recovery.last_gid.0 + 1);
+    settings.first_task_id = TaskId(config.first_task_id);
+    Shared {
+        config,
+        store,
+        runtime: tokio::runtime::Handle::current(),
+        clock,
+        core: Mutex::new(Core {
+            engine: Engine::new(settings),
+            live: HashMap::new(),
+            by_id: HashMap::new(),
+            recent: VecDeque::new(),
+            sessions: BTreeMap::new(),
+            sids: HashMap::new(),
+            miners: BTreeMap::new(),
+            next_miner: 1,
+        }),
+        metrics: Metrics::new(),
+        armed: AtomicU64::new(0),
+        rearm: Notify::new(),
+        draining: AtomicBool::new(false),
+        closed: AtomicBool::new(false),
+        ended: Notify::new(),
+        next_session: AtomicU64::new(0),
+        turn: AtomicU64::new(0),
+        background: TaskTracker::new(),
+        stop: CancellationToken::new(),
+    }
+}
+
+impl Shared {
+    /// A task that the last process left unfinished goes on under its old ids.
+    fn restore(self: &Arc<Self>, task: Task, band: u8) {
+        let now = self.clock.now();
+        let deeds = {
+            let mut core = self.core.lock();
+            let Some(session) = core.sessions.get(&task.session_id) else { return };
+            let mut new = self.engine_task(&session.spec, &task.request, task.session_id, task.deadline, false);
+            new.band = Some(band);
+            let live = Live::new(LiveSpec {
+                gid: task.gid,
+                session_id: task.session_id,
+                id: task.id,
+                model: new.model.clone(),
+                request: task.request.clone(),
+                created_at: task.created_at,
+                deadline: task.deadline,
+                retention: session.spec.retention.clone(),
+                detached: true,
+                max_output_bytes: self.config.limits.max_output_bytes,
+                window_bytes: self.config.limits.stream_window_bytes,
+            });
+            live.state.lock().accepted = Some(Ok(()));
+            core.live.insert(task.gid, live);
+            core.by_id.insert((task.session_id, task.id), task.gid);
+            let effects = core.engine.step(Event::Restore(task.gid, task.id, Box::new(new)), now);
+            self.apply(&mut core, effects, now)
+        };
+        self.perform(deeds);
+    }
+
+    pub(super) fn closed_error() -> Error {
+        Error::new(ErrorKind::Closed, "the router is closed or draining; it takes no new work")
+    }
+}
+
+impl Router {
+    /// Starts a builder.
+    pub fn builder() -> RouterBuilder {
+        RouterBuilder { config: Config::default(), store: None, miners: Vec::new() }
+    }
+
+    /// Opens a router with that configuration.
+    ///
+    /// # Errors
+    /// See [`RouterBuilder::open`].
+    pub async fn open(config: Config) -> Result<Self> {
+        Self::builder().config(config).open().await
+    }
+
+    /// Takes no new tasks and waits until those that are there have ended, at most for `timeout`; what is left is
+    /// then cancelled, except that queued tasks of a durable store stay queued for the next start.
+    /// `true`: all ended by themselves.
+    pub async fn drain(&self, timeout: Duration) -> bool {
+        self.shared.draining.store(true, Ordering::Release);
+        let deadline = tokio::time::Instant::now() + timeout;
+        loop {
+            let ended = self.shared.ended.notified();
+            if self.shared.core.lock().engine.unfinished() == 0 {
+                return true;
+            }
+            if tokio::time::timeout_at(deadline, ended).await.is_err() {
+                return self.shared.core.lock().engine.unfinished() == 0;
+            }
+        }
+    }
+
+    /// Ends the router: miners are told to stop, those who wait get an error, and the store is closed. Tasks of a durable store that have
+    /// not ended stay in it and go on at the next start; others end as cancelled.
+    pub async fn close(&self) {
+        if self.shared.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.shared.draining.store(true, Ordering::Release);
+        let durable = self.shared.store.durability() != Durability::Memory;
+        let gids: Vec<Gid> = self
+            .shared
+            .core
+            .lock()
+            .live
+            .iter()
+            .filter(|(_, live)| live.state.lock().outcome.is_none())
+            .map(|(gid, _)| *gid)
+            .collect();
+        for gid in gids {
+            let live = self.shared.core.lock().live.get(&gid).cloned();
+            // A task that nobody waits for, and that is written down, is work for the next start.
+            let keep = durable && live.as_ref().is_some_and(|live| live.detached.load(Ordering::Acquire));
+            if let (true, Some(live)) = (keep, live) {
+                let (attempts, wakers) = {
+                    let mut state = live.state.lock();
+                    state.transcript.seal();
+                    state.end.get_or_insert_with(|| Err(live.sign(Shared::closed_error())));
+                    (std::mem::take(&mut state.attempts), state.take_wakers())
+                };
+                attempts.iter().for_each(|attempt| attempt.cancel());
+                super::live::wake(wakers);
+            } else {
+                self.shared.step(Event::Cancel(gid));
+            }
+        }
+        self.shared.stop.cancel();
+        self.shared.background.close();
+        // Background work ends by itself now: rows under way are written, timers and probes stop.
+        if tokio::time::timeout(Duration::from_secs(10), self.shared.background.wait()).await.is_err() {
+            tracing::warn!("background work did not end within 10 s of the close");
+        }
+        if let Err(error) = self.shared.store.close().await {
+            tracing::warn!(%error, "the store did not close cleanly");
+        }
+    }
+}

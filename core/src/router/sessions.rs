@@ -1,0 +1,174 @@
+//! Sessions: records in memory, written through to the store.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::shared::{Core, Router, Shared};
+use crate::engine::{Event, SessionRules};
+use crate::model::{Session, SessionId, SessionPatch, SessionSpec, SessionState};
+use crate::{Error, ErrorKind, Result};
+
+/// Which sessions are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct SessionFilter {
+    /// Only those in this state.
+    pub state: Option<SessionState>,
+    /// At the most so many; 0: all.
+    pub limit: u64,
+    /// After so many.
+    pub offset: u64,
+    /// Only these; empty: all.
+    pub only: Vec<u64>,
+}
+
+/// A new 0x + 64 hexadecimal digits.
+pub(super) fn new_sid() -> Result<String> {
+    use std::fmt::Write as _;
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes).map_err(|e| Error::internal(format!("the system gives no randomness: {e}")))?;
+    Ok(bytes.iter().fold(String::from("0x"), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    }))
+}
+
+pub(super) fn unknown(id: SessionId) -> Error {
+    Error::not_found(format!("there is no session {id}")).with_code("session_not_found").with_param("session_id")
+}
+
+fn rules(session: &Session) -> SessionRules {
+    SessionRules {
+        band: session.spec.priority,
+        weight: session.spec.weight.max(1),
+        affinity: session.spec.affinity.unwrap_or(true),
+        max_tasks: session.spec.max_task_execution_count,
+        open: session.active,
+    }
+}
+
+/// The record with what changes from moment to moment.
+fn shown(core: &Core, session: &Session) -> Session {
+    let mut out = session.clone();
+    out.total_tasks = core.engine.taken_tasks(session.id);
+    out.active_tasks = core.engine.active_tasks(session.id);
+    for slot in core.miners.values().filter(|slot| {
+        session.spec.model.is_empty() || slot.spec.models.is_empty() || slot.spec.models.contains(&session.spec.model)
+    }) {
+        out.miners_count += 1;
+        if slot.spec.dedicated { &mut out.dedicated_nodes } else { &mut out.ephemeral_nodes }
+            .push(slot.address.clone());
+    }
+    out
+}
+
+impl Shared {
+    /// Takes a session into memory, new or out of the store.
+    pub(super) fn adopt_session(self: &Arc<Self>, session: Session) {
+        self.next_session.fetch_max(session.id.0 + 1, Ordering::AcqRel);
+        let event = Event::Session(session.id, rules(&session));
+        {
+            let mut core = self.core.lock();
+            core.sids.insert(session.sid.clone(), session.id);
+            core.sessions.insert(session.id, session);
+        }
+        self.step(event);
+    }
+
+    async fn change(self: &Arc<Self>, id: SessionId, with: impl FnOnce(&mut Session) -> Result<()>) -> Result<Session> {
+        let mut session = self.core.lock().sessions.get(&id).cloned().ok_or_else(|| unknown(id))?;
+        with(&mut session)?;
+        session.updated_at = self.clock.now().as_secs();
+        self.store.put_session(session.clone()).await?;
+        self.adopt_session(session.clone());
+        let core = self.core.lock();
+        Ok(shown(&core, &session))
+    }
+}
+
+impl Router {
+    /// Opens a session. It is durable when this returns.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the field; `Overloaded` when there are `limits.max_sessions`.
+    pub async fn create_session(&self, spec: SessionSpec) -> Result<Session> {
+        let shared = &self.shared;
+        if shared.closed.load(Ordering::Acquire) {
+            return Err(Shared::closed_error());
+        }
+        let spec = spec.validated()?;
+        if shared.core.lock().sessions.len() as u64 >= shared.config.limits.max_sessions {
+            return Err(Error::new(ErrorKind::Overloaded, "there are as many sessions as limits.max_sessions allows"));
+        }
+        let id = SessionId(shared.next_session.fetch_add(1, Ordering::AcqRel));
+        let session = Session::new(id, new_sid()?, spec, shared.clock.now());
+        shared.store.put_session(session.clone()).await?;
+        shared.adopt_session(session);
+        self.session(id)
+    }
+
+    /// One session.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn session(&self, id: SessionId) -> Result<Session> {
+        let core = self.shared.core.lock();
+        core.sessions.get(&id).map(|session| shown(&core, session)).ok_or_else(|| unknown(id))
+    }
+
+    /// The session of that 0x + 64 hexadecimal digits.
+    pub fn session_by_sid(&self, sid: &str) -> Option<SessionId> {
+        self.shared.core.lock().sids.get(sid).copied()
+    }
+
+    /// A page of sessions in the order of their ids, and how many there are on all pages.
+    pub fn sessions(&self, filter: SessionFilter) -> (Vec<Session>, u64) {
+        let core = self.shared.core.lock();
+        let matching = || {
+            core.sessions.values().filter(|session| {
+                filter.state.is_none_or(|state| session.state == state)
+                    && (filter.only.is_empty() || filter.only.contains(&session.id.0))
+            })
+        };
+        let limit = if filter.limit == 0 { usize::MAX } else { filter.limit as usize };
+        let page = matching().skip(filter.offset as usize).take(limit).map(|session| shown(&core, session)).collect();
+        (page, matching().count() as u64)
+    }
+
+    /// Changes what the patch names.
+    ///
+    /// # Errors
+    /// `NotFound`, or `InvalidArgument` that names the field.
+    pub async fn update_session(&self, id: SessionId, patch: SessionPatch) -> Result<Session> {
+        self.shared
+            .change(id, |session| {
+                session.spec = session.spec.patched(patch)?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Closes a session: running tasks finish, new ones are refused. Closing it again changes nothing.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidArgument` for session 0, which is always open.
+    pub async fn close_session(&self, id: SessionId) -> Result<Session> {
+        if id == SessionId(0) {
+            return Err(Error::invalid("session_id", "session 0 is the default session and stays open"));
+        }
+        self.shared
+            .change(id, |session| {
+                session.active = false;
+                session.state = SessionState::Closed;
+                Ok(())
+            })
+            .await
+    }
+
+    /// The session for a request that names none: those of `completion_sessions` take turns, else session 0.
+    pub fn next_completion_session(&self) -> SessionId {
+        match self.shared.config.completion_sessions.as_slice() {
+            [] => SessionId(0),
+            pool => SessionId(pool[self.shared.turn.fetch_add(1, Ordering::Relaxed) as usize % pool.len()]),
+        }
+    }
+}

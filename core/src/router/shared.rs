@@ -1,0 +1,65 @@
+//! What all handles of one router share.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
+
+use super::clock::Clock;
+use super::live::Live;
+use super::metrics::Metrics;
+use super::miners::MinerSlot;
+use crate::config::Config;
+use crate::engine::{Engine, MinerKey};
+use crate::model::{Gid, Session, SessionId, TaskId};
+use crate::store::Store;
+
+/// A router. Cheap to clone: all clones are the same router. [`close`](Router::close) it when done.
+#[derive(Clone)]
+pub struct Router {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Router {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Router").field("name", &self.shared.config.name).finish_non_exhaustive()
+    }
+}
+
+pub(super) struct Shared {
+    pub(super) config: Config,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) runtime: Handle,
+    pub(super) clock: Clock,
+    pub(super) core: Mutex<Core>,
+    pub(super) metrics: Metrics,
+    /// The time for which the timer is set; `u64::MAX` while it is not.
+    pub(super) armed: AtomicU64,
+    pub(super) rearm: Notify,
+    pub(super) draining: AtomicBool,
+    pub(super) closed: AtomicBool,
+    /// Notified when a task ended.
+    pub(super) ended: Notify,
+    pub(super) next_session: AtomicU64,
+    pub(super) turn: AtomicU64,
+    /// Background work of this router.
+    pub(super) background: TaskTracker,
+    pub(super) stop: tokio_util::sync::CancellationToken,
+}
+
+/// What the one lock holds.
+pub(super) struct Core {
+    pub(super) engine: Engine,
+    pub(super) live: HashMap<Gid, Arc<Live>>,
+    pub(super) by_id: HashMap<(SessionId, TaskId), Gid>,
+    /// Ended tasks that can still be resumed, oldest first.
+    pub(super) recent: VecDeque<Gid>,
+    pub(super) sessions: BTreeMap<SessionId, Session>,
+    pub(super) sids: HashMap<String, SessionId>,
+    pub(super) miners: BTreeMap<MinerKey, MinerSlot>,
+    pub(super) next_miner: u32,
+}

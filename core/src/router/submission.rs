@@ -1,0 +1,190 @@
+//! A submitted task in its caller's hands.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use super::live::Live;
+use super::shared::Shared;
+use super::stream::TokenStream;
+use crate::engine::Event;
+use crate::model::{Completion, Gid, SessionId, Task, TaskId, TaskRequest};
+use crate::{Result, model::Outcome};
+
+/// How a task is submitted.
+#[derive(Debug, Clone, Default)]
+pub struct SubmitOptions {
+    /// A key under which the same request can be sent again without making a second task.
+    pub idempotency_key: Option<String>,
+    /// Whose key it is, for example the token and the route.
+    pub scope: String,
+    /// Whether the task goes on when its [`Submission`] is dropped.
+    pub detach: bool,
+    /// Whether a model that no miner offers stands for any model.
+    pub any_model: bool,
+}
+
+/// Holds a task: when the last one of a task that is not detached goes, the task is cancelled.
+pub(super) struct Attachment {
+    shared: Arc<Shared>,
+    live: Arc<Live>,
+}
+
+impl Attachment {
+    pub(super) fn new(shared: Arc<Shared>, live: Arc<Live>) -> Arc<Self> {
+        live.attached.fetch_add(1, Ordering::AcqRel);
+        Arc::new(Self { shared, live })
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        let last = self.live.attached.fetch_sub(1, Ordering::AcqRel) == 1;
+        if last && !self.live.detached.load(Ordering::Acquire) && self.live.state.lock().outcome.is_none() {
+            self.shared.step(Event::Cancel(self.live.gid));
+        }
+    }
+}
+
+/// A submitted task. Dropping the last one of a task cancels it, unless it is detached.
+pub struct Submission {
+    shared: Arc<Shared>,
+    live: Arc<Live>,
+    attachment: Arc<Attachment>,
+    joined: bool,
+}
+
+impl std::fmt::Debug for Submission {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Submission")
+            .field("session_id", &self.live.session_id)
+            .field("task_id", &self.live.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Submission {
+    pub(super) fn new(shared: Arc<Shared>, live: Arc<Live>, joined: bool) -> Self {
+        let attachment = Attachment::new(shared.clone(), live.clone());
+        Self { shared, live, attachment, joined }
+    }
+
+    /// The session.
+    pub fn session_id(&self) -> SessionId {
+        self.live.session_id
+    }
+
+    /// The task in its session.
+    pub fn task_id(&self) -> TaskId {
+        self.live.id
+    }
+
+    /// The task among all sessions.
+    pub fn gid(&self) -> Gid {
+        self.live.gid
+    }
+
+    /// Unix seconds at which it was submitted.
+    pub fn created(&self) -> u64 {
+        self.live.created_at.as_secs()
+    }
+
+    /// The model: the one that was asked for, else `default`.
+    pub fn model(&self) -> String {
+        self.live.request.model.as_deref().or(self.live.model.as_deref()).unwrap_or("default").to_owned()
+    }
+
+    /// Whether an idempotency key led to a task that was there already.
+    pub fn joined(&self) -> bool {
+        self.joined
+    }
+
+    /// What was asked for.
+    pub fn request(&self) -> &Arc<TaskRequest> {
+        &self.live.request
+    }
+
+    /// Waits until the task is durable. Show its ids to nobody before.
+    ///
+    /// # Errors
+    /// The store's, when it could not be written: the task is cancelled then.
+    pub async fn accepted(&self) -> Result<()> {
+        let waiter = Waiter::new(&self.live);
+        std::future::poll_fn(|cx| waiter.poll(cx, |state| state.accepted.clone())).await
+    }
+
+    /// The tokens from the first one on.
+    pub fn stream(&self) -> TokenStream {
+        self.stream_after(0)
+    }
+
+    /// The tokens after number `seq`.
+    pub fn stream_after(&self, seq: u64) -> TokenStream {
+        TokenStream::new(self.live.clone(), self.attachment.clone(), seq)
+    }
+
+    /// Waits for the end, which is durable then.
+    ///
+    /// # Errors
+    /// `Timeout`, `Cancelled`, `MinerFailed`, `InvalidArgument` (a miner refused the request), `Overloaded`, `Unavailable`;
+    /// the details name the session and the task.
+    pub async fn result(&self) -> Result<Completion> {
+        let waiter = Waiter::new(&self.live);
+        std::future::poll_fn(|cx| waiter.poll(cx, |state| state.end.clone())).await.map(Arc::unwrap_or_clone)
+    }
+
+    /// The task as it stands.
+    #[allow(clippy::unused_async)] // a store may be asked here one day, as a fleet's router must
+    pub async fn state(&self) -> Task {
+        self.shared.task_now(&self.live)
+    }
+
+    /// How it ended, once it has.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.live.state.lock().end.as_ref()?;
+        self.live.state.lock().outcome.map(|(outcome, _)| outcome)
+    }
+
+    /// Cancels the task, whoever else waits for it.
+    pub fn cancel(&self) {
+        self.shared.step(Event::Cancel(self.live.gid));
+    }
+
+    /// From now on nobody's leaving cancels the task.
+    pub fn detach(&self) {
+        self.live.detached.store(true, Ordering::Release);
+    }
+}
+
+/// Waits for one change of a task, and leaves no trace when dropped.
+struct Waiter<'a> {
+    live: &'a Live,
+    id: u64,
+}
+
+impl<'a> Waiter<'a> {
+    fn new(live: &'a Live) -> Self {
+        Self { live, id: live.waiter() }
+    }
+
+    fn poll<T>(&self, cx: &mut Context<'_>, look: impl Fn(&super::live::LiveState) -> Option<T>) -> Poll<T> {
+        let mut state = self.live.state.lock();
+        if let Some(found) = look(&state) {
+            return Poll::Ready(found);
+        }
+        state.wait(self.id, cx.waker());
+        Poll::Pending
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.live.state.lock().leave(self.id);
+    }
+}
+
+impl Submission {
+    pub(super) fn mark_joined(&mut self) {
+        self.joined = true;
+    }
+}

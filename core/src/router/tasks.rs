@@ -1,0 +1,432 @@
+//! Submitting, finding and cancelling tasks.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use sha2::{Digest, Sha256};
+
+use super::ending::stored_end;
+use super::live::{Live, LiveSpec, wake};
+use super::shared::{Router, Shared};
+use super::submission::{Submission, SubmitOptions};
+use crate::engine::{self, Effect, Event, Refusal};
+use crate::model::{
+    RequestKind, SessionId, SessionSpec, Task, TaskId, TaskRequest, TaskState, Timestamp, estimate_tokens,
+};
+use crate::store::{Accepted, Idempotency, NewTask, TaskPage, TaskQuery};
+use crate::{Error, ErrorKind, Result};
+
+impl Router {
+    /// Submits a task. It is dispatched at once, while the store writes it down; await
+    /// [`Submission::accepted`] before its ids are shown to anyone. With an idempotency key the store comes first.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the field; `NotFound` (session or model), `Conflict` (closed session), `Overloaded` and `Unavailable` (with a time to
+    /// come back), `IdempotencyMismatch`, `Closed`.
+    pub async fn submit(&self, session: SessionId, request: TaskRequest, options: SubmitOptions) -> Result<Submission> {
+        let shared = &self.shared;
+        let request = Arc::new(shared.checked(request)?);
+        let idempotency = options
+            .idempotency_key
+            .as_deref()
+            .map(|key| idempotency(&options.scope, key, session, &request))
+            .transpose()?;
+        if shared.draining.load(Ordering::Acquire) {
+            return Err(Shared::closed_error());
+        }
+        let now = shared.clock.now();
+        let timeout =
+            request.timeout.map_or(shared.config.limits.default_timeout_secs * 1_000, |secs| (secs * 1_000.0) as u64);
+        let deadline = now.plus(timeout);
+        let held = idempotency.is_some();
+        let (live, submission, mut pending, deeds) = {
+            let mut core = shared.core.lock();
+            let Some(record) = core.sessions.get(&session) else { return Err(super::sessions::unknown(session)) };
+            let retention = record.spec.retention.clone();
+            let mut task = shared.engine_task(&record.spec, &request, session, deadline, held);
+            let asked = task.model.clone();
+            if options.any_model
+                && task.model.as_ref().is_some_and(|model| !core.miners.values().any(|slot| slot.offers(model)))
+            {
+                task.model = None;
+            }
+            let effects = core.engine.step(Event::Submit(Box::new(task)), now);
+            let (gid, id, band) = match effects.first() {
+                Some(Effect::Admitted { gid, id, band }) => (*gid, *id, *band),
+                Some(Effect::Refused { reason, retry_after_ms }) => {
+                    shared.metrics.refused();
+                    return Err(refusal(*reason, *retry_after_ms, session, asked.as_deref()));
+                }
+                _ => return Err(Error::internal("the engine neither admitted nor refused the task")),
+            };
+            shared.metrics.submitted();
+            let live = Live::new(LiveSpec {
+                gid,
+                session_id: session,
+                id,
+                request: request.clone(),
+                model: asked,
+                created_at: now,
+                deadline,
+                retention,
+                detached: options.detach,
+                max_output_bytes: shared.config.limits.max_output_bytes,
+                window_bytes: shared.config.limits.stream_window_bytes,
+            });
+            core.live.insert(gid, live.clone());
+            core.by_id.insert((session, id), gid);
+            // Under the lock, so that no miner's answer can reach the store before the task itself.
+            let pending = shared.store.accept(NewTask {
+                gid,
+                session_id: session,
+                id,
+                request,
+                band,
+                created_at: now,
+                deadline,
+                idempotency,
+            });
+            let submission = Submission::new(shared.clone(), live.clone(), false);
+            let deeds = shared.apply(&mut core, effects, now);
+            (live, submission, Some(pending), deeds)
+        };
+        shared.perform(deeds);
+        if held && let Some(pending) = pending.take() {
+            return self.settle(live, submission, pending.await).await;
+        }
+        if let Some(pending) = pending {
+            match pending.try_ready() {
+                Ok(answer) => shared.accept_written(&live, answer),
+                Err(pending) => {
+                    let shared = shared.clone();
+                    let runtime = shared.runtime.clone();
+                    let task = async move {
+                        let answer = pending.await;
+                        shared.accept_written(&live, answer);
+                    };
+                    self.shared.background.spawn_on(task, &runtime);
+                }
+            }
+        }
+        Ok(submission)
+    }
+
+    /// The store has said whether a held task is new.
+    async fn settle(&self, live: Arc<Live>, submission: Submission, answer: Result<Accepted>) -> Result<Submission> {
+        let shared = &self.shared;
+        match answer {
+            Ok(Accepted::New) => {
+                shared.accept_written(&live, Ok(Accepted::New));
+                shared.step(Event::Release(live.gid));
+                Ok(submission)
+            }
+            Ok(Accepted::Existing { session_id, id, .. }) => {
+                shared.forget(&live);
+                drop(submission);
+                let mut joined = self.attach(session_id, id).await?;
+                joined.mark_joined();
+                Ok(joined)
+            }
+            Err(error) => {
+                shared.forget(&live);
+                Err(error)
+            }
+        }
+    }
+
+    /// One task.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn task(&self, session: SessionId, id: TaskId) -> Result<Task> {
+        if let Some(live) = self.shared.find(session, id) {
+            live_accepted(&live).await?;
+            return Ok(self.shared.task_now(&live));
+        }
+        self.stored(session, id).await
+    }
+
+    async fn stored(&self, session: SessionId, id: TaskId) -> Result<Task> {
+        self.session(session)?;
+        self.shared.store.task(session, id).await?.ok_or_else(|| unknown(session, id))
+    }
+
+    /// A page of a session's tasks, oldest first.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such session.
+    pub async fn tasks(&self, query: TaskQuery) -> Result<TaskPage> {
+        self.session(query.session_id)?;
+        let mut page = self.shared.store.tasks(query).await?;
+        for task in page.tasks.iter_mut().filter(|task| task.state != TaskState::Ended) {
+            if let Some(live) = self.shared.find(task.session_id, task.id) {
+                *task = self.shared.task_now(&live);
+            }
+        }
+        Ok(page)
+    }
+
+    /// Cancels a task and waits until that is durable. Cancelling a cancelled task changes nothing.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` when the task has ended otherwise.
+    pub async fn cancel(&self, session: SessionId, id: TaskId) -> Result<Task> {
+        if let Some(live) = self.shared.find(session, id) {
+            self.shared.step(Event::Cancel(live.gid));
+            let submission = Submission::new(self.shared.clone(), live.clone(), true);
+            // Whatever the end is, it is told below.
+            let _ = submission.result().await;
+        }
+        let task = self.task(session, id).await?;
+        match task.outcome {
+            Some(crate::model::Outcome::Cancelled) => Ok(task),
+            other => Err(Error::new(
+                ErrorKind::Conflict,
+                format!("task {id} has ended already: {}", other.map_or("unknown", crate::model::Outcome::as_str)),
+            )
+            .with_code("task_ended")
+            .with_ids(session.0, Some(id.0))),
+        }
+    }
+
+    /// Joins a task, running or ended, to wait for it or read its tokens. Leaving it again does not cancel it
+    /// while others hold it.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn attach(&self, session: SessionId, id: TaskId) -> Result<Submission> {
+        if let Some(live) = self.shared.find(session, id) {
+            live_accepted(&live).await?;
+            if live.attached.load(Ordering::Acquire) == 0 {
+                live.detached.store(true, Ordering::Release);
+            }
+            return Ok(Submission::new(self.shared.clone(), live, false));
+        }
+        let task = self.stored(session, id).await?;
+        let end = stored_end(&task);
+        let live = Live::new(LiveSpec {
+            gid: task.gid,
+            session_id: session,
+            id,
+            request: task.request.clone(),
+            model: None,
+            created_at: task.created_at,
+            deadline: task.deadline,
+            retention: "all".into(),
+            detached: true,
+            max_output_bytes: u64::from(u32::MAX),
+            window_bytes: 0,
+        });
+        {
+            let mut state = live.state.lock();
+            state.state = TaskState::Ended;
+            state.accepted = Some(Ok(()));
+            state.transcript.begin(task.fence);
+            if !task.text.is_empty() {
+                state.transcript.push(task.fence, &task.text, None);
+            }
+            state.transcript.seal();
+            state.outcome = task.outcome.map(|outcome| (outcome, crate::engine::EndCause::Done));
+            state.end = Some(end);
+        }
+        Ok(Submission::new(self.shared.clone(), live, false))
+    }
+}
+
+async fn live_accepted(live: &Arc<Live>) -> Result<()> {
+    let waiter = live.waiter();
+    let answer = std::future::poll_fn(|cx| {
+        let mut state = live.state.lock();
+        match state.accepted.clone() {
+            Some(answer) => std::task::Poll::Ready(answer),
+            None => {
+                state.wait(waiter, cx.waker());
+                std::task::Poll::Pending
+            }
+        }
+    })
+    .await;
+    live.state.lock().leave(waiter);
+    answer
+}
+
+fn unknown(session: SessionId, id: TaskId) -> Error {
+    Error::not_found(format!("there is no task {id} in session {session}"))
+        .with_code("task_not_found")
+        .with_param("task_id")
+}
+
+fn idempotency(scope: &str, key: &str, session: SessionId, request: &TaskRequest) -> Result<Idempotency> {
+    if key.is_empty() || key.len() > 256 {
+        return Err(Error::invalid("Idempotency-Key", "an idempotency key has 1 to 256 bytes"));
+    }
+    let mut hasher = Sha256::new();
+    hasher.update(session.0.to_be_bytes());
+    hasher.update(serde_json::to_vec(request).map_err(Error::internal)?);
+    Ok(Idempotency { scope: scope.to_owned(), key: key.to_owned(), fingerprint: hasher.finalize().into() })
+}
+
+fn refusal(reason: Refusal, retry_after_ms: u64, session: SessionId, model: Option<&str>) -> Error {
+    let overloaded = |message: &str, code| {
+        Error::new(ErrorKind::Overloaded, message).with_code(code).with_retry_after_ms(retry_after_ms)
+    };
+    match reason {
+        Refusal::NoSession => super::sessions::unknown(session),
+        Refusal::SessionClosed => {
+            Error::new(ErrorKind::Conflict, format!("session {session} is closed: create another one"))
+                .with_code("session_closed")
+                .with_param("session_id")
+        }
+        Refusal::SessionExhausted => Error::new(
+            ErrorKind::Conflict,
+            format!("session {session} has taken all the tasks that max_task_execution_count allows"),
+        )
+        .with_code("session_exhausted")
+        .with_param("session_id"),
+        Refusal::QueueFull => overloaded("too many tasks wait for a miner: try again later", "queue_full"),
+        Refusal::SessionQueueFull => {
+            overloaded("too many tasks of this session wait for a miner: try again later", "session_queue_full")
+        }
+        Refusal::DeadlineUnreachable => overloaded(
+            "the task would wait longer than its timeout: try again later or give it a longer one",
+            "deadline_unreachable",
+        ),
+        Refusal::NoMiner => Error::new(
+            ErrorKind::Unavailable,
+            "no miner is connected: attach one, or start the router with --upstream URL",
+        )
+        .with_code("no_miner")
+        .with_retry_after_ms(retry_after_ms),
+        Refusal::NoModel => Error::not_found(match model {
+            Some(model) => format!("no miner serves the model {model:?}"),
+            None => "no miner that is connected can serve this kind of request".to_owned(),
+        })
+        .with_code("model_not_found")
+        .with_param("model"),
+    }
+}
+
+impl Shared {
+    /// Fills in defaults and checks what a caller may ask for.
+    fn checked(&self, mut request: TaskRequest) -> Result<TaskRequest> {
+        let limits = &self.config.limits;
+        match request.kind {
+            RequestKind::Completion if request.prompt.is_none() && request.extra("prompt").is_none() => {
+                return Err(Error::invalid("prompt", "prompt is missing: give the text to complete"));
+            }
+            RequestKind::Chat if request.messages.is_none() => {
+                return Err(Error::invalid("messages", "messages is missing: give a list of {role, content}"));
+            }
+            RequestKind::Embedding if request.input.is_none() => {
+                return Err(Error::invalid("input", "input is missing: give a text or a list of texts"));
+            }
+            _ => {}
+        }
+        if request.kind == RequestKind::Chat
+            && let Some(messages) = &request.messages
+            && !(messages.get().starts_with('[') && messages.get()[1..].trim_start().starts_with('{'))
+        {
+            return Err(Error::invalid("messages", "messages must be a list of at least one {role, content}"));
+        }
+        if request.prompt_type > 1 {
+            return Err(Error::invalid(
+                "prompt_type",
+                "prompt_type must be 0 (the model's template is applied) or 1 (raw)",
+            ));
+        }
+        for (name, value) in [("timeout", &mut request.timeout), ("precommit_timeout", &mut request.precommit_timeout)]
+        {
+            if let Some(seconds) = value {
+                if !seconds.is_finite() || *seconds <= 0.0 {
+                    return Err(Error::invalid(name, format!("{name} must be a number of seconds greater than 0")));
+                }
+                *seconds = seconds.min(limits.max_timeout_secs as f64);
+            }
+        }
+        if request.max_miners.is_some_and(|n| n == 0 || n > limits.max_answers) {
+            return Err(Error::invalid("max_miners", format!("max_miners must be 1 to {}", limits.max_answers)));
+        }
+        if request.priority.is_some_and(|priority| priority > 9) {
+            return Err(Error::invalid("priority", "priority must be 0 to 9"));
+        }
+        if let Some(tokens) = &mut request.max_tokens {
+            *tokens = (*tokens).min(limits.max_tokens);
+        }
+        Ok(request)
+    }
+
+    pub(super) fn engine_task(
+        &self,
+        session: &SessionSpec,
+        request: &TaskRequest,
+        id: SessionId,
+        deadline: Timestamp,
+        held: bool,
+    ) -> engine::NewTask {
+        let text = request.prompt_text();
+        let model = request.model.as_deref().or((!session.model.is_empty()).then_some(session.model.as_str()));
+        engine::NewTask {
+            session: id,
+            model: model.map(Arc::from),
+            embedding: request.kind == RequestKind::Embedding,
+            band: request.priority,
+            prompt_tokens: estimate_tokens(&text),
+            max_tokens: request.max_tokens.unwrap_or(self.config.limits.default_max_tokens),
+            bytes: text.len() as u64
+                + request.extra.iter().map(|(key, value)| key.len() + value.get().len()).sum::<usize>() as u64,
+            deadline,
+            required: request.max_miners.unwrap_or(session.redundant).max(1),
+            prefix: engine::prefix_blocks(&text),
+            held,
+        }
+    }
+
+    pub(super) fn find(&self, session: SessionId, id: TaskId) -> Option<Arc<Live>> {
+        let core = self.core.lock();
+        core.by_id.get(&(session, id)).and_then(|gid| core.live.get(gid)).cloned()
+    }
+
+    /// A task in memory as it stands, with its place in the queue.
+    pub(super) fn task_now(&self, live: &Live) -> Task {
+        let view = self.core.lock().engine.task(live.gid);
+        let mut task = Self::task_of(live);
+        if let Some(view) = view {
+            task.state = view.state;
+            task.queue_position = view.queue_position;
+        }
+        // An end that is not written yet is not shown.
+        if live.state.lock().end.is_none() {
+            task.outcome = None;
+            task.failure = None;
+            task.ended_at = Timestamp(0);
+            task.committed_at = Timestamp(0);
+        }
+        task
+    }
+
+    /// The store has written the task down, or could not.
+    fn accept_written(self: &Arc<Self>, live: &Arc<Live>, answer: Result<Accepted>) {
+        let failed = answer.is_err();
+        let wakers = {
+            let mut state = live.state.lock();
+            if let Err(error) = &answer {
+                state.end.get_or_insert_with(|| Err(error.clone()));
+            }
+            state.accepted = Some(answer.map(|_| ()));
+            state.take_wakers()
+        };
+        if failed {
+            self.step(Event::Cancel(live.gid));
+        }
+        wake(wakers);
+    }
+
+    /// A held task is not to be: no trace of it is left.
+    fn forget(self: &Arc<Self>, live: &Arc<Live>) {
+        live.detached.store(true, Ordering::Release);
+        self.step(Event::Forget(live.gid));
+        let mut core = self.core.lock();
+        core.live.remove(&live.gid);
+        core.by_id.remove(&(live.session_id, live.id));
+    }
+}

@@ -1,0 +1,47 @@
+//! Upstreams: their probes and credits, wired to the miner that stands for each.
+
+use std::sync::Arc;
+
+use super::shared::Shared;
+use crate::Result;
+use crate::config::UpstreamConfig;
+use crate::miner::UpstreamMiner;
+use crate::model::{MinerKind, MinerSpec};
+
+pub(super) fn attach(shared: &Arc<Shared>, config: UpstreamConfig) -> Result<()> {
+    config.validate(0)?;
+    let spec = MinerSpec {
+        name: config.miner_name(),
+        kind: MinerKind::Upstream,
+        models: config.models.clone(),
+        capacity: config.max_concurrency,
+        weight: config.weight,
+        owner: config.owner.clone(),
+        embeddings: config.embeddings,
+        ..MinerSpec::default()
+    };
+    let miner = UpstreamMiner::new(config, shared.config.limits.max_output_bytes)?;
+    // Until the first probe has answered, tasks wait rather than fail.
+    let handle = shared.join(spec, miner.clone(), false, false)?;
+    let credits = handle.clone();
+    miner.on_credits(Box::new(move |now| credits.set_credits(now)));
+    let stop = shared.stop.clone();
+    let probe = miner.probe();
+    shared.background.spawn_on(
+        async move {
+            let watch = probe.run(|report| {
+                if report.up {
+                    handle.set_models(report.models.clone());
+                    handle.set_max_context_tokens(report.max_context_tokens);
+                }
+                handle.set_up(report.up);
+            });
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = watch => {}
+            }
+        },
+        &shared.runtime,
+    );
+    Ok(())
+}
