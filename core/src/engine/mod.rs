@@ -9,6 +9,7 @@
 //! ```
 
 mod admission;
+mod audit;
 mod breaker;
 mod budget;
 mod choice;

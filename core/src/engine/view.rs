@@ -1,6 +1,6 @@
 //! What the engine shows of itself.
 
-use crate::model::{Gid, SessionId, TaskId, TaskState};
+use crate::model::{Fence, Gid, SessionId, TaskId, TaskState};
 
 use super::breaker::BreakerState;
 use super::event::MinerKey;
@@ -70,6 +70,11 @@ impl Engine {
     /// Tasks that were ever submitted to a session.
     pub fn taken_tasks(&self, session: SessionId) -> u64 {
         self.sessions.get(&session).map_or(0, |s| s.taken)
+    }
+
+    /// The task of an attempt that counts.
+    pub fn owner_of(&self, fence: Fence) -> Option<Gid> {
+        self.fences.get(&fence).copied()
     }
 
     /// Tasks that wait for a miner.
