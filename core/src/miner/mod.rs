@@ -2,11 +2,13 @@
 
 mod echo;
 mod job;
+#[cfg(test)]
+mod recorder;
 mod upstream;
 
 pub use echo::EchoMiner;
 pub use job::{Chunk, Emit, FailClass, Failure, Job, JobInfo, JobSink, MinerEvent};
-pub use upstream::{UpstreamMiner, UpstreamProbe};
+pub use upstream::{CreditWindow, ProbeReport, UpstreamMiner, UpstreamProbe};
 
 /// Does the work. Called on a thread of the router's runtime: it must not block; long work goes to a
 /// thread or a task of the miner's own.

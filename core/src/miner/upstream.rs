@@ -1,5 +1,0 @@
-//! up
-/// Up.
-pub struct UpstreamMiner;
-/// x
-pub struct UpstreamProbe;

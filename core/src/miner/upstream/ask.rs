@@ -1,0 +1,233 @@
+//! A job as the request that goes to the upstream.
+//!
+//! | kind | goes to | as |
+//! |---|---|---|
+//! | chat | `/chat/completions` | the messages as they came |
+//! | completion, `prompt_type` 0 | `/chat/completions` | one user message: the model's own template is applied |
+//! | completion, `prompt_type` 1 | `/completions` | the prompt as it is |
+//! | embedding | `/embeddings` | the input as it came |
+//!
+//! Fields that the router does not know pass through untouched; those that only a router understands
+//! ([`OWN_FIELDS`]) stay behind, because hosted APIs refuse what they do not know.
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::endpoint::Endpoint;
+use crate::model::{RequestKind, TaskRequest};
+
+/// Fields of Cortensor's API that mean nothing to a model's server, and those that are set here.
+const OWN_FIELDS: &[&str] = &[
+    "session_id",
+    "sessionId",
+    "task_id",
+    "provider",
+    "nodes",
+    "node_type",
+    "async",
+    "detach",
+    "webhook",
+    "idempotency_key",
+    "validation",
+    "affinity",
+    "retention",
+    "stream_options",
+];
+
+/// Which of the upstream's routes a job goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    Chat,
+    Completions,
+    Embeddings,
+}
+
+impl Route {
+    pub(super) fn of(request: &TaskRequest) -> Self {
+        match request.kind {
+            RequestKind::Chat => Self::Chat,
+            RequestKind::Completion if request.prompt_type == 1 => Self::Completions,
+            RequestKind::Completion => Self::Chat,
+            RequestKind::Embedding => Self::Embeddings,
+        }
+    }
+
+    pub(super) fn path(self, endpoint: &Endpoint) -> &http::Uri {
+        match self {
+            Self::Chat => &endpoint.chat,
+            Self::Completions => &endpoint.completions,
+            Self::Embeddings => &endpoint.embeddings,
+        }
+    }
+}
+
+/// The request's body. `model` is in the upstream's own words.
+pub(super) fn body(request: &TaskRequest, model: Option<&str>, stream: bool) -> Bytes {
+    let route = Route::of(request);
+    let size = request.prompt.as_ref().map_or(0, String::len)
+        + [&request.messages, &request.input].into_iter().flatten().map(|raw| raw.get().len()).sum::<usize>()
+        + request.extra.iter().map(|(key, value)| key.len() + value.get().len() + 4).sum::<usize>();
+    let mut object = Object(Vec::with_capacity(size + size / 16 + 192));
+    if let Some(model) = model {
+        object.text("model", model);
+    }
+    match (route, &request.messages) {
+        (Route::Chat, Some(messages)) if request.kind == RequestKind::Chat || request.prompt.is_none() => {
+            object.raw("messages", messages);
+        }
+        (Route::Chat, _) => {
+            #[derive(Serialize)]
+            struct Message<'a> {
+                role: &'static str,
+                content: &'a str,
+            }
+            object.value("messages", &[Message { role: "user", content: &request.prompt_text() }]);
+        }
+        (Route::Completions, _) => match (&request.prompt, &request.prompt_template) {
+            (Some(prompt), None) => object.text("prompt", prompt),
+            _ => object.text("prompt", &request.prompt_text()),
+        },
+        (Route::Embeddings, _) => match &request.input {
+            Some(input) => object.raw("input", input),
+            None => object.text("input", &request.prompt_text()),
+        },
+    }
+    if let (Some(most), Route::Chat | Route::Completions) = (request.max_tokens, route) {
+        object.value("max_tokens", &most);
+    }
+    if stream && route != Route::Embeddings {
+        object.value("stream", &true);
+        match request.extra("stream_options") {
+            None => object.key("stream_options").extend_from_slice(br#"{"include_usage":true}"#),
+            Some(options) => object.value("stream_options", &with_usage(options)),
+        }
+    }
+    for (key, value) in &request.extra {
+        if !OWN_FIELDS.contains(&key.as_str()) {
+            object.raw(key, value);
+        }
+    }
+    object.end()
+}
+
+/// The client's stream options with usage switched on, without which nobody would know it.
+fn with_usage(options: &RawValue) -> serde_json::Map<String, serde_json::Value> {
+    let mut options: serde_json::Map<_, _> = serde_json::from_str(options.get()).unwrap_or_default();
+    options.insert("include_usage".to_owned(), true.into());
+    options
+}
+
+/// A JSON object that is written in one go.
+struct Object(Vec<u8>);
+
+impl Object {
+    fn key(&mut self, key: &str) -> &mut Vec<u8> {
+        self.0.push(if self.0.is_empty() { b'{' } else { b',' });
+        self.json(key);
+        self.0.push(b':');
+        &mut self.0
+    }
+
+    fn raw(&mut self, key: &str, value: &RawValue) {
+        self.key(key).extend_from_slice(value.get().as_bytes());
+    }
+
+    fn text(&mut self, key: &str, value: &str) {
+        self.value(key, value);
+    }
+
+    fn value(&mut self, key: &str, value: &(impl Serialize + ?Sized)) {
+        self.key(key);
+        self.json(value);
+    }
+
+    fn json(&mut self, value: &(impl Serialize + ?Sized)) {
+        // Strings, numbers and maps with string keys always serialize, and a Vec takes every byte.
+        let written = serde_json::to_writer(&mut self.0, value);
+        debug_assert!(written.is_ok(), "{written:?}");
+    }
+
+    fn end(mut self) -> Bytes {
+        if self.0.is_empty() {
+            self.0.push(b'{');
+        }
+        self.0.push(b'}');
+        self.0.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(kind: RequestKind, json: &str) -> TaskRequest {
+        TaskRequest { kind, ..serde_json::from_str(json).unwrap() }
+    }
+
+    fn sent(kind: RequestKind, json: &str, stream: bool) -> String {
+        String::from_utf8(body(&request(kind, json), Some("m"), stream).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_chat_passes_untouched() {
+        assert_eq!(
+            sent(
+                RequestKind::Chat,
+                r#"{"messages":[ {"role":"user","content":"a"} ],"tools":[{"x":1}],"temperature":0.50,"max_tokens":7,"session_id":3,"timeout":9,"client_reference":"r"}"#,
+                false
+            ),
+            r#"{"model":"m","messages":[ {"role":"user","content":"a"} ],"max_tokens":7,"tools":[{"x":1}],"temperature":0.50}"#
+        );
+    }
+
+    #[test]
+    fn a_prompt_is_a_user_message_unless_it_is_raw() {
+        assert_eq!(
+            sent(RequestKind::Completion, r#"{"prompt":"say \"a\"\n","prompt_template":"<{prompt}>","provider":"p"}"#, false),
+            r#"{"model":"m","messages":[{"role":"user","content":"<say \"a\"\n>"}]}"#
+        );
+        assert_eq!(
+            sent(RequestKind::Completion, r#"{"prompt":"1, 2,","prompt_type":1,"stop":["5"]}"#, false),
+            r#"{"model":"m","prompt":"1, 2,","stop":["5"]}"#
+        );
+    }
+
+    #[test]
+    fn a_stream_always_asks_for_usage() {
+        assert_eq!(
+            sent(RequestKind::Completion, r#"{"prompt":"x","prompt_type":1}"#, true),
+            r#"{"model":"m","prompt":"x","stream":true,"stream_options":{"include_usage":true}}"#
+        );
+        assert_eq!(
+            sent(
+                RequestKind::Completion,
+                r#"{"prompt":"x","prompt_type":1,"stream_options":{"include_usage":false,"z":1}}"#,
+                true
+            ),
+            r#"{"model":"m","prompt":"x","stream":true,"stream_options":{"include_usage":true,"z":1}}"#
+        );
+        assert_eq!(
+            sent(
+                RequestKind::Completion,
+                r#"{"prompt":"x","prompt_type":1,"stream_options":{"include_usage":true}}"#,
+                false
+            ),
+            r#"{"model":"m","prompt":"x"}"#
+        );
+    }
+
+    #[test]
+    fn an_embedding_keeps_its_input() {
+        assert_eq!(
+            sent(RequestKind::Embedding, r#"{"input":["a", "b"],"encoding_format":"base64","stream":true}"#, true),
+            r#"{"model":"m","input":["a", "b"],"encoding_format":"base64"}"#
+        );
+    }
+
+    #[test]
+    fn nothing_at_all_is_still_json() {
+        let body = body(&TaskRequest::default(), None, false);
+        assert!(serde_json::from_slice::<serde_json::Value>(&body).is_ok());
+    }
+}

@@ -1,0 +1,259 @@
+//! One job at an upstream: the request goes out, the answer comes back, piece by piece or whole.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::Response;
+use http::header::CONTENT_TYPE;
+use http_body::Body as _;
+use hyper::body::Incoming;
+use serde::de::IgnoredAny;
+
+use super::ask::{self, Route};
+use super::assembly::{Assembly, too_large};
+use super::pool::{Link, SendError, chain};
+use super::sse::SseReader;
+use super::wire::Reply;
+use super::{Shared, refusal, upstream_name};
+use crate::miner::{Emit, FailClass, Failure, Job};
+use crate::model::{Answer, FinishReason};
+
+/// The most bytes of an error body that are read.
+const MAX_ERROR_BODY: usize = 64 << 10;
+/// How long the end of a body may take after `[DONE]` for its connection to be used again.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// A connection whose body may have a last frame to give.
+type Tail = (Box<Link>, Incoming);
+
+/// Works on a job and answers it. Where the work is cancelled, the connection is dropped at once.
+pub(super) async fn run(shared: Arc<Shared>, job: Job) {
+    let cuts = shared.cuts();
+    let outcome = {
+        let mut work = pin!(answer(&shared, &job));
+        let mut cancelled = pin!(job.cancelled());
+        tokio::select! {
+            // The answer first: where both are ready, the work is done and paid for.
+            biased;
+            outcome = &mut work => outcome,
+            () = &mut cancelled => Err(cancelled_failure()),
+        }
+    };
+    match outcome {
+        Ok((answer, tail)) => {
+            shared.succeeded();
+            job.finish(answer);
+            if let Some(tail) = tail {
+                settle(&shared, tail).await;
+            }
+        }
+        Err(failure) => {
+            if failure.class == FailClass::Overloaded {
+                shared.overloaded(cuts);
+            }
+            job.fail(failure);
+        }
+    }
+}
+
+async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Tail>), Failure> {
+    let request = job.request();
+    let route = Route::of(request);
+    let default_model;
+    let model = match job.info().model.as_deref().or(request.model.as_deref()) {
+        Some(model) => Some(upstream_name(&shared.config, model)),
+        None => {
+            default_model = shared.default_model.read().clone();
+            default_model.as_deref()
+        }
+    };
+    let body = ask::body(request, model, job.stream());
+    job.accept();
+    let sent = shared.pool.send(&|endpoint| endpoint.post(route.path(endpoint), body.clone())).await;
+    let (link, response) = sent.map_err(|e| unanswered(shared, e))?;
+    if !response.status().is_success() {
+        return Err(refused(shared, link, response).await);
+    }
+    if is_event_stream(&response) {
+        stream(shared, job, link, response.into_body()).await.map(|(answer, tail)| (answer, Some(tail)))
+    } else {
+        let body = whole(shared, link, response.into_body(), shared.max_output).await?;
+        let answer = if route == Route::Embeddings { embedded(shared, body) } else { unary(shared, body) }?;
+        if job.stream() && !answer.text.is_empty() && job.emit(answer.text.clone()) == Emit::Cancelled {
+            // The upstream does not stream: the whole is one piece.
+            return Err(cancelled_failure());
+        }
+        Ok((answer, None))
+    }
+}
+
+/// Reads a stream and passes its pieces on as they come.
+async fn stream(
+    shared: &Shared,
+    job: &Job,
+    mut link: Box<Link>,
+    mut body: Incoming,
+) -> Result<(Answer, Tail), Failure> {
+    let mut reader = SseReader::new(shared.max_output);
+    let mut assembly = Assembly::new(shared.max_output);
+    loop {
+        let end = match link.frame(&mut body).await {
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    reader.push(data);
+                }
+                None
+            }
+            Some(Err(e)) => Some(chain(&e)),
+            None => Some("the connection ended".to_owned()),
+        };
+        loop {
+            let event = reader.next().map_err(|_| too_large(&shared.name, shared.max_output))?;
+            let Some(event) = event else { break };
+            if pass_on(shared, job, &mut assembly, event).await? {
+                return Ok((assembly.into_answer(), (link, body)));
+            }
+        }
+        if let Some(why) = end {
+            // Some servers leave out the blank line after their last event.
+            let mut done = false;
+            if let Some(event) = reader.rest()
+                && (is_done(&event) || serde_json::from_slice::<IgnoredAny>(&event).is_ok())
+            {
+                done = pass_on(shared, job, &mut assembly, event).await?;
+            }
+            if done || assembly.is_finished() {
+                return Ok((assembly.into_answer(), (link, body)));
+            }
+            let message = format!("the upstream {} ended before its finish_reason: {why}", shared.name);
+            return Err(Failure::new(FailClass::Internal, message));
+        }
+    }
+}
+
+/// Passes an event on, at the reader's pace. Answers whether it was the last.
+async fn pass_on(shared: &Shared, job: &Job, assembly: &mut Assembly, event: Bytes) -> Result<bool, Failure> {
+    if is_done(&event) {
+        return Ok(true);
+    }
+    let Some(chunk) = assembly.take(&shared.name, event)? else { return Ok(false) };
+    match job.emit(chunk) {
+        Emit::Ok => {}
+        Emit::Full => job.writable().await,
+        Emit::Cancelled => return Err(cancelled_failure()),
+    }
+    Ok(false)
+}
+
+fn is_done(event: &[u8]) -> bool {
+    event.trim_ascii() == b"[DONE]"
+}
+
+/// Reads a body to its end and gives the connection back.
+async fn whole(shared: &Shared, mut link: Box<Link>, mut body: Incoming, most: usize) -> Result<Bytes, Failure> {
+    if body.size_hint().lower() > most as u64 {
+        return Err(too_large(&shared.name, most));
+    }
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(frame) = link.frame(&mut body).await {
+        let frame = frame.map_err(|e| {
+            let message = format!("the upstream {} ended before its answer did: {}", shared.name, chain(&e));
+            Failure::new(FailClass::Internal, message)
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        if first.len() + rest.len() + data.len() > most {
+            return Err(too_large(&shared.name, most));
+        }
+        if first.is_empty() {
+            first = data;
+        } else {
+            if rest.is_empty() {
+                rest.reserve(first.len() + data.len() + body.size_hint().lower() as usize);
+                rest.extend_from_slice(&first);
+            }
+            rest.extend_from_slice(&data);
+        }
+        if body.is_end_stream() {
+            break;
+        }
+    }
+    shared.pool.put(link).await;
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+/// A whole chat or completion.
+fn unary(shared: &Shared, body: Bytes) -> Result<Answer, Failure> {
+    let reply: Reply<'_> = match serde_json::from_slice(&body) {
+        Ok(reply) => reply,
+        Err(e) => return Err(refusal::garbage(&shared.name, &format!("did not answer with a completion ({e})"), &body)),
+    };
+    if reply.error.is_some() {
+        return Err(refusal::reported(&shared.name, body));
+    }
+    let (usage, model) = (reply.usage().unwrap_or_default(), reply.model());
+    let Some(choice) = reply.choices.first else {
+        return Err(refusal::garbage(&shared.name, "answered without choices", &body));
+    };
+    let finish_reason = choice.finish_reason().unwrap_or_default();
+    let (text, _) = choice.into_text();
+    Ok(Answer { text, finish_reason, usage, model, raw: Some(body) })
+}
+
+/// A whole list of vectors: passed on as it is.
+fn embedded(shared: &Shared, body: Bytes) -> Result<Answer, Failure> {
+    let reply: Reply<'_> = match serde_json::from_slice(&body) {
+        Ok(reply) => reply,
+        Err(e) => return Err(refusal::garbage(&shared.name, &format!("did not answer with embeddings ({e})"), &body)),
+    };
+    if reply.error.is_some() {
+        return Err(refusal::reported(&shared.name, body));
+    }
+    if reply.data.is_none() {
+        return Err(refusal::garbage(&shared.name, "answered without data", &body));
+    }
+    let (usage, model) = (reply.usage().unwrap_or_default(), reply.model());
+    Ok(Answer { text: String::new(), finish_reason: FinishReason::Stop, usage, model, raw: Some(body) })
+}
+
+async fn refused(shared: &Shared, link: Box<Link>, response: Response<Incoming>) -> Failure {
+    let (head, body) = response.into_parts();
+    let body = whole(shared, link, body, MAX_ERROR_BODY).await.unwrap_or_default();
+    refusal::refused(&shared.name, head.status, &head.headers, body)
+}
+
+fn unanswered(shared: &Shared, error: SendError) -> Failure {
+    let (class, why) = match error {
+        SendError::Unreachable(why) => (FailClass::Unreachable, why),
+        SendError::Garbage(why) => (FailClass::Internal, why),
+    };
+    Failure::new(class, format!("the upstream {}: {why}", shared.name))
+}
+
+fn cancelled_failure() -> Failure {
+    Failure::new(FailClass::Cancelled, "cancelled")
+}
+
+fn is_event_stream(response: &Response<Incoming>) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+    kind.get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
+}
+
+/// Reads what comes behind the last event, so that the connection can be used again.
+async fn settle(shared: &Shared, (mut link, mut body): Tail) {
+    let read_to_end = async {
+        while !body.is_end_stream() {
+            match link.frame(&mut body).await {
+                Some(Ok(_)) => {}
+                Some(Err(_)) => return false,
+                None => break,
+            }
+        }
+        true
+    };
+    if tokio::time::timeout(SETTLE, read_to_end).await == Ok(true) {
+        shared.pool.put(link).await;
+    }
+}

@@ -1,0 +1,164 @@
+//! Miners behind HTTP: any server that speaks OpenAI's API (llama.cpp, vLLM, Ollama, SGLang, hosted ones).
+//!
+//! One [`UpstreamMiner`] is one server. A job becomes one request ([`ask`]); its answer is read frame by
+//! frame ([`call`]) over a connection of the pool ([`pool`]). Bodies are not parsed further than the
+//! router needs: text, finish reason, usage; all else passes on as the bytes that came.
+//!
+//! | the upstream | the job fails with |
+//! |---|---|
+//! | cannot be reached, hangs up before it answers | `Unreachable` |
+//! | 429, 503, 529 | `Overloaded`, with its `Retry-After`; its credits halve ([`CreditWindow`]) |
+//! | 400, 414, 415, 422, 431 | `Invalid`, or `Context` where it speaks of the context |
+//! | 413 | `Context` |
+//! | 404, or the code `model_not_found` | `Model` |
+//! | 401, 403, other statuses, no JSON, an end before the finish reason | `Internal` |
+
+mod ask;
+mod assembly;
+mod call;
+mod credit;
+mod endpoint;
+mod pool;
+mod probe;
+mod refusal;
+mod sse;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub use credit::CreditWindow;
+pub use probe::{ProbeReport, UpstreamProbe};
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::{Mutex, RwLock};
+
+use self::endpoint::Endpoint;
+use self::pool::Pool;
+use super::{Job, Miner};
+use crate::Result;
+use crate::config::{LimitsConfig, UpstreamConfig};
+
+/// A server that speaks OpenAI's API, as a miner.
+///
+/// Offers are answered by tokio tasks, so they must come from within a tokio runtime. The router runs
+/// [`probe`](Self::probe) beside it and listens to [`on_credits`](Self::on_credits).
+#[derive(Clone)]
+pub struct UpstreamMiner {
+    shared: Arc<Shared>,
+}
+
+/// What the tasks of one upstream share.
+pub(super) struct Shared {
+    config: UpstreamConfig,
+    name: String,
+    max_output: usize,
+    pool: Pool,
+    /// The upstream's own name of the model that serves requests which name none.
+    default_model: RwLock<Option<Arc<str>>>,
+    window: Mutex<CreditWindow>,
+    /// `window`'s, so that the usual case takes no lock.
+    cuts: AtomicU64,
+    throttled: AtomicBool,
+    /// Answers that came: a sign of life for the probe of a busy server.
+    answered: AtomicU64,
+    on_credits: OnceLock<Box<dyn Fn(u32) + Send + Sync>>,
+}
+
+impl UpstreamMiner {
+    /// A miner for that server. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) where the URL or the key cannot be used.
+    pub fn new(config: UpstreamConfig, limits: &LimitsConfig) -> Result<Arc<Self>> {
+        let pool = Pool::new(&config, Endpoint::new(&config)?)?;
+        let first = config.models.first().map(|model| Arc::from(upstream_name(&config, model)));
+        Ok(Arc::new(Self {
+            shared: Arc::new(Shared {
+                name: config.miner_name(),
+                max_output: usize::try_from(limits.max_output_bytes).unwrap_or(usize::MAX),
+                pool,
+                default_model: RwLock::new(first),
+                window: Mutex::new(CreditWindow::new(config.max_concurrency)),
+                cuts: AtomicU64::new(0),
+                throttled: AtomicBool::new(false),
+                answered: AtomicU64::new(0),
+                on_credits: OnceLock::new(),
+                config,
+            }),
+        }))
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &UpstreamConfig {
+        &self.shared.config
+    }
+
+    /// How many tasks it may have now.
+    pub fn credits(&self) -> u32 {
+        self.shared.window.lock().credits()
+    }
+
+    /// Has `hook` called with the new number whenever [`credits`](Self::credits) changes. Only the first
+    /// hook counts. It is called from the task of a job, before that job is answered, and must not block.
+    pub fn on_credits(&self, hook: Box<dyn Fn(u32) + Send + Sync>) {
+        // A second hook is refused by the cell; the documentation says so.
+        let _ = self.shared.on_credits.set(hook);
+    }
+
+    /// What finds out whether it is up and which models it has. To be run once, beside the miner.
+    pub fn probe(&self) -> UpstreamProbe {
+        UpstreamProbe::new(Arc::clone(&self.shared))
+    }
+}
+
+impl Miner for UpstreamMiner {
+    fn offer(&self, job: Job) {
+        drop(tokio::spawn(call::run(Arc::clone(&self.shared), job)));
+    }
+}
+
+impl std::fmt::Debug for UpstreamMiner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UpstreamMiner")
+            .field("config", &self.shared.config)
+            .field("credits", &self.credits())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// To be asked before a request is sent, and told to [`overloaded`](Self::overloaded).
+    fn cuts(&self) -> u64 {
+        self.cuts.load(Ordering::Relaxed)
+    }
+
+    fn overloaded(&self, cuts: u64) {
+        self.change_window(|window| window.overloaded(cuts));
+    }
+
+    fn succeeded(&self) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
+        if self.throttled.load(Ordering::Relaxed) {
+            self.change_window(CreditWindow::succeeded);
+        }
+    }
+
+    fn change_window(&self, change: impl FnOnce(&mut CreditWindow) -> Option<u32>) {
+        let mut window = self.window.lock();
+        let changed = change(&mut window);
+        self.cuts.store(window.cuts(), Ordering::Relaxed);
+        self.throttled.store(window.is_throttled(), Ordering::Relaxed);
+        // Told under the lock, so that the hook hears the last number last.
+        if let (Some(credits), Some(hook)) = (changed, self.on_credits.get()) {
+            tracing::debug!(upstream = %self.name, credits, "the upstream's credits changed");
+            hook(credits);
+        }
+    }
+}
+
+/// The upstream's own name of a model that clients may know by an alias.
+fn upstream_name<'a>(config: &'a UpstreamConfig, model: &'a str) -> &'a str {
+    config.aliases.get(model).map_or(model, String::as_str)
+}

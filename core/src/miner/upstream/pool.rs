@@ -1,0 +1,228 @@
+//! Connections to one upstream.
+//!
+//! A connection has no task of its own: the job that uses it drives it ([`Link`]). That saves two
+//! switches of task for every frame, and it makes hanging up simple: a job that is dropped takes its
+//! connection with it, so the upstream sees the end at once, before or after the headers.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body as _, Frame};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
+use tower_service::Service;
+
+use super::endpoint::Endpoint;
+use crate::config::UpstreamConfig;
+use crate::{Error, Result};
+
+/// How long a connection may lie idle before it is closed.
+const IDLE: Duration = Duration::from_secs(60);
+/// A connection that was closed while it lay idle shows it within this; one that ends later ended over
+/// the request, which is then not sent again.
+const STALE: Duration = Duration::from_secs(1);
+
+/// Why no answer came.
+#[derive(Debug)]
+pub(super) enum SendError {
+    /// It could not be reached, or hung up before it answered.
+    Unreachable(String),
+    /// What it answered is not HTTP.
+    Garbage(String),
+}
+
+/// A request that can be sent again where it was not read.
+pub(super) type MakeRequest<'a> = &'a (dyn Fn(&Endpoint) -> Request<Full<Bytes>> + Sync);
+
+/// One connection, driven by whoever holds it.
+pub(super) struct Link {
+    sender: http1::SendRequest<Full<Bytes>>,
+    /// `None` once it is over.
+    connection: Option<http1::Connection<MaybeHttpsStream<TokioIo<TcpStream>>, Full<Bytes>>>,
+    idle_since: Instant,
+}
+
+impl Link {
+    /// Runs the connection until the future, which waits for it, is ready.
+    async fn drive<T>(&mut self, future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            if let Poll::Ready(out) = future.as_mut().poll(cx) {
+                return Poll::Ready(out);
+            }
+            self.poll_connection(cx);
+            future.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    fn poll_connection(&mut self, cx: &mut Context<'_>) {
+        let Some(connection) = &mut self.connection else { return };
+        if let Poll::Ready(end) = Pin::new(connection).poll(cx) {
+            if let Err(e) = end {
+                tracing::trace!(error = %e, "an upstream's connection broke");
+            }
+            // Dropping it fails whatever still waits for it.
+            self.connection = None;
+        }
+    }
+
+    /// The next frame of a body that came over this connection.
+    pub(super) async fn frame(&mut self, body: &mut Incoming) -> Option<hyper::Result<Frame<Bytes>>> {
+        self.drive(poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx))).await
+    }
+
+    /// Whether another request can go over it.
+    fn is_usable(&mut self, cx: &mut Context<'_>) -> bool {
+        self.poll_connection(cx);
+        self.connection.is_some() && self.sender.is_ready()
+    }
+}
+
+/// The idle connections to one upstream, and the means to make more.
+pub(super) struct Pool {
+    endpoint: Endpoint,
+    connector: HttpsConnector<HttpConnector>,
+    connect_timeout: Duration,
+    idle: Mutex<Vec<Box<Link>>>,
+    max_idle: usize,
+}
+
+impl Pool {
+    pub(super) fn new(config: &UpstreamConfig, endpoint: Endpoint) -> Result<Self> {
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_keepalive(Some(IDLE));
+        let connector = HttpsConnectorBuilder::new()
+            .with_provider_and_webpki_roots(Arc::new(rustls::crypto::ring::default_provider()))
+            .map_err(|e| Error::internal(format!("TLS does not start: {e}")))?
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
+        Ok(Self {
+            endpoint,
+            connector,
+            connect_timeout: Duration::from_millis(config.connect_timeout_ms),
+            idle: Mutex::default(),
+            max_idle: config.max_concurrency as usize,
+        })
+    }
+
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Sends a request and waits for the head of its answer. Dropping the future hangs up.
+    ///
+    /// A connection that lay idle may have been closed at the other end just now. A request that meets
+    /// this was not read, so it is sent again, once, over a new connection.
+    pub(super) async fn send(&self, make: MakeRequest<'_>) -> Result<(Box<Link>, Response<Incoming>), SendError> {
+        if let Some(mut link) = self.take().await {
+            let sent = Instant::now();
+            let answer = link.sender.try_send_request(make(&self.endpoint));
+            match link.drive(answer).await {
+                Ok(response) => return Ok((link, response)),
+                Err(e) => {
+                    let hung_up = !e.error().is_parse() && sent.elapsed() < STALE;
+                    if e.message().is_none() && !hung_up {
+                        return Err(SendError::of(e.error()));
+                    }
+                }
+            }
+        }
+        let mut link = self.dial().await?;
+        let answer = link.sender.try_send_request(make(&self.endpoint));
+        match link.drive(answer).await {
+            Ok(response) => Ok((link, response)),
+            Err(e) => Err(SendError::of(e.error())),
+        }
+    }
+
+    /// Keeps a connection whose answer was read to its end for the next request.
+    pub(super) async fn put(&self, mut link: Box<Link>) {
+        if !poll_fn(|cx| Poll::Ready(link.is_usable(cx))).await {
+            return;
+        }
+        link.idle_since = Instant::now();
+        let mut idle = self.idle.lock();
+        if idle.len() < self.max_idle {
+            idle.push(link);
+        }
+    }
+
+    /// Closes what lay idle for too long or was closed at the other end.
+    pub(super) fn prune(&self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        let closed: Vec<Box<Link>> = {
+            let mut idle = self.idle.lock();
+            idle.extract_if(.., |link| link.idle_since.elapsed() >= IDLE || !link.is_usable(&mut cx)).collect()
+        };
+        drop(closed);
+    }
+
+    async fn take(&self) -> Option<Box<Link>> {
+        loop {
+            let mut link = self.idle.lock().pop()?;
+            if poll_fn(|cx| Poll::Ready(link.is_usable(cx))).await {
+                return Some(link);
+            }
+        }
+    }
+
+    async fn dial(&self) -> Result<Box<Link>, SendError> {
+        let dialled = self.connector.clone().call(self.endpoint.origin.clone());
+        let stream = match tokio::time::timeout(self.connect_timeout, dialled).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(e)) => return Err(SendError::Unreachable(format!("cannot connect: {}", chain(e.as_ref())))),
+            Err(_) => {
+                let millis = self.connect_timeout.as_millis();
+                return Err(SendError::Unreachable(format!("cannot connect within connect_timeout_ms = {millis}")));
+            }
+        };
+        // One buffer a request, no writev: std's `write` to a closed socket raises no SIGPIPE, `writev`
+        // would, and kill a host in C that leaves the signal alone.
+        let (sender, connection) = http1::Builder::new()
+            .writev(false)
+            .handshake(stream)
+            .await
+            .map_err(|e| SendError::Unreachable(chain(&e)))?;
+        Ok(Box::new(Link { sender, connection: Some(connection), idle_since: Instant::now() }))
+    }
+}
+
+impl SendError {
+    fn of(error: &hyper::Error) -> Self {
+        if error.is_parse() {
+            Self::Garbage(format!("its answer is not HTTP: {}", chain(error)))
+        } else {
+            Self::Unreachable(format!("it hung up before it answered: {}", chain(error)))
+        }
+    }
+}
+
+/// An error with its causes, which hyper keeps apart.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,222 @@
+//! An upstream's refusal in the router's classes, with the upstream's own words.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+
+use crate::miner::{FailClass, Failure};
+
+/// How the messages of llama.cpp, vLLM, Ollama, SGLang, TGI and OpenAI speak of a prompt that does not fit.
+const CONTEXT_WORDS: &[&str] = &[
+    "context length",
+    "context size",
+    "context window",
+    "maximum context",
+    "context_length_exceeded",
+    "max_model_len",
+    "prompt is too long",
+    "input is too long",
+];
+
+/// The longest piece of a body that is not JSON that goes into a message.
+const EXCERPT: usize = 200;
+
+/// The failure that an answer with an error status stands for. `name` is the upstream's.
+pub(super) fn refused(name: &str, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Failure {
+    let said = Said::of(&body);
+    let class = match status.as_u16() {
+        429 | 503 | 529 => FailClass::Overloaded,
+        400..500 => said.class(status.as_u16()),
+        500..600 if said.is_about_context() => FailClass::Context,
+        _ => FailClass::Internal,
+    };
+    let message = match status.as_u16() {
+        401 | 403 => format!("the upstream {name} refuses the router's key ({status}): check its api_key or api_key_env"),
+        300..=399 => format!("the upstream {name} redirects ({status}): set its url to where it really is"),
+        _ => match said.message.or_else(|| excerpt(&body)) {
+            Some(words) => format!("the upstream {name} answered {status}: {words}"),
+            None => format!("the upstream {name} answered {status}"),
+        },
+    };
+    Failure {
+        class,
+        message,
+        http_status: Some(status.as_u16()),
+        retry_after_ms: retry_after_ms(headers),
+        raw: said.is_json.then_some(body),
+    }
+}
+
+/// The failure that an `error` inside an answer of status 200 stands for; `body` is the whole JSON.
+pub(super) fn reported(name: &str, body: Bytes) -> Failure {
+    let said = Said::of(&body);
+    let status = said.status;
+    let class = match status {
+        Some(429 | 503 | 529) => FailClass::Overloaded,
+        Some(status @ 400..500) => said.class(status),
+        _ if said.is_about_context() => FailClass::Context,
+        _ => FailClass::Internal,
+    };
+    let words = said.message.unwrap_or_else(|| "an error without a message".to_owned());
+    Failure {
+        class,
+        message: format!("the upstream {name} reported: {words}"),
+        http_status: status,
+        retry_after_ms: None,
+        raw: Some(body),
+    }
+}
+
+/// The failure of an answer that makes no sense.
+pub(super) fn garbage(name: &str, what: &str, body: &[u8]) -> Failure {
+    let message = match excerpt(body) {
+        Some(words) => format!("the upstream {name} {what}: {words}"),
+        None => format!("the upstream {name} {what}"),
+    };
+    Failure::new(FailClass::Internal, message)
+}
+
+/// What an error body says, in any of the shapes that servers use:
+/// `{"error":{"message","type","code"}}`, `{"error":"..."}`, `{"message","code"}`, `{"detail":"..."}`.
+#[derive(Default)]
+struct Said {
+    is_json: bool,
+    message: Option<String>,
+    words: String,
+    status: Option<u16>,
+}
+
+impl Said {
+    fn of(body: &[u8]) -> Self {
+        let Ok(value) = serde_json::from_slice::<Value>(body) else { return Self::default() };
+        let error = value.get("error").unwrap_or(&value);
+        let text = |key: &str| error.get(key).and_then(Value::as_str);
+        let message = match error {
+            Value::String(text) => Some(text.clone()),
+            _ => text("message").map(str::to_owned).or_else(|| match error.get("detail")? {
+                Value::String(text) => Some(text.clone()),
+                detail => Some(detail.to_string()),
+            }),
+        };
+        let mut words = message.clone().unwrap_or_default().to_lowercase();
+        for word in ["type", "code"].into_iter().filter_map(text) {
+            words.push(' ');
+            words.push_str(&word.to_lowercase());
+        }
+        let status = ["code", "status"].into_iter().find_map(|key| {
+            let code = error.get(key)?;
+            let code = code.as_u64().or_else(|| code.as_str()?.parse().ok())?;
+            u16::try_from(code).ok().filter(|code| (400..600).contains(code))
+        });
+        Self { is_json: value.is_object(), message, words, status }
+    }
+
+    fn is_about_context(&self) -> bool {
+        self.words.contains("exceed_context_size") || CONTEXT_WORDS.iter().any(|word| self.words.contains(word))
+    }
+
+    /// The class of a status from 400 to 499 that is not 429.
+    fn class(&self, status: u16) -> FailClass {
+        match status {
+            _ if self.words.contains("model_not_found") => FailClass::Model,
+            404 => FailClass::Model,
+            413 => FailClass::Context,
+            400 | 414 | 415 | 422 | 431 if self.is_about_context() => FailClass::Context,
+            400 | 414 | 415 | 422 | 431 => FailClass::Invalid,
+            _ => FailClass::Internal,
+        }
+    }
+}
+
+/// `Retry-After` in seconds, or the finer `retry-after-ms` that some hosts send. A date is not read.
+fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
+    let millis = number("retry-after-ms").or_else(|| Some(number("retry-after")? * 1_000.0))?;
+    (millis >= 0.0).then_some(millis.ceil() as u64)
+}
+
+fn excerpt(body: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(&body[..body.len().min(EXCERPT)]);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(status: u16, body: &str) -> FailClass {
+        let status = StatusCode::from_u16(status).unwrap();
+        refused("up", status, &HeaderMap::new(), Bytes::copy_from_slice(body.as_bytes())).class
+    }
+
+    #[test]
+    fn every_status_has_its_class() {
+        use FailClass::*;
+        for (status, body, wanted) in [
+            (429, "", Overloaded),
+            (503, r#"{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}"#, Overloaded),
+            (529, "", Overloaded),
+            (400, r#"{"error":{"message":"temperature must be positive"}}"#, Invalid),
+            (422, r#"{"detail":[{"msg":"field required"}]}"#, Invalid),
+            (413, "", Context),
+            (
+                400,
+                r#"{"error":{"code":400,"message":"the request exceeds the available context size. try increasing it","type":"exceed_context_size_error"}}"#,
+                Context,
+            ),
+            (
+                400,
+                r#"{"object":"error","message":"This model's maximum context length is 2048 tokens.","code":400}"#,
+                Context,
+            ),
+            (400, r#"{"error":{"message":"too long","code":"context_length_exceeded"}}"#, Context),
+            (500, r#"{"error":"input length exceeds the context length"}"#, Context),
+            (404, r#"{"error":{"message":"model 'x' not found"}}"#, Model),
+            (400, r#"{"error":{"message":"no","code":"model_not_found"}}"#, Model),
+            (401, "", Internal),
+            (403, "", Internal),
+            (402, "", Internal),
+            (405, "", Internal),
+            (500, "boom", Internal),
+            (502, "<html>", Internal),
+            (302, "", Internal),
+        ] {
+            assert_eq!(class(status, body), wanted, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn it_keeps_the_upstream_s_words() {
+        let body = Bytes::from_static(br#"{"error":{"message":"no such parameter","type":"invalid_request_error"}}"#);
+        let failure = refused("up", StatusCode::BAD_REQUEST, &HeaderMap::new(), body.clone());
+        assert_eq!(failure.message, "the upstream up answered 400 Bad Request: no such parameter");
+        assert_eq!(failure.raw, Some(body));
+        let failure = refused("up", StatusCode::BAD_GATEWAY, &HeaderMap::new(), Bytes::from_static(b"<p>\n bad </p>"));
+        assert_eq!(failure.message, "the upstream up answered 502 Bad Gateway: <p> bad </p>");
+        assert_eq!(failure.raw, None);
+    }
+
+    #[test]
+    fn a_stream_s_error_has_the_class_of_its_code() {
+        let class = |json: &'static str| reported("up", Bytes::from_static(json.as_bytes())).class;
+        assert_eq!(class(r#"{"error":{"code":429,"message":"slow down"}}"#), FailClass::Overloaded);
+        assert_eq!(class(r#"{"error":{"code":400,"message":"exceeds the context window"}}"#), FailClass::Context);
+        assert_eq!(class(r#"{"error":{"code":500,"message":"boom"}}"#), FailClass::Internal);
+        assert_eq!(class(r#"{"error":{}}"#), FailClass::Internal);
+    }
+
+    #[test]
+    fn retry_after_is_read() {
+        let at = |name: &'static str, value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().unwrap());
+            retry_after_ms(&headers)
+        };
+        assert_eq!(at("retry-after", "2"), Some(2_000));
+        assert_eq!(at("retry-after", "0.5"), Some(500));
+        assert_eq!(at("retry-after-ms", "120"), Some(120));
+        assert_eq!(at("retry-after", "-1"), None);
+        assert_eq!(at("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT"), None);
+    }
+}
