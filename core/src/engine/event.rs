@@ -234,8 +234,8 @@ pub enum Effect {
         /// Why.
         reason: StopReason,
     },
-    /// The task waits for a miner again; tokens of its last attempt are void.
-    Requeued {
+    /// The attempt whose tokens were streamed is lost, and its tokens are void.
+    Voided {
         /// The task.
         gid: Gid,
     },

@@ -169,6 +169,9 @@ impl Engine {
                 out.push(Effect::Finish { gid, outcome: Outcome::Ok, cause: EndCause::Done });
             } else {
                 self.dequeue(gid);
+                if was_primary {
+                    out.push(Effect::Voided { gid });
+                }
             }
         }
         self.release(attempt.miner, fence, now, out);
@@ -190,7 +193,7 @@ impl Engine {
             out.push(Effect::State { gid, state: TaskState::Queued });
         }
         if void {
-            out.push(Effect::Requeued { gid });
+            out.push(Effect::Voided { gid });
         }
         // Another miner may take it at once; a wait only helps where all of them were tried.
         let lane = task.lane.clone();

@@ -50,6 +50,7 @@ impl Shared {
                     let mut state = live.state.lock();
                     if primary {
                         state.transcript.begin(fence);
+                        state.primary = Some(fence);
                     }
                     if state.started_at.0 == 0 {
                         state.started_at = now;
@@ -78,7 +79,7 @@ impl Shared {
                         state.attempts.iter().filter(|a| a.fence == fence).for_each(|a| a.cancel());
                     }
                 }
-                Effect::Requeued { gid } => {
+                Effect::Voided { gid } => {
                     if let Some(live) = core.live.get(&gid) {
                         live.state.lock().transcript.seal();
                         self.metrics.retried();
@@ -97,6 +98,7 @@ impl Shared {
                     if let Some(live) = core.live.get(&gid) {
                         let mut state = live.state.lock();
                         state.outcome = Some((outcome, cause));
+                        state.transcript.seal();
                         state.precommitted_at = now;
                         state.ended_at = now;
                     }

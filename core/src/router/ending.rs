@@ -31,8 +31,7 @@ fn judge(state: &LiveState) -> (usize, Option<Verdict>) {
         .map(|(_, _, answer)| answer.text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase())
         .collect();
     let agreeing = |index: usize| normal.iter().filter(|other| **other == normal[index]).count();
-    let primary =
-        state.transcript.fence().and_then(|fence| state.answers.iter().position(|(f, _, _)| *f == fence)).unwrap_or(0);
+    let primary = state.primary.and_then(|fence| state.answers.iter().position(|(f, _, _)| *f == fence)).unwrap_or(0);
     let best = (0..normal.len()).max_by_key(|index| (agreeing(*index), usize::from(*index == primary))).unwrap_or(0);
     let agreed = agreeing(best) * 2 > normal.len();
     let winner = if agreed { best } else { primary };
@@ -122,7 +121,7 @@ impl Shared {
             results,
             verdict: state.verdict.clone(),
             failure,
-            fence: state.transcript.fence().unwrap_or_default(),
+            fence: state.primary.unwrap_or_default(),
             queue_position: None,
         }
     }

@@ -37,6 +37,8 @@ pub(super) struct Live {
 
 pub(super) struct LiveState {
     pub(super) transcript: Transcript,
+    /// The newest attempt whose tokens were streamed.
+    pub(super) primary: Option<Fence>,
     pub(super) state: TaskState,
     /// Whether the task is written down: `None` while that is under way.
     pub(super) accepted: Option<Result<()>>,
@@ -89,6 +91,7 @@ impl Live {
             next_waiter: AtomicU64::new(1),
             state: Mutex::new(LiveState {
                 transcript: Transcript::new(spec.max_output_bytes as usize, spec.window_bytes as usize),
+                primary: None,
                 state: TaskState::Queued,
                 accepted: None,
                 started_at: Timestamp(0),

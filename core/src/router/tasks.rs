@@ -226,7 +226,7 @@ impl Router {
                 state.transcript.push(task.fence, &task.text, None);
             }
             state.transcript.seal();
-            state.outcome = task.outcome.map(|outcome| (outcome, crate::engine::EndCause::Done));
+            state.outcome = task.outcome.map(|outcome| (outcome, engine::EndCause::Done));
             state.end = Some(end);
         }
         Ok(Submission::new(self.shared.clone(), live, false))

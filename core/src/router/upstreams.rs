@@ -20,7 +20,7 @@ pub(super) fn attach(shared: &Arc<Shared>, config: UpstreamConfig) -> Result<()>
         embeddings: config.embeddings,
         ..MinerSpec::default()
     };
-    let miner = UpstreamMiner::new(config, shared.config.limits.max_output_bytes)?;
+    let miner = UpstreamMiner::new(config, &shared.config.limits)?;
     // Until the first probe has answered, tasks wait rather than fail.
     let handle = shared.join(spec, miner.clone(), false, false)?;
     let credits = handle.clone();

@@ -12,7 +12,7 @@ use cortensor_router::model::{SessionId, Timestamp};
 use crate::random::Random;
 
 /// The greatest difference in served cost between two of four backlogged sessions, in units of the largest task.
-pub fn worst_lead(bug: Option<PlantedBug>) -> f64 {
+pub(crate) fn worst_lead(bug: Option<PlantedBug>) -> f64 {
     let mut worst: f64 = 0.0;
     for seed in 0..20 {
         let mut random = Random::new(seed);

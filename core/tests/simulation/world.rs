@@ -66,7 +66,7 @@ struct LiveMiner {
 
 /// How often each thing happened.
 #[derive(Debug, Default, Clone)]
-pub struct WorldReport {
+pub(crate) struct WorldReport {
     events: u64,
     accepted: u64,
     ok: u64,
@@ -84,12 +84,12 @@ pub struct WorldReport {
 }
 
 impl WorldReport {
-    pub fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         macro_rules! sum { ($($f:ident)*) => {$(self.$f += other.$f;)*} }
         sum!(events accepted ok failed cancelled expired refused crashes lost_commits stale_frames requeues joined miners_lost redundant);
     }
 
-    pub fn coverage(&self) -> [(&'static str, u64); 11] {
+    pub(crate) fn coverage(&self) -> [(&'static str, u64); 11] {
         [
             ("ok", self.ok),
             ("failed", self.failed),
@@ -106,7 +106,7 @@ impl WorldReport {
     }
 }
 
-pub struct World {
+pub(crate) struct World {
     random: Random,
     loud: bool,
     bug: Option<PlantedBug>,
@@ -139,7 +139,7 @@ const SESSIONS: u64 = 3;
 const LONGEST: u64 = 20_000;
 
 impl World {
-    pub fn new(seed: u64, bug: Option<PlantedBug>, loud: bool) -> Self {
+    pub(crate) fn new(seed: u64, bug: Option<PlantedBug>, loud: bool) -> Self {
         let mut world = Self {
             random: Random::new(seed),
             loud,
@@ -168,7 +168,7 @@ impl World {
     }
 
     /// Runs the world to its end.
-    pub fn run(mut self) -> Result<WorldReport, String> {
+    pub(crate) fn run(mut self) -> Result<WorldReport, String> {
         self.start_engine()?;
         for _ in 0..self.submits_left {
             let at = self.random.range(0, 5_000);
@@ -476,7 +476,7 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Admitted { .. } | Effect::Refused { .. } | Effect::State { .. } => {}
-                Effect::Requeued { gid } => {
+                Effect::Voided { gid } => {
                     self.report.requeues += 1;
                     if let Some(task) = self.live.get_mut(&gid) {
                         task.transcript.seal();
@@ -552,6 +552,7 @@ impl World {
         if std::mem::replace(&mut task.finishing, true) {
             return Err(format!("I2: task {gid} finished twice"));
         }
+        task.transcript.seal();
         task.cancel_acked = outcome == Outcome::Cancelled;
         let text = match outcome {
             Outcome::Ok => match task.answers.first() {

@@ -184,7 +184,11 @@ mod tests {
     #[test]
     fn a_prompt_is_a_user_message_unless_it_is_raw() {
         assert_eq!(
-            sent(RequestKind::Completion, r#"{"prompt":"say \"a\"\n","prompt_template":"<{prompt}>","provider":"p"}"#, false),
+            sent(
+                RequestKind::Completion,
+                r#"{"prompt":"say \"a\"\n","prompt_template":"<{prompt}>","provider":"p"}"#,
+                false
+            ),
             r#"{"model":"m","messages":[{"role":"user","content":"<say \"a\"\n>"}]}"#
         );
         assert_eq!(

@@ -188,7 +188,9 @@ async fn whole(shared: &Shared, mut link: Box<Link>, mut body: Incoming, most: u
 fn unary(shared: &Shared, body: Bytes) -> Result<Answer, Failure> {
     let reply: Reply<'_> = match serde_json::from_slice(&body) {
         Ok(reply) => reply,
-        Err(e) => return Err(refusal::garbage(&shared.name, &format!("did not answer with a completion ({e})"), &body)),
+        Err(e) => {
+            return Err(refusal::garbage(&shared.name, &format!("did not answer with a completion ({e})"), &body));
+        }
     };
     if reply.error.is_some() {
         return Err(refusal::reported(&shared.name, body));

@@ -47,7 +47,8 @@ impl Endpoint {
         };
 
         let mut headers = HeaderMap::with_capacity(8);
-        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| wrong("has a host that is no header value"))?;
+        let host =
+            HeaderValue::from_str(authority.as_str()).map_err(|_| wrong("has a host that is no header value"))?;
         headers.insert(HOST, host);
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));

@@ -223,9 +223,6 @@ impl UpstreamProbe {
 impl Listed {
     fn context(&self) -> Option<u64> {
         let meta = self.meta.as_ref();
-        self.max_model_len
-            .or(self.context_length)
-            .or_else(|| meta?.n_ctx)
-            .or_else(|| meta?.n_ctx_train)
+        self.max_model_len.or(self.context_length).or_else(|| meta?.n_ctx).or_else(|| meta?.n_ctx_train)
     }
 }

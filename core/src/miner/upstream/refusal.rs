@@ -31,7 +31,9 @@ pub(super) fn refused(name: &str, status: StatusCode, headers: &HeaderMap, body:
         _ => FailClass::Internal,
     };
     let message = match status.as_u16() {
-        401 | 403 => format!("the upstream {name} refuses the router's key ({status}): check its api_key or api_key_env"),
+        401 | 403 => {
+            format!("the upstream {name} refuses the router's key ({status}): check its api_key or api_key_env")
+        }
         300..=399 => format!("the upstream {name} redirects ({status}): set its url to where it really is"),
         _ => match said.message.or_else(|| excerpt(&body)) {
             Some(words) => format!("the upstream {name} answered {status}: {words}"),

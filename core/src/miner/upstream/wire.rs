@@ -200,7 +200,10 @@ mod tests {
         assert_eq!(text(r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"b"}}]}"#), "b");
         assert_eq!(text(r#"{"choices":[{"index":0,"delta":{"content":null,"tool_calls":[]}}]}"#), "");
         assert_eq!(text(r#"{"choices":[{"delta":{"content":[{"type":"text","text":"c"},{"type":"image"}]}}]}"#), "c");
-        assert_eq!(text(r#"{"choices":[{"index":1,"delta":{"content":"n"}},{"index":0,"delta":{"content":"y"}}]}"#), "y");
+        assert_eq!(
+            text(r#"{"choices":[{"index":1,"delta":{"content":"n"}},{"index":0,"delta":{"content":"y"}}]}"#),
+            "y"
+        );
     }
 
     #[test]

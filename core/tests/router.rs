@@ -1,0 +1,232 @@
+//! The router as a Rust program uses it: submit, stream, cancel, retry, keys, restart.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use cortensor_router::config::StorageConfig;
+use cortensor_router::miner::{FailClass, Failure, Job};
+use cortensor_router::model::{Answer, MinerSpec, Outcome, SessionId, SessionSpec, TaskRequest, TaskState};
+use cortensor_router::store::{Durability, TaskQuery};
+use cortensor_router::{Config, ErrorKind, Router, StreamEvent, SubmitOptions};
+
+const DEFAULT: SessionId = SessionId(0);
+
+fn words(job: Job) {
+    for word in job.prompt().split_inclusive(' ') {
+        job.emit(word);
+    }
+    job.finish(Answer::default());
+}
+
+async fn open() -> Router {
+    Router::open(Config::default()).await.unwrap()
+}
+
+fn on_disk(dir: &std::path::Path) -> Config {
+    Config {
+        storage: StorageConfig { data_dir: Some(dir.to_owned()), durability: Durability::Full },
+        ..Config::default()
+    }
+}
+
+#[tokio::test]
+async fn tokens_come_in_order_and_add_up_to_the_result() {
+    let router = open().await;
+    router.add_miner(MinerSpec::new("words", 2), words).unwrap();
+    let request = TaskRequest { stream: true, ..TaskRequest::completion("one two three") };
+    let task = router.submit(DEFAULT, request, SubmitOptions::default()).await.unwrap();
+    task.accepted().await.unwrap();
+    let mut stream = task.stream();
+    let (mut text, mut seqs, mut ends) = (String::new(), Vec::new(), 0);
+    while let Some(batch) = stream.next_batch().await {
+        for event in batch {
+            match event {
+                StreamEvent::Token { seq, text: piece, .. } => {
+                    seqs.push(seq);
+                    text.push_str(&piece);
+                }
+                StreamEvent::Restart { .. } => panic!("nothing restarts here"),
+                StreamEvent::End(end) => {
+                    ends += 1;
+                    assert_eq!(end.unwrap().answer.text, "one two three");
+                }
+            }
+        }
+    }
+    assert_eq!((text.as_str(), seqs.as_slice(), ends), ("one two three", &[1, 2, 3][..], 1));
+    let mut resumed = task.stream_after(2);
+    let batch = resumed.next_batch().await.unwrap();
+    assert!(matches!(&batch[0], StreamEvent::Token { seq: 3, text, .. } if text == "three"));
+    let stored = router.task(DEFAULT, task.task_id()).await.unwrap();
+    assert_eq!(
+        (stored.state, stored.outcome, stored.text.as_str()),
+        (TaskState::Ended, Some(Outcome::Ok), "one two three")
+    );
+    router.close().await;
+}
+
+#[tokio::test]
+async fn a_failed_attempt_goes_to_another_miner() {
+    let router = open().await;
+    router
+        .add_miner(MinerSpec::new("broken", 1), |job: Job| job.fail(Failure::new(FailClass::Internal, "no")))
+        .unwrap();
+    router.add_miner(MinerSpec::new("words", 1), words).unwrap();
+    for _ in 0..4 {
+        let task = router.submit(DEFAULT, TaskRequest::completion("hi"), SubmitOptions::default()).await.unwrap();
+        assert_eq!(task.result().await.unwrap().answer.text, "hi");
+    }
+    router.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_every_miner_fails_says_the_last_ones_words() {
+    let router = open().await;
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = calls.clone();
+    router
+        .add_miner(MinerSpec::new("broken", 1), move |job: Job| {
+            count.fetch_add(1, Ordering::Relaxed);
+            job.fail(Failure::new(FailClass::Internal, "out of memory"));
+        })
+        .unwrap();
+    let task = router.submit(DEFAULT, TaskRequest::completion("hi"), SubmitOptions::default()).await.unwrap();
+    let error = task.result().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::MinerFailed);
+    assert!(error.message().contains("out of memory"), "{error}");
+    assert_eq!(error.details().task_id, Some(task.task_id().0));
+    assert_eq!(calls.load(Ordering::Relaxed), 3);
+    router.close().await;
+}
+
+#[tokio::test]
+async fn dropping_the_submission_stops_the_miner() {
+    let router = open().await;
+    let (jobs, mut taken) = tokio::sync::mpsc::unbounded_channel::<Job>();
+    router.add_miner(MinerSpec::new("slow", 1), move |job: Job| jobs.send(job).unwrap()).unwrap();
+    let task = router.submit(DEFAULT, TaskRequest::completion("hi"), SubmitOptions::default()).await.unwrap();
+    let id = task.task_id();
+    let job = taken.recv().await.unwrap();
+    assert!(!job.is_cancelled());
+    drop(task);
+    tokio::time::timeout(Duration::from_secs(5), job.cancelled()).await.unwrap();
+    let ended = router.attach(DEFAULT, id).await.unwrap().result().await.unwrap_err();
+    assert_eq!(ended.kind(), ErrorKind::Cancelled);
+    router.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_past_its_deadline_times_out_with_its_ids() {
+    let router = open().await;
+    let (jobs, mut taken) = tokio::sync::mpsc::unbounded_channel::<Job>();
+    router.add_miner(MinerSpec::new("slow", 1), move |job: Job| jobs.send(job).unwrap()).unwrap();
+    let request = TaskRequest { timeout: Some(2.0), ..TaskRequest::completion("hi") };
+    let task = router.submit(DEFAULT, request, SubmitOptions::default()).await.unwrap();
+    let error = task.result().await.unwrap_err();
+    assert_eq!((error.kind(), error.details().session_id), (ErrorKind::Timeout, Some(0)));
+    assert!(taken.recv().await.unwrap().is_cancelled());
+    router.close().await;
+}
+
+#[tokio::test]
+async fn the_same_key_joins_the_same_task_and_another_request_is_refused() {
+    let router = open().await;
+    router.add_miner(MinerSpec::new("words", 4), words).unwrap();
+    let options = SubmitOptions { idempotency_key: Some("k".into()), scope: "test".into(), ..SubmitOptions::default() };
+    let first = router.submit(DEFAULT, TaskRequest::completion("a b"), options.clone()).await.unwrap();
+    assert_eq!(first.result().await.unwrap().answer.text, "a b");
+    let again = router.submit(DEFAULT, TaskRequest::completion("a b"), options.clone()).await.unwrap();
+    assert!(again.joined());
+    assert_eq!(again.gid(), first.gid());
+    assert_eq!(again.result().await.unwrap().answer.text, "a b");
+    let other = router.submit(DEFAULT, TaskRequest::completion("c"), options).await.unwrap_err();
+    assert_eq!(other.kind(), ErrorKind::IdempotencyMismatch);
+    router.close().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_served_is_refused_with_a_reason() {
+    let router = open().await;
+    let submit = |request| router.submit(DEFAULT, request, SubmitOptions::default());
+    let error = submit(TaskRequest::completion("hi")).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, "no_miner"));
+    router.add_miner(MinerSpec::new("words", 1).models(["tiny"]), words).unwrap();
+    let error = submit(TaskRequest { model: Some("huge".into()), ..TaskRequest::completion("hi") }).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::NotFound, "model_not_found"));
+    let error = submit(TaskRequest { timeout: Some(-1.0), ..TaskRequest::completion("hi") }).await.unwrap_err();
+    assert_eq!(error.details().param.as_deref(), Some("timeout"));
+    let session = router.create_session(SessionSpec { name: "s".into(), ..SessionSpec::default() }).await.unwrap();
+    router.close_session(session.id).await.unwrap();
+    let error = router.submit(session.id, TaskRequest::completion("hi"), SubmitOptions::default()).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, "session_closed"));
+    router.close().await;
+    let error = router.submit(DEFAULT, TaskRequest::completion("hi"), SubmitOptions::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
+}
+
+#[tokio::test]
+async fn accepted_tasks_and_results_survive_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let router = Router::open(on_disk(dir.path())).await.unwrap();
+    router.add_miner(MinerSpec::new("first", 1).models(["a"]), words).unwrap();
+    router.add_miner(MinerSpec::new("never", 1).models(["b"]), |job: Job| std::mem::forget(job)).unwrap();
+    let session = router.create_session(SessionSpec { name: "kept".into(), ..SessionSpec::default() }).await.unwrap();
+    let detach = SubmitOptions { detach: true, ..SubmitOptions::default() };
+    let done = TaskRequest { model: Some("a".into()), ..TaskRequest::completion("done before") };
+    let done = router.submit(session.id, done, detach.clone()).await.unwrap();
+    assert_eq!(done.result().await.unwrap().answer.text, "done before");
+    let open = TaskRequest { model: Some("b".into()), ..TaskRequest::completion("done after") };
+    let open = router.submit(session.id, open, detach).await.unwrap();
+    open.accepted().await.unwrap();
+    let (done_id, open_id, open_gid) = (done.task_id(), open.task_id(), open.gid());
+    drop((done, open));
+    router.close().await;
+    drop(router);
+
+    let router = Router::open(on_disk(dir.path())).await.unwrap();
+    router.add_miner(MinerSpec::new("second", 1), words).unwrap();
+    let again = router.attach(session.id, open_id).await.unwrap();
+    assert_eq!(again.gid(), open_gid);
+    assert_eq!(again.result().await.unwrap().answer.text, "done after");
+    let kept = router.attach(session.id, done_id).await.unwrap().result().await.unwrap();
+    assert_eq!(kept.answer.text, "done before");
+    let page = router.tasks(TaskQuery { session_id: session.id, limit: 10, ..TaskQuery::default() }).await.unwrap();
+    assert_eq!((page.total, page.tasks.len()), (2, 2));
+    let next = router.submit(session.id, TaskRequest::completion("x"), SubmitOptions::default()).await.unwrap();
+    assert_eq!(next.task_id().0, open_id.0 + 1);
+    next.result().await.unwrap();
+    router.close().await;
+}
+
+#[tokio::test]
+async fn several_miners_answer_where_several_are_wanted() {
+    let router = open().await;
+    for name in ["a", "b", "c"] {
+        router.add_miner(MinerSpec::new(name, 1), words).unwrap();
+    }
+    let request = TaskRequest { max_miners: Some(3), ..TaskRequest::completion("same words") };
+    let task = router.submit(DEFAULT, request, SubmitOptions::default()).await.unwrap();
+    let completion = task.result().await.unwrap();
+    let mut miners: Vec<_> = completion.alternatives.iter().map(|(miner, _)| miner.clone()).collect();
+    miners.dedup();
+    assert_eq!(miners.len(), 3);
+    assert_eq!(completion.verdict.unwrap().verdict, "agreed");
+    router.close().await;
+}
+
+#[tokio::test]
+async fn a_long_queue_behind_a_miner_that_answers_inline_does_not_overflow_the_stack() {
+    let router = open().await;
+    let handle = router.add_miner(MinerSpec::new("words", 1), words).unwrap();
+    handle.set_up(false);
+    let mut tasks = Vec::new();
+    for _ in 0..5_000 {
+        tasks.push(router.submit(DEFAULT, TaskRequest::completion("x"), SubmitOptions::default()).await.unwrap());
+    }
+    handle.set_up(true);
+    for task in tasks {
+        assert_eq!(task.result().await.unwrap().answer.text, "x");
+    }
+    router.close().await;
+}
