@@ -20,7 +20,6 @@ pub(super) struct MinerSlot {
     pub(super) up: bool,
     /// What it takes when it is up.
     pub(super) credits: u32,
-    pub(super) last_resort: bool,
 }
 
 impl MinerSlot {
@@ -162,7 +161,6 @@ impl Shared {
                 connected_at: now,
                 last_seen: now,
                 up,
-                last_resort,
             };
             core.miners.insert(key, slot);
             key

@@ -357,7 +357,7 @@ impl World {
     }
 
     fn schedule_commit(&mut self) {
-        let at = self.random.range(1, 20);
+        let at = self.random.range(1, 60);
         let epoch = self.epoch;
         self.after(at, Happening::Commit(epoch));
     }
@@ -604,7 +604,7 @@ impl World {
 
     fn check_deadlines(&self) -> Result<(), String> {
         // The timer fires at the deadline, and a commit takes a little.
-        match self.live.iter().find(|(_, task)| !task.finishing && task.row.spec.deadline.0 + 100 < self.now) {
+        match self.live.iter().find(|(_, task)| !task.finishing && task.row.spec.deadline.0 + 200 < self.now) {
             Some((gid, _)) => Err(format!("I1: task {gid} lives past its deadline")),
             None => Ok(()),
         }
