@@ -6,6 +6,7 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::schema::TextOrTokens;
 use crate::model::{RequestKind, TaskRequest};
 use crate::{Error, Result};
 
@@ -19,7 +20,7 @@ pub(super) fn checked(kind: RequestKind, mut request: TaskRequest) -> Result<Tas
         RequestKind::Chat => check_messages(request.messages.as_deref())?,
         RequestKind::Completion => {
             if let Some(list) = request.extra("prompt") {
-                if let Some(one) = prompts(list)? {
+                if let Some(one) = one_prompt(list)? {
                     request.prompt = Some(one);
                     request.extra.retain(|(key, _)| key != "prompt");
                 }
@@ -37,24 +38,33 @@ pub(super) fn checked(kind: RequestKind, mut request: TaskRequest) -> Result<Tas
 }
 
 /// The text of a list of one prompt; `None` for several prompts and for tokens.
-fn prompts(list: &RawValue) -> Result<Option<String>> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Prompts {
-        Texts(Vec<String>),
-        Tokens(Vec<u32>),
-        Many(Vec<Vec<u32>>),
-    }
-    match serde_json::from_str(list.get()) {
-        Ok(Prompts::Texts(mut texts)) if texts.len() == 1 => Ok(texts.pop()),
-        Ok(Prompts::Texts(texts)) if !texts.is_empty() => Ok(None),
-        Ok(Prompts::Tokens(tokens)) if !tokens.is_empty() => Ok(None),
-        Ok(Prompts::Many(lists)) if !lists.iter().any(Vec::is_empty) && !lists.is_empty() => Ok(None),
-        Ok(_) => Err(Error::invalid("prompt", "prompt is an empty list: give at least one prompt")),
-        Err(_) => Err(Error::invalid(
-            "prompt",
-            "prompt must be a string, a list of strings, a list of token numbers, or a list of lists of token numbers",
-        )),
+fn one_prompt(list: &RawValue) -> Result<Option<String>> {
+    Ok(match texts("prompt", list)? {
+        TextOrTokens::Texts(mut texts) if texts.len() == 1 => texts.pop(),
+        _ => None,
+    })
+}
+
+/// Reads what OpenAI takes as a prompt or as the input of an embedding.
+fn texts(param: &str, value: &RawValue) -> Result<TextOrTokens> {
+    let texts = serde_json::from_str(value.get()).map_err(|_| {
+        Error::invalid(
+            param,
+            format!(
+                "{param} must be a string, a list of strings, a list of token numbers, or a list of lists of token numbers"
+            ),
+        )
+    })?;
+    let empty = match &texts {
+        TextOrTokens::Text(_) => false,
+        TextOrTokens::Texts(list) => list.is_empty(),
+        TextOrTokens::Tokens(list) => list.is_empty(),
+        TextOrTokens::Many(lists) => lists.is_empty() || lists.iter().any(Vec::is_empty),
+    };
+    if empty {
+        Err(Error::invalid(param, format!("{param} has an empty list: give at least one text")))
+    } else {
+        Ok(texts)
     }
 }
 
@@ -79,25 +89,7 @@ fn check_input(input: Option<&RawValue>) -> Result<()> {
     let Some(input) = input else {
         return Err(Error::invalid("input", "input is missing: give a string or a list of strings"));
     };
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Input {
-        Text(#[allow(dead_code, reason = "only its type matters")] String),
-        Texts(Vec<String>),
-        Tokens(Vec<u32>),
-        Many(Vec<Vec<u32>>),
-    }
-    match serde_json::from_str(input.get()) {
-        Ok(Input::Text(_)) => Ok(()),
-        Ok(Input::Texts(list)) if !list.is_empty() => Ok(()),
-        Ok(Input::Tokens(list)) if !list.is_empty() => Ok(()),
-        Ok(Input::Many(lists)) if !lists.is_empty() && !lists.iter().any(Vec::is_empty) => Ok(()),
-        Ok(_) => Err(Error::invalid("input", "input is an empty list: give at least one text")),
-        Err(_) => Err(Error::invalid(
-            "input",
-            "input must be a string, a list of strings, a list of token numbers, or a list of lists of token numbers",
-        )),
-    }
+    texts("input", input).map(drop)
 }
 
 /// How many choices the caller wants of each prompt (`n`).
