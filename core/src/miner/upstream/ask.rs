@@ -86,6 +86,8 @@ pub(super) fn body(request: &TaskRequest, model: Option<&str>, stream: bool) -> 
         }
         (Route::Completions, _) => match (&request.prompt, &request.prompt_template) {
             (Some(prompt), None) => object.text("prompt", prompt),
+            // A list of prompts goes with the other fields, as it came.
+            (None, _) if request.extra("prompt").is_some() => {}
             _ => object.text("prompt", &request.prompt_text()),
         },
         (Route::Embeddings, _) => match &request.input {
@@ -194,6 +196,14 @@ mod tests {
         assert_eq!(
             sent(RequestKind::Completion, r#"{"prompt":"1, 2,","prompt_type":1,"stop":["5"]}"#, false),
             r#"{"model":"m","prompt":"1, 2,","stop":["5"]}"#
+        );
+    }
+
+    #[test]
+    fn a_list_of_prompts_goes_as_it_came() {
+        assert_eq!(
+            sent(RequestKind::Completion, r#"{"prompt":["a","b"],"prompt_type":1,"n":2}"#, false),
+            r#"{"model":"m","prompt":["a","b"],"n":2}"#
         );
     }
 
