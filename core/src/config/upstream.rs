@@ -11,7 +11,7 @@ documented! {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct UpstreamConfig {
-    /// Its base URL with the version: `http://127.0.0.1:8080/v1`.
+    /// Its base URL with the version: `http://127.0.0.1:8080/v1`. `/v1` is added where there is no path.
     pub url: String,
     /// Its name; the URL's host and port where it is empty.
     pub name: String,
@@ -30,7 +30,7 @@ pub struct UpstreamConfig {
     pub api_key_env: String,
     /// Who runs it.
     pub owner: String,
-    /// Milliseconds to connect. Default 5000.
+    /// Milliseconds to connect, and for a probe to be answered. Default 5000.
     pub connect_timeout_ms: u64,
     /// Milliseconds between two probes. Default 10000.
     pub probe_interval_ms: u64,

@@ -52,7 +52,10 @@ impl Miner for EchoMiner {
         } else {
             match echo.say(&job) {
                 Emit::Ok => job.finish(echo.answer(String::new())),
-                Emit::Full => drop(tokio::spawn(echo.say_slowly(job, Duration::ZERO))),
+                Emit::Full => drop(tokio::spawn(async move {
+                    job.writable().await;
+                    echo.say_slowly(job, Duration::ZERO).await;
+                })),
                 Emit::Cancelled => give_up(job),
             }
         }
@@ -92,7 +95,9 @@ impl Echo {
     fn say_word(&mut self, job: &Job) -> Option<Emit> {
         let word = self.words.get(self.said)?.clone();
         self.said += 1;
-        Some(job.emit(Chunk { text: self.text[word].to_owned(), raw: None }))
+        let emit = job.emit(Chunk { text: self.text[word].to_owned(), raw: None });
+        // Nothing follows the last word, so there is nothing to wait for.
+        Some(if emit == Emit::Full && self.said == self.words.len() { Emit::Ok } else { emit })
     }
 
     /// Says words until the reader wants no more for now.
@@ -108,9 +113,7 @@ impl Echo {
     /// Says what is left, at the reader's pace and with a pause before each word.
     async fn say_slowly(mut self, job: Job, delay: Duration) {
         loop {
-            if delay.is_zero() {
-                job.writable().await;
-            } else {
+            if !delay.is_zero() {
                 tokio::select! {
                     biased;
                     () = job.cancelled() => {}

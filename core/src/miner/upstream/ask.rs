@@ -46,9 +46,8 @@ pub(super) enum Route {
 impl Route {
     pub(super) fn of(request: &TaskRequest) -> Self {
         match request.kind {
-            RequestKind::Chat => Self::Chat,
             RequestKind::Completion if request.prompt_type == 1 => Self::Completions,
-            RequestKind::Completion => Self::Chat,
+            RequestKind::Chat | RequestKind::Completion => Self::Chat,
             RequestKind::Embedding => Self::Embeddings,
         }
     }

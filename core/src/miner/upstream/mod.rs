@@ -29,7 +29,7 @@ mod wire;
 pub use credit::CreditWindow;
 pub use probe::{ProbeReport, UpstreamProbe};
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
@@ -58,7 +58,8 @@ pub(super) struct Shared {
     /// The upstream's own name of the model that serves requests which name none.
     default_model: RwLock<Option<Arc<str>>>,
     window: Mutex<CreditWindow>,
-    /// `window`'s, so that the usual case takes no lock.
+    /// These three are `window`'s, so that the usual case takes no lock, and a hook may read them.
+    credits: AtomicU32,
     cuts: AtomicU64,
     throttled: AtomicBool,
     /// Answers that came: a sign of life for the probe of a busy server.
@@ -81,6 +82,7 @@ impl UpstreamMiner {
                 pool,
                 default_model: RwLock::new(first),
                 window: Mutex::new(CreditWindow::new(config.max_concurrency)),
+                credits: AtomicU32::new(config.max_concurrency.max(1)),
                 cuts: AtomicU64::new(0),
                 throttled: AtomicBool::new(false),
                 answered: AtomicU64::new(0),
@@ -97,7 +99,7 @@ impl UpstreamMiner {
 
     /// How many tasks it may have now.
     pub fn credits(&self) -> u32 {
-        self.shared.window.lock().credits()
+        self.shared.credits.load(Ordering::Relaxed)
     }
 
     /// Has `hook` called with the new number whenever [`credits`](Self::credits) changes. Only the first
@@ -148,6 +150,7 @@ impl Shared {
     fn change_window(&self, change: impl FnOnce(&mut CreditWindow) -> Option<u32>) {
         let mut window = self.window.lock();
         let changed = change(&mut window);
+        self.credits.store(window.credits(), Ordering::Relaxed);
         self.cuts.store(window.cuts(), Ordering::Relaxed);
         self.throttled.store(window.is_throttled(), Ordering::Relaxed);
         // Told under the lock, so that the hook hears the last number last.

@@ -28,7 +28,7 @@ use crate::config::UpstreamConfig;
 use crate::{Error, Result};
 
 /// How long a connection may lie idle before it is closed.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 /// A connection that was closed while it lay idle shows it within this; one that ends later ended over
 /// the request, which is then not sent again.
 const STALE: Duration = Duration::from_secs(1);
@@ -95,6 +95,7 @@ pub(super) struct Pool {
     endpoint: Endpoint,
     connector: HttpsConnector<HttpConnector>,
     connect_timeout: Duration,
+    #[expect(clippy::vec_box, reason = "a link is large, and moves in and out with every request")]
     idle: Mutex<Vec<Box<Link>>>,
     max_idle: usize,
 }

@@ -45,7 +45,8 @@ pub(super) fn refused(name: &str, status: StatusCode, headers: &HeaderMap, body:
         message,
         http_status: Some(status.as_u16()),
         retry_after_ms: retry_after_ms(headers),
-        raw: said.is_json.then_some(body),
+        // What an upstream says about the router's own key is not for the router's clients.
+        raw: (said.is_json && !matches!(status.as_u16(), 401 | 403)).then_some(body),
     }
 }
 

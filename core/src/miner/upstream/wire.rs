@@ -39,16 +39,19 @@ impl Reply<'_> {
     pub(super) fn usage(&self) -> Option<Usage> {
         #[derive(Deserialize)]
         struct Counts {
-            prompt_tokens: Option<u64>,
-            completion_tokens: Option<u64>,
-            total_tokens: Option<u64>,
+            #[serde(rename = "prompt_tokens")]
+            prompt: Option<u64>,
+            #[serde(rename = "completion_tokens")]
+            completion: Option<u64>,
+            #[serde(rename = "total_tokens")]
+            total: Option<u64>,
         }
         let counts: Counts = serde_json::from_str(self.usage?.get()).ok()?;
-        let (prompt, completion) = (counts.prompt_tokens.unwrap_or(0), counts.completion_tokens.unwrap_or(0));
+        let (prompt, completion) = (counts.prompt.unwrap_or(0), counts.completion.unwrap_or(0));
         Some(Usage {
             prompt_tokens: prompt,
             completion_tokens: completion,
-            total_tokens: counts.total_tokens.unwrap_or(prompt.saturating_add(completion)),
+            total_tokens: counts.total.unwrap_or(prompt.saturating_add(completion)),
         })
     }
 }

@@ -1,1 +1,35 @@
-//! t
+//! The upstream miner against servers on loopback.
+
+mod failure;
+mod mock;
+mod probe;
+mod reading;
+mod stream;
+
+use std::sync::Arc;
+
+use self::mock::Mock;
+use super::{Miner as _, UpstreamMiner};
+use crate::config::{LimitsConfig, UpstreamConfig};
+use crate::miner::recorder::Recorder;
+use crate::model::TaskRequest;
+
+/// A miner for that server.
+fn miner(mock: &Mock) -> Arc<UpstreamMiner> {
+    miner_of(UpstreamConfig::new(&mock.url))
+}
+
+fn miner_of(config: UpstreamConfig) -> Arc<UpstreamMiner> {
+    UpstreamMiner::new(UpstreamConfig { name: "up".into(), ..config }, &LimitsConfig::default()).unwrap()
+}
+
+/// Offers a request and gives where its answer will be.
+fn offer(miner: &UpstreamMiner, request: TaskRequest, stream: bool) -> Arc<Recorder> {
+    let sink = Recorder::new();
+    miner.offer(sink.job(request, stream));
+    sink
+}
+
+fn chat() -> TaskRequest {
+    TaskRequest::chat(r#"[{"role":"user","content":"Hi"}]"#).unwrap()
+}
