@@ -1,1 +1,27 @@
-//! The HTTP listener.
+//! The HTTP listener: Cortensor's REST API under `/api`, OpenAI's under `/v1`, and the pages that operators need.
+//!
+//! ```no_run
+//! # async fn serve() -> cortensor_router::Result<()> {
+//! use cortensor_router::{Config, Router, listener::Listener};
+//! let router = Router::open(Config { echo: true, ..Config::default() }).await?;
+//! let listener = Listener::bind(router.clone(), router.config().listen.clone()).await?;
+//! println!("http://{}", listener.local_addr());
+//! listener.run(std::future::pending()).await
+//! # }
+//! ```
+
+mod auth;
+mod body;
+mod cortensor;
+mod gate;
+mod health;
+mod keys;
+mod machine;
+mod openai;
+mod reply;
+mod server;
+mod sse;
+mod state;
+mod traffic;
+
+pub use server::Listener;

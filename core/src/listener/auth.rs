@@ -1,0 +1,159 @@
+//! Who may do what: `Authorization: Bearer` or `X-API-Key`, checked before a path's ids are looked at.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use http::HeaderMap;
+use parking_lot::RwLock;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::config::{DEFAULT_DEV_TOKEN, ListenConfig};
+use crate::model::SessionId;
+use crate::store::ApiKey;
+use crate::token::Token;
+use crate::{Error, ErrorKind, Result, Router};
+
+/// Who sent a request.
+#[derive(Debug, Clone)]
+pub(in crate::listener) struct Caller {
+    /// The token's id or name: the scope of idempotency keys.
+    pub(in crate::listener) id: String,
+    scopes: Vec<String>,
+    sessions: Vec<u64>,
+}
+
+impl Caller {
+    /// Refuses a caller whose token does not carry the scope.
+    pub(in crate::listener) fn may(&self, scope: &str) -> Result<()> {
+        if self.scopes.iter().any(|own| own == scope || own == "admin") {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::PermissionDenied,
+            format!("this token does not carry the scope {scope:?}: use one that does"),
+        ))
+    }
+
+    /// The only sessions it may use; empty: all.
+    pub(in crate::listener) fn sessions(&self) -> &[u64] {
+        &self.sessions
+    }
+
+    /// A session that is not the caller's does not exist for it.
+    pub(in crate::listener) fn sees(&self, session: SessionId) -> Result<()> {
+        if self.sessions.is_empty() || self.sessions.contains(&session.0) {
+            return Ok(());
+        }
+        Err(Error::not_found(format!("there is no session {session}"))
+            .with_code("session_not_found")
+            .with_param("session_id"))
+    }
+}
+
+/// The tokens that a listener accepts.
+pub(in crate::listener) struct Auth {
+    /// From the configuration: SHA-256 of the token, and who it is.
+    configured: Vec<([u8; 32], Caller)>,
+    /// From the store, by id.
+    keys: RwLock<HashMap<String, ApiKey>>,
+    dev: bool,
+}
+
+impl Auth {
+    pub(in crate::listener) async fn new(router: &Router, config: &ListenConfig) -> Result<Self> {
+        let mut configured = Vec::new();
+        for (index, token) in config.tokens.iter().enumerate() {
+            let scopes = if token.scopes.is_empty() {
+                vec!["submit".into(), "read".into(), "admin".into()]
+            } else {
+                token.scopes.clone()
+            };
+            let id = if token.name.is_empty() { format!("token-{index}") } else { token.name.clone() };
+            configured.push((hash(&token.secret()?), Caller { id, scopes, sessions: token.sessions.clone() }));
+        }
+        let keys = router.store().keys().await?.into_iter().map(|key| (key.id.clone(), key)).collect();
+        let dev = config.dev_token && config.host.is_loopback() && configured.is_empty();
+        Ok(Self { configured, keys: RwLock::new(keys), dev })
+    }
+
+    /// Whether any token but the development one can be used.
+    pub(in crate::listener) fn has_tokens(&self) -> bool {
+        !self.configured.is_empty() || !self.keys.read().is_empty()
+    }
+
+    /// Whether the development token is accepted.
+    pub(in crate::listener) fn accepts_dev(&self) -> bool {
+        self.dev
+    }
+
+    /// The key is valid from now on.
+    pub(in crate::listener) fn add(&self, key: ApiKey) {
+        self.keys.write().insert(key.id.clone(), key);
+    }
+
+    /// The key is refused from now on.
+    pub(in crate::listener) fn remove(&self, id: &str) {
+        self.keys.write().remove(id);
+    }
+
+    /// The caller that the headers name.
+    pub(in crate::listener) fn caller(&self, headers: &HeaderMap, peer: IpAddr, now_secs: u64) -> Result<Caller> {
+        let wrong = || Error::new(ErrorKind::Unauthenticated, "Unauthorized").with_code("unauthorized");
+        let token = token(headers)?;
+        if let Some(parsed) = Token::parse(token) {
+            let keys = self.keys.read();
+            let key = keys.get(parsed.id());
+            // An unknown id costs the same comparison as a known one.
+            let matches = parsed.matches(key.map_or(NO_HASH, |key| key.hash.as_str()));
+            return match key {
+                Some(key) if matches && (key.expires_at == 0 || key.expires_at > now_secs) => {
+                    Ok(Caller { id: key.id.clone(), scopes: key.scopes.clone(), sessions: key.sessions.clone() })
+                }
+                _ => Err(wrong()),
+            };
+        }
+        let hash = hash(token);
+        let mut found = None;
+        for (known, caller) in &self.configured {
+            if bool::from(known.ct_eq(&hash)) {
+                found = Some(caller);
+            }
+        }
+        if let Some(caller) = found {
+            return Ok(caller.clone());
+        }
+        let is_dev = bool::from(token.as_bytes().ct_eq(DEFAULT_DEV_TOKEN.as_bytes()));
+        let forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
+        if is_dev && self.dev && peer.is_loopback() && !forwarded {
+            let scopes = ["submit", "read", "admin"].map(str::to_owned).to_vec();
+            return Ok(Caller { id: "dev".into(), scopes, sessions: Vec::new() });
+        }
+        Err(wrong())
+    }
+}
+
+/// What an unknown key is compared with.
+const NO_HASH: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+fn hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// The token in the headers, of either form.
+fn token(headers: &HeaderMap) -> Result<&str> {
+    let malformed = || {
+        Error::new(ErrorKind::Unauthenticated, "Invalid Authorization header format").with_code("invalid_authorization")
+    };
+    if let Some(key) = headers.get("x-api-key") {
+        return key.to_str().ok().map(str::trim).filter(|key| !key.is_empty()).ok_or_else(malformed);
+    }
+    let value =
+        headers.get(http::header::AUTHORIZATION).ok_or_else(malformed)?.to_str().map_err(|_| malformed())?.trim();
+    let (scheme, token) = value.split_once(char::is_whitespace).ok_or_else(malformed)?;
+    let token = token.trim();
+    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
+        return Err(malformed());
+    }
+    Ok(token)
+}

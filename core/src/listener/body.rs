@@ -1,0 +1,86 @@
+//! Reading a request's body, within its bounds of bytes and time.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use serde::de::DeserializeOwned;
+
+use super::reply::{Failed, Family};
+use super::state::AppState;
+use crate::{Error, ErrorKind};
+
+/// The whole body.
+pub(in crate::listener) async fn read(
+    state: &AppState,
+    family: Family,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Bytes, Failed> {
+    if let Some(kind) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) {
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        // Scripts that forget the header send text or a form; what is surely not JSON is refused.
+        if !(kind.is_empty()
+            || kind.ends_with("json")
+            || kind == "text/plain"
+            || kind == "application/x-www-form-urlencoded")
+        {
+            let error = Error::invalid("Content-Type", format!("the body must be application/json, not {kind}"));
+            return Err(Failed::new(family, error.with_code("unsupported_media_type"))
+                .status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
+    }
+    let limit = state.router.config().limits.max_request_bytes;
+    let too_large = || {
+        Failed::new(
+            family,
+            Error::new(
+                ErrorKind::TooLarge,
+                format!("the body is larger than {limit} bytes (limits.max_request_bytes)"),
+            ),
+        )
+    };
+    if http_body::Body::size_hint(&body).lower() > limit {
+        return Err(too_large());
+    }
+    let wait = Duration::from_millis(state.config.body_timeout_ms);
+    match tokio::time::timeout(wait, Limited::new(body, limit as usize).collect()).await {
+        Err(_) => {
+            let error = Error::invalid("body", "the body did not arrive within listen.body_timeout_ms")
+                .with_code("body_timeout");
+            Err(Failed::new(family, error).status(StatusCode::REQUEST_TIMEOUT))
+        }
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) => Err(Failed::new(family, Error::invalid("body", format!("the body broke off: {error}")))),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+    }
+}
+
+/// The body as a record; the error names the field.
+pub(in crate::listener) fn parse<T: DeserializeOwned>(family: Family, body: &[u8]) -> Result<T, Failed> {
+    match serde_json::from_slice(body) {
+        Ok(value) => Ok(value),
+        Err(first) => Err(Failed::new(family, explain::<T>(body, &first))),
+    }
+}
+
+/// Parses once more, slowly, to find out where the fault lies.
+fn explain<T: DeserializeOwned>(body: &[u8], first: &serde_json::Error) -> Error {
+    if std::str::from_utf8(body).is_err() {
+        return Error::invalid("body", "the body is not UTF-8").with_code("invalid_json");
+    }
+    if !first.is_data() {
+        return Error::invalid("body", format!("the body is not JSON: {first}")).with_code("invalid_json");
+    }
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+        Err(error) if error.path().iter().next().is_some() => {
+            let path = error.path().to_string();
+            let text = error.into_inner().to_string();
+            Error::invalid(path.clone(), format!("{path}: {text}"))
+        }
+        _ => Error::invalid("body", first.to_string()),
+    }
+}

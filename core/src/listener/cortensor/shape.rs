@@ -1,0 +1,114 @@
+//! Tasks in the REST API's shape. A list and a detail differ in `results`, because published clients read them so.
+
+use serde::Serialize;
+
+use crate::model::{Task, TaskState, Usage, Verdict};
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Results<'a> {
+    /// Aligned with `assigned_miners`, empty where a miner gave nothing.
+    List(Vec<&'a str>),
+    Detail {
+        data: Vec<&'a str>,
+        /// Only at the end: a client takes its presence for completeness.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        miners: Option<Vec<&'a str>>,
+    },
+}
+
+/// A task on its way out.
+#[derive(Serialize)]
+pub(super) struct TaskShape<'a> {
+    id: u64,
+    task_id: u64,
+    gid: u64,
+    session_id: u64,
+    client_reference: Option<&'a str>,
+    status: u8,
+    state: &'static str,
+    outcome: Option<&'static str>,
+    ended: bool,
+    created_at: u64,
+    started_at: u64,
+    last_precommit_at: u64,
+    last_commit_at: u64,
+    finished_at: u64,
+    execution_time: f64,
+    assigned_miners: &'a [String],
+    prompt: String,
+    text: &'a str,
+    response: &'a str,
+    model: Option<&'a str>,
+    finish_reason: Option<&'a str>,
+    usage: Option<Usage>,
+    attempts: u32,
+    verdict: Option<&'a Verdict>,
+    failure: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_position: Option<u64>,
+    results: Results<'a>,
+    results_hash: Vec<&'a str>,
+}
+
+impl<'a> TaskShape<'a> {
+    /// A row of a list.
+    pub(super) fn row(task: &'a Task) -> Self {
+        let of = |miner: &String| task.results.iter().find(|result| result.miner == *miner);
+        let results =
+            task.assigned_miners.iter().map(|miner| of(miner).map_or("", |r| r.answer.text.as_str())).collect();
+        let hashes = task.assigned_miners.iter().map(|miner| of(miner).map_or("", |r| r.hash.as_str())).collect();
+        Self::new(task, Results::List(results), hashes)
+    }
+
+    /// The whole of it.
+    pub(super) fn detail(task: &'a Task) -> Self {
+        let results = if task.state == TaskState::Ended {
+            Results::Detail {
+                data: task.results.iter().map(|result| result.answer.text.as_str()).collect(),
+                miners: Some(task.results.iter().map(|result| result.miner.as_str()).collect()),
+            }
+        } else {
+            let so_far = if task.text.is_empty() { Vec::new() } else { vec![task.text.as_str()] };
+            Results::Detail { data: so_far, miners: None }
+        };
+        let hashes = task.results.iter().map(|result| result.hash.as_str()).collect();
+        Self::new(task, results, hashes)
+    }
+
+    fn new(task: &'a Task, results: Results<'a>, results_hash: Vec<&'a str>) -> Self {
+        let winner = task.results.first().map(|result| &result.answer);
+        let ended = task.state == TaskState::Ended;
+        let execution_ms = if ended && task.started_at.0 > 0 { task.ended_at.since(task.started_at) } else { 0 };
+        Self {
+            id: task.id.0,
+            task_id: task.id.0,
+            gid: task.gid.0,
+            session_id: task.session_id.0,
+            client_reference: task.request.client_reference.as_deref(),
+            status: task.state.status(),
+            state: task.state.as_str(),
+            outcome: task.outcome.map(crate::model::Outcome::as_str),
+            ended,
+            created_at: task.created_at.as_secs(),
+            started_at: task.started_at.as_secs(),
+            last_precommit_at: task.precommitted_at.as_secs(),
+            last_commit_at: task.committed_at.as_secs(),
+            finished_at: task.ended_at.as_secs(),
+            execution_time: execution_ms as f64 / 1_000.0,
+            assigned_miners: &task.assigned_miners,
+            prompt: task.request.prompt_text(),
+            text: &task.text,
+            response: &task.text,
+            model: task.request.model.as_deref().or_else(|| winner.and_then(|answer| answer.model.as_deref())),
+            finish_reason: winner.map(|answer| answer.finish_reason.as_str()),
+            usage: winner.map(|answer| answer.usage),
+            attempts: task.attempts,
+            verdict: task.verdict.as_ref(),
+            failure: task.failure.as_deref(),
+            queue_position: task.queue_position,
+            results,
+            results_hash,
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What every request passes: its path is tidied, its sender is known, its end is counted.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, Method, StatusCode, Uri, header};
+use hyper::body::Incoming;
+use tower::{Service, ServiceExt};
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+
+use super::reply::{Failed, Family};
+use super::state::AppState;
+use super::{cortensor, health, keys, openai};
+use crate::{Error, ErrorKind};
+
+/// All routes behind the checks that they share.
+#[derive(Clone)]
+pub(in crate::listener) struct Gate {
+    state: AppState,
+    routes: axum::Router,
+    cors: Option<CorsLayer>,
+}
+
+impl Gate {
+    pub(in crate::listener) fn new(state: AppState) -> Self {
+        let routes = axum::Router::new()
+            .merge(cortensor::routes())
+            .merge(openai::routes())
+            .merge(keys::routes())
+            .merge(health::routes())
+            .route_layer(from_fn(note_route))
+            .fallback(not_found)
+            .method_not_allowed_fallback(not_allowed)
+            .with_state(state.clone());
+        let cors = cors(&state.config.cors.origins);
+        Self { state, routes, cors }
+    }
+
+    /// Answers one request.
+    pub(in crate::listener) async fn handle(
+        &self,
+        request: http::Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Result<Response, Infallible> {
+        let method = request.method().clone();
+        let request = request.map(Body::new);
+        let mut response = match &self.cors {
+            Some(cors) => {
+                use tower::Layer;
+                let inner = tower::service_fn(|request: Request| async move {
+                    Ok::<_, Infallible>(self.checked(request, peer).await)
+                });
+                match cors.layer(inner).oneshot(request).await {
+                    Ok(response) => response.map(Body::new),
+                    Err(never) => match never {},
+                }
+            }
+            None => self.checked(request, peer).await,
+        };
+        let route = response.extensions_mut().remove::<MatchedPath>();
+        self.state.traffic.count(&method, route.as_ref().map(MatchedPath::as_str), response.status());
+        Ok(response)
+    }
+
+    async fn checked(&self, mut request: Request, peer: SocketAddr) -> Response {
+        if let Some(tidy) = tidied(request.uri()) {
+            *request.uri_mut() = tidy;
+        }
+        let path = request.uri().path();
+        let family = Family::of(path);
+        if !self.is_public(request.method(), path) {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+            match self.state.auth.caller(request.headers(), peer.ip(), now) {
+                Ok(caller) => {
+                    request.extensions_mut().insert(caller);
+                }
+                Err(error) => return Failed::new(family, error).into_response(),
+            }
+        }
+        match self.routes.clone().call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    fn is_public(&self, method: &Method, path: &str) -> bool {
+        let config = &self.state.config;
+        match path {
+            "/" | "/healthz" | "/readyz" | "/health" | "/api/v1/about" | "/api/v1/ping" => {
+                *method == Method::GET || *method == Method::HEAD
+            }
+            "/api/v1/status" => config.public_status,
+            "/metrics" => config.public_metrics,
+            "/openapi.json" => config.public_openapi,
+            _ => false,
+        }
+    }
+}
+
+/// The URI without doubled and trailing slashes; `None` where it has none.
+fn tidied(uri: &Uri) -> Option<Uri> {
+    let path = uri.path();
+    if path == "/" || !(path.contains("//") || path.ends_with('/')) {
+        return None;
+    }
+    let mut tidy = path.split('/').filter(|part| !part.is_empty()).fold(String::new(), |mut out, part| {
+        out.push('/');
+        out.push_str(part);
+        out
+    });
+    if tidy.is_empty() {
+        tidy.push('/');
+    }
+    if let Some(query) = uri.query() {
+        tidy.push('?');
+        tidy.push_str(query);
+    }
+    tidy.parse().ok()
+}
+
+fn cors(origins: &[String]) -> Option<CorsLayer> {
+    if origins.is_empty() {
+        return None;
+    }
+    let layer = CorsLayer::new()
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, http::HeaderName::from_static("x-api-key")]);
+    if origins.iter().any(|origin| origin == "*") {
+        return Some(layer.allow_origin(Any));
+    }
+    let allowed: Vec<HeaderValue> = origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    Some(layer.allow_origin(AllowOrigin::list(allowed)))
+}
+
+/// Passes the route's template on, for the counts.
+async fn note_route(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = next.run(request).await;
+    if let Some(route) = route {
+        response.extensions_mut().insert(route);
+    }
+    response
+}
+
+async fn not_found(uri: Uri) -> Response {
+    let error = Error::not_found(format!("there is no route {}", uri.path())).with_code("route_not_found");
+    Failed::new(Family::of(uri.path()), error).into_response()
+}
+
+async fn not_allowed(method: Method, uri: Uri) -> Response {
+    let error = Error::new(
+        ErrorKind::InvalidArgument,
+        format!("{method} is not allowed on {}: see the header Allow", uri.path()),
+    )
+    .with_code("method_not_allowed");
+    Failed::new(Family::of(uri.path()), error).status(StatusCode::METHOD_NOT_ALLOWED).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slashes_too_many_are_tolerated() {
+        let tidy = |uri: &str| tidied(&uri.parse().unwrap()).map(|uri| uri.to_string());
+        assert_eq!(tidy("/api/v1/tasks/0"), None);
+        assert_eq!(tidy("//api//v1/tasks/0/?limit=1").as_deref(), Some("/api/v1/tasks/0?limit=1"));
+        assert_eq!(tidy("///").as_deref(), Some("/"));
+    }
+}

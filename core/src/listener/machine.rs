@@ -1,0 +1,43 @@
+//! This process's share of the machine, sampled at most once a second.
+
+use parking_lot::Mutex;
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+use tokio::time::Instant;
+
+pub(in crate::listener) struct Machine {
+    sample: Mutex<Sample>,
+}
+
+struct Sample {
+    /// `None` where the system tells nothing.
+    system: Option<System>,
+    at: Option<Instant>,
+    cpu: f64,
+    memory_mib: f64,
+}
+
+impl Machine {
+    pub(in crate::listener) fn new() -> Self {
+        Self { sample: Mutex::new(Sample { system: System::new().ok(), at: None, cpu: 0.0, memory_mib: 0.0 }) }
+    }
+
+    /// Per cent of one processor, and resident MiB.
+    pub(in crate::listener) fn usage(&self) -> (f64, f64) {
+        let mut sample = self.sample.lock();
+        if sample.at.is_none_or(|at| at.elapsed().as_secs() >= 1) {
+            let pid = Pid::from_u32(std::process::id());
+            let what = ProcessRefreshKind::nothing().with_cpu().with_memory();
+            let measured = sample.system.as_mut().and_then(|system| {
+                system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, what);
+                let process = system.process(pid)?;
+                Some((f64::from(process.cpu_usage()), process.memory() as f64 / 1_048_576.0))
+            });
+            if let Some((cpu, memory)) = measured {
+                sample.cpu = (cpu * 100.0).round() / 100.0;
+                sample.memory_mib = (memory * 100.0).round() / 100.0;
+            }
+            sample.at = Some(Instant::now());
+        }
+        (sample.cpu, sample.memory_mib)
+    }
+}

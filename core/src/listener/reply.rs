@@ -1,0 +1,118 @@
+//! Answers: JSON bodies, and errors in the shape of the family of routes they happen in.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use super::openai::failure;
+use crate::{Error, ErrorKind};
+
+/// A family of routes; each has its own shape of error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::listener) enum Family {
+    /// `/api/...` and the rest.
+    Cortensor,
+    /// `/v1/...`
+    OpenAi,
+}
+
+impl Family {
+    pub(in crate::listener) fn of(path: &str) -> Self {
+        if path.starts_with("/v1/") || path == "/v1" { Self::OpenAi } else { Self::Cortensor }
+    }
+}
+
+/// An error on its way out.
+#[derive(Debug)]
+pub(in crate::listener) struct Failed {
+    family: Family,
+    status: StatusCode,
+    error: Error,
+}
+
+impl Failed {
+    pub(in crate::listener) fn new(family: Family, error: Error) -> Self {
+        let status = StatusCode::from_u16(error.kind().row().http_status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self { family, status, error }
+    }
+
+    /// The same with another status than the kind's.
+    pub(in crate::listener) fn status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+}
+
+/// An error of Cortensor's routes.
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::new(Family::Cortensor, error)
+    }
+}
+
+/// Cortensor's error: `error` is a text, because clients show it.
+#[derive(Serialize)]
+struct CortensorError<'a> {
+    error: &'a str,
+    message: &'a str,
+    detail: &'a str,
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    param: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_id: Option<u64>,
+}
+
+/// The error as Cortensor's clients read it.
+pub(in crate::listener) fn cortensor_error(error: &Error) -> Vec<u8> {
+    let details = error.details();
+    let text = error.message();
+    let body = CortensorError {
+        error: text,
+        message: text,
+        detail: text,
+        code: error.code(),
+        param: details.param.as_deref(),
+        session_id: details.session_id,
+        task_id: details.task_id,
+    };
+    serde_json::to_vec(&body).unwrap_or_default()
+}
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        let body = match self.family {
+            Family::Cortensor => cortensor_error(&self.error),
+            Family::OpenAi => {
+                let mut body = Vec::with_capacity(256);
+                failure::write(&self.error, &mut body);
+                body
+            }
+        };
+        let mut response = bytes(self.status, body);
+        let headers = response.headers_mut();
+        if let Some(millis) = self.error.details().retry_after_ms {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(millis.div_ceil(1_000).max(1)));
+        }
+        if self.error.kind() == ErrorKind::Unauthenticated {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// A JSON body that is written already.
+pub(in crate::listener) fn bytes(status: StatusCode, body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// A value as compact JSON.
+pub(in crate::listener) fn json<T: Serialize>(status: StatusCode, value: &T) -> Result<Response, Failed> {
+    Ok(bytes(status, serde_json::to_vec(value).map_err(Error::internal)?))
+}

@@ -1,0 +1,234 @@
+//! Accepting connections, within bounds, until told to stop.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::auth::Auth;
+use super::gate::Gate;
+use super::machine::Machine;
+use super::state::AppState;
+use super::traffic::Traffic;
+use crate::config::ListenConfig;
+use crate::{Error, ErrorKind, Result, Router};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 4_096;
+
+/// A bound listener. [`run`](Self::run) serves until its future is ready.
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    state: AppState,
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listener").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Listener {
+    /// Binds the address of `config` for that router.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when others than this machine could connect and no token is configured, or when a token has no value;
+    /// `Conflict` when the address is in use.
+    pub async fn bind(router: Router, config: ListenConfig) -> Result<Self> {
+        let auth = Auth::new(&router, &config).await?;
+        if !config.host.is_loopback() && !auth.has_tokens() {
+            return Err(Error::invalid(
+                "listen.host",
+                format!(
+                    "{} can be reached by other machines, and no token is configured: set one ([[listen.token]], API_KEY or --token), \
+                     create a key (cortensor-router key create), or listen on 127.0.0.1",
+                    config.host
+                ),
+            ));
+        }
+        let socket = bind(config.address())?;
+        let address = socket.local_addr().map_err(Error::internal)?;
+        let traffic = Arc::new(Traffic::new(router.metrics()));
+        let state = AppState {
+            router,
+            config: Arc::new(config),
+            auth: Arc::new(auth),
+            machine: Arc::new(Machine::new()),
+            traffic,
+        };
+        Ok(Self { socket, address, state })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Every open surface and how it is protected, a line each.
+    pub fn posture(&self) -> Vec<String> {
+        let config = &self.state.config;
+        let reach = if config.host.is_loopback() { "this machine only" } else { "every machine that can reach it" };
+        let auth = &self.state.auth;
+        let tokens = match (auth.has_tokens(), auth.accepts_dev()) {
+            (true, true) => "tokens and keys; default-dev-token from this machine",
+            (true, false) => "tokens and keys",
+            (false, true) => "default-dev-token, from this machine only",
+            (false, false) => "nobody: no token is configured, create one with `cortensor-router key create`",
+        };
+        let word = |open: bool| if open { "without a token" } else { "with a token" };
+        let cors = if config.cors.origins.is_empty() { "off".to_owned() } else { config.cors.origins.join(", ") };
+        vec![
+            format!("listens on {} ({reach}), plain HTTP", self.address),
+            format!("/api and /v1: {tokens}"),
+            format!(
+                "/metrics: {}; /openapi.json: {}; /api/v1/status: {}",
+                word(config.public_metrics),
+                word(config.public_openapi),
+                word(config.public_status)
+            ),
+            format!(
+                "/healthz, /readyz, /health, /api/v1/ping, /api/v1/about: without a token; cross-origin requests: {cors}"
+            ),
+        ]
+    }
+
+    /// Serves until `shutdown` is ready, then takes no new connections and lets running requests end,
+    /// at most for `listen.drain_timeout_ms`.
+    ///
+    /// # Errors
+    /// When the socket itself breaks.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
+        let Self { socket, state, .. } = self;
+        let gate = Gate::new(state.clone());
+        let connections = Arc::new(Semaphore::new(state.config.max_connections));
+        let peers = Arc::new(Peers::default());
+        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        tokio::pin!(shutdown);
+        loop {
+            let Ok(permit) = connections.clone().acquire_owned().await else { break };
+            let (stream, peer) = tokio::select! {
+                () = &mut shutdown => break,
+                accepted = socket.accept() => match accepted {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        // Out of file descriptors, or a connection that was gone before it was accepted: wait a moment, go on.
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                        continue;
+                    }
+                },
+            };
+            let Some(place) = peers.clone().enter(peer.ip(), state.config.max_connections_per_peer) else { continue };
+            let (gate, config, stop) = (gate.clone(), state.config.clone(), stop.clone());
+            tracker.spawn(async move {
+                serve(stream, peer, &gate, &config, stop).await;
+                drop((permit, place));
+            });
+        }
+        drop(socket);
+        stop.cancel();
+        tracker.close();
+        let wait = Duration::from_millis(state.config.drain_timeout_ms);
+        if tokio::time::timeout(wait, tracker.wait()).await.is_err() {
+            tracing::warn!("{} connections were still open after listen.drain_timeout_ms", tracker.len());
+        }
+        Ok(())
+    }
+}
+
+async fn serve(stream: TcpStream, peer: SocketAddr, gate: &Gate, config: &ListenConfig, stop: CancellationToken) {
+    // Without it the last packet of an answer waits for the reader's acknowledgement, 40 ms on Linux.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    }
+    let service = service_fn(|request| gate.handle(request, peer));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(config.header_timeout_ms))
+        .max_headers(config.max_headers)
+        .max_buf_size(config.max_header_bytes)
+        // write_vectored to a closed socket raises SIGPIPE, which ends a C host that left it at its default.
+        .writev(false)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "a connection ended with an error");
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let open = || -> std::io::Result<TcpListener> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        // A restart must not wait for connections of the last process; on Windows the flag would mean something else.
+        #[cfg(unix)]
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        TcpListener::from_std(socket.into())
+    };
+    open().map_err(|error| {
+        let kind =
+            if error.kind() == std::io::ErrorKind::AddrInUse { ErrorKind::Conflict } else { ErrorKind::Unavailable };
+        Error::new(
+            kind,
+            format!("cannot listen on {address}: {error}; choose another address or port (listen.host, listen.port)"),
+        )
+        .with_param("listen.port")
+    })
+}
+
+/// Connections by peer.
+#[derive(Default)]
+struct Peers(Mutex<HashMap<IpAddr, usize>>);
+
+/// A peer's connection; gives its place back when dropped.
+struct Place(Arc<Peers>, IpAddr);
+
+impl Peers {
+    fn enter(self: Arc<Self>, peer: IpAddr, most: usize) -> Option<Option<Place>> {
+        if peer.is_loopback() {
+            return Some(None);
+        }
+        {
+            let mut peers = self.0.lock();
+            let count = peers.entry(peer).or_default();
+            if *count >= most {
+                return None;
+            }
+            *count += 1;
+        }
+        Some(Some(Place(self, peer)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut peers = self.0.0.lock();
+        if let Some(count) = peers.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                peers.remove(&self.1);
+            }
+        }
+    }
+}

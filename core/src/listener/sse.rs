@@ -1,0 +1,83 @@
+//! Server-sent events over a task's tokens.
+//!
+//! All events that are ready go out in one frame, and none is held back. Dropping the body drops the stream and
+//! with it the caller's hold on the task, which cancels it unless it is detached.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderValue, header};
+use http_body::Frame;
+use tokio::time::{Instant, Sleep};
+
+use crate::router::{StreamEvent, Submission, TokenStream};
+
+/// Writes events in one family's layout.
+pub(in crate::listener) trait Layout: Send + Unpin + 'static {
+    /// Appends those events to `out`, the end and its `[DONE]` included.
+    fn write(&mut self, events: Vec<StreamEvent>, out: &mut Vec<u8>);
+}
+
+struct SseBody<L> {
+    tokens: TokenStream,
+    layout: L,
+    ready: Option<Vec<StreamEvent>>,
+    idle: Pin<Box<Sleep>>,
+    every: Duration,
+    _submission: Submission,
+}
+
+impl<L: Layout> http_body::Body for SseBody<L> {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = &mut *self;
+        let batch = match this.ready.take() {
+            Some(events) => Poll::Ready(Some(events)),
+            None => this.tokens.poll_batch(cx),
+        };
+        match batch {
+            Poll::Ready(Some(events)) => {
+                let mut out = Vec::with_capacity(256 * events.len());
+                this.layout.write(events, &mut out);
+                let next = Instant::now() + this.every;
+                this.idle.as_mut().reset(next);
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from(out)))))
+            }
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => {
+                if this.idle.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                let next = Instant::now() + this.every;
+                this.idle.as_mut().reset(next);
+                // Registers the timer again, so that the next comment comes too.
+                let _ = this.idle.as_mut().poll(cx);
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b": ping\n\n")))))
+            }
+        }
+    }
+}
+
+/// A response that streams the task's tokens; `ready` are events that were taken from it already.
+pub(in crate::listener) fn respond<L: Layout>(
+    submission: Submission,
+    tokens: TokenStream,
+    ready: Option<Vec<StreamEvent>>,
+    layout: L,
+    keepalive: Duration,
+) -> Response {
+    let idle = Box::pin(tokio::time::sleep(keepalive));
+    let body = SseBody { tokens, layout, ready, idle, every: keepalive, _submission: submission };
+    let mut response = Response::new(Body::new(body));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}

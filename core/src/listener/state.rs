@@ -1,0 +1,19 @@
+//! What every request sees.
+
+use std::sync::Arc;
+
+use super::auth::Auth;
+use super::machine::Machine;
+use super::traffic::Traffic;
+use crate::Router;
+use crate::config::ListenConfig;
+
+/// Shared by all requests of one listener. Cheap to clone.
+#[derive(Clone)]
+pub(in crate::listener) struct AppState {
+    pub(in crate::listener) router: Router,
+    pub(in crate::listener) config: Arc<ListenConfig>,
+    pub(in crate::listener) auth: Arc<Auth>,
+    pub(in crate::listener) machine: Arc<Machine>,
+    pub(in crate::listener) traffic: Arc<Traffic>,
+}
