@@ -44,7 +44,6 @@ impl Miner for EchoMiner {
         }
         let mut echo = Echo::of(&job);
         if !self.delay.is_zero() {
-            job.accept();
             tokio::spawn(echo.say_slowly(job, self.delay));
         } else if !job.stream() {
             let text = echo.text[..echo.end()].to_owned();

@@ -11,7 +11,7 @@
 //! ([`OWN_FIELDS`]) stay behind, because hosted APIs refuse what they do not know.
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::endpoint::Endpoint;
@@ -110,6 +110,16 @@ pub(super) fn body(request: &TaskRequest, model: Option<&str>, stream: bool) -> 
         }
     }
     object.end()
+}
+
+/// Whether the client wants to see the usage in the stream.
+pub(super) fn wants_usage(request: &TaskRequest) -> bool {
+    #[derive(Deserialize)]
+    struct Options {
+        include_usage: Option<bool>,
+    }
+    let options = request.extra("stream_options").and_then(|raw| serde_json::from_str::<Options>(raw.get()).ok());
+    options.and_then(|options| options.include_usage).unwrap_or(false)
 }
 
 /// The client's stream options with usage switched on, without which nobody would know it.

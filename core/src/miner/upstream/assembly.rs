@@ -1,9 +1,9 @@
 //! The pieces of a stream, put together into what a unary answer would have said.
 //!
 //! Every event that has choices is passed on as it came, the one with the finish reason too. The event
-//! that carries only usage (`choices` empty) is never passed on, whether the client asked for it or not:
-//! the router always asks for usage, and who shows streams to clients makes that event from
-//! [`Answer::usage`] where it was asked for.
+//! that carries only usage (`choices` empty) is passed on only where the client asked for it
+//! (`stream_options.include_usage`): the router asks upstreams for usage in any case, and keeps it in
+//! [`Answer::usage`].
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use crate::model::{Answer, FinishReason, Usage};
 #[derive(Debug, Default)]
 pub(super) struct Assembly {
     most: usize,
+    wants_usage: bool,
     size: usize,
     text: String,
     reasoning: String,
@@ -61,9 +62,9 @@ struct FunctionDelta {
 }
 
 impl Assembly {
-    /// An empty one that takes up to `most` bytes.
-    pub(super) fn new(most: usize) -> Self {
-        Self { most, ..Self::default() }
+    /// An empty one that takes up to `most` bytes, and passes the usage on where it is wanted.
+    pub(super) fn new(most: usize, wants_usage: bool) -> Self {
+        Self { most, wants_usage, ..Self::default() }
     }
 
     /// Takes an event; answers the piece to pass on, where it has one.
@@ -83,7 +84,7 @@ impl Assembly {
             self.id = reply.id.and_then(|id| serde_json::from_str(id.get()).ok());
             self.created = reply.created.and_then(|created| serde_json::from_str(created.get()).ok());
         }
-        if reply.choices.count == 0 && reply.usage.is_some() {
+        if reply.choices.count == 0 && reply.usage.is_some() && !self.wants_usage {
             return Ok(None);
         }
         let mut text = String::new();
@@ -212,7 +213,7 @@ mod tests {
     use super::*;
 
     fn take_all(events: &[&'static str]) -> (String, Answer) {
-        let mut assembly = Assembly::new(1_000);
+        let mut assembly = Assembly::new(1_000, false);
         let mut text = String::new();
         for event in events {
             if let Some(chunk) = assembly.take("up", Bytes::from_static(event.as_bytes())).unwrap() {
@@ -242,6 +243,17 @@ mod tests {
     }
 
     #[test]
+    fn usage_passes_on_where_it_is_wanted() {
+        let event = Bytes::from_static(br#"{"choices":[],"usage":{"prompt_tokens":2,"completion_tokens":1}}"#);
+        for wanted in [false, true] {
+            let mut assembly = Assembly::new(100, wanted);
+            let chunk = assembly.take("up", event.clone()).unwrap();
+            assert_eq!(chunk.is_some(), wanted);
+            assert_eq!(assembly.into_answer().usage, Usage::new(2, 1));
+        }
+    }
+
+    #[test]
     fn tool_calls_come_together_by_their_index() {
         let (text, answer) = take_all(&[
             r#"{"id":"a","created":9,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":null,"reasoning_content":"hm","tool_calls":[{"index":0,"id":"c0","type":"function","function":{"name":"add","arguments":""}}]}}]}"#,
@@ -259,7 +271,7 @@ mod tests {
 
     #[test]
     fn an_error_in_the_stream_is_a_failure() {
-        let mut assembly = Assembly::new(100);
+        let mut assembly = Assembly::new(100, false);
         let event = Bytes::from_static(br#"{"error":{"message":"out of memory","code":500}}"#);
         let failure = assembly.take("up", event.clone()).unwrap_err();
         assert_eq!(failure.class, FailClass::Internal);
@@ -269,7 +281,7 @@ mod tests {
 
     #[test]
     fn an_answer_over_the_bound_is_a_failure() {
-        let mut assembly = Assembly::new(3);
+        let mut assembly = Assembly::new(3, false);
         let event = |text: &str| Bytes::from(format!(r#"{{"choices":[{{"delta":{{"content":"{text}"}}}}]}}"#));
         assert!(assembly.take("up", event("abc")).is_ok());
         assert!(assembly.take("up", event("d")).unwrap_err().message.contains("limits.max_output_bytes"));

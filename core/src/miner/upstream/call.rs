@@ -65,7 +65,6 @@ async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Tail>), Fa
     let default_model = if asked.is_none() { shared.default_model.read().clone() } else { None };
     let model = asked.map(|model| upstream_name(&shared.config, model)).or(default_model.as_deref());
     let body = ask::body(request, model, job.stream());
-    job.accept();
     let sent = shared.pool.send(&|endpoint| endpoint.post(route.path(endpoint), body.clone())).await;
     let (link, response) = sent.map_err(|e| unanswered(shared, e))?;
     if !response.status().is_success() {
@@ -92,7 +91,7 @@ async fn stream(
     mut body: Incoming,
 ) -> Result<(Answer, Tail), Failure> {
     let mut reader = SseReader::new(shared.max_output);
-    let mut assembly = Assembly::new(shared.max_output);
+    let mut assembly = Assembly::new(shared.max_output, ask::wants_usage(job.request()));
     loop {
         let end = match link.frame(&mut body).await {
             Some(Ok(frame)) => {

@@ -3,7 +3,7 @@
 use super::mock::{Mock, Step, chunk, json, sse_head};
 use super::*;
 use crate::miner::FailClass;
-use crate::model::{FinishReason, Usage};
+use crate::model::{FinishReason, RequestKind, Usage};
 
 const ROLE: &str = r#"{"id":"c","created":5,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#;
 const ONE: &str = r#"{"choices":[{"index":0,"delta":{"content":"żółw"},"finish_reason":null}]}"#;
@@ -38,6 +38,17 @@ async fn pieces_pass_on_as_they_came() {
     assert_eq!(answer.raw, None);
     let body = &mock.seen()[0].body;
     assert!(body.contains(r#""stream":true,"stream_options":{"include_usage":true}"#), "{body}");
+}
+
+#[tokio::test]
+async fn usage_passes_on_where_the_client_asked_for_it() {
+    let body = [sse_head(false), whole().into_bytes()].concat();
+    let mock = Mock::new(move |_| vec![Step::Send(body.clone()), Step::Close]).await;
+    let request: TaskRequest =
+        serde_json::from_str(r#"{"messages":[],"stream_options":{"include_usage":true}}"#).unwrap();
+    let sink = offer(&miner(&mock), TaskRequest { kind: RequestKind::Chat, ..request }, true);
+    assert_eq!(sink.end().await.unwrap().usage, Usage::new(4, 2));
+    assert_eq!(sink.chunks().last().unwrap().raw.as_deref(), Some(USAGE.as_bytes()));
 }
 
 #[tokio::test]
