@@ -103,7 +103,9 @@ impl Assembly {
         if self.size > self.most {
             return Err(too_large(name, self.most));
         }
-        Ok(Some(Chunk { text, raw: Some(event) }))
+        // A copy: the event is a slice of a read buffer of 8 KiB or more, which it would keep from being
+        // used again for as long as the stream can be resumed.
+        Ok(Some(Chunk { text, raw: Some(Bytes::copy_from_slice(&event)) }))
     }
 
     /// Whether the upstream has said why it ends.

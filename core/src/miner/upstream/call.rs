@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::Response;
 use http::header::CONTENT_TYPE;
 use http_body::Body as _;
@@ -150,32 +150,24 @@ async fn whole(shared: &Shared, mut link: Box<Link>, mut body: Incoming, most: u
     if body.size_hint().lower() > most as u64 {
         return Err(too_large(&shared.name, most));
     }
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
+    // Not slices of read buffers, which an answer that is kept for days would keep too.
+    let mut bytes = Vec::with_capacity(body.size_hint().lower() as usize);
     while let Some(frame) = link.frame(&mut body).await {
         let frame = frame.map_err(|e| {
             let message = format!("the upstream {} ended before its answer did: {}", shared.name, chain(&e));
             Failure::new(FailClass::Internal, message)
         })?;
         let Ok(data) = frame.into_data() else { continue };
-        if first.len() + rest.len() + data.len() > most {
+        if bytes.len() + data.len() > most {
             return Err(too_large(&shared.name, most));
         }
-        if first.is_empty() {
-            first = data;
-        } else {
-            if rest.is_empty() {
-                rest.reserve(first.len() + data.len() + body.size_hint().lower() as usize);
-                rest.extend_from_slice(&first);
-            }
-            rest.extend_from_slice(&data);
-        }
+        bytes.extend_from_slice(&data);
         if body.is_end_stream() {
             break;
         }
     }
     shared.pool.put(link).await;
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+    Ok(bytes.into())
 }
 
 /// A whole chat or completion.
