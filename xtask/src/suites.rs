@@ -40,11 +40,16 @@ pub(crate) fn run(steps: &mut Steps, suites: &[Suite]) -> Outcome {
 }
 
 fn rust(steps: &mut Steps) -> Outcome {
-    let tests = if environment::answers("cargo-nextest", &["nextest", "--version"]) {
-        steps.run("Rust tests", &mut environment::cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]))
+    let mut tests = if environment::answers("cargo-nextest", &["nextest", "--version"]) {
+        environment::cargo(&["nextest", "run", "--workspace", "--no-fail-fast"])
     } else {
-        steps.run("Rust tests", &mut environment::cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"]))
+        environment::cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"])
     };
+    // Not built here for it takes long; the Python suite does that.
+    if let Some(model) = model::present()? {
+        tests.envs(model.environment());
+    }
+    let tests = steps.run("Rust tests", &mut tests);
     let docs = steps.run("Rust documentation tests", &mut environment::cargo(&["test", "--workspace", "--doc"]));
     tests.and(docs)
 }

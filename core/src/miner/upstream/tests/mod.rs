@@ -2,6 +2,7 @@
 
 mod failure;
 mod mock;
+mod model;
 mod probe;
 mod reading;
 mod stream;
