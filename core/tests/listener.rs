@@ -1,0 +1,363 @@
+//! The listener over real sockets: Cortensor's routes, their layout to the byte, who may call, and bad input.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use cortensor_router::config::{CorsConfig, ListenConfig, TokenConfig};
+use cortensor_router::listener::Listener;
+use cortensor_router::miner::Job;
+use cortensor_router::model::{Answer, MinerSpec};
+use cortensor_router::{Config, ErrorKind, Router};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+const DEV: &str = "Authorization: Bearer default-dev-token\r\n";
+
+struct Server {
+    router: Router,
+    address: SocketAddr,
+}
+
+async fn serve(listen: ListenConfig) -> Server {
+    let router = Router::open(Config::default()).await.unwrap();
+    let listener = Listener::bind(router.clone(), ListenConfig { port: 0, ..listen }).await.unwrap();
+    let address = listener.local_addr();
+    tokio::spawn(listener.run(std::future::pending()));
+    Server { router, address }
+}
+
+async fn with_words() -> Server {
+    let server = serve(ListenConfig::default()).await;
+    server
+        .router
+        .add_miner(MinerSpec::new("words", 8).models(["tiny"]), |job: Job| {
+            for word in job.prompt().split_inclusive(' ') {
+                job.emit(word);
+            }
+            job.finish(Answer::default());
+        })
+        .unwrap();
+    server
+}
+
+impl Server {
+    /// Sends bytes, reads until the connection ends.
+    async fn raw(&self, request: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        // A server that refuses early may close while the rest is still being sent.
+        let _ = stream.write_all(request).await;
+        let mut out = Vec::new();
+        let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut out)).await;
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    async fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String, String) {
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+        );
+        let answer = self.raw(request.as_bytes()).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head in {answer:?}"));
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, head.to_ascii_lowercase(), unchunked(head, body))
+    }
+
+    async fn get(&self, path: &str) -> (u16, Value) {
+        let (status, _, body) = self.send("GET", path, DEV, "").await;
+        (status, serde_json::from_str(&body).unwrap())
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let (status, _, body) = self.send("POST", path, DEV, &body.to_string()).await;
+        (status, serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}")))
+    }
+}
+
+fn unchunked(head: &str, body: &str) -> String {
+    if !head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+        return body.to_owned();
+    }
+    let (mut out, mut rest) = (String::new(), body);
+    while let Some((size, after)) = rest.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).unwrap();
+        if size == 0 {
+            break;
+        }
+        out.push_str(&after[..size]);
+        rest = &after[size + 2..];
+    }
+    out
+}
+
+#[tokio::test]
+async fn an_empty_router_answers_with_zeros() {
+    let server = serve(ListenConfig::default()).await;
+    let (status, info) = server.get("/api/v1/info").await;
+    assert_eq!((status, &info["active_sessions"], &info["node_stats"]["total_count"]), (200, &json!(1), &json!(0)));
+    assert_eq!(
+        server.get("/api/v1/miners").await.1,
+        json!({"nodes":{},"stats":{"dedicated_count":0,"ephemeral_count":0,"total_count":0},"miners":[],"count":0})
+    );
+    let (_, state) = server.get("/api/v1/status").await;
+    assert_eq!(
+        (&state["status"], &state["durability"], &state["block_height"]),
+        (&json!("ok"), &json!("memory"), &json!(0))
+    );
+    assert_eq!(server.get("/api/v1/tasks/0").await.1, json!({"count":0,"tasks":[]}));
+    let (status, error) = server.post("/api/v1/completions", &json!({"prompt": "hi"})).await;
+    assert_eq!((status, &error["code"]), (503, &json!("no_miner")));
+}
+
+#[tokio::test]
+async fn a_completion_has_exactly_the_published_fields() {
+    let server = with_words().await;
+    let (status, answer) =
+        server.post("/api/v1/completions/0", &json!({"prompt": "one two", "model": "any-name"})).await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        answer["choices"][0],
+        json!({"finish_reason":"stop","index":0,"logprobs":null,"text":"one two","message":{"role":"assistant","content":"one two"}})
+    );
+    assert_eq!(
+        (&answer["object"], &answer["session_id"], &answer["task_id"], &answer["model"]),
+        (&json!("text_completion"), &json!(0), &json!(1), &json!("any-name"))
+    );
+    for alias in ["text", "output", "result", "response", "content"] {
+        assert_eq!(answer[alias], "one two");
+    }
+    assert!(answer.get("error").is_none());
+    let (_, task) = server.get("/api/v1/tasks/0/1").await;
+    assert_eq!((&task["status"], &task["state"], &task["outcome"]), (&json!(4), &json!("ended"), &json!("ok")));
+    assert_eq!(task["results"]["data"], json!(["one two"]));
+    assert_eq!(task["results"]["miners"], task["assigned_miners"]);
+    let (_, list) = server.get("/api/v1/tasks/0").await;
+    assert_eq!((&list["count"], &list["tasks"][0]["results"]), (&json!(1), &json!(["one two"])));
+    assert_eq!(server.get("/api/v1/tasks/0?format=array").await.1.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_stream_has_the_layout_that_published_parsers_read() {
+    let server = with_words().await;
+    let (status, head, body) =
+        server.send("POST", "/api/v1/completions", DEV, r#"{"prompt":"one two","stream":true}"#).await;
+    assert_eq!(status, 200);
+    assert!(
+        head.contains("content-type: text/event-stream; charset=utf-8") && head.contains("x-accel-buffering: no"),
+        "{head}"
+    );
+    let events: Vec<&str> = body.split("\n\n").collect();
+    assert_eq!(events.len(), 5, "{body}");
+    assert_eq!((events[3], events[4]), ("data: [DONE]", ""));
+    let data = |event: &str, id: &str| -> Value {
+        let (first, second) = event.split_once('\n').unwrap();
+        assert_eq!(first, id);
+        assert!(!event.contains("delta") && !event.contains("\":\u{20}"), "{event}");
+        serde_json::from_str(second.strip_prefix("data: ").unwrap()).unwrap()
+    };
+    let (one, two, end) = (data(events[0], "id: 1"), data(events[1], "id: 2"), data(events[2], "id: 3"));
+    assert_eq!((&one["choices"][0]["text"], &one["choices"][0]["finish_reason"]), (&json!("one "), &Value::Null));
+    assert_eq!(two["choices"][0]["text"], "two");
+    assert_eq!(
+        (&end["choices"][0]["text"], &end["choices"][0]["finish_reason"], &end["text"]),
+        (&json!(""), &json!("stop"), &json!("one two"))
+    );
+    assert!(end["usage"]["total_tokens"].as_u64().unwrap() > 0);
+    assert!(one["id"] == two["id"] && two["id"] == end["id"]);
+    let resume = format!("{DEV}Last-Event-ID: 1\r\n");
+    let (_, _, body) = server.send("GET", "/api/v1/tasks/0/1/stream", &resume, "").await;
+    assert!(
+        body.starts_with("id: 2\n") && body.contains("\"text\":\"two\"") && !body.contains("\"text\":\"one \""),
+        "{body}"
+    );
+}
+
+#[tokio::test]
+async fn sessions_are_created_listed_changed_and_closed() {
+    let server = with_words().await;
+    let (status, made) = server
+        .post("/api/v1/create", &json!({"name": "s", "minNumOfNodes": 0, "maxNumOfNodes": 0, "redundant": 0}))
+        .await;
+    assert_eq!((status, &made["session_id"], &made["status"]), (200, &json!(1), &json!("created")));
+    let hash = made["tx_hash"].as_str().unwrap();
+    assert_eq!(hash.len(), 66);
+    assert_eq!(server.get(&format!("/api/v1/sessions/{hash}")).await.1["id"], 1);
+    let (_, changed) = {
+        let (status, _, body) = server.send("PATCH", "/api/v1/sessions/1", DEV, r#"{"weight":5}"#).await;
+        (status, serde_json::from_str::<Value>(&body).unwrap())
+    };
+    assert_eq!(changed["weight"], 5);
+    assert_eq!(server.send("DELETE", "/api/v1/sessions/1", DEV, "").await.0, 200);
+    let (status, error) = server.post("/api/v1/completions/1", &json!({"prompt": "x"})).await;
+    assert_eq!((status, &error["code"]), (409, &json!("session_closed")));
+    let (_, open) = server.get("/api/v1/sessions?state=open").await;
+    assert_eq!((&open["count"], &open["sessions"][0]["id"]), (&json!(1), &json!(0)));
+}
+
+#[tokio::test]
+async fn who_may_call_is_checked_before_anything_else() {
+    let server = serve(ListenConfig::default()).await;
+    for (headers, message) in [
+        ("", "Invalid Authorization header format"),
+        ("Authorization: Basic eDp5\r\n", "Invalid Authorization header format"),
+        ("Authorization: Bearer wrong\r\n", "Unauthorized"),
+        ("X-API-Key: ctr_aaaaaaaa_bbbb\r\n", "Unauthorized"),
+        ("Authorization: Bearer default-dev-token\r\nX-Forwarded-For: 1.2.3.4\r\n", "Unauthorized"),
+    ] {
+        let (status, head, body) = server.send("GET", "/api/v1/tasks/not-a-number", headers, "").await;
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((status, &body["error"]), (401, &json!(message)), "{headers}");
+        assert!(head.contains("www-authenticate: bearer"));
+    }
+    for path in ["/healthz", "/readyz", "/health", "/api/v1/about", "/api/v1/ping"] {
+        assert_eq!(server.send("GET", path, "", "").await.0, 200, "{path}");
+    }
+    assert_eq!(server.send("GET", "/api/v1/info", "authorization:  bearer   default-dev-token  \r\n", "").await.0, 200);
+    let (status, _, body) =
+        server.send("POST", "/api/v1/keys", DEV, r#"{"name":"k","scopes":["read"],"sessions":[0]}"#).await;
+    let key: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(status, 201, "{body}");
+    let header = format!("X-API-Key: {}\r\n", key["token"].as_str().unwrap());
+    assert_eq!(server.send("GET", "/api/v1/sessions/0", &header, "").await.0, 200);
+    assert_eq!(server.send("POST", "/api/v1/completions", &header, r#"{"prompt":"x"}"#).await.0, 403);
+    server.post("/api/v1/create", &json!({"name": "other"})).await;
+    assert_eq!(server.send("GET", "/api/v1/sessions/1", &header, "").await.0, 404);
+    assert_eq!(server.send("DELETE", &format!("/api/v1/keys/{}", key["id"].as_str().unwrap()), DEV, "").await.0, 200);
+    assert_eq!(server.send("GET", "/api/v1/sessions/0", &header, "").await.0, 401);
+}
+
+#[tokio::test]
+async fn a_listener_that_others_reach_wants_a_token() {
+    let router = Router::open(Config::default()).await.unwrap();
+    let open = ListenConfig { host: [0, 0, 0, 0].into(), port: 0, ..ListenConfig::default() };
+    let error = Listener::bind(router.clone(), open.clone()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(error.message().contains("token"), "{error}");
+    let token = TokenConfig { name: "t".into(), value: "s3cret".into(), ..TokenConfig::default() };
+    Listener::bind(router, ListenConfig { tokens: vec![token], ..open }).await.unwrap();
+}
+
+#[tokio::test]
+async fn bad_input_gets_a_clear_error_and_the_router_serves_on() {
+    let server = with_words().await;
+    let cases = [
+        ("/api/v1/completions", r#"{"prompt":"x"#, 400, "invalid_json"),
+        ("/api/v1/completions", r#"{"prompt":5}"#, 400, "invalid_argument"),
+        ("/api/v1/completions", r"[1]", 400, "invalid_argument"),
+        ("/api/v1/completions", r#"{}"#, 400, "invalid_argument"),
+        ("/api/v1/completions", r#"{"prompt":"x","timeout":-5}"#, 400, "invalid_argument"),
+        ("/api/v1/completions", r#"{"prompt":"x","max_tokens":0}"#, 400, "invalid_argument"),
+        ("/api/v1/completions", r#"{"prompt":"x","session_id":"99"}"#, 404, "session_not_found"),
+        ("/api/v1/completions", r#"{"prompt":"x","session_id":-1}"#, 400, "invalid_argument"),
+        ("/api/v1/completions/99999999999999999999", r#"{"prompt":"x"}"#, 400, "invalid_argument"),
+        ("/api/v1/completions/abc", r#"{"prompt":"x"}"#, 400, "invalid_argument"),
+        ("/api/v1/create", r#"{"name":""}"#, 400, "invalid_argument"),
+        ("/api/v1/nowhere", r#"{}"#, 404, "route_not_found"),
+    ];
+    for (path, body, wanted, code) in cases {
+        let (status, head, answer) = server.send("POST", path, DEV, body).await;
+        let answer: Value = serde_json::from_str(&answer).unwrap_or_else(|e| panic!("{e}: {head}"));
+        assert_eq!((status, answer["code"].as_str().unwrap()), (wanted, code), "{path} {body}: {answer}");
+        assert!(answer["error"].is_string() && answer["message"].is_string() && head.contains("application/json"));
+    }
+    let (status, head, _) = server.send("GET", "/api/v1/completions", DEV, "").await;
+    assert!(status == 405 && head.contains("allow: post"), "{head}");
+    let huge = format!(r#"{{"prompt":"{}"}}"#, "x".repeat(20 << 20));
+    assert_eq!(server.send("POST", "/api/v1/completions", DEV, &huge).await.0, 413);
+    let form = format!(
+        "POST /api/v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{DEV}Content-Type: multipart/form-data\r\nContent-Length: 2\r\n\r\n{{}}"
+    );
+    assert!(server.raw(form.as_bytes()).await.starts_with("HTTP/1.1 415"));
+    let mut invalid = b"POST /api/v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer default-dev-token\r\nContent-Length: 14\r\n\r\n{\"prompt\":\"".to_vec();
+    invalid.extend_from_slice(b"\xff\"}");
+    assert!(server.raw(&invalid).await.starts_with("HTTP/1.1 400"));
+    let many = format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-A: b\r\n".repeat(10_000));
+    assert!(server.raw(many.as_bytes()).await.starts_with("HTTP/1.1 431"));
+    assert_eq!(server.post("/api/v1/completions", &json!({"prompt": "still here", "session_id": "0"})).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_head_that_dawdles_is_cut_off() {
+    let server = serve(ListenConfig { header_timeout_ms: 100, ..ListenConfig::default() }).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost:").await.unwrap();
+    let mut out = Vec::new();
+    tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut out))
+        .await
+        .expect("the connection ends")
+        .unwrap();
+}
+
+/// Sends a request whose miner never ends, hangs up, and waits until the miner is told.
+async fn hang_up(body: &str, first_token: bool) {
+    let server = serve(ListenConfig::default()).await;
+    let (jobs, mut taken) = mpsc::unbounded_channel::<Job>();
+    server.router.add_miner(MinerSpec::new("slow", 1), move |job: Job| jobs.send(job).unwrap()).unwrap();
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let request =
+        format!("POST /api/v1/completions HTTP/1.1\r\nHost: x\r\n{DEV}Content-Length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let job = taken.recv().await.unwrap();
+    if first_token {
+        job.emit("token ");
+        let mut seen = Vec::new();
+        while !String::from_utf8_lossy(&seen).contains("token ") {
+            assert!(stream.read_buf(&mut seen).await.unwrap() > 0);
+        }
+    }
+    drop(stream);
+    tokio::time::timeout(Duration::from_secs(5), job.cancelled()).await.expect("the miner is told");
+}
+
+#[tokio::test]
+async fn hanging_up_stops_the_miner_on_every_kind_of_request() {
+    hang_up(r#"{"prompt":"x"}"#, false).await;
+    hang_up(r#"{"prompt":"x","stream":true}"#, false).await;
+    hang_up(r#"{"prompt":"x","stream":true}"#, true).await;
+}
+
+#[tokio::test]
+async fn a_time_out_names_the_task_and_async_answers_at_once() {
+    let server = serve(ListenConfig::default()).await;
+    let (jobs, mut taken) = mpsc::unbounded_channel::<Job>();
+    server.router.add_miner(MinerSpec::new("slow", 2), move |job: Job| jobs.send(job).unwrap()).unwrap();
+    let (status, error) = server.post("/api/v1/completions", &json!({"prompt": "x", "timeout": 0.05})).await;
+    assert_eq!((status, &error["session_id"], &error["task_id"]), (504, &json!(0), &json!(1)));
+    drop(taken.recv().await);
+    let (status, ids) = server.post("/api/v1/completions", &json!({"prompt": "later", "async": true})).await;
+    assert_eq!((status, &ids["task_id"]), (202, &json!(2)));
+    let job = taken.recv().await.unwrap();
+    job.emit("so far");
+    let (_, task) = server.get("/api/v1/tasks/0/2").await;
+    assert_eq!((&task["status"], &task["results"]), (&json!(1), &json!({"data": ["so far"]})));
+    let (status, _, body) = server.send("DELETE", "/api/v1/tasks/0/2", DEV, "").await;
+    let cancelled: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &cancelled["outcome"]), (200, &json!("cancelled")));
+    assert!(job.is_cancelled());
+}
+
+#[tokio::test]
+async fn an_idempotency_key_makes_one_task() {
+    let server = with_words().await;
+    let headers = format!("{DEV}Idempotency-Key: abc\r\n");
+    let first = server.send("POST", "/api/v1/completions", &headers, r#"{"prompt":"a b"}"#).await;
+    let again = server.send("POST", "/api/v1/completions", &headers, r#"{"prompt":"a b"}"#).await;
+    assert_eq!((first.0, again.0), (200, 200));
+    assert_eq!(first.2, again.2);
+    let other = server.send("POST", "/api/v1/completions", &headers, r#"{"prompt":"c"}"#).await;
+    assert_eq!(other.0, 422);
+    assert_eq!(server.get("/api/v1/tasks/0").await.1["count"], 1);
+}
+
+#[tokio::test]
+async fn cross_origin_requests_need_an_origin_that_is_allowed() {
+    let listen =
+        ListenConfig { cors: CorsConfig { origins: vec!["https://app.example".into()] }, ..ListenConfig::default() };
+    let server = serve(listen).await;
+    let preflight = "Origin: https://app.example\r\nAccess-Control-Request-Method: POST\r\n";
+    let (status, head, _) = server.send("OPTIONS", "/api/v1/completions", preflight, "").await;
+    assert!(status == 200 && head.contains("access-control-allow-origin: https://app.example"), "{head}");
+    let (_, head, _) = server.send("GET", "/healthz", "Origin: https://evil.example\r\n", "").await;
+    assert!(!head.contains("access-control-allow-origin: https://evil"), "{head}");
+}
