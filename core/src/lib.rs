@@ -40,3 +40,8 @@ pub use router::{
 
 /// The version of the product, the same in every language.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The guide's examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guide.md")]
+struct Guide;

@@ -149,7 +149,8 @@ impl Loaded {
         let _ = write!(out, "# {}\n# from: {source}", key.doc);
         match shown {
             Some(shown) => {
-                let default = if unset { String::new() } else { format!(", default: {}", key.default) };
+                let default =
+                    if unset || key.default.is_empty() { String::new() } else { format!(", default: {}", key.default) };
                 let _ = write!(out, "{default}\n{name} = {shown}\n");
             }
             None if secret => {

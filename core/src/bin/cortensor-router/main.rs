@@ -1,1 +1,95 @@
-fn main() {}
+//! The `cortensor-router` command: runs a router as a server of its own, and talks to one that runs.
+
+mod client;
+mod completions;
+mod config;
+mod demo;
+mod doctor;
+mod exit;
+mod greeting;
+mod keys;
+mod logging;
+mod miners;
+mod output;
+mod runtime;
+mod serve;
+mod sessions;
+mod settings;
+mod signals;
+mod sse;
+mod status;
+mod submit;
+mod tasks;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use exit::Exit;
+
+const EXAMPLES: &str = "\
+Examples:
+  cortensor-router serve                       a router on 127.0.0.1:5010, no set-up needed
+  cortensor-router serve --upstream http://127.0.0.1:8080/v1
+                                               ... in front of llama.cpp, vLLM, Ollama
+  cortensor-router submit 'Why is the sky blue?'
+  cortensor-router sessions create research --priority 5
+  cortensor-router tasks list 0
+  cortensor-router key create --name app --scope submit
+  cortensor-router doctor
+
+Exit status:
+  0 done   1 it did not work   2 wrong arguments or configuration   3 token refused
+  4 not found   5 conflict   6 overloaded or unavailable, try again later   7 timed out
+  8 cancelled   9 the miner failed   10 no router answers   130 stopped by Ctrl-C";
+
+/// A router for AI inference: sessions, tasks and miners behind Cortensor's REST API and OpenAI's.
+#[derive(Parser)]
+#[command(name = "cortensor-router", version, propagate_version = true, after_help = EXAMPLES, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a router with its HTTP listener
+    Serve(serve::Serve),
+    /// Send a prompt to a running router and stream the answer
+    Submit(submit::Submit),
+    /// Show what a running router is doing
+    Status(status::Status),
+    /// List, show, create and close sessions
+    #[command(visible_alias = "session")]
+    Sessions(sessions::Sessions),
+    /// List, show and cancel tasks
+    #[command(visible_alias = "task")]
+    Tasks(tasks::Tasks),
+    /// List the miners of a running router
+    Miners(miners::Miners),
+    /// Create, list and revoke API keys
+    #[command(visible_alias = "keys")]
+    Key(keys::Keys),
+    /// Check configuration, data directory, port and upstreams, and say how to mend what is wrong
+    Doctor(doctor::Doctor),
+    /// Check and show the configuration
+    Config(config::ConfigCommand),
+    /// Print a completion script for a shell
+    Completions(completions::Completions),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(command) => command.run(),
+        Command::Submit(command) => command.run(),
+        Command::Status(command) => command.run(),
+        Command::Sessions(command) => command.run(),
+        Command::Tasks(command) => command.run(),
+        Command::Miners(command) => command.run(),
+        Command::Key(command) => command.run(),
+        Command::Doctor(command) => command.run(),
+        Command::Config(command) => command.run(),
+        Command::Completions(command) => command.run(),
+    };
+    done.map_or_else(Exit::report, |()| ExitCode::SUCCESS)
+}

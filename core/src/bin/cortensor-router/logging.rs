@@ -1,0 +1,45 @@
+//! Logs: to standard error, as text or as JSON lines.
+
+use std::io::IsTerminal as _;
+
+use clap::{Args, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+use crate::exit::{Done, Exit};
+
+/// The form of logs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Logging")]
+pub(crate) struct Logging {
+    /// What is logged: error, warn, info, debug, trace, or by module (`info,cortensor_router=debug`)
+    #[arg(long, value_name = "FILTER", env = "CORTENSOR_LOG", default_value = "warn")]
+    log: String,
+    /// The form of logs and of what `serve` prints
+    #[arg(long, value_enum, env = "CORTENSOR_LOG_FORMAT", default_value = "text")]
+    pub(crate) log_format: LogFormat,
+}
+
+impl Logging {
+    /// Starts to log.
+    pub(crate) fn start(&self) -> Done {
+        let filter = EnvFilter::builder().parse(&self.log).map_err(|e| {
+            Exit::usage(format!("--log {:?}: {e}: write it like info or warn,cortensor_router=debug", self.log))
+        })?;
+        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let started = match self.log_format {
+            LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
+            LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        };
+        started.map_err(|e| Exit::failed(format!("cannot start to log: {e}")))
+    }
+}

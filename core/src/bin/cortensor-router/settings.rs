@@ -1,0 +1,75 @@
+//! The configuration of a command: file, environment, flags, and the defaults that only the command has.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use cortensor_router::config::{Loaded, Override, load};
+use cortensor_router::store::Durability;
+use directories::ProjectDirs;
+
+use crate::exit::{Done, Exit};
+
+/// Where the configuration comes from; the same flags for every command that reads it.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Configuration")]
+pub(crate) struct Settings {
+    /// The configuration file; else config.toml in the platform's configuration directory where there is one
+    #[arg(long, value_name = "FILE", env = "CORTENSOR_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where tasks and keys are kept; else the platform's data directory
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Set any key of the configuration (repeatable), as in `--set limits.max_sessions=100`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    assignments: Vec<String>,
+}
+
+impl Settings {
+    /// The file that is read: the one that was named, else the platform's where it exists.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        let platform = || platform().map(|dirs| dirs.config_dir().join("config.toml")).filter(|path| path.is_file());
+        self.config.clone().or_else(platform)
+    }
+
+    /// Reads everything; `flags` win over all else but `--set`.
+    pub(crate) fn load(&self, flags: Vec<Override>) -> Done<Loaded> {
+        let mut overrides = flags;
+        if let Some(dir) = &self.data_dir {
+            overrides.push(Override::new("storage.data_dir", path_text(dir)?, "--data-dir"));
+        }
+        for assignment in &self.assignments {
+            overrides.push(Override::parse(assignment, "--set").map_err(|e| Exit::usage(e.message()))?);
+        }
+        let file = self.file();
+        let environment = || {
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        };
+        let read = |overrides: Vec<Override>| {
+            load(file.as_deref(), environment(), overrides).map_err(|e| Exit::usage(e.message()))
+        };
+        let loaded = read(overrides.clone())?;
+        if loaded.config.storage.data_dir.is_some() || loaded.config.storage.durability == Durability::Memory {
+            return Ok(loaded);
+        }
+        let Some(dirs) = platform() else {
+            return Err(Exit::usage(
+                "there is no home directory to keep tasks in: name a directory with --data-dir, or keep them in memory with --durability memory",
+            ));
+        };
+        overrides.push(Override::new(
+            "storage.data_dir",
+            path_text(dirs.data_local_dir())?,
+            "the platform's data directory",
+        ));
+        read(overrides)
+    }
+}
+
+fn platform() -> Option<ProjectDirs> {
+    ProjectDirs::from("", "", "cortensor-router")
+}
+
+fn path_text(path: &Path) -> Done<String> {
+    let path = std::path::absolute(path).map_err(|e| Exit::usage(format!("{}: {e}", path.display())))?;
+    path.to_str().map(str::to_owned).ok_or_else(|| Exit::usage(format!("{} is not valid Unicode", path.display())))
+}

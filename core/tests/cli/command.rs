@@ -1,0 +1,229 @@
+//! Runs the command in a home directory of its own, and never for longer than it may take.
+
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Nothing here takes so long unless it hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A home directory; nothing of the caller's environment comes in.
+pub(crate) struct Home {
+    dir: tempfile::TempDir,
+}
+
+/// What a command said, and its exit status (-1: killed by a signal).
+pub(crate) struct Said {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) status: i32,
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Call {
+        let mut command = Command::new(PathBuf::from(env!("CARGO_BIN_EXE_cortensor-router")));
+        command.args(arguments).env_clear().env("HOME", self.dir.path()).env("RUST_BACKTRACE", "1");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Call { command }
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Said {
+        self.command(arguments).output()
+    }
+
+    /// A server on a free port, ready to be called.
+    pub(crate) fn serve(&self, arguments: &[&str]) -> Server<'_> {
+        let mut call = self.command(&["serve", "--port", "0"]);
+        call.command.args(arguments);
+        let mut child = Running { child: call.command.spawn().unwrap() };
+        let stderr = lines(child.child.stderr.take().unwrap());
+        let stdout = lines(child.child.stdout.take().unwrap());
+        let mut greeting = String::new();
+        let url = loop {
+            let Ok(line) = stdout.recv_timeout(PATIENCE) else {
+                panic!("it does not serve: {:?}", stderr.try_iter().collect::<Vec<_>>());
+            };
+            greeting.push_str(&line);
+            greeting.push('\n');
+            let json = line.starts_with('{');
+            if json || line.starts_with("OpenAI clients:") {
+                let from = greeting.find("http://").unwrap();
+                break greeting[from..]
+                    .split(|c: char| c.is_whitespace() || c == '"' || c == ',')
+                    .next()
+                    .unwrap()
+                    .to_owned();
+            }
+        };
+        Server { home: self, child, url, greeting, stdout, stderr }
+    }
+}
+
+/// A command that is about to run.
+pub(crate) struct Call {
+    command: Command,
+}
+
+impl Call {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn output(mut self) -> Said {
+        Running { child: self.command.spawn().unwrap() }.output()
+    }
+
+    pub(crate) fn with_input(mut self, text: &str) -> Said {
+        let mut running = Running { child: self.command.stdin(Stdio::piped()).spawn().unwrap() };
+        running.child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        running.output()
+    }
+
+    pub(crate) fn start(mut self) -> Running {
+        Running { child: self.command.spawn().unwrap() }
+    }
+}
+
+pub(crate) fn output_of(call: Call) -> String {
+    let said = call.output();
+    assert_eq!(said.status, 0, "{}", said.stderr);
+    said.stdout
+}
+
+/// A line of a shell, as a user pastes it.
+pub(crate) fn shell(line: &str) -> String {
+    let mut command = Command::new("sh");
+    command.args(["-c", line]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let said = Running { child: command.spawn().unwrap() }.output();
+    assert_eq!(said.status, 0, "{line}: {}", said.stderr);
+    said.stdout
+}
+
+/// A process; killed when it is dropped.
+pub(crate) struct Running {
+    child: Child,
+}
+
+impl Running {
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    pub(crate) fn output(mut self) -> Said {
+        let stdout = read_all(self.child.stdout.take().unwrap());
+        let stderr = read_all(self.child.stderr.take().unwrap());
+        let status = self.wait().unwrap_or(-1);
+        Said { stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap(), status }
+    }
+
+    fn wait(&mut self) -> Option<i32> {
+        let since = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(since.elapsed() < PATIENCE, "the command does not end");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A server that answers.
+pub(crate) struct Server<'a> {
+    home: &'a Home,
+    child: Running,
+    pub(crate) url: String,
+    pub(crate) greeting: String,
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
+}
+
+impl Server<'_> {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.child.id()
+    }
+
+    /// `127.0.0.1:40123`.
+    pub(crate) fn address(&self) -> &str {
+        self.url.strip_prefix("http://").unwrap()
+    }
+
+    /// A command that talks to it.
+    pub(crate) fn client(&self, arguments: &[&str]) -> Said {
+        self.home.command(arguments).env("CORTENSOR_URL", &self.url).output()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        self.child.signal(name);
+    }
+
+    pub(crate) fn wait_for_stdout(&self, wanted: &str) {
+        wait_for(&self.stdout, wanted);
+    }
+
+    pub(crate) fn wait_for_stderr(&self, wanted: &str) {
+        wait_for(&self.stderr, wanted);
+    }
+
+    pub(crate) fn wait(mut self) -> Option<i32> {
+        self.child.wait()
+    }
+
+    pub(crate) fn terminate(self) -> Option<i32> {
+        self.signal("TERM");
+        self.wait()
+    }
+}
+
+fn wait_for(lines: &Receiver<String>, wanted: &str) {
+    let mut seen = Vec::new();
+    loop {
+        match lines.recv_timeout(PATIENCE) {
+            Ok(line) if line.contains(wanted) => return,
+            Ok(line) => seen.push(line),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => panic!("no {wanted:?} in {seen:?}"),
+        }
+    }
+}
+
+fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+fn read_all(mut from: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut text = String::new();
+        let _ = from.read_to_string(&mut text);
+        text
+    })
+}
