@@ -66,11 +66,10 @@ impl Ledger {
             let same = entry.key.as_ref().is_some_and(|(_, used)| used == fingerprint);
             return if same { Ok(Accepted::Existing { gid, session_id, id }) } else { Err(key_mismatch()) };
         }
-        let tasks = self.by_session.entry(new.session_id).or_default();
-        if tasks.get(new.id).is_some() || self.tasks.contains_key(&new.gid) {
+        if self.tasks.contains_key(&new.gid) || self.gid(new.session_id, new.id).is_some() {
             return Err(id_in_use(&new));
         }
-        tasks.insert(new.id, new.gid);
+        self.by_session.entry(new.session_id).or_default().insert(new.id, new.gid);
         self.last_gid = self.last_gid.max(new.gid);
         if let Some((name, _)) = &key {
             self.by_key.insert(Arc::clone(name), new.gid);

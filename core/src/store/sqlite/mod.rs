@@ -29,7 +29,8 @@ mod writer;
 
 #[cfg(test)]
 mod agreement;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod faults;
 #[cfg(test)]
 mod killed;

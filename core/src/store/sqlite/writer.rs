@@ -120,14 +120,13 @@ impl Writer {
     }
 
     fn connected(&mut self) -> rusqlite::Result<&Connection> {
-        let db = match self.db.take() {
-            Some(db) => db,
-            None => {
-                let db = (self.connect)()?;
-                // On a full disk the log may be what takes the room: written back it can be used again.
-                let _ = checkpoint(&db, "PASSIVE");
-                db
-            }
+        let db = if let Some(db) = self.db.take() {
+            db
+        } else {
+            let db = (self.connect)()?;
+            // On a full disk the log may be what takes the room: written back it can be used again.
+            let _ = checkpoint(&db, "PASSIVE");
+            db
         };
         Ok(self.db.insert(db))
     }
