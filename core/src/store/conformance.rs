@@ -2,84 +2,16 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use super::samples::{ended, keyed, new_task, rich};
 use super::{
-    Accepted, ApiKey, Durability, Idempotency, MemoryStore, NewTask, Purge, SqliteStore, Store, TaskQuery,
-    check_integrity,
+    Accepted, ApiKey, Durability, MemoryStore, NewTask, Purge, SqliteStore, Store, TaskQuery, check_integrity,
 };
 use crate::ErrorKind;
 use crate::model::{
-    Answer, Fence, FinishReason, Gid, MinerResult, Outcome, RequestKind, Session, SessionId, SessionSpec, Task, TaskId,
-    TaskRequest, TaskState, Timestamp, Usage, Verdict,
+    Fence, Gid, RequestKind, Session, SessionId, SessionSpec, TaskId, TaskRequest, TaskState, Timestamp,
 };
-
-/// A task of that session; its gid follows from both ids.
-pub(super) fn new_task(session: u64, id: u64) -> NewTask {
-    NewTask {
-        gid: Gid(session * 1_000_000 + id),
-        session_id: SessionId(session),
-        id: TaskId(id),
-        request: Arc::new(TaskRequest::completion(format!("prompt {id}"))),
-        band: (id % 10) as u8,
-        created_at: Timestamp(1_000 + id),
-        deadline: Timestamp(61_000 + id),
-        idempotency: None,
-    }
-}
-
-/// The same with a request that fills most of a page of a file.
-pub(super) fn bulky(session: u64, id: u64) -> NewTask {
-    let request = Arc::new(TaskRequest::completion("bulk ".repeat(700)));
-    NewTask { request, ..new_task(session, id) }
-}
-
-pub(super) fn keyed(mut new: NewTask, key: &str, fingerprint: u8) -> NewTask {
-    new.idempotency =
-        Some(Idempotency { scope: "token/completions".into(), key: key.into(), fingerprint: [fingerprint; 32] });
-    new
-}
-
-/// Its end at that time, with that text.
-pub(super) fn ended(new: &NewTask, at: u64, text: &str) -> Task {
-    let answer = Answer { text: text.to_owned(), usage: Usage::new(3, 4), ..Answer::default() };
-    Task {
-        state: TaskState::Ended,
-        outcome: Some(Outcome::Ok),
-        ended_at: Timestamp(at),
-        text: text.to_owned(),
-        results: vec![MinerResult { miner: "0xa".into(), answer, hash: "ab".into() }],
-        attempts: 1,
-        fence: Fence(at),
-        ..new.to_task()
-    }
-}
-
-/// Everything that a task can carry.
-fn rich(new: &NewTask) -> Task {
-    let raw = |text: &'static str| Some(Bytes::from_static(text.as_bytes()));
-    let mut task = ended(new, 5_000, "the \"winner\"\u{0} says: ✓");
-    task.outcome = Some(Outcome::Disputed);
-    task.started_at = Timestamp(1_100);
-    task.first_token_at = Timestamp(1_200);
-    task.precommitted_at = Timestamp(4_000);
-    task.committed_at = Timestamp(4_500);
-    task.assigned_miners = vec!["0xa".into(), "0xb".into(), "0xc".into()];
-    task.attempts = 3;
-    task.fence = Fence(u64::from(u32::MAX) << 20);
-    task.verdict =
-        Some(Verdict { verdict: "disputed".into(), score: 0.625, method: "lexical".into(), winner: "0xa".into() });
-    task.failure = Some("the third one hung up".into());
-    task.results[0].answer.raw = raw("{\"choices\":[1]}");
-    task.results[0].answer.model = Some("smol".into());
-    let other = Answer { text: String::new(), finish_reason: FinishReason::Other("odd".into()), ..Answer::default() };
-    task.results.push(MinerResult { miner: "0xb".into(), answer: other, hash: String::new() });
-    let third =
-        Answer { text: "else".into(), raw: raw("{}"), finish_reason: FinishReason::Length, ..Answer::default() };
-    task.results.push(MinerResult { miner: "0xc".into(), answer: third, hash: "ff".into() });
-    task
-}
 
 fn show<T: std::fmt::Debug>(value: &T) -> String {
     format!("{value:#?}")

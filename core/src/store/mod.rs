@@ -10,6 +10,8 @@ mod memory;
 mod pending;
 mod record;
 mod refusal;
+#[cfg(test)]
+mod samples;
 pub mod sqlite;
 mod wanted;
 mod weight;
@@ -53,7 +55,7 @@ pub trait Store: Send + Sync + 'static {
     /// `IdempotencyMismatch` when the key was used for another request.
     fn accept(&self, task: NewTask) -> Pending<Accepted>;
 
-    /// Writes the end of a task, once. `false`: it had ended already.
+    /// Writes the end of a task, once. `false`: it had ended already, or is not there (never accepted, or purged).
     fn finish(&self, task: Arc<Task>) -> Pending<bool>;
 
     /// One task.

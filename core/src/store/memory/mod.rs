@@ -130,7 +130,7 @@ impl Store for MemoryStore {
 
 #[cfg(test)]
 mod tests {
-    use super::super::conformance::{ended, new_task};
+    use super::super::samples::{ended, new_task};
     use super::*;
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::conformance::{ended, keyed, new_task};
+use super::super::samples::{ended, keyed, new_task};
 use super::super::{ApiKey, Durability, MemoryStore, NewTask, Pending, Purge, Store, TaskQuery, check_integrity};
 use super::SqliteStore;
 use crate::Result;

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 const OLDEST_LIBRARY: i32 = 3_051_003;
 
 /// Waits this long for somebody who looks at the file with another program.
-const BUSY: Duration = Duration::from_secs(1);
+pub(super) const BUSY: Duration = Duration::from_secs(1);
 
 /// The write-ahead log is cut to this when it starts over.
 const LOG_LIMIT: u32 = 64 << 20;

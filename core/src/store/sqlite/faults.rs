@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rusqlite::Connection;
 
-use super::super::conformance::{bulky, ended, new_task};
+use super::super::samples::{bulky, ended, new_task};
 use super::super::{Accepted, Durability, Store, TaskQuery, check_integrity};
 use super::place::FILE;
 use super::{SqliteOptions, SqliteStore, connection, holder};
@@ -231,4 +231,30 @@ fn a_torn_log_loses_its_last_commits_and_no_others() {
     assert_eq!(recovery.last_task_ids, [(SessionId(1), TaskId(49))]);
     drop(store);
     assert!(check_integrity(copy.path()).unwrap().is_ok());
+}
+
+/// Somebody who reads the whole file keeps the log from starting over, but nothing from being written.
+#[test]
+fn a_long_reader_holds_up_nobody_and_the_log_starts_over_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = SqliteOptions { checkpoint_pages: 8, ..SqliteOptions::default() };
+    let store = SqliteStore::open_with(dir.path(), Durability::Relaxed, options).unwrap();
+    let bytes = || fs::metadata(dir.path().join(format!("{FILE}-wal"))).unwrap().len();
+    let write = |from: u64| {
+        for id in from..from + 200 {
+            store.accept(bulky(1, id)).wait().unwrap();
+        }
+    };
+    write(1);
+    let short = bytes();
+    let db = raw(dir.path());
+    db.execute_batch("BEGIN; SELECT count(*) FROM task").unwrap();
+    write(1_000);
+    let long = bytes();
+    assert!(long > short + 200 * 4_096, "{short} {long}");
+    db.execute_batch("COMMIT").unwrap();
+    drop(db);
+    write(2_000);
+    write(3_000);
+    assert_eq!(bytes(), long, "the log is used from its beginning");
 }

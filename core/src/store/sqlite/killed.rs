@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
-use super::super::conformance::{bulky, ended, keyed, new_task};
+use super::super::samples::{bulky, ended, keyed, new_task};
 use super::super::{Accepted, Durability, Pending, Store, check_integrity};
 use super::{SqliteStore, holder};
 use crate::ErrorKind;
@@ -54,7 +54,25 @@ fn child() {
     }
 }
 
-fn start(dir: &Path, first: u64) -> (Child, BufReader<ChildStdout>) {
+/// A child that does not outlive its test.
+struct Running(Child);
+
+impl Running {
+    fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may be dead and waited for already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start(dir: &Path, first: u64) -> (Running, BufReader<ChildStdout>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "--nocapture", "store::sqlite::killed::child"])
         .env(DIR, dir)
@@ -63,7 +81,7 @@ fn start(dir: &Path, first: u64) -> (Child, BufReader<ChildStdout>) {
         .spawn()
         .unwrap();
     let out = BufReader::new(child.stdout.take().unwrap());
-    (child, out)
+    (Running(child), out)
 }
 
 /// Reads what the child says until it has said so many lines, or until its end.
@@ -92,8 +110,7 @@ fn a_kill_loses_nothing_that_was_acknowledged() {
         let (mut child, mut out) = start(dir.path(), round * 1_000_000);
         // Odd numbers, so that it is killed in the middle of things.
         listen(&mut out, 150 + 37 * round as usize, &mut accepted, &mut finished);
-        child.kill().unwrap();
-        child.wait().unwrap();
+        child.kill();
         listen(&mut out, usize::MAX, &mut accepted, &mut finished);
         assert_eq!(holder(dir.path()), None, "a dead process holds nothing");
 
@@ -121,11 +138,10 @@ fn a_second_process_is_told_who_has_the_directory() {
     listen(&mut out, 1, &mut Vec::new(), &mut Vec::new());
     let error = SqliteStore::open(dir.path(), Durability::Full).unwrap_err();
     let holds = holder(dir.path());
-    child.kill().unwrap();
-    child.wait().unwrap();
+    child.kill();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, "data_dir_in_use"));
-    assert!(error.message().contains(&format!("process {}, which listens on 127.0.0.1:1", child.id())), "{error}");
-    assert_eq!(holds.map(|holder| holder.pid), Some(child.id()));
+    assert!(error.message().contains(&format!("process {}, which listens on 127.0.0.1:1", child.0.id())), "{error}");
+    assert_eq!(holds.map(|holder| holder.pid), Some(child.0.id()));
     SqliteStore::open(dir.path(), Durability::Full).unwrap();
 }
 
@@ -158,7 +174,7 @@ fn child_at_the_limit() {
     let store = SqliteStore::open(&dir, Durability::Full).unwrap();
     let accept = |id| store.accept(bulky(1, id)).wait();
     // The store helps itself once, by writing its log back; then there is no room left.
-    let full = (1..100_000).find(|id| (0..3).all(|_| accept(*id).is_err())).expect("no write was refused");
+    let full = (1..2_000).find(|id| (0..3).all(|_| accept(*id).is_err())).expect("no write was refused");
     assert_eq!(accept(full).unwrap_err().code(), "store_unavailable");
     let kept = store.task(SessionId(1), TaskId(full - 1)).wait().unwrap();
     assert!(kept.is_some(), "what was acknowledged can still be read");

@@ -10,11 +10,14 @@
 //! | `router.db`, `-wal`, `-shm` | the database, its log and its index; mode 0600 |
 //! | `router.lock` | the OS lock, with the holder's pid and address as JSON |
 //!
+//! The space of deleted tasks is used again; the file does not shrink. Caches are given back when nothing happens.
+//!
 //! Unfinished tasks are found by a partial index, pages by counters (see `reader`), what to delete by an index on
 //! the time of the end. A row carries a request, its end and its idempotency key, so that all of it lives and
 //! goes together.
 
 mod batch;
+mod commit;
 mod connection;
 mod integrity;
 mod lock;
@@ -68,7 +71,7 @@ pub struct SqliteOptions {
     pub batch_ops: usize,
     /// Bytes of requests and answers after which a transaction takes no more. Default 16 MiB.
     pub batch_bytes: u64,
-    /// Pages of 4 KiB in the log after which it is written back. Default 4000.
+    /// Pages of 4 KiB in the log after which it is written back. Default 2000.
     pub checkpoint_pages: u64,
     /// Threads that read. Default 2.
     pub readers: usize,
@@ -81,7 +84,7 @@ impl Default for SqliteOptions {
             max_waiting_reads: 8_192,
             batch_ops: 512,
             batch_bytes: 16 << 20,
-            checkpoint_pages: 4_000,
+            checkpoint_pages: 2_000,
             readers: 2,
         }
     }
@@ -115,6 +118,9 @@ impl SqliteStore {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(dir: &Path, durability: Durability, options: SqliteOptions) -> Result<Self> {
+        // It is opened again after a failure, and the host may change its directory until then.
+        let dir = &std::path::absolute(dir)
+            .map_err(|e| Error::invalid("storage.data_dir", format!("{} is no directory: {e}", dir.display())))?;
         let connect = {
             let path = dir.join(place::FILE);
             Box::new(move || connection::writer(&path, durability))
@@ -152,6 +158,7 @@ impl SqliteStore {
             durability,
             connect,
             db: Some(db),
+            restarted: None,
             queue: Arc::clone(&store.writes),
             progress,
             lock: Arc::clone(&store.lock),

@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _};
 
@@ -14,6 +15,9 @@ use super::row::{self, COLUMNS, RowError, int};
 use super::schema::BLOCK;
 use crate::model::{Gid, SessionId, Task, TaskId};
 use crate::{Error, Result};
+
+/// A connection that is not used for this long is closed, so that an idle router is small.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// What is wanted.
 #[derive(Debug)]
@@ -38,16 +42,34 @@ pub(super) struct Reader {
     pub(super) progress: Arc<Progress>,
 }
 
+/// If a thread that reads panics, nobody waits for its queue for ever.
+struct LastWords(Arc<Queue<Read>>);
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.abandon();
+        }
+    }
+}
+
 impl Reader {
     /// Reads until the queue is closed.
     pub(super) fn run(self) {
+        let _last_words = LastWords(Arc::clone(&self.queue));
         let mut db = None;
-        while let Taken::Items(reads) = self.queue.take(None, |_, _| false) {
-            for read in reads {
-                self.progress.wait(read.after);
-                if !self.answer(&mut db, read.want) {
-                    db = None;
+        loop {
+            match self.queue.take(db.is_some().then_some(IDLE), |_, _| false) {
+                Taken::Items(reads) => {
+                    for read in reads {
+                        self.progress.wait(read.after);
+                        if !self.answer(&mut db, read.want) {
+                            db = None;
+                        }
+                    }
                 }
+                Taken::Idle => db = None,
+                Taken::Closed => return,
             }
         }
     }

@@ -5,28 +5,30 @@
 //! acknowledged. The connection counts as poisoned then (after a failed sync nobody knows what the disk has) and
 //! the next batch opens a new one.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use super::super::Durability;
-use super::batch::Batch;
-use super::connection::{Failure, set_sync};
+use super::commit::transact;
 use super::lock::Lock;
 use super::op::{Op, Reply};
 use super::queue::{Progress, Queue, Taken};
-use super::{SqliteOptions, recovery};
-use crate::{Error, Result};
+use super::{SqliteOptions, connection};
+use crate::Error;
 
 /// A log that waits to be written back is written back when nothing comes for this long.
 const IDLE: Duration = Duration::from_millis(500);
 
-/// When the log has grown to so many times `checkpoint_pages` the writer waits for readers to start it over.
+/// When the log has grown to so many times `checkpoint_pages` the writer waits for readers to start it over ...
 const RESTART: u64 = 16;
+/// ... for this long ...
+const RESTART_WAIT: Duration = Duration::from_millis(50);
+/// ... and not more often than this: somebody may read the whole file.
+const RESTART_PAUSE: Duration = Duration::from_secs(5);
 
 /// Opens the connection that writes.
 pub(super) type Connect = Box<dyn Fn() -> rusqlite::Result<Connection> + Send>;
@@ -38,6 +40,8 @@ pub(super) struct Writer {
     pub(super) connect: Connect,
     /// `None` after a failure of the medium.
     pub(super) db: Option<Connection>,
+    /// When it last waited for readers to start the log over.
+    pub(super) restarted: Option<Instant>,
     pub(super) queue: Arc<Queue<Op>>,
     pub(super) progress: Arc<Progress>,
     pub(super) lock: Arc<Mutex<Option<Lock>>>,
@@ -71,6 +75,7 @@ impl Writer {
             match taken {
                 Taken::Idle => {
                     self.checkpoint("PASSIVE");
+                    self.give_back_memory();
                     log_waits = false;
                 }
                 Taken::Closed => return,
@@ -137,8 +142,21 @@ impl Writer {
         if waiting < self.options.checkpoint_pages {
             return waiting > 0;
         }
-        let mode = if log >= self.options.checkpoint_pages.saturating_mul(RESTART) { "RESTART" } else { "PASSIVE" };
-        self.checkpoint(mode).is_some_and(|(_, waiting)| waiting > 0)
+        let overgrown = log >= self.options.checkpoint_pages.saturating_mul(RESTART);
+        if overgrown && self.restarted.is_none_or(|at| at.elapsed() >= RESTART_PAUSE) {
+            self.restarted = Some(Instant::now());
+            self.patience(RESTART_WAIT);
+            let left = self.checkpoint("RESTART");
+            self.patience(connection::BUSY);
+            return left.is_some_and(|(_, waiting)| waiting > 0);
+        }
+        self.checkpoint("PASSIVE").is_some_and(|(_, waiting)| waiting > 0)
+    }
+
+    fn patience(&self, wait: Duration) {
+        if let Some(Err(error)) = self.db.as_ref().map(|db| db.busy_timeout(wait)) {
+            tracing::debug!(%error, "how long the store waits for others was not set");
+        }
     }
 
     /// Pages in the log, and how many of them wait to be written back.
@@ -150,6 +168,13 @@ impl Writer {
                 self.db = None;
                 None
             }
+        }
+    }
+
+    /// A router that idles is to be small.
+    fn give_back_memory(&self) {
+        if let Some(Err(error)) = self.db.as_ref().map(Connection::release_memory) {
+            tracing::debug!(%error, "the store's cache was not given back");
         }
     }
 
@@ -175,128 +200,4 @@ fn checkpoint(db: &Connection, mode: &str) -> rusqlite::Result<(u64, u64)> {
         let (log, back): (i64, i64) = (row.get(1)?, row.get(2)?);
         Ok((log.max(0).cast_unsigned(), (log - back).max(0).cast_unsigned()))
     })
-}
-
-/// Does the operations in one transaction. On success all are taken and their replies are there.
-fn transact(
-    db: &Connection,
-    durability: Durability,
-    ops: &mut [Option<Op>],
-    replies: &mut Vec<Reply>,
-) -> rusqlite::Result<()> {
-    // The epoch is what makes fences unique: it must not be lost with the power, whatever the durability.
-    let synced = matches!(ops.first(), Some(Some(Op::Recover(_)))) && durability != Durability::Full;
-    if synced {
-        set_sync(db, Durability::Full)?;
-    }
-    let answer = within(db, ops, replies);
-    if answer.is_err() && !db.is_autocommit() {
-        // The connection is given up after this anyway.
-        let _ = db.execute_batch("ROLLBACK");
-    }
-    if synced {
-        set_sync(db, durability)?;
-    }
-    answer
-}
-
-fn within(db: &Connection, ops: &mut [Option<Op>], replies: &mut Vec<Reply>) -> rusqlite::Result<()> {
-    let ends = ends_of_accepts(ops);
-    let mut batch = Batch::begin(db)?;
-    for at in 0..ops.len() {
-        let Some(op) = ops[at].take() else { continue };
-        let end = ends.get(&at).copied();
-        let finish = end.and_then(|end| match &ops[end] {
-            Some(Op::Finish(task, _)) => Some(Arc::clone(task)),
-            _ => None,
-        });
-        let new = match settle(&mut batch, db, op, finish.as_deref(), replies) {
-            Ok(new) => new,
-            Err((op, error)) => {
-                ops[at] = Some(op);
-                return Err(error);
-            }
-        };
-        if new && let Some(Op::Finish(_, to)) = end.and_then(|end| ops[end].take()) {
-            replies.push(Reply::Changed(to, Ok(true)));
-        }
-    }
-    batch.commit()
-}
-
-/// Where in the batch the end of a task lies whose accept is in it too: both become one row written once.
-fn ends_of_accepts(ops: &[Option<Op>]) -> HashMap<usize, usize> {
-    let mut accepts = HashMap::new();
-    let mut ends = HashMap::new();
-    for (at, op) in ops.iter().enumerate() {
-        match op {
-            Some(Op::Accept(new, _)) => {
-                accepts.entry(new.gid).or_insert((at, new.session_id, new.id));
-            }
-            Some(Op::Finish(task, _)) => {
-                if let Some((accept, session, id)) = accepts.get(&task.gid)
-                    && (*session, *id) == (task.session_id, task.id)
-                {
-                    ends.entry(*accept).or_insert(at);
-                }
-            }
-            _ => {}
-        }
-    }
-    ends
-}
-
-/// Does one operation. `Ok(true)`: it was the accept of a new task. `Err`: the medium failed.
-fn settle(
-    batch: &mut Batch<'_>,
-    db: &Connection,
-    op: Op,
-    end: Option<&crate::model::Task>,
-    replies: &mut Vec<Reply>,
-) -> Result<bool, (Op, rusqlite::Error)> {
-    macro_rules! answered {
-        ($result:expr, $op:expr) => {
-            match $result {
-                Ok(value) => Ok(value),
-                Err(Failure::Refused(error)) => Err(error),
-                Err(Failure::Medium(error)) => return Err(($op, error)),
-            }
-        };
-    }
-    let mut new = false;
-    let reply = match op {
-        Op::Accept(task, to) => {
-            let answer = answered!(batch.accept(&task, end), Op::Accept(task, to));
-            new = matches!(answer, Ok(super::super::Accepted::New));
-            Reply::Accepted(to, answer)
-        }
-        Op::Finish(task, to) => {
-            let answer = answered!(batch.finish(&task), Op::Finish(task, to));
-            Reply::Changed(to, answer)
-        }
-        Op::PutSession(session, to) => {
-            let answer = answered!(batch.put_session(&session), Op::PutSession(session, to));
-            Reply::Done(to, answer)
-        }
-        Op::PutKey(key, to) => {
-            let answer = answered!(batch.put_key(&key), Op::PutKey(key, to));
-            Reply::Done(to, answer)
-        }
-        Op::DeleteKey(id, to) => {
-            let answer = answered!(batch.delete_key(&id), Op::DeleteKey(id, to));
-            Reply::Changed(to, answer)
-        }
-        Op::Purge(purge, to) => {
-            let answer = answered!(batch.purge(purge), Op::Purge(purge, to));
-            Reply::Purged(to, answer)
-        }
-        Op::Recover(to) => {
-            let answer = answered!(recovery::recover(db), Op::Recover(to));
-            Reply::Recovered(to, answer)
-        }
-        // It comes alone and never gets here; answered all the same.
-        Op::Close(to) => Reply::Done(to, Ok(())),
-    };
-    replies.push(reply);
-    Ok(new)
 }

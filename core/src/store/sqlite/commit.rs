@@ -1,0 +1,137 @@
+//! A batch of operations as one transaction.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::super::{Accepted, Durability};
+use super::batch::Batch;
+use super::connection::{Failure, set_sync};
+use super::op::{Op, Reply};
+use super::recovery;
+use crate::model::Task;
+
+/// Does the operations in one transaction. On success all are taken and their replies are there.
+pub(super) fn transact(
+    db: &Connection,
+    durability: Durability,
+    ops: &mut [Option<Op>],
+    replies: &mut Vec<Reply>,
+) -> rusqlite::Result<()> {
+    // The epoch is what makes fences unique: it must not be lost with the power, whatever the durability.
+    let synced = matches!(ops.first(), Some(Some(Op::Recover(_)))) && durability != Durability::Full;
+    if synced {
+        set_sync(db, Durability::Full)?;
+    }
+    let answer = within(db, ops, replies);
+    if answer.is_err() && !db.is_autocommit() {
+        // The connection is given up after this anyway.
+        let _ = db.execute_batch("ROLLBACK");
+    }
+    if synced {
+        set_sync(db, durability)?;
+    }
+    answer
+}
+
+fn within(db: &Connection, ops: &mut [Option<Op>], replies: &mut Vec<Reply>) -> rusqlite::Result<()> {
+    let ends = ends_of_accepts(ops);
+    let mut batch = Batch::begin(db)?;
+    for at in 0..ops.len() {
+        let Some(op) = ops[at].take() else { continue };
+        let end = ends.get(&at).copied();
+        let finish = end.and_then(|end| match &ops[end] {
+            Some(Op::Finish(task, _)) => Some(Arc::clone(task)),
+            _ => None,
+        });
+        let new = match settle(&mut batch, db, op, finish.as_deref(), replies) {
+            Ok(new) => new,
+            Err((op, error)) => {
+                ops[at] = Some(op);
+                return Err(error);
+            }
+        };
+        if new && let Some(Op::Finish(_, to)) = end.and_then(|end| ops[end].take()) {
+            replies.push(Reply::Changed(to, Ok(true)));
+        }
+    }
+    batch.commit()
+}
+
+/// Where in the batch the end of a task lies whose accept is in it too: both become one row written once.
+fn ends_of_accepts(ops: &[Option<Op>]) -> HashMap<usize, usize> {
+    let mut accepts = HashMap::new();
+    let mut ends = HashMap::new();
+    for (at, op) in ops.iter().enumerate() {
+        match op {
+            Some(Op::Accept(new, _)) => {
+                accepts.entry(new.gid).or_insert((at, new.session_id, new.id));
+            }
+            Some(Op::Finish(task, _)) => {
+                if let Some((accept, session, id)) = accepts.get(&task.gid)
+                    && (*session, *id) == (task.session_id, task.id)
+                {
+                    ends.entry(*accept).or_insert(at);
+                }
+            }
+            _ => {}
+        }
+    }
+    ends
+}
+
+/// Does one operation. `Ok(true)`: it was the accept of a new task. `Err`: the medium failed.
+fn settle(
+    batch: &mut Batch<'_>,
+    db: &Connection,
+    op: Op,
+    end: Option<&Task>,
+    replies: &mut Vec<Reply>,
+) -> Result<bool, (Op, rusqlite::Error)> {
+    macro_rules! answered {
+        ($result:expr, $op:expr) => {
+            match $result {
+                Ok(value) => Ok(value),
+                Err(Failure::Refused(error)) => Err(error),
+                Err(Failure::Medium(error)) => return Err(($op, error)),
+            }
+        };
+    }
+    let mut new = false;
+    let reply = match op {
+        Op::Accept(task, to) => {
+            let answer = answered!(batch.accept(&task, end), Op::Accept(task, to));
+            new = matches!(answer, Ok(Accepted::New));
+            Reply::Accepted(to, answer)
+        }
+        Op::Finish(task, to) => {
+            let answer = answered!(batch.finish(&task), Op::Finish(task, to));
+            Reply::Changed(to, answer)
+        }
+        Op::PutSession(session, to) => {
+            let answer = answered!(batch.put_session(&session), Op::PutSession(session, to));
+            Reply::Done(to, answer)
+        }
+        Op::PutKey(key, to) => {
+            let answer = answered!(batch.put_key(&key), Op::PutKey(key, to));
+            Reply::Done(to, answer)
+        }
+        Op::DeleteKey(id, to) => {
+            let answer = answered!(batch.delete_key(&id), Op::DeleteKey(id, to));
+            Reply::Changed(to, answer)
+        }
+        Op::Purge(purge, to) => {
+            let answer = answered!(batch.purge(purge), Op::Purge(purge, to));
+            Reply::Purged(to, answer)
+        }
+        Op::Recover(to) => {
+            let answer = answered!(recovery::recover(db), Op::Recover(to));
+            Reply::Recovered(to, answer)
+        }
+        // It comes alone and never gets here; answered all the same.
+        Op::Close(to) => Reply::Done(to, Ok(())),
+    };
+    replies.push(reply);
+    Ok(new)
+}
