@@ -60,7 +60,7 @@ pub struct KindRow {
     pub kind: ErrorKind,
     /// The stable snake_case name: `code` in JSON, Python and JavaScript.
     pub code: &'static str,
-    /// The HTTP status (RFC 9110; 499 is nginx's "client closed request").
+    /// The HTTP status (RFC 9110; 499 is `nginx`'s "client closed request").
     pub http_status: u16,
     /// The C status, never renumbered.
     pub c_status: i32,

@@ -203,7 +203,7 @@ impl Engine {
                 }
             }
             Event::Cancel(gid) => {
-                self.end(gid, Outcome::Cancelled, EndCause::Cancelled, StopReason::Cancelled, now, &mut out)
+                self.end(gid, Outcome::Cancelled, EndCause::Cancelled, StopReason::Cancelled, now, &mut out);
             }
             Event::MinerUp(key, rules) => {
                 let credits = rules.capacity;
@@ -274,7 +274,7 @@ impl Engine {
         session.taken += 1;
         let band = task.band.unwrap_or(session.rules.band);
         out.push(Effect::Admitted { gid, id, band });
-        self.enter(gid, task, lane, now, out);
+        self.enter(gid, task, &lane, now, out);
     }
 
     fn restore(&mut self, gid: Gid, id: TaskId, task: NewTask, now: Timestamp, out: &mut Vec<Effect>) {
@@ -286,7 +286,7 @@ impl Engine {
             .or_insert_with(|| SessionEntry { next_task: first, ..SessionEntry::default() });
         session.next_task = session.next_task.max(TaskId(id.0 + 1));
         let lane = LaneKey { model: task.model.clone(), embedding: task.embedding };
-        self.enter(gid, task, lane, now, out);
+        self.enter(gid, task, &lane, now, out);
     }
 
     /// Sets where a session's ids go on, and how many tasks it has had.
@@ -297,7 +297,7 @@ impl Engine {
         }
     }
 
-    fn enter(&mut self, gid: Gid, mut spec: NewTask, lane: LaneKey, now: Timestamp, out: &mut Vec<Effect>) {
+    fn enter(&mut self, gid: Gid, mut spec: NewTask, lane: &LaneKey, now: Timestamp, out: &mut Vec<Effect>) {
         spec.required = spec.required.max(1);
         let unfair = self.planted(PlantedBug::UnfairTags);
         let Some(session) = self.sessions.get_mut(&spec.session) else { return };
@@ -312,7 +312,7 @@ impl Engine {
         session.finish = tag + cost * SCALE / u64::from(session.rules.weight.max(1));
         session.active += 1;
         self.timers.set(spec.deadline, Timer::Deadline(gid));
-        let servable = self.miners.values().any(|miner| miner.serves(&lane));
+        let servable = self.miners.values().any(|miner| miner.serves(lane));
         let unservable_at =
             (!servable && self.settings.no_miner_grace_ms > 0).then(|| now.plus(self.settings.no_miner_grace_ms));
         if let Some(at) = unservable_at {
@@ -339,7 +339,7 @@ impl Engine {
             return;
         }
         self.enqueue(gid);
-        self.pump(&lane, now, out);
+        self.pump(lane, now, out);
     }
 
     pub(super) fn enqueue(&mut self, gid: Gid) {

@@ -31,7 +31,7 @@ async fn ready(State(state): State<AppState>) -> Result<Response, Failed> {
     reply::json(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "draining"}))
 }
 
-/// Prometheus' text format 0.0.4 as OpenMetrics.
+/// Prometheus' text format as `OpenMetrics`.
 async fn metrics(State(state): State<AppState>, caller: Option<axum::Extension<Caller>>) -> Result<Response, Failed> {
     if let Some(caller) = caller {
         caller.may("read")?;

@@ -201,13 +201,13 @@ fn bind(address: SocketAddr) -> Result<TcpListener> {
 #[derive(Default)]
 struct Peers(Mutex<HashMap<IpAddr, usize>>);
 
-/// A peer's connection; gives its place back when dropped.
-struct Place(Arc<Peers>, IpAddr);
+/// A peer's connection; gives its place back when dropped. Peers on loopback are not counted.
+struct Place(Option<(Arc<Peers>, IpAddr)>);
 
 impl Peers {
-    fn enter(self: Arc<Self>, peer: IpAddr, most: usize) -> Option<Option<Place>> {
+    fn enter(self: Arc<Self>, peer: IpAddr, most: usize) -> Option<Place> {
         if peer.is_loopback() {
-            return Some(None);
+            return Some(Place(None));
         }
         {
             let mut peers = self.0.lock();
@@ -217,17 +217,18 @@ impl Peers {
             }
             *count += 1;
         }
-        Some(Some(Place(self, peer)))
+        Some(Place(Some((self, peer))))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut peers = self.0.0.lock();
-        if let Some(count) = peers.get_mut(&self.1) {
+        let Some((peers, peer)) = &self.0 else { return };
+        let mut peers = peers.0.lock();
+        if let Some(count) = peers.get_mut(peer) {
             *count -= 1;
             if *count == 0 {
-                peers.remove(&self.1);
+                peers.remove(peer);
             }
         }
     }

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::live::{Live, wake};
 use super::shared::Shared;
-use crate::engine::{Blame, Event, MinerKey, Push};
+use crate::engine::{Blame, Event, Push};
 use crate::miner::{Chunk, Emit, FailClass, Failure, JobSink, MinerEvent};
 use crate::model::{Answer, Fence, Usage, clean_piece, estimate_tokens};
 
@@ -18,7 +18,6 @@ const REPORT_MS: u64 = 1_000;
 
 pub(super) struct Attempt {
     pub(super) fence: Fence,
-    pub(super) miner: MinerKey,
     pub(super) address: String,
     shared: Weak<Shared>,
     live: Arc<Live>,
@@ -35,13 +34,11 @@ impl Attempt {
         shared: &Arc<Shared>,
         live: Arc<Live>,
         fence: Fence,
-        miner: MinerKey,
         address: String,
         primary: bool,
     ) -> Arc<Self> {
         Arc::new(Self {
             fence,
-            miner,
             address,
             shared: Arc::downgrade(shared),
             live,

@@ -23,7 +23,18 @@ pub(super) enum Deed {
 thread_local! {
     /// Deeds of this thread that wait for the one under way. A miner may answer inside of `offer`, which frees it for the next
     /// task, and so on: this makes a loop of what would be a recursion as deep as the queue is long.
-    static WAITING: RefCell<Option<VecDeque<(Arc<Shared>, Deed)>>> = const { RefCell::new(None) };
+    static WAITING: RefCell<Option<Queue>> = const { RefCell::new(None) };
+}
+
+type Queue = VecDeque<(Arc<Shared>, Deed)>;
+
+/// Empties the queue when the outermost call ends: a panic must not leave it behind for the next caller on this thread.
+struct Reset;
+
+impl Drop for Reset {
+    fn drop(&mut self) {
+        WAITING.with_borrow_mut(|waiting| *waiting = None);
+    }
 }
 
 impl Shared {
@@ -46,7 +57,7 @@ impl Shared {
                 Effect::Admitted { .. } | Effect::Refused { .. } => {}
                 Effect::Offer { gid, miner, fence, primary } => {
                     let (Some(live), Some(slot)) = (core.live.get(&gid), core.miners.get(&miner)) else { continue };
-                    let attempt = Attempt::new(self, live.clone(), fence, miner, slot.address.clone(), primary);
+                    let attempt = Attempt::new(self, live.clone(), fence, slot.address.clone(), primary);
                     let mut state = live.state.lock();
                     if primary {
                         state.transcript.begin(fence);
@@ -124,13 +135,6 @@ impl Shared {
         if !outermost {
             return;
         }
-        // A miner's panic must not leave the queue behind for the next caller on this thread.
-        struct Reset;
-        impl Drop for Reset {
-            fn drop(&mut self) {
-                WAITING.with_borrow_mut(|waiting| *waiting = None);
-            }
-        }
         let _reset = Reset;
         while let Some((shared, deed)) =
             WAITING.with_borrow_mut(|waiting| waiting.as_mut().and_then(VecDeque::pop_front))
@@ -150,7 +154,7 @@ impl Shared {
 
     fn write_end(self: &Arc<Self>, gid: Gid) {
         let Some(live) = self.core.lock().live.get(&gid).cloned() else { return };
-        let task = Arc::new(self.final_task(&live));
+        let task = Arc::new(Self::final_task(&live));
         match self.store.finish(task).try_ready() {
             Ok(answer) => self.end_written(gid, answer),
             Err(pending) => {
@@ -198,7 +202,7 @@ impl Shared {
             (live, forgotten)
         };
         drop(forgotten);
-        let end = self.end_of(&live);
+        let end = Self::end_of(&live);
         let wakers = {
             let mut state = live.state.lock();
             state.state = TaskState::Ended;

@@ -46,7 +46,7 @@ fn judge(state: &LiveState) -> (usize, Option<Verdict>) {
 
 impl Shared {
     /// The whole row of a task that has ended, after its session's retention.
-    pub(super) fn final_task(&self, live: &Live) -> Task {
+    pub(super) fn final_task(live: &Live) -> Task {
         {
             let mut state = live.state.lock();
             let (winner, verdict) = judge(&state);
@@ -127,7 +127,7 @@ impl Shared {
     }
 
     /// The end as those who wait get it.
-    pub(super) fn end_of(&self, live: &Live) -> Result<Arc<Completion>> {
+    pub(super) fn end_of(live: &Live) -> Result<Arc<Completion>> {
         let state = live.state.lock();
         let Some((outcome, cause)) = state.outcome else {
             return Err(live.sign(Error::internal("the task ended without an outcome")));

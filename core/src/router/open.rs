@@ -100,7 +100,7 @@ impl RouterBuilder {
             }
         }
         for (task, band) in std::mem::take(&mut recovery.unfinished) {
-            shared.restore(task, band);
+            shared.restore(&task, band);
         }
         for (spec, miner) in miners {
             router.add_miner(spec, miner)?;
@@ -168,7 +168,7 @@ fn build(config: Config, store: Arc<dyn Store>, clock: Clock, recovery: &Recover
 
 impl Shared {
     /// A task that the last process left unfinished goes on under its old ids.
-    fn restore(self: &Arc<Self>, task: Task, band: u8) {
+    fn restore(self: &Arc<Self>, task: &Task, band: u8) {
         let now = self.clock.now();
         let deeds = {
             let mut core = self.core.lock();

@@ -121,7 +121,7 @@ impl Router {
     }
 
     /// A page of sessions in the order of their ids, and how many there are on all pages.
-    pub fn sessions(&self, filter: SessionFilter) -> (Vec<Session>, u64) {
+    pub fn sessions(&self, filter: &SessionFilter) -> (Vec<Session>, u64) {
         let core = self.shared.core.lock();
         let matching = || {
             core.sessions.values().filter(|session| {

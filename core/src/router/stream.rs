@@ -66,11 +66,9 @@ impl TokenStream {
         }
         let mut state = self.live.state.lock();
         let mut events = Vec::new();
-        if state.transcript.last_seq() < self.seq && state.end.is_none() {
-            if state.transcript.fence().is_some() {
-                events.push(StreamEvent::Restart { seq: self.seq });
-                self.seq = 0;
-            }
+        if state.transcript.last_seq() < self.seq && state.end.is_none() && state.transcript.fence().is_some() {
+            events.push(StreamEvent::Restart { seq: self.seq });
+            self.seq = 0;
         }
         for piece in state.transcript.after(self.seq) {
             self.seq = piece.seq;

@@ -109,8 +109,7 @@ impl Submission {
     /// # Errors
     /// The store's, when it could not be written: the task is cancelled then.
     pub async fn accepted(&self) -> Result<()> {
-        let waiter = Waiter::new(&self.live);
-        std::future::poll_fn(|cx| waiter.poll(cx, |state| state.accepted.clone())).await
+        written_down(&self.live).await
     }
 
     /// The tokens from the first one on.
@@ -154,6 +153,12 @@ impl Submission {
     pub fn detach(&self) {
         self.live.detached.store(true, Ordering::Release);
     }
+}
+
+/// Waits until the store has the task, or could not take it.
+pub(super) async fn written_down(live: &Live) -> Result<()> {
+    let waiter = Waiter::new(live);
+    std::future::poll_fn(|cx| waiter.poll(cx, |state| state.accepted.clone())).await
 }
 
 /// Waits for one change of a task, and leaves no trace when dropped.

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::ending::stored_end;
 use super::live::{Live, LiveSpec, wake};
 use super::shared::{Router, Shared};
-use super::submission::{Submission, SubmitOptions};
+use super::submission::{Submission, SubmitOptions, written_down};
 use crate::engine::{self, Effect, Event, Refusal};
 use crate::model::{
     RequestKind, SessionId, SessionSpec, Task, TaskId, TaskRequest, TaskState, Timestamp, estimate_tokens,
@@ -140,7 +140,7 @@ impl Router {
     /// `NotFound`.
     pub async fn task(&self, session: SessionId, id: TaskId) -> Result<Task> {
         if let Some(live) = self.shared.find(session, id) {
-            live_accepted(&live).await?;
+            written_down(&live).await?;
             return Ok(self.shared.task_now(&live));
         }
         self.stored(session, id).await
@@ -196,7 +196,7 @@ impl Router {
     /// `NotFound`.
     pub async fn attach(&self, session: SessionId, id: TaskId) -> Result<Submission> {
         if let Some(live) = self.shared.find(session, id) {
-            live_accepted(&live).await?;
+            written_down(&live).await?;
             if live.attached.load(Ordering::Acquire) == 0 {
                 live.detached.store(true, Ordering::Release);
             }
@@ -231,23 +231,6 @@ impl Router {
         }
         Ok(Submission::new(self.shared.clone(), live, false))
     }
-}
-
-async fn live_accepted(live: &Arc<Live>) -> Result<()> {
-    let waiter = live.waiter();
-    let answer = std::future::poll_fn(|cx| {
-        let mut state = live.state.lock();
-        match state.accepted.clone() {
-            Some(answer) => std::task::Poll::Ready(answer),
-            None => {
-                state.wait(waiter, cx.waker());
-                std::task::Poll::Pending
-            }
-        }
-    })
-    .await;
-    live.state.lock().leave(waiter);
-    answer
 }
 
 fn unknown(session: SessionId, id: TaskId) -> Error {

@@ -60,7 +60,7 @@ async fn about(State(state): State<AppState>) -> Result<Response, Failed> {
 }
 
 #[derive(Serialize)]
-struct Miners<'a> {
+struct MinerList<'a> {
     nodes: BTreeMap<&'a str, &'a MinerInfo>,
     stats: NodeStats,
     miners: &'a [MinerInfo],
@@ -70,7 +70,7 @@ struct Miners<'a> {
 async fn miners(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Result<Response, Failed> {
     caller.may("read")?;
     let miners = state.router.miners();
-    let answer = Miners {
+    let answer = MinerList {
         nodes: miners.iter().map(|miner| (miner.id.as_str(), miner)).collect(),
         stats: state.router.info().node_stats,
         miners: &miners,

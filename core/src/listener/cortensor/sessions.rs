@@ -73,7 +73,7 @@ async fn list(
     };
     let filter =
         SessionFilter { state: wanted, limit: page.limit, offset: page.offset, only: caller.sessions().to_vec() };
-    let (sessions, count) = state.router.sessions(filter);
+    let (sessions, count) = state.router.sessions(&filter);
     reply::json(StatusCode::OK, &Sessions { count, sessions })
 }
 
