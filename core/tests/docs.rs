@@ -12,3 +12,15 @@ fn the_configuration_page_is_current() {
     let page = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(page == wanted, "docs/configuration.md is not current: run UPDATE_DOCS=1 cargo test --test docs");
 }
+
+#[cfg(feature = "listener")]
+#[test]
+fn the_rest_reference_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/rest-api.md");
+    let wanted = cortensor_router::listener::rest_reference();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &wanted).unwrap();
+    }
+    let page = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(page == wanted, "docs/rest-api.md is not current: run UPDATE_DOCS=1 cargo test --test docs");
+}

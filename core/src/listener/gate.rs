@@ -15,7 +15,7 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use super::reply::{Failed, Family};
 use super::state::AppState;
-use super::{cortensor, health, keys, openai};
+use super::{cortensor, health, keys, openai, openapi};
 use crate::{Error, ErrorKind};
 
 /// All routes behind the checks that they share.
@@ -33,6 +33,7 @@ impl Gate {
             .merge(openai::routes())
             .merge(keys::routes())
             .merge(health::routes())
+            .merge(openapi::routes())
             .route_layer(from_fn(note_route))
             .fallback(not_found)
             .method_not_allowed_fallback(not_allowed)

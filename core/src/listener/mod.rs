@@ -18,10 +18,13 @@ mod health;
 mod keys;
 mod machine;
 mod openai;
+mod openapi;
+mod reference;
 mod reply;
 mod server;
 mod sse;
 mod state;
 mod traffic;
 
+pub use openapi::{openapi_json, rest_reference};
 pub use server::Listener;

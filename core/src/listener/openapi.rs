@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use axum::response::Response as Reply;
+use axum::routing::get;
+use http::StatusCode;
 use utoipa::openapi::schema::Ref;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, HeaderBuilder, ObjectBuilder, RefOr, Response, ResponseBuilder, schema};
-use utoipa::{IntoResponses, Modify, OpenApi};
+use utoipa::{IntoParams, IntoResponses, Modify, OpenApi};
 
+use super::reply;
+use super::state::AppState;
 use crate::KINDS;
 
 #[derive(OpenApi)]
@@ -19,9 +24,8 @@ use crate::KINDS;
     ),
     servers((url = "/", description = "The listener itself; by default http://127.0.0.1:5010")),
     security(("bearer" = []), ("api_key" = [])),
-    tags(
-        (name = "OpenAI", description = "OpenAI's API. Fields that the router does not need pass through to the miner untouched, and so do an upstream's answers, but for their ids. The headers `X-Cortensor-Session` and `X-Cortensor-Task` of an answer name its task."),
-    ),
+    paths(document),
+    tags((name = "Operations", description = "For operators, load balancers and tools.")),
     modifiers(&Security)
 )]
 struct Document;
@@ -67,6 +71,35 @@ pub fn rest_reference() -> String {
     super::reference::markdown(&document)
 }
 
+pub(super) fn routes() -> axum::Router<AppState> {
+    axum::Router::new().route("/openapi.json", get(document))
+}
+
+/// This document
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "Operations",
+    security((), ("bearer" = []), ("api_key" = [])),
+    responses((status = 200, description = "The OpenAPI document.", body = Object))
+)]
+async fn document() -> Reply {
+    reply::bytes(StatusCode::OK, openapi_json().into_bytes())
+}
+
+/// Request headers of the routes that make tasks.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "the headers are only described here")]
+pub(super) struct TaskHeaders {
+    /// The session to use: its number, or its 0x and 64 digits. Missing: the token's own, else the router's choice.
+    #[param(rename = "X-Cortensor-Session")]
+    session: Option<String>,
+    /// A key under which the same request can be sent again without making a second task.
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 256)]
+    idempotency_key: Option<String>,
+}
+
 /// Every failure that a route of OpenAI's family may answer with.
 pub(super) struct OpenAiFailures;
 
@@ -106,7 +139,10 @@ fn failures(schema: &str) -> BTreeMap<String, RefOr<Response>> {
             let seconds = ObjectBuilder::new().schema_type(schema::Type::Integer).minimum(Some(0));
             response = response.header(
                 "Retry-After",
-                HeaderBuilder::new().schema(seconds).description(Some("Seconds until a retry may succeed.")).build(),
+                HeaderBuilder::new()
+                    .schema(Some(seconds))
+                    .description(Some("Seconds until a retry may succeed."))
+                    .build(),
             );
         }
         responses.insert(status.to_string(), response.build().into());

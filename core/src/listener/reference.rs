@@ -1,5 +1,6 @@
 //! The REST reference as Markdown, made from the OpenAPI document, so that it cannot say anything else.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
@@ -13,7 +14,7 @@ pub(super) fn markdown(document: &Value) -> String {
     let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let _ = writeln!(
         out,
-        "# {}\n\n<!-- Made from the OpenAPI document by `UPDATE_DOCS=1 cargo test --test rest_reference`; do not edit. -->\n\n{}\n",
+        "# {}\n\n<!-- Made from the OpenAPI document by `UPDATE_DOCS=1 cargo test --test docs`; do not edit. -->\n\n{}\n",
         text("/info/title"),
         text("/info/description").trim()
     );
@@ -30,6 +31,7 @@ pub(super) fn markdown(document: &Value) -> String {
             }
         }
     }
+    write_failures(&mut out, document);
     let _ = writeln!(out, "## Records\n");
     for (name, schema) in document.pointer("/components/schemas").and_then(Value::as_object).into_iter().flatten() {
         write_schema(&mut out, name, schema);
@@ -46,7 +48,10 @@ fn write_operation(out: &mut String, document: &Value, method: &str, path: &str,
             let _ = writeln!(out, "{}\n", text.trim());
         }
     }
-    if operation["security"].as_array().is_some_and(|schemes| schemes.iter().any(|s| s.as_object().is_some_and(Map::is_empty))) {
+    if operation["security"]
+        .as_array()
+        .is_some_and(|schemes| schemes.iter().any(|s| s.as_object().is_some_and(Map::is_empty)))
+    {
         let _ = writeln!(out, "Needs no token.\n");
     }
     let parameters: Vec<_> = operation["parameters"].as_array().into_iter().flatten().collect();
@@ -71,7 +76,9 @@ fn write_operation(out: &mut String, document: &Value, method: &str, path: &str,
         }
     }
     let _ = writeln!(out, "| status | body | |\n|---|---|---|");
-    for (status, response) in operation["responses"].as_object().into_iter().flatten() {
+    let (failures, answers): (Vec<_>, Vec<_>) =
+        operation["responses"].as_object().into_iter().flatten().partition(|(status, _)| is_failure(status));
+    for (status, response) in answers {
         let response = resolve(document, response);
         let bodies: Vec<_> = response["content"]
             .as_object()
@@ -83,6 +90,38 @@ fn write_operation(out: &mut String, document: &Value, method: &str, path: &str,
             })
             .collect();
         let _ = writeln!(out, "| {status} | {} | {} |", bodies.join(" or "), line(&response["description"]));
+    }
+    out.push('\n');
+    if !failures.is_empty() {
+        let statuses: Vec<_> = failures.iter().map(|(status, _)| status.as_str()).collect();
+        let _ = writeln!(out, "[Failures](#failures): {}\n", statuses.join(", "));
+    }
+}
+
+fn is_failure(status: &str) -> bool {
+    status.starts_with(['4', '5'])
+}
+
+/// What the statuses of failures mean, once for all operations.
+fn write_failures(out: &mut String, document: &Value) {
+    let mut meanings = BTreeMap::new();
+    let operations = document["paths"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .flat_map(|(_, item)| METHODS.iter().map(|method| &item[*method]));
+    for (status, response) in operations.flat_map(|operation| operation["responses"].as_object().into_iter().flatten())
+    {
+        if is_failure(status) {
+            meanings.entry(status).or_insert_with(|| line(&resolve(document, response)["description"]));
+        }
+    }
+    let _ = writeln!(
+        out,
+        "## Failures\n\nThe status says what to do, the body says what is wrong and how to mend it: [CortensorError](#cortensorerror) under `/api` and elsewhere, [OpenAiError](#openaierror) under `/v1`.\n\n| status | |\n|---|---|"
+    );
+    for (status, meaning) in meanings {
+        let _ = writeln!(out, "| {status} | {meaning} |");
     }
     out.push('\n');
 }
@@ -135,7 +174,11 @@ fn kind(schema: &Value) -> String {
         }
     }
     if let Some(values) = schema["enum"].as_array() {
-        return values.iter().map(|value| format!("`{}`", value.as_str().map_or_else(|| value.to_string(), str::to_owned))).collect::<Vec<_>>().join(", ");
+        return values
+            .iter()
+            .map(|value| format!("`{}`", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+            .collect::<Vec<_>>()
+            .join(", ");
     }
     let mut words: Vec<String> = match &schema["type"] {
         Value::String(word) => vec![word.clone()],

@@ -4,7 +4,7 @@
 //! with it the caller's hold on the task, which cancels it unless it is detached.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -20,6 +20,11 @@ use crate::router::{StreamEvent, Submission, TokenStream};
 pub(in crate::listener) trait Layout: Send + Unpin + 'static {
     /// Appends those events to `out`, the end and its `[DONE]` included.
     fn write(&mut self, events: Vec<StreamEvent>, out: &mut Vec<u8>);
+
+    /// Whether nothing more is to come although the task may go on: the body ends then.
+    fn ended(&self) -> bool {
+        false
+    }
 }
 
 struct SseBody<L> {
@@ -37,30 +42,31 @@ impl<L: Layout> http_body::Body for SseBody<L> {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
-        let batch = match this.ready.take() {
-            Some(events) => Poll::Ready(Some(events)),
-            None => this.tokens.poll_batch(cx),
-        };
-        match batch {
-            Poll::Ready(Some(events)) => {
-                let mut out = Vec::with_capacity(256 * events.len());
-                this.layout.write(events, &mut out);
-                let next = Instant::now() + this.every;
-                this.idle.as_mut().reset(next);
-                Poll::Ready(Some(Ok(Frame::data(Bytes::from(out)))))
+        let mut out = Vec::new();
+        // Events of which the client sees nothing make no frame.
+        while out.is_empty() {
+            if this.layout.ended() {
+                return Poll::Ready(None);
             }
-            Poll::Ready(None) => Poll::Ready(None),
-            Poll::Pending => {
-                if this.idle.as_mut().poll(cx).is_pending() {
-                    return Poll::Pending;
+            let batch = match this.ready.take() {
+                Some(events) => Poll::Ready(Some(events)),
+                None => this.tokens.poll_batch(cx),
+            };
+            match batch {
+                Poll::Ready(Some(events)) => {
+                    out.reserve(256 * events.len());
+                    this.layout.write(events, &mut out);
                 }
-                let next = Instant::now() + this.every;
-                this.idle.as_mut().reset(next);
-                // Registers the timer again, so that the next comment comes too.
-                let _ = this.idle.as_mut().poll(cx);
-                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b": ping\n\n")))))
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => {
+                    ready!(this.idle.as_mut().poll(cx));
+                    out.extend_from_slice(b": ping\n\n");
+                }
             }
         }
+        let next = Instant::now() + this.every;
+        this.idle.as_mut().reset(next);
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from(out)))))
     }
 }
 

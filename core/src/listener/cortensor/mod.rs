@@ -3,7 +3,7 @@
 mod answer;
 mod completions;
 mod node;
-mod query;
+pub(in crate::listener) mod query;
 mod sessions;
 mod shape;
 mod tasks;

@@ -11,7 +11,7 @@ use crate::model::{SessionId, TaskId, TaskState};
 use crate::{Error, Result};
 
 /// A session's id out of a path or a body: a number, a numeric text, or the session's 0x + 64 digits.
-pub(super) fn session(state: &AppState, caller: &Caller, text: &str) -> Result<SessionId> {
+pub(in crate::listener) fn session(state: &AppState, caller: &Caller, text: &str) -> Result<SessionId> {
     let id = match parse(state, text) {
         Ok(id) if state.router.session(id).is_ok() => id,
         other => match state.router.config().unknown_session {

@@ -89,8 +89,8 @@ fn text(request: &TaskRequest, completion: &Completion) -> Vec<u8> {
 }
 
 /// Whether the caller wants the prompt before the answer (`"echo":true`).
-fn echoes(request: &TaskRequest) -> bool {
-    request.extra("echo").is_some_and(|value| value.get() == "true")
+pub(super) fn echoes(request: &TaskRequest) -> bool {
+    request.kind == RequestKind::Completion && request.extra("echo").is_some_and(|value| value.get() == "true")
 }
 
 pub(super) fn usage(out: &mut Vec<u8>, usage: Usage) {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::answer;
 use super::splice::{Outline, string};
+use crate::listener::sse::Layout;
 use crate::model::{Completion, Gid, RequestKind};
 use crate::{Error, ErrorKind, StreamEvent};
 
@@ -72,37 +73,8 @@ impl ChunkWriter {
         }
     }
 
-    /// Whether `[DONE]` is written: what comes after it is dropped.
-    pub(super) fn ended(&self) -> bool {
-        self.ended
-    }
-
-    /// Writes what these events are to the client. A chunk that the client need not see writes nothing.
-    pub(super) fn write(&mut self, events: Vec<StreamEvent>, out: &mut Vec<u8>) {
-        for event in events {
-            if self.ended {
-                return;
-            }
-            match event {
-                StreamEvent::Token { raw: Some(raw), text, .. } => match Outline::of(&raw) {
-                    Some(outline) => self.pass(raw, outline, out),
-                    None => self.piece(&text, out),
-                },
-                StreamEvent::Token { text, .. } => self.piece(&text, out),
-                StreamEvent::Restart { .. } if self.spoken => self.fail(
-                    &Error::new(ErrorKind::MinerFailed, "the miner was lost after its first words: ask again"),
-                    out,
-                ),
-                // The client has seen nothing yet, so nothing is void.
-                StreamEvent::Restart { .. } => self.finished = false,
-                StreamEvent::End(Ok(completion)) => self.end(&completion, out),
-                StreamEvent::End(Err(error)) => self.fail(&error, out),
-            }
-        }
-    }
-
     /// An error after the first byte: the status is long gone, so it is told in the stream.
-    pub(super) fn fail(&mut self, error: &Error, out: &mut Vec<u8>) {
+    fn fail(&mut self, error: &Error, out: &mut Vec<u8>) {
         out.extend_from_slice(b"data: ");
         super::failure::write(error, out);
         out.extend_from_slice(b"\n\n");
@@ -206,6 +178,35 @@ impl ChunkWriter {
     fn done(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(DONE);
         self.ended = true;
+    }
+}
+
+impl Layout for ChunkWriter {
+    fn write(&mut self, events: Vec<StreamEvent>, out: &mut Vec<u8>) {
+        for event in events {
+            if self.ended {
+                return;
+            }
+            match event {
+                StreamEvent::Token { raw: Some(raw), text, .. } => match Outline::of(&raw) {
+                    Some(outline) => self.pass(raw, outline, out),
+                    None => self.piece(&text, out),
+                },
+                StreamEvent::Token { text, .. } => self.piece(&text, out),
+                StreamEvent::Restart { .. } if self.spoken => self.fail(
+                    &Error::new(ErrorKind::MinerFailed, "the miner was lost after its first words: ask again"),
+                    out,
+                ),
+                // The client has seen nothing yet, so nothing is void.
+                StreamEvent::Restart { .. } => self.finished = false,
+                StreamEvent::End(Ok(completion)) => self.end(&completion, out),
+                StreamEvent::End(Err(error)) => self.fail(&error, out),
+            }
+        }
+    }
+
+    fn ended(&self) -> bool {
+        self.ended
     }
 }
 

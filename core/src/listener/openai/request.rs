@@ -30,7 +30,10 @@ pub(super) fn checked(kind: RequestKind, mut request: TaskRequest) -> Result<Tas
             // OpenAI's completions go to the model as they are: no chat template.
             request.prompt_type = 1;
         }
-        RequestKind::Embedding => check_input(request.input.as_deref())?,
+        RequestKind::Embedding => {
+            check_input(request.input.as_deref())?;
+            request.stream = false;
+        }
     }
     choices_wanted(&request)?;
     include_usage(&request)?;

@@ -4,68 +4,118 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::chunk::{ChunkWriter, StreamSpec};
-use super::stream::ChunkBody;
 use super::{answer, request};
+use crate::listener::auth::Caller;
+use crate::listener::cortensor::query;
+use crate::listener::reply::{self, Failed, Family};
+use crate::listener::state::AppState;
+use crate::listener::{body, sse};
 use crate::model::{MinerKind, RequestKind, SessionId, TaskRequest};
 use crate::{Error, Result, Router, StreamEvent, Submission, SubmitOptions};
 
 const SESSION: HeaderName = HeaderName::from_static("x-cortensor-session");
 const TASK: HeaderName = HeaderName::from_static("x-cortensor-task");
-const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// Submits a request that was checked, and answers with its result or its stream.
-pub(super) async fn run(router: &Router, session: SessionId, request: TaskRequest, options: SubmitOptions) -> Result<Response> {
+/// Reads a body, submits it, and answers with the result or the stream.
+pub(super) async fn submit(
+    state: &AppState,
+    caller: &Caller,
+    headers: &HeaderMap,
+    body: Body,
+    kind: RequestKind,
+) -> Result<Response, Failed> {
+    let failed = |error| Failed::new(Family::OpenAi, error);
+    caller.may("submit").map_err(failed)?;
+    let body = body::read(state, Family::OpenAi, headers, body).await?;
+    let request = request::checked(kind, body::parse(Family::OpenAi, &body)?).map_err(failed)?;
+    drop(body);
+    run(state, caller, headers, request).await.map_err(failed)
+}
+
+async fn run(state: &AppState, caller: &Caller, headers: &HeaderMap, mut request: TaskRequest) -> Result<Response> {
+    let session = session_of(state, caller, headers, &mut request)?;
     if let Some(refusal) = request::wants_upstream(&request)
-        && !only_upstreams(router, session, request.model.as_deref())
+        && !only_upstreams(&state.router, session, request.model.as_deref())
     {
         return Err(refusal);
     }
-    let submission = router.submit(session, request, options).await?;
-    if submission.request().stream { stream(router, submission).await } else { unary(submission).await }
+    let include_usage = request::include_usage(&request)?;
+    let scope = match request.kind {
+        RequestKind::Chat => "/v1/chat/completions",
+        RequestKind::Completion => "/v1/completions",
+        RequestKind::Embedding => "/v1/embeddings",
+    };
+    let options = SubmitOptions {
+        idempotency_key: idempotency_key(headers)?,
+        scope: format!("{} {scope}", caller.id),
+        ..SubmitOptions::default()
+    };
+    let submission = state.router.submit(session, request, options).await?;
+    if submission.request().stream { stream(state, submission, include_usage).await } else { unary(submission).await }
+}
+
+/// The session: the header's, else the one that the model's name stands for, else the token's own, else the router's
+/// choice.
+fn session_of(state: &AppState, caller: &Caller, headers: &HeaderMap, request: &mut TaskRequest) -> Result<SessionId> {
+    let named = request.model.as_deref().and_then(request::session_in_model);
+    if let Some(header) = headers.get(SESSION) {
+        let text = header
+            .to_str()
+            .map_err(|_| Error::invalid("X-Cortensor-Session", "X-Cortensor-Session must be a session's number"))?;
+        return query::session(state, caller, text.trim());
+    }
+    if let Some(id) = named {
+        let session = query::session(state, caller, id)?;
+        request.model = None;
+        return Ok(session);
+    }
+    let session = caller.sessions().first().map_or_else(|| state.router.next_completion_session(), |id| SessionId(*id));
+    caller.sees(session)?;
+    Ok(session)
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    let key =
+        key.to_str().map_err(|_| Error::invalid("Idempotency-Key", "Idempotency-Key must be plain ASCII text"))?;
+    Ok(Some(key.trim().to_owned()))
 }
 
 /// Waits for the whole answer. While this waits, a client that hangs up drops it, and with it the task.
 async fn unary(submission: Submission) -> Result<Response> {
     let completion = submission.result().await?;
     let body = answer::render(submission.request(), &completion)?;
-    let mut response = Response::new(Body::from(body));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut response = reply::bytes(StatusCode::OK, body);
     name_task(response.headers_mut(), &submission);
     Ok(response)
 }
 
 /// Waits for the first event before it answers, so that a task that fails at once has a status of its own; but no
 /// longer than a client waits for a sign of life.
-async fn stream(router: &Router, submission: Submission) -> Result<Response> {
+async fn stream(state: &AppState, submission: Submission, include_usage: bool) -> Result<Response> {
     submission.accepted().await?;
-    let keepalive = Duration::from_millis(router.config().listen.keepalive_ms);
-    let mut events = submission.stream();
-    let mut first = tokio::time::timeout(keepalive, events.next_batch()).await.ok().flatten().unwrap_or_default();
-    if let [StreamEvent::End(Err(_))] = first.as_slice()
-        && let Some(StreamEvent::End(Err(error))) = first.pop()
-    {
-        return Err(error);
+    let keepalive = Duration::from_millis(state.config.keepalive_ms);
+    let mut tokens = submission.stream();
+    let first = tokio::time::timeout(keepalive, tokens.next_batch()).await.ok().flatten();
+    if let Some([StreamEvent::End(Err(error))]) = first.as_deref() {
+        return Err(error.clone());
     }
     let request = submission.request();
-    let echo = request.extra("echo").is_some_and(|value| value.get() == "true");
-    let writer = ChunkWriter::new(StreamSpec {
+    let layout = ChunkWriter::new(StreamSpec {
         kind: request.kind,
         gid: submission.gid(),
         created: submission.created(),
         model: &submission.model(),
-        include_usage: request::include_usage(request)?,
-        echo: if echo && request.kind == RequestKind::Completion { request.prompt.clone() } else { None },
+        include_usage,
+        echo: request.prompt.clone().filter(|_| answer::echoes(request)),
     });
-    let mut response = Response::new(Body::new(ChunkBody::new(events, writer, first, keepalive)));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(BUFFERING, HeaderValue::from_static("no"));
-    name_task(headers, &submission);
+    let mut named = HeaderMap::with_capacity(2);
+    name_task(&mut named, &submission);
+    let mut response = sse::respond(submission, tokens, first, layout, keepalive);
+    response.headers_mut().extend(named);
     Ok(response)
 }
 

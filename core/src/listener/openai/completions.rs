@@ -1,0 +1,38 @@
+//! Text that continues a prompt.
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use http::HeaderMap;
+
+use super::run;
+use super::schema::{CompletionRequest, TextCompletion};
+use crate::listener::auth::Caller;
+use crate::listener::openapi::{OpenAiFailures, TaskHeaders};
+use crate::listener::reply::Failed;
+use crate::listener::state::AppState;
+use crate::model::RequestKind;
+
+/// Text that continues a prompt
+///
+/// With `stream`, events `data: {...}` with `text_completion` objects, then `data: [DONE]`. A failure after the first event is an event with `error`.
+#[utoipa::path(
+    post,
+    path = "/v1/completions",
+    tag = "OpenAI",
+    params(TaskHeaders),
+    request_body = CompletionRequest,
+    responses(
+        (status = 200, description = "The answer, or its stream.", content((TextCompletion = "application/json"), (String = "text/event-stream"))),
+        OpenAiFailures,
+    )
+)]
+pub(super) async fn create(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failed> {
+    run::submit(&state, &caller, &headers, body, RequestKind::Completion).await
+}

@@ -1,0 +1,39 @@
+//! Vectors.
+//!
+//! A miner that is no upstream answers an embedding with JSON as its text: a list of numbers, or a list of such lists
+//! where there are several inputs.
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use http::HeaderMap;
+
+use super::run;
+use super::schema::{EmbeddingList, EmbeddingRequest};
+use crate::listener::auth::Caller;
+use crate::listener::openapi::{OpenAiFailures, TaskHeaders};
+use crate::listener::reply::Failed;
+use crate::listener::state::AppState;
+use crate::model::RequestKind;
+
+/// Vectors of texts
+#[utoipa::path(
+    post,
+    path = "/v1/embeddings",
+    tag = "OpenAI",
+    params(TaskHeaders),
+    request_body = EmbeddingRequest,
+    responses(
+        (status = 200, description = "The vectors.", body = EmbeddingList),
+        OpenAiFailures,
+    )
+)]
+pub(super) async fn create(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failed> {
+    run::submit(&state, &caller, &headers, body, RequestKind::Embedding).await
+}
