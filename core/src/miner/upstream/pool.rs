@@ -173,6 +173,12 @@ impl Pool {
         drop(closed);
     }
 
+    /// How many connections lie idle.
+    #[cfg(test)]
+    pub(super) fn idle(&self) -> usize {
+        self.idle.lock().len()
+    }
+
     async fn take(&self) -> Option<Box<Link>> {
         loop {
             let mut link = self.idle.lock().pop()?;

@@ -97,6 +97,28 @@ async fn a_server_that_hangs_is_down() {
 }
 
 #[tokio::test]
+async fn a_server_too_busy_to_list_is_up_while_it_answers() {
+    let mock = Mock::new(|seen| {
+        if seen.head.starts_with("GET") {
+            return vec![Step::Hang];
+        }
+        vec![Step::Send(json("200 OK", r#"{"choices":[{"message":{"content":"x"}}]}"#))]
+    })
+    .await;
+    let config = UpstreamConfig {
+        connect_timeout_ms: 50,
+        probe_interval_ms: 1,
+        probe_threshold: 1,
+        ..UpstreamConfig::new(&mock.url)
+    };
+    let miner = miner_of(config);
+    offer(&miner, chat(), false).end().await.unwrap();
+    let mut reports = probe(&miner);
+    assert!(within(reports.recv()).await.unwrap().up);
+    assert!(!within(reports.recv()).await.unwrap().up, "nothing was answered since");
+}
+
+#[tokio::test]
 async fn the_first_model_serves_who_names_none() {
     let mock = Mock::new(|seen| {
         let ok = r#"{"choices":[{"message":{"content":"x"}}]}"#;

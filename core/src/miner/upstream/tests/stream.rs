@@ -3,6 +3,7 @@
 use super::mock::{Mock, Step, chunk, json, sse_head};
 use super::*;
 use crate::miner::FailClass;
+use crate::miner::recorder::within;
 use crate::model::{FinishReason, RequestKind, Usage};
 
 const ROLE: &str = r#"{"id":"c","created":5,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#;
@@ -97,13 +98,16 @@ async fn a_stream_s_connection_is_used_again() {
     .await;
     let miner = miner(&mock);
     offer(&miner, chat(), true).end().await.unwrap();
+    assert_eq!(miner.shared.pool.idle(), 0);
     mock.go_on();
-    // The connection comes back in its own time; until then others are dialled, so there are few of them.
-    for _ in 0..50 {
-        offer(&miner, chat(), false).end().await.unwrap();
-    }
-    assert_eq!(mock.seen().len(), 51);
-    assert!(mock.connections() <= 2, "{} connections", mock.connections());
+    within(async {
+        while miner.shared.pool.idle() == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    offer(&miner, chat(), false).end().await.unwrap();
+    assert_eq!((mock.seen().len(), mock.connections()), (2, 1));
 }
 
 #[tokio::test]
