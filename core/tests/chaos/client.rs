@@ -1,0 +1,88 @@
+//! A client that never gives up: it sends a submit with its idempotency key until it is acknowledged.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::chance::Chance;
+use super::journal::{Journal, Submit};
+use super::router::{Reply, Router};
+
+/// One client.
+pub(crate) struct Client<'a> {
+    id: u64,
+    chance: Chance,
+    router: &'a Router,
+    journal: &'a Journal,
+    sessions: Vec<u64>,
+    mine: Vec<Submit>,
+}
+
+impl<'a> Client<'a> {
+    /// A client that submits to those sessions.
+    pub(crate) fn new(id: u64, seed: u64, router: &'a Router, journal: &'a Journal, sessions: Vec<u64>) -> Self {
+        let chance = Chance::new(seed.wrapping_mul(1_000).wrapping_add(id));
+        Self { id, chance, router, journal, sessions, mine: Vec::new() }
+    }
+
+    /// Submits until it is told to stop; what it began it brings to an end.
+    pub(crate) fn run(&mut self, stop: &AtomicBool) {
+        while !stop.load(Ordering::SeqCst) {
+            let submit = match self.chance.below(10) {
+                // As a caller does that did not see the first answer.
+                0 if !self.mine.is_empty() => self.mine[self.chance.below(self.mine.len() as u64) as usize].clone(),
+                kind => {
+                    let session = self.sessions[self.chance.below(self.sessions.len() as u64) as usize];
+                    let key = format!("client-{}-{}", self.id, self.mine.len());
+                    let submit = Submit { session, key, polled: kind < 5 };
+                    self.mine.push(submit.clone());
+                    submit
+                }
+            };
+            self.submit(&submit);
+        }
+    }
+
+    /// Submits until it is acknowledged, and journals the acknowledgement and, sooner or later, the result.
+    fn submit(&self, submit: &Submit) {
+        self.journal.submitted(submit);
+        let path = format!("/api/v1/completions/{}", submit.session);
+        let body = json!({"prompt": submit.key, "async": submit.polled, "timeout": 600});
+        loop {
+            let Some(reply) = self.router.call("POST", &path, Some(&submit.key), Some(&body)) else { continue };
+            match (reply.status, submit.polled) {
+                (200, false) => return self.journal.completed(submit, &reply.body),
+                (202 | 200, true) => {
+                    self.journal.acknowledged(submit, &reply.body);
+                    return self.poll(submit, reply.body["task_id"].as_u64());
+                }
+                _ if retryable(&reply) => thread::sleep(Duration::from_millis(10)),
+                _ => return self.journal.violated(format!("{submit:?}: refused: {reply:?}")),
+            }
+        }
+    }
+
+    /// Polls the task until it has ended.
+    fn poll(&self, submit: &Submit, task: Option<u64>) {
+        let Some(task) = task else {
+            return self.journal.violated(format!("{submit:?}: acknowledged without a task id"));
+        };
+        let path = format!("/api/v1/tasks/{}/{task}", submit.session);
+        loop {
+            let Some(reply) = self.router.call("GET", &path, None, None) else { continue };
+            match reply.status {
+                200 if reply.body["status"] == 4 => return self.journal.polled(submit, &reply.body),
+                200 => thread::sleep(Duration::from_millis(5)),
+                _ if retryable(&reply) => thread::sleep(Duration::from_millis(10)),
+                _ => return self.journal.violated(format!("{submit:?}: acknowledged task {task} is lost: {reply:?}")),
+            }
+        }
+    }
+}
+
+/// Whether the router says that it may work later.
+fn retryable(reply: &Reply) -> bool {
+    matches!(reply.status, 429 | 503) && reply.body["code"] != Value::Null
+}

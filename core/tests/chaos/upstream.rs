@@ -1,0 +1,88 @@
+//! A miner that outlives the router: it takes its time, and never says the same twice, so that a task
+//! which is worked on again shows in its result.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::chance::Chance;
+
+/// The most milliseconds that an answer takes.
+const SLOWEST: u64 = 40;
+
+/// The server. Its threads end with the test's process.
+pub(crate) struct Upstream {
+    port: u16,
+}
+
+impl Upstream {
+    /// Starts it on a free port.
+    pub(crate) fn start(seed: u64) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let answers = Arc::new(AtomicU64::new(0));
+        thread::spawn(move || {
+            for (connection, stream) in listener.incoming().enumerate() {
+                let (Ok(stream), answers) = (stream, Arc::clone(&answers)) else { continue };
+                let chance = Chance::new(seed ^ connection as u64);
+                // A router that was killed leaves broken connections behind: they just end.
+                thread::spawn(move || serve(&stream, &answers, chance));
+            }
+        });
+        Self { port }
+    }
+
+    /// Where it listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+fn serve(stream: &TcpStream, answers: &AtomicU64, mut chance: Chance) -> Option<()> {
+    stream.set_nodelay(true).ok()?;
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            if reader.read_until(b'\n', &mut head).ok()? == 0 {
+                return None;
+            }
+        }
+        let head = String::from_utf8(head).ok()?.to_ascii_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+        let mut body = vec![0; length.unwrap_or(0)];
+        reader.read_exact(&mut body).ok()?;
+        let answer = if head.starts_with("get ") {
+            json!({"object": "list", "data": [{"id": "mock", "object": "model"}]})
+        } else {
+            thread::sleep(Duration::from_millis(chance.below(SLOWEST)));
+            let request: Value = serde_json::from_slice(&body).ok()?;
+            complete(&request, answers.fetch_add(1, Ordering::SeqCst))
+        };
+        let body = answer.to_string();
+        let head =
+            format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+        let mut writer = stream;
+        writer.write_all(format!("{head}{body}").as_bytes()).ok()?;
+    }
+}
+
+fn complete(request: &Value, number: u64) -> Value {
+    let chat = request.get("messages").is_some();
+    let text = format!("answer {number}");
+    let mut choice = json!({"index": 0, "finish_reason": "stop"});
+    if chat {
+        choice["message"] = json!({"role": "assistant", "content": text});
+    } else {
+        choice["text"] = json!(text);
+    }
+    json!({
+        "id": "x", "object": if chat { "chat.completion" } else { "text_completion" }, "created": 1, "model": "mock",
+        "choices": [choice], "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    })
+}
