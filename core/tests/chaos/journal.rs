@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::router::Router;
 
 /// How long the tasks that are left get to end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Tasks a page of the list.
 const PAGE: u64 = 500;
 
@@ -90,7 +90,7 @@ pub(crate) fn create_sessions(router: &Router, journal: &Journal) -> Vec<u64> {
 
 impl Journal {
     fn with<T>(&self, act: impl FnOnce(&mut Inner) -> T) -> T {
-        act(&mut self.inner.lock().unwrap())
+        act(&mut self.inner.lock())
     }
 
     /// A client is about to submit.

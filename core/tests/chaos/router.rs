@@ -4,10 +4,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex};
 use serde_json::Value;
 
 const TOKEN: &str = "default-dev-token";
@@ -64,7 +64,7 @@ impl Router {
                 let status = child.wait().expect("it ended");
                 panic!("cortensor-router ended with {status} before it listened: {seen:?}");
             };
-            if let Some((_, after)) = line.split_once("listening on http://127.0.0.1:") {
+            if let Some((_, after)) = line.split_once("listens on http://127.0.0.1:") {
                 let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
                 break digits.parse().expect("a port");
             }
@@ -72,13 +72,13 @@ impl Router {
         };
         // Read on, so that it never waits for a reader.
         thread::spawn(move || lines.for_each(drop));
-        *self.running.lock().unwrap() = Some(Running { child, port });
+        *self.running.lock() = Some(Running { child, port });
         self.started.notify_all();
     }
 
     /// Kills what runs, with SIGKILL.
     pub(crate) fn kill(&self) {
-        if let Some(mut running) = self.running.lock().unwrap().take() {
+        if let Some(mut running) = self.running.lock().take() {
             running.child.kill().expect("it can be killed");
             running.child.wait().expect("it ends");
         }
@@ -96,8 +96,8 @@ impl Router {
     /// `None`: the answer did not come whole, which means nothing was acknowledged.
     pub(crate) fn call(&self, method: &str, path: &str, key: Option<&str>, body: Option<&Value>) -> Option<Reply> {
         let port = {
-            let running = self.running.lock().unwrap();
-            let (running, waited) = self.started.wait_timeout_while(running, PATIENCE, |now| now.is_none()).unwrap();
+            let mut running = self.running.lock();
+            let waited = self.started.wait_while_for(&mut running, |now| now.is_none(), PATIENCE);
             assert!(!waited.timed_out(), "the router was not started again within {PATIENCE:?}");
             running.as_ref()?.port
         };
@@ -145,7 +145,7 @@ fn whole(answer: &[u8]) -> Option<Reply> {
 
 impl Drop for Router {
     fn drop(&mut self) {
-        if let Some(mut running) = self.running.get_mut().ok().and_then(Option::take) {
+        if let Some(mut running) = self.running.get_mut().take() {
             let _ = running.child.kill();
             let _ = running.child.wait();
         }

@@ -23,8 +23,8 @@ pub(crate) struct Upstream {
 impl Upstream {
     /// Starts it on a free port.
     pub(crate) fn start(seed: u64) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
         let answers = Arc::new(AtomicU64::new(0));
         thread::spawn(move || {
             for (connection, stream) in listener.incoming().enumerate() {

@@ -110,7 +110,7 @@ def running(data: Path, *arguments: str) -> Iterator[Router]:
         assert process.stdout is not None
         for line in process.stdout:
             router.log.append(line)
-            address = re.search(r"listening on http://127\.0\.0\.1:(\d+)", line)
+            address = re.search(r"listens on http://127\.0\.0\.1:(\d+)", line)
             if address and not router.port:
                 router.port = int(address[1])
                 found.set()
