@@ -68,6 +68,6 @@ export async function startRouter(options = [], model = undefined) {
       assert.equal(code, 0, log.join("\n"));
     },
   };
-  if (model) await router.eventually("/v1/models", (list) => list.data.some((one) => one.id === model));
+  if (model) await router.eventually("/api/v1/info", (info) => info.models.includes(model));
   return router;
 }
