@@ -58,7 +58,6 @@ struct CortensorError<'a> {
     message: &'a str,
     detail: &'a str,
     code: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     param: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     session_id: Option<u64>,

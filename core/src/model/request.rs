@@ -1,6 +1,7 @@
 //! What a caller asks for: one record for completions, chats and embeddings.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 use serde::de::{self, MapAccess, Visitor};
 use serde::ser::SerializeMap;
@@ -201,7 +202,8 @@ impl<'de> Deserialize<'de> for TaskRequest {
                         "timeout" => out.timeout = given(&mut map)?,
                         "precommit_timeout" => out.precommit_timeout = given(&mut map)?,
                         "max_tokens" | "max_completion_tokens" => {
-                            let value = given(&mut map)?;
+                            // At least one; refused here, so that the error names the field.
+                            let value = given::<_, NonZeroU64>(&mut map)?.map(NonZeroU64::get);
                             out.max_tokens = value.or(out.max_tokens);
                         }
                         "client_reference" | "clientReference" => out.client_reference = given(&mut map)?,
@@ -210,9 +212,6 @@ impl<'de> Deserialize<'de> for TaskRequest {
                         "raw" => out.raw = given(&mut map)?.unwrap_or_default(),
                         _ => out.extra.push((key.into_owned(), map.next_value()?)),
                     }
-                }
-                if out.max_tokens == Some(0) {
-                    return Err(de::Error::custom("max_tokens must be at least 1"));
                 }
                 Ok(out)
             }
