@@ -7,7 +7,7 @@ mod command;
 #[path = "cli/model.rs"]
 mod model;
 
-use command::{Home, output_of, shell};
+use command::{Home, output_of, shell, until};
 use model::Model;
 
 /// What the built-in miner makes of a prompt, as `submit` prints it.
@@ -160,8 +160,7 @@ fn a_second_signal_ends_the_server_at_once_and_the_task_is_there_at_the_next_sta
     model.wait_for_request();
     server.signal("TERM");
     server.wait_for_stderr("stopping");
-    server.signal("TERM");
-    assert_eq!(server.wait(), Some(130));
+    assert_eq!(server.signal_until_end("TERM"), Some(130));
     assert_eq!(submit.output().status, 6);
     let again = home.serve(&[]);
     let tasks = again.client(&["tasks", "list", "0"]).stdout;
@@ -177,8 +176,8 @@ fn an_interrupted_submit_cancels_its_task() {
     submit.signal("INT");
     assert_eq!(submit.output().status, 130);
     model.wait_for_hang_up();
-    let task = server.client(&["tasks", "show", "0", "1"]).stdout;
-    assert!(task.contains("ended (cancelled)"), "{task}");
+    // The end is shown once it is durable.
+    until(|| server.client(&["tasks", "show", "0", "1"]).stdout, |task| task.contains("ended (cancelled)"));
 }
 
 #[test]

@@ -104,6 +104,18 @@ pub(crate) fn output_of(call: Call) -> String {
     said.stdout
 }
 
+/// Asks until the answer is the wanted one.
+pub(crate) fn until(ask: impl Fn() -> String, wanted: impl Fn(&str) -> bool) {
+    let since = Instant::now();
+    loop {
+        let said = ask();
+        if wanted(&said) {
+            return;
+        }
+        assert!(since.elapsed() < PATIENCE, "{said}");
+    }
+}
+
 /// A line of a shell, as a user pastes it.
 pub(crate) fn shell(line: &str) -> String {
     let mut command = Command::new("sh");
@@ -188,6 +200,17 @@ impl Server<'_> {
     }
 
     pub(crate) fn wait(mut self) -> Option<i32> {
+        self.child.wait()
+    }
+
+    /// Signals again and again: what comes together with the first one counts as one.
+    pub(crate) fn signal_until_end(mut self, name: &str) -> Option<i32> {
+        let since = Instant::now();
+        while self.child.child.try_wait().unwrap().is_none() {
+            assert!(since.elapsed() < PATIENCE, "the server does not end");
+            self.signal(name);
+            thread::sleep(Duration::from_millis(20));
+        }
         self.child.wait()
     }
 

@@ -145,13 +145,9 @@ fn open_secrets(loaded: &Loaded, file: Option<&Path>, findings: &mut Findings) {
         || upstreams
             .filter(|(_, upstream)| !upstream.api_key.is_empty())
             .any(|(index, _)| in_file(format!("upstream[{index}].api_key")));
-    if let Some(file) = file.filter(|_| secret) {
-        if is_open_to_others(file) {
-            findings.warn(
-                "config",
-                format!("other users can read {0}, which holds secrets: chmod 600 {0}", file.display()),
-            );
-        }
+    if let Some(file) = file.filter(|file| secret && is_open_to_others(file)) {
+        findings
+            .warn("config", format!("other users can read {0}, which holds secrets: chmod 600 {0}", file.display()));
     }
 }
 

@@ -11,6 +11,7 @@ mod keys;
 mod logging;
 mod miners;
 mod output;
+mod platform;
 mod runtime;
 mod serve;
 mod sessions;

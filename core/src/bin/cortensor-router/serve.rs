@@ -142,7 +142,7 @@ impl Serve {
         };
         tokio::select! {
             biased;
-            () = signals.next() => {
+            () = signals.again() => {
                 // What was acknowledged is in the store already: the next start goes on with it.
                 output::remark("stopped at once");
                 std::process::exit(i32::from(Exit::INTERRUPTED));

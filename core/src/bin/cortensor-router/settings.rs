@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use cortensor_router::config::{Loaded, Override, load};
 use cortensor_router::store::Durability;
-use directories::ProjectDirs;
 
 use crate::exit::{Done, Exit};
+use crate::platform;
 
 /// Where the configuration comes from; the same flags for every command that reads it.
 #[derive(Debug, Clone, Default, Args)]
@@ -27,7 +27,7 @@ pub(crate) struct Settings {
 impl Settings {
     /// The file that is read: the one that was named, else the platform's where it exists.
     pub(crate) fn file(&self) -> Option<PathBuf> {
-        let platform = || platform().map(|dirs| dirs.config_dir().join("config.toml")).filter(|path| path.is_file());
+        let platform = || platform::config_dir().map(|dir| dir.join("config.toml")).filter(|path| path.is_file());
         self.config.clone().or_else(platform)
     }
 
@@ -51,22 +51,14 @@ impl Settings {
         if loaded.config.storage.data_dir.is_some() || loaded.config.storage.durability == Durability::Memory {
             return Ok(loaded);
         }
-        let Some(dirs) = platform() else {
+        let Some(dir) = platform::data_dir() else {
             return Err(Exit::usage(
                 "there is no home directory to keep tasks in: name a directory with --data-dir, or keep them in memory with --durability memory",
             ));
         };
-        overrides.push(Override::new(
-            "storage.data_dir",
-            path_text(dirs.data_local_dir())?,
-            "the platform's data directory",
-        ));
+        overrides.push(Override::new("storage.data_dir", path_text(&dir)?, "the platform's data directory"));
         read(overrides)
     }
-}
-
-fn platform() -> Option<ProjectDirs> {
-    ProjectDirs::from("", "", "cortensor-router")
 }
 
 fn path_text(path: &Path) -> Done<String> {

@@ -1,6 +1,11 @@
 //! The signals that end the server.
 
+use std::time::Duration;
+
 use crate::exit::{Done, Exit};
+
+/// Signals that come within this are one.
+const TOGETHER: Duration = Duration::from_millis(200);
 
 /// SIGINT and SIGTERM, where there are such; Ctrl-C elsewhere.
 pub(crate) struct Signals {
@@ -21,6 +26,20 @@ impl Signals {
     #[cfg(not(unix))]
     pub(crate) fn new() -> Done<Self> {
         Ok(Self {})
+    }
+
+    /// Waits for one more, after one came. Supervisors signal a process and its group: what comes at once is the same.
+    pub(crate) async fn again(&mut self) {
+        let together = tokio::time::sleep(TOGETHER);
+        tokio::pin!(together);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut together => break,
+                () = self.next() => {}
+            }
+        }
+        self.next().await;
     }
 
     /// Waits for the next one.

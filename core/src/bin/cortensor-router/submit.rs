@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Read as _};
+use std::time::Duration;
 
 use clap::Args;
 use cortensor_router::{Error, ErrorKind};
@@ -20,6 +21,9 @@ Examples:
   cortensor-router submit --no-stream --json 'Say yes.' | jq -r '.choices[0].text'
 
 Ctrl-C cancels the task. The exit status says why no answer came: see `cortensor-router --help`.";
+
+/// After so long without a first word a person at a terminal is told that nothing is broken.
+const QUIET: Duration = Duration::from_secs(5);
 
 /// `submit`.
 #[derive(Debug, Args)]
@@ -112,7 +116,20 @@ pub(crate) async fn stream(
     let mut events = Events::new(client.stream(path, body, headers).await?.into_body());
     let mut ended = false;
     let mut last = String::new();
-    while let Some(data) = events.next().await? {
+    loop {
+        let next = events.next();
+        tokio::pin!(next);
+        let data = if let Ok(data) = tokio::time::timeout(QUIET, &mut next).await {
+            data
+        } else {
+            if last.is_empty() && !json && std::io::stderr().is_terminal() {
+                output::remark(
+                    "waiting: the task is queued, or the model thinks (`cortensor-router status` says more)",
+                );
+            }
+            next.await
+        };
+        let Some(data) = data? else { break };
         if &data[..] == b"[DONE]" {
             ended = true;
             break;
@@ -121,6 +138,10 @@ pub(crate) async fn stream(
             .map_err(|e| Exit::failed(format!("the router sent an event that is no JSON: {e}")))?;
         if json {
             output::json(&event)?;
+        }
+        if !json && event.get("restart").is_some() {
+            output::remark("\nanother miner starts over: what came before is void");
+            continue;
         }
         if let Some(message) = event.get("error") {
             return Err(failure(&event, message));
