@@ -82,6 +82,12 @@ impl TaskEntry {
         self.spec.session
     }
 
+    /// Until when its miner may say nothing, when it was heard at that time.
+    pub(super) fn silent_until(&self, heard_at: Timestamp, progress_timeout_ms: u64) -> Timestamp {
+        let until = heard_at.plus(progress_timeout_ms);
+        if self.spec.streaming { until } else { until.max(self.spec.deadline.plus(1)) }
+    }
+
     pub(super) fn done(&self) -> u32 {
         self.attempts.iter().filter(|a| a.state == AttemptState::Done).count() as u32
     }

@@ -61,6 +61,8 @@ pub struct NewTask {
     pub bytes: u64,
     /// When it is given up.
     pub deadline: Timestamp,
+    /// Whether tokens are due as they come. A miner that gives its answer in one piece may be silent until the deadline.
+    pub streaming: bool,
     /// How many distinct miners answer, at least 1.
     pub required: u32,
     /// Hashes of the prompt's leading blocks, longest prefix last.

@@ -19,6 +19,7 @@ impl Engine {
     pub(super) fn accepted(&mut self, fence: Fence, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(gid) = self.fences.get(&fence).copied() else { return };
         let Some(task) = self.tasks.get_mut(&gid) else { return };
+        let silent_until = task.silent_until(now, self.settings.progress_timeout_ms);
         let Some(attempt) = task.attempts.iter_mut().find(|a| a.fence == fence && a.state == AttemptState::Offered)
         else {
             return;
@@ -26,7 +27,7 @@ impl Engine {
         self.timers.clear(attempt.timer, Timer::Accept(fence));
         attempt.state = AttemptState::Running;
         attempt.heard_at = now;
-        attempt.timer = now.plus(self.settings.progress_timeout_ms);
+        attempt.timer = silent_until;
         self.timers.set(attempt.timer, Timer::Progress(fence));
         if task.state < TaskState::Acked {
             task.state = TaskState::Acked;
@@ -323,12 +324,10 @@ impl Engine {
                 Timer::Accept(fence) => self.silent(fence, true, now, out),
                 Timer::Progress(fence) => {
                     let Some(gid) = self.fences.get(&fence).copied() else { continue };
-                    let Some(attempt) =
-                        self.tasks.get_mut(&gid).and_then(|t| t.attempts.iter_mut().find(|a| a.fence == fence))
-                    else {
-                        continue;
-                    };
-                    let due = attempt.heard_at.plus(self.settings.progress_timeout_ms);
+                    let Some(task) = self.tasks.get_mut(&gid) else { continue };
+                    let Some(index) = task.attempts.iter().position(|a| a.fence == fence) else { continue };
+                    let due = task.silent_until(task.attempts[index].heard_at, self.settings.progress_timeout_ms);
+                    let attempt = &mut task.attempts[index];
                     if due > now {
                         attempt.timer = due;
                         self.timers.set(due, Timer::Progress(fence));

@@ -452,7 +452,11 @@ impl Engine {
         miner.served += 1;
         miner.fences.insert(fence);
         let auto = miner.rules.auto_accept;
-        let timer = now.plus(if auto { self.settings.progress_timeout_ms } else { self.settings.accept_timeout_ms });
+        let timer = if auto {
+            task.silent_until(now, self.settings.progress_timeout_ms)
+        } else {
+            now.plus(self.settings.accept_timeout_ms)
+        };
         self.timers.set(timer, if auto { Timer::Progress(fence) } else { Timer::Accept(fence) });
         task.attempts.push(Attempt {
             fence,

@@ -358,6 +358,7 @@ impl Shared {
             bytes: text.len() as u64
                 + request.extra.iter().map(|(key, value)| key.len() + value.get().len()).sum::<usize>() as u64,
             deadline,
+            streaming: request.stream,
             required: request.max_miners.unwrap_or(session.redundant).max(1),
             prefix: engine::prefix_blocks(&text),
             held,

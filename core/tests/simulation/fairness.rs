@@ -44,6 +44,7 @@ pub(crate) fn worst_lead(bug: Option<PlantedBug>) -> f64 {
                     max_tokens: tokens,
                     bytes: 1,
                     deadline: Timestamp(u64::MAX),
+                    streaming: true,
                     required: 1,
                     prefix: Arc::from([]),
                     held: false,

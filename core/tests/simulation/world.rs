@@ -326,6 +326,7 @@ impl World {
             max_tokens: self.random.range(1, 100),
             bytes: 10,
             deadline: Timestamp(self.now + self.random.range(2_000, LONGEST)),
+            streaming: true,
             required: if redundant { 2 } else { 1 },
             prefix: Arc::from([self.random.range(0, 3)]),
             held: held_key.is_some(),
