@@ -13,6 +13,8 @@ use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::model::Usage;
+
 /// A message of a conversation. Members that are not listed pass through to the miner.
 #[derive(ToSchema)]
 pub(super) struct ChatMessage {
@@ -42,10 +44,10 @@ pub(super) struct ChatCompletionRequest {
     /// What of a stream is wanted.
     stream_options: Option<StreamOptions>,
     /// The most tokens to generate; what is over the router's limit is cut to it.
-    #[schema(minimum = 1, maximum = 9007199254740991_u64)]
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     max_tokens: Option<u64>,
     /// The same under its newer name.
-    #[schema(minimum = 1, maximum = 9007199254740991_u64)]
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     max_completion_tokens: Option<u64>,
     /// How many choices are wanted. Upstreams give several; other miners one, and more than that is a 400.
     #[schema(minimum = 1, maximum = 128)]
@@ -88,7 +90,7 @@ pub(super) struct CompletionRequest {
     /// What of a stream is wanted.
     stream_options: Option<StreamOptions>,
     /// The most tokens to generate; what is over the router's limit is cut to it.
-    #[schema(minimum = 1, maximum = 9007199254740991_u64)]
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     max_tokens: Option<u64>,
     /// How many choices are wanted. Upstreams give several; other miners one, and more than that is a 400.
     #[schema(minimum = 1, maximum = 128)]
@@ -181,7 +183,7 @@ pub(super) struct ChatCompletion {
     /// The choices: one, unless `n` asked for more.
     choices: Vec<ChatChoice>,
     /// Token counts.
-    usage: Option<TokenUsage>,
+    usage: Option<Usage>,
 }
 
 /// One choice of a chat.
@@ -218,7 +220,7 @@ pub(super) struct TextCompletion {
     /// The choices: one, unless `n` or several prompts asked for more.
     choices: Vec<TextChoice>,
     /// Token counts.
-    usage: Option<TokenUsage>,
+    usage: Option<Usage>,
 }
 
 /// One choice of a completion.
@@ -232,24 +234,13 @@ pub(super) struct TextChoice {
     finish_reason: Option<String>,
 }
 
-/// Token counts, as the miner counted them.
-#[derive(ToSchema)]
-pub(super) struct TokenUsage {
-    /// Tokens of the prompt.
-    prompt_tokens: u64,
-    /// Tokens that were generated.
-    completion_tokens: u64,
-    /// Their sum.
-    total_tokens: u64,
-}
-
 /// Vectors, in the order of the inputs.
 #[derive(ToSchema)]
 pub(super) struct EmbeddingList {
     /// `list`
     object: String,
     /// One for each input.
-    data: Vec<Embedding>,
+    data: Vec<EmbeddingItem>,
     /// The model that answered.
     model: Option<String>,
     /// Token counts.
@@ -258,7 +249,7 @@ pub(super) struct EmbeddingList {
 
 /// One vector.
 #[derive(ToSchema)]
-pub(super) struct Embedding {
+pub(super) struct EmbeddingItem {
     /// `embedding`
     object: String,
     /// Its place among the inputs.

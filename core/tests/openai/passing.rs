@@ -1,0 +1,127 @@
+//! An upstream: its bytes pass, but for ids.
+
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
+
+use crate::server::{DEV, before};
+use crate::upstream::{Say, Upstream};
+
+const CHAT: &str =
+    r#"{"model":"up-model","messages":[ {"role":"user","content":"x"} ],"tools":[{"type":"function"}],"n":2,"seed":7}"#;
+
+#[tokio::test]
+async fn an_answer_passes_to_the_byte_but_for_its_id() {
+    let body = "{ \"choices\" : [{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"call_1\"}]},\"logprobs\":{\"x\":-0.10},\"finish_reason\":\"tool_calls\"}],\n  \"own\":1e2,\"id\":\"up-1\",\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":3,\"details\":{}} }";
+    let upstream = Upstream::new(move |_, _| Say::Json(200, body.into())).await;
+    let server = before(&upstream).await;
+    let reply = server.post("/v1/chat/completions", CHAT).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let id = reply.json()["id"].as_str().unwrap().to_owned();
+    assert!(id.starts_with("chatcmpl-"));
+    assert_eq!(reply.body, body.replace("up-1", &id));
+    let sent: Value = serde_json::from_str(&upstream.bodies()[0]).unwrap();
+    assert_eq!((&sent["n"], &sent["seed"], &sent["tools"]), (&json!(2), &json!(7), &json!([{"type":"function"}])));
+    let again = server.post("/v1/chat/completions", CHAT).await;
+    assert_ne!(again.json()["id"], id);
+}
+
+#[tokio::test]
+async fn several_prompts_pass_to_an_upstream() {
+    let answer = r#"{"id":"u","object":"text_completion","choices":[{"index":0,"text":"A","finish_reason":"stop"},{"index":1,"text":"B","finish_reason":"stop"}]}"#;
+    let upstream = Upstream::new(move |_, _| Say::Json(200, answer.into())).await;
+    let server = before(&upstream).await;
+    for prompt in [r#"["a", "b"]"#, "[1,2]", "[[1],[2]]"] {
+        let reply = server.post("/v1/completions", &format!(r#"{{"prompt":{prompt}}}"#)).await;
+        assert_eq!(reply.json()["choices"][1]["text"], "B");
+    }
+    let sent = upstream.bodies();
+    let prompts: Vec<_> =
+        sent.iter().map(|body| serde_json::from_str::<Value>(body).unwrap()["prompt"].clone()).collect();
+    assert_eq!(prompts, [json!(["a", "b"]), json!([1, 2]), json!([[1], [2]])]);
+}
+
+fn events() -> Vec<String> {
+    [
+        r#"{"id":"u","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}],"x":1.0}"#,
+        r#"{"id":"u","choices":[{"index":0,"delta":{"content":"é\u00e9"},"finish_reason":null}]}"#,
+        r#"{"id":"u","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{"}}]},"finish_reason":null}]}"#,
+        r#"{"id":"u","choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}"#,
+        r#"{"id":"u","choices":[],"usage":{"prompt_tokens":4,"completion_tokens":5,"total_tokens":9,"prompt_tokens_details":{"cached_tokens":3}}}"#,
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+#[tokio::test]
+async fn chunks_pass_to_the_byte_with_one_id() {
+    let upstream = Upstream::new(|_, _| Say::Events(events())).await;
+    let server = before(&upstream).await;
+    for usage in [false, true] {
+        let body =
+            format!(r#"{{"messages":[{{"role":"user"}}],"stream":true,"stream_options":{{"include_usage":{usage}}}}}"#);
+        let reply = server.post("/v1/chat/completions", &body).await;
+        let id = reply.chunks()[0]["id"].as_str().unwrap().to_owned();
+        let shown = if usage { 5 } else { 4 };
+        let wanted: String = events()[..shown]
+            .iter()
+            .map(|event| format!("data: {}\n\n", event.replace("\"u\"", &format!("\"{id}\""))))
+            .collect();
+        assert_eq!(reply.body, format!("{wanted}data: [DONE]\n\n"));
+    }
+}
+
+#[tokio::test]
+async fn an_upstreams_refusal_keeps_its_words_and_is_the_callers_fault() {
+    let refusal = r#"{"error":{"message":"temperature must be positive","type":"invalid_request_error"}}"#;
+    let upstream = Upstream::new(move |_, _| Say::Json(400, refusal.into())).await;
+    let server = before(&upstream).await;
+    for stream in [false, true] {
+        let body = format!(r#"{{"messages":[{{"role":"user"}}],"stream":{stream}}}"#);
+        let reply = server.post("/v1/chat/completions", &body).await;
+        assert_eq!(reply.error(), (400, "invalid_request_error".into(), "invalid_argument".into()));
+        let message = reply.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("temperature must be positive"), "{message}");
+        assert_eq!(reply.header("content-type"), Some("application/json"));
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_breaks_off_is_an_error_in_the_stream() {
+    let upstream = Upstream::new(|_, _| {
+        Say::Events(vec![events().swap_remove(1), r#"{"error":{"message":"out of memory","code":500}}"#.into()])
+    })
+    .await;
+    let server = before(&upstream).await;
+    let reply = server.post("/v1/chat/completions", r#"{"messages":[{"role":"user"}],"stream":true}"#).await;
+    let chunks = reply.chunks();
+    let error = &chunks.last().unwrap()["error"];
+    assert_eq!((&error["type"], &error["code"]), (&json!("upstream_error"), &json!("miner_failed")), "{}", reply.body);
+    assert!(error["message"].as_str().unwrap().contains("out of memory"));
+    assert_eq!((&error["session_id"], &error["task_id"]), (&json!(0), &json!(1)));
+}
+
+#[tokio::test]
+async fn hanging_up_hangs_up_on_the_upstream() {
+    let upstream = Upstream::new(|_, body| {
+        Say::Forever(if body.contains("\"stream\":true") { vec![events().swap_remove(1)] } else { Vec::new() })
+    })
+    .await;
+    let server = before(&upstream).await;
+    let requests = [
+        (r#"{"messages":[{"role":"user"}],"stream":true}"#, true),
+        (r#"{"messages":[{"role":"user"}],"stream":true,"x":1}"#, false),
+        (r#"{"messages":[{"role":"user"}]}"#, false),
+    ];
+    for (index, (body, reads)) in requests.into_iter().enumerate() {
+        let mut connection = server.open("POST", "/v1/chat/completions", DEV, body).await;
+        let mut seen = Vec::new();
+        while reads && !String::from_utf8_lossy(&seen).contains("delta") {
+            assert_ne!(connection.read_buf(&mut seen).await.unwrap(), 0);
+        }
+        while upstream.bodies().len() <= index {
+            tokio::task::yield_now().await;
+        }
+        drop(connection);
+        upstream.hung_up().await;
+    }
+}
