@@ -23,12 +23,14 @@ const MAX_ANSWER: usize = 64 << 20;
 /// For everything that does not wait for a model.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+const DEFAULT_URL: &str = "http://127.0.0.1:5010";
+
 /// Which router to talk to.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Router")]
 pub(crate) struct Remote {
     /// The router's address
-    #[arg(long, value_name = "URL", env = "CORTENSOR_URL", default_value = "http://127.0.0.1:5010")]
+    #[arg(long, value_name = "URL", env = "CORTENSOR_URL", default_value = DEFAULT_URL)]
     pub(crate) url: String,
     /// The token; on this machine the development token where none is given
     #[arg(long, value_name = "TOKEN", env = "CORTENSOR_TOKEN", hide_env_values = true)]
@@ -38,7 +40,9 @@ pub(crate) struct Remote {
 impl Remote {
     /// A client for it.
     pub(crate) fn client(&self) -> Done<Client> {
-        Client::new(&self.url, self.token.as_deref())
+        // A variable that is set to nothing counts as not set.
+        let url = if self.url.trim().is_empty() { DEFAULT_URL } else { &self.url };
+        Client::new(url, self.token.as_deref())
     }
 }
 

@@ -311,13 +311,20 @@ async fn upstreams(config: &Config, findings: &mut Findings) {
 
 async fn models(upstream: &UpstreamConfig) -> Result<Vec<String>, String> {
     let key = upstream.key().unwrap_or_default();
-    let client = Client::for_upstream(&upstream.url, &key).map_err(|e| e.message().to_owned())?;
+    let client = Client::for_upstream(&with_version(&upstream.url), &key).map_err(|e| e.message().to_owned())?;
     let answer = tokio::time::timeout(PATIENCE, client.get("/models"))
         .await
         .map_err(|_| format!("does not answer within {} s: is it running?", PATIENCE.as_secs()))?
         .map_err(|e| e.message().to_owned())?;
     let list = answer.get("data").and_then(Value::as_array).cloned().unwrap_or_default();
     Ok(list.iter().map(|model| text(model, "id")).collect())
+}
+
+/// As the router reads it: a URL without a path gets `/v1`.
+fn with_version(url: &str) -> String {
+    let url = url.trim_end_matches('/');
+    let path = url.split_once("://").map_or(url, |(_, rest)| rest).contains('/');
+    if path { url.to_owned() } else { format!("{url}/v1") }
 }
 
 fn bytes(count: u64) -> String {
@@ -331,6 +338,12 @@ fn bytes(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_upstream_without_a_path_is_asked_under_v1() {
+        assert_eq!(with_version("http://a:1/"), "http://a:1/v1");
+        assert_eq!(with_version("http://a:1/openai/v1"), "http://a:1/openai/v1");
+    }
 
     #[test]
     fn sizes_have_their_unit() {

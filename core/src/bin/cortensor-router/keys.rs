@@ -113,7 +113,7 @@ impl Keys {
 
 impl Place {
     fn find(&self) -> Done<Holding> {
-        if let Some(url) = &self.url {
+        if let Some(url) = self.url.as_ref().filter(|url| !url.trim().is_empty()) {
             return Ok(Holding::Router(Box::new(Client::new(url, self.token.as_deref())?)));
         }
         let Some(dir) = self.settings.load(Vec::new())?.config.storage.data_dir else {

@@ -28,7 +28,7 @@ impl Settings {
     /// The file that is read: the one that was named, else the platform's where it exists.
     pub(crate) fn file(&self) -> Option<PathBuf> {
         let platform = || platform::config_dir().map(|dir| dir.join("config.toml")).filter(|path| path.is_file());
-        self.config.clone().or_else(platform)
+        self.config.clone().filter(|path| !path.as_os_str().is_empty()).or_else(platform)
     }
 
     /// Reads everything; `flags` win over all else but `--set`.
