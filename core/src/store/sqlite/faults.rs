@@ -256,5 +256,7 @@ fn a_long_reader_holds_up_nobody_and_the_log_starts_over_after_it() {
     drop(db);
     write(2_000);
     write(3_000);
-    assert_eq!(bytes(), long, "the log is used from its beginning");
+    // The first commits after it may still be appended; 400 more would be some 800 pages.
+    let after = bytes();
+    assert!(after < long + 50 * 4_120, "the log is used from its beginning: {long}, then {after}");
 }
