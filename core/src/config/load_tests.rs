@@ -1,6 +1,6 @@
 use super::*;
 use crate::config::Durability;
-use crate::config::ENV_ALIASES;
+use crate::config::{ENV_ALIASES, KeyKind, keys};
 
 fn from_env(variables: &[(&str, &str)]) -> Result<Loaded> {
     load_all(None, variables, Vec::new())
@@ -37,7 +37,7 @@ fn each_layer_wins_over_those_before_it_and_says_where_the_value_comes_from() {
 
 #[test]
 fn every_plain_key_can_be_set_by_its_variable() {
-    for key in keys::keys() {
+    for key in keys() {
         if key.env.contains('<') || matches!(key.kind, KeyKind::Section | KeyKind::Tables) {
             continue;
         }

@@ -7,6 +7,7 @@ mod keys;
 
 mod dispatch;
 mod environment;
+mod layers;
 mod limits;
 mod listen;
 mod load;
