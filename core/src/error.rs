@@ -58,7 +58,7 @@ pub enum ErrorKind {
 pub struct KindRow {
     /// The kind.
     pub kind: ErrorKind,
-    /// The stable snake_case name: `code` in JSON, Python and JavaScript.
+    /// The stable `snake_case` name: `code` in JSON, Python and JavaScript.
     pub code: &'static str,
     /// The HTTP status (RFC 9110; 499 is `nginx`'s "client closed request").
     pub http_status: u16,

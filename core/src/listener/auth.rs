@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 
 use crate::config::{DEFAULT_DEV_TOKEN, ListenConfig};
 use crate::model::SessionId;
-use crate::store::ApiKey;
+use crate::router::ApiKey;
 use crate::token::Token;
 use crate::{Error, ErrorKind, Result, Router};
 

@@ -23,7 +23,7 @@ impl Traffic {
         let requests = Family::default();
         let registered: Family<Labels, Counter> = requests.clone();
         metrics.registry(|r| {
-            r.register("http_requests", "HTTP requests, by method, route and class of status", registered)
+            r.register("http_requests", "HTTP requests, by method, route and class of status", registered);
         });
         Self { requests }
     }

@@ -19,6 +19,8 @@ mod submission;
 mod tasks;
 mod upstreams;
 
+#[cfg(feature = "listener")]
+pub(crate) use crate::store::{ApiKey, TaskQuery};
 pub use metrics::Metrics;
 pub use miners::{MinerHandle, ModelInfo};
 pub use open::RouterBuilder;

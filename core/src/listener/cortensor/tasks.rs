@@ -18,7 +18,7 @@ use crate::listener::auth::Caller;
 use crate::listener::reply::{self, Failed};
 use crate::listener::sse;
 use crate::listener::state::AppState;
-use crate::store::TaskQuery;
+use crate::router::TaskQuery;
 
 pub(super) fn routes() -> axum::Router<AppState> {
     axum::Router::new()

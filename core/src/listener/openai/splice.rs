@@ -256,7 +256,10 @@ mod tests {
             if escape.get(index % escape.len().max(1)).copied().unwrap_or(false) {
                 let mut units = [0; 2];
                 for unit in unit.encode_utf16(&mut units) {
-                    out.push_str(&format!("\\u{unit:04x}"));
+                    out.extend(['\\', 'u']);
+                    out.extend(
+                        [12, 8, 4, 0].map(|shift| char::from_digit(u32::from(*unit >> shift) & 15, 16).unwrap()),
+                    );
                 }
             } else {
                 let plain = serde_json::to_string(&unit.to_string()).unwrap();
@@ -288,10 +291,10 @@ mod tests {
                 }
                 first = false;
                 let value_text = if blanks[1].is_empty() { value.to_string() } else { serde_json::to_string_pretty(&value).unwrap() };
-                body.push_str(&format!("{}{}{}:{}{value_text}{}", blanks[2], written(&key, &escape), blanks[3], blanks[4], blanks[5]));
+                body.extend([&blanks[2], &written(&key, &escape), &blanks[3], ":", &blanks[4], &value_text, &blanks[5]]);
                 wanted.insert(key, serde_json::from_str(&value_text).unwrap());
             }
-            body.push_str(&format!("{}}}{}", blanks[6], blanks[7]));
+            body.extend([&blanks[6], "}", &blanks[7]]);
             wanted.insert("id".into(), Value::from(id.as_str()));
             let got: Value = serde_json::from_str(&spliced(&body, &id)).unwrap();
             prop_assert_eq!(got, Value::Object(wanted));

@@ -124,6 +124,7 @@ test("the upstream's refusal reaches the caller", async () => {
 test("an aborted stream cancels the work", async () => {
   const stream = await client.chat.completions.create({ model: MODEL, messages: saying("slow"), stream: true });
   let seen = 0;
+    // eslint-disable-next-line no-unused-vars -- the chunks themselves do not matter here
   for await (const _ of stream) {
     seen += 1;
     if (seen === 3) stream.controller.abort();
