@@ -12,12 +12,16 @@ use super::reply::{Failed, Family};
 use super::state::AppState;
 use crate::{Error, ErrorKind};
 
+/// Bytes of a body over the limit that are read all the same before it is refused. A client that is still sending when
+/// the connection closes sees a broken connection, and not the 413.
+const DISCARDED: usize = 16 << 20;
+
 /// The whole body.
 pub(in crate::listener) async fn read(
     state: &AppState,
     family: Family,
     headers: &HeaderMap,
-    body: Body,
+    mut body: Body,
 ) -> Result<Bytes, Failed> {
     if let Some(kind) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) {
         let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -42,19 +46,37 @@ pub(in crate::listener) async fn read(
             ),
         )
     };
+    let wait = Duration::from_millis(state.config.body_timeout_ms);
     if http_body::Body::size_hint(&body).lower() > limit {
+        // Who asks first has sent nothing yet, and is told not to.
+        if !headers.contains_key(header::EXPECT) {
+            let _ = tokio::time::timeout(wait, discard(body)).await;
+        }
         return Err(too_large());
     }
-    let wait = Duration::from_millis(state.config.body_timeout_ms);
-    match tokio::time::timeout(wait, Limited::new(body, limit as usize).collect()).await {
+    match tokio::time::timeout(wait, Limited::new(&mut body, limit as usize).collect()).await {
         Err(_) => {
             let error = Error::invalid("body", "the body did not arrive within listen.body_timeout_ms")
                 .with_code("body_timeout");
             Err(Failed::new(family, error).status(StatusCode::REQUEST_TIMEOUT))
         }
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            let _ = tokio::time::timeout(wait, discard(body)).await;
+            Err(too_large())
+        }
         Ok(Err(error)) => Err(Failed::new(family, Error::invalid("body", format!("the body broke off: {error}")))),
         Ok(Ok(body)) => Ok(body.to_bytes()),
+    }
+}
+
+/// Reads what is left of a body, within bounds, and keeps none of it.
+async fn discard(mut body: Body) {
+    let mut left = DISCARDED;
+    while let Some(Ok(frame)) = body.frame().await {
+        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+        if left == 0 {
+            return;
+        }
     }
 }
 

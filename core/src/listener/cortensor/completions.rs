@@ -13,10 +13,10 @@ use serde_json::json;
 use super::answer::{CortensorStream, whole};
 use super::query;
 use crate::listener::auth::Caller;
-use crate::listener::body;
 use crate::listener::reply::{self, Failed, Family};
 use crate::listener::sse;
 use crate::listener::state::AppState;
+use crate::listener::{body, openai};
 use crate::model::{RequestKind, TaskRequest};
 use crate::router::{Submission, SubmitOptions};
 use crate::{Error, Result};
@@ -161,6 +161,9 @@ async fn submit(
         submission.accepted().await?;
         return accepted(&submission);
     }
+    if chat && submission.request().kind == RequestKind::Chat {
+        return Ok(openai::answer_chat(state, submission).await?);
+    }
     if streamed {
         submission.accepted().await?;
         let layout = CortensorStream::new(&submission);
@@ -168,10 +171,6 @@ async fn submit(
         return Ok(sse::respond(submission, tokens, None, layout, Duration::from_millis(state.config.keepalive_ms)));
     }
     let completion = submission.result().await?;
-    if chat {
-        let body = crate::listener::openai::render(submission.request(), &completion)?;
-        return Ok(reply::bytes(StatusCode::OK, body));
-    }
     Ok(reply::bytes(StatusCode::OK, whole(&completion, state.router.config().compat_aliases)))
 }
 

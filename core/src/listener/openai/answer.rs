@@ -29,7 +29,7 @@ pub(super) fn id_of(kind: RequestKind, gid: Gid, created: u64) -> String {
 ///
 /// # Errors
 /// When the miner's answer does not have the form that the request wants: text where there should be vectors.
-pub(in crate::listener) fn render(request: &TaskRequest, completion: &Completion) -> Result<Vec<u8>> {
+pub(super) fn render(request: &TaskRequest, completion: &Completion) -> Result<Vec<u8>> {
     if let Some(raw) = &completion.answer.raw {
         let outline =
             Outline::of(raw).ok_or_else(|| unreadable(completion, "the upstream's answer is no JSON object"))?;

@@ -17,7 +17,7 @@ mod splice;
 
 use axum::routing::{get, post};
 
-pub(in crate::listener) use answer::render;
+pub(in crate::listener) use run::chat as answer_chat;
 
 use crate::listener::state::AppState;
 

@@ -54,6 +54,19 @@ async fn run(state: &AppState, caller: &Caller, headers: &HeaderMap, mut request
         ..SubmitOptions::default()
     };
     let submission = state.router.submit(session, request, options).await?;
+    respond(state, submission, include_usage).await
+}
+
+/// A submitted chat as OpenAI's clients read it, whole or streamed; `/api` has routes for chats too.
+///
+/// # Errors
+/// When the task fails before its first token, or `stream_options` is not what it should be.
+pub(in crate::listener) async fn chat(state: &AppState, submission: Submission) -> Result<Response> {
+    let include_usage = request::include_usage(submission.request())?;
+    respond(state, submission, include_usage).await
+}
+
+async fn respond(state: &AppState, submission: Submission, include_usage: bool) -> Result<Response> {
     if submission.request().stream { stream(state, submission, include_usage).await } else { unary(submission).await }
 }
 

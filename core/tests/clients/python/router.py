@@ -66,14 +66,15 @@ class Router:
         token: str | None = TOKEN,
         headers: dict[str, str] | None = None,
     ) -> Reply:
-        """One request; `body` is sent as JSON unless it is bytes."""
+        """One request; `body` is sent as JSON unless it is bytes, or a list of them, which is sent in chunks."""
         sent = {"Content-Type": "application/json"} if body is not None else {}
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
         sent |= headers or {}
-        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        chunks = isinstance(body, list) and all(isinstance(one, bytes) for one in body)
+        data: Any = body if body is None or isinstance(body, bytes) or chunks else json.dumps(body).encode()
         with contextlib.closing(self.connect()) as connection:
-            connection.request(method, path, data, sent)
+            connection.request(method, path, data, sent, encode_chunked=chunks)
             answer = connection.getresponse()
             return Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
 

@@ -241,11 +241,12 @@ def test_what_the_router_does_not_need_reaches_the_miner(router: Router, upstrea
 def test_chat(router: Router, session: int) -> None:
     messages = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hello there"}]
     for path in (f"/api/v1/chat/completions/{session}", "/api/v1/chat/completions", "/api/v1/chat"):
-        answer = router.post(path, {"messages": messages, "session_id": session})
+        reply = router.call("POST", path, {"messages": messages, "session_id": session})
+        answer = reply.json()
         assert answer["object"] == "chat.completion"
         assert answer["choices"][0]["message"] == {"role": "assistant", "content": ANSWER}
-        assert answer["session_id"] == session
         assert "error" not in answer
+        assert reply.headers["x-cortensor-session"] == str(session), "OpenAI's shape has no place for it"
 
 
 def test_a_task_in_the_list_and_by_itself(router: Router, session: int) -> None:
@@ -372,6 +373,7 @@ def test_refusals(router: Router, session: int) -> None:
     assert "POST" in wrong_method.headers["allow"]
     refused(router.call("POST", "/api/v1/completions", b"a=1", headers={"Content-Type": "image/png"}), 415)
     refused(router.call("POST", "/api/v1/completions", {"prompt": "x" * (1 << 21)}), 413)
+    refused(router.call("POST", "/api/v1/completions", [b"x" * (1 << 20)] * 3), 413)
     refused(router.call("POST", f"/api/v1/completions/{session}", {"prompt": "status 400"}), 400)
 
 

@@ -221,6 +221,20 @@ def test_the_packages_retries_do_not_repeat_work(client: OpenAI, router: Router,
     assert router.get(f"/api/v1/tasks/{session}")["count"] == 1
 
 
+def test_a_miner_that_is_no_upstream_answers_in_the_same_shapes(echo: Router) -> None:
+    with OpenAI(base_url=f"{echo.url}/v1", api_key=TOKEN, max_retries=0, timeout=20) as client:
+        answer = client.chat.completions.create(model="echo", messages=HELLO)
+        text = answer.choices[0].message.content
+        assert text is not None
+        assert text.endswith("hello there")
+        with client.chat.completions.create(model="echo", messages=HELLO, stream=True) as stream:
+            chunks = list(stream)
+    assert chunks[0].choices[0].delta.role == "assistant"
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == text
+    assert chunks[-1].choices[0].finish_reason == "stop"
+    assert {chunk.object for chunk in chunks} == {"chat.completion.chunk"}
+
+
 async def _concurrently(router: Router, count: int) -> list[str | None]:
     async with openai.AsyncOpenAI(base_url=f"{router.url}/v1", api_key=TOKEN, max_retries=0) as client:
         calls = [client.chat.completions.create(model=MODEL, messages=saying(f"call {i}")) for i in range(count)]

@@ -139,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         return {
             "id": "upstream-1",
             "object": "chat.completion" if chat else "text_completion",
-            "created": 1700000000,
+            "created": int(time.time()),
             "model": MODEL,
             "choices": [choice],
             "usage": _usage(prompt, len(_pieces(text))),
@@ -153,6 +153,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         sent = 0
         try:
+            if chat:
+                self._event(_chunk(None, None, chat=True, role=True))
             for piece in self._tokens(prompt):
                 self._event(_chunk(piece, None, chat=chat))
                 sent += 1
@@ -205,11 +207,11 @@ def _usage(prompt: str, completion: int) -> dict[str, int]:
     return {"prompt_tokens": tokens, "completion_tokens": completion, "total_tokens": tokens + completion}
 
 
-def _chunk(piece: str | None, finish: str | None, *, chat: bool) -> dict[str, Any]:
+def _chunk(piece: str | None, finish: str | None, *, chat: bool, role: bool = False) -> dict[str, Any]:
     choice: dict[str, Any] = {"index": 0, "finish_reason": finish, "logprobs": None}
     if chat:
-        choice["delta"] = {"content": piece} if piece else {}
+        choice["delta"] = {"content": piece} if piece else {"role": "assistant", "content": ""} if role else {}
     else:
         choice["text"] = piece or ""
     kind = "chat.completion.chunk" if chat else "text_completion"
-    return {"id": "upstream-1", "object": kind, "created": 1700000000, "model": MODEL, "choices": [choice]}
+    return {"id": "upstream-1", "object": kind, "created": int(time.time()), "model": MODEL, "choices": [choice]}

@@ -34,6 +34,8 @@ export async function startUpstream() {
     if (!body.stream) return json(response, 200, answer(chat, pieces.join(""), usage));
     response.writeHead(200, { "Content-Type": "text/event-stream" });
     const event = (value) => response.write(`data: ${JSON.stringify(value)}\n\n`);
+    if (chat)
+      event({ ...chunk(chat, "", null), choices: [{ index: 0, finish_reason: null, delta: { role: "assistant" } }] });
     if (prompt === "slow") {
       for (let index = 0; !response.destroyed && index < 3000; index++) {
         event(chunk(chat, `t${index} `, null));
