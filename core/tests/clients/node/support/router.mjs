@@ -28,11 +28,12 @@ export async function startRouter(options = [], model = undefined) {
   const log = [];
   const url = await new Promise((resolve, reject) => {
     child.on("error", reject);
+    setTimeout(() => reject(new Error(`the router did not listen: ${log.join("\n")}`)), 20_000).unref();
     child.on("exit", (code) => reject(new Error(`the router ended with ${code}: ${log.join("\n")}`)));
     for (const output of [child.stdout, child.stderr]) {
       createInterface({ input: output }).on("line", (line) => {
         log.push(line);
-        const address = /listening on (http:\/\/127\.0\.0\.1:\d+)/.exec(line);
+        const address = /listens on (http:\/\/127\.0\.0\.1:\d+)/.exec(line);
         if (address) resolve(address[1]);
       });
     }
