@@ -1,5 +1,7 @@
 //! The listener over real sockets: Cortensor's routes, their layout to the byte, who may call, and bad input.
 
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! The router as a Rust program uses it: submit, stream, cancel, retry, keys, restart.
 
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -179,7 +181,7 @@ async fn accepted_tasks_and_results_survive_a_restart() {
     let open = TaskRequest { model: Some("b".into()), ..TaskRequest::completion("done after") };
     let open = router.submit(session.id, open, detach).await.unwrap();
     open.accepted().await.unwrap();
-    let (done_id, open_id, open_gid) = (done.task_id(), open.task_id(), open.gid());
+    let (done_id, open_id, gid_before) = (done.task_id(), open.task_id(), open.gid());
     drop((done, open));
     router.close().await;
     drop(router);
@@ -187,7 +189,7 @@ async fn accepted_tasks_and_results_survive_a_restart() {
     let router = Router::open(on_disk(dir.path())).await.unwrap();
     router.add_miner(MinerSpec::new("second", 1), words).unwrap();
     let again = router.attach(session.id, open_id).await.unwrap();
-    assert_eq!(again.gid(), open_gid);
+    assert_eq!(again.gid(), gid_before);
     assert_eq!(again.result().await.unwrap().answer.text, "done after");
     let kept = router.attach(session.id, done_id).await.unwrap().result().await.unwrap();
     assert_eq!(kept.answer.text, "done before");

@@ -2,6 +2,8 @@
 //!
 //! `SIM_SEEDS=N` sets how many worlds are run, `SIM_SEED=S` runs the one world S and prints its events. A world repeats exactly from its seed.
 
+#![allow(clippy::print_stderr)] // a replayed world tells what happens in it
+
 mod fairness;
 mod random;
 mod world;

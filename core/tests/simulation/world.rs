@@ -191,9 +191,9 @@ impl World {
             self.now = at;
             self.report.events += 1;
             if self.loud {
-                println!("{:>7} {happening:?}", at - 1_000_000);
+                eprintln!("{:>7} {happening:?}", at - 1_000_000);
             }
-            self.happen(happening)?;
+            self.happen(&happening)?;
             self.engine.audit()?;
             self.check_deadlines()?;
             if let Some(next) = self.engine.next_deadline() {
@@ -263,8 +263,8 @@ impl World {
         self.step(Event::MinerUp(key, rules))
     }
 
-    fn happen(&mut self, happening: Happening) -> Result<(), String> {
-        match happening {
+    fn happen(&mut self, happening: &Happening) -> Result<(), String> {
+        match *happening {
             Happening::Submit { held_key } => self.submit(held_key),
             Happening::Cancel(gid) => {
                 self.step(Event::Cancel(gid))?;
@@ -437,7 +437,7 @@ impl World {
             }
             Act::Done(n) => {
                 if !stale && let Some(task) = self.live.get_mut(&gid) {
-                    let text = (0..n).map(|i| format!("{gid}:{i} ")).collect::<String>();
+                    let text = (0..n).map(|i| format!("{gid}:{i} ")).collect::<Vec<_>>().concat();
                     if task.transcript.fence() == Some(fence) && task.transcript.text() != text {
                         return Err(format!("I4: the transcript of task {gid} is not what its miner sent"));
                     }
