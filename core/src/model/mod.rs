@@ -1,22 +1,26 @@
 //! The one schema, in the words of the REST API. Every binding passes these records as JSON.
 
 mod completion;
+mod completion_record;
 mod id;
 mod miner;
 mod node;
 mod request;
 mod session;
 mod task;
+mod task_record;
 mod text;
 mod usage;
 
 pub use completion::{Answer, Completion, FinishReason};
+pub use completion_record::{CompletionIds, CompletionRecord};
 pub use id::{Fence, Gid, SessionId, TaskId, Timestamp, address_of};
 pub use miner::{MinerInfo, MinerKind, MinerSpec};
 pub use node::{NodeInfo, NodeStats, NodeStatus};
 pub use request::{Extra, RequestKind, TaskRequest};
 pub use session::{Session, SessionMode, SessionPatch, SessionSpec, SessionState};
 pub use task::{MinerResult, Outcome, Task, TaskState, Verdict};
+pub use task_record::TaskRecord;
 pub(crate) use text::clean_piece;
 pub use text::{clean, estimate_tokens};
 pub use usage::Usage;

@@ -24,7 +24,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("router", &["engine", "store", "miner"]),
     ("token", &["store"]),
     ("listener", &["router", "token"]),
-    ("embed", &["router"]),
+    ("embed", &["router", "listener", "miner", "store", "cli"]),
+    ("cli", &["router", "listener", "store", "miner", "token"]),
 ];
 
 /// What the engine must do without: it gets time and chance with the event.

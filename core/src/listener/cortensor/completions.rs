@@ -10,14 +10,14 @@ use axum::routing::post;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
-use super::answer::{CortensorStream, whole};
+use super::answer::CortensorStream;
 use super::query;
 use crate::listener::auth::Caller;
 use crate::listener::reply::{self, Failed, Family};
 use crate::listener::sse;
 use crate::listener::state::AppState;
 use crate::listener::{body, openai};
-use crate::model::{RequestKind, TaskRequest};
+use crate::model::{CompletionRecord, RequestKind, TaskRequest};
 use crate::router::{Submission, SubmitOptions};
 use crate::{Error, Result};
 
@@ -171,7 +171,7 @@ async fn submit(
         return Ok(sse::respond(submission, tokens, None, layout, Duration::from_millis(state.config.keepalive_ms)));
     }
     let completion = submission.result().await?;
-    Ok(reply::bytes(StatusCode::OK, whole(&completion, state.router.config().compat_aliases)))
+    reply::json(StatusCode::OK, &CompletionRecord::whole(&completion, state.router.config().compat_aliases))
 }
 
 /// 202 with the ids under which the task can be polled.

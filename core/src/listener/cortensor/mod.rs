@@ -5,7 +5,6 @@ mod completions;
 mod node;
 pub(in crate::listener) mod query;
 mod sessions;
-mod shape;
 mod tasks;
 
 use crate::listener::state::AppState;

@@ -12,12 +12,12 @@ use serde::Serialize;
 
 use super::answer::CortensorStream;
 use super::query;
-use super::shape::TaskShape;
 use crate::Error;
 use crate::listener::auth::Caller;
 use crate::listener::reply::{self, Failed};
 use crate::listener::sse;
 use crate::listener::state::AppState;
+use crate::model::TaskRecord;
 use crate::router::TaskQuery;
 
 pub(super) fn routes() -> axum::Router<AppState> {
@@ -30,7 +30,7 @@ pub(super) fn routes() -> axum::Router<AppState> {
 #[derive(Serialize)]
 struct Tasks<'a> {
     count: u64,
-    tasks: Vec<TaskShape<'a>>,
+    tasks: Vec<TaskRecord<'a>>,
 }
 
 async fn list(
@@ -44,7 +44,7 @@ async fn list(
     let page = query::page(&asked)?;
     let wanted = TaskQuery { session_id, state: query::task_state(&asked)?, limit: page.limit, offset: page.offset };
     let found = state.router.tasks(wanted).await?;
-    let tasks: Vec<_> = found.tasks.iter().map(TaskShape::row).collect();
+    let tasks: Vec<_> = found.tasks.iter().map(TaskRecord::row).collect();
     if asked.get("format").is_some_and(|format| format == "array") {
         return reply::json(StatusCode::OK, &tasks);
     }
@@ -59,7 +59,7 @@ async fn show(
     caller.may("read")?;
     let session = query::session(&state, &caller, &session)?;
     let task = state.router.task(session, query::task(&task)?).await?;
-    reply::json(StatusCode::OK, &TaskShape::detail(&task))
+    reply::json(StatusCode::OK, &TaskRecord::detail(&task))
 }
 
 async fn cancel(
@@ -70,7 +70,7 @@ async fn cancel(
     caller.may("submit")?;
     let session = query::session(&state, &caller, &session)?;
     let task = state.router.cancel(session, query::task(&task)?).await?;
-    reply::json(StatusCode::OK, &TaskShape::detail(&task))
+    reply::json(StatusCode::OK, &TaskRecord::detail(&task))
 }
 
 async fn join(

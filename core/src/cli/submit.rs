@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Read as _};
 use std::time::Duration;
 
+use crate::{Error, ErrorKind};
 use clap::Args;
-use cortensor_router::{Error, ErrorKind};
 use serde_json::{Map, Value, json};
 
-use crate::client::{Client, Remote};
-use crate::exit::{Done, Exit};
-use crate::sse::Events;
-use crate::{output, runtime};
+use crate::cli::client::{Client, Remote};
+use crate::cli::exit::{Done, Exit};
+use crate::cli::sse::Events;
+use crate::cli::{output, runtime};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,7 +28,7 @@ const QUIET: Duration = Duration::from_secs(5);
 /// `submit`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Submit {
+pub(in crate::cli) struct Submit {
     /// The prompt; `-` reads it from standard input
     #[arg(value_name = "PROMPT")]
     prompt: Option<String>,
@@ -61,7 +61,7 @@ pub(crate) struct Submit {
 }
 
 impl Submit {
-    pub(crate) fn run(&self) -> Done {
+    pub(in crate::cli) fn run(&self) -> Done {
         let prompt = self.prompt()?;
         let client = self.remote.client()?;
         let (path, body, headers) = self.request(&prompt);
@@ -106,7 +106,7 @@ impl Submit {
 }
 
 /// Streams one completion to standard output.
-pub(crate) async fn stream(
+pub(in crate::cli) async fn stream(
     client: &Client,
     path: &str,
     body: &Value,
@@ -188,7 +188,7 @@ fn read_prompt() -> Done<String> {
 }
 
 /// A text as one segment of a path.
-pub(crate) fn path_segment(text: &str) -> String {
+pub(in crate::cli) fn path_segment(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.') {

@@ -2,14 +2,14 @@
 
 use clap::Args;
 
-use crate::client::Remote;
-use crate::exit::Done;
-use crate::output::{self, text};
-use crate::runtime;
+use crate::cli::client::Remote;
+use crate::cli::exit::Done;
+use crate::cli::output::{self, text};
+use crate::cli::runtime;
 
 /// `status`.
 #[derive(Debug, Args)]
-pub(crate) struct Status {
+pub(in crate::cli) struct Status {
     /// Print the router's JSON
     #[arg(long)]
     json: bool,
@@ -18,7 +18,7 @@ pub(crate) struct Status {
 }
 
 impl Status {
-    pub(crate) fn run(&self) -> Done {
+    pub(in crate::cli) fn run(&self) -> Done {
         let client = self.remote.client()?;
         let status = runtime::client(client.get("/api/v1/status"))?;
         if self.json {

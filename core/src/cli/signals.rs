@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::exit::{Done, Exit};
+use crate::cli::exit::{Done, Exit};
 
 /// Signals that come within this are one.
 const TOGETHER: Duration = Duration::from_millis(200);
 
 /// SIGINT and SIGTERM, where there are such; Ctrl-C elsewhere.
-pub(crate) struct Signals {
+pub(in crate::cli) struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -17,19 +17,19 @@ pub(crate) struct Signals {
 
 impl Signals {
     #[cfg(unix)]
-    pub(crate) fn new() -> Done<Self> {
+    pub(in crate::cli) fn new() -> Done<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let on = |kind| signal(kind).map_err(|e| Exit::failed(format!("cannot wait for signals: {e}")));
         Ok(Self { interrupt: on(SignalKind::interrupt())?, terminate: on(SignalKind::terminate())? })
     }
 
     #[cfg(not(unix))]
-    pub(crate) fn new() -> Done<Self> {
+    pub(in crate::cli) fn new() -> Done<Self> {
         Ok(Self {})
     }
 
     /// Waits for one more, after one came. Supervisors signal a process and its group: what comes at once is the same.
-    pub(crate) async fn again(&mut self) {
+    pub(in crate::cli) async fn again(&mut self) {
         let together = tokio::time::sleep(TOGETHER);
         tokio::pin!(together);
         loop {
@@ -44,7 +44,7 @@ impl Signals {
 
     /// Waits for the next one.
     #[cfg(unix)]
-    pub(crate) async fn next(&mut self) {
+    pub(in crate::cli) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
@@ -53,7 +53,7 @@ impl Signals {
 
     /// Waits for the next one.
     #[cfg(not(unix))]
-    pub(crate) async fn next(&mut self) {
+    pub(in crate::cli) async fn next(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::config::DEFAULT_DEV_TOKEN;
+use crate::{Error, ErrorKind, KINDS};
 use bytes::Bytes;
 use clap::Args;
-use cortensor_router::config::DEFAULT_DEV_TOKEN;
-use cortensor_router::{Error, ErrorKind, KINDS};
 use http::{Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -15,7 +15,7 @@ use hyper_util::client::legacy::{self};
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
-use crate::exit::{Done, Exit};
+use crate::cli::exit::{Done, Exit};
 
 /// An answer of the router is read up to this; lists come in pages far below it.
 const MAX_ANSWER: usize = 64 << 20;
@@ -28,18 +28,18 @@ const DEFAULT_URL: &str = "http://127.0.0.1:5010";
 /// Which router to talk to.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Router")]
-pub(crate) struct Remote {
+pub(in crate::cli) struct Remote {
     /// The router's address
     #[arg(long, value_name = "URL", env = "CORTENSOR_URL", default_value = DEFAULT_URL)]
-    pub(crate) url: String,
+    pub(in crate::cli) url: String,
     /// The token; on this machine the development token where none is given
     #[arg(long, value_name = "TOKEN", env = "CORTENSOR_TOKEN", hide_env_values = true)]
-    pub(crate) token: Option<String>,
+    pub(in crate::cli) token: Option<String>,
 }
 
 impl Remote {
     /// A client for it.
-    pub(crate) fn client(&self) -> Done<Client> {
+    pub(in crate::cli) fn client(&self) -> Done<Client> {
         // A variable that is set to nothing counts as not set.
         let url = if self.url.trim().is_empty() { DEFAULT_URL } else { &self.url };
         Client::new(url, self.token.as_deref())
@@ -62,7 +62,7 @@ const UPSTREAM: Hints =
     Hints { absent: "is it running, and is its url right?", refused: "name the variable with its key in api_key_env" };
 
 /// Speaks to one router.
-pub(crate) struct Client {
+pub(in crate::cli) struct Client {
     base: String,
     hints: Hints,
     token: Option<header::HeaderValue>,
@@ -71,12 +71,12 @@ pub(crate) struct Client {
 
 impl Client {
     /// A client for an upstream, with exactly that key.
-    pub(crate) fn for_upstream(url: &str, key: &str) -> Done<Self> {
+    pub(in crate::cli) fn for_upstream(url: &str, key: &str) -> Done<Self> {
         Self::with_token(url, |_| Some(key.to_owned()).filter(|key| !key.is_empty()), UPSTREAM)
     }
 
     /// A client for that address, with that token or, on this machine, the development token.
-    pub(crate) fn new(url: &str, token: Option<&str>) -> Done<Self> {
+    pub(in crate::cli) fn new(url: &str, token: Option<&str>) -> Done<Self> {
         let given = token.map(str::trim).filter(|token| !token.is_empty()).map(str::to_owned);
         Self::with_token(url, |host| given.or_else(|| is_loopback(host).then(|| DEFAULT_DEV_TOKEN.to_owned())), ROUTER)
     }
@@ -106,28 +106,33 @@ impl Client {
     }
 
     /// The router's address.
-    pub(crate) fn base(&self) -> &str {
+    pub(in crate::cli) fn base(&self) -> &str {
         &self.base
     }
 
     /// `GET`, answered with JSON.
-    pub(crate) async fn get(&self, path: &str) -> Done<Value> {
+    pub(in crate::cli) async fn get(&self, path: &str) -> Done<Value> {
         self.call(Method::GET, path, None, Some(PATIENCE)).await
     }
 
     /// `POST` or another method with a JSON body, answered with JSON.
-    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Done<Value> {
+    pub(in crate::cli) async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Done<Value> {
         self.call(method, path, body, Some(PATIENCE)).await
     }
 
     /// The same without a bound on the time that the answer takes.
-    pub(crate) async fn wait_for(&self, path: &str, body: &Value, headers: &[(&'static str, String)]) -> Done<Value> {
+    pub(in crate::cli) async fn wait_for(
+        &self,
+        path: &str,
+        body: &Value,
+        headers: &[(&'static str, String)],
+    ) -> Done<Value> {
         let response = self.request(Method::POST, path, Some(body), headers).await?;
         self.answer(response).await
     }
 
     /// `POST` whose answer is read piece by piece; a refusal is an error.
-    pub(crate) async fn stream(
+    pub(in crate::cli) async fn stream(
         &self,
         path: &str,
         body: &Value,

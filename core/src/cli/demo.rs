@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use crate::client::Client;
-use crate::exit::Done;
-use crate::{output, submit};
+use crate::cli::client::Client;
+use crate::cli::exit::Done;
+use crate::cli::{output, submit};
 
 const PROMPT: &str = "Tell me in one sentence what a router for AI inference does.";
 
 /// Submits the prompt and shows its tokens as they come. A failure is shown and ends only the demonstration.
-pub(crate) async fn run(url: String, token: Option<String>) {
+pub(in crate::cli) async fn run(url: String, token: Option<String>) {
     if let Err(exit) = show(&url, token.as_deref()).await {
         output::error(&format!("the demonstration did not work: {}", exit.message()));
     }

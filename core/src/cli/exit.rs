@@ -1,65 +1,64 @@
 //! How the command ends: one line on standard error, and a status that scripts can act on.
 
 use std::fmt::Write as _;
-use std::process::ExitCode;
 
-use cortensor_router::{Error, ErrorKind};
+use crate::{Error, ErrorKind};
 
-use crate::output;
+use crate::cli::output;
 
 /// Why the command ends without having done what it was asked for.
 #[derive(Debug)]
-pub(crate) struct Exit {
+pub(in crate::cli) struct Exit {
     status: u8,
     message: String,
 }
 
 /// What a command gives.
-pub(crate) type Done<T = ()> = Result<T, Exit>;
+pub(in crate::cli) type Done<T = ()> = Result<T, Exit>;
 
 impl Exit {
     /// No router answers at all.
-    pub(crate) const UNREACHABLE: u8 = 10;
+    pub(in crate::cli) const UNREACHABLE: u8 = 10;
     /// Ctrl-C, as a shell counts it.
-    pub(crate) const INTERRUPTED: u8 = 130;
+    pub(in crate::cli) const INTERRUPTED: u8 = 130;
 
     /// Ends with that status and message.
-    pub(crate) fn new(status: u8, message: impl Into<String>) -> Self {
+    pub(in crate::cli) fn new(status: u8, message: impl Into<String>) -> Self {
         Self { status, message: message.into() }
     }
 
     /// It did not work.
-    pub(crate) fn failed(message: impl Into<String>) -> Self {
+    pub(in crate::cli) fn failed(message: impl Into<String>) -> Self {
         Self::new(1, message)
     }
 
     /// The arguments or the configuration are wrong.
-    pub(crate) fn usage(message: impl Into<String>) -> Self {
+    pub(in crate::cli) fn usage(message: impl Into<String>) -> Self {
         Self::new(2, message)
     }
 
     /// Ends with that status and says nothing: all is said.
-    pub(crate) fn silent(status: u8) -> Self {
+    pub(in crate::cli) fn silent(status: u8) -> Self {
         Self::new(status, "")
     }
 
     /// The message, for commands that report several failures.
-    pub(crate) fn message(&self) -> &str {
+    pub(in crate::cli) fn message(&self) -> &str {
         &self.message
     }
 
     /// The same status with a remark behind the message.
-    pub(crate) fn with_hint(mut self, hint: &str) -> Self {
+    pub(in crate::cli) fn with_hint(mut self, hint: &str) -> Self {
         self.message = format!("{}: {hint}", self.message);
         self
     }
 
     /// Prints `error: <message>` and gives the status.
-    pub(crate) fn report(self) -> ExitCode {
+    pub(in crate::cli) fn report(self) -> u8 {
         if !self.message.is_empty() {
             output::error(&self.message);
         }
-        ExitCode::from(self.status)
+        self.status
     }
 }
 

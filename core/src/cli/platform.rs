@@ -8,12 +8,12 @@ use std::path::PathBuf;
 const NAME: &str = "cortensor-router";
 
 /// The directory of the configuration file; `None` where the user has no home.
-pub(crate) fn config_dir() -> Option<PathBuf> {
+pub(in crate::cli) fn config_dir() -> Option<PathBuf> {
     place("XDG_CONFIG_HOME", ".config", "APPDATA")
 }
 
 /// The directory of the database; `None` where the user has no home.
-pub(crate) fn data_dir() -> Option<PathBuf> {
+pub(in crate::cli) fn data_dir() -> Option<PathBuf> {
     place("XDG_DATA_HOME", ".local/share", "LOCALAPPDATA")
 }
 

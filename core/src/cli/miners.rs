@@ -3,14 +3,14 @@
 use clap::Args;
 use serde_json::Value;
 
-use crate::client::Remote;
-use crate::exit::Done;
-use crate::output::{self, text};
-use crate::runtime;
+use crate::cli::client::Remote;
+use crate::cli::exit::Done;
+use crate::cli::output::{self, text};
+use crate::cli::runtime;
 
 /// `miners`.
 #[derive(Debug, Args)]
-pub(crate) struct Miners {
+pub(in crate::cli) struct Miners {
     /// Print the router's JSON
     #[arg(long)]
     json: bool,
@@ -19,7 +19,7 @@ pub(crate) struct Miners {
 }
 
 impl Miners {
-    pub(crate) fn run(&self) -> Done {
+    pub(in crate::cli) fn run(&self) -> Done {
         let client = self.remote.client()?;
         let answer = runtime::client(client.get("/api/v1/miners"))?;
         if self.json {

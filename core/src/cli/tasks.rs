@@ -4,11 +4,11 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::Value;
 
-use crate::client::Remote;
-use crate::exit::Done;
-use crate::output::{self, ago, text};
-use crate::runtime;
-use crate::submit::path_segment;
+use crate::cli::client::Remote;
+use crate::cli::exit::Done;
+use crate::cli::output::{self, ago, text};
+use crate::cli::runtime;
+use crate::cli::submit::path_segment;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,7 +20,7 @@ Examples:
 /// `tasks`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Tasks {
+pub(in crate::cli) struct Tasks {
     #[command(subcommand)]
     action: Action,
 }
@@ -72,7 +72,7 @@ struct One {
 }
 
 impl Tasks {
-    pub(crate) fn run(&self) -> Done {
+    pub(in crate::cli) fn run(&self) -> Done {
         match &self.action {
             Action::List(list) => list.run(),
             Action::Show(one) => {

@@ -1,4 +1,6 @@
 //! The `cortensor-router` command: runs a router as a server of its own, and talks to one that runs.
+//!
+//! It lives in the library, so that `python -m cortensor_router` and `npx cortensor-router` are the same command.
 
 mod client;
 mod completions;
@@ -22,7 +24,7 @@ mod status;
 mod submit;
 mod tasks;
 
-use std::process::ExitCode;
+use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
 
@@ -79,8 +81,19 @@ enum Command {
     Completions(completions::Completions),
 }
 
-fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+/// Runs the command with those arguments, the program's name first, and gives the status with which the process is to end.
+///
+/// `serve` handles SIGINT and SIGTERM while it runs, and the command installs a logger: call it from a process that does nothing else.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let command = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli.command,
+        Err(told) => {
+            // Help and version are told this way too. A closed terminal is no reason for another status.
+            let _ = told.print();
+            return u8::try_from(told.exit_code()).unwrap_or(2);
+        }
+    };
+    let done = match command {
         Command::Serve(command) => command.run(),
         Command::Submit(command) => command.run(),
         Command::Status(command) => command.run(),
@@ -92,5 +105,5 @@ fn main() -> ExitCode {
         Command::Config(command) => command.run(),
         Command::Completions(command) => command.run(),
     };
-    done.map_or_else(Exit::report, |()| ExitCode::SUCCESS)
+    done.map_or_else(Exit::report, |()| 0)
 }

@@ -4,20 +4,20 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::{Config, Loaded, Override};
+use crate::listener::Listener;
+use crate::store::{Durability, MemoryStore, SqliteStore, Store};
+use crate::{Error, ErrorKind, Router};
 use clap::Args;
-use cortensor_router::config::{Config, Loaded, Override};
-use cortensor_router::listener::Listener;
-use cortensor_router::store::{Durability, MemoryStore, SqliteStore, Store};
-use cortensor_router::{Error, ErrorKind, Router};
 use tokio::sync::oneshot;
 use toml::Value;
 
-use crate::exit::{Done, Exit};
-use crate::greeting::Greeting;
-use crate::logging::Logging;
-use crate::settings::Settings;
-use crate::signals::Signals;
-use crate::{demo, output, runtime};
+use crate::cli::exit::{Done, Exit};
+use crate::cli::greeting::Greeting;
+use crate::cli::logging::Logging;
+use crate::cli::settings::Settings;
+use crate::cli::signals::Signals;
+use crate::cli::{demo, output, runtime};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,7 +38,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// `serve`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Serve {
+pub(in crate::cli) struct Serve {
     /// The address to listen on: 127.0.0.1 for this machine alone, 0.0.0.0 for all (wants a token)
     #[arg(long, value_parser = host)]
     host: Option<IpAddr>,
@@ -64,7 +64,7 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
-    pub(crate) fn run(&self) -> Done {
+    pub(in crate::cli) fn run(&self) -> Done {
         self.logging.start()?;
         let mut loaded = self.settings.load(self.flags())?;
         for remark in &loaded.remarks {

@@ -5,15 +5,15 @@ use std::io;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::exit::{Done, Exit};
+use crate::cli::exit::{Done, Exit};
 
 /// The server's runtime.
-pub(crate) fn server() -> io::Result<Runtime> {
+pub(in crate::cli) fn server() -> io::Result<Runtime> {
     Builder::new_multi_thread().enable_all().thread_name("cortensor-router").build()
 }
 
 /// Runs a client's work: one connection needs no more than one thread. Ctrl-C ends it, which closes the connection.
-pub(crate) fn client<T>(work: impl Future<Output = Done<T>>) -> Done<T> {
+pub(in crate::cli) fn client<T>(work: impl Future<Output = Done<T>>) -> Done<T> {
     let runtime =
         Builder::new_current_thread().enable_all().build().map_err(|e| Exit::failed(format!("cannot start: {e}")))?;
     let done = runtime.block_on(async {

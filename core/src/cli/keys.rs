@@ -2,18 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::store::{ApiKey, Durability, Holder, SqliteStore, Store as _, holder};
+use crate::token::KeySpec;
 use clap::{Args, Subcommand};
-use cortensor_router::store::{ApiKey, Durability, Holder, SqliteStore, Store as _, holder};
-use cortensor_router::token::KeySpec;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::client::Client;
-use crate::exit::{Done, Exit};
-use crate::output::{self, ago, text};
-use crate::runtime;
-use crate::settings::Settings;
-use crate::submit::path_segment;
+use crate::cli::client::Client;
+use crate::cli::exit::{Done, Exit};
+use crate::cli::output::{self, ago, text};
+use crate::cli::runtime;
+use crate::cli::settings::Settings;
+use crate::cli::submit::path_segment;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,7 +30,7 @@ else they are written to the data directory directly.";
 /// `key`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Keys {
+pub(in crate::cli) struct Keys {
     #[command(subcommand)]
     action: Action,
 }
@@ -102,7 +102,7 @@ enum Holding {
 }
 
 impl Keys {
-    pub(crate) fn run(&self) -> Done {
+    pub(in crate::cli) fn run(&self) -> Done {
         match &self.action {
             Action::Create(create) => create.run(),
             Action::List(list) => list.run(),
@@ -222,7 +222,7 @@ impl Revoke {
     }
 }
 
-fn with_store<T>(dir: &Path, work: impl FnOnce(&SqliteStore) -> cortensor_router::Result<T>) -> Done<T> {
+fn with_store<T>(dir: &Path, work: impl FnOnce(&SqliteStore) -> crate::Result<T>) -> Done<T> {
     let store = SqliteStore::open(dir, Durability::Full)?;
     let done = work(&store);
     store.close().wait()?;
@@ -246,7 +246,7 @@ fn expiry(key: &Value) -> String {
 }
 
 /// A listener on all addresses is reached on this machine's own.
-pub(crate) fn reachable(address: &str) -> String {
+pub(in crate::cli) fn reachable(address: &str) -> String {
     match address.parse::<std::net::SocketAddr>() {
         Ok(mut address) if address.ip().is_unspecified() => {
             address.set_ip(if address.is_ipv4() {

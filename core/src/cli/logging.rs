@@ -5,11 +5,11 @@ use std::io::IsTerminal as _;
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use crate::exit::{Done, Exit};
+use crate::cli::exit::{Done, Exit};
 
 /// The form of logs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
+pub(in crate::cli) enum LogFormat {
     /// For people.
     #[default]
     Text,
@@ -20,18 +20,18 @@ pub(crate) enum LogFormat {
 /// What is logged, and how.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Logging")]
-pub(crate) struct Logging {
+pub(in crate::cli) struct Logging {
     /// What is logged: error, warn, info, debug, trace, or by module (`info,cortensor_router=debug`)
     #[arg(long, value_name = "FILTER", env = "CORTENSOR_LOG", default_value = "warn")]
     log: String,
     /// The form of logs and of what `serve` prints
     #[arg(long, value_enum, env = "CORTENSOR_LOG_FORMAT", default_value = "text")]
-    pub(crate) log_format: LogFormat,
+    pub(in crate::cli) log_format: LogFormat,
 }
 
 impl Logging {
     /// Starts to log.
-    pub(crate) fn start(&self) -> Done {
+    pub(in crate::cli) fn start(&self) -> Done {
         let filter = EnvFilter::builder().parse(&self.log).map_err(|e| {
             Exit::usage(format!("--log {:?}: {e}: write it like info or warn,cortensor_router=debug", self.log))
         })?;

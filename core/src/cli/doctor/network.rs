@@ -3,14 +3,14 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use cortensor_router::Config;
-use cortensor_router::config::UpstreamConfig;
+use crate::Config;
+use crate::config::UpstreamConfig;
 use serde_json::Value;
 
 use super::Findings;
-use crate::client::Client;
-use crate::keys::reachable;
-use crate::output::text;
+use crate::cli::client::Client;
+use crate::cli::keys::reachable;
+use crate::cli::output::text;
 
 /// How long an upstream may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);

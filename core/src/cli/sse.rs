@@ -4,24 +4,24 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
-use crate::exit::{Done, Exit};
+use crate::cli::exit::{Done, Exit};
 
 /// A line is never longer than an answer may be.
 const MAX_LINE: usize = 64 << 20;
 
 /// The data lines of an event stream.
-pub(crate) struct Events {
+pub(in crate::cli) struct Events {
     body: Incoming,
     lines: Lines,
 }
 
 impl Events {
-    pub(crate) fn new(body: Incoming) -> Self {
+    pub(in crate::cli) fn new(body: Incoming) -> Self {
         Self { body, lines: Lines::default() }
     }
 
     /// The next event's data; `None` at the end of the stream.
-    pub(crate) async fn next(&mut self) -> Done<Option<Bytes>> {
+    pub(in crate::cli) async fn next(&mut self) -> Done<Option<Bytes>> {
         loop {
             if let Some(data) = self.lines.next_data() {
                 return Ok(Some(data));

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 
-use crate::exit::{Done, Exit};
+use crate::cli::exit::{Done, Exit};
 
 /// Writes text to standard output as it is, at once.
-pub(crate) fn write(text: &str) -> Done {
+pub(in crate::cli) fn write(text: &str) -> Done {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| match e.kind() {
         io::ErrorKind::BrokenPipe => Exit::silent(0),
@@ -15,27 +15,27 @@ pub(crate) fn write(text: &str) -> Done {
 }
 
 /// Writes a line to standard output.
-pub(crate) fn line(text: &str) -> Done {
+pub(in crate::cli) fn line(text: &str) -> Done {
     write(&format!("{text}\n"))
 }
 
 /// Writes a value as one line of JSON.
-pub(crate) fn json(value: &serde_json::Value) -> Done {
+pub(in crate::cli) fn json(value: &serde_json::Value) -> Done {
     line(&value.to_string())
 }
 
 /// Writes text that a model or another user made; a terminal does not get its control characters.
-pub(crate) fn foreign(text: &str) -> Done {
+pub(in crate::cli) fn foreign(text: &str) -> Done {
     if io::stdout().is_terminal() { write(&printable(text)) } else { write(text) }
 }
 
 /// Writes `error: <message>` to standard error, on one line.
-pub(crate) fn error(message: &str) {
+pub(in crate::cli) fn error(message: &str) {
     let _ = writeln!(io::stderr().lock(), "error: {}", printable(message).trim_end().replace('\n', " "));
 }
 
 /// Writes a remark to standard error.
-pub(crate) fn remark(message: &str) {
+pub(in crate::cli) fn remark(message: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", printable(message));
 }
 
@@ -44,7 +44,7 @@ fn printable(text: &str) -> String {
 }
 
 /// A table: columns as wide as their widest cell, the last one cut at the terminal's edge by the terminal itself.
-pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> Done {
+pub(in crate::cli) fn table(head: &[&str], rows: &[Vec<String>]) -> Done {
     let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| one_line(cell)).collect()).collect();
     for row in &rows {
@@ -66,7 +66,7 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> Done {
 }
 
 /// Names and values below each other.
-pub(crate) fn fields(fields: &[(&str, String)]) -> Done {
+pub(in crate::cli) fn fields(fields: &[(&str, String)]) -> Done {
     let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let mut out = String::new();
     for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
@@ -88,7 +88,7 @@ fn one_line(cell: &str) -> String {
 }
 
 /// A text out of a JSON object; numbers and booleans as they are written, nothing for null.
-pub(crate) fn text(value: &serde_json::Value, name: &str) -> String {
+pub(in crate::cli) fn text(value: &serde_json::Value, name: &str) -> String {
     match value.get(name) {
         None | Some(serde_json::Value::Null) => String::new(),
         Some(serde_json::Value::String(text)) => text.clone(),
@@ -102,7 +102,7 @@ pub(crate) fn text(value: &serde_json::Value, name: &str) -> String {
 }
 
 /// How long ago a time in Unix seconds is; nothing for 0.
-pub(crate) fn ago(value: &serde_json::Value, name: &str) -> String {
+pub(in crate::cli) fn ago(value: &serde_json::Value, name: &str) -> String {
     match value.get(name).and_then(serde_json::Value::as_u64) {
         None | Some(0) => String::new(),
         Some(at) => format!("{} ago", span(now().saturating_sub(at))),
@@ -110,7 +110,7 @@ pub(crate) fn ago(value: &serde_json::Value, name: &str) -> String {
 }
 
 /// A span of seconds in its largest unit.
-pub(crate) fn span(seconds: u64) -> String {
+pub(in crate::cli) fn span(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7_200 => format!("{} min", seconds / 60),
@@ -120,7 +120,7 @@ pub(crate) fn span(seconds: u64) -> String {
 }
 
 /// Unix seconds.
-pub(crate) fn now() -> u64 {
+pub(in crate::cli) fn now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 

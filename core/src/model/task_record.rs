@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::model::{Task, TaskState, Usage, Verdict};
+use super::{Outcome, Task, TaskState, Usage, Verdict};
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Results<'a> {
     /// Aligned with `assigned_miners`, empty where a miner gave nothing.
@@ -17,9 +17,9 @@ enum Results<'a> {
     },
 }
 
-/// A task on its way out.
-#[derive(Serialize)]
-pub(super) struct TaskShape<'a> {
+/// A task on its way out: to REST clients and to the bindings.
+#[derive(Debug, Serialize)]
+pub struct TaskRecord<'a> {
     id: u64,
     task_id: u64,
     gid: u64,
@@ -51,9 +51,9 @@ pub(super) struct TaskShape<'a> {
     results_hash: Vec<&'a str>,
 }
 
-impl<'a> TaskShape<'a> {
+impl<'a> TaskRecord<'a> {
     /// A row of a list.
-    pub(super) fn row(task: &'a Task) -> Self {
+    pub fn row(task: &'a Task) -> Self {
         let of = |miner: &String| task.results.iter().find(|result| result.miner == *miner);
         let results =
             task.assigned_miners.iter().map(|miner| of(miner).map_or("", |r| r.answer.text.as_str())).collect();
@@ -62,7 +62,7 @@ impl<'a> TaskShape<'a> {
     }
 
     /// The whole of it.
-    pub(super) fn detail(task: &'a Task) -> Self {
+    pub fn detail(task: &'a Task) -> Self {
         let results = if task.state == TaskState::Ended {
             Results::Detail {
                 data: task.results.iter().map(|result| result.answer.text.as_str()).collect(),
@@ -88,7 +88,7 @@ impl<'a> TaskShape<'a> {
             client_reference: task.request.client_reference.as_deref(),
             status: task.state.status(),
             state: task.state.as_str(),
-            outcome: task.outcome.map(crate::model::Outcome::as_str),
+            outcome: task.outcome.map(Outcome::as_str),
             ended,
             created_at: task.created_at.as_secs(),
             started_at: task.started_at.as_secs(),

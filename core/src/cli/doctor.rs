@@ -6,22 +6,22 @@ mod network;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::Config;
+use crate::config::{Loaded, Source};
 use clap::Args;
-use cortensor_router::Config;
-use cortensor_router::config::{Loaded, Source};
 use serde_json::{Value, json};
 
-use crate::exit::{Done, Exit};
-use crate::output;
-use crate::runtime;
-use crate::settings::Settings;
+use crate::cli::exit::{Done, Exit};
+use crate::cli::output;
+use crate::cli::runtime;
+use crate::cli::settings::Settings;
 
 /// No machine with a right clock runs this before the program was written (2025-01-01).
 const EARLIEST: u64 = 1_735_689_600;
 
 /// `doctor`.
 #[derive(Debug, Args)]
-pub(crate) struct Doctor {
+pub(in crate::cli) struct Doctor {
     /// Print the findings as JSON
     #[arg(long)]
     json: bool,
@@ -65,7 +65,7 @@ impl Findings {
 }
 
 impl Doctor {
-    pub(crate) fn run(&self) -> Done {
+    pub(in crate::cli) fn run(&self) -> Done {
         let mut findings = Findings::default();
         match self.settings.load(Vec::new()) {
             Err(wrong) => findings.fail("config", wrong.message()),

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use cortensor_router::store::{Durability, check_integrity, holder};
-use cortensor_router::{Config, ErrorKind};
+use crate::store::{Durability, check_integrity, holder};
+use crate::{Config, ErrorKind};
 
 use super::{Findings, Level, is_open_to_others};
 

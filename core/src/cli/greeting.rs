@@ -2,19 +2,19 @@
 
 use std::fmt::Write as _;
 
-use cortensor_router::Config;
-use cortensor_router::config::{DEFAULT_DEV_TOKEN, UpstreamConfig};
-use cortensor_router::listener::Listener;
-use cortensor_router::store::Durability;
+use crate::Config;
+use crate::config::{DEFAULT_DEV_TOKEN, UpstreamConfig};
+use crate::listener::Listener;
+use crate::store::Durability;
 use serde_json::json;
 
-use crate::exit::Done;
-use crate::keys::reachable;
-use crate::logging::LogFormat;
-use crate::output;
+use crate::cli::exit::Done;
+use crate::cli::keys::reachable;
+use crate::cli::logging::LogFormat;
+use crate::cli::output;
 
 /// What there is to say.
-pub(crate) struct Greeting {
+pub(in crate::cli) struct Greeting {
     url: String,
     /// Whether the development token opens this router.
     dev_token: bool,
@@ -25,7 +25,7 @@ pub(crate) struct Greeting {
 }
 
 impl Greeting {
-    pub(crate) fn new(config: &Config, listener: &Listener) -> Self {
+    pub(in crate::cli) fn new(config: &Config, listener: &Listener) -> Self {
         let durability = config.storage.effective_durability();
         let store = match &config.storage.data_dir {
             Some(dir) if durability != Durability::Memory => {
@@ -51,21 +51,21 @@ impl Greeting {
     }
 
     /// Where clients on this machine reach the router.
-    pub(crate) fn url(&self) -> &str {
+    pub(in crate::cli) fn url(&self) -> &str {
         &self.url
     }
 
     /// A token that opens it.
-    pub(crate) fn token(&self) -> Option<String> {
+    pub(in crate::cli) fn token(&self) -> Option<String> {
         if self.dev_token { Some(DEFAULT_DEV_TOKEN.to_owned()) } else { self.token.clone() }
     }
 
     /// Says it, in the form of the logs.
-    pub(crate) fn print(&self, format: LogFormat) -> Done {
+    pub(in crate::cli) fn print(&self, format: LogFormat) -> Done {
         match format {
             LogFormat::Text => output::write(&self.text()),
             LogFormat::Json => output::json(&json!({
-                "event": "listening", "url": self.url, "version": cortensor_router::VERSION,
+                "event": "listening", "url": self.url, "version": crate::VERSION,
                 "store": self.store, "posture": self.posture,
             })),
         }
@@ -74,7 +74,7 @@ impl Greeting {
     fn text(&self) -> String {
         let mut out = String::new();
         let token = if self.dev_token { DEFAULT_DEV_TOKEN } else { "$CORTENSOR_TOKEN" };
-        let _ = writeln!(out, "cortensor-router {} listens on {}", cortensor_router::VERSION, self.url);
+        let _ = writeln!(out, "cortensor-router {} listens on {}", crate::VERSION, self.url);
         let _ = writeln!(out, "  data     {}", self.store);
         let _ = match self.upstreams.as_slice() {
             [] => {

@@ -3,8 +3,8 @@
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
-use crate::exit::Done;
-use crate::{Cli, output};
+use crate::cli::exit::Done;
+use crate::cli::{Cli, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -15,13 +15,13 @@ Examples:
 /// `completions`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Completions {
+pub(in crate::cli) struct Completions {
     /// The shell
     shell: Shell,
 }
 
 impl Completions {
-    pub(crate) fn run(&self) -> Done {
+    pub(in crate::cli) fn run(&self) -> Done {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "cortensor-router", &mut script);
         output::write(&String::from_utf8_lossy(&script))

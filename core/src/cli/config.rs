@@ -1,11 +1,11 @@
 //! `config`: check, show and document the configuration.
 
+use crate::config::reference;
 use clap::{Args, Subcommand};
-use cortensor_router::config::reference;
 
-use crate::exit::{Done, Exit};
-use crate::output;
-use crate::settings::Settings;
+use crate::cli::exit::{Done, Exit};
+use crate::cli::output;
+use crate::cli::settings::Settings;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,7 +16,7 @@ Examples:
 /// `config`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct ConfigCommand {
+pub(in crate::cli) struct ConfigCommand {
     #[command(subcommand)]
     action: Action,
 }
@@ -32,7 +32,7 @@ enum Action {
 }
 
 impl ConfigCommand {
-    pub(crate) fn run(&self) -> Done {
+    pub(in crate::cli) fn run(&self) -> Done {
         match &self.action {
             Action::Check(settings) => {
                 let loaded = settings.load(Vec::new())?;

@@ -2,17 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::config::{Loaded, Override, load};
+use crate::store::Durability;
 use clap::Args;
-use cortensor_router::config::{Loaded, Override, load};
-use cortensor_router::store::Durability;
 
-use crate::exit::{Done, Exit};
-use crate::platform;
+use crate::cli::exit::{Done, Exit};
+use crate::cli::platform;
 
 /// Where the configuration comes from; the same flags for every command that reads it.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Configuration")]
-pub(crate) struct Settings {
+pub(in crate::cli) struct Settings {
     /// The configuration file; else config.toml in the platform's configuration directory where there is one
     #[arg(long, value_name = "FILE", env = "CORTENSOR_CONFIG")]
     config: Option<PathBuf>,
@@ -26,13 +26,13 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// The file that is read: the one that was named, else the platform's where it exists.
-    pub(crate) fn file(&self) -> Option<PathBuf> {
+    pub(in crate::cli) fn file(&self) -> Option<PathBuf> {
         let platform = || platform::config_dir().map(|dir| dir.join("config.toml")).filter(|path| path.is_file());
         self.config.clone().filter(|path| !path.as_os_str().is_empty()).or_else(platform)
     }
 
     /// Reads everything; `flags` win over all else but `--set`.
-    pub(crate) fn load(&self, flags: Vec<Override>) -> Done<Loaded> {
+    pub(in crate::cli) fn load(&self, flags: Vec<Override>) -> Done<Loaded> {
         let mut overrides = flags;
         if let Some(dir) = &self.data_dir {
             overrides.push(Override::new("storage.data_dir", path_text(dir)?, "--data-dir"));

@@ -1,0 +1,151 @@
+//! Completions in the REST API's shape. Published parsers work with exactly this layout.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use super::{Completion, Gid, SessionId, TaskId, Usage, Verdict};
+
+#[derive(Debug, Serialize)]
+struct Message<'a> {
+    role: &'static str,
+    content: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct Choice<'a> {
+    finish_reason: Option<&'a str>,
+    index: usize,
+    logprobs: Option<()>,
+    text: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Message<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    miner_address: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct Aliases<'a> {
+    text: &'a str,
+    output: &'a str,
+    result: &'a str,
+    response: &'a str,
+    content: &'a str,
+}
+
+/// A completion on its way out: to REST clients and to the bindings; whole, or one event of a stream.
+#[derive(Debug, Serialize)]
+pub struct CompletionRecord<'a> {
+    choices: Vec<Choice<'a>>,
+    created: u64,
+    id: Cow<'a, str>,
+    model: &'a str,
+    object: &'static str,
+    session_id: u64,
+    task_id: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Usage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gid: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    miner_address: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<&'a Verdict>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+    #[serde(flatten)]
+    aliases: Option<Aliases<'a>>,
+}
+
+/// Who a completion belongs to: the same in its whole and in every event of its stream.
+#[derive(Debug, Clone)]
+pub struct CompletionIds {
+    /// Unique among all tasks of all starts, because the time of the submission is in it.
+    pub id: String,
+    /// Seconds since the Unix epoch at which the task was submitted.
+    pub created: u64,
+    /// The model that was asked for.
+    pub model: String,
+    /// The session.
+    pub session_id: SessionId,
+    /// The task in its session.
+    pub task_id: TaskId,
+    /// The task among all sessions.
+    pub gid: Gid,
+}
+
+impl CompletionIds {
+    /// The ids of that task's completion.
+    pub fn new(gid: Gid, session_id: SessionId, task_id: TaskId, created: u64, model: String) -> Self {
+        Self { id: id_of(gid, created), created, model, session_id, task_id, gid }
+    }
+}
+
+fn id_of(gid: Gid, created: u64) -> String {
+    format!("cmpl-{created:08x}{:016x}", gid.0)
+}
+
+impl<'a> CompletionRecord<'a> {
+    /// The whole; `aliases` gives the text again under the names that published clients read.
+    pub fn whole(completion: &'a Completion, aliases: bool) -> Self {
+        let text = completion.answer.text.as_str();
+        let choice = |index, text, reason, miner| Choice {
+            finish_reason: Some(reason),
+            index,
+            logprobs: None,
+            text,
+            message: Some(Message { role: "assistant", content: text }),
+            miner_address: miner,
+        };
+        let choices = if completion.alternatives.is_empty() {
+            vec![choice(0, text, completion.answer.finish_reason.as_str(), None)]
+        } else {
+            let each = completion.alternatives.iter().enumerate();
+            each.map(|(index, (miner, answer))| {
+                choice(index, answer.text.as_str(), answer.finish_reason.as_str(), Some(miner.as_str()))
+            })
+            .collect()
+        };
+        Self {
+            choices,
+            created: completion.created,
+            id: Cow::Owned(id_of(completion.gid, completion.created)),
+            model: &completion.model,
+            object: "text_completion",
+            session_id: completion.session_id.0,
+            task_id: completion.task_id.0,
+            usage: Some(completion.answer.usage),
+            gid: Some(completion.gid.0),
+            miner_address: Some(&completion.miner_address),
+            verdict: completion.verdict.as_ref(),
+            text: None,
+            aliases: aliases.then_some(Aliases { text, output: text, result: text, response: text, content: text }),
+        }
+    }
+
+    /// One event of a stream: the new piece, and at the end the whole text and its usage.
+    pub fn event(ids: &'a CompletionIds, piece: &'a str, end: Option<&'a Completion>) -> Self {
+        Self {
+            choices: vec![Choice {
+                finish_reason: end.map(|end| end.answer.finish_reason.as_str()),
+                index: 0,
+                logprobs: None,
+                text: piece,
+                message: None,
+                miner_address: None,
+            }],
+            created: ids.created,
+            id: Cow::Borrowed(&ids.id),
+            model: &ids.model,
+            object: "text_completion",
+            session_id: ids.session_id.0,
+            task_id: ids.task_id.0,
+            usage: end.map(|end| end.answer.usage),
+            gid: end.map(|_| ids.gid.0),
+            miner_address: end.map(|end| end.miner_address.as_str()),
+            verdict: end.and_then(|end| end.verdict.as_ref()),
+            text: end.map(|end| end.answer.text.as_str()),
+            aliases: None,
+        }
+    }
+}
