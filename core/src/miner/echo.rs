@@ -88,7 +88,14 @@ impl Echo {
     }
 
     fn answer(self, text: String) -> Answer {
-        Answer { text, finish_reason: self.finish_reason, usage: self.usage, model: Some("echo".to_owned()), raw: None }
+        Answer {
+            text,
+            finish_reason: self.finish_reason,
+            usage: self.usage,
+            model: Some("echo".to_owned()),
+            raw: None,
+            sha256: None,
+        }
     }
 
     fn say_word(&mut self, job: &Job) -> Option<Emit> {

@@ -111,6 +111,10 @@ pub trait JobSink: Send + Sync + 'static {
     fn cancelled(&self) -> futures_util::future::BoxFuture<'static, ()>;
     /// Resolves when the reader has caught up, or the work is wanted no more.
     fn writable(&self) -> futures_util::future::BoxFuture<'static, ()>;
+    /// Resolves after [`MinerEvent::Done`] when the answer's fate is durable. Until then a miner that can be asked again keeps it.
+    fn settled(&self) -> futures_util::future::BoxFuture<'static, Settled> {
+        Box::pin(std::future::ready(Settled::Committed))
+    }
 }
 
 /// What a job is about.
@@ -132,6 +136,20 @@ pub struct JobInfo {
     pub deadline: Timestamp,
     /// Whether somebody reads tokens as they come.
     pub stream: bool,
+    /// What another miner had said before it was lost: the answer goes on behind it. Only miners with the feature
+    /// [`continue`](crate::model::MinerSpec::features) get it.
+    pub partial: Option<Arc<str>>,
+}
+
+/// What became of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It is part of the task's result, which is durable.
+    Committed,
+    /// Others' answers were taken, or the attempt was given up before it answered.
+    Superseded,
+    /// Nobody wanted it any more.
+    Cancelled,
 }
 
 /// One attempt at a task, in a miner's hands: `emit` any number of times, then `finish` or `fail`.
@@ -211,6 +229,12 @@ impl Job {
     /// The work failed.
     pub fn fail(mut self, failure: Failure) {
         self.answer(MinerEvent::Fail(failure));
+    }
+
+    /// The job in its parts, for a miner that answers for it over a wire: whoever takes it must give the sink its one end.
+    pub(crate) fn into_parts(mut self) -> (JobInfo, Arc<dyn JobSink>) {
+        self.answered = true;
+        (self.info.clone(), Arc::clone(&self.sink))
     }
 
     fn answer(&mut self, event: MinerEvent) {

@@ -7,7 +7,7 @@ mod recorder;
 mod upstream;
 
 pub use echo::EchoMiner;
-pub use job::{Chunk, Emit, FailClass, Failure, Job, JobInfo, JobSink, MinerEvent};
+pub use job::{Chunk, Emit, FailClass, Failure, Job, JobInfo, JobSink, MinerEvent, Settled};
 pub use upstream::{CreditWindow, ProbeReport, UpstreamMiner, UpstreamProbe};
 
 /// Does the work. Called on a thread of the router's runtime: it must not block; long work goes to a

@@ -55,6 +55,7 @@ impl Recorder {
             request: Arc::new(request),
             deadline: Timestamp(u64::MAX),
             stream,
+            partial: None,
         };
         Job::new(info, Arc::clone(self) as Arc<dyn JobSink>)
     }

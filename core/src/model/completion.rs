@@ -76,6 +76,9 @@ pub struct Answer {
     /// The upstream's own JSON answer, for callers of the OpenAI routes: it carries what the router
     /// has no field for (tool calls, log probabilities, embeddings ...).
     pub raw: Option<Bytes>,
+    /// SHA-256 of the text as the miner streamed it, hexadecimal, where the miner committed itself to one; the router
+    /// has checked it against what came.
+    pub sha256: Option<String>,
 }
 
 /// A finished task as a completion.

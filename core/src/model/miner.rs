@@ -49,6 +49,62 @@ pub struct MinerSpec {
     pub embeddings: bool,
     /// The most tokens of prompt and answer together; 0 where it does not say.
     pub max_context_tokens: u64,
+    /// What it can do beyond the least: `continue` goes on behind a partial answer of another miner.
+    pub features: Vec<String>,
+    /// Its software and version, in its own words.
+    pub agent: String,
+    /// Its hardware, in its own words.
+    pub hardware: Option<Hardware>,
+    /// What it says of its models beyond their names.
+    pub model_details: Vec<ModelDetails>,
+}
+
+/// The feature of a miner that goes on behind a partial answer.
+pub const CONTINUE: &str = "continue";
+
+/// What a miner says of one of its models. All but the name are claims that nobody checks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
+pub struct ModelDetails {
+    /// Its name, as it is asked for; 1 to 256 bytes.
+    #[cfg_attr(feature = "listener", schema(min_length = 1, max_length = 256))]
+    pub id: String,
+    /// A digest of its weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Its quantization (`Q4_1`, `fp8` ...): answers are compared among equals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quant: Option<String>,
+    /// The most tokens of prompt and answer together; 0 where it is not known.
+    #[serde(default)]
+    pub context: u64,
+    /// The most tokens of an answer; 0 where it is not known.
+    #[serde(default)]
+    pub max_output: u64,
+    /// Whether it is loaded.
+    #[serde(default)]
+    pub warm: bool,
+    /// Whether it embeds.
+    #[serde(default)]
+    pub embeddings: bool,
+    /// Whether it calls tools.
+    #[serde(default)]
+    pub tools: bool,
+}
+
+/// What a miner says of its hardware.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
+pub struct Hardware {
+    /// The accelerator.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub gpu: String,
+    /// Its memory, in MiB; 0 where it does not say.
+    #[serde(default)]
+    pub vram: u64,
+    /// The processor.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cpu: String,
 }
 
 impl Default for MinerSpec {
@@ -63,6 +119,10 @@ impl Default for MinerSpec {
             dedicated: false,
             embeddings: false,
             max_context_tokens: 0,
+            features: Vec::new(),
+            agent: String::new(),
+            hardware: None,
+            model_details: Vec::new(),
         }
     }
 }
@@ -131,6 +191,19 @@ pub struct MinerInfo {
     pub embeddings: bool,
     /// The most tokens of prompt and answer together; 0 where it does not say.
     pub max_context_tokens: u64,
+    /// What it can do beyond the least: `continue` ...
+    pub features: Vec<String>,
+    /// Its software and version, in its own words; empty for miners that do not say.
+    pub agent: String,
+    /// Its hardware, in its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<Hardware>,
+    /// What it says of its models beyond their names.
+    pub model_details: Vec<ModelDetails>,
+    /// Tasks in flight as a share of those that it may have now; 0 while it may have none.
+    pub load: f64,
+    /// Attempts that failed by its fault, as a share of those that ended.
+    pub error_rate: f64,
     /// Measured tokens a second of one task.
     pub tokens_per_second: f64,
     /// Measured milliseconds to the first token.

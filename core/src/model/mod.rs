@@ -15,7 +15,7 @@ mod usage;
 pub use completion::{Answer, Completion, FinishReason};
 pub use completion_record::{CompletionIds, CompletionRecord};
 pub use id::{Fence, Gid, SessionId, TaskId, Timestamp, address_of};
-pub use miner::{MinerInfo, MinerKind, MinerSpec};
+pub use miner::{CONTINUE, Hardware, MinerInfo, MinerKind, MinerSpec, ModelDetails};
 pub use node::{NodeInfo, NodeStats, NodeStatus};
 pub use request::{Extra, RequestKind, TaskRequest};
 pub use session::{Session, SessionMode, SessionPatch, SessionSpec, SessionState};

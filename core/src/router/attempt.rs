@@ -9,9 +9,10 @@ use tokio::sync::Notify;
 
 use super::live::{Live, wake};
 use super::shared::Shared;
+use super::submission::Waiter;
 use crate::engine::{Blame, Event, Push};
-use crate::miner::{Chunk, Emit, FailClass, Failure, JobSink, MinerEvent};
-use crate::model::{Answer, Fence, Usage, clean_piece, estimate_tokens};
+use crate::miner::{Chunk, Emit, FailClass, Failure, JobSink, MinerEvent, Settled};
+use crate::model::{Answer, Fence, Outcome, Usage, clean_piece, estimate_tokens};
 
 /// The least time between two reports of progress to the engine, in milliseconds.
 const REPORT_MS: u64 = 1_000;
@@ -217,6 +218,29 @@ impl JobSink for Attempt {
                 }
                 changed.await;
             }
+        })
+    }
+
+    fn settled(&self) -> BoxFuture<'static, Settled> {
+        let (live, fence) = (self.live.clone(), self.fence);
+        let given_up = self.is_cancelled();
+        Box::pin(async move {
+            let waiter = Waiter::new(&live);
+            std::future::poll_fn(|cx| {
+                waiter.poll(cx, |state| {
+                    let cancelled = matches!(state.outcome, Some((Outcome::Cancelled | Outcome::Expired, _)));
+                    let counts = !given_up && state.answers.iter().any(|(of, _, _)| *of == fence);
+                    match (cancelled, counts) {
+                        (true, _) => Some(Settled::Cancelled),
+                        (false, false) => Some(Settled::Superseded),
+                        (false, true) => state.end.as_ref().map(|end| match end {
+                            Ok(_) => Settled::Committed,
+                            Err(_) => Settled::Superseded,
+                        }),
+                    }
+                })
+            })
+            .await
         })
     }
 }

@@ -78,6 +78,7 @@ impl Shared {
                         model: live.model.as_deref().map(str::to_owned),
                         deadline: live.deadline,
                         stream: live.request.stream && primary,
+                        partial: None,
                     };
                     deeds.push(Deed::Offer(slot.miner.clone(), Job::new(info, attempt)));
                 }

@@ -170,6 +170,11 @@ impl Shared {
     }
 }
 
+/// A share to three digits; 0 of nothing.
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { (part as f64 * 1_000.0 / whole as f64).round() / 1_000.0 }
+}
+
 impl Router {
     /// Adds a miner of the host program.
     ///
@@ -217,6 +222,12 @@ impl Router {
                     owner: slot.spec.owner.clone(),
                     embeddings: slot.spec.embeddings,
                     max_context_tokens: slot.spec.max_context_tokens,
+                    features: slot.spec.features.clone(),
+                    agent: slot.spec.agent.clone(),
+                    hardware: slot.spec.hardware.clone(),
+                    model_details: slot.spec.model_details.clone(),
+                    load: share(view.in_flight.into(), view.credits.into()),
+                    error_rate: share(view.failed, view.completed + view.failed),
                     tokens_per_second: (view.tokens_per_second * 100.0).round() / 100.0,
                     first_token_ms: (view.first_token_ms * 100.0).round() / 100.0,
                     completed: view.completed,

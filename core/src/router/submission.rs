@@ -162,17 +162,17 @@ pub(super) async fn written_down(live: &Live) -> Result<()> {
 }
 
 /// Waits for one change of a task, and leaves no trace when dropped.
-struct Waiter<'a> {
+pub(super) struct Waiter<'a> {
     live: &'a Live,
     id: u64,
 }
 
 impl<'a> Waiter<'a> {
-    fn new(live: &'a Live) -> Self {
+    pub(super) fn new(live: &'a Live) -> Self {
         Self { live, id: live.waiter() }
     }
 
-    fn poll<T>(&self, cx: &mut Context<'_>, look: impl Fn(&super::live::LiveState) -> Option<T>) -> Poll<T> {
+    pub(super) fn poll<T>(&self, cx: &mut Context<'_>, look: impl Fn(&super::live::LiveState) -> Option<T>) -> Poll<T> {
         let mut state = self.live.state.lock();
         if let Some(found) = look(&state) {
             return Poll::Ready(found);

@@ -123,6 +123,7 @@ impl Assembly {
             usage: self.usage.unwrap_or_default(),
             model: self.model,
             raw: raw.flatten(),
+            sha256: None,
         }
     }
 

@@ -187,7 +187,7 @@ fn unary(shared: &Shared, body: Bytes) -> Result<Answer, Failure> {
     };
     let finish_reason = choice.finish_reason().unwrap_or_default();
     let (text, _) = choice.into_text();
-    Ok(Answer { text, finish_reason, usage, model, raw: Some(body) })
+    Ok(Answer { text, finish_reason, usage, model, raw: Some(body), sha256: None })
 }
 
 /// A whole list of vectors: passed on as it is.
@@ -203,7 +203,7 @@ fn embedded(shared: &Shared, body: Bytes) -> Result<Answer, Failure> {
         return Err(refusal::garbage(&shared.name, "answered without data", &body));
     }
     let (usage, model) = (reply.usage().unwrap_or_default(), reply.model());
-    Ok(Answer { text: String::new(), finish_reason: FinishReason::Stop, usage, model, raw: Some(body) })
+    Ok(Answer { finish_reason: FinishReason::Stop, usage, model, raw: Some(body), ..Answer::default() })
 }
 
 async fn refused(shared: &Shared, link: Box<Link>, response: Response<Incoming>) -> Failure {

@@ -175,6 +175,7 @@ fn miner_results(json: &str, text: &str, raw: Option<&[u8]>) -> Result<Vec<Miner
                     usage: row.usage,
                     model: row.model.map(Cow::into_owned),
                     raw,
+                    sha256: None,
                 },
             })
         })
