@@ -43,7 +43,8 @@ pub use router::{
 /// The version of the product, the same in every language.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The guide's examples are tests.
+/// The guide's examples are tests, and so are those of the page that comes first.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/guide.md")]
-struct Guide;
+#[doc = include_str!("../../README.md")]
+struct Pages;

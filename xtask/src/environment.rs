@@ -39,6 +39,13 @@ pub(crate) fn cache() -> Outcome<PathBuf> {
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root());
+    // What `cargo run` says of this program is not for those that are built now: build scripts that look at it would
+    // run again, and all that stands on them, whenever it is there in one call and not in the next.
+    for (name, _) in std::env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.to_string_lossy().starts_with(start)) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
@@ -49,10 +56,13 @@ pub(crate) fn answers(program: &str, arguments: &[&str]) -> bool {
 
 /// Builds the `cortensor-router` command and gives its path.
 ///
+/// As all that is built here it is built for the whole workspace and with the features that the tests want (which
+/// `--examples` brings in): another choice would be other features of the dependencies, and build them all again.
+///
 /// # Errors
 /// When it does not build.
 pub(crate) fn router(steps: &mut Steps) -> Outcome<PathBuf> {
-    steps.run("build cortensor-router", &mut cargo(&["build", "--package", "cortensor-router", "--bins"]))?;
+    steps.run("build cortensor-router", &mut cargo(&["build", "--workspace", "--bins", "--examples"]))?;
     Ok(target().join("debug").join(format!("cortensor-router{}", std::env::consts::EXE_SUFFIX)))
 }
 

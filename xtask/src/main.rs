@@ -38,10 +38,10 @@ enum Command {
     Lint,
     /// Run the simulator of the dispatch engine over many seeds.
     Sim {
-        /// How many seeds.
-        #[arg(long, default_value_t = 10_000)]
-        seeds: u64,
-        /// The first seed; a fixed one where it is absent, so that a failure repeats.
+        /// How many seeds; 10000 where neither this nor a seed is given.
+        #[arg(long)]
+        seeds: Option<u64>,
+        /// The first seed, 0 where it is absent. Without --seeds this one alone is run, and every event of it is told.
         #[arg(long)]
         seed: Option<u64>,
     },

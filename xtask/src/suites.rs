@@ -7,6 +7,9 @@ use clap::ValueEnum;
 use crate::step::Steps;
 use crate::{Outcome, environment, model, readme};
 
+/// How many seeds the simulator runs where nobody says.
+const SEEDS: u64 = 10_000;
+
 /// One suite of `cargo xtask test`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Suite {
@@ -53,7 +56,16 @@ fn rust(steps: &mut Steps) -> Outcome {
     }
     let tests = steps.run("Rust tests", &mut tests);
     let docs = steps.run("Rust documentation tests", &mut environment::cargo(&["test", "--workspace", "--doc"]));
-    tests.and(docs)
+    let mut planted = test_of("simulation", &["--features", "cortensor-router/planted-bugs"]);
+    let planted = steps.run("simulator: planted bugs", planted.arg("every_planted_bug_is_found"));
+    tests.and(docs).and(planted)
+}
+
+/// One integration test of the workspace, with what it prints. Arguments that are added go to the test.
+fn test_of(name: &str, arguments: &[&str]) -> Command {
+    let mut run = environment::cargo(&["test", "--workspace", "--test", name]);
+    run.args(arguments).args(["--", "--nocapture"]);
+    run
 }
 
 /// Whether nothing may be skipped for want of a model, as in CI.
@@ -91,17 +103,25 @@ fn node(steps: &mut Steps) -> Outcome {
     outcome
 }
 
-/// Runs the simulator.
+/// Runs the simulator: that many seeds from `seed` on, or that one with all its events told.
 ///
 /// # Errors
 /// When a seed breaks a rule.
-pub(crate) fn sim(steps: &mut Steps, seeds: u64, seed: Option<u64>) -> Outcome {
-    let mut run = environment::cargo(&["run", "--release", "--package", "cortensor-router-sim", "--"]);
-    run.arg("--seeds").arg(seeds.to_string());
+pub(crate) fn sim(steps: &mut Steps, seeds: Option<u64>, seed: Option<u64>) -> Outcome {
+    let mut run = test_of("simulation", &[]);
+    run.arg("no_world_breaks_an_invariant");
+    let title = match (seeds, seed) {
+        (None, Some(seed)) => format!("simulator: seed {seed}"),
+        _ => {
+            let seeds = seeds.unwrap_or(SEEDS);
+            run.env("SIM_SEEDS", seeds.to_string());
+            format!("simulator: {seeds} seeds")
+        }
+    };
     if let Some(seed) = seed {
-        run.arg("--seed").arg(seed.to_string());
+        run.env("SIM_SEED", seed.to_string());
     }
-    steps.run("simulator", &mut run)
+    steps.run(&title, &mut run)
 }
 
 /// Runs the kill loop.
@@ -109,8 +129,7 @@ pub(crate) fn sim(steps: &mut Steps, seeds: u64, seed: Option<u64>) -> Outcome {
 /// # Errors
 /// When an acknowledged task is lost, doubled or changed.
 pub(crate) fn chaos(steps: &mut Steps, cycles: u32, seed: Option<u64>) -> Outcome {
-    let mut run =
-        environment::cargo(&["test", "--package", "cortensor-router", "--test", "chaos", "--", "--nocapture"]);
+    let mut run = test_of("chaos", &[]);
     run.env("CORTENSOR_CHAOS_CYCLES", cycles.to_string());
     if let Some(seed) = seed {
         run.env("CORTENSOR_CHAOS_SEED", seed.to_string());
