@@ -3,7 +3,7 @@
 //! Shell blocks run in bash. A command that starts `cortensor-router serve` is left running for the
 //! blocks after it. Python and JavaScript blocks run in the environments of the client tests, JSON and
 //! TOML must parse, and Rust blocks are documentation tests of the crate. A block after the comment
-//! `<!-- not run: why -->` is left out, and the log says why.
+//! `<!-- not run: why -->` is left out, and the log says why; so are commands that build, and `cargo xtask`, which runs this.
 
 use std::fs;
 use std::path::PathBuf;
@@ -174,8 +174,8 @@ fn pieces(text: &str, console: bool) -> Vec<Piece> {
         if let Some(arguments) = serve_arguments(line) {
             flush(&mut script, &mut pieces);
             pieces.push(Piece::Serve(arguments));
-        } else if !line.trim_start().starts_with("cargo build") {
-            // The router is built already, by this very run.
+        } else if !["cargo build", "cargo xtask"].iter().any(|start| line.trim_start().starts_with(start)) {
+            // The router is built already, and the tests are run, by this very run.
             script.push_str(line);
             script.push('\n');
         }
@@ -250,6 +250,7 @@ mod tests {
             pieces("$ ./target/release/cortensor-router serve\nlistening\n$ curl y\n{}\n", true),
             [Piece::Serve(vec![]), Piece::Script("curl y\n".into())]
         );
+        assert_eq!(pieces("cargo run -- serve # a router\ncargo xtask test # this\n", false), [Piece::Serve(vec![])]);
         assert_eq!(pieces("docker run image serve\n", false), [Piece::Script("docker run image serve\n".into())]);
     }
 }

@@ -110,13 +110,12 @@ fn node(steps: &mut Steps) -> Outcome {
 pub(crate) fn sim(steps: &mut Steps, seeds: Option<u64>, seed: Option<u64>) -> Outcome {
     let mut run = test_of("simulation", &[]);
     run.arg("no_world_breaks_an_invariant");
-    let title = match (seeds, seed) {
-        (None, Some(seed)) => format!("simulator: seed {seed}"),
-        _ => {
-            let seeds = seeds.unwrap_or(SEEDS);
-            run.env("SIM_SEEDS", seeds.to_string());
-            format!("simulator: {seeds} seeds")
-        }
+    let title = if let (None, Some(seed)) = (seeds, seed) {
+        format!("simulator: seed {seed}")
+    } else {
+        let seeds = seeds.unwrap_or(SEEDS);
+        run.env("SIM_SEEDS", seeds.to_string());
+        format!("simulator: {seeds} seeds")
     };
     if let Some(seed) = seed {
         run.env("SIM_SEED", seed.to_string());
