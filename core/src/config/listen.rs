@@ -45,9 +45,15 @@ pub struct ListenConfig {
     pub max_connections: usize,
     /// Connections at a time from one peer that is not on loopback. Default 1024.
     pub max_connections_per_peer: usize,
+    /// Connections that wait in the system to be accepted. Default 4096; the system may have a lower bound of its own.
+    pub backlog: u32,
+    /// Bytes of a body over `limits.max_request_bytes` that are read and thrown away before the 413, because a client that is still sending would see a broken connection instead. Default 32 MiB.
+    pub max_discarded_bytes: u64,
+    /// The most sessions or tasks that one answer lists, whatever `limit` asks for. Default 1000.
+    pub max_page_rows: u64,
     /// Milliseconds between comment lines in an idle stream. Default 15000.
     pub keepalive_ms: u64,
-    /// Milliseconds after which a reader that takes nothing is cut off. Default 60000.
+    /// Milliseconds after which a reader that takes nothing of what waits for it is cut off, and its task cancelled. Default 60000.
     pub write_timeout_ms: u64,
     /// Milliseconds that running tasks get to end when the router drains. Default 30000.
     pub drain_timeout_ms: u64,
@@ -72,6 +78,9 @@ impl Default for ListenConfig {
             max_headers: 100,
             max_connections: 20_000,
             max_connections_per_peer: 1_024,
+            backlog: 4_096,
+            max_discarded_bytes: 32 << 20,
+            max_page_rows: 1_000,
             keepalive_ms: 15_000,
             write_timeout_ms: 60_000,
             drain_timeout_ms: 30_000,
@@ -160,6 +169,8 @@ impl ListenConfig {
             ("max_connections", self.max_connections as u64),
             ("max_connections_per_peer", self.max_connections_per_peer as u64),
             ("max_headers", self.max_headers as u64),
+            ("backlog", u64::from(self.backlog)),
+            ("max_page_rows", self.max_page_rows),
         ] {
             if value == 0 {
                 return Err(Error::invalid(format!("listen.{key}"), format!("listen.{key} must be at least 1")));

@@ -36,6 +36,12 @@ pub struct UpstreamConfig {
     pub probe_interval_ms: u64,
     /// Failed probes in a row that take it out, and good ones that bring it back. Default 2.
     pub probe_threshold: u32,
+    /// Milliseconds that a connection to it may lie idle before it is closed. Default 60000.
+    pub idle_timeout_ms: u64,
+    /// Bytes of its list of models that are read. Default 8 MiB.
+    pub max_models_bytes: u64,
+    /// Bytes of an answer with an error status that are read and passed on. Default 64 KiB.
+    pub max_error_bytes: u64,
     /// Whether it embeds. Default `true`.
     pub embeddings: bool,
 }
@@ -56,6 +62,9 @@ impl Default for UpstreamConfig {
             connect_timeout_ms: 5_000,
             probe_interval_ms: 10_000,
             probe_threshold: 2,
+            idle_timeout_ms: 60_000,
+            max_models_bytes: 8 << 20,
+            max_error_bytes: 64 << 10,
             embeddings: true,
         }
     }

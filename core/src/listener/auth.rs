@@ -7,6 +7,7 @@ use http::HeaderMap;
 use parking_lot::RwLock;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::{DEFAULT_DEV_TOKEN, ListenConfig};
 use crate::model::SessionId;
@@ -21,6 +22,8 @@ pub(in crate::listener) struct Caller {
     pub(in crate::listener) id: String,
     scopes: Vec<String>,
     sessions: Vec<u64>,
+    /// Cancelled when the caller's key is revoked; tokens of the configuration cannot be.
+    revoked: Option<CancellationToken>,
 }
 
 impl Caller {
@@ -33,6 +36,11 @@ impl Caller {
             ErrorKind::PermissionDenied,
             format!("this token does not carry the scope {scope:?}: use one that does"),
         ))
+    }
+
+    /// Cancelled when the caller's key is revoked, where it has one that can be.
+    pub(in crate::listener) fn revoked(&self) -> Option<&CancellationToken> {
+        self.revoked.as_ref()
     }
 
     /// The only sessions it may use; empty: all.
@@ -51,12 +59,24 @@ impl Caller {
     }
 }
 
+/// A key of the store, and who wants to hear that it is revoked.
+struct Known {
+    key: ApiKey,
+    revoked: CancellationToken,
+}
+
+impl Known {
+    fn new(key: ApiKey) -> Self {
+        Self { key, revoked: CancellationToken::new() }
+    }
+}
+
 /// The tokens that a listener accepts.
 pub(in crate::listener) struct Auth {
     /// From the configuration: SHA-256 of the token, and who it is.
     configured: Vec<([u8; 32], Caller)>,
     /// From the store, by id.
-    keys: RwLock<HashMap<String, ApiKey>>,
+    keys: RwLock<HashMap<String, Known>>,
     dev: bool,
 }
 
@@ -70,9 +90,10 @@ impl Auth {
                 token.scopes.clone()
             };
             let id = if token.name.is_empty() { format!("token-{index}") } else { token.name.clone() };
-            configured.push((hash(&token.secret()?), Caller { id, scopes, sessions: token.sessions.clone() }));
+            let caller = Caller { id, scopes, sessions: token.sessions.clone(), revoked: None };
+            configured.push((hash(&token.secret()?), caller));
         }
-        let keys = router.store().keys().await?.into_iter().map(|key| (key.id.clone(), key)).collect();
+        let keys = router.store().keys().await?.into_iter().map(|key| (key.id.clone(), Known::new(key))).collect();
         let dev = config.dev_token && config.host.is_loopback() && configured.is_empty();
         Ok(Self { configured, keys: RwLock::new(keys), dev })
     }
@@ -89,12 +110,15 @@ impl Auth {
 
     /// The key is valid from now on.
     pub(in crate::listener) fn add(&self, key: ApiKey) {
-        self.keys.write().insert(key.id.clone(), key);
+        self.keys.write().insert(key.id.clone(), Known::new(key));
     }
 
-    /// The key is refused from now on.
+    /// The key is refused from now on, and what runs under it ends.
     pub(in crate::listener) fn remove(&self, id: &str) {
-        self.keys.write().remove(id);
+        let known = self.keys.write().remove(id);
+        if let Some(known) = known {
+            known.revoked.cancel();
+        }
     }
 
     /// The caller that the headers name.
@@ -103,15 +127,17 @@ impl Auth {
         let token = token(headers)?;
         if let Some(parsed) = Token::parse(token) {
             let keys = self.keys.read();
-            let key = keys.get(parsed.id());
+            let known = keys.get(parsed.id());
             // An unknown id costs the same comparison as a known one.
-            let matches = parsed.matches(key.map_or(NO_HASH, |key| key.hash.as_str()));
-            return match key {
-                Some(key) if matches && (key.expires_at == 0 || key.expires_at > now_secs) => {
-                    Ok(Caller { id: key.id.clone(), scopes: key.scopes.clone(), sessions: key.sessions.clone() })
+            let matches = parsed.matches(known.map_or(NO_HASH, |known| known.key.hash.as_str()));
+            if let Some(Known { key, revoked }) = known {
+                if !matches || (key.expires_at != 0 && key.expires_at <= now_secs) {
+                    return Err(wrong());
                 }
-                _ => Err(wrong()),
-            };
+                let (scopes, sessions) = (key.scopes.clone(), key.sessions.clone());
+                return Ok(Caller { id: key.id.clone(), scopes, sessions, revoked: Some(revoked.clone()) });
+            }
+            // Not a key of this store: it may stand in the configuration all the same.
         }
         let hash = hash(token);
         let mut found = None;
@@ -127,7 +153,7 @@ impl Auth {
         let forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
         if is_dev && self.dev && peer.is_loopback() && !forwarded {
             let scopes = ["submit", "read", "admin"].map(str::to_owned).to_vec();
-            return Ok(Caller { id: "dev".into(), scopes, sessions: Vec::new() });
+            return Ok(Caller { id: "dev".into(), scopes, sessions: Vec::new(), revoked: None });
         }
         Err(wrong())
     }

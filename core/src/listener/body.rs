@@ -12,10 +12,6 @@ use super::reply::{Failed, Family};
 use super::state::AppState;
 use crate::{Error, ErrorKind};
 
-/// Bytes of a body over the limit that are read all the same before it is refused. A client that is still sending when
-/// the connection closes sees a broken connection, and not the 413.
-const DISCARDED: usize = 16 << 20;
-
 /// The whole body.
 pub(in crate::listener) async fn read(
     state: &AppState,
@@ -47,10 +43,12 @@ pub(in crate::listener) async fn read(
         )
     };
     let wait = Duration::from_millis(state.config.body_timeout_ms);
+    // A client that is still sending when the connection closes sees that, and not the 413.
+    let most = state.config.max_discarded_bytes;
     if http_body::Body::size_hint(&body).lower() > limit {
         // Who asks first has sent nothing yet, and is told not to.
         if !headers.contains_key(header::EXPECT) {
-            let _ = tokio::time::timeout(wait, discard(body)).await;
+            let _ = tokio::time::timeout(wait, discard(body, most)).await;
         }
         return Err(too_large());
     }
@@ -61,7 +59,7 @@ pub(in crate::listener) async fn read(
             Err(Failed::new(family, error).status(StatusCode::REQUEST_TIMEOUT))
         }
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            let _ = tokio::time::timeout(wait, discard(body)).await;
+            let _ = tokio::time::timeout(wait, discard(body, most)).await;
             Err(too_large())
         }
         Ok(Err(error)) => Err(Failed::new(family, Error::invalid("body", format!("the body broke off: {error}")))),
@@ -70,13 +68,11 @@ pub(in crate::listener) async fn read(
 }
 
 /// Reads what is left of a body, within bounds, and keeps none of it.
-async fn discard(mut body: Body) {
-    let mut left = DISCARDED;
-    while let Some(Ok(frame)) = body.frame().await {
-        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
-        if left == 0 {
-            return;
-        }
+async fn discard(mut body: Body, most: u64) {
+    let mut left = most;
+    while left > 0 {
+        let Some(Ok(frame)) = body.frame().await else { return };
+        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len) as u64);
     }
 }
 

@@ -15,7 +15,7 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use super::reply::{Failed, Family};
 use super::state::AppState;
-use super::{cortensor, health, keys, openai, openapi};
+use super::{cortensor, health, keys, openai, openapi, revocation};
 use crate::{Error, ErrorKind};
 
 /// All routes behind the checks that they share.
@@ -74,18 +74,27 @@ impl Gate {
         }
         let path = request.uri().path();
         let family = Family::of(path);
+        let mut key = None;
         if !self.is_public(request.method(), path) {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
             match self.state.auth.caller(request.headers(), peer.ip(), now) {
                 Ok(caller) => {
+                    key = caller.revoked().cloned();
                     request.extensions_mut().insert(caller);
                 }
                 Err(error) => return Failed::new(family, error).into_response(),
             }
         }
-        match self.routes.clone().call(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
+        let mut routes = self.routes.clone();
+        let answer = async {
+            match routes.call(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
+        };
+        match key {
+            Some(key) => revocation::bound(answer, family, key).await,
+            None => answer.await,
         }
     }
 

@@ -21,8 +21,10 @@ mod openai;
 mod openapi;
 mod reference;
 mod reply;
+mod revocation;
 mod server;
 mod sse;
+mod stall;
 mod state;
 mod traffic;
 

@@ -18,6 +18,18 @@ pub(in crate::listener) enum Family {
 }
 
 impl Family {
+    /// The error in this family's shape, as JSON.
+    pub(in crate::listener) fn error(self, error: &Error) -> Vec<u8> {
+        match self {
+            Self::Cortensor => cortensor_error(error),
+            Self::OpenAi => {
+                let mut body = Vec::with_capacity(256);
+                failure::write(error, &mut body);
+                body
+            }
+        }
+    }
+
     pub(in crate::listener) fn of(path: &str) -> Self {
         if path.starts_with("/v1/") || path == "/v1" { Self::OpenAi } else { Self::Cortensor }
     }
@@ -83,15 +95,7 @@ pub(in crate::listener) fn cortensor_error(error: &Error) -> Vec<u8> {
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
-        let body = match self.family {
-            Family::Cortensor => cortensor_error(&self.error),
-            Family::OpenAi => {
-                let mut body = Vec::with_capacity(256);
-                failure::write(&self.error, &mut body);
-                body
-            }
-        };
-        let mut response = bytes(self.status, body);
+        let mut response = bytes(self.status, self.family.error(&self.error));
         let headers = response.headers_mut();
         if let Some(millis) = self.error.details().retry_after_ms {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(millis.div_ceil(1_000).max(1)));

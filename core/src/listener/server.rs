@@ -18,13 +18,11 @@ use tokio_util::task::TaskTracker;
 use super::auth::Auth;
 use super::gate::Gate;
 use super::machine::Machine;
+use super::stall::StallGuard;
 use super::state::AppState;
 use super::traffic::Traffic;
 use crate::config::ListenConfig;
 use crate::{Error, ErrorKind, Result, Router};
-
-/// Connections that may wait to be accepted.
-const BACKLOG: i32 = 4_096;
 
 /// A bound listener. [`run`](Self::run) serves until its future is ready.
 pub struct Listener {
@@ -57,7 +55,7 @@ impl Listener {
                 ),
             ));
         }
-        let socket = bind(config.address())?;
+        let socket = bind(&config)?;
         let address = socket.local_addr().map_err(Error::internal)?;
         let traffic = Arc::new(Traffic::new(router.metrics()));
         let state = AppState {
@@ -153,6 +151,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, gate: &Gate, config: &Listen
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     let service = service_fn(|request| gate.handle(request, peer));
+    let stream = StallGuard::new(stream, Duration::from_millis(config.write_timeout_ms));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(config.header_timeout_ms))
@@ -174,8 +173,9 @@ async fn serve(stream: TcpStream, peer: SocketAddr, gate: &Gate, config: &Listen
     }
 }
 
-fn bind(address: SocketAddr) -> Result<TcpListener> {
+fn bind(config: &ListenConfig) -> Result<TcpListener> {
     use socket2::{Domain, Protocol, Socket, Type};
+    let address = config.address();
     let open = || -> std::io::Result<TcpListener> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         // A restart must not wait for connections of the last process; on Windows the flag would mean something else.
@@ -183,7 +183,7 @@ fn bind(address: SocketAddr) -> Result<TcpListener> {
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
+        socket.listen(i32::try_from(config.backlog).unwrap_or(i32::MAX))?;
         TcpListener::from_std(socket.into())
     };
     open().map_err(|error| {

@@ -76,7 +76,7 @@ impl Echo {
         let spoken = job.request().messages.as_deref().and_then(|messages| last_user_text(messages.get()));
         let text = format!("{NOTICE}{}", spoken.as_deref().unwrap_or(&prompt));
         let mut words = words(&text);
-        let most = job.request().max_tokens.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+        let most = job.request().token_limit().map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
         let finish_reason = if words.len() > most { FinishReason::Length } else { FinishReason::Stop };
         words.truncate(most);
         let usage = Usage::new(prompt.split_whitespace().count() as u64, words.len() as u64);

@@ -54,8 +54,10 @@ pub struct TaskRequest {
     pub timeout: Option<f64>,
     /// Seconds within which a miner must have precommitted.
     pub precommit_timeout: Option<f64>,
-    /// The most tokens to generate.
+    /// The most tokens to generate. See [`token_limit`](Self::token_limit).
     pub max_tokens: Option<u64>,
+    /// The same under OpenAI's newer name; each goes on to the miner under the name that the caller used.
+    pub max_completion_tokens: Option<u64>,
     /// The caller's own reference.
     pub client_reference: Option<String>,
     /// How many miners answer, each on its own.
@@ -82,6 +84,11 @@ impl TaskRequest {
         let messages = RawValue::from_string(messages.to_owned())
             .map_err(|e| crate::Error::invalid("messages", format!("messages is not JSON: {e}")))?;
         Ok(Self { kind: RequestKind::Chat, messages: Some(messages), ..Self::default() })
+    }
+
+    /// The most tokens to generate, under whichever name it was given; the newer one where both were.
+    pub fn token_limit(&self) -> Option<u64> {
+        self.max_completion_tokens.or(self.max_tokens)
     }
 
     /// The extra field of that name, as JSON.
@@ -201,10 +208,10 @@ impl<'de> Deserialize<'de> for TaskRequest {
                         "stream" => out.stream = given(&mut map)?.unwrap_or_default(),
                         "timeout" => out.timeout = given(&mut map)?,
                         "precommit_timeout" => out.precommit_timeout = given(&mut map)?,
-                        "max_tokens" | "max_completion_tokens" => {
-                            // At least one; refused here, so that the error names the field.
-                            let value = given::<_, NonZeroU64>(&mut map)?.map(NonZeroU64::get);
-                            out.max_tokens = value.or(out.max_tokens);
+                        // At least one; refused here, so that the error names the field.
+                        "max_tokens" => out.max_tokens = given::<_, NonZeroU64>(&mut map)?.map(NonZeroU64::get),
+                        "max_completion_tokens" => {
+                            out.max_completion_tokens = given::<_, NonZeroU64>(&mut map)?.map(NonZeroU64::get);
                         }
                         "client_reference" | "clientReference" => out.client_reference = given(&mut map)?,
                         "max_miners" => out.max_miners = given(&mut map)?,
@@ -232,7 +239,7 @@ impl Serialize for TaskRequest {
                 }
             )*};
         }
-        entries!(prompt messages input prompt_template model timeout precommit_timeout max_tokens client_reference max_miners priority);
+        entries!(prompt messages input prompt_template model timeout precommit_timeout max_tokens max_completion_tokens client_reference max_miners priority);
         if self.prompt_type != 0 {
             map.serialize_entry("prompt_type", &self.prompt_type)?;
         }
@@ -272,6 +279,18 @@ mod tests {
         assert_eq!(request.timeout, None);
         assert_eq!(request.model, None);
         assert!(!request.stream);
+    }
+
+    #[test]
+    fn the_limit_of_tokens_keeps_the_name_that_the_caller_used() {
+        let request: TaskRequest = serde_json::from_str(r#"{"prompt":"x","max_completion_tokens":5}"#).unwrap();
+        assert_eq!((request.token_limit(), request.max_tokens), (Some(5), None));
+        let again: TaskRequest = serde_json::from_str(&serde_json::to_string(&request).unwrap()).unwrap();
+        assert_eq!((again.max_completion_tokens, again.max_tokens), (Some(5), None));
+        let both: TaskRequest = serde_json::from_str(r#"{"max_completion_tokens":5,"max_tokens":9}"#).unwrap();
+        assert_eq!((both.token_limit(), both.max_tokens), (Some(5), Some(9)));
+        let wrong = serde_json::from_str::<TaskRequest>(r#"{"max_completion_tokens":0}"#);
+        assert!(wrong.is_err());
     }
 
     #[test]

@@ -332,7 +332,7 @@ impl Shared {
         if request.priority.is_some_and(|priority| priority > 9) {
             return Err(Error::invalid("priority", "priority must be 0 to 9"));
         }
-        if let Some(tokens) = &mut request.max_tokens {
+        for tokens in [&mut request.max_tokens, &mut request.max_completion_tokens].into_iter().flatten() {
             *tokens = (*tokens).min(limits.max_tokens);
         }
         Ok(request)
@@ -354,7 +354,7 @@ impl Shared {
             embedding: request.kind == RequestKind::Embedding,
             band: request.priority,
             prompt_tokens: estimate_tokens(&text),
-            max_tokens: request.max_tokens.unwrap_or(self.config.limits.default_max_tokens),
+            max_tokens: request.token_limit().unwrap_or(self.config.limits.default_max_tokens),
             bytes: text.len() as u64
                 + request.extra.iter().map(|(key, value)| key.len() + value.get().len()).sum::<usize>() as u64,
             deadline,

@@ -70,16 +70,14 @@ pub(super) struct Page {
     pub(super) offset: u64,
 }
 
-/// The most rows of one page, also where none is asked for.
-const MAX_PAGE: u64 = 1_000;
-
-pub(super) fn page(query: &HashMap<String, String>) -> Result<Page> {
+/// The page that a query asks for; `most` is `listen.max_page_rows`.
+pub(super) fn page(query: &HashMap<String, String>, most: u64) -> Result<Page> {
     let read = |name: &str, default| query.get(name).map_or(Ok(default), |text| number(name, text));
     let limit = read("limit", 100)?;
     if limit == 0 {
-        return Err(Error::invalid("limit", format!("limit must be 1 to {MAX_PAGE}")));
+        return Err(Error::invalid("limit", "limit must be at least 1"));
     }
-    Ok(Page { limit: limit.min(MAX_PAGE), offset: read("offset", 0)? })
+    Ok(Page { limit: limit.min(most), offset: read("offset", 0)? })
 }
 
 /// Which tasks are wanted: `ended`, or any other state's word for those that have not ended.

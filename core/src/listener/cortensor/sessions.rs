@@ -64,7 +64,7 @@ async fn list(
     Query(asked): Query<HashMap<String, String>>,
 ) -> Result<Response, Failed> {
     caller.may("read")?;
-    let page = query::page(&asked)?;
+    let page = query::page(&asked, state.config.max_page_rows)?;
     let wanted = match asked.get("state").map(String::as_str) {
         None | Some("" | "all") => None,
         Some("open" | "active") => Some(SessionState::Open),

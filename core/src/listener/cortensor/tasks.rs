@@ -41,7 +41,7 @@ async fn list(
 ) -> Result<Response, Failed> {
     caller.may("read")?;
     let session_id = query::session(&state, &caller, &session)?;
-    let page = query::page(&asked)?;
+    let page = query::page(&asked, state.config.max_page_rows)?;
     let wanted = TaskQuery { session_id, state: query::task_state(&asked)?, limit: page.limit, offset: page.offset };
     let found = state.router.tasks(wanted).await?;
     let tasks: Vec<_> = found.tasks.iter().map(TaskRecord::row).collect();

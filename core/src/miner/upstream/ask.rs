@@ -94,8 +94,14 @@ pub(super) fn body(request: &TaskRequest, model: Option<&str>, stream: bool) -> 
             None => object.text("input", &request.prompt_text()),
         },
     }
-    if let (Some(most), Route::Chat | Route::Completions) = (request.max_tokens, route) {
-        object.value("max_tokens", &most);
+    if route != Route::Embeddings {
+        for (name, most) in
+            [("max_tokens", request.max_tokens), ("max_completion_tokens", request.max_completion_tokens)]
+        {
+            if let Some(most) = most {
+                object.value(name, &most);
+            }
+        }
     }
     if stream && route != Route::Embeddings {
         object.value("stream", &true);
@@ -189,6 +195,14 @@ mod tests {
                 false
             ),
             r#"{"model":"m","messages":[ {"role":"user","content":"a"} ],"max_tokens":7,"tools":[{"x":1}],"temperature":0.50}"#
+        );
+    }
+
+    #[test]
+    fn the_limit_of_tokens_goes_on_under_the_callers_own_name() {
+        assert_eq!(
+            sent(RequestKind::Chat, r#"{"messages":[],"max_completion_tokens":7}"#, false),
+            r#"{"model":"m","messages":[],"max_completion_tokens":7}"#
         );
     }
 

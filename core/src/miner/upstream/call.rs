@@ -20,8 +20,6 @@ use super::{Shared, refusal, upstream_name};
 use crate::miner::{Emit, FailClass, Failure, Job};
 use crate::model::{Answer, FinishReason};
 
-/// The most bytes of an error body that are read.
-const MAX_ERROR_BODY: usize = 64 << 10;
 /// How long the end of a body may take after `[DONE]` for its connection to be used again.
 const SETTLE: Duration = Duration::from_secs(1);
 
@@ -208,7 +206,7 @@ fn embedded(shared: &Shared, body: Bytes) -> Result<Answer, Failure> {
 
 async fn refused(shared: &Shared, link: Box<Link>, response: Response<Incoming>) -> Failure {
     let (head, body) = response.into_parts();
-    let body = whole(shared, link, body, MAX_ERROR_BODY).await.unwrap_or_default();
+    let body = whole(shared, link, body, shared.config.max_error_bytes as usize).await.unwrap_or_default();
     refusal::refused(&shared.name, head.status, &head.headers, body)
 }
 

@@ -27,8 +27,6 @@ use super::endpoint::Endpoint;
 use crate::config::UpstreamConfig;
 use crate::{Error, Result};
 
-/// How long a connection may lie idle before it is closed.
-const IDLE: Duration = Duration::from_mins(1);
 /// A connection that was closed while it lay idle shows it within this; one that ends later ended over
 /// the request, which is then not sent again.
 const STALE: Duration = Duration::from_secs(1);
@@ -98,6 +96,8 @@ pub(super) struct Pool {
     #[expect(clippy::vec_box, reason = "a link is large, and moves in and out with every request")]
     idle: Mutex<Vec<Box<Link>>>,
     max_idle: usize,
+    /// How long a connection may lie idle before it is closed.
+    idle_timeout: Duration,
 }
 
 impl Pool {
@@ -105,7 +105,8 @@ impl Pool {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_nodelay(true);
-        http.set_keepalive(Some(IDLE));
+        let idle_timeout = Duration::from_millis(config.idle_timeout_ms);
+        http.set_keepalive(Some(idle_timeout.max(Duration::from_secs(1))));
         let connector = HttpsConnectorBuilder::new()
             .with_provider_and_webpki_roots(Arc::new(rustls::crypto::ring::default_provider()))
             .map_err(|e| Error::internal(format!("TLS does not start: {e}")))?
@@ -118,6 +119,7 @@ impl Pool {
             connect_timeout: Duration::from_millis(config.connect_timeout_ms),
             idle: Mutex::default(),
             max_idle: config.max_concurrency as usize,
+            idle_timeout,
         })
     }
 
@@ -168,7 +170,8 @@ impl Pool {
         let mut cx = Context::from_waker(Waker::noop());
         let closed: Vec<Box<Link>> = {
             let mut idle = self.idle.lock();
-            idle.extract_if(.., |link| link.idle_since.elapsed() >= IDLE || !link.is_usable(&mut cx)).collect()
+            idle.extract_if(.., |link| link.idle_since.elapsed() >= self.idle_timeout || !link.is_usable(&mut cx))
+                .collect()
         };
         drop(closed);
     }

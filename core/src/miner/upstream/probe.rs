@@ -12,9 +12,6 @@ use tokio::time::MissedTickBehavior;
 use super::pool::{SendError, chain};
 use super::{Shared, upstream_name};
 
-/// The most bytes of a list of models; the longest in the wild, a broker's, has about 1 MB.
-const MAX_LIST: usize = 8 << 20;
-
 /// What a probe found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProbeReport {
@@ -206,13 +203,14 @@ impl UpstreamProbe {
         let status = response.status();
         let mut body = response.into_body();
         let mut bytes = BytesMut::new();
+        let most = self.shared.config.max_models_bytes;
         while let Some(frame) = link.frame(&mut body).await {
             let frame = frame.map_err(|e| format!("/models broke off: {}", chain(&e)))?;
             if let Ok(data) = frame.into_data() {
                 bytes.extend_from_slice(&data);
             }
-            if bytes.len() > MAX_LIST {
-                return Err(format!("/models answered more than {MAX_LIST} bytes"));
+            if bytes.len() as u64 > most {
+                return Err(format!("/models answered more than max_models_bytes = {most} bytes"));
             }
         }
         self.shared.pool.put(link).await;

@@ -1,5 +1,7 @@
 //! An upstream's refusal in the router's classes, with the upstream's own words.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
@@ -44,7 +46,7 @@ pub(super) fn refused(name: &str, status: StatusCode, headers: &HeaderMap, body:
         class,
         message,
         http_status: Some(status.as_u16()),
-        retry_after_ms: retry_after_ms(headers),
+        retry_after_ms: retry_after_ms(headers, SystemTime::now()),
         // What an upstream says about the router's own key is not for the router's clients.
         raw: (said.is_json && !matches!(status.as_u16(), 401 | 403)).then_some(body),
     }
@@ -131,11 +133,16 @@ impl Said {
     }
 }
 
-/// `Retry-After` in seconds, or the finer `retry-after-ms` that some hosts send. A date is not read.
-fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let millis = number("retry-after-ms").or_else(|| Some(number("retry-after")? * 1_000.0))?;
-    (millis >= 0.0).then_some(millis.ceil() as u64)
+/// `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3), or the finer `retry-after-ms` that some hosts send.
+fn retry_after_ms(headers: &HeaderMap, now: SystemTime) -> Option<u64> {
+    let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.trim());
+    let number = |name: &str| text(name)?.parse::<f64>().ok();
+    if let Some(millis) = number("retry-after-ms").or_else(|| Some(number("retry-after")? * 1_000.0)) {
+        return (millis >= 0.0).then_some(millis.ceil() as u64);
+    }
+    let date = httpdate::parse_http_date(text("retry-after")?).ok()?;
+    // A date that has passed, by this clock, means now.
+    Some(date.duration_since(now).map_or(0, |wait| wait.as_millis() as u64))
 }
 
 fn excerpt(body: &[u8]) -> Option<String> {
@@ -214,12 +221,18 @@ mod tests {
         let at = |name: &'static str, value: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(name, value.parse().unwrap());
-            retry_after_ms(&headers)
+            let now = httpdate::parse_http_date("Wed, 21 Oct 2026 07:28:00 GMT").unwrap();
+            retry_after_ms(&headers, now)
         };
         assert_eq!(at("retry-after", "2"), Some(2_000));
         assert_eq!(at("retry-after", "0.5"), Some(500));
         assert_eq!(at("retry-after-ms", "120"), Some(120));
         assert_eq!(at("retry-after", "-1"), None);
-        assert_eq!(at("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT"), None);
+        assert_eq!(at("retry-after", "Wed, 21 Oct 2026 07:29:30 GMT"), Some(90_000));
+        // The two obsolete forms that a recipient must read all the same.
+        assert_eq!(at("retry-after", "Wednesday, 21-Oct-26 07:28:01 GMT"), Some(1_000));
+        assert_eq!(at("retry-after", "Wed Oct 21 07:28:01 2026"), Some(1_000));
+        assert_eq!(at("retry-after", "Wed, 21 Oct 2026 07:27:00 GMT"), Some(0));
+        assert_eq!(at("retry-after", "soon"), None);
     }
 }

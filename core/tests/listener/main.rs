@@ -15,6 +15,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
+mod input;
+mod keys;
+
 const DEV: &str = "Authorization: Bearer default-dev-token\r\n";
 
 struct Server {
@@ -238,57 +241,6 @@ async fn a_listener_that_others_reach_wants_a_token() {
     assert!(error.message().contains("token"), "{error}");
     let token = TokenConfig { name: "t".into(), value: "s3cret".into(), ..TokenConfig::default() };
     Listener::bind(router, ListenConfig { tokens: vec![token], ..open }).await.unwrap();
-}
-
-#[tokio::test]
-async fn bad_input_gets_a_clear_error_and_the_router_serves_on() {
-    let server = with_words().await;
-    let cases = [
-        ("/api/v1/completions", r#"{"prompt":"x"#, 400, "invalid_json"),
-        ("/api/v1/completions", r#"{"prompt":5}"#, 400, "invalid_argument"),
-        ("/api/v1/completions", r"[1]", 400, "invalid_argument"),
-        ("/api/v1/completions", r#"{}"#, 400, "invalid_argument"),
-        ("/api/v1/completions", r#"{"prompt":"x","timeout":-5}"#, 400, "invalid_argument"),
-        ("/api/v1/completions", r#"{"prompt":"x","max_tokens":0}"#, 400, "invalid_argument"),
-        ("/api/v1/completions", r#"{"prompt":"x","session_id":"99"}"#, 404, "session_not_found"),
-        ("/api/v1/completions", r#"{"prompt":"x","session_id":-1}"#, 400, "invalid_argument"),
-        ("/api/v1/completions/99999999999999999999", r#"{"prompt":"x"}"#, 400, "invalid_argument"),
-        ("/api/v1/completions/abc", r#"{"prompt":"x"}"#, 400, "invalid_argument"),
-        ("/api/v1/create", r#"{"name":""}"#, 400, "invalid_argument"),
-        ("/api/v1/nowhere", r#"{}"#, 404, "route_not_found"),
-    ];
-    for (path, body, wanted, code) in cases {
-        let (status, head, answer) = server.send("POST", path, DEV, body).await;
-        let answer: Value = serde_json::from_str(&answer).unwrap_or_else(|e| panic!("{e}: {head}"));
-        assert_eq!((status, answer["code"].as_str().unwrap()), (wanted, code), "{path} {body}: {answer}");
-        assert!(answer["error"].is_string() && answer["message"].is_string() && head.contains("application/json"));
-    }
-    let (status, head, _) = server.send("GET", "/api/v1/completions", DEV, "").await;
-    assert!(status == 405 && head.contains("allow: post"), "{head}");
-    let huge = format!(r#"{{"prompt":"{}"}}"#, "x".repeat(20 << 20));
-    assert_eq!(server.send("POST", "/api/v1/completions", DEV, &huge).await.0, 413);
-    let form = format!(
-        "POST /api/v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{DEV}Content-Type: multipart/form-data\r\nContent-Length: 2\r\n\r\n{{}}"
-    );
-    assert!(server.raw(form.as_bytes()).await.starts_with("HTTP/1.1 415"));
-    let mut invalid = b"POST /api/v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer default-dev-token\r\nContent-Length: 14\r\n\r\n{\"prompt\":\"".to_vec();
-    invalid.extend_from_slice(b"\xff\"}");
-    assert!(server.raw(&invalid).await.starts_with("HTTP/1.1 400"));
-    let many = format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-A: b\r\n".repeat(10_000));
-    assert!(server.raw(many.as_bytes()).await.starts_with("HTTP/1.1 431"));
-    assert_eq!(server.post("/api/v1/completions", &json!({"prompt": "still here", "session_id": "0"})).await.0, 200);
-}
-
-#[tokio::test]
-async fn a_head_that_dawdles_is_cut_off() {
-    let server = serve(ListenConfig { header_timeout_ms: 100, ..ListenConfig::default() }).await;
-    let mut stream = TcpStream::connect(server.address).await.unwrap();
-    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost:").await.unwrap();
-    let mut out = Vec::new();
-    tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut out))
-        .await
-        .expect("the connection ends")
-        .unwrap();
 }
 
 /// Sends a request whose miner never ends, hangs up, and waits until the miner is told.

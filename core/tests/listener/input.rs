@@ -1,0 +1,103 @@
+//! Bad input and bad clients: a clear error for each, and the router serves on.
+
+use std::time::Duration;
+
+use cortensor_router::config::ListenConfig;
+use cortensor_router::miner::{Emit, Job};
+use cortensor_router::model::MinerSpec;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::mpsc;
+
+use super::{DEV, serve, with_words};
+
+#[tokio::test]
+async fn bad_input_gets_a_clear_error_and_the_router_serves_on() {
+    let server = with_words().await;
+    let cases = [
+        ("/api/v1/completions", r#"{"prompt":"x"#, 400, "invalid_json"),
+        ("/api/v1/completions", r#"{"prompt":5}"#, 400, "invalid_argument"),
+        ("/api/v1/completions", r"[1]", 400, "invalid_argument"),
+        ("/api/v1/completions", r#"{}"#, 400, "invalid_argument"),
+        ("/api/v1/completions", r#"{"prompt":"x","timeout":-5}"#, 400, "invalid_argument"),
+        ("/api/v1/completions", r#"{"prompt":"x","max_tokens":0}"#, 400, "invalid_argument"),
+        ("/api/v1/completions", r#"{"prompt":"x","session_id":"99"}"#, 404, "session_not_found"),
+        ("/api/v1/completions", r#"{"prompt":"x","session_id":-1}"#, 400, "invalid_argument"),
+        ("/api/v1/completions/99999999999999999999", r#"{"prompt":"x"}"#, 400, "invalid_argument"),
+        ("/api/v1/completions/abc", r#"{"prompt":"x"}"#, 400, "invalid_argument"),
+        ("/api/v1/create", r#"{"name":""}"#, 400, "invalid_argument"),
+        ("/api/v1/nowhere", r#"{}"#, 404, "route_not_found"),
+    ];
+    for (path, body, wanted, code) in cases {
+        let (status, head, answer) = server.send("POST", path, DEV, body).await;
+        let answer: Value = serde_json::from_str(&answer).unwrap_or_else(|e| panic!("{e}: {head}"));
+        assert_eq!((status, answer["code"].as_str().unwrap()), (wanted, code), "{path} {body}: {answer}");
+        assert!(answer["error"].is_string() && answer["message"].is_string() && head.contains("application/json"));
+    }
+    let (status, head, _) = server.send("GET", "/api/v1/completions", DEV, "").await;
+    assert!(status == 405 && head.contains("allow: post"), "{head}");
+    let huge = format!(r#"{{"prompt":"{}"}}"#, "x".repeat(20 << 20));
+    assert_eq!(server.send("POST", "/api/v1/completions", DEV, &huge).await.0, 413);
+    let form = format!(
+        "POST /api/v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{DEV}Content-Type: multipart/form-data\r\nContent-Length: 2\r\n\r\n{{}}"
+    );
+    assert!(server.raw(form.as_bytes()).await.starts_with("HTTP/1.1 415"));
+    let mut invalid = b"POST /api/v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer default-dev-token\r\nContent-Length: 14\r\n\r\n{\"prompt\":\"".to_vec();
+    invalid.extend_from_slice(b"\xff\"}");
+    assert!(server.raw(&invalid).await.starts_with("HTTP/1.1 400"));
+    let many = format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-A: b\r\n".repeat(10_000));
+    assert!(server.raw(many.as_bytes()).await.starts_with("HTTP/1.1 431"));
+    assert_eq!(server.post("/api/v1/completions", &json!({"prompt": "still here", "session_id": "0"})).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_head_that_dawdles_is_cut_off() {
+    let server = serve(ListenConfig { header_timeout_ms: 100, ..ListenConfig::default() }).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost:").await.unwrap();
+    let mut out = Vec::new();
+    tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut out))
+        .await
+        .expect("the connection ends")
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_body_that_dawdles_is_refused() {
+    let server = serve(ListenConfig { body_timeout_ms: 100, ..ListenConfig::default() }).await;
+    let head = format!(
+        "POST /api/v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{DEV}Content-Length: 99\r\n\r\n{{"
+    );
+    let answer = server.raw(head.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("body_timeout"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_reader_that_takes_nothing_is_cut_off_and_the_miner_told() {
+    let server = serve(ListenConfig { write_timeout_ms: 300, ..ListenConfig::default() }).await;
+    let (jobs, mut taken) = mpsc::unbounded_channel::<Job>();
+    server.router.add_miner(MinerSpec::new("talker", 1), move |job: Job| jobs.send(job).unwrap()).unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    // Small, so that little is said before nothing more goes through.
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut stream = socket.connect(server.address).await.unwrap();
+    let body = r#"{"prompt":"x","stream":true,"timeout":600}"#;
+    let request =
+        format!("POST /api/v1/completions HTTP/1.1\r\nHost: x\r\n{DEV}Content-Length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let job = taken.recv().await.unwrap();
+    let talk = async {
+        let piece = "word ".repeat(1_000);
+        loop {
+            match job.emit(piece.as_str()) {
+                Emit::Ok => tokio::task::yield_now().await,
+                Emit::Full => job.writable().await,
+                Emit::Cancelled => return,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), talk).await.expect("the miner is told");
+    drop(stream);
+    assert_eq!(server.get("/healthz").await.0, 200);
+}
