@@ -16,6 +16,8 @@
 //! | [`MinerFailed`](ErrorKind::MinerFailed) | read the miner's own words | 502 | 12 | `RouterError` | `miner_failed` |
 //! | [`Closed`](ErrorKind::Closed) | open a new router | 503 | 13 | `RouterError` | `closed` |
 //! | [`Internal`](ErrorKind::Internal) | report it with its message | 500 | 14 | `RouterError` | `internal` |
+//! | [`WouldDeadlock`](ErrorKind::WouldDeadlock) | call it from outside of a callback | 500 | 15 | `RouterError` | `would_deadlock` |
+//! | [`Panic`](ErrorKind::Panic) | report it; the handle may be unusable | 500 | 16 | `RouterError` | `panic` |
 
 use std::fmt;
 
@@ -51,6 +53,10 @@ pub enum ErrorKind {
     Closed,
     /// A defect of the router itself.
     Internal,
+    /// The call waits for something that this very thread has to do first: it was made from inside a callback.
+    WouldDeadlock,
+    /// Code of the router, or of a miner in Rust, panicked; the panic ended at the language boundary.
+    Panic,
 }
 
 /// One row of the table that maps a kind to every edge of the product.
@@ -95,6 +101,8 @@ kinds! {
     MinerFailed "miner_failed" 502 12 "RuntimeError" true;
     Closed "closed" 503 13 "RuntimeError" false;
     Internal "internal" 500 14 "RuntimeError" false;
+    WouldDeadlock "would_deadlock" 500 15 "RuntimeError" false;
+    Panic "panic" 500 16 "RuntimeError" false;
 }
 
 impl ErrorKind {

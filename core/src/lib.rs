@@ -23,6 +23,8 @@
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;
+#[cfg(feature = "embed")]
+pub mod embed;
 pub mod engine;
 mod error;
 #[cfg(feature = "listener")]

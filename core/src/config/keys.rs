@@ -7,8 +7,8 @@
 use std::sync::OnceLock;
 
 use super::{
-    Config, CorsConfig, DispatchConfig, LimitsConfig, ListenConfig, RetentionConfig, StorageConfig, TokenConfig,
-    UpstreamConfig,
+    Config, CorsConfig, DispatchConfig, LimitsConfig, ListenConfig, RetentionConfig, RuntimeConfig, StorageConfig,
+    TokenConfig, UpstreamConfig,
 };
 
 /// A field of a configuration struct, as [`documented!`] found it.
@@ -129,6 +129,7 @@ fn children(ty: &str) -> Option<&'static [FieldDoc]> {
         "DispatchConfig" => DispatchConfig::DOCS,
         "ListenConfig" => ListenConfig::DOCS,
         "CorsConfig" => CorsConfig::DOCS,
+        "RuntimeConfig" => RuntimeConfig::DOCS,
         "Vec<TokenConfig>" => TokenConfig::DOCS,
         "Vec<UpstreamConfig>" => UpstreamConfig::DOCS,
         _ => return None,

@@ -12,6 +12,7 @@ mod limits;
 mod listen;
 mod load;
 mod reference;
+mod runtime;
 mod storage;
 mod suggest;
 mod upstream;
@@ -23,6 +24,7 @@ pub use limits::LimitsConfig;
 pub use listen::{CorsConfig, DEFAULT_DEV_TOKEN, ListenConfig, TokenConfig};
 pub use load::{Loaded, Override, Source, load};
 pub use reference::reference;
+pub use runtime::RuntimeConfig;
 pub use storage::{Durability, RetentionConfig, StorageConfig};
 pub use upstream::UpstreamConfig;
 
@@ -77,6 +79,8 @@ pub struct Config {
     pub dispatch: DispatchConfig,
     /// The HTTP listener.
     pub listen: ListenConfig,
+    /// Threads of an embedded router.
+    pub runtime: RuntimeConfig,
     /// OpenAI-compatible servers.
     #[serde(rename = "upstream", alias = "upstreams")]
     pub upstreams: Vec<UpstreamConfig>,
@@ -98,6 +102,7 @@ impl Default for Config {
             limits: LimitsConfig::default(),
             dispatch: DispatchConfig::default(),
             listen: ListenConfig::default(),
+            runtime: RuntimeConfig::default(),
             upstreams: Vec::new(),
         }
     }
@@ -115,6 +120,7 @@ impl Config {
         self.limits.validate()?;
         self.dispatch.validate()?;
         self.listen.validate()?;
+        self.runtime.validate()?;
         let mut names = std::collections::BTreeSet::new();
         for (index, upstream) in self.upstreams.iter().enumerate() {
             upstream.validate(index)?;

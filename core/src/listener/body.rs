@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::reply::{Failed, Family};
 use super::state::AppState;
+use crate::model::from_json;
 use crate::{Error, ErrorKind};
 
 /// The whole body.
@@ -78,27 +79,5 @@ async fn discard(mut body: Body, most: u64) {
 
 /// The body as a record; the error names the field.
 pub(in crate::listener) fn parse<T: DeserializeOwned>(family: Family, body: &[u8]) -> Result<T, Failed> {
-    match serde_json::from_slice(body) {
-        Ok(value) => Ok(value),
-        Err(first) => Err(Failed::new(family, explain::<T>(body, &first))),
-    }
-}
-
-/// Parses once more, slowly, to find out where the fault lies.
-fn explain<T: DeserializeOwned>(body: &[u8], first: &serde_json::Error) -> Error {
-    if std::str::from_utf8(body).is_err() {
-        return Error::invalid("body", "the body is not UTF-8").with_code("invalid_json");
-    }
-    if !first.is_data() {
-        return Error::invalid("body", format!("the body is not JSON: {first}")).with_code("invalid_json");
-    }
-    let mut reader = serde_json::Deserializer::from_slice(body);
-    match serde_path_to_error::deserialize::<_, T>(&mut reader) {
-        Err(error) if error.path().iter().next().is_some() => {
-            let path = error.path().to_string();
-            let text = error.into_inner().to_string();
-            Error::invalid(path.clone(), format!("{path}: {text}"))
-        }
-        _ => Error::invalid("body", first.to_string()),
-    }
+    from_json("body", body).map_err(|error| Failed::new(family, error))
 }

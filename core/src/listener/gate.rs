@@ -9,7 +9,6 @@ use axum::extract::{MatchedPath, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, StatusCode, Uri, header};
-use hyper::body::Incoming;
 use tower::{Service, ServiceExt};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
@@ -43,13 +42,8 @@ impl Gate {
     }
 
     /// Answers one request.
-    pub(in crate::listener) async fn handle(
-        &self,
-        request: http::Request<Incoming>,
-        peer: SocketAddr,
-    ) -> Result<Response, Infallible> {
+    pub(in crate::listener) async fn handle(&self, request: Request, peer: SocketAddr) -> Result<Response, Infallible> {
         let method = request.method().clone();
-        let request = request.map(Body::new);
         let mut response = match &self.cors {
             Some(cors) => {
                 use tower::Layer;

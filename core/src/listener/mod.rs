@@ -14,6 +14,7 @@ mod auth;
 mod body;
 mod cortensor;
 mod gate;
+mod handler;
 mod health;
 mod keys;
 mod machine;
@@ -28,5 +29,7 @@ mod stall;
 mod state;
 mod traffic;
 
+pub use axum::body::Body;
+pub use handler::Handler;
 pub use openapi::{openapi_json, rest_reference};
 pub use server::Listener;

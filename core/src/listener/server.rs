@@ -17,10 +17,9 @@ use tokio_util::task::TaskTracker;
 
 use super::auth::Auth;
 use super::gate::Gate;
-use super::machine::Machine;
+use super::handler;
 use super::stall::StallGuard;
 use super::state::AppState;
-use super::traffic::Traffic;
 use crate::config::ListenConfig;
 use crate::{Error, ErrorKind, Result, Router};
 
@@ -57,14 +56,7 @@ impl Listener {
         }
         let socket = bind(&config)?;
         let address = socket.local_addr().map_err(Error::internal)?;
-        let traffic = Arc::new(Traffic::new(router.metrics()));
-        let state = AppState {
-            router,
-            config: Arc::new(config),
-            auth: Arc::new(auth),
-            machine: Arc::new(Machine::new()),
-            traffic,
-        };
+        let state = handler::state(router, config, auth);
         Ok(Self { socket, address, state })
     }
 
@@ -150,7 +142,9 @@ async fn serve(stream: TcpStream, peer: SocketAddr, gate: &Gate, config: &Listen
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let service = service_fn(|request| gate.handle(request, peer));
+    let service = service_fn(|request: http::Request<hyper::body::Incoming>| {
+        gate.handle(request.map(axum::body::Body::new), peer)
+    });
     let stream = StallGuard::new(stream, Duration::from_millis(config.write_timeout_ms));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

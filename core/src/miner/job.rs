@@ -59,6 +59,36 @@ pub enum FailClass {
     Cancelled,
 }
 
+impl FailClass {
+    /// The word, as miners over the wire and in other languages say it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Overloaded => "overloaded",
+            Self::Context => "context",
+            Self::Invalid => "invalid",
+            Self::Model => "model",
+            Self::Internal => "internal",
+            Self::Unreachable => "unreachable",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The class of that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [
+            Self::Overloaded,
+            Self::Context,
+            Self::Invalid,
+            Self::Model,
+            Self::Internal,
+            Self::Unreachable,
+            Self::Cancelled,
+        ]
+        .into_iter()
+        .find(|class| class.as_str() == word)
+    }
+}
+
 /// Why an attempt failed, with the miner's own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {

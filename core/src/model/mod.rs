@@ -3,6 +3,7 @@
 mod completion;
 mod completion_record;
 mod id;
+mod json;
 mod miner;
 mod node;
 mod request;
@@ -15,6 +16,7 @@ mod usage;
 pub use completion::{Answer, Completion, FinishReason};
 pub use completion_record::{CompletionIds, CompletionRecord};
 pub use id::{Fence, Gid, SessionId, TaskId, Timestamp, address_of};
+pub(crate) use json::from_json;
 pub use miner::{CONTINUE, Hardware, MinerInfo, MinerKind, MinerSpec, ModelDetails};
 pub use node::{NodeInfo, NodeStats, NodeStatus};
 pub use request::{Extra, RequestKind, TaskRequest};

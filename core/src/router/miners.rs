@@ -192,6 +192,24 @@ impl Router {
         super::upstreams::attach(&self.shared, upstream)
     }
 
+    /// Removes a miner of any kind by its name: what it was working on goes to others.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn remove_miner(&self, name: &str) -> Result<()> {
+        let key = {
+            let core = self.shared.core.lock();
+            core.miners.iter().find(|(_, slot)| slot.spec.name == name).map(|(key, _)| *key)
+        };
+        let key = key.ok_or_else(|| {
+            Error::not_found(format!("there is no miner called {name:?}"))
+                .with_code("miner_not_found")
+                .with_param("name")
+        })?;
+        MinerHandle { shared: self.shared.clone(), key }.remove();
+        Ok(())
+    }
+
     /// All miners, in the order in which they came.
     pub fn miners(&self) -> Vec<MinerInfo> {
         let core = self.shared.core.lock();

@@ -20,7 +20,7 @@ pub(in crate::listener) fn type_of(kind: ErrorKind) -> &'static str {
         ErrorKind::Cancelled => "cancelled_error",
         ErrorKind::MinerFailed => "upstream_error",
         ErrorKind::Unavailable | ErrorKind::Closed => "service_unavailable_error",
-        ErrorKind::Internal => "server_error",
+        ErrorKind::Internal | ErrorKind::WouldDeadlock | ErrorKind::Panic => "server_error",
     }
 }
 

@@ -1,0 +1,61 @@
+//! Threads of a router that a host program in another language embeds.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+documented! {
+/// Threads of an embedded router (C, Python, Node.js). Rust programs bring their own runtime, and `serve` takes one worker a processor.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RuntimeConfig {
+    /// Threads that do the router's own work. Default 0: one a processor, at most 4.
+    pub worker_threads: usize,
+    /// Callbacks of the host program that may run at the same time, each on a thread of its own. Default 256.
+    pub callback_threads: usize,
+    /// What the host's log sink gets: `off`, `error`, `warn`, `info`, `debug` or `trace`. Default `info`.
+    pub log_level: String,
+    /// Log records that may wait for a slow sink; further ones are counted and dropped. Default 1024.
+    pub log_queue: usize,
+}
+}
+
+impl Default for RuntimeConfig {
+    fn default() -> Self {
+        Self { worker_threads: 0, callback_threads: 256, log_level: "info".into(), log_queue: 1_024 }
+    }
+}
+
+impl RuntimeConfig {
+    /// The number of worker threads, with the default worked out.
+    pub fn workers(&self) -> usize {
+        match self.worker_threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from).min(4),
+            count => count,
+        }
+    }
+
+    /// The log level; `None`: off.
+    pub fn level(&self) -> Option<tracing::Level> {
+        self.log_level.parse().ok()
+    }
+
+    pub(super) fn validate(&self) -> Result<()> {
+        if self.worker_threads > 1_024 {
+            return Err(Error::invalid("runtime.worker_threads", "runtime.worker_threads must be 0 to 1024"));
+        }
+        if !(1..=4_096).contains(&self.callback_threads) {
+            return Err(Error::invalid("runtime.callback_threads", "runtime.callback_threads must be 1 to 4096"));
+        }
+        if !(1..=1_048_576).contains(&self.log_queue) {
+            return Err(Error::invalid("runtime.log_queue", "runtime.log_queue must be 1 to 1048576"));
+        }
+        if self.level().is_none() && self.log_level != "off" {
+            return Err(Error::invalid(
+                "runtime.log_level",
+                format!("runtime.log_level must be off, error, warn, info, debug or trace, not {:?}", self.log_level),
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,142 @@
+//! One operation of the router under way: to be waited for, awaited, or answered by a function.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+
+use super::{callback, park};
+use crate::{Error, ErrorKind, Result};
+
+/// An operation that runs on the router's own threads. One that changes something goes on when the call is dropped, and what it gives is
+/// dropped then; one that only waits ends.
+///
+/// A `Call` is a future for any runtime; [`wait`](Self::wait) blocks a plain thread; [`then`](Self::then) is for event loops.
+#[must_use]
+pub struct Call<T> {
+    answer: oneshot::Receiver<Result<T>>,
+    /// The router's runtime: its own workers must not wait.
+    runtime: Option<Handle>,
+    /// Ends the operation when the call is dropped.
+    abort: Option<AbortHandle>,
+}
+
+impl<T> std::fmt::Debug for Call<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Call").finish_non_exhaustive()
+    }
+}
+
+impl<T: Send + 'static> Call<T> {
+    pub(super) fn spawn(runtime: &Handle, work: impl Future<Output = Result<T>> + Send + 'static) -> Self {
+        let (tell, answer) = oneshot::channel();
+        runtime.spawn(async move {
+            // Whoever asked may have gone.
+            let _ = tell.send(work.await);
+        });
+        Self { answer, runtime: Some(runtime.clone()), abort: None }
+    }
+
+    /// The same, but the operation ends when the call is dropped.
+    pub(super) fn watch(runtime: &Handle, work: impl Future<Output = Result<T>> + Send + 'static) -> Self {
+        let (tell, answer) = oneshot::channel();
+        let watching = runtime.spawn(async move {
+            let _ = tell.send(work.await);
+        });
+        Self { answer, runtime: Some(runtime.clone()), abort: Some(watching.abort_handle()) }
+    }
+
+    pub(super) fn ready(result: Result<T>) -> Self {
+        let (tell, answer) = oneshot::channel();
+        let _ = tell.send(result);
+        Self { answer, runtime: None, abort: None }
+    }
+
+    /// Blocks until the answer is there.
+    ///
+    /// # Errors
+    /// The operation's own; `WouldDeadlock` on one of the router's worker threads; `Closed` when the router was closed meanwhile.
+    pub fn wait(mut self) -> Result<T> {
+        self.wait_for(None).unwrap_or_else(|| Err(gone()))
+    }
+
+    /// Blocks at most for `timeout`; `None`: not yet, and the operation goes on.
+    pub fn wait_for(&mut self, timeout: Option<Duration>) -> Option<Result<T>> {
+        if let Err(error) = may_block(self.runtime.as_ref()) {
+            return Some(Err(error));
+        }
+        park::until(timeout, |cx| Pin::new(&mut *self).poll(cx))
+    }
+
+    /// Calls `f` with the answer, once: at once where it is there, else on the thread that gives it. `f` must neither
+    /// block nor call the router; it passes the answer on to the host's event loop.
+    pub fn then(self, f: impl FnOnce(Result<T>) + Send + 'static) {
+        let then = Arc::new(Then(Mutex::new(Some((self, Box::new(f) as Answer<T>)))));
+        then.look();
+    }
+}
+
+/// Refuses to block one of the router's workers. A callback's thread may block: it is not one of them.
+pub(super) fn may_block(runtime: Option<&Handle>) -> Result<()> {
+    let ours = runtime.zip(Handle::try_current().ok()).is_some_and(|(ours, here)| ours.id() == here.id());
+    if ours && !callback::is_inside() {
+        return Err(Error::new(
+            ErrorKind::WouldDeadlock,
+            "this call blocks, and was made on a thread that does the router's own work: call it from a thread of the host's",
+        ));
+    }
+    Ok(())
+}
+
+pub(super) fn gone() -> Error {
+    Error::new(ErrorKind::Closed, "the router was closed before the operation ended")
+}
+
+impl<T> Future for Call<T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.answer).poll(cx).map(|answer| answer.unwrap_or_else(|_| Err(gone())))
+    }
+}
+
+impl<T> Drop for Call<T> {
+    fn drop(&mut self) {
+        if let Some(abort) = &self.abort {
+            abort.abort();
+        }
+    }
+}
+
+type Answer<T> = Box<dyn FnOnce(Result<T>) + Send>;
+
+struct Then<T>(Mutex<Option<(Call<T>, Answer<T>)>>);
+
+impl<T: Send + 'static> Then<T> {
+    fn look(self: &Arc<Self>) {
+        let waker = Waker::from(self.clone());
+        let answered = {
+            let mut waiting = self.0.lock();
+            let Some((call, _)) = waiting.as_mut() else { return };
+            match Pin::new(call).poll(&mut Context::from_waker(&waker)) {
+                Poll::Pending => return,
+                Poll::Ready(result) => waiting.take().map(|(_, f)| (result, f)),
+            }
+        };
+        if let Some((result, f)) = answered {
+            f(result);
+        }
+    }
+}
+
+impl<T: Send + 'static> Wake for Then<T> {
+    fn wake(self: Arc<Self>) {
+        self.look();
+    }
+}

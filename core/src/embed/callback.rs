@@ -1,0 +1,147 @@
+//! The callback law: no call of the host's code starts after it was let go, it is let go exactly once, and only after
+//! every call of it has ended. [`Callback::close`] waits for that, so that afterwards nothing of ours runs in the host.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::{Error, ErrorKind, Result};
+
+thread_local! {
+    /// How many callbacks this thread is inside of.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether this thread runs a callback of the host's.
+pub(super) fn is_inside() -> bool {
+    DEPTH.get() > 0
+}
+
+/// Refuses a call that waits for callbacks, when it comes from inside of one.
+pub(super) fn outside(call: &str) -> Result<()> {
+    if is_inside() {
+        return Err(Error::new(
+            ErrorKind::WouldDeadlock,
+            format!(
+                "{call} waits until no callback runs, and was called from inside of one: call it from another thread"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Code of the host, with a count of the calls that are under way.
+pub(super) struct Callback<T: ?Sized> {
+    state: Mutex<State<T>>,
+    idle: Condvar,
+}
+
+struct State<T: ?Sized> {
+    host: Option<Arc<T>>,
+    active: usize,
+}
+
+impl<T: ?Sized> Callback<T> {
+    pub(super) fn new(host: Arc<T>) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(State { host: Some(host), active: 0 }), idle: Condvar::new() })
+    }
+
+    /// Calls the host; `false`, and nothing is called, once it was let go.
+    pub(super) fn call(&self, with: impl FnOnce(&T)) -> bool {
+        let host = {
+            let mut state = self.state.lock();
+            let Some(host) = state.host.clone() else { return false };
+            state.active += 1;
+            host
+        };
+        let call = Call { callback: self, host: Some(host) };
+        DEPTH.set(DEPTH.get() + 1);
+        if let Some(host) = &call.host {
+            with(host);
+        }
+        drop(call);
+        true
+    }
+
+    /// Lets no call start any more. The host's code is dropped when the last call has ended, here or there.
+    pub(super) fn retire(&self) {
+        let host = {
+            let mut state = self.state.lock();
+            state.host.take()
+        };
+        drop(host);
+    }
+
+    /// The same, and waits for the calls under way. `false`: they had not ended within `timeout`.
+    pub(super) fn close(&self, timeout: Option<Duration>) -> bool {
+        self.retire();
+        let mut state = self.state.lock();
+        match timeout {
+            None => {
+                self.idle.wait_while(&mut state, |state| state.active > 0);
+                true
+            }
+            Some(timeout) => !self.idle.wait_while_for(&mut state, |state| state.active > 0, timeout).timed_out(),
+        }
+    }
+}
+
+/// One call under way. A panic of the host's code passes through here too.
+struct Call<'a, T: ?Sized> {
+    callback: &'a Callback<T>,
+    host: Option<Arc<T>>,
+}
+
+impl<T: ?Sized> Drop for Call<'_, T> {
+    fn drop(&mut self) {
+        // Let go before those who wait are told, so that nothing of the host's is left when they go on.
+        self.host.take();
+        DEPTH.set(DEPTH.get() - 1);
+        let mut state = self.callback.state.lock();
+        state.active -= 1;
+        if state.active == 0 {
+            self.callback.idle.notify_all();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    struct Host(mpsc::Sender<&'static str>);
+
+    impl Drop for Host {
+        fn drop(&mut self) {
+            self.0.send("dropped").unwrap();
+        }
+    }
+
+    #[test]
+    fn closing_waits_for_the_call_under_way_and_drops_the_host_once() {
+        let (told, heard) = mpsc::channel();
+        let callback = Callback::new(Arc::new(Host(told)));
+        let (entered, inside) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let caller = callback.clone();
+        let thread = std::thread::spawn(move || {
+            assert!(caller.call(|host| {
+                assert!(is_inside() && outside("shutdown").is_err());
+                entered.send(()).unwrap();
+                released.recv().unwrap();
+                host.0.send("called").unwrap();
+            }));
+        });
+        inside.recv().unwrap();
+        assert!(!callback.close(Some(Duration::from_millis(1))), "a call is still under way");
+        assert!(!callback.call(|_| unreachable!("no call starts after the close")));
+        release.send(()).unwrap();
+        assert!(callback.close(None));
+        thread.join().unwrap();
+        assert_eq!(heard.iter().collect::<Vec<_>>(), ["called", "dropped"]);
+    }
+}

@@ -1,0 +1,242 @@
+//! What all handles of one embedded router share: the router, its runtime, and the host's callbacks.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::Call;
+use super::callback::{self, Callback};
+use super::log::LogWorker;
+use super::process::{Bound, Origin};
+use crate::config::RuntimeConfig;
+use crate::{Error, ErrorKind, Result};
+
+pub(super) struct Host {
+    origin: Origin,
+    router: Bound<crate::Router>,
+    handle: Handle,
+    runtime: Bound<Mutex<Option<Runtime>>>,
+    open: Bound<Mutex<Open>>,
+    log: Bound<Option<LogWorker>>,
+}
+
+/// What a shutdown has to end.
+#[derive(Default)]
+struct Open {
+    closed: bool,
+    next: u64,
+    callbacks: BTreeMap<u64, Arc<dyn Quiesce>>,
+    listeners: Vec<(CancellationToken, JoinHandle<()>)>,
+}
+
+/// A callback of any kind.
+pub(super) trait Quiesce: Send + Sync {
+    fn retire(&self);
+    fn close(&self, timeout: Option<Duration>) -> bool;
+}
+
+impl<T: ?Sized + Send + Sync> Quiesce for Callback<T> {
+    fn retire(&self) {
+        self.retire();
+    }
+
+    fn close(&self, timeout: Option<Duration>) -> bool {
+        self.close(timeout)
+    }
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").finish_non_exhaustive()
+    }
+}
+
+/// A runtime of a router's own; its threads log to `log`.
+pub(super) fn runtime(config: &RuntimeConfig, log: Option<&LogWorker>) -> Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    builder
+        .worker_threads(config.workers())
+        .max_blocking_threads(config.callback_threads)
+        .thread_name("cortensor-router")
+        .enable_all();
+    if let Some(log) = log {
+        let dispatch = log.dispatch();
+        builder.on_thread_start(move || super::log::set_for_thread(&dispatch));
+    }
+    builder.build().map_err(|error| {
+        Error::new(ErrorKind::Unavailable, format!("the system gives no threads for the router: {error}"))
+    })
+}
+
+impl Host {
+    pub(super) fn new(router: crate::Router, runtime: Runtime, log: Option<LogWorker>) -> Arc<Self> {
+        Arc::new(Self {
+            origin: Origin::here(),
+            router: Bound::new(router),
+            handle: runtime.handle().clone(),
+            runtime: Bound::new(Mutex::new(Some(runtime))),
+            open: Bound::new(Mutex::default()),
+            log: Bound::new(log),
+        })
+    }
+
+    pub(super) fn check_process(&self) -> Result<()> {
+        self.origin.check()
+    }
+
+    /// The router, while it is open and this is its process.
+    pub(super) fn router(&self) -> Result<&crate::Router> {
+        self.check_process()?;
+        if self.open.lock().closed {
+            return Err(closed());
+        }
+        Ok(&self.router)
+    }
+
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Runs an operation on the router's threads. It goes on when nobody waits for it any more.
+    pub(super) fn call<T, F>(&self, work: impl FnOnce(crate::Router) -> F) -> Call<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        match self.router() {
+            Ok(router) => Call::spawn(&self.handle, work(router.clone())),
+            Err(error) => Call::ready(Err(error)),
+        }
+    }
+
+    /// Runs an operation that only waits: it ends when nobody waits for it any more.
+    pub(super) fn watch<T, F>(&self, work: impl FnOnce(crate::Router) -> F) -> Call<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        match self.router() {
+            Ok(router) => Call::watch(&self.handle, work(router.clone())),
+            Err(error) => Call::ready(Err(error)),
+        }
+    }
+
+    /// Keeps a callback, so that a shutdown ends it; gives the number under which it is kept.
+    pub(super) fn keep(&self, callback: Arc<dyn Quiesce>) -> Result<u64> {
+        self.check_process()?;
+        let mut open = self.open.lock();
+        if open.closed {
+            return Err(closed());
+        }
+        let id = open.next;
+        open.next += 1;
+        open.callbacks.insert(id, callback);
+        Ok(id)
+    }
+
+    /// A callback that has ended by itself.
+    pub(super) fn forget(&self, id: u64) {
+        self.open.lock().callbacks.remove(&id);
+    }
+
+    /// Keeps a listener that serves, so that a shutdown stops it.
+    pub(super) fn keep_listener(&self, stop: CancellationToken, serving: JoinHandle<()>) -> Result<()> {
+        let mut open = self.open.lock();
+        if open.closed {
+            stop.cancel();
+            return Err(closed());
+        }
+        open.listeners.retain(|(_, serving)| !serving.is_finished());
+        open.listeners.push((stop, serving));
+        Ok(())
+    }
+
+    /// Ends all of it. See [`Router::shutdown`](super::Router::shutdown).
+    pub(super) fn shutdown(&self, timeout: Option<Duration>) -> Result<()> {
+        self.check_process()?;
+        callback::outside("shutdown")?;
+        super::call::may_block(Some(&self.handle))?;
+        if self.runtime.lock().is_none() {
+            return Ok(());
+        }
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let listeners = {
+            let mut open = self.open.lock();
+            open.closed = true;
+            std::mem::take(&mut open.listeners)
+        };
+        let router = self.router.clone();
+        let closing = async move {
+            listeners.iter().for_each(|(stop, _)| stop.cancel());
+            // What runs is cancelled first, so that streams of the listener end and it has nothing to wait for.
+            router.close().await;
+            for (_, serving) in listeners {
+                let _ = serving.await;
+            }
+            Ok(())
+        };
+        if let Some(result) = Call::spawn(&self.handle, closing).wait_for(left()) {
+            result?;
+        } else {
+            return Err(unfinished("the router's own work"));
+        }
+        // A callback that takes longer than the others must not be forgotten by the next try.
+        let callbacks = self.open.lock().callbacks.clone();
+        for (id, callback) in callbacks {
+            if !callback.close(left()) {
+                return Err(unfinished("a callback of the host program"));
+            }
+            self.forget(id);
+        }
+        if let Some(log) = &*self.log
+            && !log.close(left())
+        {
+            return Err(unfinished("the log sink"));
+        }
+        if let Some(runtime) = self.runtime.lock().take() {
+            runtime.shutdown_background();
+        }
+        Ok(())
+    }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the router is closed: open a new one")
+}
+
+fn unfinished(what: &str) -> Error {
+    Error::new(ErrorKind::Timeout, format!("{what} had not ended within the time: call shutdown again to wait for it"))
+        .with_code("shutdown_timeout")
+}
+
+impl Drop for Host {
+    /// Without a shutdown before: what runs is cancelled, and nothing is waited for.
+    fn drop(&mut self) {
+        if !self.origin.is_here() {
+            return;
+        }
+        let Some(runtime) = self.runtime.lock().take() else { return };
+        let open = std::mem::take(&mut *self.open.lock());
+        open.callbacks.values().for_each(|callback| callback.retire());
+        let router = self.router.clone();
+        let handle = runtime.handle().clone();
+        // The runtime ends with its last task: rows under way are written, and miners are told to stop.
+        let ending = std::thread::Builder::new().name("cortensor-router-end".into()).spawn(move || {
+            handle.block_on(async move {
+                open.listeners.iter().for_each(|(stop, _)| stop.cancel());
+                router.close().await;
+            });
+            runtime.shutdown_background();
+        });
+        if let Err(error) = ending {
+            tracing::warn!(%error, "the router ends without closing its store: the system gives no thread");
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! A job in the hands of a host's miner.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde_json::json;
+use serde_json::value::RawValue;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::call::may_block;
+use super::process::Bound;
+use super::{park, record};
+use crate::miner::{Emit, Failure, JobInfo};
+use crate::{Error, ErrorKind, Result, miner};
+
+/// One attempt at a task: [`emit`](Self::emit) any number of times, then [`finish`](Self::finish) or [`fail`](Self::fail).
+///
+/// Any thread may use it. Dropping it unanswered counts as `fail("internal", "dropped")`. What comes after the answer,
+/// or after the router was closed, changes nothing and says so.
+pub struct Job {
+    info: JobInfo,
+    state: Bound<Mutex<State>>,
+    /// Cancelled when the job was answered, so that nobody waits for a cancellation that cannot come.
+    answered: CancellationToken,
+    runtime: Handle,
+}
+
+struct State {
+    job: Option<miner::Job>,
+    /// The bytes of a character that was cut off, at most three.
+    partial: Vec<u8>,
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job").field("gid", &self.info.gid).finish_non_exhaustive()
+    }
+}
+
+fn used_up() -> Error {
+    Error::new(ErrorKind::Closed, "the job was answered already").with_code("job_answered")
+}
+
+impl Job {
+    pub(super) fn new(job: miner::Job, runtime: Handle) -> Self {
+        Self {
+            info: job.info().clone(),
+            state: Bound::new(Mutex::new(State { job: Some(job), partial: Vec::new() })),
+            answered: CancellationToken::new(),
+            runtime,
+        }
+    }
+
+    /// What it is about: `{"gid","session_id","task_id","model","prompt","stream","deadline_ms","request"}`; `request` is
+    /// what the caller sent, `deadline_ms` are milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// `Internal` when it cannot be written as JSON.
+    pub fn info(&self) -> Result<String> {
+        let request = serde_json::value::to_raw_value(&*self.info.request).map_err(Error::internal)?;
+        record::json(&json!({
+            "gid": self.info.gid,
+            "session_id": self.info.session_id,
+            "task_id": self.info.task_id,
+            "model": self.info.model,
+            "prompt": self.prompt(),
+            "stream": self.info.stream,
+            "deadline_ms": self.info.deadline.0,
+            "request": as_value(&request),
+        }))
+    }
+
+    /// The whole text that the model is to read.
+    pub fn prompt(&self) -> String {
+        self.info.request.prompt_text()
+    }
+
+    /// The next piece of the answer, as UTF-8. A character may be cut off at the end; its rest comes with the next piece.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when it is no UTF-8; `Closed` when the job was answered already.
+    pub fn emit(&self, piece: &[u8]) -> Result<Emit> {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        let Some(job) = &state.job else { return Err(used_up()) };
+        if state.partial.is_empty() {
+            let text = whole_characters(piece, &mut state.partial)?;
+            return Ok(job.emit(text));
+        }
+        let mut joined = std::mem::take(&mut state.partial);
+        joined.extend_from_slice(piece);
+        let text = whole_characters(&joined, &mut state.partial)?;
+        Ok(job.emit(text))
+    }
+
+    /// The work is done. `answer` is empty or `{"text","finish_reason","usage","model","embedding"}`, each of them
+    /// optional. Where pieces were emitted they are the text. Absent usage is estimated.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the field, and the job can still be answered; `Closed` when it was answered already.
+    pub fn finish(&self, answer: &str) -> Result<()> {
+        let answer = record::answer(answer)?;
+        let job = {
+            let mut state = self.state.lock();
+            let job = state.job.take().ok_or_else(used_up)?;
+            if !state.partial.is_empty() {
+                job.emit("\u{fffd}");
+            }
+            job
+        };
+        self.answered.cancel();
+        job.finish(answer);
+        Ok(())
+    }
+
+    /// The work failed. `code` is `overloaded`, `context`, `invalid`, `model`, `internal`, `unreachable` or `cancelled`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when there is no such code; `Closed` when the job was answered already.
+    pub fn fail(&self, code: &str, message: &str) -> Result<()> {
+        let class = record::fail_class(code)?;
+        self.take()?.fail(Failure::new(class, message));
+        Ok(())
+    }
+
+    /// Gives the job back: no blame, another miner is tried.
+    ///
+    /// # Errors
+    /// `Closed` when it was answered already.
+    pub fn reject(&self, reason: &str) -> Result<()> {
+        self.take()?.reject(reason);
+        Ok(())
+    }
+
+    fn take(&self) -> Result<miner::Job> {
+        let job = self.state.lock().job.take().ok_or_else(used_up)?;
+        self.answered.cancel();
+        Ok(job)
+    }
+
+    /// Whether the work is wanted no more, or was answered.
+    pub fn is_cancelled(&self) -> bool {
+        self.state.lock().job.as_ref().is_none_or(miner::Job::is_cancelled)
+    }
+
+    /// Resolves when the work is wanted no more (`true`), or was answered (`false`).
+    pub fn cancelled(&self) -> impl Future<Output = bool> + Send + use<> {
+        let cancelled = self.state.lock().job.as_ref().map(miner::Job::cancelled);
+        let answered = self.answered.clone();
+        async move {
+            let Some(cancelled) = cancelled else { return false };
+            tokio::select! {
+                biased;
+                () = answered.cancelled() => false,
+                () = cancelled => true,
+            }
+        }
+    }
+
+    /// Calls `f` once the work is wanted no more; drops it where that cannot happen any more. `f` must neither block nor
+    /// call the router.
+    pub fn on_cancelled(&self, f: impl FnOnce() + Send + 'static) {
+        let cancelled = self.cancelled();
+        self.runtime.spawn(async move {
+            if cancelled.await {
+                f();
+            }
+        });
+    }
+
+    /// Resolves when a reader that was slow ([`Emit::Full`]) has caught up, or the work is wanted no more.
+    pub fn writable(&self) -> impl Future<Output = ()> + Send + use<> {
+        let writable = self.state.lock().job.as_ref().map(miner::Job::writable);
+        let answered = self.answered.clone();
+        async move {
+            let Some(writable) = writable else { return };
+            tokio::select! {
+                () = answered.cancelled() => {}
+                () = writable => {}
+            }
+        }
+    }
+
+    /// Calls `f` once the reader has caught up, or the work is wanted no more. `f` must neither block nor call the router.
+    pub fn on_writable(&self, f: impl FnOnce() + Send + 'static) {
+        let writable = self.writable();
+        self.runtime.spawn(async move {
+            writable.await;
+            f();
+        });
+    }
+
+    /// Blocks until the reader has caught up or the work is wanted no more; `false`: not within `timeout`.
+    ///
+    /// # Errors
+    /// `WouldDeadlock` on one of the router's worker threads.
+    pub fn wait_writable(&self, timeout: Option<Duration>) -> Result<bool> {
+        may_block(Some(&self.runtime))?;
+        Ok(park::wait(timeout, self.writable()).is_some())
+    }
+
+    /// Blocks until the work is wanted no more (`true`); `false`: not within `timeout`, or the job was answered.
+    ///
+    /// # Errors
+    /// `WouldDeadlock` on one of the router's worker threads.
+    pub fn wait_cancelled(&self, timeout: Option<Duration>) -> Result<bool> {
+        may_block(Some(&self.runtime))?;
+        Ok(park::wait(timeout, self.cancelled()).unwrap_or(false))
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        self.answered.cancel();
+    }
+}
+
+/// JSON inside of a `json!`: numbers of any size keep their digits.
+fn as_value(raw: &RawValue) -> serde_json::Value {
+    serde_json::from_str(raw.get()).unwrap_or(serde_json::Value::Null)
+}
+
+/// The text of `bytes`, without a character that is cut off at the end: its bytes go to `partial`.
+fn whole_characters<'a>(bytes: &'a [u8], partial: &mut Vec<u8>) -> Result<&'a str> {
+    let cut = match std::str::from_utf8(bytes) {
+        Ok(text) => return Ok(text),
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        Err(error) => {
+            let message = format!("the piece is not UTF-8 at byte {}", error.valid_up_to());
+            return Err(Error::invalid("piece", message));
+        }
+    };
+    let (whole, rest) = bytes.split_at(cut);
+    *partial = rest.to_vec();
+    std::str::from_utf8(whole).map_err(Error::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_character_may_be_cut_anywhere() {
+        let text = "a\u{e9}\u{20ac}\u{1f600}z";
+        for cut in 0..=text.len() {
+            let mut partial = Vec::new();
+            let first = whole_characters(&text.as_bytes()[..cut], &mut partial).unwrap().to_owned();
+            let mut rest = std::mem::take(&mut partial);
+            rest.extend_from_slice(&text.as_bytes()[cut..]);
+            let second = whole_characters(&rest, &mut partial).unwrap();
+            assert_eq!(format!("{first}{second}"), text, "cut at {cut}");
+            assert!(partial.is_empty());
+        }
+        assert_eq!(whole_characters(b"a\xff", &mut Vec::new()).unwrap_err().details().param.as_deref(), Some("piece"));
+    }
+}

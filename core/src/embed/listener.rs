@@ -1,0 +1,99 @@
+//! The HTTP listener, started by a host program.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::host::Host;
+use super::{Call, record};
+use crate::Result;
+use crate::config::{Config, ListenConfig};
+
+/// A listener that serves until it is stopped, or its router is shut down. Dropping the handle stops nothing.
+#[derive(Debug)]
+pub struct Listener {
+    host: Arc<Host>,
+    address: SocketAddr,
+    posture: Vec<String>,
+    stop: CancellationToken,
+    ended: Mutex<watch::Receiver<bool>>,
+}
+
+/// The router's own `listen` settings, or those in `config` in their place.
+pub(super) fn settings(router: &crate::Router, config: &str) -> Result<ListenConfig> {
+    if config.trim().is_empty() {
+        return Ok(router.config().listen.clone());
+    }
+    let given: serde_json::Value = record::parse("listen", config)?;
+    Ok(Config::from_json(&record::json(&serde_json::json!({ "listen": given }))?)?.listen)
+}
+
+impl Listener {
+    pub(super) fn start(host: &Arc<Host>, config: &str) -> Call<Self> {
+        let settings = match host.router().and_then(|router| settings(router, config)) {
+            Ok(settings) => settings,
+            Err(error) => return Call::ready(Err(error)),
+        };
+        let host = host.clone();
+        let keeper = host.clone();
+        host.call(move |router| async move {
+            let listener = crate::listener::Listener::bind(router.clone(), settings).await?;
+            let (address, posture) = (listener.local_addr(), listener.posture());
+            router.store().announce(&address.to_string())?;
+            let stop = CancellationToken::new();
+            let (tell, ended) = watch::channel(false);
+            let stopped = stop.clone();
+            let serving = tokio::spawn(async move {
+                if let Err(error) = listener.run(stopped.cancelled()).await {
+                    tracing::error!(%error, "the listener ended by itself");
+                }
+                let _ = tell.send(true);
+            });
+            keeper.keep_listener(stop.clone(), serving)?;
+            Ok(Self { host: keeper, address, posture, stop, ended: Mutex::new(ended) })
+        })
+    }
+
+    /// Where it listens: `127.0.0.1:5010`.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Every open surface and how it is protected, a line each.
+    pub fn posture(&self) -> &[String] {
+        &self.posture
+    }
+
+    /// Takes no new connections and waits until running requests have ended, at most for `listen.drain_timeout_ms`.
+    pub fn stop(&self) -> Call<()> {
+        self.stop.cancel();
+        let mut ended = self.ended.lock().clone();
+        self.host.call(move |_| async move {
+            let _ = ended.wait_for(|ended| *ended).await;
+            Ok(())
+        })
+    }
+
+    /// Resolves when it has ended, for whatever reason; blocks a thread with [`Call::wait`].
+    pub fn ended(&self) -> Call<()> {
+        let mut ended = self.ended.lock().clone();
+        self.host.call(move |_| async move {
+            let _ = ended.wait_for(|ended| *ended).await;
+            Ok(())
+        })
+    }
+
+    /// Lets running requests go on for at most `timeout` and then ends; a shorter way of [`stop`](Self::stop) for hosts that wait.
+    ///
+    /// # Errors
+    /// `Timeout` when they had not ended; `Closed` after a fork.
+    pub fn stop_within(&self, timeout: Option<Duration>) -> Result<()> {
+        self.stop().wait_for(timeout).unwrap_or_else(|| {
+            Err(crate::Error::new(crate::ErrorKind::Timeout, "requests of the listener had not ended within the time"))
+        })
+    }
+}

@@ -1,0 +1,172 @@
+//! A log sink of the host's, for one router.
+//!
+//! The router logs through `tracing` and installs nothing for the process: the dispatcher below is set on the router's
+//! own threads alone. Records go through a bounded queue to a thread that calls the sink, so that a slow one holds up nothing.
+
+use std::cell::RefCell;
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
+
+use super::callback::Callback;
+use crate::config::RuntimeConfig;
+use crate::{Error, Result};
+
+/// One line of the log.
+#[derive(Debug, Clone)]
+pub struct LogRecord {
+    /// Milliseconds since the Unix epoch.
+    pub time_ms: u64,
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: &'static str,
+    /// The module that speaks (`cortensor_router::router`).
+    pub target: &'static str,
+    /// The text, with its fields behind it as `name=value`.
+    pub message: String,
+}
+
+/// Takes log records, one at a time, on a thread that may block. Dropped once, after the last call has ended.
+pub type LogSink = Box<dyn Fn(&LogRecord) + Send + Sync>;
+
+type Sink = dyn Fn(&LogRecord) + Send + Sync;
+
+/// The sink's thread and the dispatcher that feeds it.
+pub(super) struct LogWorker {
+    dispatch: Dispatch,
+    callback: Arc<Callback<Sink>>,
+}
+
+impl LogWorker {
+    /// `None` where there is no sink, or the level is `off`.
+    pub(super) fn start(sink: Option<LogSink>, config: &RuntimeConfig) -> Result<Option<Self>> {
+        let (Some(sink), Some(level)) = (sink, config.level()) else { return Ok(None) };
+        let (records, queue) = sync_channel(config.log_queue);
+        let callback = Callback::<Sink>::new(Arc::from(sink));
+        let target = callback.clone();
+        std::thread::Builder::new()
+            .name("cortensor-router-log".into())
+            .spawn(move || deliver(&queue, &target))
+            .map_err(|error| Error::internal(format!("the system gives no thread for the log: {error}")))?;
+        let dispatch = Dispatch::new(Collector { level, records, dropped: AtomicU64::new(0) });
+        Ok(Some(Self { dispatch, callback }))
+    }
+
+    pub(super) fn dispatch(&self) -> Dispatch {
+        self.dispatch.clone()
+    }
+
+    /// No record after this; waits for the call under way.
+    pub(super) fn close(&self, timeout: Option<Duration>) -> bool {
+        self.callback.close(timeout)
+    }
+}
+
+fn deliver(queue: &Receiver<LogRecord>, sink: &Callback<Sink>) {
+    while let Ok(record) = queue.recv() {
+        if !sink.call(|sink| sink(&record)) {
+            return;
+        }
+    }
+}
+
+thread_local! {
+    static GUARD: RefCell<Option<tracing::dispatcher::DefaultGuard>> = const { RefCell::new(None) };
+}
+
+/// From now on this thread, one of the router's own, logs there.
+pub(super) fn set_for_thread(dispatch: &Dispatch) {
+    let guard = tracing::dispatcher::set_default(dispatch);
+    GUARD.with(|slot| *slot.borrow_mut() = Some(guard));
+}
+
+/// Turns events into records. Spans are not told: the router's events say what they are about.
+struct Collector {
+    level: Level,
+    records: SyncSender<LogRecord>,
+    dropped: AtomicU64,
+}
+
+impl Subscriber for Collector {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= self.level
+    }
+
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.enabled(metadata) { Interest::always() } else { Interest::never() }
+    }
+
+    fn max_level_hint(&self) -> Option<tracing::level_filters::LevelFilter> {
+        Some(self.level.into())
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut text = Text::default();
+        event.record(&mut text);
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            let _ = write!(text.fields, " dropped_before={dropped}");
+        }
+        let record = LogRecord {
+            time_ms: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64),
+            level: word(*event.metadata().level()),
+            target: event.metadata().target(),
+            message: text.message + &text.fields,
+        };
+        if let Err(TrySendError::Full(_)) = self.records.try_send(record) {
+            self.dropped.fetch_add(dropped + 1, Ordering::Relaxed);
+        }
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "error",
+        Level::WARN => "warn",
+        Level::INFO => "info",
+        Level::DEBUG => "debug",
+        Level::TRACE => "trace",
+    }
+}
+
+#[derive(Default)]
+struct Text {
+    message: String,
+    fields: String,
+}
+
+impl Visit for Text {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "message" {
+            self.message.push_str(value);
+        } else {
+            let _ = write!(self.fields, " {}={value:?}", field.name());
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let _ = if field.name() == "message" {
+            write!(self.message, "{value:?}")
+        } else {
+            write!(self.fields, " {}={value:?}", field.name())
+        };
+    }
+}

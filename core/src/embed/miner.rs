@@ -1,0 +1,108 @@
+//! Miners of the host program.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use super::Job;
+use super::callback::{self, Callback};
+use super::host::Host;
+use crate::router::MinerHandle;
+use crate::{Result, miner};
+
+/// Does the work. Dropped once, after the last call has ended.
+pub trait HostMiner: Send + Sync + 'static {
+    /// Takes a job, on a thread of the router that may block. The job may be kept and answered later.
+    fn on_job(&self, job: Job);
+
+    /// Whether [`on_job`](Self::on_job) neither blocks nor calls the router, but passes the job on: it then runs at once, on the thread that
+    /// dispatches, and a hop between threads is saved.
+    fn is_quick(&self) -> bool {
+        false
+    }
+}
+
+impl<F: Fn(Job) + Send + Sync + 'static> HostMiner for F {
+    fn on_job(&self, job: Job) {
+        self(job);
+    }
+}
+
+/// A host's miner as the router's dispatch sees it.
+struct Port {
+    callback: Arc<Callback<dyn HostMiner>>,
+    runtime: Handle,
+    quick: bool,
+}
+
+impl miner::Miner for Port {
+    fn offer(&self, offered: miner::Job) {
+        let job = Job::new(offered, self.runtime.clone());
+        if self.quick {
+            self.callback.call(|host| host.on_job(job));
+            return;
+        }
+        let callback = self.callback.clone();
+        self.runtime.spawn_blocking(move || callback.call(|host| host.on_job(job)));
+    }
+}
+
+/// A miner that was added. Dropping the handle changes nothing; [`remove`](Self::remove) ends it.
+pub struct Miner {
+    host: Arc<Host>,
+    handle: MinerHandle,
+    callback: Arc<Callback<dyn HostMiner>>,
+    id: u64,
+}
+
+impl std::fmt::Debug for Miner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Miner").finish_non_exhaustive()
+    }
+}
+
+impl Miner {
+    pub(super) fn add(host: &Arc<Host>, spec: &str, miner: impl HostMiner) -> Result<Self> {
+        let spec = super::record::parse("miner", spec)?;
+        let router = host.router()?;
+        let quick = miner.is_quick();
+        let callback = Callback::<dyn HostMiner>::new(Arc::new(miner));
+        let id = host.keep(callback.clone())?;
+        let port = Port { callback: callback.clone(), runtime: host.runtime().clone(), quick };
+        match router.add_miner(spec, port) {
+            Ok(handle) => Ok(Self { host: host.clone(), handle, callback, id }),
+            Err(error) => {
+                callback.retire();
+                host.forget(id);
+                Err(error)
+            }
+        }
+    }
+
+    /// It gets no new tasks and finishes those that it has.
+    pub fn drain(&self) {
+        self.handle.drain();
+    }
+
+    /// How many tasks it takes at a time from now on.
+    pub fn set_capacity(&self, tasks: u32) {
+        self.handle.set_credits(tasks);
+    }
+
+    /// Ends it: what it was working on goes to others, and no call of it starts any more. Waits for the calls under way; `false`:
+    /// they had not ended within `timeout`.
+    ///
+    /// # Errors
+    /// `WouldDeadlock` from inside of a callback; `Closed` after a fork.
+    pub fn remove(&self, timeout: Option<Duration>) -> Result<bool> {
+        self.host.check_process()?;
+        callback::outside("remove")?;
+        self.handle.remove();
+        let ended = self.callback.close(timeout);
+        if ended {
+            self.host.forget(self.id);
+        }
+        Ok(ended)
+    }
+}

@@ -1,0 +1,69 @@
+//! The one facade that every binding wraps: records are JSON text in the REST API's schema, pieces of text are bytes,
+//! lifetimes are handles. No binding mirrors types by hand, and none holds logic.
+//!
+//! Rules that hold for every language:
+//! * A [`Router`] owns its runtime. What takes time is a [`Call`]: wait for it, await it, or be told.
+//! * A miner is offered a [`Job`], which it answers exactly once, later, from any thread.
+//! * No call of a callback starts after it was let go; it is let go once, after every call has ended.
+//!   [`Router::shutdown`] and [`Miner::remove`] wait for that, and refuse to from inside of a callback.
+//! * After a `fork` the child gets `Closed` with the code `forked`, and leaves the parent's things alone.
+//!
+//! ```
+//! use cortensor_router::embed::{Event, Next, Router};
+//!
+//! # fn main() -> cortensor_router::Result<()> {
+//! let router = Router::open("{}", None).wait()?;
+//! router.add_miner(r#"{"name": "shout", "capacity": 4}"#, |job: cortensor_router::embed::Job| {
+//!     let _ = job.emit(job.prompt().to_uppercase().as_bytes());
+//!     let _ = job.finish("");
+//! })?;
+//! let task = router.submit(0, r#"{"prompt": "hello"}"#).wait()?;
+//! let stream = task.stream(0);
+//! while let Next::Event(event) = stream.next(None)? {
+//!     if let Event::Token { text, .. } = event {
+//!         assert_eq!(&text[..], b"HELLO");
+//!     }
+//! }
+//! router.shutdown(None)?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod call;
+mod callback;
+mod host;
+mod http;
+mod job;
+mod listener;
+mod log;
+mod miner;
+mod notify;
+mod park;
+mod process;
+mod record;
+mod router;
+mod stream;
+mod task;
+
+pub use crate::error::{Error, ErrorKind, KINDS, KindRow, Result};
+pub use crate::miner::Emit;
+pub use call::Call;
+pub use http::{HttpHandler, HttpRequest, HttpResponse};
+pub use job::Job;
+pub use listener::Listener;
+pub use log::{LogRecord, LogSink};
+pub use miner::{HostMiner, Miner};
+pub use record::error_json;
+pub use router::Router;
+pub use stream::{Event, Next, Stream, Subscriber, Subscription};
+pub use task::Task;
+
+/// The version of the product, the same in every language.
+pub const VERSION: &str = crate::VERSION;
+
+/// Runs the `cortensor-router` command with those arguments, the program's name first, and gives its exit status.
+/// See [`cli::run`](crate::cli::run) for what it does to the process.
+#[cfg(feature = "cli")]
+pub fn command(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> u8 {
+    crate::cli::run(arguments)
+}

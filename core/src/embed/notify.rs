@@ -1,0 +1,25 @@
+//! A function that is called once something is ready.
+
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+
+use parking_lot::Mutex;
+
+/// Called once, on whichever thread makes it ready; it must neither block nor call the router.
+pub(super) type Notify = Box<dyn FnOnce() + Send>;
+
+struct Once(Mutex<Option<Notify>>);
+
+impl Wake for Once {
+    fn wake(self: Arc<Self>) {
+        let f = self.0.lock().take();
+        if let Some(f) = f {
+            f();
+        }
+    }
+}
+
+/// A waker that calls `f` the first time.
+pub(super) fn waker(f: Notify) -> Waker {
+    Waker::from(Arc::new(Once(Mutex::new(Some(f)))))
+}

@@ -1,0 +1,64 @@
+//! What belongs to the process that made it. A child of `fork` has none of the threads behind it, and its locks may be
+//! held by threads that are not there: it must neither use nor drop such a thing.
+
+use std::ops::Deref;
+
+use crate::{Error, ErrorKind, Result};
+
+/// The process that this was made in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Origin(u32);
+
+impl Origin {
+    pub(super) fn here() -> Self {
+        Self(std::process::id())
+    }
+
+    pub(super) fn is_here(self) -> bool {
+        self == Self::here()
+    }
+
+    /// Refuses use in a child of `fork`.
+    pub(super) fn check(self) -> Result<()> {
+        if self.is_here() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Closed,
+            "this router belongs to the parent process: a forked child must open one of its own",
+        )
+        .with_code("forked"))
+    }
+}
+
+/// A value that is leaked instead of dropped in a child of `fork`.
+pub(super) struct Bound<T> {
+    origin: Origin,
+    value: Option<T>,
+}
+
+impl<T> Bound<T> {
+    pub(super) fn new(value: T) -> Self {
+        Self { origin: Origin::here(), value: Some(value) }
+    }
+}
+
+impl<T> Deref for Bound<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match &self.value {
+            Some(value) => value,
+            // It is taken by `drop` alone.
+            None => unreachable!(),
+        }
+    }
+}
+
+impl<T> Drop for Bound<T> {
+    fn drop(&mut self) {
+        if !self.origin.is_here() {
+            std::mem::forget(self.value.take());
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Records as JSON text, in and out.
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::miner::FailClass;
+use crate::model::{
+    Answer, Completion, CompletionRecord, FinishReason, RequestKind, SessionState, Task, TaskRecord, TaskRequest,
+    TaskState, Usage, from_json,
+};
+use crate::{Error, Result};
+
+/// Any record as compact JSON.
+pub(super) fn json<T: Serialize + ?Sized>(record: &T) -> Result<String> {
+    serde_json::to_string(record).map_err(Error::internal)
+}
+
+/// A record out of JSON text; empty text stands for `{}`.
+pub(super) fn parse<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Result<T> {
+    from_json(what, if text.trim().is_empty() { b"{}" } else { text.as_bytes() })
+}
+
+/// An error as the bindings show its details:
+/// `{"kind","code","message","retryable","param","retry_after_ms","session_id","task_id"}`, absent ones as null.
+pub fn error_json(error: &Error) -> String {
+    let details = error.details();
+    json!({
+        "kind": error.kind().code(),
+        "code": error.code(),
+        "message": error.message(),
+        "retryable": error.kind().row().retryable,
+        "param": details.param,
+        "retry_after_ms": details.retry_after_ms,
+        "session_id": details.session_id,
+        "task_id": details.task_id,
+    })
+    .to_string()
+}
+
+/// A task's record.
+pub(super) fn task(task: &Task) -> Result<String> {
+    json(&TaskRecord::detail(task))
+}
+
+/// A finished task's completion. The aliases are for clients of the REST API; a host program reads `choices[0].text`.
+pub(super) fn completion(completion: &Completion) -> Result<String> {
+    json(&CompletionRecord::whole(completion, false))
+}
+
+/// A request, with what is said about its submission.
+pub(super) struct Submit {
+    pub(super) request: TaskRequest,
+    pub(super) idempotency_key: Option<String>,
+    pub(super) detach: bool,
+}
+
+/// Takes the fields that are not part of the request out of those that pass through.
+pub(super) fn submit(text: &str) -> Result<Submit> {
+    let mut request: TaskRequest = parse("request", text)?;
+    let mut take = |name: &str| {
+        let index = request.extra.iter().position(|(key, _)| key == name)?;
+        Some(request.extra.remove(index).1)
+    };
+    let detach = match take("detach").as_deref().map(serde_json::value::RawValue::get) {
+        None | Some("null" | "false") => false,
+        Some("true") => true,
+        Some(other) => return Err(Error::invalid("detach", format!("detach must be true or false, not {other}"))),
+    };
+    let idempotency_key = match take("idempotency_key") {
+        None => None,
+        Some(value) => serde_json::from_str::<Option<String>>(value.get())
+            .map_err(|_| Error::invalid("idempotency_key", "idempotency_key must be a text of 1 to 256 bytes"))?,
+    };
+    if request.kind == RequestKind::Completion && request.prompt.is_none() {
+        if request.messages.is_some() {
+            request.kind = RequestKind::Chat;
+        } else if request.input.is_some() {
+            request.kind = RequestKind::Embedding;
+        }
+    }
+    Ok(Submit { request, idempotency_key, detach })
+}
+
+/// Which part of a list is wanted.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Page {
+    pub(super) state: Option<String>,
+    pub(super) limit: Option<u64>,
+    pub(super) offset: u64,
+}
+
+/// The rows of a page where none are asked for, and the most that it has.
+const PAGE: (u64, u64) = (100, 1_000);
+
+impl Page {
+    pub(super) fn rows(&self) -> Result<u64> {
+        match self.limit {
+            Some(0) => Err(Error::invalid("limit", format!("limit must be 1 to {}", PAGE.1))),
+            limit => Ok(limit.unwrap_or(PAGE.0).min(PAGE.1)),
+        }
+    }
+
+    pub(super) fn task_state(&self) -> Result<Option<TaskState>> {
+        let all = [
+            TaskState::Queued,
+            TaskState::Assigned,
+            TaskState::Acked,
+            TaskState::Precommitted,
+            TaskState::Committed,
+            TaskState::Ended,
+        ];
+        match self.state.as_deref() {
+            None | Some("" | "all") => Ok(None),
+            Some("active") => Ok(Some(TaskState::Queued)),
+            Some(word) => all.into_iter().find(|state| state.as_str() == word).map(Some).ok_or_else(|| {
+                Error::invalid(
+                    "state",
+                    "state must be active, queued, assigned, acked, precommitted, committed or ended",
+                )
+            }),
+        }
+    }
+
+    pub(super) fn session_state(&self) -> Result<Option<SessionState>> {
+        match self.state.as_deref() {
+            None | Some("" | "all") => Ok(None),
+            Some("open" | "active") => Ok(Some(SessionState::Open)),
+            Some("closed") => Ok(Some(SessionState::Closed)),
+            Some(_) => Err(Error::invalid("state", "state must be open or closed")),
+        }
+    }
+}
+
+/// What a miner says at the end of a job; all of it may be absent.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Finish {
+    text: String,
+    finish_reason: Option<FinishReason>,
+    usage: Usage,
+    model: Option<String>,
+    embedding: Option<Box<serde_json::value::RawValue>>,
+}
+
+pub(super) fn answer(text: &str) -> Result<Answer> {
+    let mut finish: Finish = parse("answer", text)?;
+    if finish.usage.total_tokens == 0 {
+        finish.usage = Usage::new(finish.usage.prompt_tokens, finish.usage.completion_tokens);
+    }
+    if let Some(vectors) = finish.embedding {
+        vectors.get().clone_into(&mut finish.text);
+    }
+    Ok(Answer {
+        text: finish.text,
+        finish_reason: finish.finish_reason.unwrap_or_default(),
+        usage: finish.usage,
+        model: finish.model,
+        raw: None,
+    })
+}
+
+/// The class of a failure by its word.
+pub(super) fn fail_class(word: &str) -> Result<FailClass> {
+    FailClass::from_word(word).ok_or_else(|| {
+        Error::invalid(
+            "code",
+            format!(
+                "code must be overloaded, context, invalid, model, internal, unreachable or cancelled, not {word:?}"
+            ),
+        )
+    })
+}

@@ -1,0 +1,255 @@
+//! The embedded router.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::host::{self, Host};
+use super::log::LogWorker;
+use super::{Call, HostMiner, HttpHandler, Listener, LogSink, Miner, Task, record};
+use crate::Result;
+use crate::config::Config;
+use crate::model::{SessionId, TaskId};
+use crate::router::{SessionFilter, SubmitOptions, TaskQuery};
+
+/// A router with a runtime of its own. Cheap to clone: all clones are the same router.
+///
+/// [`shutdown`](Self::shutdown) ends it and waits for the host's callbacks. When the last handle of an open one is dropped, it is
+/// closed in the background.
+#[derive(Debug, Clone)]
+pub struct Router {
+    host: Arc<Host>,
+}
+
+impl Router {
+    /// Opens a router. `config` is JSON in the form of [`Config`], empty text for its defaults (a store in memory); the `log` sink gets
+    /// what the router has to say (`runtime.log_level`).
+    ///
+    /// The call answers with `InvalidArgument`, which names the key; with `Conflict` when another process has the data directory; with
+    /// `Unavailable` when the store does not work.
+    pub fn open(config: &str, log: Option<LogSink>) -> Call<Self> {
+        Self::try_open(config, log).unwrap_or_else(|error| Call::ready(Err(error)))
+    }
+
+    fn try_open(config: &str, log: Option<LogSink>) -> Result<Call<Self>> {
+        let config = Config::from_json(if config.trim().is_empty() { "{}" } else { config })?;
+        let log = LogWorker::start(log, &config.runtime)?;
+        let runtime = host::runtime(&config.runtime, log.as_ref())?;
+        let handle = runtime.handle().clone();
+        Ok(Call::spawn(&handle, async move {
+            match crate::Router::open(config).await {
+                Ok(router) => Ok(Self { host: Host::new(router, runtime, log) }),
+                Err(error) => {
+                    // Dropping it here, on one of its own workers, would panic.
+                    runtime.shutdown_background();
+                    Err(error)
+                }
+            }
+        }))
+    }
+
+    /// The configuration with every default, as JSON; without secrets.
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub fn config(&self) -> Result<String> {
+        record::json(self.host.router()?.config())
+    }
+
+    /// Who it is and what it offers: the record of `GET /api/v1/info`.
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub fn info(&self) -> Result<String> {
+        record::json(&self.host.router()?.info())
+    }
+
+    /// How it is doing: the record of `GET /api/v1/status`.
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub fn status(&self) -> Result<String> {
+        record::json(&self.host.router()?.status())
+    }
+
+    /// All metrics in Prometheus' text format.
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub fn metrics(&self) -> Result<String> {
+        Ok(self.host.router()?.metrics_text())
+    }
+
+    /// The miners: `{"count","miners":[...]}`.
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub fn miners(&self) -> Result<String> {
+        let miners = self.host.router()?.miners();
+        record::json(&json!({"count": miners.len(), "miners": miners}))
+    }
+
+    /// The models that can be asked for: `{"count","models":[{"id","created","owned_by","miners","embeddings"}]}`.
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub fn models(&self) -> Result<String> {
+        let models: Vec<_> = self
+            .host
+            .router()?
+            .models()
+            .into_iter()
+            .map(|model| {
+                json!({"id": model.id, "created": model.created, "owned_by": model.owned_by,
+                       "miners": model.miners, "embeddings": model.embeddings})
+            })
+            .collect();
+        record::json(&json!({"count": models.len(), "models": models}))
+    }
+
+    /// Opens a session and gives its record. `spec` is the body of `POST /api/v1/sessions`; only `name` is wanted.
+    pub fn create_session(&self, spec: &str) -> Call<String> {
+        let spec = record::parse("session", spec);
+        self.host.call(move |router| async move { record::json(&router.create_session(spec?).await?) })
+    }
+
+    /// A session's record.
+    ///
+    /// # Errors
+    /// `NotFound`, `Closed`.
+    pub fn session(&self, id: u64) -> Result<String> {
+        record::json(&self.host.router()?.session(SessionId(id))?)
+    }
+
+    /// A page of sessions: `{"count","sessions":[...]}`; `query` is `{"state","limit","offset"}`, each optional.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the field; `Closed`.
+    pub fn sessions(&self, query: &str) -> Result<String> {
+        let page: record::Page = record::parse("query", query)?;
+        let filter = SessionFilter {
+            state: page.session_state()?,
+            limit: page.rows()?,
+            offset: page.offset,
+            ..SessionFilter::default()
+        };
+        let (sessions, count) = self.host.router()?.sessions(&filter);
+        record::json(&json!({"count": count, "sessions": sessions}))
+    }
+
+    /// Changes what `patch` names and gives the record: the body of `PATCH /api/v1/sessions/{id}`.
+    pub fn update_session(&self, id: u64, patch: &str) -> Call<String> {
+        let patch = record::parse("session", patch);
+        self.host.call(move |router| async move { record::json(&router.update_session(SessionId(id), patch?).await?) })
+    }
+
+    /// Closes a session: it takes no new tasks, running ones end. Gives its record.
+    pub fn close_session(&self, id: u64) -> Call<String> {
+        self.host.call(move |router| async move { record::json(&router.close_session(SessionId(id)).await?) })
+    }
+
+    /// Submits a task; the call is ready when the task is durable. `request` is the body of `POST /api/v1/completions`
+    /// (`prompt`, or `messages` for a chat, or `input` for an embedding), and `idempotency_key` and `detach` beside it.
+    pub fn submit(&self, session: u64, request: &str) -> Call<Task> {
+        let submit = record::submit(request);
+        let host = self.host.clone();
+        self.host.call(move |router| async move {
+            let submit = submit?;
+            let options = SubmitOptions {
+                idempotency_key: submit.idempotency_key,
+                scope: "embed".to_owned(),
+                detach: submit.detach,
+                any_model: false,
+            };
+            let submission = router.submit(SessionId(session), submit.request, options).await?;
+            submission.accepted().await?;
+            Ok(Task::new(host, submission))
+        })
+    }
+
+    /// A task's record.
+    pub fn task(&self, session: u64, task: u64) -> Call<String> {
+        self.host.call(move |router| async move { record::task(&router.task(SessionId(session), TaskId(task)).await?) })
+    }
+
+    /// A page of a session's tasks, oldest first: `{"count","tasks":[...]}`; `query` is `{"state","limit","offset"}`.
+    pub fn tasks(&self, session: u64, query: &str) -> Call<String> {
+        let page = record::parse::<record::Page>("query", query);
+        self.host.call(move |router| async move {
+            let page = page?;
+            let query = TaskQuery {
+                session_id: SessionId(session),
+                state: page.task_state()?,
+                limit: page.rows()?,
+                offset: page.offset,
+            };
+            let found = router.tasks(query).await?;
+            let tasks: Vec<_> = found.tasks.iter().map(crate::model::TaskRecord::row).collect();
+            record::json(&json!({"count": found.total, "tasks": tasks}))
+        })
+    }
+
+    /// Cancels a task, waits until that is durable, and gives its record.
+    pub fn cancel(&self, session: u64, task: u64) -> Call<String> {
+        self.host
+            .call(move |router| async move { record::task(&router.cancel(SessionId(session), TaskId(task)).await?) })
+    }
+
+    /// Joins a task, running or ended.
+    pub fn attach(&self, session: u64, task: u64) -> Call<Task> {
+        let host = self.host.clone();
+        self.host.call(move |router| async move {
+            Ok(Task::new(host, router.attach(SessionId(session), TaskId(task)).await?))
+        })
+    }
+
+    /// Adds a miner of the host program: `{"name","models","capacity","weight","owner","embeddings", ...}`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the field; `Conflict` when the name is taken; `Overloaded` when there are `limits.max_miners`; `Closed`.
+    pub fn add_miner(&self, spec: &str, miner: impl HostMiner) -> Result<Miner> {
+        Miner::add(&self.host, spec, miner)
+    }
+
+    /// Adds an OpenAI-compatible server: one `upstream` of the configuration, `url` is wanted.
+    ///
+    /// # Errors
+    /// As [`add_miner`](Self::add_miner).
+    pub fn add_upstream(&self, upstream: &str) -> Result<()> {
+        self.host.router()?.add_upstream(record::parse("upstream", upstream)?)
+    }
+
+    /// Removes a miner of any kind by its name: what it was working on goes to others.
+    ///
+    /// # Errors
+    /// `NotFound`, `Closed`.
+    pub fn remove_miner(&self, name: &str) -> Result<()> {
+        self.host.router()?.remove_miner(name)
+    }
+
+    /// Starts the HTTP listener. `config` is the `listen` section as JSON; empty text for the router's own settings.
+    pub fn listen(&self, config: &str) -> Call<Listener> {
+        Listener::start(&self.host, config)
+    }
+
+    /// The REST API without a socket; `config` as in [`listen`](Self::listen).
+    pub fn http_handler(&self, config: &str) -> Call<HttpHandler> {
+        HttpHandler::new(&self.host, config)
+    }
+
+    /// Takes no new tasks and waits until those that are there have ended; `true`: all did within `timeout`.
+    pub fn drain(&self, timeout: Duration) -> Call<bool> {
+        self.host.call(move |router| async move { Ok(router.drain(timeout).await) })
+    }
+
+    /// Ends the router: listeners stop, what runs is cancelled, the store is closed, and no callback of the host's runs or starts any
+    /// more when this returns. A second call finds nothing to do.
+    ///
+    /// # Errors
+    /// `WouldDeadlock` from inside of a callback; `Timeout` when something had not ended within `timeout`: the router is closed all the same,
+    /// and another call goes on waiting; `Closed` with the code `forked` in a forked child.
+    pub fn shutdown(&self, timeout: Option<Duration>) -> Result<()> {
+        self.host.shutdown(timeout)
+    }
+}

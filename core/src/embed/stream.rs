@@ -1,0 +1,221 @@
+//! A task's tokens: pulled one by one, in batches, or pushed to the host.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::call::may_block;
+use super::callback::Callback;
+use super::host::Host;
+use super::process::Bound;
+use super::{notify, park, record};
+use crate::router::{StreamEvent, TokenStream};
+use crate::{Error, ErrorKind, Result};
+
+/// What a stream gives.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A piece of the text.
+    Token {
+        /// Its number, from 1, without gaps.
+        seq: u64,
+        /// The text, whole characters of UTF-8.
+        text: Bytes,
+    },
+    /// What came before is void: another miner starts over.
+    Restart {
+        /// The number of the last piece that is void.
+        seq: u64,
+    },
+    /// The end, exactly one and last: the completion as JSON, or why there is none.
+    End(Result<String>),
+}
+
+impl Event {
+    fn of(event: StreamEvent) -> Self {
+        match event {
+            StreamEvent::Token { seq, text, .. } => Self::Token { seq, text: Bytes::from(text) },
+            StreamEvent::Restart { seq } => Self::Restart { seq },
+            StreamEvent::End(end) => Self::End(end.and_then(|completion| record::completion(&completion))),
+        }
+    }
+}
+
+/// What came of waiting for the next event.
+#[derive(Debug, Clone)]
+pub enum Next {
+    /// An event.
+    Event(Event),
+    /// Nothing within the time.
+    Timeout,
+    /// The end was given before: there is nothing more.
+    Over,
+}
+
+/// A task's tokens as they come. One consumer at a time; dropping it does not cancel the task while others hold it.
+pub struct Stream {
+    host: Arc<Host>,
+    reader: Bound<Mutex<Reader>>,
+}
+
+struct Reader {
+    tokens: TokenStream,
+    ready: VecDeque<Event>,
+    over: bool,
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream").finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// Ready when `ready` has something, or all is over.
+    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.ready.is_empty() || self.over {
+            return Poll::Ready(());
+        }
+        match self.tokens.poll_batch(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(batch) => {
+                self.over = batch.is_none();
+                self.ready.extend(batch.into_iter().flatten().map(Event::of));
+                Poll::Ready(())
+            }
+        }
+    }
+}
+
+impl Stream {
+    pub(super) fn new(host: Arc<Host>, tokens: TokenStream) -> Self {
+        Self { host, reader: Bound::new(Mutex::new(Reader { tokens, ready: VecDeque::new(), over: false })) }
+    }
+
+    fn reader(&self) -> Result<parking_lot::MutexGuard<'_, Reader>> {
+        self.host.check_process()?;
+        self.reader.try_lock().ok_or_else(|| {
+            Error::new(ErrorKind::Conflict, "another thread reads this stream: a stream has one consumer at a time")
+                .with_code("stream_in_use")
+        })
+    }
+
+    /// The next event; blocks at most for `timeout`, or until there is one.
+    ///
+    /// # Errors
+    /// `Conflict` while another thread reads it; `WouldDeadlock` on one of the router's worker threads.
+    pub fn next(&self, timeout: Option<Duration>) -> Result<Next> {
+        let mut reader = self.reader()?;
+        if reader.ready.is_empty() && !reader.over {
+            may_block(Some(self.host.runtime()))?;
+            if park::until(timeout, |cx| reader.fill(cx)).is_none() {
+                return Ok(Next::Timeout);
+            }
+        }
+        Ok(reader.ready.pop_front().map_or(Next::Over, Next::Event))
+    }
+
+    /// All events that are ready, at least one; waits for the first. Empty once all is over.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub async fn next_batch(&self) -> Result<Vec<Event>> {
+        std::future::poll_fn(|cx| {
+            let mut reader = match self.reader() {
+                Ok(reader) => reader,
+                Err(error) => return Poll::Ready(Err(error)),
+            };
+            reader.fill(cx).map(|()| Ok(reader.ready.drain(..).collect()))
+        })
+        .await
+    }
+
+    /// The events that are ready now, for those who were told by [`notify`](Self::notify). `None` once all is over.
+    ///
+    /// # Errors
+    /// `Conflict` while another thread reads it.
+    pub fn take_ready(&self) -> Result<Option<Vec<Event>>> {
+        let mut reader = self.reader()?;
+        let ready = reader.fill(&mut Context::from_waker(std::task::Waker::noop()));
+        let events: Vec<Event> = reader.ready.drain(..).collect();
+        Ok(if ready.is_ready() && events.is_empty() { None } else { Some(events) })
+    }
+
+    /// Calls `f` once there is something for [`take_ready`](Self::take_ready): at once, or on the thread that brings it.
+    /// `f` must neither block nor call the router. A later call replaces an earlier one.
+    ///
+    /// # Errors
+    /// `Conflict` while another thread reads it.
+    pub fn notify(&self, f: impl FnOnce() + Send + 'static) -> Result<()> {
+        let waker = notify::waker(Box::new(f));
+        let ready = self.reader()?.fill(&mut Context::from_waker(&waker));
+        if ready.is_ready() {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Pushes every event to `subscriber`, in order, on threads of the router that may block; ends after the last one.
+    ///
+    /// # Errors
+    /// `Closed` when the router is closed.
+    pub fn subscribe(self, subscriber: impl Subscriber) -> Result<Subscription> {
+        let callback = Callback::<dyn Subscriber>::new(Arc::new(subscriber));
+        let id = self.host.keep(callback.clone())?;
+        let (host, target) = (self.host.clone(), callback.clone());
+        let pump = async move {
+            while let Ok(batch) = self.next_batch().await {
+                let last = batch.iter().any(|event| matches!(event, Event::End(_)));
+                let target = target.clone();
+                let given = self.host.runtime().spawn_blocking(move || {
+                    batch.into_iter().all(|event| target.call(|subscriber| subscriber.on_event(event)))
+                });
+                if !given.await.unwrap_or(false) || last {
+                    break;
+                }
+            }
+            target.retire();
+            self.host.forget(id);
+        };
+        host.runtime().spawn(pump);
+        Ok(Subscription { callback })
+    }
+}
+
+/// Takes the events of one stream. Dropped once, after the last call has ended.
+pub trait Subscriber: Send + Sync + 'static {
+    /// An event. It may block: the next one comes after it returns.
+    fn on_event(&self, event: Event);
+}
+
+impl<F: Fn(Event) + Send + Sync + 'static> Subscriber for F {
+    fn on_event(&self, event: Event) {
+        self(event);
+    }
+}
+
+/// A subscriber that gets events. Dropping this changes nothing; [`close`](Self::close) ends it.
+pub struct Subscription {
+    callback: Arc<Callback<dyn Subscriber>>,
+}
+
+impl std::fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Subscription").finish_non_exhaustive()
+    }
+}
+
+impl Subscription {
+    /// No event after this; waits for the call under way. `false`: it had not ended within `timeout`.
+    ///
+    /// # Errors
+    /// `WouldDeadlock` from inside of a callback.
+    pub fn close(&self, timeout: Option<Duration>) -> Result<bool> {
+        super::callback::outside("close")?;
+        Ok(self.callback.close(timeout))
+    }
+}

@@ -1,0 +1,56 @@
+//! The routes without a socket, for hosts that have a server of their own.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::body::Body;
+
+use super::auth::Auth;
+use super::gate::Gate;
+use super::machine::Machine;
+use super::state::AppState;
+use super::traffic::Traffic;
+use crate::config::ListenConfig;
+use crate::{Result, Router};
+
+/// Answers requests as a [`Listener`](super::Listener) would, whoever took them off the wire. Cheap to clone.
+#[derive(Clone)]
+pub struct Handler {
+    gate: Gate,
+}
+
+impl std::fmt::Debug for Handler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handler").finish_non_exhaustive()
+    }
+}
+
+impl Handler {
+    /// The routes of that router, with the tokens and limits of `config`. Its address and port are the host's own matter.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when a token of the configuration has no value.
+    pub async fn new(router: Router, config: ListenConfig) -> Result<Self> {
+        let auth = Auth::new(&router, &config).await?;
+        Ok(Self { gate: Gate::new(state(router, config, auth)) })
+    }
+
+    /// Answers one request. Dropping the future or the answer's body is a client that hung up.
+    pub async fn handle(&self, request: http::Request<Body>, peer: SocketAddr) -> http::Response<Body> {
+        match self.gate.handle(request, peer).await {
+            Ok(response) => response,
+            Err(never) => absurd(never),
+        }
+    }
+}
+
+fn absurd(never: Infallible) -> ! {
+    match never {}
+}
+
+/// What all requests of one listener or handler share.
+pub(super) fn state(router: Router, config: ListenConfig, auth: Auth) -> AppState {
+    let traffic = Arc::new(Traffic::new(router.metrics()));
+    AppState { router, config: Arc::new(config), auth: Arc::new(auth), machine: Arc::new(Machine::new()), traffic }
+}

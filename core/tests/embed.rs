@@ -1,0 +1,210 @@
+//! The facade as a binding uses it: JSON in and out, plain threads, callbacks.
+
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cortensor_router::embed::{Emit, ErrorKind, Event, HttpRequest, Job, Next, Router};
+use serde_json::{Value, json};
+
+const SOON: Option<Duration> = Some(Duration::from_secs(10));
+
+fn open() -> Router {
+    Router::open("", None).wait().unwrap()
+}
+
+fn parse(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+/// Gives the prompt's words back, one a piece.
+fn words(job: Job) {
+    for word in job.prompt().split_inclusive(' ') {
+        if job.emit(word.as_bytes()).unwrap() == Emit::Cancelled {
+            return;
+        }
+    }
+    job.finish(r#"{"usage": {"prompt_tokens": 3, "completion_tokens": 2}}"#).unwrap();
+}
+
+#[test]
+fn a_task_runs_from_submit_to_result() {
+    let router = open();
+    router.add_miner(r#"{"name": "words", "models": ["tiny"], "capacity": 2}"#, words).unwrap();
+    let session = parse(&router.create_session(r#"{"name": "chat", "model": "tiny"}"#).wait().unwrap());
+    let id = session["id"].as_u64().unwrap();
+    let task = router.submit(id, r#"{"prompt": "one two three", "max_tokens": 9}"#).wait().unwrap();
+    let stream = task.stream(0);
+    let mut text = String::new();
+    let end = loop {
+        match stream.next(SOON).unwrap() {
+            Next::Event(Event::Token { text: piece, .. }) => text.push_str(std::str::from_utf8(&piece).unwrap()),
+            Next::Event(Event::End(end)) => break parse(&end.unwrap()),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(matches!(stream.next(SOON).unwrap(), Next::Over));
+    assert_eq!(text, "one two three");
+    assert_eq!(end, parse(&task.result().wait().unwrap()));
+    assert_eq!((&end["choices"][0]["text"], &end["usage"]["total_tokens"]), (&json!("one two three"), &json!(5)));
+    let listed = parse(&router.tasks(id, "").wait().unwrap());
+    assert_eq!((&listed["count"], &listed["tasks"][0]["state"]), (&json!(1), &json!("ended")));
+    let record = parse(&router.task(id, task.task_id()).wait().unwrap());
+    assert_eq!(record["results"]["data"], json!(["one two three"]));
+    router.shutdown(SOON).unwrap();
+    assert_eq!(router.status().unwrap_err().kind(), ErrorKind::Closed);
+    router.shutdown(SOON).unwrap();
+}
+
+#[test]
+fn events_can_be_pushed_and_a_job_answered_later() {
+    let router = open();
+    let (give, jobs) = mpsc::channel();
+    let give = Mutex::new(give);
+    router.add_miner(r#"{"name": "later"}"#, move |job: Job| give.lock().unwrap().send(job).unwrap()).unwrap();
+    let task = router.submit(0, r#"{"prompt": "x"}"#).wait().unwrap();
+    let (told, heard) = mpsc::channel();
+    let told = Mutex::new(told);
+    let _subscription = task.stream(0).subscribe(move |event| told.lock().unwrap().send(event).unwrap()).unwrap();
+    let job = jobs.recv_timeout(Duration::from_secs(10)).unwrap();
+    // A character in two pieces arrives whole.
+    assert_eq!(job.emit(b"\xc3").unwrap(), Emit::Ok);
+    assert_eq!(job.emit(b"\xa9").unwrap(), Emit::Ok);
+    assert_eq!(job.finish(r#"{"usage": 1}"#).unwrap_err().details().param.as_deref(), Some("usage"));
+    job.finish("").unwrap();
+    assert_eq!(job.finish("").unwrap_err().code(), "job_answered");
+    assert_eq!(job.emit(b"x").unwrap_err().kind(), ErrorKind::Closed);
+    let events: Vec<Event> = heard.iter().collect();
+    assert!(matches!(&events[..], [Event::Token { text, .. }, Event::End(Ok(_))] if text == "é"), "{events:?}");
+    router.shutdown(SOON).unwrap();
+}
+
+#[test]
+fn waiting_for_callbacks_from_inside_of_one_is_refused() {
+    let router = open();
+    let (told, heard) = mpsc::channel();
+    let told = Mutex::new(told);
+    let inner = router.clone();
+    router
+        .add_miner(r#"{"name": "inside"}"#, move |job: Job| {
+            // Any other call is fine from here.
+            let nested = parse(&inner.create_session(r#"{"name": "nested"}"#).wait().unwrap());
+            told.lock().unwrap().send((inner.shutdown(SOON).unwrap_err().kind(), nested["name"].clone())).unwrap();
+            job.finish(r#"{"text": "done"}"#).unwrap();
+        })
+        .unwrap();
+    let task = router.submit(0, r#"{"prompt": "x"}"#).wait().unwrap();
+    assert_eq!(heard.recv_timeout(Duration::from_secs(10)).unwrap(), (ErrorKind::WouldDeadlock, json!("nested")));
+    assert_eq!(parse(&task.result().wait().unwrap())["choices"][0]["text"], "done");
+    router.shutdown(SOON).unwrap();
+}
+
+#[test]
+fn shutdown_waits_for_the_callback_under_way_and_ends_every_stream() {
+    let router = open();
+    let (entered, inside) = mpsc::channel();
+    let entered = Mutex::new(entered);
+    let host = Arc::new(());
+    let (held, dropped) = (host.clone(), Arc::downgrade(&host));
+    router
+        .add_miner(r#"{"name": "slow"}"#, move |job: Job| {
+            let _held = &held;
+            entered.lock().unwrap().send(()).unwrap();
+            assert!(job.wait_cancelled(SOON).unwrap(), "a shutdown cancels the job");
+            assert_eq!(job.emit(b"x").unwrap(), Emit::Cancelled);
+        })
+        .unwrap();
+    drop(host);
+    let task = router.submit(0, r#"{"prompt": "x"}"#).wait().unwrap();
+    let stream = task.stream(0);
+    inside.recv_timeout(Duration::from_secs(10)).unwrap();
+    router.shutdown(SOON).unwrap();
+    assert!(dropped.upgrade().is_none(), "the host's code is let go before the shutdown returns");
+    assert!(matches!(stream.next(SOON).unwrap(), Next::Event(Event::End(Err(_)))));
+}
+
+#[test]
+fn a_removed_miner_is_called_no_more() {
+    let router = open();
+    let miner = router.add_miner(r#"{"name": "gone"}"#, words).unwrap();
+    assert_eq!(router.add_miner(r#"{"name": "gone"}"#, words).unwrap_err().kind(), ErrorKind::Conflict);
+    assert!(miner.remove(SOON).unwrap());
+    let error = router.submit(0, r#"{"prompt": "x"}"#).wait().unwrap_err();
+    assert_eq!(error.code(), "no_miner");
+    assert_eq!(router.remove_miner("gone").unwrap_err().code(), "miner_not_found");
+    router.shutdown(SOON).unwrap();
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let named = |text: &str| Router::open(text, None).wait().unwrap_err().details().param.clone();
+    assert_eq!(named(r#"{"limits": {"max_sesions": 1}}"#).as_deref(), Some("limits.max_sesions"));
+    assert_eq!(named(r#"{"runtime": {"log_level": "loud"}}"#).as_deref(), Some("runtime.log_level"));
+    let router = open();
+    router.add_miner(r#"{"name": "words"}"#, words).unwrap();
+    for (request, field) in [
+        (r#"{"prompt": 7}"#, "prompt"),
+        ("{", "request"),
+        ("{}", "prompt"),
+        (r#"{"prompt": "x", "detach": 1}"#, "detach"),
+        (r#"{"prompt": "x", "timeout": -1}"#, "timeout"),
+    ] {
+        let error = router.submit(0, request).wait().unwrap_err();
+        assert_eq!(
+            (error.kind(), error.details().param.as_deref()),
+            (ErrorKind::InvalidArgument, Some(field)),
+            "{request}"
+        );
+    }
+    assert_eq!(router.submit(9, r#"{"prompt": "x"}"#).wait().unwrap_err().code(), "session_not_found");
+    router.shutdown(SOON).unwrap();
+}
+
+#[test]
+fn a_call_answers_a_function_and_the_log_goes_to_the_host() {
+    let (logged, lines) = mpsc::channel();
+    let logged = Mutex::new(logged);
+    let sink = Box::new(move |record: &cortensor_router::embed::LogRecord| {
+        let _ = logged.lock().unwrap().send((record.level, record.message.clone()));
+    });
+    let router = Router::open(r#"{"runtime": {"log_level": "debug"}}"#, Some(sink)).wait().unwrap();
+    let (told, heard) = mpsc::channel();
+    router.create_session(r#"{"name": "a"}"#).then(move |result| told.send(result).unwrap());
+    assert_eq!(parse(&heard.recv_timeout(Duration::from_secs(10)).unwrap().unwrap())["name"], "a");
+    // An upstream that nobody serves: its probe has something to say.
+    router.add_upstream(r#"{"url": "http://127.0.0.1:9/v1"}"#).unwrap();
+    let (level, _) = lines.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert!(["debug", "info", "warn"].contains(&level), "{level}");
+    router.shutdown(SOON).unwrap();
+    drop(router);
+    assert!(lines.iter().count() < 10_000, "the sink is dropped");
+}
+
+#[test]
+fn the_rest_api_answers_over_a_socket_and_without_one() {
+    let router = open();
+    router.add_miner(r#"{"name": "words"}"#, words).unwrap();
+    let listener = router.listen(r#"{"port": 0}"#).wait().unwrap();
+    assert!(listener.address().port() > 0 && !listener.posture().is_empty());
+    let handler = router.http_handler("").wait().unwrap();
+    let request = |body: &str, token: &str| HttpRequest {
+        method: "POST".into(),
+        target: "/api/v1/completions".into(),
+        headers: vec![("authorization".into(), format!("Bearer {token}").into_bytes())],
+        peer: Some(([127, 0, 0, 1], 1).into()),
+        body: body.to_owned().into(),
+    };
+    let refused = handler.handle(request("{}", "wrong")).wait().unwrap();
+    assert_eq!(refused.status, 401);
+    let response = handler.handle(request(r#"{"prompt": "a b", "stream": true}"#, "default-dev-token")).wait().unwrap();
+    assert_eq!(response.status, 200);
+    let mut body = Vec::new();
+    while let Some(piece) = response.next_piece().wait().unwrap() {
+        body.extend_from_slice(&piece);
+    }
+    let body = String::from_utf8(body).unwrap();
+    assert!(body.ends_with("data: [DONE]\n\n") && body.contains(r#""text":"a ""#), "{body}");
+    listener.stop().wait().unwrap();
+    listener.ended().wait().unwrap();
+    router.shutdown(SOON).unwrap();
+}
