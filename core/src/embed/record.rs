@@ -157,6 +157,7 @@ pub(super) fn answer(text: &str) -> Result<Answer> {
         usage: finish.usage,
         model: finish.model,
         raw: None,
+        sha256: None,
     })
 }
 
