@@ -2,6 +2,7 @@
 //! checkout needs nothing but Rust, Python and Node on the machine.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
 
+mod bench;
 mod environment;
 mod lint;
 mod model;
@@ -54,6 +55,14 @@ enum Command {
         #[arg(long)]
         seed: Option<u64>,
     },
+    /// Measure the product against its gates, beside nginx and a bare proxy in the same run.
+    Bench {
+        /// The figures to measure; all where none is named.
+        figures: Vec<String>,
+        /// Short rounds: everything within about five minutes.
+        #[arg(long)]
+        quick: bool,
+    },
     /// Fetch the small model and the llama.cpp server that the tests with a real model use.
     Model,
 }
@@ -65,6 +74,7 @@ fn main() -> ExitCode {
         Command::Lint => lint::run(&mut steps),
         Command::Sim { seeds, seed } => suites::sim(&mut steps, seeds, seed),
         Command::Chaos { cycles, seed } => suites::chaos(&mut steps, cycles, seed),
+        Command::Bench { figures, quick } => bench::run(&mut steps, &figures, quick),
         Command::Model => model::installed(&mut steps).map(|model| println!("{model}")),
     };
     steps.summary();

@@ -1,0 +1,153 @@
+//! A load generator: connections that each send the same request again as soon as the answer is whole.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::report::quantile;
+use crate::{Outcome, wire};
+
+/// What is sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Load {
+    pub(crate) address: SocketAddr,
+    pub(crate) body: String,
+    pub(crate) connections: usize,
+    /// How many events `data:` a whole answer has; 0 for an answer in one piece.
+    pub(crate) events: usize,
+}
+
+/// What came back.
+#[derive(Debug, Default)]
+pub(crate) struct Sample {
+    pub(crate) answers: u64,
+    pub(crate) seconds: f64,
+    /// Milliseconds each.
+    latencies: Vec<f64>,
+}
+
+impl Sample {
+    pub(crate) fn rate(&self) -> f64 {
+        self.answers as f64 / self.seconds
+    }
+
+    /// Microseconds.
+    pub(crate) fn latency_us(&mut self, share: f64) -> f64 {
+        quantile(&mut self.latencies, share) * 1e3
+    }
+
+    /// Adds another round.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.answers += other.answers;
+        self.seconds += other.seconds;
+        self.latencies.extend(other.latencies);
+    }
+}
+
+impl Load {
+    /// Sends for so long, after a tenth of that to warm up.
+    ///
+    /// # Errors
+    /// When any answer is not the right one: a figure over wrong answers means nothing.
+    pub(crate) fn run(&self, time: Duration) -> Outcome<Sample> {
+        let threads = if self.connections >= 8 { 2 } else { 1 };
+        let start = Arc::new(Barrier::new(threads));
+        let workers: Vec<_> = (0..threads)
+            .map(|thread| {
+                let (load, start) = (self.clone(), Arc::clone(&start));
+                let connections = self.connections / threads + usize::from(thread < self.connections % threads);
+                std::thread::spawn(move || load.work(connections, time, &start))
+            })
+            .collect();
+        let mut all = Sample::default();
+        for worker in workers {
+            let sample = worker.join().map_err(|_| "the load generator panicked".to_owned())??;
+            all.answers += sample.answers;
+            all.seconds = all.seconds.max(sample.seconds);
+            all.latencies.extend(sample.latencies);
+        }
+        Ok(all)
+    }
+
+    fn work(&self, connections: usize, time: Duration, start: &Barrier) -> Outcome<Sample> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| error.to_string())?;
+        runtime.block_on(async {
+            let request = wire::post(self.address, &self.body);
+            let mut sockets = Vec::with_capacity(connections);
+            for _ in 0..connections {
+                sockets.push(connect(self.address).await?);
+            }
+            start.wait();
+            let from = Instant::now() + time / 10;
+            let until = from + time;
+            let mut running = JoinSet::new();
+            for socket in sockets {
+                running.spawn(repeat(socket, request.clone(), self.events, from, until));
+            }
+            let mut all = Sample { seconds: time.as_secs_f64(), ..Sample::default() };
+            while let Some(done) = running.join_next().await {
+                let latencies = done.map_err(|error| error.to_string())??;
+                all.answers += latencies.len() as u64;
+                all.latencies.extend(latencies);
+            }
+            Ok(all)
+        })
+    }
+}
+
+/// Opens a connection that sends what it is given at once.
+pub(crate) async fn connect(address: SocketAddr) -> Outcome<TcpStream> {
+    let socket = TcpStream::connect(address).await.map_err(|error| format!("{address}: {error}"))?;
+    socket.set_nodelay(true).map_err(|error| error.to_string())?;
+    Ok(socket)
+}
+
+/// Sends and reads until it is time; gives the latency of every answer that began and ended within.
+async fn repeat(
+    mut socket: TcpStream,
+    request: Bytes,
+    events: usize,
+    from: Instant,
+    until: Instant,
+) -> Outcome<Vec<f64>> {
+    let mut latencies = Vec::with_capacity(4_096);
+    let mut answer = Vec::with_capacity(16 << 10);
+    for turn in 0_u64.. {
+        let sent = Instant::now();
+        if sent >= until {
+            break;
+        }
+        answer.clear();
+        exchange(&mut socket, &request, &mut answer).await?;
+        let now = Instant::now();
+        // Counting the events of every answer would cost the machine as much as a proxy does.
+        let counted = events == 0 || !turn.is_multiple_of(16) || wire::count(&wire::body(&answer), b"data: ") == events;
+        if !wire::is_ok(&answer) || !counted {
+            return Err(format!("a wrong answer: {}", String::from_utf8_lossy(&answer)));
+        }
+        if sent >= from && now <= until {
+            latencies.push((now - sent).as_secs_f64() * 1e3);
+        }
+    }
+    Ok(latencies)
+}
+
+/// Sends a request and reads the whole answer.
+pub(crate) async fn exchange(socket: &mut TcpStream, request: &[u8], answer: &mut Vec<u8>) -> Outcome {
+    socket.write_all(request).await.map_err(|error| format!("a request could not be sent: {error}"))?;
+    loop {
+        match socket.read_buf(answer).await {
+            Ok(0) => return Err(format!("the answer broke off: {}", String::from_utf8_lossy(answer))),
+            Ok(_) if wire::is_whole(answer) => return Ok(()),
+            Ok(_) => {}
+            Err(error) => return Err(format!("an answer could not be read: {error}")),
+        }
+    }
+}

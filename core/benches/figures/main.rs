@@ -1,0 +1,187 @@
+//! Measures the product and says whether it meets its gates: `cargo xtask bench`. What each figure means, and what was
+//! measured, is in `docs/benchmarks.md`.
+//!
+//! Everything that a figure is compared with runs in the same run, in turns, so that a busy machine changes both.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
+
+mod accepts;
+mod bare;
+mod decisions;
+mod first_token;
+mod frames;
+mod hang_up;
+mod history;
+mod load;
+mod memory;
+mod mock;
+mod process;
+mod report;
+mod requests;
+mod target;
+mod wire;
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use clap::Parser;
+use serde_json::json;
+use tempfile::TempDir;
+
+use process::{Foreign, load_average, processor};
+use report::Row;
+
+/// What a step gives: nothing, or the text of what went wrong.
+type Outcome<T = ()> = Result<T, String>;
+
+type Measure = fn(&Context, &mut Vec<Row>) -> Outcome;
+
+/// All figures, by the names that the command line knows.
+const FIGURES: [(&str, Measure); 10] = [
+    ("unary", requests::unary),
+    ("streams", requests::streams),
+    ("hang-up", hang_up::measure),
+    ("accepts", accepts::measure),
+    ("first-token", first_token::measure),
+    ("frames", frames::measure),
+    ("recovery", history::recovery),
+    ("history", history::history),
+    ("memory", memory::measure),
+    ("decisions", decisions::measure),
+];
+
+/// Measures the product against its gates.
+#[derive(Parser)]
+#[command(name = "figures")]
+struct Arguments {
+    /// The figures to measure; all where none is named
+    figures: Vec<String>,
+    /// Short rounds: everything within five minutes
+    #[arg(long)]
+    quick: bool,
+    /// Where nginx is
+    #[arg(long, default_value = "/usr/sbin/nginx")]
+    nginx: PathBuf,
+    /// The build of the command to measure
+    #[arg(long, default_value = env!("CARGO_BIN_EXE_cortensor-router"))]
+    router: PathBuf,
+    /// Writes the figures there too, as JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// What cargo says to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+    /// Be a bare proxy before that upstream instead
+    #[arg(long, hide = true)]
+    bare_proxy: Option<SocketAddr>,
+    /// Be the mock upstream instead, for a profiler's sake
+    #[arg(long, hide = true)]
+    mock: bool,
+}
+
+/// What the figures have in common.
+struct Context {
+    quick: bool,
+    router: PathBuf,
+    /// Or why it is not used.
+    nginx: Outcome<PathBuf>,
+    scratch: TempDir,
+    made: Cell<u32>,
+}
+
+impl Context {
+    /// The first for a quick run, else the second.
+    fn pick<T>(&self, quick: T, full: T) -> T {
+        if self.quick { quick } else { full }
+    }
+
+    fn scratch(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// A directory that is empty, on a disk.
+    fn fresh_dir(&self, name: &str) -> Outcome<PathBuf> {
+        let number = self.made.replace(self.made.get() + 1);
+        let dir = self.scratch().join(format!("{name}-{number}"));
+        std::fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        Ok(dir)
+    }
+}
+
+/// The runtime that the product gets within this process.
+fn runtime() -> Outcome<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.bare_proxy {
+        Some(upstream) => bare::serve(upstream),
+        None if arguments.mock => mock::Mock::start(1).map(|mock| {
+            println!("port {}", mock.address.port());
+            loop {
+                std::thread::park();
+            }
+        }),
+        // A test run builds benchmarks too, and must not wait for them.
+        None if !arguments.bench => {
+            println!("figures: run `cargo xtask bench`");
+            Ok(())
+        }
+        None => run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("figures: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Outcome {
+    let names: Vec<&str> = FIGURES.iter().map(|(name, _)| *name).collect();
+    if let Some(unknown) = arguments.figures.iter().find(|name| !names.contains(&name.as_str())) {
+        return Err(format!("there is no figure {unknown:?}; there are: {}", names.join(", ")));
+    }
+    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).map_err(|error| error.to_string())?;
+    let nginx = match Command::new(&arguments.nginx).arg("-v").output() {
+        Ok(_) => Ok(arguments.nginx.clone()),
+        Err(error) => Err(format!("{}: {error}", arguments.nginx.display())),
+    };
+    let context =
+        Context { quick: arguments.quick, router: arguments.router.clone(), nginx, scratch, made: Cell::new(0) };
+    let (mut rows, mut failures, mut loads) = (Vec::new(), Vec::new(), Vec::new());
+    println!("{}; load average {}", processor(), load_average());
+    let chosen = |name: &str| arguments.figures.is_empty() || arguments.figures.iter().any(|one| one == name);
+    for (name, measure) in FIGURES.into_iter().filter(|(name, _)| chosen(name)) {
+        let (from, foreign, before) = (Instant::now(), Foreign::watch(), rows.len());
+        if let Err(error) = measure(&context, &mut rows) {
+            eprintln!("{name}: {error}");
+            failures.push(format!("{name}: {error}"));
+        }
+        let (seconds, share) = (from.elapsed().as_secs_f64(), foreign.share());
+        println!("\n{name}: {seconds:.1} s, others used {:.0} % of the machine", share * 100.0);
+        print!("{}", report::table(&rows[before..]));
+        loads.push(json!({ "figure": name, "seconds": seconds, "foreign_load": share }));
+    }
+    if let Some(path) = &arguments.json {
+        let all = json!({
+            "version": cortensor_router::VERSION,
+            "processor": processor(),
+            "load_average": load_average(),
+            "quick": arguments.quick,
+            "runs": loads,
+            "figures": rows.iter().map(Row::json).collect::<Vec<_>>(),
+            "failures": failures,
+        });
+        let text = serde_json::to_string_pretty(&all).map_err(|error| error.to_string())?;
+        std::fs::write(path, text + "\n").map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    let gated: Vec<bool> = rows.iter().filter_map(Row::met).collect();
+    let met = gated.iter().filter(|met| **met).count();
+    println!("\nbench: {met} of {} gates met, {} figures failed", gated.len(), failures.len());
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
+}

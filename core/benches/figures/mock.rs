@@ -1,0 +1,268 @@
+//! An upstream that costs next to nothing, so that what stands before it is what is measured: one thread a
+//! processor, raw sockets, answers that are written beforehand.
+//!
+//! The model that a request names says how it is answered, see [`Mode`].
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::Outcome;
+use crate::wire;
+
+/// Events of a stream, `[DONE]` among them.
+pub(crate) const FRAMES: usize = 23;
+/// Milliseconds between two frames of a paced stream.
+pub(crate) const PACE_MS: u64 = 5;
+/// Milliseconds between two frames of a stream whose frames carry the time.
+pub(crate) const STAMP_MS: u64 = 20;
+/// Frames of a stream that comes as fast as it is read.
+pub(crate) const FLOOD_FRAMES: usize = 2_000;
+/// Frames of the flood that go out in one write.
+const FLOOD_WRITE: usize = 20;
+
+/// How a request is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// At once: whole, or as a stream in one write.
+    Mock,
+    /// A frame each [`PACE_MS`].
+    Paced,
+    /// One frame, and then nothing until the caller hangs up.
+    Held,
+    /// Nothing at all until the caller hangs up.
+    Silent,
+    /// Frames without end that carry the time at which they were written.
+    Stamped,
+    /// [`FLOOD_FRAMES`] as fast as they are read.
+    Flood,
+}
+
+impl Mode {
+    const ALL: [Self; 6] = [Self::Mock, Self::Paced, Self::Held, Self::Silent, Self::Stamped, Self::Flood];
+
+    /// The name of its model.
+    pub(crate) fn model(self) -> &'static str {
+        match self {
+            Self::Mock => "mock",
+            Self::Paced => "paced",
+            Self::Held => "held",
+            Self::Silent => "silent",
+            Self::Stamped => "stamped",
+            Self::Flood => "flood",
+        }
+    }
+
+    fn of(body: &[u8]) -> Self {
+        let model = wire::find(body, b"\"model\":\"").map_or(&b""[..], |at| &body[at + 9..]);
+        Self::ALL.into_iter().find(|mode| model.starts_with(mode.model().as_bytes())).unwrap_or(Self::Mock)
+    }
+}
+
+/// A chat for that model, as the body of a request.
+pub(crate) fn chat(mode: Mode, stream: bool) -> String {
+    let model = mode.model();
+    format!(
+        r#"{{"model":"{model}","messages":[{{"role":"system","content":"You are terse."}},{{"role":"user","content":"Name the three largest rivers of Africa, one a line, and nothing else."}}],"temperature":0.2,"max_tokens":64,"stream":{stream}}}"#
+    )
+}
+
+/// Nanoseconds since the first call; one clock for who writes frames and who reads them.
+pub(crate) fn clock() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().as_nanos() as u64
+}
+
+/// The upstream; it runs until the process ends.
+pub(crate) struct Mock {
+    pub(crate) address: SocketAddr,
+    /// When a caller hung up on an answer that was under way.
+    pub(crate) hang_ups: Receiver<Instant>,
+    /// When a request for a mode other than [`Mode::Mock`] came.
+    pub(crate) arrivals: Receiver<Instant>,
+}
+
+/// What its connections share.
+struct Answers {
+    unary: Bytes,
+    head: Bytes,
+    burst: Bytes,
+    frames: Vec<Bytes>,
+    flood: Bytes,
+    models: Bytes,
+    hang_ups: Sender<Instant>,
+    arrivals: Sender<Instant>,
+}
+
+impl Mock {
+    /// Starts `threads` of it on one port.
+    pub(crate) fn start(threads: usize) -> Outcome<Self> {
+        let (hang_ups, hung_up) = channel();
+        let (arrivals, arrived) = channel();
+        let mut address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        for _ in 0..threads {
+            let listener = listen(address).map_err(|error| format!("the mock upstream cannot listen: {error}"))?;
+            address = listener.local_addr().map_err(|error| error.to_string())?;
+            let answers: &'static Answers = Box::leak(Box::new(Answers::new(hang_ups.clone(), arrivals.clone())));
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                let Ok(runtime) = runtime else { return };
+                runtime.block_on(async move {
+                    let Ok(listener) = TcpListener::from_std(listener) else { return };
+                    while let Ok((socket, _)) = listener.accept().await {
+                        tokio::spawn(answers.serve(socket));
+                    }
+                });
+            });
+        }
+        Ok(Self { address, hang_ups: hung_up, arrivals: arrived })
+    }
+
+    /// Forgets what was noted so far.
+    pub(crate) fn forget(&self) {
+        while self.hang_ups.try_recv().is_ok() || self.arrivals.try_recv().is_ok() {}
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(8_192)?;
+    Ok(socket.into())
+}
+
+fn chunk(content: &str, finish: &str) -> String {
+    format!(
+        "data: {{\"id\":\"chatcmpl-mock\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"mock\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{content}\"}},\"finish_reason\":{finish}}}]}}\n\n"
+    )
+}
+
+/// One chunk of HTTP's chunked encoding.
+fn framed(data: &str) -> Bytes {
+    Bytes::from(format!("{:x}\r\n{data}\r\n", data.len()))
+}
+
+fn whole(status: &str, body: &str) -> Bytes {
+    Bytes::from(format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    ))
+}
+
+impl Answers {
+    fn new(hang_ups: Sender<Instant>, arrivals: Sender<Instant>) -> Self {
+        let unary = "{\"id\":\"chatcmpl-mock\",\"object\":\"chat.completion\",\"created\":1700000000,\"model\":\"mock\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"Nile\\nCongo\\nNiger\"},\"logprobs\":null,\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":31,\"completion_tokens\":9,\"total_tokens\":40}}";
+        let mut frames: Vec<Bytes> =
+            (0..FRAMES - 2).map(|index| framed(&chunk(&format!(" word{index}"), "null"))).collect();
+        frames.push(framed(&chunk("", "\"stop\"")));
+        frames.push(framed("data: [DONE]\n\n"));
+        let head = Bytes::from_static(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n",
+        );
+        let mut burst = head.to_vec();
+        frames.iter().for_each(|frame| burst.extend_from_slice(frame));
+        burst.extend_from_slice(b"0\r\n\r\n");
+        let list: Vec<String> =
+            Mode::ALL.iter().map(|mode| format!("{{\"id\":\"{}\",\"object\":\"model\"}}", mode.model())).collect();
+        Self {
+            unary: whole("200 OK", unary),
+            flood: framed(&chunk(" flood", "null")).repeat(FLOOD_WRITE).into(),
+            models: whole("200 OK", &format!("{{\"object\":\"list\",\"data\":[{}]}}", list.join(","))),
+            head,
+            burst: burst.into(),
+            frames,
+            hang_ups,
+            arrivals,
+        }
+    }
+
+    async fn serve(&self, mut socket: TcpStream) {
+        if socket.set_nodelay(true).is_err() {
+            return;
+        }
+        let mut buffer = Vec::with_capacity(16 << 10);
+        loop {
+            let length = loop {
+                if let Some(length) = wire::request_length(&buffer) {
+                    break length;
+                }
+                match socket.read_buf(&mut buffer).await {
+                    Ok(read) if read > 0 => {}
+                    _ => return,
+                }
+            };
+            let request = &buffer[..length];
+            let done = if request.starts_with(b"POST ") {
+                let stream = wire::find(request, b"\"stream\":true").is_some();
+                self.answer(&mut socket, Mode::of(request), stream).await
+            } else if wire::find(request, b"/models ").is_some() {
+                socket.write_all(&self.models).await
+            } else {
+                socket.write_all(&whole("404 Not Found", "{}")).await
+            };
+            if done.is_err() {
+                return;
+            }
+            buffer.drain(..length);
+        }
+    }
+
+    async fn answer(&self, socket: &mut TcpStream, mode: Mode, stream: bool) -> io::Result<()> {
+        if mode != Mode::Mock {
+            // Nobody may be there to hear it: the figure that wanted it is over.
+            let _ = self.arrivals.send(Instant::now());
+        }
+        match mode {
+            Mode::Mock if stream => socket.write_all(&self.burst).await,
+            Mode::Mock => socket.write_all(&self.unary).await,
+            Mode::Paced => {
+                socket.write_all(&self.head).await?;
+                for frame in &self.frames {
+                    socket.write_all(frame).await?;
+                    tokio::time::sleep(Duration::from_millis(PACE_MS)).await;
+                }
+                socket.write_all(b"0\r\n\r\n").await
+            }
+            Mode::Held => {
+                socket.write_all(&self.head).await?;
+                socket.write_all(&self.frames[0]).await?;
+                self.until_hang_up(socket).await
+            }
+            Mode::Silent => self.until_hang_up(socket).await,
+            Mode::Stamped => {
+                socket.write_all(&self.head).await?;
+                let mut ticks = tokio::time::interval(Duration::from_millis(STAMP_MS));
+                loop {
+                    ticks.tick().await;
+                    socket.write_all(&framed(&chunk(&format!("@{}@", clock()), "null"))).await?;
+                }
+            }
+            Mode::Flood => {
+                socket.write_all(&self.head).await?;
+                for _ in 0..FLOOD_FRAMES / FLOOD_WRITE {
+                    socket.write_all(&self.flood).await?;
+                }
+                socket.write_all(&self.frames[FRAMES - 2]).await?;
+                socket.write_all(&self.frames[FRAMES - 1]).await?;
+                socket.write_all(b"0\r\n\r\n").await
+            }
+        }
+    }
+
+    async fn until_hang_up(&self, socket: &mut TcpStream) -> io::Result<()> {
+        let mut rest = [0; 256];
+        while matches!(socket.read(&mut rest).await, Ok(read) if read > 0) {}
+        let _ = self.hang_ups.send(Instant::now());
+        Err(io::ErrorKind::ConnectionReset.into())
+    }
+}

@@ -1,0 +1,168 @@
+//! Programs that run while something is measured, and what the system says of their use of it (Linux's /proc).
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::Outcome;
+
+/// How long a program gets until it answers.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+/// Linux reports processor time in hundredths of a second on every architecture that it has.
+const TICK: Duration = Duration::from_millis(10);
+
+/// A running program; it ends when this is dropped.
+pub(crate) struct Program {
+    child: Child,
+}
+
+impl Program {
+    /// Starts it with its output thrown away.
+    pub(crate) fn start(command: &mut Command) -> Outcome<Self> {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        child.map(|child| Self { child }).map_err(|error| format!("{command:?} did not start: {error}"))
+    }
+
+    /// Starts it and reads the port from the first line of its output that says `marker` and a number.
+    pub(crate) fn listening(command: &mut Command, marker: &str) -> Outcome<(Self, SocketAddr)> {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut program =
+            child.map(|child| Self { child }).map_err(|error| format!("{command:?} did not start: {error}"))?;
+        let stdout = program.child.stdout.take().ok_or("its output cannot be read")?;
+        let mut lines = BufReader::new(stdout).lines();
+        while let Some(Ok(line)) = lines.next() {
+            let Some((_, after)) = line.split_once(marker) else { continue };
+            let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+            let port: u16 = digits.parse().map_err(|error| format!("{line:?}: {error}"))?;
+            // Read on, so that it never waits for a reader.
+            std::thread::spawn(move || lines.for_each(drop));
+            return Ok((program, SocketAddr::from((Ipv4Addr::LOCALHOST, port))));
+        }
+        Err(format!("{command:?} ended before it listened"))
+    }
+
+    /// Waits until something accepts connections there.
+    pub(crate) fn await_port(&mut self, address: SocketAddr) -> Outcome {
+        let started = Instant::now();
+        while started.elapsed() < READY_WITHIN {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(format!("the program for {address} ended with {status}"));
+            }
+            if TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok() {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Err(format!("nothing listens on {address}"))
+    }
+
+    /// Processor time of it and its children so far.
+    pub(crate) fn processor_time(&self) -> Duration {
+        tree_time(self.child.id(), false)
+    }
+
+    /// Resident memory in KiB; 0 where the system does not say.
+    pub(crate) fn resident_kib(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0.0)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way it is gone afterwards.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What one process used, and whose child it is.
+struct Usage {
+    parent: u32,
+    own: u64,
+    ended_children: u64,
+}
+
+fn usage(pid: u32) -> Option<Usage> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name may hold anything, so count from behind it.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
+    Some(Usage { parent: number(1)? as u32, own: number(11)? + number(12)?, ended_children: number(13)? + number(14)? })
+}
+
+/// Processor time of a process and all that live below it, with those that ended below it or not.
+fn tree_time(root: u32, with_ended: bool) -> Duration {
+    let mut processes = HashMap::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        if let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok())
+            && let Some(usage) = usage(pid)
+        {
+            processes.insert(pid, usage);
+        }
+    }
+    let mut ticks = 0;
+    for (pid, usage) in &processes {
+        let mut at = *pid;
+        while at != root && at != 0 {
+            at = processes.get(&at).map_or(0, |usage| usage.parent);
+        }
+        if at == root {
+            ticks += usage.own + if with_ended { usage.ended_children } else { 0 };
+        }
+    }
+    TICK * u32::try_from(ticks).unwrap_or(u32::MAX)
+}
+
+/// How much of the machine others used between two moments.
+pub(crate) struct Foreign {
+    busy: u64,
+    total: u64,
+    own: Duration,
+}
+
+impl Foreign {
+    /// From now on.
+    pub(crate) fn watch() -> Self {
+        let (busy, total) = machine_ticks();
+        Self { busy, total, own: tree_time(std::process::id(), true) }
+    }
+
+    /// The share of all processors that others used since, 0 to 1.
+    pub(crate) fn share(&self) -> f64 {
+        let (busy, total) = machine_ticks();
+        let own = tree_time(std::process::id(), true).saturating_sub(self.own);
+        let own = own.as_secs_f64() / TICK.as_secs_f64();
+        if total == self.total {
+            return 0.0;
+        }
+        (((busy - self.busy) as f64 - own) / (total - self.total) as f64).clamp(0.0, 1.0)
+    }
+}
+
+/// Ticks that all processors were busy, and ticks in all.
+fn machine_ticks() -> (u64, u64) {
+    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let line = stat.lines().next().unwrap_or_default();
+    let ticks: Vec<u64> = line.split_whitespace().skip(1).take(8).filter_map(|word| word.parse().ok()).collect();
+    let total: u64 = ticks.iter().sum();
+    let idle: u64 = ticks.iter().skip(3).take(2).sum();
+    (total - idle, total)
+}
+
+/// The load averages, as the system writes them.
+pub(crate) fn load_average() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+}
+
+/// The processor's name and how many there are.
+pub(crate) fn processor() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    let count = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{count} x {}", name.map_or("unknown processor", |(_, name)| name.trim()))
+}

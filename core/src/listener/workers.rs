@@ -1,0 +1,117 @@
+//! Threads that serve connections, each with a runtime of its own.
+//!
+//! A connection stays on its thread, and so does what its requests set going (see [`Home`]): an answer passes from the upstream's
+//! socket to the client's without waking another thread, which would cost more than all the rest. New connections go
+//! to the thread that has the fewest.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+
+use crate::router::Home;
+use crate::{Error, Result};
+
+type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Start = Box<dyn FnOnce(TcpStream) -> Serving + Send>;
+
+/// A connection on its way to its thread.
+struct Newcomer {
+    stream: std::net::TcpStream,
+    start: Start,
+    place: Place,
+}
+
+/// The threads of one listener; with none of them the current runtime serves. When it is dropped, the threads drop
+/// the connections that are left, and end when the work that was started on them has.
+pub(super) struct Workers(Vec<Worker>);
+
+struct Worker {
+    /// Never full: the listener bounds its connections.
+    newcomers: UnboundedSender<Newcomer>,
+    connections: Arc<AtomicUsize>,
+}
+
+/// One of a worker's connections, counted while this lives.
+struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Workers {
+    /// Starts so many threads.
+    ///
+    /// # Errors
+    /// When the system gives no more threads or files.
+    pub(super) fn start(count: usize) -> Result<Self> {
+        let mut threads = Vec::with_capacity(count);
+        for _ in 0..count {
+            let failed = |error| Error::internal(format!("a thread of the listener does not start: {error}"));
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+            let (newcomers, arriving) = unbounded_channel();
+            std::thread::Builder::new()
+                .name("cortensor-http".to_owned())
+                .spawn(move || runtime.block_on(work(arriving)))
+                .map_err(failed)?;
+            threads.push(Worker { newcomers, connections: Arc::default() });
+        }
+        Ok(Self(threads))
+    }
+
+    /// Serves a connection, on the thread with the fewest.
+    pub(super) fn serve<F>(&self, stream: TcpStream, start: impl FnOnce(TcpStream) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let Some(worker) = self.0.iter().min_by_key(|worker| worker.connections.load(Ordering::Relaxed)) else {
+            drop(tokio::spawn(start(stream)));
+            return;
+        };
+        let stream = match stream.into_std() {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be passed to its thread");
+                return;
+            }
+        };
+        worker.connections.fetch_add(1, Ordering::Relaxed);
+        let place = Place(Arc::clone(&worker.connections));
+        let start: Start = Box::new(|stream| Box::pin(start(stream)));
+        if worker.newcomers.send(Newcomer { stream, start, place }).is_err() {
+            tracing::error!("a thread of the listener is gone; its connection is closed");
+        }
+    }
+}
+
+/// One thread's work.
+async fn work(mut arriving: UnboundedReceiver<Newcomer>) {
+    let home = Home::settle();
+    let mut serving = JoinSet::new();
+    loop {
+        let newcomer = tokio::select! {
+            newcomer = arriving.recv() => newcomer,
+            Some(_) = serving.join_next() => continue,
+        };
+        let Some(Newcomer { stream, start, place }) = newcomer else { break };
+        match TcpStream::from_std(stream) {
+            Ok(stream) => {
+                let connection = start(stream);
+                serving.spawn(async move {
+                    connection.await;
+                    drop(place);
+                });
+            }
+            Err(error) => tracing::warn!(%error, "a connection could not be taken over"),
+        }
+    }
+    serving.shutdown().await;
+    // Tasks outlive the connections that brought them: they are the router's, not the listener's.
+    home.left().await;
+}

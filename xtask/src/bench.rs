@@ -1,0 +1,61 @@
+//! Measuring: the benchmark programs of the core, with nginx beside them.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::step::Steps;
+use crate::{Outcome, environment};
+
+/// Where Debian puts it; it is not on everybody's path.
+const NGINX: &str = "/usr/sbin/nginx";
+
+/// Runs those figures, or all; results go to `target/bench/results.json`.
+///
+/// # Errors
+/// When it does not build, or a figure could not be measured. A gate that is missed is told, and is no error.
+pub(crate) fn run(steps: &mut Steps, figures: &[String], quick: bool) -> Outcome {
+    let nginx = nginx(steps);
+    let results = environment::target().join("bench/results.json");
+    if let Some(dir) = results.parent() {
+        fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    }
+    // As many files as the system lets us open: thousands of streams have two connections each.
+    let mut run = Command::new("sh");
+    run.args(["-c", "ulimit -n \"$(ulimit -Hn)\"; exec \"$@\"", "sh"]);
+    let cargo = environment::cargo(&["bench", "--package", "cortensor-router", "--bench", "figures", "--"]);
+    run.arg(cargo.get_program()).args(cargo.get_args()).current_dir(environment::root());
+    run.args(figures).arg("--json").arg(&results);
+    if quick {
+        run.arg("--quick");
+    }
+    match nginx {
+        Ok(path) => {
+            run.arg("--nginx").arg(path);
+        }
+        Err(why) => steps.skip("nginx as a reference", &why),
+    }
+    let outcome = steps.run("bench", &mut run);
+    println!("results: {}", results.display());
+    outcome
+}
+
+/// nginx, installed where that is possible.
+fn nginx(steps: &mut Steps) -> Outcome<PathBuf> {
+    for path in [NGINX, "nginx"] {
+        if environment::answers(path, &["-v"]) {
+            return Ok(path.into());
+        }
+    }
+    let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
+    if !root || !environment::answers("apt-get", &["--version"]) {
+        return Err("it is not installed (Debian: apt-get install nginx)".to_owned());
+    }
+    let mut install = Command::new("apt-get");
+    install.args(["install", "-q", "-y", "--no-install-recommends", "nginx"]);
+    // Only as a program: its service is not to be started.
+    install.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
+    steps.run("refresh the packages", Command::new("apt-get").args(["update", "-q"]))?;
+    steps.run("install nginx", &mut install)?;
+    Ok(NGINX.into())
+}
