@@ -224,6 +224,10 @@ impl Engine {
         self.unindex(key);
         let Some(fences) = self.miners.get(&key).map(|miner| miner.fences.clone()) else { return };
         for fence in fences {
+            // A miner that was removed, and not just lost, is still there to be told.
+            if let Some(gid) = self.fences.get(&fence).copied() {
+                out.push(Effect::Stop { gid, miner: key, fence, reason: StopReason::Superseded });
+            }
             self.attempt_lost(fence, Blame::Nobody, false, now, out);
         }
         self.unindex(key);
