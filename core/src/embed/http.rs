@@ -49,7 +49,7 @@ impl HttpHandler {
         };
         let keeper = host.clone();
         host.call(move |router| async move {
-            let handler = Handler::new(router, settings).await?;
+            let handler = Handler::new(router, settings)?;
             Ok(Self { host: keeper, handler: Bound::new(handler) })
         })
     }

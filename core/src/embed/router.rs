@@ -1,17 +1,18 @@
 //! The embedded router.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
 use super::host::{self, Host};
 use super::log::LogWorker;
 use super::{Call, HostMiner, HttpHandler, Listener, LogSink, Miner, Task, record};
-use crate::Result;
 use crate::config::Config;
 use crate::model::{SessionId, TaskId};
 use crate::router::{SessionFilter, SubmitOptions, TaskQuery};
+use crate::token::KeySpec;
+use crate::{Error, Result};
 
 /// A router with a runtime of its own. Cheap to clone: all clones are the same router.
 ///
@@ -236,6 +237,41 @@ impl Router {
     /// The REST API without a socket; `config` as in [`listen`](Self::listen).
     pub fn http_handler(&self, config: &str) -> Call<HttpHandler> {
         HttpHandler::new(&self.host, config)
+    }
+
+    /// Makes an API key for listeners and gives `{"id","name","scopes","sessions","created_at","expires_at","token"}`; the token is shown
+    /// this once. `spec` is the body of `POST /api/v1/keys`; only `name` is wanted.
+    pub fn create_key(&self, spec: &str) -> Call<String> {
+        let spec = record::parse::<KeySpec>("key", spec);
+        self.host.call(move |router| async move {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            let (token, mut key) = spec?.mint(now)?;
+            router.put_key(key.clone()).await?;
+            key.hash.clear();
+            record::json(&json!({
+                "id": key.id, "name": key.name, "scopes": key.scopes, "sessions": key.sessions,
+                "created_at": key.created_at, "expires_at": key.expires_at, "token": token.reveal(),
+            }))
+        })
+    }
+
+    /// The API keys: `{"count","keys":[...]}`.
+    pub fn keys(&self) -> Call<String> {
+        self.host.call(|router| async move {
+            let keys = router.keys().await?;
+            record::json(&json!({"count": keys.len(), "keys": keys}))
+        })
+    }
+
+    /// Revokes an API key: listeners refuse it from now on, and what runs under it ends. Answers `NotFound` when there is none.
+    pub fn delete_key(&self, id: &str) -> Call<()> {
+        let id = id.to_owned();
+        self.host.call(move |router| async move {
+            if router.delete_key(&id).await? {
+                return Ok(());
+            }
+            Err(Error::not_found(format!("there is no key {id}")).with_code("key_not_found").with_param("id"))
+        })
     }
 
     /// Takes no new tasks and waits until those that are there have ended; `true`: all did within `timeout`.

@@ -1,17 +1,16 @@
 //! Who may do what: `Authorization: Bearer` or `X-API-Key`, checked before a path's ids are looked at.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::HeaderMap;
-use parking_lot::RwLock;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{DEFAULT_DEV_TOKEN, ListenConfig};
 use crate::model::SessionId;
-use crate::router::ApiKey;
+use crate::router::{KeyRing, Known};
 use crate::token::Token;
 use crate::{Error, ErrorKind, Result, Router};
 
@@ -59,29 +58,17 @@ impl Caller {
     }
 }
 
-/// A key of the store, and who wants to hear that it is revoked.
-struct Known {
-    key: ApiKey,
-    revoked: CancellationToken,
-}
-
-impl Known {
-    fn new(key: ApiKey) -> Self {
-        Self { key, revoked: CancellationToken::new() }
-    }
-}
-
 /// The tokens that a listener accepts.
 pub(in crate::listener) struct Auth {
     /// From the configuration: SHA-256 of the token, and who it is.
     configured: Vec<([u8; 32], Caller)>,
-    /// From the store, by id.
-    keys: RwLock<HashMap<String, Known>>,
+    /// From the store.
+    keys: Arc<KeyRing>,
     dev: bool,
 }
 
 impl Auth {
-    pub(in crate::listener) async fn new(router: &Router, config: &ListenConfig) -> Result<Self> {
+    pub(in crate::listener) fn new(router: &Router, config: &ListenConfig) -> Result<Self> {
         let mut configured = Vec::new();
         for (index, token) in config.tokens.iter().enumerate() {
             let scopes = if token.scopes.is_empty() {
@@ -93,14 +80,13 @@ impl Auth {
             let caller = Caller { id, scopes, sessions: token.sessions.clone(), revoked: None };
             configured.push((hash(&token.secret()?), caller));
         }
-        let keys = router.store().keys().await?.into_iter().map(|key| (key.id.clone(), Known::new(key))).collect();
         let dev = config.dev_token && config.host.is_loopback() && configured.is_empty();
-        Ok(Self { configured, keys: RwLock::new(keys), dev })
+        Ok(Self { configured, keys: router.key_ring(), dev })
     }
 
     /// Whether any token but the development one can be used.
     pub(in crate::listener) fn has_tokens(&self) -> bool {
-        !self.configured.is_empty() || !self.keys.read().is_empty()
+        !self.configured.is_empty() || !self.keys.is_empty()
     }
 
     /// Whether the development token is accepted.
@@ -108,34 +94,20 @@ impl Auth {
         self.dev
     }
 
-    /// The key is valid from now on.
-    pub(in crate::listener) fn add(&self, key: ApiKey) {
-        self.keys.write().insert(key.id.clone(), Known::new(key));
-    }
-
-    /// The key is refused from now on, and what runs under it ends.
-    pub(in crate::listener) fn remove(&self, id: &str) {
-        let known = self.keys.write().remove(id);
-        if let Some(known) = known {
-            known.revoked.cancel();
-        }
-    }
-
     /// The caller that the headers name.
     pub(in crate::listener) fn caller(&self, headers: &HeaderMap, peer: IpAddr, now_secs: u64) -> Result<Caller> {
         let wrong = || Error::new(ErrorKind::Unauthenticated, "Unauthorized").with_code("unauthorized");
         let token = token(headers)?;
         if let Some(parsed) = Token::parse(token) {
-            let keys = self.keys.read();
-            let known = keys.get(parsed.id());
+            let known = self.keys.get(parsed.id());
             // An unknown id costs the same comparison as a known one.
-            let matches = parsed.matches(known.map_or(NO_HASH, |known| known.key.hash.as_str()));
+            let matches = parsed.matches(known.as_ref().map_or(NO_HASH, |known| known.key.hash.as_str()));
             if let Some(Known { key, revoked }) = known {
                 if !matches || (key.expires_at != 0 && key.expires_at <= now_secs) {
                     return Err(wrong());
                 }
                 let (scopes, sessions) = (key.scopes.clone(), key.sessions.clone());
-                return Ok(Caller { id: key.id.clone(), scopes, sessions, revoked: Some(revoked.clone()) });
+                return Ok(Caller { id: key.id.clone(), scopes, sessions, revoked: Some(revoked) });
             }
             // Not a key of this store: it may stand in the configuration all the same.
         }

@@ -31,8 +31,8 @@ impl Handler {
     ///
     /// # Errors
     /// `InvalidArgument` when a token of the configuration has no value.
-    pub async fn new(router: Router, config: ListenConfig) -> Result<Self> {
-        let auth = Auth::new(&router, &config).await?;
+    pub fn new(router: Router, config: ListenConfig) -> Result<Self> {
+        let auth = Auth::new(&router, &config)?;
         Ok(Self { gate: Gate::new(state(router, config, auth)) })
     }
 

@@ -25,10 +25,7 @@ fn now_secs() -> u64 {
 
 async fn list(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Result<Response, Failed> {
     caller.may("admin")?;
-    let mut keys = state.router.store().keys().await?;
-    for key in &mut keys {
-        key.hash.clear();
-    }
+    let keys = state.router.keys().await?;
     reply::json(StatusCode::OK, &json!({"count": keys.len(), "keys": keys}))
 }
 
@@ -42,8 +39,7 @@ async fn create(
     let body = body::read(&state, Family::Cortensor, &headers, body).await?;
     let spec: KeySpec = body::parse(Family::Cortensor, &body)?;
     let (token, mut key) = spec.mint(now_secs())?;
-    state.router.store().put_key(key.clone()).await?;
-    state.auth.add(key.clone());
+    state.router.put_key(key.clone()).await?;
     key.hash.clear();
     let mut answer = serde_json::to_value(&key).map_err(Error::internal)?;
     answer["token"] = json!(token.reveal());
@@ -56,12 +52,11 @@ async fn revoke(
     Path(id): Path<String>,
 ) -> Result<Response, Failed> {
     caller.may("admin")?;
-    if !state.router.store().delete_key(id.clone()).await? {
+    if !state.router.delete_key(&id).await? {
         return Err(Error::not_found(format!("there is no key {id}"))
             .with_code("key_not_found")
             .with_param("id")
             .into());
     }
-    state.auth.remove(&id);
     reply::json(StatusCode::OK, &json!({"id": id, "status": "revoked"}))
 }

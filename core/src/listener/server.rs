@@ -43,7 +43,7 @@ impl Listener {
     /// `InvalidArgument` when others than this machine could connect and no token is configured, or when a token has no value;
     /// `Conflict` when the address is in use.
     pub async fn bind(router: Router, config: ListenConfig) -> Result<Self> {
-        let auth = Auth::new(&router, &config).await?;
+        let auth = Auth::new(&router, &config)?;
         if !config.host.is_loopback() && !auth.has_tokens() {
             return Err(Error::invalid(
                 "listen.host",

@@ -8,6 +8,7 @@ mod clock;
 mod drive;
 mod ending;
 mod inspect;
+mod keys;
 mod live;
 mod metrics;
 mod miners;
@@ -20,7 +21,9 @@ mod tasks;
 mod upstreams;
 
 #[cfg(feature = "listener")]
-pub(crate) use crate::store::{ApiKey, TaskQuery};
+pub(crate) use crate::store::TaskQuery;
+#[cfg(feature = "listener")]
+pub(crate) use keys::{KeyRing, Known};
 pub use metrics::Metrics;
 pub use miners::{MinerHandle, ModelInfo};
 pub use open::RouterBuilder;

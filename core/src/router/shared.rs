@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use super::clock::Clock;
+use super::keys::KeyRing;
 use super::live::Live;
 use super::metrics::Metrics;
 use super::miners::MinerSlot;
@@ -37,6 +38,7 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) core: Mutex<Core>,
     pub(super) metrics: Metrics,
+    pub(super) keys: Arc<KeyRing>,
     /// The time for which the timer is set; `u64::MAX` while it is not.
     pub(super) armed: AtomicU64,
     pub(super) rearm: Notify,

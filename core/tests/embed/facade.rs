@@ -187,6 +187,8 @@ fn the_rest_api_answers_over_a_socket_and_without_one() {
     let listener = router.listen(r#"{"port": 0}"#).wait().unwrap();
     assert!(listener.address().port() > 0 && !listener.posture().is_empty());
     let handler = router.http_handler("").wait().unwrap();
+    let key = parse(&router.create_key(r#"{"name": "app"}"#).wait().unwrap());
+    let token = key["token"].as_str().unwrap();
     let request = |body: &str, token: &str| HttpRequest {
         method: "POST".into(),
         target: "/api/v1/completions".into(),
@@ -204,6 +206,12 @@ fn the_rest_api_answers_over_a_socket_and_without_one() {
     }
     let body = String::from_utf8(body).unwrap();
     assert!(body.ends_with("data: [DONE]\n\n") && body.contains(r#""text":"a ""#), "{body}");
+    router.delete_key(key["id"].as_str().unwrap()).wait().unwrap();
+    assert_eq!(handler.handle(request(r#"{"prompt": "a"}"#, token)).wait().unwrap().status, 401);
+    assert_eq!(router.delete_key("none").wait().unwrap_err().code(), "key_not_found");
+    assert_eq!(parse(&router.keys().wait().unwrap())["count"], 0);
+    let dev = handler.handle(request(r#"{"prompt": "a b"}"#, "default-dev-token")).wait().unwrap();
+    assert_eq!(dev.status, 200);
     listener.stop().wait().unwrap();
     listener.ended().wait().unwrap();
     router.shutdown(SOON).unwrap();

@@ -24,7 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("router", &["engine", "store", "miner"]),
     ("token", &["store"]),
     ("listener", &["router", "token"]),
-    ("embed", &["router", "listener", "miner", "store", "cli"]),
+    ("embed", &["router", "listener", "miner", "store", "token", "cli"]),
     ("cli", &["router", "listener", "store", "miner", "token"]),
 ];
 
@@ -52,7 +52,10 @@ const ROOT_NAMES: &[(&str, &str)] = &[
     ("TokenStream", "router"),
 ];
 
-/// Checks the whole of `core/src`.
+/// The crates of the bindings: of the core they may name the facade alone.
+const BINDINGS: &[&str] = &["core/capi", "core/uniffi", "bindings-python", "bindings-node"];
+
+/// Checks the whole of `core/src`, and the bindings.
 ///
 /// # Errors
 /// A line for every import that is against the rules.
@@ -65,6 +68,16 @@ pub(crate) fn check(root: &Path) -> Outcome<String> {
         let inside = file.strip_prefix(&source).unwrap_or(file);
         let text = environment::read(file)?;
         wrong.extend(violations(inside, &text).into_iter().map(|what| format!("core/src/{}:{what}", inside.display())));
+    }
+    for binding in BINDINGS.iter().map(|name| root.join(name).join("src")).filter(|source| source.exists()) {
+        let before = files.len();
+        gather(&binding, &mut files)?;
+        for file in &files[before..] {
+            let inside = file.strip_prefix(root).unwrap_or(file).display();
+            wrong.extend(
+                around_the_facade(&environment::read(file)?).into_iter().map(|what| format!("{inside}:{what}")),
+            );
+        }
     }
     if wrong.is_empty() { Ok(format!("{} files keep to the layers", files.len())) } else { Err(wrong.join("\n")) }
 }
@@ -110,6 +123,25 @@ fn violations(file: &Path, text: &str) -> Vec<String> {
             let words: BTreeSet<&str> = line.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
             for word in NOT_IN_THE_ENGINE.iter().filter(|word| words.contains(**word)) {
                 wrong.push(format!("{}: the engine is pure: no `{word}`", index + 1));
+            }
+        }
+    }
+    wrong
+}
+
+/// What of a binding's file names more of the core than its facade: `line: why`.
+fn around_the_facade(text: &str) -> Vec<String> {
+    let code = source::code(text);
+    let mut wrong = Vec::new();
+    for crate_name in ["cortensor_router::", "cortensor_router as "] {
+        for (at, _) in code.match_indices(crate_name) {
+            if code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
+                continue;
+            }
+            let names = heads(&code[at + crate_name.len()..]);
+            if crate_name.ends_with("as ") || names.iter().any(|name| name != "embed") {
+                let line = code[..at].matches('\n').count() + 1;
+                wrong.push(format!("{line}: a binding may name only `cortensor_router::embed`"));
             }
         }
     }
@@ -196,6 +228,22 @@ mod tests {
             ("novelty.rs", "fn f() {}"),
         ] {
             assert_eq!(violations(Path::new(file), text).len(), 1, "{file}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_binding_that_goes_around_the_facade_is_found() {
+        assert!(
+            around_the_facade("use cortensor_router::embed::{Router, Task}; // cortensor_router::Config").is_empty()
+        );
+        assert!(around_the_facade("struct A { a: crate::cortensor_router_thing::B }").is_empty());
+        for text in [
+            "use cortensor_router::Config;",
+            "use cortensor_router::{embed::Router, listener};",
+            "use cortensor_router as core;",
+            "fn f(x: cortensor_router::router::Router) {}",
+        ] {
+            assert_eq!(around_the_facade(text).len(), 1, "{text}");
         }
     }
 

@@ -1,0 +1,92 @@
+//! API keys: in the store, and at hand for every request of every listener.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use tokio_util::sync::CancellationToken;
+
+use super::shared::Router;
+use crate::Result;
+use crate::store::ApiKey;
+
+/// The keys of the store, by id.
+#[derive(Default)]
+pub(crate) struct KeyRing(RwLock<HashMap<String, Known>>);
+
+/// A key, and who wants to hear that it is revoked.
+#[derive(Clone)]
+pub(crate) struct Known {
+    pub(crate) key: Arc<ApiKey>,
+    pub(crate) revoked: CancellationToken,
+}
+
+impl KeyRing {
+    pub(super) fn new(keys: Vec<ApiKey>) -> Arc<Self> {
+        let ring = Self::default();
+        keys.into_iter().for_each(|key| ring.add(key));
+        Arc::new(ring)
+    }
+
+    fn add(&self, key: ApiKey) {
+        let known = Known { key: Arc::new(key), revoked: CancellationToken::new() };
+        let before = self.0.write().insert(known.key.id.clone(), known);
+        if let Some(before) = before {
+            before.revoked.cancel();
+        }
+    }
+
+    fn remove(&self, id: &str) {
+        let known = self.0.write().remove(id);
+        if let Some(known) = known {
+            known.revoked.cancel();
+        }
+    }
+
+    /// The key of that id.
+    pub(crate) fn get(&self, id: &str) -> Option<Known> {
+        self.0.read().get(id).cloned()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.read().is_empty()
+    }
+}
+
+impl Router {
+    /// The keys as requests are checked against them.
+    #[cfg(feature = "listener")]
+    pub(crate) fn key_ring(&self) -> Arc<KeyRing> {
+        self.shared.keys.clone()
+    }
+
+    /// Writes a key; every listener of this router accepts it from now on.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn put_key(&self, key: ApiKey) -> Result<()> {
+        self.shared.store.put_key(key.clone()).await?;
+        self.shared.keys.add(key);
+        Ok(())
+    }
+
+    /// All keys, without their hashes.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn keys(&self) -> Result<Vec<ApiKey>> {
+        let mut keys = self.shared.store.keys().await?;
+        keys.iter_mut().for_each(|key| key.hash.clear());
+        Ok(keys)
+    }
+
+    /// Deletes a key: every listener refuses it from now on, and what runs under it ends. `false`: there was none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn delete_key(&self, id: &str) -> Result<bool> {
+        let found = self.shared.store.delete_key(id.to_owned()).await?;
+        self.shared.keys.remove(id);
+        Ok(found)
+    }
+}
