@@ -5,8 +5,7 @@ use serde_json::json;
 
 use crate::miner::FailClass;
 use crate::model::{
-    Answer, Completion, CompletionRecord, FinishReason, RequestKind, SessionState, Task, TaskRecord, TaskRequest,
-    TaskState, Usage, from_json,
+    Answer, Completion, CompletionRecord, FinishReason, RequestKind, Task, TaskRecord, TaskRequest, Usage, from_json,
 };
 use crate::{Error, Result};
 
@@ -88,48 +87,6 @@ pub(super) struct Page {
     pub(super) state: Option<String>,
     pub(super) limit: Option<u64>,
     pub(super) offset: u64,
-}
-
-/// The rows of a page where none are asked for, and the most that it has.
-const PAGE: (u64, u64) = (100, 1_000);
-
-impl Page {
-    pub(super) fn rows(&self) -> Result<u64> {
-        match self.limit {
-            Some(0) => Err(Error::invalid("limit", format!("limit must be 1 to {}", PAGE.1))),
-            limit => Ok(limit.unwrap_or(PAGE.0).min(PAGE.1)),
-        }
-    }
-
-    pub(super) fn task_state(&self) -> Result<Option<TaskState>> {
-        let all = [
-            TaskState::Queued,
-            TaskState::Assigned,
-            TaskState::Acked,
-            TaskState::Precommitted,
-            TaskState::Committed,
-            TaskState::Ended,
-        ];
-        match self.state.as_deref() {
-            None | Some("" | "all") => Ok(None),
-            Some("active") => Ok(Some(TaskState::Queued)),
-            Some(word) => all.into_iter().find(|state| state.as_str() == word).map(Some).ok_or_else(|| {
-                Error::invalid(
-                    "state",
-                    "state must be active, queued, assigned, acked, precommitted, committed or ended",
-                )
-            }),
-        }
-    }
-
-    pub(super) fn session_state(&self) -> Result<Option<SessionState>> {
-        match self.state.as_deref() {
-            None | Some("" | "all") => Ok(None),
-            Some("open" | "active") => Ok(Some(SessionState::Open)),
-            Some("closed") => Ok(Some(SessionState::Closed)),
-            Some(_) => Err(Error::invalid("state", "state must be open or closed")),
-        }
-    }
 }
 
 /// What a miner says at the end of a job; all of it may be absent.

@@ -9,7 +9,7 @@ use super::host::{self, Host};
 use super::log::LogWorker;
 use super::{Call, HostMiner, HttpHandler, Listener, LogSink, Miner, Task, record};
 use crate::config::Config;
-use crate::model::{SessionId, TaskId};
+use crate::model::{SessionId, TaskId, page_rows, wanted_sessions, wanted_tasks};
 use crate::router::{SessionFilter, SubmitOptions, TaskQuery};
 use crate::token::KeySpec;
 use crate::{Error, Result};
@@ -129,13 +129,14 @@ impl Router {
     /// `InvalidArgument` names the field; `Closed`.
     pub fn sessions(&self, query: &str) -> Result<String> {
         let page: record::Page = record::parse("query", query)?;
+        let router = self.host.router()?;
         let filter = SessionFilter {
-            state: page.session_state()?,
-            limit: page.rows()?,
+            state: wanted_sessions(page.state.as_deref())?,
+            limit: page_rows(page.limit, router.config().listen.max_page_rows)?,
             offset: page.offset,
             ..SessionFilter::default()
         };
-        let (sessions, count) = self.host.router()?.sessions(&filter);
+        let (sessions, count) = router.sessions(&filter);
         record::json(&json!({"count": count, "sessions": sessions}))
     }
 
@@ -181,8 +182,8 @@ impl Router {
             let page = page?;
             let query = TaskQuery {
                 session_id: SessionId(session),
-                state: page.task_state()?,
-                limit: page.rows()?,
+                state: wanted_tasks(page.state.as_deref())?,
+                limit: page_rows(page.limit, router.config().listen.max_page_rows)?,
                 offset: page.offset,
             };
             let found = router.tasks(query).await?;

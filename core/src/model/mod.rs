@@ -6,6 +6,7 @@ mod id;
 mod json;
 mod miner;
 mod node;
+mod page;
 mod request;
 mod session;
 mod task;
@@ -19,6 +20,8 @@ pub use id::{Fence, Gid, SessionId, TaskId, Timestamp, address_of};
 pub(crate) use json::from_json;
 pub use miner::{CONTINUE, Hardware, MinerInfo, MinerKind, MinerSpec, ModelDetails};
 pub use node::{NodeInfo, NodeStats, NodeStatus};
+#[cfg(feature = "listener")]
+pub(crate) use page::{page_rows, wanted_sessions, wanted_tasks};
 pub use request::{Extra, RequestKind, TaskRequest};
 pub use session::{Session, SessionMode, SessionPatch, SessionSpec, SessionState};
 pub use task::{MinerResult, Outcome, Task, TaskState, Verdict};

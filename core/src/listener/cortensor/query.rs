@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::config::UnknownSession;
 use crate::listener::auth::Caller;
 use crate::listener::state::AppState;
-use crate::model::{SessionId, TaskId, TaskState};
+use crate::model::{SessionId, TaskId, page_rows};
 use crate::{Error, Result};
 
 /// A session's id out of a path or a body: a number, a numeric text, or the session's 0x + 64 digits.
@@ -72,29 +72,6 @@ pub(super) struct Page {
 
 /// The page that a query asks for; `most` is `listen.max_page_rows`.
 pub(super) fn page(query: &HashMap<String, String>, most: u64) -> Result<Page> {
-    let read = |name: &str, default| query.get(name).map_or(Ok(default), |text| number(name, text));
-    let limit = read("limit", 100)?;
-    if limit == 0 {
-        return Err(Error::invalid("limit", "limit must be at least 1"));
-    }
-    Ok(Page { limit: limit.min(most), offset: read("offset", 0)? })
-}
-
-/// Which tasks are wanted: `ended`, or any other state's word for those that have not ended.
-pub(super) fn task_state(query: &HashMap<String, String>) -> Result<Option<TaskState>> {
-    let all = [
-        TaskState::Queued,
-        TaskState::Assigned,
-        TaskState::Acked,
-        TaskState::Precommitted,
-        TaskState::Committed,
-        TaskState::Ended,
-    ];
-    match query.get("state").map(String::as_str) {
-        None | Some("" | "all") => Ok(None),
-        Some("active") => Ok(Some(TaskState::Queued)),
-        Some(word) => all.into_iter().find(|state| state.as_str() == word).map(Some).ok_or_else(|| {
-            Error::invalid("state", "state must be active, queued, assigned, acked, precommitted, committed or ended")
-        }),
-    }
+    let read = |name: &str| query.get(name).map(|text| number(name, text)).transpose();
+    Ok(Page { limit: page_rows(read("limit")?, most)?, offset: read("offset")?.unwrap_or(0) })
 }

@@ -11,12 +11,11 @@ use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
 use super::query;
-use crate::Error;
 use crate::listener::auth::Caller;
 use crate::listener::body;
 use crate::listener::reply::{self, Failed, Family};
 use crate::listener::state::AppState;
-use crate::model::{Session, SessionPatch, SessionSpec, SessionState};
+use crate::model::{Session, SessionPatch, SessionSpec, wanted_sessions};
 use crate::router::SessionFilter;
 
 pub(super) fn routes() -> axum::Router<AppState> {
@@ -65,12 +64,7 @@ async fn list(
 ) -> Result<Response, Failed> {
     caller.may("read")?;
     let page = query::page(&asked, state.config.max_page_rows)?;
-    let wanted = match asked.get("state").map(String::as_str) {
-        None | Some("" | "all") => None,
-        Some("open" | "active") => Some(SessionState::Open),
-        Some("closed") => Some(SessionState::Closed),
-        Some(_) => return Err(Error::invalid("state", "state must be open or closed").into()),
-    };
+    let wanted = wanted_sessions(asked.get("state").map(String::as_str))?;
     let filter =
         SessionFilter { state: wanted, limit: page.limit, offset: page.offset, only: caller.sessions().to_vec() };
     let (sessions, count) = state.router.sessions(&filter);

@@ -17,7 +17,7 @@ use crate::listener::auth::Caller;
 use crate::listener::reply::{self, Failed};
 use crate::listener::sse;
 use crate::listener::state::AppState;
-use crate::model::TaskRecord;
+use crate::model::{TaskRecord, wanted_tasks};
 use crate::router::TaskQuery;
 
 pub(super) fn routes() -> axum::Router<AppState> {
@@ -42,7 +42,12 @@ async fn list(
     caller.may("read")?;
     let session_id = query::session(&state, &caller, &session)?;
     let page = query::page(&asked, state.config.max_page_rows)?;
-    let wanted = TaskQuery { session_id, state: query::task_state(&asked)?, limit: page.limit, offset: page.offset };
+    let wanted = TaskQuery {
+        session_id,
+        state: wanted_tasks(asked.get("state").map(String::as_str))?,
+        limit: page.limit,
+        offset: page.offset,
+    };
     let found = state.router.tasks(wanted).await?;
     let tasks: Vec<_> = found.tasks.iter().map(TaskRecord::row).collect();
     if asked.get("format").is_some_and(|format| format == "array") {
