@@ -7,8 +7,8 @@
 use std::sync::OnceLock;
 
 use super::{
-    Config, CorsConfig, DispatchConfig, LimitsConfig, ListenConfig, RetentionConfig, RuntimeConfig, StorageConfig,
-    TokenConfig, UpstreamConfig,
+    Config, CorsConfig, DispatchConfig, LimitsConfig, ListenConfig, MinersConfig, RetentionConfig, RuntimeConfig,
+    StorageConfig, TokenConfig, UpstreamConfig,
 };
 
 /// A field of a configuration struct, as [`documented!`] found it.
@@ -128,6 +128,7 @@ fn children(ty: &str) -> Option<&'static [FieldDoc]> {
         "LimitsConfig" => LimitsConfig::DOCS,
         "DispatchConfig" => DispatchConfig::DOCS,
         "ListenConfig" => ListenConfig::DOCS,
+        "MinersConfig" => MinersConfig::DOCS,
         "CorsConfig" => CorsConfig::DOCS,
         "RuntimeConfig" => RuntimeConfig::DOCS,
         "Vec<TokenConfig>" => TokenConfig::DOCS,

@@ -11,6 +11,7 @@ mod layers;
 mod limits;
 mod listen;
 mod load;
+mod miners;
 mod reference;
 mod runtime;
 mod storage;
@@ -23,6 +24,7 @@ pub use keys::{Key, KeyKind, keys};
 pub use limits::LimitsConfig;
 pub use listen::{CorsConfig, DEFAULT_DEV_TOKEN, ListenConfig, TokenConfig};
 pub use load::{Loaded, Override, Source, load};
+pub use miners::MinersConfig;
 pub use reference::reference;
 pub use runtime::RuntimeConfig;
 pub use storage::{Durability, RetentionConfig, StorageConfig};
@@ -81,6 +83,8 @@ pub struct Config {
     pub listen: ListenConfig,
     /// Threads of an embedded router.
     pub runtime: RuntimeConfig,
+    /// Miners that dial in.
+    pub miners: MinersConfig,
     /// OpenAI-compatible servers.
     #[serde(rename = "upstream", alias = "upstreams")]
     pub upstreams: Vec<UpstreamConfig>,
@@ -103,6 +107,7 @@ impl Default for Config {
             dispatch: DispatchConfig::default(),
             listen: ListenConfig::default(),
             runtime: RuntimeConfig::default(),
+            miners: MinersConfig::default(),
             upstreams: Vec::new(),
         }
     }
@@ -121,6 +126,7 @@ impl Config {
         self.dispatch.validate()?;
         self.listen.validate()?;
         self.runtime.validate()?;
+        self.miners.validate()?;
         let mut names = std::collections::BTreeSet::new();
         for (index, upstream) in self.upstreams.iter().enumerate() {
             upstream.validate(index)?;

@@ -14,8 +14,17 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use super::reply::{Failed, Family};
 use super::state::AppState;
-use super::{cortensor, health, keys, openai, openapi, revocation};
+use super::{cortensor, health, keys, miners, openai, openapi, revocation};
 use crate::{Error, ErrorKind};
+
+/// The connection that a request came on.
+#[derive(Debug, Clone)]
+pub(in crate::listener) struct Connection {
+    /// Who is at its other end.
+    pub(in crate::listener) peer: SocketAddr,
+    /// The keying material of a TLS connection (RFC 9266); `None`: it is plain.
+    pub(in crate::listener) channel: Option<[u8; 32]>,
+}
 
 /// All routes behind the checks that they share.
 #[derive(Clone)]
@@ -32,6 +41,7 @@ impl Gate {
             .merge(openai::routes())
             .merge(keys::routes())
             .merge(health::routes())
+            .merge(miners::routes())
             .merge(openapi::routes())
             .route_layer(from_fn(note_route))
             .fallback(not_found)
@@ -42,8 +52,14 @@ impl Gate {
     }
 
     /// Answers one request.
-    pub(in crate::listener) async fn handle(&self, request: Request, peer: SocketAddr) -> Result<Response, Infallible> {
+    pub(in crate::listener) async fn handle(
+        &self,
+        mut request: Request,
+        connection: &Connection,
+    ) -> Result<Response, Infallible> {
         let method = request.method().clone();
+        request.extensions_mut().insert(connection.clone());
+        let peer = connection.peer;
         let mut response = match &self.cors {
             Some(cors) => {
                 use tower::Layer;
@@ -95,7 +111,8 @@ impl Gate {
     fn is_public(&self, method: &Method, path: &str) -> bool {
         let config = &self.state.config;
         match path {
-            "/" | "/healthz" | "/readyz" | "/health" | "/api/v1/about" | "/api/v1/ping" => {
+            // A miner says who it is in its first frame.
+            "/" | "/healthz" | "/readyz" | "/health" | "/api/v1/about" | "/api/v1/ping" | miners::PATH => {
                 *method == Method::GET || *method == Method::HEAD
             }
             "/api/v1/status" => config.public_status,

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
+use tokio::sync::Semaphore;
 
 use super::auth::Auth;
-use super::gate::Gate;
+use super::gate::{Connection, Gate};
 use super::machine::Machine;
 use super::state::AppState;
 use super::traffic::Traffic;
@@ -38,7 +39,7 @@ impl Handler {
 
     /// Answers one request. Dropping the future or the answer's body is a client that hung up.
     pub async fn handle(&self, request: http::Request<Body>, peer: SocketAddr) -> http::Response<Body> {
-        match self.gate.handle(request, peer).await {
+        match self.gate.handle(request, &Connection { peer, channel: None }).await {
             Ok(response) => response,
             Err(never) => absurd(never),
         }
@@ -52,5 +53,13 @@ fn absurd(never: Infallible) -> ! {
 /// What all requests of one listener or handler share.
 pub(super) fn state(router: Router, config: ListenConfig, auth: Auth) -> AppState {
     let traffic = Arc::new(Traffic::new(router.metrics()));
-    AppState { router, config: Arc::new(config), auth: Arc::new(auth), machine: Arc::new(Machine::new()), traffic }
+    let handshakes = Arc::new(Semaphore::new(router.config().miners.max_handshakes));
+    AppState {
+        router,
+        config: Arc::new(config),
+        auth: Arc::new(auth),
+        machine: Arc::new(Machine::new()),
+        traffic,
+        handshakes,
+    }
 }

@@ -18,6 +18,7 @@ mod handler;
 mod health;
 mod keys;
 mod machine;
+mod miners;
 mod openai;
 mod openapi;
 mod reference;

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::auth::Auth;
-use super::gate::Gate;
+use super::gate::{Connection, Gate};
 use super::handler;
 use super::stall::StallGuard;
 use super::state::AppState;
@@ -142,8 +142,10 @@ async fn serve(stream: TcpStream, peer: SocketAddr, gate: &Gate, config: &Listen
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let service = service_fn(|request: http::Request<hyper::body::Incoming>| {
-        gate.handle(request.map(axum::body::Body::new), peer)
+    let (gate, on) = (gate.clone(), Connection { peer, channel: None });
+    let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        let (gate, on) = (gate.clone(), on.clone());
+        async move { gate.handle(request.map(axum::body::Body::new), &on).await }
     });
     let stream = StallGuard::new(stream, Duration::from_millis(config.write_timeout_ms));
     let connection = http1::Builder::new()
@@ -153,7 +155,8 @@ async fn serve(stream: TcpStream, peer: SocketAddr, gate: &Gate, config: &Listen
         .max_buf_size(config.max_header_bytes)
         // write_vectored to a closed socket raises SIGPIPE, which ends a C host that left it at its default.
         .writev(false)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,

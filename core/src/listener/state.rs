@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use super::auth::Auth;
 use super::machine::Machine;
 use super::traffic::Traffic;
@@ -16,4 +18,6 @@ pub(in crate::listener) struct AppState {
     pub(in crate::listener) auth: Arc<Auth>,
     pub(in crate::listener) machine: Arc<Machine>,
     pub(in crate::listener) traffic: Arc<Traffic>,
+    /// Room for miners that have not yet said who they are.
+    pub(in crate::listener) handshakes: Arc<Semaphore>,
 }

@@ -1,9 +1,13 @@
 //! One port for every kind of miner: a miner is offered a [`Job`], which it answers exactly once, later, from any thread.
 
+#[cfg(feature = "miner-client")]
+pub mod client;
 mod echo;
 mod job;
 #[cfg(test)]
 mod recorder;
+#[cfg(feature = "miner-socket")]
+pub mod remote;
 mod upstream;
 
 pub use echo::EchoMiner;

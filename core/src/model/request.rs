@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 /// What kind of answer is wanted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RequestKind {
     /// Text that continues a prompt.

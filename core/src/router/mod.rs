@@ -13,6 +13,8 @@ mod live;
 mod metrics;
 mod miners;
 mod open;
+#[cfg(feature = "listener")]
+pub(crate) mod remote;
 mod sessions;
 mod shared;
 mod stream;

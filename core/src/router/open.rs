@@ -166,6 +166,9 @@ fn build(config: Config, store: Arc<dyn Store>, keys: Arc<KeyRing>, clock: Clock
         turn: AtomicU64::new(0),
         background: TaskTracker::new(),
         stop: CancellationToken::new(),
+        drain_started: CancellationToken::new(),
+        #[cfg(feature = "listener")]
+        remotes: super::remote::Remotes::default(),
     }
 }
 
@@ -224,6 +227,7 @@ impl Router {
     /// `true`: all ended by themselves.
     pub async fn drain(&self, timeout: Duration) -> bool {
         self.shared.draining.store(true, Ordering::Release);
+        self.shared.drain_started.cancel();
         let deadline = tokio::time::Instant::now() + timeout;
         loop {
             let ended = self.shared.ended.notified();

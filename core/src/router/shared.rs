@@ -51,6 +51,10 @@ pub(super) struct Shared {
     /// Background work of this router.
     pub(super) background: TaskTracker,
     pub(super) stop: tokio_util::sync::CancellationToken,
+    /// Cancelled when the router starts to drain.
+    pub(super) drain_started: tokio_util::sync::CancellationToken,
+    #[cfg(feature = "listener")]
+    pub(super) remotes: super::remote::Remotes,
 }
 
 /// What the one lock holds.

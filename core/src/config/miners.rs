@@ -1,0 +1,78 @@
+//! Miners that dial in.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+documented! {
+/// Miners that dial in over a WebSocket, `/miner/v1` on the listener. Times are milliseconds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MinersConfig {
+    /// Whether miners may dial in. Default `true`; each needs a token or an enrolled key in any case.
+    pub enabled: bool,
+    /// Whether miners of other machines may dial in without TLS. Default `false`: tokens and prompts would pass in the clear.
+    pub insecure: bool,
+    /// Within this a miner must have said who it is. Default 5000.
+    pub hello_timeout_ms: u64,
+    /// After so long without a frame to send, a ping is sent. Default 10000.
+    pub ping_ms: u64,
+    /// A miner that is silent for so long is gone, and what it had goes to others. Default 30000.
+    pub dead_ms: u64,
+    /// How long a miner whose connection broke may come back and go on with what it had. Default 10000.
+    pub grace_ms: u64,
+    /// The most that a miner may hold a piece of an answer back to send it with others. Default 20.
+    pub flush_ms: u64,
+    /// Bytes of an answer that may be under way unacknowledged. Default 256 KiB.
+    pub window_bytes: u64,
+    /// Bytes of one frame of a miner. Default 1 MiB.
+    pub max_frame_bytes: u64,
+    /// Bytes that may wait to be sent to a miner; one that does not read them is cut off. Default 4 MiB.
+    pub write_buffer_bytes: u64,
+    /// Miners that have connected and not yet said who they are, at a time. Default 1024.
+    pub max_handshakes: usize,
+}
+}
+
+impl Default for MinersConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            insecure: false,
+            hello_timeout_ms: 5_000,
+            ping_ms: 10_000,
+            dead_ms: 30_000,
+            grace_ms: 10_000,
+            flush_ms: 20,
+            window_bytes: 256 << 10,
+            max_frame_bytes: 1 << 20,
+            write_buffer_bytes: 4 << 20,
+            max_handshakes: 1_024,
+        }
+    }
+}
+
+impl MinersConfig {
+    pub(super) fn validate(&self) -> Result<()> {
+        for (key, value, least) in [
+            ("hello_timeout_ms", self.hello_timeout_ms, 1),
+            ("ping_ms", self.ping_ms, 1),
+            ("dead_ms", self.dead_ms, self.ping_ms.saturating_mul(2)),
+            ("window_bytes", self.window_bytes, 4 << 10),
+            ("max_frame_bytes", self.max_frame_bytes, 16 << 10),
+            ("write_buffer_bytes", self.write_buffer_bytes, 64 << 10),
+            ("max_handshakes", self.max_handshakes as u64, 1),
+        ] {
+            if value < least {
+                return Err(Error::invalid(
+                    format!("miners.{key}"),
+                    format!(
+                        "miners.{key} must be at least {least}{}",
+                        if key == "dead_ms" { ", twice miners.ping_ms" } else { "" }
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+}

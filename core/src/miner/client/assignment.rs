@@ -1,0 +1,350 @@
+//! One attempt in the miner's hands: where the backend's pieces become frames that are kept until they are acknowledged.
+
+use std::collections::VecDeque;
+use std::sync::Weak;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tokio_util::sync::CancellationToken;
+
+use super::desk::Desk;
+use crate::miner::remote::frame::{Channel, Done, Held, MinerFrame, Timings, Tokens};
+use crate::miner::remote::raw;
+use crate::miner::{Chunk, Emit, JobSink, MinerEvent};
+use crate::model::Answer;
+
+/// Pieces are sent together up to so many bytes.
+const GATHER: usize = 1 << 10;
+
+/// What the router said of frames.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    pub(super) flush: Duration,
+    pub(super) window: usize,
+    /// The most bytes of `data` of one frame.
+    pub(super) piece: usize,
+    pub(super) output: usize,
+    pub(super) raw: bool,
+}
+
+pub(super) struct Assignment {
+    pub(super) attempt: u64,
+    pub(super) fence: u64,
+    desk: Weak<Desk>,
+    cancel: CancellationToken,
+    room: std::sync::Arc<Notify>,
+    state: Mutex<State>,
+}
+
+struct State {
+    pace: Pace,
+    started: Instant,
+    first_at: Option<Instant>,
+    seq: u64,
+    off: u64,
+    hash: Sha256,
+    /// Text that is no frame yet.
+    pending: String,
+    /// When the last frame was made.
+    framed_at: Option<Instant>,
+    /// Frames that are not acknowledged; the first `sent` are under way.
+    frames: VecDeque<(u64, Utf8Bytes)>,
+    sent: usize,
+    kept_bytes: usize,
+    sent_bytes: usize,
+    end: Option<Box<Answer>>,
+    done: Option<Utf8Bytes>,
+    done_sent: bool,
+    /// Nothing comes any more.
+    closed: bool,
+}
+
+impl Assignment {
+    pub(super) fn new(attempt: u64, fence: u64, desk: Weak<Desk>, pace: Pace) -> Self {
+        Self {
+            attempt,
+            fence,
+            desk,
+            cancel: CancellationToken::new(),
+            room: std::sync::Arc::new(Notify::new()),
+            state: Mutex::new(State {
+                pace,
+                started: Instant::now(),
+                first_at: None,
+                seq: 0,
+                off: 0,
+                hash: Sha256::new(),
+                pending: String::new(),
+                framed_at: None,
+                frames: VecDeque::new(),
+                sent: 0,
+                kept_bytes: 0,
+                sent_bytes: 0,
+                end: None,
+                done: None,
+                done_sent: false,
+                closed: false,
+            }),
+        }
+    }
+
+    /// As it is listed in `ping` and `resume`.
+    pub(super) fn held(&self) -> Held {
+        Held { attempt: self.attempt, fence: self.fence, sent_seq: self.state.lock().seq }
+    }
+
+    /// Whether the backend still works on it and the router still wants it.
+    pub(super) fn is_working(&self) -> bool {
+        !self.cancel.is_cancelled() && !self.state.lock().closed
+    }
+
+    /// Whether the backend need not wait.
+    fn has_room(&self) -> bool {
+        let state = self.state.lock();
+        self.cancel.is_cancelled() || state.closed || state.kept_bytes <= state.pace.window / 2
+    }
+
+    /// The router wants it no more.
+    pub(super) fn stop(&self) {
+        self.cancel.cancel();
+        self.room.notify_waiters();
+    }
+
+    /// The router has the frames up to that number.
+    pub(super) fn acknowledged(&self, seq: u64) {
+        let mut state = self.state.lock();
+        while state.frames.front().is_some_and(|(number, _)| *number <= seq) {
+            let Some((_, text)) = state.frames.pop_front() else { break };
+            state.kept_bytes -= text.len();
+            if state.sent > 0 {
+                state.sent -= 1;
+                state.sent_bytes -= text.len();
+            }
+        }
+        let roomy = state.kept_bytes <= state.pace.window / 2;
+        drop(state);
+        if roomy {
+            self.room.notify_waiters();
+        }
+    }
+
+    /// A new connection goes on with it: what is not acknowledged is sent again.
+    pub(super) fn resume(&self, ack_seq: u64, pace: Pace) {
+        self.acknowledged(ack_seq);
+        let mut state = self.state.lock();
+        state.pace = pace;
+        (state.sent, state.sent_bytes, state.done_sent) = (0, 0, false);
+    }
+
+    /// Appends what may be sent now. Gives when there is more to send, where that depends on time alone.
+    pub(super) fn fill(&self, now: Instant, out: &mut Vec<Utf8Bytes>) -> Option<Instant> {
+        let mut state = self.state.lock();
+        let mut due = None;
+        if !state.pending.is_empty() {
+            let at = state.framed_at.map_or(now, |at| at + state.pace.flush);
+            if state.end.is_some() || at <= now {
+                self.frame_pending(&mut state, now);
+            } else {
+                due = Some(at);
+            }
+        }
+        if state.done.is_none()
+            && state.pending.is_empty()
+            && let Some(end) = state.end.take()
+        {
+            state.done = Some(self.done_frame(&state, *end, now));
+        }
+        while let Some((_, text)) = state.frames.get(state.sent) {
+            if state.sent_bytes > 0 && state.sent_bytes + text.len() > state.pace.window {
+                return due; // the next acknowledgement goes on
+            }
+            out.push(text.clone());
+            state.sent_bytes += text.len();
+            state.sent += 1;
+        }
+        if let Some(done) = &state.done
+            && !state.done_sent
+        {
+            out.push(done.clone());
+            state.done_sent = true;
+        }
+        due
+    }
+
+    fn frame_pending(&self, state: &mut State, now: Instant) {
+        let pending = std::mem::take(&mut state.pending);
+        self.frame(state, Channel::Content, &pending, None, now);
+    }
+
+    /// Makes frames of a piece; `raw` goes with the first one.
+    fn frame(&self, state: &mut State, ch: Channel, data: &str, mut raw: Option<Box<RawValue>>, now: Instant) {
+        let mut rest = data;
+        loop {
+            let mut end = rest.len().min(state.pace.piece);
+            while !rest.is_char_boundary(end) {
+                end -= 1;
+            }
+            let (piece, after) = rest.split_at(end);
+            state.seq += 1;
+            let frame = MinerFrame::from(Tokens {
+                attempt: self.attempt,
+                fence: self.fence,
+                seq: state.seq,
+                off: state.off,
+                ch,
+                data: piece.to_owned(),
+                raw: raw.take(),
+            });
+            state.off += piece.len() as u64;
+            if ch == Channel::Content {
+                state.hash.update(piece.as_bytes());
+            }
+            let text = Utf8Bytes::from(frame.to_text());
+            state.kept_bytes += text.len();
+            let seq = state.seq;
+            state.frames.push_back((seq, text));
+            state.framed_at = Some(now);
+            rest = after;
+            if rest.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn done_frame(&self, state: &State, answer: Answer, now: Instant) -> Utf8Bytes {
+        let since = |at: Instant| at.duration_since(state.started).as_millis() as u64;
+        let done = Done {
+            attempt: self.attempt,
+            fence: self.fence,
+            seq: state.seq,
+            sha256: raw::hex(&state.hash.clone().finalize()),
+            finish_reason: answer.finish_reason,
+            usage: answer.usage,
+            model: answer.model,
+            timings: Some(Timings { first_token_ms: state.first_at.map_or(0, since), total_ms: since(now) }),
+        };
+        MinerFrame::from(done).to_text().into()
+    }
+
+    /// Takes the backend's end. `false`: it had ended.
+    fn finish(&self, answer: Answer) -> bool {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        if state.closed {
+            return false;
+        }
+        state.closed = true;
+        let untold = state.off == 0 && state.pending.is_empty() && !answer.text.is_empty();
+        if !state.pending.is_empty() {
+            self.frame_pending(&mut state, now);
+        }
+        if untold {
+            state.first_at.get_or_insert(now);
+            self.frame(&mut state, Channel::Content, &answer.text, None, now);
+        }
+        if let Some(whole) = answer.raw.as_deref().filter(|_| state.pace.raw)
+            && let Ok(text) = std::str::from_utf8(whole)
+        {
+            self.frame(&mut state, Channel::Answer, text, None, now);
+        }
+        state.end = Some(Box::new(answer));
+        true
+    }
+}
+
+impl JobSink for Assignment {
+    fn emit(&self, chunk: Chunk) -> Emit {
+        if self.cancel.is_cancelled() {
+            return Emit::Cancelled;
+        }
+        let now = Instant::now();
+        let full = {
+            let mut state = self.state.lock();
+            if state.closed {
+                return Emit::Cancelled;
+            }
+            state.first_at.get_or_insert(now);
+            let raw = chunk.raw.as_deref().filter(|raw| state.pace.raw && raw.len() <= state.pace.piece);
+            match raw.and_then(raw::value) {
+                Some(raw) => {
+                    if !state.pending.is_empty() {
+                        self.frame_pending(&mut state, now);
+                    }
+                    self.frame(&mut state, Channel::Content, &chunk.text, Some(raw), now);
+                }
+                None if chunk.text.is_empty() => {}
+                None => {
+                    state.pending.push_str(&chunk.text);
+                    if state.pending.len() >= GATHER {
+                        self.frame_pending(&mut state, now);
+                    }
+                }
+            }
+            let kept = state.kept_bytes + state.pending.len();
+            if kept > state.pace.window.saturating_add(state.pace.output) {
+                // A backend that does not wait for room: what it says is bounded all the same.
+                state.closed = true;
+                drop(state);
+                self.stop();
+                return Emit::Cancelled;
+            }
+            kept >= state.pace.window
+        };
+        if let Some(desk) = self.desk.upgrade() {
+            desk.touch(self.attempt);
+        }
+        if full { Emit::Full } else { Emit::Ok }
+    }
+
+    fn event(&self, event: MinerEvent) {
+        let Some(desk) = self.desk.upgrade() else { return };
+        match event {
+            MinerEvent::Accept => {}
+            MinerEvent::Done(answer) => {
+                if self.finish(answer) {
+                    desk.finished(self.attempt);
+                }
+            }
+            MinerEvent::Reject { reason, retry_after_ms } => {
+                if !std::mem::replace(&mut self.state.lock().closed, true) {
+                    desk.rejected(self, reason, retry_after_ms);
+                }
+            }
+            MinerEvent::Fail(failure) => {
+                self.state.lock().closed = true;
+                desk.failed(self, failure);
+            }
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+
+    fn cancelled(&self) -> BoxFuture<'static, ()> {
+        self.cancel.clone().cancelled_owned().boxed()
+    }
+
+    fn writable(&self) -> BoxFuture<'static, ()> {
+        let (desk, attempt, room) = (self.desk.clone(), self.attempt, std::sync::Arc::clone(&self.room));
+        async move {
+            loop {
+                let changed = room.notified();
+                let Some(found) = desk.upgrade().and_then(|desk| desk.assignment(attempt)) else { return };
+                if found.has_room() {
+                    return;
+                }
+                drop(found);
+                changed.await;
+            }
+        }
+        .boxed()
+    }
+}

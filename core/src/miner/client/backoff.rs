@@ -1,0 +1,63 @@
+//! How long to wait before the next try.
+
+use std::time::Duration;
+
+/// Windowed jitter: tries fall at random points of windows that follow each other without a gap and double in
+/// length. Many miners that lost the same router come back spread over each window, and none waits two windows.
+#[derive(Debug, Clone)]
+pub(super) struct Backoff {
+    base: u64,
+    max: u64,
+    window: u64,
+    /// What is left of the last window.
+    left: u64,
+}
+
+impl Backoff {
+    pub(super) fn new(base_ms: u64, max_ms: u64) -> Self {
+        Self { base: base_ms, max: max_ms, window: base_ms, left: 0 }
+    }
+
+    /// All went well: the next wait is a short one.
+    pub(super) fn reset(&mut self) {
+        (self.window, self.left) = (self.base, 0);
+    }
+
+    /// The next wait; `chance` is a random number.
+    pub(super) fn next(&mut self, chance: u64) -> Duration {
+        let point = chance % self.window;
+        let wait = self.left + point;
+        self.left = self.window - point;
+        self.window = self.window.saturating_mul(2).min(self.max);
+        Duration::from_millis(wait)
+    }
+}
+
+/// A random number; the system's clock where the system gives none.
+pub(super) fn chance() -> u64 {
+    let mut bytes = [0_u8; 8];
+    if getrandom::fill(&mut bytes).is_err() {
+        return std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |d| u64::from(d.subsec_nanos()));
+    }
+    u64::from_le_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_follow_each_other_and_double_up_to_the_longest() {
+        let mut backoff = Backoff::new(1_000, 4_000);
+        let (mut at, mut end) = (0, 0);
+        for (window, chance) in [(1_000, 999), (2_000, 0), (4_000, 3_999), (4_000, 17), (4_000, 0)] {
+            at += backoff.next(chance).as_millis() as u64;
+            assert!((end..end + window).contains(&at), "{at} is in the window of {window} after {end}");
+            end += window;
+        }
+        backoff.reset();
+        assert!(backoff.next(u64::MAX) < Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,148 @@
+//! What a miner that dials out is set to.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::miner::remote::identity::is_token_id;
+use crate::model::{Hardware, ModelDetails};
+use crate::{Error, Result};
+
+/// Settings of a [`MinerClient`](super::MinerClient). Bindings give the same keys as JSON.
+///
+/// ```
+/// use cortensor_router::miner::client::MinerClientConfig;
+/// let config: MinerClientConfig =
+///     serde_json::from_str(r#"{"routers":["wss://router.example"],"name":"gpu-1","capacity":4,"token":"..."}"#).unwrap();
+/// assert!(config.validate().is_ok());
+/// ```
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MinerClientConfig {
+    /// Where the routers are: `ws://` or `wss://`, a host, a port; the path `/miner/v1` is added where there is none.
+    /// One is connected at a time; the next is tried where one fails.
+    pub routers: Vec<String>,
+    /// The miner's name, unique at its router, 1 to 128 bytes.
+    pub name: String,
+    /// How many tasks it works on at a time, 1 to 65536. Default 1.
+    pub capacity: u32,
+    /// The models it serves; empty: any model that is asked for.
+    pub models: Vec<String>,
+    /// More about its models, by their id.
+    pub model_details: Vec<ModelDetails>,
+    /// Whether it goes on behind another miner's partial answer ([`Job::info`](crate::miner::Job::info)`().partial`).
+    pub continues: bool,
+    /// Whether it is dedicated to sessions rather than ephemeral.
+    pub dedicated: bool,
+    /// Who runs it.
+    pub owner: String,
+    /// Its hardware.
+    pub hardware: Option<Hardware>,
+    /// A token of the scope `miner`; with `key_file`: the one-time token that enrols the key, needed once.
+    #[serde(skip_serializing)]
+    pub token: String,
+    /// The file of the miner's own key; made where there is none.
+    pub key_file: Option<PathBuf>,
+    /// A file of certificates (PEM) to trust instead of the public ones.
+    pub ca_file: Option<PathBuf>,
+    /// A file with the miner's certificate chain (PEM), for routers that ask for one.
+    pub cert_file: Option<PathBuf>,
+    /// A file with the key of that certificate (PEM).
+    pub cert_key_file: Option<PathBuf>,
+    /// Milliseconds to connect and be welcomed. Default 10000.
+    pub connect_timeout_ms: u64,
+    /// The first window of the wait before a reconnect, in milliseconds; each next one is twice as long. Default 1000.
+    pub reconnect_base_ms: u64,
+    /// The longest window of that wait, in milliseconds. Default 64000.
+    pub reconnect_max_ms: u64,
+}
+
+impl Default for MinerClientConfig {
+    fn default() -> Self {
+        Self {
+            routers: Vec::new(),
+            name: String::new(),
+            capacity: 1,
+            models: Vec::new(),
+            model_details: Vec::new(),
+            continues: false,
+            dedicated: false,
+            owner: String::new(),
+            hardware: None,
+            token: String::new(),
+            key_file: None,
+            ca_file: None,
+            cert_file: None,
+            cert_key_file: None,
+            connect_timeout_ms: 10_000,
+            reconnect_base_ms: 1_000,
+            reconnect_max_ms: 64_000,
+        }
+    }
+}
+
+impl std::fmt::Debug for MinerClientConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MinerClientConfig")
+            .field("routers", &self.routers)
+            .field("name", &self.name)
+            .field("capacity", &self.capacity)
+            .field("models", &self.models)
+            .finish_non_exhaustive()
+    }
+}
+
+impl MinerClientConfig {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) that names the field.
+    pub fn validate(&self) -> Result<()> {
+        if self.routers.is_empty() {
+            return Err(Error::invalid("routers", "name at least one router: ws://127.0.0.1:5010"));
+        }
+        for router in &self.routers {
+            super::connect::Target::parse(router)?;
+        }
+        if self.name.is_empty() || self.name.len() > 128 {
+            return Err(Error::invalid("name", "a miner's name has 1 to 128 bytes"));
+        }
+        if self.key_file.is_none() && !is_token_id(&self.name) {
+            return Err(Error::invalid(
+                "name",
+                "without a key the name is the miner's id: use A-Z a-z 0-9 . _ - and do not begin with mk_",
+            ));
+        }
+        if self.token.is_empty() && self.key_file.is_none() {
+            return Err(Error::invalid("token", "give a token of the scope miner, or the file of an enrolled key"));
+        }
+        if !(1..=65_536).contains(&self.capacity) {
+            return Err(Error::invalid("capacity", "a miner's capacity is 1 to 65536"));
+        }
+        if self.models.len() > 256 {
+            return Err(Error::invalid("models", "a miner has at most 256 models"));
+        }
+        if self.cert_file.is_some() != self.cert_key_file.is_some() {
+            return Err(Error::invalid("cert_file", "cert_file and cert_key_file go together"));
+        }
+        if self.connect_timeout_ms == 0 || self.reconnect_base_ms == 0 || self.reconnect_max_ms < self.reconnect_base_ms
+        {
+            return Err(Error::invalid(
+                "reconnect_base_ms",
+                "connect_timeout_ms and reconnect_base_ms must be at least 1, and reconnect_max_ms not below reconnect_base_ms",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What the miner says of its models.
+    pub(super) fn hello_models(&self, models: &[String]) -> Vec<ModelDetails> {
+        let known = |id: &String| self.model_details.iter().find(|details| details.id == *id).cloned();
+        models
+            .iter()
+            .map(|id| {
+                known(id).unwrap_or_else(|| ModelDetails { id: id.clone(), warm: true, ..ModelDetails::default() })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,315 @@
+//! From a router's address to a connection on which the miner was welcomed.
+
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use http::Uri;
+use http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+
+use super::config::MinerClientConfig;
+use crate::miner::remote::frame::{
+    Auth, Challenge, Hello, MinerFrame, NodeKind, PATH, RAW, Resume, RouterFrame, SUBPROTOCOL, VERSION, Welcome,
+};
+use crate::miner::remote::identity::{MinerKeyPair, NO_BINDING, TLS_EXPORTER, encode};
+use crate::miner::remote::link::websocket_config;
+use crate::model::CONTINUE;
+use crate::{Error, ErrorKind, Result};
+
+/// The largest frame that is read of a router. What it really sends it says in its `welcome`.
+const MAX_FRAME: usize = 64 << 20;
+
+/// Where a router is.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    url: String,
+    host: String,
+    port: u16,
+    tls: bool,
+}
+
+impl Target {
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        let wrong = |why: &str| Error::invalid("routers", format!("{text:?} {why}: write it like ws://127.0.0.1:5010"));
+        let uri: Uri = text.parse().map_err(|_| wrong("is no URL"))?;
+        let tls = match uri.scheme_str() {
+            Some("ws" | "http") => false,
+            Some("wss" | "https") => true,
+            _ => return Err(wrong("must start with ws:// or wss://")),
+        };
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| wrong("names no host"))?;
+        let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        let path = if matches!(uri.path(), "" | "/") { PATH } else { uri.path() };
+        let scheme = if tls { "wss" } else { "ws" };
+        Ok(Self {
+            url: format!("{scheme}://{host}:{port}{path}"),
+            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port,
+            tls,
+        })
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+/// A connection with or without TLS.
+pub(super) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// The keying material that stands for the channel (RFC 9266).
+    fn channel(&self) -> Option<[u8; 32]> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => {
+                stream.get_ref().1.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok()
+            }
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+/// What every connection of one miner needs.
+pub(super) struct Dialler {
+    tls: TlsConnector,
+    key: Option<MinerKeyPair>,
+    epoch: u64,
+}
+
+impl Dialler {
+    /// Reads the files that the configuration names. Blocks.
+    pub(super) fn new(config: &MinerClientConfig) -> Result<Self> {
+        let key = config.key_file.as_deref().map(MinerKeyPair::load_or_create).transpose()?;
+        Ok(Self { tls: TlsConnector::from(Arc::new(tls_config(config)?)), key, epoch: super::backoff::chance() >> 11 })
+    }
+
+    pub(super) fn miner_id(&self, config: &MinerClientConfig) -> String {
+        self.key.as_ref().map_or_else(|| config.name.clone(), MinerKeyPair::id)
+    }
+
+    /// Connects and says hello.
+    pub(super) async fn dial(
+        &self,
+        target: &Target,
+        config: &MinerClientConfig,
+        models: &[String],
+        resume: Resume,
+    ) -> Result<(WebSocketStream<Stream>, Welcome)> {
+        let broken = |what: &str, e: &dyn std::fmt::Display| {
+            Error::new(ErrorKind::Unavailable, format!("{}: {what}: {e}", target.url))
+        };
+        let stream =
+            TcpStream::connect((target.host.as_str(), target.port)).await.map_err(|e| broken("cannot connect", &e))?;
+        stream.set_nodelay(true).map_err(|e| broken("cannot set TCP_NODELAY", &e))?;
+        let stream = if target.tls {
+            let name = ServerName::try_from(target.host.clone()).map_err(|e| broken("no name for TLS", &e))?;
+            Stream::Tls(Box::new(self.tls.connect(name, stream).await.map_err(|e| broken("TLS", &e))?))
+        } else {
+            Stream::Plain(stream)
+        };
+        let channel = stream.channel();
+        let mut request = target.url.as_str().into_client_request().map_err(|e| broken("no request", &e))?;
+        request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+        let (mut socket, _) = client_async_with_config(request, stream, Some(websocket_config(MAX_FRAME, 1 << 20)))
+            .await
+            .map_err(|e| refused(target, e))?;
+        let RouterFrame::Challenge(challenge) = next(&mut socket, target).await? else {
+            return Err(broken("the first frame was no challenge", &""));
+        };
+        let hello = self.hello(&challenge, config, models, resume, channel.as_ref().map(|c| &c[..]));
+        socket
+            .send(Message::text(MinerFrame::from(hello).to_text()))
+            .await
+            .map_err(|e| broken("the connection broke", &e))?;
+        match next(&mut socket, target).await? {
+            RouterFrame::Welcome(welcome) => Ok((socket, welcome)),
+            RouterFrame::ErrorFrame(error) => {
+                let kind = match error.code.as_str() {
+                    "unauthorized" | "bad_signature" | "not_enrolled" | "revoked" => ErrorKind::Unauthenticated,
+                    "permission_denied" => ErrorKind::PermissionDenied,
+                    "invalid_argument" => ErrorKind::InvalidArgument,
+                    "conflict" => ErrorKind::Conflict,
+                    _ => ErrorKind::Unavailable,
+                };
+                Err(Error::new(kind, format!("{}: {} ({})", target.url, error.message, error.code)))
+            }
+            other => Err(broken("instead of a welcome came", &other.kind())),
+        }
+    }
+
+    fn hello(
+        &self,
+        challenge: &Challenge,
+        config: &MinerClientConfig,
+        models: &[String],
+        resume: Resume,
+        channel: Option<&[u8]>,
+    ) -> Hello {
+        let token = Some(config.token.clone()).filter(|token| !token.is_empty());
+        let auth = match &self.key {
+            None => Auth { token, ..Auth::default() },
+            Some(key) => {
+                let channel = channel.filter(|_| challenge.binding == TLS_EXPORTER);
+                Auth {
+                    token,
+                    public_key: Some(encode(key.public_key())),
+                    signature: Some(encode(&key.sign(challenge, channel))),
+                    binding: Some(if channel.is_some() { TLS_EXPORTER } else { NO_BINDING }.to_owned()),
+                }
+            }
+        };
+        let mut features = vec![RAW.to_owned()];
+        if config.continues {
+            features.push(CONTINUE.to_owned());
+        }
+        Hello {
+            v: VERSION,
+            miner_id: self.miner_id(config),
+            name: Some(config.name.clone()),
+            auth,
+            epoch: self.epoch,
+            agent: format!("cortensor-router/{}", crate::VERSION),
+            features,
+            kind: if config.dedicated { NodeKind::Dedicated } else { NodeKind::Ephemeral },
+            owner: config.owner.clone(),
+            max_concurrency: config.capacity,
+            models: config.hello_models(models),
+            hw: config.hardware.clone(),
+            resume: (!resume.inflight.is_empty()).then_some(resume),
+        }
+    }
+}
+
+/// The next frame that is known.
+async fn next(socket: &mut WebSocketStream<Stream>, target: &Target) -> Result<RouterFrame> {
+    loop {
+        let broken = |e: &dyn std::fmt::Display| Error::new(ErrorKind::Unavailable, format!("{}: {e}", target.url));
+        match socket.next().await {
+            None => return Err(broken(&"the router closed the connection")),
+            Some(Err(e)) => return Err(broken(&e)),
+            Some(Ok(Message::Text(text))) => match RouterFrame::parse(&text) {
+                Ok(Some(frame)) => return Ok(frame),
+                Ok(None) => {}
+                Err(e) => return Err(broken(&e)),
+            },
+            Some(Ok(Message::Close(frame))) => {
+                let why = frame.map(|frame| frame.reason.to_string()).unwrap_or_default();
+                return Err(broken(&format!("the router closed the connection: {why}")));
+            }
+            Some(Ok(_)) => {}
+        }
+    }
+}
+
+/// What the router answered instead of switching protocols.
+fn refused(target: &Target, error: WsError) -> Error {
+    let message = match error {
+        WsError::Http(response) => {
+            let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+            let words = serde_json::from_str::<serde_json::Value>(&body)
+                .ok()
+                .and_then(|body| body.get("message")?.as_str().map(str::to_owned));
+            format!("{}: {}: {}", target.url, response.status(), words.as_deref().unwrap_or(&body))
+        }
+        other => format!("{}: {other}", target.url),
+    };
+    Error::new(ErrorKind::Unavailable, message)
+}
+
+fn tls_config(config: &MinerClientConfig) -> Result<rustls::ClientConfig> {
+    let mut roots = rustls::RootCertStore::empty();
+    match &config.ca_file {
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Some(path) => {
+            for certificate in certificates(path, "ca_file")? {
+                roots.add(certificate).map_err(|e| Error::invalid("ca_file", format!("{}: {e}", path.display())))?;
+            }
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(Error::internal)?
+        .with_root_certificates(roots);
+    match (&config.cert_file, &config.cert_key_file) {
+        (Some(chain), Some(key)) => {
+            let secret = PrivateKeyDer::from_pem_file(key)
+                .map_err(|e| Error::invalid("cert_key_file", format!("{}: {e}", key.display())))?;
+            builder
+                .with_client_auth_cert(certificates(chain, "cert_file")?, secret)
+                .map_err(|e| Error::invalid("cert_file", format!("{}: {e}", chain.display())))
+        }
+        _ => Ok(builder.with_no_client_auth()),
+    }
+}
+
+fn certificates(path: &Path, field: &str) -> Result<Vec<CertificateDer<'static>>> {
+    let wrong = |e: &dyn std::fmt::Display| Error::invalid(field, format!("{}: {e}", path.display()));
+    let found: Vec<_> = CertificateDer::pem_file_iter(path)
+        .map_err(|e| wrong(&e))?
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|e| wrong(&e))?;
+    if found.is_empty() { Err(wrong(&"no certificate in it")) } else { Ok(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_routers() {
+        let url = |text: &str| Target::parse(text).map(|target| target.url);
+        assert_eq!(url("ws://127.0.0.1:5010").unwrap(), "ws://127.0.0.1:5010/miner/v1");
+        assert_eq!(url("https://router.example/").unwrap(), "wss://router.example:443/miner/v1");
+        assert_eq!(url("ws://[::1]:9/own/path").unwrap(), "ws://[::1]:9/own/path");
+        for wrong in ["", "router.example:5010", "ftp://x", "ws://"] {
+            assert_eq!(url(wrong).unwrap_err().details().param.as_deref(), Some("routers"), "{wrong}");
+        }
+    }
+}

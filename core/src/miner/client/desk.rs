@@ -1,0 +1,447 @@
+//! The miner's side of the protocol: what it holds, over all of its connections.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use parking_lot::Mutex;
+use serde_json::value::RawValue;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::assignment::{Assignment, Pace};
+use super::stats::Counters;
+use crate::miner::remote::frame::{
+    Accept, Class, Credit, ErrorFrame, Fail, Held, MinerFrame, Ping, Pong, RAW, Reject, RouterFrame, TaskFrame, Welcome,
+};
+use crate::miner::remote::link::{Link, Peer};
+use crate::miner::remote::raw;
+use crate::miner::{FailClass, Failure, Job, JobInfo, JobSink, Miner};
+use crate::model::{Extra, Fence, Gid, SessionId, TaskId, TaskRequest, Timestamp};
+
+/// What the miner holds, and the connection that it has.
+pub(super) struct Desk {
+    me: Weak<Self>,
+    miner: Arc<dyn Miner>,
+    pub(super) counters: Counters,
+    capacity: AtomicU64,
+    models: Mutex<Vec<String>>,
+    state: Mutex<State>,
+    /// Attempts that may have something to send.
+    touched: Mutex<BTreeSet<u64>>,
+    /// Notified when the miner holds less than before.
+    eased: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    link: Option<Arc<Link>>,
+    pace: Option<Pace>,
+    attempts: BTreeMap<u64, Arc<Assignment>>,
+    generation: u64,
+    seen: u64,
+    draining: bool,
+    /// Why the router ended the last connection.
+    refusal: Option<ErrorFrame>,
+}
+
+impl Desk {
+    pub(super) fn new(miner: Arc<dyn Miner>, capacity: u32, models: Vec<String>) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            miner,
+            counters: Counters::default(),
+            capacity: AtomicU64::new(capacity.into()),
+            models: Mutex::new(models),
+            state: Mutex::default(),
+            touched: Mutex::default(),
+            eased: Notify::new(),
+        })
+    }
+
+    /// What it holds, as `hello` and `ping` say it.
+    pub(super) fn held(&self) -> Vec<Held> {
+        self.state.lock().attempts.values().map(|assignment| assignment.held()).collect()
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.state.lock().attempts.len()
+    }
+
+    pub(super) fn models(&self) -> Vec<String> {
+        self.models.lock().clone()
+    }
+
+    /// `true`: they are other models than before.
+    pub(super) fn set_models(&self, models: Vec<String>) -> bool {
+        let mut now = self.models.lock();
+        let changed = *now != models;
+        *now = models;
+        changed
+    }
+
+    pub(super) fn capacity(&self) -> u32 {
+        self.capacity.load(Ordering::Relaxed) as u32
+    }
+
+    /// How many tasks it takes at a time from now on; at most what it said when it connected.
+    pub(super) fn set_capacity(&self, capacity: u32) {
+        self.capacity.store(capacity.into(), Ordering::Relaxed);
+        self.post_credit();
+    }
+
+    /// Takes no new offers.
+    pub(super) fn drain(&self, deadline_ms: u64) {
+        self.state.lock().draining = true;
+        self.post(&crate::miner::remote::frame::Drain { deadline_ms }.into());
+        self.post_credit();
+        self.eased.notify_waiters();
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.state.lock().draining
+    }
+
+    /// Resolves when it holds nothing.
+    pub(super) async fn idle(&self) {
+        loop {
+            let eased = self.eased.notified();
+            if self.state.lock().attempts.is_empty() {
+                return;
+            }
+            eased.await;
+        }
+    }
+
+    /// Stops all work.
+    pub(super) fn stop_all(&self) {
+        let all: Vec<_> = self.state.lock().attempts.values().cloned().collect();
+        all.iter().for_each(|assignment| assignment.stop());
+    }
+
+    /// Ends the connection, so that the next one says what is new.
+    pub(super) fn hang_up(&self, reason: &str) {
+        let link = self.state.lock().link.clone();
+        if let Some(link) = link {
+            link.close(1001, reason);
+        }
+    }
+
+    pub(super) fn say_bye(&self, reason: &str) {
+        self.post(&crate::miner::remote::frame::Bye { reason: reason.to_owned() }.into());
+        self.hang_up(reason);
+    }
+
+    /// The router welcomed it on that link.
+    pub(super) fn attach(&self, link: &Arc<Link>, welcome: &Welcome) {
+        let limits = &welcome.limits;
+        let pace = Pace {
+            flush: Duration::from_millis(welcome.intervals.flush_ms),
+            window: limits.window as usize,
+            // JSON writes a control character as six bytes.
+            piece: (limits.frame as usize / 8).max(1),
+            output: limits.output as usize,
+            raw: welcome.features.iter().any(|feature| feature == RAW),
+        };
+        let (gone, kept) = {
+            let mut state = self.state.lock();
+            let adopted: BTreeMap<(u64, u64), u64> =
+                welcome.adopt.iter().map(|adopt| ((adopt.attempt, adopt.fence), adopt.ack_seq)).collect();
+            let (mut gone, mut kept) = (Vec::new(), Vec::new());
+            for (attempt, assignment) in std::mem::take(&mut state.attempts) {
+                match adopted.get(&(attempt, assignment.fence)) {
+                    Some(ack_seq) => {
+                        kept.push((Arc::clone(&assignment), *ack_seq));
+                        state.attempts.insert(attempt, assignment);
+                    }
+                    None => gone.push(assignment),
+                }
+            }
+            state.seen = state.attempts.keys().next_back().copied().unwrap_or(0);
+            state.generation = 0;
+            state.pace = Some(pace);
+            state.link = Some(Arc::clone(link));
+            (gone, kept)
+        };
+        for assignment in gone {
+            assignment.stop();
+        }
+        self.eased.notify_waiters();
+        for (assignment, ack_seq) in kept {
+            assignment.resume(ack_seq, pace);
+            self.touched.lock().insert(assignment.attempt);
+        }
+        if self.is_draining() {
+            self.post(&crate::miner::remote::frame::Drain::default().into());
+        }
+        self.post_credit();
+    }
+
+    /// The connection ended. Gives why the router ended it, where it said.
+    pub(super) fn detach(&self) -> Option<ErrorFrame> {
+        let mut state = self.state.lock();
+        state.link = None;
+        state.refusal.take()
+    }
+
+    /// That attempt may have something to send.
+    pub(super) fn touch(&self, attempt: u64) {
+        self.touched.lock().insert(attempt);
+        let link = self.state.lock().link.clone();
+        if let Some(link) = link {
+            link.wake();
+        }
+    }
+
+    pub(super) fn assignment(&self, attempt: u64) -> Option<Arc<Assignment>> {
+        self.state.lock().attempts.get(&attempt).cloned()
+    }
+
+    /// The backend finished it; the answer waits for its `final`.
+    pub(super) fn finished(&self, attempt: u64) {
+        self.counters.finished();
+        self.touch(attempt);
+    }
+
+    pub(super) fn rejected(&self, assignment: &Assignment, reason: String, retry_after_ms: Option<u64>) {
+        self.counters.rejected();
+        self.remove(assignment.attempt, assignment.fence);
+        let (attempt, fence) = (assignment.attempt, assignment.fence);
+        self.post(&Reject { attempt, fence, reason, retry_after_ms }.into());
+    }
+
+    pub(super) fn failed(&self, assignment: &Assignment, failure: Failure) {
+        let class = match failure.class {
+            FailClass::Overloaded => Class::Overloaded,
+            FailClass::Context => Class::Context,
+            FailClass::Invalid => Class::Invalid,
+            FailClass::Model => Class::Model,
+            FailClass::Internal | FailClass::Unreachable => Class::Internal,
+            FailClass::Cancelled => Class::Cancelled,
+        };
+        if class == Class::Cancelled {
+            self.counters.cancelled()
+        } else {
+            self.counters.failed()
+        }
+        if !self.remove(assignment.attempt, assignment.fence) {
+            return; // the router has dropped it already
+        }
+        let fail = Fail {
+            attempt: assignment.attempt,
+            fence: assignment.fence,
+            class,
+            message: failure.message,
+            retryable: !matches!(class, Class::Context | Class::Invalid | Class::Cancelled),
+            retry_after_ms: failure.retry_after_ms,
+            http_status: failure.http_status,
+            raw: failure.raw.as_deref().and_then(raw::value),
+        };
+        self.post(&fail.into());
+    }
+
+    fn remove(&self, attempt: u64, fence: u64) -> bool {
+        let removed = {
+            let mut state = self.state.lock();
+            let ours = state.attempts.get(&attempt).is_some_and(|found| found.fence == fence);
+            if ours { state.attempts.remove(&attempt) } else { None }
+        };
+        if removed.is_some() {
+            self.eased.notify_waiters();
+        }
+        removed.is_some()
+    }
+
+    fn post(&self, frame: &MinerFrame) -> bool {
+        let link = self.state.lock().link.clone();
+        link.is_some_and(|link| link.post(frame.to_text()))
+    }
+
+    fn post_credit(&self) {
+        let capacity = self.capacity();
+        let frame = {
+            let mut state = self.state.lock();
+            let working = state.attempts.values().filter(|assignment| assignment.is_working()).count() as u32;
+            let free = if state.draining { 0 } else { capacity.saturating_sub(working) };
+            state.generation += 1;
+            Credit { generation: state.generation, free: BTreeMap::from([("*".to_owned(), free)]), seen: state.seen }
+        };
+        self.post(&frame.into());
+    }
+
+    fn offered(&self, task: TaskFrame) {
+        let (attempt, fence) = (task.attempt, task.fence);
+        let taken = {
+            let mut state = self.state.lock();
+            state.seen = state.seen.max(attempt);
+            let working = state.attempts.values().filter(|assignment| assignment.is_working()).count();
+            let room = !state.draining && working < self.capacity() as usize;
+            match (state.pace, state.attempts.contains_key(&attempt)) {
+                (_, true) | (None, _) => return,
+                (Some(pace), false) if room => {
+                    let assignment = Arc::new(Assignment::new(attempt, fence, Weak::clone(&self.me), pace));
+                    state.attempts.insert(attempt, Arc::clone(&assignment));
+                    Some(assignment)
+                }
+                _ => None,
+            }
+        };
+        let Some(assignment) = taken else {
+            self.counters.rejected();
+            let reason = "the miner has no free slot".to_owned();
+            self.post(&Reject { attempt, fence, reason, retry_after_ms: None }.into());
+            return;
+        };
+        self.counters.accepted();
+        self.post(&Accept { attempt, fence }.into());
+        let job = Job::new(info_of(task), assignment as Arc<dyn JobSink>);
+        let miner = Arc::clone(&self.miner);
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| miner.offer(job))).is_err() {
+            tracing::error!("a miner panicked in offer; its job counts as dropped");
+        }
+    }
+
+    /// The router knows nothing of what is missing in its list, where it was in ours when the ping went out.
+    fn dropped(&self, attempt: u64, fence: u64) {
+        let assignment = self.assignment(attempt).filter(|found| found.fence == fence);
+        if let Some(assignment) = assignment {
+            self.remove(attempt, fence);
+            assignment.stop();
+        }
+    }
+}
+
+impl Peer for Desk {
+    fn frame(&self, text: &str) {
+        let frame = match RouterFrame::parse(text) {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(%error, "the router sent a frame that cannot be read");
+                return;
+            }
+        };
+        match frame {
+            RouterFrame::TaskFrame(task) => self.offered(task),
+            RouterFrame::Ack(ack) => {
+                if let Some(found) = self.assignment(ack.attempt).filter(|found| found.fence == ack.fence) {
+                    found.acknowledged(ack.seq);
+                    self.touch(ack.attempt);
+                }
+            }
+            RouterFrame::Final(last) => {
+                if self.remove(last.attempt, last.fence) {
+                    self.counters.settled(last.result);
+                }
+            }
+            RouterFrame::Cancel(cancel) => {
+                if let Some(found) = self.assignment(cancel.attempt).filter(|found| found.fence == cancel.fence) {
+                    found.stop();
+                }
+            }
+            RouterFrame::DropFrame(drop) => self.dropped(drop.attempt, drop.fence),
+            RouterFrame::Ping(ping) => {
+                self.post(&Pong { t: ping.t, inflight: self.held() }.into());
+            }
+            RouterFrame::Drain(_) => tracing::info!("the router drains: it makes no new offers"),
+            RouterFrame::Bye(bye) => tracing::info!(reason = %bye.reason, "the router goes"),
+            RouterFrame::ErrorFrame(error) => {
+                tracing::warn!(code = %error.code, message = %error.message, "the router reports an error");
+                if error.fatal {
+                    self.state.lock().refusal = Some(error);
+                }
+            }
+            RouterFrame::Pong(_) | RouterFrame::Challenge(_) | RouterFrame::Welcome(_) => {}
+        }
+    }
+
+    fn poll(&self, now: Instant) -> Option<Instant> {
+        let touched = std::mem::take(&mut *self.touched.lock());
+        if touched.is_empty() {
+            return None;
+        }
+        let link = self.state.lock().link.clone()?;
+        let (mut frames, mut next) = (Vec::new(), None::<Instant>);
+        for attempt in touched {
+            let Some(assignment) = self.assignment(attempt) else { continue };
+            if let Some(due) = assignment.fill(now, &mut frames) {
+                next = Some(next.map_or(due, |at| at.min(due)));
+                self.touched.lock().insert(attempt);
+            }
+        }
+        self.counters.frames(frames.len());
+        for frame in frames {
+            link.post(frame);
+        }
+        next
+    }
+
+    fn ping(&self) -> String {
+        MinerFrame::from(Ping { t: unix_ms(), inflight: self.held() }).to_text()
+    }
+}
+
+fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
+}
+
+/// The offer as a job's description.
+fn info_of(task: TaskFrame) -> JobInfo {
+    let mut extra: Extra = task.params.as_deref().map(fields).unwrap_or_default();
+    if let Some(seed) = task.seed
+        && let Ok(value) = RawValue::from_string(seed.to_string())
+    {
+        extra.push(("seed".to_owned(), value));
+    }
+    let request = TaskRequest {
+        kind: task.kind,
+        prompt: task.prompt,
+        messages: task.messages,
+        input: task.input,
+        prompt_type: u8::from(task.raw_prompt),
+        model: task.model.clone(),
+        stream: task.stream,
+        max_tokens: task.max_tokens,
+        extra,
+        ..TaskRequest::default()
+    };
+    JobInfo {
+        gid: Gid(task.task),
+        session_id: SessionId(task.session.unwrap_or(0)),
+        task_id: TaskId(0),
+        fence: Fence(task.fence),
+        request: Arc::new(request),
+        model: task.model,
+        deadline: Timestamp(unix_ms().saturating_add(task.deadline_ms)),
+        stream: task.stream,
+        partial: task.partial.map(Arc::from),
+    }
+}
+
+/// An object's fields, untouched and in their order.
+fn fields(object: &RawValue) -> Extra {
+    struct Fields(Extra);
+    impl<'de> serde::Deserialize<'de> for Fields {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Visitor;
+            impl<'de> serde::de::Visitor<'de> for Visitor {
+                type Value = Fields;
+
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("an object")
+                }
+
+                fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                    let mut out = Vec::new();
+                    while let Some(entry) = map.next_entry()? {
+                        out.push(entry);
+                    }
+                    Ok(Fields(out))
+                }
+            }
+            deserializer.deserialize_map(Visitor)
+        }
+    }
+    serde_json::from_str::<Fields>(object.get()).map(|fields| fields.0).unwrap_or_default()
+}

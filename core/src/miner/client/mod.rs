@@ -1,0 +1,237 @@
+//! A miner that dials out to a router: behind NAT, without an open port, with any [`Miner`] as its backend.
+//!
+//! ```no_run
+//! use cortensor_router::miner::Job;
+//! use cortensor_router::miner::client::{MinerClient, MinerClientConfig};
+//! use cortensor_router::model::Answer;
+//!
+//! # async fn run() -> cortensor_router::Result<()> {
+//! let config = MinerClientConfig {
+//!     routers: vec!["wss://router.example".into()],
+//!     name: "shout-1".into(),
+//!     token: std::env::var("CORTENSOR_TOKEN").unwrap_or_default(),
+//!     capacity: 4,
+//!     ..MinerClientConfig::default()
+//! };
+//! let client = MinerClient::start(config, |job: Job| {
+//!     job.emit(job.prompt().to_uppercase());
+//!     job.finish(Answer::default());
+//! })?;
+//! client.drain(std::time::Duration::from_secs(30)).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! An answer that is finished is kept until the router says what became of it, so that a connection that breaks loses
+//! nothing: the next one goes on where the last one was.
+
+mod assignment;
+mod backoff;
+mod config;
+mod connect;
+mod desk;
+mod stats;
+
+pub use config::MinerClientConfig;
+pub use stats::MinerClientStats;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::backoff::{Backoff, chance};
+use self::connect::{Dialler, Target};
+use self::desk::Desk;
+use super::Miner;
+use super::remote::frame::Resume;
+use super::remote::link::{self, Link, Timing};
+use crate::{ErrorKind, Result};
+
+/// Bytes that may wait to be sent to the router, beside what the windows of the attempts keep.
+const WRITE_BUFFER: usize = 64 << 20;
+
+/// A connection that lived for so long was a good one: the next wait is short again.
+const GOOD: Duration = Duration::from_secs(10);
+
+/// A miner that dials out. Dropping it ends its connection and cancels its work; [`drain`](Self::drain) is the gentle end.
+pub struct MinerClient {
+    miner_id: String,
+    desk: Arc<Desk>,
+    stop: CancellationToken,
+    running: parking_lot::Mutex<Option<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for MinerClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MinerClient").field("miner_id", &self.miner_id).finish_non_exhaustive()
+    }
+}
+
+impl MinerClient {
+    /// Starts it on the current tokio runtime. It connects, and connects again, until it is drained or closed; what keeps it
+    /// from connecting is in [`stats`](Self::stats) and in the log.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the field.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with its timer and I/O enabled.
+    pub fn start(config: MinerClientConfig, miner: impl Miner) -> Result<Self> {
+        config.validate()?;
+        let targets = config.routers.iter().map(|router| Target::parse(router)).collect::<Result<Vec<_>>>()?;
+        let dialler = Dialler::new(&config)?;
+        let miner_id = dialler.miner_id(&config);
+        let desk = Desk::new(Arc::new(miner), config.capacity, config.models.clone());
+        let stop = CancellationToken::new();
+        let work = run(config, targets, dialler, Arc::clone(&desk), stop.clone());
+        let running = parking_lot::Mutex::new(Some(tokio::spawn(work)));
+        Ok(Self { miner_id, desk, stop, running })
+    }
+
+    /// What it has done, and how it is connected.
+    pub fn stats(&self) -> MinerClientStats {
+        MinerClientStats {
+            miner_id: self.miner_id.clone(),
+            draining: self.desk.is_draining(),
+            capacity: self.desk.capacity(),
+            in_flight: self.desk.in_flight() as u64,
+            ..self.desk.counters.read()
+        }
+    }
+
+    /// How many tasks it takes at a time from now on: 0 while its backend is down, at most its configuration's `capacity`.
+    pub fn set_capacity(&self, capacity: u32) {
+        self.desk.set_capacity(capacity);
+    }
+
+    /// The models that it serves from now on. The router learns it by a short reconnect, over which nothing is lost.
+    pub fn set_models(&self, models: Vec<String>) {
+        if self.desk.set_models(models) {
+            self.desk.hang_up("the models changed");
+        }
+    }
+
+    /// Takes no new tasks, finishes what it has, and goes; at most for `timeout`. `true`: all was finished, and the router has it.
+    pub async fn drain(&self, timeout: Duration) -> bool {
+        self.desk.drain(timeout.as_millis() as u64);
+        let done = tokio::time::timeout(timeout, self.desk.idle()).await.is_ok();
+        self.close().await;
+        done
+    }
+
+    /// Ends its connection and cancels its work.
+    pub async fn close(&self) {
+        self.desk.stop_all();
+        self.desk.say_bye("the miner is shutting down");
+        self.stop.cancel();
+        let running = self.running.lock().take();
+        if let Some(running) = running {
+            // It ends by itself now; a panic of it has been reported by the panic hook.
+            let _ = tokio::time::timeout(Duration::from_secs(5), running).await;
+        }
+    }
+}
+
+impl Drop for MinerClient {
+    fn drop(&mut self) {
+        self.desk.stop_all();
+        self.stop.cancel();
+    }
+}
+
+/// Connects and connects again, until told to stop.
+async fn run(
+    config: MinerClientConfig,
+    targets: Vec<Target>,
+    dialler: Dialler,
+    desk: Arc<Desk>,
+    stop: CancellationToken,
+) {
+    let mut backoff = Backoff::new(config.reconnect_base_ms, config.reconnect_max_ms);
+    let mut index = 0;
+    while !stop.is_cancelled() {
+        let target = &targets[index % targets.len()];
+        match connection(&config, target, &dialler, &desk, &stop).await {
+            // The same router first: it may still hold what this miner works on.
+            Next::Same { good: true } => backoff.reset(),
+            Next::Same { good: false } => {}
+            Next::Other => index += 1,
+            Next::End => return,
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(backoff.next(chance())) => {}
+        }
+    }
+}
+
+enum Next {
+    Same { good: bool },
+    Other,
+    End,
+}
+
+/// One connection, from its first packet to its last.
+async fn connection(
+    config: &MinerClientConfig,
+    target: &Target,
+    dialler: &Dialler,
+    desk: &Arc<Desk>,
+    stop: &CancellationToken,
+) -> Next {
+    let models = desk.models();
+    let dial = dialler.dial(target, config, &models, Resume { inflight: desk.held() });
+    let patience = Duration::from_millis(config.connect_timeout_ms);
+    let dialled = tokio::select! {
+        () = stop.cancelled() => return Next::End,
+        dialled = tokio::time::timeout(patience, dial) => dialled,
+    };
+    let dialled = dialled.unwrap_or_else(|_| {
+        Err(crate::Error::new(
+            ErrorKind::Timeout,
+            format!("{}: not welcomed within {} ms", target.url(), config.connect_timeout_ms),
+        ))
+    });
+    let (socket, welcome) = match dialled {
+        Ok(dialled) => dialled,
+        Err(error) => {
+            tracing::warn!(%error, "the router cannot be reached or does not take the miner");
+            desk.counters.disconnected(target.url(), error.message().to_owned());
+            return Next::Other;
+        }
+    };
+    let link = Arc::new(Link::new(WRITE_BUFFER));
+    let since = Instant::now();
+    desk.attach(&link, &welcome);
+    desk.counters.connected(target.url());
+    tracing::info!(router = target.url(), resumed = welcome.adopt.len(), "connected");
+    let timing = Timing {
+        ping: Duration::from_millis(welcome.intervals.ping_ms.max(1)),
+        dead: Duration::from_millis(welcome.intervals.dead_ms.max(1)),
+    };
+    let end = {
+        let running = link::run(socket, &link, &**desk, timing);
+        tokio::pin!(running);
+        tokio::select! {
+            end = &mut running => end,
+            () = stop.cancelled() => {
+                // What was said before, `bye` last, still goes out.
+                link.close(1001, "the miner is shutting down");
+                let _ = tokio::time::timeout(Duration::from_secs(2), running).await;
+                desk.detach();
+                return Next::End;
+            }
+        }
+    };
+    let refusal = desk.detach();
+    let why = refusal.as_ref().map_or_else(|| format!("{end:?}"), |error| error.message.clone());
+    tracing::info!(router = target.url(), %why, "the connection ended");
+    desk.counters.disconnected(target.url(), why);
+    if refusal.is_some_and(|error| error.code == "replaced") {
+        tracing::error!("another miner with the same identity took over: give each miner its own name or key");
+    }
+    Next::Same { good: since.elapsed() >= GOOD }
+}

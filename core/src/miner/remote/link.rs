@@ -1,0 +1,262 @@
+//! One WebSocket connection of either side: frames out of a bounded queue, frames in one by one, signs of life.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt as _, StreamExt as _};
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
+
+use super::frame::ErrorFrame;
+
+/// What an idle connection holds ready to read into. Small, because there are thousands of them.
+const READ_BUFFER: usize = 4 << 10;
+const WRITE_BUFFER: usize = 16 << 10;
+/// How long the other side gets to answer a close.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The bounds of a connection whose frames come in up to `frame` bytes and go out up to `largest`.
+pub(crate) fn websocket_config(frame: usize, largest: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
+        .max_write_buffer_size(WRITE_BUFFER + 2 * largest)
+        .max_message_size(Some(frame))
+        .max_frame_size(Some(frame))
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The other side closed it.
+    Closed,
+    /// It broke.
+    Broken,
+    /// Nothing came for too long.
+    Silent,
+    /// This side closed it.
+    Told,
+}
+
+/// When a side speaks and how long it listens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timing {
+    pub(crate) ping: Duration,
+    pub(crate) dead: Duration,
+}
+
+/// Who stands behind a connection.
+pub(crate) trait Peer {
+    /// A frame came.
+    fn frame(&self, text: &str);
+    /// Does what is due; says when to be called next, where it knows. It is also called whenever the link is woken.
+    fn poll(&self, now: Instant) -> Option<Instant>;
+    /// The ping that says what this side holds.
+    fn ping(&self) -> String;
+}
+
+/// The way out of a connection.
+#[derive(Debug)]
+pub(crate) struct Link {
+    queue: Mutex<Queue>,
+    wake: Notify,
+    max_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    frames: VecDeque<Utf8Bytes>,
+    bytes: usize,
+    goodbye: Option<(u16, String)>,
+    ended: bool,
+}
+
+impl Link {
+    /// A way out that holds at the most so many bytes.
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        Self { queue: Mutex::default(), wake: Notify::new(), max_bytes }
+    }
+
+    /// Sends a frame after those that wait. `false`: the connection is ending. One whose other side does not read ends.
+    pub(crate) fn post(&self, text: impl Into<Utf8Bytes>) -> bool {
+        let text = text.into();
+        {
+            let mut queue = self.queue.lock();
+            if queue.ended || queue.goodbye.is_some() {
+                return false;
+            }
+            if queue.bytes + text.len() > self.max_bytes && !queue.frames.is_empty() {
+                queue.goodbye = Some((1008, "frames are not read".to_owned()));
+            } else {
+                queue.bytes += text.len();
+                queue.frames.push_back(text);
+            }
+        }
+        self.wake.notify_one();
+        true
+    }
+
+    /// Whether a frame of that size has room.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        let queue = self.queue.lock();
+        !queue.ended && queue.goodbye.is_none() && (queue.frames.is_empty() || queue.bytes + bytes <= self.max_bytes)
+    }
+
+    /// Sends what waits, then closes.
+    pub(crate) fn close(&self, code: u16, reason: &str) {
+        self.queue.lock().goodbye.get_or_insert_with(|| (code, reason.to_owned()));
+        self.wake.notify_one();
+    }
+
+    /// Says why, then closes.
+    pub(crate) fn refuse(&self, error: &ErrorFrame) {
+        self.post(serde_json::to_string(&super::frame::RouterFrame::ErrorFrame(error.clone())).unwrap_or_default());
+        self.close(1008, &error.code);
+    }
+
+    /// Has [`Peer::poll`] called.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// The frames that wait, and how to end behind them.
+    fn take(&self, out: &mut Vec<Utf8Bytes>) -> Option<(u16, String)> {
+        let mut queue = self.queue.lock();
+        out.extend(queue.frames.drain(..));
+        queue.bytes = 0;
+        queue.goodbye.clone()
+    }
+
+    fn end(&self) {
+        let mut queue = self.queue.lock();
+        queue.ended = true;
+        queue.frames = VecDeque::new();
+    }
+}
+
+/// Runs a connection to its end.
+pub(crate) async fn run<S>(socket: WebSocketStream<S>, link: &Link, peer: &impl Peer, timing: Timing) -> End
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut sink, mut stream) = socket.split();
+    let mut too_large = false;
+    let end = tokio::select! {
+        end = read(&mut stream, peer, timing, &mut too_large) => end,
+        end = write(&mut sink, link, peer, timing) => end,
+    };
+    link.end();
+    let farewell = async {
+        if too_large {
+            let error = ErrorFrame {
+                code: "too_large".to_owned(),
+                message: "a frame was larger than limits.frame".to_owned(),
+                fatal: true,
+            };
+            let frame = super::frame::RouterFrame::from(error);
+            let _ = sink.send(Message::text(frame.to_text())).await;
+            let _ = sink.send(Message::Close(Some(close_frame(1009, "too_large")))).await;
+        }
+        match end {
+            End::Told => while let Some(Ok(_)) = stream.next().await {},
+            End::Closed => drop(sink.close().await),
+            End::Broken | End::Silent => {}
+        }
+    };
+    // The connection ends here in any case.
+    let _ = tokio::time::timeout(FAREWELL, farewell).await;
+    end
+}
+
+async fn read<S>(
+    stream: &mut SplitStream<WebSocketStream<S>>,
+    peer: &impl Peer,
+    timing: Timing,
+    too_large: &mut bool,
+) -> End
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    loop {
+        let message = match tokio::time::timeout(timing.dead, stream.next()).await {
+            Err(_) => return End::Silent,
+            Ok(None) => return End::Closed,
+            Ok(Some(Err(error))) => {
+                tracing::debug!(%error, "a miner connection broke");
+                *too_large = matches!(error, WsError::Capacity(_));
+                return match error {
+                    WsError::ConnectionClosed | WsError::AlreadyClosed => End::Closed,
+                    _ => End::Broken,
+                };
+            }
+            Ok(Some(Ok(message))) => message,
+        };
+        match message {
+            Message::Text(text) => peer.frame(&text),
+            Message::Close(_) => return End::Closed,
+            // Binary frames belong to no feature of this version: unknown, so ignored.
+            Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+        }
+    }
+}
+
+async fn write<S>(
+    sink: &mut SplitSink<WebSocketStream<S>, Message>,
+    link: &Link,
+    peer: &impl Peer,
+    timing: Timing,
+) -> End
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut ping_at = Instant::now() + timing.ping;
+    let mut frames = Vec::new();
+    loop {
+        let due = peer.poll(Instant::now());
+        let goodbye = link.take(&mut frames);
+        if frames.is_empty() && goodbye.is_none() {
+            let until = due.map_or(ping_at, |due| due.min(ping_at));
+            tokio::select! {
+                () = link.wake.notified() => continue,
+                () = tokio::time::sleep_until(until) => {}
+            }
+            if Instant::now() >= ping_at {
+                frames.push(peer.ping().into());
+            }
+            if frames.is_empty() {
+                continue;
+            }
+        }
+        let last = goodbye.is_some();
+        let send = async {
+            for frame in frames.drain(..) {
+                sink.feed(Message::Text(frame)).await?;
+            }
+            if let Some((code, reason)) = goodbye {
+                sink.feed(Message::Close(Some(close_frame(code, &reason)))).await?;
+            }
+            sink.flush().await
+        };
+        match tokio::time::timeout(timing.dead, send).await {
+            Err(_) => return End::Silent,
+            Ok(Err(_)) => return End::Broken,
+            Ok(Ok(())) if last => return End::Told,
+            Ok(Ok(())) => ping_at = Instant::now() + timing.ping,
+        }
+    }
+}
+
+fn close_frame(code: u16, reason: &str) -> CloseFrame {
+    let mut end = reason.len().min(120);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    CloseFrame { code: CloseCode::from(code), reason: reason[..end].to_owned().into() }
+}

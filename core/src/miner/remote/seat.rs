@@ -1,0 +1,440 @@
+//! A miner that dialled in, as the router's [`Miner`] port has it: it outlives its connections.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use parking_lot::Mutex;
+use serde_json::value::RawValue;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::frame::{ErrorFrame, Held, MinerFrame, Ping, RouterFrame, TaskFrame, Welcome};
+use super::link::{Link, Peer};
+use super::session::{Output, Session, SessionLimits};
+use crate::miner::{Emit, FailClass, Failure, Job, JobInfo, JobSink, Miner, MinerEvent, Settled};
+use crate::model::{CONTINUE, Fence, RequestKind};
+
+/// What the router does about its miner when the miner says so.
+pub trait SeatControl: Send + Sync + 'static {
+    /// The miner may have so many tasks in all from now on.
+    fn credits(&self, credits: u32);
+    /// The miner gets no new tasks.
+    fn drain(&self);
+}
+
+/// How a seat is set.
+#[derive(Debug, Clone, Copy)]
+pub struct SeatSettings {
+    /// Bounds of answers.
+    pub limits: SessionLimits,
+    /// Bytes of the largest `task` frame.
+    pub max_task_bytes: usize,
+    /// Milliseconds in which an offer is to be taken.
+    pub accept_ms: u64,
+}
+
+/// A miner that dialled in.
+pub struct Seat {
+    me: Weak<Self>,
+    settings: SeatSettings,
+    features: Vec<String>,
+    started: Instant,
+    /// Held while a frame takes effect, so that what came on an old connection is done before a new one goes on.
+    order: Mutex<()>,
+    state: Mutex<State>,
+    control: OnceLock<Box<dyn SeatControl>>,
+}
+
+struct State {
+    session: Session,
+    sinks: HashMap<Fence, Sink>,
+    link: Option<Arc<Link>>,
+    draining: bool,
+    leaving: bool,
+}
+
+struct Sink {
+    sink: Arc<dyn JobSink>,
+    watch: AbortHandle,
+}
+
+impl std::fmt::Debug for Seat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Seat").field("features", &self.features).finish_non_exhaustive()
+    }
+}
+
+impl Seat {
+    /// A seat for a miner with those features and that many slots.
+    pub fn new(settings: SeatSettings, features: Vec<String>, max_concurrency: u32) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            settings,
+            features,
+            started: Instant::now(),
+            order: Mutex::new(()),
+            state: Mutex::new(State {
+                session: Session::new(settings.limits, max_concurrency),
+                sinks: HashMap::new(),
+                link: None,
+                draining: false,
+                leaving: false,
+            }),
+            control: OnceLock::new(),
+        })
+    }
+
+    /// What is told of credits and drains. Only the first one counts.
+    pub fn controlled_by(&self, control: Box<dyn SeatControl>) {
+        // A second one is refused by the cell; the documentation says so.
+        let _ = self.control.set(control);
+    }
+
+    /// Whether the miner holds nothing.
+    pub fn is_idle(&self) -> bool {
+        self.state.lock().session.is_idle()
+    }
+
+    /// Whether it said that it goes.
+    pub fn is_leaving(&self) -> bool {
+        let state = self.state.lock();
+        state.leaving || (state.draining && state.session.is_idle())
+    }
+
+    /// A connection of the miner is there; the one before, if any, is told to end. Gives how many attempts go on.
+    /// The welcome goes out before anything else.
+    pub(crate) fn attach(self: &Arc<Self>, link: Arc<Link>, held: &[Held], mut welcome: Welcome) -> usize {
+        let _order = self.order.lock();
+        let (adopted, outputs, old) = {
+            let mut state = self.state.lock();
+            let (adopt, drop, outputs) = state.session.resume(held);
+            let adopted = adopt.len();
+            state.leaving = false;
+            (welcome.adopt, welcome.drop) = (adopt, drop);
+            link.post(RouterFrame::from(welcome).to_text());
+            (adopted, outputs, state.link.replace(link))
+        };
+        if let Some(old) = old {
+            replaced(&old);
+        }
+        self.perform(outputs);
+        adopted
+    }
+
+    /// The connection ended. `true`: it was the one in force.
+    pub(crate) fn detach(&self, link: &Arc<Link>) -> bool {
+        let mut state = self.state.lock();
+        let ours = state.link.as_ref().is_some_and(|now| Arc::ptr_eq(now, link));
+        if ours {
+            state.link = None;
+        }
+        ours
+    }
+
+    /// Whether a connection is there.
+    pub(crate) fn is_attached(&self) -> bool {
+        self.state.lock().link.is_some()
+    }
+
+    /// The miner is gone for good: its connection ends, its attempts are lost.
+    pub(crate) fn abandon(&self) {
+        let (sinks, link) = {
+            let mut state = self.state.lock();
+            (std::mem::take(&mut state.sinks), state.link.take())
+        };
+        if let Some(link) = link {
+            replaced(&link);
+        }
+        for (_, entry) in sinks {
+            entry.watch.abort();
+            entry.sink.event(MinerEvent::Fail(Failure::new(FailClass::Unreachable, "the miner went away")));
+        }
+    }
+
+    /// Tells the miner that no new offers come.
+    pub(crate) fn announce_drain(&self, deadline_ms: u64) {
+        self.post(&super::frame::Drain { deadline_ms }.into());
+    }
+
+    /// Tells the miner that the router goes.
+    pub(crate) fn say_bye(&self, reason: &str) {
+        self.post(&super::frame::Bye { reason: reason.to_owned() }.into());
+        if let Some(link) = self.state.lock().link.clone() {
+            link.close(1001, reason);
+        }
+    }
+
+    fn now(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+
+    fn post(&self, frame: &RouterFrame) {
+        let link = self.state.lock().link.clone();
+        if let Some(link) = link {
+            // Where nobody is connected, a resume puts things right.
+            link.post(frame.to_text());
+        }
+    }
+
+    /// Does what the session asks for. No lock is held over a call into the router.
+    fn perform(self: &Arc<Self>, outputs: Vec<Output>) {
+        for output in outputs {
+            match output {
+                Output::Send(frame) => self.post(&frame),
+                Output::Accepted(fence) => self.tell(fence, MinerEvent::Accept),
+                Output::Rejected { fence, reason, retry_after_ms } => {
+                    self.tell(fence, MinerEvent::Reject { reason, retry_after_ms });
+                }
+                Output::Piece(fence, chunk) => {
+                    let Some(sink) = self.sink(fence) else { continue };
+                    match sink.emit(chunk) {
+                        Emit::Ok => {}
+                        Emit::Full => self.wait_for_reader(fence, &sink),
+                        Emit::Cancelled => self.cancel(fence),
+                    }
+                }
+                Output::Done(fence, answer) => {
+                    let Some(sink) = self.sink(fence) else { continue };
+                    sink.event(MinerEvent::Done(*answer));
+                    self.wait_for_fate(fence, &sink);
+                }
+                Output::Failed(fence, failure) => self.tell(fence, MinerEvent::Fail(failure)),
+                Output::Forgotten(fence) => {
+                    if let Some(entry) = self.state.lock().sinks.remove(&fence) {
+                        entry.watch.abort();
+                    }
+                }
+                Output::Credits(credits) => {
+                    let draining = self.state.lock().draining;
+                    if let Some(control) = self.control.get() {
+                        control.credits(if draining { 0 } else { credits });
+                    }
+                }
+                Output::Draining => {
+                    self.state.lock().draining = true;
+                    if let Some(control) = self.control.get() {
+                        control.drain();
+                    }
+                }
+                Output::Bye => self.state.lock().leaving = true,
+                Output::Close(error) => {
+                    let link = self.state.lock().link.clone();
+                    if let Some(link) = link {
+                        link.refuse(&error);
+                    }
+                }
+            }
+        }
+    }
+
+    fn sink(&self, fence: Fence) -> Option<Arc<dyn JobSink>> {
+        self.state.lock().sinks.get(&fence).map(|entry| Arc::clone(&entry.sink))
+    }
+
+    fn tell(&self, fence: Fence, event: MinerEvent) {
+        if let Some(sink) = self.sink(fence) {
+            sink.event(event);
+        }
+    }
+
+    fn cancel(&self, fence: Fence) {
+        let now = self.now();
+        let frame = self.state.lock().session.cancel(fence, "the answer is wanted no more", now);
+        if let Some(frame) = frame {
+            self.post(&frame);
+        }
+    }
+
+    fn wait_for_reader(self: &Arc<Self>, fence: Fence, sink: &Arc<dyn JobSink>) {
+        self.state.lock().session.block(fence);
+        let (seat, writable) = (Arc::clone(self), sink.writable());
+        tokio::spawn(async move {
+            writable.await;
+            let frame = seat.state.lock().session.resume_reading(fence);
+            if let Some(frame) = frame {
+                seat.post(&frame);
+            }
+        });
+    }
+
+    fn wait_for_fate(self: &Arc<Self>, fence: Fence, sink: &Arc<dyn JobSink>) {
+        let (seat, settled) = (Arc::clone(self), sink.settled());
+        tokio::spawn(async move {
+            let fate = settled.await;
+            seat.settle(fence, fate);
+        });
+    }
+
+    fn settle(&self, fence: Fence, fate: Settled) {
+        let (frame, entry) = {
+            let mut state = self.state.lock();
+            (state.session.settled(fence, fate), state.sinks.remove(&fence))
+        };
+        if let Some(entry) = entry {
+            entry.watch.abort();
+        }
+        if let Some(frame) = frame {
+            self.post(&frame);
+        }
+    }
+}
+
+/// The newest connection of a miner wins.
+fn replaced(link: &Link) {
+    link.refuse(&ErrorFrame {
+        code: "replaced".to_owned(),
+        message: "another connection of the same miner took over".to_owned(),
+        fatal: true,
+    });
+}
+
+impl Miner for Seat {
+    fn offer(&self, job: Job) {
+        let Some(seat) = self.me.upgrade() else { return };
+        let (info, sink) = job.into_parts();
+        let fence = info.fence;
+        if let Err(reason) = seat.try_offer(&info, &sink) {
+            self.state.lock().sinks.remove(&fence);
+            sink.event(MinerEvent::Reject { reason, retry_after_ms: None });
+        }
+    }
+}
+
+impl Seat {
+    fn try_offer(self: &Arc<Self>, info: &JobInfo, sink: &Arc<dyn JobSink>) -> Result<(), String> {
+        let task = self.task_frame(info);
+        let cancelled = sink.cancelled();
+        let watch = {
+            let (seat, fence) = (Arc::downgrade(self), info.fence);
+            tokio::spawn(async move {
+                cancelled.await;
+                if let Some(seat) = seat.upgrade() {
+                    seat.cancel(fence);
+                }
+            })
+            .abort_handle()
+        };
+        let mut state = self.state.lock();
+        let refused = |why: &str| {
+            watch.abort();
+            Err(why.to_owned())
+        };
+        let Some(link) = state.link.clone() else { return refused("the miner is not connected") };
+        if state.draining {
+            return refused("the miner drains");
+        }
+        // Its size is known before it counts as offered; the attempt's number adds a few bytes.
+        let size = serde_json::to_string(&task).map_or(usize::MAX, |text| text.len() + 24);
+        if size > self.settings.max_task_bytes {
+            return refused("the request is larger than what a miner socket carries");
+        }
+        if !link.has_room(size) {
+            return refused("the miner does not read its frames");
+        }
+        match state.session.offer(task) {
+            Err(why) => refused(why),
+            Ok(frame) => {
+                state.sinks.insert(info.fence, Sink { sink: Arc::clone(sink), watch });
+                link.post(frame.to_text());
+                Ok(())
+            }
+        }
+    }
+
+    fn task_frame(&self, info: &JobInfo) -> TaskFrame {
+        let request = &info.request;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
+        let seed: Option<i64> = request.extra("seed").and_then(|raw| serde_json::from_str(raw.get()).ok());
+        TaskFrame {
+            attempt: 0,
+            fence: info.fence.0,
+            task: info.gid.0,
+            session: Some(info.session_id.0),
+            model: info.model.clone().or_else(|| request.model.clone()),
+            kind: request.kind,
+            prompt: request.prompt.as_ref().map(|_| request.prompt_text()),
+            raw_prompt: request.kind == RequestKind::Completion && request.prompt_type == 1,
+            messages: request.messages.clone(),
+            input: request.input.clone(),
+            max_tokens: request.max_tokens,
+            seed,
+            params: params_of(info, seed.is_some()),
+            stream: info.stream,
+            partial: info
+                .partial
+                .as_deref()
+                .filter(|_| self.features.iter().any(|feature| feature == CONTINUE))
+                .map(str::to_owned),
+            deadline_ms: info.deadline.0.saturating_sub(now),
+            accept_ms: self.settings.accept_ms,
+            trace: None,
+        }
+    }
+}
+
+/// The fields that the router does not know, as one object, untouched and in their order.
+fn params_of(info: &JobInfo, without_seed: bool) -> Option<Box<RawValue>> {
+    let mut out = String::from("{");
+    for (key, value) in info.request.extra.iter().filter(|(key, _)| !(without_seed && key == "seed")) {
+        if out.len() > 1 {
+            out.push(',');
+        }
+        out.push_str(&serde_json::to_string(key).ok()?);
+        out.push(':');
+        out.push_str(value.get());
+    }
+    out.push('}');
+    if out.len() == 2 { None } else { RawValue::from_string(out).ok() }
+}
+
+/// One connection of a seat.
+pub(crate) struct Connection {
+    pub(crate) seat: Arc<Seat>,
+    pub(crate) link: Arc<Link>,
+}
+
+impl Peer for Connection {
+    fn frame(&self, text: &str) {
+        let seat = &self.seat;
+        match MinerFrame::parse(text) {
+            Ok(None) => {}
+            Ok(Some(frame)) => {
+                let now = seat.now();
+                let _order = seat.order.lock();
+                let (outputs, armed) = {
+                    let mut state = seat.state.lock();
+                    if !state.link.as_ref().is_some_and(|link| Arc::ptr_eq(link, &self.link)) {
+                        return; // another connection took over
+                    }
+                    let before = state.session.ack_at();
+                    let outputs = state.session.frame(frame, text.len() as u64, now);
+                    (outputs, before.is_none() && state.session.ack_at().is_some())
+                };
+                seat.perform(outputs);
+                if armed {
+                    self.link.wake();
+                }
+            }
+            Err(error) => {
+                self.link.refuse(&ErrorFrame { code: "bad_frame".to_owned(), message: error.to_string(), fatal: true })
+            }
+        }
+    }
+
+    fn poll(&self, _now: Instant) -> Option<Instant> {
+        let now = self.seat.now();
+        let (outputs, next) = {
+            let mut state = self.seat.state.lock();
+            let outputs = state.session.tick(now);
+            (outputs, state.session.next_deadline())
+        };
+        self.seat.perform(outputs);
+        next.map(|at| self.seat.started + Duration::from_millis(at))
+    }
+
+    fn ping(&self) -> String {
+        let state = self.seat.state.lock();
+        RouterFrame::from(Ping { t: self.seat.now(), inflight: state.session.inflight() }).to_text()
+    }
+}

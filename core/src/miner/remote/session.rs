@@ -1,0 +1,588 @@
+//! The router's side of one miner, over all of its connections: what it was offered, how far each answer has come.
+//!
+//! No sockets, no clock, no locks: frames and times go in, [`Output`]s come out. What a miner sends is checked here
+//! against what it may send: the attempt must be its own, under the fence in force, its pieces without gap and within
+//! the window, and its hash that of what came.
+//!
+//! ```text
+//!             accept            done, hash good         settled
+//! Offered ───────────▶ Running ────────────────▶ Settling ──────▶ (final) forgotten
+//!    │ reject             │ fail, gap, wrong hash            ▲
+//!    ▼                    ▼                                  │
+//! forgotten           forgotten        Cancelling ── fail or done ──▶ forgotten
+//!                                        ▲ wanted no more: from Offered and Running
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::frame::{
+    Accept, Ack, Adopt, Cancel, Channel, Class, Credit, Done, DropFrame, ErrorFrame, Fail, Fate, Final, Held,
+    MinerFrame, Reject, RouterFrame, TaskFrame, Tokens,
+};
+use super::raw;
+use crate::miner::{Chunk, FailClass, Failure, Settled};
+use crate::model::{Answer, Fence};
+
+/// Acknowledged at the latest after so many frames ...
+const ACK_FRAMES: u64 = 64;
+/// ... or so many milliseconds, or a quarter of the window.
+const ACK_MS: u64 = 250;
+/// A miner that was told to cancel and says nothing for so long is taken to have forgotten the attempt.
+const CANCEL_MS: u64 = 30_000;
+/// Strays that a connection remembers having answered.
+const MAX_STRAYS: usize = 1_024;
+
+/// Bounds.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionLimits {
+    /// Bytes of `tokens` frames that may be under way unacknowledged, per attempt.
+    pub window: u64,
+    /// Bytes of one answer.
+    pub output: u64,
+}
+
+/// What is to be done, in this order.
+#[derive(Debug)]
+pub enum Output {
+    /// Send it to the miner.
+    Send(RouterFrame),
+    /// The miner took the offer.
+    Accepted(Fence),
+    /// The miner did not take the offer; it, or its last connection, never had it.
+    Rejected {
+        /// The attempt.
+        fence: Fence,
+        /// Why.
+        reason: String,
+        /// Milliseconds.
+        retry_after_ms: Option<u64>,
+    },
+    /// A piece of the answer.
+    Piece(Fence, Chunk),
+    /// The answer is complete and its hash is right: say with [`Session::settled`] what becomes of it.
+    Done(Fence, Box<Answer>),
+    /// The attempt failed.
+    Failed(Fence, Failure),
+    /// The attempt is over, nothing more comes of it.
+    Forgotten(Fence),
+    /// How many tasks the miner may have in all from now on.
+    Credits(u32),
+    /// The miner takes no new offers.
+    Draining,
+    /// The miner goes.
+    Bye,
+    /// The connection must end; this says why.
+    Close(ErrorFrame),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Offered,
+    Running,
+    Cancelling { since: u64 },
+    Settling,
+}
+
+#[derive(Debug)]
+struct Entry {
+    fence: Fence,
+    phase: Phase,
+    model: Option<String>,
+    /// Number of the last frame that came, and what came up to it.
+    seq: u64,
+    off: u64,
+    hash: Sha256,
+    answer: Vec<u8>,
+    unacked_frames: u64,
+    unacked_bytes: u64,
+    /// The reader is slow: nothing is acknowledged until it has caught up.
+    blocked: bool,
+}
+
+/// The router's side of one miner.
+#[derive(Debug)]
+pub struct Session {
+    limits: SessionLimits,
+    max_concurrency: u32,
+    attempts: BTreeMap<u64, Entry>,
+    by_fence: BTreeMap<Fence, u64>,
+    last_attempt: u64,
+    credit: Credit,
+    strays: BTreeSet<(u64, u64)>,
+    /// When something that came is to be acknowledged at the latest.
+    ack_at: Option<u64>,
+}
+
+impl Session {
+    /// A session without attempts.
+    pub fn new(limits: SessionLimits, max_concurrency: u32) -> Self {
+        Self {
+            limits,
+            max_concurrency,
+            attempts: BTreeMap::new(),
+            by_fence: BTreeMap::new(),
+            last_attempt: 0,
+            credit: Credit::default(),
+            strays: BTreeSet::new(),
+            ack_at: None,
+        }
+    }
+
+    /// Whether the miner holds nothing.
+    pub fn is_idle(&self) -> bool {
+        self.attempts.is_empty()
+    }
+
+    /// What the miner holds, as `ping` says it.
+    pub fn inflight(&self) -> Vec<Held> {
+        self.attempts
+            .iter()
+            .map(|(attempt, entry)| Held { attempt: *attempt, fence: entry.fence.0, sent_seq: entry.seq })
+            .collect()
+    }
+
+    /// When [`tick`](Self::tick) is due, in the caller's milliseconds.
+    pub fn next_deadline(&self) -> Option<u64> {
+        let cancelled = self.attempts.values().filter_map(|entry| match entry.phase {
+            Phase::Cancelling { since } => Some(since + CANCEL_MS),
+            _ => None,
+        });
+        cancelled.chain(self.ack_at).min()
+    }
+
+    /// When something that came is to be acknowledged at the latest.
+    pub fn ack_at(&self) -> Option<u64> {
+        self.ack_at
+    }
+
+    /// Offers a task; fills in its attempt.
+    ///
+    /// # Errors
+    /// Why the miner has no room for that model now.
+    pub fn offer(&mut self, mut task: TaskFrame) -> Result<RouterFrame, &'static str> {
+        if let Some(model) = &task.model
+            && let Some(free) = self.credit.free.get(model).or_else(|| self.credit.free.get("*"))
+        {
+            let newer = self.attempts.range(self.credit.seen + 1..).filter(|(_, entry)| entry.model == task.model);
+            if newer.count() as u64 >= u64::from(*free) {
+                return Err("the miner has no free slot for this model");
+            }
+        }
+        self.last_attempt += 1;
+        task.attempt = self.last_attempt;
+        let fence = Fence(task.fence);
+        self.by_fence.insert(fence, task.attempt);
+        self.attempts.insert(
+            task.attempt,
+            Entry {
+                fence,
+                phase: Phase::Offered,
+                model: task.model.clone(),
+                seq: 0,
+                off: 0,
+                hash: Sha256::new(),
+                answer: Vec::new(),
+                unacked_frames: 0,
+                unacked_bytes: 0,
+                blocked: false,
+            },
+        );
+        Ok(task.into())
+    }
+
+    /// The attempt is wanted no more.
+    pub fn cancel(&mut self, fence: Fence, reason: &str, now: u64) -> Option<RouterFrame> {
+        let attempt = *self.by_fence.get(&fence)?;
+        let entry = self.attempts.get_mut(&attempt)?;
+        if !matches!(entry.phase, Phase::Offered | Phase::Running) {
+            return None;
+        }
+        entry.phase = Phase::Cancelling { since: now };
+        Some(Cancel { attempt, fence: fence.0, reason: reason.to_owned() }.into())
+    }
+
+    /// The reader of that attempt is slow: its pieces are not acknowledged until [`resume_reading`](Self::resume_reading).
+    pub fn block(&mut self, fence: Fence) {
+        if let Some(entry) = self.entry(fence) {
+            entry.blocked = true;
+        }
+    }
+
+    /// The reader has caught up.
+    pub fn resume_reading(&mut self, fence: Fence) -> Option<RouterFrame> {
+        let attempt = *self.by_fence.get(&fence)?;
+        let entry = self.attempts.get_mut(&attempt)?;
+        entry.blocked = false;
+        (entry.unacked_frames > 0).then(|| entry.ack(attempt))
+    }
+
+    /// The fate of an answer is durable: the miner may forget it.
+    pub fn settled(&mut self, fence: Fence, fate: Settled) -> Option<RouterFrame> {
+        let attempt = *self.by_fence.get(&fence)?;
+        self.forget(attempt);
+        Some(finale(attempt, fence, fate))
+    }
+
+    /// Time passed.
+    pub fn tick(&mut self, now: u64) -> Vec<Output> {
+        let mut out = Vec::new();
+        if self.ack_at.is_some_and(|at| at <= now) {
+            self.ack_at = None;
+            for (attempt, entry) in &mut self.attempts {
+                if entry.unacked_frames > 0 && !entry.blocked {
+                    out.push(Output::Send(entry.ack(*attempt)));
+                }
+            }
+        }
+        let mute: Vec<u64> = self
+            .attempts
+            .iter()
+            .filter(|(_, e)| matches!(e.phase, Phase::Cancelling { since } if since + CANCEL_MS <= now))
+            .map(|(attempt, _)| *attempt)
+            .collect();
+        for attempt in mute {
+            out.extend(self.forget(attempt));
+        }
+        out
+    }
+
+    /// The miner is back with what it says it holds. What it does not name is lost.
+    pub fn resume(&mut self, held: &[Held]) -> (Vec<Adopt>, Vec<DropFrame>, Vec<Output>) {
+        self.strays.clear();
+        self.credit = Credit::default();
+        let (mut adopt, mut drop, mut out) = (Vec::new(), Vec::new(), vec![Output::Credits(0)]);
+        let named: BTreeSet<(u64, u64)> = held.iter().map(|held| (held.attempt, held.fence)).collect();
+        for (attempt, fence) in &named {
+            match self.attempts.get_mut(attempt) {
+                Some(entry) if entry.fence.0 == *fence && matches!(entry.phase, Phase::Running | Phase::Settling) => {
+                    entry.unacked_frames = 0;
+                    entry.unacked_bytes = 0;
+                    adopt.push(Adopt { attempt: *attempt, fence: *fence, ack_seq: entry.seq });
+                }
+                Some(entry) if entry.fence.0 == *fence && entry.phase == Phase::Offered => {
+                    entry.phase = Phase::Running;
+                    out.push(Output::Accepted(entry.fence));
+                    adopt.push(Adopt { attempt: *attempt, fence: *fence, ack_seq: 0 });
+                }
+                _ => drop.push(DropFrame { attempt: *attempt, fence: *fence }),
+            }
+        }
+        let kept: BTreeSet<u64> = adopt.iter().map(|adopted| adopted.attempt).collect();
+        let lost: Vec<u64> = self.attempts.keys().filter(|attempt| !kept.contains(attempt)).copied().collect();
+        for attempt in lost {
+            out.extend(self.lose(attempt, "the miner came back without it"));
+        }
+        (adopt, drop, out)
+    }
+
+    /// A frame of the miner's came, `bytes` long.
+    pub fn frame(&mut self, frame: MinerFrame, bytes: u64, now: u64) -> Vec<Output> {
+        match frame {
+            MinerFrame::Hello(_) => vec![fatal("unexpected", "hello is sent once, as the first frame")],
+            MinerFrame::Credit(credit) => self.credit(credit),
+            MinerFrame::Accept(Accept { attempt, fence }) => match self.own(attempt, fence) {
+                Err(out) => out,
+                Ok(entry) if entry.phase == Phase::Offered => {
+                    entry.phase = Phase::Running;
+                    vec![Output::Accepted(entry.fence)]
+                }
+                Ok(_) => Vec::new(),
+            },
+            MinerFrame::Reject(reject) => self.rejected(reject),
+            MinerFrame::Tokens(tokens) => self.tokens(tokens, bytes, now),
+            MinerFrame::Done(done) => self.done(done),
+            MinerFrame::Fail(fail) => self.failed(fail),
+            MinerFrame::Ping(ping) => {
+                let mut out =
+                    vec![Output::Send(RouterFrame::Pong(super::frame::Pong { t: ping.t, inflight: self.inflight() }))];
+                out.extend(self.reconcile(&ping.inflight));
+                out
+            }
+            MinerFrame::Pong(pong) => self.reconcile(&pong.inflight),
+            MinerFrame::Drain(_) => vec![Output::Draining],
+            MinerFrame::Bye(_) => vec![Output::Bye],
+            MinerFrame::ErrorFrame(error) => {
+                tracing::warn!(code = %error.code, message = %error.message, "a miner reports an error");
+                if error.fatal { vec![Output::Bye] } else { Vec::new() }
+            }
+        }
+    }
+
+    fn credit(&mut self, credit: Credit) -> Vec<Output> {
+        if credit.generation <= self.credit.generation {
+            return Vec::new();
+        }
+        // Offers that the miner had not seen yet take their slots out of what it says is free.
+        let seen = self
+            .attempts
+            .range(..=credit.seen)
+            .filter(|(_, entry)| matches!(entry.phase, Phase::Offered | Phase::Running))
+            .count() as u32;
+        let free = credit.free.values().max().copied().unwrap_or(0);
+        self.credit = credit;
+        vec![Output::Credits(free.saturating_add(seen).min(self.max_concurrency))]
+    }
+
+    fn rejected(&mut self, reject: Reject) -> Vec<Output> {
+        match self.own(reject.attempt, reject.fence) {
+            Err(out) => out,
+            Ok(entry) => {
+                let (fence, phase) = (entry.fence, entry.phase);
+                let mut out = Vec::new();
+                match phase {
+                    Phase::Offered => out.push(Output::Rejected {
+                        fence,
+                        reason: reject.reason,
+                        retry_after_ms: reject.retry_after_ms,
+                    }),
+                    Phase::Running => out.push(Output::Failed(
+                        fence,
+                        Failure::new(FailClass::Cancelled, "the miner gave the task back after it had taken it"),
+                    )),
+                    Phase::Cancelling { .. } => {}
+                    Phase::Settling => return out,
+                }
+                out.extend(self.forget(reject.attempt));
+                out
+            }
+        }
+    }
+
+    fn tokens(&mut self, tokens: Tokens, bytes: u64, now: u64) -> Vec<Output> {
+        let limits = self.limits;
+        let mut out = Vec::new();
+        let entry = match self.own(tokens.attempt, tokens.fence) {
+            Err(out) => return out,
+            Ok(entry) => entry,
+        };
+        match entry.phase {
+            Phase::Cancelling { .. } | Phase::Settling => return out,
+            Phase::Offered => {
+                entry.phase = Phase::Running;
+                out.push(Output::Accepted(entry.fence));
+            }
+            Phase::Running => {}
+        }
+        let fence = entry.fence;
+        if tokens.seq <= entry.seq {
+            return out; // it was sent again after a reconnect, and had come
+        }
+        if tokens.seq != entry.seq + 1 || tokens.off != entry.off {
+            let message = format!(
+                "a piece is missing: seq {} at byte {} came, seq {} at byte {} was due",
+                tokens.seq,
+                tokens.off,
+                entry.seq + 1,
+                entry.off
+            );
+            return self.broken(tokens.attempt, "gap", message);
+        }
+        let length = tokens.data.len() as u64;
+        if entry.off + length > limits.output {
+            let message = format!("the answer is longer than limits.output, {} bytes", limits.output);
+            return self.broken(tokens.attempt, "too_long", message);
+        }
+        entry.seq += 1;
+        entry.off += length;
+        entry.unacked_frames += 1;
+        entry.unacked_bytes += bytes;
+        if entry.unacked_bytes > limits.window.saturating_mul(2) {
+            return vec![fatal("window", "more was sent than limits.window allows unacknowledged: wait for ack")];
+        }
+        match tokens.ch {
+            Channel::Content => {
+                entry.hash.update(tokens.data.as_bytes());
+                out.push(Output::Piece(fence, Chunk { text: tokens.data, raw: tokens.raw.map(raw::bytes) }));
+            }
+            Channel::Reasoning | Channel::Tool => {
+                if let Some(chunk) = tokens.raw.map(raw::bytes).or_else(|| raw::chunk(tokens.ch, &tokens.data)) {
+                    out.push(Output::Piece(fence, Chunk { text: String::new(), raw: Some(chunk) }));
+                }
+            }
+            Channel::Answer => entry.answer.extend_from_slice(tokens.data.as_bytes()),
+        }
+        if entry.blocked {
+            return out;
+        }
+        if entry.unacked_frames >= ACK_FRAMES || entry.unacked_bytes >= limits.window / 4 {
+            out.push(Output::Send(entry.ack(tokens.attempt)));
+        } else if self.ack_at.is_none() {
+            self.ack_at = Some(now + ACK_MS);
+        }
+        out
+    }
+
+    fn done(&mut self, done: Done) -> Vec<Output> {
+        let entry = match self.own(done.attempt, done.fence) {
+            Err(out) => return out,
+            Ok(entry) => entry,
+        };
+        let fence = entry.fence;
+        match entry.phase {
+            Phase::Settling => return Vec::new(), // said again after a reconnect
+            Phase::Cancelling { .. } => {
+                let mut out = vec![Output::Send(finale(done.attempt, fence, Settled::Cancelled))];
+                out.extend(self.forget(done.attempt));
+                return out;
+            }
+            Phase::Offered | Phase::Running => {}
+        }
+        if done.seq != entry.seq {
+            let message = format!("done says seq {}, but the last piece that came was seq {}", done.seq, entry.seq);
+            return self.broken(done.attempt, "gap", message);
+        }
+        let hash = raw::hex(&entry.hash.clone().finalize());
+        if !done.sha256.eq_ignore_ascii_case(&hash) {
+            let message = "sha256 is not that of the data that came: the answer is not taken".to_owned();
+            return self.broken(done.attempt, "hash_mismatch", message);
+        }
+        entry.phase = Phase::Settling;
+        let whole = std::mem::take(&mut entry.answer);
+        let answer = Answer {
+            text: String::new(),
+            finish_reason: done.finish_reason,
+            usage: done.usage,
+            model: done.model,
+            raw: (!whole.is_empty()).then(|| Bytes::from(whole)),
+            sha256: Some(hash),
+        };
+        vec![Output::Done(fence, Box::new(answer))]
+    }
+
+    fn failed(&mut self, fail: Fail) -> Vec<Output> {
+        let entry = match self.own(fail.attempt, fail.fence) {
+            Err(out) => return out,
+            Ok(entry) => entry,
+        };
+        let (fence, phase) = (entry.fence, entry.phase);
+        let mut out = Vec::new();
+        match phase {
+            Phase::Settling => return out,
+            Phase::Cancelling { .. } => {}
+            Phase::Offered | Phase::Running => {
+                let class = match fail.class {
+                    Class::Overloaded => FailClass::Overloaded,
+                    Class::Context => FailClass::Context,
+                    Class::Model => FailClass::Model,
+                    Class::Invalid => FailClass::Invalid,
+                    Class::Internal => FailClass::Internal,
+                    Class::Cancelled => FailClass::Cancelled,
+                };
+                out.push(Output::Failed(
+                    fence,
+                    Failure {
+                        class,
+                        message: fail.message,
+                        http_status: fail.http_status,
+                        retry_after_ms: fail.retry_after_ms,
+                        raw: fail.raw.map(raw::bytes),
+                    },
+                ));
+            }
+        }
+        out.extend(self.forget(fail.attempt));
+        out
+    }
+
+    /// Compares what the miner says it holds with what it took, which it said earlier on the same connection.
+    fn reconcile(&mut self, held: &[Held]) -> Vec<Output> {
+        let mut out = Vec::new();
+        let named: BTreeSet<(u64, u64)> = held.iter().map(|held| (held.attempt, held.fence)).collect();
+        for (attempt, fence) in &named {
+            if let Err(strays) = self.own(*attempt, *fence) {
+                out.extend(strays);
+            }
+        }
+        let lost: Vec<u64> = self
+            .attempts
+            .iter()
+            .filter(|(attempt, entry)| entry.phase == Phase::Running && !named.contains(&(**attempt, entry.fence.0)))
+            .map(|(attempt, _)| *attempt)
+            .collect();
+        for attempt in lost {
+            out.extend(self.lose(attempt, "the miner does not work on it any more"));
+        }
+        out
+    }
+
+    /// The attempt, where it is this miner's under that fence; else what to answer, once.
+    fn own(&mut self, attempt: u64, fence: u64) -> Result<&mut Entry, Vec<Output>> {
+        match self.attempts.get_mut(&attempt) {
+            Some(entry) if entry.fence.0 == fence => Ok(entry),
+            _ => {
+                if self.strays.len() >= MAX_STRAYS {
+                    self.strays.clear();
+                }
+                let first = self.strays.insert((attempt, fence));
+                Err(first.then(|| Output::Send(DropFrame { attempt, fence }.into())).into_iter().collect())
+            }
+        }
+    }
+
+    fn entry(&mut self, fence: Fence) -> Option<&mut Entry> {
+        self.attempts.get_mut(self.by_fence.get(&fence)?)
+    }
+
+    /// The miner broke a rule in that attempt: it fails, and the miner is told why.
+    fn broken(&mut self, attempt: u64, code: &str, message: String) -> Vec<Output> {
+        let Some(entry) = self.attempts.get(&attempt) else { return Vec::new() };
+        let fence = entry.fence;
+        let error =
+            ErrorFrame { code: code.to_owned(), message: format!("attempt {attempt}: {message}"), fatal: false };
+        let mut out = vec![
+            Output::Send(error.into()),
+            Output::Send(DropFrame { attempt, fence: fence.0 }.into()),
+            Output::Failed(fence, Failure::new(FailClass::Internal, message)),
+        ];
+        // What is still under way of it is no new stray.
+        self.strays.insert((attempt, fence.0));
+        out.extend(self.forget(attempt));
+        out
+    }
+
+    /// The miner does not have the attempt any more.
+    fn lose(&mut self, attempt: u64, why: &str) -> Vec<Output> {
+        let Some(entry) = self.attempts.get(&attempt) else { return Vec::new() };
+        let fence = entry.fence;
+        let mut out = Vec::new();
+        match entry.phase {
+            Phase::Offered => {
+                out.push(Output::Rejected { fence, reason: why.to_owned(), retry_after_ms: None });
+            }
+            Phase::Running => out.push(Output::Failed(fence, Failure::new(FailClass::Unreachable, why))),
+            Phase::Cancelling { .. } | Phase::Settling => {}
+        }
+        out.extend(self.forget(attempt));
+        out
+    }
+
+    fn forget(&mut self, attempt: u64) -> Option<Output> {
+        let entry = self.attempts.remove(&attempt)?;
+        self.by_fence.remove(&entry.fence);
+        Some(Output::Forgotten(entry.fence))
+    }
+}
+
+impl Entry {
+    fn ack(&mut self, attempt: u64) -> RouterFrame {
+        self.unacked_frames = 0;
+        self.unacked_bytes = 0;
+        Ack { attempt, fence: self.fence.0, seq: self.seq }.into()
+    }
+}
+
+fn finale(attempt: u64, fence: Fence, fate: Settled) -> RouterFrame {
+    let result = match fate {
+        Settled::Committed => Fate::Committed,
+        Settled::Superseded => Fate::Superseded,
+        Settled::Cancelled => Fate::Cancelled,
+    };
+    Final { attempt, fence: fence.0, result }.into()
+}
+
+fn fatal(code: &str, message: &str) -> Output {
+    Output::Close(ErrorFrame { code: code.to_owned(), message: message.to_owned(), fatal: true })
+}

@@ -1,0 +1,309 @@
+//! Miners that dialled in: who sits where, and what happens when a connection ends.
+//!
+//! A miner has one [`Seat`], whatever connections it makes. The newest connection wins. When the last one breaks, the
+//! seat stays for `miners.grace_ms`: a miner that comes back within it, with the same epoch, goes on with what it had.
+//! One that was silent for `miners.dead_ms` has had its time already.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::WebSocketStream;
+
+use super::miners::MinerHandle;
+use super::shared::{Router, Shared};
+pub(crate) use crate::miner::remote::frame::{Hello, Limits, VERSION};
+use crate::miner::remote::frame::{Intervals, NodeKind, RAW, Welcome};
+use crate::miner::remote::link::{self, End, Link, Timing};
+use crate::miner::remote::seat::{Connection, SeatControl};
+use crate::miner::remote::{Seat, SeatSettings, SessionLimits};
+use crate::model::{CONTINUE, MinerKind, MinerSpec};
+use crate::{Error, Result};
+
+// What the listener needs to bring a miner in; it imports the router and not the miners.
+pub(crate) use crate::miner::remote::frame::{Challenge, ErrorFrame, MinerFrame, RouterFrame, SUBPROTOCOL};
+pub(crate) use crate::miner::remote::identity::{NO_BINDING, TLS_EXPORTER, is_token_id, nonce};
+pub(crate) use crate::miner::remote::link::websocket_config;
+
+/// Features that the router knows.
+pub(crate) const FEATURES: &[&str] = &[CONTINUE, RAW];
+
+/// A miner that has shown who it is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MinerIdentity {
+    /// Its id, unique among all.
+    pub(crate) id: String,
+    /// The only models that it may serve; empty: all.
+    pub(crate) models: Vec<String>,
+    /// Who runs it, where that is on record.
+    pub(crate) owner: Option<String>,
+}
+
+/// The miners that dialled in, by id.
+#[derive(Default)]
+pub(super) struct Remotes {
+    by_id: Mutex<HashMap<String, Remote>>,
+}
+
+struct Remote {
+    seat: Arc<Seat>,
+    handle: MinerHandle,
+    epoch: u64,
+    name: String,
+    models: Vec<String>,
+}
+
+impl SeatControl for MinerHandle {
+    fn credits(&self, credits: u32) {
+        self.set_credits(credits);
+    }
+
+    fn drain(&self) {
+        Self::drain(self);
+    }
+}
+
+impl Router {
+    /// The limits that miners are told, and the largest frame that they are sent.
+    pub(crate) fn miner_limits(&self) -> Limits {
+        let config = &self.shared.config;
+        Limits {
+            frame: config.miners.max_frame_bytes,
+            // A request is JSON already; a prompt's control characters may double it.
+            task: config.limits.max_request_bytes.saturating_mul(2) + (64 << 10),
+            window: config.miners.window_bytes,
+            output: config.limits.max_output_bytes,
+        }
+    }
+
+    /// Serves a miner that has shown who it is, until its connection ends.
+    ///
+    /// # Errors
+    /// Where it cannot be taken: its name is another's, a field of its hello is wrong, or there are too many miners.
+    pub(crate) async fn serve_miner<S>(
+        &self,
+        identity: MinerIdentity,
+        hello: &Hello,
+        socket: WebSocketStream<S>,
+    ) -> (Result<()>, Option<WebSocketStream<S>>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let shared = &self.shared;
+        let link = Arc::new(Link::new(shared.config.miners.write_buffer_bytes as usize));
+        let welcome = Welcome {
+            v: VERSION,
+            features: negotiated(hello),
+            intervals: self.miner_intervals(),
+            limits: self.miner_limits(),
+            ..Welcome::default()
+        };
+        let seat = match shared.seat(&identity, hello, &link, welcome) {
+            Ok(seat) => seat,
+            Err(error) => return (Err(error), Some(socket)),
+        };
+        shared.set_remote_up(&identity.id, &seat, true);
+        let timing = Timing {
+            ping: Duration::from_millis(shared.config.miners.ping_ms),
+            dead: Duration::from_millis(shared.config.miners.dead_ms),
+        };
+        let connection = Connection { seat: Arc::clone(&seat), link: Arc::clone(&link) };
+        let end = {
+            let running = link::run(socket, &link, &connection, timing);
+            let farewell = shared.farewell(&seat);
+            tokio::pin!(running, farewell);
+            tokio::select! {
+                end = &mut running => end,
+                () = &mut farewell => running.await,
+            }
+        };
+        shared.connection_ended(&identity.id, &seat, &link, end);
+        (Ok(()), None)
+    }
+
+    /// Runs work that belongs to the router: it is waited for at the close.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.shared.background.spawn_on(work, &self.shared.runtime);
+    }
+
+    fn miner_intervals(&self) -> Intervals {
+        let miners = &self.shared.config.miners;
+        Intervals {
+            ping_ms: miners.ping_ms,
+            dead_ms: miners.dead_ms,
+            flush_ms: miners.flush_ms,
+            grace_ms: miners.grace_ms,
+        }
+    }
+}
+
+fn negotiated(hello: &Hello) -> Vec<String> {
+    FEATURES.iter().filter(|known| hello.features.iter().any(|f| f == *known)).map(|&f| f.to_owned()).collect()
+}
+
+impl Shared {
+    /// The miner's seat: the one it has, or a new one where it is new or started afresh.
+    fn seat(
+        self: &Arc<Self>,
+        identity: &MinerIdentity,
+        hello: &Hello,
+        link: &Arc<Link>,
+        welcome: Welcome,
+    ) -> Result<Arc<Seat>> {
+        let held = hello.resume.as_ref().map_or(&[][..], |resume| resume.inflight.as_slice());
+        let spec = spec_of(identity, hello)?;
+        let mut by_id = self.remotes.by_id.lock();
+        if let Some(remote) = by_id.get_mut(&identity.id) {
+            if remote.epoch == hello.epoch && remote.name == spec.name && !remote.seat.is_leaving() {
+                if remote.models != spec.models {
+                    remote.models.clone_from(&spec.models);
+                    remote.handle.set_models(spec.models);
+                }
+                // Under the lock, so that no grace period runs out in between.
+                let resumed = remote.seat.attach(Arc::clone(link), held, welcome);
+                tracing::info!(miner = %identity.id, resumed, "a miner is back");
+                return Ok(Arc::clone(&remote.seat));
+            }
+            // Another process of the same miner: what the last one had is lost.
+            if let Some(old) = by_id.remove(&identity.id) {
+                old.handle.remove();
+                old.seat.abandon();
+            }
+        }
+        let limits =
+            SessionLimits { window: self.config.miners.window_bytes, output: self.config.limits.max_output_bytes };
+        let router = Router { shared: self.clone() };
+        let settings = SeatSettings {
+            limits,
+            max_task_bytes: router.miner_limits().task as usize,
+            accept_ms: self.config.dispatch.accept_timeout_ms,
+        };
+        let seat = Seat::new(settings, negotiated(hello), hello.max_concurrency);
+        let (name, models) = (spec.name.clone(), spec.models.clone());
+        let handle = self.join(spec, seat.clone(), false, false)?;
+        handle.set_credits(0);
+        seat.controlled_by(Box::new(handle.clone()));
+        let remote = Remote { seat: Arc::clone(&seat), handle, epoch: hello.epoch, name, models };
+        seat.attach(Arc::clone(link), held, welcome);
+        by_id.insert(identity.id.clone(), remote);
+        tracing::info!(miner = %identity.id, "a miner is connected");
+        Ok(seat)
+    }
+
+    fn set_remote_up(&self, id: &str, seat: &Arc<Seat>, up: bool) {
+        let handle = self
+            .remotes
+            .by_id
+            .lock()
+            .get(id)
+            .filter(|remote| Arc::ptr_eq(&remote.seat, seat))
+            .map(|remote| remote.handle.clone());
+        if let Some(handle) = handle {
+            handle.set_up(up);
+        }
+    }
+
+    /// Tells the miner when the router drains, and when it closes. Never ready before that.
+    async fn farewell(&self, seat: &Arc<Seat>) {
+        tokio::select! {
+            () = self.drain_started.cancelled() => {
+                seat.announce_drain(self.config.listen.drain_timeout_ms);
+                self.stop.cancelled().await;
+            }
+            () = self.stop.cancelled() => {}
+        }
+        seat.say_bye("the router is shutting down");
+    }
+
+    fn connection_ended(self: &Arc<Self>, id: &str, seat: &Arc<Seat>, link: &Arc<Link>, end: End) {
+        if !seat.detach(link) {
+            return; // another connection has taken over
+        }
+        tracing::info!(miner = %id, ?end, "a miner's connection ended");
+        self.set_remote_up(id, seat, false);
+        let over = match end {
+            // Its time has been the silence.
+            End::Silent => true,
+            End::Closed | End::Broken | End::Told => seat.is_leaving() && seat.is_idle(),
+        };
+        if over || self.stop.is_cancelled() {
+            self.vacate(id, seat);
+            return;
+        }
+        let (shared, id, seat) = (self.clone(), id.to_owned(), Arc::clone(seat));
+        let grace = Duration::from_millis(self.config.miners.grace_ms);
+        self.background.spawn_on(
+            async move {
+                tokio::select! {
+                    () = shared.stop.cancelled() => {}
+                    () = tokio::time::sleep(grace) => {}
+                }
+                if !seat.is_attached() {
+                    shared.vacate(&id, &seat);
+                }
+            },
+            &self.runtime,
+        );
+    }
+
+    /// The miner is gone: what it had goes to others.
+    fn vacate(&self, id: &str, seat: &Arc<Seat>) {
+        let gone = {
+            let mut by_id = self.remotes.by_id.lock();
+            // It may have come back since.
+            let ours = by_id.get(id).is_some_and(|remote| Arc::ptr_eq(&remote.seat, seat)) && !seat.is_attached();
+            if ours { by_id.remove(id) } else { None }
+        };
+        if let Some(remote) = gone {
+            remote.handle.remove();
+            seat.abandon();
+        }
+    }
+}
+
+/// What the hello says, within what the identity may do.
+fn spec_of(identity: &MinerIdentity, hello: &Hello) -> Result<MinerSpec> {
+    if hello.models.len() > 256 {
+        return Err(Error::invalid("models", "a miner has at most 256 models"));
+    }
+    if let Some(model) = hello.models.iter().find(|model| model.id.is_empty() || model.id.len() > 256) {
+        return Err(Error::invalid("models", format!("a model's id has 1 to 256 bytes, not {}", model.id.len())));
+    }
+    for (field, text) in [("agent", &hello.agent), ("owner", &hello.owner)] {
+        if text.len() > 256 {
+            return Err(Error::invalid(field, format!("{field} has at most 256 bytes")));
+        }
+    }
+    let allowed = |model: &str| identity.models.is_empty() || identity.models.iter().any(|own| own == model);
+    let mut models: Vec<String> =
+        hello.models.iter().map(|model| model.id.clone()).filter(|model| allowed(model)).collect();
+    if hello.models.is_empty() {
+        models.clone_from(&identity.models);
+    } else if models.is_empty() {
+        return Err(Error::invalid(
+            "models",
+            format!("this miner may serve {} and nothing else", identity.models.join(", ")),
+        ));
+    }
+    let details: Vec<_> = hello.models.iter().filter(|model| models.contains(&model.id)).cloned().collect();
+    let spec = MinerSpec {
+        name: hello.name.clone().unwrap_or_else(|| hello.miner_id.clone()),
+        kind: MinerKind::Remote,
+        capacity: hello.max_concurrency,
+        owner: identity.owner.clone().unwrap_or_else(|| hello.owner.clone()),
+        dedicated: hello.kind == NodeKind::Dedicated,
+        embeddings: details.iter().any(|model| model.embeddings),
+        max_context_tokens: details.iter().map(|model| model.context).max().unwrap_or(0),
+        features: negotiated(hello),
+        agent: hello.agent.clone(),
+        hardware: hello.hw.clone(),
+        model_details: details,
+        models,
+        ..MinerSpec::default()
+    };
+    spec.validate()?;
+    Ok(spec)
+}

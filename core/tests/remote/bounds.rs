@@ -1,0 +1,186 @@
+//! What a miner must not do: each is answered, and harms nobody.
+
+use cortensor_router::ErrorKind;
+use cortensor_router::config::MinersConfig;
+use serde_json::json;
+
+use crate::by_hand::{Hand, done, hello, tokens};
+use crate::server::{Server, quick, within};
+
+#[tokio::test]
+async fn a_wrong_fence_is_answered_once_and_changes_nothing() {
+    let server = Server::start(quick()).await;
+    let (mut hand, _) = Hand::welcomed(server.address, hello()).await;
+    let task = server.submit("x", true).await;
+    let (attempt, fence, _) = hand.take().await;
+    hand.send(tokens(attempt, fence - 1, 1, 0, "stale")).await;
+    hand.send(tokens(attempt, fence - 1, 2, 5, "stale")).await;
+    hand.send(done(attempt, fence - 1, 2, "stalestale")).await;
+    let drop = hand.expect("drop").await;
+    assert_eq!((&drop["attempt"], &drop["fence"]), (&json!(attempt), &json!(fence - 1)));
+    hand.send(tokens(attempt, fence, 1, 0, "fresh")).await;
+    hand.send(done(attempt, fence, 1, "fresh")).await;
+    hand.expect("final").await;
+    assert_eq!(within(task.result()).await.unwrap().answer.text, "fresh");
+}
+
+#[tokio::test]
+async fn a_lying_hash_fails_the_attempt_and_another_miner_answers() {
+    let server = Server::start(quick()).await;
+    let (mut liar, _) = Hand::welcomed(server.address, hello()).await;
+    let task = server.submit("x", false).await;
+    let (attempt, fence, _) = liar.take().await;
+    let mut other = hello();
+    other["miner_id"] = "honest".into();
+    let (mut honest, _) = Hand::welcomed(server.address, other).await;
+    server.miner(|_| true).await;
+    liar.send(tokens(attempt, fence, 1, 0, "this")).await;
+    liar.send(done(attempt, fence, 1, "that")).await;
+    assert_eq!(liar.expect("error").await["code"], "hash_mismatch");
+    liar.expect("drop").await;
+    let (attempt, fence, _) = honest.take().await;
+    honest.send(tokens(attempt, fence, 1, 0, "truth")).await;
+    honest.send(done(attempt, fence, 1, "truth")).await;
+    let completion = within(task.result()).await.unwrap();
+    assert_eq!(completion.answer.text, "truth");
+    let blamed = server.router.miners().into_iter().find(|miner| miner.id == "hand").unwrap();
+    assert_eq!((blamed.failed, blamed.error_rate), (1, 1.0));
+}
+
+#[tokio::test]
+async fn a_gap_fails_the_attempt() {
+    let server = Server::start(quick()).await;
+    let (mut hand, _) = Hand::welcomed(server.address, hello()).await;
+    for (seq, off) in [(2, 0), (1, 1)] {
+        let task = server.submit("x", false).await;
+        let (attempt, fence, _) = hand.take().await;
+        hand.send(tokens(attempt, fence, seq, off, "a")).await;
+        assert_eq!(hand.expect("error").await["code"], "gap");
+        hand.expect("drop").await;
+        task.cancel();
+        // It was asked again, as the only miner there is.
+        if let Some(offer) = hand.next().await.filter(|frame| frame["type"] == "task") {
+            hand.send(json!({"type": "reject", "attempt": offer["attempt"], "fence": offer["fence"]})).await;
+        }
+        assert_eq!(within(task.result()).await.unwrap_err().kind(), ErrorKind::Cancelled);
+    }
+}
+
+#[tokio::test]
+async fn an_offer_that_is_rejected_goes_to_another_miner_without_blame() {
+    let server = Server::start(quick()).await;
+    let (mut busy, _) = Hand::welcomed(server.address, hello()).await;
+    let task = server.submit("x", false).await;
+    let offer = busy.expect("task").await;
+    let mut other = hello();
+    other["miner_id"] = "free".into();
+    let (mut free, _) = Hand::welcomed(server.address, other).await;
+    busy.send(json!({"type": "reject", "attempt": offer["attempt"], "fence": offer["fence"], "reason": "busy"})).await;
+    let (attempt, fence, _) = free.take().await;
+    free.send(tokens(attempt, fence, 1, 0, "ok")).await;
+    free.send(done(attempt, fence, 1, "ok")).await;
+    within(task.result()).await.unwrap();
+    assert!(server.router.miners().iter().all(|miner| miner.failed == 0 && miner.breaker == "closed"));
+}
+
+#[tokio::test]
+async fn a_slow_reader_stops_the_acknowledgements_and_the_window_is_kept() {
+    let miners = MinersConfig { window_bytes: 64 << 10, ..quick() };
+    let server = Server::start(miners).await;
+    let (mut hand, welcome) = Hand::welcomed(server.address, hello()).await;
+    assert_eq!(welcome["limits"]["window"], 64 << 10);
+    let task = server.submit("x", true).await;
+    let mut stream = task.stream();
+    let (attempt, fence, _) = hand.take().await;
+    // Nobody reads: after limits.stream_window_bytes no more is acknowledged; a miner that goes on is cut off.
+    let piece = "y".repeat(8 << 10);
+    let (mut seq, mut acked) = (0_u64, 0_u64);
+    let refused = loop {
+        seq += 1;
+        let frame = tokens(attempt, fence, seq, (seq - 1) * (8 << 10), &piece);
+        if !hand.send_text(frame.to_string()).await {
+            break hand.refused().await;
+        }
+        assert!(seq < 1_000, "the window is not kept");
+        if seq % 4 == 0 {
+            hand.send(json!({"type": "ping", "t": seq, "inflight": [{"attempt": attempt, "fence": fence}]})).await;
+            let mut closed = None;
+            loop {
+                match hand.next().await {
+                    None => break,
+                    Some(frame) if frame["type"] == "pong" && frame["t"] == seq => break,
+                    Some(frame) if frame["type"] == "ack" => acked = frame["seq"].as_u64().unwrap(),
+                    Some(frame) if frame["type"] == "error" => {
+                        closed = Some(frame);
+                        break;
+                    }
+                    Some(_) => {}
+                }
+            }
+            if let Some(error) = closed {
+                break error;
+            }
+        }
+    };
+    assert_eq!(refused["code"], "window", "after seq {seq}, acked {acked}");
+    assert!(acked > 0 && acked < seq, "acked {acked} of {seq}");
+    assert!(within(stream.next_batch()).await.is_some());
+}
+
+#[tokio::test]
+async fn frames_that_are_too_large_or_no_json_end_the_connection() {
+    let miners = MinersConfig { max_frame_bytes: 16 << 10, ..quick() };
+    let server = Server::start(miners).await;
+    let (mut hand, _) = Hand::welcomed(server.address, hello()).await;
+    hand.send_text(" ".repeat(17 << 10)).await;
+    assert_eq!(hand.refused().await["code"], "too_large");
+    for bad in ["no json", "[1]", r#"{"type":"tokens","attempt":1}"#, r#"{"no":"type"}"#] {
+        let (mut hand, _) = Hand::welcomed(server.address, hello()).await;
+        hand.send_text(bad.to_owned()).await;
+        assert_eq!(hand.refused().await["code"], "bad_frame", "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_known_is_ignored() {
+    let server = Server::start(quick()).await;
+    let mut greeting = hello();
+    greeting["new_field"] = json!({"a": 1});
+    greeting["features"] = json!(["raw", "telepathy"]);
+    let (mut hand, welcome) = Hand::welcomed(server.address, greeting).await;
+    assert_eq!(welcome["features"], json!(["raw"]));
+    hand.send(json!({"type": "telepathy", "attempt": "not even a number"})).await;
+    hand.send(json!({"type": "ping", "t": 7})).await;
+    loop {
+        let frame = hand.next().await.expect("the connection goes on");
+        if frame["type"] == "pong" {
+            assert_eq!(frame["t"], 7);
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_miner_that_lost_its_attempt_says_so_by_its_ping() {
+    let server = Server::start(quick()).await;
+    let (mut hand, _) = Hand::welcomed(server.address, hello()).await;
+    let task = server.submit("x", false).await;
+    hand.take().await;
+    hand.send(json!({"type": "ping", "t": 1, "inflight": []})).await;
+    let (attempt, fence, _) = hand.take().await;
+    hand.send(tokens(attempt, fence, 1, 0, "z")).await;
+    hand.send(done(attempt, fence, 1, "z")).await;
+    assert_eq!(within(task.result()).await.unwrap().answer.text, "z");
+}
+
+#[tokio::test]
+async fn an_old_credit_is_ignored_and_none_means_none() {
+    let server = Server::start(quick()).await;
+    let (mut hand, _) = Hand::welcomed(server.address, hello()).await;
+    server.miner(|miner| miner.credits == 2).await;
+    hand.send(json!({"type": "credit", "gen": 3, "free": {"*": 0}, "seen": 0})).await;
+    server.miner(|miner| miner.credits == 0).await;
+    hand.send(json!({"type": "credit", "gen": 2, "free": {"*": 2}, "seen": 0})).await;
+    hand.send(json!({"type": "credit", "gen": 4, "free": {"tiny": 1}, "seen": 0})).await;
+    assert_eq!(server.miner(|miner| miner.credits != 0).await.credits, 1);
+}

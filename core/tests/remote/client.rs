@@ -1,0 +1,133 @@
+//! `MinerClient` at its router: answers, refusals, cancelling, draining.
+
+use std::time::Duration;
+
+use cortensor_router::miner::client::MinerClient;
+use cortensor_router::miner::{FailClass, Failure, Job};
+use cortensor_router::model::{Answer, FinishReason, MinerKind, Usage};
+use cortensor_router::{ErrorKind, StreamEvent};
+
+use crate::server::{Server, Stepped, config, quick, read, start, whole, within, words};
+
+#[tokio::test]
+async fn an_answer_streams_through_a_remote_miner() {
+    let server = Server::start(quick()).await;
+    let client = start(&server.url(), words);
+    let task = server.submit("one two three ö", true).await;
+    assert_eq!(whole(&task).await, "one two three ö");
+    let miner = server.miner(|miner| miner.completed == 1).await;
+    assert_eq!((miner.kind, miner.status.as_str(), miner.capacity), (MinerKind::Remote, "idle", 8));
+    assert!(miner.agent.starts_with("cortensor-router/") && miner.features == ["raw"], "{miner:?}");
+    let stats = client.stats();
+    assert!(stats.connected && stats.finished == 1 && stats.connections == 1, "{stats:?}");
+    assert!(stats.to_prometheus().contains("cortensor_miner_answers_finished_total 1\n"));
+    client.close().await;
+    server.no_miner().await;
+}
+
+#[tokio::test]
+async fn an_answer_in_one_piece_keeps_its_usage_and_reason() {
+    let server = Server::start(quick()).await;
+    let _client = start(&server.url(), |job: Job| {
+        let raw = r#"{"choices":[{"message":{"content":"hi","tool_calls":[1]}}]}"#;
+        job.finish(Answer {
+            text: "hi".into(),
+            finish_reason: FinishReason::ToolCalls,
+            usage: Usage::new(5, 7),
+            model: Some("m".into()),
+            raw: Some(raw.into()),
+            sha256: None,
+        });
+    });
+    let answer = within(server.submit("x", false).await.result()).await.unwrap().answer;
+    assert_eq!(
+        (answer.text.as_str(), answer.finish_reason, answer.usage),
+        ("hi", FinishReason::ToolCalls, Usage::new(5, 7))
+    );
+    assert!(answer.raw.unwrap().starts_with(b"{\"choices\""));
+    assert_eq!(answer.sha256.unwrap().len(), 64);
+}
+
+#[tokio::test]
+async fn the_classes_of_failure_pass() {
+    for (class, kind) in [
+        (FailClass::Invalid, ErrorKind::InvalidArgument),
+        (FailClass::Context, ErrorKind::InvalidArgument),
+        (FailClass::Model, ErrorKind::NotFound),
+        (FailClass::Internal, ErrorKind::MinerFailed),
+    ] {
+        let server = Server::start(quick()).await;
+        let _client = start(&server.url(), move |job: Job| job.fail(Failure::new(class, "own words")));
+        let error = within(server.submit("x", false).await.result()).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.message().contains("own words"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_hang_up_reaches_the_backend() {
+    let server = Server::start(quick()).await;
+    let backend = Stepped::default();
+    let at_work = backend.clone();
+    let client = start(&server.url(), move |job| at_work.offer(job));
+    let task = server.submit("one two", true).await;
+    let mut stream = task.stream();
+    let first = within(stream.next_batch()).await.unwrap();
+    assert!(matches!(&first[0], StreamEvent::Token { text, .. } if text == "one "), "{first:?}");
+    drop((stream, task));
+    within(backend.cancelled.notified()).await;
+    server.miner(|miner| miner.in_flight == 0).await;
+    assert_eq!(client.stats().committed, 0);
+}
+
+#[tokio::test]
+async fn a_miner_that_drains_finishes_what_it_has_and_takes_no_more() {
+    let server = Server::start(quick()).await;
+    let backend = Stepped::default();
+    let at_work = backend.clone();
+    let client = start(&server.url(), move |job| at_work.offer(job));
+    let task = server.submit("last", true).await;
+    server.miner(|miner| miner.in_flight == 1).await;
+    let (drained, text) = tokio::join!(client.drain(Duration::from_secs(20)), async {
+        server.miner(|miner| miner.status == "draining").await;
+        backend.go.notify_one();
+        whole(&task).await
+    });
+    assert!(drained);
+    assert_eq!(text, "last");
+    assert_eq!(client.stats().committed, 1);
+    server.no_miner().await;
+}
+
+#[tokio::test]
+async fn more_offers_than_slots_wait() {
+    let server = Server::start(quick()).await;
+    let backend = Stepped::default();
+    let at_work = backend.clone();
+    let one = cortensor_router::miner::client::MinerClientConfig { capacity: 1, ..config(&server.url()) };
+    let client = MinerClient::start(one, move |job| at_work.offer(job)).unwrap();
+    let (first, second) = (server.submit("a", true).await, server.submit("b", true).await);
+    server.miner(|miner| miner.in_flight == 1 && miner.credits == 1).await;
+    let release = async {
+        for _ in 0..2 {
+            server.miner(|miner| miner.in_flight == 1).await;
+            backend.go.notify_one();
+        }
+    };
+    let (_, first, second) = tokio::join!(release, read(&first), read(&second));
+    assert_eq!(first.1.unwrap().answer.text.clone() + &second.1.unwrap().answer.text, "ab");
+    assert_eq!(client.stats().rejected, 0);
+}
+
+#[tokio::test]
+async fn a_router_that_closes_says_so_and_the_miner_comes_back_to_the_next_one() {
+    let server = Server::start(quick()).await;
+    let port = server.address.port();
+    let client = start(&server.url(), words);
+    server.miner(|miner| miner.active).await;
+    server.stop().await;
+    let again = Server::with(cortensor_router::Config { miners: quick(), ..Default::default() }, port).await;
+    again.miner(|miner| miner.active).await;
+    assert_eq!(client.stats().connections, 2);
+    assert_eq!(whole(&again.submit("hello again", true).await).await, "hello again");
+}
