@@ -91,6 +91,7 @@ impl fmt::Debug for Token {
 #[serde(default, deny_unknown_fields)]
 pub struct KeySpec {
     /// A name for people, 1 to 128 bytes.
+    #[cfg_attr(feature = "listener", schema(required = true, min_length = 1, max_length = 128))]
     pub name: String,
     /// What it may do: `submit`, `read`, `admin`, `miner`. Empty: `submit` and `read`.
     pub scopes: Vec<String>,

@@ -73,15 +73,20 @@ pub(crate) fn router(steps: &mut Steps) -> Outcome<PathBuf> {
 pub(crate) fn python(steps: &mut Steps) -> Outcome<PathBuf> {
     let venv = target().join("venv");
     let requirements = clients().join("python/requirements.txt");
-    let wanted = read(&requirements)?;
+    // Its scripts name the place that they were installed in: a copy of it elsewhere is none.
+    let wanted = format!("# {}\n{}", venv.display(), read(&requirements)?);
     let stamp = venv.join("installed.txt");
     let bin = venv.join("bin");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(bin);
     }
-    steps.run("make target/venv", Command::new("python3").args(["-m", "venv"]).arg(&venv)).map_err(|error| {
-        format!("{error}\nPython 3.10 or newer with its venv module is needed (Debian: apt-get install python3-venv)")
-    })?;
+    steps.run("make target/venv", Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv)).map_err(
+        |error| {
+            format!(
+                "{error}\nPython 3.10 or newer with its venv module is needed (Debian: apt-get install python3-venv)"
+            )
+        },
+    )?;
     let mut install = Command::new(bin.join("pip"));
     install.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&requirements);
     steps.run("install the Python clients", &mut install)?;

@@ -14,7 +14,7 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use super::reply::{Failed, Family};
 use super::state::AppState;
-use super::{cortensor, health, keys, miners, openai, openapi, revocation};
+use super::{miners, revocation};
 use crate::{Error, ErrorKind};
 
 /// The connection that a request came on.
@@ -36,13 +36,8 @@ pub(in crate::listener) struct Gate {
 
 impl Gate {
     pub(in crate::listener) fn new(state: AppState) -> Self {
-        let routes = axum::Router::new()
-            .merge(cortensor::routes())
-            .merge(openai::routes())
-            .merge(keys::routes())
-            .merge(health::routes())
-            .merge(miners::routes())
-            .merge(openapi::routes())
+        let (routes, _) = super::routes().split_for_parts();
+        let routes = routes
             .route_layer(from_fn(note_route))
             .fallback(not_found)
             .method_not_allowed_fallback(not_allowed)

@@ -2,28 +2,45 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::auth::Caller;
+use super::cortensor::schema::Health;
+use super::openapi::{ReadFailures, also};
 use super::reply::{self, Failed};
 use super::state::AppState;
 
-pub(in crate::listener) fn routes() -> axum::Router<AppState> {
-    axum::Router::new()
-        .route("/healthz", get(alive))
-        .route("/health", get(alive))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(also(routes!(alive), &["/health"])).routes(routes!(ready)).routes(routes!(metrics))
 }
 
-/// The process answers.
+/// Whether the process is alive
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "Operations",
+    security((), ("bearer" = []), ("api_key" = [])),
+    responses((status = 200, description = "It is.", body = Health), ReadFailures)
+)]
 async fn alive() -> Result<Response, Failed> {
     reply::json(StatusCode::OK, &json!({"status": "ok"}))
 }
 
-/// The router takes tasks.
+/// Whether the router takes tasks
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "Operations",
+    security((), ("bearer" = []), ("api_key" = [])),
+    responses(
+        (status = 200, description = "It does.", body = Health),
+        ReadFailures,
+        (status = 503, description = "It does not: it drains, or its store does not answer.", body = Health),
+    )
+)]
 async fn ready(State(state): State<AppState>) -> Result<Response, Failed> {
     if state.router.is_ready() {
         return reply::json(StatusCode::OK, &json!({"status": "ready"}));
@@ -31,7 +48,18 @@ async fn ready(State(state): State<AppState>) -> Result<Response, Failed> {
     reply::json(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "draining"}))
 }
 
-/// Prometheus' text format as `OpenMetrics`.
+/// Metrics, in Prometheus' text format as `OpenMetrics`
+///
+/// The setting `listen.public_metrics` opens it to those without a token.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "Operations",
+    responses(
+        (status = 200, description = "The metrics.", body = String, content_type = "application/openmetrics-text"),
+        ReadFailures,
+    )
+)]
 async fn metrics(State(state): State<AppState>, caller: Option<axum::Extension<Caller>>) -> Result<Response, Failed> {
     if let Some(caller) = caller {
         caller.may("read")?;

@@ -2,33 +2,54 @@
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
-use axum::routing::{delete, get};
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::auth::Caller;
 use super::body;
+use super::cortensor::schema::{KeyCreated, KeyPage, KeyRevoked};
+use super::extract::InPath;
+use super::openapi::{CortensorFailures, ReadFailures};
 use super::reply::{self, Failed, Family};
 use super::state::AppState;
 use crate::Error;
 use crate::token::KeySpec;
 
-pub(in crate::listener) fn routes() -> axum::Router<AppState> {
-    axum::Router::new().route("/api/v1/keys", get(list).post(create)).route("/api/v1/keys/{id}", delete(revoke))
+pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(revoke))
 }
 
 fn now_secs() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
+/// The keys, without their secrets
+#[utoipa::path(
+    get,
+    path = "/api/v1/keys",
+    tag = "Keys",
+    responses((status = 200, description = "The keys.", body = KeyPage), ReadFailures)
+)]
 async fn list(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Result<Response, Failed> {
     caller.may("admin")?;
     let keys = state.router.keys().await?;
     reply::json(StatusCode::OK, &json!({"count": keys.len(), "keys": keys}))
 }
 
+/// Creates a key
+///
+/// The answer has the token, which is never shown again: only a hash of its secret is kept.
+#[utoipa::path(
+    post,
+    path = "/api/v1/keys",
+    tag = "Keys",
+    request_body = KeySpec,
+    responses((status = 201, description = "The key, with its token.", body = KeyCreated), CortensorFailures)
+)]
 async fn create(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
@@ -46,10 +67,21 @@ async fn create(
     reply::json(StatusCode::CREATED, &answer)
 }
 
+/// Revokes a key
+///
+/// What it waits for is answered with 401 (`key_revoked`), its streams end with that error, and their tasks are cancelled. Tasks that it
+/// submitted with `async` or `detach` go on.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/keys/{id}",
+    tag = "Keys",
+    params(("id" = String, Path, description = "The key's id: the part between the first two underscores of its token.")),
+    responses((status = 200, description = "It is revoked.", body = KeyRevoked), ReadFailures)
+)]
 async fn revoke(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    InPath(id): InPath<String>,
 ) -> Result<Response, Failed> {
     caller.may("admin")?;
     if !state.router.delete_key(&id).await? {

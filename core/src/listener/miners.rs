@@ -6,7 +6,6 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::routing::get;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -16,8 +15,12 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use super::cortensor::schema::CortensorError;
 use super::gate::Connection;
+use super::openapi::ReadFailures;
 use super::reply::Failed;
 use super::state::AppState;
 use crate::router::remote::{
@@ -34,10 +37,25 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
-pub(in crate::listener) fn routes() -> axum::Router<AppState> {
-    axum::Router::new().route(PATH, get(upgrade))
+pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(upgrade))
 }
 
+/// The socket on which miners dial in
+///
+/// A WebSocket with the subprotocol of the miner protocol; a miner says who it is in its first frame. The setting `miners.enabled` closes it.
+#[utoipa::path(
+    get,
+    path = "/miner/v1",
+    tag = "Router",
+    security((), ("bearer" = []), ("api_key" = [])),
+    responses(
+        (status = 101, description = "The connection is a WebSocket from now on."),
+        (status = 426, description = "The request asks for no WebSocket.", body = CortensorError),
+        (status = 429, description = "Too many miners are connecting; `Retry-After` says when to come back.", body = CortensorError),
+        ReadFailures,
+    )
+)]
 async fn upgrade(
     State(state): State<AppState>,
     Extension(connection): Extension<Connection>,

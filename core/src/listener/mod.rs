@@ -13,6 +13,7 @@
 mod auth;
 mod body;
 mod cortensor;
+mod extract;
 mod gate;
 mod handler;
 mod health;
@@ -34,3 +35,18 @@ pub use axum::body::Body;
 pub use handler::Handler;
 pub use openapi::{openapi_json, rest_reference};
 pub use server::Listener;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use state::AppState;
+
+/// Every route, with its description: there is no other way to have one.
+fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(openapi::head())
+        .merge(cortensor::routes())
+        .merge(openai::routes())
+        .merge(keys::routes())
+        .merge(health::routes())
+        .merge(miners::routes())
+        .merge(openapi::routes())
+}

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use axum::response::Response as Reply;
-use axum::routing::get;
 use http::StatusCode;
 use utoipa::openapi::schema::Ref;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, HeaderBuilder, ObjectBuilder, RefOr, Response, ResponseBuilder, schema};
 use utoipa::{IntoParams, IntoResponses, Modify, OpenApi};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+use utoipa_axum::routes;
 
+use super::cortensor::schema::CortensorError;
+use super::openai::schema::OpenAiError;
 use super::reply;
 use super::state::AppState;
 use crate::KINDS;
@@ -24,8 +27,16 @@ use crate::KINDS;
     ),
     servers((url = "/", description = "The listener itself; by default http://127.0.0.1:5010")),
     security(("bearer" = []), ("api_key" = [])),
-    paths(document),
-    tags((name = "Operations", description = "For operators, load balancers and tools.")),
+    components(schemas(CortensorError, OpenAiError)),
+    tags(
+        (name = "Completions", description = "Cortensor's API: prompts and conversations, whole, streamed or for later. An answer carries the text again as `text`, `output`, `result`, `response` and `content` (setting `compat_aliases`)."),
+        (name = "Tasks", description = "Cortensor's API: what became of a prompt."),
+        (name = "Sessions", description = "Cortensor's API: what tasks are submitted to. Session 0 is there from the start."),
+        (name = "Router", description = "Cortensor's API: the router and its miners."),
+        (name = "OpenAI", description = "OpenAI's API. Fields that the router does not need pass through to the miner untouched, and so do an upstream's answers, but for their ids. The headers `X-Cortensor-Session` and `X-Cortensor-Task` of an answer name its task; the request header `X-Cortensor-Session` chooses a session."),
+        (name = "Keys", description = "API keys, for tokens with the scope `admin`."),
+        (name = "Operations", description = "For operators, load balancers and tools."),
+    ),
     modifiers(&Security)
 )]
 struct Document;
@@ -52,10 +63,44 @@ impl Modify for Security {
     }
 }
 
+/// What the document says before any route.
+pub(super) fn head() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}
+
+/// The same handlers under more paths.
+pub(super) fn also(
+    (schemas, mut paths, methods): UtoipaMethodRouter<AppState>,
+    more: &[&str],
+) -> UtoipaMethodRouter<AppState> {
+    if let Some(item) = paths.paths.values().next().cloned() {
+        paths.paths.extend(more.iter().map(|path| ((*path).to_owned(), item.clone())));
+    }
+    (schemas, paths, methods)
+}
+
 /// The document, made once.
 static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(|| {
-    let mut document = Document::openapi();
-    document.merge(super::openai::Document::openapi());
+    let mut document = super::routes().into_openapi();
+    let paths = std::mem::take(&mut document.paths.paths);
+    for (path, mut item) in paths {
+        // The wildcard of a name with slashes in it is the server's business.
+        let path = path.replace("{*", "{");
+        let operations = [
+            ("get", &mut item.get),
+            ("post", &mut item.post),
+            ("patch", &mut item.patch),
+            ("delete", &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+            let id = std::iter::once(method).chain(words).collect::<Vec<_>>().join("_");
+            if let Some(operation) = operation {
+                operation.operation_id = Some(id);
+            }
+        }
+        document.paths.paths.insert(path, item);
+    }
     document
 });
 
@@ -71,8 +116,13 @@ pub fn rest_reference() -> String {
     super::reference::markdown(&document)
 }
 
-pub(super) fn routes() -> axum::Router<AppState> {
-    axum::Router::new().route("/openapi.json", get(document))
+/// Every path, for `GET /api/v1/about`.
+pub(super) fn endpoints() -> Vec<&'static str> {
+    DOCUMENT.paths.paths.keys().map(String::as_str).collect()
+}
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(document))
 }
 
 /// This document
@@ -81,13 +131,23 @@ pub(super) fn routes() -> axum::Router<AppState> {
     path = "/openapi.json",
     tag = "Operations",
     security((), ("bearer" = []), ("api_key" = [])),
-    responses((status = 200, description = "The OpenAPI document.", body = Object))
+    responses((status = 200, description = "The OpenAPI document.", body = Object), ReadFailures)
 )]
 async fn document() -> Reply {
     reply::bytes(StatusCode::OK, openapi_json().into_bytes())
 }
 
 /// Request headers of the routes that make tasks.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "the header is only described here")]
+pub(super) struct IdempotencyHeader {
+    /// A key under which the same request can be sent again without making a second task.
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 256)]
+    idempotency_key: Option<String>,
+}
+
+/// Request headers of OpenAI's routes that make tasks.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[allow(dead_code, reason = "the headers are only described here")]
@@ -98,6 +158,28 @@ pub(super) struct TaskHeaders {
     /// A key under which the same request can be sent again without making a second task.
     #[param(rename = "Idempotency-Key", min_length = 1, max_length = 256)]
     idempotency_key: Option<String>,
+}
+
+/// Every failure that a route of Cortensor's family may answer with.
+pub(super) struct CortensorFailures;
+
+impl IntoResponses for CortensorFailures {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        failures("CortensorError")
+    }
+}
+
+/// Every failure that a route without a body may answer with.
+pub(super) struct ReadFailures;
+
+impl IntoResponses for ReadFailures {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let mut responses = failures("CortensorError");
+        responses.retain(|status, _| {
+            matches!(status.as_str(), "400" | "401" | "403" | "404" | "405" | "409" | "500" | "503")
+        });
+        responses
+    }
 }
 
 /// Every failure that a route of OpenAI's family may answer with.
@@ -148,4 +230,38 @@ fn failures(schema: &str) -> BTreeMap<String, RefOr<Response>> {
         responses.insert(status.to_string(), response.build().into());
     }
     responses
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_route_is_without_its_description_nor_a_description_without_its_route() {
+        let (router, document) = super::super::routes().split_for_parts();
+        let shown = format!("{router:?}");
+        // What answers all else stands there too.
+        let is_route = |text: &&str| text.starts_with('/') && *text != "/" && !text.contains("fallback");
+        let routed: BTreeSet<&str> = shown.split('"').filter(is_route).collect();
+        let described: BTreeSet<&str> = document.paths.paths.keys().map(String::as_str).collect();
+        assert_eq!(routed, described);
+        assert!(described.len() > 30);
+    }
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own_a_summary_and_a_tag_that_is_explained() {
+        let document = serde_json::to_value(&*DOCUMENT).unwrap();
+        let tags: BTreeSet<&str> =
+            document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
+        let mut names = BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                assert!(operation["summary"].is_string(), "{method} {path}");
+                assert!(names.insert(operation["operationId"].as_str().unwrap()), "{method} {path}");
+                assert!(tags.contains(operation["tags"][0].as_str().unwrap()), "{method} {path}");
+            }
+        }
+    }
 }

@@ -71,7 +71,7 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const PATIENCE: Duration = Duration::from_mins(1);
 
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_takes_nothing_is_cut_off_when_the_time_is_up() {

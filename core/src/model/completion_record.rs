@@ -6,54 +6,87 @@ use serde::Serialize;
 
 use super::{Completion, Gid, SessionId, TaskId, Usage, Verdict};
 
+/// The text as a message.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "listener", derive(utoipa::ToSchema), schema(as = CompletionMessage))]
 struct Message<'a> {
+    /// `assistant`
     role: &'static str,
+    /// The text.
     content: &'a str,
 }
 
+/// One answer, or the new piece of it.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "listener", derive(utoipa::ToSchema), schema(as = CompletionChoice))]
 struct Choice<'a> {
+    /// `stop`, `length` ...; `null` before the end of a stream.
     finish_reason: Option<&'a str>,
+    /// Its place among the choices.
     index: usize,
+    /// Always `null`.
+    #[cfg_attr(feature = "listener", schema(value_type = Option<serde_json::Value>))]
     logprobs: Option<()>,
+    /// The text.
     text: &'a str,
+    /// The same as a message.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<Message<'a>>,
+    /// Whose answer it is, where several miners answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     miner_address: Option<&'a str>,
 }
 
+/// The text under the names that published clients read.
 #[derive(Debug, Serialize)]
 struct Aliases<'a> {
+    /// The text.
     text: &'a str,
+    /// The text.
     output: &'a str,
+    /// The text.
     result: &'a str,
+    /// The text.
     response: &'a str,
+    /// The text.
     content: &'a str,
 }
 
 /// A completion on its way out: to REST clients and to the bindings; whole, or one event of a stream.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "listener", derive(utoipa::ToSchema), schema(as = Completion))]
 pub struct CompletionRecord<'a> {
+    /// The answers: one, unless several were asked for.
     choices: Vec<Choice<'a>>,
+    /// Unix seconds.
     created: u64,
+    /// Unique among all tasks.
     id: Cow<'a, str>,
+    /// The model that was asked for.
     model: &'a str,
+    /// `text_completion`
     object: &'static str,
+    /// The session.
     session_id: u64,
+    /// The task in its session.
     task_id: u64,
+    /// Token counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<Usage>,
+    /// The task among all sessions.
     #[serde(skip_serializing_if = "Option::is_none")]
     gid: Option<u64>,
+    /// The address of the miner whose answer it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     miner_address: Option<&'a str>,
+    /// How several answers compare.
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<&'a Verdict>,
+    /// In the last event of a stream: the whole text.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
     #[serde(flatten)]
+    #[cfg_attr(feature = "listener", schema(ignore))]
     aliases: Option<Aliases<'a>>,
 }
 

@@ -41,15 +41,19 @@ pub enum SessionState {
 #[serde(default)]
 pub struct SessionSpec {
     /// A name for people, 1 to 256 bytes.
+    #[cfg_attr(feature = "listener", schema(required = true, min_length = 1, max_length = 256))]
     pub name: String,
     /// Anything of the caller's, up to 64 KiB of text or JSON.
+    #[cfg_attr(feature = "listener", schema(max_length = 65_536))]
     #[serde(deserialize_with = "text_or_json")]
     pub metadata: String,
     /// The owner; the token's id where it is empty.
     pub owner: String,
     /// 0 ephemeral, 1 dedicated, 2 hybrid.
+    #[cfg_attr(feature = "listener", schema(maximum = 2))]
     pub mode: u8,
     /// How many miners answer each task (0 and 1: one).
+    #[cfg_attr(feature = "listener", schema(maximum = 16))]
     #[serde(deserialize_with = "number_or_flag")]
     pub redundant: u32,
     /// The fewest miners that must be connected for the session to be served; 0: no demand.
@@ -78,14 +82,18 @@ pub struct SessionSpec {
     #[serde(alias = "maxTaskExecutionCount")]
     pub max_task_execution_count: u64,
     /// The band of its tasks, 0 to 9; a higher band is served first.
+    #[cfg_attr(feature = "listener", schema(maximum = 9))]
     pub priority: u8,
     /// Its share within a band, 1 to 1000; 0 means the default of 1.
+    #[cfg_attr(feature = "listener", schema(maximum = 1_000))]
     pub weight: u32,
     /// How several answers are compared: `first`, `quorum`, `medoid` or `all`.
+    #[cfg_attr(feature = "listener", schema(pattern = "^(first|quorum|medoid|all)?$"))]
     pub validation_policy: String,
     /// Whether its tasks prefer the miner that served the last one; on by default.
     pub affinity: Option<bool>,
     /// What is kept of ended tasks: `all`, `result` (no prompt) or `none`.
+    #[cfg_attr(feature = "listener", schema(pattern = "^(all|result|none)?$"))]
     pub retention: String,
 }
 
@@ -94,23 +102,29 @@ pub struct SessionSpec {
 #[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct SessionPatch {
-    /// See [`SessionSpec::name`].
+    /// Its name, 1 to 256 bytes.
+    #[cfg_attr(feature = "listener", schema(min_length = 1, max_length = 256))]
     pub name: Option<String>,
-    /// See [`SessionSpec::metadata`].
+    /// Anything of the caller's, up to 64 KiB.
+    #[cfg_attr(feature = "listener", schema(max_length = 65_536))]
     pub metadata: Option<String>,
-    /// See [`SessionSpec::model`].
+    /// The model of its tasks where they name none.
     pub model: Option<String>,
-    /// See [`SessionSpec::redundant`].
+    /// How many miners answer each task (0 and 1: one).
+    #[cfg_attr(feature = "listener", schema(maximum = 16))]
     pub redundant: Option<u32>,
-    /// See [`SessionSpec::max_task_execution_count`].
+    /// The most tasks it ever takes; 0: no limit.
     pub max_task_execution_count: Option<u64>,
-    /// See [`SessionSpec::priority`].
+    /// The band of its tasks, 0 to 9; a higher band is served first.
+    #[cfg_attr(feature = "listener", schema(maximum = 9))]
     pub priority: Option<u8>,
-    /// See [`SessionSpec::weight`].
+    /// Its share within a band, 1 to 1000.
+    #[cfg_attr(feature = "listener", schema(maximum = 1_000))]
     pub weight: Option<u32>,
-    /// See [`SessionSpec::affinity`].
+    /// Whether its tasks prefer the miner that served the last one.
     pub affinity: Option<bool>,
-    /// See [`SessionSpec::retention`].
+    /// What is kept of ended tasks: `all`, `result` (no prompt) or `none`.
+    #[cfg_attr(feature = "listener", schema(pattern = "^(all|result|none)?$"))]
     pub retention: Option<String>,
 }
 

@@ -19,35 +19,64 @@ enum Results<'a> {
 
 /// A task on its way out: to REST clients and to the bindings.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "listener", derive(utoipa::ToSchema), schema(as = TaskFields))]
 pub struct TaskRecord<'a> {
+    /// Its number in its session.
     id: u64,
+    /// The same.
     task_id: u64,
+    /// Its number among all sessions.
     gid: u64,
+    /// The session.
     session_id: u64,
+    /// The caller's own reference.
     client_reference: Option<&'a str>,
+    /// 0 queued, 1 assigned or acked, 2 precommitted, 3 committed, 4 ended.
     status: u8,
+    /// The same as a word: `queued`, `assigned`, `acked`, `precommitted`, `committed`, `ended`.
     state: &'static str,
+    /// Once it has ended: `ok`, `disputed`, `failed`, `cancelled` or `expired`; never changes.
     outcome: Option<&'static str>,
+    /// Whether it has ended.
     ended: bool,
+    /// Unix seconds.
     created_at: u64,
+    /// Unix seconds; 0 while no miner has it.
     started_at: u64,
+    /// Unix seconds; 0 before.
     last_precommit_at: u64,
+    /// Unix seconds; 0 before.
     last_commit_at: u64,
+    /// Unix seconds; 0 before.
     finished_at: u64,
+    /// Seconds that miners took; 0 before the end.
     execution_time: f64,
+    /// The addresses of the miners that worked on it, in their order.
     assigned_miners: &'a [String],
+    /// What the model reads.
     prompt: String,
+    /// The answer's text, or what there is so far.
     text: &'a str,
+    /// The same.
     response: &'a str,
+    /// The model that was asked for, else the one that answered.
     model: Option<&'a str>,
+    /// Why the answer ends: `stop`, `length` ...
     finish_reason: Option<&'a str>,
+    /// Token counts.
     usage: Option<Usage>,
+    /// How often it was given to a miner.
     attempts: u32,
+    /// How several answers compare.
     verdict: Option<&'a Verdict>,
+    /// Why it has no answer.
     failure: Option<&'a str>,
+    /// Its place in the queue, while it waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     queue_position: Option<u64>,
+    #[cfg_attr(feature = "listener", schema(ignore))]
     results: Results<'a>,
+    /// SHA-256 of the answers' texts, aligned with `results`.
     results_hash: Vec<&'a str>,
 }
 

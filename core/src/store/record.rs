@@ -122,6 +122,7 @@ pub struct Recovery {
 
 /// A token's record. The secret is never kept, only its hash.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
 pub struct ApiKey {
     /// The public part: `ctr_<id>_<secret>`.
     pub id: String,

@@ -4,15 +4,19 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
-use axum::routing::post;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::answer::CortensorStream;
 use super::query;
+use super::schema::{Accepted, ChatOrCompletion, ChatRequest, PromptRequest};
 use crate::listener::auth::Caller;
+use crate::listener::extract::InPath;
+use crate::listener::openapi::{CortensorFailures, IdempotencyHeader, also};
 use crate::listener::reply::{self, Failed, Family};
 use crate::listener::sse;
 use crate::listener::state::AppState;
@@ -21,19 +25,30 @@ use crate::model::{CompletionRecord, RequestKind, TaskRequest};
 use crate::router::{Submission, SubmitOptions};
 use crate::{Error, Result};
 
-pub(super) fn routes() -> axum::Router<AppState> {
-    let mut routes = axum::Router::new()
-        .route("/api/v1/chat", post(chat))
-        .route("/api/v1/chat/completions", post(chat))
-        .route("/api/v1/chat/completions/{session_id}", post(chat_in));
-    for version in ["v1", "v2", "v3"] {
-        routes = routes
-            .route(&format!("/api/{version}/completions"), post(complete))
-            .route(&format!("/api/{version}/completions/{{session_id}}"), post(complete_in));
-    }
-    routes
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(also(routes!(complete), &["/api/v2/completions", "/api/v3/completions"]))
+        .routes(also(routes!(complete_in), &["/api/v2/completions/{session_id}", "/api/v3/completions/{session_id}"]))
+        .routes(also(routes!(chat), &["/api/v1/chat"]))
+        .routes(routes!(chat_in))
 }
 
+/// Text for a prompt
+///
+/// With `stream`, events `id: <number>` and `data: {...}` of the same shape: `choices[0].text` is the new piece, the last one has `finish_reason`,
+/// `usage` and the whole `text`; then comes `data: [DONE]`. A failure after the first event is `data: {"error":"..."}`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/completions",
+    tag = "Completions",
+    params(IdempotencyHeader),
+    request_body = PromptRequest,
+    responses(
+        (status = 200, description = "The answer, or its stream.", content((CompletionRecord<'static> = "application/json"), (String = "text/event-stream"))),
+        (status = 202, description = "With `async`: the task's ids.", body = Accepted),
+        CortensorFailures,
+    )
+)]
 async fn complete(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
@@ -43,16 +58,47 @@ async fn complete(
     submit(&state, &caller, None, &headers, body, false).await
 }
 
+/// Text for a prompt, in that session
+///
+/// With `stream`, events `id: <number>` and `data: {...}` of the same shape: `choices[0].text` is the new piece, the last one has `finish_reason`,
+/// `usage` and the whole `text`; then comes `data: [DONE]`. A failure after the first event is `data: {"error":"..."}`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/completions/{session_id}",
+    tag = "Completions",
+    params(("session_id" = String, Path, description = "The session's number, or its 0x and 64 digits."), IdempotencyHeader),
+    request_body = PromptRequest,
+    responses(
+        (status = 200, description = "The answer, or its stream.", content((CompletionRecord<'static> = "application/json"), (String = "text/event-stream"))),
+        (status = 202, description = "With `async`: the task's ids.", body = Accepted),
+        CortensorFailures,
+    )
+)]
 async fn complete_in(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
-    Path(session): Path<String>,
+    InPath(session): InPath<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failed> {
     submit(&state, &caller, Some(session), &headers, body, false).await
 }
 
+/// The next message of a conversation
+///
+/// The answer and its stream are OpenAI's. A body with a `prompt` and no `messages` is answered as a completion.
+#[utoipa::path(
+    post,
+    path = "/api/v1/chat/completions",
+    tag = "Completions",
+    params(IdempotencyHeader),
+    request_body = ChatRequest,
+    responses(
+        (status = 200, description = "The answer, or its stream.", content((ChatOrCompletion = "application/json"), (String = "text/event-stream"))),
+        (status = 202, description = "With `async`: the task's ids.", body = Accepted),
+        CortensorFailures,
+    )
+)]
 async fn chat(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
@@ -62,10 +108,25 @@ async fn chat(
     submit(&state, &caller, None, &headers, body, true).await
 }
 
+/// The next message of a conversation, in that session
+///
+/// The answer and its stream are OpenAI's. A body with a `prompt` and no `messages` is answered as a completion.
+#[utoipa::path(
+    post,
+    path = "/api/v1/chat/completions/{session_id}",
+    tag = "Completions",
+    params(("session_id" = String, Path, description = "The session's number, or its 0x and 64 digits."), IdempotencyHeader),
+    request_body = ChatRequest,
+    responses(
+        (status = 200, description = "The answer, or its stream.", content((ChatOrCompletion = "application/json"), (String = "text/event-stream"))),
+        (status = 202, description = "With `async`: the task's ids.", body = Accepted),
+        CortensorFailures,
+    )
+)]
 async fn chat_in(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
-    Path(session): Path<String>,
+    InPath(session): InPath<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failed> {

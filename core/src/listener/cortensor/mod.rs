@@ -4,13 +4,16 @@ mod answer;
 mod completions;
 mod node;
 pub(in crate::listener) mod query;
+pub(in crate::listener) mod schema;
 mod sessions;
 mod tasks;
 
+use utoipa_axum::router::OpenApiRouter;
+
 use crate::listener::state::AppState;
 
-pub(in crate::listener) fn routes() -> axum::Router<AppState> {
-    axum::Router::new()
+pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
         .merge(node::routes())
         .merge(sessions::routes())
         .merge(tasks::routes())

@@ -5,30 +5,50 @@ use std::collections::BTreeMap;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::get;
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::listener::auth::Caller;
+use crate::listener::openapi::{self, ReadFailures};
 use crate::listener::reply::{self, Failed};
 use crate::listener::state::AppState;
-use crate::model::{MinerInfo, NodeStats};
+use crate::model::{MinerInfo, NodeInfo, NodeStats, NodeStatus};
 
-pub(super) fn routes() -> axum::Router<AppState> {
-    axum::Router::new()
-        .route("/api/v1/info", get(info))
-        .route("/api/v1/status", get(status))
-        .route("/api/v1/about", get(about))
-        .route("/api/v1/ping", get(ping))
-        .route("/api/v1/miners", get(miners))
+use super::schema::{About, Health, MinerPage};
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(info))
+        .routes(routes!(status))
+        .routes(routes!(about))
+        .routes(routes!(ping))
+        .routes(routes!(miners))
 }
 
+/// Who the router is and what it offers
+#[utoipa::path(
+    get,
+    path = "/api/v1/info",
+    tag = "Router",
+    responses((status = 200, description = "The router.", body = NodeInfo), ReadFailures)
+)]
 async fn info(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Result<Response, Failed> {
     caller.may("read")?;
     reply::json(StatusCode::OK, &state.router.info())
 }
 
+/// How the router is doing
+///
+/// The setting `listen.public_status` opens it to those without a token.
+#[utoipa::path(
+    get,
+    path = "/api/v1/status",
+    tag = "Router",
+    responses((status = 200, description = "Its state.", body = NodeStatus), ReadFailures)
+)]
 async fn status(State(state): State<AppState>, caller: Option<Extension<Caller>>) -> Result<Response, Failed> {
     if let Some(Extension(caller)) = caller {
         caller.may("read")?;
@@ -38,10 +58,26 @@ async fn status(State(state): State<AppState>, caller: Option<Extension<Caller>>
     reply::json(StatusCode::OK, &status)
 }
 
+/// Whether it answers
+#[utoipa::path(
+    get,
+    path = "/api/v1/ping",
+    tag = "Router",
+    security((), ("bearer" = []), ("api_key" = [])),
+    responses((status = 200, description = "It does.", body = Health), ReadFailures)
+)]
 async fn ping() -> Result<Response, Failed> {
     reply::json(StatusCode::OK, &json!({"status": "ok"}))
 }
 
+/// What the router is, for those without a token
+#[utoipa::path(
+    get,
+    path = "/api/v1/about",
+    tag = "Router",
+    security((), ("bearer" = []), ("api_key" = [])),
+    responses((status = 200, description = "What it is.", body = About), ReadFailures)
+)]
 async fn about(State(state): State<AppState>) -> Result<Response, Failed> {
     let info = state.router.info();
     reply::json(
@@ -51,10 +87,7 @@ async fn about(State(state): State<AppState>) -> Result<Response, Failed> {
             "version": info.version,
             "from_address": info.address,
             "x402_enabled": false,
-            "endpoints": [
-                "/api/v1/info", "/api/v1/status", "/api/v1/miners", "/api/v1/sessions", "/api/v1/create", "/api/v1/tasks/{session_id}",
-                "/api/v1/completions", "/api/v1/chat/completions", "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/models",
-            ],
+            "endpoints": openapi::endpoints(),
         }),
     )
 }
@@ -67,6 +100,13 @@ struct MinerList<'a> {
     count: usize,
 }
 
+/// The miners that are there
+#[utoipa::path(
+    get,
+    path = "/api/v1/miners",
+    tag = "Router",
+    responses((status = 200, description = "The miners.", body = MinerPage), ReadFailures)
+)]
 async fn miners(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Result<Response, Failed> {
     caller.may("read")?;
     let miners = state.router.miners();

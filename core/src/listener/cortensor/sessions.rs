@@ -1,28 +1,30 @@
 //! Sessions: create, list, show, change, close.
 
-use std::collections::HashMap;
-
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::Response;
-use axum::routing::{get, post};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::query;
+use super::schema::{SessionCreated, SessionDetail, SessionPage, SessionQuery};
 use crate::listener::auth::Caller;
 use crate::listener::body;
+use crate::listener::extract::{InPath, InQuery};
+use crate::listener::openapi::{CortensorFailures, ReadFailures, also};
 use crate::listener::reply::{self, Failed, Family};
 use crate::listener::state::AppState;
 use crate::model::{Session, SessionPatch, SessionSpec, wanted_sessions};
 use crate::router::SessionFilter;
 
-pub(super) fn routes() -> axum::Router<AppState> {
-    axum::Router::new()
-        .route("/api/v1/sessions", get(list).post(create))
-        .route("/api/v1/create", post(create))
-        .route("/api/v1/sessions/{id}", get(show).patch(change).delete(close))
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(also(routes!(create), &["/api/v1/create"]))
+        .routes(routes!(list))
+        .routes(routes!(show, change, close))
 }
 
 #[derive(Serialize)]
@@ -34,6 +36,17 @@ struct Created {
     tx_hash: String,
 }
 
+/// Creates a session
+///
+/// Only `name` is wanted. Cortensor's camelCase names (`minNumOfNodes`, `maxNumOfNodes`, `numOfValidatorNodes`, `reserveEphemeralNodes`,
+/// `reservePeriod`, `modelIdentifier`, `maxTaskExecutionCount`) are taken as well.
+#[utoipa::path(
+    post,
+    path = "/api/v1/sessions",
+    tag = "Sessions",
+    request_body = SessionSpec,
+    responses((status = 200, description = "The session.", body = SessionCreated), CortensorFailures)
+)]
 async fn create(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
@@ -57,10 +70,20 @@ struct Sessions {
     sessions: Vec<Session>,
 }
 
+/// The sessions, by id
+///
+/// A token with sessions of its own sees those alone.
+#[utoipa::path(
+    get,
+    path = "/api/v1/sessions",
+    tag = "Sessions",
+    params(SessionQuery),
+    responses((status = 200, description = "A page of them.", body = SessionPage), ReadFailures)
+)]
 async fn list(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
-    Query(asked): Query<HashMap<String, String>>,
+    InQuery(asked): InQuery,
 ) -> Result<Response, Failed> {
     caller.may("read")?;
     let page = query::page(&asked, state.config.max_page_rows)?;
@@ -78,10 +101,18 @@ struct Shown {
     max_context_tokens: u64,
 }
 
+/// One session
+#[utoipa::path(
+    get,
+    path = "/api/v1/sessions/{id}",
+    tag = "Sessions",
+    params(("id" = String, Path, description = "Its number, or its 0x and 64 digits.")),
+    responses((status = 200, description = "The session.", body = SessionDetail), ReadFailures)
+)]
 async fn show(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    InPath(id): InPath<String>,
 ) -> Result<Response, Failed> {
     caller.may("read")?;
     let id = query::session(&state, &caller, &id)?;
@@ -90,10 +121,21 @@ async fn show(
     reply::json(StatusCode::OK, &shown)
 }
 
+/// Changes a session
+///
+/// What the body leaves out stays as it is. Tasks that wait already keep the place that they have.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/sessions/{id}",
+    tag = "Sessions",
+    params(("id" = String, Path, description = "Its number, or its 0x and 64 digits.")),
+    request_body = SessionPatch,
+    responses((status = 200, description = "The session as it is now.", body = Session), CortensorFailures)
+)]
 async fn change(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    InPath(id): InPath<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failed> {
@@ -104,10 +146,20 @@ async fn change(
     reply::json(StatusCode::OK, &state.router.update_session(id, patch).await?)
 }
 
+/// Closes a session
+///
+/// Its tasks finish; new ones are refused (409). It stays in the list.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/sessions/{id}",
+    tag = "Sessions",
+    params(("id" = String, Path, description = "Its number, or its 0x and 64 digits.")),
+    responses((status = 200, description = "The session as it is now.", body = Session), ReadFailures)
+)]
 async fn close(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    InPath(id): InPath<String>,
 ) -> Result<Response, Failed> {
     caller.may("submit")?;
     let id = query::session(&state, &caller, &id)?;

@@ -1,30 +1,30 @@
 //! Tasks: list, show, cancel, join their tokens.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::Extension;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::Response;
-use axum::routing::get;
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::answer::CortensorStream;
 use super::query;
+use super::schema::{self, LastEventId, TaskPath};
 use crate::Error;
 use crate::listener::auth::Caller;
+use crate::listener::extract::{InPath, InQuery};
+use crate::listener::openapi::ReadFailures;
 use crate::listener::reply::{self, Failed};
 use crate::listener::sse;
 use crate::listener::state::AppState;
 use crate::model::{TaskRecord, wanted_tasks};
 use crate::router::TaskQuery;
 
-pub(super) fn routes() -> axum::Router<AppState> {
-    axum::Router::new()
-        .route("/api/v1/tasks/{session_id}", get(list))
-        .route("/api/v1/tasks/{session_id}/{task_id}", get(show).delete(cancel))
-        .route("/api/v1/tasks/{session_id}/{task_id}/stream", get(join))
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show, cancel)).routes(routes!(join))
 }
 
 #[derive(Serialize)]
@@ -33,11 +33,19 @@ struct Tasks<'a> {
     tasks: Vec<TaskRecord<'a>>,
 }
 
+/// A session's tasks, oldest first
+#[utoipa::path(
+    get,
+    path = "/api/v1/tasks/{session_id}",
+    tag = "Tasks",
+    params(("session_id" = String, Path, description = "The session's number, or its 0x and 64 digits."), schema::TaskQuery),
+    responses((status = 200, description = "A page of them.", body = schema::Tasks), ReadFailures)
+)]
 async fn list(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
-    Path(session): Path<String>,
-    Query(asked): Query<HashMap<String, String>>,
+    InPath(session): InPath<String>,
+    InQuery(asked): InQuery,
 ) -> Result<Response, Failed> {
     caller.may("read")?;
     let session_id = query::session(&state, &caller, &session)?;
@@ -56,10 +64,18 @@ async fn list(
     reply::json(StatusCode::OK, &Tasks { count: found.total, tasks })
 }
 
+/// One task
+#[utoipa::path(
+    get,
+    path = "/api/v1/tasks/{session_id}/{task_id}",
+    tag = "Tasks",
+    params(TaskPath),
+    responses((status = 200, description = "The task.", body = schema::Task), ReadFailures)
+)]
 async fn show(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
-    Path((session, task)): Path<(String, String)>,
+    InPath((session, task)): InPath<(String, String)>,
 ) -> Result<Response, Failed> {
     caller.may("read")?;
     let session = query::session(&state, &caller, &session)?;
@@ -67,10 +83,20 @@ async fn show(
     reply::json(StatusCode::OK, &TaskRecord::detail(&task))
 }
 
+/// Cancels a task
+///
+/// Its miner is told. A task that has ended stays as it is (409).
+#[utoipa::path(
+    delete,
+    path = "/api/v1/tasks/{session_id}/{task_id}",
+    tag = "Tasks",
+    params(TaskPath),
+    responses((status = 200, description = "The task as it is now.", body = schema::Task), ReadFailures)
+)]
 async fn cancel(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
-    Path((session, task)): Path<(String, String)>,
+    InPath((session, task)): InPath<(String, String)>,
 ) -> Result<Response, Failed> {
     caller.may("submit")?;
     let session = query::session(&state, &caller, &session)?;
@@ -78,10 +104,21 @@ async fn cancel(
     reply::json(StatusCode::OK, &TaskRecord::detail(&task))
 }
 
+/// A task's tokens, from the beginning or from where a reader left off
+///
+/// Events as those of a completion that is streamed. A task that has ended gives what is kept of it: each token while it is among
+/// the `limits.recent_tasks` last ones, its text in one piece later.
+#[utoipa::path(
+    get,
+    path = "/api/v1/tasks/{session_id}/{task_id}/stream",
+    tag = "Tasks",
+    params(TaskPath, LastEventId),
+    responses((status = 200, description = "The tokens.", body = String, content_type = "text/event-stream"), ReadFailures)
+)]
 async fn join(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
-    Path((session, task)): Path<(String, String)>,
+    InPath((session, task)): InPath<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
     caller.may("read")?;

@@ -12,35 +12,21 @@ pub(in crate::listener) mod failure;
 mod models;
 mod request;
 mod run;
-mod schema;
+pub(in crate::listener) mod schema;
 mod splice;
 
-use axum::routing::{get, post};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 pub(in crate::listener) use run::chat as answer_chat;
 
 use crate::listener::state::AppState;
 
-pub(in crate::listener) fn routes() -> axum::Router<AppState> {
-    axum::Router::new()
-        .route("/v1/chat/completions", post(chat::create))
-        .route("/v1/completions", post(completions::create))
-        .route("/v1/embeddings", post(embeddings::create))
-        .route("/v1/models", get(models::list))
-        // A model's name may have slashes in it.
-        .route("/v1/models/{*id}", get(models::show))
+pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(chat::create))
+        .routes(routes!(completions::create))
+        .routes(routes!(embeddings::create))
+        .routes(routes!(models::list))
+        .routes(routes!(models::show))
 }
-
-/// What these routes add to the OpenAPI document.
-#[derive(utoipa::OpenApi)]
-#[openapi(
-    paths(chat::create, completions::create, embeddings::create, models::list, models::show),
-    components(schemas(schema::OpenAiError)),
-    tags((
-        name = "OpenAI",
-        description = "OpenAI's API. Fields that the router does not need pass through to the miner untouched, and so do \
-            an upstream's answers, but for their ids. The headers `X-Cortensor-Session` and `X-Cortensor-Task` of an \
-            answer name its task; the request header `X-Cortensor-Session` chooses a session."
-    ))
-)]
-pub(in crate::listener) struct Document;

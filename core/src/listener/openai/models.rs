@@ -32,7 +32,7 @@ pub(super) async fn list(
 /// One model
 #[utoipa::path(
     get,
-    path = "/v1/models/{id}",
+    path = "/v1/models/{*id}",
     tag = "OpenAI",
     params(("id" = String, Path, description = "The model's name; it may have slashes in it.", min_length = 1)),
     responses((status = 200, description = "The model.", body = Model), OpenAiFailures)

@@ -17,7 +17,7 @@ use crate::model::Usage;
 
 /// A message of a conversation. Members that are not listed pass through to the miner.
 #[derive(ToSchema)]
-pub(super) struct ChatMessage {
+pub(in crate::listener) struct ChatMessage {
     /// `system`, `developer`, `user`, `assistant`, `tool` ...
     role: String,
     /// A text, or a list of parts (texts, images, sound).
@@ -33,7 +33,7 @@ pub(super) struct StreamOptions {
 
 /// The next message of a conversation is wanted. Fields that are not listed pass through to the miner.
 #[derive(ToSchema)]
-pub(super) struct ChatCompletionRequest {
+pub(in crate::listener) struct ChatCompletionRequest {
     /// The conversation so far.
     #[schema(min_items = 1)]
     messages: Vec<ChatMessage>,
@@ -171,7 +171,7 @@ pub(super) struct EmbeddingRequest {
 
 /// The next message of a conversation. An upstream's answer carries whatever else the upstream said.
 #[derive(ToSchema)]
-pub(super) struct ChatCompletion {
+pub(in crate::listener) struct ChatCompletion {
     /// The answer's id, unique among all tasks.
     id: String,
     /// `chat.completion`
@@ -301,7 +301,7 @@ pub(super) struct ModelList {
 
 /// An error in OpenAI's shape.
 #[derive(ToSchema)]
-pub(super) struct OpenAiError {
+pub(in crate::listener) struct OpenAiError {
     /// The error.
     error: OpenAiErrorBody,
 }

@@ -1,6 +1,6 @@
 """`schemathesis` makes up requests from `/openapi.json`: the router must never fail, and answer as it documents.
 
-Bounded: so many examples an operation, the same on every run.
+Bounded: so many examples an operation, the same on every run (schemathesis.toml).
 """
 
 from __future__ import annotations
@@ -23,24 +23,18 @@ CHECKS = (
     "allow_header_conformance",
     "ignored_auth",
 )
-EXAMPLES = 60
+CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 
 
 @pytest.mark.timeout(300)
 def test_the_documented_api_holds(echo: Router, tmp_path: Path) -> None:
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
+        *("--config-file", str(CONFIGURATION)),
         *("run", f"{echo.url}/openapi.json"),
         *("--header", f"Authorization: Bearer {TOKEN}"),
         *("--checks", ",".join(CHECKS)),
-        *("--max-examples", str(EXAMPLES)),
-        *("--seed", "1"),
-        *("--request-timeout", "20"),
-        *("--suppress-health-check", "all"),
-        *("--warnings", "off"),
-        "--no-shrink",
         "--no-color",
-        "--continue-on-failure",
     ]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
     assert ended.returncode == 0, ended.stdout[-20000:] + ended.stderr[-2000:]
