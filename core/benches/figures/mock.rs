@@ -1,7 +1,7 @@
 //! An upstream that costs next to nothing, so that what stands before it is what is measured: one thread a
 //! processor, raw sockets, answers that are written beforehand.
 //!
-//! The model that a request names says how it is answered, see [`Mode`].
+//! The `user` that a request names says how it is answered, see [`Mode`]: a router passes it on and looks at the model.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -48,8 +48,8 @@ pub(crate) enum Mode {
 impl Mode {
     const ALL: [Self; 6] = [Self::Mock, Self::Paced, Self::Held, Self::Silent, Self::Stamped, Self::Flood];
 
-    /// The name of its model.
-    pub(crate) fn model(self) -> &'static str {
+    /// The user that asks for it.
+    fn user(self) -> &'static str {
         match self {
             Self::Mock => "mock",
             Self::Paced => "paced",
@@ -61,16 +61,16 @@ impl Mode {
     }
 
     fn of(body: &[u8]) -> Self {
-        let model = wire::find(body, b"\"model\":\"").map_or(&b""[..], |at| &body[at + 9..]);
-        Self::ALL.into_iter().find(|mode| model.starts_with(mode.model().as_bytes())).unwrap_or(Self::Mock)
+        let user = wire::find(body, b"\"user\":\"").map_or(&b""[..], |at| &body[at + 8..]);
+        Self::ALL.into_iter().find(|mode| user.starts_with(mode.user().as_bytes())).unwrap_or(Self::Mock)
     }
 }
 
-/// A chat for that model, as the body of a request.
+/// A chat that is answered so, as the body of a request.
 pub(crate) fn chat(mode: Mode, stream: bool) -> String {
-    let model = mode.model();
+    let user = mode.user();
     format!(
-        r#"{{"model":"{model}","messages":[{{"role":"system","content":"You are terse."}},{{"role":"user","content":"Name the three largest rivers of Africa, one a line, and nothing else."}}],"temperature":0.2,"max_tokens":64,"stream":{stream}}}"#
+        r#"{{"model":"mock","user":"{user}","messages":[{{"role":"system","content":"You are terse."}},{{"role":"user","content":"Name the three largest rivers of Africa, one a line, and nothing else."}}],"temperature":0.2,"max_tokens":64,"stream":{stream}}}"#
     )
 }
 
@@ -172,12 +172,10 @@ impl Answers {
         let mut burst = head.to_vec();
         frames.iter().for_each(|frame| burst.extend_from_slice(frame));
         burst.extend_from_slice(b"0\r\n\r\n");
-        let list: Vec<String> =
-            Mode::ALL.iter().map(|mode| format!("{{\"id\":\"{}\",\"object\":\"model\"}}", mode.model())).collect();
         Self {
             unary: whole("200 OK", unary),
             flood: framed(&chunk(" flood", "null")).repeat(FLOOD_WRITE).into(),
-            models: whole("200 OK", &format!("{{\"object\":\"list\",\"data\":[{}]}}", list.join(","))),
+            models: whole("200 OK", r#"{"object":"list","data":[{"id":"mock","object":"model"}]}"#),
             head,
             burst: burst.into(),
             frames,

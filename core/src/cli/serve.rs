@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Config, Loaded, Override};
+use crate::config::{Config, Loaded, Override, Source};
 use crate::listener::Listener;
 use crate::store::{Durability, MemoryStore, SqliteStore, Store};
 use crate::{Error, ErrorKind, Router};
@@ -78,6 +78,9 @@ impl Serve {
         }
         // Without a model there is still something that answers.
         loaded.config.echo |= loaded.config.upstreams.is_empty();
+        if loaded.source("listen.threads") == Source::Default {
+            loaded.config.listen.threads = std::thread::available_parallelism().map_or(1, usize::from);
+        }
         let runtime = runtime::server().map_err(|e| Exit::failed(format!("cannot start threads: {e}")))?;
         let done = runtime.block_on(self.serve(loaded));
         runtime.shutdown_timeout(Duration::from_secs(1));

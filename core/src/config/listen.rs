@@ -41,6 +41,8 @@ pub struct ListenConfig {
     pub max_header_bytes: usize,
     /// Header lines of a request. Default 100.
     pub max_headers: usize,
+    /// Threads of its own that serve connections; 0: the threads of the program that it is in. Default 0; `serve` takes as many as there are processors.
+    pub threads: usize,
     /// Connections at a time; further ones wait in the system's backlog. Default 20000.
     pub max_connections: usize,
     /// Connections at a time from one peer that is not on loopback. Default 1024.
@@ -76,6 +78,7 @@ impl Default for ListenConfig {
             body_timeout_ms: 30_000,
             max_header_bytes: 65_536,
             max_headers: 100,
+            threads: 0,
             max_connections: 20_000,
             max_connections_per_peer: 1_024,
             backlog: 4_096,
@@ -175,6 +178,9 @@ impl ListenConfig {
             if value == 0 {
                 return Err(Error::invalid(format!("listen.{key}"), format!("listen.{key} must be at least 1")));
             }
+        }
+        if self.threads > 1_024 {
+            return Err(Error::invalid("listen.threads", "listen.threads must be 0 to 1024"));
         }
         if self.max_header_bytes < 8_192 {
             return Err(Error::invalid("listen.max_header_bytes", "listen.max_header_bytes must be at least 8192"));

@@ -30,6 +30,7 @@ mod sse;
 mod stall;
 mod state;
 mod traffic;
+mod workers;
 
 pub use axum::body::Body;
 pub use handler::Handler;

@@ -20,6 +20,7 @@ use super::gate::{Connection, Gate};
 use super::handler;
 use super::stall::StallGuard;
 use super::state::AppState;
+use super::workers::Workers;
 use crate::config::ListenConfig;
 use crate::{Error, ErrorKind, Result, Router};
 
@@ -104,6 +105,7 @@ impl Listener {
         let connections = Arc::new(Semaphore::new(state.config.max_connections));
         let peers = Arc::new(Peers::default());
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        let workers = Workers::start(state.config.threads)?;
         tokio::pin!(shutdown);
         loop {
             let Ok(permit) = connections.clone().acquire_owned().await else { break };
@@ -121,9 +123,10 @@ impl Listener {
             };
             let Some(place) = peers.clone().enter(peer.ip(), state.config.max_connections_per_peer) else { continue };
             let (gate, config, stop) = (gate.clone(), state.config.clone(), stop.clone());
-            tracker.spawn(async move {
+            let token = tracker.token();
+            workers.serve(stream, move |stream| async move {
                 serve(stream, peer, &gate, &config, stop).await;
-                drop((permit, place));
+                drop((permit, place, token));
             });
         }
         drop(socket);

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -18,6 +19,9 @@ use crate::{Error, Result};
 
 type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Start = Box<dyn FnOnce(TcpStream) -> Serving + Send>;
+
+/// Shorter than what connections wait for.
+const PULSE: Duration = Duration::from_secs(5);
 
 /// A connection on its way to its thread.
 struct Newcomer {
@@ -94,10 +98,14 @@ impl Workers {
 async fn work(mut arriving: UnboundedReceiver<Newcomer>) {
     let home = Home::settle();
     let mut serving = JoinSet::new();
+    // A timer that is due before all others wakes the driver up when it is set, and every idle connection has one: as long
+    // as this one is due before them, they do not.
+    let mut pulse = tokio::time::interval(PULSE);
     loop {
         let newcomer = tokio::select! {
             newcomer = arriving.recv() => newcomer,
             Some(_) = serving.join_next() => continue,
+            _ = pulse.tick() => continue,
         };
         let Some(Newcomer { stream, start, place }) = newcomer else { break };
         match TcpStream::from_std(stream) {

@@ -3,6 +3,7 @@
 #[cfg(feature = "miner-client")]
 pub mod client;
 mod echo;
+mod home;
 mod job;
 #[cfg(test)]
 mod recorder;
@@ -11,6 +12,7 @@ pub mod remote;
 mod upstream;
 
 pub use echo::EchoMiner;
+pub(crate) use home::{Home, spawn};
 pub use job::{Chunk, Emit, FailClass, Failure, Job, JobInfo, JobSink, MinerEvent, Settled};
 pub use upstream::{CreditWindow, ProbeReport, UpstreamMiner, UpstreamProbe};
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::num::NonZeroU64;
 
-use serde::de::{self, MapAccess, Visitor};
+use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -110,31 +110,84 @@ impl TaskRequest {
             return String::new();
         };
         let mut out = String::new();
-        if let Ok(value) = serde_json::from_str::<serde_json::Value>(source.get()) {
-            gather_text(&value, &mut out);
-        }
+        // It was JSON when it came in, so there is no error to tell.
+        let _ = Gather(&mut out).deserialize(&mut serde_json::Deserializer::from_str(source.get()));
         out
     }
 }
 
-/// Appends every `content`/`text` of a message list, and plain strings, a line each.
-fn gather_text(value: &serde_json::Value, out: &mut String) {
-    match value {
-        serde_json::Value::String(text) => {
-            if !out.is_empty() {
-                out.push('\n');
-            }
-            out.push_str(text);
+/// Appends every `content`/`text` of a message list, and plain strings, a line each. Reads them out of the JSON without
+/// a tree of values between: every submit does this.
+struct Gather<'a>(&'a mut String);
+
+/// The members that are looked into.
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum TextMember {
+    Content,
+    Text,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de> DeserializeSeed<'de> for Gather<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Gather<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        if !self.0.is_empty() {
+            self.0.push('\n');
         }
-        serde_json::Value::Array(items) => items.iter().for_each(|item| gather_text(item, out)),
-        serde_json::Value::Object(map) => {
-            for key in ["content", "text"] {
-                if let Some(inner) = map.get(key) {
-                    gather_text(inner, out);
+        self.0.push_str(text);
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element_seed(Gather(&mut *self.0))?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(member) = map.next_key()? {
+            match member {
+                TextMember::Content | TextMember::Text => map.next_value_seed(Gather(&mut *self.0))?,
+                TextMember::Other => {
+                    map.next_value::<de::IgnoredAny>()?;
                 }
             }
         }
-        _ => {}
+        Ok(())
     }
 }
 
@@ -266,6 +319,8 @@ mod tests {
         let body = r#"{"kind":"chat","messages":[{"role":"user","content":[{"type":"text","text":"a"}]}],"stream":true,"tools":[1,{"x":null}],"temperature":0.50}"#;
         let request: TaskRequest = serde_json::from_str(body).unwrap();
         assert_eq!(request.prompt_text(), "a");
+        let mixed = r#"[{"role":"user","content":"one","name":7},{"content":[{"type":"text","text":"t\u00e9xt"},{"image_url":{"url":"no"}}]},"bare",[1.5,null,true,-2]]"#;
+        assert_eq!(TaskRequest::chat(mixed).unwrap().prompt_text(), "one\ntéxt\nbare");
         let again: TaskRequest = serde_json::from_str(&serde_json::to_string(&request).unwrap()).unwrap();
         assert_eq!(again.kind, RequestKind::Chat);
         assert!(again.stream);

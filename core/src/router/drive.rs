@@ -160,13 +160,10 @@ impl Shared {
             Ok(answer) => self.end_written(gid, answer),
             Err(pending) => {
                 let shared = self.clone();
-                self.background.spawn_on(
-                    async move {
-                        let answer = pending.await;
-                        shared.end_written(gid, answer);
-                    },
-                    &self.runtime,
-                );
+                self.attend(async move {
+                    let answer = pending.await;
+                    shared.end_written(gid, answer);
+                });
             }
         }
     }
@@ -222,6 +219,11 @@ impl Shared {
         };
         wake(wakers);
         self.ended.notify_waiters();
+    }
+
+    /// Runs work of the router's own that is waited for at the close.
+    pub(super) fn attend(&self, work: impl Future<Output = ()> + Send + 'static) {
+        crate::miner::spawn(&self.runtime, self.background.track_future(work));
     }
 
     /// Sets the timer, if the next deadline comes before the one it is set for.

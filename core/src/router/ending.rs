@@ -12,11 +12,13 @@ use crate::model::{Answer, Completion, MinerResult, Outcome, Task, TaskState, Ve
 use crate::{Error, ErrorKind, Result};
 
 fn hash_of(text: &str) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut out = String::with_capacity(64);
+    for byte in Sha256::digest(text.as_bytes()) {
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    out
 }
 
 /// How several answers compare after white space and case are evened out. The streamed one stays the winner

@@ -23,6 +23,8 @@ mod tasks;
 mod upstreams;
 
 #[cfg(feature = "listener")]
+pub(crate) use crate::miner::Home;
+#[cfg(feature = "listener")]
 pub(crate) use crate::store::ApiKey;
 #[cfg(feature = "listener")]
 pub(crate) use crate::store::TaskQuery;

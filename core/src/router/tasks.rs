@@ -99,12 +99,10 @@ impl Router {
                 Ok(answer) => shared.accept_written(&live, answer),
                 Err(pending) => {
                     let shared = shared.clone();
-                    let runtime = shared.runtime.clone();
-                    let task = async move {
+                    self.shared.attend(async move {
                         let answer = pending.await;
                         shared.accept_written(&live, answer);
-                    };
-                    self.shared.background.spawn_on(task, &runtime);
+                    });
                 }
             }
         }

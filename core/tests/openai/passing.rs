@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 
-use crate::server::{DEV, before};
+use crate::server::{DEV, before, before_on};
 use crate::upstream::{Say, Upstream};
 
 const CHAT: &str =
@@ -39,6 +39,9 @@ async fn several_prompts_pass_to_an_upstream() {
         sent.iter().map(|body| serde_json::from_str::<Value>(body).unwrap()["prompt"].clone()).collect();
     assert_eq!(prompts, [json!(["a", "b"]), json!([1, 2]), json!([[1], [2]])]);
 }
+
+const ANSWER: &str =
+    r#"{"id":"u","choices":[{"index":0,"message":{"role":"assistant","content":"x"},"finish_reason":"stop"}]}"#;
 
 fn events() -> Vec<String> {
     [
@@ -102,26 +105,56 @@ async fn an_upstream_that_breaks_off_is_an_error_in_the_stream() {
 
 #[tokio::test]
 async fn hanging_up_hangs_up_on_the_upstream() {
+    for threads in [0, 2] {
+        let upstream = Upstream::new(|_, body| {
+            Say::Forever(if body.contains("\"stream\":true") { vec![events().swap_remove(1)] } else { Vec::new() })
+        })
+        .await;
+        let server = before_on(&upstream, threads).await;
+        let requests = [
+            (r#"{"messages":[{"role":"user"}],"stream":true}"#, true),
+            (r#"{"messages":[{"role":"user"}],"stream":true,"x":1}"#, false),
+            (r#"{"messages":[{"role":"user"}]}"#, false),
+        ];
+        for (index, (body, reads)) in requests.into_iter().enumerate() {
+            let mut connection = server.open("POST", "/v1/chat/completions", DEV, body).await;
+            let mut seen = Vec::new();
+            while reads && !String::from_utf8_lossy(&seen).contains("delta") {
+                assert_ne!(connection.read_buf(&mut seen).await.unwrap(), 0);
+            }
+            while upstream.bodies().len() <= index {
+                tokio::task::yield_now().await;
+            }
+            drop(connection);
+            upstream.hung_up().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn threads_of_its_own_answer_many_callers_at_a_time() {
     let upstream = Upstream::new(|_, body| {
-        Say::Forever(if body.contains("\"stream\":true") { vec![events().swap_remove(1)] } else { Vec::new() })
+        if body.contains("\"stream\":true") { Say::Events(events()) } else { Say::Json(200, ANSWER.into()) }
     })
     .await;
-    let server = before(&upstream).await;
-    let requests = [
-        (r#"{"messages":[{"role":"user"}],"stream":true}"#, true),
-        (r#"{"messages":[{"role":"user"}],"stream":true,"x":1}"#, false),
-        (r#"{"messages":[{"role":"user"}]}"#, false),
-    ];
-    for (index, (body, reads)) in requests.into_iter().enumerate() {
-        let mut connection = server.open("POST", "/v1/chat/completions", DEV, body).await;
-        let mut seen = Vec::new();
-        while reads && !String::from_utf8_lossy(&seen).contains("delta") {
-            assert_ne!(connection.read_buf(&mut seen).await.unwrap(), 0);
-        }
-        while upstream.bodies().len() <= index {
-            tokio::task::yield_now().await;
-        }
-        drop(connection);
-        upstream.hung_up().await;
+    let server = std::sync::Arc::new(before_on(&upstream, 2).await);
+    let mut callers = tokio::task::JoinSet::new();
+    for caller in 0..16 {
+        let server = std::sync::Arc::clone(&server);
+        callers.spawn(async move {
+            for turn in 0..4 {
+                if (caller + turn) % 2 == 0 {
+                    let reply = server.post("/v1/chat/completions", r#"{"messages":[{"role":"user"}]}"#).await;
+                    assert_eq!(reply.json()["choices"][0]["message"]["content"], "x", "{}", reply.body);
+                } else {
+                    let body = r#"{"messages":[{"role":"user"}],"stream":true}"#;
+                    assert!(!server.post("/v1/chat/completions", body).await.chunks().is_empty());
+                }
+            }
+        });
     }
+    while let Some(done) = callers.join_next().await {
+        done.unwrap();
+    }
+    assert_eq!(upstream.bodies().len(), 64);
 }

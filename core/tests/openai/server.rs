@@ -89,7 +89,13 @@ fn say_words(job: Job) {
 
 /// A router in front of that upstream.
 pub(crate) async fn before(upstream: &Upstream) -> Server {
-    let server = serve(Config::default()).await;
+    before_on(upstream, 0).await
+}
+
+/// The same, served on so many threads of the listener's own.
+pub(crate) async fn before_on(upstream: &Upstream, threads: usize) -> Server {
+    let server =
+        serve(Config { listen: ListenConfig { threads, ..ListenConfig::default() }, ..Config::default() }).await;
     let config =
         UpstreamConfig { name: "up".into(), models: vec!["up-model".into()], ..UpstreamConfig::new(&upstream.url) };
     server.router.add_upstream(config).unwrap();

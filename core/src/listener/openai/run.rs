@@ -48,11 +48,9 @@ async fn run(state: &AppState, caller: &Caller, headers: &HeaderMap, mut request
         RequestKind::Completion => "/v1/completions",
         RequestKind::Embedding => "/v1/embeddings",
     };
-    let options = SubmitOptions {
-        idempotency_key: idempotency_key(headers)?,
-        scope: format!("{} {scope}", caller.id),
-        ..SubmitOptions::default()
-    };
+    let idempotency_key = idempotency_key(headers)?;
+    let scope = idempotency_key.as_ref().map(|_| format!("{} {scope}", caller.id)).unwrap_or_default();
+    let options = SubmitOptions { idempotency_key, scope, ..SubmitOptions::default() };
     let submission = state.router.submit(session, request, options).await?;
     respond(state, submission, include_usage).await
 }

@@ -33,6 +33,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
+use tokio::runtime::Handle;
 
 use self::endpoint::Endpoint;
 use self::pool::Pool;
@@ -117,7 +118,7 @@ impl UpstreamMiner {
 
 impl Miner for UpstreamMiner {
     fn offer(&self, job: Job) {
-        drop(tokio::spawn(call::run(Arc::clone(&self.shared), job)));
+        super::spawn(&Handle::current(), call::run(Arc::clone(&self.shared), job));
     }
 }
 

@@ -4,6 +4,7 @@
 //! switches of task for every frame, and it makes hanging up simple: a job that is dropped takes its
 //! connection with it, so the upstream sees the end at once, before or after the headers.
 
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use tower_service::Service;
 
 use super::endpoint::Endpoint;
 use crate::config::UpstreamConfig;
+use crate::miner::home;
 use crate::{Error, Result};
 
 /// A connection that was closed while it lay idle shows it within this; one that ends later ended over
@@ -48,6 +50,8 @@ pub(super) struct Link {
     sender: http1::SendRequest<Full<Bytes>>,
     /// `None` once it is over.
     connection: Option<http1::Connection<MaybeHttpsStream<TokioIo<TcpStream>>, Full<Bytes>>>,
+    /// Where it was made.
+    home: usize,
     idle_since: Instant,
 }
 
@@ -93,12 +97,16 @@ pub(super) struct Pool {
     endpoint: Endpoint,
     connector: HttpsConnector<HttpConnector>,
     connect_timeout: Duration,
-    #[expect(clippy::vec_box, reason = "a link is large, and moves in and out with every request")]
-    idle: Mutex<Vec<Box<Link>>>,
+    idle: Mutex<Idle>,
     max_idle: usize,
     /// How long a connection may lie idle before it is closed.
     idle_timeout: Duration,
 }
+
+/// Idle connections by the [`home`] they were made at, whose runtime drives them.
+///
+/// [`home`]: crate::miner::home
+type Idle = BTreeMap<usize, Vec<Box<Link>>>;
 
 impl Pool {
     pub(super) fn new(config: &UpstreamConfig, endpoint: Endpoint) -> Result<Self> {
@@ -160,6 +168,7 @@ impl Pool {
         }
         link.idle_since = Instant::now();
         let mut idle = self.idle.lock();
+        let idle = idle.entry(link.home).or_default();
         if idle.len() < self.max_idle {
             idle.push(link);
         }
@@ -168,23 +177,30 @@ impl Pool {
     /// Closes what lay idle for too long or was closed at the other end.
     pub(super) fn prune(&self) {
         let mut cx = Context::from_waker(Waker::noop());
-        let closed: Vec<Box<Link>> = {
-            let mut idle = self.idle.lock();
-            idle.extract_if(.., |link| link.idle_since.elapsed() >= self.idle_timeout || !link.is_usable(&mut cx))
-                .collect()
-        };
+        let closed: Vec<Box<Link>> =
+            {
+                let mut idle = self.idle.lock();
+                let mut closed = Vec::new();
+                idle.retain(|_, links| {
+                    closed.extend(links.extract_if(.., |link| {
+                        link.idle_since.elapsed() >= self.idle_timeout || !link.is_usable(&mut cx)
+                    }));
+                    !links.is_empty()
+                });
+                closed
+            };
         drop(closed);
     }
 
     /// How many connections lie idle.
     #[cfg(test)]
     pub(super) fn idle(&self) -> usize {
-        self.idle.lock().len()
+        self.idle.lock().values().map(Vec::len).sum()
     }
 
     async fn take(&self) -> Option<Box<Link>> {
         loop {
-            let mut link = self.idle.lock().pop()?;
+            let mut link = self.idle.lock().get_mut(&home::number())?.pop()?;
             if poll_fn(|cx| Poll::Ready(link.is_usable(cx))).await {
                 return Some(link);
             }
@@ -208,7 +224,8 @@ impl Pool {
             .handshake(stream)
             .await
             .map_err(|e| SendError::Unreachable(chain(&e)))?;
-        Ok(Box::new(Link { sender, connection: Some(connection), idle_since: Instant::now() }))
+        let home = home::number();
+        Ok(Box::new(Link { sender, connection: Some(connection), home, idle_since: Instant::now() }))
     }
 }
 
