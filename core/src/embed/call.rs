@@ -52,6 +52,11 @@ impl<T: Send + 'static> Call<T> {
         Self { answer, runtime: Some(runtime.clone()), abort: Some(watching.abort_handle()) }
     }
 
+    /// What ends this call from elsewhere: for those who pass it on to [`then`](Self::then).
+    pub fn canceller(&self) -> Canceller {
+        Canceller(self.abort.clone())
+    }
+
     pub(super) fn ready(result: Result<T>) -> Self {
         let (tell, answer) = oneshot::channel();
         let _ = tell.send(result);
@@ -95,7 +100,7 @@ pub(super) fn may_block(runtime: Option<&Handle>) -> Result<()> {
 }
 
 pub(super) fn gone() -> Error {
-    Error::new(ErrorKind::Closed, "the router was closed before the operation ended")
+    Error::new(ErrorKind::Closed, "the router was closed, or the call was given up, before the operation ended")
 }
 
 impl<T> Future for Call<T> {
@@ -109,6 +114,19 @@ impl<T> Future for Call<T> {
 impl<T> Drop for Call<T> {
     fn drop(&mut self) {
         if let Some(abort) = &self.abort {
+            abort.abort();
+        }
+    }
+}
+
+/// Ends a call, as dropping it does: one that only waits ends and answers `Closed`, one that changes something goes on.
+#[derive(Debug, Clone)]
+pub struct Canceller(Option<AbortHandle>);
+
+impl Canceller {
+    /// Ends it. After the answer this does nothing.
+    pub fn cancel(&self) {
+        if let Some(abort) = &self.0 {
             abort.abort();
         }
     }

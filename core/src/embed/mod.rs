@@ -47,7 +47,7 @@ mod task;
 
 pub use crate::error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use crate::miner::Emit;
-pub use call::Call;
+pub use call::{Call, Canceller};
 pub use http::{HttpHandler, HttpRequest, HttpResponse};
 pub use job::Job;
 pub use listener::Listener;

@@ -1,0 +1,504 @@
+/**
+ * A router for AI inference that lives in this process.
+ *
+ * Options are written in camelCase; the snake_case names of the REST API are understood as well. Records come back as the
+ * REST API has them, with its snake_case names. Ids are whole numbers, times are milliseconds where a name ends in `Ms`.
+ */
+
+/// <reference types="node" />
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+
+/** The version of the product, the same in every language. */
+export const version: string;
+
+/** The sixteen kinds of error: each says what the caller can do about it. */
+export type ErrorCode =
+  | 'invalid_argument'
+  | 'unauthenticated'
+  | 'permission_denied'
+  | 'not_found'
+  | 'conflict'
+  | 'idempotency_mismatch'
+  | 'too_large'
+  | 'overloaded'
+  | 'unavailable'
+  | 'timeout'
+  | 'cancelled'
+  | 'miner_failed'
+  | 'closed'
+  | 'internal'
+  | 'would_deadlock'
+  | 'panic';
+
+/** What a caller needs to act on an error, with the REST API's names. */
+export interface ErrorDetails {
+  /** The same as `RouterError.code`. */
+  readonly kind: ErrorCode;
+  /** A finer code, as the REST API answers it: `session_not_found`, `no_miner`, `queue_full` ... */
+  readonly code: string;
+  readonly message: string;
+  readonly retryable?: boolean;
+  /** The field at fault: `max_tokens`, `limits.max_sessions`. */
+  readonly param?: string | null;
+  /** Milliseconds after which a retry may succeed. */
+  readonly retry_after_ms?: number | null;
+  readonly session_id?: number | null;
+  readonly task_id?: number | null;
+}
+
+/** Everything that the router refuses or fails at. */
+export class RouterError extends Error {
+  constructor(details: ErrorDetails, options?: ErrorOptions);
+  readonly name: 'RouterError';
+  /** The kind. */
+  readonly code: ErrorCode;
+  /** Whether the same call may succeed later, unchanged. */
+  readonly retryable: boolean;
+  readonly details: ErrorDetails;
+}
+
+/** A value of JSON. */
+export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
+
+/** An OpenAI-compatible server. */
+export interface UpstreamOptions {
+  /** Its base URL with the version: `http://127.0.0.1:8080/v1`. */
+  url: string;
+  name?: string;
+  /** The models to offer; absent: those that it lists. */
+  models?: string[];
+  /** Names under which clients ask for its models: alias to the server's own name. */
+  aliases?: Record<string, string>;
+  /** Tasks at a time. Default 32. */
+  maxConcurrency?: number;
+  /** Its share among equals, 1 to 100. */
+  weight?: number;
+  apiKey?: string;
+  /** The environment variable that holds the key. */
+  apiKeyEnv?: string;
+  owner?: string;
+  connectTimeoutMs?: number;
+  probeIntervalMs?: number;
+  probeThreshold?: number;
+  idleTimeoutMs?: number;
+  embeddings?: boolean;
+  [setting: string]: unknown;
+}
+
+/** A token that the listener takes. */
+export interface TokenOptions {
+  name?: string;
+  value?: string;
+  /** The environment variable that holds it. */
+  valueEnv?: string;
+  scopes?: ('submit' | 'read' | 'admin' | 'miner')[];
+  /** The only sessions it may use. */
+  sessions?: number[];
+}
+
+/** The `listen` settings: see docs/configuration.md for all of them. */
+export interface ListenOptions {
+  /** The address. Default `127.0.0.1`; another one needs a token. */
+  host?: string;
+  /** The port. Default 5010; 0: any that is free. */
+  port?: number;
+  token?: TokenOptions[];
+  cors?: { origins?: string[] };
+  [setting: string]: unknown;
+}
+
+/** The one configuration, as in docs/configuration.md, with names in camelCase. Everything has a default. */
+export interface RouterConfig {
+  name?: string;
+  externalAddress?: string;
+  /** Whether the built-in miner `echo` answers where no other miner could. */
+  echo?: boolean;
+  storage?: { dataDir?: string; durability?: 'full' | 'relaxed' | 'memory'; [setting: string]: unknown };
+  retention?: { [setting: string]: unknown };
+  limits?: {
+    maxQueuedTasks?: number;
+    maxSessions?: number;
+    maxRequestBytes?: number;
+    maxOutputBytes?: number;
+    maxTokens?: number;
+    defaultMaxTokens?: number;
+    defaultTimeoutSecs?: number;
+    streamWindowBytes?: number;
+    [setting: string]: unknown;
+  };
+  dispatch?: { maxAttempts?: number; [setting: string]: unknown };
+  listen?: ListenOptions;
+  runtime?: {
+    workerThreads?: number;
+    logLevel?: 'off' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
+    [setting: string]: unknown;
+  };
+  upstream?: UpstreamOptions[];
+  [setting: string]: unknown;
+}
+
+/** A line of the log. */
+export interface LogRecord {
+  time: Date;
+  level: 'error' | 'warn' | 'info' | 'debug' | 'trace';
+  /** The module that speaks. */
+  target: string;
+  message: string;
+}
+
+export interface RouterOptions {
+  /** Gets what the router has to say, from `runtime.logLevel` on. */
+  log?: (record: LogRecord) => void;
+}
+
+/** Times that are waited for. */
+export interface TimeoutOptions {
+  timeoutMs?: number;
+}
+
+/** A part of a list. */
+export interface PageQuery {
+  state?: string;
+  limit?: number;
+  offset?: number;
+}
+
+/** What a session can be opened with: the body of `POST /api/v1/sessions`. */
+export interface SessionOptions {
+  name: string;
+  model?: string;
+  /** Its band, 0 to 9; higher ones are served first. */
+  priority?: number;
+  /** Its share within the band, 1 to 1000. */
+  weight?: number;
+  /** How many miners answer each task. */
+  redundant?: number;
+  [field: string]: unknown;
+}
+
+/** What can be said of a request and of its submission. Unknown fields go to the miner untouched. */
+export interface RequestOptions {
+  model?: string;
+  maxTokens?: number;
+  temperature?: number;
+  /** Seconds until the task is given up. */
+  timeout?: number;
+  priority?: number;
+  /** How many miners answer. */
+  maxMiners?: number;
+  /** The same key and request join the task that is there. */
+  idempotencyKey?: string;
+  /** Whether the task goes on when it is left. */
+  detach?: boolean;
+  /** Whether the miner gives tokens as they come. Default true. */
+  stream?: boolean;
+  [field: string]: unknown;
+}
+
+export interface SubmitOptions extends RequestOptions {
+  /** Aborting it cancels the task, before, while and after it is submitted, until it has ended. */
+  signal?: AbortSignal | undefined;
+}
+
+/** What is asked for: one of the three. */
+export interface TaskRequest extends RequestOptions {
+  prompt?: string;
+  messages?: { role: string; content: unknown; [field: string]: unknown }[];
+  input?: string | string[];
+}
+
+export interface Usage {
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+}
+
+/** How a task ended: the record of the REST API. */
+export interface Completion {
+  id: string;
+  object: string;
+  created: number;
+  model: string;
+  session_id: number;
+  task_id: number;
+  choices: { index: number; text: string; finish_reason: string; [field: string]: unknown }[];
+  usage: Usage;
+  /** The text of the first choice. */
+  readonly text: string;
+  [field: string]: unknown;
+}
+
+/** A record of the REST API; docs/rest-api.md has its fields. */
+export interface ApiRecord {
+  [field: string]: any;
+}
+
+export interface SessionRecord extends ApiRecord {
+  id: number;
+  name: string;
+}
+
+export interface TaskRecord extends ApiRecord {
+  state: string;
+}
+
+/** What `Task.events` gives. */
+export type TaskEvent =
+  | { type: 'token'; seq: number; text: string }
+  /** What came before is void: another miner starts over. */
+  | { type: 'restart'; seq: number }
+  | { type: 'end'; completion: Completion; error?: undefined }
+  | { type: 'end'; error: RouterError; completion?: undefined };
+
+/**
+ * A submitted task. It runs until it ends, whether anybody reads it or not.
+ *
+ * Iterating gives its tokens; leaving the loop early cancels it, unless it is detached.
+ */
+export class Task implements AsyncIterable<string> {
+  private constructor();
+  readonly sessionId: number;
+  /** Its number in its session. */
+  readonly taskId: number;
+  /** Its number among all sessions. */
+  readonly gid: number;
+  /** Whether an idempotency key led to a task that was there already. */
+  readonly joined: boolean;
+  /** Waits for the end. Rejects with a `RouterError`, or with the signal's reason. */
+  result(): Promise<Completion>;
+  /** The record as it stands. */
+  record(): Promise<TaskRecord>;
+  /** Cancels it, whoever else waits for it. */
+  cancel(): void;
+  /** From now on leaving it does not cancel it. */
+  detach(): void;
+  /** Lets it go: it is cancelled where nobody else waits for it and it is not detached. */
+  release(): void;
+  /** Its events after number `after`. Leaving early cancels nothing. */
+  events(options?: { after?: number }): AsyncIterable<TaskEvent>;
+  [Symbol.asyncIterator](): AsyncIterableIterator<string>;
+  /** Its text as UTF-8, fit for a `Response`; cancelling the stream cancels the task. */
+  toReadableStream(): ReadableStream<Uint8Array>;
+  /** Its text as UTF-8; destroying the stream cancels the task. */
+  toReadable(): Readable;
+}
+
+/** An open account for work. Disposing of it closes it. */
+export class Session implements AsyncDisposable {
+  private constructor();
+  readonly id: number;
+  readonly name: string;
+  /** The record, as of when it was last asked for. */
+  readonly record: SessionRecord;
+  /** Submits a task; resolves when it is as durable as `storage.durability` says. */
+  submit(input: string | TaskRequest, options?: SubmitOptions): Promise<Task>;
+  tasks(query?: PageQuery): Promise<{ count: number; tasks: TaskRecord[] }>;
+  task(taskId: number): Promise<TaskRecord>;
+  attach(taskId: number): Promise<Task>;
+  update(patch: Partial<SessionOptions>): Promise<SessionRecord>;
+  close(): Promise<SessionRecord>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Why a miner failed: the `code` of what it throws. Anything else counts as `internal`. */
+export type FailCode = 'overloaded' | 'context' | 'invalid' | 'model' | 'internal' | 'unreachable' | 'cancelled';
+
+/** What a miner says at the end. Where pieces were given they are the text. Absent usage is estimated. */
+export interface Answer {
+  text?: string;
+  finishReason?: 'stop' | 'length' | 'tool_calls' | 'content_filter';
+  usage?: { promptTokens?: number; completionTokens?: number; totalTokens?: number };
+  model?: string;
+  embedding?: number[] | number[][];
+}
+
+/** A piece of an answer: text, or UTF-8 of which a character may be cut off at the end. */
+export type Piece = string | Uint8Array;
+
+/** One attempt at a task, in a miner's hands. */
+export class Job {
+  private constructor();
+  /** The whole text that the model is to read. */
+  readonly prompt: string;
+  /** The model to use, where one was asked for. */
+  readonly model: string | null;
+  /** What the caller sent. */
+  readonly request: ApiRecord;
+  readonly gid: number;
+  readonly sessionId: number;
+  readonly taskId: number;
+  /** Whether somebody reads tokens as they come. */
+  readonly stream: boolean;
+  /** When the answer is wanted no more. */
+  readonly deadline: Date;
+  /** The record as the router has it. */
+  readonly info: ApiRecord;
+  /** Aborted once the work is wanted no more. */
+  readonly signal: AbortSignal;
+  /** Whether the work is wanted no more, or was answered. */
+  readonly cancelled: boolean;
+  readonly answered: boolean;
+  /** Gives a piece; resolves when the reader can take the next one. `false`: stop working. */
+  emit(piece: Piece): Promise<boolean>;
+  /** The work is done. What a miner returns does the same. */
+  finish(answer?: Answer | string): void;
+  /** The work failed. What a miner throws does the same. */
+  fail(code: FailCode, message?: string): void;
+  /** Gives the job back: no blame, another miner is tried. */
+  reject(reason?: string): void;
+  /** Lets the job go without an answer, which counts as a failure. */
+  drop(): void;
+}
+
+/** What a miner returns: pieces, or an answer, or a promise of one. */
+export type Work =
+  | AsyncIterable<Piece>
+  | Iterable<Piece>
+  | Promise<Answer | string | void>
+  | Answer
+  | string
+  | void;
+
+/** Does the work: an async generator, an async function, a generator or a function. */
+export type MinerFunction = (job: Job, context: { readonly signal: AbortSignal }) => Work;
+
+/** What a miner says of itself. */
+export interface MinerOptions {
+  /** The models it serves; absent: any. */
+  models?: string[];
+  /** How many tasks it works on at a time. Default 1. */
+  capacity?: number;
+  /** Its share among equals, 1 to 100. */
+  weight?: number;
+  owner?: string;
+  /** Whether it embeds. */
+  embeddings?: boolean;
+  maxContextTokens?: number;
+  [field: string]: unknown;
+}
+
+/** A miner of the program's. */
+export class Miner {
+  private constructor();
+  readonly name: string;
+  /** It gets no new tasks and finishes those that it has. */
+  drain(): void;
+  /** How many tasks it takes at a time from now on. */
+  setCapacity(tasks: number): void;
+  /** Ends it: what it was working on goes to others. */
+  remove(): void;
+}
+
+/** An HTTP listener. It keeps the process alive until it has ended, unless `unref()` is called. Disposing of it stops it. */
+export class Listener implements AsyncDisposable {
+  private constructor();
+  /** `127.0.0.1:5010` */
+  readonly address: string;
+  readonly port: number;
+  /** `http://127.0.0.1:5010` */
+  readonly url: string;
+  /** Every open surface and how it is protected, a line each. */
+  readonly posture: string[];
+  /** Resolves when it has ended, for whatever reason. */
+  readonly ended: Promise<void>;
+  /** Takes no new connections and waits until running requests have ended. */
+  stop(): Promise<void>;
+  ref(): this;
+  unref(): this;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Where the API is mounted: what is to be taken off the front of each path. */
+export interface MountOptions {
+  basePath?: string;
+}
+
+export interface FetchOptions extends MountOptions {
+  /** The client's IP address. The development token is for loopback alone; where nothing is said the client counts as far away. */
+  peer?: string;
+}
+
+/**
+ * A function for Node's `http`, Express, Connect and the like. With a `next` it answers the API's own paths and leaves all
+ * others; without one it answers every request.
+ */
+export type Middleware = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  next?: (error?: unknown) => void,
+) => void;
+
+/** Answers requests as the listener would: the same routes, tokens and limits. */
+export class Handler {
+  private constructor();
+  fetch(request: Request | string | URL, options?: FetchOptions): Promise<Response>;
+  middleware(options?: MountOptions): Middleware;
+}
+
+/**
+ * A router that lives in this process. It does not keep the process alive; what is waited for, and a listener, do.
+ *
+ * Close it when it is not needed any more: an open router is not collected as garbage. Disposing of it closes it.
+ */
+export class Router implements AsyncDisposable {
+  /** Opens a router; blocks while its store is opened. Throws a `RouterError` that names the setting at fault. */
+  constructor(config?: RouterConfig, options?: RouterOptions);
+  /** Opens a router without blocking. */
+  static open(config?: RouterConfig, options?: RouterOptions): Promise<Router>;
+
+  /** The configuration with every default, with its snake_case names and without secrets. */
+  config(): ApiRecord;
+  /** Who it is and what it offers: the record of `GET /api/v1/info`. */
+  info(): ApiRecord;
+  /** How it is doing: the record of `GET /api/v1/status`. */
+  status(): ApiRecord;
+  /** All metrics in Prometheus' text format. */
+  metrics(): string;
+  miners(): { count: number; miners: ApiRecord[] };
+  models(): { count: number; models: ApiRecord[] };
+
+  createSession(options: SessionOptions): Promise<Session>;
+  /** A session that is there. Throws `not_found`. */
+  session(sessionId: number): Session;
+  sessions(query?: PageQuery): { count: number; sessions: SessionRecord[] };
+  updateSession(sessionId: number, patch: Partial<SessionOptions>): Promise<SessionRecord>;
+  closeSession(sessionId: number): Promise<SessionRecord>;
+
+  /** Submits a task to session `sessionId`, 0 where nothing is said. */
+  submit(input: string | TaskRequest, options?: SubmitOptions & { sessionId?: number }): Promise<Task>;
+  /** Joins a task, running or ended. */
+  attach(sessionId: number, taskId: number): Promise<Task>;
+  task(sessionId: number, taskId: number): Promise<TaskRecord>;
+  tasks(sessionId: number, query?: PageQuery): Promise<{ count: number; tasks: TaskRecord[] }>;
+  /** Cancels a task and gives its record, when that is durable. */
+  cancel(sessionId: number, taskId: number): Promise<TaskRecord>;
+
+  /** Adds a miner of this program's. */
+  miner(name: string, work: MinerFunction): Miner;
+  miner(name: string, options: MinerOptions, work: MinerFunction): Miner;
+  /** Adds an OpenAI-compatible server: its URL, or its settings. */
+  addUpstream(upstream: string | UpstreamOptions): void;
+  /** Removes a miner of any kind. */
+  removeMiner(name: string): void;
+
+  /** Starts the HTTP listener; absent settings are the router's own. */
+  listen(options?: ListenOptions): Promise<Listener>;
+  /** The REST API for a server of this program's own, with other settings than the router's. */
+  handler(options?: ListenOptions): Handler;
+  /** Answers a `Request` as the listener would. */
+  fetch(request: Request | string | URL, options?: FetchOptions): Promise<Response>;
+  /** The REST API for Node's `http`, Express and the like. */
+  middleware(options?: MountOptions): Middleware;
+
+  /** Takes no new tasks and waits until those that are there have ended; `true`: all did in time. */
+  drain(options?: TimeoutOptions): Promise<boolean>;
+  /** Ends the router. Rejects with `timeout` where something had not ended in time; a second call waits on. */
+  close(options?: TimeoutOptions): Promise<void>;
+  /** What of it is waited for keeps the process alive: the default. */
+  ref(): this;
+  /** Nothing of it keeps the process alive any more, but its listeners. */
+  unref(): this;
+  [Symbol.asyncDispose](): Promise<void>;
+}

@@ -1,0 +1,124 @@
+'use strict';
+
+// The native part answers with numbers: here are those who wait for them, and what keeps the event loop alive meanwhile.
+
+const native = require('../native/loader.cjs');
+const { RouterError, fromNative } = require('./error.cjs');
+
+/** The longest time that a timer takes: it is there to be referenced, not to fire. */
+const LONGEST = 2 ** 31 - 1;
+
+const anchor = setInterval(() => {}, LONGEST);
+anchor.unref();
+let holding = 0;
+
+/** What keeps the process alive while something of it is waited for, unless `unref()` was called. */
+class Hold {
+  #count = 0;
+  #referenced = true;
+
+  take() {
+    this.#count += 1;
+    if (this.#count === 1 && this.#referenced) grow();
+  }
+
+  drop() {
+    this.#count -= 1;
+    if (this.#count === 0 && this.#referenced) shrink();
+  }
+
+  ref() {
+    if (!this.#referenced && this.#count > 0) grow();
+    this.#referenced = true;
+  }
+
+  unref() {
+    if (this.#referenced && this.#count > 0) shrink();
+    this.#referenced = false;
+  }
+}
+
+function grow() {
+  holding += 1;
+  if (holding === 1) anchor.ref();
+}
+
+function shrink() {
+  holding -= 1;
+  if (holding === 0) anchor.unref();
+}
+
+const waiting = new Map();
+const receivers = new Map();
+let last = 0;
+
+/** What the native part tells, in order; the kinds are those of `Bridge::drain`. */
+function wake() {
+  const told = bridge.drain();
+  for (let at = 0; at < told.length; at += 3) {
+    const [kind, id, value] = [told[at], told[at + 1], told[at + 2]];
+    if (kind >= 2) {
+      receive(id, value);
+      continue;
+    }
+    const waiter = waiting.get(id);
+    if (!waiter) continue;
+    waiting.delete(id);
+    waiter.hold?.drop();
+    if (kind === 0) waiter.resolve(value);
+    else waiter.reject(new RouterError(JSON.parse(value)));
+  }
+}
+
+function receive(id, value) {
+  try {
+    receivers.get(id)?.(value);
+  } catch (error) {
+    // A log sink of the program's; miners answer for themselves.
+    process.emitWarning(`a log sink of cortensor-router threw: ${error?.message ?? error}`);
+  }
+}
+
+const bridge = new native.Bridge(wake);
+
+/** Starts a call; its promise keeps the event loop alive as long as `hold` does. */
+function ask(hold, start) {
+  return new Promise((resolve, reject) => {
+    const id = ++last;
+    waiting.set(id, { resolve, reject, hold });
+    hold?.take();
+    try {
+      start(id);
+    } catch (error) {
+      forget(id);
+      reject(fromNative(error));
+    }
+  });
+}
+
+/** A number for a call whose answer goes to `resolve`, or to `reject`. */
+function expect(hold, resolve, reject = resolve) {
+  const id = ++last;
+  waiting.set(id, { resolve, reject, hold });
+  hold?.take();
+  return id;
+}
+
+/** Waits for that number no more. */
+function forget(id) {
+  const waiter = waiting.get(id);
+  if (!waiter) return;
+  waiting.delete(id);
+  waiter.hold?.drop();
+}
+
+/** A number under which jobs or log records are given to `take`. */
+function receiver(take) {
+  const id = ++last;
+  receivers.set(id, take);
+  return id;
+}
+
+const dismiss = (id) => receivers.delete(id);
+
+module.exports = { Hold, ask, bridge, dismiss, expect, forget, native, receiver };

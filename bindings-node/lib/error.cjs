@@ -1,0 +1,32 @@
+'use strict';
+
+/** What went wrong: `code` is one of the sixteen kinds, `details` says what to act on. */
+class RouterError extends Error {
+  /** @param {object} details what the router says of an error: `kind`, `code`, `message`, `retryable`, `param` ... */
+  constructor(details, options) {
+    super(details.message, options);
+    this.code = details.kind;
+    this.retryable = details.retryable ?? false;
+    this.details = details;
+  }
+}
+Object.defineProperty(RouterError.prototype, 'name', { value: 'RouterError', configurable: true, writable: true });
+
+const invalid = (param, message) => new RouterError({ kind: 'invalid_argument', code: 'invalid_argument', message, param });
+
+/** The native part throws the details as JSON. */
+function fromNative(error) {
+  const text = error?.message;
+  return typeof text === 'string' && text.startsWith('{') ? new RouterError(JSON.parse(text)) : error;
+}
+
+/** Calls the native part. */
+function attempt(call) {
+  try {
+    return call();
+  } catch (error) {
+    throw fromNative(error);
+  }
+}
+
+module.exports = { RouterError, attempt, fromNative, invalid };

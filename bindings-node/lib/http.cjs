@@ -1,0 +1,245 @@
+'use strict';
+
+const { ask } = require('./bridge.cjs');
+
+/** Statuses whose responses have no body (Fetch, "null body status"). */
+const BODILESS = new Set([101, 103, 204, 205, 304]);
+
+/** Answers requests that a server of the program's took off the wire, as the listener would. */
+class Handler {
+  #start;
+  #hold;
+  #native;
+  #served;
+
+  constructor(start, hold) {
+    this.#start = start;
+    this.#hold = hold;
+  }
+
+  #ready() {
+    this.#native ??= ask(this.#hold, this.#start).catch((error) => {
+      this.#native = undefined;
+      throw error;
+    });
+    return this.#native;
+  }
+
+  /** Sends a request; gives the response, and the way to hang up before it is there. */
+  #handle(handler, { method, target, headers, peer, body }) {
+    let request;
+    const response = ask(this.#hold, (call) => {
+      request = handler.handle(call, method, target, headers, peer, body);
+    });
+    return { response, hangUp: () => request?.cancel() };
+  }
+
+  /** Answers a `Request` with a `Response`. */
+  async fetch(input, { peer, basePath = '' } = {}) {
+    const request = input instanceof Request ? input : new Request(input);
+    const { signal } = request;
+    signal.throwIfAborted();
+    const handler = await this.#ready();
+    const url = new URL(request.url);
+    const body = await limited(request.body ?? [], handler.maxBodyBytes);
+    signal.throwIfAborted();
+    const { response, hangUp } = this.#handle(handler, {
+      method: request.method,
+      target: below(basePath, url.pathname) + url.search,
+      headers: [...request.headers].flat(),
+      peer,
+      body,
+    });
+    const stop = () => hangUp();
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      return respond(await response, this.#hold, signal);
+    } catch (error) {
+      throw signal.aborted ? signal.reason : error;
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
+  /** A function for Node's `http`, Express, Connect and the like. */
+  middleware({ basePath = '' } = {}) {
+    return (request, response, next) => {
+      this.#answer(request, response, next, basePath).catch((error) => {
+        if (response.headersSent) response.destroy(error);
+        else if (next) next(error);
+        else fail(response, error);
+      });
+    };
+  }
+
+  async #answer(request, response, next, basePath) {
+    const handler = await this.#ready();
+    const target = below(basePath, request.url);
+    if (next && !(await this.#serves(handler, target))) {
+      next();
+      return;
+    }
+    const body = await bodyOf(request, handler.maxBodyBytes);
+    const { response: answer, hangUp } = this.#handle(handler, {
+      method: request.method,
+      target,
+      headers: request.rawHeaders,
+      peer: request.socket?.remoteAddress,
+      body,
+    });
+    response.once('close', hangUp);
+    let head;
+    try {
+      head = await answer;
+    } catch (error) {
+      if (response.destroyed) return;
+      throw error;
+    } finally {
+      response.off('close', hangUp);
+    }
+    await send(head, response, this.#hold);
+  }
+
+  /** Whether the router has a route for that path: others are left to the program's own. */
+  async #serves(handler, target) {
+    this.#served ??= this.#routes(handler);
+    const path = target.split('?', 1)[0];
+    return (await this.#served).some((route) => route.test(path));
+  }
+
+  /** The routes, as the router's own description has them. */
+  async #routes(handler) {
+    const asked = { method: 'GET', target: '/openapi.json', headers: [], peer: '127.0.0.1', body: new Uint8Array() };
+    const answer = await this.#handle(handler, asked).response;
+    const pieces = [];
+    for await (const piece of piecesOf(answer, this.#hold)) pieces.push(piece);
+    const described = Object.keys(JSON.parse(Buffer.concat(pieces).toString()).paths);
+    return ['/openapi.json', ...described].map((path) => {
+      const pattern = path.replace(/[.]/g, '\\.').replace(/\{[^}]*\}/g, '[^/]+');
+      return new RegExp(`^${pattern}/?$`);
+    });
+  }
+}
+
+/** The path below the one where the API is mounted. */
+function below(base, path) {
+  if (!base) return path;
+  const rest = path.startsWith(base) ? path.slice(base.length) : path;
+  return rest.startsWith('/') ? rest : `/${rest}`;
+}
+
+/** All of a body, up to a little more than the router takes: it is for the router to refuse that. */
+async function limited(pieces, most) {
+  const kept = [];
+  let size = 0;
+  for await (const piece of pieces) {
+    kept.push(piece);
+    size += piece.length;
+    if (size > most) break;
+  }
+  return Buffer.concat(kept);
+}
+
+/** The body of Node's request, whether something before us has read it or not. */
+async function bodyOf(request, most) {
+  const { body } = request;
+  if (body === undefined || body === null) return limited(request, most);
+  if (typeof body === 'string' || body instanceof Uint8Array) return Buffer.from(body);
+  if (typeof body === 'object' && request.complete) return Buffer.from(JSON.stringify(body));
+  return limited(request, most);
+}
+
+/** The pieces of a response's body. */
+async function* piecesOf(answer, hold) {
+  try {
+    for (;;) {
+      const piece = await ask(hold, (call) => answer.nextPiece(call));
+      if (!piece) return;
+      yield piece;
+    }
+  } finally {
+    answer.release();
+  }
+}
+
+function respond(answer, hold, signal) {
+  const headers = new Headers();
+  const lines = answer.headers;
+  for (let at = 0; at < lines.length; at += 2) headers.append(lines[at], lines[at + 1]);
+  const { status } = answer;
+  if (BODILESS.has(status)) {
+    answer.release();
+    return new Response(null, { status, headers });
+  }
+  let stop;
+  const body = new ReadableStream({
+    start(controller) {
+      stop = () => {
+        answer.release();
+        controller.error(signal.reason);
+      };
+      signal.addEventListener('abort', stop, { once: true });
+    },
+    async pull(controller) {
+      const piece = await ask(hold, (call) => answer.nextPiece(call));
+      if (signal.aborted) return;
+      if (piece) {
+        controller.enqueue(new Uint8Array(piece));
+        return;
+      }
+      signal.removeEventListener('abort', stop);
+      controller.close();
+      answer.release();
+    },
+    cancel() {
+      signal.removeEventListener('abort', stop);
+      answer.release();
+    },
+  });
+  return new Response(body, { status, headers });
+}
+
+/** Writes a response; a client that hangs up ends it. */
+async function send(answer, response, hold) {
+  response.statusCode = answer.status;
+  const lines = answer.headers;
+  for (let at = 0; at < lines.length; at += 2) response.appendHeader(lines[at], lines[at + 1]);
+  const hangUp = () => answer.release();
+  response.once('close', hangUp);
+  response.flushHeaders();
+  try {
+    while (!response.destroyed) {
+      const piece = await ask(hold, (call) => answer.nextPiece(call));
+      if (!piece) break;
+      if (!response.write(piece)) await writable(response);
+    }
+  } catch (error) {
+    if (!response.destroyed) throw error;
+  } finally {
+    response.off('close', hangUp);
+    answer.release();
+  }
+  response.end();
+}
+
+function writable(response) {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off('drain', done);
+      response.off('close', done);
+      resolve();
+    };
+    response.on('drain', done);
+    response.on('close', done);
+    if (response.destroyed) done();
+  });
+}
+
+/** An error that has no other way out: a server without error handling of its own. */
+function fail(response, error) {
+  response.statusCode = error.code === 'closed' ? 503 : 500;
+  response.setHeader('content-type', 'application/json');
+  response.end(JSON.stringify({ error: error.message, message: error.message, code: error.code ?? 'internal' }));
+}
+
+module.exports = { Handler };

@@ -1,0 +1,173 @@
+'use strict';
+
+const { bridge, expect, forget } = require('./bridge.cjs');
+const { attempt } = require('./error.cjs');
+const { deep, isRecord } = require('./names.cjs');
+
+/** What the native part says to a piece. */
+const [TAKEN, FULL] = [0, 1];
+/** The words that a failure can have as its code. */
+const CODES = new Set(['overloaded', 'context', 'invalid', 'model', 'internal', 'unreachable', 'cancelled']);
+
+/** One attempt at a task: the prompt, and the ways to answer it. */
+class Job {
+  #native;
+  #info;
+  #controller;
+  #cancelled;
+  #wasCancelled = false;
+  /** Whether it was answered, or is wanted no more. */
+  answered = false;
+  /** Called once the work is wanted no more. */
+  onCancel = undefined;
+  /** Called once it was answered, or is wanted no more. */
+  onSettled = undefined;
+
+  constructor(native) {
+    this.#native = native;
+    this.#cancelled = expect(undefined, () => this.cancel());
+    native.onCancelled(bridge, this.#cancelled);
+  }
+
+  /** The record as the router has it. */
+  get info() {
+    this.#info ??= JSON.parse(attempt(() => this.#native.info()));
+    return this.#info;
+  }
+
+  get prompt() {
+    return this.#info?.prompt ?? attempt(() => this.#native.prompt());
+  }
+
+  get model() {
+    return this.info.model;
+  }
+
+  get request() {
+    return this.info.request;
+  }
+
+  get gid() {
+    return this.info.gid;
+  }
+
+  get sessionId() {
+    return this.info.session_id;
+  }
+
+  get taskId() {
+    return this.info.task_id;
+  }
+
+  get stream() {
+    return this.info.stream;
+  }
+
+  get deadline() {
+    return new Date(this.info.deadline_ms);
+  }
+
+  get cancelled() {
+    return this.answered || this.#native.isCancelled;
+  }
+
+  /** Aborted once the work is wanted no more. */
+  get signal() {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#wasCancelled) this.#abort();
+    }
+    return this.#controller.signal;
+  }
+
+  #abort() {
+    this.#controller?.abort(new DOMException('the task is wanted no more', 'AbortError'));
+  }
+
+  /** The work is wanted no more: whatever the miner still does with it changes nothing. */
+  cancel() {
+    if (this.answered) return;
+    this.#wasCancelled = true;
+    this.#settle();
+    this.#abort();
+    this.onCancel?.();
+  }
+
+  /** A piece of the answer; `false`: stop. Resolves when the reader can take the next one. */
+  async emit(piece) {
+    const said = this.push(piece);
+    if (said === FULL) return this.writable();
+    return said === TAKEN;
+  }
+
+  push(piece) {
+    if (this.answered) return undefined;
+    if (typeof piece === 'string') return this.#native.emitText(piece);
+    if (piece instanceof Uint8Array) return attempt(() => this.#native.emitBytes(piece));
+    throw new TypeError(`a piece of an answer must be a string or a Uint8Array, not ${piece === null ? 'null' : typeof piece}`);
+  }
+
+  /** Resolves when the reader has caught up; `false`: the work is wanted no more. */
+  writable() {
+    return new Promise((resolve) => {
+      if (this.answered) {
+        resolve(false);
+        return;
+      }
+      this.#native.onWritable(bridge, expect(undefined, () => resolve(!this.cancelled)));
+    });
+  }
+
+  /** The work is done. */
+  finish(answer) {
+    const text = answered(answer);
+    if (this.#mayAnswer()) attempt(() => this.#native.finish(text));
+    this.#settle();
+  }
+
+  /** The work failed. */
+  fail(code, message = '') {
+    if (this.#mayAnswer()) attempt(() => this.#native.fail(code, String(message)));
+    this.#settle();
+  }
+
+  /** Gives the job back. */
+  reject(reason = '') {
+    if (this.#mayAnswer()) attempt(() => this.#native.reject(String(reason)));
+    this.#settle();
+  }
+
+  /** Lets the job go without an answer. */
+  drop() {
+    this.#settle();
+  }
+
+  /** The miner threw. */
+  threw(error) {
+    if (this.answered) return;
+    const own = CODES.has(error?.code) ? error.code : 'internal';
+    this.fail(this.cancelled ? 'cancelled' : own, error?.message || String(error));
+  }
+
+  #mayAnswer() {
+    return !this.answered && !this.#native.isCancelled;
+  }
+
+  #settle() {
+    if (this.answered) return;
+    this.answered = true;
+    forget(this.#cancelled);
+    this.#native.release();
+    this.onSettled?.();
+  }
+}
+
+/** An answer as the native part takes it. */
+function answered(answer) {
+  if (answer === undefined || answer === null) return '';
+  if (typeof answer === 'string') return JSON.stringify({ text: answer });
+  if (isRecord(answer)) return JSON.stringify(deep(answer));
+  throw new TypeError(`a miner must answer with a string or an object with text and usage, not ${typeof answer}`);
+}
+
+module.exports = { FULL, Job, TAKEN };

@@ -1,0 +1,55 @@
+'use strict';
+
+const { Hold, ask, expect } = require('./bridge.cjs');
+
+/** A listener that serves until it is stopped, or its router is closed. It keeps the process alive. */
+class Listener {
+  #native;
+  #hold;
+  #ended;
+
+  constructor(native) {
+    this.#native = native;
+    this.#hold = new Hold();
+    this.address = native.address;
+    this.port = native.port;
+    this.url = `http://${native.address}`;
+    this.posture = native.posture;
+    this.#ended = new Promise((resolve) => {
+      // It may end by the router's end, which is no failure here.
+      native.ended(expect(this.#hold, () => resolve()));
+    });
+  }
+
+  /** Resolves when it has ended, for whatever reason. */
+  get ended() {
+    return this.#ended;
+  }
+
+  /** Takes no new connections and waits until running requests have ended. */
+  async stop() {
+    try {
+      await ask(this.#hold, (call) => this.#native.stop(call));
+    } catch (error) {
+      if (error.code !== 'closed') throw error;
+    }
+  }
+
+  /** The process stays as long as it serves: the default. */
+  ref() {
+    this.#hold.ref();
+    return this;
+  }
+
+  /** It does not keep the process alive any more. */
+  unref() {
+    this.#hold.unref();
+    return this;
+  }
+
+  [Symbol.asyncDispose]() {
+    return this.stop();
+  }
+}
+
+module.exports = { Listener };

@@ -1,0 +1,137 @@
+'use strict';
+
+const { dismiss, receiver } = require('./bridge.cjs');
+const { attempt, invalid } = require('./error.cjs');
+const { FULL, Job, TAKEN } = require('./job.cjs');
+const { json } = require('./names.cjs');
+
+/** Milliseconds for which a generator that never waits may have the event loop for itself. */
+const TURN_MS = 10;
+/** Pieces after which the clock is looked at. */
+const LOOK = 32;
+
+/** A miner of the program's. */
+class Miner {
+  #native;
+  #jobs = new Set();
+  #number;
+
+  constructor(router, name, options, work) {
+    if (typeof work !== 'function') throw invalid('miner', 'a miner is a function that takes a job');
+    this.#number = receiver((native) => this.#take(native, work));
+    try {
+      const spec = json('miner', { ...options, name });
+      this.#native = attempt(() => router.addMiner(this.#number, spec));
+    } catch (error) {
+      dismiss(this.#number);
+      throw error;
+    }
+    this.name = name;
+  }
+
+  #take(native, work) {
+    const job = new Job(native);
+    this.#jobs.add(job);
+    job.onSettled = () => this.#jobs.delete(job);
+    // It never rejects.
+    void play(job, work);
+  }
+
+  /** It gets no new tasks and finishes those that it has. */
+  drain() {
+    attempt(() => this.#native.drain());
+  }
+
+  /** How many tasks it takes at a time from now on. */
+  setCapacity(tasks) {
+    if (!Number.isInteger(tasks) || tasks < 0 || tasks > 65_536) {
+      throw invalid('capacity', 'capacity must be a whole number from 0 to 65536');
+    }
+    attempt(() => this.#native.setCapacity(tasks));
+  }
+
+  /** Ends it; what it was working on goes to others. */
+  remove() {
+    attempt(() => this.#native.remove());
+    this.end();
+  }
+
+  /** No job reaches it any more, and those that run are told to stop. */
+  end() {
+    dismiss(this.#number);
+    for (const job of this.#jobs) job.cancel();
+  }
+}
+
+/** What a miner sees beside the job. */
+class Context {
+  #job;
+
+  constructor(job) {
+    this.#job = job;
+  }
+
+  get signal() {
+    return this.#job.signal;
+  }
+}
+
+/** Has one job worked on; whatever the miner does, the job is answered and nothing is thrown. */
+async function play(job, work) {
+  try {
+    const given = work(job, new Context(job));
+    const pieces = iterator(given);
+    if (pieces) await pump(job, pieces);
+    else job.finish(await given);
+  } catch (error) {
+    try {
+      job.threw(error);
+    } catch {
+      job.drop();
+    }
+  }
+}
+
+function iterator(given) {
+  if (given === null || typeof given !== 'object') return undefined;
+  return given[Symbol.asyncIterator]?.() ?? given[Symbol.iterator]?.();
+}
+
+/** Passes on the pieces of a generator, as fast as the reader takes them. */
+async function pump(job, pieces) {
+  job.onCancel = () => void stop(pieces);
+  let turn = performance.now();
+  for (let count = 1; ; count++) {
+    let step = pieces.next();
+    if (typeof step?.then === 'function') step = await step;
+    if (step.done) {
+      job.finish(step.value);
+      return;
+    }
+    const said = job.push(step.value);
+    let wanted = said === TAKEN;
+    if (said === FULL) {
+      wanted = await job.writable();
+      turn = performance.now();
+    } else if (count % LOOK === 0 && performance.now() - turn > TURN_MS) {
+      await new Promise(setImmediate);
+      turn = performance.now();
+    }
+    if (!wanted) {
+      job.drop();
+      await stop(pieces);
+      return;
+    }
+  }
+}
+
+/** Has a generator run its `finally` blocks. What it throws on the way concerns nobody. */
+async function stop(pieces) {
+  try {
+    await pieces.return?.();
+  } catch {
+    // The job is over.
+  }
+}
+
+module.exports = { Miner };

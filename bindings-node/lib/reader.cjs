@@ -1,0 +1,151 @@
+'use strict';
+
+const { expect, forget } = require('./bridge.cjs');
+const { RouterError, fromNative } = require('./error.cjs');
+
+const DONE = Object.freeze({ value: undefined, done: true });
+
+const restarted = () =>
+  new RouterError({
+    kind: 'miner_failed',
+    code: 'stream_restarted',
+    message: 'another miner started over: what was read is void; read the result, or the events',
+    retryable: true,
+  });
+
+/**
+ * Reads one stream of a task: an async iterator made by hand, so that `return()` works while `next()` waits.
+ *
+ * With `token` it gives events, without it the texts of tokens alone, and the end as its own end.
+ */
+class Reader {
+  #stream;
+  #hold;
+  #options;
+  #seq;
+  #ready = [];
+  #at = 0;
+  #waiters = [];
+  #signal = 0;
+  #failure;
+  over = false;
+
+  constructor(stream, hold, options) {
+    this.#stream = stream;
+    this.#hold = hold;
+    this.#options = options;
+    this.#seq = options.after;
+  }
+
+  [Symbol.asyncIterator]() {
+    return this;
+  }
+
+  next() {
+    const event = this.#ready[this.#at];
+    if (typeof event === 'string' && this.#waiters.length === 0 && !this.#options.token) {
+      this.#at += 1;
+      return Promise.resolve({ value: event, done: false });
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ resolve, reject });
+      if (this.#signal === 0) this.#serve();
+    });
+  }
+
+  /** Serves those who wait, as far as there is something. */
+  #serve() {
+    while (this.#waiters.length > 0) {
+      if (this.#failure) {
+        this.#waiters.shift().reject(this.#failure.error);
+        this.#failure = undefined;
+      } else if (this.over) {
+        this.#waiters.shift().resolve(DONE);
+      } else if (this.#at < this.#ready.length) {
+        this.#give(this.#ready[this.#at++]);
+      } else if (!this.#fetch()) {
+        return;
+      }
+    }
+  }
+
+  #give(event) {
+    const { token } = this.#options;
+    if (typeof event === 'string') {
+      this.#seq += 1;
+      this.#waiters.shift().resolve({ value: token ? token(this.#seq, event) : event, done: false });
+    } else if (typeof event === 'number') {
+      this.#seq = 0;
+      if (token) this.#waiters.shift().resolve({ value: { type: 'restart', seq: event }, done: false });
+      else this.fail(restarted());
+    } else {
+      this.#end(event);
+    }
+  }
+
+  #end([well, text]) {
+    const { token, reason } = this.#options;
+    const error = well ? undefined : new RouterError(JSON.parse(text));
+    if (token) {
+      const value = well ? { type: 'end', completion: JSON.parse(text) } : { type: 'end', error };
+      this.#waiters.shift().resolve({ value, done: false });
+      this.#close();
+    } else if (well) {
+      this.#close();
+    } else {
+      this.fail((error.code === 'cancelled' && reason()) || error);
+    }
+  }
+
+  /** Takes what is ready; `false`: it will be told. */
+  #fetch() {
+    this.#at = 0;
+    const signal = expect(this.#hold, () => {
+      this.#signal = 0;
+      this.#serve();
+    });
+    let events;
+    try {
+      events = this.#stream.take(signal);
+    } catch (error) {
+      forget(signal);
+      this.fail(fromNative(error));
+      return true;
+    }
+    if (events === null) {
+      this.#ready = [];
+      this.#signal = signal;
+      return false;
+    }
+    forget(signal);
+    this.#ready = events;
+    if (events.length === 0) this.#close();
+    return true;
+  }
+
+  #close() {
+    if (this.over) return;
+    this.over = true;
+    this.#ready = [];
+    forget(this.#signal);
+    this.#signal = 0;
+    this.#stream.release();
+    this.#options.done();
+  }
+
+  /** Ends it with an error for whoever waits, or waits next. */
+  fail(error) {
+    if (this.over) return;
+    this.#failure = { error };
+    this.#close();
+    this.#serve();
+  }
+
+  async return(value) {
+    this.#close();
+    this.#serve();
+    return { value, done: true };
+  }
+}
+
+module.exports = { Reader };

@@ -1,0 +1,257 @@
+'use strict';
+
+const { Hold, ask, bridge, dismiss, native, receiver } = require('./bridge.cjs');
+const { attempt, invalid } = require('./error.cjs');
+const { Handler } = require('./http.cjs');
+const { Listener } = require('./listener.cjs');
+const { Miner } = require('./miner.cjs');
+const { id, isRecord, json, shallow } = require('./names.cjs');
+const { Session, request } = require('./session.cjs');
+const { Task } = require('./task.cjs');
+
+/** Open routers: whether one is collected as garbage must not decide how long it serves. */
+const open = new Set();
+
+/** Only this module has it: a router that was opened already. */
+const OPENED = Symbol('opened');
+
+/** A router that lives in this process. */
+class Router {
+  #native;
+  #hold = new Hold();
+  #miners = new Map();
+  #log;
+  #handler;
+  #closing;
+
+  constructor(config, options) {
+    if (config?.[OPENED]) {
+      this.#native = config[OPENED];
+      this.#log = options;
+    } else {
+      this.#log = logSink(options?.log);
+      try {
+        const text = json('config', config);
+        this.#native = attempt(() => native.open(bridge, text, this.#log));
+      } catch (error) {
+        dismiss(this.#log);
+        throw error;
+      }
+    }
+    open.add(this);
+  }
+
+  /** Opens a router without blocking the event loop while its store is opened. */
+  static async open(config, options) {
+    const text = json('config', config);
+    const log = logSink(options?.log);
+    try {
+      const opened = await ask(new Hold(), (call) => native.openLater(bridge, call, text, log));
+      return new Router({ [OPENED]: opened }, log);
+    } catch (error) {
+      dismiss(log);
+      throw error;
+    }
+  }
+
+  #get(name, ...given) {
+    return JSON.parse(attempt(() => this.#native[name](...given)));
+  }
+
+  async #ask(name, ...given) {
+    return JSON.parse(await ask(this.#hold, (call) => this.#native[name](call, ...given)));
+  }
+
+  config() {
+    return this.#get('config');
+  }
+
+  info() {
+    return this.#get('info');
+  }
+
+  status() {
+    return this.#get('status');
+  }
+
+  metrics() {
+    return attempt(() => this.#native.metrics());
+  }
+
+  miners() {
+    return this.#get('miners');
+  }
+
+  models() {
+    return this.#get('models');
+  }
+
+  async createSession(spec) {
+    return new Session(this, await this.#ask('createSession', json('session', spec, shallow)));
+  }
+
+  session(sessionId) {
+    return new Session(this, this.#get('session', id('session', sessionId)));
+  }
+
+  sessions(query) {
+    return this.#get('sessions', json('query', query, shallow));
+  }
+
+  async updateSession(sessionId, patch) {
+    return this.#ask('updateSession', id('session', sessionId), json('session', patch, shallow));
+  }
+
+  async closeSession(sessionId) {
+    return this.#ask('closeSession', id('session', sessionId));
+  }
+
+  /** Submits a task; resolves when it is durable. */
+  async submit(input, options) {
+    if (typeof input !== 'string' && !isRecord(input)) {
+      throw invalid('prompt', 'give a prompt as a string, or an object with prompt, messages or input');
+    }
+    const { signal, sessionId, detach, text } = request(input, options);
+    id('sessionId', sessionId);
+    signal?.throwIfAborted();
+    const submitted = ask(this.#hold, (call) => this.#native.submit(call, sessionId, text));
+    const task = new Task(await abortable(submitted, signal), this.#hold, { signal, detach });
+    signal?.throwIfAborted();
+    return task;
+  }
+
+  async attach(sessionId, taskId) {
+    const [session, task] = [id('session', sessionId), id('task', taskId)];
+    const attached = await ask(this.#hold, (call) => this.#native.attach(call, session, task));
+    return new Task(attached, this.#hold);
+  }
+
+  async task(sessionId, taskId) {
+    return this.#ask('task', id('session', sessionId), id('task', taskId));
+  }
+
+  async tasks(sessionId, query) {
+    return this.#ask('tasks', id('session', sessionId), json('query', query, shallow));
+  }
+
+  async cancel(sessionId, taskId) {
+    return this.#ask('cancel', id('session', sessionId), id('task', taskId));
+  }
+
+  /** Adds a miner of the program's: an async generator, an async function or a function. */
+  miner(name, options, work) {
+    if (typeof name !== 'string') throw invalid('name', 'give the miner a name');
+    const miner = typeof options === 'function' ? new Miner(this.#native, name, {}, options) : new Miner(this.#native, name, options, work);
+    this.#miners.set(name, miner);
+    return miner;
+  }
+
+  addUpstream(upstream) {
+    const text = json('upstream', typeof upstream === 'string' ? { url: upstream } : upstream);
+    attempt(() => this.#native.addUpstream(text));
+  }
+
+  removeMiner(name) {
+    attempt(() => this.#native.removeMiner(String(name)));
+    this.#miners.get(name)?.end();
+    this.#miners.delete(name);
+  }
+
+  /** Starts the HTTP listener. */
+  async listen(config) {
+    const text = json('listen', config);
+    return new Listener(await ask(this.#hold, (call) => this.#native.listen(call, text)));
+  }
+
+  /** The REST API for a server of the program's own. */
+  handler(config) {
+    const text = json('listen', config);
+    return new Handler((call) => this.#native.httpHandler(call, text), this.#hold);
+  }
+
+  /** Answers a request as the listener would. */
+  fetch(input, options) {
+    this.#handler ??= this.handler();
+    return this.#handler.fetch(input, options);
+  }
+
+  /** For Node's `http`, Express and the like. */
+  middleware(options) {
+    this.#handler ??= this.handler();
+    return this.#handler.middleware(options);
+  }
+
+  /** Takes no new tasks and waits until those that are there have ended; `true`: all did in time. */
+  async drain({ timeoutMs = Infinity } = {}) {
+    return ask(this.#hold, (call) => this.#native.drain(call, milliseconds(timeoutMs)));
+  }
+
+  /** Ends the router: what runs is cancelled, and nothing of it runs in the program when this resolves. */
+  close({ timeoutMs } = {}) {
+    const limit = timeoutMs === undefined ? undefined : milliseconds(timeoutMs);
+    this.#closing ??= ask(this.#hold, (call) => this.#native.close(call, limit)).then(
+      () => this.#closed(),
+      (error) => {
+        this.#closing = undefined;
+        throw error;
+      },
+    );
+    return this.#closing;
+  }
+
+  #closed() {
+    for (const miner of this.#miners.values()) miner.end();
+    this.#miners.clear();
+    dismiss(this.#log);
+    open.delete(this);
+  }
+
+  /** What of it is waited for keeps the process alive: the default. */
+  ref() {
+    this.#hold.ref();
+    return this;
+  }
+
+  /** Nothing of it keeps the process alive any more, but its listeners, which have an `unref()` of their own. */
+  unref() {
+    this.#hold.unref();
+    return this;
+  }
+
+  [Symbol.asyncDispose]() {
+    return this.close();
+  }
+}
+
+function logSink(log) {
+  if (log === undefined || log === null) return 0;
+  if (typeof log !== 'function') throw invalid('log', 'log must be a function that takes a record');
+  return receiver(([time, level, target, message]) => log({ time: new Date(Number(time)), level, target, message }));
+}
+
+function milliseconds(value) {
+  if (typeof value !== 'number' || !(value >= 0)) throw invalid('timeoutMs', 'timeoutMs must be a number of milliseconds');
+  return value;
+}
+
+/** A submission that the caller may give up: the task that comes of it then is cancelled. */
+function abortable(submitted, signal) {
+  if (!signal) return submitted;
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+    submitted.then(
+      (task) => {
+        signal.removeEventListener('abort', stop);
+        if (signal.aborted) task.cancel();
+        resolve(task);
+      },
+      (error) => {
+        signal.removeEventListener('abort', stop);
+        reject(error);
+      },
+    );
+  });
+}
+
+module.exports = { Router };

@@ -1,0 +1,64 @@
+'use strict';
+
+const { json, shallow } = require('./names.cjs');
+
+/** An open account for work. */
+class Session {
+  #router;
+
+  constructor(router, record) {
+    this.#router = router;
+    this.id = record.id;
+    this.name = record.name;
+    this.record = record;
+  }
+
+  /** Submits a task to it. */
+  submit(input, options) {
+    return this.#router.submit(input, { ...options, sessionId: this.id });
+  }
+
+  /** Its tasks. */
+  tasks(query) {
+    return this.#router.tasks(this.id, query);
+  }
+
+  /** A task's record. */
+  task(taskId) {
+    return this.#router.task(this.id, taskId);
+  }
+
+  /** Joins a task of it, running or ended. */
+  attach(taskId) {
+    return this.#router.attach(this.id, taskId);
+  }
+
+  /** Changes it; gives the new record. */
+  async update(patch) {
+    this.record = await this.#router.updateSession(this.id, patch);
+    this.name = this.record.name;
+    return this.record;
+  }
+
+  /** Closes it: it takes no new tasks. Gives the record. */
+  async close() {
+    this.record = await this.#router.closeSession(this.id);
+    return this.record;
+  }
+
+  [Symbol.asyncDispose]() {
+    return this.close().then(() => undefined);
+  }
+}
+
+/** What a request is made of, beside what is said about its submission. */
+function request(input, options) {
+  const { signal, sessionId = 0, ...rest } = options ?? {};
+  const given = typeof input === 'string' ? { prompt: input } : input;
+  const fields = { ...given, ...rest };
+  // Whoever wants a task's tokens wants them as they come; it is for the miner to know.
+  if (fields.stream === undefined && fields.input === undefined) fields.stream = true;
+  return { signal, sessionId, detach: fields.detach === true, text: json('request', fields, shallow) };
+}
+
+module.exports = { Session, request };

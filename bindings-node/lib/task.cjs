@@ -1,0 +1,160 @@
+'use strict';
+
+const { Readable } = require('node:stream');
+
+const { ask, expect, forget } = require('./bridge.cjs');
+const { attempt, fromNative } = require('./error.cjs');
+const { id } = require('./names.cjs');
+const { Reader } = require('./reader.cjs');
+
+/** A completion as the REST API has it, with its text at hand. */
+function completion(text) {
+  const record = JSON.parse(text);
+  Object.defineProperty(record, 'text', { get: () => record.choices[0]?.text ?? '', configurable: true });
+  return record;
+}
+
+/** A submitted task: its tokens, its end, and the ways to end it early. */
+class Task {
+  #native;
+  #hold;
+  #detached;
+  #readers = new Set();
+  #signal;
+  #onAbort;
+  #ended;
+
+  constructor(native, hold, { signal, detach = false } = {}) {
+    this.#native = native;
+    this.#hold = hold;
+    this.#detached = detach;
+    const [sessionId, taskId, gid, joined] = native.ids();
+    this.sessionId = sessionId;
+    this.taskId = taskId;
+    this.gid = gid;
+    this.joined = joined === 1;
+    if (signal) this.#follow(signal);
+  }
+
+  /** Cancels the task when `signal` says so; a task that has ended lets the signal go. */
+  #follow(signal) {
+    this.#signal = signal;
+    this.#onAbort = () => {
+      for (const reader of this.#readers) reader.fail(signal.reason);
+      if (!this.#detached) this.cancel();
+      this.#unfollow();
+    };
+    signal.addEventListener('abort', this.#onAbort, { once: true });
+    this.#ended = expect(undefined, () => this.#unfollow());
+    this.#native.result(this.#ended);
+    if (signal.aborted) this.#onAbort();
+  }
+
+  #unfollow() {
+    this.#signal.removeEventListener('abort', this.#onAbort);
+    forget(this.#ended);
+  }
+
+  /** The completion, once the task has ended. */
+  result() {
+    const signal = this.#signal;
+    return new Promise((resolve, reject) => {
+      const stop = () => {
+        forget(call);
+        reject(signal.reason);
+      };
+      const settled = (settle) => (value) => {
+        signal?.removeEventListener('abort', stop);
+        settle(value);
+      };
+      const failed = settled((error) => reject(error.code === 'cancelled' && signal?.aborted ? signal.reason : error));
+      const call = expect(this.#hold, settled((text) => resolve(completion(text))), failed);
+      signal?.addEventListener('abort', stop, { once: true });
+      try {
+        this.#native.result(call);
+      } catch (error) {
+        forget(call);
+        failed(fromNative(error));
+      }
+    });
+  }
+
+  /** The task's record as it stands. */
+  async record() {
+    return JSON.parse(await ask(this.#hold, (call) => this.#native.record(call)));
+  }
+
+  /** Cancels it, whoever else waits for it. */
+  cancel() {
+    attempt(() => this.#native.cancel());
+  }
+
+  /** From now on neither leaving nor releasing it cancels it. */
+  detach() {
+    this.#detached = true;
+    attempt(() => this.#native.detach());
+  }
+
+  /** Lets it go: it is cancelled where nobody else waits for it and it is not detached. */
+  release() {
+    this.#native.release();
+  }
+
+  #read(after, token) {
+    const reader = new Reader(
+      attempt(() => this.#native.stream(after)),
+      this.#hold,
+      {
+        after,
+        token,
+        reason: () => (this.#signal?.aborted ? this.#signal.reason : undefined),
+        done: () => this.#readers.delete(reader),
+      },
+    );
+    this.#readers.add(reader);
+    return reader;
+  }
+
+  /** Its events: tokens with their numbers, restarts, and the end. Leaving early cancels nothing. */
+  events({ after = 0 } = {}) {
+    id('after', after);
+    return { [Symbol.asyncIterator]: () => this.#read(after, (seq, text) => ({ type: 'token', seq, text })) };
+  }
+
+  /** Its tokens. Leaving early cancels the task, unless it is detached. */
+  [Symbol.asyncIterator]() {
+    const reader = this.#read(0, undefined);
+    const iterator = {
+      next: () => reader.next(),
+      return: async (value) => {
+        if (!reader.over && !this.#detached) this.cancel();
+        return reader.return(value);
+      },
+      [Symbol.asyncIterator]: () => iterator,
+    };
+    return iterator;
+  }
+
+  /** Its text as a web stream of UTF-8; cancelling the stream cancels the task. */
+  toReadableStream() {
+    const iterator = this[Symbol.asyncIterator]();
+    const encoder = new TextEncoder();
+    return new ReadableStream({
+      async pull(controller) {
+        const { done, value } = await iterator.next();
+        if (done) controller.close();
+        else controller.enqueue(encoder.encode(value));
+      },
+      async cancel() {
+        await iterator.return();
+      },
+    });
+  }
+
+  /** Its text as a Node stream of UTF-8; destroying the stream cancels the task. */
+  toReadable() {
+    return Readable.from(this, { objectMode: false });
+  }
+}
+
+module.exports = { Task, completion };

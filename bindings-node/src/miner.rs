@@ -1,0 +1,52 @@
+//! Miners in JavaScript.
+
+use std::sync::Arc;
+
+use cortensor_router::embed::{HostMiner, Job, Miner};
+use napi_derive::napi;
+
+use crate::bridge::{Event, Id, Queue};
+use crate::error::{Result, throw};
+
+/// Passes jobs on to the event loop.
+pub(crate) struct Courier {
+    pub(crate) id: Id,
+    pub(crate) queue: Arc<Queue>,
+}
+
+impl HostMiner for Courier {
+    fn on_job(&self, job: Job) {
+        self.queue.push(Event::Job(self.id, job));
+    }
+
+    fn is_quick(&self) -> bool {
+        true
+    }
+}
+
+/// A miner that was added.
+#[napi]
+pub struct NativeMiner {
+    pub(crate) miner: Miner,
+}
+
+#[napi]
+impl NativeMiner {
+    /// It gets no new tasks and finishes those that it has.
+    #[napi(catch_unwind)]
+    pub fn drain(&self) {
+        self.miner.drain();
+    }
+
+    /// How many tasks it takes at a time from now on.
+    #[napi(catch_unwind)]
+    pub fn set_capacity(&self, tasks: u32) {
+        self.miner.set_capacity(tasks);
+    }
+
+    /// Ends it. Its callback only adds to a queue, so there is nothing to wait for.
+    #[napi(catch_unwind)]
+    pub fn remove(&self) -> Result<()> {
+        self.miner.remove(None).map(drop).map_err(throw)
+    }
+}

@@ -1,0 +1,126 @@
+//! Tasks and their streams.
+
+use std::sync::Arc;
+
+use cortensor_router::embed::{Canceller, Event, Stream, Task};
+use napi::bindgen_prelude::{Array, Env};
+use napi_derive::napi;
+
+use crate::bridge::{Id, Queue};
+use crate::error::{Result, released, throw};
+use crate::payload::Payload;
+
+/// A submitted task. It is held until it ends or is released: when the collector of garbage comes must not decide
+/// whether a task is cancelled.
+#[napi]
+pub struct NativeTask {
+    task: Option<Task>,
+    hold: Canceller,
+    queue: Arc<Queue>,
+}
+
+impl NativeTask {
+    pub(crate) fn new(task: Task, queue: Arc<Queue>) -> Self {
+        // Waiting for the end is what holds it.
+        let end = task.result();
+        let hold = end.canceller();
+        end.then(drop);
+        Self { task: Some(task), hold, queue }
+    }
+
+    fn task(&self) -> Result<&Task> {
+        self.task.as_ref().ok_or_else(|| released("task"))
+    }
+}
+
+#[napi]
+impl NativeTask {
+    /// The session, the task in its session, the task among all sessions, and whether it was there already (0 or 1).
+    #[napi(catch_unwind)]
+    pub fn ids(&self) -> Result<Vec<i64>> {
+        let task = self.task()?;
+        Ok(vec![task.session_id() as i64, task.task_id() as i64, task.gid() as i64, i64::from(task.joined())])
+    }
+
+    /// Answers with the task's record.
+    #[napi(catch_unwind)]
+    pub fn record(&self, id: Id) -> Result<()> {
+        self.queue.answer(id, self.task()?.record(), Payload::Text);
+        Ok(())
+    }
+
+    /// Answers with the completion, when the task has ended.
+    #[napi(catch_unwind)]
+    pub fn result(&self, id: Id) -> Result<()> {
+        self.queue.answer(id, self.task()?.result(), Payload::Text);
+        Ok(())
+    }
+
+    /// The tokens after that number.
+    #[napi(catch_unwind)]
+    pub fn stream(&self, after: i64) -> Result<NativeStream> {
+        Ok(NativeStream { stream: Some(self.task()?.stream(after.max(0) as u64)), queue: self.queue.clone() })
+    }
+
+    /// Cancels it, whoever else waits for it.
+    #[napi(catch_unwind)]
+    pub fn cancel(&self) -> Result<()> {
+        self.task.as_ref().map_or(Ok(()), |task| task.cancel().map_err(throw))
+    }
+
+    /// From now on nobody's leaving cancels it.
+    #[napi(catch_unwind)]
+    pub fn detach(&self) -> Result<()> {
+        self.task()?.detach();
+        Ok(())
+    }
+
+    /// Lets it go: it is cancelled where nobody else holds it and it is not detached.
+    #[napi(catch_unwind)]
+    pub fn release(&mut self) {
+        self.hold.cancel();
+        self.task = None;
+    }
+}
+
+/// A task's tokens as they come.
+#[napi]
+pub struct NativeStream {
+    stream: Option<Stream>,
+    queue: Arc<Queue>,
+}
+
+#[napi]
+impl NativeStream {
+    /// The events that are ready: a text for a token, a number for a restart, `[whether it went well, JSON]` for the end.
+    /// An empty list when all is over; null when there is nothing yet, and the number is signalled once there is.
+    #[napi(catch_unwind)]
+    pub fn take<'env>(&self, env: &'env Env, id: Id) -> Result<Option<Array<'env>>> {
+        let Some(stream) = &self.stream else { return env.create_array(0).map(Some) };
+        let Some(events) = stream.take_ready().map_err(throw)? else { return env.create_array(0).map(Some) };
+        if events.is_empty() {
+            stream.notify(self.queue.signal(id)).map_err(throw)?;
+            return Ok(None);
+        }
+        let mut told = env.create_array(events.len() as u32)?;
+        for (at, event) in (0..).zip(events) {
+            match event {
+                Event::Token { text, .. } => told.set(at, String::from_utf8_lossy(&text).as_ref())?,
+                Event::Restart { seq } => told.set(at, seq as i64)?,
+                Event::End(end) => {
+                    let mut pair = env.create_array(2)?;
+                    pair.set(0, end.is_ok())?;
+                    pair.set(1, end.unwrap_or_else(|error| cortensor_router::embed::error_json(&error)))?;
+                    told.set(at, pair)?;
+                }
+            }
+        }
+        Ok(Some(told))
+    }
+
+    /// Stops reading.
+    #[napi(catch_unwind)]
+    pub fn release(&mut self) {
+        self.stream = None;
+    }
+}
