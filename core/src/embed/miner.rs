@@ -29,11 +29,18 @@ impl<F: Fn(Job) + Send + Sync + 'static> HostMiner for F {
     }
 }
 
-/// A host's miner as the router's dispatch sees it.
-struct Port {
-    callback: Arc<Callback<dyn HostMiner>>,
+/// A host's miner as the one that offers jobs sees it: a router's dispatch, or the client of a distant router.
+pub(super) struct Port {
+    pub(super) callback: Arc<Callback<dyn HostMiner>>,
     runtime: Handle,
     quick: bool,
+}
+
+impl Port {
+    pub(super) fn new(miner: impl HostMiner, runtime: Handle) -> Self {
+        let quick = miner.is_quick();
+        Self { callback: Callback::<dyn HostMiner>::new(Arc::new(miner)), runtime, quick }
+    }
 }
 
 impl miner::Miner for Port {
@@ -66,10 +73,9 @@ impl Miner {
     pub(super) fn add(host: &Arc<Host>, spec: &str, miner: impl HostMiner) -> Result<Self> {
         let spec = super::record::parse("miner", spec)?;
         let router = host.router()?;
-        let quick = miner.is_quick();
-        let callback = Callback::<dyn HostMiner>::new(Arc::new(miner));
+        let port = Port::new(miner, host.runtime().clone());
+        let callback = port.callback.clone();
         let id = host.keep(callback.clone())?;
-        let port = Port { callback: callback.clone(), runtime: host.runtime().clone(), quick };
         match router.add_miner(spec, port) {
             Ok(handle) => Ok(Self { host: host.clone(), handle, callback, id }),
             Err(error) => {

@@ -31,6 +31,7 @@
 
 mod call;
 mod callback;
+mod client;
 mod host;
 mod http;
 mod job;
@@ -48,6 +49,7 @@ mod task;
 pub use crate::error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use crate::miner::Emit;
 pub use call::{Call, Canceller};
+pub use client::MinerClient;
 pub use http::{HttpHandler, HttpRequest, HttpResponse};
 pub use job::Job;
 pub use listener::Listener;

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cortensor_router::embed::{Emit, ErrorKind, Event, HttpRequest, Job, Next, Router};
+use cortensor_router::embed::{Emit, ErrorKind, Event, HttpRequest, Job, MinerClient, Next, Router};
 use serde_json::{Value, json};
 
 const SOON: Option<Duration> = Some(Duration::from_secs(10));
@@ -214,5 +214,23 @@ fn the_rest_api_answers_over_a_socket_and_without_one() {
     assert_eq!(dev.status, 200);
     listener.stop().wait().unwrap();
     listener.ended().wait().unwrap();
+    router.shutdown(SOON).unwrap();
+}
+
+#[test]
+fn a_miner_of_this_program_works_for_a_distant_router() {
+    let router = Router::open(r#"{"dispatch": {"no_miner_grace_ms": 10000}}"#, None).wait().unwrap();
+    let listener = router.listen(r#"{"port": 0}"#).wait().unwrap();
+    let key = parse(&router.create_key(r#"{"name": "far", "scopes": ["miner"]}"#).wait().unwrap());
+    let config = json!({"routers": [format!("ws://{}", listener.address())], "name": "far", "token": key["token"]});
+    let wrong = MinerClient::start(r#"{"routers": [], "name": "x"}"#, words, None).unwrap_err();
+    assert_eq!(wrong.details().param.as_deref(), Some("routers"));
+    let client = MinerClient::start(&config.to_string(), words, None).unwrap();
+    let task = router.submit(0, r#"{"prompt": "from afar"}"#).wait().unwrap();
+    assert_eq!(parse(&task.result().wait().unwrap())["choices"][0]["text"], "from afar");
+    assert!(client.drain(Duration::from_secs(10)).wait().unwrap());
+    assert_eq!(parse(&client.stats().unwrap())["finished"], 1);
+    client.close(SOON).unwrap();
+    assert_eq!(client.drain(Duration::ZERO).wait().unwrap_err().kind(), ErrorKind::Closed);
     router.shutdown(SOON).unwrap();
 }
