@@ -1,6 +1,7 @@
 'use strict';
 
 const { ask } = require('./bridge.cjs');
+const { onAbort } = require('./signal.cjs');
 
 /** Statuses whose responses have no body (Fetch, "null body status"). */
 const BODILESS = new Set([101, 103, 204, 205, 304]);
@@ -50,14 +51,13 @@ class Handler {
       peer,
       body,
     });
-    const stop = () => hangUp();
-    signal.addEventListener('abort', stop, { once: true });
+    const leave = onAbort(signal, hangUp);
     try {
       return respond(await response, this.#hold, signal);
     } catch (error) {
       throw signal.aborted ? signal.reason : error;
     } finally {
-      signal.removeEventListener('abort', stop);
+      leave();
     }
   }
 
@@ -171,14 +171,13 @@ function respond(answer, hold, signal) {
     answer.release();
     return new Response(null, { status, headers });
   }
-  let stop;
+  let leave;
   const body = new ReadableStream({
     start(controller) {
-      stop = () => {
+      leave = onAbort(signal, () => {
         answer.release();
         controller.error(signal.reason);
-      };
-      signal.addEventListener('abort', stop, { once: true });
+      });
     },
     async pull(controller) {
       const piece = await ask(hold, (call) => answer.nextPiece(call));
@@ -187,12 +186,12 @@ function respond(answer, hold, signal) {
         controller.enqueue(new Uint8Array(piece));
         return;
       }
-      signal.removeEventListener('abort', stop);
+      leave();
       controller.close();
       answer.release();
     },
     cancel() {
-      signal.removeEventListener('abort', stop);
+      leave();
       answer.release();
     },
   });

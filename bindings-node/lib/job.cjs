@@ -97,6 +97,7 @@ class Job {
   async emit(piece) {
     const said = this.push(piece);
     if (said === FULL) return this.writable();
+    if (said !== TAKEN) this.cancel();
     return said === TAKEN;
   }
 

@@ -118,7 +118,7 @@ async function pump(job, pieces) {
       turn = performance.now();
     }
     if (!wanted) {
-      job.drop();
+      job.cancel();
       await stop(pieces);
       return;
     }

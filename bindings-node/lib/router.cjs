@@ -7,6 +7,7 @@ const { Listener } = require('./listener.cjs');
 const { Miner } = require('./miner.cjs');
 const { id, isRecord, json, shallow } = require('./names.cjs');
 const { Session, request } = require('./session.cjs');
+const { onAbort } = require('./signal.cjs');
 const { Task } = require('./task.cjs');
 
 /** Open routers: whether one is collected as garbage must not decide how long it serves. */
@@ -238,16 +239,15 @@ function milliseconds(value) {
 function abortable(submitted, signal) {
   if (!signal) return submitted;
   return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
+    const leave = onAbort(signal, () => reject(signal.reason));
     submitted.then(
       (task) => {
-        signal.removeEventListener('abort', stop);
+        leave();
         if (signal.aborted) task.cancel();
         resolve(task);
       },
       (error) => {
-        signal.removeEventListener('abort', stop);
+        leave();
         reject(error);
       },
     );

@@ -6,6 +6,7 @@ const { ask, expect, forget } = require('./bridge.cjs');
 const { attempt, fromNative } = require('./error.cjs');
 const { id } = require('./names.cjs');
 const { Reader } = require('./reader.cjs');
+const { onAbort } = require('./signal.cjs');
 
 /** A completion as the REST API has it, with its text at hand. */
 function completion(text) {
@@ -21,8 +22,6 @@ class Task {
   #detached;
   #readers = new Set();
   #signal;
-  #onAbort;
-  #ended;
 
   constructor(native, hold, { signal, detach = false } = {}) {
     this.#native = native;
@@ -36,45 +35,45 @@ class Task {
     if (signal) this.#follow(signal);
   }
 
-  /** Cancels the task when `signal` says so; a task that has ended lets the signal go. */
+  /** Ends the task when `signal` says so; a task that has ended lets the signal go. */
   #follow(signal) {
     this.#signal = signal;
-    this.#onAbort = () => {
+    const abort = () => {
+      forget(ended);
       for (const reader of this.#readers) reader.fail(signal.reason);
       if (!this.#detached) this.cancel();
-      this.#unfollow();
     };
-    signal.addEventListener('abort', this.#onAbort, { once: true });
-    this.#ended = expect(undefined, () => this.#unfollow());
-    this.#native.result(this.#ended);
-    if (signal.aborted) this.#onAbort();
-  }
-
-  #unfollow() {
-    this.#signal.removeEventListener('abort', this.#onAbort);
-    forget(this.#ended);
+    const leave = onAbort(signal, abort);
+    const ended = expect(undefined, leave);
+    this.#native.result(ended);
+    if (signal.aborted) abort();
   }
 
   /** The completion, once the task has ended. */
   result() {
     const signal = this.#signal;
     return new Promise((resolve, reject) => {
-      const stop = () => {
+      const leave = signal && onAbort(signal, () => {
         forget(call);
         reject(signal.reason);
-      };
-      const settled = (settle) => (value) => {
-        signal?.removeEventListener('abort', stop);
-        settle(value);
-      };
-      const failed = settled((error) => reject(error.code === 'cancelled' && signal?.aborted ? signal.reason : error));
-      const call = expect(this.#hold, settled((text) => resolve(completion(text))), failed);
-      signal?.addEventListener('abort', stop, { once: true });
+      });
+      const call = expect(
+        this.#hold,
+        (text) => {
+          leave?.();
+          resolve(completion(text));
+        },
+        (error) => {
+          leave?.();
+          reject(error.code === 'cancelled' && signal?.aborted ? signal.reason : error);
+        },
+      );
       try {
         this.#native.result(call);
       } catch (error) {
         forget(call);
-        failed(fromNative(error));
+        leave?.();
+        reject(fromNative(error));
       }
     });
   }

@@ -1,0 +1,20 @@
+'use strict';
+
+// One listener for each signal, however many tasks it serves: Node warns of a leak from the eleventh on.
+
+const followers = new WeakMap();
+
+/** Calls `follow` once the signal is aborted; gives the function that takes this back. */
+function onAbort(signal, follow) {
+  let set = followers.get(signal);
+  if (!set) {
+    set = new Set();
+    followers.set(signal, set);
+    const told = set;
+    signal.addEventListener('abort', () => told.forEach((one) => one()), { once: true });
+  }
+  set.add(follow);
+  return () => set.delete(follow);
+}
+
+module.exports = { onAbort };

@@ -1,0 +1,191 @@
+// Everything that a miner can be, and everything that it can do wrong.
+
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+
+import { Router, RouterError } from '../index.mjs';
+import { never, tokens, until } from './support/until.mjs';
+
+let router;
+
+beforeEach(() => {
+  router = new Router({ dispatch: { maxAttempts: 1 } });
+});
+afterEach(() => router.close());
+
+/** What becomes of one task of a miner like that. */
+async function outcome(work, request = 'one two') {
+  router.miner('m', { capacity: 4, embeddings: true }, work);
+  return (await router.submit(request)).result();
+}
+
+const failed = (code, message) => (error) => {
+  assert.ok(error instanceof RouterError);
+  assert.equal(error.code, code);
+  assert.match(error.message, message);
+  return true;
+};
+
+for (const [name, work] of Object.entries({
+  'an async generator': async function* (job) {
+    for (const word of job.prompt.split(/(?<= )/)) yield word;
+  },
+  'a generator': function* (job) {
+    yield* job.prompt.split(/(?<= )/);
+  },
+  'an async function': async (job) => job.prompt,
+  'a function': (job) => job.prompt,
+  'a function that gives pieces': (job) => job.prompt.split(/(?<= )/),
+  'a function that gives a stream': (job) => ReadableStream.from(job.prompt.split(/(?<= )/)),
+  'bytes, cut anywhere': function* (job) {
+    for (const byte of Buffer.from(job.prompt)) yield Uint8Array.of(byte);
+  },
+  'an answer': (job) => ({ text: job.prompt, finishReason: 'stop' }),
+  'pieces emitted by hand': async (job) => {
+    assert.equal(await job.emit('one '), true);
+    assert.equal(await job.emit(Buffer.from('two')), true);
+    job.finish();
+    job.finish('again changes nothing');
+  },
+})) {
+  test(`${name} is a miner`, async () => {
+    assert.equal((await outcome(work)).text, 'one two');
+  });
+}
+
+test('usage, reason and model are the miner’s own where it says them', async () => {
+  const answer = await outcome(async function* () {
+    yield 'x';
+    return { finishReason: 'length', model: 'm-1', usage: { promptTokens: 3, completionTokens: 4 } };
+  });
+  assert.deepEqual(answer.usage, { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 });
+  assert.deepEqual([answer.choices[0].finish_reason, answer.model], ['length', 'm-1']);
+});
+
+test('an embedding', async () => {
+  assert.equal((await outcome(() => ({ embedding: [0.5, -1.5] }), { input: 'x' })).text, '[0.5,-1.5]');
+});
+
+test('a job says what it is about', async () => {
+  let seen;
+  router.miner('m', { models: ['tiny'] }, (job, context) => {
+    seen = { ...job.info, deadline: job.deadline, prompt: job.prompt, same: context.signal === job.signal };
+    return 'ok';
+  });
+  const task = await router.submit({ messages: [{ role: 'user', content: 'hi' }], maxTokens: 5, chatTemplate: 'x' }, { model: 'tiny' });
+  await task.result();
+  assert.equal(seen.prompt, 'hi');
+  assert.equal(seen.model, 'tiny');
+  assert.equal(seen.stream, true);
+  assert.deepEqual([seen.session_id, seen.task_id, seen.gid], [task.sessionId, task.taskId, task.gid]);
+  assert.deepEqual([seen.request.max_tokens, seen.request.chat_template], [5, 'x']);
+  assert.ok(seen.deadline > new Date() && seen.same);
+});
+
+for (const [name, work, code, message] of [
+  ['throws at once', () => { throw new Error('broken'); }, 'miner_failed', /broken/],
+  ['rejects', async () => { throw new Error('broken'); }, 'miner_failed', /broken/],
+  ['throws in its generator', async function* () { throw new Error('broken'); }, 'miner_failed', /broken/],
+  ['throws after a piece', async function* () { yield 'a'; throw new Error('broken'); }, 'miner_failed', /broken/],
+  ['throws something that is no error', () => { throw 'text'; }, 'miner_failed', /text/],
+  ['throws nothing', () => { throw undefined; }, 'miner_failed', /undefined/],
+  ['says that the request is wrong', () => { throw Object.assign(new Error('no such field'), { code: 'invalid' }); }, 'invalid_argument', /no such field/],
+  ['says that the prompt is too long', (job) => job.fail('context', 'too long'), 'invalid_argument', /too long/],
+  ['fails with a word that there is not', (job) => job.fail('odd', 'x'), 'miner_failed', /code must be/],
+  ['yields a number', function* () { yield 7; }, 'miner_failed', /must be a string or a Uint8Array/],
+  ['yields what is no UTF-8', function* () { yield Uint8Array.of(0xff); }, 'miner_failed', /not UTF-8/],
+  ['answers with a number', () => 7, 'miner_failed', /string or an object/],
+  ['answers with a wrong field', () => ({ usage: 'much' }), 'miner_failed', /usage/],
+  ['lets the job go', (job) => job.drop(), 'miner_failed', /dropped/],
+]) {
+  test(`a miner that ${name} fails the task and nothing else`, async () => {
+    await assert.rejects(outcome(work), failed(code, message));
+    assert.equal(router.status().running_tasks, 0);
+  });
+}
+
+test('a miner that never settles loses the task, and others go on', async () => {
+  router.miner('stuck', { capacity: 1 }, never);
+  const stuck = await router.submit('x', { timeout: 0.3 });
+  await assert.rejects(stuck.result(), failed('timeout', /./));
+  router.removeMiner('stuck');
+  router.miner('fine', (job) => job.prompt);
+  assert.equal((await (await router.submit('y')).result()).text, 'y');
+});
+
+test('a generator that never settles is told to return, and what it does then concerns nobody', async () => {
+  let left = false;
+  router.miner('stuck', async function* (job, { signal }) {
+    try {
+      yield 'a';
+      await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    } finally {
+      left = true;
+      throw new Error('too late');
+    }
+  });
+  const task = await router.submit('x');
+  for await (const token of task) {
+    assert.equal(token, 'a');
+    break;
+  }
+  await until(() => left);
+  await assert.rejects(task.result(), failed('cancelled', /./));
+});
+
+test('a miner that rejects its job passes it on', async () => {
+  const busy = router.miner('busy', { weight: 100 }, (job) => job.reject('busy'));
+  router.miner('free', (job) => job.prompt);
+  for (const word of ['a', 'b', 'c']) assert.equal((await (await router.submit(word)).result()).text, word);
+  busy.remove();
+  assert.deepEqual(router.miners().miners.map((miner) => miner.id), ['free']);
+});
+
+test('a slow reader slows its miner', async () => {
+  await router.close();
+  router = new Router({ limits: { streamWindowBytes: 1_024 } });
+  let given = 0;
+  router.miner('fast', function* () {
+    for (; ; given++) yield 'x'.repeat(64);
+  });
+  const reader = (await router.submit('x'))[Symbol.asyncIterator]();
+  await reader.next();
+  const standstill = async () => {
+    const before = given;
+    await pause(20);
+    return given === before;
+  };
+  await until(standstill, 'the standstill');
+  const before = given;
+  while (given === before) await reader.next();
+  await until(standstill, 'the next standstill');
+  await reader.return();
+});
+
+test('a miner’s capacity holds, changes and drains', async () => {
+  let [running, most] = [0, 0];
+  const miner = router.miner('m', { capacity: 2 }, async (job) => {
+    most = Math.max(most, ++running);
+    await pause(5);
+    running -= 1;
+    return job.prompt;
+  });
+  const ask = async () => (await router.submit('x')).result();
+  await Promise.all(Array.from({ length: 10 }, ask));
+  assert.equal(most, 2);
+  miner.setCapacity(5);
+  await Promise.all(Array.from({ length: 20 }, ask));
+  assert.equal(most, 5);
+  assert.throws(() => miner.setCapacity(-1), failed('invalid_argument', /capacity/));
+  miner.drain();
+  await assert.rejects(async () => (await router.submit('x', { timeout: 0.1 })).result(), RouterError);
+});
+
+test('a miner may use the router that it works for', async () => {
+  router.miner('inner', { models: ['inner'] }, (job) => job.prompt.toUpperCase());
+  router.miner('outer', { models: ['outer'] }, async function* (job) {
+    yield* await router.submit(job.prompt, { model: 'inner' });
+  });
+  assert.deepEqual(await tokens(await router.submit('nested', { model: 'outer' })), ['NESTED']);
+});
