@@ -95,8 +95,13 @@ pub enum Event {
     Restore(Gid, TaskId, Box<NewTask>),
     /// A held task may go to a miner.
     Release(Gid),
-    /// A held task turned out to be another one: no trace of it is left but its id.
-    Forget(Gid),
+    /// A held task is not to be: nobody has seen it, and nobody will.
+    Forget {
+        /// The task.
+        gid: Gid,
+        /// Its number in its session, to be given again, where it is known that the store has no trace of it either.
+        give_back: Option<TaskId>,
+    },
     /// A task is wanted no more.
     Cancel(Gid),
     /// A miner is there.

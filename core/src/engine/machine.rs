@@ -194,12 +194,20 @@ impl Engine {
                     self.pump(&lane, now, &mut out);
                 }
             }
-            Event::Forget(gid) => {
+            Event::Forget { gid, give_back } => {
                 if let Some(task) = self.tasks.get_mut(&gid)
                     && task.spec.held
                 {
                     task.ending = true;
+                    let session = task.spec.session;
                     self.committed(gid, &mut Vec::new());
+                    if let (Some(id), Some(session)) = (give_back, self.sessions.get_mut(&session)) {
+                        session.taken = session.taken.saturating_sub(1);
+                        // Others may have been given since; then it stays a gap.
+                        if session.next_task.0 == id.0 + 1 {
+                            session.next_task = id;
+                        }
+                    }
                 }
             }
             Event::Cancel(gid) => {

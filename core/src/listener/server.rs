@@ -108,7 +108,11 @@ impl Listener {
         let workers = Workers::start(state.config.threads)?;
         tokio::pin!(shutdown);
         loop {
-            let Ok(permit) = connections.clone().acquire_owned().await else { break };
+            let permit = tokio::select! {
+                () = &mut shutdown => break,
+                permit = connections.clone().acquire_owned() => permit,
+            };
+            let Ok(permit) = permit else { break };
             let (stream, peer) = tokio::select! {
                 () = &mut shutdown => break,
                 accepted = socket.accept() => match accepted {

@@ -1,7 +1,6 @@
 //! What a caller asks for: one record for completions, chats and embeddings.
 
 use std::fmt;
-use std::num::NonZeroU64;
 
 use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
 use serde::ser::SerializeMap;
@@ -196,6 +195,31 @@ fn given<'de, A: MapAccess<'de>, T: Deserialize<'de>>(map: &mut A) -> Result<Opt
     map.next_value::<Option<T>>()
 }
 
+/// A whole number of at least one.
+struct Count(u64);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AtLeastOne;
+        impl Visitor<'_> for AtLeastOne {
+            type Value = Count;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number of at least 1")
+            }
+
+            fn visit_u64<E: de::Error>(self, count: u64) -> Result<Count, E> {
+                if count == 0 { Err(E::invalid_value(de::Unexpected::Unsigned(0), &self)) } else { Ok(Count(count)) }
+            }
+
+            fn visit_i64<E: de::Error>(self, count: i64) -> Result<Count, E> {
+                Err(E::invalid_value(de::Unexpected::Signed(count), &self))
+            }
+        }
+        deserializer.deserialize_u64(AtLeastOne)
+    }
+}
+
 /// One prompt, or a list that only an upstream can take.
 enum Prompt {
     Text(String),
@@ -263,9 +287,9 @@ impl<'de> Deserialize<'de> for TaskRequest {
                         "timeout" => out.timeout = given(&mut map)?,
                         "precommit_timeout" => out.precommit_timeout = given(&mut map)?,
                         // At least one; refused here, so that the error names the field.
-                        "max_tokens" => out.max_tokens = given::<_, NonZeroU64>(&mut map)?.map(NonZeroU64::get),
+                        "max_tokens" => out.max_tokens = given::<_, Count>(&mut map)?.map(|count| count.0),
                         "max_completion_tokens" => {
-                            out.max_completion_tokens = given::<_, NonZeroU64>(&mut map)?.map(NonZeroU64::get);
+                            out.max_completion_tokens = given::<_, Count>(&mut map)?.map(|count| count.0);
                         }
                         "client_reference" | "clientReference" => out.client_reference = given(&mut map)?,
                         "max_miners" => out.max_miners = given(&mut map)?,

@@ -55,6 +55,8 @@ pub(super) struct LiveState {
     pub(super) ended_at: Timestamp,
     /// The end, once it may be shown.
     pub(super) end: Option<Result<Arc<Completion>>>,
+    /// Whether its text came from the store in one piece: the numbers that readers saw before mean nothing here.
+    pub(super) rejoined: bool,
     /// Readers and what they have read.
     pub(super) readers: SmallVec<[(u64, u64); 1]>,
     wakers: SmallVec<[(u64, Waker); 1]>,
@@ -105,6 +107,7 @@ impl Live {
                 outcome: None,
                 ended_at: Timestamp(0),
                 end: None,
+                rejoined: false,
                 readers: SmallVec::new(),
                 wakers: SmallVec::new(),
             }),

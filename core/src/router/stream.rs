@@ -22,7 +22,8 @@ pub enum StreamEvent {
         /// The upstream's own JSON chunk, where one is kept.
         raw: Option<Bytes>,
     },
-    /// What came before is void: another miner starts over.
+    /// What came before is void: another miner starts over, or the pieces of an ended task are not kept any more and
+    /// its text comes as one.
     Restart {
         /// The number of the last piece that is void.
         seq: u64,
@@ -38,6 +39,8 @@ pub struct TokenStream {
     _attachment: Arc<Attachment>,
     waiter: u64,
     seq: u64,
+    /// Whether it goes on where an earlier stream broke off, and has given nothing yet.
+    resumed: bool,
     ended: bool,
 }
 
@@ -51,7 +54,7 @@ impl TokenStream {
     pub(super) fn new(live: Arc<Live>, attachment: Arc<Attachment>, after: u64) -> Self {
         let waiter = live.waiter();
         live.state.lock().readers.push((waiter, after));
-        Self { live, _attachment: attachment, waiter, seq: after, ended: false }
+        Self { live, _attachment: attachment, waiter, seq: after, resumed: after > 0, ended: false }
     }
 
     /// All events that are ready, at least one; waits for the first. `None` after the end.
@@ -66,7 +69,11 @@ impl TokenStream {
         }
         let mut state = self.live.state.lock();
         let mut events = Vec::new();
-        if state.transcript.last_seq() < self.seq && state.end.is_none() && state.transcript.fence().is_some() {
+        let started_over = state.end.is_none() && state.transcript.fence().is_some();
+        let void =
+            if self.resumed && state.rejoined { true } else { state.transcript.last_seq() < self.seq && started_over };
+        self.resumed = false;
+        if void {
             events.push(StreamEvent::Restart { seq: self.seq });
             self.seq = 0;
         }

@@ -119,14 +119,15 @@ impl Router {
                 Ok(submission)
             }
             Ok(Accepted::Existing { session_id, id, .. }) => {
-                shared.forget(&live);
+                shared.forget(&live, true);
                 drop(submission);
                 let mut joined = self.attach(session_id, id).await?;
                 joined.mark_joined();
                 Ok(joined)
             }
             Err(error) => {
-                shared.forget(&live);
+                // Of any other error it is not known how far the store came.
+                shared.forget(&live, error.kind() == ErrorKind::IdempotencyMismatch);
                 Err(error)
             }
         }
@@ -219,6 +220,7 @@ impl Router {
             let mut state = live.state.lock();
             state.state = TaskState::Ended;
             state.accepted = Some(Ok(()));
+            state.rejoined = true;
             state.transcript.begin(task.fence);
             if !task.text.is_empty() {
                 state.transcript.push(task.fence, &task.text, None);
@@ -404,11 +406,16 @@ impl Shared {
     }
 
     /// A held task is not to be: no trace of it is left.
-    fn forget(self: &Arc<Self>, live: &Arc<Live>) {
+    fn forget(self: &Arc<Self>, live: &Arc<Live>, unwritten: bool) {
         live.detached.store(true, Ordering::Release);
-        self.step(Event::Forget(live.gid));
+        let give_back = unwritten.then_some(live.id);
+        self.step(Event::Forget { gid: live.gid, give_back });
         let mut core = self.core.lock();
         core.live.remove(&live.gid);
-        core.by_id.remove(&(live.session_id, live.id));
+        // Its number may be another's by now.
+        let key = (live.session_id, live.id);
+        if core.by_id.get(&key) == Some(&live.gid) {
+            core.by_id.remove(&key);
+        }
     }
 }

@@ -26,6 +26,11 @@ async fn bad_input_gets_a_clear_error_and_the_router_serves_on() {
         ("/api/v1/completions", r#"{"prompt":"x","session_id":-1}"#, 400, "invalid_argument"),
         ("/api/v1/completions/99999999999999999999", r#"{"prompt":"x"}"#, 400, "invalid_argument"),
         ("/api/v1/completions/abc", r#"{"prompt":"x"}"#, 400, "invalid_argument"),
+        ("/api/v1/completions", r#"{"prompt":"x","max_tokens":-1}"#, 400, "invalid_argument"),
+        ("/api/v1/completions", r#"{"prompt":"x","n":99}"#, 400, "invalid_argument"),
+        ("/api/v1/completions", r#"{"prompt":"x","async":"yes"}"#, 400, "invalid_argument"),
+        ("/api/v1/completions", "", 400, "invalid_json"),
+        ("/api/v1/completions", "null", 400, "invalid_argument"),
         ("/api/v1/create", r#"{"name":""}"#, 400, "invalid_argument"),
         ("/api/v1/nowhere", r#"{}"#, 404, "route_not_found"),
     ];
@@ -100,4 +105,43 @@ async fn a_reader_that_takes_nothing_is_cut_off_and_the_miner_told() {
     tokio::time::timeout(Duration::from_secs(20), talk).await.expect("the miner is told");
     drop(stream);
     assert_eq!(server.get("/healthz").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_closed_session_and_numbers_out_of_range_are_named() {
+    let server = with_words().await;
+    server.post("/api/v1/create", &json!({"name": "short"})).await;
+    assert_eq!(server.send("DELETE", "/api/v1/sessions/1", DEV, "").await.0, 200);
+    for (path, status, code, param) in [
+        ("/api/v1/completions/1", 409, "session_closed", "session_id"),
+        ("/api/v1/completions/-1", 400, "invalid_argument", "session_id"),
+        ("/api/v1/completions/9007199254740992", 400, "invalid_argument", "session_id"),
+    ] {
+        let (got, error) = server.post(path, &json!({"prompt": "x"})).await;
+        assert_eq!((got, &error["code"], &error["param"]), (status, &json!(code), &json!(param)), "{path}");
+    }
+    for (path, status, param) in [
+        ("/api/v1/tasks/0/-1", 400, "task_id"),
+        ("/api/v1/tasks/0/99999999999999999999", 400, "task_id"),
+        ("/api/v1/tasks/0/7", 404, "task_id"),
+        ("/api/v1/tasks/7/1", 404, "session_id"),
+    ] {
+        let (got, error) = server.get(path).await;
+        assert_eq!((got, &error["param"]), (status, &json!(param)), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_listener_that_is_full_still_stops() {
+    let router = cortensor_router::Router::open(cortensor_router::Config::default()).await.unwrap();
+    let config = ListenConfig { port: 0, max_connections: 1, ..ListenConfig::default() };
+    let listener = cortensor_router::listener::Listener::bind(router, config).await.unwrap();
+    let address = listener.local_addr();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(listener.run(async move { drop(stopped.await) }));
+    let mut only = TcpStream::connect(address).await.unwrap();
+    only.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    assert!(only.read(&mut [0; 64]).await.unwrap() > 0);
+    stop.send(()).unwrap();
+    tokio::time::timeout(Duration::from_secs(10), running).await.expect("it stops").unwrap().unwrap();
 }

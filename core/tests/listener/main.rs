@@ -27,7 +27,11 @@ struct Server {
 }
 
 async fn serve(listen: ListenConfig) -> Server {
-    let router = Router::open(Config::default()).await.unwrap();
+    serve_with(Config::default(), listen).await
+}
+
+async fn serve_with(config: Config, listen: ListenConfig) -> Server {
+    let router = Router::open(config).await.unwrap();
     let listener = Listener::bind(router.clone(), ListenConfig { port: 0, ..listen }).await.unwrap();
     let address = listener.local_addr();
     tokio::spawn(listener.run(std::future::pending()));
@@ -171,12 +175,36 @@ async fn a_stream_has_the_layout_that_published_parsers_read() {
     );
     assert!(end["usage"]["total_tokens"].as_u64().unwrap() > 0);
     assert!(one["id"] == two["id"] && two["id"] == end["id"]);
+    let seen_all = format!("{DEV}Last-Event-ID: 2\r\n");
+    let (_, _, body) = server.send("GET", "/api/v1/tasks/0/1/stream", &seen_all, "").await;
+    assert!(body.starts_with("id: 3\n") && body.contains("\"finish_reason\":\"stop\""), "{body}");
     let resume = format!("{DEV}Last-Event-ID: 1\r\n");
     let (_, _, body) = server.send("GET", "/api/v1/tasks/0/1/stream", &resume, "").await;
     assert!(
         body.starts_with("id: 2\n") && body.contains("\"text\":\"two\"") && !body.contains("\"text\":\"one \""),
         "{body}"
     );
+}
+
+#[tokio::test]
+async fn a_reader_of_a_task_whose_tokens_are_not_kept_any_more_starts_over() {
+    let mut config = Config::default();
+    config.limits.recent_tasks = 0;
+    let server = serve_with(config, ListenConfig::default()).await;
+    server
+        .router
+        .add_miner(MinerSpec::new("words", 8), |job: Job| {
+            job.prompt().split_inclusive(' ').for_each(|word| drop(job.emit(word)));
+            job.finish(Answer::default());
+        })
+        .unwrap();
+    server.send("POST", "/api/v1/completions", DEV, r#"{"prompt":"one two three","stream":true}"#).await;
+    let resume = format!("{DEV}Last-Event-ID: 2\r\n");
+    let (_, _, body) = server.send("GET", "/api/v1/tasks/0/1/stream", &resume, "").await;
+    let events: Vec<&str> = body.split("\n\n").collect();
+    assert_eq!(events[0], "event: restart\ndata: {\"restart\":true}");
+    assert!(events[1].starts_with("id: 1\n") && events[1].contains("\"text\":\"one two three\""), "{body}");
+    assert!(events[2].starts_with("id: 2\n") && events[3] == "data: [DONE]", "{body}");
 }
 
 #[tokio::test]
@@ -303,6 +331,25 @@ async fn an_idempotency_key_makes_one_task() {
     let other = server.send("POST", "/api/v1/completions", &headers, r#"{"prompt":"c"}"#).await;
     assert_eq!(other.0, 422);
     assert_eq!(server.get("/api/v1/tasks/0").await.1["count"], 1);
+    // Neither took a number, nor a task of those that the session may have.
+    assert_eq!(server.get("/api/v1/sessions/0").await.1["total_tasks"], 1);
+    assert_eq!(server.post("/api/v1/completions", &json!({"prompt": "d"})).await.1["task_id"], 2);
+}
+
+#[tokio::test]
+async fn a_client_reference_is_the_idempotency_key_where_that_is_asked_for() {
+    let server = with_words().await;
+    let body = json!({"prompt": "a b", "client_reference": "order-1", "idempotent": true});
+    let first = server.post("/api/v1/completions", &body).await;
+    assert_eq!((first.0, &first.1["task_id"]), (200, &json!(1)));
+    assert_eq!(server.post("/api/v1/completions", &body).await, first);
+    let other = json!({"prompt": "c", "client_reference": "order-1", "idempotent": true});
+    assert_eq!(server.post("/api/v1/completions", &other).await.0, 422);
+    // It is nothing but a reference otherwise.
+    let plain = json!({"prompt": "a b", "client_reference": "order-1"});
+    assert_eq!(server.post("/api/v1/completions", &plain).await.1["task_id"], 2);
+    let (status, error) = server.post("/api/v1/completions", &json!({"prompt": "x", "idempotent": true})).await;
+    assert_eq!((status, &error["param"]), (400, &json!("client_reference")));
 }
 
 #[tokio::test]

@@ -399,8 +399,8 @@ impl World {
                         if !same || existing == gid {
                             return Err(format!("I5: the key {key:?} leads to two tasks"));
                         }
-                        self.step(Event::Forget(gid))?;
-                        self.live.remove(&gid);
+                        let give_back = self.live.remove(&gid).map(|task| task.row.id);
+                        self.step(Event::Forget { gid, give_back })?;
                         continue;
                     }
                     let Some(row) = self.disk.get(&gid) else { continue };

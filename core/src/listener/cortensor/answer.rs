@@ -14,9 +14,10 @@ pub(super) struct CortensorStream {
 }
 
 impl CortensorStream {
-    pub(super) fn new(task: &Submission) -> Self {
+    /// The stream of a task to a reader that has seen the events up to number `after`.
+    pub(super) fn new(task: &Submission, after: u64) -> Self {
         let ids = CompletionIds::new(task.gid(), task.session_id(), task.task_id(), task.created(), task.model());
-        Self { ids, last_seq: 0 }
+        Self { ids, last_seq: after }
     }
 
     fn event(&self, seq: u64, piece: &str, end: Option<&Completion>, out: &mut Vec<u8>) {

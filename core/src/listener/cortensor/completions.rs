@@ -193,6 +193,10 @@ async fn submit(
     let detach = take_flag(&mut request, "detach")?;
     let idempotent = take_flag(&mut request, "idempotent")?;
     if let Some(answers) = take_number(&mut request, "n")? {
+        let most = state.router.config().limits.max_answers;
+        if answers == 0 || answers > most {
+            return Err(Error::invalid("n", format!("n must be 1 to {most}")).into());
+        }
         request.max_miners = request.max_miners.or(Some(answers));
     }
     let idempotency_key = match headers.get("idempotency-key") {
@@ -227,7 +231,7 @@ async fn submit(
     }
     if streamed {
         submission.accepted().await?;
-        let layout = CortensorStream::new(&submission);
+        let layout = CortensorStream::new(&submission, 0);
         let tokens = submission.stream();
         return Ok(sse::respond(submission, tokens, None, layout, Duration::from_millis(state.config.keepalive_ms)));
     }

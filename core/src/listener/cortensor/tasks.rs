@@ -107,7 +107,8 @@ async fn cancel(
 /// A task's tokens, from the beginning or from where a reader left off
 ///
 /// Events as those of a completion that is streamed. A task that has ended gives what is kept of it: each token while it is among
-/// the `limits.recent_tasks` last ones, its text in one piece later.
+/// the `limits.recent_tasks` last ones, its text in one piece later. `event: restart` says that what was seen before is void and
+/// everything comes again: another miner began anew, or the tokens are not kept one by one any more.
 #[utoipa::path(
     get,
     path = "/api/v1/tasks/{session_id}/{task_id}/stream",
@@ -130,7 +131,7 @@ async fn join(
             Error::invalid("Last-Event-ID", "Last-Event-ID must be the number of the last event that was seen")
         })?,
     };
-    let layout = CortensorStream::new(&submission);
+    let layout = CortensorStream::new(&submission, after);
     let tokens = submission.stream_after(after);
     let keepalive = Duration::from_millis(state.config.keepalive_ms);
     Ok(sse::respond(submission, tokens, None, layout, keepalive))
