@@ -158,15 +158,23 @@ impl Router {
         let host = self.host.clone();
         self.host.call(move |router| async move {
             let submit = submit?;
-            let options = SubmitOptions {
-                idempotency_key: submit.idempotency_key,
-                scope: "embed".to_owned(),
-                detach: submit.detach,
-                any_model: false,
-            };
+            let options = options(submit.idempotency_key, submit.detach);
             let submission = router.submit(SessionId(session), submit.request, options).await?;
             submission.accepted().await?;
             Ok(Task::new(host, submission))
+        })
+    }
+
+    /// Submits a task and waits for its completion, in one operation. `request` as in [`submit`](Self::submit); dropping the call
+    /// cancels the task, unless it is detached. The call answers with the errors of both.
+    pub fn complete(&self, session: u64, request: &str) -> Call<String> {
+        let submit = record::submit(request);
+        self.host.watch(move |router| async move {
+            let submit = submit?;
+            let submission = router
+                .submit(SessionId(session), submit.request, options(submit.idempotency_key, submit.detach))
+                .await?;
+            record::completion(&submission.result().await?)
         })
     }
 
@@ -289,4 +297,8 @@ impl Router {
     pub fn shutdown(&self, timeout: Option<Duration>) -> Result<()> {
         self.host.shutdown(timeout)
     }
+}
+
+fn options(idempotency_key: Option<String>, detach: bool) -> SubmitOptions {
+    SubmitOptions { idempotency_key, scope: "embed".to_owned(), detach, any_model: false }
 }

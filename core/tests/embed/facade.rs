@@ -136,6 +136,29 @@ fn a_removed_miner_is_called_no_more() {
 }
 
 #[test]
+fn a_completion_in_one_call_and_one_that_nobody_waits_for() {
+    let router = open();
+    router.add_miner(r#"{"name": "words", "models": ["tiny"]}"#, words).unwrap();
+    let done = parse(&router.complete(0, r#"{"prompt": "a b", "model": "tiny"}"#).wait().unwrap());
+    assert_eq!(done["choices"][0]["text"], "a b");
+    assert_eq!(router.complete(0, "{}").wait().unwrap_err().details().param.as_deref(), Some("prompt"));
+    let (give, jobs) = mpsc::channel();
+    let give = Mutex::new(give);
+    router
+        .add_miner(r#"{"name": "later", "models": ["slow"]}"#, move |job: Job| give.lock().unwrap().send(job).unwrap())
+        .unwrap();
+    let call = router.complete(0, r#"{"prompt": "x", "model": "slow"}"#);
+    let canceller = call.canceller();
+    let (told, heard) = mpsc::channel();
+    call.then(move |answer| told.send(answer).unwrap());
+    let job = jobs.recv_timeout(Duration::from_secs(10)).unwrap();
+    canceller.cancel();
+    assert_eq!(heard.recv_timeout(Duration::from_secs(10)).unwrap().unwrap_err().kind(), ErrorKind::Closed);
+    assert!(job.wait_cancelled(SOON).unwrap(), "nobody waits for the task any more");
+    router.shutdown(SOON).unwrap();
+}
+
+#[test]
 fn what_is_wrong_is_named() {
     let named = |text: &str| Router::open(text, None).wait().unwrap_err().details().param.clone();
     assert_eq!(named(r#"{"limits": {"max_sesions": 1}}"#).as_deref(), Some("limits.max_sesions"));

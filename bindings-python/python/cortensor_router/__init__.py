@@ -1,0 +1,108 @@
+"""A router for AI inference that lives inside your program.
+
+Sessions, tasks, and miners (inference workers) that do the work: functions of your program, OpenAI-compatible servers,
+or workers that dial in. `Router` is for asyncio, `SyncRouter` for programs that block; both have the same names.
+"""
+
+from __future__ import annotations
+
+from ._asgi import AsgiApp
+from ._errors import (
+    ClosedError,
+    ConflictError,
+    IdempotencyMismatchError,
+    InternalError,
+    InvalidArgumentError,
+    MinerFailedError,
+    NotFoundError,
+    OverloadedError,
+    PanicError,
+    PermissionDeniedError,
+    RouterError,
+    RouterTimeoutError,
+    TaskCancelledError,
+    TooLargeError,
+    UnauthenticatedError,
+    UnavailableError,
+    WouldDeadlockError,
+)
+from ._job import Job, JobError, SyncJob
+from ._native import VERSION as __version__  # noqa: N811 - its name in Python
+from ._options import MinerOptions, RequestOptions, SessionChanges, SessionOptions
+from ._records import (
+    Choice,
+    Completion,
+    End,
+    Event,
+    MinerInfo,
+    ModelInfo,
+    NodeInfo,
+    NodeStatus,
+    Page,
+    Record,
+    Restart,
+    SessionRecord,
+    TaskRecord,
+    Token,
+    Usage,
+    Verdict,
+)
+from ._router import Listener, Miner, Router, Session, Task, TokenStream
+from ._sync import SyncListener, SyncMiner, SyncRouter, SyncSession, SyncTask, SyncTokenStream
+
+__all__ = [
+    "AsgiApp",
+    "Choice",
+    "ClosedError",
+    "Completion",
+    "ConflictError",
+    "End",
+    "Event",
+    "IdempotencyMismatchError",
+    "InternalError",
+    "InvalidArgumentError",
+    "Job",
+    "JobError",
+    "Listener",
+    "Miner",
+    "MinerFailedError",
+    "MinerInfo",
+    "MinerOptions",
+    "ModelInfo",
+    "NodeInfo",
+    "NodeStatus",
+    "NotFoundError",
+    "OverloadedError",
+    "Page",
+    "PanicError",
+    "PermissionDeniedError",
+    "Record",
+    "RequestOptions",
+    "Restart",
+    "Router",
+    "RouterError",
+    "RouterTimeoutError",
+    "Session",
+    "SessionChanges",
+    "SessionOptions",
+    "SessionRecord",
+    "SyncJob",
+    "SyncListener",
+    "SyncMiner",
+    "SyncRouter",
+    "SyncSession",
+    "SyncTask",
+    "SyncTokenStream",
+    "Task",
+    "TaskCancelledError",
+    "TaskRecord",
+    "Token",
+    "TokenStream",
+    "TooLargeError",
+    "UnauthenticatedError",
+    "UnavailableError",
+    "Usage",
+    "Verdict",
+    "WouldDeadlockError",
+    "__version__",
+]

@@ -1,0 +1,19 @@
+"""`python -m cortensor_router`: the `cortensor-router` command."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+from . import _native
+
+
+def main() -> None:
+    """Runs the command and ends with its exit status."""
+    # Python's own handler waits for Python to run again, which it does not while the command works.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.exit(_native.command(["cortensor-router", *sys.argv[1:]]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""Between the router's threads and Python's.
+
+No thread of the router touches Python. What it has to say waits in a mailbox, one for each event loop, until the loop
+takes it; the bridge thread, a thread of Python's own, calls the loops. Another one brings the log to `logging`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import itertools
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from . import _native
+from ._errors import RouterError
+
+EXIT_SECONDS = 5.0
+"""How long the end of the interpreter waits for routers that were not closed, at most."""
+
+_TRACE = 5
+_LEVELS = {
+    "error": logging.ERROR,
+    "warn": logging.WARNING,
+    "info": logging.INFO,
+    "debug": logging.DEBUG,
+    "trace": _TRACE,
+}
+
+logger = logging.getLogger("cortensor_router")
+logger.addHandler(logging.NullHandler())
+
+
+class Loop:
+    """What the router has for one event loop."""
+
+    __slots__ = ("__weakref__", "_handlers", "_loop", "_tokens", "_waiting", "mailbox")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, mailbox: _native.Mailbox) -> None:
+        self._loop = weakref.ref(loop)
+        self.mailbox = mailbox
+        self._tokens = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._handlers: dict[int, Callable[[Any], None]] = {}
+
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop, while it is there."""
+        return self._loop()
+
+    async def answer(self, call: _native.Call) -> Any:
+        """Awaits a call's answer. Whoever is cancelled while it waits takes back a call that only waits."""
+        try:
+            return await self.told(call.then)
+        except asyncio.CancelledError:
+            call.cancel()
+            raise
+
+    async def told(self, start: Callable[[_native.Mailbox, int], object]) -> Any:
+        """Starts something that tells the mailbox once it has happened, and awaits that."""
+        token = next(self._tokens)
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[token] = future
+        try:
+            start(self.mailbox, token)
+            return await future
+        finally:
+            self._waiting.pop(token, None)
+
+    def handle(self, handler: Callable[[Any], None]) -> int:
+        """Calls `handler` in the loop with whatever comes under the number that this gives."""
+        token = next(self._tokens)
+        self._handlers[token] = handler
+        return token
+
+    def forget(self, token: int) -> None:
+        """What comes under that number is dropped from now on."""
+        self._handlers.pop(token, None)
+
+    def wake(self) -> None:
+        """Has the loop take what is there. The bridge thread calls this."""
+        loop = self._loop()
+        try:
+            if loop is not None:
+                loop.call_soon_threadsafe(self._take)
+                return
+        except RuntimeError:
+            # It was closed. Nobody will come for what is there.
+            pass
+        self.mailbox.close()
+
+    def _take(self) -> None:
+        for token, value in self.mailbox.take():
+            future = self._waiting.pop(token, None)
+            if future is not None:
+                if future.done():
+                    continue
+                if isinstance(value, BaseException):
+                    future.set_exception(value)
+                else:
+                    future.set_result(value)
+            elif (handler := self._handlers.get(token)) is not None:
+                handler(value)
+
+
+class _Process:
+    """What there is once a process. A forked child gets its own."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.lock = threading.Lock()
+        self.bridge = _native.Bridge()
+        self.log = _native.LogQueue()
+        self.threads: dict[str, threading.Thread] = {}
+        self.loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Loop] = weakref.WeakKeyDictionary()
+        self.by_id: weakref.WeakValueDictionary[int, Loop] = weakref.WeakValueDictionary()
+        self.ids = itertools.count(1)
+        self.routers: weakref.WeakSet[_native.Router] = weakref.WeakSet()
+        self.at_exit: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def start(self, name: str, run: Callable[[], None]) -> None:
+        """Starts one of the two threads, once."""
+        if name not in self.threads:
+            thread = threading.Thread(target=run, name=f"cortensor-router-{name}", daemon=True)
+            self.threads[name] = thread
+            thread.start()
+
+    def run_bridge(self) -> None:
+        with contextlib.suppress(RouterError):
+            while (ids := self.bridge.wait()) is not None:
+                for one in ids:
+                    loop = self.by_id.get(one)
+                    if loop is not None:
+                        loop.wake()
+                    del loop
+
+    def run_log(self) -> None:
+        with contextlib.suppress(RouterError):
+            while (lines := self.log.wait()) is not None:
+                for line in lines:
+                    _log(*line)
+
+
+def _log(time_ms: int, level: str, target: str, message: str) -> None:
+    name = target.replace("::", ".")
+    here = logging.getLogger(name if name.startswith("cortensor_router") else f"cortensor_router.{name}")
+    number = _LEVELS.get(level, logging.INFO)
+    # A handler that raises must not end the log.
+    with contextlib.suppress(Exception):
+        if here.isEnabledFor(number):
+            record = here.makeRecord(here.name, number, target, 0, message, (), None)
+            record.created = time_ms / 1000
+            record.msecs = float(time_ms % 1000)
+            here.handle(record)
+
+
+_process = _Process()
+
+
+def current() -> Loop:
+    """The post of the event loop that runs here."""
+    loop = asyncio.get_running_loop()
+    found = _process.loops.get(loop)
+    if found is None:
+        with _process.lock:
+            one = next(_process.ids)
+            found = Loop(loop, _native.Mailbox(_process.bridge, one))
+            _process.loops[loop] = found
+            _process.by_id[one] = found
+            _process.start("bridge", _process.run_bridge)
+    return found
+
+
+def log_queue() -> _native.LogQueue:
+    """Where routers log to."""
+    with _process.lock:
+        _process.start("log", _process.run_log)
+        return _process.log
+
+
+def opened(router: _native.Router) -> None:
+    """The end of the interpreter closes it where nobody did."""
+    with _process.lock:
+        _process.routers.add(router)
+
+
+def closed(router: _native.Router) -> None:
+    """Nothing is left to close."""
+    with _process.lock:
+        _process.routers.discard(router)
+
+
+def stop_at_exit(one: Any) -> None:
+    """Calls its `stop_at_exit()` when the interpreter ends, while it is there."""
+    with _process.lock:
+        _process.at_exit.add(one)
+
+
+def _at_exit() -> None:
+    """After this no thread of the router's is about to come back to Python."""
+    here = _process
+    if os.getpid() != here.pid:
+        return
+    deadline = time.monotonic() + EXIT_SECONDS
+    _native.begin_exit()
+    here.log.close()
+    for router in list(here.routers):
+        with contextlib.suppress(RouterError):
+            router.shutdown_at_exit(max(0.0, deadline - time.monotonic()))
+    for one in list(here.at_exit):
+        one.stop_at_exit(max(0.0, deadline - time.monotonic()))
+    here.bridge.close()
+    while _native.blocked() and time.monotonic() < deadline:
+        pass
+    for thread in here.threads.values():
+        thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _after_fork() -> None:
+    """The child has none of the parent's threads, and leaves the parent's routers alone."""
+    global _process  # noqa: PLW0603 - the child's own
+    _native.renew()
+    abandoned.append(_process)
+    _process = _Process()
+
+
+abandoned: list[object] = []
+"""What a parent process had: kept, since to let it go would touch locks that are held for ever."""
+
+atexit.register(_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,184 @@
+"""A job in the hands of a miner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import _bridge, _native
+from ._json import fields_of, parsed, text_of
+
+_TAKEN, _SLOW, _CANCELLED = 0, 1, 2
+
+
+class JobError(Exception):
+    """Raise it in a miner to say with which code the work failed.
+
+    >>> raise JobError("overloaded", "the GPU is out of memory")
+    Traceback (most recent call last):
+    ...
+    cortensor_router._job.JobError: overloaded: the GPU is out of memory
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        """`overloaded`, `context`, `invalid`, `model`, `internal`, `unreachable` or `cancelled`."""
+        self.message = message
+        """What went wrong."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.code, self.message)
+
+
+class JobBase:
+    """What a job says of itself, and how it is answered."""
+
+    __slots__ = ("_answered", "_info", "_native", "_prompt")
+
+    def __init__(self, native: _native.Job) -> None:
+        self._native = native
+        self._info: dict[str, Any] | None = None
+        self._prompt: str | None = None
+        self._answered = False
+
+    @property
+    def _told(self) -> dict[str, Any]:
+        if self._info is None:
+            self._info = parsed(self._native.info())
+        return self._info
+
+    @property
+    def prompt(self) -> str:
+        """The whole text that the model is to read."""
+        if self._prompt is None:
+            self._prompt = self._native.prompt()
+        return self._prompt
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """What the caller sent: `messages`, `max_tokens`, `temperature` ..."""
+        return dict(self._told["request"])
+
+    @property
+    def gid(self) -> int:
+        """The task among all sessions."""
+        return int(self._told["gid"])
+
+    @property
+    def session_id(self) -> int:
+        """The session."""
+        return int(self._told["session_id"])
+
+    @property
+    def task_id(self) -> int:
+        """The task in its session."""
+        return int(self._told["task_id"])
+
+    @property
+    def model(self) -> str:
+        """The model that is wanted."""
+        return str(self._told["model"] or "")
+
+    @property
+    def stream(self) -> bool:
+        """Whether tokens are wanted as they come."""
+        return bool(self._told["stream"])
+
+    @property
+    def deadline_ms(self) -> int:
+        """When the task is given up: milliseconds since the Unix epoch."""
+        return int(self._told["deadline_ms"])
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the work is wanted no more, or was answered."""
+        return self._native.is_cancelled()
+
+    def emit(self, piece: str | bytes) -> bool:
+        """Gives the next piece of the answer; `False`: nobody wants it any more, stop.
+
+        It does not wait for a slow reader: `send` does. The bytes of one character may be cut in two.
+        """
+        return self._native.emit(piece) != _CANCELLED
+
+    def finish(
+        self,
+        text: str | None = None,
+        *,
+        finish_reason: str | None = None,
+        usage: Mapping[str, int] | None = None,
+        model: str | None = None,
+        embedding: Any = None,
+    ) -> None:
+        """Ends the work. Where pieces were emitted they are the text; usage that is not given is estimated."""
+        answer = {"text": text, "finish_reason": finish_reason, "usage": usage, "model": model, "embedding": embedding}
+        self._native.finish(fields_of("answer", answer))
+        self._answered = True
+
+    def fail(self, code: str, message: str) -> None:
+        """Says that the work failed; `code` as in `JobError`."""
+        self._native.fail(code, message)
+        self._answered = True
+
+    def reject(self, reason: str) -> None:
+        """Gives the job back: no blame, another miner is tried."""
+        self._native.reject(reason)
+        self._answered = True
+
+    def _finish_with(self, answer: object) -> None:
+        """Ends it with what the miner's function gave."""
+        if self._answered:
+            return
+        if answer is None:
+            self._native.finish("")
+        elif isinstance(answer, str):
+            self._native.finish(text_of("answer", {"text": answer}))
+        elif isinstance(answer, Mapping):
+            self._native.finish(text_of("answer", dict(answer)))  # pyright: ignore[reportUnknownArgumentType]
+        else:
+            message = (
+                f"a miner gives str, a mapping (text, usage, finish_reason ...) or None, not {type(answer).__name__}"
+            )
+            raise TypeError(message)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} gid={self.gid} model={self.model!r}>"
+
+
+class Job(JobBase):
+    """A job of a miner that runs in an event loop."""
+
+    __slots__ = ("_loop",)
+
+    def __init__(self, native: _native.Job, loop: _bridge.Loop) -> None:
+        super().__init__(native)
+        self._loop = loop
+
+    async def send(self, piece: str | bytes) -> bool:
+        """Gives the next piece, and waits while the reader is slow; `False`: nobody wants it any more, stop."""
+        return await self._sent(self._native.emit(piece))
+
+    async def _sent(self, state: int) -> bool:
+        if state == _SLOW:
+            await self._loop.told(self._native.on_writable)
+            return not self._native.is_cancelled()
+        return state == _TAKEN
+
+
+class SyncJob(JobBase):
+    """A job of a miner that runs on a thread and may block it."""
+
+    __slots__ = ()
+
+    def send(self, piece: str | bytes) -> bool:
+        """Gives the next piece, and waits while the reader is slow; `False`: nobody wants it any more, stop."""
+        state = self._native.emit(piece)
+        if state == _SLOW:
+            self._native.wait_writable()
+            return not self._native.is_cancelled()
+        return state == _TAKEN
+
+    def wait_cancelled(self, timeout: float | None = None) -> bool:
+        """Blocks until the work is wanted no more; `False` after `timeout` seconds, or when the job was answered."""
+        return self._native.wait_cancelled(timeout)

@@ -1,0 +1,137 @@
+"""What can be given with a task, a session or a miner. All of it may be absent."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from ._json import text_of
+
+if TYPE_CHECKING:
+    from ._job import Job, SyncJob
+
+Piece = str | bytes
+"""A piece of an answer; the bytes of one character may be cut in two."""
+Answer = str | Mapping[str, Any] | None
+"""An answer: its text, or `text`, `finish_reason`, `usage`, `model`, `embedding`; `None` where all was emitted."""
+AsyncMinerFunction = Callable[["Job"], AsyncIterator[Piece] | Awaitable[Answer]]
+"""An async generator of pieces, or a coroutine that gives an answer."""
+SyncMinerFunction = Callable[["SyncJob"], Iterable[Piece] | Answer]
+"""A generator of pieces, or a function that gives an answer; it runs on a thread and may block it."""
+
+
+class RequestOptions(TypedDict, total=False):
+    """What can be given with a prompt: the fields of `POST /api/v1/completions`."""
+
+    messages: Sequence[Mapping[str, Any]]
+    """The messages of a chat, in place of a prompt."""
+    input: str | Sequence[str]
+    """The input of an embedding, in place of a prompt."""
+    model: str
+    """The model that is wanted; the session's where it is absent."""
+    max_tokens: int
+    """The most tokens to generate."""
+    max_completion_tokens: int
+    """The same under OpenAI's newer name."""
+    temperature: float
+    top_p: float
+    stop: str | Sequence[str]
+    seed: int
+    presence_penalty: float
+    frequency_penalty: float
+    tools: Sequence[Mapping[str, Any]]
+    tool_choice: str | Mapping[str, Any]
+    response_format: Mapping[str, Any]
+    prompt_type: int
+    """0: the model's chat template is applied; 1: the prompt goes to the model as it is."""
+    prompt_template: str
+    """A text with `{prompt}` in it, put around the prompt."""
+    stream: bool
+    """Whether tokens are wanted as they come; `submit` asks for it, `complete` does not."""
+    timeout: float
+    """Seconds until the task is given up."""
+    precommit_timeout: float
+    """Seconds within which a miner must have answered."""
+    client_reference: str
+    """The caller's own reference."""
+    max_miners: int
+    """How many miners answer, each on its own."""
+    priority: int
+    """0 to 9; a higher band is served first."""
+    raw: bool
+    """Whether special tokens and leading blanks stay in the text."""
+    idempotency_key: str
+    """The same key joins the task that is there."""
+    detach: bool
+    """Whether the task goes on when nobody waits for it."""
+    extra: Mapping[str, Any]
+    """Any other field: it reaches the miner untouched."""
+
+
+class SessionOptions(TypedDict, total=False):
+    """What a session can be created with: the fields of `POST /api/v1/sessions`."""
+
+    metadata: str
+    owner: str
+    mode: int
+    redundant: int
+    min_num_of_nodes: int
+    max_num_of_nodes: int
+    num_of_validator_nodes: int
+    reserve_ephemeral_nodes: bool
+    reserve_period: int
+    sla: int
+    model: str
+    model_identifier: str
+    max_task_execution_count: int
+    priority: int
+    weight: int
+    validation_policy: str
+    affinity: bool
+    retention: str
+
+
+class SessionChanges(TypedDict, total=False):
+    """What of a session can be changed later."""
+
+    name: str
+    metadata: str
+    model: str
+    redundant: int
+    max_task_execution_count: int
+    priority: int
+    weight: int
+    affinity: bool
+    retention: str
+
+
+class MinerOptions(TypedDict, total=False):
+    """What a miner says of itself."""
+
+    models: Sequence[str]
+    """The models it serves; none: any that is asked for."""
+    capacity: int
+    """How many tasks it works on at a time. Default 1."""
+    weight: int
+    """Its share among equals, 1 to 100."""
+    owner: str
+    """Who runs it."""
+    dedicated: bool
+    embeddings: bool
+    """Whether it embeds, beside or instead of generating."""
+    max_context_tokens: int
+    """The most tokens of prompt and answer together."""
+    features: Sequence[str]
+    agent: str
+    hardware: Mapping[str, Any]
+    model_details: Sequence[Mapping[str, Any]]
+
+
+def request_of(prompt: str | None, options: RequestOptions, *, stream: bool) -> str:
+    """The request as JSON."""
+    fields: dict[str, Any] = {"stream": stream, **options}
+    extra = fields.pop("extra", None) or {}
+    fields.update(extra)
+    if prompt is not None:
+        fields["prompt"] = prompt
+    return text_of("request", {name: value for name, value in fields.items() if value is not None})

@@ -1,0 +1,110 @@
+//! A job in the hands of a miner written in Python.
+
+use cortensor_router::embed::{self, Emit};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+use crate::blocking;
+use crate::error::to_py;
+use crate::mailbox::Mailbox;
+use crate::process::Own;
+use crate::value::Value;
+
+/// A job: it is answered once.
+#[pyclass(frozen, module = "cortensor_router._native")]
+pub(crate) struct Job {
+    job: Own<embed::Job>,
+}
+
+impl Job {
+    pub(crate) fn of(job: embed::Job) -> Self {
+        Self { job: Own::new(job) }
+    }
+}
+
+#[pymethods]
+impl Job {
+    /// What it is about, as JSON.
+    fn info(&self, py: Python<'_>) -> PyResult<String> {
+        self.job.info().map_err(|error| to_py(py, &error))
+    }
+
+    /// The whole text that the model is to read.
+    fn prompt(&self) -> String {
+        self.job.prompt()
+    }
+
+    /// The next piece of the answer: 0 it was taken, 1 the reader is slow, 2 nobody wants it any more.
+    fn emit(&self, piece: &Bound<'_, PyAny>) -> PyResult<u8> {
+        let emitted = if let Ok(text) = piece.cast::<PyString>() {
+            self.job.emit(text.to_cow()?.as_bytes())
+        } else if let Ok(bytes) = piece.cast::<PyBytes>() {
+            self.job.emit(bytes.as_bytes())
+        } else {
+            let found = piece.get_type().name()?;
+            return Err(PyTypeError::new_err(format!("a miner gives pieces of str or bytes, not {found}")));
+        };
+        match emitted {
+            Ok(Emit::Ok) => Ok(0),
+            Ok(Emit::Full) => Ok(1),
+            Ok(Emit::Cancelled) => Ok(2),
+            Err(error) => Err(to_py(piece.py(), &error)),
+        }
+    }
+
+    /// The work is done.
+    fn finish(&self, py: Python<'_>, answer: &str) -> PyResult<()> {
+        self.job.finish(answer).map_err(|error| to_py(py, &error))
+    }
+
+    /// The work failed.
+    fn fail(&self, py: Python<'_>, code: &str, message: &str) -> PyResult<()> {
+        self.job.fail(code, message).map_err(|error| to_py(py, &error))
+    }
+
+    /// Gives it back without blame.
+    fn reject(&self, py: Python<'_>, reason: &str) -> PyResult<()> {
+        self.job.reject(reason).map_err(|error| to_py(py, &error))
+    }
+
+    /// Whether it is wanted no more, or was answered.
+    fn is_cancelled(&self) -> bool {
+        self.job.is_cancelled()
+    }
+
+    /// Tells the mailbox once it is wanted no more.
+    fn on_cancelled(&self, mailbox: &Mailbox, token: u64) {
+        let post = mailbox.post.clone();
+        self.job.on_cancelled(move || post.put(token, Ok(Value::Nothing)));
+    }
+
+    /// Tells the mailbox once a slow reader has caught up, or the work is wanted no more.
+    fn on_writable(&self, mailbox: &Mailbox, token: u64) {
+        let post = mailbox.post.clone();
+        self.job.on_writable(move || post.put(token, Ok(Value::Nothing)));
+    }
+
+    /// Waits until a slow reader has caught up or the work is wanted no more.
+    #[pyo3(signature = (timeout=None))]
+    fn wait_writable(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        let timeout = blocking::seconds(py, timeout)?;
+        let waited = blocking::wait(py, timeout, |slice| match self.job.wait_writable(slice) {
+            Ok(false) => None,
+            other => Some(other),
+        })?;
+        waited.unwrap_or(Ok(false)).map_err(|error| to_py(py, &error))
+    }
+
+    /// Waits until the work is wanted no more; `False` after the time, or when the job was answered.
+    #[pyo3(signature = (timeout=None))]
+    fn wait_cancelled(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        let timeout = blocking::seconds(py, timeout)?;
+        let waited = blocking::wait(py, timeout, |slice| match self.job.wait_cancelled(slice) {
+            // Whether the time passed or the job was answered: the latter is cancelled too, for those who ask.
+            Ok(false) if !self.job.is_cancelled() => None,
+            other => Some(other),
+        })?;
+        waited.unwrap_or(Ok(false)).map_err(|error| to_py(py, &error))
+    }
+}

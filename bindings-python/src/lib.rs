@@ -1,0 +1,58 @@
+//! `cortensor_router._native`: the facade [`cortensor_router::embed`] as Python classes. Private; the Python package wraps it.
+//!
+//! No thread of the router ever touches Python. What it has to say goes into a [`mailbox`] or a [`queue`], from which threads of Python's
+//! own take it: an event loop, which the bridge thread wakes, and the threads of miners that block. Every call that waits lets go of the GIL.
+
+mod blocking;
+mod bridge;
+mod call;
+mod command;
+mod error;
+mod http;
+mod job;
+mod listener;
+mod log;
+mod mailbox;
+mod miner;
+mod process;
+mod queue;
+mod router;
+mod stream;
+mod task;
+mod value;
+
+/// The native part of `cortensor_router`.
+#[pyo3::pymodule(gil_used = false)]
+mod _native {
+    #[pymodule_export]
+    use crate::blocking::{begin_exit, blocked, renew};
+    #[pymodule_export]
+    use crate::bridge::Bridge;
+    #[pymodule_export]
+    use crate::call::Call;
+    #[pymodule_export]
+    use crate::command::command;
+    #[pymodule_export]
+    use crate::error::kinds;
+    #[pymodule_export]
+    use crate::http::{HttpHandler, HttpResponse};
+    #[pymodule_export]
+    use crate::job::Job;
+    #[pymodule_export]
+    use crate::listener::Listener;
+    #[pymodule_export]
+    use crate::log::LogQueue;
+    #[pymodule_export]
+    use crate::mailbox::Mailbox;
+    #[pymodule_export]
+    use crate::miner::{JobQueue, Miner};
+    #[pymodule_export]
+    use crate::router::Router;
+    #[pymodule_export]
+    use crate::stream::Stream;
+    #[pymodule_export]
+    use crate::task::Task;
+    /// The version of the product.
+    #[pymodule_export]
+    const VERSION: &str = cortensor_router::embed::VERSION;
+}

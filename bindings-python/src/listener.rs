@@ -1,0 +1,43 @@
+//! The HTTP listener.
+
+use cortensor_router::embed;
+use pyo3::prelude::*;
+
+use crate::call::Call;
+use crate::process::Own;
+
+/// A listener that serves.
+#[pyclass(frozen, module = "cortensor_router._native")]
+pub(crate) struct Listener {
+    listener: Own<embed::Listener>,
+}
+
+impl Listener {
+    pub(crate) fn of(listener: embed::Listener) -> Self {
+        Self { listener: Own::new(listener) }
+    }
+}
+
+#[pymethods]
+impl Listener {
+    /// Where it listens: the address and the port.
+    #[getter]
+    fn address(&self) -> (String, u16) {
+        let address = self.listener.address();
+        (address.ip().to_string(), address.port())
+    }
+
+    /// Every open surface and how it is protected.
+    #[getter]
+    fn posture(&self) -> Vec<String> {
+        self.listener.posture().to_vec()
+    }
+
+    fn stop(&self) -> Call {
+        Call::of(self.listener.stop())
+    }
+
+    fn ended(&self) -> Call {
+        Call::of(self.listener.ended())
+    }
+}

@@ -1,0 +1,110 @@
+//! What the router has for one event loop, until the loop takes it.
+
+use std::sync::Arc;
+
+use cortensor_router::embed::Result;
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::bridge::Bridge;
+use crate::error::to_py;
+use crate::process::Own;
+use crate::queue::Queue;
+use crate::value::Value;
+
+/// One loop's post. Whatever is put into it carries the number under which the loop waits for it.
+pub(crate) struct Post {
+    id: u64,
+    bridge: Arc<Queue<u64>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    mails: Vec<(u64, Result<Value>)>,
+    /// The loop was called and has not come yet.
+    called: bool,
+    closed: bool,
+}
+
+impl Post {
+    /// Any thread may call this; it neither blocks nor touches Python.
+    pub(crate) fn put(&self, token: u64, value: Result<Value>) {
+        let mut state = self.state.lock();
+        if state.closed {
+            drop(state);
+            refuse(value);
+            return;
+        }
+        state.mails.push((token, value));
+        if !std::mem::replace(&mut state.called, true) {
+            drop(state);
+            // A bridge that was closed wakes nobody: the interpreter ends.
+            let _ = self.bridge.push(self.id);
+        }
+    }
+}
+
+/// Nobody will come for it.
+fn refuse(value: Result<Value>) {
+    if let Ok(Value::Job(job)) = value {
+        let _ = job.reject("the event loop of this miner is closed");
+    }
+}
+
+/// A loop's mailbox.
+#[pyclass(frozen, module = "cortensor_router._native")]
+pub(crate) struct Mailbox {
+    pub(crate) post: Own<Arc<Post>>,
+}
+
+#[pymethods]
+impl Mailbox {
+    #[new]
+    fn new(bridge: &Bridge, id: u64) -> Self {
+        let post = Post { id, bridge: Arc::clone(&bridge.queue), state: Mutex::default() };
+        Self { post: Own::new(Arc::new(post)) }
+    }
+
+    /// All that is there: pairs of a number and a value, or an exception in its place.
+    fn take<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        if !self.post.is_here() {
+            return Ok(list);
+        }
+        let mails = {
+            let mut state = self.post.state.lock();
+            state.called = false;
+            std::mem::take(&mut state.mails)
+        };
+        for (token, value) in mails {
+            let value = match value.map_err(|error| to_py(py, &error)).and_then(|value| value.into_py(py)) {
+                Ok(value) => value,
+                Err(error) => error.into_value(py).into_any(),
+            };
+            list.append((token, value))?;
+        }
+        Ok(list)
+    }
+
+    /// The loop is closed: nothing is kept any more, and jobs go to other miners.
+    fn close(&self) {
+        if !self.post.is_here() {
+            return;
+        }
+        let mails = {
+            let mut state = self.post.state.lock();
+            state.closed = true;
+            std::mem::take(&mut state.mails)
+        };
+        mails.into_iter().for_each(|(_, value)| refuse(value));
+    }
+}
+
+impl Drop for Mailbox {
+    /// The loop is gone: nothing may pile up for it.
+    fn drop(&mut self) {
+        self.close();
+    }
+}

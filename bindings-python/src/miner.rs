@@ -1,0 +1,103 @@
+//! Miners of the Python program: their jobs go to an event loop, or to threads that block.
+
+use std::sync::Arc;
+
+use cortensor_router::embed::{self, HostMiner};
+use pyo3::prelude::*;
+
+use crate::blocking;
+use crate::error::to_py;
+use crate::job::Job;
+use crate::mailbox::Post;
+use crate::process::Own;
+use crate::queue::{Queue, Taken};
+use crate::value::Value;
+
+/// Jobs for an event loop.
+pub(crate) struct ToLoop {
+    pub(crate) post: Arc<Post>,
+    pub(crate) token: u64,
+}
+
+impl HostMiner for ToLoop {
+    fn on_job(&self, job: embed::Job) {
+        self.post.put(self.token, Ok(Value::Job(job)));
+    }
+
+    fn is_quick(&self) -> bool {
+        true
+    }
+}
+
+/// Jobs for threads of Python's own. The queue ends when the router lets the miner go.
+pub(crate) struct ToThreads(pub(crate) Arc<Queue<embed::Job>>);
+
+impl HostMiner for ToThreads {
+    fn on_job(&self, job: embed::Job) {
+        if let Err(job) = self.0.push(job) {
+            let _ = job.reject("the threads of this miner have ended");
+        }
+    }
+
+    fn is_quick(&self) -> bool {
+        // The queue has no bound of its own: the miner's capacity bounds it.
+        true
+    }
+}
+
+impl Drop for ToThreads {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// The jobs that wait for a thread.
+#[pyclass(frozen, module = "cortensor_router._native")]
+pub(crate) struct JobQueue {
+    pub(crate) queue: Own<Arc<Queue<embed::Job>>>,
+}
+
+#[pymethods]
+impl JobQueue {
+    /// Waits for the next job; `None` once the miner was let go.
+    fn next(&self, py: Python<'_>) -> PyResult<Option<Job>> {
+        let taken = blocking::wait(py, None, |slice| match self.queue.take(slice) {
+            Taken::Nothing => None,
+            Taken::Items(job) => Some(Some(job)),
+            Taken::Closed => Some(None),
+        })?;
+        Ok(taken.flatten().map(Job::of))
+    }
+}
+
+/// A miner that was added.
+#[pyclass(frozen, module = "cortensor_router._native")]
+pub(crate) struct Miner {
+    pub(crate) miner: Own<embed::Miner>,
+}
+
+#[pymethods]
+impl Miner {
+    /// It gets no new tasks.
+    fn drain(&self) {
+        if self.miner.is_here() {
+            self.miner.drain();
+        }
+    }
+
+    /// How many tasks it takes at a time from now on.
+    fn set_capacity(&self, tasks: u32) {
+        if self.miner.is_here() {
+            self.miner.set_capacity(tasks);
+        }
+    }
+
+    /// Ends it. Its callback only passes jobs on, so that this does not wait for Python.
+    fn remove(&self, py: Python<'_>) -> PyResult<()> {
+        let removed = blocking::wait(py, None, |slice| match self.miner.remove(slice) {
+            Ok(false) => None,
+            other => Some(other),
+        })?;
+        removed.unwrap_or(Ok(true)).map(drop).map_err(|error| to_py(py, &error))
+    }
+}
