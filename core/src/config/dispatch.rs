@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::OnFailure;
 use crate::{Error, Result};
 
 documented! {
@@ -31,6 +32,28 @@ pub struct DispatchConfig {
     pub starvation_ms: u64,
     /// How long a task waits for a first miner that could serve it, before it fails as unservable. Default 0: at once.
     pub no_miner_grace_ms: u64,
+    /// What follows when a miner is lost after clients have seen tokens and the request does not say: `fail`, `continue` or `restart`. Default `fail`.
+    pub on_failure: OnFailure,
+    /// Whether a second miner is asked when the first token takes longer than 95 % of the model's first tokens do. Default `false`.
+    pub hedge_after_p95: bool,
+    /// Second miners as a share of all tasks, at the most. Default 0.05.
+    pub hedge_budget: f64,
+    /// Answers that are checked in the background by asking another miner, as a share of those that one miner gave. Default 0: none.
+    pub audit_ratio: f64,
+    /// Such checks at a time. Default 16.
+    pub max_audits: u32,
+    /// How much one comparison of answers moves a miner's reputation towards 1 (it agrees) or 0 (it does not). Default 0.1.
+    pub reputation_step: f64,
+    /// A miner whose reputation falls below this is set aside. Default 0.5: by seven wrong answers in a row. 0: never.
+    pub min_reputation: f64,
+    /// Milliseconds for which it is set aside before it gets another chance. Default 3600000.
+    pub set_aside_ms: u64,
+    /// Ephemeral miners that sessions may reserve for themselves, as a share of those that could serve them. Default 0.5.
+    pub max_reserved: f64,
+    /// Seconds that a reservation holds after the session's last task, where the session does not say. Default 3600.
+    pub reserve_period_secs: u64,
+    /// Milliseconds within which the miner that embeds answers for a comparison must have done so. Default 10000.
+    pub verdict_timeout_ms: u64,
 }
 }
 
@@ -48,6 +71,17 @@ impl Default for DispatchConfig {
             scan_window: 16,
             starvation_ms: 30_000,
             no_miner_grace_ms: 0,
+            on_failure: OnFailure::Fail,
+            hedge_after_p95: false,
+            hedge_budget: 0.05,
+            audit_ratio: 0.0,
+            max_audits: 16,
+            reputation_step: 0.1,
+            min_reputation: 0.5,
+            set_aside_ms: 3_600_000,
+            max_reserved: 0.5,
+            reserve_period_secs: 3_600,
+            verdict_timeout_ms: 10_000,
         }
     }
 }
@@ -65,6 +99,17 @@ impl DispatchConfig {
                 "dispatch.progress_timeout_ms",
                 "dispatch.accept_timeout_ms and dispatch.progress_timeout_ms must be at least 1",
             ));
+        }
+        for (key, share) in [
+            ("hedge_budget", self.hedge_budget),
+            ("audit_ratio", self.audit_ratio),
+            ("reputation_step", self.reputation_step),
+            ("min_reputation", self.min_reputation),
+            ("max_reserved", self.max_reserved),
+        ] {
+            if !(0.0..=1.0).contains(&share) {
+                return Err(Error::invalid(format!("dispatch.{key}"), format!("dispatch.{key} must be 0 to 1")));
+            }
         }
         if !(0.0..=100.0).contains(&self.retry_ratio) || !(0.0..=1e6).contains(&self.retry_floor_per_sec) {
             return Err(Error::invalid(

@@ -44,6 +44,10 @@ pub struct UpstreamConfig {
     pub max_error_bytes: u64,
     /// Whether it embeds. Default `true`.
     pub embeddings: bool,
+    /// Whether it goes on from a last message of the assistant (vLLM, llama.cpp), and so can finish what another miner began. Default `false`.
+    pub continues: bool,
+    /// Whether it is dedicated to sessions of mode 1 and 2 rather than ephemeral. Default `false`.
+    pub dedicated: bool,
 }
 }
 
@@ -66,6 +70,8 @@ impl Default for UpstreamConfig {
             max_models_bytes: 8 << 20,
             max_error_bytes: 64 << 10,
             embeddings: true,
+            continues: false,
+            dedicated: false,
         }
     }
 }

@@ -45,15 +45,25 @@ impl Engine {
     /// Whether the task may come in; else why not, and when to come back.
     pub(super) fn admit(&self, task: &NewTask, lane: &LaneKey, now: Timestamp) -> Result<(), (Refusal, u64)> {
         let Some(session) = self.sessions.get(&task.session) else { return Err((Refusal::NoSession, 0)) };
+        let any = self.miners.values().any(|miner| miner.could_serve(lane));
+        let nobody = if self.miners.is_empty() { Refusal::NoMiner } else { Refusal::NoModel };
+        if task.shadow {
+            return if any { Ok(()) } else { Err((nobody, 1_000)) };
+        }
         if !session.rules.open {
             return Err((Refusal::SessionClosed, 0));
         }
         if session.rules.max_tasks > 0 && session.taken >= session.rules.max_tasks {
             return Err((Refusal::SessionExhausted, 0));
         }
-        if !self.miners.values().any(|miner| miner.serves(lane)) && self.settings.no_miner_grace_ms == 0 {
-            let any = !self.miners.is_empty();
-            return Err((if any { Refusal::NoModel } else { Refusal::NoMiner }, 1_000));
+        if self.settings.no_miner_grace_ms == 0 {
+            if !any {
+                return Err((nobody, 1_000));
+            }
+            let (wanted, there) = (session.rules.min_miners, self.able(task.session, lane));
+            if there < wanted {
+                return Err((Refusal::TooFewMiners { wanted, there }, 1_000));
+            }
         }
         let wait = self.drain.millis(self.queued_cost);
         if self.queued_tasks >= self.settings.max_queued_tasks

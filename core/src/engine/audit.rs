@@ -1,5 +1,7 @@
 //! What must hold of the engine after every event. The simulator asks after each one.
 
+use std::collections::BTreeMap;
+
 use super::entry::AttemptState;
 use super::machine::Engine;
 
@@ -11,7 +13,7 @@ impl Engine {
     pub fn audit(&self) -> Result<(), String> {
         let (mut queued, mut bytes, mut cost) = (0, 0, 0);
         for (gid, task) in &self.tasks {
-            if task.in_queue {
+            if task.in_queue && !task.audit {
                 queued += 1;
                 bytes += task.spec.bytes;
                 cost += task.cost;
@@ -55,6 +57,48 @@ impl Engine {
             }
             if let Some(fence) = miner.fences.iter().find(|fence| !self.fences.contains_key(fence)) {
                 return Err(format!("miner {key:?} holds the fence {fence}, which counts no more"));
+            }
+        }
+        self.audit_sessions()
+    }
+
+    fn audit_sessions(&self) -> Result<(), String> {
+        let mut working = BTreeMap::new();
+        for task in self.tasks.values() {
+            let Some(session) = task.lane.own else { continue };
+            for attempt in task.attempts.iter().filter(|attempt| attempt.state != AttemptState::Done) {
+                *working.entry((session, attempt.miner)).or_insert(0) += 1;
+            }
+        }
+        for (id, session) in &self.sessions {
+            for (key, tasks) in &session.working {
+                let there = working.remove(&(*id, *key)).unwrap_or(0);
+                if there != *tasks {
+                    return Err(format!("session {id} counts {tasks} tasks of miner {key:?}, but it has {there}"));
+                }
+            }
+            for key in &session.reserved {
+                if self.miners.get(key).is_none_or(|miner| miner.reserved != Some(*id)) {
+                    return Err(format!("session {id} keeps miner {key:?}, which does not know it"));
+                }
+            }
+        }
+        if let Some(((id, key), _)) = working.first_key_value() {
+            return Err(format!("miner {key:?} works for session {id}, which does not know it"));
+        }
+        for (key, miner) in &self.miners {
+            let kept = miner.reserved.is_none_or(|id| self.sessions.get(&id).is_some_and(|s| s.reserved.contains(key)));
+            if !kept {
+                return Err(format!("miner {key:?} is kept for session {:?}, which does not know it", miner.reserved));
+            }
+        }
+        let audits = self.tasks.values().filter(|task| task.audit).count();
+        if audits != self.audits as usize {
+            return Err(format!("{audits} audits run, but {} are counted", self.audits));
+        }
+        for gid in &self.continuing {
+            if !self.tasks.get(gid).is_some_and(|task| task.continuing && !task.ending) {
+                return Err(format!("task {gid} is listed as one that goes on, but does not"));
             }
         }
         Ok(())

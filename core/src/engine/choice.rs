@@ -6,13 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::model::Gid;
+use crate::model::{Gid, SessionId};
 
 use super::breaker::BreakerState;
 use super::entry::{AttemptState, LaneKey, MinerEntry, TaskEntry};
-use super::event::MinerKey;
+use super::event::{MinerKey, MinerRules};
 use super::machine::Engine;
 use super::queue::{SCALE, Tag};
+use super::settings::PlantedBug;
 
 /// The order among free miners: the least loaded first, then the fastest, then the one that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,49 +28,89 @@ pub(super) struct Rank {
 /// Free miners that one decision looks at.
 const CANDIDATES: usize = 16;
 
-/// Free miners by what they serve.
+/// Free miners of one kind by what they serve.
 #[derive(Debug, Default)]
-pub(super) struct FreeMiners {
+struct FreeOfKind {
     by_model: BTreeMap<Arc<str>, BTreeSet<Rank>>,
     any_model: BTreeSet<Rank>,
     all: BTreeSet<Rank>,
 }
 
-impl FreeMiners {
-    pub(super) fn insert(&mut self, models: &[Arc<str>], rank: Rank) {
-        self.all.insert(rank);
-        if models.is_empty() {
-            self.any_model.insert(rank);
+impl FreeOfKind {
+    fn candidates(&self, model: Option<&Arc<str>>, most: usize, out: &mut Vec<MinerKey>) {
+        match model {
+            None => out.extend(self.all.iter().take(most).map(|rank| rank.key)),
+            Some(model) => {
+                if let Some(set) = self.by_model.get(model) {
+                    out.extend(set.iter().take(most).map(|rank| rank.key));
+                }
+                out.extend(self.any_model.iter().take(most).map(|rank| rank.key));
+            }
         }
-        for model in models {
-            self.by_model.entry(model.clone()).or_default().insert(rank);
+    }
+}
+
+/// Free miners.
+#[derive(Debug, Default)]
+pub(super) struct FreeMiners {
+    ephemeral: FreeOfKind,
+    dedicated: FreeOfKind,
+    /// Those that are kept for a session; they are in no other set.
+    reserved: BTreeMap<SessionId, BTreeSet<Rank>>,
+}
+
+impl FreeMiners {
+    pub(super) fn insert(&mut self, rules: &MinerRules, reserved: Option<SessionId>, rank: Rank) {
+        if let Some(session) = reserved {
+            self.reserved.entry(session).or_default().insert(rank);
+            return;
+        }
+        let kind = if rules.dedicated { &mut self.dedicated } else { &mut self.ephemeral };
+        kind.all.insert(rank);
+        if rules.models.is_empty() {
+            kind.any_model.insert(rank);
+        }
+        for model in &rules.models {
+            kind.by_model.entry(model.clone()).or_default().insert(rank);
         }
     }
 
-    pub(super) fn remove(&mut self, models: &[Arc<str>], rank: Rank) {
-        self.all.remove(&rank);
-        if models.is_empty() {
-            self.any_model.remove(&rank);
-        }
-        for model in models {
-            if let Some(set) = self.by_model.get_mut(model) {
+    pub(super) fn remove(&mut self, rules: &MinerRules, reserved: Option<SessionId>, rank: Rank) {
+        if let Some(session) = reserved {
+            if let Some(set) = self.reserved.get_mut(&session) {
                 set.remove(&rank);
                 if set.is_empty() {
-                    self.by_model.remove(model);
+                    self.reserved.remove(&session);
+                }
+            }
+            return;
+        }
+        let kind = if rules.dedicated { &mut self.dedicated } else { &mut self.ephemeral };
+        kind.all.remove(&rank);
+        if rules.models.is_empty() {
+            kind.any_model.remove(&rank);
+        }
+        for model in &rules.models {
+            if let Some(set) = kind.by_model.get_mut(model) {
+                set.remove(&rank);
+                if set.is_empty() {
+                    kind.by_model.remove(model);
                 }
             }
         }
     }
 
     fn candidates(&self, lane: &LaneKey, out: &mut Vec<MinerKey>) {
-        match &lane.model {
-            None => out.extend(self.all.iter().take(CANDIDATES).map(|rank| rank.key)),
-            Some(model) => {
-                if let Some(set) = self.by_model.get(model) {
-                    out.extend(set.iter().take(CANDIDATES).map(|rank| rank.key));
-                }
-                out.extend(self.any_model.iter().take(CANDIDATES).map(|rank| rank.key));
-            }
+        // Rules of the session may keep out the first ones, so all are looked at.
+        let most = if lane.own.is_some() { usize::MAX } else { CANDIDATES };
+        if lane.mode.takes(false) {
+            self.ephemeral.candidates(lane.model.as_ref(), most, out);
+        }
+        if lane.mode.takes(true) {
+            self.dedicated.candidates(lane.model.as_ref(), most, out);
+        }
+        if let Some(reserved) = lane.own.and_then(|session| self.reserved.get(&session)) {
+            out.extend(reserved.iter().map(|rank| rank.key));
         }
     }
 }
@@ -128,7 +169,7 @@ impl MinerEntry {
             BreakerState::HalfOpen => self.in_flight == 0,
             BreakerState::Open(_) => false,
         };
-        !self.draining && trusted && self.in_flight < self.credits
+        !self.draining && self.aside_until.is_none() && trusted && self.in_flight < self.credits
     }
 
     pub(super) fn rank_of(&self, key: MinerKey) -> Rank {
@@ -145,6 +186,10 @@ impl MinerEntry {
 impl Engine {
     /// The best pair of a waiting task and a free miner in that lane.
     pub(super) fn choose(&self, lane: &LaneKey, window: &[(Tag, Gid)], virtual_time: Tag) -> Option<(Gid, MinerKey)> {
+        let limits = match lane.own {
+            Some(session) => Some(self.limits(session, lane)?),
+            None => None,
+        };
         let mut keys: Vec<MinerKey> = Vec::with_capacity(2 * CANDIDATES);
         self.free.candidates(lane, &mut keys);
         if keys.is_empty() {
@@ -165,7 +210,11 @@ impl Engine {
             let Some(task) = self.tasks.get(gid) else { continue };
             for key in &keys {
                 let Some(miner) = self.miners.get(key) else { continue };
-                if miner.rank.is_none() || !miner.serves(lane) || !self.may_have(task, *key) {
+                if miner.rank.is_none()
+                    || !(miner.serves(lane) || self.planted(PlantedBug::IgnoreReservation) && miner.could_serve(lane))
+                    || !self.may_have(task, *key, miner)
+                    || limits.as_ref().is_some_and(|limits| !limits.allow(*key, miner))
+                {
                     continue;
                 }
                 let rank = miner.rank_of(*key);
@@ -194,24 +243,57 @@ impl Engine {
         // A miner that was never measured counts as fast, so that it gets measured.
         let speed = if miner.speed > 0.0 && fastest > 0.0 { miner.speed / fastest } else { 1.0 };
         let load = f64::from(miner.in_flight) / f64::from(miner.credits.max(1));
+        // One whose answers are doubted comes after those that are trusted, one that is kept for the session before them.
+        let kept = f64::from(u8::from(miner.reserved.is_some()));
         4.0 * prefix + 2.0 * f64::from(u8::from(sticky)) + speed - 2.0 * load
+            + 2.0 * (miner.reputation - 1.0)
+            + 3.0 * kept
     }
 
     /// Answers to one task come from distinct miners, and a retry goes to another miner first.
-    fn may_have(&self, task: &TaskEntry, key: MinerKey) -> bool {
-        if task.attempts.iter().any(|a| {
-            a.miner == key && (a.state != AttemptState::Done || !self.planted(super::PlantedBug::SameMinerTwice))
-        }) {
+    fn may_have(&self, task: &TaskEntry, key: MinerKey, miner: &MinerEntry) -> bool {
+        if task
+            .attempts
+            .iter()
+            .any(|a| a.miner == key && (a.state != AttemptState::Done || !self.planted(PlantedBug::SameMinerTwice)))
+            || task.continuing && !miner.rules.continues
+            || !task.used.is_empty() && !self.is_distinct(task, miner)
+        {
             return false;
         }
         !task.tried.contains(&key)
             || !self.miners.iter().any(|(other, miner)| {
                 !task.tried.contains(other)
                     && !task.attempts.iter().any(|a| a.miner == *other)
+                    && (!task.continuing || miner.rules.continues)
                     && miner.serves(&task.lane)
-                    && !miner.draining
-                    && miner.credits > 0
-                    && !matches!(miner.breaker.state(), BreakerState::Open(_))
+                    && miner.takes_part()
+                    && (task.used.is_empty() || self.is_distinct(task, miner))
             })
+    }
+
+    /// Whether its answer would be another's than those that the task has: another miner's, and another owner's where there
+    /// is one.
+    fn is_distinct(&self, task: &TaskEntry, miner: &MinerEntry) -> bool {
+        let used = |name: &Arc<str>| task.used.iter().any(|used| used.name == *name);
+        let owned = |owner: &Arc<str>| !owner.is_empty() && task.used.iter().any(|used| used.owner == *owner);
+        let again = used(&miner.rules.name)
+            && !self.planted(PlantedBug::SameMinerTwice)
+            && !self.planted(PlantedBug::ForgetIdentity);
+        if again || miner.rules.last_resort {
+            return false;
+        }
+        !owned(&miner.rules.owner)
+            || self.planted(PlantedBug::IgnoreOwner)
+            || !self.miners.values().any(|other| {
+                other.takes_part() && other.serves(&task.lane) && !used(&other.rules.name) && !owned(&other.rules.owner)
+            })
+    }
+
+    /// Whether a miner is there that could give another answer than those that the task has.
+    pub(super) fn has_distinct(&self, task: &TaskEntry) -> bool {
+        self.miners
+            .values()
+            .any(|miner| miner.takes_part() && miner.serves(&task.lane) && self.is_distinct(task, miner))
     }
 }

@@ -1,13 +1,13 @@
 //! What the engine keeps of sessions, tasks and miners.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::model::{Fence, SessionId, TaskId, TaskState, Timestamp};
+use crate::model::{Fence, SessionId, SessionMode, TaskId, TaskState, Timestamp};
 
-use super::breaker::Breaker;
+use super::breaker::{Breaker, BreakerState};
 use super::choice::Rank;
 use super::event::{MinerKey, MinerRules, NewTask, SessionRules};
 use super::queue::{Place, Tag};
@@ -17,6 +17,9 @@ use super::queue::{Place, Tag};
 pub(super) struct LaneKey {
     pub(super) model: Option<Arc<str>>,
     pub(super) embedding: bool,
+    pub(super) mode: SessionMode,
+    /// The session, where its rules keep some miners from its tasks: they must not hold up others.
+    pub(super) own: Option<SessionId>,
 }
 
 #[derive(Debug, Default)]
@@ -31,6 +34,12 @@ pub(super) struct SessionEntry {
     /// Mean tokens of an answer, for the estimate of the next; 0 while unknown.
     pub(super) mean_out: f64,
     pub(super) last_miner: Option<MinerKey>,
+    /// The miners that work for it and on how many tasks, while it is restricted.
+    pub(super) working: BTreeMap<MinerKey, u32>,
+    /// The miners that are kept for it.
+    pub(super) reserved: BTreeSet<MinerKey>,
+    /// Until when miners are kept for it.
+    pub(super) reserved_until: Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,8 +60,14 @@ pub(super) struct Attempt {
     pub(super) first_token_at: Option<Timestamp>,
     /// When the miner last gave something.
     pub(super) heard_at: Timestamp,
-    /// A client has seen its tokens.
-    pub(super) shown: bool,
+}
+
+/// Who got a task that several miners answer. Kept after the miner is gone: it may come back under another key.
+#[derive(Debug, Clone)]
+pub(super) struct Used {
+    pub(super) fence: Fence,
+    pub(super) name: Arc<str>,
+    pub(super) owner: Arc<str>,
 }
 
 #[derive(Debug)]
@@ -61,6 +76,8 @@ pub(super) struct TaskEntry {
     pub(super) lane: LaneKey,
     pub(super) place: Place,
     pub(super) cost: u64,
+    /// How many answers were wanted at first.
+    pub(super) asked: u32,
     pub(super) state: TaskState,
     pub(super) in_queue: bool,
     /// Attempts that are under way or done.
@@ -73,11 +90,51 @@ pub(super) struct TaskEntry {
     pub(super) unservable_at: Option<Timestamp>,
     /// The attempt whose tokens are streamed.
     pub(super) primary: Option<Fence>,
+    /// A client has seen tokens that were not taken back.
+    pub(super) shown: bool,
+    /// The next attempt goes on from the text so far.
+    pub(super) continuing: bool,
+    /// The text was begun by one miner and goes on with another.
+    pub(super) continued: bool,
+    /// Whose answers are compared; empty where one miner answers.
+    pub(super) used: Vec<Used>,
+    /// All answers are in and are being compared.
+    pub(super) judging: bool,
+    /// One more miner was asked, because the answers did not agree.
+    pub(super) tie_broken: bool,
+    /// It only checks an answer that was given already.
+    pub(super) audit: bool,
     /// Its end is being written.
     pub(super) ending: bool,
 }
 
 impl TaskEntry {
+    pub(super) fn new(spec: NewTask, lane: LaneKey, place: Place, cost: u64) -> Self {
+        Self {
+            asked: spec.required,
+            spec,
+            lane,
+            place,
+            cost,
+            state: TaskState::Queued,
+            in_queue: false,
+            attempts: SmallVec::new(),
+            tries: 0,
+            tried: SmallVec::new(),
+            retry_at: None,
+            unservable_at: None,
+            primary: None,
+            shown: false,
+            continuing: false,
+            continued: false,
+            used: Vec::new(),
+            judging: false,
+            tie_broken: false,
+            audit: false,
+            ending: false,
+        }
+    }
+
     pub(super) fn session(&self) -> SessionId {
         self.spec.session
     }
@@ -94,7 +151,12 @@ impl TaskEntry {
 
     /// Whether more miners are to get it.
     pub(super) fn wants_miner(&self) -> bool {
-        !self.ending && (self.attempts.len() as u32) < self.spec.required
+        !self.ending && !self.judging && (self.attempts.len() as u32) < self.spec.required
+    }
+
+    /// Whether several miners were asked, however many answers are still to come.
+    pub(super) fn redundant(&self) -> bool {
+        self.asked > 1
     }
 }
 
@@ -110,6 +172,14 @@ pub(super) struct MinerEntry {
     pub(super) speed: f64,
     /// Milliseconds to the first token, smoothed; 0 while unknown.
     pub(super) first_token_ms: f64,
+    /// The share of attempts that failed by its fault, smoothed.
+    pub(super) errors: f64,
+    /// How often its answers agree with others', smoothed: 1 always.
+    pub(super) reputation: f64,
+    /// Its reputation is too low: it gets nothing until then.
+    pub(super) aside_until: Option<Timestamp>,
+    /// The session it is kept for.
+    pub(super) reserved: Option<SessionId>,
     pub(super) served: u64,
     pub(super) completed: u64,
     pub(super) failed: u64,
@@ -119,11 +189,47 @@ pub(super) struct MinerEntry {
 }
 
 impl MinerEntry {
-    pub(super) fn serves(&self, lane: &LaneKey) -> bool {
-        (!lane.embedding || self.rules.embeddings)
+    pub(super) fn new(rules: MinerRules, reputation: f64) -> Self {
+        Self {
+            credits: rules.capacity,
+            rules,
+            in_flight: 0,
+            draining: false,
+            breaker: Breaker::default(),
+            speed: 0.0,
+            first_token_ms: 0.0,
+            errors: 0.0,
+            reputation,
+            aside_until: None,
+            reserved: None,
+            served: 0,
+            completed: 0,
+            failed: 0,
+            rank: None,
+            fences: BTreeSet::new(),
+        }
+    }
+
+    /// Whether it can do such tasks.
+    pub(super) fn could_serve(&self, lane: &LaneKey) -> bool {
+        lane.mode.takes(self.rules.dedicated)
+            && (!lane.embedding || self.rules.embeddings)
             && match &lane.model {
                 None => true,
                 Some(model) => self.rules.models.is_empty() || self.rules.models.iter().any(|m| m == model),
             }
+    }
+
+    /// Whether it can do such tasks and is not kept for others'.
+    pub(super) fn serves(&self, lane: &LaneKey) -> bool {
+        (self.reserved.is_none() || self.reserved == lane.own) && self.could_serve(lane)
+    }
+
+    /// Whether it gets tasks at all, free or not.
+    pub(super) fn takes_part(&self) -> bool {
+        !self.draining
+            && self.aside_until.is_none()
+            && self.credits > 0
+            && !matches!(self.breaker.state(), BreakerState::Open(_))
     }
 }

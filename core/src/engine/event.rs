@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::model::{Fence, Gid, Outcome, SessionId, TaskId, TaskState, Timestamp};
+use super::verdict::Standing;
+use crate::model::{Fence, Gid, OnFailure, Outcome, SessionId, SessionMode, TaskId, TaskState, Timestamp};
 
 /// A miner while it is there. A miner that comes back gets a new key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,11 +22,34 @@ pub struct SessionRules {
     pub max_tasks: u64,
     /// Whether it takes tasks.
     pub open: bool,
+    /// Which kinds of miners serve it.
+    pub mode: SessionMode,
+    /// The model of its tasks where they name none; what miners are counted and reserved by.
+    pub model: Option<Arc<str>>,
+    /// The fewest miners that must be able to serve it; 0: no demand.
+    pub min_miners: u32,
+    /// The most miners that work for it at a time; 0: no limit.
+    pub max_miners: u32,
+    /// How many ephemeral miners are kept for it alone; 0: none.
+    pub reserve: u32,
+    /// For how long after its last task they are kept, in milliseconds.
+    pub reserve_ms: u64,
+    /// Its service class; 0: the best effort.
+    pub sla: u32,
+}
+
+impl SessionRules {
+    /// Whether its tasks cannot stand in line with those of other sessions, because not every free miner may have them.
+    pub(super) fn restricted(&self) -> bool {
+        self.min_miners > 0 || self.max_miners > 0 || self.reserve > 0 || self.sla > 0
+    }
 }
 
 /// What the engine needs to know of a miner.
 #[derive(Debug, Clone, Default)]
 pub struct MinerRules {
+    /// Its name: it is the same miner when it comes back under another key.
+    pub name: Arc<str>,
     /// The models it serves; empty: any.
     pub models: Vec<Arc<str>>,
     /// Tasks at a time.
@@ -34,8 +58,12 @@ pub struct MinerRules {
     pub weight: u32,
     /// Whether it embeds.
     pub embeddings: bool,
-    /// Who runs it.
+    /// Who runs it; empty: itself.
     pub owner: Arc<str>,
+    /// Whether it is dedicated to sessions rather than ephemeral.
+    pub dedicated: bool,
+    /// Whether it can go on from a text that another one began.
+    pub continues: bool,
     /// Whether an offer is taken without a word (callbacks and upstreams).
     pub auto_accept: bool,
     /// Whether it is asked only where no other miner could serve the task.
@@ -65,6 +93,14 @@ pub struct NewTask {
     pub streaming: bool,
     /// How many distinct miners answer, at least 1.
     pub required: u32,
+    /// Whether their answers are compared; else the first whole answer is taken.
+    pub judged: bool,
+    /// Whether one more miner is asked where the answers do not agree.
+    pub tie_break: bool,
+    /// What follows when the miner that streams is lost after clients have seen some of it.
+    pub on_failure: OnFailure,
+    /// The router's own: it counts for no session and is never written down.
+    pub shadow: bool,
     /// Hashes of the prompt's leading blocks, longest prefix last.
     pub prefix: Arc<[u64]>,
     /// Whether it waits for [`Event::Release`] before any miner gets it.
@@ -141,6 +177,19 @@ pub enum Event {
         /// Who is to blame.
         blame: Blame,
     },
+    /// A client has seen what the attempt gave, so that it cannot be taken back.
+    Shown(Fence),
+    /// How the answers of a task compare, as [`Effect::Judge`] asked.
+    Verdict {
+        /// The task.
+        gid: Gid,
+        /// How they stand to each other.
+        standing: Standing,
+        /// Which attempts' answers match the one that is taken.
+        agrees: Vec<(Fence, bool)>,
+    },
+    /// What is known of a miner of that name from former times.
+    Reputation(Arc<str>, f64),
     /// The end of the task is durable.
     Committed(Gid),
     /// Time passed.
@@ -166,6 +215,13 @@ pub enum Refusal {
     NoMiner,
     /// Miners are there, but none serves the model.
     NoModel,
+    /// Fewer miners could serve the session than it wants.
+    TooFewMiners {
+        /// How many it wants.
+        wanted: u32,
+        /// How many are there.
+        there: u32,
+    },
 }
 
 /// Why an attempt is wanted no more.
@@ -200,6 +256,19 @@ pub enum EndCause {
     NoMiner,
 }
 
+/// What an attempt is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Its tokens are the ones that are streamed, from the start.
+    Primary,
+    /// It goes on behind the tokens that were streamed so far.
+    Continue,
+    /// Its answer is one of several and is not streamed.
+    Aside,
+    /// It races another one that is slow to begin: whoever gives the first token is streamed.
+    Hedge,
+}
+
 /// What is to be done about it, in this order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
@@ -227,8 +296,8 @@ pub enum Effect {
         miner: MinerKey,
         /// The attempt.
         fence: Fence,
-        /// Whether its tokens are the ones that are streamed.
-        primary: bool,
+        /// What it is for.
+        role: Role,
     },
     /// The attempt is wanted no more.
     Stop {
@@ -245,6 +314,34 @@ pub enum Effect {
     Voided {
         /// The task.
         gid: Gid,
+    },
+    /// The attempt whose tokens were to be streamed is lost; from now on this one's are.
+    Promoted {
+        /// The task.
+        gid: Gid,
+        /// The attempt.
+        fence: Fence,
+    },
+    /// All answers are in: they are to be compared. [`Event::Verdict`] follows.
+    Judge {
+        /// The task.
+        gid: Gid,
+    },
+    /// A task that ended well is asked again of another miner, in the background, to compare.
+    Audit {
+        /// The task that ended.
+        of: Gid,
+        /// Its answer's attempt.
+        fence: Fence,
+        /// The task that asks again.
+        gid: Gid,
+    },
+    /// A miner's reputation moved.
+    Reputed {
+        /// Its name.
+        name: Arc<str>,
+        /// 0 to 1.
+        reputation: f64,
     },
     /// The task reached a state.
     State {

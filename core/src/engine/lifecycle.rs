@@ -1,18 +1,29 @@
 //! What becomes of attempts and tasks after the offer.
 
-use crate::model::{Fence, Gid, Outcome, TaskState, Timestamp};
+use smallvec::SmallVec;
 
-use super::entry::AttemptState;
+use crate::model::{Fence, Gid, OnFailure, Outcome, TaskState, Timestamp};
+
+use super::entry::{Attempt, AttemptState};
 use super::event::{Blame, Effect, EndCause, MinerKey, StopReason};
-use super::machine::{Engine, PlantedBug};
+use super::machine::Engine;
 use super::queue::SCALE;
+use super::settings::PlantedBug;
 use super::timer::Timer;
 
 /// How much a new measurement weighs in a miner's speed.
 const SMOOTHING: f64 = 0.2;
+/// How much an attempt weighs in a miner's share of errors.
+const ERROR_SMOOTHING: f64 = 0.05;
 
 fn smooth(old: f64, new: f64) -> f64 {
     if old <= 0.0 { new } else { old + SMOOTHING * (new - old) }
+}
+
+impl Attempt {
+    fn open_timer(&self) -> Timer {
+        if self.state == AttemptState::Offered { Timer::Accept(self.fence) } else { Timer::Progress(self.fence) }
+    }
 }
 
 impl Engine {
@@ -42,12 +53,32 @@ impl Engine {
         let Some(attempt) = task.attempts.iter_mut().find(|a| a.fence == fence) else { return };
         // The timer stays where it is: when it is due it looks at this.
         attempt.heard_at = now;
-        attempt.shown |= shown;
-        if first && attempt.first_token_at.is_none() {
+        let newly = first && attempt.first_token_at.is_none();
+        if newly {
             attempt.first_token_at = Some(now);
+            let waited = now.since(attempt.offered_at);
             if let Some(miner) = self.miners.get_mut(&attempt.miner) {
-                miner.first_token_ms = smooth(miner.first_token_ms, now.since(attempt.offered_at) as f64);
+                miner.first_token_ms = smooth(miner.first_token_ms, waited as f64);
             }
+            if self.settings.hedge {
+                self.hedging.note(task.lane.model.as_ref(), waited);
+            }
+        }
+        if newly && task.races() {
+            task.primary = Some(fence);
+            self.stop_others(gid, fence, now, out);
+        }
+        if shown {
+            self.shown(fence);
+        }
+    }
+
+    /// A client has seen what that attempt gave.
+    pub(super) fn shown(&mut self, fence: Fence) {
+        if let Some(task) = self.fences.get(&fence).and_then(|gid| self.tasks.get_mut(gid))
+            && task.primary == Some(fence)
+        {
+            task.shown = true;
         }
     }
 
@@ -56,6 +87,7 @@ impl Engine {
         let keep_fence = self.planted(PlantedBug::IgnoreFence);
         let Some(gid) = self.fences.get(&fence).copied() else { return };
         let Some(task) = self.tasks.get_mut(&gid) else { return };
+        let races = task.races();
         let Some(attempt) = task.attempts.iter_mut().find(|a| a.fence == fence) else { return };
         attempt.state = AttemptState::Done;
         self.timers.clear(attempt.timer, Timer::Progress(fence));
@@ -63,14 +95,18 @@ impl Engine {
         if !keep_fence {
             self.fences.remove(&fence);
         }
-        let all_in = task.done() == task.spec.required;
+        if races {
+            task.primary = Some(fence);
+        }
+        // Where answers are not compared the first one will do; of a stream, the one that is streamed.
+        let first = !task.spec.judged
+            && task.spec.required > 1
+            && (!task.spec.streaming || task.primary.is_none_or(|primary| primary == fence));
+        let all_in = first || task.done() == task.spec.required;
         let (cost, expected, session) = (task.cost, task.spec.max_tokens, task.spec.session);
         let actual = (task.spec.prompt_tokens + 2 * tokens).max(1) * u64::from(task.spec.required);
-        if all_in {
-            task.state = TaskState::Precommitted;
-            task.ending = true;
-            out.push(Effect::State { gid, state: TaskState::Precommitted });
-            out.push(Effect::Finish { gid, outcome: Outcome::Ok, cause: EndCause::Done });
+        let charged = all_in && !task.spec.shadow && !task.tie_broken;
+        if charged {
             if let Some(session) = self.sessions.get_mut(&session) {
                 let mean = if session.mean_out > 0.0 { session.mean_out } else { tokens.min(expected) as f64 };
                 session.mean_out = smooth(mean, tokens as f64).max(1.0);
@@ -87,30 +123,81 @@ impl Engine {
         self.budget.success();
         if let Some(miner) = self.miners.get_mut(&key) {
             miner.completed += 1;
+            miner.errors -= ERROR_SMOOTHING * miner.errors;
             miner.breaker.success();
             if tokens > 0 {
                 miner.speed = smooth(miner.speed, tokens as f64 * 1_000.0 / took as f64);
             }
         }
         if all_in {
-            self.dequeue(gid);
+            // First, so that none of those who are stopped gets it again.
+            self.all_in(gid, out);
+            self.stop_others(gid, fence, now, out);
         }
-        self.release(key, fence, now, out);
+        self.release(gid, key, fence, now, out);
     }
 
     /// Gives a miner's credit back and offers it what waits.
-    pub(super) fn release(&mut self, key: MinerKey, fence: Fence, now: Timestamp, out: &mut Vec<Effect>) {
+    fn release(&mut self, gid: Gid, key: MinerKey, fence: Fence, now: Timestamp, out: &mut Vec<Effect>) {
+        let own = self.tasks.get(&gid).and_then(|task| task.lane.own);
+        if let Some(session) = own {
+            self.stopped_working(session, key);
+        }
         let twice = self.planted(PlantedBug::DoubleCredit);
-        let Some(miner) = self.miners.get_mut(&key) else { return };
-        if !miner.fences.remove(&fence) {
-            return;
+        if let Some(miner) = self.miners.get_mut(&key)
+            && miner.fences.remove(&fence)
+        {
+            miner.in_flight -= 1;
+            if twice {
+                miner.in_flight = miner.in_flight.saturating_sub(1);
+            }
+            self.reindex(key);
+            self.pump_for(key, now, out);
         }
-        miner.in_flight -= 1;
-        if twice {
-            miner.in_flight = miner.in_flight.saturating_sub(1);
+        // Another miner may work for the session now.
+        if let Some(session) = own {
+            self.pump_own(session, now, out);
         }
-        self.reindex(key);
-        self.pump_for(key, now, out);
+    }
+
+    /// Takes attempts that are wanted no more off their task, and offers those who have room now what waits.
+    pub(super) fn stop_all(
+        &mut self,
+        gid: Gid,
+        fences: &[Fence],
+        reason: StopReason,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let mut freed: SmallVec<[MinerKey; 4]> = SmallVec::new();
+        let mut own = None;
+        for fence in fences {
+            let Some(task) = self.tasks.get_mut(&gid) else { return };
+            let Some(index) = task.attempts.iter().position(|a| a.fence == *fence) else { continue };
+            let attempt = task.attempts.remove(index);
+            own = task.lane.own;
+            self.fences.remove(fence);
+            self.timers.clear(attempt.timer, attempt.open_timer());
+            if !self.planted(PlantedBug::ForgetCancel) {
+                out.push(Effect::Stop { gid, miner: attempt.miner, fence: *fence, reason });
+            }
+            if let Some(session) = own {
+                self.stopped_working(session, attempt.miner);
+            }
+            if let Some(miner) = self.miners.get_mut(&attempt.miner)
+                && miner.fences.remove(fence)
+            {
+                miner.in_flight -= 1;
+                self.reindex(attempt.miner);
+                freed.push(attempt.miner);
+            }
+        }
+        for key in freed {
+            self.pump_for(key, now, out);
+        }
+        if let Some(session) = own {
+            self.pump_own(session, now, out);
+        }
     }
 
     /// An attempt is over without an answer. `declined`: the miner never took it.
@@ -125,11 +212,9 @@ impl Engine {
         let Some(gid) = self.fences.remove(&fence) else { return };
         let Some(task) = self.tasks.get_mut(&gid) else { return };
         let Some(index) = task.attempts.iter().position(|a| a.fence == fence) else { return };
+        let raced = task.races();
         let attempt = task.attempts.remove(index);
-        self.timers.clear(
-            attempt.timer,
-            if attempt.state == AttemptState::Offered { Timer::Accept(fence) } else { Timer::Progress(fence) },
-        );
+        self.timers.clear(attempt.timer, attempt.open_timer());
         let was_primary = task.primary == Some(fence);
         if was_primary {
             task.primary = None;
@@ -140,17 +225,38 @@ impl Engine {
         if declined {
             task.tries = task.tries.saturating_sub(1);
         }
-        let broken = was_primary && attempt.shown;
+        // One that gave nothing may be asked again when nobody else is left.
+        if let Some(at) = task.used.iter().position(|used| used.fence == fence) {
+            task.used.remove(at);
+        }
+        if raced {
+            // The other one runs on alone.
+            if was_primary && let Some(other) = task.attempts.first().map(|a| a.fence) {
+                task.primary = Some(other);
+                out.push(Effect::Promoted { gid, fence: other });
+            }
+            if blame == Blame::Miner {
+                self.blame(attempt.miner, now);
+            }
+            self.release(gid, attempt.miner, fence, now, out);
+            return;
+        }
+        let broken = was_primary && task.shown;
+        let (wish, tries, required) = (task.spec.on_failure, task.tries, task.spec.required);
+        let (audit, single) = (task.audit, !task.redundant());
+        // While it is broken, only who goes on from the text will do, or who starts over where clients can.
+        let goes_on = broken && single && wish != OnFailure::Fail && self.has_continuer(gid);
         let retry = blame != Blame::Request
-            && !broken
-            && task.tries < self.settings.max_attempts.max(task.spec.required)
+            && (!broken || goes_on || wish == OnFailure::Restart)
+            && !audit
+            && tries < self.settings.max_attempts.max(required)
             && (declined || self.budget.take(now));
         if blame == Blame::Miner {
             self.blame(attempt.miner, now);
         }
         if retry {
             if !self.planted(PlantedBug::DropRequeue) {
-                self.requeue(gid, was_primary, now, out);
+                self.requeue(gid, was_primary, goes_on, now, out);
             }
         } else if let Some(task) = self.tasks.get_mut(&gid) {
             // The answers of the other miners, if any, are all there will be.
@@ -164,10 +270,7 @@ impl Engine {
                 };
                 self.end(gid, Outcome::Failed, cause, StopReason::Superseded, now, out);
             } else if left == done {
-                task.state = TaskState::Precommitted;
-                task.ending = true;
-                self.dequeue(gid);
-                out.push(Effect::Finish { gid, outcome: Outcome::Ok, cause: EndCause::Done });
+                self.all_in(gid, out);
             } else {
                 self.dequeue(gid);
                 if was_primary {
@@ -175,32 +278,74 @@ impl Engine {
                 }
             }
         }
-        self.release(attempt.miner, fence, now, out);
+        self.release(gid, attempt.miner, fence, now, out);
+    }
+
+    /// Whether a miner is there that can go on from the task's text.
+    fn has_continuer(&self, gid: Gid) -> bool {
+        self.tasks.get(&gid).is_some_and(|task| {
+            self.miners.iter().any(|(key, miner)| {
+                miner.rules.continues && miner.takes_part() && miner.serves(&task.lane) && !task.tried.contains(key)
+            })
+        })
+    }
+
+    /// Tasks that wait for a miner that goes on from their text, and for which there is none any more.
+    pub(super) fn settle_continuing(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        if self.continuing.is_empty() {
+            return;
+        }
+        let left: Vec<Gid> = self.continuing.iter().copied().filter(|gid| !self.has_continuer(*gid)).collect();
+        for gid in left {
+            self.continuing.remove(&gid);
+            let Some(task) = self.tasks.get_mut(&gid) else { continue };
+            task.continuing = false;
+            if task.spec.on_failure == OnFailure::Restart {
+                task.shown = false;
+                out.push(Effect::Voided { gid });
+                let lane = task.lane.clone();
+                self.pump(&lane, now, out);
+            } else {
+                self.end(gid, Outcome::Failed, EndCause::Broken, StopReason::Superseded, now, out);
+            }
+        }
     }
 
     fn blame(&mut self, key: MinerKey, now: Timestamp) {
         let Some(miner) = self.miners.get_mut(&key) else { return };
         miner.failed += 1;
+        miner.errors += ERROR_SMOOTHING * (1.0 - miner.errors);
         if let Some(until) = miner.breaker.failure(now, self.settings.breaker_failures, self.settings.breaker_open_ms) {
             self.timers.set(until, Timer::Breaker(key));
         }
     }
 
     /// Back to its old place in the queue after a short wait with full jitter.
-    fn requeue(&mut self, gid: Gid, void: bool, now: Timestamp, out: &mut Vec<Effect>) {
+    fn requeue(&mut self, gid: Gid, was_primary: bool, goes_on: bool, now: Timestamp, out: &mut Vec<Effect>) {
+        let from_nothing = self.planted(PlantedBug::ContinueFromNothing);
         let Some(task) = self.tasks.get_mut(&gid) else { return };
         if task.attempts.is_empty() {
             task.state = TaskState::Queued;
             out.push(Effect::State { gid, state: TaskState::Queued });
         }
-        if void {
+        if goes_on {
+            task.continuing = !from_nothing;
+            if task.continuing {
+                self.continuing.insert(gid);
+            }
+        } else if was_primary {
+            task.shown = false;
             out.push(Effect::Voided { gid });
         }
         // Another miner may take it at once; a wait only helps where all of them were tried.
         let lane = task.lane.clone();
-        let tried = task.tried.clone();
-        let fresh =
-            self.miners.iter().any(|(key, miner)| !tried.contains(key) && miner.rank.is_some() && miner.serves(&lane));
+        let (tried, continuing) = (task.tried.clone(), task.continuing);
+        let fresh = self.miners.iter().any(|(key, miner)| {
+            !tried.contains(key)
+                && miner.rank.is_some()
+                && miner.serves(&lane)
+                && (miner.rules.continues || !continuing)
+        });
         if fresh {
             self.enqueue(gid);
             self.pump(&lane, now, out);
@@ -231,7 +376,13 @@ impl Engine {
             self.attempt_lost(fence, Blame::Nobody, false, now, out);
         }
         self.unindex(key);
-        self.miners.remove(&key);
+        self.drop_reservation(key);
+        if let Some(miner) = self.miners.remove(&key)
+            && self.by_name.get(&miner.rules.name) == Some(&key)
+        {
+            self.by_name.remove(&miner.rules.name);
+        }
+        self.settle_continuing(now, out);
         for session in self.sessions.values_mut() {
             if session.last_miner == Some(key) {
                 session.last_miner = None;
@@ -253,40 +404,20 @@ impl Engine {
             return;
         }
         self.dequeue(gid);
+        self.continuing.remove(&gid);
         let Some(task) = self.tasks.get_mut(&gid) else { return };
         task.ending = true;
         task.state = TaskState::Precommitted;
-        let mut freed = Vec::new();
-        let attempts: Vec<_> = task.attempts.iter().filter(|a| a.state != AttemptState::Done).cloned().collect();
-        for attempt in attempts {
-            self.fences.remove(&attempt.fence);
-            let timer = if attempt.state == AttemptState::Offered {
-                Timer::Accept(attempt.fence)
-            } else {
-                Timer::Progress(attempt.fence)
-            };
-            self.timers.clear(attempt.timer, timer);
-            if !self.planted(PlantedBug::ForgetCancel) {
-                out.push(Effect::Stop { gid, miner: attempt.miner, fence: attempt.fence, reason });
-            }
-            if let Some(miner) = self.miners.get_mut(&attempt.miner)
-                && miner.fences.remove(&attempt.fence)
-            {
-                miner.in_flight -= 1;
-                self.reindex(attempt.miner);
-                freed.push(attempt.miner);
-            }
-        }
+        let open: Vec<Fence> =
+            task.attempts.iter().filter(|a| a.state != AttemptState::Done).map(|a| a.fence).collect();
         out.push(Effect::Finish { gid, outcome, cause });
         if self.planted(PlantedBug::ShowBeforeCommit) {
             out.push(Effect::Ended { gid });
         }
-        for key in freed {
-            self.pump_for(key, now, out);
-        }
+        self.stop_all(gid, &open, reason, now, out);
     }
 
-    pub(super) fn committed(&mut self, gid: Gid, out: &mut Vec<Effect>) {
+    pub(super) fn committed(&mut self, gid: Gid, now: Timestamp, out: &mut Vec<Effect>) {
         if self.tasks.get(&gid).is_none_or(|task| !task.ending) {
             return;
         }
@@ -301,11 +432,19 @@ impl Engine {
         if let Some(at) = task.unservable_at {
             self.timers.clear(at, Timer::Unservable(gid));
         }
-        if let Some(session) = self.sessions.get_mut(&task.spec.session) {
+        if task.audit {
+            self.audits -= 1;
+        }
+        if !task.spec.shadow
+            && let Some(session) = self.sessions.get_mut(&task.spec.session)
+        {
             session.active = session.active.saturating_sub(1);
         }
         out.push(Effect::State { gid, state: TaskState::Ended });
         out.push(Effect::Ended { gid });
+        if self.settings.audit_ratio > 0.0 {
+            self.audit_of(gid, task, now, out);
+        }
     }
 
     pub(super) fn tick(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
@@ -313,7 +452,7 @@ impl Engine {
             match timer {
                 Timer::Deadline(gid) => {
                     if !self.planted(PlantedBug::ForgetDeadline) {
-                        self.end(gid, Outcome::Expired, EndCause::Deadline, StopReason::Expired, now, out);
+                        self.deadline(gid, now, out);
                     }
                 }
                 Timer::Retry(gid) => {
@@ -339,6 +478,9 @@ impl Engine {
                         self.silent(fence, false, now, out);
                     }
                 }
+                Timer::Hedge(fence) => self.hedge(fence, now, out),
+                Timer::SetAside(key) => self.back_from_aside(key, now, out),
+                Timer::Reservation(session) => self.reservation_due(session, now, out),
                 Timer::Breaker(key) => {
                     if let Some(miner) = self.miners.get_mut(&key) {
                         if matches!(miner.breaker.state(), super::BreakerState::Open(until) if until <= now) {
@@ -358,6 +500,26 @@ impl Engine {
         }
     }
 
+    /// The time is up. Answers that are in count: they are compared without those that are not.
+    fn deadline(&mut self, gid: Gid, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(task) = self.tasks.get(&gid) else { return };
+        if task.judging {
+            return;
+        }
+        let done = task.done();
+        if done == 0 || !task.spec.judged || task.ending || !task.redundant() {
+            self.end(gid, Outcome::Expired, EndCause::Deadline, StopReason::Expired, now, out);
+            return;
+        }
+        let open: Vec<Fence> =
+            task.attempts.iter().filter(|a| a.state != AttemptState::Done).map(|a| a.fence).collect();
+        if let Some(task) = self.tasks.get_mut(&gid) {
+            task.spec.required = done;
+        }
+        self.all_in(gid, out);
+        self.stop_all(gid, &open, StopReason::Expired, now, out);
+    }
+
     fn silent(&mut self, fence: Fence, declined: bool, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(gid) = self.fences.get(&fence).copied() else { return };
         if let Some(attempt) = self.tasks.get(&gid).and_then(|t| t.attempts.iter().find(|a| a.fence == fence)) {
@@ -367,10 +529,15 @@ impl Engine {
     }
 }
 
-/// A number from 0 to `ceiling`, the same for the same task and try (splitmix64's finalizer), so that no randomness is needed.
+/// A number from 0 to `ceiling`, the same for the same task and try, so that no randomness is needed.
 fn jitter(gid: u64, tries: u64, ceiling: u64) -> u64 {
-    let mut x = gid.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(tries.wrapping_mul(0xbf58_476d_1ce4_e5b9));
+    mix(gid, tries) % (ceiling + 1)
+}
+
+/// A number that looks random, the same for the same two (splitmix64's finalizer).
+pub(super) fn mix(a: u64, b: u64) -> u64 {
+    let mut x = a.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(b.wrapping_mul(0xbf58_476d_1ce4_e5b9));
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (x ^ (x >> 31)) % (ceiling + 1)
+    x ^ (x >> 31)
 }

@@ -13,19 +13,29 @@ mod audit;
 mod breaker;
 mod budget;
 mod choice;
+mod dispatch;
+mod entering;
 mod entry;
 mod event;
+mod hedge;
 mod lifecycle;
 mod machine;
+mod nodes;
 mod prefix;
 mod queue;
+mod settings;
 mod timer;
 mod transcript;
+mod trust;
+pub mod verdict;
 mod view;
 
 pub use breaker::BreakerState;
-pub use event::{Blame, Effect, EndCause, Event, MinerKey, MinerRules, NewTask, Refusal, SessionRules, StopReason};
-pub use machine::{Engine, EngineSettings, PlantedBug};
+pub use event::{
+    Blame, Effect, EndCause, Event, MinerKey, MinerRules, NewTask, Refusal, Role, SessionRules, StopReason,
+};
+pub use machine::Engine;
 pub use prefix::prefix_blocks;
+pub use settings::{EngineSettings, PlantedBug};
 pub use transcript::{Piece, Push, Transcript};
 pub use view::{MinerView, TaskView};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Fence, Gid, Timestamp};
+use crate::model::{Fence, Gid, SessionId, Timestamp};
 
 use super::event::MinerKey;
 
@@ -17,8 +17,14 @@ pub(super) enum Timer {
     Accept(Fence),
     /// The miner has been silent.
     Progress(Fence),
+    /// The miner is slow to begin: another one may race it.
+    Hedge(Fence),
     /// The miner's breaker lets one task through.
     Breaker(MinerKey),
+    /// The miner was set aside for long enough.
+    SetAside(MinerKey),
+    /// The session's reservation may be over.
+    Reservation(SessionId),
     /// The task waits without any miner that could serve it.
     Unservable(Gid),
 }

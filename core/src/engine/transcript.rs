@@ -1,4 +1,7 @@
-//! The tokens of one task as its clients see them: numbered without gaps, from one miner only.
+//! The tokens of one task as its clients see them: numbered without gaps, never two miners' mixed.
+//!
+//! An attempt *begins* the text, or *resumes* it where another one was lost. When one begins after clients have seen some of the
+//! text, that text is void: a mark takes the next number, and the new text goes on behind it.
 
 use std::collections::VecDeque;
 
@@ -32,6 +35,14 @@ pub enum Push {
 #[derive(Debug, Default)]
 pub struct Transcript {
     fence: Option<Fence>,
+    /// Races the attempt whose tokens count, until one of them gives the first.
+    rival: Option<Fence>,
+    /// Somebody has read of the text.
+    shown: bool,
+    /// The number of the mark before the first piece; 0 where nothing was void.
+    base: u64,
+    /// Pieces that were there when the present attempt took over.
+    inherited: usize,
     text: String,
     /// Where each piece's text ends.
     ends: Vec<u32>,
@@ -50,13 +61,53 @@ impl Transcript {
 
     /// From now on this attempt's tokens count, and no other's. What an earlier attempt gave is void.
     pub fn begin(&mut self, fence: Fence) {
+        self.void();
+        self.fence = Some(fence);
+    }
+
+    /// What is there is void, and no attempt's tokens count until one begins.
+    pub fn void(&mut self) {
+        let base = if self.shown && !self.ends.is_empty() { self.last_seq() + 1 } else { self.base };
         let (max_bytes, max_raw_bytes) = (self.max_bytes, self.max_raw_bytes);
-        *self = Self { fence: Some(fence), ..Self::new(max_bytes, max_raw_bytes) };
+        *self = Self { base, ..Self::new(max_bytes, max_raw_bytes) };
+    }
+
+    /// From now on this attempt's tokens count, behind those that are there.
+    pub fn resume(&mut self, fence: Fence) {
+        self.fence = Some(fence);
+        self.rival = None;
+        self.inherited = self.ends.len();
+    }
+
+    /// This attempt races the one whose tokens count, unless that one has given its first.
+    pub fn race(&mut self, fence: Fence) {
+        if !self.begun() {
+            self.rival = Some(fence);
+        }
+    }
+
+    /// The attempt whose tokens were to count is lost; this one's do, from the first.
+    pub fn promote(&mut self, fence: Fence) {
+        if self.fence != Some(fence) {
+            self.begin(fence);
+        }
+        self.rival = None;
     }
 
     /// No attempt's tokens count any more.
     pub fn seal(&mut self) {
         self.fence = None;
+        self.rival = None;
+    }
+
+    /// That attempt's tokens do not count any more.
+    pub fn seal_of(&mut self, fence: Fence) {
+        if self.fence == Some(fence) {
+            self.fence = None;
+        }
+        if self.rival == Some(fence) {
+            self.rival = None;
+        }
     }
 
     /// The attempt whose tokens count.
@@ -64,14 +115,39 @@ impl Transcript {
         self.fence
     }
 
+    /// Whether the attempt's tokens count, or would if it gave one now.
+    pub fn takes(&self, fence: Fence) -> bool {
+        self.fence == Some(fence) || self.rival == Some(fence)
+    }
+
+    /// Whether the present attempt has given something.
+    pub fn begun(&self) -> bool {
+        self.ends.len() > self.inherited
+    }
+
+    /// Somebody has read of it. Answers whether nobody had.
+    pub fn show(&mut self) -> bool {
+        !self.ends.is_empty() && !std::mem::replace(&mut self.shown, true)
+    }
+
+    /// The number of the mark before the first piece: a reader that stands before it has read what is void.
+    pub fn base(&self) -> u64 {
+        self.base
+    }
+
     /// A piece came under that fence.
     pub fn push(&mut self, fence: Fence, text: &str, raw: Option<Bytes>) -> Push {
         if self.fence != Some(fence) {
-            return Push::Stale;
+            if self.rival != Some(fence) {
+                return Push::Stale;
+            }
+            // The first token wins the race.
+            self.fence = Some(fence);
         }
         if self.text.len() + text.len() > self.max_bytes {
             return Push::TooLong;
         }
+        self.rival = None;
         self.text.push_str(text);
         self.ends.push(self.text.len() as u32);
         self.raw_bytes += raw.as_ref().map_or(0, Bytes::len);
@@ -81,21 +157,21 @@ impl Transcript {
         {
             self.raw_bytes -= old.as_ref().map_or(0, Bytes::len);
         }
-        Push::At(self.ends.len() as u64)
+        Push::At(self.last_seq())
     }
 
     /// The number of the newest piece, 0 before the first.
     pub fn last_seq(&self) -> u64 {
-        self.ends.len() as u64
+        self.base + self.ends.len() as u64
     }
 
     /// The pieces after number `seq`.
     pub fn after(&self, seq: u64) -> impl Iterator<Item = Piece> + '_ {
         let first_raw = self.ends.len() - self.raw.len();
-        (seq as usize..self.ends.len()).map(move |index| {
+        (seq.saturating_sub(self.base) as usize..self.ends.len()).map(move |index| {
             let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
             Piece {
-                seq: index as u64 + 1,
+                seq: self.base + index as u64 + 1,
                 text: self.text[start..self.ends[index] as usize].to_owned(),
                 raw: index.checked_sub(first_raw).and_then(|i| self.raw[i].clone()),
             }
@@ -105,7 +181,7 @@ impl Transcript {
     /// Bytes of raw chunks that a reader at `seq` has not taken.
     pub fn backlog(&self, seq: u64) -> usize {
         let end = self.ends.len();
-        let start = (seq as usize).min(end);
+        let start = (seq.saturating_sub(self.base) as usize).min(end);
         if start == end {
             return 0;
         }
@@ -134,6 +210,54 @@ mod tests {
         assert_eq!(transcript.push(Fence(1), "b", None), Push::Stale);
         assert_eq!(transcript.push(Fence(2), "c", None), Push::At(1));
         assert_eq!(transcript.text(), "c");
+    }
+
+    #[test]
+    fn what_was_read_is_void_behind_a_mark_and_numbers_go_on() {
+        let mut transcript = Transcript::new(100, 100);
+        transcript.begin(Fence(1));
+        transcript.push(Fence(1), "a", None);
+        transcript.push(Fence(1), "b", None);
+        assert!(transcript.show());
+        assert!(!transcript.show());
+        transcript.begin(Fence(2));
+        assert_eq!(transcript.base(), 3);
+        // Nobody has read of it yet, so it needs no mark of its own.
+        transcript.begin(Fence(3));
+        assert_eq!(transcript.base(), 3);
+        assert_eq!(transcript.push(Fence(3), "c", None), Push::At(4));
+        let pieces: Vec<_> = transcript.after(2).map(|piece| (piece.seq, piece.text)).collect();
+        assert_eq!(pieces, [(4, "c".to_owned())]);
+        assert_eq!(transcript.last_seq(), 4);
+    }
+
+    #[test]
+    fn one_that_resumes_goes_on_behind_what_is_there() {
+        let mut transcript = Transcript::new(100, 100);
+        transcript.begin(Fence(1));
+        transcript.push(Fence(1), "a", None);
+        transcript.seal_of(Fence(1));
+        assert_eq!(transcript.push(Fence(1), "x", None), Push::Stale);
+        transcript.resume(Fence(2));
+        assert!(!transcript.begun());
+        assert_eq!(transcript.push(Fence(2), "b", None), Push::At(2));
+        assert_eq!(transcript.text(), "ab");
+    }
+
+    #[test]
+    fn the_first_token_wins_a_race() {
+        let mut transcript = Transcript::new(100, 100);
+        transcript.begin(Fence(1));
+        transcript.race(Fence(2));
+        assert_eq!(transcript.push(Fence(2), "b", None), Push::At(1));
+        assert_eq!(transcript.push(Fence(1), "a", None), Push::Stale);
+        let mut transcript = Transcript::new(100, 100);
+        transcript.begin(Fence(1));
+        transcript.race(Fence(2));
+        transcript.promote(Fence(2));
+        assert_eq!(transcript.push(Fence(2), "b", None), Push::At(1));
+        transcript.race(Fence(3));
+        assert!(!transcript.takes(Fence(3)), "it comes too late");
     }
 
     #[test]

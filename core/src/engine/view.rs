@@ -36,6 +36,16 @@ pub struct MinerView {
     pub completed: u64,
     /// Attempts that failed by its fault.
     pub failed: u64,
+    /// The share of recent attempts that failed by its fault, smoothed.
+    pub errors: f64,
+    /// How often its answers agree with others': 1 always.
+    pub reputation: f64,
+    /// Whether it gets nothing because of its reputation.
+    pub set_aside: bool,
+    /// The session that it is kept for.
+    pub reserved: Option<SessionId>,
+    /// The greatest service class whose demands it meets.
+    pub service_class: u32,
 }
 
 impl Engine {
@@ -59,6 +69,11 @@ impl Engine {
             first_token_ms: miner.first_token_ms,
             completed: miner.completed,
             failed: miner.failed,
+            errors: miner.errors,
+            reputation: miner.reputation,
+            set_aside: miner.aside_until.is_some(),
+            reserved: miner.reserved,
+            service_class: miner.service_class(),
         })
     }
 
@@ -82,9 +97,14 @@ impl Engine {
         self.queued_tasks
     }
 
-    /// Tasks that have not ended.
+    /// Tasks that have not ended, but for those that check others in the background.
     pub fn unfinished(&self) -> u64 {
-        self.tasks.len() as u64
+        self.tasks.len() as u64 - u64::from(self.audits)
+    }
+
+    /// Checks in the background that have not ended.
+    pub fn audits(&self) -> u32 {
+        self.audits
     }
 
     /// The greatest task id of a session so far.

@@ -85,6 +85,8 @@ pub struct CompletionRecord<'a> {
     /// In the last event of a stream: the whole text.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restart: Option<bool>,
     #[serde(flatten)]
     #[cfg_attr(feature = "listener", schema(ignore))]
     aliases: Option<Aliases<'a>>,
@@ -152,6 +154,7 @@ impl<'a> CompletionRecord<'a> {
             miner_address: Some(&completion.miner_address),
             verdict: completion.verdict.as_ref(),
             text: None,
+            restart: None,
             aliases: aliases.then_some(Aliases { text, output: text, result: text, response: text, content: text }),
         }
     }
@@ -178,7 +181,14 @@ impl<'a> CompletionRecord<'a> {
             miner_address: end.map(|end| end.miner_address.as_str()),
             verdict: end.and_then(|end| end.verdict.as_ref()),
             text: end.map(|end| end.answer.text.as_str()),
+            restart: None,
             aliases: None,
         }
+    }
+
+    /// The event of a stream that says that all pieces before it are void. Its own piece is empty, so that a client that
+    /// knows nothing of it reads on.
+    pub fn restart(ids: &'a CompletionIds) -> Self {
+        Self { restart: Some(true), ..Self::event(ids, "", None) }
     }
 }

@@ -171,7 +171,7 @@ pub struct MinerInfo {
     pub address: String,
     /// Whether it gets work.
     pub active: bool,
-    /// `idle`, `busy`, `draining`, `cooling` (its breaker is open) or `down`.
+    /// `idle`, `busy`, `draining`, `cooling` (its breaker is open), `set_aside` (its answers are not trusted) or `down`.
     pub status: String,
     /// How it is reached.
     pub kind: MinerKind,
@@ -202,7 +202,7 @@ pub struct MinerInfo {
     pub model_details: Vec<ModelDetails>,
     /// Tasks in flight as a share of those that it may have now; 0 while it may have none.
     pub load: f64,
-    /// Attempts that failed by its fault, as a share of those that ended.
+    /// Attempts that failed by its fault, as a share of those that ended, smoothed over the last ones.
     pub error_rate: f64,
     /// Measured tokens a second of one task.
     pub tokens_per_second: f64,
@@ -214,6 +214,12 @@ pub struct MinerInfo {
     pub failed: u64,
     /// `closed`, `open` or `half_open`.
     pub breaker: String,
+    /// How often its answers agree with others', smoothed; 1 where they always did or none was compared.
+    pub reputation: f64,
+    /// The greatest service class (`sla` of a session) whose demands it meets, 0 to 3.
+    pub service_class: u32,
+    /// The session that it is kept for; `null` where it is everybody's.
+    pub reserved_for: Option<u64>,
     /// Unix seconds.
     pub connected_at: u64,
     /// Unix seconds.

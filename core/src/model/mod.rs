@@ -13,6 +13,7 @@ mod task;
 mod task_record;
 mod text;
 mod usage;
+mod validation;
 
 pub use completion::{Answer, Completion, FinishReason};
 pub use completion_record::{CompletionIds, CompletionRecord};
@@ -24,8 +25,9 @@ pub use node::{NodeInfo, NodeStats, NodeStatus};
 pub(crate) use page::{page_rows, wanted_sessions, wanted_tasks};
 pub use request::{Extra, RequestKind, TaskRequest};
 pub use session::{Session, SessionMode, SessionPatch, SessionSpec, SessionState};
-pub use task::{MinerResult, Outcome, Task, TaskState, Verdict};
+pub use task::{MinerResult, MinerVerdict, Outcome, Task, TaskState, Verdict};
 pub use task_record::TaskRecord;
 pub(crate) use text::clean_piece;
 pub use text::{clean, estimate_tokens};
 pub use usage::Usage;
+pub use validation::{Matching, OnFailure, Policy, Validation, ValidationSpec};

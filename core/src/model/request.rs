@@ -7,6 +7,8 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::{OnFailure, ValidationSpec};
+
 /// What kind of answer is wanted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
@@ -64,6 +66,10 @@ pub struct TaskRequest {
     pub max_miners: Option<u32>,
     /// A higher band is served first; the session's where `None`.
     pub priority: Option<u8>,
+    /// How several answers are compared, where not as the session says.
+    pub validation: Option<Box<ValidationSpec>>,
+    /// What follows when the miner is lost after tokens were seen; `dispatch.on_failure` where `None`.
+    pub on_failure: Option<OnFailure>,
     /// Whether special tokens and leading blanks stay in the text.
     pub raw: bool,
     /// Everything else that the caller gave: sampling parameters, tools, formats ...
@@ -89,6 +95,20 @@ impl TaskRequest {
     /// The most tokens to generate, under whichever name it was given; the newer one where both were.
     pub fn token_limit(&self) -> Option<u64> {
         self.max_completion_tokens.or(self.max_tokens)
+    }
+
+    /// Sets the most tokens to generate, under the name that the caller used.
+    pub(crate) fn limit_tokens(&mut self, tokens: u64) {
+        if self.max_completion_tokens.is_some() {
+            self.max_completion_tokens = Some(tokens);
+        }
+        if self.max_tokens.is_some() || self.max_completion_tokens.is_none() {
+            self.max_tokens = Some(tokens);
+        }
+    }
+
+    fn validation(&mut self) -> &mut ValidationSpec {
+        self.validation.get_or_insert_default()
     }
 
     /// The extra field of that name, as JSON.
@@ -294,6 +314,14 @@ impl<'de> Deserialize<'de> for TaskRequest {
                         "client_reference" | "clientReference" => out.client_reference = given(&mut map)?,
                         "max_miners" => out.max_miners = given(&mut map)?,
                         "priority" => out.priority = given(&mut map)?,
+                        "on_failure" => out.on_failure = given(&mut map)?,
+                        "validation_policy" => out.validation().validation_policy = given(&mut map)?,
+                        "match" => out.validation().matching = given(&mut map)?,
+                        "min_score" => out.validation().min_score = given(&mut map)?,
+                        "tie_break" => out.validation().tie_break = given(&mut map)?,
+                        "match_tolerance" => out.validation().match_tolerance = given(&mut map)?,
+                        "match_pointers" => out.validation().match_pointers = given(&mut map)?,
+                        "match_model" => out.validation().match_model = given(&mut map)?,
                         "raw" => out.raw = given(&mut map)?.unwrap_or_default(),
                         _ => out.extra.push((key.into_owned(), map.next_value()?)),
                     }
@@ -317,7 +345,19 @@ impl Serialize for TaskRequest {
                 }
             )*};
         }
-        entries!(prompt messages input prompt_template model timeout precommit_timeout max_tokens max_completion_tokens client_reference max_miners priority);
+        entries!(prompt messages input prompt_template model timeout precommit_timeout max_tokens max_completion_tokens);
+        entries!(client_reference max_miners priority on_failure);
+        if let Some(validation) = &self.validation {
+            macro_rules! given {
+                ($($field:ident $name:literal)*) => {$(
+                    if let Some(value) = &validation.$field {
+                        map.serialize_entry($name, value)?;
+                    }
+                )*};
+            }
+            given!(validation_policy "validation_policy" matching "match" min_score "min_score" tie_break "tie_break"
+                match_tolerance "match_tolerance" match_pointers "match_pointers" match_model "match_model");
+        }
         if self.prompt_type != 0 {
             map.serialize_entry("prompt_type", &self.prompt_type)?;
         }

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{SessionId, Timestamp};
+use super::{SessionId, Timestamp, ValidationSpec};
 
 /// Which kinds of miners serve a session.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum SessionMode {
     /// 0: miners that come and go.
@@ -15,6 +15,26 @@ pub enum SessionMode {
     Dedicated = 1,
     /// 2: both.
     Hybrid = 2,
+}
+
+impl SessionMode {
+    /// The mode of that number; hybrid for any that is none.
+    pub fn from_number(number: u8) -> Self {
+        match number {
+            0 => Self::Ephemeral,
+            1 => Self::Dedicated,
+            _ => Self::Hybrid,
+        }
+    }
+
+    /// Whether such a miner serves it.
+    pub fn takes(self, dedicated: bool) -> bool {
+        match self {
+            Self::Ephemeral => !dedicated,
+            Self::Dedicated => dedicated,
+            Self::Hybrid => true,
+        }
+    }
 }
 
 /// Whether a session takes tasks.
@@ -49,29 +69,31 @@ pub struct SessionSpec {
     pub metadata: String,
     /// The owner; the token's id where it is empty.
     pub owner: String,
-    /// 0 ephemeral, 1 dedicated, 2 hybrid.
+    /// Which miners serve it: 0 ephemeral, 1 dedicated, 2 both.
     #[cfg_attr(feature = "listener", schema(maximum = 2))]
     pub mode: u8,
     /// How many miners answer each task (0 and 1: one).
     #[cfg_attr(feature = "listener", schema(maximum = 16))]
     #[serde(deserialize_with = "number_or_flag")]
     pub redundant: u32,
-    /// The fewest miners that must be connected for the session to be served; 0: no demand.
+    /// The fewest miners that must be there for the session to be served; while there are fewer, new tasks are refused
+    /// (`too_few_miners`) or wait for `dispatch.no_miner_grace_ms`; 0: no demand.
     #[serde(alias = "minNumOfNodes", alias = "min_nodes")]
     pub min_num_of_nodes: u32,
-    /// The most miners that serve it at a time; 0: no limit.
+    /// The most miners that work for it at a time; 0: no limit.
     #[serde(alias = "maxNumOfNodes", alias = "max_nodes")]
     pub max_num_of_nodes: u32,
     /// How many answers are validated.
     #[serde(alias = "numOfValidatorNodes", alias = "validators")]
     pub num_of_validator_nodes: u32,
-    /// Whether ephemeral miners are reserved for it.
+    /// Whether ephemeral miners are kept for it alone: as many as `min_num_of_nodes` or `redundant` say, at least one.
     #[serde(alias = "reserveEphemeralNodes", deserialize_with = "flag")]
     pub reserve_ephemeral_nodes: bool,
-    /// Seconds that a reservation holds.
+    /// Seconds that a reservation holds after the session's last task; 0: `dispatch.reserve_period_secs`.
     #[serde(alias = "reservePeriod", alias = "reservePeroid")]
     pub reserve_period: u64,
-    /// The service class, 0 the best effort.
+    /// The service class, by what is measured of miners. 0: any. 1: at most 10 % errors. 2: at most 5 % errors, 10 tokens/s and
+    /// 2 s to the first token. 3 and above: at most 2 % errors, 25 tokens/s and 1 s. While no miner meets it, any will do.
     pub sla: u32,
     /// The model of its tasks where they name none.
     pub model: String,
@@ -87,9 +109,9 @@ pub struct SessionSpec {
     /// Its share within a band, 1 to 1000; 0 means the default of 1.
     #[cfg_attr(feature = "listener", schema(maximum = 1_000))]
     pub weight: u32,
-    /// How several answers are compared: `first`, `quorum`, `medoid` or `all`.
-    #[cfg_attr(feature = "listener", schema(pattern = "^(first|quorum|medoid|all)?$"))]
-    pub validation_policy: String,
+    /// How several answers are compared.
+    #[serde(flatten)]
+    pub validation: ValidationSpec,
     /// Whether its tasks prefer the miner that served the last one; on by default.
     pub affinity: Option<bool>,
     /// What is kept of ended tasks: `all`, `result` (no prompt) or `none`.
@@ -126,6 +148,24 @@ pub struct SessionPatch {
     /// What is kept of ended tasks: `all`, `result` (no prompt) or `none`.
     #[cfg_attr(feature = "listener", schema(pattern = "^(all|result|none)?$"))]
     pub retention: Option<String>,
+    /// The fewest miners that must be there for the session to be served; 0: no demand.
+    pub min_num_of_nodes: Option<u32>,
+    /// The most miners that work for it at a time; 0: no limit.
+    pub max_num_of_nodes: Option<u32>,
+    /// The service class.
+    pub sla: Option<u32>,
+    /// What decides where several miners answer: `first`, `quorum`, `medoid` or `all`.
+    #[cfg_attr(feature = "listener", schema(pattern = "^(first|quorum|medoid|all)?$"))]
+    pub validation_policy: Option<String>,
+    /// When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`.
+    #[serde(rename = "match")]
+    #[cfg_attr(feature = "listener", schema(pattern = "^(exact|normalized|json|lexical|embedding)?$"))]
+    pub matching: Option<String>,
+    /// From this score on two answers match, 0 to 1.
+    #[cfg_attr(feature = "listener", schema(minimum = 0, maximum = 1))]
+    pub min_score: Option<f64>,
+    /// Whether one more miner is asked where the answers do not agree.
+    pub tie_break: Option<bool>,
 }
 
 /// A session as the router keeps and shows it.
@@ -153,6 +193,9 @@ pub struct Session {
     pub ephemeral_nodes: Vec<String>,
     /// Miners that are dedicated to it.
     pub dedicated_nodes: Vec<String>,
+    /// Miners that are kept for it alone now.
+    #[serde(default)]
+    pub reserved_nodes: Vec<String>,
     /// How many miners can serve it now.
     pub miners_count: u64,
     /// Tasks that were ever submitted to it.
@@ -175,6 +218,7 @@ impl Session {
             updated_at: now.as_secs(),
             ephemeral_nodes: Vec::new(),
             dedicated_nodes: Vec::new(),
+            reserved_nodes: Vec::new(),
             miners_count: 0,
             total_tasks: 0,
             active_tasks: 0,
@@ -214,12 +258,9 @@ impl SessionSpec {
             return Err(Error::invalid("weight", "weight must be 1 to 1000"));
         }
         self.weight = self.weight.max(1);
-        if self.validation_policy.is_empty() {
-            "first".clone_into(&mut self.validation_policy);
-        }
-        if !matches!(self.validation_policy.as_str(), "first" | "quorum" | "medoid" | "all") {
-            return Err(Error::invalid("validation_policy", "validation_policy must be first, quorum, medoid or all"));
-        }
+        let asked = self.validation.over(&ValidationSpec::default())?;
+        self.validation.validation_policy = Some(asked.policy.as_str().to_owned());
+        self.validation.matching = Some(asked.matching.as_str().to_owned());
         if self.retention.is_empty() {
             "all".clone_into(&mut self.retention);
         }
@@ -240,6 +281,11 @@ impl SessionSpec {
             ($($field:ident)*) => {$(if let Some(value) = patch.$field { out.$field = value; })*};
         }
         take!(name metadata model redundant max_task_execution_count priority weight retention);
+        take!(min_num_of_nodes max_num_of_nodes sla);
+        macro_rules! take_validation {
+            ($($field:ident)*) => {$(if patch.$field.is_some() { out.validation.$field = patch.$field; })*};
+        }
+        take_validation!(validation_policy matching min_score tie_break);
         if patch.affinity.is_some() {
             out.affinity = patch.affinity;
         }

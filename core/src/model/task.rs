@@ -56,7 +56,7 @@ impl TaskState {
 pub enum Outcome {
     /// With an answer.
     Ok,
-    /// With answers that do not agree.
+    /// With answers that do not agree, or of which too few came to tell.
     Disputed,
     /// Without an answer: every attempt failed.
     Failed,
@@ -92,12 +92,31 @@ impl Outcome {
 pub struct Verdict {
     /// `agreed`, `disputed` or `insufficient`.
     pub verdict: String,
-    /// The share of the answers that agree with the winner, 0 to 1.
+    /// How well the answers agree, 0 to 1: the share that match the winner (`quorum`), the mean score of the winner with the
+    /// others (`medoid`), the least score of any two (`all`).
     pub score: f64,
-    /// How they were compared.
+    /// How they were compared: `exact`, `normalized`, `json`, `lexical` or `embedding`.
     pub method: String,
-    /// The address of the miner whose answer was taken.
+    /// What decided: `quorum`, `medoid` or `all`.
+    #[serde(default)]
+    pub policy: String,
+    /// The address of the miner whose answer was taken; where they do not agree, of the one that is shown first.
     pub winner: String,
+    /// Each miner's answer beside the winner's, the winner first.
+    #[serde(default)]
+    pub per_miner: Vec<MinerVerdict>,
+}
+
+/// How one miner's answer compares with the winner's.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
+pub struct MinerVerdict {
+    /// The miner's address.
+    pub miner: String,
+    /// Its score with the winner, 0 to 1.
+    pub score: f64,
+    /// Whether that is enough to match.
+    pub agrees: bool,
 }
 
 /// What one miner answered, with its hash.

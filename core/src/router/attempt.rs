@@ -7,10 +7,11 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::live::{Live, wake};
+use super::ending::hash_of;
+use super::live::{Given, Live, wake};
 use super::shared::Shared;
 use super::submission::Waiter;
-use crate::engine::{Blame, Event, Push};
+use crate::engine::{Blame, Event, Push, Role};
 use crate::miner::{Chunk, Emit, FailClass, Failure, JobSink, MinerEvent, Settled};
 use crate::model::{Answer, Fence, Outcome, Usage, clean_piece, estimate_tokens};
 
@@ -22,8 +23,10 @@ pub(super) struct Attempt {
     pub(super) address: String,
     shared: Weak<Shared>,
     live: Arc<Live>,
-    /// Not the primary one: its text is gathered here instead of in the transcript.
+    /// One of several answers that is not streamed: its text is gathered here instead of in the transcript.
     aside: Option<Mutex<String>>,
+    /// Tokens of the text that it goes on from.
+    inherited: Option<u64>,
     cancelled: AtomicBool,
     answered: AtomicBool,
     reported_at: AtomicU64,
@@ -36,14 +39,16 @@ impl Attempt {
         live: Arc<Live>,
         fence: Fence,
         address: String,
-        primary: bool,
+        role: Role,
+        inherited: Option<u64>,
     ) -> Arc<Self> {
         Arc::new(Self {
             fence,
             address,
             shared: Arc::downgrade(shared),
             live,
-            aside: (!primary).then(Mutex::default),
+            aside: (role == Role::Aside).then(Mutex::default),
+            inherited,
             cancelled: AtomicBool::new(false),
             answered: AtomicBool::new(false),
             reported_at: AtomicU64::new(0),
@@ -62,47 +67,65 @@ impl Attempt {
         self.changed.notify_waiters();
     }
 
-    /// The answer with the text that was emitted, cleaned, and usage at least estimated.
-    fn complete(&self, mut answer: Answer) -> Answer {
-        let emitted = match &self.aside {
-            Some(text) => std::mem::take(&mut *text.lock()),
-            None => self.live.state.lock().transcript.text().to_owned(),
-        };
-        answer.text = if emitted.is_empty() {
-            if self.live.request.raw { answer.text } else { crate::model::clean(&answer.text) }
-        } else {
-            emitted
-        };
-        if answer.usage == Usage::default() {
-            answer.usage = Usage::new(estimate_tokens(&self.live.request.prompt_text()), estimate_tokens(&answer.text));
+    /// The text of the whole answer: what was emitted, else what the miner gave in one piece, which is now part of the
+    /// transcript. `None` where the answer does not count any more.
+    fn whole_text(&self, answer: &Answer) -> Option<Result<String, Failure>> {
+        let raw = self.live.request.raw;
+        if let Some(aside) = &self.aside {
+            let emitted = std::mem::take(&mut *aside.lock());
+            let text = if emitted.is_empty() { clean_piece(&answer.text, true, raw).into_owned() } else { emitted };
+            return Some(Ok(text));
         }
-        answer
+        let mut state = self.live.state.lock();
+        if !state.transcript.takes(self.fence) {
+            return None;
+        }
+        if !state.transcript.begun() && !answer.text.is_empty() {
+            let piece = clean_piece(&answer.text, state.transcript.text().is_empty(), raw);
+            match state.transcript.push(self.fence, &piece, None) {
+                Push::At(_) => {}
+                Push::Stale => return None,
+                Push::TooLong => return Some(Err(too_long())),
+            }
+            if !state.readers.is_empty() {
+                state.transcript.show();
+            }
+        }
+        Some(Ok(state.transcript.text().to_owned()))
     }
 
-    fn done(&self, shared: &Arc<Shared>, answer: Answer) {
-        let answer = self.complete(answer);
+    fn done(&self, shared: &Arc<Shared>, mut answer: Answer) {
+        match self.whole_text(&answer) {
+            None => return,
+            Some(Err(failure)) => return self.failed(shared, failure),
+            Some(Ok(text)) => answer.text = text,
+        }
+        if answer.usage == Usage::default() {
+            answer.usage = Usage::new(estimate_tokens(&self.live.request.prompt_text()), estimate_tokens(&answer.text));
+        } else if let Some(inherited) = self.inherited {
+            answer.usage = Usage::new(answer.usage.prompt_tokens, inherited + answer.usage.completion_tokens);
+        }
+        if self.inherited.is_some() {
+            // It holds only what this miner gave.
+            answer.raw = None;
+        }
         let tokens = answer.usage.completion_tokens;
+        // Committed to before another answer is looked at.
+        let hash = if self.live.judged.is_some() { hash_of(&answer.text) } else { String::new() };
         {
             let mut state = self.live.state.lock();
             if self.is_cancelled() || state.end.is_some() {
                 return;
             }
-            if self.aside.is_none() && state.transcript.last_seq() == 0 && !answer.text.is_empty() {
-                match state.transcript.push(self.fence, &answer.text, None) {
-                    Push::At(_) => {}
-                    Push::Stale => return,
-                    Push::TooLong => {
-                        drop(state);
-                        self.failed(shared, too_long());
-                        return;
-                    }
-                }
-            }
+            let now = shared.clock.now();
             if state.first_token_at.0 == 0 {
-                state.first_token_at = shared.clock.now();
+                state.first_token_at = now;
             }
-            state.answers.retain(|(fence, _, _)| *fence != self.fence);
-            state.answers.push((self.fence, self.address.clone(), answer));
+            if self.live.judged.is_some() {
+                state.precommitted_at = now;
+            }
+            state.answers.retain(|given| given.fence != self.fence);
+            state.answers.push(Given { fence: self.fence, miner: self.address.clone(), answer, hash });
         }
         shared.step(Event::Done { fence: self.fence, tokens });
     }
@@ -139,19 +162,23 @@ impl JobSink for Attempt {
             return Emit::Ok;
         }
         let now = shared.clock.now();
-        let (pushed, first, shown, full, wakers) = {
+        let (pushed, first, begins, shown, newly_shown, full, wakers) = {
             let mut state = self.live.state.lock();
             let piece = clean_piece(&chunk.text, state.transcript.text().is_empty(), raw_text);
             if piece.is_empty() && chunk.raw.is_none() {
                 return Emit::Ok;
             }
+            let was = state.transcript.begun();
             let pushed = state.transcript.push(self.fence, &piece, chunk.raw);
-            let first = matches!(pushed, Push::At(1));
-            if first {
+            let first = !was && matches!(pushed, Push::At(_));
+            let begins = first && state.first_token_at.0 == 0;
+            if first && self.inherited.is_none() {
                 state.first_token_at = now;
             }
+            let shown = !state.readers.is_empty();
+            let newly_shown = shown && state.transcript.show();
             let full = state.backlog() > shared.config.limits.stream_window_bytes as usize;
-            (pushed, first, !state.readers.is_empty(), full, state.take_wakers())
+            (pushed, first, begins, shown, newly_shown, full, state.take_wakers())
         };
         match pushed {
             Push::At(_) => wake(wakers),
@@ -162,9 +189,9 @@ impl JobSink for Attempt {
                 return Emit::Cancelled;
             }
         }
-        if first || now.0.saturating_sub(self.reported_at.load(Ordering::Relaxed)) >= REPORT_MS {
+        if first || newly_shown || now.0.saturating_sub(self.reported_at.load(Ordering::Relaxed)) >= REPORT_MS {
             self.reported_at.store(now.0, Ordering::Relaxed);
-            if first {
+            if begins {
                 shared.metrics.first_token(now.since(self.live.created_at));
             }
             shared.step(Event::Progress { fence: self.fence, first, shown });
@@ -229,7 +256,7 @@ impl JobSink for Attempt {
             std::future::poll_fn(|cx| {
                 waiter.poll(cx, |state| {
                     let cancelled = matches!(state.outcome, Some((Outcome::Cancelled | Outcome::Expired, _)));
-                    let counts = !given_up && state.answers.iter().any(|(of, _, _)| *of == fence);
+                    let counts = !given_up && state.answers.iter().any(|given| given.fence == fence);
                     match (cancelled, counts) {
                         (true, _) => Some(Settled::Cancelled),
                         (false, false) => Some(Settled::Superseded),

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::attempt::Attempt;
-use super::live::wake;
+use super::live::{Live, wake};
+use super::miners::MinerSlot;
 use super::shared::{Core, Shared};
-use crate::engine::{Effect, Event};
+use crate::engine::{Effect, Event, Role};
 use crate::miner::{Job, JobInfo, Miner};
-use crate::model::{Gid, TaskState, Timestamp};
+use crate::model::{Fence, Gid, TaskState, Timestamp, estimate_tokens};
 use crate::{Error, Result};
 
 /// What is done after the lock is released.
@@ -18,6 +19,12 @@ pub(super) enum Deed {
     Offer(Arc<dyn Miner>, Job),
     Finish(Gid),
     Ended(Gid),
+    /// The answers are to be compared.
+    Judge(Arc<Live>),
+    /// A task of the router's own cannot be.
+    Forget(Gid),
+    /// A miner's reputation is to be written down.
+    Reputed(Arc<str>, f64),
 }
 
 thread_local! {
@@ -55,53 +62,50 @@ impl Shared {
         for effect in effects {
             match effect {
                 Effect::Admitted { .. } | Effect::Refused { .. } => {}
-                Effect::Offer { gid, miner, fence, primary } => {
+                Effect::Offer { gid, miner, fence, role } => {
                     let (Some(live), Some(slot)) = (core.live.get(&gid), core.miners.get(&miner)) else { continue };
-                    let attempt = Attempt::new(self, live.clone(), fence, slot.address.clone(), primary);
-                    let mut state = live.state.lock();
-                    if primary {
-                        state.transcript.begin(fence);
-                        state.primary = Some(fence);
-                    }
-                    if state.started_at.0 == 0 {
-                        state.started_at = now;
-                    }
-                    state.assigned.push(slot.address.clone());
-                    state.attempts.push(attempt.clone());
-                    drop(state);
-                    let info = JobInfo {
-                        gid,
-                        session_id: live.session_id,
-                        task_id: live.id,
-                        fence,
-                        request: live.request.clone(),
-                        model: live.model.as_deref().map(str::to_owned),
-                        deadline: live.deadline,
-                        stream: live.request.stream && primary,
-                        partial: None,
-                    };
-                    deeds.push(Deed::Offer(slot.miner.clone(), Job::new(info, attempt)));
+                    let job = self.job(live, slot, fence, role, now);
+                    deeds.push(Deed::Offer(slot.miner.clone(), job));
                 }
                 Effect::Stop { gid, fence, .. } => {
                     if let Some(live) = core.live.get(&gid) {
                         let mut state = live.state.lock();
-                        if state.transcript.fence() == Some(fence) {
-                            state.transcript.seal();
-                        }
+                        state.transcript.seal_of(fence);
                         state.attempts.iter().filter(|a| a.fence == fence).for_each(|a| a.cancel());
                     }
                 }
                 Effect::Voided { gid } => {
                     if let Some(live) = core.live.get(&gid) {
-                        live.state.lock().transcript.seal();
+                        live.state.lock().transcript.void();
                         self.metrics.retried();
                     }
                 }
+                Effect::Promoted { gid, fence } => {
+                    if let Some(live) = core.live.get(&gid) {
+                        let mut state = live.state.lock();
+                        state.transcript.promote(fence);
+                        state.primary = Some(fence);
+                    }
+                }
+                Effect::Judge { gid } => {
+                    if let Some(live) = core.live.get(&gid) {
+                        deeds.push(Deed::Judge(live.clone()));
+                    }
+                }
+                Effect::Audit { of, fence, gid } => match core
+                    .live
+                    .get(&of)
+                    .and_then(|live| live.audited(fence, gid, now, self.config.limits.max_output_bytes))
+                {
+                    Some(audit) => drop(core.live.insert(gid, audit)),
+                    None => deeds.push(Deed::Forget(gid)),
+                },
+                Effect::Reputed { name, reputation } => deeds.push(Deed::Reputed(name, reputation)),
                 Effect::State { gid, state: new } => {
                     if let Some(live) = core.live.get(&gid) {
                         let mut state = live.state.lock();
                         state.state = new;
-                        if new == TaskState::Precommitted {
+                        if new == TaskState::Precommitted && state.precommitted_at.0 == 0 {
                             state.precommitted_at = now;
                         }
                     }
@@ -111,7 +115,9 @@ impl Shared {
                         let mut state = live.state.lock();
                         state.outcome = Some((outcome, cause));
                         state.transcript.seal();
-                        state.precommitted_at = now;
+                        if state.precommitted_at.0 == 0 {
+                            state.precommitted_at = now;
+                        }
                         state.ended_at = now;
                     }
                     deeds.push(Deed::Finish(gid));
@@ -121,6 +127,49 @@ impl Shared {
         }
         self.arm(core.engine.next_deadline());
         deeds
+    }
+
+    /// The job that an offer is, and what the task's record has of it.
+    fn job(self: &Arc<Self>, live: &Arc<Live>, slot: &MinerSlot, fence: Fence, role: Role, now: Timestamp) -> Job {
+        let mut state = live.state.lock();
+        let mut partial = None;
+        match role {
+            Role::Primary => state.transcript.begin(fence),
+            Role::Continue => {
+                partial = Some(Arc::from(state.transcript.text()));
+                state.transcript.resume(fence);
+            }
+            Role::Hedge => state.transcript.race(fence),
+            Role::Aside => {}
+        }
+        if matches!(role, Role::Primary | Role::Continue) {
+            state.primary = Some(fence);
+        }
+        if state.started_at.0 == 0 {
+            state.started_at = now;
+        }
+        let inherited = partial.as_deref().map(estimate_tokens);
+        let attempt = Attempt::new(self, live.clone(), fence, slot.address.clone(), role, inherited);
+        state.assigned.push(slot.address.clone());
+        state.attempts.push(attempt.clone());
+        drop(state);
+        let mut request = live.request.clone();
+        if let Some(tokens) = inherited {
+            let most = request.token_limit().unwrap_or(self.config.limits.default_max_tokens);
+            Arc::make_mut(&mut request).limit_tokens(most.saturating_sub(tokens).max(1));
+        }
+        let info = JobInfo {
+            gid: live.gid,
+            session_id: live.session_id,
+            task_id: live.id,
+            fence,
+            request,
+            model: live.model.as_deref().map(str::to_owned),
+            deadline: live.deadline,
+            stream: live.request.stream && role != Role::Aside,
+            partial,
+        };
+        Job::new(info, attempt)
     }
 
     /// Does what is to be done, in order, without recursion.
@@ -147,6 +196,9 @@ impl Shared {
                         tracing::error!("a miner panicked in offer; its job counts as dropped");
                     }
                 }
+                Deed::Judge(live) => shared.compare(live),
+                Deed::Forget(gid) => shared.step(Event::Cancel(gid)),
+                Deed::Reputed(name, reputation) => shared.reputed(&name, reputation),
                 Deed::Finish(gid) => shared.write_end(gid),
                 Deed::Ended(gid) => shared.show_end(gid),
             }
@@ -155,6 +207,9 @@ impl Shared {
 
     fn write_end(self: &Arc<Self>, gid: Gid) {
         let Some(live) = self.core.lock().live.get(&gid).cloned() else { return };
+        if live.shadow {
+            return self.step(Event::Committed(gid));
+        }
         let task = Arc::new(Self::final_task(&live));
         match self.store.finish(task).try_ready() {
             Ok(answer) => self.end_written(gid, answer),
@@ -188,7 +243,11 @@ impl Shared {
         let (live, forgotten) = {
             let mut core = self.core.lock();
             let Some(live) = core.live.get(&gid).cloned() else { return };
-            core.recent.push_back(gid);
+            if live.shadow {
+                core.live.remove(&gid);
+            } else {
+                core.recent.push_back(gid);
+            }
             let mut forgotten = Vec::new();
             while core.recent.len() > self.config.limits.recent_tasks {
                 let Some(old) = core.recent.pop_front() else { break };
@@ -212,7 +271,9 @@ impl Shared {
             if state.end.is_none() {
                 state.end = Some(end);
             }
-            if let Some((outcome, _)) = state.outcome {
+            if let Some((outcome, _)) = state.outcome
+                && !live.shadow
+            {
                 self.metrics.ended(outcome, state.ended_at.since(live.created_at));
             }
             state.take_wakers()

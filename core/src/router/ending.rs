@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::live::{Live, LiveState};
+use super::live::{Given, Live, LiveState};
 use super::shared::Shared;
 use crate::engine::EndCause;
 use crate::miner::{FailClass, Failure};
-use crate::model::{Answer, Completion, MinerResult, Outcome, Task, TaskState, Verdict};
+use crate::model::{Answer, Completion, Fence, MinerResult, Outcome, Task, TaskState, Verdict};
 use crate::{Error, ErrorKind, Result};
 
-fn hash_of(text: &str) -> String {
+/// SHA-256, hexadecimal.
+pub(super) fn hash_of(text: &str) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut out = String::with_capacity(64);
     for byte in Sha256::digest(text.as_bytes()) {
@@ -21,29 +22,10 @@ fn hash_of(text: &str) -> String {
     out
 }
 
-/// How several answers compare after white space and case are evened out. The streamed one stays the winner
-/// when it agrees with at least half of them.
-fn judge(state: &LiveState) -> (usize, Option<Verdict>) {
-    if state.answers.len() < 2 {
-        return (0, None);
-    }
-    let normal: Vec<String> = state
-        .answers
-        .iter()
-        .map(|(_, _, answer)| answer.text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase())
-        .collect();
-    let agreeing = |index: usize| normal.iter().filter(|other| **other == normal[index]).count();
-    let primary = state.primary.and_then(|fence| state.answers.iter().position(|(f, _, _)| *f == fence)).unwrap_or(0);
-    let best = (0..normal.len()).max_by_key(|index| (agreeing(*index), usize::from(*index == primary))).unwrap_or(0);
-    let agreed = agreeing(best) * 2 > normal.len();
-    let winner = if agreed { best } else { primary };
-    let verdict = Verdict {
-        verdict: if agreed { "agreed" } else { "disputed" }.to_owned(),
-        score: agreeing(winner) as f64 / normal.len() as f64,
-        method: "normalized".to_owned(),
-        winner: state.answers[winner].1.clone(),
-    };
-    (winner, Some(verdict))
+/// Whose answer is taken: what the comparison says, else the streamed one, else the first.
+fn winner(state: &LiveState) -> usize {
+    let of = |fence: Option<Fence>| state.answers.iter().position(|given| Some(given.fence) == fence);
+    of(state.winner).or_else(|| of(state.primary)).unwrap_or(0)
 }
 
 impl Shared {
@@ -51,17 +33,10 @@ impl Shared {
     pub(super) fn final_task(live: &Live) -> Task {
         {
             let mut state = live.state.lock();
-            let (winner, verdict) = judge(&state);
+            let winner = winner(&state);
             if winner < state.answers.len() {
-                state.answers.swap(0, winner);
+                state.answers[..=winner].rotate_right(1);
             }
-            if verdict.as_ref().is_some_and(|v| v.verdict == "disputed")
-                && let Some((outcome, _)) = &mut state.outcome
-                && *outcome == Outcome::Ok
-            {
-                *outcome = Outcome::Disputed;
-            }
-            state.verdict = verdict;
         }
         let mut task = Self::task_of(live);
         task.state = TaskState::Ended;
@@ -88,13 +63,14 @@ impl Shared {
     pub(super) fn task_of(live: &Live) -> Task {
         let state = live.state.lock();
         let outcome = state.outcome.map(|(outcome, _)| outcome);
-        let results: Vec<MinerResult> = state
-            .answers
+        // Nobody sees one answer before the last one is in.
+        let given = if state.outcome.is_some() { state.answers.as_slice() } else { &[] };
+        let results: Vec<MinerResult> = given
             .iter()
-            .map(|(_, miner, answer)| MinerResult {
-                miner: miner.clone(),
-                answer: answer.clone(),
-                hash: hash_of(&answer.text),
+            .map(|given| MinerResult {
+                miner: given.miner.clone(),
+                answer: given.answer.clone(),
+                hash: if given.hash.is_empty() { hash_of(&given.answer.text) } else { given.hash.clone() },
             })
             .collect();
         let text =
@@ -135,10 +111,10 @@ impl Shared {
             return Err(live.sign(Error::internal("the task ended without an outcome")));
         };
         if matches!(outcome, Outcome::Ok | Outcome::Disputed)
-            && let Some((_, miner, answer)) = state.answers.first()
+            && let Some(Given { miner, answer, .. }) = state.answers.first()
         {
             let alternatives = if state.answers.len() > 1 {
-                state.answers.iter().map(|(_, miner, answer)| (miner.clone(), answer.clone())).collect()
+                state.answers.iter().map(|given| (given.miner.clone(), given.answer.clone())).collect()
             } else {
                 Vec::new()
             };

@@ -11,7 +11,8 @@ use super::attempt::Attempt;
 use crate::engine::{EndCause, Transcript};
 use crate::miner::Failure;
 use crate::model::{
-    Answer, Completion, Fence, Gid, Outcome, SessionId, TaskId, TaskRequest, TaskState, Timestamp, Verdict,
+    Answer, Completion, Fence, Gid, OnFailure, Outcome, SessionId, TaskId, TaskRequest, TaskState, Timestamp,
+    Validation, Verdict,
 };
 use crate::{Error, Result};
 
@@ -27,6 +28,12 @@ pub(super) struct Live {
     pub(super) deadline: Timestamp,
     /// What is kept of it: `all`, `result` or `none`.
     pub(super) retention: String,
+    /// How its answers are compared, where several miners were asked.
+    pub(super) judged: Option<Box<Judged>>,
+    /// What follows when its miner is lost after tokens were seen.
+    pub(super) on_failure: OnFailure,
+    /// The router's own: nobody sees it, and it is never written down.
+    pub(super) shadow: bool,
     /// Nobody's leaving cancels it.
     pub(super) detached: AtomicBool,
     /// Those who would be sorry.
@@ -47,10 +54,12 @@ pub(super) struct LiveState {
     pub(super) precommitted_at: Timestamp,
     pub(super) assigned: Vec<String>,
     pub(super) attempts: SmallVec<[Arc<Attempt>; 1]>,
-    /// Answers that are in, with the miners' addresses.
-    pub(super) answers: Vec<(Fence, String, Answer)>,
+    /// Answers that are in.
+    pub(super) answers: Vec<Given>,
     pub(super) failure: Option<Failure>,
     pub(super) verdict: Option<Verdict>,
+    /// Whose answer is taken, once that is decided.
+    pub(super) winner: Option<Fence>,
     pub(super) outcome: Option<(Outcome, EndCause)>,
     pub(super) ended_at: Timestamp,
     /// The end, once it may be shown.
@@ -60,6 +69,24 @@ pub(super) struct LiveState {
     /// Readers and what they have read.
     pub(super) readers: SmallVec<[(u64, u64); 1]>,
     wakers: SmallVec<[(u64, Waker); 1]>,
+}
+
+/// How the answers of a task are compared.
+#[derive(Debug, Clone)]
+pub(super) struct Judged {
+    pub(super) how: Validation,
+    /// How many miners were asked at first.
+    pub(super) asked: u32,
+}
+
+/// What one miner answered.
+pub(super) struct Given {
+    pub(super) fence: Fence,
+    pub(super) miner: String,
+    pub(super) answer: Answer,
+    /// SHA-256 of its text, hexadecimal. Where answers are compared it is taken when the answer comes in, before another one is
+    /// looked at; else it is empty until the end.
+    pub(super) hash: String,
 }
 
 /// What a new task is made of.
@@ -72,6 +99,9 @@ pub(super) struct LiveSpec {
     pub(super) created_at: Timestamp,
     pub(super) deadline: Timestamp,
     pub(super) retention: String,
+    pub(super) judged: Option<Judged>,
+    pub(super) on_failure: OnFailure,
+    pub(super) shadow: bool,
     pub(super) detached: bool,
     pub(super) max_output_bytes: u64,
     pub(super) window_bytes: u64,
@@ -88,6 +118,9 @@ impl Live {
             created_at: spec.created_at,
             deadline: spec.deadline,
             retention: spec.retention,
+            judged: spec.judged.map(Box::new),
+            on_failure: spec.on_failure,
+            shadow: spec.shadow,
             detached: AtomicBool::new(spec.detached),
             attached: AtomicUsize::new(0),
             next_waiter: AtomicU64::new(1),
@@ -104,6 +137,7 @@ impl Live {
                 answers: Vec::new(),
                 failure: None,
                 verdict: None,
+                winner: None,
                 outcome: None,
                 ended_at: Timestamp(0),
                 end: None,

@@ -8,7 +8,7 @@ use super::shared::{Router, Shared};
 use crate::config::UpstreamConfig;
 use crate::engine::{BreakerState, Event, MinerKey, MinerRules};
 use crate::miner::Miner;
-use crate::model::{MinerInfo, MinerKind, MinerSpec, Timestamp, address_of};
+use crate::model::{CONTINUE, MinerInfo, MinerKind, MinerSpec, Timestamp, address_of};
 use crate::{Error, ErrorKind, Result};
 
 pub(super) struct MinerSlot {
@@ -131,6 +131,9 @@ impl Shared {
         }
         let now = self.clock.now();
         let rules = MinerRules {
+            name: Arc::from(spec.name.as_str()),
+            dedicated: spec.dedicated,
+            continues: spec.features.iter().any(|feature| feature == CONTINUE),
             models: spec.models.iter().map(|model| Arc::from(model.as_str())).collect(),
             capacity: if up { spec.capacity } else { 0 },
             weight: spec.weight,
@@ -221,6 +224,7 @@ impl Router {
                 let status = match () {
                     () if view.draining => "draining",
                     () if !slot.up => "down",
+                    () if view.set_aside => "set_aside",
                     () if cooling => "cooling",
                     () if view.in_flight > 0 => "busy",
                     () => "idle",
@@ -229,7 +233,7 @@ impl Router {
                     id: slot.spec.name.clone(),
                     miner_id: slot.spec.name.clone(),
                     address: slot.address.clone(),
-                    active: slot.up && !view.draining && !cooling,
+                    active: slot.up && !view.draining && !cooling && !view.set_aside,
                     status: status.to_owned(),
                     kind: slot.spec.kind,
                     node_type: if slot.spec.dedicated { "dedicated" } else { "ephemeral" }.to_owned(),
@@ -245,7 +249,7 @@ impl Router {
                     hardware: slot.spec.hardware.clone(),
                     model_details: slot.spec.model_details.clone(),
                     load: share(view.in_flight.into(), view.credits.into()),
-                    error_rate: share(view.failed, view.completed + view.failed),
+                    error_rate: (view.errors * 1_000.0).round() / 1_000.0,
                     tokens_per_second: (view.tokens_per_second * 100.0).round() / 100.0,
                     first_token_ms: (view.first_token_ms * 100.0).round() / 100.0,
                     completed: view.completed,
@@ -256,6 +260,9 @@ impl Router {
                         BreakerState::HalfOpen => "half_open",
                     }
                     .to_owned(),
+                    reputation: (view.reputation * 1_000.0).round() / 1_000.0,
+                    service_class: view.service_class,
+                    reserved_for: view.reserved.map(|session| session.0),
                     connected_at: slot.connected_at.as_secs(),
                     last_seen: if slot.up { self.shared.clock.now() } else { slot.last_seen }.as_secs(),
                 })

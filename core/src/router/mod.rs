@@ -8,6 +8,7 @@ mod clock;
 mod drive;
 mod ending;
 mod inspect;
+mod judge;
 mod keys;
 mod live;
 mod metrics;

@@ -179,7 +179,12 @@ impl Shared {
         let deeds = {
             let mut core = self.core.lock();
             let Some(session) = core.sessions.get(&task.session_id) else { return };
-            let mut new = self.engine_task(&session.spec, &task.request, task.session_id, task.deadline, false);
+            // What was accepted is kept, whatever has become of the session's rules.
+            let made = self.engine_task(&session.spec, &task.request, task.session_id, task.deadline, false);
+            let Ok((mut new, judged)) = made else {
+                tracing::error!(gid = %task.gid, "a task of the last start cannot be read any more");
+                return;
+            };
             new.band = Some(band);
             let live = Live::new(LiveSpec {
                 gid: task.gid,
@@ -190,6 +195,9 @@ impl Shared {
                 created_at: task.created_at,
                 deadline: task.deadline,
                 retention: session.spec.retention.clone(),
+                judged,
+                on_failure: new.on_failure,
+                shadow: false,
                 detached: true,
                 max_output_bytes: self.config.limits.max_output_bytes,
                 window_bytes: self.config.limits.stream_window_bytes,

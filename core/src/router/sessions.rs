@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::shared::{Core, Router, Shared};
+use crate::config::DispatchConfig;
 use crate::engine::{Event, SessionRules};
-use crate::model::{Session, SessionId, SessionPatch, SessionSpec, SessionState};
+use crate::model::{Session, SessionId, SessionMode, SessionPatch, SessionSpec, SessionState};
 use crate::{Error, ErrorKind, Result};
 
 /// Which sessions are wanted.
@@ -36,8 +37,19 @@ pub(super) fn unknown(id: SessionId) -> Error {
     Error::not_found(format!("there is no session {id}")).with_code("session_not_found").with_param("session_id")
 }
 
-fn rules(session: &Session) -> SessionRules {
+fn rules(session: &Session, dispatch: &DispatchConfig) -> SessionRules {
+    let spec = &session.spec;
+    let kept = spec.min_num_of_nodes.max(spec.redundant).max(1);
+    let kept = if spec.max_num_of_nodes > 0 { kept.min(spec.max_num_of_nodes) } else { kept };
+    let period = if spec.reserve_period > 0 { spec.reserve_period } else { dispatch.reserve_period_secs };
     SessionRules {
+        mode: SessionMode::from_number(spec.mode),
+        model: (!spec.model.is_empty()).then(|| Arc::from(spec.model.as_str())),
+        min_miners: spec.min_num_of_nodes,
+        max_miners: spec.max_num_of_nodes,
+        reserve: if spec.reserve_ephemeral_nodes && spec.mode != 1 { kept } else { 0 },
+        reserve_ms: period.saturating_mul(1_000),
+        sla: spec.sla,
         band: session.spec.priority,
         weight: session.spec.weight.max(1),
         affinity: session.spec.affinity.unwrap_or(true),
@@ -51,9 +63,20 @@ fn shown(core: &Core, session: &Session) -> Session {
     let mut out = session.clone();
     out.total_tasks = core.engine.taken_tasks(session.id);
     out.active_tasks = core.engine.active_tasks(session.id);
-    for slot in core.miners.values().filter(|slot| {
-        session.spec.model.is_empty() || slot.spec.models.is_empty() || slot.spec.models.contains(&session.spec.model)
+    let mode = SessionMode::from_number(session.spec.mode);
+    for (key, slot) in core.miners.iter().filter(|(_, slot)| {
+        mode.takes(slot.spec.dedicated)
+            && (session.spec.model.is_empty()
+                || slot.spec.models.is_empty()
+                || slot.spec.models.contains(&session.spec.model))
     }) {
+        let kept_for = core.engine.miner(*key).and_then(|view| view.reserved);
+        if kept_for.is_some_and(|other| other != session.id) {
+            continue;
+        }
+        if kept_for.is_some() {
+            out.reserved_nodes.push(slot.address.clone());
+        }
         out.miners_count += 1;
         if slot.spec.dedicated { &mut out.dedicated_nodes } else { &mut out.ephemeral_nodes }
             .push(slot.address.clone());
@@ -65,7 +88,7 @@ impl Shared {
     /// Takes a session into memory, new or out of the store.
     pub(super) fn adopt_session(self: &Arc<Self>, session: Session) {
         self.next_session.fetch_max(session.id.0 + 1, Ordering::AcqRel);
-        let event = Event::Session(session.id, rules(&session));
+        let event = Event::Session(session.id, rules(&session, &self.config.dispatch));
         {
             let mut core = self.core.lock();
             core.sids.insert(session.sid.clone(), session.id);

@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use super::live::Live;
 use super::submission::Attachment;
-use crate::Result;
-use crate::model::Completion;
+use crate::engine::Event;
+use crate::model::{Completion, OnFailure};
+use crate::{Error, ErrorKind, Result};
 
 /// What a stream gives.
 #[derive(Debug, Clone)]
@@ -23,9 +24,9 @@ pub enum StreamEvent {
         raw: Option<Bytes>,
     },
     /// What came before is void: another miner starts over, or the pieces of an ended task are not kept any more and
-    /// its text comes as one.
+    /// its text comes as one. Only where the request's `on_failure` is `restart`, and for those who resume a stream.
     Restart {
-        /// The number of the last piece that is void.
+        /// The number of this mark; the next piece's is one more.
         seq: u64,
     },
     /// The end: exactly one, last.
@@ -36,11 +37,13 @@ pub enum StreamEvent {
 /// [`Submission`](super::Submission) or another stream of it is there.
 pub struct TokenStream {
     live: Arc<Live>,
-    _attachment: Arc<Attachment>,
+    attachment: Arc<Attachment>,
     waiter: u64,
     seq: u64,
     /// Whether it goes on where an earlier stream broke off, and has given nothing yet.
     resumed: bool,
+    /// Whether the reader can be told that what it has is void.
+    resets: bool,
     ended: bool,
 }
 
@@ -54,7 +57,8 @@ impl TokenStream {
     pub(super) fn new(live: Arc<Live>, attachment: Arc<Attachment>, after: u64) -> Self {
         let waiter = live.waiter();
         live.state.lock().readers.push((waiter, after));
-        Self { live, _attachment: attachment, waiter, seq: after, resumed: after > 0, ended: false }
+        let resets = after > 0 || live.on_failure == OnFailure::Restart;
+        Self { live, attachment, waiter, seq: after, resumed: after > 0, resets, ended: false }
     }
 
     /// All events that are ready, at least one; waits for the first. `None` after the end.
@@ -69,13 +73,19 @@ impl TokenStream {
         }
         let mut state = self.live.state.lock();
         let mut events = Vec::new();
-        let started_over = state.end.is_none() && state.transcript.fence().is_some();
-        let void =
-            if self.resumed && state.rejoined { true } else { state.transcript.last_seq() < self.seq && started_over };
-        self.resumed = false;
-        if void {
-            events.push(StreamEvent::Restart { seq: self.seq });
-            self.seq = 0;
+        // Void is what stands before the mark, and what a text that was begun anew after a crash does not have.
+        let base = state.transcript.base();
+        let ahead = self.seq > state.transcript.last_seq() && state.end.is_none() && state.transcript.fence().is_some();
+        let rejoined = std::mem::take(&mut self.resumed) && state.rejoined;
+        if self.seq < base || ahead || rejoined {
+            if self.seq > 0 && !self.resets {
+                self.ended = true;
+                return Poll::Ready(Some(vec![StreamEvent::End(Err(self.live.sign(lost())))]));
+            }
+            if self.seq > 0 {
+                events.push(StreamEvent::Restart { seq: base });
+            }
+            self.seq = base;
         }
         for piece in state.transcript.after(self.seq) {
             self.seq = piece.seq;
@@ -90,14 +100,27 @@ impl TokenStream {
             return Poll::Pending;
         }
         let seq = self.seq;
+        // One that came late: the engine must know that what is there cannot be taken back.
+        let shown = if state.transcript.show() { state.transcript.fence() } else { None };
         if let Some(reader) = state.readers.iter_mut().find(|(id, _)| *id == self.waiter) {
             reader.1 = seq;
         }
         let attempts = state.attempts.clone();
         drop(state);
         attempts.iter().for_each(|attempt| attempt.caught_up());
+        if let Some(fence) = shown {
+            self.attachment.shared.step(Event::Shown(fence));
+        }
         Poll::Ready(Some(events))
     }
+}
+
+/// What a reader is told that has seen what is void and could not make it undone.
+fn lost() -> Error {
+    Error::new(
+        ErrorKind::MinerFailed,
+        r#"the miner was lost after its first words: ask again, or send "on_failure":"restart" and be ready to start over"#,
+    )
 }
 
 impl Drop for TokenStream {

@@ -26,7 +26,7 @@ pub struct SubmitOptions {
 
 /// Holds a task: when the last one of a task that is not detached goes, the task is cancelled.
 pub(super) struct Attachment {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     live: Arc<Live>,
 }
 

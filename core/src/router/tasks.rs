@@ -6,12 +6,13 @@ use std::sync::atomic::Ordering;
 use sha2::{Digest, Sha256};
 
 use super::ending::stored_end;
-use super::live::{Live, LiveSpec, wake};
+use super::live::{Judged, Live, LiveSpec, wake};
 use super::shared::{Router, Shared};
 use super::submission::{Submission, SubmitOptions, written_down};
 use crate::engine::{self, Effect, Event, Refusal};
 use crate::model::{
-    RequestKind, SessionId, SessionSpec, Task, TaskId, TaskRequest, TaskState, Timestamp, estimate_tokens,
+    Policy, RequestKind, SessionId, SessionSpec, Task, TaskId, TaskRequest, TaskState, Timestamp, ValidationSpec,
+    estimate_tokens,
 };
 use crate::store::{Accepted, Idempotency, NewTask, TaskPage, TaskQuery};
 use crate::{Error, ErrorKind, Result};
@@ -43,8 +44,8 @@ impl Router {
             let mut core = shared.core.lock();
             let Some(record) = core.sessions.get(&session) else { return Err(super::sessions::unknown(session)) };
             let retention = record.spec.retention.clone();
-            let mut task = shared.engine_task(&record.spec, &request, session, deadline, held);
-            let asked = task.model.clone();
+            let (mut task, judged) = shared.engine_task(&record.spec, &request, session, deadline, held)?;
+            let (asked, on_failure) = (task.model.clone(), task.on_failure);
             if options.any_model
                 && task.model.as_ref().is_some_and(|model| !core.miners.values().any(|slot| slot.offers(model)))
             {
@@ -69,6 +70,9 @@ impl Router {
                 created_at: now,
                 deadline,
                 retention,
+                judged,
+                on_failure,
+                shadow: false,
                 detached: options.detach,
                 max_output_bytes: shared.config.limits.max_output_bytes,
                 window_bytes: shared.config.limits.stream_window_bytes,
@@ -212,6 +216,9 @@ impl Router {
             created_at: task.created_at,
             deadline: task.deadline,
             retention: "all".into(),
+            judged: None,
+            on_failure: task.request.on_failure.unwrap_or_default(),
+            shadow: false,
             detached: true,
             max_output_bytes: u64::from(u32::MAX),
             window_bytes: 0,
@@ -280,6 +287,12 @@ fn refusal(reason: Refusal, retry_after_ms: u64, session: SessionId, model: Opti
         )
         .with_code("no_miner")
         .with_retry_after_ms(retry_after_ms),
+        Refusal::TooFewMiners { wanted, there } => Error::new(
+            ErrorKind::Unavailable,
+            format!("the task needs {wanted} miners and {there} are there that could serve it: connect more, or ask for fewer (max_miners, or the session's redundant and min_num_of_nodes)"),
+        )
+        .with_code("too_few_miners")
+        .with_retry_after_ms(retry_after_ms),
         Refusal::NoModel => Error::not_found(match model {
             Some(model) => format!("no miner serves the model {model:?}"),
             None => "no miner that is connected can serve this kind of request".to_owned(),
@@ -338,6 +351,10 @@ impl Shared {
         Ok(request)
     }
 
+    /// The task as the engine sees it, and how its answers are compared where several are wanted.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the field.
     pub(super) fn engine_task(
         &self,
         session: &SessionSpec,
@@ -345,13 +362,22 @@ impl Shared {
         id: SessionId,
         deadline: Timestamp,
         held: bool,
-    ) -> engine::NewTask {
+    ) -> Result<(engine::NewTask, Option<Judged>)> {
         let text = request.prompt_text();
         let model = request.model.as_deref().or((!session.model.is_empty()).then_some(session.model.as_str()));
-        engine::NewTask {
+        // Vectors are compared by whoever uses them.
+        let embedding = request.kind == RequestKind::Embedding;
+        let required = if embedding { 1 } else { request.max_miners.unwrap_or(session.redundant).max(1) };
+        let how = match &request.validation {
+            Some(own) => Some(own.over(&session.validation)?),
+            None if required > 1 => Some(ValidationSpec::default().over(&session.validation)?),
+            None => None,
+        };
+        let how = how.filter(|how| required > 1 && how.policy != Policy::First);
+        let task = engine::NewTask {
             session: id,
             model: model.map(Arc::from),
-            embedding: request.kind == RequestKind::Embedding,
+            embedding,
             band: request.priority,
             prompt_tokens: estimate_tokens(&text),
             max_tokens: request.token_limit().unwrap_or(self.config.limits.default_max_tokens),
@@ -359,10 +385,16 @@ impl Shared {
                 + request.extra.iter().map(|(key, value)| key.len() + value.get().len()).sum::<usize>() as u64,
             deadline,
             streaming: request.stream,
-            required: request.max_miners.unwrap_or(session.redundant).max(1),
+            required,
+            judged: how.is_some(),
+            // Where all must agree one more answer cannot help.
+            tie_break: how.as_ref().is_some_and(|how| how.tie_break && how.policy != Policy::All),
+            on_failure: request.on_failure.unwrap_or(self.config.dispatch.on_failure),
+            shadow: false,
             prefix: engine::prefix_blocks(&text),
             held,
-        }
+        };
+        Ok((task, how.map(|how| Judged { how, asked: required })))
     }
 
     pub(super) fn find(&self, session: SessionId, id: TaskId) -> Option<Arc<Live>> {

@@ -6,7 +6,7 @@ use super::shared::Shared;
 use crate::Result;
 use crate::config::UpstreamConfig;
 use crate::miner::UpstreamMiner;
-use crate::model::{MinerKind, MinerSpec};
+use crate::model::{CONTINUE, MinerKind, MinerSpec};
 
 pub(super) fn attach(shared: &Arc<Shared>, config: UpstreamConfig) -> Result<()> {
     config.validate(0)?;
@@ -18,6 +18,8 @@ pub(super) fn attach(shared: &Arc<Shared>, config: UpstreamConfig) -> Result<()>
         weight: config.weight,
         owner: config.owner.clone(),
         embeddings: config.embeddings,
+        dedicated: config.dedicated,
+        features: config.continues.then(|| CONTINUE.to_owned()).into_iter().collect(),
         ..MinerSpec::default()
     };
     let miner = UpstreamMiner::new(config, &shared.config.limits)?;

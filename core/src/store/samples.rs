@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::{Idempotency, NewTask};
 use crate::model::{
-    Answer, Fence, FinishReason, Gid, MinerResult, Outcome, SessionId, Task, TaskId, TaskRequest, TaskState, Timestamp,
-    Usage, Verdict,
+    Answer, Fence, FinishReason, Gid, MinerResult, MinerVerdict, Outcome, SessionId, Task, TaskId, TaskRequest,
+    TaskState, Timestamp, Usage, Verdict,
 };
 
 /// A task of that session; its gid follows from both ids.
@@ -63,8 +63,14 @@ pub(super) fn rich(new: &NewTask) -> Task {
     task.assigned_miners = vec!["0xa".into(), "0xb".into(), "0xc".into()];
     task.attempts = 3;
     task.fence = Fence(u64::from(u32::MAX) << 20);
-    task.verdict =
-        Some(Verdict { verdict: "disputed".into(), score: 0.625, method: "lexical".into(), winner: "0xa".into() });
+    task.verdict = Some(Verdict {
+        verdict: "disputed".into(),
+        score: 0.625,
+        method: "lexical".into(),
+        policy: "medoid".into(),
+        winner: "0xa".into(),
+        per_miner: vec![MinerVerdict { miner: "0xa".into(), score: 1.0, agrees: true }],
+    });
     task.failure = Some("the third one hung up".into());
     task.results[0].answer.raw = raw("{\"choices\":[1]}");
     task.results[0].answer.model = Some("smol".into());

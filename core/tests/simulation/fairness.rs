@@ -7,7 +7,7 @@ use cortensor_router::config::{DispatchConfig, LimitsConfig};
 use cortensor_router::engine::{
     Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, PlantedBug, SessionRules,
 };
-use cortensor_router::model::{SessionId, Timestamp};
+use cortensor_router::model::{OnFailure, SessionId, Timestamp};
 
 use crate::random::Random;
 
@@ -46,6 +46,10 @@ pub(crate) fn worst_lead(bug: Option<PlantedBug>) -> f64 {
                     deadline: Timestamp(u64::MAX),
                     streaming: true,
                     required: 1,
+                    judged: false,
+                    tie_break: false,
+                    on_failure: OnFailure::Fail,
+                    shadow: false,
                     prefix: Arc::from([]),
                     held: false,
                 };

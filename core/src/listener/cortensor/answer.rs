@@ -39,9 +39,11 @@ impl Layout for CortensorStream {
                         self.event(seq, &text, None, out);
                     }
                 }
-                StreamEvent::Restart { .. } => {
-                    self.last_seq = 0;
-                    out.extend_from_slice(b"event: restart\ndata: {\"restart\":true}\n\n");
+                StreamEvent::Restart { seq } => {
+                    self.last_seq = seq;
+                    let _ = write!(out, "id: {seq}\ndata: ");
+                    let _ = serde_json::to_writer(&mut *out, &CompletionRecord::restart(&self.ids));
+                    out.extend_from_slice(b"\n\n");
                 }
                 StreamEvent::End(Ok(completion)) => {
                     self.event(self.last_seq + 1, "", Some(&completion), out);

@@ -30,6 +30,20 @@ pub(super) fn id_of(kind: RequestKind, gid: Gid, created: u64) -> String {
 /// # Errors
 /// When the miner's answer does not have the form that the request wants: text where there should be vectors.
 pub(super) fn render(request: &TaskRequest, completion: &Completion) -> Result<Vec<u8>> {
+    let mut out = answer(request, completion)?;
+    // How several answers compare stands beside OpenAI's own members.
+    if let Some(verdict) = completion.verdict.as_ref().and_then(|verdict| serde_json::to_vec(verdict).ok())
+        && out.trim_ascii_end().ends_with(b"}")
+    {
+        out.truncate(out.trim_ascii_end().len() - 1);
+        out.extend_from_slice(b",\"verdict\":");
+        out.extend_from_slice(&verdict);
+        out.push(b'}');
+    }
+    Ok(out)
+}
+
+fn answer(request: &TaskRequest, completion: &Completion) -> Result<Vec<u8>> {
     if let Some(raw) = &completion.answer.raw {
         let outline =
             Outline::of(raw).ok_or_else(|| unreadable(completion, "the upstream's answer is no JSON object"))?;

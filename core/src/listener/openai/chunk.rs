@@ -11,7 +11,7 @@ use super::answer;
 use super::splice::{Outline, string};
 use crate::listener::sse::Layout;
 use crate::model::{Completion, Gid, RequestKind};
-use crate::{Error, ErrorKind, StreamEvent};
+use crate::{Error, StreamEvent};
 
 const DONE: &[u8] = b"data: [DONE]\n\n";
 
@@ -136,8 +136,27 @@ impl ChunkWriter {
         }
     }
 
+    /// A chunk that says nothing but a field of the router's own. It has a choice without words, because clients look for one.
+    fn aside(&self, field: &str, value: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.head);
+        out.extend_from_slice(match self.kind {
+            RequestKind::Chat => b"{\"index\":0,\"delta\":{",
+            _ => b"{\"text\":\"\"",
+        });
+        self.choice(None, out);
+        let _ = write!(out, "],\"{field}\":");
+        out.extend_from_slice(value);
+        out.extend_from_slice(if self.include_usage { b",\"usage\":null}\n\n" } else { b"}\n\n" });
+    }
+
     /// Closes a choice and its chunk.
     fn tail(&self, finish_reason: Option<&str>, out: &mut Vec<u8>) {
+        self.choice(finish_reason, out);
+        out.extend_from_slice(if self.include_usage { b"],\"usage\":null}\n\n" } else { b"]}\n\n" });
+    }
+
+    /// Closes a choice.
+    fn choice(&self, finish_reason: Option<&str>, out: &mut Vec<u8>) {
         out.extend_from_slice(match self.kind {
             RequestKind::Chat => b"},\"logprobs\":null,\"finish_reason\":",
             _ => b",\"index\":0,\"logprobs\":null,\"finish_reason\":",
@@ -146,7 +165,7 @@ impl ChunkWriter {
             Some(word) => string(out, word),
             None => out.extend_from_slice(b"null"),
         }
-        out.extend_from_slice(if self.include_usage { b"}],\"usage\":null}\n\n" } else { b"}]}\n\n" });
+        out.push(b'}');
     }
 
     fn end(&mut self, completion: &Completion, out: &mut Vec<u8>) {
@@ -161,6 +180,9 @@ impl ChunkWriter {
                 _ => b"{\"text\":\"\"",
             });
             self.tail(Some(completion.answer.finish_reason.as_str()), out);
+        }
+        if let Some(verdict) = completion.verdict.as_ref().and_then(|verdict| serde_json::to_vec(verdict).ok()) {
+            self.aside("verdict", &verdict, out);
         }
         if self.include_usage && !self.usage_told {
             if let Some((raw, outline)) = self.usage.take() {
@@ -193,12 +215,13 @@ impl Layout for ChunkWriter {
                     None => self.piece(&text, out),
                 },
                 StreamEvent::Token { text, .. } => self.piece(&text, out),
-                StreamEvent::Restart { .. } if self.spoken => self.fail(
-                    &Error::new(ErrorKind::MinerFailed, "the miner was lost after its first words: ask again"),
-                    out,
-                ),
-                // The client has seen nothing yet, so nothing is void.
-                StreamEvent::Restart { .. } => self.finished = false,
+                // Comes only to those who asked for it. Where nothing is out yet nothing is void.
+                StreamEvent::Restart { .. } => {
+                    if std::mem::take(&mut self.spoken) {
+                        self.aside("restart", b"true", out);
+                    }
+                    (self.finished, self.usage, self.usage_told) = (false, None, false);
+                }
                 StreamEvent::End(Ok(completion)) => self.end(&completion, out),
                 StreamEvent::End(Err(error)) => self.fail(&error, out),
             }
@@ -218,6 +241,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::ErrorKind;
     use crate::model::{Answer, FinishReason, SessionId, TaskId, Usage};
 
     fn spec(kind: RequestKind, include_usage: bool) -> StreamSpec<'static> {
@@ -334,12 +358,18 @@ mod tests {
     }
 
     #[test]
-    fn starting_over_is_silent_before_the_first_word_and_an_error_after_it() {
+    fn starting_over_is_silent_before_the_first_word_and_told_after_it() {
         let restart = || StreamEvent::Restart { seq: 1 };
         let out = chunks(&written(spec(RequestKind::Chat, false), vec![restart(), token("a", None), end("a")]));
         assert_eq!(out.len(), 3);
-        let out = chunks(&written(spec(RequestKind::Chat, false), vec![token("a", None), restart(), end("b")]));
-        assert_eq!(out.last().unwrap()["error"]["code"], "miner_failed");
+        let out = chunks(&written(
+            spec(RequestKind::Chat, false),
+            vec![token("a", None), restart(), token("b", None), end("b")],
+        ));
+        assert_eq!(out[2]["restart"], true);
+        assert_eq!(out[2]["choices"][0]["delta"], json!({}));
+        assert_eq!(out[3]["choices"][0]["delta"]["content"], "b");
+        assert!(out.iter().filter(|chunk| chunk.get("restart").is_some()).count() == 1);
     }
 
     proptest! {

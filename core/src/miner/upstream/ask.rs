@@ -61,8 +61,8 @@ impl Route {
     }
 }
 
-/// The request's body. `model` is in the upstream's own words.
-pub(super) fn body(request: &TaskRequest, model: Option<&str>, stream: bool) -> Bytes {
+/// The request's body. `model` is in the upstream's own words; `partial` is the text that the answer goes on from.
+pub(super) fn body(request: &TaskRequest, model: Option<&str>, stream: bool, partial: Option<&str>) -> Bytes {
     let route = Route::of(request);
     let size = request.prompt.as_ref().map_or(0, String::len)
         + [&request.messages, &request.input].into_iter().flatten().map(|raw| raw.get().len()).sum::<usize>()
@@ -72,6 +72,9 @@ pub(super) fn body(request: &TaskRequest, model: Option<&str>, stream: bool) -> 
         object.text("model", model);
     }
     match (route, &request.messages) {
+        (Route::Chat | Route::Completions, _) if partial.is_some() => {
+            go_on(request, route, partial.unwrap_or_default(), &mut object);
+        }
         (Route::Chat, Some(messages)) if request.kind == RequestKind::Chat || request.prompt.is_none() => {
             object.raw("messages", messages);
         }
@@ -116,6 +119,22 @@ pub(super) fn body(request: &TaskRequest, model: Option<&str>, stream: bool) -> 
         }
     }
     object.end()
+}
+
+/// The conversation, or the prompt, with the beginning of the answer at its end. Servers that go on from a last message of
+/// the assistant do so by themselves (llama.cpp) or when they are told (vLLM).
+fn go_on(request: &TaskRequest, route: Route, partial: &str, object: &mut Object) {
+    if route == Route::Completions {
+        return object.text("prompt", &format!("{}{partial}", request.prompt_text()));
+    }
+    let mut messages: Vec<serde_json::Value> = match &request.messages {
+        Some(messages) if request.prompt.is_none() => serde_json::from_str(messages.get()).unwrap_or_default(),
+        _ => vec![serde_json::json!({"role": "user", "content": request.prompt_text()})],
+    };
+    messages.push(serde_json::json!({"role": "assistant", "content": partial}));
+    object.value("messages", &messages);
+    object.value("continue_final_message", &true);
+    object.value("add_generation_prompt", &false);
 }
 
 /// Whether the client wants to see the usage in the stream.
@@ -183,7 +202,7 @@ mod tests {
     }
 
     fn sent(kind: RequestKind, json: &str, stream: bool) -> String {
-        String::from_utf8(body(&request(kind, json), Some("m"), stream).to_vec()).unwrap()
+        String::from_utf8(body(&request(kind, json), Some("m"), stream, None).to_vec()).unwrap()
     }
 
     #[test]
@@ -204,6 +223,19 @@ mod tests {
             sent(RequestKind::Chat, r#"{"messages":[],"max_completion_tokens":7}"#, false),
             r#"{"model":"m","messages":[],"max_completion_tokens":7}"#
         );
+    }
+
+    #[test]
+    fn an_answer_goes_on_from_the_assistants_last_message() {
+        let go_on = |kind, json: &str| {
+            let request = request(kind, json);
+            serde_json::from_slice::<serde_json::Value>(&body(&request, None, true, Some("The sky"))).unwrap()
+        };
+        let sent = go_on(RequestKind::Chat, r#"{"messages":[{"role":"user","content":"a"}],"max_tokens":3}"#);
+        assert_eq!(sent["messages"][1], serde_json::json!({"role": "assistant", "content": "The sky"}));
+        assert_eq!((&sent["continue_final_message"], &sent["max_tokens"]), (&true.into(), &3.into()));
+        let sent = go_on(RequestKind::Completion, r#"{"prompt":"b: ","prompt_type":1}"#);
+        assert_eq!(sent["prompt"], "b: The sky");
     }
 
     #[test]
@@ -264,7 +296,7 @@ mod tests {
 
     #[test]
     fn nothing_at_all_is_still_json() {
-        let body = body(&TaskRequest::default(), None, false);
+        let body = body(&TaskRequest::default(), None, false, None);
         assert!(serde_json::from_slice::<serde_json::Value>(&body).is_ok());
     }
 }

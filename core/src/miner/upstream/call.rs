@@ -62,7 +62,7 @@ async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Tail>), Fa
     let asked = job.info().model.as_deref().or(request.model.as_deref());
     let default_model = if asked.is_none() { shared.default_model.read().clone() } else { None };
     let model = asked.map(|model| upstream_name(&shared.config, model)).or(default_model.as_deref());
-    let body = ask::body(request, model, job.stream());
+    let body = ask::body(request, model, job.stream(), job.info().partial.as_deref());
     let sent = shared.pool.send(&|endpoint| endpoint.post(route.path(endpoint), body.clone())).await;
     let (link, response) = sent.map_err(|e| unanswered(shared, e))?;
     if !response.status().is_success() {

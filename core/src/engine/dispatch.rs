@@ -1,0 +1,210 @@
+//! From the queue to miners: who is free, who waits, and the offer.
+
+use super::entry::{Attempt, AttemptState, LaneKey, Used};
+use super::event::{Effect, MinerKey, Role};
+use super::machine::Engine;
+use super::settings::PlantedBug;
+use super::timer::Timer;
+use crate::model::{Fence, Gid, SessionId, TaskState, Timestamp};
+
+/// Bits of a fence that count within one epoch.
+const FENCE_BITS: u32 = 33;
+
+impl Engine {
+    pub(super) fn enqueue(&mut self, gid: Gid) {
+        let Some(task) = self.tasks.get_mut(&gid) else { return };
+        if task.in_queue {
+            return;
+        }
+        task.in_queue = true;
+        // What checks in the background fills no queue.
+        if !task.audit {
+            self.queued_tasks += 1;
+            self.queued_bytes += task.spec.bytes;
+            self.queued_cost += task.cost;
+        }
+        if !task.spec.shadow
+            && let Some(session) = self.sessions.get_mut(&task.spec.session)
+        {
+            session.queued += 1;
+        }
+        self.lanes.entry(task.lane.clone()).or_default().push(gid, task.place);
+    }
+
+    pub(super) fn dequeue(&mut self, gid: Gid) {
+        let Some(task) = self.tasks.get_mut(&gid) else { return };
+        if !task.in_queue {
+            return;
+        }
+        task.in_queue = false;
+        if !task.audit {
+            self.queued_tasks -= 1;
+            self.queued_bytes -= task.spec.bytes;
+            self.queued_cost -= task.cost;
+        }
+        if !task.spec.shadow
+            && let Some(session) = self.sessions.get_mut(&task.spec.session)
+        {
+            session.queued -= 1;
+        }
+        if let Some(lane) = self.lanes.get_mut(&task.lane) {
+            lane.remove(gid, task.place);
+            if lane.is_empty() {
+                self.lanes.remove(&task.lane);
+            }
+        }
+    }
+
+    /// Takes the miner off the free list, before what it serves changes.
+    pub(super) fn unindex(&mut self, key: MinerKey) {
+        if let Some(miner) = self.miners.get_mut(&key)
+            && let Some(rank) = miner.rank.take()
+        {
+            self.free.remove(&miner.rules, miner.reserved, rank);
+        }
+    }
+
+    /// Puts the miner where it belongs among the free ones, or nowhere.
+    pub(super) fn reindex(&mut self, key: MinerKey) {
+        self.unindex(key);
+        if let Some(miner) = self.miners.get_mut(&key)
+            && miner.is_free()
+        {
+            let rank = miner.rank_of(key);
+            miner.rank = Some(rank);
+            self.free.insert(&miner.rules, miner.reserved, rank);
+        }
+    }
+
+    /// A miner became free: serves the lanes that it can serve.
+    pub(super) fn pump_for(&mut self, key: MinerKey, now: Timestamp, out: &mut Vec<Effect>) {
+        if self.lanes.is_empty() {
+            return;
+        }
+        // The lane whose first task is the furthest behind goes first, so that no model starves another.
+        while let Some(miner) = self.miners.get(&key)
+            && miner.is_free()
+        {
+            let next = self
+                .lanes
+                .iter()
+                .filter(|(lane, _)| miner.serves(lane))
+                .filter_map(|(lane, queue)| Some((queue.first_rank()?, lane)))
+                .min()
+                .map(|(_, lane)| lane.clone());
+            let Some(lane) = next else { return };
+            let before = out.len();
+            self.pump(&lane, now, out);
+            if out.len() == before {
+                // Its first tasks must not have this miner; the other lanes may.
+                let others: Vec<LaneKey> = self.lanes.keys().filter(|other| **other != lane).cloned().collect();
+                for other in others {
+                    self.pump(&other, now, out);
+                }
+                return;
+            }
+        }
+    }
+
+    /// Offers waiting tasks of the lane to free miners until one of them runs out.
+    pub(super) fn pump(&mut self, lane: &LaneKey, now: Timestamp, out: &mut Vec<Effect>) {
+        let mut window = std::mem::take(&mut self.window);
+        while let Some(queue) = self.lanes.get(lane) {
+            queue.window(now, self.settings.starvation_ms, self.settings.scan_window, &mut window);
+            let band = window.first().and_then(|(_, gid)| self.tasks.get(gid)).map_or(0, |t| t.place.band);
+            let virtual_time = self.virtual_time.get(&band).copied().unwrap_or(0);
+            let Some((gid, miner)) = self.choose(lane, &window, virtual_time) else { break };
+            self.offer(gid, miner, false, now, out);
+        }
+        self.window = window;
+    }
+
+    /// Offers the waiting tasks of a session that has lanes of its own.
+    pub(super) fn pump_own(&mut self, session: SessionId, now: Timestamp, out: &mut Vec<Effect>) {
+        let lanes: Vec<LaneKey> = self.lanes.keys().filter(|lane| lane.own == Some(session)).cloned().collect();
+        for lane in lanes {
+            self.pump(&lane, now, out);
+        }
+    }
+
+    pub(super) fn offer(&mut self, gid: Gid, key: MinerKey, hedge: bool, now: Timestamp, out: &mut Vec<Effect>) {
+        let fence = Fence((self.settings.epoch << FENCE_BITS) | self.next_fence);
+        if !self.planted(PlantedBug::ReuseFence) {
+            self.next_fence += 1;
+        }
+        let Some(task) = self.tasks.get_mut(&gid) else { return };
+        let Some(miner) = self.miners.get_mut(&key) else { return };
+        miner.in_flight += 1;
+        miner.served += 1;
+        miner.fences.insert(fence);
+        let auto = miner.rules.auto_accept;
+        let timer = if auto {
+            task.silent_until(now, self.settings.progress_timeout_ms)
+        } else {
+            now.plus(self.settings.accept_timeout_ms)
+        };
+        self.timers.set(timer, if auto { Timer::Progress(fence) } else { Timer::Accept(fence) });
+        task.attempts.push(Attempt {
+            fence,
+            miner: key,
+            state: if auto { AttemptState::Running } else { AttemptState::Offered },
+            timer,
+            offered_at: now,
+            first_token_at: None,
+            heard_at: now,
+        });
+        if task.redundant() {
+            task.used.push(Used { fence, name: miner.rules.name.clone(), owner: miner.rules.owner.clone() });
+        }
+        let role = match task.primary {
+            _ if hedge => Role::Hedge,
+            Some(_) => Role::Aside,
+            None if std::mem::take(&mut task.continuing) => Role::Continue,
+            None => Role::Primary,
+        };
+        if matches!(role, Role::Primary | Role::Continue) {
+            task.primary = Some(fence);
+            task.continued = role == Role::Continue;
+            self.continuing.remove(&gid);
+        }
+        if !hedge {
+            task.tries += 1;
+        }
+        if let Some(at) = task.unservable_at.take() {
+            self.timers.clear(at, Timer::Unservable(gid));
+        }
+        let state = if auto { TaskState::Acked } else { TaskState::Assigned };
+        let (place, background) = (task.place, task.audit);
+        let full = !task.wants_miner();
+        let prefix = task.spec.prefix.clone();
+        let session = task.spec.session;
+        let own = task.lane.own;
+        if task.state < state {
+            task.state = state;
+        }
+        let now_state = task.state;
+        self.fences.insert(fence, gid);
+        if !background {
+            let virtual_time = self.virtual_time.entry(place.band).or_default();
+            *virtual_time = (*virtual_time).max(place.tag);
+        }
+        if let Some(session) = self.sessions.get_mut(&session) {
+            if !background {
+                session.last_miner = Some(key);
+            }
+            if own.is_some() {
+                *session.working.entry(key).or_default() += 1;
+            }
+        }
+        self.prefixes.note(&prefix, key);
+        if full {
+            self.dequeue(gid);
+        }
+        self.reindex(key);
+        out.push(Effect::Offer { gid, miner: key, fence, role });
+        out.push(Effect::State { gid, state: now_state });
+        if role == Role::Primary && self.settings.hedge {
+            self.watch_for_hedge(gid, fence, now);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! How tasks come in.
+
+use super::entry::{LaneKey, SessionEntry, TaskEntry};
+use super::event::{Effect, NewTask};
+use super::machine::Engine;
+use super::queue::{Place, SCALE};
+use super::settings::PlantedBug;
+use super::timer::Timer;
+use crate::model::{Gid, SessionMode, TaskId, Timestamp};
+
+impl Engine {
+    fn lane_of(&self, task: &NewTask) -> LaneKey {
+        let (mode, own) = match self.sessions.get(&task.session) {
+            Some(session) if !task.shadow => (session.rules.mode, session.rules.restricted().then_some(task.session)),
+            _ => (SessionMode::Hybrid, None),
+        };
+        LaneKey { model: task.model.clone(), embedding: task.embedding, mode, own }
+    }
+
+    pub(super) fn submit(&mut self, task: NewTask, now: Timestamp, out: &mut Vec<Effect>) {
+        let lane = self.lane_of(&task);
+        if let Err((reason, retry_after_ms)) = self.admit(&task, &lane, now) {
+            out.push(Effect::Refused { reason, retry_after_ms });
+            return;
+        }
+        let gid = self.new_gid();
+        let Some(session) = self.sessions.get_mut(&task.session) else { return };
+        let band = task.band.unwrap_or(session.rules.band);
+        let id = if task.shadow { TaskId(0) } else { session.next_task };
+        if !task.shadow {
+            session.next_task = TaskId(id.0 + 1);
+            session.taken += 1;
+        }
+        out.push(Effect::Admitted { gid, id, band });
+        self.enter(gid, task, lane, now, out);
+    }
+
+    pub(super) fn restore(&mut self, gid: Gid, id: TaskId, task: NewTask, now: Timestamp, out: &mut Vec<Effect>) {
+        self.next_gid = self.next_gid.max(Gid(gid.0 + 1));
+        let first = self.settings.first_task_id;
+        let session = self
+            .sessions
+            .entry(task.session)
+            .or_insert_with(|| SessionEntry { next_task: first, ..SessionEntry::default() });
+        session.next_task = session.next_task.max(TaskId(id.0 + 1));
+        let lane = self.lane_of(&task);
+        self.enter(gid, task, lane, now, out);
+    }
+
+    pub(super) fn new_gid(&mut self) -> Gid {
+        let gid = self.next_gid;
+        self.next_gid = Gid(gid.0 + 1);
+        gid
+    }
+
+    fn enter(&mut self, gid: Gid, mut spec: NewTask, lane: LaneKey, now: Timestamp, out: &mut Vec<Effect>) {
+        spec.required = spec.required.max(1);
+        let unfair = self.planted(PlantedBug::UnfairTags);
+        let Some(session) = self.sessions.get_mut(&spec.session) else { return };
+        let band = spec.band.unwrap_or(session.rules.band);
+        let expected = if session.mean_out > 0.0 {
+            (spec.max_tokens as f64).min(session.mean_out) as u64
+        } else {
+            spec.max_tokens
+        };
+        let cost = (spec.prompt_tokens + 2 * expected).max(1) * u64::from(spec.required);
+        let virtual_time = self.virtual_time.get(&band).copied().unwrap_or(0);
+        // What the router asks for itself goes on the account of the task that it is for.
+        let tag = match () {
+            () if unfair => 0,
+            () if spec.shadow => virtual_time,
+            () => session.finish.max(virtual_time),
+        };
+        if !spec.shadow {
+            session.finish = tag + cost * SCALE / u64::from(session.rules.weight.max(1));
+            session.active += 1;
+        }
+        self.timers.set(spec.deadline, Timer::Deadline(gid));
+        let servable = self.miners.values().any(|miner| miner.could_serve(&lane));
+        let unservable_at =
+            (!servable && self.settings.no_miner_grace_ms > 0).then(|| now.plus(self.settings.no_miner_grace_ms));
+        if let Some(at) = unservable_at {
+            self.timers.set(at, Timer::Unservable(gid));
+        }
+        let (held, session) = (spec.held, spec.session);
+        let mut entry = TaskEntry::new(spec, lane.clone(), Place { band, tag, since: now }, cost);
+        entry.unservable_at = unservable_at;
+        self.tasks.insert(gid, entry);
+        if lane.own.is_some() {
+            self.renew_reservation(session, now, out);
+        }
+        if held {
+            return;
+        }
+        self.enqueue(gid);
+        self.pump(&lane, now, out);
+    }
+}

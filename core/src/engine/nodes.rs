@@ -1,0 +1,201 @@
+//! Which miners a session may have: kinds, counts, reservations and service classes.
+
+use super::entry::{LaneKey, MinerEntry, SessionEntry};
+use super::event::{Effect, MinerKey, MinerRules};
+use super::machine::Engine;
+use super::settings::PlantedBug;
+use super::timer::Timer;
+use crate::model::{SessionId, Timestamp};
+
+/// What a service class asks of a miner. A miner that was not measured yet counts as good enough, so that it gets measured.
+struct ServiceClass {
+    /// The most attempts that may fail by its fault, as a share.
+    errors: f64,
+    /// The least tokens a second.
+    speed: f64,
+    /// The most milliseconds to the first token.
+    first_token_ms: f64,
+}
+
+/// Class 1, 2, and 3 and above. Class 0 asks for nothing.
+const CLASSES: [ServiceClass; 3] = [
+    ServiceClass { errors: 0.10, speed: 0.0, first_token_ms: f64::INFINITY },
+    ServiceClass { errors: 0.05, speed: 10.0, first_token_ms: 2_000.0 },
+    ServiceClass { errors: 0.02, speed: 25.0, first_token_ms: 1_000.0 },
+];
+
+impl MinerEntry {
+    fn meets(&self, class: u32) -> bool {
+        let Some(class) = (class as usize).checked_sub(1).map(|index| &CLASSES[index.min(CLASSES.len() - 1)]) else {
+            return true;
+        };
+        self.errors <= class.errors
+            && (self.speed <= 0.0 || self.speed >= class.speed)
+            && (self.first_token_ms <= 0.0 || self.first_token_ms <= class.first_token_ms)
+    }
+
+    /// The greatest service class that it meets.
+    pub(super) fn service_class(&self) -> u32 {
+        (1..=CLASSES.len() as u32).rev().find(|class| self.meets(*class)).unwrap_or(0)
+    }
+}
+
+/// What one decision for a session's lane has to keep.
+pub(super) struct Limits<'a> {
+    session: &'a SessionEntry,
+    /// Whether a miner of the session's class is there: then no other one will do.
+    strict: bool,
+    crowded: bool,
+}
+
+impl Limits<'_> {
+    pub(super) fn allow(&self, key: MinerKey, miner: &MinerEntry) -> bool {
+        (!self.crowded || self.session.working.contains_key(&key))
+            && (!self.strict || miner.meets(self.session.rules.sla))
+    }
+}
+
+impl Engine {
+    /// What has to be kept, or `None` while the session gets no miner at all.
+    pub(super) fn limits(&self, session: SessionId, lane: &LaneKey) -> Option<Limits<'_>> {
+        let entry = self.sessions.get(&session)?;
+        let rules = &entry.rules;
+        if rules.min_miners > 0 && self.able(session, lane) < rules.min_miners {
+            return None;
+        }
+        let crowded = rules.max_miners > 0
+            && entry.working.len() as u32 >= rules.max_miners
+            && !self.planted(PlantedBug::IgnoreMaxMiners);
+        let strict = rules.sla > 0
+            && self.miners.values().any(|miner| miner.takes_part() && miner.serves(lane) && miner.meets(rules.sla));
+        Some(Limits { session: entry, strict, crowded })
+    }
+
+    /// How many miners that are there could serve the session's tasks of that lane; 0 where the session does not ask.
+    pub(super) fn able(&self, session: SessionId, lane: &LaneKey) -> u32 {
+        if self.sessions.get(&session).is_none_or(|session| session.rules.min_miners == 0) {
+            return 0;
+        }
+        self.miners.values().filter(|miner| miner.takes_part() && miner.serves(lane)).count() as u32
+    }
+
+    pub(super) fn miner_up(&mut self, key: MinerKey, rules: MinerRules, now: Timestamp, out: &mut Vec<Effect>) {
+        let reputation = self.reputations.get(&rules.name).copied().unwrap_or(1.0);
+        self.by_name.insert(rules.name.clone(), key);
+        self.miners.insert(key, MinerEntry::new(rules, reputation));
+        self.judge_reputation(key, now);
+        self.reindex(key);
+        let waiting: Vec<SessionId> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.rules.reserve > 0 && session.reserved_until > now)
+            .map(|(id, _)| *id)
+            .collect();
+        for session in waiting {
+            self.reserve(session, now, out);
+        }
+        self.pump_for(key, now, out);
+        // With one more there may be as many as a session wants; then all that are free may have its tasks.
+        let lanes: Vec<LaneKey> = self.lanes.keys().filter(|lane| lane.own.is_some()).cloned().collect();
+        for lane in lanes {
+            self.pump(&lane, now, out);
+        }
+    }
+
+    /// The session was opened, changed, or got a task: from now on its reservation holds for its period.
+    pub(super) fn renew_reservation(&mut self, id: SessionId, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if session.rules.reserve == 0 || !session.rules.open {
+            if !session.reserved.is_empty() {
+                self.give_back(id, now, out);
+            }
+            return;
+        }
+        let was = session.reserved_until;
+        session.reserved_until = now.plus(session.rules.reserve_ms.max(1));
+        if was <= now {
+            self.timers.set(session.reserved_until, Timer::Reservation(id));
+        }
+        self.reserve(id, now, out);
+    }
+
+    /// Keeps miners for the session until it has what it wants, or no more may be kept.
+    fn reserve(&mut self, id: SessionId, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let wanted = session.rules.reserve as usize;
+        if session.reserved.len() >= wanted {
+            return;
+        }
+        let lane = LaneKey {
+            model: session.rules.model.clone(),
+            embedding: false,
+            mode: crate::model::SessionMode::Ephemeral,
+            own: Some(id),
+        };
+        let able = self.miners.iter().filter(|(_, miner)| miner.could_serve(&lane) && !miner.rules.last_resort);
+        let mut kept = able.clone().filter(|(_, miner)| miner.reserved.is_some()).count();
+        let most = (able.clone().count() as f64 * self.settings.max_reserved) as usize;
+        // The least busy first: it is free for the session soonest.
+        let mut spare: Vec<_> = able
+            .filter(|(_, miner)| miner.reserved.is_none() && miner.takes_part())
+            .map(|(key, miner)| (miner.in_flight, *key))
+            .collect();
+        spare.sort_unstable();
+        for (_, key) in spare {
+            let Some(session) = self.sessions.get_mut(&id) else { return };
+            if kept >= most || session.reserved.len() >= wanted {
+                break;
+            }
+            kept += 1;
+            session.reserved.insert(key);
+            self.unindex(key);
+            if let Some(miner) = self.miners.get_mut(&key) {
+                miner.reserved = Some(id);
+            }
+            self.reindex(key);
+            self.pump_for(key, now, out);
+        }
+    }
+
+    /// The session's miners are everybody's again.
+    fn give_back(&mut self, id: SessionId, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        for key in std::mem::take(&mut session.reserved) {
+            self.unindex(key);
+            if let Some(miner) = self.miners.get_mut(&key) {
+                miner.reserved = None;
+            }
+            self.reindex(key);
+            self.pump_for(key, now, out);
+        }
+    }
+
+    pub(super) fn reservation_due(&mut self, id: SessionId, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        if session.reserved_until > now && session.rules.reserve > 0 {
+            self.timers.set(session.reserved_until, Timer::Reservation(id));
+        } else {
+            self.give_back(id, now, out);
+        }
+    }
+
+    /// The miner is gone: nobody keeps it any more.
+    pub(super) fn drop_reservation(&mut self, key: MinerKey) {
+        let Some(session) = self.miners.get(&key).and_then(|miner| miner.reserved) else { return };
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.reserved.remove(&key);
+        }
+    }
+
+    /// A miner has one task less of the session.
+    pub(super) fn stopped_working(&mut self, session: SessionId, key: MinerKey) {
+        if let Some(session) = self.sessions.get_mut(&session)
+            && let Some(tasks) = session.working.get_mut(&key)
+        {
+            *tasks -= 1;
+            if *tasks == 0 {
+                session.working.remove(&key);
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The same JSON, numbers within a tolerance.
+
+use serde_json::Value;
+
+/// The JSON in an answer: the whole of it, or what stands in its first fenced block.
+pub(super) fn read(text: &str) -> Option<Value> {
+    let text = text.trim();
+    serde_json::from_str(text).ok().or_else(|| {
+        let (_, rest) = text.split_once("```")?;
+        let (_, block) = rest.split_once('\n')?;
+        let (block, _) = block.split_once("```")?;
+        serde_json::from_str(block.trim()).ok()
+    })
+}
+
+/// What is no JSON is like nothing; neither is what lacks a place that is compared.
+pub(super) fn score(a: Option<&Value>, b: Option<&Value>, pointers: &[String], tolerance: f64) -> f64 {
+    let (Some(a), Some(b)) = (a, b) else { return 0.0 };
+    let same = if pointers.is_empty() {
+        alike(a, b, tolerance)
+    } else {
+        pointers.iter().all(|at| match (a.pointer(at), b.pointer(at)) {
+            (Some(a), Some(b)) => alike(a, b, tolerance),
+            _ => false,
+        })
+    };
+    f64::from(u8::from(same))
+}
+
+fn alike(a: &Value, b: &Value, tolerance: f64) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => {
+            a == b
+                || match (a.as_f64(), b.as_f64()) {
+                    (Some(a), Some(b)) => (a - b).abs() <= tolerance * a.abs().max(b.abs()),
+                    _ => false,
+                }
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b, tolerance))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter().all(|(key, value)| b.get(key).is_some_and(|other| alike(value, other, tolerance)))
+        }
+        _ => a == b,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compared(a: &str, b: &str, pointers: &[&str], tolerance: f64) -> f64 {
+        let pointers: Vec<String> = pointers.iter().map(|p| (*p).to_owned()).collect();
+        score(read(a).as_ref(), read(b).as_ref(), &pointers, tolerance)
+    }
+
+    #[test]
+    fn order_of_keys_and_small_differences_of_numbers_do_not_count() {
+        let (a, b) = (r#"{"x":1.0000001,"y":[1,2]}"#, "```json\n{\"y\":[1,2], \"x\":1}\n```");
+        assert_eq!(compared(a, b, &[], 1e-6), 1.0);
+        assert_eq!(compared(a, b, &[], 0.0), 0.0);
+        assert_eq!(compared(r#"{"x":1}"#, r#"{"x":1,"z":0}"#, &[], 1e-6), 0.0);
+    }
+
+    #[test]
+    fn only_what_is_pointed_to_is_compared() {
+        let (a, b) = (r#"{"answer":42,"why":"a"}"#, r#"{"answer":42,"why":"b"}"#);
+        assert_eq!(compared(a, b, &[], 0.0), 0.0);
+        assert_eq!(compared(a, b, &["/answer"], 0.0), 1.0);
+        assert_eq!(compared(a, b, &["/answer", "/no"], 0.0), 0.0, "a place that is missing is no match");
+        assert_eq!(compared("no json", "no json", &[], 0.0), 0.0);
+    }
+}

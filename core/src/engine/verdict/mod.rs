@@ -1,0 +1,85 @@
+//! Whether several answers to one task agree, and whose is taken. Pure: the same answers give the same ruling.
+//!
+//! It may take a millisecond for long answers, so whoever calls it does so away from locks and runtime threads.
+
+mod embedding;
+mod exact;
+mod json;
+mod lexical;
+mod normalized;
+mod policy;
+
+pub use embedding::{Vectors, vectors_of};
+pub use policy::{Ruling, Standing};
+
+use crate::model::{Matching, Validation};
+
+/// The scores of all pairs of answers: 1 means the same. An answer without a word in it is like no other.
+struct Scores {
+    size: usize,
+    of: Vec<f64>,
+}
+
+impl Scores {
+    fn new(texts: &[&str], score: impl Fn(usize, usize) -> f64) -> Self {
+        let size = texts.len();
+        let given: Vec<bool> = texts.iter().map(|text| !text.trim().is_empty()).collect();
+        let mut of = vec![0.0; size * size];
+        for a in 0..size {
+            of[a * size + a] = f64::from(u8::from(given[a]));
+            for b in 0..a {
+                if given[a] && given[b] {
+                    let score = score(a, b);
+                    (of[a * size + b], of[b * size + a]) = (score, score);
+                }
+            }
+        }
+        Self { size, of }
+    }
+
+    fn get(&self, a: usize, b: usize) -> f64 {
+        self.of[a * self.size + b]
+    }
+
+    /// Whether the answer has a word in it.
+    fn given(&self, a: usize) -> bool {
+        self.get(a, a) > 0.0
+    }
+}
+
+/// Compares the answers' texts and says what follows.
+///
+/// `asked` is how many answers were wanted at first: a majority is one of these, a tie-break does not raise it. `primary` is the
+/// answer that was streamed: it is preferred among equals. `vectors` are needed for [`Matching::Embedding`], one for
+/// each text; without them nothing matches.
+pub fn judge(
+    how: &Validation,
+    texts: &[&str],
+    asked: u32,
+    primary: Option<usize>,
+    vectors: Option<&[Vec<f32>]>,
+) -> Ruling {
+    let scores = match how.matching {
+        Matching::Exact => Scores::new(texts, |a, b| exact::score(texts[a], texts[b])),
+        Matching::Normalized => {
+            let even: Vec<_> = texts.iter().map(|text| normalized::even(text)).collect();
+            Scores::new(texts, |a, b| exact::score(&even[a], &even[b]))
+        }
+        Matching::Json => {
+            let read: Vec<_> = texts.iter().map(|text| json::read(text)).collect();
+            Scores::new(texts, |a, b| json::score(read[a].as_ref(), read[b].as_ref(), &how.pointers, how.tolerance))
+        }
+        Matching::Lexical => {
+            let read: Vec<_> = texts.iter().map(|text| lexical::Words::of(text)).collect();
+            Scores::new(texts, |a, b| lexical::score(&read[a], &read[b]))
+        }
+        Matching::Embedding => {
+            let vectors = vectors.filter(|vectors| vectors.len() == texts.len()).unwrap_or_default();
+            Scores::new(texts, |a, b| match (vectors.get(a), vectors.get(b)) {
+                (Some(a), Some(b)) => embedding::cosine(a, b),
+                _ => 0.0,
+            })
+        }
+    };
+    policy::rule(how, &scores, asked, primary)
+}

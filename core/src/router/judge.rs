@@ -1,0 +1,238 @@
+//! Comparing answers: away from the engine's lock and from the runtime's threads, then back as one event.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use super::live::{Given, Judged, Live, LiveSpec};
+use super::shared::Shared;
+use super::submission::Waiter;
+use crate::engine::verdict::{self, Ruling, Standing, Vectors, vectors_of};
+use crate::engine::{Effect, Event, NewTask};
+use crate::model::{
+    Answer, Fence, Gid, Matching, MinerVerdict, OnFailure, RequestKind, TaskId, TaskRequest, Timestamp, Validation,
+    Verdict,
+};
+
+/// What an answer says, for the comparison: its text, or the tools that it calls where it has no words.
+fn said(answer: &Answer) -> String {
+    if !answer.text.trim().is_empty() {
+        return answer.text.clone();
+    }
+    answer.raw.as_deref().and_then(tool_calls).unwrap_or_default()
+}
+
+/// The names and arguments of the tools that OpenAI's answer calls.
+fn tool_calls(raw: &[u8]) -> Option<String> {
+    let answer: serde_json::Value = serde_json::from_slice(raw).ok()?;
+    let calls: Vec<_> = answer
+        .pointer("/choices/0/message/tool_calls")?
+        .as_array()?
+        .iter()
+        .filter_map(|call| {
+            let name = call.pointer("/function/name")?.as_str()?;
+            let arguments = call.pointer("/function/arguments")?.as_str()?;
+            let read = serde_json::from_str(arguments).unwrap_or_else(|_| serde_json::Value::from(arguments));
+            Some(serde_json::json!({"name": name, "arguments": read}))
+        })
+        .collect();
+    if calls.is_empty() { None } else { serde_json::to_string(&calls).ok() }
+}
+
+/// The answers of a task at the time of the comparison.
+struct Case {
+    fences: Vec<Fence>,
+    miners: Vec<String>,
+    texts: Vec<String>,
+    primary: Option<usize>,
+}
+
+impl Case {
+    fn of(live: &Live) -> Self {
+        let state = live.state.lock();
+        let each = || state.answers.iter();
+        Self {
+            fences: each().map(|given| given.fence).collect(),
+            miners: each().map(|given| given.miner.clone()).collect(),
+            texts: each().map(|given| said(&given.answer)).collect(),
+            primary: state.primary.and_then(|fence| each().position(|given| given.fence == fence)),
+        }
+    }
+
+    fn verdict(&self, how: &Validation, ruling: &Ruling) -> Verdict {
+        let mut per_miner: Vec<MinerVerdict> = self
+            .miners
+            .iter()
+            .zip(ruling.scores.iter().zip(&ruling.agrees))
+            .map(|(miner, (score, agrees))| MinerVerdict { miner: miner.clone(), score: *score, agrees: *agrees })
+            .collect();
+        if ruling.winner < per_miner.len() {
+            per_miner[..=ruling.winner].rotate_right(1);
+        }
+        Verdict {
+            verdict: ruling.standing.as_str().to_owned(),
+            score: ruling.score,
+            method: how.matching.as_str().to_owned(),
+            policy: how.policy.as_str().to_owned(),
+            winner: self.miners.get(ruling.winner).cloned().unwrap_or_default(),
+            per_miner,
+        }
+    }
+}
+
+impl Live {
+    /// The task that asks for this one's answer again, in the background.
+    pub(super) fn audited(&self, fence: Fence, gid: Gid, now: Timestamp, max_output_bytes: u64) -> Option<Arc<Self>> {
+        let state = self.state.lock();
+        let given = state.answers.iter().find(|given| given.fence == fence)?;
+        let judged = Judged { how: Validation { tie_break: true, ..Validation::default() }, asked: 2 };
+        let audit = shadow(self, gid, self.request.clone(), self.model.clone(), now, Some(judged), max_output_bytes);
+        {
+            let mut audit = audit.state.lock();
+            audit.primary = Some(fence);
+            audit.answers.push(Given {
+                fence,
+                miner: given.miner.clone(),
+                answer: given.answer.clone(),
+                hash: super::ending::hash_of(&given.answer.text),
+            });
+        }
+        Some(audit)
+    }
+}
+
+/// A task of the router's own, on behalf of another one.
+fn shadow(
+    of: &Live,
+    gid: Gid,
+    request: Arc<TaskRequest>,
+    model: Option<Arc<str>>,
+    now: Timestamp,
+    judged: Option<Judged>,
+    max_output_bytes: u64,
+) -> Arc<Live> {
+    let live = Live::new(LiveSpec {
+        gid,
+        session_id: of.session_id,
+        id: TaskId(0),
+        request,
+        model,
+        created_at: now,
+        deadline: of.deadline.max(now.plus(of.deadline.since(of.created_at))),
+        retention: "none".to_owned(),
+        judged,
+        on_failure: OnFailure::Fail,
+        shadow: true,
+        detached: true,
+        max_output_bytes,
+        window_bytes: 0,
+    });
+    live.state.lock().accepted = Some(Ok(()));
+    live
+}
+
+impl Shared {
+    /// Compares the answers of a task and tells the engine.
+    pub(super) fn compare(self: &Arc<Self>, live: Arc<Live>) {
+        let embeds = live.judged.as_ref().is_some_and(|judged| judged.how.matching == Matching::Embedding);
+        if !embeds {
+            let shared = self.clone();
+            self.background.spawn_blocking_on(move || shared.rule(&live, None), &self.runtime);
+            return;
+        }
+        let shared = self.clone();
+        self.background.spawn_on(
+            async move {
+                let vectors = shared.vectors(&live).await;
+                let inner = shared.clone();
+                shared.background.spawn_blocking_on(move || inner.rule(&live, vectors), &shared.runtime);
+            },
+            &self.runtime,
+        );
+    }
+
+    fn rule(self: &Arc<Self>, live: &Arc<Live>, vectors: Option<Vectors>) {
+        let (gid, case) = (live.gid, Case::of(live));
+        let (standing, agrees) = match &live.judged {
+            None => (Standing::Insufficient, Vec::new()),
+            Some(judged) => {
+                let texts: Vec<&str> = case.texts.iter().map(String::as_str).collect();
+                let ruling = verdict::judge(&judged.how, &texts, judged.asked, case.primary, vectors.as_deref());
+                let mut state = live.state.lock();
+                state.verdict = Some(case.verdict(&judged.how, &ruling));
+                state.winner = case.fences.get(ruling.winner).copied();
+                (ruling.standing, case.fences.iter().copied().zip(ruling.agrees).collect())
+            }
+        };
+        self.step(Event::Verdict { gid, standing, agrees });
+    }
+
+    /// A vector for each answer, from a miner that embeds; `None` where there is none or it takes too long.
+    async fn vectors(self: &Arc<Self>, live: &Arc<Live>) -> Option<Vectors> {
+        let how = &live.judged.as_ref()?.how;
+        let texts = Case::of(live).texts;
+        let input = RawValue::from_string(serde_json::to_string(&texts).ok()?).ok()?;
+        let model = (!how.model.is_empty()).then(|| Arc::<str>::from(how.model.as_str()));
+        let request = Arc::new(TaskRequest {
+            kind: RequestKind::Embedding,
+            input: Some(input),
+            model: model.as_deref().map(str::to_owned),
+            ..TaskRequest::default()
+        });
+        let now = self.clock.now();
+        let bytes = texts.iter().map(String::len).sum::<usize>() as u64;
+        let task = NewTask {
+            session: live.session_id,
+            model: model.clone(),
+            embedding: true,
+            band: None,
+            prompt_tokens: bytes / 4,
+            max_tokens: 1,
+            bytes,
+            deadline: now.plus(self.config.dispatch.verdict_timeout_ms),
+            streaming: false,
+            required: 1,
+            judged: false,
+            tie_break: false,
+            on_failure: OnFailure::Fail,
+            shadow: true,
+            prefix: Arc::from([]),
+            held: false,
+        };
+        let (asked, deeds) = {
+            let mut core = self.core.lock();
+            let effects = core.engine.step(Event::Submit(Box::new(task)), now);
+            let Some(Effect::Admitted { gid, .. }) = effects.first() else { return None };
+            let asked = shadow(live, *gid, request, model, now, None, self.config.limits.max_output_bytes);
+            core.live.insert(*gid, asked.clone());
+            (asked, self.apply(&mut core, effects, now))
+        };
+        self.perform(deeds);
+        let waiter = Waiter::new(&asked);
+        let end = std::future::poll_fn(|cx| waiter.poll(cx, |state| state.end.clone())).await.ok()?;
+        let vectors = match &end.answer.raw {
+            Some(raw) => vectors_of(raw),
+            None => vectors_of(end.answer.text.as_bytes()),
+        };
+        vectors.filter(|vectors| vectors.len() == texts.len())
+    }
+
+    /// A miner's reputation moved.
+    pub(super) fn reputed(&self, name: &str, reputation: f64) {
+        tracing::debug!(miner = name, reputation, "a miner's reputation moved");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_without_words_says_which_tools_it_calls() {
+        let raw = br#"{"choices":[{"message":{"content":null,"tool_calls":[{"id":"x","function":{"name":"f","arguments":"{\"b\":1, \"a\":2}"}}]}}]}"#;
+        let answer = Answer { raw: Some(bytes::Bytes::from_static(raw)), ..Answer::default() };
+        assert_eq!(said(&answer), r#"[{"arguments":{"a":2,"b":1},"name":"f"}]"#);
+        assert_eq!(said(&Answer { text: "words".into(), ..answer }), "words");
+        assert_eq!(said(&Answer::default()), "");
+    }
+}

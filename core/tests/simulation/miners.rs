@@ -1,0 +1,268 @@
+//! Miners of a world: they come, take offers, say what they say, and are lost.
+
+use cortensor_router::engine::{Blame, Event, MinerKey, Push, Role};
+use cortensor_router::model::{Fence, Gid, Timestamp};
+
+use crate::world::{Act, Given, Happening, LiveMiner, MIN_REPUTATION, Plan, World};
+
+impl World {
+    /// A miner comes that is not there: another one, or one that was lost.
+    pub(crate) fn join(&mut self) -> Result<(), String> {
+        let absent: Vec<_> = self
+            .identities
+            .iter()
+            .filter(|who| !self.miners.values().any(|miner| miner.who.name == who.name))
+            .cloned()
+            .collect();
+        if absent.is_empty() {
+            return Ok(());
+        }
+        let who = absent[self.random.range(0, absent.len() as u64 - 1) as usize].clone();
+        let key = MinerKey(self.next_miner);
+        self.next_miner += 1;
+        let auto = self.random.chance(50);
+        let capacity = self.random.range(1, 3) as u32;
+        let rules = who.rules(capacity, auto);
+        self.miners.insert(key, LiveMiner { who, auto, capacity, outstanding: std::collections::BTreeMap::new() });
+        self.step(Event::MinerUp(key, rules))
+    }
+
+    pub(crate) fn offered(&mut self, gid: Gid, key: MinerKey, fence: Fence, role: Role) -> Result<(), String> {
+        if !self.fences.insert(fence) {
+            return Err(format!("I3: the fence {fence} was given out twice"));
+        }
+        self.check_rules(gid, key, role)?;
+        let Some(task) = self.live.get_mut(&gid) else {
+            return Err(format!("task {gid} was offered, but is not known"));
+        };
+        let Some(miner) = self.miners.get_mut(&key) else {
+            return Err(format!("task {gid} was offered to a miner that is gone"));
+        };
+        let mut said = 0;
+        match role {
+            Role::Primary => {
+                task.transcript.begin(fence);
+                task.tainted = false;
+            }
+            Role::Continue => {
+                task.transcript.resume(fence);
+                said = task.transcript.text().split_whitespace().count();
+                self.report.continued += 1;
+            }
+            Role::Hedge => {
+                task.transcript.race(fence);
+                self.report.hedges += 1;
+            }
+            Role::Aside => {}
+        }
+        if matches!(role, Role::Primary | Role::Continue) {
+            task.primary = Some(fence);
+        }
+        miner.outstanding.insert(fence, gid);
+        if miner.outstanding.len() > miner.capacity as usize {
+            return Err(format!("I6: miner {key:?} has more tasks than credits"));
+        }
+        let of = task.answers_for.unwrap_or(gid);
+        let plan = Plan { pieces: miner.who.says(of, said), aside: role == Role::Aside, hedge: role == Role::Hedge };
+        let (auto, pieces) = (miner.auto, plan.pieces.len());
+        self.plans.insert(fence, plan);
+        self.plan(key, gid, fence, auto, pieces);
+        Ok(())
+    }
+
+    fn plan(&mut self, key: MinerKey, gid: Gid, fence: Fence, auto: bool, pieces: usize) {
+        let epoch = self.epoch;
+        let mut at = self.now + self.random.range(1, 50);
+        let tell = |world: &mut Self, at: u64, act: Act| world.at(at, Happening::Miner(key, epoch, fence, gid, act));
+        if !auto {
+            match self.random.range(0, 19) {
+                0 => return, // says nothing
+                1 => return tell(self, at, Act::Reject),
+                _ => tell(self, at, Act::Accept),
+            }
+        }
+        // Now and then a first token is slow to come, and now and then the answer comes in one piece.
+        if self.random.chance(8) {
+            at += 1_500;
+            if self.random.chance(40) {
+                return tell(self, at, Act::Fail(Blame::Overload));
+            }
+        }
+        let in_pieces = self.random.chance(80);
+        let end = self.random.range(0, 19);
+        let stops_after = if end < 5 { self.random.range(0, pieces as u64) as usize } else { pieces };
+        if in_pieces {
+            for n in 0..stops_after {
+                at += self.random.range(1, 400);
+                tell(self, at, Act::Token(n));
+            }
+        }
+        at += self.random.range(1, 200);
+        match end {
+            0 => {} // goes silent
+            1 => tell(self, at, Act::Fail(Blame::Miner)),
+            2 => tell(self, at, Act::Fail(Blame::Overload)),
+            3 if self.random.chance(50) => tell(self, at, Act::Fail(Blame::Request)),
+            3 | 4 => self.at(at, Happening::MinerLeaves(key)),
+            _ => tell(self, at, Act::Done),
+        }
+    }
+
+    pub(crate) fn miner_acts(
+        &mut self,
+        key: MinerKey,
+        epoch: u64,
+        fence: Fence,
+        gid: Gid,
+        act: Act,
+    ) -> Result<(), String> {
+        let stale = epoch != self.epoch
+            || self.dead.contains(&fence)
+            || !self.miners.get(&key).is_some_and(|m| m.outstanding.contains_key(&fence));
+        let event = match act {
+            Act::Accept => Some(Event::Accept(fence)),
+            Act::Reject => Some(Event::Reject(fence)),
+            Act::Token(n) => self.token(key, fence, gid, n, stale)?,
+            Act::Done => self.done(key, fence, gid, stale)?,
+            Act::Fail(blame) => Some(Event::Fail { fence, blame }),
+        };
+        let Some(event) = event else { return Ok(()) };
+        if !stale && matches!(act, Act::Done | Act::Fail(_) | Act::Reject) {
+            if let Some(miner) = self.miners.get_mut(&key) {
+                miner.outstanding.remove(&fence);
+            }
+            self.dead.insert(fence);
+        }
+        let effects = self.engine.step(event, Timestamp(self.now));
+        if stale {
+            self.report.stale_frames += 1;
+            if !effects.is_empty() {
+                return Err(format!("I3: the stale fence {fence} had the effect {:?}", effects[0]));
+            }
+        }
+        self.act_on(effects)?;
+        // A network delivers a frame twice now and then.
+        if matches!(act, Act::Done) && self.random.chance(20) {
+            self.after(self.now % 7, Happening::Miner(key, epoch, fence, gid, act));
+        }
+        Ok(())
+    }
+
+    /// A piece came. `None`: the miner is told that nobody wants it, and the engine hears nothing.
+    fn token(&mut self, key: MinerKey, fence: Fence, gid: Gid, n: usize, stale: bool) -> Result<Option<Event>, String> {
+        let (Some(task), Some(plan)) = (self.live.get_mut(&gid), self.plans.get(&fence)) else { return Ok(None) };
+        if plan.aside {
+            return Ok(Some(Event::Progress { fence, first: n == 0, shown: false }));
+        }
+        let began = task.transcript.begun();
+        let pushed = task.transcript.push(fence, &plan.pieces[n], None);
+        if !matches!(pushed, Push::At(_)) {
+            return Ok(None);
+        }
+        if stale {
+            return Err(format!("I3: a token under the stale fence {fence} was taken"));
+        }
+        task.tainted |= self.miners.get(&key).is_some_and(|miner| miner.who.lie.is_some());
+        self.report.hedges_won += u64::from(plan.hedge && !began);
+        let shown = task.reader.is_some();
+        if let Some(reader) = &mut task.reader {
+            task.transcript.show();
+            reader.read(&task.transcript)?;
+        }
+        Ok(Some(Event::Progress { fence, first: !began, shown }))
+    }
+
+    fn done(&mut self, key: MinerKey, fence: Fence, gid: Gid, stale: bool) -> Result<Option<Event>, String> {
+        let event = Event::Done { fence, tokens: 3 };
+        if stale {
+            return Ok(Some(event));
+        }
+        let (Some(task), Some(plan), Some(miner)) =
+            (self.live.get_mut(&gid), self.plans.get(&fence), self.miners.get(&key))
+        else {
+            return Ok(None);
+        };
+        let mut text = plan.pieces.concat();
+        if !plan.aside {
+            if !task.transcript.takes(fence) {
+                return Ok(None);
+            }
+            if !task.transcript.begun() && !text.is_empty() {
+                task.transcript.push(fence, &text, None);
+                task.tainted |= miner.who.lie.is_some();
+                if let Some(reader) = &mut task.reader {
+                    task.transcript.show();
+                    reader.read(&task.transcript)?;
+                }
+            }
+            text = task.transcript.text().to_owned();
+            task.primary = Some(fence);
+        }
+        self.report.lies += u64::from(miner.who.lie.is_some());
+        task.answers.push(Given { fence, who: miner.who.clone(), text });
+        Ok(Some(event))
+    }
+
+    /// Whether that miner may have that task, by all that sessions and redundancy want.
+    fn check_rules(&mut self, gid: Gid, key: MinerKey, role: Role) -> Result<(), String> {
+        let (Some(task), Some(miner), Some(view)) =
+            (self.live.get(&gid), self.miners.get(&key), self.engine.miner(key))
+        else {
+            return Ok(());
+        };
+        let session = task.row.session;
+        let rules = crate::people::session_rules(session.0);
+        if !task.shadow() && !rules.mode.takes(miner.who.dedicated) {
+            return Err(format!("task {gid} of session {session} went to a miner of the wrong kind"));
+        }
+        if view.reserved.is_some_and(|kept| kept != session) && !task.shadow() {
+            return Err(format!("task {gid} went to a miner that is kept for session {:?}", view.reserved));
+        }
+        self.report.reserved_offers += u64::from(view.reserved == Some(session));
+        if view.reputation < MIN_REPUTATION {
+            return Err(format!("task {gid} went to a miner whose reputation is {}", view.reputation));
+        }
+        let of_session = |gid: &Gid| self.live.get(gid).is_some_and(|t| t.row.session == session && !t.row.spec.shadow);
+        let working = self.miners.iter().filter(|(k, m)| **k == key || m.outstanding.values().any(of_session)).count();
+        if rules.max_miners > 0 && !task.shadow() && working as u32 > rules.max_miners {
+            return Err(format!("{working} miners work for session {session}"));
+        }
+        if role == Role::Continue && !miner.who.continues {
+            return Err(format!("task {gid} was to go on with a miner that cannot"));
+        }
+        self.check_distinct(gid, key, role)
+    }
+
+    /// I7: the answers to one task are different miners', and different owners' where there are any.
+    fn check_distinct(&self, gid: Gid, key: MinerKey, role: Role) -> Result<(), String> {
+        let (Some(task), Some(miner)) = (self.live.get(&gid), self.miners.get(&key)) else { return Ok(()) };
+        let others = || self.miners.iter().filter(|(k, m)| **k != key && m.outstanding.values().any(|g| *g == gid));
+        let same = self.miners.get(&key).is_some_and(|m| m.outstanding.values().any(|g| *g == gid));
+        let used: Vec<_> =
+            task.answers.iter().map(|given| &given.who).chain(others().map(|(_, miner)| &miner.who)).collect();
+        if same || used.iter().any(|who| who.name == miner.who.name) {
+            return Err(format!("I7: task {gid} went twice to the miner {}", miner.who.name));
+        }
+        let owned = |owner: &str| !owner.is_empty() && used.iter().any(|who| &*who.owner == owner);
+        if role == Role::Hedge || task.row.spec.required < 2 || !owned(&miner.who.owner) {
+            return Ok(());
+        }
+        let rules = crate::people::session_rules(task.row.session.0);
+        let another = self.miners.iter().find(|(other, m)| {
+            let Some(view) = self.engine.miner(**other) else { return false };
+            rules.mode.takes(m.who.dedicated)
+                && view.credits > 0
+                && !view.set_aside
+                && !matches!(view.breaker, cortensor_router::engine::BreakerState::Open(_))
+                && view.reserved.is_none()
+                && !used.iter().any(|who| who.name == m.who.name)
+                && !owned(&m.who.owner)
+        });
+        match another {
+            Some((other, _)) => {
+                Err(format!("I7: task {gid} went to one owner twice although miner {other:?} is another's"))
+            }
+            None => Ok(()),
+        }
+    }
+}

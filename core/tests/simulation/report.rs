@@ -1,0 +1,62 @@
+//! How often each thing happened in a world.
+
+macro_rules! report {
+    ($($field:ident $name:literal)*) => {
+        /// Counts of what happened.
+        #[derive(Debug, Default, Clone)]
+        pub(crate) struct WorldReport {
+            pub(crate) events: u64,
+            pub(crate) accepted: u64,
+            pub(crate) refused: u64,
+            $(pub(crate) $field: u64,)*
+        }
+
+        impl WorldReport {
+            pub(crate) fn add(&mut self, other: &Self) {
+                self.events += other.events;
+                self.accepted += other.accepted;
+                self.refused += other.refused;
+                $(self.$field += other.$field;)*
+            }
+
+            /// What every hundred worlds must have met.
+            pub(crate) fn coverage(&self) -> Vec<(&'static str, u64)> {
+                vec![$(($name, self.$field)),*]
+            }
+        }
+    };
+}
+
+report! {
+    ok "ok"
+    disputed "disputed"
+    failed "failed"
+    cancelled "cancelled"
+    expired "expired"
+    crashes "crash"
+    lost_commits "lost commit"
+    stale_frames "stale frame"
+    requeues "requeue"
+    joined "joined by key"
+    miners_lost "miner lost"
+    redundant "redundant task"
+    lies "lie"
+    judged "verdict"
+    insufficient "insufficient answers"
+    tie_breaks "tie-break"
+    first_taken "first answer taken"
+    audits "audit"
+    audits_agreed "audit that agreed"
+    reputations "reputation moved"
+    set_aside "miner set aside"
+    continued "continued"
+    restarts "restart"
+    broken "broken off"
+    hedges "hedge"
+    hedges_won "hedge that won"
+    promoted "hedge that was left alone"
+    late_readers "late reader"
+    reserved_offers "offer to a reserved miner"
+    own_tasks "task of a restricted session"
+    shadows "task of the router's own"
+}
