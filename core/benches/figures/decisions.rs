@@ -9,7 +9,7 @@ use cortensor_router::config::Config;
 use cortensor_router::engine::{
     Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, SessionRules, prefix_blocks,
 };
-use cortensor_router::model::{Fence, Gid, SessionId, Timestamp};
+use cortensor_router::model::{Fence, Gid, OnFailure, SessionId, Timestamp};
 
 use crate::report::{Gate, Row};
 use crate::{Context, Outcome};
@@ -102,6 +102,10 @@ fn task(number: u64, now: Timestamp) -> NewTask {
         deadline: now.plus(1 << 40),
         streaming: true,
         required: 1,
+        judged: false,
+        tie_break: false,
+        on_failure: OnFailure::Fail,
+        shadow: false,
         prefix: prefix_blocks(&text),
         held: false,
     }

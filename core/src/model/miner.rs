@@ -202,7 +202,7 @@ pub struct MinerInfo {
     pub model_details: Vec<ModelDetails>,
     /// Tasks in flight as a share of those that it may have now; 0 while it may have none.
     pub load: f64,
-    /// Attempts that failed by its fault, as a share of those that ended, smoothed over the last ones.
+    /// Attempts that failed by its fault, as a share of those that ended.
     pub error_rate: f64,
     /// Measured tokens a second of one task.
     pub tokens_per_second: f64,

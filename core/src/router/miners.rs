@@ -249,7 +249,7 @@ impl Router {
                     hardware: slot.spec.hardware.clone(),
                     model_details: slot.spec.model_details.clone(),
                     load: share(view.in_flight.into(), view.credits.into()),
-                    error_rate: (view.errors * 1_000.0).round() / 1_000.0,
+                    error_rate: share(view.failed, view.completed + view.failed),
                     tokens_per_second: (view.tokens_per_second * 100.0).round() / 100.0,
                     first_token_ms: (view.first_token_ms * 100.0).round() / 100.0,
                     completed: view.completed,

@@ -82,7 +82,7 @@ impl World {
             }
         }
         // Now and then a first token is slow to come, and now and then the answer comes in one piece.
-        if self.random.chance(8) {
+        if self.random.chance(15) {
             at += 1_500;
             if self.random.chance(40) {
                 return tell(self, at, Act::Fail(Blame::Overload));

@@ -134,7 +134,7 @@ pub(crate) const MIN_REPUTATION: f64 = 0.5;
 impl World {
     pub(crate) fn new(seed: u64, bug: Option<PlantedBug>, loud: bool) -> Self {
         let mut random = Random::new(seed);
-        let (audit_ratio, hedges) = (if random.chance(50) { 0.4 } else { 0.0 }, random.chance(50));
+        let (audit_ratio, hedges) = (if random.chance(50) { 0.4 } else { 0.0 }, random.chance(80));
         let identities = Identity::all(&mut random);
         Self {
             random,
