@@ -13,8 +13,17 @@ use subtle::ConstantTimeEq;
 use crate::store::ApiKey;
 use crate::{Error, Result};
 
-/// What a token may do: `submit` tasks, `read` sessions and tasks, `admin` everything, work as a `miner`.
-pub const SCOPES: &[&str] = &["submit", "read", "admin", "miner"];
+/// What a token may do: `submit` tasks, `read` sessions and tasks, `admin` everything, work as a `miner`, `enrol` one miner's key.
+pub const SCOPES: &[&str] = &["submit", "read", "admin", "miner", ENROL];
+
+/// The scope of tokens that are good for one thing, once: to make a miner's key known.
+pub const ENROL: &str = "enrol";
+
+/// The longest life of an enrolment token, in seconds: 30 days.
+pub const MAX_ENROL_SECS: u64 = 30 * 24 * 3_600;
+
+/// The life of an enrolment token that asks for none: a day.
+pub const DEFAULT_ENROL_SECS: u64 = 24 * 3_600;
 
 /// The scopes of a key that asks for none.
 pub const DEFAULT_SCOPES: &[&str] = &["submit", "read"];
@@ -93,12 +102,16 @@ pub struct KeySpec {
     /// A name for people, 1 to 128 bytes.
     #[cfg_attr(feature = "listener", schema(required = true, min_length = 1, max_length = 128))]
     pub name: String,
-    /// What it may do: `submit`, `read`, `admin`, `miner`. Empty: `submit` and `read`.
+    /// What it may do: `submit`, `read`, `admin`, `miner`, `enrol`. Empty: `submit` and `read`.
     pub scopes: Vec<String>,
     /// The only sessions it may use; empty: all.
     pub sessions: Vec<u64>,
-    /// Seconds until it expires; 0: never.
+    /// Seconds until it expires; 0: never, but a day for the scope `enrol`.
     pub ttl_secs: u64,
+    /// Of a key for miners: the only models that the miner may serve; empty: all.
+    pub models: Vec<String>,
+    /// Of a key for miners: who runs the miner.
+    pub owner: String,
 }
 
 impl KeySpec {
@@ -117,6 +130,14 @@ impl KeySpec {
         }
         scopes.sort_by_key(|scope| SCOPES.iter().position(|known| known == scope));
         scopes.dedup();
+        let enrols = scopes.iter().any(|scope| scope == ENROL);
+        if enrols && (scopes.len() > 1 || self.ttl_secs > MAX_ENROL_SECS) {
+            return Err(Error::invalid(
+                if scopes.len() > 1 { "scopes" } else { "ttl_secs" },
+                "a token that enrols has the scope `enrol` alone and expires within 30 days",
+            ));
+        }
+        let ttl = if enrols && self.ttl_secs == 0 { DEFAULT_ENROL_SECS } else { self.ttl_secs };
         let token = Token::mint()?;
         let record = ApiKey {
             id: token.id().to_owned(),
@@ -125,7 +146,9 @@ impl KeySpec {
             scopes,
             sessions: self.sessions.clone(),
             created_at: now,
-            expires_at: if self.ttl_secs == 0 { 0 } else { now.saturating_add(self.ttl_secs) },
+            expires_at: if ttl == 0 { 0 } else { now.saturating_add(ttl) },
+            models: self.models.clone(),
+            owner: self.owner.clone(),
         };
         Ok((token, record))
     }

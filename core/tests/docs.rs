@@ -24,3 +24,15 @@ fn the_rest_reference_is_current() {
     let page = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(page == wanted, "docs/rest-api.md is not current: run UPDATE_DOCS=1 cargo test --test docs");
 }
+
+#[cfg(feature = "listener")]
+#[test]
+fn the_schema_of_the_miner_protocol_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/miner-protocol.schema.json");
+    let wanted = cortensor_router::miner::remote::protocol_schema();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &wanted).unwrap();
+    }
+    let page = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(page == wanted, "docs/miner-protocol.schema.json is not current: run UPDATE_DOCS=1 cargo test --test docs");
+}

@@ -51,12 +51,18 @@ struct Create {
     /// A name for people
     #[arg(long)]
     name: String,
-    /// What it may do: submit, read, admin or miner (repeatable); submit and read where none is given
+    /// What it may do: submit, read, admin, miner, or enrol alone (repeatable); submit and read where none is given
     #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',')]
     scopes: Vec<String>,
     /// The only sessions it may use (repeatable); all where none is given
     #[arg(long = "session", value_name = "ID", value_delimiter = ',')]
     sessions: Vec<u64>,
+    /// Of a key for miners: the only models that they may serve (repeatable)
+    #[arg(long = "model", value_name = "MODEL", value_delimiter = ',')]
+    models: Vec<String>,
+    /// Of a key for miners: who runs them
+    #[arg(long, default_value = "", hide_default_value = true)]
+    owner: String,
     /// How long it is good for: 90s, 15m, 12h, 30d; for ever where it is not given
     #[arg(long, value_parser = duration)]
     ttl: Option<u64>,
@@ -81,10 +87,10 @@ struct Revoke {
 
 /// Where the keys are.
 #[derive(Debug, Args)]
-struct Place {
+pub(in crate::cli) struct Place {
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub(in crate::cli) json: bool,
     /// The router to ask, instead of the data directory
     #[arg(long, value_name = "URL", env = "CORTENSOR_URL")]
     url: Option<String>,
@@ -106,7 +112,7 @@ impl Keys {
         match &self.action {
             Action::Create(create) => create.run(),
             Action::List(list) => list.run(),
-            Action::Revoke(revoke) => revoke.run(),
+            Action::Revoke(revoked) => revoke(&revoked.place, &revoked.id),
         }
     }
 }
@@ -135,6 +141,54 @@ impl Place {
     }
 }
 
+/// Makes a key, and gives its record with its token.
+pub(in crate::cli) fn create(place: &Place, spec: &KeySpec) -> Done<Value> {
+    // Checked here as well, so that a mistake is found before anything is asked or opened.
+    let (token, record) = spec.mint(output::now())?;
+    match place.find()? {
+        Holding::Router(client) => runtime::client(client.send(Method::POST, "/api/v1/keys", Some(&json!(spec)))),
+        Holding::Directory(dir) => {
+            let mut made = shown(&record);
+            made["token"] = json!(token.reveal());
+            with_store(&dir, |store| store.put_key(record).wait())?;
+            Ok(made)
+        }
+    }
+}
+
+/// All keys' records.
+pub(in crate::cli) fn list(place: &Place) -> Done<Vec<Value>> {
+    let answer = match place.find()? {
+        Holding::Router(client) => runtime::client(client.get("/api/v1/keys"))?,
+        Holding::Directory(dir) => {
+            let keys = with_store(&dir, |store| store.keys().wait())?;
+            json!({"keys": keys.iter().map(shown).collect::<Vec<_>>()})
+        }
+    };
+    Ok(answer.get("keys").and_then(Value::as_array).cloned().unwrap_or_default())
+}
+
+/// Revokes the key of that id, or of that token.
+pub(in crate::cli) fn revoke(place: &Place, id: &str) -> Done {
+    // People paste the whole token; its secret is not needed, and not sent.
+    let id = id.strip_prefix("ctr_").and_then(|rest| rest.split('_').next()).unwrap_or(id);
+    match place.find()? {
+        Holding::Router(client) => {
+            let path = format!("/api/v1/keys/{}", path_segment(id));
+            runtime::client(client.send(Method::DELETE, &path, None))?;
+        }
+        Holding::Directory(dir) => {
+            if !with_store(&dir, |store| store.delete_key(id.to_owned()).wait())? {
+                return Err(Exit::new(4, format!("there is no key {id:?}: see `cortensor-router key list`")));
+            }
+        }
+    }
+    if place.json {
+        return output::json(&json!({"id": id, "deleted": true}));
+    }
+    output::line(&format!("key {id} is revoked"))
+}
+
 impl Create {
     fn run(&self) -> Done {
         let spec = KeySpec {
@@ -142,18 +196,10 @@ impl Create {
             scopes: self.scopes.clone(),
             sessions: self.sessions.clone(),
             ttl_secs: self.ttl.unwrap_or(0),
+            models: self.models.clone(),
+            owner: self.owner.clone(),
         };
-        // Checked here as well, so that a mistake is found before anything is asked or opened.
-        let (token, record) = spec.mint(output::now())?;
-        let made = match self.place.find()? {
-            Holding::Router(client) => runtime::client(client.send(Method::POST, "/api/v1/keys", Some(&json!(spec))))?,
-            Holding::Directory(dir) => {
-                let mut made = shown(&record);
-                made["token"] = json!(token.reveal());
-                with_store(&dir, |store| store.put_key(record).wait())?;
-                made
-            }
-        };
+        let made = create(&self.place, &spec)?;
         if self.place.json {
             return output::json(&made);
         }
@@ -171,17 +217,10 @@ impl Create {
 
 impl List {
     fn run(&self) -> Done {
-        let answer = match self.place.find()? {
-            Holding::Router(client) => runtime::client(client.get("/api/v1/keys"))?,
-            Holding::Directory(dir) => {
-                let keys = with_store(&dir, |store| store.keys().wait())?;
-                json!({"count": keys.len(), "keys": keys.iter().map(shown).collect::<Vec<_>>()})
-            }
-        };
+        let keys = list(&self.place)?;
         if self.place.json {
-            return output::json(&answer);
+            return output::json(&json!({"count": keys.len(), "keys": keys}));
         }
-        let keys = answer.get("keys").and_then(Value::as_array).cloned().unwrap_or_default();
         let rows: Vec<Vec<String>> = keys
             .iter()
             .map(|key| {
@@ -200,28 +239,6 @@ impl List {
     }
 }
 
-impl Revoke {
-    fn run(&self) -> Done {
-        // People paste the whole token; its secret is not needed, and not sent.
-        let id = self.id.strip_prefix("ctr_").and_then(|rest| rest.split('_').next()).unwrap_or(&self.id);
-        match self.place.find()? {
-            Holding::Router(client) => {
-                let path = format!("/api/v1/keys/{}", path_segment(id));
-                runtime::client(client.send(Method::DELETE, &path, None))?;
-            }
-            Holding::Directory(dir) => {
-                if !with_store(&dir, |store| store.delete_key(id.to_owned()).wait())? {
-                    return Err(Exit::new(4, format!("there is no key {id:?}: see `cortensor-router key list`")));
-                }
-            }
-        }
-        if self.place.json {
-            return output::json(&json!({"id": id, "deleted": true}));
-        }
-        output::line(&format!("key {id} is revoked"))
-    }
-}
-
 fn with_store<T>(dir: &Path, work: impl FnOnce(&SqliteStore) -> crate::Result<T>) -> Done<T> {
     let store = SqliteStore::open(dir, Durability::Full)?;
     let done = work(&store);
@@ -233,11 +250,11 @@ fn with_store<T>(dir: &Path, work: impl FnOnce(&SqliteStore) -> crate::Result<T>
 fn shown(key: &ApiKey) -> Value {
     json!({
         "id": key.id, "name": key.name, "scopes": key.scopes, "sessions": key.sessions,
-        "created_at": key.created_at, "expires_at": key.expires_at,
+        "created_at": key.created_at, "expires_at": key.expires_at, "models": key.models, "owner": key.owner,
     })
 }
 
-fn expiry(key: &Value) -> String {
+pub(in crate::cli) fn expiry(key: &Value) -> String {
     match key.get("expires_at").and_then(Value::as_u64) {
         None | Some(0) => "never".to_owned(),
         Some(at) if at <= output::now() => "expired".to_owned(),
@@ -261,7 +278,7 @@ pub(in crate::cli) fn reachable(address: &str) -> String {
 }
 
 /// `90s`, `15m`, `12h`, `30d`; a number alone is seconds.
-fn duration(text: &str) -> Result<u64, String> {
+pub(in crate::cli) fn duration(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor = match &text[digits.len()..] {
         "" | "s" => 1,

@@ -11,6 +11,9 @@ mod exit;
 mod greeting;
 mod keys;
 mod logging;
+mod miner;
+mod miner_health;
+mod miner_token;
 mod miners;
 mod output;
 mod platform;
@@ -39,6 +42,7 @@ Examples:
   cortensor-router sessions create research --priority 5
   cortensor-router tasks list 0
   cortensor-router key create --name app --scope submit
+  cortensor-router miner --router wss://router.example --backend http://127.0.0.1:8080/v1
   cortensor-router doctor
 
 Exit status:
@@ -70,6 +74,11 @@ enum Command {
     Tasks(tasks::Tasks),
     /// List the miners of a running router
     Miners(miners::Miners),
+    /// Take a model server to a router: a miner that dials out
+    Miner(miner::Miner),
+    /// Create, list and revoke the one-time tokens that enrol miners' keys
+    #[command(name = "miner-token", visible_alias = "miner-tokens")]
+    MinerToken(miner_token::MinerTokens),
     /// Create, list and revoke API keys
     #[command(visible_alias = "keys")]
     Key(keys::Keys),
@@ -100,6 +109,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Sessions(command) => command.run(),
         Command::Tasks(command) => command.run(),
         Command::Miners(command) => command.run(),
+        Command::Miner(command) => command.run(),
+        Command::MinerToken(command) => command.run(),
         Command::Key(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Config(command) => command.run(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{Config, Loaded, Override, Source};
-use crate::listener::Listener;
+use crate::listener::{Certificates, Listener};
 use crate::store::{Durability, MemoryStore, SqliteStore, Store};
 use crate::{Error, ErrorKind, Router};
 use clap::Args;
@@ -104,6 +104,9 @@ impl Serve {
             }
         };
         let address = listener.local_addr();
+        if let Some(certificates) = listener.certificates() {
+            reload_on_hangup(certificates)?;
+        }
         if let Some(store) = &sqlite {
             store.announce(&address.to_string())?;
         }
@@ -173,6 +176,30 @@ impl Serve {
         }
         flags
     }
+}
+
+/// Reads the certificates again at every SIGHUP.
+#[cfg(unix)]
+fn reload_on_hangup(certificates: Certificates) -> Done {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangups =
+        signal(SignalKind::hangup()).map_err(|e| Exit::failed(format!("cannot wait for signals: {e}")))?;
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            let fresh = certificates.clone();
+            match tokio::task::spawn_blocking(move || fresh.reload()).await {
+                Ok(Ok(())) => tracing::info!("the certificates were read again"),
+                Ok(Err(error)) => tracing::error!(%error, "the certificates cannot be used: the old ones stay"),
+                Err(error) => tracing::error!(%error, "reading the certificates panicked"),
+            }
+        }
+    });
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn reload_on_hangup(_: Certificates) -> Done {
+    Ok(())
 }
 
 fn host(text: &str) -> Result<IpAddr, String> {

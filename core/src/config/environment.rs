@@ -35,8 +35,8 @@ pub const ENV_ALIASES: &[EnvAlias] = &[
         key: "completion_sessions",
         note: "session ids with commas between",
     },
-    EnvAlias { name: "WS_HOST_ROUTER", key: "", note: "accepted and not used: this version has no miner socket" },
-    EnvAlias { name: "WS_PORT_ROUTER", key: "", note: "accepted and not used: this version has no miner socket" },
+    EnvAlias { name: "WS_HOST_ROUTER", key: "", note: "not used: the miner socket is at `listen.host`" },
+    EnvAlias { name: "WS_PORT_ROUTER", key: "miners.port", note: "a port for miners alone" },
 ];
 
 /// Variables of the command line itself, which are no keys.
@@ -129,7 +129,7 @@ impl Environment {
                     upstreams([&llm_url("127.0.0.1", Some(text))])
                 }
                 _ if alias.key.is_empty() => {
-                    remarks.push(format!("{} is not used: this version has no miner socket", alias.name));
+                    remarks.push(format!("{} is {}", alias.name, alias.note));
                     continue;
                 }
                 _ => match keys::find(alias.key) {

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use super::{
     Config, CorsConfig, DispatchConfig, LimitsConfig, ListenConfig, MinersConfig, RetentionConfig, RuntimeConfig,
-    StorageConfig, TokenConfig, UpstreamConfig,
+    StorageConfig, TlsConfig, TokenConfig, UpstreamConfig,
 };
 
 /// A field of a configuration struct, as [`documented!`] found it.
@@ -129,6 +129,7 @@ fn children(ty: &str) -> Option<&'static [FieldDoc]> {
         "DispatchConfig" => DispatchConfig::DOCS,
         "ListenConfig" => ListenConfig::DOCS,
         "MinersConfig" => MinersConfig::DOCS,
+        "TlsConfig" => TlsConfig::DOCS,
         "CorsConfig" => CorsConfig::DOCS,
         "RuntimeConfig" => RuntimeConfig::DOCS,
         "Vec<TokenConfig>" => TokenConfig::DOCS,
@@ -250,7 +251,11 @@ mod tests {
     fn every_key_that_serde_writes_is_in_the_table_and_the_other_way_round() {
         let config = Config {
             storage: StorageConfig { data_dir: Some("/d".into()), ..StorageConfig::default() },
-            listen: ListenConfig { tokens: vec![TokenConfig::default()], ..ListenConfig::default() },
+            listen: ListenConfig {
+                tokens: vec![TokenConfig::default()],
+                tls: TlsConfig { cert: Some("/c".into()), key: Some("/k".into()), client_ca: Some("/a".into()) },
+                ..ListenConfig::default()
+            },
             upstreams: vec![UpstreamConfig::default()],
             ..Config::default()
         };

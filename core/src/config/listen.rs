@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use super::TlsConfig;
 use crate::{Error, Result};
 
 /// The token that works without any configuration, on loopback only.
@@ -31,6 +32,8 @@ pub struct ListenConfig {
     pub public_metrics: bool,
     /// Whether `/openapi.json` needs no token. Default `true`: it holds nothing but the documentation.
     pub public_openapi: bool,
+    /// TLS. Off by default.
+    pub tls: TlsConfig,
     /// Cross-origin requests. Off by default.
     pub cors: CorsConfig,
     /// Milliseconds in which a request's head must have come. Default 10000.
@@ -73,6 +76,7 @@ impl Default for ListenConfig {
             public_status: false,
             public_metrics: false,
             public_openapi: true,
+            tls: TlsConfig::default(),
             cors: CorsConfig::default(),
             header_timeout_ms: 10_000,
             body_timeout_ms: 30_000,
@@ -154,6 +158,7 @@ impl ListenConfig {
     }
 
     pub(super) fn validate(&self) -> Result<()> {
+        self.tls.validate()?;
         for token in &self.tokens {
             if let Some(scope) =
                 token.scopes.iter().find(|s| !matches!(s.as_str(), "submit" | "read" | "admin" | "miner"))

@@ -11,6 +11,8 @@ documented! {
 pub struct MinersConfig {
     /// Whether miners may dial in. Default `true`; each needs a token or an enrolled key in any case.
     pub enabled: bool,
+    /// A port for miners alone, at `listen.host`, beside the listener's; 0: none. Default 0.
+    pub port: u16,
     /// Whether miners of other machines may dial in without TLS. Default `false`: tokens and prompts would pass in the clear.
     pub insecure: bool,
     /// Within this a miner must have said who it is. Default 5000.
@@ -38,6 +40,7 @@ impl Default for MinersConfig {
     fn default() -> Self {
         Self {
             enabled: true,
+            port: 0,
             insecure: false,
             hello_timeout_ms: 5_000,
             ping_ms: 10_000,

@@ -16,6 +16,7 @@ mod reference;
 mod runtime;
 mod storage;
 mod suggest;
+mod tls;
 mod upstream;
 
 pub use dispatch::DispatchConfig;
@@ -28,6 +29,7 @@ pub use miners::MinersConfig;
 pub use reference::reference;
 pub use runtime::RuntimeConfig;
 pub use storage::{Durability, RetentionConfig, StorageConfig};
+pub use tls::TlsConfig;
 pub use upstream::UpstreamConfig;
 
 use serde::{Deserialize, Serialize};

@@ -102,7 +102,8 @@ fn suggestion(path: &str) -> Option<String> {
         let misplaced = if own == last { 0.95 } else { strsim::damerau_levenshtein(own, last) as f64 * -0.1 + 0.95 };
         whole.max(misplaced)
     };
-    let best = keys::keys().iter().map(|key| (score(key), key)).max_by(|a, b| a.0.total_cmp(&b.0))?;
+    // Of equals the first one: the last of the reversed list.
+    let best = keys::keys().iter().rev().map(|key| (score(key), key)).max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 >= 0.75).then(|| best.1.path.clone())
 }
 

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{DEFAULT_DEV_TOKEN, ListenConfig};
 use crate::model::SessionId;
-use crate::router::{KeyRing, Known};
-use crate::token::Token;
+use crate::router::{ApiKey, KeyRing, Known};
+use crate::token::{ENROL, Token};
 use crate::{Error, ErrorKind, Result, Router};
 
 /// Who sent a request.
@@ -21,6 +21,8 @@ pub(in crate::listener) struct Caller {
     pub(in crate::listener) id: String,
     scopes: Vec<String>,
     sessions: Vec<u64>,
+    /// The key in the store; tokens of the configuration have none.
+    key: Option<Arc<ApiKey>>,
     /// Cancelled when the caller's key is revoked; tokens of the configuration cannot be.
     revoked: Option<CancellationToken>,
 }
@@ -35,6 +37,11 @@ impl Caller {
             ErrorKind::PermissionDenied,
             format!("this token does not carry the scope {scope:?}: use one that does"),
         ))
+    }
+
+    /// Its key in the store.
+    pub(in crate::listener) fn key(&self) -> Option<&ApiKey> {
+        self.key.as_deref()
     }
 
     /// Cancelled when the caller's key is revoked, where it has one that can be.
@@ -77,7 +84,7 @@ impl Auth {
                 token.scopes.clone()
             };
             let id = if token.name.is_empty() { format!("token-{index}") } else { token.name.clone() };
-            let caller = Caller { id, scopes, sessions: token.sessions.clone(), revoked: None };
+            let caller = Caller { id, scopes, sessions: token.sessions.clone(), key: None, revoked: None };
             configured.push((hash(&token.secret()?), caller));
         }
         let dev = config.dev_token && config.host.is_loopback() && configured.is_empty();
@@ -92,6 +99,14 @@ impl Auth {
     /// Whether the development token is accepted.
     pub(in crate::listener) fn accepts_dev(&self) -> bool {
         self.dev
+    }
+
+    /// The key of a token that enrols a miner.
+    pub(in crate::listener) fn enrolment(&self, token: &str, now_secs: u64) -> Result<Arc<ApiKey>> {
+        let caller = self.caller_of(token, IpAddr::from([0, 0, 0, 0]), true, now_secs)?;
+        caller.key.filter(|key| key.scopes.iter().any(|scope| scope == ENROL)).ok_or_else(|| {
+            Error::new(ErrorKind::PermissionDenied, format!("this token does not carry the scope {ENROL:?}"))
+        })
     }
 
     /// The caller that the headers name.
@@ -118,7 +133,7 @@ impl Auth {
                     return Err(wrong());
                 }
                 let (scopes, sessions) = (key.scopes.clone(), key.sessions.clone());
-                return Ok(Caller { id: key.id.clone(), scopes, sessions, revoked: Some(revoked) });
+                return Ok(Caller { id: key.id.clone(), scopes, sessions, key: Some(key), revoked: Some(revoked) });
             }
             // Not a key of this store: it may stand in the configuration all the same.
         }
@@ -135,7 +150,7 @@ impl Auth {
         let is_dev = bool::from(token.as_bytes().ct_eq(DEFAULT_DEV_TOKEN.as_bytes()));
         if is_dev && self.dev && peer.is_loopback() && !forwarded {
             let scopes = ["submit", "read", "admin"].map(str::to_owned).to_vec();
-            return Ok(Caller { id: "dev".into(), scopes, sessions: Vec::new(), revoked: None });
+            return Ok(Caller { id: "dev".into(), scopes, sessions: Vec::new(), key: None, revoked: None });
         }
         Err(wrong())
     }

@@ -24,6 +24,17 @@ pub(in crate::listener) struct Connection {
     pub(in crate::listener) peer: SocketAddr,
     /// The keying material of a TLS connection (RFC 9266); `None`: it is plain.
     pub(in crate::listener) channel: Option<[u8; 32]>,
+    /// Whether the other end showed a certificate of `listen.tls.client_ca`.
+    pub(in crate::listener) certified: bool,
+    /// Whether it came in by the port for miners alone.
+    pub(in crate::listener) miners_only: bool,
+}
+
+impl Connection {
+    /// A plain connection of that peer.
+    pub(in crate::listener) fn plain(peer: SocketAddr) -> Self {
+        Self { peer, channel: None, certified: false, miners_only: false }
+    }
 }
 
 /// All routes behind the checks that they share.
@@ -54,31 +65,34 @@ impl Gate {
     ) -> Result<Response, Infallible> {
         let method = request.method().clone();
         request.extensions_mut().insert(connection.clone());
-        let peer = connection.peer;
+        let (peer, miners_only) = (connection.peer, connection.miners_only);
         let mut response = match &self.cors {
             Some(cors) => {
                 use tower::Layer;
                 let inner = tower::service_fn(|request: Request| async move {
-                    Ok::<_, Infallible>(self.checked(request, peer).await)
+                    Ok::<_, Infallible>(self.checked(request, peer, miners_only).await)
                 });
                 match cors.layer(inner).oneshot(request).await {
                     Ok(response) => response.map(Body::new),
                     Err(never) => match never {},
                 }
             }
-            None => self.checked(request, peer).await,
+            None => self.checked(request, peer, miners_only).await,
         };
         let route = response.extensions_mut().remove::<MatchedPath>();
         self.state.traffic.count(&method, route.as_ref().map(MatchedPath::as_str), response.status());
         Ok(response)
     }
 
-    async fn checked(&self, mut request: Request, peer: SocketAddr) -> Response {
+    async fn checked(&self, mut request: Request, peer: SocketAddr, miners_only: bool) -> Response {
         if let Some(tidy) = tidied(request.uri()) {
             *request.uri_mut() = tidy;
         }
         let path = request.uri().path();
         let family = Family::of(path);
+        if miners_only && !matches!(path, miners::PATH | "/healthz" | "/readyz") {
+            return not_found(request.uri().clone()).await;
+        }
         let mut key = None;
         if !self.is_public(request.method(), path) {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());

@@ -39,7 +39,7 @@ impl Handler {
 
     /// Answers one request. Dropping the future or the answer's body is a client that hung up.
     pub async fn handle(&self, request: http::Request<Body>, peer: SocketAddr) -> http::Response<Body> {
-        match self.gate.handle(request, &Connection { peer, channel: None }).await {
+        match self.gate.handle(request, &Connection::plain(peer)).await {
             Ok(response) => response,
             Err(never) => absurd(never),
         }

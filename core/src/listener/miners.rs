@@ -24,8 +24,8 @@ use super::openapi::ReadFailures;
 use super::reply::Failed;
 use super::state::AppState;
 use crate::router::remote::{
-    Challenge, ErrorFrame, FEATURES, Hello, MinerFrame, MinerIdentity, NO_BINDING, RouterFrame, SUBPROTOCOL,
-    TLS_EXPORTER, VERSION, is_token_id, nonce, websocket_config,
+    Challenge, ErrorFrame, FEATURES, Hello, MinerFrame, MinerIdentity, MinerRecord, NO_BINDING, RouterFrame,
+    SUBPROTOCOL, TLS_EXPORTER, VERSION, encode, is_token_id, nonce, verify, websocket_config,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -98,6 +98,14 @@ fn checked(state: &AppState, connection: &Connection, headers: &HeaderMap) -> Re
             "a miner of another machine must use TLS: set listen.tls at the router, or miners.insecure = true",
         )
         .with_code("tls_required")
+        .into());
+    }
+    if state.config.tls.client_ca.is_some() && !connection.certified {
+        return Err(Error::new(
+            ErrorKind::PermissionDenied,
+            "a miner must show a certificate of listen.tls.client_ca: give it a cert_file and a cert_key_file",
+        )
+        .with_code("certificate_required")
         .into());
     }
     // Only browsers send it, and no page may make its visitor's browser a miner.
@@ -202,15 +210,17 @@ async fn greet(
 async fn admit(
     state: &AppState,
     connection: &Connection,
-    _challenge: &Challenge,
+    challenge: &Challenge,
     hello: &Hello,
 ) -> Result<MinerIdentity> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    if hello.auth.public_key.is_some() {
+        return enrolled(state, connection, challenge, hello).await;
+    }
     let Some(token) = &hello.auth.token else {
         return Err(Error::new(ErrorKind::Unauthenticated, "send auth.token, or auth.public_key and auth.signature")
             .with_code("unauthorized"));
     };
-    let caller = state.auth.caller_of(token, connection.peer.ip(), false, now)?;
+    let caller = state.auth.caller_of(token, connection.peer.ip(), false, now_secs())?;
     caller.may("miner")?;
     if !is_token_id(&hello.miner_id) {
         return Err(Error::invalid(
@@ -218,5 +228,68 @@ async fn admit(
             "with a token, miner_id is 1 to 128 bytes of A-Z a-z 0-9 . _ - and does not begin with mk_",
         ));
     }
-    Ok(MinerIdentity { id: format!("{}/{}", caller.id, hello.miner_id), ..MinerIdentity::default() })
+    let key = caller.key();
+    Ok(MinerIdentity {
+        id: format!("{}/{}", caller.id, hello.miner_id),
+        models: key.map(|key| key.models.clone()).unwrap_or_default(),
+        owner: key.map(|key| key.owner.clone()).filter(|owner| !owner.is_empty()),
+        revoked: caller.revoked().cloned(),
+    })
+}
+
+/// A miner with a key of its own: one that is known, or one that brings a token to be made known.
+async fn enrolled(
+    state: &AppState,
+    connection: &Connection,
+    challenge: &Challenge,
+    hello: &Hello,
+) -> Result<MinerIdentity> {
+    let refuse = |code: &'static str, what: &str| Error::new(ErrorKind::Unauthenticated, what).with_code(code);
+    let key = verify(challenge, hello, connection.channel.as_ref().map(|channel| &channel[..]))?;
+    let kind = serde_json::to_value(hello.kind).ok().and_then(|kind| kind.as_str().map(str::to_owned));
+    let (kind, now) = (kind.unwrap_or_default(), now_secs());
+    let router = &state.router;
+    let record = match router.known_miner(&hello.miner_id).filter(|record| !record.public_key.is_empty()) {
+        Some(record) if record.revoked => return Err(refuse("revoked", "the miner's key was revoked")),
+        Some(record) => {
+            router.change_miner(&record.id, |record| (record.kind, record.last_seen) = (kind, now));
+            record
+        }
+        None => {
+            let token = hello.auth.token.as_deref();
+            let token = token.ok_or_else(|| refuse("not_enrolled", "the key is not known: enrol it with a token"))?;
+            let token = state.auth.enrolment(token, now)?;
+            // Whoever deletes it has spent it; nobody else can.
+            if !router.delete_key(&token.id).await? {
+                return Err(refuse("unauthorized", "Unauthorized"));
+            }
+            let record = MinerRecord {
+                id: hello.miner_id.clone(),
+                name: if token.name.is_empty() { hello.miner_id.clone() } else { token.name.clone() },
+                public_key: encode(&key),
+                kind,
+                owner: token.owner.clone(),
+                models: token.models.clone(),
+                created_at: now,
+                last_seen: now,
+                ..MinerRecord::default()
+            };
+            if let Err(error) = router.remember_miner(record.clone()).await {
+                router.put_key((*token).clone()).await?;
+                return Err(error);
+            }
+            tracing::info!(miner = %record.id, name = %record.name, "a miner's key is enrolled");
+            record
+        }
+    };
+    Ok(MinerIdentity {
+        id: record.id,
+        models: record.models,
+        owner: Some(record.owner).filter(|owner| !owner.is_empty()),
+        revoked: None,
+    })
+}
+
+fn now_secs() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }

@@ -13,6 +13,7 @@
 mod auth;
 mod body;
 mod cortensor;
+mod enrolments;
 mod extract;
 mod gate;
 mod handler;
@@ -29,6 +30,7 @@ mod server;
 mod sse;
 mod stall;
 mod state;
+mod tls;
 mod traffic;
 mod workers;
 
@@ -36,6 +38,7 @@ pub use axum::body::Body;
 pub use handler::Handler;
 pub use openapi::{openapi_json, rest_reference};
 pub use server::Listener;
+pub use tls::Certificates;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -47,6 +50,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(cortensor::routes())
         .merge(openai::routes())
         .merge(keys::routes())
+        .merge(enrolments::routes())
         .merge(health::routes())
         .merge(miners::routes())
         .merge(openapi::routes())

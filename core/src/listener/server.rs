@@ -10,6 +10,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,7 @@ use super::gate::{Connection, Gate};
 use super::handler;
 use super::stall::StallGuard;
 use super::state::AppState;
+use super::tls::{self, Certificates};
 use super::workers::Workers;
 use crate::config::ListenConfig;
 use crate::{Error, ErrorKind, Result, Router};
@@ -28,6 +30,9 @@ use crate::{Error, ErrorKind, Result, Router};
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
+    /// The port for miners alone.
+    miners: Option<(TcpListener, SocketAddr)>,
+    certificates: Option<Certificates>,
     state: AppState,
 }
 
@@ -41,7 +46,8 @@ impl Listener {
     /// Binds the address of `config` for that router.
     ///
     /// # Errors
-    /// `InvalidArgument` when others than this machine could connect and no token is configured, or when a token has no value;
+    /// `InvalidArgument` when others than this machine could connect and no token is configured, when a token has no value, or when the files of
+    /// `listen.tls` cannot be used;
     /// `Conflict` when the address is in use.
     pub async fn bind(router: Router, config: ListenConfig) -> Result<Self> {
         let auth = Auth::new(&router, &config)?;
@@ -55,15 +61,35 @@ impl Listener {
                 ),
             ));
         }
-        let socket = bind(&config)?;
+        let certificates = Certificates::read(&config.tls)?;
+        let socket = bind(&config, config.port, "listen.port")?;
         let address = socket.local_addr().map_err(Error::internal)?;
+        let miners = match router.config().miners.port {
+            0 => None,
+            _ if !router.config().miners.enabled => None,
+            port => {
+                let socket = bind(&config, port, "miners.port")?;
+                let address = socket.local_addr().map_err(Error::internal)?;
+                Some((socket, address))
+            }
+        };
         let state = handler::state(router, config, auth);
-        Ok(Self { socket, address, state })
+        Ok(Self { socket, address, miners, certificates, state })
     }
 
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where miners alone may dial in, where `miners.port` is set.
+    pub fn miner_addr(&self) -> Option<SocketAddr> {
+        self.miners.as_ref().map(|(_, address)| *address)
+    }
+
+    /// Its certificates, where it speaks TLS.
+    pub fn certificates(&self) -> Option<Certificates> {
+        self.certificates.clone()
     }
 
     /// Every open surface and how it is protected, a line each.
@@ -80,7 +106,11 @@ impl Listener {
         let word = |open: bool| if open { "without a token" } else { "with a token" };
         let cors = if config.cors.origins.is_empty() { "off".to_owned() } else { config.cors.origins.join(", ") };
         vec![
-            format!("listens on {} ({reach}), plain HTTP", self.address),
+            format!(
+                "listens on {} ({reach}), {}",
+                self.address,
+                if config.tls.is_on() { "HTTPS" } else { "plain HTTP" }
+            ),
             format!("/api and /v1: {tokens}"),
             format!(
                 "/metrics: {}; /openapi.json: {}; /api/v1/status: {}",
@@ -91,7 +121,24 @@ impl Listener {
             format!(
                 "/healthz, /readyz, /health, /api/v1/ping, /api/v1/about: without a token; cross-origin requests: {cors}"
             ),
+            self.miner_posture(),
         ]
+    }
+
+    fn miner_posture(&self) -> String {
+        let (miners, tls) = (&self.state.router.config().miners, &self.state.config.tls);
+        if !miners.enabled {
+            return "/miner/v1: off".to_owned();
+        }
+        let reach = match (tls.is_on(), self.state.config.host.is_loopback(), miners.insecure) {
+            (true, ..) if tls.client_ca.is_some() => "over TLS, with a certificate of listen.tls.client_ca",
+            (true, ..) => "over TLS",
+            (false, true, _) => "from this machine",
+            (false, false, false) => "from this machine only: other machines need listen.tls",
+            (false, false, true) => "IN THE CLEAR from every machine (miners.insecure)",
+        };
+        let port = self.miner_addr().map(|address| format!(", also on {address}")).unwrap_or_default();
+        format!("/miner/v1: miners with a token of the scope miner or an enrolled key, {reach}{port}")
     }
 
     /// Serves until `shutdown` is ready, then takes no new connections and lets running requests end,
@@ -100,7 +147,8 @@ impl Listener {
     /// # Errors
     /// When the socket itself breaks.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
-        let Self { socket, state, .. } = self;
+        let Self { socket, miners, certificates, state, .. } = self;
+        let miners = miners.map(|(socket, _)| socket);
         let gate = Gate::new(state.clone());
         let connections = Arc::new(Semaphore::new(state.config.max_connections));
         let peers = Arc::new(Peers::default());
@@ -113,10 +161,19 @@ impl Listener {
                 permit = connections.clone().acquire_owned() => permit,
             };
             let Ok(permit) = permit else { break };
-            let (stream, peer) = tokio::select! {
+            let accepted = async {
+                match &miners {
+                    None => (socket.accept().await, false),
+                    Some(miners) => tokio::select! {
+                        accepted = socket.accept() => (accepted, false),
+                        accepted = miners.accept() => (accepted, true),
+                    },
+                }
+            };
+            let (stream, peer, miners_only) = tokio::select! {
                 () = &mut shutdown => break,
-                accepted = socket.accept() => match accepted {
-                    Ok(accepted) => accepted,
+                (accepted, miners_only) = accepted => match accepted {
+                    Ok((stream, peer)) => (stream, peer, miners_only),
                     Err(error) => {
                         // Out of file descriptors, or a connection that was gone before it was accepted: wait a moment, go on.
                         tracing::warn!(%error, "a connection could not be accepted");
@@ -127,13 +184,14 @@ impl Listener {
             };
             let Some(place) = peers.clone().enter(peer.ip(), state.config.max_connections_per_peer) else { continue };
             let (gate, config, stop) = (gate.clone(), state.config.clone(), stop.clone());
+            let (certificates, on) = (certificates.clone(), Connection { miners_only, ..Connection::plain(peer) });
             let token = tracker.token();
             workers.serve(stream, move |stream| async move {
-                serve(stream, peer, &gate, &config, stop).await;
+                accept(stream, on, certificates, &gate, &config, stop).await;
                 drop((permit, place, token));
             });
         }
-        drop(socket);
+        drop((socket, miners));
         stop.cancel();
         tracker.close();
         let wait = Duration::from_millis(state.config.drain_timeout_ms);
@@ -144,12 +202,36 @@ impl Listener {
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, gate: &Gate, config: &ListenConfig, stop: CancellationToken) {
+async fn accept(
+    stream: TcpStream,
+    mut on: Connection,
+    certificates: Option<Certificates>,
+    gate: &Gate,
+    config: &ListenConfig,
+    stop: CancellationToken,
+) {
     // Without it the last packet of an answer waits for the reader's acknowledgement, 40 ms on Linux.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let (gate, on) = (gate.clone(), Connection { peer, channel: None });
+    let Some(certificates) = certificates else { return serve(stream, on, gate, config, stop).await };
+    // The handshake is part of the time that a request's head may take.
+    let patience = Duration::from_millis(config.header_timeout_ms);
+    match tokio::time::timeout(patience, certificates.accept(stream)).await {
+        Ok(Ok(stream)) => {
+            (on.channel, on.certified) = tls::channel(&stream);
+            serve(stream, on, gate, config, stop).await;
+        }
+        Ok(Err(error)) => tracing::debug!(peer = %on.peer, %error, "a TLS handshake failed"),
+        Err(_) => tracing::debug!(peer = %on.peer, "a TLS handshake took too long"),
+    }
+}
+
+async fn serve<S>(stream: S, on: Connection, gate: &Gate, config: &ListenConfig, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (gate, peer) = (gate.clone(), on.peer);
     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
         let (gate, on) = (gate.clone(), on.clone());
         async move { gate.handle(request.map(axum::body::Body::new), &on).await }
@@ -177,9 +259,9 @@ async fn serve(stream: TcpStream, peer: SocketAddr, gate: &Gate, config: &Listen
     }
 }
 
-fn bind(config: &ListenConfig) -> Result<TcpListener> {
+fn bind(config: &ListenConfig, port: u16, setting: &str) -> Result<TcpListener> {
     use socket2::{Domain, Protocol, Socket, Type};
-    let address = config.address();
+    let address = SocketAddr::new(config.host, port);
     let open = || -> std::io::Result<TcpListener> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         // A restart must not wait for connections of the last process; on Windows the flag would mean something else.
@@ -195,9 +277,9 @@ fn bind(config: &ListenConfig) -> Result<TcpListener> {
             if error.kind() == std::io::ErrorKind::AddrInUse { ErrorKind::Conflict } else { ErrorKind::Unavailable };
         Error::new(
             kind,
-            format!("cannot listen on {address}: {error}; choose another address or port (listen.host, listen.port)"),
+            format!("cannot listen on {address}: {error}; choose another address or port (listen.host, {setting})"),
         )
-        .with_param("listen.port")
+        .with_param(setting)
     })
 }
 

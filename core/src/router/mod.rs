@@ -10,6 +10,7 @@ mod ending;
 mod inspect;
 mod judge;
 mod keys;
+mod known;
 mod live;
 mod metrics;
 mod miners;

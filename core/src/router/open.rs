@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::clock::Clock;
 use super::keys::KeyRing;
+use super::known::KnownMiners;
 use super::live::{Live, LiveSpec};
 use super::metrics::Metrics;
 use super::shared::{Core, Router, Shared};
@@ -83,6 +84,7 @@ impl RouterBuilder {
             return Err(Error::internal("the store was opened more than a million times: fences have run out"));
         }
         let keys = KeyRing::new(store.keys().await?);
+        let known = KnownMiners::new(store.miners().await?);
         let clock = Clock::new();
         if !recovery.sessions.iter().any(|session| session.id == SessionId(0)) {
             let spec = SessionSpec { name: "default".into(), ..SessionSpec::default() }.validated()?;
@@ -90,7 +92,7 @@ impl RouterBuilder {
             store.put_session(session.clone()).await?;
             recovery.sessions.push(session);
         }
-        let router = Router { shared: Arc::new(build(config, store, keys, clock, &recovery)) };
+        let router = Router { shared: Arc::new(build(config, store, keys, known, clock, &recovery)) };
         let shared = &router.shared;
         for session in std::mem::take(&mut recovery.sessions) {
             shared.adopt_session(session);
@@ -135,7 +137,14 @@ async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
     }
 }
 
-fn build(config: Config, store: Arc<dyn Store>, keys: Arc<KeyRing>, clock: Clock, recovery: &Recovery) -> Shared {
+fn build(
+    config: Config,
+    store: Arc<dyn Store>,
+    keys: Arc<KeyRing>,
+    known: KnownMiners,
+    clock: Clock,
+    recovery: &Recovery,
+) -> Shared {
     let mut settings = EngineSettings::new(&config.dispatch, &config.limits);
     settings.epoch = recovery.epoch.max(1);
     settings.first_gid = Gid(recovery.last_gid.0 + 1);
@@ -157,6 +166,7 @@ fn build(config: Config, store: Arc<dyn Store>, keys: Arc<KeyRing>, clock: Clock
         }),
         metrics: Metrics::new(),
         keys,
+        known,
         armed: AtomicU64::new(0),
         rearm: Notify::new(),
         draining: AtomicBool::new(false),

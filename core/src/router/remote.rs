@@ -12,6 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
+use tokio_util::sync::CancellationToken;
 
 use super::miners::MinerHandle;
 use super::shared::{Router, Shared};
@@ -25,8 +26,9 @@ use crate::{Error, Result};
 
 // What the listener needs to bring a miner in; it imports the router and not the miners.
 pub(crate) use crate::miner::remote::frame::{Challenge, ErrorFrame, MinerFrame, RouterFrame, SUBPROTOCOL};
-pub(crate) use crate::miner::remote::identity::{NO_BINDING, TLS_EXPORTER, is_token_id, nonce};
+pub(crate) use crate::miner::remote::identity::{NO_BINDING, TLS_EXPORTER, encode, is_token_id, nonce, verify};
 pub(crate) use crate::miner::remote::link::websocket_config;
+pub(crate) use crate::store::MinerRecord;
 
 /// Features that the router knows.
 pub(crate) const FEATURES: &[&str] = &[CONTINUE, RAW];
@@ -40,6 +42,8 @@ pub(crate) struct MinerIdentity {
     pub(crate) models: Vec<String>,
     /// Who runs it, where that is on record.
     pub(crate) owner: Option<String>,
+    /// Cancelled when its token is revoked.
+    pub(crate) revoked: Option<CancellationToken>,
 }
 
 /// The miners that dialled in, by id.
@@ -113,7 +117,7 @@ impl Router {
         let connection = Connection { seat: Arc::clone(&seat), link: Arc::clone(&link) };
         let end = {
             let running = link::run(socket, &link, &connection, timing);
-            let farewell = shared.farewell(&seat);
+            let farewell = shared.farewell(&seat, &link, identity.revoked.clone());
             tokio::pin!(running, farewell);
             tokio::select! {
                 end = &mut running => end,
@@ -124,9 +128,26 @@ impl Router {
         (Ok(()), None)
     }
 
+    /// Refuses an enrolled miner from now on, and ends its connection. `false`: there is no such one.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn revoke_miner(&self, id: &str) -> Result<bool> {
+        let Some(record) = self.known_miner(id).filter(|record| !record.public_key.is_empty()) else {
+            return Ok(false);
+        };
+        self.remember_miner(MinerRecord { revoked: true, ..record }).await?;
+        let gone = self.shared.remotes.by_id.lock().remove(id);
+        if let Some(gone) = gone {
+            gone.handle.remove();
+            gone.seat.refuse(&revoked_error());
+        }
+        Ok(true)
+    }
+
     /// Runs work that belongs to the router: it is waited for at the close.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.shared.background.spawn_on(work, &self.shared.runtime);
+        crate::miner::spawn(&self.shared.runtime, self.shared.background.track_future(work));
     }
 
     fn miner_intervals(&self) -> Intervals {
@@ -206,13 +227,22 @@ impl Shared {
         }
     }
 
-    /// Tells the miner when the router drains, and when it closes. Never ready before that.
-    async fn farewell(&self, seat: &Arc<Seat>) {
-        tokio::select! {
-            () = self.drain_started.cancelled() => {
-                seat.announce_drain(self.config.listen.drain_timeout_ms);
-                self.stop.cancelled().await;
+    /// Tells the miner when the router drains, when it closes, and when it is wanted no more. Never ready before that.
+    async fn farewell(&self, seat: &Arc<Seat>, link: &Arc<Link>, revoked: Option<CancellationToken>) {
+        let drained = async {
+            self.drain_started.cancelled().await;
+            seat.announce_drain(self.config.listen.drain_timeout_ms);
+            self.stop.cancelled().await;
+        };
+        let refused = async {
+            match revoked {
+                Some(revoked) => revoked.cancelled().await,
+                None => std::future::pending().await,
             }
+        };
+        tokio::select! {
+            () = refused => return link.refuse(&revoked_error()),
+            () = drained => {}
             () = self.stop.cancelled() => {}
         }
         seat.say_bye("the router is shutting down");
@@ -223,6 +253,8 @@ impl Shared {
             return; // another connection has taken over
         }
         tracing::info!(miner = %id, ?end, "a miner's connection ended");
+        let now = self.clock.now().as_secs();
+        Router { shared: self.clone() }.change_miner(id, |record| record.last_seen = now);
         self.set_remote_up(id, seat, false);
         let over = match end {
             // Its time has been the silence.
@@ -262,6 +294,10 @@ impl Shared {
             seat.abandon();
         }
     }
+}
+
+fn revoked_error() -> ErrorFrame {
+    ErrorFrame { code: "revoked".to_owned(), message: "the miner's token or key was revoked".to_owned(), fatal: true }
 }
 
 /// What the hello says, within what the identity may do.

@@ -39,6 +39,7 @@ pub(super) struct Shared {
     pub(super) core: Mutex<Core>,
     pub(super) metrics: Metrics,
     pub(super) keys: Arc<KeyRing>,
+    pub(super) known: super::known::KnownMiners,
     /// The time for which the timer is set; `u64::MAX` while it is not.
     pub(super) armed: AtomicU64,
     pub(super) rearm: Notify,

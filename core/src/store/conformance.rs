@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 
 use super::samples::{ended, keyed, new_task, rich};
 use super::{
-    Accepted, ApiKey, Durability, MemoryStore, NewTask, Purge, SqliteStore, Store, TaskQuery, check_integrity,
+    Accepted, ApiKey, Durability, MemoryStore, MinerRecord, NewTask, Purge, SqliteStore, Store, TaskQuery,
+    check_integrity,
 };
 use crate::ErrorKind;
 use crate::model::{
@@ -222,6 +223,31 @@ fn sessions_and_keys_are_kept(store: &dyn Store) {
     assert_eq!(store.keys().wait().unwrap(), [key("b", "second")]);
 }
 
+fn miners_are_remembered(store: &dyn Store) {
+    assert!(store.miners().wait().unwrap().is_empty());
+    let miner = |id: &str, last_seen: u64| MinerRecord {
+        id: id.into(),
+        name: format!("miner {id}"),
+        public_key: "key".into(),
+        kind: "dedicated".into(),
+        owner: "o".into(),
+        models: vec!["a".into(), "\"b\"".into()],
+        reputation: 0.1 + 0.2,
+        created_at: 7,
+        last_seen,
+        revoked: last_seen == 9,
+    };
+    for put in [miner("b", 1), miner("a", 2), miner("b", 9), MinerRecord { id: "c".into(), ..MinerRecord::default() }] {
+        store.put_miner(put).wait().unwrap();
+    }
+    let found = store.miners().wait().unwrap();
+    assert_eq!(found, [miner("a", 2), miner("b", 9), MinerRecord { id: "c".into(), ..MinerRecord::default() }]);
+    assert_eq!(found[2].reputation.to_bits(), 1.0_f64.to_bits());
+    assert!(store.delete_miner("b".into()).wait().unwrap());
+    assert!(!store.delete_miner("b".into()).wait().unwrap());
+    assert_eq!(store.miners().wait().unwrap().len(), 2);
+}
+
 fn a_closed_store_says_so(store: &dyn Store) {
     let last = store.accept(new_task(1, 1));
     let seen = store.task(SessionId(1), TaskId(1));
@@ -271,5 +297,6 @@ conformance! {
     purging_takes_the_oldest_ended
     what_is_unfinished_is_recovered_oldest_first
     sessions_and_keys_are_kept
+    miners_are_remembered
     a_closed_store_says_so
 }

@@ -18,7 +18,9 @@ mod weight;
 
 pub use memory::MemoryStore;
 pub use pending::{Pending, Resolver};
-pub use record::{Accepted, ApiKey, Durability, Idempotency, NewTask, Purge, Recovery, TaskPage, TaskQuery};
+pub use record::{
+    Accepted, ApiKey, Durability, Idempotency, MinerRecord, NewTask, Purge, Recovery, TaskPage, TaskQuery,
+};
 pub use sqlite::{Holder, Integrity, SqliteOptions, SqliteStore, check_integrity, holder};
 
 use refusal::{closed, id_in_use, key_mismatch};
@@ -79,6 +81,15 @@ pub trait Store: Send + Sync + 'static {
 
     /// Deletes an API key. `false`: there was none.
     fn delete_key(&self, id: String) -> Pending<bool>;
+
+    /// Writes what is known of a miner, new or changed.
+    fn put_miner(&self, miner: MinerRecord) -> Pending<()>;
+
+    /// All miners that are known, by id.
+    fn miners(&self) -> Pending<Vec<MinerRecord>>;
+
+    /// Deletes what is known of a miner. `false`: there was nothing.
+    fn delete_miner(&self, id: String) -> Pending<bool>;
 
     /// Tells other processes, where the store can, at which address this one listens.
     ///

@@ -120,6 +120,49 @@ pub struct Recovery {
     pub last_fence: Fence,
 }
 
+/// A miner that the router remembers: one with an enrolled key, or one whose answers were compared with others'.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
+pub struct MinerRecord {
+    /// Its id: that of its key (`mk_...`), else its name.
+    pub id: String,
+    /// A name for people.
+    pub name: String,
+    /// Base64url of its Ed25519 public key; empty: it has none.
+    pub public_key: String,
+    /// `ephemeral` or `dedicated`, as it said when it was last there; empty: it has not been.
+    pub kind: String,
+    /// Who runs it.
+    pub owner: String,
+    /// The only models that it may serve; empty: all.
+    pub models: Vec<String>,
+    /// How far its answers agree with others': 1 always, 0 never.
+    pub reputation: f64,
+    /// Unix seconds.
+    pub created_at: u64,
+    /// Unix seconds; 0: never.
+    pub last_seen: u64,
+    /// Whether it is refused.
+    pub revoked: bool,
+}
+
+impl Default for MinerRecord {
+    fn default() -> Self {
+        Self {
+            id: String::new(),
+            name: String::new(),
+            public_key: String::new(),
+            kind: String::new(),
+            owner: String::new(),
+            models: Vec::new(),
+            reputation: 1.0,
+            created_at: 0,
+            last_seen: 0,
+            revoked: false,
+        }
+    }
+}
+
 /// A token's record. The secret is never kept, only its hash.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
@@ -139,4 +182,10 @@ pub struct ApiKey {
     pub created_at: u64,
     /// Unix seconds after which it is refused; 0: never.
     pub expires_at: u64,
+    /// Of a miner's key: the only models that it may serve; empty: all.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub models: Vec<String>,
+    /// Of a miner's key: who runs the miner.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub owner: String,
 }

@@ -9,4 +9,5 @@ mod client;
 mod proxy;
 mod resume;
 mod server;
+mod tls;
 mod trust;

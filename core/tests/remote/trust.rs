@@ -1,11 +1,14 @@
 //! Who may be a miner.
 
-use serde_json::json;
+use cortensor_router::miner::remote::frame::Challenge;
+use cortensor_router::miner::remote::identity::{MinerKeyPair, encode};
+use cortensor_router::token::KeySpec;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::by_hand::{Hand, hello};
-use crate::server::{Server, quick, within};
+use crate::server::{DEV, Server, quick, within};
 
 #[tokio::test]
 async fn without_a_good_token_nobody_is_a_miner() {
@@ -74,4 +77,150 @@ async fn an_upgrade_that_is_none_gets_a_clear_answer() {
         let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(words), "{headers}: {answer}");
     }
+}
+
+/// A hello that is signed by that key for that challenge.
+fn signed(pair: &MinerKeyPair, challenge: &Value, token: Option<&str>) -> Value {
+    let read: Challenge = serde_json::from_value(challenge.clone()).unwrap();
+    let mut greeting = hello();
+    greeting["miner_id"] = pair.id().into();
+    greeting["name"] = "keyed".into();
+    greeting["auth"] = json!({
+        "public_key": encode(pair.public_key()), "signature": encode(&pair.sign(&read, None)), "binding": "none",
+    });
+    if let Some(token) = token {
+        greeting["auth"]["token"] = token.into();
+    }
+    greeting
+}
+
+fn new_key() -> MinerKeyPair {
+    MinerKeyPair::from_pem(&MinerKeyPair::generate().unwrap()).unwrap()
+}
+
+async fn enrolment(server: &Server, spec: KeySpec) -> String {
+    let spec = KeySpec { scopes: vec!["enrol".into()], name: "gpu".into(), ..spec };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let (token, key) = spec.mint(now).unwrap();
+    server.router.put_key(key).await.unwrap();
+    token.reveal()
+}
+
+async fn greet(server: &Server, greeting: impl Fn(&Value) -> Value) -> Value {
+    let mut hand = Hand::connect(server.address).await;
+    let greeting = greeting(&hand.challenge);
+    hand.send(greeting).await;
+    hand.refused().await["code"].clone()
+}
+
+#[tokio::test]
+async fn a_token_enrols_one_key_once_and_the_key_is_enough_from_then_on() {
+    let server = Server::start(quick()).await;
+    let (pair, other) = (new_key(), new_key());
+    assert_eq!(greet(&server, |challenge| signed(&pair, challenge, None)).await, "not_enrolled");
+    assert_eq!(greet(&server, |challenge| signed(&pair, challenge, Some(DEV))).await, "unauthorized");
+    let token = enrolment(&server, KeySpec { owner: "alice".into(), ..KeySpec::default() }).await;
+    // The token alone does not make a miner, nor does it open anything else.
+    assert_eq!(
+        greet(&server, |_| {
+            let mut greeting = hello();
+            greeting["auth"] = json!({"token": token});
+            greeting
+        })
+        .await,
+        "permission_denied"
+    );
+    let mut first = Hand::connect(server.address).await;
+    let greeting = signed(&pair, &first.challenge, Some(&token));
+    first.send(greeting).await;
+    first.expect("welcome").await;
+    assert_eq!(server.miner(|miner| miner.id == "keyed").await.owner, "alice");
+    assert_eq!(greet(&server, |challenge| signed(&other, challenge, Some(&token))).await, "unauthorized");
+    drop(first);
+    let mut again = Hand::connect(server.address).await;
+    let greeting = signed(&pair, &again.challenge, None);
+    again.send(greeting).await;
+    again.expect("welcome").await;
+    let known = server.router.known_miner(&pair.id()).unwrap();
+    assert_eq!((known.name.as_str(), known.owner.as_str(), known.revoked), ("gpu", "alice", false));
+    assert!(known.created_at > 0 && known.last_seen >= known.created_at);
+    assert!(server.router.revoke_miner(&pair.id()).await.unwrap());
+    assert_eq!(again.refused().await["code"], "revoked");
+    assert_eq!(greet(&server, |challenge| signed(&pair, challenge, None)).await, "revoked");
+    server.no_miner().await;
+}
+
+#[tokio::test]
+async fn forged_and_replayed_signatures_are_refused() {
+    let server = Server::start(quick()).await;
+    let (pair, thief) = (new_key(), new_key());
+    let token = enrolment(&server, KeySpec::default()).await;
+    let mut hand = Hand::connect(server.address).await;
+    let good = signed(&pair, &hand.challenge, Some(&token));
+    hand.send(good.clone()).await;
+    hand.expect("welcome").await;
+    assert_eq!(greet(&server, |_| good.clone()).await, "bad_signature", "played again");
+    let forged = |challenge: &Value| {
+        let mut greeting = signed(&pair, challenge, None);
+        greeting["auth"]["signature"] = signed(&thief, challenge, None)["auth"]["signature"].clone();
+        greeting
+    };
+    assert_eq!(greet(&server, forged).await, "bad_signature");
+    let other_id = |challenge: &Value| {
+        let mut greeting = signed(&thief, challenge, None);
+        greeting["miner_id"] = pair.id().into();
+        greeting
+    };
+    assert_eq!(greet(&server, other_id).await, "bad_signature");
+    let bound = |challenge: &Value| {
+        let mut greeting = signed(&pair, challenge, None);
+        greeting["auth"]["binding"] = "tls-exporter".into();
+        greeting
+    };
+    assert_eq!(greet(&server, bound).await, "bad_signature");
+    hand.send(json!({"type": "ping", "t": 1})).await;
+    assert!(hand.next().await.is_some(), "the one that is in stays in");
+}
+
+#[tokio::test]
+async fn a_miner_serves_what_it_is_allowed_and_nothing_else() {
+    let server = Server::start(quick()).await;
+    let spec = KeySpec { models: vec!["tiny".into(), "small".into()], ..KeySpec::default() };
+    let (token, pair) = (enrolment(&server, spec).await, new_key());
+    let mut hand = Hand::connect(server.address).await;
+    let mut greeting = signed(&pair, &hand.challenge, Some(&token));
+    greeting["models"] = json!([{"id": "tiny"}, {"id": "huge", "context": 1_000_000}]);
+    hand.send(greeting).await;
+    hand.expect("welcome").await;
+    let miner = server.miner(|miner| miner.active).await;
+    assert_eq!((miner.models, miner.max_context_tokens), (vec!["tiny".to_owned()], 0));
+    drop(hand);
+    server.miner(|miner| miner.status == "down").await;
+    let refused = greet(&server, |challenge| {
+        let mut greeting = signed(&pair, challenge, None);
+        greeting["models"] = json!([{"id": "huge"}]);
+        greeting
+    });
+    assert_eq!(refused.await, "invalid_argument");
+    let mut any = Hand::connect(server.address).await;
+    let mut greeting = signed(&pair, &any.challenge, None);
+    (greeting["models"], greeting["epoch"]) = (json!([]), 9.into());
+    any.send(greeting).await;
+    any.expect("welcome").await;
+    assert_eq!(server.miner(|miner| miner.active).await.models, ["tiny", "small"]);
+}
+
+#[tokio::test]
+async fn a_key_of_the_scope_miner_is_one_until_it_is_revoked() {
+    let server = Server::start(quick()).await;
+    let spec = KeySpec { name: "farm".into(), scopes: vec!["miner".into()], owner: "bob".into(), ..KeySpec::default() };
+    let (token, key) = spec.mint(1).unwrap();
+    let id = key.id.clone();
+    server.router.put_key(key).await.unwrap();
+    let mut greeting = hello();
+    greeting["auth"]["token"] = token.reveal().into();
+    let (mut hand, _) = Hand::welcomed(server.address, greeting).await;
+    assert_eq!(server.miner(|miner| miner.active).await.owner, "bob");
+    assert!(server.router.delete_key(&id).await.unwrap());
+    assert_eq!(hand.refused().await["code"], "revoked");
 }

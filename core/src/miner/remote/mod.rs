@@ -12,8 +12,14 @@ pub mod frame;
 pub mod identity;
 pub(crate) mod link;
 pub(crate) mod raw;
+#[cfg(feature = "listener")]
+mod schema;
 pub mod seat;
 pub mod session;
+#[cfg(test)]
+mod session_tests;
 
+#[cfg(feature = "listener")]
+pub use schema::protocol_schema;
 pub use seat::{Seat, SeatControl, SeatSettings};
 pub use session::{Output, Session, SessionLimits};

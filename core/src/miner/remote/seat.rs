@@ -116,7 +116,7 @@ impl Seat {
             (adopted, outputs, state.link.replace(link))
         };
         if let Some(old) = old {
-            replaced(&old);
+            old.refuse(&replaced());
         }
         self.perform(outputs);
         adopted
@@ -137,14 +137,19 @@ impl Seat {
         self.state.lock().link.is_some()
     }
 
-    /// The miner is gone for good: its connection ends, its attempts are lost.
+    /// The miner is gone for good, because another one took its place: its connection ends, its attempts are lost.
     pub(crate) fn abandon(&self) {
+        self.refuse(&replaced());
+    }
+
+    /// The same for that reason.
+    pub(crate) fn refuse(&self, why: &ErrorFrame) {
         let (sinks, link) = {
             let mut state = self.state.lock();
             (std::mem::take(&mut state.sinks), state.link.take())
         };
         if let Some(link) = link {
-            replaced(&link);
+            link.refuse(why);
         }
         for (_, entry) in sinks {
             entry.watch.abort();
@@ -281,12 +286,12 @@ impl Seat {
 }
 
 /// The newest connection of a miner wins.
-fn replaced(link: &Link) {
-    link.refuse(&ErrorFrame {
+fn replaced() -> ErrorFrame {
+    ErrorFrame {
         code: "replaced".to_owned(),
         message: "another connection of the same miner took over".to_owned(),
         fatal: true,
-    });
+    }
 }
 
 impl Miner for Seat {

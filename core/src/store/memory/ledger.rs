@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::super::{Accepted, ApiKey, NewTask, Purge, Recovery, TaskQuery, Wanted, id_in_use, key_mismatch};
+use super::super::{
+    Accepted, ApiKey, MinerRecord, NewTask, Purge, Recovery, TaskQuery, Wanted, id_in_use, key_mismatch,
+};
 use super::ids::SessionTasks;
 use crate::Result;
 use crate::model::{Fence, Gid, Session, SessionId, Task, TaskId, TaskState, Timestamp};
@@ -16,6 +18,7 @@ type KeyName = Arc<(String, String)>;
 pub(super) struct Ledger {
     pub(super) sessions: BTreeMap<SessionId, Session>,
     pub(super) keys: BTreeMap<String, ApiKey>,
+    pub(super) miners: BTreeMap<String, MinerRecord>,
     epoch: u64,
     last_gid: Gid,
     last_fence: Fence,

@@ -11,7 +11,9 @@ use parking_lot::Mutex;
 
 use self::ledger::{Ledger, Snapshot};
 use super::weight::weight;
-use super::{Accepted, ApiKey, Durability, NewTask, Pending, Purge, Recovery, Store, TaskPage, TaskQuery, closed};
+use super::{
+    Accepted, ApiKey, Durability, MinerRecord, NewTask, Pending, Purge, Recovery, Store, TaskPage, TaskQuery, closed,
+};
 use crate::Result;
 use crate::model::{Gid, Session, SessionId, Task, TaskId};
 
@@ -120,6 +122,21 @@ impl Store for MemoryStore {
 
     fn delete_key(&self, id: String) -> Pending<bool> {
         Pending::ready(self.with(|ledger| Ok(ledger.keys.remove(&id).is_some())))
+    }
+
+    fn put_miner(&self, miner: MinerRecord) -> Pending<()> {
+        Pending::ready(self.with(|ledger| {
+            ledger.miners.insert(miner.id.clone(), miner);
+            Ok(())
+        }))
+    }
+
+    fn miners(&self) -> Pending<Vec<MinerRecord>> {
+        Pending::ready(self.with(|ledger| Ok(ledger.miners.values().cloned().collect())))
+    }
+
+    fn delete_miner(&self, id: String) -> Pending<bool> {
+        Pending::ready(self.with(|ledger| Ok(ledger.miners.remove(&id).is_some())))
     }
 
     fn close(&self) -> Pending<()> {

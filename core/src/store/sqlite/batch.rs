@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
 use super::super::weight::weight;
-use super::super::{Accepted, ApiKey, NewTask, Purge, id_in_use, key_mismatch};
+use super::super::{Accepted, ApiKey, MinerRecord, NewTask, Purge, id_in_use, key_mismatch};
 use super::connection::Failure;
 use super::row::{Ending, ending, int, json, uint};
 use super::schema::BLOCK;
@@ -259,6 +259,33 @@ impl<'a> Batch<'a> {
 
     pub(super) fn delete_key(&self, id: &str) -> Result<bool, Failure> {
         Ok(self.db.prepare_cached("DELETE FROM api_token WHERE id = ?1")?.execute([id])? > 0)
+    }
+
+    pub(super) fn put_miner(&self, miner: &MinerRecord) -> Result<(), Failure> {
+        self.db
+            .prepare_cached(
+                "INSERT INTO miner VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO UPDATE SET
+                     name = excluded.name, public_key = excluded.public_key, kind = excluded.kind,
+                     owner = excluded.owner, models = excluded.models, reputation = excluded.reputation,
+                     created_at = excluded.created_at, last_seen = excluded.last_seen, revoked = excluded.revoked",
+            )?
+            .execute(params![
+                miner.id,
+                miner.name,
+                miner.public_key,
+                miner.kind,
+                miner.owner,
+                json(&miner.models)?,
+                miner.reputation,
+                int(miner.created_at),
+                int(miner.last_seen),
+                miner.revoked
+            ])?;
+        Ok(())
+    }
+
+    pub(super) fn delete_miner(&self, id: &str) -> Result<bool, Failure> {
+        Ok(self.db.prepare_cached("DELETE FROM miner WHERE id = ?1")?.execute([id])? > 0)
     }
 
     fn write_sums(&mut self) -> rusqlite::Result<()> {

@@ -121,6 +121,14 @@ fn settle(
             let answer = answered!(batch.delete_key(&id), Op::DeleteKey(id, to));
             Reply::Changed(to, answer)
         }
+        Op::PutMiner(miner, to) => {
+            let answer = answered!(batch.put_miner(&miner), Op::PutMiner(miner, to));
+            Reply::Done(to, answer)
+        }
+        Op::DeleteMiner(id, to) => {
+            let answer = answered!(batch.delete_miner(&id), Op::DeleteMiner(id, to));
+            Reply::Changed(to, answer)
+        }
         Op::Purge(purge, to) => {
             let answer = answered!(batch.purge(purge), Op::Purge(purge, to));
             Reply::Purged(to, answer)

@@ -54,7 +54,8 @@ use self::reader::{Read, Reader, Want};
 use self::schema::MIGRATIONS;
 use self::writer::{Connect, Writer};
 use super::{
-    Accepted, ApiKey, Durability, NewTask, Pending, Purge, Recovery, Resolver, Store, TaskPage, TaskQuery, closed,
+    Accepted, ApiKey, Durability, MinerRecord, NewTask, Pending, Purge, Recovery, Resolver, Store, TaskPage, TaskQuery,
+    closed,
 };
 use crate::model::{Gid, Session, SessionId, Task, TaskId};
 use crate::{Error, ErrorKind, Result};
@@ -267,6 +268,18 @@ impl Store for SqliteStore {
 
     fn delete_key(&self, id: String) -> Pending<bool> {
         self.write_sure(|to| Op::DeleteKey(id, to))
+    }
+
+    fn put_miner(&self, miner: MinerRecord) -> Pending<()> {
+        self.write_sure(|to| Op::PutMiner(Box::new(miner), to))
+    }
+
+    fn miners(&self) -> Pending<Vec<MinerRecord>> {
+        self.read(Want::Miners)
+    }
+
+    fn delete_miner(&self, id: String) -> Pending<bool> {
+        self.write_sure(|to| Op::DeleteMiner(id, to))
     }
 
     fn announce(&self, address: &str) -> Result<()> {

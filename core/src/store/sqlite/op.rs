@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::weight::{request_weight, weight};
-use super::super::{Accepted, ApiKey, NewTask, Purge, Recovery, Resolver};
+use super::super::{Accepted, ApiKey, MinerRecord, NewTask, Purge, Recovery, Resolver};
 use crate::model::{Session, Task};
 use crate::{Error, Result};
 
@@ -15,6 +15,8 @@ pub(super) enum Op {
     PutSession(Box<Session>, Resolver<()>),
     PutKey(Box<ApiKey>, Resolver<()>),
     DeleteKey(String, Resolver<bool>),
+    PutMiner(Box<MinerRecord>, Resolver<()>),
+    DeleteMiner(String, Resolver<bool>),
     Purge(Purge, Resolver<u64>),
     Recover(Resolver<Recovery>),
     Close(Resolver<()>),
@@ -39,8 +41,10 @@ impl Op {
     pub(super) fn fail(self, error: Error) {
         match self {
             Self::Accept(_, to) => Reply::Accepted(to, Err(error)),
-            Self::Finish(_, to) | Self::DeleteKey(_, to) => Reply::Changed(to, Err(error)),
-            Self::PutSession(_, to) | Self::PutKey(_, to) | Self::Close(to) => Reply::Done(to, Err(error)),
+            Self::Finish(_, to) | Self::DeleteKey(_, to) | Self::DeleteMiner(_, to) => Reply::Changed(to, Err(error)),
+            Self::PutSession(_, to) | Self::PutKey(_, to) | Self::PutMiner(_, to) | Self::Close(to) => {
+                Reply::Done(to, Err(error))
+            }
             Self::Purge(_, to) => Reply::Purged(to, Err(error)),
             Self::Recover(to) => Reply::Recovered(to, Err(error)),
         }

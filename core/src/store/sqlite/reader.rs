@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::super::{ApiKey, Resolver, TaskPage, TaskQuery, Wanted};
+use super::super::{ApiKey, MinerRecord, Resolver, TaskPage, TaskQuery, Wanted};
 use super::connection;
 use super::queue::{Progress, Queue, Taken};
 use super::row::{self, COLUMNS, RowError, int};
@@ -26,6 +26,7 @@ pub(super) enum Want {
     ByGid(Gid, Resolver<Option<Task>>),
     Page(TaskQuery, Resolver<TaskPage>),
     Keys(Resolver<Vec<ApiKey>>),
+    Miners(Resolver<Vec<MinerRecord>>),
 }
 
 /// A read, after so many writes.
@@ -86,6 +87,7 @@ impl Reader {
             Want::ByGid(gid, to) => send(to, connected.and_then(|db| by_gid(db, gid))),
             Want::Page(query, to) => send(to, connected.and_then(|db| page(db, query))),
             Want::Keys(to) => send(to, connected.and_then(keys)),
+            Want::Miners(to) => send(to, connected.and_then(miners)),
         }
     }
 }
@@ -111,6 +113,30 @@ fn by_gid(db: &Connection, gid: Gid) -> Result<Option<Task>, RowError> {
     let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM task WHERE gid = ?1"))?;
     let mut rows = select.query([int(gid.0)])?;
     rows.next()?.map(|found| row::task(found).map(|(task, _)| task)).transpose()
+}
+
+fn miners(db: &Connection) -> Result<Vec<MinerRecord>, RowError> {
+    let mut select = db.prepare_cached(
+        "SELECT id, name, public_key, kind, owner, models, reputation, created_at, last_seen, revoked
+         FROM miner ORDER BY id",
+    )?;
+    let mut rows = select.query([])?;
+    let mut miners = Vec::new();
+    while let Some(found) = rows.next()? {
+        miners.push(MinerRecord {
+            id: found.get(0)?,
+            name: found.get(1)?,
+            public_key: found.get(2)?,
+            kind: found.get(3)?,
+            owner: found.get(4)?,
+            models: row::parse("models", &found.get::<_, String>(5)?)?,
+            reputation: found.get(6)?,
+            created_at: row::uint(found, 7)?,
+            last_seen: row::uint(found, 8)?,
+            revoked: found.get(9)?,
+        });
+    }
+    Ok(miners)
 }
 
 fn keys(db: &Connection) -> Result<Vec<ApiKey>, RowError> {

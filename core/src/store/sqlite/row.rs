@@ -103,7 +103,7 @@ pub(super) enum RowError {
     Column(&'static str, String),
 }
 
-fn parse<T: DeserializeOwned>(column: &'static str, text: &str) -> Result<T, RowError> {
+pub(super) fn parse<T: DeserializeOwned>(column: &'static str, text: &str) -> Result<T, RowError> {
     serde_json::from_str(text).map_err(|e| RowError::Column(column, e.to_string()))
 }
 

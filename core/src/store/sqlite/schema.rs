@@ -11,7 +11,8 @@ const APPLICATION_ID: i64 = 0x4354_5231;
 pub(super) const BLOCK: u64 = 1_024;
 
 /// Migration `n` makes version `n` of version `n - 1`. One that shipped never changes.
-pub(super) const MIGRATIONS: &[&str] = &["
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE meta(
         only INTEGER PRIMARY KEY CHECK(only = 1),
         schema_version INTEGER NOT NULL,
@@ -74,7 +75,23 @@ pub(super) const MIGRATIONS: &[&str] = &["
     CREATE INDEX task_ended ON task(ended_at) WHERE ended_at IS NOT NULL;
 
     CREATE TABLE api_token(id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    -- Miners that are remembered. models is a JSON list; times are seconds since 1970.
+    CREATE TABLE miner(
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        public_key TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        models TEXT NOT NULL,
+        reputation REAL NOT NULL DEFAULT 1.0,
+        created_at INTEGER NOT NULL,
+        last_seen INTEGER NOT NULL,
+        revoked INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
+];
 
 /// Brings the file to the newest version, each step in a transaction of its own. Gives that version.
 ///

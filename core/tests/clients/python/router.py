@@ -97,8 +97,8 @@ class Router:
 
 
 @contextlib.contextmanager
-def running(data: Path, *arguments: str) -> Iterator[Router]:
-    """Starts the router on a free port, and ends it as an operator would: with SIGTERM."""
+def running(data: Path, *arguments: str, ends: int = 0) -> Iterator[Router]:
+    """Starts the router on a free port, and ends it as an operator would: with SIGTERM. `ends`: its status then."""
     command = [str(BINARY), "serve", "--port", "0", "--data-dir", str(data), *arguments]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("API_", "ROUTER_", "LLM_", "CORTENSOR_"))}
     process = subprocess.Popen(
@@ -136,7 +136,7 @@ def running(data: Path, *arguments: str) -> Iterator[Router]:
             reader.join()
             if process.stdout is not None:
                 process.stdout.close()
-    assert status == 0, f"{command} ended with {status}: {router.log}"
+    assert status == ends, f"{command} ended with {status}: {router.log}"
 
 
 def _await_ready(router: Router) -> None:

@@ -1,0 +1,173 @@
+//! Miners with keys of their own: the one-time tokens that enrol them, and those that are enrolled. For administrators.
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::auth::Caller;
+use super::body;
+use super::cortensor::schema::{KeyCreated, KeyRevoked};
+use super::extract::InPath;
+use super::openapi::{CortensorFailures, ReadFailures};
+use super::reply::{self, Failed, Family};
+use super::state::AppState;
+use crate::Error;
+use crate::router::ApiKey;
+use crate::router::remote::MinerRecord;
+use crate::token::{ENROL, KeySpec};
+
+pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(withdraw))
+        .routes(routes!(identities))
+        .routes(routes!(revoke))
+}
+
+/// Enrolment tokens that are not spent, without their secrets.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only described here")]
+struct EnrolmentPage {
+    /// How many.
+    count: u64,
+    /// The tokens.
+    enrolments: Vec<ApiKey>,
+}
+
+/// Enrolled miners.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only described here")]
+struct IdentityPage {
+    /// How many.
+    count: u64,
+    /// The miners.
+    identities: Vec<MinerRecord>,
+}
+
+/// What is asked for when a miner is to be enrolled.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Enrolment {
+    /// The miner's name for people.
+    name: String,
+    /// The only models that it may serve; empty: all.
+    models: Vec<String>,
+    /// Who runs it.
+    owner: String,
+    /// Seconds until the token expires, at most 30 days; 0: a day.
+    ttl_secs: u64,
+}
+
+fn now_secs() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}
+
+/// Makes a one-time token that enrols a miner's key
+///
+/// The token is shown here and never again. The miner sends it once beside its key, which is enough from then on.
+#[utoipa::path(
+    post,
+    path = "/api/v1/miners/enrolments",
+    tag = "Miners",
+    request_body = Enrolment,
+    responses((status = 201, description = "The token's record, with the token.", body = KeyCreated), CortensorFailures)
+)]
+async fn create(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failed> {
+    caller.may("admin")?;
+    let body = body::read(&state, Family::Cortensor, &headers, body).await?;
+    let Enrolment { name, models, owner, ttl_secs } = body::parse(Family::Cortensor, &body)?;
+    let spec = KeySpec { name, models, owner, ttl_secs, scopes: vec![ENROL.to_owned()], sessions: Vec::new() };
+    let (token, mut key) = spec.mint(now_secs())?;
+    state.router.put_key(key.clone()).await?;
+    key.hash.clear();
+    let mut answer = serde_json::to_value(&key).map_err(Error::internal)?;
+    answer["token"] = json!(token.reveal());
+    reply::json(StatusCode::CREATED, &answer)
+}
+
+/// The enrolment tokens that are not spent
+#[utoipa::path(
+    get,
+    path = "/api/v1/miners/enrolments",
+    tag = "Miners",
+    responses((status = 200, description = "The tokens, without their secrets.", body = EnrolmentPage), ReadFailures)
+)]
+async fn list(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Result<Response, Failed> {
+    caller.may("admin")?;
+    let mut keys = state.router.keys().await?;
+    keys.retain(|key| key.scopes.iter().any(|scope| scope == ENROL));
+    reply::json(StatusCode::OK, &json!({"count": keys.len(), "enrolments": keys}))
+}
+
+/// Revokes an enrolment token that is not spent
+#[utoipa::path(
+    delete,
+    path = "/api/v1/miners/enrolments/{id}",
+    tag = "Miners",
+    params(("id" = String, Path, description = "The token's id: the part between the first two underscores.")),
+    responses((status = 200, description = "It is revoked.", body = KeyRevoked), ReadFailures)
+)]
+async fn withdraw(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    InPath(id): InPath<String>,
+) -> Result<Response, Failed> {
+    caller.may("admin")?;
+    let there = state.router.keys().await?.into_iter().any(|key| key.id == id && key.scopes.iter().any(|s| s == ENROL));
+    if !there || !state.router.delete_key(&id).await? {
+        return Err(Error::not_found(format!("there is no enrolment {id}: it may be spent"))
+            .with_code("enrolment_not_found")
+            .with_param("id")
+            .into());
+    }
+    reply::json(StatusCode::OK, &json!({"id": id, "status": "revoked"}))
+}
+
+/// The miners with an enrolled key
+#[utoipa::path(
+    get,
+    path = "/api/v1/miners/identities",
+    tag = "Miners",
+    responses((status = 200, description = "The miners, those that were revoked included.", body = IdentityPage), ReadFailures)
+)]
+async fn identities(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Result<Response, Failed> {
+    caller.may("admin")?;
+    let mut miners = state.router.known_miners();
+    miners.retain(|miner| !miner.public_key.is_empty());
+    reply::json(StatusCode::OK, &json!({"count": miners.len(), "identities": miners}))
+}
+
+/// Refuses an enrolled miner from now on, and ends its connection
+#[utoipa::path(
+    delete,
+    path = "/api/v1/miners/identities/{id}",
+    tag = "Miners",
+    params(("id" = String, Path, description = "The id of the miner's key: `mk_` and 32 hexadecimal digits.")),
+    responses((status = 200, description = "It is refused from now on.", body = KeyRevoked), ReadFailures)
+)]
+async fn revoke(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    InPath(id): InPath<String>,
+) -> Result<Response, Failed> {
+    caller.may("admin")?;
+    if !state.router.revoke_miner(&id).await? {
+        return Err(Error::not_found(format!("there is no enrolled miner {id}"))
+            .with_code("miner_not_found")
+            .with_param("id")
+            .into());
+    }
+    reply::json(StatusCode::OK, &json!({"id": id, "status": "revoked"}))
+}

@@ -1,0 +1,105 @@
+//! TLS of accepted connections: certificates from files, read again when told to.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::config::TlsConfig;
+use crate::{Error, Result};
+
+/// The listener's certificates. Cheap to clone; all clones are the same.
+#[derive(Clone)]
+pub struct Certificates {
+    files: Arc<TlsConfig>,
+    current: Arc<RwLock<Arc<ServerConfig>>>,
+}
+
+impl std::fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Certificates").field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
+impl Certificates {
+    /// Reads the files; `None` where TLS is off.
+    pub(super) fn read(files: &TlsConfig) -> Result<Option<Self>> {
+        if !files.is_on() {
+            return Ok(None);
+        }
+        let current = Arc::new(RwLock::new(Arc::new(server_config(files)?)));
+        Ok(Some(Self { files: Arc::new(files.clone()), current }))
+    }
+
+    /// Reads the files again: new connections get what is in them now. Blocks.
+    ///
+    /// # Errors
+    /// `InvalidArgument` where they cannot be used; then the old ones stay.
+    pub fn reload(&self) -> Result<()> {
+        let fresh = Arc::new(server_config(&self.files)?);
+        *self.current.write() = fresh;
+        Ok(())
+    }
+
+    /// Shakes hands on an accepted connection.
+    pub(super) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> std::io::Result<TlsStream<S>> {
+        let current = Arc::clone(&self.current.read());
+        TlsAcceptor::from(current).accept(stream).await
+    }
+}
+
+/// The keying material that stands for the channel (RFC 9266), and whether the client showed a certificate.
+pub(super) fn channel<S>(stream: &TlsStream<S>) -> (Option<[u8; 32]>, bool) {
+    let connection = &stream.get_ref().1;
+    let channel = connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok();
+    (channel, connection.peer_certificates().is_some())
+}
+
+fn server_config(files: &TlsConfig) -> Result<ServerConfig> {
+    let (Some(cert), Some(key)) = (&files.cert, &files.key) else {
+        return Err(Error::invalid("listen.tls.cert", "listen.tls.cert and listen.tls.key go together"));
+    };
+    let chain = certificates(cert, "listen.tls.cert")?;
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|e| wrong("listen.tls.key", key, &e))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(Error::internal)?;
+    let builder = match &files.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let mut roots = RootCertStore::empty();
+            for root in certificates(path, "listen.tls.client_ca")? {
+                roots.add(root).map_err(|e| wrong("listen.tls.client_ca", path, &e))?;
+            }
+            // Clients of the HTTP routes show none; the miner socket asks whether one was shown.
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                .allow_unauthenticated()
+                .build()
+                .map_err(|e| wrong("listen.tls.client_ca", path, &e))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let mut config = builder.with_single_cert(chain, secret).map_err(|e| wrong("listen.tls.cert", cert, &e))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn certificates(path: &Path, field: &str) -> Result<Vec<CertificateDer<'static>>> {
+    let found: Vec<_> = CertificateDer::pem_file_iter(path)
+        .map_err(|e| wrong(field, path, &e))?
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|e| wrong(field, path, &e))?;
+    if found.is_empty() { Err(wrong(field, path, &"there is no certificate in it")) } else { Ok(found) }
+}
+
+fn wrong(field: &str, path: &Path, why: &dyn std::fmt::Display) -> Error {
+    Error::invalid(field, format!("{}: {why}", path.display()))
+}

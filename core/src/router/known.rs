@@ -1,0 +1,72 @@
+//! Miners that the router remembers, whether they are there or not: enrolled keys, allow-lists, reputations.
+
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
+
+use super::shared::Router;
+use crate::Result;
+use crate::store::MinerRecord;
+
+/// The store's records of miners, at hand.
+#[derive(Default)]
+pub(super) struct KnownMiners(Mutex<BTreeMap<String, MinerRecord>>);
+
+impl KnownMiners {
+    pub(super) fn new(records: Vec<MinerRecord>) -> Self {
+        Self(Mutex::new(records.into_iter().map(|record| (record.id.clone(), record)).collect()))
+    }
+}
+
+impl Router {
+    /// Every miner that is remembered, by id.
+    pub fn known_miners(&self) -> Vec<MinerRecord> {
+        self.shared.known.0.lock().values().cloned().collect()
+    }
+
+    /// What is remembered of the miner of that id.
+    pub fn known_miner(&self, id: &str) -> Option<MinerRecord> {
+        self.shared.known.0.lock().get(id).cloned()
+    }
+
+    /// Remembers a miner, new or changed.
+    ///
+    /// # Errors
+    /// The store's; then what was remembered before still counts.
+    pub async fn remember_miner(&self, record: MinerRecord) -> Result<()> {
+        self.shared.store.put_miner(record.clone()).await?;
+        self.shared.known.0.lock().insert(record.id.clone(), record);
+        Ok(())
+    }
+
+    /// Changes what is remembered of a miner and writes it down in the background, in the order of the changes.
+    /// `false`: nothing is remembered of it.
+    pub fn change_miner(&self, id: &str, change: impl FnOnce(&mut MinerRecord)) -> bool {
+        let mut known = self.shared.known.0.lock();
+        let Some(record) = known.get_mut(id) else { return false };
+        change(record);
+        // Asked for under the lock, so that the newest change is the last one in the store.
+        let written = self.shared.store.put_miner(record.clone());
+        drop(known);
+        let id = id.to_owned();
+        self.shared.background.spawn_on(
+            async move {
+                if let Err(error) = written.await {
+                    tracing::warn!(miner = %id, %error, "what is known of a miner could not be written");
+                }
+            },
+            &self.shared.runtime,
+        );
+        true
+    }
+
+    /// Forgets a miner. `false`: nothing was remembered of it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn forget_miner(&self, id: &str) -> Result<bool> {
+        let found = self.shared.store.delete_miner(id.to_owned()).await?;
+        self.shared.known.0.lock().remove(id);
+        Ok(found)
+    }
+}

@@ -1,0 +1,155 @@
+//! TLS: certificates, certificates of miners, the channel that a signature covers.
+
+use std::path::PathBuf;
+
+use cortensor_router::config::{ListenConfig, TlsConfig};
+use cortensor_router::miner::client::{MinerClient, MinerClientConfig};
+use cortensor_router::token::KeySpec;
+use cortensor_router::{Config, ErrorKind};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+use crate::server::{Server, config, quick, whole, words};
+
+/// An authority, a certificate for 127.0.0.1 and one for a miner, in files.
+struct Files {
+    dir: tempfile::TempDir,
+}
+
+impl Files {
+    fn make() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let files = Self { dir };
+        std::fs::write(files.path("ca.pem"), authority.pem()).unwrap();
+        for (name, host) in [("server", "127.0.0.1"), ("miner", "miner.example")] {
+            let key = KeyPair::generate().unwrap();
+            let params = CertificateParams::new([host.to_owned()]).unwrap();
+            let certificate = params.signed_by(&key, &authority).unwrap();
+            std::fs::write(files.path(&format!("{name}.pem")), certificate.pem()).unwrap();
+            std::fs::write(files.path(&format!("{name}.key")), key.serialize_pem()).unwrap();
+        }
+        files
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn tls(&self, client_ca: bool) -> TlsConfig {
+        TlsConfig {
+            cert: Some(self.path("server.pem")),
+            key: Some(self.path("server.key")),
+            client_ca: client_ca.then(|| self.path("ca.pem")),
+        }
+    }
+
+    async fn server(&self, client_ca: bool) -> Server {
+        let listen = ListenConfig { tls: self.tls(client_ca), ..ListenConfig::default() };
+        Server::with(Config { miners: quick(), listen, ..Config::default() }, 0).await
+    }
+
+    fn client(&self, server: &Server) -> MinerClientConfig {
+        let url = format!("wss://{}", server.address);
+        MinerClientConfig { ca_file: Some(self.path("ca.pem")), ..config(&url) }
+    }
+}
+
+#[tokio::test]
+async fn a_miner_over_tls_signs_the_channel() {
+    let files = Files::make();
+    let server = files.server(false).await;
+    let spec = KeySpec { name: "gpu".into(), scopes: vec!["enrol".into()], ..KeySpec::default() };
+    let (token, key) = spec.mint(u64::from(u32::MAX)).unwrap();
+    server.router.put_key(key).await.unwrap();
+    let keyed =
+        MinerClientConfig { token: token.reveal(), key_file: Some(files.path("own.pem")), ..files.client(&server) };
+    let client = MinerClient::start(keyed.clone(), words).unwrap();
+    server.miner(|miner| miner.active).await;
+    assert_eq!(whole(&server.submit("over tls", true).await).await, "over tls");
+    assert!(client.stats().miner_id.starts_with("mk_"));
+    client.close().await;
+    // The token is spent; the key is enough.
+    let again = MinerClient::start(MinerClientConfig { token: String::new(), ..keyed }, words).unwrap();
+    server.miner(|miner| miner.active).await;
+    assert_eq!(again.stats().connections, 1);
+}
+
+#[tokio::test]
+async fn a_router_that_is_not_trusted_gets_no_token() {
+    let files = Files::make();
+    let server = files.server(false).await;
+    let stranger = MinerClientConfig { ca_file: None, ..files.client(&server) };
+    let client = MinerClient::start(stranger, words).unwrap();
+    for _ in 0..1_000 {
+        if client.stats().last_error.contains("certificate") {
+            assert!(server.router.miners().is_empty());
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    panic!("{:?}", client.stats());
+}
+
+#[tokio::test]
+async fn a_miner_needs_a_certificate_where_an_authority_is_named() {
+    let files = Files::make();
+    let server = files.server(true).await;
+    let without = MinerClient::start(files.client(&server), words).unwrap();
+    for _ in 0..1_000 {
+        if without.stats().last_error.contains("listen.tls.client_ca") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert!(without.stats().last_error.contains("listen.tls.client_ca"), "{:?}", without.stats());
+    without.close().await;
+    let with = MinerClientConfig {
+        cert_file: Some(files.path("miner.pem")),
+        cert_key_file: Some(files.path("miner.key")),
+        ..files.client(&server)
+    };
+    let _with = MinerClient::start(with, words).unwrap();
+    server.miner(|miner| miner.active).await;
+}
+
+#[tokio::test]
+async fn certificates_are_read_again_and_bad_ones_are_refused_by_name() {
+    let files = Files::make();
+    let router = cortensor_router::Router::open(Config::default()).await.unwrap();
+    let listen = ListenConfig { port: 0, tls: files.tls(false), ..ListenConfig::default() };
+    let listener = cortensor_router::listener::Listener::bind(router.clone(), listen.clone()).await.unwrap();
+    assert!(listener.posture()[0].ends_with("HTTPS"), "{:?}", listener.posture());
+    let certificates = listener.certificates().unwrap();
+    certificates.reload().unwrap();
+    std::fs::write(files.path("server.pem"), "nonsense").unwrap();
+    assert_eq!(certificates.reload().unwrap_err().details().param.as_deref(), Some("listen.tls.cert"));
+    let error = cortensor_router::listener::Listener::bind(router, listen).await.unwrap_err();
+    assert_eq!((error.kind(), error.details().param.as_deref()), (ErrorKind::InvalidArgument, Some("listen.tls.cert")));
+    let half = Config {
+        listen: ListenConfig { tls: TlsConfig { key: None, ..files.tls(false) }, ..ListenConfig::default() },
+        ..Config::default()
+    };
+    assert_eq!(half.validate().unwrap_err().details().param.as_deref(), Some("listen.tls.key"));
+}
+
+#[tokio::test]
+async fn the_port_for_miners_serves_nothing_else() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let miners = cortensor_router::config::MinersConfig { port: free, ..quick() };
+    let server = Server::with(Config { miners, ..Config::default() }, 0).await;
+    let _client = MinerClient::start(config(&format!("ws://127.0.0.1:{free}")), words).unwrap();
+    server.miner(|miner| miner.active).await;
+    for (path, status) in [("/healthz", "200"), ("/api/v1/info", "404"), ("/v1/models", "404"), ("/metrics", "404")] {
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", free)).await.unwrap();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer default-dev-token\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
+    }
+}
