@@ -55,4 +55,9 @@ mod _native {
     /// The version of the product.
     #[pymodule_export]
     const VERSION: &str = cortensor_router::embed::VERSION;
+
+    #[pymodule_init]
+    fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        crate::process::refuse_subinterpreters(module.py())
+    }
 }

@@ -2,6 +2,21 @@
 
 use std::ops::Deref;
 
+use pyo3::exceptions::PyImportError;
+use pyo3::{PyResult, Python, ffi};
+
+/// Refuses every interpreter of the process but the main one: the bridge and its hooks are the process's.
+pub(crate) fn refuse_subinterpreters(_: Python<'_>) -> PyResult<()> {
+    // SAFETY: the caller is attached, as its token shows, so that there is a current interpreter.
+    let id = unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) };
+    if id == 0 {
+        return Ok(());
+    }
+    Err(PyImportError::new_err(
+        "cortensor_router cannot be used in a sub-interpreter: import it in the main interpreter, or in another process",
+    ))
+}
+
 /// A value that is dropped in the process that made it, and leaked in a forked child: there its locks may be held for ever.
 pub(crate) struct Own<T> {
     pid: u32,

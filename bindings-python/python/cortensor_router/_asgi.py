@@ -40,9 +40,10 @@ class AsgiApp:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         loop = _bridge.current()
-        if self._handler is None:
-            self._handler = await loop.answer(self._router.http_handler(self._config))
         handler = self._handler
+        if handler is None:
+            made: _native.HttpHandler = await loop.answer(self._router.http_handler(self._config))
+            self._handler = handler = made
         body = await _body(receive, handler.max_body_bytes)
         if body is None:
             return

@@ -44,9 +44,10 @@ class JobBase:
 
     @property
     def _told(self) -> dict[str, Any]:
-        if self._info is None:
-            self._info = parsed(self._native.info())
-        return self._info
+        info = self._info
+        if info is None:
+            info = self._info = dict(parsed(self._native.info()))
+        return info
 
     @property
     def prompt(self) -> str:

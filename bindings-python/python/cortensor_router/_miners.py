@@ -8,7 +8,7 @@ import functools
 import inspect
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import wait as futures_wait
 from typing import Any
@@ -108,7 +108,13 @@ class LoopWork:
             async for piece in pieces:
                 state = emit(piece)
                 if state and not await job._sent(state):
-                    return False
+                    raise asyncio.CancelledError  # noqa: TRY301 - as if the loop had raised it
+        except asyncio.CancelledError:
+            # Wherever it was noticed, the miner's function sees it.
+            await _throw(pieces)
+            if native.is_cancelled():
+                return False
+            raise
         finally:
             close = getattr(pieces, "aclose", None)
             if close is not None:
@@ -140,6 +146,13 @@ class LoopWork:
         if running:
             await asyncio.wait(running, timeout=timeout)
         return all(task.done() for task in running)
+
+
+async def _throw(pieces: Any) -> None:
+    throw = getattr(pieces, "athrow", None)
+    if throw is not None:
+        with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
+            await throw(asyncio.CancelledError())
 
 
 def _gone(native: _native.Job) -> None:
@@ -212,10 +225,10 @@ class ThreadWork:
     def _work(self, native: _native.Job) -> None:
         job = SyncJob(native)
         try:
-            made = self._function(job)
+            made: Any = self._function(job)
             if made is None or isinstance(made, (str, Mapping)):
-                job._finish_with(made)
-            elif isinstance(made, Iterable):
+                job._finish_with(made)  # pyright: ignore[reportUnknownArgumentType]
+            elif hasattr(made, "__iter__"):
                 self._pull(job, native, iter(made))
             else:
                 job._finish_with(made)

@@ -129,9 +129,8 @@ class MinerOptions(TypedDict, total=False):
 
 def request_of(prompt: str | None, options: RequestOptions, *, stream: bool) -> str:
     """The request as JSON."""
-    fields: dict[str, Any] = {"stream": stream, **options}
-    extra = fields.pop("extra", None) or {}
-    fields.update(extra)
+    fields: dict[str, Any] = {"stream": stream, **{name: value for name, value in options.items() if name != "extra"}}
+    fields.update(options.get("extra") or {})
     if prompt is not None:
         fields["prompt"] = prompt
     return text_of("request", {name: value for name, value in fields.items() if value is not None})

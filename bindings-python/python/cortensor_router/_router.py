@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import _bridge, _native
 from ._asgi import AsgiApp
 from ._base import CLOSE_SECONDS, RouterBase
-from ._errors import MinerFailedError, RouterTimeoutError
+from ._errors import MinerFailedError, RouterError, RouterTimeoutError
 from ._json import config_of, fields_of
 from ._miners import LoopWork, ThreadWork, runs_in_loop
 from ._options import (
@@ -160,7 +162,7 @@ class Router(RouterBase):
     ) -> Task:
         """Submits a task, and comes back when it is durable. Session 0 is always there."""
         call = self._handle.submit(session_id, request_of(prompt, options, stream=True))
-        return Task(self._handle, await _answer(call))
+        return Task(self._handle, await _answer(call), owned=not options.get("detach", False))
 
     async def complete(
         self, prompt: str | None = None, *, session_id: int = 0, **options: Unpack[RequestOptions]
@@ -196,7 +198,7 @@ class Router(RouterBase):
 
     async def attach(self, session_id: int, task_id: int) -> Task:
         """Joins a task, running or ended."""
-        return Task(self._handle, await _answer(self._handle.attach(session_id, task_id)))
+        return Task(self._handle, await _answer(self._handle.attach(session_id, task_id)), owned=False)
 
     async def listen(self, config: Mapping[str, Any] | str | None = None, **settings: Any) -> Listener:
         """Starts the HTTP listener; `settings` as in the configuration's `listen`: `await router.listen(port=0)`."""
@@ -322,14 +324,17 @@ class Session:
 class Task:
     """A submitted task.
 
-    `async for` gives its tokens, and breaking out of it cancels the task. So does letting go of the last handle of
-    it, unless it was submitted with `detach=True`.
+    `async for` gives its tokens. Breaking out of it, or being cancelled in it, cancels the task: read `tokens()` where
+    it should not. Letting go of the last handle of it cancels it, too. Neither does where it was submitted with
+    `detach=True`, or by somebody else.
     """
 
-    def __init__(self, router: _native.Router, native: _native.Task) -> None:
+    def __init__(self, router: _native.Router, native: _native.Task, *, owned: bool) -> None:
         # The router stays open while a task of it is there.
         self._router = router
         self._native = native
+        # Whether leaving it cancels it, whoever else waits for it.
+        self._owned = owned and not native.joined
 
     @property
     def session_id(self) -> int:
@@ -360,7 +365,7 @@ class Task:
         return Completion._parse(await _answer(self._native.result()))
 
     def __aiter__(self) -> TokenStream:
-        return TokenStream(self._native, cancels=True)
+        return TokenStream(self._native, cancels=self._owned)
 
     def tokens(self, after: int = 0) -> TokenStream:
         """The tokens after that number; whoever stops reading them cancels nothing."""
@@ -383,6 +388,7 @@ class Task:
     def detach(self) -> None:
         """From now on nobody's leaving cancels it."""
         self._native.detach()
+        self._owned = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -390,7 +396,8 @@ class Task:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.cancel()
+        if self._owned:
+            self.cancel()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id} of session {self.session_id}>"
@@ -445,7 +452,12 @@ class TokenStream:
                     self._spoke = True
                     return one
                 self._end(one)
-            batch = await _batch(self._stream, texts=True)
+            try:
+                batch = await _batch(self._stream, texts=True)
+            except asyncio.CancelledError:
+                # The reader is taken away, as when a web server's client hangs up: that is breaking out, too.
+                await self.aclose()
+                raise
             if batch is None:
                 self._cancels = False
                 raise StopAsyncIteration
@@ -469,7 +481,8 @@ class TokenStream:
 
     def __del__(self) -> None:
         if getattr(self, "_cancels", False):
-            self._task.cancel()
+            with contextlib.suppress(RouterError):
+                self._task.cancel()
 
 
 class Listener:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _bridge, _native
 from ._base import CLOSE_SECONDS, RouterBase
-from ._errors import RouterTimeoutError
+from ._errors import RouterError, RouterTimeoutError
 from ._json import config_of, fields_of
 from ._miners import LoopWork, ThreadWork, runs_in_loop
 from ._options import (
@@ -182,7 +182,7 @@ class SyncRouter(RouterBase):
     def submit(self, prompt: str | None = None, *, session_id: int = 0, **options: Unpack[RequestOptions]) -> SyncTask:
         """Submits a task, and comes back when it is durable. Session 0 is always there."""
         call = self._handle.submit(session_id, request_of(prompt, options, stream=True))
-        return SyncTask(self._handle, call.wait())
+        return SyncTask(self._handle, call.wait(), owned=not options.get("detach", False))
 
     def complete(
         self, prompt: str | None = None, *, session_id: int = 0, **options: Unpack[RequestOptions]
@@ -208,7 +208,7 @@ class SyncRouter(RouterBase):
 
     def attach(self, session_id: int, task_id: int) -> SyncTask:
         """Joins a task, running or ended."""
-        return SyncTask(self._handle, self._handle.attach(session_id, task_id).wait())
+        return SyncTask(self._handle, self._handle.attach(session_id, task_id).wait(), owned=False)
 
     def listen(self, config: Mapping[str, Any] | str | None = None, **settings: Any) -> SyncListener:
         """Starts the HTTP listener; `settings` as in the configuration's `listen`: `router.listen(port=0)`."""
@@ -330,14 +330,16 @@ class SyncSession:
 class SyncTask:
     """A submitted task.
 
-    `for` gives its tokens, and breaking out of it cancels the task. So does letting go of the last handle of it, unless
-    it was submitted with `detach=True`.
+    `for` gives its tokens, and breaking out of it cancels the task: read `tokens()` where it should not. Letting go of
+    the last handle of it cancels it, too. Neither does where it was submitted with `detach=True`, or by somebody else.
     """
 
-    def __init__(self, router: _native.Router, native: _native.Task) -> None:
+    def __init__(self, router: _native.Router, native: _native.Task, *, owned: bool) -> None:
         # The router stays open while a task of it is there.
         self._router = router
         self._native = native
+        # Whether leaving it cancels it, whoever else waits for it.
+        self._owned = owned and not native.joined
 
     @property
     def session_id(self) -> int:
@@ -368,7 +370,7 @@ class SyncTask:
         return Completion._parse(self._native.result().wait(timeout))
 
     def __iter__(self) -> SyncTokenStream:
-        return SyncTokenStream(self._native, cancels=True)
+        return SyncTokenStream(self._native, cancels=self._owned)
 
     def tokens(self, after: int = 0) -> SyncTokenStream:
         """The tokens after that number; whoever stops reading them cancels nothing."""
@@ -391,6 +393,7 @@ class SyncTask:
     def detach(self) -> None:
         """From now on nobody's leaving cancels it."""
         self._native.detach()
+        self._owned = False
 
     def __enter__(self) -> Self:
         return self
@@ -398,7 +401,8 @@ class SyncTask:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.cancel()
+        if self._owned:
+            self.cancel()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id} of session {self.session_id}>"
@@ -451,7 +455,8 @@ class SyncTokenStream:
 
     def __del__(self) -> None:
         if getattr(self, "_cancels", False):
-            self._task.cancel()
+            with contextlib.suppress(RouterError):
+                self._task.cancel()
 
 
 class SyncListener:
