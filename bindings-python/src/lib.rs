@@ -6,6 +6,7 @@
 mod blocking;
 mod bridge;
 mod call;
+mod client;
 mod command;
 mod error;
 mod http;
@@ -30,6 +31,8 @@ mod _native {
     use crate::bridge::Bridge;
     #[pymodule_export]
     use crate::call::Call;
+    #[pymodule_export]
+    use crate::client::MinerClient;
     #[pymodule_export]
     use crate::command::command;
     #[pymodule_export]

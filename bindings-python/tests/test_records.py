@@ -13,6 +13,7 @@ from cortensor_router import (
     Choice,
     Completion,
     MinerInfo,
+    MinerVerdict,
     ModelInfo,
     NodeInfo,
     NodeStatus,
@@ -64,6 +65,7 @@ def properties(schemas: dict[str, Any], name: str) -> set[str]:
         (NodeStatus, "NodeStatus"),
         (Usage, "Usage"),
         (Verdict, "Verdict"),
+        (MinerVerdict, "MinerVerdict"),
     ],
 )
 def test_a_record_has_the_fields_of_its_schema(schemas: dict[str, Any], record: type, schema: str) -> None:

@@ -71,25 +71,28 @@ pub(crate) fn router(steps: &mut Steps) -> Outcome<PathBuf> {
 /// # Errors
 /// When Python is absent or a package does not install.
 pub(crate) fn python(steps: &mut Steps) -> Outcome<PathBuf> {
-    let venv = target().join("venv");
-    let requirements = clients().join("python/requirements.txt");
+    venv(steps, &target().join("venv"), &clients().join("python/requirements.txt"))
+}
+
+/// A Python environment with what a file of requirements names, made or renewed where the file changed; gives its `bin`.
+///
+/// # Errors
+/// When Python is absent or a package does not install.
+pub(crate) fn venv(steps: &mut Steps, venv: &Path, requirements: &Path) -> Outcome<PathBuf> {
     // Its scripts name the place that they were installed in: a copy of it elsewhere is none.
-    let wanted = format!("# {}\n{}", venv.display(), read(&requirements)?);
+    let wanted = format!("# {}\n{}", venv.display(), read(requirements)?);
     let stamp = venv.join("installed.txt");
     let bin = venv.join("bin");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(bin);
     }
-    steps.run("make target/venv", Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv)).map_err(
-        |error| {
-            format!(
-                "{error}\nPython 3.10 or newer with its venv module is needed (Debian: apt-get install python3-venv)"
-            )
-        },
-    )?;
+    let title = format!("make {}", venv.strip_prefix(root()).unwrap_or(venv).display());
+    steps.run(&title, Command::new("python3").args(["-m", "venv", "--clear"]).arg(venv)).map_err(|error| {
+        format!("{error}\nPython 3.10 or newer with its venv module is needed (Debian: apt-get install python3-venv)")
+    })?;
     let mut install = Command::new(bin.join("pip"));
-    install.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&requirements);
-    steps.run("install the Python clients", &mut install)?;
+    install.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(requirements);
+    steps.run("install what the requirements name", &mut install)?;
     fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))?;
     Ok(bin)
 }

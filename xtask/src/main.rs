@@ -6,6 +6,7 @@ mod bench;
 mod environment;
 mod lint;
 mod model;
+mod python;
 mod readme;
 mod serve;
 mod step;
@@ -13,7 +14,7 @@ mod suites;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 use step::Steps;
 
@@ -63,8 +64,21 @@ enum Command {
         #[arg(long)]
         quick: bool,
     },
+    /// Build what users get, and try it in clean environments.
+    Dist {
+        /// What is built.
+        #[arg(value_enum)]
+        package: Package,
+    },
     /// Fetch the small model and the llama.cpp server that the tests with a real model use.
     Model,
+}
+
+/// What `cargo xtask dist` builds.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Package {
+    /// The Python wheel and source package.
+    Python,
 }
 
 fn main() -> ExitCode {
@@ -75,6 +89,7 @@ fn main() -> ExitCode {
         Command::Sim { seeds, seed } => suites::sim(&mut steps, seeds, seed),
         Command::Chaos { cycles, seed } => suites::chaos(&mut steps, cycles, seed),
         Command::Bench { figures, quick } => bench::run(&mut steps, &figures, quick),
+        Command::Dist { package: Package::Python } => python::dist(&mut steps),
         Command::Model => model::installed(&mut steps).map(|model| println!("{model}")),
     };
     steps.summary();

@@ -1,7 +1,7 @@
 //! README.md as a test: every command and snippet of it runs, in order, against a real router.
 //!
 //! Shell blocks run in bash. A command that starts `cortensor-router serve` is left running for the
-//! blocks after it. Python and JavaScript blocks run in the environments of the client tests, JSON and
+//! blocks after it. Python blocks run in the environment of the Python package, JavaScript blocks in that of the client tests, JSON and
 //! TOML must parse, and Rust blocks are documentation tests of the crate. A block after the comment
 //! `<!-- not run: why -->` is left out, and the log says why; so are commands that build, and `cargo xtask`, which runs this.
 
@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use crate::serve::{self, Server};
 use crate::step::Steps;
-use crate::{Outcome, environment};
+use crate::{Outcome, environment, python};
 
 /// The port that README.md shows; a free one takes its place.
 const SHOWN_PORT: &str = "5010";
@@ -58,7 +58,7 @@ struct Stage {
 impl Stage {
     fn new(steps: &mut Steps) -> Outcome<Self> {
         let router = environment::router(steps)?;
-        let python = environment::python(steps)?;
+        let python = python::installed(steps)?;
         let node = environment::clients().join("node");
         environment::node(steps, &node)?;
         let directory = environment::target().join("readme");

@@ -5,7 +5,7 @@ use std::process::Command;
 use clap::ValueEnum;
 
 use crate::step::Steps;
-use crate::{Outcome, environment, model, readme};
+use crate::{Outcome, environment, model, python, readme};
 
 /// How many seeds the simulator runs where nobody says.
 const SEEDS: u64 = 10_000;
@@ -15,7 +15,7 @@ const SEEDS: u64 = 10_000;
 pub(crate) enum Suite {
     /// Unit, integration and documentation tests of the crates.
     Rust,
-    /// Python clients, `openai` among them, against a running router; and a real model behind it.
+    /// Python clients, `openai` among them, against a running router; a real model behind it; the Python package.
     Python,
     /// Node clients against a running router: `openai` and `cortensor-openai-provider`.
     Node,
@@ -33,7 +33,7 @@ pub(crate) fn run(steps: &mut Steps, suites: &[Suite]) -> Outcome {
     for suite in suites {
         let outcome = match suite {
             Suite::Rust => rust(steps),
-            Suite::Python => python(steps),
+            Suite::Python => python_suite(steps),
             Suite::Node => node(steps),
             Suite::Docs => readme::run(steps),
         };
@@ -73,20 +73,25 @@ fn model_is_required() -> bool {
     std::env::var_os("CORTENSOR_REQUIRE_MODEL").is_some()
 }
 
-fn python(steps: &mut Steps) -> Outcome {
+fn python_suite(steps: &mut Steps) -> Outcome {
     let router = environment::router(steps)?;
     let bin = environment::python(steps)?;
     let mut pytest = Command::new(bin.join("pytest"));
     pytest.current_dir(environment::clients().join("python")).env("CORTENSOR_ROUTER_BIN", router);
-    match model::installed(steps) {
-        Ok(model) => {
-            pytest.envs(model.environment()).env("CORTENSOR_REQUIRE_MODEL", "1");
-        }
+    let model = match model::installed(steps) {
+        Ok(model) => Some(model),
         // Whoever has no compiler can still run the rest.
-        Err(why) if !model_is_required() => steps.skip("a real model", &why),
+        Err(why) if !model_is_required() => {
+            steps.skip("a real model", &why);
+            None
+        }
         Err(why) => return Err(why),
+    };
+    if let Some(model) = &model {
+        pytest.envs(model.environment()).env("CORTENSOR_REQUIRE_MODEL", "1");
     }
-    steps.run("Python clients", &mut pytest)
+    let clients = steps.run("Python clients", &mut pytest);
+    clients.and(python::test(steps, model.as_ref()))
 }
 
 fn node(steps: &mut Steps) -> Outcome {

@@ -7,6 +7,7 @@ or workers that dial in. `Router` is for asyncio, `SyncRouter` for programs that
 from __future__ import annotations
 
 from ._asgi import AsgiApp
+from ._client import MinerClient, SyncMinerClient, run_miner
 from ._errors import (
     ClosedError,
     ConflictError,
@@ -34,7 +35,9 @@ from ._records import (
     Completion,
     End,
     Event,
+    MinerClientStats,
     MinerInfo,
+    MinerVerdict,
     ModelInfo,
     NodeInfo,
     NodeStatus,
@@ -65,9 +68,12 @@ __all__ = [
     "JobError",
     "Listener",
     "Miner",
+    "MinerClient",
+    "MinerClientStats",
     "MinerFailedError",
     "MinerInfo",
     "MinerOptions",
+    "MinerVerdict",
     "ModelInfo",
     "NodeInfo",
     "NodeStatus",
@@ -89,6 +95,7 @@ __all__ = [
     "SyncJob",
     "SyncListener",
     "SyncMiner",
+    "SyncMinerClient",
     "SyncRouter",
     "SyncSession",
     "SyncTask",
@@ -105,4 +112,5 @@ __all__ = [
     "Verdict",
     "WouldDeadlockError",
     "__version__",
+    "run_miner",
 ]

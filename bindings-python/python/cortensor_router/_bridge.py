@@ -108,6 +108,10 @@ class Loop:
                 handler(value)
 
 
+Closing = _native.Router | _native.MinerClient
+"""What the end of the interpreter closes."""
+
+
 class _Process:
     """What there is once a process. A forked child gets its own."""
 
@@ -120,7 +124,7 @@ class _Process:
         self.loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Loop] = weakref.WeakKeyDictionary()
         self.by_id: weakref.WeakValueDictionary[int, Loop] = weakref.WeakValueDictionary()
         self.ids = itertools.count(1)
-        self.routers: weakref.WeakSet[_native.Router] = weakref.WeakSet()
+        self.routers: weakref.WeakSet[Closing] = weakref.WeakSet()
         self.at_exit: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def start(self, name: str, run: Callable[[], None]) -> None:
@@ -183,13 +187,13 @@ def log_queue() -> _native.LogQueue:
         return _process.log
 
 
-def opened(router: _native.Router) -> None:
+def opened(router: Closing) -> None:
     """The end of the interpreter closes it where nobody did."""
     with _process.lock:
         _process.routers.add(router)
 
 
-def closed(router: _native.Router) -> None:
+def closed(router: Closing) -> None:
     """Nothing is left to close."""
     with _process.lock:
         _process.routers.discard(router)

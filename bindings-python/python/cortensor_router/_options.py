@@ -56,6 +56,22 @@ class RequestOptions(TypedDict, total=False):
     """The caller's own reference."""
     max_miners: int
     """How many miners answer, each on its own."""
+    on_failure: str
+    """What follows when the miner is lost after tokens were seen: `fail`, `continue` or `restart`."""
+    validation_policy: str
+    """What decides where several miners answer: `first`, `quorum`, `medoid` or `all`."""
+    match: str
+    """When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`."""
+    min_score: float
+    """From this score on two answers match, 0 to 1."""
+    tie_break: bool
+    """Whether one more miner is asked where the answers do not agree."""
+    match_tolerance: float
+    """How much two numbers of JSON may differ, as a share of the greater one."""
+    match_pointers: Sequence[str]
+    """The only places of JSON that are compared."""
+    match_model: str
+    """The model that embeds the answers."""
     priority: int
     """0 to 9; a higher band is served first."""
     raw: bool
@@ -87,6 +103,19 @@ class SessionOptions(TypedDict, total=False):
     priority: int
     weight: int
     validation_policy: str
+    """What decides where several miners answer: `first`, `quorum`, `medoid` or `all`."""
+    match: str
+    """When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`."""
+    min_score: float
+    """From this score on two answers match, 0 to 1."""
+    tie_break: bool
+    """Whether one more miner is asked where the answers do not agree."""
+    match_tolerance: float
+    """How much two numbers of JSON may differ, as a share of the greater one."""
+    match_pointers: Sequence[str]
+    """The only places of JSON that are compared."""
+    match_model: str
+    """The model that embeds the answers."""
     affinity: bool
     retention: str
 
@@ -98,6 +127,13 @@ class SessionChanges(TypedDict, total=False):
     metadata: str
     model: str
     redundant: int
+    min_num_of_nodes: int
+    max_num_of_nodes: int
+    sla: int
+    validation_policy: str
+    match: str
+    min_score: float
+    tie_break: bool
     max_task_execution_count: int
     priority: int
     weight: int

@@ -68,17 +68,39 @@ class Usage(Record):
 
 
 @dataclass(slots=True, kw_only=True)
+class MinerVerdict(Record):
+    """How one miner's answer compares with the winner's."""
+
+    miner: str
+    """The miner's address."""
+    score: float
+    """Its score with the winner, 0 to 1."""
+    agrees: bool
+    """Whether that is enough to match."""
+
+
+@dataclass(slots=True, kw_only=True)
 class Verdict(Record):
     """How several answers to one task compare."""
 
     verdict: str
     """`agreed`, `disputed` or `insufficient`."""
     score: float
-    """The share of the answers that agree with the winner, 0 to 1."""
+    """How well the answers agree, 0 to 1."""
     method: str
-    """How they were compared."""
+    """How they were compared: `exact`, `normalized`, `json`, `lexical` or `embedding`."""
+    policy: str = ""
+    """What decided: `quorum`, `medoid` or `all`."""
     winner: str
     """The address of the miner whose answer was taken."""
+    per_miner: list[MinerVerdict] = field(default_factory=list[MinerVerdict])
+    """Each miner's answer beside the winner's, the winner first."""
+
+    @classmethod
+    def _of(cls, data: dict[str, Any]) -> Verdict:
+        told: list[dict[str, Any]] = data.get("per_miner") or []
+        data["per_miner"] = [MinerVerdict._of(one) for one in told]
+        return super(Verdict, cls)._of(data)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -251,7 +273,19 @@ class SessionRecord(Record):
     weight: int
     """Its share within a band."""
     validation_policy: str
-    """How several answers are compared: `first`, `quorum`, `medoid` or `all`."""
+    """What decides where several miners answer: `first`, `quorum`, `medoid` or `all`."""
+    match: str
+    """When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`."""
+    min_score: float | None = None
+    """From this score on two answers match, 0 to 1."""
+    tie_break: bool | None = None
+    """Whether one more miner is asked where the answers do not agree."""
+    match_tolerance: float | None = None
+    """How much two numbers of JSON may differ, as a share of the greater one."""
+    match_pointers: list[str] | None = None
+    """The only places of JSON that are compared."""
+    match_model: str | None = None
+    """The model that embeds the answers."""
     affinity: bool | None = None
     """Whether its tasks prefer the miner that served the last one."""
     retention: str
@@ -270,6 +304,8 @@ class SessionRecord(Record):
     """Miners that serve it and come and go."""
     dedicated_nodes: list[str]
     """Miners that are dedicated to it."""
+    reserved_nodes: list[str] = field(default_factory=list[str])
+    """Miners that are kept for it alone now."""
     miners_count: int
     """How many miners can serve it now."""
     total_tasks: int
@@ -291,7 +327,7 @@ class MinerInfo(Record):
     active: bool
     """Whether it gets work."""
     status: str
-    """`idle`, `busy`, `draining`, `cooling` or `down`."""
+    """`idle`, `busy`, `draining`, `cooling`, `set_aside` or `down`."""
     kind: str
     """`local`, `upstream` or `remote`."""
     node_type: str
@@ -322,6 +358,12 @@ class MinerInfo(Record):
     """Tasks in flight as a share of those that it may have now."""
     error_rate: float
     """Attempts that failed by its fault, as a share of those that ended."""
+    reputation: float
+    """How often its answers agree with others'; 1 where they always did or none was compared."""
+    service_class: int
+    """The greatest service class whose demands it meets, 0 to 3."""
+    reserved_for: int | None = None
+    """The session that it is kept for."""
     tokens_per_second: float
     """Measured tokens a second of one task."""
     first_token_ms: float
@@ -412,6 +454,42 @@ class NodeStatus(Record):
     """`sqlite`, `memory` ..."""
     block_height: int
     """Always 0: there is no chain."""
+
+
+@dataclass(slots=True, kw_only=True)
+class MinerClientStats(Record):
+    """What a miner that works for a distant router has done since it started."""
+
+    miner_id: str
+    """Its id: its key's, else its name."""
+    connected: bool
+    """Whether a router has it."""
+    router: str
+    """That router; the last one while none has it."""
+    last_error: str
+    """Why the last connection ended or could not be made; empty while all is well."""
+    draining: bool
+    """Whether it takes no new tasks."""
+    capacity: int
+    """How many tasks it takes at a time."""
+    in_flight: int
+    """Attempts that it holds."""
+    connections: int
+    """Connections that were welcomed."""
+    accepted: int
+    """Offers that it took."""
+    rejected: int
+    """Offers that it did not take."""
+    finished: int
+    """Answers that were finished here."""
+    committed: int
+    """Answers that became results."""
+    failed: int
+    """Attempts that failed."""
+    cancelled: int
+    """Attempts that were cancelled."""
+    frames: int
+    """Pieces that were sent."""
 
 
 @dataclass(slots=True)

@@ -35,7 +35,7 @@ F = TypeVar("F", bound="AsyncMinerFunction | SyncMinerFunction")
 T = TypeVar("T")
 
 
-class _LoopThread:
+class LoopThread:
     """An event loop on a thread of its own, for miners that are async."""
 
     def __init__(self) -> None:
@@ -57,6 +57,10 @@ class _LoopThread:
         """Runs a coroutine there and waits for it."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
+    def post(self) -> _bridge.Loop:
+        """The post of its loop."""
+        return self.run(_post())
+
     def stop(self, timeout: float) -> None:
         """Ends it."""
         with contextlib.suppress(RuntimeError):
@@ -77,14 +81,14 @@ class SyncRouter(RouterBase):
     >>> with SyncRouter() as router:
     ...     router.add_miner("shout", lambda job: job.prompt.upper())
     ...     task = router.submit("hello")
-    ...     print("".join(task), task.result().model)
+    ...     print("".join(task), task.result().usage.total_tokens > 0)
     <SyncMiner 'shout'>
-    HELLO shout
+    HELLO True
     """
 
     def __init__(self, config: Mapping[str, Any] | str | None = None) -> None:
         super().__init__(config)
-        self._loop_thread: _LoopThread | None = None
+        self._loop_thread: LoopThread | None = None
 
     def open(self) -> Self:
         """Opens it. `with` does, too."""
@@ -148,8 +152,8 @@ class SyncRouter(RouterBase):
         work: LoopWork | ThreadWork
         if runs_in_loop(function):
             if self._loop_thread is None:
-                self._loop_thread = _LoopThread()
-            loop = self._loop_thread.run(_post())
+                self._loop_thread = LoopThread()
+            loop = self._loop_thread.post()
             work = LoopWork(name, function, loop)
             try:
                 native = self._handle.add_loop_miner(spec, loop.mailbox, work.token)

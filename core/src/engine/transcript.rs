@@ -151,7 +151,10 @@ impl Transcript {
         self.text.push_str(text);
         self.ends.push(self.text.len() as u32);
         self.raw_bytes += raw.as_ref().map_or(0, Bytes::len);
-        self.raw.push_back(raw);
+        // Miners that give plain text alone cost nothing here.
+        if raw.is_some() || !self.raw.is_empty() {
+            self.raw.push_back(raw);
+        }
         while self.raw_bytes > self.max_raw_bytes
             && let Some(old) = self.raw.pop_front()
         {

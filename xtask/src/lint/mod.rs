@@ -53,7 +53,14 @@ fn python(steps: &mut Steps) -> Outcome {
     let format = tool("ruff format", "ruff", &["format", "--check", "."]);
     let lint = tool("ruff", "ruff", &["check", "."]);
     let types = tool("mypy --strict", "mypy", &["--strict", "."]);
-    format.and(lint).and(types)
+    let package = environment::root().join("bindings-python");
+    let mut tool = |title: &str, arguments: &[&str]| {
+        steps.run(title, Command::new(bin.join("ruff")).args(arguments).current_dir(&package))
+    };
+    // Its types are checked with its tests, which have it installed.
+    let package_format = tool("ruff format, Python package", &["format", "--check", ".", "../examples/python"]);
+    let package_lint = tool("ruff, Python package", &["check", "."]);
+    format.and(lint).and(types).and(package_format).and(package_lint)
 }
 
 /// The Node tests: lints. One of their directories carries the linter for both.

