@@ -4,4 +4,8 @@
 // The same command as the binary. It handles signals itself, and this process does nothing else.
 const native = require('../native/loader.cjs');
 
-process.exitCode = native.command(['cortensor-router', ...process.argv.slice(2)]);
+// Node's own handler ends the process by raising the signal once more, for ever where another handler was put before it, as the
+// command does. A listener here, which is never called while the command runs, puts a harmless one in its place.
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => {});
+
+process.exit(native.command(['cortensor-router', ...process.argv.slice(2)]));
