@@ -41,10 +41,12 @@ pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     let time = context.pick(Duration::from_secs(2), Duration::from_secs(5));
     let mut floor = stamped(direct.streams, time)?;
     let mut through = stamped(router.streams, time)?;
+    let mut other = stamped(bare.streams, time)?;
     for (what, share, gate) in [("p50", 0.5, None), ("p99", 0.99, Some(5.0))] {
-        let added = quantile(&mut through, share) - quantile(&mut floor, share);
+        let none = quantile(&mut floor, share);
+        let added = quantile(&mut through, share) - none;
         let what = format!("F3 added latency, {STREAMS} streams x {} frames/s, {what}", 1_000 / STAMP_MS);
-        let row = Row::new("frames", what, added, "ms");
+        let row = Row::new("frames", what, added, "ms").beside("bare hyper", quantile(&mut other, share) - none);
         rows.push(match gate {
             Some(most) => row.gate(Gate::AtMost(most)),
             None => row,

@@ -114,7 +114,7 @@ struct Backend {
 impl Miner {
     pub(in crate::cli) fn run(&self) -> Done {
         self.logging.start()?;
-        let runtime = runtime::server().map_err(|e| Exit::failed(format!("cannot start threads: {e}")))?;
+        let runtime = runtime::server(0).map_err(|e| Exit::failed(format!("cannot start threads: {e}")))?;
         let done = runtime.block_on(self.work());
         runtime.shutdown_timeout(Duration::from_secs(1));
         done

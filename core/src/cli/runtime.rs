@@ -7,9 +7,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::exit::{Done, Exit};
 
-/// The server's runtime.
-pub(in crate::cli) fn server() -> io::Result<Runtime> {
-    Builder::new_multi_thread().enable_all().thread_name("cortensor-router").build()
+/// The server's runtime. Where the listener has threads of its own, what is left to do needs one thread.
+pub(in crate::cli) fn server(listener_threads: usize) -> io::Result<Runtime> {
+    let mut builder = if listener_threads == 0 { Builder::new_multi_thread() } else { Builder::new_current_thread() };
+    builder.enable_all().thread_name("cortensor-router").build()
 }
 
 /// Runs a client's work: one connection needs no more than one thread. Ctrl-C ends it, which closes the connection.

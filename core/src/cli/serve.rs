@@ -81,7 +81,8 @@ impl Serve {
         if loaded.source("listen.threads") == Source::Default {
             loaded.config.listen.threads = std::thread::available_parallelism().map_or(1, usize::from);
         }
-        let runtime = runtime::server().map_err(|e| Exit::failed(format!("cannot start threads: {e}")))?;
+        let runtime = runtime::server(loaded.config.listen.threads)
+            .map_err(|e| Exit::failed(format!("cannot start threads: {e}")))?;
         let done = runtime.block_on(self.serve(loaded));
         runtime.shutdown_timeout(Duration::from_secs(1));
         done

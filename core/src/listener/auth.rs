@@ -14,13 +14,13 @@ use crate::router::{ApiKey, KeyRing, Known};
 use crate::token::{ENROL, Token};
 use crate::{Error, ErrorKind, Result, Router};
 
-/// Who sent a request.
+/// Who sent a request. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(in crate::listener) struct Caller {
     /// The token's id or name: the scope of idempotency keys.
-    pub(in crate::listener) id: String,
-    scopes: Vec<String>,
-    sessions: Vec<u64>,
+    pub(in crate::listener) id: Arc<str>,
+    scopes: Arc<[String]>,
+    sessions: Arc<[u64]>,
     /// The key in the store; tokens of the configuration have none.
     key: Option<Arc<ApiKey>>,
     /// Cancelled when the caller's key is revoked; tokens of the configuration cannot be.
@@ -28,6 +28,10 @@ pub(in crate::listener) struct Caller {
 }
 
 impl Caller {
+    fn new(id: &str, scopes: &[String], sessions: &[u64]) -> Self {
+        Self { id: id.into(), scopes: scopes.into(), sessions: sessions.into(), key: None, revoked: None }
+    }
+
     /// Refuses a caller whose token does not carry the scope.
     pub(in crate::listener) fn may(&self, scope: &str) -> Result<()> {
         if self.scopes.iter().any(|own| own == scope || own == "admin") {
@@ -71,7 +75,8 @@ pub(in crate::listener) struct Auth {
     configured: Vec<([u8; 32], Caller)>,
     /// From the store.
     keys: Arc<KeyRing>,
-    dev: bool,
+    /// Who sends the development token, where that is accepted.
+    dev: Option<Caller>,
 }
 
 impl Auth {
@@ -84,10 +89,10 @@ impl Auth {
                 token.scopes.clone()
             };
             let id = if token.name.is_empty() { format!("token-{index}") } else { token.name.clone() };
-            let caller = Caller { id, scopes, sessions: token.sessions.clone(), key: None, revoked: None };
-            configured.push((hash(&token.secret()?), caller));
+            configured.push((hash(&token.secret()?), Caller::new(&id, &scopes, &token.sessions)));
         }
-        let dev = config.dev_token && config.host.is_loopback() && configured.is_empty();
+        let dev = (config.dev_token && config.host.is_loopback() && configured.is_empty())
+            .then(|| Caller::new("dev", &["submit", "read", "admin"].map(str::to_owned), &[]));
         Ok(Self { configured, keys: router.key_ring(), dev })
     }
 
@@ -98,7 +103,7 @@ impl Auth {
 
     /// Whether the development token is accepted.
     pub(in crate::listener) fn accepts_dev(&self) -> bool {
-        self.dev
+        self.dev.is_some()
     }
 
     /// The key of a token that enrols a miner.
@@ -132,27 +137,28 @@ impl Auth {
                 if !matches || (key.expires_at != 0 && key.expires_at <= now_secs) {
                     return Err(wrong());
                 }
-                let (scopes, sessions) = (key.scopes.clone(), key.sessions.clone());
-                return Ok(Caller { id: key.id.clone(), scopes, sessions, key: Some(key), revoked: Some(revoked) });
+                let caller = Caller::new(&key.id, &key.scopes, &key.sessions);
+                return Ok(Caller { key: Some(key), revoked: Some(revoked), ..caller });
             }
             // Not a key of this store: it may stand in the configuration all the same.
         }
-        let hash = hash(token);
-        let mut found = None;
-        for (known, caller) in &self.configured {
-            if bool::from(known.ct_eq(&hash)) {
-                found = Some(caller);
+        if !self.configured.is_empty() {
+            let hash = hash(token);
+            let mut found = None;
+            for (known, caller) in &self.configured {
+                if bool::from(known.ct_eq(&hash)) {
+                    found = Some(caller);
+                }
+            }
+            if let Some(caller) = found {
+                return Ok(caller.clone());
             }
         }
-        if let Some(caller) = found {
-            return Ok(caller.clone());
-        }
         let is_dev = bool::from(token.as_bytes().ct_eq(DEFAULT_DEV_TOKEN.as_bytes()));
-        if is_dev && self.dev && peer.is_loopback() && !forwarded {
-            let scopes = ["submit", "read", "admin"].map(str::to_owned).to_vec();
-            return Ok(Caller { id: "dev".into(), scopes, sessions: Vec::new(), key: None, revoked: None });
+        match &self.dev {
+            Some(caller) if is_dev && peer.is_loopback() && !forwarded => Ok(caller.clone()),
+            _ => Err(wrong()),
         }
-        Err(wrong())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reading records out of JSON, with errors that name the field.
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::Error;
@@ -10,7 +11,16 @@ use crate::Error;
 /// `InvalidArgument`, with the code `invalid_json` where the text is no JSON at all; else the error's `param` is the
 /// path of the field (`messages[0].role`).
 pub(crate) fn from_json<T: DeserializeOwned>(what: &str, text: &[u8]) -> crate::Result<T> {
-    serde_json::from_slice(text).map_err(|first| explain::<T>(what, text, &first))
+    from_bytes(text).map_err(|first| explain::<T>(what, text, &first))
+}
+
+/// As [`serde_json::from_slice`], but looks whether the text is UTF-8 once and not string by string, which is much faster.
+pub(crate) fn from_bytes<'a, T: Deserialize<'a>>(text: &'a [u8]) -> serde_json::Result<T> {
+    match std::str::from_utf8(text) {
+        Ok(text) => serde_json::from_str(text),
+        // It fails too, and says where.
+        Err(_) => serde_json::from_slice(text),
+    }
 }
 
 /// Parses once more, slowly, to find out where the fault lies.

@@ -128,8 +128,13 @@ impl Submission {
     /// `Timeout`, `Cancelled`, `MinerFailed`, `InvalidArgument` (a miner refused the request), `Overloaded`, `Unavailable`;
     /// the details name the session and the task.
     pub async fn result(&self) -> Result<Completion> {
+        self.shared_result().await.map(Arc::unwrap_or_clone)
+    }
+
+    /// The same without a copy.
+    pub(crate) async fn shared_result(&self) -> Result<Arc<Completion>> {
         let waiter = Waiter::new(&self.live);
-        std::future::poll_fn(|cx| waiter.poll(cx, |state| state.end.clone())).await.map(Arc::unwrap_or_clone)
+        std::future::poll_fn(|cx| waiter.poll(cx, |state| state.end.clone())).await
     }
 
     /// The task as it stands.

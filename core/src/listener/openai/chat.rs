@@ -28,7 +28,7 @@ use crate::model::RequestKind;
         OpenAiFailures,
     )
 )]
-pub(super) async fn create(
+pub(in crate::listener) async fn create(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,

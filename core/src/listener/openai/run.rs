@@ -97,7 +97,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
 
 /// Waits for the whole answer. While this waits, a client that hangs up drops it, and with it the task.
 async fn unary(submission: Submission) -> Result<Response> {
-    let completion = submission.result().await?;
+    let completion = submission.shared_result().await?;
     let body = answer::render(submission.request(), &completion)?;
     let mut response = reply::bytes(StatusCode::OK, body);
     name_task(response.headers_mut(), &submission);

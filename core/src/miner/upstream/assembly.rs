@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::refusal;
 use super::wire::{Message, Reply};
 use crate::miner::{Chunk, FailClass, Failure};
-use crate::model::{Answer, FinishReason, Usage};
+use crate::model::{Answer, FinishReason, Usage, from_bytes};
 
 /// What came so far.
 #[derive(Debug, Default)]
@@ -69,7 +69,7 @@ impl Assembly {
 
     /// Takes an event; answers the piece to pass on, where it has one.
     pub(super) fn take(&mut self, name: &str, event: Bytes) -> Result<Option<Chunk>, Failure> {
-        let reply: Reply<'_> = match serde_json::from_slice(&event) {
+        let reply: Reply<'_> = match from_bytes(&event) {
             Ok(reply) => reply,
             Err(e) => return Err(refusal::garbage(name, &format!("sent an event that is no chunk ({e})"), &event)),
         };

@@ -18,7 +18,7 @@ use super::sse::SseReader;
 use super::wire::Reply;
 use super::{Shared, refusal, upstream_name};
 use crate::miner::{Emit, FailClass, Failure, Job};
-use crate::model::{Answer, FinishReason};
+use crate::model::{Answer, FinishReason, from_bytes};
 
 /// How long the end of a body may take after `[DONE]` for its connection to be used again.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -170,7 +170,7 @@ async fn whole(shared: &Shared, mut link: Box<Link>, mut body: Incoming, most: u
 
 /// A whole chat or completion.
 fn unary(shared: &Shared, body: Bytes) -> Result<Answer, Failure> {
-    let reply: Reply<'_> = match serde_json::from_slice(&body) {
+    let reply: Reply<'_> = match from_bytes(&body) {
         Ok(reply) => reply,
         Err(e) => {
             return Err(refusal::garbage(&shared.name, &format!("did not answer with a completion ({e})"), &body));
@@ -190,7 +190,7 @@ fn unary(shared: &Shared, body: Bytes) -> Result<Answer, Failure> {
 
 /// A whole list of vectors: passed on as it is.
 fn embedded(shared: &Shared, body: Bytes) -> Result<Answer, Failure> {
-    let reply: Reply<'_> = match serde_json::from_slice(&body) {
+    let reply: Reply<'_> = match from_bytes(&body) {
         Ok(reply) => reply,
         Err(e) => return Err(refusal::garbage(&shared.name, &format!("did not answer with embeddings ({e})"), &body)),
     };
