@@ -64,6 +64,12 @@ impl Engine {
             if there < wanted {
                 return Err((Refusal::TooFewMiners { wanted, there }, 1_000));
             }
+            if task.required > 1 {
+                let there = self.miners.values().filter(|miner| miner.could_answer_beside(lane)).count() as u32;
+                if there < task.required {
+                    return Err((Refusal::TooFewMiners { wanted: task.required, there }, 1_000));
+                }
+            }
         }
         let wait = self.drain.millis(self.queued_cost);
         if self.queued_tasks >= self.settings.max_queued_tasks

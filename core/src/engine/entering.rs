@@ -32,7 +32,7 @@ impl Engine {
             session.taken += 1;
         }
         out.push(Effect::Admitted { gid, id, band });
-        self.enter(gid, task, lane, now, out);
+        self.enter(gid, task, &lane, now, out);
     }
 
     pub(super) fn restore(&mut self, gid: Gid, id: TaskId, task: NewTask, now: Timestamp, out: &mut Vec<Effect>) {
@@ -44,7 +44,7 @@ impl Engine {
             .or_insert_with(|| SessionEntry { next_task: first, ..SessionEntry::default() });
         session.next_task = session.next_task.max(TaskId(id.0 + 1));
         let lane = self.lane_of(&task);
-        self.enter(gid, task, lane, now, out);
+        self.enter(gid, task, &lane, now, out);
     }
 
     pub(super) fn new_gid(&mut self) -> Gid {
@@ -53,7 +53,7 @@ impl Engine {
         gid
     }
 
-    fn enter(&mut self, gid: Gid, mut spec: NewTask, lane: LaneKey, now: Timestamp, out: &mut Vec<Effect>) {
+    fn enter(&mut self, gid: Gid, mut spec: NewTask, lane: &LaneKey, now: Timestamp, out: &mut Vec<Effect>) {
         spec.required = spec.required.max(1);
         let unfair = self.planted(PlantedBug::UnfairTags);
         let Some(session) = self.sessions.get_mut(&spec.session) else { return };
@@ -76,7 +76,7 @@ impl Engine {
             session.active += 1;
         }
         self.timers.set(spec.deadline, Timer::Deadline(gid));
-        let servable = self.miners.values().any(|miner| miner.could_serve(&lane));
+        let servable = self.miners.values().any(|miner| miner.could_serve(lane));
         let unservable_at =
             (!servable && self.settings.no_miner_grace_ms > 0).then(|| now.plus(self.settings.no_miner_grace_ms));
         if let Some(at) = unservable_at {
@@ -93,6 +93,6 @@ impl Engine {
             return;
         }
         self.enqueue(gid);
-        self.pump(&lane, now, out);
+        self.pump(lane, now, out);
     }
 }

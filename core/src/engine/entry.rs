@@ -220,6 +220,11 @@ impl MinerEntry {
             }
     }
 
+    /// Whether its answer to such a task may stand beside others', now or when it is up again.
+    pub(super) fn could_answer_beside(&self, lane: &LaneKey) -> bool {
+        self.could_serve(lane) && !self.rules.last_resort && !self.draining && self.aside_until.is_none()
+    }
+
     /// Whether it can do such tasks and is not kept for others'.
     pub(super) fn serves(&self, lane: &LaneKey) -> bool {
         (self.reserved.is_none() || self.reserved == lane.own) && self.could_serve(lane)

@@ -183,7 +183,7 @@ impl Engine {
             Event::Done { fence, tokens } => self.done(fence, tokens, now, &mut out),
             Event::Fail { fence, blame } => self.attempt_lost(fence, blame, false, now, &mut out),
             Event::Verdict { gid, standing, agrees } => self.verdict(gid, standing, &agrees, now, &mut out),
-            Event::Reputation(name, reputation) => self.known_reputation(name, reputation),
+            Event::Reputation(name, reputation) => self.known_reputation(&name, reputation),
             Event::Committed(gid) => self.committed(gid, now, &mut out),
             Event::Tick => self.tick(now, &mut out),
         }

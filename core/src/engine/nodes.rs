@@ -133,7 +133,7 @@ impl Engine {
             own: Some(id),
         };
         let able = self.miners.iter().filter(|(_, miner)| miner.could_serve(&lane) && !miner.rules.last_resort);
-        let mut kept = able.clone().filter(|(_, miner)| miner.reserved.is_some()).count();
+        let kept = able.clone().filter(|(_, miner)| miner.reserved.is_some()).count();
         let most = (able.clone().count() as f64 * self.settings.max_reserved) as usize;
         // The least busy first: it is free for the session soonest.
         let mut spare: Vec<_> = able
@@ -141,12 +141,9 @@ impl Engine {
             .map(|(key, miner)| (miner.in_flight, *key))
             .collect();
         spare.sort_unstable();
-        for (_, key) in spare {
+        let room = (wanted - session.reserved.len()).min(most.saturating_sub(kept));
+        for (_, key) in spare.into_iter().take(room) {
             let Some(session) = self.sessions.get_mut(&id) else { return };
-            if kept >= most || session.reserved.len() >= wanted {
-                break;
-            }
-            kept += 1;
             session.reserved.insert(key);
             self.unindex(key);
             if let Some(miner) = self.miners.get_mut(&key) {

@@ -99,9 +99,9 @@ impl Engine {
     }
 
     /// What is known of a miner that may come.
-    pub(super) fn known_reputation(&mut self, name: Arc<str>, reputation: f64) {
-        if (0.0..=1.0).contains(&reputation) && !self.by_name.contains_key(&name) {
-            self.remember(&name, reputation);
+    pub(super) fn known_reputation(&mut self, name: &Arc<str>, reputation: f64) {
+        if (0.0..=1.0).contains(&reputation) && !self.by_name.contains_key(name) {
+            self.remember(name, reputation);
         }
     }
 

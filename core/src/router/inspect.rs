@@ -89,6 +89,11 @@ impl Router {
         }
     }
 
+    /// Answers that are being checked in the background now (`dispatch.audit_ratio`).
+    pub fn audits(&self) -> u32 {
+        self.shared.core.lock().engine.audits()
+    }
+
     /// Whether it takes tasks.
     pub fn is_ready(&self) -> bool {
         !self.is_draining()

@@ -145,19 +145,19 @@ impl Shared {
             async move {
                 let vectors = shared.vectors(&live).await;
                 let inner = shared.clone();
-                shared.background.spawn_blocking_on(move || inner.rule(&live, vectors), &shared.runtime);
+                shared.background.spawn_blocking_on(move || inner.rule(&live, vectors.as_deref()), &shared.runtime);
             },
             &self.runtime,
         );
     }
 
-    fn rule(self: &Arc<Self>, live: &Arc<Live>, vectors: Option<Vectors>) {
+    fn rule(self: &Arc<Self>, live: &Arc<Live>, vectors: Option<&[Vec<f32>]>) {
         let (gid, case) = (live.gid, Case::of(live));
         let (standing, agrees) = match &live.judged {
             None => (Standing::Insufficient, Vec::new()),
             Some(judged) => {
                 let texts: Vec<&str> = case.texts.iter().map(String::as_str).collect();
-                let ruling = verdict::judge(&judged.how, &texts, judged.asked, case.primary, vectors.as_deref());
+                let ruling = verdict::judge(&judged.how, &texts, judged.asked, case.primary, vectors);
                 let mut state = live.state.lock();
                 state.verdict = Some(case.verdict(&judged.how, &ruling));
                 state.winner = case.fences.get(ruling.winner).copied();

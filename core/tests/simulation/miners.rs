@@ -195,7 +195,7 @@ impl World {
                     reader.read(&task.transcript)?;
                 }
             }
-            text = task.transcript.text().to_owned();
+            task.transcript.text().clone_into(&mut text);
             task.primary = Some(fence);
         }
         self.report.lies += u64::from(miner.who.lie.is_some());

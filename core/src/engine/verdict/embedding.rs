@@ -48,6 +48,7 @@ pub fn vectors_of(json: &[u8]) -> Option<Vectors> {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // scores of 0 and 1 are exact
 mod tests {
     use super::*;
 

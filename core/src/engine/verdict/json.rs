@@ -48,6 +48,7 @@ fn alike(a: &Value, b: &Value, tolerance: f64) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // scores of 0 and 1 are exact
 mod tests {
     use super::*;
 

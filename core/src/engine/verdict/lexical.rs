@@ -60,6 +60,7 @@ pub(super) fn score(a: &Words, b: &Words) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // scores of 0 and 1 are exact
 mod tests {
     use super::*;
 

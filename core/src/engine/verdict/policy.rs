@@ -93,6 +93,7 @@ pub(super) fn rule(how: &Validation, scores: &Scores, asked: u32, primary: Optio
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // scores of 0 and 1 are exact
 mod tests {
     use super::super::judge;
     use super::*;

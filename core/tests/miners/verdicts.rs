@@ -1,0 +1,201 @@
+//! Several answers to one task: who wins, what is told, and what it does to a miner's reputation.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cortensor_router::ErrorKind;
+use cortensor_router::config::DispatchConfig;
+use cortensor_router::miner::Job;
+use cortensor_router::model::{MinerSpec, Outcome, RequestKind, TaskRequest, TaskState, ValidationSpec, address_of};
+
+use super::{DEFAULT, Hand, rest, router, say, streamed, submit, until, within};
+
+fn asked(miners: u32, spec: &str) -> TaskRequest {
+    let validation: ValidationSpec = serde_json::from_str(spec).unwrap();
+    TaskRequest { max_miners: Some(miners), validation: Some(Box::new(validation)), ..TaskRequest::completion("x") }
+}
+
+#[tokio::test]
+async fn a_liar_loses_even_where_it_streams() {
+    let router = router(DispatchConfig::default()).await;
+    let mut miners: Vec<Hand> =
+        ["a", "b", "c"].iter().map(|name| Hand::join(&router, MinerSpec::new(*name, 1))).collect();
+    let task = submit(&router, TaskRequest { max_miners: Some(3), ..streamed("x") }).await;
+    let mut stream = task.stream();
+    let mut liar = String::new();
+    for (hand, name) in miners.iter_mut().zip(["a", "b", "c"]) {
+        let job = hand.take().await;
+        if job.stream() {
+            liar = address_of(name);
+            job.emit("a lie");
+            say(job, "");
+        } else {
+            say(job, " The  TRUTH\n");
+        }
+    }
+    let (words, end) = rest(&mut stream).await;
+    let completion = end.unwrap();
+    assert_eq!(words, ["1:a lie"], "one miner's tokens are streamed, whoever wins");
+    assert_eq!(completion.answer.text, "The  TRUTH\n");
+    assert_ne!(completion.miner_address, liar);
+    let verdict = completion.verdict.clone().unwrap();
+    assert_eq!((verdict.verdict.as_str(), verdict.method.as_str()), ("agreed", "normalized"));
+    assert_eq!(verdict.winner, completion.miner_address);
+    assert_eq!(verdict.per_miner[0].miner, verdict.winner);
+    let agrees: Vec<_> = verdict.per_miner.iter().map(|one| (one.miner == liar, one.agrees)).collect();
+    assert_eq!(agrees.iter().filter(|(lied, agreed)| lied == agreed).count(), 0, "{agrees:?}");
+    let info = router.miners();
+    let of = |address: &str| info.iter().find(|miner| miner.address == address).unwrap().reputation;
+    assert_eq!((of(&liar), of(&verdict.winner)), (0.9, 1.0));
+}
+
+#[tokio::test]
+async fn no_answer_is_shown_before_the_last_one_is_in() {
+    let router = router(DispatchConfig::default()).await;
+    let mut one = Hand::join(&router, MinerSpec::new("one", 1));
+    let mut two = Hand::join(&router, MinerSpec::new("two", 1));
+    let task = submit(&router, asked(2, r#"{"match":"exact"}"#)).await;
+    let (first, second) = tokio::join!(one.take(), two.take());
+    // The one that would be streamed, so that the other's answer is the one that must not leak.
+    let (primary, aside) = if first.info().fence < second.info().fence { (first, second) } else { (second, first) };
+    say(aside, "secret");
+    let now = router.task(DEFAULT, task.task_id()).await.unwrap();
+    assert!(now.results.is_empty() && now.text.is_empty() && now.state < TaskState::Precommitted);
+    assert!(now.precommitted_at.0 > 0, "its hash is written down");
+    say(primary, "secret");
+    let end = within(task.result()).await.unwrap();
+    assert!(end.verdict.unwrap().score > 0.999);
+    let ended = router.task(DEFAULT, task.task_id()).await.unwrap();
+    assert_eq!(ended.results.len(), 2);
+    assert_eq!(ended.results[0].hash, ended.results[1].hash);
+    assert!(ended.committed_at >= ended.precommitted_at);
+}
+
+#[tokio::test]
+async fn answers_that_do_not_agree_are_a_dispute_and_one_more_miner_may_settle_it() {
+    let router = router(DispatchConfig::default()).await;
+    let (asked_miners, count) = (Arc::new(AtomicUsize::new(0)), 3);
+    for n in 0..count {
+        let asked_miners = asked_miners.clone();
+        router
+            .add_miner(MinerSpec::new(format!("m{n}"), 1), move |job: Job| {
+                // The first one says something else than all others.
+                let turn = asked_miners.fetch_add(1, Ordering::SeqCst);
+                say(job, if turn == 0 { "no" } else { "yes" });
+            })
+            .unwrap();
+    }
+    let task = submit(&router, asked(2, "{}")).await;
+    let end = within(task.result()).await.unwrap();
+    assert_eq!(end.verdict.as_ref().unwrap().verdict, "disputed");
+    assert_eq!(router.task(DEFAULT, task.task_id()).await.unwrap().outcome, Some(Outcome::Disputed));
+    asked_miners.store(0, Ordering::SeqCst);
+    let task = submit(&router, asked(2, r#"{"tie_break":true}"#)).await;
+    let end = within(task.result()).await.unwrap();
+    assert_eq!((end.verdict.unwrap().verdict.as_str(), end.answer.text.as_str()), ("agreed", "yes"));
+    assert_eq!(asked_miners.load(Ordering::SeqCst), 3);
+    assert_eq!(end.alternatives.len(), 3);
+}
+
+#[tokio::test]
+async fn the_first_answer_will_do_where_that_is_wanted() {
+    let router = router(DispatchConfig::default()).await;
+    let mut one = Hand::join(&router, MinerSpec::new("one", 1));
+    let mut two = Hand::join(&router, MinerSpec::new("two", 1));
+    let task = submit(&router, asked(2, r#"{"validation_policy":"first"}"#)).await;
+    let (slow, quick) = tokio::join!(one.take(), two.take());
+    say(quick, "quick");
+    let end = within(task.result()).await.unwrap();
+    assert_eq!((end.answer.text.as_str(), end.verdict), ("quick", None));
+    within(slow.cancelled()).await;
+}
+
+#[tokio::test]
+async fn answers_are_compared_by_what_they_mean() {
+    let router = router(DispatchConfig::default()).await;
+    for (name, words) in [("a", "a cat"), ("b", "one feline"), ("c", "a bus")] {
+        router.add_miner(MinerSpec::new(name, 1), move |job: Job| say(job, words)).unwrap();
+    }
+    let spec = MinerSpec { embeddings: true, ..MinerSpec::new("vectors", 1).models(["embed"]) };
+    router
+        .add_miner(spec, |job: Job| {
+            assert_eq!(job.request().kind, RequestKind::Embedding);
+            let texts: Vec<String> = serde_json::from_str(job.request().input.as_ref().unwrap().get()).unwrap();
+            let vectors: Vec<[u8; 2]> =
+                texts.iter().map(|text| if text.contains("bus") { [0, 1] } else { [1, 0] }).collect();
+            say(job, &serde_json::to_string(&vectors).unwrap());
+        })
+        .unwrap();
+    // The miner that embeds serves one model only, so it is not asked for words.
+    let mut request = asked(3, r#"{"match":"embedding","match_model":"embed"}"#);
+    request.model = None;
+    let task = submit(&router, request).await;
+    let end = within(task.result()).await.unwrap();
+    let verdict = end.verdict.unwrap();
+    assert_eq!((verdict.verdict.as_str(), verdict.method.as_str()), ("agreed", "embedding"));
+    assert_eq!(verdict.per_miner.iter().filter(|one| one.agrees).count(), 2);
+}
+
+#[tokio::test]
+async fn a_miner_that_keeps_lying_is_set_aside() {
+    let dispatch = DispatchConfig { audit_ratio: 1.0, reputation_step: 0.3, ..DispatchConfig::default() };
+    let router = router(dispatch).await;
+    let liar = router.add_miner(MinerSpec::new("liar", 4), |job: Job| say(job, "lie")).unwrap();
+    let honest: Vec<_> = ["x", "y"]
+        .iter()
+        .map(|name| router.add_miner(MinerSpec::new(*name, 4), |job: Job| say(job, "truth")).unwrap())
+        .collect();
+    let liars = || router.miners().into_iter().find(|miner| miner.id == "liar").unwrap();
+    for _ in 0..50 {
+        if liars().status == "set_aside" {
+            break;
+        }
+        // Only the liar is up while the task is given out; then the others check it.
+        for handle in &honest {
+            handle.set_up(false);
+        }
+        let before = liars().reputation;
+        let task = submit(&router, TaskRequest::completion("x")).await;
+        let end = within(task.result()).await.unwrap();
+        assert_eq!(end.answer.text, "lie");
+        for handle in &honest {
+            handle.set_up(true);
+        }
+        drop(end);
+        // Where nobody else was up there is no check; the next one is asked while all are.
+        let task = submit(&router, TaskRequest::completion("x")).await;
+        within(task.result()).await.unwrap();
+        until(|| router.audits() == 0).await;
+        assert!(liars().reputation <= before);
+    }
+    assert_eq!(liars().status, "set_aside");
+    assert!(!liars().active && liars().reputation < 0.5);
+    let task = submit(&router, TaskRequest::completion("x")).await;
+    assert_eq!(within(task.result()).await.unwrap().answer.text, "truth");
+    assert!(router.miners().iter().filter(|miner| miner.id != "liar").all(|miner| miner.reputation > 0.999));
+    drop(liar);
+}
+
+#[tokio::test]
+async fn more_answers_than_miners_are_refused_by_name() {
+    let router = router(DispatchConfig::default()).await;
+    router.add_miner(MinerSpec::new("one", 1), |job: Job| say(job, "x")).unwrap();
+    let error = router.submit(DEFAULT, asked(2, "{}"), cortensor_router::SubmitOptions::default()).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, "too_few_miners"));
+    let error = router.submit(DEFAULT, asked(2, r#"{"match":"x"}"#), cortensor_router::SubmitOptions::default()).await;
+    assert_eq!(error.unwrap_err().details().param.as_deref(), Some("match"));
+}
+
+#[tokio::test]
+async fn answers_come_from_different_owners_where_there_are_any() {
+    let router = router(DispatchConfig::default()).await;
+    for (name, owner) in [("a1", "a"), ("a2", "a"), ("a3", "a"), ("b1", "b")] {
+        let spec = MinerSpec { owner: owner.to_owned(), ..MinerSpec::new(name, 1) };
+        router.add_miner(spec, |job: Job| say(job, "x")).unwrap();
+    }
+    for _ in 0..10 {
+        let end = within(submit(&router, asked(2, "{}")).await.result()).await.unwrap();
+        let other = address_of("b1");
+        assert!(end.alternatives.iter().any(|(miner, _)| *miner == other), "{:?}", end.alternatives);
+    }
+}
