@@ -216,11 +216,6 @@ impl Shared {
         };
         vectors.filter(|vectors| vectors.len() == texts.len())
     }
-
-    /// A miner's reputation moved.
-    pub(super) fn reputed(&self, name: &str, reputation: f64) {
-        tracing::debug!(miner = name, reputation, "a miner's reputation moved");
-    }
 }
 
 #[cfg(test)]

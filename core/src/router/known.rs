@@ -1,11 +1,13 @@
 //! Miners that the router remembers, whether they are there or not: enrolled keys, allow-lists, reputations.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::shared::Router;
+use super::shared::{Router, Shared};
 use crate::Result;
+use crate::engine::Event;
 use crate::store::MinerRecord;
 
 /// The store's records of miners, at hand.
@@ -15,6 +17,47 @@ pub(super) struct KnownMiners(Mutex<BTreeMap<String, MinerRecord>>);
 impl KnownMiners {
     pub(super) fn new(records: Vec<MinerRecord>) -> Self {
         Self(Mutex::new(records.into_iter().map(|record| (record.id.clone(), record)).collect()))
+    }
+}
+
+impl Shared {
+    /// A miner's reputation moved: it is remembered, so that neither leaving nor a restart mends it.
+    pub(super) fn reputed(self: &Arc<Self>, name: &str, reputation: f64) {
+        tracing::debug!(miner = name, reputation, "a miner's reputation moved");
+        let router = Router { shared: self.clone() };
+        if router.change_miner(name, |record| record.reputation = reputation) {
+            return;
+        }
+        {
+            let mut known = self.known.0.lock();
+            // As many as the engine remembers itself.
+            if known.len() as u64 >= 2 * self.config.limits.max_miners {
+                return;
+            }
+            let record = MinerRecord {
+                id: name.to_owned(),
+                name: name.to_owned(),
+                created_at: self.clock.now().as_secs(),
+                ..MinerRecord::default()
+            };
+            known.entry(record.id.clone()).or_insert(record);
+        }
+        router.change_miner(name, |record| record.reputation = reputation);
+    }
+
+    /// What is known of miners from former times, for the engine.
+    pub(super) fn tell_reputations(self: &Arc<Self>) {
+        let known: Vec<(Arc<str>, f64)> = self
+            .known
+            .0
+            .lock()
+            .values()
+            .filter(|record| record.reputation < 1.0)
+            .map(|record| (Arc::from(record.id.as_str()), record.reputation))
+            .collect();
+        for (name, reputation) in known {
+            self.step(Event::Reputation(name, reputation));
+        }
     }
 }
 

@@ -94,6 +94,7 @@ impl RouterBuilder {
         }
         let router = Router { shared: Arc::new(build(config, store, keys, known, clock, &recovery)) };
         let shared = &router.shared;
+        shared.tell_reputations();
         for session in std::mem::take(&mut recovery.sessions) {
             shared.adopt_session(session);
         }

@@ -177,6 +177,36 @@ async fn a_miner_that_keeps_lying_is_set_aside() {
 }
 
 #[tokio::test]
+async fn a_reputation_outlives_the_miners_stay_and_the_router() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = cortensor_router::Config {
+        storage: cortensor_router::config::StorageConfig {
+            data_dir: Some(dir.path().to_owned()),
+            ..cortensor_router::config::StorageConfig::default()
+        },
+        ..cortensor_router::Config::default()
+    };
+    let reputation = |router: &cortensor_router::Router| {
+        router.miners().into_iter().find(|miner| miner.id == "liar").unwrap().reputation
+    };
+    let router = cortensor_router::Router::open(config.clone()).await.unwrap();
+    let liar = router.add_miner(MinerSpec::new("liar", 1), |job: Job| say(job, "lie")).unwrap();
+    for name in ["x", "y"] {
+        router.add_miner(MinerSpec::new(name, 1), |job: Job| say(job, "truth")).unwrap();
+    }
+    within(submit(&router, asked(3, "{}")).await.result()).await.unwrap();
+    assert!((reputation(&router) - 0.9).abs() < 1e-9);
+    liar.remove();
+    router.add_miner(MinerSpec::new("liar", 1), |job: Job| say(job, "lie")).unwrap();
+    assert!((reputation(&router) - 0.9).abs() < 1e-9);
+    router.close().await;
+    let router = cortensor_router::Router::open(config).await.unwrap();
+    router.add_miner(MinerSpec::new("liar", 1), |job: Job| say(job, "lie")).unwrap();
+    assert!((reputation(&router) - 0.9).abs() < 1e-9);
+    router.close().await;
+}
+
+#[tokio::test]
 async fn more_answers_than_miners_are_refused_by_name() {
     let router = router(DispatchConfig::default()).await;
     router.add_miner(MinerSpec::new("one", 1), |job: Job| say(job, "x")).unwrap();
