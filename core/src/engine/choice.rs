@@ -277,7 +277,7 @@ impl Engine {
     fn is_distinct(&self, task: &TaskEntry, miner: &MinerEntry) -> bool {
         let used = |name: &Arc<str>| task.used.iter().any(|used| used.name == *name);
         let owned = |owner: &Arc<str>| !owner.is_empty() && task.used.iter().any(|used| used.owner == *owner);
-        let again = used(&miner.rules.name)
+        let again = used(&miner.rules.identity)
             && !self.planted(PlantedBug::SameMinerTwice)
             && !self.planted(PlantedBug::ForgetIdentity);
         if again || miner.rules.last_resort {
@@ -286,7 +286,10 @@ impl Engine {
         !owned(&miner.rules.owner)
             || self.planted(PlantedBug::IgnoreOwner)
             || !self.miners.values().any(|other| {
-                other.takes_part() && other.serves(&task.lane) && !used(&other.rules.name) && !owned(&other.rules.owner)
+                other.takes_part()
+                    && other.serves(&task.lane)
+                    && !used(&other.rules.identity)
+                    && !owned(&other.rules.owner)
             })
     }
 

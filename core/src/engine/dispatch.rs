@@ -154,7 +154,7 @@ impl Engine {
             heard_at: now,
         });
         if task.redundant() {
-            task.used.push(Used { fence, name: miner.rules.name.clone(), owner: miner.rules.owner.clone() });
+            task.used.push(Used { fence, name: miner.rules.identity.clone(), owner: miner.rules.owner.clone() });
         }
         let role = match task.primary {
             _ if hedge => Role::Hedge,

@@ -48,8 +48,8 @@ impl SessionRules {
 /// What the engine needs to know of a miner.
 #[derive(Debug, Clone, Default)]
 pub struct MinerRules {
-    /// Its name: it is the same miner when it comes back under another key.
-    pub name: Arc<str>,
+    /// Who it is: it is the same miner when it comes back under another key.
+    pub identity: Arc<str>,
     /// The models it serves; empty: any.
     pub models: Vec<Arc<str>>,
     /// Tasks at a time.
@@ -188,7 +188,7 @@ pub enum Event {
         /// Which attempts' answers match the one that is taken.
         agrees: Vec<(Fence, bool)>,
     },
-    /// What is known of a miner of that name from former times.
+    /// What is known of the miner of that identity from former times.
     Reputation(Arc<str>, f64),
     /// The end of the task is durable.
     Committed(Gid),
@@ -338,7 +338,7 @@ pub enum Effect {
     },
     /// A miner's reputation moved.
     Reputed {
-        /// Its name.
+        /// Its identity.
         name: Arc<str>,
         /// 0 to 1.
         reputation: f64,

@@ -378,9 +378,9 @@ impl Engine {
         self.unindex(key);
         self.drop_reservation(key);
         if let Some(miner) = self.miners.remove(&key)
-            && self.by_name.get(&miner.rules.name) == Some(&key)
+            && self.by_name.get(&miner.rules.identity) == Some(&key)
         {
-            self.by_name.remove(&miner.rules.name);
+            self.by_name.remove(&miner.rules.identity);
         }
         self.settle_continuing(now, out);
         for session in self.sessions.values_mut() {

@@ -80,8 +80,8 @@ impl Engine {
     }
 
     pub(super) fn miner_up(&mut self, key: MinerKey, rules: MinerRules, now: Timestamp, out: &mut Vec<Effect>) {
-        let reputation = self.reputations.get(&rules.name).copied().unwrap_or(1.0);
-        self.by_name.insert(rules.name.clone(), key);
+        let reputation = self.reputations.get(&rules.identity).copied().unwrap_or(1.0);
+        self.by_name.insert(rules.identity.clone(), key);
         self.miners.insert(key, MinerEntry::new(rules, reputation));
         self.judge_reputation(key, now);
         self.reindex(key);

@@ -143,7 +143,7 @@ impl Engine {
             return;
         }
         miner.reputation = miner.reputation.max(self.settings.min_reputation);
-        let (name, reputation) = (miner.rules.name.clone(), miner.reputation);
+        let (name, reputation) = (miner.rules.identity.clone(), miner.reputation);
         self.remember(&name, reputation);
         out.push(Effect::Reputed { name, reputation });
         self.reindex(key);
@@ -167,7 +167,7 @@ impl Engine {
         }
         let (fence, key) = (answer.fence, answer.miner);
         let Some(rules) = self.miners.get(&key).map(|miner| &miner.rules) else { return };
-        let (name, owner) = (rules.name.clone(), rules.owner.clone());
+        let (name, owner) = (rules.identity.clone(), rules.owner.clone());
         let gid = self.new_gid();
         let timeout = ended.spec.deadline.since(ended.place.since).max(1);
         let spec = NewTask {

@@ -125,13 +125,26 @@ impl Shared {
         up: bool,
         last_resort: bool,
     ) -> Result<MinerHandle> {
+        let identity = spec.name.clone();
+        self.join_as(&identity, spec, miner, up, last_resort)
+    }
+
+    /// The same for a miner whose name is only what it calls itself: its reputation goes with who it is.
+    pub(super) fn join_as(
+        self: &Arc<Self>,
+        identity: &str,
+        spec: MinerSpec,
+        miner: Arc<dyn Miner>,
+        up: bool,
+        last_resort: bool,
+    ) -> Result<MinerHandle> {
         spec.validate()?;
         if self.closed.load(Ordering::Acquire) {
             return Err(Self::closed_error());
         }
         let now = self.clock.now();
         let rules = MinerRules {
-            name: Arc::from(spec.name.as_str()),
+            identity: Arc::from(identity),
             dedicated: spec.dedicated,
             continues: spec.features.iter().any(|feature| feature == CONTINUE),
             models: spec.models.iter().map(|model| Arc::from(model.as_str())).collect(),

@@ -204,7 +204,7 @@ impl Shared {
         };
         let seat = Seat::new(settings, negotiated(hello), hello.max_concurrency);
         let (name, models) = (spec.name.clone(), spec.models.clone());
-        let handle = self.join(spec, seat.clone(), false, false)?;
+        let handle = self.join_as(&identity.id, spec, seat.clone(), false, false)?;
         handle.set_credits(0);
         seat.controlled_by(Box::new(handle.clone()));
         let remote = Remote { seat: Arc::clone(&seat), handle, epoch: hello.epoch, name, models };

@@ -69,7 +69,7 @@ impl Identity {
 
     pub(crate) fn rules(&self, capacity: u32, auto_accept: bool) -> MinerRules {
         MinerRules {
-            name: self.name.clone(),
+            identity: self.name.clone(),
             owner: self.owner.clone(),
             dedicated: self.dedicated,
             continues: self.continues,

@@ -55,7 +55,7 @@ impl Trial {
             let name: Arc<str> = Arc::from(format!("m{n}"));
             let rules = MinerRules {
                 owner: name.clone(),
-                name,
+                identity: name,
                 capacity: 1,
                 weight: 1,
                 auto_accept: true,
