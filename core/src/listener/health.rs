@@ -38,7 +38,7 @@ async fn alive() -> Result<Response, Failed> {
     responses(
         (status = 200, description = "It does.", body = Health),
         ReadFailures,
-        (status = 503, description = "It does not: it drains, or its store does not answer.", body = Health),
+        (status = 503, description = "It does not: it drains.", body = Health),
     )
 )]
 async fn ready(State(state): State<AppState>) -> Result<Response, Failed> {

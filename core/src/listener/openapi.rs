@@ -8,7 +8,7 @@ use http::StatusCode;
 use utoipa::openapi::schema::Ref;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, HeaderBuilder, ObjectBuilder, RefOr, Response, ResponseBuilder, schema};
-use utoipa::{IntoParams, IntoResponses, Modify, OpenApi};
+use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, ToSchema};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
@@ -136,6 +136,20 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 )]
 async fn document() -> Reply {
     reply::bytes(StatusCode::OK, openapi_json().into_bytes())
+}
+
+/// An event of a stream, as readers of `text/event-stream` take it apart.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "the event is only described here")]
+pub(super) struct ServerSentEvent {
+    /// JSON as the operation says, or `[DONE]`.
+    data: String,
+    /// `message` where nothing is said.
+    #[schema(nullable = false)]
+    event: Option<String>,
+    /// The event's number, under Cortensor's routes.
+    #[schema(nullable = false)]
+    id: Option<String>,
 }
 
 /// Request headers of the routes that make tasks.

@@ -16,7 +16,7 @@ use super::query;
 use super::schema::{Accepted, ChatOrCompletion, ChatRequest, PromptRequest};
 use crate::listener::auth::Caller;
 use crate::listener::extract::InPath;
-use crate::listener::openapi::{CortensorFailures, IdempotencyHeader, also};
+use crate::listener::openapi::{CortensorFailures, IdempotencyHeader, ServerSentEvent, also};
 use crate::listener::reply::{self, Failed, Family};
 use crate::listener::sse;
 use crate::listener::state::AppState;
@@ -44,7 +44,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     params(IdempotencyHeader),
     request_body = PromptRequest,
     responses(
-        (status = 200, description = "The answer, or its stream.", content((CompletionRecord<'static> = "application/json"), (String = "text/event-stream"))),
+        (status = 200, description = "The answer, or its stream.", content((CompletionRecord<'static> = "application/json"), (ServerSentEvent = "text/event-stream"))),
         (status = 202, description = "With `async`: the task's ids.", body = Accepted),
         CortensorFailures,
     )
@@ -69,7 +69,7 @@ async fn complete(
     params(("session_id" = String, Path, description = "The session's number, or its 0x and 64 digits."), IdempotencyHeader),
     request_body = PromptRequest,
     responses(
-        (status = 200, description = "The answer, or its stream.", content((CompletionRecord<'static> = "application/json"), (String = "text/event-stream"))),
+        (status = 200, description = "The answer, or its stream.", content((CompletionRecord<'static> = "application/json"), (ServerSentEvent = "text/event-stream"))),
         (status = 202, description = "With `async`: the task's ids.", body = Accepted),
         CortensorFailures,
     )
@@ -94,7 +94,7 @@ async fn complete_in(
     params(IdempotencyHeader),
     request_body = ChatRequest,
     responses(
-        (status = 200, description = "The answer, or its stream.", content((ChatOrCompletion = "application/json"), (String = "text/event-stream"))),
+        (status = 200, description = "The answer, or its stream.", content((ChatOrCompletion = "application/json"), (ServerSentEvent = "text/event-stream"))),
         (status = 202, description = "With `async`: the task's ids.", body = Accepted),
         CortensorFailures,
     )
@@ -118,7 +118,7 @@ async fn chat(
     params(("session_id" = String, Path, description = "The session's number, or its 0x and 64 digits."), IdempotencyHeader),
     request_body = ChatRequest,
     responses(
-        (status = 200, description = "The answer, or its stream.", content((ChatOrCompletion = "application/json"), (String = "text/event-stream"))),
+        (status = 200, description = "The answer, or its stream.", content((ChatOrCompletion = "application/json"), (ServerSentEvent = "text/event-stream"))),
         (status = 202, description = "With `async`: the task's ids.", body = Accepted),
         CortensorFailures,
     )

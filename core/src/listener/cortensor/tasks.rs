@@ -16,7 +16,7 @@ use super::schema::{self, LastEventId, TaskPath};
 use crate::Error;
 use crate::listener::auth::Caller;
 use crate::listener::extract::{InPath, InQuery};
-use crate::listener::openapi::ReadFailures;
+use crate::listener::openapi::{ReadFailures, ServerSentEvent};
 use crate::listener::reply::{self, Failed};
 use crate::listener::sse;
 use crate::listener::state::AppState;
@@ -114,7 +114,7 @@ async fn cancel(
     path = "/api/v1/tasks/{session_id}/{task_id}/stream",
     tag = "Tasks",
     params(TaskPath, LastEventId),
-    responses((status = 200, description = "The tokens.", body = String, content_type = "text/event-stream"), ReadFailures)
+    responses((status = 200, description = "The tokens.", body = ServerSentEvent, content_type = "text/event-stream"), ReadFailures)
 )]
 async fn join(
     State(state): State<AppState>,

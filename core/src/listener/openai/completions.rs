@@ -9,7 +9,7 @@ use http::HeaderMap;
 use super::run;
 use super::schema::{CompletionRequest, TextCompletion};
 use crate::listener::auth::Caller;
-use crate::listener::openapi::{OpenAiFailures, TaskHeaders};
+use crate::listener::openapi::{OpenAiFailures, ServerSentEvent, TaskHeaders};
 use crate::listener::reply::Failed;
 use crate::listener::state::AppState;
 use crate::model::RequestKind;
@@ -24,7 +24,7 @@ use crate::model::RequestKind;
     params(TaskHeaders),
     request_body = CompletionRequest,
     responses(
-        (status = 200, description = "The answer, or its stream.", content((TextCompletion = "application/json"), (String = "text/event-stream"))),
+        (status = 200, description = "The answer, or its stream.", content((TextCompletion = "application/json"), (ServerSentEvent = "text/event-stream"))),
         OpenAiFailures,
     )
 )]
