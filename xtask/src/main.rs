@@ -58,7 +58,7 @@ enum Command {
     },
     /// Measure the product against its gates, beside nginx and a bare proxy in the same run.
     Bench {
-        /// The figures to measure; all where none is named.
+        /// The figures to measure; all of the core's where none is named. `python` alone: those of the Python package.
         figures: Vec<String>,
         /// Short rounds: everything within about five minutes.
         #[arg(long)]
@@ -88,6 +88,7 @@ fn main() -> ExitCode {
         Command::Lint => lint::run(&mut steps),
         Command::Sim { seeds, seed } => suites::sim(&mut steps, seeds, seed),
         Command::Chaos { cycles, seed } => suites::chaos(&mut steps, cycles, seed),
+        Command::Bench { figures, quick } if figures == ["python"] => python::bench(&mut steps, quick),
         Command::Bench { figures, quick } => bench::run(&mut steps, &figures, quick),
         Command::Dist { package: Package::Python } => python::dist(&mut steps),
         Command::Model => model::installed(&mut steps).map(|model| println!("{model}")),

@@ -84,6 +84,30 @@ pub(crate) fn test(steps: &mut Steps, model: Option<&model::Model>) -> Outcome {
     tests.and(stubs).and(types).and(pyright)
 }
 
+/// Measures it beside the same in Rust and beside `litellm.Router`, all in one run; results go to `target/bench/python.json`.
+///
+/// # Errors
+/// When something does not build or does not run.
+pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
+    let tools = environment::venv(steps, &environment::target().join("python"), &package().join("requirements.txt"))?;
+    let wheel = wheel(steps, &tools, &environment::target().join("bench/wheel"), &["--release"])?;
+    let venv = environment::target().join("bench-python");
+    let bin = environment::venv(steps, &venv, &package().join("bench/requirements.txt"))?;
+    install(steps, &bin, &wheel)?;
+    let mut rust = environment::cargo(&["bench", "--quiet", "--package", "cortensor-router", "--bench", "embed"]);
+    let output = rust.output().map_err(|error| format!("cargo bench: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("cargo bench --bench embed: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    let mut run = Command::new(bin.join("python"));
+    run.arg(package().join("bench/overhead.py")).arg("--reference").arg(String::from_utf8_lossy(&output.stdout).trim());
+    run.arg("--json").arg(environment::target().join("bench/python.json"));
+    if quick {
+        run.arg("--quick");
+    }
+    steps.run("bench: Python", &mut run)
+}
+
 /// Builds what users get into `target/dist/python`: the wheel for all Pythons from 3.10 on, and the source; and tries both in clean
 /// environments.
 ///

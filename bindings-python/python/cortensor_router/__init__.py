@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ._asgi import AsgiApp
 from ._client import MinerClient, SyncMinerClient, run_miner
+from ._completion import Choice, Completion, End, Event, MinerVerdict, Restart, Token, Usage, Verdict
 from ._errors import (
     ClosedError,
     ConflictError,
@@ -28,30 +29,16 @@ from ._errors import (
     WouldDeadlockError,
 )
 from ._job import Job, JobError, SyncJob
+from ._listener import Listener, SyncListener
+from ._miner import Miner, SyncMiner
 from ._native import VERSION as __version__  # noqa: N811 - its name in Python
 from ._options import MinerOptions, RequestOptions, SessionChanges, SessionOptions
-from ._records import (
-    Choice,
-    Completion,
-    End,
-    Event,
-    MinerClientStats,
-    MinerInfo,
-    MinerVerdict,
-    ModelInfo,
-    NodeInfo,
-    NodeStatus,
-    Page,
-    Record,
-    Restart,
-    SessionRecord,
-    TaskRecord,
-    Token,
-    Usage,
-    Verdict,
-)
-from ._router import Listener, Miner, Router, Session, Task, TokenStream
-from ._sync import SyncListener, SyncMiner, SyncRouter, SyncSession, SyncTask, SyncTokenStream
+from ._record import Page, Record
+from ._records import MinerClientStats, MinerInfo, ModelInfo, NodeInfo, NodeStatus, SessionRecord, TaskRecord
+from ._router import Router
+from ._session import Session, SyncSession
+from ._sync import SyncRouter
+from ._task import SyncTask, SyncTokenStream, Task, TokenStream
 
 __all__ = [
     "AsgiApp",

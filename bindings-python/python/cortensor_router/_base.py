@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from . import _bridge, _native
 from ._errors import ClosedError, RouterError
 from ._json import config_of, fields_of, parsed
-from ._records import MinerInfo, ModelInfo, NodeInfo, NodeStatus, Page, page_of, table
+from ._record import Page, page_of, table
+from ._records import MinerInfo, ModelInfo, NodeInfo, NodeStatus
 
 if TYPE_CHECKING:
     from ._miners import LoopWork, ThreadWork

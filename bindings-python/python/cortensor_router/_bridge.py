@@ -180,6 +180,11 @@ def current() -> Loop:
     return found
 
 
+async def answer(call: _native.Call) -> Any:
+    """Awaits a call's answer in the event loop that runs here."""
+    return await current().answer(call)
+
+
 def log_queue() -> _native.LogQueue:
     """Where routers log to."""
     with _process.lock:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from . import _bridge, _native
 from ._base import CLOSE_SECONDS
 from ._json import fields_of
+from ._loop_thread import LoopThread
 from ._miners import LoopWork, ThreadWork, runs_in_loop
 from ._options import AsyncMinerFunction, SyncMinerFunction
 from ._records import MinerClientStats
-from ._sync import LoopThread
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -1,0 +1,79 @@
+"""Miners that were added to a router."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import _native
+from ._base import CLOSE_SECONDS
+from ._errors import RouterTimeoutError
+from ._miners import LoopWork, ThreadWork
+
+if TYPE_CHECKING:
+    from ._base import RouterBase
+    from ._sync import SyncRouter
+
+
+class MinerBase:
+    """What a miner is known by, and what does not wait."""
+
+    def __init__(self, router: RouterBase, name: str, native: _native.Miner, work: LoopWork | ThreadWork) -> None:
+        self._base = router
+        self._native = native
+        self._work = work
+        self.name = name
+        """Its name."""
+
+    def drain(self) -> None:
+        """It gets no new tasks and finishes those that it has."""
+        self._native.drain()
+
+    def set_capacity(self, tasks: int) -> None:
+        """How many tasks it takes at a time from now on."""
+        self._native.set_capacity(tasks)
+        if isinstance(self._work, ThreadWork):
+            self._work.set_capacity(tasks)
+
+    def _remove(self) -> None:
+        """It gets no new tasks, and what it has goes to others."""
+        self._native.remove()
+        work = self._base._work
+        if work.get(self.name) is self._work:
+            del work[self.name]
+
+    def _removed(self, *, ended: bool) -> None:
+        if not ended:
+            raise RouterTimeoutError(f"the miner {self.name} works on although it was told to stop", code="miner_busy")
+        if isinstance(self._work, LoopWork):
+            self._work.forget()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+
+class Miner(MinerBase):
+    """A miner that was added."""
+
+    async def remove(self, timeout: float = CLOSE_SECONDS) -> None:
+        """Ends it: what it was working on goes to others. Waits until its functions have ended.
+
+        Raises `RouterTimeoutError` when they had not within `timeout` seconds.
+        """
+        self._remove()
+        self._removed(ended=await self._work.ended(timeout))
+
+
+class SyncMiner(MinerBase):
+    """A miner that was added."""
+
+    def __init__(self, router: SyncRouter, name: str, native: _native.Miner, work: LoopWork | ThreadWork) -> None:
+        super().__init__(router, name, native, work)
+        self._router = router
+
+    def remove(self, timeout: float = CLOSE_SECONDS) -> None:
+        """Ends it: what it was working on goes to others. Waits until its functions have ended.
+
+        Raises `RouterTimeoutError` when they had not within `timeout` seconds.
+        """
+        self._remove()
+        self._removed(ended=self._router._ended(self._work, timeout))

@@ -1,0 +1,88 @@
+"""What all records have in common, pages of them, and how notebooks show them."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from ._json import parsed
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+R = TypeVar("R", bound="Record")
+T = TypeVar("T")
+
+
+class Record:
+    """What all records can do."""
+
+    __slots__ = ()
+
+    @classmethod
+    def _of(cls, data: dict[str, Any]) -> Self:
+        """The record that `data` is. Fields that this version does not know are left out."""
+        known = _FIELDS.get(cls)
+        if known is None:
+            known = _FIELDS[cls] = [one.name for one in dataclasses.fields(cls)]  # type: ignore[arg-type]
+        return cls(**{name: data[name] for name in known if name in data})
+
+    @classmethod
+    def _parse(cls, text: str) -> Self:
+        return cls._of(parsed(text))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON has it.
+
+        >>> from cortensor_router import Usage
+        >>> Usage(completion_tokens=2, prompt_tokens=3, total_tokens=5).to_dict()["total_tokens"]
+        5
+        """
+        return dataclasses.asdict(self)  # type: ignore[call-overload,no-any-return]
+
+    def _repr_html_(self) -> str:
+        return table(type(self).__name__, self.to_dict().items())
+
+
+_FIELDS: dict[type, list[str]] = {}
+
+
+def table(title: str, rows: Iterable[tuple[str, object]]) -> str:
+    """Two columns, for notebooks."""
+    lines = "".join(f"<tr><th>{html.escape(str(k))}</th><td>{html.escape(str(v))}</td></tr>" for k, v in rows)
+    return f"<table><caption>{html.escape(title)}</caption><tbody>{lines}</tbody></table>"
+
+
+class Page(Generic[T]):
+    """A part of a list, and how long the whole list is."""
+
+    __slots__ = ("_rows", "count")
+
+    def __init__(self, rows: list[T], count: int) -> None:
+        self._rows = rows
+        self.count = count
+        """How many there are in all."""
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+    def __getitem__(self, index: int | slice) -> T | list[T]:
+        return self._rows[index]
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __repr__(self) -> str:
+        return f"Page({self._rows!r}, count={self.count})"
+
+
+def page_of(of: type[R], rows: str, text: str) -> Page[R]:
+    """The page that JSON text is; its rows stand under the name `rows`."""
+    data = parsed(text)
+    return Page([of._of(row) for row in data[rows]], data["count"])
