@@ -15,6 +15,7 @@ mod load;
 mod memory;
 mod mock;
 mod process;
+mod remote;
 mod report;
 mod requests;
 mod target;
@@ -39,7 +40,7 @@ type Outcome<T = ()> = Result<T, String>;
 type Measure = fn(&Context, &mut Vec<Row>) -> Outcome;
 
 /// All figures, by the names that the command line knows.
-const FIGURES: [(&str, Measure); 10] = [
+const FIGURES: [(&str, Measure); 11] = [
     ("unary", requests::unary),
     ("streams", requests::streams),
     ("hang-up", hang_up::measure),
@@ -50,6 +51,7 @@ const FIGURES: [(&str, Measure); 10] = [
     ("history", history::history),
     ("memory", memory::measure),
     ("decisions", decisions::measure),
+    ("remote", remote::measure),
 ];
 
 /// Measures the product against its gates.

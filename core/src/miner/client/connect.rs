@@ -169,7 +169,7 @@ impl Dialler {
             .map_err(|e| broken("the connection broke", &e))?;
         match next(&mut socket, target).await? {
             RouterFrame::Welcome(welcome) => Ok((socket, welcome)),
-            RouterFrame::ErrorFrame(error) => {
+            RouterFrame::Error(error) => {
                 let kind = match error.code.as_str() {
                     "unauthorized" | "bad_signature" | "not_enrolled" | "revoked" => ErrorKind::Unauthenticated,
                     "permission_denied" => ErrorKind::PermissionDenied,

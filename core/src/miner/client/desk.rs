@@ -323,7 +323,7 @@ impl Peer for Desk {
             }
         };
         match frame {
-            RouterFrame::TaskFrame(task) => self.offered(task),
+            RouterFrame::Task(task) => self.offered(task),
             RouterFrame::Ack(ack) => {
                 if let Some(found) = self.assignment(ack.attempt).filter(|found| found.fence == ack.fence) {
                     found.acknowledged(ack.seq);
@@ -340,13 +340,13 @@ impl Peer for Desk {
                     found.stop();
                 }
             }
-            RouterFrame::DropFrame(drop) => self.dropped(drop.attempt, drop.fence),
+            RouterFrame::Drop(drop) => self.dropped(drop.attempt, drop.fence),
             RouterFrame::Ping(ping) => {
                 self.post(&Pong { t: ping.t, inflight: self.held() }.into());
             }
             RouterFrame::Drain(_) => tracing::info!("the router drains: it makes no new offers"),
             RouterFrame::Bye(bye) => tracing::info!(reason = %bye.reason, "the router goes"),
-            RouterFrame::ErrorFrame(error) => {
+            RouterFrame::Error(error) => {
                 tracing::warn!(code = %error.code, message = %error.message, "the router reports an error");
                 if error.fatal {
                     self.state.lock().refusal = Some(error);

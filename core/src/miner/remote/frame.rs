@@ -35,13 +35,13 @@ struct Head<'a> {
 }
 
 macro_rules! frames {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $tag:literal,)* }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident($frame:ident) = $tag:literal,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Serialize)]
         #[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
-        #[serde(tag = "type")]
+        #[serde(tag = "type", rename_all = "snake_case")]
         pub enum $name {
-            $($(#[$variant_doc])* #[serde(rename = $tag)] $variant($variant),)*
+            $($(#[$variant_doc])* $variant($frame),)*
         }
 
         impl $name {
@@ -74,8 +74,8 @@ macro_rules! frames {
             }
         }
 
-        $(impl From<$variant> for $name {
-            fn from(frame: $variant) -> Self {
+        $(impl From<$frame> for $name {
+            fn from(frame: $frame) -> Self {
                 Self::$variant(frame)
             }
         })*
@@ -86,29 +86,29 @@ frames! {
     /// What a miner says.
     MinerFrame {
         /// Who it is and what it offers: its first frame.
-        Hello = "hello",
+        Hello(Hello) = "hello",
         /// How many tasks it has room for.
-        Credit = "credit",
+        Credit(Credit) = "credit",
         /// It takes an offer.
-        Accept = "accept",
+        Accept(Accept) = "accept",
         /// It does not take an offer.
-        Reject = "reject",
+        Reject(Reject) = "reject",
         /// A piece of an answer.
-        Tokens = "tokens",
+        Tokens(Tokens) = "tokens",
         /// An answer is complete.
-        Done = "done",
+        Done(Done) = "done",
         /// An attempt failed.
-        Fail = "fail",
+        Fail(Fail) = "fail",
         /// It is alive and works on these.
-        Ping = "ping",
+        Ping(Ping) = "ping",
         /// The answer to a ping.
-        Pong = "pong",
+        Pong(Pong) = "pong",
         /// It takes no new offers and finishes what it has.
-        Drain = "drain",
+        Drain(Drain) = "drain",
         /// It goes.
-        Bye = "bye",
+        Bye(Bye) = "bye",
         /// The other side did something wrong.
-        ErrorFrame = "error",
+        Error(ErrorFrame) = "error",
     }
 }
 
@@ -116,29 +116,29 @@ frames! {
     /// What the router says.
     RouterFrame {
         /// What a miner has to answer: the router's first frame.
-        Challenge = "challenge",
+        Challenge(Challenge) = "challenge",
         /// The miner is in.
-        Welcome = "welcome",
+        Welcome(Welcome) = "welcome",
         /// An offer.
-        TaskFrame = "task",
+        Task(TaskFrame) = "task",
         /// What came of an answer so far.
-        Ack = "ack",
+        Ack(Ack) = "ack",
         /// What became of an answer. Only now the miner may forget it.
-        Final = "final",
+        Final(Final) = "final",
         /// An attempt is wanted no more.
-        Cancel = "cancel",
+        Cancel(Cancel) = "cancel",
         /// The miner is to forget an attempt that is not its own any more.
-        DropFrame = "drop",
+        Drop(DropFrame) = "drop",
         /// It is alive and counts on these.
-        Ping = "ping",
+        Ping(Ping) = "ping",
         /// The answer to a ping.
-        Pong = "pong",
+        Pong(Pong) = "pong",
         /// It makes no new offers and waits for what runs.
-        Drain = "drain",
+        Drain(Drain) = "drain",
         /// It goes.
-        Bye = "bye",
+        Bye(Bye) = "bye",
         /// The other side did something wrong.
-        ErrorFrame = "error",
+        Error(ErrorFrame) = "error",
     }
 }
 

@@ -117,7 +117,7 @@ impl Link {
 
     /// Says why, then closes.
     pub(crate) fn refuse(&self, error: &ErrorFrame) {
-        self.post(serde_json::to_string(&super::frame::RouterFrame::ErrorFrame(error.clone())).unwrap_or_default());
+        self.post(serde_json::to_string(&super::frame::RouterFrame::Error(error.clone())).unwrap_or_default());
         self.close(1008, &error.code);
     }
 

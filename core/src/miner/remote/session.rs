@@ -304,7 +304,7 @@ impl Session {
             MinerFrame::Pong(pong) => self.reconcile(&pong.inflight),
             MinerFrame::Drain(_) => vec![Output::Draining],
             MinerFrame::Bye(_) => vec![Output::Bye],
-            MinerFrame::ErrorFrame(error) => {
+            MinerFrame::Error(error) => {
                 tracing::warn!(code = %error.code, message = %error.message, "a miner reports an error");
                 if error.fatal { vec![Output::Bye] } else { Vec::new() }
             }

@@ -22,7 +22,7 @@ fn task(fence: u64) -> TaskFrame {
 
 fn offered(session: &mut Session, fence: u64) -> u64 {
     match session.offer(task(fence)).unwrap() {
-        RouterFrame::TaskFrame(task) => task.attempt,
+        RouterFrame::Task(task) => task.attempt,
         other => panic!("{other:?}"),
     }
 }
@@ -40,7 +40,7 @@ fn said(outputs: &[Output]) -> Vec<String> {
     outputs
         .iter()
         .map(|output| match output {
-            Output::Send(RouterFrame::ErrorFrame(error)) => format!("error {}", error.code),
+            Output::Send(RouterFrame::Error(error)) => format!("error {}", error.code),
             Output::Send(frame) => format!("send {}", frame.kind()),
             Output::Accepted(fence) => format!("accepted {fence}"),
             Output::Rejected { fence, .. } => format!("rejected {fence}"),
@@ -297,7 +297,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Offer => {
-                    if let Ok(RouterFrame::TaskFrame(task)) = session.offer(task(next_fence)) {
+                    if let Ok(RouterFrame::Task(task)) = session.offer(task(next_fence)) {
                         world.seen.insert(next_fence, Seen { attempt: task.attempt, ..Seen::default() });
                     }
                     next_fence += 1;

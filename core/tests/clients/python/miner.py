@@ -22,6 +22,7 @@ from websockets.typing import Subprotocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from typing_extensions import Self
     from websockets.sync.client import ClientConnection
 
 Frame = dict[str, Any]
@@ -100,7 +101,7 @@ class Miner:
         self.failure: BaseException | None = None
         self.newest = 0
 
-    def __enter__(self) -> Miner:
+    def __enter__(self) -> Self:
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
         return self

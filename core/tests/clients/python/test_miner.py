@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import threading
@@ -15,7 +16,7 @@ from miner import Frame, Key, Miner, RefusedError
 from router import REPOSITORY, TOKEN, Router, running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
 SCHEMA = json.loads((REPOSITORY / "docs/miner-protocol.schema.json").read_text())
 DOCUMENT = (REPOSITORY / "docs/miner-protocol.md").read_text()
@@ -39,17 +40,16 @@ def echo(task: Frame, _: threading.Event) -> Iterable[str]:
     yield from re.findall(r"\s*\S+", task["prompt"])
 
 
-def events(router: Router, body: Frame) -> Iterator[Any]:
+def events(router: Router, body: Frame) -> Generator[Any, None, None]:
     """The data events of a stream, as they come."""
-    connection = router.connect()
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
-    connection.request("POST", "/api/v1/completions", json.dumps(body | {"stream": True}), headers)
-    answer = connection.getresponse()
-    assert answer.status == 200, answer.read()
-    for line in answer:
-        if line.startswith(b"data: ") and line.strip() != b"data: [DONE]":
-            yield json.loads(line[6:])
-    connection.close()
+    with contextlib.closing(router.connect()) as connection:
+        connection.request("POST", "/api/v1/completions", json.dumps(body | {"stream": True}), headers)
+        with connection.getresponse() as answer:
+            assert answer.status == 200, answer.read()
+            for line in answer:
+                if line.startswith(b"data: ") and line.strip() != b"data: [DONE]":
+                    yield json.loads(line[6:])
 
 
 def test_it_answers_and_every_frame_keeps_to_the_schema(served: Router) -> None:
@@ -114,8 +114,6 @@ def test_a_hang_up_cancels(served: Router) -> None:
         stream = events(served, {"prompt": "x", "model": "tiny"})
         assert next(stream)["choices"][0]["text"] == "first"
         stream.close()
-        # Closing the generator leaves the connection to the garbage collector; a new one is refused nothing.
-        del stream
         assert stopped.wait(20), "the miner was never told"
 
 
