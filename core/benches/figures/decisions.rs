@@ -104,6 +104,7 @@ fn task(number: u64, now: Timestamp) -> NewTask {
         required: 1,
         judged: false,
         tie_break: false,
+        precommit_by: Timestamp(u64::MAX),
         on_failure: OnFailure::Fail,
         shadow: false,
         prefix: prefix_blocks(&text),

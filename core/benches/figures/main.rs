@@ -19,6 +19,7 @@ mod remote;
 mod report;
 mod requests;
 mod target;
+mod verdicts;
 mod wire;
 
 use std::cell::Cell;
@@ -40,7 +41,7 @@ type Outcome<T = ()> = Result<T, String>;
 type Measure = fn(&Context, &mut Vec<Row>) -> Outcome;
 
 /// All figures, by the names that the command line knows.
-const FIGURES: [(&str, Measure); 11] = [
+const FIGURES: [(&str, Measure); 12] = [
     ("unary", requests::unary),
     ("streams", requests::streams),
     ("hang-up", hang_up::measure),
@@ -52,6 +53,7 @@ const FIGURES: [(&str, Measure); 11] = [
     ("memory", memory::measure),
     ("decisions", decisions::measure),
     ("remote", remote::measure),
+    ("verdicts", verdicts::measure),
 ];
 
 /// Measures the product against its gates.

@@ -87,6 +87,15 @@ struct Create {
     /// How several answers are compared: first, quorum, medoid or all
     #[arg(long, value_name = "POLICY")]
     validation_policy: Option<String>,
+    /// When two answers match: exact, normalized, json, lexical or embedding
+    #[arg(long = "match", value_name = "METHOD")]
+    matching: Option<String>,
+    /// From this score on two answers match, 0 to 1
+    #[arg(long, value_name = "SCORE")]
+    min_score: Option<f64>,
+    /// Ask one more miner where the answers do not agree
+    #[arg(long)]
+    tie_break: bool,
     /// The most tasks it ever takes
     #[arg(long, value_name = "N")]
     max_tasks: Option<u64>,
@@ -167,6 +176,9 @@ impl Create {
             ("weight", self.weight.map(|value| json!(value))),
             ("redundant", self.redundant.map(|value| json!(value))),
             ("validation_policy", self.validation_policy.as_ref().map(|value| json!(value))),
+            ("match", self.matching.as_ref().map(|value| json!(value))),
+            ("min_score", self.min_score.map(|value| json!(value))),
+            ("tie_break", self.tie_break.then(|| json!(true))),
             ("max_task_execution_count", self.max_tasks.map(|value| json!(value))),
             ("retention", self.retention.as_ref().map(|value| json!(value))),
             ("metadata", self.metadata.as_ref().map(|value| json!(value))),
@@ -191,7 +203,7 @@ fn show(session: &Value) -> Done {
         ("priority", text(session, "priority")),
         ("weight", text(session, "weight")),
         ("answers per task", text(session, "redundant")),
-        ("validation", text(session, "validation_policy")),
+        ("validation", format!("{} {}", text(session, "validation_policy"), text(session, "match"))),
         ("retention", text(session, "retention")),
         ("tasks", format!("{} active of {}", text(session, "active_tasks"), text(session, "total_tasks"))),
         ("miners", text(session, "miners_count")),

@@ -76,6 +76,9 @@ impl Engine {
             session.active += 1;
         }
         self.timers.set(spec.deadline, Timer::Deadline(gid));
+        if spec.judged && spec.precommit_by < spec.deadline {
+            self.timers.set(spec.precommit_by, Timer::Precommit(gid));
+        }
         let servable = self.miners.values().any(|miner| miner.could_serve(lane));
         let unservable_at =
             (!servable && self.settings.no_miner_grace_ms > 0).then(|| now.plus(self.settings.no_miner_grace_ms));

@@ -97,6 +97,8 @@ pub struct NewTask {
     pub judged: bool,
     /// Whether one more miner is asked where the answers do not agree.
     pub tie_break: bool,
+    /// When those answers are compared that are in, if one is; later than the deadline: never.
+    pub precommit_by: Timestamp,
     /// What follows when the miner that streams is lost after clients have seen some of it.
     pub on_failure: OnFailure,
     /// The router's own: it counts for no session and is never written down.

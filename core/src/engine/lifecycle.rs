@@ -423,6 +423,9 @@ impl Engine {
         }
         let Some(task) = self.tasks.remove(&gid) else { return };
         self.timers.clear(task.spec.deadline, Timer::Deadline(gid));
+        if task.spec.judged {
+            self.timers.clear(task.spec.precommit_by, Timer::Precommit(gid));
+        }
         for attempt in &task.attempts {
             self.fences.remove(&attempt.fence);
         }
@@ -476,6 +479,11 @@ impl Engine {
                         self.timers.set(due, Timer::Progress(fence));
                     } else {
                         self.silent(fence, false, now, out);
+                    }
+                }
+                Timer::Precommit(gid) => {
+                    if self.tasks.get(&gid).is_some_and(|task| task.done() > 0) {
+                        self.deadline(gid, now, out);
                     }
                 }
                 Timer::Hedge(fence) => self.hedge(fence, now, out),

@@ -11,6 +11,8 @@ use super::event::MinerKey;
 pub(super) enum Timer {
     /// The task is given up.
     Deadline(Gid),
+    /// Answers that are not in do not count any more.
+    Precommit(Gid),
     /// The task may be tried again.
     Retry(Gid),
     /// The miner has not answered the offer.

@@ -175,6 +175,7 @@ impl Engine {
             required: 2,
             judged: true,
             tie_break: true,
+            precommit_by: Timestamp(u64::MAX),
             on_failure: OnFailure::Fail,
             streaming: false,
             shadow: true,

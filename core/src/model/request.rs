@@ -54,7 +54,7 @@ pub struct TaskRequest {
     pub stream: bool,
     /// Seconds until the task is given up.
     pub timeout: Option<f64>,
-    /// Seconds within which a miner must have precommitted.
+    /// Seconds within which several answers must be in: then those that are in are compared, if one is.
     pub precommit_timeout: Option<f64>,
     /// The most tokens to generate. See [`token_limit`](Self::token_limit).
     pub max_tokens: Option<u64>,

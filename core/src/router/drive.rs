@@ -97,7 +97,10 @@ impl Shared {
                     .get(&of)
                     .and_then(|live| live.audited(fence, gid, now, self.config.limits.max_output_bytes))
                 {
-                    Some(audit) => drop(core.live.insert(gid, audit)),
+                    Some(audit) => {
+                        self.metrics.audited();
+                        core.live.insert(gid, audit);
+                    }
                     None => deeds.push(Deed::Forget(gid)),
                 },
                 Effect::Reputed { name, reputation } => deeds.push(Deed::Reputed(name, reputation)),
@@ -136,10 +139,14 @@ impl Shared {
         match role {
             Role::Primary => state.transcript.begin(fence),
             Role::Continue => {
+                self.metrics.continued();
                 partial = Some(Arc::from(state.transcript.text()));
                 state.transcript.resume(fence);
             }
-            Role::Hedge => state.transcript.race(fence),
+            Role::Hedge => {
+                self.metrics.hedged();
+                state.transcript.race(fence);
+            }
             Role::Aside => {}
         }
         if matches!(role, Role::Primary | Role::Continue) {

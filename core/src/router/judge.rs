@@ -164,6 +164,7 @@ impl Shared {
                 (ruling.standing, case.fences.iter().copied().zip(ruling.agrees).collect())
             }
         };
+        self.metrics.verdict(standing.as_str());
         self.step(Event::Verdict { gid, standing, agrees });
     }
 
@@ -194,6 +195,7 @@ impl Shared {
             required: 1,
             judged: false,
             tie_break: false,
+            precommit_by: Timestamp(u64::MAX),
             on_failure: OnFailure::Fail,
             shadow: true,
             prefix: Arc::from([]),

@@ -14,12 +14,21 @@ struct OutcomeLabel {
     outcome: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VerdictLabel {
+    verdict: &'static str,
+}
+
 /// The metrics of one router, in a registry of its own.
 pub struct Metrics {
     registry: parking_lot::Mutex<Registry>,
     submitted: Counter,
     refused: Counter,
     retries: Counter,
+    continued: Counter,
+    hedges: Counter,
+    audits: Counter,
+    verdicts: Family<VerdictLabel, Counter>,
     ended: Family<OutcomeLabel, Counter>,
     first_token: Histogram,
     duration: Histogram,
@@ -41,6 +50,10 @@ impl Metrics {
             submitted: Counter::default(),
             refused: Counter::default(),
             retries: Counter::default(),
+            continued: Counter::default(),
+            hedges: Counter::default(),
+            audits: Counter::default(),
+            verdicts: Family::default(),
             ended: Family::default(),
             first_token: Histogram::new(exponential_buckets(0.001, 2.0, 16)),
             duration: Histogram::new(exponential_buckets(0.001, 2.0, 20)),
@@ -52,6 +65,10 @@ impl Metrics {
             r.register("tasks_submitted", "Tasks that were accepted", metrics.submitted.clone());
             r.register("tasks_refused", "Tasks that were refused", metrics.refused.clone());
             r.register("task_retries", "Attempts that were lost and queued again", metrics.retries.clone());
+            r.register("tasks_continued", "Attempts that went on from another's text", metrics.continued.clone());
+            r.register("task_hedges", "Second miners that raced a slow one", metrics.hedges.clone());
+            r.register("task_audits", "Answers that were checked in the background", metrics.audits.clone());
+            r.register("verdicts", "Comparisons of answers, by verdict", metrics.verdicts.clone());
             r.register("tasks_ended", "Tasks that ended, by outcome", metrics.ended.clone());
             r.register("first_token_seconds", "From submit to the first token", metrics.first_token.clone());
             r.register("task_duration_seconds", "From submit to the end", metrics.duration.clone());
@@ -85,6 +102,22 @@ impl Metrics {
 
     pub(super) fn retried(&self) {
         self.retries.inc();
+    }
+
+    pub(super) fn continued(&self) {
+        self.continued.inc();
+    }
+
+    pub(super) fn hedged(&self) {
+        self.hedges.inc();
+    }
+
+    pub(super) fn audited(&self) {
+        self.audits.inc();
+    }
+
+    pub(super) fn verdict(&self, verdict: &'static str) {
+        self.verdicts.get_or_create(&VerdictLabel { verdict }).inc();
     }
 
     pub(super) fn first_token(&self, millis: u64) {

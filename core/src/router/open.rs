@@ -191,7 +191,13 @@ impl Shared {
             let mut core = self.core.lock();
             let Some(session) = core.sessions.get(&task.session_id) else { return };
             // What was accepted is kept, whatever has become of the session's rules.
-            let made = self.engine_task(&session.spec, &task.request, task.session_id, task.deadline, false);
+            let made = self.engine_task(
+                &session.spec,
+                &task.request,
+                task.session_id,
+                (task.created_at, task.deadline),
+                false,
+            );
             let Ok((mut new, judged)) = made else {
                 tracing::error!(gid = %task.gid, "a task of the last start cannot be read any more");
                 return;

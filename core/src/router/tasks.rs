@@ -44,7 +44,7 @@ impl Router {
             let mut core = shared.core.lock();
             let Some(record) = core.sessions.get(&session) else { return Err(super::sessions::unknown(session)) };
             let retention = record.spec.retention.clone();
-            let (mut task, judged) = shared.engine_task(&record.spec, &request, session, deadline, held)?;
+            let (mut task, judged) = shared.engine_task(&record.spec, &request, session, (now, deadline), held)?;
             let (asked, on_failure) = (task.model.clone(), task.on_failure);
             if options.any_model
                 && task.model.as_ref().is_some_and(|model| !core.miners.values().any(|slot| slot.offers(model)))
@@ -360,7 +360,7 @@ impl Shared {
         session: &SessionSpec,
         request: &TaskRequest,
         id: SessionId,
-        deadline: Timestamp,
+        (created_at, deadline): (Timestamp, Timestamp),
         held: bool,
     ) -> Result<(engine::NewTask, Option<Judged>)> {
         let text = request.prompt_text();
@@ -388,6 +388,9 @@ impl Shared {
             required,
             judged: how.is_some(),
             // Where all must agree one more answer cannot help.
+            precommit_by: request
+                .precommit_timeout
+                .map_or(Timestamp(u64::MAX), |secs| created_at.plus((secs * 1_000.0) as u64)),
             tie_break: how.as_ref().is_some_and(|how| how.tie_break && how.policy != Policy::All),
             on_failure: request.on_failure.unwrap_or(self.config.dispatch.on_failure),
             shadow: false,

@@ -97,6 +97,23 @@ async fn answers_that_do_not_agree_are_a_dispute_and_one_more_miner_may_settle_i
     assert_eq!(end.alternatives.len(), 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_is_late_is_left_out_of_the_comparison() {
+    let router = router(DispatchConfig::default()).await;
+    for name in ["one", "two"] {
+        router.add_miner(MinerSpec::new(name, 1), |job: Job| say(job, "x")).unwrap();
+    }
+    let mut late = Hand::join(&router, MinerSpec::new("late", 1));
+    let mut request = asked(3, "{}");
+    (request.timeout, request.precommit_timeout) = (Some(600.0), Some(3.0));
+    let task = submit(&router, request).await;
+    let job = late.take().await;
+    let end = task.result().await.unwrap();
+    assert_eq!((end.verdict.unwrap().verdict.as_str(), end.alternatives.len()), ("agreed", 2));
+    within(job.cancelled()).await;
+    assert_eq!(router.task(DEFAULT, task.task_id()).await.unwrap().assigned_miners.len(), 3);
+}
+
 #[tokio::test]
 async fn the_first_answer_will_do_where_that_is_wanted() {
     let router = router(DispatchConfig::default()).await;

@@ -34,6 +34,7 @@ impl World {
             required,
             judged,
             tie_break: judged && self.random.chance(50),
+            precommit_by: Timestamp(self.now + self.random.range(500, 2 * LONGEST)),
             on_failure: match self.random.range(0, 2) {
                 0 => OnFailure::Fail,
                 1 => OnFailure::Continue,

@@ -48,6 +48,7 @@ pub(crate) fn worst_lead(bug: Option<PlantedBug>) -> f64 {
                     required: 1,
                     judged: false,
                     tie_break: false,
+                    precommit_by: Timestamp(u64::MAX),
                     on_failure: OnFailure::Fail,
                     shadow: false,
                     prefix: Arc::from([]),

@@ -86,6 +86,7 @@ impl Trial {
             required: 3,
             judged: true,
             tie_break: false,
+            precommit_by: Timestamp(u64::MAX),
             on_failure: OnFailure::Fail,
             shadow: false,
             prefix: Arc::from([]),

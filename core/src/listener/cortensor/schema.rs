@@ -11,7 +11,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::listener::openai::schema::{ChatCompletion, ChatCompletionRequest, ChatMessage};
-use crate::model::{CompletionRecord, MinerInfo, NodeStats, Session, TaskRecord};
+use crate::model::{CompletionRecord, MinerInfo, NodeStats, OnFailure, Session, TaskRecord, ValidationSpec};
 use crate::router::ApiKey;
 
 /// A number, or a text of digits. Of a session also its 0x and 64 digits.
@@ -45,7 +45,7 @@ pub(super) struct PromptRequest {
     /// Seconds until the task is given up; what is over the router's limit is cut to it.
     #[schema(exclusive_minimum = 0)]
     timeout: Option<f64>,
-    /// Seconds within which every answer must be in; what is over the router's limit is cut to it.
+    /// Seconds within which several answers must be in: then those that are in are compared; what is over the router's limit is cut to it.
     #[schema(exclusive_minimum = 0)]
     precommit_timeout: Option<f64>,
     /// The most tokens to generate; what is over the router's limit is cut to it.
@@ -57,6 +57,11 @@ pub(super) struct PromptRequest {
     /// The same.
     #[schema(minimum = 1)]
     n: Option<u32>,
+    /// How several answers are compared, where not as the session says.
+    #[serde(flatten)]
+    validation: ValidationSpec,
+    /// What follows when the miner is lost after tokens were seen: `fail`, `continue` from the text so far, or `restart`.
+    on_failure: Option<OnFailure>,
     /// A higher band is served first.
     #[schema(minimum = 0, maximum = 9)]
     priority: Option<u8>,
@@ -93,6 +98,14 @@ pub(super) struct ChatRequest {
     chat: ChatCompletionRequest,
     /// The session; the path's comes first. Missing: the token's own, else the router's choice.
     session_id: Option<Id>,
+    /// How many miners answer, each on its own.
+    #[schema(minimum = 1)]
+    max_miners: Option<u32>,
+    /// How several answers are compared, where not as the session says.
+    #[serde(flatten)]
+    validation: ValidationSpec,
+    /// What follows when the miner is lost after tokens were seen: `fail`, `continue` from the text so far, or `restart`.
+    on_failure: Option<OnFailure>,
     /// The caller's own reference, given back in the task.
     client_reference: Option<String>,
     /// Whether `client_reference` is also the idempotency key.

@@ -358,6 +358,27 @@ mod tests {
     }
 
     #[test]
+    fn a_verdict_comes_last_in_a_chunk_that_every_client_can_read() {
+        let mut completion = match end("a") {
+            StreamEvent::End(Ok(completion)) => Arc::unwrap_or_clone(completion),
+            _ => unreachable!(),
+        };
+        completion.verdict = Some(crate::model::Verdict {
+            verdict: "agreed".into(),
+            score: 1.0,
+            method: "exact".into(),
+            policy: "quorum".into(),
+            winner: "0x1".into(),
+            per_miner: Vec::new(),
+        });
+        let events = vec![token("a", None), StreamEvent::End(Ok(Arc::new(completion)))];
+        let out = chunks(&written(spec(RequestKind::Chat, true), events));
+        let verdict = &out[out.len() - 2];
+        assert_eq!((&verdict["verdict"]["verdict"], &verdict["choices"][0]["delta"]), (&json!("agreed"), &json!({})));
+        assert_eq!(out.last().unwrap()["usage"]["total_tokens"], 3, "the usage stays the last chunk");
+    }
+
+    #[test]
     fn starting_over_is_silent_before_the_first_word_and_told_after_it() {
         let restart = || StreamEvent::Restart { seq: 1 };
         let out = chunks(&written(spec(RequestKind::Chat, false), vec![restart(), token("a", None), end("a")]));
