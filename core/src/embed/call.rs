@@ -57,6 +57,19 @@ impl<T: Send + 'static> Call<T> {
         Canceller(self.abort.clone())
     }
 
+    /// The same, but what is there already is given without a hop to another thread, so that waiting for no time at all finds it.
+    pub(super) fn look(runtime: &Handle, work: impl Future<Output = Result<T>> + Send + 'static) -> Self {
+        let mut work = Box::pin(work);
+        let first = {
+            let _inside = runtime.enter();
+            work.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        };
+        match first {
+            Poll::Ready(result) => Self::ready(result),
+            Poll::Pending => Self::watch(runtime, work),
+        }
+    }
+
     pub(super) fn ready(result: Result<T>) -> Self {
         let (tell, answer) = oneshot::channel();
         let _ = tell.send(result);

@@ -127,6 +127,18 @@ impl Host {
         }
     }
 
+    /// The same for what may be there already.
+    pub(super) fn look<T, F>(&self, work: impl FnOnce(crate::Router) -> F) -> Call<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        match self.router() {
+            Ok(router) => Call::look(&self.handle, work(router.clone())),
+            Err(error) => Call::ready(Err(error)),
+        }
+    }
+
     /// Keeps a callback, so that a shutdown ends it; gives the number under which it is kept.
     pub(super) fn keep(&self, callback: Arc<dyn Quiesce>) -> Result<u64> {
         self.check_process()?;

@@ -144,6 +144,11 @@ impl Job {
         self.state.lock().job.as_ref().is_none_or(miner::Job::is_cancelled)
     }
 
+    /// Whether it was answered.
+    pub fn is_answered(&self) -> bool {
+        self.state.lock().job.is_none()
+    }
+
     /// Resolves when the work is wanted no more (`true`), or was answered (`false`).
     pub fn cancelled(&self) -> impl Future<Output = bool> + Send + use<> {
         let cancelled = self.state.lock().job.as_ref().map(miner::Job::cancelled);

@@ -55,7 +55,7 @@ pub use job::Job;
 pub use listener::Listener;
 pub use log::{LogRecord, LogSink};
 pub use miner::{HostMiner, Miner};
-pub use record::error_json;
+pub use record::{error_json, record_id};
 pub use router::Router;
 pub use stream::{Event, Next, Stream, Subscriber, Subscription};
 pub use task::Task;

@@ -36,6 +36,18 @@ pub fn error_json(error: &Error) -> String {
     .to_string()
 }
 
+/// The id in a session's record, for hosts that have no JSON reader at hand.
+///
+/// # Errors
+/// `InvalidArgument` when it is no such record.
+pub fn record_id(record: &str) -> Result<u64> {
+    #[derive(serde::Deserialize)]
+    struct Record {
+        id: u64,
+    }
+    Ok(parse::<Record>("record", record)?.id)
+}
+
 /// A task's record.
 pub(super) fn task(task: &Task) -> Result<String> {
     json(&TaskRecord::detail(task))

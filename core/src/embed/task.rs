@@ -51,14 +51,14 @@ impl Task {
     /// The task's record as it stands.
     pub fn record(&self) -> Call<String> {
         let submission = Arc::clone(&self.submission);
-        self.host.watch(move |_| async move { record::task(&submission.state().await) })
+        self.host.look(move |_| async move { record::task(&submission.state().await) })
     }
 
     /// Waits for the end and gives the completion. The call answers with the errors
     /// `Timeout`, `Cancelled`, `MinerFailed`, `InvalidArgument` (a miner refused the request), `Overloaded`, `Unavailable`.
     pub fn result(&self) -> Call<String> {
         let submission = Arc::clone(&self.submission);
-        self.host.watch(move |_| async move { record::completion(&submission.result().await?) })
+        self.host.look(move |_| async move { record::completion(&submission.result().await?) })
     }
 
     /// Its tokens after number `seq`; 0: from the first.

@@ -33,6 +33,7 @@ fn a_task_runs_from_submit_to_result() {
     router.add_miner(r#"{"name": "words", "models": ["tiny"], "capacity": 2}"#, words).unwrap();
     let session = parse(&router.create_session(r#"{"name": "chat", "model": "tiny"}"#).wait().unwrap());
     let id = session["id"].as_u64().unwrap();
+    assert_eq!(cortensor_router::embed::record_id(&session.to_string()).unwrap(), id);
     let task = router.submit(id, r#"{"prompt": "one two three", "max_tokens": 9}"#).wait().unwrap();
     let stream = task.stream(0);
     let mut text = String::new();
@@ -46,6 +47,9 @@ fn a_task_runs_from_submit_to_result() {
     assert!(matches!(stream.next(SOON).unwrap(), Next::Over));
     assert_eq!(text, "one two three");
     assert_eq!(end, parse(&task.result().wait().unwrap()));
+    // What is there is found without waiting.
+    assert_eq!(end, parse(&task.result().wait_for(Some(Duration::ZERO)).unwrap().unwrap()));
+    assert!(task.record().wait_for(Some(Duration::ZERO)).is_some());
     assert_eq!((&end["choices"][0]["text"], &end["usage"]["total_tokens"]), (&json!("one two three"), &json!(5)));
     let listed = parse(&router.tasks(id, "").wait().unwrap());
     assert_eq!((&listed["count"], &listed["tasks"][0]["state"]), (&json!(1), &json!("ended")));
@@ -72,6 +76,7 @@ fn events_can_be_pushed_and_a_job_answered_later() {
     assert_eq!(job.emit(b"\xa9").unwrap(), Emit::Ok);
     assert_eq!(job.finish(r#"{"usage": 1}"#).unwrap_err().details().param.as_deref(), Some("usage"));
     job.finish("").unwrap();
+    assert!(job.is_answered());
     assert_eq!(job.finish("").unwrap_err().code(), "job_answered");
     assert_eq!(job.emit(b"x").unwrap_err().kind(), ErrorKind::Closed);
     let events: Vec<Event> = heard.iter().collect();

@@ -1,0 +1,39 @@
+//! Bytes that the library gives away.
+
+use std::ffi::c_char;
+use std::ptr;
+
+use crate::guard::quietly;
+
+/// Text that the library gives to its caller: UTF-8, and most often JSON.
+#[derive(Debug)]
+pub struct Bytes {
+    /// With a NUL behind it.
+    text: Box<[u8]>,
+}
+
+impl From<String> for Bytes {
+    fn from(text: String) -> Self {
+        let mut text = text.into_bytes();
+        text.push(0);
+        Self { text: text.into_boxed_slice() }
+    }
+}
+
+/// The text. A NUL stands behind it that `cortensor_bytes_len` does not count. Lives as long as the bytes; NULL for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_bytes_data(bytes: Option<&Bytes>) -> *const c_char {
+    bytes.map_or(ptr::null(), |bytes| bytes.text.as_ptr().cast())
+}
+
+/// How many bytes there are; 0 for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_bytes_len(bytes: Option<&Bytes>) -> usize {
+    bytes.map_or(0, |bytes| bytes.text.len() - 1)
+}
+
+/// Frees bytes.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_bytes_free(bytes: Option<Box<Bytes>>) {
+    quietly(|| drop(bytes));
+}

@@ -1,0 +1,71 @@
+//! Why a call failed.
+
+use std::ffi::{CString, c_char};
+use std::ptr;
+
+use cortensor_router::embed;
+
+use crate::Status;
+use crate::guard::{look, quietly};
+
+/// Why a call failed.
+#[derive(Debug, Clone)]
+pub struct Error {
+    status: Status,
+    code: CString,
+    message: CString,
+    details: CString,
+}
+
+/// A text for C: it ends at its first NUL, and so one inside of it gives way.
+pub(crate) fn c_text(text: &str) -> CString {
+    CString::new(text.replace('\0', "\u{fffd}")).unwrap_or_default()
+}
+
+impl From<embed::Error> for Error {
+    fn from(error: embed::Error) -> Self {
+        Self {
+            status: Status::of(error.kind()),
+            code: c_text(error.code()),
+            message: c_text(error.message()),
+            details: c_text(&embed::error_json(&error)),
+        }
+    }
+}
+
+/// The status that the call returned; `CORTENSOR_STATUS_OK` for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_error_status(error: Option<&Error>) -> Status {
+    error.map_or(Status::Ok, |error| error.status)
+}
+
+/// The finest code there is, as `"session_not_found"`. Lives as long as the error; NULL for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_error_code(error: Option<&Error>) -> *const c_char {
+    error.map_or(ptr::null(), |error| error.code.as_ptr())
+}
+
+/// What is wrong and how to mend it, as one English sentence. Lives as long as the error; NULL for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_error_message(error: Option<&Error>) -> *const c_char {
+    error.map_or(ptr::null(), |error| error.message.as_ptr())
+}
+
+/// All of it as JSON: `{"kind","code","message","retryable","param","retry_after_ms","session_id","task_id"}`.
+/// Lives as long as the error; NULL for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_error_details(error: Option<&Error>) -> *const c_char {
+    error.map_or(ptr::null(), |error| error.details.as_ptr())
+}
+
+/// A copy that outlives the error, as for one that belongs to an event. The caller frees it; NULL for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_error_clone(error: Option<&Error>) -> *mut Error {
+    look(error, ptr::null_mut(), |error| Box::into_raw(Box::new(error.clone())))
+}
+
+/// Frees an error.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_error_free(error: Option<Box<Error>>) {
+    quietly(|| drop(error));
+}

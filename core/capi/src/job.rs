@@ -1,0 +1,178 @@
+//! A job in the hands of the host's miner.
+
+use std::ffi::c_char;
+use std::mem::MaybeUninit;
+
+use cortensor_router::embed::{self, Emit, ErrorKind};
+
+use crate::guard::{done, give, look, not_yet, of, quietly, timeout};
+use crate::text::{bytes, text};
+use crate::{Bytes, Error, Status};
+
+/// One attempt at a task, given to `on_job`. Any thread may use it. It is answered once, by finish, fail or reject; after that every
+/// further answer is refused with `CORTENSOR_STATUS_CLOSED`. An answer that comes after the router was shut down changes nothing.
+#[derive(Debug)]
+pub struct Job(embed::Job);
+
+impl From<embed::Job> for Job {
+    fn from(job: embed::Job) -> Self {
+        Self(job)
+    }
+}
+
+/// What it is about, as JSON: `{"gid","session_id","task_id","model","prompt","stream","deadline_ms","request"}`. `request` is what the caller
+/// sent, `deadline_ms` are milliseconds since the Unix epoch.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_job_info(
+    job: Option<&Job>,
+    out: Option<&mut MaybeUninit<*mut Bytes>>,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    give(out, err, || of(job, "job")?.0.info())
+}
+
+/// The whole text that the model is to read.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_job_prompt(
+    job: Option<&Job>,
+    out: Option<&mut MaybeUninit<*mut Bytes>>,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    give(out, err, || Ok(of(job, "job")?.0.prompt()))
+}
+
+/// The next piece of the answer, as UTF-8. A character may be cut off at its end; the rest comes with the next piece. Never blocks.
+/// `CORTENSOR_STATUS_CANCELLED`: nobody wants it any more; stop working and free the job. `full` may be NULL; it says
+/// that the router has the piece but its reader is slow: use `cortensor_job_wait_writable` before the next.
+///
+/// # Safety
+/// `piece` has `piece_len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cortensor_job_emit(
+    job: Option<&Job>,
+    piece: *const c_char,
+    piece_len: usize,
+    full: Option<&mut MaybeUninit<bool>>,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    done(err, || {
+        // SAFETY: the caller promises the length.
+        let piece = unsafe { bytes(piece, piece_len, "piece") }?;
+        let emitted = of(job, "job")?.0.emit(piece)?;
+        if emitted == Emit::Cancelled {
+            return Err(embed::Error::new(
+                ErrorKind::Cancelled,
+                "nobody wants this job's answer any more: stop working",
+            ));
+        }
+        if let Some(full) = full {
+            full.write(emitted == Emit::Full);
+        }
+        Ok(())
+    })
+}
+
+/// The work is done. `answer` is empty or JSON, `{"text","finish_reason","usage","model","embedding"}`, each of them optional. Pieces that were
+/// emitted are the text. Usage that is absent is estimated. When `answer` is wrong the job can still be answered.
+///
+/// # Safety
+/// `answer` has `answer_len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cortensor_job_finish(
+    job: Option<&Job>,
+    answer: *const c_char,
+    answer_len: usize,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    done(err, || {
+        // SAFETY: the caller promises the length.
+        let answer = unsafe { text(answer, answer_len, "answer") }?;
+        of(job, "job")?.0.finish(answer)
+    })
+}
+
+/// The work failed. `code` is `overloaded`, `context`, `invalid`, `model`, `internal`, `unreachable` or `cancelled`; `message` reaches the caller.
+///
+/// # Safety
+/// `code` has `code_len` bytes, `message` has `message_len`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cortensor_job_fail(
+    job: Option<&Job>,
+    code: *const c_char,
+    code_len: usize,
+    message: *const c_char,
+    message_len: usize,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    done(err, || {
+        // SAFETY: the caller promises the length.
+        let code = unsafe { text(code, code_len, "code") }?;
+        // SAFETY: the caller promises the length.
+        let message = unsafe { text(message, message_len, "message") }?;
+        of(job, "job")?.0.fail(code, message)
+    })
+}
+
+/// Gives the job back: the miner is not blamed, another one is tried.
+///
+/// # Safety
+/// `reason` has `reason_len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cortensor_job_reject(
+    job: Option<&Job>,
+    reason: *const c_char,
+    reason_len: usize,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    done(err, || {
+        // SAFETY: the caller promises the length.
+        let reason = unsafe { text(reason, reason_len, "reason") }?;
+        of(job, "job")?.0.reject(reason)
+    })
+}
+
+/// Whether nobody wants the work any more, or it was answered; true for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_job_is_cancelled(job: Option<&Job>) -> bool {
+    look(job, true, |job| job.0.is_cancelled())
+}
+
+/// Waits until a slow reader has caught up, or nobody wants the work any more, at most for `timeout_ms`; a negative time is no limit. Blocks.
+/// `CORTENSOR_STATUS_TIMEOUT`: not within the time.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_job_wait_writable(
+    job: Option<&Job>,
+    timeout_ms: i64,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    done(err, || {
+        let writable = of(job, "job")?.0.wait_writable(timeout(timeout_ms))?;
+        if writable { Ok(()) } else { Err(not_yet("the reader had not caught up")) }
+    })
+}
+
+/// Waits until nobody wants the work any more, at most for `timeout_ms`; a negative time is no limit. Blocks.
+/// `CORTENSOR_STATUS_TIMEOUT`: not within the time; `CORTENSOR_STATUS_CLOSED`: the job was answered, so that it cannot come to it.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_job_wait_cancelled(
+    job: Option<&Job>,
+    timeout_ms: i64,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    done(err, || {
+        let job = &of(job, "job")?.0;
+        if job.wait_cancelled(timeout(timeout_ms))? {
+            Ok(())
+        } else if job.is_answered() {
+            Err(embed::Error::new(ErrorKind::Closed, "the job was answered already").with_code("job_answered"))
+        } else {
+            Err(not_yet("the job was not cancelled"))
+        }
+    })
+}
+
+/// Frees a job. One that was not answered fails with `internal` and `dropped`.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_job_free(job: Option<Box<Job>>) {
+    quietly(|| drop(job));
+}

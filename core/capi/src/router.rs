@@ -1,0 +1,80 @@
+//! The router: open, drain, shut down.
+
+use std::ffi::c_char;
+use std::mem::MaybeUninit;
+
+use cortensor_router::embed;
+
+use crate::guard::{done, give, not_yet, of, quietly, timeout};
+use crate::log::{LogCallbacks, sink};
+use crate::text::text;
+use crate::{Error, Status};
+
+/// A router. Any thread may use it at any time.
+#[derive(Debug)]
+pub struct Router(pub(crate) embed::Router);
+
+impl From<embed::Router> for Router {
+    fn from(router: embed::Router) -> Self {
+        Self(router)
+    }
+}
+
+/// Opens a router. `config` is JSON in the form of docs/configuration.md, `{"storage": {"data_dir": "data"}}`; empty text stands for its
+/// defaults, which keep everything in memory. `log` may be NULL. Blocks until the store is there.
+///
+/// Its `user` is taken in any case: `drop` of `log` is called when the call fails, too.
+///
+/// # Safety
+/// `config` has `config_len` bytes; `log` has as many as it says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cortensor_router_open(
+    config: *const c_char,
+    config_len: usize,
+    log: *const LogCallbacks,
+    out: Option<&mut MaybeUninit<*mut Router>>,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    // SAFETY: the caller promises that `log` has as many bytes as it says.
+    let log = unsafe { sink(log) };
+    give(out, err, || {
+        let log = log?;
+        // SAFETY: the caller promises the length.
+        embed::Router::open(unsafe { text(config, config_len, "config") }?, log).wait()
+    })
+}
+
+/// Takes no new tasks and waits until those that are there have ended, at most for `timeout_ms`; `CORTENSOR_STATUS_TIMEOUT`: some had not.
+/// A negative time is no limit. Blocks.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_router_drain(
+    router: Option<&Router>,
+    timeout_ms: i64,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    done(err, || {
+        let limit = timeout(timeout_ms).unwrap_or(std::time::Duration::from_secs(u64::from(u32::MAX)));
+        let drained = of(router, "router")?.0.drain(limit).wait()?;
+        if drained { Ok(()) } else { Err(not_yet("tasks that were there had not ended")) }
+    })
+}
+
+/// Ends the router: listeners stop, what runs is cancelled, the store is closed. When it returns CORTENSOR_STATUS_OK no callback runs
+/// and none is called any more. Blocks, at most for `timeout_ms`; a negative time is no limit. `CORTENSOR_STATUS_TIMEOUT`: the router is closed, but
+/// something had not ended; call again to go on waiting. `CORTENSOR_STATUS_WOULD_DEADLOCK` from inside of a callback. A second
+/// call finds nothing to do. The handle and those that came from it must still be freed, and only answer `CORTENSOR_STATUS_CLOSED`.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_router_shutdown(
+    router: Option<&Router>,
+    timeout_ms: i64,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    done(err, || of(router, "router")?.0.shutdown(timeout(timeout_ms)))
+}
+
+/// Frees the handle. Other handles of this router stay valid and keep it open. A router that was not shut down is closed in the background
+/// when its last handle is freed; its callbacks may then run a little longer, so a program shuts down first. Does not block.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_router_free(router: Option<Box<Router>>) {
+    quietly(|| drop(router));
+}

@@ -1,0 +1,110 @@
+//! Status codes.
+
+use std::ffi::{CStr, c_char};
+
+use cortensor_router::embed::ErrorKind;
+
+macro_rules! statuses {
+    ($($status:ident $kind:pat => $name:literal;)*) => {
+        impl Status {
+            /// The status of an error.
+            pub(crate) fn of(kind: ErrorKind) -> Self {
+                match kind {
+                    $($kind => Self::$status,)*
+                    // A kind that this crate does not know yet; the test of the table fails then.
+                    _ => Self::Internal,
+                }
+            }
+
+            fn name(number: i32) -> &'static CStr {
+                match number {
+                    0 => c"ok",
+                    $(number if number == Self::$status as i32 => $name,)*
+                    _ => c"unknown",
+                }
+            }
+        }
+    };
+}
+
+/// What a call came to. The numbers never change.
+#[repr(i32)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It worked.
+    Ok = 0,
+    /// An argument or a field is missing, of the wrong type or out of its range: correct the one that is named.
+    InvalidArgument = 1,
+    /// No token, or one that is not known: send a valid one.
+    Unauthenticated = 2,
+    /// The token does not carry the scope.
+    PermissionDenied = 3,
+    /// No such session, task, miner or model: check the id.
+    NotFound = 4,
+    /// The thing is not in a state that allows this: look at its present state first.
+    Conflict = 5,
+    /// The idempotency key was used before with another request: use a new key.
+    IdempotencyMismatch = 6,
+    /// It is over a limit: send less.
+    TooLarge = 7,
+    /// The router is at one of its bounds: retry after the time given.
+    Overloaded = 8,
+    /// Nothing is there to do the work, or the store does not answer: retry after the time given.
+    Unavailable = 9,
+    /// The time has passed. A task that goes on can be asked for by its ids.
+    Timeout = 10,
+    /// Somebody cancelled it.
+    Cancelled = 11,
+    /// Every miner that was tried failed; the message is the last one's.
+    MinerFailed = 12,
+    /// The router is shut down or draining, the job was answered, or the stream is over.
+    Closed = 13,
+    /// A defect of the router: report it with its message.
+    Internal = 14,
+    /// The call waits for something that this very thread has to do first: make it from outside of a callback.
+    WouldDeadlock = 15,
+    /// A defect of the router that was stopped at the language's border: report it. The handle may be unusable.
+    Panic = 16,
+}
+
+statuses! {
+    InvalidArgument ErrorKind::InvalidArgument => c"invalid_argument";
+    Unauthenticated ErrorKind::Unauthenticated => c"unauthenticated";
+    PermissionDenied ErrorKind::PermissionDenied => c"permission_denied";
+    NotFound ErrorKind::NotFound => c"not_found";
+    Conflict ErrorKind::Conflict => c"conflict";
+    IdempotencyMismatch ErrorKind::IdempotencyMismatch => c"idempotency_mismatch";
+    TooLarge ErrorKind::TooLarge => c"too_large";
+    Overloaded ErrorKind::Overloaded => c"overloaded";
+    Unavailable ErrorKind::Unavailable => c"unavailable";
+    Timeout ErrorKind::Timeout => c"timeout";
+    Cancelled ErrorKind::Cancelled => c"cancelled";
+    MinerFailed ErrorKind::MinerFailed => c"miner_failed";
+    Closed ErrorKind::Closed => c"closed";
+    Internal ErrorKind::Internal => c"internal";
+    WouldDeadlock ErrorKind::WouldDeadlock => c"would_deadlock";
+    Panic ErrorKind::Panic => c"panic";
+}
+
+/// The name of a status, as `"not_found"`; `"unknown"` for a number that is none. The text lives for ever.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_status_name(status: i32) -> *const c_char {
+    Status::name(status).as_ptr()
+}
+
+#[cfg(test)]
+mod tests {
+    use cortensor_router::embed::KINDS;
+
+    use super::*;
+
+    #[test]
+    fn the_statuses_are_those_of_the_one_table() {
+        for row in KINDS {
+            let status = Status::of(row.kind);
+            assert_eq!(status as i32, row.c_status, "{}", row.code);
+            assert_eq!(Status::name(status as i32).to_str(), Ok(row.code));
+        }
+        assert_eq!(Status::name(KINDS.len() as i32 + 1), c"unknown", "a status without a kind");
+    }
+}

@@ -1,0 +1,92 @@
+//! Structs that cross the border: callback tables and events, each with its size first, so that both sides may be of different age.
+
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+use std::ptr;
+
+use cortensor_router::embed::{Error, Result};
+
+use crate::guard::{null, quietly};
+
+/// A struct of the ABI.
+///
+/// # Safety
+/// It is `repr(C)`, its first field is the `usize` `struct_size`, and all bits zero are a valid value of it.
+pub(crate) unsafe trait Table: Copy {
+    /// The smallest size that ever was: what the first release had and wants.
+    const LEAST: usize;
+}
+
+/// What the host gives, as far as it goes; fields that its header did not have are zero.
+///
+/// # Safety
+/// `given` is NULL, or has as many bytes as its `struct_size` says.
+pub(crate) unsafe fn read<T: Table>(given: *const T, param: &str) -> Result<T> {
+    // SAFETY: the caller's promise is the same.
+    let size = unsafe { size(given, param) }?;
+    let mut table = MaybeUninit::<T>::zeroed();
+    // SAFETY: `given` has `size` bytes, `table` has `size_of::<T>()`, and they are different places.
+    unsafe { ptr::copy_nonoverlapping(given.cast::<u8>(), table.as_mut_ptr().cast(), size.min(size_of::<T>())) };
+    // SAFETY: its bits are zero or the host's, and both are valid by the trait's contract.
+    Ok(unsafe { table.assume_init() })
+}
+
+/// Gives the host as much of `value` as it has place for. `struct_size` stays the host's.
+///
+/// # Safety
+/// `place` is writable, has as many bytes as its `struct_size` says, and [`size`] was content with it.
+pub(crate) unsafe fn write<T: Table>(place: *mut T, value: &T) {
+    let first = size_of::<usize>();
+    // SAFETY: every table begins with its size.
+    let size = unsafe { place.cast::<usize>().read() };
+    let value = ptr::from_ref(value).cast::<u8>();
+    let place = place.cast::<u8>();
+    // SAFETY: both have that many bytes, of which the first are the size; they are different places.
+    unsafe {
+        ptr::copy_nonoverlapping(value.wrapping_add(first), place.wrapping_add(first), size.min(size_of::<T>()) - first)
+    };
+}
+
+/// The size that the host says, where it is one that a host can have.
+///
+/// # Safety
+/// `given` is NULL or begins with a `size_t`.
+pub(crate) unsafe fn size<T: Table>(given: *const T, param: &str) -> Result<usize> {
+    if given.is_null() {
+        return Err(null(param));
+    }
+    // SAFETY: it is not NULL, and the caller promises the rest.
+    let size = unsafe { given.cast::<usize>().read() };
+    if size < T::LEAST {
+        let message =
+            format!("{param}.struct_size is {size}: set it to the sizeof of the struct, at least {}", T::LEAST);
+        return Err(Error::invalid(format!("{param}.struct_size"), message));
+    }
+    Ok(size)
+}
+
+/// What the host wants to be called with, and how it is let go.
+pub(crate) struct User {
+    pub(crate) data: *mut c_void,
+    drop: Option<unsafe extern "C" fn(*mut c_void)>,
+}
+
+impl User {
+    pub(crate) fn new(data: *mut c_void, drop: Option<unsafe extern "C" fn(*mut c_void)>) -> Self {
+        Self { data, drop }
+    }
+}
+
+// SAFETY: the host promises that its callbacks may run on any thread; the router itself never looks behind the pointer.
+unsafe impl Send for User {}
+// SAFETY: as above: callbacks may run on several threads at once.
+unsafe impl Sync for User {}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        if let Some(drop) = self.drop {
+            // SAFETY: the host gave both together, and this is the one call of it.
+            quietly(|| unsafe { drop(self.data) });
+        }
+    }
+}

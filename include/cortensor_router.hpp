@@ -1,0 +1,674 @@
+// cortensor-router for C++17: handles that free themselves, lambdas as miners, `for (auto token : stream)`.
+// Header-only, over cortensor_router.h. docs/c-api.md tells the conventions. Apache-2.0 OR MIT.
+//
+// A call that fails throws cortensor::Error. Where exceptions are off (-fno-exceptions), or CORTENSOR_NO_EXCEPTIONS is
+// defined, it gives a cortensor::Expected<T> in place of T instead. No exception ever crosses into the library.
+#ifndef CORTENSOR_ROUTER_HPP
+#define CORTENSOR_ROUTER_HPP
+
+#include "cortensor_router.h"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#if !defined(CORTENSOR_NO_EXCEPTIONS) && !defined(__cpp_exceptions)
+#define CORTENSOR_NO_EXCEPTIONS
+#endif
+
+namespace cortensor {
+// One name for each way, so that files that are compiled in different ways can be linked with each other.
+#ifdef CORTENSOR_NO_EXCEPTIONS
+inline namespace checked {
+#else
+inline namespace throwing {
+#endif
+
+/// No limit of time.
+inline constexpr std::chrono::milliseconds forever{-1};
+
+/// Why a call failed. Copies are cheap.
+class Error : public std::exception {
+public:
+    /// Takes the error.
+    explicit Error(cortensor_error *error) : error_(error, cortensor_error_free) {}
+    /// Copies an error that belongs to somebody else.
+    static Error copy(const cortensor_error *error) { return Error(cortensor_error_clone(error)); }
+
+    cortensor_status status() const noexcept { return cortensor_error_status(error_.get()); }
+    /// The finest code there is, as `session_not_found`.
+    const char *code() const noexcept { return text(cortensor_error_code(error_.get())); }
+    /// What is wrong and how to mend it.
+    const char *what() const noexcept override { return text(cortensor_error_message(error_.get())); }
+    /// All of it as JSON.
+    const char *details() const noexcept { return text(cortensor_error_details(error_.get())); }
+
+private:
+    static const char *text(const char *given) noexcept { return given == nullptr ? "" : given; }
+
+    std::shared_ptr<const cortensor_error> error_;
+};
+
+/// A value, or why there is none.
+template <class T> class [[nodiscard]] Expected {
+public:
+    Expected(T value) : held_(std::in_place_index<0>, std::move(value)) {}
+    Expected(Error error) : held_(std::in_place_index<1>, std::move(error)) {}
+
+    explicit operator bool() const noexcept { return held_.index() == 0; }
+    /// Only where there is one.
+    T &operator*() & noexcept { return *std::get_if<0>(&held_); }
+    T &&operator*() && noexcept { return std::move(*std::get_if<0>(&held_)); }
+    T *operator->() noexcept { return std::get_if<0>(&held_); }
+    /// Only where there is no value.
+    const Error &error() const noexcept { return *std::get_if<1>(&held_); }
+
+private:
+    std::variant<T, Error> held_;
+};
+
+template <> class [[nodiscard]] Expected<void> {
+public:
+    Expected() = default;
+    Expected(Error error) : error_(std::move(error)) {}
+
+    explicit operator bool() const noexcept { return !error_; }
+    const Error &error() const noexcept { return *error_; }
+
+private:
+    std::optional<Error> error_;
+};
+
+#ifdef CORTENSOR_NO_EXCEPTIONS
+/// What a call that may fail gives.
+template <class T> using Result = Expected<T>;
+#else
+/// What a call that may fail gives.
+template <class T> using Result = T;
+#endif
+
+namespace detail {
+
+template <class T> Result<T> fail(Error error) {
+#ifdef CORTENSOR_NO_EXCEPTIONS
+    return error;
+#else
+    throw error;
+#endif
+}
+
+template <class Handle, void (*free)(Handle *)> struct Free {
+    void operator()(Handle *handle) const noexcept { free(handle); }
+};
+template <class Handle, void (*free)(Handle *)> using Owned = std::unique_ptr<Handle, Free<Handle, free>>;
+using Bytes = Owned<cortensor_bytes, cortensor_bytes_free>;
+
+/// A call that gives nothing.
+template <class Call> Result<void> done(Call &&call) {
+    cortensor_error *error = nullptr;
+    if (call(&error) != CORTENSOR_STATUS_OK) {
+        return fail<void>(Error(error));
+    }
+    return Result<void>();
+}
+
+/// A call that gives a handle, of which `T` is made.
+template <class T, class Handle, class Call> Result<T> give(Call &&call) {
+    Handle *handle = nullptr;
+    cortensor_error *error = nullptr;
+    if (call(&handle, &error) != CORTENSOR_STATUS_OK) {
+        return fail<T>(Error(error));
+    }
+    return T(handle);
+}
+
+/// A call that gives text.
+template <class Call> Result<std::string> text(Call &&call) {
+    cortensor_bytes *bytes = nullptr;
+    cortensor_error *error = nullptr;
+    if (call(&bytes, &error) != CORTENSOR_STATUS_OK) {
+        return fail<std::string>(Error(error));
+    }
+    Bytes owned(bytes);
+    return std::string(cortensor_bytes_data(bytes), cortensor_bytes_len(bytes));
+}
+
+/// Lets go of a function that the library kept.
+template <class Function> void drop(void *user) { delete static_cast<Function *>(user); }
+
+inline std::int64_t milliseconds(std::chrono::milliseconds timeout) noexcept { return static_cast<std::int64_t>(timeout.count()); }
+
+} // namespace detail
+
+/// What came of giving a piece.
+enum class Emit {
+    ok,       ///< Go on.
+    full,     ///< The router has it, but the reader is slow: `wait_writable` before the next.
+    cancelled ///< Nobody wants it any more: stop working.
+};
+
+/// One attempt at a task, which a miner answers once, from any thread. Letting an unanswered one go fails it.
+class Job {
+public:
+    /// Takes the job.
+    explicit Job(cortensor_job *job) : job_(job, cortensor_job_free) {}
+    Job(Job &&) noexcept = default;
+    Job &operator=(Job &&) noexcept = default;
+
+    /// What it is about, as JSON.
+    Result<std::string> info() const {
+        return detail::text([&](auto out, auto err) { return cortensor_job_info(raw(), out, err); });
+    }
+    /// The whole text that the model is to read.
+    Result<std::string> prompt() const {
+        return detail::text([&](auto out, auto err) { return cortensor_job_prompt(raw(), out, err); });
+    }
+    /// The next piece of the answer, UTF-8.
+    Result<Emit> emit(std::string_view piece) const {
+        cortensor_error *error = nullptr;
+        bool full = false;
+        cortensor_status status = cortensor_job_emit(raw(), piece.data(), piece.size(), &full, &error);
+        if (status == CORTENSOR_STATUS_CANCELLED) {
+            cortensor_error_free(error);
+            return Emit::cancelled;
+        }
+        if (status != CORTENSOR_STATUS_OK) {
+            return detail::fail<Emit>(Error(error));
+        }
+        return full ? Emit::full : Emit::ok;
+    }
+    /// The work is done; `answer` is empty or JSON.
+    Result<void> finish(std::string_view answer = {}) const {
+        return detail::done([&](auto err) { return cortensor_job_finish(raw(), answer.data(), answer.size(), err); });
+    }
+    /// The work failed; `code` is one of those of `cortensor_job_fail`.
+    Result<void> fail(std::string_view code, std::string_view message) const {
+        return detail::done([&](auto err) {
+            return cortensor_job_fail(raw(), code.data(), code.size(), message.data(), message.size(), err);
+        });
+    }
+    /// Gives the job back; another miner is tried.
+    Result<void> reject(std::string_view reason) const {
+        return detail::done([&](auto err) { return cortensor_job_reject(raw(), reason.data(), reason.size(), err); });
+    }
+    bool is_cancelled() const noexcept { return cortensor_job_is_cancelled(raw()); }
+    Result<void> wait_writable(std::chrono::milliseconds timeout = forever) const {
+        return detail::done([&](auto err) { return cortensor_job_wait_writable(raw(), detail::milliseconds(timeout), err); });
+    }
+    Result<void> wait_cancelled(std::chrono::milliseconds timeout = forever) const {
+        return detail::done([&](auto err) { return cortensor_job_wait_cancelled(raw(), detail::milliseconds(timeout), err); });
+    }
+    /// The handle, still owned by this.
+    const cortensor_job *raw() const noexcept { return job_.get(); }
+
+private:
+    friend class Router;
+    explicit Job(std::shared_ptr<cortensor_job> job) noexcept : job_(std::move(job)) {}
+
+    /// Shared with the one call of the miner's function, which fails the job when the function throws.
+    std::shared_ptr<cortensor_job> job_;
+};
+
+/// One event of a stream; what it points to lives until the next one.
+class Event {
+public:
+    explicit Event(const cortensor_event &event) noexcept : event_(event) {}
+
+    cortensor_event_kind kind() const noexcept { return event_.kind; }
+    bool is_token() const noexcept { return event_.kind == CORTENSOR_EVENT_KIND_TOKEN; }
+    /// What came before is void, up to `seq()`.
+    bool is_restart() const noexcept { return event_.kind == CORTENSOR_EVENT_KIND_RESTART; }
+    bool is_end() const noexcept { return event_.kind == CORTENSOR_EVENT_KIND_END; }
+    std::uint64_t seq() const noexcept { return event_.seq; }
+    /// The token, or the completion as JSON.
+    std::string_view text() const noexcept { return std::string_view(event_.data, event_.len); }
+    /// Why the task failed, where this is the end and it did.
+    std::optional<Error> error() const {
+        return event_.error == nullptr ? std::optional<Error>() : std::optional<Error>(Error::copy(event_.error));
+    }
+
+private:
+    cortensor_event event_;
+};
+
+/// A subscriber that gets events; they go on when this is destroyed.
+class Subscription {
+public:
+    explicit Subscription(cortensor_subscription *subscription) noexcept : subscription_(subscription) {}
+
+    /// No event after this; waits for the call under way.
+    Result<void> close(std::chrono::milliseconds timeout = forever) const {
+        return detail::done([&](auto err) {
+            return cortensor_subscription_close(subscription_.get(), detail::milliseconds(timeout), err);
+        });
+    }
+
+private:
+    detail::Owned<cortensor_subscription, cortensor_subscription_free> subscription_;
+};
+
+/// A task's tokens as they come. One thread at a time reads it.
+class Stream {
+public:
+    explicit Stream(cortensor_stream *stream) noexcept : stream_(stream) {}
+
+    /// The next event; none once the end was given. Not within the time: an error with the code `wait_timeout`.
+    Result<std::optional<Event>> next(std::chrono::milliseconds timeout = forever) {
+        cortensor_event event{};
+        event.struct_size = sizeof event;
+        cortensor_error *raw = nullptr;
+        cortensor_status status = cortensor_stream_next(stream_.get(), detail::milliseconds(timeout), &event, &raw);
+        if (status == CORTENSOR_STATUS_OK) {
+            return std::optional<Event>(Event(event));
+        }
+        Error error(raw);
+        if (status == CORTENSOR_STATUS_CLOSED && std::string_view(error.code()) == "stream_over") {
+            return std::optional<Event>();
+        }
+        return detail::fail<std::optional<Event>>(std::move(error));
+    }
+
+    /// Has every further event given to `on_event`, a function of `const Event &`, on threads of the router. What it throws is lost.
+    template <class Function> Result<Subscription> subscribe(Function on_event) {
+        cortensor_stream_callbacks callbacks{};
+        callbacks.struct_size = sizeof callbacks;
+        callbacks.user = new Function(std::move(on_event));
+        callbacks.on_event = [](void *user, const cortensor_event *event) noexcept {
+#ifdef CORTENSOR_NO_EXCEPTIONS
+            (*static_cast<Function *>(user))(Event(*event));
+#else
+            try {
+                (*static_cast<Function *>(user))(Event(*event));
+            } catch (...) {
+            }
+#endif
+        };
+        callbacks.drop = detail::drop<Function>;
+        return detail::give<Subscription, cortensor_subscription>(
+            [&](auto out, auto err) { return cortensor_stream_subscribe(stream_.get(), &callbacks, out, err); });
+    }
+
+    /// Goes over the tokens: `for (std::string_view token : stream)`. A view lives until the next one.
+    class Iterator {
+    public:
+        using iterator_category = std::input_iterator_tag;
+        using value_type = std::string_view;
+        using difference_type = std::ptrdiff_t;
+        using pointer = const std::string_view *;
+        using reference = const std::string_view &;
+
+        Iterator() = default;
+        explicit Iterator(Stream *stream) : stream_(stream) { ++*this; }
+        reference operator*() const noexcept { return token_; }
+        pointer operator->() const noexcept { return &token_; }
+        Iterator &operator++() {
+            if (!stream_->advance(token_)) {
+                stream_ = nullptr;
+            }
+            return *this;
+        }
+        void operator++(int) { ++*this; }
+        friend bool operator==(const Iterator &a, const Iterator &b) noexcept { return a.stream_ == b.stream_; }
+        friend bool operator!=(const Iterator &a, const Iterator &b) noexcept { return a.stream_ != b.stream_; }
+
+    private:
+        Stream *stream_ = nullptr;
+        std::string_view token_;
+    };
+
+    /// Throws where the task fails; without exceptions the loop ends and `error()` says why.
+    Iterator begin() { return Iterator(this); }
+    Iterator end() noexcept { return Iterator(); }
+
+    /// After the loop: why the task failed, where it did.
+    const std::optional<Error> &error() const noexcept { return error_; }
+    /// After the loop: the completion as JSON.
+    const std::string &completion() const noexcept { return completion_; }
+    /// How often another miner started over: tokens from before are void then.
+    unsigned restarts() const noexcept { return restarts_; }
+
+private:
+    bool advance(std::string_view &token) {
+        for (;;) {
+            cortensor_event event{};
+            event.struct_size = sizeof event;
+            cortensor_error *raw = nullptr;
+            if (cortensor_stream_next(stream_.get(), CORTENSOR_FOREVER, &event, &raw) != CORTENSOR_STATUS_OK) {
+                Error error(raw);
+                if (std::string_view(error.code()) == "stream_over") {
+                    return false;
+                }
+                return stop(std::move(error));
+            }
+            switch (event.kind) {
+            case CORTENSOR_EVENT_KIND_TOKEN:
+                token = std::string_view(event.data, event.len);
+                return true;
+            case CORTENSOR_EVENT_KIND_RESTART:
+                restarts_++;
+                break;
+            case CORTENSOR_EVENT_KIND_END:
+                if (event.error != nullptr) {
+                    return stop(Error::copy(event.error));
+                }
+                completion_.assign(event.data, event.len);
+                return false;
+            }
+        }
+    }
+
+    bool stop(Error error) {
+        error_ = error;
+#ifndef CORTENSOR_NO_EXCEPTIONS
+        throw error;
+#else
+        return false;
+#endif
+    }
+
+    detail::Owned<cortensor_stream, cortensor_stream_free> stream_;
+    std::optional<Error> error_;
+    std::string completion_;
+    unsigned restarts_ = 0;
+};
+
+/// A submitted task. When the last handle of a task goes, its streams counted, it is cancelled, unless it has ended or was detached.
+class Task {
+public:
+    explicit Task(cortensor_task *task) noexcept : task_(task) {}
+
+    std::uint64_t session_id() const noexcept { return cortensor_task_session_id(raw()); }
+    std::uint64_t id() const noexcept { return cortensor_task_id(raw()); }
+    std::uint64_t gid() const noexcept { return cortensor_task_gid(raw()); }
+    /// Whether an idempotency key led to a task that was there already.
+    bool joined() const noexcept { return cortensor_task_joined(raw()); }
+    /// Its record as it stands, as JSON.
+    Result<std::string> record() const {
+        return detail::text([&](auto out, auto err) { return cortensor_task_record(raw(), out, err); });
+    }
+    /// Waits for the end and gives the completion as JSON.
+    Result<std::string> result(std::chrono::milliseconds timeout = forever) const {
+        return detail::text([&](auto out, auto err) { return cortensor_task_result(raw(), detail::milliseconds(timeout), out, err); });
+    }
+    /// Its tokens after number `seq`.
+    Result<Stream> stream(std::uint64_t seq = 0) const {
+        return detail::give<Stream, cortensor_stream>([&](auto out, auto err) { return cortensor_task_stream(raw(), seq, out, err); });
+    }
+    Result<void> cancel() const {
+        return detail::done([&](auto err) { return cortensor_task_cancel(raw(), err); });
+    }
+    /// From now on it goes on when all of its handles are gone.
+    Result<void> detach() const {
+        return detail::done([&](auto err) { return cortensor_task_detach(raw(), err); });
+    }
+    /// The handle, still owned by this.
+    const cortensor_task *raw() const noexcept { return task_.get(); }
+
+private:
+    detail::Owned<cortensor_task, cortensor_task_free> task_;
+};
+
+/// A miner that was added; it goes on when this is destroyed.
+class Miner {
+public:
+    explicit Miner(cortensor_miner *miner) noexcept : miner_(miner) {}
+
+    /// It gets no new jobs and finishes those that it has.
+    Result<void> drain() const {
+        return detail::done([&](auto err) { return cortensor_miner_drain(miner_.get(), err); });
+    }
+    Result<void> set_capacity(std::uint32_t jobs) const {
+        return detail::done([&](auto err) { return cortensor_miner_set_capacity(miner_.get(), jobs, err); });
+    }
+    /// Removes it and waits for the calls under way.
+    Result<void> remove(std::chrono::milliseconds timeout = forever) const {
+        return detail::done([&](auto err) { return cortensor_miner_remove(miner_.get(), detail::milliseconds(timeout), err); });
+    }
+
+private:
+    detail::Owned<cortensor_miner, cortensor_miner_free> miner_;
+};
+
+/// A listener that serves; it goes on when this is destroyed, until its router ends.
+class Listener {
+public:
+    explicit Listener(cortensor_listener *listener) noexcept : listener_(listener) {}
+
+    /// Where it listens, as `127.0.0.1:5010`.
+    Result<std::string> address() const {
+        return detail::text([&](auto out, auto err) { return cortensor_listener_address(listener_.get(), out, err); });
+    }
+    /// Every open surface and how it is protected, a line each.
+    Result<std::string> posture() const {
+        return detail::text([&](auto out, auto err) { return cortensor_listener_posture(listener_.get(), out, err); });
+    }
+    Result<void> stop(std::chrono::milliseconds timeout = forever) const {
+        return detail::done([&](auto err) { return cortensor_listener_stop(listener_.get(), detail::milliseconds(timeout), err); });
+    }
+    /// Waits until it has ended, for whatever reason.
+    Result<void> wait(std::chrono::milliseconds timeout = forever) const {
+        return detail::done([&](auto err) { return cortensor_listener_wait(listener_.get(), detail::milliseconds(timeout), err); });
+    }
+
+private:
+    detail::Owned<cortensor_listener, cortensor_listener_free> listener_;
+};
+
+/// A session of a router, which it keeps alive.
+class Session {
+public:
+    std::uint64_t id() const noexcept { return id_; }
+    /// Its record as JSON.
+    Result<std::string> record() const {
+        return detail::text([&](auto out, auto err) { return cortensor_router_session(router_.get(), id_, out, err); });
+    }
+    /// Changes what `patch` names, JSON, and gives the record.
+    Result<std::string> update(std::string_view patch) const {
+        return detail::text([&](auto out, auto err) {
+            return cortensor_router_update_session(router_.get(), id_, patch.data(), patch.size(), out, err);
+        });
+    }
+    /// Closes it and gives the record.
+    Result<std::string> close() const {
+        return detail::text([&](auto out, auto err) { return cortensor_router_close_session(router_.get(), id_, out, err); });
+    }
+    /// Submits a task: JSON, as for `cortensor_router_submit`.
+    Result<Task> submit(std::string_view request) const {
+        return detail::give<Task, cortensor_task>([&](auto out, auto err) {
+            return cortensor_router_submit(router_.get(), id_, request.data(), request.size(), out, err);
+        });
+    }
+    /// Joins one of its tasks.
+    Result<Task> attach(std::uint64_t task_id) const {
+        return detail::give<Task, cortensor_task>([&](auto out, auto err) { return cortensor_router_attach(router_.get(), id_, task_id, out, err); });
+    }
+    /// A task's record as JSON.
+    Result<std::string> task(std::uint64_t task_id) const {
+        return detail::text([&](auto out, auto err) { return cortensor_router_task(router_.get(), id_, task_id, out, err); });
+    }
+    /// A page of its tasks as JSON.
+    Result<std::string> tasks(std::string_view query = {}) const {
+        return detail::text([&](auto out, auto err) {
+            return cortensor_router_tasks(router_.get(), id_, query.data(), query.size(), out, err);
+        });
+    }
+    /// Cancels one of its tasks and gives the record.
+    Result<std::string> cancel(std::uint64_t task_id) const {
+        return detail::text([&](auto out, auto err) { return cortensor_router_cancel(router_.get(), id_, task_id, out, err); });
+    }
+
+private:
+    friend class Router;
+    Session(std::shared_ptr<cortensor_router> router, std::uint64_t id) noexcept : router_(std::move(router)), id_(id) {}
+
+    std::shared_ptr<cortensor_router> router_;
+    std::uint64_t id_;
+};
+
+/// Whether a miner's function passes jobs on at once: it then runs on the thread that dispatches.
+enum class Quick : bool { no, yes };
+
+/// A router. Destroying it shuts it down and waits until no function of the host's runs any more.
+class Router {
+public:
+    /// A line of the log; the texts live as long as the call.
+    using Log = std::function<void(std::uint64_t time_ms, const char *level, const char *target, const char *message)>;
+
+    /// Opens a router; `config` is JSON or empty.
+    static Result<Router> open(std::string_view config = {}, Log log = {}) {
+        cortensor_log_callbacks callbacks{};
+        if (log) {
+            callbacks.struct_size = sizeof callbacks;
+            callbacks.user = new Log(std::move(log));
+            callbacks.on_record = [](void *user, std::uint64_t time_ms, const char *level, const char *target, const char *message) noexcept {
+#ifdef CORTENSOR_NO_EXCEPTIONS
+                (*static_cast<Log *>(user))(time_ms, level, target, message);
+#else
+                try {
+                    (*static_cast<Log *>(user))(time_ms, level, target, message);
+                } catch (...) {
+                }
+#endif
+            };
+            callbacks.drop = detail::drop<Log>;
+        }
+        return detail::give<Router, cortensor_router>([&](auto out, auto err) {
+            return cortensor_router_open(config.data(), config.size(), callbacks.on_record == nullptr ? nullptr : &callbacks, out, err);
+        });
+    }
+
+    /// Takes the handle.
+    explicit Router(cortensor_router *router) : router_(router, cortensor_router_free) {}
+    Router(Router &&) noexcept = default;
+    Router &operator=(Router &&other) noexcept {
+        if (this != &other) {
+            end();
+            router_ = std::move(other.router_);
+        }
+        return *this;
+    }
+    Router(const Router &) = delete;
+    Router &operator=(const Router &) = delete;
+    ~Router() { end(); }
+
+    Result<std::string> config() const {
+        return detail::text([&](auto out, auto err) { return cortensor_router_config(raw(), out, err); });
+    }
+    Result<std::string> info() const {
+        return detail::text([&](auto out, auto err) { return cortensor_router_info(raw(), out, err); });
+    }
+    Result<std::string> status() const {
+        return detail::text([&](auto out, auto err) { return cortensor_router_status(raw(), out, err); });
+    }
+    /// In Prometheus' text format.
+    Result<std::string> metrics() const {
+        return detail::text([&](auto out, auto err) { return cortensor_router_metrics(raw(), out, err); });
+    }
+    Result<std::string> miners() const {
+        return detail::text([&](auto out, auto err) { return cortensor_router_miners(raw(), out, err); });
+    }
+    Result<std::string> models() const {
+        return detail::text([&](auto out, auto err) { return cortensor_router_models(raw(), out, err); });
+    }
+    /// A page of sessions as JSON.
+    Result<std::string> sessions(std::string_view query = {}) const {
+        return detail::text([&](auto out, auto err) { return cortensor_router_sessions(raw(), query.data(), query.size(), out, err); });
+    }
+
+    /// Opens a session: JSON, `{"name": "chat"}`.
+    Result<Session> create_session(std::string_view spec) const {
+        cortensor_error *error = nullptr;
+        std::uint64_t id = 0;
+        if (cortensor_router_create_session(raw(), spec.data(), spec.size(), &id, nullptr, &error) != CORTENSOR_STATUS_OK) {
+            return detail::fail<Session>(Error(error));
+        }
+        return session(id);
+    }
+    /// A session by its id; 0 is always there. Whether there is such a one is found when it is used.
+    Session session(std::uint64_t id = 0) const { return Session(router_, id); }
+    /// Submits a task to session 0.
+    Result<Task> submit(std::string_view request) const { return session(0).submit(request); }
+
+    /// Adds a miner: `spec` is JSON, `work` a function of `Job`, called on several threads at once up to the miner's capacity.
+    /// What it throws fails the job.
+    template <class Function> Result<Miner> add_miner(std::string_view spec, Function work, Quick quick = Quick::no) const {
+        static_assert(std::is_invocable_v<Function &, Job>, "a miner is a function of cortensor::Job");
+        cortensor_miner_callbacks callbacks{};
+        callbacks.struct_size = sizeof callbacks;
+        callbacks.user = new Function(std::move(work));
+        callbacks.flags = quick == Quick::yes ? CORTENSOR_MINER_QUICK : 0;
+        callbacks.on_job = [](void *user, cortensor_job *job) noexcept {
+            std::shared_ptr<cortensor_job> held(job, cortensor_job_free);
+#ifdef CORTENSOR_NO_EXCEPTIONS
+            (*static_cast<Function *>(user))(Job(std::move(held)));
+#else
+            try {
+                (*static_cast<Function *>(user))(Job(held));
+            } catch (const std::exception &error) {
+                fail(held.get(), error.what());
+            } catch (...) {
+                fail(held.get(), "the miner threw something that is no std::exception");
+            }
+#endif
+        };
+        callbacks.drop = detail::drop<Function>;
+        return detail::give<Miner, cortensor_miner>([&](auto out, auto err) {
+            return cortensor_router_add_miner(raw(), spec.data(), spec.size(), &callbacks, out, err);
+        });
+    }
+    /// Adds an OpenAI-compatible server: JSON, `{"url": "http://127.0.0.1:8080/v1"}`.
+    Result<void> add_upstream(std::string_view upstream) const {
+        return detail::done([&](auto err) { return cortensor_router_add_upstream(raw(), upstream.data(), upstream.size(), err); });
+    }
+    Result<void> remove_miner(std::string_view name) const {
+        return detail::done([&](auto err) { return cortensor_router_remove_miner(raw(), name.data(), name.size(), err); });
+    }
+
+    /// Starts the HTTP listener: JSON, `{"port": 0}`.
+    Result<Listener> listen(std::string_view config = {}) const {
+        return detail::give<Listener, cortensor_listener>([&](auto out, auto err) {
+            return cortensor_router_listen(raw(), config.data(), config.size(), out, err);
+        });
+    }
+
+    /// Takes no new tasks and waits for those that are there.
+    Result<void> drain(std::chrono::milliseconds timeout = forever) const {
+        return detail::done([&](auto err) { return cortensor_router_drain(raw(), detail::milliseconds(timeout), err); });
+    }
+    /// Ends it; no function of the host's runs any more when this returns.
+    Result<void> shutdown(std::chrono::milliseconds timeout = forever) const {
+        return detail::done([&](auto err) { return cortensor_router_shutdown(raw(), detail::milliseconds(timeout), err); });
+    }
+    /// The handle, still owned by this.
+    const cortensor_router *raw() const noexcept { return router_.get(); }
+
+private:
+    static void fail(cortensor_job *job, std::string_view message) noexcept {
+        constexpr std::string_view code = "internal";
+        // One that was answered before it threw stays answered.
+        cortensor_job_fail(job, code.data(), code.size(), message.data(), message.size(), nullptr);
+    }
+    void end() noexcept {
+        if (router_ != nullptr) {
+            // From inside of a callback it is refused; the router is then closed in the background.
+            cortensor_router_shutdown(router_.get(), CORTENSOR_FOREVER, nullptr);
+        }
+    }
+
+    std::shared_ptr<cortensor_router> router_;
+};
+
+} // namespace checked or throwing
+} // namespace cortensor
+
+#endif
