@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use super::call::may_block;
 use super::callback::Callback;
-use super::host::Host;
+use super::host::{Host, Quiesce};
 use super::process::Bound;
 use super::{notify, park, record};
 use crate::router::{StreamEvent, TokenStream};
@@ -165,12 +165,15 @@ impl Stream {
     /// `Closed` when the router is closed.
     pub fn subscribe(self, subscriber: impl Subscriber) -> Result<Subscription> {
         let callback = Callback::<dyn Subscriber>::new(Arc::new(subscriber));
-        let id = self.host.keep(callback.clone())?;
-        let (host, target) = (self.host.clone(), callback.clone());
+        let pushed = Arc::new(Pushed { callback: callback.clone(), over: Mutex::new(false), told: Condvar::new() });
+        let id = self.host.keep(pushed.clone())?;
+        let host = self.host.clone();
         let pump = async move {
+            // Dropped at the end, and also where the runtime lets the pump go.
+            let pushing = Pushing(pushed);
             while let Ok(batch) = self.next_batch().await {
                 let last = batch.iter().any(|event| matches!(event, Event::End(_)));
-                let target = target.clone();
+                let target = pushing.0.callback.clone();
                 let given = self.host.runtime().spawn_blocking(move || {
                     batch.into_iter().all(|event| target.call(|subscriber| subscriber.on_event(event)))
                 });
@@ -178,11 +181,47 @@ impl Stream {
                     break;
                 }
             }
-            target.retire();
             self.host.forget(id);
         };
         host.runtime().spawn(pump);
         Ok(Subscription { callback })
+    }
+}
+
+/// A subscriber while events go to it. A shutdown ends every stream, and waits here until its end has been given.
+struct Pushed {
+    callback: Arc<Callback<dyn Subscriber>>,
+    over: Mutex<bool>,
+    told: Condvar,
+}
+
+impl Quiesce for Pushed {
+    fn retire(&self) {
+        self.callback.retire();
+    }
+
+    fn close(&self, timeout: Option<Duration>) -> bool {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut over = self.over.lock();
+        while !*over {
+            match deadline {
+                None => self.told.wait(&mut over),
+                Some(deadline) if self.told.wait_until(&mut over, deadline).timed_out() => return *over,
+                Some(_) => {}
+            }
+        }
+        drop(over);
+        self.callback.close(deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())))
+    }
+}
+
+struct Pushing(Arc<Pushed>);
+
+impl Drop for Pushing {
+    fn drop(&mut self) {
+        self.0.callback.retire();
+        *self.0.over.lock() = true;
+        self.0.told.notify_all();
     }
 }
 

@@ -129,6 +129,35 @@ fn shutdown_waits_for_the_callback_under_way_and_ends_every_stream() {
 }
 
 #[test]
+fn a_shutdown_gives_a_slow_subscriber_its_end() {
+    let router = open();
+    let (give, jobs) = mpsc::channel();
+    let give = Mutex::new(give);
+    router.add_miner(r#"{"name": "kept"}"#, move |job: Job| give.lock().unwrap().send(job).unwrap()).unwrap();
+    let task = router.submit(0, r#"{"prompt": "x"}"#).wait().unwrap();
+    let (told, heard) = mpsc::channel();
+    let told = Mutex::new(told);
+    let (go_on, gate) = mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    task.stream(0)
+        .subscribe(move |event| {
+            told.lock().unwrap().send(event).unwrap();
+            // Once: the sender is gone afterwards.
+            let _ = gate.lock().unwrap().recv();
+        })
+        .unwrap();
+    let job = jobs.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert_eq!(job.emit(b"a").unwrap(), Emit::Ok);
+    assert!(matches!(heard.recv_timeout(Duration::from_secs(10)).unwrap(), Event::Token { .. }));
+    let error = router.shutdown(Some(Duration::from_millis(20))).unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Timeout, "shutdown_timeout"));
+    drop(go_on);
+    router.shutdown(SOON).unwrap();
+    let rest: Vec<Event> = heard.try_iter().collect();
+    assert!(matches!(&rest[..], [Event::End(Err(error))] if error.kind() == ErrorKind::Cancelled), "{rest:?}");
+}
+
+#[test]
 fn a_removed_miner_is_called_no_more() {
     let router = open();
     let miner = router.add_miner(r#"{"name": "gone"}"#, words).unwrap();
