@@ -170,6 +170,11 @@ typedef struct cortensor_listener cortensor_listener;
 typedef struct cortensor_miner cortensor_miner;
 
 /**
+ * A miner of this program that dials a router elsewhere and works for it. Any thread may use it.
+ */
+typedef struct cortensor_miner_client cortensor_miner_client;
+
+/**
  * A router. Any thread may use it at any time.
  */
 typedef struct cortensor_router cortensor_router;
@@ -838,6 +843,87 @@ cortensor_status cortensor_listener_wait(const struct cortensor_listener *listen
  * Frees the handle; the listener goes on until it is stopped or its router is shut down.
  */
 void cortensor_listener_free(struct cortensor_listener *listener);
+
+/**
+ * Makes an API key for listeners and gives `{"id","name","scopes","sessions","created_at","expires_at","token"}`; the token is shown this once.
+ * `spec` is the body of `POST /api/v1/keys`; only `name` is wanted. Blocks until the key is durable.
+ *
+ * `spec` has `spec_len` bytes.
+ */
+cortensor_status cortensor_router_create_key(const struct cortensor_router *router,
+                                             const char *spec,
+                                             size_t spec_len,
+                                             struct cortensor_bytes **out,
+                                             struct cortensor_error **err);
+
+/**
+ * The API keys, as `{"count","keys":[...]}`. Blocks for a look into the store.
+ */
+cortensor_status cortensor_router_keys(const struct cortensor_router *router,
+                                       struct cortensor_bytes **out,
+                                       struct cortensor_error **err);
+
+/**
+ * Revokes an API key by its id: listeners refuse it from now on, and what runs under it ends. Blocks until that is durable.
+ *
+ * `id` has `id_len` bytes.
+ */
+cortensor_status cortensor_router_delete_key(const struct cortensor_router *router,
+                                             const char *id,
+                                             size_t id_len,
+                                             struct cortensor_error **err);
+
+/**
+ * Starts a miner that dials a router elsewhere, connects again where the connection breaks, and loses no finished answer. `config` is
+ * JSON: `{"routers": ["ws://127.0.0.1:5010"], "name": "worker", "token": "...", "models": ["tiny"], "capacity": 4}`. `log` may be NULL. Does not
+ * wait for the connection.
+ *
+ * Both `user` are taken in any case: `drop` is called when the call fails, too.
+ *
+ * `config` has `config_len` bytes; `callbacks` and `log` are NULL or have as many as they say.
+ */
+cortensor_status cortensor_miner_client_start(const char *config,
+                                              size_t config_len,
+                                              const struct cortensor_miner_callbacks *callbacks,
+                                              const struct cortensor_log_callbacks *log,
+                                              struct cortensor_miner_client **out,
+                                              struct cortensor_error **err);
+
+/**
+ * What it has done and how it is connected, as JSON: `connected`, `router`, `last_error`, `in_flight`, `finished`, `committed` ...
+ */
+cortensor_status cortensor_miner_client_stats(const struct cortensor_miner_client *client,
+                                              struct cortensor_bytes **out,
+                                              struct cortensor_error **err);
+
+/**
+ * How many jobs it takes at a time from now on, at most the `capacity` that it was started with.
+ */
+cortensor_status cortensor_miner_client_set_capacity(const struct cortensor_miner_client *client,
+                                                     uint32_t capacity,
+                                                     struct cortensor_error **err);
+
+/**
+ * Takes no new jobs, finishes those that it has, and goes, at most within `timeout_ms`; a negative time is no limit. Blocks.
+ * `CORTENSOR_STATUS_TIMEOUT`: some had not been finished, or the router has not got their answers.
+ */
+cortensor_status cortensor_miner_client_drain(const struct cortensor_miner_client *client,
+                                              int64_t timeout_ms,
+                                              struct cortensor_error **err);
+
+/**
+ * Ends it: the connection is closed, its work cancelled, and when it returns `CORTENSOR_STATUS_OK` no callback runs and none is called any more.
+ * Blocks, at most for `timeout_ms`; a negative time is no limit. `CORTENSOR_STATUS_TIMEOUT`: something had not ended; call again to go on
+ * waiting. `CORTENSOR_STATUS_WOULD_DEADLOCK` from inside of a callback. A second call finds nothing to do.
+ */
+cortensor_status cortensor_miner_client_close(const struct cortensor_miner_client *client,
+                                              int64_t timeout_ms,
+                                              struct cortensor_error **err);
+
+/**
+ * Frees the handle. One that was not closed ends in the background, and its callbacks may run a little longer. Does not block.
+ */
+void cortensor_miner_client_free(struct cortensor_miner_client *client);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -146,6 +146,8 @@ template <class Call> Result<std::string> text(Call &&call) {
 /// Lets go of a function that the library kept.
 template <class Function> void drop(void *user) { delete static_cast<Function *>(user); }
 
+struct JobMaker;
+
 inline std::int64_t milliseconds(std::chrono::milliseconds timeout) noexcept { return static_cast<std::int64_t>(timeout.count()); }
 
 } // namespace detail
@@ -212,12 +214,40 @@ public:
     const cortensor_job *raw() const noexcept { return job_.get(); }
 
 private:
-    friend class Router;
+    friend struct detail::JobMaker;
     explicit Job(std::shared_ptr<cortensor_job> job) noexcept : job_(std::move(job)) {}
 
     /// Shared with the one call of the miner's function, which fails the job when the function throws.
     std::shared_ptr<cortensor_job> job_;
 };
+
+namespace detail {
+
+/// Hands a job to a miner's function; what that throws fails the job.
+struct JobMaker {
+    template <class Function> static void call(Function &work, cortensor_job *job) {
+        std::shared_ptr<cortensor_job> held(job, cortensor_job_free);
+#ifdef CORTENSOR_NO_EXCEPTIONS
+        work(Job(std::move(held)));
+#else
+        try {
+            work(Job(held));
+        } catch (const std::exception &error) {
+            fail(held.get(), error.what());
+        } catch (...) {
+            fail(held.get(), "the miner threw something that is no std::exception");
+        }
+#endif
+    }
+
+    static void fail(cortensor_job *job, std::string_view message) noexcept {
+        constexpr std::string_view code = "internal";
+        // One that was answered before it threw stays answered.
+        cortensor_job_fail(job, code.data(), code.size(), message.data(), message.size(), nullptr);
+    }
+};
+
+} // namespace detail
 
 /// One event of a stream; what it points to lives until the next one.
 class Event {
@@ -518,30 +548,53 @@ private:
 /// Whether a miner's function passes jobs on at once: it then runs on the thread that dispatches.
 enum class Quick : bool { no, yes };
 
+/// Takes a line of the log; the texts live as long as the call.
+using Log = std::function<void(std::uint64_t time_ms, const char *level, const char *target, const char *message)>;
+
+namespace detail {
+
+/// A table that owns the function, which the library drops.
+template <class Function> cortensor_miner_callbacks miner_callbacks(Function work, Quick quick) {
+    static_assert(std::is_invocable_v<Function &, Job>, "a miner is a function of cortensor::Job");
+    cortensor_miner_callbacks callbacks{};
+    callbacks.struct_size = sizeof callbacks;
+    callbacks.user = new Function(std::move(work));
+    callbacks.flags = quick == Quick::yes ? CORTENSOR_MINER_QUICK : 0;
+    callbacks.on_job = [](void *user, cortensor_job *job) noexcept { JobMaker::call(*static_cast<Function *>(user), job); };
+    callbacks.drop = drop<Function>;
+    return callbacks;
+}
+
+/// The same for the log; without a function the table is empty.
+inline cortensor_log_callbacks log_callbacks(Log &log) {
+    cortensor_log_callbacks callbacks{};
+    if (!log) {
+        return callbacks;
+    }
+    callbacks.struct_size = sizeof callbacks;
+    callbacks.user = new Log(std::move(log));
+    callbacks.on_record = [](void *user, std::uint64_t time_ms, const char *level, const char *target, const char *message) noexcept {
+#ifdef CORTENSOR_NO_EXCEPTIONS
+        (*static_cast<Log *>(user))(time_ms, level, target, message);
+#else
+        try {
+            (*static_cast<Log *>(user))(time_ms, level, target, message);
+        } catch (...) {
+        }
+#endif
+    };
+    callbacks.drop = drop<Log>;
+    return callbacks;
+}
+
+} // namespace detail
+
 /// A router. Destroying it shuts it down and waits until no function of the host's runs any more.
 class Router {
 public:
-    /// A line of the log; the texts live as long as the call.
-    using Log = std::function<void(std::uint64_t time_ms, const char *level, const char *target, const char *message)>;
-
     /// Opens a router; `config` is JSON or empty.
     static Result<Router> open(std::string_view config = {}, Log log = {}) {
-        cortensor_log_callbacks callbacks{};
-        if (log) {
-            callbacks.struct_size = sizeof callbacks;
-            callbacks.user = new Log(std::move(log));
-            callbacks.on_record = [](void *user, std::uint64_t time_ms, const char *level, const char *target, const char *message) noexcept {
-#ifdef CORTENSOR_NO_EXCEPTIONS
-                (*static_cast<Log *>(user))(time_ms, level, target, message);
-#else
-                try {
-                    (*static_cast<Log *>(user))(time_ms, level, target, message);
-                } catch (...) {
-                }
-#endif
-            };
-            callbacks.drop = detail::drop<Log>;
-        }
+        cortensor_log_callbacks callbacks = detail::log_callbacks(log);
         return detail::give<Router, cortensor_router>([&](auto out, auto err) {
             return cortensor_router_open(config.data(), config.size(), callbacks.on_record == nullptr ? nullptr : &callbacks, out, err);
         });
@@ -602,26 +655,7 @@ public:
     /// Adds a miner: `spec` is JSON, `work` a function of `Job`, called on several threads at once up to the miner's capacity.
     /// What it throws fails the job.
     template <class Function> Result<Miner> add_miner(std::string_view spec, Function work, Quick quick = Quick::no) const {
-        static_assert(std::is_invocable_v<Function &, Job>, "a miner is a function of cortensor::Job");
-        cortensor_miner_callbacks callbacks{};
-        callbacks.struct_size = sizeof callbacks;
-        callbacks.user = new Function(std::move(work));
-        callbacks.flags = quick == Quick::yes ? CORTENSOR_MINER_QUICK : 0;
-        callbacks.on_job = [](void *user, cortensor_job *job) noexcept {
-            std::shared_ptr<cortensor_job> held(job, cortensor_job_free);
-#ifdef CORTENSOR_NO_EXCEPTIONS
-            (*static_cast<Function *>(user))(Job(std::move(held)));
-#else
-            try {
-                (*static_cast<Function *>(user))(Job(held));
-            } catch (const std::exception &error) {
-                fail(held.get(), error.what());
-            } catch (...) {
-                fail(held.get(), "the miner threw something that is no std::exception");
-            }
-#endif
-        };
-        callbacks.drop = detail::drop<Function>;
+        cortensor_miner_callbacks callbacks = detail::miner_callbacks(std::move(work), quick);
         return detail::give<Miner, cortensor_miner>([&](auto out, auto err) {
             return cortensor_router_add_miner(raw(), spec.data(), spec.size(), &callbacks, out, err);
         });
@@ -653,11 +687,6 @@ public:
     const cortensor_router *raw() const noexcept { return router_.get(); }
 
 private:
-    static void fail(cortensor_job *job, std::string_view message) noexcept {
-        constexpr std::string_view code = "internal";
-        // One that was answered before it threw stays answered.
-        cortensor_job_fail(job, code.data(), code.size(), message.data(), message.size(), nullptr);
-    }
     void end() noexcept {
         if (router_ != nullptr) {
             // From inside of a callback it is refused; the router is then closed in the background.
@@ -666,6 +695,54 @@ private:
     }
 
     std::shared_ptr<cortensor_router> router_;
+};
+
+/// A miner of this program that dials a router elsewhere and works for it. Destroying it closes it and waits until its function runs no more.
+class MinerClient {
+public:
+    /// Starts it: `config` is JSON, as for `cortensor_miner_client_start`.
+    template <class Function> static Result<MinerClient> start(std::string_view config, Function work, Log log = {}, Quick quick = Quick::no) {
+        cortensor_miner_callbacks callbacks = detail::miner_callbacks(std::move(work), quick);
+        cortensor_log_callbacks logging = detail::log_callbacks(log);
+        return detail::give<MinerClient, cortensor_miner_client>([&](auto out, auto err) {
+            return cortensor_miner_client_start(config.data(), config.size(), &callbacks, logging.on_record == nullptr ? nullptr : &logging, out, err);
+        });
+    }
+
+    explicit MinerClient(cortensor_miner_client *client) noexcept : client_(client) {}
+    MinerClient(MinerClient &&) noexcept = default;
+    MinerClient &operator=(MinerClient &&other) noexcept {
+        if (this != &other) {
+            end();
+            client_ = std::move(other.client_);
+        }
+        return *this;
+    }
+    ~MinerClient() { end(); }
+
+    /// What it has done and how it is connected, as JSON.
+    Result<std::string> stats() const {
+        return detail::text([&](auto out, auto err) { return cortensor_miner_client_stats(client_.get(), out, err); });
+    }
+    Result<void> set_capacity(std::uint32_t jobs) const {
+        return detail::done([&](auto err) { return cortensor_miner_client_set_capacity(client_.get(), jobs, err); });
+    }
+    /// Takes no new jobs, finishes those that it has, and goes.
+    Result<void> drain(std::chrono::milliseconds timeout = forever) const {
+        return detail::done([&](auto err) { return cortensor_miner_client_drain(client_.get(), detail::milliseconds(timeout), err); });
+    }
+    Result<void> close(std::chrono::milliseconds timeout = forever) const {
+        return detail::done([&](auto err) { return cortensor_miner_client_close(client_.get(), detail::milliseconds(timeout), err); });
+    }
+
+private:
+    void end() noexcept {
+        if (client_ != nullptr) {
+            cortensor_miner_client_close(client_.get(), CORTENSOR_FOREVER, nullptr);
+        }
+    }
+
+    detail::Owned<cortensor_miner_client, cortensor_miner_client_free> client_;
 };
 
 } // namespace checked or throwing

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
 
 mod bench;
+mod c;
 mod environment;
 mod lint;
 mod model;
@@ -14,7 +15,7 @@ mod suites;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
 use step::Steps;
 
@@ -66,8 +67,7 @@ enum Command {
     },
     /// Build what users get, and try it in clean environments.
     Dist {
-        /// What is built.
-        #[arg(value_enum)]
+        #[command(subcommand)]
         package: Package,
     },
     /// Fetch the small model and the llama.cpp server that the tests with a real model use.
@@ -75,10 +75,16 @@ enum Command {
 }
 
 /// What `cargo xtask dist` builds.
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Subcommand)]
 enum Package {
     /// The Python wheel and source package.
     Python,
+    /// The C library with its headers, pkg-config and CMake files.
+    C {
+        /// Where it is laid out; target/dist/c where it is absent.
+        #[arg(long)]
+        prefix: Option<std::path::PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -91,6 +97,10 @@ fn main() -> ExitCode {
         Command::Bench { figures, quick } if figures == ["python"] => python::bench(&mut steps, quick),
         Command::Bench { figures, quick } => bench::run(&mut steps, &figures, quick),
         Command::Dist { package: Package::Python } => python::dist(&mut steps),
+        Command::Dist { package: Package::C { prefix } } => {
+            let prefix = prefix.unwrap_or_else(|| environment::target().join("dist/c"));
+            c::lay_out(&mut steps, &prefix, c::Build::Release)
+        }
         Command::Model => model::installed(&mut steps).map(|model| println!("{model}")),
     };
     steps.summary();

@@ -20,10 +20,10 @@ const BLOCK_TIMEOUT: &str = "120";
 
 /// A fenced block.
 #[derive(Debug, PartialEq)]
-struct Block {
+pub(crate) struct Block {
     line: usize,
-    language: String,
-    text: String,
+    pub(crate) language: String,
+    pub(crate) text: String,
     /// Why it is not run, where it is not.
     left_out: Option<String>,
 }
@@ -92,7 +92,7 @@ impl Stage {
             "js" | "javascript" | "mjs" => self.script(steps, title, "node", "snippet.mjs", &text),
             "json" => self.script(steps, title, "python", "snippet.py", &parsing("json", &text)),
             "toml" => self.script(steps, title, "python", "snippet.py", &parsing("tomllib", &text)),
-            // Rust runs with the documentation tests; the rest is not code.
+            // Rust runs with the documentation tests, C and C++ with the suite `c`; the rest is not code.
             _ => Ok(()),
         }
     }
@@ -196,7 +196,7 @@ fn serve_arguments(line: &str) -> Option<Vec<String>> {
 }
 
 /// The fenced blocks of a Markdown text.
-fn blocks(text: &str) -> Vec<Block> {
+pub(crate) fn blocks(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut left_out = None;
     let mut lines = text.lines().enumerate();

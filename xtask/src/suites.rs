@@ -5,7 +5,7 @@ use std::process::Command;
 use clap::ValueEnum;
 
 use crate::step::Steps;
-use crate::{Outcome, environment, model, python, readme};
+use crate::{Outcome, c, environment, model, python, readme};
 
 /// How many seeds the simulator runs where nobody says.
 const SEEDS: u64 = 10_000;
@@ -19,6 +19,8 @@ pub(crate) enum Suite {
     Python,
     /// Node clients against a running router: `openai` and `cortensor-openai-provider`.
     Node,
+    /// The C library from C and C++ programs, installed as its users have it.
+    C,
     /// The commands and snippets of README.md.
     Docs,
 }
@@ -35,6 +37,7 @@ pub(crate) fn run(steps: &mut Steps, suites: &[Suite]) -> Outcome {
             Suite::Rust => rust(steps),
             Suite::Python => python_suite(steps),
             Suite::Node => node(steps),
+            Suite::C => c::test(steps),
             Suite::Docs => readme::run(steps),
         };
         failures.extend(outcome.err());

@@ -63,6 +63,9 @@ pub(crate) fn timeout(milliseconds: i64) -> Option<Duration> {
     u64::try_from(milliseconds).ok().map(Duration::from_millis)
 }
 
+/// No limit, for those of the facade's calls that want one: 136 years.
+pub(crate) const LONG: Duration = Duration::from_secs(u32::MAX as u64);
+
 /// What a call that waited for at most `timeout_ms` says when that was too short.
 pub(crate) fn not_yet(what: &str) -> embed::Error {
     embed::Error::new(ErrorKind::Timeout, format!("{what} within the time given: call again to go on waiting"))

@@ -9,9 +9,11 @@ mod error;
 mod guard;
 mod info;
 mod job;
+mod keys;
 mod listener;
 mod log;
 mod miner;
+mod miner_client;
 mod router;
 mod session;
 mod status;
@@ -36,6 +38,7 @@ pub use job::{
     cortensor_job_is_cancelled, cortensor_job_prompt, cortensor_job_reject, cortensor_job_wait_cancelled,
     cortensor_job_wait_writable,
 };
+pub use keys::{cortensor_router_create_key, cortensor_router_delete_key, cortensor_router_keys};
 pub use listener::{
     Listener, cortensor_listener_address, cortensor_listener_free, cortensor_listener_posture, cortensor_listener_stop,
     cortensor_listener_wait, cortensor_router_listen,
@@ -45,6 +48,10 @@ pub use miner::{
     CORTENSOR_MINER_QUICK, Miner, MinerCallbacks, cortensor_miner_drain, cortensor_miner_free, cortensor_miner_remove,
     cortensor_miner_set_capacity, cortensor_router_add_miner, cortensor_router_add_upstream,
     cortensor_router_remove_miner,
+};
+pub use miner_client::{
+    MinerClient, cortensor_miner_client_close, cortensor_miner_client_drain, cortensor_miner_client_free,
+    cortensor_miner_client_set_capacity, cortensor_miner_client_start, cortensor_miner_client_stats,
 };
 pub use router::{
     Router, cortensor_router_drain, cortensor_router_free, cortensor_router_open, cortensor_router_shutdown,

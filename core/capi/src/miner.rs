@@ -36,7 +36,7 @@ unsafe impl Table for MinerCallbacks {
     const LEAST: usize = offset_of!(Self, flags);
 }
 
-struct Worker {
+pub(crate) struct Worker {
     user: User,
     on_job: unsafe extern "C" fn(*mut c_void, *mut Job),
     quick: bool,
@@ -54,7 +54,7 @@ impl embed::HostMiner for Worker {
     }
 }
 
-fn worker(callbacks: &MinerCallbacks) -> embed::Result<Worker> {
+pub(crate) fn worker(callbacks: &MinerCallbacks) -> embed::Result<Worker> {
     let user = User::new(callbacks.user, callbacks.drop);
     let on_job = callbacks.on_job.ok_or_else(|| null("callbacks.on_job"))?;
     if callbacks.flags & !CORTENSOR_MINER_QUICK != 0 {

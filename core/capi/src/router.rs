@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 
 use cortensor_router::embed;
 
-use crate::guard::{done, give, not_yet, of, quietly, timeout};
+use crate::guard::{LONG, done, give, not_yet, of, quietly, timeout};
 use crate::log::{LogCallbacks, sink};
 use crate::text::text;
 use crate::{Error, Status};
@@ -53,8 +53,7 @@ pub extern "C" fn cortensor_router_drain(
     err: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     done(err, || {
-        let limit = timeout(timeout_ms).unwrap_or(std::time::Duration::from_secs(u64::from(u32::MAX)));
-        let drained = of(router, "router")?.0.drain(limit).wait()?;
+        let drained = of(router, "router")?.0.drain(timeout(timeout_ms).unwrap_or(LONG)).wait()?;
         if drained { Ok(()) } else { Err(not_yet("tasks that were there had not ended")) }
     })
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::process::Command;
 
 use cbindgen::{Builder, Config, DocumentationLength, DocumentationStyle, ItemType, Language, RenameRule, Style};
 
@@ -21,6 +22,8 @@ const SOURCES: &[&str] = &[
     "miner",
     "job",
     "listener",
+    "keys",
+    "miner_client",
 ];
 
 /// What the types are called in C.
@@ -40,6 +43,7 @@ const NAMES: &[(&str, &str)] = &[
     ("Miner", "cortensor_miner"),
     ("Job", "cortensor_job"),
     ("Listener", "cortensor_listener"),
+    ("MinerClient", "cortensor_miner_client"),
 ];
 
 fn preamble() -> String {
@@ -125,4 +129,84 @@ fn every_source_with_an_entry_point_is_in_the_header() {
         let name = path.file_stem().unwrap().to_str().unwrap();
         assert_eq!(has, SOURCES.contains(&name) && name != "log", "{name}.rs");
     }
+}
+
+/// Every function of the header with the first sentence of what it does.
+fn functions(header: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut sentence = String::new();
+    for line in header.lines() {
+        if line == "/**" {
+            sentence.clear();
+        } else if let Some(text) = line.strip_prefix(" * ") {
+            if !sentence.ends_with('\u{0}') {
+                sentence.push_str(text);
+                // Up to the first full stop that ends a sentence.
+                if let Some(end) = sentence.find(". ").or_else(|| sentence.strip_suffix('.').map(str::len)) {
+                    sentence.truncate(end + 1);
+                    sentence.push('\u{0}');
+                } else {
+                    sentence.push(' ');
+                }
+            }
+        } else if let Some(name) = declared(line) {
+            found.push((name.to_owned(), sentence.trim_end_matches('\u{0}').trim().to_owned()));
+        }
+    }
+    found
+}
+
+/// The function that a line of the header declares.
+fn declared(line: &str) -> Option<&str> {
+    let (before, _) = line.split_once('(')?;
+    let name = before.rsplit([' ', '*']).next()?;
+    (name.starts_with("cortensor_") && before.len() > name.len() && !line.starts_with([' ', '#', '*'])).then_some(name)
+}
+
+#[test]
+fn the_documentation_names_every_function() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/c-api.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (start, end) = ("<!-- functions -->\n", "<!-- end of functions -->");
+    let (before, rest) = page.split_once(start).unwrap();
+    let after = &rest[rest.find(end).unwrap()..];
+    let mut table = String::from("\n| function | what it does |\n|---|---|\n");
+    for (name, sentence) in functions(&generated()) {
+        writeln!(table, "| `{name}` | {} |", sentence.replace('|', "\\|")).unwrap();
+    }
+    let wanted = format!("{before}{start}{table}\n{after}");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &wanted).unwrap();
+    }
+    let page = std::fs::read_to_string(&path).unwrap();
+    let run = "UPDATE_DOCS=1 cargo test -p cortensor-router-capi --test header";
+    assert!(page == wanted, "the table of docs/c-api.md is not current: run {run}");
+}
+
+#[test]
+fn the_library_exports_the_functions_of_the_header_and_nothing_else() {
+    let declared: Vec<String> = functions(&generated()).into_iter().map(|(name, _)| name).collect();
+    let mut sorted = declared.clone();
+    sorted.sort();
+    // Names are added at the end of this file, and none ever leaves it while the ABI number stays.
+    let snapshot = include_str!("../symbols.txt");
+    let released: Vec<&str> = snapshot.lines().filter(|line| !line.starts_with('#')).collect();
+    for name in &released {
+        assert!(sorted.iter().any(|declared| declared == name), "{name} was released and is gone");
+    }
+    for name in &declared {
+        assert!(released.contains(&name.as_str()), "{name} is new: add it to core/capi/symbols.txt");
+    }
+    // The shared library lies beside this test.
+    let mut library = std::env::current_exe().unwrap();
+    library.set_file_name("libcortensor_router_capi.so");
+    let output = Command::new("nm").args(["-D", "--defined-only", "--format=posix"]).arg(&library).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut exported: Vec<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+    exported.sort_unstable();
+    assert_eq!(exported, sorted);
+    let output = Command::new("readelf").arg("-d").arg(&library).output().unwrap();
+    let soname = format!("[libcortensor_router.so.{}]", cortensor_router_capi::cortensor_abi_version());
+    assert!(String::from_utf8_lossy(&output.stdout).contains(&soname), "the soname carries the ABI number");
 }

@@ -39,6 +39,9 @@ static void nothing_is_there(void)
     REFUSED(INVALID, NULL_POINTER, cortensor_router_add_upstream(NULL, CORTENSOR_EMPTY, &error));
     REFUSED(INVALID, NULL_POINTER, cortensor_router_remove_miner(NULL, CORTENSOR_EMPTY, &error));
     REFUSED(INVALID, NULL_POINTER, cortensor_router_listen(NULL, CORTENSOR_EMPTY, &listener, &error));
+    REFUSED(INVALID, NULL_POINTER, cortensor_router_create_key(NULL, CORTENSOR_EMPTY, &bytes, &error));
+    REFUSED(INVALID, NULL_POINTER, cortensor_router_keys(NULL, &bytes, &error));
+    REFUSED(INVALID, NULL_POINTER, cortensor_router_delete_key(NULL, CORTENSOR_EMPTY, &error));
     REFUSED(INVALID, NULL_POINTER, cortensor_router_drain(NULL, 0, &error));
     REFUSED(INVALID, NULL_POINTER, cortensor_router_shutdown(NULL, 0, &error));
     REFUSED(INVALID, NULL_POINTER, cortensor_task_record(NULL, &bytes, &error));

@@ -1,0 +1,56 @@
+//! API keys for listeners.
+
+use std::ffi::c_char;
+use std::mem::MaybeUninit;
+
+use crate::guard::{done, give, of};
+use crate::text::text;
+use crate::{Bytes, Error, Router, Status};
+
+/// Makes an API key for listeners and gives `{"id","name","scopes","sessions","created_at","expires_at","token"}`; the token is shown this once.
+/// `spec` is the body of `POST /api/v1/keys`; only `name` is wanted. Blocks until the key is durable.
+///
+/// # Safety
+/// `spec` has `spec_len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cortensor_router_create_key(
+    router: Option<&Router>,
+    spec: *const c_char,
+    spec_len: usize,
+    out: Option<&mut MaybeUninit<*mut Bytes>>,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    give(out, err, || {
+        // SAFETY: the caller promises the length.
+        let spec = unsafe { text(spec, spec_len, "spec") }?;
+        of(router, "router")?.0.create_key(spec).wait()
+    })
+}
+
+/// The API keys, as `{"count","keys":[...]}`. Blocks for a look into the store.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_router_keys(
+    router: Option<&Router>,
+    out: Option<&mut MaybeUninit<*mut Bytes>>,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    give(out, err, || of(router, "router")?.0.keys().wait())
+}
+
+/// Revokes an API key by its id: listeners refuse it from now on, and what runs under it ends. Blocks until that is durable.
+///
+/// # Safety
+/// `id` has `id_len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cortensor_router_delete_key(
+    router: Option<&Router>,
+    id: *const c_char,
+    id_len: usize,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    done(err, || {
+        // SAFETY: the caller promises the length.
+        let id = unsafe { text(id, id_len, "id") }?;
+        of(router, "router")?.0.delete_key(id).wait()
+    })
+}

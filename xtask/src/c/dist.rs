@@ -1,0 +1,152 @@
+//! The C library as it is installed: headers, shared and static library, pkg-config, CMake.
+
+use std::fs;
+use std::path::Path;
+
+use crate::step::Steps;
+use crate::{Outcome, environment};
+
+/// What a program that links the static library needs of the system, as `rustc --print native-static-libs` has it.
+const NATIVE: &[&str] = &["gcc_s", "util", "rt", "pthread", "m", "dl", "c"];
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Which build is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Build {
+    /// That of the tests: slow, with assertions, and built already.
+    Dev,
+    /// What is shipped.
+    Release,
+}
+
+/// Builds the library and lays it out under `prefix`.
+///
+/// # Errors
+/// When it does not build or cannot be written.
+pub(crate) fn lay_out(steps: &mut Steps, prefix: &Path, build: Build) -> Outcome {
+    let built = match build {
+        // A test of the crate has all its libraries built, with the features that all tests have.
+        Build::Dev => {
+            steps.run(
+                "build the C library",
+                &mut environment::cargo(&["test", "--workspace", "--no-run", "--test", "header"]),
+            )?;
+            environment::target().join("debug/deps")
+        }
+        Build::Release => {
+            steps.check("build the C library", release)?;
+            environment::target().join("release")
+        }
+    };
+    steps.check(&format!("lay out {}", prefix.display()), || {
+        let abi = abi()?;
+        write(prefix, &built, abi).map_err(|error| format!("{}: {error}", prefix.display()))?;
+        Ok(format!("cortensor_router {VERSION}, ABI {abi}, in {}", prefix.display()))
+    })
+}
+
+/// Builds for release and compares the native libraries with those that are written into the packages.
+fn release() -> Outcome<String> {
+    let mut cargo = environment::cargo(&["rustc", "--release", "--package", "cortensor-router-capi", "--lib"]);
+    let output =
+        cargo.args(["--", "--print", "native-static-libs"]).output().map_err(|error| format!("cargo: {error}"))?;
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    if !output.status.success() {
+        return Err(told);
+    }
+    let line = told.lines().find_map(|line| line.split_once("native-static-libs: "));
+    let mut libraries: Vec<&str> =
+        line.map(|(_, libraries)| libraries.split_whitespace().collect()).unwrap_or_default();
+    libraries.dedup();
+    let written: Vec<String> = NATIVE.iter().map(|name| format!("-l{name}")).collect();
+    if libraries == written {
+        Ok(format!("native libraries: {}", libraries.join(" ")))
+    } else {
+        Err(format!("rustc wants {libraries:?}; xtask/src/c/dist.rs writes {written:?}"))
+    }
+}
+
+/// The ABI number, from the header.
+fn abi() -> Outcome<u32> {
+    let header = environment::read(&environment::root().join("include/cortensor_router.h"))?;
+    let number = header.lines().find_map(|line| line.strip_prefix("#define CORTENSOR_ABI_VERSION "));
+    number.and_then(|number| number.trim().parse().ok()).ok_or_else(|| "the header has no ABI number".into())
+}
+
+fn write(prefix: &Path, built: &Path, abi: u32) -> std::io::Result<()> {
+    let root = environment::root();
+    let (include, lib, doc) = (prefix.join("include"), prefix.join("lib"), prefix.join("share/doc/cortensor_router"));
+    let (pkgconfig, cmake) = (lib.join("pkgconfig"), lib.join("cmake/cortensor_router"));
+    for directory in [&include, &lib, &doc, &pkgconfig, &cmake] {
+        fs::create_dir_all(directory)?;
+    }
+    for header in ["cortensor_router.h", "cortensor_router.hpp"] {
+        fs::copy(root.join("include").join(header), include.join(header))?;
+    }
+    for page in ["LICENSE", "LICENSE-APACHE", "LICENSE-MIT", "docs/c-api.md"] {
+        let name = Path::new(page).file_name().unwrap_or_default();
+        fs::copy(root.join(page), doc.join(name))?;
+    }
+    let real = format!("libcortensor_router-{VERSION}.so");
+    fs::copy(built.join("libcortensor_router_capi.a"), lib.join("libcortensor_router.a"))?;
+    fs::copy(built.join("libcortensor_router_capi.so"), lib.join(&real))?;
+    for name in [format!("libcortensor_router.so.{abi}"), "libcortensor_router.so".into()] {
+        let link = lib.join(name);
+        let _ = fs::remove_file(&link);
+        std::os::unix::fs::symlink(&real, link)?;
+    }
+    fs::write(pkgconfig.join("cortensor_router.pc"), package("", "-L${libdir} -lcortensor_router"))?;
+    let native: Vec<String> = NATIVE.iter().map(|name| format!("-l{name}")).collect();
+    let whole = format!("${{libdir}}/libcortensor_router.a {}", native.join(" "));
+    fs::write(pkgconfig.join("cortensor_router-static.pc"), package(" (static)", &whole))?;
+    fs::write(cmake.join("cortensor_router-config.cmake"), config(&real, abi))?;
+    fs::write(cmake.join("cortensor_router-config-version.cmake"), config_version())
+}
+
+fn package(kind: &str, libs: &str) -> String {
+    format!(
+        "prefix=${{pcfiledir}}/../..\nincludedir=${{prefix}}/include\nlibdir=${{prefix}}/lib\n\n\
+         Name: cortensor_router{kind}\nDescription: A router for AI inference inside your program\nVersion: {VERSION}\n\
+         Cflags: -I${{includedir}}\nLibs: {libs}\n"
+    )
+}
+
+fn config(real: &str, abi: u32) -> String {
+    format!(
+        r#"# cortensor::router is the shared library, cortensor::router_static the static one.
+get_filename_component(_cortensor_prefix "${{CMAKE_CURRENT_LIST_DIR}}/../../.." ABSOLUTE)
+if(NOT TARGET cortensor::router)
+  add_library(cortensor::router SHARED IMPORTED)
+  set_target_properties(cortensor::router PROPERTIES
+    IMPORTED_LOCATION "${{_cortensor_prefix}}/lib/{real}"
+    IMPORTED_SONAME "libcortensor_router.so.{abi}"
+    INTERFACE_INCLUDE_DIRECTORIES "${{_cortensor_prefix}}/include")
+  add_library(cortensor::router_static STATIC IMPORTED)
+  set_target_properties(cortensor::router_static PROPERTIES
+    IMPORTED_LOCATION "${{_cortensor_prefix}}/lib/libcortensor_router.a"
+    INTERFACE_INCLUDE_DIRECTORIES "${{_cortensor_prefix}}/include"
+    INTERFACE_LINK_LIBRARIES "{}")
+endif()
+unset(_cortensor_prefix)
+"#,
+        NATIVE.join(";")
+    )
+}
+
+fn config_version() -> String {
+    format!(
+        r#"# The same major version, and while that is 0 the same minor one; the one found is not older than the one asked for.
+set(PACKAGE_VERSION "{VERSION}")
+string(REGEX MATCH "^(0\\.[0-9]+|[0-9]+)" _cortensor_series "{VERSION}")
+if(PACKAGE_VERSION VERSION_LESS PACKAGE_FIND_VERSION OR NOT "${{PACKAGE_FIND_VERSION}}." MATCHES "^${{_cortensor_series}}\\.")
+  set(PACKAGE_VERSION_COMPATIBLE FALSE)
+else()
+  set(PACKAGE_VERSION_COMPATIBLE TRUE)
+  if(PACKAGE_VERSION VERSION_EQUAL PACKAGE_FIND_VERSION)
+    set(PACKAGE_VERSION_EXACT TRUE)
+  endif()
+endif()
+unset(_cortensor_series)
+"#
+    )
+}

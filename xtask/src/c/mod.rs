@@ -1,0 +1,115 @@
+//! The C library: laid out under a prefix, and tested from there as its users have it.
+
+mod dist;
+mod programs;
+mod running;
+mod tools;
+
+pub(crate) use dist::{Build, lay_out};
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::step::Steps;
+use crate::{Outcome, environment, readme};
+
+use programs::{Instrument, Linkage, Program, compile};
+
+/// The examples of both languages; those that wait for a signal are driven by `running`.
+const EXAMPLES: [&str; 3] = ["hello", "stream", "own_miner"];
+const SERVED: [&str; 2] = ["serve", "shutdown"];
+
+/// How long one program may take: valgrind is slow, and so is a machine that others use.
+const PATIENCE: &str = "300";
+
+/// Builds C and C++ programs against the library in every way that is offered, and runs them: plainly, with the sanitizers, under valgrind.
+///
+/// # Errors
+/// When one does not build, fails, or leaks.
+pub(crate) fn test(steps: &mut Steps) -> Outcome {
+    tools::installed(steps)?;
+    let prefix = environment::target().join("c/prefix");
+    lay_out(steps, &prefix, Build::Dev)?;
+    let out = environment::target().join("c/programs");
+    fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
+    let stage = Stage { prefix, out };
+    let mut outcomes = vec![stage.cmake(steps), stage.readme(steps)];
+    for linkage in [Linkage::Shared, Linkage::Static] {
+        for name in ["hello.c", "hello.cpp"] {
+            outcomes.push(stage.run(steps, &Program::example(name), linkage, Instrument::None));
+        }
+    }
+    for name in EXAMPLES {
+        outcomes.push(stage.run(
+            steps,
+            &Program::example(&format!("{name}.cpp")),
+            Linkage::Shared,
+            Instrument::Sanitizers,
+        ));
+    }
+    for program in EXAMPLES.iter().map(|name| Program::example(&format!("{name}.c"))).chain(Program::tests()) {
+        for instrument in [Instrument::Sanitizers, Instrument::Valgrind] {
+            outcomes.push(stage.run(steps, &program, Linkage::Shared, instrument));
+        }
+    }
+    for name in SERVED {
+        for (ending, instrument) in
+            [("cpp", Instrument::Sanitizers), ("c", Instrument::Sanitizers), ("c", Instrument::Valgrind)]
+        {
+            outcomes.push(stage.serve(steps, &format!("{name}.{ending}"), instrument));
+        }
+    }
+    let failures: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
+}
+
+struct Stage {
+    prefix: PathBuf,
+    out: PathBuf,
+}
+
+impl Stage {
+    /// The CMake package: all examples, with the shared and with the static library.
+    fn cmake(&self, steps: &mut Steps) -> Outcome {
+        let build = self.out.join("cmake");
+        let _ = fs::remove_dir_all(&build);
+        let mut configure = std::process::Command::new("cmake");
+        configure.arg("-S").arg(environment::root().join("examples")).arg("-B").arg(&build);
+        configure.arg(format!("-DCMAKE_PREFIX_PATH={}", self.prefix.display()));
+        steps.run("C: cmake finds the package", &mut configure)?;
+        let mut make = std::process::Command::new("cmake");
+        steps.run("C: cmake builds the examples", make.arg("--build").arg(&build))?;
+        for name in ["hello_c", "hello_cpp", "hello_c_static", "hello_cpp_static"] {
+            steps.run(&format!("C: {name} of cmake"), &mut programs::timed(&[], &build.join(name), &[]))?;
+        }
+        Ok(())
+    }
+
+    /// What README.md shows.
+    fn readme(&self, steps: &mut Steps) -> Outcome {
+        let text = environment::read(&environment::root().join("README.md"))?;
+        for (number, block) in readme::blocks(&text).iter().enumerate() {
+            if block.language == "c" || block.language == "cpp" {
+                let source = self.out.join(format!("README-{number}.{}", block.language));
+                fs::write(&source, &block.text).map_err(|error| format!("{}: {error}", source.display()))?;
+                self.run(steps, &Program::of(source), Linkage::Shared, Instrument::Sanitizers)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&self, steps: &mut Steps, program: &Program, linkage: Linkage, instrument: Instrument) -> Outcome {
+        let binary = compile(program, &self.prefix, &self.out, linkage, instrument)?;
+        let title = format!("C: {} {linkage}{instrument}", program.name());
+        let mut command = programs::timed(instrument.wrapper(), &binary, program.arguments(instrument));
+        steps.run(&title, programs::environment(&mut command, &self.prefix, instrument))
+    }
+
+    fn serve(&self, steps: &mut Steps, name: &str, instrument: Instrument) -> Outcome {
+        let binary = compile(&Program::example(name), &self.prefix, &self.out, Linkage::Shared, instrument)?;
+        let mut command = programs::plain(instrument.wrapper(), &binary, &["0"]);
+        programs::environment(&mut command, &self.prefix, instrument);
+        let drive = if name.starts_with("serve") { running::hang_up_and_end } else { running::interrupt };
+        steps.check(&format!("C: {name}{instrument}, driven"), || drive(command))
+    }
+}

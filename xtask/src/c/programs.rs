@@ -1,0 +1,195 @@
+//! C and C++ programs: how they are compiled, and how they are run.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::{Outcome, environment};
+
+use super::PATIENCE;
+
+/// With which library a program is linked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Linkage {
+    Shared,
+    Static,
+}
+
+impl fmt::Display for Linkage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Self::Shared { "shared" } else { "static" })
+    }
+}
+
+/// What watches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Instrument {
+    None,
+    Sanitizers,
+    Valgrind,
+}
+
+impl fmt::Display for Instrument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "",
+            Self::Sanitizers => ", ASAN and UBSAN",
+            Self::Valgrind => ", valgrind",
+        })
+    }
+}
+
+impl Instrument {
+    pub(super) fn wrapper(self) -> &'static [&'static str] {
+        if self == Self::Valgrind {
+            &[
+                "valgrind",
+                "--quiet",
+                "--error-exitcode=99",
+                "--leak-check=full",
+                "--show-leak-kinds=definite",
+                "--errors-for-leak-kinds=definite",
+                "--fair-sched=yes",
+            ]
+        } else {
+            &[]
+        }
+    }
+}
+
+/// A program of one file, or of several.
+pub(super) struct Program {
+    sources: Vec<PathBuf>,
+    /// What it is run with under valgrind, where everything takes many times as long.
+    slow: &'static [&'static str],
+}
+
+impl Program {
+    pub(super) fn example(name: &str) -> Self {
+        let directory = if name.ends_with(".cpp") { "examples/cpp" } else { "examples/c" };
+        Self { sources: vec![environment::root().join(directory).join(name)], slow: &[] }
+    }
+
+    /// Those that test the library from C and C++.
+    pub(super) fn tests() -> Vec<Self> {
+        let one =
+            |name: &str, slow| Self { sources: vec![environment::root().join("core/capi/tests/c").join(name)], slow };
+        let mut units = one("two_units.cpp", &[]);
+        units.sources.push(environment::root().join("core/capi/tests/c/no_exceptions.cpp"));
+        vec![
+            one("misuse.c", &[]),
+            one("ages.c", &[]),
+            one("remote.c", &[]),
+            one("stress.c", &["60", "3", "32", "2"]),
+            units,
+        ]
+    }
+
+    /// One that was written elsewhere.
+    pub(super) fn of(source: PathBuf) -> Self {
+        Self { sources: vec![source], slow: &[] }
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.sources[0].file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    pub(super) fn arguments(&self, instrument: Instrument) -> &'static [&'static str] {
+        if instrument == Instrument::Valgrind { self.slow } else { &[] }
+    }
+}
+
+/// What pkg-config says of the library.
+fn flags(prefix: &Path, package: &str) -> Outcome<Vec<String>> {
+    let mut ask = Command::new("pkg-config");
+    ask.args(["--cflags", "--libs", package]).env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
+    let output = ask.output().map_err(|error| format!("pkg-config: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("pkg-config {package}: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).split_whitespace().map(str::to_owned).collect())
+}
+
+/// Compiles it with every warning an error, as a user of pkg-config does; gives the binary.
+///
+/// # Errors
+/// When it does not compile.
+pub(super) fn compile(
+    program: &Program,
+    prefix: &Path,
+    out: &Path,
+    linkage: Linkage,
+    instrument: Instrument,
+) -> Outcome<PathBuf> {
+    let name = program.name();
+    let is_cpp = name.ends_with(".cpp");
+    let binary = out.join(format!("{}-{linkage}-{instrument:?}", name.replace('.', "-")));
+    let compiler = || {
+        let mut compiler = Command::new(if is_cpp { "c++" } else { "cc" });
+        compiler.arg(if is_cpp { "-std=c++17" } else { "-std=c11" });
+        compiler.args([
+            "-Wall",
+            "-Wextra",
+            "-Wpedantic",
+            "-Werror",
+            "-O1",
+            "-g",
+            "-pthread",
+            "-D_POSIX_C_SOURCE=200809L",
+        ]);
+        if instrument == Instrument::Sanitizers {
+            compiler.args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]);
+        }
+        compiler
+    };
+    let package = if linkage == Linkage::Shared { "cortensor_router" } else { "cortensor_router-static" };
+    let flags = flags(prefix, package)?;
+    let mut objects = Vec::new();
+    for source in &program.sources {
+        let object = binary.with_extension(format!("{}.o", objects.len()));
+        let mut unit = compiler();
+        if source.ends_with("no_exceptions.cpp") {
+            unit.arg("-fno-exceptions");
+        }
+        unit.arg("-c").arg(source).arg("-o").arg(&object).args(flags.iter().filter(|flag| flag.starts_with("-I")));
+        run(&mut unit)?;
+        objects.push(object);
+    }
+    let mut link = compiler();
+    link.args(&objects).arg("-o").arg(&binary).args(flags.iter().filter(|flag| !flag.starts_with("-I")));
+    run(&mut link)?;
+    Ok(binary)
+}
+
+fn run(command: &mut Command) -> Outcome {
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(format!("{command:?}:\n{}", String::from_utf8_lossy(&output.stderr)))
+    }
+}
+
+/// The program as it is run where it ends by itself.
+pub(super) fn timed(wrapper: &[&str], binary: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new("timeout");
+    command.arg(PATIENCE).args(wrapper).arg(binary).args(arguments);
+    command
+}
+
+/// The program as it is run where this process watches it.
+pub(super) fn plain(wrapper: &[&str], binary: &Path, arguments: &[&str]) -> Command {
+    let mut words = wrapper.iter().map(PathBuf::from).chain([binary.to_path_buf()]);
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words).args(arguments);
+    command
+}
+
+/// Where the shared library is found, and what the sanitizers are to do.
+pub(super) fn environment<'a>(command: &'a mut Command, prefix: &Path, instrument: Instrument) -> &'a mut Command {
+    command.env("LD_LIBRARY_PATH", prefix.join("lib"));
+    if instrument == Instrument::Sanitizers {
+        command.env("ASAN_OPTIONS", "detect_leaks=1:detect_stack_use_after_return=1:abort_on_error=0");
+    }
+    command
+}

@@ -1,0 +1,158 @@
+//! Programs that wait for something: driven from here as their users drive them.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use crate::Outcome;
+
+const PATIENCE: Duration = Duration::from_secs(120);
+/// SIGPIPE's bit among the ignored and the caught signals of `/proc/*/status`.
+const SIGPIPE_BIT: u64 = 1 << 12;
+
+/// A program with the lines that it prints.
+struct Running {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Outcome<Self> {
+        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let mut child = spawned.map_err(|error| format!("{command:?}: {error}"))?;
+        let (tell, lines) = channel();
+        if let Some(stdout) = child.stdout.take() {
+            std::thread::spawn(move || {
+                for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                    println!("    {line}");
+                    if tell.send(line).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        Ok(Self { child, lines })
+    }
+
+    /// The rest of the next line that starts so.
+    fn line(&self, start: &str) -> Outcome<String> {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).map_err(|_| format!("it never said {start:?}"))?;
+            if let Some(rest) = line.strip_prefix(start) {
+                return Ok(rest.to_owned());
+            }
+        }
+    }
+
+    /// Whether SIGPIPE ends it, as it does where nobody has changed that.
+    fn has_default_sigpipe(&self) -> Outcome<bool> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+        let mask = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            u64::from_str_radix(line.trim(), 16).ok()
+        };
+        let (Some(ignored), Some(caught)) = (mask("SigIgn:"), mask("SigCgt:")) else {
+            return Err(format!("{path} names no signals"));
+        };
+        Ok((ignored | caught) & SIGPIPE_BIT == 0)
+    }
+
+    fn interrupt(&mut self) -> Outcome {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &pid]).status().map_err(|error| format!("kill: {error}"))?;
+        if !sent.success() {
+            return Err("it was gone before it was interrupted".into());
+        }
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait().map_err(|error| error.to_string())? {
+                return if status.success() { Ok(()) } else { Err(format!("it ended with {status}")) };
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Err("it did not end after SIGINT".into())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way it is gone afterwards.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Clients of the serving program hang up in mid-stream; it lives, SIGPIPE is still at its default, and SIGINT ends it well.
+///
+/// # Errors
+/// When any of that is not so.
+pub(super) fn hang_up_and_end(command: Command) -> Outcome<String> {
+    let mut server = Running::start(command)?;
+    let address = server.line("listening on http://")?;
+    // Valgrind catches every signal itself and passes them on, so that the masks say nothing there.
+    let plain = server.has_default_sigpipe()?;
+    const CLIENTS: usize = 5;
+    for _ in 0..CLIENTS {
+        let mut client = connect(&address)?;
+        let body = r#"{"prompt": "x", "stream": true}"#;
+        send(
+            &mut client,
+            &format!(
+                "POST /api/v1/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer default-dev-token\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            ),
+        )?;
+        let mut seen = [0; 4096];
+        let read = client.read(&mut seen).map_err(|error| format!("the stream: {error}"))?;
+        if !String::from_utf8_lossy(&seen[..read]).starts_with("HTTP/1.1 200") {
+            return Err(format!("no stream: {}", String::from_utf8_lossy(&seen[..read])));
+        }
+        // What it has sent lies unread: closing now resets the connection under its writes.
+        drop(client);
+        server.line("the client hung up")?;
+    }
+    let mut client = connect(&address)?;
+    send(&mut client, "GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).map_err(|error| format!("readyz: {error}"))?;
+    if !answer.starts_with("HTTP/1.1 200") {
+        return Err(format!("it is not ready after its clients hung up: {answer}"));
+    }
+    if plain && !server.has_default_sigpipe()? {
+        return Err("the library changed what SIGPIPE does".into());
+    }
+    server.interrupt()?;
+    Ok(format!(
+        "{CLIENTS} clients hung up in mid-stream, it lives{}; SIGINT ends it",
+        if plain { " with SIGPIPE at its default" } else { "" }
+    ))
+}
+
+/// SIGINT while a task runs: the task ends well, and so does the program.
+///
+/// # Errors
+/// When it does not.
+pub(super) fn interrupt(command: Command) -> Outcome<String> {
+    let mut program = Running::start(command)?;
+    program.line("working")?;
+    program.interrupt()?;
+    let ended = program.line("the task ended: ")?;
+    if ended.contains(r#""text":".................................................."#) {
+        Ok("the task that ran had its whole answer".into())
+    } else {
+        Err(format!("the task was cut off: {ended}"))
+    }
+}
+
+fn connect(address: &str) -> Outcome<TcpStream> {
+    let stream = TcpStream::connect(address).map_err(|error| format!("{address}: {error}"))?;
+    stream.set_read_timeout(Some(PATIENCE)).map_err(|error| error.to_string())?;
+    Ok(stream)
+}
+
+fn send(stream: &mut TcpStream, request: &str) -> Outcome {
+    stream.write_all(request.as_bytes()).map_err(|error| format!("the request: {error}"))
+}
