@@ -1,6 +1,7 @@
 'use strict';
 
 const { native } = require('./lib/bridge.cjs');
+const { MinerClient, runMiner } = require('./lib/client.cjs');
 const { RouterError } = require('./lib/error.cjs');
 const { Handler } = require('./lib/http.cjs');
 const { Job } = require('./lib/job.cjs');
@@ -14,8 +15,10 @@ module.exports.Handler = Handler;
 module.exports.Job = Job;
 module.exports.Listener = Listener;
 module.exports.Miner = Miner;
+module.exports.MinerClient = MinerClient;
 module.exports.Router = Router;
 module.exports.RouterError = RouterError;
 module.exports.Session = Session;
 module.exports.Task = Task;
+module.exports.runMiner = runMiner;
 module.exports.version = native.version();

@@ -79,12 +79,14 @@ class Handler {
       next();
       return;
     }
+    // It is known no more once the client has hung up.
+    const peer = request.socket?.remoteAddress;
     const body = await bodyOf(request, handler.maxBodyBytes);
     const { response: answer, hangUp } = this.#handle(handler, {
       method: request.method,
       target,
       headers: request.rawHeaders,
-      peer: request.socket?.remoteAddress,
+      peer,
       body,
     });
     response.once('close', hangUp);
@@ -143,10 +145,12 @@ async function limited(pieces, most) {
 /** The body of Node's request, whether something before us has read it or not. */
 async function bodyOf(request, most) {
   const { body } = request;
-  if (body === undefined || body === null) return limited(request, most);
+  // What is left of a body that is too large is Node's to throw away: the stream must not be destroyed with the connection.
+  const unread = () => limited(request.iterator({ destroyOnReturn: false }), most);
+  if (body === undefined || body === null) return unread();
   if (typeof body === 'string' || body instanceof Uint8Array) return Buffer.from(body);
   if (typeof body === 'object' && request.complete) return Buffer.from(JSON.stringify(body));
-  return limited(request, most);
+  return unread();
 }
 
 /** The pieces of a response's body. */

@@ -3,38 +3,49 @@
 const { dismiss, receiver } = require('./bridge.cjs');
 const { attempt, invalid } = require('./error.cjs');
 const { FULL, Job, TAKEN } = require('./job.cjs');
-const { json } = require('./names.cjs');
+const { capacity, json } = require('./names.cjs');
 
 /** Milliseconds for which a generator that never waits may have the event loop for itself. */
 const TURN_MS = 10;
 /** Pieces after which the clock is looked at. */
 const LOOK = 32;
 
+/** Has every job that comes under a number worked on. */
+function jobs(work) {
+  const running = new Set();
+  const number = receiver((native) => {
+    const job = new Job(native);
+    running.add(job);
+    job.onSettled = () => running.delete(job);
+    // It never rejects.
+    void play(job, work);
+  });
+  return {
+    number,
+    /** No job comes any more, and those that run are told to stop. */
+    end() {
+      dismiss(number);
+      for (const job of running) job.cancel();
+    },
+  };
+}
+
 /** A miner of the program's. */
 class Miner {
   #native;
-  #jobs = new Set();
-  #number;
+  #jobs;
 
   constructor(router, name, options, work) {
     if (typeof work !== 'function') throw invalid('miner', 'a miner is a function that takes a job');
-    this.#number = receiver((native) => this.#take(native, work));
+    const spec = json('miner', { ...options, name });
+    this.name = name;
+    this.#jobs = jobs(work);
     try {
-      const spec = json('miner', { ...options, name });
-      this.#native = attempt(() => router.addMiner(this.#number, spec));
+      this.#native = attempt(() => router.addMiner(this.#jobs.number, spec));
     } catch (error) {
-      dismiss(this.#number);
+      this.#jobs.end();
       throw error;
     }
-    this.name = name;
-  }
-
-  #take(native, work) {
-    const job = new Job(native);
-    this.#jobs.add(job);
-    job.onSettled = () => this.#jobs.delete(job);
-    // It never rejects.
-    void play(job, work);
   }
 
   /** It gets no new tasks and finishes those that it has. */
@@ -44,10 +55,7 @@ class Miner {
 
   /** How many tasks it takes at a time from now on. */
   setCapacity(tasks) {
-    if (!Number.isInteger(tasks) || tasks < 0 || tasks > 65_536) {
-      throw invalid('capacity', 'capacity must be a whole number from 0 to 65536');
-    }
-    attempt(() => this.#native.setCapacity(tasks));
+    attempt(() => this.#native.setCapacity(capacity(tasks)));
   }
 
   /** Ends it; what it was working on goes to others. */
@@ -56,10 +64,9 @@ class Miner {
     this.end();
   }
 
-  /** No job reaches it any more, and those that run are told to stop. */
+  /** The same, when the router has let it go. */
   end() {
-    dismiss(this.#number);
-    for (const job of this.#jobs) job.cancel();
+    this.#jobs.end();
   }
 }
 
@@ -134,4 +141,4 @@ async function stop(pieces) {
   }
 }
 
-module.exports = { Miner };
+module.exports = { Miner, jobs };

@@ -43,4 +43,18 @@ function id(what, value) {
   return value;
 }
 
-module.exports = { deep, id, isRecord, json, shallow };
+/** A time that is waited for. */
+function milliseconds(value) {
+  if (typeof value !== 'number' || !(value >= 0)) throw invalid('timeoutMs', 'timeoutMs must be a number of milliseconds');
+  return value;
+}
+
+/** How many tasks a miner takes at a time. */
+function capacity(tasks) {
+  if (!Number.isInteger(tasks) || tasks < 0 || tasks > 65_536) {
+    throw invalid('capacity', 'capacity must be a whole number from 0 to 65536');
+  }
+  return tasks;
+}
+
+module.exports = { capacity, deep, id, isRecord, json, milliseconds, shallow };

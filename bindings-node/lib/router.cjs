@@ -1,14 +1,15 @@
 'use strict';
 
-const { Hold, ask, bridge, dismiss, native, receiver } = require('./bridge.cjs');
+const { Hold, ask, bridge, dismiss, native } = require('./bridge.cjs');
 const { attempt, invalid } = require('./error.cjs');
 const { Handler } = require('./http.cjs');
 const { Listener } = require('./listener.cjs');
+const { logSink } = require('./log.cjs');
 const { Miner } = require('./miner.cjs');
-const { id, isRecord, json, shallow } = require('./names.cjs');
+const { id, json, milliseconds, shallow } = require('./names.cjs');
 const { Session, request } = require('./session.cjs');
 const { onAbort } = require('./signal.cjs');
-const { Task } = require('./task.cjs');
+const { Task, completion } = require('./task.cjs');
 
 /** Open routers: whether one is collected as garbage must not decide how long it serves. */
 const open = new Set();
@@ -109,16 +110,31 @@ class Router {
 
   /** Submits a task; resolves when it is durable. */
   async submit(input, options) {
-    if (typeof input !== 'string' && !isRecord(input)) {
-      throw invalid('prompt', 'give a prompt as a string, or an object with prompt, messages or input');
-    }
     const { signal, sessionId, detach, text } = request(input, options);
-    id('sessionId', sessionId);
     signal?.throwIfAborted();
     const submitted = ask(this.#hold, (call) => this.#native.submit(call, sessionId, text));
     const task = new Task(await abortable(submitted, signal), this.#hold, { signal, detach });
     signal?.throwIfAborted();
     return task;
+  }
+
+  /** Submits a task and waits for its completion, in one step. */
+  async complete(input, options) {
+    const { signal, sessionId, text } = request(input, { stream: false, ...options });
+    signal?.throwIfAborted();
+    let held;
+    const answer = ask(this.#hold, (call) => {
+      held = this.#native.complete(call, sessionId, text);
+    });
+    if (!signal) return completion(await answer);
+    const leave = onAbort(signal, () => held?.cancel());
+    try {
+      return completion(await answer);
+    } catch (error) {
+      throw signal.aborted ? signal.reason : error;
+    } finally {
+      leave();
+    }
   }
 
   async attach(sessionId, taskId) {
@@ -222,17 +238,6 @@ class Router {
   [Symbol.asyncDispose]() {
     return this.close();
   }
-}
-
-function logSink(log) {
-  if (log === undefined || log === null) return 0;
-  if (typeof log !== 'function') throw invalid('log', 'log must be a function that takes a record');
-  return receiver(([time, level, target, message]) => log({ time: new Date(Number(time)), level, target, message }));
-}
-
-function milliseconds(value) {
-  if (typeof value !== 'number' || !(value >= 0)) throw invalid('timeoutMs', 'timeoutMs must be a number of milliseconds');
-  return value;
 }
 
 /** A submission that the caller may give up: the task that comes of it then is cancelled. */

@@ -1,6 +1,7 @@
 'use strict';
 
-const { json, shallow } = require('./names.cjs');
+const { invalid } = require('./error.cjs');
+const { id, isRecord, json, shallow } = require('./names.cjs');
 
 /** An open account for work. */
 class Session {
@@ -16,6 +17,11 @@ class Session {
   /** Submits a task to it. */
   submit(input, options) {
     return this.#router.submit(input, { ...options, sessionId: this.id });
+  }
+
+  /** Submits a task to it and waits for its completion. */
+  complete(input, options) {
+    return this.#router.complete(input, { ...options, sessionId: this.id });
   }
 
   /** Its tasks. */
@@ -53,7 +59,11 @@ class Session {
 
 /** What a request is made of, beside what is said about its submission. */
 function request(input, options) {
+  if (typeof input !== 'string' && !isRecord(input)) {
+    throw invalid('prompt', 'give a prompt as a string, or an object with prompt, messages or input');
+  }
   const { signal, sessionId = 0, ...rest } = options ?? {};
+  id('sessionId', sessionId);
   const given = typeof input === 'string' ? { prompt: input } : input;
   const fields = { ...given, ...rest };
   // Whoever wants a task's tokens wants them as they come; it is for the miner to know.

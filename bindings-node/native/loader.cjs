@@ -840,6 +840,7 @@ module.exports.NativeHandler = nativeBinding.NativeHandler
 module.exports.NativeJob = nativeBinding.NativeJob
 module.exports.NativeListener = nativeBinding.NativeListener
 module.exports.NativeMiner = nativeBinding.NativeMiner
+module.exports.NativeMinerClient = nativeBinding.NativeMinerClient
 module.exports.NativeRequest = nativeBinding.NativeRequest
 module.exports.NativeResponse = nativeBinding.NativeResponse
 module.exports.NativeRouter = nativeBinding.NativeRouter

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use cortensor_router::embed::{Canceller, Error, HttpHandler, HttpRequest, HttpResponse};
+use cortensor_router::embed::{Call, Canceller, Error, HttpHandler, HttpRequest, HttpResponse};
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
 
@@ -44,10 +44,10 @@ impl NativeHandler {
             .map_err(|error| thrown(&error))?;
         let peer = peer.and_then(|peer| peer.parse::<IpAddr>().ok()).map(|ip| SocketAddr::new(ip.to_canonical(), 0));
         let call = self.handler.handle(HttpRequest { method, target, headers, peer, body: body.to_vec().into() });
-        let canceller = call.canceller();
+        let request = NativeRequest::new(&call);
         let queue = self.queue.clone();
         self.queue.answer(id, call, move |response| Payload::Response(response, queue));
-        Ok(NativeRequest { canceller })
+        Ok(request)
     }
 }
 
@@ -65,9 +65,15 @@ pub struct NativeRequest {
     canceller: Canceller,
 }
 
+impl NativeRequest {
+    pub(crate) fn new<T: Send + 'static>(call: &Call<T>) -> Self {
+        Self { canceller: call.canceller() }
+    }
+}
+
 #[napi]
 impl NativeRequest {
-    /// The client hung up.
+    /// It is wanted no more.
     #[napi(catch_unwind)]
     pub fn cancel(&self) {
         self.canceller.cancel();

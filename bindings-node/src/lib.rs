@@ -7,6 +7,7 @@
 //! is gone, is dropped.
 
 mod bridge;
+mod client;
 mod error;
 mod http;
 mod job;

@@ -8,6 +8,7 @@ use napi_derive::napi;
 
 use crate::bridge::{Bridge, Event, Id, Queue};
 use crate::error::{Result, throw};
+use crate::http::NativeRequest;
 use crate::miner::{Courier, NativeMiner};
 use crate::payload::Payload;
 
@@ -116,6 +117,15 @@ impl NativeRouter {
         self.queue.answer(id, call, move |task| Payload::Task(task, queue));
     }
 
+    /// Submits a task and answers with its completion; cancelling what is given cancels the task.
+    #[napi(catch_unwind)]
+    pub fn complete(&self, id: Id, session: i64, request: String) -> NativeRequest {
+        let call = self.router.complete(session as u64, &request);
+        let held = NativeRequest::new(&call);
+        self.text(id, call);
+        held
+    }
+
     /// Answers with a task that is there.
     #[napi(catch_unwind)]
     pub fn attach(&self, id: Id, session: i64, task: i64) {
@@ -199,6 +209,6 @@ impl NativeRouter {
 }
 
 /// Milliseconds as JavaScript has them; what is no time at all is none, what is beyond all measure is the most there is.
-fn duration(millis: f64) -> Duration {
+pub(crate) fn duration(millis: f64) -> Duration {
     Duration::try_from_secs_f64(millis / 1_000.0).unwrap_or(if millis > 0.0 { Duration::MAX } else { Duration::ZERO })
 }

@@ -127,6 +127,18 @@ test('one signal may serve many tasks', async () => {
   assert.deepEqual(warned, []);
 });
 
+test('a completion in one step, and the ways out of it', async () => {
+  assert.equal((await router.complete('short')).text, 'short');
+  const session = await router.createSession({ name: 'own' });
+  const { session_id, text } = await session.complete({ prompt: 'short' });
+  assert.deepEqual([session_id, text], [session.id, 'short']);
+  const reason = new Error('on purpose');
+  await assert.rejects(router.complete('x', { signal: AbortSignal.abort(reason) }), reason);
+  await assert.rejects(router.complete('x', { signal: AbortSignal.timeout(50) }), { name: 'TimeoutError' });
+  await assert.rejects(router.complete('x', { model: 'nobody' }), { code: 'not_found' });
+  await stopped();
+});
+
 test('a time-out is a signal too', async () => {
   const task = await router.submit('x', { signal: AbortSignal.timeout(50) });
   await assert.rejects(tokens(task), { name: 'TimeoutError' });

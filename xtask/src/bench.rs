@@ -47,15 +47,6 @@ fn nginx(steps: &mut Steps) -> Outcome<PathBuf> {
             return Ok(path.into());
         }
     }
-    let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
-    if !root || !environment::answers("apt-get", &["--version"]) {
-        return Err("it is not installed (Debian: apt-get install nginx)".to_owned());
-    }
-    let mut install = Command::new("apt-get");
-    install.args(["install", "-q", "-y", "--no-install-recommends", "nginx"]);
-    // Only as a program: its service is not to be started.
-    install.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
-    steps.run("refresh the packages", Command::new("apt-get").args(["update", "-q"]))?;
-    steps.run("install nginx", &mut install)?;
+    environment::apt_install(steps, "nginx")?;
     Ok(NGINX.into())
 }

@@ -116,6 +116,23 @@ pub(crate) fn node(steps: &mut Steps, directory: &Path) -> Outcome {
     fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))
 }
 
+/// Installs one of Debian's packages, where this is Debian and we may.
+///
+/// # Errors
+/// When it cannot be installed; the message says how to.
+pub(crate) fn apt_install(steps: &mut Steps, package: &str) -> Outcome {
+    let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
+    if !root || !answers("apt-get", &["--version"]) {
+        return Err(format!("{package} is not installed (Debian: apt-get install {package})"));
+    }
+    let mut install = Command::new("apt-get");
+    install.args(["install", "-q", "-y", "--no-install-recommends", package]);
+    // Only as a program: a service that comes with it is not to be started.
+    install.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
+    steps.run("refresh the packages", Command::new("apt-get").args(["update", "-q"]))?;
+    steps.run(&format!("install {package}"), &mut install)
+}
+
 /// A file's text.
 ///
 /// # Errors

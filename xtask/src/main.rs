@@ -7,6 +7,7 @@ mod c;
 mod environment;
 mod lint;
 mod model;
+mod node;
 mod python;
 mod readme;
 mod serve;
@@ -59,7 +60,7 @@ enum Command {
     },
     /// Measure the product against its gates, beside nginx and a bare proxy in the same run.
     Bench {
-        /// The figures to measure; all of the core's where none is named. `python` alone: those of the Python package.
+        /// The figures to measure; all of the core's where none is named. `python` or `node` alone: those of that package.
         figures: Vec<String>,
         /// Short rounds: everything within about five minutes.
         #[arg(long)]
@@ -85,6 +86,8 @@ enum Package {
         #[arg(long)]
         prefix: Option<std::path::PathBuf>,
     },
+    /// The npm packages: the main one and this platform's.
+    Node,
 }
 
 fn main() -> ExitCode {
@@ -95,12 +98,14 @@ fn main() -> ExitCode {
         Command::Sim { seeds, seed } => suites::sim(&mut steps, seeds, seed),
         Command::Chaos { cycles, seed } => suites::chaos(&mut steps, cycles, seed),
         Command::Bench { figures, quick } if figures == ["python"] => python::bench(&mut steps, quick),
+        Command::Bench { figures, quick } if figures == ["node"] => node::bench(&mut steps, quick),
         Command::Bench { figures, quick } => bench::run(&mut steps, &figures, quick),
         Command::Dist { package: Package::Python } => python::dist(&mut steps),
         Command::Dist { package: Package::C { prefix } } => {
             let prefix = prefix.unwrap_or_else(|| environment::target().join("dist/c"));
             c::lay_out(&mut steps, &prefix, c::Build::Release)
         }
+        Command::Dist { package: Package::Node } => node::dist(&mut steps),
         Command::Model => model::installed(&mut steps).map(|model| println!("{model}")),
     };
     steps.summary();

@@ -57,6 +57,11 @@ impl Model {
     }
 }
 
+/// Whether nothing may be skipped for want of a model, as in CI.
+pub(crate) fn is_required() -> bool {
+    std::env::var_os("CORTENSOR_REQUIRE_MODEL").is_some()
+}
+
 /// The model, where it is there already.
 ///
 /// # Errors

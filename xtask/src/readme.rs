@@ -6,12 +6,12 @@
 //! `<!-- not run: why -->` is left out, and the log says why; so are commands that build, and `cargo xtask`, which runs this.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::serve::{self, Server};
 use crate::step::Steps;
-use crate::{Outcome, environment, python};
+use crate::{Outcome, environment, node, python};
 
 /// The port that README.md shows; a free one takes its place.
 const SHOWN_PORT: &str = "5010";
@@ -59,13 +59,14 @@ impl Stage {
     fn new(steps: &mut Steps) -> Outcome<Self> {
         let router = environment::router(steps)?;
         let python = python::installed(steps)?;
-        let node = environment::clients().join("node");
-        environment::node(steps, &node)?;
+        let clients = environment::clients().join("node");
+        environment::node(steps, &clients)?;
+        node::addon(steps)?;
         let directory = environment::target().join("readme");
         let _ = fs::remove_dir_all(&directory);
         let failed = |error: std::io::Error| format!("{}: {error}", directory.display());
         fs::create_dir_all(&directory).map_err(failed)?;
-        std::os::unix::fs::symlink(node.join("node_modules"), directory.join("node_modules")).map_err(failed)?;
+        node_modules(&clients.join("node_modules"), &directory.join("node_modules")).map_err(failed)?;
         let programs = router.parent().map(|parent| parent.display().to_string()).unwrap_or_default();
         let path = format!("{programs}:{}:{}", python.display(), std::env::var("PATH").unwrap_or_default());
         Ok(Self { directory, path, router, port: serve::free_port()?, server: None })
@@ -139,6 +140,16 @@ impl Stage {
             .env("ROUTER_REST_BIND_PORT", self.port.to_string());
         command
     }
+}
+
+/// What JavaScript may import: the packages of the client tests, and ours.
+fn node_modules(clients: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(clients)? {
+        let entry = entry?;
+        std::os::unix::fs::symlink(entry.path(), to.join(entry.file_name()))?;
+    }
+    std::os::unix::fs::symlink(node::package(), to.join("cortensor-router"))
 }
 
 /// A Python program that fails where `text` does not parse.

@@ -5,7 +5,7 @@ use std::process::Command;
 use clap::ValueEnum;
 
 use crate::step::Steps;
-use crate::{Outcome, c, environment, model, python, readme};
+use crate::{Outcome, c, environment, model, node, python, readme};
 
 /// How many seeds the simulator runs where nobody says.
 const SEEDS: u64 = 10_000;
@@ -17,7 +17,7 @@ pub(crate) enum Suite {
     Rust,
     /// Python clients, `openai` among them, against a running router; a real model behind it; the Python package.
     Python,
-    /// Node clients against a running router: `openai` and `cortensor-openai-provider`.
+    /// The Node package with its examples, and Node clients against a running router: `openai` and `cortensor-openai-provider`.
     Node,
     /// The C library from C and C++ programs, installed as its users have it.
     C,
@@ -36,7 +36,7 @@ pub(crate) fn run(steps: &mut Steps, suites: &[Suite]) -> Outcome {
         let outcome = match suite {
             Suite::Rust => rust(steps),
             Suite::Python => python_suite(steps),
-            Suite::Node => node(steps),
+            Suite::Node => node_clients(steps).and(node::test(steps)),
             Suite::C => c::test(steps),
             Suite::Docs => readme::run(steps),
         };
@@ -54,7 +54,7 @@ fn rust(steps: &mut Steps) -> Outcome {
         environment::cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"])
     };
     // Building one takes long: here only where it is insisted on, otherwise the Python suite does it.
-    if let Some(model) = if model_is_required() { Some(model::installed(steps)?) } else { model::present()? } {
+    if let Some(model) = if model::is_required() { Some(model::installed(steps)?) } else { model::present()? } {
         tests.envs(model.environment());
     }
     let tests = steps.run("Rust tests", &mut tests);
@@ -71,11 +71,6 @@ fn test_of(name: &str, arguments: &[&str]) -> Command {
     run
 }
 
-/// Whether nothing may be skipped for want of a model, as in CI.
-fn model_is_required() -> bool {
-    std::env::var_os("CORTENSOR_REQUIRE_MODEL").is_some()
-}
-
 fn python_suite(steps: &mut Steps) -> Outcome {
     let router = environment::router(steps)?;
     let bin = environment::python(steps)?;
@@ -84,7 +79,7 @@ fn python_suite(steps: &mut Steps) -> Outcome {
     let model = match model::installed(steps) {
         Ok(model) => Some(model),
         // Whoever has no compiler can still run the rest.
-        Err(why) if !model_is_required() => {
+        Err(why) if !model::is_required() => {
             steps.skip("a real model", &why);
             None
         }
@@ -97,7 +92,7 @@ fn python_suite(steps: &mut Steps) -> Outcome {
     clients.and(python::test(steps, model.as_ref()))
 }
 
-fn node(steps: &mut Steps) -> Outcome {
+fn node_clients(steps: &mut Steps) -> Outcome {
     let router = environment::router(steps)?;
     let mut outcome = Ok(());
     for (name, title) in [("node", "Node client: openai"), ("cortensor", "Node client: cortensor-openai-provider")] {

@@ -7,7 +7,7 @@ mod source;
 use std::process::Command;
 
 use crate::step::Steps;
-use crate::{Outcome, environment};
+use crate::{Outcome, environment, node};
 
 /// Runs every check; one that fails does not keep the next from running.
 ///
@@ -69,5 +69,6 @@ fn javascript(steps: &mut Steps) -> Outcome {
     environment::node(steps, &clients.join("node"))?;
     let mut eslint = Command::new(clients.join("node/node_modules/.bin/eslint"));
     eslint.args(["--max-warnings", "0", "--config", "node/eslint.config.mjs", "node", "cortensor"]);
-    steps.run("eslint", eslint.current_dir(&clients))
+    let clients = steps.run("eslint", eslint.current_dir(&clients));
+    clients.and(node::lint(steps))
 }

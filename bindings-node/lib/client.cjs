@@ -1,0 +1,84 @@
+'use strict';
+
+const { Hold, ask, bridge, dismiss, native } = require('./bridge.cjs');
+const { attempt, invalid } = require('./error.cjs');
+const { logSink } = require('./log.cjs');
+const { jobs } = require('./miner.cjs');
+const { capacity, json, milliseconds } = require('./names.cjs');
+
+/** A miner of this program that works for a distant router. It keeps the process alive. */
+class MinerClient {
+  #native;
+  #jobs;
+  #log;
+  #hold = new Hold();
+  #closing;
+
+  constructor(options, work) {
+    if (typeof work !== 'function') throw invalid('miner', 'a miner is a function that takes a job');
+    const { router, log, ...rest } = options ?? {};
+    const config = json('config', router === undefined ? rest : { routers: [router].flat(), ...rest });
+    this.#log = logSink(log);
+    this.#jobs = jobs(work);
+    try {
+      this.#native = attempt(() => new native.NativeMinerClient(bridge, config, this.#jobs.number, this.#log));
+    } catch (error) {
+      this.#jobs.end();
+      dismiss(this.#log);
+      throw error;
+    }
+    // Until it is closed.
+    this.#hold.take();
+  }
+
+  /** What it has done and how it is connected. */
+  stats() {
+    return JSON.parse(attempt(() => this.#native.stats()));
+  }
+
+  /** How many tasks it takes at a time from now on. */
+  setCapacity(tasks) {
+    attempt(() => this.#native.setCapacity(capacity(tasks)));
+  }
+
+  /** Takes no new tasks and finishes what it has; `true`: all was finished in time. */
+  async drain({ timeoutMs = Infinity } = {}) {
+    return ask(this.#hold, (call) => this.#native.drain(call, milliseconds(timeoutMs)));
+  }
+
+  /** Ends its connection and cancels its work. */
+  close({ timeoutMs } = {}) {
+    const limit = timeoutMs === undefined ? undefined : milliseconds(timeoutMs);
+    this.#closing ??= ask(this.#hold, (call) => this.#native.close(call, limit)).then(
+      () => {
+        this.#jobs.end();
+        dismiss(this.#log);
+        this.#hold.drop();
+      },
+      (error) => {
+        this.#closing = undefined;
+        throw error;
+      },
+    );
+    return this.#closing;
+  }
+
+  ref() {
+    this.#hold.ref();
+    return this;
+  }
+
+  unref() {
+    this.#hold.unref();
+    return this;
+  }
+
+  [Symbol.asyncDispose]() {
+    return this.close();
+  }
+}
+
+/** Works for a distant router, as `cortensor-router miner` does. */
+const runMiner = (options, work) => new MinerClient(options, work);
+
+module.exports = { MinerClient, runMiner };

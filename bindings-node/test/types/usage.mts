@@ -1,0 +1,89 @@
+// Compiled with `tsc --strict` and never run: the types accept what is right and refuse what is wrong.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import type { Completion, ErrorCode, Job, LogRecord, Middleware, TaskEvent } from 'cortensor-router';
+import api, { Router, RouterError, runMiner, version } from 'cortensor-router';
+import express from 'express';
+
+const same: typeof Router = api.Router;
+const text: string = version;
+
+const router: Router = await Router.open(
+  { limits: { maxQueuedTasks: 5 }, upstream: [{ url: 'http://127.0.0.1:8080/v1', aliases: { a: 'b' } }] },
+  { log: ({ level, message, time }: LogRecord) => console.log(level, message, time.getTime()) },
+);
+
+router.miner('a', (job) => job.prompt);
+router.miner('b', { models: ['tiny'], capacity: 4 }, async function* (job: Job, { signal }) {
+  signal.throwIfAborted();
+  yield job.prompt;
+  yield new Uint8Array();
+  return { usage: { promptTokens: 1, completionTokens: 2 }, finishReason: 'stop' };
+});
+router.miner('c', async (job) => {
+  if (!(await job.emit('x'))) return;
+  job.finish({ text: '' });
+});
+router.miner('d', function* () {
+  yield 'x';
+}).setCapacity(3);
+
+const session = await router.createSession({ name: 'chat', model: 'tiny', priority: 5 });
+const task = await session.submit('Hello', { maxTokens: 5, signal: AbortSignal.timeout(5), temperature: 0.5, tools: [] });
+for await (const token of task) token.toUpperCase();
+for await (const event of task.events({ after: 2 })) show(event);
+const done: Completion = await task.result();
+const count: number = done.usage.total_tokens + done.choices[0]!.text.length + done.text.length;
+const web: ReadableStream<Uint8Array> = task.toReadableStream();
+new Response(web);
+task.toReadable().pipe(process.stdout);
+
+function show(event: TaskEvent): string {
+  switch (event.type) {
+    case 'token':
+      return event.text;
+    case 'restart':
+      return String(event.seq);
+    case 'end':
+      return event.completion ? event.completion.text : event.error.message;
+  }
+}
+
+try {
+  router.session(9);
+} catch (error) {
+  if (error instanceof RouterError) {
+    const code: ErrorCode = error.code;
+    const param: string | null | undefined = error.details.param;
+    console.log(code, param, error.retryable);
+  }
+}
+
+const middleware: Middleware = router.middleware({ basePath: '/ai' });
+express().use(middleware).use('/ai', router.handler({ token: [{ value: 'x', scopes: ['read'] }] }).middleware());
+const plain: (request: IncomingMessage, response: ServerResponse) => void = middleware;
+const response: Response = await router.fetch(new Request('http://x/healthz'), { peer: '127.0.0.1' });
+
+const listener = (await router.listen({ port: 0 })).unref();
+const miner = runMiner({ router: [listener.url], name: 'far', token: 'x' }, (job) => job.prompt);
+const connected: boolean = miner.stats().connected;
+await using closing = router;
+await Promise.all([miner.close({ timeoutMs: 5 }), listener.stop(), closing.drain()]);
+
+// @ts-expect-error a setting of the wrong type
+new Router({ limits: { maxQueuedTasks: 'many' } });
+// @ts-expect-error a miner is a function
+router.miner('e', { capacity: 1 }, 'work');
+// @ts-expect-error a miner gives text or bytes
+router.miner('f', function* () { yield 7; });
+// @ts-expect-error no such code
+router.miner('g', (job) => job.fail('odd'));
+// @ts-expect-error tokens are read only
+task.gid = 7;
+// @ts-expect-error a prompt or a request
+await router.submit(7);
+// @ts-expect-error nobody makes a task but the router
+new api.Task();
+
+export { connected, count, plain, response, same, text };

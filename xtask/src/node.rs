@@ -1,0 +1,178 @@
+//! The npm package of `bindings-node`: its addon, its tests, its tarballs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::step::Steps;
+use crate::{Outcome, environment, model};
+
+/// Debian's browser.
+const CHROMIUM: &str = "/usr/bin/chromium";
+
+/// The directory of the package.
+pub(crate) fn package() -> PathBuf {
+    environment::root().join("bindings-node")
+}
+
+/// Puts the addon of the dev profile where the package's loader finds it.
+///
+/// # Errors
+/// When it does not build.
+pub(crate) fn addon(steps: &mut Steps) -> Outcome {
+    // With all else of the workspace, so that one set of features, and one build, serves every suite.
+    let mut build = environment::cargo(&["build", "--workspace", "--lib", "--bins", "--examples"]);
+    steps.run("build the Node addon", &mut build)?;
+    let native = package().join("native");
+    install(&environment::target().join("debug"), &native.join(file_name()?))
+}
+
+/// Runs the package's own tests, its type tests and the examples.
+///
+/// # Errors
+/// When one fails.
+pub(crate) fn test(steps: &mut Steps) -> Outcome {
+    addon(steps)?;
+    environment::node(steps, &package())?;
+    let loader = loader(steps);
+    let types = steps.run("Node package: types", package_tool("tsc").args(["--project", "test/types"]));
+    let mut test = Command::new("node");
+    test.args(["--test", "--test-timeout=300000", "--test-concurrency=1"]).current_dir(package());
+    if let Err(why) = chromium(steps) {
+        steps.skip("Node package: a browser", &why);
+    }
+    // The Python suite builds the model where it is absent and wanted.
+    match model::present()? {
+        Some(model) => {
+            test.envs(model.environment());
+        }
+        None if model::is_required() => {
+            test.envs(model::installed(steps)?.environment());
+        }
+        None => steps.skip("Node package: a real model", "it was not fetched: cargo xtask model"),
+    }
+    loader.and(types).and(steps.run("Node package", &mut test))
+}
+
+/// Whether the checked-in loader is what `@napi-rs/cli` makes of the addon.
+fn loader(steps: &mut Steps) -> Outcome {
+    let fresh = environment::target().join("node-loader");
+    fs::create_dir_all(&fresh).map_err(|error| format!("{}: {error}", fresh.display()))?;
+    let native = package().join("native");
+    let mut generate = Command::new("node");
+    generate.arg(native.join("generate.mjs")).arg(native.join(file_name()?)).arg(&fresh);
+    steps.run("Node package: generate the loader", &mut generate)?;
+    steps.check("Node package: the loader is up to date", || {
+        if environment::read(&fresh.join("loader.cjs"))? == environment::read(&native.join("loader.cjs"))? {
+            Ok("it is".to_owned())
+        } else {
+            Err("bindings-node/native/loader.cjs is old: run node bindings-node/native/generate.mjs".to_owned())
+        }
+    })
+}
+
+/// Lints the package and the examples.
+///
+/// # Errors
+/// When there is something to say.
+pub(crate) fn lint(steps: &mut Steps) -> Outcome {
+    environment::node(steps, &package())?;
+    let mut eslint = package_tool("eslint");
+    eslint.args([
+        "--max-warnings",
+        "0",
+        "--config",
+        "bindings-node/eslint.config.mjs",
+        "bindings-node",
+        "examples/node",
+    ]);
+    steps.run("eslint of the Node package", eslint.current_dir(environment::root()))
+}
+
+/// Measures the package beside the facade in Rust; results go to `target/bench/node.json`.
+///
+/// # Errors
+/// When it does not build or run.
+pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
+    let library = release(steps)?;
+    let addon = environment::target().join("bench").join(file_name()?);
+    fs::create_dir_all(environment::target().join("bench")).map_err(|error| format!("target/bench: {error}"))?;
+    install(&library, &addon)?;
+    let mut rust = environment::cargo(&["bench", "--quiet", "--package", "cortensor-router", "--bench", "embed"]);
+    let output = rust.output().map_err(|error| format!("cargo bench: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("cargo bench --bench embed: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    let mut run = Command::new("node");
+    run.arg(package().join("bench/overhead.mjs"));
+    run.arg("--reference").arg(String::from_utf8_lossy(&output.stdout).trim());
+    run.arg("--json").arg(environment::target().join("bench/node.json"));
+    // The loader takes this one before the dev profile's, which the tests have put beside it.
+    run.env("NAPI_RS_NATIVE_LIBRARY_PATH", addon);
+    if quick {
+        run.arg("--quick");
+    }
+    steps.run("bench: Node", &mut run)
+}
+
+/// Builds the addon as it is given to users; gives the directory of the library.
+fn release(steps: &mut Steps) -> Outcome<PathBuf> {
+    let mut build = environment::cargo(&["build", "--release", "--package", "cortensor-router-node"]);
+    steps.run("build the Node addon (release)", &mut build)?;
+    Ok(environment::target().join("release"))
+}
+
+/// Builds the packages for npm into `target/dist/node`: the main one, and the one of this platform. An addon that was built
+/// elsewhere and lies in `target/dist/node/addons` gets its package too.
+///
+/// # Errors
+/// When it does not build or pack.
+pub(crate) fn dist(steps: &mut Steps) -> Outcome {
+    environment::node(steps, &package())?;
+    let library = release(steps)?;
+    let out = environment::target().join("dist/node");
+    let addons = out.join("addons");
+    fs::create_dir_all(&addons).map_err(|error| format!("{}: {error}", addons.display()))?;
+    install(&library, &addons.join(file_name()?))?;
+    let mut pack = Command::new("node");
+    pack.arg(package().join("pack.mjs")).arg("--out").arg(&out);
+    let entries = fs::read_dir(&addons).map_err(|error| format!("{}: {error}", addons.display()))?;
+    pack.args(entries.filter_map(Result::ok).map(|entry| entry.path()));
+    steps.run("pack", &mut pack)
+}
+
+/// Copies the built library to where an addon is looked for.
+fn install(built: &Path, addon: &Path) -> Outcome {
+    let name = format!("{}cortensor_router_node{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    // Removed first: a process that has the old one loaded keeps it.
+    let _ = fs::remove_file(addon);
+    fs::copy(built.join(&name), addon).map(drop).map_err(|error| format!("{name}: {error}"))
+}
+
+/// The addon's name, in Node's words for this platform.
+fn file_name() -> Outcome<String> {
+    let platform = match (std::env::consts::OS, std::env::consts::ARCH) {
+        ("linux", "x86_64") => "linux-x64-gnu",
+        ("linux", "aarch64") => "linux-arm64-gnu",
+        ("macos", "x86_64") => "darwin-x64",
+        ("macos", "aarch64") => "darwin-arm64",
+        ("windows", "x86_64") => "win32-x64-msvc",
+        (os, arch) => return Err(format!("no npm package is made for {os} on {arch}")),
+    };
+    Ok(format!("cortensor-router.{platform}.node"))
+}
+
+/// A program of the package's own dependencies, run in its directory.
+fn package_tool(name: &str) -> Command {
+    let mut command = Command::new(package().join("node_modules/.bin").join(name));
+    command.current_dir(package());
+    command
+}
+
+/// A browser, installed where that is possible.
+fn chromium(steps: &mut Steps) -> Outcome {
+    if Path::new(CHROMIUM).exists() {
+        return Ok(());
+    }
+    environment::apt_install(steps, "chromium")
+}
