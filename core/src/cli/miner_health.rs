@@ -53,17 +53,17 @@ pub(in crate::cli) async fn serve(socket: TcpListener, client: Arc<MinerClient>)
 }
 
 fn answer(path: &str, client: &MinerClient) -> Response<Full<Bytes>> {
-    let stats = client.stats();
+    let now = client.stats();
     let (status, kind, body) = match path {
         "/healthz" => (StatusCode::OK, "application/json", r#"{"status":"ok"}"#.to_owned()),
-        "/readyz" if stats.connected && !stats.draining => {
+        "/readyz" if now.connected && !now.draining => {
             (StatusCode::OK, "application/json", r#"{"status":"ok"}"#.to_owned())
         }
         "/readyz" => {
-            let why = if stats.draining { "draining" } else { "not connected to a router" };
+            let why = if now.draining { "draining" } else { "not connected to a router" };
             (StatusCode::SERVICE_UNAVAILABLE, "application/json", format!(r#"{{"status":"{why}"}}"#))
         }
-        "/metrics" => (StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", stats.to_prometheus()),
+        "/metrics" => (StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", now.to_prometheus()),
         _ => (StatusCode::NOT_FOUND, "application/json", r#"{"status":"there is no such route"}"#.to_owned()),
     };
     let mut response = Response::new(Full::new(Bytes::from(body)));

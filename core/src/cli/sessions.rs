@@ -178,7 +178,7 @@ impl Create {
             ("validation_policy", self.validation_policy.as_ref().map(|value| json!(value))),
             ("match", self.matching.as_ref().map(|value| json!(value))),
             ("min_score", self.min_score.map(|value| json!(value))),
-            ("tie_break", self.tie_break.then(|| json!(true))),
+            ("tie_break", self.tie_break.then_some(json!(true))),
             ("max_task_execution_count", self.max_tasks.map(|value| json!(value))),
             ("retention", self.retention.as_ref().map(|value| json!(value))),
             ("metadata", self.metadata.as_ref().map(|value| json!(value))),

@@ -186,7 +186,9 @@ impl Host {
         };
         let router = self.router.clone();
         let closing = async move {
-            listeners.iter().for_each(|(stop, _)| stop.cancel());
+            for (stop, _) in &listeners {
+                stop.cancel();
+            }
             // What runs is cancelled first, so that streams of the listener end and it has nothing to wait for.
             router.close().await;
             for (_, serving) in listeners {

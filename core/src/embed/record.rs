@@ -104,6 +104,7 @@ pub(super) struct Page {
 /// What a miner says at the end of a job; all of it may be absent.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[allow(clippy::struct_field_names, reason = "the fields have the names of the API")]
 struct Finish {
     text: String,
     finish_reason: Option<FinishReason>,

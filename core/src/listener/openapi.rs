@@ -259,9 +259,9 @@ mod tests {
         let shown = format!("{router:?}");
         // What answers all else stands there too.
         let is_route = |text: &&str| text.starts_with('/') && *text != "/" && !text.contains("fallback");
-        let routed: BTreeSet<&str> = shown.split('"').filter(is_route).collect();
+        let served: BTreeSet<&str> = shown.split('"').filter(is_route).collect();
         let described: BTreeSet<&str> = document.paths.paths.keys().map(String::as_str).collect();
-        assert_eq!(routed, described);
+        assert_eq!(served, described);
         assert!(described.len() > 30);
     }
 

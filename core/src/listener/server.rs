@@ -49,6 +49,7 @@ impl Listener {
     /// `InvalidArgument` when others than this machine could connect and no token is configured, when a token has no value, or when the files of
     /// `listen.tls` cannot be used;
     /// `Conflict` when the address is in use.
+    #[allow(clippy::unused_async)] // the address may be a name one day, and must be bound within a runtime
     pub async fn bind(router: Router, config: ListenConfig) -> Result<Self> {
         let auth = Auth::new(&router, &config)?;
         if !config.host.is_loopback() && !auth.has_tokens() {

@@ -24,7 +24,9 @@ pub(crate) struct Known {
 impl KeyRing {
     pub(super) fn new(keys: Vec<ApiKey>) -> Arc<Self> {
         let ring = Self::default();
-        keys.into_iter().for_each(|key| ring.add(key));
+        for key in keys {
+            ring.add(key);
+        }
         Arc::new(ring)
     }
 
@@ -76,7 +78,9 @@ impl Router {
     /// The store's.
     pub async fn keys(&self) -> Result<Vec<ApiKey>> {
         let mut keys = self.shared.store.keys().await?;
-        keys.iter_mut().for_each(|key| key.hash.clear());
+        for key in &mut keys {
+            key.hash.clear();
+        }
         Ok(keys)
     }
 

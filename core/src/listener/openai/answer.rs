@@ -17,13 +17,13 @@ use crate::{Error, ErrorKind, Result};
 /// The id of an answer: the same for every chunk and every retry of a task, never the same for two tasks. The second of
 /// its submission is in it, because a router that keeps nothing on disk counts from 1 again when it starts.
 pub(super) fn id_of(kind: RequestKind, gid: Gid, created: u64) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let prefix = match kind {
         RequestKind::Chat => "chatcmpl",
         RequestKind::Completion => "cmpl",
         RequestKind::Embedding => "embd",
     };
     // By hand, because every answer has one and the formatter takes ten times as long.
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut out = String::with_capacity(prefix.len() + 26);
     out.push_str(prefix);
     out.push('-');

@@ -117,7 +117,9 @@ impl Desk {
     /// Stops all work.
     pub(super) fn stop_all(&self) {
         let all: Vec<_> = self.state.lock().attempts.values().cloned().collect();
-        all.iter().for_each(|assignment| assignment.stop());
+        for assignment in &all {
+            assignment.stop();
+        }
     }
 
     /// Ends the connection, so that the next one says what is new.
@@ -221,9 +223,9 @@ impl Desk {
             FailClass::Cancelled => Class::Cancelled,
         };
         if class == Class::Cancelled {
-            self.counters.cancelled()
+            self.counters.cancelled();
         } else {
-            self.counters.failed()
+            self.counters.failed();
         }
         if !self.remove(assignment.attempt, assignment.fence) {
             return; // the router has dropped it already

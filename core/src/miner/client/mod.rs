@@ -185,18 +185,18 @@ async fn connection(
     let models = desk.models();
     let dial = dialler.dial(target, config, &models, Resume { inflight: desk.held() });
     let patience = Duration::from_millis(config.connect_timeout_ms);
-    let dialled = tokio::select! {
+    let outcome = tokio::select! {
         () = stop.cancelled() => return Next::End,
-        dialled = tokio::time::timeout(patience, dial) => dialled,
+        outcome = tokio::time::timeout(patience, dial) => outcome,
     };
-    let dialled = dialled.unwrap_or_else(|_| {
+    let outcome = outcome.unwrap_or_else(|_| {
         Err(crate::Error::new(
             ErrorKind::Timeout,
             format!("{}: not welcomed within {} ms", target.url(), config.connect_timeout_ms),
         ))
     });
-    let (socket, welcome) = match dialled {
-        Ok(dialled) => dialled,
+    let (socket, welcome) = match outcome {
+        Ok(welcomed) => welcomed,
         Err(error) => {
             tracing::warn!(%error, "the router cannot be reached or does not take the miner");
             desk.counters.disconnected(target.url(), error.message().to_owned());
