@@ -14,6 +14,7 @@ mod breaker;
 mod budget;
 mod choice;
 mod dispatch;
+mod ending;
 mod entering;
 mod entry;
 mod event;

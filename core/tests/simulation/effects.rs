@@ -31,11 +31,13 @@ impl World {
                 Effect::Offer { gid, miner, fence, role } => self.offered(gid, miner, fence, role)?,
                 Effect::Stop { gid, miner, fence, .. } => {
                     self.dead.insert(fence);
-                    if let Some(miner) = self.miners.get_mut(&miner) {
+                    let told = self.miners.get_mut(&miner).map(|miner| {
                         miner.outstanding.remove(&fence);
-                    }
+                        miner.who.name.clone()
+                    });
                     if let Some(task) = self.live.get_mut(&gid) {
                         task.transcript.seal_of(fence);
+                        task.stopped.extend(told);
                     }
                 }
                 Effect::Judge { gid } => {

@@ -256,6 +256,7 @@ impl World {
                 && !matches!(view.breaker, cortensor_router::engine::BreakerState::Open(_))
                 && view.reserved.is_none()
                 && !used.iter().any(|who| who.name == m.who.name)
+                && !task.stopped.contains(&m.who.name)
                 && !owned(&m.who.owner)
         });
         match another {

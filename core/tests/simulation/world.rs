@@ -68,6 +68,8 @@ pub(crate) struct LiveTask {
     pub(crate) reader: Option<Reader>,
     pub(crate) answers: Vec<Given>,
     pub(crate) primary: Option<Fence>,
+    /// Miners that were told to stop: they had their turn.
+    pub(crate) stopped: Vec<std::sync::Arc<str>>,
     /// A liar's words may be in the text.
     pub(crate) tainted: bool,
     pub(crate) standing: Option<Standing>,
@@ -338,6 +340,7 @@ impl LiveTask {
             reader: None,
             answers: Vec::new(),
             primary: None,
+            stopped: Vec::new(),
             tainted: false,
             standing: None,
             winner: None,

@@ -1,24 +1,35 @@
 //! The same after Unicode NFKC (UAX #15), with white space and case evened out.
 
-use std::borrow::Cow;
-
 use unicode_normalization::UnicodeNormalization as _;
 
 /// The text in lower case, its words one blank apart.
 pub(super) fn even(text: &str) -> String {
-    let composed: Cow<'_, str> = if text.is_ascii() { Cow::Borrowed(text) } else { Cow::Owned(text.nfkc().collect()) };
-    let mut out = String::with_capacity(composed.len());
-    for word in composed.split_whitespace() {
-        if !out.is_empty() {
-            out.push(' ');
-        }
+    let mut out = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
         if word.is_ascii() {
-            out.extend(word.chars().map(|c| c.to_ascii_lowercase()));
-        } else {
-            out.extend(word.chars().flat_map(char::to_lowercase));
+            push(&mut out, word);
+            continue;
+        }
+        // Only these change, and they are few in most texts. One may fall apart into several.
+        let composed: String = word.nfkc().collect();
+        for word in composed.split_whitespace() {
+            push(&mut out, word);
         }
     }
     out
+}
+
+fn push(out: &mut String, word: &str) {
+    if !out.is_empty() {
+        out.push(' ');
+    }
+    if word.is_ascii() {
+        let start = out.len();
+        out.push_str(word);
+        out[start..].make_ascii_lowercase();
+    } else {
+        out.extend(word.chars().flat_map(char::to_lowercase));
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,185 @@
+//! How tasks end, and what time does to them.
+
+use crate::model::{Fence, Gid, Outcome, TaskState, Timestamp};
+
+use super::entry::AttemptState;
+use super::event::{Blame, Effect, EndCause, MinerKey, StopReason};
+use super::machine::Engine;
+use super::settings::PlantedBug;
+use super::timer::Timer;
+
+impl Engine {
+    pub(super) fn miner_gone(&mut self, key: MinerKey, now: Timestamp, out: &mut Vec<Effect>) {
+        if let Some(miner) = self.miners.get_mut(&key) {
+            miner.draining = true;
+        }
+        self.unindex(key);
+        let Some(fences) = self.miners.get(&key).map(|miner| miner.fences.clone()) else { return };
+        for fence in fences {
+            // A miner that was removed, and not just lost, is still there to be told.
+            if let Some(gid) = self.fences.get(&fence).copied() {
+                out.push(Effect::Stop { gid, miner: key, fence, reason: StopReason::Superseded });
+            }
+            self.attempt_lost(fence, Blame::Nobody, false, now, out);
+        }
+        self.unindex(key);
+        self.drop_reservation(key);
+        if let Some(miner) = self.miners.remove(&key)
+            && self.by_name.get(&miner.rules.identity) == Some(&key)
+        {
+            self.by_name.remove(&miner.rules.identity);
+        }
+        self.settle_continuing(now, out);
+        for session in self.sessions.values_mut() {
+            if session.last_miner == Some(key) {
+                session.last_miner = None;
+            }
+        }
+    }
+
+    /// Ends a task, whatever it is doing. Its end is written before it is shown.
+    pub(super) fn end(
+        &mut self,
+        gid: Gid,
+        outcome: Outcome,
+        cause: EndCause,
+        reason: StopReason,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        if self.tasks.get(&gid).is_none_or(|task| task.ending) {
+            return;
+        }
+        self.dequeue(gid);
+        self.continuing.remove(&gid);
+        let Some(task) = self.tasks.get_mut(&gid) else { return };
+        task.ending = true;
+        task.state = TaskState::Precommitted;
+        let open: Vec<Fence> =
+            task.attempts.iter().filter(|a| a.state != AttemptState::Done).map(|a| a.fence).collect();
+        out.push(Effect::Finish { gid, outcome, cause });
+        if self.planted(PlantedBug::ShowBeforeCommit) {
+            out.push(Effect::Ended { gid });
+        }
+        self.stop_all(gid, &open, reason, now, out);
+    }
+
+    pub(super) fn committed(&mut self, gid: Gid, now: Timestamp, out: &mut Vec<Effect>) {
+        if self.tasks.get(&gid).is_none_or(|task| !task.ending) {
+            return;
+        }
+        let Some(task) = self.tasks.remove(&gid) else { return };
+        self.timers.clear(task.spec.deadline, Timer::Deadline(gid));
+        if task.spec.judged {
+            self.timers.clear(task.spec.precommit_by, Timer::Precommit(gid));
+        }
+        for attempt in &task.attempts {
+            self.fences.remove(&attempt.fence);
+        }
+        if let Some(at) = task.retry_at {
+            self.timers.clear(at, Timer::Retry(gid));
+        }
+        if let Some(at) = task.unservable_at {
+            self.timers.clear(at, Timer::Unservable(gid));
+        }
+        if task.audit {
+            self.audits -= 1;
+        }
+        if !task.spec.shadow
+            && let Some(session) = self.sessions.get_mut(&task.spec.session)
+        {
+            session.active = session.active.saturating_sub(1);
+        }
+        out.push(Effect::State { gid, state: TaskState::Ended });
+        out.push(Effect::Ended { gid });
+        if self.settings.audit_ratio > 0.0 {
+            self.audit_of(gid, task, now, out);
+        }
+    }
+
+    pub(super) fn tick(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        while let Some(timer) = self.timers.pop(now) {
+            match timer {
+                Timer::Deadline(gid) => {
+                    if !self.planted(PlantedBug::ForgetDeadline) {
+                        self.deadline(gid, now, out);
+                    }
+                }
+                Timer::Retry(gid) => {
+                    let Some(task) = self.tasks.get_mut(&gid) else { continue };
+                    task.retry_at = None;
+                    if task.wants_miner() {
+                        let lane = task.lane.clone();
+                        self.enqueue(gid);
+                        self.pump(&lane, now, out);
+                    }
+                }
+                Timer::Accept(fence) => self.silent(fence, true, now, out),
+                Timer::Progress(fence) => {
+                    let Some(gid) = self.fences.get(&fence).copied() else { continue };
+                    let Some(task) = self.tasks.get_mut(&gid) else { continue };
+                    let Some(index) = task.attempts.iter().position(|a| a.fence == fence) else { continue };
+                    let due = task.silent_until(task.attempts[index].heard_at, self.settings.progress_timeout_ms);
+                    let attempt = &mut task.attempts[index];
+                    if due > now {
+                        attempt.timer = due;
+                        self.timers.set(due, Timer::Progress(fence));
+                    } else {
+                        self.silent(fence, false, now, out);
+                    }
+                }
+                Timer::Precommit(gid) => {
+                    if self.tasks.get(&gid).is_some_and(|task| task.done() > 0) {
+                        self.deadline(gid, now, out);
+                    }
+                }
+                Timer::Hedge(fence) => self.hedge(fence, now, out),
+                Timer::SetAside(key) => self.back_from_aside(key, now, out),
+                Timer::Reservation(session) => self.reservation_due(session, now, out),
+                Timer::Breaker(key) => {
+                    if let Some(miner) = self.miners.get_mut(&key) {
+                        if matches!(miner.breaker.state(), super::BreakerState::Open(until) if until <= now) {
+                            miner.breaker.half_open();
+                        }
+                        self.reindex(key);
+                        self.pump_for(key, now, out);
+                    }
+                }
+                Timer::Unservable(gid) => {
+                    if let Some(task) = self.tasks.get_mut(&gid) {
+                        task.unservable_at = None;
+                    }
+                    self.end(gid, Outcome::Failed, EndCause::NoMiner, StopReason::Superseded, now, out);
+                }
+            }
+        }
+    }
+
+    /// The time is up. Answers that are in count: they are compared without those that are not.
+    fn deadline(&mut self, gid: Gid, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(task) = self.tasks.get(&gid) else { return };
+        if task.judging {
+            return;
+        }
+        let done = task.done();
+        if done == 0 || !task.spec.judged || task.ending || !task.redundant() {
+            self.end(gid, Outcome::Expired, EndCause::Deadline, StopReason::Expired, now, out);
+            return;
+        }
+        let open: Vec<Fence> =
+            task.attempts.iter().filter(|a| a.state != AttemptState::Done).map(|a| a.fence).collect();
+        if let Some(task) = self.tasks.get_mut(&gid) {
+            task.spec.required = done;
+        }
+        self.all_in(gid, out);
+        self.stop_all(gid, &open, StopReason::Expired, now, out);
+    }
+
+    fn silent(&mut self, fence: Fence, declined: bool, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(gid) = self.fences.get(&fence).copied() else { return };
+        if let Some(attempt) = self.tasks.get(&gid).and_then(|t| t.attempts.iter().find(|a| a.fence == fence)) {
+            out.push(Effect::Stop { gid, miner: attempt.miner, fence, reason: StopReason::Silent });
+        }
+        self.attempt_lost(fence, if declined { Blame::Nobody } else { Blame::Miner }, declined, now, out);
+    }
+}
