@@ -4,6 +4,8 @@
 
 #[path = "cli/command.rs"]
 mod command;
+#[path = "cli/miner.rs"]
+mod miner;
 #[path = "cli/model.rs"]
 mod model;
 

@@ -136,6 +136,17 @@ impl Running {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
+    /// The first line that it says.
+    pub(crate) fn first_line(&mut self) -> String {
+        let mut stdout = self.child.stdout.take().unwrap();
+        let (mut line, mut byte) = (Vec::new(), [0]);
+        while stdout.read(&mut byte).unwrap() == 1 && byte[0] != b'\n' {
+            line.push(byte[0]);
+        }
+        self.child.stdout = Some(stdout);
+        String::from_utf8(line).unwrap()
+    }
+
     pub(crate) fn output(mut self) -> Said {
         let stdout = read_all(self.child.stdout.take().unwrap());
         let stderr = read_all(self.child.stderr.take().unwrap());

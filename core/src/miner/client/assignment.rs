@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::desk::Desk;
 use crate::miner::remote::frame::{Channel, Done, Held, MinerFrame, Timings, Tokens};
 use crate::miner::remote::raw;
-use crate::miner::{Chunk, Emit, JobSink, MinerEvent};
+use crate::miner::{Chunk, Emit, FailClass, Failure, JobSink, MinerEvent};
 use crate::model::Answer;
 
 /// Pieces are sent together up to so many bytes.
@@ -293,6 +293,10 @@ impl JobSink for Assignment {
                 state.closed = true;
                 drop(state);
                 self.stop();
+                if let Some(desk) = self.desk.upgrade() {
+                    let words = "the backend goes on without waiting for room";
+                    desk.failed(self, Failure::new(FailClass::Internal, words));
+                }
                 return Emit::Cancelled;
             }
             kept >= state.pace.window
@@ -318,8 +322,9 @@ impl JobSink for Assignment {
                 }
             }
             MinerEvent::Fail(failure) => {
-                self.state.lock().closed = true;
-                desk.failed(self, failure);
+                if !std::mem::replace(&mut self.state.lock().closed, true) {
+                    desk.failed(self, failure);
+                }
             }
         }
     }
