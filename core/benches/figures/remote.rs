@@ -161,10 +161,15 @@ async fn wire(target: SocketAddr) -> Outcome<(SocketAddr, watch::Sender<Wire>)> 
             let mut watch = watch.clone();
             drop(tokio::spawn(async move {
                 let Ok(mut far) = TcpStream::connect(target).await else { return };
-                tokio::select! {
-                    _ = copy_bidirectional(&mut near, &mut far) => {}
-                    _ = watch.wait_for(|state| *state == Wire::Cut) => {}
-                    _ = watch.clone().wait_for(|state| *state == Wire::Mute) => std::future::pending().await,
+                let end =
+                    async { watch.wait_for(|state| *state != Wire::Whole).await.map_or(Wire::Cut, |state| *state) };
+                let end = tokio::select! {
+                    _ = copy_bidirectional(&mut near, &mut far) => Wire::Cut,
+                    end = end => end,
+                };
+                if end == Wire::Mute {
+                    // The sockets stay open, and nothing moves.
+                    std::future::pending::<()>().await;
                 }
             }));
         }

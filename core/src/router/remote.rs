@@ -16,10 +16,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::miners::MinerHandle;
 use super::shared::{Router, Shared};
+use crate::miner::remote::connection::Connection;
 pub(crate) use crate::miner::remote::frame::{Hello, Limits, VERSION};
 use crate::miner::remote::frame::{Intervals, NodeKind, RAW, Welcome};
 use crate::miner::remote::link::{self, End, Link, Timing};
-use crate::miner::remote::seat::{Connection, SeatControl};
+use crate::miner::remote::seat::SeatControl;
 use crate::miner::remote::{Seat, SeatSettings, SessionLimits};
 use crate::model::{CONTINUE, MinerKind, MinerSpec};
 use crate::{Error, Result};

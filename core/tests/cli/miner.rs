@@ -15,7 +15,8 @@ fn a_miner_is_enrolled_serves_a_router_and_drains() {
     let home = Home::new();
     let server = home.serve(&[]);
     let router = server.url.replace("http://", "ws://");
-    let made = server.client(&["miner-token", "create", "--name", "gpu-1", "--owner", "alice", "--ttl", "1h", "--json"]);
+    let made =
+        server.client(&["miner-token", "create", "--name", "gpu-1", "--owner", "alice", "--ttl", "1h", "--json"]);
     let made: Value = serde_json::from_str(&made.stdout).unwrap_or_else(|e| panic!("{e}: {}", made.stderr));
     let token = made["token"].as_str().unwrap();
     let listed = server.client(&["miner-token", "list"]).stdout;

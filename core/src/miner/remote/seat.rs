@@ -2,18 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
-use serde_json::value::RawValue;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::frame::{ErrorFrame, Held, MinerFrame, Ping, RouterFrame, TaskFrame, Welcome};
-use super::link::{Link, Peer};
-use super::session::{Output, Session, SessionLimits};
+use super::frame::{ErrorFrame, Held, RouterFrame, Welcome};
+use super::link::Link;
+use super::offer::task_frame;
+use super::output::{Output, SessionLimits};
+use super::session::Session;
 use crate::miner::{Emit, FailClass, Failure, Job, JobInfo, JobSink, Miner, MinerEvent, Settled};
-use crate::model::{CONTINUE, Fence, RequestKind};
+use crate::model::Fence;
 
 /// What the router does about its miner when the miner says so.
 pub trait SeatControl: Send + Sync + 'static {
@@ -39,17 +39,17 @@ pub struct Seat {
     me: Weak<Self>,
     settings: SeatSettings,
     features: Vec<String>,
-    started: Instant,
+    pub(super) started: Instant,
     /// Held while a frame takes effect, so that what came on an old connection is done before a new one goes on.
-    order: Mutex<()>,
-    state: Mutex<State>,
+    pub(super) order: Mutex<()>,
+    pub(super) state: Mutex<State>,
     control: OnceLock<Box<dyn SeatControl>>,
 }
 
-struct State {
-    session: Session,
+pub(super) struct State {
+    pub(super) session: Session,
     sinks: HashMap<Fence, Sink>,
-    link: Option<Arc<Link>>,
+    pub(super) link: Option<Arc<Link>>,
     draining: bool,
     leaving: bool,
 }
@@ -170,7 +170,7 @@ impl Seat {
         }
     }
 
-    fn now(&self) -> u64 {
+    pub(super) fn now(&self) -> u64 {
         self.started.elapsed().as_millis() as u64
     }
 
@@ -183,7 +183,7 @@ impl Seat {
     }
 
     /// Does what the session asks for. No lock is held over a call into the router.
-    fn perform(self: &Arc<Self>, outputs: Vec<Output>) {
+    pub(super) fn perform(self: &Arc<Self>, outputs: Vec<Output>) {
         for output in outputs {
             match output {
                 Output::Send(frame) => self.post(&frame),
@@ -308,7 +308,7 @@ impl Miner for Seat {
 
 impl Seat {
     fn try_offer(self: &Arc<Self>, info: &JobInfo, sink: &Arc<dyn JobSink>) -> Result<(), String> {
-        let task = self.task_frame(info);
+        let task = task_frame(info, self.settings.accept_ms, &self.features);
         let cancelled = sink.cancelled();
         let watch = {
             let (seat, fence) = (Arc::downgrade(self), info.fence);
@@ -345,101 +345,5 @@ impl Seat {
                 Ok(())
             }
         }
-    }
-
-    fn task_frame(&self, info: &JobInfo) -> TaskFrame {
-        let request = &info.request;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
-        let seed: Option<i64> = request.extra("seed").and_then(|raw| serde_json::from_str(raw.get()).ok());
-        TaskFrame {
-            attempt: 0,
-            fence: info.fence.0,
-            task: info.gid.0,
-            session: Some(info.session_id.0),
-            model: info.model.clone().or_else(|| request.model.clone()),
-            kind: request.kind,
-            prompt: request.prompt.as_ref().map(|_| request.prompt_text()),
-            raw_prompt: request.kind == RequestKind::Completion && request.prompt_type == 1,
-            messages: request.messages.clone(),
-            input: request.input.clone(),
-            max_tokens: request.max_tokens,
-            seed,
-            params: params_of(info, seed.is_some()),
-            stream: info.stream,
-            partial: info
-                .partial
-                .as_deref()
-                .filter(|_| self.features.iter().any(|feature| feature == CONTINUE))
-                .map(str::to_owned),
-            deadline_ms: info.deadline.0.saturating_sub(now),
-            accept_ms: self.settings.accept_ms,
-            trace: None,
-        }
-    }
-}
-
-/// The fields that the router does not know, as one object, untouched and in their order.
-fn params_of(info: &JobInfo, without_seed: bool) -> Option<Box<RawValue>> {
-    let mut out = String::from("{");
-    for (key, value) in info.request.extra.iter().filter(|(key, _)| !(without_seed && key == "seed")) {
-        if out.len() > 1 {
-            out.push(',');
-        }
-        out.push_str(&serde_json::to_string(key).ok()?);
-        out.push(':');
-        out.push_str(value.get());
-    }
-    out.push('}');
-    if out.len() == 2 { None } else { RawValue::from_string(out).ok() }
-}
-
-/// One connection of a seat.
-pub(crate) struct Connection {
-    pub(crate) seat: Arc<Seat>,
-    pub(crate) link: Arc<Link>,
-}
-
-impl Peer for Connection {
-    fn frame(&self, text: &str) {
-        let seat = &self.seat;
-        match MinerFrame::parse(text) {
-            Ok(None) => {}
-            Ok(Some(frame)) => {
-                let now = seat.now();
-                let _order = seat.order.lock();
-                let (outputs, armed) = {
-                    let mut state = seat.state.lock();
-                    if !state.link.as_ref().is_some_and(|link| Arc::ptr_eq(link, &self.link)) {
-                        return; // another connection took over
-                    }
-                    let before = state.session.ack_at();
-                    let outputs = state.session.frame(frame, text.len() as u64, now);
-                    (outputs, before.is_none() && state.session.ack_at().is_some())
-                };
-                seat.perform(outputs);
-                if armed {
-                    self.link.wake();
-                }
-            }
-            Err(error) => {
-                self.link.refuse(&ErrorFrame { code: "bad_frame".to_owned(), message: error.to_string(), fatal: true });
-            }
-        }
-    }
-
-    fn poll(&self, _now: Instant) -> Option<Instant> {
-        let now = self.seat.now();
-        let (outputs, next) = {
-            let mut state = self.seat.state.lock();
-            let outputs = state.session.tick(now);
-            (outputs, state.session.next_deadline())
-        };
-        self.seat.perform(outputs);
-        next.map(|at| self.seat.started + Duration::from_millis(at))
-    }
-
-    fn ping(&self) -> String {
-        let state = self.seat.state.lock();
-        RouterFrame::from(Ping { t: self.seat.now(), inflight: state.session.inflight() }).to_text()
     }
 }

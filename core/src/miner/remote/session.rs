@@ -15,71 +15,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 use super::frame::{
-    Accept, Ack, Adopt, Cancel, Channel, Class, Credit, Done, DropFrame, ErrorFrame, Fail, Fate, Final, Held,
-    MinerFrame, Reject, RouterFrame, TaskFrame, Tokens,
+    Accept, Ack, Adopt, Cancel, Credit, DropFrame, ErrorFrame, Fate, Final, Held, MinerFrame, RouterFrame, TaskFrame,
 };
-use super::raw;
-use crate::miner::{Chunk, FailClass, Failure, Settled};
-use crate::model::{Answer, Fence};
+use super::output::{Output, SessionLimits};
+use crate::miner::{FailClass, Failure, Settled};
+use crate::model::Fence;
 
 /// Acknowledged at the latest after so many frames ...
-const ACK_FRAMES: u64 = 64;
+pub(super) const ACK_FRAMES: u64 = 64;
 /// ... or so many milliseconds, or a quarter of the window.
-const ACK_MS: u64 = 250;
+pub(super) const ACK_MS: u64 = 250;
 /// A miner that was told to cancel and says nothing for so long is taken to have forgotten the attempt.
 const CANCEL_MS: u64 = 30_000;
 /// Strays that a connection remembers having answered.
 const MAX_STRAYS: usize = 1_024;
 
-/// Bounds.
-#[derive(Debug, Clone, Copy)]
-pub struct SessionLimits {
-    /// Bytes of `tokens` frames that may be under way unacknowledged, per attempt.
-    pub window: u64,
-    /// Bytes of one answer.
-    pub output: u64,
-}
-
-/// What is to be done, in this order.
-#[derive(Debug)]
-pub enum Output {
-    /// Send it to the miner.
-    Send(RouterFrame),
-    /// The miner took the offer.
-    Accepted(Fence),
-    /// The miner did not take the offer; it, or its last connection, never had it.
-    Rejected {
-        /// The attempt.
-        fence: Fence,
-        /// Why.
-        reason: String,
-        /// Milliseconds.
-        retry_after_ms: Option<u64>,
-    },
-    /// A piece of the answer.
-    Piece(Fence, Chunk),
-    /// The answer is complete and its hash is right: say with [`Session::settled`] what becomes of it.
-    Done(Fence, Box<Answer>),
-    /// The attempt failed.
-    Failed(Fence, Failure),
-    /// The attempt is over, nothing more comes of it.
-    Forgotten(Fence),
-    /// How many tasks the miner may have in all from now on.
-    Credits(u32),
-    /// The miner takes no new offers.
-    Draining,
-    /// The miner goes.
-    Bye,
-    /// The connection must end; this says why.
-    Close(ErrorFrame),
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     Offered,
     Running,
     Cancelling { since: u64 },
@@ -87,25 +42,25 @@ enum Phase {
 }
 
 #[derive(Debug)]
-struct Entry {
-    fence: Fence,
-    phase: Phase,
-    model: Option<String>,
+pub(super) struct Entry {
+    pub(super) fence: Fence,
+    pub(super) phase: Phase,
+    pub(super) model: Option<String>,
     /// Number of the last frame that came, and what came up to it.
-    seq: u64,
-    off: u64,
-    hash: Sha256,
-    answer: Vec<u8>,
-    unacked_frames: u64,
-    unacked_bytes: u64,
+    pub(super) seq: u64,
+    pub(super) off: u64,
+    pub(super) hash: Sha256,
+    pub(super) answer: Vec<u8>,
+    pub(super) unacked_frames: u64,
+    pub(super) unacked_bytes: u64,
     /// The reader is slow: nothing is acknowledged until it has caught up.
-    blocked: bool,
+    pub(super) blocked: bool,
 }
 
 /// The router's side of one miner.
 #[derive(Debug)]
 pub struct Session {
-    limits: SessionLimits,
+    pub(super) limits: SessionLimits,
     max_concurrency: u32,
     attempts: BTreeMap<u64, Entry>,
     by_fence: BTreeMap<Fence, u64>,
@@ -113,7 +68,7 @@ pub struct Session {
     credit: Credit,
     strays: BTreeSet<(u64, u64)>,
     /// When something that came is to be acknowledged at the latest.
-    ack_at: Option<u64>,
+    pub(super) ack_at: Option<u64>,
 }
 
 impl Session {
@@ -326,167 +281,6 @@ impl Session {
         vec![Output::Credits(free.saturating_add(seen).min(self.max_concurrency))]
     }
 
-    fn rejected(&mut self, reject: Reject) -> Vec<Output> {
-        match self.own(reject.attempt, reject.fence) {
-            Err(out) => out,
-            Ok(entry) => {
-                let (fence, phase) = (entry.fence, entry.phase);
-                let mut out = Vec::new();
-                match phase {
-                    Phase::Offered => out.push(Output::Rejected {
-                        fence,
-                        reason: reject.reason,
-                        retry_after_ms: reject.retry_after_ms,
-                    }),
-                    Phase::Running => out.push(Output::Failed(
-                        fence,
-                        Failure::new(FailClass::Cancelled, "the miner gave the task back after it had taken it"),
-                    )),
-                    Phase::Cancelling { .. } => {}
-                    Phase::Settling => return out,
-                }
-                out.extend(self.forget(reject.attempt));
-                out
-            }
-        }
-    }
-
-    fn tokens(&mut self, tokens: Tokens, bytes: u64, now: u64) -> Vec<Output> {
-        let limits = self.limits;
-        let mut out = Vec::new();
-        let entry = match self.own(tokens.attempt, tokens.fence) {
-            Err(out) => return out,
-            Ok(entry) => entry,
-        };
-        match entry.phase {
-            Phase::Cancelling { .. } | Phase::Settling => return out,
-            Phase::Offered => {
-                entry.phase = Phase::Running;
-                out.push(Output::Accepted(entry.fence));
-            }
-            Phase::Running => {}
-        }
-        let fence = entry.fence;
-        if tokens.seq <= entry.seq {
-            return out; // it was sent again after a reconnect, and had come
-        }
-        if tokens.seq != entry.seq + 1 || tokens.off != entry.off {
-            let message = format!(
-                "a piece is missing: seq {} at byte {} came, seq {} at byte {} was due",
-                tokens.seq,
-                tokens.off,
-                entry.seq + 1,
-                entry.off
-            );
-            return self.broken(tokens.attempt, "gap", message);
-        }
-        let length = tokens.data.len() as u64;
-        if entry.off + length > limits.output {
-            let message = format!("the answer is longer than limits.output, {} bytes", limits.output);
-            return self.broken(tokens.attempt, "too_long", message);
-        }
-        entry.seq += 1;
-        entry.off += length;
-        entry.unacked_frames += 1;
-        entry.unacked_bytes += bytes;
-        if entry.unacked_bytes > limits.window.saturating_mul(2) {
-            return vec![fatal("window", "more was sent than limits.window allows unacknowledged: wait for ack")];
-        }
-        match tokens.ch {
-            Channel::Content => {
-                entry.hash.update(tokens.data.as_bytes());
-                out.push(Output::Piece(fence, Chunk { text: tokens.data, raw: tokens.raw.map(raw::bytes) }));
-            }
-            Channel::Reasoning | Channel::Tool => {
-                if let Some(chunk) = tokens.raw.map(raw::bytes).or_else(|| raw::chunk(tokens.ch, &tokens.data)) {
-                    out.push(Output::Piece(fence, Chunk { text: String::new(), raw: Some(chunk) }));
-                }
-            }
-            Channel::Answer => entry.answer.extend_from_slice(tokens.data.as_bytes()),
-        }
-        if entry.blocked {
-            return out;
-        }
-        if entry.unacked_frames >= ACK_FRAMES || entry.unacked_bytes >= limits.window / 4 {
-            out.push(Output::Send(entry.ack(tokens.attempt)));
-        } else if self.ack_at.is_none() {
-            self.ack_at = Some(now + ACK_MS);
-        }
-        out
-    }
-
-    fn done(&mut self, done: Done) -> Vec<Output> {
-        let entry = match self.own(done.attempt, done.fence) {
-            Err(out) => return out,
-            Ok(entry) => entry,
-        };
-        let fence = entry.fence;
-        match entry.phase {
-            Phase::Settling => return Vec::new(), // said again after a reconnect
-            Phase::Cancelling { .. } => {
-                let mut out = vec![Output::Send(finale(done.attempt, fence, Settled::Cancelled))];
-                out.extend(self.forget(done.attempt));
-                return out;
-            }
-            Phase::Offered | Phase::Running => {}
-        }
-        if done.seq != entry.seq {
-            let message = format!("done says seq {}, but the last piece that came was seq {}", done.seq, entry.seq);
-            return self.broken(done.attempt, "gap", message);
-        }
-        let hash = raw::hex(&entry.hash.clone().finalize());
-        if !done.sha256.eq_ignore_ascii_case(&hash) {
-            let message = "sha256 is not that of the data that came: the answer is not taken".to_owned();
-            return self.broken(done.attempt, "hash_mismatch", message);
-        }
-        entry.phase = Phase::Settling;
-        let whole = std::mem::take(&mut entry.answer);
-        let answer = Answer {
-            text: String::new(),
-            finish_reason: done.finish_reason,
-            usage: done.usage,
-            model: done.model,
-            raw: (!whole.is_empty()).then(|| Bytes::from(whole)),
-            sha256: Some(hash),
-        };
-        vec![Output::Done(fence, Box::new(answer))]
-    }
-
-    fn failed(&mut self, fail: Fail) -> Vec<Output> {
-        let entry = match self.own(fail.attempt, fail.fence) {
-            Err(out) => return out,
-            Ok(entry) => entry,
-        };
-        let (fence, phase) = (entry.fence, entry.phase);
-        let mut out = Vec::new();
-        match phase {
-            Phase::Settling => return out,
-            Phase::Cancelling { .. } => {}
-            Phase::Offered | Phase::Running => {
-                let class = match fail.class {
-                    Class::Overloaded => FailClass::Overloaded,
-                    Class::Context => FailClass::Context,
-                    Class::Model => FailClass::Model,
-                    Class::Invalid => FailClass::Invalid,
-                    Class::Internal => FailClass::Internal,
-                    Class::Cancelled => FailClass::Cancelled,
-                };
-                out.push(Output::Failed(
-                    fence,
-                    Failure {
-                        class,
-                        message: fail.message,
-                        http_status: fail.http_status,
-                        retry_after_ms: fail.retry_after_ms,
-                        raw: fail.raw.map(raw::bytes),
-                    },
-                ));
-            }
-        }
-        out.extend(self.forget(fail.attempt));
-        out
-    }
-
     /// Compares what the miner says it holds with what it took, which it said earlier on the same connection.
     fn reconcile(&mut self, held: &[Held]) -> Vec<Output> {
         let mut out = Vec::new();
@@ -509,7 +303,7 @@ impl Session {
     }
 
     /// The attempt, where it is this miner's under that fence; else what to answer, once.
-    fn own(&mut self, attempt: u64, fence: u64) -> Result<&mut Entry, Vec<Output>> {
+    pub(super) fn own(&mut self, attempt: u64, fence: u64) -> Result<&mut Entry, Vec<Output>> {
         match self.attempts.get_mut(&attempt) {
             Some(entry) if entry.fence.0 == fence => Ok(entry),
             _ => {
@@ -527,7 +321,7 @@ impl Session {
     }
 
     /// The miner broke a rule in that attempt: it fails, and the miner is told why.
-    fn broken(&mut self, attempt: u64, code: &str, message: String) -> Vec<Output> {
+    pub(super) fn broken(&mut self, attempt: u64, code: &str, message: String) -> Vec<Output> {
         let Some(entry) = self.attempts.get(&attempt) else { return Vec::new() };
         let fence = entry.fence;
         let error =
@@ -559,7 +353,7 @@ impl Session {
         out
     }
 
-    fn forget(&mut self, attempt: u64) -> Option<Output> {
+    pub(super) fn forget(&mut self, attempt: u64) -> Option<Output> {
         let entry = self.attempts.remove(&attempt)?;
         self.by_fence.remove(&entry.fence);
         Some(Output::Forgotten(entry.fence))
@@ -567,14 +361,14 @@ impl Session {
 }
 
 impl Entry {
-    fn ack(&mut self, attempt: u64) -> RouterFrame {
+    pub(super) fn ack(&mut self, attempt: u64) -> RouterFrame {
         self.unacked_frames = 0;
         self.unacked_bytes = 0;
         Ack { attempt, fence: self.fence.0, seq: self.seq }.into()
     }
 }
 
-fn finale(attempt: u64, fence: Fence, fate: Settled) -> RouterFrame {
+pub(super) fn finale(attempt: u64, fence: Fence, fate: Settled) -> RouterFrame {
     let result = match fate {
         Settled::Committed => Fate::Committed,
         Settled::Superseded => Fate::Superseded,
@@ -583,6 +377,6 @@ fn finale(attempt: u64, fence: Fence, fate: Settled) -> RouterFrame {
     Final { attempt, fence: fence.0, result }.into()
 }
 
-fn fatal(code: &str, message: &str) -> Output {
+pub(super) fn fatal(code: &str, message: &str) -> Output {
     Output::Close(ErrorFrame { code: code.to_owned(), message: message.to_owned(), fatal: true })
 }

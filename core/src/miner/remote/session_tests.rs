@@ -9,8 +9,9 @@ use super::frame::{
     Accept, Channel, Class, Credit, Done, ErrorFrame, Fail, Fate, Held, MinerFrame, Ping, Reject, RouterFrame,
     TaskFrame, Tokens,
 };
+use super::output::{Output, SessionLimits};
 use super::raw::hex;
-use super::session::{Output, Session, SessionLimits};
+use super::session::Session;
 use crate::miner::Settled;
 use crate::model::Fence;
 

@@ -1,0 +1,61 @@
+//! One connection of a seat: what comes in on it takes effect there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::frame::{ErrorFrame, MinerFrame, Ping, RouterFrame};
+use super::link::{Link, Peer};
+use super::seat::Seat;
+
+/// One connection of a seat.
+pub(crate) struct Connection {
+    pub(crate) seat: Arc<Seat>,
+    pub(crate) link: Arc<Link>,
+}
+
+impl Peer for Connection {
+    fn frame(&self, text: &str) {
+        let seat = &self.seat;
+        match MinerFrame::parse(text) {
+            Ok(None) => {}
+            Ok(Some(frame)) => {
+                let now = seat.now();
+                let _order = seat.order.lock();
+                let (outputs, armed) = {
+                    let mut state = seat.state.lock();
+                    if !state.link.as_ref().is_some_and(|link| Arc::ptr_eq(link, &self.link)) {
+                        return; // another connection took over
+                    }
+                    let before = state.session.ack_at();
+                    let outputs = state.session.frame(frame, text.len() as u64, now);
+                    (outputs, before.is_none() && state.session.ack_at().is_some())
+                };
+                seat.perform(outputs);
+                if armed {
+                    self.link.wake();
+                }
+            }
+            Err(error) => {
+                self.link.refuse(&ErrorFrame { code: "bad_frame".to_owned(), message: error.to_string(), fatal: true })
+            }
+        }
+    }
+
+    fn poll(&self, _now: Instant) -> Option<Instant> {
+        let now = self.seat.now();
+        let (outputs, next) = {
+            let mut state = self.seat.state.lock();
+            let outputs = state.session.tick(now);
+            (outputs, state.session.next_deadline())
+        };
+        self.seat.perform(outputs);
+        next.map(|at| self.seat.started + Duration::from_millis(at))
+    }
+
+    fn ping(&self) -> String {
+        let state = self.seat.state.lock();
+        RouterFrame::from(Ping { t: self.seat.now(), inflight: state.session.inflight() }).to_text()
+    }
+}

@@ -1,0 +1,55 @@
+//! A job as the offer that goes to a miner.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::value::RawValue;
+
+use super::frame::TaskFrame;
+use crate::miner::JobInfo;
+use crate::model::{CONTINUE, RequestKind};
+
+/// The offer of a job; its attempt is still to be numbered.
+pub(super) fn task_frame(info: &JobInfo, accept_ms: u64, features: &[String]) -> TaskFrame {
+    let request = &info.request;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
+    let seed: Option<i64> = request.extra("seed").and_then(|raw| serde_json::from_str(raw.get()).ok());
+    TaskFrame {
+        attempt: 0,
+        fence: info.fence.0,
+        task: info.gid.0,
+        session: Some(info.session_id.0),
+        model: info.model.clone().or_else(|| request.model.clone()),
+        kind: request.kind,
+        prompt: request.prompt.as_ref().map(|_| request.prompt_text()),
+        raw_prompt: request.kind == RequestKind::Completion && request.prompt_type == 1,
+        messages: request.messages.clone(),
+        input: request.input.clone(),
+        max_tokens: request.max_tokens,
+        seed,
+        params: params_of(info, seed.is_some()),
+        stream: info.stream,
+        partial: info
+            .partial
+            .as_deref()
+            .filter(|_| features.iter().any(|feature| feature == CONTINUE))
+            .map(str::to_owned),
+        deadline_ms: info.deadline.0.saturating_sub(now),
+        accept_ms,
+        trace: None,
+    }
+}
+
+/// The fields that the router does not know, as one object, untouched and in their order.
+fn params_of(info: &JobInfo, without_seed: bool) -> Option<Box<RawValue>> {
+    let mut out = String::from("{");
+    for (key, value) in info.request.extra.iter().filter(|(key, _)| !(without_seed && key == "seed")) {
+        if out.len() > 1 {
+            out.push(',');
+        }
+        out.push_str(&serde_json::to_string(key).ok()?);
+        out.push(':');
+        out.push_str(value.get());
+    }
+    out.push('}');
+    if out.len() == 2 { None } else { RawValue::from_string(out).ok() }
+}

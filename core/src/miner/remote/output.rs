@@ -1,0 +1,48 @@
+//! What a session asks for.
+
+use super::frame::{ErrorFrame, RouterFrame};
+use crate::miner::{Chunk, Failure};
+use crate::model::{Answer, Fence};
+
+/// Bounds.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionLimits {
+    /// Bytes of `tokens` frames that may be under way unacknowledged, per attempt.
+    pub window: u64,
+    /// Bytes of one answer.
+    pub output: u64,
+}
+
+/// What is to be done, in this order.
+#[derive(Debug)]
+pub enum Output {
+    /// Send it to the miner.
+    Send(RouterFrame),
+    /// The miner took the offer.
+    Accepted(Fence),
+    /// The miner did not take the offer; it, or its last connection, never had it.
+    Rejected {
+        /// The attempt.
+        fence: Fence,
+        /// Why.
+        reason: String,
+        /// Milliseconds.
+        retry_after_ms: Option<u64>,
+    },
+    /// A piece of the answer.
+    Piece(Fence, Chunk),
+    /// The answer is complete and its hash is right: say with [`Session::settled`] what becomes of it.
+    Done(Fence, Box<Answer>),
+    /// The attempt failed.
+    Failed(Fence, Failure),
+    /// The attempt is over, nothing more comes of it.
+    Forgotten(Fence),
+    /// How many tasks the miner may have in all from now on.
+    Credits(u32),
+    /// The miner takes no new offers.
+    Draining,
+    /// The miner goes.
+    Bye,
+    /// The connection must end; this says why.
+    Close(ErrorFrame),
+}
