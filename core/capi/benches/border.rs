@@ -1,7 +1,13 @@
 //! What the C border costs: the same work through the C functions and through the Rust facade under them, turn by turn in one run.
 //!
 //! `cargo bench -p cortensor-router-capi`. It gives nanoseconds a call, the best of the rounds; the difference is the border's.
-#![allow(clippy::print_stdout, reason = "a bench prints its figures")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::unnecessary_box_returns,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "a bench"
+)]
 
 use std::ffi::c_void;
 use std::hint::black_box;

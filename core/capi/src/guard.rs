@@ -90,8 +90,10 @@ mod tests {
         let mut err = MaybeUninit::new(std::ptr::null_mut());
         let status = give::<Bytes, String>(Some(&mut out), Some(&mut err), || panic!("at the {}", "border"));
         assert_eq!(status, Status::Panic);
-        // SAFETY: both were written above.
-        let (out, err) = unsafe { (out.assume_init(), err.assume_init()) };
+        // SAFETY: it was written above.
+        let out = unsafe { out.assume_init() };
+        // SAFETY: as above.
+        let err = unsafe { err.assume_init() };
         assert!(out.is_null(), "an output is written only when all is well");
         // SAFETY: `give` made it with `Box::into_raw`, and nobody else has it.
         let error = unsafe { Box::from_raw(err) };

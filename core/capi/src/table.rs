@@ -40,11 +40,9 @@ pub(crate) unsafe fn write<T: Table>(place: *mut T, value: &T) {
     // SAFETY: every table begins with its size.
     let size = unsafe { place.cast::<usize>().read() };
     let value = ptr::from_ref(value).cast::<u8>();
-    let place = place.cast::<u8>();
-    // SAFETY: both have that many bytes, of which the first are the size; they are different places.
-    unsafe {
-        ptr::copy_nonoverlapping(value.wrapping_add(first), place.wrapping_add(first), size.min(size_of::<T>()) - first)
-    };
+    let (from, to) = (value.wrapping_add(first), place.cast::<u8>().wrapping_add(first));
+    // SAFETY: both have that many bytes behind their size; they are different places.
+    unsafe { ptr::copy_nonoverlapping(from, to, size.min(size_of::<T>()) - first) };
 }
 
 /// The size that the host says, where it is one that a host can have.

@@ -7,6 +7,13 @@
 /* Ended tasks are kept for as long as retention says: here for not more than these few bytes of them. */
 #define CONFIG "{\"retention\": {\"max_memory_bytes\": 65536, \"interval_secs\": 1}, \"limits\": {\"recent_tasks\": 16}, \"runtime\": {\"worker_threads\": 2}}"
 
+/* The sanitizers keep freed memory to find its use: then nothing is flat. */
+#ifdef __SANITIZE_ADDRESS__
+#define CHECK_FLAT(condition) ((void)(condition))
+#else
+#define CHECK_FLAT(condition) CHECK(condition)
+#endif
+
 static long resident_kib(void)
 {
     long pages = 0, size = 0;
@@ -54,7 +61,7 @@ static void cycles(int count)
     after = resident_kib();
     printf("cycles: %d of submit, stream, free; resident %ld KiB after half of them, %ld KiB at the end\n", count, warm, after);
     /* A leak of 100 bytes a cycle shows from 100 000 cycles on; allocators and retention breathe by a few MiB. */
-    CHECK(after - warm < 8 * 1024);
+    CHECK_FLAT(after - warm < 8 * 1024);
     close_router(router);
 }
 
@@ -72,7 +79,7 @@ static void routers(int count)
     }
     after = resident_kib();
     printf("routers: %d opened and freed; resident %ld KiB after half of them, %ld KiB at the end\n", count, warm, after);
-    CHECK(after - warm < 16 * 1024);
+    CHECK_FLAT(after - warm < 16 * 1024);
 }
 
 struct worker {

@@ -1,4 +1,9 @@
 //! Plays the scenarios of `core/tests/conformance` against the C functions, with nothing but what the header offers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "a test; each block says why it is sound"
+)]
 
 mod calls;
 #[path = "../../../tests/embed/matching.rs"]

@@ -54,7 +54,8 @@ impl Player {
         let number = self.seen.jobs.fetch_add(1, Ordering::SeqCst);
         let text = |name: &str| self.with[name].as_str().unwrap_or_default();
         match self.behaviour.as_str() {
-            "words" => words(job),
+            "flaky" if number < self.with["times"].as_u64().unwrap() => fail(job, text("code"), "not this time"),
+            "words" | "flaky" => words(job),
             "pieces" => {
                 if pieces(job, &self.with["pieces"]) {
                     finish(job, &self.with["answer"]);
@@ -71,8 +72,6 @@ impl Player {
                 pieces(job, &self.with["pieces"]);
                 fail(job, text("code"), text("message"));
             }
-            "flaky" if number < self.with["times"].as_u64().unwrap() => fail(job, text("code"), "not this time"),
-            "flaky" => words(job),
             "reject" => {
                 let reason = text("reason");
                 // SAFETY: the text has that many bytes.
