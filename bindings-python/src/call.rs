@@ -44,11 +44,7 @@ impl Call {
     }
 
     fn take(&self, py: Python<'_>) -> PyResult<Box<dyn Pending>> {
-        if !self.pending.is_here() {
-            let error = Error::new(ErrorKind::Closed, "this call belongs to the parent process").with_code("forked");
-            return Err(to_py(py, &error));
-        }
-        let taken = self.pending.lock().take();
+        let taken = self.pending.here(py)?.lock().take();
         taken.ok_or_else(|| {
             to_py(py, &Error::new(ErrorKind::Conflict, "the call was answered or is waited for already"))
         })

@@ -74,7 +74,7 @@ impl HttpResponse {
     }
 
     /// The next piece of the body; `None` after the last.
-    fn next_piece(&self) -> Call {
-        Call::of(self.response.next_piece())
+    fn next_piece(&self, py: Python<'_>) -> PyResult<Call> {
+        Ok(Call::of(self.response.here(py)?.next_piece()))
     }
 }

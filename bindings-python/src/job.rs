@@ -27,20 +27,21 @@ impl Job {
 impl Job {
     /// What it is about, as JSON.
     fn info(&self, py: Python<'_>) -> PyResult<String> {
-        self.job.info().map_err(|error| to_py(py, &error))
+        self.job.here(py)?.info().map_err(|error| to_py(py, &error))
     }
 
     /// The whole text that the model is to read.
-    fn prompt(&self) -> String {
-        self.job.prompt()
+    fn prompt(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(self.job.here(py)?.prompt())
     }
 
     /// The next piece of the answer: 0 it was taken, 1 the reader is slow, 2 nobody wants it any more.
     fn emit(&self, piece: &Bound<'_, PyAny>) -> PyResult<u8> {
+        let job = self.job.here(piece.py())?;
         let emitted = if let Ok(text) = piece.cast::<PyString>() {
-            self.job.emit(text.to_cow()?.as_bytes())
+            job.emit(text.to_cow()?.as_bytes())
         } else if let Ok(bytes) = piece.cast::<PyBytes>() {
-            self.job.emit(bytes.as_bytes())
+            job.emit(bytes.as_bytes())
         } else {
             let found = piece.get_type().name()?;
             return Err(PyTypeError::new_err(format!("a miner gives pieces of str or bytes, not {found}")));
@@ -55,41 +56,43 @@ impl Job {
 
     /// The work is done.
     fn finish(&self, py: Python<'_>, answer: &str) -> PyResult<()> {
-        self.job.finish(answer).map_err(|error| to_py(py, &error))
+        self.job.here(py)?.finish(answer).map_err(|error| to_py(py, &error))
     }
 
     /// The work failed.
     fn fail(&self, py: Python<'_>, code: &str, message: &str) -> PyResult<()> {
-        self.job.fail(code, message).map_err(|error| to_py(py, &error))
+        self.job.here(py)?.fail(code, message).map_err(|error| to_py(py, &error))
     }
 
     /// Gives it back without blame.
     fn reject(&self, py: Python<'_>, reason: &str) -> PyResult<()> {
-        self.job.reject(reason).map_err(|error| to_py(py, &error))
+        self.job.here(py)?.reject(reason).map_err(|error| to_py(py, &error))
     }
 
     /// Whether it is wanted no more, or was answered.
     fn is_cancelled(&self) -> bool {
-        self.job.is_cancelled()
+        !self.job.is_here() || self.job.is_cancelled()
     }
 
     /// Tells the mailbox once it is wanted no more.
-    fn on_cancelled(&self, mailbox: &Mailbox, token: u64) {
+    fn on_cancelled(&self, py: Python<'_>, mailbox: &Mailbox, token: u64) -> PyResult<()> {
         let post = mailbox.post.clone();
-        self.job.on_cancelled(move || post.put(token, Ok(Value::Nothing)));
+        self.job.here(py)?.on_cancelled(move || post.put(token, Ok(Value::Nothing)));
+        Ok(())
     }
 
     /// Tells the mailbox once a slow reader has caught up, or the work is wanted no more.
-    fn on_writable(&self, mailbox: &Mailbox, token: u64) {
+    fn on_writable(&self, py: Python<'_>, mailbox: &Mailbox, token: u64) -> PyResult<()> {
         let post = mailbox.post.clone();
-        self.job.on_writable(move || post.put(token, Ok(Value::Nothing)));
+        self.job.here(py)?.on_writable(move || post.put(token, Ok(Value::Nothing)));
+        Ok(())
     }
 
     /// Waits until a slow reader has caught up or the work is wanted no more.
     #[pyo3(signature = (timeout=None))]
     fn wait_writable(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let timeout = blocking::seconds(py, timeout)?;
-        let waited = blocking::wait(py, timeout, |slice| match self.job.wait_writable(slice) {
+        let (job, timeout) = (self.job.here(py)?, blocking::seconds(py, timeout)?);
+        let waited = blocking::wait(py, timeout, |slice| match job.wait_writable(slice) {
             Ok(false) => None,
             other => Some(other),
         })?;
@@ -99,10 +102,10 @@ impl Job {
     /// Waits until the work is wanted no more; `False` after the time, or when the job was answered.
     #[pyo3(signature = (timeout=None))]
     fn wait_cancelled(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let timeout = blocking::seconds(py, timeout)?;
-        let waited = blocking::wait(py, timeout, |slice| match self.job.wait_cancelled(slice) {
+        let (job, timeout) = (self.job.here(py)?, blocking::seconds(py, timeout)?);
+        let waited = blocking::wait(py, timeout, |slice| match job.wait_cancelled(slice) {
             // Whether the time passed or the job was answered: the latter is cancelled too, for those who ask.
-            Ok(false) if !self.job.is_cancelled() => None,
+            Ok(false) if !job.is_cancelled() => None,
             other => Some(other),
         })?;
         waited.unwrap_or(Ok(false)).map_err(|error| to_py(py, &error))

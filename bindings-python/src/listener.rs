@@ -33,11 +33,11 @@ impl Listener {
         self.listener.posture().to_vec()
     }
 
-    fn stop(&self) -> Call {
-        Call::of(self.listener.stop())
+    fn stop(&self, py: Python<'_>) -> PyResult<Call> {
+        Ok(Call::of(self.listener.here(py)?.stop()))
     }
 
-    fn ended(&self) -> Call {
-        Call::of(self.listener.ended())
+    fn ended(&self, py: Python<'_>) -> PyResult<Call> {
+        Ok(Call::of(self.listener.here(py)?.ended()))
     }
 }

@@ -2,8 +2,11 @@
 
 use std::ops::Deref;
 
+use cortensor_router::embed::{Error, ErrorKind};
 use pyo3::exceptions::PyImportError;
 use pyo3::{PyResult, Python, ffi};
+
+use crate::error::to_py;
 
 /// Refuses every interpreter of the process but the main one: the bridge and its hooks are the process's.
 pub(crate) fn refuse_subinterpreters(_: Python<'_>) -> PyResult<()> {
@@ -26,6 +29,15 @@ pub(crate) struct Own<T> {
 impl<T> Own<T> {
     pub(crate) fn new(value: T) -> Self {
         Self { pid: std::process::id(), value: Some(value) }
+    }
+
+    /// The value, in its own process. In a forked child even a look at it could wait for a lock that is held for ever.
+    pub(crate) fn here(&self, py: Python<'_>) -> PyResult<&T> {
+        if self.is_here() {
+            return Ok(self);
+        }
+        let message = "this belongs to the parent process: a forked child must open a router of its own";
+        Err(to_py(py, &Error::new(ErrorKind::Closed, message).with_code("forked")))
     }
 
     pub(crate) fn is_here(&self) -> bool {

@@ -44,14 +44,14 @@ fn list<'py>(py: Python<'py>, events: impl IntoIterator<Item = Event>, texts: bo
 impl Stream {
     /// The events that are ready; `None` once all is over.
     fn take_ready<'py>(&self, py: Python<'py>, texts: bool) -> PyResult<Option<Bound<'py, PyList>>> {
-        let events = self.stream.take_ready().map_err(|error| to_py(py, &error))?;
+        let events = self.stream.here(py)?.take_ready().map_err(|error| to_py(py, &error))?;
         events.map(|events| list(py, events, texts)).transpose()
     }
 
     /// Tells the mailbox once there is something to take.
     fn notify(&self, py: Python<'_>, mailbox: &Mailbox, token: u64) -> PyResult<()> {
         let post = mailbox.post.clone();
-        self.stream.notify(move || post.put(token, Ok(Value::Nothing))).map_err(|error| to_py(py, &error))
+        self.stream.here(py)?.notify(move || post.put(token, Ok(Value::Nothing))).map_err(|error| to_py(py, &error))
     }
 
     /// Waits for events: `None` once all is over, and an empty list when the time has passed.

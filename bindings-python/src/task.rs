@@ -51,8 +51,8 @@ impl Task {
     }
 
     /// Its tokens after that number.
-    fn stream(&self, after: u64) -> Stream {
-        Stream::of(self.task.stream(after))
+    fn stream(&self, py: Python<'_>, after: u64) -> PyResult<Stream> {
+        Ok(Stream::of(self.task.here(py)?.stream(after)))
     }
 
     fn cancel(&self, py: Python<'_>) -> PyResult<()> {

@@ -28,6 +28,7 @@ workers = [threading.Thread(target=load) for _ in range(3)]
 for worker in workers:
     worker.start()
 task = router.submit("x y")
+stream = iter(router.submit("p q"))
 session = router.create_session("chat")
 
 for _ in range(int(sys.argv[1])):
@@ -41,6 +42,7 @@ for _ in range(int(sys.argv[1])):
                 lambda: session.submit("x"),
                 lambda: task.result(),
                 lambda: list(task),
+                lambda: next(stream),
                 lambda: router.add_miner("late", words),
                 lambda: router.close(),
             ):
