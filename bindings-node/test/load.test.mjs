@@ -39,7 +39,7 @@ test('memory stays flat over many tokens', { timeout: 300_000 }, async () => {
     let tokens = 0;
     let before;
     for (let n = 0; n < ${tasks}; n++) {
-      if (n === ${tasks / 4}) { await pause(2_500); before = await memory(); }
+      if (n === ${tasks / 2}) { await pause(2_500); before = await memory(); }
       const task = await router.submit('x');
       if (n % 2) for await (const _ of task) tokens += 1;
       else for await (const event of task.events()) if (event.type === 'token') tokens += 1;

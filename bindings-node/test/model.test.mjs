@@ -24,10 +24,10 @@ before(async () => {
   const { port } = probe.address();
   probe.close();
   url = `http://127.0.0.1:${port}`;
-  const options = ['-m', weights, '--host', '127.0.0.1', '--port', port, '-c', '2048', '--parallel', '2'];
+  const options = ['-m', weights, '--host', '127.0.0.1', '--port', port, '-c', '512', '--parallel', '1', '--threads', '1'];
   llama = spawn(server, options, { env: { ...process.env, LD_LIBRARY_PATH: dirname(server) }, stdio: 'ignore' });
   const healthy = () => fetch(`${url}/health`).then((response) => response.ok, () => false);
-  await until(healthy, 'the model');
+  await until(healthy, 'the model', 90_000);
 });
 after(async () => {
   if (!llama) return;
@@ -47,31 +47,31 @@ async function* model(prompt, { signal, most }) {
   }
 }
 
-test('a miner around a real model', { skip: missing, timeout: 120_000 }, async () => {
+test('a miner around a real model', { skip: missing, timeout: 240_000 }, async () => {
   const router = new Router();
   let left = 0;
-  router.miner('smollm', { models: ['smollm'], capacity: 2 }, async function* (job, { signal }) {
+  router.miner('smollm', { models: ['smollm'], capacity: 1 }, async function* (job, { signal }) {
     try {
       yield* model(job.prompt, { signal, most: job.request.max_tokens });
     } finally {
       left += 1;
     }
   });
-  const ask = () => router.submit('Once upon a time', { model: 'smollm', maxTokens: 24 });
+  const ask = () => router.submit('Once upon a time', { model: 'smollm', maxTokens: 12, timeout: 100 });
   const pieces = await tokens(await ask());
   assert.ok(pieces.length > 5, `${pieces.length} pieces`);
   assert.equal((await (await ask()).result()).text, pieces.join(''));
-  const long = await router.submit('Once upon a time', { model: 'smollm', maxTokens: 1_000 });
+  const long = await router.submit('Once upon a time', { model: 'smollm', maxTokens: 256, timeout: 100 });
   for await (const _ of long) break;
   await until(() => left === 3, 'the model’s stop');
   await router.close();
 });
 
-test('a real model as an upstream', { skip: missing, timeout: 120_000 }, async () => {
+test('a real model as an upstream', { skip: missing, timeout: 240_000 }, async () => {
   const router = new Router();
   router.addUpstream({ url: `${url}/v1`, name: 'llama' });
   await until(() => router.models().count > 0, 'its models');
-  const task = await router.submit({ messages: [{ role: 'user', content: 'Say hello.' }] }, { maxTokens: 24 });
+  const task = await router.submit({ messages: [{ role: 'user', content: 'Say hello.' }] }, { maxTokens: 12, timeout: 100 });
   const pieces = await tokens(task);
   assert.ok(pieces.length > 3, `${pieces.length} pieces`);
   assert.ok((await task.result()).usage.completion_tokens > 0);

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** Waits until something holds that another thread brings about, at most 10 seconds. */
-export async function until(holds, what = 'it') {
-  const deadline = performance.now() + 10_000;
+/** Waits until something holds that another thread or process brings about. */
+export async function until(holds, what = 'it', patienceMs = 10_000) {
+  const deadline = performance.now() + patienceMs;
   while (!(await holds())) {
     assert.ok(performance.now() < deadline, `${what} did not come about`);
     await pause(5);
