@@ -135,8 +135,8 @@ test('a completion in one step, and the ways out of it', async () => {
   const reason = new Error('on purpose');
   await assert.rejects(router.complete('x', { signal: AbortSignal.abort(reason) }), reason);
   await assert.rejects(router.complete('x', { signal: AbortSignal.timeout(50) }), { name: 'TimeoutError' });
-  await assert.rejects(router.complete('x', { model: 'nobody' }), { code: 'not_found' });
-  await stopped();
+  await assert.rejects(router.complete('x', { sessionId: 9 }), { code: 'not_found' });
+  await until(() => miner.aborted === 1 && miner.left === 3, 'the miner’s end');
 });
 
 test('a time-out is a signal too', async () => {
