@@ -1,5 +1,6 @@
 //! The way back to JavaScript: a queue for each environment (the main thread, a worker), and a weak function that wakes it.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use cortensor_router::embed::{Call, Error, Job, LogRecord, LogSink};
@@ -100,7 +101,8 @@ impl Queue {
             state.records += 1;
             let dropped = std::mem::take(&mut state.dropped);
             if dropped > 0 {
-                record.message.push_str(&format!(" dropped_before={dropped}"));
+                // Writing to a text does not fail.
+                let _ = write!(record.message, " dropped_before={dropped}");
             }
         }
         self.push(Event::Log(id, record));

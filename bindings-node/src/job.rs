@@ -93,7 +93,7 @@ impl NativeJob {
     /// Whether the work is wanted no more, or was answered.
     #[napi(getter)]
     pub fn is_cancelled(&self) -> bool {
-        self.job.as_ref().is_none_or(|job| job.is_cancelled())
+        self.job.as_ref().is_none_or(Job::is_cancelled)
     }
 
     /// Signals once the work is wanted no more; never where it is answered first.

@@ -98,7 +98,9 @@ impl Mailbox {
             state.closed = true;
             std::mem::take(&mut state.mails)
         };
-        mails.into_iter().for_each(|(_, value)| refuse(value));
+        for (_, value) in mails {
+            refuse(value);
+        }
     }
 }
 

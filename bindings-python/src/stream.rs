@@ -23,7 +23,7 @@ impl Stream {
     }
 }
 
-fn list<'py>(py: Python<'py>, events: impl IntoIterator<Item = Event>, texts: bool) -> PyResult<Bound<'py, PyList>> {
+fn list(py: Python<'_>, events: impl IntoIterator<Item = Event>, texts: bool) -> PyResult<Bound<'_, PyList>> {
     let list = PyList::empty(py);
     for event in events {
         match event {

@@ -1,7 +1,7 @@
 //! What the facade costs in Rust: the floor that the bindings' own figures are set against.
 //!
 //! `cargo bench --bench embed` prints one line of JSON, microseconds each: a completion with one and with 32 under way, and a token of a stream.
-
+#![allow(clippy::needless_pass_by_value, reason = "a miner is given its job")]
 #![allow(clippy::print_stdout)] // a program that prints its figures
 
 use std::time::Instant;

@@ -3,6 +3,8 @@
 //!
 //! Everything that a figure is compared with runs in the same run, in turns, so that a busy machine changes both.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
+#![allow(clippy::unchecked_time_subtraction, reason = "one clock is read twice, and does not go back")]
+#![allow(clippy::similar_names, reason = "what is compared has names alike")]
 
 mod accepts;
 mod bare;

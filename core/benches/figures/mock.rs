@@ -170,7 +170,9 @@ impl Answers {
             b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n",
         );
         let mut burst = head.to_vec();
-        frames.iter().for_each(|frame| burst.extend_from_slice(frame));
+        for frame in &frames {
+            burst.extend_from_slice(frame);
+        }
         burst.extend_from_slice(b"0\r\n\r\n");
         Self {
             unary: whole("200 OK", unary),

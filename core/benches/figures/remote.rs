@@ -23,7 +23,7 @@ use crate::{Context, Outcome, runtime};
 
 const MINERS: usize = 1_000;
 /// How long anything may take before it counts as never.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     idle(context, rows)?;
@@ -316,7 +316,7 @@ async fn rate(router: &Router) -> Outcome<f64> {
                     match event {
                         StreamEvent::Token { .. } => drop(frames.fetch_add(1, Ordering::Relaxed)),
                         StreamEvent::End(end) => drop(end.map_err(|error| text(&error))?),
-                        other => return Err(format!("{other:?}")),
+                        other @ StreamEvent::Restart { .. } => return Err(format!("{other:?}")),
                     }
                 }
             }

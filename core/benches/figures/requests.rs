@@ -62,7 +62,7 @@ struct Shape {
 }
 
 fn compare(context: &Context, targets: &[Target], shape: &Shape) -> Outcome<Round> {
-    let (rounds, time) = context.pick((3, Duration::from_millis(700)), (5, Duration::from_millis(2_000)));
+    let (rounds, time) = context.pick((3, Duration::from_millis(700)), (5, Duration::from_secs(2)));
     let mut measured: Vec<Measured> = targets
         .iter()
         .map(|target| Measured {

@@ -47,5 +47,5 @@ pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
 /// Words that do not repeat in threes.
 fn word(number: u64) -> String {
     let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-    if number % 50 == 0 { "caf\u{e9} ".to_owned() } else { format!("{mixed:x} ") }
+    if number.is_multiple_of(50) { "caf\u{e9} ".to_owned() } else { format!("{mixed:x} ") }
 }

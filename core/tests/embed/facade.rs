@@ -113,7 +113,7 @@ fn shutdown_waits_for_the_callback_under_way_and_ends_every_stream() {
     let (held, dropped) = (host.clone(), Arc::downgrade(&host));
     router
         .add_miner(r#"{"name": "slow"}"#, move |job: Job| {
-            let _held = &held;
+            assert_eq!(Arc::weak_count(&held), 1);
             entered.lock().unwrap().send(()).unwrap();
             assert!(job.wait_cancelled(SOON).unwrap(), "a shutdown cancels the job");
             assert_eq!(job.emit(b"x").unwrap(), Emit::Cancelled);

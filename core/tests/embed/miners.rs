@@ -21,7 +21,6 @@ pub(crate) fn play(miner: &Value, seen: Arc<Seen>) -> impl Fn(Job) + Send + Sync
         let number = seen.jobs.fetch_add(1, Ordering::SeqCst);
         let text = |name: &str| with[name].as_str().unwrap_or_default();
         match behaviour.as_str() {
-            "words" => words(&job),
             "pieces" => {
                 if pieces(&job, &with["pieces"]) {
                     finish(&job, &with["answer"]);
@@ -41,7 +40,7 @@ pub(crate) fn play(miner: &Value, seen: Arc<Seen>) -> impl Fn(Job) + Send + Sync
             "flaky" if number < with["times"].as_u64().unwrap() => {
                 let _ = job.fail(text("code"), "not this time");
             }
-            "flaky" => words(&job),
+            "words" | "flaky" => words(&job),
             "reject" => job.reject(text("reason")).unwrap(),
             "drop" => drop(job),
             other => panic!("no such behaviour: {other}"),

@@ -1,6 +1,6 @@
 //! The listener over real sockets: Cortensor's routes, their layout to the byte, who may call, and bad input.
 
-#![allow(clippy::unwrap_used)] // a test fails by panicking
+#![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 
 use std::net::SocketAddr;
 use std::time::Duration;

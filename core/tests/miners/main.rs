@@ -1,6 +1,6 @@
 //! What several miners do together: answers that are compared, losses in mid-stream, races, kinds and reservations.
 
-#![allow(clippy::unwrap_used)] // a test fails by panicking
+#![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 
 mod losses;
 mod nodes;

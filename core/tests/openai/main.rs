@@ -1,4 +1,6 @@
 //! OpenAI's routes over real sockets, with miners of the host program and with an upstream.
+#![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
+#![allow(clippy::format_collect, reason = "a test reads better so")]
 
 mod local;
 mod passing;

@@ -114,7 +114,7 @@ async fn more_offers_than_slots_wait() {
             backend.go.notify_one();
         }
     };
-    let (_, first, second) = tokio::join!(release, read(&first), read(&second));
+    let ((), first, second) = tokio::join!(release, read(&first), read(&second));
     assert_eq!(first.1.unwrap().answer.text.clone() + &second.1.unwrap().answer.text, "ab");
     assert_eq!(client.stats().rejected, 0);
 }

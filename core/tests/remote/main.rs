@@ -1,7 +1,8 @@
 //! Miners that dial in, over real sockets: the router's listener, `MinerClient`, and a miner by hand that breaks rules.
 
 #![cfg(all(feature = "listener", feature = "miner-client"))]
-#![allow(clippy::unwrap_used)] // a test fails by panicking
+#![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
+#![allow(clippy::format_collect, reason = "a test reads better so")]
 
 mod bounds;
 mod by_hand;

@@ -154,7 +154,7 @@ pub(crate) async fn read(task: &Submission) -> (Vec<(u64, String)>, Result<Arc<C
             match event {
                 StreamEvent::Token { seq, text, .. } => pieces.push((seq, text)),
                 StreamEvent::End(end) => return (pieces, end),
-                other => panic!("{other:?}"),
+                other @ StreamEvent::Restart { .. } => panic!("{other:?}"),
             }
         }
     }

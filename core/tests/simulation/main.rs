@@ -2,7 +2,7 @@
 //!
 //! `SIM_SEEDS` sets how many worlds are run and `SIM_SEED` the first of them; `SIM_SEED` alone runs the one world and tells
 //! its events. A world repeats exactly from its seed. `cargo xtask sim` sets both.
-
+#![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 #![allow(clippy::print_stderr)] // a replayed world tells what happens in it
 
 mod clients;

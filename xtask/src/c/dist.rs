@@ -24,7 +24,7 @@ pub(crate) enum Build {
 /// # Errors
 /// When it does not build or cannot be written.
 pub(crate) fn lay_out(steps: &mut Steps, prefix: &Path, build: Build) -> Outcome {
-    let built = match build {
+    let libraries = match build {
         // A test of the crate has all its libraries built, with the features that all tests have.
         Build::Dev => {
             steps.run(
@@ -40,7 +40,7 @@ pub(crate) fn lay_out(steps: &mut Steps, prefix: &Path, build: Build) -> Outcome
     };
     steps.check(&format!("lay out {}", prefix.display()), || {
         let abi = abi()?;
-        write(prefix, &built, abi).map_err(|error| format!("{}: {error}", prefix.display()))?;
+        write(prefix, &libraries, abi).map_err(|error| format!("{}: {error}", prefix.display()))?;
         Ok(format!("cortensor_router {VERSION}, ABI {abi}, in {}", prefix.display()))
     })
 }

@@ -64,9 +64,14 @@ pub(super) struct Program {
     slow: &'static [&'static str],
 }
 
+/// Whether that source is C++.
+fn is_cpp(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|ending| ending == "cpp")
+}
+
 impl Program {
     pub(super) fn example(name: &str) -> Self {
-        let directory = if name.ends_with(".cpp") { "examples/cpp" } else { "examples/c" };
+        let directory = if is_cpp(name) { "examples/cpp" } else { "examples/c" };
         Self { sources: vec![environment::root().join(directory).join(name)], slow: &[] }
     }
 
@@ -122,7 +127,7 @@ pub(super) fn compile(
     instrument: Instrument,
 ) -> Outcome<PathBuf> {
     let name = program.name();
-    let is_cpp = name.ends_with(".cpp");
+    let is_cpp = is_cpp(&name);
     let binary = out.join(format!("{}-{linkage}-{instrument:?}", name.replace('.', "-")));
     let compiler = || {
         let mut compiler = Command::new(if is_cpp { "c++" } else { "cc" });

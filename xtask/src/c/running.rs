@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 
 use crate::Outcome;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How many clients hang up on the server.
+const CLIENTS: usize = 5;
+
+const PATIENCE: Duration = Duration::from_mins(2);
 /// SIGPIPE's bit among the ignored and the caught signals of `/proc/*/status`.
 const SIGPIPE_BIT: u64 = 1 << 12;
 
@@ -94,7 +97,6 @@ pub(super) fn hang_up_and_end(command: Command) -> Outcome<String> {
     let address = server.line("listening on http://")?;
     // Valgrind catches every signal itself and passes them on, so that the masks say nothing there.
     let plain = server.has_default_sigpipe()?;
-    const CLIENTS: usize = 5;
     for _ in 0..CLIENTS {
         let mut client = connect(&address)?;
         let body = r#"{"prompt": "x", "stream": true}"#;
