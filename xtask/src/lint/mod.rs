@@ -3,6 +3,7 @@
 mod imports;
 mod licences;
 mod source;
+mod versions;
 
 use std::process::Command;
 
@@ -30,6 +31,7 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
             ]),
         ),
         steps.check("who imports whom", || imports::check(&environment::root())),
+        steps.check("one version everywhere", || versions::check(&environment::root())),
         steps.check("dependencies and licences", licences::check),
         python(steps),
         javascript(steps),
