@@ -1,0 +1,9 @@
+"""What holds for every test of the package."""
+
+from __future__ import annotations
+
+import signal
+
+# A job of a shell may have inherited that Ctrl-C is ignored, and a Python program keeps it so. What is started here has
+# a terminal's Ctrl-C instead.
+signal.signal(signal.SIGINT, signal.default_int_handler)
