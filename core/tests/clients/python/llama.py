@@ -62,7 +62,21 @@ def running(log: Path, *arguments: str) -> Iterator[Llama]:
     """Starts it on a free port and waits until the model is loaded."""
     port = free_port()
     where = ("--host", "127.0.0.1", "--port", str(port))
-    command = [str(SERVER), "-m", str(WEIGHTS), *where, "-c", "2048", "--parallel", "4", "--slots", *arguments]
+    # Its threads wait for each other by spinning: on a busy machine one thread is many times faster than two.
+    threads = ("--threads", "1")
+    command = [
+        str(SERVER),
+        "-m",
+        str(WEIGHTS),
+        *where,
+        *threads,
+        "-c",
+        "2048",
+        "--parallel",
+        "4",
+        "--slots",
+        *arguments,
+    ]
     environment = os.environ | {"LD_LIBRARY_PATH": str(SERVER.parent)}
     with log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
