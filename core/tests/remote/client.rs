@@ -87,7 +87,13 @@ async fn a_miner_that_drains_finishes_what_it_has_and_takes_no_more() {
     let at_work = backend.clone();
     let client = start(&server.url(), move |job| at_work.offer(job));
     let task = server.submit("last", true).await;
-    server.miner(|miner| miner.in_flight == 1).await;
+    // Offered is not taken yet: an offer that meets the drain is given back.
+    let taken = async {
+        while client.stats().accepted == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    within(taken).await;
     let (drained, text) = tokio::join!(client.drain(Duration::from_secs(20)), async {
         server.miner(|miner| miner.status == "draining").await;
         backend.go.notify_one();
