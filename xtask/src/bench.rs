@@ -47,6 +47,6 @@ fn nginx(steps: &mut Steps) -> Outcome<PathBuf> {
             return Ok(path.into());
         }
     }
-    environment::apt_install(steps, "nginx")?;
+    environment::apt_install(steps, &["nginx"])?;
     Ok(NGINX.into())
 }

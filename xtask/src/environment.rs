@@ -116,21 +116,22 @@ pub(crate) fn node(steps: &mut Steps, directory: &Path) -> Outcome {
     fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))
 }
 
-/// Installs one of Debian's packages, where this is Debian and we may.
+/// Installs some of Debian's packages, where this is Debian and we may.
 ///
 /// # Errors
 /// When it cannot be installed; the message says how to.
-pub(crate) fn apt_install(steps: &mut Steps, package: &str) -> Outcome {
+pub(crate) fn apt_install(steps: &mut Steps, packages: &[&str]) -> Outcome {
+    let names = packages.join(" ");
     let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
     if !root || !answers("apt-get", &["--version"]) {
-        return Err(format!("{package} is not installed (Debian: apt-get install {package})"));
+        return Err(format!("not installed: {names} (Debian: apt-get install {names})"));
     }
     let mut install = Command::new("apt-get");
-    install.args(["install", "-q", "-y", "--no-install-recommends", package]);
+    install.args(["install", "-q", "-y", "--no-install-recommends"]).args(packages);
     // Only as a program: a service that comes with it is not to be started.
     install.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
     steps.run("refresh the packages", Command::new("apt-get").args(["update", "-q"]))?;
-    steps.run(&format!("install {package}"), &mut install)
+    steps.run(&format!("install {names}"), &mut install)
 }
 
 /// A file's text.

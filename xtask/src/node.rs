@@ -174,5 +174,5 @@ fn chromium(steps: &mut Steps) -> Outcome {
     if Path::new(CHROMIUM).exists() {
         return Ok(());
     }
-    environment::apt_install(steps, "chromium")
+    environment::apt_install(steps, &["chromium"])
 }

@@ -1,7 +1,5 @@
 //! What the C tests want of the system.
 
-use std::process::Command;
-
 use crate::step::Steps;
 use crate::{Outcome, environment};
 
@@ -31,16 +29,7 @@ pub(super) fn installed(steps: &mut Steps) -> Outcome {
     if missing.is_empty() {
         return Ok(());
     }
-    if is_root() && environment::answers("apt-get", &["--version"]) {
-        steps.run("apt-get update", Command::new("apt-get").args(["update", "-q"]))?;
-        let mut install = Command::new("apt-get");
-        install.args(["install", "-q", "-y", "--no-install-recommends"]).args(&missing);
-        steps.run("install what the C tests want", install.env("DEBIAN_FRONTEND", "noninteractive"))?;
-    }
+    environment::apt_install(steps, &missing)?;
     let missing = absent();
     if missing.is_empty() { Ok(()) } else { Err(format!("the C tests want {} (Debian's names)", missing.join(", "))) }
-}
-
-fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
 }
