@@ -8,7 +8,7 @@ use super::live::{Given, Live, LiveState};
 use super::shared::Shared;
 use crate::engine::EndCause;
 use crate::miner::{FailClass, Failure};
-use crate::model::{Answer, Completion, Fence, MinerResult, Outcome, Task, TaskState, Verdict};
+use crate::model::{Answer, Completion, Fence, MinerResult, Outcome, Task, TaskState, Timestamp, Verdict};
 use crate::{Error, ErrorKind, Result};
 
 /// SHA-256, hexadecimal.
@@ -38,7 +38,7 @@ impl Shared {
                 state.answers[..=winner].rotate_right(1);
             }
         }
-        let mut task = Self::task_of(live);
+        let mut task = Self::row(live, &live.state.lock());
         task.state = TaskState::Ended;
         task.committed_at = task.ended_at;
         if matches!(live.retention.as_str(), "result" | "none") {
@@ -59,9 +59,37 @@ impl Shared {
         task
     }
 
-    /// A task as it stands.
-    pub(super) fn task_of(live: &Live) -> Task {
+    /// A task in memory as it stands, with its place in the queue. An end that is not durable is not shown: until it is, the task is
+    /// where it was before.
+    pub(super) fn task_now(&self, live: &Live) -> Task {
+        let view = self.core.lock().engine.task(live.gid);
         let state = live.state.lock();
+        let mut task = Self::row(live, &state);
+        if let Some(view) = view {
+            task.state = view.state;
+            task.queue_position = view.queue_position;
+        }
+        let answered = matches!(task.outcome, Some(Outcome::Ok | Outcome::Disputed));
+        task.failure = match &state.end {
+            // The store failed.
+            Some(Err(error)) if answered => Some(error.message().to_owned()),
+            Some(_) => return task,
+            None => None,
+        };
+        if task.state >= TaskState::Committed {
+            task.state = TaskState::Precommitted;
+        }
+        task.outcome = None;
+        task.verdict = None;
+        task.results.clear();
+        state.transcript.text().clone_into(&mut task.text);
+        task.ended_at = Timestamp(0);
+        task.committed_at = Timestamp(0);
+        task
+    }
+
+    /// All that is known of a task, shown or not.
+    fn row(live: &Live, state: &LiveState) -> Task {
         let outcome = state.outcome.map(|(outcome, _)| outcome);
         // Nobody sees one answer before the last one is in.
         let given = if state.outcome.is_some() { state.answers.as_slice() } else { &[] };
@@ -90,7 +118,7 @@ impl Shared {
             started_at: state.started_at,
             first_token_at: state.first_token_at,
             precommitted_at: state.precommitted_at,
-            committed_at: if state.state == TaskState::Ended { state.ended_at } else { crate::model::Timestamp(0) },
+            committed_at: if state.state == TaskState::Ended { state.ended_at } else { Timestamp(0) },
             ended_at: state.ended_at,
             deadline: live.deadline,
             attempts: state.assigned.len() as u32,

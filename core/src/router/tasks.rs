@@ -405,24 +405,6 @@ impl Shared {
         core.by_id.get(&(session, id)).and_then(|gid| core.live.get(gid)).cloned()
     }
 
-    /// A task in memory as it stands, with its place in the queue.
-    pub(super) fn task_now(&self, live: &Live) -> Task {
-        let view = self.core.lock().engine.task(live.gid);
-        let mut task = Self::task_of(live);
-        if let Some(view) = view {
-            task.state = view.state;
-            task.queue_position = view.queue_position;
-        }
-        // An end that is not written yet is not shown.
-        if live.state.lock().end.is_none() {
-            task.outcome = None;
-            task.failure = None;
-            task.ended_at = Timestamp(0);
-            task.committed_at = Timestamp(0);
-        }
-        task
-    }
-
     /// The store has written the task down, or could not.
     fn accept_written(self: &Arc<Self>, live: &Arc<Live>, answer: Result<Accepted>) {
         let failed = answer.is_err();
