@@ -144,7 +144,7 @@ typedef int32_t cortensor_event_kind;
 #endif // __cplusplus
 
 /**
- * Text that the library gives to its caller: UTF-8, and most often JSON.
+ * Text that the library gives to its caller: UTF-8, and most often JSON. A piece of an HTTP body is bytes as they are.
  */
 typedef struct cortensor_bytes cortensor_bytes;
 
@@ -152,6 +152,17 @@ typedef struct cortensor_bytes cortensor_bytes;
  * Why a call failed.
  */
 typedef struct cortensor_error cortensor_error;
+
+/**
+ * Answers HTTP requests that the host's own server got, as the listener would: the same routes, tokens and limits. Any thread may use it.
+ */
+typedef struct cortensor_http_handler cortensor_http_handler;
+
+/**
+ * An answer on its way: its head, and then its body piece by piece. One thread at a time reads it. One that is freed before its end is
+ * a client that hung up: what was done for it is cancelled.
+ */
+typedef struct cortensor_http_response cortensor_http_response;
 
 /**
  * One attempt at a task, given to `on_job`. Any thread may use it. It is answered once, by finish, fail or reject; after that every
@@ -508,6 +519,19 @@ cortensor_status cortensor_router_submit(const struct cortensor_router *router,
                                          struct cortensor_error **err);
 
 /**
+ * Submits a task and waits for its end, in one call, and gives the completion as `cortensor_task_result` does. `request` is as for
+ * `cortensor_router_submit`; its `timeout`, in seconds, bounds how long that takes. Blocks. When it fails the status is that of the submit or the task's.
+ *
+ * `request` has `request_len` bytes.
+ */
+cortensor_status cortensor_router_complete(const struct cortensor_router *router,
+                                           uint64_t session_id,
+                                           const char *request,
+                                           size_t request_len,
+                                           struct cortensor_bytes **out,
+                                           struct cortensor_error **err);
+
+/**
  * Joins a task by its ids, running or ended. Blocks for a look into the store.
  */
 cortensor_status cortensor_router_attach(const struct cortensor_router *router,
@@ -777,6 +801,11 @@ cortensor_status cortensor_job_reject(const struct cortensor_job *job,
 bool cortensor_job_is_cancelled(const struct cortensor_job *job);
 
 /**
+ * Whether it was answered; true for NULL.
+ */
+bool cortensor_job_is_answered(const struct cortensor_job *job);
+
+/**
  * Waits until a slow reader has caught up, or nobody wants the work any more, at most for `timeout_ms`; a negative time is no limit. Blocks.
  * `CORTENSOR_STATUS_TIMEOUT`: not within the time.
  */
@@ -843,6 +872,71 @@ cortensor_status cortensor_listener_wait(const struct cortensor_listener *listen
  * Frees the handle; the listener goes on until it is stopped or its router is shut down.
  */
 void cortensor_listener_free(struct cortensor_listener *listener);
+
+/**
+ * The REST API and OpenAI's without a socket, for a program that has an HTTP server already. `config` is JSON, the `listen` section of
+ * docs/configuration.md: tokens and limits hold, addresses do not; empty text for the router's own settings.
+ *
+ * `config` has `config_len` bytes.
+ */
+cortensor_status cortensor_router_http_handler(const struct cortensor_router *router,
+                                               const char *config,
+                                               size_t config_len,
+                                               struct cortensor_http_handler **out,
+                                               struct cortensor_error **err);
+
+/**
+ * Bytes of the largest body that is answered with anything but 413: a server need not read more. 0 for NULL.
+ */
+uint64_t cortensor_http_handler_max_body_bytes(const struct cortensor_http_handler *handler);
+
+/**
+ * Begins to answer a request; does not wait. `head` is as on the wire: the request line, at most 100 header lines, and the empty line that
+ * ends them, `"GET /api/v1/info HTTP/1.1\r\nAuthorization: Bearer ...\r\n\r\n"`. `body` is all of the body as it came out of its
+ * transfer coding, or nothing. `peer` is the sender's IP address, with its port or without; empty where it is not known: the development token is for
+ * senders on this machine only. A request that the API refuses is answered: `CORTENSOR_STATUS_INVALID_ARGUMENT` says that it is no request.
+ *
+ * `head` has `head_len` bytes, `body` has `body_len`, `peer` has `peer_len`.
+ */
+cortensor_status cortensor_http_handler_handle(const struct cortensor_http_handler *handler,
+                                               const char *head,
+                                               size_t head_len,
+                                               const char *body,
+                                               size_t body_len,
+                                               const char *peer,
+                                               size_t peer_len,
+                                               struct cortensor_http_response **out,
+                                               struct cortensor_error **err);
+
+/**
+ * Frees the handler; its answers go on.
+ */
+void cortensor_http_handler_free(struct cortensor_http_handler *handler);
+
+/**
+ * Waits for the head, at most for `timeout_ms`; a negative time is no limit. Blocks. Gives the status, as 200, and the header lines as on the
+ * wire, `"content-type: application/json\r\n"`, without the empty line. Both may be NULL. Can be called again. `CORTENSOR_STATUS_TIMEOUT`: it had not come.
+ */
+cortensor_status cortensor_http_response_head(const struct cortensor_http_response *response,
+                                              int64_t timeout_ms,
+                                              uint16_t *http_status,
+                                              struct cortensor_bytes **headers,
+                                              struct cortensor_error **err);
+
+/**
+ * Waits for the next piece of the body, at most for `timeout_ms`; a negative time is no limit. Blocks. A piece is never empty and is to be passed
+ * on at once: an event of a stream waits for its reader. `CORTENSOR_STATUS_TIMEOUT`: none came; `CORTENSOR_STATUS_CLOSED` with the code `body_over`: the
+ * last one was given before.
+ */
+cortensor_status cortensor_http_response_next(const struct cortensor_http_response *response,
+                                              int64_t timeout_ms,
+                                              struct cortensor_bytes **out,
+                                              struct cortensor_error **err);
+
+/**
+ * Frees a response. Before its end that is a client that hung up: its task is cancelled, unless it is detached. Does not block.
+ */
+void cortensor_http_response_free(struct cortensor_http_response *response);
 
 /**
  * Makes an API key for listeners and gives `{"id","name","scopes","sessions","created_at","expires_at","token"}`; the token is shown this once.

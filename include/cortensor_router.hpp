@@ -203,7 +203,9 @@ public:
     Result<void> reject(std::string_view reason) const {
         return detail::done([&](auto err) { return cortensor_job_reject(raw(), reason.data(), reason.size(), err); });
     }
+    /// Whether nobody wants the work any more, or it was answered.
     bool is_cancelled() const noexcept { return cortensor_job_is_cancelled(raw()); }
+    bool is_answered() const noexcept { return cortensor_job_is_answered(raw()); }
     Result<void> wait_writable(std::chrono::milliseconds timeout = forever) const {
         return detail::done([&](auto err) { return cortensor_job_wait_writable(raw(), detail::milliseconds(timeout), err); });
     }
@@ -494,6 +496,64 @@ private:
     detail::Owned<cortensor_listener, cortensor_listener_free> listener_;
 };
 
+/// An answer to an HTTP request, read by one thread at a time. One that goes before its end is a client that hung up.
+class HttpResponse {
+public:
+    explicit HttpResponse(cortensor_http_response *response) noexcept : response_(response) {}
+
+    /// The status, as 200; waits for the head.
+    Result<std::uint16_t> status(std::chrono::milliseconds timeout = forever) const {
+        cortensor_error *error = nullptr;
+        std::uint16_t status = 0;
+        if (cortensor_http_response_head(response_.get(), detail::milliseconds(timeout), &status, nullptr, &error) != CORTENSOR_STATUS_OK) {
+            return detail::fail<std::uint16_t>(Error(error));
+        }
+        return status;
+    }
+    /// The header lines as on the wire, each with its end; waits for the head.
+    Result<std::string> headers(std::chrono::milliseconds timeout = forever) const {
+        return detail::text([&](auto out, auto err) {
+            return cortensor_http_response_head(response_.get(), detail::milliseconds(timeout), nullptr, out, err);
+        });
+    }
+    /// The next piece of the body; none after the last. Not within the time: an error with the code `wait_timeout`.
+    Result<std::optional<std::string>> next(std::chrono::milliseconds timeout = forever) const {
+        cortensor_bytes *bytes = nullptr;
+        cortensor_error *raw = nullptr;
+        cortensor_status status = cortensor_http_response_next(response_.get(), detail::milliseconds(timeout), &bytes, &raw);
+        if (status == CORTENSOR_STATUS_OK) {
+            detail::Bytes owned(bytes);
+            return std::optional<std::string>(std::in_place, cortensor_bytes_data(bytes), cortensor_bytes_len(bytes));
+        }
+        Error error(raw);
+        if (status == CORTENSOR_STATUS_CLOSED && std::string_view(error.code()) == "body_over") {
+            return std::optional<std::string>();
+        }
+        return detail::fail<std::optional<std::string>>(std::move(error));
+    }
+
+private:
+    detail::Owned<cortensor_http_response, cortensor_http_response_free> response_;
+};
+
+/// Answers HTTP requests that the program's own server got.
+class HttpHandler {
+public:
+    explicit HttpHandler(cortensor_http_handler *handler) noexcept : handler_(handler) {}
+
+    /// Bytes of the largest body that is answered with anything but 413.
+    std::uint64_t max_body_bytes() const noexcept { return cortensor_http_handler_max_body_bytes(handler_.get()); }
+    /// Begins to answer a request and does not wait: `head` as on the wire, with its empty line; `peer` is the sender's address, empty where it is not known.
+    Result<HttpResponse> handle(std::string_view head, std::string_view body = {}, std::string_view peer = {}) const {
+        return detail::give<HttpResponse, cortensor_http_response>([&](auto out, auto err) {
+            return cortensor_http_handler_handle(handler_.get(), head.data(), head.size(), body.data(), body.size(), peer.data(), peer.size(), out, err);
+        });
+    }
+
+private:
+    detail::Owned<cortensor_http_handler, cortensor_http_handler_free> handler_;
+};
+
 /// A session of a router, which it keeps alive.
 class Session {
 public:
@@ -516,6 +576,12 @@ public:
     Result<Task> submit(std::string_view request) const {
         return detail::give<Task, cortensor_task>([&](auto out, auto err) {
             return cortensor_router_submit(router_.get(), id_, request.data(), request.size(), out, err);
+        });
+    }
+    /// Submits a task, waits for its end and gives the completion as JSON.
+    Result<std::string> complete(std::string_view request) const {
+        return detail::text([&](auto out, auto err) {
+            return cortensor_router_complete(router_.get(), id_, request.data(), request.size(), out, err);
         });
     }
     /// Joins one of its tasks.
@@ -651,6 +717,8 @@ public:
     Session session(std::uint64_t id = 0) const { return Session(router_, id); }
     /// Submits a task to session 0.
     Result<Task> submit(std::string_view request) const { return session(0).submit(request); }
+    /// Submits a task to session 0, waits for its end and gives the completion as JSON.
+    Result<std::string> complete(std::string_view request) const { return session(0).complete(request); }
 
     /// Adds a miner: `spec` is JSON, `work` a function of `Job`, called on several threads at once up to the miner's capacity.
     /// What it throws fails the job.
@@ -672,6 +740,13 @@ public:
     Result<Listener> listen(std::string_view config = {}) const {
         return detail::give<Listener, cortensor_listener>([&](auto out, auto err) {
             return cortensor_router_listen(raw(), config.data(), config.size(), out, err);
+        });
+    }
+
+    /// The REST API without a socket, for a program that has an HTTP server already; `config` as for `listen`.
+    Result<HttpHandler> http_handler(std::string_view config = {}) const {
+        return detail::give<HttpHandler, cortensor_http_handler>([&](auto out, auto err) {
+            return cortensor_router_http_handler(raw(), config.data(), config.size(), out, err);
         });
     }
 

@@ -1,6 +1,7 @@
 //! Running other programs: what they print goes through as it comes, and the lines with which each
 //! runner closes are kept, so that the end of a long log says what ran.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -31,8 +32,10 @@ impl Steps {
         let started = Instant::now();
         let ended = tee(command);
         let (passed, closing, outcome) = match ended {
-            Ok((true, closing)) => (true, closing, Ok(())),
-            Ok((false, closing)) => (false, closing, Err(format!("{title}: {} failed", shown(command)))),
+            Ok(Ended { success: true, closing, .. }) => (true, closing, Ok(())),
+            Ok(Ended { closing, tail, .. }) => {
+                (false, closing, Err(format!("{title}: {} failed{}", shown(command), tail.told())))
+            }
             Err(error) => (false, Vec::new(), Err(format!("{title}: {} did not run: {error}", shown(command)))),
         };
         self.done.push(Step { title: title.into(), seconds: started.elapsed().as_secs_f64(), passed, closing });
@@ -52,7 +55,10 @@ impl Steps {
             passed: outcome.is_ok(),
             closing: line.lines().map(str::to_owned).collect(),
         });
-        outcome.map(|_| ()).map_err(|_| format!("{title} failed"))
+        outcome.map(|_| ()).map_err(|error| {
+            let lines: Vec<&str> = error.lines().collect();
+            format!("{title} failed: {}", lines[lines.len().saturating_sub(TAIL)..].join("\n"))
+        })
     }
 
     /// Notes that something was left out, and why.
@@ -87,34 +93,77 @@ fn shown(command: &Command) -> String {
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }
 
-/// Runs it, passing on what it prints, and gives whether it succeeded and the closing lines.
-fn tee(command: &mut Command) -> std::io::Result<(bool, Vec<String>)> {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let closing = Mutex::new(Vec::new());
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    std::thread::scope(|scope| {
-        scope.spawn(|| stdout.map(|from| pass_on(from, std::io::stdout(), &closing)));
-        scope.spawn(|| stderr.map(|from| pass_on(from, std::io::stderr(), &closing)));
-    });
-    let status = child.wait()?;
-    Ok((status.success(), closing.into_inner().unwrap_or_default()))
+/// How many lines are kept of what a program says.
+const TAIL: usize = 15;
+
+/// The last lines that a program wrote, for the error that says that it failed: where a log is cut, that is all there is.
+#[derive(Default)]
+pub(crate) struct Tail(Mutex<VecDeque<String>>);
+
+impl Tail {
+    /// Passes on what it says as it comes, and keeps the end of it.
+    pub(crate) fn pass_on(&self, from: impl Read, mut to: impl Write, mut see: impl FnMut(&str)) {
+        let mut reader = BufReader::new(from);
+        let mut line = Vec::new();
+        while matches!(reader.read_until(b'\n', &mut line), Ok(read) if read > 0) {
+            // A closed terminal must not stop the run: the exit status still counts.
+            let _ = to.write_all(&line).and_then(|()| to.flush());
+            let text = String::from_utf8_lossy(&line);
+            see(&text);
+            if let Ok(mut lines) = self.0.lock() {
+                lines.push_back(text.trim_end().to_owned());
+                if lines.len() > TAIL {
+                    lines.pop_front();
+                }
+            }
+            line.clear();
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.lock().is_ok_and(|lines| lines.iter().all(String::is_empty))
+    }
+
+    /// The lines, as what follows the sentence that it failed; nothing where it said nothing.
+    pub(crate) fn told(&self) -> String {
+        let lines = self.0.lock().map(|lines| lines.iter().map(|line| format!("\n    {line}")).collect::<String>());
+        lines
+            .ok()
+            .filter(|lines| !lines.trim().is_empty())
+            .map(|lines| format!("; its last words:{lines}"))
+            .unwrap_or_default()
+    }
 }
 
-fn pass_on(from: impl Read, mut to: impl Write, closing: &Mutex<Vec<String>>) {
-    let mut reader = BufReader::new(from);
-    let mut line = Vec::new();
-    while matches!(reader.read_until(b'\n', &mut line), Ok(read) if read > 0) {
-        // A closed terminal must not stop the run: the exit status still counts.
-        let _ = to.write_all(&line).and_then(|()| to.flush());
-        let text = String::from_utf8_lossy(&line);
-        let text = text.trim_matches(|c: char| c == '=' || c.is_whitespace());
+/// How a program ended: the closing lines of runners, and its last words.
+struct Ended {
+    success: bool,
+    closing: Vec<String>,
+    /// Of stderr, or of stdout where nothing was said there.
+    tail: Tail,
+}
+
+/// Runs it, passing on what it prints.
+fn tee(command: &mut Command) -> std::io::Result<Ended> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let closing = Mutex::new(Vec::new());
+    let (said, complained) = (Tail::default(), Tail::default());
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let see = |line: &str| {
+        let text = line.trim_matches(|c: char| c == '=' || c.is_whitespace());
         if is_closing(text)
             && let Ok(mut lines) = closing.lock()
         {
             lines.push(text.to_owned());
         }
-        line.clear();
-    }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| stdout.map(|from| said.pass_on(from, std::io::stdout(), see)));
+        scope.spawn(|| stderr.map(|from| complained.pass_on(from, std::io::stderr(), see)));
+    });
+    let status = child.wait()?;
+    let tail = if complained.is_empty() { said } else { complained };
+    Ok(Ended { success: status.success(), closing: closing.into_inner().unwrap_or_default(), tail })
 }
 
 /// Whether a runner closes with this line: nextest, cargo test, pytest, node, schemathesis, and our own.
@@ -130,6 +179,7 @@ fn is_closing(line: &str) -> bool {
         || line.starts_with("chaos: ")
         || line.starts_with("sim: ")
         || line.starts_with("bench: ")
+        || line.starts_with("conformance: ")
 }
 
 #[cfg(test)]
@@ -163,5 +213,18 @@ mod tests {
         assert!(steps.run("false", Command::new("false").arg("x")).unwrap_err().contains("false x failed"));
         assert!(steps.run("absent", &mut Command::new("no-such-program-here")).unwrap_err().contains("did not run"));
         assert_eq!(steps.done.iter().map(|step| step.passed).collect::<Vec<_>>(), [true, false, false]);
+    }
+
+    #[test]
+    fn a_failure_carries_the_last_words() {
+        let mut steps = Steps::default();
+        let mut failing = |script: &str| steps.run("words", Command::new("sh").args(["-c", script])).unwrap_err();
+        let told = failing("echo out; for i in $(seq 40); do echo line $i >&2; done; exit 1");
+        assert!(told.contains("\n    line 26\n") && told.ends_with("\n    line 40"), "{told}");
+        assert!(!told.contains("\n    line 25\n") && !told.contains("\n    out"), "{told}");
+        assert!(failing("echo out; exit 1").ends_with("its last words:\n    out"), "stdout where stderr has nothing");
+        assert!(failing("exit 1").ends_with("failed"));
+        let checked = steps.check("check", || Err("why".into())).unwrap_err();
+        assert_eq!(checked, "check failed: why");
     }
 }

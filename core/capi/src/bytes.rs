@@ -5,7 +5,7 @@ use std::ptr;
 
 use crate::guard::quietly;
 
-/// Text that the library gives to its caller: UTF-8, and most often JSON.
+/// Text that the library gives to its caller: UTF-8, and most often JSON. A piece of an HTTP body is bytes as they are.
 #[derive(Debug)]
 pub struct Bytes {
     /// With a NUL behind it.
@@ -17,6 +17,12 @@ impl From<String> for Bytes {
         let mut text = text.into_bytes();
         text.push(0);
         Self { text: text.into_boxed_slice() }
+    }
+}
+
+impl From<::bytes::Bytes> for Bytes {
+    fn from(piece: ::bytes::Bytes) -> Self {
+        Self { text: [&piece[..], b"\0"].concat().into_boxed_slice() }
     }
 }
 

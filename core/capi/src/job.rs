@@ -137,6 +137,12 @@ pub extern "C" fn cortensor_job_is_cancelled(job: Option<&Job>) -> bool {
     look(job, true, |job| job.0.is_cancelled())
 }
 
+/// Whether it was answered; true for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_job_is_answered(job: Option<&Job>) -> bool {
+    look(job, true, |job| job.0.is_answered())
+}
+
 /// Waits until a slow reader has caught up, or nobody wants the work any more, at most for `timeout_ms`; a negative time is no limit. Blocks.
 /// `CORTENSOR_STATUS_TIMEOUT`: not within the time.
 #[unsafe(no_mangle)]

@@ -7,6 +7,7 @@
 mod bytes;
 mod error;
 mod guard;
+mod http;
 mod info;
 mod job;
 mod keys;
@@ -24,10 +25,15 @@ mod task;
 mod text;
 mod version;
 
-pub use bytes::{Bytes, cortensor_bytes_data, cortensor_bytes_free, cortensor_bytes_len};
+pub use self::bytes::{Bytes, cortensor_bytes_data, cortensor_bytes_free, cortensor_bytes_len};
 pub use error::{
     Error, cortensor_error_clone, cortensor_error_code, cortensor_error_details, cortensor_error_free,
     cortensor_error_message, cortensor_error_status,
+};
+pub use http::{
+    HttpHandler, HttpResponse, cortensor_http_handler_free, cortensor_http_handler_handle,
+    cortensor_http_handler_max_body_bytes, cortensor_http_response_free, cortensor_http_response_head,
+    cortensor_http_response_next, cortensor_router_http_handler,
 };
 pub use info::{
     cortensor_router_config, cortensor_router_info, cortensor_router_metrics, cortensor_router_miners,
@@ -35,8 +41,8 @@ pub use info::{
 };
 pub use job::{
     Job, cortensor_job_emit, cortensor_job_fail, cortensor_job_finish, cortensor_job_free, cortensor_job_info,
-    cortensor_job_is_cancelled, cortensor_job_prompt, cortensor_job_reject, cortensor_job_wait_cancelled,
-    cortensor_job_wait_writable,
+    cortensor_job_is_answered, cortensor_job_is_cancelled, cortensor_job_prompt, cortensor_job_reject,
+    cortensor_job_wait_cancelled, cortensor_job_wait_writable,
 };
 pub use keys::{cortensor_router_create_key, cortensor_router_delete_key, cortensor_router_keys};
 pub use listener::{
@@ -67,8 +73,9 @@ pub use subscription::{
     cortensor_subscription_free,
 };
 pub use task::{
-    Task, cortensor_router_attach, cortensor_router_cancel, cortensor_router_submit, cortensor_router_task,
-    cortensor_router_tasks, cortensor_task_cancel, cortensor_task_detach, cortensor_task_free, cortensor_task_gid,
-    cortensor_task_id, cortensor_task_joined, cortensor_task_record, cortensor_task_result, cortensor_task_session_id,
+    Task, cortensor_router_attach, cortensor_router_cancel, cortensor_router_complete, cortensor_router_submit,
+    cortensor_router_task, cortensor_router_tasks, cortensor_task_cancel, cortensor_task_detach, cortensor_task_free,
+    cortensor_task_gid, cortensor_task_id, cortensor_task_joined, cortensor_task_record, cortensor_task_result,
+    cortensor_task_session_id,
 };
 pub use version::{cortensor_abi_version, cortensor_version};

@@ -41,6 +41,27 @@ pub unsafe extern "C" fn cortensor_router_submit(
     })
 }
 
+/// Submits a task and waits for its end, in one call, and gives the completion as `cortensor_task_result` does. `request` is as for
+/// `cortensor_router_submit`; its `timeout`, in seconds, bounds how long that takes. Blocks. When it fails the status is that of the submit or the task's.
+///
+/// # Safety
+/// `request` has `request_len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cortensor_router_complete(
+    router: Option<&Router>,
+    session_id: u64,
+    request: *const c_char,
+    request_len: usize,
+    out: Option<&mut MaybeUninit<*mut Bytes>>,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    give(out, err, || {
+        // SAFETY: the caller promises the length.
+        let request = unsafe { text(request, request_len, "request") }?;
+        of(router, "router")?.0.complete(session_id, request).wait()
+    })
+}
+
 /// Joins a task by its ids, running or ended. Blocks for a look into the store.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_router_attach(

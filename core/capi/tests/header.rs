@@ -23,6 +23,7 @@ const SOURCES: &[&str] = &[
     "miner",
     "job",
     "listener",
+    "http",
     "keys",
     "miner_client",
 ];
@@ -44,6 +45,8 @@ const NAMES: &[(&str, &str)] = &[
     ("Miner", "cortensor_miner"),
     ("Job", "cortensor_job"),
     ("Listener", "cortensor_listener"),
+    ("HttpHandler", "cortensor_http_handler"),
+    ("HttpResponse", "cortensor_http_response"),
     ("MinerClient", "cortensor_miner_client"),
 ];
 

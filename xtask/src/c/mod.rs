@@ -16,8 +16,8 @@ use crate::{Outcome, environment, readme};
 use programs::{Instrument, Linkage, Program, compile};
 
 /// The examples of both languages; those that wait for a signal are driven by `running`.
-const EXAMPLES: [&str; 3] = ["hello", "stream", "own_miner"];
-const SERVED: [&str; 2] = ["serve", "shutdown"];
+const EXAMPLES: [&str; 6] = ["hello.c", "hello.cpp", "stream.c", "stream.cpp", "own_miner.c", "own_miner.cpp"];
+const SERVED: [&str; 4] = ["serve.c", "serve.cpp", "shutdown.c", "shutdown.cpp"];
 
 /// How long one program may take: valgrind is slow, and so is a machine that others use.
 const PATIENCE: &str = "300";
@@ -39,24 +39,20 @@ pub(crate) fn test(steps: &mut Steps) -> Outcome {
             outcomes.push(stage.run(steps, &Program::example(name), linkage, Instrument::None));
         }
     }
-    for name in EXAMPLES {
-        outcomes.push(stage.run(
-            steps,
-            &Program::example(&format!("{name}.cpp")),
-            Linkage::Shared,
-            Instrument::Sanitizers,
-        ));
+    let watched = [Instrument::Sanitizers, Instrument::Valgrind];
+    for program in EXAMPLES.iter().map(|name| Program::example(name)) {
+        for instrument in watched {
+            outcomes.push(stage.run(steps, &program, Linkage::Shared, instrument));
+        }
     }
-    for program in EXAMPLES.iter().map(|name| Program::example(&format!("{name}.c"))).chain(Program::tests()) {
-        for instrument in [Instrument::Sanitizers, Instrument::Valgrind] {
+    for program in Program::tests()? {
+        for instrument in [Instrument::None].into_iter().chain(watched) {
             outcomes.push(stage.run(steps, &program, Linkage::Shared, instrument));
         }
     }
     for name in SERVED {
-        for (ending, instrument) in
-            [("cpp", Instrument::Sanitizers), ("c", Instrument::Sanitizers), ("c", Instrument::Valgrind)]
-        {
-            outcomes.push(stage.serve(steps, &format!("{name}.{ending}"), instrument));
+        for instrument in watched {
+            outcomes.push(stage.serve(steps, name, instrument));
         }
     }
     let failures: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
@@ -101,7 +97,7 @@ impl Stage {
     fn run(&self, steps: &mut Steps, program: &Program, linkage: Linkage, instrument: Instrument) -> Outcome {
         let binary = compile(program, &self.prefix, &self.out, linkage, instrument)?;
         let title = format!("C: {} {linkage}{instrument}", program.name());
-        let mut command = programs::timed(instrument.wrapper(), &binary, program.arguments(instrument));
+        let mut command = programs::timed(instrument.wrapper(), &binary, &program.arguments(instrument));
         steps.run(&title, programs::environment(&mut command, &self.prefix, instrument))
     }
 
@@ -110,6 +106,6 @@ impl Stage {
         let mut command = programs::plain(instrument.wrapper(), &binary, &["0"]);
         programs::environment(&mut command, &self.prefix, instrument);
         let drive = if name.starts_with("serve") { running::hang_up_and_end } else { running::interrupt };
-        steps.check(&format!("C: {name}{instrument}, driven"), || drive(command))
+        steps.check(&format!("C: {name}{instrument}, driven"), || running::driven(command, drive))
     }
 }

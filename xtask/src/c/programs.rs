@@ -58,8 +58,12 @@ impl Instrument {
 }
 
 /// A program of one file, or of several.
+#[derive(Default)]
 pub(super) struct Program {
     sources: Vec<PathBuf>,
+    /// Libraries that it needs beside ours, as pkg-config calls them.
+    packages: &'static [&'static str],
+    arguments: Vec<PathBuf>,
     /// What it is run with under valgrind, where everything takes many times as long.
     slow: &'static [&'static str],
 }
@@ -72,45 +76,62 @@ fn is_cpp(name: &str) -> bool {
 impl Program {
     pub(super) fn example(name: &str) -> Self {
         let directory = if is_cpp(name) { "examples/cpp" } else { "examples/c" };
-        Self { sources: vec![environment::root().join(directory).join(name)], slow: &[] }
+        Self::of(environment::root().join(directory).join(name))
     }
 
     /// Those that test the library from C and C++.
-    pub(super) fn tests() -> Vec<Self> {
-        let one =
-            |name: &str, slow| Self { sources: vec![environment::root().join("core/capi/tests/c").join(name)], slow };
-        let mut units = one("two_units.cpp", &[]);
-        units.sources.push(environment::root().join("core/capi/tests/c/no_exceptions.cpp"));
-        vec![
-            one("misuse.c", &[]),
-            one("ages.c", &[]),
-            one("remote.c", &[]),
-            one("stress.c", &["60", "3", "32", "2"]),
-            units,
-        ]
+    ///
+    /// # Errors
+    /// When their directory cannot be read.
+    pub(super) fn tests() -> Outcome<Vec<Self>> {
+        let tests = environment::root().join("core/capi/tests/c");
+        let one = |name: &str| Self::of(tests.join(name));
+        let mut conformance = one("conformance.c");
+        conformance.sources.extend(sources(&tests.join("conformance"))?);
+        conformance.packages = &["jansson"];
+        conformance.arguments = vec![environment::root().join("core/tests/conformance")];
+        let mut units = one("two_units.cpp");
+        units.sources.push(tests.join("no_exceptions.cpp"));
+        let stress = Self { slow: &["60", "3", "32", "2"], ..one("stress.c") };
+        Ok(vec![conformance, one("misuse.c"), one("ages.c"), one("remote.c"), one("http.c"), stress, units])
     }
 
     /// One that was written elsewhere.
     pub(super) fn of(source: PathBuf) -> Self {
-        Self { sources: vec![source], slow: &[] }
+        Self { sources: vec![source], ..Self::default() }
     }
 
     pub(super) fn name(&self) -> String {
         self.sources[0].file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
-    pub(super) fn arguments(&self, instrument: Instrument) -> &'static [&'static str] {
-        if instrument == Instrument::Valgrind { self.slow } else { &[] }
+    pub(super) fn arguments(&self, instrument: Instrument) -> Vec<PathBuf> {
+        let slow = if instrument == Instrument::Valgrind { self.slow } else { &[] };
+        self.arguments.iter().cloned().chain(slow.iter().map(PathBuf::from)).collect()
     }
 }
 
-/// What pkg-config says of the library.
-fn flags(prefix: &Path, package: &str) -> Outcome<Vec<String>> {
+/// The C files of a directory.
+fn sources(directory: &Path) -> Outcome<Vec<PathBuf>> {
+    let failed = |error: std::io::Error| format!("{}: {error}", directory.display());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|ending| ending == "c") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// What pkg-config says of the libraries.
+fn flags(prefix: &Path, packages: &[&str]) -> Outcome<Vec<String>> {
     let mut ask = Command::new("pkg-config");
-    ask.args(["--cflags", "--libs", package]).env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
+    ask.args(["--cflags", "--libs"]).args(packages).env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
     let output = ask.output().map_err(|error| format!("pkg-config: {error}"))?;
     if !output.status.success() {
-        return Err(format!("pkg-config {package}: {}", String::from_utf8_lossy(&output.stderr)));
+        return Err(format!("{ask:?}: {}", String::from_utf8_lossy(&output.stderr)));
     }
     Ok(String::from_utf8_lossy(&output.stdout).split_whitespace().map(str::to_owned).collect())
 }
@@ -148,7 +169,7 @@ pub(super) fn compile(
         compiler
     };
     let package = if linkage == Linkage::Shared { "cortensor_router" } else { "cortensor_router-static" };
-    let flags = flags(prefix, package)?;
+    let flags = flags(prefix, &[&[package], program.packages].concat())?;
     let mut objects = Vec::new();
     for source in &program.sources {
         let object = binary.with_extension(format!("{}.o", objects.len()));
@@ -176,7 +197,7 @@ fn run(command: &mut Command) -> Outcome {
 }
 
 /// The program as it is run where it ends by itself.
-pub(super) fn timed(wrapper: &[&str], binary: &Path, arguments: &[&str]) -> Command {
+pub(super) fn timed(wrapper: &[&str], binary: &Path, arguments: &[PathBuf]) -> Command {
     let mut command = Command::new("timeout");
     command.arg(PATIENCE).args(wrapper).arg(binary).args(arguments);
     command

@@ -4,9 +4,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
+use crate::step::Tail;
 
 /// How many clients hang up on the server.
 const CLIENTS: usize = 5;
@@ -16,14 +18,25 @@ const PATIENCE: Duration = Duration::from_mins(2);
 const SIGPIPE_BIT: u64 = 1 << 12;
 
 /// A program with the lines that it prints.
-struct Running {
+pub(super) struct Running {
     child: Child,
     lines: Receiver<String>,
+    /// Gives what it wrote to stderr at last, once that is closed.
+    complaints: Option<JoinHandle<Tail>>,
+}
+
+/// Starts a program and drives it; where that fails its last words are told, too.
+///
+/// # Errors
+/// When it does not start, and those of `drive`.
+pub(super) fn driven(command: Command, drive: fn(&mut Running) -> Outcome<String>) -> Outcome<String> {
+    let mut running = Running::start(command)?;
+    drive(&mut running).map_err(|error| format!("{error}{}", running.last_words()))
 }
 
 impl Running {
     fn start(mut command: Command) -> Outcome<Self> {
-        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.map_err(|error| format!("{command:?}: {error}"))?;
         let (tell, lines) = channel();
         if let Some(stdout) = child.stdout.take() {
@@ -36,7 +49,26 @@ impl Running {
                 }
             });
         }
-        Ok(Self { child, lines })
+        let complaints = child.stderr.take().map(|stderr| {
+            std::thread::spawn(move || {
+                let tail = Tail::default();
+                tail.pass_on(stderr, std::io::stderr(), |_| ());
+                tail
+            })
+        });
+        Ok(Self { child, lines, complaints })
+    }
+
+    /// Ends it, and gives what it wrote to stderr at last.
+    fn last_words(&mut self) -> String {
+        self.end();
+        self.complaints.take().and_then(|reading| reading.join().ok()).map(|tail| tail.told()).unwrap_or_default()
+    }
+
+    fn end(&mut self) {
+        // It may have ended by itself; either way it is gone afterwards.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
     /// The rest of the next line that starts so.
@@ -82,9 +114,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself; either way it is gone afterwards.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.end();
     }
 }
 
@@ -92,8 +122,7 @@ impl Drop for Running {
 ///
 /// # Errors
 /// When any of that is not so.
-pub(super) fn hang_up_and_end(command: Command) -> Outcome<String> {
-    let mut server = Running::start(command)?;
+pub(super) fn hang_up_and_end(server: &mut Running) -> Outcome<String> {
     let address = server.line("listening on http://")?;
     // Valgrind catches every signal itself and passes them on, so that the masks say nothing there.
     let plain = server.has_default_sigpipe()?;
@@ -107,10 +136,18 @@ pub(super) fn hang_up_and_end(command: Command) -> Outcome<String> {
                 body.len()
             ),
         )?;
-        let mut seen = [0; 4096];
-        let read = client.read(&mut seen).map_err(|error| format!("the stream: {error}"))?;
-        if !String::from_utf8_lossy(&seen[..read]).starts_with("HTTP/1.1 200") {
-            return Err(format!("no stream: {}", String::from_utf8_lossy(&seen[..read])));
+        // In mid-stream, that is after the first piece: before it the miner may not have begun.
+        let mut seen = String::new();
+        let mut part = [0; 4096];
+        while !seen.contains("tick") {
+            let read = client.read(&mut part).map_err(|error| format!("the stream: {error}"))?;
+            if read == 0 {
+                return Err(format!("no stream: {seen}"));
+            }
+            seen.push_str(&String::from_utf8_lossy(&part[..read]));
+        }
+        if !seen.starts_with("HTTP/1.1 200") {
+            return Err(format!("no stream: {seen}"));
         }
         // What it has sent lies unread: closing now resets the connection under its writes.
         drop(client);
@@ -137,8 +174,7 @@ pub(super) fn hang_up_and_end(command: Command) -> Outcome<String> {
 ///
 /// # Errors
 /// When it does not.
-pub(super) fn interrupt(command: Command) -> Outcome<String> {
-    let mut program = Running::start(command)?;
+pub(super) fn interrupt(program: &mut Running) -> Outcome<String> {
     program.line("working")?;
     program.interrupt()?;
     let ended = program.line("the task ended: ")?;

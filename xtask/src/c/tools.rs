@@ -12,6 +12,8 @@ const TOOLS: &[(&str, &str)] = &[
     ("valgrind", "valgrind"),
     ("nm", "binutils"),
 ];
+/// Libraries as pkg-config calls them, and Debian's package: one that reads JSON, for the conformance runner.
+const LIBRARIES: &[(&str, &str)] = &[("jansson", "libjansson-dev")];
 
 /// Installs what is absent where that is allowed.
 ///
@@ -19,11 +21,10 @@ const TOOLS: &[(&str, &str)] = &[
 /// When something is absent and cannot be installed; the message names it.
 pub(super) fn installed(steps: &mut Steps) -> Outcome {
     let absent = || -> Vec<&str> {
-        TOOLS
-            .iter()
-            .filter(|(program, _)| !environment::answers(program, &["--version"]))
-            .map(|(_, package)| *package)
-            .collect()
+        let programs = TOOLS.iter().filter(|(program, _)| !environment::answers(program, &["--version"]));
+        let libraries =
+            LIBRARIES.iter().filter(|(library, _)| !environment::answers("pkg-config", &["--exists", library]));
+        programs.chain(libraries).map(|(_, package)| *package).collect()
     };
     let missing = absent();
     if missing.is_empty() {

@@ -1,6 +1,6 @@
 /* Every misuse that a library can notice gives a status, and nothing else happens. */
 #include "check.h"
-#include <pthread.h>
+#include "hand.h"
 
 #define NULL_POINTER "null_pointer"
 
@@ -31,6 +31,7 @@ static void nothing_is_there(void)
     REFUSED(INVALID, NULL_POINTER, cortensor_router_update_session(NULL, 0, CORTENSOR_EMPTY, &bytes, &error));
     REFUSED(INVALID, NULL_POINTER, cortensor_router_close_session(NULL, 0, &bytes, &error));
     REFUSED(INVALID, NULL_POINTER, cortensor_router_submit(NULL, 0, CORTENSOR_EMPTY, &task, &error));
+    REFUSED(INVALID, NULL_POINTER, cortensor_router_complete(NULL, 0, CORTENSOR_EMPTY, &bytes, &error));
     REFUSED(INVALID, NULL_POINTER, cortensor_router_attach(NULL, 0, 1, &task, &error));
     REFUSED(INVALID, NULL_POINTER, cortensor_router_task(NULL, 0, 1, &bytes, &error));
     REFUSED(INVALID, NULL_POINTER, cortensor_router_tasks(NULL, 0, CORTENSOR_EMPTY, &bytes, &error));
@@ -72,7 +73,7 @@ static void nothing_is_there(void)
     CHECK(router == NULL && !full && id == 7);
 
     CHECK(cortensor_task_session_id(NULL) == 0 && cortensor_task_id(NULL) == 0 && cortensor_task_gid(NULL) == 0);
-    CHECK(!cortensor_task_joined(NULL) && cortensor_job_is_cancelled(NULL));
+    CHECK(!cortensor_task_joined(NULL) && cortensor_job_is_cancelled(NULL) && cortensor_job_is_answered(NULL));
     CHECK(cortensor_bytes_data(NULL) == NULL && cortensor_bytes_len(NULL) == 0);
     CHECK(cortensor_error_status(NULL) == CORTENSOR_STATUS_OK && cortensor_error_code(NULL) == NULL);
     CHECK(cortensor_error_message(NULL) == NULL && cortensor_error_details(NULL) == NULL && cortensor_error_clone(NULL) == NULL);
@@ -105,6 +106,9 @@ static void text_is_wrong(void)
     real = open_router("{\"echo\": true}");
     REFUSED(INVALID, "invalid_argument", cortensor_router_submit(real, 0, CORTENSOR_STR("{\"prompt\": 7}"), &task, &error));
     REFUSED(INVALID, "invalid_argument", cortensor_router_submit(real, 0, CORTENSOR_EMPTY, &task, &error));
+    REFUSED(INVALID, "invalid_argument", cortensor_router_complete(real, 0, CORTENSOR_STR("{\"prompt\": 7}"), &tasks, &error));
+    REFUSED(CORTENSOR_STATUS_NOT_FOUND, "session_not_found", cortensor_router_complete(real, 9, CORTENSOR_STR("{\"prompt\": \"x\"}"), &tasks, &error));
+    REFUSED(INVALID, NULL_POINTER, cortensor_router_complete(real, 0, CORTENSOR_STR("{\"prompt\": \"x\"}"), NULL, &error));
     REFUSED(CORTENSOR_STATUS_NOT_FOUND, "session_not_found", cortensor_router_submit(real, 9, CORTENSOR_STR("{\"prompt\": \"x\"}"), &task, &error));
     CHECK(task == NULL);
     /* Where the outcome could not be given nothing is done. */
@@ -187,35 +191,6 @@ static void tables_are_wrong(void)
     CHECK(drops == 7);
 }
 
-/* Hands a job from the thread of the callback to the one of the test. */
-struct hand {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    cortensor_job *job;
-};
-
-static void keep(void *user, cortensor_job *job)
-{
-    struct hand *hand = user;
-    pthread_mutex_lock(&hand->lock);
-    hand->job = job;
-    pthread_cond_signal(&hand->changed);
-    pthread_mutex_unlock(&hand->lock);
-}
-
-static cortensor_job *take(struct hand *hand)
-{
-    cortensor_job *job;
-    pthread_mutex_lock(&hand->lock);
-    while (hand->job == NULL) {
-        pthread_cond_wait(&hand->changed, &hand->lock);
-    }
-    job = hand->job;
-    hand->job = NULL;
-    pthread_mutex_unlock(&hand->lock);
-    return job;
-}
-
 static void *read_for_ever(void *stream)
 {
     cortensor_event event = {.struct_size = sizeof event};
@@ -265,14 +240,14 @@ static void jobs_and_streams_are_used_up(void)
     CHECK(pthread_join(reader, NULL) == 0);
     REFUSED(INVALID, "invalid_argument", cortensor_job_finish(job, CORTENSOR_STR("{\"usage\": 1}"), &error));
     REFUSED(INVALID, "invalid_argument", cortensor_job_fail(job, CORTENSOR_STR("nonsense"), CORTENSOR_EMPTY, &error));
-    CHECK(!cortensor_job_is_cancelled(job));
+    CHECK(!cortensor_job_is_cancelled(job) && !cortensor_job_is_answered(job));
     MUST(cortensor_job_finish(job, CORTENSOR_EMPTY, &error));
     REFUSED(CORTENSOR_STATUS_CLOSED, "job_answered", cortensor_job_finish(job, CORTENSOR_EMPTY, &error));
     REFUSED(CORTENSOR_STATUS_CLOSED, "job_answered", cortensor_job_fail(job, CORTENSOR_STR("model"), CORTENSOR_EMPTY, &error));
     REFUSED(CORTENSOR_STATUS_CLOSED, "job_answered", cortensor_job_reject(job, CORTENSOR_EMPTY, &error));
     REFUSED(CORTENSOR_STATUS_CLOSED, "job_answered", cortensor_job_emit(job, CORTENSOR_STR("x"), NULL, &error));
     REFUSED(CORTENSOR_STATUS_CLOSED, "job_answered", cortensor_job_wait_cancelled(job, CORTENSOR_FOREVER, &error));
-    CHECK(cortensor_job_is_cancelled(job));
+    CHECK(cortensor_job_is_cancelled(job) && cortensor_job_is_answered(job));
     cortensor_job_free(job);
 
     MUST(cortensor_stream_next(stream, CORTENSOR_FOREVER, &event, &error));

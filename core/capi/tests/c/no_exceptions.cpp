@@ -47,6 +47,18 @@ int without_exceptions() {
     if (refused || refused.error().status() != CORTENSOR_STATUS_INVALID_ARGUMENT) {
         return __LINE__;
     }
+    auto handler = router->http_handler();
+    if (!handler) {
+        return __LINE__;
+    }
+    auto response = handler->handle("GET /readyz HTTP/1.1\r\n\r\n");
+    if (!response || *response->status() != 200) {
+        return __LINE__;
+    }
+    auto piece = response->next();
+    if (!piece || !*piece || (*piece)->empty()) {
+        return __LINE__;
+    }
     if (!router->shutdown()) {
         return __LINE__;
     }

@@ -7,6 +7,9 @@
 /* Ended tasks are kept for as long as retention says: here for not more than these few bytes of them. */
 #define CONFIG "{\"retention\": {\"max_memory_bytes\": 65536, \"interval_secs\": 1}, \"limits\": {\"recent_tasks\": 16}, \"runtime\": {\"worker_threads\": 2}}"
 
+/* Of fewer cycles than these, and of a hundredth of them routers, memory says nothing yet: as under valgrind, which has its own. */
+enum { FEW = 1000 };
+
 /* The sanitizers keep freed memory to find its use: then nothing is flat. */
 #ifdef __SANITIZE_ADDRESS__
 #define CHECK_FLAT(condition) ((void)(condition))
@@ -61,7 +64,7 @@ static void cycles(int count)
     after = resident_kib();
     printf("cycles: %d of submit, stream, free; resident %ld KiB after half of them, %ld KiB at the end\n", count, warm, after);
     /* A leak of 100 bytes a cycle shows from 100 000 cycles on; allocators and retention breathe by a few MiB. */
-    CHECK_FLAT(after - warm < 8 * 1024);
+    CHECK_FLAT(count < FEW || after - warm < 8 * 1024);
     close_router(router);
 }
 
@@ -79,7 +82,7 @@ static void routers(int count)
     }
     after = resident_kib();
     printf("routers: %d opened and freed; resident %ld KiB after half of them, %ld KiB at the end\n", count, warm, after);
-    CHECK_FLAT(after - warm < 16 * 1024);
+    CHECK_FLAT(count < FEW / 100 || after - warm < 16 * 1024);
 }
 
 struct worker {

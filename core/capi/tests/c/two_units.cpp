@@ -120,10 +120,29 @@ static void a_job_is_answered_on_a_thread_of_its_own_and_events_are_pushed() {
     CHECK(text == "ab" && last == 2 && ended);
 }
 
+static void requests_are_answered_without_a_socket() {
+    auto router = cortensor::Router::open(R"({"echo": true})");
+    CHECK(router.complete(R"({"prompt": "at once"})").find("at once") != std::string::npos);
+    CHECK(status_of([&] { router.complete("{}"); }) == CORTENSOR_STATUS_INVALID_ARGUMENT);
+    auto handler = router.http_handler();
+    CHECK(handler.max_body_bytes() > 0);
+    constexpr std::string_view head = "POST /api/v1/completions HTTP/1.1\r\nauthorization: Bearer default-dev-token\r\n"
+                                      "content-type: application/json\r\n\r\n";
+    auto response = handler.handle(head, R"({"prompt": "without a socket", "stream": true})", "127.0.0.1");
+    CHECK(response.status() == 200 && response.headers().find("content-type: text/event-stream") != std::string::npos);
+    std::string body;
+    while (auto piece = response.next()) {
+        body += *piece;
+    }
+    CHECK(body.find("socket") != std::string::npos && !response.next());
+    CHECK(status_of([&] { handler.handle("GET /"); }) == CORTENSOR_STATUS_INVALID_ARGUMENT);
+}
+
 int main() {
     handles_are_moved_and_free_themselves();
     what_a_miner_throws_fails_its_task();
     a_job_is_answered_on_a_thread_of_its_own_and_events_are_pushed();
+    requests_are_answered_without_a_socket();
     CHECK(without_exceptions() == 0);
     std::puts("two_units: the C++ handles hold");
 }

@@ -1,0 +1,243 @@
+//! The REST API without a socket, for hosts that have a server of their own.
+
+use std::ffi::c_char;
+use std::fmt::Write as _;
+use std::mem::MaybeUninit;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes as Piece;
+use cortensor_router::embed::{self, Call, ErrorKind, HttpRequest, Result};
+use httparse::Status as Parsed;
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::guard::{done, give, look, not_yet, of, quietly, timeout};
+use crate::text::{bytes, text};
+use crate::{Bytes, Error, Router, Status};
+
+/// As many as the listener takes, too.
+const MAX_HEADER_LINES: usize = 100;
+
+/// Answers HTTP requests that the host's own server got, as the listener would: the same routes, tokens and limits. Any thread may use it.
+#[derive(Debug)]
+pub struct HttpHandler(embed::HttpHandler);
+
+impl From<embed::HttpHandler> for HttpHandler {
+    fn from(handler: embed::HttpHandler) -> Self {
+        Self(handler)
+    }
+}
+
+/// An answer on its way: its head, and then its body piece by piece. One thread at a time reads it. One that is freed before its end is
+/// a client that hung up: what was done for it is cancelled.
+#[derive(Debug)]
+pub struct HttpResponse(Mutex<Exchange>);
+
+#[derive(Debug)]
+enum Exchange {
+    /// The head has not come.
+    Waiting(Call<embed::HttpResponse>),
+    Answered {
+        response: embed::HttpResponse,
+        /// The next piece of the body, where somebody waited for it.
+        piece: Option<Call<Option<Piece>>>,
+    },
+    Failed(embed::Error),
+}
+
+impl From<Exchange> for HttpResponse {
+    fn from(exchange: Exchange) -> Self {
+        Self(Mutex::new(exchange))
+    }
+}
+
+impl HttpResponse {
+    fn read(&self) -> Result<MutexGuard<'_, Exchange>> {
+        self.0.try_lock().ok_or_else(|| {
+            let message = "another thread reads this response: a response has one reader at a time";
+            embed::Error::new(ErrorKind::Conflict, message).with_code("response_in_use")
+        })
+    }
+}
+
+impl Exchange {
+    fn wait(&mut self, timeout: Option<Duration>) {
+        if let Self::Waiting(call) = self
+            && let Some(answered) = call.wait_for(timeout)
+        {
+            *self = answered.map_or_else(Self::Failed, |response| Self::Answered { response, piece: None });
+        }
+    }
+
+    fn head(&mut self, timeout: Option<Duration>) -> Result<(u16, String)> {
+        self.wait(timeout);
+        let response = match self {
+            Self::Waiting(_) => return Err(not_yet("no answer had come")),
+            Self::Failed(error) => return Err(error.clone()),
+            Self::Answered { response, .. } => response,
+        };
+        let mut lines = String::new();
+        for (name, value) in &response.headers {
+            let _ = write!(lines, "{name}: {}\r\n", String::from_utf8_lossy(value));
+        }
+        Ok((response.status, lines))
+    }
+
+    fn next(&mut self, timeout: Option<Duration>) -> Result<Piece> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        self.wait(timeout);
+        let (response, piece) = match self {
+            Self::Waiting(_) => return Err(not_yet("no answer had come")),
+            Self::Failed(error) => return Err(error.clone()),
+            Self::Answered { response, piece } => (response, piece),
+        };
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let waiting = piece.get_or_insert_with(|| response.next_piece());
+        let got = waiting.wait_for(left).ok_or_else(|| not_yet("no more of the body had come"))?;
+        *piece = None;
+        got?.ok_or_else(|| {
+            embed::Error::new(ErrorKind::Closed, "the body is over: its last piece was given before")
+                .with_code("body_over")
+        })
+    }
+}
+
+/// The request as the facade has it.
+fn request(head: &[u8], body: &[u8], peer: &str) -> Result<HttpRequest> {
+    let invalid = |message: String| embed::Error::invalid("head", message);
+    let mut lines = [httparse::EMPTY_HEADER; MAX_HEADER_LINES];
+    let mut parsed = httparse::Request::new(&mut lines);
+    match parsed.parse(head).map_err(|error| invalid(format!("head is no head of an HTTP/1.1 request: {error}")))? {
+        Parsed::Complete(read) if read == head.len() => {}
+        Parsed::Complete(_) => {
+            return Err(invalid("head goes on after its empty line: the body has its own place".into()));
+        }
+        Parsed::Partial => return Err(invalid("head does not end with an empty line".into())),
+    }
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    Ok(HttpRequest {
+        method: text(parsed.method),
+        target: text(parsed.path),
+        headers: parsed.headers.iter().map(|line| (line.name.to_owned(), line.value.to_vec())).collect(),
+        peer: address(peer)?,
+        body: Piece::copy_from_slice(body),
+    })
+}
+
+/// Who sent a request: an IP address, with a port or without.
+fn address(peer: &str) -> Result<Option<SocketAddr>> {
+    if peer.is_empty() {
+        return Ok(None);
+    }
+    let address = peer.parse().or_else(|_| peer.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 0)));
+    let address: SocketAddr = address.map_err(|_| {
+        embed::Error::invalid("peer", format!("{peer:?} is no IP address, as 127.0.0.1, 127.0.0.1:4711 or [::1]:4711"))
+    })?;
+    Ok(Some(SocketAddr::new(address.ip().to_canonical(), address.port())))
+}
+
+/// The REST API and OpenAI's without a socket, for a program that has an HTTP server already. `config` is JSON, the `listen` section of
+/// docs/configuration.md: tokens and limits hold, addresses do not; empty text for the router's own settings.
+///
+/// # Safety
+/// `config` has `config_len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cortensor_router_http_handler(
+    router: Option<&Router>,
+    config: *const c_char,
+    config_len: usize,
+    out: Option<&mut MaybeUninit<*mut HttpHandler>>,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    give(out, err, || {
+        // SAFETY: the caller promises the length.
+        let config = unsafe { text(config, config_len, "config") }?;
+        of(router, "router")?.0.http_handler(config).wait()
+    })
+}
+
+/// Bytes of the largest body that is answered with anything but 413: a server need not read more. 0 for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_http_handler_max_body_bytes(handler: Option<&HttpHandler>) -> u64 {
+    look(handler, 0, |handler| handler.0.max_body_bytes())
+}
+
+/// Begins to answer a request; does not wait. `head` is as on the wire: the request line, at most 100 header lines, and the empty line that
+/// ends them, `"GET /api/v1/info HTTP/1.1\r\nAuthorization: Bearer ...\r\n\r\n"`. `body` is all of the body as it came out of its
+/// transfer coding, or nothing. `peer` is the sender's IP address, with its port or without; empty where it is not known: the development token is for
+/// senders on this machine only. A request that the API refuses is answered: `CORTENSOR_STATUS_INVALID_ARGUMENT` says that it is no request.
+///
+/// # Safety
+/// `head` has `head_len` bytes, `body` has `body_len`, `peer` has `peer_len`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cortensor_http_handler_handle(
+    handler: Option<&HttpHandler>,
+    head: *const c_char,
+    head_len: usize,
+    body: *const c_char,
+    body_len: usize,
+    peer: *const c_char,
+    peer_len: usize,
+    out: Option<&mut MaybeUninit<*mut HttpResponse>>,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    give(out, err, || {
+        // SAFETY: the caller promises the length.
+        let head = unsafe { bytes(head, head_len, "head") }?;
+        // SAFETY: the caller promises the length.
+        let body = unsafe { bytes(body, body_len, "body") }?;
+        // SAFETY: the caller promises the length.
+        let peer = unsafe { text(peer, peer_len, "peer") }?;
+        let mut call = of(handler, "handler")?.0.handle(request(head, body, peer)?);
+        // What is wrong with the request is known at once.
+        Ok(match call.wait_for(Some(Duration::ZERO)) {
+            None => Exchange::Waiting(call),
+            Some(answered) => Exchange::Answered { response: answered?, piece: None },
+        })
+    })
+}
+
+/// Frees the handler; its answers go on.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_http_handler_free(handler: Option<Box<HttpHandler>>) {
+    quietly(|| drop(handler));
+}
+
+/// Waits for the head, at most for `timeout_ms`; a negative time is no limit. Blocks. Gives the status, as 200, and the header lines as on the
+/// wire, `"content-type: application/json\r\n"`, without the empty line. Both may be NULL. Can be called again. `CORTENSOR_STATUS_TIMEOUT`: it had not come.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_http_response_head(
+    response: Option<&HttpResponse>,
+    timeout_ms: i64,
+    http_status: Option<&mut MaybeUninit<u16>>,
+    headers: Option<&mut MaybeUninit<*mut Bytes>>,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    let head = || {
+        let (status, lines) = of(response, "response")?.read()?.head(timeout(timeout_ms))?;
+        if let Some(place) = http_status {
+            place.write(status);
+        }
+        Ok(lines)
+    };
+    if headers.is_none() { done(err, || head().map(drop)) } else { give(headers, err, head) }
+}
+
+/// Waits for the next piece of the body, at most for `timeout_ms`; a negative time is no limit. Blocks. A piece is never empty and is to be passed
+/// on at once: an event of a stream waits for its reader. `CORTENSOR_STATUS_TIMEOUT`: none came; `CORTENSOR_STATUS_CLOSED` with the code `body_over`: the
+/// last one was given before.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_http_response_next(
+    response: Option<&HttpResponse>,
+    timeout_ms: i64,
+    out: Option<&mut MaybeUninit<*mut Bytes>>,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    give(out, err, || of(response, "response")?.read()?.next(timeout(timeout_ms)))
+}
+
+/// Frees a response. Before its end that is a client that hung up: its task is cancelled, unless it is detached. Does not block.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_http_response_free(response: Option<Box<HttpResponse>>) {
+    quietly(|| drop(response));
+}
