@@ -2,7 +2,13 @@
 'use strict';
 
 // The same command as the binary. It handles signals itself, and this process does nothing else.
-const native = require('../native/loader.cjs');
+let native;
+try {
+  native = require('../lib/native.cjs').load();
+} catch (error) {
+  console.error(`cortensor-router: ${error.message}`);
+  process.exit(1);
+}
 
 // Node's own handler ends the process by raising the signal once more, for ever where another handler was put before it, as the
 // command does. A listener here, which is never called while the command runs, puts a harmless one in its place.

@@ -2,8 +2,8 @@
 
 // The native part answers with numbers: here are those who wait for them, and what keeps the event loop alive meanwhile.
 
-const native = require('../native/loader.cjs');
 const { RouterError, fromNative } = require('./error.cjs');
+const native = require('./native.cjs').load();
 
 /** The longest time that a timer takes: it is there to be referenced, not to fire. */
 const LONGEST = 2 ** 31 - 1;

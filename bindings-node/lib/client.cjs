@@ -1,7 +1,7 @@
 'use strict';
 
 const { Hold, ask, bridge, dismiss, native } = require('./bridge.cjs');
-const { attempt, invalid } = require('./error.cjs');
+const { attempt } = require('./error.cjs');
 const { logSink } = require('./log.cjs');
 const { jobs } = require('./miner.cjs');
 const { capacity, json, milliseconds } = require('./names.cjs');
@@ -15,12 +15,11 @@ class MinerClient {
   #closing;
 
   constructor(options, work) {
-    if (typeof work !== 'function') throw invalid('miner', 'a miner is a function that takes a job');
     const { router, log, ...rest } = options ?? {};
     const config = json('config', router === undefined ? rest : { routers: [router].flat(), ...rest });
-    this.#log = logSink(log);
     this.#jobs = jobs(work);
     try {
+      this.#log = logSink(log);
       this.#native = attempt(() => new native.NativeMinerClient(bridge, config, this.#jobs.number, this.#log));
     } catch (error) {
       this.#jobs.end();

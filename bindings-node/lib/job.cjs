@@ -9,6 +9,10 @@ const [TAKEN, FULL] = [0, 1];
 /** The words that a failure can have as its code. */
 const CODES = new Set(['overloaded', 'context', 'invalid', 'model', 'internal', 'unreachable', 'cancelled']);
 
+/** What a function is told that neither gave nor returned anything: a forgotten `return`, or a promise that nobody awaits. */
+const NOTHING =
+  'the miner returned nothing: return the text (an empty string where there is none) or a promise of it, or yield pieces';
+
 /** One attempt at a task: the prompt, and the ways to answer it. */
 class Job {
   #native;
@@ -18,6 +22,8 @@ class Job {
   #wasCancelled = false;
   /** Whether it was answered, or is wanted no more. */
   answered = false;
+  /** Whether a piece was given. */
+  begun = false;
   /** Called once the work is wanted no more. */
   onCancel = undefined;
   /** Called once it was answered, or is wanted no more. */
@@ -103,6 +109,7 @@ class Job {
 
   push(piece) {
     if (this.answered) return undefined;
+    this.begun = true;
     if (typeof piece === 'string') return this.#native.emitText(piece);
     if (piece instanceof Uint8Array) return attempt(() => this.#native.emitBytes(piece));
     throw new TypeError(`a piece of an answer must be a string or a Uint8Array, not ${piece === null ? 'null' : typeof piece}`);
@@ -124,6 +131,12 @@ class Job {
     const text = answered(answer);
     if (this.#mayAnswer()) attempt(() => this.#native.finish(text));
     this.#settle();
+  }
+
+  /** The work is done, as what the miner's function returned says. */
+  returned(answer) {
+    if ((answer === undefined || answer === null) && !this.begun && !this.answered) throw new TypeError(NOTHING);
+    this.finish(answer);
   }
 
   /** The work failed. */

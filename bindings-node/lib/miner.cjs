@@ -12,6 +12,9 @@ const LOOK = 32;
 
 /** Has every job that comes under a number worked on. */
 function jobs(work) {
+  if (typeof work !== 'function') {
+    throw invalid('miner', `a miner's work is a function that takes a job and gives text, not ${typeof work}`);
+  }
   const running = new Set();
   const number = receiver((native) => {
     const job = new Job(native);
@@ -36,7 +39,6 @@ class Miner {
   #jobs;
 
   constructor(router, name, options, work) {
-    if (typeof work !== 'function') throw invalid('miner', 'a miner is a function that takes a job');
     const spec = json('miner', { ...options, name });
     this.name = name;
     this.#jobs = jobs(work);
@@ -89,7 +91,7 @@ async function play(job, work) {
     const given = work(job, new Context(job));
     const pieces = iterator(given);
     if (pieces) await pump(job, pieces);
-    else job.finish(await given);
+    else job.returned(await given);
   } catch (error) {
     try {
       job.threw(error);

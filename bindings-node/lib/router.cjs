@@ -89,6 +89,7 @@ class Router {
   }
 
   async createSession(spec) {
+    if (typeof spec === 'string') throw invalid('session', `a session's options are an object: { name: ${JSON.stringify(spec)} }`);
     return new Session(this, await this.#ask('createSession', json('session', spec, shallow)));
   }
 

@@ -2,6 +2,7 @@
 
 const { invalid } = require('./error.cjs');
 const { id, isRecord, json, shallow } = require('./names.cjs');
+const { isSignal } = require('./signal.cjs');
 
 /** An open account for work. */
 class Session {
@@ -62,8 +63,14 @@ function request(input, options) {
   if (typeof input !== 'string' && !isRecord(input)) {
     throw invalid('prompt', 'give a prompt as a string, or an object with prompt, messages or input');
   }
-  const { signal, sessionId = 0, ...rest } = options ?? {};
+  const { signal, sessionId = 0, timeoutMs, ...rest } = options ?? {};
   id('sessionId', sessionId);
+  if (timeoutMs !== undefined) {
+    throw invalid('timeoutMs', 'a task has a timeout in seconds; for milliseconds of waiting: signal: AbortSignal.timeout(ms)');
+  }
+  if (signal !== undefined && signal !== null && !isSignal(signal)) {
+    throw invalid('signal', 'signal must be an AbortSignal: of an AbortController it is `controller.signal`');
+  }
   const given = typeof input === 'string' ? { prompt: input } : input;
   const fields = { ...given, ...rest };
   // Whoever wants a task's tokens wants them as they come; it is for the miner to know.

@@ -17,4 +17,7 @@ function onAbort(signal, follow) {
   return () => set.delete(follow);
 }
 
-module.exports = { onAbort };
+/** Whether it is a signal, of this realm or of another. */
+const isSignal = (value) => typeof value?.throwIfAborted === 'function' && typeof value.addEventListener === 'function';
+
+module.exports = { isSignal, onAbort };

@@ -41,6 +41,7 @@ for (const [name, work] of Object.entries({
   'bytes, cut anywhere': function* (job) {
     for (const byte of Buffer.from(job.prompt)) yield Uint8Array.of(byte);
   },
+  'a function that answers later': (job) => new Promise((resolve) => setImmediate(resolve, job.prompt)),
   'an answer': (job) => ({ text: job.prompt, finishReason: 'stop' }),
   'pieces emitted by hand': async (job) => {
     assert.equal(await job.emit('one '), true);
@@ -95,6 +96,8 @@ for (const [name, work, code, message] of [
   ['fails with a word that there is not', (job) => job.fail('odd', 'x'), 'miner_failed', /code must be/],
   ['yields a number', function* () { yield 7; }, 'miner_failed', /must be a string or a Uint8Array/],
   ['yields what is no UTF-8', function* () { yield Uint8Array.of(0xff); }, 'miner_failed', /not UTF-8/],
+  ['returns nothing', (job) => { job.prompt.trim(); }, 'miner_failed', /returned nothing: return the text/],
+  ['awaits nothing', async (job) => { void (async () => job.prompt)(); }, 'miner_failed', /returned nothing/],
   ['answers with a number', () => 7, 'miner_failed', /string or an object/],
   ['answers with a wrong field', () => ({ usage: 'much' }), 'miner_failed', /usage/],
   ['lets the job go', (job) => job.drop(), 'miner_failed', /dropped/],

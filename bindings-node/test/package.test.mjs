@@ -1,9 +1,10 @@
-// The packages as their users get them: packed, installed in an empty folder, imported, required, run; and the examples in there.
+// The packages as their users get them: packed, installed in an empty folder, imported, required, compiled, run; and the
+// examples in there. With `CORTENSOR_TEST_PACKAGES`, a directory of packages, those are tried instead of fresh ones.
 
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -13,6 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 import { version } from '../index.mjs';
+import { platform } from '../lib/native.cjs';
 import { pack } from '../pack.mjs';
 
 const run = promisify(execFile);
@@ -22,17 +24,30 @@ const bin = (name) => join(here, 'node_modules/.bin', name);
 let folder;
 let tarballs;
 
+/** The packages, the main one first. */
+function packages() {
+  const made = process.env.CORTENSOR_TEST_PACKAGES;
+  if (made) {
+    const names = [`cortensor-router-${version}.tgz`, `cortensor-router-${platform()}-${version}.tgz`];
+    return names.map((name) => join(made, name));
+  }
+  return pack([join(here, 'native', `cortensor-router.${platform()}.node`)], folder);
+}
+
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'cortensor-router-user-'));
-  const addons = readdirSync(join(here, 'native')).filter((name) => name.endsWith('.node'));
-  tarballs = pack(addons.map((name) => join(here, 'native', name)), folder);
+  tarballs = packages();
   writeFileSync(join(folder, 'package.json'), '{"name": "user", "private": true}');
-  const install = ['install', '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', ...tarballs, 'express@5.3.0'];
+  const install = ['install', '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', ...tarballs];
   await run('npm', install, { cwd: folder });
+  // What examples use beside: as it is here, so that nothing is fetched.
+  mkdirSync(join(folder, 'node_modules/@types'));
+  for (const name of ['express', '@types/node']) symlinkSync(join(here, 'node_modules', name), join(folder, 'node_modules', name));
   cpSync(fileURLToPath(new URL('../../examples/node', import.meta.url)), join(folder, 'examples'), { recursive: true });
 });
 after(() => rm(folder, { recursive: true, force: true }));
 
+const headers = { authorization: 'Bearer default-dev-token', 'content-type': 'application/json' };
 const node = (...words) => run(process.execPath, words, { cwd: folder });
 
 test('nothing is in the main package but what is needed, and the addon is in one of its own', () => {
@@ -44,9 +59,12 @@ test('nothing is in the main package but what is needed, and the addon is in one
   const listed = readdirSync(join(folder, 'node_modules/cortensor-router'), { recursive: true });
   assert.ok(!listed.some((name) => /(\.node|\.rs|\.test\.mjs|Cargo\.toml)$/.test(name)), listed.join(' '));
   assert.ok(listed.includes('LICENSE-MIT') && listed.includes('README.md'));
-  const platform = JSON.parse(readFileSync(join(folder, 'node_modules', installed[0], 'package.json'), 'utf8'));
-  assert.equal(platform.version, version);
-  assert.ok(platform.os.includes(process.platform) && platform.cpu.includes(process.arch));
+  const fitting = JSON.parse(readFileSync(join(folder, 'node_modules', installed[0], 'package.json'), 'utf8'));
+  assert.equal(fitting.version, version);
+  assert.deepEqual([fitting.os, fitting.cpu], [[process.platform], [process.arch]]);
+  if (process.platform === 'linux') assert.deepEqual(fitting.libc, [platform().endsWith('musl') ? 'musl' : 'glibc']);
+  assert.equal(fitting.main, `cortensor-router.${platform()}.node`);
+  assert.deepEqual([fitting.license, fitting.engines], [manifest.license, manifest.engines]);
 });
 
 test('import, require and npx find it', async () => {
@@ -56,6 +74,31 @@ test('import, require and npx find it', async () => {
   assert.deepEqual([imported.stdout, required.stdout], Array(2).fill(`function ${version}\n`));
   const command = await run('npx', ['--no-install', 'cortensor-router', '--version'], { cwd: folder });
   assert.equal(command.stdout, `cortensor-router ${version}\n`);
+});
+
+test('npx serves, and ends well', async () => {
+  const { url, end } = await serving('npx', ['--no-install', 'cortensor-router', 'serve', '--port', '0', '--data-dir', 'served']);
+  const body = JSON.stringify({ prompt: 'hello' });
+  const answer = await (await fetch(`${url}/api/v1/completions`, { method: 'POST', headers, body })).json();
+  assert.match(answer.text, /hello/);
+  await end();
+  await assert.rejects(fetch(`${url}/healthz`));
+  const kept = ['serve', '--port', '0', '--data-dir', 'served'];
+  // The data directory is free again.
+  const again = await serving(join(folder, 'node_modules/.bin/cortensor-router'), kept);
+  await again.end();
+});
+
+test('TypeScript: the examples compile as they are, with every check, and run', async () => {
+  const names = ['hello', 'stream', 'own-miner'];
+  const files = names.map((name) => `typed/${name}.mts`);
+  cpSync(join(folder, 'examples'), join(folder, 'typed'), { recursive: true });
+  for (const name of names) renameSync(join(folder, `typed/${name}.mjs`), join(folder, `typed/${name}.mts`));
+  for (const target of [['--module', 'nodenext'], ['--module', 'esnext', '--moduleResolution', 'bundler']]) {
+    const strict = ['--strict', '--exactOptionalPropertyTypes', '--target', 'es2022', '--types', 'node', '--outDir', 'compiled'];
+    await run(bin('tsc'), [...target, ...strict, ...files], { cwd: folder });
+    assert.equal((await node('compiled/hello.mjs')).stdout, 'HELLO FROM NODE\n');
+  }
 });
 
 test('are the types wrong? No', async () => {
@@ -74,25 +117,37 @@ for (const [name, said] of [
   });
 }
 
-/** Starts an example that serves; gives its URL and the way to end it. */
-async function serving(name) {
+/** Starts a program that serves; gives its URL and the way to end it. */
+async function serving(program, words) {
   const env = { ...process.env, PORT: '0', DATA_DIR: join(folder, 'data') };
-  const child = spawn(process.execPath, [join('examples', name)], { cwd: folder, env, stdio: ['ignore', 'pipe', 'inherit'] });
-  const exited = once(child, 'exit');
-  const [said] = await once(child.stdout, 'data');
-  const [url] = /http:\S+/.exec(String(said));
+  const child = spawn(program, words, { cwd: folder, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  const exited = once(child, 'close');
+  let said = '';
+  const url = await new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('exit', (code) => reject(new Error(`it ended with ${code}: ${said}`)));
+    for (const output of [child.stdout, child.stderr]) {
+      output.setEncoding('utf8').on('data', (text) => {
+        said += text;
+        const address = /http:\/\/127\.0\.0\.1:\d+/.exec(said);
+        if (address) resolve(address[0]);
+      });
+    }
+  });
   return {
     url,
     async end() {
-      child.kill('SIGTERM');
-      assert.deepEqual(await exited, [0, null]);
+      // As Ctrl-C in a terminal does: npx, where it is there, and what it started.
+      process.kill(-child.pid, 'SIGINT');
+      const ended = await exited;
+      // npx ends of the signal itself, when the command has ended.
+      assert.deepEqual(ended, program === 'npx' && ended[1] ? [null, 'SIGINT'] : [0, null], said);
     },
   };
 }
 
 test('example serve.mjs', async () => {
-  const { url, end } = await serving('serve.mjs');
-  const headers = { authorization: 'Bearer default-dev-token', 'content-type': 'application/json' };
+  const { url, end } = await serving(process.execPath, ['examples/serve.mjs']);
   const body = JSON.stringify({ prompt: 'hello' });
   const answer = await (await fetch(`${url}/api/v1/completions`, { method: 'POST', headers, body })).json();
   assert.match(answer.text, /hello/);
@@ -100,7 +155,7 @@ test('example serve.mjs', async () => {
 });
 
 test('example express.mjs', async () => {
-  const { url, end } = await serving('express.mjs');
+  const { url, end } = await serving(process.execPath, ['examples/express.mjs']);
   assert.match(await (await fetch(`${url}/ask?prompt=hi`)).text(), /data: "said: "\n\n.*event: done/s);
   assert.equal((await fetch(`${url}/v1/models`)).status, 401);
   await end();

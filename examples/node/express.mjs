@@ -50,7 +50,9 @@ app.use(router.middleware());
 const server = app.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => {
   console.log(`http://127.0.0.1:${server.address().port}`);
 });
-process.on('SIGTERM', async () => {
-  server.close();
-  await router.close();
-});
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, async () => {
+    server.close();
+    await router.close();
+  });
+}

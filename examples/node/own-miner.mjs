@@ -8,7 +8,7 @@ const listener = await router.listen({
 });
 
 const miner = runMiner(
-  { router: listener.url.replace('http:', 'ws:'), name: 'desk', models: ['tiny'], capacity: 2, token: 'a-token-for-the-miner' },
+  { router: listener.url, name: 'desk', models: ['tiny'], capacity: 2, token: 'a-token-for-the-miner' },
   async function* (job) {
     for (const word of job.prompt.split(/(?<= )/)) yield word;
     return { usage: { promptTokens: 3, completionTokens: 3 } };

@@ -10,6 +10,9 @@ use crate::{Outcome, environment, model};
 /// Debian's browser.
 const CHROMIUM: &str = "/usr/bin/chromium";
 
+/// The glibc that the addon we give to users needs at most: that of Node.js 20 itself.
+const GLIBC: (u32, u32) = (2, 28);
+
 /// The directory of the package.
 pub(crate) fn package() -> PathBuf {
     environment::root().join("bindings-node")
@@ -36,8 +39,9 @@ pub(crate) fn test(steps: &mut Steps) -> Outcome {
     environment::node(steps, &package())?;
     let loader = loader(steps);
     let types = steps.run("Node package: types", package_tool("tsc").args(["--project", "test/types"]));
+    let lints = lint(steps);
     let mut test = Command::new("node");
-    test.args(["--test", "--test-timeout=300000", "--test-concurrency=1"]).current_dir(package());
+    test.args(["--test", "--test-timeout=600000", "--test-concurrency=1"]).current_dir(package());
     if let Err(why) = chromium(steps) {
         steps.skip("Node package: a browser", &why);
     }
@@ -51,7 +55,7 @@ pub(crate) fn test(steps: &mut Steps) -> Outcome {
         }
         None => steps.skip("Node package: a real model", "it was not fetched: cargo xtask model"),
     }
-    loader.and(types).and(steps.run("Node package", &mut test))
+    loader.and(types).and(lints).and(steps.run("Node package", &mut test))
 }
 
 /// Whether the checked-in loader is what `@napi-rs/cli` makes of the addon.
@@ -115,21 +119,60 @@ pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
     steps.run("bench: Node", &mut run)
 }
 
-/// Builds the addon as it is given to users; gives the directory of the library.
+/// Builds the optimised addon for this machine; gives the directory of the library.
 fn release(steps: &mut Steps) -> Outcome<PathBuf> {
     let mut build = environment::cargo(&["build", "--release", "--package", "cortensor-router-node"]);
     steps.run("build the Node addon (release)", &mut build)?;
     Ok(environment::target().join("release"))
 }
 
-/// Builds the packages for npm into `target/dist/node`: the main one, and the one of this platform. An addon that was built
-/// elsewhere and lies in `target/dist/node/addons` gets its package too.
+/// Builds the addon as it is given to users; gives the directory of the library. On Linux it is linked with zig, which
+/// knows the symbols of every glibc: this machine's own would ask for one as new as itself.
+fn portable(steps: &mut Steps) -> Outcome<PathBuf> {
+    let arch = std::env::consts::ARCH;
+    if !cfg!(all(target_os = "linux", target_env = "gnu")) {
+        return release(steps);
+    }
+    let zig = environment::venv(steps, &environment::target().join("zig"), &package().join("native/zig.txt"))?;
+    let target = format!("{arch}-unknown-linux-gnu");
+    let versioned = format!("{target}.{}.{}", GLIBC.0, GLIBC.1);
+    let package = ["--package", "cortensor-router-node"];
+    let mut build = environment::cargo(&["zigbuild", "--release", "--target", &versioned, package[0], package[1]]);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(std::iter::once(zig).chain(std::env::split_paths(&path)));
+    build.env("PATH", path.map_err(|error| format!("PATH: {error}"))?);
+    steps.run("build the Node addon (release, with zig)", &mut build)?;
+    let built = environment::target().join(target).join("release");
+    steps.check("the addon's glibc", || {
+        let library = built.join(library());
+        let bytes = fs::read(&library).map_err(|error| format!("{}: {error}", library.display()))?;
+        let (major, minor) = glibc(&bytes).ok_or("it names no version of glibc")?;
+        let told = format!("glibc {major}.{minor} is needed, {}.{} is allowed", GLIBC.0, GLIBC.1);
+        if (major, minor) <= GLIBC { Ok(told) } else { Err(told) }
+    })?;
+    Ok(built)
+}
+
+/// The newest glibc of which a library wants a symbol: the names of the versions stand in it as text.
+fn glibc(library: &[u8]) -> Option<(u32, u32)> {
+    const MARK: &[u8] = b"\0GLIBC_";
+    let version = |at: usize| {
+        let text = library[at..].split(|byte| *byte == 0).next().and_then(|text| std::str::from_utf8(text).ok())?;
+        let (major, rest) = text.split_once('.')?;
+        Some((major.parse().ok()?, rest.split('.').next()?.parse().ok()?))
+    };
+    let found = library.windows(MARK.len()).enumerate().filter(|(_, bytes)| *bytes == MARK);
+    found.filter_map(|(at, _)| version(at + MARK.len())).max()
+}
+
+/// Builds the packages for npm into `target/dist/node`: the main one, and the one of this platform; installs them in an empty
+/// folder and tries them there. An addon that was built elsewhere and lies in `target/dist/node/addons` gets its package too.
 ///
 /// # Errors
-/// When it does not build or pack.
+/// When it does not build or pack, or what is installed does not work.
 pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     environment::node(steps, &package())?;
-    let library = release(steps)?;
+    let library = portable(steps)?;
     let out = environment::target().join("dist/node");
     let addons = out.join("addons");
     fs::create_dir_all(&addons).map_err(|error| format!("{}: {error}", addons.display()))?;
@@ -138,15 +181,23 @@ pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     pack.arg(package().join("pack.mjs")).arg("--out").arg(&out);
     let entries = fs::read_dir(&addons).map_err(|error| format!("{}: {error}", addons.display()))?;
     pack.args(entries.filter_map(Result::ok).map(|entry| entry.path()));
-    steps.run("pack", &mut pack)
+    steps.run("pack", &mut pack)?;
+    let mut test = Command::new("node");
+    test.args(["--test", "--test-timeout=600000", "test/package.test.mjs"]).current_dir(package());
+    steps.run("the packages in an empty folder", test.env("CORTENSOR_TEST_PACKAGES", &out))
 }
 
 /// Copies the built library to where an addon is looked for.
 fn install(built: &Path, addon: &Path) -> Outcome {
-    let name = format!("{}cortensor_router_node{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     // Removed first: a process that has the old one loaded keeps it.
     let _ = fs::remove_file(addon);
-    fs::copy(built.join(&name), addon).map(drop).map_err(|error| format!("{name}: {error}"))
+    let from = built.join(library());
+    fs::copy(&from, addon).map(drop).map_err(|error| format!("{}: {error}", from.display()))
+}
+
+/// The library's name, as cargo gives it.
+fn library() -> String {
+    format!("{}cortensor_router_node{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
 }
 
 /// The addon's name, in Node's words for this platform.
@@ -175,4 +226,15 @@ fn chromium(steps: &mut Steps) -> Outcome {
         return Ok(());
     }
     environment::apt_install(steps, &["chromium"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::glibc;
+
+    #[test]
+    fn the_newest_glibc_of_a_library_is_found() {
+        assert_eq!(glibc(b"\0GLIBC_2.2.5\0malloc\0GLIBC_2.28\0GLIBC_2.17\0GLIBC_PRIVATE\0"), Some((2, 28)));
+        assert_eq!(glibc(b"no version"), None);
+    }
 }

@@ -1,0 +1,56 @@
+'use strict';
+
+// The addon. Where it does not load, the reason is said, and what to do about it: the generated loader knows neither.
+
+const { existsSync, readFileSync } = require('node:fs');
+const { join } = require('node:path');
+
+const NAME = 'cortensor-router';
+
+/** This platform, as it is in the names of addons and of their packages. */
+function platform({ platform, arch } = process) {
+  if (platform === 'linux') return `linux-${arch}-${isMusl() ? 'musl' : 'gnu'}`;
+  return `${platform}-${arch}${platform === 'win32' ? '-msvc' : ''}`;
+}
+
+function isMusl() {
+  process.report.excludeNetwork = true;
+  return process.report.getReport().header.glibcVersionRuntime === undefined;
+}
+
+/** What the loader met when it tried one place after the other: the first that was there and did not load. */
+function refused(error) {
+  for (let { cause } = error; cause; cause = cause.cause) {
+    if (!/^(Cannot find |Unsupported )/.test(cause.message)) return cause.message;
+  }
+  return undefined;
+}
+
+/** Why the addon did not load, and the way out, for the package in `root`. */
+function explain(error, root, here = platform()) {
+  const why = refused(error);
+  return `the native part of ${NAME} for ${here} ${why ? `does not load: ${why}` : 'is not there'}. ${remedy(root, here, why)}.`;
+}
+
+function remedy(root, here, why) {
+  if (existsSync(join(root, 'Cargo.toml'))) return `Build it, with Rust's cargo: npm run build --prefix ${root}`;
+  const { optionalDependencies = {}, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const made = Object.keys(optionalDependencies);
+  if (why === undefined && made.includes(`${NAME}-${here}`)) {
+    return `It is the optional dependency ${NAME}-${here}@${version}: install again without --omit=optional`;
+  }
+  const others = made.map((name) => name.slice(NAME.length + 1)).join(', ');
+  return `There are packages for ${others || 'no platform'}; for another system build it there, from a checkout`;
+}
+
+function load() {
+  try {
+    return require('../native/loader.cjs');
+  } catch (cause) {
+    const error = new Error(explain(cause, join(__dirname, '..')), { cause });
+    error.code = 'ERR_NATIVE_PART';
+    throw error;
+  }
+}
+
+module.exports = { explain, load, platform };

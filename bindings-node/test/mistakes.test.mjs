@@ -1,0 +1,71 @@
+// What newcomers get wrong, and that the message says what to do about it.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { Router, RouterError, runMiner } from '../index.mjs';
+import { tokens } from './support/until.mjs';
+
+let router;
+let empty;
+let closed;
+
+before(async () => {
+  [router, empty, closed] = [new Router({ dispatch: { maxAttempts: 1 } }), new Router(), new Router()];
+  router.miner('fine', { models: ['tiny'] }, (job) => job.prompt);
+  router.miner('forgetful', { models: ['forgetful'] }, (job) => {
+    job.prompt.trim();
+  });
+  await closed.close();
+});
+after(() => Promise.all([router.close(), empty.close()]));
+
+for (const [mistake, call, code, param, message] of [
+  ['no miner is there', () => empty.complete('x', { timeout: 0.2 }), 'unavailable', null, /no miner is connected: attach one/],
+  ['no miner has that model', () => router.complete('x', { model: 'tni' }), 'not_found', 'model', /no miner serves the model "tni"/],
+  ['a setting in the wrong place', () => new Router({ maxQueue: 256 }), 'invalid_argument', 'max_queue', /did you mean "limits.max_queued_tasks"/],
+  ['a setting of the wrong type', () => new Router({ limits: { maxQueuedTasks: 'many' } }), 'invalid_argument', 'limits.max_queued_tasks', /it takes a whole number/],
+  ['a path instead of settings', () => new Router('router.toml'), 'invalid_argument', 'config', /must be an object, not "router.toml"/],
+  ['`model` for `models`', () => router.miner('m', { model: 'tiny' }, () => ''), 'invalid_argument', 'model', /^model: unknown field `model`: did you mean `models`\?$/],
+  ['one model that is no list', () => router.miner('m', { models: 'tiny' }, () => ''), 'invalid_argument', 'models', /^models: .* expected a sequence$/],
+  ['no function', () => router.miner('m', { models: ['tiny'] }), 'invalid_argument', 'miner', /a function that takes a job and gives text, not undefined/],
+  ['a name that is taken', () => router.miner('fine', () => ''), 'conflict', 'name', /"fine" is there already/],
+  ['a miner that returns nothing', () => router.complete('x', { model: 'forgetful' }), 'miner_failed', null, /returned nothing: return the text/],
+  ['a name for a session’s options', () => router.createSession('chat'), 'invalid_argument', 'session', /an object: \{ name: "chat" \}/],
+  ['nothing to complete', () => router.submit({}), 'invalid_argument', 'prompt', /prompt is missing/],
+  ['a number of tokens as text', () => router.submit('x', { maxTokens: '5' }), 'invalid_argument', 'max_tokens', /expected a whole number/],
+  ['a time limit in milliseconds', () => router.submit('x', { timeoutMs: 500 }), 'invalid_argument', 'timeoutMs', /AbortSignal\.timeout/],
+  ['a controller for its signal', () => router.submit('x', { signal: new AbortController() }), 'invalid_argument', 'signal', /`controller\.signal`/],
+  ['a session that there is not', () => router.submit('x', { sessionId: 77 }), 'not_found', 'session_id', /no session 77/],
+  ['an upstream without a scheme', () => router.addUpstream('localhost:8080'), 'invalid_argument', 'upstream[0].url', /must start with http:\/\/ or https:\/\//],
+  ['an open door', () => router.listen({ host: '0.0.0.0', port: 0 }), 'invalid_argument', 'listen.host', /no token is configured/],
+  ['the wrong scheme for a miner', () => runMiner({ router: 'ftp://x', name: 'm', token: 't' }, () => ''), 'invalid_argument', 'routers', /ws:\/\//],
+  ['no token for a miner', () => runMiner({ router: 'ws://127.0.0.1:9', name: 'm' }, () => ''), 'invalid_argument', 'token', /give a token of the scope miner/],
+  ['a task for a closed router', () => closed.submit('x'), 'closed', null, /the router is closed: open a new one/],
+  ['a miner for a closed router', () => closed.miner('m', () => ''), 'closed', null, /the router is closed/],
+  ['a question to a closed router', () => closed.info(), 'closed', null, /the router is closed/],
+]) {
+  test(mistake, async () => {
+    await assert.rejects(async () => call(), (error) => {
+      assert.ok(error instanceof RouterError, `${error}`);
+      assert.deepEqual([error.code, error.details.param ?? null], [code, param]);
+      assert.match(error.message, message);
+      return true;
+    });
+  });
+}
+
+test('a task may be read twice, and once more when it has ended: each loop begins at its first token', async () => {
+  const task = await router.submit('again', { model: 'tiny' });
+  assert.deepEqual(await Promise.all([tokens(task), tokens(task)]), [['again'], ['again']]);
+  assert.equal((await task.result()).text, 'again');
+  assert.deepEqual(await tokens(task), ['again']);
+});
+
+test('a forgotten `await` of `submit` is an error of its own at once, and the task’s error is no unhandled rejection of ours', async () => {
+  const submitted = router.submit('x', { model: 'tiny' });
+  await assert.rejects(async () => {
+    for await (const token of submitted) token.at(0);
+  }, /not async iterable/);
+  assert.equal((await (await submitted).result()).text, 'x');
+});
