@@ -12,6 +12,7 @@
 
 mod auth;
 mod body;
+mod connection;
 mod cortensor;
 mod enrolments;
 mod extract;

@@ -216,7 +216,7 @@ fn failures(schema: &str) -> BTreeMap<String, RefOr<Response>> {
             403 => "The token does not carry the scope that this needs.",
             404 => "There is no such thing for this token: route, session, task or model.",
             405 => "The route has no such method; `Allow` lists those that it has.",
-            408 => "The body did not come in time.",
+            408 => "The headers or the body did not come in time.",
             409 => "The session or task is not in a state that allows this.",
             413 => "The body is larger than the router takes.",
             415 => "The body is not JSON.",

@@ -6,22 +6,18 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::auth::Auth;
+use super::connection::accept;
 use super::gate::{Connection, Gate};
 use super::handler;
-use super::stall::StallGuard;
 use super::state::AppState;
-use super::tls::{self, Certificates};
+use super::tls::Certificates;
 use super::workers::Workers;
 use crate::config::ListenConfig;
 use crate::{Error, ErrorKind, Result, Router};
@@ -200,63 +196,6 @@ impl Listener {
             tracing::warn!("{} connections were still open after listen.drain_timeout_ms", tracker.len());
         }
         Ok(())
-    }
-}
-
-async fn accept(
-    stream: TcpStream,
-    mut on: Connection,
-    certificates: Option<Certificates>,
-    gate: &Gate,
-    config: &ListenConfig,
-    stop: CancellationToken,
-) {
-    // Without it the last packet of an answer waits for the reader's acknowledgement, 40 ms on Linux.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY could not be set");
-    }
-    let Some(certificates) = certificates else { return serve(stream, on, gate, config, stop).await };
-    // The handshake is part of the time that a request's head may take.
-    let patience = Duration::from_millis(config.header_timeout_ms);
-    match tokio::time::timeout(patience, certificates.accept(stream)).await {
-        Ok(Ok(stream)) => {
-            (on.channel, on.certified) = tls::channel(&stream);
-            serve(stream, on, gate, config, stop).await;
-        }
-        Ok(Err(error)) => tracing::debug!(peer = %on.peer, %error, "a TLS handshake failed"),
-        Err(_) => tracing::debug!(peer = %on.peer, "a TLS handshake took too long"),
-    }
-}
-
-async fn serve<S>(stream: S, on: Connection, gate: &Gate, config: &ListenConfig, stop: CancellationToken)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (gate, peer) = (gate.clone(), on.peer);
-    let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-        let (gate, on) = (gate.clone(), on.clone());
-        async move { gate.handle(request.map(axum::body::Body::new), &on).await }
-    });
-    let stream = StallGuard::new(stream, Duration::from_millis(config.write_timeout_ms));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_millis(config.header_timeout_ms))
-        .max_headers(config.max_headers)
-        .max_buf_size(config.max_header_bytes)
-        // write_vectored to a closed socket raises SIGPIPE, which ends a C host that left it at its default.
-        .writev(false)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%peer, %error, "a connection ended with an error");
     }
 }
 

@@ -57,15 +57,20 @@ async fn bad_input_gets_a_clear_error_and_the_router_serves_on() {
 }
 
 #[tokio::test]
-async fn a_head_that_dawdles_is_cut_off() {
+async fn a_head_that_dawdles_is_refused() {
     let server = serve(ListenConfig { header_timeout_ms: 100, ..ListenConfig::default() }).await;
-    let mut stream = TcpStream::connect(server.address).await.unwrap();
-    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost:").await.unwrap();
-    let mut out = Vec::new();
-    tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut out))
-        .await
-        .expect("the connection ends")
-        .unwrap();
+    for (head, shape) in
+        [("GET /healthz HTTP/1.1\r\nHost:", r#"{"error":"the headers"#), ("GET /v1/models HTTP/1.1", r#"{"error":{"#)]
+    {
+        let answer = server.raw(head.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("header_timeout"), "{answer}");
+        assert!(answer.contains(shape), "{answer}");
+    }
+    // Nobody asked for anything: nothing is answered.
+    assert_eq!(server.raw(b"").await, "");
+    // The same holds for a connection that has had an answer.
+    let answer = server.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
 }
 
 #[tokio::test]
