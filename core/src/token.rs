@@ -6,10 +6,11 @@
 
 use std::fmt::{self, Write as _};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::model::Timestamp;
 use crate::store::ApiKey;
 use crate::{Error, Result};
 
@@ -88,12 +89,30 @@ impl fmt::Debug for Token {
     }
 }
 
+/// A key that was just created, with its token, which is never shown again.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
+pub struct NewKey {
+    /// The key as lists show it.
+    #[serde(flatten)]
+    pub key: ApiKey,
+    /// The token: `ctr_<id>_<secret>`.
+    #[serde(serialize_with = "revealed")]
+    #[cfg_attr(feature = "listener", schema(value_type = String))]
+    pub token: Token,
+}
+
+fn revealed<S: Serializer>(token: &Token, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(&token.reveal())
+}
+
 /// What is asked for when a key is made: the body of `POST /api/v1/keys` and the flags of `key create`.
 ///
 /// ```
 /// use cortensor_router::token::{KeySpec, Token};
-/// let (token, record) = KeySpec { name: "ci".into(), ..KeySpec::default() }.mint(1_700_000_000).unwrap();
-/// assert!(Token::parse(&token.reveal()).unwrap().matches(&record.hash));
+/// use cortensor_router::model::Timestamp;
+/// let (record, made) = KeySpec { name: "ci".into(), ..KeySpec::default() }.mint(Timestamp::wall_clock()).unwrap();
+/// assert!(Token::parse(&made.token.reveal()).unwrap().matches(&record.hash));
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
@@ -115,11 +134,11 @@ pub struct KeySpec {
 }
 
 impl KeySpec {
-    /// Mints the token and the record that the store keeps; `now` is in Unix seconds.
+    /// Mints the record that the store keeps, and what is shown once to who asked for it.
     ///
     /// # Errors
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) that names the field.
-    pub fn mint(&self, now: u64) -> Result<(Token, ApiKey)> {
+    pub fn mint(&self, now: Timestamp) -> Result<(ApiKey, NewKey)> {
         if self.name.trim().is_empty() || self.name.len() > 128 {
             return Err(Error::invalid("name", "a key's name has 1 to 128 bytes"));
         }
@@ -145,12 +164,13 @@ impl KeySpec {
             hash: token.hash(),
             scopes,
             sessions: self.sessions.clone(),
-            created_at: now,
-            expires_at: if ttl == 0 { 0 } else { now.saturating_add(ttl) },
+            created_at: now.as_secs(),
+            expires_at: if ttl == 0 { 0 } else { now.as_secs().saturating_add(ttl) },
             models: self.models.clone(),
             owner: self.owner.clone(),
         };
-        Ok((token, record))
+        let shown = ApiKey { hash: String::new(), ..record.clone() };
+        Ok((record, NewKey { key: shown, token }))
     }
 }
 
@@ -210,13 +230,14 @@ mod tests {
     #[test]
     fn a_key_gets_default_scopes_and_an_expiry_and_refuses_nonsense() {
         let spec = KeySpec { name: "ci".into(), ttl_secs: 60, ..KeySpec::default() };
-        let (_, key) = spec.mint(1_000).unwrap();
+        let (key, made) = spec.mint(Timestamp(1_000_000)).unwrap();
+        assert_eq!(made.key, ApiKey { hash: String::new(), ..key.clone() });
         assert_eq!((key.scopes.join(","), key.created_at, key.expires_at), ("submit,read".into(), 1_000, 1_060));
-        let wrong = KeySpec { scopes: vec!["root".into()], ..spec.clone() }.mint(0).unwrap_err();
+        let wrong = KeySpec { scopes: vec!["root".into()], ..spec.clone() }.mint(Timestamp(0)).unwrap_err();
         assert_eq!(wrong.details().param.as_deref(), Some("scopes"));
-        let unnamed = KeySpec::default().mint(0).unwrap_err();
+        let unnamed = KeySpec::default().mint(Timestamp(0)).unwrap_err();
         assert_eq!(unnamed.details().param.as_deref(), Some("name"));
         let twice = KeySpec { scopes: vec!["admin".into(), "submit".into(), "admin".into()], ..spec };
-        assert_eq!(twice.mint(0).unwrap().1.scopes, ["submit", "admin"]);
+        assert_eq!(twice.mint(Timestamp(0)).unwrap().0.scopes, ["submit", "admin"]);
     }
 }

@@ -4,7 +4,6 @@ mod data;
 mod network;
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::Config;
 use crate::config::{Loaded, Source};
@@ -15,6 +14,7 @@ use crate::cli::exit::{Done, Exit};
 use crate::cli::output;
 use crate::cli::runtime;
 use crate::cli::settings::Settings;
+use crate::model::Timestamp;
 
 /// No machine with a right clock runs this before the program was written (2025-01-01).
 const EARLIEST: u64 = 1_735_689_600;
@@ -156,9 +156,9 @@ fn is_open_to_others(_path: &Path) -> bool {
 }
 
 fn clock(findings: &mut Findings) {
-    match SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs()) {
-        Ok(now) if now >= EARLIEST => findings.ok("clock", "plausible"),
-        _ => findings
-            .fail("clock", "the system's time lies in the past: set it (NTP); deadlines and expiries depend on it"),
+    if Timestamp::wall_clock().as_secs() >= EARLIEST {
+        findings.ok("clock", "plausible");
+    } else {
+        findings.fail("clock", "the system's time lies in the past: set it (NTP); deadlines and expiries depend on it");
     }
 }

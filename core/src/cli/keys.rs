@@ -8,12 +8,14 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::Error;
 use crate::cli::client::Client;
 use crate::cli::exit::{Done, Exit};
 use crate::cli::output::{self, ago, text};
 use crate::cli::runtime;
 use crate::cli::settings::Settings;
 use crate::cli::submit::path_segment;
+use crate::model::Timestamp;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -144,14 +146,12 @@ impl Place {
 /// Makes a key, and gives its record with its token.
 pub(in crate::cli) fn create(place: &Place, spec: &KeySpec) -> Done<Value> {
     // Checked here as well, so that a mistake is found before anything is asked or opened.
-    let (token, record) = spec.mint(output::now())?;
+    let (record, made) = spec.mint(Timestamp::wall_clock())?;
     match place.find()? {
         Holding::Router(client) => runtime::client(client.send(Method::POST, "/api/v1/keys", Some(&json!(spec)))),
         Holding::Directory(dir) => {
-            let mut made = shown(&record);
-            made["token"] = json!(token.reveal());
             with_store(&dir, |store| store.put_key(record).wait())?;
-            Ok(made)
+            serde_json::to_value(&made).map_err(|error| Error::internal(error).into())
         }
     }
 }
@@ -255,10 +255,11 @@ fn shown(key: &ApiKey) -> Value {
 }
 
 pub(in crate::cli) fn expiry(key: &Value) -> String {
+    let now = Timestamp::wall_clock().as_secs();
     match key.get("expires_at").and_then(Value::as_u64) {
         None | Some(0) => "never".to_owned(),
-        Some(at) if at <= output::now() => "expired".to_owned(),
-        Some(at) => format!("in {}", output::span(at - output::now())),
+        Some(at) if at <= now => "expired".to_owned(),
+        Some(at) => format!("in {}", output::span(at - now)),
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use crate::cli::exit::{Done, Exit};
+use crate::model::Timestamp;
 
 /// Writes text to standard output as it is, at once.
 pub(in crate::cli) fn write(text: &str) -> Done {
@@ -105,7 +106,7 @@ pub(in crate::cli) fn text(value: &serde_json::Value, name: &str) -> String {
 pub(in crate::cli) fn ago(value: &serde_json::Value, name: &str) -> String {
     match value.get(name).and_then(serde_json::Value::as_u64) {
         None | Some(0) => String::new(),
-        Some(at) => format!("{} ago", span(now().saturating_sub(at))),
+        Some(at) => format!("{} ago", span(Timestamp::wall_clock().as_secs().saturating_sub(at))),
     }
 }
 
@@ -117,11 +118,6 @@ pub(in crate::cli) fn span(seconds: u64) -> String {
         7_200..172_800 => format!("{} h", seconds / 3_600),
         _ => format!("{} days", seconds / 86_400),
     }
-}
-
-/// Unix seconds.
-pub(in crate::cli) fn now() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

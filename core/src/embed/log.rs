@@ -8,7 +8,7 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -17,6 +17,7 @@ use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 use super::callback::Callback;
 use crate::config::RuntimeConfig;
+use crate::model::Timestamp;
 use crate::{Error, Result};
 
 /// One line of the log.
@@ -122,7 +123,7 @@ impl Subscriber for Collector {
             let _ = write!(text.fields, " dropped_before={dropped}");
         }
         let record = LogRecord {
-            time_ms: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64),
+            time_ms: Timestamp::wall_clock().0,
             level: word(*event.metadata().level()),
             target: event.metadata().target(),
             message: text.message + &text.fields,

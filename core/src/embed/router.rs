@@ -1,7 +1,7 @@
 //! The embedded router.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -252,16 +252,7 @@ impl Router {
     /// this once. `spec` is the body of `POST /api/v1/keys`; only `name` is wanted.
     pub fn create_key(&self, spec: &str) -> Call<String> {
         let spec = record::parse::<KeySpec>("key", spec);
-        self.host.call(move |router| async move {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-            let (token, mut key) = spec?.mint(now)?;
-            router.put_key(key.clone()).await?;
-            key.hash.clear();
-            record::json(&json!({
-                "id": key.id, "name": key.name, "scopes": key.scopes, "sessions": key.sessions,
-                "created_at": key.created_at, "expires_at": key.expires_at, "token": token.reveal(),
-            }))
-        })
+        self.host.call(move |router| async move { record::json(&router.create_key(&spec?).await?) })
     }
 
     /// The API keys: `{"count","keys":[...]}`.

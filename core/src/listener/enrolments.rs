@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 
 use super::auth::Caller;
 use super::body;
-use super::cortensor::schema::{KeyCreated, KeyRevoked};
+use super::cortensor::schema::KeyRevoked;
 use super::extract::InPath;
 use super::openapi::{CortensorFailures, ReadFailures};
 use super::reply::{self, Failed, Family};
@@ -21,7 +21,7 @@ use super::state::AppState;
 use crate::Error;
 use crate::router::ApiKey;
 use crate::router::remote::MinerRecord;
-use crate::token::{ENROL, KeySpec};
+use crate::token::{ENROL, KeySpec, NewKey};
 
 pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -65,10 +65,6 @@ struct Enrolment {
     ttl_secs: u64,
 }
 
-fn now_secs() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs())
-}
-
 /// Makes a one-time token that enrols a miner's key
 ///
 /// The token is shown here and never again. The miner sends it once beside its key, which is enough from then on.
@@ -77,7 +73,7 @@ fn now_secs() -> u64 {
     path = "/api/v1/miners/enrolments",
     tag = "Miners",
     request_body = Enrolment,
-    responses((status = 201, description = "The token's record, with the token.", body = KeyCreated), CortensorFailures)
+    responses((status = 201, description = "The token's record, with the token.", body = NewKey), CortensorFailures)
 )]
 async fn create(
     State(state): State<AppState>,
@@ -89,12 +85,7 @@ async fn create(
     let body = body::read(&state, Family::Cortensor, &headers, body).await?;
     let Enrolment { name, models, owner, ttl_secs } = body::parse(Family::Cortensor, &body)?;
     let spec = KeySpec { name, models, owner, ttl_secs, scopes: vec![ENROL.to_owned()], sessions: Vec::new() };
-    let (token, mut key) = spec.mint(now_secs())?;
-    state.router.put_key(key.clone()).await?;
-    key.hash.clear();
-    let mut answer = serde_json::to_value(&key).map_err(Error::internal)?;
-    answer["token"] = json!(token.reveal());
-    reply::json(StatusCode::CREATED, &answer)
+    reply::json(StatusCode::CREATED, &state.router.create_key(&spec).await?)
 }
 
 /// The enrolment tokens that are not spent

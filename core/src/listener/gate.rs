@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Extension;
 use axum::body::Body;
@@ -17,6 +16,7 @@ use super::auth::Caller;
 use super::reply::{Failed, Family};
 use super::state::AppState;
 use super::{miners, openai, revocation};
+use crate::model::Timestamp;
 use crate::{Error, ErrorKind};
 
 /// The connection that a request came on.
@@ -107,7 +107,7 @@ impl Gate {
         }
         let mut key = None;
         if !self.is_public(request.method(), path) {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+            let now = Timestamp::wall_clock().as_secs();
             match self.state.auth.caller(request.headers(), peer.ip(), now) {
                 Ok(caller) => {
                     key = caller.revoked().cloned();

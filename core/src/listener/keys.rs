@@ -11,20 +11,16 @@ use utoipa_axum::routes;
 
 use super::auth::Caller;
 use super::body;
-use super::cortensor::schema::{KeyCreated, KeyPage, KeyRevoked};
+use super::cortensor::schema::{KeyPage, KeyRevoked};
 use super::extract::InPath;
 use super::openapi::{CortensorFailures, ReadFailures};
 use super::reply::{self, Failed, Family};
 use super::state::AppState;
 use crate::Error;
-use crate::token::KeySpec;
+use crate::token::{KeySpec, NewKey};
 
 pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(revoke))
-}
-
-fn now_secs() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
 /// The keys, without their secrets
@@ -48,7 +44,7 @@ async fn list(State(state): State<AppState>, Extension(caller): Extension<Caller
     path = "/api/v1/keys",
     tag = "Keys",
     request_body = KeySpec,
-    responses((status = 201, description = "The key, with its token.", body = KeyCreated), CortensorFailures)
+    responses((status = 201, description = "The key, with its token.", body = NewKey), CortensorFailures)
 )]
 async fn create(
     State(state): State<AppState>,
@@ -59,12 +55,7 @@ async fn create(
     caller.may("admin")?;
     let body = body::read(&state, Family::Cortensor, &headers, body).await?;
     let spec: KeySpec = body::parse(Family::Cortensor, &body)?;
-    let (token, mut key) = spec.mint(now_secs())?;
-    state.router.put_key(key.clone()).await?;
-    key.hash.clear();
-    let mut answer = serde_json::to_value(&key).map_err(Error::internal)?;
-    answer["token"] = json!(token.reveal());
-    reply::json(StatusCode::CREATED, &answer)
+    reply::json(StatusCode::CREATED, &state.router.create_key(&spec).await?)
 }
 
 /// Revokes a key

@@ -1,6 +1,6 @@
 //! The miner socket: `GET /miner/v1`, from the upgrade to the welcome. What comes then is the router's.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::Extension;
 use axum::body::Body;
@@ -23,6 +23,7 @@ use super::gate::Connection;
 use super::openapi::ReadFailures;
 use super::reply::Failed;
 use super::state::AppState;
+use crate::model::Timestamp;
 use crate::router::remote::{
     Challenge, ErrorFrame, FEATURES, Hello, MinerFrame, MinerIdentity, MinerRecord, NO_BINDING, RouterFrame,
     SUBPROTOCOL, TLS_EXPORTER, VERSION, encode, is_token_id, nonce, verify, websocket_config,
@@ -179,7 +180,7 @@ async fn greet(
 ) -> Result<(MinerIdentity, Box<Hello>), Option<ErrorFrame>> {
     let challenge = Challenge {
         nonce: nonce().map_err(|e| Some(error(e.code(), e.message())))?,
-        server_time: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64),
+        server_time: Timestamp::wall_clock().0,
         router: state.router.config().name.clone(),
         versions: vec![VERSION],
         features: FEATURES.iter().map(|&feature| feature.to_owned()).collect(),
@@ -220,7 +221,7 @@ async fn admit(
         return Err(Error::new(ErrorKind::Unauthenticated, "send auth.token, or auth.public_key and auth.signature")
             .with_code("unauthorized"));
     };
-    let caller = state.auth.caller_of(token, connection.peer.ip(), false, now_secs())?;
+    let caller = state.auth.caller_of(token, connection.peer.ip(), false, Timestamp::wall_clock().as_secs())?;
     caller.may("miner")?;
     if !is_token_id(&hello.miner_id) {
         return Err(Error::invalid(
@@ -247,7 +248,7 @@ async fn enrolled(
     let refuse = |code: &'static str, what: &str| Error::new(ErrorKind::Unauthenticated, what).with_code(code);
     let key = verify(challenge, hello, connection.channel.as_ref().map(|channel| &channel[..]))?;
     let kind = serde_json::to_value(hello.kind).ok().and_then(|kind| kind.as_str().map(str::to_owned));
-    let (kind, now) = (kind.unwrap_or_default(), now_secs());
+    let (kind, now) = (kind.unwrap_or_default(), Timestamp::wall_clock().as_secs());
     let router = &state.router;
     let record = match router.known_miner(&hello.miner_id).filter(|record| !record.public_key.is_empty()) {
         Some(record) if record.revoked => return Err(refuse("revoked", "the miner's key was revoked")),
@@ -288,8 +289,4 @@ async fn enrolled(
         owner: Some(record.owner).filter(|owner| !owner.is_empty()),
         revoked: None,
     })
-}
-
-fn now_secs() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }

@@ -1,6 +1,7 @@
 //! Ids and time. All are plain non-negative integers in JSON.
 
 use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -54,6 +55,11 @@ impl Timestamp {
     #[must_use]
     pub fn plus(self, millis: u64) -> Self {
         Self(self.0.saturating_add(millis))
+    }
+
+    /// What the system's clock shows. It may be set, and go back; a router's own time does not.
+    pub fn wall_clock() -> Self {
+        Self(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64))
     }
 
     /// Milliseconds since `earlier`, 0 when it lies ahead.

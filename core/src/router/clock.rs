@@ -1,7 +1,5 @@
 //! Time for the engine: Unix milliseconds that never go back, whatever the system's clock does.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use tokio::time::Instant;
 
 use crate::model::Timestamp;
@@ -14,8 +12,7 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn new() -> Self {
-        let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
-        Self { start: Instant::now(), unix_ms }
+        Self { start: Instant::now(), unix_ms: Timestamp::wall_clock().0 }
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -8,7 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::shared::Router;
 use crate::Result;
+use crate::model::Timestamp;
 use crate::store::ApiKey;
+use crate::token::{KeySpec, NewKey};
 
 /// The keys of the store, by id.
 #[derive(Default)]
@@ -70,6 +72,16 @@ impl Router {
         self.shared.store.put_key(key.clone()).await?;
         self.shared.keys.add(key);
         Ok(())
+    }
+
+    /// Makes a key, and gives it with its token, which is shown this once.
+    ///
+    /// # Errors
+    /// `InvalidArgument` that names the field; the store's.
+    pub async fn create_key(&self, spec: &KeySpec) -> Result<NewKey> {
+        let (record, made) = spec.mint(Timestamp::wall_clock())?;
+        self.put_key(record).await?;
+        Ok(made)
     }
 
     /// All keys, without their hashes.

@@ -61,8 +61,7 @@ async fn a_miner_over_tls_signs_the_channel() {
     let files = Files::make();
     let server = files.server(false).await;
     let spec = KeySpec { name: "gpu".into(), scopes: vec!["enrol".into()], ..KeySpec::default() };
-    let (token, key) = spec.mint(u64::from(u32::MAX)).unwrap();
-    server.router.put_key(key).await.unwrap();
+    let token = server.router.create_key(&spec).await.unwrap().token;
     let keyed =
         MinerClientConfig { token: token.reveal(), key_file: Some(files.path("own.pem")), ..files.client(&server) };
     let client = MinerClient::start(keyed.clone(), words).unwrap();

@@ -100,10 +100,7 @@ fn new_key() -> MinerKeyPair {
 
 async fn enrolment(server: &Server, spec: KeySpec) -> String {
     let spec = KeySpec { scopes: vec!["enrol".into()], name: "gpu".into(), ..spec };
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let (token, key) = spec.mint(now).unwrap();
-    server.router.put_key(key).await.unwrap();
-    token.reveal()
+    server.router.create_key(&spec).await.unwrap().token.reveal()
 }
 
 async fn greet(server: &Server, greeting: impl Fn(&Value) -> Value) -> Value {
@@ -214,11 +211,10 @@ async fn a_miner_serves_what_it_is_allowed_and_nothing_else() {
 async fn a_key_of_the_scope_miner_is_one_until_it_is_revoked() {
     let server = Server::start(quick()).await;
     let spec = KeySpec { name: "farm".into(), scopes: vec!["miner".into()], owner: "bob".into(), ..KeySpec::default() };
-    let (token, key) = spec.mint(1).unwrap();
-    let id = key.id.clone();
-    server.router.put_key(key).await.unwrap();
+    let made = server.router.create_key(&spec).await.unwrap();
+    let id = made.key.id;
     let mut greeting = hello();
-    greeting["auth"]["token"] = token.reveal().into();
+    greeting["auth"]["token"] = made.token.reveal().into();
     let (mut hand, _) = Hand::welcomed(server.address, greeting).await;
     assert_eq!(server.miner(|miner| miner.active).await.owner, "bob");
     assert!(server.router.delete_key(&id).await.unwrap());

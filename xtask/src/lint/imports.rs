@@ -21,7 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("engine", &[]),
     ("store", &["engine"]),
     ("miner", &["engine"]),
-    ("router", &["engine", "store", "miner"]),
+    ("router", &["engine", "store", "miner", "token"]),
     ("token", &["store"]),
     ("listener", &["router", "token"]),
     ("embed", &["router", "listener", "miner", "store", "token", "cli"]),

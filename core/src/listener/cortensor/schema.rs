@@ -312,15 +312,6 @@ pub(in crate::listener) struct KeyPage {
     keys: Vec<ApiKey>,
 }
 
-/// A key that was just created, with its token, which is never shown again.
-#[derive(ToSchema)]
-pub(in crate::listener) struct KeyCreated {
-    #[serde(flatten)]
-    key: ApiKey,
-    /// The token: `ctr_<id>_<secret>`.
-    token: String,
-}
-
 /// A key that was just revoked.
 #[derive(ToSchema)]
 pub(in crate::listener) struct KeyRevoked {

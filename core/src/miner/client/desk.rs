@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
@@ -380,12 +380,8 @@ impl Peer for Desk {
     }
 
     fn ping(&self) -> String {
-        MinerFrame::from(Ping { t: unix_ms(), inflight: self.held() }).to_text()
+        MinerFrame::from(Ping { t: Timestamp::wall_clock().0, inflight: self.held() }).to_text()
     }
-}
-
-fn unix_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
 }
 
 /// The offer as a job's description.
@@ -415,7 +411,7 @@ fn info_of(task: TaskFrame) -> JobInfo {
         fence: Fence(task.fence),
         request: Arc::new(request),
         model: task.model,
-        deadline: Timestamp(unix_ms().saturating_add(task.deadline_ms)),
+        deadline: Timestamp(Timestamp::wall_clock().0.saturating_add(task.deadline_ms)),
         stream: task.stream,
         partial: task.partial.map(Arc::from),
     }

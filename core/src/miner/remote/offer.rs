@@ -1,17 +1,15 @@
 //! A job as the offer that goes to a miner.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use serde_json::value::RawValue;
 
 use super::frame::TaskFrame;
 use crate::miner::JobInfo;
-use crate::model::{CONTINUE, RequestKind};
+use crate::model::{CONTINUE, RequestKind, Timestamp};
 
 /// The offer of a job; its attempt is still to be numbered.
 pub(super) fn task_frame(info: &JobInfo, accept_ms: u64, features: &[String]) -> TaskFrame {
     let request = &info.request;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
+    let now = Timestamp::wall_clock().0;
     let seed: Option<i64> = request.extra("seed").and_then(|raw| serde_json::from_str(raw.get()).ok());
     TaskFrame {
         attempt: 0,
