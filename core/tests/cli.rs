@@ -104,6 +104,28 @@ fn sessions_tasks_miners_and_status_are_shown() {
 }
 
 #[test]
+fn a_router_with_a_certificate_of_its_own_is_reached_by_those_who_know_its_authority() {
+    let home = Home::new();
+    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let (cert, key) =
+        (home.write("cert.pem", &own.cert.pem()), home.write("key.pem", &own.signing_key.serialize_pem()));
+    let config = home.write("tls.toml", &format!("[listen.tls]\ncert = {cert:?}\nkey = {key:?}\n"));
+    let server = home.serve(&["--config", &config]);
+    assert!(server.url.starts_with("https://127.0.0.1:"), "{}", server.url);
+    assert_eq!(server.client(&["submit", "--ca-file", &cert, "hi"]).stdout, echo("hi"));
+    let stranger = server.client(&["status"]);
+    assert!(stranger.status != 0 && stranger.stderr.contains("certificate"), "{}", stranger.stderr);
+    // The data directory says where the router is, and that it speaks TLS.
+    let made = home.run(&["key", "create", "--name", "app", "--ca-file", &cert]);
+    assert!(made.stdout.starts_with("ctr_"), "{}", made.stderr);
+    let port = server.url.rsplit(':').next().unwrap();
+    let doctor = home.command(&["doctor", "--config", &config]).env("CORTENSOR_LISTEN_PORT", port).output();
+    assert!(doctor.stdout.contains("is served by process"), "{}{}", doctor.stdout, doctor.stderr);
+    let wrong = server.client(&["status", "--ca-file", &key]);
+    assert!(wrong.status == 2 && wrong.stderr.contains("--ca-file"), "{}", wrong.stderr);
+}
+
+#[test]
 fn keys_are_made_used_and_revoked_with_and_without_a_server() {
     let home = Home::new();
     let before = home.run(&["key", "create", "--name", "ops", "--scope", "admin,submit,read"]);

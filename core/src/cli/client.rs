@@ -1,8 +1,9 @@
 //! The client of a running router's REST API.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::config::DEFAULT_DEV_TOKEN;
+use crate::config::{DEFAULT_DEV_TOKEN, client_tls};
 use crate::{Error, ErrorKind, KINDS};
 use bytes::Bytes;
 use clap::Args;
@@ -35,6 +36,9 @@ pub(in crate::cli) struct Remote {
     /// The token; on this machine the development token where none is given
     #[arg(long, value_name = "TOKEN", env = "CORTENSOR_TOKEN", hide_env_values = true)]
     pub(in crate::cli) token: Option<String>,
+    /// Certificates to trust (PEM) instead of the public ones
+    #[arg(long, value_name = "FILE", env = "CORTENSOR_CA_FILE")]
+    pub(in crate::cli) ca_file: Option<PathBuf>,
 }
 
 impl Remote {
@@ -42,7 +46,7 @@ impl Remote {
     pub(in crate::cli) fn client(&self) -> Done<Client> {
         // A variable that is set to nothing counts as not set.
         let url = if self.url.trim().is_empty() { DEFAULT_URL } else { &self.url };
-        Client::new(url, self.token.as_deref())
+        Client::new(url, self.token.as_deref(), self.ca_file.as_deref())
     }
 }
 
@@ -71,17 +75,28 @@ pub(in crate::cli) struct Client {
 
 impl Client {
     /// A client for an upstream, with exactly that key.
-    pub(in crate::cli) fn for_upstream(url: &str, key: &str) -> Done<Self> {
-        Self::with_token(url, |_| Some(key.to_owned()).filter(|key| !key.is_empty()), UPSTREAM)
+    pub(in crate::cli) fn for_upstream(url: &str, key: &str, ca_file: Option<&Path>) -> Done<Self> {
+        Self::with_token(url, |_| Some(key.to_owned()).filter(|key| !key.is_empty()), ca_file, UPSTREAM)
     }
 
-    /// A client for that address, with that token or, on this machine, the development token.
-    pub(in crate::cli) fn new(url: &str, token: Option<&str>) -> Done<Self> {
+    /// A client for that address, with that token or, on this machine, the development token; it believes the authorities of that
+    /// file, or the public ones.
+    pub(in crate::cli) fn new(url: &str, token: Option<&str>, ca_file: Option<&Path>) -> Done<Self> {
         let given = token.map(str::trim).filter(|token| !token.is_empty()).map(str::to_owned);
-        Self::with_token(url, |host| given.or_else(|| is_loopback(host).then(|| DEFAULT_DEV_TOKEN.to_owned())), ROUTER)
+        Self::with_token(
+            url,
+            |host| given.or_else(|| is_loopback(host).then(|| DEFAULT_DEV_TOKEN.to_owned())),
+            ca_file,
+            ROUTER,
+        )
     }
 
-    fn with_token(url: &str, token: impl FnOnce(&str) -> Option<String>, hints: Hints) -> Done<Self> {
+    fn with_token(
+        url: &str,
+        token: impl FnOnce(&str) -> Option<String>,
+        ca_file: Option<&Path>,
+        hints: Hints,
+    ) -> Done<Self> {
         let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
         let uri: Uri = url
             .parse()
@@ -101,7 +116,7 @@ impl Client {
             hints,
             base: url.trim_end_matches('/').to_owned(),
             token,
-            http: legacy::Client::builder(TokioExecutor::new()).build(connector()?),
+            http: legacy::Client::builder(TokioExecutor::new()).build(connector(ca_file)?),
         })
     }
 
@@ -231,15 +246,14 @@ fn refused(status: StatusCode, body: &[u8]) -> Error {
     }
 }
 
-fn connector() -> Done<HttpsConnector<HttpConnector>> {
+fn connector(ca_file: Option<&Path>) -> Done<HttpsConnector<HttpConnector>> {
     let mut http = HttpConnector::new();
     http.set_nodelay(true);
     http.set_connect_timeout(Some(Duration::from_secs(5)));
     http.enforce_http(false);
-    let tls = HttpsConnectorBuilder::new()
-        .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
-        .map_err(|e| Exit::failed(format!("cannot set up TLS: {e}")))?;
-    Ok(tls.https_or_http().enable_http1().wrap_connector(http))
+    let tls = client_tls(ca_file, "ca_file").map_err(|e| Exit::usage(format!("--ca-file: {}", e.message())))?;
+    let https = HttpsConnectorBuilder::new().with_tls_config(tls.with_no_client_auth());
+    Ok(https.https_or_http().enable_http1().wrap_connector(http))
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -286,9 +300,9 @@ mod tests {
             ("http://192.0.2.1:5010", false),
             ("https://localhost.example", false),
         ] {
-            assert_eq!(Client::new(url, None).unwrap().token.is_some(), with_token, "{url}");
+            assert_eq!(Client::new(url, None, None).unwrap().token.is_some(), with_token, "{url}");
         }
-        assert!(Client::new("ftp://x", None).is_err());
-        assert!(Client::new("http://x", Some("a\nb")).is_err());
+        assert!(Client::new("ftp://x", None, None).is_err());
+        assert!(Client::new("http://x", Some("a\nb"), None).is_err());
     }
 }

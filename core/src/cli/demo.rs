@@ -17,7 +17,7 @@ pub(in crate::cli) async fn run(url: String, token: Option<String>) {
 
 async fn show(url: &str, token: Option<&str>) -> Done {
     output::line(&format!("Demonstration: cortensor-router submit {PROMPT:?}"))?;
-    let client = Client::new(url, token)?;
+    let client = Client::new(url, token, None)?;
     let body = json!({"prompt": PROMPT, "stream": true, "max_tokens": 128});
     submit::stream(&client, "/api/v1/completions", &body, &[], false).await
 }

@@ -9,7 +9,6 @@ use crate::store::Durability;
 use serde_json::json;
 
 use crate::cli::exit::Done;
-use crate::cli::keys::reachable;
 use crate::cli::logging::LogFormat;
 use crate::cli::output;
 
@@ -41,11 +40,7 @@ impl Greeting {
         let may_submit = |scopes: &[String]| scopes.is_empty() || scopes.iter().any(|scope| scope == "submit");
         let configured = config.listen.tokens.iter().find(|token| may_submit(&token.scopes));
         Self {
-            url: format!(
-                "{}://{}",
-                if config.listen.tls.is_on() { "https" } else { "http" },
-                reachable(&listener.local_addr().to_string())
-            ),
+            url: listener.url(),
             dev_token: config.listen.dev_token && config.listen.host.is_loopback() && config.listen.tokens.is_empty(),
             token: configured.and_then(|token| token.secret().ok()),
             upstreams: config.upstreams.iter().map(UpstreamConfig::miner_name).collect(),

@@ -99,6 +99,9 @@ pub(in crate::cli) struct Place {
     /// A token with the scope admin; on this machine the development token where none is given
     #[arg(long, value_name = "TOKEN", env = "CORTENSOR_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// Certificates to trust (PEM) instead of the public ones
+    #[arg(long, value_name = "FILE", env = "CORTENSOR_CA_FILE")]
+    ca_file: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
 }
@@ -120,9 +123,13 @@ impl Keys {
 }
 
 impl Place {
+    fn client(&self, url: &str) -> Done<Client> {
+        Client::new(url, self.token.as_deref(), self.ca_file.as_deref())
+    }
+
     fn find(&self) -> Done<Holding> {
         if let Some(url) = self.url.as_ref().filter(|url| !url.trim().is_empty()) {
-            return Ok(Holding::Router(Box::new(Client::new(url, self.token.as_deref())?)));
+            return Ok(Holding::Router(Box::new(self.client(url)?)));
         }
         let Some(dir) = self.settings.load(Vec::new())?.config.storage.data_dir else {
             return Err(Exit::usage(
@@ -131,11 +138,8 @@ impl Place {
         };
         match holder(&dir) {
             None => Ok(Holding::Directory(dir)),
-            Some(Holder { address: Some(address), .. }) => Ok(Holding::Router(Box::new(Client::new(
-                &format!("http://{}", reachable(&address)),
-                self.token.as_deref(),
-            )?))),
-            Some(Holder { pid, address: None }) => Err(Exit::failed(format!(
+            Some(Holder { url: Some(url), .. }) => Ok(Holding::Router(Box::new(self.client(&url)?))),
+            Some(Holder { pid, url: None }) => Err(Exit::failed(format!(
                 "process {pid} has the data directory {} and does not listen: stop it, or name its address with --url",
                 dir.display()
             ))),
@@ -263,21 +267,6 @@ pub(in crate::cli) fn expiry(key: &Value) -> String {
     }
 }
 
-/// A listener on all addresses is reached on this machine's own.
-pub(in crate::cli) fn reachable(address: &str) -> String {
-    match address.parse::<std::net::SocketAddr>() {
-        Ok(mut address) if address.ip().is_unspecified() => {
-            address.set_ip(if address.is_ipv4() {
-                [127, 0, 0, 1].into()
-            } else {
-                std::net::Ipv6Addr::LOCALHOST.into()
-            });
-            address.to_string()
-        }
-        _ => address.to_owned(),
-    }
-}
-
 /// `90s`, `15m`, `12h`, `30d`; a number alone is seconds.
 pub(in crate::cli) fn duration(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -307,12 +296,5 @@ mod tests {
         for wrong in ["", "0", "d", "3w", "-1d", "99999999999999999999d"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_listener_on_all_addresses_is_reached_on_loopback() {
-        assert_eq!(reachable("0.0.0.0:5010"), "127.0.0.1:5010");
-        assert_eq!(reachable("[::]:5010"), "[::1]:5010");
-        assert_eq!(reachable("192.0.2.1:80"), "192.0.2.1:80");
     }
 }

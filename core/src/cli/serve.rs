@@ -109,7 +109,7 @@ impl Serve {
             reload_on_hangup(certificates)?;
         }
         if let Some(store) = &sqlite {
-            store.announce(&address.to_string())?;
+            store.announce(&listener.url())?;
         }
         let greeting = Greeting::new(&loaded.config, &listener);
         let (stop, stopped) = oneshot::channel::<()>();

@@ -256,7 +256,7 @@ mod tests {
                 tls: TlsConfig { cert: Some("/c".into()), key: Some("/k".into()), client_ca: Some("/a".into()) },
                 ..ListenConfig::default()
             },
-            upstreams: vec![UpstreamConfig::default()],
+            upstreams: vec![UpstreamConfig { ca_file: Some("/u".into()), ..UpstreamConfig::default() }],
             ..Config::default()
         };
         let mut written = Vec::new();

@@ -1,6 +1,6 @@
 //! The HTTP listener.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -121,6 +121,10 @@ pub struct TokenConfig {
     pub scopes: Vec<String>,
     /// The only sessions it may use. Empty: all.
     pub sessions: Vec<u64>,
+    /// Of a token for miners: the only models that they may serve. Empty: all.
+    pub models: Vec<String>,
+    /// Of a token for miners: who runs them.
+    pub owner: String,
 }
 }
 
@@ -157,6 +161,14 @@ impl ListenConfig {
         SocketAddr::new(self.host, self.port)
     }
 
+    /// The URL at which clients on this machine reach a listener of that address.
+    pub(crate) fn url_at(&self, mut address: SocketAddr) -> String {
+        if address.ip().is_unspecified() {
+            address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+        }
+        format!("{}://{address}", if self.tls.is_on() { "https" } else { "http" })
+    }
+
     pub(super) fn validate(&self) -> Result<()> {
         self.tls.validate()?;
         for token in &self.tokens {
@@ -191,5 +203,20 @@ impl ListenConfig {
             return Err(Error::invalid("listen.max_header_bytes", "listen.max_header_bytes must be at least 8192"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_on_all_addresses_is_reached_on_loopback() {
+        let plain = ListenConfig::default();
+        assert_eq!(plain.url_at(([0, 0, 0, 0], 5010).into()), "http://127.0.0.1:5010");
+        assert_eq!(plain.url_at((Ipv6Addr::UNSPECIFIED, 5010).into()), "http://[::1]:5010");
+        let tls = TlsConfig { cert: Some("a.pem".into()), key: Some("a.key".into()), client_ca: None };
+        let safe = ListenConfig { tls, ..ListenConfig::default() };
+        assert_eq!(safe.url_at(([192, 0, 2, 1], 80).into()), "https://192.0.2.1:80");
     }
 }

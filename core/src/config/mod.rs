@@ -5,6 +5,7 @@
 #[macro_use]
 mod keys;
 
+mod authority;
 mod dispatch;
 mod environment;
 mod layers;
@@ -19,6 +20,7 @@ mod suggest;
 mod tls;
 mod upstream;
 
+pub(crate) use authority::{certificates, client_tls};
 pub use dispatch::DispatchConfig;
 pub use environment::{COMMAND_ENV, ENV_ALIASES, EnvAlias};
 pub use keys::{Key, KeyKind, keys};

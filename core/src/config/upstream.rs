@@ -1,6 +1,7 @@
 //! OpenAI-compatible servers that the router calls.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,8 @@ pub struct UpstreamConfig {
     pub api_key: String,
     /// The environment variable that holds the key.
     pub api_key_env: String,
+    /// A file of certificates (PEM): the authorities to believe for its TLS, instead of the public ones.
+    pub ca_file: Option<PathBuf>,
     /// Who runs it.
     pub owner: String,
     /// Milliseconds to connect, and for a probe to be answered. Default 5000.
@@ -62,6 +65,7 @@ impl Default for UpstreamConfig {
             weight: 1,
             api_key: String::new(),
             api_key_env: String::new(),
+            ca_file: None,
             owner: String::new(),
             connect_timeout_ms: 5_000,
             probe_interval_ms: 10_000,

@@ -21,7 +21,7 @@ pub(in crate::listener) struct Caller {
     pub(in crate::listener) id: Arc<str>,
     scopes: Arc<[String]>,
     sessions: Arc<[u64]>,
-    /// The key in the store; tokens of the configuration have none.
+    /// The token's record; the development token has none.
     key: Option<Arc<ApiKey>>,
     /// Cancelled when the caller's key is revoked; tokens of the configuration cannot be.
     revoked: Option<CancellationToken>,
@@ -43,7 +43,7 @@ impl Caller {
         ))
     }
 
-    /// Its key in the store.
+    /// Its token's record.
     pub(in crate::listener) fn key(&self) -> Option<&ApiKey> {
         self.key.as_deref()
     }
@@ -89,7 +89,10 @@ impl Auth {
                 token.scopes.clone()
             };
             let id = if token.name.is_empty() { format!("token-{index}") } else { token.name.clone() };
-            configured.push((hash(&token.secret()?), Caller::new(&id, &scopes, &token.sessions)));
+            let caller = Caller::new(&id, &scopes, &token.sessions);
+            let key =
+                ApiKey { id, scopes, models: token.models.clone(), owner: token.owner.clone(), ..ApiKey::default() };
+            configured.push((hash(&token.secret()?), Caller { key: Some(Arc::new(key)), ..caller }));
         }
         let dev = (config.dev_token && config.host.is_loopback() && configured.is_empty())
             .then(|| Caller::new("dev", &["submit", "read", "admin"].map(str::to_owned), &[]));
@@ -109,7 +112,8 @@ impl Auth {
     /// The key of a token that enrols a miner.
     pub(in crate::listener) fn enrolment(&self, token: &str, now_secs: u64) -> Result<Arc<ApiKey>> {
         let caller = self.caller_of(token, IpAddr::from([0, 0, 0, 0]), true, now_secs)?;
-        caller.key.filter(|key| key.scopes.iter().any(|scope| scope == ENROL)).ok_or_else(|| {
+        let stored = caller.revoked.is_some();
+        caller.key.filter(|key| stored && key.scopes.iter().any(|scope| scope == ENROL)).ok_or_else(|| {
             Error::new(ErrorKind::PermissionDenied, format!("this token does not carry the scope {ENROL:?}"))
         })
     }

@@ -79,6 +79,11 @@ impl Listener {
         self.address
     }
 
+    /// The URL at which clients on this machine reach it.
+    pub fn url(&self) -> String {
+        self.state.config.url_at(self.address)
+    }
+
     /// Where miners alone may dial in, where `miners.port` is set.
     pub fn miner_addr(&self) -> Option<SocketAddr> {
         self.miners.as_ref().map(|(_, address)| *address)

@@ -4,15 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::config::TlsConfig;
+use crate::config::{TlsConfig, certificates};
 use crate::{Error, Result};
 
 /// The listener's certificates. Cheap to clone; all clones are the same.
@@ -90,14 +90,6 @@ fn server_config(files: &TlsConfig) -> Result<ServerConfig> {
     let mut config = builder.with_single_cert(chain, secret).map_err(|e| wrong("listen.tls.cert", cert, &e))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
-}
-
-fn certificates(path: &Path, field: &str) -> Result<Vec<CertificateDer<'static>>> {
-    let found: Vec<_> = CertificateDer::pem_file_iter(path)
-        .map_err(|e| wrong(field, path, &e))?
-        .collect::<std::result::Result<_, _>>()
-        .map_err(|e| wrong(field, path, &e))?;
-    if found.is_empty() { Err(wrong(field, path, &"there is no certificate in it")) } else { Ok(found) }
 }
 
 fn wrong(field: &str, path: &Path, why: &dyn std::fmt::Display) -> Error {

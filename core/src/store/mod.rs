@@ -91,12 +91,12 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes what is known of a miner. `false`: there was nothing.
     fn delete_miner(&self, id: String) -> Pending<bool>;
 
-    /// Tells other processes, where the store can, at which address this one listens.
+    /// Tells other processes, where the store can, at which URL this one listens.
     ///
     /// # Errors
     /// When it cannot be written down. A store that nobody else can see has nothing to do.
-    fn announce(&self, address: &str) -> crate::Result<()> {
-        let _ = address;
+    fn announce(&self, url: &str) -> crate::Result<()> {
+        let _ = url;
         Ok(())
     }
 

@@ -60,7 +60,7 @@ impl Home {
             greeting.push('\n');
             let json = line.starts_with('{');
             if json || line.starts_with("OpenAI clients:") {
-                let from = greeting.find("http://").unwrap();
+                let from = greeting.find("http").unwrap();
                 break greeting[from..]
                     .split(|c: char| c.is_whitespace() || c == '"' || c == ',')
                     .next()

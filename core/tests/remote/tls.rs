@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use cortensor_router::config::{ListenConfig, TlsConfig};
+use cortensor_router::config::{ListenConfig, TlsConfig, UpstreamConfig};
 use cortensor_router::miner::client::{MinerClient, MinerClientConfig};
+use cortensor_router::model::{MinerSpec, SessionId, TaskRequest};
 use cortensor_router::token::KeySpec;
-use cortensor_router::{Config, ErrorKind};
+use cortensor_router::{Config, ErrorKind, Router, SubmitOptions};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 use crate::server::{Server, config, quick, whole, words};
@@ -114,9 +115,31 @@ async fn a_miner_needs_a_certificate_where_an_authority_is_named() {
 }
 
 #[tokio::test]
+async fn an_upstream_may_have_an_authority_of_its_own() {
+    let files = Files::make();
+    let server = files.server(false).await;
+    server.router.add_miner(MinerSpec { models: vec!["tiny".into()], ..MinerSpec::new("words", 1) }, words).unwrap();
+    let upstream = UpstreamConfig {
+        url: format!("https://{}/v1", server.address),
+        models: vec!["tiny".into()],
+        api_key: "default-dev-token".into(),
+        ca_file: Some(files.path("ca.pem")),
+        ..UpstreamConfig::default()
+    };
+    let front = Router::builder().upstream(upstream.clone()).open().await.unwrap();
+    let request = TaskRequest { model: Some("tiny".into()), ..TaskRequest::completion("over tls") };
+    let task = front.submit(SessionId(0), request, SubmitOptions::default()).await.unwrap();
+    assert_eq!(task.result().await.unwrap().answer.text, "over tls");
+    let nothing = UpstreamConfig { ca_file: Some(files.path("server.key")), ..upstream };
+    let error = Router::builder().upstream(nothing).open().await.unwrap_err();
+    assert!(error.message().contains("server.key"), "{error}");
+    assert_eq!(error.details().param.as_deref(), Some("upstream.ca_file"));
+}
+
+#[tokio::test]
 async fn certificates_are_read_again_and_bad_ones_are_refused_by_name() {
     let files = Files::make();
-    let router = cortensor_router::Router::open(Config::default()).await.unwrap();
+    let router = Router::open(Config::default()).await.unwrap();
     let listen = ListenConfig { port: 0, tls: files.tls(false), ..ListenConfig::default() };
     let listener = cortensor_router::listener::Listener::bind(router.clone(), listen.clone()).await.unwrap();
     assert!(listener.posture()[0].ends_with("HTTPS"), "{:?}", listener.posture());

@@ -1,5 +1,7 @@
 //! Who may be a miner.
 
+use cortensor_router::Config;
+use cortensor_router::config::{ListenConfig, TokenConfig};
 use cortensor_router::miner::remote::frame::Challenge;
 use cortensor_router::miner::remote::identity::{MinerKeyPair, encode};
 use cortensor_router::token::KeySpec;
@@ -205,6 +207,26 @@ async fn a_miner_serves_what_it_is_allowed_and_nothing_else() {
     any.send(greeting).await;
     any.expect("welcome").await;
     assert_eq!(server.miner(|miner| miner.active).await.models, ["tiny", "small"]);
+}
+
+#[tokio::test]
+async fn a_token_of_the_configuration_says_what_its_miners_may_serve() {
+    let token = TokenConfig {
+        name: "farm".into(),
+        value: "shared".into(),
+        scopes: vec!["miner".into()],
+        models: vec!["tiny".into()],
+        owner: "bob".into(),
+        ..TokenConfig::default()
+    };
+    let listen = ListenConfig { tokens: vec![token], ..ListenConfig::default() };
+    let server = Server::with(Config { miners: quick(), listen, ..Config::default() }, 0).await;
+    let mut greeting = hello();
+    greeting["auth"]["token"] = "shared".into();
+    greeting["models"] = json!([{"id": "tiny"}, {"id": "huge"}]);
+    let (_hand, _) = Hand::welcomed(server.address, greeting).await;
+    let miner = server.miner(|miner| miner.active).await;
+    assert_eq!((miner.models, miner.owner.as_str()), (vec!["tiny".to_owned()], "bob"));
 }
 
 #[tokio::test]

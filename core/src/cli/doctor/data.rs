@@ -41,7 +41,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     match holder(dir) {
         None => findings.ok("lock", "no process has the data directory"),
         Some(holder) => {
-            let listens = holder.address.map(|address| format!(" and listens on {address}")).unwrap_or_default();
+            let listens = holder.url.map(|url| format!(" and listens on {url}")).unwrap_or_default();
             findings.ok("lock", format!("process {} has the data directory{listens}", holder.pid));
         }
     }

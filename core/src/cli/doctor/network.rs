@@ -1,6 +1,6 @@
 //! The port that the router wants, and the upstreams that it calls.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use crate::Config;
@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::Findings;
 use crate::cli::client::Client;
-use crate::cli::keys::reachable;
 use crate::cli::output::text;
+use crate::store::holder;
 
 /// How long an upstream may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -22,10 +22,11 @@ pub(super) async fn port(config: &Config, findings: &mut Findings) {
     }
     match TcpListener::bind(address) {
         Ok(_) => findings.ok("port", format!("{address} is free")),
-        Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => match about(address).await {
-            Some(about) => findings
+        Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => match (about(config).await, served_by(config)) {
+            (Some(about), _) => findings
                 .ok("port", format!("{address} is served by {} {}", text(&about, "name"), text(&about, "version"))),
-            None => findings.fail(
+            (None, Some(pid)) => findings.ok("port", format!("{address} is served by process {pid}")),
+            (None, None) => findings.fail(
                 "port",
                 format!("{address} is taken by another program: stop it, or choose another with listen.port"),
             ),
@@ -36,10 +37,16 @@ pub(super) async fn port(config: &Config, findings: &mut Findings) {
 }
 
 /// What a router says of itself; `None` when it is none.
-async fn about(address: SocketAddr) -> Option<Value> {
-    let client = Client::new(&format!("http://{}", reachable(&address.to_string())), None).ok()?;
+async fn about(config: &Config) -> Option<Value> {
+    let client = Client::new(&config.listen.url_at(config.listen.address()), None, None).ok()?;
     let about = tokio::time::timeout(PATIENCE, client.get("/api/v1/about")).await.ok()?.ok()?;
     about.get("endpoints").is_some().then_some(about)
+}
+
+/// The process that has the data directory and says that it listens there; its certificate need not be one that we believe.
+fn served_by(config: &Config) -> Option<u32> {
+    let holder = holder(config.storage.data_dir.as_ref()?)?;
+    (holder.url? == config.listen.url_at(config.listen.address())).then_some(holder.pid)
 }
 
 pub(super) async fn upstreams(config: &Config, findings: &mut Findings) {
@@ -62,7 +69,8 @@ pub(super) async fn upstreams(config: &Config, findings: &mut Findings) {
 
 async fn models(upstream: &UpstreamConfig) -> Result<Vec<String>, String> {
     let key = upstream.key().unwrap_or_default();
-    let client = Client::for_upstream(&with_version(&upstream.url), &key).map_err(|e| e.message().to_owned())?;
+    let client = Client::for_upstream(&with_version(&upstream.url), &key, upstream.ca_file.as_deref())
+        .map_err(|e| e.message().to_owned())?;
     let answer = tokio::time::timeout(PATIENCE, client.get("/models"))
         .await
         .map_err(|_| format!("does not answer within {} s: is it running?", PATIENCE.as_secs()))?

@@ -1,6 +1,5 @@
 //! From a router's address to a connection on which the miner was welcomed.
 
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,7 +8,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use http::Uri;
 use http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{PrivateKeyDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -19,6 +18,7 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::config::MinerClientConfig;
+use crate::config::{certificates, client_tls};
 use crate::miner::remote::frame::{
     Auth, Challenge, Hello, MinerFrame, NodeKind, PATH, RAW, Resume, RouterFrame, SUBPROTOCOL, VERSION, Welcome,
 };
@@ -263,20 +263,7 @@ fn refused(target: &Target, error: WsError) -> Error {
 }
 
 fn tls_config(config: &MinerClientConfig) -> Result<rustls::ClientConfig> {
-    let mut roots = rustls::RootCertStore::empty();
-    match &config.ca_file {
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(path) => {
-            for certificate in certificates(path, "ca_file")? {
-                roots.add(certificate).map_err(|e| Error::invalid("ca_file", format!("{}: {e}", path.display())))?;
-            }
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(Error::internal)?
-        .with_root_certificates(roots);
+    let builder = client_tls(config.ca_file.as_deref(), "ca_file")?;
     match (&config.cert_file, &config.cert_key_file) {
         (Some(chain), Some(key)) => {
             let secret = PrivateKeyDer::from_pem_file(key)
@@ -287,15 +274,6 @@ fn tls_config(config: &MinerClientConfig) -> Result<rustls::ClientConfig> {
         }
         _ => Ok(builder.with_no_client_auth()),
     }
-}
-
-fn certificates(path: &Path, field: &str) -> Result<Vec<CertificateDer<'static>>> {
-    let wrong = |e: &dyn std::fmt::Display| Error::invalid(field, format!("{}: {e}", path.display()));
-    let found: Vec<_> = CertificateDer::pem_file_iter(path)
-        .map_err(|e| wrong(&e))?
-        .collect::<std::result::Result<_, _>>()
-        .map_err(|e| wrong(&e))?;
-    if found.is_empty() { Err(wrong(&"no certificate in it")) } else { Ok(found) }
 }
 
 #[cfg(test)]

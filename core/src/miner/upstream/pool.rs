@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -25,9 +24,9 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::endpoint::Endpoint;
-use crate::config::UpstreamConfig;
+use crate::Result;
+use crate::config::{UpstreamConfig, client_tls};
 use crate::miner::home;
-use crate::{Error, Result};
 
 /// A connection that was closed while it lay idle shows it within this; one that ends later ended over
 /// the request, which is then not sent again.
@@ -116,8 +115,7 @@ impl Pool {
         let idle_timeout = Duration::from_millis(config.idle_timeout_ms);
         http.set_keepalive(Some(idle_timeout.max(Duration::from_secs(1))));
         let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(Arc::new(rustls::crypto::ring::default_provider()))
-            .map_err(|e| Error::internal(format!("TLS does not start: {e}")))?
+            .with_tls_config(client_tls(config.ca_file.as_deref(), "upstream.ca_file")?.with_no_client_auth())
             .https_or_http()
             .enable_http1()
             .wrap_connector(http);

@@ -123,7 +123,7 @@ fn a_second_store_of_one_process_is_refused_too() {
     let error = SqliteStore::open(dir.path(), Durability::Full).unwrap_err();
     assert_eq!(error.code(), "data_dir_in_use");
     assert!(error.message().contains(&std::process::id().to_string()), "{error}");
-    assert_eq!(holder(dir.path()).unwrap().address, None);
+    assert_eq!(holder(dir.path()).unwrap().url, None);
     store.close().wait().unwrap();
     SqliteStore::open(dir.path(), Durability::Full).unwrap();
 }

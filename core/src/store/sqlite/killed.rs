@@ -24,7 +24,7 @@ fn number(name: &str) -> u64 {
 fn child() {
     let Some(dir) = std::env::var_os(DIR).map(PathBuf::from) else { return };
     let store = SqliteStore::open(&dir, Durability::Full).unwrap();
-    store.announce("127.0.0.1:1").unwrap();
+    store.announce("http://127.0.0.1:1").unwrap();
     let first = number("FIRST");
     let mut out = std::io::stdout().lock();
     let mut say = |kind: &str, answers: Vec<(u64, Pending<bool>)>| {
@@ -140,7 +140,10 @@ fn a_second_process_is_told_who_has_the_directory() {
     let holds = holder(dir.path());
     child.kill();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, "data_dir_in_use"));
-    assert!(error.message().contains(&format!("process {}, which listens on 127.0.0.1:1", child.0.id())), "{error}");
+    assert!(
+        error.message().contains(&format!("process {}, which listens on http://127.0.0.1:1", child.0.id())),
+        "{error}"
+    );
     assert_eq!(holds.map(|holder| holder.pid), Some(child.0.id()));
     SqliteStore::open(dir.path(), Durability::Full).unwrap();
 }

@@ -22,9 +22,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub struct Holder {
     /// Its process id.
     pub pid: u32,
-    /// Where it listens, if it said so.
+    /// The URL at which this machine reaches it, if it said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<String>,
+    pub url: Option<String>,
 }
 
 /// The lock, held until it is dropped.
@@ -57,12 +57,12 @@ impl Lock {
     }
 
     /// Writes down where this process listens.
-    pub(super) fn announce(&mut self, address: &str) -> Result<()> {
-        self.write(Some(address.to_owned())).map_err(|e| Error::store(format!("cannot write {LOCK}: {e}")))
+    pub(super) fn announce(&mut self, url: &str) -> Result<()> {
+        self.write(Some(url.to_owned())).map_err(|e| Error::store(format!("cannot write {LOCK}: {e}")))
     }
 
-    fn write(&mut self, address: Option<String>) -> std::io::Result<()> {
-        let holder = Holder { pid: std::process::id(), address };
+    fn write(&mut self, url: Option<String>) -> std::io::Result<()> {
+        let holder = Holder { pid: std::process::id(), url };
         self.file.set_len(0)?;
         self.file.rewind()?;
         serde_json::to_writer(&self.file, &holder)?;
@@ -90,10 +90,10 @@ fn read(dir: &Path) -> Option<Holder> {
 /// use cortensor_router::store::{Durability, SqliteStore, Store, sqlite};
 /// let dir = tempfile::tempdir().unwrap();
 /// let store = SqliteStore::open(dir.path(), Durability::Relaxed).unwrap();
-/// store.announce("127.0.0.1:5010").unwrap();
+/// store.announce("http://127.0.0.1:5010").unwrap();
 /// let holder = sqlite::holder(dir.path()).unwrap();
 /// assert_eq!(holder.pid, std::process::id());
-/// assert_eq!(holder.address.as_deref(), Some("127.0.0.1:5010"));
+/// assert_eq!(holder.url.as_deref(), Some("http://127.0.0.1:5010"));
 /// store.close().wait().unwrap();
 /// assert_eq!(sqlite::holder(dir.path()), None);
 /// ```
@@ -108,8 +108,8 @@ pub fn holder(dir: &Path) -> Option<Holder> {
 
 fn in_use(dir: &Path) -> Error {
     let who = match read(dir) {
-        Some(Holder { pid, address: Some(address) }) => format!("process {pid}, which listens on {address}"),
-        Some(Holder { pid, address: None }) => format!("process {pid}"),
+        Some(Holder { pid, url: Some(url) }) => format!("process {pid}, which listens on {url}"),
+        Some(Holder { pid, url: None }) => format!("process {pid}"),
         None => "another process".to_owned(),
     };
     Error::new(

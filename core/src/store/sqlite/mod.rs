@@ -8,7 +8,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `router.db`, `-wal`, `-shm` | the database, its log and its index; mode 0600 |
-//! | `router.lock` | the OS lock, with the holder's pid and address as JSON |
+//! | `router.lock` | the OS lock, with the holder's pid and URL as JSON |
 //!
 //! The space of deleted tasks is used again; the file does not shrink. Caches are given back when nothing happens.
 //!
@@ -169,12 +169,12 @@ impl SqliteStore {
         Ok(store)
     }
 
-    /// Tells other processes at which address this one listens; see [`holder`].
+    /// Tells other processes at which URL this one listens; see [`holder`].
     ///
     /// # Errors
     /// When the lock file cannot be written, or the store is closed.
-    pub fn announce(&self, address: &str) -> Result<()> {
-        self.lock.lock().as_mut().map_or_else(|| Err(closed()), |lock| lock.announce(address))
+    pub fn announce(&self, url: &str) -> Result<()> {
+        self.lock.lock().as_mut().map_or_else(|| Err(closed()), |lock| lock.announce(url))
     }
 
     fn write<T>(&self, bound: usize, op: impl FnOnce(Resolver<T>) -> Op) -> Pending<T> {
@@ -282,8 +282,8 @@ impl Store for SqliteStore {
         self.write_sure(|to| Op::DeleteMiner(id, to))
     }
 
-    fn announce(&self, address: &str) -> Result<()> {
-        Self::announce(self, address)
+    fn announce(&self, url: &str) -> Result<()> {
+        Self::announce(self, url)
     }
 
     fn close(&self) -> Pending<()> {
