@@ -60,7 +60,7 @@ enum Command {
     },
     /// Measure the product against its gates, beside nginx and a bare proxy in the same run.
     Bench {
-        /// The figures to measure; all of the core's where none is named. `python` or `node` alone: those of that package.
+        /// The figures to measure; all of the core's where none is named. `python`, `node` or `c` alone: those of that package.
         figures: Vec<String>,
         /// Short rounds: everything within about five minutes.
         #[arg(long)]
@@ -99,6 +99,7 @@ fn main() -> ExitCode {
         Command::Chaos { cycles, seed } => suites::chaos(&mut steps, cycles, seed),
         Command::Bench { figures, quick } if figures == ["python"] => python::bench(&mut steps, quick),
         Command::Bench { figures, quick } if figures == ["node"] => node::bench(&mut steps, quick),
+        Command::Bench { figures, quick } if figures == ["c"] => c::bench(&mut steps, quick),
         Command::Bench { figures, quick } => bench::run(&mut steps, &figures, quick),
         Command::Dist { package: Package::Python } => python::dist(&mut steps),
         Command::Dist { package: Package::C { prefix } } => {

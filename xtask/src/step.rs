@@ -126,12 +126,11 @@ impl Tail {
 
     /// The lines, as what follows the sentence that it failed; nothing where it said nothing.
     pub(crate) fn told(&self) -> String {
-        let lines = self.0.lock().map(|lines| lines.iter().map(|line| format!("\n    {line}")).collect::<String>());
-        lines
-            .ok()
-            .filter(|lines| !lines.trim().is_empty())
-            .map(|lines| format!("; its last words:{lines}"))
-            .unwrap_or_default()
+        if self.is_empty() {
+            return String::new();
+        }
+        let lines: Vec<String> = self.0.lock().map(|lines| lines.iter().cloned().collect()).unwrap_or_default();
+        format!("; its last words:\n    {}", lines.join("\n    "))
     }
 }
 

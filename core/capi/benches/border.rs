@@ -1,6 +1,6 @@
 //! What the C border costs: the same work through the C functions and through the Rust facade under them, turn by turn in one run.
 //!
-//! `cargo bench -p cortensor-router-capi`. It gives nanoseconds a call, the best of the rounds; the difference is the border's.
+//! `cargo xtask bench c`. It gives nanoseconds a call, the best of the rounds; the difference is the border's.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -21,6 +21,8 @@ use cortensor_router::embed;
 use cortensor_router_capi as c;
 
 const ROUNDS: usize = 7;
+/// With `--quick`.
+const QUICK_ROUNDS: usize = 2;
 const CALLS: usize = 2_000;
 const TASKS: usize = 500;
 /// Emitted, then read, so that the reader never lags behind its window.
@@ -91,9 +93,9 @@ impl Rust {
         for _ in 0..TASKS {
             let task = self.router.submit(0, REQUEST).wait().unwrap();
             let job = self.jobs.recv().unwrap();
+            let stream = task.stream(0);
             job.emit(PIECE).unwrap();
             job.finish("").unwrap();
-            let stream = task.stream(0);
             while let embed::Next::Event(event) = stream.next(None).unwrap() {
                 black_box(&event);
             }
@@ -225,9 +227,9 @@ impl Abi {
     }
 }
 
-fn figure(name: &str, rust: impl Fn() -> f64, abi: impl Fn() -> f64) {
+fn figure(rounds: usize, name: &str, rust: impl Fn() -> f64, abi: impl Fn() -> f64) {
     let (mut of_rust, mut of_abi) = (f64::MAX, f64::MAX);
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         of_rust = of_rust.min(rust());
         of_abi = of_abi.min(abi());
     }
@@ -239,10 +241,17 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
+    let rounds = if std::env::args().any(|argument| argument == "--quick") { QUICK_ROUNDS } else { ROUNDS };
     let (rust, abi) = (Rust::new(), Abi::new());
-    figure("a call that gives a record (info)", || each(CALLS, || rust.calls()), || each(CALLS, || abi.calls()));
-    figure("a token, emitted and read", || rust.tokens(), || abi.tokens());
     figure(
+        rounds,
+        "a call that gives a record (info)",
+        || each(CALLS, || rust.calls()),
+        || each(CALLS, || abi.calls()),
+    );
+    figure(rounds, "a token, emitted and read", || rust.tokens(), || abi.tokens());
+    figure(
+        rounds,
         "a task, submitted, answered, streamed and freed",
         || each(TASKS, || rust.tasks()),
         || each(TASKS, || abi.tasks()),

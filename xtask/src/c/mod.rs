@@ -59,6 +59,18 @@ pub(crate) fn test(steps: &mut Steps) -> Outcome {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
 
+/// Measures what the border costs, beside the same work from Rust.
+///
+/// # Errors
+/// When it does not build or fails.
+pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
+    let mut run = environment::cargo(&["bench", "--package", "cortensor-router-capi", "--bench", "border", "--"]);
+    if quick {
+        run.arg("--quick");
+    }
+    steps.run("bench: the C border", &mut run)
+}
+
 struct Stage {
     prefix: PathBuf,
     out: PathBuf,
