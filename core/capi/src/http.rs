@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 use std::fmt::Write as _;
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,11 @@ impl From<embed::HttpHandler> for HttpHandler {
 /// An answer on its way: its head, and then its body piece by piece. One thread at a time reads it. One that is freed before its end is
 /// a client that hung up: what was done for it is cancelled.
 #[derive(Debug)]
-pub struct HttpResponse(Mutex<Exchange>);
+pub struct HttpResponse {
+    /// The process that has the threads behind it: a child of `fork` must neither use nor drop the exchange.
+    process: u32,
+    exchange: Mutex<Exchange>,
+}
 
 #[derive(Debug)]
 enum Exchange {
@@ -47,13 +51,29 @@ enum Exchange {
 
 impl From<Exchange> for HttpResponse {
     fn from(exchange: Exchange) -> Self {
-        Self(Mutex::new(exchange))
+        Self { process: std::process::id(), exchange: Mutex::new(exchange) }
     }
+}
+
+impl Drop for HttpResponse {
+    fn drop(&mut self) {
+        if self.process != std::process::id() {
+            mem::forget(mem::replace(self.exchange.get_mut(), Exchange::Failed(forked())));
+        }
+    }
+}
+
+fn forked() -> embed::Error {
+    let message = "this response belongs to the parent process: a forked child must open a router of its own";
+    embed::Error::new(ErrorKind::Closed, message).with_code("forked")
 }
 
 impl HttpResponse {
     fn read(&self) -> Result<MutexGuard<'_, Exchange>> {
-        self.0.try_lock().ok_or_else(|| {
+        if self.process != std::process::id() {
+            return Err(forked());
+        }
+        self.exchange.try_lock().ok_or_else(|| {
             let message = "another thread reads this response: a response has one reader at a time";
             embed::Error::new(ErrorKind::Conflict, message).with_code("response_in_use")
         })

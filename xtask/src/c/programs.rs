@@ -50,6 +50,8 @@ impl Instrument {
                 "--show-leak-kinds=definite",
                 "--errors-for-leak-kinds=definite",
                 "--fair-sched=yes",
+                // A child of fork loses what its parent's threads had: that is no leak.
+                "--child-silent-after-fork=yes",
             ]
         } else {
             &[]
@@ -93,7 +95,16 @@ impl Program {
         let mut units = one("two_units.cpp");
         units.sources.push(tests.join("no_exceptions.cpp"));
         let stress = Self { slow: &["60", "3", "32", "2"], ..one("stress.c") };
-        Ok(vec![conformance, one("misuse.c"), one("ages.c"), one("remote.c"), one("http.c"), stress, units])
+        Ok(vec![
+            conformance,
+            one("misuse.c"),
+            one("ages.c"),
+            one("remote.c"),
+            one("http.c"),
+            one("fork.c"),
+            stress,
+            units,
+        ])
     }
 
     /// One that was written elsewhere.
