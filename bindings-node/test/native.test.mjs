@@ -2,13 +2,14 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
+import { version } from '../index.mjs';
 import native from '../lib/native.cjs';
 
 const run = promisify(execFile);
@@ -61,4 +62,28 @@ test('a checkout: how to build it; and what is wanted for that', async () => {
   await assert.rejects(copy('index.mjs'), /Build it, with Rust's cargo: npm run build --prefix \S+/);
   await assert.rejects(copy('native/build.mjs', '--if-absent'), /`cargo` is not on the PATH: install Rust \(https:\/\/rustup\.rs\)/);
   rmSync(join(folder, 'Cargo.toml'));
+});
+
+test('npm install of a checkout has cargo build the addon', { skip: process.platform === 'win32' && 'needs a shell' }, async () => {
+  const [checkout, program, tools] = ['checkout', 'program', 'tools'].map((name) => join(folder, name));
+  for (const name of ['bin', 'lib', 'native/loader.cjs', 'native/build.mjs', 'index.cjs', 'index.mjs', 'package.json', 'Cargo.toml']) {
+    cpSync(join(here, name), join(checkout, name), { recursive: true });
+  }
+  for (const made of [program, tools]) mkdirSync(made);
+  // In cargo's place: it has the addon built already, and notes how it was called.
+  const addon = join(folder, 'libcortensor_router_node.so');
+  symlinkSync(join(here, `native/cortensor-router.${platform}.node`), addon);
+  const told = JSON.stringify({ reason: 'compiler-artifact', target: { kind: ['cdylib'] }, filenames: [addon] });
+  writeFileSync(join(tools, 'cargo'), `#!/bin/sh\necho "$@" >> '${join(folder, 'called')}'\necho '${told}'\n`, { mode: 0o755 });
+  writeFileSync(join(program, 'package.json'), '{"private": true}');
+  const install = () => run('npm', ['install', '--offline', '--no-audit', checkout], { cwd: program, env });
+  const env = { ...process.env, PATH: `${tools}${delimiter}${process.env.PATH}` };
+  await install();
+  const { stdout } = await run(process.execPath, ['--print', 'require("cortensor-router").version'], { cwd: program });
+  assert.equal(stdout, `${version}\n`);
+  // What is there is not built again.
+  rmSync(join(program, 'node_modules'), { recursive: true });
+  await install();
+  const build = 'build --release --package cortensor-router-node --message-format json-render-diagnostics\n';
+  assert.equal(readFileSync(join(folder, 'called'), 'utf8'), build);
 });
