@@ -342,7 +342,7 @@ export class Job {
   /** Whether the work is wanted no more, or was answered. */
   readonly cancelled: boolean;
   readonly answered: boolean;
-  /** Gives a piece; resolves when the reader can take the next one. `false`: stop working. */
+  /** Gives a piece; resolves when the reader can take the next one. `false`: stop working. What is no piece fails the task. Never rejects. */
   emit(piece: Piece): Promise<boolean>;
   /** The work is done. What a miner returns does the same. */
   finish(answer?: Answer | string): void;

@@ -101,7 +101,14 @@ class Job {
 
   /** A piece of the answer; `false`: stop. Resolves when the reader can take the next one. */
   async emit(piece) {
-    const said = this.push(piece);
+    let said;
+    try {
+      said = this.push(piece);
+    } catch (error) {
+      // Nobody need await this: what is no piece fails the task, and rejects nothing.
+      this.threw(error);
+      return false;
+    }
     if (said === FULL) return this.writable();
     if (said !== TAKEN) this.cancel();
     return said === TAKEN;

@@ -136,12 +136,19 @@ test('a completion in one step, and the ways out of it', async () => {
   await assert.rejects(router.complete('x', { signal: AbortSignal.abort(reason) }), reason);
   await assert.rejects(router.complete('x', { signal: AbortSignal.timeout(50) }), { name: 'TimeoutError' });
   await assert.rejects(router.complete('x', { sessionId: 9 }), { code: 'not_found' });
-  await until(() => miner.aborted === 1 && miner.left === 3, 'the miner’s end');
+  const controller = new AbortController();
+  const before = miner.left;
+  const answer = router.complete('x', { signal: controller.signal });
+  await until(() => miner.started > before, 'its start');
+  controller.abort(reason);
+  await assert.rejects(answer, reason);
+  await until(() => miner.left > before && miner.left === miner.started, 'the miner’s end');
 });
 
 test('a time-out is a signal too', async () => {
-  const task = await router.submit('x', { signal: AbortSignal.timeout(50) });
-  await assert.rejects(tokens(task), { name: 'TimeoutError' });
+  // Whether it comes while the task is submitted or while it runs.
+  const read = async () => tokens(await router.submit('x', { signal: AbortSignal.timeout(50) }));
+  await assert.rejects(read(), { name: 'TimeoutError' });
   await stopped();
 });
 

@@ -76,6 +76,7 @@ test('a page shows tokens as they come; closing one cancels its task', { skip, t
   const profile = await mkdtemp(join(tmpdir(), 'cortensor-router-browser-'));
   const browser = await chromium.launchPersistentContext(profile, { executablePath, args: FLAGS, timeout: 60_000 });
   try {
+    browser.setDefaultTimeout(60_000);
     const page = await browser.newPage();
     await page.goto(url);
     await page.waitForFunction(() => globalThis.document.querySelector('pre').textContent === 'one ');

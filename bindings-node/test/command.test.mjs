@@ -22,7 +22,7 @@ test('it says its version and its statuses', () => {
 });
 
 for (const signal of ['SIGTERM', 'SIGINT']) {
-  test(`it serves until ${signal}, and ends well`, { timeout: 30_000 }, async () => {
+  test(`it serves until ${signal}, and ends well`, { timeout: 120_000 }, async () => {
     const data = await mkdtemp(join(tmpdir(), 'cortensor-router-'));
     const child = spawn(process.execPath, [command, 'serve', '--port', '0', '--data-dir', data], { env, cwd: data });
     const exited = once(child, 'exit');

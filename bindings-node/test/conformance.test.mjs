@@ -11,7 +11,7 @@ import { play } from './support/miners.mjs';
 
 const directory = new URL('../../core/tests/conformance/', import.meta.url);
 /** Longer than anything in a scenario takes. */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 
 const shown = (task) => ({ session_id: task.sessionId, task_id: task.taskId, gid: task.gid, joined: task.joined });
 

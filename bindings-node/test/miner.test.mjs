@@ -95,6 +95,8 @@ for (const [name, work, code, message] of [
   ['says that the prompt is too long', (job) => job.fail('context', 'too long'), 'invalid_argument', /too long/],
   ['fails with a word that there is not', (job) => job.fail('odd', 'x'), 'miner_failed', /code must be/],
   ['yields a number', function* () { yield 7; }, 'miner_failed', /must be a string or a Uint8Array/],
+  ['emits what is no piece, and awaits nothing', (job) => { void job.emit(7); return 'x'; }, 'miner_failed', /must be a string or a Uint8Array/],
+  ['emits what is no UTF-8, and awaits nothing', (job) => { void job.emit(Uint8Array.of(0xff)); return 'x'; }, 'miner_failed', /not UTF-8/],
   ['yields what is no UTF-8', function* () { yield Uint8Array.of(0xff); }, 'miner_failed', /not UTF-8/],
   ['returns nothing', (job) => { job.prompt.trim(); }, 'miner_failed', /returned nothing: return the text/],
   ['awaits nothing', async (job) => { void (async () => job.prompt)(); }, 'miner_failed', /returned nothing/],
@@ -168,18 +170,26 @@ test('a slow reader slows its miner', async () => {
 
 test('a miner’s capacity holds, changes and drains', async () => {
   let [running, most] = [0, 0];
+  let gate;
   const miner = router.miner('m', { capacity: 2 }, async (job) => {
     most = Math.max(most, ++running);
-    await pause(5);
+    await gate;
     running -= 1;
     return job.prompt;
   });
-  const ask = async () => (await router.submit('x')).result();
-  await Promise.all(Array.from({ length: 10 }, ask));
-  assert.equal(most, 2);
+  /** So many tasks at a time: `busy` of them are worked on at once, and then no more than that. */
+  const ask = async (tasks, busy) => {
+    let open;
+    gate = new Promise((resolve) => (open = resolve));
+    const answers = Promise.all(Array.from({ length: tasks }, async () => (await router.submit('x')).result()));
+    await until(() => running === busy, `${busy} at a time`);
+    open();
+    await answers;
+    assert.equal(most, busy);
+  };
+  await ask(10, 2);
   miner.setCapacity(5);
-  await Promise.all(Array.from({ length: 20 }, ask));
-  assert.equal(most, 5);
+  await ask(20, 5);
   assert.throws(() => miner.setCapacity(-1), failed('invalid_argument', /capacity/));
   miner.drain();
   await assert.rejects(async () => (await router.submit('x', { timeout: 0.1 })).result(), RouterError);

@@ -34,15 +34,15 @@ test('a pending await does, until it is answered', async () => {
 });
 
 test('a pending await does not after unref, and does again after ref', async () => {
-  const source = (calls) => `
+  const source = (calls, timeout) => `
     const router = new Router();
     router.miner('stuck', never);
-    const task = await router.submit('x', { timeout: 1 });
+    const task = await router.submit('x', { timeout: ${timeout} });
     task.result().catch((error) => say(error.code));
     router${calls};
   `;
-  ended(await run(source('.unref()')), '');
-  ended(await run(source('.unref().ref()')), 'timeout');
+  ended(await run(source('.unref()', 50)), '');
+  ended(await run(source('.unref().ref()', 1)), 'timeout');
 });
 
 test('a listener keeps the process alive until it is stopped', async () => {
@@ -135,12 +135,16 @@ test('answers that come when nobody waits any more are no rejections', async () 
       process.on('unhandledRejection', (error) => { say('unhandled', error); process.exit(1); });
       const router = new Router();
       router.miner('slow', { capacity: 16 }, slow);
-      const tasks = await Promise.all(Array.from({ length: 8 }, () => router.submit('x', { signal: AbortSignal.timeout(50) })));
+      const controller = new AbortController();
+      const tasks = await Promise.all(Array.from({ length: 8 }, () => router.submit('x', { signal: controller.signal })));
       const readers = tasks.map((task) => task[Symbol.asyncIterator]());
       await Promise.all(readers.map((reader) => reader.next()));
       tasks.forEach((task) => task.toReadableStream());
+      const others = await Promise.all(Array.from({ length: 8 }, () => router.submit('x')));
+      others.forEach((task) => task.toReadableStream());
+      controller.abort();
       await router.close();
-      await pause(100);
+      for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
       say('done');
     `),
     'done',

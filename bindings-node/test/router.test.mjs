@@ -142,6 +142,19 @@ test('the log goes to the program', async () => {
   await router.close();
 });
 
+test('a log sink that throws is a warning, and harms nobody', async () => {
+  const warned = [];
+  const onWarning = ({ message }) => warned.push(message);
+  process.on('warning', onWarning);
+  const log = () => { throw new Error('disk full'); };
+  const router = new Router({ runtime: { logLevel: 'debug' } }, { log });
+  router.addUpstream('http://127.0.0.1:9/v1');
+  await until(() => warned.length > 0, 'the warning');
+  process.off('warning', onWarning);
+  assert.equal(warned[0], 'a log sink of cortensor-router threw: disk full');
+  await router.close();
+});
+
 test('a listener', async () => {
   const router = new Router();
   const listener = await router.listen({ port: 0 });
@@ -160,7 +173,7 @@ test('draining lets tasks end', async () => {
   const router = new Router();
   router.miner('echo', (job) => job.prompt);
   const task = await router.submit('x');
-  assert.equal(await router.drain({ timeoutMs: 5_000 }), true);
+  assert.equal(await router.drain({ timeoutMs: 30_000 }), true);
   assert.equal((await task.result()).text, 'x');
   await assert.rejects(router.submit('y'), { code: 'closed' });
   await router.close();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 
 /** Waits until something holds that another thread or process brings about. */
-export async function until(holds, what = 'it', patienceMs = 10_000) {
+export async function until(holds, what = 'it', patienceMs = 30_000) {
   const deadline = performance.now() + patienceMs;
   while (!(await holds())) {
     assert.ok(performance.now() < deadline, `${what} did not come about`);
