@@ -2,13 +2,15 @@
 // examples in there. With `CORTENSOR_TEST_PACKAGES`, a directory of packages, those are tried instead of fresh ones.
 
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, readFileSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readFileSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -31,14 +33,18 @@ function packages() {
     const names = [`cortensor-router-${version}.tgz`, `cortensor-router-${platform()}-${version}.tgz`];
     return names.map((name) => join(made, name));
   }
-  return pack([join(here, 'native', `cortensor-router.${platform()}.node`)], folder);
+  const addon = join(folder, `cortensor-router.${platform()}.node`);
+  copyFileSync(join(here, 'native', basename(addon)), addon);
+  // Debug information is most of it in the dev profile, and slow to pack. Where there is no such program it stays.
+  spawnSync('strip', ['--strip-debug', addon]);
+  return pack([addon], folder);
 }
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'cortensor-router-user-'));
   tarballs = packages();
   writeFileSync(join(folder, 'package.json'), '{"name": "user", "private": true}');
-  const install = ['install', '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', ...tarballs];
+  const install = ['install', '--offline', '--ignore-scripts', '--no-audit', '--no-fund', ...tarballs];
   await run('npm', install, { cwd: folder });
   // What examples use beside: as it is here, so that nothing is fetched.
   mkdirSync(join(folder, 'node_modules/@types'));
@@ -65,6 +71,47 @@ test('nothing is in the main package but what is needed, and the addon is in one
   if (process.platform === 'linux') assert.deepEqual(fitting.libc, [platform().endsWith('musl') ? 'musl' : 'glibc']);
   assert.equal(fitting.main, `cortensor-router.${platform()}.node`);
   assert.deepEqual([fitting.license, fitting.engines], [manifest.license, manifest.engines]);
+});
+
+test('from a registry, npm takes the addon of this platform and no other', async () => {
+  const installed = (name) => JSON.parse(readFileSync(join(folder, 'node_modules', name, 'package.json'), 'utf8'));
+  const [name, fitting, foreign] = ['cortensor-router', `cortensor-router-${platform()}`, 'cortensor-router-beos-x64'];
+  const main = installed(name);
+  const optionalDependencies = { ...main.optionalDependencies, [foreign]: version };
+  const [mainFile, addonFile] = tarballs;
+  const published = new Map([
+    [name, { manifest: { ...main, optionalDependencies }, file: mainFile }],
+    [fitting, { manifest: installed(fitting), file: addonFile }],
+    [foreign, { manifest: { ...installed(fitting), name: foreign, os: ['beos'] }, file: addonFile }],
+  ]);
+  const fetched = [];
+  const registry = createServer(({ url, headers: { host } }, response) => {
+    const [, wanted, tarball] = url.split('/');
+    const { manifest, file } = published.get(wanted) ?? {};
+    if (!manifest) {
+      response.writeHead(404).end('{}');
+    } else if (tarball) {
+      fetched.push(wanted);
+      response.end(readFileSync(file));
+    } else {
+      const integrity = `sha512-${createHash('sha512').update(readFileSync(file)).digest('base64')}`;
+      const dist = { tarball: `http://${host}/${wanted}/package.tgz`, integrity };
+      const packument = { name: wanted, 'dist-tags': { latest: version }, versions: { [version]: { ...manifest, dist } } };
+      response.setHeader('content-type', 'application/json').end(JSON.stringify(packument));
+    }
+  }).listen(0, '127.0.0.1');
+  await once(registry, 'listening');
+  const cwd = join(folder, 'registered');
+  mkdirSync(cwd);
+  writeFileSync(join(cwd, 'package.json'), '{"private": true}');
+  const from = ['--registry', `http://127.0.0.1:${registry.address().port}`, '--cache', join(folder, 'cache')];
+  await run('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts', ...from, name], { cwd });
+  registry.closeAllConnections();
+  registry.close();
+  assert.deepEqual(fetched.sort(), [name, fitting]);
+  assert.deepEqual(readdirSync(join(cwd, 'node_modules')).filter((entry) => !entry.startsWith('.')), [name, fitting]);
+  const { stdout } = await run(process.execPath, ['--print', `require("${name}").version`], { cwd });
+  assert.equal(stdout, `${version}\n`);
 });
 
 test('import, require and npx find it', async () => {
