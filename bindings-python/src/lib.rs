@@ -23,7 +23,9 @@ mod task;
 mod value;
 
 /// The native part of `cortensor_router`.
-#[pyo3::pymodule(gil_used = false)]
+///
+/// It says that it uses the GIL: a CPython without one turns it on for it. Nobody has tried the Python half without.
+#[pyo3::pymodule(gil_used = true)]
 mod _native {
     #[pymodule_export]
     use crate::blocking::{begin_exit, blocked, renew};

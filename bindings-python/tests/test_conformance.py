@@ -12,10 +12,20 @@ from typing import Any
 
 import pytest
 
-from cortensor_router import End, Job, JobError, Restart, Router, RouterError, SyncJob, SyncRouter, Token
-from support import REPOSITORY
+from cortensor_router import (
+    End,
+    Job,
+    JobError,
+    RequestOptions,
+    Restart,
+    Router,
+    RouterError,
+    SyncJob,
+    SyncRouter,
+    Token,
+)
+from support import REPOSITORY, SOON
 
-PATIENCE = 10.0
 SCENARIOS = [
     pytest.param(scenario, id=f"{file.stem}: {scenario['name']}")
     for file in sorted((REPOSITORY / "core/tests/conformance").glob("*.json"))
@@ -125,6 +135,13 @@ async def given_by(value: Any) -> Any:
     return await value if inspect.isawaitable(value) else value
 
 
+def options(request: dict[str, Any]) -> dict[str, Any]:
+    """A request as Python has it: what the router does not know goes as `extra`."""
+    known = {"prompt", *RequestOptions.__annotations__}
+    extra = {name: value for name, value in request.items() if name not in known}
+    return {**{name: value for name, value in request.items() if name in known}, "extra": extra}
+
+
 def plain(record: Any) -> Any:
     return record.to_dict()
 
@@ -195,7 +212,7 @@ class Stage:
             page = router.sessions(**step["query"])
             return {"count": page.count, "sessions": [plain(one) for one in page]}
         if do == "submit":
-            return await given_by(router.submit(session_id=step["session"], **step["request"]))
+            return await given_by(router.submit(session_id=step["session"], **options(step["request"])))
         if do == "attach":
             return await given_by(router.attach(step["session"], step["task_id"]))
         if do in ("task", "cancel"):
@@ -253,7 +270,7 @@ class Stage:
     async def perform(self, step: dict[str, Any]) -> str | None:
         """Plays a step as often as it wants."""
         step = self.resolved(step)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + SOON
         while True:
             wrong = await self.attempt(step)
             if wrong is None or not step.get("until") or time.monotonic() > deadline:

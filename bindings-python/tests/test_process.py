@@ -12,8 +12,8 @@ import pytest
 
 from support import command, environment, program
 
-RUNS = int(os.environ.get("CORTENSOR_PYTHON_EXIT_RUNS", "9"))
-"""How often a program ends in mid-stream; 200 before a release."""
+RUNS = int(os.environ.get("CORTENSOR_PYTHON_EXIT_RUNS") or ("200" if "CI" in os.environ else "18"))
+"""How often a program ends in mid-stream."""
 
 ENDINGS = ["async", "loop-dropped", "threads", "sync-async", "blocked", "exit", "raise", "os-exit", "spinning"]
 

@@ -26,7 +26,7 @@ from cortensor_router import (
     Verdict,
     _native,
 )
-from cortensor_router._options import MinerOptions, SessionChanges, SessionOptions
+from cortensor_router._options import MinerOptions, RequestOptions, SessionChanges, SessionOptions
 
 
 def fields(of: type) -> set[str]:
@@ -47,34 +47,89 @@ def schemas() -> dict[str, Any]:
     return found
 
 
-def properties(schemas: dict[str, Any], name: str) -> set[str]:
+def properties(schemas: dict[str, Any], name: str) -> dict[str, Any]:
     """The properties of a schema, those of what it is made of among them."""
     schema = schemas[name]
-    found = set(schema.get("properties", {}))
+    found = dict(schema.get("properties", {}))
     for part in schema.get("allOf", []):
-        found |= properties(schemas, part["$ref"].rsplit("/", 1)[1]) if "$ref" in part else set(part["properties"])
+        found |= properties(schemas, part["$ref"].rsplit("/", 1)[1]) if "$ref" in part else part["properties"]
     return found
 
 
-@pytest.mark.parametrize(
-    ("record", "schema"),
-    [
-        (SessionRecord, "Session"),
-        (MinerInfo, "MinerInfo"),
-        (NodeInfo, "NodeInfo"),
-        (NodeStatus, "NodeStatus"),
-        (Usage, "Usage"),
-        (Verdict, "Verdict"),
-        (MinerVerdict, "MinerVerdict"),
-    ],
-)
-def test_a_record_has_the_fields_of_its_schema(schemas: dict[str, Any], record: type, schema: str) -> None:
-    assert fields(record) == properties(schemas, schema)
+RECORDS: list[tuple[type, str, set[str]]] = [
+    (SessionRecord, "Session", set()),
+    (TaskRecord, "TaskRow", set()),
+    (MinerInfo, "MinerInfo", set()),
+    (NodeInfo, "NodeInfo", set()),
+    (NodeStatus, "NodeStatus", set()),
+    # `text` is a property; `restart` is for those who read server-sent events.
+    (Completion, "Completion", {"text", "restart"}),
+    (Choice, "CompletionChoice", set()),
+    (Usage, "Usage", set()),
+    (Verdict, "Verdict", set()),
+    (MinerVerdict, "MinerVerdict", set()),
+]
+
+
+@pytest.mark.parametrize(("record", "schema", "absent"), RECORDS)
+def test_a_record_has_the_fields_of_its_schema(
+    schemas: dict[str, Any], record: type, schema: str, absent: set[str]
+) -> None:
+    assert fields(record) == set(properties(schemas, schema)) - absent
+
+
+PYTHON = {
+    "string": "str",
+    "integer": "int",
+    "number": "float",
+    "boolean": "bool",
+    "array": "list",
+    "object": "dict",
+    "null": "None",
+}
+
+
+def types(schemas: dict[str, Any], schema: dict[str, Any]) -> set[str]:
+    """What Python calls the types that a schema lets through."""
+    if "$ref" in schema:
+        name = schema["$ref"].rsplit("/", 1)[1]
+        record = next((one.__name__ for one, of, _ in RECORDS if of == name), None)
+        return {record} if record else types(schemas, schemas[name])
+    if several := schema.get("oneOf") or schema.get("anyOf"):
+        return {one for part in several for one in types(schemas, part)}
+    told = schema.get("type", "null")
+    return {PYTHON[one] for one in ([told] if isinstance(told, str) else told)}
+
+
+@pytest.mark.parametrize(("record", "schema"), [(record, schema) for record, schema, _ in RECORDS])
+def test_its_fields_have_the_types_of_the_schema(schemas: dict[str, Any], record: type, schema: str) -> None:
+    told = properties(schemas, schema)
+    # A session that says nothing of them still has them, and an answer always has its usage.
+    filled_in = {"validation_policy", "match", "usage"}
+    for one in dataclasses.fields(record):
+        found = {part.split("[")[0] for part in str(one.type).split(" | ")}
+        wanted = types(schemas, told[one.name])
+        if one.name in filled_in and record is not TaskRecord:
+            wanted -= {"None"}
+        if (record, one.name) == (TaskRecord, "results"):
+            # A row of a list has the texts alone.
+            wanted |= {"dict"}
+        assert found == wanted, f"{record.__name__}.{one.name}"
+
+
+def test_a_request_has_the_options_of_its_schema(schemas: dict[str, Any]) -> None:
+    # The first three are arguments; `submit` is what `async` asks for; a key makes it idempotent; there is one answer.
+    elsewhere = {"prompt", "session_id", "extra", "async", "idempotent", "n"}
+    wanted = set(properties(schemas, "PromptRequest")) | set(properties(schemas, "ChatRequest"))
+    of_openai = {"logprobs", "stream_options", "user"}
+    own = {"input", "idempotency_key", "detach", "presence_penalty", "frequency_penalty", "precommit_timeout", "extra"}
+    assert set(RequestOptions.__annotations__) - own <= wanted
+    assert wanted - elsewhere - of_openai <= set(RequestOptions.__annotations__)
 
 
 @pytest.mark.parametrize(("options", "schema"), [(SessionChanges, "SessionPatch"), (SessionOptions, "SessionSpec")])
 def test_options_have_the_fields_of_their_schema(schemas: dict[str, Any], options: Any, schema: str) -> None:
-    assert set(options.__annotations__) == properties(schemas, schema) - (
+    assert set(options.__annotations__) == set(properties(schemas, schema)) - (
         {"name"} if options is SessionOptions else set()
     )
 

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
 TASKS = 10_000
 TOKENS = 1_000_000
+SECONDS = 280
+"""What a slow machine gets for a test."""
+PATIENT = {"limits": {"default_timeout_secs": SECONDS}, "dispatch": {"progress_timeout_ms": SECONDS * 1000}}
 
 
 @pytest.mark.timeout(300)
 def test_ten_thousand_tasks_at_once() -> None:
     async def main() -> None:
-        async with Router() as router:
+        async with Router(PATIENT) as router:
             everyone = asyncio.Event()
             running = 0
 
@@ -53,7 +56,7 @@ def test_a_million_tokens_in_flat_memory_for_asyncio() -> None:
             yield PIECE
 
     async def main() -> None:
-        async with Router() as router:
+        async with Router(PATIENT) as router:
             router.add_miner("flood", flood)
             task = await router.submit("go")
             count, grown, base = 0, 0, 0
@@ -76,7 +79,7 @@ def test_a_million_tokens_in_flat_memory_for_threads() -> None:
         for _number in range(TOKENS):
             yield PIECE
 
-    with SyncRouter() as router:
+    with SyncRouter(PATIENT) as router:
         router.add_miner("flood", flood)
         count, grown, base = 0, 0, 0
         for _ in router.submit("go"):

@@ -21,7 +21,7 @@ from cortensor_router import (
     Task,
     TaskCancelledError,
 )
-from support import SOON
+from support import SOON, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -153,8 +153,7 @@ def test_a_miner_waits_until_it_is_cancelled() -> None:
         router.add_miner("hold", hold)
         with router.submit("x") as task:
             assert task.record().state in ("queued", "assigned", "acked")
-            while not seen:
-                threading.Event().wait(0.005)
+            eventually(lambda: bool(seen), "the miner has waited")
     assert seen == [False, True]
 
 

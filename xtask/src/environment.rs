@@ -39,14 +39,18 @@ pub(crate) fn cache() -> Outcome<PathBuf> {
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root());
-    // What `cargo run` says of this program is not for those that are built now: build scripts that look at it would
-    // run again, and all that stands on them, whenever it is there in one call and not in the next.
+    without_cargo(&mut command);
+    command
+}
+
+/// What `cargo run` says of this program is not for those that are built now: build scripts that look at it would
+/// run again, and all that stands on them, whenever it is there in one call and not in the next.
+pub(crate) fn without_cargo(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.to_string_lossy().starts_with(start)) {
             command.env_remove(name);
         }
     }
-    command
 }
 
 /// Whether a program is there and answers to `arguments`.

@@ -21,7 +21,7 @@ const BLOCK_TIMEOUT: &str = "120";
 /// A fenced block.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Block {
-    line: usize,
+    pub(crate) line: usize,
     pub(crate) language: String,
     pub(crate) text: String,
     /// Why it is not run, where it is not.

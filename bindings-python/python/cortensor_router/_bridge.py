@@ -168,7 +168,11 @@ _process = _Process()
 
 def current() -> Loop:
     """The post of the event loop that runs here."""
-    loop = asyncio.get_running_loop()
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        message = "no event loop runs here: call this from async code, or use SyncRouter and SyncMinerClient"
+        raise RuntimeError(message) from None
     found = _process.loops.get(loop)
     if found is None:
         with _process.lock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import queue
 import signal
 import threading
 import time
@@ -179,23 +179,27 @@ def run_miner(
 
     A second Ctrl-C ends it at once. In another thread than the main one nothing but the end of the program ends it.
     """
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, _terminate) if main else None
+    # It can be put into by a signal handler, whatever the interrupted thread holds.
+    told: queue.SimpleQueue[None] = queue.SimpleQueue()
+    before: dict[signal.Signals, Any] = {}
+
+    def tell(*_: object) -> None:
+        told.put(None)
+        restore()
+
+    def restore() -> None:
+        for one, handler in before.items():
+            # What was set by other than Python can only be left.
+            signal.signal(one, signal.SIG_DFL if handler is None else handler)
+
+    if threading.current_thread() is threading.main_thread():
+        before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+        for one in before:
+            signal.signal(one, tell)
     try:
         with SyncMinerClient(function, routers, name=name, capacity=capacity, **settings) as client:
-            with contextlib.suppress(KeyboardInterrupt, _Terminated):
-                while True:
-                    time.sleep(3600.0)
+            told.get()
             client.drain(drain_timeout)
             return client.stats()
     finally:
-        if main:
-            signal.signal(signal.SIGTERM, before)
-
-
-class _Terminated(BaseException):
-    """SIGTERM came."""
-
-
-def _terminate(*_: object) -> None:
-    raise _Terminated
+        restore()

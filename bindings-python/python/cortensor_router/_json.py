@@ -29,7 +29,20 @@ def config_of(what: str, config: Mapping[str, Any] | str | None) -> str:
     """Settings, given as a mapping or as JSON text."""
     if config is None:
         return ""
-    return config if isinstance(config, str) else text_of(what, dict(config))
+    if isinstance(config, str):
+        if config.strip() and not config.lstrip().startswith("{"):
+            message = (
+                f"{what} is a mapping or JSON text, not {config[:40]!r}: read a file with tomllib.load or json.load"
+            )
+            raise InvalidArgumentError(message, param=what)
+        return config
+    return text_of(what, _mapping(what, config))
+
+
+def _mapping(what: str, config: object) -> dict[str, Any]:
+    if isinstance(config, Mapping):
+        return dict(config)  # pyright: ignore[reportUnknownArgumentType]
+    raise InvalidArgumentError(f"{what} is a mapping or JSON text, not {type(config).__name__}", param=what)
 
 
 def fields_of(what: str, given: Mapping[str, Any]) -> str:

@@ -20,8 +20,27 @@ from ._job import Job, JobError, SyncJob
 logger = logging.getLogger("cortensor_router.miner")
 
 
+def check_function(function: Any) -> None:
+    """Says at once what would fail with the first job."""
+    if not callable(function):
+        if inspect.iscoroutine(function):
+            function.close()
+        found = type(function).__name__
+        raise TypeError(f"a miner is a function that takes a job, not {found}: give the function, do not call it")
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        # What is written in C may have none.
+        return
+    try:
+        signature.bind(None)
+    except TypeError as error:
+        raise TypeError(f"a miner's function takes one argument, the job: {error}") from None
+
+
 def runs_in_loop(function: object) -> bool:
     """Whether it is an async generator function or a coroutine function; all else may block."""
+    check_function(function)
     while isinstance(function, functools.partial):
         function = function.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     candidates = (function, getattr(function, "__call__", None))  # noqa: B004 - an object may be callable and async

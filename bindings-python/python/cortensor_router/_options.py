@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from ._json import text_of
+from ._errors import InvalidArgumentError
+from ._json import fields_of, text_of
 
 if TYPE_CHECKING:
     from ._job import Job, SyncJob
@@ -35,6 +37,7 @@ class RequestOptions(TypedDict, total=False):
     """The same under OpenAI's newer name."""
     temperature: float
     top_p: float
+    top_k: int
     stop: str | Sequence[str]
     seed: int
     presence_penalty: float
@@ -163,10 +166,64 @@ class MinerOptions(TypedDict, total=False):
     model_details: Sequence[Mapping[str, Any]]
 
 
+_REQUEST = frozenset(RequestOptions.__annotations__)
+_SESSION = frozenset(SessionOptions.__annotations__)
+_CHANGES = frozenset(SessionChanges.__annotations__)
+_MINER = frozenset(MinerOptions.__annotations__)
+
+
+def _check_names(what: str, given: Iterable[str], known: frozenset[str], hint: str) -> None:
+    """A name that was mistyped would change nothing, or reach the miner as a field of its own."""
+    # The router takes the names that Cortensor published, too: `minNumOfNodes`.
+    unknown = {name for name in set(given) - known if _in_snake_case(name) not in known}
+    if unknown:
+        name = min(unknown)
+        near = difflib.get_close_matches(name, known, 1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise InvalidArgumentError(f"{name} is no option of a {what}: {meant}{hint}", param=name)
+
+
+def _in_snake_case(name: str) -> str:
+    return "".join(f"_{one.lower()}" if one.isupper() else one for one in name)
+
+
+def session_of(name: str, options: SessionOptions) -> str:
+    """The session as JSON."""
+    _check_names("session", options, _SESSION, "SessionOptions lists all of them")
+    return fields_of("session", {"name": name, **options})
+
+
+def changes_of(changes: SessionChanges) -> str:
+    """The changes as JSON."""
+    _check_names("session", changes, _CHANGES, "SessionChanges lists what can be changed")
+    return fields_of("session", changes)
+
+
+def miner_of(name: str, options: MinerOptions) -> str:
+    """What a miner says of itself, as JSON."""
+    check_name(name)
+    _check_names("miner", options, _MINER, "MinerOptions lists all of them")
+    return fields_of("miner", {"name": name, **options})
+
+
+def check_name(name: Any) -> None:
+    """`@router.miner` without its parentheses has the function where the name belongs."""
+    if callable(name):
+        raise TypeError('a miner needs a name: @router.miner("name"), or router.add_miner("name", function)')
+
+
+def _check_prompt(prompt: object) -> None:
+    if not isinstance(prompt, str):
+        message = f"prompt is a text, not {type(prompt).__name__}: a chat goes into messages=[...]"
+        raise InvalidArgumentError(message, param="prompt")
+
+
 def request_of(prompt: str | None, options: RequestOptions, *, stream: bool) -> str:
     """The request as JSON."""
+    _check_names("request", options, _REQUEST, "what is only for the miner goes into extra={...}")
     fields: dict[str, Any] = {"stream": stream, **{name: value for name, value in options.items() if name != "extra"}}
     fields.update(options.get("extra") or {})
     if prompt is not None:
+        _check_prompt(prompt)
         fields["prompt"] = prompt
     return text_of("request", {name: value for name, value in fields.items() if value is not None})

@@ -21,7 +21,10 @@ from ._options import (
     RequestOptions,
     SessionOptions,
     SyncMinerFunction,
+    check_name,
+    miner_of,
     request_of,
+    session_of,
 )
 from ._record import Page, page_of
 from ._records import SessionRecord, TaskRecord
@@ -89,6 +92,13 @@ class Router(RouterBase):
     ) -> None:
         await self.close()
 
+    def __enter__(self) -> None:
+        raise TypeError("Router is for asyncio: `async with Router() as router:`; programs that block use SyncRouter")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
     async def drain(self, timeout: float) -> bool:
         """Takes no new tasks and waits until those that are there have ended; `False`: not all did in that time."""
         return bool(await _bridge.answer(self._handle.drain(timeout)))
@@ -99,6 +109,7 @@ class Router(RouterBase):
         An async generator gives pieces, a coroutine gives an answer; both run in the event loop that runs now.
         A generator or a function may block: it runs on threads.
         """
+        check_name(name)
 
         def add(function: F) -> F:
             self.add_miner(name, function, **options)
@@ -110,18 +121,19 @@ class Router(RouterBase):
         self, name: str, function: AsyncMinerFunction | SyncMinerFunction, **options: Unpack[MinerOptions]
     ) -> Miner:
         """Adds a miner of that name. See `miner`."""
-        spec = fields_of("miner", {"name": name, **options})
+        handle = self._handle
+        spec = miner_of(name, options)
         work: LoopWork | ThreadWork
         if runs_in_loop(function):
             loop = _bridge.current()
             work = LoopWork(name, function, loop)
             try:
-                native = self._handle.add_loop_miner(spec, loop.mailbox, work.token)
+                native = handle.add_loop_miner(spec, loop.mailbox, work.token)
             except BaseException:
                 work.forget()
                 raise
         else:
-            native, queue = self._handle.add_thread_miner(spec)
+            native, queue = handle.add_thread_miner(spec)
             work = ThreadWork(name, function, options.get("capacity") or 1)
             work.start(queue)
         self._work[name] = work
@@ -129,7 +141,7 @@ class Router(RouterBase):
 
     async def create_session(self, name: str, **options: Unpack[SessionOptions]) -> Session:
         """Opens a session: tasks of one session share its model, limits and weight."""
-        text = await _bridge.answer(self._handle.create_session(fields_of("session", {"name": name, **options})))
+        text = await _bridge.answer(self._handle.create_session(session_of(name, options)))
         return Session(self, SessionRecord._parse(text))
 
     def session(self, session_id: int) -> Session:
@@ -188,7 +200,7 @@ class Router(RouterBase):
 
     async def listen(self, config: Mapping[str, Any] | str | None = None, **settings: Any) -> Listener:
         """Starts the HTTP listener; `settings` as in the configuration's `listen`: `await router.listen(port=0)`."""
-        text = config if isinstance(config, str) else config_of("listen", {**(config or {}), **settings} or None)
+        text = config_of("listen", config if isinstance(config, str) else {**(config or {}), **settings} or None)
         return Listener(await _bridge.answer(self._handle.listen(text)))
 
     def asgi(self, config: Mapping[str, Any] | str | None = None) -> AsgiApp:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import _bridge
-from ._json import fields_of
-from ._options import RequestOptions, SessionChanges
+from ._options import RequestOptions, SessionChanges, changes_of
 from ._record import Page, table
 from ._records import SessionRecord, TaskRecord
 
@@ -72,7 +71,7 @@ class Session(SessionBase):
     async def update(self, **changes: Unpack[SessionChanges]) -> SessionRecord:
         """Changes what is given."""
         native = self._router._handle
-        text = await _bridge.answer(native.update_session(self.id, fields_of("session", changes)))
+        text = await _bridge.answer(native.update_session(self.id, changes_of(changes)))
         self._record = SessionRecord._parse(text)
         return self._record
 
@@ -119,7 +118,7 @@ class SyncSession(SessionBase):
     def update(self, **changes: Unpack[SessionChanges]) -> SessionRecord:
         """Changes what is given."""
         native = self._router._handle
-        text = native.update_session(self.id, fields_of("session", changes)).wait()
+        text = native.update_session(self.id, changes_of(changes)).wait()
         self._record = SessionRecord._parse(text)
         return self._record
 

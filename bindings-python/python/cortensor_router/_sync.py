@@ -22,7 +22,10 @@ from ._options import (
     RequestOptions,
     SessionOptions,
     SyncMinerFunction,
+    check_name,
+    miner_of,
     request_of,
+    session_of,
 )
 from ._record import Page, page_of
 from ._records import SessionRecord, TaskRecord
@@ -89,6 +92,13 @@ class SyncRouter(RouterBase):
     ) -> None:
         self.close()
 
+    async def __aenter__(self) -> None:
+        raise TypeError("SyncRouter blocks: in async code use `async with Router() as router:`")
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
     def drain(self, timeout: float) -> bool:
         """Takes no new tasks and waits until those that are there have ended; `False`: not all did in that time."""
         return bool(self._handle.drain(timeout).wait())
@@ -99,6 +109,7 @@ class SyncRouter(RouterBase):
         A generator gives pieces, a function gives an answer; both run on threads and may block. Async generators and
         coroutines run in an event loop on a thread of its own.
         """
+        check_name(name)
 
         def add(function: F) -> F:
             self.add_miner(name, function, **options)
@@ -110,7 +121,8 @@ class SyncRouter(RouterBase):
         self, name: str, function: AsyncMinerFunction | SyncMinerFunction, **options: Unpack[MinerOptions]
     ) -> SyncMiner:
         """Adds a miner of that name. See `miner`."""
-        spec = fields_of("miner", {"name": name, **options})
+        handle = self._handle
+        spec = miner_of(name, options)
         work: LoopWork | ThreadWork
         if runs_in_loop(function):
             if self._loop_thread is None:
@@ -118,12 +130,12 @@ class SyncRouter(RouterBase):
             loop = self._loop_thread.post()
             work = LoopWork(name, function, loop)
             try:
-                native = self._handle.add_loop_miner(spec, loop.mailbox, work.token)
+                native = handle.add_loop_miner(spec, loop.mailbox, work.token)
             except BaseException:
                 work.forget()
                 raise
         else:
-            native, queue = self._handle.add_thread_miner(spec)
+            native, queue = handle.add_thread_miner(spec)
             work = ThreadWork(name, function, options.get("capacity") or 1)
             work.start(queue)
         self._work[name] = work
@@ -131,7 +143,7 @@ class SyncRouter(RouterBase):
 
     def create_session(self, name: str, **options: Unpack[SessionOptions]) -> SyncSession:
         """Opens a session: tasks of one session share its model, limits and weight."""
-        text = self._handle.create_session(fields_of("session", {"name": name, **options})).wait()
+        text = self._handle.create_session(session_of(name, options)).wait()
         return SyncSession(self, SessionRecord._parse(text))
 
     def session(self, session_id: int) -> SyncSession:
@@ -178,5 +190,5 @@ class SyncRouter(RouterBase):
 
     def listen(self, config: Mapping[str, Any] | str | None = None, **settings: Any) -> SyncListener:
         """Starts the HTTP listener; `settings` as in the configuration's `listen`: `router.listen(port=0)`."""
-        text = config if isinstance(config, str) else config_of("listen", {**(config or {}), **settings} or None)
+        text = config_of("listen", config if isinstance(config, str) else {**(config or {}), **settings} or None)
         return SyncListener(self._handle.listen(text).wait())

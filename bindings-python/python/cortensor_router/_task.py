@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -74,8 +74,11 @@ class Task(TaskBase):
         return TaskRecord._parse(await _bridge.answer(self._native.record()))
 
     async def result(self) -> Completion:
-        """Waits for the end and gives the answer."""
+        """Waits for the end and gives the answer; as often as it is asked for. `await task` is the same."""
         return Completion._parse(await _bridge.answer(self._native.result()))
+
+    def __await__(self) -> Generator[Any, None, Completion]:
+        return self.result().__await__()
 
     def __aiter__(self) -> TokenStream:
         return TokenStream(self._native, cancels=self._owned)

@@ -47,13 +47,18 @@ if how == "async":
         router.add_miner("endless", endless, capacity=4)
         tasks = [await router.submit("go") for _ in range(4)]
 
+        streaming = asyncio.Event()
+
         async def follow(task):
+            count = 0
             async for _ in task:
-                pass
+                count += 1
+                if count == 10:
+                    streaming.set()
 
         for task in tasks:
             globals().setdefault("kept", []).append(asyncio.ensure_future(follow(task)))
-        await asyncio.sleep(0.02)
+        await streaming.wait()
         globals()["router"] = router
 
     asyncio.run(main())
@@ -62,8 +67,8 @@ elif how == "loop-dropped":
     async def main():
         router = await Router().open()
         router.add_miner("endless", endless, capacity=4)
-        globals()["kept"] = [router, await router.submit("go"), await router.submit("go")]
-        await asyncio.sleep(0.02)
+        globals()["kept"] = [router, await router.submit("go"), task := await router.submit("go")]
+        await anext(task.tokens())
 
     loop = asyncio.new_event_loop()
     loop.run_until_complete(main())
@@ -78,27 +83,33 @@ elif how == "sync-async":
     tasks = streaming(router)
 elif how == "blocked":
     router = SyncRouter().open()
-    router.add_miner("sleeps", lambda job: time.sleep(1000))
+    works = threading.Event()
+    router.add_miner("sleeps", lambda job: (works.set(), time.sleep(1000)))
     task = router.submit("x")
     listener = router.listen(port=0)
+    waits = threading.Semaphore(0)
 
     def block(wait):
+        waits.release()
         with contextlib.suppress(RouterError):
             wait()
 
     for wait in (task.result, listener.ended):
         threading.Thread(target=block, args=(wait,), daemon=True).start()
-    time.sleep(0.02)
+        waits.acquire()
+    works.wait()
 elif how == "spinning":
     router = SyncRouter().open()
+    works = threading.Event()
 
     def spin(job):
+        works.set()
         while True:
             pass
 
     router.add_miner("spin", spin)
     task = router.submit("x")
-    time.sleep(0.02)
+    works.wait()
 elif how == "exit":
     router = SyncRouter().open()
     router.add_miner("endless", endless_on_threads, capacity=4)

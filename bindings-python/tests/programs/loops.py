@@ -11,7 +11,6 @@ how = sys.argv[1]
 if how == "uvloop":
     import uvloop
 
-    asyncio.set_event_loop_policy(None)
     new_loop = uvloop.new_event_loop
 else:
     new_loop = asyncio.new_event_loop

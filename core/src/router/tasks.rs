@@ -283,7 +283,7 @@ fn refusal(reason: Refusal, retry_after_ms: u64, session: SessionId, model: Opti
         ),
         Refusal::NoMiner => Error::new(
             ErrorKind::Unavailable,
-            "no miner is connected: attach one, or start the router with --upstream URL",
+            "no miner is connected: add a miner or an upstream to the router, or start it with --upstream URL",
         )
         .with_code("no_miner")
         .with_retry_after_ms(retry_after_ms),
@@ -294,7 +294,7 @@ fn refusal(reason: Refusal, retry_after_ms: u64, session: SessionId, model: Opti
         .with_code("too_few_miners")
         .with_retry_after_ms(retry_after_ms),
         Refusal::NoModel => Error::not_found(match model {
-            Some(model) => format!("no miner serves the model {model:?}"),
+            Some(model) => format!("no miner serves the model {model:?}: the list of models says which are there"),
             None => "no miner that is connected can serve this kind of request".to_owned(),
         })
         .with_code("model_not_found")

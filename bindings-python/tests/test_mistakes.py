@@ -1,0 +1,201 @@
+"""What goes wrong on the first day is told so that it can be mended."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cortensor_router import (
+    ClosedError,
+    InvalidArgumentError,
+    Job,
+    MinerFailedError,
+    NotFoundError,
+    Router,
+    SyncJob,
+    SyncMinerClient,
+    SyncRouter,
+    UnavailableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+
+async def words(job: Job) -> AsyncIterator[str]:
+    for word in job.prompt.split():
+        yield word + " "
+
+
+@pytest.fixture
+def router() -> Iterator[SyncRouter]:
+    with SyncRouter() as one:
+        one.add_miner("echo", lambda job: job.prompt, models=["small"])
+        yield one
+
+
+def test_no_miner_and_no_such_model() -> None:
+    with SyncRouter() as router:
+        with pytest.raises(UnavailableError, match="no miner is connected: add a miner or an upstream"):
+            router.complete("x")
+        router.add_miner("echo", lambda job: job.prompt, models=["small"])
+        with pytest.raises(NotFoundError, match='"tiny": the list of models says which are there') as wrong:
+            router.complete("x", model="tiny")
+        assert wrong.value.param == "model"
+        assert [model.id for model in router.models()] == ["small"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"max_token": 5}, "did you mean max_tokens? "), ({"grammar": "g"}, "")],
+)
+def test_a_mistyped_option_of_a_request(router: SyncRouter, wrong: dict[str, Any], said: str) -> None:
+    for call in (router.complete, router.submit, router.create_session("chat").submit):
+        with pytest.raises(InvalidArgumentError) as told:
+            call("x", **wrong)
+        name = next(iter(wrong))
+        assert told.value.param == name
+        assert (
+            str(told.value)
+            == f"{name} is no option of a request: {said}what is only for the miner goes into extra={{...}}"
+        )
+    assert router.complete("x", extra=wrong).text == "x"
+
+
+def test_a_mistyped_option_of_a_session_or_a_miner(router: SyncRouter) -> None:
+    wrong: dict[str, Any] = {"prioriti": 3}
+    session = router.create_session("chat")
+    for call in (
+        lambda: router.create_session("chat", **wrong),
+        lambda: session.update(**wrong),
+    ):
+        with pytest.raises(InvalidArgumentError, match=r"prioriti is no option of a session: did you mean priority\?"):
+            call()
+    with pytest.raises(InvalidArgumentError, match=r"capcity is no option of a miner: did you mean capacity\?"):
+        router.add_miner("a", words, capcity=2)  # type: ignore[call-arg]
+    with pytest.raises(InvalidArgumentError, match="nothing is no option of a miner: MinerOptions lists all of them"):
+        router.add_miner("a", words, nothing=1)  # type: ignore[call-arg]
+
+
+def test_a_prompt_that_is_none(router: SyncRouter) -> None:
+    chat: Any = [{"role": "user", "content": "x"}]
+    with pytest.raises(InvalidArgumentError, match=r"prompt is a text, not list: a chat goes into messages=\[...\]"):
+        router.complete(chat)
+    assert router.complete(messages=chat).text == "x"
+    with pytest.raises(InvalidArgumentError, match="prompt is missing"):
+        router.complete()
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("router.toml", "config is a mapping or JSON text, not 'router.toml': read a file with tomllib.load"),
+        ("x" * 100, "config is a mapping or JSON text, not '" + "x" * 40 + "':"),
+        (5, "config is a mapping or JSON text, not int"),
+        ({"limits": {"max_sesions": 1}}, 'unknown key "limits.max_sesions": did you mean "limits.max_sessions"?'),
+    ],
+)
+def test_a_configuration_that_is_none(config: Any, said: str) -> None:
+    with pytest.raises(InvalidArgumentError) as told:
+        SyncRouter(config).open()
+    assert str(told.value).startswith(said)
+
+
+def test_a_router_that_is_not_open_or_was_closed() -> None:
+    with pytest.raises(ClosedError, match=r"not open: with SyncRouter\(...\) as router:"):
+        SyncRouter().complete("x")
+    with pytest.raises(ClosedError, match=r"not open: async with Router\(...\) as router:"):
+        asyncio.run(Router().complete("x"))
+    # Also where the miner would say that there is no event loop.
+    with pytest.raises(ClosedError, match="not open"):
+        Router().add_miner("words", words)
+    router = SyncRouter().open()
+    router.close()
+    for call in (router.status, lambda: router.complete("x"), lambda: router.add_miner("a", words), router.miners):
+        with pytest.raises(ClosedError, match="the router is closed: open a new one"):
+            call()
+
+
+def test_the_wrong_kind_of_with() -> None:
+    with pytest.raises(TypeError, match="Router is for asyncio: `async with"), Router():
+        pass
+
+    async def main() -> None:
+        with pytest.raises(TypeError, match="SyncRouter blocks: in async code use"):
+            async with SyncRouter():
+                pass
+
+    asyncio.run(main())
+
+
+def test_what_is_no_miner(router: SyncRouter) -> None:
+    async def coroutine(job: Job) -> str:
+        return job.prompt
+
+    def for_nothing() -> str:
+        return ""
+
+    wrong: list[tuple[Any, str]] = [
+        (words(None), "not async_generator: give the function, do not call it"),  # type: ignore[arg-type]
+        (coroutine(None), "not coroutine: give the function, do not call it"),  # type: ignore[arg-type]
+        ("words", "not str"),
+        (for_nothing, "takes one argument, the job: too many positional arguments"),
+        (lambda job, model: "", "takes one argument, the job: missing a required argument: 'model'"),
+    ]
+    for one, said in wrong:
+        with pytest.raises(TypeError, match=said):
+            router.add_miner("wrong", one)
+    unnamed: Any = router.miner
+    with pytest.raises(TypeError, match=r'a miner needs a name: @router.miner\("name"\)'):
+        unnamed(words)
+    with pytest.raises(TypeError, match="a miner needs a name"):
+        router.add_miner(words, words)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="takes one argument, the job"):
+        SyncMinerClient(for_nothing, "ws://127.0.0.1:1", name="far", token="t")  # type: ignore[arg-type]  # noqa: S106
+    assert [miner.id for miner in router.miners()] == ["echo"]
+    # What has no signature is taken at its word.
+    router.add_miner("text", str, models=["text"])
+    assert "SyncJob" in router.complete("x", model="text").text
+
+
+def test_a_miner_that_gives_what_is_no_text(router: SyncRouter) -> None:
+    def numbers(_: SyncJob) -> Iterator[Any]:
+        yield 5
+
+    router.add_miner("numbers", numbers, models=["numbers"])
+    with pytest.raises(MinerFailedError, match="a miner gives pieces of str or bytes, not int"):
+        router.complete("x", model="numbers")
+
+
+def test_an_async_miner_outside_of_an_event_loop() -> None:
+    async def main() -> None:
+        async with Router() as router:
+            with pytest.raises(RuntimeError, match="no event loop runs here: call this from async code"):
+                await asyncio.to_thread(router.add_miner, "words", words)
+
+    asyncio.run(main())
+
+
+def test_a_task_is_awaited_as_often_as_one_likes() -> None:
+    async def main() -> None:
+        async with Router() as router:
+            router.add_miner("words", words)
+            task = await router.submit("a b")
+            assert inspect.isawaitable(task)
+            assert (await task).text == (await task).text == (await task.result()).text == "a b "
+            assert [token async for token in task] == ["a ", "b "]
+
+    asyncio.run(main())
+
+
+def test_the_blocking_router_works_inside_of_an_event_loop() -> None:
+    async def main() -> None:
+        # As in a notebook. The loop waits meanwhile; the miner has one of its own.
+        with SyncRouter() as router:
+            router.add_miner("words", words)
+            assert router.complete("a b").text == "a b "
+
+    asyncio.run(main())
