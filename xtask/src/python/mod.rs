@@ -87,6 +87,8 @@ fn free_threaded(steps: &mut Steps) -> Outcome {
         environment::cargo(&["build", "--quiet", "--package", "cortensor-router-python", "--manifest-path"]);
     cargo.arg(build::source().join("Cargo.toml"));
     cargo.env("CARGO_TARGET_DIR", environment::target()).env("PYO3_CONFIG_FILE", description);
+    // As maturin has it: the interpreter that loads it brings the symbols.
+    cargo.env("PYO3_BUILD_EXTENSION_MODULE", "1");
     steps.run("Python package: a Python without a GIL", &mut cargo)
 }
 
