@@ -16,6 +16,7 @@ mod history;
 mod load;
 mod memory;
 mod mock;
+mod policy;
 mod process;
 mod remote;
 mod report;
@@ -43,7 +44,7 @@ type Outcome<T = ()> = Result<T, String>;
 type Measure = fn(&Context, &mut Vec<Row>) -> Outcome;
 
 /// All figures, by the names that the command line knows.
-const FIGURES: [(&str, Measure); 12] = [
+const FIGURES: [(&str, Measure); 13] = [
     ("unary", requests::unary),
     ("streams", requests::streams),
     ("hang-up", hang_up::measure),
@@ -54,6 +55,7 @@ const FIGURES: [(&str, Measure); 12] = [
     ("history", history::history),
     ("memory", memory::measure),
     ("decisions", decisions::measure),
+    ("policy", policy::measure),
     ("remote", remote::measure),
     ("verdicts", verdicts::measure),
 ];
@@ -73,6 +75,9 @@ struct Arguments {
     /// The build of the command to measure
     #[arg(long, default_value = env!("CARGO_BIN_EXE_cortensor-router"))]
     router: PathBuf,
+    /// The directory of the public traces that `policy` plays instead of its own requests
+    #[arg(long)]
+    traces: Option<PathBuf>,
     /// Writes the figures there too, as JSON
     #[arg(long)]
     json: Option<PathBuf>,
@@ -93,6 +98,8 @@ struct Context {
     router: PathBuf,
     /// Or why it is not used.
     nginx: Outcome<PathBuf>,
+    /// Where public traces are, if they are to be used.
+    traces: Option<PathBuf>,
     scratch: TempDir,
     made: Cell<u32>,
 }
@@ -157,8 +164,14 @@ fn run(arguments: &Arguments) -> Outcome {
         Ok(_) => Ok(arguments.nginx.clone()),
         Err(error) => Err(format!("{}: {error}", arguments.nginx.display())),
     };
-    let context =
-        Context { quick: arguments.quick, router: arguments.router.clone(), nginx, scratch, made: Cell::new(0) };
+    let context = Context {
+        quick: arguments.quick,
+        router: arguments.router.clone(),
+        nginx,
+        traces: arguments.traces.clone(),
+        scratch,
+        made: Cell::new(0),
+    };
     let (mut rows, mut failures, mut loads) = (Vec::new(), Vec::new(), Vec::new());
     println!("{}; load average {}", processor(), load_average());
     let chosen = |name: &str| arguments.figures.is_empty() || arguments.figures.iter().any(|one| one == name);

@@ -1,0 +1,90 @@
+//! What a session that dumps all its requests at once does to the others.
+
+use std::ops::RangeInclusive;
+
+use crate::Outcome;
+use crate::report::{Gate, Row, quantile};
+
+use super::Series;
+use super::fleet::{capacity, mixed};
+use super::product::Product;
+use super::random::Random;
+use super::reference::Fifo;
+use super::workload::{Request, SESSIONS, Source, stretch};
+use super::world::{Fate, play};
+
+/// Requests that one session dumps.
+const DUMPED: usize = 2_000;
+/// When, as a share of the time that the workload spans.
+const WHEN: f64 = 0.2;
+
+pub(super) fn measure(source: &Source<'_>, seeds: RangeInclusive<u64>, rows: &mut Vec<Row>) -> Outcome {
+    let fleet = mixed();
+    let (mut ours, mut fifo) = ([Series::default(), Series::default()], [Series::default(), Series::default()]);
+    let (mut ours_ends, mut fifo_ends) = (Series::default(), Series::default());
+    let (mut ours_work, mut fifo_work) = (Series::default(), Series::default());
+    for seed in seeds {
+        let mut requests = source.lengths(false, &mut Random::new(seed))?;
+        let rate = 0.6 * capacity(&fleet, &requests);
+        stretch(&mut requests, rate);
+        let from = (requests.last().map_or(0, |one| one.at) as f64 * WHEN) as u64;
+        // Requests like the others', but all at once and of a session of their own.
+        let mut random = Random::new(seed ^ 0xd0_0d);
+        let dump: Vec<Request> = (0..DUMPED)
+            .map(|_| {
+                let like = &requests[random.range(0, requests.len() as u64 - 1) as usize];
+                Request { at: from, session: SESSIONS, ..like.clone() }
+            })
+            .collect();
+        requests.extend(dump);
+        let by_us = play(&mut Product::new(&fleet), &fleet, &requests, seed)?;
+        let in_order = play(&mut Fifo::new(&fleet, &requests), &fleet, &requests, seed)?;
+        let (our_end, fifo_end) = (end(&requests, &by_us), end(&requests, &in_order));
+        // All who come while either of the two still has some of it.
+        let until = our_end.max(fifo_end);
+        for (share, index) in [(0.5, 0), (0.99, 1)] {
+            ours[index].0.push(wait(&requests, &by_us, from, until, share));
+            fifo[index].0.push(wait(&requests, &in_order, from, until, share));
+        }
+        ours_ends.0.push((our_end - from) as f64 / 1_000.0);
+        fifo_ends.0.push((fifo_end - from) as f64 / 1_000.0);
+        // While both have more to do than they can.
+        ours_work.0.push(work(&requests, &by_us, from, fifo_end));
+        fifo_work.0.push(work(&requests, &in_order, from, fifo_end));
+    }
+    let gate = Some(Gate::RatioAtMost(0.05));
+    let what = "others' wait beside a session that dumps 2 000";
+    rows.push(ours[1].beside(format!("{what}, p99"), "s", "order of arrival", &fifo[1], gate));
+    rows.push(ours[0].beside(format!("{what}, p50"), "s", "order of arrival", &fifo[0], None));
+    let gate = Some(Gate::RatioAtLeast(0.98));
+    rows.push(ours_work.beside("work done in that time", "tokens/s", "order of arrival", &fifo_work, gate));
+    rows.push(ours_ends.beside("the dump is done after", "s", "order of arrival", &fifo_ends, None));
+    Ok(())
+}
+
+/// When the last of the dump was done.
+fn end(requests: &[Request], fates: &[Fate]) -> u64 {
+    let dumped = requests.iter().zip(fates).filter(|(one, _)| one.session == SESSIONS);
+    dumped.filter_map(|(_, fate)| fate.done).max().unwrap_or(u64::MAX)
+}
+
+/// Seconds that others waited who came in that time.
+fn wait(requests: &[Request], fates: &[Fate], from: u64, until: u64, share: f64) -> f64 {
+    let mut waits: Vec<f64> = requests
+        .iter()
+        .zip(fates)
+        .filter(|(one, _)| one.session != SESSIONS && (from..until).contains(&one.at))
+        .map(|(one, fate)| fate.began.map_or(f64::INFINITY, |began| (began - one.at) as f64 / 1_000.0))
+        .collect();
+    quantile(&mut waits, share)
+}
+
+/// Tokens a second that were done in that time. A request that was under way at either end counts by the share that lies within.
+fn work(requests: &[Request], fates: &[Fate], from: u64, until: u64) -> f64 {
+    let within = requests.iter().zip(fates).filter_map(|(one, fate)| {
+        let (began, done) = (fate.began?, fate.done?);
+        let share = done.min(until).saturating_sub(began.max(from)) as f64 / (done - began).max(1) as f64;
+        Some(share * one.work() as f64)
+    });
+    within.sum::<f64>() / ((until - from).max(1) as f64 / 1_000.0)
+}

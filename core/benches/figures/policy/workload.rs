@@ -1,0 +1,202 @@
+//! What the miners are asked: seeded requests that are shaped like public traces, or those traces themselves.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cortensor_router::engine::prefix_blocks;
+
+use super::random::Random;
+use super::traces;
+
+/// Tokens of a prompt block, as the Mooncake trace counts them.
+pub(crate) const BLOCK_TOKENS: u64 = 512;
+/// Bytes of text that a token stands for, where a prompt is written out.
+const TOKEN_BYTES: u64 = 4;
+/// Clients of the fleet.
+pub(crate) const SESSIONS: u64 = 100;
+
+/// One request.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    /// When it comes, in milliseconds.
+    pub(crate) at: u64,
+    pub(crate) session: u64,
+    /// Tokens.
+    pub(crate) prompt: u64,
+    /// Tokens of the answer, which nobody knows beforehand.
+    pub(crate) output: u64,
+    /// Its prompt's blocks, each named by all text up to its end.
+    pub(crate) blocks: Arc<[u64]>,
+    /// What the router makes of its prompt.
+    pub(crate) prefix: Arc<[u64]>,
+    /// When its client goes away, in milliseconds.
+    pub(crate) deadline: u64,
+}
+
+impl Request {
+    pub(crate) fn new(at: u64, session: u64, prompt: u64, output: u64) -> Self {
+        let nothing: Arc<[u64]> = Arc::from([]);
+        let (prompt, output) = (prompt.max(1), output.max(1));
+        Self { at, session, prompt, output, blocks: nothing.clone(), prefix: nothing, deadline: u64::MAX }
+    }
+
+    /// With a prompt of those blocks. The router sees it as text.
+    pub(crate) fn with_blocks(mut self, blocks: Vec<u64>) -> Self {
+        let bytes = (self.prompt * TOKEN_BYTES) as usize;
+        let mut text = String::with_capacity(bytes + 16);
+        for block in &blocks {
+            let word = format!("{block:015x} ");
+            for _ in 0..BLOCK_TOKENS * TOKEN_BYTES / 16 {
+                text.push_str(&word);
+            }
+        }
+        text.truncate(bytes);
+        self.prefix = prefix_blocks(&text);
+        self.blocks = blocks.into();
+        self
+    }
+
+    /// What it asks of a fleet, in the unit that the router accounts in.
+    pub(crate) fn work(&self) -> u64 {
+        self.prompt + 2 * self.output
+    }
+}
+
+/// Where requests come from.
+pub(crate) enum Source<'a> {
+    /// Made from the seed.
+    Synthetic,
+    /// Read from the files of that directory.
+    Traces(&'a Path),
+}
+
+impl Source<'_> {
+    /// Chats, and with `code` bursts of code completions among them, in order of time.
+    pub(crate) fn lengths(&self, code: bool, random: &mut Random) -> Result<Vec<Request>, String> {
+        let mut all = match self {
+            Self::Synthetic => chats(random),
+            Self::Traces(dir) => traces::azure(&dir.join(traces::CONVERSATION))?,
+        };
+        if code {
+            all.extend(match self {
+                Self::Synthetic => completions(random),
+                Self::Traces(dir) => traces::azure(&dir.join(traces::CODE))?,
+            });
+        }
+        for one in &mut all {
+            one.session = random.range(0, SESSIONS - 1);
+        }
+        all.sort_by_key(|one| one.at);
+        Ok(all)
+    }
+
+    /// Conversations whose turns begin with all that was said before.
+    pub(crate) fn conversations(&self, random: &mut Random) -> Result<Vec<Request>, String> {
+        match self {
+            Self::Synthetic => Ok(conversations(random)),
+            Self::Traces(dir) => traces::mooncake(&dir.join(traces::MOONCAKE)),
+        }
+    }
+}
+
+/// Stretches the arrivals so that so many come a second on average.
+pub(crate) fn stretch(requests: &mut [Request], per_second: f64) {
+    let (Some(first), Some(last)) = (requests.first(), requests.last()) else { return };
+    let (from, span) = (first.at, (last.at - first.at).max(1) as f64);
+    let wanted = requests.len() as f64 / per_second * 1_000.0;
+    for one in requests {
+        one.at = ((one.at - from) as f64 / span * wanted) as u64;
+    }
+}
+
+/// From 0 to 1, 1 excluded.
+pub(crate) fn unit(random: &mut Random) -> f64 {
+    (random.next() >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+fn exponential(random: &mut Random, mean: f64) -> f64 {
+    -mean * (1.0 - unit(random)).ln()
+}
+
+/// Log-normal, by the mean and the deviation of the logarithm, between bounds.
+fn log_normal(random: &mut Random, (mean, deviation): (f64, f64), (least, most): (u64, u64)) -> u64 {
+    let (radius, angle) = ((-2.0 * (1.0 - unit(random)).ln()).sqrt(), std::f64::consts::TAU * unit(random));
+    ((mean + deviation * radius * angle.cos()).exp().round() as u64).clamp(least, most)
+}
+
+/// Seconds that a synthetic workload spans before it is stretched.
+const SPAN: u64 = 3_500;
+/// Seconds for which a rate stays what it is.
+const SPELL: u64 = 10;
+
+/// Arrivals at a rate that changes from spell to spell, in milliseconds.
+fn arrivals(random: &mut Random, mut rate: impl FnMut(&mut Random) -> f64) -> Vec<u64> {
+    let mut out = Vec::new();
+    for spell in (0..SPAN).step_by(SPELL as usize) {
+        let per_second = rate(random);
+        if per_second <= 0.0 {
+            continue;
+        }
+        let mut at = exponential(random, 1_000.0 / per_second);
+        while at < (SPELL * 1_000) as f64 {
+            out.push(spell * 1_000 + at as u64);
+            at += exponential(random, 1_000.0 / per_second);
+        }
+    }
+    out
+}
+
+/// Like Azure's conversations of 2023: 19 366 in 3 502 s, 39 to 98 in each ten seconds.
+fn chats(random: &mut Random) -> Vec<Request> {
+    arrivals(random, |random| 5.53 * (0.5 + unit(random)))
+        .into_iter()
+        .map(|at| {
+            let prompt = log_normal(random, (6.63, 0.985), (2, 14_050));
+            Request::new(at, 0, prompt, log_normal(random, (5.02, 0.859), (7, 1_000)))
+        })
+        .collect()
+}
+
+/// Like Azure's code completions of 2023: 8 819 in 3 436 s, in bursts: nothing in most spells of ten seconds, up to 327 in one.
+fn completions(random: &mut Random) -> Vec<Request> {
+    arrivals(random, |random| if unit(random) < 0.35 { exponential(random, 7.35) } else { 0.0 })
+        .into_iter()
+        .map(|at| {
+            let prompt = log_normal(random, (7.0, 1.36), (3, 7_437));
+            Request::new(at, 0, prompt, log_normal(random, (2.79, 0.847), (6, 1_899)))
+        })
+        .collect()
+}
+
+/// Like Mooncake's conversations: 12 031 requests in 3 537 s, of 7 373 conversations, all with the same first block; 37 % of the prompt
+/// tokens repeat what was read before.
+fn conversations(random: &mut Random) -> Vec<Request> {
+    let mut out = Vec::new();
+    let mut next_block = 1;
+    for start in arrivals(random, |_| 2.1) {
+        let conversation = random.next();
+        let mut at = start;
+        let mut prompt = log_normal(random, (8.35, 1.25), (891, 126_195));
+        let mut blocks = vec![0];
+        loop {
+            // The last block is shared by nobody: the next turn fills it up.
+            while (blocks.len() as u64) * BLOCK_TOKENS < prompt {
+                blocks.push(next_block);
+                next_block += 1;
+            }
+            let output = log_normal(random, (5.34, 1.1), (1, 2_000));
+            out.push(Request::new(at, conversation % SESSIONS, prompt, output).with_blocks(blocks.clone()));
+            if unit(random) < 0.62 || out.len() > 100_000 {
+                break;
+            }
+            blocks.truncate((prompt / BLOCK_TOKENS).max(1) as usize);
+            at += exponential(random, 90_000.0) as u64 + 5_000;
+            prompt = (prompt + output + log_normal(random, (6.0, 1.3), (10, 60_000))).min(126_195);
+            if at > SPAN * 1_000 {
+                break;
+            }
+        }
+    }
+    out.sort_by_key(|one| one.at);
+    out
+}
