@@ -1,7 +1,7 @@
 //! Measuring: the benchmark programs of the core, with nginx beside them.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::step::Steps;
@@ -14,8 +14,9 @@ const NGINX: &str = "/usr/sbin/nginx";
 ///
 /// # Errors
 /// When it does not build, or a figure could not be measured. A gate that is missed is told, and is no error.
-pub(crate) fn run(steps: &mut Steps, figures: &[String], quick: bool) -> Outcome {
-    let nginx = nginx(steps);
+pub(crate) fn run(steps: &mut Steps, figures: &[String], quick: bool, traces: Option<&Path>) -> Outcome {
+    // The policy is measured in a world of its own, without a network.
+    let nginx = if figures == ["policy"] { Ok(NGINX.into()) } else { nginx(steps) };
     let results = environment::target().join("bench/results.json");
     if let Some(dir) = results.parent() {
         fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
@@ -28,6 +29,10 @@ pub(crate) fn run(steps: &mut Steps, figures: &[String], quick: bool) -> Outcome
     run.args(figures).arg("--json").arg(&results);
     if quick {
         run.arg("--quick");
+    }
+    if let Some(dir) = traces {
+        let dir = dir.canonicalize().map_err(|error| format!("--traces {}: {error}", dir.display()))?;
+        run.arg("--traces").arg(dir);
     }
     match nginx {
         Ok(path) => {

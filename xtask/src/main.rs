@@ -65,6 +65,9 @@ enum Command {
         /// Short rounds: everything within about five minutes.
         #[arg(long)]
         quick: bool,
+        /// The directory of the public traces that `policy` plays instead of requests of its own.
+        #[arg(long)]
+        traces: Option<std::path::PathBuf>,
     },
     /// Build what users get, and try it in clean environments.
     Dist {
@@ -97,10 +100,10 @@ fn main() -> ExitCode {
         Command::Lint => lint::run(&mut steps),
         Command::Sim { seeds, seed } => suites::sim(&mut steps, seeds, seed),
         Command::Chaos { cycles, seed } => suites::chaos(&mut steps, cycles, seed),
-        Command::Bench { figures, quick } if figures == ["python"] => python::bench(&mut steps, quick),
-        Command::Bench { figures, quick } if figures == ["node"] => node::bench(&mut steps, quick),
-        Command::Bench { figures, quick } if figures == ["c"] => c::bench(&mut steps, quick),
-        Command::Bench { figures, quick } => bench::run(&mut steps, &figures, quick),
+        Command::Bench { figures, quick, .. } if figures == ["python"] => python::bench(&mut steps, quick),
+        Command::Bench { figures, quick, .. } if figures == ["node"] => node::bench(&mut steps, quick),
+        Command::Bench { figures, quick, .. } if figures == ["c"] => c::bench(&mut steps, quick),
+        Command::Bench { figures, quick, traces } => bench::run(&mut steps, &figures, quick, traces.as_deref()),
         Command::Dist { package: Package::Python } => python::dist(&mut steps),
         Command::Dist { package: Package::C { prefix } } => {
             let prefix = prefix.unwrap_or_else(|| environment::target().join("dist/c"));

@@ -2,9 +2,10 @@
 
 use crate::model::Timestamp;
 
-use super::entry::LaneKey;
+use super::entry::{LaneKey, SessionEntry};
 use super::event::{NewTask, Refusal};
 use super::machine::Engine;
+use super::queue::SCALE;
 
 /// How fast cost is worked off, smoothed over recent completions.
 #[derive(Debug, Default)]
@@ -14,25 +15,46 @@ pub(super) struct DrainRate {
     window_start: Timestamp,
     window_cost: u64,
     windows: u32,
+    /// Milliseconds that an answer takes, smoothed; 0 while unknown.
+    service_ms: f64,
+    /// How far answers lie from that, smoothed.
+    deviation_ms: f64,
 }
 
 /// Milliseconds over which completions are summed up.
 const WINDOW_MS: u64 = 1_000;
+/// How much a window weighs in the rate.
+const RATE_SMOOTHING: f64 = 0.1;
+/// How much a new measurement weighs in how long an answer takes.
+const SERVICE_SMOOTHING: f64 = 0.02;
 
 impl DrainRate {
-    pub(super) fn note(&mut self, cost: u64, now: Timestamp) {
-        if self.window_start.0 == 0 {
-            self.window_start = now;
+    /// A task of that cost is done, whose last attempt took so long. How fast the miners could be is seen only while tasks wait
+    /// for them.
+    pub(super) fn note(&mut self, cost: u64, took_ms: u64, waiting: bool, now: Timestamp) {
+        let old = if self.service_ms > 0.0 { self.service_ms } else { took_ms as f64 };
+        self.service_ms = old + SERVICE_SMOOTHING * (took_ms as f64 - old);
+        self.deviation_ms += SERVICE_SMOOTHING * ((took_ms as f64 - old).abs() - self.deviation_ms);
+        if !waiting || self.window_start.0 == 0 {
+            self.window_start = if waiting { now } else { Timestamp(0) };
+            self.window_cost = 0;
+            return;
         }
         self.window_cost += cost;
         let passed = now.since(self.window_start);
         if passed >= WINDOW_MS {
             let rate = self.window_cost as f64 / passed as f64;
-            self.rate = if self.windows == 0 { rate } else { 0.7 * self.rate + 0.3 * rate };
             self.windows = self.windows.saturating_add(1);
+            // A mean of the first ones, then smoothed: an estimate that swings lets in too much whenever it is high.
+            self.rate += (rate - self.rate) * RATE_SMOOTHING.max(1.0 / f64::from(self.windows));
             self.window_start = now;
             self.window_cost = 0;
         }
+    }
+
+    /// Milliseconds within which nearly every answer is given: Jacobson's estimate (RFC 6298).
+    fn answer_millis(&self) -> u64 {
+        (self.service_ms + 4.0 * self.deviation_ms) as u64
     }
 
     /// Milliseconds to work off that cost; `None` while not enough was seen.
@@ -42,6 +64,17 @@ impl DrainRate {
 }
 
 impl Engine {
+    /// The cost that is served before the session's next task of that band: all of the higher bands, and of its own what
+    /// the sessions that wait get until its tag is due. So who dumps a day's work makes nobody else's wait look long.
+    fn ahead(&self, session: &SessionEntry, band: u8) -> u64 {
+        let higher =
+            self.queued_cost.range(band..).filter(|(other, _)| **other > band).map(|(_, cost)| *cost).sum::<u64>();
+        let own = self.queued_cost.get(&band).copied().unwrap_or(0);
+        let virtual_time = self.virtual_time.get(&band).copied().unwrap_or(0);
+        let each = session.finish.saturating_sub(virtual_time) / SCALE;
+        higher + own.min(each.saturating_mul(self.waiting_weight))
+    }
+
     /// Whether the task may come in; else why not, and when to come back.
     pub(super) fn admit(&self, task: &NewTask, lane: &LaneKey, now: Timestamp) -> Result<(), (Refusal, u64)> {
         let Some(session) = self.sessions.get(&task.session) else { return Err((Refusal::NoSession, 0)) };
@@ -71,7 +104,7 @@ impl Engine {
                 }
             }
         }
-        let wait = self.drain.millis(self.queued_cost);
+        let wait = self.drain.millis(self.ahead(session, task.band.unwrap_or(session.rules.band)));
         if self.queued_tasks >= self.settings.max_queued_tasks
             || self.queued_bytes + task.bytes > self.settings.max_queued_bytes
         {
@@ -81,7 +114,8 @@ impl Engine {
             return Err((Refusal::SessionQueueFull, 1_000));
         }
         let left = task.deadline.since(now);
-        match wait {
+        // It has to wait, and then to be answered.
+        match wait.map(|wait| wait + self.drain.answer_millis().min(left / 2)) {
             Some(wait) if self.queued_tasks > 0 && wait > left => {
                 Err((Refusal::DeadlineUnreachable, (wait - left).clamp(1_000, 60_000)))
             }

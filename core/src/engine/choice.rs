@@ -1,17 +1,21 @@
 //! Which free miner gets which of the first waiting tasks.
 //!
 //! Only *free* miners are considered, so a good score never means waiting behind another task. The score weighs the
-//! prompt's prefix (its cache is warm), the session's last miner, measured speed, and load.
+//! prompt's prefix (its cache is warm), the session's last miner, measured speed, and load; a pair that would hardly be done
+//! by the task's deadline comes last. The weights are those with which `cargo xtask bench policy` meets its gates.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::model::{Gid, SessionId};
+use smallvec::SmallVec;
+
+use crate::model::{Gid, SessionId, Timestamp};
 
 use super::breaker::BreakerState;
 use super::entry::{AttemptState, LaneKey, MinerEntry, TaskEntry};
 use super::event::{MinerKey, MinerRules};
 use super::machine::Engine;
+use super::prefix::Matches;
 use super::queue::{SCALE, Tag};
 use super::settings::PlantedBug;
 
@@ -25,6 +29,12 @@ pub(super) struct Rank {
     key: MinerKey,
 }
 
+/// What is taken off a pair that comes too late: more than all that can speak for it.
+const LATE: f64 = 64.0;
+/// So many times its session's mean an answer may well be long.
+const LONG: f64 = 2.0;
+/// So much cost further back in the queue takes one point off.
+const AGEING: u64 = 8_192;
 /// Free miners that one decision looks at.
 const CANDIDATES: usize = 16;
 
@@ -115,52 +125,6 @@ impl FreeMiners {
     }
 }
 
-/// Which miners have read which prefixes lately.
-#[derive(Debug, Default)]
-pub(super) struct Prefixes {
-    holders: BTreeMap<u64, Vec<MinerKey>>,
-    order: VecDeque<u64>,
-}
-
-/// Prefix blocks that are remembered, of all miners together.
-const MAX_PREFIXES: usize = 65_536;
-/// Miners that are remembered for one block.
-const MAX_HOLDERS: usize = 8;
-
-impl Prefixes {
-    pub(super) fn note(&mut self, blocks: &[u64], miner: MinerKey) {
-        for block in blocks {
-            let holders = self.holders.entry(*block).or_insert_with(|| {
-                self.order.push_back(*block);
-                Vec::new()
-            });
-            holders.retain(|held| *held != miner);
-            holders.push(miner);
-            if holders.len() > MAX_HOLDERS {
-                holders.remove(0);
-            }
-        }
-        while self.order.len() > MAX_PREFIXES {
-            if let Some(old) = self.order.pop_front() {
-                self.holders.remove(&old);
-            }
-        }
-    }
-
-    fn holders(&self, block: u64) -> &[MinerKey] {
-        self.holders.get(&block).map_or(&[], Vec::as_slice)
-    }
-
-    /// The share of the leading blocks that the miner has read.
-    fn matched(&self, blocks: &[u64], miner: MinerKey) -> f64 {
-        if blocks.is_empty() {
-            return 0.0;
-        }
-        let hit = blocks.iter().take_while(|block| self.holders(**block).contains(&miner)).count();
-        hit as f64 / blocks.len() as f64
-    }
-}
-
 impl MinerEntry {
     /// Whether it may get a task now.
     pub(super) fn is_free(&self) -> bool {
@@ -185,7 +149,13 @@ impl MinerEntry {
 
 impl Engine {
     /// The best pair of a waiting task and a free miner in that lane.
-    pub(super) fn choose(&self, lane: &LaneKey, window: &[(Tag, Gid)], virtual_time: Tag) -> Option<(Gid, MinerKey)> {
+    pub(super) fn choose(
+        &self,
+        lane: &LaneKey,
+        window: &[(Tag, Gid)],
+        virtual_time: Tag,
+        now: Timestamp,
+    ) -> Option<(Gid, MinerKey)> {
         let limits = match lane.own {
             Some(session) => Some(self.limits(session, lane)?),
             None => None,
@@ -195,19 +165,22 @@ impl Engine {
         if keys.is_empty() {
             return None;
         }
+        let mut read: SmallVec<[Matches; 16]> = SmallVec::with_capacity(window.len());
         for (_, gid) in window {
-            let Some(task) = self.tasks.get(gid) else { continue };
-            keys.extend(self.sessions.get(&task.session()).and_then(|s| s.last_miner));
-            if let Some(block) = task.spec.prefix.iter().rev().find(|b| !self.prefixes.holders(**b).is_empty()) {
-                keys.extend(self.prefixes.holders(*block));
-            }
+            let task = self.tasks.get(gid);
+            keys.extend(task.and_then(|task| self.sessions.get(&task.session())).and_then(|s| s.last_miner));
+            let matches = task.map_or_else(Matches::new, |task| self.prefixes.matches(&task.spec.prefix));
+            keys.extend(matches.iter().map(|(key, _)| *key));
+            read.push(matches);
         }
         keys.sort_unstable();
         keys.dedup();
         let mut best: Option<(f64, Gid, MinerKey, Rank)> = None;
         let fastest = keys.iter().filter_map(|k| self.miners.get(k)).map(|m| m.speed).fold(0.0, f64::max);
-        for (tag, gid) in window {
+        for ((tag, gid), matches) in window.iter().zip(&read) {
             let Some(task) = self.tasks.get(gid) else { continue };
+            let left = task.spec.deadline.since(now) as f64;
+            let expected = self.expected_tokens(task) * 1_000.0;
             for key in &keys {
                 let Some(miner) = self.miners.get(key) else { continue };
                 if miner.rank.is_none()
@@ -218,8 +191,11 @@ impl Engine {
                     continue;
                 }
                 let rank = miner.rank_of(*key);
-                let score = self.score(task, *key, miner, fastest)
-                    - (tag.saturating_sub(virtual_time)) as f64 / (SCALE * 4_096) as f64;
+                // What can hardly be whole in time comes after all that can.
+                let late = miner.speed > 0.0 && LONG * expected > left * miner.speed;
+                let score = self.score(task, *key, miner, fastest, matches)
+                    - if late { LATE } else { 0.0 }
+                    - (tag.saturating_sub(virtual_time)) as f64 / (SCALE * AGEING) as f64;
                 let better = match &best {
                     None => true,
                     Some((other, _, _, other_rank)) => {
@@ -237,17 +213,23 @@ impl Engine {
         best.map(|(_, gid, key, _)| (gid, key))
     }
 
-    fn score(&self, task: &TaskEntry, key: MinerKey, miner: &MinerEntry, fastest: f64) -> f64 {
-        let prefix = self.prefixes.matched(&task.spec.prefix, key);
-        let sticky = self.sessions.get(&task.session()).is_some_and(|s| s.rules.affinity && s.last_miner == Some(key));
-        // A miner that was never measured counts as fast, so that it gets measured.
-        let speed = if miner.speed > 0.0 && fastest > 0.0 { miner.speed / fastest } else { 1.0 };
+    /// Tokens that its answer is likely to have; 0 while unknown.
+    fn expected_tokens(&self, task: &TaskEntry) -> f64 {
+        self.sessions.get(&task.session()).map_or(0.0, |session| session.mean_out.min(task.spec.max_tokens as f64))
+    }
+
+    fn score(&self, task: &TaskEntry, key: MinerKey, miner: &MinerEntry, fastest: f64, read: &Matches) -> f64 {
+        let prefix = read.iter().find(|(one, _)| *one == key).map_or(0.0, |(_, share)| *share);
+        // Where nobody is known to have read any of it, the session's last miner has the best chance.
+        let sticky = read.is_empty()
+            && self.sessions.get(&task.session()).is_some_and(|s| s.rules.affinity && s.last_miner == Some(key));
+        // A miner that was never measured counts as fast, so that it gets measured. Small differences are noise: they must
+        // not keep those who are alike from taking turns.
+        let speed = if miner.speed > 0.0 && fastest > 0.0 { (4.0 * miner.speed / fastest).round() } else { 4.0 };
         let load = f64::from(miner.in_flight) / f64::from(miner.credits.max(1));
         // One whose answers are doubted comes after those that are trusted, one that is kept for the session before them.
         let kept = f64::from(u8::from(miner.reserved.is_some()));
-        4.0 * prefix + 2.0 * f64::from(u8::from(sticky)) + speed - 2.0 * load
-            + 2.0 * (miner.reputation - 1.0)
-            + 3.0 * kept
+        8.0 * prefix + f64::from(u8::from(sticky)) + speed - 3.0 * load + 8.0 * (miner.reputation - 1.0) + 12.0 * kept
     }
 
     /// Answers to one task come from distinct miners, and a retry goes to another miner first.

@@ -21,12 +21,14 @@ impl Engine {
         if !task.audit {
             self.queued_tasks += 1;
             self.queued_bytes += task.spec.bytes;
-            self.queued_cost += task.cost;
+            *self.queued_cost.entry(task.place.band).or_default() += task.cost;
         }
         if !task.spec.shadow
             && let Some(session) = self.sessions.get_mut(&task.spec.session)
         {
+            let was = session.waiting_weight();
             session.queued += 1;
+            self.waiting_weight += session.waiting_weight() - was;
         }
         self.lanes.entry(task.lane.clone()).or_default().push(gid, task.place);
     }
@@ -40,12 +42,16 @@ impl Engine {
         if !task.audit {
             self.queued_tasks -= 1;
             self.queued_bytes -= task.spec.bytes;
-            self.queued_cost -= task.cost;
+            if let Some(cost) = self.queued_cost.get_mut(&task.place.band) {
+                *cost -= task.cost;
+            }
         }
         if !task.spec.shadow
             && let Some(session) = self.sessions.get_mut(&task.spec.session)
         {
+            let was = session.waiting_weight();
             session.queued -= 1;
+            self.waiting_weight -= was - session.waiting_weight();
         }
         if let Some(lane) = self.lanes.get_mut(&task.lane) {
             lane.remove(gid, task.place);
@@ -113,7 +119,7 @@ impl Engine {
             queue.window(now, self.settings.starvation_ms, self.settings.scan_window, &mut window);
             let band = window.first().and_then(|(_, gid)| self.tasks.get(gid)).map_or(0, |t| t.place.band);
             let virtual_time = self.virtual_time.get(&band).copied().unwrap_or(0);
-            let Some((gid, miner)) = self.choose(lane, &window, virtual_time) else { break };
+            let Some((gid, miner)) = self.choose(lane, &window, virtual_time, now) else { break };
             self.offer(gid, miner, false, now, out);
         }
         self.window = window;

@@ -10,6 +10,7 @@ use crate::model::{Fence, SessionId, SessionMode, TaskId, TaskState, Timestamp};
 use super::breaker::{Breaker, BreakerState};
 use super::choice::Rank;
 use super::event::{MinerKey, MinerRules, NewTask, SessionRules};
+use super::pace::Pace;
 use super::queue::{Place, Tag};
 
 /// What a task needs of a miner: tasks with the same needs wait in one lane.
@@ -40,6 +41,13 @@ pub(super) struct SessionEntry {
     pub(super) reserved: BTreeSet<MinerKey>,
     /// Until when miners are kept for it.
     pub(super) reserved_until: Timestamp,
+}
+
+impl SessionEntry {
+    /// Its share among the sessions that have something waiting.
+    pub(super) fn waiting_weight(&self) -> u64 {
+        if self.queued > 0 { u64::from(self.rules.weight.max(1)) } else { 0 }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,6 +178,8 @@ pub(super) struct MinerEntry {
     pub(super) breaker: Breaker,
     /// Tokens a second of one task, smoothed; 0 while unknown.
     pub(super) speed: f64,
+    /// What its speed is taken of.
+    pub(super) pace: Pace,
     /// Milliseconds to the first token, smoothed; 0 while unknown.
     pub(super) first_token_ms: f64,
     /// The share of attempts that failed by its fault, smoothed.
@@ -197,6 +207,7 @@ impl MinerEntry {
             draining: false,
             breaker: Breaker::default(),
             speed: 0.0,
+            pace: Pace::default(),
             first_token_ms: 0.0,
             errors: 0.0,
             reputation,

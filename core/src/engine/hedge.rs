@@ -96,7 +96,7 @@ impl Engine {
             return;
         }
         let (lane, window) = (task.lane.clone(), [(task.place.tag, gid)]);
-        let Some((gid, miner)) = self.choose(&lane, &window, task.place.tag) else { return };
+        let Some((gid, miner)) = self.choose(&lane, &window, task.place.tag, now) else { return };
         if self.miners.get(&miner).is_none_or(|miner| miner.rules.last_resort) {
             return;
         }

@@ -118,7 +118,7 @@ impl Engine {
                     session.finish.saturating_sub((cost - actual) * SCALE / weight)
                 };
             }
-            self.drain.note(cost, now);
+            self.drain.note(cost, took, self.queued_tasks > 0, now);
         }
         self.budget.success();
         if let Some(miner) = self.miners.get_mut(&key) {
@@ -126,7 +126,8 @@ impl Engine {
             miner.errors -= ERROR_SMOOTHING * miner.errors;
             miner.breaker.success();
             if tokens > 0 {
-                miner.speed = smooth(miner.speed, tokens as f64 * 1_000.0 / took as f64);
+                miner.pace.note(tokens, took);
+                miner.speed = miner.pace.per_second();
             }
         }
         if all_in {

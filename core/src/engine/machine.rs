@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::admission::DrainRate;
 use super::budget::RetryBudget;
-use super::choice::{FreeMiners, Prefixes};
+use super::choice::FreeMiners;
 use super::entry::{LaneKey, MinerEntry, SessionEntry, TaskEntry};
 use super::event::{Blame, Effect, EndCause, Event, MinerKey, StopReason};
 use super::hedge::Hedging;
+use super::prefix::Prefixes;
 use super::queue::{Lane, Tag};
 use super::settings::{EngineSettings, PlantedBug};
 use super::timer::Timers;
@@ -39,7 +40,10 @@ pub struct Engine {
     pub(super) audits: u32,
     pub(super) queued_tasks: u64,
     pub(super) queued_bytes: u64,
-    pub(super) queued_cost: u64,
+    /// Cost that waits, by bands.
+    pub(super) queued_cost: BTreeMap<u8, u64>,
+    /// Of all sessions that have something waiting.
+    pub(super) waiting_weight: u64,
     pub(super) next_gid: Gid,
     pub(super) next_fence: u64,
     pub(super) window: Vec<(Tag, Gid)>,
@@ -72,7 +76,8 @@ impl Engine {
             audits: 0,
             queued_tasks: 0,
             queued_bytes: 0,
-            queued_cost: 0,
+            queued_cost: BTreeMap::new(),
+            waiting_weight: 0,
             window: Vec::new(),
             #[cfg(feature = "planted-bugs")]
             bug: None,
@@ -111,8 +116,10 @@ impl Engine {
                     .sessions
                     .entry(id)
                     .or_insert_with(|| SessionEntry { next_task: first, ..SessionEntry::default() });
+                let was = session.waiting_weight();
                 session.rules = rules;
                 session.rules.weight = session.rules.weight.max(1);
+                self.waiting_weight = self.waiting_weight + session.waiting_weight() - was;
                 self.renew_reservation(id, now, &mut out);
                 self.pump_own(id, now, &mut out);
             }

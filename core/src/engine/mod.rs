@@ -22,6 +22,7 @@ mod hedge;
 mod lifecycle;
 mod machine;
 mod nodes;
+mod pace;
 mod prefix;
 mod queue;
 mod settings;

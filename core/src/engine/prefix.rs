@@ -1,29 +1,149 @@
-//! Hashes of a prompt's leading blocks: two prompts that share a beginning share their first hashes.
+//! Which miners have read which beginnings of prompts: a prompt is hashed at some marks, and two prompts that share a beginning
+//! share the hashes of the marks within it.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// Bytes of one block.
-const BLOCK: usize = 1_024;
-/// Blocks of a prompt that are looked at.
-const MAX_BLOCKS: usize = 32;
+use smallvec::SmallVec;
 
-/// The chained hashes of the whole blocks of `text`, the longest prefix last. FNV-1a, which is fast and
-/// needs no key: a collision costs a cache miss, nothing else.
+use super::event::MinerKey;
+
+/// Bytes to the first mark.
+const STEP: usize = 1_024;
+/// So many marks lie equally far apart; the next ones four times as far.
+const EVEN: usize = 8;
+/// Marks of a prompt. The last one lies at 680 KiB, so that the turns of a long conversation can be told apart.
+const MARKS: usize = 32;
+/// A match within a prompt of as many bytes counts half: to read a short prompt again costs next to nothing.
+const SHORT: f64 = 4_096.0;
+
+/// Bytes up to that mark.
+fn mark_end(index: usize) -> usize {
+    let (spread, within) = (1 << (2 * (index / EVEN)), index % EVEN + 1);
+    STEP * (EVEN * (spread - 1) / 3 + within * spread)
+}
+
+/// The chained hashes of `text` up to each of its marks, the longest prefix last. FNV-1a, which is fast and needs no key: a
+/// collision costs a cache miss, nothing else.
 pub fn prefix_blocks(text: &str) -> Arc<[u64]> {
-    if text.len() < BLOCK {
+    if text.len() < STEP {
         return Arc::from([]);
     }
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    text.as_bytes()
-        .chunks_exact(BLOCK)
-        .take(MAX_BLOCKS)
-        .map(|block| {
-            for word in block.chunks_exact(8) {
+    let mut from = 0;
+    (0..MARKS)
+        .map_while(|index| {
+            let end = mark_end(index);
+            for word in text.as_bytes().get(from..end)?.chunks_exact(8) {
                 let word = word.iter().fold(0_u64, |acc, byte| (acc << 8) | u64::from(*byte));
                 hash = (hash ^ word).wrapping_mul(0x0100_0000_01b3);
                 hash ^= hash >> 29;
             }
-            hash
+            from = end;
+            Some(hash)
         })
         .collect()
+}
+
+/// What is remembered of a mark.
+#[derive(Debug, Default)]
+struct Held {
+    /// Who read it, the last one last.
+    miners: SmallVec<[MinerKey; 4]>,
+    /// Whether it was read again since it was last looked at to be forgotten.
+    again: bool,
+}
+
+/// Which miners have read which prefixes lately.
+#[derive(Debug, Default)]
+pub(super) struct Prefixes {
+    held: BTreeMap<u64, Held>,
+    /// The marks in the order in which they are looked at to be forgotten: what was read again gets a second chance.
+    order: VecDeque<u64>,
+}
+
+/// How much of a task's prompt each of some miners has read, as shares.
+pub(super) type Matches = SmallVec<[(MinerKey, f64); 4]>;
+
+/// Marks that are remembered, of all miners together.
+const MAX_PREFIXES: usize = 65_536;
+/// Miners that are remembered for one mark.
+const MAX_HOLDERS: usize = 8;
+
+impl Prefixes {
+    pub(super) fn note(&mut self, marks: &[u64], miner: MinerKey) {
+        for mark in marks {
+            let held = self.held.entry(*mark).or_insert_with(|| {
+                self.order.push_back(*mark);
+                Held::default()
+            });
+            held.again |= !held.miners.is_empty();
+            held.miners.retain(|one| *one != miner);
+            held.miners.push(miner);
+            if held.miners.len() > MAX_HOLDERS {
+                held.miners.remove(0);
+            }
+        }
+        while self.order.len() > MAX_PREFIXES {
+            let Some(old) = self.order.pop_front() else { return };
+            if self.held.get_mut(&old).is_some_and(|held| std::mem::take(&mut held.again)) {
+                self.order.push_back(old);
+            } else {
+                self.held.remove(&old);
+            }
+        }
+    }
+
+    /// The miners that have read the most of the prompt, and how much of it.
+    pub(super) fn matches(&self, marks: &[u64]) -> Matches {
+        let mut out = Matches::new();
+        let Some(last) = marks.len().checked_sub(1) else { return out };
+        let whole = mark_end(last) as f64 + SHORT;
+        for (index, mark) in marks.iter().enumerate().rev() {
+            for miner in self.held.get(mark).map_or(&[][..], |held| &held.miners) {
+                if !out.iter().any(|(one, _)| one == miner) {
+                    out.push((*miner, mark_end(index) as f64 / whole));
+                }
+            }
+            if out.len() >= MAX_HOLDERS {
+                break;
+            }
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prompt_and_its_continuation_share_the_marks_of_the_first() {
+        let first: String = (0..9_000).map(|n| format!("{n:08} ")).collect();
+        let (short, long) = (prefix_blocks(&first[..30_000]), prefix_blocks(&first));
+        assert_eq!(short[..], long[..short.len()]);
+        assert_eq!((short.len(), long.len()), (13, 18));
+        assert_eq!((mark_end(0), mark_end(7), mark_end(8), mark_end(31)), (1_024, 8_192, 12_288, 680 * 1_024));
+        let other = format!("x{first}");
+        assert!(prefix_blocks(&other).iter().all(|mark| !long.contains(mark)));
+        assert!(prefix_blocks("short").is_empty());
+    }
+
+    #[test]
+    fn the_longest_match_of_each_miner_counts_and_old_marks_are_forgotten() {
+        let mut prefixes = Prefixes::default();
+        prefixes.note(&[1, 2], MinerKey(1));
+        prefixes.note(&[1, 2, 3, 4], MinerKey(2));
+        let matches = prefixes.matches(&[1, 2, 3, 5]);
+        let shares: Vec<_> = matches.iter().map(|(miner, share)| (miner.0, (share * 8_192.0) as u64)).collect();
+        assert_eq!(shares, [(2, 3 * 1_024), (1, 2 * 1_024)]);
+        assert!(prefixes.matches(&[9]).is_empty());
+        for mark in 10..10 + 2 * MAX_PREFIXES as u64 {
+            prefixes.note(&[mark], MinerKey(3));
+            prefixes.note(&[1], MinerKey(2));
+        }
+        assert_eq!(prefixes.held.len(), MAX_PREFIXES);
+        assert!(prefixes.matches(&[10]).is_empty());
+        assert_eq!(prefixes.matches(&[1]).len(), 2, "what is read again and again is kept");
+    }
 }

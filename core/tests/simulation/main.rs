@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 #![allow(clippy::print_stderr)] // a replayed world tells what happens in it
 
+mod admission;
 mod clients;
 mod effects;
 mod fairness;
@@ -14,6 +15,14 @@ mod random;
 mod reader;
 mod redundancy;
 mod report;
+mod trace_files;
+// A benchmark has no tests of its own: its reading of traces is tested here.
+#[allow(dead_code)]
+#[path = "../../benches/figures/policy/traces.rs"]
+mod traces;
+#[allow(dead_code)]
+#[path = "../../benches/figures/policy/workload.rs"]
+mod workload;
 mod world;
 
 use report::WorldReport;

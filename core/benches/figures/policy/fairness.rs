@@ -11,7 +11,7 @@ use super::product::Product;
 use super::random::Random;
 use super::reference::Fifo;
 use super::workload::{Request, SESSIONS, Source, stretch};
-use super::world::{Fate, play};
+use super::world::{Fate, play, work};
 
 /// Requests that one session dumps.
 const DUMPED: usize = 2_000;
@@ -57,7 +57,7 @@ pub(super) fn measure(source: &Source<'_>, seeds: RangeInclusive<u64>, rows: &mu
     rows.push(ours[1].beside(format!("{what}, p99"), "s", "order of arrival", &fifo[1], gate));
     rows.push(ours[0].beside(format!("{what}, p50"), "s", "order of arrival", &fifo[0], None));
     let gate = Some(Gate::RatioAtLeast(0.98));
-    rows.push(ours_work.beside("work done in that time", "tokens/s", "order of arrival", &fifo_work, gate));
+    rows.push(ours_work.beside("work done in that time", "s a second", "order of arrival", &fifo_work, gate));
     rows.push(ours_ends.beside("the dump is done after", "s", "order of arrival", &fifo_ends, None));
     Ok(())
 }
@@ -77,14 +77,4 @@ fn wait(requests: &[Request], fates: &[Fate], from: u64, until: u64, share: f64)
         .map(|(one, fate)| fate.began.map_or(f64::INFINITY, |began| (began - one.at) as f64 / 1_000.0))
         .collect();
     quantile(&mut waits, share)
-}
-
-/// Tokens a second that were done in that time. A request that was under way at either end counts by the share that lies within.
-fn work(requests: &[Request], fates: &[Fate], from: u64, until: u64) -> f64 {
-    let within = requests.iter().zip(fates).filter_map(|(one, fate)| {
-        let (began, done) = (fate.began?, fate.done?);
-        let share = done.min(until).saturating_sub(began.max(from)) as f64 / (done - began).max(1) as f64;
-        Some(share * one.work() as f64)
-    });
-    within.sum::<f64>() / ((until - from).max(1) as f64 / 1_000.0)
 }

@@ -32,6 +32,9 @@ pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     overload::measure(&source, seeds, rows)
 }
 
+/// What a reference counts as at the least, so that nothing is divided by nothing: the clock's unit in seconds.
+const LEAST: f64 = 0.001;
+
 /// One figure, seed by seed.
 #[derive(Debug, Default)]
 struct Series(Vec<f64>);
@@ -51,21 +54,18 @@ impl Series {
 
     /// The mean, and between what the seeds lie.
     fn row(&self, what: impl Into<String>, unit: &'static str) -> Row {
-        Row::new("policy", what, self.mean(), unit).note(format!("{:.2} to {:.2}", self.least(), self.most()))
+        let note = format!("seeds {:.2} to {:.2}", self.least(), self.most());
+        Row::new("policy", what, self.mean(), unit).note(note)
     }
 
     /// The same beside a reference; the ratio is the median of the seeds' own.
     fn beside(&self, what: impl Into<String>, unit: &'static str, name: &str, other: &Self, gate: Option<Gate>) -> Row {
-        let ratios = Self(self.0.iter().zip(&other.0).map(|(one, other)| one / other.max(1e-9)).collect());
+        let ratios = Self(self.0.iter().zip(&other.0).map(|(one, other)| one / other.max(LEAST)).collect());
+        let (least, most) = (self.least(), self.most());
+        let note = format!("seeds {least:.2} to {most:.2}, {:.3} x to {:.3} x", ratios.least(), ratios.most());
         let row = Row::new("policy", what, self.mean(), unit)
             .beside_at(name, other.mean(), median(ratios.0.clone()))
-            .note(format!(
-                "{:.2} to {:.2}, {:.3} x to {:.3} x",
-                self.least(),
-                self.most(),
-                ratios.least(),
-                ratios.most()
-            ));
+            .note(note);
         match gate {
             Some(gate) => row.gate(gate),
             None => row,

@@ -11,12 +11,12 @@ use super::product::Product;
 use super::random::Random;
 use super::reference::{Choice, Fifo, Queues};
 use super::workload::{Request, Source, stretch};
-use super::world::{Fate, Policy, play};
+use super::world::{Fate, Policy, play, work};
 
 /// Milliseconds after which a client goes away: the product's default time-out.
 const PATIENCE: u64 = 60_000;
-/// The share of the time that is looked at: neither the filling at first nor the emptying at last.
-const WITHIN: (f64, f64) = (0.1, 1.0);
+/// In that part of the time the slots fill at first; it is not looked at.
+const FILLING: u64 = 10;
 
 pub(super) fn measure(source: &Source<'_>, seeds: RangeInclusive<u64>, rows: &mut Vec<Row>) -> Outcome {
     overload(source, seeds.clone(), rows)?;
@@ -50,22 +50,19 @@ fn overload(source: &Source<'_>, seeds: RangeInclusive<u64>, rows: &mut Vec<Row>
         late.0.push(in_vain as f64 * 100.0 / count);
     }
     let what = "work done in time at twice the load";
-    rows.push(ours.beside(what, "tokens/s", "all that the fleet can", &most, Some(Gate::RatioAtLeast(0.95))));
-    rows.push(ours.beside(what, "tokens/s", "least outstanding/slots", &queues, None));
+    rows.push(ours.beside(what, "s a second", "all that the fleet can", &most, Some(Gate::RatioAtLeast(0.95))));
+    rows.push(ours.beside(what, "s a second", "least outstanding/slots", &queues, None));
     rows.push(refused.row("requests that are refused at once", "%"));
     rows.push(late.row("requests that are taken in vain", "%"));
     Ok(())
 }
 
-fn failures(
-    source: &Source<'_>,
-    what: &str,
-    failing: f64,
-    seeds: RangeInclusive<u64>,
-    rows: &mut Vec<Row>,
-) -> Outcome {
-    let fleet: Vec<MinerModel> =
-        mixed().into_iter().enumerate().map(|(n, miner)| MinerModel { failing: if n % 2 == 0 { failing } else { 0.0 }, ..miner }).collect();
+fn failures(source: &Source<'_>, what: &str, failing: f64, seeds: RangeInclusive<u64>, rows: &mut Vec<Row>) -> Outcome {
+    let fleet: Vec<MinerModel> = mixed()
+        .into_iter()
+        .enumerate()
+        .map(|(n, miner)| MinerModel { failing: if n % 2 == 0 { failing } else { 0.0 }, ..miner })
+        .collect();
     let sound: Vec<MinerModel> = fleet.iter().filter(|miner| miner.failing == 0.0).cloned().collect();
     let (mut retries, mut naive) = (Series::default(), Series::default());
     let (mut done, mut naive_done) = (Series::default(), Series::default());
@@ -74,10 +71,12 @@ fn failures(
         // As much as the sound half can nearly do.
         let rate = 0.8 * capacity(&sound, &requests);
         stretch(&mut requests, rate);
-        let mut look = |policy: &mut dyn Policy, again: &mut Series, done: &mut Series| -> Outcome {
+        let look = |policy: &mut dyn Policy, again: &mut Series, done: &mut Series| -> Outcome {
             let fates = play(policy, &fleet, &requests, seed)?;
             let count = requests.len() as f64;
-            again.0.push(fates.iter().map(|fate| f64::from(fate.attempts.saturating_sub(1))).sum::<f64>() * 100.0 / count);
+            again
+                .0
+                .push(fates.iter().map(|fate| f64::from(fate.attempts.saturating_sub(1))).sum::<f64>() * 100.0 / count);
             done.0.push(fates.iter().filter(|fate| fate.done.is_some()).count() as f64 * 100.0 / count);
             Ok(())
         };
@@ -91,15 +90,8 @@ fn failures(
     Ok(())
 }
 
-/// Tokens a second of answers that were whole in time.
+/// Work a second of answers that were whole in time, once the slots are full.
 fn done_in_time(requests: &[Request], fates: &[Fate]) -> f64 {
-    let span = requests.last().map_or(1, |one| one.at) as f64;
-    let (from, until) = ((span * WITHIN.0) as u64, (span * WITHIN.1) as u64);
-    let work = requests.iter().zip(fates).filter_map(|(one, fate)| {
-        let (began, done) = (fate.began?, fate.done?);
-        // Of what was under way at either end counts the share that lies within.
-        let share = done.min(until).saturating_sub(began.max(from)) as f64 / (done - began).max(1) as f64;
-        Some(share * one.work() as f64)
-    });
-    work.sum::<f64>() / ((until - from).max(1) as f64 / 1_000.0)
+    let until = requests.last().map_or(1, |one| one.at);
+    work(requests, fates, until / FILLING, until)
 }

@@ -6,51 +6,75 @@ use crate::Outcome;
 use crate::report::{Gate, Row, quantile};
 
 use super::Series;
-use super::fleet::{capacity, mixed};
+use super::fleet::{MinerModel, capacity, mixed};
 use super::product::Product;
 use super::random::Random;
 use super::reference::{Choice, Fifo, Queues};
 use super::workload::{Request, Source, stretch};
-use super::world::{Fate, Policy, play};
+use super::world::{Policy, play};
+
+/// One policy's waits, in seconds.
+#[derive(Default)]
+struct Waits {
+    p50: Series,
+    p99: Series,
+}
+
+impl Waits {
+    fn play(&mut self, policy: &mut dyn Policy, fleet: &[MinerModel], requests: &[Request], seed: u64) -> Outcome {
+        let fates = play(policy, fleet, requests, seed)?;
+        // One that never began waited for ever.
+        let mut waits: Vec<f64> = requests
+            .iter()
+            .zip(&fates)
+            .map(|(one, fate)| fate.began.map_or(f64::INFINITY, |began| (began - one.at) as f64 / 1_000.0))
+            .collect();
+        self.p50.0.push(quantile(&mut waits, 0.5));
+        self.p99.0.push(quantile(&mut waits, 0.99));
+        Ok(())
+    }
+}
 
 pub(super) fn measure(source: &Source<'_>, seeds: RangeInclusive<u64>, rows: &mut Vec<Row>) -> Outcome {
     let fleet = mixed();
     for load in [0.5, 0.7, 0.85] {
-        let (mut ours, mut per_slot, mut in_turn) = (Series::default(), Series::default(), Series::default());
-        let (mut fifo, mut outstanding, mut random) = (Series::default(), Series::default(), Series::default());
+        let (mut ours, mut per_slot, mut in_turn) = (Waits::default(), Waits::default(), Waits::default());
+        let (mut fifo, mut outstanding, mut random) = (Waits::default(), Waits::default(), Waits::default());
+        let mut shared = Waits::default();
         for seed in seeds.clone() {
             let mut requests = source.lengths(true, &mut Random::new(seed))?;
             let rate = load * capacity(&fleet, &requests);
             stretch(&mut requests, rate);
-            let wait = |policy: &mut dyn Policy| -> Outcome<f64> {
-                Ok(p99_wait(&requests, &play(policy, &fleet, &requests, seed)?))
-            };
-            let queues = |choice| Queues::new(choice, &fleet, &requests, seed);
-            ours.0.push(wait(&mut Product::new(&fleet))?);
-            per_slot.0.push(wait(&mut queues(Choice::LeastOutstandingPerSlot))?);
-            in_turn.0.push(wait(&mut queues(Choice::RoundRobin))?);
-            outstanding.0.push(wait(&mut queues(Choice::LeastOutstanding))?);
-            random.0.push(wait(&mut queues(Choice::Random))?);
-            fifo.0.push(wait(&mut Fifo::new(&fleet, &requests))?);
+            // Many clients: none may take more than its share, which costs those who ask for much at once.
+            shared.play(&mut Product::new(&fleet), &fleet, &requests, seed)?;
+            // One client: what is left is which miner gets what. The references know of no clients.
+            for one in &mut requests {
+                one.session = 0;
+            }
+            ours.play(&mut Product::new(&fleet), &fleet, &requests, seed)?;
+            fifo.play(&mut Fifo::new(&fleet, &requests), &fleet, &requests, seed)?;
+            for (waits, choice) in [
+                (&mut per_slot, Choice::LeastOutstandingPerSlot),
+                (&mut in_turn, Choice::RoundRobin),
+                (&mut outstanding, Choice::LeastOutstanding),
+                (&mut random, Choice::Random),
+            ] {
+                waits.play(&mut Queues::new(choice, &fleet, &requests, seed), &fleet, &requests, seed)?;
+            }
         }
-        let what = format!("p99 wait at {load} load");
-        let gate = Some(Gate::RatioAtMost(0.6));
-        rows.push(ours.beside(what.clone(), "s", "least outstanding/slots", &per_slot, gate));
-        let gate = Some(Gate::RatioAtMost(0.01));
-        rows.push(ours.beside(what.clone(), "s", "round robin", &in_turn, gate));
-        for (name, other) in [("least outstanding", outstanding), ("random", random), ("one queue, fastest", fifo)] {
-            rows.push(ours.beside(what.clone(), "s", name, &other, None));
-        }
+        let what = format!("wait at {load} load, p99");
+        let mut beside = |name: &str, other: &Waits, most: Option<f64>| {
+            rows.push(ours.p99.beside(what.clone(), "s", name, &other.p99, most.map(Gate::RatioAtMost)));
+        };
+        beside("least outstanding/slots", &per_slot, Some(0.6));
+        beside("round robin", &in_turn, Some(0.01));
+        beside("least outstanding", &outstanding, None);
+        beside("random", &random, None);
+        beside("one queue, fastest", &fifo, None);
+        let name = "least outstanding/slots";
+        let what = format!("wait at {load} load of 100 sessions");
+        rows.push(shared.p99.beside(format!("{what}, p99"), "s", name, &per_slot.p99, None));
+        rows.push(shared.p50.beside(format!("{what}, p50"), "s", name, &per_slot.p50, None));
     }
     Ok(())
-}
-
-/// Seconds; one that never began waited for ever.
-fn p99_wait(requests: &[Request], fates: &[Fate]) -> f64 {
-    let mut waits: Vec<f64> = requests
-        .iter()
-        .zip(fates)
-        .map(|(one, fate)| fate.began.map_or(f64::INFINITY, |began| (began - one.at) as f64 / 1_000.0))
-        .collect();
-    quantile(&mut waits, 0.99)
 }

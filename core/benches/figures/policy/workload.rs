@@ -56,9 +56,9 @@ impl Request {
         self
     }
 
-    /// What it asks of a fleet, in the unit that the router accounts in.
-    pub(crate) fn work(&self) -> u64 {
-        self.prompt + 2 * self.output
+    /// Seconds that it takes one of the fastest miners.
+    pub(crate) fn work(&self) -> f64 {
+        self.prompt as f64 / 8_000.0 + self.output as f64 / 40.0
     }
 }
 
@@ -152,7 +152,9 @@ fn chats(random: &mut Random) -> Vec<Request> {
         .into_iter()
         .map(|at| {
             let prompt = log_normal(random, (6.63, 0.985), (2, 14_050));
-            Request::new(at, 0, prompt, log_normal(random, (5.02, 0.859), (7, 1_000)))
+            // Two kinds of answers: half of them are shorter than 130 tokens, a quarter longer than 390.
+            let kind = if unit(random) < 0.6 { (4.6, 0.35) } else { (5.99, 0.17) };
+            Request::new(at, 0, prompt, log_normal(random, kind, (7, 1_000)))
         })
         .collect()
 }

@@ -53,6 +53,17 @@ pub(crate) struct Fate {
     pub(crate) attempts: u32,
 }
 
+/// Work that was done in that time, in each second of it: [`Request::work`] of the answers that were whole. One that was under way at
+/// either end counts by the share of it that lies within.
+pub(crate) fn work(requests: &[Request], fates: &[Fate], from: u64, until: u64) -> f64 {
+    let within = requests.iter().zip(fates).filter_map(|(one, fate)| {
+        let (began, done) = (fate.began?, fate.done?);
+        let share = done.min(until).saturating_sub(began.max(from)) as f64 / (done - began).max(1) as f64;
+        Some(share * one.work())
+    });
+    within.sum::<f64>() / ((until - from).max(1) as f64 / 1_000.0)
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Happening {
     Arrive(usize),
@@ -126,7 +137,11 @@ pub(crate) fn play(
         world.happen(policy, happening, now, &mut orders);
         world.obey(&mut orders, now)?;
     }
-    if world.running.is_empty() { Ok(world.fates) } else { Err(format!("{} attempts never ended", world.running.len())) }
+    if world.running.is_empty() {
+        Ok(world.fates)
+    } else {
+        Err(format!("{} attempts never ended", world.running.len()))
+    }
 }
 
 impl World<'_> {
