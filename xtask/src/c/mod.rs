@@ -17,7 +17,7 @@ use programs::{Instrument, Linkage, Program, compile};
 
 /// The examples of both languages; those that wait for a signal are driven by `running`.
 const EXAMPLES: [&str; 6] = ["hello.c", "hello.cpp", "stream.c", "stream.cpp", "own_miner.c", "own_miner.cpp"];
-const SERVED: [&str; 4] = ["serve.c", "serve.cpp", "shutdown.c", "shutdown.cpp"];
+const SERVED: [&str; 5] = ["serve.c", "serve.cpp", "own_server.c", "shutdown.c", "shutdown.cpp"];
 
 /// How long one program may take: valgrind is slow, and so is a machine that others use.
 const PATIENCE: &str = "300";
@@ -117,7 +117,7 @@ impl Stage {
         let binary = compile(&Program::example(name), &self.prefix, &self.out, Linkage::Shared, instrument)?;
         let mut command = programs::plain(instrument.wrapper(), &binary, &["0"]);
         programs::environment(&mut command, &self.prefix, instrument);
-        let drive = if name.starts_with("serve") { running::hang_up_and_end } else { running::interrupt };
+        let drive = if name.starts_with("shutdown") { running::interrupt } else { running::hang_up_and_end };
         steps.check(&format!("C: {name}{instrument}, driven"), || running::driven(command, drive))
     }
 }
