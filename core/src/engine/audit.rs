@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::entry::AttemptState;
+use super::entry::{AttemptState, SessionEntry};
 use super::machine::Engine;
 
 impl Engine {
@@ -42,7 +42,7 @@ impl Engine {
         if (queued, bytes, &cost) != (self.queued_tasks, self.queued_bytes, &counted) {
             return Err(format!("the queue holds {queued} tasks, but {} are counted", self.queued_tasks));
         }
-        let weight: u64 = self.sessions.values().map(|session| session.waiting_weight()).sum();
+        let weight: u64 = self.sessions.values().map(SessionEntry::waiting_weight).sum();
         if weight != self.waiting_weight {
             return Err(format!("sessions of weight {weight} wait, but {} is counted", self.waiting_weight));
         }

@@ -165,19 +165,19 @@ impl Engine {
         if keys.is_empty() {
             return None;
         }
-        let mut read: SmallVec<[Matches; 16]> = SmallVec::with_capacity(window.len());
+        let mut found: SmallVec<[Matches; 16]> = SmallVec::with_capacity(window.len());
         for (_, gid) in window {
             let task = self.tasks.get(gid);
             keys.extend(task.and_then(|task| self.sessions.get(&task.session())).and_then(|s| s.last_miner));
             let matches = task.map_or_else(Matches::new, |task| self.prefixes.matches(&task.spec.prefix));
             keys.extend(matches.iter().map(|(key, _)| *key));
-            read.push(matches);
+            found.push(matches);
         }
         keys.sort_unstable();
         keys.dedup();
         let mut best: Option<(f64, Gid, MinerKey, Rank)> = None;
         let fastest = keys.iter().filter_map(|k| self.miners.get(k)).map(|m| m.speed).fold(0.0, f64::max);
-        for ((tag, gid), matches) in window.iter().zip(&read) {
+        for ((tag, gid), matches) in window.iter().zip(&found) {
             let Some(task) = self.tasks.get(gid) else { continue };
             let left = task.spec.deadline.since(now) as f64;
             let expected = self.expected_tokens(task) * 1_000.0;
@@ -192,9 +192,9 @@ impl Engine {
                 }
                 let rank = miner.rank_of(*key);
                 // What can hardly be whole in time comes after all that can.
-                let late = miner.speed > 0.0 && LONG * expected > left * miner.speed;
+                let too_late = miner.speed > 0.0 && LONG * expected > left * miner.speed;
                 let score = self.score(task, *key, miner, fastest, matches)
-                    - if late { LATE } else { 0.0 }
+                    - if too_late { LATE } else { 0.0 }
                     - (tag.saturating_sub(virtual_time)) as f64 / (SCALE * AGEING) as f64;
                 let better = match &best {
                     None => true,

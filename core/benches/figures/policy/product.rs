@@ -68,10 +68,8 @@ impl Product {
                     self.open.insert(fence.0);
                     out.push(Order::Start { run: fence.0, request: self.requests[&gid], miner: miner.0 as usize });
                 }
-                Effect::Stop { fence, .. } => {
-                    if self.open.remove(&fence.0) {
-                        out.push(Order::Stop { run: fence.0 });
-                    }
+                Effect::Stop { fence, .. } if self.open.remove(&fence.0) => {
+                    out.push(Order::Stop { run: fence.0 });
                 }
                 // Written down at once.
                 Effect::Finish { gid, .. } => effects.extend(self.engine.step(Event::Committed(gid), at)),

@@ -33,7 +33,7 @@ struct Queue {
 pub(crate) struct Queues {
     choice: Choice,
     slots: Vec<u32>,
-    queues: Vec<Queue>,
+    miners: Vec<Queue>,
     running: BTreeMap<Run, (usize, usize)>,
     tries: BTreeMap<usize, u32>,
     deadlines: Vec<u64>,
@@ -48,7 +48,7 @@ impl Queues {
         Self {
             choice,
             slots: fleet.iter().map(|miner| miner.slots).collect(),
-            queues: fleet.iter().map(|_| Queue::default()).collect(),
+            miners: fleet.iter().map(|_| Queue::default()).collect(),
             running: BTreeMap::new(),
             tries: BTreeMap::new(),
             deadlines: requests.iter().map(|one| one.deadline).collect(),
@@ -60,11 +60,11 @@ impl Queues {
     }
 
     fn outstanding(&self, miner: usize) -> u64 {
-        self.queues[miner].waiting.len() as u64 + u64::from(self.queues[miner].running)
+        self.miners[miner].waiting.len() as u64 + u64::from(self.miners[miner].running)
     }
 
     fn choose(&mut self, request: usize) -> usize {
-        let miners = self.queues.len();
+        let miners = self.miners.len();
         self.turn += 1;
         match self.choice {
             Choice::RoundRobin => self.turn % miners,
@@ -82,14 +82,14 @@ impl Queues {
     }
 
     fn serve(&mut self, miner: usize, now: u64, out: &mut Vec<Order>) {
-        while self.queues[miner].running < self.slots[miner] {
-            let Some(request) = self.queues[miner].waiting.pop_front() else { return };
+        while self.miners[miner].running < self.slots[miner] {
+            let Some(request) = self.miners[miner].waiting.pop_front() else { return };
             // Its client is gone.
             if self.deadlines[request] < now {
                 continue;
             }
             self.next_run += 1;
-            self.queues[miner].running += 1;
+            self.miners[miner].running += 1;
             self.running.insert(self.next_run, (request, miner));
             out.push(Order::Start { run: self.next_run, request, miner });
         }
@@ -97,13 +97,13 @@ impl Queues {
 
     fn enqueue(&mut self, request: usize, now: u64, out: &mut Vec<Order>) {
         let miner = self.choose(request);
-        self.queues[miner].waiting.push_back(request);
+        self.miners[miner].waiting.push_back(request);
         self.serve(miner, now, out);
     }
 
     fn free(&mut self, run: Run, now: u64, out: &mut Vec<Order>) -> Option<usize> {
         let (request, miner) = self.running.remove(&run)?;
-        self.queues[miner].running -= 1;
+        self.miners[miner].running -= 1;
         self.serve(miner, now, out);
         Some(request)
     }
