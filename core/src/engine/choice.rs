@@ -177,6 +177,8 @@ impl Engine {
         keys.dedup();
         let mut best: Option<(f64, Gid, MinerKey, Rank)> = None;
         let fastest = keys.iter().filter_map(|k| self.miners.get(k)).map(|m| m.speed).fold(0.0, f64::max);
+        // Most of those that have read something are busy.
+        keys.retain(|key| self.miners.get(key).is_some_and(|miner| miner.rank.is_some()));
         for ((tag, gid), matches) in window.iter().zip(&found) {
             let Some(task) = self.tasks.get(gid) else { continue };
             let left = task.spec.deadline.since(now) as f64;
