@@ -5,7 +5,7 @@ use std::process::Command;
 use clap::ValueEnum;
 
 use crate::step::Steps;
-use crate::{Outcome, c, environment, model, node, python, readme};
+use crate::{Outcome, c, environment, lint, model, node, python, readme};
 
 /// How many seeds the simulator runs where nobody says.
 const SEEDS: u64 = 10_000;
@@ -13,6 +13,8 @@ const SEEDS: u64 = 10_000;
 /// One suite of `cargo xtask test`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Suite {
+    /// Format, lints, types, licences, the number of dependencies and who imports whom: `cargo xtask lint`.
+    Lint,
     /// Unit, integration and documentation tests of the crates.
     Rust,
     /// Python clients, `openai` among them, against a running router; a real model behind it; the Python package.
@@ -34,6 +36,7 @@ pub(crate) fn run(steps: &mut Steps, suites: &[Suite]) -> Outcome {
     let mut failures = Vec::new();
     for suite in suites {
         let outcome = match suite {
+            Suite::Lint => lint::run(steps),
             Suite::Rust => rust(steps),
             Suite::Python => python_suite(steps),
             Suite::Node => node_clients(steps).and(node::test(steps)),
