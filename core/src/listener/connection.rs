@@ -19,7 +19,7 @@ use crate::config::ListenConfig;
 /// Serves a connection from its TLS handshake, where there is one, to its end.
 pub(super) async fn accept(
     stream: TcpStream,
-    mut on: Connection,
+    on: Connection,
     certificates: Option<Certificates>,
     gate: &Gate,
     config: &ListenConfig,
@@ -29,7 +29,21 @@ pub(super) async fn accept(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let Some(certificates) = certificates else { return serve(stream, on, gate, config, stop).await };
+    match certificates {
+        None => serve(stream, on, gate, config, stop).await,
+        // In a box of its own, so that plain connections do not take its room.
+        Some(certificates) => Box::pin(serve_tls(stream, on, certificates, gate, config, stop)).await,
+    }
+}
+
+async fn serve_tls(
+    stream: TcpStream,
+    mut on: Connection,
+    certificates: Certificates,
+    gate: &Gate,
+    config: &ListenConfig,
+    stop: CancellationToken,
+) {
     // The handshake is part of the time that a request's head may take.
     let patience = Duration::from_millis(config.header_timeout_ms);
     match tokio::time::timeout(patience, certificates.accept(stream)).await {
@@ -49,7 +63,8 @@ where
     let (gate, peer) = (gate.clone(), on.peer);
     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
         let (gate, on) = (gate.clone(), on.clone());
-        async move { gate.handle(request.map(axum::body::Body::new), &on).await }
+        // hyper keeps the room of a connection's largest future for as long as the connection lasts, a stream's length for example.
+        Box::pin(async move { gate.handle(request.map(axum::body::Body::new), &on).await })
     });
     let stream = StallGuard::new(stream, Duration::from_millis(config.write_timeout_ms));
     let mut connection = http1::Builder::new()

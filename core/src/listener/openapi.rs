@@ -38,7 +38,7 @@ use crate::KINDS;
         (name = "Miners", description = "Miners with keys of their own, for tokens with the scope `admin`."),
         (name = "Operations", description = "For operators, load balancers and tools."),
     ),
-    modifiers(&Security)
+    modifiers(&Security, &Failures)
 )]
 struct Document;
 
@@ -61,6 +61,20 @@ impl Modify for Security {
             "api_key",
             SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description("X-API-Key", "`X-API-Key: <token>`"))),
         );
+    }
+}
+
+/// The failures, each once; operations name them.
+struct Failures;
+
+impl Modify for Failures {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let components = openapi.components.get_or_insert_default();
+        for family in ["CortensorError", "OpenAiError"] {
+            components.responses.extend(
+                failure_statuses().map(|status| (failure_name(family, status), failure(family, status).into())),
+            );
+        }
     }
 }
 
@@ -206,45 +220,54 @@ impl IntoResponses for OpenAiFailures {
     }
 }
 
-/// One response a status, out of the table of kinds.
-fn failures(schema: &str) -> BTreeMap<String, RefOr<Response>> {
-    let mut responses: BTreeMap<String, RefOr<Response>> = BTreeMap::new();
-    for status in KINDS.iter().map(|row| row.http_status).chain([405, 408, 415]) {
-        let words = match status {
-            400 => "A field is missing, of the wrong type or out of its range; `param` names it.",
-            401 => "No token, or one that is not known.",
-            403 => "The token does not carry the scope that this needs.",
-            404 => "There is no such thing for this token: route, session, task or model.",
-            405 => "The route has no such method; `Allow` lists those that it has.",
-            408 => "The headers or the body did not come in time.",
-            409 => "The session or task is not in a state that allows this.",
-            413 => "The body is larger than the router takes.",
-            415 => "The body is not JSON.",
-            422 => "The idempotency key was used before with another request.",
-            429 => "The router is at one of its bounds; `Retry-After` says when to come back.",
-            499 => "Somebody cancelled the task.",
-            500 => "A defect of the router.",
-            502 => "Every miner that was tried failed; the message is the last one's.",
-            503 => "No miner is there, or the router is shutting down; `Retry-After` says when to come back.",
-            504 => "The deadline passed; the ids are in the error, and the task can be polled.",
-            _ => "The request failed.",
-        };
-        let mut response = ResponseBuilder::new()
-            .description(words)
-            .content("application/json", ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build());
-        if matches!(status, 429 | 503) {
-            let seconds = ObjectBuilder::new().schema_type(schema::Type::Integer).minimum(Some(0));
-            response = response.header(
-                "Retry-After",
-                HeaderBuilder::new()
-                    .schema(Some(seconds))
-                    .description(Some("Seconds until a retry may succeed."))
-                    .build(),
-            );
-        }
-        responses.insert(status.to_string(), response.build().into());
+/// The statuses of failures, out of the table of kinds.
+fn failure_statuses() -> impl Iterator<Item = u16> {
+    KINDS.iter().map(|row| row.http_status).chain([405, 408, 415])
+}
+
+fn failure_name(family: &str, status: u16) -> String {
+    format!("{family}{status}")
+}
+
+/// One response a status, by name.
+fn failures(family: &str) -> BTreeMap<String, RefOr<Response>> {
+    failure_statuses()
+        .map(|status| (status.to_string(), Ref::from_response_name(failure_name(family, status)).into()))
+        .collect()
+}
+
+/// The response of that status in that family's shape.
+fn failure(family: &str, status: u16) -> Response {
+    let words = match status {
+        400 => "A field is missing, of the wrong type or out of its range; `param` names it.",
+        401 => "No token, or one that is not known.",
+        403 => "The token does not carry the scope that this needs.",
+        404 => "There is no such thing for this token: route, session, task or model.",
+        405 => "The route has no such method; `Allow` lists those that it has.",
+        408 => "The headers or the body did not come in time.",
+        409 => "The session or task is not in a state that allows this.",
+        413 => "The body is larger than the router takes.",
+        415 => "The body is not JSON.",
+        422 => "The idempotency key was used before with another request.",
+        429 => "The router is at one of its bounds; `Retry-After` says when to come back.",
+        499 => "Somebody cancelled the task.",
+        500 => "A defect of the router.",
+        502 => "Every miner that was tried failed; the message is the last one's.",
+        503 => "No miner is there, or the router is shutting down; `Retry-After` says when to come back.",
+        504 => "The deadline passed; the ids are in the error, and the task can be polled.",
+        _ => "The request failed.",
+    };
+    let mut response = ResponseBuilder::new()
+        .description(words)
+        .content("application/json", ContentBuilder::new().schema(Some(Ref::from_schema_name(family))).build());
+    if matches!(status, 429 | 503) {
+        let seconds = ObjectBuilder::new().schema_type(schema::Type::Integer).minimum(Some(0));
+        response = response.header(
+            "Retry-After",
+            HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds until a retry may succeed.")).build(),
+        );
     }
-    responses
+    response.build()
 }
 
 #[cfg(test)]
