@@ -24,7 +24,7 @@ mod value;
 
 /// The native part of `cortensor_router`.
 ///
-/// It says that it uses the GIL: a CPython without one turns it on for it. Nobody has tried the Python half without.
+/// It says that it uses the GIL: an interpreter without one turns it on for it. Nobody has tried the Python half without.
 #[pyo3::pymodule(gil_used = true)]
 mod _native {
     #[pymodule_export]

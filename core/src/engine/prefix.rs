@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_prompt_and_its_continuation_share_the_marks_of_the_first() {
-        let first: String = (0..9_000).map(|n| format!("{n:08} ")).collect();
+        let first = (0..9_000).fold(String::new(), |text, n| text + &format!("{n:08} "));
         let (short, long) = (prefix_blocks(&first[..30_000]), prefix_blocks(&first));
         assert_eq!(short[..], long[..short.len()]);
         assert_eq!((short.len(), long.len()), (13, 18));

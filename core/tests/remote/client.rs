@@ -96,7 +96,7 @@ async fn a_miner_that_drains_finishes_what_it_has_and_takes_no_more() {
     within(taken).await;
     let (drained, text) = tokio::join!(client.drain(Duration::from_secs(20)), async {
         server.miner(|miner| miner.status == "draining").await;
-        backend.go.notify_one();
+        backend.go();
         whole(&task).await
     });
     assert!(drained);
@@ -117,7 +117,7 @@ async fn more_offers_than_slots_wait() {
     let release = async {
         for _ in 0..2 {
             server.miner(|miner| miner.in_flight == 1).await;
-            backend.go.notify_one();
+            backend.go();
         }
     };
     let ((), first, second) = tokio::join!(release, read(&first), read(&second));

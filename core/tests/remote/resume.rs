@@ -30,7 +30,7 @@ async fn a_connection_that_is_cut_goes_on_where_it_was() {
                 proxy.cut();
                 server.miner(|miner| miner.status == "down").await;
             }
-            backend.go.notify_one();
+            backend.go();
             if step == 5 {
                 proxy.mend();
                 server.miner(|miner| miner.status == "busy").await;
@@ -56,7 +56,7 @@ async fn an_answer_that_was_finished_while_cut_off_is_not_lost() {
     server.miner(|miner| miner.in_flight == 1).await;
     proxy.cut();
     server.miner(|miner| miner.status == "down").await;
-    backend.go.notify_one();
+    backend.go();
     for _ in 0..1_000 {
         if client.stats().finished == 1 {
             break;

@@ -10,7 +10,7 @@ use cortensor_router::miner::client::{MinerClient, MinerClientConfig};
 use cortensor_router::miner::{Emit, Job};
 use cortensor_router::model::{Answer, Completion, MinerInfo, SessionId, TaskRequest};
 use cortensor_router::{Config, Result, Router, StreamEvent, Submission, SubmitOptions};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 
 pub(crate) const DEV: &str = "default-dev-token";
 
@@ -106,13 +106,24 @@ pub(crate) fn words(job: Job) {
 }
 
 /// Gives a word, waits for its `go`, gives the next ...
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Stepped {
-    pub(crate) go: Arc<Notify>,
+    // Every `go` counts, also one that comes before anybody waits for it.
+    go: Arc<Semaphore>,
     pub(crate) cancelled: Arc<Notify>,
 }
 
+impl Default for Stepped {
+    fn default() -> Self {
+        Self { go: Arc::new(Semaphore::new(0)), cancelled: Arc::default() }
+    }
+}
+
 impl Stepped {
+    pub(crate) fn go(&self) {
+        self.go.add_permits(1);
+    }
+
     pub(crate) fn offer(&self, job: Job) {
         let this = self.clone();
         tokio::spawn(async move {
@@ -123,7 +134,10 @@ impl Stepped {
                     return;
                 }
                 let cancelled = tokio::select! {
-                    () = this.go.notified() => false,
+                    permit = this.go.acquire() => {
+                        permit.unwrap().forget();
+                        false
+                    }
                     () = job.cancelled() => true,
                 };
                 if cancelled {

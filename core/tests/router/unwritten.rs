@@ -12,14 +12,17 @@ use cortensor_router::store::{
 use cortensor_router::{Error, Router, SubmitOptions};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+/// An end that waits to be written, and the word that it is.
+type End = (Arc<Task>, Resolver<bool>);
+
 /// A store whose ends are written when the test says so.
 struct Held {
     inner: MemoryStore,
-    ends: UnboundedSender<(Arc<Task>, Resolver<bool>)>,
+    ends: UnboundedSender<End>,
 }
 
 impl Held {
-    fn new() -> (Arc<Self>, UnboundedReceiver<(Arc<Task>, Resolver<bool>)>) {
+    fn new() -> (Arc<Self>, UnboundedReceiver<End>) {
         let (ends, asked) = unbounded_channel();
         (Arc::new(Self { inner: MemoryStore::new(0), ends }), asked)
     }
