@@ -142,15 +142,15 @@ fn portable(steps: &mut Steps) -> Outcome<PathBuf> {
     let path = std::env::join_paths(std::iter::once(zig).chain(std::env::split_paths(&path)));
     build.env("PATH", path.map_err(|error| format!("PATH: {error}"))?);
     steps.run("build the Node addon (release, with zig)", &mut build)?;
-    let built = environment::target().join(target).join("release");
+    let release = environment::target().join(target).join("release");
     steps.check("the addon's glibc", || {
-        let library = built.join(library());
+        let library = release.join(library());
         let bytes = fs::read(&library).map_err(|error| format!("{}: {error}", library.display()))?;
         let (major, minor) = glibc(&bytes).ok_or("it names no version of glibc")?;
         let told = format!("glibc {major}.{minor} is needed, {}.{} is allowed", GLIBC.0, GLIBC.1);
         if (major, minor) <= GLIBC { Ok(told) } else { Err(told) }
     })?;
-    Ok(built)
+    Ok(release)
 }
 
 /// The newest glibc of which a library wants a symbol: the names of the versions stand in it as text.

@@ -170,7 +170,8 @@ fn is_closing(line: &str) -> bool {
     let counts = |word: &str| line.contains(&format!(" {word}"));
     (line.starts_with("Summary [") && counts("tests run"))
         || (line.starts_with("test result: ") && !line.contains(" 0 passed; 0 failed; 0 ignored"))
-        || (line.ends_with('s') && counts("in ") && (counts("passed") || counts("failed")))
+        // Of a run of more than a minute pytest says it twice: `in 85.40s (0:01:25)`.
+        || (line.ends_with(['s', ')']) && counts("in ") && (counts("passed") || counts("failed")))
         || ["# tests ", "# pass ", "# fail ", "# skipped ", "ℹ tests ", "ℹ pass ", "ℹ fail ", "ℹ skipped "]
             .iter()
             .any(|start| line.starts_with(start))
@@ -191,6 +192,7 @@ mod tests {
             "Summary [   1.234s] 12 tests run: 12 passed, 0 skipped",
             "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s",
             "31 passed in 4.12s",
+            "31 passed in 85.40s (0:01:25)",
             "1 failed, 30 passed, 2 skipped in 4.12s",
             "# pass 9",
             "ℹ pass 9",

@@ -267,6 +267,9 @@ impl<'de> Deserialize<'de> for Prompt {
             fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Prompt, A::Error> {
                 let mut list = Vec::new();
                 while let Some(item) = seq.next_element::<serde_json::Value>()? {
+                    if !(item.is_string() || item.is_u64() || item.is_array()) {
+                        return Err(de::Error::custom("the prompt must be a text, or a list of texts or of tokens"));
+                    }
                     list.push(item);
                 }
                 serde_json::value::to_raw_value(&list).map(Prompt::List).map_err(de::Error::custom)
@@ -418,7 +421,9 @@ mod tests {
         let request: TaskRequest = serde_json::from_str(r#"{"prompt":["a","b"],"model":"m"}"#).unwrap();
         let again: TaskRequest = serde_json::from_str(&serde_json::to_string(&request).unwrap()).unwrap();
         assert_eq!((again.prompt.as_deref(), again.extra("prompt").unwrap().get()), (None, r#"["a","b"]"#));
-        assert!(serde_json::from_str::<TaskRequest>(r#"{"prompt":7}"#).is_err());
+        for wrong in ["7", "[{}]", "[null]", "[1.5]"] {
+            assert!(serde_json::from_str::<TaskRequest>(&format!(r#"{{"prompt":{wrong}}}"#)).is_err(), "{wrong}");
+        }
     }
 
     #[test]
