@@ -55,3 +55,16 @@ fn nginx(steps: &mut Steps) -> Outcome<PathBuf> {
     environment::apt_install(steps, &["nginx"])?;
     Ok(NGINX.into())
 }
+
+/// What `embed` costs in Rust, as JSON: what the bindings are compared with.
+///
+/// # Errors
+/// When the benchmark does not build or fails.
+pub(crate) fn reference() -> Outcome<String> {
+    let mut rust = environment::cargo(&["bench", "--quiet", "--package", "cortensor-router", "--bench", "embed"]);
+    let output = rust.output().map_err(|error| format!("cargo bench: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("cargo bench --bench embed: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}

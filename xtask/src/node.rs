@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::step::Steps;
-use crate::{Outcome, environment, model};
+use crate::{Outcome, bench, environment, model};
 
 /// Debian's browser.
 const CHROMIUM: &str = "/usr/bin/chromium";
@@ -102,14 +102,9 @@ pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
     let addon = environment::target().join("bench").join(file_name()?);
     fs::create_dir_all(environment::target().join("bench")).map_err(|error| format!("target/bench: {error}"))?;
     install(&library, &addon)?;
-    let mut rust = environment::cargo(&["bench", "--quiet", "--package", "cortensor-router", "--bench", "embed"]);
-    let output = rust.output().map_err(|error| format!("cargo bench: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("cargo bench --bench embed: {}", String::from_utf8_lossy(&output.stderr)));
-    }
     let mut run = Command::new("node");
     run.arg(package().join("bench/overhead.mjs"));
-    run.arg("--reference").arg(String::from_utf8_lossy(&output.stdout).trim());
+    run.arg("--reference").arg(bench::reference()?);
     run.arg("--json").arg(environment::target().join("bench/node.json"));
     // The loader takes this one before the dev profile's, which the tests have put beside it.
     run.env("NAPI_RS_NATIVE_LIBRARY_PATH", addon);

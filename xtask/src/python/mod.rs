@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::step::Steps;
-use crate::{Outcome, environment, model};
+use crate::{Outcome, bench, environment, model};
 
 pub(crate) use dist::dist;
 
@@ -102,13 +102,8 @@ pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
     let venv = environment::target().join("bench-python");
     let bin = environment::venv(steps, &venv, &package().join("bench/requirements.txt"))?;
     install(steps, &bin, &wheel)?;
-    let mut rust = environment::cargo(&["bench", "--quiet", "--package", "cortensor-router", "--bench", "embed"]);
-    let output = rust.output().map_err(|error| format!("cargo bench: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("cargo bench --bench embed: {}", String::from_utf8_lossy(&output.stderr)));
-    }
     let mut run = Command::new(bin.join("python"));
-    run.arg(package().join("bench/overhead.py")).arg("--reference").arg(String::from_utf8_lossy(&output.stdout).trim());
+    run.arg(package().join("bench/overhead.py")).arg("--reference").arg(bench::reference()?);
     run.arg("--json").arg(environment::target().join("bench/python.json"));
     // It asks its home for prices otherwise.
     run.env("LITELLM_LOCAL_MODEL_COST_MAP", "True");

@@ -236,7 +236,7 @@ mod tests {
     use super::*;
 
     fn read(kind: RequestKind, body: &str) -> Result<TaskRequest> {
-        checked(kind, serde_json::from_str(body).unwrap())
+        checked(kind, crate::model::from_json("body", body.as_bytes())?)
     }
 
     fn param(kind: RequestKind, body: &str) -> String {
