@@ -24,7 +24,10 @@ fn a_miner_is_enrolled_serves_a_router_and_drains() {
     let key = home.write("seed", "").replace("seed", "key.pem");
     let shown = || server.client(&["miners", "--json"]).stdout;
     let with_key = ["--name", "gpu-1", "--key-file", &key];
-    let miner = start(&home, &router, &[&with_key[..], &["--token", token, "--health-addr", "127.0.0.1:0"]].concat());
+    let mut miner =
+        start(&home, &router, &[&with_key[..], &["--token", token, "--health-addr", "127.0.0.1:0"]].concat());
+    let health = miner.first_line();
+    assert!(health.contains(&format!("connected to {router}/miner/v1")), "{health}");
     until(shown, |said| said.contains(r#""id":"gpu-1""#) && said.contains(r#""owner":"alice""#));
     let said = server.client(&["submit", "over the wire"]);
     assert!(said.stdout.contains("over the wire"), "{}", said.stderr);
@@ -36,7 +39,6 @@ fn a_miner_is_enrolled_serves_a_router_and_drains() {
     miner.signal("TERM");
     let ended = miner.output();
     assert_eq!(ended.status, 0, "{}", ended.stderr);
-    assert!(ended.stdout.contains(&format!("connected to {router}/miner/v1")), "{}", ended.stdout);
     assert!(ended.stdout.trim_end().ends_with("1 done, 0 failed, 0 cancelled, draining"), "{}", ended.stdout);
     assert!(ended.stderr.contains("health: http://127.0.0.1:"), "{}", ended.stderr);
     assert!(server.client(&["miner-token", "list"]).stdout.contains("no tokens"), "it is spent");

@@ -227,7 +227,7 @@ async fn connection(
         }
     };
     let refusal = desk.detach();
-    let why = refusal.as_ref().map_or_else(|| format!("{end:?}"), |error| error.message.clone());
+    let why = refusal.as_ref().map_or_else(|| end.fault().to_owned(), |error| error.message.clone());
     tracing::info!(router = target.url(), %why, "the connection ended");
     desk.counters.disconnected(target.url(), why);
     if refusal.is_some_and(|error| error.code == "replaced") {

@@ -45,6 +45,18 @@ pub(crate) enum End {
     Told,
 }
 
+impl End {
+    /// What went wrong, in words; nothing where this side wanted it so.
+    pub(crate) fn fault(self) -> &'static str {
+        match self {
+            Self::Closed => "the other side closed the connection",
+            Self::Broken => "the connection broke",
+            Self::Silent => "the other side was silent for too long",
+            Self::Told => "",
+        }
+    }
+}
+
 /// When a side speaks and how long it listens.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timing {
