@@ -9,7 +9,7 @@ use cortensor_router::config::Config;
 use cortensor_router::engine::{
     Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, SessionRules, prefix_blocks,
 };
-use cortensor_router::model::{Fence, Gid, OnFailure, SessionId, Timestamp};
+use cortensor_router::model::{Fence, Gid, SessionId, Timestamp};
 
 use crate::report::{Gate, Row};
 use crate::{Context, Outcome};
@@ -93,22 +93,14 @@ fn task(number: u64, now: Timestamp) -> NewTask {
     NewTask {
         session: SessionId(session),
         model: Some(Arc::from("model")),
-        embedding: false,
-        band: None,
         prompt_tokens: 100 + number % 900,
         max_tokens: 64 + number % 512,
         bytes: text.len() as u64,
         // Far enough that a long queue is no reason to refuse.
         deadline: now.plus(1 << 40),
         streaming: true,
-        required: 1,
-        judged: false,
-        tie_break: false,
-        precommit_by: Timestamp(u64::MAX),
-        on_failure: OnFailure::Fail,
-        shadow: false,
         prefix: prefix_blocks(&text),
-        held: false,
+        ..NewTask::default()
     }
 }
 

@@ -185,8 +185,7 @@ impl Engine {
             let expected = self.expected_tokens(task) * 1_000.0;
             for key in &keys {
                 let Some(miner) = self.miners.get(key) else { continue };
-                if miner.rank.is_none()
-                    || !(miner.serves(lane) || self.planted(PlantedBug::IgnoreReservation) && miner.could_serve(lane))
+                if !(miner.serves(lane) || self.planted(PlantedBug::IgnoreReservation) && miner.could_serve(lane))
                     || !self.may_have(task, *key, miner)
                     || limits.as_ref().is_some_and(|limits| !limits.allow(*key, miner))
                 {

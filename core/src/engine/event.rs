@@ -109,6 +109,31 @@ pub struct NewTask {
     pub held: bool,
 }
 
+/// One that wants any miner's answer, however long that takes.
+impl Default for NewTask {
+    fn default() -> Self {
+        Self {
+            session: SessionId(0),
+            model: None,
+            embedding: false,
+            band: None,
+            prompt_tokens: 0,
+            max_tokens: 0,
+            bytes: 0,
+            deadline: Timestamp(u64::MAX),
+            streaming: false,
+            required: 1,
+            judged: false,
+            tie_break: false,
+            precommit_by: Timestamp(u64::MAX),
+            on_failure: OnFailure::default(),
+            shadow: false,
+            prefix: Arc::from([]),
+            held: false,
+        }
+    }
+}
+
 /// Why an attempt failed, as far as the engine cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {

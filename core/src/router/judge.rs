@@ -186,20 +186,12 @@ impl Shared {
             session: live.session_id,
             model: model.clone(),
             embedding: true,
-            band: None,
             prompt_tokens: bytes / 4,
             max_tokens: 1,
             bytes,
             deadline: now.plus(self.config.dispatch.verdict_timeout_ms),
-            streaming: false,
-            required: 1,
-            judged: false,
-            tie_break: false,
-            precommit_by: Timestamp(u64::MAX),
-            on_failure: OnFailure::Fail,
             shadow: true,
-            prefix: Arc::from([]),
-            held: false,
+            ..NewTask::default()
         };
         let (asked, deeds) = {
             let mut core = self.core.lock();

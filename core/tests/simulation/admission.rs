@@ -1,12 +1,10 @@
 //! Who would wait past a deadline is turned away, and nobody because of what another session dumped.
 
-use std::sync::Arc;
-
 use cortensor_router::config::{DispatchConfig, LimitsConfig};
 use cortensor_router::engine::{
     Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, Refusal, SessionRules,
 };
-use cortensor_router::model::{Fence, Gid, OnFailure, SessionId, Timestamp};
+use cortensor_router::model::{Fence, Gid, SessionId, Timestamp};
 
 const DUMPER: SessionId = SessionId(1);
 const OTHER: SessionId = SessionId(2);
@@ -56,22 +54,11 @@ impl Fleet {
     fn submit(&mut self, session: SessionId, timeout_ms: u64) -> Result<Gid, Refusal> {
         let task = NewTask {
             session,
-            model: None,
-            embedding: false,
-            band: None,
             prompt_tokens: 100,
             max_tokens: 100,
             bytes: 400,
             deadline: self.now.plus(timeout_ms),
-            streaming: false,
-            required: 1,
-            judged: false,
-            tie_break: false,
-            precommit_by: Timestamp(u64::MAX),
-            on_failure: OnFailure::Fail,
-            shadow: false,
-            prefix: Arc::from([]),
-            held: false,
+            ..NewTask::default()
         };
         match self.step(Event::Submit(Box::new(task))).first() {
             Some(Effect::Admitted { gid, .. }) => Ok(*gid),

@@ -1,13 +1,12 @@
 //! Sessions that always have work get equal shares, whatever they send and however much of it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use cortensor_router::config::{DispatchConfig, LimitsConfig};
 use cortensor_router::engine::{
     Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, PlantedBug, SessionRules,
 };
-use cortensor_router::model::{OnFailure, SessionId, Timestamp};
+use cortensor_router::model::{SessionId, Timestamp};
 
 use crate::random::Random;
 
@@ -37,22 +36,11 @@ pub(crate) fn worst_lead(bug: Option<PlantedBug>) -> f64 {
                 let tokens = random.range(1, 500);
                 let task = NewTask {
                     session: SessionId(session),
-                    model: None,
-                    embedding: false,
-                    band: None,
                     prompt_tokens: 1,
                     max_tokens: tokens,
                     bytes: 1,
-                    deadline: Timestamp(u64::MAX),
                     streaming: true,
-                    required: 1,
-                    judged: false,
-                    tie_break: false,
-                    precommit_by: Timestamp(u64::MAX),
-                    on_failure: OnFailure::Fail,
-                    shadow: false,
-                    prefix: Arc::from([]),
-                    held: false,
+                    ..NewTask::default()
                 };
                 let effects = engine.step(Event::Submit(Box::new(task)), now);
                 let Some(Effect::Admitted { gid, .. }) = effects.first() else { panic!("refused: {effects:?}") };

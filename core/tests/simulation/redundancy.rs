@@ -8,9 +8,7 @@ use cortensor_router::engine::verdict::{Standing, judge};
 use cortensor_router::engine::{
     Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, Role, SessionRules,
 };
-use cortensor_router::model::{
-    Fence, Matching, OnFailure, Outcome, Policy, SessionId, SessionMode, Timestamp, Validation,
-};
+use cortensor_router::model::{Fence, Matching, Outcome, Policy, SessionId, SessionMode, Timestamp, Validation};
 
 use crate::random::Random;
 
@@ -74,23 +72,13 @@ impl Trial {
     /// One task: three answers, the verdict, the end. Answers the outcome and who won.
     fn task(&mut self, how: &Validation, answers: &BTreeMap<MinerKey, String>) -> (Outcome, MinerKey) {
         let task = NewTask {
-            session: SessionId(0),
-            model: None,
-            embedding: false,
-            band: None,
             prompt_tokens: 1,
             max_tokens: 1,
             bytes: 1,
-            deadline: Timestamp(u64::MAX),
             streaming: true,
             required: 3,
             judged: true,
-            tie_break: false,
-            precommit_by: Timestamp(u64::MAX),
-            on_failure: OnFailure::Fail,
-            shadow: false,
-            prefix: Arc::from([]),
-            held: false,
+            ..NewTask::default()
         };
         let effects = self.step(Event::Submit(Box::new(task)));
         let mut primary = None;

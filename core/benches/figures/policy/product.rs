@@ -6,7 +6,7 @@ use cortensor_router::config::Config;
 use cortensor_router::engine::{
     Blame, Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, SessionRules,
 };
-use cortensor_router::model::{Fence, Gid, OnFailure, SessionId, Timestamp};
+use cortensor_router::model::{Fence, Gid, SessionId, Timestamp};
 
 use super::fleet::MinerModel;
 use super::workload::{Request, SESSIONS};
@@ -88,21 +88,13 @@ impl Policy for Product {
         let task = NewTask {
             session: SessionId(one.session),
             model: Some("model".into()),
-            embedding: false,
-            band: None,
             prompt_tokens: one.prompt,
             max_tokens: MAX_TOKENS.max(one.output),
             bytes: one.prompt * 4,
             deadline: Timestamp(START.saturating_add(one.deadline)),
             streaming: true,
-            required: 1,
-            judged: false,
-            tie_break: false,
-            precommit_by: Timestamp(u64::MAX),
-            on_failure: OnFailure::Fail,
-            shadow: false,
             prefix: one.prefix.clone(),
-            held: false,
+            ..NewTask::default()
         };
         self.step(Event::Submit(Box::new(task)), now, Some(request), out);
     }

@@ -22,17 +22,23 @@ pub(super) async fn port(config: &Config, findings: &mut Findings) {
     }
     match TcpListener::bind(address) {
         Ok(_) => findings.ok("port", format!("{address} is free")),
-        Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => match (about(config).await, served_by(config)) {
-            (Some(about), _) => findings
-                .ok("port", format!("{address} is served by {} {}", text(&about, "name"), text(&about, "version"))),
-            (None, Some(pid)) => findings.ok("port", format!("{address} is served by process {pid}")),
-            (None, None) => findings.fail(
+        Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => match server(config).await {
+            Some(server) => findings.ok("port", format!("{address} is served by {server}")),
+            None => findings.fail(
                 "port",
                 format!("{address} is taken by another program: stop it, or choose another with listen.port"),
             ),
         },
         Err(e) => findings
             .fail("port", format!("{address} cannot be used: {e}: choose another with listen.host and listen.port")),
+    }
+}
+
+/// The router that has the port, in words; `None` when it is none.
+async fn server(config: &Config) -> Option<String> {
+    match about(config).await {
+        Some(about) => Some(format!("{} {}", text(&about, "name"), text(&about, "version"))),
+        None => served_by(config).map(|pid| format!("process {pid}")),
     }
 }
 
