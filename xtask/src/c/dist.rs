@@ -8,6 +8,8 @@ use crate::{Outcome, environment};
 
 /// What a program that links the static library needs of the system, as `rustc --print native-static-libs` has it.
 const NATIVE: &[&str] = &["gcc_s", "util", "rt", "pthread", "m", "dl", "c"];
+/// Leaves out of a program what it does not call: with it the static library adds a third of what it else would.
+const TRIM: &str = "-Wl,--gc-sections";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Which build is laid out.
@@ -95,12 +97,25 @@ fn write(prefix: &Path, built: &Path, abi: u32) -> std::io::Result<()> {
         let _ = fs::remove_file(&link);
         std::os::unix::fs::symlink(&real, link)?;
     }
-    fs::write(pkgconfig.join("cortensor_router.pc"), package("", "-L${libdir} -lcortensor_router"))?;
-    let native: Vec<String> = NATIVE.iter().map(|name| format!("-l{name}")).collect();
-    let whole = format!("${{libdir}}/libcortensor_router.a {}", native.join(" "));
-    fs::write(pkgconfig.join("cortensor_router-static.pc"), package(" (static)", &whole))?;
+    fs::write(pkgconfig.join("cortensor_router.pc"), shared_package())?;
+    fs::write(pkgconfig.join("cortensor_router-static.pc"), static_package())?;
     fs::write(cmake.join("cortensor_router-config.cmake"), config(&real, abi))?;
     fs::write(cmake.join("cortensor_router-config-version.cmake"), config_version())
+}
+
+/// The system's libraries and the flag, as a linker takes them.
+fn native() -> String {
+    let libraries: Vec<String> = NATIVE.iter().map(|name| format!("-l{name}")).collect();
+    format!("{} {TRIM}", libraries.join(" "))
+}
+
+/// What `pkg-config --static` adds is for a program that is static as a whole.
+fn shared_package() -> String {
+    format!("{}Libs.private: {}\n", package("", "-L${libdir} -lcortensor_router"), native())
+}
+
+fn static_package() -> String {
+    package(" (static)", &format!("${{libdir}}/libcortensor_router.a {}", native()))
 }
 
 fn package(kind: &str, libs: &str) -> String {
@@ -125,7 +140,8 @@ if(NOT TARGET cortensor::router)
   set_target_properties(cortensor::router_static PROPERTIES
     IMPORTED_LOCATION "${{_cortensor_prefix}}/lib/libcortensor_router.a"
     INTERFACE_INCLUDE_DIRECTORIES "${{_cortensor_prefix}}/include"
-    INTERFACE_LINK_LIBRARIES "{}")
+    INTERFACE_LINK_LIBRARIES "{}"
+    INTERFACE_LINK_OPTIONS "{TRIM}")
 endif()
 unset(_cortensor_prefix)
 "#,
@@ -149,4 +165,24 @@ endif()
 unset(_cortensor_series)
 "#
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_package_that_links_the_static_library_trims_it() {
+        let line = |package: &str, field: &str| {
+            let found = package.lines().find_map(|line| line.strip_prefix(field)).map(str::trim);
+            found.unwrap_or_else(|| panic!("no {field} in {package}")).to_owned()
+        };
+        assert_eq!(line(&shared_package(), "Libs:"), "-L${libdir} -lcortensor_router");
+        assert!(line(&shared_package(), "Libs.private:").ends_with("-lc -Wl,--gc-sections"));
+        assert!(line(&static_package(), "Libs:").ends_with("-lc -Wl,--gc-sections"));
+        let cmake = config("libcortensor_router-1.so", 1);
+        let (shared, fixed) = cmake.split_once("cortensor::router_static STATIC").unwrap();
+        assert!(fixed.contains("INTERFACE_LINK_OPTIONS \"-Wl,--gc-sections\""));
+        assert!(!shared.contains("gc-sections"), "the shared library is linked as it is");
+    }
 }
