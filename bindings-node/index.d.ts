@@ -305,7 +305,7 @@ export class Session implements AsyncDisposable {
 }
 
 /** Why a miner failed: the `code` of what it throws. Anything else counts as `internal`. */
-export type FailCode = 'overloaded' | 'context' | 'invalid' | 'model' | 'internal' | 'unreachable' | 'cancelled';
+export type FailCode = 'overloaded' | 'context' | 'invalid' | 'model' | 'refused' | 'credentials' | 'unreadable' | 'internal' | 'unreachable' | 'cancelled';
 
 /** What a miner says at the end. Where pieces were given they are the text. Absent usage is estimated. */
 export interface Answer {

@@ -774,7 +774,7 @@ cortensor_status cortensor_job_finish(const struct cortensor_job *job,
                                       struct cortensor_error **err);
 
 /**
- * The work failed. `code` is `overloaded`, `context`, `invalid`, `model`, `internal`, `unreachable` or `cancelled`; `message` reaches the caller.
+ * The work failed. `code` is `overloaded`, `context`, `invalid`, `model`, `refused`, `credentials`, `unreadable`, `internal`, `unreachable` or `cancelled`; `message` reaches the caller.
  *
  * `code` has `code_len` bytes, `message` has `message_len`.
  */

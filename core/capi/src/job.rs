@@ -91,7 +91,7 @@ pub unsafe extern "C" fn cortensor_job_finish(
     })
 }
 
-/// The work failed. `code` is `overloaded`, `context`, `invalid`, `model`, `internal`, `unreachable` or `cancelled`; `message` reaches the caller.
+/// The work failed. `code` is `overloaded`, `context`, `invalid`, `model`, `refused`, `credentials`, `unreadable`, `internal`, `unreachable` or `cancelled`; `message` reaches the caller.
 ///
 /// # Safety
 /// `code` has `code_len` bytes, `message` has `message_len`.

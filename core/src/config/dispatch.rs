@@ -14,7 +14,7 @@ pub struct DispatchConfig {
     pub accept_timeout_ms: u64,
     /// A miner that says nothing for this long loses the task. Default 60000.
     pub progress_timeout_ms: u64,
-    /// How often a task is tried, on another miner first. Default 3.
+    /// How often a task is tried, on another miner first. Miners that have not its model or will not do it (404, 403) do not count: each is asked once. Default 3.
     pub max_attempts: u32,
     /// The least wait before a retry; the most is 25 times that, with full jitter. Default 200.
     pub retry_base_ms: u64,
@@ -22,7 +22,7 @@ pub struct DispatchConfig {
     pub retry_floor_per_sec: f64,
     /// Retries allowed as a share of recent successes. Default 0.2.
     pub retry_ratio: f64,
-    /// Failures in a row that open a miner's breaker. Default 5.
+    /// Tasks in a row, each counted once, whose failure opens a miner's breaker. Default 5.
     pub breaker_failures: u32,
     /// Milliseconds for which it opens the first time; doubles up to 20 times that. Default 30000.
     pub breaker_open_ms: u64,

@@ -114,7 +114,7 @@ impl Job {
         Ok(())
     }
 
-    /// The work failed. `code` is `overloaded`, `context`, `invalid`, `model`, `internal`, `unreachable` or `cancelled`.
+    /// The work failed. `code` is `overloaded`, `context`, `invalid`, `model`, `refused`, `credentials`, `unreadable`, `internal`, `unreachable` or `cancelled`.
     ///
     /// # Errors
     /// `InvalidArgument` when there is no such code; `Closed` when the job was answered already.

@@ -137,7 +137,7 @@ pub(super) fn fail_class(word: &str) -> Result<FailClass> {
         Error::invalid(
             "code",
             format!(
-                "code must be overloaded, context, invalid, model, internal, unreachable or cancelled, not {word:?}"
+                "code must be overloaded, context, invalid, model, refused, credentials, unreadable, internal, unreachable or cancelled, not {word:?}"
             ),
         )
     })

@@ -239,6 +239,7 @@ impl Engine {
             .attempts
             .iter()
             .any(|a| a.miner == key && (a.state != AttemptState::Done || !self.planted(PlantedBug::SameMinerTwice)))
+            || task.refused_by.contains(&key)
             || task.continuing && !miner.rules.continues
             || !task.used.is_empty() && !self.is_distinct(task, miner)
         {

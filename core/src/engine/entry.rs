@@ -94,6 +94,8 @@ pub(super) struct TaskEntry {
     pub(super) tries: u32,
     /// Miners that failed at it or declined it.
     pub(super) tried: SmallVec<[MinerKey; 2]>,
+    /// Those of them that would say the same again.
+    pub(super) refused_by: SmallVec<[MinerKey; 2]>,
     pub(super) retry_at: Option<Timestamp>,
     pub(super) unservable_at: Option<Timestamp>,
     /// The attempt whose tokens are streamed.
@@ -129,6 +131,7 @@ impl TaskEntry {
             attempts: SmallVec::new(),
             tries: 0,
             tried: SmallVec::new(),
+            refused_by: SmallVec::new(),
             retry_at: None,
             unservable_at: None,
             primary: None,

@@ -145,6 +145,22 @@ pub enum Blame {
     Overload,
     /// The request's: no other miner is tried.
     Request,
+    /// Nobody's, but asking this miner again is in vain: each other one is asked once.
+    Unfit,
+    /// The miner's, and asking it again is in vain: counts towards its breaker, each other one is asked once.
+    Barred,
+}
+
+impl Blame {
+    /// Whether it counts against the miner.
+    pub(super) fn is_the_miners(self) -> bool {
+        matches!(self, Self::Miner | Self::Barred)
+    }
+
+    /// Whether the same miner would say the same again.
+    pub(super) fn is_final_there(self) -> bool {
+        matches!(self, Self::Unfit | Self::Barred)
+    }
 }
 
 /// What happened. Time comes beside it.

@@ -223,7 +223,10 @@ impl Engine {
         if !task.tried.contains(&attempt.miner) {
             task.tried.push(attempt.miner);
         }
-        if declined {
+        if blame.is_final_there() && !task.refused_by.contains(&attempt.miner) {
+            task.refused_by.push(attempt.miner);
+        }
+        if declined || blame.is_final_there() {
             task.tries = task.tries.saturating_sub(1);
         }
         // One that gave nothing may be asked again when nobody else is left.
@@ -236,8 +239,8 @@ impl Engine {
                 task.primary = Some(other);
                 out.push(Effect::Promoted { gid, fence: other });
             }
-            if blame == Blame::Miner {
-                self.blame(attempt.miner, now);
+            if blame.is_the_miners() {
+                self.blame(attempt.miner, gid, now);
             }
             self.release(gid, attempt.miner, fence, now, out);
             return;
@@ -248,12 +251,13 @@ impl Engine {
         // While it is broken, only who goes on from the text will do, or who starts over where clients can.
         let goes_on = broken && single && wish != OnFailure::Fail && self.has_continuer(gid);
         let retry = blame != Blame::Request
+            && (!blame.is_final_there() || self.has_untried(gid))
             && (!broken || goes_on || wish == OnFailure::Restart)
             && !audit
             && tries < self.settings.max_attempts.max(required)
             && (declined || self.budget.take(now));
-        if blame == Blame::Miner {
-            self.blame(attempt.miner, now);
+        if blame.is_the_miners() {
+            self.blame(attempt.miner, gid, now);
         }
         if retry {
             if !self.planted(PlantedBug::DropRequeue) {
@@ -280,6 +284,19 @@ impl Engine {
             }
         }
         self.release(gid, attempt.miner, fence, now, out);
+    }
+
+    /// Whether a miner is there that has not been asked yet.
+    fn has_untried(&self, gid: Gid) -> bool {
+        self.tasks.get(&gid).is_some_and(|task| {
+            self.miners.iter().any(|(key, miner)| {
+                !task.tried.contains(key)
+                    && !miner.rules.last_resort
+                    && miner.takes_part()
+                    && miner.serves(&task.lane)
+                    && !task.attempts.iter().any(|attempt| attempt.miner == *key)
+            })
+        })
     }
 
     /// Whether a miner is there that can go on from the task's text.
@@ -312,11 +329,12 @@ impl Engine {
         }
     }
 
-    fn blame(&mut self, key: MinerKey, now: Timestamp) {
+    fn blame(&mut self, key: MinerKey, task: Gid, now: Timestamp) {
         let Some(miner) = self.miners.get_mut(&key) else { return };
         miner.failed += 1;
         miner.errors += ERROR_SMOOTHING * (1.0 - miner.errors);
-        if let Some(until) = miner.breaker.failure(now, self.settings.breaker_failures, self.settings.breaker_open_ms) {
+        let (threshold, open_ms) = (self.settings.breaker_failures, self.settings.breaker_open_ms);
+        if let Some(until) = miner.breaker.failure(task, now, threshold, open_ms) {
             self.timers.set(until, Timer::Breaker(key));
         }
     }

@@ -49,8 +49,14 @@ pub enum FailClass {
     Context,
     /// The request is wrong in the miner's eyes (HTTP 400 and the like); no other miner is tried.
     Invalid,
-    /// The model does not exist there. Another miner is tried, this one is not blamed.
+    /// The model does not exist there (HTTP 404). Each other miner is tried once, this one is not blamed.
     Model,
+    /// The miner will not do this request, another one may (HTTP 403). Each other miner is tried once, this one is not blamed.
+    Refused,
+    /// The miner's own credentials are at fault (HTTP 401, 402, 407): it is blamed, each other one is tried once.
+    Credentials,
+    /// An answer came whole and cannot be read. Another try may do better; nobody is blamed, since others' answers may be fine.
+    Unreadable,
     /// The miner broke.
     Internal,
     /// The miner could not be reached or went away.
@@ -67,6 +73,9 @@ impl FailClass {
             Self::Context => "context",
             Self::Invalid => "invalid",
             Self::Model => "model",
+            Self::Refused => "refused",
+            Self::Credentials => "credentials",
+            Self::Unreadable => "unreadable",
             Self::Internal => "internal",
             Self::Unreachable => "unreachable",
             Self::Cancelled => "cancelled",
@@ -80,6 +89,9 @@ impl FailClass {
             Self::Context,
             Self::Invalid,
             Self::Model,
+            Self::Refused,
+            Self::Credentials,
+            Self::Unreadable,
             Self::Internal,
             Self::Unreachable,
             Self::Cancelled,

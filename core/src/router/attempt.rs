@@ -134,7 +134,9 @@ impl Attempt {
         let blame = match failure.class {
             FailClass::Overloaded => Blame::Overload,
             FailClass::Context | FailClass::Invalid => Blame::Request,
-            FailClass::Model | FailClass::Cancelled => Blame::Nobody,
+            FailClass::Model | FailClass::Refused => Blame::Unfit,
+            FailClass::Credentials => Blame::Barred,
+            FailClass::Unreadable | FailClass::Cancelled => Blame::Nobody,
             FailClass::Internal | FailClass::Unreachable => Blame::Miner,
         };
         self.live.state.lock().failure = Some(failure);

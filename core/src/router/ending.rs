@@ -251,6 +251,7 @@ fn error_of(cause: EndCause, failure: Option<&Failure>) -> Error {
                 Error::new(ErrorKind::Overloaded, format!("every miner has too much to do: {}", words()))
                     .with_retry_after_ms(failure.and_then(|f| f.retry_after_ms).unwrap_or(1_000))
             }
+            Some(FailClass::Refused) => Error::new(ErrorKind::PermissionDenied, words()).with_code("upstream_refused"),
             Some(FailClass::Model) => Error::new(ErrorKind::NotFound, words()).with_code("model_not_found"),
             _ => Error::new(
                 ErrorKind::MinerFailed,

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 
+mod blame;
 mod losses;
 mod nodes;
 mod verdicts;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 #![allow(clippy::format_collect, reason = "a test reads better so")]
 
+mod blame;
 mod local;
 mod passing;
 mod refusals;

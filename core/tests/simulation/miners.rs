@@ -100,8 +100,14 @@ impl World {
         at += self.random.range(1, 200);
         match end {
             0 => {} // goes silent
-            1 => tell(self, at, Act::Fail(Blame::Miner)),
-            2 => tell(self, at, Act::Fail(Blame::Overload)),
+            1 => {
+                let blame = if self.random.chance(70) { Blame::Miner } else { Blame::Barred };
+                tell(self, at, Act::Fail(blame));
+            }
+            2 => {
+                let blame = if self.random.chance(70) { Blame::Overload } else { Blame::Unfit };
+                tell(self, at, Act::Fail(blame));
+            }
             3 if self.random.chance(50) => tell(self, at, Act::Fail(Blame::Request)),
             3 | 4 => self.at(at, Happening::MinerLeaves(key)),
             _ => tell(self, at, Act::Done),

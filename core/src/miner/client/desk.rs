@@ -219,6 +219,9 @@ impl Desk {
             FailClass::Context => Class::Context,
             FailClass::Invalid => Class::Invalid,
             FailClass::Model => Class::Model,
+            FailClass::Refused => Class::Refused,
+            FailClass::Credentials => Class::Credentials,
+            FailClass::Unreadable => Class::Unreadable,
             FailClass::Internal | FailClass::Unreachable => Class::Internal,
             FailClass::Cancelled => Class::Cancelled,
         };

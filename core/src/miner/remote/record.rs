@@ -451,8 +451,14 @@ words! {
         Overloaded,
         /// The prompt does not fit. No other miner is tried.
         Context,
-        /// The model is not there. Another miner is tried.
+        /// The model is not there. Each other miner is tried once.
         Model,
+        /// The miner will not do this request, another one may. Each other miner is tried once.
+        Refused,
+        /// The miner's own credentials at its model's server are at fault: it is blamed, each other one is tried once.
+        Credentials,
+        /// An answer came whole and cannot be read. Nobody is blamed, another miner is tried.
+        Unreadable,
         /// The request is wrong. No other miner is tried.
         Invalid,
         /// The miner broke: it is blamed, another one is tried.

@@ -8,10 +8,13 @@
 //! |---|---|
 //! | cannot be reached, hangs up before it answers | `Unreachable` |
 //! | 429, 503, 529 | `Overloaded`, with its `Retry-After`; its credits halve ([`CreditWindow`]) |
-//! | 400, 414, 415, 422, 431 | `Invalid`, or `Context` where it speaks of the context |
-//! | 413 | `Context` |
 //! | 404, or the code `model_not_found` | `Model` |
-//! | 401, 403, other statuses, no JSON, an end before the finish reason | `Internal` |
+//! | 403 | `Refused` |
+//! | 401, 402, 407 | `Credentials` |
+//! | 413 | `Context` |
+//! | 408, 421, 425, 5xx, no HTTP, an end before the finish reason | `Internal` |
+//! | any other 4xx | `Invalid`, or `Context` where it speaks of the context |
+//! | an answer that cannot be read | `Unreadable` |
 
 mod ask;
 mod assembly;

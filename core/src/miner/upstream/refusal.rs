@@ -20,21 +20,31 @@ const CONTEXT_WORDS: &[&str] = &[
     "input is too long",
 ];
 
+/// How a refusal speaks of the router's key rather than of the request.
+const KEY_WORDS: &[&str] = &["api key", "api_key", "apikey", "scope", "credential", "authenticat", "bearer", "sk-"];
+
+/// Types and codes of errors, as OpenAI, Anthropic and vLLM have them, and what they stand for. The first that fits counts.
+const KINDS: &[(&[&str], FailClass)] = &[
+    (&["model_not_found", "not_found_error", "notfounderror"], FailClass::Model),
+    (&["rate_limit", "overloaded", "insufficient_quota", "unavailable"], FailClass::Overloaded),
+    (&["authentication", "invalid_api_key", "billing"], FailClass::Credentials),
+    (&["permission"], FailClass::Refused),
+    (&["invalid_request", "badrequest", "bad_request", "content_filter", "content_policy"], FailClass::Invalid),
+];
+
 /// The longest piece of a body that is not JSON that goes into a message.
 const EXCERPT: usize = 200;
 
 /// The failure that an answer with an error status stands for. `name` is the upstream's.
 pub(super) fn refused(name: &str, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Failure {
     let said = Said::of(&body);
-    let class = match status.as_u16() {
-        429 | 503 | 529 => FailClass::Overloaded,
-        400..500 => said.class(status.as_u16()),
-        500..600 if said.is_about_context() => FailClass::Context,
-        _ => FailClass::Internal,
-    };
+    let class = said.class(Some(status.as_u16()));
     let message = match status.as_u16() {
-        401 | 403 => {
-            format!("the upstream {name} refuses the router's key ({status}): check its api_key or api_key_env")
+        401 => format!("the upstream {name} refuses the router's key ({status}): check its api_key or api_key_env"),
+        402 => format!("the upstream {name} wants to be paid ({status}): check the account of its api_key"),
+        407 => format!("a proxy before the upstream {name} wants credentials ({status})"),
+        403 if said.is_about_the_key() => {
+            format!("the upstream {name} refuses the router's key ({status}): check what its api_key may do")
         }
         300..=399 => format!("the upstream {name} redirects ({status}): set its url to where it really is"),
         _ => match said.message.or_else(|| excerpt(&body)) {
@@ -48,7 +58,7 @@ pub(super) fn refused(name: &str, status: StatusCode, headers: &HeaderMap, body:
         http_status: Some(status.as_u16()),
         retry_after_ms: retry_after_ms(headers, SystemTime::now()),
         // What an upstream says about the router's own key is not for the router's clients.
-        raw: (said.is_json && !matches!(status.as_u16(), 401 | 403)).then_some(body),
+        raw: (said.is_json && !matches!(status.as_u16(), 401..=403 | 407)).then_some(body),
     }
 }
 
@@ -56,12 +66,7 @@ pub(super) fn refused(name: &str, status: StatusCode, headers: &HeaderMap, body:
 pub(super) fn reported(name: &str, body: Bytes) -> Failure {
     let said = Said::of(&body);
     let status = said.status;
-    let class = match status {
-        Some(429 | 503 | 529) => FailClass::Overloaded,
-        Some(status @ 400..500) => said.class(status),
-        _ if said.is_about_context() => FailClass::Context,
-        _ => FailClass::Internal,
-    };
+    let class = said.class(status);
     let words = said.message.unwrap_or_else(|| "an error without a message".to_owned());
     Failure {
         class,
@@ -72,13 +77,13 @@ pub(super) fn reported(name: &str, body: Bytes) -> Failure {
     }
 }
 
-/// The failure of an answer that makes no sense.
+/// The failure of an answer that came and makes no sense. Others' answers may make sense all the same.
 pub(super) fn garbage(name: &str, what: &str, body: &[u8]) -> Failure {
     let message = match excerpt(body) {
         Some(words) => format!("the upstream {name} {what}: {words}"),
         None => format!("the upstream {name} {what}"),
     };
-    Failure::new(FailClass::Internal, message)
+    Failure::new(FailClass::Unreadable, message)
 }
 
 /// What an error body says, in any of the shapes that servers use:
@@ -87,7 +92,10 @@ pub(super) fn garbage(name: &str, what: &str, body: &[u8]) -> Failure {
 struct Said {
     is_json: bool,
     message: Option<String>,
+    /// The message, the type and the code, in lower case.
     words: String,
+    /// The type and the code alone.
+    kind: String,
     status: Option<u16>,
 }
 
@@ -103,33 +111,50 @@ impl Said {
                 detail => Some(detail.to_string()),
             }),
         };
-        let mut words = message.clone().unwrap_or_default().to_lowercase();
-        for word in ["type", "code"].into_iter().filter_map(text) {
-            words.push(' ');
-            words.push_str(&word.to_lowercase());
-        }
+        let kind = ["type", "code"].into_iter().filter_map(text).collect::<Vec<_>>().join(" ").to_lowercase();
+        let words = format!("{} {kind}", message.as_deref().unwrap_or_default().to_lowercase());
         let status = ["code", "status"].into_iter().find_map(|key| {
             let code = error.get(key)?;
             let code = code.as_u64().or_else(|| code.as_str()?.parse().ok())?;
             u16::try_from(code).ok().filter(|code| (400..600).contains(code))
         });
-        Self { is_json: value.is_object(), message, words, status }
+        Self { is_json: value.is_object(), message, words, kind, status }
     }
 
     fn is_about_context(&self) -> bool {
         self.words.contains("exceed_context_size") || CONTEXT_WORDS.iter().any(|word| self.words.contains(word))
     }
 
-    /// The class of a status from 400 to 499 that is not 429.
-    fn class(&self, status: u16) -> FailClass {
+    fn is_about_the_key(&self) -> bool {
+        KEY_WORDS.iter().any(|word| self.words.contains(word))
+    }
+
+    /// The class of a failure with that status; without one the error's own type decides. What speaks of the request is no
+    /// reason to ask again, or to think ill of the upstream.
+    fn class(&self, status: Option<u16>) -> FailClass {
+        let Some(status) = status else { return self.class_by_kind() };
         match status {
-            _ if self.words.contains("model_not_found") => FailClass::Model,
+            400..500 if self.words.contains("model_not_found") => FailClass::Model,
+            429 | 503 | 529 => FailClass::Overloaded,
+            401 | 402 | 407 => FailClass::Credentials,
+            403 => FailClass::Refused,
             404 => FailClass::Model,
+            // These ask for another try: request timeout, misdirected request, too early (RFC 9110 and RFC 8470).
+            408 | 421 | 425 => FailClass::Internal,
             413 => FailClass::Context,
-            400 | 414 | 415 | 422 | 431 if self.is_about_context() => FailClass::Context,
-            400 | 414 | 415 | 422 | 431 => FailClass::Invalid,
+            400..600 if self.is_about_context() => FailClass::Context,
+            400..500 => FailClass::Invalid,
             _ => FailClass::Internal,
         }
+    }
+
+    /// An error inside of an answer of status 200 often has no status of its own.
+    fn class_by_kind(&self) -> FailClass {
+        if self.is_about_context() {
+            return FailClass::Context;
+        }
+        let by_kind = KINDS.iter().find(|(words, _)| words.iter().any(|word| self.kind.contains(word)));
+        by_kind.map_or(FailClass::Internal, |(_, class)| *class)
     }
 }
 
@@ -184,10 +209,21 @@ mod tests {
             (500, r#"{"error":"input length exceeds the context length"}"#, Context),
             (404, r#"{"error":{"message":"model 'x' not found"}}"#, Model),
             (400, r#"{"error":{"message":"no","code":"model_not_found"}}"#, Model),
-            (401, "", Internal),
-            (403, "", Internal),
-            (402, "", Internal),
-            (405, "", Internal),
+            (401, "", Credentials),
+            (402, "", Credentials),
+            (407, "", Credentials),
+            (403, r#"{"error":{"message":"Input was flagged"}}"#, Refused),
+            (403, r#"{"error":{"message":"no access","code":"model_not_found"}}"#, Model),
+            (408, "", Internal),
+            (421, "", Internal),
+            (425, "", Internal),
+            (405, "", Invalid),
+            (409, "", Invalid),
+            (410, "", Invalid),
+            (418, "", Invalid),
+            (451, "", Invalid),
+            (499, "", Invalid),
+            (501, "", Internal),
             (500, "boom", Internal),
             (502, "<html>", Internal),
             (302, "", Internal),
@@ -214,6 +250,44 @@ mod tests {
         assert_eq!(class(r#"{"error":{"code":400,"message":"exceeds the context window"}}"#), FailClass::Context);
         assert_eq!(class(r#"{"error":{"code":500,"message":"boom"}}"#), FailClass::Internal);
         assert_eq!(class(r#"{"error":{}}"#), FailClass::Internal);
+    }
+
+    #[test]
+    fn an_error_without_a_status_has_the_class_of_its_type() {
+        use FailClass::*;
+        for (kind, wanted) in [
+            ("invalid_request_error", Invalid),
+            ("BadRequestError", Invalid),
+            ("rate_limit_error", Overloaded),
+            ("overloaded_error", Overloaded),
+            ("authentication_error", Credentials),
+            ("permission_error", Refused),
+            ("not_found_error", Model),
+            ("server_error", Internal),
+        ] {
+            let body = format!(r#"{{"error":{{"message":"no","type":"{kind}"}}}}"#);
+            assert_eq!(reported("up", body.into()).class, wanted, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_s_words_are_shown_unless_they_speak_of_the_key() {
+        let message = |status, body: &'static str| {
+            let status = StatusCode::from_u16(status).unwrap();
+            refused("up", status, &HeaderMap::new(), Bytes::from_static(body.as_bytes())).message
+        };
+        assert!(
+            message(403, r#"{"error":{"message":"Input was flagged"}}"#).ends_with("403 Forbidden: Input was flagged")
+        );
+        for (status, body) in [
+            (401, r#"{"error":{"message":"bad key sk-abc"}}"#),
+            (402, r#"{"error":{"message":"account 7 of secret"}}"#),
+            (403, r#"{"error":{"message":"Missing scopes: secret"}}"#),
+            (407, "secret"),
+        ] {
+            let message = message(status, body);
+            assert!(!message.contains("secret") && !message.contains("sk-"), "{message}");
+        }
     }
 
     #[test]

@@ -31,11 +31,16 @@ async fn a_server_that_hangs_up_without_a_word_is_unreachable() {
 #[tokio::test]
 async fn what_is_not_http_or_not_json_is_garbage() {
     let html = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>".to_vec();
-    for body in [b"SSH-2.0-OpenSSH\r\n\r\n".to_vec(), html, json("200 OK", "{}"), json("200 OK", r#"{"choices":[]}"#)] {
+    for (body, class) in [
+        (b"SSH-2.0-OpenSSH\r\n\r\n".to_vec(), FailClass::Internal),
+        (html, FailClass::Unreadable),
+        (json("200 OK", "{}"), FailClass::Unreadable),
+        (json("200 OK", r#"{"choices":[]}"#), FailClass::Unreadable),
+    ] {
         let mock = Mock::new(move |_| vec![Step::Send(body.clone()), Step::Close]).await;
         for stream in [false, true] {
             let failure = offer(&miner(&mock), chat(), stream).end().await.unwrap_err();
-            assert_eq!(failure.class, FailClass::Internal, "{}", failure.message);
+            assert_eq!(failure.class, class, "{}", failure.message);
         }
     }
 }
@@ -69,7 +74,7 @@ async fn a_refused_key_is_not_shown() {
     let mock = Mock::saying(&[&json("401 Unauthorized", r#"{"error":{"message":"bad key sk-secret"}}"#)]).await;
     let config = UpstreamConfig { api_key: "sk-secret".into(), ..UpstreamConfig::new(&mock.url) };
     let failure = offer(&miner_of(config), chat(), false).end().await.unwrap_err();
-    assert_eq!(failure.class, FailClass::Internal);
+    assert_eq!(failure.class, FailClass::Credentials);
     assert!(failure.message.contains("api_key") && failure.message.contains("up"), "{}", failure.message);
     assert!(!format!("{failure:?}").contains("secret"), "{failure:?}");
 }

@@ -170,7 +170,7 @@ async fn garbage_in_the_stream_is_a_failure() {
     let body = [sse_head(false), b"data: <html>\n\n".to_vec()].concat();
     let mock = Mock::new(move |_| vec![Step::Send(body.clone()), Step::Hang]).await;
     let failure = offer(&miner(&mock), chat(), true).end().await.unwrap_err();
-    assert_eq!(failure.class, FailClass::Internal);
+    assert_eq!(failure.class, FailClass::Unreadable);
     assert!(failure.message.contains("<html>"), "{}", failure.message);
     mock.hung_up().await;
 }
