@@ -2,7 +2,7 @@
 
 use crate::model::{Fence, Gid, Outcome, TaskState, Timestamp};
 
-use super::entry::AttemptState;
+use super::entry::{AttemptState, TaskEntry};
 use super::event::{Blame, Effect, EndCause, MinerKey, StopReason};
 use super::machine::Engine;
 use super::settings::PlantedBug;
@@ -64,11 +64,32 @@ impl Engine {
         self.stop_all(gid, &open, reason, now, out);
     }
 
+    /// The store has the end.
     pub(super) fn committed(&mut self, gid: Gid, now: Timestamp, out: &mut Vec<Effect>) {
-        if self.tasks.get(&gid).is_none_or(|task| !task.ending) {
-            return;
+        let Some(task) = self.over(gid) else { return };
+        out.push(Effect::State { gid, state: TaskState::Ended });
+        out.push(Effect::Ended { gid });
+        if self.settings.audit_ratio > 0.0 {
+            self.audit_of(gid, task, now, out);
         }
-        let Some(task) = self.tasks.remove(&gid) else { return };
+    }
+
+    /// The store does not have the end. An answer that nobody gets is not checked either.
+    pub(super) fn unwritten(&mut self, gid: Gid, now: Timestamp, out: &mut Vec<Effect>) {
+        if self.planted(PlantedBug::ShowUnwritten) {
+            return self.committed(gid, now, out);
+        }
+        if self.over(gid).is_some() {
+            out.push(Effect::Lost { gid });
+        }
+    }
+
+    /// Lets go of a task that ends.
+    pub(super) fn over(&mut self, gid: Gid) -> Option<TaskEntry> {
+        if self.tasks.get(&gid).is_none_or(|task| !task.ending) {
+            return None;
+        }
+        let task = self.tasks.remove(&gid)?;
         self.timers.clear(task.spec.deadline, Timer::Deadline(gid));
         if task.spec.judged {
             self.timers.clear(task.spec.precommit_by, Timer::Precommit(gid));
@@ -90,11 +111,7 @@ impl Engine {
         {
             session.active = session.active.saturating_sub(1);
         }
-        out.push(Effect::State { gid, state: TaskState::Ended });
-        out.push(Effect::Ended { gid });
-        if self.settings.audit_ratio > 0.0 {
-            self.audit_of(gid, task, now, out);
-        }
+        Some(task)
     }
 
     pub(super) fn tick(&mut self, now: Timestamp, out: &mut Vec<Effect>) {

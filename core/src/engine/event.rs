@@ -235,6 +235,8 @@ pub enum Event {
     Reputation(Arc<str>, f64),
     /// The end of the task is durable.
     Committed(Gid),
+    /// The store does not have the end of the task: it could not be written, or met no row.
+    Unwritten(Gid),
     /// Time passed.
     Tick,
 }
@@ -393,7 +395,7 @@ pub enum Effect {
         /// The state.
         state: TaskState,
     },
-    /// The end of the task is to be written down; [`Event::Committed`] follows.
+    /// The end of the task is to be written down; [`Event::Committed`] or [`Event::Unwritten`] follows.
     Finish {
         /// The task.
         gid: Gid,
@@ -404,6 +406,11 @@ pub enum Effect {
     },
     /// The end is durable: it may be shown.
     Ended {
+        /// The task.
+        gid: Gid,
+    },
+    /// The task is over and the store does not have its end: nothing of that may be shown.
+    Lost {
         /// The task.
         gid: Gid,
     },

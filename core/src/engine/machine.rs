@@ -51,6 +51,9 @@ pub struct Engine {
     bug: Option<PlantedBug>,
 }
 
+/// Bits of a piece's number that count within one start.
+const NUMBER_BITS: u32 = 32;
+
 impl Engine {
     /// An engine without sessions, tasks and miners.
     pub fn new(settings: EngineSettings) -> Self {
@@ -101,6 +104,15 @@ impl Engine {
         false
     }
 
+    /// Where the numbers of this start's pieces begin: above those of all earlier starts, and exact in a double for a
+    /// million starts.
+    pub fn first_base(&self) -> u64 {
+        if self.planted(PlantedBug::ReuseNumbers) {
+            return 0;
+        }
+        self.settings.epoch.saturating_sub(1) << NUMBER_BITS
+    }
+
     /// When [`Event::Tick`] is due next.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.timers.next()
@@ -142,7 +154,7 @@ impl Engine {
                 {
                     task.ending = true;
                     let session = task.spec.session;
-                    self.committed(gid, now, &mut Vec::new());
+                    self.over(gid);
                     if let (Some(id), Some(session)) = (give_back, self.sessions.get_mut(&session)) {
                         session.taken = session.taken.saturating_sub(1);
                         // Others may have been given since; then it stays a gap.
@@ -192,6 +204,7 @@ impl Engine {
             Event::Verdict { gid, standing, agrees } => self.verdict(gid, standing, &agrees, now, &mut out),
             Event::Reputation(name, reputation) => self.known_reputation(&name, reputation),
             Event::Committed(gid) => self.committed(gid, now, &mut out),
+            Event::Unwritten(gid) => self.unwritten(gid, now, &mut out),
             Event::Tick => self.tick(now, &mut out),
         }
         out

@@ -39,5 +39,5 @@ pub use event::{
 pub use machine::Engine;
 pub use prefix::prefix_blocks;
 pub use settings::{EngineSettings, PlantedBug};
-pub use transcript::{Piece, Push, Transcript};
+pub use transcript::{Piece, Place, Push, Transcript};
 pub use view::{MinerView, TaskView};

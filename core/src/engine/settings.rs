@@ -109,4 +109,8 @@ pub enum PlantedBug {
     KeepLiar,
     /// An owner's miners confirm each other although others are there.
     IgnoreOwner,
+    /// An end that met no row in the store is shown.
+    ShowUnwritten,
+    /// The pieces of every start are numbered from 1.
+    ReuseNumbers,
 }

@@ -1,7 +1,8 @@
 //! The tokens of one task as its clients see them: numbered without gaps, never two miners' mixed.
 //!
 //! An attempt *begins* the text, or *resumes* it where another one was lost. When one begins after clients have seen some of the
-//! text, that text is void: a mark takes the next number, and the new text goes on behind it.
+//! text, that text is void: a mark takes the next number, and the new text goes on behind it. A task that runs again after a
+//! restart begins above every number of its earlier runs, so that a reader of one of those is told too.
 
 use std::collections::VecDeque;
 
@@ -12,7 +13,7 @@ use crate::model::Fence;
 /// A numbered piece of the answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Piece {
-    /// Its number, from 1.
+    /// Its number, one more than that of the piece or mark before it.
     pub seq: u64,
     /// Its text.
     pub text: String,
@@ -31,6 +32,15 @@ pub enum Push {
     TooLong,
 }
 
+/// Where a reader stands that has read up to some number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It goes on behind that number.
+    Behind(u64),
+    /// What it has read is void, or never was of this text: it starts over behind the mark of that number.
+    Anew(u64),
+}
+
 /// The tokens so far.
 #[derive(Debug, Default)]
 pub struct Transcript {
@@ -39,7 +49,7 @@ pub struct Transcript {
     rival: Option<Fence>,
     /// Somebody has read of the text.
     shown: bool,
-    /// The number of the mark before the first piece; 0 where nothing was void.
+    /// The number before that of the first piece: that of the mark, where something was void.
     base: u64,
     /// Pieces that were there when the present attempt took over.
     inherited: usize,
@@ -57,6 +67,12 @@ impl Transcript {
     /// Empty. `max_bytes` bounds the text, `max_raw_bytes` the raw chunks that are kept for readers that lag.
     pub fn new(max_bytes: usize, max_raw_bytes: usize) -> Self {
         Self { max_raw_bytes, max_bytes: max_bytes.min(u32::MAX as usize), ..Self::default() }
+    }
+
+    /// The same with numbers that begin behind `base`.
+    #[must_use]
+    pub fn numbered_from(self, base: u64) -> Self {
+        Self { base, ..self }
     }
 
     /// From now on this attempt's tokens count, and no other's. What an earlier attempt gave is void.
@@ -133,6 +149,16 @@ impl Transcript {
     /// The number of the mark before the first piece: a reader that stands before it has read what is void.
     pub fn base(&self) -> u64 {
         self.base
+    }
+
+    /// Where a reader goes on that has read up to number `seq`; 0: it has read nothing. The end of an `ended` text has a number too.
+    pub fn place(&self, seq: u64, ended: bool) -> Place {
+        let last = self.last_seq();
+        match seq {
+            0 => Place::Behind(self.base),
+            _ if seq < self.base || seq > last + u64::from(ended) => Place::Anew(self.base),
+            _ => Place::Behind(seq.min(last)),
+        }
     }
 
     /// A piece came under that fence.
@@ -232,6 +258,29 @@ mod tests {
         let pieces: Vec<_> = transcript.after(2).map(|piece| (piece.seq, piece.text)).collect();
         assert_eq!(pieces, [(4, "c".to_owned())]);
         assert_eq!(transcript.last_seq(), 4);
+    }
+
+    #[test]
+    fn a_reader_goes_on_only_from_a_number_of_this_text() {
+        let mut transcript = Transcript::new(100, 100).numbered_from(7);
+        transcript.begin(Fence(1));
+        for text in ["a", "b"] {
+            transcript.push(Fence(1), text, None);
+        }
+        assert_eq!((transcript.base(), transcript.last_seq()), (7, 9));
+        for (seq, running, ended) in [
+            (0, Place::Behind(7), Place::Behind(7)),
+            (1, Place::Anew(7), Place::Anew(7)),
+            (6, Place::Anew(7), Place::Anew(7)),
+            (7, Place::Behind(7), Place::Behind(7)),
+            (8, Place::Behind(8), Place::Behind(8)),
+            (9, Place::Behind(9), Place::Behind(9)),
+            (10, Place::Anew(7), Place::Behind(9)),
+            (11, Place::Anew(7), Place::Anew(7)),
+            (u64::MAX, Place::Anew(7), Place::Anew(7)),
+        ] {
+            assert_eq!((transcript.place(seq, false), transcript.place(seq, true)), (running, ended), "{seq}");
+        }
     }
 
     #[test]

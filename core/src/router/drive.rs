@@ -11,14 +11,15 @@ use super::miners::MinerSlot;
 use super::shared::{Core, Shared};
 use crate::engine::{Effect, Event, Role};
 use crate::miner::{Job, JobInfo, Miner};
-use crate::model::{Fence, Gid, TaskState, Timestamp, estimate_tokens};
+use crate::model::{Fence, Gid, Outcome, TaskState, Timestamp, estimate_tokens};
 use crate::{Error, Result};
 
 /// What is done after the lock is released.
 pub(super) enum Deed {
     Offer(Arc<dyn Miner>, Job),
     Finish(Gid),
-    Ended(Gid),
+    /// A task is over; whether the store has its end.
+    Ended(Gid, bool),
     /// The answers are to be compared.
     Judge(Arc<Live>),
     /// A task of the router's own cannot be.
@@ -125,7 +126,8 @@ impl Shared {
                     }
                     deeds.push(Deed::Finish(gid));
                 }
-                Effect::Ended { gid } => deeds.push(Deed::Ended(gid)),
+                Effect::Ended { gid } => deeds.push(Deed::Ended(gid, true)),
+                Effect::Lost { gid } => deeds.push(Deed::Ended(gid, false)),
             }
         }
         self.arm(core.engine.next_deadline());
@@ -207,7 +209,7 @@ impl Shared {
                 Deed::Forget(gid) => shared.step(Event::Cancel(gid)),
                 Deed::Reputed(name, reputation) => shared.reputed(&name, reputation),
                 Deed::Finish(gid) => shared.write_end(gid),
-                Deed::Ended(gid) => shared.show_end(gid),
+                Deed::Ended(gid, written) => shared.show_end(gid, written),
             }
         }
     }
@@ -230,23 +232,24 @@ impl Shared {
         }
     }
 
+    /// The store has written the end, or not. No end is shown of which there is no row: neither an answer nor a cancel or a failure. A
+    /// row that is still unfinished runs again at the next start.
     fn end_written(self: &Arc<Self>, gid: Gid, answer: Result<bool>) {
-        if let Err(error) = answer {
-            tracing::error!(%gid, %error, "the end of a task could not be written");
-            // What is not durable must not be shown as an answer. The row is still unfinished: after a restart it runs again.
-            if let Some(live) = self.core.lock().live.get(&gid) {
-                let mut state = live.state.lock();
-                if state.accepted != Some(Ok(()))
-                    || state.outcome.is_none_or(|(outcome, _)| outcome == crate::model::Outcome::Ok)
-                {
-                    state.end = Some(Err(live.sign(Error::store("the result could not be written"))));
-                }
+        let event = match answer {
+            Ok(true) => Event::Committed(gid),
+            Ok(false) => {
+                tracing::error!(%gid, "the end of a task was not written: the store has no unfinished row of it");
+                Event::Unwritten(gid)
             }
-        }
-        self.step(Event::Committed(gid));
+            Err(error) => {
+                tracing::error!(%gid, %error, "the end of a task could not be written");
+                Event::Unwritten(gid)
+            }
+        };
+        self.step(event);
     }
 
-    fn show_end(self: &Arc<Self>, gid: Gid) {
+    fn show_end(self: &Arc<Self>, gid: Gid, written: bool) {
         let (live, forgotten) = {
             let mut core = self.core.lock();
             let Some(live) = core.live.get(&gid).cloned() else { return };
@@ -266,13 +269,22 @@ impl Shared {
             (live, forgotten)
         };
         drop(forgotten);
-        let end = Self::end_of(&live);
+        let end = if written {
+            Self::end_of(&live)
+        } else {
+            let lost = Error::store("the result could not be written");
+            // The ids of a task that is not in the store are shown to nobody.
+            let accepted = live.state.lock().accepted == Some(Ok(()));
+            if accepted { Err(live.sign(lost)) } else { Err(lost) }
+        };
         let wakers = {
             let mut state = live.state.lock();
             state.state = TaskState::Ended;
             state.transcript.seal();
             state.attempts.clear();
-            if state.accepted.is_none() {
+            state.unwritten = !written;
+            // The end's row is the task's own. Where there is none the answer to the accept is still to come.
+            if written && state.accepted.is_none() {
                 state.accepted = Some(Ok(()));
             }
             if state.end.is_none() {
@@ -281,12 +293,24 @@ impl Shared {
             if let Some((outcome, _)) = state.outcome
                 && !live.shadow
             {
+                let outcome = if written { outcome } else { Outcome::Failed };
                 self.metrics.ended(outcome, state.ended_at.since(live.created_at));
             }
             state.take_wakers()
         };
         wake(wakers);
         self.ended.notify_waiters();
+    }
+
+    /// Runs to its end, whether its caller still waits for it or not: what the store is asked for and what memory has of it change
+    /// together.
+    pub(super) async fn see_through<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let (to, answer) = tokio::sync::oneshot::channel();
+        self.attend(async move { drop(to.send(work.await)) });
+        answer.await.unwrap_or_else(|_| Err(Self::closed_error()))
     }
 
     /// Runs work of the router's own that is waited for at the close.

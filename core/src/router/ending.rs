@@ -72,7 +72,7 @@ impl Shared {
         let answered = matches!(task.outcome, Some(Outcome::Ok | Outcome::Disputed));
         task.failure = match &state.end {
             // The store failed.
-            Some(Err(error)) if answered => Some(error.message().to_owned()),
+            Some(Err(error)) if answered || state.unwritten => Some(error.message().to_owned()),
             Some(_) => return task,
             None => None,
         };

@@ -126,6 +126,7 @@ fn shadow(
         detached: true,
         max_output_bytes,
         window_bytes: 0,
+        base: 0,
     });
     live.state.lock().accepted = Some(Ok(()));
     live

@@ -64,6 +64,8 @@ pub(super) struct LiveState {
     pub(super) ended_at: Timestamp,
     /// The end, once it may be shown.
     pub(super) end: Option<Result<Arc<Completion>>>,
+    /// Whether it is over and the store does not have its end.
+    pub(super) unwritten: bool,
     /// Whether its text came from the store in one piece: the numbers that readers saw before mean nothing here.
     pub(super) rejoined: bool,
     /// Readers and what they have read.
@@ -105,6 +107,8 @@ pub(super) struct LiveSpec {
     pub(super) detached: bool,
     pub(super) max_output_bytes: u64,
     pub(super) window_bytes: u64,
+    /// What the numbers of its pieces begin behind.
+    pub(super) base: u64,
 }
 
 impl Live {
@@ -125,7 +129,8 @@ impl Live {
             attached: AtomicUsize::new(0),
             next_waiter: AtomicU64::new(1),
             state: Mutex::new(LiveState {
-                transcript: Transcript::new(spec.max_output_bytes as usize, spec.window_bytes as usize),
+                transcript: Transcript::new(spec.max_output_bytes as usize, spec.window_bytes as usize)
+                    .numbered_from(spec.base),
                 primary: None,
                 state: TaskState::Queued,
                 accepted: None,
@@ -141,6 +146,7 @@ impl Live {
                 outcome: None,
                 ended_at: Timestamp(0),
                 end: None,
+                unwritten: false,
                 rejoined: false,
                 readers: SmallVec::new(),
                 wakers: SmallVec::new(),

@@ -218,6 +218,7 @@ impl Shared {
                 detached: true,
                 max_output_bytes: self.config.limits.max_output_bytes,
                 window_bytes: self.config.limits.stream_window_bytes,
+                base: core.engine.first_base(),
             });
             live.state.lock().accepted = Some(Ok(()));
             core.live.insert(task.gid, live);

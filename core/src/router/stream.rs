@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::live::Live;
 use super::submission::Attachment;
-use crate::engine::Event;
+use crate::engine::{Event, Place};
 use crate::model::{Completion, OnFailure};
 use crate::{Error, ErrorKind, Result};
 
@@ -16,15 +16,16 @@ use crate::{Error, ErrorKind, Result};
 pub enum StreamEvent {
     /// A piece of the text.
     Token {
-        /// Its number, from 1, without gaps.
+        /// Its number, one more than that of the event before it. The first is 1, and 2^32 more at each later start of the store.
         seq: u64,
         /// The text.
         text: String,
         /// The upstream's own JSON chunk, where one is kept.
         raw: Option<Bytes>,
     },
-    /// What came before is void: another miner starts over, or the pieces of an ended task are not kept any more and
-    /// its text comes as one. Only where the request's `on_failure` is `restart`, and for those who resume a stream.
+    /// What came before is void: another miner or a later start of the router begins anew, the number to resume from is
+    /// none of this text, or the pieces of an ended task are not kept any more and its text comes as one. Only where the request's
+    /// `on_failure` is `restart`, and for those who resume a stream.
     Restart {
         /// The number of this mark; the next piece's is one more.
         seq: u64,
@@ -61,6 +62,11 @@ impl TokenStream {
         Self { live, attachment, waiter, seq: after, resumed: after > 0, resets, ended: false }
     }
 
+    /// The number of the last piece or mark that it gave.
+    pub fn last_seq(&self) -> u64 {
+        self.seq
+    }
+
     /// All events that are ready, at least one; waits for the first. `None` after the end.
     pub async fn next_batch(&mut self) -> Option<Vec<StreamEvent>> {
         std::future::poll_fn(|cx| self.poll_batch(cx)).await
@@ -73,21 +79,24 @@ impl TokenStream {
         }
         let mut state = self.live.state.lock();
         let mut events = Vec::new();
-        // Void is what stands before the mark, and what a text that was begun anew after a crash does not have.
-        let base = state.transcript.base();
-        let ahead = self.seq > state.transcript.last_seq() && state.end.is_none() && state.transcript.fence().is_some();
         let rejoined = std::mem::take(&mut self.resumed) && state.rejoined;
-        if self.seq < base || ahead || rejoined {
-            if self.seq > 0 && !self.resets {
+        let from = match state.transcript.place(self.seq, matches!(state.end, Some(Ok(_)))) {
+            Place::Behind(seq) if !rejoined => {
+                // One that has nothing yet loses nothing when the text is begun anew.
+                self.seq = self.seq.min(seq);
+                seq
+            }
+            Place::Behind(_) | Place::Anew(_) if !self.resets => {
                 self.ended = true;
                 return Poll::Ready(Some(vec![StreamEvent::End(Err(self.live.sign(lost())))]));
             }
-            if self.seq > 0 {
-                events.push(StreamEvent::Restart { seq: base });
+            Place::Behind(_) | Place::Anew(_) => {
+                self.seq = state.transcript.base();
+                events.push(StreamEvent::Restart { seq: self.seq });
+                self.seq
             }
-            self.seq = base;
-        }
-        for piece in state.transcript.after(self.seq) {
+        };
+        for piece in state.transcript.after(from) {
             self.seq = piece.seq;
             events.push(StreamEvent::Token { seq: piece.seq, text: piece.text, raw: piece.raw });
         }

@@ -143,10 +143,11 @@ impl Submission {
         self.shared.task_now(&self.live)
     }
 
-    /// How it ended, once it has.
+    /// How it ended, once it has. `None` also where the store could not write that down.
     pub fn outcome(&self) -> Option<Outcome> {
-        self.live.state.lock().end.as_ref()?;
-        self.live.state.lock().outcome.map(|(outcome, _)| outcome)
+        let state = self.live.state.lock();
+        state.end.as_ref().filter(|_| !state.unwritten)?;
+        state.outcome.map(|(outcome, _)| outcome)
     }
 
     /// Cancels the task, whoever else waits for it.

@@ -76,6 +76,7 @@ impl Router {
                 detached: options.detach,
                 max_output_bytes: shared.config.limits.max_output_bytes,
                 window_bytes: shared.config.limits.stream_window_bytes,
+                base: core.engine.first_base(),
             });
             core.live.insert(gid, live.clone());
             core.by_id.insert((session, id), gid);
@@ -96,7 +97,13 @@ impl Router {
         };
         shared.perform(deeds);
         if held && let Some(pending) = pending.take() {
-            return self.settle(live, submission, pending.await).await;
+            let router = self.clone();
+            return match pending.try_ready() {
+                Ok(answer) => self.settle(live, submission, answer).await,
+                Err(pending) => {
+                    shared.see_through(async move { router.settle(live, submission, pending.await).await }).await
+                }
+            };
         }
         if let Some(pending) = pending {
             match pending.try_ready() {
@@ -177,8 +184,11 @@ impl Router {
         if let Some(live) = self.shared.find(session, id) {
             self.shared.step(Event::Cancel(live.gid));
             let submission = Submission::new(self.shared.clone(), live.clone(), true);
-            // Whatever the end is, it is told below.
-            let _ = submission.result().await;
+            // Whatever the end is, it is told below; where the store does not have it there is none.
+            let end = submission.result().await;
+            if live.state.lock().unwritten {
+                end?;
+            }
         }
         let task = self.task(session, id).await?;
         match task.outcome {
@@ -206,6 +216,11 @@ impl Router {
             return Ok(Submission::new(self.shared.clone(), live, false));
         }
         let task = self.stored(session, id).await?;
+        if task.state != TaskState::Ended {
+            let unwritten =
+                Error::store("the end of the task could not be written; it runs again when the router is started anew");
+            return Err(unwritten.with_ids(session.0, Some(id.0)));
+        }
         let end = stored_end(&task);
         let live = Live::new(LiveSpec {
             gid: task.gid,
@@ -222,6 +237,7 @@ impl Router {
             detached: true,
             max_output_bytes: u64::from(u32::MAX),
             window_bytes: 0,
+            base: self.shared.core.lock().engine.first_base(),
         });
         {
             let mut state = live.state.lock();
@@ -413,7 +429,8 @@ impl Shared {
             if let Err(error) = &answer {
                 state.end.get_or_insert_with(|| Err(error.clone()));
             }
-            state.accepted = Some(answer.map(|_| ()));
+            // Where the end is written already, the task is.
+            state.accepted.get_or_insert_with(|| answer.map(|_| ()));
             state.take_wakers()
         };
         if failed {

@@ -2,91 +2,27 @@
 
 use std::sync::Arc;
 
-use cortensor_router::miner::Job;
-use cortensor_router::model::{Answer, Gid, MinerSpec, Outcome, Session, SessionId, Task, TaskId};
-use cortensor_router::model::{TaskRequest, TaskState};
-use cortensor_router::store::{
-    Accepted, ApiKey, Durability, MemoryStore, MinerRecord, NewTask, Pending, Purge, Recovery, Resolver, Store,
-    TaskPage, TaskQuery,
-};
-use cortensor_router::{Error, Router, SubmitOptions};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use cortensor_router::miner::{FailClass, Failure, Job};
+use cortensor_router::model::{Answer, MinerSpec, Outcome, SessionId, Task, TaskRequest, TaskState};
+use cortensor_router::store::{Resolver, Store};
+use cortensor_router::{Error, ErrorKind, Router, Submission, SubmitOptions};
+use tokio::sync::mpsc::UnboundedReceiver;
 
-/// An end that waits to be written, and the word that it is.
-type End = (Arc<Task>, Resolver<bool>);
+use crate::doubtful::{Asked, Doubtful};
 
-/// A store whose ends are written when the test says so.
-struct Held {
-    inner: MemoryStore,
-    ends: UnboundedSender<End>,
-}
-
-impl Held {
-    fn new() -> (Arc<Self>, UnboundedReceiver<End>) {
-        let (ends, asked) = unbounded_channel();
-        (Arc::new(Self { inner: MemoryStore::new(0), ends }), asked)
-    }
-}
-
-impl Store for Held {
-    fn name(&self) -> &'static str {
-        "held"
-    }
-    fn durability(&self) -> Durability {
-        self.inner.durability()
-    }
-    fn recover(&self) -> Pending<Recovery> {
-        self.inner.recover()
-    }
-    fn put_session(&self, session: Session) -> Pending<()> {
-        self.inner.put_session(session)
-    }
-    fn accept(&self, task: NewTask) -> Pending<Accepted> {
-        self.inner.accept(task)
-    }
-    fn finish(&self, task: Arc<Task>) -> Pending<bool> {
-        let (resolver, pending) = Pending::channel();
-        self.ends.send((task, resolver)).unwrap();
-        pending
-    }
-    fn task(&self, session: SessionId, id: TaskId) -> Pending<Option<Task>> {
-        self.inner.task(session, id)
-    }
-    fn task_by_gid(&self, gid: Gid) -> Pending<Option<Task>> {
-        self.inner.task_by_gid(gid)
-    }
-    fn tasks(&self, query: TaskQuery) -> Pending<TaskPage> {
-        self.inner.tasks(query)
-    }
-    fn purge(&self, purge: Purge) -> Pending<u64> {
-        self.inner.purge(purge)
-    }
-    fn put_key(&self, key: ApiKey) -> Pending<()> {
-        self.inner.put_key(key)
-    }
-    fn keys(&self) -> Pending<Vec<ApiKey>> {
-        self.inner.keys()
-    }
-    fn delete_key(&self, id: String) -> Pending<bool> {
-        self.inner.delete_key(id)
-    }
-    fn put_miner(&self, miner: MinerRecord) -> Pending<()> {
-        self.inner.put_miner(miner)
-    }
-    fn miners(&self) -> Pending<Vec<MinerRecord>> {
-        self.inner.miners()
-    }
-    fn delete_miner(&self, id: String) -> Pending<bool> {
-        self.inner.delete_miner(id)
-    }
-    fn close(&self) -> Pending<()> {
-        self.inner.close()
-    }
-}
-
-async fn open(store: Arc<Held>) -> Router {
+async fn open(store: Arc<Doubtful>) -> Router {
     let answer = |job: Job| job.finish(Answer { text: "the answer".into(), ..Answer::default() });
     Router::builder().store(store).miner(MinerSpec::new("quick", 1), answer).open().await.unwrap()
+}
+
+/// The next end that is to be written; what is to be accepted before it is.
+async fn end(store: &Doubtful, asked: &mut UnboundedReceiver<Asked>) -> (Arc<Task>, Resolver<bool>) {
+    loop {
+        match asked.recv().await.unwrap() {
+            Asked::Accept(new, to) => to.send(store.kept.accept(new).wait()).unwrap(),
+            Asked::Finish(task, to) => return (task, to),
+        }
+    }
 }
 
 /// That nothing of the end is seen; the text so far is, as it is by those who stream it.
@@ -98,10 +34,10 @@ fn assert_unseen(task: &Task) {
 
 #[tokio::test]
 async fn an_end_is_seen_when_it_is_written_and_not_before() {
-    let (store, mut ends) = Held::new();
-    let router = open(store).await;
+    let (store, mut asked) = Doubtful::new();
+    let router = open(store.clone()).await;
     let task = router.submit(SessionId(0), TaskRequest::completion("x"), SubmitOptions::default()).await.unwrap();
-    let (row, written) = ends.recv().await.unwrap();
+    let (row, written) = end(&store, &mut asked).await;
     assert_eq!((row.state, row.outcome, row.text.as_str()), (TaskState::Ended, Some(Outcome::Ok), "the answer"));
     assert_unseen(&task.state().await);
     assert_unseen(&router.task(SessionId(0), task.task_id()).await.unwrap());
@@ -116,14 +52,167 @@ async fn an_end_is_seen_when_it_is_written_and_not_before() {
 
 #[tokio::test]
 async fn an_answer_that_cannot_be_written_is_an_error_and_is_not_shown() {
-    let (store, mut ends) = Held::new();
-    let router = open(store).await;
+    let (store, mut asked) = Doubtful::new();
+    let router = open(store.clone()).await;
     let task = router.submit(SessionId(0), TaskRequest::completion("x"), SubmitOptions::default()).await.unwrap();
-    let (_, written) = ends.recv().await.unwrap();
+    let (_, written) = end(&store, &mut asked).await;
     written.send(Err(Error::store("the disk is full"))).unwrap();
     let error = task.result().await.unwrap_err();
     assert_eq!(error.kind(), Error::store("").kind());
     let seen = router.task(SessionId(0), task.task_id()).await.unwrap();
     assert_unseen(&seen);
     assert_eq!(seen.failure.as_deref(), Some(error.message()));
+}
+
+/// What a store makes of a write.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fate {
+    /// It does it and says so.
+    Done,
+    /// It does not, and says so.
+    Refused,
+    /// It does it and says that it failed, as after a sync of which nobody knows how far it came.
+    Unknown,
+}
+
+const FATES: [Fate; 3] = [Fate::Done, Fate::Refused, Fate::Unknown];
+
+impl Fate {
+    fn of<T>(self, write: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        let refused = || Error::store("the disk is full");
+        match self {
+            Self::Done => write(),
+            Self::Refused => Err(refused()),
+            Self::Unknown => write().and_then(|_| Err(refused())),
+        }
+    }
+}
+
+/// How a task comes to its end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way {
+    Answered,
+    Disputed,
+    Failed,
+    Cancelled,
+}
+
+const WAYS: [Way; 4] = [Way::Answered, Way::Disputed, Way::Failed, Way::Cancelled];
+
+/// What came of one task, as its callers saw it.
+struct Shown {
+    task: Submission,
+    accepted: Result<(), Error>,
+    result: Result<String, Error>,
+    cancel: Option<Result<Task, Error>>,
+    looked_at: Result<Task, Error>,
+}
+
+/// A task whose writes have these fates; `late`: the answer to the accept comes after the one to the end.
+async fn run(
+    store: &Arc<Doubtful>,
+    asked: &mut UnboundedReceiver<Asked>,
+    way: Way,
+    fates: [Fate; 2],
+    late: bool,
+) -> Shown {
+    let miner = move |name: &'static str| {
+        move |job: Job| match way {
+            Way::Answered => job.finish(Answer { text: "the answer".into(), ..Answer::default() }),
+            Way::Disputed => job.finish(Answer { text: format!("{name} says so"), ..Answer::default() }),
+            Way::Failed => job.fail(Failure::new(FailClass::Invalid, "that is no request")),
+            Way::Cancelled => drop(tokio::spawn(async move { job.cancelled().await })),
+        }
+    };
+    let opened = Router::builder().store(store.clone()).miner(MinerSpec::new("a", 1), miner("a"));
+    let router = opened.miner(MinerSpec::new("b", 1), miner("b")).open().await.unwrap();
+    let several = (way == Way::Disputed).then_some(2);
+    let request = TaskRequest { max_miners: several, ..TaskRequest::completion("x") };
+    let task = router.submit(SessionId(0), request, SubmitOptions::default()).await.unwrap();
+    let id = task.task_id();
+    let cancel = (way == Way::Cancelled).then(|| {
+        let router = router.clone();
+        tokio::spawn(async move { router.cancel(SessionId(0), id).await })
+    });
+    let mut accept = None;
+    let mut ends = 0;
+    while ends == 0 {
+        match asked.recv().await.unwrap() {
+            Asked::Accept(new, to) => {
+                let answer = fates[0].of(|| store.kept.accept(new).wait());
+                if late {
+                    accept = Some((answer, to));
+                } else {
+                    to.send(answer).unwrap();
+                }
+            }
+            Asked::Finish(end, to) => {
+                to.send(fates[1].of(|| store.kept.finish(end).wait())).unwrap();
+                ends += 1;
+            }
+        }
+    }
+    if let Some((answer, to)) = accept {
+        // Whoever was woken by the end has its say first.
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        to.send(answer).unwrap();
+    }
+    let result = task.result().await.map(|completion| completion.answer.text);
+    let accepted = task.accepted().await;
+    let cancel = match cancel {
+        Some(cancel) => Some(cancel.await.unwrap()),
+        None => None,
+    };
+    let looked_at = router.task(SessionId(0), id).await;
+    router.close().await;
+    Shown { task, accepted, result, cancel, looked_at }
+}
+
+#[tokio::test]
+async fn whatever_was_shown_is_there_after_reopening() {
+    for way in WAYS {
+        for (accept, end, late) in
+            FATES.iter().flat_map(|a| FATES.iter().flat_map(|e| [(*a, *e, false), (*a, *e, true)]))
+        {
+            let world = format!("{way:?}, accept {accept:?}, end {end:?}, accept's answer last: {late}");
+            let (store, mut asked) = Doubtful::new();
+            let shown = run(&store, &mut asked, way, [accept, end], late).await;
+            let router = Router::builder().store(store.kept.clone()).open().await.unwrap();
+            let kept = router.task(SessionId(0), shown.task.task_id()).await.ok();
+            let outcome = kept.as_ref().and_then(|task| task.outcome);
+            if shown.accepted.is_ok() {
+                assert!(kept.is_some(), "{world}: the task was acknowledged");
+            }
+            match &shown.result {
+                Ok(text) => {
+                    assert!(matches!(outcome, Some(Outcome::Ok | Outcome::Disputed)), "{world}: {outcome:?}");
+                    assert_eq!(kept.as_ref().map(|task| &task.text), Some(text), "{world}");
+                }
+                Err(error) if error.code() == "store_unavailable" => {}
+                Err(error) => {
+                    let expected =
+                        if error.kind() == ErrorKind::Cancelled { Outcome::Cancelled } else { Outcome::Failed };
+                    assert_eq!(outcome, Some(expected), "{world}: {error}");
+                }
+            }
+            if let Some(Ok(task)) = &shown.cancel {
+                assert_eq!((task.outcome, outcome), (Some(Outcome::Cancelled), Some(Outcome::Cancelled)), "{world}");
+            }
+            if let Some(seen) = shown.looked_at.as_ref().ok().and_then(|task| task.outcome) {
+                assert_eq!(outcome, Some(seen), "{world}");
+            }
+            if let Some(seen) = shown.task.outcome() {
+                assert_eq!(outcome, Some(seen), "{world}");
+            }
+            // A store that does its work loses nothing of it.
+            if (accept, end) == (Fate::Done, Fate::Done) {
+                assert!(shown.accepted.is_ok(), "{world}");
+                assert_eq!(shown.result.is_ok(), matches!(way, Way::Answered | Way::Disputed), "{world}");
+                assert!(shown.cancel.is_none_or(|cancel| cancel.is_ok()), "{world}");
+            }
+            router.close().await;
+        }
+    }
 }

@@ -207,4 +207,13 @@ impl World {
         self.ended_lately = Some((gid, task));
         Ok(())
     }
+
+    /// A task is over and the store does not have its end: its clients are told of a failure of the store, and of nothing else.
+    pub(crate) fn lost(&mut self, gid: Gid) -> Result<(), String> {
+        let Some(task) = self.live.remove(&gid) else { return Err(format!("I2: task {gid} ended twice")) };
+        if task.shadow() {
+            return Err(format!("task {gid} has no row, and its end could not be written"));
+        }
+        Ok(())
+    }
 }

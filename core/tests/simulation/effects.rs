@@ -52,6 +52,7 @@ impl World {
                 }
                 Effect::Finish { gid, outcome, cause } => self.finished(gid, outcome, cause)?,
                 Effect::Ended { gid } => self.ended(gid)?,
+                Effect::Lost { gid } => self.lost(gid)?,
             }
         }
         Ok(())

@@ -1,0 +1,87 @@
+//! A store that does what the test says, and answers what and when the test says.
+
+use std::sync::Arc;
+
+use cortensor_router::model::{Gid, Session, SessionId, Task, TaskId};
+use cortensor_router::store::{
+    Accepted, ApiKey, Durability, MemoryStore, MinerRecord, NewTask, Pending, Purge, Recovery, Resolver, Store,
+    TaskPage, TaskQuery,
+};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// What the router wants written, and where the answer goes.
+pub(crate) enum Asked {
+    Accept(NewTask, Resolver<Accepted>),
+    Finish(Arc<Task>, Resolver<bool>),
+}
+
+/// Everything but accepts and ends goes to `kept` at once. What is there is what a later router finds.
+pub(crate) struct Doubtful {
+    pub(crate) kept: Arc<MemoryStore>,
+    asked: UnboundedSender<Asked>,
+}
+
+impl Doubtful {
+    pub(crate) fn new() -> (Arc<Self>, UnboundedReceiver<Asked>) {
+        let (asked, questions) = unbounded_channel();
+        (Arc::new(Self { kept: Arc::new(MemoryStore::new(0)), asked }), questions)
+    }
+}
+
+impl Store for Doubtful {
+    fn name(&self) -> &'static str {
+        "doubtful"
+    }
+    fn durability(&self) -> Durability {
+        self.kept.durability()
+    }
+    fn recover(&self) -> Pending<Recovery> {
+        self.kept.recover()
+    }
+    fn put_session(&self, session: Session) -> Pending<()> {
+        self.kept.put_session(session)
+    }
+    fn accept(&self, task: NewTask) -> Pending<Accepted> {
+        let (resolver, pending) = Pending::channel();
+        self.asked.send(Asked::Accept(task, resolver)).unwrap();
+        pending
+    }
+    fn finish(&self, task: Arc<Task>) -> Pending<bool> {
+        let (resolver, pending) = Pending::channel();
+        self.asked.send(Asked::Finish(task, resolver)).unwrap();
+        pending
+    }
+    fn task(&self, session: SessionId, id: TaskId) -> Pending<Option<Task>> {
+        self.kept.task(session, id)
+    }
+    fn task_by_gid(&self, gid: Gid) -> Pending<Option<Task>> {
+        self.kept.task_by_gid(gid)
+    }
+    fn tasks(&self, query: TaskQuery) -> Pending<TaskPage> {
+        self.kept.tasks(query)
+    }
+    fn purge(&self, purge: Purge) -> Pending<u64> {
+        self.kept.purge(purge)
+    }
+    fn put_key(&self, key: ApiKey) -> Pending<()> {
+        self.kept.put_key(key)
+    }
+    fn keys(&self) -> Pending<Vec<ApiKey>> {
+        self.kept.keys()
+    }
+    fn delete_key(&self, id: String) -> Pending<bool> {
+        self.kept.delete_key(id)
+    }
+    fn put_miner(&self, miner: MinerRecord) -> Pending<()> {
+        self.kept.put_miner(miner)
+    }
+    fn miners(&self) -> Pending<Vec<MinerRecord>> {
+        self.kept.miners()
+    }
+    fn delete_miner(&self, id: String) -> Pending<bool> {
+        self.kept.delete_miner(id)
+    }
+    fn close(&self) -> Pending<()> {
+        Pending::ready(Ok(()))
+    }
+}
