@@ -165,6 +165,12 @@ export interface PageQuery {
   offset?: number;
 }
 
+/** A part of a session's tasks: the newest page, oldest first inside it, unless `offset` or `order` says otherwise. */
+export interface TaskQuery extends PageQuery {
+  /** `asc` counts from the oldest; `desc` from the newest back, newest first. */
+  order?: 'asc' | 'desc';
+}
+
 /** What a session can be opened with: the body of `POST /api/v1/sessions`. */
 export interface SessionOptions {
   name: string;
@@ -296,7 +302,7 @@ export class Session implements AsyncDisposable {
   submit(input: string | TaskRequest, options?: SubmitOptions): Promise<Task>;
   /** Submits a task and waits for its completion, in one step; the cheapest way where nobody reads tokens. */
   complete(input: string | TaskRequest, options?: SubmitOptions): Promise<Completion>;
-  tasks(query?: PageQuery): Promise<{ count: number; tasks: TaskRecord[] }>;
+  tasks(query?: TaskQuery): Promise<{ count: number; tasks: TaskRecord[] }>;
   task(taskId: number): Promise<TaskRecord>;
   attach(taskId: number): Promise<Task>;
   update(patch: Partial<SessionOptions>): Promise<SessionRecord>;
@@ -512,7 +518,7 @@ export class Router implements AsyncDisposable {
   /** Joins a task, running or ended. */
   attach(sessionId: number, taskId: number): Promise<Task>;
   task(sessionId: number, taskId: number): Promise<TaskRecord>;
-  tasks(sessionId: number, query?: PageQuery): Promise<{ count: number; tasks: TaskRecord[] }>;
+  tasks(sessionId: number, query?: TaskQuery): Promise<{ count: number; tasks: TaskRecord[] }>;
   /** Cancels a task and gives its record, when that is durable. */
   cancel(sessionId: number, taskId: number): Promise<TaskRecord>;
 

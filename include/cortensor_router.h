@@ -550,7 +550,8 @@ cortensor_status cortensor_router_task(const struct cortensor_router *router,
                                        struct cortensor_error **err);
 
 /**
- * A page of a session's tasks, oldest first, as `{"count","tasks":[...]}`. `query` is `{"state","limit","offset"}`, each optional.
+ * A page of a session's tasks as `{"count","tasks":[...]}`. `query` is `{"state","limit","offset","order"}`, each optional. Without `offset`
+ * and `order` it is the newest page, oldest first inside it; `offset` or `order: "asc"` counts from the oldest, `order: "desc"` from the newest back.
  * Blocks for a look into the store.
  *
  * `query` has `query_len` bytes.

@@ -184,10 +184,19 @@ class Router(RouterBase):
         return TaskRecord._parse(await _bridge.answer(self._handle.task(session_id, task_id)))
 
     async def tasks(
-        self, session_id: int = 0, *, state: str | None = None, limit: int | None = None, offset: int | None = None
+        self,
+        session_id: int = 0,
+        *,
+        state: str | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        order: str | None = None,
     ) -> Page[TaskRecord]:
-        """A page of a session's tasks, oldest first; `state` is `active`, `queued` ... or `ended`."""
-        query = fields_of("query", {"state": state, "limit": limit, "offset": offset})
+        """A page of a session's tasks, oldest first inside it: the newest page, or from `offset` on.
+
+        `state` is `active`, `queued` ... or `ended`; `order` is `asc` (from the oldest on) or `desc` (newest first).
+        """
+        query = fields_of("query", {"state": state, "limit": limit, "offset": offset, "order": order})
         return page_of(TaskRecord, "tasks", await _bridge.answer(self._handle.tasks(session_id, query)))
 
     async def cancel(self, session_id: int, task_id: int) -> TaskRecord:

@@ -86,10 +86,15 @@ class Session(SessionBase):
         return await self._router.task(self.id, task_id)
 
     async def tasks(
-        self, *, state: str | None = None, limit: int | None = None, offset: int | None = None
+        self,
+        *,
+        state: str | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        order: str | None = None,
     ) -> Page[TaskRecord]:
-        """A page of its tasks, oldest first."""
-        return await self._router.tasks(self.id, state=state, limit=limit, offset=offset)
+        """A page of its tasks, oldest first inside it: the newest page, or from `offset` on."""
+        return await self._router.tasks(self.id, state=state, limit=limit, offset=offset, order=order)
 
     async def attach(self, task_id: int) -> Task:
         """Joins one of its tasks, running or ended."""
@@ -133,10 +138,15 @@ class SyncSession(SessionBase):
         return self._router.task(self.id, task_id)
 
     def tasks(
-        self, *, state: str | None = None, limit: int | None = None, offset: int | None = None
+        self,
+        *,
+        state: str | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        order: str | None = None,
     ) -> Page[TaskRecord]:
-        """A page of its tasks, oldest first."""
-        return self._router.tasks(self.id, state=state, limit=limit, offset=offset)
+        """A page of its tasks, oldest first inside it: the newest page, or from `offset` on."""
+        return self._router.tasks(self.id, state=state, limit=limit, offset=offset, order=order)
 
     def attach(self, task_id: int) -> SyncTask:
         """Joins one of its tasks, running or ended."""

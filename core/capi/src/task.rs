@@ -86,7 +86,8 @@ pub extern "C" fn cortensor_router_task(
     give(out, err, || of(router, "router")?.0.task(session_id, task_id).wait())
 }
 
-/// A page of a session's tasks, oldest first, as `{"count","tasks":[...]}`. `query` is `{"state","limit","offset"}`, each optional.
+/// A page of a session's tasks as `{"count","tasks":[...]}`. `query` is `{"state","limit","offset","order"}`, each optional. Without `offset`
+/// and `order` it is the newest page, oldest first inside it; `offset` or `order: "asc"` counts from the oldest, `order: "desc"` from the newest back.
 /// Blocks for a look into the store.
 ///
 /// # Safety

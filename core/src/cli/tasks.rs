@@ -12,7 +12,7 @@ use crate::cli::submit::path_segment;
 
 const EXAMPLES: &str = "\
 Examples:
-  cortensor-router tasks list 0                the tasks of session 0, oldest first
+  cortensor-router tasks list 0                the newest tasks of session 0, oldest first
   cortensor-router tasks list 0 --state queued
   cortensor-router tasks show 0 12
   cortensor-router tasks cancel 0 12";
@@ -43,12 +43,15 @@ struct List {
     /// Only those in this state: queued, acked, ended ...
     #[arg(long)]
     state: Option<String>,
-    /// At the most so many
+    /// At the most so many: the newest, unless --offset or --order says otherwise
     #[arg(long, default_value_t = 100)]
     limit: u64,
-    /// After so many
-    #[arg(long, default_value_t = 0)]
-    offset: u64,
+    /// After so many of the oldest
+    #[arg(long)]
+    offset: Option<u64>,
+    /// From the oldest on (asc), or from the newest back (desc)
+    #[arg(long, value_parser = ["asc", "desc"])]
+    order: Option<String>,
     /// Print the router's JSON
     #[arg(long)]
     json: bool,
@@ -103,7 +106,9 @@ impl List {
         let client = self.remote.client()?;
         let state = self.state.as_ref().map(|state| format!("&state={}", path_segment(state))).unwrap_or_default();
         let session = path_segment(&self.session);
-        let path = format!("/api/v1/tasks/{session}?limit={}&offset={}{state}", self.limit, self.offset);
+        let offset = self.offset.map(|offset| format!("&offset={offset}")).unwrap_or_default();
+        let order = self.order.as_ref().map(|order| format!("&order={order}")).unwrap_or_default();
+        let path = format!("/api/v1/tasks/{session}?limit={}{offset}{order}{state}", self.limit);
         let answer = runtime::client(client.get(&path))?;
         if self.json {
             return output::json(&answer);

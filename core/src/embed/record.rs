@@ -101,6 +101,16 @@ pub(super) struct Page {
     pub(super) offset: u64,
 }
 
+/// Which part of a session's tasks is wanted.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TaskPage {
+    pub(super) state: Option<String>,
+    pub(super) limit: Option<u64>,
+    pub(super) offset: Option<u64>,
+    pub(super) order: Option<String>,
+}
+
 /// What a miner says at the end of a job; all of it may be absent.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -9,7 +9,7 @@ use super::host::{self, Host};
 use super::log::LogWorker;
 use super::{Call, HostMiner, HttpHandler, Listener, LogSink, Miner, Task, record};
 use crate::config::Config;
-use crate::model::{SessionId, TaskId, page_rows, wanted_sessions, wanted_tasks};
+use crate::model::{SessionId, TaskId, page_rows, page_start, wanted_sessions, wanted_tasks};
 use crate::router::{SessionFilter, SubmitOptions, TaskQuery};
 use crate::token::KeySpec;
 use crate::{Error, Result};
@@ -183,19 +183,24 @@ impl Router {
         self.host.call(move |router| async move { record::task(&router.task(SessionId(session), TaskId(task)).await?) })
     }
 
-    /// A page of a session's tasks, oldest first: `{"count","tasks":[...]}`; `query` is `{"state","limit","offset"}`.
+    /// A page of a session's tasks: `{"count","tasks":[...]}`; `query` is `{"state","limit","offset","order"}`. Without
+    /// `offset` and `order` the newest page, oldest first inside it; `order` is `asc` or `desc`.
     pub fn tasks(&self, session: u64, query: &str) -> Call<String> {
-        let page = record::parse::<record::Page>("query", query);
+        let page = record::parse::<record::TaskPage>("query", query);
         self.host.call(move |router| async move {
             let page = page?;
+            let (start, reversed) = page_start(page.offset, page.order.as_deref())?;
             let query = TaskQuery {
                 session_id: SessionId(session),
                 state: wanted_tasks(page.state.as_deref())?,
                 limit: page_rows(page.limit, router.config().listen.max_page_rows)?,
-                offset: page.offset,
+                start,
             };
             let found = router.tasks(query).await?;
-            let tasks: Vec<_> = found.tasks.iter().map(crate::model::TaskRecord::row).collect();
+            let mut tasks: Vec<_> = found.tasks.iter().map(crate::model::TaskRecord::row).collect();
+            if reversed {
+                tasks.reverse();
+            }
             record::json(&json!({"count": found.total, "tasks": tasks}))
         })
     }

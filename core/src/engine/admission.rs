@@ -75,6 +75,16 @@ impl Engine {
         higher + own.min(each.saturating_mul(self.waiting_weight))
     }
 
+    /// How many miners could answer such a task beside each other, now or when they are up again.
+    fn answerers(&self, lane: &LaneKey) -> u32 {
+        self.miners.values().filter(|miner| miner.could_answer_beside(lane)).count() as u32
+    }
+
+    /// How many answers a task gets that wants at most so many: as many as there are miners for it, and at least one.
+    pub fn answers_for(&self, task: &NewTask, most: u32) -> u32 {
+        most.min(self.answerers(&self.lane_of(task))).max(1)
+    }
+
     /// Whether the task may come in; else why not, and when to come back.
     pub(super) fn admit(&self, task: &NewTask, lane: &LaneKey, now: Timestamp) -> Result<(), (Refusal, u64)> {
         let Some(session) = self.sessions.get(&task.session) else { return Err((Refusal::NoSession, 0)) };
@@ -98,7 +108,7 @@ impl Engine {
                 return Err((Refusal::TooFewMiners { wanted, there }, 1_000));
             }
             if task.required > 1 {
-                let there = self.miners.values().filter(|miner| miner.could_answer_beside(lane)).count() as u32;
+                let there = self.answerers(lane);
                 if there < task.required {
                     return Err((Refusal::TooFewMiners { wanted: task.required, there }, 1_000));
                 }

@@ -9,7 +9,7 @@ use super::timer::Timer;
 use crate::model::{Gid, SessionMode, TaskId, Timestamp};
 
 impl Engine {
-    fn lane_of(&self, task: &NewTask) -> LaneKey {
+    pub(super) fn lane_of(&self, task: &NewTask) -> LaneKey {
         let (mode, own) = match self.sessions.get(&task.session) {
             Some(session) if !task.shadow => (session.rules.mode, session.rules.restricted().then_some(task.session)),
             _ => (SessionMode::Hybrid, None),

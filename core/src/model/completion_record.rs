@@ -37,7 +37,7 @@ struct Choice<'a> {
     miner_address: Option<&'a str>,
 }
 
-/// The text under the names that published clients read.
+/// The text, and that there is one, under the names that published clients read.
 #[derive(Debug, Serialize)]
 struct Aliases<'a> {
     /// The text.
@@ -50,6 +50,8 @@ struct Aliases<'a> {
     response: &'a str,
     /// The text.
     content: &'a str,
+    /// `true`
+    success: bool,
 }
 
 /// A completion on its way out: to REST clients and to the bindings; whole, or one event of a stream.
@@ -155,7 +157,14 @@ impl<'a> CompletionRecord<'a> {
             verdict: completion.verdict.as_ref(),
             text: None,
             restart: None,
-            aliases: aliases.then_some(Aliases { text, output: text, result: text, response: text, content: text }),
+            aliases: aliases.then_some(Aliases {
+                text,
+                output: text,
+                result: text,
+                response: text,
+                content: text,
+                success: true,
+            }),
         }
     }
 

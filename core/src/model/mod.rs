@@ -22,7 +22,8 @@ pub(crate) use json::{from_bytes, from_json};
 pub use miner::{CONTINUE, Hardware, MinerInfo, MinerKind, MinerSpec, ModelDetails};
 pub use node::{NodeInfo, NodeStats, NodeStatus};
 #[cfg(feature = "listener")]
-pub(crate) use page::{page_rows, wanted_sessions, wanted_tasks};
+pub use page::PageStart;
+pub(crate) use page::{page_rows, page_start, wanted_sessions, wanted_tasks};
 pub use request::{Extra, RequestKind, TaskRequest};
 pub use session::{Session, SessionMode, SessionPatch, SessionSpec, SessionState};
 pub use task::{MinerResult, MinerVerdict, Outcome, Task, TaskState, Verdict};

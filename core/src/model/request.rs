@@ -62,7 +62,7 @@ pub struct TaskRequest {
     pub max_completion_tokens: Option<u64>,
     /// The caller's own reference.
     pub client_reference: Option<String>,
-    /// How many miners answer, each on its own.
+    /// The most miners that answer, each on its own: as many as there are, up to `limits.max_answers`.
     pub max_miners: Option<u32>,
     /// A higher band is served first; the session's where `None`.
     pub priority: Option<u8>,

@@ -56,7 +56,7 @@ pub enum SessionState {
 /// let spec: SessionSpec = serde_json::from_str(r#"{"name":"chat","minNumOfNodes":0}"#).unwrap();
 /// assert_eq!(spec.name, "chat");
 /// ```
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct SessionSpec {

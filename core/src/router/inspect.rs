@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::metrics::Metrics;
+use super::sessions::listed_sessions;
 use super::shared::Router;
 use crate::VERSION;
 use crate::config::Config;
@@ -50,7 +51,7 @@ impl Router {
             capabilities.push("embeddings".to_owned());
         }
         NodeInfo {
-            active_sessions: core.sessions.values().filter(|session| session.active).count() as u64,
+            active_sessions: listed_sessions(&core).filter(|session| session.active).count() as u64,
             address: address_of(&config.name),
             ip_address: config.external_address.clone(),
             name: config.name.clone(),
@@ -59,7 +60,7 @@ impl Router {
                 ephemeral_count: total - dedicated,
                 total_count: total,
             },
-            total_sessions: core.sessions.len() as u64,
+            total_sessions: listed_sessions(&core).count() as u64,
             version: VERSION.to_owned(),
             models: models.into_iter().map(|model| model.id).collect(),
             capabilities,
@@ -75,7 +76,7 @@ impl Router {
         let (queued, unfinished) = (core.engine.queued(), core.engine.unfinished());
         NodeStatus {
             status: if self.is_draining() { "draining" } else { "ok" }.to_owned(),
-            active_sessions: core.sessions.values().filter(|session| session.active).count() as u64,
+            active_sessions: listed_sessions(&core).filter(|session| session.active).count() as u64,
             connected_miners: core.miners.len() as u64,
             miner_count: core.miners.len() as u64,
             active_miners,

@@ -15,11 +15,12 @@ use super::keys::KeyRing;
 use super::known::KnownMiners;
 use super::live::{Live, LiveSpec};
 use super::metrics::Metrics;
+use super::sessions::{STANDING, new_sid, standing};
 use super::shared::{Core, Router, Shared};
 use crate::config::{Config, UpstreamConfig};
 use crate::engine::{Engine, EngineSettings, Event};
 use crate::miner::{EchoMiner, Miner};
-use crate::model::{Gid, MinerKind, MinerSpec, Session, SessionId, SessionSpec, Task, TaskId};
+use crate::model::{Gid, MinerKind, MinerSpec, Session, Task, TaskId};
 use crate::store::{Durability, MemoryStore, Recovery, SqliteStore, Store};
 use crate::{Error, ErrorKind, Result};
 
@@ -86,11 +87,16 @@ impl RouterBuilder {
         let keys = KeyRing::new(store.keys().await?);
         let known = KnownMiners::new(store.miners().await?);
         let clock = Clock::new();
-        if !recovery.sessions.iter().any(|session| session.id == SessionId(0)) {
-            let spec = SessionSpec { name: "default".into(), ..SessionSpec::default() }.validated()?;
-            let session = Session::new(SessionId(0), super::sessions::new_sid()?, spec, clock.now());
-            store.put_session(session.clone()).await?;
-            recovery.sessions.push(session);
+        let mut written = Vec::new();
+        for id in STANDING {
+            if !recovery.sessions.iter().any(|session| session.id == id) {
+                let session = Session::new(id, new_sid()?, standing(id)?, clock.now());
+                written.push(store.put_session(session.clone()));
+                recovery.sessions.push(session);
+            }
+        }
+        for pending in written {
+            pending.await?;
         }
         let router = Router { shared: Arc::new(build(config, store, keys, known, clock, &recovery)) };
         let shared = &router.shared;

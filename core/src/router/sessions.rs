@@ -22,6 +22,29 @@ pub struct SessionFilter {
     pub only: Vec<u64>,
 }
 
+/// The sessions that are there from the start. Task 0 and session 0 look like nothing at all to several published
+/// clients, which therefore ask for session 1.
+pub(super) const STANDING: [SessionId; 2] = [SessionId(0), SessionId(1)];
+
+/// The rules of a standing session.
+pub(super) fn standing(id: SessionId) -> Result<SessionSpec> {
+    let name = if id.0 == 0 { "default".to_owned() } else { format!("default-{id}") };
+    SessionSpec { name, ..SessionSpec::default() }.validated()
+}
+
+/// Whether a list shows it: a standing session that nobody has used or changed is not there for those who look.
+fn is_listed(core: &Core, session: &Session) -> bool {
+    !STANDING.contains(&session.id)
+        || !session.active
+        || core.engine.taken_tasks(session.id) > 0
+        || standing(session.id).is_ok_and(|spec| spec != session.spec)
+}
+
+/// The sessions that a list shows, by id.
+pub(super) fn listed_sessions(core: &Core) -> impl Iterator<Item = &Session> {
+    core.sessions.values().filter(|session| is_listed(core, session))
+}
+
 /// A new 0x + 64 hexadecimal digits.
 pub(super) fn new_sid() -> Result<String> {
     use std::fmt::Write as _;
@@ -143,11 +166,12 @@ impl Router {
         self.shared.core.lock().sids.get(sid).copied()
     }
 
-    /// A page of sessions in the order of their ids, and how many there are on all pages.
+    /// A page of sessions in the order of their ids, and how many there are on all pages. Sessions 0 and 1, which are
+    /// always there, are left out until they are used.
     pub fn sessions(&self, filter: &SessionFilter) -> (Vec<Session>, u64) {
         let core = self.shared.core.lock();
         let matching = || {
-            core.sessions.values().filter(|session| {
+            listed_sessions(&core).filter(|session| {
                 filter.state.is_none_or(|state| session.state == state)
                     && (filter.only.is_empty() || filter.only.contains(&session.id.0))
             })

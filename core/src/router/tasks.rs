@@ -26,7 +26,7 @@ impl Router {
     /// come back), `IdempotencyMismatch`, `Closed`.
     pub async fn submit(&self, session: SessionId, request: TaskRequest, options: SubmitOptions) -> Result<Submission> {
         let shared = &self.shared;
-        let request = Arc::new(shared.checked(request)?);
+        let mut request = Arc::new(shared.checked(request)?);
         let idempotency = options
             .idempotency_key
             .as_deref()
@@ -44,8 +44,16 @@ impl Router {
             let mut core = shared.core.lock();
             let Some(record) = core.sessions.get(&session) else { return Err(super::sessions::unknown(session)) };
             let retention = record.spec.retention.clone();
-            let (mut task, judged) = shared.engine_task(&record.spec, &request, session, (now, deadline), held)?;
+            let (mut task, mut judged) = shared.engine_task(&record.spec, &request, session, (now, deadline), held)?;
             let (asked, on_failure) = (task.model.clone(), task.on_failure);
+            if let Some(most) = request.max_miners.filter(|most| *most > 1 && task.required > 1) {
+                let there = core.engine.answers_for(&task, most);
+                if there < most {
+                    // Written down as it is asked for, so that a restart does not wait for miners that never were.
+                    Arc::make_mut(&mut request).max_miners = Some(there);
+                    (task, judged) = shared.engine_task(&record.spec, &request, session, (now, deadline), held)?;
+                }
+            }
             if options.any_model
                 && task.model.as_ref().is_some_and(|model| !core.miners.values().any(|slot| slot.offers(model)))
             {
@@ -161,7 +169,7 @@ impl Router {
         self.shared.store.task(session, id).await?.ok_or_else(|| unknown(session, id))
     }
 
-    /// A page of a session's tasks, oldest first.
+    /// A page of a session's tasks, oldest first inside it.
     ///
     /// # Errors
     /// `NotFound` when there is no such session.
@@ -305,7 +313,7 @@ fn refusal(reason: Refusal, retry_after_ms: u64, session: SessionId, model: Opti
         .with_retry_after_ms(retry_after_ms),
         Refusal::TooFewMiners { wanted, there } => Error::new(
             ErrorKind::Unavailable,
-            format!("the task needs {wanted} miners and {there} are there that could serve it: connect more, or ask for fewer (max_miners, or the session's redundant and min_num_of_nodes)"),
+            format!("the task needs {wanted} miners and {there} are there that could serve it: connect more, ask for fewer (the session's redundant and min_num_of_nodes), or give max_miners, which takes as many as there are"),
         )
         .with_code("too_few_miners")
         .with_retry_after_ms(retry_after_ms),
@@ -355,8 +363,11 @@ impl Shared {
                 *seconds = seconds.min(limits.max_timeout_secs as f64);
             }
         }
-        if request.max_miners.is_some_and(|n| n == 0 || n > limits.max_answers) {
-            return Err(Error::invalid("max_miners", format!("max_miners must be 1 to {}", limits.max_answers)));
+        if let Some(most) = &mut request.max_miners {
+            if *most == 0 {
+                return Err(Error::invalid("max_miners", "max_miners must be at least 1"));
+            }
+            *most = (*most).min(limits.max_answers);
         }
         if request.priority.is_some_and(|priority| priority > 9) {
             return Err(Error::invalid("priority", "priority must be 0 to 9"));

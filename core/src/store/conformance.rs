@@ -11,7 +11,7 @@ use super::{
 };
 use crate::ErrorKind;
 use crate::model::{
-    Fence, Gid, RequestKind, Session, SessionId, SessionSpec, TaskId, TaskRequest, TaskState, Timestamp,
+    Fence, Gid, PageStart, RequestKind, Session, SessionId, SessionSpec, TaskId, TaskRequest, TaskState, Timestamp,
 };
 
 fn show<T: std::fmt::Debug>(value: &T) -> String {
@@ -19,7 +19,7 @@ fn show<T: std::fmt::Debug>(value: &T) -> String {
 }
 
 fn page(store: &dyn Store, state: Option<TaskState>, offset: u64, limit: u64) -> (Vec<u64>, u64) {
-    let query = TaskQuery { session_id: SessionId(1), state, limit, offset };
+    let query = TaskQuery { session_id: SessionId(1), state, limit, start: PageStart::Oldest(offset) };
     let page = store.tasks(query).wait().unwrap();
     (page.tasks.iter().map(|task| task.id.0).collect(), page.total)
 }
@@ -150,6 +150,12 @@ fn pages_are_by_id_with_their_total(store: &dyn Store) {
     assert_eq!(page(store, None, 3_000, 3), (vec![], 3_000));
     assert_eq!(page(store, None, u64::MAX, u64::MAX), (vec![], 3_000));
     assert_eq!(page(store, None, 5, 0), (vec![], 3_000));
+    for (skipped, ids) in [(0, vec![2_998, 2_999]), (2_000, vec![998, 999]), (2_999, vec![0]), (3_000, vec![])] {
+        let start = PageStart::Newest(skipped);
+        let query = TaskQuery { session_id: SessionId(1), state: None, limit: 2, start };
+        let found: Vec<u64> = store.tasks(query).wait().unwrap().tasks.iter().map(|task| task.id.0).collect();
+        assert_eq!(found, ids, "before the {skipped} newest");
+    }
     assert_eq!(page(store, Some(TaskState::Ended), 700, 2), (vec![1_400, 1_402], 1_500));
     assert_eq!(page(store, Some(TaskState::Queued), 700, 2), (vec![1_401, 1_403], 1_500));
     assert_eq!(page(store, Some(TaskState::Acked), 1_499, 2), (vec![2_999], 1_500));

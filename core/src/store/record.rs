@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use crate::config::Durability;
-use crate::model::{Fence, Gid, Session, SessionId, Task, TaskId, TaskRequest, TaskState, Timestamp};
+use crate::model::{Fence, Gid, PageStart, Session, SessionId, Task, TaskId, TaskRequest, TaskState, Timestamp};
 
 /// A key that makes a submit repeatable (draft-ietf-httpapi-idempotency-key-header-07).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,8 +79,8 @@ pub struct TaskQuery {
     pub state: Option<TaskState>,
     /// At the most so many.
     pub limit: u64,
-    /// After so many.
-    pub offset: u64,
+    /// Where the page lies.
+    pub start: PageStart,
 }
 
 /// A page of tasks, oldest first.

@@ -116,9 +116,9 @@ async fn a_reader_that_takes_nothing_is_cut_off_and_the_miner_told() {
 async fn a_closed_session_and_numbers_out_of_range_are_named() {
     let server = with_words().await;
     server.post("/api/v1/create", &json!({"name": "short"})).await;
-    assert_eq!(server.send("DELETE", "/api/v1/sessions/1", DEV, "").await.0, 200);
+    assert_eq!(server.send("DELETE", "/api/v1/sessions/2", DEV, "").await.0, 200);
     for (path, status, code, param) in [
-        ("/api/v1/completions/1", 409, "session_closed", "session_id"),
+        ("/api/v1/completions/2", 409, "session_closed", "session_id"),
         ("/api/v1/completions/-1", 400, "invalid_argument", "session_id"),
         ("/api/v1/completions/9007199254740992", 400, "invalid_argument", "session_id"),
     ] {

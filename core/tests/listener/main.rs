@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 mod description;
 mod input;
 mod keys;
+mod lists;
 
 const DEV: &str = "Authorization: Bearer default-dev-token\r\n";
 
@@ -105,7 +106,7 @@ fn unchunked(head: &str, body: &str) -> String {
 async fn an_empty_router_answers_with_zeros() {
     let server = serve(ListenConfig::default()).await;
     let (status, info) = server.get("/api/v1/info").await;
-    assert_eq!((status, &info["active_sessions"], &info["node_stats"]["total_count"]), (200, &json!(1), &json!(0)));
+    assert_eq!((status, &info["active_sessions"], &info["node_stats"]["total_count"]), (200, &json!(0), &json!(0)));
     assert_eq!(
         server.get("/api/v1/miners").await.1,
         json!({"nodes":{},"stats":{"dedicated_count":0,"ephemeral_count":0,"total_count":0},"miners":[],"count":0})
@@ -137,6 +138,7 @@ async fn a_completion_has_exactly_the_published_fields() {
     for alias in ["text", "output", "result", "response", "content"] {
         assert_eq!(answer[alias], "one two");
     }
+    assert_eq!(answer["success"], true);
     assert!(answer.get("error").is_none());
     let (_, task) = server.get("/api/v1/tasks/0/1").await;
     assert_eq!((&task["status"], &task["state"], &task["outcome"]), (&json!(4), &json!("ended"), &json!("ok")));
@@ -216,20 +218,20 @@ async fn sessions_are_created_listed_changed_and_closed() {
     let (status, made) = server
         .post("/api/v1/create", &json!({"name": "s", "minNumOfNodes": 0, "maxNumOfNodes": 0, "redundant": 0}))
         .await;
-    assert_eq!((status, &made["session_id"], &made["status"]), (200, &json!(1), &json!("created")));
+    assert_eq!((status, &made["session_id"], &made["status"]), (200, &json!(2), &json!("created")));
     let hash = made["tx_hash"].as_str().unwrap();
     assert_eq!(hash.len(), 66);
-    assert_eq!(server.get(&format!("/api/v1/sessions/{hash}")).await.1["id"], 1);
+    assert_eq!(server.get(&format!("/api/v1/sessions/{hash}")).await.1["id"], 2);
     let (_, changed) = {
-        let (status, _, body) = server.send("PATCH", "/api/v1/sessions/1", DEV, r#"{"weight":5}"#).await;
+        let (status, _, body) = server.send("PATCH", "/api/v1/sessions/2", DEV, r#"{"weight":5}"#).await;
         (status, serde_json::from_str::<Value>(&body).unwrap())
     };
     assert_eq!(changed["weight"], 5);
-    assert_eq!(server.send("DELETE", "/api/v1/sessions/1", DEV, "").await.0, 200);
-    let (status, error) = server.post("/api/v1/completions/1", &json!({"prompt": "x"})).await;
+    assert_eq!(server.send("DELETE", "/api/v1/sessions/2", DEV, "").await.0, 200);
+    let (status, error) = server.post("/api/v1/completions/2", &json!({"prompt": "x"})).await;
     assert_eq!((status, &error["code"]), (409, &json!("session_closed")));
     let (_, open) = server.get("/api/v1/sessions?state=open").await;
-    assert_eq!((&open["count"], &open["sessions"][0]["id"]), (&json!(1), &json!(0)));
+    assert_eq!((&open["count"], &open["sessions"]), (&json!(0), &json!([])), "nobody has used session 0 or 1");
 }
 
 #[tokio::test]
@@ -259,7 +261,7 @@ async fn who_may_call_is_checked_before_anything_else() {
     assert_eq!(server.send("GET", "/api/v1/sessions/0", &header, "").await.0, 200);
     assert_eq!(server.send("POST", "/api/v1/completions", &header, r#"{"prompt":"x"}"#).await.0, 403);
     server.post("/api/v1/create", &json!({"name": "other"})).await;
-    assert_eq!(server.send("GET", "/api/v1/sessions/1", &header, "").await.0, 404);
+    assert_eq!(server.send("GET", "/api/v1/sessions/2", &header, "").await.0, 404);
     assert_eq!(server.send("DELETE", &format!("/api/v1/keys/{}", key["id"].as_str().unwrap()), DEV, "").await.0, 200);
     assert_eq!(server.send("GET", "/api/v1/sessions/0", &header, "").await.0, 401);
 }

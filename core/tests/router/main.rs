@@ -11,9 +11,11 @@ use std::time::Duration;
 
 use cortensor_router::config::StorageConfig;
 use cortensor_router::miner::{FailClass, Failure, Job};
-use cortensor_router::model::{Answer, MinerSpec, Outcome, SessionId, SessionSpec, TaskRequest, TaskState};
-use cortensor_router::store::{Durability, TaskQuery};
-use cortensor_router::{Config, ErrorKind, Router, StreamEvent, SubmitOptions};
+use cortensor_router::model::{
+    Answer, MinerSpec, Outcome, Session, SessionId, SessionSpec, TaskRequest, TaskState, Timestamp,
+};
+use cortensor_router::store::{Durability, MemoryStore, Store as _, TaskQuery};
+use cortensor_router::{Config, ErrorKind, Router, SessionFilter, StreamEvent, SubmitOptions};
 
 const DEFAULT: SessionId = SessionId(0);
 
@@ -201,6 +203,51 @@ async fn accepted_tasks_and_results_survive_a_restart() {
     let next = router.submit(session.id, TaskRequest::completion("x"), SubmitOptions::default()).await.unwrap();
     assert_eq!(next.task_id().0, open_id.0 + 1);
     next.result().await.unwrap();
+    router.close().await;
+}
+
+#[tokio::test]
+async fn max_miners_is_the_most_and_not_a_demand() {
+    let router = open().await;
+    for (there, name) in [(1, "a"), (2, "b"), (3, "c")] {
+        router.add_miner(MinerSpec::new(name, 4), words).unwrap();
+        for most in [1, 2, 5, 15, u32::MAX] {
+            let request = TaskRequest { max_miners: Some(most), ..TaskRequest::completion("same words") };
+            let task = router.submit(DEFAULT, request, SubmitOptions::default()).await.unwrap();
+            let completion = task.result().await.unwrap();
+            let wanted = most.min(there);
+            let answers = completion.alternatives.len().max(1);
+            assert_eq!(answers, wanted as usize, "at most {most} of {there}");
+            let record = router.task(DEFAULT, task.task_id()).await.unwrap();
+            assert_eq!(record.request.max_miners, Some(wanted), "a restart asks for no more");
+            if wanted > 1 {
+                assert_eq!(completion.verdict.unwrap().verdict, "agreed", "of those that were asked");
+            }
+        }
+    }
+    let none = TaskRequest { max_miners: Some(0), ..TaskRequest::completion("x") };
+    let error = router.submit(DEFAULT, none, SubmitOptions::default()).await.unwrap_err();
+    assert_eq!(error.details().param.as_deref(), Some("max_miners"));
+    let spec = SessionSpec { name: "four".into(), redundant: 4, ..SessionSpec::default() };
+    let session = router.create_session(spec).await.unwrap();
+    let error = router.submit(session.id, TaskRequest::completion("x"), SubmitOptions::default()).await.unwrap_err();
+    assert_eq!(error.code(), "too_few_miners", "a session's redundant is a demand");
+    router.close().await;
+}
+
+#[tokio::test]
+async fn a_session_1_of_an_older_store_is_kept_as_it_is() {
+    let store = Arc::new(MemoryStore::new(0));
+    let spec = SessionSpec { name: "mine".into(), weight: 7, ..SessionSpec::default() }.validated().unwrap();
+    let old = Session::new(SessionId(1), "0xab".into(), spec, Timestamp(0));
+    store.put_session(old).await.unwrap();
+    let router = Router::builder().store(store).open().await.unwrap();
+    let kept = router.session(SessionId(1)).unwrap();
+    assert_eq!((kept.spec.name.as_str(), kept.spec.weight, kept.sid.as_str()), ("mine", 7, "0xab"));
+    let (listed, count) = router.sessions(&SessionFilter::default());
+    assert_eq!((listed[0].id, count), (SessionId(1), 1), "session 0 is not used yet");
+    let next = router.create_session(SessionSpec { name: "next".into(), ..SessionSpec::default() }).await.unwrap();
+    assert_eq!(next.id, SessionId(2));
     router.close().await;
 }
 

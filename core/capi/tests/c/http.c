@@ -67,9 +67,9 @@ static void requests_are_answered(void)
     CHECK(cortensor_http_handler_max_body_bytes(handler) == 65536);
     exchange(handler, "GET /readyz HTTP/1.1\r\n\r\n", "", 200, text, sizeof text);
     exchange(handler, POST("/api/v1/sessions"), "{\"name\": \"by hand\"}", 200, text, sizeof text);
-    exchange(handler, "GET /api/v1/sessions/1 HTTP/1.1\r\n" TOKEN "\r\n", "", 200, text, sizeof text);
+    exchange(handler, "GET /api/v1/sessions/2 HTTP/1.1\r\n" TOKEN "\r\n", "", 200, text, sizeof text);
     CHECK(strstr(text, "by hand") != NULL);
-    exchange(handler, POST("/api/v1/completions/1"), "{\"prompt\": \"hello\"}", 200, text, sizeof text);
+    exchange(handler, POST("/api/v1/completions/2"), "{\"prompt\": \"hello\"}", 200, text, sizeof text);
     CHECK(strstr(text, "hello") != NULL);
     exchange(handler, POST("/v1/chat/completions"), "{\"model\": \"default\", \"messages\": [{\"role\": \"user\", \"content\": \"hi\"}], \"stream\": true}", 200, text,
              sizeof text);

@@ -70,8 +70,12 @@ pub(super) struct Page {
     pub(super) offset: u64,
 }
 
+/// A number of rows in a query: `limit` or `offset`.
+pub(super) fn row(query: &HashMap<String, String>, name: &str) -> Result<Option<u64>> {
+    query.get(name).map(|text| number(name, text)).transpose()
+}
+
 /// The page that a query asks for; `most` is `listen.max_page_rows`.
 pub(super) fn page(query: &HashMap<String, String>, most: u64) -> Result<Page> {
-    let read = |name: &str| query.get(name).map(|text| number(name, text)).transpose();
-    Ok(Page { limit: page_rows(read("limit")?, most)?, offset: read("offset")?.unwrap_or(0) })
+    Ok(Page { limit: page_rows(row(query, "limit")?, most)?, offset: row(query, "offset")?.unwrap_or(0) })
 }

@@ -51,7 +51,7 @@ pub(super) struct PromptRequest {
     /// The most tokens to generate; what is over the router's limit is cut to it.
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     max_tokens: Option<u64>,
-    /// How many miners answer, each on its own.
+    /// The most miners that answer, each on its own: as many as there are, up to `limits.max_answers`.
     #[schema(minimum = 1)]
     max_miners: Option<u32>,
     /// The same.
@@ -98,7 +98,7 @@ pub(super) struct ChatRequest {
     chat: ChatCompletionRequest,
     /// The session; the path's comes first. Missing: the token's own, else the router's choice.
     session_id: Option<Id>,
-    /// How many miners answer, each on its own.
+    /// The most miners that answer, each on its own: as many as there are, up to `limits.max_answers`.
     #[schema(minimum = 1)]
     max_miners: Option<u32>,
     /// How several answers are compared, where not as the session says.
@@ -197,8 +197,10 @@ pub(super) struct TaskQuery {
     /// The most tasks to list. Default 100; `listen.max_page_rows` is the most.
     #[param(minimum = 1)]
     limit: Option<u64>,
-    /// How many to leave out at the beginning.
+    /// Counts from the oldest: how many of them to leave out. Missing, and without `order`: the newest page.
     offset: Option<u64>,
+    /// `asc`: from the oldest on, also without `offset`. `desc`: from the newest back, newest first; `offset` leaves out the newest.
+    order: Option<String>,
     /// `ended`, or `active` for those that have not; `queued`, `assigned`, `acked`, `precommitted` and `committed` mean `active`.
     state: Option<String>,
     /// `array` gives the list alone.

@@ -72,7 +72,7 @@ struct Sessions {
 
 /// The sessions, by id
 ///
-/// A token with sessions of its own sees those alone.
+/// A token with sessions of its own sees those alone. Sessions 0 and 1 are always there; they are listed once they were used or changed.
 #[utoipa::path(
     get,
     path = "/api/v1/sessions",
@@ -148,7 +148,8 @@ async fn change(
 
 /// Closes a session
 ///
-/// Its tasks finish; new ones are refused (409). It stays in the list.
+/// Its tasks finish; new ones are refused (409). It stays in the list. Session 0 stays open, and session 1 is closed by
+/// a token with the scope `admin` alone.
 #[utoipa::path(
     delete,
     path = "/api/v1/sessions/{id}",
@@ -163,5 +164,9 @@ async fn close(
 ) -> Result<Response, Failed> {
     caller.may("submit")?;
     let id = query::session(&state, &caller, &id)?;
+    if id.0 == 1 {
+        // It is everybody's, as session 0 is, which nobody closes.
+        caller.may("admin")?;
+    }
     reply::json(StatusCode::OK, &state.router.close_session(id).await?)
 }

@@ -20,7 +20,7 @@ use crate::listener::openapi::{ReadFailures, ServerSentEvent};
 use crate::listener::reply::{self, Failed};
 use crate::listener::sse;
 use crate::listener::state::AppState;
-use crate::model::{TaskRecord, wanted_tasks};
+use crate::model::{TaskRecord, page_rows, page_start, wanted_tasks};
 use crate::router::TaskQuery;
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
@@ -33,7 +33,9 @@ struct Tasks<'a> {
     tasks: Vec<TaskRecord<'a>>,
 }
 
-/// A session's tasks, oldest first
+/// A session's tasks
+///
+/// Without `offset` and `order` the newest page, oldest first inside it: the last one is the session's newest task.
 #[utoipa::path(
     get,
     path = "/api/v1/tasks/{session_id}",
@@ -49,15 +51,18 @@ async fn list(
 ) -> Result<Response, Failed> {
     caller.may("read")?;
     let session_id = query::session(&state, &caller, &session)?;
-    let page = query::page(&asked, state.config.max_page_rows)?;
+    let (start, reversed) = page_start(query::row(&asked, "offset")?, asked.get("order").map(String::as_str))?;
     let wanted = TaskQuery {
         session_id,
         state: wanted_tasks(asked.get("state").map(String::as_str))?,
-        limit: page.limit,
-        offset: page.offset,
+        limit: page_rows(query::row(&asked, "limit")?, state.config.max_page_rows)?,
+        start,
     };
     let found = state.router.tasks(wanted).await?;
-    let tasks: Vec<_> = found.tasks.iter().map(TaskRecord::row).collect();
+    let mut tasks: Vec<_> = found.tasks.iter().map(TaskRecord::row).collect();
+    if reversed {
+        tasks.reverse();
+    }
     if asked.get("format").is_some_and(|format| format == "array") {
         return reply::json(StatusCode::OK, &tasks);
     }

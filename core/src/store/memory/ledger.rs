@@ -144,8 +144,10 @@ impl Ledger {
     pub(super) fn page(&self, query: TaskQuery) -> (Vec<Snapshot>, u64) {
         let Some(tasks) = self.by_session.get(&query.session_id) else { return (Vec::new(), 0) };
         let wanted = Wanted::from(query.state);
-        let page = tasks.page(wanted, query.offset).take(usize::try_from(query.limit).unwrap_or(usize::MAX));
-        (page.filter_map(|gid| self.snapshot(gid)).collect(), tasks.count(wanted))
+        let total = tasks.count(wanted);
+        let rows = query.start.rows(query.limit, total);
+        let page = tasks.page(wanted, rows.start).take(usize::try_from(rows.end - rows.start).unwrap_or(usize::MAX));
+        (page.filter_map(|gid| self.snapshot(gid)).collect(), total)
     }
 
     pub(super) fn recover(&mut self) -> Recovery {

@@ -9,7 +9,7 @@ use super::super::samples::{ended, keyed, new_task};
 use super::super::{ApiKey, Durability, MemoryStore, NewTask, Pending, Purge, Store, TaskQuery, check_integrity};
 use super::SqliteStore;
 use crate::Result;
-use crate::model::{Gid, Session, SessionId, SessionSpec, TaskId, TaskState, Timestamp};
+use crate::model::{Gid, PageStart, Session, SessionId, SessionSpec, TaskId, TaskState, Timestamp};
 
 #[derive(Debug, Clone)]
 enum Call {
@@ -21,7 +21,7 @@ enum Call {
     DeleteKey(u8),
     Task { session: u64, id: u64 },
     ByGid(u64),
-    Page { session: u64, state: Option<TaskState>, offset: u64, limit: u64 },
+    Page { session: u64, state: Option<TaskState>, start: PageStart, limit: u64 },
     Keys,
     Recover,
     Reopen,
@@ -37,6 +37,7 @@ fn id() -> impl Strategy<Value = u64> {
 
 fn call() -> impl Strategy<Value = Call> {
     let state = prop_oneof![Just(None), Just(Some(TaskState::Ended)), Just(Some(TaskState::Queued))];
+    let start = prop_oneof![(0u64..20).prop_map(PageStart::Oldest), (0u64..20).prop_map(PageStart::Newest)];
     let gid = prop_oneof![8 => Just(None), 1 => (0u64..3).prop_map(Some)];
     let key = prop_oneof![2 => Just(None), 1 => (0u8..6, 0u8..2).prop_map(Some)];
     prop_oneof![
@@ -50,8 +51,8 @@ fn call() -> impl Strategy<Value = Call> {
         2 => (0u8..4).prop_map(Call::DeleteKey),
         4 => (0..SESSIONS, id()).prop_map(|(session, id)| Call::Task { session, id }),
         2 => (0..SESSIONS, id()).prop_map(|(session, id)| Call::ByGid(new_task(session, id).gid.0)),
-        6 => (0..SESSIONS, state, 0u64..20, 0u64..9)
-            .prop_map(|(session, state, offset, limit)| Call::Page { session, state, offset, limit }),
+        6 => (0..SESSIONS, state, start, 0u64..9)
+            .prop_map(|(session, state, start, limit)| Call::Page { session, state, start, limit }),
         1 => Just(Call::Keys),
         1 => Just(Call::Recover),
         1 => Just(Call::Reopen),
@@ -127,8 +128,8 @@ fn agree(calls: Vec<Call>) {
                 let gid = Gid(gid);
                 assert_eq!(shown(&model.task_by_gid(gid).wait()), shown(&file.task_by_gid(gid).wait()));
             }
-            Call::Page { session, state, offset, limit } => {
-                let query = TaskQuery { session_id: SessionId(session), state, limit, offset };
+            Call::Page { session, state, start, limit } => {
+                let query = TaskQuery { session_id: SessionId(session), state, limit, start };
                 assert_eq!(shown(&model.tasks(query).wait()), shown(&file.tasks(query).wait()));
             }
             Call::Keys => assert_eq!(shown(&model.keys().wait()), shown(&file.keys().wait())),

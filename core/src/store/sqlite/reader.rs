@@ -164,10 +164,11 @@ fn page(db: &Connection, query: TaskQuery) -> Result<TaskPage, RowError> {
         .optional()?
         .unwrap_or_default();
     let mut page = TaskPage { tasks: Vec::new(), total };
-    if query.offset >= total || query.limit == 0 {
+    let wanted_rows = query.start.rows(query.limit, total);
+    if wanted_rows.is_empty() {
         return Ok(page);
     }
-    let (first, skip) = start(db, wanted, session, query.offset)?;
+    let (first, skip) = start(db, wanted, session, wanted_rows.start)?;
     let (index, filter) = match wanted {
         Wanted::All => ("task_by_session", ""),
         Wanted::Ended => ("task_by_session", "AND ended_at IS NOT NULL"),
@@ -177,7 +178,7 @@ fn page(db: &Connection, query: TaskQuery) -> Result<TaskPage, RowError> {
         "SELECT {COLUMNS} FROM task INDEXED BY {index} WHERE session_id = ?1 AND id >= ?2 {filter}
          ORDER BY id LIMIT ?3 OFFSET ?4"
     ))?;
-    let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
+    let limit = i64::try_from(wanted_rows.end - wanted_rows.start).unwrap_or(i64::MAX);
     let mut rows = select.query([session, first, limit, int(skip)])?;
     while let Some(found) = rows.next()? {
         page.tasks.push(row::task(found)?.0);
