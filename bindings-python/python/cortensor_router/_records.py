@@ -210,6 +210,7 @@ class MinerInfo(Record):
     service_class: int
     """The greatest service class whose demands it meets, 0 to 3."""
     reserved_for: int | None = None
+    reason: str = ""
     """The session that it is kept for."""
     tokens_per_second: float
     """Measured tokens a second of one task."""

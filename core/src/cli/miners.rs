@@ -39,9 +39,10 @@ impl Miners {
                     text(miner, "status"),
                     format!("{}/{}", text(miner, "in_flight"), text(miner, "capacity")),
                     if models.is_empty() { "any".to_owned() } else { models },
+                    text(miner, "reason"),
                 ]
             })
             .collect();
-        output::table(&["MINER", "KIND", "STATUS", "IN FLIGHT", "MODELS"], &rows)
+        output::table(&["MINER", "KIND", "STATUS", "IN FLIGHT", "MODELS", "REMARK"], &rows)
     }
 }

@@ -32,7 +32,7 @@ pub use reference::reference;
 pub use runtime::RuntimeConfig;
 pub use storage::{Durability, RetentionConfig, StorageConfig};
 pub use tls::TlsConfig;
-pub use upstream::UpstreamConfig;
+pub use upstream::{StreamUsage, UpstreamConfig};
 
 use serde::{Deserialize, Serialize};
 

@@ -220,6 +220,9 @@ pub struct MinerInfo {
     pub service_class: u32,
     /// The session that it is kept for; `null` where it is everybody's.
     pub reserved_for: Option<u64>,
+    /// Why it is down, or what is odd about it while it is up; else empty.
+    #[serde(default)]
+    pub reason: String,
     /// Unix seconds.
     pub connected_at: u64,
     /// Unix seconds.

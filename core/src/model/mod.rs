@@ -30,5 +30,5 @@ pub use task::{MinerResult, MinerVerdict, Outcome, Task, TaskState, Verdict};
 pub use task_record::TaskRecord;
 pub(crate) use text::clean_piece;
 pub use text::{clean, estimate_tokens};
-pub use usage::Usage;
+pub use usage::{MAX_JSON_INTEGER, Usage};
 pub use validation::{Matching, OnFailure, Policy, Validation, ValidationSpec};

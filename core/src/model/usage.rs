@@ -17,9 +17,22 @@ pub struct Usage {
     pub total_tokens: u64,
 }
 
+/// The greatest whole number that every reader of JSON gets right (RFC 8259, section 6).
+pub const MAX_JSON_INTEGER: u64 = (1 << 53) - 1;
+
 impl Usage {
     /// Usage of a prompt and an answer of so many tokens.
     pub fn new(prompt_tokens: u64, completion_tokens: u64) -> Self {
-        Self { completion_tokens, prompt_tokens, total_tokens: prompt_tokens + completion_tokens }
+        Self { completion_tokens, prompt_tokens, total_tokens: prompt_tokens.saturating_add(completion_tokens) }
+    }
+
+    /// The same with no number above [`MAX_JSON_INTEGER`].
+    #[must_use]
+    pub fn in_json(self) -> Self {
+        Self {
+            completion_tokens: self.completion_tokens.min(MAX_JSON_INTEGER),
+            prompt_tokens: self.prompt_tokens.min(MAX_JSON_INTEGER),
+            total_tokens: self.total_tokens.min(MAX_JSON_INTEGER),
+        }
     }
 }

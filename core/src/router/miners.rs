@@ -18,6 +18,8 @@ pub(super) struct MinerSlot {
     pub(super) connected_at: Timestamp,
     pub(super) last_seen: Timestamp,
     pub(super) up: bool,
+    /// Why it is down, or what is odd about it while it is up.
+    pub(super) reason: String,
     /// What it takes when it is up.
     pub(super) credits: u32,
 }
@@ -79,6 +81,13 @@ impl MinerHandle {
     /// Whether it can be reached. While it cannot, tasks wait for it.
     pub fn set_up(&self, up: bool) {
         self.change(|slot| slot.up = up);
+    }
+
+    /// Why it is down, or what is odd about it while it is up, for those who look at the miners; empty: nothing.
+    pub fn set_reason(&self, reason: String) {
+        if let Some(slot) = self.shared.core.lock().miners.get_mut(&self.key) {
+            slot.reason = reason;
+        }
     }
 
     fn change(&self, with: impl FnOnce(&mut MinerSlot)) {
@@ -177,6 +186,7 @@ impl Shared {
                 connected_at: now,
                 last_seen: now,
                 up,
+                reason: String::new(),
             };
             core.miners.insert(key, slot);
             key
@@ -276,6 +286,7 @@ impl Router {
                     reputation: (view.reputation * 1_000.0).round() / 1_000.0,
                     service_class: view.service_class,
                     reserved_for: view.reserved.map(|session| session.0),
+                    reason: slot.reason.clone(),
                     connected_at: slot.connected_at.as_secs(),
                     last_seen: if slot.up { self.shared.clock.now() } else { slot.last_seen }.as_secs(),
                 })

@@ -36,6 +36,7 @@ pub(super) fn attach(shared: &Arc<Shared>, config: UpstreamConfig) -> Result<()>
                     handle.set_models(report.models.clone());
                     handle.set_max_context_tokens(report.max_context_tokens);
                 }
+                handle.set_reason(if report.up { report.warning } else { report.reason });
                 handle.set_up(report.up);
             });
             tokio::select! {

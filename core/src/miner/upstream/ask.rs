@@ -10,11 +10,14 @@
 //! Fields that the router does not know pass through untouched; those that only a router understands
 //! ([`OWN_FIELDS`]) stay behind, because hosted APIs refuse what they do not know.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::endpoint::Endpoint;
+use crate::config::StreamUsage;
 use crate::model::{RequestKind, TaskRequest};
 
 /// Fields of Cortensor's API that mean nothing to a model's server, and those that are set here.
@@ -61,8 +64,65 @@ impl Route {
     }
 }
 
+/// The fields that the router adds on its own, which strict hosts refuse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OwnFields {
+    /// `stream_options.include_usage`.
+    pub(super) usage: bool,
+    /// `continue_final_message` and `add_generation_prompt`, for an answer that goes on from a beginning.
+    pub(super) template: bool,
+}
+
+impl OwnFields {
+    /// What is left of them after a refusal in those words; `None` where it names none that is in the request.
+    pub(super) fn without_refused(self, request: &TaskRequest, stream: bool, going_on: bool, words: &[u8]) -> Option<Self> {
+        let names = |name: &str| words.windows(name.len()).any(|window| window == name.as_bytes());
+        let adds_usage = self.usage && stream && Route::of(request) != Route::Embeddings && !wants_usage(request);
+        let adds_template = self.template && going_on && Route::of(request) == Route::Chat;
+        let left = Self {
+            usage: self.usage && !(adds_usage && (names("stream_options") || names("include_usage"))),
+            template: self.template
+                && !(adds_template && (names("continue_final_message") || names("add_generation_prompt"))),
+        };
+        (left != self).then_some(left)
+    }
+}
+
+/// The fields that an upstream has refused, for as long as the router runs.
+#[derive(Debug, Default)]
+pub(super) struct RefusedFields {
+    usage: AtomicBool,
+    template: AtomicBool,
+}
+
+impl RefusedFields {
+    /// What may still be added.
+    pub(super) fn allowed(&self, stream_usage: StreamUsage) -> OwnFields {
+        OwnFields {
+            usage: match stream_usage {
+                StreamUsage::On => true,
+                StreamUsage::Off => false,
+                StreamUsage::Auto => !self.usage.load(Ordering::Relaxed),
+            },
+            template: !self.template.load(Ordering::Relaxed),
+        }
+    }
+
+    /// A request went well with no more than those, after it had been refused with more.
+    pub(super) fn remember(&self, fields: OwnFields) {
+        self.usage.fetch_or(!fields.usage, Ordering::Relaxed);
+        self.template.fetch_or(!fields.template, Ordering::Relaxed);
+    }
+}
+
 /// The request's body. `model` is in the upstream's own words; `partial` is the text that the answer goes on from.
-pub(super) fn body(request: &TaskRequest, model: Option<&str>, stream: bool, partial: Option<&str>) -> Bytes {
+pub(super) fn body(
+    request: &TaskRequest,
+    model: Option<&str>,
+    stream: bool,
+    partial: Option<&str>,
+    own: OwnFields,
+) -> Bytes {
     let route = Route::of(request);
     let size = request.prompt.as_ref().map_or(0, String::len)
         + [&request.messages, &request.input].into_iter().flatten().map(|raw| raw.get().len()).sum::<usize>()
@@ -73,7 +133,7 @@ pub(super) fn body(request: &TaskRequest, model: Option<&str>, stream: bool, par
     }
     match (route, &request.messages) {
         (Route::Chat | Route::Completions, _) if partial.is_some() => {
-            go_on(request, route, partial.unwrap_or_default(), &mut object);
+            go_on(request, route, partial.unwrap_or_default(), own, &mut object);
         }
         (Route::Chat, Some(messages)) if request.kind == RequestKind::Chat || request.prompt.is_none() => {
             object.raw("messages", messages);
@@ -108,9 +168,11 @@ pub(super) fn body(request: &TaskRequest, model: Option<&str>, stream: bool, par
     }
     if stream && route != Route::Embeddings {
         object.value("stream", &true);
-        match request.extra("stream_options") {
-            None => object.key("stream_options").extend_from_slice(br#"{"include_usage":true}"#),
-            Some(options) => object.value("stream_options", &with_usage(options)),
+        match (request.extra("stream_options"), own.usage) {
+            (None, true) => object.key("stream_options").extend_from_slice(br#"{"include_usage":true}"#),
+            (None, false) => {}
+            (Some(options), true) => object.value("stream_options", &with_usage(options)),
+            (Some(options), false) => object.raw("stream_options", options),
         }
     }
     for (key, value) in &request.extra {
@@ -123,7 +185,7 @@ pub(super) fn body(request: &TaskRequest, model: Option<&str>, stream: bool, par
 
 /// The conversation, or the prompt, with the beginning of the answer at its end. Servers that go on from a last message of
 /// the assistant do so by themselves (llama.cpp) or when they are told (vLLM).
-fn go_on(request: &TaskRequest, route: Route, partial: &str, object: &mut Object) {
+fn go_on(request: &TaskRequest, route: Route, partial: &str, own: OwnFields, object: &mut Object) {
     if route == Route::Completions {
         return object.text("prompt", &format!("{}{partial}", request.prompt_text()));
     }
@@ -133,8 +195,10 @@ fn go_on(request: &TaskRequest, route: Route, partial: &str, object: &mut Object
     };
     messages.push(serde_json::json!({"role": "assistant", "content": partial}));
     object.value("messages", &messages);
-    object.value("continue_final_message", &true);
-    object.value("add_generation_prompt", &false);
+    if own.template {
+        object.value("continue_final_message", &true);
+        object.value("add_generation_prompt", &false);
+    }
 }
 
 /// Whether the client wants to see the usage in the stream.
@@ -201,8 +265,10 @@ mod tests {
         TaskRequest { kind, ..serde_json::from_str(json).unwrap() }
     }
 
+    const ALL: OwnFields = OwnFields { usage: true, template: true };
+
     fn sent(kind: RequestKind, json: &str, stream: bool) -> String {
-        String::from_utf8(body(&request(kind, json), Some("m"), stream, None).to_vec()).unwrap()
+        String::from_utf8(body(&request(kind, json), Some("m"), stream, None, ALL).to_vec()).unwrap()
     }
 
     #[test]
@@ -229,7 +295,7 @@ mod tests {
     fn an_answer_goes_on_from_the_assistants_last_message() {
         let go_on = |kind, json: &str| {
             let request = request(kind, json);
-            serde_json::from_slice::<serde_json::Value>(&body(&request, None, true, Some("The sky"))).unwrap()
+            serde_json::from_slice::<serde_json::Value>(&body(&request, None, true, Some("The sky"), ALL)).unwrap()
         };
         let sent = go_on(RequestKind::Chat, r#"{"messages":[{"role":"user","content":"a"}],"max_tokens":3}"#);
         assert_eq!(sent["messages"][1], serde_json::json!({"role": "assistant", "content": "The sky"}));
@@ -287,6 +353,37 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_added_that_is_refused() {
+        const NONE: OwnFields = OwnFields { usage: false, template: false };
+        let sent = |json: &str, partial| {
+            let body = body(&request(RequestKind::Chat, json), None, true, partial, NONE).to_vec();
+            String::from_utf8(body).unwrap()
+        };
+        assert_eq!(sent(r#"{"messages":[]}"#, None), r#"{"messages":[],"stream":true}"#);
+        let own = r#"{"messages":[],"stream":true,"stream_options":{"include_usage":false,"z":1}}"#;
+        assert_eq!(sent(&own.replace(r#","stream":true"#, ""), None), own);
+        assert!(!sent(r#"{"messages":[]}"#, Some("The")).contains("final_message"));
+    }
+
+    #[test]
+    fn only_a_field_of_the_routers_own_is_left_out_after_a_refusal() {
+        let after = |json: &str, stream, going_on, words: &str| {
+            let request = request(RequestKind::Chat, json);
+            ALL.without_refused(&request, stream, going_on, words.as_bytes()).map(|left| (left.usage, left.template))
+        };
+        let words = r#"{"detail":[{"loc":["body","stream_options"]}]}"#;
+        assert_eq!(after("{}", true, false, words), Some((false, true)));
+        assert_eq!(after("{}", true, false, "unknown field include_usage"), Some((false, true)));
+        assert_eq!(after(r#"{"stream_options":{"include_usage":false}}"#, true, false, words), Some((false, true)));
+        // The caller's own wish, and requests without the field.
+        assert_eq!(after(r#"{"stream_options":{"include_usage":true}}"#, true, false, words), None);
+        assert_eq!(after("{}", false, false, words), None);
+        assert_eq!(after("{}", true, false, "temperature must be positive"), None);
+        assert_eq!(after("{}", true, true, "extra field: continue_final_message"), Some((true, false)));
+        assert_eq!(after("{}", true, false, "extra field: continue_final_message"), None);
+    }
+
+    #[test]
     fn an_embedding_keeps_its_input() {
         assert_eq!(
             sent(RequestKind::Embedding, r#"{"input":["a", "b"],"encoding_format":"base64","stream":true}"#, true),
@@ -296,7 +393,7 @@ mod tests {
 
     #[test]
     fn nothing_at_all_is_still_json() {
-        let body = body(&TaskRequest::default(), None, false, None);
+        let body = body(&TaskRequest::default(), None, false, None, ALL);
         assert!(serde_json::from_slice::<serde_json::Value>(&body).is_ok());
     }
 }

@@ -13,7 +13,7 @@ use serde::de::IgnoredAny;
 
 use super::ask::{self, Route};
 use super::assembly::{Assembly, too_large};
-use super::pool::{Link, SendError, chain};
+use super::pool::{Link, SendError, chain, coding_of};
 use super::sse::SseReader;
 use super::wire::Reply;
 use super::{Shared, refusal, upstream_name};
@@ -62,11 +62,30 @@ async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Tail>), Fa
     let asked = job.info().model.as_deref().or(request.model.as_deref());
     let default_model = if asked.is_none() { shared.default_model.read().clone() } else { None };
     let model = asked.map(|model| upstream_name(&shared.config, model)).or(default_model.as_deref());
-    let body = ask::body(request, model, job.stream(), job.info().partial.as_deref());
-    let sent = shared.pool.send(&|endpoint| endpoint.post(route.path(endpoint), body.clone())).await;
-    let (link, response) = sent.map_err(|e| unanswered(shared, e))?;
-    if !response.status().is_success() {
-        return Err(refused(shared, link, response).await);
+    let partial = job.info().partial.as_deref();
+    let mut own = shared.refused_fields.allowed(shared.config.stream_usage);
+    let mut refused_before = false;
+    let (link, response) = loop {
+        let body = ask::body(request, model, job.stream(), partial, own);
+        let sent = shared.pool.send(&|endpoint| endpoint.post(route.path(endpoint), body.clone())).await;
+        let (link, response) = sent.map_err(|e| unanswered(shared, e))?;
+        let status = response.status();
+        if status.is_success() {
+            break (link, response);
+        }
+        let (failure, words) = refused(shared, link, response).await;
+        let left = own.without_refused(request, job.stream(), partial.is_some(), &words);
+        match left.filter(|_| !refused_before && matches!(status.as_u16(), 400 | 422) && shared.may_leave_out()) {
+            Some(less) => (own, refused_before) = (less, true),
+            None => return Err(failure),
+        }
+    };
+    if refused_before {
+        tracing::info!(upstream = %shared.name, ?own, "the upstream refuses a field of the router's own: it gets it no more");
+        shared.refused_fields.remember(own);
+    }
+    if let Some(coding) = coding_of(response.headers()) {
+        return Err(Failure::new(FailClass::Internal, coded(shared, &coding)));
     }
     if is_event_stream(&response) {
         stream(shared, job, link, response.into_body()).await.map(|(answer, tail)| (answer, Some(tail)))
@@ -204,10 +223,23 @@ fn embedded(shared: &Shared, body: Bytes) -> Result<Answer, Failure> {
     Ok(Answer { finish_reason: FinishReason::Stop, usage, model, raw: Some(body), ..Answer::default() })
 }
 
-async fn refused(shared: &Shared, link: Box<Link>, response: Response<Incoming>) -> Failure {
+/// The failure that a refusal stands for, and its words.
+async fn refused(shared: &Shared, link: Box<Link>, response: Response<Incoming>) -> (Failure, Bytes) {
     let (head, body) = response.into_parts();
     let body = whole(shared, link, body, shared.config.max_error_bytes as usize).await.unwrap_or_default();
-    refusal::refused(&shared.name, head.status, &head.headers, body)
+    if let Some(coding) = coding_of(&head.headers) {
+        let mut failure = refusal::refused(&shared.name, head.status, &head.headers, Bytes::new());
+        failure.message = format!("{}; {}", failure.message, coded(shared, &coding));
+        return (failure, Bytes::new());
+    }
+    (refusal::refused(&shared.name, head.status, &head.headers, body.clone()), body)
+}
+
+fn coded(shared: &Shared, coding: &str) -> String {
+    format!(
+        "the upstream {} answered in the coding {coding:?} although the request said Accept-Encoding: identity: switch compression off there, or in the proxy before it",
+        shared.name
+    )
 }
 
 fn unanswered(shared: &Shared, error: SendError) -> Failure {

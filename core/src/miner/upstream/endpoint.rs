@@ -1,7 +1,7 @@
 //! Where an upstream is and what every request to it carries, worked out once.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 
@@ -52,6 +52,8 @@ impl Endpoint {
         headers.insert(HOST, host);
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        // Without it any coding would be welcome (RFC 9110, section 12.5.3), and bytes pass on as they come.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(key) = config.key() {
             let mut value = HeaderValue::from_str(&format!("Bearer {}", key.trim())).map_err(|_| {
                 Error::invalid("upstream.api_key", format!("the key of {} holds bytes no header may hold", config.url))

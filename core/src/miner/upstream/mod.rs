@@ -21,6 +21,7 @@ mod assembly;
 mod call;
 mod credit;
 mod endpoint;
+mod listing;
 mod pool;
 mod probe;
 mod refusal;
@@ -38,11 +39,12 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
 
+use self::ask::RefusedFields;
 use self::endpoint::Endpoint;
 use self::pool::Pool;
 use super::{Job, Miner};
 use crate::Result;
-use crate::config::{LimitsConfig, UpstreamConfig};
+use crate::config::{LimitsConfig, StreamUsage, UpstreamConfig};
 
 /// A server that speaks OpenAI's API, as a miner.
 ///
@@ -66,6 +68,8 @@ pub(super) struct Shared {
     credits: AtomicU32,
     cuts: AtomicU64,
     throttled: AtomicBool,
+    /// Fields of the router's own that it has refused.
+    refused_fields: RefusedFields,
     /// Answers that came: a sign of life for the probe of a busy server.
     answered: AtomicU64,
     on_credits: OnceLock<Box<dyn Fn(u32) + Send + Sync>>,
@@ -89,6 +93,7 @@ impl UpstreamMiner {
                 credits: AtomicU32::new(config.max_concurrency.max(1)),
                 cuts: AtomicU64::new(0),
                 throttled: AtomicBool::new(false),
+                refused_fields: RefusedFields::default(),
                 answered: AtomicU64::new(0),
                 on_credits: OnceLock::new(),
                 config,
@@ -138,6 +143,11 @@ impl Shared {
     /// To be asked before a request is sent, and told to [`overloaded`](Self::overloaded).
     fn cuts(&self) -> u64 {
         self.cuts.load(Ordering::Relaxed)
+    }
+
+    /// Whether a refused field of the router's own is left out.
+    fn may_leave_out(&self) -> bool {
+        self.config.stream_usage != StreamUsage::On
     }
 
     fn overloaded(&self, cuts: u64) {

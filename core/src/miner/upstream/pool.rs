@@ -100,6 +100,8 @@ pub(super) struct Pool {
     max_idle: usize,
     /// How long a connection may lie idle before it is closed.
     idle_timeout: Duration,
+    /// The most lines in the head of an answer.
+    max_headers: usize,
 }
 
 /// Idle connections by the [`home`] they were made at, whose runtime drives them.
@@ -126,6 +128,7 @@ impl Pool {
             idle: Mutex::default(),
             max_idle: config.max_concurrency as usize,
             idle_timeout,
+            max_headers: config.max_answer_headers as usize,
         })
     }
 
@@ -219,6 +222,7 @@ impl Pool {
         // would, and kill a host in C that leaves the signal alone.
         let (sender, connection) = http1::Builder::new()
             .writev(false)
+            .max_headers(self.max_headers)
             .handshake(stream)
             .await
             .map_err(|e| SendError::Unreachable(chain(&e)))?;
@@ -235,6 +239,14 @@ impl SendError {
             Self::Unreachable(format!("it hung up before it answered: {}", chain(error)))
         }
     }
+}
+
+/// The coding of an answer's body, where it has one. None was asked for (`Accept-Encoding: identity`).
+pub(super) fn coding_of(headers: &http::HeaderMap) -> Option<String> {
+    let coding = headers.get(http::header::CONTENT_ENCODING)?.as_bytes();
+    let coding = String::from_utf8_lossy(coding).trim().to_ascii_lowercase();
+    // `utf-8` is a charset in the wrong place, which old servers send.
+    (!matches!(coding.as_str(), "" | "identity" | "none" | "utf-8")).then_some(coding)
 }
 
 /// An error with its causes, which hyper keeps apart.

@@ -1,16 +1,24 @@
 //! Finds out whether an upstream is up, which models it has and how much they can read.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use http::{StatusCode, Uri};
-use serde::Deserialize;
-use tokio::time::MissedTickBehavior;
+use hyper::body::Incoming;
+use tokio::time::Instant;
 
-use super::pool::{SendError, chain};
+use super::endpoint::Endpoint;
+use super::listing::{Listing, positive};
+use super::pool::{Link, SendError, chain, coding_of};
 use super::{Shared, upstream_name};
+
+/// How soon one that is down is asked again at first; after that twice as late each time, up to `probe_interval_ms`.
+const SOON: Duration = Duration::from_millis(250);
+/// The most further pages of a list that are read.
+const MOST_PAGES: usize = 32;
 
 /// What a probe found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,58 +34,64 @@ pub struct ProbeReport {
     pub embeddings: bool,
     /// Why it is not up; else empty.
     pub reason: String,
+    /// What keeps it from listing its models although it is up; else empty.
+    pub warning: String,
 }
 
-/// Asks for `/models` again and again: the first answer decides, after that `probe_threshold` answers in
-/// a row against what is believed are wanted. A server too busy to answer in time is up where jobs
-/// were answered meanwhile.
+/// Asks for `/models` again and again: the first answer decides, and the first good one; after that `probe_threshold` answers
+/// in a row against what is believed are wanted. A server too busy to answer in time is up where jobs
+/// were answered meanwhile. What it lists decides nothing about its life.
 pub struct UpstreamProbe {
     shared: Arc<Shared>,
     answered: u64,
     against: u32,
     /// What was reported last; `None` before the first probe.
     report: Option<ProbeReport>,
+    /// Whether it was up before.
+    has_lived: bool,
 }
 
-/// What one request found.
-struct Found {
-    models: Vec<Listed>,
-    max_context_tokens: u64,
+/// Why it does not live.
+enum Down {
+    /// It did not answer in time.
+    Silent,
+    Broken(String),
 }
 
-/// An entry of `/models`.
-#[derive(Deserialize)]
-struct Listed {
-    id: String,
-    /// vLLM, SGLang.
-    max_model_len: Option<u64>,
-    /// Brokers of hosted models.
-    context_length: Option<u64>,
-    /// llama.cpp.
-    meta: Option<Meta>,
-    owned_by: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Meta {
-    n_ctx: Option<u64>,
-    n_ctx_train: Option<u64>,
+/// What a server that lives says of its models.
+enum Found {
+    /// It lists them.
+    List(Listing),
+    /// It has no list; the warning says why, where that is odd.
+    NoList(String),
+    /// Nothing new is known but that it lives; the warning says why, where that is odd.
+    Nothing(String),
 }
 
 impl UpstreamProbe {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, answered: 0, against: 0, report: None }
+        Self { shared, answered: 0, against: 0, report: None, has_lived: false }
     }
 
     /// Probes every `probe_interval_ms`, at once first, and reports what changed; the first report always
-    /// comes. Never ends: drop it to stop it.
+    /// comes. One that is down is asked again sooner. Never ends: drop it to stop it.
     pub async fn run(mut self, mut report: impl FnMut(ProbeReport)) {
-        let mut ticks = tokio::time::interval(Duration::from_millis(self.shared.config.probe_interval_ms));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let interval = Duration::from_millis(self.shared.config.probe_interval_ms);
+        let mut wait = SOON.min(interval);
         loop {
-            ticks.tick().await;
             if let Some(news) = self.once().await {
                 report(news);
+            }
+            let down = self.report.as_ref().is_some_and(|report| !report.up);
+            if down && self.against == 0 {
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(interval);
+            } else if down {
+                // It seems to be back: soon it is known.
+                tokio::time::sleep(SOON.min(interval)).await;
+            } else {
+                tokio::time::sleep(interval).await;
+                wait = SOON.min(interval);
             }
         }
     }
@@ -88,16 +102,20 @@ impl UpstreamProbe {
         let answered = self.shared.answered.load(Ordering::Relaxed);
         let alive = std::mem::replace(&mut self.answered, answered) != answered;
         let limit = Duration::from_millis(self.shared.config.connect_timeout_ms);
-        let found = match tokio::time::timeout(limit, self.find()).await {
-            Ok(found) => found.map(Some),
-            Err(_) if alive => Ok(None),
-            Err(_) => Err(format!("/models did not answer within connect_timeout_ms = {}", limit.as_millis())),
+        let found = match self.find(Instant::now() + limit).await {
+            Err(Down::Silent) if alive => Ok(Found::Nothing(String::new())),
+            Err(Down::Silent) => Err(format!("/models did not answer within connect_timeout_ms = {}", limit.as_millis())),
+            Err(Down::Broken(why)) => Err(why),
+            Ok(found) => Ok(found),
         };
         let news = self.judge(found)?;
         if self.report.as_ref() == Some(&news) {
             return None;
         }
-        if news.up {
+        let warning = self.report.as_ref().map_or("", |report| &report.warning);
+        if news.up && !news.warning.is_empty() && news.warning != warning {
+            tracing::warn!(upstream = %self.shared.name, warning = %news.warning, "the upstream is up, but its models are not known");
+        } else if news.up {
             tracing::info!(upstream = %self.shared.name, models = ?news.models, "the upstream is up");
         } else {
             tracing::warn!(upstream = %self.shared.name, reason = %news.reason, "the upstream is down");
@@ -107,101 +125,123 @@ impl UpstreamProbe {
     }
 
     /// What to believe after that answer; `None` where belief does not change yet.
-    fn judge(&mut self, found: Result<Option<Found>, String>) -> Option<ProbeReport> {
+    fn judge(&mut self, found: Result<Found, String>) -> Option<ProbeReport> {
         let was_up = self.report.as_ref().map(|report| report.up);
+        self.has_lived |= was_up == Some(true);
         if was_up.is_some_and(|up| up == found.is_ok()) {
             self.against = 0;
         } else {
             self.against += 1;
-            if was_up.is_some() && self.against < self.shared.config.probe_threshold {
+            // One good answer brings a new upstream in.
+            let new = !self.has_lived && (was_up.is_none() || found.is_ok());
+            if !new && self.against < self.shared.config.probe_threshold {
                 return None;
             }
             self.against = 0;
         }
+        let last = || self.report.clone().unwrap_or_else(|| self.report_of(&Listing::default()));
         match found {
-            // Too busy to list: nothing new is known but that it lives.
-            Ok(None) => {
-                let last = self.report.clone().unwrap_or_else(|| self.report_of(&[], 0));
-                Some(ProbeReport { up: true, reason: String::new(), ..last })
-            }
-            Ok(Some(found)) => Some(self.report_of(&found.models, found.max_context_tokens)),
-            Err(reason) => {
-                let last = self.report.clone().unwrap_or_else(|| self.report_of(&[], 0));
-                Some(ProbeReport { up: false, reason, ..last })
-            }
+            Ok(Found::Nothing(warning)) => Some(ProbeReport { up: true, reason: String::new(), warning, ..last() }),
+            Ok(Found::NoList(warning)) => Some(ProbeReport { warning, ..self.report_of(&Listing::default()) }),
+            Ok(Found::List(listing)) => Some(self.report_of(&listing)),
+            Err(reason) => Some(ProbeReport { up: false, reason, warning: String::new(), ..last() }),
         }
     }
 
-    fn report_of(&self, listed: &[Listed], max_context_tokens: u64) -> ProbeReport {
+    fn report_of(&self, listing: &Listing) -> ProbeReport {
         let config = &self.shared.config;
-        let mut models: Vec<String> = if config.models.is_empty() {
-            listed.iter().map(|model| model.id.clone()).collect()
-        } else {
-            config.models.clone()
-        };
+        let listed = &listing.models;
+        let mut models = if config.models.is_empty() { listed.clone() } else { config.models.clone() };
         if config.models.is_empty()
             && let Some(first) = models.first()
         {
             *self.shared.default_model.write() = Some(Arc::from(upstream_name(config, first)));
         }
         for (alias, model) in &config.aliases {
-            let is_there = listed.is_empty() || listed.iter().any(|listed| listed.id == *model);
+            let is_there = listed.is_empty() || listed.contains(model);
             if is_there && !models.contains(alias) {
                 models.push(alias.clone());
             }
         }
-        ProbeReport { up: true, models, max_context_tokens, embeddings: config.embeddings, reason: String::new() }
+        ProbeReport {
+            up: true,
+            models,
+            max_context_tokens: listing.max_context_tokens,
+            embeddings: config.embeddings,
+            ..ProbeReport::default()
+        }
     }
 
-    /// Asks once. A server without `/models` is up all the same.
-    async fn find(&self) -> Result<Found, String> {
-        /// Ollama's list is `null` while it has no model.
-        #[derive(Deserialize)]
-        struct List {
-            data: Option<Vec<Listed>>,
-        }
-        let (status, body) = self.get(&self.shared.pool.endpoint().models).await?;
+    /// Asks once. Whatever an HTTP server says below 500 means that it lives: many have no list, or show it to nobody.
+    async fn find(&self, by: Instant) -> Result<Found, Down> {
+        let path = &self.shared.pool.endpoint().models;
+        let (status, body) = self.get(path, by).await?;
         match status.as_u16() {
-            200 => {}
-            404 | 405 | 501 => return Ok(Found { models: Vec::new(), max_context_tokens: 0 }),
+            200..300 => {}
+            404 | 405 | 410 | 501 => return Ok(Found::NoList(String::new())),
             401 | 403 => {
-                return Err(format!("it refuses the router's key ({status}): check api_key or api_key_env"));
+                return Ok(Found::Nothing(format!(
+                    "it does not list its models to the router's key ({status}): check api_key or api_key_env, or name them with models = [...]"
+                )));
             }
-            _ => return Err(format!("/models answered {status}")),
+            429 => return Ok(Found::Nothing(String::new())),
+            500.. => return Err(Down::Broken(format!("/models answered {status}"))),
+            _ => return Ok(Found::Nothing(format!("/models answered {status}: name its models with models = [...]"))),
         }
-        let list: List = serde_json::from_slice(&body).map_err(|e| format!("/models is no list of models: {e}"))?;
-        let models = list.data.unwrap_or_default();
-        let mut context = models.iter().filter_map(Listed::context).max().unwrap_or(0);
-        if models.iter().any(|model| model.owned_by.as_deref() == Some("llamacpp"))
-            && let Some(of_slot) = self.llama_context().await
+        let listing = match body {
+            Ok(body) => Listing::of(&body).ok_or("/models is no list of models".to_owned()),
+            Err(why) => Err(why),
+        };
+        let mut listing = match listing {
+            Ok(listing) => listing,
+            Err(why) => return Ok(Found::Nothing(format!("{why}: name its models with models = [...]"))),
+        };
+        for _ in 0..MOST_PAGES {
+            let Some((parameter, value)) = listing.next.take() else { break };
+            let Some(page) = with_parameter(path, parameter, &value) else { break };
+            let Ok((StatusCode::OK, Ok(body))) = self.get(&page, by).await else { break };
+            if !Listing::of(&body).is_some_and(|page| listing.append(page)) {
+                break;
+            }
+        }
+        if listing.llama
+            && let Some(of_slot) = self.llama_context(by).await
         {
-            context = of_slot;
+            listing.max_context_tokens = of_slot;
         }
-        Ok(Found { models, max_context_tokens: context })
+        Ok(Found::List(listing))
     }
 
     /// What one slot of a llama.cpp server can read: its list only says what the model was trained for.
-    async fn llama_context(&self) -> Option<u64> {
-        #[derive(Deserialize)]
-        struct Props {
-            default_generation_settings: Settings,
-        }
-        #[derive(Deserialize)]
-        struct Settings {
-            n_ctx: u64,
-        }
-        let (status, body) = self.get(&self.shared.pool.endpoint().props).await.ok()?;
-        let props: Props = serde_json::from_slice(&body).ok().filter(|_| status == StatusCode::OK)?;
-        Some(props.default_generation_settings.n_ctx).filter(|tokens| *tokens > 0)
+    async fn llama_context(&self, by: Instant) -> Option<u64> {
+        let (status, body) = self.get(&self.shared.pool.endpoint().props, by).await.ok()?;
+        let body = body.ok().filter(|_| status == StatusCode::OK)?;
+        let props: serde_json::Value = serde_json::from_slice(&body).ok()?;
+        positive(props.get("default_generation_settings")?.get("n_ctx")?)
     }
 
-    async fn get(&self, path: &Uri) -> Result<(StatusCode, BytesMut), String> {
-        let (mut link, response) = match self.shared.pool.send(&|endpoint| endpoint.get(path)).await {
+    /// The status, and the body or what is wrong with it.
+    async fn get(&self, path: &Uri, by: Instant) -> Result<(StatusCode, Result<BytesMut, String>), Down> {
+        let make = |endpoint: &Endpoint| endpoint.get(path);
+        let Ok(sent) = tokio::time::timeout_at(by, self.shared.pool.send(&make)).await else {
+            return Err(Down::Silent);
+        };
+        let (link, response) = match sent {
             Ok(answer) => answer,
-            Err(SendError::Unreachable(why) | SendError::Garbage(why)) => return Err(why),
+            Err(SendError::Unreachable(why) | SendError::Garbage(why)) => return Err(Down::Broken(why)),
         };
         let status = response.status();
-        let mut body = response.into_body();
+        if let Some(coding) = coding_of(response.headers()) {
+            return Ok((status, Err(format!("/models came in the coding {coding}, which the router had not asked for"))));
+        }
+        let body = match tokio::time::timeout_at(by, self.read(link, response.into_body())).await {
+            Ok(body) => body,
+            Err(_) => Err("/models did not end within connect_timeout_ms".to_owned()),
+        };
+        Ok((status, body))
+    }
+
+    async fn read(&self, mut link: Box<Link>, mut body: Incoming) -> Result<BytesMut, String> {
         let mut bytes = BytesMut::new();
         let most = self.shared.config.max_models_bytes;
         while let Some(frame) = link.frame(&mut body).await {
@@ -214,13 +254,19 @@ impl UpstreamProbe {
             }
         }
         self.shared.pool.put(link).await;
-        Ok((status, bytes))
+        Ok(bytes)
     }
 }
 
-impl Listed {
-    fn context(&self) -> Option<u64> {
-        let meta = self.meta.as_ref();
-        self.max_model_len.or(self.context_length).or_else(|| meta?.n_ctx).or_else(|| meta?.n_ctx_train)
-    }
+/// That path with one more parameter in its query; `None` where it makes none.
+fn with_parameter(path: &Uri, name: &str, value: &str) -> Option<Uri> {
+    let encoded: String = value.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    });
+    format!("{path}{}{name}={encoded}", if path.query().is_some() { '&' } else { '?' }).parse().ok()
 }

@@ -3,6 +3,7 @@
 mod failure;
 mod mock;
 mod model;
+mod own;
 mod probe;
 mod reading;
 mod stream;

@@ -38,7 +38,7 @@ async fn models_and_context_are_found() {
         models: vec!["org/a".into(), "org/b".into()],
         max_context_tokens: 4_096,
         embeddings: true,
-        reason: String::new(),
+        ..ProbeReport::default()
     };
     assert_eq!(first(UpstreamConfig::new(&mock.url)).await, wanted);
     assert!(mock.seen()[0].head.starts_with("GET /v1/models HTTP/1.1"));
@@ -81,10 +81,101 @@ async fn a_server_without_models_is_up_with_the_configured_ones() {
 
 #[tokio::test]
 async fn the_first_probe_decides() {
-    let mock = Mock::saying(&[&json("401 Unauthorized", "{}")]).await;
+    let mock = Mock::saying(&[&json("500 Internal Server Error", "{}")]).await;
     let report = first(UpstreamConfig::new(&mock.url)).await;
     assert!(!report.up);
-    assert!(report.reason.contains("api_key"), "{}", report.reason);
+    assert!(report.reason.contains("500"), "{}", report.reason);
+}
+
+#[tokio::test]
+async fn a_list_decides_nothing_about_life() {
+    let coded = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x1b";
+    let short = "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{\"data\":";
+    for (answer, warns) in [
+        (json("401 Unauthorized", "{}"), "api_key"),
+        (json("403 Forbidden", r#"{"error":{"message":"Missing scopes: api.model.read"}}"#), "api_key"),
+        (json("400 Bad Request", "{}"), "400"),
+        (json("402 Payment Required", "{}"), "402"),
+        (json("307 Temporary Redirect", ""), "307"),
+        (json("418 I'm a teapot", ""), "418"),
+        (json("429 Too Many Requests", "{}"), ""),
+        (json("404 Not Found", "<html>"), ""),
+        (json("501 Not Implemented", ""), ""),
+        (json("200 OK", "<html>login</html>"), "no list"),
+        (json("200 OK", r#"{"error":"no"}"#), "no list"),
+        (json("200 OK", &format!("[{}]", "1,".repeat(5_000))), "max_models_bytes"),
+        (json("204 No Content", ""), "no list"),
+        (coded.into(), "gzip"),
+        (short.into(), "broke off"),
+    ] {
+        let words = String::from_utf8_lossy(&answer).into_owned();
+        let mock = Mock::new(move |_| vec![Step::Send(answer.clone()), Step::Close]).await;
+        let config = UpstreamConfig { max_models_bytes: 4_096, ..UpstreamConfig::new(&mock.url) };
+        let report = first(config.clone()).await;
+        assert!(report.up && report.models.is_empty() && report.reason.is_empty(), "{words}: {report:?}");
+        assert!(report.warning.contains(warns) && report.warning.is_empty() == warns.is_empty(), "{words}: {report:?}");
+        let report = first(UpstreamConfig { models: vec!["m".into()], ..config }).await;
+        assert!(report.up && report.models == ["m"], "{words}: {report:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_read_for_once_leaves_the_models_that_are_known() {
+    let asked = AtomicUsize::new(0);
+    let mock = Mock::new(move |_| {
+        let first = asked.fetch_add(1, Ordering::SeqCst) == 0;
+        vec![Step::Send(if first { json("200 OK", VLLM) } else { json("403 Forbidden", "{}") })]
+    })
+    .await;
+    let config = UpstreamConfig { probe_interval_ms: 1, ..UpstreamConfig::new(&mock.url) };
+    let mut reports = probe(&miner_of(config));
+    let models = within(reports.recv()).await.unwrap().models;
+    let warned = within(reports.recv()).await.unwrap();
+    assert!(warned.up && warned.models == models && warned.warning.contains("403"), "{warned:?}");
+}
+
+#[tokio::test]
+async fn a_list_in_pages_is_read_to_its_end() {
+    let mock = Mock::new(|seen| {
+        let body = match seen.head.split(' ').nth(1).unwrap() {
+            "/v1/models" => r#"{"data":[{"id":"a"}],"has_more":true,"last_id":"a b"}"#,
+            "/v1/models?after_id=a%20b" => r#"{"data":[{"id":"b"}],"has_more":true,"last_id":"b"}"#,
+            // It says for ever that there is more.
+            _ => r#"{"data":[{"id":"b"}],"has_more":true,"last_id":"c"}"#,
+        };
+        vec![Step::Send(json("200 OK", body))]
+    })
+    .await;
+    assert_eq!(first(UpstreamConfig::new(&mock.url)).await.models, ["a", "b"]);
+    assert_eq!(mock.seen().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_starts_late_is_in_soon() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = closed.local_addr().unwrap();
+    drop(closed);
+    let begun = tokio::time::Instant::now();
+    let mut reports = probe(&miner_of(UpstreamConfig::new(format!("http://{address}/v1"))));
+    assert!(!reports.recv().await.unwrap().up);
+    let listener = loop {
+        match tokio::net::TcpListener::bind(address).await {
+            Ok(listener) => break listener,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let server = tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4_096]).await;
+            let _ = stream.write_all(&json("200 OK", VLLM)).await;
+        }
+    });
+    assert!(reports.recv().await.unwrap().up);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(3), "{:?}", begun.elapsed());
+    server.abort();
 }
 
 #[tokio::test]
@@ -165,6 +256,11 @@ async fn play(answers: &'static [bool], threshold: u32) -> Vec<(usize, bool)> {
 async fn a_change_needs_as_many_probes_as_the_threshold() {
     let news = play(&[true, false, true, false, false, true, false, true, true, true], 2).await;
     assert_eq!(news, [(1, true), (5, false), (9, true)]);
+}
+
+#[tokio::test]
+async fn one_good_probe_brings_a_new_upstream_in() {
+    assert_eq!(play(&[false, false, true, false, true], 3).await, [(1, false), (3, true)]);
 }
 
 #[tokio::test]
