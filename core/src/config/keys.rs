@@ -76,7 +76,9 @@ impl KeyKind {
             "bool" => Self::Bool,
             "u16" | "u32" | "u64" | "usize" => Self::Integer,
             "f64" => Self::Number,
-            "String" | "IpAddr" | "Option<PathBuf>" | "Durability" | "UnknownSession" | "OnFailure" | "StreamUsage" => Self::Text,
+            "String" | "IpAddr" | "Option<PathBuf>" | "Durability" | "UnknownSession" | "OnFailure" | "StreamUsage" => {
+                Self::Text
+            }
             "Vec<String>" => Self::TextList,
             "Vec<u64>" => Self::IntegerList,
             "BTreeMap<String, String>" => Self::TextMap,

@@ -75,7 +75,13 @@ pub(super) struct OwnFields {
 
 impl OwnFields {
     /// What is left of them after a refusal in those words; `None` where it names none that is in the request.
-    pub(super) fn without_refused(self, request: &TaskRequest, stream: bool, going_on: bool, words: &[u8]) -> Option<Self> {
+    pub(super) fn without_refused(
+        self,
+        request: &TaskRequest,
+        stream: bool,
+        going_on: bool,
+        words: &[u8],
+    ) -> Option<Self> {
         let names = |name: &str| words.windows(name.len()).any(|window| window == name.as_bytes());
         let adds_usage = self.usage && stream && Route::of(request) != Route::Embeddings && !wants_usage(request);
         let adds_template = self.template && going_on && Route::of(request) == Route::Chat;

@@ -179,7 +179,17 @@ mod tests {
 
     #[test]
     fn what_is_no_list_is_none() {
-        for body in ["", "<html>", "5", "null", r#""a""#, "{}", r#"{"error":{}}"#, r#"{"detail":{},"x":{}}"#, r#"{"status":"ok"}"#] {
+        for body in [
+            "",
+            "<html>",
+            "5",
+            "null",
+            r#""a""#,
+            "{}",
+            r#"{"error":{}}"#,
+            r#"{"detail":{},"x":{}}"#,
+            r#"{"status":"ok"}"#,
+        ] {
             assert_eq!(models(body), None, "{body}");
         }
         for body in ["[]", r#"{"data":null}"#, r#"{"data":[]}"#, r#"{"data":{}}"#, r#"{"models":[{}]}"#] {
@@ -212,7 +222,8 @@ mod tests {
         let next = |body: &str| Listing::of(body.as_bytes()).unwrap().next;
         assert_eq!(next(r#"{"data":[{"id":"a"}],"has_more":true,"last_id":"a"}"#), Some(("after_id", "a".into())));
         assert_eq!(next(r#"{"models":[{"name":"a"}],"nextPageToken":"t"}"#), Some(("pageToken", "t".into())));
-        for end in [r#"{"data":[],"has_more":false,"last_id":"a"}"#, r#"{"data":[],"has_more":true}"#, r#"{"data":[]}"#] {
+        for end in [r#"{"data":[],"has_more":false,"last_id":"a"}"#, r#"{"data":[],"has_more":true}"#, r#"{"data":[]}"#]
+        {
             assert_eq!(next(end), None, "{end}");
         }
     }

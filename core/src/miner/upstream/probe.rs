@@ -104,7 +104,9 @@ impl UpstreamProbe {
         let limit = Duration::from_millis(self.shared.config.connect_timeout_ms);
         let found = match self.find(Instant::now() + limit).await {
             Err(Down::Silent) if alive => Ok(Found::Nothing(String::new())),
-            Err(Down::Silent) => Err(format!("/models did not answer within connect_timeout_ms = {}", limit.as_millis())),
+            Err(Down::Silent) => {
+                Err(format!("/models did not answer within connect_timeout_ms = {}", limit.as_millis()))
+            }
             Err(Down::Broken(why)) => Err(why),
             Ok(found) => Ok(found),
         };
@@ -232,7 +234,10 @@ impl UpstreamProbe {
         };
         let status = response.status();
         if let Some(coding) = coding_of(response.headers()) {
-            return Ok((status, Err(format!("/models came in the coding {coding}, which the router had not asked for"))));
+            return Ok((
+                status,
+                Err(format!("/models came in the coding {coding}, which the router had not asked for")),
+            ));
         }
         let body = match tokio::time::timeout_at(by, self.read(link, response.into_body())).await {
             Ok(body) => body,

@@ -5,8 +5,10 @@ use super::*;
 use crate::config::StreamUsage;
 use crate::miner::FailClass;
 
-const DONE: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"ab\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
-const STRICT: &str = r#"{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"]}]}}"#;
+const DONE: &str =
+    "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"ab\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+const STRICT: &str =
+    r#"{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"]}]}}"#;
 
 fn streamed() -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {}\r\n\r\n{DONE}", DONE.len()).into()
@@ -57,7 +59,8 @@ async fn a_callers_own_field_is_refused_to_the_caller() {
 
 #[tokio::test]
 async fn a_refusal_that_stays_is_asked_about_once_and_not_remembered() {
-    let mock = Mock::saying(&[&json("400 Bad Request", r#"{"error":{"message":"your text stream_options is odd"}}"#)]).await;
+    let mock =
+        Mock::saying(&[&json("400 Bad Request", r#"{"error":{"message":"your text stream_options is odd"}}"#)]).await;
     let miner = miner(&mock);
     for asked in [2, 4] {
         assert_eq!(offer(&miner, chat(), true).end().await.unwrap_err().class, FailClass::Invalid);
@@ -68,7 +71,9 @@ async fn a_refusal_that_stays_is_asked_about_once_and_not_remembered() {
 #[tokio::test]
 async fn answers_are_asked_for_uncoded_and_a_coded_one_is_named() {
     for (status, wanted) in [("200 OK", FailClass::Internal), ("400 Bad Request", FailClass::Invalid)] {
-        let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Encoding: GZip\r\nContent-Length: 4\r\n\r\n");
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Encoding: GZip\r\nContent-Length: 4\r\n\r\n"
+        );
         let mock = Mock::saying(&[&[head.as_bytes(), b"\x1f\x8b\x08\x00"].concat()]).await;
         for stream in [false, true] {
             let failure = offer(&miner(&mock), chat(), stream).end().await.unwrap_err();
