@@ -19,7 +19,12 @@
 //! | [`WouldDeadlock`](ErrorKind::WouldDeadlock) | call it from outside of a callback | 500 | 15 | `RouterError` | `would_deadlock` |
 //! | [`Panic`](ErrorKind::Panic) | report it; the handle may be unusable | 500 | 16 | `RouterError` | `panic` |
 
+mod upstream;
+
+use std::borrow::Cow;
 use std::fmt;
+
+pub use upstream::UpstreamError;
 
 /// What went wrong, in the terms of what the caller can do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -133,13 +138,15 @@ pub struct ErrorDetails {
     /// The field or argument at fault, as the caller wrote it (`max_tokens`).
     pub param: Option<String>,
     /// A finer code than the kind's, for example `no_miner` or `session_closed`.
-    pub code: Option<&'static str>,
+    pub code: Option<Cow<'static, str>>,
     /// Milliseconds after which a retry may succeed.
     pub retry_after_ms: Option<u64>,
     /// The session that the error is about.
     pub session_id: Option<u64>,
     /// The task that the error is about; it can be polled.
     pub task_id: Option<u64>,
+    /// The error in the words of the model's server, where one refused the request: the OpenAI routes show it.
+    pub upstream: Option<UpstreamError>,
 }
 
 /// An error of the router.
@@ -187,6 +194,11 @@ impl Error {
             .with_retry_after_ms(1_000)
     }
 
+    /// What the store holds of one task is damaged: its row is not what was written.
+    pub fn store_corrupt(message: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Internal, message.to_string()).with_code("store_corrupt")
+    }
+
     /// Names the field at fault.
     #[must_use]
     pub fn with_param(mut self, param: impl Into<String>) -> Self {
@@ -196,8 +208,15 @@ impl Error {
 
     /// Adds a code finer than the kind's.
     #[must_use]
-    pub fn with_code(mut self, code: &'static str) -> Self {
-        self.details.code = Some(code);
+    pub fn with_code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
+        self.details.code = Some(code.into());
+        self
+    }
+
+    /// Adds what the model's server said itself.
+    #[must_use]
+    pub fn with_upstream(mut self, upstream: UpstreamError) -> Self {
+        self.details.upstream = Some(upstream);
         self
     }
 
@@ -232,8 +251,8 @@ impl Error {
     }
 
     /// The finest code there is: the details', else the kind's.
-    pub fn code(&self) -> &'static str {
-        self.details.code.unwrap_or_else(|| self.kind.code())
+    pub fn code(&self) -> &str {
+        self.details.code.as_deref().unwrap_or_else(|| self.kind.code())
     }
 }
 

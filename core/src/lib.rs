@@ -36,7 +36,7 @@ pub mod store;
 pub mod token;
 
 pub use config::Config;
-pub use error::{Error, ErrorDetails, ErrorKind, KINDS, KindRow, Result};
+pub use error::{Error, ErrorDetails, ErrorKind, KINDS, KindRow, Result, UpstreamError};
 pub use router::{
     Metrics, MinerHandle, ModelInfo, Router, RouterBuilder, SessionFilter, StreamEvent, Submission, SubmitOptions,
     TokenStream,

@@ -183,7 +183,7 @@ impl Router {
         self.host.call(move |router| async move { record::task(&router.task(SessionId(session), TaskId(task)).await?) })
     }
 
-    /// A page of a session's tasks: `{"count","tasks":[...]}`; `query` is `{"state","limit","offset","order"}`. Without
+    /// A page of a session's tasks: `{"count","tasks":[...],"corrupt":[ids]}`; `query` is `{"state","limit","offset","order"}`. Without
     /// `offset` and `order` the newest page, oldest first inside it; `order` is `asc` or `desc`.
     pub fn tasks(&self, session: u64, query: &str) -> Call<String> {
         let page = record::parse::<record::TaskPage>("query", query);
@@ -201,7 +201,8 @@ impl Router {
             if reversed {
                 tasks.reverse();
             }
-            record::json(&json!({"count": found.total, "tasks": tasks}))
+            let corrupt: Vec<u64> = found.corrupt.iter().map(|id| id.0).collect();
+            record::json(&json!({"count": found.total, "tasks": tasks, "corrupt": corrupt}))
         })
     }
 

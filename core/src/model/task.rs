@@ -169,8 +169,10 @@ pub struct Task {
     pub attempts: u32,
     /// How several answers compare.
     pub verdict: Option<Verdict>,
-    /// Why it failed, where it did.
-    pub failure: Option<String>,
+    /// Why it has no answer, where it has none: the error that everybody who asks for its end is told.
+    pub error: Option<crate::Error>,
+    /// The model that its session asked for, where the request names none.
+    pub model: Option<String>,
     /// The newest fence that was given out for it.
     pub fence: Fence,
     /// Its place in the queue, from 0, while it is queued and the router knows it.

@@ -129,12 +129,17 @@ impl<'a> TaskRecord<'a> {
             prompt: task.request.prompt_text(),
             text: &task.text,
             response: &task.text,
-            model: task.request.model.as_deref().or_else(|| winner.and_then(|answer| answer.model.as_deref())),
+            model: task
+                .request
+                .model
+                .as_deref()
+                .or(task.model.as_deref())
+                .or_else(|| winner.and_then(|answer| answer.model.as_deref())),
             finish_reason: winner.map(|answer| answer.finish_reason.as_str()),
             usage: winner.map(|answer| answer.usage),
             attempts: task.attempts,
             verdict: task.verdict.as_ref(),
-            failure: task.failure.as_deref(),
+            failure: task.error.as_ref().map(crate::Error::message),
             queue_position: task.queue_position,
             results,
             results_hash,

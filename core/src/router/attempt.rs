@@ -139,7 +139,13 @@ impl Attempt {
             FailClass::Unreadable | FailClass::Cancelled => Blame::Nobody,
             FailClass::Internal | FailClass::Unreachable => Blame::Miner,
         };
-        self.live.state.lock().failure = Some(failure);
+        {
+            let mut state = self.live.state.lock();
+            // What comes after the end, or of work that nobody wanted any more, explains nothing.
+            if state.outcome.is_none() && !self.is_cancelled() {
+                state.failure = Some(failure);
+            }
+        }
         shared.step(Event::Fail { fence: self.fence, blame });
     }
 }

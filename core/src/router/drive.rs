@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::attempt::Attempt;
+use super::ending::error_of;
 use super::live::{Live, wake};
 use super::miners::MinerSlot;
 use super::shared::{Core, Shared};
@@ -118,6 +119,9 @@ impl Shared {
                     if let Some(live) = core.live.get(&gid) {
                         let mut state = live.state.lock();
                         state.outcome = Some((outcome, cause));
+                        if !matches!(outcome, Outcome::Ok | Outcome::Disputed) {
+                            state.error = Some(error_of(cause, state.failure.as_ref()));
+                        }
                         state.transcript.seal();
                         if state.precommitted_at.0 == 0 {
                             state.precommitted_at = now;

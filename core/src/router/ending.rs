@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::live::{Given, Live, LiveState};
+use super::live::{Live, LiveState};
 use super::shared::Shared;
 use crate::engine::EndCause;
 use crate::miner::{FailClass, Failure};
-use crate::model::{Answer, Completion, Fence, MinerResult, Outcome, Task, TaskState, Timestamp, Verdict};
-use crate::{Error, ErrorKind, Result};
+use crate::model::{Answer, Completion, Fence, MinerResult, Outcome, Task, TaskState, Timestamp};
+use crate::{Error, ErrorKind, Result, UpstreamError};
 
 /// SHA-256, hexadecimal.
 pub(super) fn hash_of(text: &str) -> String {
@@ -70,9 +70,9 @@ impl Shared {
             task.queue_position = view.queue_position;
         }
         let answered = matches!(task.outcome, Some(Outcome::Ok | Outcome::Disputed));
-        task.failure = match &state.end {
+        task.error = match &state.end {
             // The store failed.
-            Some(Err(error)) if answered || state.unwritten => Some(error.message().to_owned()),
+            Some(Err(error)) if answered || state.unwritten => Some(error.clone()),
             Some(_) => return task,
             None => None,
         };
@@ -103,10 +103,6 @@ impl Shared {
             .collect();
         let text =
             results.first().map_or_else(|| state.transcript.text().to_owned(), |result| result.answer.text.clone());
-        let failure = match state.outcome {
-            Some((Outcome::Ok | Outcome::Disputed, _)) | None => None,
-            Some((_, cause)) => Some(error_of(cause, state.failure.as_ref()).message().to_owned()),
-        };
         Task {
             gid: live.gid,
             id: live.id,
@@ -126,7 +122,8 @@ impl Shared {
             text,
             results,
             verdict: state.verdict.clone(),
-            failure,
+            error: state.error.clone(),
+            model: live.session_model(),
             fence: state.primary.unwrap_or_default(),
             queue_position: None,
         }
@@ -135,92 +132,62 @@ impl Shared {
     /// The end as those who wait get it.
     pub(super) fn end_of(live: &Live) -> Result<Arc<Completion>> {
         let state = live.state.lock();
-        let Some((outcome, cause)) = state.outcome else {
-            return Err(live.sign(Error::internal("the task ended without an outcome")));
+        let head = Task {
+            gid: live.gid,
+            id: live.id,
+            session_id: live.session_id,
+            request: live.request.clone(),
+            created_at: live.created_at,
+            outcome: state.outcome.map(|(outcome, _)| outcome),
+            error: state.error.clone(),
+            model: live.session_model(),
+            verdict: state.verdict.clone(),
+            ..Task::default()
         };
-        if matches!(outcome, Outcome::Ok | Outcome::Disputed)
-            && let Some(Given { miner, answer, .. }) = state.answers.first()
-        {
-            let alternatives = if state.answers.len() > 1 {
-                state.answers.iter().map(|given| (given.miner.clone(), given.answer.clone())).collect()
-            } else {
-                Vec::new()
-            };
-            return Ok(Arc::new(completion(
-                &Task {
-                    gid: live.gid,
-                    id: live.id,
-                    session_id: live.session_id,
-                    request: live.request.clone(),
-                    created_at: live.created_at,
-                    ..Task::default()
-                },
-                live.model.as_deref(),
-                miner.clone(),
-                answer.clone(),
-                alternatives,
-                state.verdict.clone(),
-            )));
-        }
-        Err(live.sign(error_of(cause, state.failure.as_ref())))
+        let answers = state.answers.iter().map(|given| (given.miner.clone(), given.answer.clone())).collect();
+        told(head, answers)
     }
 }
 
-fn completion(
-    task: &Task,
-    model: Option<&str>,
-    miner: String,
-    answer: Answer,
-    alternatives: Vec<(String, Answer)>,
-    verdict: Option<Verdict>,
-) -> Completion {
-    let model = task.request.model.as_deref().or(model).or(answer.model.as_deref()).unwrap_or("default").to_owned();
-    Completion {
-        session_id: task.session_id,
-        task_id: task.id,
-        gid: task.gid,
-        created: task.created_at.as_secs(),
-        model,
-        answer,
-        miner_address: miner,
-        alternatives,
-        verdict,
+impl Live {
+    /// The model that the session asks for, where the request names none.
+    fn session_model(&self) -> Option<String> {
+        if self.request.model.is_some() { None } else { self.model.as_deref().map(str::to_owned) }
     }
 }
 
 /// The end of a task that only the store still has.
-pub(super) fn stored_end(task: &Task) -> Result<Arc<Completion>> {
-    match (task.outcome, task.results.first()) {
-        (Some(Outcome::Ok | Outcome::Disputed), Some(result)) => {
-            let alternatives = if task.results.len() > 1 {
-                task.results.iter().map(|r| (r.miner.clone(), r.answer.clone())).collect()
-            } else {
-                Vec::new()
-            };
-            Ok(Arc::new(completion(
-                task,
-                None,
-                result.miner.clone(),
-                result.answer.clone(),
-                alternatives,
-                task.verdict.clone(),
-            )))
-        }
-        (outcome, _) => {
-            let kind = match outcome {
-                Some(Outcome::Cancelled) => ErrorKind::Cancelled,
-                Some(Outcome::Expired) => ErrorKind::Timeout,
-                _ => ErrorKind::MinerFailed,
-            };
-            let message = task.failure.clone().unwrap_or_else(|| "the task ended without an answer".to_owned());
-            Err(Error::new(kind, message).with_ids(task.session_id.0, Some(task.id.0)))
-        }
-    }
+pub(super) fn stored_end(mut task: Task) -> Result<Arc<Completion>> {
+    let answers = std::mem::take(&mut task.results).into_iter().map(|result| (result.miner, result.answer)).collect();
+    told(task, answers)
 }
 
-fn error_of(cause: EndCause, failure: Option<&Failure>) -> Error {
+/// The end as everybody is told it, at any time and by any route.
+fn told(task: Task, mut answers: Vec<(String, Answer)>) -> Result<Arc<Completion>> {
+    if !matches!(task.outcome, Some(Outcome::Ok | Outcome::Disputed)) || answers.is_empty() {
+        let error = task.error.unwrap_or_else(|| error_of(EndCause::Done, None));
+        return Err(error.with_ids(task.session_id.0, Some(task.id.0)));
+    }
+    let alternatives = if answers.len() > 1 { answers.clone() } else { Vec::new() };
+    let (miner_address, answer) = answers.swap_remove(0);
+    let model = task.request.model.as_deref().or(task.model.as_deref()).or(answer.model.as_deref());
+    Ok(Arc::new(Completion {
+        session_id: task.session_id,
+        task_id: task.id,
+        gid: task.gid,
+        created: task.created_at.as_secs(),
+        model: model.unwrap_or("default").to_owned(),
+        answer,
+        miner_address,
+        alternatives,
+        verdict: task.verdict,
+    }))
+}
+
+/// The error of a task that ended for that cause: decided once, when it ends, and kept with the end.
+pub(super) fn error_of(cause: EndCause, failure: Option<&Failure>) -> Error {
     let words = || failure.map_or("it gave no reason", |f| f.message.as_str());
-    match cause {
+    let error = match cause {
         EndCause::Done => Error::internal("the task ended without an answer"),
         EndCause::Cancelled => Error::new(ErrorKind::Cancelled, "the task was cancelled"),
         EndCause::Deadline => Error::new(
@@ -258,5 +225,23 @@ fn error_of(cause: EndCause, failure: Option<&Failure>) -> Error {
                 format!("every miner that was tried failed; the last one said: {}", words()),
             ),
         },
+    };
+    match (cause, failure) {
+        (EndCause::Request | EndCause::Broken | EndCause::Attempts, Some(failure)) => in_its_words(error, failure),
+        _ => error,
     }
+}
+
+/// Adds what the model's server said itself. Its code and its param are more to the point than the router's.
+fn in_its_words(mut error: Error, failure: &Failure) -> Error {
+    // These statuses speak of the router's own credentials.
+    let own = matches!(failure.http_status, Some(401 | 402 | 403 | 407));
+    let Some(said) = failure.raw.as_deref().filter(|_| !own).and_then(UpstreamError::read) else { return error };
+    if let Some(code) = said.code.as_ref().and_then(serde_json::Value::as_str) {
+        error = error.with_code(code.to_owned());
+    }
+    if let Some(param) = &said.param {
+        error = error.with_param(param.clone());
+    }
+    error.with_upstream(UpstreamError { status: failure.http_status.or(said.status), ..said })
 }

@@ -61,6 +61,8 @@ pub(super) struct LiveState {
     /// Whose answer is taken, once that is decided.
     pub(super) winner: Option<Fence>,
     pub(super) outcome: Option<(Outcome, EndCause)>,
+    /// Why there is no answer, from the moment that the outcome is known.
+    pub(super) error: Option<Error>,
     pub(super) ended_at: Timestamp,
     /// The end, once it may be shown.
     pub(super) end: Option<Result<Arc<Completion>>>,
@@ -144,6 +146,7 @@ impl Live {
                 verdict: None,
                 winner: None,
                 outcome: None,
+                error: None,
                 ended_at: Timestamp(0),
                 end: None,
                 unwritten: false,

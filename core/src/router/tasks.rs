@@ -229,13 +229,12 @@ impl Router {
                 Error::store("the end of the task could not be written; it runs again when the router is started anew");
             return Err(unwritten.with_ids(session.0, Some(id.0)));
         }
-        let end = stored_end(&task);
         let live = Live::new(LiveSpec {
             gid: task.gid,
             session_id: session,
             id,
             request: task.request.clone(),
-            model: None,
+            model: task.model.as_deref().map(Arc::from),
             created_at: task.created_at,
             deadline: task.deadline,
             retention: "all".into(),
@@ -258,7 +257,7 @@ impl Router {
             }
             state.transcript.seal();
             state.outcome = task.outcome.map(|outcome| (outcome, engine::EndCause::Done));
-            state.end = Some(end);
+            state.end = Some(stored_end(task));
         }
         Ok(Submission::new(self.shared.clone(), live, false))
     }

@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 mod conformance;
+mod end;
 mod memory;
 mod pending;
 mod record;

@@ -88,6 +88,8 @@ pub struct TaskQuery {
 pub struct TaskPage {
     /// The tasks.
     pub tasks: Vec<Task>,
+    /// Tasks of this page whose rows are damaged: not one word of them is shown.
+    pub corrupt: Vec<TaskId>,
     /// How many there are on all pages.
     pub total: u64,
 }

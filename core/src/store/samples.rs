@@ -9,6 +9,7 @@ use crate::model::{
     Answer, Fence, FinishReason, Gid, MinerResult, MinerVerdict, Outcome, SessionId, Task, TaskId, TaskRequest,
     TaskState, Timestamp, Usage, Verdict,
 };
+use crate::{Error, UpstreamError};
 
 /// A task of that session; its gid follows from both ids.
 pub(super) fn new_task(session: u64, id: u64) -> NewTask {
@@ -71,7 +72,16 @@ pub(super) fn rich(new: &NewTask) -> Task {
         winner: "0xa".into(),
         per_miner: vec![MinerVerdict { miner: "0xa".into(), score: 1.0, agrees: true }],
     });
-    task.failure = Some("the third one hung up".into());
+    task.model = Some("the session's".into());
+    let said = UpstreamError {
+        status: Some(422),
+        message: Some("no \"x\"".into()),
+        error_type: Some("odd".into()),
+        code: Some(7.into()),
+        param: Some("x".into()),
+    };
+    let error = Error::invalid("x", "the third one hung up").with_code("own_code").with_retry_after_ms(250);
+    task.error = Some(error.with_upstream(said));
     task.results[0].answer.raw = raw("{\"choices\":[1]}");
     task.results[0].answer.model = Some("smol".into());
     let other = Answer { text: String::new(), finish_reason: FinishReason::Other("odd".into()), ..Answer::default() };

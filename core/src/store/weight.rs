@@ -23,7 +23,7 @@ pub(super) fn weight(task: &Task) -> u64 {
         .sum();
     let rest = task.text.len()
         + results
-        + task.failure.as_ref().map_or(0, String::len)
+        + task.error.as_ref().map_or(0, |error| error.message().len())
         + task.assigned_miners.iter().map(String::len).sum::<usize>();
     FIXED + request_weight(&task.request) + rest as u64
 }

@@ -178,6 +178,8 @@ pub(super) struct TaskPage {
     count: u64,
     /// Those of this page.
     tasks: Vec<TaskRow>,
+    /// The ids of tasks of this page whose rows in the store are damaged; missing where there are none.
+    corrupt: Option<Vec<u64>>,
 }
 
 /// A page, or with `format=array` its tasks alone.

@@ -31,6 +31,8 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 struct Tasks<'a> {
     count: u64,
     tasks: Vec<TaskRecord<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    corrupt: Vec<u64>,
 }
 
 /// A session's tasks
@@ -66,7 +68,8 @@ async fn list(
     if asked.get("format").is_some_and(|format| format == "array") {
         return reply::json(StatusCode::OK, &tasks);
     }
-    reply::json(StatusCode::OK, &Tasks { count: found.total, tasks })
+    let corrupt = found.corrupt.iter().map(|id| id.0).collect();
+    reply::json(StatusCode::OK, &Tasks { count: found.total, tasks, corrupt })
 }
 
 /// One task

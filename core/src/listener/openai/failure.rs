@@ -3,6 +3,8 @@
 
 use std::io::Write as _;
 
+use serde_json::Value;
+
 use super::splice::string;
 use crate::{Error, ErrorKind};
 
@@ -24,20 +26,46 @@ pub(in crate::listener) fn type_of(kind: ErrorKind) -> &'static str {
     }
 }
 
-/// Writes `{"error":{...}}`. The ids are there where the task can still be polled.
+/// The status on these routes: the model server's own where it refused the request, since its clients branch on it.
+pub(in crate::listener) fn status_of(error: &Error) -> u16 {
+    let own = error.details().upstream.as_ref().and_then(|said| said.status);
+    match own {
+        // A prompt that does not fit is a 400 at OpenAI, whatever else servers make of it.
+        Some(status @ 400..=499)
+            if error.kind() == ErrorKind::InvalidArgument && error.code() != "context_length_exceeded" =>
+        {
+            status
+        }
+        _ => error.kind().row().http_status,
+    }
+}
+
+/// Writes `{"error":{...}}`, in the words of the model's server where it said something. The ids are there where the task
+/// can still be polled.
 pub(in crate::listener) fn write(error: &Error, out: &mut Vec<u8>) {
+    let details = error.details();
+    let said = details.upstream.as_ref();
     out.extend_from_slice(b"{\"error\":{\"message\":");
-    string(out, error.message());
-    let _ = write!(out, ",\"type\":\"{}\",\"param\":", type_of(error.kind()));
-    match &error.details().param {
+    string(out, said.and_then(|said| said.message.as_deref()).unwrap_or(error.message()));
+    out.extend_from_slice(b",\"type\":");
+    string(out, said.and_then(|said| said.error_type.as_deref()).unwrap_or(type_of(error.kind())));
+    out.extend_from_slice(b",\"param\":");
+    match &details.param {
         Some(param) => string(out, param),
         None => out.extend_from_slice(b"null"),
     }
-    let _ = write!(out, ",\"code\":\"{}\"", error.code());
-    if let Some(session_id) = error.details().session_id {
+    out.extend_from_slice(b",\"code\":");
+    match (&details.code, said.and_then(|said| said.code.as_ref())) {
+        // A number says no more than the status; it stands where the router has no word either.
+        (None, Some(code @ Value::Number(_))) => {
+            let _ = write!(out, "{code}");
+        }
+        _ => string(out, error.code()),
+    }
+    if let Some(session_id) = details.session_id {
         let _ = write!(out, ",\"session_id\":{session_id}");
     }
-    if let Some(task_id) = error.details().task_id {
+    if let Some(task_id) = details.task_id {
         let _ = write!(out, ",\"task_id\":{task_id}");
     }
     out.extend_from_slice(b"}}");
@@ -45,10 +73,10 @@ pub(in crate::listener) fn write(error: &Error, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
-    use crate::KINDS;
+    use crate::{KINDS, UpstreamError};
 
     fn written(error: &Error) -> Value {
         let mut out = Vec::new();
@@ -66,6 +94,25 @@ mod tests {
             written(&Error::new(ErrorKind::Timeout, "late").with_ids(1, Some(2))),
             json!({"error":{"message":"late","type":"timeout_error","param":null,"code":"timeout","session_id":1,"task_id":2}})
         );
+    }
+
+    #[test]
+    fn the_words_of_the_models_server_win() {
+        let mut said = UpstreamError::default();
+        said.status = Some(422);
+        said.message = Some("no such tool".into());
+        said.error_type = Some("BadRequestError".into());
+        said.code = Some(422.into());
+        let error = Error::new(ErrorKind::InvalidArgument, "the upstream up answered 422: no such tool");
+        let error = error.with_param("tools").with_upstream(said);
+        assert_eq!(
+            written(&error),
+            json!({"error":{"message":"no such tool","type":"BadRequestError","param":"tools","code":422}})
+        );
+        assert_eq!(status_of(&error), 422);
+        let context = error.with_code("context_length_exceeded");
+        assert_eq!(written(&context)["error"]["code"], "context_length_exceeded");
+        assert_eq!(status_of(&context), 400);
     }
 
     #[test]

@@ -97,6 +97,7 @@ impl Store for MemoryStore {
         Pending::ready(found.map(|(snapshots, total)| TaskPage {
             tasks: snapshots.into_iter().map(Snapshot::into_task).collect(),
             total,
+            ..TaskPage::default()
         }))
     }
 

@@ -10,9 +10,10 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 use super::super::weight::weight;
 use super::super::{Accepted, ApiKey, MinerRecord, NewTask, Purge, id_in_use, key_mismatch};
 use super::connection::Failure;
-use super::row::{Ending, ending, int, json, uint};
+use super::row::{end_columns, ending, int, json, uint};
 use super::schema::BLOCK;
-use crate::model::{Gid, Outcome, Session, SessionId, Task, TaskId};
+use super::sum::{AcceptColumns, EndColumns, UPPER};
+use crate::model::{Gid, Session, SessionId, Task, TaskId};
 
 /// A transaction under way.
 pub(super) struct Batch<'a> {
@@ -53,6 +54,20 @@ impl Sums {
     }
 }
 
+/// The columns of an accept, for its checksum.
+fn accept_columns(new: &NewTask) -> AcceptColumns<'_> {
+    let key = new.idempotency.as_ref();
+    AcceptColumns {
+        gid: int(new.gid.0),
+        session_id: int(new.session_id.0),
+        id: int(new.id.0),
+        band: i64::from(new.band),
+        idem_scope: key.map(|key| key.scope.as_bytes()),
+        idem_key: key.map(|key| key.key.as_bytes()),
+        idem_fp: key.map(|key| &key.fingerprint[..]),
+    }
+}
+
 impl<'a> Batch<'a> {
     pub(super) fn begin(db: &'a Connection) -> rusqlite::Result<Self> {
         db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
@@ -87,9 +102,15 @@ impl<'a> Batch<'a> {
     fn insert_open(&self, new: &NewTask) -> Result<rusqlite::Result<usize>, Failure> {
         let request = json(&*new.request)?;
         let key = new.idempotency.as_ref();
+        let end = EndColumns {
+            created_at: int(new.created_at.0),
+            deadline: int(new.deadline.0),
+            request: request.as_bytes(),
+            ..EndColumns::default()
+        };
         let mut insert = self.db.prepare_cached(
-            "INSERT INTO task(gid, session_id, id, band, created_at, deadline, idem_scope, idem_key, idem_fp, request)
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+            "INSERT INTO task(gid, session_id, id, band, created_at, deadline, sum, idem_scope, idem_key, idem_fp, request)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
              ON CONFLICT(idem_scope, idem_key) WHERE idem_key IS NOT NULL DO NOTHING",
         )?;
         Ok(insert.execute(params![
@@ -97,8 +118,9 @@ impl<'a> Batch<'a> {
             int(new.session_id.0),
             int(new.id.0),
             new.band,
-            int(new.created_at.0),
-            int(new.deadline.0),
+            end.created_at,
+            end.deadline,
+            accept_columns(new).half() | end.half(int(new.gid.0)),
             key.map(|key| &key.scope),
             key.map(|key| &key.key),
             key.map(|key| &key.fingerprint[..]),
@@ -108,15 +130,16 @@ impl<'a> Batch<'a> {
 
     fn insert_ended(&mut self, new: &NewTask, task: &Task) -> Result<rusqlite::Result<usize>, Failure> {
         let request = json(&*task.request)?;
-        let Ending { assigned_miners, verdict, results, raw } = ending(task)?;
+        let ending = ending(task)?;
         let key = new.idempotency.as_ref();
         let bytes = weight(task);
+        let end = end_columns(task, bytes, &request, &ending);
         let mut insert = self.db.prepare_cached(
-            "INSERT INTO task(gid, session_id, id, band, created_at, deadline, idem_scope, idem_key, idem_fp, request,
-                 outcome, bytes, attempts, fence, started_at, first_token_at, precommitted_at, committed_at, ended_at,
-                 assigned_miners, verdict, failure, text, results, raw)
+            "INSERT INTO task(gid, session_id, id, band, sum, idem_scope, idem_key, idem_fp, bytes, attempts, fence,
+                 created_at, started_at, first_token_at, precommitted_at, committed_at, ended_at, deadline,
+                 assigned_miners, request, \"end\", text, raw)
              VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-                 ?22, ?23, ?24, ?25)
+                 ?22, ?23)
              ON CONFLICT(idem_scope, idem_key) WHERE idem_key IS NOT NULL DO NOTHING",
         )?;
         let inserted = insert.execute(params![
@@ -124,27 +147,25 @@ impl<'a> Batch<'a> {
             int(new.session_id.0),
             int(new.id.0),
             new.band,
-            int(task.created_at.0),
-            int(task.deadline.0),
+            accept_columns(new).half() | end.half(int(new.gid.0)),
             key.map(|key| &key.scope),
             key.map(|key| &key.key),
             key.map(|key| &key.fingerprint[..]),
+            end.bytes,
+            end.attempts,
+            end.fence,
+            end.created_at,
+            end.started_at,
+            end.first_token_at,
+            end.precommitted_at,
+            end.committed_at,
+            end.ended_at,
+            end.deadline,
+            ending.assigned_miners,
             request,
-            task.outcome.map(Outcome::as_str),
-            int(bytes),
-            task.attempts,
-            int(task.fence.0),
-            int(task.started_at.0),
-            int(task.first_token_at.0),
-            int(task.precommitted_at.0),
-            int(task.committed_at.0),
-            int(task.ended_at.0),
-            assigned_miners,
-            verdict,
-            task.failure,
+            ending.end,
             task.text,
-            results,
-            raw
+            ending.raw
         ]);
         if matches!(inserted, Ok(1)) {
             self.sums.ended(task, bytes);
@@ -174,36 +195,36 @@ impl<'a> Batch<'a> {
     /// Writes the end of a task that has none yet.
     pub(super) fn finish(&mut self, task: &Task) -> Result<bool, Failure> {
         let request = json(&*task.request)?;
-        let Ending { assigned_miners, verdict, results, raw } = ending(task)?;
+        let ending = ending(task)?;
         let bytes = weight(task);
+        let end = end_columns(task, bytes, &request, &ending);
         let mut update = self.db.prepare_cached(
-            "UPDATE task SET outcome = ?4, bytes = ?5, attempts = ?6, fence = ?7, created_at = ?8, started_at = ?9,
-                 first_token_at = ?10, precommitted_at = ?11, committed_at = ?12, ended_at = ?13, deadline = ?14,
-                 assigned_miners = ?15, verdict = ?16, failure = ?17, request = ?18, text = ?19, results = ?20, raw = ?21
+            "UPDATE task SET sum = (sum & ?4) | ?5, bytes = ?6, attempts = ?7, fence = ?8, created_at = ?9,
+                 started_at = ?10, first_token_at = ?11, precommitted_at = ?12, committed_at = ?13, ended_at = ?14,
+                 deadline = ?15, assigned_miners = ?16, request = ?17, \"end\" = ?18, text = ?19, raw = ?20
              WHERE gid = ?1 AND session_id = ?2 AND id = ?3 AND ended_at IS NULL",
         )?;
         let changed = update.execute(params![
             int(task.gid.0),
             int(task.session_id.0),
             int(task.id.0),
-            task.outcome.map(Outcome::as_str),
-            int(bytes),
-            task.attempts,
-            int(task.fence.0),
-            int(task.created_at.0),
-            int(task.started_at.0),
-            int(task.first_token_at.0),
-            int(task.precommitted_at.0),
-            int(task.committed_at.0),
-            int(task.ended_at.0),
-            int(task.deadline.0),
-            assigned_miners,
-            verdict,
-            task.failure,
+            UPPER,
+            end.half(int(task.gid.0)),
+            end.bytes,
+            end.attempts,
+            end.fence,
+            end.created_at,
+            end.started_at,
+            end.first_token_at,
+            end.precommitted_at,
+            end.committed_at,
+            end.ended_at,
+            end.deadline,
+            ending.assigned_miners,
             request,
+            ending.end,
             task.text,
-            results,
-            raw
+            ending.raw
         ])?;
         if changed == 0 {
             return Ok(false);

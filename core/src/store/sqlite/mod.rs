@@ -28,6 +28,8 @@ mod reader;
 mod recovery;
 mod row;
 mod schema;
+mod sum;
+mod upgrade;
 mod writer;
 
 #[cfg(test)]
@@ -37,6 +39,8 @@ mod agreement;
 mod faults;
 #[cfg(test)]
 mod killed;
+#[cfg(test)]
+mod rot;
 
 use std::path::Path;
 use std::sync::Arc;

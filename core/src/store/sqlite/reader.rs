@@ -13,8 +13,8 @@ use super::connection;
 use super::queue::{Progress, Queue, Taken};
 use super::row::{self, COLUMNS, RowError, int};
 use super::schema::BLOCK;
+use crate::Result;
 use crate::model::{Gid, SessionId, Task, TaskId};
-use crate::{Error, Result};
 
 /// A connection that is not used for this long is closed, so that an idle router is small.
 const IDLE: Duration = Duration::from_secs(10);
@@ -83,21 +83,21 @@ impl Reader {
         };
         let connected = connected.map(|connection| &*db.insert(connection));
         match want {
-            Want::Task(session, id, to) => send(to, connected.and_then(|db| by_id(db, session, id))),
-            Want::ByGid(gid, to) => send(to, connected.and_then(|db| by_gid(db, gid))),
-            Want::Page(query, to) => send(to, connected.and_then(|db| page(db, query))),
-            Want::Keys(to) => send(to, connected.and_then(keys)),
-            Want::Miners(to) => send(to, connected.and_then(miners)),
+            Want::Task(session, id, to) => {
+                send(to, connected.and_then(|db| by_id(db, session, id)), Some((session, id)))
+            }
+            Want::ByGid(gid, to) => send(to, connected.and_then(|db| by_gid(db, gid)), None),
+            Want::Page(query, to) => send(to, connected.and_then(|db| page(db, query)), None),
+            Want::Keys(to) => send(to, connected.and_then(keys), None),
+            Want::Miners(to) => send(to, connected.and_then(miners), None),
         }
     }
 }
 
-fn send<T>(to: Resolver<T>, answer: Result<T, RowError>) -> bool {
-    let (answer, well) = match answer {
-        Ok(value) => (Ok(value), true),
-        Err(RowError::Sqlite(error)) => (Err(Error::store(error)), false),
-        Err(error) => (Err(Error::internal(format!("a row of the store cannot be read: {error}"))), true),
-    };
+/// Sends the answer to a read that was for that task, or for many.
+fn send<T>(to: Resolver<T>, answer: Result<T, RowError>, ids: Option<(SessionId, TaskId)>) -> bool {
+    let well = !matches!(answer, Err(RowError::Sqlite(_)));
+    let answer = answer.map_err(|error| error.told(ids));
     // Nobody may be waiting any more.
     let _ = to.send(answer);
     well
@@ -163,7 +163,7 @@ fn page(db: &Connection, query: TaskQuery) -> Result<TaskPage, RowError> {
         .query_row([session], |row| Ok(wanted.of(row::uint(row, 0)?, row::uint(row, 1)?)))
         .optional()?
         .unwrap_or_default();
-    let mut page = TaskPage { tasks: Vec::new(), total };
+    let mut page = TaskPage { total, ..TaskPage::default() };
     let wanted_rows = query.start.rows(query.limit, total);
     if wanted_rows.is_empty() {
         return Ok(page);
@@ -181,7 +181,12 @@ fn page(db: &Connection, query: TaskQuery) -> Result<TaskPage, RowError> {
     let limit = i64::try_from(wanted_rows.end - wanted_rows.start).unwrap_or(i64::MAX);
     let mut rows = select.query([session, first, limit, int(skip)])?;
     while let Some(found) = rows.next()? {
-        page.tasks.push(row::task(found)?.0);
+        match row::task(found) {
+            Ok((task, _)) => page.tasks.push(task),
+            Err(RowError::Sqlite(error)) => return Err(error.into()),
+            // One damaged task does not hide the others.
+            Err(_) => page.corrupt.push(TaskId(row::uint(found, 2)?)),
+        }
     }
     drop(rows);
     transaction.finish()?;

@@ -1,23 +1,20 @@
 //! A task as a row, and back.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use rusqlite::Row;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
-use crate::model::{
-    Answer, Fence, FinishReason, Gid, MinerResult, Outcome, SessionId, Task, TaskId, TaskState, Timestamp, Usage,
-    Verdict,
-};
+use super::super::end::TaskEnd;
+use super::sum::{AcceptColumns, EndColumns, bytes_of};
+use crate::model::{Fence, Gid, SessionId, Task, TaskId, TaskState, Timestamp};
 use crate::{Error, Result};
 
 /// The columns that [`task`] reads, in its order.
-pub(super) const COLUMNS: &str = "gid, session_id, id, band, outcome, attempts, fence, created_at, started_at, \
-     first_token_at, precommitted_at, committed_at, ended_at, deadline, assigned_miners, verdict, failure, request, \
-     text, results, raw";
+pub(super) const COLUMNS: &str = "gid, session_id, id, band, bytes, attempts, fence, created_at, started_at, \
+     first_token_at, precommitted_at, committed_at, ended_at, deadline, sum, idem_scope, idem_key, idem_fp, \
+     assigned_miners, request, \"end\", text, raw";
 
 /// An integer of the model in a column: the same 64 bits.
 pub(super) fn int(value: u64) -> i64 {
@@ -29,64 +26,43 @@ pub(super) fn uint(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(i64::cast_unsigned)
 }
 
-/// One miner's answer in the column `results`. Raw answers lie one after the other in the column `raw`.
-#[derive(Serialize, Deserialize)]
-struct ResultRow<'a> {
-    miner: Cow<'a, str>,
-    #[serde(skip_serializing_if = "str::is_empty", default)]
-    hash: Cow<'a, str>,
-    /// `None`: the task's text.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    text: Option<Cow<'a, str>>,
-    finish_reason: Cow<'a, str>,
-    usage: Usage,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    model: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    raw: Option<usize>,
-}
-
 /// The columns of a task's end that need encoding.
 #[derive(Debug, Default)]
 pub(super) struct Ending {
     pub(super) assigned_miners: Option<String>,
-    pub(super) verdict: Option<String>,
-    pub(super) results: Option<String>,
+    pub(super) end: String,
     pub(super) raw: Option<Vec<u8>>,
 }
 
 /// Encodes what is not a plain value.
 pub(super) fn ending(task: &Task) -> Result<Ending> {
-    let mut raw: Option<Vec<u8>> = None;
-    let results: Vec<ResultRow<'_>> = task
-        .results
-        .iter()
-        .map(|MinerResult { miner, answer, hash }| {
-            if let Some(bytes) = &answer.raw {
-                raw.get_or_insert_default().extend_from_slice(bytes);
-            }
-            ResultRow {
-                miner: Cow::Borrowed(miner),
-                hash: Cow::Borrowed(hash),
-                text: (answer.text != task.text).then_some(Cow::Borrowed(answer.text.as_str())),
-                finish_reason: Cow::Borrowed(answer.finish_reason.as_str()),
-                usage: answer.usage,
-                model: answer.model.as_deref().map(Cow::Borrowed),
-                raw: answer.raw.as_ref().map(Bytes::len),
-            }
-        })
-        .collect();
-    let verdict = task.verdict.as_ref().map(|verdict| {
-        // JSON has no NaN: it would come back as null and make the row unreadable.
-        let score = if verdict.score.is_finite() { verdict.score } else { 0.0 };
-        json(&Verdict { score, ..verdict.clone() })
-    });
+    let (end, raw) = TaskEnd::of(task);
     Ok(Ending {
         assigned_miners: (!task.assigned_miners.is_empty()).then(|| json(&task.assigned_miners)).transpose()?,
-        verdict: verdict.transpose()?,
-        results: (!results.is_empty()).then(|| json(&results)).transpose()?,
+        end: json(&end)?,
         raw,
     })
+}
+
+/// The columns of an end, for its checksum.
+pub(super) fn end_columns<'a>(task: &'a Task, bytes: u64, request: &'a str, ending: &'a Ending) -> EndColumns<'a> {
+    EndColumns {
+        bytes: int(bytes),
+        attempts: i64::from(task.attempts),
+        fence: int(task.fence.0),
+        created_at: int(task.created_at.0),
+        started_at: int(task.started_at.0),
+        first_token_at: int(task.first_token_at.0),
+        precommitted_at: int(task.precommitted_at.0),
+        committed_at: int(task.committed_at.0),
+        ended_at: Some(int(task.ended_at.0)),
+        deadline: int(task.deadline.0),
+        assigned_miners: ending.assigned_miners.as_deref().map(str::as_bytes),
+        request: request.as_bytes(),
+        end: Some(ending.end.as_bytes()),
+        text: Some(task.text.as_bytes()),
+        raw: ending.raw.as_deref(),
+    }
 }
 
 /// A value as JSON text.
@@ -97,41 +73,63 @@ pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> Result<String> {
 /// Why a row cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RowError {
+    /// The medium's, or the file's as a whole.
     #[error(transparent)]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(rusqlite::Error),
+    /// The row alone is damaged.
     #[error("column {0}: {1}")]
     Column(&'static str, String),
+    /// The row alone is damaged: it is not what was written.
+    #[error("its checksum is not that of what was written")]
+    Sum,
+}
+
+impl From<rusqlite::Error> for RowError {
+    fn from(error: rusqlite::Error) -> Self {
+        // What is no error of SQLite's is a value of the wrong type, or a text that is no UTF-8.
+        if error.sqlite_error().is_some() { Self::Sqlite(error) } else { Self::Column("of the row", error.to_string()) }
+    }
+}
+
+impl RowError {
+    /// The error of a read that was for that task, or for many.
+    pub(super) fn told(self, ids: Option<(SessionId, TaskId)>) -> Error {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        let damaged = match &self {
+            Self::Sqlite(error) => matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
+            Self::Column(..) | Self::Sum => true,
+        };
+        if !damaged {
+            return Error::store(self);
+        }
+        let of = ids.map_or_else(String::new, |(session, id)| format!(" of task {id} in session {session}"));
+        let error = Error::store_corrupt(format!(
+            "what the store holds{of} is damaged ({self}): restore the database from a back-up; \
+             `cortensor-router doctor` lists what is damaged"
+        ));
+        match ids {
+            Some((session, id)) => error.with_ids(session.0, Some(id.0)),
+            None => error,
+        }
+    }
 }
 
 pub(super) fn parse<T: DeserializeOwned>(column: &'static str, text: &str) -> Result<T, RowError> {
     serde_json::from_str(text).map_err(|e| RowError::Column(column, e.to_string()))
 }
 
-/// Reads a row of [`COLUMNS`] into a task and its band.
+/// Reads a row of [`COLUMNS`] into a task and its band, if it is what was written.
 pub(super) fn task(row: &Row<'_>) -> Result<(Task, u8), RowError> {
+    check(row)?;
     let time = |column| uint(row, column).map(Timestamp);
     let text_of = |column| -> rusqlite::Result<Option<&str>> { Ok(row.get_ref(column)?.as_str_or_null()?) };
-    let outcome = match text_of(4)? {
-        None => None,
-        Some(word) => Some(
-            Outcome::from_word(word).ok_or_else(|| RowError::Column("outcome", format!("{word:?} is no outcome")))?,
-        ),
-    };
     let ended_at = row.get::<_, Option<i64>>(12)?;
-    let text = text_of(18)?.unwrap_or_default();
-    let results = match text_of(19)? {
-        None => Vec::new(),
-        Some(results) => {
-            miner_results(results, text, row.get_ref(20)?.as_blob_or_null().map_err(rusqlite::Error::from)?)?
-        }
-    };
-    let task = Task {
+    let mut task = Task {
         gid: Gid(uint(row, 0)?),
         session_id: SessionId(uint(row, 1)?),
         id: TaskId(uint(row, 2)?),
-        request: Arc::new(parse("request", text_of(17)?.unwrap_or_default())?),
+        request: Arc::new(parse("request", text_of(19)?.unwrap_or_default())?),
         state: if ended_at.is_some() { TaskState::Ended } else { TaskState::Queued },
-        outcome,
         created_at: time(7)?,
         started_at: time(8)?,
         first_token_at: time(9)?,
@@ -139,45 +137,50 @@ pub(super) fn task(row: &Row<'_>) -> Result<(Task, u8), RowError> {
         committed_at: time(11)?,
         ended_at: Timestamp(ended_at.unwrap_or_default().cast_unsigned()),
         deadline: time(13)?,
-        assigned_miners: text_of(14)?.map(|miners| parse("assigned_miners", miners)).transpose()?.unwrap_or_default(),
-        results,
-        text: text.to_owned(),
+        assigned_miners: text_of(18)?.map(|miners| parse("assigned_miners", miners)).transpose()?.unwrap_or_default(),
+        text: text_of(21)?.unwrap_or_default().to_owned(),
         attempts: row.get(5)?,
-        verdict: text_of(15)?.map(|verdict| parse("verdict", verdict)).transpose()?,
-        failure: text_of(16)?.map(str::to_owned),
         fence: Fence(uint(row, 6)?),
-        queue_position: None,
+        ..Task::default()
     };
+    if let Some(end) = text_of(20)? {
+        let end: TaskEnd<'_> = serde_json::from_str(end).map_err(|e| RowError::Column("end", e.to_string()))?;
+        let raw = bytes_of(row.get_ref(22)?);
+        end.put_into(&mut task, raw).map_err(|e| RowError::Column("end", e))?;
+    }
     Ok((task, row.get(3)?))
 }
 
-fn miner_results(json: &str, text: &str, raw: Option<&[u8]>) -> Result<Vec<MinerResult>, RowError> {
-    let rows: Vec<ResultRow<'_>> = parse("results", json)?;
-    let mut rest = raw.unwrap_or_default();
-    rows.into_iter()
-        .map(|row| {
-            let raw = match row.raw {
-                None => None,
-                Some(length) => {
-                    let (own, others) = rest
-                        .split_at_checked(length)
-                        .ok_or_else(|| RowError::Column("raw", "it is shorter than `results` says".to_owned()))?;
-                    rest = others;
-                    Some(Bytes::copy_from_slice(own))
-                }
-            };
-            Ok(MinerResult {
-                miner: row.miner.into_owned(),
-                hash: row.hash.into_owned(),
-                answer: Answer {
-                    text: row.text.map_or_else(|| text.to_owned(), Cow::into_owned),
-                    finish_reason: FinishReason::from(row.finish_reason.as_ref()),
-                    usage: row.usage,
-                    model: row.model.map(Cow::into_owned),
-                    raw,
-                    sha256: None,
-                },
-            })
-        })
-        .collect()
+/// Whether the row of [`COLUMNS`] is what was written.
+fn check(row: &Row<'_>) -> Result<(), RowError> {
+    let int = |column| row.get::<_, i64>(column);
+    let bytes = |column| row.get_ref(column).map(bytes_of);
+    let accept = AcceptColumns {
+        gid: int(0)?,
+        session_id: int(1)?,
+        id: int(2)?,
+        band: int(3)?,
+        idem_scope: bytes(15)?,
+        idem_key: bytes(16)?,
+        idem_fp: bytes(17)?,
+    };
+    let end = EndColumns {
+        bytes: int(4)?,
+        attempts: int(5)?,
+        fence: int(6)?,
+        created_at: int(7)?,
+        started_at: int(8)?,
+        first_token_at: int(9)?,
+        precommitted_at: int(10)?,
+        committed_at: int(11)?,
+        ended_at: row.get(12)?,
+        deadline: int(13)?,
+        assigned_miners: bytes(18)?,
+        request: bytes(19)?.unwrap_or_default(),
+        end: bytes(20)?,
+        text: bytes(21)?,
+        raw: bytes(22)?,
+    };
+    let written = row.get::<_, Option<i64>>(14)?;
+    if written == Some(accept.half() | end.half(accept.gid)) { Ok(()) } else { Err(RowError::Sum) }
 }

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
+use super::upgrade;
 use crate::{Error, ErrorKind, Result};
 
 /// Marks a file as this product's (`CTR1`).
@@ -10,9 +11,21 @@ const APPLICATION_ID: i64 = 0x4354_5231;
 /// Ids a row of `task_count`.
 pub(super) const BLOCK: u64 = 1_024;
 
+/// One step from a version of the schema to the next.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Migration {
+    sql: &'static str,
+    /// What SQL alone cannot do, after it and in its transaction.
+    then: Option<fn(&Connection) -> rusqlite::Result<()>>,
+}
+
+const fn sql(sql: &'static str) -> Migration {
+    Migration { sql, then: None }
+}
+
 /// Migration `n` makes version `n` of version `n - 1`. One that shipped never changes.
-pub(super) const MIGRATIONS: &[&str] = &[
-    "
+pub(super) const MIGRATIONS: &[Migration] = &[
+    sql("
     CREATE TABLE meta(
         only INTEGER PRIMARY KEY CHECK(only = 1),
         schema_version INTEGER NOT NULL,
@@ -75,8 +88,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
     CREATE INDEX task_ended ON task(ended_at) WHERE ended_at IS NOT NULL;
 
     CREATE TABLE api_token(id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
-",
-    "
+"),
+    sql("
     -- Miners that are remembered. models is a JSON list; times are seconds since 1970.
     CREATE TABLE miner(
         id TEXT PRIMARY KEY,
@@ -90,14 +103,66 @@ pub(super) const MIGRATIONS: &[&str] = &[
         last_seen INTEGER NOT NULL,
         revoked INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
+"),
+    Migration {
+        sql: "
+    -- The end becomes one value, and every row has a sum. The rows are moved, because they are written anew anyway.
+    DROP INDEX task_by_session;
+    DROP INDEX task_by_key;
+    DROP INDEX task_open;
+    DROP INDEX task_ended;
+    ALTER TABLE task RENAME TO task_old;
+
+    -- Times are milliseconds since 1970. ended_at IS NULL: it has not ended. sum: two CRC-32s over all that follows and
+    -- comes before; NULL: the row is damaged. end: outcome, error, answers and verdict as JSON. Long columns come last, so
+    -- that a look at the short ones stays on the row's first page.
+    CREATE TABLE task(
+        gid INTEGER PRIMARY KEY,
+        session_id INTEGER NOT NULL,
+        id INTEGER NOT NULL,
+        band INTEGER NOT NULL,
+        bytes INTEGER NOT NULL DEFAULT 0,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        fence INTEGER NOT NULL DEFAULT 0,
+        created_at INTEGER NOT NULL,
+        started_at INTEGER NOT NULL DEFAULT 0,
+        first_token_at INTEGER NOT NULL DEFAULT 0,
+        precommitted_at INTEGER NOT NULL DEFAULT 0,
+        committed_at INTEGER NOT NULL DEFAULT 0,
+        ended_at INTEGER,
+        deadline INTEGER NOT NULL,
+        sum INTEGER,
+        idem_scope TEXT,
+        idem_key TEXT,
+        idem_fp BLOB,
+        assigned_miners TEXT,
+        request TEXT NOT NULL,
+        \"end\" TEXT,
+        text TEXT,
+        raw BLOB
+    ) STRICT;
 ",
+        then: Some(|db| {
+            upgrade::move_tasks(db)?;
+            db.execute_batch(
+                "
+    DROP TABLE task_old;
+    CREATE UNIQUE INDEX task_by_session ON task(session_id, id);
+    CREATE UNIQUE INDEX task_by_key ON task(idem_scope, idem_key) WHERE idem_key IS NOT NULL;
+    CREATE INDEX task_open ON task(session_id, id) WHERE ended_at IS NULL;
+    CREATE INDEX task_ended ON task(ended_at) WHERE ended_at IS NOT NULL;
+",
+            )
+        }),
+    },
 ];
 
-/// Brings the file to the newest version, each step in a transaction of its own. Gives that version.
+/// Brings the file to the newest version, each step in a transaction of its own, after a copy of a file that is older.
+/// Gives that version.
 ///
 /// # Errors
 /// `Conflict` where the file is of a newer version or not a router's; a store error where it cannot be read.
-pub(super) fn migrate(db: &mut Connection, migrations: &[&str]) -> Result<u32> {
+pub(super) fn migrate(db: &mut Connection, migrations: &[Migration]) -> Result<u32> {
     let newest = migrations.len() as u32;
     let found = version(db)?;
     if found > newest {
@@ -111,10 +176,18 @@ pub(super) fn migrate(db: &mut Connection, migrations: &[&str]) -> Result<u32> {
         .with_param("storage.data_dir")
         .with_code("schema_newer"));
     }
-    for (step, sql) in (found + 1..).zip(&migrations[found as usize..]) {
+    if (1..newest).contains(&found)
+        && let Some(copy) = upgrade::back_up(db, found)?
+    {
+        tracing::info!(copy = %copy.display(), "the store's schema is migrated; the database as it was is kept");
+    }
+    for (step, migration) in (found + 1..).zip(&migrations[found as usize..]) {
         let mut apply = || -> rusqlite::Result<()> {
             let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            transaction.execute_batch(sql)?;
+            transaction.execute_batch(migration.sql)?;
+            if let Some(then) = migration.then {
+                then(&transaction)?;
+            }
             transaction.execute("UPDATE meta SET schema_version = ?1", [step])?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
             transaction.commit()
@@ -154,9 +227,9 @@ pub(super) fn version(db: &Connection) -> Result<u32> {
 mod tests {
     use super::*;
 
-    fn next() -> Vec<&'static str> {
+    fn next() -> Vec<Migration> {
         let mut migrations = MIGRATIONS.to_vec();
-        migrations.push("ALTER TABLE session ADD COLUMN note TEXT NOT NULL DEFAULT 'none'");
+        migrations.push(sql("ALTER TABLE session ADD COLUMN note TEXT NOT NULL DEFAULT 'none'"));
         migrations
     }
 
@@ -185,7 +258,7 @@ mod tests {
     fn a_migration_that_fails_leaves_the_version_before_it() {
         let mut db = Connection::open_in_memory().unwrap();
         let mut migrations = next();
-        migrations.push("CREATE TABLE half(x); CREATE TABLE half(x);");
+        migrations.push(sql("CREATE TABLE half(x); CREATE TABLE half(x);"));
         assert!(migrate(&mut db, &migrations).is_err());
         assert_eq!(version(&db).unwrap(), MIGRATIONS.len() as u32 + 1);
         let half: u32 =

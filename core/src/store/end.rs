@@ -1,0 +1,168 @@
+//! How a task ended, whole, as a store keeps it: one JSON value a task, from which every later answer is made.
+//!
+//! The winner's text and the miners' raw answers lie beside it, as they are, because they are long.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Answer, FinishReason, MinerResult, Outcome, Task, Usage, Verdict};
+use crate::{Error, ErrorKind, Result, UpstreamError};
+
+/// The end of a task.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct TaskEnd<'a> {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    outcome: Option<Outcome>,
+    /// Why there is no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error: Option<TaskError<'a>>,
+    /// The model that the session asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    model: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    answers: Vec<MinerAnswer<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    verdict: Option<Cow<'a, Verdict>>,
+}
+
+/// An error, but for the task's ids.
+#[derive(Debug, Serialize, Deserialize)]
+struct TaskError<'a> {
+    kind: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code: Option<Cow<'a, str>>,
+    message: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    param: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    upstream: Option<Cow<'a, UpstreamError>>,
+}
+
+/// One miner's answer. Raw answers lie one after the other in a value of their own.
+#[derive(Debug, Serialize, Deserialize)]
+struct MinerAnswer<'a> {
+    miner: Cow<'a, str>,
+    #[serde(skip_serializing_if = "str::is_empty", default)]
+    hash: Cow<'a, str>,
+    /// `None`: the task's text.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    text: Option<Cow<'a, str>>,
+    finish_reason: Cow<'a, str>,
+    usage: Usage,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    model: Option<Cow<'a, str>>,
+    /// The length of its raw answer.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    raw: Option<usize>,
+}
+
+impl<'a> TaskEnd<'a> {
+    /// The end of a task that has ended, and its miners' raw answers.
+    pub(super) fn of(task: &'a Task) -> (Self, Option<Vec<u8>>) {
+        let mut raw: Option<Vec<u8>> = None;
+        let answers = task
+            .results
+            .iter()
+            .map(|MinerResult { miner, answer, hash }| {
+                if let Some(bytes) = &answer.raw {
+                    raw.get_or_insert_default().extend_from_slice(bytes);
+                }
+                MinerAnswer {
+                    miner: Cow::Borrowed(miner),
+                    hash: Cow::Borrowed(hash),
+                    text: (answer.text != task.text).then_some(Cow::Borrowed(answer.text.as_str())),
+                    finish_reason: Cow::Borrowed(answer.finish_reason.as_str()),
+                    usage: answer.usage,
+                    model: answer.model.as_deref().map(Cow::Borrowed),
+                    raw: answer.raw.as_ref().map(Bytes::len),
+                }
+            })
+            .collect();
+        let verdict = task.verdict.as_ref().map(|verdict| {
+            if verdict.score.is_finite() {
+                return Cow::Borrowed(verdict);
+            }
+            // JSON has no NaN: it would come back as null and make the row unreadable.
+            Cow::Owned(Verdict { score: 0.0, ..verdict.clone() })
+        });
+        let end = Self {
+            outcome: task.outcome,
+            error: task.error.as_ref().map(TaskError::of),
+            model: task.model.as_deref().map(Cow::Borrowed),
+            answers,
+            verdict,
+        };
+        (end, raw)
+    }
+
+    /// Puts the end into a task whose text is there already.
+    ///
+    /// # Errors
+    /// Where the raw answers are shorter than the end says, or the error is of a kind that this version does not know.
+    pub(super) fn put_into(self, task: &mut Task, raw: Option<&[u8]>) -> Result<(), String> {
+        let mut rest = raw.unwrap_or_default();
+        for answer in self.answers {
+            let raw = match answer.raw {
+                None => None,
+                Some(length) => {
+                    let (own, others) = rest.split_at_checked(length).ok_or("raw is shorter than the answers say")?;
+                    rest = others;
+                    Some(Bytes::copy_from_slice(own))
+                }
+            };
+            task.results.push(MinerResult {
+                miner: answer.miner.into_owned(),
+                hash: answer.hash.into_owned(),
+                answer: Answer {
+                    text: answer.text.map_or_else(|| task.text.clone(), Cow::into_owned),
+                    finish_reason: FinishReason::from(answer.finish_reason.as_ref()),
+                    usage: answer.usage,
+                    model: answer.model.map(Cow::into_owned),
+                    raw,
+                    sha256: None,
+                },
+            });
+        }
+        task.outcome = self.outcome;
+        task.error = self.error.map(TaskError::into_error).transpose()?;
+        task.model = self.model.map(Cow::into_owned);
+        task.verdict = self.verdict.map(Cow::into_owned);
+        Ok(())
+    }
+}
+
+impl<'a> TaskError<'a> {
+    fn of(error: &'a Error) -> Self {
+        let details = error.details();
+        Self {
+            kind: Cow::Borrowed(error.kind().code()),
+            code: details.code.as_deref().map(Cow::Borrowed),
+            message: Cow::Borrowed(error.message()),
+            param: details.param.as_deref().map(Cow::Borrowed),
+            retry_after_ms: details.retry_after_ms,
+            upstream: details.upstream.as_ref().map(Cow::Borrowed),
+        }
+    }
+
+    fn into_error(self) -> Result<Error, String> {
+        let kind = ErrorKind::from_code(&self.kind).ok_or_else(|| format!("{:?} is no kind of error", self.kind))?;
+        let mut error = Error::new(kind, self.message);
+        if let Some(code) = self.code {
+            error = error.with_code(code.into_owned());
+        }
+        if let Some(param) = self.param {
+            error = error.with_param(param);
+        }
+        if let Some(millis) = self.retry_after_ms {
+            error = error.with_retry_after_ms(millis);
+        }
+        if let Some(upstream) = self.upstream {
+            error = error.with_upstream(upstream.into_owned());
+        }
+        Ok(error)
+    }
+}

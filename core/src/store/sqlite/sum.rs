@@ -1,0 +1,109 @@
+//! The checksum of a task's row: whatever a disk does to it, a damaged row is never shown as an answer.
+//!
+//! One integer holds two CRC-32s, because the two writes of a task know different columns: the upper half covers what
+//! the accept alone writes, the lower half everything that the end may write anew.
+
+use crc32fast::Hasher;
+use rusqlite::types::ValueRef;
+
+/// What the accept alone writes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AcceptColumns<'a> {
+    pub(super) gid: i64,
+    pub(super) session_id: i64,
+    pub(super) id: i64,
+    pub(super) band: i64,
+    pub(super) idem_scope: Option<&'a [u8]>,
+    pub(super) idem_key: Option<&'a [u8]>,
+    pub(super) idem_fp: Option<&'a [u8]>,
+}
+
+/// What the end writes too. In a task that has not ended, the numbers are 0 and the rest is `NULL`, but for its times and
+/// its request.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct EndColumns<'a> {
+    pub(super) bytes: i64,
+    pub(super) attempts: i64,
+    pub(super) fence: i64,
+    pub(super) created_at: i64,
+    pub(super) started_at: i64,
+    pub(super) first_token_at: i64,
+    pub(super) precommitted_at: i64,
+    pub(super) committed_at: i64,
+    pub(super) ended_at: Option<i64>,
+    pub(super) deadline: i64,
+    pub(super) assigned_miners: Option<&'a [u8]>,
+    pub(super) request: &'a [u8],
+    pub(super) end: Option<&'a [u8]>,
+    pub(super) text: Option<&'a [u8]>,
+    pub(super) raw: Option<&'a [u8]>,
+}
+
+impl AcceptColumns<'_> {
+    /// The upper half, in its place.
+    pub(super) fn half(&self) -> i64 {
+        let mut hasher = Hasher::new();
+        numbers(&mut hasher, &[self.gid, self.session_id, self.id, self.band]);
+        for value in [self.idem_scope, self.idem_key, self.idem_fp] {
+            bytes(&mut hasher, value);
+        }
+        i64::from(hasher.finalize()) << 32
+    }
+}
+
+impl EndColumns<'_> {
+    /// The lower half. The task's number is in it, so that two rows cannot change places.
+    pub(super) fn half(&self, gid: i64) -> i64 {
+        let mut hasher = Hasher::new();
+        numbers(
+            &mut hasher,
+            &[
+                gid,
+                self.bytes,
+                self.attempts,
+                self.fence,
+                self.created_at,
+                self.started_at,
+                self.first_token_at,
+                self.precommitted_at,
+                self.committed_at,
+                i64::from(self.ended_at.is_some()),
+                self.ended_at.unwrap_or_default(),
+                self.deadline,
+            ],
+        );
+        for value in [self.assigned_miners, Some(self.request), self.end, self.text, self.raw] {
+            bytes(&mut hasher, value);
+        }
+        i64::from(hasher.finalize())
+    }
+}
+
+/// Selects the upper half of a sum that is there, in SQL.
+pub(super) const UPPER: i64 = -1 << 32;
+
+fn numbers(hasher: &mut Hasher, values: &[i64]) {
+    for value in values {
+        hasher.update(&value.to_le_bytes());
+    }
+}
+
+/// The length goes first, so that no two values can trade bytes.
+fn bytes(hasher: &mut Hasher, value: Option<&[u8]>) {
+    match value {
+        None => hasher.update(&[0]),
+        Some(value) => {
+            hasher.update(&[1]);
+            hasher.update(&(value.len() as u64).to_le_bytes());
+            hasher.update(value);
+        }
+    }
+}
+
+/// The bytes of a column, whatever a damaged row makes of its type.
+pub(super) fn bytes_of(value: ValueRef<'_>) -> Option<&[u8]> {
+    match value {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(bytes),
+        _ => None,
+    }
+}

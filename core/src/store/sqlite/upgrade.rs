@@ -1,0 +1,237 @@
+//! What an upgrade of the schema needs beside SQL: a copy of the file as it was, and rows that are made anew.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::types::ToSqlOutput;
+use rusqlite::{Connection, Row};
+use serde_json::value::RawValue;
+
+use super::place::private;
+use super::row::json;
+use super::sum::{AcceptColumns, EndColumns, bytes_of};
+use crate::{Error, Result};
+
+/// Where the copy of a file of that schema lies.
+fn backup_path(file: &Path, version: u32) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(format!(".schema-{version}"));
+    name.into()
+}
+
+/// Writes a copy of the database beside it, before the schema changes for good. Gives where it lies; `None` for a database
+/// that is in no file.
+///
+/// # Errors
+/// Where there is no room for it, or the database cannot be read through.
+pub(super) fn back_up(db: &Connection, version: u32) -> Result<Option<PathBuf>> {
+    let Some(file) = db.path().filter(|path| !path.is_empty()).map(PathBuf::from) else { return Ok(None) };
+    let path = backup_path(&file, version);
+    let half = path.with_extension(format!("schema-{version}.part"));
+    let write = || -> Result<(), Box<dyn std::error::Error>> {
+        match std::fs::remove_file(&half) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        // SQLite writes into an empty file that is there, and so it has its mode from the start.
+        let copy = private(&half)?;
+        let target = half.to_str().ok_or("the path is no UTF-8")?;
+        db.execute("VACUUM INTO ?1", [target])?;
+        copy.sync_all()?;
+        std::fs::rename(&half, &path)?;
+        #[cfg(unix)]
+        if let Some(dir) = path.parent() {
+            std::fs::File::open(dir)?.sync_all()?;
+        }
+        Ok(())
+    };
+    write().map_err(|error| {
+        Error::store(format!(
+            "before its schema changes, the database is copied to {}, and that failed: {error}: make room for it, or \
+             restore the database from a back-up if it is damaged",
+            path.display()
+        ))
+    })?;
+    Ok(Some(path))
+}
+
+/// Moves every task into the table that has `end` and `sum`. A row that cannot be read keeps no sum, and so is told to be
+/// damaged whenever it is asked for.
+pub(super) fn move_tasks(db: &Connection) -> rusqlite::Result<()> {
+    let mut select = db.prepare(
+        "SELECT gid, session_id, id, band, bytes, attempts, fence, created_at, started_at, first_token_at,
+             precommitted_at, committed_at, ended_at, deadline, idem_scope, idem_key, idem_fp, assigned_miners, request,
+             text, raw, outcome, verdict, failure, results FROM task_old",
+    )?;
+    let mut insert = db.prepare(
+        "INSERT INTO task(gid, session_id, id, band, bytes, attempts, fence, created_at, started_at, first_token_at,
+             precommitted_at, committed_at, ended_at, deadline, idem_scope, idem_key, idem_fp, assigned_miners, request,
+             text, raw, sum, \"end\")
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
+    )?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let end = end_of(row)?;
+        let sum = match &end {
+            Ok(end) => Some(sum_of(row, end.as_deref())?),
+            Err(()) => None,
+        };
+        for column in 0..21 {
+            insert.raw_bind_parameter(column + 1, ToSqlOutput::Borrowed(row.get_ref(column)?))?;
+        }
+        insert.raw_bind_parameter(22, sum)?;
+        insert.raw_bind_parameter(23, end.ok().flatten())?;
+        insert.raw_execute()?;
+    }
+    Ok(())
+}
+
+/// The end that an older version wrote as five columns; `Err` where they cannot be read.
+fn end_of(row: &Row<'_>) -> rusqlite::Result<Result<Option<String>, ()>> {
+    #[derive(serde::Serialize)]
+    struct TaskError<'a> {
+        kind: &'static str,
+        message: &'a str,
+    }
+    #[derive(serde::Serialize)]
+    struct TaskEnd<'a> {
+        outcome: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<TaskError<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        answers: Option<&'a RawValue>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        verdict: Option<&'a RawValue>,
+    }
+    let text = |column| row.get_ref(column).map(|value| value.as_str_or_null());
+    let (Ok(outcome), Ok(verdict), Ok(failure), Ok(results)) = (text(21)?, text(22)?, text(23)?, text(24)?) else {
+        return Ok(Err(()));
+    };
+    let Some(outcome) = outcome else { return Ok(Ok(None)) };
+    // All that was kept of an error is its text.
+    let kind = match outcome {
+        "ok" | "disputed" => None,
+        "cancelled" => Some("cancelled"),
+        "expired" => Some("timeout"),
+        _ => Some("miner_failed"),
+    };
+    let (Ok(answers), Ok(verdict)) = (json_of(results), json_of(verdict)) else { return Ok(Err(())) };
+    let error = kind.map(|kind| TaskError { kind, message: failure.unwrap_or("the task ended without an answer") });
+    Ok(json(&TaskEnd { outcome, error, answers, verdict }).map(Some).map_err(drop))
+}
+
+fn json_of(text: Option<&str>) -> serde_json::Result<Option<&RawValue>> {
+    text.map(serde_json::from_str).transpose()
+}
+
+fn sum_of(row: &Row<'_>, end: Option<&str>) -> rusqlite::Result<i64> {
+    let int = |column| row.get::<_, i64>(column);
+    let bytes = |column| row.get_ref(column).map(bytes_of);
+    let accept = AcceptColumns {
+        gid: int(0)?,
+        session_id: int(1)?,
+        id: int(2)?,
+        band: int(3)?,
+        idem_scope: bytes(14)?,
+        idem_key: bytes(15)?,
+        idem_fp: bytes(16)?,
+    };
+    let end = EndColumns {
+        bytes: int(4)?,
+        attempts: int(5)?,
+        fence: int(6)?,
+        created_at: int(7)?,
+        started_at: int(8)?,
+        first_token_at: int(9)?,
+        precommitted_at: int(10)?,
+        committed_at: int(11)?,
+        ended_at: row.get(12)?,
+        deadline: int(13)?,
+        assigned_miners: bytes(17)?,
+        request: bytes(18)?.unwrap_or_default(),
+        end: end.map(str::as_bytes),
+        text: bytes(19)?,
+        raw: bytes(20)?,
+    };
+    Ok(accept.half() | end.half(accept.gid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::{Durability, Store};
+    use super::super::schema::{MIGRATIONS, migrate, version};
+    use super::super::{SqliteStore, check_integrity, connection, place};
+    use crate::ErrorKind;
+    use crate::model::{Outcome, SessionId, TaskId};
+
+    /// A data directory as version 2 of the schema left it.
+    fn old_directory() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let path = place::prepare(dir.path()).unwrap();
+        let mut db = connection::writer(&path, Durability::Full).unwrap();
+        migrate(&mut db, &MIGRATIONS[..2]).unwrap();
+        db.execute_batch(
+            r#"INSERT INTO task(gid, session_id, id, band, outcome, bytes, fence, created_at, ended_at, deadline,
+                   idem_scope, idem_key, idem_fp, failure, request, text, results, raw)
+               VALUES
+               (1, 7, 1, 5, 'ok', 100, 3, 10, 20, 30, 's', 'k', x'00', NULL, '{"kind":"completion","prompt":"p"}', 'hi',
+                   '[{"miner":"0xa","finish_reason":"length","usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3},"raw":2}]',
+                   x'7b7d'),
+               (2, 7, 2, 5, 'failed', 100, 4, 10, 20, 30, NULL, NULL, NULL, 'all broke', '{"prompt":"p"}', '', NULL, NULL),
+               (3, 7, 3, 5, NULL, 0, 0, 10, NULL, 30, NULL, NULL, NULL, NULL, '{"prompt":"p"}', NULL, NULL, NULL),
+               (4, 7, 4, 5, 'ok', 100, 0, 10, 20, 30, NULL, NULL, NULL, NULL, '{"prompt":"p"}', 'x', '[{', NULL),
+               (5, 7, 5, 5, 'expired', 0, 0, 10, 20, 30, NULL, NULL, NULL, NULL, '{"prompt":"p"}', NULL, NULL, NULL);
+               INSERT INTO session_count VALUES(7, 5, 5, 1);
+               INSERT INTO task_count VALUES(7, 0, 5, 1);
+               UPDATE meta SET ended_bytes = 300, last_gid = 5, last_fence = 4;"#,
+        )
+        .unwrap();
+        dir
+    }
+
+    #[test]
+    fn an_older_file_is_copied_and_every_task_keeps_its_end() {
+        let dir = old_directory();
+        let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
+        let task = |id| store.task(SessionId(7), TaskId(id)).wait();
+        let first = task(1).unwrap().unwrap();
+        assert_eq!((first.outcome, first.text.as_str(), first.attempts), (Some(Outcome::Ok), "hi", 0));
+        let answer = &first.results[0].answer;
+        assert_eq!((answer.text.as_str(), answer.finish_reason.as_str()), ("hi", "length"));
+        assert_eq!(answer.raw.as_deref(), Some(&b"{}"[..]));
+        let error = |id| task(id).unwrap().unwrap().error.unwrap();
+        assert_eq!((error(2).kind(), error(2).message().to_owned()), (ErrorKind::MinerFailed, "all broke".to_owned()));
+        assert_eq!(error(5).kind(), ErrorKind::Timeout);
+        assert!(task(3).unwrap().unwrap().outcome.is_none());
+        assert_eq!(task(4).unwrap_err().code(), "store_corrupt", "what could not be read before cannot be read now");
+        let recovery = store.recover().wait().unwrap();
+        assert_eq!(recovery.unfinished.iter().map(|(task, _)| task.id.0).collect::<Vec<_>>(), [3]);
+        drop(store);
+        let found = check_integrity(dir.path()).unwrap();
+        assert_eq!(found.problems.len(), 1, "{:?}", found.problems);
+
+        // The way back: the copy is what the version before reads.
+        let copy = dir.path().join("router.db.schema-2");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        let db = rusqlite::Connection::open(&copy).unwrap();
+        assert_eq!(version(&db).unwrap(), 2);
+        let failure: String = db.query_row("SELECT failure FROM task WHERE gid = 2", [], |row| row.get(0)).unwrap();
+        assert_eq!(failure, "all broke");
+        assert!(!dir.path().join("router.db.schema-2.part").exists());
+        assert!(!dir.path().join("router.db.schema-3").exists());
+    }
+
+    #[test]
+    fn without_a_copy_nothing_is_changed() {
+        let dir = old_directory();
+        // A directory that is not empty stands where the copy would go.
+        std::fs::create_dir_all(dir.path().join("router.db.schema-2.part/x")).unwrap();
+        let error = SqliteStore::open(dir.path(), Durability::Full).unwrap_err();
+        assert!(error.message().contains("router.db.schema-2"), "{error}");
+        let db = rusqlite::Connection::open(dir.path().join("router.db")).unwrap();
+        assert_eq!(version(&db).unwrap(), 2);
+    }
+}
