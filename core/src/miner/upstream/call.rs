@@ -14,7 +14,7 @@ use serde::de::IgnoredAny;
 use super::ask::{self, Route};
 use super::assembly::{Assembly, too_large};
 use super::pool::{Link, SendError, chain, coding_of};
-use super::sse::SseReader;
+use super::sse::{self, Event, SseReader};
 use super::wire::Reply;
 use super::{Shared, refusal, upstream_name};
 use crate::miner::{Emit, FailClass, Failure, Job};
@@ -87,10 +87,12 @@ async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Tail>), Fa
     if let Some(coding) = coding_of(response.headers()) {
         return Err(Failure::new(FailClass::Internal, coded(shared, &coding)));
     }
-    if is_event_stream(&response) {
-        stream(shared, job, link, response.into_body()).await.map(|(answer, tail)| (answer, Some(tail)))
+    let is_declared = is_event_stream(&response);
+    let mut reply = Reading { link, body: response.into_body(), start: Bytes::new() };
+    if route != Route::Embeddings && reply.is_stream(shared, is_declared).await? {
+        stream(shared, job, reply).await.map(|(answer, tail)| (answer, Some(tail)))
     } else {
-        let body = whole(shared, link, response.into_body(), shared.max_output).await?;
+        let body = whole(shared, reply, shared.max_output).await?;
         let answer = if route == Route::Embeddings { embedded(shared, body) } else { unary(shared, body) }?;
         if job.stream() && !answer.text.is_empty() && job.emit(answer.text.clone()) == Emit::Cancelled {
             // The upstream does not stream: the whole is one piece.
@@ -100,26 +102,44 @@ async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Tail>), Fa
     }
 }
 
-/// Reads a stream and passes its pieces on as they come.
-async fn stream(
-    shared: &Shared,
-    job: &Job,
-    mut link: Box<Link>,
-    mut body: Incoming,
-) -> Result<(Answer, Tail), Failure> {
-    let mut reader = SseReader::new(shared.max_output);
-    let mut assembly = Assembly::new(shared.max_output, ask::wants_usage(job.request()));
-    loop {
-        let end = match link.frame(&mut body).await {
-            Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data() {
-                    reader.push(data);
-                }
-                None
+/// An answer's body as it comes in.
+struct Reading {
+    link: Box<Link>,
+    body: Incoming,
+    /// What was read to find out what it is.
+    start: Bytes,
+}
+
+impl Reading {
+    /// Whether the body is a stream of events. Its first bytes decide, because servers send streams under other types
+    /// (`text/plain`, `application/json`) and whole answers under that of a stream; the type does where they could be either.
+    async fn is_stream(&mut self, shared: &Shared, is_declared: bool) -> Result<bool, Failure> {
+        loop {
+            match sse::is_stream(&self.start) {
+                Some(true) => return Ok(true),
+                Some(false) => return Ok(is_declared && !is_json(&self.start)),
+                None => {}
             }
-            Some(Err(e)) => Some(chain(&e)),
-            None => Some("the connection ended".to_owned()),
-        };
+            match self.link.frame(&mut self.body).await {
+                Some(Ok(frame)) => {
+                    let Ok(data) = frame.into_data() else { continue };
+                    self.start = if self.start.is_empty() { data } else { [&self.start[..], &data[..]].concat().into() };
+                }
+                Some(Err(e)) => return Err(cut_off(shared, &e)),
+                None => return Ok(is_declared),
+            }
+        }
+    }
+}
+
+/// Reads a stream and passes its pieces on as they come.
+async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer, Tail), Failure> {
+    let Reading { mut link, mut body, start } = reading;
+    let mut reader = SseReader::new(shared.max_output);
+    reader.push(start);
+    let mut assembly = Assembly::new(shared.max_output, ask::wants_usage(job.request()));
+    let mut end = None;
+    loop {
         loop {
             let event = reader.next().map_err(|_| too_large(&shared.name, shared.max_output))?;
             let Some(event) = event else { break };
@@ -131,7 +151,7 @@ async fn stream(
             // Some servers leave out the blank line after their last event.
             let mut done = false;
             if let Some(event) = reader.rest()
-                && (is_done(&event) || serde_json::from_slice::<IgnoredAny>(&event).is_ok())
+                && (event.is_error || is_done(&event) || serde_json::from_slice::<IgnoredAny>(&event.data).is_ok())
             {
                 done = pass_on(shared, job, &mut assembly, event).await?;
             }
@@ -141,15 +161,27 @@ async fn stream(
             let message = format!("the upstream {} ended before its finish_reason: {why}", shared.name);
             return Err(Failure::new(FailClass::Internal, message));
         }
+        match link.frame(&mut body).await {
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    reader.push(data);
+                }
+            }
+            Some(Err(e)) => end = Some(chain(&e)),
+            None => end = Some("the connection ended".to_owned()),
+        }
     }
 }
 
 /// Passes an event on, at the reader's pace. Answers whether it was the last.
-async fn pass_on(shared: &Shared, job: &Job, assembly: &mut Assembly, event: Bytes) -> Result<bool, Failure> {
+async fn pass_on(shared: &Shared, job: &Job, assembly: &mut Assembly, event: Event) -> Result<bool, Failure> {
     if is_done(&event) {
         return Ok(true);
     }
-    let Some(chunk) = assembly.take(&shared.name, event)? else { return Ok(false) };
+    if event.is_error {
+        return Err(refusal::reported(&shared.name, event.data));
+    }
+    let Some(chunk) = assembly.take(&shared.name, event.data)? else { return Ok(false) };
     match job.emit(chunk) {
         Emit::Ok => {}
         Emit::Full => job.writable().await,
@@ -158,22 +190,22 @@ async fn pass_on(shared: &Shared, job: &Job, assembly: &mut Assembly, event: Byt
     Ok(false)
 }
 
-fn is_done(event: &[u8]) -> bool {
-    event.trim_ascii() == b"[DONE]"
+fn is_done(event: &Event) -> bool {
+    event.data.trim_ascii() == b"[DONE]"
 }
 
 /// Reads a body to its end and gives the connection back.
-async fn whole(shared: &Shared, mut link: Box<Link>, mut body: Incoming, most: usize) -> Result<Bytes, Failure> {
-    if body.size_hint().lower() > most as u64 {
+async fn whole(shared: &Shared, reading: Reading, most: usize) -> Result<Bytes, Failure> {
+    let Reading { mut link, mut body, start } = reading;
+    let least = body.size_hint().lower().saturating_add(start.len() as u64);
+    if least > most as u64 {
         return Err(too_large(&shared.name, most));
     }
     // Not slices of read buffers, which an answer that is kept for days would keep too.
-    let mut bytes = Vec::with_capacity(body.size_hint().lower() as usize);
+    let mut bytes = Vec::with_capacity(least as usize);
+    bytes.extend_from_slice(&start);
     while let Some(frame) = link.frame(&mut body).await {
-        let frame = frame.map_err(|e| {
-            let message = format!("the upstream {} ended before its answer did: {}", shared.name, chain(&e));
-            Failure::new(FailClass::Internal, message)
-        })?;
+        let frame = frame.map_err(|e| cut_off(shared, &e))?;
         let Ok(data) = frame.into_data() else { continue };
         if bytes.len() + data.len() > most {
             return Err(too_large(&shared.name, most));
@@ -226,7 +258,8 @@ fn embedded(shared: &Shared, body: Bytes) -> Result<Answer, Failure> {
 /// The failure that a refusal stands for, and its words.
 async fn refused(shared: &Shared, link: Box<Link>, response: Response<Incoming>) -> (Failure, Bytes) {
     let (head, body) = response.into_parts();
-    let body = whole(shared, link, body, shared.config.max_error_bytes as usize).await.unwrap_or_default();
+    let reading = Reading { link, body, start: Bytes::new() };
+    let body = whole(shared, reading, shared.config.max_error_bytes as usize).await.unwrap_or_default();
     if let Some(coding) = coding_of(&head.headers) {
         let mut failure = refusal::refused(&shared.name, head.status, &head.headers, Bytes::new());
         failure.message = format!("{}; {}", failure.message, coded(shared, &coding));
@@ -250,6 +283,11 @@ fn unanswered(shared: &Shared, error: SendError) -> Failure {
     Failure::new(class, format!("the upstream {}: {why}", shared.name))
 }
 
+fn cut_off(shared: &Shared, error: &hyper::Error) -> Failure {
+    let message = format!("the upstream {} ended before its answer did: {}", shared.name, chain(error));
+    Failure::new(FailClass::Internal, message)
+}
+
 fn cancelled_failure() -> Failure {
     Failure::new(FailClass::Cancelled, "cancelled")
 }
@@ -257,6 +295,12 @@ fn cancelled_failure() -> Failure {
 fn is_event_stream(response: &Response<Incoming>) -> bool {
     let kind = response.headers().get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     kind.get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
+}
+
+/// Whether a body that begins with these bytes can be JSON of the kind that an answer is.
+fn is_json(start: &[u8]) -> bool {
+    let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
+    matches!(start.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 
 /// Reads what comes behind the last event, so that the connection can be used again.

@@ -62,18 +62,18 @@ pub(super) fn refused(name: &str, status: StatusCode, headers: &HeaderMap, body:
     }
 }
 
-/// The failure that an `error` inside an answer of status 200 stands for; `body` is the whole JSON.
+/// The failure that an error inside an answer of status 200 stands for; `body` is the whole JSON, or text.
 pub(super) fn reported(name: &str, body: Bytes) -> Failure {
     let said = Said::of(&body);
     let status = said.status;
     let class = said.class(status);
-    let words = said.message.unwrap_or_else(|| "an error without a message".to_owned());
+    let words = said.message.or_else(|| excerpt(&body)).unwrap_or_else(|| "an error without a message".to_owned());
     Failure {
         class,
         message: format!("the upstream {name} reported: {words}"),
         http_status: status,
         retry_after_ms: None,
-        raw: Some(body),
+        raw: said.is_json.then_some(body),
     }
 }
 

@@ -1,17 +1,34 @@
-//! Server-sent events out of frames that are cut anywhere.
+//! Server-sent events out of frames that are cut anywhere, as the HTML standard defines them (section 9.2.6).
 //!
 //! Works on bytes: neither an event nor a UTF-8 sequence need arrive whole. An event that lies in one
-//! frame is a slice of that frame; only what straddles frames is copied. Lines end with `\n` or
-//! `\r\n`; comments and fields other than `data` are skipped, several `data` lines are joined with
-//! `\n`. The line `error: {...}`, which old versions of llama.cpp send, counts as `data`.
+//! frame is a slice of that frame; only what straddles frames is copied. Lines end with `\n`, `\r\n` or
+//! `\r`; several `data` lines are joined with `\n`; comments, `id` and `retry` are skipped. Of the name
+//! in `event` the reader keeps whether it is `error`.
+//!
+//! Two things differ from the standard. An event whose data is blank is skipped: proxies send `data:` as
+//! a sign of life, and nothing is no chunk. The line `error: {...}`, which old versions of llama.cpp
+//! send, counts as `data` of an event with the name `error`.
 
 use bytes::{Buf, Bytes, BytesMut};
+use memchr::{memchr, memchr2};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Beginnings of a body that only a stream of events has.
+const OPENINGS: &[&[u8]] = &[b"data:", b"event:", b"id:", b"retry:", b"error:", b":"];
 
 /// An event has more bytes than an answer may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooLong;
+
+/// An event that is whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Event {
+    /// Its data. Never blank but in an error.
+    pub(super) data: Bytes,
+    /// Whether its name says that it is an error.
+    pub(super) is_error: bool,
+}
 
 /// Cuts a stream of bytes into events.
 #[derive(Debug)]
@@ -26,16 +43,29 @@ pub(super) struct SseReader {
     seen: usize,
     most: usize,
     begun: bool,
+    /// The last event ended with a `\r`, whose `\n` may still come.
+    after_cr: bool,
 }
 
 impl SseReader {
     /// A reader that takes events of up to `most` bytes.
     pub(super) fn new(most: usize) -> Self {
-        Self { frame: Bytes::new(), carry: BytesMut::new(), line: 0, seen: 0, most, begun: false }
+        Self {
+            frame: Bytes::new(),
+            carry: BytesMut::new(),
+            line: 0,
+            seen: 0,
+            most,
+            begun: false,
+            after_cr: false,
+        }
     }
 
     /// Takes the next bytes. Call [`next`](Self::next) until it answers `None` before the next `push`.
-    pub(super) fn push(&mut self, frame: Bytes) {
+    pub(super) fn push(&mut self, mut frame: Bytes) {
+        if !frame.is_empty() && std::mem::take(&mut self.after_cr) && frame.starts_with(b"\n") {
+            frame.advance(1);
+        }
         if self.carry.is_empty() && self.frame.is_empty() {
             self.frame = frame;
         } else {
@@ -44,8 +74,8 @@ impl SseReader {
         }
     }
 
-    /// The data of the next event that is whole.
-    pub(super) fn next(&mut self) -> Result<Option<Bytes>, TooLong> {
+    /// The next event that is whole.
+    pub(super) fn next(&mut self) -> Result<Option<Event>, TooLong> {
         loop {
             let text = if self.carry.is_empty() { &self.frame[..] } else { &self.carry[..] };
             let Some(end) = event_end(text, &mut self.line, &mut self.seen) else {
@@ -55,21 +85,22 @@ impl SseReader {
                 self.keep_frame();
                 return Ok(None);
             };
-            let event =
+            self.after_cr = end == text.len() && text[end - 1] == b'\r';
+            let lines =
                 if self.carry.is_empty() { self.frame.split_to(end) } else { self.carry.split_to(end).freeze() };
             self.line = 0;
             self.seen = 0;
-            if let Some(data) = self.data_of(event) {
-                return Ok(Some(data));
+            if let Some(event) = self.read(lines) {
+                return Ok(Some(event));
             }
         }
     }
 
-    /// The data of an event that the end of the stream cut off before its blank line.
-    pub(super) fn rest(&mut self) -> Option<Bytes> {
+    /// The event that the end of the stream cut off before its blank line.
+    pub(super) fn rest(&mut self) -> Option<Event> {
         self.keep_frame();
-        let event = self.carry.split().freeze();
-        self.data_of(event)
+        let lines = self.carry.split().freeze();
+        self.read(lines)
     }
 
     fn keep_frame(&mut self) {
@@ -79,52 +110,74 @@ impl SseReader {
         }
     }
 
-    fn data_of(&mut self, mut event: Bytes) -> Option<Bytes> {
-        if !self.begun {
-            self.begun = true;
-            if event.starts_with(BYTE_ORDER_MARK) {
-                event.advance(BYTE_ORDER_MARK.len());
-            }
+    fn read(&mut self, mut lines: Bytes) -> Option<Event> {
+        if !std::mem::replace(&mut self.begun, true) && lines.starts_with(BYTE_ORDER_MARK) {
+            lines.advance(BYTE_ORDER_MARK.len());
         }
-        let mut values = event.split(|byte| *byte == b'\n').filter_map(data_value);
-        let first = values.next()?;
-        match values.next() {
-            None => Some(event.slice_ref(first)),
-            Some(second) => {
-                let mut joined = BytesMut::from(first);
-                for value in std::iter::once(second).chain(values) {
-                    joined.extend_from_slice(b"\n");
-                    joined.extend_from_slice(value);
+        let (mut first, mut joined, mut is_error): (Option<&[u8]>, BytesMut, bool) = (None, BytesMut::new(), false);
+        // The blank line between the two bytes of `\r\n` is no field.
+        for line in lines.split(|byte| matches!(byte, b'\n' | b'\r')) {
+            let (name, value) = field(line);
+            match name {
+                b"event" => is_error = value.eq_ignore_ascii_case(b"error"),
+                b"data" | b"error" => {
+                    is_error |= name == b"error";
+                    match first {
+                        None => first = Some(value),
+                        Some(first) => {
+                            if joined.is_empty() {
+                                joined.extend_from_slice(first);
+                            }
+                            joined.extend_from_slice(b"\n");
+                            joined.extend_from_slice(value);
+                        }
+                    }
                 }
-                Some(joined.freeze())
+                _ => {}
             }
         }
+        let first = first?;
+        let data = if joined.is_empty() { lines.slice_ref(first) } else { joined.freeze() };
+        (is_error || !data.trim_ascii().is_empty()).then_some(Event { data, is_error })
     }
+}
+
+/// Whether a body that begins with these bytes is a stream of events; `None` where more bytes must tell. A blank
+/// before the first line says nothing.
+pub(super) fn is_stream(start: &[u8]) -> Option<bool> {
+    if start.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(start) {
+        return None;
+    }
+    let start = start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(start).trim_ascii_start();
+    if OPENINGS.iter().any(|opening| start.starts_with(opening)) {
+        return Some(true);
+    }
+    (!OPENINGS.iter().any(|opening| opening.starts_with(start))).then_some(false)
 }
 
 /// The offset behind the blank line that ends the first event.
 fn event_end(text: &[u8], line: &mut usize, seen: &mut usize) -> Option<usize> {
-    while let Some(offset) = text[*seen..].iter().position(|byte| *byte == b'\n') {
-        let newline = *seen + offset;
-        let blank = matches!(&text[*line..newline], b"" | b"\r");
-        *line = newline + 1;
-        *seen = newline + 1;
-        if blank {
-            return Some(newline + 1);
+    while let Some(offset) = memchr2(b'\n', b'\r', &text[*seen..]) {
+        let at = *seen + offset;
+        // The `\r` before it has ended the line.
+        let is_second_half = text[at] == b'\n' && at > 0 && text[at - 1] == b'\r';
+        let is_blank = at == *line && !is_second_half;
+        *line = at + 1;
+        *seen = at + 1;
+        if is_blank {
+            return Some(if text[at] == b'\r' && text.get(at + 1) == Some(&b'\n') { at + 2 } else { at + 1 });
         }
     }
     *seen = text.len();
     None
 }
 
-/// The value of a `data` line, without its one leading space.
-fn data_value(line: &[u8]) -> Option<&[u8]> {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    if line == b"data" {
-        return Some(&line[line.len()..]);
+/// A line's field and its value without its one leading blank. A comment has a field without a name.
+fn field(line: &[u8]) -> (&[u8], &[u8]) {
+    match memchr(b':', line) {
+        Some(at) => (&line[..at], line[at + 1..].strip_prefix(b" ").unwrap_or(&line[at + 1..])),
+        None => (line, &[]),
     }
-    let value = line.strip_prefix(b"data:").or_else(|| line.strip_prefix(b"error:"))?;
-    Some(value.strip_prefix(b" ").unwrap_or(value))
 }
 
 #[cfg(test)]
@@ -134,22 +187,26 @@ mod tests {
     use super::*;
 
     fn read(frames: &[&[u8]]) -> Vec<String> {
+        events(frames).into_iter().map(|(data, _)| data).collect()
+    }
+
+    fn events(frames: &[&[u8]]) -> Vec<(String, bool)> {
         let mut reader = SseReader::new(1 << 20);
         let mut out = Vec::new();
-        let mut take = |data: Bytes| out.push(String::from_utf8(data.to_vec()).unwrap());
+        let mut take = |event: Event| out.push((String::from_utf8(event.data.to_vec()).unwrap(), event.is_error));
         for frame in frames {
             reader.push(Bytes::copy_from_slice(frame));
-            while let Some(data) = reader.next().unwrap() {
-                take(data);
+            while let Some(event) = reader.next().unwrap() {
+                take(event);
             }
         }
-        if let Some(data) = reader.rest() {
-            take(data);
+        if let Some(event) = reader.rest() {
+            take(event);
         }
         out
     }
 
-    const STREAM: &str = "\u{feff}: hello\n\ndata: {\"a\":\"żółć 🦀\"}\n\ndata:{\"b\":1}\r\n\r\n: ping\r\n\r\nevent: x\nid: 7\ndata: one\ndata:  two\ndata\n\n\n\nretry: 5\n\nerror: {\"e\":1}\n\ndata: [DONE]\n\n";
+    const STREAM: &str = "\u{feff}: hello\n\ndata: {\"a\":\"żółć 🦀\"}\n\ndata:{\"b\":1}\r\n\r\n: ping\r\n\r\nevent: x\nid: 7\ndata: one\ndata:  two\ndata\n\n\n\ndata:\n\nretry: 5\n\nerror: {\"e\":1}\n\ndata: [DONE]\n\n";
     const EVENTS: [&str; 5] = ["{\"a\":\"żółć 🦀\"}", "{\"b\":1}", "one\n two\n", "{\"e\":1}", "[DONE]"];
 
     #[test]
@@ -171,10 +228,10 @@ mod tests {
         let frame = Bytes::from_static(b"data: abc\n\ndata: d");
         let mut reader = SseReader::new(100);
         reader.push(frame.clone());
-        let data = reader.next().unwrap().unwrap();
+        let data = reader.next().unwrap().unwrap().data;
         assert_eq!(data.as_ptr(), frame[6..].as_ptr());
         assert_eq!(reader.next(), Ok(None));
-        assert_eq!(reader.rest().unwrap(), "d");
+        assert_eq!(reader.rest().unwrap().data, "d");
     }
 
     #[test]
@@ -184,6 +241,76 @@ mod tests {
         assert_eq!(reader.next(), Ok(None));
         reader.push(Bytes::from(vec![b'x'; 600]));
         assert_eq!(reader.next(), Err(TooLong));
+    }
+
+    /// Each case of the standard, and the events as `name data`. Every case is read whole and cut in two at every byte.
+    #[test]
+    fn the_standards_rules_hold_wherever_frames_are_cut() {
+        let error = |data: &str| (data.to_owned(), true);
+        let plain = |data: &str| (data.to_owned(), false);
+        for (stream, wanted) in [
+            // The example of section 9.2.6, with its comment, name and numbers.
+            ("data: YHOO\ndata: +2\ndata: 10\n\n", vec![plain("YHOO\n+2\n10")]),
+            (": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n", vec![plain("first event"), plain("second event"), plain(" third event")]),
+            ("data:test\n\ndata: test\n\n", vec![plain("test"), plain("test")]),
+            // The three ends of a line, alone and mixed.
+            ("data: a\n\ndata: b\n\n", vec![plain("a"), plain("b")]),
+            ("data: a\r\n\r\ndata: b\r\n\r\n", vec![plain("a"), plain("b")]),
+            ("data: a\r\rdata: b\r\r", vec![plain("a"), plain("b")]),
+            ("data: a\r\n\ndata: b\n\r\ndata: c\r\r\ndata: d\n\rdata: e\r\n\r", vec![plain("a"), plain("b"), plain("c"), plain("d"), plain("e")]),
+            ("data: a\rdata: b\r\ndata: c\ndata: d\r\r\n\n\r", vec![plain("a\nb\nc\nd")]),
+            // A byte order mark at the very start only.
+            ("\u{feff}data: a\n\n", vec![plain("a")]),
+            ("\u{feff}\r\rdata: a\n\n\u{feff}data: b\n\n", vec![plain("a")]),
+            ("\u{feff}\u{feff}data: a\n\ndata: b\n\n", vec![plain("b")]),
+            // Blank data, with and without a colon.
+            ("data\n\ndata:\n\ndata: \n\ndata\ndata\n\ndata: a\n\n", vec![plain("a")]),
+            ("data: a\ndata\n\ndata\ndata: b\n\n", vec![plain("a\n"), plain("\nb")]),
+            // Fields that are not known, or nearly.
+            (" data: x\nDATA: x\ndata : x\ndatas: x\nid: 7\nretry: 1\nretry: soon\n\ndata: a\n\n", vec![plain("a")]),
+            ("data: a: b\n\ndata::\n\n", vec![plain("a: b"), plain(":")]),
+            // Names.
+            ("event: error\ndata: a\n\ndata: b\n\n", vec![error("a"), plain("b")]),
+            ("data: a\nevent: Error\n\nevent: error\nevent: message\ndata: b\n\n", vec![error("a"), plain("b")]),
+            ("event: error\n\ndata: a\n\nevent: error\ndata\n\n", vec![plain("a"), error("")]),
+            ("event: errors\ndata: a\n\nevent\ndata: b\n\n", vec![plain("a"), plain("b")]),
+            ("error: {}\n\n", vec![error("{}")]),
+            // Bytes of UTF-8 that look like nothing of these.
+            ("data: 🦀\u{2028}\u{85}\u{b}ż\n\n", vec![plain("🦀\u{2028}\u{85}\u{b}ż")]),
+            ("data: \u{0}\n\n", vec![plain("\u{0}")]),
+            // The end without a blank line.
+            ("data: a\n\ndata: b", vec![plain("a"), plain("b")]),
+            ("", vec![]),
+        ] {
+            for cut in 0..=stream.len() {
+                let (left, right) = stream.as_bytes().split_at(cut);
+                assert_eq!(events(&[left, right]), wanted, "{stream:?} cut at {cut}");
+            }
+            let bytes: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
+            assert_eq!(events(&bytes), wanted, "{stream:?} a byte at a time");
+        }
+    }
+
+    #[test]
+    fn an_event_is_there_with_the_last_byte_of_its_blank_line() {
+        for end in ["\n\n", "\r\r", "\r\n\n", "\n\r"] {
+            let mut reader = SseReader::new(100);
+            reader.push(Bytes::from(format!("data: a{end}")));
+            assert_eq!(reader.next().unwrap().unwrap().data, "a", "{end:?}");
+        }
+    }
+
+    #[test]
+    fn a_stream_is_known_by_its_first_bytes() {
+        for stream in ["data: x", "data:", ":", ": ping", "event: x", "id: 1", "retry: 1", "\u{feff}data: x", "\n\ndata: x"] {
+            assert_eq!(is_stream(stream.as_bytes()), Some(true), "{stream:?}");
+        }
+        for other in ["{\"a\":1}", "[", "<html>", "database", "x", "\u{feff}{", " {"] {
+            assert_eq!(is_stream(other.as_bytes()), Some(false), "{other:?}");
+        }
+        for start in [&b""[..], b"d", b"data", b"\n", b"\xef\xbb", b"\xef\xbb\xbf", b"even"] {
+            assert_eq!(is_stream(start), None, "{start:?}");
+        }
     }
 
     proptest! {
@@ -202,8 +329,8 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_read_the_same_however_they_are_cut(bytes in "(data: ?|:|e|\r|\n|\n\n|x){0,60}", cuts in proptest::collection::vec(1usize..9, 1..9)) {
-            let whole = read(&[bytes.as_bytes()]);
+        fn any_bytes_read_the_same_however_they_are_cut(bytes in "(data: ?|event: error|:|e|\r|\n|\n\n|\r\n|x){0,60}", cuts in proptest::collection::vec(1usize..9, 1..9)) {
+            let whole = events(&[bytes.as_bytes()]);
             let mut frames = Vec::new();
             let mut rest = bytes.as_bytes();
             let mut sizes = cuts.iter().cycle();
@@ -212,7 +339,7 @@ mod tests {
                 frames.push(frame);
                 rest = tail;
             }
-            prop_assert_eq!(read(&frames), whole);
+            prop_assert_eq!(events(&frames), whole);
         }
     }
 }
