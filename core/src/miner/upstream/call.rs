@@ -123,7 +123,8 @@ impl Reading {
             match self.link.frame(&mut self.body).await {
                 Some(Ok(frame)) => {
                     let Ok(data) = frame.into_data() else { continue };
-                    self.start = if self.start.is_empty() { data } else { [&self.start[..], &data[..]].concat().into() };
+                    self.start =
+                        if self.start.is_empty() { data } else { [&self.start[..], &data[..]].concat().into() };
                 }
                 Some(Err(e)) => return Err(cut_off(shared, &e)),
                 None => return Ok(is_declared),

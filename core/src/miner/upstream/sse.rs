@@ -50,15 +50,7 @@ pub(super) struct SseReader {
 impl SseReader {
     /// A reader that takes events of up to `most` bytes.
     pub(super) fn new(most: usize) -> Self {
-        Self {
-            frame: Bytes::new(),
-            carry: BytesMut::new(),
-            line: 0,
-            seen: 0,
-            most,
-            begun: false,
-            after_cr: false,
-        }
+        Self { frame: Bytes::new(), carry: BytesMut::new(), line: 0, seen: 0, most, begun: false, after_cr: false }
     }
 
     /// Takes the next bytes. Call [`next`](Self::next) until it answers `None` before the next `push`.
@@ -251,13 +243,19 @@ mod tests {
         for (stream, wanted) in [
             // The example of section 9.2.6, with its comment, name and numbers.
             ("data: YHOO\ndata: +2\ndata: 10\n\n", vec![plain("YHOO\n+2\n10")]),
-            (": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n", vec![plain("first event"), plain("second event"), plain(" third event")]),
+            (
+                ": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n",
+                vec![plain("first event"), plain("second event"), plain(" third event")],
+            ),
             ("data:test\n\ndata: test\n\n", vec![plain("test"), plain("test")]),
             // The three ends of a line, alone and mixed.
             ("data: a\n\ndata: b\n\n", vec![plain("a"), plain("b")]),
             ("data: a\r\n\r\ndata: b\r\n\r\n", vec![plain("a"), plain("b")]),
             ("data: a\r\rdata: b\r\r", vec![plain("a"), plain("b")]),
-            ("data: a\r\n\ndata: b\n\r\ndata: c\r\r\ndata: d\n\rdata: e\r\n\r", vec![plain("a"), plain("b"), plain("c"), plain("d"), plain("e")]),
+            (
+                "data: a\r\n\ndata: b\n\r\ndata: c\r\r\ndata: d\n\rdata: e\r\n\r",
+                vec![plain("a"), plain("b"), plain("c"), plain("d"), plain("e")],
+            ),
             ("data: a\rdata: b\r\ndata: c\ndata: d\r\r\n\n\r", vec![plain("a\nb\nc\nd")]),
             // A byte order mark at the very start only.
             ("\u{feff}data: a\n\n", vec![plain("a")]),
@@ -302,7 +300,9 @@ mod tests {
 
     #[test]
     fn a_stream_is_known_by_its_first_bytes() {
-        for stream in ["data: x", "data:", ":", ": ping", "event: x", "id: 1", "retry: 1", "\u{feff}data: x", "\n\ndata: x"] {
+        for stream in
+            ["data: x", "data:", ":", ": ping", "event: x", "id: 1", "retry: 1", "\u{feff}data: x", "\n\ndata: x"]
+        {
             assert_eq!(is_stream(stream.as_bytes()), Some(true), "{stream:?}");
         }
         for other in ["{\"a\":1}", "[", "<html>", "database", "x", "\u{feff}{", " {"] {
