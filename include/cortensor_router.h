@@ -149,6 +149,11 @@ typedef int32_t cortensor_event_kind;
 typedef struct cortensor_bytes cortensor_bytes;
 
 /**
+ * Vectors of texts, one for each, in the order of the texts. Any thread may use it.
+ */
+typedef struct cortensor_embeddings cortensor_embeddings;
+
+/**
  * Why a call failed.
  */
 typedef struct cortensor_error cortensor_error;
@@ -625,6 +630,82 @@ cortensor_status cortensor_task_detach(const struct cortensor_task *task, struct
 void cortensor_task_free(struct cortensor_task *task);
 
 /**
+ * Submits a prompt, any text. `options` is JSON or empty, `{"max_tokens": 64, "temperature": 0.5}`: the fields of `POST /api/v1/completions`. A name that it
+ * does not know is refused with the one that was probably meant; what is for the miner alone goes into `extra`, an object. Blocks until the task is durable.
+ *
+ * `prompt` has `prompt_len` bytes, `options` has `options_len`.
+ */
+cortensor_status cortensor_router_submit_prompt(const struct cortensor_router *router,
+                                                uint64_t session_id,
+                                                const char *prompt,
+                                                size_t prompt_len,
+                                                const char *options,
+                                                size_t options_len,
+                                                struct cortensor_task **out,
+                                                struct cortensor_error **err);
+
+/**
+ * Waits for the end, at most for `timeout_ms`, and gives the text of the answer alone: what `cortensor_task_result` has as `choices[0].text`. A negative time is
+ * no limit. Blocks. When the task failed the status is the failure's.
+ */
+cortensor_status cortensor_task_text(const struct cortensor_task *task,
+                                     int64_t timeout_ms,
+                                     struct cortensor_bytes **out,
+                                     struct cortensor_error **err);
+
+/**
+ * A text as a JSON string, its quotes included, for programs that write their JSON by hand.
+ *
+ * `value` has `value_len` bytes.
+ */
+cortensor_status cortensor_json_escape(const char *value,
+                                       size_t value_len,
+                                       struct cortensor_bytes **out,
+                                       struct cortensor_error **err);
+
+/**
+ * Asks for the vector of a text, and of several where `input` is empty and `options` has them as `input`, a list. `options` is JSON or empty,
+ * `{"model": "embedder", "timeout": 30}`, and refuses names that it does not know. Blocks. When it fails the status is that of the submit
+ * or the task's.
+ *
+ * `input` has `input_len` bytes, `options` has `options_len`.
+ */
+cortensor_status cortensor_router_embed(const struct cortensor_router *router,
+                                        uint64_t session_id,
+                                        const char *input,
+                                        size_t input_len,
+                                        const char *options,
+                                        size_t options_len,
+                                        struct cortensor_embeddings **out,
+                                        struct cortensor_error **err);
+
+/**
+ * How many vectors there are; 0 for NULL.
+ */
+size_t cortensor_embeddings_count(const struct cortensor_embeddings *embeddings);
+
+/**
+ * Lends the vector at `index`, from 0: `len` numbers, which live as long as the embeddings.
+ */
+cortensor_status cortensor_embeddings_vector(const struct cortensor_embeddings *embeddings,
+                                             size_t index,
+                                             const double **out,
+                                             size_t *len,
+                                             struct cortensor_error **err);
+
+/**
+ * All of it as JSON: the record of `POST /v1/embeddings`, and `session_id`, `task_id` and `gid` beside it.
+ */
+cortensor_status cortensor_embeddings_record(const struct cortensor_embeddings *embeddings,
+                                             struct cortensor_bytes **out,
+                                             struct cortensor_error **err);
+
+/**
+ * Frees embeddings.
+ */
+void cortensor_embeddings_free(struct cortensor_embeddings *embeddings);
+
+/**
  * Opens a stream of the task's tokens after number `seq`; 0: from the first. Works for a task that has ended, too.
  */
 cortensor_status cortensor_task_stream(const struct cortensor_task *task,
@@ -764,8 +845,21 @@ cortensor_status cortensor_job_emit(const struct cortensor_job *job,
                                     struct cortensor_error **err);
 
 /**
- * The work is done. `answer` is empty or JSON, `{"text","finish_reason","usage","model","embedding"}`, each of them optional. Pieces that were
- * emitted are the text. Usage that is absent is estimated. When `answer` is wrong the job can still be answered.
+ * The next piece of the answer with what is no text, as JSON: `{"text","reasoning","tool_calls"}`, each of them optional. `tool_calls` are OpenAI's; one
+ * without an `index` is whole where it names its tool, else it goes on with the last one. Answers as `cortensor_job_emit` does.
+ *
+ * `parts` has `parts_len` bytes.
+ */
+cortensor_status cortensor_job_emit_parts(const struct cortensor_job *job,
+                                          const char *parts,
+                                          size_t parts_len,
+                                          bool *full,
+                                          struct cortensor_error **err);
+
+/**
+ * The work is done. `answer` is empty or JSON, `{"text","reasoning","tool_calls","finish_reason","usage","model","embedding"}`, each of them optional; `embedding` is a
+ * vector, or a list of them. Pieces that were emitted are the text. Usage that is absent is estimated. When `answer` is wrong the job can still be answered.
+ * A job of which nothing was said, not even an empty `text`, has failed: `CORTENSOR_STATUS_INVALID_ARGUMENT` with the code `no_answer`.
  *
  * `answer` has `answer_len` bytes.
  */

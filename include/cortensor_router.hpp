@@ -21,6 +21,7 @@
 #include <type_traits>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #if !defined(CORTENSOR_NO_EXCEPTIONS) && !defined(__cpp_exceptions)
 #define CORTENSOR_NO_EXCEPTIONS
@@ -177,19 +178,13 @@ public:
     }
     /// The next piece of the answer, UTF-8.
     Result<Emit> emit(std::string_view piece) const {
-        cortensor_error *error = nullptr;
-        bool full = false;
-        cortensor_status status = cortensor_job_emit(raw(), piece.data(), piece.size(), &full, &error);
-        if (status == CORTENSOR_STATUS_CANCELLED) {
-            cortensor_error_free(error);
-            return Emit::cancelled;
-        }
-        if (status != CORTENSOR_STATUS_OK) {
-            return detail::fail<Emit>(Error(error));
-        }
-        return full ? Emit::full : Emit::ok;
+        return emitted([&](auto full, auto err) { return cortensor_job_emit(raw(), piece.data(), piece.size(), full, err); });
     }
-    /// The work is done; `answer` is empty or JSON.
+    /// The next piece with what is no text: JSON, as for `cortensor_job_emit_parts`.
+    Result<Emit> emit_parts(std::string_view parts) const {
+        return emitted([&](auto full, auto err) { return cortensor_job_emit_parts(raw(), parts.data(), parts.size(), full, err); });
+    }
+    /// The work is done; `answer` is empty or JSON, as for `cortensor_job_finish`. One of which nothing was said has failed.
     Result<void> finish(std::string_view answer = {}) const {
         return detail::done([&](auto err) { return cortensor_job_finish(raw(), answer.data(), answer.size(), err); });
     }
@@ -218,6 +213,20 @@ public:
 private:
     friend struct detail::JobMaker;
     explicit Job(std::shared_ptr<cortensor_job> job) noexcept : job_(std::move(job)) {}
+
+    template <class Call> static Result<Emit> emitted(Call &&call) {
+        cortensor_error *error = nullptr;
+        bool full = false;
+        cortensor_status status = call(&full, &error);
+        if (status == CORTENSOR_STATUS_CANCELLED) {
+            cortensor_error_free(error);
+            return Emit::cancelled;
+        }
+        if (status != CORTENSOR_STATUS_OK) {
+            return detail::fail<Emit>(Error(error));
+        }
+        return full ? Emit::full : Emit::ok;
+    }
 
     /// Shared with the one call of the miner's function, which fails the job when the function throws.
     std::shared_ptr<cortensor_job> job_;
@@ -414,6 +423,42 @@ private:
     unsigned restarts_ = 0;
 };
 
+/// A text to be answered, and what is said beside it: JSON, `{"max_tokens": 64}`, or nothing. Its names are checked.
+struct Prompt {
+    std::string_view text;
+    std::string_view options = {};
+};
+
+/// A text as a JSON string, its quotes included.
+inline Result<std::string> json_escape(std::string_view text) {
+    return detail::text([&](auto out, auto err) { return cortensor_json_escape(text.data(), text.size(), out, err); });
+}
+
+/// Vectors of texts, one for each, in their order.
+class Embeddings {
+public:
+    explicit Embeddings(cortensor_embeddings *embeddings) noexcept : embeddings_(embeddings) {}
+
+    std::size_t size() const noexcept { return cortensor_embeddings_count(embeddings_.get()); }
+    /// The vector at `index`, from 0.
+    Result<std::vector<double>> vector(std::size_t index = 0) const {
+        cortensor_error *error = nullptr;
+        const double *numbers = nullptr;
+        std::size_t len = 0;
+        if (cortensor_embeddings_vector(embeddings_.get(), index, &numbers, &len, &error) != CORTENSOR_STATUS_OK) {
+            return detail::fail<std::vector<double>>(Error(error));
+        }
+        return std::vector<double>(numbers, numbers + len);
+    }
+    /// All of it as JSON.
+    Result<std::string> record() const {
+        return detail::text([&](auto out, auto err) { return cortensor_embeddings_record(embeddings_.get(), out, err); });
+    }
+
+private:
+    detail::Owned<cortensor_embeddings, cortensor_embeddings_free> embeddings_;
+};
+
 /// A submitted task. When the last handle of a task goes, its streams counted, it is cancelled, unless it has ended or was detached.
 class Task {
 public:
@@ -431,6 +476,10 @@ public:
     /// Waits for the end and gives the completion as JSON.
     Result<std::string> result(std::chrono::milliseconds timeout = forever) const {
         return detail::text([&](auto out, auto err) { return cortensor_task_result(raw(), detail::milliseconds(timeout), out, err); });
+    }
+    /// Waits for the end and gives the text of the answer alone.
+    Result<std::string> text(std::chrono::milliseconds timeout = forever) const {
+        return detail::text([&](auto out, auto err) { return cortensor_task_text(raw(), detail::milliseconds(timeout), out, err); });
     }
     /// Its tokens after number `seq`.
     Result<Stream> stream(std::uint64_t seq = 0) const {
@@ -578,6 +627,19 @@ public:
             return cortensor_router_submit(router_.get(), id_, request.data(), request.size(), out, err);
         });
     }
+    /// Submits a prompt: `submit(Prompt{"hi"})`.
+    Result<Task> submit(const Prompt &prompt) const {
+        return detail::give<Task, cortensor_task>([&](auto out, auto err) {
+            return cortensor_router_submit_prompt(
+                router_.get(), id_, prompt.text.data(), prompt.text.size(), prompt.options.data(), prompt.options.size(), out, err);
+        });
+    }
+    /// The vector of a text; of several where it is empty and `options` has them as `input`.
+    Result<Embeddings> embed(std::string_view input, std::string_view options = {}) const {
+        return detail::give<Embeddings, cortensor_embeddings>([&](auto out, auto err) {
+            return cortensor_router_embed(router_.get(), id_, input.data(), input.size(), options.data(), options.size(), out, err);
+        });
+    }
     /// Submits a task, waits for its end and gives the completion as JSON.
     Result<std::string> complete(std::string_view request) const {
         return detail::text([&](auto out, auto err) {
@@ -717,6 +779,10 @@ public:
     Session session(std::uint64_t id = 0) const { return Session(router_, id); }
     /// Submits a task to session 0.
     Result<Task> submit(std::string_view request) const { return session(0).submit(request); }
+    /// Submits a prompt to session 0: `submit(Prompt{"hi"})`.
+    Result<Task> submit(const Prompt &prompt) const { return session(0).submit(prompt); }
+    /// The vector of a text; of several where it is empty and `options` has them as `input`.
+    Result<Embeddings> embed(std::string_view input, std::string_view options = {}) const { return session(0).embed(input, options); }
     /// Submits a task to session 0, waits for its end and gives the completion as JSON.
     Result<std::string> complete(std::string_view request) const { return session(0).complete(request); }
 

@@ -58,22 +58,45 @@ pub unsafe extern "C" fn cortensor_job_emit(
     done(err, || {
         // SAFETY: the caller promises the length.
         let piece = unsafe { bytes(piece, piece_len, "piece") }?;
-        let emitted = of(job, "job")?.0.emit(piece)?;
-        if emitted == Emit::Cancelled {
-            return Err(embed::Error::new(
-                ErrorKind::Cancelled,
-                "nobody wants this job's answer any more: stop working",
-            ));
-        }
-        if let Some(full) = full {
-            full.write(emitted == Emit::Full);
-        }
-        Ok(())
+        emitted(of(job, "job")?.0.emit(piece)?, full)
     })
 }
 
-/// The work is done. `answer` is empty or JSON, `{"text","finish_reason","usage","model","embedding"}`, each of them optional. Pieces that were
-/// emitted are the text. Usage that is absent is estimated. When `answer` is wrong the job can still be answered.
+/// What the router says to a piece, as a status and a flag.
+fn emitted(emitted: Emit, full: Option<&mut MaybeUninit<bool>>) -> embed::Result<()> {
+    if emitted == Emit::Cancelled {
+        let message = "nobody wants this job's answer any more: stop working";
+        return Err(embed::Error::new(ErrorKind::Cancelled, message));
+    }
+    if let Some(full) = full {
+        full.write(emitted == Emit::Full);
+    }
+    Ok(())
+}
+
+/// The next piece of the answer with what is no text, as JSON: `{"text","reasoning","tool_calls"}`, each of them optional. `tool_calls` are OpenAI's; one
+/// without an `index` is whole where it names its tool, else it goes on with the last one. Answers as `cortensor_job_emit` does.
+///
+/// # Safety
+/// `parts` has `parts_len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cortensor_job_emit_parts(
+    job: Option<&Job>,
+    parts: *const c_char,
+    parts_len: usize,
+    full: Option<&mut MaybeUninit<bool>>,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    done(err, || {
+        // SAFETY: the caller promises the length.
+        let parts = unsafe { text(parts, parts_len, "parts") }?;
+        emitted(of(job, "job")?.0.emit_parts(parts)?, full)
+    })
+}
+
+/// The work is done. `answer` is empty or JSON, `{"text","reasoning","tool_calls","finish_reason","usage","model","embedding"}`, each of them optional; `embedding` is a
+/// vector, or a list of them. Pieces that were emitted are the text. Usage that is absent is estimated. When `answer` is wrong the job can still be answered.
+/// A job of which nothing was said, not even an empty `text`, has failed: `CORTENSOR_STATUS_INVALID_ARGUMENT` with the code `no_answer`.
 ///
 /// # Safety
 /// `answer` has `answer_len` bytes.

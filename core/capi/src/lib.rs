@@ -5,6 +5,7 @@
 //! places that it has for an answer `Option<&mut MaybeUninit<*mut T>>`: all of them may be NULL, and `guard` says so.
 
 mod bytes;
+mod embeddings;
 mod error;
 mod guard;
 mod http;
@@ -15,6 +16,7 @@ mod listener;
 mod log;
 mod miner;
 mod miner_client;
+mod prompt;
 mod router;
 mod session;
 mod status;
@@ -26,6 +28,10 @@ mod text;
 mod version;
 
 pub use self::bytes::{Bytes, cortensor_bytes_data, cortensor_bytes_free, cortensor_bytes_len};
+pub use embeddings::{
+    Embeddings, cortensor_embeddings_count, cortensor_embeddings_free, cortensor_embeddings_record,
+    cortensor_embeddings_vector, cortensor_router_embed,
+};
 pub use error::{
     Error, cortensor_error_clone, cortensor_error_code, cortensor_error_details, cortensor_error_free,
     cortensor_error_message, cortensor_error_status,
@@ -40,7 +46,7 @@ pub use info::{
     cortensor_router_models, cortensor_router_status,
 };
 pub use job::{
-    Job, cortensor_job_emit, cortensor_job_fail, cortensor_job_finish, cortensor_job_free, cortensor_job_info,
+    Job, cortensor_job_emit, cortensor_job_emit_parts, cortensor_job_fail, cortensor_job_finish, cortensor_job_free, cortensor_job_info,
     cortensor_job_is_answered, cortensor_job_is_cancelled, cortensor_job_prompt, cortensor_job_reject,
     cortensor_job_wait_cancelled, cortensor_job_wait_writable,
 };
@@ -59,6 +65,7 @@ pub use miner_client::{
     MinerClient, cortensor_miner_client_close, cortensor_miner_client_drain, cortensor_miner_client_free,
     cortensor_miner_client_set_capacity, cortensor_miner_client_start, cortensor_miner_client_stats,
 };
+pub use prompt::{cortensor_json_escape, cortensor_router_submit_prompt, cortensor_task_text};
 pub use router::{
     Router, cortensor_router_drain, cortensor_router_free, cortensor_router_open, cortensor_router_shutdown,
 };

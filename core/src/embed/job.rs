@@ -10,8 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::call::may_block;
 use super::process::Bound;
-use super::{park, record};
-use crate::miner::{Emit, Failure, JobInfo};
+use super::{answer, park, record};
+use crate::miner::{Emit, FailClass, Failure, JobInfo};
+use crate::model::Delta;
 use crate::{Error, ErrorKind, Result, miner};
 
 /// One attempt at a task: [`emit`](Self::emit) any number of times, then [`finish`](Self::finish) or [`fail`](Self::fail).
@@ -30,11 +31,24 @@ struct State {
     job: Option<miner::Job>,
     /// The bytes of a character that was cut off, at most three.
     partial: Vec<u8>,
+    /// Whether a piece was given, of whatever kind.
+    begun: bool,
+    /// The calls of tools that were begun, by their numbers.
+    calls: Vec<u64>,
 }
 
 impl std::fmt::Debug for Job {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Job").field("gid", &self.info.gid).finish_non_exhaustive()
+    }
+}
+
+/// What the miner has to heed of two answers to its pieces.
+fn worse(one: Emit, other: Emit) -> Emit {
+    match (one, other) {
+        (Emit::Cancelled, _) | (_, Emit::Cancelled) => Emit::Cancelled,
+        (Emit::Full, _) | (_, Emit::Full) => Emit::Full,
+        _ => Emit::Ok,
     }
 }
 
@@ -46,7 +60,7 @@ impl Job {
     pub(super) fn new(job: miner::Job, runtime: Handle) -> Self {
         Self {
             info: job.info().clone(),
-            state: Bound::new(Mutex::new(State { job: Some(job), partial: Vec::new() })),
+            state: Bound::new(Mutex::new(State { job: Some(job), partial: Vec::new(), begun: false, calls: Vec::new() })),
             answered: CancellationToken::new(),
             runtime,
         }
@@ -84,6 +98,7 @@ impl Job {
         let mut state = self.state.lock();
         let state = &mut *state;
         let Some(job) = &state.job else { return Err(used_up()) };
+        state.begun = true;
         if state.partial.is_empty() {
             let text = whole_characters(piece, &mut state.partial)?;
             return Ok(job.emit(text));
@@ -94,22 +109,70 @@ impl Job {
         Ok(job.emit(text))
     }
 
-    /// The work is done. `answer` is empty or `{"text","finish_reason","usage","model","embedding"}`, each of them
-    /// optional. Where pieces were emitted they are the text. Absent usage is estimated.
+    /// The next piece of the answer with what is no text: `{"text","reasoning","tool_calls"}`, each of them optional. `tool_calls`
+    /// are OpenAI's; one without an `index` is whole where it names its tool, else it goes on with the last one.
     ///
     /// # Errors
-    /// `InvalidArgument` names the field, and the job can still be answered; `Closed` when it was answered already.
-    pub fn finish(&self, answer: &str) -> Result<()> {
-        let answer = record::answer(answer)?;
-        let job = {
+    /// `InvalidArgument` names the field; `Closed` when the job was answered already.
+    pub fn emit_parts(&self, parts: &str) -> Result<Emit> {
+        let pieces = answer::Pieces::parse(parts)?;
+        let (thought, called, text) = {
             let mut state = self.state.lock();
+            if state.job.is_none() {
+                return Err(used_up());
+            }
+            let (thought, called) = pieces.deltas(&mut state.calls, self.info.gid.0)?;
+            state.begun = true;
+            (thought, called, pieces.text)
+        };
+        let mut said = Emit::Ok;
+        // In a model's order.
+        if !thought.is_empty() {
+            said = worse(said, self.emit_delta(thought)?);
+        }
+        if let Some(text) = text {
+            said = worse(said, self.emit(text.as_bytes())?);
+        }
+        if !called.is_empty() {
+            said = worse(said, self.emit_delta(called)?);
+        }
+        Ok(said)
+    }
+
+    fn emit_delta(&self, delta: Delta) -> Result<Emit> {
+        let state = self.state.lock();
+        Ok(state.job.as_ref().ok_or_else(used_up)?.emit(delta))
+    }
+
+    /// The work is done. `answer` is empty or `{"text","reasoning","tool_calls","finish_reason","usage","model","embedding"}`, each of
+    /// them optional. Where pieces of a kind were emitted they are what the answer holds of it. Absent usage is estimated.
+    ///
+    /// A job that ends without a word has failed: a miner that forgot its answer is told apart from one that says `{"text": ""}`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the field, and the job can still be answered; with the code `no_answer` where nothing was said, and
+    /// the job has failed with the same words then; `Closed` when it was answered already.
+    pub fn finish(&self, answer: &str) -> Result<()> {
+        let finish = answer::Finish::parse(answer)?;
+        let (job, forgotten, answer) = {
+            let mut state = self.state.lock();
+            if state.job.is_none() {
+                return Err(used_up());
+            }
+            let says_nothing = finish.says_nothing() && !state.begun;
+            let answer = finish.into_answer(!state.calls.is_empty(), self.info.gid.0)?;
             let job = state.job.take().ok_or_else(used_up)?;
             if !state.partial.is_empty() {
                 job.emit("\u{fffd}");
             }
-            job
+            let forgotten = says_nothing && !job.is_cancelled();
+            (job, forgotten, answer)
         };
         self.answered.cancel();
+        if forgotten {
+            job.fail(Failure::new(FailClass::Internal, answer::NOTHING));
+            return Err(Error::invalid("answer", answer::NOTHING).with_code("no_answer"));
+        }
         job.finish(answer);
         Ok(())
     }

@@ -29,9 +29,11 @@
 //! # }
 //! ```
 
+mod answer;
 mod call;
 mod callback;
 mod client;
+mod embeddings;
 mod host;
 mod http;
 mod job;
@@ -39,6 +41,7 @@ mod listener;
 mod log;
 mod miner;
 mod notify;
+mod options;
 mod park;
 mod process;
 mod record;
@@ -50,12 +53,14 @@ pub use crate::error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use crate::miner::Emit;
 pub use call::{Call, Canceller};
 pub use client::MinerClient;
+pub use embeddings::Embeddings;
 pub use http::{HttpHandler, HttpRequest, HttpResponse};
 pub use job::Job;
 pub use listener::Listener;
 pub use log::{LogRecord, LogSink};
 pub use miner::{HostMiner, Miner};
-pub use record::{error_json, record_id};
+pub use options::{REQUEST as REQUEST_OPTIONS, SESSION as SESSION_OPTIONS, meant as meant_option};
+pub use record::{error_json, json_text, record_id};
 pub use router::Router;
 pub use stream::{Event, Next, Stream, Subscriber, Subscription};
 pub use task::Task;

@@ -4,9 +4,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::miner::FailClass;
-use crate::model::{
-    Answer, Completion, CompletionRecord, FinishReason, RequestKind, Task, TaskRecord, TaskRequest, Usage, from_json,
-};
+use crate::model::{Completion, CompletionRecord, Parts, RequestKind, Task, TaskRecord, TaskRequest, from_json};
 use crate::{Error, Result};
 
 /// Any record as compact JSON.
@@ -48,14 +46,24 @@ pub fn record_id(record: &str) -> Result<u64> {
     Ok(parse::<Record>("record", record)?.id)
 }
 
+/// A text as a JSON string with its quotes, for hosts that write their JSON by hand.
+pub fn json_text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
 /// A task's record.
 pub(super) fn task(task: &Task) -> Result<String> {
     json(&TaskRecord::detail(task))
 }
 
-/// A finished task's completion. The aliases are for clients of the REST API; a host program reads `choices[0].text`.
+/// A finished task's completion, with the tools that it calls and what the model thought in `choices[0].message`. The aliases are for clients of the REST API; a host program reads `choices[0].text`.
 pub(super) fn completion(completion: &Completion) -> Result<String> {
-    json(&CompletionRecord::whole(completion, false))
+    let parts: Vec<Parts> = if completion.alternatives.is_empty() {
+        vec![completion.answer.said()]
+    } else {
+        completion.alternatives.iter().map(|(_, answer)| answer.said()).collect()
+    };
+    json(&CompletionRecord::with_parts(completion, false, &parts))
 }
 
 /// A request, with what is said about its submission.
@@ -92,6 +100,45 @@ pub(super) fn submit(text: &str) -> Result<Submit> {
     Ok(Submit { request, idempotency_key, detach })
 }
 
+/// A prompt, and what is said beside it: `options` has the names of [`options::REQUEST`](super::options::REQUEST) alone.
+pub(super) fn submit_prompt(prompt: &str, options: &str) -> Result<Submit> {
+    let mut submit = submit(&super::options::checked(options)?)?;
+    let request = &mut submit.request;
+    if request.prompt.is_some() || request.messages.is_some() || request.input.is_some() || request.extra("prompt").is_some()
+    {
+        let words = "the options of a prompt have no prompt, messages or input: submit a whole request for those";
+        return Err(Error::invalid("options", words));
+    }
+    request.kind = RequestKind::Completion;
+    request.prompt = Some(prompt.to_owned());
+    Ok(submit)
+}
+
+/// An embedding. An answer that is packed would only have to be unpacked again.
+pub(super) fn embedding(text: &str) -> Result<Submit> {
+    let mut submit = submit(text)?;
+    let request = &mut submit.request;
+    if request.input.is_none() || request.prompt.is_some() || request.messages.is_some() {
+        return Err(Error::invalid("input", "an embedding needs input, a text or a list of texts, and nothing else to read"));
+    }
+    request.kind = RequestKind::Embedding;
+    request.stream = false;
+    request.extra.retain(|(name, _)| name != "encoding_format");
+    Ok(submit)
+}
+
+/// An embedding of one text, and what is said beside it.
+pub(super) fn embed_text(text: &str, options: &str) -> Result<Submit> {
+    let mut request: serde_json::Map<String, serde_json::Value> = parse("options", &super::options::checked(options)?)?;
+    if !text.is_empty() || !request.contains_key("input") {
+        if request.contains_key("input") {
+            return Err(Error::invalid("options", "the input is given twice: as the text, and in the options"));
+        }
+        request.insert("input".to_owned(), text.into());
+    }
+    embedding(&json(&request)?)
+}
+
 /// Which part of a list is wanted.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -109,36 +156,6 @@ pub(super) struct TaskPage {
     pub(super) limit: Option<u64>,
     pub(super) offset: Option<u64>,
     pub(super) order: Option<String>,
-}
-
-/// What a miner says at the end of a job; all of it may be absent.
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[allow(clippy::struct_field_names, reason = "the fields have the names of the API")]
-struct Finish {
-    text: String,
-    finish_reason: Option<FinishReason>,
-    usage: Usage,
-    model: Option<String>,
-    embedding: Option<Box<serde_json::value::RawValue>>,
-}
-
-pub(super) fn answer(text: &str) -> Result<Answer> {
-    let mut finish: Finish = parse("answer", text)?;
-    if finish.usage.total_tokens == 0 {
-        finish.usage = Usage::new(finish.usage.prompt_tokens, finish.usage.completion_tokens);
-    }
-    if let Some(vectors) = finish.embedding {
-        vectors.get().clone_into(&mut finish.text);
-    }
-    Ok(Answer {
-        text: finish.text,
-        finish_reason: finish.finish_reason.unwrap_or_default(),
-        usage: finish.usage,
-        model: finish.model,
-        raw: None,
-        sha256: None,
-    })
 }
 
 /// The class of a failure by its word.

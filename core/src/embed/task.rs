@@ -61,6 +61,12 @@ impl Task {
         self.host.look(move |_| async move { record::completion(&submission.result().await?) })
     }
 
+    /// Waits for the end and gives the text of the answer: what [`result`](Self::result) has as `choices[0].text`.
+    pub fn text(&self) -> Call<String> {
+        let submission = Arc::clone(&self.submission);
+        self.host.look(move |_| async move { Ok(submission.result().await?.answer.text) })
+    }
+
     /// Its tokens after number `seq`; 0: from the first.
     pub fn stream(&self, seq: u64) -> Stream {
         Stream::new(self.host.clone(), self.submission.stream_after(seq))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Chunk, Emit, FailClass, Failure, Job, Miner};
+use super::{Emit, FailClass, Failure, Job, Miner};
 use crate::model::{Answer, FinishReason, RequestKind, Usage};
 
 /// What every echo begins with, so that nobody takes it for a model's answer.
@@ -93,15 +93,14 @@ impl Echo {
             finish_reason: self.finish_reason,
             usage: self.usage,
             model: Some("echo".to_owned()),
-            raw: None,
-            sha256: None,
+            ..Answer::default()
         }
     }
 
     fn say_word(&mut self, job: &Job) -> Option<Emit> {
         let word = self.words.get(self.said)?.clone();
         self.said += 1;
-        let emit = job.emit(Chunk { text: self.text[word].to_owned(), raw: None });
+        let emit = job.emit(&self.text[word]);
         // Nothing follows the last word, so there is nothing to wait for.
         Some(if emit == Emit::Full && self.said == self.words.len() { Emit::Ok } else { emit })
     }

@@ -3,29 +3,38 @@
 use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
 
-use crate::model::{Answer, Fence, Gid, SessionId, TaskId, TaskRequest, Timestamp};
+use crate::model::{Answer, Delta, Fence, Gid, SessionId, TaskId, TaskRequest, Timestamp};
 
 /// A piece of an answer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Chunk {
-    /// Its text; may be empty when `raw` carries something else.
+    /// Its text; may be empty when `delta` or `raw` carries something else.
     pub text: String,
+    /// More of what is no text: reasoning, and calls of tools.
+    pub delta: Option<Box<Delta>>,
     /// The upstream's own JSON chunk, for callers of the OpenAI routes.
     pub raw: Option<Bytes>,
 }
 
 impl From<&str> for Chunk {
     fn from(text: &str) -> Self {
-        Self { text: text.to_owned(), raw: None }
+        Self { text: text.to_owned(), ..Self::default() }
     }
 }
 
 impl From<String> for Chunk {
     fn from(text: String) -> Self {
-        Self { text, raw: None }
+        Self { text, ..Self::default() }
+    }
+}
+
+impl From<Delta> for Chunk {
+    fn from(delta: Delta) -> Self {
+        Self { delta: Some(Box::new(delta)), ..Self::default() }
     }
 }
 
@@ -194,6 +203,18 @@ pub enum Settled {
     Cancelled,
 }
 
+const TEXT: u8 = 1;
+const REASONING: u8 = 2;
+const CALLS: u8 = 4;
+
+/// The kinds of what is in a piece. An upstream's own chunk counts as text.
+fn kinds_of(chunk: &Chunk) -> u8 {
+    let text = if chunk.text.is_empty() && chunk.raw.is_none() { 0 } else { TEXT };
+    let Some(delta) = &chunk.delta else { return text };
+    let reasoning = if delta.reasoning.is_empty() { 0 } else { REASONING };
+    text | reasoning | if delta.tool_calls.is_empty() { 0 } else { CALLS }
+}
+
 /// One attempt at a task, in a miner's hands: `emit` any number of times, then `finish` or `fail`.
 ///
 /// Dropping an unanswered job counts as `fail("dropped")`.
@@ -201,12 +222,14 @@ pub struct Job {
     info: JobInfo,
     sink: Arc<dyn JobSink>,
     answered: bool,
+    /// What kinds of pieces were given.
+    given: AtomicU8,
 }
 
 impl Job {
     /// A job over that sink. The router makes jobs; tests of miners may.
     pub fn new(info: JobInfo, sink: Arc<dyn JobSink>) -> Self {
-        Self { info, sink, answered: false }
+        Self { info, sink, answered: false, given: AtomicU8::new(0) }
     }
 
     /// What it is about.
@@ -244,7 +267,13 @@ impl Job {
 
     /// A piece of the answer.
     pub fn emit(&self, chunk: impl Into<Chunk>) -> Emit {
-        self.sink.emit(chunk.into())
+        let chunk = chunk.into();
+        let (kinds, given) = (kinds_of(&chunk), self.given.load(Ordering::Relaxed));
+        // Once for each kind: this is called for every token.
+        if given | kinds != given {
+            self.given.fetch_or(kinds, Ordering::Relaxed);
+        }
+        self.sink.emit(chunk)
     }
 
     /// Whether the work is wanted no more.
@@ -263,8 +292,26 @@ impl Job {
     }
 
     /// The work is done. Where pieces were emitted they are the text, and `answer.text` may be empty;
-    /// where it is not empty it must equal them. Usage of zeros is replaced by an estimate.
-    pub fn finish(mut self, answer: Answer) {
+    /// where it is not empty it must equal them. The same holds for the reasoning and the calls of tools in `answer.parts`.
+    /// Usage of zeros is replaced by an estimate.
+    pub fn finish(mut self, mut answer: Answer) {
+        let given = self.given.load(Ordering::Relaxed);
+        let (thought, called) = answer.parts.take().map(|parts| parts.into_deltas()).unwrap_or_default();
+        // What is no text goes in pieces, in a model's order: the reasoning, the text, the calls of tools.
+        if given & REASONING == 0 && !thought.is_empty() {
+            self.emit(thought);
+        }
+        let calls = given & CALLS == 0 && !called.is_empty();
+        if calls || self.given.load(Ordering::Relaxed) & !TEXT != 0 {
+            // Behind or before pieces of another kind the text is one of them.
+            let text = std::mem::take(&mut answer.text);
+            if given & TEXT == 0 && !text.is_empty() {
+                self.emit(text);
+            }
+        }
+        if calls {
+            self.emit(called);
+        }
         self.answer(MinerEvent::Done(answer));
     }
 

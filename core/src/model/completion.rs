@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Gid, SessionId, TaskId, Usage, Verdict};
+use super::{Gid, Parts, SessionId, TaskId, Usage, Vectors, Verdict, vectors_of};
 
 /// Why the text ends, in OpenAI's words. Words of upstreams that are not listed pass through.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,8 +65,11 @@ impl<'de> Deserialize<'de> for FinishReason {
 /// What one miner answered to one attempt.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Answer {
-    /// The whole text.
+    /// The whole text; to an embedding the vectors as JSON, a list of numbers for each input.
     pub text: String,
+    /// What the miner says beside the text: reasoning, and calls of tools. Read [`Answer::said`] of an answer that was
+    /// given: the router keeps them in `raw`.
+    pub parts: Option<Box<Parts>>,
     /// Why it ends.
     pub finish_reason: FinishReason,
     /// Token counts.
@@ -79,6 +82,22 @@ pub struct Answer {
     /// SHA-256 of the text as the miner streamed it, hexadecimal, where the miner committed itself to one; the router
     /// has checked it against what came.
     pub sha256: Option<String>,
+}
+
+impl Answer {
+    /// What it holds beside its text, whichever kind of miner gave it.
+    pub fn said(&self) -> Parts {
+        match (&self.parts, &self.raw) {
+            (Some(parts), _) => (**parts).clone(),
+            (None, Some(raw)) => Parts::of_completion(raw),
+            (None, None) => Parts::default(),
+        }
+    }
+
+    /// The vectors that it holds, where it answers an embedding.
+    pub fn vectors(&self) -> Option<Vectors> {
+        vectors_of(self.raw.as_deref().unwrap_or(self.text.as_bytes()))
+    }
 }
 
 /// A finished task as a completion.

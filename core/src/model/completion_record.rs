@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use super::parts::{MessageParts, Parts};
 use super::{Completion, Gid, SessionId, TaskId, Usage, Verdict};
 
 /// The text as a message.
@@ -14,6 +15,10 @@ struct Message<'a> {
     role: &'static str,
     /// The text.
     content: &'a str,
+    /// What is no text; the REST API's own completions leave it out.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "listener", schema(ignore))]
+    beside: Option<MessageParts<'a>>,
 }
 
 /// One answer, or the new piece of it.
@@ -125,13 +130,18 @@ fn id_of(gid: Gid, created: u64) -> String {
 impl<'a> CompletionRecord<'a> {
     /// The whole; `aliases` gives the text again under the names that published clients read.
     pub fn whole(completion: &'a Completion, aliases: bool) -> Self {
+        Self::with_parts(completion, aliases, &[])
+    }
+
+    /// The same with what the answers hold beside their texts: one for the winner's, or one for each where there are several.
+    pub(crate) fn with_parts(completion: &'a Completion, aliases: bool, parts: &'a [Parts]) -> Self {
         let text = completion.answer.text.as_str();
-        let choice = |index, text, reason, miner| Choice {
+        let choice = |index: usize, text, reason, miner| Choice {
             finish_reason: Some(reason),
             index,
             logprobs: None,
             text,
-            message: Some(Message { role: "assistant", content: text }),
+            message: Some(Message { role: "assistant", content: text, beside: parts.get(index).map(Parts::message) }),
             miner_address: miner,
         };
         let choices = if completion.alternatives.is_empty() {

@@ -7,6 +7,7 @@ mod json;
 mod miner;
 mod node;
 mod page;
+mod parts;
 mod request;
 mod session;
 mod task;
@@ -14,6 +15,7 @@ mod task_record;
 mod text;
 mod usage;
 mod validation;
+mod vectors;
 
 pub use completion::{Answer, Completion, FinishReason};
 pub use completion_record::{CompletionIds, CompletionRecord};
@@ -24,11 +26,16 @@ pub use node::{NodeInfo, NodeStats, NodeStatus};
 #[cfg(feature = "listener")]
 pub use page::PageStart;
 pub(crate) use page::{page_rows, page_start, wanted_sessions, wanted_tasks};
+pub use parts::{Delta, Function, FunctionDelta, Parts, ToolCall, ToolDelta};
 pub use request::{Extra, RequestKind, TaskRequest};
 pub use session::{Session, SessionMode, SessionPatch, SessionSpec, SessionState};
 pub use task::{MinerResult, MinerVerdict, Outcome, Task, TaskState, Verdict};
 pub use task_record::TaskRecord;
-pub(crate) use text::clean_piece;
+pub(crate) use text::{clean_piece, estimate_bytes};
 pub use text::{clean, estimate_tokens};
 pub use usage::{MAX_JSON_INTEGER, Usage};
+pub use vectors::Vectors;
+#[cfg(feature = "embed")]
+pub(crate) use vectors::inputs;
+pub(crate) use vectors::{vectors_for, vectors_of};
 pub use validation::{Matching, OnFailure, Policy, Validation, ValidationSpec};

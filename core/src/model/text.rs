@@ -34,7 +34,12 @@ pub fn clean(text: &str) -> String {
 /// A guess at the number of tokens, for scheduling and for miners that do not count:
 /// four bytes a token, the usual rule of thumb for English with byte-pair encodings.
 pub fn estimate_tokens(text: &str) -> u64 {
-    (text.len() as u64).div_ceil(4)
+    estimate_bytes(text.len())
+}
+
+/// The same for so many bytes of it.
+pub(crate) fn estimate_bytes(bytes: usize) -> u64 {
+    (bytes as u64).div_ceil(4)
 }
 
 /// A piece of a stream without special tokens, and without leading blanks where it is the `first`; as it is where `raw`.

@@ -13,10 +13,19 @@ use super::shared::Shared;
 use super::submission::Waiter;
 use crate::engine::{Blame, Event, Push, Role};
 use crate::miner::{Chunk, Emit, FailClass, Failure, JobSink, MinerEvent, Settled};
-use crate::model::{Answer, Fence, Outcome, Usage, clean_piece, estimate_tokens};
+use crate::model::{
+    Answer, Delta, Fence, Outcome, Parts, RequestKind, Usage, clean_piece, estimate_bytes, estimate_tokens, vectors_for,
+};
 
 /// The least time between two reports of progress to the engine, in milliseconds.
 const REPORT_MS: u64 = 1_000;
+
+/// What an attempt gave that is no text, and the numbers under which it named its calls of tools.
+#[derive(Default)]
+struct Gathered {
+    parts: Parts,
+    indices: Vec<u64>,
+}
 
 pub(super) struct Attempt {
     pub(super) fence: Fence,
@@ -25,6 +34,8 @@ pub(super) struct Attempt {
     live: Arc<Live>,
     /// One of several answers that is not streamed: its text is gathered here instead of in the transcript.
     aside: Option<Mutex<String>>,
+    /// What it gave that is no text.
+    parts: Mutex<Option<Box<Gathered>>>,
     /// Tokens of the text that it goes on from.
     inherited: Option<u64>,
     cancelled: AtomicBool,
@@ -48,6 +59,7 @@ impl Attempt {
             shared: Arc::downgrade(shared),
             live,
             aside: (role == Role::Aside).then(Mutex::default),
+            parts: Mutex::default(),
             inherited,
             cancelled: AtomicBool::new(false),
             answered: AtomicBool::new(false),
@@ -94,20 +106,39 @@ impl Attempt {
         Some(Ok(state.transcript.text().to_owned()))
     }
 
+    /// Keeps what is no text; `false`: it is too long.
+    fn gather(&self, delta: &Delta, most: usize) -> bool {
+        let mut place = self.parts.lock();
+        let gathered = place.get_or_insert_default();
+        gathered.parts.take(delta, &mut gathered.indices);
+        gathered.parts.size() <= most
+    }
+
     fn done(&self, shared: &Arc<Shared>, mut answer: Answer) {
         match self.whole_text(&answer) {
             None => return,
             Some(Err(failure)) => return self.failed(shared, failure),
             Some(Ok(text)) => answer.text = text,
         }
+        let parts = self.parts.lock().take().map(|gathered| gathered.parts).unwrap_or_default();
         if answer.usage == Usage::default() {
-            answer.usage = Usage::new(estimate_tokens(&self.live.request.prompt_text()), estimate_tokens(&answer.text));
+            let bytes = answer.text.len() + parts.size();
+            answer.usage = Usage::new(estimate_tokens(&self.live.request.prompt_text()), estimate_bytes(bytes));
         } else if let Some(inherited) = self.inherited {
             answer.usage = Usage::new(answer.usage.prompt_tokens, inherited + answer.usage.completion_tokens);
         }
         if self.inherited.is_some() {
             // It holds only what this miner gave.
             answer.raw = None;
+        }
+        if answer.raw.is_none() && !parts.is_empty() {
+            answer.raw = parts.completion(&answer.text, &answer.finish_reason);
+        }
+        if self.live.request.kind == RequestKind::Embedding
+            && answer.raw.is_none()
+            && let Err(fault) = vectors_for(self.live.request.input.as_deref(), &answer.text)
+        {
+            return self.failed(shared, Failure::new(FailClass::Internal, fault));
         }
         let tokens = answer.usage.completion_tokens;
         // Committed to before another answer is looked at.
@@ -161,6 +192,15 @@ impl JobSink for Attempt {
             return Emit::Cancelled;
         }
         let raw_text = self.live.request.raw;
+        let delta = chunk.delta.filter(|delta| !delta.is_empty());
+        if let Some(delta) = &delta
+            && !self.gather(delta, shared.config.limits.max_output_bytes as usize)
+        {
+            self.answered.store(true, Ordering::Release);
+            self.failed(&shared, too_long());
+            return Emit::Cancelled;
+        }
+        let raw = chunk.raw.or_else(|| delta.map(|delta| delta.chunk()));
         if let Some(aside) = &self.aside {
             let mut text = aside.lock();
             let piece = clean_piece(&chunk.text, text.is_empty(), raw_text);
@@ -173,11 +213,11 @@ impl JobSink for Attempt {
         let (pushed, first, begins, shown, newly_shown, full, wakers) = {
             let mut state = self.live.state.lock();
             let piece = clean_piece(&chunk.text, state.transcript.text().is_empty(), raw_text);
-            if piece.is_empty() && chunk.raw.is_none() {
+            if piece.is_empty() && raw.is_none() {
                 return Emit::Ok;
             }
             let was = state.transcript.begun();
-            let pushed = state.transcript.push(self.fence, &piece, chunk.raw);
+            let pushed = state.transcript.push(self.fence, &piece, raw);
             let first = !was && matches!(pushed, Push::At(_));
             let begins = first && state.first_token_at.0 == 0;
             if first && self.inherited.is_none() {

@@ -123,6 +123,7 @@ impl<'a> TaskEnd<'a> {
                     usage: answer.usage,
                     model: answer.model.map(Cow::into_owned),
                     raw,
+                    parts: None,
                     sha256: None,
                 },
             });

@@ -100,6 +100,15 @@ impl Stage {
             "update_session" => record(router.update_session(number("session"), &text("patch")).wait()),
             "sessions" => record(router.sessions(&text("query"))),
             "submit" => handle(router.submit(number("session"), &text("request")).wait()),
+            "submit_prompt" => {
+                let prompt = step["prompt"].as_str().unwrap();
+                handle(router.submit_prompt(number("session"), prompt, &text("options")).wait())
+            }
+            "text" => Ok((json!({"text": self.task(step).text().wait()?}), None)),
+            "embed" => {
+                let embeddings = router.embed(number("session"), &json!({"input": step["input"]}).to_string()).wait()?;
+                record(embeddings.record())
+            }
             "attach" => handle(router.attach(number("session"), number("task_id")).wait()),
             "task" => record(router.task(number("session"), number("task_id")).wait()),
             "cancel" => record(router.cancel(number("session"), number("task_id")).wait()),

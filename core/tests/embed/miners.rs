@@ -43,6 +43,13 @@ pub(crate) fn play(miner: &Value, seen: Arc<Seen>) -> impl Fn(Job) + Send + Sync
             "words" | "flaky" => words(&job),
             "reject" => job.reject(text("reason")).unwrap(),
             "drop" => drop(job),
+            "parts" => {
+                for parts in with["parts"].as_array().unwrap() {
+                    job.emit_parts(&parts.to_string()).unwrap();
+                }
+                finish(&job, &with["answer"]);
+            }
+            "silent" => assert_eq!(job.finish("").unwrap_err().code(), "no_answer"),
             other => panic!("no such behaviour: {other}"),
         }
     }

@@ -4,6 +4,7 @@
 
 mod blame;
 mod local;
+mod parts;
 mod passing;
 mod refusals;
 mod server;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cortensor_router::miner::client::MinerClient;
 use cortensor_router::miner::{FailClass, Failure, Job};
-use cortensor_router::model::{Answer, FinishReason, MinerKind, Usage};
+use cortensor_router::model::{Answer, Delta, FinishReason, MinerKind, Parts, ToolCall, Usage};
 use cortensor_router::{ErrorKind, StreamEvent};
 
 use crate::server::{Server, Stepped, config, quick, read, start, whole, within, words};
@@ -36,7 +36,7 @@ async fn an_answer_in_one_piece_keeps_its_usage_and_reason() {
             usage: Usage::new(5, 7),
             model: Some("m".into()),
             raw: Some(raw.into()),
-            sha256: None,
+            ..Answer::default()
         });
     });
     let answer = within(server.submit("x", false).await.result()).await.unwrap().answer;
@@ -46,6 +46,41 @@ async fn an_answer_in_one_piece_keeps_its_usage_and_reason() {
     );
     assert!(answer.raw.unwrap().starts_with(b"{\"choices\""));
     assert_eq!(answer.sha256.unwrap().len(), 64);
+}
+
+#[tokio::test]
+async fn tools_and_reasoning_cross_the_wire_whole_and_in_pieces() {
+    let long = format!(r#"{{"text":"{}"}}"#, "\u{1}\"é".repeat(60_000));
+    let calls = [ToolCall::new("a", "add", r#"{"x":1}"#), ToolCall::new("b", "write", long.as_str())];
+    let parts = Parts { reasoning: "hm".repeat(100_000), tool_calls: calls.to_vec() };
+    for in_pieces in [false, true] {
+        let server = Server::start(quick()).await;
+        let given = parts.clone();
+        let _client = start(&server.url(), move |job: Job| {
+            let mut answer = Answer { text: "So:".into(), finish_reason: FinishReason::ToolCalls, ..Answer::default() };
+            if in_pieces {
+                let delta = |reasoning: &str, calls: serde_json::Value| Delta {
+                    reasoning: reasoning.to_owned(),
+                    tool_calls: serde_json::from_value(calls).unwrap(),
+                };
+                job.emit(delta(&given.reasoning, serde_json::json!([])));
+                job.emit("So:");
+                for (index, call) in given.tool_calls.iter().enumerate() {
+                    let (name, id, arguments) = (&call.function.name, &call.id, &call.function.arguments);
+                    let first = serde_json::json!([{"index": index, "id": id, "type": "function", "function": {"name": name}}]);
+                    job.emit(delta("", first));
+                    job.emit(delta("", serde_json::json!([{"index": index, "function": {"arguments": arguments}}])));
+                }
+                answer.text.clear();
+            } else {
+                answer.parts = Some(Box::new(given.clone()));
+            }
+            job.finish(answer);
+        });
+        let answer = within(server.submit("x", true).await.result()).await.unwrap().answer;
+        assert_eq!((answer.text.as_str(), &answer.finish_reason), ("So:", &FinishReason::ToolCalls));
+        assert!(answer.said() == parts, "in pieces: {in_pieces}");
+    }
 }
 
 #[tokio::test]

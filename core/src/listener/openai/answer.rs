@@ -7,11 +7,9 @@ use std::io::Write as _;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::splice::{Outline, string};
-use crate::model::{Completion, Gid, RequestKind, TaskRequest, Usage};
+use crate::model::{Completion, Gid, RequestKind, TaskRequest, Usage, vectors_for};
 use crate::{Error, ErrorKind, Result};
 
 /// The id of an answer: the same for every chunk and every retry of a task, never the same for two tasks. The second of
@@ -58,8 +56,14 @@ fn answer(request: &TaskRequest, completion: &Completion) -> Result<Vec<u8>> {
     if let Some(raw) = &completion.answer.raw {
         let outline =
             Outline::of(raw).ok_or_else(|| unreadable(completion, "the upstream's answer is no JSON object"))?;
+        if outline.is_chat() && request.kind == RequestKind::Completion {
+            // It holds more than a completion has a place for.
+            return Ok(text(request, completion));
+        }
         let mut out = Vec::new();
-        if request.kind == RequestKind::Embedding && !outline.has_id() {
+        if outline.is_ours() && request.kind == RequestKind::Chat {
+            chat_of(raw, &outline, completion, &mut out);
+        } else if request.kind == RequestKind::Embedding && !outline.has_id() {
             out.extend_from_slice(raw);
         } else {
             outline.splice(raw, &id_of(request.kind, completion.gid, completion.created), &mut out);
@@ -98,6 +102,22 @@ fn chat(completion: &Completion) -> Vec<u8> {
     out
 }
 
+/// The same of a body that the router made: it has the choices, and here it gets the rest.
+fn chat_of(raw: &[u8], outline: &Outline, completion: &Completion, out: &mut Vec<u8>) {
+    out.reserve(raw.len() + 256);
+    out.extend_from_slice(b"{\"id\":");
+    string(out, &id_of(RequestKind::Chat, completion.gid, completion.created));
+    let _ = write!(out, ",\"created\":{},\"model\":", completion.created);
+    string(out, &completion.model);
+    out.push(b',');
+    out.extend_from_slice(outline.members(raw));
+    if !outline.usage {
+        out.extend_from_slice(b",\"usage\":");
+        usage(out, completion.answer.usage);
+    }
+    out.push(b'}');
+}
+
 fn text(request: &TaskRequest, completion: &Completion) -> Vec<u8> {
     let mut out = head(RequestKind::Completion, "text_completion", completion);
     out.extend_from_slice(b",\"choices\":[{\"text\":");
@@ -126,32 +146,9 @@ pub(super) fn usage(out: &mut Vec<u8>, usage: Usage) {
     );
 }
 
-/// What a miner that is no upstream answers to an embedding: a vector, or a list of them, as JSON text.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Vectors {
-    One(Vec<f64>),
-    Many(Vec<Vec<f64>>),
-}
-
 fn embeddings(request: &TaskRequest, completion: &Completion) -> Result<Vec<u8>> {
-    let vectors = match serde_json::from_str(&completion.answer.text) {
-        Ok(Vectors::One(vector)) => vec![vector],
-        Ok(Vectors::Many(vectors)) => vectors,
-        Err(_) => {
-            return Err(unreadable(
-                completion,
-                "the miner answered an embedding with text: its answer must be a JSON list of numbers, or a list of such lists",
-            ));
-        }
-    };
-    let wanted = request.input.as_deref().map_or(1, inputs);
-    if vectors.len() != wanted {
-        return Err(unreadable(
-            completion,
-            &format!("the miner answered {} vectors to {wanted} inputs", vectors.len()),
-        ));
-    }
+    let vectors = vectors_for(request.input.as_deref(), &completion.answer.text)
+        .map_err(|fault| unreadable(completion, &fault))?;
     let packed = request.extra("encoding_format").is_some_and(|value| value.get() == "\"base64\"");
     let mut out = Vec::with_capacity(128 + completion.answer.text.len());
     out.extend_from_slice(b"{\"object\":\"list\",\"data\":[");
@@ -173,14 +170,6 @@ fn embeddings(request: &TaskRequest, completion: &Completion) -> Result<Vec<u8>>
     let tokens = completion.answer.usage.prompt_tokens;
     let _ = write!(out, ",\"usage\":{{\"prompt_tokens\":{tokens},\"total_tokens\":{tokens}}}}}");
     Ok(out)
-}
-
-/// How many vectors an embedding's input asks for: a text or a list of token numbers is one, else a list is its length.
-pub(super) fn inputs(input: &RawValue) -> usize {
-    match serde_json::from_str::<Vec<&RawValue>>(input.get()) {
-        Ok(items) if items.first().is_some_and(|item| item.get().starts_with(['"', '['])) => items.len(),
-        _ => 1,
-    }
 }
 
 #[cfg(test)]

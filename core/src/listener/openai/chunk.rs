@@ -33,6 +33,8 @@ pub(super) struct ChunkWriter {
     kind: RequestKind,
     /// `data: {"id":...,"choices":[`
     head: Vec<u8>,
+    /// How much of it stands before the choices.
+    before_choices: usize,
     include_usage: bool,
     echo: Option<String>,
     /// Whether the role was told.
@@ -57,11 +59,14 @@ impl ChunkWriter {
         string(&mut head, &id);
         let _ = write!(head, ",\"object\":\"{object}\",\"created\":{},\"model\":", spec.created);
         string(&mut head, spec.model);
-        head.extend_from_slice(b",\"choices\":[");
+        head.push(b',');
+        let before_choices = head.len();
+        head.extend_from_slice(b"\"choices\":[");
         Self {
             id,
             kind: spec.kind,
             head,
+            before_choices,
             include_usage: spec.include_usage,
             echo: spec.echo,
             started: false,
@@ -86,11 +91,27 @@ impl ChunkWriter {
             self.usage = Some((raw, outline));
             return;
         }
+        if outline.is_ours() && outline.choices.is_some() {
+            return self.told(&raw, &outline, out);
+        }
         self.started = true;
         self.spoken = true;
         self.finished |= outline.finished;
         self.usage_told |= outline.usage;
         self.spliced(&raw, &outline, out);
+    }
+
+    /// A chunk that the router made of what is no text: a chat's stream has a place for it.
+    fn told(&mut self, raw: &[u8], outline: &Outline, out: &mut Vec<u8>) {
+        self.start(out);
+        if self.kind != RequestKind::Chat {
+            return;
+        }
+        self.spoken = true;
+        self.finished |= outline.finished;
+        out.extend_from_slice(&self.head[..self.before_choices]);
+        out.extend_from_slice(outline.members(raw));
+        out.extend_from_slice(if self.include_usage { b",\"usage\":null}\n\n" } else { b"}\n\n" });
     }
 
     /// One event of an upstream's chunk, on one line whatever blanks the upstream wrote.

@@ -24,6 +24,10 @@ pub(super) struct Outline {
     pub(super) finished: bool,
     /// Whether `usage` is there and is not `null`.
     pub(super) usage: bool,
+    /// Whether it names its model.
+    model: bool,
+    /// Whether it is a `chat.completion`.
+    chat: bool,
 }
 
 impl Outline {
@@ -46,12 +50,30 @@ impl Outline {
             choices: choices.as_ref().map(|choices| choices.count),
             finished: choices.is_some_and(|choices| choices.finished),
             usage: members.usage.is_some_and(|raw| raw.get() != "null"),
+            model: members.model,
+            chat: members.object.is_some_and(|raw| raw.get() == "\"chat.completion\""),
         })
     }
 
     /// Whether the body names an id.
     pub(super) fn has_id(&self) -> bool {
         !self.ids.is_empty()
+    }
+
+    /// Whether the router made the body, of what a miner said in its own words: such a one has no head.
+    pub(super) fn is_ours(&self) -> bool {
+        self.ids.is_empty() && !self.model
+    }
+
+    /// Whether it is the whole of a chat.
+    pub(super) fn is_chat(&self) -> bool {
+        self.chat
+    }
+
+    /// What stands between the braces of a body that the router made.
+    pub(super) fn members<'a>(&self, json: &'a [u8]) -> &'a [u8] {
+        let inner = json.get(self.open..).unwrap_or_default().trim_ascii_end();
+        inner.strip_suffix(b"}").unwrap_or(inner)
     }
 
     /// Writes the body with our id in it. `json` is what the outline was made of.
@@ -87,6 +109,8 @@ struct Members<'a> {
     ids: SmallVec<[&'a RawValue; 1]>,
     choices: Option<&'a RawValue>,
     usage: Option<&'a RawValue>,
+    object: Option<&'a RawValue>,
+    model: bool,
     count: usize,
 }
 
@@ -96,6 +120,8 @@ enum Member {
     Id,
     Choices,
     Usage,
+    Object,
+    Model,
     #[serde(other)]
     Other,
 }
@@ -117,6 +143,11 @@ impl<'de> Deserialize<'de> for Members<'de> {
                         Member::Id => members.ids.push(map.next_value()?),
                         Member::Choices => members.choices = Some(map.next_value()?),
                         Member::Usage => members.usage = Some(map.next_value()?),
+                        Member::Object => members.object = Some(map.next_value()?),
+                        Member::Model => {
+                            map.next_value::<IgnoredAny>()?;
+                            members.model = true;
+                        }
                         Member::Other => {
                             map.next_value::<IgnoredAny>()?;
                         }

@@ -18,7 +18,7 @@ use super::desk::Desk;
 use crate::miner::remote::frame::{Channel, Done, Held, MinerFrame, Timings, Tokens};
 use crate::miner::remote::raw;
 use crate::miner::{Chunk, Emit, FailClass, Failure, JobSink, MinerEvent};
-use crate::model::Answer;
+use crate::model::{Answer, Delta};
 
 /// Pieces are sent together up to so many bytes.
 const GATHER: usize = 1 << 10;
@@ -183,6 +183,24 @@ impl Assignment {
         self.frame(state, Channel::Content, &pending, None, now);
     }
 
+    /// Makes frames of what is no text. One of calls of tools is JSON by itself, so that long arguments go in pieces.
+    fn frame_delta(&self, state: &mut State, delta: &Delta, now: Instant) {
+        if !state.pending.is_empty() {
+            self.frame_pending(state, now);
+        }
+        if !delta.reasoning.is_empty() {
+            self.frame(state, Channel::Reasoning, &delta.reasoning, None, now);
+        }
+        for call in &delta.tool_calls {
+            // Its JSON writes a control character as six bytes, and the frame's JSON what came of it as seven.
+            for piece in call.pieces(state.pace.piece / 2) {
+                if let Ok(json) = serde_json::to_string(&[piece]) {
+                    self.frame_whole(state, Channel::Tool, json, None, now);
+                }
+            }
+        }
+    }
+
     /// Makes frames of a piece; `raw` goes with the first one.
     fn frame(&self, state: &mut State, ch: Channel, data: &str, mut raw: Option<Box<RawValue>>, now: Instant) {
         let mut rest = data;
@@ -192,30 +210,27 @@ impl Assignment {
                 end -= 1;
             }
             let (piece, after) = rest.split_at(end);
-            state.seq += 1;
-            let frame = MinerFrame::from(Tokens {
-                attempt: self.attempt,
-                fence: self.fence,
-                seq: state.seq,
-                off: state.off,
-                ch,
-                data: piece.to_owned(),
-                raw: raw.take(),
-            });
-            state.off += piece.len() as u64;
-            if ch == Channel::Content {
-                state.hash.update(piece.as_bytes());
-            }
-            let text = Utf8Bytes::from(frame.to_text());
-            state.kept_bytes += text.len();
-            let seq = state.seq;
-            state.frames.push_back((seq, text));
-            state.framed_at = Some(now);
+            self.frame_whole(state, ch, piece.to_owned(), raw.take(), now);
             rest = after;
             if rest.is_empty() {
                 return;
             }
         }
+    }
+
+    /// Makes one frame of a piece.
+    fn frame_whole(&self, state: &mut State, ch: Channel, data: String, raw: Option<Box<RawValue>>, now: Instant) {
+        if ch == Channel::Content {
+            state.hash.update(data.as_bytes());
+        }
+        state.seq += 1;
+        let (seq, off) = (state.seq, state.off);
+        state.off += data.len() as u64;
+        let frame = MinerFrame::from(Tokens { attempt: self.attempt, fence: self.fence, seq, off, ch, data, raw });
+        let text = Utf8Bytes::from(frame.to_text());
+        state.kept_bytes += text.len();
+        state.frames.push_back((seq, text));
+        state.framed_at = Some(now);
     }
 
     fn done_frame(&self, state: &State, answer: Answer, now: Instant) -> Utf8Bytes {
@@ -272,6 +287,9 @@ impl JobSink for Assignment {
             }
             state.first_at.get_or_insert(now);
             let raw = chunk.raw.as_deref().filter(|raw| state.pace.raw && raw.len() <= state.pace.piece);
+            if let Some(delta) = &chunk.delta {
+                self.frame_delta(&mut state, delta, now);
+            }
             match raw.and_then(raw::value) {
                 Some(raw) => {
                     if !state.pending.is_empty() {

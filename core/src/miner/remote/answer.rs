@@ -80,11 +80,13 @@ impl Session {
         match tokens.ch {
             Channel::Content => {
                 entry.hash.update(tokens.data.as_bytes());
-                out.push(Output::Piece(fence, Chunk { text: tokens.data, raw: tokens.raw.map(raw::bytes) }));
+                out.push(Output::Piece(fence, Chunk { text: tokens.data, raw: tokens.raw.map(raw::bytes), delta: None }));
             }
             Channel::Reasoning | Channel::Tool => {
-                if let Some(chunk) = tokens.raw.map(raw::bytes).or_else(|| raw::chunk(tokens.ch, &tokens.data)) {
-                    out.push(Output::Piece(fence, Chunk { text: String::new(), raw: Some(chunk) }));
+                let delta = raw::delta(tokens.ch, tokens.data).map(Box::new);
+                let raw = tokens.raw.map(raw::bytes);
+                if delta.is_some() || raw.is_some() {
+                    out.push(Output::Piece(fence, Chunk { text: String::new(), delta, raw }));
                 }
             }
             Channel::Answer => entry.answer.extend_from_slice(tokens.data.as_bytes()),
@@ -127,12 +129,12 @@ impl Session {
         entry.phase = Phase::Settling;
         let whole = std::mem::take(&mut entry.answer);
         let answer = Answer {
-            text: String::new(),
             finish_reason: done.finish_reason,
             usage: done.usage,
             model: done.model,
             raw: (!whole.is_empty()).then(|| Bytes::from(whole)),
             sha256: Some(hash),
+            ..Answer::default()
         };
         vec![Output::Done(fence, Box::new(answer))]
     }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::frame::Channel;
+use crate::model::Delta;
 
 /// The value's bytes, without a copy.
 pub(crate) fn bytes(value: Box<RawValue>) -> Bytes {
@@ -17,18 +18,15 @@ pub(crate) fn value(bytes: &[u8]) -> Option<Box<RawValue>> {
     serde_json::from_slice(bytes).ok()
 }
 
-/// OpenAI's chunk for a piece that is not text; `None` where the piece is not what the channel carries.
-pub(crate) fn chunk(channel: Channel, data: &str) -> Option<Bytes> {
-    let delta = match channel {
-        Channel::Reasoning => serde_json::json!({ "reasoning_content": data }),
-        Channel::Tool => serde_json::json!({ "tool_calls": serde_json::from_str::<serde_json::Value>(data).ok()? }),
-        Channel::Content | Channel::Answer => return None,
-    };
-    let chunk = serde_json::json!({
-        "object": "chat.completion.chunk",
-        "choices": [{ "index": 0, "delta": delta, "finish_reason": null }],
-    });
-    Some(Bytes::from(chunk.to_string()))
+/// A piece that is not text; `None` where it is not what the channel carries.
+pub(crate) fn delta(channel: Channel, data: String) -> Option<Delta> {
+    match channel {
+        Channel::Reasoning => Some(Delta { reasoning: data, tool_calls: Vec::new() }),
+        Channel::Tool => {
+            Some(Delta { reasoning: String::new(), tool_calls: serde_json::from_str(&data).ok()? })
+        }
+        Channel::Content | Channel::Answer => None,
+    }
 }
 
 /// Lower-case hexadecimal digits.

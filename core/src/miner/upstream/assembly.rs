@@ -105,7 +105,7 @@ impl Assembly {
         }
         // A copy: the event is a slice of a read buffer of 8 KiB or more, which it would keep from being
         // used again for as long as the stream can be resumed.
-        Ok(Some(Chunk { text, raw: Some(Bytes::copy_from_slice(&event)) }))
+        Ok(Some(Chunk { text, raw: Some(Bytes::copy_from_slice(&event)), delta: None }))
     }
 
     /// Whether the upstream has said why it ends.
@@ -118,12 +118,11 @@ impl Assembly {
     pub(super) fn into_answer(self) -> Answer {
         let raw = (!self.tool_calls.is_empty() || !self.reasoning.is_empty()).then(|| self.to_json());
         Answer {
-            text: String::new(),
             finish_reason: self.finish_reason.unwrap_or_default(),
             usage: self.usage.unwrap_or_default(),
             model: self.model,
             raw: raw.flatten(),
-            sha256: None,
+            ..Answer::default()
         }
     }
 

@@ -237,7 +237,7 @@ fn unary(shared: &Shared, body: Bytes) -> Result<Answer, Failure> {
     };
     let finish_reason = choice.finish_reason().unwrap_or_default();
     let (text, _) = choice.into_text();
-    Ok(Answer { text, finish_reason, usage, model, raw: Some(body), sha256: None })
+    Ok(Answer { text, finish_reason, usage, model, raw: Some(body), ..Answer::default() })
 }
 
 /// A whole list of vectors: passed on as it is.

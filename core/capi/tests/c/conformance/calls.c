@@ -26,6 +26,21 @@ static json_t *end_of(cortensor_stream *stream, const cortensor_event *event)
     return end;
 }
 
+/* Each vector can be had, and none beyond the last. */
+static void worked_out(const cortensor_embeddings *embeddings)
+{
+    const double *numbers = NULL;
+    size_t len = 0, count = cortensor_embeddings_count(embeddings);
+    for (size_t i = 0; i < count; i++) {
+        if (cortensor_embeddings_vector(embeddings, i, &numbers, &len, NULL) != CORTENSOR_STATUS_OK || len == 0) {
+            broken("vector %d of %d cannot be had", (int)i, (int)count);
+        }
+    }
+    if (cortensor_embeddings_vector(embeddings, count, &numbers, &len, NULL) != CORTENSOR_STATUS_INVALID_ARGUMENT) {
+        broken("there is a vector beyond the last");
+    }
+}
+
 static struct outcome read_stream(struct stage *stage, json_t *step)
 {
     uint64_t after = json_object_get(step, "after") == NULL ? 0 : number(step, "after");
@@ -91,6 +106,44 @@ static struct outcome metrics(struct stage *stage)
     return outcome;
 }
 
+/* The text of an answer alone. */
+static struct outcome answered(const cortensor_task *task)
+{
+    cortensor_error *error = NULL;
+    cortensor_bytes *bytes = NULL;
+    cortensor_status status = cortensor_task_text(task, LIMIT_MS, &bytes, &error);
+    struct outcome outcome = nothing(status, error);
+    if (status == CORTENSOR_STATUS_OK) {
+        outcome.value = json_pack("{s:s%}", "text", cortensor_bytes_data(bytes), cortensor_bytes_len(bytes));
+        cortensor_bytes_free(bytes);
+    }
+    return outcome;
+}
+
+/* Vectors: their record, whose numbers must be those that are lent. */
+static struct outcome embedded(struct stage *stage, json_t *step, const char *options)
+{
+    cortensor_embeddings *embeddings = NULL;
+    cortensor_bytes *bytes = NULL;
+    cortensor_error *error = NULL;
+    json_t *input = json_object_get(step, "input");
+    char *text = json_is_string(input) ? text_of("%s", json_string_value(input)) : text_of("%s", "");
+    char *more = json_is_array(input) ? dumped(input) : NULL;
+    char *given = more == NULL ? text_of("%s", options) : text_of("{\"input\": %s}", more);
+    cortensor_status status = cortensor_router_embed(
+        stage->router, number(step, "session"), CORTENSOR_STR(text), CORTENSOR_STR(given), &embeddings, &error);
+    free(text);
+    free(more);
+    free(given);
+    if (status != CORTENSOR_STATUS_OK) {
+        return record(status, NULL, error);
+    }
+    worked_out(embeddings);
+    status = cortensor_embeddings_record(embeddings, &bytes, &error);
+    cortensor_embeddings_free(embeddings);
+    return record(status, bytes, error);
+}
+
 /* A record of the router that is asked for with nothing. */
 static const struct {
     const char *name;
@@ -153,6 +206,17 @@ static struct outcome play(struct stage *stage, json_t *step, const char *name, 
         status = cortensor_router_submit(stage->router, number(step, "session"), CORTENSOR_STR(text), &task, &error);
         return handle(status, task, error);
     }
+    if (strcmp(name, "submit_prompt") == 0) {
+        status = cortensor_router_submit_prompt(
+            stage->router, number(step, "session"), CORTENSOR_STR(word(step, "prompt")), CORTENSOR_STR(text), &task, &error);
+        return handle(status, task, error);
+    }
+    if (strcmp(name, "embed") == 0) {
+        return embedded(stage, step, text);
+    }
+    if (strcmp(name, "text") == 0) {
+        return answered(task_of(stage, step));
+    }
     if (strcmp(name, "attach") == 0) {
         status = cortensor_router_attach(stage->router, number(step, "session"), number(step, "task_id"), &task, &error);
         return handle(status, task, error);
@@ -197,7 +261,7 @@ static struct outcome play(struct stage *stage, json_t *step, const char *name, 
 
 struct outcome play_step(struct stage *stage, json_t *step)
 {
-    static const char *const GIVEN[] = {"spec", "request", "patch", "query"};
+    static const char *const GIVEN[] = {"spec", "request", "patch", "query", "options"};
     char *text = NULL;
     struct outcome outcome;
     for (size_t i = 0; i < sizeof GIVEN / sizeof GIVEN[0] && text == NULL; i++) {

@@ -110,6 +110,33 @@ static void play_whole(struct player *player, cortensor_job *job, uint64_t numbe
     finish(job, player->answer);
 }
 
+/* Ends the job without a word: what it is told reaches the caller, too. */
+static void play_silent(struct player *player, cortensor_job *job, uint64_t number)
+{
+    cortensor_error *error = NULL;
+    cortensor_status status = cortensor_job_finish(job, CORTENSOR_EMPTY, &error);
+    (void)player;
+    (void)number;
+    if (status != CORTENSOR_STATUS_INVALID_ARGUMENT || strcmp(cortensor_error_code(error), "no_answer") != 0) {
+        broken("a job that ends without a word is not refused");
+    }
+    cortensor_error_free(error);
+}
+
+static void play_parts(struct player *player, cortensor_job *job, uint64_t number)
+{
+    json_t *parts = json_object_get(player->with, "parts");
+    (void)number;
+    for (size_t i = 0; i < json_array_size(parts); i++) {
+        char *text = dumped(json_array_get(parts, i));
+        cortensor_error *error = NULL;
+        cortensor_status status = cortensor_job_emit_parts(job, CORTENSOR_STR(text), NULL, &error);
+        free(text);
+        worked(status, error, CORTENSOR_STATUS_OK);
+    }
+    finish(job, player->answer);
+}
+
 static void play_hold(struct player *player, cortensor_job *job, uint64_t number)
 {
     cortensor_error *error = NULL;
@@ -166,6 +193,7 @@ static const struct {
 } BEHAVIOURS[] = {
     {"words", play_words}, {"pieces", play_pieces}, {"whole", play_whole},   {"hold", play_hold},
     {"fail", play_fail},   {"flaky", play_flaky},   {"reject", play_reject}, {"drop", play_drop},
+    {"silent", play_silent}, {"parts", play_parts},
 };
 
 static void on_job(void *user, cortensor_job *job)

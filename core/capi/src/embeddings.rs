@@ -1,0 +1,90 @@
+//! Vectors of texts.
+
+use std::ffi::c_char;
+use std::mem::MaybeUninit;
+
+use cortensor_router::embed;
+
+use crate::guard::{done, give, look, null, of, quietly};
+use crate::text::text;
+use crate::{Bytes, Error, Router, Status};
+
+/// Vectors of texts, one for each, in the order of the texts. Any thread may use it.
+#[derive(Debug)]
+pub struct Embeddings(embed::Embeddings);
+
+impl From<embed::Embeddings> for Embeddings {
+    fn from(embeddings: embed::Embeddings) -> Self {
+        Self(embeddings)
+    }
+}
+
+/// Asks for the vector of a text, and of several where `input` is empty and `options` has them as `input`, a list. `options` is JSON or empty,
+/// `{"model": "embedder", "timeout": 30}`, and refuses names that it does not know. Blocks. When it fails the status is that of the submit
+/// or the task's.
+///
+/// # Safety
+/// `input` has `input_len` bytes, `options` has `options_len`.
+#[unsafe(no_mangle)]
+#[allow(clippy::too_many_arguments, reason = "a text is two arguments in C")]
+pub unsafe extern "C" fn cortensor_router_embed(
+    router: Option<&Router>,
+    session_id: u64,
+    input: *const c_char,
+    input_len: usize,
+    options: *const c_char,
+    options_len: usize,
+    out: Option<&mut MaybeUninit<*mut Embeddings>>,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    give(out, err, || {
+        // SAFETY: the caller promises the length.
+        let input = unsafe { text(input, input_len, "input") }?;
+        // SAFETY: the caller promises the length.
+        let options = unsafe { text(options, options_len, "options") }?;
+        of(router, "router")?.0.embed_text(session_id, input, options).wait()
+    })
+}
+
+/// How many vectors there are; 0 for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_embeddings_count(embeddings: Option<&Embeddings>) -> usize {
+    look(embeddings, 0, |embeddings| embeddings.0.vectors().len())
+}
+
+/// Lends the vector at `index`, from 0: `len` numbers, which live as long as the embeddings.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_embeddings_vector(
+    embeddings: Option<&Embeddings>,
+    index: usize,
+    out: Option<&mut MaybeUninit<*const f64>>,
+    len: Option<&mut MaybeUninit<usize>>,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    done(err, || {
+        let (out, len) = (out.ok_or_else(|| null("out"))?, len.ok_or_else(|| null("len"))?);
+        let vectors = of(embeddings, "embeddings")?.0.vectors();
+        let vector = vectors.get(index).ok_or_else(|| {
+            embed::Error::invalid("index", format!("index is {index}, but there are {} vectors", vectors.len()))
+        })?;
+        out.write(vector.as_ptr());
+        len.write(vector.len());
+        Ok(())
+    })
+}
+
+/// All of it as JSON: the record of `POST /v1/embeddings`, and `session_id`, `task_id` and `gid` beside it.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_embeddings_record(
+    embeddings: Option<&Embeddings>,
+    out: Option<&mut MaybeUninit<*mut Bytes>>,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    give(out, err, || of(embeddings, "embeddings")?.0.record())
+}
+
+/// Frees embeddings.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_embeddings_free(embeddings: Option<Box<Embeddings>>) {
+    quietly(|| drop(embeddings));
+}

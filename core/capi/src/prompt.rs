@@ -1,0 +1,68 @@
+//! For programs that have no JSON library: a prompt in, a text out.
+
+use std::ffi::c_char;
+use std::mem::MaybeUninit;
+
+use cortensor_router::embed;
+
+use crate::guard::{give, not_yet, of, timeout};
+use crate::text::text;
+use crate::{Bytes, Error, Router, Status, Task};
+
+/// Submits a prompt, any text. `options` is JSON or empty, `{"max_tokens": 64, "temperature": 0.5}`: the fields of `POST /api/v1/completions`. A name that it
+/// does not know is refused with the one that was probably meant; what is for the miner alone goes into `extra`, an object. Blocks until the task is durable.
+///
+/// # Safety
+/// `prompt` has `prompt_len` bytes, `options` has `options_len`.
+#[unsafe(no_mangle)]
+#[allow(clippy::too_many_arguments, reason = "a text is two arguments in C")]
+pub unsafe extern "C" fn cortensor_router_submit_prompt(
+    router: Option<&Router>,
+    session_id: u64,
+    prompt: *const c_char,
+    prompt_len: usize,
+    options: *const c_char,
+    options_len: usize,
+    out: Option<&mut MaybeUninit<*mut Task>>,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    give(out, err, || {
+        // SAFETY: the caller promises the length.
+        let prompt = unsafe { text(prompt, prompt_len, "prompt") }?;
+        // SAFETY: the caller promises the length.
+        let options = unsafe { text(options, options_len, "options") }?;
+        of(router, "router")?.0.submit_prompt(session_id, prompt, options).wait()
+    })
+}
+
+/// Waits for the end, at most for `timeout_ms`, and gives the text of the answer alone: what `cortensor_task_result` has as `choices[0].text`. A negative time is
+/// no limit. Blocks. When the task failed the status is the failure's.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_task_text(
+    task: Option<&Task>,
+    timeout_ms: i64,
+    out: Option<&mut MaybeUninit<*mut Bytes>>,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    give(out, err, || {
+        of(task, "task")?.0.text().wait_for(timeout(timeout_ms)).unwrap_or_else(|| Err(not_yet("the task had not ended")))
+    })
+}
+
+/// A text as a JSON string, its quotes included, for programs that write their JSON by hand.
+///
+/// # Safety
+/// `value` has `value_len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cortensor_json_escape(
+    value: *const c_char,
+    value_len: usize,
+    out: Option<&mut MaybeUninit<*mut Bytes>>,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    give(out, err, || {
+        // SAFETY: the caller promises the length.
+        let value = unsafe { text(value, value_len, "value") }?;
+        Ok::<_, embed::Error>(embed::json_text(value))
+    })
+}

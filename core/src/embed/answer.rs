@@ -1,0 +1,242 @@
+//! What a host's miner answers, out of JSON.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::record;
+use crate::model::{
+    Answer, Delta, FinishReason, Function, FunctionDelta, Parts, ToolCall, ToolDelta, Usage, vectors_of,
+};
+use crate::{Error, Result};
+
+/// Why a job fails whose miner gave nothing at all. The words are the same in every language.
+pub(super) const NOTHING: &str = "the miner returned nothing: return the text (an empty one where there is none), or emit pieces";
+
+/// What a miner says at the end of a job; all of it may be absent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Finish {
+    text: Option<String>,
+    reasoning: Option<String>,
+    tool_calls: Option<Vec<ToolCall>>,
+    finish_reason: Option<FinishReason>,
+    usage: Option<Usage>,
+    model: Option<String>,
+    #[serde(alias = "embeddings")]
+    embedding: Option<Given>,
+}
+
+impl Finish {
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        record::parse("answer", text)
+    }
+
+    /// Whether it has nothing that a caller could read, not even an empty text.
+    pub(super) fn says_nothing(&self) -> bool {
+        self.text.is_none()
+            && self.reasoning.is_none()
+            && self.embedding.is_none()
+            && self.tool_calls.as_ref().is_none_or(Vec::is_empty)
+    }
+
+    /// The answer. `calls`: whether calls of tools were emitted before; `gid` makes ids for those that have none.
+    pub(super) fn into_answer(self, calls: bool, gid: u64) -> Result<Answer> {
+        let mut tool_calls = self.tool_calls.unwrap_or_default();
+        for (index, call) in tool_calls.iter_mut().enumerate() {
+            if call.function.name.is_empty() {
+                return Err(unnamed(index));
+            }
+            if call.id.is_empty() {
+                call.id = id_of(gid, index as u64);
+            }
+        }
+        let reason = if calls || !tool_calls.is_empty() { FinishReason::ToolCalls } else { FinishReason::Stop };
+        let parts = Parts { reasoning: self.reasoning.unwrap_or_default(), tool_calls };
+        let mut usage = self.usage.unwrap_or_default();
+        if usage.total_tokens == 0 {
+            usage.total_tokens = usage.prompt_tokens.saturating_add(usage.completion_tokens);
+        }
+        Ok(Answer {
+            text: match self.embedding {
+                Some(Given(vectors)) => String::from(Box::<str>::from(vectors)),
+                None => self.text.unwrap_or_default(),
+            },
+            parts: (!parts.is_empty()).then(|| Box::new(parts)),
+            finish_reason: self.finish_reason.unwrap_or(reason),
+            usage: usage.in_json(),
+            model: self.model,
+            ..Answer::default()
+        })
+    }
+}
+
+fn unnamed(index: usize) -> Error {
+    let param = format!("tool_calls[{index}].function.name");
+    let message = format!("{param}: a call of a tool must name the tool");
+    Error::invalid(param, message)
+}
+
+/// The id of a call that its miner gave none: no two of a router's calls have the same.
+fn id_of(gid: u64, index: u64) -> String {
+    format!("call_{gid}_{index}")
+}
+
+/// One vector, or a list of them, as it was written.
+#[derive(Debug)]
+struct Given(Box<RawValue>);
+
+impl<'de> Deserialize<'de> for Given {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let given = <Box<RawValue>>::deserialize(deserializer)?;
+        if given.get().starts_with('[') && vectors_of(given.get().as_bytes()).is_some() {
+            return Ok(Self(given));
+        }
+        let words = "an embedding must be a list of numbers, or a list of such lists, one for each input";
+        Err(serde::de::Error::custom(words))
+    }
+}
+
+/// A piece of an answer that is more than text.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Pieces {
+    pub(super) text: Option<String>,
+    reasoning: Option<String>,
+    tool_calls: Option<Vec<Piece>>,
+}
+
+/// A piece of a call of a tool.
+#[derive(Debug, Deserialize)]
+struct Piece {
+    index: Option<u64>,
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    r#type: Option<String>,
+    #[serde(default)]
+    function: PieceOfFunction,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct PieceOfFunction {
+    name: Option<String>,
+    /// Read as that of a whole call is: a text, or an object.
+    arguments: Option<Box<RawValue>>,
+}
+
+impl Pieces {
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        record::parse("piece", text)
+    }
+
+    /// What is no text, reasoning and calls of tools. `calls` are the numbers of those that were begun.
+    pub(super) fn deltas(&self, calls: &mut Vec<u64>, gid: u64) -> Result<(Delta, Delta)> {
+        let mut begun = calls.clone();
+        let mut tool_calls = Vec::new();
+        for (place, piece) in self.tool_calls.iter().flatten().enumerate() {
+            let name = piece.function.name.clone().filter(|name| !name.is_empty());
+            let index = match (piece.index, &name) {
+                (Some(index), _) => index,
+                (None, Some(_)) => begun.iter().max().map_or(0, |last| last.saturating_add(1)),
+                (None, None) => *begun.last().ok_or_else(|| unnamed(place))?,
+            };
+            let begins = !begun.contains(&index);
+            if begins && name.is_none() {
+                return Err(unnamed(place));
+            }
+            let id = piece.id.clone().filter(|id| !id.is_empty());
+            tool_calls.push(ToolDelta {
+                index,
+                id: if begins { Some(id.unwrap_or_else(|| id_of(gid, index))) } else { id },
+                r#type: if begins { Some(piece.r#type.clone().unwrap_or_else(|| "function".to_owned())) } else { None },
+                function: FunctionDelta { name, arguments: piece.function.arguments(place)? },
+            });
+            if begins {
+                begun.push(index);
+            }
+        }
+        *calls = begun;
+        let reasoning = self.reasoning.clone().unwrap_or_default();
+        Ok((Delta { reasoning, tool_calls: Vec::new() }, Delta { reasoning: String::new(), tool_calls }))
+    }
+}
+
+impl PieceOfFunction {
+    fn arguments(&self, place: usize) -> Result<Option<String>> {
+        let Some(given) = &self.arguments else { return Ok(None) };
+        let whole = format!(r#"{{"name":"","arguments":{}}}"#, given.get());
+        let read = serde_json::from_str::<Function>(&whole).map_err(|_| {
+            let param = format!("tool_calls[{place}].function.arguments");
+            let message = format!("{param}: the arguments of a tool must be an object, or its JSON as text");
+            Error::invalid(param, message)
+        })?;
+        Ok(Some(read.arguments))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::MAX_JSON_INTEGER;
+
+    fn refused(answer: &str) -> (String, String) {
+        let error = Finish::parse(answer).and_then(|finish| finish.into_answer(false, 7)).unwrap_err();
+        (error.details().param.clone().unwrap_or_default(), error.message().to_owned())
+    }
+
+    #[test]
+    fn an_answer_may_hold_text_tools_reasoning_and_vectors() {
+        let answer = |text: &str| Finish::parse(text).unwrap().into_answer(false, 7).unwrap();
+        let called = answer(r#"{"reasoning":"hm","tool_calls":[{"function":{"name":"f","arguments":{"a":1}}}]}"#);
+        let parts = called.parts.unwrap();
+        assert_eq!(parts.tool_calls, [ToolCall::new("call_7_0", "f", r#"{"a":1}"#)]);
+        assert_eq!((parts.reasoning.as_str(), called.finish_reason), ("hm", FinishReason::ToolCalls));
+        let said = answer(r#"{"text":"x","finish_reason":"stop","tool_calls":[{"id":"i","function":{"name":"f"}}]}"#);
+        assert_eq!((said.text.as_str(), said.finish_reason), ("x", FinishReason::Stop));
+        assert_eq!(answer(r#"{"embedding":[0.5,1]}"#).text, "[0.5,1]");
+        assert_eq!(answer(r#"{"embeddings":[[1],[2]]}"#).text, "[[1],[2]]");
+        let huge = answer(r#"{"text":"","usage":{"prompt_tokens":18446744073709551615,"completion_tokens":1}}"#);
+        assert_eq!(huge.usage.total_tokens, MAX_JSON_INTEGER);
+        assert_eq!(answer(r#"{"text":"x","usage":null,"tool_calls":null,"finish_reason":null}"#).text, "x");
+    }
+
+    #[test]
+    fn what_says_nothing_is_told_from_an_empty_text() {
+        for nothing in ["", "{}", r#"{"usage":{"prompt_tokens":1}}"#, r#"{"text":null}"#, r#"{"tool_calls":[]}"#] {
+            assert!(Finish::parse(nothing).unwrap().says_nothing(), "{nothing}");
+        }
+        for something in [r#"{"text":""}"#, r#"{"reasoning":"x"}"#, r#"{"embedding":[1]}"#] {
+            assert!(!Finish::parse(something).unwrap().says_nothing(), "{something}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_answer_is_refused_by_its_field() {
+        assert_eq!(refused(r#"{"tool_calls":[{"function":{"name":""}}]}"#).0, "tool_calls[0].function.name");
+        assert_eq!(refused(r#"{"tool_calls":[{"name":"f"}]}"#).0, "tool_calls[0]");
+        assert_eq!(refused(r#"{"tool_calls":[{"function":{"name":"f","arguments":5}}]}"#).0, "tool_calls[0].function.arguments");
+        for wrong in [r#""x""#, "[1,\"a\"]", r#"{"data":[]}"#, "[[1],2]", "5"] {
+            let (param, message) = refused(&format!(r#"{{"embedding":{wrong}}}"#));
+            assert_eq!(param, "embedding", "{message}");
+            assert!(message.contains("must be a list of numbers"), "{message}");
+        }
+        assert!(refused(r#"{"toolcalls":[]}"#).1.contains("did you mean `tool_calls`?"));
+    }
+
+    #[test]
+    fn calls_in_pieces_are_numbered() {
+        let mut calls = Vec::new();
+        let mut deltas = |text: &str| Pieces::parse(text).unwrap().deltas(&mut calls, 7);
+        let (_, first) = deltas(r#"{"tool_calls":[{"function":{"name":"f","arguments":"{"}}]}"#).unwrap();
+        assert_eq!((first.tool_calls[0].index, first.tool_calls[0].id.as_deref()), (0, Some("call_7_0")));
+        let (_, more) = deltas(r#"{"tool_calls":[{"function":{"arguments":"}"}}]}"#).unwrap();
+        assert_eq!((more.tool_calls[0].index, more.tool_calls[0].id.as_deref()), (0, None));
+        let (_, next) = deltas(r#"{"tool_calls":[{"id":"b","function":{"name":"g","arguments":{"a":1}}}]}"#).unwrap();
+        assert_eq!((next.tool_calls[0].index, next.tool_calls[0].id.as_deref()), (1, Some("b")));
+        assert_eq!(next.tool_calls[0].function.arguments.as_deref(), Some(r#"{"a":1}"#));
+        assert!(deltas(r#"{"tool_calls":[{"index":9,"function":{"arguments":"}"}}]}"#).is_err(), "a call without a name");
+        let wrong = Pieces::parse(r#"{"tool_calls":[{"function":{"arguments":""}}]}"#).unwrap().deltas(&mut Vec::new(), 7);
+        assert_eq!(wrong.unwrap_err().details().param.as_deref(), Some("tool_calls[0].function.name"));
+    }
+}

@@ -1,0 +1,74 @@
+//! Vectors in a host's hands.
+
+use serde_json::json;
+
+use super::record;
+use crate::model::{Completion, TaskRequest, Usage, Vectors, inputs};
+use crate::{Error, ErrorKind, Result};
+
+/// Vectors of texts, in the order of the texts.
+#[derive(Debug, Clone)]
+pub struct Embeddings {
+    vectors: Vectors,
+    model: String,
+    usage: Usage,
+    session_id: u64,
+    task_id: u64,
+    gid: u64,
+    miner_address: String,
+}
+
+impl Embeddings {
+    pub(super) fn of(request: &TaskRequest, completion: &Completion) -> Result<Self> {
+        let wanted = request.input.as_deref().map_or(1, inputs);
+        let wrong = |message: String| {
+            Error::new(ErrorKind::MinerFailed, message).with_ids(completion.session_id.0, Some(completion.task_id.0))
+        };
+        let vectors = completion.answer.vectors().ok_or_else(|| wrong("the miner's answer holds no vectors".to_owned()))?;
+        if vectors.len() != wanted {
+            return Err(wrong(format!("the miner answered {} vectors to {wanted} inputs", vectors.len())));
+        }
+        Ok(Self {
+            vectors,
+            model: completion.model.clone(),
+            usage: completion.answer.usage,
+            session_id: completion.session_id.0,
+            task_id: completion.task_id.0,
+            gid: completion.gid.0,
+            miner_address: completion.miner_address.clone(),
+        })
+    }
+
+    /// The vectors, one for each text.
+    pub fn vectors(&self) -> &[Vec<f64>] {
+        &self.vectors
+    }
+
+    /// The model that made them.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// The record of `POST /v1/embeddings`, and `session_id`, `task_id`, `gid` and `miner_address` beside it.
+    ///
+    /// # Errors
+    /// `Internal` when it cannot be written as JSON.
+    pub fn record(&self) -> Result<String> {
+        let data: Vec<_> = self
+            .vectors
+            .iter()
+            .enumerate()
+            .map(|(index, vector)| json!({"object": "embedding", "index": index, "embedding": vector}))
+            .collect();
+        record::json(&json!({
+            "object": "list",
+            "data": data,
+            "model": self.model,
+            "usage": {"prompt_tokens": self.usage.prompt_tokens, "total_tokens": self.usage.prompt_tokens},
+            "session_id": self.session_id,
+            "task_id": self.task_id,
+            "gid": self.gid,
+            "miner_address": self.miner_address,
+        }))
+    }
+}

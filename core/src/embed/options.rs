@@ -1,0 +1,148 @@
+//! The names that can stand beside a prompt. One that was mistyped would change nothing, or reach the miner as a field of its own.
+
+use serde_json::{Map, Value};
+
+use super::record;
+use crate::{Error, Result};
+
+/// What can be said beside a prompt, in the words of the REST API. What else a miner is to get goes into `extra`.
+pub const REQUEST: &[&str] = &[
+    "client_reference",
+    "detach",
+    "dimensions",
+    "extra",
+    "frequency_penalty",
+    "idempotency_key",
+    "input",
+    "logit_bias",
+    "logprobs",
+    "match",
+    "match_model",
+    "match_pointers",
+    "match_tolerance",
+    "max_completion_tokens",
+    "max_miners",
+    "max_tokens",
+    "messages",
+    "min_p",
+    "min_score",
+    "model",
+    "n",
+    "on_failure",
+    "parallel_tool_calls",
+    "precommit_timeout",
+    "presence_penalty",
+    "priority",
+    "prompt",
+    "prompt_template",
+    "prompt_type",
+    "raw",
+    "reasoning_effort",
+    "repetition_penalty",
+    "response_format",
+    "seed",
+    "stop",
+    "stream",
+    "stream_options",
+    "temperature",
+    "tie_break",
+    "timeout",
+    "tool_choice",
+    "tools",
+    "top_k",
+    "top_logprobs",
+    "top_p",
+    "user",
+    "validation_policy",
+];
+
+/// What a session can be opened with, in the words of the REST API.
+pub const SESSION: &[&str] = &[
+    "affinity",
+    "match",
+    "match_model",
+    "match_pointers",
+    "match_tolerance",
+    "max_num_of_nodes",
+    "max_task_execution_count",
+    "metadata",
+    "min_num_of_nodes",
+    "min_score",
+    "mode",
+    "model",
+    "model_identifier",
+    "name",
+    "num_of_validator_nodes",
+    "owner",
+    "priority",
+    "redundant",
+    "reserve_ephemeral_nodes",
+    "reserve_period",
+    "retention",
+    "sla",
+    "tie_break",
+    "validation_policy",
+    "weight",
+];
+
+/// The name that is close to one that is none of `known`.
+pub fn meant(known: &[&'static str], unknown: &str) -> Option<&'static str> {
+    let close = |name: &'static str| (strsim::jaro_winkler(unknown, name), name);
+    let best = known.iter().map(|name| close(name)).max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (best.0 >= 0.85).then_some(best.1)
+}
+
+/// The options as a request: every name is known, and what is in `extra` stands beside them.
+pub(super) fn checked(options: &str) -> Result<String> {
+    let given: Map<String, Value> = record::parse("options", options)?;
+    let mut out = Map::new();
+    for (name, value) in given {
+        if !REQUEST.contains(&name.as_str()) {
+            let near = meant(REQUEST, &name).map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+            let message =
+                format!("{name} is no option of a request: {near}what is only for the miner goes into extra");
+            return Err(Error::invalid(name, message));
+        }
+        match (name.as_str(), value) {
+            ("extra", Value::Object(extra)) => out.extend(extra),
+            ("extra", Value::Null) => {}
+            ("extra", _) => return Err(Error::invalid("extra", "extra must be an object with fields for the miner")),
+            (_, value) => {
+                out.insert(name, value);
+            }
+        }
+    }
+    record::json(&out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_name_is_refused_with_the_one_that_was_meant() {
+        for (wrong, right) in [
+            ("max_token", "max_tokens"),
+            ("maxtokens", "max_tokens"),
+            ("temprature", "temperature"),
+            ("idempotencykey", "idempotency_key"),
+            ("tool", "tools"),
+        ] {
+            let error = checked(&format!(r#"{{"{wrong}": 1}}"#)).unwrap_err();
+            assert_eq!(error.details().param.as_deref(), Some(wrong));
+            assert!(error.message().contains(&format!("did you mean {right}?")), "{}", error.message());
+        }
+        let far = checked(r#"{"colour": "red"}"#).unwrap_err();
+        assert!(!far.message().contains("did you mean"), "{}", far.message());
+        assert!(far.message().contains("extra"), "{}", far.message());
+    }
+
+    #[test]
+    fn extra_reaches_the_miner() {
+        assert_eq!(checked("").unwrap(), "{}");
+        let out: Value = serde_json::from_str(&checked(r#"{"max_tokens": 5, "extra": {"mirostat": 2}}"#).unwrap()).unwrap();
+        assert_eq!(out, serde_json::json!({"max_tokens": 5, "mirostat": 2}));
+        assert_eq!(checked(r#"{"extra": 5}"#).unwrap_err().details().param.as_deref(), Some("extra"));
+        assert!(REQUEST.is_sorted() && SESSION.is_sorted());
+    }
+}
