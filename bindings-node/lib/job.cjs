@@ -2,16 +2,12 @@
 
 const { bridge, expect, forget } = require('./bridge.cjs');
 const { attempt } = require('./error.cjs');
-const { deep, isRecord } = require('./names.cjs');
+const { isRecord, shallow } = require('./names.cjs');
 
 /** What the native part says to a piece. */
 const [TAKEN, FULL] = [0, 1];
 /** The words that a failure can have as its code. */
 const CODES = new Set(['overloaded', 'context', 'invalid', 'model', 'internal', 'unreachable', 'cancelled']);
-
-/** What a function is told that neither gave nor returned anything: a forgotten `return`, or a promise that nobody awaits. */
-const NOTHING =
-  'the miner returned nothing: return the text (an empty string where there is none) or a promise of it, or yield pieces';
 
 /** One attempt at a task: the prompt, and the ways to answer it. */
 class Job {
@@ -22,8 +18,6 @@ class Job {
   #wasCancelled = false;
   /** Whether it was answered, or is wanted no more. */
   answered = false;
-  /** Whether a piece was given. */
-  begun = false;
   /** Called once the work is wanted no more. */
   onCancel = undefined;
   /** Called once it was answered, or is wanted no more. */
@@ -116,10 +110,12 @@ class Job {
 
   push(piece) {
     if (this.answered) return undefined;
-    this.begun = true;
     if (typeof piece === 'string') return this.#native.emitText(piece);
     if (piece instanceof Uint8Array) return attempt(() => this.#native.emitBytes(piece));
-    throw new TypeError(`a piece of an answer must be a string or a Uint8Array, not ${piece === null ? 'null' : typeof piece}`);
+    if (isRecord(piece)) return attempt(() => this.#native.emitParts(JSON.stringify(shallow(piece))));
+    throw new TypeError(
+      `a piece of an answer must be a string, a Uint8Array or an object with text, reasoning or toolCalls, not ${piece === null ? 'null' : typeof piece}`,
+    );
   }
 
   /** Resolves when the reader has caught up; `false`: the work is wanted no more. */
@@ -138,12 +134,6 @@ class Job {
     const text = answered(answer);
     if (this.#mayAnswer()) attempt(() => this.#native.finish(text));
     this.#settle();
-  }
-
-  /** The work is done, as what the miner's function returned says. */
-  returned(answer) {
-    if ((answer === undefined || answer === null) && !this.begun && !this.answered) throw new TypeError(NOTHING);
-    this.finish(answer);
   }
 
   /** The work failed. */
@@ -187,8 +177,24 @@ class Job {
 function answered(answer) {
   if (answer === undefined || answer === null) return '';
   if (typeof answer === 'string') return JSON.stringify({ text: answer });
-  if (isRecord(answer)) return JSON.stringify(deep(answer));
-  throw new TypeError(`a miner must answer with a string or an object with text and usage, not ${typeof answer}`);
+  if (isRecord(answer)) return JSON.stringify(fields(answer));
+  throw new TypeError(`a miner must answer with a string or an object with text, toolCalls, embedding ..., not ${typeof answer}`);
+}
+
+/** An answer's own names in the router's words. What is in its tools' arguments is the program's. */
+function fields(answer) {
+  const { usage, embedding, embeddings, ...own } = shallow(answer);
+  return {
+    ...own,
+    usage: isRecord(usage) ? shallow(usage) : usage,
+    embedding: numbers(embedding ?? embeddings),
+  };
+}
+
+/** Vectors as JSON has them: a `Float32Array` is a list of numbers, too. */
+function numbers(vectors) {
+  if (ArrayBuffer.isView(vectors)) return Array.from(vectors);
+  return Array.isArray(vectors) ? vectors.map(numbers) : vectors;
 }
 
 module.exports = { FULL, Job, TAKEN };

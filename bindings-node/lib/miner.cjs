@@ -91,7 +91,7 @@ async function play(job, work) {
     const given = work(job, new Context(job));
     const pieces = iterator(given);
     if (pieces) await pump(job, pieces);
-    else job.returned(await given);
+    else job.finish(await given);
   } catch (error) {
     try {
       job.threw(error);
@@ -114,7 +114,8 @@ async function pump(job, pieces) {
     let step = pieces.next();
     if (typeof step?.then === 'function') step = await step;
     if (step.done) {
-      job.finish(step.value);
+      // A generator that gave nothing gave an empty text; a function that returned nothing forgot it.
+      job.finish(step.value ?? '');
       return;
     }
     const said = job.push(step.value);

@@ -57,4 +57,4 @@ function capacity(tasks) {
   return tasks;
 }
 
-module.exports = { capacity, deep, id, isRecord, json, milliseconds, shallow };
+module.exports = { capacity, deep, id, isRecord, json, milliseconds, shallow, snake };

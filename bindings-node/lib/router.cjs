@@ -7,9 +7,10 @@ const { Listener } = require('./listener.cjs');
 const { logSink } = require('./log.cjs');
 const { Miner } = require('./miner.cjs');
 const { id, json, milliseconds, shallow } = require('./names.cjs');
+const { SESSION, options } = require('./options.cjs');
 const { Session, request } = require('./session.cjs');
 const { onAbort } = require('./signal.cjs');
-const { Task, completion } = require('./task.cjs');
+const { Task, completion, embeddings } = require('./task.cjs');
 
 /** Open routers: whether one is collected as garbage must not decide how long it serves. */
 const open = new Set();
@@ -90,7 +91,7 @@ class Router {
 
   async createSession(spec) {
     if (typeof spec === 'string') throw invalid('session', `a session's options are an object: { name: ${JSON.stringify(spec)} }`);
-    return new Session(this, await this.#ask('createSession', json('session', spec, shallow)));
+    return new Session(this, await this.#ask('createSession', json('session', spec, (given) => options(SESSION, given))));
   }
 
   session(sessionId) {
@@ -110,8 +111,8 @@ class Router {
   }
 
   /** Submits a task; resolves when it is durable. */
-  async submit(input, options) {
-    const { signal, sessionId, detach, text } = request(input, options);
+  async submit(input, given) {
+    const { signal, sessionId, detach, text } = request(input, given);
     signal?.throwIfAborted();
     const submitted = ask(this.#hold, (call) => this.#native.submit(call, sessionId, text));
     const task = new Task(await abortable(submitted, signal), this.#hold, { signal, detach });
@@ -120,17 +121,31 @@ class Router {
   }
 
   /** Submits a task and waits for its completion, in one step. */
-  async complete(input, options) {
-    const { signal, sessionId, text } = request(input, { stream: false, ...options });
+  async complete(input, given) {
+    const asked = request(input, { stream: false, ...given });
+    return completion(await this.#answer(asked, (call) => this.#native.complete(call, asked.sessionId, asked.text)));
+  }
+
+  /** Vectors of a text, or of several. */
+  async embed(input, given) {
+    if (typeof input !== 'string' && !Array.isArray(input)) {
+      throw invalid('input', `input is a text or a list of texts, not ${input === null ? 'null' : typeof input}`);
+    }
+    const asked = request({ input }, given);
+    return embeddings(await this.#answer(asked, (call) => this.#native.embed(call, asked.sessionId, asked.text)));
+  }
+
+  /** The one answer of a task that the caller may give up. */
+  async #answer({ signal }, start) {
     signal?.throwIfAborted();
     let held;
     const answer = ask(this.#hold, (call) => {
-      held = this.#native.complete(call, sessionId, text);
+      held = start(call);
     });
-    if (!signal) return completion(await answer);
+    if (!signal) return answer;
     const leave = onAbort(signal, () => held?.cancel());
     try {
-      return completion(await answer);
+      return await answer;
     } catch (error) {
       throw signal.aborted ? signal.reason : error;
     } finally {

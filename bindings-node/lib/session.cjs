@@ -1,7 +1,8 @@
 'use strict';
 
 const { invalid } = require('./error.cjs');
-const { id, isRecord, json, shallow } = require('./names.cjs');
+const { id, isRecord, json } = require('./names.cjs');
+const { REQUEST, options } = require('./options.cjs');
 const { isSignal } = require('./signal.cjs');
 
 /** An open account for work. */
@@ -23,6 +24,11 @@ class Session {
   /** Submits a task to it and waits for its completion. */
   complete(input, options) {
     return this.#router.complete(input, { ...options, sessionId: this.id });
+  }
+
+  /** The vectors of a text, or of several. */
+  embed(input, options) {
+    return this.#router.embed(input, { ...options, sessionId: this.id });
   }
 
   /** Its tasks. */
@@ -59,11 +65,11 @@ class Session {
 }
 
 /** What a request is made of, beside what is said about its submission. */
-function request(input, options) {
+function request(input, given = undefined) {
   if (typeof input !== 'string' && !isRecord(input)) {
     throw invalid('prompt', 'give a prompt as a string, or an object with prompt, messages or input');
   }
-  const { signal, sessionId = 0, timeoutMs, ...rest } = options ?? {};
+  const { signal, sessionId = 0, timeoutMs, ...rest } = given ?? {};
   id('sessionId', sessionId);
   if (timeoutMs !== undefined) {
     throw invalid('timeoutMs', 'a task has a timeout in seconds; for milliseconds of waiting: signal: AbortSignal.timeout(ms)');
@@ -71,11 +77,17 @@ function request(input, options) {
   if (signal !== undefined && signal !== null && !isSignal(signal)) {
     throw invalid('signal', 'signal must be an AbortSignal: of an AbortController it is `controller.signal`');
   }
-  const given = typeof input === 'string' ? { prompt: input } : input;
-  const fields = { ...given, ...rest };
+  const asked = typeof input === 'string' ? { prompt: input } : input;
+  const fields = { ...asked, ...rest };
   // Whoever wants a task's tokens wants them as they come; it is for the miner to know.
   if (fields.stream === undefined && fields.input === undefined) fields.stream = true;
-  return { signal, sessionId, detach: fields.detach === true, text: json('request', fields, shallow) };
+  const { extra, ...own } = fields;
+  if (extra !== undefined && extra !== null && !isRecord(extra)) {
+    throw invalid('extra', 'extra must be an object with fields for the miner');
+  }
+  // What is for the miner alone keeps the names that the program gave it.
+  const names = (record) => ({ ...extra, ...options(REQUEST, record) });
+  return { signal, sessionId, detach: fields.detach === true, text: json('request', own, names) };
 }
 
 module.exports = { Session, request };

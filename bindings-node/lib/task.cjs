@@ -11,8 +11,18 @@ const { onAbort } = require('./signal.cjs');
 /** A completion as the REST API has it, with its text at hand. */
 function completion(text) {
   const record = JSON.parse(text);
-  Object.defineProperty(record, 'text', { get: () => record.choices[0]?.text ?? '', configurable: true });
+  const look = (name, get) => Object.defineProperty(record, name, { get, configurable: true });
+  const message = () => record.choices[0]?.message ?? {};
+  look('text', () => record.choices[0]?.text ?? '');
+  look('toolCalls', () => message().tool_calls ?? []);
+  look('reasoning', () => message().reasoning_content ?? '');
   return record;
+}
+
+/** Vectors as the REST API has them, with the numbers at hand. */
+function embeddings(text) {
+  const record = JSON.parse(text);
+  return Object.defineProperty(record, 'vectors', { get: () => record.data.map(({ embedding }) => embedding), configurable: true });
 }
 
 /** A submitted task: its tokens, its end, and the ways to end it early. */
@@ -156,4 +166,4 @@ class Task {
   }
 }
 
-module.exports = { Task, completion };
+module.exports = { Task, completion, embeddings };

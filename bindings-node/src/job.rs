@@ -29,8 +29,12 @@ impl NativeJob {
     }
 
     fn emit(&self, piece: &[u8]) -> Result<u32> {
+        self.told(|job| job.emit(piece))
+    }
+
+    fn told(&self, emit: impl FnOnce(&Job) -> cortensor_router::embed::Result<Emit>) -> Result<u32> {
         let Some(job) = &self.job else { return Ok(ANSWERED) };
-        match job.emit(piece) {
+        match emit(job) {
             Ok(Emit::Ok) => Ok(TAKEN),
             Ok(Emit::Full) => Ok(FULL),
             Ok(Emit::Cancelled) => Ok(CANCELLED),
@@ -64,6 +68,12 @@ impl NativeJob {
     #[napi(catch_unwind)]
     pub fn emit_bytes(&self, piece: Uint8Array) -> Result<u32> {
         self.emit(&piece)
+    }
+
+    /// The same with what is no text, as JSON.
+    #[napi(catch_unwind)]
+    pub fn emit_parts(&self, parts: String) -> Result<u32> {
+        self.told(|job| job.emit_parts(&parts))
     }
 
     /// The work is done.

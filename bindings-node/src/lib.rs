@@ -26,6 +26,24 @@ pub fn version() -> &'static str {
     embed::VERSION
 }
 
+/// The names that can stand beside a prompt, as the router has them.
+#[napi]
+pub fn request_options() -> Vec<&'static str> {
+    embed::REQUEST_OPTIONS.to_vec()
+}
+
+/// The names that a session can be opened with.
+#[napi]
+pub fn session_options() -> Vec<&'static str> {
+    embed::SESSION_OPTIONS.to_vec()
+}
+
+/// The name of an option that one is close to which is none; `session`: of a session's.
+#[napi]
+pub fn meant_option(session: bool, unknown: String) -> Option<&'static str> {
+    embed::meant_option(if session { embed::SESSION_OPTIONS } else { embed::REQUEST_OPTIONS }, &unknown)
+}
+
 /// Runs the `cortensor-router` command, the program's name first, and gives its exit status. It handles signals and
 /// installs a logger: for a process that does nothing else.
 #[napi(catch_unwind)]

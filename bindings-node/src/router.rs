@@ -126,6 +126,15 @@ impl NativeRouter {
         held
     }
 
+    /// Answers with the record of vectors; cancelling what is given cancels the task.
+    #[napi(catch_unwind)]
+    pub fn embed(&self, id: Id, session: i64, request: String) -> NativeRequest {
+        let call = self.router.embed_record(session as u64, &request);
+        let held = NativeRequest::new(&call);
+        self.text(id, call);
+        held
+    }
+
     /// Answers with a task that is there.
     #[napi(catch_unwind)]
     pub fn attach(&self, id: Id, session: i64, task: i64) {

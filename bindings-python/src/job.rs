@@ -23,6 +23,15 @@ impl Job {
     }
 }
 
+fn told(py: Python<'_>, emitted: embed::Result<Emit>) -> PyResult<u8> {
+    match emitted {
+        Ok(Emit::Ok) => Ok(0),
+        Ok(Emit::Full) => Ok(1),
+        Ok(Emit::Cancelled) => Ok(2),
+        Err(error) => Err(to_py(py, &error)),
+    }
+}
+
 #[pymethods]
 impl Job {
     /// What it is about, as JSON.
@@ -44,14 +53,14 @@ impl Job {
             job.emit(bytes.as_bytes())
         } else {
             let found = piece.get_type().name()?;
-            return Err(PyTypeError::new_err(format!("a miner gives pieces of str or bytes, not {found}")));
+            return Err(PyTypeError::new_err(format!("a miner gives pieces of str, bytes or a mapping (text, reasoning, tool_calls), not {found}")));
         };
-        match emitted {
-            Ok(Emit::Ok) => Ok(0),
-            Ok(Emit::Full) => Ok(1),
-            Ok(Emit::Cancelled) => Ok(2),
-            Err(error) => Err(to_py(piece.py(), &error)),
-        }
+        told(piece.py(), emitted)
+    }
+
+    /// The same for what is no text, as JSON.
+    fn emit_parts(&self, py: Python<'_>, parts: &str) -> PyResult<u8> {
+        told(py, self.job.here(py)?.emit_parts(parts))
     }
 
     /// The work is done.

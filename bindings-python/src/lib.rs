@@ -52,7 +52,7 @@ mod _native {
     #[pymodule_export]
     use crate::miner::{JobQueue, Miner};
     #[pymodule_export]
-    use crate::router::Router;
+    use crate::router::{Router, option_names};
     #[pymodule_export]
     use crate::stream::Stream;
     #[pymodule_export]

@@ -45,6 +45,12 @@ fn unfinished() -> embed::Error {
     embed::Error::new(ErrorKind::Timeout, message).with_code("shutdown_timeout")
 }
 
+/// The names that can stand beside a prompt, and those of a session, as the router has them.
+#[pyfunction]
+pub(crate) fn option_names() -> (Vec<&'static str>, Vec<&'static str>) {
+    (embed::REQUEST_OPTIONS.to_vec(), embed::SESSION_OPTIONS.to_vec())
+}
+
 #[pymethods]
 impl Router {
     /// Opens one.
@@ -103,6 +109,11 @@ impl Router {
 
     fn complete(&self, session: u64, request: &str) -> Call {
         Call::of(self.router.complete(session, request))
+    }
+
+    /// Answers with a record.
+    fn embed(&self, session: u64, request: &str) -> Call {
+        Call::of(self.router.embed_record(session, request))
     }
 
     fn task(&self, session: u64, task: u64) -> Call {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ._asgi import AsgiApp
 from ._client import MinerClient, SyncMinerClient, run_miner
-from ._completion import Choice, Completion, End, Event, MinerVerdict, Restart, Token, Usage, Verdict
+from ._completion import Choice, Completion, Embedding, Embeddings, End, Event, MinerVerdict, Restart, Token, Usage, Verdict
 from ._errors import (
     ClosedError,
     ConflictError,
@@ -46,6 +46,8 @@ __all__ = [
     "ClosedError",
     "Completion",
     "ConflictError",
+    "Embedding",
+    "Embeddings",
     "End",
     "Event",
     "IdempotencyMismatchError",

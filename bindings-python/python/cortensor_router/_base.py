@@ -38,6 +38,13 @@ class RouterBase:
             raise ClosedError(f"the router is not open: {how}")
         return self._opened
 
+    def _is_there(self) -> bool:
+        """Whether it was opened; one that was closed since says so, here and not at its first use."""
+        if self._opened is None:
+            return False
+        self._opened.info()
+        return True
+
     def _keep(self, opened: _native.Router) -> None:
         self._opened = opened
         _bridge.opened(opened)

@@ -69,7 +69,7 @@ class Choice(Record):
     logprobs: None = None
     """Always absent."""
     message: dict[str, Any] | None = None
-    """The text as a message, where a client of the REST API asks for it."""
+    """The answer as a message: `content`, and `tool_calls` and `reasoning_content` where there are any."""
     miner_address: str | None = None
     """Who gave it, where several miners answered."""
 
@@ -106,6 +106,20 @@ class Completion(Record):
         """The answer's text."""
         return self.choices[0].text if self.choices else ""
 
+    @property
+    def tool_calls(self) -> list[dict[str, Any]]:
+        """The tools that it calls, as in OpenAI's API; empty where it calls none."""
+        return list(self._message.get("tool_calls") or [])
+
+    @property
+    def reasoning(self) -> str:
+        """What the model thought before it spoke, where that is known."""
+        return str(self._message.get("reasoning_content") or "")
+
+    @property
+    def _message(self) -> dict[str, Any]:
+        return (self.choices[0].message if self.choices else None) or {}
+
     @classmethod
     def _of(cls, data: dict[str, Any]) -> Completion:
         data["choices"] = [Choice._of(one) for one in data["choices"]]
@@ -113,6 +127,51 @@ class Completion(Record):
         if data.get("verdict"):
             data["verdict"] = Verdict._of(data["verdict"])
         return super(Completion, cls)._of(data)
+
+
+@dataclass(slots=True, kw_only=True)
+class Embedding(Record):
+    """A vector."""
+
+    index: int
+    """Which of the inputs it is of, from 0."""
+    embedding: list[float]
+    """Its numbers."""
+    object: str = "embedding"
+    """`embedding`."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Embeddings(Record):
+    """Vectors of texts, in the order of the texts."""
+
+    data: list[Embedding]
+    """The vectors, one for each text."""
+    model: str
+    """The model that made them."""
+    session_id: int
+    """The session."""
+    task_id: int
+    """The task in its session."""
+    usage: Usage
+    """Tokens of the texts."""
+    object: str = "list"
+    """`list`."""
+    gid: int | None = None
+    """The task among all sessions."""
+    miner_address: str | None = None
+    """Who made them."""
+
+    @property
+    def vectors(self) -> list[list[float]]:
+        """The numbers alone."""
+        return [one.embedding for one in self.data]
+
+    @classmethod
+    def _of(cls, data: dict[str, Any]) -> Embeddings:
+        data["data"] = [Embedding._of(one) for one in data["data"]]
+        data["usage"] = Usage._of(data.get("usage") or {})
+        return super(Embeddings, cls)._of(data)
 
 
 @dataclass(slots=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import _bridge, _native
 from ._json import fields_of, parsed, text_of
 
 _TAKEN, _SLOW, _CANCELLED = 0, 1, 2
+
+Piece = str | bytes | Mapping[str, Any]
+"""A piece of an answer: text, its bytes, of which one character may be cut in two, or what is no text."""
 
 
 class JobError(Exception):
@@ -96,24 +99,44 @@ class JobBase:
         """Whether the work is wanted no more, or was answered."""
         return self._native.is_cancelled()
 
-    def emit(self, piece: str | bytes) -> bool:
+    def _give(self, piece: object) -> int:
+        """Gives a piece of any kind, and what the router says to it."""
+        if isinstance(piece, Mapping):
+            return self._native.emit_parts(text_of("piece", dict(piece)))  # pyright: ignore[reportUnknownArgumentType]
+        return self._native.emit(piece)  # type: ignore[arg-type] # it says what is wrong  # pyright: ignore[reportArgumentType]
+
+    def emit(self, piece: Piece) -> bool:
         """Gives the next piece of the answer; `False`: nobody wants it any more, stop.
 
-        It does not wait for a slow reader: `send` does. The bytes of one character may be cut in two.
+        It does not wait for a slow reader: `send` does. The bytes of one character may be cut in two. A mapping holds
+        what is no text: `{"reasoning": "..."}`, `{"tool_calls": [...]}`.
         """
-        return self._native.emit(piece) != _CANCELLED
+        return self._give(piece) != _CANCELLED
 
     def finish(
         self,
         text: str | None = None,
         *,
+        reasoning: str | None = None,
+        tool_calls: Sequence[Mapping[str, Any]] | None = None,
         finish_reason: str | None = None,
         usage: Mapping[str, int] | None = None,
         model: str | None = None,
         embedding: Any = None,
     ) -> None:
-        """Ends the work. Where pieces were emitted they are the text; usage that is not given is estimated."""
-        answer = {"text": text, "finish_reason": finish_reason, "usage": usage, "model": model, "embedding": embedding}
+        """Ends the work. Where pieces were emitted they are the text; usage that is not given is estimated.
+
+        `tool_calls` are OpenAI's; their arguments may be mappings. `embedding` is a vector, or a list of them.
+        """
+        answer = {
+            "text": text,
+            "reasoning": reasoning,
+            "tool_calls": tool_calls,
+            "finish_reason": finish_reason,
+            "usage": usage,
+            "model": model,
+            "embedding": embedding,
+        }
         self._native.finish(fields_of("answer", answer))
         self._answered = True
 
@@ -139,7 +162,7 @@ class JobBase:
             self._native.finish(text_of("answer", dict(answer)))  # pyright: ignore[reportUnknownArgumentType]
         else:
             message = (
-                f"a miner gives str, a mapping (text, usage, finish_reason ...) or None, not {type(answer).__name__}"
+                f"a miner gives str or a mapping (text, tool_calls, embedding, usage ...), not {type(answer).__name__}"
             )
             raise TypeError(message)
 
@@ -156,9 +179,9 @@ class Job(JobBase):
         super().__init__(native)
         self._loop = loop
 
-    async def send(self, piece: str | bytes) -> bool:
+    async def send(self, piece: Piece) -> bool:
         """Gives the next piece, and waits while the reader is slow; `False`: nobody wants it any more, stop."""
-        return await self._sent(self._native.emit(piece))
+        return await self._sent(self._give(piece))
 
     async def _sent(self, state: int) -> bool:
         if state == _SLOW:
@@ -172,9 +195,9 @@ class SyncJob(JobBase):
 
     __slots__ = ()
 
-    def send(self, piece: str | bytes) -> bool:
+    def send(self, piece: Piece) -> bool:
         """Gives the next piece, and waits while the reader is slow; `False`: nobody wants it any more, stop."""
-        state = self._native.emit(piece)
+        state = self._give(piece)
         if state == _SLOW:
             self._native.wait_writable()
             return not self._native.is_cancelled()

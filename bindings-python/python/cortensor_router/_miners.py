@@ -62,6 +62,15 @@ def _failed(name: str, native: _native.Job, error: BaseException) -> None:
             native.fail("internal", message)
 
 
+def _refused(name: str, native: _native.Job, error: RouterError) -> None:
+    """The router did not take what the miner's function gave."""
+    if error.code == "no_answer":
+        # The router has failed it with these words already.
+        logger.warning("%s: %s", name, error)
+    elif not native.is_cancelled():
+        _failed(name, native, error)
+
+
 class LoopWork:
     """Functions that run as tasks of one event loop."""
 
@@ -101,7 +110,8 @@ class LoopWork:
             if hasattr(made, "__aiter__"):
                 wanted = await self._pull(job, native, made)
                 if wanted:
-                    job._finish_with(None)
+                    # A generator that gave nothing gave an empty text; a function that returned nothing forgot it.
+                    job._finish_with("")
                 else:
                     _gone(native)
             else:
@@ -110,8 +120,7 @@ class LoopWork:
             _gone(native)
             raise
         except RouterError as error:
-            if not native.is_cancelled():
-                _failed(self._name, native, error)
+            _refused(self._name, native, error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets to know
             _failed(self._name, native, error)
         except BaseException as error:
@@ -125,7 +134,7 @@ class LoopWork:
         emit = native.emit
         try:
             async for piece in pieces:
-                state = emit(piece)
+                state = emit(piece) if isinstance(piece, str) else job._give(piece)
                 if state and not await job._sent(state):
                     raise asyncio.CancelledError  # noqa: TRY301 - as if the loop had raised it
         except asyncio.CancelledError:
@@ -252,8 +261,7 @@ class ThreadWork:
             else:
                 job._finish_with(made)
         except RouterError as error:
-            if not native.is_cancelled():
-                _failed(self._name, native, error)
+            _refused(self._name, native, error)
         except BaseException as error:  # noqa: BLE001 - whatever it is, the caller gets to know and the thread goes on
             _failed(self._name, native, error)
 
@@ -273,7 +281,8 @@ class ThreadWork:
             close = getattr(pieces, "close", None)
             if close is not None:
                 close()
-        job._finish_with(answer)
+        # As in a loop: a generator that gave nothing gave an empty text.
+        job._finish_with("" if answer is None else answer)
 
     def is_inside(self) -> bool:
         """Whether this very thread is one of them."""

@@ -10,15 +10,16 @@ from ._errors import InvalidArgumentError
 from ._json import fields_of, text_of
 
 if TYPE_CHECKING:
-    from ._job import Job, SyncJob
+    from ._job import Job, Piece, SyncJob
 
-Piece = str | bytes
-"""A piece of an answer; the bytes of one character may be cut in two."""
 Answer = str | Mapping[str, Any] | None
-"""An answer: its text, or `text`, `finish_reason`, `usage`, `model`, `embedding`; `None` where all was emitted."""
-AsyncMinerFunction = Callable[["Job"], AsyncIterator[Piece] | Awaitable[Answer]]
+"""An answer: its text, or `text`, `reasoning`, `tool_calls`, `finish_reason`, `usage`, `model`, `embedding`.
+
+`None` stands for it where pieces were emitted; a miner that gave nothing at all has failed.
+"""
+AsyncMinerFunction = Callable[["Job"], "AsyncIterator[Piece] | Awaitable[Answer]"]
 """An async generator of pieces, or a coroutine that gives an answer."""
-SyncMinerFunction = Callable[["SyncJob"], Iterable[Piece] | Answer]
+SyncMinerFunction = Callable[["SyncJob"], "Iterable[Piece] | Answer"]
 """A generator of pieces, or a function that gives an answer; it runs on a thread and may block it."""
 
 
@@ -38,12 +39,24 @@ class RequestOptions(TypedDict, total=False):
     temperature: float
     top_p: float
     top_k: int
+    min_p: float
+    n: int
+    """How many choices an upstream is asked for."""
     stop: str | Sequence[str]
     seed: int
     presence_penalty: float
     frequency_penalty: float
+    repetition_penalty: float
+    logit_bias: Mapping[str, float]
+    logprobs: bool | int
+    top_logprobs: int
+    reasoning_effort: str
+    user: str
+    dimensions: int
+    """How long a vector is to be."""
     tools: Sequence[Mapping[str, Any]]
     tool_choice: str | Mapping[str, Any]
+    parallel_tool_calls: bool
     response_format: Mapping[str, Any]
     prompt_type: int
     """0: the model's chat template is applied; 1: the prompt goes to the model as it is."""
@@ -51,6 +64,7 @@ class RequestOptions(TypedDict, total=False):
     """A text with `{prompt}` in it, put around the prompt."""
     stream: bool
     """Whether tokens are wanted as they come; `submit` asks for it, `complete` does not."""
+    stream_options: Mapping[str, Any]
     timeout: float
     """Seconds until the task is given up."""
     precommit_timeout: float
@@ -174,11 +188,15 @@ _MINER = frozenset(MinerOptions.__annotations__)
 
 def _check_names(what: str, given: Iterable[str], known: frozenset[str], hint: str) -> None:
     """A name that was mistyped would change nothing, or reach the miner as a field of its own."""
-    # The router takes the names that Cortensor published, too: `minNumOfNodes`.
-    unknown = {name for name in set(given) - known if _in_snake_case(name) not in known}
+    unknown = set(given) - known
+    if known is _REQUEST:
+        unknown -= {"clientReference"}
+    else:
+        # The router takes the names that Cortensor published, too: `minNumOfNodes`.
+        unknown = {name for name in unknown if _in_snake_case(name) not in known}
     if unknown:
         name = min(unknown)
-        near = difflib.get_close_matches(name, known, 1)
+        near = difflib.get_close_matches(_in_snake_case(name), known, 1)
         meant = f"did you mean {near[0]}? " if near else ""
         raise InvalidArgumentError(f"{name} is no option of a {what}: {meant}{hint}", param=name)
 
@@ -216,6 +234,15 @@ def _check_prompt(prompt: object) -> None:
     if not isinstance(prompt, str):
         message = f"prompt is a text, not {type(prompt).__name__}: a chat goes into messages=[...]"
         raise InvalidArgumentError(message, param="prompt")
+
+
+def embedding_of(texts: str | Sequence[str], options: RequestOptions) -> str:
+    """The request of vectors as JSON."""
+    if isinstance(texts, (bytes, bytearray)) or not isinstance(texts, (str, Sequence)):
+        message = f"input is a text or a list of texts, not {type(texts).__name__}"
+        raise InvalidArgumentError(message, param="input")
+    given: RequestOptions = {**options, "input": texts if isinstance(texts, str) else list(texts)}
+    return request_of(None, given, stream=False)
 
 
 def request_of(prompt: str | None, options: RequestOptions, *, stream: bool) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _bridge, _native
 from ._asgi import AsgiApp
 from ._base import CLOSE_SECONDS, RouterBase
-from ._completion import Completion
+from ._completion import Completion, Embeddings
 from ._json import config_of, fields_of
 from ._listener import Listener
 from ._miner import Miner
@@ -22,6 +22,7 @@ from ._options import (
     SessionOptions,
     SyncMinerFunction,
     check_name,
+    embedding_of,
     miner_of,
     request_of,
     session_of,
@@ -60,7 +61,7 @@ class Router(RouterBase):
 
     async def open(self) -> Self:
         """Opens it. `async with` does, too."""
-        if self._opened is None:
+        if not self._is_there():
             self._keep(await _bridge.answer(_native.Router.open(self._config, _bridge.log_queue())))
         return self
 
@@ -178,6 +179,13 @@ class Router(RouterBase):
         """
         call = self._handle.complete(session_id, request_of(prompt, options, stream=False))
         return Completion._parse(await _bridge.answer(call))
+
+    async def embed(
+        self, input: str | Sequence[str], *, session_id: int = 0, **options: Unpack[RequestOptions]  # noqa: A002 - its name in the API
+    ) -> Embeddings:
+        """Gives the vectors of a text, or of several, in their order. Whoever is cancelled while it waits cancels the task."""
+        call = self._handle.embed(session_id, embedding_of(input, options))
+        return Embeddings._parse(await _bridge.answer(call))
 
     async def task(self, session_id: int, task_id: int) -> TaskRecord:
         """A task's record."""

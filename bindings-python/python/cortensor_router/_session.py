@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from ._base import RouterBase
-    from ._completion import Completion
+    from collections.abc import Sequence
+
+    from ._completion import Completion, Embeddings
     from ._router import Router
     from ._sync import SyncRouter
     from ._task import SyncTask, Task
@@ -68,6 +70,10 @@ class Session(SessionBase):
         """Submits a task and waits for its answer."""
         return await self._router.complete(prompt, session_id=self.id, **options)
 
+    async def embed(self, input: str | Sequence[str], **options: Unpack[RequestOptions]) -> Embeddings:  # noqa: A002
+        """Gives the vectors of a text, or of several, in their order."""
+        return await self._router.embed(input, session_id=self.id, **options)
+
     async def update(self, **changes: Unpack[SessionChanges]) -> SessionRecord:
         """Changes what is given."""
         native = self._router._handle
@@ -119,6 +125,10 @@ class SyncSession(SessionBase):
     def complete(self, prompt: str | None = None, **options: Unpack[RequestOptions]) -> Completion:
         """Submits a task and waits for its answer."""
         return self._router.complete(prompt, session_id=self.id, **options)
+
+    def embed(self, input: str | Sequence[str], **options: Unpack[RequestOptions]) -> Embeddings:  # noqa: A002
+        """Gives the vectors of a text, or of several, in their order."""
+        return self._router.embed(input, session_id=self.id, **options)
 
     def update(self, **changes: Unpack[SessionChanges]) -> SessionRecord:
         """Changes what is given."""

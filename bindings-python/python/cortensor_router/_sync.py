@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _bridge, _native
 from ._base import CLOSE_SECONDS, RouterBase
-from ._completion import Completion
+from ._completion import Completion, Embeddings
 from ._json import config_of, fields_of
 from ._listener import SyncListener
 from ._loop_thread import LoopThread
@@ -23,6 +23,7 @@ from ._options import (
     SessionOptions,
     SyncMinerFunction,
     check_name,
+    embedding_of,
     miner_of,
     request_of,
     session_of,
@@ -57,7 +58,7 @@ class SyncRouter(RouterBase):
 
     def open(self) -> Self:
         """Opens it. `with` does, too."""
-        if self._opened is None:
+        if not self._is_there():
             self._keep(_native.Router.open(self._config, _bridge.log_queue()).wait())
         return self
 
@@ -168,6 +169,13 @@ class SyncRouter(RouterBase):
         """Submits a task and waits for its answer. Ctrl-C cancels the task."""
         call = self._handle.complete(session_id, request_of(prompt, options, stream=False))
         return Completion._parse(call.wait())
+
+    def embed(
+        self, input: str | Sequence[str], *, session_id: int = 0, **options: Unpack[RequestOptions]  # noqa: A002 - its name in the API
+    ) -> Embeddings:
+        """Gives the vectors of a text, or of several, in their order."""
+        call = self._handle.embed(session_id, embedding_of(input, options))
+        return Embeddings._parse(call.wait())
 
     def task(self, session_id: int, task_id: int) -> TaskRecord:
         """A task's record."""

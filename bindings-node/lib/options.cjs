@@ -1,0 +1,38 @@
+'use strict';
+
+// Which options there are: one that was mistyped would change nothing, or reach the miner as a field of its own.
+
+const { invalid } = require('./error.cjs');
+const { snake } = require('./names.cjs');
+const native = require('./native.cjs').load();
+
+const REQUEST = {
+  what: 'request',
+  known: new Set(native.requestOptions()),
+  hint: 'what is only for the miner goes into extra: { ... }',
+  meant: (name) => native.meantOption(false, name),
+};
+const SESSION = {
+  what: 'session',
+  known: new Set(native.sessionOptions()),
+  hint: 'the type SessionOptions lists all of them',
+  meant: (name) => native.meantOption(true, name),
+};
+
+const camel = (name) => name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
+
+/** The options in the router's words; a name that is none of them is refused with the one that was meant. */
+function options({ what, known, hint, meant }, given) {
+  const out = {};
+  for (const [name, value] of Object.entries(given)) {
+    const own = snake(name);
+    if (!known.has(own)) {
+      const near = meant(own);
+      throw invalid(name, `${name} is no option of a ${what}: ${near ? `did you mean ${camel(near)}? ` : ''}${hint}`);
+    }
+    out[own] = value;
+  }
+  return out;
+}
+
+module.exports = { REQUEST, SESSION, options };
