@@ -53,7 +53,9 @@ impl Job {
             job.emit(bytes.as_bytes())
         } else {
             let found = piece.get_type().name()?;
-            return Err(PyTypeError::new_err(format!("a miner gives pieces of str, bytes or a mapping (text, reasoning, tool_calls), not {found}")));
+            return Err(PyTypeError::new_err(format!(
+                "a miner gives pieces of str, bytes or a mapping (text, reasoning, tool_calls), not {found}"
+            )));
         };
         told(piece.py(), emitted)
     }

@@ -46,9 +46,9 @@ pub use info::{
     cortensor_router_models, cortensor_router_status,
 };
 pub use job::{
-    Job, cortensor_job_emit, cortensor_job_emit_parts, cortensor_job_fail, cortensor_job_finish, cortensor_job_free, cortensor_job_info,
-    cortensor_job_is_answered, cortensor_job_is_cancelled, cortensor_job_prompt, cortensor_job_reject,
-    cortensor_job_wait_cancelled, cortensor_job_wait_writable,
+    Job, cortensor_job_emit, cortensor_job_emit_parts, cortensor_job_fail, cortensor_job_finish, cortensor_job_free,
+    cortensor_job_info, cortensor_job_is_answered, cortensor_job_is_cancelled, cortensor_job_prompt,
+    cortensor_job_reject, cortensor_job_wait_cancelled, cortensor_job_wait_writable,
 };
 pub use keys::{cortensor_router_create_key, cortensor_router_delete_key, cortensor_router_keys};
 pub use listener::{

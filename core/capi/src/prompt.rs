@@ -45,7 +45,11 @@ pub extern "C" fn cortensor_task_text(
     err: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     give(out, err, || {
-        of(task, "task")?.0.text().wait_for(timeout(timeout_ms)).unwrap_or_else(|| Err(not_yet("the task had not ended")))
+        of(task, "task")?
+            .0
+            .text()
+            .wait_for(timeout(timeout_ms))
+            .unwrap_or_else(|| Err(not_yet("the task had not ended")))
     })
 }
 

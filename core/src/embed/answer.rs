@@ -10,7 +10,8 @@ use crate::model::{
 use crate::{Error, Result};
 
 /// Why a job fails whose miner gave nothing at all. The words are the same in every language.
-pub(super) const NOTHING: &str = "the miner returned nothing: return the text (an empty one where there is none), or emit pieces";
+pub(super) const NOTHING: &str =
+    "the miner returned nothing: return the text (an empty one where there is none), or emit pieces";
 
 /// What a miner says at the end of a job; all of it may be absent.
 #[derive(Debug, Default, Deserialize)]
@@ -215,7 +216,10 @@ mod tests {
     fn a_wrong_answer_is_refused_by_its_field() {
         assert_eq!(refused(r#"{"tool_calls":[{"function":{"name":""}}]}"#).0, "tool_calls[0].function.name");
         assert_eq!(refused(r#"{"tool_calls":[{"name":"f"}]}"#).0, "tool_calls[0]");
-        assert_eq!(refused(r#"{"tool_calls":[{"function":{"name":"f","arguments":5}}]}"#).0, "tool_calls[0].function.arguments");
+        assert_eq!(
+            refused(r#"{"tool_calls":[{"function":{"name":"f","arguments":5}}]}"#).0,
+            "tool_calls[0].function.arguments"
+        );
         for wrong in [r#""x""#, "[1,\"a\"]", r#"{"data":[]}"#, "[[1],2]", "5"] {
             let (param, message) = refused(&format!(r#"{{"embedding":{wrong}}}"#));
             assert_eq!(param, "embedding", "{message}");
@@ -235,8 +239,12 @@ mod tests {
         let (_, next) = deltas(r#"{"tool_calls":[{"id":"b","function":{"name":"g","arguments":{"a":1}}}]}"#).unwrap();
         assert_eq!((next.tool_calls[0].index, next.tool_calls[0].id.as_deref()), (1, Some("b")));
         assert_eq!(next.tool_calls[0].function.arguments.as_deref(), Some(r#"{"a":1}"#));
-        assert!(deltas(r#"{"tool_calls":[{"index":9,"function":{"arguments":"}"}}]}"#).is_err(), "a call without a name");
-        let wrong = Pieces::parse(r#"{"tool_calls":[{"function":{"arguments":""}}]}"#).unwrap().deltas(&mut Vec::new(), 7);
+        assert!(
+            deltas(r#"{"tool_calls":[{"index":9,"function":{"arguments":"}"}}]}"#).is_err(),
+            "a call without a name"
+        );
+        let wrong =
+            Pieces::parse(r#"{"tool_calls":[{"function":{"arguments":""}}]}"#).unwrap().deltas(&mut Vec::new(), 7);
         assert_eq!(wrong.unwrap_err().details().param.as_deref(), Some("tool_calls[0].function.name"));
     }
 }

@@ -24,7 +24,8 @@ impl Embeddings {
         let wrong = |message: String| {
             Error::new(ErrorKind::MinerFailed, message).with_ids(completion.session_id.0, Some(completion.task_id.0))
         };
-        let vectors = completion.answer.vectors().ok_or_else(|| wrong("the miner's answer holds no vectors".to_owned()))?;
+        let vectors =
+            completion.answer.vectors().ok_or_else(|| wrong("the miner's answer holds no vectors".to_owned()))?;
         if vectors.len() != wanted {
             return Err(wrong(format!("the miner answered {} vectors to {wanted} inputs", vectors.len())));
         }

@@ -60,7 +60,12 @@ impl Job {
     pub(super) fn new(job: miner::Job, runtime: Handle) -> Self {
         Self {
             info: job.info().clone(),
-            state: Bound::new(Mutex::new(State { job: Some(job), partial: Vec::new(), begun: false, calls: Vec::new() })),
+            state: Bound::new(Mutex::new(State {
+                job: Some(job),
+                partial: Vec::new(),
+                begun: false,
+                calls: Vec::new(),
+            })),
             answered: CancellationToken::new(),
             runtime,
         }

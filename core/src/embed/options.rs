@@ -99,8 +99,7 @@ pub(super) fn checked(options: &str) -> Result<String> {
     for (name, value) in given {
         if !REQUEST.contains(&name.as_str()) {
             let near = meant(REQUEST, &name).map(|near| format!("did you mean {near}? ")).unwrap_or_default();
-            let message =
-                format!("{name} is no option of a request: {near}what is only for the miner goes into extra");
+            let message = format!("{name} is no option of a request: {near}what is only for the miner goes into extra");
             return Err(Error::invalid(name, message));
         }
         match (name.as_str(), value) {
@@ -140,7 +139,8 @@ mod tests {
     #[test]
     fn extra_reaches_the_miner() {
         assert_eq!(checked("").unwrap(), "{}");
-        let out: Value = serde_json::from_str(&checked(r#"{"max_tokens": 5, "extra": {"mirostat": 2}}"#).unwrap()).unwrap();
+        let out: Value =
+            serde_json::from_str(&checked(r#"{"max_tokens": 5, "extra": {"mirostat": 2}}"#).unwrap()).unwrap();
         assert_eq!(out, serde_json::json!({"max_tokens": 5, "mirostat": 2}));
         assert_eq!(checked(r#"{"extra": 5}"#).unwrap_err().details().param.as_deref(), Some("extra"));
         assert!(REQUEST.is_sorted() && SESSION.is_sorted());

@@ -104,7 +104,10 @@ pub(super) fn submit(text: &str) -> Result<Submit> {
 pub(super) fn submit_prompt(prompt: &str, options: &str) -> Result<Submit> {
     let mut submit = submit(&super::options::checked(options)?)?;
     let request = &mut submit.request;
-    if request.prompt.is_some() || request.messages.is_some() || request.input.is_some() || request.extra("prompt").is_some()
+    if request.prompt.is_some()
+        || request.messages.is_some()
+        || request.input.is_some()
+        || request.extra("prompt").is_some()
     {
         let words = "the options of a prompt have no prompt, messages or input: submit a whole request for those";
         return Err(Error::invalid("options", words));
@@ -119,7 +122,10 @@ pub(super) fn embedding(text: &str) -> Result<Submit> {
     let mut submit = submit(text)?;
     let request = &mut submit.request;
     if request.input.is_none() || request.prompt.is_some() || request.messages.is_some() {
-        return Err(Error::invalid("input", "an embedding needs input, a text or a list of texts, and nothing else to read"));
+        return Err(Error::invalid(
+            "input",
+            "an embedding needs input, a text or a list of texts, and nothing else to read",
+        ));
     }
     request.kind = RequestKind::Embedding;
     request.stream = false;

@@ -31,11 +31,11 @@ pub use request::{Extra, RequestKind, TaskRequest};
 pub use session::{Session, SessionMode, SessionPatch, SessionSpec, SessionState};
 pub use task::{MinerResult, MinerVerdict, Outcome, Task, TaskState, Verdict};
 pub use task_record::TaskRecord;
-pub(crate) use text::{clean_piece, estimate_bytes};
 pub use text::{clean, estimate_tokens};
+pub(crate) use text::{clean_piece, estimate_bytes};
 pub use usage::{MAX_JSON_INTEGER, Usage};
+pub use validation::{Matching, OnFailure, Policy, Validation, ValidationSpec};
 pub use vectors::Vectors;
 #[cfg(feature = "embed")]
 pub(crate) use vectors::inputs;
 pub(crate) use vectors::{vectors_for, vectors_of};
-pub use validation::{Matching, OnFailure, Policy, Validation, ValidationSpec};

@@ -213,10 +213,7 @@ impl Parts {
         let calls = self.tool_calls.into_iter().zip(0..);
         (
             Delta { reasoning: self.reasoning, tool_calls: Vec::new() },
-            Delta {
-                reasoning: String::new(),
-                tool_calls: calls.map(|(call, index)| call.into_delta(index)).collect(),
-            },
+            Delta { reasoning: String::new(), tool_calls: calls.map(|(call, index)| call.into_delta(index)).collect() },
         )
     }
 
@@ -284,10 +281,7 @@ impl Parts {
         }
         let whole: Whole<'_> = serde_json::from_slice(json).unwrap_or_default();
         let message = whole.choices.and_then(|choices| choices.into_iter().next()?.message).unwrap_or_default();
-        Self {
-            reasoning: read(message.reasoning_content.or(message.reasoning)),
-            tool_calls: read(message.tool_calls),
-        }
+        Self { reasoning: read(message.reasoning_content.or(message.reasoning)), tool_calls: read(message.tool_calls) }
     }
 }
 

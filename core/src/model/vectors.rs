@@ -84,7 +84,9 @@ mod tests {
         assert_eq!(vectors_of(object), Some(vec![vec![0.1], vec![1.0, -2.0]]));
         assert_eq!(vectors_of(b"[[1],[2]]"), Some(vec![vec![1.0], vec![2.0]]));
         assert_eq!(vectors_of(b"[1,2]"), Some(vec![vec![1.0, 2.0]]));
-        for wrong in ["words", "", "5", "[[1],2]", r#"{"data":[{"embedding":"AAA="}]}"#, r#"{"data":[{"embedding":"?"}]}"#] {
+        for wrong in
+            ["words", "", "5", "[[1],2]", r#"{"data":[{"embedding":"AAA="}]}"#, r#"{"data":[{"embedding":"?"}]}"#]
+        {
             assert_eq!(vectors_of(wrong.as_bytes()), None, "{wrong}");
         }
     }

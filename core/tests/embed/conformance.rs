@@ -106,7 +106,8 @@ impl Stage {
             }
             "text" => Ok((json!({"text": self.task(step).text().wait()?}), None)),
             "embed" => {
-                let embeddings = router.embed(number("session"), &json!({"input": step["input"]}).to_string()).wait()?;
+                let embeddings =
+                    router.embed(number("session"), &json!({"input": step["input"]}).to_string()).wait()?;
                 record(embeddings.record())
             }
             "attach" => handle(router.attach(number("session"), number("task_id")).wait()),

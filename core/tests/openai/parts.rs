@@ -130,12 +130,18 @@ async fn a_call_without_a_word_has_null_for_its_content() {
 async fn an_embedding_that_is_no_vector_goes_to_another_miner() {
     let server = serve(Config::default()).await;
     let spec = |name: &str| MinerSpec { embeddings: true, ..MinerSpec::new(name, 1) };
-    server.router.add_miner(spec("words"), |job: Job| job.finish(Answer { text: "hello".into(), ..Answer::default() })).unwrap();
+    server
+        .router
+        .add_miner(spec("words"), |job: Job| job.finish(Answer { text: "hello".into(), ..Answer::default() }))
+        .unwrap();
     let reply = server.post("/v1/embeddings", r#"{"input":"a"}"#).await;
     let (status, _, code) = reply.error();
     assert_eq!((status, code.as_str()), (502, "miner_failed"), "{}", reply.body);
     assert!(reply.body.contains("answered an embedding with text"), "{}", reply.body);
-    server.router.add_miner(spec("vectors"), |job: Job| job.finish(Answer { text: "[1,2]".into(), ..Answer::default() })).unwrap();
+    server
+        .router
+        .add_miner(spec("vectors"), |job: Job| job.finish(Answer { text: "[1,2]".into(), ..Answer::default() }))
+        .unwrap();
     for _ in 0..4 {
         let reply = server.post("/v1/embeddings", r#"{"input":"a"}"#).await.json();
         assert_eq!(reply["data"][0]["embedding"], json!([1.0, 2.0]), "{reply}");

@@ -67,7 +67,8 @@ async fn tools_and_reasoning_cross_the_wire_whole_and_in_pieces() {
                 job.emit("So:");
                 for (index, call) in given.tool_calls.iter().enumerate() {
                     let (name, id, arguments) = (&call.function.name, &call.id, &call.function.arguments);
-                    let first = serde_json::json!([{"index": index, "id": id, "type": "function", "function": {"name": name}}]);
+                    let first =
+                        serde_json::json!([{"index": index, "id": id, "type": "function", "function": {"name": name}}]);
                     job.emit(delta("", first));
                     job.emit(delta("", serde_json::json!([{"index": index, "function": {"arguments": arguments}}])));
                 }

@@ -80,7 +80,10 @@ impl Session {
         match tokens.ch {
             Channel::Content => {
                 entry.hash.update(tokens.data.as_bytes());
-                out.push(Output::Piece(fence, Chunk { text: tokens.data, raw: tokens.raw.map(raw::bytes), delta: None }));
+                out.push(Output::Piece(
+                    fence,
+                    Chunk { text: tokens.data, raw: tokens.raw.map(raw::bytes), delta: None },
+                ));
             }
             Channel::Reasoning | Channel::Tool => {
                 let delta = raw::delta(tokens.ch, tokens.data).map(Box::new);

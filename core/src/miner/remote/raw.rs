@@ -22,9 +22,7 @@ pub(crate) fn value(bytes: &[u8]) -> Option<Box<RawValue>> {
 pub(crate) fn delta(channel: Channel, data: String) -> Option<Delta> {
     match channel {
         Channel::Reasoning => Some(Delta { reasoning: data, tool_calls: Vec::new() }),
-        Channel::Tool => {
-            Some(Delta { reasoning: String::new(), tool_calls: serde_json::from_str(&data).ok()? })
-        }
+        Channel::Tool => Some(Delta { reasoning: String::new(), tool_calls: serde_json::from_str(&data).ok()? }),
         Channel::Content | Channel::Answer => None,
     }
 }
