@@ -245,7 +245,8 @@ const RAW: &[u8] = br#"{"choices":[{"index":0,"delta":{"content":"word "},"finis
 fn flood(job: Job) {
     drop(tokio::spawn(async move {
         for _ in 0..PIECES {
-            let chunk = Chunk { text: "word ".to_owned(), raw: Some(bytes::Bytes::from_static(RAW)), ..Chunk::default() };
+            let chunk =
+                Chunk { text: "word ".to_owned(), raw: Some(bytes::Bytes::from_static(RAW)), ..Chunk::default() };
             match job.emit(chunk) {
                 Emit::Ok => {}
                 Emit::Full => job.writable().await,
