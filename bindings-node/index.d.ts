@@ -252,8 +252,9 @@ export interface TaskRecord extends ApiRecord {
 
 /** What `Task.events` gives. */
 export type TaskEvent =
+  /** A piece of the text. Its number is one more than that of the event before it; the first is 1, and 2**32 more at each later start of the store. */
   | { type: 'token'; seq: number; text: string }
-  /** What came before is void: another miner starts over. */
+  /** What came before is void: another miner or a later start begins anew, or `after` is no number of this text. */
   | { type: 'restart'; seq: number }
   | { type: 'end'; completion: Completion; error?: undefined }
   | { type: 'end'; error: RouterError; completion?: undefined };

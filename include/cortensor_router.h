@@ -123,11 +123,11 @@ enum cortensor_event_kind
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * A piece of the text: `data`. `seq` is its number, from 1, without gaps.
+     * A piece of the text: `data`. `seq` is its number, one more than that of the event before it; the first is 1, and 2^32 more at each later start of the store.
      */
     CORTENSOR_EVENT_KIND_TOKEN = 1,
     /**
-     * What came before is void, up to piece `seq`: another miner starts over.
+     * What came before is void, and `seq` is the number of this mark: another miner or a later start begins anew, or the number to resume from is none of this text.
      */
     CORTENSOR_EVENT_KIND_RESTART = 2,
     /**

@@ -267,7 +267,7 @@ public:
 
     cortensor_event_kind kind() const noexcept { return event_.kind; }
     bool is_token() const noexcept { return event_.kind == CORTENSOR_EVENT_KIND_TOKEN; }
-    /// What came before is void, up to `seq()`.
+    /// What came before is void; `seq()` is the number of this mark.
     bool is_restart() const noexcept { return event_.kind == CORTENSOR_EVENT_KIND_RESTART; }
     bool is_end() const noexcept { return event_.kind == CORTENSOR_EVENT_KIND_END; }
     std::uint64_t seq() const noexcept { return event_.seq; }

@@ -75,9 +75,12 @@ class Reader {
       this.#seq += 1;
       this.#waiters.shift().resolve({ value: token ? token(this.#seq, event) : event, done: false });
     } else if (typeof event === 'number') {
-      this.#seq = 0;
+      this.#seq = event;
       if (token) this.#waiters.shift().resolve({ value: { type: 'restart', seq: event }, done: false });
       else this.fail(restarted());
+    } else if (event.length === 1) {
+      // The number of the piece that comes next.
+      this.#seq = event[0] - 1;
     } else {
       this.#end(event);
     }

@@ -1,6 +1,7 @@
 //! Tasks and their streams.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cortensor_router::embed::{Canceller, Event, Stream, Task};
 use napi::bindgen_prelude::{Array, Env};
@@ -59,7 +60,8 @@ impl NativeTask {
     /// The tokens after that number.
     #[napi(catch_unwind)]
     pub fn stream(&self, after: i64) -> Result<NativeStream> {
-        Ok(NativeStream { stream: Some(self.task()?.stream(after.max(0) as u64)), queue: self.queue.clone() })
+        let after = after.max(0) as u64;
+        Ok(NativeStream { stream: Some(self.task()?.stream(after)), queue: self.queue.clone(), last: after.into() })
     }
 
     /// Cancels it, whoever else waits for it.
@@ -88,11 +90,14 @@ impl NativeTask {
 pub struct NativeStream {
     stream: Option<Stream>,
     queue: Arc<Queue>,
+    /// The number of the last event that was given.
+    last: AtomicU64,
 }
 
 #[napi]
 impl NativeStream {
-    /// The events that are ready: a text for a token, a number for a restart, `[whether it went well, JSON]` for the end.
+    /// The events that are ready: a text for a token, whose number is one more than that of the event before it unless `[number]` comes first, a
+    /// number for a restart, `[whether it went well, JSON]` for the end.
     /// An empty list when all is over; null when there is nothing yet, and the number is signalled once there is.
     #[napi(catch_unwind)]
     pub fn take<'env>(&self, env: &'env Env, id: Id) -> Result<Option<Array<'env>>> {
@@ -103,10 +108,22 @@ impl NativeStream {
             return Ok(None);
         }
         let mut told = env.create_array(events.len() as u32)?;
-        for (at, event) in (0..).zip(events) {
+        let mut at = 0;
+        for event in events {
             match event {
-                Event::Token { text, .. } => told.set(at, String::from_utf8_lossy(&text).as_ref())?,
-                Event::Restart { seq } => told.set(at, seq as i64)?,
+                Event::Token { seq, text } => {
+                    if self.last.swap(seq, Ordering::Relaxed) + 1 != seq {
+                        let mut number = env.create_array(1)?;
+                        number.set(0, seq as i64)?;
+                        told.set(at, number)?;
+                        at += 1;
+                    }
+                    told.set(at, String::from_utf8_lossy(&text).as_ref())?;
+                }
+                Event::Restart { seq } => {
+                    self.last.store(seq, Ordering::Relaxed);
+                    told.set(at, seq as i64)?;
+                }
                 Event::End(end) => {
                     let mut pair = env.create_array(2)?;
                     pair.set(0, end.is_ok())?;
@@ -114,6 +131,7 @@ impl NativeStream {
                     told.set(at, pair)?;
                 }
             }
+            at += 1;
         }
         Ok(Some(told))
     }

@@ -179,17 +179,17 @@ class Token:
     """A piece of the text."""
 
     seq: int
-    """Its number, from 1, without gaps."""
+    """Its number, one more than that of the event before it; the first is 1, and 2**32 more at each later start of the store."""
     text: str
     """The text."""
 
 
 @dataclass(slots=True)
 class Restart:
-    """What came before is void: another miner starts over."""
+    """What came before is void: another miner or a later start begins anew, or the number to resume from is none of this text."""
 
     seq: int
-    """The number of the last piece that is void."""
+    """The number of this mark."""
 
 
 @dataclass(slots=True)

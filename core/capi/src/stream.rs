@@ -30,9 +30,9 @@ impl From<embed::Stream> for Stream {
 #[repr(i32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
-    /// A piece of the text: `data`. `seq` is its number, from 1, without gaps.
+    /// A piece of the text: `data`. `seq` is its number, one more than that of the event before it; the first is 1, and 2^32 more at each later start of the store.
     Token = 1,
-    /// What came before is void, up to piece `seq`: another miner starts over.
+    /// What came before is void, and `seq` is the number of this mark: another miner or a later start begins anew, or the number to resume from is none of this text.
     Restart = 2,
     /// The end, exactly one and last: the completion as JSON in `data`, or `error`, which is then not NULL.
     End = 3,

@@ -21,14 +21,14 @@ use crate::{Error, ErrorKind, Result};
 pub enum Event {
     /// A piece of the text.
     Token {
-        /// Its number, from 1, without gaps.
+        /// Its number, one more than that of the event before it. The first is 1, and 2^32 more at each later start of the store.
         seq: u64,
         /// The text, whole characters of UTF-8.
         text: Bytes,
     },
-    /// What came before is void: another miner starts over.
+    /// What came before is void: another miner or a later start of the router begins anew, or the number to resume from is none of this text.
     Restart {
-        /// The number of the last piece that is void.
+        /// The number of this mark; the next piece's is one more.
         seq: u64,
     },
     /// The end, exactly one and last: the completion as JSON, or why there is none.

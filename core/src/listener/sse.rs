@@ -21,6 +21,11 @@ pub(in crate::listener) trait Layout: Send + Unpin + 'static {
     /// Appends those events to `out`, the end and its `[DONE]` included.
     fn write(&mut self, events: Vec<StreamEvent>, out: &mut Vec<u8>);
 
+    /// Before events are written: the number of the last piece or mark in them, or before them where there is none.
+    fn stands_at(&mut self, seq: u64) {
+        let _ = seq;
+    }
+
     /// Whether nothing more is to come although the task may go on: the body ends then.
     fn ended(&self) -> bool {
         false
@@ -55,6 +60,7 @@ impl<L: Layout> http_body::Body for SseBody<L> {
             match batch {
                 Poll::Ready(Some(events)) => {
                     out.reserve(256 * events.len());
+                    this.layout.stands_at(this.tokens.last_seq());
                     this.layout.write(events, &mut out);
                 }
                 Poll::Ready(None) => return Poll::Ready(None),

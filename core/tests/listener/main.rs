@@ -19,6 +19,7 @@ mod description;
 mod input;
 mod keys;
 mod lists;
+mod resume;
 
 const DEV: &str = "Authorization: Bearer default-dev-token\r\n";
 

@@ -10,14 +10,15 @@ use crate::router::{StreamEvent, Submission};
 /// A completion as events: constant ids, the new piece in `choices[0].text`, and the whole answer in the last event.
 pub(super) struct CortensorStream {
     ids: CompletionIds,
+    /// The number of the last piece; the end's is one more.
     last_seq: u64,
 }
 
 impl CortensorStream {
-    /// The stream of a task to a reader that has seen the events up to number `after`.
-    pub(super) fn new(task: &Submission, after: u64) -> Self {
+    /// The stream of a task.
+    pub(super) fn new(task: &Submission) -> Self {
         let ids = CompletionIds::new(task.gid(), task.session_id(), task.task_id(), task.created(), task.model());
-        Self { ids, last_seq: after }
+        Self { ids, last_seq: 0 }
     }
 
     fn event(&self, seq: u64, piece: &str, end: Option<&Completion>, out: &mut Vec<u8>) {
@@ -29,18 +30,20 @@ impl CortensorStream {
 }
 
 impl Layout for CortensorStream {
+    fn stands_at(&mut self, seq: u64) {
+        self.last_seq = seq;
+    }
+
     fn write(&mut self, events: Vec<StreamEvent>, out: &mut Vec<u8>) {
         for event in events {
             match event {
                 // A piece without text carries something that only OpenAI's clients can read.
                 StreamEvent::Token { seq, text, .. } => {
-                    self.last_seq = seq;
                     if !text.is_empty() {
                         self.event(seq, &text, None, out);
                     }
                 }
                 StreamEvent::Restart { seq } => {
-                    self.last_seq = seq;
                     let _ = write!(out, "id: {seq}\ndata: ");
                     let _ = serde_json::to_writer(&mut *out, &CompletionRecord::restart(&self.ids));
                     out.extend_from_slice(b"\n\n");

@@ -231,7 +231,7 @@ async fn submit(
     }
     if streamed {
         submission.accepted().await?;
-        let layout = CortensorStream::new(&submission, 0);
+        let layout = CortensorStream::new(&submission);
         let tokens = submission.stream();
         return Ok(sse::respond(submission, tokens, None, layout, Duration::from_millis(state.config.keepalive_ms)));
     }

@@ -223,7 +223,7 @@ pub(super) struct TaskPath {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(super) struct LastEventId {
-    /// The number of the last event that was seen; what comes after it is sent. Missing: everything.
+    /// The number of the last event that was seen; what comes after it is sent. Missing: everything. A number that is none of this task: everything, behind a mark.
     #[param(rename = "Last-Event-ID")]
     last_event_id: Option<u64>,
 }

@@ -115,8 +115,9 @@ async fn cancel(
 /// A task's tokens, from the beginning or from where a reader left off
 ///
 /// Events as those of a completion that is streamed. A task that has ended gives what is kept of it: each token while it is among
-/// the `limits.recent_tasks` last ones, its text in one piece later. `event: restart` says that what was seen before is void and
-/// everything comes again: another miner began anew, or the tokens are not kept one by one any more.
+/// the `limits.recent_tasks` last ones, its text in one piece later. An event whose data has `"restart":true` (there is no `event:` line) says that what
+/// was seen before is void and everything comes again: another miner began anew, the router was started anew meanwhile, `Last-Event-ID` is no
+/// number of this task, or the tokens are not kept one by one any more. Numbers grow by one; those of each later start of the router begin 2^32 higher.
 #[utoipa::path(
     get,
     path = "/api/v1/tasks/{session_id}/{task_id}/stream",
@@ -133,14 +134,22 @@ async fn join(
     caller.may("read")?;
     let session = query::session(&state, &caller, &session)?;
     let submission = state.router.attach(session, query::task(&task)?).await?;
-    let after = match headers.get("last-event-id") {
-        None => 0,
-        Some(value) => value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok()).ok_or_else(|| {
-            Error::invalid("Last-Event-ID", "Last-Event-ID must be the number of the last event that was seen")
-        })?,
-    };
-    let layout = CortensorStream::new(&submission, after);
+    let after = last_event_id(&headers)?;
+    let layout = CortensorStream::new(&submission);
     let tokens = submission.stream_after(after);
     let keepalive = Duration::from_millis(state.config.keepalive_ms);
     Ok(sse::respond(submission, tokens, None, layout, keepalive))
+}
+
+/// The number of the last event that the reader has; 0: it has none. Which numbers the task has is the stream's to know: any other one
+/// means a new beginning.
+fn last_event_id(headers: &HeaderMap) -> Result<u64, Error> {
+    let Some(value) = headers.get("last-event-id") else { return Ok(0) };
+    let text = value.to_str().unwrap_or("?").trim();
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let message = "Last-Event-ID must be the number of the last event that was seen, or be left out";
+        return Err(Error::invalid("Last-Event-ID", message));
+    }
+    // Browsers send an empty one where no event had a number.
+    Ok(if text.is_empty() { 0 } else { text.parse().unwrap_or(u64::MAX) })
 }
