@@ -15,7 +15,7 @@ pub(crate) fn from_json<T: DeserializeOwned>(what: &str, text: &[u8]) -> crate::
 }
 
 /// As [`serde_json::from_slice`], but looks whether the text is UTF-8 once and not string by string, which is much faster.
-pub(crate) fn from_bytes<'a, T: Deserialize<'a>>(text: &'a [u8]) -> serde_json::Result<T> {
+fn from_bytes<'a, T: Deserialize<'a>>(text: &'a [u8]) -> serde_json::Result<T> {
     match std::str::from_utf8(text) {
         Ok(text) => serde_json::from_str(text),
         // It fails too, and says where.

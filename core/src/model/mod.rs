@@ -10,6 +10,7 @@ mod page;
 mod parts;
 mod request;
 mod session;
+pub(crate) mod shape;
 mod task;
 mod task_record;
 mod text;
@@ -20,7 +21,7 @@ mod vectors;
 pub use completion::{Answer, Completion, FinishReason};
 pub use completion_record::{CompletionIds, CompletionRecord};
 pub use id::{Fence, Gid, SessionId, TaskId, Timestamp, address_of};
-pub(crate) use json::{from_bytes, from_json};
+pub(crate) use json::from_json;
 pub use miner::{CONTINUE, Hardware, MinerInfo, MinerKind, MinerSpec, ModelDetails};
 pub use node::{NodeInfo, NodeStats, NodeStatus};
 #[cfg(feature = "listener")]

@@ -1,204 +1,174 @@
-//! The pieces of a stream, put together into what a unary answer would have said.
+//! The pieces of a stream, passed on as they come and put together into what a unary answer would have said.
 //!
-//! Every event that has choices is passed on as it came, the one with the finish reason too. The event
-//! that carries only usage (`choices` empty) is passed on only where the client asked for it
+//! An event with choices passes on as it came, the one with the finish reason too. The event that carries
+//! only usage (`choices` empty) passes on only where the client asked for it
 //! (`stream_options.include_usage`): the router asks upstreams for usage in any case, and keeps it in
-//! [`Answer::usage`].
+//! [`Answer::usage`]. An event with neither passes on too, but proves nothing: before the first choice it
+//! waits, so that a failure still has a status of its own.
+//!
+//! A stream is an answer once it has said why it ends, or has said something and then `[DONE]`.
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use smallvec::{SmallVec, smallvec};
 
+use super::complaint::is_complaint;
 use super::refusal;
-use super::wire::{Message, Reply};
 use crate::miner::{Chunk, FailClass, Failure};
-use crate::model::{Answer, FinishReason, Usage, from_bytes};
+use crate::model::shape::{Choice, Join, Joint, Reply, repaired, utf8};
+use crate::model::{Answer, FinishReason, Usage};
+
+/// What is passed on of one event.
+pub(super) type Chunks = SmallVec<[Chunk; 1]>;
+
+/// How an answer is read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wish {
+    /// The most bytes that it may have.
+    pub(super) most: usize,
+    /// Whether the client wants to see the usage.
+    pub(super) usage: bool,
+    /// Whether the client asked for several choices: then the text is that of number 0, else that of the first one.
+    pub(super) several: bool,
+    /// Whether the client waits for the whole: then it is made even where it holds only text.
+    pub(super) whole: bool,
+}
 
 /// What came so far.
 #[derive(Debug, Default)]
 pub(super) struct Assembly {
-    most: usize,
-    wants_usage: bool,
+    wish: Wish,
     size: usize,
-    text: String,
-    reasoning: String,
-    tool_calls: Vec<ToolCall>,
+    joined: Join,
+    /// The choice whose text is the answer's.
+    first: Option<u64>,
+    /// Its text that is not passed on yet: nothing, or half a character.
+    text: Joint,
     finish_reason: Option<FinishReason>,
     usage: Option<Usage>,
     model: Option<String>,
-    id: Option<String>,
-    created: Option<u64>,
-}
-
-/// A tool call, whole.
-#[derive(Debug, Serialize)]
-struct ToolCall {
-    #[serde(skip)]
-    index: u64,
-    id: String,
-    r#type: String,
-    function: Function,
-}
-
-#[derive(Debug, Default, Serialize)]
-struct Function {
-    name: String,
-    arguments: String,
-}
-
-/// A piece of a tool call.
-#[derive(Deserialize)]
-struct ToolDelta {
-    #[serde(default)]
-    index: u64,
-    id: Option<String>,
-    r#type: Option<String>,
-    function: Option<FunctionDelta>,
-}
-
-#[derive(Deserialize)]
-struct FunctionDelta {
-    name: Option<String>,
-    arguments: Option<String>,
+    /// Events without choices before the first one that has them.
+    waiting: Vec<Bytes>,
 }
 
 impl Assembly {
-    /// An empty one that takes up to `most` bytes, and passes the usage on where it is wanted.
-    pub(super) fn new(most: usize, wants_usage: bool) -> Self {
-        Self { most, wants_usage, ..Self::default() }
+    /// An empty one.
+    pub(super) fn new(wish: Wish) -> Self {
+        let first = wish.several.then_some(0);
+        Self { wish, first, joined: Join::new(wish.most), ..Self::default() }
     }
 
-    /// Takes an event; answers the piece to pass on, where it has one.
-    pub(super) fn take(&mut self, name: &str, event: Bytes) -> Result<Option<Chunk>, Failure> {
-        let reply: Reply<'_> = match from_bytes(&event) {
-            Ok(reply) => reply,
-            Err(e) => return Err(refusal::garbage(name, &format!("sent an event that is no chunk ({e})"), &event)),
-        };
-        if reply.error.is_some() {
-            return Err(refusal::reported(name, event));
+    /// Takes an event; answers the pieces to pass on.
+    pub(super) fn take(&mut self, name: &str, event: Bytes) -> Result<Chunks, Failure> {
+        let event = utf8(event);
+        if let Some(reply) = reply_of(&event) {
+            return self.take_reply(name, &event, &reply);
+        }
+        let nearly = repaired(&event);
+        match reply_of(&nearly) {
+            Some(reply) => self.take_reply(name, &nearly, &reply),
+            None => no_chunk(name, event),
+        }
+    }
+
+    fn take_reply(&mut self, name: &str, event: &Bytes, reply: &Reply<'_>) -> Result<Chunks, Failure> {
+        if is_complaint(reply, reply.has_choices() || reply.usage.is_some()) {
+            return Err(refusal::reported(name, event.clone()));
         }
         if let Some(usage) = reply.usage() {
             self.usage = Some(usage);
         }
         if self.model.is_none() {
             self.model = reply.model();
-            self.id = reply.id.and_then(|id| serde_json::from_str(id.get()).ok());
-            self.created = reply.created.and_then(|created| serde_json::from_str(created.get()).ok());
         }
-        if reply.choices.count == 0 && reply.usage.is_some() && !self.wants_usage {
-            return Ok(None);
-        }
-        let mut text = String::new();
-        if let Some(choice) = reply.choices.first {
-            if let Some(reason) = choice.finish_reason() {
-                self.finish_reason = Some(reason);
+        self.size += self.joined.take(reply);
+        let mut chunks = Chunks::new();
+        if !reply.has_choices() {
+            if reply.usage.is_some() && !self.wish.usage {
+                return Ok(chunks);
             }
-            let message;
-            (text, message) = choice.into_text();
-            self.size += text.len();
-            self.text.push_str(&text);
-            if let Some(message) = message {
-                self.take_extras(&message);
+            if !self.joined.has_choices() {
+                self.size += event.len();
+                self.waiting.push(Bytes::copy_from_slice(event));
+            } else {
+                chunks.push(piece(String::new(), Bytes::copy_from_slice(event)));
             }
+        } else {
+            self.take_first(reply.choices.as_deref().unwrap_or_default());
+            chunks.extend(self.waiting.drain(..).map(|raw| piece(String::new(), raw)));
+            // A copy: the event is a slice of a read buffer of 8 KiB or more, which it would keep from being
+            // used again for as long as the stream can be resumed.
+            chunks.push(piece(self.text.take(), Bytes::copy_from_slice(event)));
         }
-        if self.size > self.most {
-            return Err(too_large(name, self.most));
+        if self.size > self.wish.most {
+            return Err(too_large(name, self.wish.most));
         }
-        // A copy: the event is a slice of a read buffer of 8 KiB or more, which it would keep from being
-        // used again for as long as the stream can be resumed.
-        Ok(Some(Chunk { text, raw: Some(Bytes::copy_from_slice(&event)), delta: None }))
+        Ok(chunks)
     }
 
-    /// Whether the upstream has said why it ends.
+    /// Whether the upstream has said why it ends, of every choice.
     pub(super) fn is_finished(&self) -> bool {
-        self.finish_reason.is_some()
+        self.joined.is_finished()
     }
 
-    /// The answer. Its text is empty: it was emitted. `raw` is there where the answer holds more than
-    /// text and the router could not make it again: tool calls or reasoning.
-    pub(super) fn into_answer(self) -> Answer {
-        let raw = (!self.tool_calls.is_empty() || !self.reasoning.is_empty()).then(|| self.to_json());
-        Answer {
-            finish_reason: self.finish_reason.unwrap_or_default(),
+    /// The answer to a stream that has come to its end, which `[DONE]` or [`is_finished`](Self::is_finished) proves. Its
+    /// text is empty: it was emitted. `raw` is there where the answer holds more than text and the router could not make it
+    /// again, or where the client waits for the whole.
+    ///
+    /// # Errors
+    /// The stream has said nothing.
+    pub(super) fn into_answer(self, name: &str) -> Result<Answer, Failure> {
+        if !self.joined.is_answer() {
+            let words = self.waiting.last().map(Bytes::as_ref).unwrap_or_default();
+            let failure = refusal::garbage(name, "ended its stream without an answer", words);
+            return Err(Failure { class: FailClass::Internal, ..failure });
+        }
+        let finish_reason = self.finish_reason.unwrap_or_else(|| {
+            let calls = self.first.is_some_and(|first| self.joined.calls_tools(first));
+            if calls { FinishReason::ToolCalls } else { FinishReason::Stop }
+        });
+        let raw = (self.wish.whole || self.joined.is_more_than_text())
+            .then(|| Bytes::from(self.joined.into_json(finish_reason.as_str())));
+        Ok(Answer {
+            finish_reason,
             usage: self.usage.unwrap_or_default(),
             model: self.model,
-            raw: raw.flatten(),
+            raw,
             ..Answer::default()
-        }
+        })
     }
 
-    fn take_extras(&mut self, message: &Message<'_>) {
-        if let Some(reasoning) = message.reasoning() {
-            self.size += reasoning.len();
-            self.reasoning.push_str(&reasoning);
-        }
-        let Some(deltas) = message.tool_calls else { return };
-        self.size += deltas.get().len();
-        let Ok(deltas) = serde_json::from_str::<Vec<ToolDelta>>(deltas.get()) else { return };
-        for delta in deltas {
-            let call = match self.tool_calls.iter().position(|call| call.index == delta.index) {
-                Some(at) => &mut self.tool_calls[at],
-                None => self.tool_calls.push_mut(ToolCall {
-                    index: delta.index,
-                    id: String::new(),
-                    r#type: "function".to_owned(),
-                    function: Function::default(),
-                }),
-            };
-            if let Some(id) = delta.id.filter(|id| !id.is_empty()) {
-                call.id = id;
+    /// Takes the text of the choice that is the answer's.
+    fn take_first(&mut self, choices: &[Choice<'_>]) {
+        let lowest = choices.iter().map(|choice| choice.index).min();
+        let first = *self.first.get_or_insert(lowest.unwrap_or(0));
+        for choice in choices.iter().filter(|choice| choice.index == first) {
+            if let Some(text) = choice.words(choice.piece()) {
+                self.text.add(text);
             }
-            if let Some(kind) = delta.r#type {
-                call.r#type = kind;
-            }
-            if let Some(function) = delta.function {
-                call.function.name.push_str(function.name.as_deref().unwrap_or_default());
-                call.function.arguments.push_str(function.arguments.as_deref().unwrap_or_default());
+            if let Some(reason) = choice.finish_reason() {
+                self.finish_reason = Some(reason);
+                self.text.end();
             }
         }
     }
+}
 
-    /// The whole as a `chat.completion`.
-    fn to_json(&self) -> Option<Bytes> {
-        #[derive(Serialize)]
-        struct Whole<'a> {
-            id: &'a str,
-            object: &'static str,
-            created: u64,
-            model: &'a str,
-            choices: [WholeChoice<'a>; 1],
-            usage: Usage,
-        }
-        #[derive(Serialize)]
-        struct WholeChoice<'a> {
-            index: u64,
-            message: WholeMessage<'a>,
-            finish_reason: &'a str,
-        }
-        #[derive(Serialize)]
-        struct WholeMessage<'a> {
-            role: &'static str,
-            content: Option<&'a str>,
-            #[serde(skip_serializing_if = "str::is_empty")]
-            reasoning_content: &'a str,
-            #[serde(skip_serializing_if = "<[_]>::is_empty")]
-            tool_calls: &'a [ToolCall],
-        }
-        let message = WholeMessage {
-            role: "assistant",
-            content: (!self.text.is_empty() || self.tool_calls.is_empty()).then_some(&self.text),
-            reasoning_content: &self.reasoning,
-            tool_calls: &self.tool_calls,
-        };
-        let finish_reason = self.finish_reason.as_ref().map_or("stop", FinishReason::as_str);
-        let whole = Whole {
-            id: self.id.as_deref().unwrap_or_default(),
-            object: "chat.completion",
-            created: self.created.unwrap_or_default(),
-            model: self.model.as_deref().unwrap_or_default(),
-            choices: [WholeChoice { index: 0, message, finish_reason }],
-            usage: self.usage.unwrap_or_default(),
-        };
-        serde_json::to_vec(&whole).ok().map(Bytes::from)
+fn piece(text: String, raw: Bytes) -> Chunk {
+    Chunk { text, raw: Some(raw), ..Chunk::default() }
+}
+
+/// The answer or chunk that a text of JSON is.
+pub(super) fn reply_of(json: &[u8]) -> Option<Reply<'_>> {
+    Reply::of(std::str::from_utf8(json).ok()?)
+}
+
+/// An event that is no object: a value that says nothing, or a failure.
+fn no_chunk(name: &str, event: Bytes) -> Result<Chunks, Failure> {
+    match event.trim_ascii() {
+        b"null" | b"true" | b"false" | b"\"\"" | b"[]" => Ok(smallvec![]),
+        number if serde_json::from_slice::<f64>(number).is_ok() => Ok(smallvec![]),
+        [b'[', ..] => Err(refusal::reported(name, event)),
+        _ => Err(refusal::garbage(name, "sent an event that is no chunk", &event)),
     }
 }
 
@@ -215,15 +185,15 @@ mod tests {
     use super::*;
 
     fn take_all(events: &[&'static str]) -> (String, Answer) {
-        let mut assembly = Assembly::new(1_000, false);
+        let mut assembly = Assembly::new(Wish { most: 1_000, ..Wish::default() });
         let mut text = String::new();
         for event in events {
-            if let Some(chunk) = assembly.take("up", Bytes::from_static(event.as_bytes())).unwrap() {
+            for chunk in assembly.take("up", Bytes::from_static(event.as_bytes())).unwrap() {
                 assert_eq!(chunk.raw.as_deref(), Some(event.as_bytes()));
                 text.push_str(&chunk.text);
             }
         }
-        (text, assembly.into_answer())
+        (text, assembly.into_answer("up").unwrap())
     }
 
     #[test]
@@ -247,11 +217,12 @@ mod tests {
     #[test]
     fn usage_passes_on_where_it_is_wanted() {
         let event = Bytes::from_static(br#"{"choices":[],"usage":{"prompt_tokens":2,"completion_tokens":1}}"#);
-        for wanted in [false, true] {
-            let mut assembly = Assembly::new(100, wanted);
-            let chunk = assembly.take("up", event.clone()).unwrap();
-            assert_eq!(chunk.is_some(), wanted);
-            assert_eq!(assembly.into_answer().usage, Usage::new(2, 1));
+        let end = Bytes::from_static(br#"{"choices":[{"finish_reason":"stop"}]}"#);
+        for usage in [false, true] {
+            let mut assembly = Assembly::new(Wish { most: 1_000, usage, ..Wish::default() });
+            assert_eq!(assembly.take("up", end.clone()).unwrap().len(), 1);
+            assert_eq!(!assembly.take("up", event.clone()).unwrap().is_empty(), usage);
+            assert_eq!(assembly.into_answer("up").unwrap().usage, Usage::new(2, 1));
         }
     }
 
@@ -267,13 +238,13 @@ mod tests {
         assert_eq!(answer.finish_reason, FinishReason::ToolCalls);
         assert_eq!(
             String::from_utf8(answer.raw.unwrap().to_vec()).unwrap(),
-            r#"{"id":"a","object":"chat.completion","created":9,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":null,"reasoning_content":"hm","tool_calls":[{"id":"c0","type":"function","function":{"name":"add","arguments":"{\"a\":1}"}},{"id":"c1","type":"function","function":{"name":"sub","arguments":"{}"}}]},"finish_reason":"tool_calls"}],"usage":{"completion_tokens":0,"prompt_tokens":0,"total_tokens":0}}"#
+            r#"{"id":"a","object":"chat.completion","created":9,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":null,"reasoning_content":"hm","tool_calls":[{"id":"c0","type":"function","function":{"name":"add","arguments":"{\"a\":1}"}},{"id":"c1","type":"function","function":{"name":"sub","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}"#
         );
     }
 
     #[test]
     fn an_error_in_the_stream_is_a_failure() {
-        let mut assembly = Assembly::new(100, false);
+        let mut assembly = Assembly::new(Wish { most: 100, ..Wish::default() });
         let event = Bytes::from_static(br#"{"error":{"message":"out of memory","code":500}}"#);
         let failure = assembly.take("up", event.clone()).unwrap_err();
         assert_eq!(failure.class, FailClass::Internal);
@@ -283,9 +254,199 @@ mod tests {
 
     #[test]
     fn an_answer_over_the_bound_is_a_failure() {
-        let mut assembly = Assembly::new(3, false);
+        let mut assembly = Assembly::new(Wish { most: 3, ..Wish::default() });
         let event = |text: &str| Bytes::from(format!(r#"{{"choices":[{{"delta":{{"content":"{text}"}}}}]}}"#));
         assert!(assembly.take("up", event("abc")).is_ok());
         assert!(assembly.take("up", event("d")).unwrap_err().message.contains("limits.max_output_bytes"));
+    }
+
+    fn said(events: &[&str], done: bool) -> Result<(String, Answer), Failure> {
+        let mut assembly = Assembly::new(Wish { most: 10_000, ..Wish::default() });
+        let mut text = String::new();
+        for event in events {
+            for chunk in assembly.take("up", Bytes::copy_from_slice(event.as_bytes()))? {
+                text.push_str(&chunk.text);
+            }
+        }
+        assert!(done || assembly.is_finished(), "the stream was cut");
+        Ok((text, assembly.into_answer("up")?))
+    }
+
+    const A: &str = r#"{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}"#;
+    const STOP: &str = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+
+    #[test]
+    fn an_end_needs_a_proof() {
+        let role = r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#;
+        let usage = r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":0}}"#;
+        let call = r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c","function":{"name":"f"}}]}}]}"#;
+        for (events, reason) in [
+            (&[A, STOP][..], FinishReason::Stop),
+            (&[STOP], FinishReason::Stop),
+            (&[A], FinishReason::Stop),
+            (&[call], FinishReason::ToolCalls),
+            (&[A, STOP, r#"{"choices":[{"finish_reason":"length"}]}"#], FinishReason::Length),
+        ] {
+            assert_eq!(said(events, true).unwrap().1.finish_reason, reason, "{events:?}");
+        }
+        for events in
+            [&[][..], &[role], &[usage], &[role, usage], &["{}"], &[r#"{"choices":[]}"#], &["null", "5", "\"\""]]
+        {
+            let failure = said(events, true).unwrap_err();
+            assert_eq!(failure.class, FailClass::Internal, "{events:?}");
+            assert!(failure.message.contains("ended its stream without an answer"), "{}", failure.message);
+        }
+        let failure = said(&[r#"{"type":"status","message":"the model sleeps"}"#], true).unwrap_err();
+        assert!(failure.message.contains("the model sleeps"), "{}", failure.message);
+    }
+
+    #[test]
+    fn a_cut_is_an_end_once_every_choice_has_said_why() {
+        let finished = |events: &[&str]| {
+            let mut assembly = Assembly::new(Wish { most: 10_000, ..Wish::default() });
+            for event in events {
+                assembly.take("up", Bytes::copy_from_slice(event.as_bytes())).unwrap();
+            }
+            assembly.is_finished()
+        };
+        let empty = A.replace("null", "\"\"");
+        let other = A.replace("\"index\":0", "\"index\":1");
+        assert!(finished(&[A, STOP]) && finished(&[&empty, STOP, r#"{"choices":[],"usage":{}}"#]));
+        assert!(!finished(&[A]) && !finished(&[&empty]) && !finished(&[]));
+        assert!(!finished(&[A, &other, STOP]));
+    }
+
+    #[test]
+    fn what_proves_nothing_waits_for_the_first_choice() {
+        let mut assembly = Assembly::new(Wish { most: 1_000, ..Wish::default() });
+        let mut take = |event: &str| -> Vec<Bytes> {
+            let chunks = assembly.take("up", Bytes::copy_from_slice(event.as_bytes())).unwrap();
+            chunks.into_iter().filter_map(|chunk| chunk.raw).collect()
+        };
+        let odd = r#"{"prompt_filter_results":[1],"choices":[]}"#;
+        assert!(take(odd).is_empty());
+        assert_eq!(take(A), [odd, A]);
+        assert_eq!(take(odd), [odd]);
+    }
+
+    #[test]
+    fn half_a_character_waits_for_the_other_half() {
+        let high = A.replace("\"a\"", r#""\ud83d""#);
+        let low = A.replace("\"a\"", r#""\ude00""#);
+        let text = |events: &[&str]| said(events, true).unwrap().0;
+        assert_eq!(text(&[&high, &low, STOP]), "😀");
+        assert_eq!(text(&[A, &high, A, STOP]), "a\u{fffd}a");
+        assert_eq!(text(&[&high, STOP]), "\u{fffd}");
+    }
+
+    #[test]
+    fn what_is_nearly_json_is_passed_on_as_json() {
+        let mut assembly = Assembly::new(Wish { most: 1_000, ..Wish::default() });
+        let event = Bytes::from_static(b"{\"choices\":[{\"delta\":{\"content\":\"\xe6\xad\"},\"logprobs\":[NaN]}]}");
+        let chunk = assembly.take("up", event).unwrap().remove(0);
+        assert_eq!(chunk.text, "\u{fffd}");
+        let wanted = "{\"choices\":[{\"delta\":{\"content\":\"\u{fffd}\"},\"logprobs\":[null]}]}";
+        assert_eq!(chunk.raw.unwrap(), wanted);
+    }
+
+    #[test]
+    fn the_whole_is_made_where_the_client_waits_for_it_and_where_it_is_more_than_text() {
+        let raw = |whole: bool, event: &str| {
+            let mut assembly = Assembly::new(Wish { most: 1_000, whole, ..Wish::default() });
+            assembly.take("up", Bytes::copy_from_slice(event.as_bytes())).unwrap();
+            assembly.into_answer("up").unwrap().raw.is_some()
+        };
+        let second = A.replace("\"index\":0", "\"index\":1");
+        assert!(!raw(false, A) && raw(true, A) && !raw(false, &second));
+        for more in [r#""logprobs":{"content":[1]}"#, r#""delta":{"content":"a","refusal":"no"}"#] {
+            assert!(raw(false, &format!(r#"{{"choices":[{{"delta":{{"content":"a"}},{more}}}]}}"#)), "{more}");
+        }
+    }
+
+    #[test]
+    fn the_text_is_that_of_number_0_where_several_were_asked_for_and_else_of_the_first() {
+        let second = r#"{"choices":[{"index":1,"delta":{"content":"b"},"finish_reason":"length"}]}"#;
+        let text = |several: bool| {
+            let mut assembly = Assembly::new(Wish { most: 1_000, several, ..Wish::default() });
+            let chunks = [second, A, STOP].map(|event| assembly.take("up", Bytes::from(event)).unwrap());
+            let text: String = chunks.iter().flatten().map(|chunk| chunk.text.as_str()).collect();
+            (text, assembly.into_answer("up").unwrap().finish_reason)
+        };
+        assert_eq!(text(true), ("a".to_owned(), FinishReason::Stop));
+        assert_eq!(text(false), ("b".to_owned(), FinishReason::Length));
+    }
+
+    /// Values of every type, as JSON text.
+    const ANY: &[&str] = &[
+        "null",
+        "0",
+        "-1.5",
+        "1e999",
+        "\"\"",
+        "\"x\"",
+        "\"\\ud83d\"",
+        "true",
+        "false",
+        "[]",
+        "[1]",
+        "[null]",
+        "[[]]",
+        "{}",
+        r#"{"a":1}"#,
+        r#"[{"a":{}}]"#,
+    ];
+
+    /// Each member of a chunk takes each type, stands twice, or is nested deep, one at a time: the stream ends as the
+    /// upstream says all the same.
+    #[test]
+    fn no_member_of_a_chunk_can_break_a_stream() {
+        let nested = format!("{}1{}", "[".repeat(300), "]".repeat(300));
+        let nested_objects = format!("{}1{}", "{\"a\":".repeat(300), "}".repeat(300));
+        let values: Vec<&str> = ANY.iter().copied().chain([nested.as_str(), nested_objects.as_str()]).collect();
+        let chunk = r#"{"id":1,"object":2,"created":3,"model":4,"system_fingerprint":5,"service_tier":6,"x":7,"usage":8,"choices":[{"index":0,"logprobs":9,"finish_reason":10,"text":11,"x":12,"delta":{"role":13,"content":14,"reasoning":15,"reasoning_content":16,"refusal":17,"function_call":18,"audio":19,"annotations":20,"tool_calls":[{"index":21,"id":22,"type":23,"function":{"name":24,"arguments":25}}]}}]}"#;
+        let whole_ones = [
+            r#"{"choices":@}"#,
+            r#"{"choices":[@]}"#,
+            r#"{"choices":[{"delta":@}]}"#,
+            r#"{"choices":[{"message":@}]}"#,
+            r#"{"choices":[{"delta":{"tool_calls":@}}]}"#,
+            r#"{"choices":[{"delta":{"tool_calls":[@]}}]}"#,
+            r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":@}]}}]}"#,
+            r#"{"choices":[{"delta":{"content":[@]}}]}"#,
+            r#"{"choices":[{"delta":{"content":{"text":@}}}]}"#,
+            r#"{"choices":[],"usage":{"prompt_tokens":@,"completion_tokens":@}}"#,
+        ];
+        let mut templates: Vec<String> = whole_ones.iter().map(|&one| one.to_owned()).collect();
+        for member in 1..=25 {
+            // The member in its turn; the others as they should be, or gone.
+            let mut out = chunk.to_owned();
+            for other in (1..=25).rev() {
+                let with = if other == member { "@" } else { "null" };
+                out = [",", "}"]
+                    .iter()
+                    .fold(out, |out, end| out.replace(&format!(":{other}{end}"), &format!(":{with}{end}")));
+            }
+            templates.push(out);
+        }
+        for template in &templates {
+            for value in &values {
+                let events = [
+                    A.to_owned(),
+                    template.replace('@', value),
+                    // Twice, with another type before it.
+                    template.replace("\"choices\":", "\"choices\":5,\"choices\":").replace('@', value),
+                    STOP.replace("stop", "length"),
+                ];
+                let events: Vec<&str> = events.iter().map(String::as_str).collect();
+                for events in [&events[..], &[events[1], events[3]]] {
+                    let (_, answer) =
+                        said(events, false).unwrap_or_else(|failure| panic!("{}: {events:?}", failure.message));
+                    assert_eq!(answer.finish_reason, FinishReason::Length, "{events:?}");
+                    if let Some(raw) = answer.raw {
+                        assert!(reply_of(&raw).is_some_and(|whole| whole.has_choices()), "{raw:?}");
+                    }
+                }
+            }
+        }
     }
 }

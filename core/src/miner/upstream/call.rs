@@ -12,13 +12,14 @@ use hyper::body::Incoming;
 use serde::de::IgnoredAny;
 
 use super::ask::{self, Route};
-use super::assembly::{Assembly, too_large};
+use super::assembly::{Assembly, Chunks, Wish, reply_of, too_large};
+use super::complaint::is_complaint;
 use super::pool::{Link, SendError, chain, coding_of};
 use super::sse::{self, Event, SseReader};
-use super::wire::Reply;
 use super::{Shared, refusal, upstream_name};
 use crate::miner::{Emit, FailClass, Failure, Job};
-use crate::model::{Answer, FinishReason, from_bytes};
+use crate::model::shape::{Joint, Reply, is_blank, last, repaired, split, utf8};
+use crate::model::{Answer, FinishReason, TaskRequest};
 
 /// How long the end of a body may take after `[DONE]` for its connection to be used again.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -93,13 +94,36 @@ async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Tail>), Fa
         stream(shared, job, reply).await.map(|(answer, tail)| (answer, Some(tail)))
     } else {
         let body = whole(shared, reply, shared.max_output).await?;
-        let answer = if route == Route::Embeddings { embedded(shared, body) } else { unary(shared, body) }?;
-        if job.stream() && !answer.text.is_empty() && job.emit(answer.text.clone()) == Emit::Cancelled {
-            // The upstream does not stream: the whole is one piece.
-            return Err(cancelled_failure());
+        let read = if route == Route::Embeddings { embedded } else { unary };
+        let answer = read_body(&shared.name, body, read)?;
+        match &answer.raw {
+            Some(raw) if job.stream() && route != Route::Embeddings => {
+                let pieced = in_pieces(shared, job, raw).await?;
+                Ok((Answer { text: answer.text, ..pieced }, None))
+            }
+            _ => Ok((answer, None)),
         }
-        Ok((answer, None))
     }
+}
+
+/// How the answer to a job is to be read.
+fn wish(shared: &Shared, job: &Job) -> Wish {
+    let request: &TaskRequest = job.request();
+    Wish {
+        most: shared.max_output,
+        usage: ask::wants_usage(request),
+        several: ["n", "prompt"].iter().any(|name| request.extra(name).is_some()),
+        whole: !job.stream(),
+    }
+}
+
+/// Passes a whole answer on as the pieces that the job wants.
+async fn in_pieces(shared: &Shared, job: &Job, whole: &[u8]) -> Result<Answer, Failure> {
+    let mut assembly = Assembly::new(wish(shared, job));
+    for piece in split(std::str::from_utf8(whole).unwrap_or_default()) {
+        pass_on(job, assembly.take(&shared.name, piece.into())?).await?;
+    }
+    assembly.into_answer(&shared.name)
 }
 
 /// An answer's body as it comes in.
@@ -138,14 +162,14 @@ async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer,
     let Reading { mut link, mut body, start } = reading;
     let mut reader = SseReader::new(shared.max_output);
     reader.push(start);
-    let mut assembly = Assembly::new(shared.max_output, ask::wants_usage(job.request()));
+    let mut assembly = Assembly::new(wish(shared, job));
     let mut end = None;
     loop {
         loop {
             let event = reader.next().map_err(|_| too_large(&shared.name, shared.max_output))?;
             let Some(event) = event else { break };
-            if pass_on(shared, job, &mut assembly, event).await? {
-                return Ok((assembly.into_answer(), (link, body)));
+            if read_event(shared, job, &mut assembly, event).await? {
+                return Ok((assembly.into_answer(&shared.name)?, (link, body)));
             }
         }
         if let Some(why) = end {
@@ -154,10 +178,10 @@ async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer,
             if let Some(event) = reader.rest()
                 && (event.is_error || is_done(&event) || serde_json::from_slice::<IgnoredAny>(&event.data).is_ok())
             {
-                done = pass_on(shared, job, &mut assembly, event).await?;
+                done = read_event(shared, job, &mut assembly, event).await?;
             }
             if done || assembly.is_finished() {
-                return Ok((assembly.into_answer(), (link, body)));
+                return Ok((assembly.into_answer(&shared.name)?, (link, body)));
             }
             let message = format!("the upstream {} ended before its finish_reason: {why}", shared.name);
             return Err(Failure::new(FailClass::Internal, message));
@@ -174,25 +198,32 @@ async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer,
     }
 }
 
-/// Passes an event on, at the reader's pace. Answers whether it was the last.
-async fn pass_on(shared: &Shared, job: &Job, assembly: &mut Assembly, event: Event) -> Result<bool, Failure> {
+/// Passes an event on. Answers whether it was the last.
+async fn read_event(shared: &Shared, job: &Job, assembly: &mut Assembly, event: Event) -> Result<bool, Failure> {
     if is_done(&event) {
         return Ok(true);
     }
     if event.is_error {
-        return Err(refusal::reported(&shared.name, event.data));
+        return Err(refusal::reported(&shared.name, utf8(event.data)));
     }
-    let Some(chunk) = assembly.take(&shared.name, event.data)? else { return Ok(false) };
-    match job.emit(chunk) {
-        Emit::Ok => {}
-        Emit::Full => job.writable().await,
-        Emit::Cancelled => return Err(cancelled_failure()),
-    }
+    pass_on(job, assembly.take(&shared.name, event.data)?).await?;
     Ok(false)
 }
 
+/// Passes pieces on, at the reader's pace.
+async fn pass_on(job: &Job, chunks: Chunks) -> Result<(), Failure> {
+    for chunk in chunks {
+        match job.emit(chunk) {
+            Emit::Ok => {}
+            Emit::Full => job.writable().await,
+            Emit::Cancelled => return Err(cancelled_failure()),
+        }
+    }
+    Ok(())
+}
+
 fn is_done(event: &Event) -> bool {
-    event.data.trim_ascii() == b"[DONE]"
+    matches!(event.data.trim_ascii(), b"[DONE]" | b"\"[DONE]\"")
 }
 
 /// Reads a body to its end and gives the connection back.
@@ -220,40 +251,61 @@ async fn whole(shared: &Shared, reading: Reading, most: usize) -> Result<Bytes, 
     Ok(bytes.into())
 }
 
-/// A whole chat or completion.
-fn unary(shared: &Shared, body: Bytes) -> Result<Answer, Failure> {
-    let reply: Reply<'_> = match from_bytes(&body) {
-        Ok(reply) => reply,
-        Err(e) => {
-            return Err(refusal::garbage(&shared.name, &format!("did not answer with a completion ({e})"), &body));
-        }
-    };
-    if reply.error.is_some() {
-        return Err(refusal::reported(&shared.name, body));
+/// Reads a whole body, which passes on as it is where it is JSON, and else as the JSON that it nearly is.
+fn read_body(
+    name: &str,
+    body: Bytes,
+    read: fn(&str, &Bytes, &Reply<'_>) -> Result<Answer, Failure>,
+) -> Result<Answer, Failure> {
+    let body = utf8(body);
+    if let Some(reply) = reply_of(&body) {
+        return read(name, &body, &reply);
     }
-    let (usage, model) = (reply.usage().unwrap_or_default(), reply.model());
-    let Some(choice) = reply.choices.first else {
-        return Err(refusal::garbage(&shared.name, "answered without choices", &body));
+    let nearly = repaired(&body);
+    match reply_of(&nearly) {
+        Some(reply) => read(name, &nearly, &reply),
+        None if body.trim_ascii().starts_with(b"[") => Err(refusal::reported(name, body)),
+        None => Err(refusal::garbage(name, "did not answer with a JSON object", &body)),
+    }
+}
+
+/// A whole chat or completion.
+fn unary(name: &str, body: &Bytes, reply: &Reply<'_>) -> Result<Answer, Failure> {
+    if is_complaint(reply, reply.has_choices()) {
+        return Err(refusal::reported(name, body.clone()));
+    }
+    let choices = reply.choices.iter().flatten();
+    let Some(first) = choices.clone().min_by_key(|choice| choice.index) else {
+        return Err(refusal::garbage(name, "answered without choices", body));
     };
-    let finish_reason = choice.finish_reason().unwrap_or_default();
-    let (text, _) = choice.into_text();
-    Ok(Answer { text, finish_reason, usage, model, raw: Some(body), ..Answer::default() })
+    let message = first.whole();
+    if choices.clone().all(|choice| choice.finish_reason().is_none() && !choice.says(choice.whole())) {
+        let failure = refusal::garbage(name, "answered with nothing, and without a finish_reason", body);
+        return Err(Failure { class: FailClass::Internal, ..failure });
+    }
+    let calls = message.and_then(|message| last(message.get(), "tool_calls")).is_some_and(|calls| !is_blank(calls));
+    let unsaid = if calls { FinishReason::ToolCalls } else { FinishReason::Stop };
+    Ok(Answer {
+        text: first.words(message).map(Joint::of).unwrap_or_default(),
+        finish_reason: first.finish_reason().unwrap_or(unsaid),
+        usage: reply.usage().unwrap_or_default(),
+        model: reply.model(),
+        raw: Some(body.clone()),
+        ..Answer::default()
+    })
 }
 
 /// A whole list of vectors: passed on as it is.
-fn embedded(shared: &Shared, body: Bytes) -> Result<Answer, Failure> {
-    let reply: Reply<'_> = match from_bytes(&body) {
-        Ok(reply) => reply,
-        Err(e) => return Err(refusal::garbage(&shared.name, &format!("did not answer with embeddings ({e})"), &body)),
-    };
-    if reply.error.is_some() {
-        return Err(refusal::reported(&shared.name, body));
+fn embedded(name: &str, body: &Bytes, reply: &Reply<'_>) -> Result<Answer, Failure> {
+    let data = reply.get("data").filter(|data| data.get().starts_with('['));
+    if is_complaint(reply, data.is_some()) {
+        return Err(refusal::reported(name, body.clone()));
     }
-    if reply.data.is_none() {
-        return Err(refusal::garbage(&shared.name, "answered without data", &body));
+    if data.is_none() {
+        return Err(refusal::garbage(name, "answered without data", body));
     }
     let (usage, model) = (reply.usage().unwrap_or_default(), reply.model());
-    Ok(Answer { finish_reason: FinishReason::Stop, usage, model, raw: Some(body), ..Answer::default() })
+    Ok(Answer { finish_reason: FinishReason::Stop, usage, model, raw: Some(body.clone()), ..Answer::default() })
 }
 
 /// The failure that a refusal stands for, and its words.

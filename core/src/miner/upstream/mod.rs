@@ -19,6 +19,7 @@
 mod ask;
 mod assembly;
 mod call;
+mod complaint;
 mod credit;
 mod endpoint;
 mod listing;
@@ -28,7 +29,6 @@ mod refusal;
 mod sse;
 #[cfg(test)]
 mod tests;
-mod wire;
 
 pub use credit::CreditWindow;
 pub use probe::{ProbeReport, UpstreamProbe};

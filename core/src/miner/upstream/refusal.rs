@@ -32,6 +32,13 @@ const KINDS: &[(&[&str], FailClass)] = &[
     (&["invalid_request", "badrequest", "bad_request", "content_filter", "content_policy"], FailClass::Invalid),
 ];
 
+/// Members that hold an error's words, the likelier ones first.
+const MESSAGES: &[&str] =
+    &["message", "msg", "error_message", "error_msg", "status_msg", "errorMessage", "detail", "title", "text"];
+
+/// Members that hold a status.
+const CODES: &[&str] = &["code", "status", "status_code", "statusCode", "error_code", "errorCode"];
+
 /// The longest piece of a body that is not JSON that goes into a message.
 const EXCERPT: usize = 200;
 
@@ -86,8 +93,19 @@ pub(super) fn garbage(name: &str, what: &str, body: &[u8]) -> Failure {
     Failure::new(FailClass::Unreadable, message)
 }
 
-/// What an error body says, in any of the shapes that servers use:
-/// `{"error":{"message","type","code"}}`, `{"error":"..."}`, `{"message","code"}`, `{"detail":"..."}`.
+/// A code as an HTTP status of a failure. FastChat's have two digits more, and those that begin with 403 speak of the
+/// request: the model, a parameter, the context.
+fn status_of(code: &Value) -> Option<u16> {
+    let code = code.as_u64().or_else(|| Some(code.as_f64()? as u64)).or_else(|| code.as_str()?.trim().parse().ok())?;
+    let code = match code {
+        40_300..40_400 => 400,
+        40_000..60_000 => code / 100,
+        _ => code,
+    };
+    u16::try_from(code).ok().filter(|code| (400..600).contains(code))
+}
+
+/// What an error body says, in any of the shapes that servers use: see [`complaint`](super::complaint).
 #[derive(Default)]
 struct Said {
     is_json: bool,
@@ -101,23 +119,28 @@ struct Said {
 
 impl Said {
     fn of(body: &[u8]) -> Self {
-        let Ok(value) = serde_json::from_slice::<Value>(body) else { return Self::default() };
-        let error = value.get("error").unwrap_or(&value);
-        let text = |key: &str| error.get(key).and_then(Value::as_str);
+        let text = String::from_utf8_lossy(body);
+        let Ok(value) = serde_json::from_str::<Value>(&text) else { return Self::default() };
+        // Google puts its errors into a list.
+        let top = value.get(0).unwrap_or(&value);
+        let in_a_choice = || top.get("choices")?.as_array()?.iter().find_map(|choice| choice.get("error"));
+        let error = [top.get("error"), in_a_choice(), top.pointer("/errors/0"), top.get("base_resp")]
+            .into_iter()
+            .flatten()
+            .find(|error| error.is_object() || error.as_str().is_some_and(|words| !words.is_empty()));
+        let places = [error, Some(top)];
+        let places = || places.iter().flatten();
+        let word = |key: &str| places().find_map(|place| place.get(key)?.as_str().filter(|word| !word.is_empty()));
         let message = match error {
-            Value::String(text) => Some(text.clone()),
-            _ => text("message").map(str::to_owned).or_else(|| match error.get("detail")? {
-                Value::String(text) => Some(text.clone()),
-                detail => Some(detail.to_string()),
+            Some(Value::String(text)) => Some(text.clone()),
+            _ => MESSAGES.iter().find_map(|key| word(key)).map(str::to_owned).or_else(|| {
+                let detail = top.get("detail").filter(|detail| !detail.is_null())?;
+                Some(detail.to_string())
             }),
         };
-        let kind = ["type", "code"].into_iter().filter_map(text).collect::<Vec<_>>().join(" ").to_lowercase();
+        let kind = ["type", "code"].into_iter().filter_map(word).collect::<Vec<_>>().join(" ").to_lowercase();
         let words = format!("{} {kind}", message.as_deref().unwrap_or_default().to_lowercase());
-        let status = ["code", "status"].into_iter().find_map(|key| {
-            let code = error.get(key)?;
-            let code = code.as_u64().or_else(|| code.as_str()?.parse().ok())?;
-            u16::try_from(code).ok().filter(|code| (400..600).contains(code))
-        });
+        let status = CODES.iter().find_map(|key| places().find_map(|place| status_of(place.get(*key)?)));
         Self { is_json: value.is_object(), message, words, kind, status }
     }
 
@@ -250,6 +273,30 @@ mod tests {
         assert_eq!(class(r#"{"error":{"code":400,"message":"exceeds the context window"}}"#), FailClass::Context);
         assert_eq!(class(r#"{"error":{"code":500,"message":"boom"}}"#), FailClass::Internal);
         assert_eq!(class(r#"{"error":{}}"#), FailClass::Internal);
+        assert_eq!(class(r#"{"text":"no","error_code":50001}"#), FailClass::Internal);
+        assert_eq!(class(r#"{"text":"no","error_code":42901}"#), FailClass::Overloaded);
+        assert_eq!(class(r#"{"text":"maximum context length","error_code":40303}"#), FailClass::Context);
+        assert_eq!(class(r#"{"error":{"message":"no","type":"invalid_request_error"}}"#), FailClass::Invalid);
+        assert_eq!(class(r#"[{"error":{"message":"no","code":400}}]"#), FailClass::Invalid);
+        assert_eq!(class(r#"{"choices":[{"error":{"message":"no","code":429}}]}"#), FailClass::Overloaded);
+    }
+
+    #[test]
+    fn the_words_are_found_in_every_shape() {
+        for body in [
+            r#"{"error":"no"}"#,
+            r#"{"error":true,"message":"no"}"#,
+            r#"{"object":"error","message":"no"}"#,
+            r#"{"text":"no","error_code":50001}"#,
+            r#"{"detail":"no"}"#,
+            r#"{"success":false,"errors":[{"message":"no"}]}"#,
+            r#"{"base_resp":{"status_code":1004,"status_msg":"no"}}"#,
+            r#"{"choices":[{"finish_reason":"error","error":{"message":"no"}}]}"#,
+            r#"[{"error":{"message":"no"}}]"#,
+            "no",
+        ] {
+            assert_eq!(reported("up", Bytes::from(body)).message, "the upstream up reported: no", "{body}");
+        }
     }
 
     #[test]

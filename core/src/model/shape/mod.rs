@@ -1,0 +1,24 @@
+//! OpenAI's shapes of an answer, whole and in chunks: read leniently, and made into each other.
+//!
+//! Answers of upstreams pass through the router, so their readers decide what is wrong with them, not the router.
+//! Every reader here takes what browsers' `JSON.parse` takes: members of any type, members that stand twice (the last
+//! one counts), halves of surrogate pairs, and any depth. A member that does not have the type it should have counts as
+//! one that is not there.
+//!
+//! Objects are read one level at a time, and what lies deeper stays [`RawValue`](serde_json::value::RawValue): a scan
+//! that needs no recursion, whatever somebody nests.
+
+mod join;
+mod members;
+mod node;
+mod repair;
+mod reply;
+mod split;
+mod text;
+
+pub(crate) use join::Join;
+pub(crate) use members::last;
+pub(crate) use repair::{repaired, utf8};
+pub(crate) use reply::{Choice, Reply, is_blank, text};
+pub(crate) use split::split;
+pub(crate) use text::Joint;

@@ -1,0 +1,335 @@
+//! JSON that grows by pieces, as OpenAI's own SDKs put the deltas of a stream together: texts are joined, lists go on,
+//! elements with the same `index` and objects are merged, and anything else is replaced.
+
+use std::fmt::Write as _;
+
+use serde_json::value::RawValue;
+
+use super::members::{elements, last, members};
+use super::reply::{is_blank, is_null, text};
+use super::text::Joint;
+
+/// How deep pieces are merged. Deeper ones replace each other.
+const DEEP: u8 = 16;
+
+/// Members that are words of a model. A piece of one is joined with the others whatever type it has.
+const WORDS: &[&str] = &["content", "text", "reasoning", "reasoning_content", "refusal", "arguments", "thinking"];
+
+/// Members that name something: a later piece that has one says the same again.
+const NAMES: &[&str] = &["id", "type", "role", "object", "model", "format", "status", "index", "encoding", "mime_type"];
+
+/// A value that grows.
+#[derive(Debug)]
+pub(super) enum Node {
+    /// As it came, in one piece.
+    Whole(String),
+    Text(Joint),
+    List(Vec<Node>),
+    Object(Object),
+}
+
+/// An object that grows. Its members keep the order in which they first came.
+#[derive(Debug, Default)]
+pub(super) struct Object(pub(super) Vec<(String, Node)>);
+
+impl Object {
+    pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        self.0.iter_mut().find(|(name, _)| name == key).map(|(_, node)| node)
+    }
+
+    /// Adds a piece of a member. Answers by how many bytes of content the object may have grown.
+    pub(super) fn add(&mut self, key: &str, value: &RawValue) -> usize {
+        self.add_within(key, value, DEEP)
+    }
+
+    fn add_within(&mut self, key: &str, value: &RawValue, deep: u8) -> usize {
+        match self.get_mut(key) {
+            Some(node) => node.add(key, value, deep),
+            None => {
+                let is_words = WORDS.contains(&key) && value.get().starts_with('"');
+                let mut node = if is_words { Node::Text(Joint::default()) } else { Node::whole(value) };
+                let grown = match is_words {
+                    true => node.join(value),
+                    false if is_name(key) || is_blank(value) => 0,
+                    false => value.get().len(),
+                };
+                self.0.push((key.to_owned(), node));
+                grown
+            }
+        }
+    }
+
+    /// Sets a member, unless the new value is null. Answers by how many bytes the object may have grown.
+    pub(super) fn set(&mut self, key: &str, value: &RawValue) -> usize {
+        match self.get_mut(key) {
+            Some(node) => node.replace(value),
+            None => self.add(key, value),
+        }
+    }
+
+    pub(super) fn write(self, out: &mut String) {
+        out.push('{');
+        self.write_members(out);
+        out.push('}');
+    }
+
+    /// Writes the members without braces; a comma goes before the first where `out` does not end with a brace.
+    pub(super) fn write_members(self, out: &mut String) {
+        for (key, node) in self.0 {
+            write_key(&key, out);
+            node.write(out);
+        }
+    }
+}
+
+impl Node {
+    pub(super) fn whole(value: &RawValue) -> Self {
+        Self::Whole(value.get().to_owned())
+    }
+
+    /// Adds a piece. Answers by how many bytes the value may have grown.
+    fn add(&mut self, key: &str, value: &RawValue, deep: u8) -> usize {
+        if is_null(value) {
+            return 0;
+        }
+        let is_text = value.get().starts_with('"');
+        let is_words = WORDS.contains(&key);
+        if is_words && (is_text || !value.get().starts_with(['[', '{'])) {
+            return self.join(value);
+        }
+        if is_name(key) {
+            return self.replace(value);
+        }
+        self.open();
+        match (&mut *self, value.get().as_bytes().first()) {
+            (Self::List(list), Some(b'[')) if deep > 0 => {
+                elements(value.get(), |element| add_element(list, element, deep - 1));
+                value.get().len()
+            }
+            (Self::Object(object), Some(b'{')) if deep > 0 => {
+                let mut grown = 0;
+                members(value.get(), |key, member| grown += object.add_within(&key, member, deep - 1));
+                grown
+            }
+            (Self::Text(_), _) if is_words => self.join(value),
+            // A name in full again says nothing new; else it goes on.
+            (Self::Text(name), Some(b'"')) if key == "name" && name.as_str() == text(value) => 0,
+            (Self::Text(_), Some(b'"')) => self.join(value),
+            _ => self.replace(value),
+        }
+    }
+
+    /// Adds what a value says to what was said.
+    fn join(&mut self, value: &RawValue) -> usize {
+        if !matches!(self, Self::Text(_)) {
+            let mut whole = String::new();
+            std::mem::replace(self, Self::Text(Joint::default())).write(&mut whole);
+            if let Ok(whole) = serde_json::from_str(&whole) {
+                self.join(whole);
+            }
+        }
+        let Self::Text(joint) = self else { return 0 };
+        let before = joint.as_str().len();
+        joint.add(value);
+        joint.as_str().len() - before
+    }
+
+    /// Sets the value, unless the new one says nothing. Answers by how many bytes it may have grown.
+    fn replace(&mut self, value: &RawValue) -> usize {
+        if let Self::Whole(old) = self {
+            let says_nothing = is_blank(value) && old != "null";
+            if is_null(value) || says_nothing || old == value.get() {
+                return 0;
+            }
+            old.clear();
+            old.push_str(value.get());
+        } else if !is_blank(value) {
+            *self = Self::whole(value);
+        }
+        value.get().len()
+    }
+
+    /// Makes a text, a list or an object that came in one piece one that can grow.
+    fn open(&mut self) {
+        let Self::Whole(whole) = self else { return };
+        let opened = match whole.as_bytes().first() {
+            Some(b'"') => serde_json::from_str(whole).ok().map(|value| {
+                let mut joint = Joint::default();
+                joint.add(value);
+                Self::Text(joint)
+            }),
+            Some(b'[') => {
+                let mut list = Vec::new();
+                elements(whole, |element| list.push(Self::whole(element)));
+                Some(Self::List(list))
+            }
+            Some(b'{') => {
+                let mut object = Object::default();
+                members(whole, |key, value| {
+                    object.set(&key, value);
+                });
+                Some(Self::Object(object))
+            }
+            _ => None,
+        };
+        if let Some(opened) = opened {
+            *self = opened;
+        }
+    }
+
+    /// Whether there is nothing in it.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Whole(whole) => serde_json::from_str(whole).is_ok_and(is_blank),
+            Self::Text(joint) => joint.as_str().is_empty(),
+            Self::List(list) => list.is_empty(),
+            Self::Object(object) => object.0.is_empty(),
+        }
+    }
+
+    pub(super) fn write(self, out: &mut String) {
+        match self {
+            Self::Whole(whole) => out.push_str(&whole),
+            Self::Text(joint) => write_string(&joint.into_string(), out),
+            Self::List(list) => {
+                out.push('[');
+                for (place, node) in list.into_iter().enumerate() {
+                    if place > 0 {
+                        out.push(',');
+                    }
+                    node.write(out);
+                }
+                out.push(']');
+            }
+            Self::Object(object) => object.write(out),
+        }
+    }
+}
+
+/// Adds an element: to the one with the same `index`, else at the end.
+fn add_element(list: &mut Vec<Node>, element: &RawValue, deep: u8) {
+    if let Some(index) = index_of(element.get())
+        && let Some(node) = list.iter_mut().find(|node| node.has_index(index))
+    {
+        node.add("", element, deep);
+    } else {
+        list.push(Node::whole(element));
+    }
+}
+
+impl Node {
+    fn has_index(&self, index: &str) -> bool {
+        match self {
+            Self::Whole(whole) => index_of(whole) == Some(index),
+            Self::Object(object) => object
+                .0
+                .iter()
+                .any(|(key, node)| key == "index" && matches!(node, Self::Whole(whole) if whole == index)),
+            Self::Text(_) | Self::List(_) => false,
+        }
+    }
+}
+
+fn index_of(json: &str) -> Option<&str> {
+    let index = json.starts_with('{').then(|| last(json, "index"))??;
+    index.get().bytes().all(|byte| byte.is_ascii_digit()).then_some(index.get())
+}
+
+fn is_name(key: &str) -> bool {
+    NAMES.contains(&key) || key.ends_with("_id") || key.ends_with("_type")
+}
+
+/// Writes `,"key":`; without the comma behind an opening brace.
+pub(super) fn write_key(key: &str, out: &mut String) {
+    if !out.ends_with('{') {
+        out.push(',');
+    }
+    write_string(key, out);
+    out.push(':');
+}
+
+pub(super) fn write_string(text: &str, out: &mut String) {
+    match serde_json::to_string(text) {
+        Ok(json) => out.push_str(&json),
+        // Every text has a JSON form.
+        Err(_) => {
+            let _ = write!(out, "{text:?}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(pieces: &[&str]) -> String {
+        let mut object = Object::default();
+        for piece in pieces {
+            members(piece, |key, value| {
+                object.add(&key, value);
+            });
+        }
+        let mut out = String::new();
+        object.write(&mut out);
+        out
+    }
+
+    #[test]
+    fn pieces_are_put_together_as_openais_sdks_do() {
+        for (pieces, wanted) in [
+            (
+                &[r#"{"role":"assistant","content":"a"}"#, r#"{"role":"assistant","content":"b"}"#][..],
+                r#"{"role":"assistant","content":"ab"}"#,
+            ),
+            (&[r#"{"content":null}"#, r#"{"content":null}"#], r#"{"content":null}"#),
+            (
+                &[r#"{"content":null}"#, r#"{"content":"a"}"#, r#"{"content":null}"#, r#"{"content":""}"#],
+                r#"{"content":"a"}"#,
+            ),
+            (&[r#"{"content":"a"}"#, r#"{"content":5}"#, r#"{"content":true}"#], r#"{"content":"a5true"}"#),
+            (&[r#"{"content":5}"#, r#"{"content":6}"#], r#"{"content":"56"}"#),
+            (&[r#"{"content":"\ud83d"}"#, r#"{"content":"\ude00"}"#], r#"{"content":"😀"}"#),
+            (
+                &[r#"{"content":[{"text":"a"}]}"#, r#"{"content":[{"text":"b"}]}"#],
+                r#"{"content":[{"text":"a"},{"text":"b"}]}"#,
+            ),
+            (&[r#"{"content":"a"}"#, r#"{"content":[{"text":"b"}]}"#], r#"{"content":"ab"}"#),
+            (
+                &[
+                    r#"{"audio":{"id":"x","data":"QQ","expires_at":1}}"#,
+                    r#"{"audio":{"id":"x","data":"BB","expires_at":2}}"#,
+                ],
+                r#"{"audio":{"id":"x","data":"QQBB","expires_at":2}}"#,
+            ),
+            (
+                &[
+                    r#"{"d":[{"index":0,"type":"t","text":"a"}]}"#,
+                    r#"{"d":[{"index":1,"text":"c"},{"index":0,"type":"t","text":"b"}]}"#,
+                ],
+                r#"{"d":[{"index":0,"type":"t","text":"ab"},{"index":1,"text":"c"}]}"#,
+            ),
+            (&[r#"{"annotations":[{"u":1}]}"#, r#"{"annotations":[{"u":2}]}"#], r#"{"annotations":[{"u":1},{"u":2}]}"#),
+            (&[r#"{"n":1.50}"#, r#"{"n":2.50}"#], r#"{"n":2.50}"#),
+            (&[r#"{"n":1}"#, r#"{"n":"x"}"#, r#"{"n":[]}"#], r#"{"n":"x"}"#),
+            (
+                &[
+                    r#"{"function_call":{"name":"add","arguments":""}}"#,
+                    r#"{"function_call":{"name":"add","arguments":"{}"}}"#,
+                ],
+                r#"{"function_call":{"name":"add","arguments":"{}"}}"#,
+            ),
+            (
+                &[r#"{"function_call":{"name":"ad"}}"#, r#"{"function_call":{"name":"d"}}"#],
+                r#"{"function_call":{"name":"add"}}"#,
+            ),
+        ] {
+            assert_eq!(joined(pieces), wanted, "{pieces:?}");
+        }
+    }
+
+    #[test]
+    fn what_lies_deep_is_replaced_and_not_walked() {
+        let deep = |text: &str| format!("{{\"x\":{}\"{text}\"{}}}", "{\"y\":".repeat(300), "}".repeat(300));
+        assert_eq!(joined(&[&deep("a"), &deep("b")]), deep("b"));
+    }
+}
