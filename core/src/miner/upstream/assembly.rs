@@ -128,13 +128,7 @@ impl Assembly {
         });
         let raw = (self.wish.whole || self.joined.is_more_than_text())
             .then(|| Bytes::from(self.joined.into_json(finish_reason.as_str())));
-        Ok(Answer {
-            finish_reason,
-            usage: self.usage.unwrap_or_default(),
-            model: self.model,
-            raw,
-            ..Answer::default()
-        })
+        Ok(Answer { finish_reason, usage: self.usage.unwrap_or_default(), model: self.model, raw, ..Answer::default() })
     }
 
     /// Takes the text of the choice that is the answer's.
