@@ -124,8 +124,10 @@ pub struct KeySpec {
     /// What it may do: `submit`, `read`, `admin`, `miner`, `enrol`. Empty: `submit` and `read`.
     pub scopes: Vec<String>,
     /// The only sessions it may use; empty: all.
+    #[serde(deserialize_with = "crate::model::whole::numbers")]
     pub sessions: Vec<u64>,
     /// Seconds until it expires; 0: never, but a day for the scope `enrol`.
+    #[serde(deserialize_with = "crate::model::whole::number")]
     pub ttl_secs: u64,
     /// Of a key for miners: the only models that the miner may serve; empty: all.
     pub models: Vec<String>,

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::miner::FailClass;
+use crate::model::whole::{number, some_number};
 use crate::model::{Completion, CompletionRecord, Parts, RequestKind, Task, TaskRecord, TaskRequest, from_json};
 use crate::{Error, Result};
 
@@ -150,7 +151,9 @@ pub(super) fn embed_text(text: &str, options: &str) -> Result<Submit> {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Page {
     pub(super) state: Option<String>,
+    #[serde(deserialize_with = "some_number")]
     pub(super) limit: Option<u64>,
+    #[serde(deserialize_with = "number")]
     pub(super) offset: u64,
 }
 
@@ -159,7 +162,9 @@ pub(super) struct Page {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct TaskPage {
     pub(super) state: Option<String>,
+    #[serde(deserialize_with = "some_number")]
     pub(super) limit: Option<u64>,
+    #[serde(deserialize_with = "some_number")]
     pub(super) offset: Option<u64>,
     pub(super) order: Option<String>,
 }

@@ -20,18 +20,17 @@ pub(in crate::listener) async fn read(
     headers: &HeaderMap,
     mut body: Body,
 ) -> Result<Bytes, Failed> {
-    if let Some(kind) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) {
-        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        // Scripts that forget the header send text or a form; what is surely not JSON is refused.
-        if !(kind.is_empty()
-            || kind.ends_with("json")
-            || kind == "text/plain"
-            || kind == "application/x-www-form-urlencoded")
-        {
-            let error = Error::invalid("Content-Type", format!("the body must be application/json, not {kind}"));
-            return Err(Failed::new(family, error.with_code("unsupported_media_type"))
-                .status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    let wait = Duration::from_millis(state.config.body_timeout_ms);
+    // A client that is still sending when the connection closes sees that, and not the refusal.
+    let most = state.config.max_discarded_bytes;
+    if let Some(error) = refused_media(headers) {
+        // Who asks first has sent nothing yet, and is told not to.
+        if !headers.contains_key(header::EXPECT) {
+            let _ = tokio::time::timeout(wait, discard(body, most)).await;
         }
+        return Err(
+            Failed::new(family, error.with_code("unsupported_media_type")).status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+        );
     }
     let limit = state.router.config().limits.max_request_bytes;
     let too_large = || {
@@ -43,11 +42,7 @@ pub(in crate::listener) async fn read(
             ),
         )
     };
-    let wait = Duration::from_millis(state.config.body_timeout_ms);
-    // A client that is still sending when the connection closes sees that, and not the 413.
-    let most = state.config.max_discarded_bytes;
     if http_body::Body::size_hint(&body).lower() > limit {
-        // Who asks first has sent nothing yet, and is told not to.
         if !headers.contains_key(header::EXPECT) {
             let _ = tokio::time::timeout(wait, discard(body, most)).await;
         }
@@ -66,6 +61,28 @@ pub(in crate::listener) async fn read(
         Ok(Err(error)) => Err(Failed::new(family, Error::invalid("body", format!("the body broke off: {error}")))),
         Ok(Ok(body)) => Ok(body.to_bytes()),
     }
+}
+
+/// What says that the body is surely not JSON, or not JSON as it is.
+fn refused_media(headers: &HeaderMap) -> Option<Error> {
+    let codings =
+        headers.get_all(header::CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
+    for coding in codings.map(<[u8]>::trim_ascii) {
+        if !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity") {
+            let coding = coding.escape_ascii();
+            let words =
+                format!("a body with the Content-Encoding {coding} is not taken: send it as it is, uncompressed");
+            return Some(Error::invalid("Content-Encoding", words));
+        }
+    }
+    let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    // Scripts that forget the header send text or a form.
+    let taken = kind.is_empty()
+        || kind.ends_with("json")
+        || kind == "text/plain"
+        || kind == "application/x-www-form-urlencoded";
+    (!taken).then(|| Error::invalid("Content-Type", format!("the body must be application/json, not {kind}")))
 }
 
 /// Reads what is left of a body, within bounds, and keeps none of it.

@@ -62,6 +62,7 @@ struct Enrolment {
     /// Who runs it.
     owner: String,
     /// Seconds until the token expires, at most 30 days; 0: a day.
+    #[serde(deserialize_with = "crate::model::whole::number")]
     ttl_secs: u64,
 }
 

@@ -15,7 +15,7 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 use super::auth::Caller;
 use super::reply::{Failed, Family};
 use super::state::AppState;
-use super::{miners, openai, revocation};
+use super::{miners, openai, paths, request_id, revocation};
 use crate::model::Timestamp;
 use crate::{Error, ErrorKind};
 
@@ -54,6 +54,7 @@ pub(in crate::listener) struct Gate {
     state: AppState,
     routes: axum::Router,
     cors: Option<CorsLayer>,
+    numbers: request_id::Numbers,
 }
 
 impl Gate {
@@ -65,7 +66,7 @@ impl Gate {
             .method_not_allowed_fallback(not_allowed)
             .with_state(state.clone());
         let cors = cors(&state.config.cors.origins);
-        Self { state, routes, cors }
+        Self { state, routes, cors, numbers: request_id::Numbers::new() }
     }
 
     /// Answers one request.
@@ -75,6 +76,7 @@ impl Gate {
         connection: &Connection,
     ) -> Result<Response, Infallible> {
         let method = request.method().clone();
+        let id = request_id::given(request.headers());
         request.extensions_mut().insert(connection.clone());
         let (peer, miners_only) = (connection.peer, connection.miners_only);
         let mut response = match &self.cors {
@@ -93,17 +95,20 @@ impl Gate {
         let route = response.extensions_mut().remove::<MatchedPath>();
         let busy = response.extensions_mut().remove::<Busy>().map(|_| Busy::PATH);
         self.state.traffic.count(&method, busy.or(route.as_ref().map(MatchedPath::as_str)), response.status());
+        self.numbers.name(&mut response, id);
         Ok(response)
     }
 
     async fn checked(&self, mut request: Request, peer: SocketAddr, miners_only: bool) -> Response {
-        if let Some(tidy) = tidied(request.uri()) {
-            *request.uri_mut() = tidy;
+        if let Some(meant) = paths::meant(request.uri()) {
+            let asked = paths::Asked(request.uri().path().to_owned());
+            *request.uri_mut() = meant;
+            request.extensions_mut().insert(asked);
         }
         let path = request.uri().path();
         let family = Family::of(path);
         if miners_only && !matches!(path, miners::PATH | "/healthz" | "/readyz") {
-            return not_found(request.uri().clone()).await;
+            return no_route(family, path);
         }
         let mut key = None;
         if !self.is_public(request.method(), path) {
@@ -159,27 +164,6 @@ impl Gate {
     }
 }
 
-/// The URI without doubled and trailing slashes; `None` where it has none.
-fn tidied(uri: &Uri) -> Option<Uri> {
-    let path = uri.path();
-    if path == "/" || !(path.contains("//") || path.ends_with('/')) {
-        return None;
-    }
-    let mut tidy = path.split('/').filter(|part| !part.is_empty()).fold(String::new(), |mut out, part| {
-        out.push('/');
-        out.push_str(part);
-        out
-    });
-    if tidy.is_empty() {
-        tidy.push('/');
-    }
-    if let Some(query) = uri.query() {
-        tidy.push('?');
-        tidy.push_str(query);
-    }
-    tidy.parse().ok()
-}
-
 fn cors(origins: &[String]) -> Option<CorsLayer> {
     if origins.is_empty() {
         return None;
@@ -204,9 +188,14 @@ async fn note_route(request: Request, next: Next) -> Response {
     response
 }
 
-async fn not_found(uri: Uri) -> Response {
-    let error = Error::not_found(format!("there is no route {}", uri.path())).with_code("route_not_found");
-    Failed::new(Family::of(uri.path()), error).into_response()
+async fn not_found(asked: Option<Extension<paths::Asked>>, uri: Uri) -> Response {
+    let asked = asked.as_ref().map_or(uri.path(), |Extension(asked)| asked.0.as_str());
+    no_route(Family::of(uri.path()), asked)
+}
+
+fn no_route(family: Family, path: &str) -> Response {
+    let error = Error::not_found(format!("there is no route {path}")).with_code("route_not_found");
+    Failed::new(family, error).into_response()
 }
 
 async fn not_allowed(method: Method, uri: Uri) -> Response {
@@ -216,17 +205,4 @@ async fn not_allowed(method: Method, uri: Uri) -> Response {
     )
     .with_code("method_not_allowed");
     Failed::new(Family::of(uri.path()), error).status(StatusCode::METHOD_NOT_ALLOWED).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slashes_too_many_are_tolerated() {
-        let tidy = |uri: &str| tidied(&uri.parse().unwrap()).map(|uri| uri.to_string());
-        assert_eq!(tidy("/api/v1/tasks/0"), None);
-        assert_eq!(tidy("//api//v1/tasks/0/?limit=1").as_deref(), Some("/api/v1/tasks/0?limit=1"));
-        assert_eq!(tidy("///").as_deref(), Some("/"));
-    }
 }

@@ -22,16 +22,16 @@ use crate::KINDS;
 #[openapi(
     info(
         title = "cortensor-router REST API",
-        description = "Two families of routes on one listener: Cortensor's Router API under `/api/v1` and OpenAI's API under `/v1`. Published Cortensor clients and unmodified OpenAI SDKs work with it.\n\nJSON is compact. Ids are non-negative integers, times are seconds since the Unix epoch unless said otherwise. A request that is refused says which field is wrong and how to mend it.",
+        description = "Two families of routes on one listener: Cortensor's Router API under `/api/v1` and OpenAI's API under `/v1`. `/api/v2` and `/api/v3` answer as `/api/v1` does, and `/chat/completions`, `/completions`, `/embeddings` and `/models` answer without `/v1` too. Published Cortensor clients and unmodified OpenAI SDKs work with it.\n\nJSON is compact. Ids are non-negative integers, times are seconds since the Unix epoch unless said otherwise. A request that is refused says which field is wrong and how to mend it. A whole number may be written as `100.0`.\n\nEvery answer has the header `x-request-id`: the caller's own where the request has one of 1 to 128 visible ASCII characters, else one that the router makes.",
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
     ),
     servers((url = "/", description = "The listener itself; by default http://127.0.0.1:5010")),
     security(("bearer" = []), ("api_key" = [])),
     components(schemas(CortensorError, OpenAiError)),
     tags(
-        (name = "Completions", description = "Cortensor's API: prompts and conversations, whole, streamed or for later. An answer carries the text again as `text`, `output`, `result`, `response` and `content` (setting `compat_aliases`)."),
+        (name = "Completions", description = "Cortensor's API: prompts and conversations, whole, streamed or for later. An answer carries the text again as `text`, `output`, `result`, `response` and `content`, and `success: true` (setting `compat_aliases`)."),
         (name = "Tasks", description = "Cortensor's API: what became of a prompt."),
-        (name = "Sessions", description = "Cortensor's API: what tasks are submitted to. Session 0 is there from the start."),
+        (name = "Sessions", description = "Cortensor's API: what tasks are submitted to. Sessions 0 and 1 are there from the start."),
         (name = "Router", description = "Cortensor's API: the router and its miners."),
         (name = "OpenAI", description = "OpenAI's API. Fields that the router does not need pass through to the miner untouched, and so do an upstream's answers, but for their ids. The headers `X-Cortensor-Session` and `X-Cortensor-Task` of an answer name its task; the request header `X-Cortensor-Session` chooses a session."),
         (name = "Keys", description = "API keys, for tokens with the scope `admin`."),
@@ -247,7 +247,7 @@ fn failure(family: &str, status: u16) -> Response {
         408 => "The headers or the body did not come in time.",
         409 => "The session or task is not in a state that allows this.",
         413 => "The body is larger than the router takes.",
-        415 => "The body is not JSON.",
+        415 => "The body is not JSON, or is compressed (`Content-Encoding`).",
         422 => "The idempotency key was used before with another request.",
         429 => "The router is at one of its bounds; `Retry-After` says when to come back.",
         499 => "Somebody cancelled the task.",
@@ -281,7 +281,7 @@ mod tests {
         let (router, document) = super::super::routes().split_for_parts();
         let shown = format!("{router:?}");
         // What answers all else stands there too.
-        let is_route = |text: &&str| text.starts_with('/') && *text != "/" && !text.contains("fallback");
+        let is_route = |text: &&str| text.starts_with('/') && !text.contains("fallback");
         let served: BTreeSet<&str> = shown.split('"').filter(is_route).collect();
         let described: BTreeSet<&str> = document.paths.paths.keys().map(String::as_str).collect();
         assert_eq!(served, described);

@@ -15,6 +15,8 @@ pub(in crate::listener) enum Family {
     Cortensor,
     /// `/v1/...`
     OpenAi,
+    /// `/v1/messages...`, which Anthropic's clients ask for.
+    Anthropic,
 }
 
 impl Family {
@@ -27,11 +29,18 @@ impl Family {
                 failure::write(error, &mut body);
                 body
             }
+            Self::Anthropic => anthropic_error(error),
         }
     }
 
     pub(in crate::listener) fn of(path: &str) -> Self {
-        if path.starts_with("/v1/") || path == "/v1" { Self::OpenAi } else { Self::Cortensor }
+        let Some(rest) = path.strip_prefix("/v1").filter(|rest| rest.is_empty() || rest.starts_with('/')) else {
+            return Self::Cortensor;
+        };
+        match rest.strip_prefix("/messages") {
+            Some(more) if more.is_empty() || more.starts_with('/') => Self::Anthropic,
+            _ => Self::OpenAi,
+        }
     }
 }
 
@@ -46,7 +55,7 @@ pub(in crate::listener) struct Failed {
 impl Failed {
     pub(in crate::listener) fn new(family: Family, error: Error) -> Self {
         let status = match family {
-            Family::Cortensor => error.kind().row().http_status,
+            Family::Cortensor | Family::Anthropic => error.kind().row().http_status,
             Family::OpenAi => failure::status_of(&error),
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -97,6 +106,25 @@ pub(in crate::listener) fn cortensor_error(error: &Error) -> Vec<u8> {
     serde_json::to_vec(&body).unwrap_or_default()
 }
 
+/// The error as Anthropic's clients read it.
+fn anthropic_error(error: &Error) -> Vec<u8> {
+    let kind = match error.kind() {
+        ErrorKind::InvalidArgument | ErrorKind::IdempotencyMismatch | ErrorKind::Conflict | ErrorKind::Cancelled => {
+            "invalid_request_error"
+        }
+        ErrorKind::TooLarge => "request_too_large",
+        ErrorKind::Unauthenticated => "authentication_error",
+        ErrorKind::PermissionDenied => "permission_error",
+        ErrorKind::NotFound => "not_found_error",
+        ErrorKind::Overloaded => "rate_limit_error",
+        ErrorKind::Timeout => "timeout_error",
+        ErrorKind::Unavailable | ErrorKind::Closed => "overloaded_error",
+        ErrorKind::MinerFailed | ErrorKind::Internal | ErrorKind::WouldDeadlock | ErrorKind::Panic => "api_error",
+    };
+    let body = serde_json::json!({"type": "error", "error": {"type": kind, "message": error.message()}});
+    body.to_string().into_bytes()
+}
+
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
         let mut response = bytes(self.status, self.family.error(&self.error));
@@ -106,6 +134,10 @@ impl IntoResponse for Failed {
         }
         if self.error.kind() == ErrorKind::Unauthenticated {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            // RFC 9110, 15.5.16: which codings would have been taken.
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         response
     }

@@ -11,6 +11,8 @@ use crate::Error;
 /// `InvalidArgument`, with the code `invalid_json` where the text is no JSON at all; else the error's `param` is the
 /// path of the field (`messages[0].role`).
 pub(crate) fn from_json<T: DeserializeOwned>(what: &str, text: &[u8]) -> crate::Result<T> {
+    // Some editors and shells put a byte order mark before what they send.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     from_bytes(text).map_err(|first| explain::<T>(what, text, &first))
 }
 
@@ -28,11 +30,16 @@ fn explain<T: DeserializeOwned>(what: &str, text: &[u8], first: &serde_json::Err
     if std::str::from_utf8(text).is_err() {
         return Error::invalid(what, format!("the {what} is not UTF-8")).with_code("invalid_json");
     }
-    if !first.is_data() {
-        return Error::invalid(what, format!("the {what} is not JSON: {first}")).with_code("invalid_json");
-    }
     let mut reader = serde_json::Deserializer::from_slice(text);
-    match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+    let found = serde_path_to_error::deserialize::<_, T>(&mut reader);
+    if !first.is_data() {
+        let place = match &found {
+            Err(error) if error.path().iter().next().is_some() => format!(", in {}", error.path()),
+            _ => String::new(),
+        };
+        return Error::invalid(what, format!("the {what} is not JSON: {first}{place}")).with_code("invalid_json");
+    }
+    match found {
         Err(error) if error.path().iter().next().is_some() => {
             let path = error.path().to_string();
             let text = told(&error.into_inner());

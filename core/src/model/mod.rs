@@ -17,6 +17,7 @@ mod text;
 mod usage;
 mod validation;
 mod vectors;
+pub(crate) mod whole;
 
 pub use completion::{Answer, Completion, FinishReason};
 pub use completion_record::{CompletionIds, CompletionRecord};
@@ -24,8 +25,8 @@ pub use id::{Fence, Gid, SessionId, TaskId, Timestamp, address_of};
 pub(crate) use json::from_json;
 pub use miner::{CONTINUE, Hardware, MinerInfo, MinerKind, MinerSpec, ModelDetails};
 pub use node::{NodeInfo, NodeStats, NodeStatus};
-#[cfg(feature = "listener")]
 pub use page::PageStart;
+#[cfg(feature = "listener")]
 pub(crate) use page::{page_rows, page_start, wanted_sessions, wanted_tasks};
 pub use parts::{Delta, Function, FunctionDelta, Parts, ToolCall, ToolDelta};
 pub use request::{Extra, RequestKind, TaskRequest};
@@ -40,3 +41,5 @@ pub use vectors::Vectors;
 #[cfg(feature = "embed")]
 pub(crate) use vectors::inputs;
 pub(crate) use vectors::{vectors_for, vectors_of};
+#[cfg(feature = "listener")]
+pub(crate) use whole::Whole;

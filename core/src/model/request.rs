@@ -7,6 +7,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::whole::{Number, Whole};
 use super::{OnFailure, ValidationSpec};
 
 /// What kind of answer is wanted.
@@ -220,24 +221,16 @@ struct Count(u64);
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AtLeastOne;
-        impl Visitor<'_> for AtLeastOne {
-            type Value = Count;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a whole number of at least 1")
-            }
-
-            fn visit_u64<E: de::Error>(self, count: u64) -> Result<Count, E> {
-                if count == 0 { Err(E::invalid_value(de::Unexpected::Unsigned(0), &self)) } else { Ok(Count(count)) }
-            }
-
-            fn visit_i64<E: de::Error>(self, count: i64) -> Result<Count, E> {
-                Err(E::invalid_value(de::Unexpected::Signed(count), &self))
-            }
+        match Whole::<u64>::deserialize(deserializer)?.0 {
+            0 => Err(de::Error::invalid_value(de::Unexpected::Unsigned(0), &"a whole number of at least 1")),
+            count => Ok(Self(count)),
         }
-        deserializer.deserialize_u64(AtLeastOne)
     }
+}
+
+/// A whole number; `null` counts as not given.
+fn whole<'de, A: MapAccess<'de>, T: Number>(map: &mut A) -> Result<Option<T>, A::Error> {
+    Ok(given::<_, Whole<T>>(map)?.map(|number| number.0))
 }
 
 /// One prompt, or a list that only an upstream can take.
@@ -301,7 +294,7 @@ impl<'de> Deserialize<'de> for TaskRequest {
                         },
                         "messages" => out.messages = given(&mut map)?,
                         "input" => out.input = given(&mut map)?,
-                        "prompt_type" => out.prompt_type = given(&mut map)?.unwrap_or_default(),
+                        "prompt_type" => out.prompt_type = whole(&mut map)?.unwrap_or_default(),
                         "prompt_template" => {
                             out.prompt_template = given::<_, String>(&mut map)?.filter(|t| !t.is_empty());
                         }
@@ -315,8 +308,8 @@ impl<'de> Deserialize<'de> for TaskRequest {
                             out.max_completion_tokens = given::<_, Count>(&mut map)?.map(|count| count.0);
                         }
                         "client_reference" | "clientReference" => out.client_reference = given(&mut map)?,
-                        "max_miners" => out.max_miners = given(&mut map)?,
-                        "priority" => out.priority = given(&mut map)?,
+                        "max_miners" => out.max_miners = whole(&mut map)?,
+                        "priority" => out.priority = whole(&mut map)?,
                         "on_failure" => out.on_failure = given(&mut map)?,
                         "validation_policy" => out.validation().validation_policy = given(&mut map)?,
                         "match" => out.validation().matching = given(&mut map)?,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::whole::{Whole, number, some_number};
 use super::{SessionId, Timestamp, ValidationSpec};
 
 /// Which kinds of miners serve a session.
@@ -71,43 +72,61 @@ pub struct SessionSpec {
     pub owner: String,
     /// Which miners serve it: 0 ephemeral, 1 dedicated, 2 both.
     #[cfg_attr(feature = "listener", schema(maximum = 2))]
+    #[serde(deserialize_with = "number")]
     pub mode: u8,
     /// How many miners answer each task (0 and 1: one).
     #[cfg_attr(feature = "listener", schema(maximum = 16))]
-    #[serde(deserialize_with = "number_or_flag")]
+    #[serde(alias = "redundancy", deserialize_with = "number_or_flag")]
     pub redundant: u32,
     /// The fewest miners that must be there for the session to be served; while there are fewer, new tasks are refused
     /// (`too_few_miners`) or wait for `dispatch.no_miner_grace_ms`; 0: no demand.
-    #[serde(alias = "minNumOfNodes", alias = "min_nodes")]
+    #[serde(alias = "minNumOfNodes", alias = "min_nodes", alias = "minNodes", deserialize_with = "number")]
     pub min_num_of_nodes: u32,
     /// The most miners that work for it at a time; 0: no limit.
-    #[serde(alias = "maxNumOfNodes", alias = "max_nodes")]
+    #[serde(alias = "maxNumOfNodes", alias = "max_nodes", alias = "maxNodes", deserialize_with = "number")]
     pub max_num_of_nodes: u32,
     /// How many answers are validated.
-    #[serde(alias = "numOfValidatorNodes", alias = "validators")]
+    #[serde(
+        alias = "numOfValidatorNodes",
+        alias = "validator_nodes",
+        alias = "validatorNodes",
+        alias = "num_validator_nodes",
+        alias = "validators",
+        deserialize_with = "number"
+    )]
     pub num_of_validator_nodes: u32,
     /// Whether ephemeral miners are kept for it alone: as many as `min_num_of_nodes` or `redundant` say, at least one.
-    #[serde(alias = "reserveEphemeralNodes", deserialize_with = "flag")]
+    #[serde(
+        alias = "reserveEphemeralNodes",
+        alias = "reserve_nodes",
+        alias = "reserveNodes",
+        alias = "reserve_ephemeral",
+        alias = "reserveEphemeral",
+        deserialize_with = "flag"
+    )]
     pub reserve_ephemeral_nodes: bool,
     /// Seconds that a reservation holds after the session's last task; 0: `dispatch.reserve_period_secs`.
-    #[serde(alias = "reservePeriod", alias = "reservePeroid")]
+    #[serde(alias = "reservePeriod", alias = "reservePeroid", deserialize_with = "number")]
     pub reserve_period: u64,
     /// The service class, by what is measured of miners. 0: any. 1: at most 10 % errors. 2: at most 5 % errors, 10 tokens/s and
     /// 2 s to the first token. 3 and above: at most 2 % errors, 25 tokens/s and 1 s. While no miner meets it, any will do.
+    #[serde(deserialize_with = "number")]
     pub sla: u32,
     /// The model of its tasks where they name none.
     pub model: String,
     /// Cortensor's number for a model; kept and given back.
-    #[serde(alias = "modelIdentifier", deserialize_with = "text_or_number")]
+    #[serde(alias = "modelIdentifier", alias = "model_id", alias = "modelId", deserialize_with = "text_or_number")]
     pub model_identifier: String,
     /// The most tasks it ever takes; 0: no limit.
-    #[serde(alias = "maxTaskExecutionCount")]
+    #[serde(alias = "maxTaskExecutionCount", alias = "max_tasks", alias = "maxTasks", deserialize_with = "number")]
     pub max_task_execution_count: u64,
     /// The band of its tasks, 0 to 9; a higher band is served first.
     #[cfg_attr(feature = "listener", schema(maximum = 9))]
+    #[serde(deserialize_with = "number")]
     pub priority: u8,
     /// Its share within a band, 1 to 1000; 0 means the default of 1.
     #[cfg_attr(feature = "listener", schema(maximum = 1_000))]
+    #[serde(deserialize_with = "number")]
     pub weight: u32,
     /// How several answers are compared.
     #[serde(flatten)]
@@ -134,14 +153,23 @@ pub struct SessionPatch {
     pub model: Option<String>,
     /// How many miners answer each task (0 and 1: one).
     #[cfg_attr(feature = "listener", schema(maximum = 16))]
+    #[serde(alias = "redundancy", deserialize_with = "some_number")]
     pub redundant: Option<u32>,
     /// The most tasks it ever takes; 0: no limit.
+    #[serde(
+        alias = "maxTaskExecutionCount",
+        alias = "max_tasks",
+        alias = "maxTasks",
+        deserialize_with = "some_number"
+    )]
     pub max_task_execution_count: Option<u64>,
     /// The band of its tasks, 0 to 9; a higher band is served first.
     #[cfg_attr(feature = "listener", schema(maximum = 9))]
+    #[serde(deserialize_with = "some_number")]
     pub priority: Option<u8>,
     /// Its share within a band, 1 to 1000.
     #[cfg_attr(feature = "listener", schema(maximum = 1_000))]
+    #[serde(deserialize_with = "some_number")]
     pub weight: Option<u32>,
     /// Whether its tasks prefer the miner that served the last one.
     pub affinity: Option<bool>,
@@ -149,10 +177,13 @@ pub struct SessionPatch {
     #[cfg_attr(feature = "listener", schema(pattern = "^(all|result|none)?$"))]
     pub retention: Option<String>,
     /// The fewest miners that must be there for the session to be served; 0: no demand.
+    #[serde(alias = "minNumOfNodes", alias = "min_nodes", alias = "minNodes", deserialize_with = "some_number")]
     pub min_num_of_nodes: Option<u32>,
     /// The most miners that work for it at a time; 0: no limit.
+    #[serde(alias = "maxNumOfNodes", alias = "max_nodes", alias = "maxNodes", deserialize_with = "some_number")]
     pub max_num_of_nodes: Option<u32>,
     /// The service class.
+    #[serde(deserialize_with = "some_number")]
     pub sla: Option<u32>,
     /// What decides where several miners answer: `first`, `quorum`, `medoid` or `all`.
     #[cfg_attr(feature = "listener", schema(pattern = "^(first|quorum|medoid|all)?$"))]
@@ -309,14 +340,14 @@ fn number_or_flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Either {
-        Number(u32),
+        Number(Whole<u32>),
         Flag(bool),
     }
     Ok(
         match Either::deserialize(deserializer)
             .map_err(|_| serde::de::Error::custom("expected a number or a boolean"))?
         {
-            Either::Number(number) => number,
+            Either::Number(number) => number.0,
             Either::Flag(flag) => u32::from(flag),
         },
     )

@@ -16,9 +16,11 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 mod description;
+mod doors;
 mod input;
 mod keys;
 mod lists;
+mod numbers;
 mod resume;
 
 const DEV: &str = "Authorization: Bearer default-dev-token\r\n";

@@ -20,15 +20,15 @@ use crate::listener::openapi::{CortensorFailures, IdempotencyHeader, ServerSentE
 use crate::listener::reply::{self, Failed, Family};
 use crate::listener::sse;
 use crate::listener::state::AppState;
-use crate::listener::{body, openai};
-use crate::model::{CompletionRecord, RequestKind, TaskRequest};
+use crate::listener::{body, openai, request_id};
+use crate::model::{CompletionRecord, RequestKind, TaskRequest, Whole};
 use crate::router::{Submission, SubmitOptions};
 use crate::{Error, Result};
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
-        .routes(also(routes!(complete), &["/api/v2/completions", "/api/v3/completions"]))
-        .routes(also(routes!(complete_in), &["/api/v2/completions/{session_id}", "/api/v3/completions/{session_id}"]))
+        .routes(routes!(complete))
+        .routes(routes!(complete_in))
         .routes(also(routes!(chat), &["/api/v1/chat"]))
         .routes(routes!(chat_in))
 }
@@ -147,7 +147,8 @@ fn take_flag(request: &mut TaskRequest, name: &str) -> Result<bool> {
 fn take_number(request: &mut TaskRequest, name: &str) -> Result<Option<u32>> {
     let Some(index) = request.extra.iter().position(|(key, _)| key == name) else { return Ok(None) };
     let (_, value) = request.extra.remove(index);
-    serde_json::from_str(value.get())
+    serde_json::from_str::<Option<Whole<u32>>>(value.get())
+        .map(|number| number.map(|number| number.0))
         .map_err(|_| Error::invalid(name, format!("{name} must be a whole number, not {}", value.get())))
 }
 
@@ -222,21 +223,43 @@ async fn submit(
         any_model: true,
     };
     let submission = state.router.submit(session, request, options).await?;
-    if later {
-        submission.accepted().await?;
-        return accepted(&submission);
+    let task = request_id::Task::from(&submission);
+    let form = match chat && submission.request().kind == RequestKind::Chat {
+        _ if later => Form::Later,
+        true => Form::Chat,
+        false if streamed => Form::Stream,
+        false => Form::Whole,
+    };
+    Ok(request_id::of_task(&task, answer(state, submission, form).await))
+}
+
+/// How a task is answered.
+enum Form {
+    Later,
+    Chat,
+    Stream,
+    Whole,
+}
+
+async fn answer(state: &AppState, submission: Submission, form: Form) -> Result<Response, Failed> {
+    match form {
+        Form::Later => {
+            submission.accepted().await?;
+            accepted(&submission)
+        }
+        Form::Chat => Ok(openai::answer_chat(state, submission).await?),
+        Form::Stream => {
+            submission.accepted().await?;
+            let layout = CortensorStream::new(&submission);
+            let tokens = submission.stream();
+            let keepalive = Duration::from_millis(state.config.keepalive_ms);
+            Ok(sse::respond(submission, tokens, None, layout, keepalive))
+        }
+        Form::Whole => {
+            let completion = submission.result().await?;
+            reply::json(StatusCode::OK, &CompletionRecord::whole(&completion, state.router.config().compat_aliases))
+        }
     }
-    if chat && submission.request().kind == RequestKind::Chat {
-        return Ok(openai::answer_chat(state, submission).await?);
-    }
-    if streamed {
-        submission.accepted().await?;
-        let layout = CortensorStream::new(&submission);
-        let tokens = submission.stream();
-        return Ok(sse::respond(submission, tokens, None, layout, Duration::from_millis(state.config.keepalive_ms)));
-    }
-    let completion = submission.result().await?;
-    reply::json(StatusCode::OK, &CompletionRecord::whole(&completion, state.router.config().compat_aliases))
 }
 
 /// 202 with the ids under which the task can be polled.

@@ -21,11 +21,36 @@ use super::schema::{About, Health, MinerPage};
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
+        .routes(routes!(root))
         .routes(routes!(info))
         .routes(routes!(status))
         .routes(routes!(about))
         .routes(routes!(ping))
         .routes(routes!(miners))
+}
+
+/// That a router is here
+///
+/// For those who open the address in a browser, and for checks of health that ask for nothing else.
+#[utoipa::path(
+    get,
+    path = "/",
+    tag = "Router",
+    security((), ("bearer" = []), ("api_key" = [])),
+    responses((status = 200, description = "Where its APIs are.", body = Object), ReadFailures)
+)]
+async fn root() -> Result<Response, Failed> {
+    reply::json(
+        StatusCode::OK,
+        &json!({
+            "name": "cortensor-router",
+            "version": crate::VERSION,
+            "status": "ok",
+            "message": "an AI inference router: OpenAI's API under /v1, Cortensor's under /api/v1",
+            "openapi": "/openapi.json",
+            "health": "/healthz",
+        }),
+    )
 }
 
 /// Who the router is and what it offers

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::config::UnknownSession;
 use crate::listener::auth::Caller;
 use crate::listener::state::AppState;
-use crate::model::{SessionId, TaskId, page_rows};
+use crate::model::{SessionId, TaskId, Whole, page_rows};
 use crate::{Error, Result};
 
 /// A session's id out of a path or a body: a number, a numeric text, or the session's 0x + 64 digits.
@@ -46,7 +46,10 @@ pub(super) fn session_in_body(state: &AppState, caller: &Caller, value: &RawValu
             let inner: String = serde_json::from_str(text).map_err(|_| wrong("session_id", text))?;
             session(state, caller, inner.trim()).map(Some)
         }
-        text => session(state, caller, text).map(Some),
+        text => match serde_json::from_str::<Whole<u64>>(text) {
+            Ok(id) => session(state, caller, &id.0.to_string()).map(Some),
+            Err(_) => session(state, caller, text).map(Some),
+        },
     }
 }
 

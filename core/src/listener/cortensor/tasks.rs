@@ -18,8 +18,8 @@ use crate::listener::auth::Caller;
 use crate::listener::extract::{InPath, InQuery};
 use crate::listener::openapi::{ReadFailures, ServerSentEvent};
 use crate::listener::reply::{self, Failed};
-use crate::listener::sse;
 use crate::listener::state::AppState;
+use crate::listener::{request_id, sse};
 use crate::model::{TaskRecord, page_rows, page_start, wanted_tasks};
 use crate::router::TaskQuery;
 
@@ -138,7 +138,8 @@ async fn join(
     let layout = CortensorStream::new(&submission);
     let tokens = submission.stream_after(after);
     let keepalive = Duration::from_millis(state.config.keepalive_ms);
-    Ok(sse::respond(submission, tokens, None, layout, keepalive))
+    let named = request_id::Task::from(&submission);
+    Ok(request_id::of_task(&named, Ok(sse::respond(submission, tokens, None, layout, keepalive))))
 }
 
 /// The number of the last event that the reader has; 0: it has none. Which numbers the task has is the stream's to know: any other one

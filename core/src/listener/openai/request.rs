@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::schema::TextOrTokens;
-use crate::model::{RequestKind, TaskRequest};
+use crate::model::{RequestKind, TaskRequest, Whole};
 use crate::{Error, Result};
 
 /// Checks a body that was read as a request of that kind, and brings it in the form that the router works with.
@@ -103,8 +103,9 @@ pub(super) fn choices_wanted(request: &TaskRequest) -> Result<u32> {
     let Some(n) = request.extra("n").filter(|value| value.get() != "null") else {
         return Ok(1);
     };
-    serde_json::from_str::<u32>(n.get())
+    serde_json::from_str::<Whole<u32>>(n.get())
         .ok()
+        .map(|n| n.0)
         .filter(|n| (1..=128).contains(n))
         .ok_or_else(|| Error::invalid("n", "n must be a whole number from 1 to 128"))
 }

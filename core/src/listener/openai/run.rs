@@ -12,7 +12,7 @@ use crate::listener::auth::Caller;
 use crate::listener::cortensor::query;
 use crate::listener::reply::{self, Failed, Family};
 use crate::listener::state::AppState;
-use crate::listener::{body, sse};
+use crate::listener::{body, request_id, sse};
 use crate::model::{MinerKind, RequestKind, SessionId, TaskRequest};
 use crate::{Error, Result, Router, StreamEvent, Submission, SubmitOptions};
 
@@ -32,17 +32,20 @@ pub(super) async fn submit(
     let body = body::read(state, Family::OpenAi, headers, body).await?;
     let request = request::checked(kind, body::parse(Family::OpenAi, &body)?).map_err(failed)?;
     drop(body);
-    run(state, caller, headers, request).await.map_err(failed)
+    let include_usage = request::include_usage(&request).map_err(failed)?;
+    let submission = enter(state, caller, headers, request).await.map_err(failed)?;
+    let task = request_id::Task::from(&submission);
+    Ok(request_id::of_task(&task, respond(state, submission, include_usage).await.map_err(failed)))
 }
 
-async fn run(state: &AppState, caller: &Caller, headers: &HeaderMap, mut request: TaskRequest) -> Result<Response> {
+/// Submits a request to the session that is meant.
+async fn enter(state: &AppState, caller: &Caller, headers: &HeaderMap, mut request: TaskRequest) -> Result<Submission> {
     let session = session_of(state, caller, headers, &mut request)?;
     if let Some(refusal) = request::wants_upstream(&request)
         && !only_upstreams(&state.router, session, request.model.as_deref())
     {
         return Err(refusal);
     }
-    let include_usage = request::include_usage(&request)?;
     let scope = match request.kind {
         RequestKind::Chat => "/v1/chat/completions",
         RequestKind::Completion => "/v1/completions",
@@ -51,8 +54,7 @@ async fn run(state: &AppState, caller: &Caller, headers: &HeaderMap, mut request
     let idempotency_key = idempotency_key(headers)?;
     let scope = idempotency_key.as_ref().map(|_| format!("{} {scope}", caller.id)).unwrap_or_default();
     let options = SubmitOptions { idempotency_key, scope, ..SubmitOptions::default() };
-    let submission = state.router.submit(session, request, options).await?;
-    respond(state, submission, include_usage).await
+    state.router.submit(session, request, options).await
 }
 
 /// A submitted chat as OpenAI's clients read it, whole or streamed; `/api` has routes for chats too.

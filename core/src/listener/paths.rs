@@ -1,0 +1,91 @@
+//! Other spellings of a path: clients and their base URLs write the same route in several ways.
+
+use http::Uri;
+
+/// The path as the client wrote it, where it is another than the route's.
+#[derive(Debug, Clone)]
+pub(in crate::listener) struct Asked(pub(in crate::listener) String);
+
+/// The first parts of OpenAI's paths: servers that are compatible answer them without `/v1` too.
+const WITHOUT_VERSION: &[&str] = &["chat/completions", "completions", "embeddings", "models"];
+
+/// Versions of Cortensor's API that answer as the first one does.
+const LIKE_V1: &[&str] = &["/api/v2", "/api/v3"];
+
+/// The URI of the route that is meant: without doubled and trailing slashes, and under the path that is documented.
+/// `None` where it says that already.
+pub(in crate::listener) fn meant(uri: &Uri) -> Option<Uri> {
+    let path = uri.path();
+    if path == "/" {
+        return None;
+    }
+    let tidy = (path.contains("//") || path.ends_with('/')).then(|| tidied(path));
+    let path = tidy.as_deref().unwrap_or(path);
+    let mut route = match renamed(path) {
+        Some(route) => route,
+        None => tidy?,
+    };
+    if let Some(query) = uri.query() {
+        route.push('?');
+        route.push_str(query);
+    }
+    route.parse().ok()
+}
+
+fn tidied(path: &str) -> String {
+    let tidy = path.split('/').filter(|part| !part.is_empty()).fold(String::new(), |mut out, part| {
+        out.push('/');
+        out.push_str(part);
+        out
+    });
+    if tidy.is_empty() { "/".to_owned() } else { tidy }
+}
+
+fn renamed(path: &str) -> Option<String> {
+    // Nearly all paths begin so.
+    if path.starts_with("/v1/") || path.starts_with("/api/v1/") {
+        return None;
+    }
+    let below = |base: &str| path.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    if let Some(rest) = LIKE_V1.iter().find_map(|base| below(base)) {
+        return Some(format!("/api/v1{rest}"));
+    }
+    let bare = path.strip_prefix('/')?;
+    WITHOUT_VERSION
+        .iter()
+        .any(|name| bare.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+        .then(|| format!("/v1{path}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_spellings_lead_to_the_documented_path() {
+        for (asked, wanted) in [
+            ("/", None),
+            ("/api/v1/tasks/0", None),
+            ("/v1/chat/completions", None),
+            ("//api//v1/tasks/0/?limit=1", Some("/api/v1/tasks/0?limit=1")),
+            ("///", Some("/")),
+            ("/v1/chat/completions/", Some("/v1/chat/completions")),
+            ("/api/v2/chat/completions", Some("/api/v1/chat/completions")),
+            ("/api/v3/tasks/0?limit=1", Some("/api/v1/tasks/0?limit=1")),
+            ("/api/v3//sessions/", Some("/api/v1/sessions")),
+            ("/api/v2", Some("/api/v1")),
+            ("/api/v20/tasks/0", None),
+            ("/chat/completions", Some("/v1/chat/completions")),
+            ("/completions/", Some("/v1/completions")),
+            ("/embeddings?x=1", Some("/v1/embeddings?x=1")),
+            ("/models", Some("/v1/models")),
+            ("/models/a/b%20c", Some("/v1/models/a/b%20c")),
+            ("/modelsx", None),
+            ("/chat", None),
+            ("/v1/v1/chat/completions", None),
+        ] {
+            let route = meant(&asked.parse().unwrap()).map(|uri| uri.to_string());
+            assert_eq!(route.as_deref(), wanted, "{asked}");
+        }
+    }
+}

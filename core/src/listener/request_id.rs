@@ -1,0 +1,73 @@
+//! The id that every answer carries in `x-request-id`, so that users and operators can speak of one request.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::reply::Failed;
+use crate::router::Submission;
+
+pub(in crate::listener) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A caller's own id is taken up to this length.
+const MAX_BYTES: usize = 128;
+
+/// The id that the caller gave, if it is one: 1 to 128 visible ASCII characters. Anything else could break a log.
+pub(in crate::listener) fn given(headers: &HeaderMap) -> Option<HeaderValue> {
+    let value = headers.get(HEADER)?;
+    let sane = (1..=MAX_BYTES).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic);
+    sane.then(|| value.clone())
+}
+
+/// An answer about a task, whether it went well or not; its id has the digits of the task's completion.
+pub(in crate::listener) fn of_task(task: &Task, answer: Result<Response, Failed>) -> Response {
+    let mut response = answer.unwrap_or_else(IntoResponse::into_response);
+    if let Ok(id) = HeaderValue::from_str(&format!("req-{:08x}{:016x}", task.created, task.gid)) {
+        response.headers_mut().insert(HEADER, id);
+    }
+    response
+}
+
+/// A task for the id of its request.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::listener) struct Task {
+    created: u64,
+    gid: u64,
+}
+
+impl From<&Submission> for Task {
+    fn from(submission: &Submission) -> Self {
+        Self { created: submission.created(), gid: submission.gid().0 }
+    }
+}
+
+/// Ids for answers that belong to no task.
+#[derive(Debug, Clone)]
+pub(in crate::listener) struct Numbers {
+    /// Tells this start from others.
+    start: u64,
+    next: Arc<AtomicU64>,
+}
+
+impl Numbers {
+    pub(in crate::listener) fn new() -> Self {
+        // The standard library's seed is random at every start, and comes without a failure.
+        Self { start: RandomState::new().hash_one(0) >> 16, next: Arc::new(AtomicU64::new(1)) }
+    }
+
+    /// Gives the answer the caller's id, or leaves it that of its task, or makes one.
+    pub(in crate::listener) fn name(&self, response: &mut Response, given: Option<HeaderValue>) {
+        let headers = response.headers_mut();
+        if let Some(id) = given {
+            headers.insert(HEADER, id);
+        } else if !headers.contains_key(HEADER) {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            if let Ok(id) = HeaderValue::from_str(&format!("req-{:012x}-{number:x}", self.start)) {
+                headers.insert(HEADER, id);
+            }
+        }
+    }
+}
