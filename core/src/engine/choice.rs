@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::model::{Gid, SessionId, Timestamp};
+use crate::model::{Gid, SessionId, Timestamp, twin};
 
 use super::breaker::BreakerState;
 use super::entry::{AttemptState, LaneKey, MinerEntry, TaskEntry};
 use super::event::{MinerKey, MinerRules};
+use super::fit::Fit;
 use super::machine::Engine;
 use super::prefix::Matches;
 use super::queue::{SCALE, Tag};
@@ -47,15 +48,26 @@ struct FreeOfKind {
 }
 
 impl FreeOfKind {
-    fn candidates(&self, model: Option<&Arc<str>>, most: usize, out: &mut Vec<MinerKey>) {
-        match model {
-            None => out.extend(self.all.iter().take(most).map(|rank| rank.key)),
-            Some(model) => {
-                if let Some(set) = self.by_model.get(model) {
-                    out.extend(set.iter().take(most).map(|rank| rank.key));
-                }
-                out.extend(self.any_model.iter().take(most).map(|rank| rank.key));
-            }
+    /// Those that list the model.
+    fn listers(&self, model: &str, most: usize, out: &mut Vec<MinerKey>) {
+        if let Some(set) = self.by_model.get(model) {
+            out.extend(set.iter().take(most).map(|rank| rank.key));
+        }
+    }
+
+    fn candidates(&self, lane: &LaneKey, most: usize, out: &mut Vec<MinerKey>) {
+        let Some(model) = &lane.model else {
+            return out.extend(self.all.iter().take(most).map(|rank| rank.key));
+        };
+        self.listers(model, most, out);
+        if !self.by_model.is_empty()
+            && let Some(twin) = twin(model)
+        {
+            self.listers(&twin, most, out);
+        }
+        out.extend(self.any_model.iter().take(most).map(|rank| rank.key));
+        if lane.any_model {
+            out.extend(self.all.iter().take(most).map(|rank| rank.key));
         }
     }
 }
@@ -110,14 +122,25 @@ impl FreeMiners {
         }
     }
 
+    /// The free miners that list the lane's model, of the kinds that it takes.
+    fn listers(&self, lane: &LaneKey, out: &mut Vec<MinerKey>) {
+        let Some(model) = &lane.model else { return };
+        if lane.mode.takes(false) {
+            self.ephemeral.listers(model, CANDIDATES, out);
+        }
+        if lane.mode.takes(true) {
+            self.dedicated.listers(model, CANDIDATES, out);
+        }
+    }
+
     fn candidates(&self, lane: &LaneKey, out: &mut Vec<MinerKey>) {
         // Rules of the session may keep out the first ones, so all are looked at.
         let most = if lane.own.is_some() { usize::MAX } else { CANDIDATES };
         if lane.mode.takes(false) {
-            self.ephemeral.candidates(lane.model.as_ref(), most, out);
+            self.ephemeral.candidates(lane, most, out);
         }
         if lane.mode.takes(true) {
-            self.dedicated.candidates(lane.model.as_ref(), most, out);
+            self.dedicated.candidates(lane, most, out);
         }
         if let Some(reserved) = lane.own.and_then(|session| self.reserved.get(&session)) {
             out.extend(reserved.iter().map(|rank| rank.key));
@@ -161,7 +184,18 @@ impl Engine {
             None => None,
         };
         let mut keys: Vec<MinerKey> = Vec::with_capacity(2 * CANDIDATES);
-        self.free.candidates(lane, &mut keys);
+        // Where a miner is free that lists the model, no other one is looked at.
+        let plain = lane.own.is_none()
+            && window.iter().all(|(_, gid)| self.tasks.get(gid).is_none_or(Self::is_plain));
+        if plain {
+            self.free.listers(lane, &mut keys);
+            keys.retain(|key| self.miners.get(key).is_some_and(|miner| miner.fit(lane) == Some(Fit::Named)));
+        }
+        let mut fit_of_lane = if keys.is_empty() { None } else { Some(Some(Fit::Named)) };
+        if keys.is_empty() {
+            self.free.candidates(lane, &mut keys);
+            keys.extend(self.names.called(lane));
+        }
         if keys.is_empty() {
             return None;
         }
@@ -181,12 +215,19 @@ impl Engine {
         keys.retain(|key| self.miners.get(key).is_some_and(|miner| miner.rank.is_some()));
         for ((tag, gid), matches) in window.iter().zip(&found) {
             let Some(task) = self.tasks.get(gid) else { continue };
+            let worst = if plain {
+                *fit_of_lane.get_or_insert_with(|| self.worst_fit(task, None))
+            } else {
+                self.worst_fit(task, limits.as_ref())
+            };
+            let Some(worst) = worst else { continue };
             let left = task.spec.deadline.since(now) as f64;
             let expected = self.expected_tokens(task) * 1_000.0;
             for key in &keys {
                 let Some(miner) = self.miners.get(key) else { continue };
                 if !(miner.serves(lane) || self.planted(PlantedBug::IgnoreReservation) && miner.could_serve(lane))
-                    || !self.may_have(task, *key, miner)
+                    || miner.fit(lane).is_none_or(|fit| fit > worst)
+                    || !self.may_have(task, *key, miner, worst)
                     || limits.as_ref().is_some_and(|limits| !limits.allow(*key, miner))
                 {
                     continue;
@@ -234,7 +275,7 @@ impl Engine {
     }
 
     /// Answers to one task come from distinct miners, and a retry goes to another miner first.
-    fn may_have(&self, task: &TaskEntry, key: MinerKey, miner: &MinerEntry) -> bool {
+    fn may_have(&self, task: &TaskEntry, key: MinerKey, miner: &MinerEntry, worst: Fit) -> bool {
         if task
             .attempts
             .iter()
@@ -251,6 +292,7 @@ impl Engine {
                     && !task.attempts.iter().any(|a| a.miner == *other)
                     && (!task.continuing || miner.rules.continues)
                     && miner.serves(&task.lane)
+                    && miner.fit(&task.lane).is_some_and(|fit| fit <= worst)
                     && miner.takes_part()
                     && (task.used.is_empty() || self.is_distinct(task, miner))
             })
@@ -258,7 +300,7 @@ impl Engine {
 
     /// Whether its answer would be another's than those that the task has: another miner's, and another owner's where there
     /// is one.
-    fn is_distinct(&self, task: &TaskEntry, miner: &MinerEntry) -> bool {
+    pub(super) fn is_distinct(&self, task: &TaskEntry, miner: &MinerEntry) -> bool {
         let used = |name: &Arc<str>| task.used.iter().any(|used| used.name == *name);
         let owned = |owner: &Arc<str>| !owner.is_empty() && task.used.iter().any(|used| used.owner == *owner);
         let again = used(&miner.rules.identity)
@@ -279,8 +321,12 @@ impl Engine {
 
     /// Whether a miner is there that could give another answer than those that the task has.
     pub(super) fn has_distinct(&self, task: &TaskEntry) -> bool {
-        self.miners
-            .values()
-            .any(|miner| miner.takes_part() && miner.serves(&task.lane) && self.is_distinct(task, miner))
+        let worst = self.worst_fit(task, None);
+        self.miners.values().any(|miner| {
+            miner.takes_part()
+                && miner.serves(&task.lane)
+                && miner.fit(&task.lane) <= worst
+                && self.is_distinct(task, miner)
+        })
     }
 }

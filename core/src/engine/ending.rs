@@ -24,11 +24,13 @@ impl Engine {
         }
         self.unindex(key);
         self.drop_reservation(key);
-        if let Some(miner) = self.miners.remove(&key)
-            && self.by_name.get(&miner.rules.identity) == Some(&key)
-        {
-            self.by_name.remove(&miner.rules.identity);
+        if let Some(miner) = self.miners.remove(&key) {
+            self.names.remove(key, &miner.rules);
+            if self.by_name.get(&miner.rules.identity) == Some(&key) {
+                self.by_name.remove(&miner.rules.identity);
+            }
         }
+        self.thinned = true;
         self.settle_continuing(now, out);
         for session in self.sessions.values_mut() {
             if session.last_miner == Some(key) {

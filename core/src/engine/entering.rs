@@ -14,7 +14,7 @@ impl Engine {
             Some(session) if !task.shadow => (session.rules.mode, session.rules.restricted().then_some(task.session)),
             _ => (SessionMode::Hybrid, None),
         };
-        LaneKey { model: task.model.clone(), embedding: task.embedding, mode, own }
+        LaneKey { model: task.model.clone(), any_model: task.any_model && task.model.is_some(), embedding: task.embedding, mode, own }
     }
 
     pub(super) fn submit(&mut self, task: NewTask, now: Timestamp, out: &mut Vec<Effect>) {
@@ -63,7 +63,7 @@ impl Engine {
         } else {
             spec.max_tokens
         };
-        let cost = (spec.prompt_tokens + 2 * expected).max(1) * u64::from(spec.required);
+        let cost = cost_of(spec.prompt_tokens, expected, spec.required);
         let virtual_time = self.virtual_time.get(&band).copied().unwrap_or(0);
         // What the router asks for itself goes on the account of the task that it is for.
         let tag = match () {
@@ -72,7 +72,7 @@ impl Engine {
             () => session.finish.max(virtual_time),
         };
         if !spec.shadow {
-            session.finish = tag + cost * SCALE / u64::from(session.rules.weight.max(1));
+            session.finish = tag.saturating_add(cost.saturating_mul(SCALE) / u64::from(session.rules.weight.max(1)));
             session.active += 1;
         }
         self.timers.set(spec.deadline, Timer::Deadline(gid));
@@ -97,5 +97,29 @@ impl Engine {
         }
         self.enqueue(gid);
         self.pump(lane, now, out);
+    }
+}
+
+/// What a task costs its session: its tokens, those of the answer twice, for each answer. The numbers come from outside, so that
+/// sums of costs must not overflow either.
+pub(super) fn cost_of(prompt_tokens: u64, answer_tokens: u64, answers: u32) -> u64 {
+    let one = prompt_tokens.saturating_add(answer_tokens.saturating_mul(2)).max(1);
+    one.saturating_mul(u64::from(answers)).min(MOST)
+}
+
+/// More than any real task costs, and so little that a million of them, scaled, stay below 2^63.
+const MOST: u64 = 1 << 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_number_from_outside_overflows_a_cost() {
+        assert_eq!(cost_of(3, 2, 2), 14);
+        assert_eq!(cost_of(0, 0, 1), 1);
+        for (prompt, answer) in [(u64::MAX, 0), (0, u64::MAX), (u64::MAX, u64::MAX), (1, 1 << 63)] {
+            assert_eq!(cost_of(prompt, answer, u32::MAX), MOST);
+        }
     }
 }

@@ -17,6 +17,8 @@ use super::queue::{Place, Tag};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct LaneKey {
     pub(super) model: Option<Arc<str>>,
+    /// Whether any other model will do where nobody has that one.
+    pub(super) any_model: bool,
     pub(super) embedding: bool,
     pub(super) mode: SessionMode,
     /// The session, where its rules keep some miners from its tasks: they must not hold up others.
@@ -96,6 +98,8 @@ pub(super) struct TaskEntry {
     pub(super) tried: SmallVec<[MinerKey; 2]>,
     /// Those of them that would say the same again.
     pub(super) refused_by: SmallVec<[MinerKey; 2]>,
+    /// Those of them that did not take it.
+    pub(super) declined_by: SmallVec<[MinerKey; 2]>,
     pub(super) retry_at: Option<Timestamp>,
     pub(super) unservable_at: Option<Timestamp>,
     /// The attempt whose tokens are streamed.
@@ -132,6 +136,7 @@ impl TaskEntry {
             tries: 0,
             tried: SmallVec::new(),
             refused_by: SmallVec::new(),
+            declined_by: SmallVec::new(),
             retry_at: None,
             unservable_at: None,
             primary: None,
@@ -226,12 +231,7 @@ impl MinerEntry {
 
     /// Whether it can do such tasks.
     pub(super) fn could_serve(&self, lane: &LaneKey) -> bool {
-        lane.mode.takes(self.rules.dedicated)
-            && (!lane.embedding || self.rules.embeddings)
-            && match &lane.model {
-                None => true,
-                Some(model) => self.rules.models.is_empty() || self.rules.models.iter().any(|m| m == model),
-            }
+        self.fit(lane).is_some()
     }
 
     /// Whether its answer to such a task may stand beside others', now or when it is up again.

@@ -52,6 +52,10 @@ pub struct MinerRules {
     pub identity: Arc<str>,
     /// The models it serves; empty: any.
     pub models: Vec<Arc<str>>,
+    /// The name under which it is asked for as a model while it lists none; empty: no such name.
+    pub called: Arc<str>,
+    /// Whether its first list of models, or the first sign that it is up, is still awaited. [`Event::Models`] ends that.
+    pub awaited: bool,
     /// Tasks at a time.
     pub capacity: u32,
     /// Its share among equals, at least 1.
@@ -77,6 +81,8 @@ pub struct NewTask {
     pub session: SessionId,
     /// The model it wants; `None`: any.
     pub model: Option<Arc<str>>,
+    /// Whether any other will do where nobody has that one.
+    pub any_model: bool,
     /// Whether it wants vectors.
     pub embedding: bool,
     /// The band; the session's where `None`.
@@ -115,6 +121,7 @@ impl Default for NewTask {
         Self {
             session: SessionId(0),
             model: None,
+            any_model: false,
             embedding: false,
             band: None,
             prompt_tokens: 0,
@@ -187,7 +194,7 @@ pub enum Event {
     MinerUp(MinerKey, MinerRules),
     /// How many tasks a miner may have from now on.
     Credits(MinerKey, u32),
-    /// A miner's models changed.
+    /// A miner's models are known, or changed.
     Models(MinerKey, Vec<Arc<str>>),
     /// A miner takes no new tasks.
     Drain(MinerKey),

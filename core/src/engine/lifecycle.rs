@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use crate::model::{Fence, Gid, OnFailure, Outcome, TaskState, Timestamp};
 
+use super::entering::cost_of;
 use super::entry::{Attempt, AttemptState};
 use super::event::{Blame, Effect, EndCause, MinerKey, StopReason};
 use super::machine::Engine;
@@ -104,7 +105,7 @@ impl Engine {
             && (!task.spec.streaming || task.primary.is_none_or(|primary| primary == fence));
         let all_in = first || task.done() == task.spec.required;
         let (cost, expected, session) = (task.cost, task.spec.max_tokens, task.spec.session);
-        let actual = (task.spec.prompt_tokens + 2 * tokens).max(1) * u64::from(task.spec.required);
+        let actual = cost_of(task.spec.prompt_tokens, tokens, task.spec.required);
         let charged = all_in && !task.spec.shadow && !task.tie_broken;
         if charged {
             if let Some(session) = self.sessions.get_mut(&session) {
@@ -226,6 +227,9 @@ impl Engine {
         if blame.is_final_there() && !task.refused_by.contains(&attempt.miner) {
             task.refused_by.push(attempt.miner);
         }
+        if declined && !task.declined_by.contains(&attempt.miner) {
+            task.declined_by.push(attempt.miner);
+        }
         if declined || blame.is_final_there() {
             task.tries = task.tries.saturating_sub(1);
         }
@@ -336,6 +340,7 @@ impl Engine {
         let (threshold, open_ms) = (self.settings.breaker_failures, self.settings.breaker_open_ms);
         if let Some(until) = miner.breaker.failure(task, now, threshold, open_ms) {
             self.timers.set(until, Timer::Breaker(key));
+            self.thinned = true;
         }
     }
 
@@ -358,12 +363,15 @@ impl Engine {
         }
         // Another miner may take it at once; a wait only helps where all of them were tried.
         let lane = task.lane.clone();
-        let (tried, continuing) = (task.tried.clone(), task.continuing);
-        let fresh = self.miners.iter().any(|(key, miner)| {
-            !tried.contains(key)
-                && miner.rank.is_some()
-                && miner.serves(&lane)
-                && (miner.rules.continues || !continuing)
+        let fresh = self.tasks.get(&gid).is_some_and(|task| {
+            let worst = self.worst_fit(task, None);
+            self.miners.iter().any(|(key, miner)| {
+                !task.tried.contains(key)
+                    && miner.rank.is_some()
+                    && miner.serves(&lane)
+                    && miner.fit(&lane) <= worst
+                    && (miner.rules.continues || !task.continuing)
+            })
         });
         if fresh {
             self.enqueue(gid);

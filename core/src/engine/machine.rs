@@ -8,6 +8,7 @@ use super::budget::RetryBudget;
 use super::choice::FreeMiners;
 use super::entry::{LaneKey, MinerEntry, SessionEntry, TaskEntry};
 use super::event::{Blame, Effect, EndCause, Event, MinerKey, StopReason};
+use super::fit::Names;
 use super::hedge::Hedging;
 use super::prefix::Prefixes;
 use super::queue::{Lane, Tag};
@@ -29,6 +30,9 @@ pub struct Engine {
     pub(super) lanes: BTreeMap<LaneKey, Lane>,
     pub(super) virtual_time: BTreeMap<u8, Tag>,
     pub(super) free: FreeMiners,
+    pub(super) names: Names,
+    /// A miner is up no more, so that others may have tasks that were kept for it.
+    pub(super) thinned: bool,
     pub(super) prefixes: Prefixes,
     pub(super) timers: Timers,
     pub(super) budget: RetryBudget,
@@ -71,6 +75,8 @@ impl Engine {
             lanes: BTreeMap::new(),
             virtual_time: BTreeMap::new(),
             free: FreeMiners::default(),
+            names: Names::default(),
+            thinned: false,
             prefixes: Prefixes::default(),
             timers: Timers::default(),
             drain: DrainRate::default(),
@@ -170,7 +176,9 @@ impl Engine {
             Event::MinerUp(key, rules) => self.miner_up(key, rules, now, &mut out),
             Event::Credits(key, credits) => {
                 if let Some(miner) = self.miners.get_mut(&key) {
+                    let took_part = miner.takes_part();
                     miner.credits = credits;
+                    self.thinned |= took_part && !miner.takes_part();
                     self.reindex(key);
                     self.pump_for(key, now, &mut out);
                     self.settle_continuing(now, &mut out);
@@ -179,7 +187,10 @@ impl Engine {
             Event::Models(key, models) => {
                 self.unindex(key);
                 if let Some(miner) = self.miners.get_mut(&key) {
-                    miner.rules.models = models;
+                    self.names.remove(key, &miner.rules);
+                    (miner.rules.models, miner.rules.awaited) = (models, false);
+                    self.names.insert(key, &miner.rules);
+                    self.thinned = true;
                     self.reindex(key);
                     self.pump_for(key, now, &mut out);
                     self.settle_continuing(now, &mut out);
@@ -188,6 +199,7 @@ impl Engine {
             Event::Drain(key) => {
                 if let Some(miner) = self.miners.get_mut(&key) {
                     miner.draining = true;
+                    self.thinned = true;
                     self.reindex(key);
                     self.settle_continuing(now, &mut out);
                 }
@@ -206,6 +218,12 @@ impl Engine {
             Event::Committed(gid) => self.committed(gid, now, &mut out),
             Event::Unwritten(gid) => self.unwritten(gid, now, &mut out),
             Event::Tick => self.tick(now, &mut out),
+        }
+        if std::mem::take(&mut self.thinned) && !self.lanes.is_empty() {
+            let lanes: Vec<LaneKey> = self.lanes.keys().cloned().collect();
+            for lane in lanes {
+                self.pump(&lane, now, &mut out);
+            }
         }
         out
     }

@@ -18,6 +18,7 @@ mod ending;
 mod entering;
 mod entry;
 mod event;
+mod fit;
 mod hedge;
 mod lifecycle;
 mod machine;

@@ -82,6 +82,7 @@ impl Engine {
     pub(super) fn miner_up(&mut self, key: MinerKey, rules: MinerRules, now: Timestamp, out: &mut Vec<Effect>) {
         let reputation = self.reputations.get(&rules.identity).copied().unwrap_or(1.0);
         self.by_name.insert(rules.identity.clone(), key);
+        self.names.insert(key, &rules);
         self.miners.insert(key, MinerEntry::new(rules, reputation));
         self.judge_reputation(key, now);
         self.reindex(key);
@@ -128,6 +129,7 @@ impl Engine {
         }
         let lane = LaneKey {
             model: session.rules.model.clone(),
+            any_model: false,
             embedding: false,
             mode: crate::model::SessionMode::Ephemeral,
             own: Some(id),
@@ -135,14 +137,14 @@ impl Engine {
         let able = self.miners.iter().filter(|(_, miner)| miner.could_serve(&lane) && !miner.rules.last_resort);
         let kept = able.clone().filter(|(_, miner)| miner.reserved.is_some()).count();
         let most = (able.clone().count() as f64 * self.settings.max_reserved) as usize;
-        // The least busy first: it is free for the session soonest.
+        // Who has the model first, then the least busy: it is free for the session soonest.
         let mut spare: Vec<_> = able
             .filter(|(_, miner)| miner.reserved.is_none() && miner.takes_part())
-            .map(|(key, miner)| (miner.in_flight, *key))
+            .map(|(key, miner)| (miner.fit(&lane), miner.in_flight, *key))
             .collect();
         spare.sort_unstable();
         let room = (wanted - session.reserved.len()).min(most.saturating_sub(kept));
-        for (_, key) in spare.into_iter().take(room) {
+        for (_, _, key) in spare.into_iter().take(room) {
             let Some(session) = self.sessions.get_mut(&id) else { return };
             session.reserved.insert(key);
             self.unindex(key);

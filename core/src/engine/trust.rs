@@ -132,6 +132,7 @@ impl Engine {
         if miner.reputation < self.settings.min_reputation && miner.aside_until.is_none() && !keep {
             let until = now.plus(self.settings.set_aside_ms.max(1));
             miner.aside_until = Some(until);
+            self.thinned = true;
             self.timers.set(until, Timer::SetAside(key));
         }
     }
@@ -184,13 +185,13 @@ impl Engine {
         let place = Place { band: 0, tag: BACKGROUND, since: now };
         let mut task = TaskEntry::new(spec, ended.lane, place, ended.cost);
         task.used.push(Used { fence, name, owner });
+        task.audit = true;
         if !self.has_distinct(&task) {
             return;
         }
         task.attempts = ended.attempts;
         task.primary = Some(fence);
         task.tries = 1;
-        task.audit = true;
         let lane = task.lane.clone();
         self.audits += 1;
         self.timers.set(task.spec.deadline, Timer::Deadline(gid));

@@ -5,6 +5,7 @@ mod completion_record;
 mod id;
 mod json;
 mod miner;
+mod model_name;
 mod node;
 mod page;
 mod parts;
@@ -24,6 +25,7 @@ pub use completion_record::{CompletionIds, CompletionRecord};
 pub use id::{Fence, Gid, SessionId, TaskId, Timestamp, address_of};
 pub(crate) use json::from_json;
 pub use miner::{CONTINUE, Hardware, MinerInfo, MinerKind, MinerSpec, ModelDetails};
+pub(crate) use model_name::{are_twins, meant, twin};
 pub use node::{NodeInfo, NodeStats, NodeStatus};
 pub use page::PageStart;
 #[cfg(feature = "listener")]

@@ -1,0 +1,152 @@
+//! How well a miner suits what a task asks for: who lists the model comes first, and who lists none gets the task only where
+//! nobody is up who does. So a miner that takes any model never answers in the place of one that has the right one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::entry::{LaneKey, MinerEntry, TaskEntry};
+use super::event::{MinerKey, MinerRules};
+use super::machine::Engine;
+use super::nodes::Limits;
+use crate::model::{are_twins, twin};
+
+/// From the best to the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fit {
+    /// It lists the model, is called by its name and lists none, or no model is asked for.
+    Named,
+    /// It lists the model with the tag `latest`, which a name without a tag means.
+    Latest,
+    /// It lists none: it takes any.
+    Any,
+    /// It lists others, and the task takes any model where its own is not there.
+    Other,
+    /// It answers only where nobody else could.
+    LastResort,
+}
+
+impl MinerRules {
+    /// How it fits that model; `None`: not at all.
+    fn fit(&self, model: Option<&str>, any_model: bool) -> Option<Fit> {
+        let lists = match model {
+            None => Some(Fit::Named),
+            // What it will list is not known yet.
+            Some(_) if self.models.is_empty() && self.awaited => Some(Fit::Named),
+            Some(model) if self.models.is_empty() && *self.called == *model => return Some(Fit::Named),
+            Some(_) if self.models.is_empty() => Some(Fit::Any),
+            Some(model) if self.models.iter().any(|own| **own == *model) => Some(Fit::Named),
+            Some(model) if self.models.iter().any(|own| are_twins(own, model)) => Some(Fit::Latest),
+            Some(_) => any_model.then_some(Fit::Other),
+        }?;
+        Some(if self.last_resort { Fit::LastResort } else { lists })
+    }
+}
+
+impl MinerEntry {
+    /// How it fits such tasks; `None` where it does not do them at all.
+    pub(super) fn fit(&self, lane: &LaneKey) -> Option<Fit> {
+        let kind = lane.mode.takes(self.rules.dedicated) && (!lane.embedding || self.rules.embeddings);
+        if kind { self.rules.fit(lane.model.as_deref(), lane.any_model) } else { None }
+    }
+
+    /// Whether it counts when the best are looked for: it is up, or nobody knows yet.
+    fn counts(&self) -> bool {
+        self.takes_part() || self.rules.awaited && !self.draining
+    }
+}
+
+/// The names under which miners are asked for, so that in most fleets no miner has to be looked at.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    listed: BTreeMap<Arc<str>, u32>,
+    /// Miners that list none, by their own names.
+    called: BTreeMap<Arc<str>, MinerKey>,
+    /// Miners whose first list is awaited.
+    awaited: u32,
+    last_resorts: u32,
+}
+
+impl Names {
+    pub(super) fn insert(&mut self, key: MinerKey, rules: &MinerRules) {
+        for model in &rules.models {
+            *self.listed.entry(model.clone()).or_default() += 1;
+        }
+        if rules.models.is_empty() && !rules.called.is_empty() {
+            self.called.insert(rules.called.clone(), key);
+        }
+        self.awaited += u32::from(rules.awaited);
+        self.last_resorts += u32::from(rules.last_resort);
+    }
+
+    pub(super) fn remove(&mut self, key: MinerKey, rules: &MinerRules) {
+        for model in &rules.models {
+            if let Some(count) = self.listed.get_mut(model) {
+                *count -= 1;
+                if *count == 0 {
+                    self.listed.remove(model);
+                }
+            }
+        }
+        if self.called.get(&rules.called) == Some(&key) {
+            self.called.remove(&rules.called);
+        }
+        self.awaited -= u32::from(rules.awaited);
+        self.last_resorts -= u32::from(rules.last_resort);
+    }
+
+    /// The miner of that name, where it lists no models.
+    pub(super) fn called(&self, lane: &LaneKey) -> Option<MinerKey> {
+        self.called.get(lane.model.as_ref()?).copied()
+    }
+
+    /// Whether some miners fit the lane better than others.
+    fn tell_apart(&self, lane: &LaneKey) -> bool {
+        let Some(model) = &lane.model else { return self.last_resorts > 0 };
+        self.last_resorts > 0
+            || self.awaited > 0
+            || lane.any_model
+            || self.called.contains_key(model)
+            || !self.listed.is_empty()
+                && (self.listed.contains_key(model)
+                    || twin(model).is_some_and(|twin| self.listed.contains_key(twin.as_str())))
+    }
+}
+
+impl Engine {
+    /// The worst fit that a miner of that task may have: that of the best that are up and could be asked. `None`: nobody is.
+    pub(super) fn worst_fit(&self, task: &TaskEntry, limits: Option<&Limits<'_>>) -> Option<Fit> {
+        if !self.names.tell_apart(&task.lane) {
+            return Some(Fit::LastResort);
+        }
+        self.miners
+            .iter()
+            .filter(|(key, miner)| {
+                miner.counts()
+                    && miner.serves(&task.lane)
+                    && self.could_take(task, **key, miner)
+                    && limits.is_none_or(|limits| limits.allow(**key, miner))
+            })
+            .filter_map(|(_, miner)| miner.fit(&task.lane))
+            .min()
+    }
+
+    /// Whether asking it for that task could help. Checks in the background compare like with like, so those that answered still
+    /// count.
+    fn could_take(&self, task: &TaskEntry, key: MinerKey, miner: &MinerEntry) -> bool {
+        !task.refused_by.contains(&key)
+            && !task.declined_by.contains(&key)
+            && (!task.continuing || miner.rules.continues)
+            && (task.audit
+                || !task.attempts.iter().any(|attempt| attempt.miner == key)
+                    && (task.used.is_empty() || self.is_distinct(task, miner)))
+    }
+
+    /// Whether nothing about that task keeps a miner from it that its lane's other tasks may have.
+    pub(super) fn is_plain(task: &TaskEntry) -> bool {
+        task.attempts.is_empty()
+            && task.used.is_empty()
+            && task.refused_by.is_empty()
+            && task.declined_by.is_empty()
+            && !task.continuing
+    }
+}
