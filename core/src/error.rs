@@ -223,7 +223,8 @@ impl Error {
     /// Says when a retry may succeed, in milliseconds.
     #[must_use]
     pub fn with_retry_after_ms(mut self, millis: u64) -> Self {
-        self.details.retry_after_ms = Some(millis);
+        // Miners say this too, and clients read it as JSON.
+        self.details.retry_after_ms = Some(millis.min(crate::model::MAX_JSON_INTEGER));
         self
     }
 

@@ -82,7 +82,11 @@ impl Engine {
 
     /// How many answers a task gets that wants at most so many: as many as there are miners for it, and at least one.
     pub fn answers_for(&self, task: &NewTask, most: u32) -> u32 {
-        most.min(self.answerers(&self.lane_of(task))).max(1)
+        let lane = self.lane_of(task);
+        // Answers of who lists the model are not held against those of who takes any.
+        let fits = || self.miners.values().filter(|miner| miner.could_answer_beside(&lane)).map(|miner| miner.fit(&lane));
+        let best = fits().min();
+        most.min(fits().filter(|fit| Some(*fit) == best).count() as u32).max(1)
     }
 
     /// Whether the task may come in; else why not, and when to come back.

@@ -54,7 +54,7 @@ pub struct MinerRules {
     pub models: Vec<Arc<str>>,
     /// The name under which it is asked for as a model while it lists none; empty: no such name.
     pub called: Arc<str>,
-    /// Whether its first list of models, or the first sign that it is up, is still awaited. [`Event::Models`] ends that.
+    /// Whether its first list of models, or the first sign that it is up, is still awaited. [`Event::Heard`] ends that.
     pub awaited: bool,
     /// Tasks at a time.
     pub capacity: u32,
@@ -194,8 +194,10 @@ pub enum Event {
     MinerUp(MinerKey, MinerRules),
     /// How many tasks a miner may have from now on.
     Credits(MinerKey, u32),
-    /// A miner's models are known, or changed.
+    /// A miner's models changed.
     Models(MinerKey, Vec<Arc<str>>),
+    /// The first word of a miner has come: its models and credits are what they are.
+    Heard(MinerKey),
     /// A miner takes no new tasks.
     Drain(MinerKey),
     /// A miner is gone; what it had is lost.

@@ -188,12 +188,20 @@ impl Engine {
                 self.unindex(key);
                 if let Some(miner) = self.miners.get_mut(&key) {
                     self.names.remove(key, &miner.rules);
-                    (miner.rules.models, miner.rules.awaited) = (models, false);
+                    miner.rules.models = models;
                     self.names.insert(key, &miner.rules);
                     self.thinned = true;
                     self.reindex(key);
                     self.pump_for(key, now, &mut out);
                     self.settle_continuing(now, &mut out);
+                }
+            }
+            Event::Heard(key) => {
+                if let Some(miner) = self.miners.get_mut(&key) {
+                    self.names.remove(key, &miner.rules);
+                    miner.rules.awaited = false;
+                    self.names.insert(key, &miner.rules);
+                    self.thinned = true;
                 }
             }
             Event::Drain(key) => {

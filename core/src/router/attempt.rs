@@ -3,18 +3,21 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::claim::Seen;
 use super::ending::hash_of;
 use super::live::{Given, Live, wake};
+use super::miners::MinerSlot;
 use super::shared::Shared;
 use super::submission::Waiter;
 use crate::engine::{Blame, Event, Push, Role};
 use crate::miner::{Chunk, Emit, FailClass, Failure, JobSink, MinerEvent, Settled};
 use crate::model::{
-    Answer, Delta, Fence, Outcome, Parts, RequestKind, Usage, clean_piece, estimate_bytes, estimate_tokens, vectors_for,
+    Answer, Delta, Fence, MinerKind, Outcome, Parts, RequestKind, Usage, clean_piece, estimate_bytes, estimate_tokens, vectors_for,
 };
 
 /// The least time between two reports of progress to the engine, in milliseconds.
@@ -27,6 +30,13 @@ struct Gathered {
     indices: Vec<u64>,
 }
 
+/// How long the text is that an attempt goes on from.
+#[derive(Debug, Clone, Copy)]
+struct Inherited {
+    tokens: u64,
+    bytes: u64,
+}
+
 pub(super) struct Attempt {
     pub(super) fence: Fence,
     pub(super) address: String,
@@ -36,8 +46,14 @@ pub(super) struct Attempt {
     aside: Option<Mutex<String>>,
     /// What it gave that is no text.
     parts: Mutex<Option<Box<Gathered>>>,
-    /// Tokens of the text that it goes on from.
-    inherited: Option<u64>,
+    /// The text that it goes on from.
+    inherited: Option<Inherited>,
+    /// Whether its token counts are passed on as they are.
+    counts_well: bool,
+    /// The model that answers, as far as that is known before the answer is in.
+    pub(super) model: Option<String>,
+    /// Pieces without a text that passed unread, and their bytes.
+    unread: (AtomicU64, AtomicU64),
     cancelled: AtomicBool,
     answered: AtomicBool,
     reported_at: AtomicU64,
@@ -49,18 +65,23 @@ impl Attempt {
         shared: &Arc<Shared>,
         live: Arc<Live>,
         fence: Fence,
-        address: String,
+        slot: &MinerSlot,
         role: Role,
-        inherited: Option<u64>,
+        partial: Option<&str>,
     ) -> Arc<Self> {
+        let asked = live.model.as_deref();
         Arc::new(Self {
             fence,
-            address,
+            address: slot.address.clone(),
+            model: slot.answers_as(asked).map(str::to_owned),
+            counts_well: slot.spec.kind == MinerKind::Upstream,
+            unread: <(AtomicU64, AtomicU64)>::default(),
             shared: Arc::downgrade(shared),
             live,
             aside: (role == Role::Aside).then(Mutex::default),
             parts: Mutex::default(),
-            inherited,
+            inherited: partial
+                .map(|text| Inherited { tokens: estimate_tokens(text), bytes: text.len() as u64 }),
             cancelled: AtomicBool::new(false),
             answered: AtomicBool::new(false),
             reported_at: AtomicU64::new(0),
@@ -114,6 +135,30 @@ impl Attempt {
         gathered.parts.size() <= most
     }
 
+    /// What came of this attempt's own, where the whole text is so long.
+    fn seen(&self, text: usize, parts: usize, raw: Option<&Bytes>) -> Seen {
+        let (pieces, bytes) = (self.unread.0.load(Ordering::Relaxed), self.unread.1.load(Ordering::Relaxed));
+        Seen {
+            text: (text as u64).saturating_sub(self.inherited.map_or(0, |inherited| inherited.bytes)),
+            parts: parts as u64,
+            pieces,
+            raw: bytes + raw.map_or(0, |raw| raw.len() as u64),
+        }
+    }
+
+    /// Counts a piece that has no text and passes unread, and bounds what an untrusted one claims.
+    fn unread(&self, raw: Bytes, text: usize) -> Bytes {
+        if text == 0 {
+            self.unread.0.fetch_add(1, Ordering::Relaxed);
+            self.unread.1.fetch_add(raw.len() as u64, Ordering::Relaxed);
+        }
+        if self.counts_well {
+            return raw;
+        }
+        let so_far = self.live.state.lock().transcript.text().len() + text;
+        self.seen(so_far, 0, None).bound_in(&self.live.request, raw)
+    }
+
     fn done(&self, shared: &Arc<Shared>, mut answer: Answer) {
         match self.whole_text(&answer) {
             None => return,
@@ -121,12 +166,25 @@ impl Attempt {
             Some(Ok(text)) => answer.text = text,
         }
         let parts = self.parts.lock().take().map(|gathered| gathered.parts).unwrap_or_default();
+        let seen = self.seen(answer.text.len(), parts.size(), answer.raw.as_ref());
+        let request = &self.live.request;
         if answer.usage == Usage::default() {
             let bytes = answer.text.len() + parts.size();
-            answer.usage = Usage::new(estimate_tokens(&self.live.request.prompt_text()), estimate_bytes(bytes));
-        } else if let Some(inherited) = self.inherited {
-            answer.usage = Usage::new(answer.usage.prompt_tokens, inherited + answer.usage.completion_tokens);
+            answer.usage = Usage::new(estimate_tokens(&request.prompt_text()), estimate_bytes(bytes));
+        } else {
+            if !self.counts_well {
+                answer.usage = seen.bound(request, answer.usage);
+            }
+            if let Some(inherited) = self.inherited {
+                let whole = inherited.tokens.saturating_add(answer.usage.completion_tokens);
+                answer.usage = Usage::new(answer.usage.prompt_tokens, whole);
+            }
         }
+        answer.usage = answer.usage.in_json();
+        if !self.counts_well {
+            answer.raw = answer.raw.map(|raw| seen.bound_in(request, raw));
+        }
+        answer.model = answer.model.filter(|model| !model.is_empty()).or_else(|| self.model.clone());
         if self.inherited.is_some() {
             // It holds only what this miner gave.
             answer.raw = None;
@@ -140,7 +198,7 @@ impl Attempt {
         {
             return self.failed(shared, Failure::new(FailClass::Internal, fault));
         }
-        let tokens = answer.usage.completion_tokens;
+        let tokens = seen.tokens(request).saturating_add(self.inherited.map_or(0, |inherited| inherited.tokens));
         // Committed to before another answer is looked at.
         let hash = if self.live.judged.is_some() { hash_of(&answer.text) } else { String::new() };
         {
@@ -200,7 +258,10 @@ impl JobSink for Attempt {
             self.failed(&shared, too_long());
             return Emit::Cancelled;
         }
-        let raw = chunk.raw.or_else(|| delta.map(|delta| delta.chunk()));
+        let raw = match chunk.raw {
+            Some(raw) => Some(self.unread(raw, chunk.text.len())),
+            None => delta.map(|delta| delta.chunk()),
+        };
         if let Some(aside) = &self.aside {
             let mut text = aside.lock();
             let piece = clean_piece(&chunk.text, text.is_empty(), raw_text);

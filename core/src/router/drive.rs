@@ -162,7 +162,7 @@ impl Shared {
             state.started_at = now;
         }
         let inherited = partial.as_deref().map(estimate_tokens);
-        let attempt = Attempt::new(self, live.clone(), fence, slot.address.clone(), role, inherited);
+        let attempt = Attempt::new(self, live.clone(), fence, slot, role, partial.as_deref());
         state.assigned.push(slot.address.clone());
         state.attempts.push(attempt.clone());
         drop(state);
@@ -177,7 +177,7 @@ impl Shared {
             task_id: live.id,
             fence,
             request,
-            model: live.model.as_deref().map(str::to_owned),
+            model: slot.model_for(live.model.as_deref()).map(str::to_owned),
             deadline: live.deadline,
             stream: live.request.stream && role != Role::Aside,
             partial,

@@ -8,7 +8,7 @@ use super::shared::{Router, Shared};
 use crate::config::UpstreamConfig;
 use crate::engine::{BreakerState, Event, MinerKey, MinerRules};
 use crate::miner::Miner;
-use crate::model::{CONTINUE, MinerInfo, MinerKind, MinerSpec, Timestamp, address_of};
+use crate::model::{CONTINUE, MinerInfo, MinerKind, MinerSpec, Timestamp, address_of, meant};
 use crate::{Error, ErrorKind, Result};
 
 pub(super) struct MinerSlot {
@@ -22,12 +22,52 @@ pub(super) struct MinerSlot {
     pub(super) reason: String,
     /// What it takes when it is up.
     pub(super) credits: u32,
+    /// Whether its first word is awaited.
+    awaited: bool,
+}
+
+/// How a miner joins.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Entrance {
+    /// Whether it can be reached.
+    pub(super) up: bool,
+    /// Whether it answers only where nobody else could.
+    pub(super) last_resort: bool,
+    /// Whether its first word is awaited: whether it is up, and what it lists.
+    pub(super) awaited: bool,
 }
 
 impl MinerSlot {
-    /// Whether it names that model as one of its own.
-    pub(super) fn offers(&self, model: &str) -> bool {
-        self.spec.models.iter().any(|own| own == model)
+    /// What it is asked for in its own words, where that model is wanted: the name that it lists, else its first one.
+    pub(super) fn model_for<'a>(&'a self, asked: Option<&'a str>) -> Option<&'a str> {
+        let asked = asked?;
+        if self.spec.models.is_empty() {
+            // An upstream knows nothing of the name that it has here.
+            let is_own_name = self.spec.kind == MinerKind::Upstream && asked == self.spec.name;
+            return (!is_own_name).then_some(asked);
+        }
+        meant(&self.spec.models, asked).or_else(|| self.spec.models.first().map(String::as_str))
+    }
+
+    /// The model that answers where that one is wanted, if it can be told without the answer. Who lists none answers under its
+    /// own name; an upstream says itself what it is.
+    pub(super) fn answers_as<'a>(&'a self, asked: Option<&'a str>) -> Option<&'a str> {
+        match (asked, self.spec.models.as_slice()) {
+            (_, []) => (self.spec.kind != MinerKind::Upstream).then_some(&self.spec.name),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+            (Some(_), _) => self.model_for(asked),
+        }
+    }
+
+    /// Its names as models: those that it lists, else its own.
+    fn names(&self) -> &[String] {
+        let unknown = self.spec.kind == MinerKind::Upstream && !self.up;
+        if self.spec.models.is_empty() && !unknown {
+            std::slice::from_ref(&self.spec.name)
+        } else {
+            &self.spec.models
+        }
     }
 }
 
@@ -118,6 +158,17 @@ impl MinerHandle {
         self.shared.step(Event::Models(self.key, rules));
     }
 
+    /// Its first word has come: tasks whose model it might have listed wait for it no more.
+    pub(super) fn heard(&self) {
+        let awaited = {
+            let mut core = self.shared.core.lock();
+            core.miners.get_mut(&self.key).is_some_and(|slot| std::mem::take(&mut slot.awaited))
+        };
+        if awaited {
+            self.shared.step(Event::Heard(self.key));
+        }
+    }
+
     /// The most tokens of prompt and answer together.
     pub fn set_max_context_tokens(&self, tokens: u64) {
         if let Some(slot) = self.shared.core.lock().miners.get_mut(&self.key) {
@@ -131,11 +182,10 @@ impl Shared {
         self: &Arc<Self>,
         spec: MinerSpec,
         miner: Arc<dyn Miner>,
-        up: bool,
-        last_resort: bool,
+        entrance: Entrance,
     ) -> Result<MinerHandle> {
         let identity = spec.name.clone();
-        self.join_as(&identity, spec, miner, up, last_resort)
+        self.join_as(&identity, spec, miner, entrance)
     }
 
     /// The same for a miner whose name is only what it calls itself: its reputation goes with who it is.
@@ -144,8 +194,7 @@ impl Shared {
         identity: &str,
         spec: MinerSpec,
         miner: Arc<dyn Miner>,
-        up: bool,
-        last_resort: bool,
+        entrance: Entrance,
     ) -> Result<MinerHandle> {
         spec.validate()?;
         if self.closed.load(Ordering::Acquire) {
@@ -157,12 +206,14 @@ impl Shared {
             dedicated: spec.dedicated,
             continues: spec.features.iter().any(|feature| feature == CONTINUE),
             models: spec.models.iter().map(|model| Arc::from(model.as_str())).collect(),
-            capacity: if up { spec.capacity } else { 0 },
+            called: Arc::from(spec.name.as_str()),
+            awaited: entrance.awaited,
+            capacity: if entrance.up { spec.capacity } else { 0 },
             weight: spec.weight,
             embeddings: spec.embeddings,
             owner: Arc::from(spec.owner.as_str()),
             auto_accept: spec.kind != MinerKind::Remote,
-            last_resort,
+            last_resort: entrance.last_resort,
         };
         let key = {
             let mut core = self.core.lock();
@@ -185,7 +236,8 @@ impl Shared {
                 miner,
                 connected_at: now,
                 last_seen: now,
-                up,
+                up: entrance.up,
+                awaited: entrance.awaited,
                 reason: String::new(),
             };
             core.miners.insert(key, slot);
@@ -207,7 +259,7 @@ impl Router {
     /// # Errors
     /// `InvalidArgument` names the field; `Conflict` when the name is taken; `Overloaded` when there are `limits.max_miners`.
     pub fn add_miner(&self, spec: MinerSpec, miner: impl Miner) -> Result<MinerHandle> {
-        self.shared.join(spec, Arc::new(miner), true, false)
+        self.shared.join(spec, Arc::new(miner), Entrance { up: true, ..Entrance::default() })
     }
 
     /// Adds an OpenAI-compatible server. Its models are asked for, and its health is watched, from now on.
@@ -299,7 +351,7 @@ impl Router {
         let core = self.shared.core.lock();
         let mut models: BTreeMap<&str, ModelInfo> = BTreeMap::new();
         for slot in core.miners.values() {
-            for id in &slot.spec.models {
+            for id in slot.names() {
                 let entry = models.entry(id).or_insert_with(|| ModelInfo {
                     id: id.clone(),
                     created: slot.connected_at.as_secs(),

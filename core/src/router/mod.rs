@@ -4,6 +4,7 @@
 //! code or the disk. Tokens do not pass through it: they go from the miner's job to the task's transcript.
 
 mod attempt;
+mod claim;
 mod clock;
 mod drive;
 mod ending;

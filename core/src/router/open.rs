@@ -15,6 +15,7 @@ use super::keys::KeyRing;
 use super::known::KnownMiners;
 use super::live::{Live, LiveSpec};
 use super::metrics::Metrics;
+use super::miners::Entrance;
 use super::sessions::{STANDING, new_sid, standing};
 use super::shared::{Core, Router, Shared};
 use crate::config::{Config, UpstreamConfig};
@@ -119,7 +120,8 @@ impl RouterBuilder {
         if shared.config.echo {
             let spec =
                 MinerSpec { name: "echo".into(), kind: MinerKind::Local, capacity: 1_024, ..MinerSpec::default() };
-            shared.join(spec, Arc::new(EchoMiner::default()), true, true)?;
+            let entrance = Entrance { up: true, last_resort: true, ..Entrance::default() };
+            shared.join(spec, Arc::new(EchoMiner::default()), entrance)?;
         }
         for upstream in shared.config.upstreams.clone() {
             router.add_upstream(upstream)?;

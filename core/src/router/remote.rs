@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_util::sync::CancellationToken;
 
-use super::miners::MinerHandle;
+use super::miners::{Entrance, MinerHandle};
 use super::shared::{Router, Shared};
 use crate::miner::remote::connection::Connection;
 pub(crate) use crate::miner::remote::frame::{Hello, Limits, VERSION};
@@ -205,7 +205,7 @@ impl Shared {
         };
         let seat = Seat::new(settings, negotiated(hello), hello.max_concurrency);
         let (name, models) = (spec.name.clone(), spec.models.clone());
-        let handle = self.join_as(&identity.id, spec, seat.clone(), false, false)?;
+        let handle = self.join_as(&identity.id, spec, seat.clone(), Entrance::default())?;
         handle.set_credits(0);
         seat.controlled_by(Box::new(handle.clone()));
         let remote = Remote { seat: Arc::clone(&seat), handle, epoch: hello.epoch, name, models };

@@ -94,6 +94,16 @@ impl Submission {
         self.live.request.model.as_deref().or(self.live.model.as_deref()).unwrap_or("default").to_owned()
     }
 
+    /// The model that answers, once a miner has the task: what it lists, or its own name; else the one that was asked for.
+    pub fn answering_model(&self) -> String {
+        let state = self.live.state.lock();
+        let primary = state.attempts.iter().find(|attempt| Some(attempt.fence) == state.primary);
+        let given = || state.answers.first().and_then(|given| given.answer.model.clone());
+        let model = primary.and_then(|attempt| attempt.model.clone()).or_else(given);
+        drop(state);
+        model.unwrap_or_else(|| self.model())
+    }
+
     /// Whether an idempotency key led to a task that was there already.
     pub fn joined(&self) -> bool {
         self.joined

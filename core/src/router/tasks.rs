@@ -54,11 +54,7 @@ impl Router {
                     (task, judged) = shared.engine_task(&record.spec, &request, session, (now, deadline), held)?;
                 }
             }
-            if options.any_model
-                && task.model.as_ref().is_some_and(|model| !core.miners.values().any(|slot| slot.offers(model)))
-            {
-                task.model = None;
-            }
+            task.any_model = options.any_model;
             let effects = core.engine.step(Event::Submit(Box::new(task)), now);
             let (gid, id, band) = match effects.first() {
                 Some(Effect::Admitted { gid, id, band }) => (*gid, *id, *band),
@@ -403,6 +399,7 @@ impl Shared {
         let task = engine::NewTask {
             session: id,
             model: model.map(Arc::from),
+            any_model: false,
             embedding,
             band: request.priority,
             prompt_tokens: estimate_tokens(&text),

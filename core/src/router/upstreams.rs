@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::miners::Entrance;
 use super::shared::Shared;
 use crate::Result;
 use crate::config::UpstreamConfig;
@@ -24,7 +25,7 @@ pub(super) fn attach(shared: &Arc<Shared>, config: UpstreamConfig) -> Result<()>
     };
     let miner = UpstreamMiner::new(config, &shared.config.limits)?;
     // Until the first probe has answered, tasks wait rather than fail.
-    let handle = shared.join(spec, miner.clone(), false, false)?;
+    let handle = shared.join(spec, miner.clone(), Entrance { awaited: true, ..Entrance::default() })?;
     let credits = handle.clone();
     miner.on_credits(Box::new(move |now| credits.set_credits(now)));
     let stop = shared.stop.clone();
@@ -38,6 +39,7 @@ pub(super) fn attach(shared: &Arc<Shared>, config: UpstreamConfig) -> Result<()>
                 }
                 handle.set_reason(if report.up { report.warning } else { report.reason });
                 handle.set_up(report.up);
+                handle.heard();
             });
             tokio::select! {
                 () = stop.cancelled() => {}

@@ -4,6 +4,7 @@
 
 mod blame;
 mod losses;
+mod models;
 mod nodes;
 mod verdicts;
 

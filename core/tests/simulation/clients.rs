@@ -22,6 +22,7 @@ impl World {
         let required = if self.random.chance(30) { self.random.range(2, 3) as u32 } else { 1 };
         let judged = required > 1 && self.random.chance(80);
         NewTask {
+            any_model: false,
             session: SessionId(session),
             model: None,
             embedding: false,

@@ -77,6 +77,11 @@ fn answer(request: &TaskRequest, completion: &Completion) -> Result<Vec<u8>> {
     }
 }
 
+/// What answered, as OpenAI's clients expect it; the model that was asked for where nobody says.
+fn model_of(completion: &Completion) -> &str {
+    completion.answer.model.as_deref().unwrap_or(&completion.model)
+}
+
 fn unreadable(completion: &Completion, message: &str) -> Error {
     Error::new(ErrorKind::MinerFailed, message).with_ids(completion.session_id.0, Some(completion.task_id.0))
 }
@@ -86,7 +91,7 @@ fn head(kind: RequestKind, object: &str, completion: &Completion) -> Vec<u8> {
     out.extend_from_slice(b"{\"id\":");
     string(&mut out, &id_of(kind, completion.gid, completion.created));
     let _ = write!(out, ",\"object\":\"{object}\",\"created\":{},\"model\":", completion.created);
-    string(&mut out, &completion.model);
+    string(&mut out, model_of(completion));
     out
 }
 
@@ -108,7 +113,7 @@ fn chat_of(raw: &[u8], outline: &Outline, completion: &Completion, out: &mut Vec
     out.extend_from_slice(b"{\"id\":");
     string(out, &id_of(RequestKind::Chat, completion.gid, completion.created));
     let _ = write!(out, ",\"created\":{},\"model\":", completion.created);
-    string(out, &completion.model);
+    string(out, model_of(completion));
     out.push(b',');
     out.extend_from_slice(outline.members(raw));
     if !outline.usage {
@@ -166,7 +171,7 @@ fn embeddings(request: &TaskRequest, completion: &Completion) -> Result<Vec<u8>>
         out.push(b'}');
     }
     out.extend_from_slice(b"],\"model\":");
-    string(&mut out, &completion.model);
+    string(&mut out, model_of(completion));
     let tokens = completion.answer.usage.prompt_tokens;
     let _ = write!(out, ",\"usage\":{{\"prompt_tokens\":{tokens},\"total_tokens\":{tokens}}}}}");
     Ok(out)

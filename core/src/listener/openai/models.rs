@@ -12,6 +12,7 @@ use crate::listener::auth::Caller;
 use crate::listener::openapi::OpenAiFailures;
 use crate::listener::reply::{self, Failed, Family};
 use crate::listener::state::AppState;
+use crate::model::are_twins;
 use crate::{Error, ModelInfo, Result, Router};
 
 /// The models that can be asked for
@@ -74,7 +75,8 @@ fn list_of(models: &[ModelInfo]) -> Vec<u8> {
 
 fn one(router: &Router, id: &str) -> Result<Vec<u8>> {
     let models = router.models();
-    let info = models.iter().find(|info| info.id == id).ok_or_else(|| {
+    let named = models.iter().find(|info| info.id == id).or_else(|| models.iter().find(|info| are_twins(&info.id, id)));
+    let info = named.ok_or_else(|| {
         Error::not_found(format!("no miner serves the model {id:?}: /v1/models lists those that there are"))
             .with_code("model_not_found")
             .with_param("model")

@@ -13,7 +13,7 @@ use crate::listener::cortensor::query;
 use crate::listener::reply::{self, Failed, Family};
 use crate::listener::state::AppState;
 use crate::listener::{body, request_id, sse};
-use crate::model::{MinerKind, RequestKind, SessionId, TaskRequest};
+use crate::model::{MinerInfo, MinerKind, RequestKind, SessionId, TaskRequest, meant};
 use crate::{Error, Result, Router, StreamEvent, Submission, SubmitOptions};
 
 const SESSION: HeaderName = HeaderName::from_static("x-cortensor-session");
@@ -121,7 +121,7 @@ async fn stream(state: &AppState, submission: Submission, include_usage: bool) -
         kind: request.kind,
         gid: submission.gid(),
         created: submission.created(),
-        model: &submission.model(),
+        model: &submission.answering_model(),
         include_usage,
         echo: request.prompt.clone().filter(|_| answer::echoes(request)),
     });
@@ -138,13 +138,20 @@ fn name_task(headers: &mut HeaderMap, submission: &Submission) {
     headers.insert(TASK, HeaderValue::from(submission.task_id().0));
 }
 
-/// Whether every miner that could be given the request is an upstream.
+/// Whether every miner that could be given the request is an upstream: one of those that list its model, where there are any.
 fn only_upstreams(router: &Router, session: SessionId, model: Option<&str>) -> bool {
     let own = router.session(session).map(|session| session.spec.model).unwrap_or_default();
     let model = model.unwrap_or(&own);
-    router
-        .miners()
-        .iter()
-        .filter(|miner| model.is_empty() || miner.models.is_empty() || miner.models.iter().any(|name| name == model))
-        .all(|miner| miner.kind == MinerKind::Upstream)
+    let miners = router.miners();
+    let lists = |miner: &&MinerInfo| meant(&miner.models, model).is_some();
+    let are_upstreams = |of: &dyn Fn(&&MinerInfo) -> bool| {
+        miners.iter().filter(of).all(|miner| miner.kind == MinerKind::Upstream)
+    };
+    if model.is_empty() {
+        are_upstreams(&|_| true)
+    } else if miners.iter().any(|miner| miner.active && lists(&miner)) {
+        are_upstreams(&lists)
+    } else {
+        are_upstreams(&|miner| miner.models.is_empty() || lists(miner))
+    }
 }

@@ -60,7 +60,7 @@ pub(super) async fn run(shared: Arc<Shared>, job: Job) {
 async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Tail>), Failure> {
     let request = job.request();
     let route = Route::of(request);
-    let asked = job.info().model.as_deref().or(request.model.as_deref());
+    let asked = job.info().model.as_deref();
     let default_model = if asked.is_none() { shared.default_model.read().clone() } else { None };
     let model = asked.map(|model| upstream_name(&shared.config, model)).or(default_model.as_deref());
     let partial = job.info().partial.as_deref();
