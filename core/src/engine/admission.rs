@@ -84,7 +84,8 @@ impl Engine {
     pub fn answers_for(&self, task: &NewTask, most: u32) -> u32 {
         let lane = self.lane_of(task);
         // Answers of who lists the model are not held against those of who takes any.
-        let fits = || self.miners.values().filter(|miner| miner.could_answer_beside(&lane)).map(|miner| miner.fit(&lane));
+        let fits =
+            || self.miners.values().filter(|miner| miner.could_answer_beside(&lane)).map(|miner| miner.fit(&lane));
         let best = fits().min();
         most.min(fits().filter(|fit| Some(*fit) == best).count() as u32).max(1)
     }

@@ -185,8 +185,7 @@ impl Engine {
         };
         let mut keys: Vec<MinerKey> = Vec::with_capacity(2 * CANDIDATES);
         // Where a miner is free that lists the model, no other one is looked at.
-        let plain = lane.own.is_none()
-            && window.iter().all(|(_, gid)| self.tasks.get(gid).is_none_or(Self::is_plain));
+        let plain = lane.own.is_none() && window.iter().all(|(_, gid)| self.tasks.get(gid).is_none_or(Self::is_plain));
         if plain {
             self.free.listers(lane, &mut keys);
             keys.retain(|key| self.miners.get(key).is_some_and(|miner| miner.fit(lane) == Some(Fit::Named)));

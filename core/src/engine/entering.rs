@@ -14,7 +14,13 @@ impl Engine {
             Some(session) if !task.shadow => (session.rules.mode, session.rules.restricted().then_some(task.session)),
             _ => (SessionMode::Hybrid, None),
         };
-        LaneKey { model: task.model.clone(), any_model: task.any_model && task.model.is_some(), embedding: task.embedding, mode, own }
+        LaneKey {
+            model: task.model.clone(),
+            any_model: task.any_model && task.model.is_some(),
+            embedding: task.embedding,
+            mode,
+            own,
+        }
     }
 
     pub(super) fn submit(&mut self, task: NewTask, now: Timestamp, out: &mut Vec<Effect>) {

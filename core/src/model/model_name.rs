@@ -13,9 +13,8 @@ pub(crate) fn twin(name: &str) -> Option<String> {
 
 /// Whether one of the two is the other with the tag `latest`.
 pub(crate) fn are_twins(a: &str, b: &str) -> bool {
-    let is_tagged = |long: &str, short: &str| {
-        long.strip_suffix(LATEST) == Some(short) && !short.is_empty() && !has_tag(short)
-    };
+    let is_tagged =
+        |long: &str, short: &str| long.strip_suffix(LATEST) == Some(short) && !short.is_empty() && !has_tag(short);
     is_tagged(a, b) || is_tagged(b, a)
 }
 

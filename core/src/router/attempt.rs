@@ -17,7 +17,8 @@ use super::submission::Waiter;
 use crate::engine::{Blame, Event, Push, Role};
 use crate::miner::{Chunk, Emit, FailClass, Failure, JobSink, MinerEvent, Settled};
 use crate::model::{
-    Answer, Delta, Fence, MinerKind, Outcome, Parts, RequestKind, Usage, clean_piece, estimate_bytes, estimate_tokens, vectors_for,
+    Answer, Delta, Fence, MinerKind, Outcome, Parts, RequestKind, Usage, clean_piece, estimate_bytes, estimate_tokens,
+    vectors_for,
 };
 
 /// The least time between two reports of progress to the engine, in milliseconds.
@@ -80,8 +81,7 @@ impl Attempt {
             live,
             aside: (role == Role::Aside).then(Mutex::default),
             parts: Mutex::default(),
-            inherited: partial
-                .map(|text| Inherited { tokens: estimate_tokens(text), bytes: text.len() as u64 }),
+            inherited: partial.map(|text| Inherited { tokens: estimate_tokens(text), bytes: text.len() as u64 }),
             cancelled: AtomicBool::new(false),
             answered: AtomicBool::new(false),
             reported_at: AtomicU64::new(0),

@@ -56,7 +56,8 @@ impl Seen {
         if !mentions(b"usage") && !mentions(b"\\u") {
             return raw;
         }
-        let Some(Usages(found)) = std::str::from_utf8(&raw).ok().and_then(|text| serde_json::from_str(text).ok()) else {
+        let Some(Usages(found)) = std::str::from_utf8(&raw).ok().and_then(|text| serde_json::from_str(text).ok())
+        else {
             return raw;
         };
         let wrong = found.iter().any(|usage| !self.believes(request, usage.get()));
@@ -196,7 +197,10 @@ mod tests {
             r#"{"prompt_tokens":3,"completion_tokens":10,"total_tokens":99999}"#,
             r#"{"prompt_tokens":3,"completion_tokens":10,"completion_tokens_details":{"reasoning_tokens":9007199254740993}}"#,
         ] {
-            assert_eq!(bound(&format!(r#"{{"a":[1], "usage": {claim} ,"z":2}}"#)), format!(r#"{{"a":[1], "usage": {bounded} ,"z":2}}"#));
+            assert_eq!(
+                bound(&format!(r#"{{"a":[1], "usage": {claim} ,"z":2}}"#)),
+                format!(r#"{{"a":[1], "usage": {bounded} ,"z":2}}"#)
+            );
             let escaped = format!(r#"{{"\u0075sage":{claim}}}"#);
             assert_eq!(bound(&escaped), format!(r#"{{"\u0075sage":{bounded}}}"#));
         }

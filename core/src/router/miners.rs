@@ -63,11 +63,7 @@ impl MinerSlot {
     /// Its names as models: those that it lists, else its own.
     fn names(&self) -> &[String] {
         let unknown = self.spec.kind == MinerKind::Upstream && !self.up;
-        if self.spec.models.is_empty() && !unknown {
-            std::slice::from_ref(&self.spec.name)
-        } else {
-            &self.spec.models
-        }
+        if self.spec.models.is_empty() && !unknown { std::slice::from_ref(&self.spec.name) } else { &self.spec.models }
     }
 }
 

@@ -180,7 +180,10 @@ async fn upstream(listing: std::sync::Arc<tokio::sync::Semaphore>) -> String {
                 } else {
                     r#"{"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"up"},"finish_reason":"stop"}]}"#
                 };
-                let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                );
                 let _ = stream.write_all(head.as_bytes()).await;
             });
         }

@@ -144,9 +144,8 @@ fn only_upstreams(router: &Router, session: SessionId, model: Option<&str>) -> b
     let model = model.unwrap_or(&own);
     let miners = router.miners();
     let lists = |miner: &&MinerInfo| meant(&miner.models, model).is_some();
-    let are_upstreams = |of: &dyn Fn(&&MinerInfo) -> bool| {
-        miners.iter().filter(of).all(|miner| miner.kind == MinerKind::Upstream)
-    };
+    let are_upstreams =
+        |of: &dyn Fn(&&MinerInfo) -> bool| miners.iter().filter(of).all(|miner| miner.kind == MinerKind::Upstream);
     if model.is_empty() {
         are_upstreams(&|_| true)
     } else if miners.iter().any(|miner| miner.active && lists(&miner)) {
