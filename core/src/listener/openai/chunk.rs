@@ -10,7 +10,8 @@ use bytes::Bytes;
 use super::answer;
 use super::splice::{Outline, string};
 use crate::listener::sse::Layout;
-use crate::model::{Completion, Gid, RequestKind};
+use crate::model::shape::{Words, split};
+use crate::model::{Answer, Completion, Gid, RequestKind};
 use crate::{Error, StreamEvent};
 
 const DONE: &[u8] = b"data: [DONE]\n\n";
@@ -41,6 +42,8 @@ pub(super) struct ChunkWriter {
     started: bool,
     /// Whether a piece of the answer is out, so that starting over is no longer possible.
     spoken: bool,
+    /// Whether a chunk of the miner's own is out.
+    chunked: bool,
     /// Whether a chunk told why the text ends.
     finished: bool,
     /// The upstream's own chunk with the usage: it comes last, and only where it is wanted.
@@ -71,6 +74,7 @@ impl ChunkWriter {
             echo: spec.echo,
             started: false,
             spoken: false,
+            chunked: false,
             finished: false,
             usage: None,
             usage_told: false,
@@ -94,8 +98,12 @@ impl ChunkWriter {
         if outline.is_ours() && outline.choices.is_some() {
             return self.told(&raw, &outline, out);
         }
-        self.started = true;
-        self.spoken = true;
+        // A chunk without choices is no part of the answer.
+        if outline.choices.is_some_and(|count| count > 0) {
+            self.started = true;
+            self.spoken = true;
+            self.chunked = true;
+        }
         self.finished |= outline.finished;
         self.usage_told |= outline.usage;
         self.spliced(&raw, &outline, out);
@@ -108,6 +116,7 @@ impl ChunkWriter {
             return;
         }
         self.spoken = true;
+        self.chunked = true;
         self.finished |= outline.finished;
         out.extend_from_slice(&self.head[..self.before_choices]);
         out.extend_from_slice(outline.members(raw));
@@ -190,10 +199,7 @@ impl ChunkWriter {
     }
 
     fn end(&mut self, completion: &Completion, out: &mut Vec<u8>) {
-        if !self.spoken {
-            // A miner that answers in one piece has its whole text in the answer.
-            self.piece(&completion.answer.text, out);
-        }
+        self.rest(&completion.answer, out);
         if !self.finished {
             out.extend_from_slice(&self.head);
             out.extend_from_slice(match self.kind {
@@ -216,6 +222,25 @@ impl ChunkWriter {
             }
         }
         self.done(out);
+    }
+
+    /// What the answer holds and no event has told: all of it where the miner answered in one piece, and calls of tools and
+    /// the like where only its text came in pieces.
+    fn rest(&mut self, answer: &Answer, out: &mut Vec<u8>) {
+        let whole = answer.raw.as_deref().filter(|_| !self.chunked).and_then(|raw| std::str::from_utf8(raw).ok());
+        let has_place = |whole: &&str| {
+            Outline::of(whole.as_bytes()).is_some_and(|outline| self.kind == RequestKind::Chat || !outline.is_chat())
+        };
+        let words = if self.spoken { Words::Said } else { Words::Unsaid };
+        let chunks = whole.filter(has_place).map(|whole| split(whole, words)).unwrap_or_default();
+        if chunks.is_empty() && !self.spoken {
+            return self.piece(&answer.text, out);
+        }
+        for chunk in chunks {
+            if let Some(outline) = Outline::of(chunk.as_bytes()) {
+                self.pass(chunk.into(), outline, out);
+            }
+        }
     }
 
     fn done(&mut self, out: &mut Vec<u8>) {
@@ -241,7 +266,7 @@ impl Layout for ChunkWriter {
                     if std::mem::take(&mut self.spoken) {
                         self.aside("restart", b"true", out);
                     }
-                    (self.finished, self.usage, self.usage_told) = (false, None, false);
+                    (self.chunked, self.finished, self.usage, self.usage_told) = (false, false, None, false);
                 }
                 StreamEvent::End(Ok(completion)) => self.end(&completion, out),
                 StreamEvent::End(Err(error)) => self.fail(&error, out),
@@ -263,7 +288,7 @@ mod tests {
 
     use super::*;
     use crate::ErrorKind;
-    use crate::model::{Answer, FinishReason, SessionId, TaskId, Usage};
+    use crate::model::{FinishReason, SessionId, TaskId, Usage};
 
     fn spec(kind: RequestKind, include_usage: bool) -> StreamSpec<'static> {
         StreamSpec { kind, gid: Gid(9), created: 1, model: "m", include_usage, echo: None }
@@ -368,6 +393,36 @@ mod tests {
         let cut = chunks(&written(spec(RequestKind::Chat, true), vec![token("x", Some(RAW)), end("x")]));
         assert_eq!(cut[1]["choices"][0]["finish_reason"], "length");
         assert_eq!(cut[2]["usage"]["total_tokens"], 3);
+    }
+
+    #[test]
+    fn a_whole_answer_is_told_in_chunks_with_all_that_it_holds() {
+        let raw = r#"{"id":"u","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"a","tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"tool_calls"}],"usage":{"total_tokens":7,"own":1}}"#;
+        let end = |raw: &'static str| {
+            let StreamEvent::End(Ok(completion)) = end("a") else { unreachable!() };
+            let mut completion = Arc::unwrap_or_clone(completion);
+            completion.answer.raw = Some(Bytes::from_static(raw.as_bytes()));
+            StreamEvent::End(Ok(Arc::new(completion)))
+        };
+        for (before, said) in [(vec![], json!("a")), (vec![token("a", None)], Value::Null)] {
+            let skip = before.len() * 2;
+            let events = before.into_iter().chain([end(raw)]).collect();
+            let out = chunks(&written(spec(RequestKind::Chat, true), events)).split_off(skip);
+            let delta = &out[0]["choices"][0]["delta"];
+            assert_eq!((&delta["content"], &delta["tool_calls"][0]["index"]), (&said, &json!(0)), "{out:?}");
+            assert_eq!(delta["tool_calls"][0]["function"]["name"], "f");
+            assert_eq!(out[1]["choices"][0]["finish_reason"], "tool_calls");
+            assert_eq!((&out[2]["usage"]["own"], out.len()), (&json!(1), 3));
+        }
+        // The miner's own chunks have told it.
+        let out = chunks(&written(
+            spec(RequestKind::Chat, false),
+            vec![token("", Some(RAW)), token("", Some(LAST)), end(raw)],
+        ));
+        assert_eq!(out.len(), 2);
+        // A text completion has no place for it.
+        let out = chunks(&written(spec(RequestKind::Completion, false), vec![end(raw)]));
+        assert_eq!((&out[0]["choices"][0]["text"], out.len()), (&json!("a"), 2));
     }
 
     #[test]

@@ -1,13 +1,11 @@
 //! Our id in somebody else's JSON: the value of the top-level `id` is replaced where it stands and not one other
 //! byte of the body changes, so fields that the router has never heard of arrive as they were sent.
 
-use std::fmt;
 use std::ops::Range;
 
-use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
 use smallvec::SmallVec;
+
+use crate::model::shape::{elements, is_end, is_null, last, members};
 
 /// What the router has to know of an upstream's answer or chunk. Everything else passes unread.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -33,26 +31,33 @@ pub(super) struct Outline {
 impl Outline {
     /// Reads the outline of a JSON object; `None` when the bytes are not one, or no UTF-8.
     pub(super) fn of(json: &[u8]) -> Option<Self> {
-        let members: Members<'_> = serde_json::from_str(std::str::from_utf8(json).ok()?).ok()?;
+        let text = std::str::from_utf8(json).ok()?;
         let base = json.as_ptr() as usize;
-        let choices = members.choices.and_then(|raw| serde_json::from_str::<Choices>(raw.get()).ok());
-        Some(Self {
-            ids: members
-                .ids
-                .iter()
-                .map(|raw| {
-                    let start = raw.get().as_ptr() as usize - base;
-                    start..start + raw.get().len()
-                })
-                .collect(),
-            open: json.iter().position(|byte| *byte == b'{')? + 1,
-            empty: members.count == 0,
-            choices: choices.as_ref().map(|choices| choices.count),
-            finished: choices.is_some_and(|choices| choices.finished),
-            usage: members.usage.is_some_and(|raw| raw.get() != "null"),
-            model: members.model,
-            chat: members.object.is_some_and(|raw| raw.get() == "\"chat.completion\""),
-        })
+        let (mut outline, mut choices) = (Self { empty: true, ..Self::default() }, None);
+        let is_object = members(text, |key, value| {
+            outline.empty = false;
+            match &*key {
+                "id" => {
+                    let start = value.get().as_ptr() as usize - base;
+                    outline.ids.push(start..start + value.get().len());
+                }
+                "choices" => choices = Some(value),
+                "usage" => outline.usage = !is_null(value),
+                "object" => outline.chat = value.get() == "\"chat.completion\"",
+                "model" => outline.model = true,
+                _ => {}
+            }
+        });
+        let mut count = 0;
+        let is_list = choices.is_some_and(|list| {
+            elements(list.get(), |choice| {
+                count += 1;
+                outline.finished |= last(choice.get(), "finish_reason").is_some_and(is_end);
+            })
+        });
+        outline.choices = is_list.then_some(count);
+        outline.open = json.iter().position(|byte| *byte == b'{')? + 1;
+        is_object.then_some(outline)
     }
 
     /// Whether the body names an id.
@@ -104,98 +109,6 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     let _ = serde_json::to_writer(out, text);
 }
 
-#[derive(Default)]
-struct Members<'a> {
-    ids: SmallVec<[&'a RawValue; 1]>,
-    choices: Option<&'a RawValue>,
-    usage: Option<&'a RawValue>,
-    object: Option<&'a RawValue>,
-    model: bool,
-    count: usize,
-}
-
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-enum Member {
-    Id,
-    Choices,
-    Usage,
-    Object,
-    Model,
-    #[serde(other)]
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Members::default();
-                while let Some(member) = map.next_key()? {
-                    match member {
-                        Member::Id => members.ids.push(map.next_value()?),
-                        Member::Choices => members.choices = Some(map.next_value()?),
-                        Member::Usage => members.usage = Some(map.next_value()?),
-                        Member::Object => members.object = Some(map.next_value()?),
-                        Member::Model => {
-                            map.next_value::<IgnoredAny>()?;
-                            members.model = true;
-                        }
-                        Member::Other => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                    }
-                    members.count += 1;
-                }
-                Ok(members)
-            }
-        }
-        deserializer.deserialize_map(Object)
-    }
-}
-
-/// The choices of a chunk, counted.
-struct Choices {
-    count: usize,
-    finished: bool,
-}
-
-impl<'de> Deserialize<'de> for Choices {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Choice {
-            #[serde(default)]
-            finish_reason: Option<IgnoredAny>,
-        }
-
-        struct List;
-        impl<'de> Visitor<'de> for List {
-            type Value = Choices;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of choices")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Choices, A::Error> {
-                let mut choices = Choices { count: 0, finished: false };
-                while let Some(choice) = seq.next_element::<Choice>()? {
-                    choices.count += 1;
-                    choices.finished |= choice.finish_reason.is_some();
-                }
-                Ok(choices)
-            }
-        }
-        deserializer.deserialize_seq(List)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -244,6 +157,16 @@ mod tests {
         assert_eq!(of(r#"{"choices":[{"delta":{}},{"finish_reason":"stop"}]}"#), (Some(2), true, false));
         assert_eq!(of(r#"{"choices":[],"usage":{"total_tokens":1}}"#), (Some(0), false, true));
         assert_eq!(of(r#"{"choices":"none"}"#), (None, false, false));
+        for no_end in [r#""""#, r#""null""#, "null", "0", "{}"] {
+            let chunk = format!(r#"{{"choices":[{{"finish_reason":{no_end}}}]}}"#);
+            assert_eq!(of(&chunk), (Some(1), false, false), "{no_end}");
+        }
+        // What other readers take: members that stand twice, of any type, with half a character, or deep.
+        let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
+        let odd = format!(
+            r#"{{"\ud83d":1,"choices":5,"choices":[7,{{"finish_reason":1,"finish_reason":"stop","x":{deep}}}],"usage":1,"usage":null}}"#
+        );
+        assert_eq!(of(&odd), (Some(2), true, false));
         assert_eq!(of(r#"{"choices":[{"delta":{"content":"\"finish_reason\":\"x\""}}]}"#), (Some(1), false, false));
     }
 

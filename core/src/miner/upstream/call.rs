@@ -18,7 +18,7 @@ use super::pool::{Link, SendError, chain, coding_of};
 use super::sse::{self, Event, SseReader};
 use super::{Shared, refusal, upstream_name};
 use crate::miner::{Emit, FailClass, Failure, Job};
-use crate::model::shape::{Joint, Reply, is_blank, last, repaired, split, utf8};
+use crate::model::shape::{Joint, Reply, Words, is_blank, last, repaired, split, utf8};
 use crate::model::{Answer, FinishReason, TaskRequest};
 
 /// How long the end of a body may take after `[DONE]` for its connection to be used again.
@@ -120,7 +120,7 @@ fn wish(shared: &Shared, job: &Job) -> Wish {
 /// Passes a whole answer on as the pieces that the job wants.
 async fn in_pieces(shared: &Shared, job: &Job, whole: &[u8]) -> Result<Answer, Failure> {
     let mut assembly = Assembly::new(wish(shared, job));
-    for piece in split(std::str::from_utf8(whole).unwrap_or_default()) {
+    for piece in split(std::str::from_utf8(whole).unwrap_or_default(), Words::Unsaid) {
         pass_on(job, assembly.take(&shared.name, piece.into())?).await?;
     }
     assembly.into_answer(&shared.name)

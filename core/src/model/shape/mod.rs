@@ -17,8 +17,8 @@ mod split;
 mod text;
 
 pub(crate) use join::Join;
-pub(crate) use members::last;
+pub(crate) use members::{elements, last, members};
 pub(crate) use repair::{repaired, utf8};
-pub(crate) use reply::{Choice, Reply, is_blank, text};
-pub(crate) use split::split;
+pub(crate) use reply::{Choice, Reply, is_blank, is_end, is_null, text};
+pub(crate) use split::{Words, split};
 pub(crate) use text::Joint;

@@ -9,9 +9,18 @@ use super::reply::{Choice, Reply, is_end};
 /// Members that stand in every chunk. The others stand in the first.
 const EVERYWHERE: &[&str] = &["id", "created", "model", "system_fingerprint", "service_tier"];
 
+/// Whether the words of the first choice are among the chunks, or were said before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Words {
+    /// The chunks say them.
+    Unsaid,
+    /// The chunks leave them out.
+    Said,
+}
+
 /// The chunks of a stream that says the same: each choice's message as one delta, each choice's end, the usage. Empty
 /// where `json` is no object with choices.
-pub(crate) fn split(json: &str) -> Vec<String> {
+pub(crate) fn split(json: &str, words: Words) -> Vec<String> {
     let Some(reply) = Reply::of(json) else { return Vec::new() };
     let mut choices: Vec<&Choice<'_>> = reply.choices.iter().flatten().collect();
     choices.sort_by_key(|choice| choice.index);
@@ -19,7 +28,10 @@ pub(crate) fn split(json: &str) -> Vec<String> {
     let mut chunks: Vec<String> = choices
         .iter()
         .enumerate()
-        .map(|(place, choice)| chunk(&reply, is_chat, place == 0, |out| write_said(choice, out)))
+        .map(|(place, choice)| {
+            let is_said = place == 0 && words == Words::Said;
+            chunk(&reply, is_chat, place == 0, |out| write_said(choice, is_said, out))
+        })
         .collect();
     chunks.extend(choices.iter().filter_map(|choice| {
         let reason = choice.finish_reason.filter(|reason| is_end(reason))?;
@@ -56,16 +68,16 @@ fn chunk(reply: &Reply<'_>, is_chat: bool, is_first: bool, choices: impl FnOnce(
     out
 }
 
-fn write_said(choice: &Choice<'_>, out: &mut String) {
+fn write_said(choice: &Choice<'_>, is_said: bool, out: &mut String) {
     out.push('{');
     write_key("index", out);
     out.push_str(&choice.index.to_string());
     if let Some(message) = choice.whole() {
         write_key("delta", out);
-        write_delta(message, out);
+        write_delta(message, is_said, out);
     } else {
         write_key("text", out);
-        out.push_str(choice.text.map_or("\"\"", RawValue::get));
+        out.push_str(choice.text.filter(|_| !is_said).map_or("\"\"", RawValue::get));
     }
     for (key, value) in &choice.others {
         write_key(key, out);
@@ -84,11 +96,11 @@ fn write_end(choice: &Choice<'_>, is_chat: bool, reason: &RawValue, out: &mut St
 }
 
 /// A message as a delta: the same, but that each call of a tool has its number.
-fn write_delta(message: &RawValue, out: &mut String) {
+fn write_delta(message: &RawValue, is_said: bool, out: &mut String) {
     out.push('{');
     let calls = last(message.get(), "tool_calls").filter(|calls| calls.get().starts_with('['));
     members(message.get(), |key, value| {
-        if key == "tool_calls" && calls.is_some() {
+        if key == "tool_calls" && calls.is_some() || is_said && matches!(&*key, "role" | "content") {
             return;
         }
         write_key(&key, out);
@@ -134,7 +146,7 @@ mod tests {
 
     fn rejoined(whole: &str) -> Value {
         let mut join = Join::new(1 << 20);
-        for chunk in split(whole) {
+        for chunk in split(whole, Words::Unsaid) {
             join.take(&Reply::of(&chunk).unwrap());
         }
         serde_json::from_str(&join.into_json("stop")).unwrap()
@@ -145,7 +157,7 @@ mod tests {
         let whole = r#"{"id":"u","object":"chat.completion","model":"m","x":{"y":1.50},"choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}},{}]},"logprobs":null,"finish_reason":"tool_calls"}],"usage":{"total_tokens":1}}"#;
         let head = r#"{"id":"u","object":"chat.completion.chunk","model":"m""#;
         assert_eq!(
-            split(whole),
+            split(whole, Words::Unsaid),
             [
                 format!(
                     r#"{head},"x":{{"y":1.50}},"choices":[{{"index":0,"delta":{{"role":"assistant","content":null,"tool_calls":[{{"index":0,"id":"c1","type":"function","function":{{"name":"f","arguments":"{{}}"}}}},{{"index":1}}]}},"logprobs":null,"finish_reason":null}}]}}"#
@@ -157,17 +169,29 @@ mod tests {
     }
 
     #[test]
+    fn words_that_were_said_are_left_out() {
+        let whole = r#"{"choices":[{"index":1,"message":{"content":"b"}},{"index":0,"message":{"role":"assistant","content":"a","refusal":"no"}}]}"#;
+        let chunks = split(whole, Words::Said).concat();
+        assert!(
+            chunks.contains(r#"{"index":0,"delta":{"refusal":"no"}"#) && chunks.contains(r#""content":"b""#),
+            "{chunks}"
+        );
+        let text = split(r#"{"choices":[{"text":"a","finish_reason":"stop"}]}"#, Words::Said).concat();
+        assert!(!text.contains(r#""a""#), "{text}");
+    }
+
+    #[test]
     fn a_completion_becomes_pieces_of_text() {
         let whole = r#"{"object":"text_completion","choices":[{"text":"a","index":0,"logprobs":{"tokens":["a"]},"finish_reason":"length"}]}"#;
         assert_eq!(
-            split(whole),
+            split(whole, Words::Unsaid),
             [
                 r#"{"object":"text_completion","choices":[{"index":0,"text":"a","logprobs":{"tokens":["a"]},"finish_reason":null}]}"#,
                 r#"{"object":"text_completion","choices":[{"index":0,"text":"","logprobs":null,"finish_reason":"length"}]}"#,
             ]
         );
         for none in ["{}", "[]", r#"{"choices":[],"usage":{}}"#, r#"{"choices":5}"#] {
-            assert!(split(none).is_empty(), "{none}");
+            assert!(split(none, Words::Unsaid).is_empty(), "{none}");
         }
     }
 
@@ -282,7 +306,7 @@ mod tests {
         #[test]
         fn a_stream_and_its_whole_say_the_same(whole in whole(), at in 1..9_usize) {
             let mut join = Join::new(1 << 20);
-            for chunk in split(&whole.to_string()) {
+            for chunk in split(&whole.to_string(), Words::Unsaid) {
                 let chunk: Value = serde_json::from_str(&chunk).unwrap();
                 for piece in finer(&chunk, at) {
                     join.take(&Reply::of(&piece.to_string()).unwrap());
