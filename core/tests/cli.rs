@@ -194,6 +194,43 @@ fn a_terminated_server_lets_running_tasks_end() {
 }
 
 #[test]
+fn what_runs_when_the_time_to_drain_is_up_is_told_so_on_its_connection() {
+    use std::io::{Read as _, Write as _};
+    use std::time::{Duration, Instant};
+    let (home, model) = (Home::new(), Model::start());
+    let server = home.serve(&["--upstream", &model.url(), "--set", "listen.drain_timeout_ms=400"]);
+    let ask = |path: &str, stream: bool| {
+        let mut connection = std::net::TcpStream::connect(server.address()).unwrap();
+        let body =
+            format!(r#"{{"model":"mock-model","prompt":"x","messages":[{{"role":"user","content":"x"}}],"stream":{stream}}}"#);
+        write!(
+            connection,
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer default-dev-token\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        model.wait_for_request();
+        connection
+    };
+    let asked = [
+        (ask("/v1/chat/completions", false), "HTTP/1.1 503"),
+        (ask("/v1/chat/completions", true), "HTTP/1.1 200"),
+        (ask("/api/v1/completions", false), "HTTP/1.1 503"),
+        (ask("/api/v1/completions", true), "HTTP/1.1 200"),
+    ];
+    let since = Instant::now();
+    server.signal("TERM");
+    for (mut connection, status) in asked {
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with(status) && answer.contains("\"code\":\"closed\""), "{answer}");
+    }
+    let took = since.elapsed();
+    assert!(took > Duration::from_millis(350) && took < Duration::from_secs(3), "{took:?}");
+    assert_eq!(server.wait(), Some(0));
+}
+
+#[test]
 fn a_second_signal_ends_the_server_at_once_and_the_task_is_there_at_the_next_start() {
     let (home, model) = (Home::new(), Model::start());
     let server = home.serve(&["--upstream", &model.url()]);

@@ -140,12 +140,20 @@ impl Serve {
         ));
         let drain = async {
             // The listener goes on answering meanwhile: /readyz says 503, and tasks can be polled.
-            router.drain(patience).await;
-            let _ = stop.send(());
-            if tokio::time::timeout(LAST_WORDS, serving).await.is_err() {
-                tracing::warn!("some clients did not read their answers to the end");
+            let ended = router.drain(patience).await;
+            let last_words = async {
+                let _ = stop.send(());
+                if tokio::time::timeout(LAST_WORDS, serving).await.is_err() {
+                    tracing::warn!("some clients did not read their answers to the end");
+                }
+            };
+            if ended {
+                last_words.await;
+                router.close().await;
+            } else {
+                // The close tells those who wait: their connections end with that.
+                tokio::join!(router.close(), last_words);
             }
-            router.close().await;
         };
         tokio::select! {
             biased;

@@ -60,6 +60,8 @@ pub struct ListenConfig {
     pub keepalive_ms: u64,
     /// Milliseconds after which a reader that takes nothing of what waits for it is cut off, and its task cancelled. Default 60000.
     pub write_timeout_ms: u64,
+    /// Whether `/readyz` is 503 also while no miner is up. Default `false`: miners that dial in through the same balancer would never get here.
+    pub ready_needs_miner: bool,
     /// Milliseconds that running tasks get to end when the router drains. Default 30000.
     pub drain_timeout_ms: u64,
 }
@@ -90,6 +92,7 @@ impl Default for ListenConfig {
             max_page_rows: 1_000,
             keepalive_ms: 15_000,
             write_timeout_ms: 60_000,
+            ready_needs_miner: false,
             drain_timeout_ms: 30_000,
         }
     }

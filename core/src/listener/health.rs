@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::Caller;
-use super::cortensor::schema::Health;
+use super::cortensor::schema::{Health, Readiness};
 use super::openapi::{ReadFailures, also};
 use super::reply::{self, Failed};
 use super::state::AppState;
@@ -30,22 +30,39 @@ async fn alive() -> Result<Response, Failed> {
 }
 
 /// Whether the router takes tasks
+///
+/// With counts alone: it answers without a token.
 #[utoipa::path(
     get,
     path = "/readyz",
     tag = "Operations",
     security((), ("bearer" = []), ("api_key" = [])),
     responses(
-        (status = 200, description = "It does.", body = Health),
+        (status = 200, description = "It does.", body = Readiness),
         ReadFailures,
-        (status = 503, description = "It does not: it drains.", body = Health),
+        (status = 503, description = "It does not: it drains, its store refuses to write, or no miner is up and `listen.ready_needs_miner` asks for one.", body = Readiness),
     )
 )]
 async fn ready(State(state): State<AppState>) -> Result<Response, Failed> {
-    if state.router.is_ready() {
-        return reply::json(StatusCode::OK, &json!({"status": "ready"}));
-    }
-    reply::json(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "draining"}))
+    let now = state.router.status();
+    let word = if state.router.is_draining() {
+        "draining"
+    } else if !state.router.is_ready() {
+        "store_unavailable"
+    } else if state.config.ready_needs_miner && now.active_miners == 0 {
+        "no_miner"
+    } else {
+        "ready"
+    };
+    let status = if word == "ready" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({
+        "status": word,
+        "miners": now.connected_miners,
+        "active_miners": now.active_miners,
+        "queued_tasks": now.queued_tasks,
+        "running_tasks": now.running_tasks,
+    });
+    reply::json(status, &body)
 }
 
 /// Metrics, in Prometheus' text format as `OpenMetrics`

@@ -44,7 +44,7 @@ pub struct NodeInfo {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
 pub struct NodeStatus {
-    /// `ok`, or `draining`.
+    /// `ok`, `draining`, or `store_unavailable` while the store refuses to write.
     pub status: String,
     /// Sessions that take tasks.
     pub active_sessions: u64,

@@ -75,7 +75,12 @@ impl Router {
         let core = shared.core.lock();
         let (queued, unfinished) = (core.engine.queued(), core.engine.unfinished());
         NodeStatus {
-            status: if self.is_draining() { "draining" } else { "ok" }.to_owned(),
+            status: match (self.is_draining(), self.is_ready()) {
+                (true, _) => "draining",
+                (false, false) => "store_unavailable",
+                (false, true) => "ok",
+            }
+            .to_owned(),
             active_sessions: listed_sessions(&core).filter(|session| session.active).count() as u64,
             connected_miners: core.miners.len() as u64,
             miner_count: core.miners.len() as u64,
@@ -95,9 +100,9 @@ impl Router {
         self.shared.core.lock().engine.audits()
     }
 
-    /// Whether it takes tasks.
+    /// Whether it takes tasks: it is not on its way out, and its store writes.
     pub fn is_ready(&self) -> bool {
-        !self.is_draining()
+        !self.is_draining() && self.shared.store.check().is_ok()
     }
 
     /// Whether it is on its way out.

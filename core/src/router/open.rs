@@ -256,9 +256,8 @@ impl Router {
         Self::builder().config(config).open().await
     }
 
-    /// Takes no new tasks and waits until those that are there have ended, at most for `timeout`; what is left is
-    /// then cancelled, except that queued tasks of a durable store stay queued for the next start.
-    /// `true`: all ended by themselves.
+    /// Takes no new tasks and waits until those that are there have ended, at most for `timeout`. `true`: all have; what is
+    /// left goes on until [`close`](Self::close).
     pub async fn drain(&self, timeout: Duration) -> bool {
         self.shared.draining.store(true, Ordering::Release);
         self.shared.drain_started.cancel();
@@ -295,16 +294,20 @@ impl Router {
             let live = self.shared.core.lock().live.get(&gid).cloned();
             // A task that nobody waits for, and that is written down, is work for the next start.
             let keep = durable && live.as_ref().is_some_and(|live| live.detached.load(Ordering::Acquire));
-            if let (true, Some(live)) = (keep, live) {
-                let (attempts, wakers) = {
-                    let mut state = live.state.lock();
-                    state.transcript.seal();
-                    state.end.get_or_insert_with(|| Err(live.sign(Shared::closed_error())));
-                    (std::mem::take(&mut state.attempts), state.take_wakers())
-                };
-                attempts.iter().for_each(|attempt| attempt.cancel());
-                super::live::wake(wakers);
-            } else {
+            let Some(live) = live else { continue };
+            // Those who wait are told at once, whatever becomes of the task.
+            let (attempts, wakers) = {
+                let mut state = live.state.lock();
+                state.transcript.seal();
+                let accepted = state.accepted == Some(Ok(()));
+                let closed = Shared::closed_error();
+                state.end.get_or_insert_with(|| Err(if accepted { live.sign(closed) } else { closed }));
+                let attempts = if keep { std::mem::take(&mut state.attempts) } else { smallvec::SmallVec::new() };
+                (attempts, state.take_wakers())
+            };
+            attempts.iter().for_each(|attempt| attempt.cancel());
+            super::live::wake(wakers);
+            if !keep {
                 self.shared.step(Event::Cancel(gid));
             }
         }

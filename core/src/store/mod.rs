@@ -101,6 +101,14 @@ pub trait Store: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Whether it takes writes now, as far as it knows without one.
+    ///
+    /// # Errors
+    /// Why it refuses them.
+    fn check(&self) -> crate::Result<()> {
+        Ok(())
+    }
+
     /// Writes out what is outstanding and closes. Later calls answer `Closed`.
     fn close(&self) -> Pending<()>;
 }

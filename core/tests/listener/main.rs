@@ -21,6 +21,7 @@ mod input;
 mod keys;
 mod lists;
 mod numbers;
+mod ready;
 mod resume;
 
 const DEV: &str = "Authorization: Bearer default-dev-token\r\n";

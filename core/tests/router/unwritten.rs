@@ -61,7 +61,7 @@ async fn an_answer_that_cannot_be_written_is_an_error_and_is_not_shown() {
     assert_eq!(error.kind(), Error::store("").kind());
     let seen = router.task(SessionId(0), task.task_id()).await.unwrap();
     assert_unseen(&seen);
-    assert_eq!(seen.error.as_ref().map(cortensor_router::Error::message), Some(error.message()));
+    assert_eq!(seen.error.as_ref().map(Error::message), Some(error.message()));
 }
 
 /// What a store makes of a write.

@@ -288,8 +288,23 @@ pub(super) struct MinerPage {
 /// A word about how it is.
 #[derive(ToSchema)]
 pub(in crate::listener) struct Health {
-    /// `ok`, `ready` or `draining`.
+    /// `ok`
     status: String,
+}
+
+/// Whether the router takes tasks, and how much there is to do.
+#[derive(ToSchema)]
+pub(in crate::listener) struct Readiness {
+    /// `ready`, `draining`, `store_unavailable` or `no_miner`.
+    status: String,
+    /// Miners that are connected.
+    miners: u64,
+    /// Those of them that can take a task.
+    active_miners: u64,
+    /// Tasks that wait for a miner.
+    queued_tasks: u64,
+    /// Tasks that a miner works on.
+    running_tasks: u64,
 }
 
 /// What the router is, for those without a token.

@@ -140,6 +140,10 @@ impl Store for MemoryStore {
         Pending::ready(self.with(|ledger| Ok(ledger.miners.remove(&id).is_some())))
     }
 
+    fn check(&self) -> Result<()> {
+        self.with(|_| Ok(()))
+    }
+
     fn close(&self) -> Pending<()> {
         let ledger = self.ledger.lock().take();
         Pending::ready(ledger.map(drop).ok_or_else(closed))

@@ -1,6 +1,7 @@
-//! One process per data directory: an OS lock on a file that says who holds it.
+//! One process per data directory: an OS lock on a file that says who holds it, and one on the directory itself, which
+//! holds when somebody removes that file.
 //!
-//! The lock belongs to the open file, so it ends with the process however that ends; what the file says is only
+//! The locks belong to what is open, so they end with the process however that ends; what the file says is only
 //! for people and for `doctor`.
 
 use std::fs::{File, TryLockError};
@@ -31,6 +32,8 @@ pub struct Holder {
 #[derive(Debug)]
 pub(super) struct Lock {
     file: File,
+    /// `None` where the system does not lock directories.
+    dir: Option<File>,
 }
 
 impl Lock {
@@ -43,15 +46,20 @@ impl Lock {
         let failed = |e: &dyn std::fmt::Display| Error::store(format!("cannot lock {}: {e}", path.display()));
         let file = private(&path).map_err(|e| failed(&e))?;
         let since = Instant::now();
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) if since.elapsed() < PATIENCE => sleep(Duration::from_millis(10)),
-                Err(TryLockError::WouldBlock) => return Err(in_use(dir)),
-                Err(TryLockError::Error(e)) => return Err(failed(&e)),
-            }
+        if !patiently(&file, since).map_err(|e| failed(&e))? {
+            return Err(in_use(dir));
         }
-        let mut lock = Self { file };
+        let of_dir = match File::open(dir).and_then(|file| patiently(&file, since).map(|locked| locked.then_some(file)))
+        {
+            Ok(Some(file)) => Some(file),
+            Ok(None) => return Err(in_use(dir)),
+            // Windows opens no directories, and network file systems lock files alone.
+            Err(error) => {
+                tracing::debug!(dir = %dir.display(), %error, "the directory itself is not locked");
+                None
+            }
+        };
+        let mut lock = Self { file, dir: of_dir };
         lock.write(None).map_err(|e| failed(&e))?;
         Ok(lock)
     }
@@ -75,6 +83,19 @@ impl Drop for Lock {
         // The file stays: to delete it would let two processes lock two files of one name.
         let _ = self.file.set_len(0);
         let _ = self.file.unlock();
+        let _ = self.dir.as_ref().map(File::unlock);
+    }
+}
+
+/// Locks it, and waits a little for one that is just letting go. `false`: somebody holds it.
+fn patiently(file: &File, since: Instant) -> std::io::Result<bool> {
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) if since.elapsed() < PATIENCE => sleep(Duration::from_millis(10)),
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
     }
 }
 

@@ -8,7 +8,9 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `router.db`, `-wal`, `-shm` | the database, its log and its index; mode 0600 |
-//! | `router.lock` | the OS lock, with the holder's pid and URL as JSON |
+//! | `router.lock` | the OS lock, with the holder's pid and URL as JSON; the directory itself is locked too |
+//!
+//! When one of them is removed or replaced under the store it refuses every write, because nobody would find what it writes then.
 //!
 //! The space of deleted tasks is used again; the file does not shrink. Caches are given back when nothing happens.
 //!
@@ -19,6 +21,7 @@
 mod batch;
 mod commit;
 mod connection;
+mod files;
 mod integrity;
 mod lock;
 mod op;
@@ -40,23 +43,28 @@ mod faults;
 #[cfg(test)]
 mod killed;
 #[cfg(test)]
+#[cfg(unix)]
+mod moved;
+#[cfg(test)]
 mod rot;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
 pub use integrity::{Integrity, check_integrity};
 pub use lock::{Holder, holder};
 
+use self::files::Files;
 use self::lock::Lock;
 use self::op::Op;
 use self::queue::{Progress, Queue, Refused};
 use self::reader::{Read, Reader, Want};
 use self::schema::MIGRATIONS;
-use self::writer::{Connect, Writer};
+use self::writer::{Connect, Refusing, Writer};
 use super::{
     Accepted, ApiKey, Durability, MinerRecord, NewTask, Pending, Purge, Recovery, Resolver, Store, TaskPage, TaskQuery,
     closed,
@@ -80,6 +88,9 @@ pub struct SqliteOptions {
     pub checkpoint_pages: u64,
     /// Threads that read. Default 2.
     pub readers: usize,
+    /// How often a store that has nothing to do looks whether its files are still there, and tries whether it can write
+    /// again after a failure. Default 1 s.
+    pub watch: Duration,
 }
 
 impl Default for SqliteOptions {
@@ -91,6 +102,7 @@ impl Default for SqliteOptions {
             batch_bytes: 16 << 20,
             checkpoint_pages: 2_000,
             readers: 2,
+            watch: Duration::from_secs(1),
         }
     }
 }
@@ -105,6 +117,7 @@ pub struct SqliteStore {
     writes: Arc<Queue<Op>>,
     reads: Arc<Queue<Read>>,
     lock: Arc<Mutex<Option<Lock>>>,
+    refusing: Refusing,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -142,8 +155,11 @@ impl SqliteStore {
         }
         connection::check_library(rusqlite::version_number())?;
         let broken = |e: &dyn std::fmt::Display| Error::store(format!("{}: {e}", dir.display()));
-        let path = place::prepare(dir).map_err(|e| broken(&e))?;
+        place::create_dir(dir).map_err(|e| broken(&e))?;
+        // Before the database is touched: another store of this process would lose its locks on it.
         let lock = Lock::take(dir)?;
+        let path = place::prepare(dir).map_err(|e| broken(&e))?;
+        let files = Arc::new(Files::of(dir).map_err(|e| broken(&e))?);
         let mut db = connect().map_err(|e| broken(&e))?;
         schema::migrate(&mut db, MIGRATIONS)?;
 
@@ -151,11 +167,16 @@ impl SqliteStore {
         let writes = Arc::new(Queue::new());
         let reads = Arc::new(Queue::new());
         let progress = Arc::new(Progress::default());
-        let mut store = Self { durability, writes, reads, lock, writer: None, options };
+        let refusing = Refusing::default();
+        let mut store = Self { durability, writes, reads, lock, refusing, writer: None, options };
         let mut readers = Vec::new();
         for _ in 0..store.options.readers.max(1) {
-            let reader =
-                Reader { path: path.clone(), queue: Arc::clone(&store.reads), progress: Arc::clone(&progress) };
+            let reader = Reader {
+                path: path.clone(),
+                files: Arc::clone(&files),
+                queue: Arc::clone(&store.reads),
+                progress: Arc::clone(&progress),
+            };
             readers.push(spawn("router-store-r", move || reader.run())?);
         }
         let state = Writer {
@@ -163,6 +184,9 @@ impl SqliteStore {
             durability,
             connect,
             db: Some(db),
+            files,
+            checked: std::time::Instant::now(),
+            refusing: Arc::clone(&store.refusing),
             restarted: None,
             queue: Arc::clone(&store.writes),
             progress,
@@ -288,6 +312,10 @@ impl Store for SqliteStore {
 
     fn announce(&self, url: &str) -> Result<()> {
         Self::announce(self, url)
+    }
+
+    fn check(&self) -> Result<()> {
+        self.refusing.lock().clone().map_or(Ok(()), Err)
     }
 
     fn close(&self) -> Pending<()> {

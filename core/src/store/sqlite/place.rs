@@ -13,7 +13,7 @@ pub(super) const LOCK: &str = "router.lock";
 const NETWORK: &[&str] =
     &["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs", "fuse.s3fs"];
 
-/// Creates the directory (mode 0700) where it is missing, and the database (mode 0600). Gives the database's path.
+/// Creates the database (mode 0600) where it is missing, and its directory. Gives the database's path.
 pub(super) fn prepare(dir: &Path) -> io::Result<PathBuf> {
     create_dir(dir)?;
     if let Some(kind) = network_file_system(dir) {
@@ -27,7 +27,8 @@ pub(super) fn prepare(dir: &Path) -> io::Result<PathBuf> {
     Ok(path)
 }
 
-fn create_dir(dir: &Path) -> io::Result<()> {
+/// Creates the directory (mode 0700) where it is missing.
+pub(super) fn create_dir(dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::super::{ApiKey, MinerRecord, Resolver, TaskPage, TaskQuery, Wanted};
 use super::connection;
+use super::files::Files;
 use super::queue::{Progress, Queue, Taken};
 use super::row::{self, COLUMNS, RowError, int};
 use super::schema::BLOCK;
@@ -39,6 +40,7 @@ pub(super) struct Read {
 /// A reader's state; lives on its thread.
 pub(super) struct Reader {
     pub(super) path: PathBuf,
+    pub(super) files: Arc<Files>,
     pub(super) queue: Arc<Queue<Read>>,
     pub(super) progress: Arc<Progress>,
 }
@@ -75,11 +77,16 @@ impl Reader {
         }
     }
 
+    fn connect(&self) -> Result<Connection, RowError> {
+        self.files.check_database().map_err(RowError::Moved)?;
+        connection::reader(&self.path).map_err(RowError::from)
+    }
+
     /// Answers. `false`: the connection may be to blame for a failure.
     fn answer(&self, db: &mut Option<Connection>, want: Want) -> bool {
         let connected = match db.take() {
             Some(db) => Ok(db),
-            None => connection::reader(&self.path).map_err(RowError::from),
+            None => self.connect(),
         };
         let connected = connected.map(|connection| &*db.insert(connection));
         match want {

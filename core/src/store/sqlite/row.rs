@@ -76,6 +76,9 @@ pub(super) enum RowError {
     /// The medium's, or the file's as a whole.
     #[error(transparent)]
     Sqlite(rusqlite::Error),
+    /// The file is not the store's any more.
+    #[error(transparent)]
+    Moved(Error),
     /// The row alone is damaged.
     #[error("column {0}: {1}")]
     Column(&'static str, String),
@@ -96,6 +99,7 @@ impl RowError {
     pub(super) fn told(self, ids: Option<(SessionId, TaskId)>) -> Error {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
         let damaged = match &self {
+            Self::Moved(error) => return error.clone(),
             Self::Sqlite(error) => matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
             Self::Column(..) | Self::Sum => true,
         };

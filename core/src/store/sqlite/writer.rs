@@ -14,11 +14,12 @@ use rusqlite::Connection;
 
 use super::super::Durability;
 use super::commit::transact;
+use super::files::Files;
 use super::lock::Lock;
 use super::op::{Op, Reply};
 use super::queue::{Progress, Queue, Taken};
 use super::{SqliteOptions, connection};
-use crate::Error;
+use crate::{Error, Result};
 
 /// A log that waits to be written back is written back when nothing comes for this long.
 const IDLE: Duration = Duration::from_millis(500);
@@ -30,6 +31,12 @@ const RESTART_WAIT: Duration = Duration::from_millis(50);
 /// ... and not more often than this: somebody may read the whole file.
 const RESTART_PAUSE: Duration = Duration::from_secs(5);
 
+/// Files that were looked at within this are not looked at again before a batch, only after it.
+const LOOKED: Duration = Duration::from_millis(50);
+
+/// Why the store refuses writes, while it does.
+pub(super) type Refusing = Arc<Mutex<Option<Error>>>;
+
 /// Opens the connection that writes.
 pub(super) type Connect = Box<dyn Fn() -> rusqlite::Result<Connection> + Send>;
 
@@ -40,6 +47,10 @@ pub(super) struct Writer {
     pub(super) connect: Connect,
     /// `None` after a failure of the medium.
     pub(super) db: Option<Connection>,
+    pub(super) files: Arc<Files>,
+    /// When the files were looked at last.
+    pub(super) checked: Instant,
+    pub(super) refusing: Refusing,
     /// When it last waited for readers to start the log over.
     pub(super) restarted: Option<Instant>,
     pub(super) queue: Arc<Queue<Op>>,
@@ -67,16 +78,19 @@ impl Writer {
         loop {
             let (most, most_bytes) = (self.options.batch_ops, self.options.batch_bytes);
             let (mut bytes, mut alone) = (0, false);
-            let taken = self.queue.take(log_waits.then_some(IDLE), |count, next: &Op| {
+            let patience = if log_waits { self.options.watch.min(IDLE) } else { self.options.watch };
+            let taken = self.queue.take(Some(patience), |count, next: &Op| {
                 bytes += next.weight();
                 alone |= next.is_alone();
                 !alone && count < most && bytes <= most_bytes
             });
             match taken {
                 Taken::Idle => {
-                    self.checkpoint("PASSIVE");
-                    self.give_back_memory();
-                    log_waits = false;
+                    if std::mem::take(&mut log_waits) {
+                        self.checkpoint("PASSIVE");
+                        self.give_back_memory();
+                    }
+                    self.look_after();
                 }
                 Taken::Closed => return,
                 Taken::Items(mut ops) => {
@@ -95,27 +109,15 @@ impl Writer {
 
     /// Writes a batch and answers.
     fn write(&mut self, ops: Vec<Op>) {
-        let was_well = self.db.is_some();
         let mut ops: Vec<Option<Op>> = ops.into_iter().map(Some).collect();
         let mut replies = Vec::with_capacity(ops.len());
-        let durability = self.durability;
-        let done = match self.connected() {
-            Ok(db) => transact(db, durability, &mut ops, &mut replies),
-            Err(error) => Err(error),
-        };
-        match done {
+        match self.commit(&mut ops, &mut replies) {
             Ok(()) => {
-                if !was_well {
-                    tracing::info!("the store writes again");
-                }
+                self.well();
                 replies.into_iter().for_each(Reply::send);
             }
             Err(error) => {
-                if was_well {
-                    tracing::error!(%error, "the store cannot write; nothing of this batch is acknowledged");
-                }
-                self.db = None;
-                let error = Error::store(error);
+                self.ill(&error);
                 for reply in replies {
                     reply.fail(error.clone());
                 }
@@ -124,10 +126,69 @@ impl Writer {
         }
     }
 
+    /// Writes a batch to where the next start finds it.
+    fn commit(&mut self, ops: &mut [Option<Op>], replies: &mut Vec<Reply>) -> Result<()> {
+        if self.checked.elapsed() > LOOKED {
+            self.check_files()?;
+        }
+        let durability = self.durability;
+        if let Err(error) = self.connected().and_then(|db| transact(db, durability, ops, replies)) {
+            self.db = None;
+            return Err(Error::store(error));
+        }
+        self.files.know_log();
+        // What was written to a file that was removed meanwhile is lost.
+        self.check_files()
+    }
+
+    fn check_files(&mut self) -> Result<()> {
+        self.checked = Instant::now();
+        self.files.check()
+    }
+
+    /// It can write.
+    fn well(&mut self) {
+        if self.refusing.lock().take().is_some() {
+            tracing::info!("the store writes again");
+        }
+    }
+
+    /// It cannot write.
+    fn ill(&mut self, error: &Error) {
+        if self.refusing.lock().replace(error.clone()).is_none() {
+            tracing::error!(%error, "the store cannot write; nothing is acknowledged");
+            // Where its log alone is gone, what was acknowledged gets into the database now.
+            self.checkpoint("PASSIVE");
+        }
+    }
+
+    /// When nothing is to be written: whether the files are there, and after a failure whether it can write again.
+    fn look_after(&mut self) {
+        if let Err(error) = self.check_files() {
+            return self.ill(&error);
+        }
+        if self.refusing.lock().is_none() {
+            return;
+        }
+        let tried =
+            self.connected().and_then(|db| db.execute_batch("BEGIN IMMEDIATE; UPDATE meta SET epoch = epoch; COMMIT"));
+        match tried {
+            Ok(()) => {
+                self.files.know_log();
+                self.well();
+            }
+            Err(error) => {
+                self.db = None;
+                self.ill(&Error::store(error));
+            }
+        }
+    }
+
     fn connected(&mut self) -> rusqlite::Result<&Connection> {
         let db = if let Some(db) = self.db.take() {
             db
         } else {
+            self.files.forget_log();
             let db = (self.connect)()?;
             // On a full disk the log may be what takes the room: written back it can be used again.
             let _ = checkpoint(&db, "PASSIVE");
