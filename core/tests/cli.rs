@@ -201,8 +201,9 @@ fn what_runs_when_the_time_to_drain_is_up_is_told_so_on_its_connection() {
     let server = home.serve(&["--upstream", &model.url(), "--set", "listen.drain_timeout_ms=400"]);
     let ask = |path: &str, stream: bool| {
         let mut connection = std::net::TcpStream::connect(server.address()).unwrap();
-        let body =
-            format!(r#"{{"model":"mock-model","prompt":"x","messages":[{{"role":"user","content":"x"}}],"stream":{stream}}}"#);
+        let body = format!(
+            r#"{{"model":"mock-model","prompt":"x","messages":[{{"role":"user","content":"x"}}],"stream":{stream}}}"#
+        );
         write!(
             connection,
             "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer default-dev-token\r\nContent-Length: {}\r\n\r\n{body}",
