@@ -6,8 +6,12 @@
 mod command;
 #[path = "cli/miner.rs"]
 mod miner;
+#[path = "cli/mistakes.rs"]
+mod mistakes;
 #[path = "cli/model.rs"]
 mod model;
+#[path = "cli/unheard.rs"]
+mod unheard;
 
 use command::{Home, output_of, shell, until};
 use model::Model;

@@ -17,6 +17,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
 use crate::cli::exit::{Done, Exit};
+use crate::cli::unreached;
 
 /// An answer of the router is read up to this; lists come in pages far below it.
 const MAX_ANSWER: usize = 64 << 20;
@@ -84,7 +85,7 @@ impl Client {
     pub(in crate::cli) fn new(url: &str, token: Option<&str>, ca_file: Option<&Path>) -> Done<Self> {
         let given = token.map(str::trim).filter(|token| !token.is_empty()).map(str::to_owned);
         Self::with_token(
-            url,
+            without_api(url),
             |host| given.or_else(|| is_loopback(host).then(|| DEFAULT_DEV_TOKEN.to_owned())),
             ca_file,
             ROUTER,
@@ -186,16 +187,7 @@ impl Client {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
         let request = request.body(Full::new(bytes)).map_err(|e| Exit::usage(format!("this cannot be sent: {e}")))?;
-        self.http.request(request).await.map_err(|e| {
-            let cause = root(&e);
-            if e.is_connect() {
-                return Exit::new(
-                    Exit::UNREACHABLE,
-                    format!("nobody answers at {}: {cause}: {}", self.base, self.hints.absent),
-                );
-            }
-            Exit::new(6, format!("the connection to {} broke: {cause}", self.base))
-        })
+        self.http.request(request).await.map_err(|e| unreached::exit(&self.base, &e, e.is_connect(), self.hints.absent))
     }
 
     async fn answer(&self, response: Response<Incoming>) -> Done<Value> {
@@ -225,16 +217,26 @@ impl Client {
             Ok(bytes) => bytes,
             Err(exit) => return exit,
         };
-        let exit = Exit::from(refused(status, &bytes));
+        let exit = Exit::from(refused(status, &bytes)).with_code(code(&bytes));
         if status == StatusCode::UNAUTHORIZED { exit.with_hint(self.hints.refused) } else { exit }
     }
+}
+
+/// The finer word for a refusal, as the router gave it.
+fn code(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    error_of(&body).get("code")?.as_str().map(str::to_owned)
+}
+
+/// Under /v1 the error is an object, under /api a text.
+fn error_of(body: &Value) -> &Value {
+    body.get("error").filter(|error| error.is_object()).unwrap_or(body)
 }
 
 /// The error that a refusal stands for.
 fn refused(status: StatusCode, body: &[u8]) -> Error {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    // Under /v1 the error is an object, under /api a text.
-    let inner = body.get("error").filter(|error| error.is_object()).unwrap_or(&body);
+    let inner = error_of(&body);
     let message = ["message", "error", "detail"].iter().find_map(|name| inner.get(*name)?.as_str());
     let by_status = || KINDS.iter().find(|row| row.http_status == status.as_u16()).map(|row| row.kind);
     let by_code = inner.get("code").and_then(Value::as_str).and_then(ErrorKind::from_code);
@@ -256,20 +258,23 @@ fn connector(ca_file: Option<&Path>) -> Done<HttpsConnector<HttpConnector>> {
     Ok(https.https_or_http().enable_http1().wrap_connector(http))
 }
 
+/// The router's own address in what its clients call the base URL of an API.
+fn without_api(url: &str) -> &str {
+    let url = url.trim().trim_end_matches('/');
+    ["/api/v1", "/api/v2", "/api/v3", "/api", "/v1"]
+        .iter()
+        .find_map(|base| url.strip_suffix(base))
+        // `http://v1` names a host.
+        .filter(|rest| !rest.ends_with('/') && !rest.is_empty())
+        .unwrap_or(url)
+}
+
 fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// The innermost cause: "Connection refused" rather than "client error (Connect)".
-fn root(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,15 +9,20 @@ use crate::cli::{output, submit};
 const PROMPT: &str = "Tell me in one sentence what a router for AI inference does.";
 
 /// Submits the prompt and shows its tokens as they come. A failure is shown and ends only the demonstration.
-pub(in crate::cli) async fn run(url: String, token: Option<String>) {
-    if let Err(exit) = show(&url, token.as_deref()).await {
-        output::error(&format!("the demonstration did not work: {}", exit.message()));
+pub(in crate::cli) async fn run(url: String, token: Option<String>, json: bool) {
+    if let Err(exit) = show(&url, token.as_deref(), json).await {
+        output::remark(&format!("the demonstration did not work: {}", exit.message()));
     }
 }
 
-async fn show(url: &str, token: Option<&str>) -> Done {
-    output::line(&format!("Demonstration: cortensor-router submit {PROMPT:?}"))?;
+async fn show(url: &str, token: Option<&str>, as_json: bool) -> Done {
+    let title = format!("Demonstration: cortensor-router submit {PROMPT:?}");
+    if as_json {
+        output::remark(&title);
+    } else {
+        output::line(&title)?;
+    }
     let client = Client::new(url, token, None)?;
     let body = json!({"prompt": PROMPT, "stream": true, "max_tokens": 128});
-    submit::stream(&client, "/api/v1/completions", &body, &[], false).await
+    submit::stream(&client, "/api/v1/completions", &body, &[], as_json).await
 }

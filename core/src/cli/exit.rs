@@ -4,13 +4,15 @@ use std::fmt::Write as _;
 
 use crate::{Error, ErrorKind};
 
-use crate::cli::output;
+use crate::cli::{output, stderr};
 
 /// Why the command ends without having done what it was asked for.
 #[derive(Debug)]
 pub(in crate::cli) struct Exit {
     status: u8,
     message: String,
+    /// The error's code, where a program of ours has one.
+    code: Option<String>,
 }
 
 /// What a command gives.
@@ -24,7 +26,7 @@ impl Exit {
 
     /// Ends with that status and message.
     pub(in crate::cli) fn new(status: u8, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        Self { status, message: message.into(), code: None }
     }
 
     /// It did not work.
@@ -53,10 +55,16 @@ impl Exit {
         self
     }
 
-    /// Prints `error: <message>` and gives the status.
+    /// The same with that code, where there is one.
+    pub(in crate::cli) fn with_code(mut self, code: Option<String>) -> Self {
+        self.code = code.or(self.code);
+        self
+    }
+
+    /// Says why, in the form that was asked for, and gives the status.
     pub(in crate::cli) fn report(self) -> u8 {
         if !self.message.is_empty() {
-            output::error(&self.message);
+            stderr::error(&output::printable(&self.message), self.code.as_deref(), self.status);
         }
         self.status
     }
@@ -80,6 +88,6 @@ impl From<Error> for Exit {
         if let (Some(session), Some(task)) = (details.session_id, details.task_id) {
             let _ = write!(message, " (look at it with: cortensor-router tasks show {session} {task})");
         }
-        Self { status, message }
+        Self { status, message, code: Some(error.code().to_owned()) }
     }
 }

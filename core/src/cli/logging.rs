@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::exit::{Done, Exit};
+use crate::cli::stderr::{Form, Log};
 
 /// The form of logs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -32,10 +33,13 @@ pub(in crate::cli) struct Logging {
 impl Logging {
     /// Starts to log.
     pub(in crate::cli) fn start(&self) -> Done {
+        if self.log_format == LogFormat::Json {
+            Form::Lines.choose();
+        }
         let filter = EnvFilter::builder().parse(&self.log).map_err(|e| {
             Exit::usage(format!("--log {:?}: {e}: write it like info or warn,cortensor_router=debug", self.log))
         })?;
-        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Log);
         let started = match self.log_format {
             LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
             LogFormat::Json => builder.json().flatten_event(true).try_init(),

@@ -16,7 +16,7 @@ use crate::cli::logging::{LogFormat, Logging};
 use crate::cli::miner_health;
 use crate::cli::output;
 use crate::cli::runtime;
-use crate::cli::signals::Signals;
+use crate::cli::signals::{Hangups, Signals};
 use crate::config::{DEFAULT_DEV_TOKEN, LimitsConfig, UpstreamConfig};
 use crate::miner::client::{MinerClient, MinerClientConfig, MinerClientStats};
 use crate::miner::{EchoMiner, ProbeReport, UpstreamMiner};
@@ -122,6 +122,8 @@ impl Miner {
 
     async fn work(&self) -> Done {
         let mut signals = Signals::new()?;
+        // It has no files to read again; a terminal that hangs up does not end it.
+        let _hangups = Hangups::new()?;
         let health =
             match self.health_addr {
                 None => None,
@@ -174,7 +176,7 @@ impl Miner {
                         || since >= self.health_every * 5
                     {
                         (said, since) = (Some(connected), 0);
-                        self.say(&stats)?;
+                        self.say(&stats);
                     }
                 }
             }
@@ -191,7 +193,7 @@ impl Miner {
             }
             drained = client.drain(Duration::from_secs(self.drain_timeout)) => {
                 let stats = client.stats();
-                self.say(&stats)?;
+                self.say(&stats);
                 if drained { Ok(()) } else { Err(Exit::failed(format!("{} answers were not finished in time", stats.in_flight))) }
             }
         }
@@ -242,16 +244,22 @@ impl Miner {
     }
 
     /// One line that says how it is doing.
-    fn say(&self, stats: &MinerClientStats) -> Done {
-        if self.logging.log_format == LogFormat::Json {
-            return output::json(&json!({"event": "health", "miner": stats}));
-        }
+    fn say(&self, stats: &MinerClientStats) {
+        // A reader that has gone away is no reason to stop.
+        let _ = if self.logging.log_format == LogFormat::Json {
+            output::json(&json!({"event": "health", "miner": stats}))
+        } else {
+            output::line(&Self::words(stats))
+        };
+    }
+
+    fn words(stats: &MinerClientStats) -> String {
         let link = match (stats.connected, stats.last_error.is_empty()) {
             (true, _) => format!("connected to {}", stats.router),
             (false, true) => "not connected".to_owned(),
             (false, false) => format!("not connected: {}", stats.last_error),
         };
-        output::line(&format!(
+        format!(
             "miner {}: {link}; {} of {} busy, {} done, {} failed, {} cancelled{}",
             stats.miner_id,
             stats.in_flight,
@@ -260,7 +268,7 @@ impl Miner {
             stats.failed,
             stats.cancelled,
             if stats.draining { ", draining" } else { "" }
-        ))
+        )
     }
 }
 

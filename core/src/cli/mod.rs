@@ -24,14 +24,18 @@ mod settings;
 mod signals;
 mod sse;
 mod status;
+mod stderr;
 mod submit;
 mod tasks;
+mod unreached;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
-use clap::{Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use exit::Exit;
+use stderr::Form;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -94,12 +98,22 @@ enum Command {
 ///
 /// `serve` handles SIGINT and SIGTERM while it runs, and the command installs a logger: call it from a process that does nothing else.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let command = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let form = Form::of_arguments(&arguments);
+    form.choose();
+    let parsed = without_empty_variables(Cli::command()).try_get_matches_from(arguments);
+    let command = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli.command,
         Err(told) => {
-            // Help and version are told this way too. A closed terminal is no reason for another status.
-            let _ = told.print();
-            return u8::try_from(told.exit_code()).unwrap_or(2);
+            let status = u8::try_from(told.exit_code()).unwrap_or(2);
+            if told.use_stderr() && form != Form::Text {
+                let text = told.render().to_string();
+                stderr::error(text.strip_prefix("error: ").unwrap_or(&text).trim_end(), Some("usage"), status);
+            } else {
+                // Help and version are told this way too. A closed terminal is no reason for another status.
+                let _ = told.print();
+            }
+            return status;
         }
     };
     let done = match command {
@@ -117,4 +131,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Completions(command) => command.run(),
     };
     done.map_or_else(Exit::report, |()| 0)
+}
+
+/// A variable that is set to nothing counts as not set, as in a compose file that passes on what its caller may have set.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.to_string_lossy().trim().is_empty());
+    command
+        .mut_args(|argument| match argument.get_env() {
+            Some(name) if is_empty(name) => argument.env(Resettable::Reset),
+            _ => argument,
+        })
+        .mut_subcommands(without_empty_variables)
 }

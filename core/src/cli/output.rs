@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use crate::cli::exit::{Done, Exit};
+use crate::cli::stderr;
 use crate::model::Timestamp;
 
 /// Writes text to standard output as it is, at once.
@@ -30,17 +31,12 @@ pub(in crate::cli) fn foreign(text: &str) -> Done {
     if io::stdout().is_terminal() { write(&printable(text)) } else { write(text) }
 }
 
-/// Writes `error: <message>` to standard error, on one line.
-pub(in crate::cli) fn error(message: &str) {
-    let _ = writeln!(io::stderr().lock(), "error: {}", printable(message).trim_end().replace('\n', " "));
-}
-
-/// Writes a remark to standard error.
+/// Says something beside the result, on standard error.
 pub(in crate::cli) fn remark(message: &str) {
-    let _ = writeln!(io::stderr().lock(), "{}", printable(message));
+    stderr::remark(&printable(message));
 }
 
-fn printable(text: &str) -> String {
+pub(in crate::cli) fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
 }
 

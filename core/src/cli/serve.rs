@@ -14,9 +14,9 @@ use toml::Value;
 
 use crate::cli::exit::{Done, Exit};
 use crate::cli::greeting::Greeting;
-use crate::cli::logging::Logging;
+use crate::cli::logging::{LogFormat, Logging};
 use crate::cli::settings::Settings;
-use crate::cli::signals::Signals;
+use crate::cli::signals::{Hangups, Signals};
 use crate::cli::{demo, output, runtime};
 
 const EXAMPLES: &str = "\
@@ -90,6 +90,7 @@ impl Serve {
 
     async fn serve(&self, loaded: Loaded) -> Done {
         let mut signals = Signals::new()?;
+        let hangups = Hangups::new()?;
         let sqlite = open_sqlite(&loaded.config)?;
         let store: Arc<dyn Store> = match &sqlite {
             Some(store) => Arc::<SqliteStore>::clone(store),
@@ -105,9 +106,7 @@ impl Serve {
             }
         };
         let address = listener.local_addr();
-        if let Some(certificates) = listener.certificates() {
-            reload_on_hangup(certificates)?;
-        }
+        tokio::spawn(reload(hangups, listener.certificates()));
         if let Some(store) = &sqlite {
             store.announce(&listener.url())?;
         }
@@ -119,7 +118,8 @@ impl Serve {
         // A reader of the greeting that has gone away is no reason not to serve.
         let _ = greeting.print(self.logging.log_format);
         tracing::info!(%address, "listening");
-        let demo = self.demo.then(|| tokio::spawn(demo::run(greeting.url().to_owned(), greeting.token())));
+        let json = self.logging.log_format == LogFormat::Json;
+        let demo = self.demo.then(|| tokio::spawn(demo::run(greeting.url().to_owned(), greeting.token(), json)));
         tokio::select! {
             () = signals.next() => {}
             broken = &mut serving => {
@@ -187,28 +187,20 @@ impl Serve {
     }
 }
 
-/// Reads the certificates again at every SIGHUP.
-#[cfg(unix)]
-fn reload_on_hangup(certificates: Certificates) -> Done {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut hangups =
-        signal(SignalKind::hangup()).map_err(|e| Exit::failed(format!("cannot wait for signals: {e}")))?;
-    tokio::spawn(async move {
-        while hangups.recv().await.is_some() {
-            let fresh = certificates.clone();
-            match tokio::task::spawn_blocking(move || fresh.reload()).await {
-                Ok(Ok(())) => tracing::info!("the certificates were read again"),
-                Ok(Err(error)) => tracing::error!(%error, "the certificates cannot be used: the old ones stay"),
-                Err(error) => tracing::error!(%error, "reading the certificates panicked"),
-            }
+/// Reads the files that can be read again at every SIGHUP.
+async fn reload(mut hangups: Hangups, certificates: Option<Certificates>) {
+    loop {
+        hangups.next().await;
+        let Some(fresh) = certificates.clone() else {
+            tracing::info!("SIGHUP: there are no certificates to read again");
+            continue;
+        };
+        match tokio::task::spawn_blocking(move || fresh.reload()).await {
+            Ok(Ok(())) => tracing::info!("the certificates were read again"),
+            Ok(Err(error)) => tracing::error!(%error, "the certificates cannot be used: the old ones stay"),
+            Err(error) => tracing::error!(%error, "reading the certificates panicked"),
         }
-    });
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn reload_on_hangup(_: Certificates) -> Done {
-    Ok(())
+    }
 }
 
 fn host(text: &str) -> Result<IpAddr, String> {

@@ -1,4 +1,4 @@
-//! The signals that end the server.
+//! The signals that end the server, and the one that has it read its files again.
 
 use std::time::Duration;
 
@@ -57,5 +57,39 @@ impl Signals {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// SIGHUP, where there is such: caught for as long as the process lives, so that it never ends it.
+pub(in crate::cli) struct Hangups {
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Hangups {
+    #[cfg(unix)]
+    pub(in crate::cli) fn new() -> Done<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let hangup = signal(SignalKind::hangup()).map_err(|e| Exit::failed(format!("cannot wait for signals: {e}")))?;
+        Ok(Self { hangup })
+    }
+
+    #[cfg(not(unix))]
+    pub(in crate::cli) fn new() -> Done<Self> {
+        Ok(Self {})
+    }
+
+    /// Waits for the next one.
+    #[cfg(unix)]
+    pub(in crate::cli) async fn next(&mut self) {
+        if self.hangup.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits for the next one.
+    #[cfg(not(unix))]
+    pub(in crate::cli) async fn next(&mut self) {
+        std::future::pending::<()>().await;
     }
 }

@@ -61,12 +61,31 @@ impl Override {
         let (path, text) = assignment.split_once('=').ok_or_else(|| {
             Error::invalid(from, format!("{from}: write it as key=value, for example limits.max_sessions=100"))
         })?;
-        let path = path.trim();
+        let path = &numbered(path.trim());
         let key = keys::find(path).ok_or_else(|| {
             Error::invalid(path, format!("{from}: unknown key {path:?}{}", suggest::did_you_mean(path)))
         })?;
-        Ok(Self { key: path.to_owned(), value: environment::parse(key, text, from)?, from: from.to_owned() })
+        Ok(Self { key: path.clone(), value: environment::parse(key, text, from)?, from: from.to_owned() })
     }
+}
+
+/// `upstream.0.url` as `upstream[0].url`: a number among the names is a place in a list.
+fn numbered(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    for part in path.split('.') {
+        let number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if number && !out.is_empty() {
+            out.push('[');
+            out.push_str(part);
+            out.push(']');
+            continue;
+        }
+        if !out.is_empty() {
+            out.push('.');
+        }
+        out.push_str(part);
+    }
+    out
 }
 
 /// A configuration and where each of its values comes from.

@@ -83,6 +83,12 @@ impl Call {
         self
     }
 
+    /// Where it says what it says, instead of to the test.
+    pub(crate) fn to(mut self, stdout: Stdio, stderr: Stdio) -> Self {
+        self.command.stdout(stdout).stderr(stderr);
+        self
+    }
+
     pub(crate) fn output(mut self) -> Said {
         Running { child: self.command.spawn().unwrap() }.output()
     }
@@ -154,7 +160,7 @@ impl Running {
         Said { stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap(), status }
     }
 
-    fn wait(&mut self) -> Option<i32> {
+    pub(crate) fn wait(&mut self) -> Option<i32> {
         let since = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -212,6 +218,12 @@ impl Server<'_> {
 
     pub(crate) fn wait(mut self) -> Option<i32> {
         self.child.wait()
+    }
+
+    /// All lines that it says from now on, until it has ended.
+    pub(crate) fn rest(mut self) -> String {
+        self.child.wait();
+        self.stdout.iter().chain(self.stderr.iter()).fold(String::new(), |text, line| text + &line + "\n")
     }
 
     /// Signals again and again: what comes together with the first one counts as one.
