@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 
 use crate::Config;
+use crate::Router;
 use crate::config::{DEFAULT_DEV_TOKEN, UpstreamConfig};
 use crate::listener::Listener;
+use crate::model::MinerKind;
 use crate::store::Durability;
 use serde_json::json;
 
@@ -19,12 +21,14 @@ pub(in crate::cli) struct Greeting {
     dev_token: bool,
     token: Option<String>,
     upstreams: Vec<String>,
+    /// Whether the built-in echo answers.
+    echo: bool,
     store: String,
     posture: Vec<String>,
 }
 
 impl Greeting {
-    pub(in crate::cli) fn new(config: &Config, listener: &Listener) -> Self {
+    pub(in crate::cli) fn new(config: &Config, router: &Router, listener: &Listener) -> Self {
         let durability = config.storage.effective_durability();
         let store = match &config.storage.data_dir {
             Some(dir) if durability != Durability::Memory => {
@@ -44,6 +48,7 @@ impl Greeting {
             dev_token: config.listen.dev_token && config.listen.host.is_loopback() && config.listen.tokens.is_empty(),
             token: configured.and_then(|token| token.secret().ok()),
             upstreams: config.upstreams.iter().map(UpstreamConfig::miner_name).collect(),
+            echo: router.miners().iter().any(|miner| miner.id == "echo" && miner.kind == MinerKind::Local),
             store,
             posture: listener.posture(),
         }
@@ -77,7 +82,11 @@ impl Greeting {
         let _ = writeln!(out, "  data     {}", self.store);
         let _ = match self.upstreams.as_slice() {
             [] => {
-                writeln!(out, "  miners   the built-in echo; attach a model with --upstream http://127.0.0.1:8080/v1")
+                let now = if self.echo { "the built-in echo" } else { "none yet" };
+                writeln!(
+                    out,
+                    "  miners   {now}; attach a model with --upstream http://127.0.0.1:8080/v1, or let miners dial in"
+                )
             }
             upstreams => writeln!(out, "  miners   {}", upstreams.join(", ")),
         };

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Config, Loaded, Override, Source};
+use crate::config::{Config, Loaded, MinersConfig, Override, Source, TokenConfig};
 use crate::listener::{Certificates, Listener};
 use crate::store::{Durability, MemoryStore, SqliteStore, Store};
 use crate::{Error, ErrorKind, Router};
@@ -76,8 +76,6 @@ impl Serve {
                 loaded.source("listen.enabled")
             )));
         }
-        // Without a model there is still something that answers.
-        loaded.config.echo |= loaded.config.upstreams.is_empty();
         if loaded.source("listen.threads") == Source::Default {
             loaded.config.listen.threads = std::thread::available_parallelism().map_or(1, usize::from);
         }
@@ -96,8 +94,13 @@ impl Serve {
             Some(store) => Arc::<SqliteStore>::clone(store),
             None => Arc::new(MemoryStore::new(loaded.config.retention.max_memory_bytes)),
         };
-        let router =
-            Router::builder().config(loaded.config.clone()).store(store).open().await.map_err(|e| start(&e))?;
+        let router = Router::builder()
+            .config(loaded.config.clone())
+            .store(store)
+            .echo_at_first(nobody_is_expected(&loaded))
+            .open()
+            .await
+            .map_err(|e| start(&e))?;
         let listener = match Listener::bind(router.clone(), loaded.config.listen.clone()).await {
             Ok(listener) => listener,
             Err(e) => {
@@ -110,7 +113,7 @@ impl Serve {
         if let Some(store) = &sqlite {
             store.announce(&listener.url())?;
         }
-        let greeting = Greeting::new(&loaded.config, &listener);
+        let greeting = Greeting::new(&loaded.config, &router, &listener);
         let (stop, stopped) = oneshot::channel::<()>();
         let mut serving = tokio::spawn(listener.run(async {
             let _ = stopped.await;
@@ -185,6 +188,17 @@ impl Serve {
         }
         flags
     }
+}
+
+/// Whether nothing says who is to do the work: then the built-in echo answers until the first miner comes, so that a newcomer sees
+/// something. Whoever has set `echo`, an upstream, or anything about miners knows what is to come.
+fn nobody_is_expected(loaded: &Loaded) -> bool {
+    let config = &loaded.config;
+    let lets_miners_in = |token: &TokenConfig| token.scopes.iter().any(|scope| scope == "miner");
+    loaded.source("echo") == Source::Default
+        && config.upstreams.is_empty()
+        && config.miners == MinersConfig::default()
+        && !config.listen.tokens.iter().any(lets_miners_in)
 }
 
 /// Reads the files that can be read again at every SIGHUP.

@@ -6,7 +6,7 @@ use crate::{Error, Result};
 
 documented! {
 /// Miners that dial in over a WebSocket, `/miner/v1` on the listener. Times are milliseconds.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MinersConfig {
     /// Whether miners may dial in. Default `true`; each needs a token or an enrolled key in any case.

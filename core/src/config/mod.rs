@@ -65,7 +65,8 @@ pub struct Config {
     pub name: String,
     /// The address under which the router is reached from outside, shown in `/api/v1/info`.
     pub external_address: String,
-    /// Whether the built-in miner `echo` answers where no other miner could. Default `false`; `serve` without an upstream turns it on.
+    /// Whether the built-in miner `echo` answers where no other miner could. Default `false`, but a `serve` of which nothing says who does the work
+    /// has it answer until the first miner comes.
     pub echo: bool,
     /// The sessions that take turns for requests that name none; empty: session 0.
     pub completion_sessions: Vec<u64>,

@@ -34,15 +34,30 @@ impl Shared {
             if known.len() as u64 >= 2 * self.config.limits.max_miners {
                 return;
             }
-            let record = MinerRecord {
-                id: name.to_owned(),
-                name: name.to_owned(),
-                created_at: self.clock.now().as_secs(),
-                ..MinerRecord::default()
-            };
-            known.entry(record.id.clone()).or_insert(record);
+            known.entry(name.to_owned()).or_insert_with(|| self.record_of(name));
         }
         router.change_miner(name, |record| record.reputation = reputation);
+    }
+
+    /// The store knows of a miner from now on, if it did not know of any.
+    pub(super) fn remember_first(self: &Arc<Self>, name: &str) {
+        {
+            let mut known = self.known.0.lock();
+            if !known.is_empty() {
+                return;
+            }
+            known.insert(name.to_owned(), self.record_of(name));
+        }
+        Router { shared: self.clone() }.change_miner(name, |_| {});
+    }
+
+    fn record_of(&self, name: &str) -> MinerRecord {
+        MinerRecord {
+            id: name.to_owned(),
+            name: name.to_owned(),
+            created_at: self.clock.now().as_secs(),
+            ..MinerRecord::default()
+        }
     }
 
     /// What is known of miners from former times, for the engine.

@@ -86,7 +86,7 @@ pub struct ModelInfo {
 #[derive(Clone)]
 pub struct MinerHandle {
     shared: Arc<Shared>,
-    key: MinerKey,
+    pub(super) key: MinerKey,
 }
 
 impl std::fmt::Debug for MinerHandle {
@@ -197,6 +197,7 @@ impl Shared {
             return Err(Self::closed_error());
         }
         let now = self.clock.now();
+        let kind = spec.kind;
         let rules = MinerRules {
             identity: Arc::from(identity),
             dedicated: spec.dedicated,
@@ -216,7 +217,8 @@ impl Shared {
             if core.miners.len() as u64 >= self.config.limits.max_miners {
                 return Err(Error::new(ErrorKind::Overloaded, "there are as many miners as limits.max_miners allows"));
             }
-            if core.miners.values().any(|slot| slot.spec.name == spec.name) {
+            let stand_in = core.stand_in;
+            if core.miners.iter().any(|(key, slot)| slot.spec.name == spec.name && Some(*key) != stand_in) {
                 return Err(Error::new(
                     ErrorKind::Conflict,
                     format!("a miner called {:?} is there already", spec.name),
@@ -240,7 +242,28 @@ impl Shared {
             key
         };
         self.step(Event::MinerUp(key, rules));
+        if !entrance.last_resort {
+            self.relieve_stand_in(identity, kind);
+        }
         Ok(MinerHandle { shared: self.clone(), key })
+    }
+}
+
+impl Shared {
+    /// A miner is there: the one that stood in for the first one goes, and the store knows that there was one.
+    fn relieve_stand_in(self: &Arc<Self>, identity: &str, kind: MinerKind) {
+        let echo = {
+            let mut core = self.core.lock();
+            core.stand_in.take().filter(|key| core.miners.remove(key).is_some())
+        };
+        if let Some(echo) = echo {
+            self.step(Event::MinerGone(echo));
+            tracing::info!(miner = identity, "a miner is there: the built-in echo answers no more");
+        }
+        // Callbacks of the host program come with every start of it.
+        if echo.is_some() || kind != MinerKind::Local {
+            self.remember_first(identity);
+        }
     }
 }
 

@@ -30,6 +30,7 @@ pub struct RouterBuilder {
     config: Config,
     store: Option<Arc<dyn Store>>,
     miners: Vec<(MinerSpec, Box<dyn Miner>)>,
+    stand_in: bool,
 }
 
 impl Miner for Box<dyn Miner> {
@@ -67,6 +68,14 @@ impl RouterBuilder {
         self
     }
 
+    /// Has the built-in miner `echo` answer until another miner is there for the first time, in this store; from then on
+    /// a miner that is away is a miner that is away. Default: it answers where [`Config::echo`] says so, and only there.
+    #[must_use]
+    pub fn echo_at_first(mut self, stand_in: bool) -> Self {
+        self.stand_in = stand_in;
+        self
+    }
+
     /// Opens the router: recovers what the store holds and starts to dispatch.
     ///
     /// # Errors
@@ -75,7 +84,7 @@ impl RouterBuilder {
     /// # Panics
     /// Outside of a tokio runtime with its timer enabled.
     pub async fn open(self) -> Result<Router> {
-        let Self { config, store, miners } = self;
+        let Self { config, store, miners, stand_in } = self;
         config.validate()?;
         let store = match store {
             Some(store) => store,
@@ -86,7 +95,9 @@ impl RouterBuilder {
             return Err(Error::internal("the store was opened more than a million times: fences have run out"));
         }
         let keys = KeyRing::new(store.keys().await?);
-        let known = KnownMiners::new(store.miners().await?);
+        let known = store.miners().await?;
+        let miners_are_new = known.is_empty();
+        let known = KnownMiners::new(known);
         let clock = Clock::new();
         let mut written = Vec::new();
         for id in STANDING {
@@ -114,14 +125,17 @@ impl RouterBuilder {
         for (task, band) in std::mem::take(&mut recovery.unfinished) {
             shared.restore(&task, band);
         }
-        for (spec, miner) in miners {
-            router.add_miner(spec, miner)?;
-        }
-        if shared.config.echo {
+        if shared.config.echo || stand_in && miners_are_new {
             let spec =
                 MinerSpec { name: "echo".into(), kind: MinerKind::Local, capacity: 1_024, ..MinerSpec::default() };
             let entrance = Entrance { up: true, last_resort: true, ..Entrance::default() };
-            shared.join(spec, Arc::new(EchoMiner::default()), entrance)?;
+            let echo = shared.join(spec, Arc::new(EchoMiner::default()), entrance)?;
+            if !shared.config.echo {
+                shared.core.lock().stand_in = Some(echo.key);
+            }
+        }
+        for (spec, miner) in miners {
+            router.add_miner(spec, miner)?;
         }
         for upstream in shared.config.upstreams.clone() {
             router.add_upstream(upstream)?;
@@ -172,6 +186,7 @@ fn build(
             sids: HashMap::new(),
             miners: BTreeMap::new(),
             next_miner: 1,
+            stand_in: None,
         }),
         metrics: Metrics::new(),
         keys,
@@ -245,7 +260,7 @@ impl Shared {
 impl Router {
     /// Starts a builder.
     pub fn builder() -> RouterBuilder {
-        RouterBuilder { config: Config::default(), store: None, miners: Vec::new() }
+        RouterBuilder { config: Config::default(), store: None, miners: Vec::new(), stand_in: false }
     }
 
     /// Opens a router with that configuration.

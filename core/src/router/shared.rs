@@ -69,4 +69,6 @@ pub(super) struct Core {
     pub(super) sids: HashMap<String, SessionId>,
     pub(super) miners: BTreeMap<MinerKey, MinerSlot>,
     pub(super) next_miner: u32,
+    /// The built-in miner that answers until another one is there for the first time.
+    pub(super) stand_in: Option<MinerKey>,
 }

@@ -81,3 +81,33 @@ fn a_miner_says_what_keeps_it_away() {
     let id = token.split('_').nth(1).unwrap();
     assert!(output_of(offline.command(&["miner-token", "revoke", token.trim()])).contains(id));
 }
+
+#[test]
+fn the_echo_answers_only_until_a_miner_was_there_and_only_where_it_may() {
+    let hi = |server: &crate::command::Server<'_>| server.client(&["submit", "--timeout", "20", "hi"]);
+    for more in [&["--set", "echo=false"][..], &["--set", "miners.grace_ms=1"]] {
+        let home = Home::new();
+        let said = hi(&home.serve(more));
+        assert!(
+            said.status != 0 && said.stderr.contains("no miner is connected"),
+            "{more:?}: {}{}",
+            said.stdout,
+            said.stderr
+        );
+    }
+    let home = Home::new();
+    let first = home.serve(&[]);
+    assert_eq!(hi(&first).stdout, "echo (built-in demo miner, no model): hi\n");
+    let router = first.url.replace("http://", "ws://");
+    let miner = start(&home, &router, &["--name", "echo", "--token", "default-dev-token"]);
+    let shown = || first.client(&["miners", "--json"]).stdout;
+    until(shown, |said| said.contains(r#""kind":"remote""#));
+    assert!(!shown().contains(r#""kind":"local""#), "{}", shown());
+    miner.signal("TERM");
+    assert_eq!(miner.output().status, 0);
+    until(shown, |said| !said.contains(r#""kind":"remote""#));
+    assert!(hi(&first).stderr.contains("no miner is connected"));
+    drop(first);
+    assert!(hi(&home.serve(&[])).stderr.contains("no miner is connected"), "the data directory knows of a miner");
+    assert!(hi(&home.serve(&["--set", "echo=true"])).stdout.starts_with("echo"));
+}

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use crate::Config;
 use crate::config::UpstreamConfig;
+
 use serde_json::Value;
 
 use super::Findings;
 use crate::cli::client::Client;
 use crate::cli::output::text;
+use crate::miner::listed_models;
 use crate::store::holder;
 
 /// How long an upstream may take to answer.
@@ -59,7 +61,7 @@ pub(super) async fn upstreams(config: &Config, findings: &mut Findings) {
     if config.upstreams.is_empty() {
         return findings.warn(
             "upstream",
-            "none: only the built-in echo answers; attach a model with --upstream http://127.0.0.1:8080/v1",
+            "none: until a miner dials in, nobody but the built-in echo of a new router answers; attach a model with --upstream http://127.0.0.1:8080/v1",
         );
     }
     for upstream in &config.upstreams {
@@ -81,8 +83,7 @@ async fn models(upstream: &UpstreamConfig) -> Result<Vec<String>, String> {
         .await
         .map_err(|_| format!("does not answer within {} s: is it running?", PATIENCE.as_secs()))?
         .map_err(|e| e.message().to_owned())?;
-    let list = answer.get("data").and_then(Value::as_array).cloned().unwrap_or_default();
-    Ok(list.iter().map(|model| text(model, "id")).collect())
+    Ok(listed_models(answer.to_string().as_bytes()))
 }
 
 /// As the router reads it: a URL without a path gets `/v1`.

@@ -66,6 +66,11 @@ impl Listing {
     }
 }
 
+/// The models that a server's answer under `/models` lists, however it does.
+pub(crate) fn listed_models(body: &[u8]) -> Vec<String> {
+    Listing::of(body).unwrap_or_default().models
+}
+
 /// The names with what stands beside them; `None` where the value is no list of models.
 fn entries(value: &Value, depth: usize) -> Option<Vec<(&str, &Value)>> {
     match value {
