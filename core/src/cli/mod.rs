@@ -17,6 +17,7 @@ mod miner_token;
 mod miners;
 mod output;
 mod platform;
+mod room;
 mod runtime;
 mod serve;
 mod sessions;

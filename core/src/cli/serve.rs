@@ -17,7 +17,7 @@ use crate::cli::greeting::Greeting;
 use crate::cli::logging::{LogFormat, Logging};
 use crate::cli::settings::Settings;
 use crate::cli::signals::{Hangups, Signals};
-use crate::cli::{demo, output, runtime};
+use crate::cli::{demo, output, room, runtime};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -78,6 +78,9 @@ impl Serve {
         }
         if loaded.source("listen.threads") == Source::Default {
             loaded.config.listen.threads = std::thread::available_parallelism().map_or(1, usize::from);
+        }
+        if loaded.source("limits.max_memory_bytes") == Source::Default {
+            loaded.config.limits.max_memory_bytes = room::default_bytes();
         }
         let runtime = runtime::server(loaded.config.listen.threads)
             .map_err(|e| Exit::failed(format!("cannot start threads: {e}")))?;

@@ -13,8 +13,12 @@ pub struct LimitsConfig {
     pub max_queued_tasks: u64,
     /// Tasks that wait for a miner, of one session. Default 100000.
     pub max_queued_per_session: u64,
-    /// Bytes of the requests that wait, in all. Default 1 GiB.
+    /// Bytes of the requests that wait, in all. Default 1 GiB, or half of `max_memory_bytes` where that is less.
     pub max_queued_bytes: u64,
+    /// Bytes that the router holds for its callers, in all: bodies being read, requests that wait, answers under way and ended tasks
+    /// that are kept in memory. Beyond it new work is refused with 429 `memory_full`. 0: no bound, the default of an embedded router; `serve` takes
+    /// a quarter of the least of the machine's memory, its control group's and its limit of address space.
+    pub max_memory_bytes: u64,
     /// Sessions. Default 100000.
     pub max_sessions: u64,
     /// Miners. Default 10000.
@@ -35,6 +39,8 @@ pub struct LimitsConfig {
     pub stream_window_bytes: u64,
     /// Ended tasks whose streams can still be resumed token by token. Default 1024.
     pub recent_tasks: usize,
+    /// Bytes of those tasks, with their requests, beyond which the oldest go; at the most a quarter of `max_memory_bytes`. Default 32 MiB.
+    pub recent_bytes: u64,
     /// Answers to one task, by `n` or `max_miners`. Default 8.
     pub max_answers: u32,
 }
@@ -46,6 +52,7 @@ impl Default for LimitsConfig {
             max_queued_tasks: 100_000,
             max_queued_per_session: 100_000,
             max_queued_bytes: 1 << 30,
+            max_memory_bytes: 0,
             max_sessions: 100_000,
             max_miners: 10_000,
             max_request_bytes: 1 << 20,
@@ -56,12 +63,21 @@ impl Default for LimitsConfig {
             max_timeout_secs: 3_600,
             stream_window_bytes: 256 << 10,
             recent_tasks: 1_024,
+            recent_bytes: 32 << 20,
             max_answers: 8,
         }
     }
 }
 
 impl LimitsConfig {
+    /// Bytes of waiting requests in force.
+    pub(crate) fn queued_bytes(&self) -> u64 {
+        match self.max_memory_bytes {
+            0 => self.max_queued_bytes,
+            most => self.max_queued_bytes.min(most / 2).max(1),
+        }
+    }
+
     pub(super) fn validate(&self) -> Result<()> {
         let wanted = [
             ("max_queued_tasks", self.max_queued_tasks),

@@ -62,7 +62,7 @@ impl EngineSettings {
             max_reserved: dispatch.max_reserved,
             max_queued_tasks: limits.max_queued_tasks,
             max_queued_per_session: limits.max_queued_per_session,
-            max_queued_bytes: limits.max_queued_bytes,
+            max_queued_bytes: limits.queued_bytes(),
             max_miners: limits.max_miners,
             epoch: 1,
             first_gid: Gid(1),

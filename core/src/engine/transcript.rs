@@ -219,6 +219,21 @@ impl Transcript {
         text + self.raw.iter().skip(skip).flatten().map(Bytes::len).sum::<usize>()
     }
 
+    /// Bytes of memory that it takes.
+    pub fn weight(&self) -> usize {
+        self.text.capacity()
+            + self.ends.capacity() * size_of::<u32>()
+            + self.raw.capacity() * size_of::<Option<Bytes>>()
+            + self.raw_bytes
+    }
+
+    /// Gives back what it took for pieces to come: there are none any more.
+    pub fn shrink(&mut self) {
+        self.text.shrink_to_fit();
+        self.ends.shrink_to_fit();
+        self.raw.shrink_to_fit();
+    }
+
     /// The text so far.
     pub fn text(&self) -> &str {
         &self.text

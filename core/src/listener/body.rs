@@ -1,16 +1,18 @@
 //! Reading a request's body, within its bounds of bytes and time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
 use super::reply::{Failed, Family};
 use super::state::AppState;
 use crate::model::from_json;
+use crate::router::{Held, Memory};
 use crate::{Error, ErrorKind};
 
 /// The whole body.
@@ -48,18 +50,24 @@ pub(in crate::listener) async fn read(
         }
         return Err(too_large());
     }
-    match tokio::time::timeout(wait, Limited::new(&mut body, limit as usize).collect()).await {
+    match tokio::time::timeout(wait, gather(&mut body, limit, state.router.memory())).await {
         Err(_) => {
             let error = Error::invalid("body", "the body did not arrive within listen.body_timeout_ms")
                 .with_code("body_timeout");
             Err(Failed::new(family, error).status(StatusCode::REQUEST_TIMEOUT))
         }
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+        Ok(Err(Stop::TooLarge)) => {
             let _ = tokio::time::timeout(wait, discard(body, most)).await;
             Err(too_large())
         }
-        Ok(Err(error)) => Err(Failed::new(family, Error::invalid("body", format!("the body broke off: {error}")))),
-        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(Stop::NoMemory)) => {
+            let _ = tokio::time::timeout(wait, discard(body, most)).await;
+            Err(Failed::new(family, Memory::full()))
+        }
+        Ok(Err(Stop::Broken(error))) => {
+            Err(Failed::new(family, Error::invalid("body", format!("the body broke off: {error}"))))
+        }
+        Ok(Ok(body)) => Ok(body),
     }
 }
 
@@ -83,6 +91,54 @@ fn refused_media(headers: &HeaderMap) -> Option<Error> {
         || kind == "text/plain"
         || kind == "application/x-www-form-urlencoded";
     (!taken).then(|| Error::invalid("Content-Type", format!("the body must be application/json, not {kind}")))
+}
+
+/// Why a body is not read on.
+enum Stop {
+    TooLarge,
+    NoMemory,
+    Broken(axum::Error),
+}
+
+/// A body and its place in the router's count of bytes, which it gives back when the last of it is dropped.
+struct Counted {
+    bytes: BytesMut,
+    held: Held,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Reads a body of at most `limit` bytes. Each is counted when it is there: to announce many costs nobody anything.
+async fn gather(body: &mut Body, limit: u64, memory: &Arc<Memory>) -> Result<Bytes, Stop> {
+    let mut first = Bytes::new();
+    let mut rest: Option<Counted> = None;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(Stop::Broken)?.into_data() else { continue };
+        let before = rest.as_ref().map_or(first.len(), |rest| rest.bytes.len());
+        if (before + data.len()) as u64 > limit {
+            return Err(Stop::TooLarge);
+        }
+        if !memory.has_room(data.len() as u64) {
+            return Err(Stop::NoMemory);
+        }
+        if before == 0 {
+            // The usual case: it came in one piece, which lies in the buffer of its connection.
+            first = data;
+            continue;
+        }
+        let rest = rest.get_or_insert_with(|| {
+            let mut bytes = BytesMut::with_capacity(first.len() + data.len());
+            bytes.extend_from_slice(&first);
+            Counted { bytes, held: memory.hold(0) }
+        });
+        rest.bytes.extend_from_slice(&data);
+        rest.held.set(rest.bytes.capacity() as u64);
+    }
+    Ok(rest.map_or(first, Bytes::from_owner))
 }
 
 /// Reads what is left of a body, within bounds, and keeps none of it.

@@ -14,6 +14,7 @@ use http::{HeaderValue, header};
 use http_body::Frame;
 use tokio::time::{Instant, Sleep};
 
+use crate::miner::Turn;
 use crate::router::{StreamEvent, Submission, TokenStream};
 
 /// Writes events in one family's layout.
@@ -38,6 +39,9 @@ struct SseBody<L> {
     ready: Option<Vec<StreamEvent>>,
     idle: Pin<Box<Sleep>>,
     every: Duration,
+    turn: Turn,
+    /// The turn is over: the next poll gives way.
+    yields: bool,
     _submission: Submission,
 }
 
@@ -47,6 +51,11 @@ impl<L: Layout> http_body::Body for SseBody<L> {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
+        if std::mem::take(&mut this.yields) {
+            // The connection writes out what it has and comes back after others.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let mut out = Vec::new();
         // Events of which the client sees nothing make no frame.
         while out.is_empty() {
@@ -72,6 +81,7 @@ impl<L: Layout> http_body::Body for SseBody<L> {
         }
         let next = Instant::now() + this.every;
         this.idle.as_mut().reset(next);
+        this.yields = this.turn.is_over(out.len());
         Poll::Ready(Some(Ok(Frame::data(Bytes::from(out)))))
     }
 }
@@ -85,7 +95,8 @@ pub(in crate::listener) fn respond<L: Layout>(
     keepalive: Duration,
 ) -> Response {
     let idle = Box::pin(tokio::time::sleep(keepalive));
-    let body = SseBody { tokens, layout, ready, idle, every: keepalive, _submission: submission };
+    let turn = Turn::default();
+    let body = SseBody { tokens, layout, ready, idle, every: keepalive, turn, yields: false, _submission: submission };
     let mut response = Response::new(Body::new(body));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));

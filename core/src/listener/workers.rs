@@ -23,6 +23,10 @@ type Start = Box<dyn FnOnce(TcpStream) -> Serving + Send>;
 /// Shorter than what connections wait for.
 const PULSE: Duration = Duration::from_secs(5);
 
+/// After so many polls a thread looks at its sockets. A stream that is always ready takes about 0.1 ms a poll, so a new request
+/// waits for 2 ms at the most; tokio's own 61 would be 6 ms.
+const POLLS: u32 = 16;
+
 /// A connection on its way to its thread.
 struct Newcomer {
     stream: std::net::TcpStream,
@@ -58,7 +62,11 @@ impl Workers {
         let mut threads = Vec::with_capacity(count);
         for _ in 0..count {
             let failed = |error| Error::internal(format!("a thread of the listener does not start: {error}"));
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .event_interval(POLLS)
+                .build()
+                .map_err(failed)?;
             let (newcomers, arriving) = unbounded_channel();
             std::thread::Builder::new()
                 .name("cortensor-http".to_owned())

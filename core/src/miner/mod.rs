@@ -9,11 +9,13 @@ mod job;
 mod recorder;
 #[cfg(feature = "miner-socket")]
 pub mod remote;
+mod turn;
 mod upstream;
 
 pub use echo::EchoMiner;
 pub(crate) use home::{Home, spawn};
 pub use job::{Chunk, Emit, FailClass, Failure, Job, JobInfo, JobSink, MinerEvent, Settled};
+pub(crate) use turn::Turn;
 #[cfg(feature = "cli")]
 pub(crate) use upstream::listed_models;
 pub use upstream::{CreditWindow, ProbeReport, UpstreamMiner, UpstreamProbe};

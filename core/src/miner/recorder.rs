@@ -74,6 +74,11 @@ impl Recorder {
         self.chunks.lock().clone()
     }
 
+    /// How many pieces came.
+    pub(super) fn count(&self) -> usize {
+        *self.count.borrow()
+    }
+
     /// The pieces' text.
     pub(super) fn text(&self) -> String {
         self.chunks.lock().iter().map(|chunk| chunk.text.as_str()).collect()

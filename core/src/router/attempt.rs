@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use super::claim::Seen;
 use super::ending::hash_of;
 use super::live::{Given, Live, wake};
+use super::memory::Memory;
 use super::miners::MinerSlot;
 use super::shared::Shared;
 use super::submission::Waiter;
@@ -215,6 +216,8 @@ impl Attempt {
             }
             state.answers.retain(|given| given.fence != self.fence);
             state.answers.push(Given { fence: self.fence, miner: self.address.clone(), answer, hash });
+            // It is here already: to refuse it now would only cost it.
+            let _ = self.live.grown(&mut state);
         }
         shared.step(Event::Done { fence: self.fence, tokens });
     }
@@ -241,6 +244,11 @@ impl Attempt {
 
 fn too_long() -> Failure {
     Failure::new(FailClass::Invalid, "the answer is longer than limits.max_output_bytes")
+}
+
+/// Nobody's fault: the router has no room for more of any answer.
+fn no_memory() -> Failure {
+    Failure::new(FailClass::Overloaded, Memory::full().message().to_owned())
 }
 
 impl JobSink for Attempt {
@@ -271,7 +279,7 @@ impl JobSink for Attempt {
             return Emit::Ok;
         }
         let now = shared.clock.now();
-        let (pushed, first, begins, shown, newly_shown, full, wakers) = {
+        let (pushed, first, begins, shown, newly_shown, full, fits, wakers) = {
             let mut state = self.live.state.lock();
             let piece = clean_piece(&chunk.text, state.transcript.text().is_empty(), raw_text);
             if piece.is_empty() && raw.is_none() {
@@ -287,7 +295,8 @@ impl JobSink for Attempt {
             let shown = !state.readers.is_empty();
             let newly_shown = shown && state.transcript.show();
             let full = state.backlog() > shared.config.limits.stream_window_bytes as usize;
-            (pushed, first, begins, shown, newly_shown, full, state.take_wakers())
+            let fits = self.live.grown(&mut state);
+            (pushed, first, begins, shown, newly_shown, full, fits, state.take_wakers())
         };
         match pushed {
             Push::At(_) => wake(wakers),
@@ -297,6 +306,11 @@ impl JobSink for Attempt {
                 self.failed(&shared, too_long());
                 return Emit::Cancelled;
             }
+        }
+        if !fits {
+            self.answered.store(true, Ordering::Release);
+            self.failed(&shared, no_memory());
+            return Emit::Cancelled;
         }
         if first || newly_shown || now.0.saturating_sub(self.reported_at.load(Ordering::Relaxed)) >= REPORT_MS {
             self.reported_at.store(now.0, Ordering::Relaxed);

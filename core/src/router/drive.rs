@@ -254,23 +254,15 @@ impl Shared {
     }
 
     fn show_end(self: &Arc<Self>, gid: Gid, written: bool) {
-        let (live, forgotten) = {
+        let Some(live) = self.core.lock().live.get(&gid).cloned() else { return };
+        let weight = live.settled(&mut live.state.lock());
+        let forgotten = {
             let mut core = self.core.lock();
-            let Some(live) = core.live.get(&gid).cloned() else { return };
             if live.shadow {
-                core.live.remove(&gid);
+                core.live.remove(&gid).into_iter().collect()
             } else {
-                core.recent.push_back(gid);
+                core.keep(gid, weight, &self.config.limits, &self.memory)
             }
-            let mut forgotten = Vec::new();
-            while core.recent.len() > self.config.limits.recent_tasks {
-                let Some(old) = core.recent.pop_front() else { break };
-                if let Some(old) = core.live.remove(&old) {
-                    core.by_id.remove(&(old.session_id, old.id));
-                    forgotten.push(old);
-                }
-            }
-            (live, forgotten)
         };
         drop(forgotten);
         let end = if written {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+#[cfg(feature = "listener")]
+use super::memory::Memory;
 use super::metrics::Metrics;
 use super::sessions::listed_sessions;
 use super::shared::Router;
@@ -22,6 +24,12 @@ impl Router {
         &self.shared.store
     }
 
+    /// Bytes that it holds for its callers.
+    #[cfg(feature = "listener")]
+    pub(crate) fn memory(&self) -> &Arc<Memory> {
+        &self.shared.memory
+    }
+
     /// Its metrics.
     pub fn metrics(&self) -> &Metrics {
         &self.shared.metrics
@@ -34,6 +42,7 @@ impl Router {
         metrics.queued.set(status.queued_tasks as i64);
         metrics.running.set(status.running_tasks as i64);
         metrics.miners.set(status.connected_miners as i64);
+        metrics.held_bytes.set(self.shared.memory.used() as i64);
         metrics.encode()
     }
 

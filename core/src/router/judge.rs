@@ -127,6 +127,7 @@ fn shadow(
         max_output_bytes,
         window_bytes: 0,
         base: 0,
+        memory: of.memory.clone(),
     });
     live.state.lock().accepted = Some(Ok(()));
     live

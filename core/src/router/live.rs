@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::Waker;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::attempt::Attempt;
+use super::memory::{Held, Memory, TASK};
 use crate::engine::{EndCause, Transcript};
 use crate::miner::Failure;
 use crate::model::{
@@ -34,6 +36,8 @@ pub(super) struct Live {
     pub(super) on_failure: OnFailure,
     /// The router's own: nobody sees it, and it is never written down.
     pub(super) shadow: bool,
+    /// What it is counted against.
+    pub(super) memory: Arc<Memory>,
     /// Nobody's leaving cancels it.
     pub(super) detached: AtomicBool,
     /// Those who would be sorry.
@@ -70,6 +74,8 @@ pub(super) struct LiveState {
     pub(super) unwritten: bool,
     /// Whether its text came from the store in one piece: the numbers that readers saw before mean nothing here.
     pub(super) rejoined: bool,
+    /// What it takes of the router's memory.
+    held: Held,
     /// Readers and what they have read.
     pub(super) readers: SmallVec<[(u64, u64); 1]>,
     wakers: SmallVec<[(u64, Waker); 1]>,
@@ -111,10 +117,12 @@ pub(super) struct LiveSpec {
     pub(super) window_bytes: u64,
     /// What the numbers of its pieces begin behind.
     pub(super) base: u64,
+    pub(super) memory: Arc<Memory>,
 }
 
 impl Live {
     pub(super) fn new(spec: LiveSpec) -> Arc<Self> {
+        let held = spec.memory.hold(weight_of(&spec.request));
         Arc::new(Self {
             gid: spec.gid,
             session_id: spec.session_id,
@@ -127,6 +135,7 @@ impl Live {
             judged: spec.judged.map(Box::new),
             on_failure: spec.on_failure,
             shadow: spec.shadow,
+            memory: spec.memory,
             detached: AtomicBool::new(spec.detached),
             attached: AtomicUsize::new(0),
             next_waiter: AtomicU64::new(1),
@@ -151,6 +160,7 @@ impl Live {
                 end: None,
                 unwritten: false,
                 rejoined: false,
+                held,
                 readers: SmallVec::new(),
                 wakers: SmallVec::new(),
             }),
@@ -191,6 +201,39 @@ impl LiveState {
     /// Bytes that the slowest reader has not taken.
     pub(super) fn backlog(&self) -> usize {
         self.readers.iter().map(|(_, seq)| self.transcript.backlog(*seq)).max().unwrap_or(0)
+    }
+}
+
+/// Bytes by which the count of a text that grows is ahead of it, so that not every piece is counted on its own.
+const AHEAD: u64 = 4 << 10;
+
+/// Bytes that a task with that request takes before its first token.
+pub(super) fn weight_of(request: &TaskRequest) -> u64 {
+    TASK + crate::store::request_weight(request)
+}
+
+impl Live {
+    /// Counts what has come since. `false`: the router holds more than it may.
+    pub(super) fn grown(&self, state: &mut LiveState) -> bool {
+        let weight = self.weight(state);
+        weight <= state.held.bytes() || state.held.set(weight + AHEAD)
+    }
+
+    /// Gives back what an ended task needs no more. Answers what it still takes.
+    pub(super) fn settled(&self, state: &mut LiveState) -> u64 {
+        state.transcript.shrink();
+        let weight = self.weight(state);
+        state.held.set(weight);
+        weight
+    }
+
+    fn weight(&self, state: &LiveState) -> u64 {
+        let answers: usize = state
+            .answers
+            .iter()
+            .map(|given| given.answer.text.len() + given.answer.raw.as_ref().map_or(0, Bytes::len))
+            .sum();
+        weight_of(&self.request) + (state.transcript.weight() + answers) as u64
     }
 }
 

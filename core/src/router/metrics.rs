@@ -35,6 +35,7 @@ pub struct Metrics {
     pub(super) queued: Gauge,
     pub(super) running: Gauge,
     pub(super) miners: Gauge,
+    pub(super) held_bytes: Gauge,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -60,6 +61,7 @@ impl Metrics {
             queued: Gauge::default(),
             running: Gauge::default(),
             miners: Gauge::default(),
+            held_bytes: Gauge::default(),
         };
         metrics.registry(|r| {
             r.register("tasks_submitted", "Tasks that were accepted", metrics.submitted.clone());
@@ -75,6 +77,11 @@ impl Metrics {
             r.register("tasks_queued", "Tasks that wait for a miner", metrics.queued.clone());
             r.register("tasks_running", "Tasks that a miner works on", metrics.running.clone());
             r.register("miners", "Miners that are there", metrics.miners.clone());
+            r.register(
+                "held_bytes",
+                "Bytes held for callers, against limits.max_memory_bytes",
+                metrics.held_bytes.clone(),
+            );
         });
         metrics
     }

@@ -13,9 +13,11 @@ mod judge;
 mod keys;
 mod known;
 mod live;
+mod memory;
 mod metrics;
 mod miners;
 mod open;
+mod recent;
 #[cfg(feature = "listener")]
 pub(crate) mod remote;
 mod sessions;
@@ -33,6 +35,8 @@ pub(crate) use crate::store::ApiKey;
 pub(crate) use crate::store::TaskQuery;
 #[cfg(feature = "listener")]
 pub(crate) use keys::{KeyRing, Known};
+#[cfg(feature = "listener")]
+pub(crate) use memory::{Held, Memory};
 pub use metrics::Metrics;
 pub use miners::{MinerHandle, ModelInfo};
 pub use open::RouterBuilder;

@@ -1,6 +1,6 @@
 //! Opening a router, and closing it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,8 +14,10 @@ use super::clock::Clock;
 use super::keys::KeyRing;
 use super::known::KnownMiners;
 use super::live::{Live, LiveSpec};
+use super::memory::Memory;
 use super::metrics::Metrics;
 use super::miners::Entrance;
+use super::recent::Recent;
 use super::sessions::{STANDING, new_sid, standing};
 use super::shared::{Core, Router, Shared};
 use crate::config::{Config, UpstreamConfig};
@@ -172,6 +174,7 @@ fn build(
     settings.epoch = recovery.epoch.max(1);
     settings.first_gid = Gid(recovery.last_gid.0 + 1);
     settings.first_task_id = TaskId(config.first_task_id);
+    let memory = Memory::new(config.limits.max_memory_bytes);
     Shared {
         config,
         store,
@@ -181,7 +184,7 @@ fn build(
             engine: Engine::new(settings),
             live: HashMap::new(),
             by_id: HashMap::new(),
-            recent: VecDeque::new(),
+            recent: Recent::default(),
             sessions: BTreeMap::new(),
             sids: HashMap::new(),
             miners: BTreeMap::new(),
@@ -189,6 +192,7 @@ fn build(
             stand_in: None,
         }),
         metrics: Metrics::new(),
+        memory,
         keys,
         known,
         armed: AtomicU64::new(0),
@@ -242,6 +246,7 @@ impl Shared {
                 max_output_bytes: self.config.limits.max_output_bytes,
                 window_bytes: self.config.limits.stream_window_bytes,
                 base: core.engine.first_base(),
+                memory: self.memory.clone(),
             });
             live.state.lock().accepted = Some(Ok(()));
             core.live.insert(task.gid, live);

@@ -1,6 +1,6 @@
 //! What all handles of one router share.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -12,8 +12,10 @@ use tokio_util::task::TaskTracker;
 use super::clock::Clock;
 use super::keys::KeyRing;
 use super::live::Live;
+use super::memory::Memory;
 use super::metrics::Metrics;
 use super::miners::MinerSlot;
+use super::recent::Recent;
 use crate::config::Config;
 use crate::engine::{Engine, MinerKey};
 use crate::model::{Gid, Session, SessionId, TaskId};
@@ -38,6 +40,7 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) core: Mutex<Core>,
     pub(super) metrics: Metrics,
+    pub(super) memory: Arc<Memory>,
     pub(super) keys: Arc<KeyRing>,
     pub(super) known: super::known::KnownMiners,
     /// The time for which the timer is set; `u64::MAX` while it is not.
@@ -64,7 +67,7 @@ pub(super) struct Core {
     pub(super) live: HashMap<Gid, Arc<Live>>,
     pub(super) by_id: HashMap<(SessionId, TaskId), Gid>,
     /// Ended tasks that can still be resumed, oldest first.
-    pub(super) recent: VecDeque<Gid>,
+    pub(super) recent: Recent,
     pub(super) sessions: BTreeMap<SessionId, Session>,
     pub(super) sids: HashMap<String, SessionId>,
     pub(super) miners: BTreeMap<MinerKey, MinerSlot>,

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::live::Live;
 use super::submission::Attachment;
 use crate::engine::{Event, Place};
+use crate::miner::Turn;
 use crate::model::{Completion, OnFailure};
 use crate::{Error, ErrorKind, Result};
 
@@ -67,7 +68,8 @@ impl TokenStream {
         self.seq
     }
 
-    /// All events that are ready, at least one; waits for the first. `None` after the end.
+    /// The events that are ready, at least one; waits for the first. `None` after the end. A reader that is far behind gets them in
+    /// several calls.
     pub async fn next_batch(&mut self) -> Option<Vec<StreamEvent>> {
         std::future::poll_fn(|cx| self.poll_batch(cx)).await
     }
@@ -96,11 +98,19 @@ impl TokenStream {
                 self.seq
             }
         };
+        // A reader that is far behind gets it all in several turns: building it keeps the task's lock and the thread.
+        let mut turn = Turn::default();
+        let mut rest = false;
         for piece in state.transcript.after(from) {
             self.seq = piece.seq;
+            let bytes = piece.text.len() + piece.raw.as_ref().map_or(0, Bytes::len);
             events.push(StreamEvent::Token { seq: piece.seq, text: piece.text, raw: piece.raw });
+            if turn.is_over(bytes) {
+                rest = self.seq < state.transcript.last_seq();
+                break;
+            }
         }
-        if let Some(end) = &state.end {
+        if !rest && let Some(end) = &state.end {
             self.ended = true;
             events.push(StreamEvent::End(end.clone()));
         }

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use sha2::{Digest, Sha256};
 
 use super::ending::stored_end;
-use super::live::{Judged, Live, LiveSpec, wake};
+use super::live::{Judged, Live, LiveSpec, wake, weight_of};
+use super::memory::Memory;
 use super::shared::{Router, Shared};
 use super::submission::{Submission, SubmitOptions, written_down};
 use crate::engine::{self, Effect, Event, Refusal};
@@ -40,8 +41,13 @@ impl Router {
             request.timeout.map_or(shared.config.limits.default_timeout_secs * 1_000, |secs| (secs * 1_000.0) as u64);
         let deadline = now.plus(timeout);
         let held = idempotency.is_some();
+        let weight = weight_of(&request);
         let (live, submission, mut pending, deeds) = {
             let mut core = shared.core.lock();
+            if !core.make_room(weight, &shared.memory) {
+                shared.metrics.refused();
+                return Err(Memory::full());
+            }
             let Some(record) = core.sessions.get(&session) else { return Err(super::sessions::unknown(session)) };
             let retention = record.spec.retention.clone();
             let (mut task, mut judged) = shared.engine_task(&record.spec, &request, session, (now, deadline), held)?;
@@ -81,6 +87,7 @@ impl Router {
                 max_output_bytes: shared.config.limits.max_output_bytes,
                 window_bytes: shared.config.limits.stream_window_bytes,
                 base: core.engine.first_base(),
+                memory: shared.memory.clone(),
             });
             core.live.insert(gid, live.clone());
             core.by_id.insert((session, id), gid);
@@ -241,6 +248,7 @@ impl Router {
             max_output_bytes: u64::from(u32::MAX),
             window_bytes: 0,
             base: self.shared.core.lock().engine.first_base(),
+            memory: self.shared.memory.clone(),
         });
         {
             let mut state = live.state.lock();

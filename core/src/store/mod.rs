@@ -26,6 +26,7 @@ pub use sqlite::{Holder, Integrity, SqliteOptions, SqliteStore, check_integrity,
 
 use refusal::{closed, id_in_use, key_mismatch};
 use wanted::Wanted;
+pub(crate) use weight::request_weight;
 
 use std::sync::Arc;
 

@@ -29,7 +29,7 @@ pub(super) fn weight(task: &Task) -> u64 {
 }
 
 /// Bytes of a request's texts.
-pub(super) fn request_weight(request: &TaskRequest) -> u64 {
+pub(crate) fn request_weight(request: &TaskRequest) -> u64 {
     let text = |field: &Option<String>| field.as_ref().map_or(0, String::len);
     let json = |field: &Option<Box<serde_json::value::RawValue>>| field.as_ref().map_or(0, |value| value.get().len());
     let extra: usize = request.extra.iter().map(|(key, value)| key.len() + value.get().len()).sum();

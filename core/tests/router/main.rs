@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
 mod doubtful;
+mod memory;
 mod unwritten;
 
 use std::sync::Arc;

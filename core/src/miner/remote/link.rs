@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
 
 use super::frame::ErrorFrame;
+use crate::miner::Turn;
 
 /// What an idle connection holds ready to read into. Small, because there are thousands of them.
 const READ_BUFFER: usize = 4 << 10;
@@ -196,6 +197,7 @@ async fn read<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let mut turn = Turn::default();
     loop {
         let message = match tokio::time::timeout(timing.dead, stream.next()).await {
             Err(_) => return End::Silent,
@@ -211,7 +213,10 @@ where
             Ok(Some(Ok(message))) => message,
         };
         match message {
-            Message::Text(text) => peer.frame(&text),
+            Message::Text(text) => {
+                peer.frame(&text);
+                turn.spend(text.len()).await;
+            }
             Message::Close(_) => return End::Closed,
             // Binary frames belong to no feature of this version: unknown, so ignored.
             Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}

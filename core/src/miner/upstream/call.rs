@@ -17,7 +17,7 @@ use super::complaint::is_complaint;
 use super::pool::{Link, SendError, chain, coding_of};
 use super::sse::{self, Event, SseReader};
 use super::{Shared, refusal, upstream_name};
-use crate::miner::{Emit, FailClass, Failure, Job};
+use crate::miner::{Emit, FailClass, Failure, Job, Turn};
 use crate::model::shape::{Joint, Reply, Words, is_blank, last, repaired, split, utf8};
 use crate::model::{Answer, FinishReason, TaskRequest};
 
@@ -164,10 +164,12 @@ async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer,
     reader.push(start);
     let mut assembly = Assembly::new(wish(shared, job));
     let mut end = None;
+    let mut turn = Turn::default();
     loop {
         loop {
             let event = reader.next().map_err(|_| too_large(&shared.name, shared.max_output))?;
             let Some(event) = event else { break };
+            turn.spend(event.data.len()).await;
             if read_event(shared, job, &mut assembly, event).await? {
                 return Ok((assembly.into_answer(&shared.name)?, (link, body)));
             }

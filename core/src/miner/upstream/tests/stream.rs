@@ -187,3 +187,28 @@ async fn streamed_tool_calls_are_kept_whole() {
     let call = &raw["choices"][0]["message"]["tool_calls"][0];
     assert_eq!((call["id"].as_str(), call["function"]["arguments"].as_str()), (Some("t"), Some(r#"{"a":1}"#)));
 }
+
+#[test]
+fn a_stream_that_never_pauses_leaves_others_their_turn() {
+    // The runtime looks at sockets and at the test after so many polls of tasks.
+    const POLLS: usize = 4;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().event_interval(POLLS as u32).build().unwrap();
+    runtime.block_on(async {
+        let flood = events(&vec![ONE; 20_000]) + &events(&[END, "[DONE]"]);
+        let body = [sse_head(false), flood.into_bytes()].concat();
+        let mock = Mock::new(move |_| vec![Step::Send(body.clone()), Step::Close]).await;
+        let sink = offer(&miner(&mock), chat(), true);
+        // How many pieces pass between two turns of another task of the same thread?
+        let (mut before, mut most) = (0, 0);
+        while !sink.has_ended() {
+            let now = sink.count();
+            most = most.max(now - before);
+            before = now;
+            tokio::task::yield_now().await;
+        }
+        sink.end().await.unwrap();
+        assert_eq!(sink.count(), 20_001);
+        assert!(most <= 100 * POLLS, "{most} pieces passed while another task waited");
+    });
+}

@@ -1,0 +1,121 @@
+//! The bytes that the router holds for its callers, against `limits.max_memory_bytes`.
+//!
+//! Bodies being read, requests that wait, answers under way and ended tasks that are kept all count. New work is
+//! refused before the bound is met, so that work under way has room to end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::{Error, ErrorKind};
+
+/// Bytes beyond its text that a task in memory costs: its record here, in the engine and in the store's queue.
+pub(super) const TASK: u64 = 4 << 10;
+
+/// The one count. Cheap to share.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    used: AtomicU64,
+    /// `u64::MAX`: there is no bound.
+    most: u64,
+}
+
+impl Memory {
+    /// Bounded by so many bytes; 0: not at all.
+    pub(super) fn new(most: u64) -> Arc<Self> {
+        Arc::new(Self { used: AtomicU64::new(0), most: if most == 0 { u64::MAX } else { most } })
+    }
+
+    /// Bytes that are held now.
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// What ended tasks may take at the most, so that they never keep new ones out.
+    pub(super) fn share_of_ended(&self) -> u64 {
+        self.most / 4
+    }
+
+    /// Whether so many more bytes fit in what new work may take: the last eighth is for work under way.
+    pub(crate) fn has_room(&self, bytes: u64) -> bool {
+        self.most == u64::MAX || self.used().saturating_add(bytes) <= self.most - self.most / 8
+    }
+
+    /// Holds so many bytes, whether they fit or not.
+    pub(crate) fn hold(self: &Arc<Self>, bytes: u64) -> Held {
+        self.used.fetch_add(bytes, Ordering::Relaxed);
+        Held { memory: Arc::clone(self), bytes }
+    }
+
+    /// What a caller is told whose work does not fit.
+    pub(crate) fn full() -> Error {
+        Error::new(ErrorKind::Overloaded, "the router holds as much as limits.max_memory_bytes allows: try again later")
+            .with_code("memory_full")
+            .with_retry_after_ms(1_000)
+    }
+}
+
+/// Bytes that are held. They are given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Held {
+    memory: Arc<Memory>,
+    bytes: u64,
+}
+
+impl Held {
+    /// Holds so many bytes in all from now on. `false`: there are more of them than before and they do not fit.
+    pub(crate) fn set(&mut self, bytes: u64) -> bool {
+        let before = std::mem::replace(&mut self.bytes, bytes);
+        if bytes <= before {
+            self.memory.used.fetch_sub(before - bytes, Ordering::Relaxed);
+            return true;
+        }
+        self.memory.used.fetch_add(bytes - before, Ordering::Relaxed).saturating_add(bytes - before) <= self.memory.most
+    }
+
+    /// How many they are.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.memory.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn new_work_leaves_room_for_what_is_under_way() {
+        let memory = Memory::new(800);
+        let mut task = memory.hold(600);
+        assert!(memory.has_room(100));
+        assert!(!memory.has_room(101), "the last eighth is kept");
+        assert!(task.set(800), "work under way may use all of it");
+        assert!(!task.set(801));
+        drop(task);
+        assert_eq!(memory.used(), 0);
+        assert!(Memory::new(0).has_room(u64::MAX - 1), "0 is no bound");
+    }
+
+    proptest! {
+        #[test]
+        fn the_count_is_the_sum_of_what_is_held(changes in prop::collection::vec((0_usize..8, prop::option::of(0_u64..10_000)), 0..200)) {
+            let memory = Memory::new(40_000);
+            let mut held: Vec<Option<Held>> = (0..8).map(|_| None).collect();
+            for (at, change) in changes {
+                match (change, &mut held[at]) {
+                    (None, place) => *place = None,
+                    (Some(bytes), Some(held)) => { held.set(bytes); }
+                    (Some(bytes), place) => *place = Some(memory.hold(bytes)),
+                }
+                prop_assert_eq!(memory.used(), held.iter().flatten().map(Held::bytes).sum::<u64>());
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Ended tasks that are kept in memory, so that their streams can be resumed token by token.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::live::Live;
+use super::memory::Memory;
+use super::shared::Core;
+use crate::config::LimitsConfig;
+use crate::model::Gid;
+
+/// Their order and what they take.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    /// The oldest first.
+    order: VecDeque<(Gid, u64)>,
+    bytes: u64,
+}
+
+impl Recent {
+    fn push(&mut self, gid: Gid, bytes: u64) {
+        self.order.push_back((gid, bytes));
+        self.bytes += bytes;
+    }
+
+    fn pop(&mut self) -> Option<Gid> {
+        let (gid, bytes) = self.order.pop_front()?;
+        self.bytes -= bytes;
+        // A peak of small tasks must not keep its room for ever.
+        if self.order.len() < self.order.capacity() / 4 {
+            self.order.shrink_to(self.order.len() * 2);
+        }
+        Some(gid)
+    }
+}
+
+impl Core {
+    /// Keeps an ended task that takes so many bytes. Answers those that are not kept any more, to be freed outside the lock.
+    pub(super) fn keep(&mut self, gid: Gid, bytes: u64, limits: &LimitsConfig, memory: &Memory) -> Vec<Arc<Live>> {
+        self.recent.push(gid, bytes);
+        let most = limits.recent_bytes.min(memory.share_of_ended());
+        let mut forgotten = Vec::new();
+        while self.recent.order.len() > limits.recent_tasks || self.recent.bytes > most {
+            let Some(old) = self.forget_oldest() else { break };
+            forgotten.extend(old);
+        }
+        forgotten
+    }
+
+    /// Forgets ended tasks until a task of that size fits, or none is left.
+    pub(super) fn make_room(&mut self, bytes: u64, memory: &Memory) -> bool {
+        while !memory.has_room(bytes) {
+            if self.forget_oldest().is_none() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// `None`: there is none.
+    fn forget_oldest(&mut self) -> Option<Option<Arc<Live>>> {
+        let gid = self.recent.pop()?;
+        let old = self.live.remove(&gid);
+        if let Some(old) = &old {
+            self.by_id.remove(&(old.session_id, old.id));
+        }
+        Some(old)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::memory::TASK;
+    use super::*;
+
+    #[test]
+    fn the_bytes_are_those_of_what_is_kept() {
+        let mut recent = Recent::default();
+        for gid in 1..=1_000 {
+            recent.push(Gid(gid), TASK);
+        }
+        for gid in 1..=990 {
+            assert_eq!(recent.pop(), Some(Gid(gid)));
+        }
+        assert_eq!((recent.bytes, recent.order.len()), (10 * TASK, 10));
+        assert!(recent.order.capacity() <= 64, "{}", recent.order.capacity());
+    }
+}

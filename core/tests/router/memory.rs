@@ -1,0 +1,173 @@
+//! What the router holds for its callers: bounded by bytes, counted to the byte, and given back.
+
+use std::sync::Arc;
+
+use cortensor_router::config::LimitsConfig;
+use cortensor_router::miner::{Emit, Job};
+use cortensor_router::model::{Answer, MinerSpec, TaskRequest};
+use cortensor_router::store::Durability;
+use cortensor_router::{Config, ErrorKind, Router, StreamEvent, SubmitOptions};
+use parking_lot::Mutex;
+use proptest::prelude::*;
+
+use super::{DEFAULT, on_disk};
+
+const KIB: u64 = 1 << 10;
+
+fn bounded(limits: LimitsConfig) -> Config {
+    Config { limits, ..Config::default() }
+}
+
+/// The router's own count.
+fn held(router: &Router) -> u64 {
+    let text = router.metrics_text();
+    let line = text.lines().find_map(|line| line.strip_prefix("cortensor_held_bytes ")).unwrap();
+    line.parse().unwrap()
+}
+
+/// A miner that keeps its jobs until it is told to end them.
+fn keeper(router: &Router) -> Arc<Mutex<Vec<Job>>> {
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let jobs = kept.clone();
+    router.add_miner(MinerSpec::new("keeper", 1_000), move |job: Job| jobs.lock().push(job)).unwrap();
+    kept
+}
+
+fn prompt(bytes: u64) -> TaskRequest {
+    TaskRequest::completion("x".repeat(bytes as usize))
+}
+
+#[tokio::test]
+async fn work_that_does_not_fit_is_refused_until_other_work_ends() {
+    let limits = LimitsConfig { max_memory_bytes: 1_024 * KIB, ..LimitsConfig::default() };
+    let router = Router::open(bounded(limits)).await.unwrap();
+    let kept = keeper(&router);
+    let mut tasks = Vec::new();
+    let refused = loop {
+        match router.submit(DEFAULT, prompt(100 * KIB), SubmitOptions::default()).await {
+            Ok(task) => tasks.push(task),
+            Err(error) => break error,
+        }
+        assert!(tasks.len() < 100, "the bound is met");
+    };
+    assert_eq!(tasks.len(), 8, "seven eighths of 1 MiB");
+    assert_eq!((refused.kind(), refused.code()), (ErrorKind::Overloaded, "memory_full"));
+    assert!(refused.details().retry_after_ms.is_some());
+    assert!(refused.message().contains("limits.max_memory_bytes"), "{refused}");
+
+    // A small one still fits, and one that ends makes room: ended tasks are let go when new ones need their place.
+    router.submit(DEFAULT, prompt(KIB), SubmitOptions { detach: true, ..SubmitOptions::default() }).await.unwrap();
+    kept.lock().remove(0).finish(Answer { text: "done".into(), ..Answer::default() });
+    tasks.remove(0).result().await.unwrap();
+    router
+        .submit(DEFAULT, prompt(100 * KIB), SubmitOptions { detach: true, ..SubmitOptions::default() })
+        .await
+        .unwrap();
+    router.close().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_outgrows_the_router_fails_and_nothing_else_does() {
+    let limits = LimitsConfig { max_memory_bytes: 512 * KIB, ..LimitsConfig::default() };
+    let mut config = bounded(limits);
+    config.dispatch.max_attempts = 1;
+    let router = Router::open(config).await.unwrap();
+    let kept = keeper(&router);
+    let large = router.submit(DEFAULT, prompt(1), SubmitOptions::default()).await.unwrap();
+    let small = router.submit(DEFAULT, prompt(1), SubmitOptions::default()).await.unwrap();
+    let mut jobs = std::mem::take(&mut *kept.lock());
+    let (second, first) = (jobs.pop().unwrap(), jobs.pop().unwrap());
+    let piece = "y".repeat(16 << 10);
+    let taken = (0..1_000).take_while(|_| first.emit(piece.clone()) != Emit::Cancelled).count();
+    assert!((16..=32).contains(&taken), "{taken} pieces of 16 KiB");
+    let error = large.result().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Overloaded, "{error}");
+    assert!(error.message().contains("limits.max_memory_bytes"), "{error}");
+    second.finish(Answer { text: "fine".into(), ..Answer::default() });
+    assert_eq!(small.result().await.unwrap().answer.text, "fine");
+    router.close().await;
+}
+
+#[tokio::test]
+async fn ended_tasks_are_kept_by_their_bytes_and_their_results_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = on_disk(dir.path());
+    config.storage.durability = Durability::Relaxed;
+    config.limits.recent_bytes = 1_024 * KIB;
+    let router = Router::open(config).await.unwrap();
+    router
+        .add_miner(MinerSpec::new("long", 1), |job: Job| {
+            for _ in 0..10 {
+                job.emit("z".repeat(10 << 10));
+            }
+            job.finish(Answer::default());
+        })
+        .unwrap();
+    let mut ids = Vec::new();
+    for _ in 0..40 {
+        let task = router.submit(DEFAULT, prompt(100 * KIB), SubmitOptions::default()).await.unwrap();
+        ids.push(task.task_id());
+        task.result().await.unwrap();
+    }
+    assert!(held(&router) <= 1_024 * KIB, "{} bytes are held", held(&router));
+    assert!(held(&router) >= 512 * KIB, "there is room for several: {}", held(&router));
+    // The newest is there piece by piece; the first comes from the store, whole.
+    for (id, pieces) in [(ids[39], 10), (ids[0], 1)] {
+        let task = router.attach(DEFAULT, id).await.unwrap();
+        let (mut stream, mut tokens) = (task.stream(), 0);
+        while let Some(batch) = stream.next_batch().await {
+            tokens += batch.iter().filter(|event| matches!(event, StreamEvent::Token { .. })).count();
+        }
+        assert_eq!(tokens, pieces, "task {id}");
+        assert_eq!(task.result().await.unwrap().answer.text.len(), 100 << 10);
+    }
+    router.close().await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever becomes of tasks, nothing is held when none is left.
+    #[test]
+    fn all_that_was_held_is_given_back(ends in prop::collection::vec((0_u8..5, 1_u64..20_000, 0_usize..20_000), 1..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let limits = LimitsConfig { recent_tasks: 0, max_memory_bytes: 256 * KIB, ..LimitsConfig::default() };
+            let mut config = bounded(limits);
+            config.dispatch.max_attempts = 1;
+            let router = Router::open(config).await.unwrap();
+            let kept = keeper(&router);
+            let mut tasks = Vec::new();
+            for (end, asked, said) in ends {
+                let Ok(task) = router.submit(DEFAULT, prompt(asked), SubmitOptions::default()).await else {
+                    // The oldest makes room.
+                    tasks.drain(..).for_each(|task: cortensor_router::Submission| task.cancel());
+                    kept.lock().clear();
+                    continue;
+                };
+                tasks.push(task);
+                let task = tasks.last().unwrap();
+                // The miner rests after many failures.
+                let Some(job) = kept.lock().pop() else { continue };
+                job.emit("w".repeat(said));
+                match end {
+                    0 => job.finish(Answer::default()),
+                    1 => drop(job),
+                    2 => task.cancel(),
+                    3 => kept.lock().push(job),
+                    _ => task.detach(),
+                }
+                // The piece that does not fit is there when it is refused.
+                assert!(held(&router) <= 256 * KIB + 20_000, "{}", held(&router));
+            }
+            tasks.iter().for_each(cortensor_router::Submission::cancel);
+            kept.lock().clear();
+            for task in &tasks {
+                let _ = task.result().await;
+            }
+            drop(tasks);
+            assert_eq!(held(&router), 0);
+            router.close().await;
+        });
+    }
+}
