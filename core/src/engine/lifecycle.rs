@@ -149,10 +149,8 @@ impl Engine {
         if let Some(miner) = self.miners.get_mut(&key)
             && miner.fences.remove(&fence)
         {
-            miner.in_flight -= 1;
-            if twice {
-                miner.in_flight = miner.in_flight.saturating_sub(1);
-            }
+            // The audit compares it with the fences.
+            miner.in_flight = miner.in_flight.saturating_sub(if twice { 2 } else { 1 });
             self.reindex(key);
             self.pump_for(key, now, out);
         }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use cortensor_router::engine::{Effect, Event, NewTask};
-use cortensor_router::model::{Gid, OnFailure, Outcome, SessionId, Timestamp};
+use cortensor_router::engine::{Effect, Event, NewTask, Transcript};
+use cortensor_router::model::{Fence, Gid, OnFailure, Outcome, SessionId, Timestamp};
 
 use crate::people::{RESTRICTED, SESSIONS};
 use crate::reader::Reader;
@@ -59,7 +59,8 @@ impl World {
                     return Err(format!("the global id {gid} was given out twice"));
                 }
                 let (shadow, resets) = (spec.shadow, spec.on_failure == OnFailure::Restart);
-                let mut task = LiveTask::new(Row { session: spec.session, id, spec, end: None });
+                let mut task =
+                    LiveTask::new(Row { session: spec.session, id, spec, end: None }, self.engine.first_base());
                 if !shadow {
                     match self.random.range(0, 3) {
                         0 => {}
@@ -90,13 +91,27 @@ impl World {
     /// A reader comes late: what it sees cannot be taken back from then on.
     pub(crate) fn attach(&mut self, gid: Gid) -> Result<(), String> {
         let Some(task) = self.live.get_mut(&gid) else { return Ok(()) };
-        if task.finishing || task.shadow() || task.reader.is_some() {
+        if task.finishing || task.shadow() {
+            return Ok(());
+        }
+        // One whose connection breaks comes back later.
+        if let Some(reader) = task.reader.take_if(|reader| reader.has_read()) {
+            self.leaves(gid, reader);
+            return Ok(());
+        }
+        if task.reader.is_some() {
             return Ok(());
         }
         let mut reader = Reader::new(task.row.spec.on_failure == OnFailure::Restart);
-        reader.read(&task.transcript)?;
-        task.reader = Some(reader);
+        reader.read(&task.transcript, self.epoch)?;
         self.report.late_readers += 1;
+        self.reads(gid, reader)
+    }
+
+    /// That reader has all that is there of the task.
+    fn reads(&mut self, gid: Gid, reader: Reader) -> Result<(), String> {
+        let Some(task) = self.live.get_mut(&gid) else { return Ok(()) };
+        task.reader = Some(reader);
         if task.transcript.show()
             && let Some(fence) = task.transcript.fence()
         {
@@ -105,42 +120,81 @@ impl World {
         Ok(())
     }
 
+    /// A reader goes, and comes back at some time.
+    pub(crate) fn leaves(&mut self, gid: Gid, mut reader: Reader) {
+        if reader.has_read() {
+            reader.resets = true;
+            self.away.push((gid, reader));
+            let at = self.random.range(0, 4_000);
+            self.after(at, Happening::Return(self.away.len() - 1));
+        }
+    }
+
+    /// A reader comes back with its last number, to the task or to what the store has of it.
+    pub(crate) fn come_back(&mut self, index: usize) -> Result<(), String> {
+        let (gid, mut reader) = self.away[index].clone();
+        self.report.returned += 1;
+        let Some(task) = self.live.get(&gid) else {
+            let Some((Outcome::Ok | Outcome::Disputed, text)) = self.disk.get(&gid).and_then(|row| row.end.clone())
+            else {
+                return Ok(());
+            };
+            // The store gives the whole text in one piece. A reader of an earlier start must not take it for more of the same.
+            let mut transcript = Transcript::new(100_000, 0).numbered_from(self.engine.first_base());
+            transcript.begin(Fence(1));
+            transcript.push(Fence(1), &text, None);
+            reader.start_over();
+            return reader.read(&transcript, self.epoch);
+        };
+        reader.read(&task.transcript, self.epoch)?;
+        if task.finishing || task.reader.is_some() { Ok(()) } else { self.reads(gid, reader) }
+    }
+
     pub(crate) fn schedule_commit(&mut self) {
         let at = self.random.range(1, 60);
         let epoch = self.epoch;
         self.after(at, Happening::Commit(epoch));
     }
 
-    /// Makes a write durable. Answers the task that the key already belongs to, if any.
-    pub(crate) fn write(&mut self, write: &Write) -> Option<Gid> {
+    /// Makes a write durable. Answers whether it changed something, and the task that the key already belongs to, if any.
+    pub(crate) fn write(&mut self, write: &Write) -> (bool, Option<Gid>) {
         match write {
             Write::Accept(gid, key) => {
                 if let Some(existing) = key.and_then(|key| self.disk_keys.get(&key)) {
-                    return Some(*existing);
+                    return (false, Some(*existing));
                 }
+                let Some(task) = self.live.get(gid) else { return (false, None) };
+                self.disk.insert(*gid, task.row.clone());
                 if let Some(key) = key {
                     self.disk_keys.insert(*key, *gid);
                 }
-                if let Some(task) = self.live.get(gid) {
-                    self.disk.insert(*gid, task.row.clone());
-                }
+                (true, None)
             }
             Write::Finish(gid, outcome, text) => {
-                if let Some(row) = self.disk.get_mut(gid)
-                    && row.end.is_none()
-                {
-                    row.end = Some((*outcome, text.clone()));
-                }
+                let open = self.disk.get_mut(gid).filter(|row| row.end.is_none());
+                (open.map(|row| row.end = Some((*outcome, text.clone()))).is_some(), None)
             }
-            Write::Shadow(_) => {}
+            Write::Shadow(_) => (true, None),
         }
-        None
     }
 
     pub(crate) fn commit(&mut self) -> Result<(), String> {
+        let fails = self.flaky && self.random.chance(30);
+        // Nobody knows how far a failed sync came.
+        let kept = !fails || self.random.chance(30);
+        self.report.batches_failed += u64::from(fails && !self.unwritten.is_empty());
         for (_, write) in std::mem::take(&mut self.unwritten) {
-            let existing = self.write(&write);
+            let (changed, existing) = if kept { self.write(&write) } else { (false, None) };
             match write {
+                Write::Accept(gid, key) if fails => {
+                    self.in_doubt.insert(gid);
+                    if key.is_some() {
+                        self.live.remove(&gid);
+                        self.step(Event::Forget { gid, give_back: None })?;
+                    } else {
+                        self.accept_soon_answered(gid, false)?;
+                    }
+                }
                 Write::Accept(gid, key) => {
                     if let Some(existing) = existing {
                         self.report.joined += 1;
@@ -152,21 +206,51 @@ impl World {
                         self.step(Event::Forget { gid, give_back })?;
                         continue;
                     }
-                    let Some(row) = self.disk.get(&gid) else { continue };
-                    self.report.accepted += 1;
-                    if let Some(other) = self.told_ids.insert((row.session, row.id), gid)
-                        && other != gid
-                    {
-                        return Err(format!("the tasks {gid} and {other} have the same ids"));
+                    if !changed {
+                        continue;
                     }
+                    self.report.accepted += 1;
                     if key.is_some() {
+                        self.tell_ids(gid)?;
                         self.step(Event::Release(gid))?;
+                    } else {
+                        self.accept_soon_answered(gid, true)?;
                     }
                 }
-                Write::Finish(gid, ..) | Write::Shadow(gid) => self.step(Event::Committed(gid))?,
+                Write::Shadow(gid) => self.step(Event::Committed(gid))?,
+                Write::Finish(gid, ..) if changed && !fails => self.step(Event::Committed(gid))?,
+                Write::Finish(gid, ..) => {
+                    self.in_doubt.insert(gid);
+                    self.step(Event::Unwritten(gid))?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// The answer to an accept is there at once, or after whatever comes in between.
+    fn accept_soon_answered(&mut self, gid: Gid, well: bool) -> Result<(), String> {
+        if self.flaky && self.random.chance(30) {
+            let (at, epoch) = (self.random.range(1, 200), self.epoch);
+            self.after(at, Happening::Answered(epoch, gid, well));
+            return Ok(());
+        }
+        self.accept_answered(gid, well)
+    }
+
+    /// The store's answer to an accept arrives: the ids may be shown, or the task is not to be.
+    pub(crate) fn accept_answered(&mut self, gid: Gid, well: bool) -> Result<(), String> {
+        if well { self.tell_ids(gid) } else { self.step(Event::Cancel(gid)) }
+    }
+
+    fn tell_ids(&mut self, gid: Gid) -> Result<(), String> {
+        let Some(row) = self.disk.get(&gid) else {
+            return Err(format!("I2: the ids of task {gid} were shown, and the store does not have it"));
+        };
+        match self.told_ids.insert((row.session, row.id), gid) {
+            Some(other) if other != gid => Err(format!("the tasks {gid} and {other} have the same ids")),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn ended(&mut self, gid: Gid) -> Result<(), String> {
@@ -182,12 +266,9 @@ impl World {
             return Ok(());
         }
         let Some(end) = self.disk.get(&gid).and_then(|row| row.end.clone()) else {
-            // A held task that was cancelled before it was written has no row.
-            if task.row.spec.held {
-                return Ok(());
-            }
             return Err(format!("the end of task {gid} was shown before it was durable"));
         };
+        self.tell_ids(gid)?;
         if task.cancel_acked && end.0 == Outcome::Ok {
             return Err(format!("I8: task {gid} was cancelled and reports success"));
         }
@@ -215,6 +296,7 @@ impl World {
         if task.shadow() {
             return Err(format!("task {gid} has no row, and its end could not be written"));
         }
+        self.report.ends_lost += 1;
         Ok(())
     }
 }

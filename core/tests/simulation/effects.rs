@@ -75,7 +75,7 @@ impl World {
             answers_for: Some(task.answers_for.unwrap_or(ended)),
             answers: vec![given],
             tainted: task.tainted,
-            ..LiveTask::new(row)
+            ..LiveTask::new(row, 0)
         };
         self.live.insert(gid, audit);
         Ok(())
@@ -117,7 +117,7 @@ impl World {
         }
         task.transcript.seal();
         if let Some(reader) = &mut task.reader {
-            reader.read(&task.transcript)?;
+            reader.read(&task.transcript, self.epoch)?;
         }
         task.cancel_acked = outcome == Outcome::Cancelled;
         self.report.broken += u64::from(cause == EndCause::Broken);

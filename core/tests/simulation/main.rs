@@ -97,6 +97,8 @@ fn every_planted_bug_is_found() {
         PlantedBug::ForgetIdentity,
         PlantedBug::KeepLiar,
         PlantedBug::IgnoreOwner,
+        PlantedBug::ShowUnwritten,
+        PlantedBug::ReuseNumbers,
     ];
     for bug in bugs {
         let found =

@@ -173,7 +173,7 @@ impl World {
         let shown = task.reader.is_some();
         if let Some(reader) = &mut task.reader {
             task.transcript.show();
-            reader.read(&task.transcript)?;
+            reader.read(&task.transcript, self.epoch)?;
         }
         Ok(Some(Event::Progress { fence, first: !began, shown }))
     }
@@ -198,7 +198,7 @@ impl World {
                 task.tainted |= miner.who.lie.is_some();
                 if let Some(reader) = &mut task.reader {
                     task.transcript.show();
-                    reader.read(&task.transcript)?;
+                    reader.read(&task.transcript, self.epoch)?;
                 }
             }
             task.transcript.text().clone_into(&mut text);

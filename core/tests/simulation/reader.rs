@@ -1,13 +1,15 @@
 //! A client that reads a task's tokens as the router's streams do.
 
-use cortensor_router::engine::Transcript;
+use cortensor_router::engine::{Place, Transcript};
 
 /// What it has read.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Reader {
     seq: u64,
+    /// The start of the router whose pieces it has.
+    start: u64,
     pub(crate) text: String,
-    /// Whether it said that it can start over.
+    /// Whether it said that it can start over, or resumes.
     pub(crate) resets: bool,
     pub(crate) restarts: u64,
 }
@@ -17,26 +19,41 @@ impl Reader {
         Self { resets, ..Self::default() }
     }
 
-    /// Reads all that is there.
-    pub(crate) fn read(&mut self, transcript: &Transcript) -> Result<(), String> {
-        if self.seq < transcript.base() {
-            if self.seq > 0 && !self.resets {
+    /// Whether there is a number from which it can resume.
+    pub(crate) fn has_read(&self) -> bool {
+        self.seq > 0
+    }
+
+    /// It is told that what it has is void.
+    pub(crate) fn start_over(&mut self) {
+        (self.seq, self.restarts) = (0, self.restarts + 1);
+        self.text.clear();
+    }
+
+    /// Reads all that is there, in that start of the router.
+    pub(crate) fn read(&mut self, transcript: &Transcript, start: u64) -> Result<(), String> {
+        let from = match transcript.place(self.seq, false) {
+            Place::Behind(seq) => seq,
+            Place::Anew(_) if !self.resets => {
                 return Err(format!("I4: what a reader had up to {} was taken back", self.seq));
             }
-            if self.seq > 0 {
+            Place::Anew(mark) => {
                 self.restarts += 1;
+                self.text.clear();
+                self.seq = mark;
+                mark
             }
-            self.seq = transcript.base();
-            self.text.clear();
+        };
+        if !self.text.is_empty() && self.start != start {
+            return Err(format!("I4: a reader goes on at {from} with pieces of another run"));
         }
-        if self.seq > transcript.last_seq() {
-            return Err(format!("I4: a reader had {}, but the text ends at {}", self.seq, transcript.last_seq()));
-        }
-        for piece in transcript.after(self.seq) {
-            if piece.seq != self.seq + 1 {
-                return Err(format!("I4: after the piece {} came {}", self.seq, piece.seq));
+        self.start = start;
+        let mut last = from;
+        for piece in transcript.after(from) {
+            if piece.seq != last + 1 {
+                return Err(format!("I4: after the piece {last} came {}", piece.seq));
             }
-            self.seq = piece.seq;
+            (last, self.seq) = (piece.seq, piece.seq);
             self.text.push_str(&piece.text);
         }
         if self.text != transcript.text() {

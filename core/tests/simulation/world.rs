@@ -15,10 +15,16 @@ use crate::report::WorldReport;
 /// What happens at a time.
 #[derive(Debug, Clone)]
 pub(crate) enum Happening {
-    Submit { held_key: Option<u64> },
+    Submit {
+        held_key: Option<u64>,
+    },
     Cancel(Gid),
     Attach(Gid),
+    /// A reader that had left comes back with its last number.
+    Return(usize),
     Commit(u64),
+    /// The store's answer to an accept, which took its time.
+    Answered(u64, Gid, bool),
     Verdict(u64, Gid),
     Miner(MinerKey, u64, Fence, Gid, Act),
     MinerLeaves(MinerKey),
@@ -103,6 +109,8 @@ pub(crate) struct World {
     heap: BTreeMap<(u64, u64), Happening>,
     pub(crate) engine: Engine,
     pub(crate) epoch: u64,
+    /// When this start of the router began.
+    started: u64,
     audit_ratio: f64,
     hedges: bool,
     pub(crate) identities: Vec<Identity>,
@@ -110,6 +118,12 @@ pub(crate) struct World {
     pub(crate) disk: BTreeMap<Gid, Row>,
     pub(crate) disk_keys: BTreeMap<u64, Gid>,
     pub(crate) disk_reputations: BTreeMap<std::sync::Arc<str>, f64>,
+    /// Whether the store fails now and then.
+    pub(crate) flaky: bool,
+    /// Tasks whose row the store may have although it said otherwise, or whose end it does not have, until the next start.
+    pub(crate) in_doubt: BTreeSet<Gid>,
+    /// Readers that have left, with what they had.
+    pub(crate) away: Vec<(Gid, Reader)>,
     /// What a crash loses.
     pub(crate) unwritten: Vec<(u64, Write)>,
     pub(crate) live: BTreeMap<Gid, LiveTask>,
@@ -138,6 +152,7 @@ impl World {
         let mut random = Random::new(seed);
         let (audit_ratio, hedges) = (if random.chance(50) { 0.4 } else { 0.0 }, random.chance(80));
         let identities = Identity::all(&mut random);
+        let flaky = random.chance(40);
         Self {
             random,
             loud,
@@ -147,12 +162,16 @@ impl World {
             heap: BTreeMap::new(),
             engine: Engine::new(settings(1, Gid(1), audit_ratio, hedges)),
             epoch: 1,
+            started: START,
             audit_ratio,
             hedges,
             identities,
             disk: BTreeMap::new(),
             disk_keys: BTreeMap::new(),
             disk_reputations: BTreeMap::new(),
+            flaky,
+            in_doubt: BTreeSet::new(),
+            away: Vec::new(),
             unwritten: Vec::new(),
             live: BTreeMap::new(),
             miners: BTreeMap::new(),
@@ -204,7 +223,7 @@ impl World {
             }
         }
         for (gid, row) in &self.disk {
-            if row.end.is_none() {
+            if row.end.is_none() && !self.in_doubt.contains(gid) {
                 return Err(format!("I1: the accepted task {gid} never ended"));
             }
         }
@@ -245,7 +264,7 @@ impl World {
             self.disk.iter().filter(|(_, row)| row.end.is_none()).map(|(gid, row)| (*gid, row.clone())).collect();
         for (gid, row) in unfinished {
             let spec = NewTask { held: false, ..row.spec.clone() };
-            self.live.insert(gid, LiveTask::new(row.clone()));
+            self.live.insert(gid, LiveTask::new(row.clone(), self.engine.first_base()));
             self.step(Event::Restore(gid, row.id, Box::new(spec)))?;
         }
         for _ in 0..4 {
@@ -267,6 +286,14 @@ impl World {
                 Ok(())
             }
             Happening::Attach(gid) => self.attach(gid),
+            Happening::Return(index) => self.come_back(index),
+            Happening::Answered(epoch, gid, well) => {
+                if epoch == self.epoch {
+                    self.report.late_answers += u64::from(!self.live.contains_key(&gid));
+                    self.accept_answered(gid, well)?;
+                }
+                Ok(())
+            }
             Happening::Commit(epoch) => {
                 if epoch == self.epoch {
                     self.commit()?;
@@ -310,9 +337,17 @@ impl World {
                 for miner in std::mem::take(&mut self.miners).into_values() {
                     self.dead.extend(miner.outstanding.keys());
                 }
-                self.live.clear();
+                for (gid, task) in std::mem::take(&mut self.live) {
+                    if let Some(reader) = task.reader
+                        && self.told_ids.get(&(task.row.session, task.row.id)) == Some(&gid)
+                    {
+                        self.leaves(gid, reader);
+                    }
+                }
+                self.in_doubt.clear();
                 self.plans.clear();
                 self.epoch += 1;
+                self.started = self.now;
                 self.start_engine()
             }
         }
@@ -324,8 +359,9 @@ impl World {
     }
 
     fn check_deadlines(&self) -> Result<(), String> {
-        // The timer fires at the deadline, and a comparison and a commit take a little.
-        match self.live.iter().find(|(_, task)| !task.finishing && task.row.spec.deadline.0 + 300 < self.now) {
+        // The timer fires at the deadline, or at the start that finds the task again later, and a comparison and a commit take a little.
+        let due = |task: &LiveTask| task.row.spec.deadline.0.max(self.started) + 300;
+        match self.live.iter().find(|(_, task)| !task.finishing && due(task) < self.now) {
             Some((gid, _)) => Err(format!("I1: task {gid} lives past its deadline")),
             None => Ok(()),
         }
@@ -333,10 +369,10 @@ impl World {
 }
 
 impl LiveTask {
-    pub(crate) fn new(row: Row) -> Self {
+    pub(crate) fn new(row: Row, base: u64) -> Self {
         Self {
             row,
-            transcript: Transcript::new(100_000, 0),
+            transcript: Transcript::new(100_000, 0).numbered_from(base),
             reader: None,
             answers: Vec::new(),
             primary: None,
