@@ -6,6 +6,7 @@ mod blame;
 mod local;
 mod parts;
 mod passing;
+mod reading;
 mod refusals;
 mod server;
 mod upstream;

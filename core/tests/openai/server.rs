@@ -94,8 +94,13 @@ pub(crate) async fn before(upstream: &Upstream) -> Server {
 
 /// The same, served on so many threads of the listener's own.
 pub(crate) async fn before_on(upstream: &Upstream, threads: usize) -> Server {
-    let server =
-        serve(Config { listen: ListenConfig { threads, ..ListenConfig::default() }, ..Config::default() }).await;
+    before_with(upstream, Config { listen: ListenConfig { threads, ..ListenConfig::default() }, ..Config::default() })
+        .await
+}
+
+/// A router with that configuration in front of that upstream.
+pub(crate) async fn before_with(upstream: &Upstream, config: Config) -> Server {
+    let server = serve(config).await;
     let config =
         UpstreamConfig { name: "up".into(), models: vec!["up-model".into()], ..UpstreamConfig::new(&upstream.url) };
     server.router.add_upstream(config).unwrap();

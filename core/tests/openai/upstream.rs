@@ -12,6 +12,8 @@ use tokio::sync::mpsc;
 pub(crate) enum Say {
     /// A status and a body of JSON.
     Json(u16, String),
+    /// A body of that type, to the byte.
+    Body(&'static str, Vec<u8>),
     /// A stream of these events, each a packet of its own.
     Events(Vec<String>),
     /// The events, then silence until the client hangs up.
@@ -78,19 +80,23 @@ async fn serve(
             seen.lock().unwrap().push(body);
             say
         };
+        let say = match say {
+            Say::Json(status, body) => Ok((status, "application/json", body.into_bytes())),
+            Say::Body(kind, body) => Ok((200, kind, body)),
+            other => Err(other),
+        };
         let (events, ends) = match say {
-            Say::Json(status, body) => {
-                let head = format!(
-                    "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-                    body.len()
-                );
-                if stream.write_all(format!("{head}{body}").as_bytes()).await.is_err() {
+            Ok((status, kind, body)) => {
+                let head =
+                    format!("HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n", body.len());
+                if stream.write_all(&[head.into_bytes(), body].concat()).await.is_err() {
                     return;
                 }
                 continue;
             }
-            Say::Events(events) => (events, true),
-            Say::Forever(events) => (events, false),
+            Err(Say::Forever(events)) => (events, false),
+            Err(Say::Events(events)) => (events, true),
+            Err(Say::Json(..) | Say::Body(..)) => continue,
         };
         let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
         let packets = std::iter::once(head.to_owned()).chain(

@@ -61,7 +61,7 @@ fn answer(request: &TaskRequest, completion: &Completion) -> Result<Vec<u8>> {
             return Ok(text(request, completion));
         }
         let mut out = Vec::new();
-        if outline.is_ours() && request.kind == RequestKind::Chat {
+        if outline.is_headless() && request.kind == RequestKind::Chat {
             chat_of(raw, &outline, completion, &mut out);
         } else if request.kind == RequestKind::Embedding && !outline.has_id() {
             out.extend_from_slice(raw);

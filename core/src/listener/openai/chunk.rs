@@ -95,7 +95,7 @@ impl ChunkWriter {
             self.usage = Some((raw, outline));
             return;
         }
-        if outline.is_ours() && outline.choices.is_some() {
+        if outline.is_headless() && outline.choices.is_some() && !outline.has_text() {
             return self.told(&raw, &outline, out);
         }
         // A chunk without choices is no part of the answer.
@@ -109,7 +109,7 @@ impl ChunkWriter {
         self.spliced(&raw, &outline, out);
     }
 
-    /// A chunk that the router made of what is no text: a chat's stream has a place for it.
+    /// A chat's chunk without a head, which the router makes of what is no text: a completion's stream has no place for it.
     fn told(&mut self, raw: &[u8], outline: &Outline, out: &mut Vec<u8>) {
         self.start(out);
         if self.kind != RequestKind::Chat {
@@ -119,7 +119,9 @@ impl ChunkWriter {
         self.chunked = true;
         self.finished |= outline.finished;
         out.extend_from_slice(&self.head[..self.before_choices]);
+        let from = out.len();
         out.extend_from_slice(outline.members(raw));
+        on_one_line(&mut out[from..]);
         out.extend_from_slice(if self.include_usage { b",\"usage\":null}\n\n" } else { b"}\n\n" });
     }
 
@@ -128,12 +130,7 @@ impl ChunkWriter {
         out.extend_from_slice(b"data: ");
         let from = out.len();
         outline.splice(raw, &self.id, out);
-        // Inside a JSON string a line break is escaped; a bare one can only be a blank between tokens.
-        for byte in &mut out[from..] {
-            if matches!(byte, b'\n' | b'\r') {
-                *byte = b' ';
-            }
-        }
+        on_one_line(&mut out[from..]);
         out.extend_from_slice(b"\n\n");
     }
 
@@ -246,6 +243,15 @@ impl ChunkWriter {
     fn done(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(DONE);
         self.ended = true;
+    }
+}
+
+/// Inside a JSON string a line break is escaped; a bare one can only be a blank between tokens.
+fn on_one_line(json: &mut [u8]) {
+    for byte in json {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
     }
 }
 
@@ -398,7 +404,7 @@ mod tests {
     #[test]
     fn a_whole_answer_is_told_in_chunks_with_all_that_it_holds() {
         let raw = r#"{"id":"u","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"a","tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"tool_calls"}],"usage":{"total_tokens":7,"own":1}}"#;
-        let end = |raw: &'static str| {
+        let whole = |raw: &'static str| {
             let StreamEvent::End(Ok(completion)) = end("a") else { unreachable!() };
             let mut completion = Arc::unwrap_or_clone(completion);
             completion.answer.raw = Some(Bytes::from_static(raw.as_bytes()));
@@ -406,7 +412,7 @@ mod tests {
         };
         for (before, said) in [(vec![], json!("a")), (vec![token("a", None)], Value::Null)] {
             let skip = before.len() * 2;
-            let events = before.into_iter().chain([end(raw)]).collect();
+            let events = before.into_iter().chain([whole(raw)]).collect();
             let out = chunks(&written(spec(RequestKind::Chat, true), events)).split_off(skip);
             let delta = &out[0]["choices"][0]["delta"];
             assert_eq!((&delta["content"], &delta["tool_calls"][0]["index"]), (&said, &json!(0)), "{out:?}");
@@ -417,11 +423,18 @@ mod tests {
         // The miner's own chunks have told it.
         let out = chunks(&written(
             spec(RequestKind::Chat, false),
-            vec![token("", Some(RAW)), token("", Some(LAST)), end(raw)],
+            vec![token("", Some(RAW)), token("", Some(LAST)), whole(raw)],
         ));
         assert_eq!(out.len(), 2);
-        // A text completion has no place for it.
-        let out = chunks(&written(spec(RequestKind::Completion, false), vec![end(raw)]));
+        // An upstream's chunks without a head get one, on one line, and those of a completion are not lost.
+        let bare = "{\n\"choices\":[{\"index\":0,\"delta\":{\"content\":\"b\"},\"finish_reason\":\"stop\"}]}";
+        let out = chunks(&written(spec(RequestKind::Chat, false), vec![token("b", Some(bare)), end("b")]));
+        assert_eq!((&out[1]["choices"][0]["delta"]["content"], out[1]["id"].is_string()), (&json!("b"), true));
+        let text = r#"{"choices":[{"index":0,"text":"b","finish_reason":"stop"}]}"#;
+        let out = chunks(&written(spec(RequestKind::Completion, false), vec![token("b", Some(text)), end("b")]));
+        assert_eq!((&out[0]["choices"][0]["text"], out.len()), (&json!("b"), 1));
+        // A text completion has no place for calls of tools.
+        let out = chunks(&written(spec(RequestKind::Completion, false), vec![whole(raw)]));
         assert_eq!((&out[0]["choices"][0]["text"], out.len()), (&json!("a"), 2));
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use crate::model::shape::{elements, is_end, is_null, last, members};
+use crate::model::shape::{elements, is_end, is_null, members};
 
 /// What the router has to know of an upstream's answer or chunk. Everything else passes unread.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -22,8 +22,10 @@ pub(super) struct Outline {
     pub(super) finished: bool,
     /// Whether `usage` is there and is not `null`.
     pub(super) usage: bool,
-    /// Whether it names its model.
-    model: bool,
+    /// Whether it has a member other than its choices and its kind.
+    head: bool,
+    /// Whether a choice has a completion's text.
+    text: bool,
     /// Whether it is a `chat.completion`.
     chat: bool,
 }
@@ -36,6 +38,7 @@ impl Outline {
         let (mut outline, mut choices) = (Self { empty: true, ..Self::default() }, None);
         let is_object = members(text, |key, value| {
             outline.empty = false;
+            outline.head |= !matches!(&*key, "choices" | "object");
             match &*key {
                 "id" => {
                     let start = value.get().as_ptr() as usize - base;
@@ -44,7 +47,6 @@ impl Outline {
                 "choices" => choices = Some(value),
                 "usage" => outline.usage = !is_null(value),
                 "object" => outline.chat = value.get() == "\"chat.completion\"",
-                "model" => outline.model = true,
                 _ => {}
             }
         });
@@ -52,7 +54,13 @@ impl Outline {
         let is_list = choices.is_some_and(|list| {
             elements(list.get(), |choice| {
                 count += 1;
-                outline.finished |= last(choice.get(), "finish_reason").is_some_and(is_end);
+                let mut is_finished = false;
+                members(choice.get(), |key, value| match &*key {
+                    "finish_reason" => is_finished = is_end(value),
+                    "text" => outline.text = true,
+                    _ => {}
+                });
+                outline.finished |= is_finished;
             })
         });
         outline.choices = is_list.then_some(count);
@@ -65,9 +73,14 @@ impl Outline {
         !self.ids.is_empty()
     }
 
-    /// Whether the router made the body, of what a miner said in its own words: such a one has no head.
-    pub(super) fn is_ours(&self) -> bool {
-        self.ids.is_empty() && !self.model
+    /// Whether the body has no head. Those that the router makes of what a miner says in its own words have none.
+    pub(super) fn is_headless(&self) -> bool {
+        !self.head
+    }
+
+    /// Whether a choice is a completion's.
+    pub(super) fn has_text(&self) -> bool {
+        self.text
     }
 
     /// Whether it is the whole of a chat.
@@ -75,7 +88,7 @@ impl Outline {
         self.chat
     }
 
-    /// What stands between the braces of a body that the router made.
+    /// What stands between the braces of a body.
     pub(super) fn members<'a>(&self, json: &'a [u8]) -> &'a [u8] {
         let inner = json.get(self.open..).unwrap_or_default().trim_ascii_end();
         inner.strip_suffix(b"}").unwrap_or(inner)

@@ -2,7 +2,8 @@
 //!
 //! One [`UpstreamMiner`] is one server. A job becomes one request ([`ask`]); its answer is read frame by
 //! frame ([`call`]) over a connection of the pool ([`pool`]). Bodies are not parsed further than the
-//! router needs: text, finish reason, usage; all else passes on as the bytes that came.
+//! router needs: text, finish reason, usage; all else passes on as the bytes that came, and whatever it is
+//! fails nothing.
 //!
 //! | the upstream | the job fails with |
 //! |---|---|
@@ -14,6 +15,8 @@
 //! | 413 | `Context` |
 //! | 408, 421, 425, 5xx, no HTTP, an end before the finish reason | `Internal` |
 //! | any other 4xx | `Invalid`, or `Context` where it speaks of the context |
+//! | an error inside a status 200 ([`complaint`]) | as its own status or type says, else `Internal` |
+//! | a stream or an answer that says nothing, and not why it ends | `Internal` |
 //! | an answer that cannot be read | `Unreadable` |
 
 mod ask;
