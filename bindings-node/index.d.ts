@@ -1,7 +1,7 @@
 /**
  * A router for AI inference that lives in this process.
  *
- * Options are written in camelCase; the snake_case names of the REST API are understood as well. Records come back as the
+ * Options are written in camelCase; programs in JavaScript may use the snake_case names of the REST API as well. Records come back as the
  * REST API has them, with its snake_case names. Ids are whole numbers, times are milliseconds where a name ends in `Ms`.
  */
 
@@ -9,6 +9,10 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
+
+import type { ListenOptions, RouterConfig, UpstreamOptions } from './config.js';
+
+export type * from './config.js';
 
 /** The version of the product, the same in every language. */
 export const version: string;
@@ -62,83 +66,6 @@ export class RouterError extends Error {
 /** A value of JSON. */
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 
-/** An OpenAI-compatible server. */
-export interface UpstreamOptions {
-  /** Its base URL with the version: `http://127.0.0.1:8080/v1`. */
-  url: string;
-  name?: string;
-  /** The models to offer; absent: those that it lists. */
-  models?: string[];
-  /** Names under which clients ask for its models: alias to the server's own name. */
-  aliases?: Record<string, string>;
-  /** Tasks at a time. Default 32. */
-  maxConcurrency?: number;
-  /** Its share among equals, 1 to 100. */
-  weight?: number;
-  apiKey?: string;
-  /** The environment variable that holds the key. */
-  apiKeyEnv?: string;
-  owner?: string;
-  connectTimeoutMs?: number;
-  probeIntervalMs?: number;
-  probeThreshold?: number;
-  idleTimeoutMs?: number;
-  embeddings?: boolean;
-  [setting: string]: unknown;
-}
-
-/** A token that the listener takes. */
-export interface TokenOptions {
-  name?: string;
-  value?: string;
-  /** The environment variable that holds it. */
-  valueEnv?: string;
-  scopes?: ('submit' | 'read' | 'admin' | 'miner')[];
-  /** The only sessions it may use. */
-  sessions?: number[];
-}
-
-/** The `listen` settings: see docs/configuration.md for all of them. */
-export interface ListenOptions {
-  /** The address. Default `127.0.0.1`; another one needs a token. */
-  host?: string;
-  /** The port. Default 5010; 0: any that is free. */
-  port?: number;
-  token?: TokenOptions[];
-  cors?: { origins?: string[] };
-  [setting: string]: unknown;
-}
-
-/** The one configuration, as in docs/configuration.md, with names in camelCase. Everything has a default. */
-export interface RouterConfig {
-  name?: string;
-  externalAddress?: string;
-  /** Whether the built-in miner `echo` answers where no other miner could. */
-  echo?: boolean;
-  storage?: { dataDir?: string; durability?: 'full' | 'relaxed' | 'memory'; [setting: string]: unknown };
-  retention?: { [setting: string]: unknown };
-  limits?: {
-    maxQueuedTasks?: number;
-    maxSessions?: number;
-    maxRequestBytes?: number;
-    maxOutputBytes?: number;
-    maxTokens?: number;
-    defaultMaxTokens?: number;
-    defaultTimeoutSecs?: number;
-    streamWindowBytes?: number;
-    [setting: string]: unknown;
-  };
-  dispatch?: { maxAttempts?: number; [setting: string]: unknown };
-  listen?: ListenOptions;
-  runtime?: {
-    workerThreads?: number;
-    logLevel?: 'off' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
-    [setting: string]: unknown;
-  };
-  upstream?: UpstreamOptions[];
-  [setting: string]: unknown;
-}
-
 /** A line of the log. */
 export interface LogRecord {
   time: Date;
@@ -171,36 +98,104 @@ export interface TaskQuery extends PageQuery {
   order?: 'asc' | 'desc';
 }
 
+/** What decides where several miners answer, and when two answers match. */
+export interface ValidationOptions {
+  validationPolicy?: 'first' | 'quorum' | 'medoid' | 'all';
+  match?: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding';
+  /** From this score on two answers match, 0 to 1. */
+  minScore?: number;
+  /** Whether one more miner is asked where the answers do not agree. */
+  tieBreak?: boolean;
+  /** How much two numbers of JSON may differ, as a share of the greater one. */
+  matchTolerance?: number;
+  /** The only places of JSON that are compared. */
+  matchPointers?: string[];
+  /** The model that embeds the answers. */
+  matchModel?: string;
+}
+
 /** What a session can be opened with: the body of `POST /api/v1/sessions`. */
-export interface SessionOptions {
+export interface SessionOptions extends ValidationOptions {
   name: string;
+  metadata?: string;
+  owner?: string;
+  /** 0 ephemeral, 1 dedicated, 2 hybrid. */
+  mode?: number;
   model?: string;
+  modelIdentifier?: string;
   /** Its band, 0 to 9; higher ones are served first. */
   priority?: number;
   /** Its share within the band, 1 to 1000. */
   weight?: number;
   /** How many miners answer each task. */
   redundant?: number;
-  [field: string]: unknown;
+  minNumOfNodes?: number;
+  maxNumOfNodes?: number;
+  numOfValidatorNodes?: number;
+  reserveEphemeralNodes?: boolean;
+  /** Seconds that a reservation holds. */
+  reservePeriod?: number;
+  /** The service class, 0 to 3. */
+  sla?: number;
+  /** The most tasks it ever takes; 0: no limit. */
+  maxTaskExecutionCount?: number;
+  /** Whether its tasks prefer the miner that served the last one. */
+  affinity?: boolean;
+  /** What is kept of ended tasks. */
+  retention?: 'all' | 'result' | 'none';
 }
 
-/** What can be said of a request and of its submission. Unknown fields go to the miner untouched. */
-export interface RequestOptions {
+/** What can be said of a request and of its submission. What is for the miner alone goes into `extra`. */
+export interface RequestOptions extends ValidationOptions {
   model?: string;
   maxTokens?: number;
+  /** The same under OpenAI's newer name. */
+  maxCompletionTokens?: number;
   temperature?: number;
+  topP?: number;
+  topK?: number;
+  minP?: number;
+  stop?: string | string[];
+  seed?: number;
+  presencePenalty?: number;
+  frequencyPenalty?: number;
+  repetitionPenalty?: number;
+  logitBias?: Record<string, number>;
+  logprobs?: boolean | number;
+  topLogprobs?: number;
+  tools?: object[];
+  toolChoice?: string | object;
+  parallelToolCalls?: boolean;
+  reasoningEffort?: string;
+  responseFormat?: object;
+  user?: string;
+  /** How long a vector is to be. */
+  dimensions?: number;
+  /** 0: the model's chat template is applied; 1: the prompt goes to the model as it is. */
+  promptType?: number;
+  /** A text with `{prompt}` in it, put around the prompt. */
+  promptTemplate?: string;
   /** Seconds until the task is given up. */
   timeout?: number;
+  /** Seconds within which a miner must have answered. */
+  precommitTimeout?: number;
   priority?: number;
   /** How many miners answer. */
   maxMiners?: number;
+  /** What follows when the miner is lost after tokens were seen. */
+  onFailure?: 'fail' | 'continue' | 'restart';
+  /** The caller's own reference. */
+  clientReference?: string;
+  /** Whether special tokens and leading blanks stay in the text. */
+  raw?: boolean;
   /** The same key and request join the task that is there. */
   idempotencyKey?: string;
   /** Whether the task goes on when it is left. */
   detach?: boolean;
   /** Whether the miner gives tokens as they come. Default true. */
   stream?: boolean;
-  [field: string]: unknown;
+  /** Any other fields: they reach the miner untouched. */
+  extra?: Record<string, unknown>;
 }
 
 export interface SubmitOptions extends RequestOptions {
@@ -211,7 +206,7 @@ export interface SubmitOptions extends RequestOptions {
 /** What is asked for: one of the three. */
 export interface TaskRequest extends RequestOptions {
   prompt?: string;
-  messages?: { role: string; content: unknown; [field: string]: unknown }[];
+  messages?: ({ role: string } & Record<string, unknown>)[];
   input?: string | string[];
 }
 
@@ -219,6 +214,39 @@ export interface Usage {
   prompt_tokens: number;
   completion_tokens: number;
   total_tokens: number;
+}
+
+/** A call of a tool, as in OpenAI's API. */
+export interface ToolCall {
+  id: string;
+  type: string;
+  function: {
+    name: string;
+    /** JSON text. */
+    arguments: string;
+  };
+}
+
+/** An answer as a message. */
+export interface Message {
+  role: 'assistant';
+  content: string;
+  reasoning_content?: string;
+  tool_calls?: ToolCall[];
+}
+
+/** Vectors of texts, as `POST /v1/embeddings` has them. */
+export interface Embeddings {
+  object: 'list';
+  data: { object: 'embedding'; index: number; embedding: number[] }[];
+  model: string;
+  usage: { prompt_tokens: number; total_tokens: number };
+  session_id: number;
+  task_id: number;
+  gid: number;
+  miner_address: string;
+  /** The numbers alone, in the order of the texts. */
+  readonly vectors: number[][];
 }
 
 /** How a task ended: the record of the REST API. */
@@ -229,10 +257,14 @@ export interface Completion {
   model: string;
   session_id: number;
   task_id: number;
-  choices: { index: number; text: string; finish_reason: string; [field: string]: unknown }[];
+  choices: { index: number; text: string; finish_reason: string; message: Message; miner_address?: string }[];
   usage: Usage;
   /** The text of the first choice. */
   readonly text: string;
+  /** The tools that the first choice calls. */
+  readonly toolCalls: ToolCall[];
+  /** What the model thought before it spoke, where that is known. */
+  readonly reasoning: string;
   [field: string]: unknown;
 }
 
@@ -303,6 +335,8 @@ export class Session implements AsyncDisposable {
   submit(input: string | TaskRequest, options?: SubmitOptions): Promise<Task>;
   /** Submits a task and waits for its completion, in one step; the cheapest way where nobody reads tokens. */
   complete(input: string | TaskRequest, options?: SubmitOptions): Promise<Completion>;
+  /** Vectors of a text, or of several, in their order. */
+  embed(input: string | string[], options?: SubmitOptions): Promise<Embeddings>;
   tasks(query?: TaskQuery): Promise<{ count: number; tasks: TaskRecord[] }>;
   task(taskId: number): Promise<TaskRecord>;
   attach(taskId: number): Promise<Task>;
@@ -314,17 +348,38 @@ export class Session implements AsyncDisposable {
 /** Why a miner failed: the `code` of what it throws. Anything else counts as `internal`. */
 export type FailCode = 'overloaded' | 'context' | 'invalid' | 'model' | 'refused' | 'credentials' | 'unreadable' | 'internal' | 'unreachable' | 'cancelled';
 
+/** A call of a tool, as a miner gives it: an id is made where there is none. */
+export interface GivenToolCall {
+  id?: string;
+  type?: string;
+  function: { name: string; arguments?: string | object };
+}
+
+/** A piece of a call of a tool. Without an `index` it is whole where it names its tool, else it goes on with the last one. */
+export interface ToolCallPiece {
+  index?: number;
+  id?: string;
+  type?: string;
+  function?: { name?: string; arguments?: string | object };
+}
+
 /** What a miner says at the end. Where pieces were given they are the text. Absent usage is estimated. */
 export interface Answer {
   text?: string;
+  /** What the model thought before it spoke. */
+  reasoning?: string;
+  toolCalls?: GivenToolCall[];
   finishReason?: 'stop' | 'length' | 'tool_calls' | 'content_filter';
   usage?: { promptTokens?: number; completionTokens?: number; totalTokens?: number };
   model?: string;
-  embedding?: number[] | number[][];
+  /** The vector of the input, or one for each of them. */
+  embedding?: Vector | Vector[];
 }
 
-/** A piece of an answer: text, or UTF-8 of which a character may be cut off at the end. */
-export type Piece = string | Uint8Array;
+export type Vector = number[] | Float32Array | Float64Array;
+
+/** A piece of an answer: text, or UTF-8 of which a character may be cut off at the end, or what is no text. */
+export type Piece = string | Uint8Array | { text?: string; reasoning?: string; toolCalls?: ToolCallPiece[] };
 
 /** One attempt at a task, in a miner's hands. */
 export class Job {
@@ -385,7 +440,12 @@ export interface MinerOptions {
   /** Whether it embeds. */
   embeddings?: boolean;
   maxContextTokens?: number;
-  [field: string]: unknown;
+  /** Whether it is there for sessions that reserve it. */
+  dedicated?: boolean;
+  features?: string[];
+  agent?: string;
+  hardware?: object;
+  modelDetails?: object[];
 }
 
 /** A miner of the program's. */
@@ -401,7 +461,8 @@ export class Miner {
 }
 
 /** What `runMiner` takes; docs/configuration.md has the rest. */
-export interface MinerClientOptions extends MinerOptions {
+export interface MinerClientOptions
+  extends Pick<MinerOptions, 'models' | 'capacity' | 'owner' | 'dedicated' | 'hardware' | 'modelDetails'> {
   /** Where the routers are: `wss://router.example`. One is connected at a time. */
   router: string | string[];
   /** The miner's name, unique at its router. */
@@ -412,9 +473,15 @@ export interface MinerClientOptions extends MinerOptions {
   keyFile?: string;
   /** A file of certificates (PEM) to trust instead of the public ones. */
   caFile?: string;
+  /** The miner's certificate and its key (PEM), where the router asks for one. */
+  certFile?: string;
+  certKeyFile?: string;
+  /** Whether its answers can go on behind what another miner said. */
+  continues?: boolean;
   connectTimeoutMs?: number;
   reconnectBaseMs?: number;
   reconnectMaxMs?: number;
+  runtime?: RouterConfig['runtime'];
   log?: (record: LogRecord) => void;
 }
 
@@ -516,6 +583,8 @@ export class Router implements AsyncDisposable {
   submit(input: string | TaskRequest, options?: SubmitOptions & { sessionId?: number }): Promise<Task>;
   /** Submits a task and waits for its completion, in one step; the cheapest way where nobody reads tokens. */
   complete(input: string | TaskRequest, options?: SubmitOptions & { sessionId?: number }): Promise<Completion>;
+  /** Vectors of a text, or of several, in their order. */
+  embed(input: string | string[], options?: SubmitOptions & { sessionId?: number }): Promise<Embeddings>;
   /** Joins a task, running or ended. */
   attach(sessionId: number, taskId: number): Promise<Task>;
   task(sessionId: number, taskId: number): Promise<TaskRecord>;

@@ -7,7 +7,18 @@ const { isRecord, shallow } = require('./names.cjs');
 /** What the native part says to a piece. */
 const [TAKEN, FULL] = [0, 1];
 /** The words that a failure can have as its code. */
-const CODES = new Set(['overloaded', 'context', 'invalid', 'model', 'internal', 'unreachable', 'cancelled']);
+const CODES = new Set([
+  'overloaded',
+  'context',
+  'invalid',
+  'model',
+  'refused',
+  'credentials',
+  'unreadable',
+  'internal',
+  'unreachable',
+  'cancelled',
+]);
 
 /** One attempt at a task: the prompt, and the ways to answer it. */
 class Job {

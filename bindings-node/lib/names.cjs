@@ -2,7 +2,7 @@
 
 // Programs write camelCase; the router's one schema has snake_case. Both are understood, records come back as they are.
 
-const { invalid } = require('./error.cjs');
+const { RouterError, invalid } = require('./error.cjs');
 
 /** Maps whose keys are the program's own: they stay as they are. */
 const FREE = new Set(['aliases']);
@@ -33,6 +33,7 @@ function json(what, record, names = deep) {
   try {
     return JSON.stringify(names(record));
   } catch (cause) {
+    if (cause instanceof RouterError) throw cause;
     throw invalid(what, `${what} cannot be written as JSON: ${cause.message}`);
   }
 }

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 
@@ -12,6 +13,15 @@ import { play } from './support/miners.mjs';
 const directory = new URL('../../core/tests/conformance/', import.meta.url);
 /** Longer than anything in a scenario takes. */
 const PATIENCE_MS = 30_000;
+
+const known = new Set(createRequire(import.meta.url)('../lib/native.cjs').load().requestOptions());
+
+/** A request as Node has it: what the router does not know goes as `extra`. */
+function asked(request) {
+  const entries = Object.entries(request);
+  const extra = Object.fromEntries(entries.filter(([name]) => !known.has(name)));
+  return { ...Object.fromEntries(entries.filter(([name]) => known.has(name))), extra };
+}
 
 const shown = (task) => ({ session_id: task.sessionId, task_id: task.taskId, gid: task.gid, joined: task.joined });
 
@@ -74,7 +84,13 @@ class Stage {
       case 'sessions':
         return record(router.sessions(step.query));
       case 'submit':
-        return handle(await router.submit(step.request, { sessionId: step.session }));
+        return handle(await router.submit(asked(step.request), { sessionId: step.session }));
+      case 'submit_prompt':
+        return handle(await router.submit(step.prompt, { ...step.options, sessionId: step.session }));
+      case 'embed':
+        return record(await router.embed(step.input, { sessionId: step.session }));
+      case 'text':
+        return record({ text: (await this.task(step).result()).text });
       case 'attach':
         return handle(await router.attach(step.session, step.task_id));
       case 'task':

@@ -74,7 +74,7 @@ test('a job says what it is about', async () => {
     seen = { ...job.info, deadline: job.deadline, prompt: job.prompt, same: context.signal === job.signal };
     return 'ok';
   });
-  const task = await router.submit({ messages: [{ role: 'user', content: 'hi' }], maxTokens: 5, chatTemplate: 'x' }, { model: 'tiny' });
+  const task = await router.submit({ messages: [{ role: 'user', content: 'hi' }], maxTokens: 5, extra: { chat_template: 'x' } }, { model: 'tiny' });
   await task.result();
   assert.equal(seen.prompt, 'hi');
   assert.equal(seen.model, 'tiny');
@@ -94,8 +94,8 @@ for (const [name, work, code, message] of [
   ['says that the request is wrong', () => { throw Object.assign(new Error('no such field'), { code: 'invalid' }); }, 'invalid_argument', /no such field/],
   ['says that the prompt is too long', (job) => job.fail('context', 'too long'), 'invalid_argument', /too long/],
   ['fails with a word that there is not', (job) => job.fail('odd', 'x'), 'miner_failed', /code must be/],
-  ['yields a number', function* () { yield 7; }, 'miner_failed', /must be a string or a Uint8Array/],
-  ['emits what is no piece, and awaits nothing', (job) => { void job.emit(7); return 'x'; }, 'miner_failed', /must be a string or a Uint8Array/],
+  ['yields a number', function* () { yield 7; }, 'miner_failed', /must be a string, a Uint8Array or an object/],
+  ['emits what is no piece, and awaits nothing', (job) => { void job.emit(7); return 'x'; }, 'miner_failed', /must be a string, a Uint8Array or an object/],
   ['emits what is no UTF-8, and awaits nothing', (job) => { void job.emit(Uint8Array.of(0xff)); return 'x'; }, 'miner_failed', /not UTF-8/],
   ['yields what is no UTF-8', function* () { yield Uint8Array.of(0xff); }, 'miner_failed', /not UTF-8/],
   ['returns nothing', (job) => { job.prompt.trim(); }, 'miner_failed', /returned nothing: return the text/],
@@ -201,4 +201,42 @@ test('a miner may use the router that it works for', async () => {
     yield* await router.submit(job.prompt, { model: 'inner' });
   });
   assert.deepEqual(await tokens(await router.submit('nested', { model: 'outer' })), ['NESTED']);
+});
+
+test('tools, reasoning and vectors are answers; the arguments of a tool keep their names', async () => {
+  const router = new Router();
+  const toolCalls = [{ function: { name: 'weather', arguments: { cityName: 'Oslo', a_b: 1 } } }];
+  router.miner('tools', { models: ['whole'], capacity: 4 }, () => ({ reasoning: 'hm', toolCalls, finishReason: 'tool_calls' }));
+  router.miner('pieces', { models: ['pieces'], capacity: 4 }, function* () {
+    yield { reasoning: 'h' };
+    yield { reasoning: 'm' };
+    yield { toolCalls };
+  });
+  for (const model of ['whole', 'pieces']) {
+    const done = await router.complete('x', { model });
+    assert.deepEqual([done.text, done.reasoning, done.choices[0].finish_reason], ['', 'hm', 'tool_calls']);
+    assert.equal(done.toolCalls.length, 1);
+    assert.equal(done.toolCalls[0].function.arguments, '{"cityName":"Oslo","a_b":1}');
+  }
+  router.miner('vectors', { models: ['e'], embeddings: true, capacity: 4 }, (job) => {
+    const one = () => Float32Array.of(0.5, -1);
+    return { embedding: Array.isArray(job.request.input) ? job.request.input.map(one) : one() };
+  });
+  assert.deepEqual((await router.embed('a', { model: 'e' })).vectors, [[0.5, -1]]);
+  const session = await router.createSession({ name: 's', model: 'e' });
+  assert.deepEqual((await session.embed(['a', 'b'])).vectors, [[0.5, -1], [0.5, -1]]);
+  await assert.rejects(router.embed('a', { model: 'e', signal: AbortSignal.abort(new Error('no')) }), /no/);
+  await router.close();
+});
+
+test('a generator that gives nothing gives an empty text, a function that returns nothing has failed', async () => {
+  const router = new Router({ dispatch: { maxAttempts: 1 } });
+  router.miner('generator', { models: ['generator'] }, function* () {});
+  router.miner('async', { models: ['async'] }, async () => {});
+  router.miner('empty', { models: ['empty'] }, () => ({}));
+  assert.equal((await router.complete('x', { model: 'generator' })).text, '');
+  for (const model of ['async', 'empty']) {
+    await assert.rejects(router.complete('x', { model }), { code: 'miner_failed', message: /the miner returned nothing: return the text/ });
+  }
+  await router.close();
 });

@@ -33,6 +33,15 @@ for (const [mistake, call, code, param, message] of [
   ['a miner that returns nothing', () => router.complete('x', { model: 'forgetful' }), 'miner_failed', null, /returned nothing: return the text/],
   ['a name for a session’s options', () => router.createSession('chat'), 'invalid_argument', 'session', /an object: \{ name: "chat" \}/],
   ['nothing to complete', () => router.submit({}), 'invalid_argument', 'prompt', /prompt is missing/],
+  ['an option that is mistyped', () => router.submit('x', { maxToken: 5 }), 'invalid_argument', 'maxToken', /^maxToken is no option of a request: did you mean maxTokens\? what is only for the miner goes into extra/],
+  ['the same in snake_case', () => router.complete('x', { max_token: 5 }), 'invalid_argument', 'max_token', /did you mean maxTokens\?/],
+  ['the same in a request', () => router.complete({ prompt: 'x', temprature: 1 }), 'invalid_argument', 'temprature', /did you mean temperature\?/],
+  ['a field for the miner', () => router.complete('x', { grammar: 'g' }), 'invalid_argument', 'grammar', /^grammar is no option of a request: what is only for the miner goes into extra/],
+  ['extra that is no object', () => router.complete('x', { extra: 5 }), 'invalid_argument', 'extra', /extra must be an object/],
+  ['a mistyped option of a session', () => router.createSession({ name: 's', modle: 'tiny' }), 'invalid_argument', 'modle', /did you mean model\?/],
+  ['a mistyped change of a session', () => router.updateSession(0, { prioritty: 5 }), 'invalid_argument', 'prioritty', /did you mean `priority`\?/],
+  ['a mistyped option of an embedding', () => router.embed('x', { modell: 'e' }), 'invalid_argument', 'modell', /did you mean model\?/],
+  ['no text to embed', () => router.embed(5), 'invalid_argument', 'input', /a text or a list of texts, not number/],
   ['a number of tokens as text', () => router.submit('x', { maxTokens: '5' }), 'invalid_argument', 'max_tokens', /expected a whole number/],
   ['a time limit in milliseconds', () => router.submit('x', { timeoutMs: 500 }), 'invalid_argument', 'timeoutMs', /AbortSignal\.timeout/],
   ['a controller for its signal', () => router.submit('x', { signal: new AbortController() }), 'invalid_argument', 'signal', /`controller\.signal`/],
@@ -54,6 +63,25 @@ for (const [mistake, call, code, param, message] of [
     });
   });
 }
+
+test('what is in extra reaches the miner with the names that the program gave it', async () => {
+  const other = new Router();
+  let seen;
+  other.miner('m', (job) => {
+    seen = job.request;
+    return '';
+  });
+  await other.complete('x', { maxTokens: 5, extra: { grammarRoot: { aB: 1 } } });
+  assert.deepEqual([seen.max_tokens, seen.grammarRoot, 'extra' in seen], [5, { aB: 1 }, false]);
+  await other.close();
+});
+
+test('a closed router says so when it is disposed of no more, and asked anew', async () => {
+  const over = new Router();
+  await over.close();
+  await over[Symbol.asyncDispose]();
+  await assert.rejects(over.complete('x'), { code: 'closed' });
+});
 
 test('a task may be read twice, and once more when it has ended: each loop begins at its first token', async () => {
   const task = await router.submit('again', { model: 'tiny' });

@@ -267,8 +267,9 @@ def test_sessions_tasks_and_pages() -> None:
             assert (await session.update(name="talk")).name == "talk"
             for index in range(3):
                 await session.complete(f"p{index}")
-            page = await session.tasks(state="ended", limit=2)
+            page = await session.tasks(state="ended", limit=2, order="asc")
             assert (page.count, len(page), [one.prompt for one in page]) == (3, 2, ["p0", "p1"])
+            assert [one.prompt for one in await session.tasks(limit=2)] == ["p1", "p2"]
             assert page[0].usage is not None
             assert (await session.task(page[0].id)).outcome == "ok"
             joined = await session.attach(page[1].id)

@@ -90,7 +90,13 @@ def failing(behaviour: str, given: dict[str, Any], number: int, job: Job | SyncJ
 
 
 def in_loop(behaviour: str, given: dict[str, Any], seen: Seen) -> Callable[[Job], AsyncIterator[str | bytes]]:
-    """The behaviour as an async generator."""
+    """The behaviour as an async generator; one that is silent is a function."""
+
+    async def silent(_: Job) -> None:
+        seen.jobs += 1
+
+    if behaviour == "silent":
+        return silent  # type: ignore[return-value] # it gives nothing: that is the point
 
     async def play(job: Job) -> AsyncIterator[str | bytes]:
         number, seen.jobs = seen.jobs, seen.jobs + 1
@@ -98,6 +104,8 @@ def in_loop(behaviour: str, given: dict[str, Any], seen: Seen) -> Callable[[Job]
             return
         for piece in words_of(job.prompt) if behaviour in ("words", "flaky") else pieces_of(given.get("pieces")):
             yield piece
+        for part in given.get("parts") or []:
+            yield part
         if behaviour == "fail":
             raise JobError(given["code"], given["message"])
         if behaviour == "hold":
@@ -113,13 +121,20 @@ def in_loop(behaviour: str, given: dict[str, Any], seen: Seen) -> Callable[[Job]
 
 
 def on_threads(behaviour: str, given: dict[str, Any], seen: Seen) -> Callable[[SyncJob], Iterator[str | bytes]]:
-    """The behaviour as a generator."""
+    """The behaviour as a generator; one that is silent is a function."""
+
+    def silent(_: SyncJob) -> None:
+        seen.jobs += 1
+
+    if behaviour == "silent":
+        return silent  # type: ignore[return-value] # it gives nothing: that is the point
 
     def play(job: SyncJob) -> Iterator[str | bytes]:
         number, seen.jobs = seen.jobs, seen.jobs + 1
         if failing(behaviour, given, number, job):
             return
         yield from words_of(job.prompt) if behaviour in ("words", "flaky") else pieces_of(given.get("pieces"))
+        yield from given.get("parts") or []
         if behaviour == "fail":
             raise JobError(given["code"], given["message"])
         if behaviour == "hold":
@@ -213,6 +228,12 @@ class Stage:
             return {"count": page.count, "sessions": [plain(one) for one in page]}
         if do == "submit":
             return await given_by(router.submit(session_id=step["session"], **options(step["request"])))
+        if do == "submit_prompt":
+            return await given_by(router.submit(step["prompt"], session_id=step["session"], **step["options"]))
+        if do == "embed":
+            return plain(await given_by(router.embed(step["input"], session_id=step["session"])))
+        if do == "text":
+            return {"text": (await given_by(self.task(step).result())).text}
         if do == "attach":
             return await given_by(router.attach(step["session"], step["task_id"]))
         if do in ("task", "cancel"):

@@ -14,11 +14,14 @@ from cortensor_router import (
     Job,
     MinerFailedError,
     NotFoundError,
+    RequestOptions,
     Router,
+    SessionOptions,
     SyncJob,
     SyncMinerClient,
     SyncRouter,
     UnavailableError,
+    _native,
 )
 
 if TYPE_CHECKING:
@@ -166,7 +169,7 @@ def test_a_miner_that_gives_what_is_no_text(router: SyncRouter) -> None:
         yield 5
 
     router.add_miner("numbers", numbers, models=["numbers"])
-    with pytest.raises(MinerFailedError, match="a miner gives pieces of str or bytes, not int"):
+    with pytest.raises(MinerFailedError, match="a miner gives pieces of str, bytes or a mapping .*, not int"):
         router.complete("x", model="numbers")
 
 
@@ -199,3 +202,93 @@ def test_the_blocking_router_works_inside_of_an_event_loop() -> None:
             assert router.complete("a b").text == "a b "
 
     asyncio.run(main())
+
+
+def test_a_name_of_another_language_is_no_option_of_a_request(router: SyncRouter) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"maxTokens is no option of a request: did you mean max_tokens\?"):
+        router.complete("x", maxTokens=5)  # type: ignore[call-arg]
+    assert router.complete("x", clientReference="mine").text == "x"  # type: ignore[call-arg]
+    with pytest.raises(InvalidArgumentError, match=r"did you mean model\?"):
+        router.embed("x", modell="e")  # type: ignore[call-arg]
+    for wrong in (5, b"x", None):
+        with pytest.raises(InvalidArgumentError, match="input is a text or a list of texts") as told:
+            router.embed(wrong)  # type: ignore[arg-type]
+        assert told.value.param == "input"
+
+
+def test_the_options_are_those_of_the_router() -> None:
+    requests, sessions = _native.option_names()
+    assert {*RequestOptions.__annotations__, "prompt"} == set(requests)
+    assert {*SessionOptions.__annotations__, "name"} == set(sessions)
+
+
+def test_a_closed_router_says_so_when_it_is_entered() -> None:
+    async def main() -> None:
+        router = Router()
+        async with router:
+            async with router:
+                assert router.is_open
+        for enter in (router.__aenter__, router.open):
+            with pytest.raises(ClosedError, match="the router is closed: open a new one"):
+                await enter()
+
+    asyncio.run(main())
+    router = SyncRouter()
+    with router:
+        assert router.open() is router
+    for enter in (router.__enter__, router.open):
+        with pytest.raises(ClosedError, match="the router is closed: open a new one"):
+            enter()
+
+
+def test_a_miner_that_forgets_its_return_has_failed_and_one_that_gives_nothing_has_not() -> None:
+    def forgetful(job: SyncJob) -> None:
+        job.prompt.upper()
+
+    async def forgetful_too(job: Job) -> None:
+        job.prompt.upper()
+
+    def nothing(job: SyncJob) -> Iterator[str]:
+        yield from job.prompt.split("x")[:0]
+
+    async def nothing_either(job: Job) -> AsyncIterator[str]:
+        for word in job.prompt.split("x")[:0]:
+            yield word
+
+    with SyncRouter({"dispatch": {"max_attempts": 1}}) as router:
+        for name, miner in (("a", forgetful), ("b", forgetful_too), ("c", lambda _: {})):
+            router.add_miner(name, miner, models=[name])
+            with pytest.raises(MinerFailedError, match="the miner returned nothing: return the text"):
+                router.complete("x", model=name)
+        for name, miner in (("d", nothing), ("e", nothing_either), ("f", lambda _: "")):
+            router.add_miner(name, miner, models=[name])
+            assert router.complete("x", model=name).text == ""
+
+
+def test_tools_reasoning_and_vectors_are_answers() -> None:
+    call = {"function": {"name": "weather", "arguments": {"cityName": "Oslo"}}}
+
+    async def pieces(_: Job) -> AsyncIterator[dict[str, Any]]:
+        yield {"reasoning": "h"}
+        yield {"reasoning": "m"}
+        yield {"tool_calls": [call]}
+
+    def whole(job: SyncJob) -> None:
+        job.finish(reasoning="hm", tool_calls=[call])
+
+    with SyncRouter() as router:
+        router.add_miner("whole", whole, models=["whole"])
+        router.add_miner("pieces", pieces, models=["pieces"])
+        for model in ("whole", "pieces"):
+            done = router.complete("x", model=model)
+            assert (done.text, done.reasoning, done.choices[0].finish_reason) == ("", "hm", "tool_calls")
+            assert done.tool_calls[0]["function"] == {"name": "weather", "arguments": '{"cityName":"Oslo"}'}
+        assert router.complete("x", model="whole").tool_calls[0]["id"]
+
+        def vectors(job: SyncJob) -> dict[str, Any]:
+            given = job.request["input"]
+            return {"embedding": [[0.5, -1]] * len(given) if isinstance(given, list) else [0.5, -1]}
+
+        router.add_miner("vectors", vectors, models=["e"], embeddings=True)
+        assert router.embed("a", model="e").vectors == [[0.5, -1.0]]
+        assert router.create_session("s", model="e").embed(("a", "b")).vectors == [[0.5, -1.0]] * 2

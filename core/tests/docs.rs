@@ -14,6 +14,17 @@ fn the_configuration_page_is_current() {
     assert!(page == wanted, "docs/configuration.md is not current: run UPDATE_DOCS=1 cargo test --test docs");
 }
 
+#[test]
+fn the_types_of_the_configuration_are_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bindings-node/config.d.ts");
+    let wanted = cortensor_router::config::typescript();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &wanted).unwrap();
+    }
+    let types = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(types == wanted, "bindings-node/config.d.ts is not current: run UPDATE_DOCS=1 cargo test --test docs");
+}
+
 #[cfg(feature = "listener")]
 #[test]
 fn the_rest_reference_is_current() {

@@ -36,7 +36,7 @@ int main(void)
     cortensor_error *error = NULL;
     cortensor_router *router;
     cortensor_task *task;
-    cortensor_bytes *completion;
+    cortensor_bytes *text;
     cortensor_miner_callbacks miner = {.struct_size = sizeof miner, .on_job = shout};
 
     if (cortensor_abi_version() != CORTENSOR_ABI_VERSION) {
@@ -46,11 +46,12 @@ int main(void)
     must(cortensor_router_open(CORTENSOR_EMPTY, NULL, &router, &error), &error);
     must(cortensor_router_add_miner(router, CORTENSOR_STR("{\"name\": \"shout\"}"), &miner, NULL, &error), &error);
 
-    must(cortensor_router_submit(router, 0, CORTENSOR_STR("{\"prompt\": \"hello\"}"), &task, &error), &error);
-    must(cortensor_task_result(task, CORTENSOR_FOREVER, &completion, &error), &error);
-    printf("%s\n", cortensor_bytes_data(completion));
+    /* Any text is a prompt: it need not be written as JSON. */
+    must(cortensor_router_submit_prompt(router, 0, CORTENSOR_STR("say \"hello\""), CORTENSOR_EMPTY, &task, &error), &error);
+    must(cortensor_task_text(task, CORTENSOR_FOREVER, &text, &error), &error);
+    printf("%s\n", cortensor_bytes_data(text));
 
-    cortensor_bytes_free(completion);
+    cortensor_bytes_free(text);
     cortensor_task_free(task);
     must(cortensor_router_shutdown(router, CORTENSOR_FOREVER, &error), &error);
     cortensor_router_free(router);

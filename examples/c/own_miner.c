@@ -129,7 +129,7 @@ int main(void)
         return EXIT_FAILURE;
     }
 
-    must(cortensor_router_submit(router, 0, CORTENSOR_STR("{\"prompt\": \"one two three\"}"), &task, &error), &error);
+    must(cortensor_router_submit_prompt(router, 0, CORTENSOR_STR("one two three"), CORTENSOR_EMPTY, &task, &error), &error);
     must(cortensor_task_stream(task, 0, &stream, &error), &error);
     while (cortensor_stream_next(stream, CORTENSOR_FOREVER, &event, NULL) == CORTENSOR_STATUS_OK) {
         if (event.kind == CORTENSOR_EVENT_KIND_TOKEN) {

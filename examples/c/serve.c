@@ -49,9 +49,11 @@ int main(int argc, char **argv)
     cortensor_bytes *address;
     cortensor_miner_callbacks miner = {.struct_size = sizeof miner, .on_job = tick};
     cortensor_log_callbacks log = {.struct_size = sizeof log, .on_record = on_record};
-    char config[64];
+    /* With an argument: any port that is free. */
+    const char *config = argc > 1 ? "{\"port\": 0}" : "{\"port\": 5010}";
     sigset_t ending;
     int signal_number;
+    (void)argv;
 
     /* Blocked before the router has threads, which inherit this: so the signals wait for `sigwait`. */
     sigemptyset(&ending);
@@ -61,7 +63,6 @@ int main(int argc, char **argv)
 
     must(cortensor_router_open(CORTENSOR_EMPTY, &log, &router, &error), &error);
     must(cortensor_router_add_miner(router, CORTENSOR_STR("{\"name\": \"tick\", \"capacity\": 8}"), &miner, NULL, &error), &error);
-    snprintf(config, sizeof config, "{\"port\": %d}", argc > 1 ? atoi(argv[1]) : 5010);
     must(cortensor_router_listen(router, CORTENSOR_STR(config), &listener, &error), &error);
     must(cortensor_listener_address(listener, &address, &error), &error);
     printf("listening on http://%s\n", cortensor_bytes_data(address));

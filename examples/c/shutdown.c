@@ -45,7 +45,7 @@ int main(void)
 
     must(cortensor_router_open(CORTENSOR_EMPTY, NULL, &router, &error), &error);
     must(cortensor_router_add_miner(router, CORTENSOR_STR("{\"name\": \"work\"}"), &miner, NULL, &error), &error);
-    must(cortensor_router_submit(router, 0, CORTENSOR_STR("{\"prompt\": \"work\"}"), &task, &error), &error);
+    must(cortensor_router_submit_prompt(router, 0, CORTENSOR_STR("work"), CORTENSOR_EMPTY, &task, &error), &error);
     printf("working; press Ctrl-C\n");
     fflush(stdout);
     sigwait(&ending, &signal_number);

@@ -59,7 +59,7 @@ static void pull(cortensor_router *router)
     cortensor_stream *stream;
     cortensor_event event = {.struct_size = sizeof event};
 
-    must(cortensor_router_submit(router, 0, CORTENSOR_STR("{\"prompt\": \"count\", \"stream\": true}"), &task, &error), &error);
+    must(cortensor_router_submit_prompt(router, 0, CORTENSOR_STR("count"), CORTENSOR_STR("{\"stream\": true}"), &task, &error), &error);
     must(cortensor_task_stream(task, 0, &stream, &error), &error);
     while (cortensor_stream_next(stream, CORTENSOR_FOREVER, &event, NULL) == CORTENSOR_STATUS_OK) {
         switch (event.kind) {
@@ -87,7 +87,7 @@ static void push(cortensor_router *router)
     cortensor_stream_callbacks callbacks = {
         .struct_size = sizeof callbacks, .user = &meeting, .on_event = on_event, .drop = on_drop};
 
-    must(cortensor_router_submit(router, 0, CORTENSOR_STR("{\"prompt\": \"count\", \"stream\": true}"), &task, &error), &error);
+    must(cortensor_router_submit_prompt(router, 0, CORTENSOR_STR("count"), CORTENSOR_STR("{\"stream\": true}"), &task, &error), &error);
     must(cortensor_task_stream(task, 0, &stream, &error), &error);
     must(cortensor_stream_subscribe(stream, &callbacks, NULL, &error), &error);
     /* The last call of all is the one of `drop`. */

@@ -15,12 +15,12 @@ int main() {
             job.emit(text);
             job.finish();
         });
-        auto task = router.submit(R"({"prompt": "hello"})");
+        auto task = router.submit(cortensor::Prompt{"say \"hello\""});
         auto stream = task.stream();
         for (std::string_view token : stream) {
             std::cout << token;
         }
-        std::cout << '\n' << stream.completion() << '\n';
+        std::cout << '\n' << task.text() << '\n';
         router.shutdown();
         return EXIT_SUCCESS;
     } catch (const cortensor::Error &error) {

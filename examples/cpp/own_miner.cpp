@@ -80,7 +80,7 @@ int main() {
             }
         });
 
-        auto task = router.submit(R"({"prompt": "one two three"})");
+        auto task = router.submit(cortensor::Prompt{"one two three"});
         for (std::string_view token : task.stream()) {
             std::cout << token;
         }

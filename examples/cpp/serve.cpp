@@ -25,7 +25,8 @@ void tick(const cortensor::Job &job) {
 
 } // namespace
 
-int main(int argc, char **argv) {
+// With an argument: on any port that is free.
+int main(int argc, char **) {
     // Blocked before the router has threads, which inherit this: so the signals wait for `sigwait`.
     sigset_t ending;
     sigemptyset(&ending);
@@ -37,7 +38,7 @@ int main(int argc, char **argv) {
             std::cerr << time_ms << ' ' << level << ' ' << target << ": " << message << '\n';
         });
         router.add_miner(R"({"name": "tick", "capacity": 8})", tick);
-        auto listener = router.listen(R"({"port": )" + std::string(argc > 1 ? argv[1] : "5010") + "}");
+        auto listener = router.listen(argc > 1 ? R"({"port": 0})" : R"({"port": 5010})");
         std::cout << "listening on http://" << listener.address() << std::endl;
 
         int signal = 0;

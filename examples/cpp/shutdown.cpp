@@ -34,14 +34,14 @@ int main() {
     try {
         auto router = cortensor::Router::open();
         router.add_miner(R"({"name": "work"})", work);
-        auto task = router.submit(R"({"prompt": "work"})");
+        auto task = router.submit(cortensor::Prompt{"work"});
         std::cout << "working; press Ctrl-C" << std::endl;
         int signal = 0;
         sigwait(&ending, &signal);
 
         // Ten seconds for what runs; what has not ended then is cancelled by the shutdown.
         router.drain(std::chrono::seconds(10));
-        std::cout << "drained\nthe task ended: " << task.result(std::chrono::milliseconds(0)) << std::endl;
+        std::cout << "drained\nthe task ended: " << task.text(std::chrono::milliseconds(0)) << std::endl;
         router.shutdown();
         return EXIT_SUCCESS;
     } catch (const cortensor::Error &error) {

@@ -16,12 +16,12 @@ int main() {
             job.finish();
         });
 
-        auto pulled = router.submit(R"({"prompt": "count", "stream": true})");
+        auto pulled = router.submit(cortensor::Prompt{"count", R"({"stream": true})"});
         for (std::string_view token : pulled.stream()) {
             std::cout << "pulled " << token << '\n';
         }
 
-        auto pushed = router.submit(R"({"prompt": "count", "stream": true})");
+        auto pushed = router.submit(cortensor::Prompt{"count", R"({"stream": true})"});
         auto stream = pushed.stream();
         std::promise<void> over;
         auto subscription = stream.subscribe([&over](const cortensor::Event &event) {

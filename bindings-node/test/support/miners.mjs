@@ -50,6 +50,17 @@ const BEHAVIOURS = {
       job.reject(reason);
     };
   },
+  parts: ({ parts, answer }, seen) =>
+    async function* () {
+      seen.jobs += 1;
+      yield* parts;
+      return answer;
+    },
+  silent: (_, seen) => {
+    return () => {
+      seen.jobs += 1;
+    };
+  },
   drop: (_, seen) => {
     return (job) => {
       seen.jobs += 1;

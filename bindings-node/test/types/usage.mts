@@ -29,12 +29,21 @@ router.miner('d', function* () {
   yield 'x';
 }).setCapacity(3);
 
+router.miner('tools', async function* () {
+  yield { reasoning: 'hm' };
+  yield { toolCalls: [{ function: { name: 'f', arguments: { a: 1 } } }] };
+  return { toolCalls: [{ id: 'a', function: { name: 'f', arguments: '{}' } }], embedding: new Float32Array(3) };
+});
+await router.complete('x', { maxTokens: 5, tools: [], extra: { grammar: 'g' } });
+const vectors: number[][] = (await router.embed(['a', 'b'], { model: 'e', timeout: 5 })).vectors;
+
 const session = await router.createSession({ name: 'chat', model: 'tiny', priority: 5 });
 const task = await session.submit('Hello', { maxTokens: 5, signal: AbortSignal.timeout(5), temperature: 0.5, tools: [] });
 for await (const token of task) token.toUpperCase();
 for await (const event of task.events({ after: 2 })) show(event);
 const done: Completion = await task.result();
-const count: number = done.usage.total_tokens + done.choices[0]!.text.length + done.text.length;
+const name: string | undefined = done.toolCalls[0]?.function.name ?? done.reasoning;
+const count: number = (name ?? '').length + done.usage.total_tokens + done.choices[0]!.text.length + done.text.length;
 const web: ReadableStream<Uint8Array> = task.toReadableStream();
 new Response(web);
 task.toReadable().pipe(process.stdout);
@@ -77,6 +86,26 @@ new Router({ limits: { maxQueuedTasks: 'many' } });
 router.miner('e', { capacity: 1 }, 'work');
 // @ts-expect-error a miner gives text or bytes
 router.miner('f', function* () { yield 7; });
+// @ts-expect-error a mistyped option of a request
+await router.submit('x', { maxToken: 5 });
+// @ts-expect-error a mistyped option beside the right ones
+await session.complete({ prompt: 'x', maxTokens: 5, temprature: 1 });
+// @ts-expect-error a mistyped option of a session
+await router.createSession({ name: 'x', modle: 'tiny' });
+// @ts-expect-error a mistyped option of a miner
+router.miner('h', { model: 'tiny' }, () => '');
+// @ts-expect-error a mistyped setting
+new Router({ limits: { maxQueuedTask: 5 } });
+// @ts-expect-error a setting in the wrong place
+new Router({ maxQueue: 5 });
+// @ts-expect-error a mistyped setting of an upstream
+router.addUpstream({ url: 'http://127.0.0.1:1/v1', maxConcurency: 5 });
+// @ts-expect-error a mistyped setting of the listener
+await router.listen({ prot: 0 });
+// @ts-expect-error an upstream without its URL
+router.addUpstream({ name: 'x' });
+// @ts-expect-error a mistyped part of an answer
+router.miner('i', () => ({ toolCall: [] }));
 // @ts-expect-error no such code
 router.miner('g', (job) => job.fail('odd'));
 // @ts-expect-error tokens are read only
@@ -86,4 +115,4 @@ await router.submit(7);
 // @ts-expect-error nobody makes a task but the router
 new api.Task();
 
-export { connected, count, plain, response, same, text };
+export { connected, count, vectors, plain, response, same, text };

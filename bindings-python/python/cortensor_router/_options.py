@@ -40,8 +40,6 @@ class RequestOptions(TypedDict, total=False):
     top_p: float
     top_k: int
     min_p: float
-    n: int
-    """How many choices an upstream is asked for."""
     stop: str | Sequence[str]
     seed: int
     presence_penalty: float
@@ -64,7 +62,6 @@ class RequestOptions(TypedDict, total=False):
     """A text with `{prompt}` in it, put around the prompt."""
     stream: bool
     """Whether tokens are wanted as they come; `submit` asks for it, `complete` does not."""
-    stream_options: Mapping[str, Any]
     timeout: float
     """Seconds until the task is given up."""
     precommit_timeout: float

@@ -18,6 +18,7 @@ mod runtime;
 mod storage;
 mod suggest;
 mod tls;
+mod typescript;
 mod upstream;
 
 pub(crate) use authority::{certificates, client_tls};
@@ -32,6 +33,7 @@ pub use reference::reference;
 pub use runtime::RuntimeConfig;
 pub use storage::{Durability, RetentionConfig, StorageConfig};
 pub use tls::TlsConfig;
+pub use typescript::typescript;
 pub use upstream::{StreamUsage, UpstreamConfig};
 
 use serde::{Deserialize, Serialize};

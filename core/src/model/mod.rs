@@ -30,6 +30,7 @@ pub use node::{NodeInfo, NodeStats, NodeStatus};
 pub use page::PageStart;
 #[cfg(feature = "listener")]
 pub(crate) use page::{page_rows, page_start, wanted_sessions, wanted_tasks};
+pub(crate) use parts::PartsSoFar;
 pub use parts::{Delta, Function, FunctionDelta, Parts, ToolCall, ToolDelta};
 pub use request::{Extra, RequestKind, TaskRequest};
 pub use session::{Session, SessionMode, SessionPatch, SessionSpec, SessionState};

@@ -1,5 +1,7 @@
 //! What an answer holds beside its text: what the model thought, and the tools that it calls.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -71,13 +73,13 @@ fn function() -> String {
     "function".to_owned()
 }
 
-/// A text, or an object whose JSON is the text.
+/// A text, or an object whose JSON is the text: its members keep their order and its numbers their digits.
 fn arguments<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let given = serde_json::Value::deserialize(deserializer)?;
-    match given {
-        serde_json::Value::String(text) => Ok(text),
-        serde_json::Value::Object(_) => Ok(given.to_string()),
-        serde_json::Value::Null => Ok(String::new()),
+    let given = <Box<RawValue>>::deserialize(deserializer)?;
+    match given.get().as_bytes().first() {
+        Some(b'"') => serde_json::from_str(given.get()).map_err(serde::de::Error::custom),
+        Some(b'{') => Ok(String::from(Box::<str>::from(given))),
+        Some(b'n') => Ok(String::new()),
         _ => Err(serde::de::Error::custom("the arguments of a tool must be an object, or its JSON as text")),
     }
 }
@@ -180,34 +182,6 @@ impl Parts {
         self.reasoning.is_empty() && self.tool_calls.is_empty()
     }
 
-    /// Bytes of its texts.
-    pub(crate) fn size(&self) -> usize {
-        let calls = self.tool_calls.iter();
-        self.reasoning.len()
-            + calls.map(|call| call.id.len() + call.function.name.len() + call.function.arguments.len()).sum::<usize>()
-    }
-
-    /// Takes a piece. A call that is named by an index that nobody gave before begins behind the others.
-    pub(crate) fn take(&mut self, delta: &Delta, indices: &mut Vec<u64>) {
-        self.reasoning.push_str(&delta.reasoning);
-        for piece in &delta.tool_calls {
-            let at = indices.iter().position(|index| *index == piece.index).unwrap_or_else(|| {
-                indices.push(piece.index);
-                self.tool_calls.push(ToolCall { r#type: function(), ..ToolCall::default() });
-                indices.len() - 1
-            });
-            let Some(call) = self.tool_calls.get_mut(at) else { continue };
-            if let Some(id) = piece.id.as_deref().filter(|id| !id.is_empty()) {
-                id.clone_into(&mut call.id);
-            }
-            if let Some(kind) = &piece.r#type {
-                kind.clone_into(&mut call.r#type);
-            }
-            call.function.name.push_str(piece.function.name.as_deref().unwrap_or_default());
-            call.function.arguments.push_str(piece.function.arguments.as_deref().unwrap_or_default());
-        }
-    }
-
     /// All of it as one piece of reasoning and one of tool calls.
     pub(crate) fn into_deltas(self) -> (Delta, Delta) {
         let calls = self.tool_calls.into_iter().zip(0..);
@@ -285,6 +259,56 @@ impl Parts {
     }
 }
 
+/// Parts that come in pieces.
+#[derive(Debug, Default)]
+pub(crate) struct PartsSoFar {
+    parts: Parts,
+    /// Where the calls stand, by the numbers under which their pieces name them.
+    places: BTreeMap<u64, usize>,
+    bytes: usize,
+}
+
+impl PartsSoFar {
+    /// Takes a piece. A call that is named by a number that nobody gave before begins behind the others.
+    pub(crate) fn take(&mut self, delta: &Delta) {
+        self.parts.reasoning.push_str(&delta.reasoning);
+        self.bytes += delta.reasoning.len();
+        for piece in &delta.tool_calls {
+            let calls = &mut self.parts.tool_calls;
+            let at = *self.places.entry(piece.index).or_insert_with(|| {
+                calls.push(ToolCall { r#type: function(), ..ToolCall::default() });
+                self.bytes += CALL_BYTES;
+                calls.len() - 1
+            });
+            let Some(call) = calls.get_mut(at) else { continue };
+            if let Some(id) = piece.id.as_deref().filter(|id| !id.is_empty()) {
+                self.bytes += id.len();
+                id.clone_into(&mut call.id);
+            }
+            if let Some(kind) = &piece.r#type {
+                kind.clone_into(&mut call.r#type);
+            }
+            let (name, arguments) = (piece.function.name.as_deref(), piece.function.arguments.as_deref());
+            call.function.name.push_str(name.unwrap_or_default());
+            call.function.arguments.push_str(arguments.unwrap_or_default());
+            self.bytes += name.map_or(0, str::len) + arguments.map_or(0, str::len);
+        }
+    }
+
+    /// What it weighs against the bound of an answer: its texts, and something for each call.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// All of it.
+    pub(crate) fn into_parts(self) -> Parts {
+        self.parts
+    }
+}
+
+/// What a call weighs beside its texts: its place in memory and its members in JSON.
+const CALL_BYTES: usize = 160;
+
 /// The members of a message that are no text, as clients of OpenAI's API read them.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct MessageParts<'a> {
@@ -304,10 +328,9 @@ mod tests {
 
     #[test]
     fn pieces_come_together_by_their_index_and_go_apart_again() {
-        let mut parts = Parts::default();
-        let mut indices = Vec::new();
+        let mut so_far = PartsSoFar::default();
         let mut take = |reasoning: &str, tools: &str| {
-            parts.take(&Delta { reasoning: reasoning.into(), tool_calls: calls(tools) }, &mut indices);
+            so_far.take(&Delta { reasoning: reasoning.into(), tool_calls: calls(tools) });
         };
         take("hm", r#"[{"index":3,"id":"a","function":{"name":"add","arguments":"{\"x\""}}]"#);
         take("m", r#"[{"index":7,"id":"b","type":"function","function":{"name":"sub"}}]"#);
@@ -316,13 +339,14 @@ mod tests {
             reasoning: "hmm".into(),
             tool_calls: vec![ToolCall::new("a", "add", r#"{"x":1}"#), ToolCall::new("b", "sub", "")],
         };
+        assert_eq!(so_far.bytes(), 3 + 2 * CALL_BYTES + 1 + 3 + 7 + 1 + 3);
+        let parts = so_far.into_parts();
         assert_eq!(parts, wanted);
-        let (thought, called) = parts.clone().into_deltas();
-        let (mut again, mut indices) = (Parts::default(), Vec::new());
-        again.take(&thought, &mut indices);
-        again.take(&called, &mut indices);
-        assert_eq!(again, wanted);
-        assert_eq!(again.size(), 3 + 1 + 3 + 7 + 1 + 3);
+        let (thought, called) = parts.into_deltas();
+        let mut again = PartsSoFar::default();
+        again.take(&thought);
+        again.take(&called);
+        assert_eq!(again.into_parts(), wanted);
     }
 
     #[test]
@@ -348,7 +372,7 @@ mod tests {
             serde_json::from_str::<ToolCall>(&format!(r#"{{"function":{{"name":"f","arguments":{arguments}}}}}"#))
         };
         assert_eq!(call(r#""{\"a\":1}""#).unwrap().function.arguments, r#"{"a":1}"#);
-        assert_eq!(call(r#"{"a":1}"#).unwrap().function.arguments, r#"{"a":1}"#);
+        assert_eq!(call(r#"{"b":1.50,"a":1}"#).unwrap().function.arguments, r#"{"b":1.50,"a":1}"#);
         assert_eq!(call("null").unwrap().function.arguments, "");
         assert!(call("[1]").unwrap_err().to_string().contains("must be an object"));
     }

@@ -18,19 +18,12 @@ use super::submission::Waiter;
 use crate::engine::{Blame, Event, Push, Role};
 use crate::miner::{Chunk, Emit, FailClass, Failure, JobSink, MinerEvent, Settled};
 use crate::model::{
-    Answer, Delta, Fence, MinerKind, Outcome, Parts, RequestKind, Usage, clean_piece, estimate_bytes, estimate_tokens,
+    Answer, Delta, Fence, MinerKind, Outcome, PartsSoFar, RequestKind, Usage, clean_piece, estimate_bytes, estimate_tokens,
     vectors_for,
 };
 
 /// The least time between two reports of progress to the engine, in milliseconds.
 const REPORT_MS: u64 = 1_000;
-
-/// What an attempt gave that is no text, and the numbers under which it named its calls of tools.
-#[derive(Default)]
-struct Gathered {
-    parts: Parts,
-    indices: Vec<u64>,
-}
 
 /// How long the text is that an attempt goes on from.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +40,7 @@ pub(super) struct Attempt {
     /// One of several answers that is not streamed: its text is gathered here instead of in the transcript.
     aside: Option<Mutex<String>>,
     /// What it gave that is no text.
-    parts: Mutex<Option<Box<Gathered>>>,
+    parts: Mutex<Option<Box<PartsSoFar>>>,
     /// The text that it goes on from.
     inherited: Option<Inherited>,
     /// Whether its token counts are passed on as they are.
@@ -131,9 +124,9 @@ impl Attempt {
     /// Keeps what is no text; `false`: it is too long.
     fn gather(&self, delta: &Delta, most: usize) -> bool {
         let mut place = self.parts.lock();
-        let gathered = place.get_or_insert_default();
-        gathered.parts.take(delta, &mut gathered.indices);
-        gathered.parts.size() <= most
+        let so_far = place.get_or_insert_default();
+        so_far.take(delta);
+        so_far.bytes() <= most
     }
 
     /// What came of this attempt's own, where the whole text is so long.
@@ -166,11 +159,13 @@ impl Attempt {
             Some(Err(failure)) => return self.failed(shared, failure),
             Some(Ok(text)) => answer.text = text,
         }
-        let parts = self.parts.lock().take().map(|gathered| gathered.parts).unwrap_or_default();
-        let seen = self.seen(answer.text.len(), parts.size(), answer.raw.as_ref());
+        let parts = self.parts.lock().take();
+        let parts_bytes = parts.as_ref().map_or(0, |parts| parts.bytes());
+        let parts = parts.map(|parts| parts.into_parts()).unwrap_or_default();
+        let seen = self.seen(answer.text.len(), parts_bytes, answer.raw.as_ref());
         let request = &self.live.request;
         if answer.usage == Usage::default() {
-            let bytes = answer.text.len() + parts.size();
+            let bytes = answer.text.len() + parts_bytes;
             answer.usage = Usage::new(estimate_tokens(&request.prompt_text()), estimate_bytes(bytes));
         } else {
             if !self.counts_well {

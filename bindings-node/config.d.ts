@@ -1,0 +1,305 @@
+// Made from the configuration types by `UPDATE_DOCS=1 cargo test --test docs`; do not edit.
+
+/** The one configuration, as in docs/configuration.md. Everything has a default. */
+export interface RouterConfig {
+  /** The router's name in `/api/v1/info`. Default `cortensor-router`. */
+  name?: string;
+  /** The address under which the router is reached from outside, shown in `/api/v1/info`. */
+  externalAddress?: string;
+  /** Whether the built-in miner `echo` answers where no other miner could. Default `false`; `serve` without an upstream turns it on. */
+  echo?: boolean;
+  /** The sessions that take turns for requests that name none; empty: session 0. */
+  completionSessions?: number[];
+  /** What to do with an unknown session: `reject` or `default`. */
+  unknownSession?: string;
+  /** The first task id of a session. Default 1. */
+  firstTaskId?: number;
+  /** Whether completions carry the text again as `text`, `output`, `result`, `response`, `content`. Default `true`. */
+  compatAliases?: boolean;
+  /** Where tasks are kept. */
+  storage?: StorageOptions;
+  /** How long ended tasks are kept. */
+  retention?: RetentionOptions;
+  /** Bounds of everything. */
+  limits?: LimitsOptions;
+  /** How tasks reach miners. */
+  dispatch?: DispatchOptions;
+  /** The HTTP listener. */
+  listen?: ListenOptions;
+  /** Threads of an embedded router. */
+  runtime?: RuntimeOptions;
+  /** Miners that dial in. */
+  miners?: MinersOptions;
+  /** OpenAI-compatible servers. */
+  upstream?: UpstreamOptions[];
+}
+
+/** Where tasks are kept. */
+export interface StorageOptions {
+  /** The directory of the SQLite file. Without it tasks are kept in memory; `serve` uses the platform's data directory. */
+  dataDir?: string;
+  /** What an acknowledged task survives: `full` (power loss), `relaxed` (the end of the process) or `memory`. Default `full`. */
+  durability?: 'full' | 'relaxed' | 'memory';
+}
+
+/** How long ended tasks are kept. */
+export interface RetentionOptions {
+  /** Seconds that an ended task is kept. Default 604800 (7 days). */
+  maxAgeSecs?: number;
+  /** Bytes of requests and results of ended tasks, beyond which the oldest go; 0: no bound. Default 8 GiB. */
+  maxBytes?: number;
+  /** The same for the memory store. Default 64 MiB. */
+  maxMemoryBytes?: number;
+  /** Seconds between two rounds of deletion. Default 60. */
+  intervalSecs?: number;
+}
+
+/** Bounds of everything. */
+export interface LimitsOptions {
+  /** Tasks that wait for a miner, in all. Default 100000. */
+  maxQueuedTasks?: number;
+  /** Tasks that wait for a miner, of one session. Default 100000. */
+  maxQueuedPerSession?: number;
+  /** Bytes of the requests that wait, in all. Default 1 GiB. */
+  maxQueuedBytes?: number;
+  /** Sessions. Default 100000. */
+  maxSessions?: number;
+  /** Miners. Default 10000. */
+  maxMiners?: number;
+  /** Bytes of one request. Default 1 MiB. */
+  maxRequestBytes?: number;
+  /** Bytes of one answer. Default 16 MiB. */
+  maxOutputBytes?: number;
+  /** Tokens of one answer; a request that asks for more gets this many. Default 32768. */
+  maxTokens?: number;
+  /** Tokens of an answer where the request does not say. Default 1024. */
+  defaultMaxTokens?: number;
+  /** Seconds until a task is given up where the request does not say. Default 60. */
+  defaultTimeoutSecs?: number;
+  /** The most seconds that a request may ask for. Default 3600. */
+  maxTimeoutSecs?: number;
+  /** Bytes that a reader of a stream may lag before its miner is asked to wait. Default 256 KiB. */
+  streamWindowBytes?: number;
+  /** Ended tasks whose streams can still be resumed token by token. Default 1024. */
+  recentTasks?: number;
+  /** Answers to one task, by `n` or `max_miners`. Default 8. */
+  maxAnswers?: number;
+}
+
+/** How tasks reach miners. */
+export interface DispatchOptions {
+  /** Within this a miner must take or decline an offer. Default 2000. */
+  acceptTimeoutMs?: number;
+  /** A miner that says nothing for this long loses the task. Default 60000. */
+  progressTimeoutMs?: number;
+  /** How often a task is tried, on another miner first. Miners that have not its model or will not do it (404, 403) do not count: each is asked once. Default 3. */
+  maxAttempts?: number;
+  /** The least wait before a retry; the most is 25 times that, with full jitter. Default 200. */
+  retryBaseMs?: number;
+  /** Retries a second that are always allowed. Default 3. */
+  retryFloorPerSec?: number;
+  /** Retries allowed as a share of recent successes. Default 0.2. */
+  retryRatio?: number;
+  /** Tasks in a row, each counted once, whose failure opens a miner's breaker. Default 5. */
+  breakerFailures?: number;
+  /** Milliseconds for which it opens the first time; doubles up to 20 times that. Default 30000. */
+  breakerOpenMs?: number;
+  /** Waiting tasks that a free miner chooses from. Default 16. */
+  scanWindow?: number;
+  /** After this a waiting task is served before higher bands. Default 30000. */
+  starvationMs?: number;
+  /** How long a task waits for a first miner that could serve it, before it fails as unservable. Default 0: at once. */
+  noMinerGraceMs?: number;
+  /** What follows when a miner is lost after clients have seen tokens and the request does not say: `fail`, `continue` or `restart`. Default `fail`. */
+  onFailure?: string;
+  /** Whether a second miner is asked when the first token takes longer than 95 % of the model's first tokens do. Default `false`. */
+  hedgeAfterP95?: boolean;
+  /** Second miners as a share of all tasks, at the most. Default 0.05. */
+  hedgeBudget?: number;
+  /** Answers that are checked in the background by asking another miner, as a share of those that one miner gave. Default 0: none. */
+  auditRatio?: number;
+  /** Such checks at a time. Default 16. */
+  maxAudits?: number;
+  /** How much one comparison of answers moves a miner's reputation towards 1 (it agrees) or 0 (it does not). Default 0.1. */
+  reputationStep?: number;
+  /** A miner whose reputation falls below this is set aside. Default 0.5: by seven wrong answers in a row. 0: never. */
+  minReputation?: number;
+  /** Milliseconds for which it is set aside before it gets another chance. Default 3600000. */
+  setAsideMs?: number;
+  /** Ephemeral miners that sessions may reserve for themselves, as a share of those that could serve them. Default 0.5. */
+  maxReserved?: number;
+  /** Seconds that a reservation holds after the session's last task, where the session does not say. Default 3600. */
+  reservePeriodSecs?: number;
+  /** Milliseconds within which the miner that embeds answers for a comparison must have done so. Default 10000. */
+  verdictTimeoutMs?: number;
+}
+
+/** The HTTP listener. */
+export interface ListenOptions {
+  /** Whether to listen at all. Default `true`; only `serve` and `Router::listen` look at it. */
+  enabled?: boolean;
+  /** The address. Default 127.0.0.1: nothing but this machine reaches it. */
+  host?: string;
+  /** The port; 0 takes a free one. Default 5010. */
+  port?: number;
+  /** Tokens from the configuration, beside the keys in the store. */
+  token?: TokenOptions[];
+  /** Whether `default-dev-token` is accepted from loopback peers of a loopback listener while no other token is configured. Default `true`. */
+  devToken?: boolean;
+  /** Whether `/api/v1/status` needs no token. Default `false`. */
+  publicStatus?: boolean;
+  /** Whether `/metrics` needs no token. Default `false`. */
+  publicMetrics?: boolean;
+  /** Whether `/openapi.json` needs no token. Default `true`: it holds nothing but the documentation. */
+  publicOpenapi?: boolean;
+  /** TLS. Off by default. */
+  tls?: TlsOptions;
+  /** Cross-origin requests. Off by default. */
+  cors?: CorsOptions;
+  /** Milliseconds in which a request's head must have come. Default 10000. */
+  headerTimeoutMs?: number;
+  /** Milliseconds in which a request's body must have come. Default 30000. */
+  bodyTimeoutMs?: number;
+  /** Bytes of a request's head. Default 65536. */
+  maxHeaderBytes?: number;
+  /** Header lines of a request. Default 100. */
+  maxHeaders?: number;
+  /** Threads of its own that serve connections; 0: the threads of the program that it is in. Default 0; `serve` takes as many as there are processors. */
+  threads?: number;
+  /** Connections at a time; further ones wait in the system's backlog. Default 20000. */
+  maxConnections?: number;
+  /** Connections at a time from one peer that is not on loopback. Default 1024. */
+  maxConnectionsPerPeer?: number;
+  /** Connections that wait in the system to be accepted. Default 4096; the system may have a lower bound of its own. */
+  backlog?: number;
+  /** Bytes of a body over `limits.max_request_bytes` that are read and thrown away before the 413, because a client that is still sending would see a broken connection instead. Default 32 MiB. */
+  maxDiscardedBytes?: number;
+  /** The most sessions or tasks that one answer lists, whatever `limit` asks for. Default 1000. */
+  maxPageRows?: number;
+  /** Milliseconds between comment lines in an idle stream. Default 15000. */
+  keepaliveMs?: number;
+  /** Milliseconds after which a reader that takes nothing of what waits for it is cut off, and its task cancelled. Default 60000. */
+  writeTimeoutMs?: number;
+  /** Milliseconds that running tasks get to end when the router drains. Default 30000. */
+  drainTimeoutMs?: number;
+}
+
+/** Tokens from the configuration, beside the keys in the store. */
+export interface TokenOptions {
+  /** A name for people and logs. */
+  name?: string;
+  /** The token itself. Better not in a file: see `value_env`. */
+  value?: string;
+  /** The environment variable that holds it. */
+  valueEnv?: string;
+  /** What it may do: `submit`, `read`, `admin`, `miner`. Empty: `submit`, `read` and `admin`. */
+  scopes?: string[];
+  /** The only sessions it may use. Empty: all. */
+  sessions?: number[];
+  /** Of a token for miners: the only models that they may serve. Empty: all. */
+  models?: string[];
+  /** Of a token for miners: who runs them. */
+  owner?: string;
+}
+
+/** TLS. Off by default. */
+export interface TlsOptions {
+  /** A file with the certificate chain (PEM), the server's own first. */
+  cert?: string;
+  /** A file with its private key (PEM). */
+  key?: string;
+  /** A file with certificates (PEM) of which one must have signed the certificate that each miner shows. Clients need none. */
+  clientCa?: string;
+}
+
+/** Cross-origin requests. Off by default. */
+export interface CorsOptions {
+  /** Origins that are allowed (`https://app.example`), or `*` for any. Empty: none. */
+  origins?: string[];
+}
+
+/** Threads of an embedded router. */
+export interface RuntimeOptions {
+  /** Threads that do the router's own work. Default 0: one a processor, at most 4. */
+  workerThreads?: number;
+  /** Callbacks of the host program that may run at the same time, each on a thread of its own. Default 256. */
+  callbackThreads?: number;
+  /** What the host's log sink gets: `off`, `error`, `warn`, `info`, `debug` or `trace`. Default `info`. */
+  logLevel?: 'off' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
+  /** Log records that may wait for a slow sink; further ones are counted and dropped. Default 1024. */
+  logQueue?: number;
+}
+
+/** Miners that dial in. */
+export interface MinersOptions {
+  /** Whether miners may dial in. Default `true`; each needs a token or an enrolled key in any case. */
+  enabled?: boolean;
+  /** A port for miners alone, at `listen.host`, beside the listener's; 0: none. Default 0. */
+  port?: number;
+  /** Whether miners of other machines may dial in without TLS. Default `false`: tokens and prompts would pass in the clear. */
+  insecure?: boolean;
+  /** Within this a miner must have said who it is. Default 5000. */
+  helloTimeoutMs?: number;
+  /** After so long without a frame to send, a ping is sent. Default 10000. */
+  pingMs?: number;
+  /** A miner that is silent for so long is gone, and what it had goes to others. Default 30000. */
+  deadMs?: number;
+  /** How long a miner whose connection broke may come back and go on with what it had. Default 10000. */
+  graceMs?: number;
+  /** The most that a miner may hold a piece of an answer back to send it with others. Default 20. */
+  flushMs?: number;
+  /** Bytes of an answer that may be under way unacknowledged. Default 256 KiB. */
+  windowBytes?: number;
+  /** Bytes of one frame of a miner. Default 1 MiB. */
+  maxFrameBytes?: number;
+  /** Bytes that may wait to be sent to a miner; one that does not read them is cut off. Default 4 MiB. */
+  writeBufferBytes?: number;
+  /** Miners that have connected and not yet said who they are, at a time. Default 1024. */
+  maxHandshakes?: number;
+}
+
+/** OpenAI-compatible servers. */
+export interface UpstreamOptions {
+  /** Its base URL with the version: `http://127.0.0.1:8080/v1`. `/v1` is added where there is no path. */
+  url: string;
+  /** Its name; the URL's host and port where it is empty. */
+  name?: string;
+  /** The models to offer. Empty: those that its `/models` lists. */
+  models?: string[];
+  /** Names under which clients ask for its models: alias to the upstream's own name. */
+  aliases?: Record<string, string>;
+  /** Tasks at a time. Default 32. Shrinks by itself on 429 and 503, and grows back. */
+  maxConcurrency?: number;
+  /** Its share among equals, 1 to 100. Default 1. */
+  weight?: number;
+  /** The key it wants. Better not in a file: see `api_key_env`. */
+  apiKey?: string;
+  /** The environment variable that holds the key. */
+  apiKeyEnv?: string;
+  /** A file of certificates (PEM): the authorities to believe for its TLS, instead of the public ones. */
+  caFile?: string;
+  /** Who runs it. */
+  owner?: string;
+  /** Milliseconds to connect, and for a probe to be answered. Default 5000. */
+  connectTimeoutMs?: number;
+  /** Milliseconds between two probes. Default 10000. One that is down is asked again sooner: after 250, then twice as late each time. */
+  probeIntervalMs?: number;
+  /** Failed probes in a row that take it out, and good ones that bring it back. Default 2. A new one is in after the first good one. */
+  probeThreshold?: number;
+  /** Milliseconds that a connection to it may lie idle before it is closed. Default 60000. */
+  idleTimeoutMs?: number;
+  /** Bytes of its list of models that are read. Default 8 MiB. */
+  maxModelsBytes?: number;
+  /** Bytes of an answer with an error status that are read and passed on. Default 64 KiB. */
+  maxErrorBytes?: number;
+  /** Header lines of an answer that are read. Default 256. */
+  maxAnswerHeaders?: number;
+  /** Whether streams carry `stream_options` with `include_usage`, which tells the router how many tokens they had: `on`, `off`, or `auto`, which leaves it out once the upstream has refused it. Default `auto`. */
+  streamUsage?: string;
+  /** Whether it embeds. Default `true`. */
+  embeddings?: boolean;
+  /** Whether it goes on from a last message of the assistant (vLLM, llama.cpp), and so can finish what another miner began. Default `false`. */
+  continues?: boolean;
+  /** Whether it is dedicated to sessions of mode 1 and 2 rather than ephemeral. Default `false`. */
+  dedicated?: boolean;
+}
