@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::miner::FailClass;
 use crate::model::whole::{number, some_number};
-use crate::model::{Completion, CompletionRecord, Parts, RequestKind, Task, TaskRecord, TaskRequest, from_json};
+use crate::model::{Completion, CompletionRecord, RequestKind, Task, TaskRecord, TaskRequest, from_json};
 use crate::{Error, Result};
 
 /// Any record as compact JSON.
@@ -59,10 +59,10 @@ pub(super) fn task(task: &Task) -> Result<String> {
 
 /// A finished task's completion, with the tools that it calls and what the model thought in `choices[0].message`. The aliases are for clients of the REST API; a host program reads `choices[0].text`.
 pub(super) fn completion(completion: &Completion) -> Result<String> {
-    let parts: Vec<Parts> = if completion.alternatives.is_empty() {
-        vec![completion.answer.said()]
+    let parts: Vec<_> = if completion.alternatives.is_empty() {
+        vec![completion.answer.message_parts()]
     } else {
-        completion.alternatives.iter().map(|(_, answer)| answer.said()).collect()
+        completion.alternatives.iter().map(|(_, answer)| answer.message_parts()).collect()
     };
     json(&CompletionRecord::with_parts(completion, false, &parts))
 }

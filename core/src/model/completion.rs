@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::parts::MessageParts;
 use super::{Gid, Parts, SessionId, TaskId, Usage, Vectors, Verdict, vectors_of};
 
 /// Why the text ends, in OpenAI's words. Words of upstreams that are not listed pass through.
@@ -92,6 +93,11 @@ impl Answer {
             (None, Some(raw)) => Parts::of_completion(raw),
             (None, None) => Parts::default(),
         }
+    }
+
+    /// The same as members of a message.
+    pub(crate) fn message_parts(&self) -> MessageParts {
+        self.raw.as_deref().map(MessageParts::of).unwrap_or_default()
     }
 
     /// The vectors that it holds, where it answers an embedding.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::parts::{MessageParts, Parts};
+use super::parts::MessageParts;
 use super::{Completion, Gid, SessionId, TaskId, Usage, Verdict};
 
 /// The text as a message.
@@ -18,7 +18,7 @@ struct Message<'a> {
     /// What is no text; the REST API's own completions leave it out.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "listener", schema(ignore))]
-    beside: Option<MessageParts<'a>>,
+    beside: Option<&'a MessageParts>,
 }
 
 /// One answer, or the new piece of it.
@@ -134,14 +134,14 @@ impl<'a> CompletionRecord<'a> {
     }
 
     /// The same with what the answers hold beside their texts: one for the winner's, or one for each where there are several.
-    pub(crate) fn with_parts(completion: &'a Completion, aliases: bool, parts: &'a [Parts]) -> Self {
+    pub(crate) fn with_parts(completion: &'a Completion, aliases: bool, parts: &'a [MessageParts]) -> Self {
         let text = completion.answer.text.as_str();
         let choice = |index: usize, text, reason, miner| Choice {
             finish_reason: Some(reason),
             index,
             logprobs: None,
             text,
-            message: Some(Message { role: "assistant", content: text, beside: parts.get(index).map(Parts::message) }),
+            message: Some(Message { role: "assistant", content: text, beside: parts.get(index) }),
             miner_address: miner,
         };
         let choices = if completion.alternatives.is_empty() {

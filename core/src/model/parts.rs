@@ -31,6 +31,7 @@ pub struct ToolDelta {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
     /// What is called.
+    #[serde(skip_serializing_if = "FunctionDelta::is_empty")]
     pub function: FunctionDelta,
 }
 
@@ -44,6 +45,12 @@ pub struct FunctionDelta {
     /// A piece of its arguments, which are JSON text when all are joined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arguments: Option<String>,
+}
+
+impl FunctionDelta {
+    fn is_empty(&self) -> bool {
+        self.name.is_none() && self.arguments.is_none()
+    }
 }
 
 /// A call of a tool, whole.
@@ -191,7 +198,7 @@ impl Parts {
         )
     }
 
-    /// OpenAI's `chat.completion` of it and that text, without its head, which the listener writes.
+    /// A completion of it and that text, without its head, which the listener writes.
     pub(crate) fn completion(&self, text: &str, finish_reason: &FinishReason) -> Option<Bytes> {
         #[derive(Serialize)]
         struct Whole<'a> {
@@ -210,24 +217,41 @@ impl Parts {
             role: &'static str,
             content: Option<&'a str>,
             refusal: Option<()>,
-            #[serde(flatten)]
-            beside: MessageParts<'a>,
+            #[serde(skip_serializing_if = "str::is_empty")]
+            reasoning_content: &'a str,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            tool_calls: &'a [ToolCall],
         }
         // OpenAI has null where a model calls tools and says nothing.
         let content = (!text.is_empty() || self.tool_calls.is_empty()).then_some(text);
-        let message = Message { role: "assistant", content, refusal: None, beside: self.message() };
+        let (reasoning_content, tool_calls) = (self.reasoning.as_str(), self.tool_calls.as_slice());
+        let message = Message { role: "assistant", content, refusal: None, reasoning_content, tool_calls };
         let choice = Choice { index: 0, message, logprobs: None, finish_reason: finish_reason.as_str() };
         let whole = Whole { object: "chat.completion", choices: [choice] };
         serde_json::to_vec(&whole).ok().map(Bytes::from)
     }
 
-    /// The members of a message for it.
-    pub(crate) fn message(&self) -> MessageParts<'_> {
-        MessageParts { reasoning_content: &self.reasoning, tool_calls: &self.tool_calls }
-    }
-
     /// Reads it out of OpenAI's `chat.completion`, whoever wrote that. Members that have another form are left out.
     pub(crate) fn of_completion(json: &[u8]) -> Self {
+        let message = MessageParts::of(json);
+        let calls = message.tool_calls.and_then(|calls| serde_json::from_str(calls.get()).ok());
+        Self { reasoning: message.reasoning_content.unwrap_or_default(), tool_calls: calls.unwrap_or_default() }
+    }
+}
+
+/// The members of a message that are no text, as clients of OpenAI's API read them. Calls of tools are as the miner wrote
+/// them: some carry more than the router knows.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct MessageParts {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<Box<RawValue>>,
+}
+
+impl MessageParts {
+    /// Those of the first message of OpenAI's `chat.completion`.
+    pub(crate) fn of(json: &[u8]) -> Self {
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct Whole<'a> {
@@ -250,12 +274,14 @@ impl Parts {
             #[serde(borrow)]
             tool_calls: Option<&'a RawValue>,
         }
-        fn read<T: for<'a> Deserialize<'a> + Default>(value: Option<&RawValue>) -> T {
-            value.and_then(|value| serde_json::from_str(value.get()).ok()).unwrap_or_default()
-        }
+        let text = |value: &RawValue| serde_json::from_str::<String>(value.get()).ok().filter(|text| !text.is_empty());
         let whole: Whole<'_> = serde_json::from_slice(json).unwrap_or_default();
         let message = whole.choices.and_then(|choices| choices.into_iter().next()?.message).unwrap_or_default();
-        Self { reasoning: read(message.reasoning_content.or(message.reasoning)), tool_calls: read(message.tool_calls) }
+        let is_list = |calls: &&RawValue| calls.get().starts_with('[') && calls.get().contains('{');
+        Self {
+            reasoning_content: message.reasoning_content.or(message.reasoning).and_then(text),
+            tool_calls: message.tool_calls.filter(is_list).map(RawValue::to_owned),
+        }
     }
 }
 
@@ -308,15 +334,6 @@ impl PartsSoFar {
 
 /// What a call weighs beside its texts: its place in memory and its members in JSON.
 const CALL_BYTES: usize = 160;
-
-/// The members of a message that are no text, as clients of OpenAI's API read them.
-#[derive(Debug, Default, Serialize)]
-pub(crate) struct MessageParts<'a> {
-    #[serde(skip_serializing_if = "str::is_empty")]
-    reasoning_content: &'a str,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    tool_calls: &'a [ToolCall],
-}
 
 #[cfg(test)]
 mod tests {

@@ -134,7 +134,7 @@ fn other_channels_pass_as_openais_json() {
         MinerFrame::from(Tokens { attempt, fence: 1, seq, off, ch, data: data.into(), raw: None })
     };
     let raw = |outputs: Vec<Output>| match outputs.into_iter().last() {
-        Some(Output::Piece(_, chunk)) => String::from_utf8(chunk.raw.unwrap().to_vec()).unwrap(),
+        Some(Output::Piece(_, chunk)) => String::from_utf8(chunk.delta.unwrap().chunk().to_vec()).unwrap(),
         other => panic!("{other:?}"),
     };
     let thought = raw(session.frame(piece(1, 0, Channel::Reasoning, "hm"), 9, 0));
