@@ -88,7 +88,10 @@ mod tests {
     #[test]
     fn every_key_stands_in_the_type_of_its_section() {
         let types = typescript();
-        assert!(types.contains("  limits?: LimitsOptions;") && types.contains("  upstream?: UpstreamOptions[];"), "{types}");
+        assert!(
+            types.contains("  limits?: LimitsOptions;") && types.contains("  upstream?: UpstreamOptions[];"),
+            "{types}"
+        );
         assert!(types.contains("  url: string;") && types.contains("  aliases?: Record<string, string>;"), "{types}");
         for key in keys::keys() {
             let name = camel(key.path.rsplit('.').next().unwrap());

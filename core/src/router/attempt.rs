@@ -18,8 +18,8 @@ use super::submission::Waiter;
 use crate::engine::{Blame, Event, Push, Role};
 use crate::miner::{Chunk, Emit, FailClass, Failure, JobSink, MinerEvent, Settled};
 use crate::model::{
-    Answer, Delta, Fence, MinerKind, Outcome, PartsSoFar, RequestKind, Usage, clean_piece, estimate_bytes, estimate_tokens,
-    vectors_for,
+    Answer, Delta, Fence, MinerKind, Outcome, PartsSoFar, RequestKind, Usage, clean_piece, estimate_bytes,
+    estimate_tokens, vectors_for,
 };
 
 /// The least time between two reports of progress to the engine, in milliseconds.
