@@ -335,5 +335,5 @@ async fn embeddings(router: &crate::Router, session: u64, submit: record::Submit
 }
 
 fn options(idempotency_key: Option<String>, detach: bool) -> SubmitOptions {
-    SubmitOptions { idempotency_key, scope: "embed".to_owned(), detach, any_model: false }
+    SubmitOptions { idempotency_key, scope: "embed".to_owned(), detach, ..SubmitOptions::default() }
 }

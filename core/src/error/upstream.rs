@@ -14,9 +14,6 @@ const MAX_MESSAGE: usize = 16 << 10;
 #[serde(default)]
 #[non_exhaustive]
 pub struct UpstreamError {
-    /// Its HTTP status.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<u16>,
     /// Its text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -58,7 +55,6 @@ impl UpstreamError {
             _ => word("code").map(Value::String),
         };
         let said = Self {
-            status: None,
             message: message.filter(|text| !text.is_empty()).map(cut),
             error_type: word("type"),
             code,

@@ -54,11 +54,7 @@ pub(in crate::listener) struct Failed {
 
 impl Failed {
     pub(in crate::listener) fn new(family: Family, error: Error) -> Self {
-        let status = match family {
-            Family::Cortensor | Family::Anthropic => error.kind().row().http_status,
-            Family::OpenAi => failure::status_of(&error),
-        };
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(error.kind().row().http_status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Self { family, status, error }
     }
 

@@ -14,6 +14,7 @@ use http::{HeaderValue, header};
 use http_body::Frame;
 use tokio::time::{Instant, Sleep};
 
+use crate::Result;
 use crate::miner::Turn;
 use crate::router::{StreamEvent, Submission, TokenStream};
 
@@ -83,6 +84,22 @@ impl<L: Layout> http_body::Body for SseBody<L> {
         this.idle.as_mut().reset(next);
         this.yields = this.turn.is_over(out.len());
         Poll::Ready(Some(Ok(Frame::data(Bytes::from(out)))))
+    }
+}
+
+/// Waits for the first events, so that a task that fails before them has a status of its own; but no longer than a client
+/// waits for a sign of life.
+///
+/// # Errors
+/// The task's, where it failed before its first event.
+pub(in crate::listener) async fn first(
+    tokens: &mut TokenStream,
+    patience: Duration,
+) -> Result<Option<Vec<StreamEvent>>> {
+    let first = tokio::time::timeout(patience, tokens.next_batch()).await.ok().flatten();
+    match first.as_deref() {
+        Some([StreamEvent::End(Err(error))]) => Err(error.clone()),
+        _ => Ok(first),
     }
 }
 

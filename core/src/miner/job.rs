@@ -75,6 +75,20 @@ pub enum FailClass {
 }
 
 impl FailClass {
+    /// All of them.
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Overloaded,
+        Self::Context,
+        Self::Invalid,
+        Self::Model,
+        Self::Refused,
+        Self::Credentials,
+        Self::Unreadable,
+        Self::Internal,
+        Self::Unreachable,
+        Self::Cancelled,
+    ];
+
     /// The word, as miners over the wire and in other languages say it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -93,20 +107,7 @@ impl FailClass {
 
     /// The class of that word.
     pub fn from_word(word: &str) -> Option<Self> {
-        [
-            Self::Overloaded,
-            Self::Context,
-            Self::Invalid,
-            Self::Model,
-            Self::Refused,
-            Self::Credentials,
-            Self::Unreadable,
-            Self::Internal,
-            Self::Unreachable,
-            Self::Cancelled,
-        ]
-        .into_iter()
-        .find(|class| class.as_str() == word)
+        Self::ALL.into_iter().find(|class| class.as_str() == word)
     }
 }
 

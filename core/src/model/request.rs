@@ -77,6 +77,27 @@ pub struct TaskRequest {
     pub extra: Extra,
 }
 
+/// Fields beside the named ones that say how an answer is read.
+const READING: &[&str] = &["stream_options", "async", "detach", "idempotent", "idempotency_key"];
+
+/// What a model's server acts on; see [`TaskRequest::params`].
+pub(crate) struct Params<'a> {
+    limits: [(&'static str, Option<u64>); 2],
+    extra: &'a Extra,
+}
+
+impl<'a> Params<'a> {
+    /// Limits by the caller's names.
+    pub(crate) fn limits(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.limits.into_iter().filter_map(|(name, most)| Some((name, most?)))
+    }
+
+    /// What the router does not know.
+    pub(crate) fn others(&self) -> impl Iterator<Item = (&'a str, &'a RawValue)> + use<'a> {
+        self.extra.iter().map(|(key, value)| (key.as_str(), &**value))
+    }
+}
+
 impl TaskRequest {
     /// A completion of that prompt with every default.
     pub fn completion(prompt: impl Into<String>) -> Self {
@@ -106,6 +127,45 @@ impl TaskRequest {
         if self.max_tokens.is_some() || self.max_completion_tokens.is_none() {
             self.max_tokens = Some(tokens);
         }
+    }
+
+    /// The fields that a model's server acts on, beside its input: limits under the name that the caller used, then what the
+    /// router does not know, in its order. Every kind of miner gets these.
+    pub(crate) fn params(&self) -> Params<'_> {
+        // Without `..`, so that a new field has to say where it goes.
+        let Self {
+            // The input and how it is answered: each kind of miner has a place of its own for these.
+            kind: _,
+            prompt: _,
+            messages: _,
+            input: _,
+            prompt_type: _,
+            prompt_template: _,
+            model: _,
+            stream: _,
+            // What the router itself acts on.
+            timeout: _,
+            precommit_timeout: _,
+            client_reference: _,
+            max_miners: _,
+            priority: _,
+            validation: _,
+            on_failure: _,
+            raw: _,
+            max_tokens,
+            max_completion_tokens,
+            extra,
+        } = self;
+        Params { limits: [("max_tokens", *max_tokens), ("max_completion_tokens", *max_completion_tokens)], extra }
+    }
+
+    /// The request without how long its caller waits and how the answer is read: two requests with the same work differ in
+    /// nothing else.
+    pub(crate) fn work(&self) -> Self {
+        let mut work = self.clone();
+        (work.stream, work.timeout, work.precommit_timeout) = (false, None, None);
+        work.extra.retain(|(key, _)| !READING.contains(&key.as_str()));
+        work
     }
 
     fn validation(&mut self) -> &mut ValidationSpec {

@@ -6,6 +6,8 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use tokio::sync::Notify;
 
 use super::claim::Seen;
@@ -154,6 +156,14 @@ impl Attempt {
     }
 
     fn done(&self, shared: &Arc<Shared>, mut answer: Answer) {
+        if let Some(raw) = answer.raw.as_deref().filter(|_| !self.counts_well) {
+            match check_raw(self.live.request.kind, raw) {
+                // The same text by every route, also where the miner gave it in the raw answer alone.
+                Ok(Some(text)) if answer.text.is_empty() => answer.text = text,
+                Ok(_) => {}
+                Err(fault) => return self.failed(shared, Failure::new(FailClass::Internal, fault)),
+            }
+        }
         match self.whole_text(&answer) {
             None => return,
             Some(Err(failure)) => return self.failed(shared, failure),
@@ -235,6 +245,32 @@ impl Attempt {
         }
         shared.step(Event::Fail { fence: self.fence, blame });
     }
+}
+
+/// Whether a raw answer can be shown: a JSON object with what its kind of request asks for. It is looked at before the
+/// answer counts, so that a miner is never told that an answer was taken which its caller cannot read. Gives the text that
+/// is in it.
+fn check_raw(kind: RequestKind, raw: &[u8]) -> Result<Option<String>, String> {
+    #[derive(serde::Deserialize)]
+    struct Body<'a> {
+        #[serde(borrow, default)]
+        choices: Option<Vec<&'a RawValue>>,
+        #[serde(default)]
+        data: Option<Vec<IgnoredAny>>,
+    }
+    let unreadable =
+        |why: &dyn std::fmt::Display| format!("the miner's answer is not what OpenAI's clients read: {why}");
+    let text = std::str::from_utf8(raw).map_err(|e| unreadable(&e))?;
+    let body: Body<'_> = serde_json::from_str(text).map_err(|e| unreadable(&e))?;
+    if kind == RequestKind::Embedding {
+        return if body.data.is_some_and(|data| !data.is_empty()) { Ok(None) } else { Err(unreadable(&"no data")) };
+    }
+    let Some(first) = body.choices.as_ref().and_then(|choices| choices.first()) else {
+        return Err(unreadable(&"no choices"));
+    };
+    let first: serde_json::Value = serde_json::from_str(first.get()).map_err(|e| unreadable(&e))?;
+    let text = first.pointer("/message/content").or_else(|| first.get("text")).and_then(serde_json::Value::as_str);
+    if first.is_object() { Ok(text.map(str::to_owned)) } else { Err(unreadable(&"a choice is no object")) }
 }
 
 fn too_long() -> Failure {

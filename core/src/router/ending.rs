@@ -243,5 +243,98 @@ fn in_its_words(mut error: Error, failure: &Failure) -> Error {
     if let Some(param) = &said.param {
         error = error.with_param(param.clone());
     }
-    error.with_upstream(UpstreamError { status: failure.http_status.or(said.status), ..said })
+    error.with_upstream(said)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::model::{Gid, SessionId, TaskId, TaskRequest};
+    use crate::store::{Durability, MemoryStore, NewTask, SqliteStore, Store};
+
+    const CAUSES: [EndCause; 7] = [
+        EndCause::Done,
+        EndCause::Cancelled,
+        EndCause::Deadline,
+        EndCause::Attempts,
+        EndCause::Request,
+        EndCause::Broken,
+        EndCause::NoMiner,
+    ];
+
+    fn failures() -> Vec<Option<Failure>> {
+        let raws = [
+            None,
+            Some(r#"{"error":{"message":"own","type":"t","code":400}}"#),
+            Some(r#"{"error":{"code":"c","param":"p"}}"#),
+        ];
+        let mut failures = vec![None];
+        for class in FailClass::ALL {
+            for raw in raws {
+                for retry_after_ms in [None, Some(250)] {
+                    let raw = raw.map(|raw| Bytes::from_static(raw.as_bytes()));
+                    failures.push(Some(Failure { retry_after_ms, raw, ..Failure::new(class, "said \"no\"\u{0}") }));
+                }
+            }
+        }
+        failures
+    }
+
+    #[test]
+    fn every_error_comes_back_from_every_store_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = SqliteStore::open(dir.path(), Durability::Relaxed).unwrap();
+        let stores: [&dyn Store; 2] = [&file, &MemoryStore::new(0)];
+        let mut told = Vec::new();
+        for cause in CAUSES {
+            for failure in failures() {
+                let (id, error) = (told.len() as u64 + 1, error_of(cause, failure.as_ref()));
+                let new = NewTask {
+                    gid: Gid(id),
+                    session_id: SessionId(1),
+                    id: TaskId(id),
+                    request: Arc::new(TaskRequest::completion("x")),
+                    band: 0,
+                    created_at: Timestamp(1),
+                    deadline: Timestamp(2),
+                    idempotency: None,
+                };
+                let task = Task {
+                    gid: new.gid,
+                    id: new.id,
+                    session_id: new.session_id,
+                    state: TaskState::Ended,
+                    outcome: Some(Outcome::Failed),
+                    ended_at: Timestamp(2),
+                    error: Some(error.clone()),
+                    ..Task::default()
+                };
+                for store in stores {
+                    // Not waited for: the file gathers them.
+                    drop((store.accept(new.clone()), store.finish(Arc::new(task.clone()))));
+                }
+                told.push(error.with_ids(1, Some(id)));
+            }
+        }
+        for (id, error) in (1..).zip(told) {
+            for store in stores {
+                let task = store.task(SessionId(1), TaskId(id)).wait().unwrap().unwrap();
+                assert_eq!(stored_end(task).unwrap_err(), error, "{}", store.name());
+            }
+        }
+    }
+
+    #[test]
+    fn words_on_the_routers_own_key_are_kept_inside() {
+        let mut failure = Failure::new(FailClass::Invalid, "no");
+        failure.raw = Some(Bytes::from_static(br#"{"error":{"message":"bad key","code":"invalid_api_key"}}"#));
+        for (status, own) in [(400, false), (401, true), (402, true), (403, true), (407, true), (422, false)] {
+            failure.http_status = Some(status);
+            let error = error_of(EndCause::Request, Some(&failure));
+            assert_eq!(error.details().upstream.is_none(), own, "{status}");
+            assert_eq!(error.code() == "invalid_argument", own, "{status}");
+        }
+    }
 }

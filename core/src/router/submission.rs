@@ -22,6 +22,8 @@ pub struct SubmitOptions {
     pub detach: bool,
     /// Whether a model that no miner offers stands for any model.
     pub any_model: bool,
+    /// Whether the session is the router's choice: it is no part of what the idempotency key stands for then.
+    pub any_session: bool,
 }
 
 /// Holds a task: when the last one of a task that is not detached goes, the task is cancelled.

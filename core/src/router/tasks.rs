@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use sha2::{Digest, Sha256};
 
+use super::drive::Deed;
 use super::ending::stored_end;
 use super::live::{Judged, Live, LiveSpec, wake, weight_of};
 use super::memory::Memory;
@@ -15,8 +16,11 @@ use crate::model::{
     Policy, RequestKind, SessionId, SessionSpec, Task, TaskId, TaskRequest, TaskState, Timestamp, ValidationSpec,
     estimate_tokens,
 };
-use crate::store::{Accepted, Idempotency, NewTask, TaskPage, TaskQuery};
+use crate::store::{Accepted, Idempotency, NewTask, Pending, TaskPage, TaskQuery};
 use crate::{Error, ErrorKind, Result};
+
+/// A task that the engine took, what the store will say of it, and what is to be done.
+type Admitted = (Arc<Live>, Submission, Pending<Accepted>, Vec<Deed>);
 
 impl Router {
     /// Submits a task. It is dispatched at once, while the store writes it down; await
@@ -27,85 +31,22 @@ impl Router {
     /// come back), `IdempotencyMismatch`, `Closed`.
     pub async fn submit(&self, session: SessionId, request: TaskRequest, options: SubmitOptions) -> Result<Submission> {
         let shared = &self.shared;
-        let mut request = Arc::new(shared.checked(request)?);
+        let request = Arc::new(shared.checked(request)?);
         let idempotency = options
             .idempotency_key
             .as_deref()
-            .map(|key| idempotency(&options.scope, key, session, &request))
+            .map(|key| idempotency(&options.scope, key, (!options.any_session).then_some(session), &request))
             .transpose()?;
         if shared.draining.load(Ordering::Acquire) {
             return Err(Shared::closed_error());
         }
-        let now = shared.clock.now();
-        let timeout =
-            request.timeout.map_or(shared.config.limits.default_timeout_secs * 1_000, |secs| (secs * 1_000.0) as u64);
-        let deadline = now.plus(timeout);
         let held = idempotency.is_some();
-        let weight = weight_of(&request);
-        let (live, submission, mut pending, deeds) = {
-            let mut core = shared.core.lock();
-            if !core.make_room(weight, &shared.memory) {
-                shared.metrics.refused();
-                return Err(Memory::full());
-            }
-            let Some(record) = core.sessions.get(&session) else { return Err(super::sessions::unknown(session)) };
-            let retention = record.spec.retention.clone();
-            let (mut task, mut judged) = shared.engine_task(&record.spec, &request, session, (now, deadline), held)?;
-            let (asked, on_failure) = (task.model.clone(), task.on_failure);
-            if let Some(most) = request.max_miners.filter(|most| *most > 1 && task.required > 1) {
-                let there = core.engine.answers_for(&task, most);
-                if there < most {
-                    // Written down as it is asked for, so that a restart does not wait for miners that never were.
-                    Arc::make_mut(&mut request).max_miners = Some(there);
-                    (task, judged) = shared.engine_task(&record.spec, &request, session, (now, deadline), held)?;
-                }
-            }
-            task.any_model = options.any_model;
-            let effects = core.engine.step(Event::Submit(Box::new(task)), now);
-            let (gid, id, band) = match effects.first() {
-                Some(Effect::Admitted { gid, id, band }) => (*gid, *id, *band),
-                Some(Effect::Refused { reason, retry_after_ms }) => {
-                    shared.metrics.refused();
-                    return Err(refusal(*reason, *retry_after_ms, session, asked.as_deref()));
-                }
-                _ => return Err(Error::internal("the engine neither admitted nor refused the task")),
-            };
-            shared.metrics.submitted();
-            let live = Live::new(LiveSpec {
-                gid,
-                session_id: session,
-                id,
-                request: request.clone(),
-                model: asked,
-                created_at: now,
-                deadline,
-                retention,
-                judged,
-                on_failure,
-                shadow: false,
-                detached: options.detach,
-                max_output_bytes: shared.config.limits.max_output_bytes,
-                window_bytes: shared.config.limits.stream_window_bytes,
-                base: core.engine.first_base(),
-                memory: shared.memory.clone(),
-            });
-            core.live.insert(gid, live.clone());
-            core.by_id.insert((session, id), gid);
-            // Under the lock, so that no miner's answer can reach the store before the task itself.
-            let pending = shared.store.accept(NewTask {
-                gid,
-                session_id: session,
-                id,
-                request,
-                band,
-                created_at: now,
-                deadline,
-                idempotency,
-            });
-            let submission = Submission::new(shared.clone(), live.clone(), false);
-            let deeds = shared.apply(&mut core, effects, now);
-            (live, submission, Some(pending), deeds)
+        let admitted = self.admit(session, request, &options, idempotency.clone());
+        let (live, submission, pending, deeds) = match admitted {
+            Ok(admitted) => admitted,
+            Err(refusal) => return self.replay(idempotency, refusal).await,
         };
+        let mut pending = Some(pending);
         shared.perform(deeds);
         if held && let Some(pending) = pending.take() {
             let router = self.clone();
@@ -129,6 +70,99 @@ impl Router {
             }
         }
         Ok(submission)
+    }
+
+    /// Brings a new task in: the engine has it, and the store is asked to write it down.
+    fn admit(
+        &self,
+        session: SessionId,
+        mut request: Arc<TaskRequest>,
+        options: &SubmitOptions,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Admitted> {
+        let shared = &self.shared;
+        let now = shared.clock.now();
+        let timeout =
+            request.timeout.map_or(shared.config.limits.default_timeout_secs * 1_000, |secs| (secs * 1_000.0) as u64);
+        let deadline = now.plus(timeout);
+        let weight = weight_of(&request);
+        let mut core = shared.core.lock();
+        if !core.make_room(weight, &shared.memory) {
+            shared.metrics.refused();
+            return Err(Memory::full());
+        }
+        let Some(record) = core.sessions.get(&session) else { return Err(super::sessions::unknown(session)) };
+        let retention = record.spec.retention.clone();
+        let (mut task, mut judged) =
+            shared.engine_task(&record.spec, &request, session, (now, deadline), idempotency.is_some())?;
+        let (asked, on_failure) = (task.model.clone(), task.on_failure);
+        if let Some(most) = request.max_miners.filter(|most| *most > 1 && task.required > 1) {
+            let there = core.engine.answers_for(&task, most);
+            if there < most {
+                // Written down as it is asked for, so that a restart does not wait for miners that never were.
+                Arc::make_mut(&mut request).max_miners = Some(there);
+                (task, judged) =
+                    shared.engine_task(&record.spec, &request, session, (now, deadline), idempotency.is_some())?;
+            }
+        }
+        task.any_model = options.any_model;
+        let effects = core.engine.step(Event::Submit(Box::new(task)), now);
+        let (gid, id, band) = match effects.first() {
+            Some(Effect::Admitted { gid, id, band }) => (*gid, *id, *band),
+            Some(Effect::Refused { reason, retry_after_ms }) => {
+                shared.metrics.refused();
+                return Err(refusal(*reason, *retry_after_ms, session, asked.as_deref()));
+            }
+            _ => return Err(Error::internal("the engine neither admitted nor refused the task")),
+        };
+        shared.metrics.submitted();
+        let live = Live::new(LiveSpec {
+            gid,
+            session_id: session,
+            id,
+            request: request.clone(),
+            model: asked,
+            created_at: now,
+            deadline,
+            retention,
+            judged,
+            on_failure,
+            shadow: false,
+            detached: options.detach,
+            max_output_bytes: shared.config.limits.max_output_bytes,
+            window_bytes: shared.config.limits.stream_window_bytes,
+            base: core.engine.first_base(),
+            memory: shared.memory.clone(),
+        });
+        core.live.insert(gid, live.clone());
+        core.by_id.insert((session, id), gid);
+        // Under the lock, so that no miner's answer can reach the store before the task itself.
+        let pending = shared.store.accept(NewTask {
+            gid,
+            session_id: session,
+            id,
+            request,
+            band,
+            created_at: now,
+            deadline,
+            idempotency,
+        });
+        let submission = Submission::new(shared.clone(), live.clone(), false);
+        let deeds = shared.apply(&mut core, effects, now);
+        Ok((live, submission, pending, deeds))
+    }
+
+    /// A router that has no room for new work, or no miner, has the ends of old work all the same.
+    async fn replay(&self, key: Option<Idempotency>, refusal: Error) -> Result<Submission> {
+        let Some(key) = key else { return Err(refusal) };
+        match self.shared.store.find(key).await? {
+            Some(Accepted::Existing { session_id, id, .. }) => {
+                let mut joined = self.attach(session_id, id).await?;
+                joined.mark_joined();
+                Ok(joined)
+            }
+            Some(Accepted::New) | None => Err(refusal),
+        }
     }
 
     /// The store has said whether a held task is new.
@@ -273,13 +307,15 @@ fn unknown(session: SessionId, id: TaskId) -> Error {
         .with_param("task_id")
 }
 
-fn idempotency(scope: &str, key: &str, session: SessionId, request: &TaskRequest) -> Result<Idempotency> {
+fn idempotency(scope: &str, key: &str, session: Option<SessionId>, request: &TaskRequest) -> Result<Idempotency> {
     if key.is_empty() || key.len() > 256 {
         return Err(Error::invalid("Idempotency-Key", "an idempotency key has 1 to 256 bytes"));
     }
     let mut hasher = Sha256::new();
-    hasher.update(session.0.to_be_bytes());
-    hasher.update(serde_json::to_vec(request).map_err(Error::internal)?);
+    if let Some(session) = session {
+        hasher.update(session.0.to_be_bytes());
+    }
+    hasher.update(serde_json::to_vec(&request.work()).map_err(Error::internal)?);
     Ok(Idempotency { scope: scope.to_owned(), key: key.to_owned(), fingerprint: hasher.finalize().into() })
 }
 

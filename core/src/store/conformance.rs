@@ -115,6 +115,11 @@ fn a_key_makes_one_task(store: &dyn Store) {
     assert!(!orphan.wait().unwrap());
     assert_eq!(mate.wait().unwrap(), Accepted::New);
     assert_eq!(elsewhere.wait().unwrap(), Accepted::New);
+    let looked_up =
+        |key: &str, fingerprint| store.find(keyed(new_task(1, 9), key, fingerprint).idempotency.unwrap()).wait();
+    assert_eq!(looked_up("k", 1).unwrap(), Some(existing));
+    assert_eq!(looked_up("k", 2).unwrap_err().kind(), ErrorKind::IdempotencyMismatch);
+    assert_eq!(looked_up("another", 1).unwrap(), None);
     // An ended task's key is still taken; one that was purged is free.
     assert!(store.finish(Arc::new(ended(&new, 10, "x"))).wait().unwrap());
     assert_eq!(store.accept(keyed(new_task(1, 6), "k", 1)).wait().unwrap(), existing);

@@ -59,6 +59,12 @@ pub trait Store: Send + Sync + 'static {
     /// `IdempotencyMismatch` when the key was used for another request.
     fn accept(&self, task: NewTask) -> Pending<Accepted>;
 
+    /// The task that was accepted under that key, if there is one.
+    ///
+    /// # Errors
+    /// `IdempotencyMismatch` when the key was used for another request.
+    fn find(&self, key: Idempotency) -> Pending<Option<Accepted>>;
+
     /// Writes the end of a task, once. `false`: it had ended already, or is not there (never accepted, or purged).
     fn finish(&self, task: Arc<Task>) -> Pending<bool>;
 

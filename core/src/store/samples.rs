@@ -74,7 +74,6 @@ pub(super) fn rich(new: &NewTask) -> Task {
     });
     task.model = Some("the session's".into());
     let said = UpstreamError {
-        status: Some(422),
         message: Some("no \"x\"".into()),
         error_type: Some("odd".into()),
         code: Some(7.into()),

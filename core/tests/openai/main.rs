@@ -3,6 +3,8 @@
 #![allow(clippy::format_collect, reason = "a test reads better so")]
 
 mod blame;
+mod ends;
+mod fields;
 mod local;
 mod parts;
 mod passing;

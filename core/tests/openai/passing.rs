@@ -88,6 +88,89 @@ async fn an_upstreams_refusal_keeps_its_words_and_is_the_callers_fault() {
     }
 }
 
+/// What servers say of a request that they refuse, and what of it a client sees: on `/v1` the same, under `/api` code and param.
+#[tokio::test]
+async fn an_upstreams_error_keeps_its_own_members() {
+    let table = [
+        // OpenAI
+        (
+            400,
+            json!({"error":{"message":"Unsupported value: 'temperature'","type":"invalid_request_error","param":"temperature","code":"unsupported_value"}}),
+            json!(["Unsupported value: 'temperature'", "invalid_request_error", "temperature", "unsupported_value"]),
+        ),
+        // Azure
+        (
+            400,
+            json!({"error":{"message":"The response was filtered","type":null,"param":"prompt","code":"content_filter","innererror":{"code":"x"}}}),
+            json!(["The response was filtered", "invalid_request_error", "prompt", "content_filter"]),
+        ),
+        // vLLM, before and after its errors were nested
+        (
+            400,
+            json!({"object":"error","message":"n must be 1","type":"BadRequestError","param":null,"code":400}),
+            json!(["n must be 1", "BadRequestError", null, 400]),
+        ),
+        (
+            400,
+            json!({"error":{"message":"n must be 1","type":"BadRequestError","param":"n","code":400}}),
+            json!(["n must be 1", "BadRequestError", "n", 400]),
+        ),
+        // llama.cpp: the router's word says more than the number
+        (
+            400,
+            json!({"error":{"code":400,"message":"the request exceeds the available context size","type":"exceed_context_size_error"}}),
+            json!([
+                "the request exceeds the available context size",
+                "exceed_context_size_error",
+                null,
+                "context_length_exceeded"
+            ]),
+        ),
+        (
+            404,
+            json!({"error":{"message":"no model x","type":"NotFoundError","param":"model","code":404}}),
+            json!(["no model x", "NotFoundError", "model", "model_not_found"]),
+        ),
+        (
+            429,
+            json!({"error":{"message":"You exceeded your quota","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}),
+            json!(["You exceeded your quota", "insufficient_quota", null, "insufficient_quota"]),
+        ),
+    ];
+    for (status, body, wanted) in table {
+        let said = body.to_string();
+        let upstream = Upstream::new(move |_, _| Say::Json(status, said.clone())).await;
+        let server = before(&upstream).await;
+        for stream in [false, true] {
+            let request = format!(r#"{{"messages":[{{"role":"user","content":"x"}}],"stream":{stream}}}"#);
+            let reply = server.post("/v1/chat/completions", &request).await;
+            let error = reply.json()["error"].clone();
+            assert_eq!(json!([error["message"], error["type"], error["param"], error["code"]]), wanted, "{body}");
+            assert_eq!(reply.status, status, "{body}");
+            let reply = server.post("/api/v1/completions", &format!(r#"{{"prompt":"x","stream":{stream}}}"#)).await;
+            assert_eq!((reply.status, &reply.json()["param"]), (status, &wanted[2]), "{}", reply.body);
+            let code = if wanted[3].is_string() { wanted[3].clone() } else { json!("invalid_argument") };
+            assert_eq!(reply.json()["code"], code, "{}", reply.body);
+        }
+    }
+}
+
+/// What speaks of the router's own credentials is not for its clients.
+#[tokio::test]
+async fn an_upstreams_words_on_the_routers_key_stay_inside() {
+    for status in [401, 402, 407] {
+        let upstream = Upstream::new(move |_, _| {
+            Say::Json(status, r#"{"error":{"message":"Incorrect API key sk-abc","code":"invalid_api_key"}}"#.into())
+        })
+        .await;
+        let server = before(&upstream).await;
+        for path in ["/v1/chat/completions", "/api/v1/chat/completions"] {
+            let reply = server.post(path, r#"{"messages":[{"role":"user","content":"x"}]}"#).await;
+            assert!(reply.status >= 500 && !reply.body.contains("invalid_api_key"), "{status} {}", reply.body);
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_upstream_that_breaks_off_is_an_error_in_the_stream() {
     let upstream = Upstream::new(|_, _| {

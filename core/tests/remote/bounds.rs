@@ -47,6 +47,36 @@ async fn a_lying_hash_fails_the_attempt_and_another_miner_answers() {
     assert_eq!((blamed.failed, blamed.error_rate), (1, 1.0));
 }
 
+/// What a miner was told and what is kept agree: an answer that its caller could not read is nobody's.
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_fails_the_attempt_and_another_miner_answers() {
+    for broken in ["{", "[]", "null", "{}", r#"{"choices":[]}"#, r#"{"choices":[7]}"#, r#"{"data":[1]}"#] {
+        let server = Server::start(quick()).await;
+        let (mut liar, _) = Hand::welcomed(server.address, hello()).await;
+        let task = server.submit("x", false).await;
+        let (attempt, fence, _) = liar.take().await;
+        let mut other = hello();
+        other["miner_id"] = "honest".into();
+        let (mut honest, _) = Hand::welcomed(server.address, other).await;
+        let mut piece = tokens(attempt, fence, 1, 0, broken);
+        piece["ch"] = "answer".into();
+        liar.send(piece).await;
+        liar.send(done(attempt, fence, 1, "")).await;
+        assert_eq!(liar.expect("final").await["result"], "superseded", "{broken}");
+        let (attempt, fence, _) = honest.take().await;
+        let mut piece = tokens(attempt, fence, 1, 0, r#"{"choices":[{"message":{"content":"truth"}}]}"#);
+        piece["ch"] = "answer".into();
+        honest.send(piece).await;
+        honest.send(done(attempt, fence, 1, "")).await;
+        assert_eq!(honest.expect("final").await["result"], "committed", "{broken}");
+        assert_eq!(within(task.result()).await.unwrap().answer.text, "truth", "{broken}");
+        let kept = server.router.task(task.session_id(), task.task_id()).await.unwrap();
+        assert_eq!((kept.text.as_str(), kept.attempts), ("truth", 2), "{broken}");
+        let blamed = server.router.miners().into_iter().find(|miner| miner.id == "hand").unwrap();
+        assert_eq!(blamed.failed, 1, "{broken}");
+    }
+}
+
 #[tokio::test]
 async fn a_gap_fails_the_attempt() {
     let server = Server::start(quick()).await;

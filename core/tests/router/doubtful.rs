@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use cortensor_router::model::{Gid, Session, SessionId, Task, TaskId};
 use cortensor_router::store::{
-    Accepted, ApiKey, Durability, MemoryStore, MinerRecord, NewTask, Pending, Purge, Recovery, Resolver, Store,
-    TaskPage, TaskQuery,
+    Accepted, ApiKey, Durability, Idempotency, MemoryStore, MinerRecord, NewTask, Pending, Purge, Recovery, Resolver,
+    Store, TaskPage, TaskQuery,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -45,6 +45,9 @@ impl Store for Doubtful {
         let (resolver, pending) = Pending::channel();
         self.asked.send(Asked::Accept(task, resolver)).unwrap();
         pending
+    }
+    fn find(&self, key: Idempotency) -> Pending<Option<Accepted>> {
+        self.kept.find(key)
     }
     fn finish(&self, task: Arc<Task>) -> Pending<bool> {
         let (resolver, pending) = Pending::channel();

@@ -182,6 +182,7 @@ async fn submit(
         (None, Some(value)) => query::session_in_body(state, caller, &value)?,
         (None, None) => None,
     };
+    let any_session = session.is_none();
     let session = match session {
         Some(session) => session,
         None => caller
@@ -216,19 +217,23 @@ async fn submit(
         None => None,
     };
     let streamed = request.stream && !later;
+    let reading =
+        (chat && request.kind == RequestKind::Chat).then(|| openai::Reading::of(&request, idempotency_key.is_some()));
+    let reading = reading.transpose()?;
     let options = SubmitOptions {
         idempotency_key,
         scope: format!("{} /api", caller.id),
         detach: later || detach,
         any_model: true,
+        any_session,
     };
     let submission = state.router.submit(session, request, options).await?;
     let task = request_id::Task::from(&submission);
-    let form = match chat && submission.request().kind == RequestKind::Chat {
+    let form = match reading {
         _ if later => Form::Later,
-        true => Form::Chat,
-        false if streamed => Form::Stream,
-        false => Form::Whole,
+        Some(reading) => Form::Chat(reading),
+        None if streamed => Form::Stream,
+        None => Form::Whole,
     };
     Ok(request_id::of_task(&task, answer(state, submission, form).await))
 }
@@ -236,7 +241,7 @@ async fn submit(
 /// How a task is answered.
 enum Form {
     Later,
-    Chat,
+    Chat(openai::Reading),
     Stream,
     Whole,
 }
@@ -247,13 +252,14 @@ async fn answer(state: &AppState, submission: Submission, form: Form) -> Result<
             submission.accepted().await?;
             accepted(&submission)
         }
-        Form::Chat => Ok(openai::answer_chat(state, submission).await?),
+        Form::Chat(reading) => Ok(openai::answer_chat(state, submission, reading).await?),
         Form::Stream => {
             submission.accepted().await?;
             let layout = CortensorStream::new(&submission);
-            let tokens = submission.stream();
+            let mut tokens = submission.stream();
             let keepalive = Duration::from_millis(state.config.keepalive_ms);
-            Ok(sse::respond(submission, tokens, None, layout, keepalive))
+            let first = sse::first(&mut tokens, keepalive).await?;
+            Ok(sse::respond(submission, tokens, first, layout, keepalive))
         }
         Form::Whole => {
             let completion = submission.result().await?;

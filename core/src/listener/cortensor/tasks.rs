@@ -136,10 +136,12 @@ async fn join(
     let submission = state.router.attach(session, query::task(&task)?).await?;
     let after = last_event_id(&headers)?;
     let layout = CortensorStream::new(&submission);
-    let tokens = submission.stream_after(after);
+    let mut tokens = submission.stream_after(after);
     let keepalive = Duration::from_millis(state.config.keepalive_ms);
     let named = request_id::Task::from(&submission);
-    Ok(request_id::of_task(&named, Ok(sse::respond(submission, tokens, None, layout, keepalive))))
+    let first = sse::first(&mut tokens, keepalive).await;
+    let answer = first.map(|first| sse::respond(submission, tokens, first, layout, keepalive)).map_err(Failed::from);
+    Ok(request_id::of_task(&named, answer))
 }
 
 /// The number of the last event that the reader has; 0: it has none. Which numbers the task has is the stream's to know: any other one

@@ -26,20 +26,6 @@ pub(in crate::listener) fn type_of(kind: ErrorKind) -> &'static str {
     }
 }
 
-/// The status on these routes: the model server's own where it refused the request, since its clients branch on it.
-pub(in crate::listener) fn status_of(error: &Error) -> u16 {
-    let own = error.details().upstream.as_ref().and_then(|said| said.status);
-    match own {
-        // A prompt that does not fit is a 400 at OpenAI, whatever else servers make of it.
-        Some(status @ 400..=499)
-            if error.kind() == ErrorKind::InvalidArgument && error.code() != "context_length_exceeded" =>
-        {
-            status
-        }
-        _ => error.kind().row().http_status,
-    }
-}
-
 /// Writes `{"error":{...}}`, in the words of the model's server where it said something. The ids are there where the task
 /// can still be polled.
 pub(in crate::listener) fn write(error: &Error, out: &mut Vec<u8>) {
@@ -56,8 +42,8 @@ pub(in crate::listener) fn write(error: &Error, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(b",\"code\":");
     match (&details.code, said.and_then(|said| said.code.as_ref())) {
-        // A number says no more than the status; it stands where the router has no word either.
-        (None, Some(code @ Value::Number(_))) => {
+        // A number says no more than a status: it passes where the server refused the request, as its clients know it.
+        (None, Some(code @ Value::Number(_))) if error.kind() == ErrorKind::InvalidArgument => {
             let _ = write!(out, "{code}");
         }
         _ => string(out, error.code()),
@@ -99,7 +85,6 @@ mod tests {
     #[test]
     fn the_words_of_the_models_server_win() {
         let mut said = UpstreamError::default();
-        said.status = Some(422);
         said.message = Some("no such tool".into());
         said.error_type = Some("BadRequestError".into());
         said.code = Some(422.into());
@@ -109,10 +94,8 @@ mod tests {
             written(&error),
             json!({"error":{"message":"no such tool","type":"BadRequestError","param":"tools","code":422}})
         );
-        assert_eq!(status_of(&error), 422);
         let context = error.with_code("context_length_exceeded");
         assert_eq!(written(&context)["error"]["code"], "context_length_exceeded");
-        assert_eq!(status_of(&context), 400);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::listener::reply::{self, Failed, Family};
 use crate::listener::state::AppState;
 use crate::listener::{body, request_id, sse};
 use crate::model::{MinerInfo, MinerKind, RequestKind, SessionId, TaskRequest, meant};
-use crate::{Error, Result, Router, StreamEvent, Submission, SubmitOptions};
+use crate::{Error, Result, Router, Submission, SubmitOptions};
 
 const SESSION: HeaderName = HeaderName::from_static("x-cortensor-session");
 const TASK: HeaderName = HeaderName::from_static("x-cortensor-task");
@@ -32,15 +32,47 @@ pub(super) async fn submit(
     let body = body::read(state, Family::OpenAi, headers, body).await?;
     let request = request::checked(kind, body::parse(Family::OpenAi, &body)?).map_err(failed)?;
     drop(body);
-    let include_usage = request::include_usage(&request).map_err(failed)?;
-    let submission = enter(state, caller, headers, request).await.map_err(failed)?;
+    let (submission, reading) = enter(state, caller, headers, request).await.map_err(failed)?;
     let task = request_id::Task::from(&submission);
-    Ok(request_id::of_task(&task, respond(state, submission, include_usage).await.map_err(failed)))
+    Ok(request_id::of_task(&task, respond(state, submission, reading).await.map_err(failed)))
 }
 
-/// Submits a request to the session that is meant.
-async fn enter(state: &AppState, caller: &Caller, headers: &HeaderMap, mut request: TaskRequest) -> Result<Submission> {
-    let session = session_of(state, caller, headers, &mut request)?;
+/// How a caller reads the answer: no part of the work, so it is the caller's own also where an idempotency key leads to a
+/// task that is there already.
+pub(in crate::listener) struct Reading {
+    stream: bool,
+    /// Whether the stream ends with a chunk of the usage.
+    usage: bool,
+    /// The caller's request, where the task may have been made by an earlier one.
+    request: Option<TaskRequest>,
+}
+
+impl Reading {
+    /// How that request wants to be answered; `keyed`: it has an idempotency key.
+    ///
+    /// # Errors
+    /// When `stream_options` is not what it should be.
+    pub(in crate::listener) fn of(request: &TaskRequest, keyed: bool) -> Result<Self> {
+        Ok(Self {
+            stream: request.stream,
+            usage: request::include_usage(request)?,
+            request: keyed.then(|| request.clone()),
+        })
+    }
+
+    fn request<'a>(&'a self, submission: &'a Submission) -> &'a TaskRequest {
+        self.request.as_ref().unwrap_or(submission.request())
+    }
+}
+
+/// Submits a request to the session that is meant, and says how its caller reads the answer.
+async fn enter(
+    state: &AppState,
+    caller: &Caller,
+    headers: &HeaderMap,
+    mut request: TaskRequest,
+) -> Result<(Submission, Reading)> {
+    let (session, any_session) = session_of(state, caller, headers, &mut request)?;
     if let Some(refusal) = request::wants_upstream(&request)
         && !only_upstreams(&state.router, session, request.model.as_deref())
     {
@@ -53,41 +85,46 @@ async fn enter(state: &AppState, caller: &Caller, headers: &HeaderMap, mut reque
     };
     let idempotency_key = idempotency_key(headers)?;
     let scope = idempotency_key.as_ref().map(|_| format!("{} {scope}", caller.id)).unwrap_or_default();
-    let options = SubmitOptions { idempotency_key, scope, ..SubmitOptions::default() };
-    state.router.submit(session, request, options).await
+    let reading = Reading::of(&request, idempotency_key.is_some())?;
+    let options = SubmitOptions { idempotency_key, scope, any_session, ..SubmitOptions::default() };
+    Ok((state.router.submit(session, request, options).await?, reading))
 }
 
 /// A submitted chat as OpenAI's clients read it, whole or streamed; `/api` has routes for chats too.
 ///
 /// # Errors
-/// When the task fails before its first token, or `stream_options` is not what it should be.
-pub(in crate::listener) async fn chat(state: &AppState, submission: Submission) -> Result<Response> {
-    let include_usage = request::include_usage(submission.request())?;
-    respond(state, submission, include_usage).await
+/// When the task fails before its first token.
+pub(in crate::listener) async fn chat(state: &AppState, submission: Submission, reading: Reading) -> Result<Response> {
+    respond(state, submission, reading).await
 }
 
-async fn respond(state: &AppState, submission: Submission, include_usage: bool) -> Result<Response> {
-    if submission.request().stream { stream(state, submission, include_usage).await } else { unary(submission).await }
+async fn respond(state: &AppState, submission: Submission, reading: Reading) -> Result<Response> {
+    if reading.stream { stream(state, submission, reading).await } else { unary(submission, reading).await }
 }
 
 /// The session: the header's, else the one that the model's name stands for, else the token's own, else the router's
-/// choice.
-fn session_of(state: &AppState, caller: &Caller, headers: &HeaderMap, request: &mut TaskRequest) -> Result<SessionId> {
+/// choice. And whether the caller named none.
+fn session_of(
+    state: &AppState,
+    caller: &Caller,
+    headers: &HeaderMap,
+    request: &mut TaskRequest,
+) -> Result<(SessionId, bool)> {
     let named = request.model.as_deref().and_then(request::session_in_model);
     if let Some(header) = headers.get(SESSION) {
         let text = header
             .to_str()
             .map_err(|_| Error::invalid("X-Cortensor-Session", "X-Cortensor-Session must be a session's number"))?;
-        return query::session(state, caller, text.trim());
+        return Ok((query::session(state, caller, text.trim())?, false));
     }
     if let Some(id) = named {
         let session = query::session(state, caller, id)?;
         request.model = None;
-        return Ok(session);
+        return Ok((session, false));
     }
     let session = caller.sessions().first().map_or_else(|| state.router.next_completion_session(), |id| SessionId(*id));
     caller.sees(session)?;
-    Ok(session)
+    Ok((session, true))
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
@@ -98,31 +135,26 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
 }
 
 /// Waits for the whole answer. While this waits, a client that hangs up drops it, and with it the task.
-async fn unary(submission: Submission) -> Result<Response> {
+async fn unary(submission: Submission, reading: Reading) -> Result<Response> {
     let completion = submission.shared_result().await?;
-    let body = answer::render(submission.request(), &completion)?;
+    let body = answer::render(reading.request(&submission), &completion)?;
     let mut response = reply::bytes(StatusCode::OK, body);
     name_task(response.headers_mut(), &submission);
     Ok(response)
 }
 
-/// Waits for the first event before it answers, so that a task that fails at once has a status of its own; but no
-/// longer than a client waits for a sign of life.
-async fn stream(state: &AppState, submission: Submission, include_usage: bool) -> Result<Response> {
+async fn stream(state: &AppState, submission: Submission, reading: Reading) -> Result<Response> {
     submission.accepted().await?;
     let keepalive = Duration::from_millis(state.config.keepalive_ms);
     let mut tokens = submission.stream();
-    let first = tokio::time::timeout(keepalive, tokens.next_batch()).await.ok().flatten();
-    if let Some([StreamEvent::End(Err(error))]) = first.as_deref() {
-        return Err(error.clone());
-    }
-    let request = submission.request();
+    let first = sse::first(&mut tokens, keepalive).await?;
+    let request = reading.request(&submission);
     let layout = ChunkWriter::new(StreamSpec {
         kind: request.kind,
         gid: submission.gid(),
         created: submission.created(),
         model: &submission.answering_model(),
-        include_usage,
+        include_usage: reading.usage,
         echo: request.prompt.clone().filter(|_| answer::echoes(request)),
     });
     let mut named = HeaderMap::with_capacity(2);

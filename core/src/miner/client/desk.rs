@@ -18,7 +18,7 @@ use crate::miner::remote::frame::{
 use crate::miner::remote::link::{Link, Peer};
 use crate::miner::remote::raw;
 use crate::miner::{FailClass, Failure, Job, JobInfo, JobSink, Miner};
-use crate::model::{Extra, Fence, Gid, SessionId, TaskId, TaskRequest, Timestamp};
+use crate::model::{Fence, Gid, SessionId, TaskId, TaskRequest, Timestamp};
 
 /// What the miner holds, and the connection that it has.
 pub(super) struct Desk {
@@ -277,11 +277,12 @@ impl Desk {
 
     fn offered(&self, task: TaskFrame) {
         let (attempt, fence) = (task.attempt, task.fence);
+        let info = info_of(task);
         let taken = {
             let mut state = self.state.lock();
             state.seen = state.seen.max(attempt);
             let working = state.attempts.values().filter(|assignment| assignment.is_working()).count();
-            let room = !state.draining && working < self.capacity() as usize;
+            let room = info.is_ok() && !state.draining && working < self.capacity() as usize;
             match (state.pace, state.attempts.contains_key(&attempt)) {
                 (_, true) | (None, _) => return,
                 (Some(pace), false) if room => {
@@ -292,15 +293,15 @@ impl Desk {
                 _ => None,
             }
         };
-        let Some(assignment) = taken else {
+        let (Some(assignment), Ok(info)) = (taken, &info) else {
             self.counters.rejected();
-            let reason = "the miner has no free slot".to_owned();
+            let reason = info.err().unwrap_or_else(|| "the miner has no free slot".to_owned());
             self.post(&Reject { attempt, fence, reason, retry_after_ms: None }.into());
             return;
         };
         self.counters.accepted();
         self.post(&Accept { attempt, fence }.into());
-        let job = Job::new(info_of(task), assignment as Arc<dyn JobSink>);
+        let job = Job::new(info.clone(), assignment as Arc<dyn JobSink>);
         let miner = Arc::clone(&self.miner);
         if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| miner.offer(job))).is_err() {
             tracing::error!("a miner panicked in offer; its job counts as dropped");
@@ -388,14 +389,16 @@ impl Peer for Desk {
 }
 
 /// The offer as a job's description.
-fn info_of(task: TaskFrame) -> JobInfo {
-    let mut extra: Extra = task.params.as_deref().map(fields).unwrap_or_default();
-    if let Some(seed) = task.seed
-        && let Ok(value) = RawValue::from_string(seed.to_string())
-    {
-        extra.push(("seed".to_owned(), value));
-    }
-    let request = TaskRequest {
+///
+/// # Errors
+/// Why its `params` are no fields of a request.
+fn info_of(task: TaskFrame) -> Result<JobInfo, String> {
+    // By the names of the API, as the router read them.
+    let params: TaskRequest = match &task.params {
+        Some(params) => serde_json::from_str(params.get()).map_err(|e| format!("params cannot be read: {e}"))?,
+        None => TaskRequest::default(),
+    };
+    let mut request = TaskRequest {
         kind: task.kind,
         prompt: task.prompt,
         messages: task.messages,
@@ -403,11 +406,15 @@ fn info_of(task: TaskFrame) -> JobInfo {
         prompt_type: u8::from(task.raw_prompt),
         model: task.model.clone(),
         stream: task.stream,
-        max_tokens: task.max_tokens,
-        extra,
-        ..TaskRequest::default()
+        max_tokens: task.max_tokens.or(params.max_tokens),
+        ..params
     };
-    JobInfo {
+    if let Some(seed) = task.seed
+        && let Ok(value) = RawValue::from_string(seed.to_string())
+    {
+        request.extra.push(("seed".to_owned(), value));
+    }
+    Ok(JobInfo {
         gid: Gid(task.task),
         session_id: SessionId(task.session.unwrap_or(0)),
         task_id: TaskId(0),
@@ -417,32 +424,5 @@ fn info_of(task: TaskFrame) -> JobInfo {
         deadline: Timestamp(Timestamp::wall_clock().0.saturating_add(task.deadline_ms)),
         stream: task.stream,
         partial: task.partial.map(Arc::from),
-    }
-}
-
-/// An object's fields, untouched and in their order.
-fn fields(object: &RawValue) -> Extra {
-    struct Fields(Extra);
-    impl<'de> serde::Deserialize<'de> for Fields {
-        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            struct Visitor;
-            impl<'de> serde::de::Visitor<'de> for Visitor {
-                type Value = Fields;
-
-                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                    f.write_str("an object")
-                }
-
-                fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-                    let mut out = Vec::new();
-                    while let Some(entry) = map.next_entry()? {
-                        out.push(entry);
-                    }
-                    Ok(Fields(out))
-                }
-            }
-            deserializer.deserialize_map(Visitor)
-        }
-    }
-    serde_json::from_str::<Fields>(object.get()).map(|fields| fields.0).unwrap_or_default()
+    })
 }

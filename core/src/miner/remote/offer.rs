@@ -1,5 +1,7 @@
 //! A job as the offer that goes to a miner.
 
+use std::fmt::Write as _;
+
 use serde_json::value::RawValue;
 
 use super::frame::TaskFrame;
@@ -37,10 +39,16 @@ pub(super) fn task_frame(info: &JobInfo, accept_ms: u64, features: &[String]) ->
     }
 }
 
-/// The fields that the router does not know, as one object, untouched and in their order.
+/// What has no place of its own in the frame, as one object: limits under other names than the frame's, then the fields
+/// that the router does not know, untouched and in their order.
 fn params_of(info: &JobInfo, without_seed: bool) -> Option<Box<RawValue>> {
+    let params = info.request.params();
     let mut out = String::from("{");
-    for (key, value) in info.request.extra.iter().filter(|(key, _)| !(without_seed && key == "seed")) {
+    for (name, most) in params.limits().filter(|(name, _)| *name != "max_tokens") {
+        let comma = if out.len() > 1 { "," } else { "" };
+        let _ = write!(out, "{comma}\"{name}\":{most}");
+    }
+    for (key, value) in params.others().filter(|(key, _)| !(without_seed && *key == "seed")) {
         if out.len() > 1 {
             out.push(',');
         }

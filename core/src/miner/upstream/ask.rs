@@ -129,7 +129,7 @@ pub(super) fn body(
     partial: Option<&str>,
     own: OwnFields,
 ) -> Bytes {
-    let route = Route::of(request);
+    let (route, params) = (Route::of(request), request.params());
     let size = request.prompt.as_ref().map_or(0, String::len)
         + [&request.messages, &request.input].into_iter().flatten().map(|raw| raw.get().len()).sum::<usize>()
         + request.extra.iter().map(|(key, value)| key.len() + value.get().len() + 4).sum::<usize>();
@@ -164,12 +164,8 @@ pub(super) fn body(
         },
     }
     if route != Route::Embeddings {
-        for (name, most) in
-            [("max_tokens", request.max_tokens), ("max_completion_tokens", request.max_completion_tokens)]
-        {
-            if let Some(most) = most {
-                object.value(name, &most);
-            }
+        for (name, most) in params.limits() {
+            object.value(name, &most);
         }
     }
     if stream && route != Route::Embeddings {
@@ -181,8 +177,8 @@ pub(super) fn body(
             (Some(options), false) => object.raw("stream_options", options),
         }
     }
-    for (key, value) in &request.extra {
-        if !OWN_FIELDS.contains(&key.as_str()) {
+    for (key, value) in params.others() {
+        if !OWN_FIELDS.contains(&key) {
             object.raw(key, value);
         }
     }

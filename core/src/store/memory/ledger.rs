@@ -63,11 +63,9 @@ impl Ledger {
         let idempotency = new.idempotency.take();
         let key = idempotency.map(|given| (Arc::new((given.scope, given.key)), given.fingerprint));
         if let Some((name, fingerprint)) = &key
-            && let Some(entry) = self.by_key.get(name).and_then(|gid| self.tasks.get(gid))
+            && let Some(existing) = self.find(name, fingerprint)?
         {
-            let (gid, session_id, id) = entry.ids();
-            let same = entry.key.as_ref().is_some_and(|(_, used)| used == fingerprint);
-            return if same { Ok(Accepted::Existing { gid, session_id, id }) } else { Err(key_mismatch()) };
+            return Ok(existing);
         }
         if self.tasks.contains_key(&new.gid) || self.gid(new.session_id, new.id).is_some() {
             return Err(id_in_use(&new));
@@ -79,6 +77,14 @@ impl Ledger {
         }
         self.tasks.insert(new.gid, Entry { body: Body::Open(new), key });
         Ok(Accepted::New)
+    }
+
+    /// The task of that key.
+    pub(super) fn find(&self, name: &KeyName, fingerprint: &[u8; 32]) -> Result<Option<Accepted>> {
+        let Some(entry) = self.by_key.get(name).and_then(|gid| self.tasks.get(gid)) else { return Ok(None) };
+        let (gid, session_id, id) = entry.ids();
+        let same = entry.key.as_ref().is_some_and(|(_, used)| used == fingerprint);
+        if same { Ok(Some(Accepted::Existing { gid, session_id, id })) } else { Err(key_mismatch()) }
     }
 
     pub(super) fn finish(&mut self, task: Arc<Task>, bytes: u64) -> bool {

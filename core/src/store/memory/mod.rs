@@ -12,7 +12,8 @@ use parking_lot::Mutex;
 use self::ledger::{Ledger, Snapshot};
 use super::weight::weight;
 use super::{
-    Accepted, ApiKey, Durability, MinerRecord, NewTask, Pending, Purge, Recovery, Store, TaskPage, TaskQuery, closed,
+    Accepted, ApiKey, Durability, Idempotency, MinerRecord, NewTask, Pending, Purge, Recovery, Store, TaskPage,
+    TaskQuery, closed,
 };
 use crate::Result;
 use crate::model::{Gid, Session, SessionId, Task, TaskId};
@@ -65,6 +66,10 @@ impl Store for MemoryStore {
 
     fn accept(&self, task: NewTask) -> Pending<Accepted> {
         Pending::ready(self.with(|ledger| ledger.accept(task)))
+    }
+
+    fn find(&self, key: Idempotency) -> Pending<Option<Accepted>> {
+        Pending::ready(self.with(|ledger| ledger.find(&Arc::new((key.scope, key.key)), &key.fingerprint)))
     }
 
     fn finish(&self, task: Arc<Task>) -> Pending<bool> {

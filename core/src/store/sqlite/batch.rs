@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
 use super::super::weight::weight;
-use super::super::{Accepted, ApiKey, MinerRecord, NewTask, Purge, id_in_use, key_mismatch};
+use super::super::{Accepted, ApiKey, Idempotency, MinerRecord, NewTask, Purge, id_in_use, key_mismatch};
 use super::connection::Failure;
 use super::row::{end_columns, ending, int, json, uint};
 use super::schema::BLOCK;
 use super::sum::{AcceptColumns, EndColumns, UPPER};
+use crate::Result as Answer;
 use crate::model::{Gid, Session, SessionId, Task, TaskId};
 
 /// A transaction under way.
@@ -175,20 +176,9 @@ impl<'a> Batch<'a> {
 
     /// The task that has the new one's idempotency key.
     fn existing(&self, new: &NewTask) -> Result<Option<Accepted>, Failure> {
-        let Some(key) = &new.idempotency else { return Ok(None) };
-        let mut select = self
-            .db
-            .prepare_cached("SELECT gid, session_id, id, idem_fp FROM task WHERE idem_scope = ?1 AND idem_key = ?2")?;
-        let found = select
-            .query_row(params![key.scope, key.key], |row| {
-                let same = row.get_ref(3)?.as_blob().is_ok_and(|used| used == key.fingerprint);
-                Ok((Gid(uint(row, 0)?), SessionId(uint(row, 1)?), TaskId(uint(row, 2)?), same))
-            })
-            .optional()?;
-        match found {
+        match &new.idempotency {
+            Some(key) => Ok(find(self.db, key)?.transpose()?),
             None => Ok(None),
-            Some((gid, session_id, id, true)) => Ok(Some(Accepted::Existing { gid, session_id, id })),
-            Some(_) => Err(key_mismatch().into()),
         }
     }
 
@@ -342,4 +332,21 @@ impl<'a> Batch<'a> {
             .execute(params![int(sums.last_gid), int(sums.last_fence), sums.ended_bytes])?;
         Ok(())
     }
+}
+
+/// The task of that key; the inner error: the key was used for another request.
+pub(super) fn find(db: &Connection, key: &Idempotency) -> rusqlite::Result<Option<Answer<Accepted>>> {
+    let mut select =
+        db.prepare_cached("SELECT gid, session_id, id, idem_fp FROM task WHERE idem_scope = ?1 AND idem_key = ?2")?;
+    select
+        .query_row(params![key.scope, key.key], |row| {
+            let same = row.get_ref(3)?.as_blob().is_ok_and(|used| used == key.fingerprint);
+            let existing = Accepted::Existing {
+                gid: Gid(uint(row, 0)?),
+                session_id: SessionId(uint(row, 1)?),
+                id: TaskId(uint(row, 2)?),
+            };
+            Ok(if same { Ok(existing) } else { Err(key_mismatch()) })
+        })
+        .optional()
 }

@@ -66,8 +66,8 @@ use self::reader::{Read, Reader, Want};
 use self::schema::MIGRATIONS;
 use self::writer::{Connect, Refusing, Writer};
 use super::{
-    Accepted, ApiKey, Durability, MinerRecord, NewTask, Pending, Purge, Recovery, Resolver, Store, TaskPage, TaskQuery,
-    closed,
+    Accepted, ApiKey, Durability, Idempotency, MinerRecord, NewTask, Pending, Purge, Recovery, Resolver, Store,
+    TaskPage, TaskQuery, closed,
 };
 use crate::model::{Gid, Session, SessionId, Task, TaskId};
 use crate::{Error, ErrorKind, Result};
@@ -263,6 +263,10 @@ impl Store for SqliteStore {
 
     fn accept(&self, task: NewTask) -> Pending<Accepted> {
         self.write(self.options.max_waiting_writes, |to| Op::Accept(Box::new(task), to))
+    }
+
+    fn find(&self, key: Idempotency) -> Pending<Option<Accepted>> {
+        self.read(|to| Want::Key(key, to))
     }
 
     fn finish(&self, task: Arc<Task>) -> Pending<bool> {

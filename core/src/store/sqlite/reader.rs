@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::super::{ApiKey, MinerRecord, Resolver, TaskPage, TaskQuery, Wanted};
+use super::super::{Accepted, ApiKey, Idempotency, MinerRecord, Resolver, TaskPage, TaskQuery, Wanted};
+use super::batch::find;
 use super::connection;
 use super::files::Files;
 use super::queue::{Progress, Queue, Taken};
@@ -25,6 +26,7 @@ const IDLE: Duration = Duration::from_secs(10);
 pub(super) enum Want {
     Task(SessionId, TaskId, Resolver<Option<Task>>),
     ByGid(Gid, Resolver<Option<Task>>),
+    Key(Idempotency, Resolver<Option<Accepted>>),
     Page(TaskQuery, Resolver<TaskPage>),
     Keys(Resolver<Vec<ApiKey>>),
     Miners(Resolver<Vec<MinerRecord>>),
@@ -94,6 +96,16 @@ impl Reader {
                 send(to, connected.and_then(|db| by_id(db, session, id)), Some((session, id)))
             }
             Want::ByGid(gid, to) => send(to, connected.and_then(|db| by_gid(db, gid)), None),
+            Want::Key(key, to) => {
+                let found = connected.and_then(|db| Ok(find(db, &key)?));
+                match found {
+                    Ok(found) => {
+                        let _ = to.send(found.transpose());
+                        true
+                    }
+                    Err(error) => send(to, Err(error), None),
+                }
+            }
             Want::Page(query, to) => send(to, connected.and_then(|db| page(db, query)), None),
             Want::Keys(to) => send(to, connected.and_then(keys), None),
             Want::Miners(to) => send(to, connected.and_then(miners), None),
