@@ -140,6 +140,15 @@ impl MinerSpec {
         self
     }
 
+    /// Leaves no number that a reader of JSON gets wrong: these are claims, and shown to everybody.
+    pub(crate) fn numbers_in_json(&mut self) {
+        let vram = self.hardware.as_mut().map(|hardware| &mut hardware.vram);
+        let models = self.model_details.iter_mut().flat_map(|model| [&mut model.context, &mut model.max_output]);
+        for number in models.chain(vram).chain([&mut self.max_context_tokens]) {
+            *number = (*number).min(super::MAX_JSON_INTEGER);
+        }
+    }
+
     /// Checks every field.
     ///
     /// # Errors

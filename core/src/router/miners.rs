@@ -8,7 +8,7 @@ use super::shared::{Router, Shared};
 use crate::config::UpstreamConfig;
 use crate::engine::{BreakerState, Event, MinerKey, MinerRules};
 use crate::miner::Miner;
-use crate::model::{CONTINUE, MinerInfo, MinerKind, MinerSpec, Timestamp, address_of, meant};
+use crate::model::{CONTINUE, MAX_JSON_INTEGER, MinerInfo, MinerKind, MinerSpec, Timestamp, address_of, meant};
 use crate::{Error, ErrorKind, Result};
 
 pub(super) struct MinerSlot {
@@ -168,7 +168,7 @@ impl MinerHandle {
     /// The most tokens of prompt and answer together.
     pub fn set_max_context_tokens(&self, tokens: u64) {
         if let Some(slot) = self.shared.core.lock().miners.get_mut(&self.key) {
-            slot.spec.max_context_tokens = tokens;
+            slot.spec.max_context_tokens = tokens.min(MAX_JSON_INTEGER);
         }
     }
 }
@@ -188,11 +188,12 @@ impl Shared {
     pub(super) fn join_as(
         self: &Arc<Self>,
         identity: &str,
-        spec: MinerSpec,
+        mut spec: MinerSpec,
         miner: Arc<dyn Miner>,
         entrance: Entrance,
     ) -> Result<MinerHandle> {
         spec.validate()?;
+        spec.numbers_in_json();
         if self.closed.load(Ordering::Acquire) {
             return Err(Self::closed_error());
         }

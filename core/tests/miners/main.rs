@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 
 mod blame;
+mod liars;
 mod losses;
 mod models;
 mod nodes;

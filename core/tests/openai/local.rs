@@ -119,3 +119,51 @@ async fn an_idempotency_key_gives_the_same_answer_and_one_task() {
     // A key belongs to its route.
     assert_eq!(send("/v1/completions", r#"{"prompt":"x"}"#).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_model_is_what_answered_whole_and_streamed_and_every_miner_can_be_picked() {
+    let server = serve(Config { echo: true, ..Config::default() }).await;
+    let listed = || async {
+        let list = server.get("/v1/models").await.json();
+        list["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|model| model["id"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(listed().await, ["echo"]);
+    assert_eq!(server.get("/v1/models/echo").await.json()["id"], "echo");
+    let named = |asked: &'static str| {
+        let server = &server;
+        async move {
+            let model = if asked.is_empty() { String::new() } else { format!(r#""model":"{asked}","#) };
+            let body = |more: &str| format!(r#"{{{model}"messages":[{{"role":"user","content":"hi"}}]{more}}}"#);
+            let whole =
+                server.post("/v1/chat/completions", &body("")).await.json()["model"].as_str().unwrap().to_owned();
+            let stream = server.post("/v1/chat/completions", &body(r#","stream":true"#)).await;
+            let events = stream.body.lines().filter_map(|line| line.strip_prefix("data: {"));
+            for event in events {
+                let event: Value = serde_json::from_str(&format!("{{{event}")).unwrap();
+                assert_eq!(event["model"], whole.as_str(), "{}", stream.body);
+            }
+            whole
+        }
+    };
+    assert_eq!(
+        (named("").await.as_str(), named("echo").await.as_str(), named("gpt").await.as_str()),
+        ("echo", "echo", "echo")
+    );
+    server
+        .router
+        .add_miner(MinerSpec::new("words", 8).models(["tiny:latest"]), |job: cortensor_router::miner::Job| {
+            job.emit("x");
+            job.finish(Answer::default());
+        })
+        .unwrap();
+    assert_eq!(listed().await, ["echo", "tiny:latest"]);
+    assert_eq!(server.get("/v1/models/tiny").await.json()["id"], "tiny:latest");
+    assert_eq!((named("tiny").await, named("tiny:latest").await), ("tiny:latest".to_owned(), "tiny:latest".to_owned()));
+    let asked = server.post("/api/v1/completions", r#"{"prompt":"hi","model":"tiny"}"#).await.json();
+    assert_eq!(asked["model"], "tiny", "/api repeats what was asked");
+}

@@ -7,6 +7,7 @@
 mod bounds;
 mod by_hand;
 mod client;
+mod liars;
 mod proxy;
 mod resume;
 mod server;

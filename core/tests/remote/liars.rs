@@ -1,0 +1,42 @@
+//! Miners that dial in and claim more than they did.
+
+use serde_json::json;
+
+use crate::by_hand::{Hand, done, hello, tokens};
+use crate::server::{Server, quick};
+
+const SAFE: u64 = (1 << 53) - 1;
+
+#[tokio::test]
+async fn claims_are_bounded_in_whole_answers_and_in_raw_pieces() {
+    let server = Server::start(quick()).await;
+    let mut said = hello();
+    said["models"][0]["context"] = json!(u64::MAX);
+    said["hw"]["vram"] = json!(u64::MAX);
+    let (mut hand, _) = Hand::welcomed(server.address, said).await;
+    let miner = server.miner(|miner| miner.id == "hand").await;
+    assert_eq!((miner.max_context_tokens, miner.model_details[0].context), (SAFE, SAFE));
+    assert_eq!(miner.hardware.unwrap().vram, SAFE);
+    for stream in [false, true] {
+        let task = server.submit("hi", stream).await;
+        let (attempt, fence, _) = hand.take().await;
+        let mut piece = tokens(attempt, fence, 1, 0, "four");
+        piece["raw"] =
+            json!({"choices": [{"index": 0, "delta": {"content": "four"}}], "usage": {"completion_tokens": u64::MAX}});
+        hand.send(piece).await;
+        let mut end = done(attempt, fence, 1, "four");
+        end["usage"] = json!({"prompt_tokens": u64::MAX, "completion_tokens": u64::MAX, "total_tokens": u64::MAX});
+        hand.send(end).await;
+        let completion = crate::server::within(task.result()).await.unwrap();
+        let usage = completion.answer.usage;
+        assert!(usage.completion_tokens <= 200 && usage.prompt_tokens < 2_000, "{usage:?}");
+        let raw = completion.answer.raw.map(|raw| String::from_utf8_lossy(&raw).into_owned()).unwrap_or_default();
+        assert!(!raw.contains(&u64::MAX.to_string()), "{raw}");
+        let (pieces, _) = crate::server::read(&task).await;
+        assert_eq!(pieces.len(), 1);
+        hand.expect("final").await;
+    }
+    let speed = server.miner(|miner| miner.completed == 2).await.tokens_per_second;
+    assert!(speed <= 2_000.0, "one token in at least a millisecond: {speed}");
+    server.stop().await;
+}
