@@ -17,7 +17,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
 use crate::cli::exit::{Done, Exit};
-use crate::cli::unreached;
+use crate::cli::unreached::{self, Advice};
 
 /// An answer of the router is read up to this; lists come in pages far below it.
 const MAX_ANSWER: usize = 64 << 20;
@@ -54,17 +54,22 @@ impl Remote {
 /// What to do about the two commonest failures.
 #[derive(Clone, Copy)]
 struct Hints {
-    absent: &'static str,
+    advice: Advice,
     refused: &'static str,
 }
 
 const ROUTER: Hints = Hints {
-    absent: "start one with `cortensor-router serve`, or name another with --url",
+    advice: Advice {
+        absent: "start one with `cortensor-router serve`, or name another with --url",
+        trust: "--ca-file or CORTENSOR_CA_FILE",
+    },
     refused: "give a valid token with --token or CORTENSOR_TOKEN",
 };
 
-const UPSTREAM: Hints =
-    Hints { absent: "is it running, and is its url right?", refused: "name the variable with its key in api_key_env" };
+const UPSTREAM: Hints = Hints {
+    advice: Advice { absent: "is it running, and is its url right?", trust: "the upstream's ca_file" },
+    refused: "name the variable with its key in api_key_env",
+};
 
 /// Speaks to one router.
 pub(in crate::cli) struct Client {
@@ -187,7 +192,7 @@ impl Client {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
         let request = request.body(Full::new(bytes)).map_err(|e| Exit::usage(format!("this cannot be sent: {e}")))?;
-        self.http.request(request).await.map_err(|e| unreached::exit(&self.base, &e, e.is_connect(), self.hints.absent))
+        self.http.request(request).await.map_err(|e| unreached::exit(&self.base, &e, e.is_connect(), self.hints.advice))
     }
 
     async fn answer(&self, response: Response<Incoming>) -> Done<Value> {
@@ -259,13 +264,13 @@ fn connector(ca_file: Option<&Path>) -> Done<HttpsConnector<HttpConnector>> {
 }
 
 /// The router's own address in what its clients call the base URL of an API.
-fn without_api(url: &str) -> &str {
+pub(in crate::cli) fn without_api(url: &str) -> &str {
     let url = url.trim().trim_end_matches('/');
     ["/api/v1", "/api/v2", "/api/v3", "/api", "/v1"]
         .iter()
         .find_map(|base| url.strip_suffix(base))
-        // `http://v1` names a host.
-        .filter(|rest| !rest.ends_with('/') && !rest.is_empty())
+        // `http://v1` names a host, `/miner/v1` is where miners go.
+        .filter(|rest| !rest.ends_with('/') && !rest.ends_with("/miner") && !rest.is_empty())
         .unwrap_or(url)
 }
 

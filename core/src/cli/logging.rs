@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::exit::{Done, Exit};
-use crate::cli::stderr::{Form, Log};
+use crate::cli::stderr::{self, Form, Log};
 
 /// The form of logs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -44,6 +44,7 @@ impl Logging {
             LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
             LogFormat::Json => builder.json().flatten_event(true).try_init(),
         };
+        stderr::write_apart();
         started.map_err(|e| Exit::failed(format!("cannot start to log: {e}")))
     }
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::cli::client::without_api;
 use crate::cli::exit::{Done, Exit};
 use crate::cli::keys::duration;
 use crate::cli::logging::{LogFormat, Logging};
@@ -189,6 +190,7 @@ impl Miner {
             biased;
             () = signals.again() => {
                 output::remark("stopped at once");
+                crate::cli::stderr::flush();
                 std::process::exit(i32::from(Exit::INTERRUPTED));
             }
             drained = client.drain(Duration::from_secs(self.drain_timeout)) => {
@@ -225,7 +227,7 @@ impl Miner {
             None => String::new(),
         };
         let config = MinerClientConfig {
-            routers: self.routers.clone(),
+            routers: self.routers.iter().map(|url| without_api(url).to_owned()).collect(),
             name: self.name.clone().unwrap_or_else(default_name),
             capacity: self.capacity,
             model_details: details.collect(),

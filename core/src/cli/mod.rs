@@ -131,7 +131,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Config(command) => command.run(),
         Command::Completions(command) => command.run(),
     };
-    done.map_or_else(Exit::report, |()| 0)
+    let status = done.map_or_else(Exit::report, |()| 0);
+    stderr::flush();
+    status
 }
 
 /// A variable that is set to nothing counts as not set, as in a compose file that passes on what its caller may have set.

@@ -166,6 +166,7 @@ impl Serve {
             () = signals.again() => {
                 // What was acknowledged is in the store already: the next start goes on with it.
                 output::remark("stopped at once");
+                crate::cli::stderr::flush();
                 std::process::exit(i32::from(Exit::INTERRUPTED));
             }
             () = drain => Ok(()),

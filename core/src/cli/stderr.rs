@@ -1,7 +1,10 @@
 //! Standard error: remarks, last words and logs, in one form. Whether anybody reads them or not, the command goes on.
 
 use std::io::{self, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tracing_subscriber::fmt::format::Writer;
@@ -93,13 +96,63 @@ fn write(text: &str) {
     let _ = Log.write_all(text.as_bytes());
 }
 
+/// What waits for the thread that writes.
+enum Piece {
+    Text(Vec<u8>),
+    /// Answered when all before it is written.
+    Flush(SyncSender<()>),
+}
+
+/// Lines that wait at the most. A reader that is stopped holds up this many and nobody.
+const WAITING: usize = 4_096;
+
+/// How long the last lines may take.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+static SINK: OnceLock<SyncSender<Piece>> = OnceLock::new();
+
+/// From now on a thread of its own writes, so that a reader that does not read holds up nobody else.
+pub(in crate::cli) fn write_apart() {
+    let (sink, pieces) = sync_channel(WAITING);
+    let write = move || {
+        for piece in pieces {
+            match piece {
+                Piece::Text(bytes) => drop(io::stderr().lock().write_all(&bytes)),
+                Piece::Flush(done) => drop(done.try_send(())),
+            }
+        }
+    };
+    // Without a thread lines are written where they arise.
+    if std::thread::Builder::new().name("cortensor-router-log".to_owned()).spawn(write).is_ok() {
+        let _ = SINK.set(sink);
+    }
+}
+
+/// Waits until what was said is written, for a second at the most.
+pub(in crate::cli) fn flush() {
+    let Some(sink) = SINK.get() else { return };
+    let (done, written) = sync_channel(1);
+    let since = Instant::now();
+    while sink.try_send(Piece::Flush(done.clone())).is_err() {
+        if since.elapsed() > LAST_LINES {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let _ = written.recv_timeout(LAST_LINES);
+}
+
 /// The writer of the log. A reader that has gone away or a disk that is full costs the lines and nothing else.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::cli) struct Log;
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let _ = io::stderr().lock().write_all(bytes);
+        match SINK.get() {
+            // Where too much waits already the line is lost: those who are at work do not wait for who reads.
+            Some(sink) => drop(sink.try_send(Piece::Text(bytes.to_vec()))),
+            None => drop(io::stderr().lock().write_all(bytes)),
+        }
         Ok(bytes.len())
     }
 

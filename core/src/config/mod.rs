@@ -7,6 +7,8 @@ mod keys;
 
 mod authority;
 mod dispatch;
+#[cfg(any(feature = "cli", feature = "miner-client"))]
+pub(crate) mod distrust;
 mod environment;
 mod layers;
 mod limits;

@@ -48,6 +48,29 @@ fn an_authority_that_is_used_as_a_servers_certificate_is_named() {
     let said = server.client(&["status", "--ca-file", &cert]);
     assert_eq!(said.status, 2, "{}", said.stderr);
     assert!(said.stderr.contains("authority") && said.stderr.contains("listen.tls.cert"), "{}", said.stderr);
+    let router = server.url.replace("https://", "wss://");
+    for (url, words) in [
+        (router.clone(), "(CA:TRUE)".to_owned()),
+        (router.replace("wss://", "ws://"), format!("write {router}/miner/v1")),
+    ] {
+        let miner = home.command(&["miner", "--echo", "--log", "off", "--router", &url, "--ca-file", &cert]);
+        let said = miner.start().first_line();
+        assert!(said.contains(&words), "{said}");
+    }
+    let plain = Home::new();
+    let server = plain.serve(&[]);
+    let router = server.url.replace("http://", "ws://");
+    for (url, words) in [
+        (router.replace("ws://", "wss://"), format!("speaks no TLS: without TLS its address is {router}/miner/v1")),
+        (format!("{}/v1", server.url), "connected to".to_owned()),
+        (format!("{router}/miner/v1/"), "connected to".to_owned()),
+    ] {
+        let said = home.command(&["miner", "--echo", "--log", "off", "--router", &url]).start().first_line();
+        assert!(
+            said.contains(&words) && !said.contains("not connected") == words.starts_with("connected"),
+            "{url}: {said}"
+        );
+    }
 }
 
 #[test]

@@ -44,6 +44,24 @@ fn a_router_whose_output_nobody_takes_serves_on() {
 }
 
 #[test]
+fn a_reader_of_the_log_that_is_stopped_holds_up_nobody() {
+    let home = Home::new();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let url = format!("http://127.0.0.1:{port}");
+    // Nobody reads these pipes, which hold 64 KiB.
+    let server = home.command(&["serve", "--port", &port, "--log", "trace", "--durability", "memory"]);
+    let mut server = server.to(Stdio::piped(), Stdio::piped()).start();
+    let client = |arguments: &[&str]| home.command(arguments).env("CORTENSOR_URL", &url).output();
+    until(|| client(&["status"]).stdout, |said| said.contains("memory"));
+    for _ in 0..60 {
+        let said = client(&["submit", "--no-stream", "hi"]);
+        assert_eq!(said.status, 0, "{}", said.stderr);
+    }
+    server.signal("TERM");
+    assert_eq!(server.wait(), Some(0));
+}
+
+#[test]
 fn a_hangup_never_ends_a_router() {
     let home = Home::new();
     let model = Model::start();

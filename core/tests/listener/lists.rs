@@ -26,6 +26,7 @@ async fn the_last_task_of_a_list_is_the_newest_however_many_there_are() {
         ("?limit=2&order=desc", vec![130, 129]),
         ("?limit=2&order=desc&offset=2", vec![128, 127]),
         ("?limit=2&offset=130", vec![]),
+        ("?limit=&offset=&order=&state=", (31..=130).collect()),
     ] {
         let (status, page) = server.get(&format!("/api/v1/tasks/1{query}")).await;
         assert_eq!((status, &page["count"]), (200, &json!(130)), "{query}");

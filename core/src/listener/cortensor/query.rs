@@ -75,7 +75,7 @@ pub(super) struct Page {
 
 /// A number of rows in a query: `limit` or `offset`.
 pub(super) fn row(query: &HashMap<String, String>, name: &str) -> Result<Option<u64>> {
-    query.get(name).map(|text| number(name, text)).transpose()
+    query.get(name).filter(|text| !text.is_empty()).map(|text| number(name, text)).transpose()
 }
 
 /// The page that a query asks for; `most` is `listen.max_page_rows`.

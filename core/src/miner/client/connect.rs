@@ -14,11 +14,12 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::config::MinerClientConfig;
-use crate::config::{certificates, client_tls};
+use crate::config::{certificates, client_tls, distrust};
 use crate::miner::remote::frame::{
     Auth, Challenge, Hello, MinerFrame, NodeKind, PATH, RAW, Resume, RouterFrame, SUBPROTOCOL, VERSION, Welcome,
 };
@@ -149,7 +150,13 @@ impl Dialler {
         stream.set_nodelay(true).map_err(|e| broken("cannot set TCP_NODELAY", &e))?;
         let stream = if target.tls {
             let name = ServerName::try_from(target.host.clone()).map_err(|e| broken("no name for TLS", &e))?;
-            Stream::Tls(Box::new(self.tls.connect(name, stream).await.map_err(|e| broken("TLS", &e))?))
+            Stream::Tls(Box::new(self.tls.connect(name, stream).await.map_err(|e| match distrust::behind(&e) {
+                Some(tls) => {
+                    let plain = target.url.replacen("wss://", "ws://", 1);
+                    broken("TLS", &distrust::words(tls, &plain, "ca_file (--ca-file)"))
+                }
+                None => broken("TLS", &e),
+            })?))
         } else {
             Stream::Plain(stream)
         };
@@ -252,11 +259,18 @@ fn refused(target: &Target, error: WsError) -> Error {
     let message = match error {
         WsError::Http(response) => {
             let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-            let words = serde_json::from_str::<serde_json::Value>(&body)
-                .ok()
-                .and_then(|body| body.get("message")?.as_str().map(str::to_owned));
+            let words = serde_json::from_str::<serde_json::Value>(&body).ok().and_then(|body| {
+                let words = body.get("message").or_else(|| body.pointer("/error/message"))?;
+                words.as_str().map(str::to_owned)
+            });
             format!("{}: {}: {}", target.url, response.status(), words.as_deref().unwrap_or(&body))
         }
+        // A server of TLS answers with an alert.
+        WsError::Protocol(ProtocolError::HttparseError(_)) if !target.tls => format!(
+            "{}: what answers there speaks no plain HTTP: if it has a certificate, write {}",
+            target.url,
+            target.url.replacen("ws://", "wss://", 1)
+        ),
         other => format!("{}: {other}", target.url),
     };
     Error::new(ErrorKind::Unavailable, message)
