@@ -34,8 +34,8 @@ const char *word(json_t *step, const char *name)
 }
 
 /* What a step may hold beside what it is. */
-static const char *const MEMBERS[] = {"do",      "as",      "expect",  "error", "until", "session", "task",  "task_id", "spec",
-                                      "request", "patch",   "query",   "miner", "name",  "timeout_ms", "after", "take"};
+static const char *const MEMBERS[] = {"do",      "as",    "expect", "error",  "until", "session",    "task",  "task_id", "spec",   "input",
+                                      "request", "patch", "query",  "prompt", "miner", "timeout_ms", "after", "take",    "options", "name"};
 
 static void check_members(json_t *step)
 {
