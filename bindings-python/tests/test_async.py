@@ -274,7 +274,7 @@ def test_sessions_tasks_and_pages() -> None:
             assert (await session.task(page[0].id)).outcome == "ok"
             joined = await session.attach(page[1].id)
             assert (await joined.result()).text == "p1 "
-            assert router.sessions(state="open").count == 2
+            assert router.sessions(state="open").count == 1
             assert (await session.close()).state == "closed"
             assert session.refresh().total_tasks == 3
             with pytest.raises(NotFoundError):

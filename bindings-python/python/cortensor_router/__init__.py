@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from ._asgi import AsgiApp
 from ._client import MinerClient, SyncMinerClient, run_miner
-from ._completion import Choice, Completion, Embedding, Embeddings, End, Event, MinerVerdict, Restart, Token, Usage, Verdict
+from ._completion import (
+    Choice,
+    Completion,
+    Embedding,
+    Embeddings,
+    End,
+    Event,
+    MinerVerdict,
+    Restart,
+    Token,
+    Usage,
+    Verdict,
+)
 from ._errors import (
     ClosedError,
     ConflictError,

@@ -103,7 +103,8 @@ class JobBase:
         """Gives a piece of any kind, and what the router says to it."""
         if isinstance(piece, Mapping):
             return self._native.emit_parts(text_of("piece", dict(piece)))  # pyright: ignore[reportUnknownArgumentType]
-        return self._native.emit(piece)  # type: ignore[arg-type] # it says what is wrong  # pyright: ignore[reportArgumentType]
+        # What is none of them it refuses.
+        return self._native.emit(piece)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
     def emit(self, piece: Piece) -> bool:
         """Gives the next piece of the answer; `False`: nobody wants it any more, stop.

@@ -181,9 +181,17 @@ class Router(RouterBase):
         return Completion._parse(await _bridge.answer(call))
 
     async def embed(
-        self, input: str | Sequence[str], *, session_id: int = 0, **options: Unpack[RequestOptions]  # noqa: A002 - its name in the API
+        self,
+        input: str | Sequence[str],  # noqa: A002 - its name in the API
+        /,
+        *,
+        session_id: int = 0,
+        **options: Unpack[RequestOptions],
     ) -> Embeddings:
-        """Gives the vectors of a text, or of several, in their order. Whoever is cancelled while it waits cancels the task."""
+        """Gives the vectors of a text, or of several, in their order.
+
+        Whoever is cancelled while it waits cancels the task.
+        """
         call = self._handle.embed(session_id, embedding_of(input, options))
         return Embeddings._parse(await _bridge.answer(call))
 

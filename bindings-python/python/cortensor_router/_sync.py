@@ -171,7 +171,12 @@ class SyncRouter(RouterBase):
         return Completion._parse(call.wait())
 
     def embed(
-        self, input: str | Sequence[str], *, session_id: int = 0, **options: Unpack[RequestOptions]  # noqa: A002 - its name in the API
+        self,
+        input: str | Sequence[str],  # noqa: A002 - its name in the API
+        /,
+        *,
+        session_id: int = 0,
+        **options: Unpack[RequestOptions],
     ) -> Embeddings:
         """Gives the vectors of a text, or of several, in their order."""
         call = self._handle.embed(session_id, embedding_of(input, options))
