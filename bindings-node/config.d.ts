@@ -6,7 +6,7 @@ export interface RouterConfig {
   name?: string;
   /** The address under which the router is reached from outside, shown in `/api/v1/info`. */
   externalAddress?: string;
-  /** Whether the built-in miner `echo` answers where no other miner could. Default `false`; `serve` without an upstream turns it on. */
+  /** Whether the built-in miner `echo` answers where no other miner could. Default `false`, but a `serve` of which nothing says who does the work has it answer until the first miner comes. */
   echo?: boolean;
   /** The sessions that take turns for requests that name none; empty: session 0. */
   completionSessions?: number[];
@@ -60,8 +60,10 @@ export interface LimitsOptions {
   maxQueuedTasks?: number;
   /** Tasks that wait for a miner, of one session. Default 100000. */
   maxQueuedPerSession?: number;
-  /** Bytes of the requests that wait, in all. Default 1 GiB. */
+  /** Bytes of the requests that wait, in all. Default 1 GiB, or half of `max_memory_bytes` where that is less. */
   maxQueuedBytes?: number;
+  /** Bytes that the router holds for its callers, in all: bodies being read, requests that wait, answers under way and ended tasks that are kept in memory. Beyond it new work is refused with 429 `memory_full`. 0: no bound, the default of an embedded router; `serve` takes a quarter of the least of the machine's memory, its control group's and its limit of address space. */
+  maxMemoryBytes?: number;
   /** Sessions. Default 100000. */
   maxSessions?: number;
   /** Miners. Default 10000. */
@@ -82,6 +84,8 @@ export interface LimitsOptions {
   streamWindowBytes?: number;
   /** Ended tasks whose streams can still be resumed token by token. Default 1024. */
   recentTasks?: number;
+  /** Bytes of those tasks, with their requests, beyond which the oldest go; at the most a quarter of `max_memory_bytes`. Default 32 MiB. */
+  recentBytes?: number;
   /** Answers to one task, by `n` or `max_miners`. Default 8. */
   maxAnswers?: number;
 }
@@ -180,6 +184,8 @@ export interface ListenOptions {
   keepaliveMs?: number;
   /** Milliseconds after which a reader that takes nothing of what waits for it is cut off, and its task cancelled. Default 60000. */
   writeTimeoutMs?: number;
+  /** Whether `/readyz` is 503 also while no miner is up. Default `false`: miners that dial in through the same balancer would never get here. */
+  readyNeedsMiner?: boolean;
   /** Milliseconds that running tasks get to end when the router drains. Default 30000. */
   drainTimeoutMs?: number;
 }
