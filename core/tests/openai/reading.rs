@@ -177,6 +177,25 @@ async fn the_body_says_what_it_is_whatever_its_type_says() {
     }
 }
 
+#[tokio::test]
+async fn what_is_no_answer_is_told_in_its_own_words() {
+    for (kind, body) in [
+        ("text/event-stream", "<html><body>Bad gateway</body></html>"),
+        ("text/html", "<html><body>Bad gateway</body></html>"),
+        ("application/json", "Bad gateway"),
+        ("text/event-stream", r#"[{"error":{"message":"Bad gateway","code":500}}]"#),
+        ("text/event-stream", "data: Bad gateway\n\n"),
+        ("application/json", &format!("{}Bad gateway", " ".repeat(3_000))),
+    ] {
+        let (_upstream, server) = asked_once(Say::Body(kind, body.into())).await;
+        for body in [CHAT, STREAM] {
+            let reply = server.post("/v1/chat/completions", body).await;
+            assert!(reply.status == 502 || reply.status == 500, "{kind}: {}", reply.body);
+            assert!(reply.body.contains("Bad gateway") || kind == "application/json", "{kind}: {}", reply.body);
+        }
+    }
+}
+
 /// The choices that a stream's chunks say, put together by hand.
 fn assembled(chunks: &[Value]) -> Vec<(String, Vec<String>, Value)> {
     let mut out: Vec<(String, Vec<String>, Value)> = Vec::new();

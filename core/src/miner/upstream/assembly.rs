@@ -11,7 +11,7 @@
 use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
 
-use super::complaint::is_complaint;
+use super::complaint::{is_complaint, is_list_of_complaints};
 use super::refusal;
 use crate::miner::{Chunk, FailClass, Failure};
 use crate::model::shape::{Choice, Join, Joint, Reply, repaired, utf8};
@@ -161,7 +161,7 @@ fn no_chunk(name: &str, event: Bytes) -> Result<Chunks, Failure> {
     match event.trim_ascii() {
         b"null" | b"true" | b"false" | b"\"\"" | b"[]" => Ok(smallvec![]),
         number if serde_json::from_slice::<f64>(number).is_ok() => Ok(smallvec![]),
-        [b'[', ..] => Err(refusal::reported(name, event)),
+        list if is_list_of_complaints(list) => Err(refusal::reported(name, event)),
         _ => Err(refusal::garbage(name, "sent an event that is no chunk", &event)),
     }
 }

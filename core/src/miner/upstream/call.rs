@@ -13,7 +13,7 @@ use serde::de::IgnoredAny;
 
 use super::ask::{self, Route};
 use super::assembly::{Assembly, Chunks, Wish, reply_of, too_large};
-use super::complaint::is_complaint;
+use super::complaint::{is_complaint, is_list_of_complaints};
 use super::pool::{Link, SendError, chain, coding_of};
 use super::sse::{self, Event, SseReader};
 use super::{Shared, refusal, upstream_name};
@@ -23,6 +23,9 @@ use crate::model::{Answer, FinishReason, TaskRequest};
 
 /// How long the end of a body may take after `[DONE]` for its connection to be used again.
 const SETTLE: Duration = Duration::from_secs(1);
+
+/// The most blanks before an answer that are read to find out what it is. Servers send some while they think.
+const MOST_BLANK: usize = 1_024;
 
 /// A connection whose body may have a last frame to give.
 type Tail = (Box<Link>, Incoming);
@@ -141,7 +144,8 @@ impl Reading {
         loop {
             match sse::is_stream(&self.start) {
                 Some(true) => return Ok(true),
-                Some(false) => return Ok(is_declared && !is_json(&self.start)),
+                Some(false) => return Ok(is_declared && !is_page(&self.start)),
+                None if self.start.len() > MOST_BLANK => return Ok(is_declared),
                 None => {}
             }
             match self.link.frame(&mut self.body).await {
@@ -266,7 +270,7 @@ fn read_body(
     let nearly = repaired(&body);
     match reply_of(&nearly) {
         Some(reply) => read(name, &nearly, &reply),
-        None if body.trim_ascii().starts_with(b"[") => Err(refusal::reported(name, body)),
+        None if is_list_of_complaints(&body) => Err(refusal::reported(name, body)),
         None => Err(refusal::garbage(name, "did not answer with a JSON object", &body)),
     }
 }
@@ -352,10 +356,10 @@ fn is_event_stream(response: &Response<Incoming>) -> bool {
     kind.get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
 }
 
-/// Whether a body that begins with these bytes can be JSON of the kind that an answer is.
-fn is_json(start: &[u8]) -> bool {
+/// Whether a body that begins with these bytes is JSON of the kind that an answer is, or HTML.
+fn is_page(start: &[u8]) -> bool {
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
-    matches!(start.trim_ascii_start().first(), Some(b'{' | b'['))
+    matches!(start.trim_ascii_start().first(), Some(b'{' | b'[' | b'<'))
 }
 
 /// Reads what comes behind the last event, so that the connection can be used again.

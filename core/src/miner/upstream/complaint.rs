@@ -14,7 +14,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::model::shape::{Reply, is_blank, last, text};
+use crate::model::shape::{Reply, elements, is_blank, last, text};
 
 /// Members that hold nothing but an error's words.
 const WORDS: &[&str] = &["detail", "errors", "error_message", "error_msg"];
@@ -57,6 +57,16 @@ pub(super) fn is_complaint(reply: &Reply<'_>, has_payload: bool) -> bool {
         .any(|name| reply.get(name).is_some_and(|words| words.get().starts_with('"') && !is_blank(words)));
     let is_of_a_kind = ["type", "object", "event", "status", "code"].iter().any(|name| reply.get(name).is_some());
     is_coded && (has_words || reply.get("code").is_some_and(is_status)) || has_words && !is_of_a_kind
+}
+
+/// Whether a list, in place of an answer, begins with an error, as Google's do.
+pub(super) fn is_list_of_complaints(json: &[u8]) -> bool {
+    let Ok(json) = std::str::from_utf8(json) else { return false };
+    let mut first = None;
+    elements(json, |element| {
+        first.get_or_insert(element);
+    });
+    first.and_then(|element| Reply::of(element.get())).is_some_and(|reply| is_complaint(&reply, reply.has_choices()))
 }
 
 /// Whether an `error` is one: servers send `null`, `false` or an empty text where there is none.
@@ -130,6 +140,14 @@ mod tests {
         ] {
             let reply = Reply::of(fine).unwrap();
             assert!(!is_complaint(&reply, reply.has_choices()), "{fine}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_an_error_where_it_begins_with_one() {
+        assert!(is_list_of_complaints(br#"[{"error":{"code":400}}]"#));
+        for other in ["[]", "[1]", r#"[{"choices":[]}]"#, "{}", r#"[{"error":null}]"#] {
+            assert!(!is_list_of_complaints(other.as_bytes()), "{other}");
         }
     }
 }

@@ -10,6 +10,9 @@ use super::reply::{Choice, Reply, is_blank, is_end, is_null};
 /// Members of a chunk whose first value is the answer's. Of others the last one counts.
 const HEAD: &[&str] = &["id", "created", "model"];
 
+/// How many choices, and calls of one choice, are told apart: a search among them must stay quick whatever somebody sends.
+const MOST: usize = 1_024;
+
 /// Padding, by which OpenAI hides the length of a token.
 const PADDING: &str = "obfuscation";
 
@@ -68,6 +71,7 @@ impl Join {
         for choice in reply.choices.iter().flatten() {
             let joined = match self.choices.iter().position(|joined| joined.index == choice.index) {
                 Some(at) => &mut self.choices[at],
+                None if self.choices.len() >= MOST => continue,
                 None => {
                     self.choices.push(JoinedChoice { index: choice.index, ..JoinedChoice::default() });
                     let newest = self.choices.len() - 1;
@@ -166,7 +170,7 @@ impl JoinedChoice {
         if let Some(reason) = choice.finish_reason.filter(|reason| is_end(reason)) {
             self.finish_reason = Some(reason.get().to_owned());
         }
-        self.says |= choice.says(piece);
+        self.says = self.says || choice.says(piece);
         grown
     }
 
@@ -258,6 +262,7 @@ fn take_call(calls: &mut Vec<Call>, piece: &RawValue) {
     let begins = |call: &Call| is_named && id.is_some_and(|id| call.has_id() && !call.is(id));
     let at = match known.filter(|at| !begins(&calls[*at])) {
         Some(at) => at,
+        None if calls.len() >= MOST => return,
         None => {
             calls.push(Call { index, members: Object::default() });
             calls.len() - 1

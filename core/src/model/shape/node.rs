@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::value::RawValue;
 
 use super::members::{elements, last, members};
-use super::reply::{is_blank, is_null, text};
+use super::reply::{MOST_MEMBERS, is_blank, is_blank_json, is_null, text};
 use super::text::Joint;
 
 /// How deep pieces are merged. Deeper ones replace each other.
@@ -43,8 +43,10 @@ impl Object {
     }
 
     fn add_within(&mut self, key: &str, value: &RawValue, deep: u8) -> usize {
+        let is_full = self.0.len() >= MOST_MEMBERS;
         match self.get_mut(key) {
             Some(node) => node.add(key, value, deep),
+            None if is_full => 0,
             None => {
                 let is_words = WORDS.contains(&key) && value.get().starts_with('"');
                 let mut node = if is_words { Node::Text(Joint::default()) } else { Node::whole(value) };
@@ -180,7 +182,7 @@ impl Node {
     /// Whether there is nothing in it.
     pub(super) fn is_empty(&self) -> bool {
         match self {
-            Self::Whole(whole) => serde_json::from_str(whole).is_ok_and(is_blank),
+            Self::Whole(whole) => is_blank_json(whole),
             Self::Text(joint) => joint.as_str().is_empty(),
             Self::List(list) => list.is_empty(),
             Self::Object(object) => object.0.is_empty(),
@@ -208,7 +210,8 @@ impl Node {
 
 /// Adds an element: to the one with the same `index`, else at the end.
 fn add_element(list: &mut Vec<Node>, element: &RawValue, deep: u8) {
-    if let Some(index) = index_of(element.get())
+    if list.len() <= MOST_MEMBERS
+        && let Some(index) = index_of(element.get())
         && let Some(node) = list.iter_mut().find(|node| node.has_index(index))
     {
         node.add("", element, deep);
@@ -325,6 +328,17 @@ mod tests {
         ] {
             assert_eq!(joined(pieces), wanted, "{pieces:?}");
         }
+    }
+
+    #[test]
+    fn very_many_members_take_no_time() {
+        let wide = |from: u32| (from..from + 50_000).map(|n| format!("\"k{n}\":{n}")).collect::<Vec<_>>().join(",");
+        let list = (0..50_000).map(|n| format!("{{\"index\":{n}}}")).collect::<Vec<_>>().join(",");
+        let piece = format!("{{\"list\":[{list}],{}}}", wide(0));
+        let began = std::time::Instant::now();
+        let out = joined(&[&piece, &piece, &format!("{{{}}}", wide(50_000))]);
+        assert!(out.contains("\"k0\":0") && !out.contains("\"k50000\""));
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
     }
 
     #[test]

@@ -9,6 +9,10 @@ use super::members::{elements, last, members};
 use super::text::Joint;
 use crate::model::{FinishReason, Usage};
 
+/// How many names of one object, and how many elements of one list, are told apart: a search among them must stay quick
+/// whatever somebody sends. OpenAI's own objects have about ten.
+pub(super) const MOST_MEMBERS: usize = 128;
+
 /// A member's name and its value.
 pub(crate) type Member<'a> = (Cow<'a, str>, &'a RawValue);
 
@@ -166,7 +170,12 @@ pub(crate) fn is_null(value: &RawValue) -> bool {
 
 /// Whether the value is a text, a list or an object with nothing in it, or null.
 pub(crate) fn is_blank(value: &RawValue) -> bool {
-    match value.get().as_bytes() {
+    is_blank_json(value.get())
+}
+
+/// The same of JSON text.
+pub(super) fn is_blank_json(json: &str) -> bool {
+    match json.as_bytes() {
         b"null" | b"\"\"" => true,
         [b'[', inner @ .., b']'] | [b'{', inner @ .., b'}'] => inner.trim_ascii().is_empty(),
         _ => false,
@@ -182,14 +191,16 @@ fn is_object(value: &&RawValue) -> bool {
     value.get().starts_with('{')
 }
 
-/// Sets a member: of two with one name the last one counts.
+/// Sets a member: of two with one name the last one counts. Of objects with very many names the rest only passes.
 fn put<'a, const N: usize>(others: &mut SmallVec<[Member<'a>; N]>, key: Cow<'a, str>, value: &'a RawValue)
 where
     [Member<'a>; N]: smallvec::Array<Item = Member<'a>>,
 {
+    let has_room = others.len() < MOST_MEMBERS;
     match others.iter_mut().find(|(name, _)| *name == key) {
         Some((_, old)) => *old = value,
-        None => others.push((key, value)),
+        None if has_room => others.push((key, value)),
+        None => {}
     }
 }
 

@@ -9,6 +9,9 @@ use super::reply::{Choice, Reply, is_end};
 /// Members that stand in every chunk. The others stand in the first.
 const EVERYWHERE: &[&str] = &["id", "created", "model", "system_fingerprint", "service_tier"];
 
+/// The longest value that stands in every chunk.
+const MOST_EVERYWHERE: usize = 256;
+
 /// Whether the words of the first choice are among the chunks, or were said before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Words {
@@ -50,14 +53,18 @@ pub(crate) fn split(json: &str, words: Words) -> Vec<String> {
 
 fn chunk(reply: &Reply<'_>, is_chat: bool, is_first: bool, choices: impl FnOnce(&mut String)) -> String {
     let mut out = String::from("{");
-    let written = |key: &str| key != "object" && (is_first || EVERYWHERE.contains(&key));
-    if let Some(id) = reply.get("id") {
+    let is_written =
+        |key: &str, value: &RawValue| is_first || EVERYWHERE.contains(&key) && value.get().len() <= MOST_EVERYWHERE;
+    if let Some(id) = reply.get("id").filter(|id| is_written("id", id)) {
         write_key("id", &mut out);
         out.push_str(id.get());
     }
     write_key("object", &mut out);
     write_string(if is_chat { "chat.completion.chunk" } else { "text_completion" }, &mut out);
-    for (key, value) in reply.others.iter().filter(|(key, _)| key != "id" && written(&**key)) {
+    for (key, value) in &reply.others {
+        if matches!(&**key, "id" | "object") || !is_written(key, value) {
+            continue;
+        }
         write_key(key, &mut out);
         out.push_str(value.get());
     }
