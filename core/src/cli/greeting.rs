@@ -45,7 +45,7 @@ impl Greeting {
         let configured = config.listen.tokens.iter().find(|token| may_submit(&token.scopes));
         Self {
             url: listener.url(),
-            dev_token: config.listen.dev_token && config.listen.host.is_loopback() && config.listen.tokens.is_empty(),
+            dev_token: listener.accepts_dev_token(),
             token: configured.and_then(|token| token.secret().ok()),
             upstreams: config.upstreams.iter().map(UpstreamConfig::miner_name).collect(),
             echo: router.miners().iter().any(|miner| miner.id == "echo" && miner.kind == MinerKind::Local),

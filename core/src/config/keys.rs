@@ -73,12 +73,11 @@ pub enum KeyKind {
 impl KeyKind {
     fn of(ty: &str) -> Option<Self> {
         Some(match ty {
-            "bool" => Self::Bool,
+            "bool" | "Option<bool>" => Self::Bool,
             "u16" | "u32" | "u64" | "usize" => Self::Integer,
             "f64" => Self::Number,
-            "String" | "IpAddr" | "Option<PathBuf>" | "Durability" | "UnknownSession" | "OnFailure" | "StreamUsage" => {
-                Self::Text
-            }
+            "String" | "IpAddr" | "Option<PathBuf>" | "Durability" | "UnknownSession" | "OnFailure" | "StreamUsage"
+            | "Anonymous" => Self::Text,
             "Vec<String>" => Self::TextList,
             "Vec<u64>" => Self::IntegerList,
             "BTreeMap<String, String>" => Self::TextMap,
@@ -256,6 +255,7 @@ mod tests {
             listen: ListenConfig {
                 tokens: vec![TokenConfig::default()],
                 tls: TlsConfig { cert: Some("/c".into()), key: Some("/k".into()), client_ca: Some("/a".into()) },
+                dev_token: Some(true),
                 ..ListenConfig::default()
             },
             upstreams: vec![UpstreamConfig { ca_file: Some("/u".into()), ..UpstreamConfig::default() }],

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use http::uri::Authority;
 use serde::{Deserialize, Serialize};
 
 use super::TlsConfig;
@@ -9,6 +10,17 @@ use crate::{Error, Result};
 
 /// The token that works without any configuration, on loopback only.
 pub const DEFAULT_DEV_TOKEN: &str = "default-dev-token";
+
+/// Who needs no token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Anonymous {
+    /// Nobody.
+    #[default]
+    Off,
+    /// Programs on this machine.
+    Loopback,
+}
 
 documented! {
 /// The HTTP listener.
@@ -24,8 +36,12 @@ pub struct ListenConfig {
     /// Tokens from the configuration, beside the keys in the store.
     #[serde(rename = "token", alias = "tokens")]
     pub tokens: Vec<TokenConfig>,
-    /// Whether `default-dev-token` is accepted from loopback peers of a loopback listener while no other token is configured. Default `true`.
-    pub dev_token: bool,
+    /// Whether `default-dev-token` is accepted from programs on this machine, where the address is a loopback one. Not set: until a token is configured or the store holds a key with the scope `admin`. `true`: for good. `false`: never.
+    pub dev_token: Option<bool>,
+    /// Who needs no token: `off` (nobody) or `loopback` (programs on this machine, which may submit and read). Default `off`; `loopback` wants a loopback address.
+    pub anonymous: Anonymous,
+    /// Names under which programs on this machine reach it, beside `localhost`, `*.localhost`, `host.docker.internal`, `host.containers.internal` and IP addresses. `default-dev-token` and access without a token count under these alone; secret keys count under any.
+    pub hosts: Vec<String>,
     /// Whether `/api/v1/status` needs no token. Default `false`.
     pub public_status: bool,
     /// Whether `/metrics` needs no token. Default `false`.
@@ -74,7 +90,9 @@ impl Default for ListenConfig {
             host: IpAddr::from([127, 0, 0, 1]),
             port: 5010,
             tokens: Vec::new(),
-            dev_token: true,
+            dev_token: None,
+            anonymous: Anonymous::Off,
+            hosts: Vec::new(),
             public_status: false,
             public_metrics: false,
             public_openapi: true,
@@ -158,6 +176,30 @@ impl TokenConfig {
     }
 }
 
+/// Whether it is a name with or without a port.
+fn is_host(host: &str) -> bool {
+    host.parse::<Authority>().is_ok_and(|host| !host.host().is_empty())
+        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte))
+}
+
+impl CorsConfig {
+    fn validate(&self) -> Result<()> {
+        let is_origin = |origin: &str| {
+            let rest = origin.split_once("://").filter(|(scheme, _)| !scheme.is_empty()).map(|(_, rest)| rest);
+            rest.is_some_and(|rest| rest.parse::<Authority>().is_ok_and(|host| host.as_str() == rest))
+        };
+        match self.origins.iter().find(|origin| *origin != "*" && *origin != "null" && !is_origin(origin)) {
+            Some(origin) => Err(Error::invalid(
+                "listen.cors.origins",
+                format!(
+                    "{origin:?} is no origin: write scheme and host as in \"https://app.example\", without a path, or \"*\""
+                ),
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
 impl ListenConfig {
     /// Where to listen.
     pub fn address(&self) -> SocketAddr {
@@ -174,6 +216,19 @@ impl ListenConfig {
 
     pub(super) fn validate(&self) -> Result<()> {
         self.tls.validate()?;
+        self.cors.validate()?;
+        if self.anonymous == Anonymous::Loopback && !self.host.is_loopback() {
+            return Err(Error::invalid(
+                "listen.anonymous",
+                format!("listen.anonymous = \"loopback\" wants a loopback address in listen.host, not {}", self.host),
+            ));
+        }
+        if let Some(host) = self.hosts.iter().find(|host| !is_host(host)) {
+            return Err(Error::invalid(
+                "listen.hosts",
+                format!("{host:?} is no host: write a name such as \"router.lan\", without a scheme, a path or a *"),
+            ));
+        }
         for token in &self.tokens {
             if let Some(scope) =
                 token.scopes.iter().find(|s| !matches!(s.as_str(), "submit" | "read" | "admin" | "miner"))
@@ -212,6 +267,32 @@ impl ListenConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_and_origins_are_checked_and_the_error_names_the_setting() {
+        let at_fault = |config: ListenConfig| config.validate().err().and_then(|error| error.details().param.clone());
+        for good in ["router.lan", "router.lan:5010", "gpu", "my_host", "[fd00::1]:1"] {
+            let hosts = vec![good.to_owned()];
+            assert_eq!(at_fault(ListenConfig { hosts, ..ListenConfig::default() }), None, "{good}");
+        }
+        for bad in ["", "*", "*.lan", "http://router.lan", "router.lan/x", "a b", "me@router.lan"] {
+            let hosts = vec![bad.to_owned()];
+            let found = at_fault(ListenConfig { hosts, ..ListenConfig::default() });
+            assert_eq!(found.as_deref(), Some("listen.hosts"), "{bad:?}");
+        }
+        let cors = |origin: &str| CorsConfig { origins: vec![origin.to_owned()] };
+        for good in ["*", "null", "https://app.example", "http://localhost:3000", "app://x", "https://[::1]:8"] {
+            assert_eq!(at_fault(ListenConfig { cors: cors(good), ..ListenConfig::default() }), None, "{good}");
+        }
+        for bad in ["", "app.example", "https://app.example/", "https://app.example/x", "https://", "://x"] {
+            let found = at_fault(ListenConfig { cors: cors(bad), ..ListenConfig::default() });
+            assert_eq!(found.as_deref(), Some("listen.cors.origins"), "{bad:?}");
+        }
+        let anonymous = ListenConfig { anonymous: Anonymous::Loopback, ..ListenConfig::default() };
+        assert_eq!(at_fault(anonymous.clone()), None);
+        let open = ListenConfig { host: [0, 0, 0, 0].into(), ..anonymous };
+        assert_eq!(at_fault(open).as_deref(), Some("listen.anonymous"));
+    }
 
     #[test]
     fn a_listener_on_all_addresses_is_reached_on_loopback() {

@@ -28,7 +28,7 @@ pub use dispatch::DispatchConfig;
 pub use environment::{COMMAND_ENV, ENV_ALIASES, EnvAlias};
 pub use keys::{Key, KeyKind, keys};
 pub use limits::LimitsConfig;
-pub use listen::{CorsConfig, DEFAULT_DEV_TOKEN, ListenConfig, TokenConfig};
+pub use listen::{Anonymous, CorsConfig, DEFAULT_DEV_TOKEN, ListenConfig, TokenConfig};
 pub use load::{Loaded, Override, Source, load};
 pub use miners::MinersConfig;
 pub use reference::reference;

@@ -1,14 +1,14 @@
-//! Who may do what: `Authorization: Bearer` or `X-API-Key`, checked before a path's ids are looked at.
+//! Who may do what: `Authorization: Bearer`, `X-API-Key` or `api-key`, checked before a path's ids are looked at.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::HeaderMap;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{DEFAULT_DEV_TOKEN, ListenConfig};
+use super::credentials::{self, Sent};
+use super::locality::{Foreign, Local, LocalRule, Visit};
+use crate::config::{Anonymous, DEFAULT_DEV_TOKEN, ListenConfig};
 use crate::model::SessionId;
 use crate::router::{ApiKey, KeyRing, Known};
 use crate::token::{ENROL, Token};
@@ -75,8 +75,21 @@ pub(in crate::listener) struct Auth {
     configured: Vec<([u8; 32], Caller)>,
     /// From the store.
     keys: Arc<KeyRing>,
-    /// Who sends the development token, where that is accepted.
-    dev: Option<Caller>,
+    dev: DevToken,
+    /// Whether local callers need no token.
+    anonymous: bool,
+    local: LocalRule,
+}
+
+/// Whether the development token is accepted from local callers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DevToken {
+    /// Never: it is switched off, or others reach the listener.
+    Off,
+    /// Until there is a better one: a token of the configuration, or a key with the scope `admin`.
+    Untouched,
+    /// Always: `listen.dev_token = true` says so.
+    Kept,
 }
 
 impl Auth {
@@ -94,9 +107,14 @@ impl Auth {
                 ApiKey { id, scopes, models: token.models.clone(), owner: token.owner.clone(), ..ApiKey::default() };
             configured.push((hash(&token.secret()?), Caller { key: Some(Arc::new(key)), ..caller }));
         }
-        let dev = (config.dev_token && config.host.is_loopback() && configured.is_empty())
-            .then(|| Caller::new("dev", &["submit", "read", "admin"].map(str::to_owned), &[]));
-        Ok(Self { configured, keys: router.key_ring(), dev })
+        let dev = match config.dev_token {
+            _ if !config.host.is_loopback() => DevToken::Off,
+            Some(false) => DevToken::Off,
+            Some(true) => DevToken::Kept,
+            None => DevToken::Untouched,
+        };
+        let anonymous = config.anonymous == Anonymous::Loopback && config.host.is_loopback();
+        Ok(Self { configured, keys: router.key_ring(), dev, anonymous, local: LocalRule::new(config) })
     }
 
     /// Whether any token but the development one can be used.
@@ -104,66 +122,134 @@ impl Auth {
         !self.configured.is_empty() || !self.keys.is_empty()
     }
 
-    /// Whether the development token is accepted.
+    /// Whether the development token is accepted now.
     pub(in crate::listener) fn accepts_dev(&self) -> bool {
-        self.dev.is_some()
+        match self.dev {
+            DevToken::Off => false,
+            DevToken::Kept => true,
+            DevToken::Untouched => self.configured.is_empty() && !self.keys.has_admin(),
+        }
+    }
+
+    /// Whether local callers need no token.
+    pub(in crate::listener) fn accepts_anonymous(&self) -> bool {
+        self.anonymous
+    }
+
+    /// Whether the caller is on this machine. Nothing else decides about that.
+    pub(in crate::listener) fn local(&self, visit: &Visit<'_>) -> Result<Local, Foreign> {
+        self.local.check(visit)
     }
 
     /// The key of a token that enrols a miner.
     pub(in crate::listener) fn enrolment(&self, token: &str, now_secs: u64) -> Result<Arc<ApiKey>> {
-        let caller = self.caller_of(token, IpAddr::from([0, 0, 0, 0]), true, now_secs)?;
+        let caller = self.known(token, now_secs).ok_or_else(unauthorized)?;
         let stored = caller.revoked.is_some();
         caller.key.filter(|key| stored && key.scopes.iter().any(|scope| scope == ENROL)).ok_or_else(|| {
             Error::new(ErrorKind::PermissionDenied, format!("this token does not carry the scope {ENROL:?}"))
         })
     }
 
-    /// The caller that the headers name.
-    pub(in crate::listener) fn caller(&self, headers: &HeaderMap, peer: IpAddr, now_secs: u64) -> Result<Caller> {
-        let forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
-        self.caller_of(token(headers)?, peer, forwarded, now_secs)
+    /// The caller of a request: whoever one of its credentials names.
+    pub(in crate::listener) fn caller(&self, visit: &Visit<'_>, now_secs: u64) -> Result<Caller> {
+        let (mut any, mut dev) = (false, false);
+        for Sent { token, openly } in credentials::sent(visit.headers) {
+            if let Some(caller) = self.known(token, now_secs) {
+                return Ok(caller);
+            }
+            any = true;
+            dev |= openly && is_dev(token);
+        }
+        if dev {
+            return self.developer(self.local(visit));
+        }
+        if any {
+            return Err(unauthorized());
+        }
+        if self.anonymous && credentials::none(visit.headers) {
+            self.local(visit).map_err(|why| refused("access without a token (listen.anonymous)", &why))?;
+            return Ok(Caller::new("anonymous", &["submit", "read"].map(str::to_owned), &[]));
+        }
+        Err(Error::new(ErrorKind::Unauthenticated, "Invalid Authorization header format")
+            .with_code("invalid_authorization"))
     }
 
-    /// The caller whose token it is. `forwarded`: a proxy stands between.
+    /// The caller whose one token it is, in a frame and not in a header.
     pub(in crate::listener) fn caller_of(
         &self,
         token: &str,
-        peer: IpAddr,
-        forwarded: bool,
+        local: Result<Local, Foreign>,
         now_secs: u64,
     ) -> Result<Caller> {
-        let wrong = || Error::new(ErrorKind::Unauthenticated, "Unauthorized").with_code("unauthorized");
+        match self.known(token, now_secs) {
+            Some(caller) => Ok(caller),
+            None if is_dev(token) => self.developer(local),
+            None => Err(unauthorized()),
+        }
+    }
+
+    /// The caller that sent the development token, where it counts.
+    fn developer(&self, local: Result<Local, Foreign>) -> Result<Caller> {
+        if !self.accepts_dev() {
+            let why = match self.dev {
+                DevToken::Untouched => "it ended with the first token of the configuration or key with the scope admin",
+                _ => "it is switched off here",
+            };
+            return Err(refused(DEFAULT_DEV_TOKEN, why));
+        }
+        let local = local.map_err(|why| refused(DEFAULT_DEV_TOKEN, &why))?;
+        // Whatever a browser shows must not make keys by a token that everybody knows.
+        let scopes: &[&str] = if local.page { &["submit", "read"] } else { &["submit", "read", "admin"] };
+        Ok(Caller::new("dev", &scopes.iter().map(|&scope| scope.to_owned()).collect::<Vec<_>>(), &[]))
+    }
+
+    /// The caller whose secret it is; the development token is no secret.
+    fn known(&self, token: &str, now_secs: u64) -> Option<Caller> {
         if let Some(parsed) = Token::parse(token) {
             let known = self.keys.get(parsed.id());
             // An unknown id costs the same comparison as a known one.
             let matches = parsed.matches(known.as_ref().map_or(NO_HASH, |known| known.key.hash.as_str()));
             if let Some(Known { key, revoked }) = known {
                 if !matches || (key.expires_at != 0 && key.expires_at <= now_secs) {
-                    return Err(wrong());
+                    return None;
                 }
                 let caller = Caller::new(&key.id, &key.scopes, &key.sessions);
-                return Ok(Caller { key: Some(key), revoked: Some(revoked), ..caller });
+                return Some(Caller { key: Some(key), revoked: Some(revoked), ..caller });
             }
             // Not a key of this store: it may stand in the configuration all the same.
         }
-        if !self.configured.is_empty() {
-            let hash = hash(token);
-            let mut found = None;
-            for (known, caller) in &self.configured {
-                if bool::from(known.ct_eq(&hash)) {
-                    found = Some(caller);
-                }
-            }
-            if let Some(caller) = found {
-                return Ok(caller.clone());
+        if self.configured.is_empty() {
+            return None;
+        }
+        let hash = hash(token);
+        let mut found = None;
+        for (known, caller) in &self.configured {
+            if bool::from(known.ct_eq(&hash)) {
+                found = Some(caller);
             }
         }
-        let is_dev = bool::from(token.as_bytes().ct_eq(DEFAULT_DEV_TOKEN.as_bytes()));
-        match &self.dev {
-            Some(caller) if is_dev && peer.is_loopback() && !forwarded => Ok(caller.clone()),
-            _ => Err(wrong()),
-        }
+        found.cloned()
     }
+}
+
+fn is_dev(token: &str) -> bool {
+    token == DEFAULT_DEV_TOKEN
+}
+
+fn unauthorized() -> Error {
+    Error::new(ErrorKind::Unauthenticated, "Unauthorized").with_code("unauthorized")
+}
+
+/// A caller that has no secret, and is not trusted without.
+fn refused(what: &str, why: &str) -> Error {
+    Error::new(
+        ErrorKind::Unauthenticated,
+        format!(
+            "{what} is refused: {why}. Use a key (cortensor-router key create); listen.hosts names further hosts of this \
+             machine, listen.dev_token = true keeps {DEFAULT_DEV_TOKEN} for local programs"
+        ),
+    )
+    .with_code("dev_token_refused")
 }
 
 /// What an unknown key is compared with.
@@ -171,22 +257,4 @@ const NO_HASH: &str = "000000000000000000000000000000000000000000000000000000000
 
 fn hash(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
-}
-
-/// The token in the headers, of either form.
-fn token(headers: &HeaderMap) -> Result<&str> {
-    let malformed = || {
-        Error::new(ErrorKind::Unauthenticated, "Invalid Authorization header format").with_code("invalid_authorization")
-    };
-    if let Some(key) = headers.get("x-api-key") {
-        return key.to_str().ok().map(str::trim).filter(|key| !key.is_empty()).ok_or_else(malformed);
-    }
-    let value =
-        headers.get(http::header::AUTHORIZATION).ok_or_else(malformed)?.to_str().map_err(|_| malformed())?.trim();
-    let (scheme, token) = value.split_once(char::is_whitespace).ok_or_else(malformed)?;
-    let token = token.trim();
-    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
-        return Err(malformed());
-    }
-    Ok(token)
 }

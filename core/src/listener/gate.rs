@@ -13,6 +13,7 @@ use tower::{Service, ServiceExt};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use super::auth::Caller;
+use super::locality::Visit;
 use super::reply::{Failed, Family};
 use super::state::AppState;
 use super::{miners, openai, paths, request_id, revocation};
@@ -113,7 +114,8 @@ impl Gate {
         let mut key = None;
         if !self.is_public(request.method(), path) {
             let now = Timestamp::wall_clock().as_secs();
-            match self.state.auth.caller(request.headers(), peer.ip(), now) {
+            let visit = Visit { peer: peer.ip(), uri: request.uri(), headers: request.headers() };
+            match self.state.auth.caller(&visit, now) {
                 Ok(caller) => {
                     key = caller.revoked().cloned();
                     request.extensions_mut().insert(caller);

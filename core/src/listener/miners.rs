@@ -20,6 +20,7 @@ use utoipa_axum::routes;
 
 use super::cortensor::schema::CortensorError;
 use super::gate::Connection;
+use super::locality::{Foreign, Local, Visit};
 use super::openapi::ReadFailures;
 use super::reply::Failed;
 use super::state::AppState;
@@ -73,8 +74,10 @@ async fn upgrade(
         Error::new(ErrorKind::Overloaded, "too many miners are connecting at once: retry later")
             .with_retry_after_ms(1_000)
     })?;
+    let visit = Visit { peer: connection.peer.ip(), uri: request.uri(), headers: request.headers() };
+    let local = state.auth.local(&visit);
     let upgraded = hyper::upgrade::on(&mut request);
-    state.router.clone().spawn(serve(state, connection, upgraded, permit));
+    state.router.clone().spawn(serve(state, Dialled { connection, local }, upgraded, permit));
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
@@ -134,7 +137,14 @@ fn checked(state: &AppState, connection: &Connection, headers: &HeaderMap) -> Re
     Ok(derive_accept_key(key.as_bytes()))
 }
 
-async fn serve(state: AppState, connection: Connection, upgraded: OnUpgrade, permit: OwnedSemaphorePermit) {
+/// A miner's connection.
+struct Dialled {
+    connection: Connection,
+    /// Whether the miner is on this machine.
+    local: Result<Local, Foreign>,
+}
+
+async fn serve(state: AppState, dialled: Dialled, upgraded: OnUpgrade, permit: OwnedSemaphorePermit) {
     let upgraded = match upgraded.await {
         Ok(upgraded) => upgraded,
         Err(error) => {
@@ -146,7 +156,7 @@ async fn serve(state: AppState, connection: Connection, upgraded: OnUpgrade, per
     let config = websocket_config(limits.frame as usize, limits.task as usize);
     let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
     let patience = Duration::from_millis(state.router.config().miners.hello_timeout_ms);
-    let greeted = tokio::time::timeout(patience, greet(&state, &connection, &mut socket)).await;
+    let greeted = tokio::time::timeout(patience, greet(&state, &dialled, &mut socket)).await;
     drop(permit);
     let refused = match greeted {
         Err(_) => Some((socket, error("hello_timeout", "no hello came in time"))),
@@ -158,7 +168,7 @@ async fn serve(state: AppState, connection: Connection, upgraded: OnUpgrade, per
         },
     };
     if let Some((mut socket, frame)) = refused {
-        tracing::info!(peer = %connection.peer, code = %frame.code, message = %frame.message, "a miner was refused");
+        tracing::info!(peer = %dialled.connection.peer, code = %frame.code, message = %frame.message, "a miner was refused");
         let farewell = async {
             let _ = socket.send(Message::text(RouterFrame::from(frame).to_text())).await;
             let _ = socket.close(None).await;
@@ -175,7 +185,7 @@ fn error(code: &str, message: &str) -> ErrorFrame {
 /// Challenges the miner and checks its answer. `Err(None)`: it went away.
 async fn greet(
     state: &AppState,
-    connection: &Connection,
+    dialled: &Dialled,
     socket: &mut Socket,
 ) -> Result<(MinerIdentity, Box<Hello>), Option<ErrorFrame>> {
     let challenge = Challenge {
@@ -184,7 +194,7 @@ async fn greet(
         router: state.router.config().name.clone(),
         versions: vec![VERSION],
         features: FEATURES.iter().map(|&feature| feature.to_owned()).collect(),
-        binding: if connection.channel.is_some() { TLS_EXPORTER } else { NO_BINDING }.to_owned(),
+        binding: if dialled.connection.channel.is_some() { TLS_EXPORTER } else { NO_BINDING }.to_owned(),
     };
     socket.send(Message::text(RouterFrame::from(challenge.clone()).to_text())).await.map_err(|_| None)?;
     loop {
@@ -202,26 +212,21 @@ async fn greet(
         if hello.v != VERSION {
             return Err(Some(error("version", "this router speaks version 1 of the protocol")));
         }
-        let identity = admit(state, connection, &challenge, &hello).await;
+        let identity = admit(state, dialled, &challenge, &hello).await;
         return identity.map(|identity| (identity, Box::new(hello))).map_err(|e| Some(error(e.code(), e.message())));
     }
 }
 
 /// Who the miner is, where it can prove it.
-async fn admit(
-    state: &AppState,
-    connection: &Connection,
-    challenge: &Challenge,
-    hello: &Hello,
-) -> Result<MinerIdentity> {
+async fn admit(state: &AppState, dialled: &Dialled, challenge: &Challenge, hello: &Hello) -> Result<MinerIdentity> {
     if hello.auth.public_key.is_some() {
-        return enrolled(state, connection, challenge, hello).await;
+        return enrolled(state, &dialled.connection, challenge, hello).await;
     }
     let Some(token) = &hello.auth.token else {
         return Err(Error::new(ErrorKind::Unauthenticated, "send auth.token, or auth.public_key and auth.signature")
             .with_code("unauthorized"));
     };
-    let caller = state.auth.caller_of(token, connection.peer.ip(), false, Timestamp::wall_clock().as_secs())?;
+    let caller = state.auth.caller_of(token, dialled.local.clone(), Timestamp::wall_clock().as_secs())?;
     caller.may("miner")?;
     if !is_token_id(&hello.miner_id) {
         return Err(Error::invalid(

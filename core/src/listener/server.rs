@@ -94,12 +94,20 @@ impl Listener {
         self.certificates.clone()
     }
 
+    /// Whether `default-dev-token` is accepted now, from programs on this machine.
+    pub fn accepts_dev_token(&self) -> bool {
+        self.state.auth.accepts_dev()
+    }
+
     /// Every open surface and how it is protected, a line each.
     pub fn posture(&self) -> Vec<String> {
         let config = &self.state.config;
         let reach = if config.host.is_loopback() { "this machine only" } else { "every machine that can reach it" };
         let auth = &self.state.auth;
         let tokens = match (auth.has_tokens(), auth.accepts_dev()) {
+            _ if auth.accepts_anonymous() => {
+                "tokens and keys; from this machine also without a token (listen.anonymous)"
+            }
             (true, true) => "tokens and keys; default-dev-token from this machine",
             (true, false) => "tokens and keys",
             (false, true) => "default-dev-token, from this machine only",

@@ -12,9 +12,30 @@ use crate::model::Timestamp;
 use crate::store::ApiKey;
 use crate::token::{KeySpec, NewKey};
 
-/// The keys of the store, by id.
+/// The keys of the store.
 #[derive(Default)]
-pub(crate) struct KeyRing(RwLock<HashMap<String, Known>>);
+pub(crate) struct KeyRing(RwLock<Ring>);
+
+#[derive(Default)]
+struct Ring {
+    by_id: HashMap<String, Known>,
+    /// How many of them have the scope `admin`.
+    admins: usize,
+}
+
+impl Ring {
+    /// Puts a key in the place of the one of its id, or nothing; gives the one that was there.
+    fn replace(&mut self, id: &str, key: Option<Known>) -> Option<Known> {
+        let administers = |known: &Known| usize::from(known.key.scopes.iter().any(|scope| scope == "admin"));
+        self.admins += key.as_ref().map_or(0, administers);
+        let before = match key {
+            Some(key) => self.by_id.insert(id.to_owned(), key),
+            None => self.by_id.remove(id),
+        };
+        self.admins -= before.as_ref().map_or(0, administers);
+        before
+    }
+}
 
 /// A key, and who wants to hear that it is revoked.
 #[derive(Clone)]
@@ -34,26 +55,34 @@ impl KeyRing {
 
     fn add(&self, key: ApiKey) {
         let known = Known { key: Arc::new(key), revoked: CancellationToken::new() };
-        let before = self.0.write().insert(known.key.id.clone(), known);
+        let id = known.key.id.clone();
+        self.replace(&id, Some(known));
+    }
+
+    fn remove(&self, id: &str) {
+        self.replace(id, None);
+    }
+
+    fn replace(&self, id: &str, key: Option<Known>) {
+        let before = self.0.write().replace(id, key);
         if let Some(before) = before {
             before.revoked.cancel();
         }
     }
 
-    fn remove(&self, id: &str) {
-        let known = self.0.write().remove(id);
-        if let Some(known) = known {
-            known.revoked.cancel();
-        }
-    }
-
     /// The key of that id.
     pub(crate) fn get(&self, id: &str) -> Option<Known> {
-        self.0.read().get(id).cloned()
+        self.0.read().by_id.get(id).cloned()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.read().is_empty()
+        self.0.read().by_id.is_empty()
+    }
+
+    /// Whether a key with the scope `admin` is among them.
+    #[cfg(feature = "listener")]
+    pub(crate) fn has_admin(&self) -> bool {
+        self.0.read().admins > 0
     }
 }
 

@@ -45,13 +45,13 @@ async fn bad_input_gets_a_clear_error_and_the_router_serves_on() {
     let huge = format!(r#"{{"prompt":"{}"}}"#, "x".repeat(20 << 20));
     assert_eq!(server.send("POST", "/api/v1/completions", DEV, &huge).await.0, 413);
     let form = format!(
-        "POST /api/v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{DEV}Content-Type: multipart/form-data\r\nContent-Length: 2\r\n\r\n{{}}"
+        "POST /api/v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{DEV}Content-Type: multipart/form-data\r\nContent-Length: 2\r\n\r\n{{}}"
     );
     assert!(server.raw(form.as_bytes()).await.starts_with("HTTP/1.1 415"));
-    let mut invalid = b"POST /api/v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer default-dev-token\r\nContent-Length: 14\r\n\r\n{\"prompt\":\"".to_vec();
+    let mut invalid = b"POST /api/v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer default-dev-token\r\nContent-Length: 14\r\n\r\n{\"prompt\":\"".to_vec();
     invalid.extend_from_slice(b"\xff\"}");
     assert!(server.raw(&invalid).await.starts_with("HTTP/1.1 400"));
-    let many = format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-A: b\r\n".repeat(10_000));
+    let many = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X-A: b\r\n".repeat(10_000));
     assert!(server.raw(many.as_bytes()).await.starts_with("HTTP/1.1 431"));
     assert_eq!(server.post("/api/v1/completions", &json!({"prompt": "still here", "session_id": "0"})).await.0, 200);
 }
@@ -69,7 +69,7 @@ async fn a_head_that_dawdles_is_refused() {
     // Nobody asked for anything: nothing is answered.
     assert_eq!(server.raw(b"").await, "");
     // The same holds for a connection that has had an answer.
-    let answer = server.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let answer = server.raw(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
 }
 
@@ -77,7 +77,7 @@ async fn a_head_that_dawdles_is_refused() {
 async fn a_body_that_dawdles_is_refused() {
     let server = serve(ListenConfig { body_timeout_ms: 100, ..ListenConfig::default() }).await;
     let head = format!(
-        "POST /api/v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{DEV}Content-Length: 99\r\n\r\n{{"
+        "POST /api/v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{DEV}Content-Length: 99\r\n\r\n{{"
     );
     let answer = server.raw(head.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("body_timeout"), "{answer}");
@@ -93,8 +93,10 @@ async fn a_reader_that_takes_nothing_is_cut_off_and_the_miner_told() {
     socket.set_recv_buffer_size(4_096).unwrap();
     let mut stream = socket.connect(server.address).await.unwrap();
     let body = r#"{"prompt":"x","stream":true,"timeout":600}"#;
-    let request =
-        format!("POST /api/v1/completions HTTP/1.1\r\nHost: x\r\n{DEV}Content-Length: {}\r\n\r\n{body}", body.len());
+    let request = format!(
+        "POST /api/v1/completions HTTP/1.1\r\nHost: localhost\r\n{DEV}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
     stream.write_all(request.as_bytes()).await.unwrap();
     let job = taken.recv().await.unwrap();
     let talk = async {
@@ -145,7 +147,7 @@ async fn a_listener_that_is_full_still_stops() {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn(listener.run(async move { drop(stopped.await) }));
     let mut only = TcpStream::connect(address).await.unwrap();
-    only.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    only.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     assert!(only.read(&mut [0; 64]).await.unwrap() > 0);
     stop.send(()).unwrap();
     tokio::time::timeout(Duration::from_secs(10), running).await.expect("it stops").unwrap().unwrap();

@@ -47,7 +47,7 @@ impl Watched {
         let mut stream = TcpStream::connect(self.server.address).await.unwrap();
         let length = body.len();
         let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{}Content-Length: {length}\r\n\r\n{body}",
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{}Content-Length: {length}\r\n\r\n{body}",
             self.header
         );
         stream.write_all(request.as_bytes()).await.unwrap();

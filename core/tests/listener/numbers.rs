@@ -99,7 +99,7 @@ async fn a_byte_order_mark_is_ignored_and_a_coding_is_named() {
     for kind in ["application/json; charset=utf-8", "APPLICATION/JSON;charset=\"UTF-8\"", "application/vnd.api+json"] {
         let length = body.len();
         let request = format!(
-            "POST /api/v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{DEV}Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"
+            "POST /api/v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{DEV}Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"
         );
         let answer = server.raw(request.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 200"), "{kind}: {answer}");

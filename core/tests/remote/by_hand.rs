@@ -19,9 +19,17 @@ pub(crate) struct Hand {
 impl Hand {
     /// Connects and reads the challenge.
     pub(crate) async fn connect(address: SocketAddr) -> Self {
+        Self::connect_with(address, &[]).await
+    }
+
+    /// Connects with these head lines besides.
+    pub(crate) async fn connect_with(address: SocketAddr, lines: &[(&'static str, &'static str)]) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         let mut request = format!("ws://{address}/miner/v1").into_client_request().unwrap();
         request.headers_mut().insert("Sec-WebSocket-Protocol", "cortensor-miner.v1".parse().unwrap());
+        for (name, value) in lines {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
         let (socket, response) = client_async(request, stream).await.unwrap();
         assert_eq!(response.headers()["sec-websocket-protocol"], "cortensor-miner.v1");
         let mut hand = Self { socket, challenge: Value::Null };

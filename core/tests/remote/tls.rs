@@ -167,7 +167,7 @@ async fn the_port_for_miners_serves_nothing_else() {
     for (path, status) in [("/healthz", "200"), ("/api/v1/info", "404"), ("/v1/models", "404"), ("/metrics", "404")] {
         let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", free)).await.unwrap();
         let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer default-dev-token\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer default-dev-token\r\n\r\n"
         );
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();

@@ -72,13 +72,41 @@ async fn an_upgrade_that_is_none_gets_a_clear_answer() {
         (good.to_owned(), "101", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
     ] {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
-        let request = format!("GET /miner/v1 HTTP/1.1\r\nHost: x\r\n{headers}\r\n");
+        let request = format!("GET /miner/v1 HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = vec![0; 4096];
         let read = within(stream.read(&mut answer)).await.unwrap();
         let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(words), "{headers}: {answer}");
     }
+}
+
+#[tokio::test]
+async fn the_development_token_makes_a_miner_of_a_local_program_alone() {
+    let server = Server::start(quick()).await;
+    for line in [
+        ("x-forwarded-for", "8.8.8.8"),
+        ("x-real-ip", "8.8.8.8"),
+        ("via", "1.1 proxy"),
+        ("host", "evil.example:9500"),
+        ("sec-fetch-site", "cross-site"),
+    ] {
+        let mut hand = Hand::connect_with(server.address, &[line]).await;
+        hand.send(hello()).await;
+        let error = hand.refused().await;
+        assert_eq!(error["code"], "dev_token_refused", "{line:?}");
+        assert!(error["message"].as_str().unwrap().contains("listen.hosts"), "{error}");
+    }
+    assert!(server.router.miners().is_empty());
+    // A secret key needs none of this.
+    let spec = KeySpec { name: "gpu".into(), scopes: vec!["miner".into()], ..KeySpec::default() };
+    let token = server.router.create_key(&spec).await.unwrap().token.reveal();
+    let mut hand =
+        Hand::connect_with(server.address, &[("x-forwarded-for", "8.8.8.8"), ("host", "router.example")]).await;
+    let mut greeting = hello();
+    greeting["auth"]["token"] = token.into();
+    hand.send(greeting).await;
+    hand.expect("welcome").await;
 }
 
 /// A hello that is signed by that key for that challenge.

@@ -132,7 +132,7 @@ pub(super) fn hang_up_and_end(server: &mut Running) -> Outcome<String> {
         send(
             &mut client,
             &format!(
-                "POST /api/v1/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer default-dev-token\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                "POST /api/v1/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer default-dev-token\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
                 body.len()
             ),
         )?;
@@ -154,7 +154,7 @@ pub(super) fn hang_up_and_end(server: &mut Running) -> Outcome<String> {
         server.line("the client hung up")?;
     }
     let mut client = connect(&address)?;
-    send(&mut client, "GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+    send(&mut client, "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
     client.read_to_string(&mut answer).map_err(|error| format!("readyz: {error}"))?;
     if !answer.starts_with("HTTP/1.1 200") {

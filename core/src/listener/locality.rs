@@ -1,0 +1,395 @@
+//! Whether a caller is on this machine, as far as its connection and the head of its request can tell.
+//!
+//! The development token is public, and a request without a token proves nothing. Both count for local callers alone, and
+//! a page in a browser of this machine must not pass for one: a name that leads to 127.0.0.1 (DNS rebinding) makes the
+//! page's requests same-origin, so that no preflight stops them, but it stands in Host. A proxy on this machine makes
+//! strangers look local, but says so in one of its headers. Secret keys need none of this.
+
+use std::net::IpAddr;
+
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Uri, header};
+
+use crate::config::ListenConfig;
+
+/// Names of this machine that are no addresses. Containers know their host by the last two.
+const LOCAL_NAMES: [&str; 3] = ["localhost", "host.docker.internal", "host.containers.internal"];
+
+/// Headers by which proxies, tunnels and content delivery networks say that they stand between.
+const FORWARDED: [&str; 28] = [
+    "ali-cdn-real-ip",
+    "cdn-loop",
+    "client-ip",
+    "do-connecting-ip",
+    "forwarded",
+    "forwarded-for",
+    "forwarded-for-ip",
+    "incap-client-ip",
+    "proxy-client-ip",
+    "true-client-ip",
+    "via",
+    "wl-proxy-client-ip",
+    "x-amzn-trace-id",
+    "x-appengine-user-ip",
+    "x-arr-log-id",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-coming-from",
+    "x-forward-for",
+    "x-host",
+    "x-http-host-override",
+    "x-nf-client-connection-ip",
+    "x-originating-ip",
+    "x-proxyuser-ip",
+    "x-remote-addr",
+    "x-remote-ip",
+    "x-rewrite-url",
+    "x-scheme",
+];
+
+/// What other such headers begin with.
+const FORWARDED_PREFIXES: [&str; 13] = [
+    "cf-",
+    "cloudfront-",
+    "fastly-",
+    "fly-",
+    "tailscale-",
+    "x-azure-",
+    "x-envoy-",
+    "x-forwarded",
+    "x-original-",
+    "x-proxy-",
+    "x-proxied-",
+    "x-real-",
+    "x-vercel-",
+];
+
+/// What a request shows of its sender, beside credentials.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::listener) struct Visit<'a> {
+    pub(in crate::listener) peer: IpAddr,
+    pub(in crate::listener) uri: &'a Uri,
+    pub(in crate::listener) headers: &'a HeaderMap,
+}
+
+/// A caller on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::listener) struct Local {
+    /// Whether a page in a browser sent the request, and not a program.
+    pub(in crate::listener) page: bool,
+}
+
+/// Why a caller does not count as local, in words that say how to mend it.
+pub(in crate::listener) type Foreign = String;
+
+/// The rule of one listener.
+#[derive(Debug)]
+pub(in crate::listener) struct LocalRule {
+    hosts: Vec<String>,
+    origins: Vec<String>,
+}
+
+impl LocalRule {
+    pub(in crate::listener) fn new(config: &ListenConfig) -> Self {
+        let hosts = config.hosts.iter().map(|host| host_name(host).to_ascii_lowercase()).collect();
+        Self { hosts, origins: config.cors.origins.clone() }
+    }
+
+    /// The caller, where everything about it is local.
+    ///
+    /// # Errors
+    /// With the first thing that is not.
+    pub(in crate::listener) fn check(&self, visit: &Visit<'_>) -> Result<Local, Foreign> {
+        let Visit { peer, uri, headers } = *visit;
+        if !peer.to_canonical().is_loopback() {
+            return Err("this connection comes from another machine".to_owned());
+        }
+        if let Some(name) = headers.keys().map(header::HeaderName::as_str).find(|name| is_forwarded(name)) {
+            return Err(format!("the header {name} says that a proxy stands between"));
+        }
+        let host = self.host(uri, headers)?;
+        let allowed = self.origin(host, headers)?;
+        // `Sec-Fetch-Mode` alone is no browser: Node's fetch sends it.
+        let site = headers.get("sec-fetch-site");
+        let has = |name: &str| headers.contains_key(name);
+        let page = has("origin")
+            || site.is_some()
+            || has("sec-fetch-dest")
+            || has("sec-fetch-user")
+            || has("sec-fetch-storage-access");
+        match site {
+            Some(site) if !allowed && !matches!(site.as_bytes(), b"same-origin" | b"none") => {
+                Err("a page of another site sent this request (Sec-Fetch-Site)".to_owned())
+            }
+            _ => Ok(Local { page }),
+        }
+    }
+
+    /// The host that the request names, where it is one of this machine's. A request that names none comes from no browser.
+    fn host<'a>(&self, uri: &'a Uri, headers: &'a HeaderMap) -> Result<Option<&'a str>, Foreign> {
+        // The whole URL in the request line wins over Host (RFC 9112, 3.2.2).
+        if let Some(authority) = uri.authority() {
+            return self.known_host(authority.as_str()).map(Some);
+        }
+        let mut named = None;
+        for host in headers.get_all(header::HOST) {
+            named = Some(self.known_host(text(host))?);
+        }
+        Ok(named)
+    }
+
+    fn known_host<'a>(&self, host: &'a str) -> Result<&'a str, Foreign> {
+        let valid = host.parse::<Authority>().is_ok() && !host.contains('@') && port_of(host).is_ok();
+        let name = host_name(host);
+        if valid && (is_local_name(name) || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(name))) {
+            return Ok(host);
+        }
+        Err(format!("the host {:?} is no name of this machine", short(host)))
+    }
+
+    /// Whether the page that sent the request is one of an origin that `listen.cors.origins` allows; `false` without an origin, or for the
+    /// listener's own.
+    fn origin(&self, host: Option<&str>, headers: &HeaderMap) -> Result<bool, Foreign> {
+        let mut allowed = false;
+        for origin in headers.get_all(header::ORIGIN) {
+            let origin = text(origin);
+            let listed = self.origins.iter().any(|known| known == "*" || known.eq_ignore_ascii_case(origin));
+            if origin != "null" && listed {
+                allowed = true;
+            } else if !host.is_some_and(|host| is_own(origin, host)) {
+                return Err(format!("a page of the origin {:?} sent this request", short(origin)));
+            }
+        }
+        Ok(allowed)
+    }
+}
+
+fn is_forwarded(name: &str) -> bool {
+    FORWARDED.contains(&name) || FORWARDED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Whether an origin's host and port are those of the request's host.
+fn is_own(origin: &str, host: &str) -> bool {
+    let (authority, default) = match origin.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (rest, 80),
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (rest, 443),
+        _ => return false,
+    };
+    let port = |authority: &str| port_of(authority).map(|port| port.unwrap_or(default));
+    let ports = (port(authority), port(host));
+    host_name(authority).eq_ignore_ascii_case(host_name(host)) && ports.0.is_ok() && ports.0 == ports.1
+}
+
+/// A host without its port, its brackets and the dot of the root.
+pub(in crate::listener) fn host_name(host: &str) -> &str {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split(']').next().unwrap_or_default();
+    }
+    let name = host.split(':').next().unwrap_or_default();
+    name.strip_suffix('.').unwrap_or(name)
+}
+
+/// The port of a host; `Ok(None)` where it names none.
+fn port_of(host: &str) -> Result<Option<u16>, ()> {
+    let rest = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').ok_or(())?.1,
+        None => host.find(':').map_or("", |at| &host[at..]),
+    };
+    match rest.strip_prefix(':') {
+        None if rest.is_empty() => Ok(None),
+        Some("") => Ok(None),
+        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => port.parse().map(Some).map_err(|_| ()),
+        _ => Err(()),
+    }
+}
+
+fn is_local_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    // A link-local address may name its interface.
+    let address = name.split('%').next().unwrap_or_default();
+    LOCAL_NAMES.contains(&name.as_str())
+        || name.strip_suffix(".localhost").is_some_and(|rest| !rest.is_empty())
+        || address.parse::<IpAddr>().is_ok()
+}
+
+/// A header's value; what is no text is nothing that could be known.
+fn text(value: &HeaderValue) -> &str {
+    value.to_str().map_or("", str::trim)
+}
+
+/// What a stranger wrote, short enough for an error.
+fn short(text: &str) -> &str {
+    text.char_indices().nth(100).map_or(text, |(at, _)| &text[..at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::CorsConfig;
+
+    fn check(rule: &LocalRule, peer: &str, uri: &str, lines: &[(&str, &str)]) -> Result<Local, Foreign> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(header::HeaderName::try_from(*name).unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        rule.check(&Visit { peer: peer.parse().unwrap(), uri: &uri.parse().unwrap(), headers: &headers })
+    }
+
+    fn rule() -> LocalRule {
+        LocalRule::new(&ListenConfig {
+            hosts: vec!["Router.lan:5010".into(), "gpu".into()],
+            cors: CorsConfig { origins: vec!["https://app.example".into()] },
+            ..ListenConfig::default()
+        })
+    }
+
+    #[test]
+    fn a_host_is_local_by_its_name_alone() {
+        let rule = rule();
+        for host in [
+            "localhost",
+            "LocalHost:5010",
+            "localhost.",
+            "localhost.:80",
+            "localhost:",
+            "a.b.localhost",
+            "x.LOCALHOST:1",
+            "host.docker.internal:5010",
+            "host.containers.internal",
+            "127.0.0.1",
+            "127.8.9.1:5010",
+            "10.1.2.3:80",
+            "[::1]:5010",
+            "[::1]",
+            "[fd00::7]:1",
+            "[::ffff:127.0.0.1]",
+            "router.lan",
+            "ROUTER.LAN.:7",
+            "gpu:5010",
+        ] {
+            assert!(check(&rule, "127.0.0.1", "/", &[("host", host)]).is_ok(), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "evil.example:5010",
+            "localhost.evil.example",
+            "evil-localhost",
+            "localhost:5010@evil.example",
+            "localhost:evil",
+            "localhost:99999",
+            ".localhost",
+            "127.0.0.1.evil.example",
+            "127.0.0.1.nip.io",
+            "2130706433.x",
+            "[::1].evil.example",
+            "[::1",
+            "localhost/x",
+            "localhost evil",
+            "host.docker.internal.evil.example",
+            "gpu.evil.example",
+            "router.lan.evil",
+            "lоcalhost",
+        ] {
+            assert!(check(&rule, "127.0.0.1", "/", &[("host", host)]).is_err(), "{host:?}");
+        }
+        let both = [("host", "localhost"), ("host", "evil.example")];
+        assert!(check(&rule, "127.0.0.1", "/", &both).is_err());
+        assert!(check(&rule, "127.0.0.1", "http://evil.example/", &[("host", "localhost")]).is_err());
+        assert!(check(&rule, "127.0.0.1", "http://localhost:1/", &[("host", "evil.example")]).is_ok());
+        assert!(check(&rule, "127.0.0.1", "/", &[]).is_ok());
+    }
+
+    #[test]
+    fn another_machine_or_a_proxy_of_any_kind_is_not_local() {
+        let rule = rule();
+        for peer in ["192.168.0.7", "8.8.8.8", "::", "0.0.0.0", "::ffff:10.0.0.1", "fe80::1"] {
+            assert!(check(&rule, peer, "/", &[("host", "localhost")]).is_err(), "{peer}");
+        }
+        for peer in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
+            assert!(check(&rule, peer, "/", &[("host", "localhost")]).is_ok(), "{peer}");
+        }
+        for name in [
+            "Forwarded",
+            "X-Forwarded-For",
+            "X-Forwarded-Host",
+            "X-Forwarded-Proto",
+            "X-Forwarded-Port",
+            "X-Forwarded-By",
+            "X-Forwarded-Server",
+            "X-Forwarded-Prefix",
+            "X-Forwarded",
+            "X-Real-IP",
+            "X-Client-IP",
+            "True-Client-IP",
+            "CF-Connecting-IP",
+            "CF-Ray",
+            "Fly-Client-IP",
+            "Fastly-Client-IP",
+            "X-Original-URL",
+            "X-Original-Host",
+            "Via",
+            "X-Envoy-External-Address",
+            "X-Cluster-Client-IP",
+            "X-Vercel-Id",
+            "CloudFront-Viewer-Address",
+            "Tailscale-User-Login",
+        ] {
+            for value in ["127.0.0.1", ""] {
+                let lines = [("host", "localhost"), (name, value)];
+                let why = check(&rule, "127.0.0.1", "/", &lines).unwrap_err();
+                assert!(why.contains(&name.to_ascii_lowercase()), "{name}: {why}");
+            }
+        }
+        let plain = [("host", "localhost"), ("user-agent", "curl"), ("x-stainless-os", "Linux"), ("x-request-id", "1")];
+        assert_eq!(check(&rule, "127.0.0.1", "/", &plain), Ok(Local { page: false }));
+    }
+
+    #[test]
+    fn a_page_is_local_where_it_is_the_listeners_own_or_allowed() {
+        let rule = rule();
+        let page = |lines: &[(&str, &str)]| {
+            let mut all = vec![("host", "localhost:5010")];
+            all.extend(lines);
+            check(&rule, "127.0.0.1", "/", &all)
+        };
+        for lines in [
+            &[("origin", "http://localhost:5010")][..],
+            &[("origin", "HTTP://LOCALHOST:5010")],
+            &[("origin", "https://app.example"), ("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "same-origin")],
+            &[("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate")],
+        ] {
+            assert_eq!(page(lines), Ok(Local { page: true }), "{lines:?}");
+        }
+        for lines in [
+            &[("origin", "null")][..],
+            &[("origin", "")],
+            &[("origin", "http://localhost:3000")],
+            &[("origin", "http://127.0.0.1:5010")],
+            &[("origin", "http://localhost")],
+            &[("origin", "ftp://localhost:5010")],
+            &[("origin", "https://evil.example")],
+            &[("origin", "https://app.example.evil.example")],
+            &[("origin", "https://app.example"), ("origin", "https://evil.example")],
+            &[("origin", "http://localhost:5010"), ("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "same-site")],
+            &[("sec-fetch-site", "")],
+        ] {
+            assert!(page(lines).is_err(), "{lines:?}");
+        }
+        assert_eq!(page(&[("sec-fetch-mode", "cors")]), Ok(Local { page: false }), "Node's fetch");
+        let any =
+            LocalRule::new(&ListenConfig { cors: CorsConfig { origins: vec!["*".into()] }, ..ListenConfig::default() });
+        let from = |origin| check(&any, "127.0.0.1", "/", &[("host", "localhost"), ("origin", origin)]);
+        assert!(from("https://x.example").is_ok() && from("null").is_err());
+        // Without a port both have the scheme's.
+        let bare = |origin| check(&rule, "127.0.0.1", "/", &[("host", "localhost"), ("origin", origin)]);
+        assert!(
+            bare("http://localhost").is_ok()
+                && bare("http://localhost:80").is_ok()
+                && bare("http://localhost:81").is_err()
+        );
+    }
+}
