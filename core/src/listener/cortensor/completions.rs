@@ -231,7 +231,7 @@ async fn submit(
     let task = request_id::Task::from(&submission);
     let form = match reading {
         _ if later => Form::Later,
-        Some(reading) => Form::Chat(reading),
+        Some(reading) => Form::Chat(Box::new(reading)),
         None if streamed => Form::Stream,
         None => Form::Whole,
     };
@@ -241,7 +241,7 @@ async fn submit(
 /// How a task is answered.
 enum Form {
     Later,
-    Chat(openai::Reading),
+    Chat(Box<openai::Reading>),
     Stream,
     Whole,
 }
@@ -252,7 +252,7 @@ async fn answer(state: &AppState, submission: Submission, form: Form) -> Result<
             submission.accepted().await?;
             accepted(&submission)
         }
-        Form::Chat(reading) => Ok(openai::answer_chat(state, submission, reading).await?),
+        Form::Chat(reading) => Ok(openai::answer_chat(state, submission, *reading).await?),
         Form::Stream => {
             submission.accepted().await?;
             let layout = CortensorStream::new(&submission);

@@ -28,6 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 }
 
 #[derive(Serialize)]
+#[allow(clippy::struct_field_names, reason = "the fields have the names of the API")]
 struct Tasks<'a> {
     count: u64,
     tasks: Vec<TaskRecord<'a>>,
