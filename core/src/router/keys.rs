@@ -98,9 +98,14 @@ impl Router {
     /// # Errors
     /// The store's.
     pub async fn put_key(&self, key: ApiKey) -> Result<()> {
-        self.shared.store.put_key(key.clone()).await?;
-        self.shared.keys.add(key);
-        Ok(())
+        let shared = self.shared.clone();
+        self.shared
+            .see_through(async move {
+                shared.store.put_key(key.clone()).await?;
+                shared.keys.add(key);
+                Ok(())
+            })
+            .await
     }
 
     /// Makes a key, and gives it with its token, which is shown this once.
@@ -130,8 +135,13 @@ impl Router {
     /// # Errors
     /// The store's.
     pub async fn delete_key(&self, id: &str) -> Result<bool> {
-        let found = self.shared.store.delete_key(id.to_owned()).await?;
-        self.shared.keys.remove(id);
-        Ok(found)
+        let (shared, id) = (self.shared.clone(), id.to_owned());
+        self.shared
+            .see_through(async move {
+                let found = shared.store.delete_key(id.clone()).await?;
+                shared.keys.remove(&id);
+                Ok(found)
+            })
+            .await
     }
 }

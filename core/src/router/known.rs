@@ -9,6 +9,8 @@ use super::shared::{Router, Shared};
 use crate::Result;
 use crate::engine::Event;
 use crate::store::MinerRecord;
+#[cfg(feature = "listener")]
+use crate::store::Pending;
 
 /// The store's records of miners, at hand.
 #[derive(Default)]
@@ -95,6 +97,16 @@ impl Router {
         self.shared.store.put_miner(record.clone()).await?;
         self.shared.known.0.lock().insert(record.id.clone(), record);
         Ok(())
+    }
+
+    /// Refuses the enrolled miner from now on; gives the store's answer. Later changes of it say so too. `None`: it is not enrolled.
+    #[cfg(feature = "listener")]
+    pub(super) fn revoke_known(&self, id: &str) -> Option<Pending<()>> {
+        let mut known = self.shared.known.0.lock();
+        let record = known.get_mut(id).filter(|record| !record.public_key.is_empty())?;
+        record.revoked = true;
+        // Asked for under the lock, so that no older state of it is written later.
+        Some(self.shared.store.put_miner(record.clone()))
     }
 
     /// Changes what is remembered of a miner and writes it down in the background, in the order of the changes.

@@ -201,6 +201,7 @@ fn build(
         closed: AtomicBool::new(false),
         ended: Notify::new(),
         next_session: AtomicU64::new(0),
+        session_changes: tokio::sync::Mutex::default(),
         turn: AtomicU64::new(0),
         background: TaskTracker::new(),
         stop: CancellationToken::new(),

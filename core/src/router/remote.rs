@@ -134,15 +134,13 @@ impl Router {
     /// # Errors
     /// The store's.
     pub async fn revoke_miner(&self, id: &str) -> Result<bool> {
-        let Some(record) = self.known_miner(id).filter(|record| !record.public_key.is_empty()) else {
-            return Ok(false);
-        };
-        self.remember_miner(MinerRecord { revoked: true, ..record }).await?;
+        let Some(written) = self.revoke_known(id) else { return Ok(false) };
         let gone = self.shared.remotes.by_id.lock().remove(id);
         if let Some(gone) = gone {
             gone.handle.remove();
             gone.seat.refuse(&revoked_error());
         }
+        written.await?;
         Ok(true)
     }
 

@@ -120,14 +120,24 @@ impl Shared {
         self.step(event);
     }
 
-    async fn change(self: &Arc<Self>, id: SessionId, with: impl FnOnce(&mut Session) -> Result<()>) -> Result<Session> {
-        let mut session = self.core.lock().sessions.get(&id).cloned().ok_or_else(|| unknown(id))?;
-        with(&mut session)?;
-        session.updated_at = self.clock.now().as_secs();
-        self.store.put_session(session.clone()).await?;
-        self.adopt_session(session.clone());
-        let core = self.core.lock();
-        Ok(shown(&core, &session))
+    /// One change after the other, each whole whether its caller waits or not: who is told of a change finds it in the store.
+    async fn change(
+        self: &Arc<Self>,
+        id: SessionId,
+        with: impl FnOnce(&mut Session) -> Result<()> + Send + 'static,
+    ) -> Result<Session> {
+        let shared = self.clone();
+        self.see_through(async move {
+            let _one_at_a_time = shared.session_changes.lock().await;
+            let mut session = shared.core.lock().sessions.get(&id).cloned().ok_or_else(|| unknown(id))?;
+            with(&mut session)?;
+            session.updated_at = shared.clock.now().as_secs();
+            shared.store.put_session(session.clone()).await?;
+            shared.adopt_session(session.clone());
+            let core = shared.core.lock();
+            Ok(shown(&core, &session))
+        })
+        .await
     }
 }
 
@@ -147,9 +157,14 @@ impl Router {
         }
         let id = SessionId(shared.next_session.fetch_add(1, Ordering::AcqRel));
         let session = Session::new(id, new_sid()?, spec, shared.clock.now());
-        shared.store.put_session(session.clone()).await?;
-        shared.adopt_session(session);
-        self.session(id)
+        let router = self.clone();
+        shared
+            .see_through(async move {
+                router.shared.store.put_session(session.clone()).await?;
+                router.shared.adopt_session(session);
+                router.session(id)
+            })
+            .await
     }
 
     /// One session.
@@ -187,7 +202,7 @@ impl Router {
     /// `NotFound`, or `InvalidArgument` that names the field.
     pub async fn update_session(&self, id: SessionId, patch: SessionPatch) -> Result<Session> {
         self.shared
-            .change(id, |session| {
+            .change(id, move |session| {
                 session.spec = session.spec.patched(patch)?;
                 Ok(())
             })

@@ -51,6 +51,8 @@ pub(super) struct Shared {
     /// Notified when a task ended.
     pub(super) ended: Notify,
     pub(super) next_session: AtomicU64,
+    /// Held from reading a session to having its change in the store and in memory, so that no change undoes another.
+    pub(super) session_changes: tokio::sync::Mutex<()>,
     pub(super) turn: AtomicU64,
     /// Background work of this router.
     pub(super) background: TaskTracker,

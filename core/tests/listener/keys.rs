@@ -119,3 +119,35 @@ async fn a_key_that_revokes_itself_is_told_that_it_did() {
     assert_eq!(server.send("DELETE", &path, &header, "").await.0, 200);
     assert_eq!(server.send("DELETE", &path, &header, "").await.0, 401);
 }
+
+#[tokio::test]
+async fn a_key_is_revoked_although_whoever_revokes_it_hangs_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = cortensor_router::config::StorageConfig {
+        data_dir: Some(dir.path().to_owned()),
+        durability: cortensor_router::store::Durability::Full,
+    };
+    let server = crate::serve_with(
+        cortensor_router::Config { storage, ..cortensor_router::Config::default() },
+        ListenConfig::default(),
+    )
+    .await;
+    let spec = cortensor_router::token::KeySpec { name: "k".into(), scopes: vec!["read".into()], ..Default::default() };
+    let made = server.router.create_key(&spec).await.unwrap();
+    {
+        let revoked = server.router.delete_key(&made.key.id);
+        tokio::pin!(revoked);
+        tokio::select! {
+            biased;
+            _ = &mut revoked => panic!("it is in the store before anybody asked"),
+            () = std::future::ready(()) => {}
+        }
+    }
+    let bearer = format!("Authorization: Bearer {}\r\n", made.token.reveal());
+    let refused = async {
+        while server.send("GET", "/api/v1/sessions", &bearer, "").await.0 != 401 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), refused).await.expect("the key is refused");
+}

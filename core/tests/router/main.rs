@@ -13,7 +13,7 @@ use std::time::Duration;
 use cortensor_router::config::StorageConfig;
 use cortensor_router::miner::{FailClass, Failure, Job};
 use cortensor_router::model::{
-    Answer, MinerSpec, Outcome, Session, SessionId, SessionSpec, TaskRequest, TaskState, Timestamp,
+    Answer, MinerSpec, Outcome, Session, SessionId, SessionPatch, SessionSpec, TaskRequest, TaskState, Timestamp,
 };
 use cortensor_router::store::{Durability, MemoryStore, Store as _, TaskQuery};
 use cortensor_router::{Config, ErrorKind, Router, SessionFilter, StreamEvent, SubmitOptions};
@@ -280,6 +280,36 @@ async fn a_long_queue_behind_a_miner_that_answers_inline_does_not_overflow_the_s
     handle.set_up(true);
     for task in tasks {
         assert_eq!(task.result().await.unwrap().answer.text, "x");
+    }
+    router.close().await;
+}
+
+#[tokio::test]
+async fn changes_of_a_session_do_not_undo_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let router = Router::open(on_disk(dir.path())).await.unwrap();
+    let spec = SessionSpec { name: "before".into(), ..SessionSpec::default() };
+    let id = router.create_session(spec).await.unwrap().id;
+    let patch = SessionPatch { name: Some("after".into()), ..SessionPatch::default() };
+    let (closed, renamed) = tokio::join!(router.close_session(id), router.update_session(id, patch));
+    closed.unwrap();
+    renamed.unwrap();
+    // One that nobody waits for is done all the same, in memory as in the store.
+    {
+        let change = router.update_session(id, SessionPatch { priority: Some(1), ..SessionPatch::default() });
+        tokio::pin!(change);
+        tokio::select! {
+            biased;
+            _ = &mut change => panic!("it is in the store before anybody asked"),
+            () = std::future::ready(()) => {}
+        }
+    }
+    router.close().await;
+    let in_memory = router.session(id).unwrap();
+    let router = Router::open(on_disk(dir.path())).await.unwrap();
+    let session = router.session(id).unwrap();
+    for session in [in_memory, session] {
+        assert_eq!((session.spec.name.as_str(), session.active, session.spec.priority), ("after", false, 1));
     }
     router.close().await;
 }

@@ -209,9 +209,14 @@ impl Session {
         self.strays.clear();
         self.credit = Credit::default();
         let (mut adopt, mut drop, mut out) = (Vec::new(), Vec::new(), vec![Output::Credits(0)]);
-        let named: BTreeSet<(u64, u64)> = held.iter().map(|held| (held.attempt, held.fence)).collect();
-        for (attempt, fence) in &named {
+        let named: BTreeMap<(u64, u64), u64> =
+            held.iter().map(|held| ((held.attempt, held.fence), held.sent_seq)).collect();
+        for ((attempt, fence), sent) in &named {
             match self.attempts.get_mut(attempt) {
+                // Pieces came that it does not have: what it holds is another run, which must not go on behind them.
+                Some(entry) if entry.fence.0 == *fence && *sent < entry.seq => {
+                    drop.push(DropFrame { attempt: *attempt, fence: *fence });
+                }
                 Some(entry) if entry.fence.0 == *fence && matches!(entry.phase, Phase::Running | Phase::Settling) => {
                     entry.unacked_frames = 0;
                     entry.unacked_bytes = 0;

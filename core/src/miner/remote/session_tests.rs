@@ -94,6 +94,20 @@ fn acknowledgements_come_by_count_by_size_and_by_time() {
 }
 
 #[test]
+fn a_miner_that_has_fewer_pieces_than_came_holds_another_run() {
+    for (sent_seq, adopted) in [(0, false), (1, false), (2, true), (3, true), (u64::MAX, true)] {
+        let mut session = Session::new(LIMITS, 4);
+        let attempt = offered(&mut session, 1);
+        session.frame(tokens(attempt, 1, 1, 0, "a"), 10, 0);
+        session.frame(tokens(attempt, 1, 2, 1, "b"), 10, 0);
+        let (adopt, drop, out) = session.resume(&[Held { attempt, fence: 1, sent_seq }]);
+        assert_eq!((adopt.len(), drop.len()), if adopted { (1, 0) } else { (0, 1) }, "{sent_seq}");
+        let lost = said(&out).iter().any(|word| word.contains("failed 1"));
+        assert_eq!(lost, !adopted, "{sent_seq}: {:?}", said(&out));
+    }
+}
+
+#[test]
 fn a_slow_reader_holds_acknowledgements_back() {
     let mut session = Session::new(LIMITS, 4);
     let attempt = offered(&mut session, 1);
