@@ -148,8 +148,12 @@ export interface ListenOptions {
   port?: number;
   /** Tokens from the configuration, beside the keys in the store. */
   token?: TokenOptions[];
-  /** Whether `default-dev-token` is accepted from loopback peers of a loopback listener while no other token is configured. Default `true`. */
+  /** Whether `default-dev-token` is accepted from programs on this machine, where the address is a loopback one. Not set: until a token is configured or the store holds a key with the scope `admin`. `true`: for good. `false`: never. */
   devToken?: boolean;
+  /** Who needs no token: `off` (nobody) or `loopback` (programs on this machine, which may submit and read). Default `off`; `loopback` wants a loopback address. */
+  anonymous?: string;
+  /** Names under which programs on this machine reach it, beside `localhost`, `*.localhost`, `host.docker.internal`, `host.containers.internal` and IP addresses. `default-dev-token` and access without a token count under these alone; secret keys count under any. */
+  hosts?: string[];
   /** Whether `/api/v1/status` needs no token. Default `false`. */
   publicStatus?: boolean;
   /** Whether `/metrics` needs no token. Default `false`. */
