@@ -82,22 +82,19 @@ impl Assembly {
         }
         self.size += self.joined.take(reply);
         let mut chunks = Chunks::new();
-        if !reply.has_choices() {
-            if reply.usage.is_some() && !self.wish.usage {
-                return Ok(chunks);
-            }
-            if !self.joined.has_choices() {
-                self.size += event.len();
-                self.waiting.push(Bytes::copy_from_slice(event));
-            } else {
-                chunks.push(piece(String::new(), Bytes::copy_from_slice(event)));
-            }
-        } else {
+        if reply.has_choices() {
             self.take_first(reply.choices.as_deref().unwrap_or_default());
             chunks.extend(self.waiting.drain(..).map(|raw| piece(String::new(), raw)));
             // A copy: the event is a slice of a read buffer of 8 KiB or more, which it would keep from being
             // used again for as long as the stream can be resumed.
             chunks.push(piece(self.text.take(), Bytes::copy_from_slice(event)));
+        } else if reply.usage.is_some() && !self.wish.usage {
+            return Ok(chunks);
+        } else if self.joined.has_choices() {
+            chunks.push(piece(String::new(), Bytes::copy_from_slice(event)));
+        } else {
+            self.size += event.len();
+            self.waiting.push(Bytes::copy_from_slice(event));
         }
         if self.size > self.wish.most {
             return Err(too_large(name, self.wish.most));

@@ -93,7 +93,7 @@ pub(super) fn garbage(name: &str, what: &str, body: &[u8]) -> Failure {
     Failure::new(FailClass::Unreadable, message)
 }
 
-/// A code as an HTTP status of a failure. FastChat's have two digits more, and those that begin with 403 speak of the
+/// A code as an HTTP status of a failure. Those of `FastChat` have two digits more, and those that begin with 403 speak of the
 /// request: the model, a parameter, the context.
 fn status_of(code: &Value) -> Option<u16> {
     let code = code.as_u64().or_else(|| Some(code.as_f64()? as u64)).or_else(|| code.as_str()?.trim().parse().ok())?;

@@ -175,7 +175,7 @@ mod tests {
         #[test]
         fn any_text_survives_its_escapes_and_cuts(text in any::<String>(), escapes in any::<u64>(), cut in any::<prop::sample::Index>()) {
             let units: Vec<u16> = text.encode_utf16().collect();
-            let written = |units: &[u16]| units.iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+            let written = |units: &[u16]| units.iter().map(|unit| format!("\\u{unit:04x}")).collect::<Vec<_>>().concat();
             let cut = cut.index(units.len() + 1);
             let mut joint = Joint::default();
             for half in [&units[..cut], &units[cut..]] {
