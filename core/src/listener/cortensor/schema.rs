@@ -178,7 +178,7 @@ pub(super) struct TaskPage {
     count: u64,
     /// Those of this page.
     tasks: Vec<TaskRow>,
-    /// The ids of tasks of this page whose rows in the store are damaged; missing where there are none.
+    /// The ids of tasks of this page whose rows in the store are damaged; missing where there are none. With `format=array` the header `X-Cortensor-Corrupt` has them.
     corrupt: Option<Vec<u64>>,
 }
 

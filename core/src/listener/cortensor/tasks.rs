@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -28,8 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 }
 
 #[derive(Serialize)]
-#[allow(clippy::struct_field_names, reason = "the fields have the names of the API")]
-struct Tasks<'a> {
+struct Page<'a> {
     count: u64,
     tasks: Vec<TaskRecord<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -66,11 +65,17 @@ async fn list(
     if reversed {
         tasks.reverse();
     }
+    let corrupt: Vec<u64> = found.corrupt.iter().map(|id| id.0).collect();
     if asked.get("format").is_some_and(|format| format == "array") {
-        return reply::json(StatusCode::OK, &tasks);
+        let mut response = reply::json(StatusCode::OK, &tasks)?;
+        let ids = corrupt.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+        // An array has no place beside its tasks.
+        if let (false, Ok(ids)) = (corrupt.is_empty(), HeaderValue::from_str(&ids)) {
+            response.headers_mut().insert("x-cortensor-corrupt", ids);
+        }
+        return Ok(response);
     }
-    let corrupt = found.corrupt.iter().map(|id| id.0).collect();
-    reply::json(StatusCode::OK, &Tasks { count: found.total, tasks, corrupt })
+    reply::json(StatusCode::OK, &Page { count: found.total, tasks, corrupt })
 }
 
 /// One task

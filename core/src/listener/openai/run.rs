@@ -44,7 +44,7 @@ pub(in crate::listener) struct Reading {
     /// Whether the stream ends with a chunk of the usage.
     usage: bool,
     /// The caller's request, where the task may have been made by an earlier one.
-    request: Option<TaskRequest>,
+    request: Option<Box<TaskRequest>>,
 }
 
 impl Reading {
@@ -56,12 +56,12 @@ impl Reading {
         Ok(Self {
             stream: request.stream,
             usage: request::include_usage(request)?,
-            request: keyed.then(|| request.clone()),
+            request: keyed.then(|| Box::new(request.clone())),
         })
     }
 
     fn request<'a>(&'a self, submission: &'a Submission) -> &'a TaskRequest {
-        self.request.as_ref().unwrap_or(submission.request())
+        self.request.as_deref().unwrap_or(submission.request())
     }
 }
 
