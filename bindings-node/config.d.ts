@@ -70,7 +70,7 @@ export interface LimitsOptions {
   maxMiners?: number;
   /** Bytes of one request. Default 1 MiB. */
   maxRequestBytes?: number;
-  /** Bytes of one answer. Default 16 MiB. */
+  /** Bytes of one answer; a longer one is cut there, with the finish reason `length`. Default 16 MiB. */
   maxOutputBytes?: number;
   /** Tokens of one answer; a request that asks for more gets this many. Default 32768. */
   maxTokens?: number;
@@ -78,6 +78,8 @@ export interface LimitsOptions {
   defaultMaxTokens?: number;
   /** Seconds until a task is given up where the request does not say. Default 60. */
   defaultTimeoutSecs?: number;
+  /** The same for requests on `/v1`, whose SDKs wait ten minutes and send what they wait for as `X-Stainless-Timeout`, which counts before this. There it is the time for a whole answer, and of a stream for its first token: after that only `dispatch.progress_timeout_ms` ends it. Default 600. */
+  openaiTimeoutSecs?: number;
   /** The most seconds that a request may ask for. Default 3600. */
   maxTimeoutSecs?: number;
   /** Bytes that a reader of a stream may lag before its miner is asked to wait. Default 256 KiB. */
@@ -94,7 +96,7 @@ export interface LimitsOptions {
 export interface DispatchOptions {
   /** Within this a miner must take or decline an offer. Default 2000. */
   acceptTimeoutMs?: number;
-  /** A miner that says nothing for this long loses the task. Default 60000. */
+  /** A miner that says nothing for this long loses the task: before its first token only to another miner that could take it. The head and the comments of an upstream's stream count as words. Default 60000. */
   progressTimeoutMs?: number;
   /** How often a task is tried, on another miner first. Miners that have not its model or will not do it (404, 403) do not count: each is asked once. Default 3. */
   maxAttempts?: number;
@@ -112,7 +114,7 @@ export interface DispatchOptions {
   scanWindow?: number;
   /** After this a waiting task is served before higher bands. Default 30000. */
   starvationMs?: number;
-  /** How long a task waits for a first miner that could serve it, before it fails as unservable. Default 0: at once. */
+  /** How long a call waits for a miner that could serve it and is up, before it fails with `no_miner`; 0: a task that no miner could ever serve is refused at once. Tasks that go on without a caller wait until their deadline. Default 2000. */
   noMinerGraceMs?: number;
   /** What follows when a miner is lost after clients have seen tokens and the request does not say: `fail`, `continue` or `restart`. Default `fail`. */
   onFailure?: string;

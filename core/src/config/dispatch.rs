@@ -12,7 +12,7 @@ documented! {
 pub struct DispatchConfig {
     /// Within this a miner must take or decline an offer. Default 2000.
     pub accept_timeout_ms: u64,
-    /// A miner that says nothing for this long loses the task. Default 60000.
+    /// A miner that says nothing for this long loses the task: before its first token only to another miner that could take it. The head and the comments of an upstream's stream count as words. Default 60000.
     pub progress_timeout_ms: u64,
     /// How often a task is tried, on another miner first. Miners that have not its model or will not do it (404, 403) do not count: each is asked once. Default 3.
     pub max_attempts: u32,
@@ -30,7 +30,7 @@ pub struct DispatchConfig {
     pub scan_window: usize,
     /// After this a waiting task is served before higher bands. Default 30000.
     pub starvation_ms: u64,
-    /// How long a task waits for a first miner that could serve it, before it fails as unservable. Default 0: at once.
+    /// How long a call waits for a miner that could serve it and is up, before it fails with `no_miner`; 0: a task that no miner could ever serve is refused at once. Tasks that go on without a caller wait until their deadline. Default 2000.
     pub no_miner_grace_ms: u64,
     /// What follows when a miner is lost after clients have seen tokens and the request does not say: `fail`, `continue` or `restart`. Default `fail`.
     pub on_failure: OnFailure,
@@ -70,7 +70,7 @@ impl Default for DispatchConfig {
             breaker_open_ms: 30_000,
             scan_window: 16,
             starvation_ms: 30_000,
-            no_miner_grace_ms: 0,
+            no_miner_grace_ms: 2_000,
             on_failure: OnFailure::Fail,
             hedge_after_p95: false,
             hedge_budget: 0.05,

@@ -25,7 +25,7 @@ pub struct LimitsConfig {
     pub max_miners: u64,
     /// Bytes of one request. Default 1 MiB.
     pub max_request_bytes: u64,
-    /// Bytes of one answer. Default 16 MiB.
+    /// Bytes of one answer; a longer one is cut there, with the finish reason `length`. Default 16 MiB.
     pub max_output_bytes: u64,
     /// Tokens of one answer; a request that asks for more gets this many. Default 32768.
     pub max_tokens: u64,
@@ -33,6 +33,8 @@ pub struct LimitsConfig {
     pub default_max_tokens: u64,
     /// Seconds until a task is given up where the request does not say. Default 60.
     pub default_timeout_secs: u64,
+    /// The same for requests on `/v1`, whose SDKs wait ten minutes and send what they wait for as `X-Stainless-Timeout`, which counts before this. There it is the time for a whole answer, and of a stream for its first token: after that only `dispatch.progress_timeout_ms` ends it. Default 600.
+    pub openai_timeout_secs: u64,
     /// The most seconds that a request may ask for. Default 3600.
     pub max_timeout_secs: u64,
     /// Bytes that a reader of a stream may lag before its miner is asked to wait. Default 256 KiB.
@@ -60,6 +62,7 @@ impl Default for LimitsConfig {
             max_tokens: 32_768,
             default_max_tokens: 1_024,
             default_timeout_secs: 60,
+            openai_timeout_secs: 600,
             max_timeout_secs: 3_600,
             stream_window_bytes: 256 << 10,
             recent_tasks: 1_024,
@@ -90,6 +93,7 @@ impl LimitsConfig {
             ("max_tokens", self.max_tokens),
             ("default_max_tokens", self.default_max_tokens),
             ("default_timeout_secs", self.default_timeout_secs),
+            ("openai_timeout_secs", self.openai_timeout_secs),
             ("max_timeout_secs", self.max_timeout_secs),
             ("stream_window_bytes", self.stream_window_bytes),
             ("max_answers", u64::from(self.max_answers)),

@@ -1,6 +1,6 @@
 //! From the queue to miners: who is free, who waits, and the offer.
 
-use super::entry::{Attempt, AttemptState, LaneKey, Used};
+use super::entry::{Attempt, AttemptState, LaneKey, MinerEntry, TaskEntry, Used};
 use super::event::{Effect, MinerKey, Role};
 use super::machine::Engine;
 use super::settings::PlantedBug;
@@ -31,6 +31,48 @@ impl Engine {
             self.waiting_weight += session.waiting_weight() - was;
         }
         self.lanes.entry(task.lane.clone()).or_default().push(gid, task.place);
+    }
+
+    /// Into the queue, and to a miner that is free.
+    pub(super) fn wait(&mut self, gid: Gid, lane: &LaneKey, now: Timestamp, out: &mut Vec<Effect>) {
+        self.enqueue(gid);
+        self.pump(lane, now, out);
+        self.watch(gid, now);
+    }
+
+    /// Where no miner is up for a task whose caller waits, it fails when the grace is over.
+    fn watch(&mut self, gid: Gid, now: Timestamp) {
+        let lonely = self.tasks.get(&gid).is_some_and(|task| {
+            task.spec.attached
+                && task.in_queue
+                && task.attempts.is_empty()
+                && task.unservable_at.is_none()
+                && !self.is_attended(task)
+        });
+        if lonely && let Some(task) = self.tasks.get_mut(&gid) {
+            let at = now.plus(self.settings.no_miner_grace_ms.max(1));
+            task.unservable_at = Some(at);
+            self.timers.set(at, Timer::Unservable(gid));
+        }
+    }
+
+    /// The same for all that wait in the lane, after a miner went.
+    pub(super) fn watch_lane(&mut self, lane: &LaneKey, now: Timestamp) {
+        let up = |miner: &MinerEntry| miner.takes_part() && miner.could_serve(lane);
+        let refused = |engine: &Self, gid: &Gid| engine.tasks.get(gid).is_some_and(|task| !task.refused_by.is_empty());
+        let anybody = self.miners.values().any(up);
+        let Some(queue) = self.lanes.get(lane) else { return };
+        let lonely: Vec<Gid> = queue.tasks().filter(|gid| !anybody || refused(self, gid)).collect();
+        for gid in lonely {
+            self.watch(gid, now);
+        }
+    }
+
+    /// Whether a miner is up that could serve the task, busy or not.
+    pub(super) fn is_attended(&self, task: &TaskEntry) -> bool {
+        self.miners
+            .iter()
+            .any(|(key, miner)| miner.takes_part() && !task.refused_by.contains(key) && miner.could_serve(&task.lane))
     }
 
     pub(super) fn dequeue(&mut self, gid: Gid) {

@@ -129,19 +129,26 @@ impl Engine {
                     task.retry_at = None;
                     if task.wants_miner() {
                         let lane = task.lane.clone();
-                        self.enqueue(gid);
-                        self.pump(&lane, now, out);
+                        self.wait(gid, &lane, now, out);
                     }
                 }
                 Timer::Accept(fence) => self.silent(fence, true, now, out),
                 Timer::Progress(fence) => {
                     let Some(gid) = self.fences.get(&fence).copied() else { continue };
-                    let Some(task) = self.tasks.get_mut(&gid) else { continue };
+                    let Some(task) = self.tasks.get(&gid) else { continue };
                     let Some(index) = task.attempts.iter().position(|a| a.fence == fence) else { continue };
                     let due = task.silent_until(task.attempts[index].heard_at, self.settings.progress_timeout_ms);
-                    let attempt = &mut task.attempts[index];
-                    if due > now {
-                        attempt.timer = due;
+                    let begun = task.attempts[index].first_token_at.is_some();
+                    let due = match () {
+                        () if due > now => Some(due),
+                        // To take it away would only begin its work again: its deadline bounds the wait.
+                        () if !begun && !self.has_untried(gid) => {
+                            Some(now.plus(self.settings.progress_timeout_ms.max(1)))
+                        }
+                        () => None,
+                    };
+                    if let (Some(due), Some(task)) = (due, self.tasks.get_mut(&gid)) {
+                        task.attempts[index].timer = due;
                         self.timers.set(due, Timer::Progress(fence));
                     } else {
                         self.silent(fence, false, now, out);
@@ -165,10 +172,13 @@ impl Engine {
                     }
                 }
                 Timer::Unservable(gid) => {
-                    if let Some(task) = self.tasks.get_mut(&gid) {
-                        task.unservable_at = None;
+                    let Some(task) = self.tasks.get_mut(&gid) else { continue };
+                    task.unservable_at = None;
+                    let refused = !task.refused_by.is_empty();
+                    if self.tasks.get(&gid).is_some_and(|task| !self.is_attended(task)) {
+                        let cause = if refused { EndCause::Attempts } else { EndCause::NoMiner };
+                        self.end(gid, Outcome::Failed, cause, StopReason::Superseded, now, out);
                     }
-                    self.end(gid, Outcome::Failed, EndCause::NoMiner, StopReason::Superseded, now, out);
                 }
             }
         }
@@ -197,7 +207,8 @@ impl Engine {
     fn silent(&mut self, fence: Fence, declined: bool, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(gid) = self.fences.get(&fence).copied() else { return };
         if let Some(attempt) = self.tasks.get(&gid).and_then(|t| t.attempts.iter().find(|a| a.fence == fence)) {
-            out.push(Effect::Stop { gid, miner: attempt.miner, fence, reason: StopReason::Silent });
+            let reason = if declined { StopReason::Unanswered } else { StopReason::Silent };
+            out.push(Effect::Stop { gid, miner: attempt.miner, fence, reason });
         }
         self.attempt_lost(fence, if declined { Blame::Nobody } else { Blame::Miner }, declined, now, out);
     }

@@ -85,15 +85,9 @@ impl Engine {
         if spec.judged && spec.precommit_by < spec.deadline {
             self.timers.set(spec.precommit_by, Timer::Precommit(gid));
         }
-        let servable = self.miners.values().any(|miner| miner.could_serve(lane));
-        let unservable_at =
-            (!servable && self.settings.no_miner_grace_ms > 0).then(|| now.plus(self.settings.no_miner_grace_ms));
-        if let Some(at) = unservable_at {
-            self.timers.set(at, Timer::Unservable(gid));
-        }
         let (held, session) = (spec.held, spec.session);
         let mut entry = TaskEntry::new(spec, lane.clone(), Place { band, tag, since: now }, cost);
-        entry.unservable_at = unservable_at;
+        entry.patience_ms = entry.spec.deadline.since(now);
         self.tasks.insert(gid, entry);
         if lane.own.is_some() {
             self.renew_reservation(session, now, out);
@@ -101,8 +95,7 @@ impl Engine {
         if held {
             return;
         }
-        self.enqueue(gid);
-        self.pump(lane, now, out);
+        self.wait(gid, lane, now, out);
     }
 }
 

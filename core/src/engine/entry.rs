@@ -102,6 +102,8 @@ pub(super) struct TaskEntry {
     pub(super) declined_by: SmallVec<[MinerKey; 2]>,
     pub(super) retry_at: Option<Timestamp>,
     pub(super) unservable_at: Option<Timestamp>,
+    /// Milliseconds that it had at first.
+    pub(super) patience_ms: u64,
     /// The attempt whose tokens are streamed.
     pub(super) primary: Option<Fence>,
     /// A client has seen tokens that were not taken back.
@@ -139,6 +141,7 @@ impl TaskEntry {
             declined_by: SmallVec::new(),
             retry_at: None,
             unservable_at: None,
+            patience_ms: 0,
             primary: None,
             shown: false,
             continuing: false,

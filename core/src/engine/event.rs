@@ -111,6 +111,10 @@ pub struct NewTask {
     pub shadow: bool,
     /// Hashes of the prompt's leading blocks, longest prefix last.
     pub prefix: Arc<[u64]>,
+    /// Whether a caller waits for it: then it fails soon where no miner that could serve it is up.
+    pub attached: bool,
+    /// Whether the deadline is that of the first token alone.
+    pub open_ended: bool,
     /// Whether it waits for [`Event::Release`] before any miner gets it.
     pub held: bool,
 }
@@ -135,6 +139,8 @@ impl Default for NewTask {
             precommit_by: Timestamp(u64::MAX),
             on_failure: OnFailure::default(),
             shadow: false,
+            attached: false,
+            open_ended: false,
             prefix: Arc::from([]),
             held: false,
         }
@@ -190,6 +196,8 @@ pub enum Event {
     },
     /// A task is wanted no more.
     Cancel(Gid),
+    /// No caller waits for a task any more, and it goes on.
+    Detach(Gid),
     /// A miner is there.
     MinerUp(MinerKey, MinerRules),
     /// How many tasks a miner may have from now on.
@@ -285,7 +293,9 @@ pub enum StopReason {
     Cancelled,
     /// The task's deadline passed.
     Expired,
-    /// The miner did not answer the offer, or went silent.
+    /// The miner did not answer the offer.
+    Unanswered,
+    /// The miner went silent.
     Silent,
     /// The task ended otherwise.
     Superseded,

@@ -1,7 +1,7 @@
 //! How well a miner suits what a task asks for: who lists the model comes first, and who lists none gets the task only where
 //! nobody is up who does. So a miner that takes any model never answers in the place of one that has the right one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::entry::{LaneKey, MinerEntry, TaskEntry};
@@ -64,12 +64,20 @@ pub(super) struct Names {
     /// Miners whose first list is awaited.
     awaited: u32,
     last_resorts: u32,
+    /// Models that some miner has listed since the start.
+    seen: BTreeSet<Arc<str>>,
 }
+
+/// Models of miners that have gone that are remembered.
+const MOST_SEEN: usize = 16_384;
 
 impl Names {
     pub(super) fn insert(&mut self, key: MinerKey, rules: &MinerRules) {
         for model in &rules.models {
             *self.listed.entry(model.clone()).or_default() += 1;
+            if self.seen.len() < MOST_SEEN {
+                self.seen.insert(model.clone());
+            }
         }
         if rules.models.is_empty() && !rules.called.is_empty() {
             self.called.insert(rules.called.clone(), key);
@@ -92,6 +100,11 @@ impl Names {
         }
         self.awaited -= u32::from(rules.awaited);
         self.last_resorts -= u32::from(rules.last_resort);
+    }
+
+    /// Whether a miner listed that model once and none does now.
+    pub(super) fn is_away(&self, model: &str) -> bool {
+        self.seen.contains(model) && !self.listed.contains_key(model)
     }
 
     /// The miner of that name, where it lists no models.

@@ -12,6 +12,9 @@ use super::queue::SCALE;
 use super::settings::PlantedBug;
 use super::timer::Timer;
 
+/// The deadline of a stream that has begun and whose deadline was for its first token.
+const NEVER: Timestamp = Timestamp(u64::MAX);
+
 /// How much a new measurement weighs in a miner's speed.
 const SMOOTHING: f64 = 0.2;
 /// How much an attempt weighs in a miner's share of errors.
@@ -64,6 +67,10 @@ impl Engine {
             if self.settings.hedge {
                 self.hedging.note(task.lane.model.as_ref(), waited);
             }
+        }
+        if newly && task.spec.open_ended && task.spec.deadline != NEVER {
+            self.timers.clear(task.spec.deadline, Timer::Deadline(gid));
+            task.spec.deadline = NEVER;
         }
         if newly && task.races() {
             task.primary = Some(fence);
@@ -289,7 +296,7 @@ impl Engine {
     }
 
     /// Whether a miner is there that has not been asked yet.
-    fn has_untried(&self, gid: Gid) -> bool {
+    pub(super) fn has_untried(&self, gid: Gid) -> bool {
         self.tasks.get(&gid).is_some_and(|task| {
             self.miners.iter().any(|(key, miner)| {
                 !task.tried.contains(key)
@@ -299,6 +306,15 @@ impl Engine {
                     && !task.attempts.iter().any(|attempt| attempt.miner == *key)
             })
         })
+    }
+
+    /// Whether the work may be sent to its miner once more, as another try of the task.
+    pub fn try_again(&mut self, fence: Fence, now: Timestamp) -> bool {
+        let most = self.settings.max_attempts;
+        let Some(task) = self.fences.get(&fence).and_then(|gid| self.tasks.get_mut(gid)) else { return false };
+        let may = !task.ending && task.tries < most.max(task.spec.required) && self.budget.take(now);
+        task.tries += u32::from(may);
+        may
     }
 
     /// Whether a miner is there that can go on from the task's text.
@@ -346,6 +362,11 @@ impl Engine {
     fn requeue(&mut self, gid: Gid, was_primary: bool, goes_on: bool, now: Timestamp, out: &mut Vec<Effect>) {
         let from_nothing = self.planted(PlantedBug::ContinueFromNothing);
         let Some(task) = self.tasks.get_mut(&gid) else { return };
+        if task.spec.open_ended && task.spec.deadline == NEVER {
+            // It is to begin again.
+            task.spec.deadline = now.plus(task.patience_ms);
+            self.timers.set(task.spec.deadline, Timer::Deadline(gid));
+        }
         if task.attempts.is_empty() {
             task.state = TaskState::Queued;
             out.push(Effect::State { gid, state: TaskState::Queued });
@@ -372,8 +393,7 @@ impl Engine {
             })
         });
         if fresh {
-            self.enqueue(gid);
-            self.pump(&lane, now, out);
+            self.wait(gid, &lane, now, out);
             return;
         }
         let Some(task) = self.tasks.get_mut(&gid) else { return };

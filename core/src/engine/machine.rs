@@ -13,7 +13,7 @@ use super::hedge::Hedging;
 use super::prefix::Prefixes;
 use super::queue::{Lane, Tag};
 use super::settings::{EngineSettings, PlantedBug};
-use super::timer::Timers;
+use super::timer::{Timer, Timers};
 use crate::model::{Fence, Gid, Outcome, SessionId, TaskId, Timestamp};
 
 /// The state machine. See the module's documentation.
@@ -150,8 +150,15 @@ impl Engine {
                 {
                     task.spec.held = false;
                     let lane = task.lane.clone();
-                    self.enqueue(gid);
-                    self.pump(&lane, now, &mut out);
+                    self.wait(gid, &lane, now, &mut out);
+                }
+            }
+            Event::Detach(gid) => {
+                if let Some(task) = self.tasks.get_mut(&gid) {
+                    task.spec.attached = false;
+                    if let Some(at) = task.unservable_at.take() {
+                        self.timers.clear(at, Timer::Unservable(gid));
+                    }
                 }
             }
             Event::Forget { gid, give_back } => {
@@ -231,6 +238,7 @@ impl Engine {
             let lanes: Vec<LaneKey> = self.lanes.keys().cloned().collect();
             for lane in lanes {
                 self.pump(&lane, now, &mut out);
+                self.watch_lane(&lane, now);
             }
         }
         out

@@ -66,6 +66,11 @@ impl Lane {
         }
     }
 
+    /// All of them, in order of arrival.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = Gid> + '_ {
+        self.arrivals.iter().map(|(_, gid)| *gid)
+    }
+
     /// How many tasks are served before one at that place.
     pub(super) fn position(&self, gid: Gid, place: Place) -> u64 {
         let higher: usize = self.bands.range(place.band + 1..).map(|(_, band)| band.len()).sum();

@@ -189,6 +189,11 @@ impl Transcript {
         Push::At(self.last_seq())
     }
 
+    /// Bytes of text that it still takes.
+    pub fn room(&self) -> usize {
+        self.max_bytes - self.text.len()
+    }
+
     /// The number of the newest piece, 0 before the first.
     pub fn last_seq(&self) -> u64 {
         self.base + self.ends.len() as u64

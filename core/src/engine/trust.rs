@@ -170,7 +170,7 @@ impl Engine {
         let Some(rules) = self.miners.get(&key).map(|miner| &miner.rules) else { return };
         let (name, owner) = (rules.identity.clone(), rules.owner.clone());
         let gid = self.new_gid();
-        let timeout = ended.spec.deadline.since(ended.place.since).max(1);
+        let timeout = ended.patience_ms.max(1);
         let spec = NewTask {
             deadline: now.plus(timeout),
             required: 2,
@@ -180,6 +180,8 @@ impl Engine {
             on_failure: OnFailure::Fail,
             streaming: false,
             shadow: true,
+            attached: false,
+            open_ended: false,
             ..ended.spec
         };
         let place = Place { band: 0, tag: BACKGROUND, since: now };

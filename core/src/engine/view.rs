@@ -77,6 +77,13 @@ impl Engine {
         })
     }
 
+    /// The miners that could serve a task if they were up.
+    pub fn absent(&self, gid: Gid) -> Vec<MinerKey> {
+        let Some(task) = self.tasks.get(&gid) else { return Vec::new() };
+        let absent = self.miners.iter().filter(|(_, miner)| !miner.takes_part() && miner.could_serve(&task.lane));
+        absent.map(|(key, _)| *key).collect()
+    }
+
     /// Tasks of a session that have not ended.
     pub fn active_tasks(&self, session: SessionId) -> u64 {
         self.sessions.get(&session).map_or(0, |s| s.active)

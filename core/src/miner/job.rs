@@ -157,6 +157,12 @@ pub trait JobSink: Send + Sync + 'static {
     fn emit(&self, chunk: Chunk) -> Emit;
     /// The miner said something else.
     fn event(&self, event: MinerEvent);
+    /// The miner works, though it has nothing to give yet.
+    fn alive(&self) {}
+    /// Whether the work may be sent once more, as another of the tries that the task has.
+    fn may_try_again(&self) -> bool {
+        true
+    }
     /// Whether the work is wanted no more.
     fn is_cancelled(&self) -> bool;
     /// Resolves when the work is wanted no more.
@@ -264,6 +270,17 @@ impl Job {
     /// Gives the job back: no blame, another miner is tried.
     pub fn reject(mut self, reason: impl Into<String>) {
         self.answer(MinerEvent::Reject { reason: reason.into(), retry_after_ms: None });
+    }
+
+    /// A sign of life without a piece of the answer: the miner counts as silent only from now on. An empty piece is one too.
+    pub fn alive(&self) {
+        self.sink.alive();
+    }
+
+    /// Whether the work may be sent to the model's server once more, where it is not known whether it was read there. It counts as
+    /// one of the tries that the task has.
+    pub(crate) fn may_try_again(&self) -> bool {
+        self.sink.may_try_again()
     }
 
     /// A piece of the answer.

@@ -17,15 +17,21 @@ use super::memory::Memory;
 use super::miners::MinerSlot;
 use super::shared::Shared;
 use super::submission::Waiter;
-use crate::engine::{Blame, Event, Push, Role};
+use crate::engine::{Blame, Event, MinerKey, Push, Role};
 use crate::miner::{Chunk, Emit, FailClass, Failure, JobSink, MinerEvent, Settled};
 use crate::model::{
-    Answer, Delta, Fence, MinerKind, Outcome, PartsSoFar, RequestKind, Usage, clean_piece, estimate_bytes,
-    estimate_tokens, vectors_for,
+    Answer, Delta, Fence, FinishReason, MinerKind, Outcome, PartsSoFar, RequestKind, Usage, clean_piece,
+    estimate_bytes, estimate_tokens, vectors_for,
 };
 
-/// The least time between two reports of progress to the engine, in milliseconds.
+/// The least time between two reports of progress to the engine, in milliseconds, where silence is measured in longer ones.
 const REPORT_MS: u64 = 1_000;
+
+impl Shared {
+    fn report_ms(&self) -> u64 {
+        REPORT_MS.min(self.config.dispatch.progress_timeout_ms / 4)
+    }
+}
 
 /// How long the text is that an attempt goes on from.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +44,7 @@ pub(super) struct Attempt {
     pub(super) fence: Fence,
     pub(super) address: String,
     shared: Weak<Shared>,
+    miner: MinerKey,
     live: Arc<Live>,
     /// One of several answers that is not streamed: its text is gathered here instead of in the transcript.
     aside: Option<Mutex<String>>,
@@ -74,6 +81,7 @@ impl Attempt {
             counts_well: slot.spec.kind == MinerKind::Upstream,
             unread: <(AtomicU64, AtomicU64)>::default(),
             shared: Arc::downgrade(shared),
+            miner: slot.key,
             live,
             aside: (role == Role::Aside).then(Mutex::default),
             parts: Mutex::default(),
@@ -96,14 +104,19 @@ impl Attempt {
         self.changed.notify_waiters();
     }
 
-    /// The text of the whole answer: what was emitted, else what the miner gave in one piece, which is now part of the
-    /// transcript. `None` where the answer does not count any more.
-    fn whole_text(&self, answer: &Answer) -> Option<Result<String, Failure>> {
+    /// The text of the whole answer, and whether it is cut: what was emitted, else what the miner gave in one piece, which is now
+    /// part of the transcript. `None` where the answer does not count any more.
+    fn whole_text(&self, shared: &Shared, answer: &Answer) -> Option<(String, bool)> {
         let raw = self.live.request.raw;
+        let most = shared.config.limits.max_output_bytes as usize;
         if let Some(aside) = &self.aside {
             let emitted = std::mem::take(&mut *aside.lock());
-            let text = if emitted.is_empty() { clean_piece(&answer.text, true, raw).into_owned() } else { emitted };
-            return Some(Ok(text));
+            if !emitted.is_empty() {
+                return Some((emitted, false));
+            }
+            let text = clean_piece(&answer.text, true, raw);
+            let end = text.floor_char_boundary(most);
+            return Some((text[..end].to_owned(), end < text.len()));
         }
         let mut state = self.live.state.lock();
         if !state.transcript.takes(self.fence) {
@@ -111,16 +124,16 @@ impl Attempt {
         }
         if !state.transcript.begun() && !answer.text.is_empty() {
             let piece = clean_piece(&answer.text, state.transcript.text().is_empty(), raw);
-            match state.transcript.push(self.fence, &piece, None) {
-                Push::At(_) => {}
-                Push::Stale => return None,
-                Push::TooLong => return Some(Err(too_long())),
+            let end = piece.floor_char_boundary(state.transcript.room());
+            if matches!(state.transcript.push(self.fence, &piece[..end], None), Push::Stale) {
+                return None;
             }
             if !state.readers.is_empty() {
                 state.transcript.show();
             }
+            return Some((state.transcript.text().to_owned(), end < piece.len()));
         }
-        Some(Ok(state.transcript.text().to_owned()))
+        Some((state.transcript.text().to_owned(), false))
     }
 
     /// Keeps what is no text; `false`: it is too long.
@@ -164,10 +177,14 @@ impl Attempt {
                 Err(fault) => return self.failed(shared, Failure::new(FailClass::Internal, fault)),
             }
         }
-        match self.whole_text(&answer) {
-            None => return,
-            Some(Err(failure)) => return self.failed(shared, failure),
-            Some(Ok(text)) => answer.text = text,
+        let Some((text, cut)) = self.whole_text(shared, &answer) else { return };
+        answer.text = text;
+        if cut {
+            if self.live.request.kind == RequestKind::Embedding {
+                return self.failed(shared, too_long());
+            }
+            // The answer's own JSON holds what was cut off.
+            (answer.finish_reason, answer.raw) = (FinishReason::Length, None);
         }
         let parts = self.parts.lock().take();
         let parts_bytes = parts.as_ref().map_or(0, |parts| parts.bytes());
@@ -227,6 +244,14 @@ impl Attempt {
         shared.step(Event::Done { fence: self.fence, tokens });
     }
 
+    /// The answer is as long as one may be: it ends here, and nobody is to blame.
+    fn cut(&self, shared: &Arc<Shared>) -> Emit {
+        if !self.answered.swap(true, Ordering::AcqRel) {
+            self.done(shared, Answer { finish_reason: FinishReason::Length, ..Answer::default() });
+        }
+        Emit::Cancelled
+    }
+
     fn failed(&self, shared: &Arc<Shared>, failure: Failure) {
         let blame = match failure.class {
             FailClass::Overloaded => Blame::Overload,
@@ -236,12 +261,16 @@ impl Attempt {
             FailClass::Unreadable | FailClass::Cancelled => Blame::Nobody,
             FailClass::Internal | FailClass::Unreachable => Blame::Miner,
         };
+        let words = failure.message.clone();
         {
             let mut state = self.live.state.lock();
             // What comes after the end, or of work that nobody wanted any more, explains nothing.
             if state.outcome.is_none() && !self.is_cancelled() {
                 state.failure = Some(failure);
             }
+        }
+        if matches!(blame, Blame::Miner | Blame::Barred) && !self.is_cancelled() {
+            shared.blamed(self.miner, &words);
         }
         shared.step(Event::Fail { fence: self.fence, blame });
     }
@@ -273,8 +302,9 @@ fn check_raw(kind: RequestKind, raw: &[u8]) -> Result<Option<String>, String> {
     if first.is_object() { Ok(text.map(str::to_owned)) } else { Err(unreadable(&"a choice is no object")) }
 }
 
+/// Vectors that are cut are none.
 fn too_long() -> Failure {
-    Failure::new(FailClass::Invalid, "the answer is longer than limits.max_output_bytes")
+    Failure::new(FailClass::Unreadable, "the vectors are longer than limits.max_output_bytes")
 }
 
 /// Nobody's fault: the router has no room for more of any answer.
@@ -289,13 +319,12 @@ impl JobSink for Attempt {
             return Emit::Cancelled;
         }
         let raw_text = self.live.request.raw;
+        let most = shared.config.limits.max_output_bytes as usize;
         let delta = chunk.delta.filter(|delta| !delta.is_empty());
         if let Some(delta) = &delta
-            && !self.gather(delta, shared.config.limits.max_output_bytes as usize)
+            && !self.gather(delta, most)
         {
-            self.answered.store(true, Ordering::Release);
-            self.failed(&shared, too_long());
-            return Emit::Cancelled;
+            return self.cut(&shared);
         }
         let raw = match chunk.raw {
             Some(raw) => Some(self.unread(raw, chunk.text.len())),
@@ -304,20 +333,26 @@ impl JobSink for Attempt {
         if let Some(aside) = &self.aside {
             let mut text = aside.lock();
             let piece = clean_piece(&chunk.text, text.is_empty(), raw_text);
-            if text.len() + piece.len() <= shared.config.limits.max_output_bytes as usize {
-                text.push_str(&piece);
-            }
-            return Emit::Ok;
+            let end = piece.floor_char_boundary(most.saturating_sub(text.len()));
+            text.push_str(&piece[..end]);
+            let whole = end == piece.len();
+            drop(text);
+            return if whole { Emit::Ok } else { self.cut(&shared) };
         }
         let now = shared.clock.now();
-        let (pushed, first, begins, shown, newly_shown, full, fits, wakers) = {
+        let (pushed, cut, first, begins, shown, newly_shown, full, fits, wakers) = {
             let mut state = self.live.state.lock();
             let piece = clean_piece(&chunk.text, state.transcript.text().is_empty(), raw_text);
             if piece.is_empty() && raw.is_none() {
+                drop(state);
+                self.alive();
                 return Emit::Ok;
             }
             let was = state.transcript.begun();
-            let pushed = state.transcript.push(self.fence, &piece, raw);
+            let end = piece.floor_char_boundary(state.transcript.room());
+            // The piece's own JSON holds what is cut off.
+            let (cut, raw) = if end < piece.len() { (true, None) } else { (false, raw) };
+            let pushed = state.transcript.push(self.fence, &piece[..end], raw);
             let first = !was && matches!(pushed, Push::At(_));
             let begins = first && state.first_token_at.0 == 0;
             if first && self.inherited.is_none() {
@@ -327,30 +362,30 @@ impl JobSink for Attempt {
             let newly_shown = shown && state.transcript.show();
             let full = state.backlog() > shared.config.limits.stream_window_bytes as usize;
             let fits = self.live.grown(&mut state);
-            (pushed, first, begins, shown, newly_shown, full, fits, state.take_wakers())
+            (pushed, cut, first, begins, shown, newly_shown, full, fits, state.take_wakers())
         };
         match pushed {
             Push::At(_) => wake(wakers),
-            Push::Stale => return Emit::Cancelled,
-            Push::TooLong => {
-                self.answered.store(true, Ordering::Release);
-                self.failed(&shared, too_long());
-                return Emit::Cancelled;
-            }
+            Push::Stale | Push::TooLong => return Emit::Cancelled,
         }
         if !fits {
             self.answered.store(true, Ordering::Release);
             self.failed(&shared, no_memory());
             return Emit::Cancelled;
         }
-        if first || newly_shown || now.0.saturating_sub(self.reported_at.load(Ordering::Relaxed)) >= REPORT_MS {
+        if first || newly_shown || now.0.saturating_sub(self.reported_at.load(Ordering::Relaxed)) >= shared.report_ms()
+        {
             self.reported_at.store(now.0, Ordering::Relaxed);
             if begins {
                 shared.metrics.first_token(now.since(self.live.created_at));
             }
             shared.step(Event::Progress { fence: self.fence, first, shown });
         }
-        if full { Emit::Full } else { Emit::Ok }
+        match () {
+            () if cut => self.cut(&shared),
+            () if full => Emit::Full,
+            () => Emit::Ok,
+        }
     }
 
     fn event(&self, event: MinerEvent) {
@@ -364,6 +399,21 @@ impl JobSink for Attempt {
             MinerEvent::Done(answer) => self.done(&shared, answer),
             MinerEvent::Fail(failure) => self.failed(&shared, failure),
         }
+    }
+
+    fn alive(&self) {
+        let Some(shared) = self.shared.upgrade() else { return };
+        let now = shared.clock.now();
+        if now.0.saturating_sub(self.reported_at.load(Ordering::Relaxed)) >= shared.report_ms() {
+            self.reported_at.store(now.0, Ordering::Relaxed);
+            shared.step(Event::Progress { fence: self.fence, first: false, shown: false });
+        }
+    }
+
+    fn may_try_again(&self) -> bool {
+        let Some(shared) = self.shared.upgrade() else { return false };
+        let now = shared.clock.now();
+        !self.is_cancelled() && shared.core.lock().engine.try_again(self.fence, now)
     }
 
     fn is_cancelled(&self) -> bool {

@@ -10,8 +10,8 @@ use super::ending::error_of;
 use super::live::{Live, wake};
 use super::miners::MinerSlot;
 use super::shared::{Core, Shared};
-use crate::engine::{Effect, Event, Role};
-use crate::miner::{Job, JobInfo, Miner};
+use crate::engine::{Effect, EndCause, Event, MinerKey, Role, StopReason};
+use crate::miner::{FailClass, Failure, Job, JobInfo, Miner};
 use crate::model::{Fence, Gid, Outcome, TaskState, Timestamp, estimate_tokens};
 use crate::{Error, Result};
 
@@ -69,9 +69,13 @@ impl Shared {
                     let job = self.job(live, slot, fence, role, now);
                     deeds.push(Deed::Offer(slot.miner.clone(), job));
                 }
-                Effect::Stop { gid, fence, .. } => {
+                Effect::Stop { gid, miner, fence, reason } => {
+                    let silent = (reason == StopReason::Silent).then(|| self.silence(core, miner));
                     if let Some(live) = core.live.get(&gid) {
                         let mut state = live.state.lock();
+                        if let Some(silent) = silent {
+                            state.failure = Some(silent);
+                        }
                         state.transcript.seal_of(fence);
                         state.attempts.iter().filter(|a| a.fence == fence).for_each(|a| a.cancel());
                     }
@@ -116,8 +120,12 @@ impl Shared {
                     }
                 }
                 Effect::Finish { gid, outcome, cause } => {
+                    let absence = (cause == EndCause::NoMiner).then(|| core.absence(gid, now));
                     if let Some(live) = core.live.get(&gid) {
                         let mut state = live.state.lock();
+                        if let Some(absence) = absence {
+                            state.failure = Some(absence);
+                        }
                         state.outcome = Some((outcome, cause));
                         if !matches!(outcome, Outcome::Ok | Outcome::Disputed) {
                             state.error = Some(error_of(cause, state.failure.as_ref()));
@@ -136,6 +144,17 @@ impl Shared {
         }
         self.arm(core.engine.next_deadline());
         deeds
+    }
+
+    /// What there is to say of a miner that said nothing.
+    fn silence(&self, core: &mut Core, miner: MinerKey) -> Failure {
+        let most = self.config.dispatch.progress_timeout_ms;
+        let name = core.miners.get(&miner).map_or("that had it", |slot| slot.spec.name.as_str());
+        let words = format!("the miner {name} was silent for dispatch.progress_timeout_ms = {most}");
+        if let Some(slot) = core.miners.get_mut(&miner) {
+            slot.blamed(&words);
+        }
+        Failure::new(FailClass::Unreachable, words)
     }
 
     /// The job that an offer is, and what the task's record has of it.
@@ -178,7 +197,12 @@ impl Shared {
             fence,
             request,
             model: slot.model_for(live.model.as_deref()).map(str::to_owned),
-            deadline: live.deadline,
+            // A stream that has begun goes on for as long as its tokens flow.
+            deadline: if live.open_ended {
+                live.deadline.max(now.plus(self.config.limits.max_timeout_secs.saturating_mul(1_000)))
+            } else {
+                live.deadline
+            },
             stream: live.request.stream && role != Role::Aside,
             partial,
         };

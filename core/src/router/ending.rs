@@ -199,9 +199,15 @@ pub(super) fn error_of(cause: EndCause, failure: Option<&Failure>) -> Error {
                 None => "the task was not done before its deadline; give it a longer timeout".to_owned(),
             },
         ),
-        EndCause::NoMiner => Error::new(ErrorKind::Unavailable, "no miner that could serve the task is there")
-            .with_code("no_miner")
-            .with_retry_after_ms(1_000),
+        EndCause::NoMiner => Error::new(
+            ErrorKind::Unavailable,
+            match failure.filter(|failure| !failure.message.is_empty()) {
+                Some(failure) => format!("no miner that could serve the task is up; {}", failure.message),
+                None => "no miner that could serve the task is connected: add a miner or an upstream to the router, or start it with --upstream URL".to_owned(),
+            },
+        )
+        .with_code("no_miner")
+        .with_retry_after_ms(failure.and_then(|failure| failure.retry_after_ms).unwrap_or(1_000)),
         EndCause::Request => {
             let error = Error::new(ErrorKind::InvalidArgument, words());
             if failure.is_some_and(|f| f.class == FailClass::Context) {

@@ -124,6 +124,7 @@ fn shadow(
         on_failure: OnFailure::Fail,
         shadow: true,
         detached: true,
+        open_ended: false,
         max_output_bytes,
         window_bytes: 0,
         base: 0,

@@ -40,6 +40,8 @@ pub(super) struct Live {
     pub(super) memory: Arc<Memory>,
     /// Nobody's leaving cancels it.
     pub(super) detached: AtomicBool,
+    /// Once its stream has begun only silence ends it.
+    pub(super) open_ended: bool,
     /// Those who would be sorry.
     pub(super) attached: AtomicUsize,
     next_waiter: AtomicU64,
@@ -113,6 +115,7 @@ pub(super) struct LiveSpec {
     pub(super) on_failure: OnFailure,
     pub(super) shadow: bool,
     pub(super) detached: bool,
+    pub(super) open_ended: bool,
     pub(super) max_output_bytes: u64,
     pub(super) window_bytes: u64,
     /// What the numbers of its pieces begin behind.
@@ -137,6 +140,7 @@ impl Live {
             shadow: spec.shadow,
             memory: spec.memory,
             detached: AtomicBool::new(spec.detached),
+            open_ended: spec.open_ended,
             attached: AtomicUsize::new(0),
             next_waiter: AtomicU64::new(1),
             state: Mutex::new(LiveState {

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::shared::{Router, Shared};
+use super::shared::{Core, Router, Shared};
 use crate::config::UpstreamConfig;
-use crate::engine::{BreakerState, Event, MinerKey, MinerRules};
-use crate::miner::Miner;
-use crate::model::{CONTINUE, MAX_JSON_INTEGER, MinerInfo, MinerKind, MinerSpec, Timestamp, address_of, meant};
+use crate::engine::{BreakerState, Event, MinerKey, MinerRules, MinerView};
+use crate::miner::{FailClass, Failure, Miner};
+use crate::model::{CONTINUE, Gid, MAX_JSON_INTEGER, MinerInfo, MinerKind, MinerSpec, Timestamp, address_of, meant};
 use crate::{Error, ErrorKind, Result};
 
 pub(super) struct MinerSlot {
+    pub(super) key: MinerKey,
     pub(super) spec: MinerSpec,
     pub(super) address: String,
     pub(super) miner: Arc<dyn Miner>,
@@ -22,9 +23,14 @@ pub(super) struct MinerSlot {
     pub(super) reason: String,
     /// What it takes when it is up.
     pub(super) credits: u32,
+    /// What it said when a task last failed by its fault.
+    pub(super) last_failure: String,
     /// Whether its first word is awaited.
     awaited: bool,
 }
+
+/// The most bytes of a miner's words that are kept of a failure.
+const WORDS: usize = 500;
 
 /// How a miner joins.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,6 +63,29 @@ impl MinerSlot {
             (None, [only]) => Some(only),
             (None, _) => None,
             (Some(_), _) => self.model_for(asked),
+        }
+    }
+
+    /// A task failed by its fault, which it gave those words.
+    pub(super) fn blamed(&mut self, words: &str) {
+        words[..words.floor_char_boundary(WORDS)].clone_into(&mut self.last_failure);
+    }
+
+    /// Why it gets no tasks at present; `None`: it gets some.
+    fn why_out(&self, view: MinerView) -> Option<String> {
+        let because = |what: &str, why: &str| {
+            if why.is_empty() { what.to_owned() } else { format!("{what}: {why}") }
+        };
+        match () {
+            () if view.draining => Some("it drains".to_owned()),
+            () if !self.up && self.awaited => Some("it was not heard yet".to_owned()),
+            () if !self.up => Some(because("it is down", &self.reason)),
+            () if view.set_aside => Some("it is set aside, because its answers do not agree with others'".to_owned()),
+            () if matches!(view.breaker, BreakerState::Open(_)) => {
+                Some(because("it is left alone after failures, the last one", &self.last_failure))
+            }
+            () if view.credits == 0 => Some(because("it takes no tasks", &self.reason)),
+            () => None,
         }
     }
 
@@ -173,7 +202,43 @@ impl MinerHandle {
     }
 }
 
+impl Core {
+    /// Why nobody serves a task, in the miners' own words, and when to come back.
+    pub(super) fn absence(&self, gid: Gid, now: Timestamp) -> Failure {
+        let absent = self.engine.absent(gid);
+        let out = absent.iter().filter_map(|key| Some((self.miners.get(key)?, self.engine.miner(*key)?)));
+        let mut wait = None::<u64>;
+        let mut words = Vec::new();
+        for (slot, view) in out {
+            if let BreakerState::Open(until) = view.breaker {
+                wait = Some(wait.unwrap_or(u64::MAX).min(until.since(now)));
+            }
+            if words.len() < MOST_NAMED
+                && let Some(why) = slot.why_out(view)
+            {
+                words.push(format!("{}: {why}", slot.spec.name));
+            }
+        }
+        if absent.len() > words.len() && !words.is_empty() {
+            words.push(format!("and {} more", absent.len() - words.len()));
+        }
+        let mut failure = Failure::new(FailClass::Unreachable, words.join("; "));
+        failure.retry_after_ms = Some(wait.unwrap_or(1_000).clamp(1_000, 60_000));
+        failure
+    }
+}
+
+/// Miners that an error names, where none is up.
+const MOST_NAMED: usize = 3;
+
 impl Shared {
+    /// A task failed by that miner's fault: what it said is kept for those who look at the miners.
+    pub(super) fn blamed(&self, key: MinerKey, words: &str) {
+        if let Some(slot) = self.core.lock().miners.get_mut(&key) {
+            slot.blamed(words);
+        }
+    }
+
     pub(super) fn join(
         self: &Arc<Self>,
         spec: MinerSpec,
@@ -229,6 +294,7 @@ impl Shared {
             let key = MinerKey(core.next_miner);
             core.next_miner += 1;
             let slot = MinerSlot {
+                key,
                 address: address_of(&spec.name),
                 credits: spec.capacity,
                 spec,
@@ -238,6 +304,7 @@ impl Shared {
                 up: entrance.up,
                 awaited: entrance.awaited,
                 reason: String::new(),
+                last_failure: String::new(),
             };
             core.miners.insert(key, slot);
             key
@@ -358,7 +425,7 @@ impl Router {
                     reputation: (view.reputation * 1_000.0).round() / 1_000.0,
                     service_class: view.service_class,
                     reserved_for: view.reserved.map(|session| session.0),
-                    reason: slot.reason.clone(),
+                    reason: slot.why_out(view).unwrap_or_else(|| slot.reason.clone()),
                     connected_at: slot.connected_at.as_secs(),
                     last_seen: if slot.up { self.shared.clock.now() } else { slot.last_seen }.as_secs(),
                 })

@@ -244,6 +244,7 @@ impl Shared {
                 on_failure: new.on_failure,
                 shadow: false,
                 detached: true,
+                open_ended: false,
                 max_output_bytes: self.config.limits.max_output_bytes,
                 window_bytes: self.config.limits.stream_window_bytes,
                 base: core.engine.first_base(),

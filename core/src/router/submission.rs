@@ -24,6 +24,10 @@ pub struct SubmitOptions {
     pub any_model: bool,
     /// Whether the session is the router's choice: it is no part of what the idempotency key stands for then.
     pub any_session: bool,
+    /// Seconds until the task is given up, whatever the request says; `None`: the request's, else `limits.default_timeout_secs`.
+    pub timeout: Option<f64>,
+    /// Whether that is the time for the first token alone where the answer is streamed: after it only silence ends the task.
+    pub open_ended: bool,
 }
 
 /// Holds a task: when the last one of a task that is not detached goes, the task is cancelled.
@@ -170,6 +174,7 @@ impl Submission {
     /// From now on nobody's leaving cancels the task.
     pub fn detach(&self) {
         self.live.detached.store(true, Ordering::Release);
+        self.shared.step(Event::Detach(self.live.gid));
     }
 }
 

@@ -82,9 +82,9 @@ impl Router {
     ) -> Result<Admitted> {
         let shared = &self.shared;
         let now = shared.clock.now();
-        let timeout =
-            request.timeout.map_or(shared.config.limits.default_timeout_secs * 1_000, |secs| (secs * 1_000.0) as u64);
-        let deadline = now.plus(timeout);
+        let limits = &shared.config.limits;
+        let timeout = options.timeout.or(request.timeout).unwrap_or(limits.default_timeout_secs as f64);
+        let deadline = now.plus((timeout.min(limits.max_timeout_secs as f64) * 1_000.0) as u64);
         let weight = weight_of(&request);
         let mut core = shared.core.lock();
         if !core.make_room(weight, &shared.memory) {
@@ -106,6 +106,9 @@ impl Router {
             }
         }
         task.any_model = options.any_model;
+        task.attached = !options.detach;
+        task.open_ended = options.open_ended && task.streaming && task.required == 1;
+        let open_ended = task.open_ended;
         let effects = core.engine.step(Event::Submit(Box::new(task)), now);
         let (gid, id, band) = match effects.first() {
             Some(Effect::Admitted { gid, id, band }) => (*gid, *id, *band),
@@ -133,6 +136,7 @@ impl Router {
             window_bytes: shared.config.limits.stream_window_bytes,
             base: core.engine.first_base(),
             memory: shared.memory.clone(),
+            open_ended,
         });
         core.live.insert(gid, live.clone());
         core.by_id.insert((session, id), gid);
@@ -279,6 +283,7 @@ impl Router {
             on_failure: task.request.on_failure.unwrap_or_default(),
             shadow: false,
             detached: true,
+            open_ended: false,
             max_output_bytes: u64::from(u32::MAX),
             window_bytes: 0,
             base: self.shared.core.lock().engine.first_base(),
@@ -461,6 +466,8 @@ impl Shared {
             tie_break: how.as_ref().is_some_and(|how| how.tie_break && how.policy != Policy::All),
             on_failure: request.on_failure.unwrap_or(self.config.dispatch.on_failure),
             shadow: false,
+            attached: false,
+            open_ended: false,
             prefix: engine::prefix_blocks(&text),
             held,
         };

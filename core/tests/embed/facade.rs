@@ -163,8 +163,8 @@ fn a_removed_miner_is_called_no_more() {
     let miner = router.add_miner(r#"{"name": "gone"}"#, words).unwrap();
     assert_eq!(router.add_miner(r#"{"name": "gone"}"#, words).unwrap_err().kind(), ErrorKind::Conflict);
     assert!(miner.remove(SOON).unwrap());
-    let error = router.submit(0, r#"{"prompt": "x"}"#).wait().unwrap_err();
-    assert_eq!(error.code(), "no_miner");
+    let task = router.submit(0, r#"{"prompt": "x"}"#).wait().unwrap();
+    assert_eq!(task.result().wait().unwrap_err().code(), "no_miner");
     assert_eq!(router.remove_miner("gone").unwrap_err().code(), "miner_not_found");
     router.shutdown(SOON).unwrap();
 }

@@ -5,7 +5,7 @@ use cortensor_router::config::DispatchConfig;
 use cortensor_router::miner::{FailClass, Failure};
 use cortensor_router::model::{MinerSpec, TaskRequest};
 
-use super::{Hand, router, say, submit, within};
+use super::{Hand, next, router, say, submit, within};
 
 fn fails(class: FailClass) -> Failure {
     Failure::new(class, "no")
@@ -41,19 +41,6 @@ async fn what_a_miner_will_never_do_is_asked_of_each_other_one_once() {
         let failed: Vec<u64> = router.miners().iter().map(|miner| miner.failed).collect();
         assert!(failed.iter().all(|failed| *failed >= blamed && *failed <= 2 * blamed), "{class:?}: {failed:?}");
     }
-}
-
-/// The next job, and which of them has it.
-async fn next(miners: &mut [Hand]) -> (usize, cortensor_router::miner::Job) {
-    within(std::future::poll_fn(|cx| {
-        for (index, miner) in miners.iter_mut().enumerate() {
-            if let std::task::Poll::Ready(Some(job)) = miner.jobs.poll_recv(cx) {
-                return std::task::Poll::Ready((index, job));
-            }
-        }
-        std::task::Poll::Pending
-    }))
-    .await
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod liars;
 mod losses;
 mod models;
 mod nodes;
+mod time;
 mod verdicts;
 
 use std::time::Duration;
@@ -39,6 +40,19 @@ impl Hand {
     fn idle(&mut self) -> bool {
         self.jobs.try_recv().is_err()
     }
+}
+
+/// The next job, and which of them has it.
+async fn next(miners: &mut [Hand]) -> (usize, Job) {
+    within(std::future::poll_fn(|cx| {
+        for (index, miner) in miners.iter_mut().enumerate() {
+            if let std::task::Poll::Ready(Some(job)) = miner.jobs.poll_recv(cx) {
+                return std::task::Poll::Ready((index, job));
+            }
+        }
+        std::task::Poll::Pending
+    }))
+    .await
 }
 
 async fn within<T>(future: impl Future<Output = T>) -> T {

@@ -245,8 +245,8 @@ async fn the_echo_answers_only_where_nobody_else_is() {
     assert!(task.result().await.unwrap().answer.text.starts_with("echo"));
     router.close().await;
     let router = router_without_miners().await;
-    let error = router.submit(DEFAULT, TaskRequest::completion("hi"), SubmitOptions::default()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let task = submit(&router, TaskRequest::completion("hi")).await;
+    assert_eq!(task.result().await.unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
 async fn router_without_miners() -> Router {

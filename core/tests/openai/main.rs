@@ -11,4 +11,5 @@ mod passing;
 mod reading;
 mod refusals;
 mod server;
+mod time;
 mod upstream;

@@ -1,6 +1,7 @@
 //! What is refused, and how OpenAI's clients see it.
 
 use cortensor_router::Config;
+use cortensor_router::config::DispatchConfig;
 use cortensor_router::miner::{FailClass, Failure, Job};
 use cortensor_router::model::MinerSpec;
 
@@ -65,7 +66,8 @@ async fn a_model_that_nobody_serves_is_not_found_and_no_miner_at_all_is_unavaila
             "{path}"
         );
     }
-    let empty = serve(Config::default()).await;
+    let dispatch = DispatchConfig { no_miner_grace_ms: 20, ..DispatchConfig::default() };
+    let empty = serve(Config { dispatch, ..Config::default() }).await;
     for stream in [false, true] {
         let reply =
             empty.post("/v1/completions", &format!(r#"{{"model":"huge","prompt":"x","stream":{stream}}}"#)).await;

@@ -18,6 +18,10 @@ pub(crate) enum Say {
     Events(Vec<String>),
     /// The events, then silence until the client hangs up.
     Forever(Vec<String>),
+    /// A stream of these bytes, each so many milliseconds after the one before.
+    Slowly(Vec<(u64, String)>),
+    /// It hangs up without a word.
+    HangUp,
 }
 
 type Script = Arc<dyn Fn(&str, &str) -> Say + Send + Sync>;
@@ -93,6 +97,17 @@ async fn serve(
                     return;
                 }
                 continue;
+            }
+            Err(Say::HangUp) => return,
+            Err(Say::Slowly(packets)) => {
+                let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+                for (wait, packet) in std::iter::once((0, head.to_owned())).chain(packets) {
+                    tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
+                    if stream.write_all(packet.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+                return;
             }
             Err(Say::Forever(events)) => (events, false),
             Err(Say::Events(events)) => (events, true),

@@ -157,7 +157,7 @@ async fn the_same_key_joins_the_same_task_and_another_request_is_refused() {
 async fn what_cannot_be_served_is_refused_with_a_reason() {
     let router = open().await;
     let submit = |request| router.submit(DEFAULT, request, SubmitOptions::default());
-    let error = submit(TaskRequest::completion("hi")).await.unwrap_err();
+    let error = submit(TaskRequest::completion("hi")).await.unwrap().result().await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, "no_miner"));
     router.add_miner(MinerSpec::new("words", 1).models(["tiny"]), words).unwrap();
     let error = submit(TaskRequest { model: Some("huge".into()), ..TaskRequest::completion("hi") }).await.unwrap_err();

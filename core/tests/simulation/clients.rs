@@ -21,6 +21,7 @@ impl World {
         self.report.own_tasks += u64::from(session >= RESTRICTED);
         let required = if self.random.chance(30) { self.random.range(2, 3) as u32 } else { 1 };
         let judged = required > 1 && self.random.chance(80);
+        let streaming = self.random.chance(80);
         NewTask {
             any_model: false,
             session: SessionId(session),
@@ -31,7 +32,9 @@ impl World {
             max_tokens: self.random.range(1, 100),
             bytes: 10,
             deadline: Timestamp(self.now + self.random.range(2_000, LONGEST)),
-            streaming: self.random.chance(80),
+            streaming,
+            attached: self.random.chance(50),
+            open_ended: streaming && required == 1 && self.random.chance(30),
             required,
             judged,
             tie_break: judged && self.random.chance(50),

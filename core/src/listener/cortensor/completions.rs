@@ -226,6 +226,7 @@ async fn submit(
         detach: later || detach,
         any_model: true,
         any_session,
+        ..SubmitOptions::default()
     };
     let submission = state.router.submit(session, request, options).await?;
     let task = request_id::Task::from(&submission);

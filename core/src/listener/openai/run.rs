@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::chunk::{ChunkWriter, StreamSpec};
 use super::{answer, request};
+use crate::config::LimitsConfig;
 use crate::listener::auth::Caller;
 use crate::listener::cortensor::query;
 use crate::listener::reply::{self, Failed, Family};
@@ -86,7 +87,14 @@ async fn enter(
     let idempotency_key = idempotency_key(headers)?;
     let scope = idempotency_key.as_ref().map(|_| format!("{} {scope}", caller.id)).unwrap_or_default();
     let reading = Reading::of(&request, idempotency_key.is_some())?;
-    let options = SubmitOptions { idempotency_key, scope, any_session, ..SubmitOptions::default() };
+    let options = SubmitOptions {
+        idempotency_key,
+        scope,
+        any_session,
+        timeout: Some(patience(headers, request.timeout, &state.router.config().limits)),
+        open_ended: true,
+        ..SubmitOptions::default()
+    };
     Ok((state.router.submit(session, request, options).await?, reading))
 }
 
@@ -100,6 +108,20 @@ pub(in crate::listener) async fn chat(state: &AppState, submission: Submission, 
 
 async fn respond(state: &AppState, submission: Submission, reading: Reading) -> Result<Response> {
     if reading.stream { stream(state, submission, reading).await } else { unary(submission, reading).await }
+}
+
+/// Seconds that the caller waits: what its SDK says of itself and what the body says, whichever is less, else the default. All of
+/// OpenAI's SDKs send such a header, with ten minutes in it where the program says nothing else.
+fn patience(headers: &HeaderMap, body: Option<f64>, limits: &LimitsConfig) -> f64 {
+    let sdk = ["x-stainless-timeout", "x-stainless-read-timeout"]
+        .iter()
+        .filter_map(|name| headers.get(*name)?.to_str().ok()?.trim().parse::<f64>().ok())
+        .find(|seconds| seconds.is_finite() && *seconds > 0.0);
+    match (sdk, body) {
+        (Some(sdk), Some(body)) => sdk.min(body),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => limits.openai_timeout_secs as f64,
+    }
 }
 
 /// The session: the header's, else the one that the model's name stands for, else the token's own, else the router's

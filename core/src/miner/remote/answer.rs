@@ -8,7 +8,7 @@ use super::output::Output;
 use super::raw;
 use super::session::{ACK_FRAMES, ACK_MS, Phase, Session, fatal, finale};
 use crate::miner::{Chunk, FailClass, Failure, Settled};
-use crate::model::Answer;
+use crate::model::{Answer, FinishReason};
 
 impl Session {
     pub(super) fn rejected(&mut self, reject: Reject) -> Vec<Output> {
@@ -67,8 +67,7 @@ impl Session {
         }
         let length = tokens.data.len() as u64;
         if entry.off + length > limits.output {
-            let message = format!("the answer is longer than limits.output, {} bytes", limits.output);
-            return self.broken(tokens.attempt, "too_long", message);
+            return self.cut(&tokens, now);
         }
         entry.seq += 1;
         entry.off += length;
@@ -102,6 +101,24 @@ impl Session {
         } else if self.ack_at.is_none() {
             self.ack_at = Some(now + ACK_MS);
         }
+        out
+    }
+
+    /// The answer is as long as one may be: it ends here, with as much of the piece as fits, and the miner is told to stop.
+    fn cut(&mut self, tokens: &Tokens, now: u64) -> Vec<Output> {
+        let limits = self.limits;
+        let entry = match self.own(tokens.attempt, tokens.fence) {
+            Err(out) => return out,
+            Ok(entry) => entry,
+        };
+        let (fence, mut out) = (entry.fence, Vec::new());
+        if tokens.ch == Channel::Content {
+            let room = limits.output.saturating_sub(entry.off) as usize;
+            let text = tokens.data[..tokens.data.floor_char_boundary(room)].to_owned();
+            out.push(Output::Piece(fence, Chunk { text, ..Chunk::default() }));
+        }
+        out.push(Output::Done(fence, Box::new(Answer { finish_reason: FinishReason::Length, ..Answer::default() })));
+        out.extend(self.cancel(fence, "the answer is as long as limits.output allows", now).map(Output::Send));
         out
     }
 

@@ -96,10 +96,25 @@ impl Assembly {
             self.size += event.len();
             self.waiting.push(Bytes::copy_from_slice(event));
         }
-        if self.size > self.wish.most {
+        Ok(chunks)
+    }
+
+    /// Whether it is as long as an answer may be.
+    pub(super) fn is_full(&self) -> bool {
+        self.size > self.wish.most
+    }
+
+    /// The answer so far, which ends here because it is full.
+    ///
+    /// # Errors
+    /// All that came is no answer.
+    pub(super) fn cut(mut self, name: &str) -> Result<Answer, Failure> {
+        if !self.joined.has_choices() {
             return Err(too_large(name, self.wish.most));
         }
-        Ok(chunks)
+        self.finish_reason = Some(FinishReason::Length);
+        let (usage, model) = (self.usage.take().unwrap_or_default(), self.model.take());
+        Ok(Answer { finish_reason: FinishReason::Length, usage, model, ..Answer::default() })
     }
 
     /// Whether the upstream has said why it ends, of every choice.
@@ -168,7 +183,7 @@ pub(super) fn too_large(name: &str, most: usize) -> Failure {
     let message = format!(
         "the upstream {name} answered more than {most} bytes: ask for fewer tokens or raise limits.max_output_bytes"
     );
-    Failure::new(FailClass::Internal, message)
+    Failure::new(FailClass::Unreadable, message)
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ use serde::de::IgnoredAny;
 use super::ask::{self, Route};
 use super::assembly::{Assembly, Chunks, Wish, reply_of, too_large};
 use super::complaint::{is_complaint, is_list_of_complaints};
+use super::cut::closed;
+use super::endpoint::Endpoint;
 use super::pool::{Link, SendError, chain, coding_of};
 use super::sse::{self, Event, SseReader};
 use super::{Shared, refusal, upstream_name};
@@ -71,8 +73,10 @@ async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Tail>), Fa
     let mut refused_before = false;
     let (link, response) = loop {
         let body = ask::body(request, model, job.stream(), partial, own);
-        let sent = shared.pool.send(&|endpoint| endpoint.post(route.path(endpoint), body.clone())).await;
+        let make = |endpoint: &Endpoint| endpoint.post(route.path(endpoint), body.clone());
+        let sent = shared.pool.send(&make, &|| job.may_try_again()).await;
         let (link, response) = sent.map_err(|e| unanswered(shared, e))?;
+        job.alive();
         let status = response.status();
         if status.is_success() {
             break (link, response);
@@ -94,9 +98,12 @@ async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Tail>), Fa
     let is_declared = is_event_stream(&response);
     let mut reply = Reading { link, body: response.into_body(), start: Bytes::new() };
     if route != Route::Embeddings && reply.is_stream(shared, is_declared).await? {
-        stream(shared, job, reply).await.map(|(answer, tail)| (answer, Some(tail)))
+        stream(shared, job, reply).await
     } else {
-        let body = whole(shared, reply, shared.max_output).await?;
+        let (body, complete) = whole(shared, reply, shared.max_output, Some(job)).await?;
+        if !complete {
+            return Ok((cut(shared, job, route, &body)?, None));
+        }
         let read = if route == Route::Embeddings { embedded } else { unary };
         let answer = read_body(&shared.name, body, read)?;
         match &answer.raw {
@@ -118,6 +125,20 @@ fn wish(shared: &Shared, job: &Job) -> Wish {
         several: ["n", "prompt"].iter().any(|name| request.extra(name).is_some()),
         whole: !job.stream(),
     }
+}
+
+/// An answer whose body is longer than an answer may be, as far as it came.
+fn cut(shared: &Shared, job: &Job, route: Route, body: &[u8]) -> Result<Answer, Failure> {
+    let too_large = || too_large(&shared.name, shared.max_output);
+    if route == Route::Embeddings {
+        return Err(too_large());
+    }
+    let answer = read_body(&shared.name, closed(body).into(), unary).map_err(|_| too_large())?;
+    let mut answer = Answer { finish_reason: FinishReason::Length, raw: None, ..answer };
+    if job.stream() && job.emit(std::mem::take(&mut answer.text)) == Emit::Cancelled {
+        return Err(cancelled_failure());
+    }
+    Ok(answer)
 }
 
 /// Passes a whole answer on as the pieces that the job wants.
@@ -162,7 +183,7 @@ impl Reading {
 }
 
 /// Reads a stream and passes its pieces on as they come.
-async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer, Tail), Failure> {
+async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer, Option<Tail>), Failure> {
     let Reading { mut link, mut body, start } = reading;
     let mut reader = SseReader::new(shared.max_output);
     reader.push(start);
@@ -170,13 +191,23 @@ async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer,
     let mut end = None;
     let mut turn = Turn::default();
     loop {
+        let mut spoke = false;
         loop {
-            let event = reader.next().map_err(|_| too_large(&shared.name, shared.max_output))?;
+            let Ok(event) = reader.next() else { return Ok((assembly.cut(&shared.name)?, None)) };
             let Some(event) = event else { break };
             turn.spend(event.data.len()).await;
+            spoke = true;
             if read_event(shared, job, &mut assembly, event).await? {
-                return Ok((assembly.into_answer(&shared.name)?, (link, body)));
+                return Ok((assembly.into_answer(&shared.name)?, Some((link, body))));
             }
+            if assembly.is_full() {
+                // To hang up ends the work there.
+                return Ok((assembly.cut(&shared.name)?, None));
+            }
+        }
+        if !spoke {
+            // Comments keep a stream alive while the model reads or thinks.
+            job.alive();
         }
         if let Some(why) = end {
             // Some servers leave out the blank line after their last event.
@@ -187,7 +218,7 @@ async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer,
                 done = read_event(shared, job, &mut assembly, event).await?;
             }
             if done || assembly.is_finished() {
-                return Ok((assembly.into_answer(&shared.name)?, (link, body)));
+                return Ok((assembly.into_answer(&shared.name)?, Some((link, body))));
             }
             let message = format!("the upstream {} ended before its finish_reason: {why}", shared.name);
             return Err(Failure::new(FailClass::Internal, message));
@@ -232,29 +263,34 @@ fn is_done(event: &Event) -> bool {
     matches!(event.data.trim_ascii(), b"[DONE]" | b"\"[DONE]\"")
 }
 
-/// Reads a body to its end and gives the connection back.
-async fn whole(shared: &Shared, reading: Reading, most: usize) -> Result<Bytes, Failure> {
+/// How much longer than its text the JSON of an answer may be in any case.
+const JSON: usize = 64 << 10;
+
+/// Reads a body to its end and gives the connection back; of one that is too long, what it begins with, and `false`.
+async fn whole(shared: &Shared, reading: Reading, most: usize, job: Option<&Job>) -> Result<(Bytes, bool), Failure> {
     let Reading { mut link, mut body, start } = reading;
-    let least = body.size_hint().lower().saturating_add(start.len() as u64);
-    if least > most as u64 {
-        return Err(too_large(&shared.name, most));
-    }
+    let most = most.saturating_add(JSON);
     // Not slices of read buffers, which an answer that is kept for days would keep too.
-    let mut bytes = Vec::with_capacity(least as usize);
+    let least = body.size_hint().lower().saturating_add(start.len() as u64);
+    let mut bytes = Vec::with_capacity(most.min(usize::try_from(least).unwrap_or(usize::MAX)));
     bytes.extend_from_slice(&start);
     while let Some(frame) = link.frame(&mut body).await {
         let frame = frame.map_err(|e| cut_off(shared, &e))?;
         let Ok(data) = frame.into_data() else { continue };
-        if bytes.len() + data.len() > most {
-            return Err(too_large(&shared.name, most));
+        let room = most.saturating_sub(bytes.len());
+        bytes.extend_from_slice(&data[..data.len().min(room)]);
+        if data.len() > room {
+            return Ok((bytes.into(), false));
         }
-        bytes.extend_from_slice(&data);
+        if let Some(job) = job {
+            job.alive();
+        }
         if body.is_end_stream() {
             break;
         }
     }
     shared.pool.put(link).await;
-    Ok(bytes.into())
+    Ok((bytes.into(), true))
 }
 
 /// Reads a whole body, which passes on as it is where it is JSON, and else as the JSON that it nearly is.
@@ -318,7 +354,8 @@ fn embedded(name: &str, body: &Bytes, reply: &Reply<'_>) -> Result<Answer, Failu
 async fn refused(shared: &Shared, link: Box<Link>, response: Response<Incoming>) -> (Failure, Bytes) {
     let (head, body) = response.into_parts();
     let reading = Reading { link, body, start: Bytes::new() };
-    let body = whole(shared, reading, shared.config.max_error_bytes as usize).await.unwrap_or_default();
+    let most = shared.config.max_error_bytes as usize;
+    let (body, _) = whole(shared, reading, most, None).await.unwrap_or_default();
     if let Some(coding) = coding_of(&head.headers) {
         let mut failure = refusal::refused(&shared.name, head.status, &head.headers, Bytes::new());
         failure.message = format!("{}; {}", failure.message, coded(shared, &coding));

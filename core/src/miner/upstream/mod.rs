@@ -24,6 +24,7 @@ mod assembly;
 mod call;
 mod complaint;
 mod credit;
+mod cut;
 mod endpoint;
 mod listing;
 mod pool;

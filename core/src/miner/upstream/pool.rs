@@ -138,9 +138,14 @@ impl Pool {
 
     /// Sends a request and waits for the head of its answer. Dropping the future hangs up.
     ///
-    /// A connection that lay idle may have been closed at the other end just now. A request that meets
-    /// this was not read, so it is sent again, once, over a new connection.
-    pub(super) async fn send(&self, make: MakeRequest<'_>) -> Result<(Box<Link>, Response<Incoming>), SendError> {
+    /// A connection that lay idle may have been closed at the other end just now. A request that meets this is sent again, once,
+    /// over a new connection: at once where it was surely not read, else where `again` allows it, since a server that broke
+    /// down over it looks just like that.
+    pub(super) async fn send(
+        &self,
+        make: MakeRequest<'_>,
+        again: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(Box<Link>, Response<Incoming>), SendError> {
         if let Some(mut link) = self.take().await {
             let sent = Instant::now();
             let answer = link.sender.try_send_request(make(&self.endpoint));
@@ -148,7 +153,7 @@ impl Pool {
                 Ok(response) => return Ok((link, response)),
                 Err(e) => {
                     let hung_up = !e.error().is_parse() && sent.elapsed() < STALE;
-                    if e.message().is_none() && !hung_up {
+                    if e.message().is_none() && !(hung_up && again()) {
                         return Err(SendError::of(e.error()));
                     }
                 }

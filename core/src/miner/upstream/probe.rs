@@ -225,7 +225,7 @@ impl UpstreamProbe {
     /// The status, and the body or what is wrong with it.
     async fn get(&self, path: &Uri, by: Instant) -> Result<(StatusCode, Result<BytesMut, String>), Down> {
         let make = |endpoint: &Endpoint| endpoint.get(path);
-        let Ok(sent) = tokio::time::timeout_at(by, self.shared.pool.send(&make)).await else {
+        let Ok(sent) = tokio::time::timeout_at(by, self.shared.pool.send(&make, &|| true)).await else {
             return Err(Down::Silent);
         };
         let (link, response) = match sent {

@@ -125,7 +125,7 @@ async fn a_real_model_answers() {
 /// How many of the server's slots work.
 async fn busy_slots(miner: &UpstreamMiner) -> usize {
     let slots = http::Uri::from_static("/slots");
-    let (mut link, response) = miner.shared.pool.send(&|endpoint| endpoint.get(&slots)).await.unwrap();
+    let (mut link, response) = miner.shared.pool.send(&|endpoint| endpoint.get(&slots), &|| true).await.unwrap();
     let (mut body, mut bytes) = (response.into_body(), Vec::new());
     while let Some(frame) = link.frame(&mut body).await {
         bytes.extend_from_slice(frame.unwrap().data_ref().unwrap());
