@@ -295,42 +295,37 @@ impl Router {
         }
     }
 
-    /// Ends the router: miners are told to stop, those who wait get an error, and the store is closed. Tasks of a durable store that have
+    /// Ends the router: miners are told to stop, those who wait get an error (`Closed` after a [`drain`](Self::drain), else `Cancelled`), and
+    /// the store is closed. Tasks of a durable store that have
     /// not ended stay in it and go on at the next start; others end as cancelled.
     pub async fn close(&self) {
         if self.shared.closed.swap(true, Ordering::AcqRel) {
             return;
         }
-        self.shared.draining.store(true, Ordering::Release);
+        let drained = self.shared.draining.swap(true, Ordering::AcqRel);
         let durable = self.shared.store.durability() != Durability::Memory;
-        let gids: Vec<Gid> = self
-            .shared
-            .core
-            .lock()
-            .live
-            .iter()
-            .filter(|(_, live)| live.state.lock().outcome.is_none())
-            .map(|(gid, _)| *gid)
-            .collect();
-        for gid in gids {
-            let live = self.shared.core.lock().live.get(&gid).cloned();
+        let unfinished: Vec<Arc<Live>> = {
+            let core = self.shared.core.lock();
+            core.live.values().filter(|live| live.state.lock().outcome.is_none()).cloned().collect()
+        };
+        for live in unfinished {
             // A task that nobody waits for, and that is written down, is work for the next start.
-            let keep = durable && live.as_ref().is_some_and(|live| live.detached.load(Ordering::Acquire));
-            let Some(live) = live else { continue };
-            // Those who wait are told at once, whatever becomes of the task.
-            let (attempts, wakers) = {
-                let mut state = live.state.lock();
-                state.transcript.seal();
-                let accepted = state.accepted == Some(Ok(()));
-                let closed = Shared::closed_error();
-                state.end.get_or_insert_with(|| Err(if accepted { live.sign(closed) } else { closed }));
-                let attempts = if keep { std::mem::take(&mut state.attempts) } else { smallvec::SmallVec::new() };
-                (attempts, state.take_wakers())
-            };
-            attempts.iter().for_each(|attempt| attempt.cancel());
-            super::live::wake(wakers);
+            let keep = durable && live.detached.load(Ordering::Acquire);
+            // When the time to drain is up, those who wait are told so at once, whatever becomes of the task.
+            if keep || drained {
+                let (attempts, wakers) = {
+                    let mut state = live.state.lock();
+                    state.transcript.seal();
+                    let (accepted, closed) = (state.accepted == Some(Ok(())), Shared::closed_error());
+                    state.end.get_or_insert_with(|| Err(if accepted { live.sign(closed) } else { closed }));
+                    let attempts = if keep { std::mem::take(&mut state.attempts) } else { smallvec::SmallVec::new() };
+                    (attempts, state.take_wakers())
+                };
+                attempts.iter().for_each(|attempt| attempt.cancel());
+                super::live::wake(wakers);
+            }
             if !keep {
-                self.shared.step(Event::Cancel(gid));
+                self.shared.step(Event::Cancel(live.gid));
             }
         }
         self.shared.stop.cancel();
