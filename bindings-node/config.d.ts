@@ -64,7 +64,7 @@ export interface LimitsOptions {
   maxQueuedBytes?: number;
   /** Bytes that the router holds for its callers, in all: bodies being read, requests that wait, answers under way and ended tasks that are kept in memory. Beyond it new work is refused with 429 `memory_full`. 0: no bound, the default of an embedded router; `serve` takes a quarter of the least of the machine's memory, its control group's and its limit of address space. */
   maxMemoryBytes?: number;
-  /** Sessions. Default 100000. */
+  /** Open sessions; closed ones do not count. Default 100000. */
   maxSessions?: number;
   /** Miners. Default 10000. */
   maxMiners?: number;

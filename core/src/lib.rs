@@ -32,6 +32,8 @@ pub mod listener;
 pub mod miner;
 pub mod model;
 mod router;
+#[cfg(any(feature = "cli", feature = "embed"))]
+mod secrecy;
 pub mod store;
 pub mod token;
 

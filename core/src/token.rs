@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::model::Timestamp;
+use crate::model::{Timestamp, check_name, check_word};
 use crate::store::ApiKey;
 use crate::{Error, Result};
 
@@ -144,6 +144,11 @@ impl KeySpec {
         if self.name.trim().is_empty() || self.name.len() > 128 {
             return Err(Error::invalid("name", "a key's name has 1 to 128 bytes"));
         }
+        check_name("name", &self.name)?;
+        check_word("owner", &self.owner)?;
+        for model in &self.models {
+            check_word("models", model)?;
+        }
         check_scopes("scopes", &self.scopes)?;
         let mut scopes = self.scopes.clone();
         if scopes.is_empty() {
@@ -152,6 +157,13 @@ impl KeySpec {
         scopes.sort_by_key(|scope| SCOPES.iter().position(|known| known == scope));
         scopes.dedup();
         let enrols = scopes.iter().any(|scope| scope == ENROL);
+        let of_miners = |scope: &String| scope == "miner" || scope == ENROL;
+        if !self.sessions.is_empty() && scopes.iter().any(of_miners) {
+            return Err(Error::invalid(
+                "sessions",
+                "a miner works for every session: leave out sessions, or the scopes `miner` and `enrol`",
+            ));
+        }
         if enrols && (scopes.len() > 1 || self.ttl_secs > MAX_ENROL_SECS) {
             return Err(Error::invalid(
                 if scopes.len() > 1 { "scopes" } else { "ttl_secs" },

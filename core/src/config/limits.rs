@@ -19,7 +19,7 @@ pub struct LimitsConfig {
     /// that are kept in memory. Beyond it new work is refused with 429 `memory_full`. 0: no bound, the default of an embedded router; `serve` takes
     /// a quarter of the least of the machine's memory, its control group's and its limit of address space.
     pub max_memory_bytes: u64,
-    /// Sessions. Default 100000.
+    /// Open sessions; closed ones do not count. Default 100000.
     pub max_sessions: u64,
     /// Miners. Default 10000.
     pub max_miners: u64,

@@ -6,6 +6,7 @@ use http::uri::Authority;
 use serde::{Deserialize, Serialize};
 
 use super::TlsConfig;
+use crate::model::check_name;
 use crate::{Error, Result};
 
 /// The token that works without any configuration, on loopback only.
@@ -230,6 +231,13 @@ impl ListenConfig {
             ));
         }
         for token in &self.tokens {
+            check_name("listen.token.name", &token.name)?;
+            if !token.sessions.is_empty() && token.scopes.iter().any(|scope| scope == "miner") {
+                return Err(Error::invalid(
+                    "listen.token.sessions",
+                    "a miner works for every session: leave out sessions, or the scope `miner`",
+                ));
+            }
             if let Some(scope) =
                 token.scopes.iter().find(|s| !matches!(s.as_str(), "submit" | "read" | "admin" | "miner"))
             {

@@ -40,6 +40,7 @@ pub use upstream::{StreamUsage, UpstreamConfig};
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::check_name;
 use crate::{Error, Result};
 
 /// What to do with a request that names a session that does not exist.
@@ -131,6 +132,7 @@ impl Config {
         if self.name.is_empty() {
             return Err(Error::invalid("name", "name must not be empty"));
         }
+        check_name("name", &self.name)?;
         self.limits.validate()?;
         self.dispatch.validate()?;
         self.listen.validate()?;

@@ -236,7 +236,7 @@ mod tests {
     fn every_value_says_where_it_comes_from() {
         let text = loaded(&["limits.max_sessions=7"]).to_toml();
         assert!(
-            text.contains("# Sessions. Default 100000.\n# from: --set, default: 100000\nmax_sessions = 7\n"),
+            text.contains("# Open sessions; closed ones do not count. Default 100000.\n# from: --set, default: 100000\nmax_sessions = 7\n"),
             "{text}"
         );
         assert!(text.contains("# Miners. Default 10000.\n# from: default\nmax_miners = 10000\n"), "{text}");

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::check_name;
 use crate::{Error, Result};
 
 /// Whether streams ask for their usage.
@@ -141,6 +142,8 @@ impl UpstreamConfig {
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) that names the key.
     pub fn validate(&self, index: usize) -> Result<()> {
         let at = |key: &str| format!("upstream[{index}].{key}");
+        check_name(&at("name"), &self.name)?;
+        check_name(&at("owner"), &self.owner)?;
         let uri: http::Uri = self.url.parse().map_err(|e| {
             Error::invalid(at("url"), format!("{:?} is no URL ({e}): write it like http://127.0.0.1:8080/v1", self.url))
         })?;

@@ -17,7 +17,7 @@ use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 use super::callback::Callback;
 use crate::config::RuntimeConfig;
-use crate::model::Timestamp;
+use crate::model::{Timestamp, visible};
 use crate::{Error, Result};
 
 /// One line of the log.
@@ -96,7 +96,7 @@ struct Collector {
 
 impl Subscriber for Collector {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= self.level
+        *metadata.level() <= self.level && crate::secrecy::logs_no_secret(metadata)
     }
 
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
@@ -126,7 +126,7 @@ impl Subscriber for Collector {
             time_ms: Timestamp::wall_clock().0,
             level: word(*event.metadata().level()),
             target: event.metadata().target(),
-            message: text.message + &text.fields,
+            message: visible(&(text.message + &text.fields)).into_owned(),
         };
         if let Err(TrySendError::Full(_)) = self.records.try_send(record) {
             self.dropped.fetch_add(dropped + 1, Ordering::Relaxed);

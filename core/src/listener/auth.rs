@@ -11,7 +11,7 @@ use super::locality::{Foreign, Local, LocalRule, Visit};
 use crate::config::{Anonymous, DEFAULT_DEV_TOKEN, ListenConfig};
 use crate::model::SessionId;
 use crate::router::{ApiKey, KeyRing, Known};
-use crate::token::{ENROL, Token};
+use crate::token::{DEFAULT_ENROL_SECS, ENROL, KeySpec, Token};
 use crate::{Error, ErrorKind, Result, Router};
 
 /// Who sent a request. Cheap to clone.
@@ -41,6 +41,58 @@ impl Caller {
             ErrorKind::PermissionDenied,
             format!("this token does not carry the scope {scope:?}: use one that does"),
         ))
+    }
+
+    /// Refuses a caller that may use some sessions alone: what it asks for is shared by all.
+    pub(in crate::listener) fn is_unlimited(&self) -> Result<()> {
+        if self.sessions.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::PermissionDenied,
+            "this token is limited to sessions of its own: use one that is not",
+        ))
+    }
+
+    /// Refuses a caller that may not change what all share.
+    pub(in crate::listener) fn administers(&self) -> Result<()> {
+        self.may("admin")?;
+        self.is_unlimited()
+    }
+
+    /// Whether a key may be seen and revoked by a caller that administers keys: one that is limited has to do with those
+    /// that are limited as much.
+    pub(in crate::listener) fn rules(&self, key: &ApiKey) -> bool {
+        self.sessions.is_empty()
+            || (!key.sessions.is_empty() && key.sessions.iter().all(|session| self.sessions.contains(session)))
+    }
+
+    /// The key that is asked for, within what the caller itself may do: nobody makes a key that can do more, or for longer.
+    pub(in crate::listener) fn lend(&self, mut spec: KeySpec, now_secs: u64) -> Result<KeySpec> {
+        let beyond = |field: &str, what: String| {
+            Error::new(ErrorKind::PermissionDenied, format!("{what}: a key makes none that can do more than itself"))
+                .with_param(field)
+        };
+        if spec.sessions.is_empty() {
+            spec.sessions = self.sessions.to_vec();
+        } else if let Some(other) = spec.sessions.iter().find(|id| self.sees(SessionId(**id)).is_err()) {
+            return Err(beyond("sessions", format!("session {other} is none of this token's")));
+        }
+        if let Some(scope) = spec.scopes.iter().find(|scope| self.may(scope).is_err()) {
+            return Err(beyond("scopes", format!("this token does not carry the scope {scope:?}")));
+        }
+        let end = self.key.as_ref().map_or(0, |key| key.expires_at);
+        if end != 0 {
+            let left = end.saturating_sub(now_secs).max(1);
+            if spec.ttl_secs > left {
+                return Err(beyond("ttl_secs", format!("this token expires in {left} seconds")));
+            }
+            if spec.ttl_secs == 0 {
+                let own = if spec.scopes.iter().any(|scope| scope == ENROL) { DEFAULT_ENROL_SECS } else { left };
+                spec.ttl_secs = own.min(left);
+            }
+        }
+        Ok(spec)
     }
 
     /// Its token's record.

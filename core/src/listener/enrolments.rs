@@ -19,6 +19,7 @@ use super::openapi::{CortensorFailures, ReadFailures};
 use super::reply::{self, Failed, Family};
 use super::state::AppState;
 use crate::Error;
+use crate::model::Timestamp;
 use crate::router::ApiKey;
 use crate::router::remote::MinerRecord;
 use crate::token::{ENROL, KeySpec, NewKey};
@@ -82,10 +83,11 @@ async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failed> {
-    caller.may("admin")?;
+    caller.administers()?;
     let body = body::read(&state, Family::Cortensor, &headers, body).await?;
     let Enrolment { name, models, owner, ttl_secs } = body::parse(Family::Cortensor, &body)?;
     let spec = KeySpec { name, models, owner, ttl_secs, scopes: vec![ENROL.to_owned()], sessions: Vec::new() };
+    let spec = caller.lend(spec, Timestamp::wall_clock().as_secs())?;
     reply::json(StatusCode::CREATED, &state.router.create_key(&spec).await?)
 }
 
@@ -97,7 +99,7 @@ async fn create(
     responses((status = 200, description = "The tokens, without their secrets.", body = EnrolmentPage), ReadFailures)
 )]
 async fn list(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Result<Response, Failed> {
-    caller.may("admin")?;
+    caller.administers()?;
     let mut keys = state.router.keys().await?;
     keys.retain(|key| key.scopes.iter().any(|scope| scope == ENROL));
     reply::json(StatusCode::OK, &json!({"count": keys.len(), "enrolments": keys}))
@@ -116,7 +118,7 @@ async fn withdraw(
     Extension(caller): Extension<Caller>,
     InPath(id): InPath<String>,
 ) -> Result<Response, Failed> {
-    caller.may("admin")?;
+    caller.administers()?;
     let there = state.router.keys().await?.into_iter().any(|key| key.id == id && key.scopes.iter().any(|s| s == ENROL));
     if !there || !state.router.delete_key(&id).await? {
         return Err(Error::not_found(format!("there is no enrolment {id}: it may be spent"))
@@ -135,7 +137,7 @@ async fn withdraw(
     responses((status = 200, description = "The miners, those that were revoked included.", body = IdentityPage), ReadFailures)
 )]
 async fn identities(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Result<Response, Failed> {
-    caller.may("admin")?;
+    caller.administers()?;
     let mut miners = state.router.known_miners();
     miners.retain(|miner| !miner.public_key.is_empty());
     reply::json(StatusCode::OK, &json!({"count": miners.len(), "identities": miners}))
@@ -154,7 +156,7 @@ async fn revoke(
     Extension(caller): Extension<Caller>,
     InPath(id): InPath<String>,
 ) -> Result<Response, Failed> {
-    caller.may("admin")?;
+    caller.administers()?;
     if !state.router.revoke_miner(&id).await? {
         return Err(Error::not_found(format!("there is no enrolled miner {id}"))
             .with_code("miner_not_found")

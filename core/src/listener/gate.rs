@@ -10,7 +10,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, StatusCode, Uri, header};
 use tower::{Service, ServiceExt};
-use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
 use super::auth::Caller;
 use super::locality::Visit;
@@ -172,7 +172,11 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
     }
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, http::HeaderName::from_static("x-api-key")]);
+        // Programming kits send a dozen headers of their own.
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([openai::SESSION, openai::TASK, request_id::HEADER, header::RETRY_AFTER, header::ALLOW])
+        // Pages of the network may reach a router of this machine where their origin is allowed.
+        .allow_private_network(true);
     if origins.iter().any(|origin| origin == "*") {
         return Some(layer.allow_origin(Any));
     }

@@ -17,6 +17,7 @@ use super::openapi::{CortensorFailures, ReadFailures};
 use super::reply::{self, Failed, Family};
 use super::state::AppState;
 use crate::Error;
+use crate::model::Timestamp;
 use crate::token::{KeySpec, NewKey};
 
 pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
@@ -32,13 +33,15 @@ pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
 )]
 async fn list(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Result<Response, Failed> {
     caller.may("admin")?;
-    let keys = state.router.keys().await?;
+    let mut keys = state.router.keys().await?;
+    keys.retain(|key| caller.rules(key));
     reply::json(StatusCode::OK, &json!({"count": keys.len(), "keys": keys}))
 }
 
 /// Creates a key
 ///
-/// The answer has the token, which is never shown again: only a hash of its secret is kept.
+/// The answer has the token, which is never shown again: only a hash of its secret is kept. A key makes none that can do more than itself: it
+/// hands on its sessions and its expiry where the body names none, and others are refused (403).
 #[utoipa::path(
     post,
     path = "/api/v1/keys",
@@ -54,7 +57,7 @@ async fn create(
 ) -> Result<Response, Failed> {
     caller.may("admin")?;
     let body = body::read(&state, Family::Cortensor, &headers, body).await?;
-    let spec: KeySpec = body::parse(Family::Cortensor, &body)?;
+    let spec = caller.lend(body::parse(Family::Cortensor, &body)?, Timestamp::wall_clock().as_secs())?;
     reply::json(StatusCode::CREATED, &state.router.create_key(&spec).await?)
 }
 
@@ -75,7 +78,8 @@ async fn revoke(
     InPath(id): InPath<String>,
 ) -> Result<Response, Failed> {
     caller.may("admin")?;
-    if !state.router.delete_key(&id).await? {
+    let hidden = state.router.key_ring().get(&id).is_some_and(|known| !caller.rules(&known.key));
+    if hidden || !state.router.delete_key(&id).await? {
         return Err(Error::not_found(format!("there is no key {id}"))
             .with_code("key_not_found")
             .with_param("id")

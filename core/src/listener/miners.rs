@@ -228,6 +228,8 @@ async fn admit(state: &AppState, dialled: &Dialled, challenge: &Challenge, hello
     };
     let caller = state.auth.caller_of(token, dialled.local.clone(), Timestamp::wall_clock().as_secs())?;
     caller.may("miner")?;
+    // A miner works for every session.
+    caller.is_unlimited()?;
     if !is_token_id(&hello.miner_id) {
         return Err(Error::invalid(
             "miner_id",

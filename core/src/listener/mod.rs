@@ -15,6 +15,7 @@ mod body;
 mod connection;
 mod cortensor;
 mod credentials;
+mod damper;
 mod enrolments;
 mod extract;
 mod gate;

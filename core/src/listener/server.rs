@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::auth::Auth;
 use super::connection::accept;
+use super::damper::Damper;
 use super::gate::{Connection, Gate};
 use super::handler;
 use super::state::AppState;
@@ -164,6 +165,7 @@ impl Listener {
         let peers = Arc::new(Peers::default());
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
         let workers = Workers::start(state.config.threads)?;
+        let mut refusals = Damper::default();
         tokio::pin!(shutdown);
         loop {
             let permit = tokio::select! {
@@ -186,7 +188,9 @@ impl Listener {
                     Ok((stream, peer)) => (stream, peer, miners_only),
                     Err(error) => {
                         // Out of file descriptors, or a connection that was gone before it was accepted: wait a moment, go on.
-                        tracing::warn!(%error, "a connection could not be accepted");
+                        if let Some(left_out) = refusals.pass(Instant::now()) {
+                            tracing::warn!(%error, left_out, "a connection could not be accepted");
+                        }
                         tokio::time::sleep(Duration::from_millis(20)).await;
                         continue;
                     }

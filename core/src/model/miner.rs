@@ -69,10 +69,10 @@ pub struct ModelDetails {
     /// Its name, as it is asked for; 1 to 256 bytes.
     #[cfg_attr(feature = "listener", schema(min_length = 1, max_length = 256))]
     pub id: String,
-    /// A digest of its weights.
+    /// A digest of its weights, at most 256 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// Its quantization (`Q4_1`, `fp8` ...): answers are compared among equals.
+    /// Its quantization (`Q4_1`, `fp8` ...), at most 256 bytes: answers are compared among equals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quant: Option<String>,
     /// The most tokens of prompt and answer together; 0 where it is not known.
@@ -96,13 +96,13 @@ pub struct ModelDetails {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
 pub struct Hardware {
-    /// The accelerator.
+    /// The accelerator, at most 256 bytes.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub gpu: String,
     /// Its memory, in MiB; 0 where it does not say.
     #[serde(default)]
     pub vram: u64,
-    /// The processor.
+    /// The processor, at most 256 bytes.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub cpu: String,
 }
@@ -157,6 +157,13 @@ impl MinerSpec {
         use crate::Error;
         if self.name.is_empty() || self.name.len() > 128 {
             return Err(Error::invalid("name", "a miner's name has 1 to 128 bytes"));
+        }
+        super::check_name("name", &self.name)?;
+        for model in &self.models {
+            super::check_name("models", model)?;
+        }
+        for (field, word) in [("owner", &self.owner), ("agent", &self.agent)] {
+            super::check_word(field, word)?;
         }
         if !(1..=65_536).contains(&self.capacity) {
             return Err(Error::invalid("capacity", "a miner's capacity is 1 to 65536"));

@@ -6,6 +6,7 @@ mod id;
 mod json;
 mod miner;
 mod model_name;
+mod name;
 mod node;
 mod page;
 mod parts;
@@ -26,6 +27,7 @@ pub use id::{Fence, Gid, SessionId, TaskId, Timestamp, address_of};
 pub(crate) use json::from_json;
 pub use miner::{CONTINUE, Hardware, MinerInfo, MinerKind, MinerSpec, ModelDetails};
 pub(crate) use model_name::{are_twins, meant, twin};
+pub(crate) use name::{check_name, check_word, visible};
 pub use node::{NodeInfo, NodeStats, NodeStatus};
 pub use page::PageStart;
 #[cfg(feature = "listener")]

@@ -263,6 +263,7 @@ impl SessionSpec {
     /// # Errors
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) that names the field.
     pub fn validated(mut self) -> crate::Result<Self> {
+        use super::{check_name, check_word};
         use crate::Error;
         if self.name.trim().is_empty() {
             return Err(Error::invalid("name", "name is missing: give the session a name of 1 to 256 bytes"));
@@ -270,6 +271,9 @@ impl SessionSpec {
         if self.name.len() > 256 {
             return Err(Error::invalid("name", "name is longer than 256 bytes"));
         }
+        check_name("name", &self.name)?;
+        check_word("owner", &self.owner)?;
+        check_word("model", &self.model)?;
         if self.metadata.len() > 65_536 {
             return Err(Error::invalid("metadata", "metadata is longer than 65536 bytes"));
         }

@@ -22,7 +22,7 @@ use crate::miner::remote::frame::{Intervals, NodeKind, RAW, Welcome};
 use crate::miner::remote::link::{self, End, Link, Timing};
 use crate::miner::remote::seat::SeatControl;
 use crate::miner::remote::{Seat, SeatSettings, SessionLimits};
-use crate::model::{CONTINUE, MinerKind, MinerSpec};
+use crate::model::{CONTINUE, MinerKind, MinerSpec, check_word};
 use crate::{Error, Result};
 
 // What the listener needs to bring a miner in; it imports the router and not the miners.
@@ -33,6 +33,9 @@ pub(crate) use crate::store::MinerRecord;
 
 /// Features that the router knows.
 pub(crate) const FEATURES: &[&str] = &[CONTINUE, RAW];
+
+/// The most features that a miner may name.
+const MAX_FEATURES: usize = 64;
 
 /// A miner that has shown who it is.
 #[derive(Debug, Clone, Default)]
@@ -299,6 +302,28 @@ fn revoked_error() -> ErrorFrame {
     ErrorFrame { code: "revoked".to_owned(), message: "the miner's token or key was revoked".to_owned(), fatal: true }
 }
 
+/// Every word of a hello stands in lists and logs of the router for as long as the miner is there.
+fn check_words(hello: &Hello) -> Result<()> {
+    check_word("agent", &hello.agent)?;
+    check_word("owner", &hello.owner)?;
+    if hello.features.len() > MAX_FEATURES {
+        return Err(Error::invalid("features", format!("a miner names at most {MAX_FEATURES} features")));
+    }
+    for feature in &hello.features {
+        check_word("features", feature)?;
+    }
+    for model in &hello.models {
+        check_word("models.id", &model.id)?;
+        check_word("models.digest", model.digest.as_deref().unwrap_or_default())?;
+        check_word("models.quant", model.quant.as_deref().unwrap_or_default())?;
+    }
+    if let Some(hardware) = &hello.hw {
+        check_word("hw.gpu", &hardware.gpu)?;
+        check_word("hw.cpu", &hardware.cpu)?;
+    }
+    Ok(())
+}
+
 /// What the hello says, within what the identity may do.
 fn spec_of(identity: &MinerIdentity, hello: &Hello) -> Result<MinerSpec> {
     if hello.models.len() > 256 {
@@ -307,11 +332,7 @@ fn spec_of(identity: &MinerIdentity, hello: &Hello) -> Result<MinerSpec> {
     if let Some(model) = hello.models.iter().find(|model| model.id.is_empty() || model.id.len() > 256) {
         return Err(Error::invalid("models", format!("a model's id has 1 to 256 bytes, not {}", model.id.len())));
     }
-    for (field, text) in [("agent", &hello.agent), ("owner", &hello.owner)] {
-        if text.len() > 256 {
-            return Err(Error::invalid(field, format!("{field} has at most 256 bytes")));
-        }
-    }
+    check_words(hello)?;
     let allowed = |model: &str| identity.models.is_empty() || identity.models.iter().any(|own| own == model);
     let mut models: Vec<String> =
         hello.models.iter().map(|model| model.id.clone()).filter(|model| allowed(model)).collect();

@@ -145,15 +145,19 @@ impl Router {
     /// Opens a session. It is durable when this returns.
     ///
     /// # Errors
-    /// `InvalidArgument` names the field; `Overloaded` when there are `limits.max_sessions`.
+    /// `InvalidArgument` names the field; `Overloaded` when `limits.max_sessions` are open.
     pub async fn create_session(&self, spec: SessionSpec) -> Result<Session> {
         let shared = &self.shared;
         if shared.closed.load(Ordering::Acquire) {
             return Err(Shared::closed_error());
         }
         let spec = spec.validated()?;
-        if shared.core.lock().sessions.len() as u64 >= shared.config.limits.max_sessions {
-            return Err(Error::new(ErrorKind::Overloaded, "there are as many sessions as limits.max_sessions allows"));
+        let open = shared.core.lock().sessions.values().filter(|session| session.active).count() as u64;
+        if open >= shared.config.limits.max_sessions {
+            return Err(Error::new(
+                ErrorKind::Overloaded,
+                "as many sessions are open as limits.max_sessions allows: close some, or raise it",
+            ));
         }
         let id = SessionId(shared.next_session.fetch_add(1, Ordering::AcqRel));
         let session = Session::new(id, new_sid()?, spec, shared.clock.now());

@@ -147,3 +147,104 @@ async fn programs_of_this_machine_may_call_without_a_token_where_that_is_set() {
     let off = serve(ListenConfig::default()).await;
     assert_eq!(off.send("GET", "/v1/models", "", "").await.0, 401);
 }
+
+#[tokio::test]
+async fn a_key_of_some_sessions_takes_nothing_that_all_share() {
+    let server = serve(ListenConfig::default()).await;
+    let (_, session) = server.post("/api/v1/create", &json!({"name": "own"})).await;
+    let id = session["session_id"].as_u64().unwrap();
+    for scopes in [json!(["submit", "read"]), json!(["submit", "read", "admin"])] {
+        let key = new_key(&server, json!({"name": "tenant", "scopes": scopes, "sessions": [id]})).await;
+        for (method, path, body) in [
+            ("POST", "/api/v1/create".to_owned(), r#"{"name":"more"}"#),
+            ("POST", "/api/v1/sessions".to_owned(), r#"{"name":"more"}"#),
+            ("PATCH", format!("/api/v1/sessions/{id}"), r#"{"weight":1000}"#),
+            ("POST", "/api/v1/miners/enrolments".to_owned(), r#"{"name":"gpu"}"#),
+            ("GET", "/api/v1/miners/enrolments".to_owned(), ""),
+            ("GET", "/api/v1/miners/identities".to_owned(), ""),
+            ("DELETE", "/api/v1/miners/identities/mk_0".to_owned(), ""),
+        ] {
+            assert_eq!(server.send(method, &path, &key, body).await.0, 403, "{method} {path}");
+        }
+        assert_eq!(server.send("GET", &format!("/api/v1/sessions/{id}"), &key, "").await.0, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_key_makes_no_key_that_can_do_more_than_itself() {
+    let server = serve(ListenConfig::default()).await;
+    let ops = new_key(&server, json!({"name": "ops", "scopes": ["admin"]})).await;
+    let spec = json!({"name": "tenant", "scopes": ["admin"], "sessions": [3, 4], "ttl_secs": 1000});
+    let tenant = new_key(&server, spec).await;
+    for (body, param) in [
+        (json!({"name": "x", "sessions": [5]}), "sessions"),
+        (json!({"name": "x", "sessions": [3, 5]}), "sessions"),
+        (json!({"name": "x", "ttl_secs": 2000}), "ttl_secs"),
+    ] {
+        let (status, _, answer) = server.send("POST", "/api/v1/keys", &tenant, &body.to_string()).await;
+        let error: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!((status, &error["param"]), (403, &json!(param)), "{body}");
+    }
+    // A miner works for every session.
+    for scope in ["miner", "enrol"] {
+        let body = json!({"name": "x", "scopes": [scope]}).to_string();
+        let (status, _, answer) = server.send("POST", "/api/v1/keys", &tenant, &body).await;
+        assert_eq!(status, 400, "{answer}");
+    }
+    let (status, _, answer) =
+        server.send("POST", "/api/v1/keys", &tenant, r#"{"name":"heir","scopes":["admin","read"]}"#).await;
+    let heir: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!((status, &heir["sessions"]), (201, &json!([3, 4])), "{answer}");
+    assert!(heir["expires_at"].as_u64().unwrap() > 0);
+    // It sees and revokes what is limited as much, and no other key.
+    let (_, _, list) = server.send("GET", "/api/v1/keys", &tenant, "").await;
+    assert!(list.contains("heir") && list.contains("tenant") && !list.contains("ops"), "{list}");
+    let id = ops.split('_').nth(1).unwrap();
+    assert_eq!(server.send("DELETE", &format!("/api/v1/keys/{id}"), &tenant, "").await.0, 404);
+    assert_eq!(server.send("GET", "/api/v1/keys", &ops, "").await.0, 200);
+    let heir_path = format!("/api/v1/keys/{}", heir["id"].as_str().unwrap());
+    assert_eq!(server.send("DELETE", &heir_path, &tenant, "").await.0, 200);
+}
+
+#[tokio::test]
+async fn sessions_that_are_closed_take_no_room() {
+    let mut config = cortensor_router::Config::default();
+    config.limits.max_sessions = 4;
+    let server = super::serve_with(config, ListenConfig::default()).await;
+    for _ in 0..10 {
+        let (status, session) = server.post("/api/v1/create", &json!({"name": "s"})).await;
+        assert_eq!(status, 200, "{session}");
+        let path = format!("/api/v1/sessions/{}", session["session_id"]);
+        assert_eq!(server.send("DELETE", &path, DEV, "").await.0, 200);
+    }
+    let mut last = 200;
+    for _ in 0..5 {
+        last = server.post("/api/v1/create", &json!({"name": "s"})).await.0;
+    }
+    assert_eq!(last, 429);
+}
+
+#[tokio::test]
+async fn a_page_of_an_allowed_origin_uses_a_programming_kit() {
+    let cors = CorsConfig { origins: vec!["https://app.example".into()] };
+    let server = serve(ListenConfig { cors, ..ListenConfig::default() }).await;
+    let asked = "authorization,content-type,x-stainless-arch,x-stainless-retry-count,idempotency-key,x-cortensor-session,last-event-id,openai-organization";
+    let preflight = |origin: &str| {
+        format!(
+            "Origin: {origin}\r\nAccess-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: {asked}\r\n"
+        )
+    };
+    for path in ["/v1/chat/completions", "/api/v1/completions", "/v1/models"] {
+        let (status, head, _) = server.send("OPTIONS", path, &preflight("https://app.example"), "").await;
+        let line = head.lines().find_map(|line| line.strip_prefix("access-control-allow-headers: ")).unwrap();
+        assert_eq!((status, line), (200, asked), "{path}");
+        let (_, head, _) = server.send("OPTIONS", path, &preflight("https://evil.example"), "").await;
+        assert!(!head.contains("access-control-allow-origin"), "{head}");
+    }
+    let (status, head, _) = server.send("GET", "/v1/models", "Origin: https://app.example\r\n", "").await;
+    assert!(status == 401 && head.contains("access-control-allow-origin: https://app.example"), "{head}");
+    let exposed = head.lines().find_map(|line| line.strip_prefix("access-control-expose-headers: ")).unwrap();
+    for name in ["x-cortensor-session", "x-cortensor-task", "retry-after", "x-request-id"] {
+        assert!(exposed.split(',').any(|one| one == name), "{exposed}");
+    }
+}

@@ -214,3 +214,43 @@ async fn an_old_credit_is_ignored_and_none_means_none() {
     hand.send(json!({"type": "credit", "gen": 4, "free": {"tiny": 1}, "seen": 0})).await;
     assert_eq!(server.miner(|miner| miner.credits != 0).await.credits, 1);
 }
+
+#[tokio::test]
+async fn the_words_of_a_hello_are_short_and_write_no_lines_of_their_own() {
+    let server = Server::start(quick()).await;
+    let long = "x".repeat(257);
+    for pointer in [
+        "/agent",
+        "/hw/gpu",
+        "/hw/cpu",
+        "/models/0/id",
+        "/models/0/digest",
+        "/models/0/quant",
+        "/features/0",
+        "/owner",
+        "/name",
+    ] {
+        for bad in [long.as_str(), "n\nINFO forged", "\u{1b}[31mred", "a\u{202e}b"] {
+            let mut greeting = hello();
+            greeting["owner"] = "me".into();
+            greeting["name"] = "hand".into();
+            greeting["models"][0]["digest"] = "d".into();
+            *greeting.pointer_mut(pointer).unwrap() = bad.into();
+            let mut hand = Hand::connect(server.address).await;
+            hand.send(greeting).await;
+            let error = hand.refused().await;
+            assert_eq!(error["code"], "invalid_argument", "{pointer} {bad:?}");
+            let field = pointer.trim_matches('/').replace("/0", "").replace('/', ".");
+            assert!(
+                error["message"].as_str().unwrap().contains(field.rsplit('.').next().unwrap()),
+                "{pointer}: {error}"
+            );
+        }
+    }
+    let mut many = hello();
+    many["features"] = (0..65).map(|n| n.to_string()).collect();
+    let mut hand = Hand::connect(server.address).await;
+    hand.send(many).await;
+    assert_eq!(hand.refused().await["code"], "invalid_argument");
+    assert!(server.router.miners().is_empty());
+}

@@ -38,6 +38,8 @@ struct Created {
 
 /// Creates a session
 ///
+/// A token with sessions of its own may create and change none.
+///
 /// Only `name` is wanted. Cortensor's camelCase names (`minNumOfNodes`, `maxNumOfNodes`, `numOfValidatorNodes`, `reserveEphemeralNodes`,
 /// `reservePeriod`, `modelIdentifier`, `maxTaskExecutionCount`) are taken as well.
 #[utoipa::path(
@@ -54,6 +56,7 @@ async fn create(
     body: Body,
 ) -> Result<Response, Failed> {
     caller.may("submit")?;
+    caller.is_unlimited()?;
     let body = body::read(&state, Family::Cortensor, &headers, body).await?;
     let mut spec: SessionSpec = body::parse(Family::Cortensor, &body)?;
     if spec.owner.is_empty() {
@@ -140,6 +143,8 @@ async fn change(
     body: Body,
 ) -> Result<Response, Failed> {
     caller.may("submit")?;
+    // A session's priority and weight are taken from what others get.
+    caller.is_unlimited()?;
     let id = query::session(&state, &caller, &id)?;
     let body = body::read(&state, Family::Cortensor, &headers, body).await?;
     let patch: SessionPatch = body::parse(Family::Cortensor, &body)?;

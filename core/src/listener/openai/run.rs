@@ -17,8 +17,10 @@ use crate::listener::{body, request_id, sse};
 use crate::model::{MinerInfo, MinerKind, RequestKind, SessionId, TaskRequest, meant};
 use crate::{Error, Result, Router, Submission, SubmitOptions};
 
-const SESSION: HeaderName = HeaderName::from_static("x-cortensor-session");
-const TASK: HeaderName = HeaderName::from_static("x-cortensor-task");
+/// Names the session of a request, and of its answer.
+pub(in crate::listener) const SESSION: HeaderName = HeaderName::from_static("x-cortensor-session");
+/// Names the task of an answer.
+pub(in crate::listener) const TASK: HeaderName = HeaderName::from_static("x-cortensor-task");
 
 /// Reads a body, submits it, and answers with the result or the stream.
 pub(super) async fn submit(

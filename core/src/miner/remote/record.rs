@@ -45,16 +45,16 @@ record! {
         auth: Auth,
         /// Chosen at random when its process starts. The same: it goes on with what it had; another: it starts afresh.
         epoch: u64,
-        /// Its software and version.
+        /// Its software and version, at most 256 bytes. No text of a hello holds control characters.
         #[serde(default)]
         agent: String,
-        /// Features that it knows.
+        /// Features that it knows, at most 64.
         #[serde(default)]
         features: Vec<String>,
         /// `ephemeral` or `dedicated`.
         #[serde(default)]
         kind: NodeKind,
-        /// Who runs it. Ignored where the router has an owner on record.
+        /// Who runs it, at most 256 bytes. Ignored where the router has an owner on record.
         #[serde(default)]
         owner: String,
         /// The most tasks at a time, 1 to 65536.
