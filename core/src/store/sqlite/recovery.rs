@@ -25,7 +25,9 @@ pub(super) fn recover(db: &Connection) -> Result<Recovery, Failure> {
     let mut select = db.prepare("SELECT id, body FROM session ORDER BY id")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        match serde_json::from_str::<Session>(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?) {
+        // Bytes that are no UTF-8 are as damaged as text that is no JSON.
+        let body = row.get_ref(1)?.as_bytes_or_null().ok().flatten().unwrap_or_default();
+        match serde_json::from_slice::<Session>(body) {
             Ok(session) => recovery.sessions.push(session),
             Err(error) => tracing::error!(session = uint(row, 0)?, %error, "a session of the store cannot be read"),
         }

@@ -75,6 +75,18 @@ fn a_change_in_any_column_is_told_and_hides_no_other_task() {
 }
 
 #[test]
+fn a_session_that_is_damaged_does_not_keep_the_others_from_recovery() {
+    let dir = directory();
+    let db = Connection::open(dir.path().join(super::place::FILE)).unwrap();
+    for body in ["CAST(x'7bff7d' AS TEXT)", "'{'", "''"] {
+        db.execute(&format!("INSERT OR REPLACE INTO session VALUES(9, {body})"), []).unwrap();
+        let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
+        let recovery = store.recover().wait().unwrap();
+        assert_eq!((recovery.sessions.len(), recovery.unfinished.len()), (0, 1), "{body}");
+    }
+}
+
+#[test]
 fn two_rows_that_change_places_are_told() {
     let dir = directory();
     let db = Connection::open(dir.path().join(super::place::FILE)).unwrap();
