@@ -165,6 +165,27 @@ fn keys_are_made_used_and_revoked_with_and_without_a_server() {
 }
 
 #[test]
+fn the_command_makes_an_administrator_on_the_data_directory_whatever_keys_there_are() {
+    let home = Home::new();
+    let server = home.serve(&[]);
+    let first = home.run(&["key", "create", "--name", "ops", "--scope", "admin"]);
+    assert_eq!(first.status, 0, "{}", first.stderr);
+    // The development token has ended, for everybody.
+    let refused = server.client(&["submit", "hi"]);
+    assert_eq!(refused.status, 3, "{}", refused.stderr);
+    assert!(refused.stderr.contains("default-dev-token is refused"), "{}", refused.stderr);
+    let second = home.run(&["key", "create", "--name", "again", "--scope", "admin"]);
+    assert_eq!(second.status, 0, "{}", second.stderr);
+    let list = home.command(&["key", "list"]).env("CORTENSOR_TOKEN", second.stdout.trim()).output().stdout;
+    assert!(list.contains("ops") && list.contains("again"), "{list}");
+    assert_eq!(server.terminate(), Some(0));
+    let server = home.serve(&[]);
+    assert!(!server.greeting.contains("default-dev-token"), "{}", server.greeting);
+    assert_eq!(server.client(&["submit", "hi"]).status, 3);
+    assert_eq!(home.run(&["key", "create", "--name", "third", "--scope", "admin"]).status, 0);
+}
+
+#[test]
 fn a_second_server_is_told_who_has_the_data_and_who_has_the_port() {
     let home = Home::new();
     let server = home.serve(&[]);

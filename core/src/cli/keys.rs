@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::Error;
 use crate::cli::client::Client;
+use crate::cli::command_token::CommandToken;
 use crate::cli::exit::{Done, Exit};
 use crate::cli::output::{self, ago, text};
 use crate::cli::runtime;
@@ -26,8 +27,8 @@ Examples:
   cortensor-router key revoke 0f3c9a1b2d4e
 
 The token is shown once, when it is created. While a router runs on the data directory,
-keys are managed through it, which wants a token with the scope admin (CORTENSOR_TOKEN);
-else they are written to the data directory directly.";
+keys are managed through it, with the token that it keeps there for this command, or with
+the one given (CORTENSOR_TOKEN); else they are written to the data directory directly.";
 
 /// `key`.
 #[derive(Debug, Args)]
@@ -96,7 +97,7 @@ pub(in crate::cli) struct Place {
     /// The router to ask, instead of the data directory
     #[arg(long, value_name = "URL", env = "CORTENSOR_URL")]
     url: Option<String>,
-    /// A token with the scope admin; on this machine the development token where none is given
+    /// A token with the scope admin; where none is given, the one that the router keeps in its data directory, or the development token
     #[arg(long, value_name = "TOKEN", env = "CORTENSOR_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// Certificates to trust (PEM) instead of the public ones
@@ -138,7 +139,12 @@ impl Place {
         };
         match holder(&dir) {
             None => Ok(Holding::Directory(dir)),
-            Some(Holder { url: Some(url), .. }) => Ok(Holding::Router(Box::new(self.client(&url)?))),
+            Some(Holder { url: Some(url), .. }) => {
+                let given = self.token.clone().filter(|token| !token.trim().is_empty());
+                let token = given.or_else(|| CommandToken::read(&dir));
+                let client = Client::new(&url, token.as_deref(), self.ca_file.as_deref())?;
+                Ok(Holding::Router(Box::new(client)))
+            }
             Some(Holder { pid, url: None }) => Err(Exit::failed(format!(
                 "process {pid} has the data directory {} and does not listen: stop it, or name its address with --url",
                 dir.display()

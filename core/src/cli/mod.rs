@@ -3,6 +3,7 @@
 //! It lives in the library, so that `python -m cortensor_router` and `npx cortensor-router` are the same command.
 
 mod client;
+mod command_token;
 mod completions;
 mod config;
 mod demo;

@@ -7,11 +7,13 @@ use std::time::Duration;
 use crate::config::{Config, Loaded, MinersConfig, Override, Source, TokenConfig};
 use crate::listener::{Certificates, Listener};
 use crate::store::{Durability, MemoryStore, SqliteStore, Store};
+use crate::token::Token;
 use crate::{Error, ErrorKind, Router};
 use clap::Args;
 use tokio::sync::oneshot;
 use toml::Value;
 
+use crate::cli::command_token::CommandToken;
 use crate::cli::exit::{Done, Exit};
 use crate::cli::greeting::Greeting;
 use crate::cli::logging::{LogFormat, Logging};
@@ -113,9 +115,20 @@ impl Serve {
         };
         let address = listener.local_addr();
         tokio::spawn(reload(hangups, listener.certificates()));
-        if let Some(store) = &sqlite {
-            store.announce(&listener.url())?;
-        }
+        // Until the end: the token goes with it.
+        let _command = match (&sqlite, &loaded.config.storage.data_dir) {
+            (Some(store), Some(dir)) => {
+                let token = Token::mint()?;
+                listener.accept_admin(&token);
+                // Before it is said where the router is: who reads that looks for the token.
+                let written = CommandToken::write(dir, &token);
+                store.announce(&listener.url())?;
+                written
+                    .inspect_err(|error| tracing::warn!(%error, "key commands need a token: it cannot be written"))
+                    .ok()
+            }
+            _ => None,
+        };
         let greeting = Greeting::new(&loaded.config, &router, &listener);
         let (stop, stopped) = oneshot::channel::<()>();
         let mut serving = tokio::spawn(listener.run(async {

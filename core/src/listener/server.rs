@@ -21,6 +21,7 @@ use super::state::AppState;
 use super::tls::Certificates;
 use super::workers::Workers;
 use crate::config::ListenConfig;
+use crate::token::Token;
 use crate::{Error, ErrorKind, Result, Router};
 
 /// A bound listener. [`run`](Self::run) serves until its future is ready.
@@ -93,6 +94,12 @@ impl Listener {
     /// Its certificates, where it speaks TLS.
     pub fn certificates(&self) -> Option<Certificates> {
         self.certificates.clone()
+    }
+
+    /// Accepts that token with the scope `admin`, beside keys and tokens of the configuration: for the program's own commands.
+    /// Another one than the first is not taken.
+    pub fn accept_admin(&self, token: &Token) {
+        self.state.auth.accept_admin(token);
     }
 
     /// Whether `default-dev-token` is accepted now, from programs on this machine.
