@@ -77,7 +77,7 @@ async fn fill(dir: &Path, count: u64, ended: bool) -> Outcome {
 
 fn end_of(new: &NewTask) -> Task {
     let words = "one hundred and something";
-    let answer = Answer { text: words.to_owned(), usage: Usage::new(8, 4), ..Answer::default() };
+    let answer = Answer { text: words.into(), usage: Usage::new(8, 4), ..Answer::default() };
     Task {
         gid: new.gid,
         id: new.id,
@@ -88,7 +88,7 @@ fn end_of(new: &NewTask) -> Task {
         created_at: new.created_at,
         ended_at: new.created_at.plus(1_000),
         deadline: new.deadline,
-        text: words.to_owned(),
+        text: words.into(),
         results: vec![MinerResult { miner: "0xa".into(), answer, hash: "ab".into() }],
         attempts: 1,
         fence: Fence(new.gid.0),

@@ -59,8 +59,8 @@ impl Finish {
         }
         Ok(Answer {
             text: match self.embedding {
-                Some(Given(vectors)) => String::from(Box::<str>::from(vectors)),
-                None => self.text.unwrap_or_default(),
+                Some(Given(vectors)) => String::from(Box::<str>::from(vectors)).into(),
+                None => self.text.unwrap_or_default().into(),
             },
             parts: (!parts.is_empty()).then(|| Box::new(parts)),
             finish_reason: self.finish_reason.unwrap_or(reason),

@@ -64,7 +64,7 @@ impl Task {
     /// Waits for the end and gives the text of the answer: what [`result`](Self::result) has as `choices[0].text`.
     pub fn text(&self) -> Call<String> {
         let submission = Arc::clone(&self.submission);
-        self.host.look(move |_| async move { Ok(submission.result().await?.answer.text) })
+        self.host.look(move |_| async move { Ok(submission.result().await?.answer.text.into()) })
     }
 
     /// Its tokens after number `seq`; 0: from the first.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::model::Fence;
+use crate::model::{Fence, SharedText};
 
 /// A numbered piece of the answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +54,8 @@ pub struct Transcript {
     /// Pieces that were there when the present attempt took over.
     inherited: usize,
     text: String,
+    /// The text where it is over and the answer holds it: then `text` is empty.
+    whole: Option<SharedText>,
     /// Where each piece's text ends.
     ends: Vec<u32>,
     /// The newest pieces' raw chunks.
@@ -206,7 +208,7 @@ impl Transcript {
             let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
             Piece {
                 seq: self.base + index as u64 + 1,
-                text: self.text[start..self.ends[index] as usize].to_owned(),
+                text: self.text()[start..self.ends[index] as usize].to_owned(),
                 raw: index.checked_sub(first_raw).and_then(|i| self.raw[i].clone()),
             }
         })
@@ -219,7 +221,7 @@ impl Transcript {
         if start == end {
             return 0;
         }
-        let text = self.text.len() - if start == 0 { 0 } else { self.ends[start - 1] as usize };
+        let text = self.text().len() - if start == 0 { 0 } else { self.ends[start - 1] as usize };
         let skip = self.raw.len().saturating_sub(end - start);
         text + self.raw.iter().skip(skip).flatten().map(Bytes::len).sum::<usize>()
     }
@@ -232,8 +234,13 @@ impl Transcript {
             + self.raw_bytes
     }
 
-    /// Gives back what it took for pieces to come: there are none any more.
-    pub fn shrink(&mut self) {
+    /// Gives back what it took for pieces to come, since there are none any more, and its text where it is `answer`'s.
+    pub fn settle(&mut self, answer: Option<&SharedText>) {
+        self.seal();
+        if let Some(answer) = answer.filter(|answer| ***answer == *self.text) {
+            self.whole = Some(answer.clone());
+            self.text = String::new();
+        }
         self.text.shrink_to_fit();
         self.ends.shrink_to_fit();
         self.raw.shrink_to_fit();
@@ -241,7 +248,7 @@ impl Transcript {
 
     /// The text so far.
     pub fn text(&self) -> &str {
-        &self.text
+        self.whole.as_deref().unwrap_or(&self.text)
     }
 }
 
@@ -352,5 +359,25 @@ mod tests {
         transcript.begin(Fence(1));
         assert_eq!(transcript.push(Fence(1), "abcd", None), Push::TooLong);
         assert_eq!(transcript.text(), "");
+    }
+
+    #[test]
+    fn a_text_that_is_over_is_the_answers_own_and_reads_as_before() {
+        let mut transcript = Transcript::new(100, 100);
+        transcript.begin(Fence(1));
+        for text in ["a", "bc", ""] {
+            transcript.push(Fence(1), text, None);
+        }
+        let before: Vec<_> = transcript.after(0).collect();
+        let (backlog, answer) = (transcript.backlog(1), SharedText::from("abc"));
+        transcript.settle(Some(&answer));
+        assert_eq!(transcript.text().as_ptr(), answer.as_ptr(), "one copy");
+        assert_eq!((transcript.after(0).collect::<Vec<_>>(), transcript.backlog(1)), (before, backlog));
+        assert_eq!(transcript.push(Fence(1), "late", None), Push::Stale);
+        let mut other = Transcript::new(100, 100);
+        other.begin(Fence(1));
+        other.push(Fence(1), "a", None);
+        other.settle(Some(&answer));
+        assert_eq!(other.text(), "a", "another answer was taken");
     }
 }

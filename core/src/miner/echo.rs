@@ -89,7 +89,7 @@ impl Echo {
 
     fn answer(self, text: String) -> Answer {
         Answer {
-            text,
+            text: text.into(),
             finish_reason: self.finish_reason,
             usage: self.usage,
             model: Some("echo".to_owned()),

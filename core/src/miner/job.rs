@@ -324,7 +324,7 @@ impl Job {
             // Behind or before pieces of another kind the text is one of them.
             let text = std::mem::take(&mut answer.text);
             if given & TEXT == 0 && !text.is_empty() {
-                self.emit(text);
+                self.emit(String::from(text));
             }
         }
         if calls {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::parts::MessageParts;
-use super::{Gid, Parts, SessionId, TaskId, Usage, Vectors, Verdict, vectors_of};
+use super::{Gid, Parts, SessionId, SharedText, TaskId, Usage, Vectors, Verdict, vectors_of};
 
 /// Why the text ends, in OpenAI's words. Words of upstreams that are not listed pass through.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl<'de> Deserialize<'de> for FinishReason {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Answer {
     /// The whole text; to an embedding the vectors as JSON, a list of numbers for each input.
-    pub text: String,
+    pub text: SharedText,
     /// What the miner says beside the text: reasoning, and calls of tools. Read [`Answer::said`] of an answer that was
     /// given: the router keeps them in `raw`.
     pub parts: Option<Box<Parts>>,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Fence, Gid, SessionId, TaskId, TaskRequest, Timestamp};
+use super::{Answer, Fence, Gid, SessionId, SharedText, TaskId, TaskRequest, Timestamp};
 
 /// Where a task stands. The number is the REST API's `status`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -162,7 +162,7 @@ pub struct Task {
     /// Addresses of the miners that got it, in order.
     pub assigned_miners: Vec<String>,
     /// The text so far, or the whole of it.
-    pub text: String,
+    pub text: SharedText,
     /// The answers, the winner's first.
     pub results: Vec<MinerResult>,
     /// How many times a miner got it.

@@ -178,7 +178,7 @@ impl Attempt {
             }
         }
         let Some((text, cut)) = self.whole_text(shared, &answer) else { return };
-        answer.text = text;
+        answer.text = text.into();
         if cut {
             if self.live.request.kind == RequestKind::Embedding {
                 return self.failed(shared, too_long());

@@ -8,7 +8,7 @@ use super::live::{Live, LiveState};
 use super::shared::Shared;
 use crate::engine::EndCause;
 use crate::miner::{FailClass, Failure};
-use crate::model::{Answer, Completion, Fence, MinerResult, Outcome, Task, TaskState, Timestamp};
+use crate::model::{Answer, Completion, Fence, MinerResult, Outcome, SharedText, Task, TaskState, Timestamp};
 use crate::{Error, ErrorKind, Result, UpstreamError};
 
 /// SHA-256, hexadecimal.
@@ -50,9 +50,9 @@ impl Shared {
             });
         }
         if live.retention == "none" {
-            task.text.clear();
+            task.text = SharedText::default();
             for result in &mut task.results {
-                result.answer.text.clear();
+                result.answer.text = SharedText::default();
                 result.answer.raw = None;
             }
         }
@@ -82,7 +82,7 @@ impl Shared {
         task.outcome = None;
         task.verdict = None;
         task.results.clear();
-        state.transcript.text().clone_into(&mut task.text);
+        task.text = state.transcript.text().into();
         task.ended_at = Timestamp(0);
         task.committed_at = Timestamp(0);
         task
@@ -101,8 +101,7 @@ impl Shared {
                 hash: if given.hash.is_empty() { hash_of(&given.answer.text) } else { given.hash.clone() },
             })
             .collect();
-        let text =
-            results.first().map_or_else(|| state.transcript.text().to_owned(), |result| result.answer.text.clone());
+        let text = results.first().map_or_else(|| state.transcript.text().into(), |result| result.answer.text.clone());
         Task {
             gid: live.gid,
             id: live.id,

@@ -17,7 +17,7 @@ use crate::model::{
 /// What an answer says, for the comparison: its text, or the tools that it calls where it has no words.
 fn said(answer: &Answer) -> String {
     if !answer.text.trim().is_empty() {
-        return answer.text.clone();
+        return answer.text.clone().into();
     }
     answer.raw.as_deref().and_then(tool_calls).unwrap_or_default()
 }

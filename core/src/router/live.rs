@@ -225,7 +225,8 @@ impl Live {
 
     /// Gives back what an ended task needs no more. Answers what it still takes.
     pub(super) fn settled(&self, state: &mut LiveState) -> u64 {
-        state.transcript.shrink();
+        let LiveState { transcript, answers, .. } = state;
+        transcript.settle(answers.first().map(|given| &given.answer.text));
         let weight = self.weight(state);
         state.held.set(weight);
         weight

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Answer, FinishReason, MinerResult, Outcome, Task, Usage, Verdict};
+use crate::model::{Answer, FinishReason, MinerResult, Outcome, SharedText, Task, Usage, Verdict};
 use crate::{Error, ErrorKind, Result, UpstreamError};
 
 /// The end of a task.
@@ -118,7 +118,7 @@ impl<'a> TaskEnd<'a> {
                 miner: answer.miner.into_owned(),
                 hash: answer.hash.into_owned(),
                 answer: Answer {
-                    text: answer.text.map_or_else(|| task.text.clone(), Cow::into_owned),
+                    text: answer.text.map_or_else(|| task.text.clone(), SharedText::from),
                     finish_reason: FinishReason::from(answer.finish_reason.as_ref()),
                     usage: answer.usage,
                     model: answer.model.map(Cow::into_owned),

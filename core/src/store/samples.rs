@@ -39,12 +39,12 @@ pub(super) fn keyed(mut new: NewTask, key: &str, fingerprint: u8) -> NewTask {
 
 /// Its end at that time, with that text.
 pub(super) fn ended(new: &NewTask, at: u64, text: &str) -> Task {
-    let answer = Answer { text: text.to_owned(), usage: Usage::new(3, 4), ..Answer::default() };
+    let answer = Answer { text: text.into(), usage: Usage::new(3, 4), ..Answer::default() };
     Task {
         state: TaskState::Ended,
         outcome: Some(Outcome::Ok),
         ended_at: Timestamp(at),
-        text: text.to_owned(),
+        text: text.into(),
         results: vec![MinerResult { miner: "0xa".into(), answer, hash: "ab".into() }],
         attempts: 1,
         fence: Fence(at),
@@ -83,7 +83,7 @@ pub(super) fn rich(new: &NewTask) -> Task {
     task.error = Some(error.with_upstream(said));
     task.results[0].answer.raw = raw("{\"choices\":[1]}");
     task.results[0].answer.model = Some("smol".into());
-    let other = Answer { text: String::new(), finish_reason: FinishReason::Other("odd".into()), ..Answer::default() };
+    let other = Answer { text: "".into(), finish_reason: FinishReason::Other("odd".into()), ..Answer::default() };
     task.results.push(MinerResult { miner: "0xb".into(), answer: other, hash: String::new() });
     let third =
         Answer { text: "else".into(), raw: raw("{}"), finish_reason: FinishReason::Length, ..Answer::default() };

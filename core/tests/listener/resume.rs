@@ -113,7 +113,7 @@ async fn a_reader_never_gets_the_pieces_of_two_runs_under_one_row_of_numbers() {
                 numbers.push(match event {
                     StreamEvent::Token { seq, text, .. } => (seq, text),
                     StreamEvent::Restart { seq } => (seq, "<restart>".to_owned()),
-                    StreamEvent::End(end) => (0, end.unwrap().answer.text.clone()),
+                    StreamEvent::End(end) => (0, end.unwrap().answer.text.to_string()),
                 });
             }
         }

@@ -7,7 +7,7 @@ use super::*;
 const HUGE: u64 = 1 << 50;
 
 fn claim(job: Job, text: &str, usage: Usage) {
-    job.finish(Answer { text: text.to_owned(), usage, ..Answer::default() });
+    job.finish(Answer { text: text.into(), usage, ..Answer::default() });
 }
 
 #[tokio::test]

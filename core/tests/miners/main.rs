@@ -78,7 +78,7 @@ async fn submit(router: &Router, request: TaskRequest) -> Submission {
 }
 
 fn say(job: Job, words: &str) {
-    job.finish(Answer { text: words.to_owned(), ..Answer::default() });
+    job.finish(Answer { text: words.into(), ..Answer::default() });
 }
 
 fn streamed(prompt: &str) -> TaskRequest {

@@ -97,7 +97,7 @@ async fn a_miner_that_embeds_answers_with_json() {
     let spec = MinerSpec { embeddings: true, ..MinerSpec::new("vectors", 1) };
     let embed = |job: cortensor_router::miner::Job| {
         let count = serde_json::from_str::<Vec<Value>>(job.request().input.as_ref().unwrap().get()).unwrap().len();
-        job.finish(Answer { text: json!(vec![[0.25, 1.0]; count]).to_string(), ..Answer::default() });
+        job.finish(Answer { text: json!(vec![[0.25, 1.0]; count]).to_string().into(), ..Answer::default() });
     };
     server.router.add_miner(spec, embed).unwrap();
     let reply = server.post("/v1/embeddings", r#"{"input":["a","b"],"stream":true}"#).await.json();

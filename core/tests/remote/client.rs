@@ -72,7 +72,7 @@ async fn tools_and_reasoning_cross_the_wire_whole_and_in_pieces() {
                     job.emit(delta("", first));
                     job.emit(delta("", serde_json::json!([{"index": index, "function": {"arguments": arguments}}])));
                 }
-                answer.text.clear();
+                answer.text = "".into();
             } else {
                 answer.parts = Some(Box::new(given.clone()));
             }
@@ -157,7 +157,7 @@ async fn more_offers_than_slots_wait() {
         }
     };
     let ((), first, second) = tokio::join!(release, read(&first), read(&second));
-    assert_eq!(first.1.unwrap().answer.text.clone() + &second.1.unwrap().answer.text, "ab");
+    assert_eq!([first, second].map(|(_, end)| end.unwrap().answer.text.to_string()).concat(), "ab");
     assert_eq!(client.stats().rejected, 0);
 }
 

@@ -119,7 +119,7 @@ async fn run(
     let miner = move |name: &'static str| {
         move |job: Job| match way {
             Way::Answered => job.finish(Answer { text: "the answer".into(), ..Answer::default() }),
-            Way::Disputed => job.finish(Answer { text: format!("{name} says so"), ..Answer::default() }),
+            Way::Disputed => job.finish(Answer { text: format!("{name} says so").into(), ..Answer::default() }),
             Way::Failed => job.fail(Failure::new(FailClass::Invalid, "that is no request")),
             Way::Cancelled => drop(tokio::spawn(async move { job.cancelled().await })),
         }
@@ -159,7 +159,7 @@ async fn run(
         }
         to.send(answer).unwrap();
     }
-    let result = task.result().await.map(|completion| completion.answer.text);
+    let result = task.result().await.map(|completion| String::from(completion.answer.text));
     let accepted = task.accepted().await;
     let cancel = match cancel {
         Some(cancel) => Some(cancel.await.unwrap()),
@@ -188,7 +188,7 @@ async fn whatever_was_shown_is_there_after_reopening() {
             match &shown.result {
                 Ok(text) => {
                     assert!(matches!(outcome, Some(Outcome::Ok | Outcome::Disputed)), "{world}: {outcome:?}");
-                    assert_eq!(kept.as_ref().map(|task| &task.text), Some(text), "{world}");
+                    assert_eq!(kept.as_ref().map(|task| task.text.as_str()), Some(text.as_str()), "{world}");
                 }
                 Err(error) if error.code() == "store_unavailable" => {}
                 Err(error) => {

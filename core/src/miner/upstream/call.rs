@@ -328,7 +328,7 @@ fn unary(name: &str, body: &Bytes, reply: &Reply<'_>) -> Result<Answer, Failure>
     let calls = message.and_then(|message| last(message.get(), "tool_calls")).is_some_and(|calls| !is_blank(calls));
     let unsaid = if calls { FinishReason::ToolCalls } else { FinishReason::Stop };
     Ok(Answer {
-        text: first.words(message).map(Joint::of).unwrap_or_default(),
+        text: first.words(message).map(Joint::of).unwrap_or_default().into(),
         finish_reason: first.finish_reason().unwrap_or(unsaid),
         usage: reply.usage().unwrap_or_default(),
         model: reply.model(),

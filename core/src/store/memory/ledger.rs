@@ -10,6 +10,10 @@ use super::ids::SessionTasks;
 use crate::Result;
 use crate::model::{Fence, Gid, Session, SessionId, Task, TaskId, TaskState, Timestamp};
 
+/// What a task costs here beyond what it weighs in every store: its records are structs, not rows, and stand in four indices. Measured as the
+/// growth of the process over 80 000 ended tasks of a few words.
+pub(super) const RECORD: u64 = 1 << 10;
+
 /// An idempotency key with its scope.
 type KeyName = Arc<(String, String)>;
 
@@ -104,7 +108,7 @@ impl Ledger {
 
     /// Takes out the oldest ended tasks beyond the budget, but never `newest`.
     pub(super) fn evict(&mut self, max_bytes: u64, newest: Gid, out: &mut Vec<Entry>) {
-        while self.ended_bytes > max_bytes {
+        while self.ended_bytes + self.ended.len() as u64 * RECORD > max_bytes {
             let Some(oldest) = self.ended.iter().find(|(_, gid)| *gid != newest).copied() else { return };
             self.remove(oldest, out);
         }

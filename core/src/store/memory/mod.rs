@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_oldest_ended_tasks_make_room_and_the_newest_stays() {
-        let store = MemoryStore::new(3_000);
+        let store = MemoryStore::new(3_000 + 3 * ledger::RECORD);
         for n in 1..=10 {
             store.accept(new_task(0, n)).wait().unwrap();
         }

@@ -165,7 +165,7 @@ impl<'a> Batch<'a> {
             ending.assigned_miners,
             request,
             ending.end,
-            task.text,
+            task.text.as_str(),
             ending.raw
         ]);
         if matches!(inserted, Ok(1)) {
@@ -213,7 +213,7 @@ impl<'a> Batch<'a> {
             ending.assigned_miners,
             request,
             ending.end,
-            task.text,
+            task.text.as_str(),
             ending.raw
         ])?;
         if changed == 0 {

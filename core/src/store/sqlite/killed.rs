@@ -122,7 +122,11 @@ fn a_kill_loses_nothing_that_was_acknowledged() {
         }
         for id in &finished {
             let task = store.task(SessionId(1), TaskId(*id)).wait().unwrap().unwrap();
-            assert_eq!((task.state, task.text), (TaskState::Ended, format!("answer {id}")), "round {round}");
+            assert_eq!(
+                (task.state, task.text.as_str()),
+                (TaskState::Ended, format!("answer {id}").as_str()),
+                "round {round}"
+            );
         }
         drop(store);
         let found = check_integrity(dir.path()).unwrap();

@@ -142,7 +142,7 @@ pub(super) fn task(row: &Row<'_>) -> Result<(Task, u8), RowError> {
         ended_at: Timestamp(ended_at.unwrap_or_default().cast_unsigned()),
         deadline: time(13)?,
         assigned_miners: text_of(18)?.map(|miners| parse("assigned_miners", miners)).transpose()?.unwrap_or_default(),
-        text: text_of(21)?.unwrap_or_default().to_owned(),
+        text: text_of(21)?.unwrap_or_default().into(),
         attempts: row.get(5)?,
         fence: Fence(uint(row, 6)?),
         ..Task::default()
