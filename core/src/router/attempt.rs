@@ -172,7 +172,7 @@ impl Attempt {
         if let Some(raw) = answer.raw.as_deref().filter(|_| !self.counts_well) {
             match check_raw(self.live.request.kind, raw) {
                 // The same text by every route, also where the miner gave it in the raw answer alone.
-                Ok(Some(text)) if answer.text.is_empty() => answer.text = text,
+                Ok(Some(text)) if answer.text.is_empty() => answer.text = text.into(),
                 Ok(_) => {}
                 Err(fault) => return self.failed(shared, Failure::new(FailClass::Internal, fault)),
             }
