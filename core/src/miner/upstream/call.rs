@@ -135,7 +135,7 @@ fn cut(shared: &Shared, job: &Job, route: Route, body: &[u8]) -> Result<Answer, 
     }
     let answer = read_body(&shared.name, closed(body).into(), unary).map_err(|_| too_large())?;
     let mut answer = Answer { finish_reason: FinishReason::Length, raw: None, ..answer };
-    if job.stream() && job.emit(std::mem::take(&mut answer.text)) == Emit::Cancelled {
+    if job.stream() && job.emit(String::from(std::mem::take(&mut answer.text))) == Emit::Cancelled {
         return Err(cancelled_failure());
     }
     Ok(answer)
