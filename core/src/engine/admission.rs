@@ -104,13 +104,7 @@ impl Engine {
         if session.rules.max_tasks > 0 && session.taken >= session.rules.max_tasks {
             return Err((Refusal::SessionExhausted, 0));
         }
-        if !any {
-            // One that was there may come back; a name that nobody ever had is a mistake.
-            let hope = self.miners.is_empty() || lane.model.as_ref().is_some_and(|model| self.names.is_away(model));
-            if self.settings.no_miner_grace_ms == 0 || !hope {
-                return Err((nobody, 1_000));
-            }
-        } else {
+        if any {
             let (wanted, there) = (session.rules.min_miners, self.able(task.session, lane));
             if there < wanted {
                 return Err((Refusal::TooFewMiners { wanted, there }, 1_000));
@@ -120,6 +114,12 @@ impl Engine {
                 if there < task.required {
                     return Err((Refusal::TooFewMiners { wanted: task.required, there }, 1_000));
                 }
+            }
+        } else {
+            // One that was there may come back; a name that nobody ever had is a mistake.
+            let hope = self.miners.is_empty() || lane.model.as_ref().is_some_and(|model| self.names.is_away(model));
+            if self.settings.no_miner_grace_ms == 0 || !hope {
+                return Err((nobody, 1_000));
             }
         }
         let wait = self.drain.millis(self.ahead(session, task.band.unwrap_or(session.rules.band)));

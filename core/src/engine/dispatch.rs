@@ -1,6 +1,6 @@
 //! From the queue to miners: who is free, who waits, and the offer.
 
-use super::entry::{Attempt, AttemptState, LaneKey, MinerEntry, TaskEntry, Used};
+use super::entry::{Attempt, AttemptState, LaneKey, TaskEntry, Used};
 use super::event::{Effect, MinerKey, Role};
 use super::machine::Engine;
 use super::settings::PlantedBug;
@@ -41,7 +41,7 @@ impl Engine {
     }
 
     /// Where no miner is up for a task whose caller waits, it fails when the grace is over.
-    fn watch(&mut self, gid: Gid, now: Timestamp) {
+    pub(super) fn watch(&mut self, gid: Gid, now: Timestamp) {
         let lonely = self.tasks.get(&gid).is_some_and(|task| {
             task.spec.attached
                 && task.in_queue
@@ -58,11 +58,11 @@ impl Engine {
 
     /// The same for all that wait in the lane, after a miner went.
     pub(super) fn watch_lane(&mut self, lane: &LaneKey, now: Timestamp) {
-        let up = |miner: &MinerEntry| miner.takes_part() && miner.could_serve(lane);
-        let refused = |engine: &Self, gid: &Gid| engine.tasks.get(gid).is_some_and(|task| !task.refused_by.is_empty());
-        let anybody = self.miners.values().any(up);
+        if self.miners.values().any(|miner| miner.takes_part() && miner.could_serve(lane)) {
+            return;
+        }
         let Some(queue) = self.lanes.get(lane) else { return };
-        let lonely: Vec<Gid> = queue.tasks().filter(|gid| !anybody || refused(self, gid)).collect();
+        let lonely: Vec<Gid> = queue.tasks().collect();
         for gid in lonely {
             self.watch(gid, now);
         }

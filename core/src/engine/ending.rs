@@ -92,6 +92,7 @@ impl Engine {
             return None;
         }
         let task = self.tasks.remove(&gid)?;
+        self.picky.remove(&gid);
         self.timers.clear(task.spec.deadline, Timer::Deadline(gid));
         if task.spec.judged {
             self.timers.clear(task.spec.precommit_by, Timer::Precommit(gid));

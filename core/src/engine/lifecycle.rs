@@ -231,6 +231,7 @@ impl Engine {
         }
         if blame.is_final_there() && !task.refused_by.contains(&attempt.miner) {
             task.refused_by.push(attempt.miner);
+            self.picky.insert(gid);
         }
         if declined && !task.declined_by.contains(&attempt.miner) {
             task.declined_by.push(attempt.miner);

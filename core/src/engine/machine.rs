@@ -40,6 +40,8 @@ pub struct Engine {
     pub(super) hedging: Hedging,
     /// Tasks that wait for a miner that goes on from their text.
     pub(super) continuing: BTreeSet<Gid>,
+    /// Tasks that some miners will never do: who is up for their lane may not be up for them.
+    pub(super) picky: BTreeSet<Gid>,
     /// Audits that are under way.
     pub(super) audits: u32,
     pub(super) queued_tasks: u64,
@@ -82,6 +84,7 @@ impl Engine {
             drain: DrainRate::default(),
             hedging: Hedging::default(),
             continuing: BTreeSet::new(),
+            picky: BTreeSet::new(),
             audits: 0,
             queued_tasks: 0,
             queued_bytes: 0,
@@ -239,6 +242,10 @@ impl Engine {
             for lane in lanes {
                 self.pump(&lane, now, &mut out);
                 self.watch_lane(&lane, now);
+            }
+            let picky: Vec<Gid> = self.picky.iter().copied().collect();
+            for gid in picky {
+                self.watch(gid, now);
             }
         }
         out

@@ -79,7 +79,7 @@ pub struct SessionSpec {
     #[serde(alias = "redundancy", deserialize_with = "number_or_flag")]
     pub redundant: u32,
     /// The fewest miners that must be there for the session to be served; while there are fewer, new tasks are refused
-    /// (`too_few_miners`) or wait for `dispatch.no_miner_grace_ms`; 0: no demand.
+    /// (`too_few_miners`); 0: no demand.
     #[serde(alias = "minNumOfNodes", alias = "min_nodes", alias = "minNodes", deserialize_with = "number")]
     pub min_num_of_nodes: u32,
     /// The most miners that work for it at a time; 0: no limit.

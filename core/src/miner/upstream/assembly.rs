@@ -131,8 +131,7 @@ impl Assembly {
     pub(super) fn into_answer(self, name: &str) -> Result<Answer, Failure> {
         if !self.joined.is_answer() {
             let words = self.waiting.last().map(Bytes::as_ref).unwrap_or_default();
-            let failure = refusal::garbage(name, "ended its stream without an answer", words);
-            return Err(Failure { class: FailClass::Internal, ..failure });
+            return Err(refusal::garbage(name, "ended its stream without an answer", words));
         }
         let finish_reason = self.finish_reason.unwrap_or_else(|| {
             let calls = self.first.is_some_and(|first| self.joined.calls_tools(first));
@@ -259,11 +258,18 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_over_the_bound_is_a_failure() {
+    fn an_answer_over_the_bound_is_cut() {
         let mut assembly = Assembly::new(Wish { most: 3, ..Wish::default() });
         let event = |text: &str| Bytes::from(format!(r#"{{"choices":[{{"delta":{{"content":"{text}"}}}}]}}"#));
         assert!(assembly.take("up", event("abc")).is_ok());
-        assert!(assembly.take("up", event("d")).unwrap_err().message.contains("limits.max_output_bytes"));
+        assert!(!assembly.is_full());
+        assert!(assembly.take("up", event("d")).is_ok() && assembly.is_full());
+        assert_eq!(assembly.cut("up").unwrap().finish_reason, FinishReason::Length);
+        let mut assembly = Assembly::new(Wish { most: 3, ..Wish::default() });
+        assert!(assembly.take("up", Bytes::from_static(br#"{"object":"a long event without choices"}"#)).is_ok());
+        let failure = assembly.cut("up").unwrap_err();
+        assert!(failure.message.contains("limits.max_output_bytes"), "{}", failure.message);
+        assert_eq!(failure.class, FailClass::Unreadable);
     }
 
     fn said(events: &[&str], done: bool) -> Result<(String, Answer), Failure> {
@@ -299,7 +305,7 @@ mod tests {
             [&[][..], &[role], &[usage], &[role, usage], &["{}"], &[r#"{"choices":[]}"#], &["null", "5", "\"\""]]
         {
             let failure = said(events, true).unwrap_err();
-            assert_eq!(failure.class, FailClass::Internal, "{events:?}");
+            assert_eq!(failure.class, FailClass::Unreadable, "{events:?}");
             assert!(failure.message.contains("ended its stream without an answer"), "{}", failure.message);
         }
         let failure = said(&[r#"{"type":"status","message":"the model sleeps"}"#], true).unwrap_err();

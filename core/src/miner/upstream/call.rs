@@ -322,8 +322,7 @@ fn unary(name: &str, body: &Bytes, reply: &Reply<'_>) -> Result<Answer, Failure>
     };
     let message = first.whole();
     if choices.clone().all(|choice| choice.finish_reason().is_none() && !choice.says(choice.whole())) {
-        let failure = refusal::garbage(name, "answered with nothing, and without a finish_reason", body);
-        return Err(Failure { class: FailClass::Internal, ..failure });
+        return Err(refusal::garbage(name, "answered with nothing, and without a finish_reason", body));
     }
     let calls = message.and_then(|message| last(message.get(), "tool_calls")).is_some_and(|calls| !is_blank(calls));
     let unsaid = if calls { FinishReason::ToolCalls } else { FinishReason::Stop };

@@ -113,12 +113,22 @@ async fn embeddings_pass_whole() {
 }
 
 #[tokio::test]
-async fn an_answer_over_the_bound_is_refused() {
-    let mock = Mock::saying(&[&json("200 OK", CHAT)]).await;
+async fn an_answer_over_the_bound_is_cut_and_vectors_are_refused() {
     let limits = LimitsConfig { max_output_bytes: 100, ..LimitsConfig::default() };
+    let text = "word ".repeat(40_000);
+    let body = format!(r#"{{"choices":[{{"index":0,"message":{{"content":"{text}"}},"finish_reason":"stop"}}]}}"#);
+    let mock = Mock::saying(&[&json("200 OK", &body)]).await;
     let miner = UpstreamMiner::new(UpstreamConfig::new(&mock.url), &limits).unwrap();
-    let failure = offer(&miner, chat(), false).end().await.unwrap_err();
-    assert_eq!(failure.class, FailClass::Internal);
+    let answer = offer(&miner, chat(), false).end().await.unwrap();
+    assert_eq!((answer.finish_reason, answer.raw), (FinishReason::Length, None));
+    assert!(answer.text.len() > 100 && text.starts_with(&*answer.text));
+
+    let body = format!(r#"{{"data":[{{"embedding":[{}1]}}]}}"#, "0.5,".repeat(50_000));
+    let mock = Mock::saying(&[&json("200 OK", &body)]).await;
+    let miner = UpstreamMiner::new(UpstreamConfig::new(&mock.url), &limits).unwrap();
+    let request = TaskRequest { kind: RequestKind::Embedding, ..serde_json::from_str(r#"{"input":"a"}"#).unwrap() };
+    let failure = offer(&miner, request, false).end().await.unwrap_err();
+    assert_eq!(failure.class, FailClass::Unreadable);
     assert!(failure.message.contains("limits.max_output_bytes"), "{}", failure.message);
 }
 
