@@ -24,7 +24,7 @@ pub(in crate::cli) fn default_bytes() -> u64 {
         .map_or(0, |least| least / SHARE)
 }
 
-/// The soft limit in the kernel's table of a process' limits (proc_pid_limits(5)); `None`: unlimited.
+/// The soft limit in the kernel's table of a process' limits (`proc_pid_limits(5)`); `None`: unlimited.
 fn address_space(limits: &str) -> Option<u64> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?;
     line.split_whitespace().next()?.parse().ok()

@@ -20,7 +20,8 @@ pub(super) struct Finish {
     text: Option<String>,
     reasoning: Option<String>,
     tool_calls: Option<Vec<ToolCall>>,
-    finish_reason: Option<FinishReason>,
+    #[serde(rename = "finish_reason")]
+    reason: Option<FinishReason>,
     usage: Option<Usage>,
     model: Option<String>,
     #[serde(alias = "embeddings")]
@@ -63,7 +64,7 @@ impl Finish {
                 None => self.text.unwrap_or_default().into(),
             },
             parts: (!parts.is_empty()).then(|| Box::new(parts)),
-            finish_reason: self.finish_reason.unwrap_or(reason),
+            finish_reason: self.reason.unwrap_or(reason),
             usage: usage.in_json(),
             model: self.model,
             ..Answer::default()

@@ -27,7 +27,7 @@ impl Number for u64 {
     const MOST: u64 = Self::MAX;
 }
 
-/// Floats are taken below this, 2^49: of `x.0` serde_json reads the digits as one number, which is exact up to 2^53.
+/// Floats are taken below this, 2^49: of `x.0` `serde_json` reads the digits as one number, which is exact up to 2^53.
 const EXACT: f64 = 562_949_953_421_312.0;
 
 /// The greatest number that every client can write, 2^53 - 1.

@@ -41,8 +41,8 @@ impl Core {
         let most = limits.recent_bytes.min(memory.share_of_ended());
         let mut forgotten = Vec::new();
         while self.recent.order.len() > limits.recent_tasks || self.recent.bytes > most {
-            let Some(old) = self.forget_oldest() else { break };
-            forgotten.extend(old);
+            let Some(old) = self.recent.pop() else { break };
+            forgotten.extend(self.forget_ended(old));
         }
         forgotten
     }
@@ -50,20 +50,15 @@ impl Core {
     /// Forgets ended tasks until a task of that size fits, or none is left.
     pub(super) fn make_room(&mut self, bytes: u64, memory: &Memory) -> bool {
         while !memory.has_room(bytes) {
-            if self.forget_oldest().is_none() {
-                return false;
-            }
+            let Some(old) = self.recent.pop() else { return false };
+            self.forget_ended(old);
         }
         true
     }
 
-    /// `None`: there is none.
-    fn forget_oldest(&mut self) -> Option<Option<Arc<Live>>> {
-        let gid = self.recent.pop()?;
-        let old = self.live.remove(&gid);
-        if let Some(old) = &old {
-            self.by_id.remove(&(old.session_id, old.id));
-        }
+    fn forget_ended(&mut self, gid: Gid) -> Option<Arc<Live>> {
+        let old = self.live.remove(&gid)?;
+        self.by_id.remove(&(old.session_id, old.id));
         Some(old)
     }
 }

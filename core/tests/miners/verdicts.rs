@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cortensor_router::ErrorKind;
 use cortensor_router::config::DispatchConfig;
 use cortensor_router::miner::Job;
-use cortensor_router::model::{MinerSpec, Outcome, RequestKind, TaskRequest, TaskState, ValidationSpec, address_of};
+use cortensor_router::model::{
+    MinerSpec, Outcome, RequestKind, SessionSpec, TaskRequest, TaskState, ValidationSpec, address_of,
+};
+use cortensor_router::{ErrorKind, SubmitOptions};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::{DEFAULT, Hand, rest, router, say, streamed, submit, until, within};
@@ -222,12 +224,15 @@ async fn a_reputation_outlives_the_miners_stay_and_the_router() {
 }
 
 #[tokio::test]
-async fn more_answers_than_miners_are_refused_by_name() {
+async fn a_session_demands_its_answers_and_a_request_names_the_most() {
     let router = router(DispatchConfig::default()).await;
     router.add_miner(MinerSpec::new("one", 1), |job: Job| say(job, "x")).unwrap();
-    let error = router.submit(DEFAULT, asked(2, "{}"), cortensor_router::SubmitOptions::default()).await.unwrap_err();
+    let spec = SessionSpec { name: "twice".into(), redundant: 2, ..SessionSpec::default() };
+    let session = router.create_session(spec).await.unwrap();
+    let error = router.submit(session.id, TaskRequest::completion("x"), SubmitOptions::default()).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, "too_few_miners"));
-    let error = router.submit(DEFAULT, asked(2, r#"{"match":"x"}"#), cortensor_router::SubmitOptions::default()).await;
+    assert_eq!(within(submit(&router, asked(2, "{}")).await.result()).await.unwrap().answer.text, "x");
+    let error = router.submit(DEFAULT, asked(2, r#"{"match":"x"}"#), SubmitOptions::default()).await;
     assert_eq!(error.unwrap_err().details().param.as_deref(), Some("match"));
 }
 

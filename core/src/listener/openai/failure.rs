@@ -84,10 +84,12 @@ mod tests {
 
     #[test]
     fn the_words_of_the_models_server_win() {
-        let mut said = UpstreamError::default();
-        said.message = Some("no such tool".into());
-        said.error_type = Some("BadRequestError".into());
-        said.code = Some(422.into());
+        let said = UpstreamError {
+            message: Some("no such tool".into()),
+            error_type: Some("BadRequestError".into()),
+            code: Some(422.into()),
+            ..UpstreamError::default()
+        };
         let error = Error::new(ErrorKind::InvalidArgument, "the upstream up answered 422: no such tool");
         let error = error.with_param("tools").with_upstream(said);
         assert_eq!(
