@@ -19,14 +19,14 @@ async fn with_miner(work: impl Fn(Job) + Send + Sync + 'static) -> Server {
     server
 }
 
-fn called() -> Box<Parts> {
-    Box::new(Parts { reasoning: "hm".into(), tool_calls: vec![ToolCall::new("a", "add", r#"{"x":1}"#)] })
+fn called() -> Parts {
+    Parts { reasoning: "hm".into(), tool_calls: vec![ToolCall::new("a", "add", r#"{"x":1}"#)] }
 }
 
 /// Says all of it at once.
 fn whole(job: Job) {
     let finish_reason = FinishReason::ToolCalls;
-    job.finish(Answer { text: "So:".into(), parts: Some(called()), finish_reason, ..Answer::default() });
+    job.finish(Answer { text: "So:".into(), parts: Some(Box::new(called())), finish_reason, ..Answer::default() });
 }
 
 /// Says it piece by piece.
