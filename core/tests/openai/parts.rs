@@ -117,7 +117,7 @@ async fn a_completion_and_the_routes_of_cortensor_have_the_text_alone() {
 #[tokio::test]
 async fn a_call_without_a_word_has_null_for_its_content() {
     let server = with_miner(|job: Job| {
-        let parts = Parts { reasoning: String::new(), ..*called() };
+        let parts = Parts { reasoning: String::new(), ..called() };
         job.finish(Answer { parts: Some(Box::new(parts)), ..Answer::default() });
     })
     .await;
