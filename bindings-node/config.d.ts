@@ -170,8 +170,10 @@ export interface ListenOptions {
   headerTimeoutMs?: number;
   /** Milliseconds in which a request's body must have come. Default 30000. */
   bodyTimeoutMs?: number;
-  /** Bytes of a request's head. Default 65536. */
+  /** Bytes of a request's head. Default 32 KiB. */
   maxHeaderBytes?: number;
+  /** Bytes of all heads that are being read, beyond the first 2 KiB of each. Default 16 MiB. */
+  maxHeadsBytes?: number;
   /** Header lines of a request. Default 100. */
   maxHeaders?: number;
   /** Threads of its own that serve connections; 0: the threads of the program that it is in. Default 0; `serve` takes as many as there are processors. */

@@ -57,8 +57,10 @@ pub struct ListenConfig {
     pub header_timeout_ms: u64,
     /// Milliseconds in which a request's body must have come. Default 30000.
     pub body_timeout_ms: u64,
-    /// Bytes of a request's head. Default 65536.
+    /// Bytes of a request's head. Default 32 KiB.
     pub max_header_bytes: usize,
+    /// Bytes of all heads that are being read, beyond the first 2 KiB of each. Default 16 MiB.
+    pub max_heads_bytes: usize,
     /// Header lines of a request. Default 100.
     pub max_headers: usize,
     /// Threads of its own that serve connections; 0: the threads of the program that it is in. Default 0; `serve` takes as many as there are processors.
@@ -101,7 +103,8 @@ impl Default for ListenConfig {
             cors: CorsConfig::default(),
             header_timeout_ms: 10_000,
             body_timeout_ms: 30_000,
-            max_header_bytes: 65_536,
+            max_header_bytes: 32 << 10,
+            max_heads_bytes: 16 << 20,
             max_headers: 100,
             threads: 0,
             max_connections: 20_000,
@@ -267,6 +270,12 @@ impl ListenConfig {
         }
         if self.max_header_bytes < 8_192 {
             return Err(Error::invalid("listen.max_header_bytes", "listen.max_header_bytes must be at least 8192"));
+        }
+        if self.max_heads_bytes < self.max_header_bytes {
+            return Err(Error::invalid(
+                "listen.max_heads_bytes",
+                "listen.max_heads_bytes must be at least listen.max_header_bytes",
+            ));
         }
         Ok(())
     }

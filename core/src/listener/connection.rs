@@ -1,20 +1,37 @@
 //! One connection: its handshake, the requests on it, and its end.
 
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
+use axum::body::Body;
+use bytes::BytesMut;
+use http::StatusCode;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::gate::{Connection, Gate};
-use super::reply::Family;
+use super::heads::{Head, Heads, TooMuch};
+use super::refusal::{Refusal, head_fault};
 use super::stall::StallGuard;
 use super::tls::{self, Certificates};
-use crate::Error;
+use super::wire::{Meter, Socket, Watched, Wire};
 use crate::config::ListenConfig;
+
+/// What is read at once of a first head.
+const PIECE: usize = 4 << 10;
+
+/// What hyper reads and writes at once.
+const HYPER_BUFFER: usize = 64 << 10;
 
 /// Serves a connection from its TLS handshake, where there is one, to its end.
 pub(super) async fn accept(
@@ -22,7 +39,7 @@ pub(super) async fn accept(
     on: Connection,
     certificates: Option<Certificates>,
     gate: &Gate,
-    config: &ListenConfig,
+    bounds: (&ListenConfig, &Arc<Heads>),
     stop: CancellationToken,
 ) {
     // Without it the last packet of an answer waits for the reader's acknowledgement, 40 ms on Linux.
@@ -30,9 +47,9 @@ pub(super) async fn accept(
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     match certificates {
-        None => serve(stream, on, gate, config, stop).await,
+        None => serve(stream, on, gate, bounds, stop).await,
         // In a box of its own, so that plain connections do not take its room.
-        Some(certificates) => Box::pin(serve_tls(stream, on, certificates, gate, config, stop)).await,
+        Some(certificates) => Box::pin(serve_tls(stream, on, certificates, gate, bounds, stop)).await,
     }
 }
 
@@ -41,40 +58,75 @@ async fn serve_tls(
     mut on: Connection,
     certificates: Certificates,
     gate: &Gate,
-    config: &ListenConfig,
+    bounds: (&ListenConfig, &Arc<Heads>),
     stop: CancellationToken,
 ) {
     // The handshake is part of the time that a request's head may take.
-    let patience = Duration::from_millis(config.header_timeout_ms);
+    let patience = Duration::from_millis(bounds.0.header_timeout_ms);
     match tokio::time::timeout(patience, certificates.accept(stream)).await {
         Ok(Ok(stream)) => {
             (on.channel, on.certified) = tls::channel(&stream);
-            serve(stream, on, gate, config, stop).await;
+            serve(stream, on, gate, bounds, stop).await;
         }
         Ok(Err(error)) => tracing::debug!(peer = %on.peer, %error, "a TLS handshake failed"),
         Err(_) => tracing::debug!(peer = %on.peer, "a TLS handshake took too long"),
     }
 }
 
-async fn serve<S>(stream: S, on: Connection, gate: &Gate, config: &ListenConfig, stop: CancellationToken)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (gate, peer) = (gate.clone(), on.peer);
-    let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-        let (gate, on) = (gate.clone(), on.clone());
+async fn serve<S: Socket>(
+    stream: S,
+    on: Connection,
+    gate: &Gate,
+    (config, heads): (&ListenConfig, &Arc<Heads>),
+    stop: CancellationToken,
+) {
+    let peer = on.peer;
+    let mut stream = StallGuard::new(stream, Duration::from_millis(config.write_timeout_ms));
+    let patience = Duration::from_millis(config.header_timeout_ms);
+    // hyper takes 16 KB for a connection: it gets one that has asked something.
+    let (mut head, mut before) = (Head::new(Arc::clone(heads)), BytesMut::new());
+    let first = tokio::select! {
+        first = tokio::time::timeout(patience, first_head(&mut stream, &mut head, &mut before)) => first,
+        // Nothing was asked yet.
+        () = stop.cancelled() => return,
+    };
+    match first {
+        Ok(Ok(None)) => {}
+        Ok(Ok(Some(why))) => return Refusal::too_much(why, config).say(stream, &before).await,
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, %error, "a connection ended before it asked anything");
+            return;
+        }
+        // A connection on which nothing was said is closed without a word.
+        Err(_) if before.is_empty() => return,
+        Err(_) => return Refusal::late().say(stream, &before).await,
+    }
+    let meter = Meter::default();
+    let wire = Wire::new(stream, meter.clone(), head, before.freeze());
+    let (gate, most, asked) = (gate.clone(), heads.most(), meter.clone());
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let (gate, on, meter) = (gate.clone(), on.clone(), asked.clone());
+        meter.asked(&request);
         // hyper keeps the room of a connection's largest future for as long as the connection lasts, a stream's length for example.
-        Box::pin(async move { gate.handle(request.map(axum::body::Body::new), &on).await })
+        Box::pin(async move {
+            let version = request.version();
+            let response = match head_fault(&request, most) {
+                Some(refusal) => Ok(refusal.respond(request.uri().path())),
+                None => gate.handle(request.map(|body| Body::new(Watched::new(body, version, &meter))), &on).await,
+            };
+            meter.answered(matches!(&response, Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS));
+            response
+        })
     });
-    let stream = StallGuard::new(stream, Duration::from_millis(config.write_timeout_ms));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_millis(config.header_timeout_ms))
+        .header_read_timeout(patience)
         .max_headers(config.max_headers)
-        .max_buf_size(config.max_header_bytes)
+        // Heads are bounded below; this bounds what is read and written at once.
+        .max_buf_size(HYPER_BUFFER.max(config.max_header_bytes.saturating_mul(2)))
         // write_vectored to a closed socket raises SIGPIPE, which ends a C host that left it at its default.
         .writev(false)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(wire), service)
         .with_upgrades();
     let ended = tokio::select! {
         ended = &mut connection => ended,
@@ -83,33 +135,53 @@ where
             (&mut connection).await
         }
     };
-    let Err(error) = ended else { return };
-    tracing::debug!(%peer, %error, "a connection ended with an error");
-    // A connection on which nothing was said is closed without a word.
-    if error.is_timeout()
-        && let Some(parts) = connection.into_parts()
-        && !parts.read_buf.is_empty()
-    {
-        refuse_head(parts.io.into_inner(), &parts.read_buf).await;
+    let error = match ended {
+        Ok(()) if meter.own_status().is_none() => return,
+        Ok(()) => None,
+        Err(error) => Some(error),
+    };
+    if let Some(error) = &error {
+        tracing::debug!(%peer, %error, "a connection ended with an error");
     }
+    let Some(parts) = connection.into_parts() else { return };
+    let refusal = match (meter.refused(), meter.own_status(), &error) {
+        (Some(why), ..) => Refusal::too_much(why, config),
+        (None, Some(status), _) => Refusal::malformed(status, config),
+        (None, None, Some(error)) if error.is_timeout() && !parts.read_buf.is_empty() => Refusal::late(),
+        _ => return,
+    };
+    refusal.say(parts.io.into_inner().into_inner(), &parts.read_buf).await;
 }
 
-/// Answers a head that did not arrive in time, which hyper does not
-/// ([RFC 9110, 15.5.9](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9)).
-async fn refuse_head<S: AsyncWrite + Unpin>(mut stream: S, head: &[u8]) {
-    let path = head.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
-    let family = if path.starts_with(b"/v1/") { Family::OpenAi } else { Family::Cortensor };
-    let error = Error::invalid("headers", "the headers did not arrive within listen.header_timeout_ms")
-        .with_code("header_timeout");
-    let body = family.error(&error);
-    let mut answer = format!(
-        "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        body.len()
-    )
-    .into_bytes();
-    answer.extend(body);
-    // Who does not read it either is gone.
-    if stream.write_all(&answer).await.is_ok() {
-        let _ = stream.shutdown().await;
+/// Reads until a first head is whole; what is too much of it ends the reading.
+async fn first_head<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    head: &mut Head,
+    before: &mut BytesMut,
+) -> io::Result<Option<TooMuch>> {
+    loop {
+        if let Err(why) = head.may_grow() {
+            return Ok(Some(why));
+        }
+        let read = poll_fn(|cx| {
+            // Lives while it is looked at alone: a connection that waits holds no room.
+            let mut room = [MaybeUninit::uninit(); PIECE];
+            let mut room = ReadBuf::uninit(&mut room);
+            ready!(Pin::new(&mut *stream).poll_read(cx, &mut room))?;
+            before.extend_from_slice(room.filled());
+            Poll::Ready(io::Result::Ok(room.filled().len()))
+        })
+        .await?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if let Err(why) = head.grow(read) {
+            return Ok(Some(why));
+        }
+        let from = before.len().saturating_sub(read + 3);
+        let new = &before[from..];
+        if new.windows(2).any(|pair| pair == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n") {
+            return Ok(None);
+        }
     }
 }

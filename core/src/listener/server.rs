@@ -17,6 +17,7 @@ use super::connection::accept;
 use super::damper::Damper;
 use super::gate::{Connection, Gate};
 use super::handler;
+use super::heads::Heads;
 use super::state::AppState;
 use super::tls::Certificates;
 use super::workers::Workers;
@@ -170,6 +171,7 @@ impl Listener {
         let gate = Gate::new(state.clone());
         let connections = Arc::new(Semaphore::new(state.config.max_connections));
         let peers = Arc::new(Peers::default());
+        let heads = Heads::new(state.config.max_header_bytes, state.config.max_heads_bytes);
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
         let workers = Workers::start(state.config.threads)?;
         let mut refusals = Damper::default();
@@ -204,11 +206,11 @@ impl Listener {
                 },
             };
             let Some(place) = peers.clone().enter(peer.ip(), state.config.max_connections_per_peer) else { continue };
-            let (gate, config, stop) = (gate.clone(), state.config.clone(), stop.clone());
+            let (gate, config, stop, heads) = (gate.clone(), state.config.clone(), stop.clone(), heads.clone());
             let (certificates, on) = (certificates.clone(), Connection { miners_only, ..Connection::plain(peer) });
             let token = tracker.token();
             workers.serve(stream, move |stream| async move {
-                accept(stream, on, certificates, &gate, &config, stop).await;
+                accept(stream, on, certificates, &gate, (&config, &heads), stop).await;
                 drop((permit, place, token));
             });
         }

@@ -25,6 +25,10 @@ impl<S> StallGuard<S> {
         Self { inner, patience, waiting: None }
     }
 
+    pub(in crate::listener) fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
     /// What became of a write: progress stops the timer, a wait starts it or meets its end.
     fn watch<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {

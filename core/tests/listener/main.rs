@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 mod access;
 mod description;
 mod doors;
+mod heads;
 mod input;
 mod keys;
 mod lists;

@@ -1,0 +1,114 @@
+//! What heads of requests may take, all together: a head is read before anybody has shown who they are.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Bytes of each head that do not count, so that a plain request passes while others use up the rest.
+const FREE: usize = 2 << 10;
+
+/// The room for heads of one listener.
+#[derive(Debug)]
+pub(super) struct Heads {
+    left: AtomicUsize,
+    /// Bytes of one head.
+    most: usize,
+}
+
+/// Why a head is not read on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TooMuch {
+    /// It is too long.
+    Long,
+    /// Others take all the room.
+    Crowded,
+}
+
+impl Heads {
+    pub(super) fn new(most: usize, total: usize) -> Arc<Self> {
+        Arc::new(Self { left: AtomicUsize::new(total), most })
+    }
+
+    /// Bytes of one head.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok()
+    }
+}
+
+/// The head that a connection is reading.
+#[derive(Debug)]
+pub(super) struct Head {
+    heads: Arc<Heads>,
+    read: usize,
+    taken: usize,
+}
+
+impl Head {
+    pub(super) fn new(heads: Arc<Heads>) -> Self {
+        Self { heads, read: 0, taken: 0 }
+    }
+
+    /// Whether more of it may be read.
+    pub(super) fn may_grow(&self) -> Result<(), TooMuch> {
+        if self.read >= self.heads.most { Err(TooMuch::Long) } else { Ok(()) }
+    }
+
+    /// So many bytes of it came.
+    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), TooMuch> {
+        self.read += bytes;
+        // What came with a head beyond its bound is body already, or the next read refuses it.
+        let counted = self.read.min(self.heads.most).saturating_sub(FREE);
+        let more = counted.saturating_sub(self.taken);
+        if more > 0 {
+            if !self.heads.take(more) {
+                return Err(TooMuch::Crowded);
+            }
+            self.taken += more;
+        }
+        Ok(())
+    }
+
+    /// It is whole, and handed on: the next one begins.
+    pub(super) fn clear(&mut self) {
+        self.read = 0;
+        self.heads.left.fetch_add(std::mem::take(&mut self.taken), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Head {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_share_their_room_and_give_it_back() {
+        let heads = Heads::new(8 << 10, 10 << 10);
+        let (mut one, mut two) = (Head::new(heads.clone()), Head::new(heads.clone()));
+        assert_eq!(one.grow(8 << 10), Ok(()));
+        assert_eq!(one.may_grow(), Err(TooMuch::Long));
+        assert_eq!(two.grow(FREE + (4 << 10)), Ok(()));
+        assert_eq!(two.grow(1), Err(TooMuch::Crowded));
+        // A plain head passes all the same.
+        assert_eq!(Head::new(heads.clone()).grow(FREE), Ok(()));
+        one.clear();
+        assert_eq!((one.may_grow(), two.grow(1)), (Ok(()), Ok(())));
+        drop(two);
+        drop(one);
+        assert_eq!(heads.left.load(Ordering::Relaxed), 10 << 10);
+    }
+
+    #[test]
+    fn a_body_that_comes_with_its_head_takes_no_more_room_than_a_head() {
+        let heads = Heads::new(8 << 10, 6 << 10);
+        let mut head = Head::new(heads);
+        assert_eq!(head.grow(1 << 20), Ok(()));
+    }
+}

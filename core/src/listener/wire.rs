@@ -1,0 +1,303 @@
+//! A client's connection between the socket and hyper: what its heads take, and what it means that it sends no more.
+//!
+//! A client that has sent its request may close its side and wait for the answer (RFC 9112, 9.6), or it may have hung up:
+//! the router reads an end either way. While nothing of an answer is written it finds out by an interim response
+//! (`100 Continue`, which every client of HTTP/1.1 skips): the system of a client that has gone refuses it. Once an answer
+//! is under way, an end is a hang-up.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU8, AtomicU32};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Version;
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+use super::heads::{Head, TooMuch};
+use super::stall::StallGuard;
+
+/// Most answers are there before the first look, and then their clients see no interim response.
+const FIRST_LOOK: Duration = Duration::from_millis(200);
+
+/// The system of a client on this machine or near it has refused the interim response by then.
+const REFUSAL: Duration = Duration::from_millis(50);
+
+/// Between further looks.
+const LOOKS: Duration = Duration::from_secs(1);
+
+const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// A connection that knows its socket.
+pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// The socket below everything.
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Socket for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Socket for tokio_rustls::server::TlsStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
+
+/// What a connection is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// It reads its first head: nobody has been asked anything.
+    Fresh,
+    /// A request is being read and answered, and nothing of the answer is written yet.
+    Asked,
+    /// So it is, the request is whole, and its client skips interim responses.
+    Waiting,
+    /// An answer is written, or the next head is read.
+    Between,
+    /// It is no HTTP any more.
+    Upgraded,
+}
+
+impl Phase {
+    const ALL: [Self; 5] = [Self::Fresh, Self::Asked, Self::Waiting, Self::Between, Self::Upgraded];
+
+    fn reads_head(self) -> bool {
+        matches!(self, Self::Fresh | Self::Between)
+    }
+}
+
+/// What the connection and its requests both know. All of it is used by one task at a time.
+#[derive(Debug, Default)]
+struct Shared {
+    phase: AtomicU8,
+    /// Requests so far.
+    requests: AtomicU32,
+    /// Why its heads are read no further.
+    refused: OnceLock<TooMuch>,
+    /// The status by which hyper itself refuses the first head, and which the router says in words of its own.
+    own_status: OnceLock<u16>,
+}
+
+/// A hold on that.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Meter(Arc<Shared>);
+
+impl Meter {
+    fn phase(&self) -> Phase {
+        Phase::ALL[usize::from(self.0.phase.load(Relaxed))]
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.0.phase.store(phase as u8, Relaxed);
+    }
+
+    /// A head is whole.
+    pub(super) fn asked(&self, request: &http::Request<Incoming>) {
+        let waits = request.version() == Version::HTTP_11 && request.body().is_end_stream();
+        self.enter(if waits { Phase::Waiting } else { Phase::Asked });
+        self.0.requests.fetch_add(1, Relaxed);
+    }
+
+    /// The answer is there, and hyper begins to write it.
+    pub(super) fn answered(&self, upgraded: bool) {
+        self.enter(if upgraded { Phase::Upgraded } else { Phase::Between });
+    }
+
+    /// Why the connection was ended, where its heads were the reason.
+    pub(super) fn refused(&self) -> Option<TooMuch> {
+        self.0.refused.get().copied()
+    }
+
+    /// The status by which hyper refused the first head.
+    pub(super) fn own_status(&self) -> Option<u16> {
+        self.0.own_status.get().copied()
+    }
+}
+
+/// A request's body, which tells the connection when it is whole.
+pub(super) struct Watched {
+    body: Incoming,
+    /// `None` once it is whole, or where it need not be known.
+    meter: Option<Meter>,
+}
+
+impl Watched {
+    pub(super) fn new(body: Incoming, version: Version, meter: &Meter) -> Self {
+        let watch = version == Version::HTTP_11 && !body.is_end_stream();
+        Self { body, meter: watch.then(|| meter.clone()) }
+    }
+}
+
+impl http_body::Body for Watched {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let ended = match &frame {
+            None => true,
+            Some(Ok(_)) => self.body.is_end_stream(),
+            Some(Err(_)) => false,
+        };
+        if ended && let Some(meter) = self.meter.take() {
+            // Unless the answer did not wait for it.
+            if meter.phase() == Phase::Asked {
+                meter.enter(Phase::Waiting);
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// How far a connection is with looking whether its client, which sends no more, is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// It waits for the next time.
+    Due,
+    /// An interim response is under way.
+    Made,
+}
+
+/// The connection as hyper has it.
+pub(super) struct Wire<S> {
+    inner: StallGuard<S>,
+    meter: Meter,
+    /// What was read before hyper was there.
+    before: Bytes,
+    head: Head,
+    /// Requests whose heads are not counted any more.
+    requests: u32,
+    /// The client sends no more.
+    ended: bool,
+    look: Option<(Look, Pin<Box<Sleep>>)>,
+}
+
+impl<S: Socket> Wire<S> {
+    /// `before`: what was read of its first head, which `head` has counted.
+    pub(super) fn new(inner: StallGuard<S>, meter: Meter, head: Head, before: Bytes) -> Self {
+        Self { inner, meter, before, head, requests: 0, ended: false, look: None }
+    }
+
+    pub(super) fn into_inner(self) -> StallGuard<S> {
+        self.inner
+    }
+
+    /// Ready with an error when the client has gone, and never where it waits for its answer.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let gone = || Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, "the client has hung up")));
+        loop {
+            let (look, sleep) = self.look.get_or_insert_with(|| (Look::Due, Box::pin(tokio::time::sleep(FIRST_LOOK))));
+            ready!(sleep.as_mut().poll(cx));
+            if !matches!(self.inner.get_ref().tcp().take_error(), Ok(None)) {
+                return gone();
+            }
+            let next = match look {
+                Look::Made => (Look::Due, LOOKS),
+                Look::Due => {
+                    // A client that does not even take this waits for no answer.
+                    match Pin::new(&mut self.inner).poll_write(cx, INTERIM) {
+                        Poll::Ready(Ok(written)) if written == INTERIM.len() => {}
+                        _ => return gone(),
+                    }
+                    if let Poll::Ready(Err(_)) = Pin::new(&mut self.inner).poll_flush(cx) {
+                        return gone();
+                    }
+                    (Look::Made, REFUSAL)
+                }
+            };
+            self.look = Some((next.0, Box::pin(tokio::time::sleep(next.1))));
+        }
+    }
+
+    /// The client sends no more.
+    fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.meter.phase() == Phase::Waiting { self.poll_gone(cx) } else { Poll::Ready(Ok(())) }
+    }
+
+    fn refuse(&self, why: TooMuch) -> Poll<io::Result<()>> {
+        let _ = self.meter.0.refused.set(why);
+        Poll::Ready(Err(io::Error::other("the head of a request takes too much")))
+    }
+}
+
+impl<S: Socket> AsyncRead for Wire<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if !this.before.is_empty() {
+            let count = this.before.len().min(buf.remaining());
+            buf.put_slice(&this.before.split_to(count));
+            return Poll::Ready(Ok(()));
+        }
+        let requests = this.meter.0.requests.load(Relaxed);
+        if requests != this.requests {
+            this.requests = requests;
+            this.look = None;
+            this.head.clear();
+        }
+        if this.ended {
+            return this.poll_ended(cx);
+        }
+        let reads_head = this.meter.phase().reads_head();
+        if reads_head && let Err(why) = this.head.may_grow() {
+            return this.refuse(why);
+        }
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
+        let read = buf.filled().len() - before;
+        if read == 0 && buf.remaining() > 0 {
+            this.ended = true;
+            return this.poll_ended(cx);
+        }
+        if reads_head && let Err(why) = this.head.grow(read) {
+            return this.refuse(why);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The status of an answer's first line.
+fn status_of(answer: &[u8]) -> Option<u16> {
+    std::str::from_utf8(answer.get(9..12)?).ok()?.parse().ok()
+}
+
+impl<S: Socket> AsyncWrite for Wire<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        // Before anything was asked hyper writes nothing but its own refusal, which has no body.
+        if self.meter.phase() == Phase::Fresh {
+            if let Some(status) = status_of(bytes) {
+                let _ = self.meter.0.own_status.set(status);
+            }
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.meter.own_status().is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
