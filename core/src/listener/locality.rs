@@ -64,6 +64,9 @@ const FORWARDED_PREFIXES: [&str; 13] = [
     "x-vercel-",
 ];
 
+/// Headers that every browser sends and no page can keep back (Fetch, section 2.2.2: `Accept-Encoding` is a forbidden request-header).
+const OF_BROWSERS: [&str; 3] = ["accept-encoding", "accept-language", "user-agent"];
+
 /// What a request shows of its sender, beside credentials.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::listener) struct Visit<'a> {
@@ -129,19 +132,23 @@ impl LocalRule {
     fn host<'a>(&self, uri: &'a Uri, headers: &'a HeaderMap) -> Result<Option<&'a str>, Foreign> {
         // The whole URL in the request line wins over Host (RFC 9112, 3.2.2).
         if let Some(authority) = uri.authority() {
-            return self.known_host(authority.as_str()).map(Some);
+            return self.known_host(authority.as_str(), headers).map(Some);
         }
         let mut named = None;
         for host in headers.get_all(header::HOST) {
-            named = Some(self.known_host(text(host))?);
+            named = Some(self.known_host(text(host), headers)?);
         }
         Ok(named)
     }
 
-    fn known_host<'a>(&self, host: &'a str) -> Result<&'a str, Foreign> {
+    /// The host, where it is a name of this machine. A name of one label counts for a sender that is surely no browser: scripts on a bare
+    /// socket write anything there, and rebinding needs a browser.
+    fn known_host<'a>(&self, host: &'a str, headers: &HeaderMap) -> Result<&'a str, Foreign> {
         let valid = host.parse::<Authority>().is_ok() && !host.contains('@') && port_of(host).is_ok();
         let name = host_name(host);
-        if valid && (is_local_name(name) || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(name))) {
+        let plain = || is_one_label(name) && !OF_BROWSERS.iter().any(|name| headers.contains_key(*name));
+        if valid && (is_local_name(name) || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(name)) || plain())
+        {
             return Ok(host);
         }
         Err(format!("the host {:?} is no name of this machine", short(host)))
@@ -212,6 +219,10 @@ fn is_local_name(name: &str) -> bool {
         || address.parse::<IpAddr>().is_ok()
 }
 
+fn is_one_label(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
 /// A header's value; what is no text is nothing that could be known.
 fn text(value: &HeaderValue) -> &str {
     value.to_str().map_or("", str::trim)
@@ -274,7 +285,6 @@ mod tests {
             "evil.example",
             "evil.example:5010",
             "localhost.evil.example",
-            "evil-localhost",
             "localhost:5010@evil.example",
             "localhost:evil",
             "localhost:99999",
@@ -293,6 +303,13 @@ mod tests {
         ] {
             assert!(check(&rule, "127.0.0.1", "/", &[("host", host)]).is_err(), "{host:?}");
         }
+        for browser in OF_BROWSERS {
+            assert!(
+                check(&rule, "127.0.0.1", "/", &[("host", "evil-localhost"), (browser, "x")]).is_err(),
+                "{browser}"
+            );
+        }
+        assert!(check(&rule, "127.0.0.1", "/", &[("host", "evil-localhost:5010")]).is_ok(), "no browser sent this");
         let both = [("host", "localhost"), ("host", "evil.example")];
         assert!(check(&rule, "127.0.0.1", "/", &both).is_err());
         assert!(check(&rule, "127.0.0.1", "http://evil.example/", &[("host", "localhost")]).is_err());

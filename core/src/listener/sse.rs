@@ -15,8 +15,7 @@ use http_body::Frame;
 use tokio::time::{Instant, Sleep};
 
 use crate::Result;
-use crate::miner::Turn;
-use crate::router::{StreamEvent, Submission, TokenStream};
+use crate::router::{StreamEvent, Submission, TokenStream, Turn};
 
 /// Writes events in one family's layout.
 pub(in crate::listener) trait Layout: Send + Unpin + 'static {

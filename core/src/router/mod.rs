@@ -28,7 +28,7 @@ mod tasks;
 mod upstreams;
 
 #[cfg(feature = "listener")]
-pub(crate) use crate::miner::Home;
+pub(crate) use crate::miner::{Home, Turn};
 #[cfg(feature = "listener")]
 pub(crate) use crate::store::ApiKey;
 #[cfg(feature = "listener")]

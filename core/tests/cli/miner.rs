@@ -89,7 +89,7 @@ fn the_echo_answers_only_until_a_miner_was_there_and_only_where_it_may() {
         let home = Home::new();
         let said = hi(&home.serve(more));
         assert!(
-            said.status != 0 && said.stderr.contains("no miner is connected"),
+            said.status != 0 && said.stderr.contains("start it with --upstream URL"),
             "{more:?}: {}{}",
             said.stdout,
             said.stderr
@@ -106,7 +106,7 @@ fn the_echo_answers_only_until_a_miner_was_there_and_only_where_it_may() {
     miner.signal("TERM");
     assert_eq!(miner.output().status, 0);
     until(shown, |said| !said.contains(r#""kind":"remote""#));
-    assert!(hi(&first).stderr.contains("no miner is connected"));
+    assert!(hi(&first).stderr.contains("start it with --upstream URL"));
     drop(first);
     assert!(hi(&home.serve(&[])).stderr.contains("no miner is connected"), "the data directory knows of a miner");
     assert!(hi(&home.serve(&["--set", "echo=true"])).stdout.starts_with("echo"));

@@ -23,9 +23,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("miner", &["engine"]),
     ("router", &["engine", "store", "miner", "token"]),
     ("token", &["store"]),
+    ("secrecy", &[]),
     ("listener", &["router", "token"]),
-    ("embed", &["router", "listener", "miner", "store", "token", "cli"]),
-    ("cli", &["router", "listener", "store", "miner", "token"]),
+    ("embed", &["router", "listener", "miner", "store", "token", "secrecy", "cli"]),
+    ("cli", &["router", "listener", "store", "miner", "token", "secrecy"]),
 ];
 
 /// What the engine must do without: it gets time and chance with the event.
@@ -50,6 +51,7 @@ const ROOT_NAMES: &[(&str, &str)] = &[
     ("Submission", "router"),
     ("SubmitOptions", "router"),
     ("TokenStream", "router"),
+    ("UpstreamError", "error"),
 ];
 
 /// The crates of the bindings: of the core they may name the facade alone.
