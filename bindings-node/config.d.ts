@@ -70,6 +70,8 @@ export interface LimitsOptions {
   maxMiners?: number;
   /** Bytes of one request. Default 1 MiB. */
   maxRequestBytes?: number;
+  /** How many lists and objects of one request may lie in each other. What only passes to a miner is not read, but those who get it read it. Default 512. */
+  maxJsonDepth?: number;
   /** Bytes of one answer; a longer one is cut there, with the finish reason `length`. Default 16 MiB. */
   maxOutputBytes?: number;
   /** Tokens of one answer; a request that asks for more gets this many. Default 32768. */

@@ -25,6 +25,8 @@ pub struct LimitsConfig {
     pub max_miners: u64,
     /// Bytes of one request. Default 1 MiB.
     pub max_request_bytes: u64,
+    /// How many lists and objects of one request may lie in each other. What only passes to a miner is not read, but those who get it read it. Default 512.
+    pub max_json_depth: usize,
     /// Bytes of one answer; a longer one is cut there, with the finish reason `length`. Default 16 MiB.
     pub max_output_bytes: u64,
     /// Tokens of one answer; a request that asks for more gets this many. Default 32768.
@@ -58,6 +60,7 @@ impl Default for LimitsConfig {
             max_sessions: 100_000,
             max_miners: 10_000,
             max_request_bytes: 1 << 20,
+            max_json_depth: 512,
             max_output_bytes: 16 << 20,
             max_tokens: 32_768,
             default_max_tokens: 1_024,
@@ -89,6 +92,7 @@ impl LimitsConfig {
             ("max_sessions", self.max_sessions),
             ("max_miners", self.max_miners),
             ("max_request_bytes", self.max_request_bytes),
+            ("max_json_depth", self.max_json_depth as u64),
             ("max_output_bytes", self.max_output_bytes),
             ("max_tokens", self.max_tokens),
             ("default_max_tokens", self.default_max_tokens),

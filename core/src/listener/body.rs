@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::reply::{Failed, Family};
 use super::state::AppState;
-use crate::model::from_json;
+use crate::model::{from_json, is_deeper};
 use crate::router::{Held, Memory};
 use crate::{Error, ErrorKind};
 
@@ -67,7 +67,14 @@ pub(in crate::listener) async fn read(
         Ok(Err(Stop::Broken(error))) => {
             Err(Failed::new(family, Error::invalid("body", format!("the body broke off: {error}"))))
         }
-        Ok(Ok(body)) => Ok(body),
+        Ok(Ok(body)) => {
+            let deepest = state.router.config().limits.max_json_depth;
+            if is_deeper(&body, deepest) {
+                let words = format!("the body is nested deeper than {deepest} levels (limits.max_json_depth)");
+                return Err(Failed::new(family, Error::invalid("body", words).with_code("json_too_deep")));
+            }
+            Ok(body)
+        }
     }
 }
 

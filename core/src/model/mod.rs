@@ -2,6 +2,8 @@
 
 mod completion;
 mod completion_record;
+#[cfg(feature = "listener")]
+mod depth;
 mod id;
 mod json;
 mod miner;
@@ -24,6 +26,8 @@ pub(crate) mod whole;
 
 pub use completion::{Answer, Completion, FinishReason};
 pub use completion_record::{CompletionIds, CompletionRecord};
+#[cfg(feature = "listener")]
+pub(crate) use depth::is_deeper;
 pub use id::{Fence, Gid, SessionId, TaskId, Timestamp, address_of};
 pub(crate) use json::from_json;
 pub use miner::{CONTINUE, Hardware, MinerInfo, MinerKind, MinerSpec, ModelDetails};

@@ -319,16 +319,55 @@ impl<'de> Deserialize<'de> for Prompt {
 
             fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Prompt, A::Error> {
                 let mut list = Vec::new();
-                while let Some(item) = seq.next_element::<serde_json::Value>()? {
-                    if !(item.is_string() || item.is_u64() || item.is_array()) {
+                while let Some(item) = seq.next_element::<Box<RawValue>>()? {
+                    let Ok(item) = serde_json::from_str::<PromptItem>(item.get()) else {
                         return Err(de::Error::custom("the prompt must be a text, or a list of texts or of tokens"));
-                    }
+                    };
                     list.push(item);
                 }
                 serde_json::value::to_raw_value(&list).map(Prompt::List).map_err(de::Error::custom)
             }
         }
         deserializer.deserialize_any(TextOrList)
+    }
+}
+
+/// What a prompt that is a list is made of. It is never deeper than that, so that reading it is not either.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum PromptItem {
+    Text(String),
+    Token(u64),
+    Tokens(Vec<u64>),
+}
+
+impl<'de> Deserialize<'de> for PromptItem {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Item;
+        impl<'de> Visitor<'de> for Item {
+            type Value = PromptItem;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of texts or of tokens, or a text")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<PromptItem, E> {
+                Ok(PromptItem::Text(text.to_owned()))
+            }
+
+            fn visit_u64<E: de::Error>(self, token: u64) -> Result<PromptItem, E> {
+                Ok(PromptItem::Token(token))
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<PromptItem, A::Error> {
+                let mut tokens = Vec::new();
+                while let Some(token) = seq.next_element()? {
+                    tokens.push(token);
+                }
+                Ok(PromptItem::Tokens(tokens))
+            }
+        }
+        deserializer.deserialize_any(Item)
     }
 }
 

@@ -152,3 +152,39 @@ async fn a_listener_that_is_full_still_stops() {
     stop.send(()).unwrap();
     tokio::time::timeout(Duration::from_secs(10), running).await.expect("it stops").unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn what_only_passes_may_be_nested_and_what_is_nested_without_end_is_refused() {
+    let server = with_words().await;
+    let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+    let objects = |levels: usize| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
+    let body = |member: &str, value: &str| match member {
+        "content" => format!(r#"{{"messages":[{{"role":"user","content":"a","extra":{value}}}]}}"#),
+        "tools" => format!(
+            r#"{{"messages":[{{"role":"user","content":"a"}}],"tools":[{{"type":"function","function":{{"name":"f","parameters":{value}}}}}]}}"#
+        ),
+        _ => format!(r#"{{"{member}":{value},"prompt":"a","messages":[{{"role":"user","content":"a"}}]}}"#),
+    };
+    for path in ["/api/v1/completions", "/v1/chat/completions"] {
+        for member in ["x", "metadata", "response_format", "tools", "content"] {
+            if path.starts_with("/api") && member == "metadata" {
+                continue;
+            }
+            for value in [nested(300), objects(300)] {
+                let (status, _, answer) = server.send("POST", path, DEV, &body(member, &value)).await;
+                assert_eq!(status, 200, "{path} {member}: {answer}");
+            }
+            for value in [nested(100_000), objects(100_000), "[".repeat(100_000)] {
+                let (status, _, answer) = server.send("POST", path, DEV, &body(member, &value)).await;
+                assert!(status == 400 && answer.contains("limits.max_json_depth"), "{path} {member}: {answer}");
+            }
+        }
+    }
+    for (path, field) in [("/api/v1/create", "name"), ("/api/v1/keys", "scopes"), ("/api/v1/completions", "prompt")] {
+        for levels in [65, 200, 100_000] {
+            let body = format!(r#"{{"{field}":{}}}"#, nested(levels));
+            assert_eq!(server.send("POST", path, DEV, &body).await.0, 400, "{path} {levels}");
+        }
+    }
+    assert_eq!(server.get("/healthz").await.0, 200);
+}
