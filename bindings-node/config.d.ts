@@ -66,6 +66,8 @@ export interface LimitsOptions {
   maxMemoryBytes?: number;
   /** Open sessions; closed ones do not count. Default 100000. */
   maxSessions?: number;
+  /** Closed sessions, which stay in lists; beyond it none is created. Default 1000000. */
+  maxClosedSessions?: number;
   /** Miners. Default 10000. */
   maxMiners?: number;
   /** Bytes of one request. Default 1 MiB. */

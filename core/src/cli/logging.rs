@@ -1,15 +1,15 @@
 //! Logs: to standard error, as text or as JSON lines.
 
-use std::fmt::Debug;
+use std::fmt;
 use std::io::IsTerminal as _;
 
 use clap::{Args, ValueEnum};
-use tracing::field::Field;
+use tracing::field::{Field, Visit};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::FormatFields;
-use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -40,15 +40,39 @@ pub(in crate::cli) struct Logging {
     pub(in crate::cli) log_format: LogFormat,
 }
 
-/// Fields with what cannot be seen written out: much of what is logged was said by a miner, an upstream or a client, and
+/// Writes fields with what cannot be seen written out: much of what is logged was said by a miner, an upstream or a client, and
 /// must not write lines of its own, nor steer a terminal.
-fn on_one_line() -> impl for<'w> FormatFields<'w> + Send + Sync + 'static {
-    debug_fn(|out: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
+struct OnOneLine;
+
+impl<'w> FormatFields<'w> for OnOneLine {
+    fn format_fields<R: RecordFields>(&self, out: Writer<'w>, fields: R) -> fmt::Result {
+        let mut line = Line { out, begun: false, written: Ok(()) };
+        fields.record(&mut line);
+        line.written
+    }
+}
+
+struct Line<'w> {
+    out: Writer<'w>,
+    begun: bool,
+    written: fmt::Result,
+}
+
+impl Visit for Line<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        // What libraries that log otherwise say of their source is in front of the line.
+        if self.written.is_err() || field.name().starts_with("log.") {
+            return;
+        }
         let text = format!("{value:?}");
-        let text = visible(&text);
-        if field.name() == "message" { write!(out, "{text}") } else { write!(out, "{field}={text}") }
-    })
-    .delimited(" ")
+        let (space, text) = (if self.begun { " " } else { "" }, visible(&text));
+        self.begun = true;
+        self.written = if field.name() == "message" {
+            write!(self.out, "{space}{text}")
+        } else {
+            write!(self.out, "{space}{field}={text}")
+        };
+    }
 }
 
 impl Logging {
@@ -64,7 +88,7 @@ impl Logging {
         let secrets = filter_fn(logs_no_secret);
         let started = match self.log_format {
             LogFormat::Text => {
-                let builder = builder.with_ansi(std::io::stderr().is_terminal()).fmt_fields(on_one_line());
+                let builder = builder.with_ansi(std::io::stderr().is_terminal()).fmt_fields(OnOneLine);
                 builder.finish().with(secrets).try_init()
             }
             LogFormat::Json => builder.json().flatten_event(true).finish().with(secrets).try_init(),
@@ -99,7 +123,7 @@ mod tests {
         let page = Page::default();
         let sink = page.clone();
         let builder = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || sink.clone());
-        let log = builder.with_ansi(false).fmt_fields(on_one_line()).finish().with(filter_fn(logs_no_secret));
+        let log = builder.with_ansi(false).fmt_fields(OnOneLine).finish().with(filter_fn(logs_no_secret));
         tracing::subscriber::with_default(log, what);
         let bytes = page.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()

@@ -21,6 +21,8 @@ pub struct LimitsConfig {
     pub max_memory_bytes: u64,
     /// Open sessions; closed ones do not count. Default 100000.
     pub max_sessions: u64,
+    /// Closed sessions, which stay in lists; beyond it none is created. Default 1000000.
+    pub max_closed_sessions: u64,
     /// Miners. Default 10000.
     pub max_miners: u64,
     /// Bytes of one request. Default 1 MiB.
@@ -58,6 +60,7 @@ impl Default for LimitsConfig {
             max_queued_bytes: 1 << 30,
             max_memory_bytes: 0,
             max_sessions: 100_000,
+            max_closed_sessions: 1_000_000,
             max_miners: 10_000,
             max_request_bytes: 1 << 20,
             max_json_depth: 512,
@@ -90,6 +93,7 @@ impl LimitsConfig {
             ("max_queued_per_session", self.max_queued_per_session),
             ("max_queued_bytes", self.max_queued_bytes),
             ("max_sessions", self.max_sessions),
+            ("max_closed_sessions", self.max_closed_sessions),
             ("max_miners", self.max_miners),
             ("max_request_bytes", self.max_request_bytes),
             ("max_json_depth", self.max_json_depth as u64),

@@ -23,7 +23,8 @@ pub struct HttpRequest {
     pub target: String,
     /// The header lines.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// Who sent it; the development token is for loopback peers only. `None`: not known, counts as not on loopback.
+    /// Who sent it; the development token is for local callers only, as on a socket: by their peer, Host, Origin and headers of proxies, which
+    /// the host's server passes on as they came. `None`: not known, counts as not on loopback.
     pub peer: Option<SocketAddr>,
     /// The body.
     pub body: Bytes,

@@ -148,6 +148,8 @@ async fn serve<S: Socket>(
         (Some(why), ..) => Refusal::too_much(why, config),
         (None, Some(status), _) => Refusal::malformed(status, config),
         (None, None, Some(error)) if error.is_timeout() && !parts.read_buf.is_empty() => Refusal::late(),
+        // hyper has no words for HTTP/2.
+        (None, None, Some(error)) if error.is_parse() && meter.is_fresh() => Refusal::malformed(400, config),
         _ => return,
     };
     refusal.say(parts.io.into_inner().into_inner(), &parts.read_buf).await;

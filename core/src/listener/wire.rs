@@ -113,6 +113,11 @@ impl Meter {
         self.enter(if upgraded { Phase::Upgraded } else { Phase::Between });
     }
 
+    /// Whether nothing was asked yet.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.phase() == Phase::Fresh
+    }
+
     /// Why the connection was ended, where its heads were the reason.
     pub(super) fn refused(&self) -> Option<TooMuch> {
         self.0.refused.get().copied()
@@ -176,6 +181,10 @@ enum Look {
     Made,
 }
 
+fn first_look() -> (Look, Pin<Box<Sleep>>) {
+    (Look::Due, Box::pin(tokio::time::sleep(FIRST_LOOK)))
+}
+
 /// The connection as hyper has it.
 pub(super) struct Wire<S> {
     inner: StallGuard<S>,
@@ -204,7 +213,7 @@ impl<S: Socket> Wire<S> {
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let gone = || Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, "the client has hung up")));
         loop {
-            let (look, sleep) = self.look.get_or_insert_with(|| (Look::Due, Box::pin(tokio::time::sleep(FIRST_LOOK))));
+            let (look, sleep) = self.look.get_or_insert_with(first_look);
             ready!(sleep.as_mut().poll(cx));
             if !matches!(self.inner.get_ref().tcp().take_error(), Ok(None)) {
                 return gone();
@@ -229,7 +238,16 @@ impl<S: Socket> Wire<S> {
 
     /// The client sends no more.
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.meter.phase() == Phase::Waiting { self.poll_gone(cx) } else { Poll::Ready(Ok(())) }
+        match self.meter.phase() {
+            Phase::Waiting => self.poll_gone(cx),
+            // hyper may have the whole body while the request has not taken the last of it.
+            Phase::Asked => {
+                let (_, sleep) = self.look.get_or_insert_with(first_look);
+                ready!(sleep.as_mut().poll(cx));
+                Poll::Ready(Ok(()))
+            }
+            Phase::Fresh | Phase::Between | Phase::Upgraded => Poll::Ready(Ok(())),
+        }
     }
 
     fn refuse(&self, why: TooMuch) -> Poll<io::Result<()>> {

@@ -50,7 +50,7 @@ mod tests {
         text.prop_map(Value::from).prop_recursive(6, 40, 4, move |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::btree_map(text, inner, 0..4).prop_map(|map| Value::from_iter(map)),
+                prop::collection::btree_map(text, inner, 0..4).prop_map(Value::from_iter),
             ]
         })
     }

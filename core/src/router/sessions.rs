@@ -152,7 +152,17 @@ impl Router {
             return Err(Shared::closed_error());
         }
         let spec = spec.validated()?;
-        let open = shared.core.lock().sessions.values().filter(|session| session.active).count() as u64;
+        let (open, closed) = {
+            let core = shared.core.lock();
+            let open = core.sessions.values().filter(|session| session.active).count();
+            (open as u64, (core.sessions.len() - open) as u64)
+        };
+        if closed >= shared.config.limits.max_closed_sessions {
+            return Err(Error::new(
+                ErrorKind::Overloaded,
+                "as many sessions were closed as limits.max_closed_sessions allows: raise it",
+            ));
+        }
         if open >= shared.config.limits.max_sessions {
             return Err(Error::new(
                 ErrorKind::Overloaded,

@@ -269,6 +269,16 @@ fn the_rest_api_answers_over_a_socket_and_without_one() {
     assert_eq!(parse(&router.keys().wait().unwrap())["count"], 0);
     let dev = handler.handle(request(r#"{"prompt": "a b"}"#, "default-dev-token")).wait().unwrap();
     assert_eq!(dev.status, 200);
+    // Who is local is told by the same rule as on a socket.
+    for line in
+        [("host", "evil.example"), ("x-forwarded-for", "8.8.8.8"), ("origin", "null"), ("sec-fetch-site", "cross-site")]
+    {
+        let mut foreign = request(r#"{"prompt": "a b"}"#, "default-dev-token");
+        foreign.headers.push((line.0.into(), line.1.into()));
+        assert_eq!(handler.handle(foreign).wait().unwrap().status, 401, "{line:?}");
+    }
+    let nobody = HttpRequest { peer: None, ..request(r#"{"prompt": "a b"}"#, "default-dev-token") };
+    assert_eq!(handler.handle(nobody).wait().unwrap().status, 401);
     listener.stop().wait().unwrap();
     listener.ended().wait().unwrap();
     router.shutdown(SOON).unwrap();

@@ -210,7 +210,7 @@ async fn a_key_makes_no_key_that_can_do_more_than_itself() {
 async fn sessions_that_are_closed_take_no_room() {
     let mut config = cortensor_router::Config::default();
     config.limits.max_sessions = 4;
-    let server = super::serve_with(config, ListenConfig::default()).await;
+    let server = super::serve_with(config.clone(), ListenConfig::default()).await;
     for _ in 0..10 {
         let (status, session) = server.post("/api/v1/create", &json!({"name": "s"})).await;
         assert_eq!(status, 200, "{session}");
@@ -222,6 +222,16 @@ async fn sessions_that_are_closed_take_no_room() {
         last = server.post("/api/v1/create", &json!({"name": "s"})).await.0;
     }
     assert_eq!(last, 429);
+    // They stay in lists, and those are bounded too.
+    config.limits.max_closed_sessions = 2;
+    let server = super::serve_with(config, ListenConfig::default()).await;
+    for _ in 0..2 {
+        let (_, session) = server.post("/api/v1/create", &json!({"name": "s"})).await;
+        let path = format!("/api/v1/sessions/{}", session["session_id"]);
+        assert_eq!(server.send("DELETE", &path, DEV, "").await.0, 200);
+    }
+    let (status, error) = server.post("/api/v1/create", &json!({"name": "s"})).await;
+    assert!(status == 429 && error["error"].as_str().unwrap().contains("limits.max_closed_sessions"), "{error}");
 }
 
 #[tokio::test]
