@@ -169,7 +169,7 @@ def test_a_miner_that_gives_what_is_no_text(router: SyncRouter) -> None:
         yield 5
 
     router.add_miner("numbers", numbers, models=["numbers"])
-    with pytest.raises(MinerFailedError, match="a miner gives pieces of str, bytes or a mapping .*, not int"):
+    with pytest.raises(MinerFailedError, match=r"a miner gives pieces of str, bytes or a mapping .*, not int"):
         router.complete("x", model="numbers")
 
 
@@ -225,9 +225,8 @@ def test_the_options_are_those_of_the_router() -> None:
 def test_a_closed_router_says_so_when_it_is_entered() -> None:
     async def main() -> None:
         router = Router()
-        async with router:
-            async with router:
-                assert router.is_open
+        async with router, router:
+            assert router.is_open
         for enter in (router.__aenter__, router.open):
             with pytest.raises(ClosedError, match="the router is closed: open a new one"):
                 await enter()

@@ -179,14 +179,16 @@ class Token:
     """A piece of the text."""
 
     seq: int
-    """Its number, one more than that of the event before it; the first is 1, and 2**32 more at each later start of the store."""
+    """Its number, one more than that of the event before it; the first is 1, and 2**32 more at each later start of the
+    store."""
     text: str
     """The text."""
 
 
 @dataclass(slots=True)
 class Restart:
-    """What came before is void: another miner or a later start begins anew, or the number to resume from is none of this text."""
+    """What came before is void: another miner or a later start begins anew, or the number to resume from is none of
+    this text."""
 
     seq: int
     """The number of this mark."""

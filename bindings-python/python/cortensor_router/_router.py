@@ -182,7 +182,7 @@ class Router(RouterBase):
 
     async def embed(
         self,
-        input: str | Sequence[str],  # noqa: A002 - its name in the API
+        input: str | Sequence[str],
         /,
         *,
         session_id: int = 0,

@@ -10,11 +10,11 @@ from ._record import Page, table
 from ._records import SessionRecord, TaskRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from typing_extensions import Unpack
 
     from ._base import RouterBase
-    from collections.abc import Sequence
-
     from ._completion import Completion, Embeddings
     from ._router import Router
     from ._sync import SyncRouter
@@ -70,7 +70,7 @@ class Session(SessionBase):
         """Submits a task and waits for its answer."""
         return await self._router.complete(prompt, session_id=self.id, **options)
 
-    async def embed(self, input: str | Sequence[str], /, **options: Unpack[RequestOptions]) -> Embeddings:  # noqa: A002
+    async def embed(self, input: str | Sequence[str], /, **options: Unpack[RequestOptions]) -> Embeddings:
         """Gives the vectors of a text, or of several, in their order."""
         return await self._router.embed(input, session_id=self.id, **options)
 
@@ -126,7 +126,7 @@ class SyncSession(SessionBase):
         """Submits a task and waits for its answer."""
         return self._router.complete(prompt, session_id=self.id, **options)
 
-    def embed(self, input: str | Sequence[str], /, **options: Unpack[RequestOptions]) -> Embeddings:  # noqa: A002
+    def embed(self, input: str | Sequence[str], /, **options: Unpack[RequestOptions]) -> Embeddings:
         """Gives the vectors of a text, or of several, in their order."""
         return self._router.embed(input, session_id=self.id, **options)
 

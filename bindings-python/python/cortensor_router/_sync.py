@@ -172,7 +172,7 @@ class SyncRouter(RouterBase):
 
     def embed(
         self,
-        input: str | Sequence[str],  # noqa: A002 - its name in the API
+        input: str | Sequence[str],
         /,
         *,
         session_id: int = 0,
