@@ -187,8 +187,10 @@ class Token:
 
 @dataclass(slots=True)
 class Restart:
-    """What came before is void: another miner or a later start begins anew, or the number to resume from is none of
-    this text."""
+    """What came before is void.
+
+    Another miner or a later start begins anew, or the number to resume from is none of this text.
+    """
 
     seq: int
     """The number of this mark."""

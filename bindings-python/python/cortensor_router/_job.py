@@ -26,8 +26,8 @@ class JobError(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
-        """`overloaded`, `context`, `invalid`, `model`, `refused`, `credentials`, `unreadable`, `internal`, `unreachable` or
-        `cancelled`."""
+        """`overloaded`, `context`, `invalid`, `model`, `refused`, `credentials`, `unreadable`, `internal`,
+        `unreachable` or `cancelled`."""
         self.message = message
         """What went wrong."""
 

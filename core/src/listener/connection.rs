@@ -180,6 +180,10 @@ async fn first_head<S: AsyncRead + Unpin>(
         if let Err(why) = head.grow(read) {
             return Ok(Some(why));
         }
+        // What is no HTTP, a TLS handshake for example, is refused at once: no rest of it makes a head.
+        if before.iter().find(|byte| !matches!(byte, b'\r' | b'\n')).is_some_and(|byte| !byte.is_ascii_graphic()) {
+            return Ok(None);
+        }
         let from = before.len().saturating_sub(read + 3);
         let new = &before[from..];
         if new.windows(2).any(|pair| pair == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n") {
