@@ -24,13 +24,15 @@ use tokio::time::Sleep;
 use super::heads::{Head, TooMuch};
 use super::stall::StallGuard;
 
-/// Most answers are there before the first look, and then their clients see no interim response.
-const FIRST_LOOK: Duration = Duration::from_millis(200);
+/// A hang-up is more frequent than a half-closed connection and must stop its miner soon; an answer that is there by then is written
+/// without an interim response before it.
+const FIRST_LOOK: Duration = Duration::from_millis(10);
 
-/// The system of a client on this machine or near it has refused the interim response by then.
-const REFUSAL: Duration = Duration::from_millis(50);
+/// The refusal of an interim response is looked for after this, and then each time after four times as long: on this machine it is there
+/// at once, from afar after a round trip.
+const REFUSAL: Duration = Duration::from_millis(1);
 
-/// Between further looks.
+/// After that long another one is sent.
 const LOOKS: Duration = Duration::from_secs(1);
 
 const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -177,8 +179,8 @@ impl http_body::Body for Watched {
 enum Look {
     /// It waits for the next time.
     Due,
-    /// An interim response is under way.
-    Made,
+    /// An interim response is under way, and was waited for that long at last.
+    Made(Duration),
 }
 
 fn first_look() -> (Look, Pin<Box<Sleep>>) {
@@ -219,7 +221,8 @@ impl<S: Socket> Wire<S> {
                 return gone();
             }
             let next = match look {
-                Look::Made => (Look::Due, LOOKS),
+                Look::Made(waited) if *waited >= LOOKS / 4 => (Look::Due, LOOKS),
+                Look::Made(waited) => (Look::Made(*waited * 4), *waited * 4),
                 Look::Due => {
                     // A client that does not even take this waits for no answer.
                     match Pin::new(&mut self.inner).poll_write(cx, INTERIM) {
@@ -229,7 +232,7 @@ impl<S: Socket> Wire<S> {
                     if let Poll::Ready(Err(_)) = Pin::new(&mut self.inner).poll_flush(cx) {
                         return gone();
                     }
-                    (Look::Made, REFUSAL)
+                    (Look::Made(REFUSAL), REFUSAL)
                 }
             };
             self.look = Some((next.0, Box::pin(tokio::time::sleep(next.1))));
