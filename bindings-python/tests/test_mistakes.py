@@ -42,7 +42,7 @@ def router() -> Iterator[SyncRouter]:
 
 def test_no_miner_and_no_such_model() -> None:
     with SyncRouter() as router:
-        with pytest.raises(UnavailableError, match="no miner is connected: add a miner or an upstream"):
+        with pytest.raises(UnavailableError, match="no miner that could serve the task is connected: add a miner"):
             router.complete("x")
         router.add_miner("echo", lambda job: job.prompt, models=["small"])
         with pytest.raises(NotFoundError, match='"tiny": the list of models says which are there') as wrong:
@@ -259,8 +259,8 @@ def test_a_miner_that_forgets_its_return_has_failed_and_one_that_gives_nothing_h
             router.add_miner(name, miner, models=[name])
             with pytest.raises(MinerFailedError, match="the miner returned nothing: return the text"):
                 router.complete("x", model=name)
-        for name, miner in (("d", nothing), ("e", nothing_either), ("f", lambda _: "")):
-            router.add_miner(name, miner, models=[name])
+        for name, quiet in (("d", nothing), ("e", nothing_either), ("f", lambda _: "")):
+            router.add_miner(name, quiet, models=[name])
             assert router.complete("x", model=name).text == ""
 
 

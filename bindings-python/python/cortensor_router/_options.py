@@ -235,7 +235,7 @@ def _check_prompt(prompt: object) -> None:
 
 def embedding_of(texts: str | Sequence[str], options: RequestOptions) -> str:
     """The request of vectors as JSON."""
-    if isinstance(texts, (bytes, bytearray)) or not isinstance(texts, (str, Sequence)):
+    if isinstance(texts, (bytes, bytearray)) or not isinstance(texts, (str, Sequence)):  # pyright: ignore[reportUnnecessaryIsInstance]
         message = f"input is a text or a list of texts, not {type(texts).__name__}"
         raise InvalidArgumentError(message, param="input")
     given: RequestOptions = {**options, "input": texts if isinstance(texts, str) else list(texts)}
