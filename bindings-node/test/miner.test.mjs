@@ -57,7 +57,7 @@ for (const [name, work] of Object.entries({
 
 test('usage, reason and model are the miner’s own where it says them', async () => {
   const answer = await outcome(async function* () {
-    yield 'x';
+    yield 'four';
     return { finishReason: 'length', model: 'm-1', usage: { promptTokens: 3, completionTokens: 4 } };
   });
   assert.deepEqual(answer.usage, { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 });

@@ -21,7 +21,7 @@ before(async () => {
 after(() => Promise.all([router.close(), empty.close()]));
 
 for (const [mistake, call, code, param, message] of [
-  ['no miner is there', () => empty.complete('x'), 'unavailable', null, /no miner is connected: add a miner or an upstream/],
+  ['no miner is there', () => empty.complete('x'), 'unavailable', null, /no miner that could serve the task is connected: add a miner/],
   ['no miner has that model', () => router.complete('x', { model: 'tni' }), 'not_found', 'model', /no miner serves the model "tni"/],
   ['a setting in the wrong place', () => new Router({ maxQueue: 256 }), 'invalid_argument', 'max_queue', /did you mean "limits.max_queued_tasks"/],
   ['a setting of the wrong type', () => new Router({ limits: { maxQueuedTasks: 'many' } }), 'invalid_argument', 'limits.max_queued_tasks', /it takes a whole number/],
