@@ -38,6 +38,8 @@ pub(super) struct Live {
     pub(super) shadow: bool,
     /// What it is counted against.
     pub(super) memory: Arc<Memory>,
+    /// Bytes that it takes before its first token.
+    first_weight: u64,
     /// Nobody's leaving cancels it.
     pub(super) detached: AtomicBool,
     /// Once its stream has begun only silence ends it.
@@ -125,7 +127,8 @@ pub(super) struct LiveSpec {
 
 impl Live {
     pub(super) fn new(spec: LiveSpec) -> Arc<Self> {
-        let held = spec.memory.hold(weight_of(&spec.request));
+        let first_weight = weight_of(&spec.request);
+        let held = spec.memory.hold(first_weight);
         Arc::new(Self {
             gid: spec.gid,
             session_id: spec.session_id,
@@ -139,6 +142,7 @@ impl Live {
             on_failure: spec.on_failure,
             shadow: spec.shadow,
             memory: spec.memory,
+            first_weight,
             detached: AtomicBool::new(spec.detached),
             open_ended: spec.open_ended,
             attached: AtomicUsize::new(0),
@@ -238,7 +242,7 @@ impl Live {
             .iter()
             .map(|given| given.answer.text.len() + given.answer.raw.as_ref().map_or(0, Bytes::len))
             .sum();
-        weight_of(&self.request) + (state.transcript.weight() + answers) as u64
+        self.first_weight + (state.transcript.weight() + answers) as u64
     }
 }
 
