@@ -1,4 +1,4 @@
-"""The exceptions are the table of `core/src/error.rs`."""
+"""The exceptions are the table of `core/model/src/error.rs`."""
 
 from __future__ import annotations
 

@@ -26,7 +26,6 @@ pub mod config;
 #[cfg(feature = "embed")]
 pub mod embed;
 pub mod engine;
-mod error;
 #[cfg(feature = "listener")]
 pub mod listener;
 pub mod miner;
@@ -38,7 +37,8 @@ pub mod store;
 pub mod token;
 
 pub use config::Config;
-pub use error::{Error, ErrorDetails, ErrorKind, KINDS, KindRow, Result, UpstreamError};
+#[doc(inline)]
+pub use cortensor_router_model::{Error, ErrorDetails, ErrorKind, KINDS, KindRow, Result, UpstreamError};
 pub use router::{
     Metrics, MinerHandle, ModelInfo, Router, RouterBuilder, SessionFilter, StreamEvent, Submission, SubmitOptions,
     TokenStream,

@@ -49,8 +49,8 @@ mod router;
 mod stream;
 mod task;
 
-pub use crate::error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use crate::miner::Emit;
+pub use crate::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use call::{Call, Canceller};
 pub use client::MinerClient;
 pub use embeddings::Embeddings;

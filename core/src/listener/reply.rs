@@ -104,19 +104,7 @@ pub(in crate::listener) fn cortensor_error(error: &Error) -> Vec<u8> {
 
 /// The error as Anthropic's clients read it.
 fn anthropic_error(error: &Error) -> Vec<u8> {
-    let kind = match error.kind() {
-        ErrorKind::InvalidArgument | ErrorKind::IdempotencyMismatch | ErrorKind::Conflict | ErrorKind::Cancelled => {
-            "invalid_request_error"
-        }
-        ErrorKind::TooLarge => "request_too_large",
-        ErrorKind::Unauthenticated => "authentication_error",
-        ErrorKind::PermissionDenied => "permission_error",
-        ErrorKind::NotFound => "not_found_error",
-        ErrorKind::Overloaded => "rate_limit_error",
-        ErrorKind::Timeout => "timeout_error",
-        ErrorKind::Unavailable | ErrorKind::Closed => "overloaded_error",
-        ErrorKind::MinerFailed | ErrorKind::Internal | ErrorKind::WouldDeadlock | ErrorKind::Panic => "api_error",
-    };
+    let kind = error.kind().row().anthropic_type;
     let body = serde_json::json!({"type": "error", "error": {"type": kind, "message": error.message()}});
     body.to_string().into_bytes()
 }

@@ -73,14 +73,9 @@ pub(super) fn rich(new: &NewTask) -> Task {
         per_miner: vec![MinerVerdict { miner: "0xa".into(), score: 1.0, agrees: true }],
     });
     task.model = Some("the session's".into());
-    let said = UpstreamError {
-        message: Some("no \"x\"".into()),
-        error_type: Some("odd".into()),
-        code: Some(7.into()),
-        param: Some("x".into()),
-    };
+    let said = UpstreamError::read(br#"{"message":"no \"x\"","type":"odd","code":7,"param":"x"}"#);
     let error = Error::invalid("x", "the third one hung up").with_code("own_code").with_retry_after_ms(250);
-    task.error = Some(error.with_upstream(said));
+    task.error = Some(error.with_upstream(said.unwrap()));
     task.results[0].answer.raw = raw("{\"choices\":[1]}");
     task.results[0].answer.model = Some("smol".into());
     let other = Answer { text: "".into(), finish_reason: FinishReason::Other("odd".into()), ..Answer::default() };

@@ -11,12 +11,11 @@ use super::source;
 use crate::{Outcome, environment};
 
 /// What everything may import.
-const GROUND: &[&str] = &["model", "error", "config"];
+const GROUND: &[&str] = &["model", "config"];
 
 /// A module of `core/src`, and what it may import beside the ground and itself.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &[]),
-    ("error", &[]),
     ("config", &[]),
     ("engine", &[]),
     ("store", &["engine"]),
@@ -35,12 +34,6 @@ const NOT_IN_THE_ENGINE: &[&str] = &["tokio", "SystemTime", "Instant", "getrando
 /// What `core/src/lib.rs` re-exports, and the module it is of.
 const ROOT_NAMES: &[(&str, &str)] = &[
     ("Config", "config"),
-    ("Error", "error"),
-    ("ErrorDetails", "error"),
-    ("ErrorKind", "error"),
-    ("KINDS", "error"),
-    ("KindRow", "error"),
-    ("Result", "error"),
     ("Metrics", "router"),
     ("MinerHandle", "router"),
     ("ModelInfo", "router"),
@@ -51,7 +44,6 @@ const ROOT_NAMES: &[(&str, &str)] = &[
     ("Submission", "router"),
     ("SubmitOptions", "router"),
     ("TokenStream", "router"),
-    ("UpstreamError", "error"),
 ];
 
 /// The crates of the bindings: of the core they may name the facade alone.

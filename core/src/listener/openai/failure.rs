@@ -8,24 +8,6 @@ use serde_json::Value;
 use super::splice::string;
 use crate::{Error, ErrorKind};
 
-/// OpenAI's word for a kind of error.
-pub(in crate::listener) fn type_of(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::InvalidArgument | ErrorKind::IdempotencyMismatch | ErrorKind::TooLarge | ErrorKind::Conflict => {
-            "invalid_request_error"
-        }
-        ErrorKind::Unauthenticated => "authentication_error",
-        ErrorKind::PermissionDenied => "permission_error",
-        ErrorKind::NotFound => "not_found_error",
-        ErrorKind::Overloaded => "rate_limit_error",
-        ErrorKind::Timeout => "timeout_error",
-        ErrorKind::Cancelled => "cancelled_error",
-        ErrorKind::MinerFailed => "upstream_error",
-        ErrorKind::Unavailable | ErrorKind::Closed => "service_unavailable_error",
-        ErrorKind::Internal | ErrorKind::WouldDeadlock | ErrorKind::Panic => "server_error",
-    }
-}
-
 /// Writes `{"error":{...}}`, in the words of the model's server where it said something. The ids are there where the task
 /// can still be polled.
 pub(in crate::listener) fn write(error: &Error, out: &mut Vec<u8>) {
@@ -34,7 +16,7 @@ pub(in crate::listener) fn write(error: &Error, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"error\":{\"message\":");
     string(out, said.and_then(|said| said.message.as_deref()).unwrap_or(error.message()));
     out.extend_from_slice(b",\"type\":");
-    string(out, said.and_then(|said| said.error_type.as_deref()).unwrap_or(type_of(error.kind())));
+    string(out, said.and_then(|said| said.error_type.as_deref()).unwrap_or(error.kind().row().openai_type));
     out.extend_from_slice(b",\"param\":");
     match &details.param {
         Some(param) => string(out, param),
@@ -84,12 +66,8 @@ mod tests {
 
     #[test]
     fn the_words_of_the_models_server_win() {
-        let said = UpstreamError {
-            message: Some("no such tool".into()),
-            error_type: Some("BadRequestError".into()),
-            code: Some(422.into()),
-            ..UpstreamError::default()
-        };
+        let body = br#"{"message":"no such tool","type":"BadRequestError","code":422}"#;
+        let said = UpstreamError::read(body).unwrap();
         let error = Error::new(ErrorKind::InvalidArgument, "the upstream up answered 422: no such tool");
         let error = error.with_param("tools").with_upstream(said);
         assert_eq!(
@@ -105,7 +83,7 @@ mod tests {
         for row in KINDS {
             let server = row.http_status >= 500;
             let blames_request = matches!(
-                type_of(row.kind),
+                row.openai_type,
                 "invalid_request_error"
                     | "authentication_error"
                     | "permission_error"

@@ -1,0 +1,72 @@
+//! How deep a JSON text is nested, found out without recursion.
+//!
+//! What the router reads itself it reads into records, which are flat. What only passes to a miner is skipped as it is, but
+//! those who get it read it with parsers that may be recursive.
+
+/// Whether more than `most` lists and objects lie in each other. What is no JSON is for the parser to say.
+pub fn is_deeper(text: &[u8], most: usize) -> bool {
+    // Most texts have fewer brackets in all, and these are counted many at a time.
+    let openers = text.iter().filter(|byte| **byte & 0xdf == b'[').count();
+    if openers <= most {
+        return false;
+    }
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > most {
+                    return true;
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn depth(value: &Value) -> usize {
+        match value {
+            Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+            Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let text = r#"[\[\]{}"\\a]{0,6}"#;
+        text.prop_map(Value::from).prop_recursive(6, 40, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(text, inner, 0..4).prop_map(Value::from_iter),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_as_deep_as_its_deepest_value(value in any_json()) {
+            let (text, depth) = (value.to_string(), depth(&value));
+            prop_assert!(!is_deeper(text.as_bytes(), depth));
+            prop_assert!(depth == 0 || is_deeper(text.as_bytes(), depth - 1));
+        }
+    }
+
+    #[test]
+    fn many_brackets_beside_each_other_are_not_deep() {
+        assert!(!is_deeper(format!("[{}1]", "[],".repeat(100_000)).as_bytes(), 2));
+        assert!(is_deeper("[".repeat(100_000).as_bytes(), 512));
+    }
+}

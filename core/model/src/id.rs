@@ -1,0 +1,93 @@
+//! Ids and time. All are plain non-negative integers in JSON.
+
+use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+        #[serde(transparent)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl From<u64> for $name {
+            fn from(value: u64) -> Self {
+                Self(value)
+            }
+        }
+    };
+}
+
+id!(
+    /// A session. Session 0 exists from the start.
+    SessionId
+);
+id!(
+    /// A task within its session; counts from `first_task_id`.
+    TaskId
+);
+id!(
+    /// A task among all sessions of the router; counts from 1.
+    Gid
+);
+id!(
+    /// The right to answer for one attempt. Never repeats, not over restarts either, so an answer
+    /// from an attempt that was given up is recognised and dropped.
+    Fence
+);
+id!(
+    /// Milliseconds since the Unix epoch. The engine only compares and adds; it never reads a clock.
+    Timestamp
+);
+
+impl Timestamp {
+    /// This time and so many milliseconds.
+    #[must_use]
+    pub fn plus(self, millis: u64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// What the system's clock shows. It may be set, and go back; a router's own time does not.
+    pub fn wall_clock() -> Self {
+        Self(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64))
+    }
+
+    /// Milliseconds since `earlier`, 0 when it lies ahead.
+    pub fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// Whole seconds since the Unix epoch, as the REST API has them.
+    pub fn as_secs(self) -> u64 {
+        self.0 / 1_000
+    }
+}
+
+/// The address that stands for a name where the REST API wants an Ethereum-like one:
+/// `0x` and 40 hexadecimal digits, the same for the same name.
+///
+/// ```
+/// # mod cortensor_router { pub use cortensor_router_model as model; }
+/// let address = cortensor_router::model::address_of("echo");
+/// assert_eq!(address.len(), 42);
+/// ```
+pub fn address_of(name: &str) -> String {
+    use fmt::Write as _;
+    let digest = Sha256::digest(name.as_bytes());
+    let mut out = String::with_capacity(42);
+    out.push_str("0x");
+    for byte in &digest[..20] {
+        let _ = write!(out, "{byte:02x}");
+    }
+    out
+}

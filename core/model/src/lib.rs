@@ -1,0 +1,54 @@
+//! The records and the error of `cortensor-router`, in the words of its REST API. Every binding passes these
+//! records as JSON.
+//!
+//! Hosts use the crate `cortensor-router`, which shows what is public here as `cortensor_router::model` and beside it;
+//! this crate of its own keeps the records free of a runtime, of sockets and of the disk: Cargo.toml names none of them.
+
+mod completion;
+mod completion_record;
+mod depth;
+mod error;
+mod id;
+#[doc(hidden)]
+pub mod internals;
+mod json;
+mod miner;
+mod model_name;
+mod name;
+mod node;
+mod page;
+mod parts;
+mod request;
+mod session;
+#[doc(hidden)]
+pub mod shape;
+mod shared_text;
+mod task;
+mod task_record;
+mod text;
+mod usage;
+mod validation;
+mod vectors;
+#[doc(hidden)]
+pub mod whole;
+
+use name::{check_name, check_word};
+use vectors::vectors_of;
+
+pub use completion::{Answer, Completion, FinishReason};
+pub use completion_record::{CompletionIds, CompletionRecord};
+pub use error::{Error, ErrorDetails, ErrorKind, KINDS, KindRow, Result, UpstreamError};
+pub use id::{Fence, Gid, SessionId, TaskId, Timestamp, address_of};
+pub use miner::{CONTINUE, Hardware, MinerInfo, MinerKind, MinerSpec, ModelDetails};
+pub use node::{NodeInfo, NodeStats, NodeStatus};
+pub use page::PageStart;
+pub use parts::{Delta, Function, FunctionDelta, Parts, ToolCall, ToolDelta};
+pub use request::{Extra, RequestKind, TaskRequest};
+pub use session::{Session, SessionMode, SessionPatch, SessionSpec, SessionState};
+pub use shared_text::SharedText;
+pub use task::{MinerResult, MinerVerdict, Outcome, Task, TaskState, Verdict};
+pub use task_record::TaskRecord;
+pub use text::{clean, estimate_tokens};
+pub use usage::{MAX_JSON_INTEGER, Usage};
+pub use validation::{Matching, OnFailure, Policy, Validation, ValidationSpec};
+pub use vectors::Vectors;

@@ -1,0 +1,247 @@
+//! Miners: what does the work.
+
+use serde::{Deserialize, Serialize};
+
+/// How a miner is reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum MinerKind {
+    /// A callback of the host program.
+    #[default]
+    Local,
+    /// An OpenAI-compatible server that the router calls.
+    Upstream,
+    /// A worker that dialled in.
+    Remote,
+}
+
+impl MinerKind {
+    /// The word, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Upstream => "upstream",
+            Self::Remote => "remote",
+        }
+    }
+}
+
+/// What a miner says of itself when it joins.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MinerSpec {
+    /// Its name, unique among the miners that are there; 1 to 128 bytes.
+    pub name: String,
+    /// How it is reached.
+    pub kind: MinerKind,
+    /// The models it serves; empty means any model that is asked for.
+    pub models: Vec<String>,
+    /// How many tasks it works on at a time, 1 to 65536.
+    pub capacity: u32,
+    /// Its share among equals, 1 to 100.
+    pub weight: u32,
+    /// Who runs it; answers that are compared come from different owners where there are any.
+    pub owner: String,
+    /// Whether it is dedicated to sessions rather than ephemeral.
+    pub dedicated: bool,
+    /// Whether it embeds, beside or instead of generating.
+    pub embeddings: bool,
+    /// The most tokens of prompt and answer together; 0 where it does not say.
+    pub max_context_tokens: u64,
+    /// What it can do beyond the least: `continue` goes on behind a partial answer of another miner.
+    pub features: Vec<String>,
+    /// Its software and version, in its own words.
+    pub agent: String,
+    /// Its hardware, in its own words.
+    pub hardware: Option<Hardware>,
+    /// What it says of its models beyond their names.
+    pub model_details: Vec<ModelDetails>,
+}
+
+/// The feature of a miner that goes on behind a partial answer.
+pub const CONTINUE: &str = "continue";
+
+/// What a miner says of one of its models. All but the name are claims that nobody checks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct ModelDetails {
+    /// Its name, as it is asked for; 1 to 256 bytes.
+    #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 256))]
+    pub id: String,
+    /// A digest of its weights, at most 256 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Its quantization (`Q4_1`, `fp8` ...), at most 256 bytes: answers are compared among equals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quant: Option<String>,
+    /// The most tokens of prompt and answer together; 0 where it is not known.
+    #[serde(default)]
+    pub context: u64,
+    /// The most tokens of an answer; 0 where it is not known.
+    #[serde(default)]
+    pub max_output: u64,
+    /// Whether it is loaded.
+    #[serde(default)]
+    pub warm: bool,
+    /// Whether it embeds.
+    #[serde(default)]
+    pub embeddings: bool,
+    /// Whether it calls tools.
+    #[serde(default)]
+    pub tools: bool,
+}
+
+/// What a miner says of its hardware.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Hardware {
+    /// The accelerator, at most 256 bytes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub gpu: String,
+    /// Its memory, in MiB; 0 where it does not say.
+    #[serde(default)]
+    pub vram: u64,
+    /// The processor, at most 256 bytes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cpu: String,
+}
+
+impl Default for MinerSpec {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            kind: MinerKind::Local,
+            models: Vec::new(),
+            capacity: 1,
+            weight: 1,
+            owner: String::new(),
+            dedicated: false,
+            embeddings: false,
+            max_context_tokens: 0,
+            features: Vec::new(),
+            agent: String::new(),
+            hardware: None,
+            model_details: Vec::new(),
+        }
+    }
+}
+
+impl MinerSpec {
+    /// A local miner of that name that takes `capacity` tasks at a time.
+    pub fn new(name: impl Into<String>, capacity: u32) -> Self {
+        Self { name: name.into(), capacity, ..Self::default() }
+    }
+
+    /// The same with those models.
+    #[must_use]
+    pub fn models<I: IntoIterator<Item = S>, S: Into<String>>(mut self, models: I) -> Self {
+        self.models = models.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Leaves no number that a reader of JSON gets wrong: these are claims, and shown to everybody.
+    #[doc(hidden)]
+    pub fn numbers_in_json(&mut self) {
+        let vram = self.hardware.as_mut().map(|hardware| &mut hardware.vram);
+        let models = self.model_details.iter_mut().flat_map(|model| [&mut model.context, &mut model.max_output]);
+        for number in models.chain(vram).chain([&mut self.max_context_tokens]) {
+            *number = (*number).min(super::MAX_JSON_INTEGER);
+        }
+    }
+
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) that names the field.
+    pub fn validate(&self) -> crate::Result<()> {
+        use crate::Error;
+        if self.name.is_empty() || self.name.len() > 128 {
+            return Err(Error::invalid("name", "a miner's name has 1 to 128 bytes"));
+        }
+        super::check_name("name", &self.name)?;
+        for model in &self.models {
+            super::check_name("models", model)?;
+        }
+        for (field, word) in [("owner", &self.owner), ("agent", &self.agent)] {
+            super::check_word(field, word)?;
+        }
+        if !(1..=65_536).contains(&self.capacity) {
+            return Err(Error::invalid("capacity", "a miner's capacity is 1 to 65536"));
+        }
+        if !(1..=100).contains(&self.weight) {
+            return Err(Error::invalid("weight", "a miner's weight is 1 to 100"));
+        }
+        Ok(())
+    }
+}
+
+/// A miner as the router sees it now.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct MinerInfo {
+    /// The name.
+    pub id: String,
+    /// The name again: published clients read either.
+    pub miner_id: String,
+    /// The address that stands for it.
+    pub address: String,
+    /// Whether it gets work.
+    pub active: bool,
+    /// `idle`, `busy`, `draining`, `cooling` (its breaker is open), `set_aside` (its answers are not trusted) or `down`.
+    pub status: String,
+    /// How it is reached.
+    pub kind: MinerKind,
+    /// `ephemeral` or `dedicated`.
+    pub node_type: String,
+    /// The models it serves.
+    pub models: Vec<String>,
+    /// How many tasks it takes at a time, as it said.
+    pub capacity: u32,
+    /// How many it may take now: less than `capacity` while an upstream is throttled.
+    pub credits: u32,
+    /// How many it works on.
+    pub in_flight: u32,
+    /// Who runs it.
+    pub owner: String,
+    /// Whether it embeds.
+    pub embeddings: bool,
+    /// The most tokens of prompt and answer together; 0 where it does not say.
+    pub max_context_tokens: u64,
+    /// What it can do beyond the least: `continue` ...
+    pub features: Vec<String>,
+    /// Its software and version, in its own words; empty for miners that do not say.
+    pub agent: String,
+    /// Its hardware, in its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<Hardware>,
+    /// What it says of its models beyond their names.
+    pub model_details: Vec<ModelDetails>,
+    /// Tasks in flight as a share of those that it may have now; 0 while it may have none.
+    pub load: f64,
+    /// Attempts that failed by its fault, as a share of those that ended.
+    pub error_rate: f64,
+    /// Measured tokens a second of one task.
+    pub tokens_per_second: f64,
+    /// Measured milliseconds to the first token.
+    pub first_token_ms: f64,
+    /// Tasks it finished.
+    pub completed: u64,
+    /// Attempts that failed by its fault.
+    pub failed: u64,
+    /// `closed`, `open` or `half_open`.
+    pub breaker: String,
+    /// How often its answers agree with others', smoothed; 1 where they always did or none was compared.
+    pub reputation: f64,
+    /// The greatest service class (`sla` of a session) whose demands it meets, 0 to 3.
+    pub service_class: u32,
+    /// The session that it is kept for; `null` where it is everybody's.
+    pub reserved_for: Option<u64>,
+    /// Why it is down, or what is odd about it while it is up; else empty.
+    #[serde(default)]
+    pub reason: String,
+    /// Unix seconds.
+    pub connected_at: u64,
+    /// Unix seconds.
+    pub last_seen: u64,
+}

@@ -1,0 +1,75 @@
+//! The router itself.
+
+use serde::{Deserialize, Serialize};
+
+/// How many miners of each sort there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct NodeStats {
+    /// Dedicated miners.
+    pub dedicated_count: u64,
+    /// Miners that come and go.
+    pub ephemeral_count: u64,
+    /// Both.
+    pub total_count: u64,
+}
+
+/// Who the router is and what it offers.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct NodeInfo {
+    /// Sessions that take tasks.
+    pub active_sessions: u64,
+    /// The address that stands for the router.
+    pub address: String,
+    /// The address under which it is reached from outside, as configured.
+    pub ip_address: String,
+    /// Its configured name.
+    pub name: String,
+    /// Its miners.
+    pub node_stats: NodeStats,
+    /// All sessions.
+    pub total_sessions: u64,
+    /// The version of the product.
+    pub version: String,
+    /// Models that can be asked for.
+    pub models: Vec<String>,
+    /// What it can do: `completions`, `chat`, `embeddings`, `streaming` ...
+    pub capabilities: Vec<String>,
+    /// The greatest context of its miners; 0 where none says.
+    pub max_context_tokens: u64,
+}
+
+/// How the router is doing.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct NodeStatus {
+    /// `ok`, `draining`, or `store_unavailable` while the store refuses to write.
+    pub status: String,
+    /// Sessions that take tasks.
+    pub active_sessions: u64,
+    /// Miners that are there.
+    pub connected_miners: u64,
+    /// The same.
+    pub miner_count: u64,
+    /// Miners that get work.
+    pub active_miners: u64,
+    /// Per cent of the machine's processors that this process uses; 0 without the listener.
+    pub cpu_usage: f64,
+    /// Resident memory of this process in MiB; 0 without the listener.
+    pub memory_usage: f64,
+    /// Seconds since the router was opened.
+    pub uptime: u64,
+    /// The version of the product.
+    pub version: String,
+    /// Tasks that wait for a miner.
+    pub queued_tasks: u64,
+    /// Tasks that a miner works on.
+    pub running_tasks: u64,
+    /// `full`, `relaxed` or `memory`.
+    pub durability: String,
+    /// `sqlite` or `memory`.
+    pub store: String,
+    /// Always 0: there is no chain.
+    pub block_height: u64,
+}

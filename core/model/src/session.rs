@@ -1,0 +1,357 @@
+//! Sessions: what tasks are submitted to. A session carries limits, a weight and a model.
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::whole::{Whole, number, some_number};
+use super::{SessionId, Timestamp, ValidationSpec};
+
+/// Which kinds of miners serve a session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum SessionMode {
+    /// 0: miners that come and go.
+    #[default]
+    Ephemeral = 0,
+    /// 1: miners that are dedicated to it.
+    Dedicated = 1,
+    /// 2: both.
+    Hybrid = 2,
+}
+
+impl SessionMode {
+    /// The mode of that number; hybrid for any that is none.
+    pub fn from_number(number: u8) -> Self {
+        match number {
+            0 => Self::Ephemeral,
+            1 => Self::Dedicated,
+            _ => Self::Hybrid,
+        }
+    }
+
+    /// Whether such a miner serves it.
+    pub fn takes(self, dedicated: bool) -> bool {
+        match self {
+            Self::Ephemeral => !dedicated,
+            Self::Dedicated => dedicated,
+            Self::Hybrid => true,
+        }
+    }
+}
+
+/// Whether a session takes tasks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SessionState {
+    /// It takes tasks.
+    #[default]
+    Open,
+    /// It takes none; running ones finish.
+    Closed,
+}
+
+/// A session to be created. Only `name` is wanted; Cortensor's published camelCase names, such as `minNumOfNodes`,
+/// are taken too.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct SessionSpec {
+    /// A name for people, 1 to 256 bytes.
+    #[cfg_attr(feature = "schema", schema(required = true, min_length = 1, max_length = 256))]
+    pub name: String,
+    /// Anything of the caller's, up to 64 KiB of text or JSON.
+    #[cfg_attr(feature = "schema", schema(max_length = 65_536))]
+    #[serde(deserialize_with = "text_or_json")]
+    pub metadata: String,
+    /// The owner; the token's id where it is empty.
+    pub owner: String,
+    /// Which miners serve it: 0 ephemeral, 1 dedicated, 2 both.
+    #[cfg_attr(feature = "schema", schema(maximum = 2))]
+    #[serde(deserialize_with = "number")]
+    pub mode: u8,
+    /// How many miners answer each task (0 and 1: one).
+    #[cfg_attr(feature = "schema", schema(maximum = 16))]
+    #[serde(alias = "redundancy", deserialize_with = "number_or_flag")]
+    pub redundant: u32,
+    /// The fewest miners that must be there for the session to be served; while there are fewer, new tasks are refused
+    /// (`too_few_miners`); 0: no demand.
+    #[serde(alias = "minNumOfNodes", alias = "min_nodes", alias = "minNodes", deserialize_with = "number")]
+    pub min_num_of_nodes: u32,
+    /// The most miners that work for it at a time; 0: no limit.
+    #[serde(alias = "maxNumOfNodes", alias = "max_nodes", alias = "maxNodes", deserialize_with = "number")]
+    pub max_num_of_nodes: u32,
+    /// How many answers are validated.
+    #[serde(
+        alias = "numOfValidatorNodes",
+        alias = "validator_nodes",
+        alias = "validatorNodes",
+        alias = "num_validator_nodes",
+        alias = "validators",
+        deserialize_with = "number"
+    )]
+    pub num_of_validator_nodes: u32,
+    /// Whether ephemeral miners are kept for it alone: as many as `min_num_of_nodes` or `redundant` say, at least one.
+    #[serde(
+        alias = "reserveEphemeralNodes",
+        alias = "reserve_nodes",
+        alias = "reserveNodes",
+        alias = "reserve_ephemeral",
+        alias = "reserveEphemeral",
+        deserialize_with = "flag"
+    )]
+    pub reserve_ephemeral_nodes: bool,
+    /// Seconds that a reservation holds after the session's last task; 0: `dispatch.reserve_period_secs`.
+    #[serde(alias = "reservePeriod", alias = "reservePeroid", deserialize_with = "number")]
+    pub reserve_period: u64,
+    /// The service class, by what is measured of miners. 0: any. 1: at most 10 % errors. 2: at most 5 % errors, 10 tokens/s and
+    /// 2 s to the first token. 3 and above: at most 2 % errors, 25 tokens/s and 1 s. While no miner meets it, any will do.
+    #[serde(deserialize_with = "number")]
+    pub sla: u32,
+    /// The model of its tasks where they name none.
+    pub model: String,
+    /// Cortensor's number for a model; kept and given back.
+    #[serde(alias = "modelIdentifier", alias = "model_id", alias = "modelId", deserialize_with = "text_or_number")]
+    pub model_identifier: String,
+    /// The most tasks it ever takes; 0: no limit.
+    #[serde(alias = "maxTaskExecutionCount", alias = "max_tasks", alias = "maxTasks", deserialize_with = "number")]
+    pub max_task_execution_count: u64,
+    /// The band of its tasks, 0 to 9; a higher band is served first.
+    #[cfg_attr(feature = "schema", schema(maximum = 9))]
+    #[serde(deserialize_with = "number")]
+    pub priority: u8,
+    /// Its share within a band, 1 to 1000; 0 means the default of 1.
+    #[cfg_attr(feature = "schema", schema(maximum = 1_000))]
+    #[serde(deserialize_with = "number")]
+    pub weight: u32,
+    /// How several answers are compared.
+    #[serde(flatten)]
+    pub validation: ValidationSpec,
+    /// Whether its tasks prefer the miner that served the last one; on by default.
+    pub affinity: Option<bool>,
+    /// What is kept of ended tasks: `all`, `result` (no prompt) or `none`.
+    #[cfg_attr(feature = "schema", schema(pattern = "^(all|result|none)?$"))]
+    pub retention: String,
+}
+
+/// What of a session can be changed later; what is `None` stays.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct SessionPatch {
+    /// Its name, 1 to 256 bytes.
+    #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 256))]
+    pub name: Option<String>,
+    /// Anything of the caller's, up to 64 KiB.
+    #[cfg_attr(feature = "schema", schema(max_length = 65_536))]
+    pub metadata: Option<String>,
+    /// The model of its tasks where they name none.
+    pub model: Option<String>,
+    /// How many miners answer each task (0 and 1: one).
+    #[cfg_attr(feature = "schema", schema(maximum = 16))]
+    #[serde(alias = "redundancy", deserialize_with = "some_number")]
+    pub redundant: Option<u32>,
+    /// The most tasks it ever takes; 0: no limit.
+    #[serde(
+        alias = "maxTaskExecutionCount",
+        alias = "max_tasks",
+        alias = "maxTasks",
+        deserialize_with = "some_number"
+    )]
+    pub max_task_execution_count: Option<u64>,
+    /// The band of its tasks, 0 to 9; a higher band is served first.
+    #[cfg_attr(feature = "schema", schema(maximum = 9))]
+    #[serde(deserialize_with = "some_number")]
+    pub priority: Option<u8>,
+    /// Its share within a band, 1 to 1000.
+    #[cfg_attr(feature = "schema", schema(maximum = 1_000))]
+    #[serde(deserialize_with = "some_number")]
+    pub weight: Option<u32>,
+    /// Whether its tasks prefer the miner that served the last one.
+    pub affinity: Option<bool>,
+    /// What is kept of ended tasks: `all`, `result` (no prompt) or `none`.
+    #[cfg_attr(feature = "schema", schema(pattern = "^(all|result|none)?$"))]
+    pub retention: Option<String>,
+    /// The fewest miners that must be there for the session to be served; 0: no demand.
+    #[serde(alias = "minNumOfNodes", alias = "min_nodes", alias = "minNodes", deserialize_with = "some_number")]
+    pub min_num_of_nodes: Option<u32>,
+    /// The most miners that work for it at a time; 0: no limit.
+    #[serde(alias = "maxNumOfNodes", alias = "max_nodes", alias = "maxNodes", deserialize_with = "some_number")]
+    pub max_num_of_nodes: Option<u32>,
+    /// The service class.
+    #[serde(deserialize_with = "some_number")]
+    pub sla: Option<u32>,
+    /// What decides where several miners answer: `first`, `quorum`, `medoid` or `all`.
+    #[cfg_attr(feature = "schema", schema(pattern = "^(first|quorum|medoid|all)?$"))]
+    pub validation_policy: Option<String>,
+    /// When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`.
+    #[serde(rename = "match")]
+    #[cfg_attr(feature = "schema", schema(pattern = "^(exact|normalized|json|lexical|embedding)?$"))]
+    pub matching: Option<String>,
+    /// From this score on two answers match, 0 to 1.
+    #[cfg_attr(feature = "schema", schema(minimum = 0, maximum = 1))]
+    pub min_score: Option<f64>,
+    /// Whether one more miner is asked where the answers do not agree.
+    pub tie_break: Option<bool>,
+}
+
+/// A session as the router keeps and shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Session {
+    /// The id.
+    pub id: SessionId,
+    /// The session's 0x + 64 hexadecimal digits, also its `tx_hash`; accepted wherever an id is.
+    pub sid: String,
+    /// What it was created with.
+    #[serde(flatten)]
+    pub spec: SessionSpec,
+    /// An address that stands for the session.
+    pub address: String,
+    /// Whether it takes tasks.
+    pub active: bool,
+    /// The same as a word.
+    pub state: SessionState,
+    /// Unix seconds.
+    pub created_at: u64,
+    /// Unix seconds.
+    pub updated_at: u64,
+    /// Miners that serve it and come and go.
+    pub ephemeral_nodes: Vec<String>,
+    /// Miners that are dedicated to it.
+    pub dedicated_nodes: Vec<String>,
+    /// Miners that are kept for it alone now.
+    #[serde(default)]
+    pub reserved_nodes: Vec<String>,
+    /// How many miners can serve it now.
+    pub miners_count: u64,
+    /// Tasks that were ever submitted to it.
+    pub total_tasks: u64,
+    /// Tasks that have not ended.
+    pub active_tasks: u64,
+}
+
+impl Session {
+    /// A new open session.
+    pub fn new(id: SessionId, sid: String, spec: SessionSpec, now: Timestamp) -> Self {
+        Self {
+            id,
+            address: super::address_of(&sid),
+            sid,
+            spec,
+            active: true,
+            state: SessionState::Open,
+            created_at: now.as_secs(),
+            updated_at: now.as_secs(),
+            ephemeral_nodes: Vec::new(),
+            dedicated_nodes: Vec::new(),
+            reserved_nodes: Vec::new(),
+            miners_count: 0,
+            total_tasks: 0,
+            active_tasks: 0,
+        }
+    }
+}
+
+impl SessionSpec {
+    /// Fills in defaults and checks every field.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) that names the field.
+    pub fn validated(mut self) -> crate::Result<Self> {
+        use super::{check_name, check_word};
+        use crate::Error;
+        if self.name.trim().is_empty() {
+            return Err(Error::invalid("name", "name is missing: give the session a name of 1 to 256 bytes"));
+        }
+        if self.name.len() > 256 {
+            return Err(Error::invalid("name", "name is longer than 256 bytes"));
+        }
+        check_name("name", &self.name)?;
+        check_word("owner", &self.owner)?;
+        check_word("model", &self.model)?;
+        if self.metadata.len() > 65_536 {
+            return Err(Error::invalid("metadata", "metadata is longer than 65536 bytes"));
+        }
+        if self.mode > 2 {
+            return Err(Error::invalid("mode", "mode must be 0 (ephemeral), 1 (dedicated) or 2 (hybrid)"));
+        }
+        if self.redundant > 16 {
+            return Err(Error::invalid("redundant", "redundant must be 0 to 16"));
+        }
+        if self.max_num_of_nodes != 0 && self.max_num_of_nodes < self.min_num_of_nodes {
+            return Err(Error::invalid("max_num_of_nodes", "max_num_of_nodes is less than min_num_of_nodes"));
+        }
+        if self.priority > 9 {
+            return Err(Error::invalid("priority", "priority must be 0 to 9"));
+        }
+        if self.weight > 1_000 {
+            return Err(Error::invalid("weight", "weight must be 1 to 1000"));
+        }
+        self.weight = self.weight.max(1);
+        let asked = self.validation.over(&ValidationSpec::default())?;
+        self.validation.validation_policy = Some(asked.policy.as_str().to_owned());
+        self.validation.matching = Some(asked.matching.as_str().to_owned());
+        if self.retention.is_empty() {
+            "all".clone_into(&mut self.retention);
+        }
+        if !matches!(self.retention.as_str(), "all" | "result" | "none") {
+            return Err(Error::invalid("retention", "retention must be all, result or none"));
+        }
+        self.affinity.get_or_insert(true);
+        Ok(self)
+    }
+
+    /// This spec with the patch's fields in it, checked.
+    ///
+    /// # Errors
+    /// As [`validated`](Self::validated).
+    pub fn patched(&self, patch: SessionPatch) -> crate::Result<Self> {
+        let mut out = self.clone();
+        macro_rules! take {
+            ($($field:ident)*) => {$(if let Some(value) = patch.$field { out.$field = value; })*};
+        }
+        take!(name metadata model redundant max_task_execution_count priority weight retention);
+        take!(min_num_of_nodes max_num_of_nodes sla);
+        macro_rules! take_validation {
+            ($($field:ident)*) => {$(if patch.$field.is_some() { out.validation.$field = patch.$field; })*};
+        }
+        take_validation!(validation_policy matching min_score tie_break);
+        if patch.affinity.is_some() {
+            out.affinity = patch.affinity;
+        }
+        out.validated()
+    }
+}
+
+fn text_or_json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(match serde_json::Value::deserialize(deserializer)? {
+        serde_json::Value::Null => String::new(),
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
+    })
+}
+
+fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    text_or_json(deserializer)
+}
+
+fn number_or_flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Number(Whole<u32>),
+        Flag(bool),
+    }
+    Ok(
+        match Either::deserialize(deserializer)
+            .map_err(|_| serde::de::Error::custom("expected a number or a boolean"))?
+        {
+            Either::Number(number) => number.0,
+            Either::Flag(flag) => u32::from(flag),
+        },
+    )
+}
+
+fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    number_or_flag(deserializer).map(|number| number != 0)
+}

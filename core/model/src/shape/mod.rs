@@ -1,0 +1,24 @@
+//! OpenAI's shapes of an answer, whole and in chunks: read leniently, and made into each other.
+//!
+//! Answers of upstreams pass through the router, so their readers decide what is wrong with them, not the router.
+//! Every reader here takes what browsers' `JSON.parse` takes: members of any type, members that stand twice (the last
+//! one counts), halves of surrogate pairs, and any depth. A member that does not have the type it should have counts as
+//! one that is not there.
+//!
+//! Objects are read one level at a time, and what lies deeper stays [`RawValue`](serde_json::value::RawValue): a scan
+//! that needs no recursion, whatever somebody nests.
+
+mod join;
+mod members;
+mod node;
+mod repair;
+mod reply;
+mod split;
+mod text;
+
+pub use join::Join;
+pub use members::{elements, last, members};
+pub use repair::{repaired, utf8};
+pub use reply::{Choice, Reply, is_blank, is_end, is_null, text};
+pub use split::{Words, split};
+pub use text::Joint;

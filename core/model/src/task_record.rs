@@ -1,0 +1,148 @@
+//! Tasks in the REST API's shape. A list and a detail differ in `results`, because published clients read them so.
+
+use serde::Serialize;
+
+use super::{Outcome, Task, TaskState, Usage, Verdict};
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Results<'a> {
+    /// Aligned with `assigned_miners`, empty where a miner gave nothing.
+    List(Vec<&'a str>),
+    Detail {
+        data: Vec<&'a str>,
+        /// Only at the end: a client takes its presence for completeness.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        miners: Option<Vec<&'a str>>,
+    },
+}
+
+/// A task on its way out: to REST clients and to the bindings.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = TaskFields))]
+pub struct TaskRecord<'a> {
+    /// Its number in its session.
+    id: u64,
+    /// The same.
+    task_id: u64,
+    /// Its number among all sessions.
+    gid: u64,
+    /// The session.
+    session_id: u64,
+    /// The caller's own reference.
+    client_reference: Option<&'a str>,
+    /// 0 queued, 1 assigned or acked, 2 precommitted, 3 committed, 4 ended.
+    status: u8,
+    /// The same as a word: `queued`, `assigned`, `acked`, `precommitted`, `committed`, `ended`.
+    state: &'static str,
+    /// Once it has ended: `ok`, `disputed`, `failed`, `cancelled` or `expired`; never changes.
+    outcome: Option<&'static str>,
+    /// Whether it has ended.
+    ended: bool,
+    /// Unix seconds.
+    created_at: u64,
+    /// Unix seconds; 0 while no miner has it.
+    started_at: u64,
+    /// Unix seconds; 0 before.
+    last_precommit_at: u64,
+    /// Unix seconds; 0 before.
+    last_commit_at: u64,
+    /// Unix seconds; 0 before.
+    finished_at: u64,
+    /// Seconds that miners took; 0 before the end.
+    execution_time: f64,
+    /// The addresses of the miners that worked on it, in their order.
+    assigned_miners: &'a [String],
+    /// What the model reads.
+    prompt: String,
+    /// The answer's text, or what there is so far.
+    text: &'a str,
+    /// The same.
+    response: &'a str,
+    /// The model that was asked for, else the one that answered.
+    model: Option<&'a str>,
+    /// Why the answer ends: `stop`, `length` ...
+    finish_reason: Option<&'a str>,
+    /// Token counts.
+    usage: Option<Usage>,
+    /// How often it was given to a miner.
+    attempts: u32,
+    /// How several answers compare.
+    verdict: Option<&'a Verdict>,
+    /// Why it has no answer.
+    failure: Option<&'a str>,
+    /// Its place in the queue, while it waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_position: Option<u64>,
+    #[cfg_attr(feature = "schema", schema(ignore))]
+    results: Results<'a>,
+    /// SHA-256 of the answers' texts, aligned with `results`.
+    results_hash: Vec<&'a str>,
+}
+
+impl<'a> TaskRecord<'a> {
+    /// A row of a list.
+    pub fn row(task: &'a Task) -> Self {
+        let of = |miner: &String| task.results.iter().find(|result| result.miner == *miner);
+        let results =
+            task.assigned_miners.iter().map(|miner| of(miner).map_or("", |r| r.answer.text.as_str())).collect();
+        let hashes = task.assigned_miners.iter().map(|miner| of(miner).map_or("", |r| r.hash.as_str())).collect();
+        Self::new(task, Results::List(results), hashes)
+    }
+
+    /// The whole of it.
+    pub fn detail(task: &'a Task) -> Self {
+        let results = if task.state == TaskState::Ended {
+            Results::Detail {
+                data: task.results.iter().map(|result| result.answer.text.as_str()).collect(),
+                miners: Some(task.results.iter().map(|result| result.miner.as_str()).collect()),
+            }
+        } else {
+            let so_far = if task.text.is_empty() { Vec::new() } else { vec![task.text.as_str()] };
+            Results::Detail { data: so_far, miners: None }
+        };
+        let hashes = task.results.iter().map(|result| result.hash.as_str()).collect();
+        Self::new(task, results, hashes)
+    }
+
+    fn new(task: &'a Task, results: Results<'a>, results_hash: Vec<&'a str>) -> Self {
+        let winner = task.results.first().map(|result| &result.answer);
+        let ended = task.state == TaskState::Ended;
+        let execution_ms = if ended && task.started_at.0 > 0 { task.ended_at.since(task.started_at) } else { 0 };
+        Self {
+            id: task.id.0,
+            task_id: task.id.0,
+            gid: task.gid.0,
+            session_id: task.session_id.0,
+            client_reference: task.request.client_reference.as_deref(),
+            status: task.state.status(),
+            state: task.state.as_str(),
+            outcome: task.outcome.map(Outcome::as_str),
+            ended,
+            created_at: task.created_at.as_secs(),
+            started_at: task.started_at.as_secs(),
+            last_precommit_at: task.precommitted_at.as_secs(),
+            last_commit_at: task.committed_at.as_secs(),
+            finished_at: task.ended_at.as_secs(),
+            execution_time: execution_ms as f64 / 1_000.0,
+            assigned_miners: &task.assigned_miners,
+            prompt: task.request.prompt_text(),
+            text: &task.text,
+            response: &task.text,
+            model: task
+                .request
+                .model
+                .as_deref()
+                .or(task.model.as_deref())
+                .or_else(|| winner.and_then(|answer| answer.model.as_deref())),
+            finish_reason: winner.map(|answer| answer.finish_reason.as_str()),
+            usage: winner.map(|answer| answer.usage),
+            attempts: task.attempts,
+            verdict: task.verdict.as_ref(),
+            failure: task.error.as_ref().map(crate::Error::message),
+            queue_position: task.queue_position,
+            results,
+            results_hash,
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Token counts.
+
+use serde::{Deserialize, Serialize};
+
+/// Tokens of one completion, as the miner counted them (or estimated where it does not count).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Usage {
+    /// Tokens that were generated.
+    #[serde(default)]
+    pub completion_tokens: u64,
+    /// Tokens of the prompt.
+    #[serde(default)]
+    pub prompt_tokens: u64,
+    /// Their sum.
+    #[serde(default)]
+    pub total_tokens: u64,
+}
+
+/// The greatest whole number that every reader of JSON gets right (RFC 8259, section 6).
+pub const MAX_JSON_INTEGER: u64 = (1 << 53) - 1;
+
+impl Usage {
+    /// Usage of a prompt and an answer of so many tokens.
+    pub fn new(prompt_tokens: u64, completion_tokens: u64) -> Self {
+        Self { completion_tokens, prompt_tokens, total_tokens: prompt_tokens.saturating_add(completion_tokens) }
+    }
+
+    /// The same with no number above [`MAX_JSON_INTEGER`].
+    #[must_use]
+    pub fn in_json(self) -> Self {
+        Self {
+            completion_tokens: self.completion_tokens.min(MAX_JSON_INTEGER),
+            prompt_tokens: self.prompt_tokens.min(MAX_JSON_INTEGER),
+            total_tokens: self.total_tokens.min(MAX_JSON_INTEGER),
+        }
+    }
+}

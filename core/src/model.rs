@@ -1,0 +1,24 @@
+//! The one schema, in the words of the REST API. Every binding passes these records as JSON.
+
+#[doc(inline)]
+pub use cortensor_router_model::{
+    Answer, CONTINUE, Completion, CompletionIds, CompletionRecord, Delta, Extra, Fence, FinishReason, Function,
+    FunctionDelta, Gid, Hardware, MAX_JSON_INTEGER, Matching, MinerInfo, MinerKind, MinerResult, MinerSpec,
+    MinerVerdict, ModelDetails, NodeInfo, NodeStats, NodeStatus, OnFailure, Outcome, PageStart, Parts, Policy,
+    RequestKind, Session, SessionId, SessionMode, SessionPatch, SessionSpec, SessionState, SharedText, Task, TaskId,
+    TaskRecord, TaskRequest, TaskState, Timestamp, ToolCall, ToolDelta, Usage, Validation, ValidationSpec, Vectors,
+    Verdict, address_of, clean, estimate_tokens,
+};
+
+#[cfg(any(feature = "cli", feature = "embed"))]
+pub(crate) use cortensor_router_model::internals::visible;
+pub(crate) use cortensor_router_model::internals::{
+    PartsSoFar, are_twins, check_name, check_word, clean_piece, estimate_bytes, meant, twin, vectors_for,
+};
+#[cfg(feature = "listener")]
+pub(crate) use cortensor_router_model::internals::{
+    Whole, from_json, is_deeper, page_rows, page_start, wanted_sessions, wanted_tasks,
+};
+#[cfg(feature = "embed")]
+pub(crate) use cortensor_router_model::internals::{inputs, vectors_of};
+pub(crate) use cortensor_router_model::{shape, whole};
