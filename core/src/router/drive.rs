@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use super::attempt::Attempt;
 use super::ending::error_of;
-use super::live::{Live, wake};
+use super::live::{Live, LiveState, wake};
 use super::miners::MinerSlot;
 use super::shared::{Core, Shared};
 use crate::engine::{Effect, EndCause, Event, MinerKey, Role, StopReason};
@@ -18,9 +18,10 @@ use crate::{Error, Result};
 /// What is done after the lock is released.
 pub(super) enum Deed {
     Offer(Arc<dyn Miner>, Job),
-    Finish(Gid),
-    /// A task is over; whether the store has its end.
-    Ended(Gid, bool),
+    /// The end of a task is to be written down.
+    Finish(Arc<Live>),
+    /// A task is over; `true`: the store has its end.
+    Ended(Arc<Live>, bool),
     /// The answers are to be compared.
     Judge(Arc<Live>),
     /// A task of the router's own cannot be.
@@ -135,11 +136,12 @@ impl Shared {
                             state.precommitted_at = now;
                         }
                         state.ended_at = now;
+                        drop(state);
+                        deeds.push(Deed::Finish(live.clone()));
                     }
-                    deeds.push(Deed::Finish(gid));
                 }
-                Effect::Ended { gid } => deeds.push(Deed::Ended(gid, true)),
-                Effect::Lost { gid } => deeds.push(Deed::Ended(gid, false)),
+                Effect::Ended { gid } => deeds.extend(core.live.get(&gid).map(|live| Deed::Ended(live.clone(), true))),
+                Effect::Lost { gid } => deeds.extend(core.live.get(&gid).map(|live| Deed::Ended(live.clone(), false))),
             }
         }
         self.arm(core.engine.next_deadline());
@@ -236,18 +238,18 @@ impl Shared {
                 Deed::Judge(live) => shared.compare(live),
                 Deed::Forget(gid) => shared.step(Event::Cancel(gid)),
                 Deed::Reputed(name, reputation) => shared.reputed(&name, reputation),
-                Deed::Finish(gid) => shared.write_end(gid),
-                Deed::Ended(gid, written) => shared.show_end(gid, written),
+                Deed::Finish(live) => shared.write_end(&live),
+                Deed::Ended(live, written) => shared.show_end(&live, written),
             }
         }
     }
 
-    fn write_end(self: &Arc<Self>, gid: Gid) {
-        let Some(live) = self.core.lock().live.get(&gid).cloned() else { return };
+    fn write_end(self: &Arc<Self>, live: &Live) {
+        let gid = live.gid;
         if live.shadow {
             return self.step(Event::Committed(gid));
         }
-        let task = Arc::new(Self::final_task(&live));
+        let task = Arc::new(Self::final_task(live));
         match self.store.finish(task).try_ready() {
             Ok(answer) => self.end_written(gid, answer),
             Err(pending) => {
@@ -277,38 +279,22 @@ impl Shared {
         self.step(event);
     }
 
-    fn show_end(self: &Arc<Self>, gid: Gid, written: bool) {
-        let Some(live) = self.core.lock().live.get(&gid).cloned() else { return };
-        let weight = live.settled(&mut live.state.lock());
-        let forgotten = {
-            let mut core = self.core.lock();
-            if live.shadow {
-                core.live.remove(&gid).into_iter().collect()
-            } else {
-                core.keep(gid, weight, &self.config.limits, &self.memory)
-            }
-        };
-        drop(forgotten);
-        let end = if written {
-            Self::end_of(&live)
-        } else {
-            let lost = Error::store("the result could not be written");
-            // The ids of a task that is not in the store are shown to nobody.
-            let accepted = live.state.lock().accepted == Some(Ok(()));
-            if accepted { Err(live.sign(lost)) } else { Err(lost) }
-        };
-        let wakers = {
+    /// Shows the end to everybody who waits for it, and decides how long the task stays in memory. It looks once under the task's
+    /// lock and once under the core's: every request passes here.
+    fn show_end(&self, live: &Live, written: bool) {
+        let (weight, wakers) = {
             let mut state = live.state.lock();
+            let weight = live.settled(&mut state);
             state.state = TaskState::Ended;
-            state.transcript.seal();
             state.attempts.clear();
             state.unwritten = !written;
+            if state.end.is_none() {
+                let end = if written { Self::end_of(live, &state) } else { Err(Self::lost_end(live, &state)) };
+                state.end = Some(end);
+            }
             // The end's row is the task's own. Where there is none the answer to the accept is still to come.
             if written && state.accepted.is_none() {
                 state.accepted = Some(Ok(()));
-            }
-            if state.end.is_none() {
-                state.end = Some(end);
             }
             if let Some((outcome, _)) = state.outcome
                 && !live.shadow
@@ -316,10 +302,26 @@ impl Shared {
                 let outcome = if written { outcome } else { Outcome::Failed };
                 self.metrics.ended(outcome, state.ended_at.since(live.created_at));
             }
-            state.take_wakers()
+            (weight, state.take_wakers())
         };
+        let forgotten = {
+            let mut core = self.core.lock();
+            if live.shadow {
+                core.live.remove(&live.gid).into_iter().collect()
+            } else {
+                core.keep(live.gid, weight, &self.config.limits, &self.memory)
+            }
+        };
+        drop(forgotten);
         wake(wakers);
         self.ended.notify_waiters();
+    }
+
+    /// The error of a task whose end the store does not have.
+    fn lost_end(live: &Live, state: &LiveState) -> Error {
+        let lost = Error::store("the result could not be written");
+        // The ids of a task that is not in the store are shown to nobody.
+        if state.accepted == Some(Ok(())) { live.sign(lost) } else { lost }
     }
 
     /// Runs to its end, whether its caller still waits for it or not: what the store is asked for and what memory has of it change

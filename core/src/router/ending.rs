@@ -31,14 +31,14 @@ fn winner(state: &LiveState) -> usize {
 impl Shared {
     /// The whole row of a task that has ended, after its session's retention.
     pub(super) fn final_task(live: &Live) -> Task {
-        {
+        let mut task = {
             let mut state = live.state.lock();
             let winner = winner(&state);
             if winner < state.answers.len() {
                 state.answers[..=winner].rotate_right(1);
             }
-        }
-        let mut task = Self::row(live, &live.state.lock());
+            Self::row(live, &state)
+        };
         task.state = TaskState::Ended;
         task.committed_at = task.ended_at;
         if matches!(live.retention.as_str(), "result" | "none") {
@@ -129,8 +129,7 @@ impl Shared {
     }
 
     /// The end as those who wait get it.
-    pub(super) fn end_of(live: &Live) -> Result<Arc<Completion>> {
-        let state = live.state.lock();
+    pub(super) fn end_of(live: &Live, state: &LiveState) -> Result<Arc<Completion>> {
         let head = Task {
             gid: live.gid,
             id: live.id,
