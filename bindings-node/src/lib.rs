@@ -48,5 +48,5 @@ pub fn meant_option(session: bool, unknown: String) -> Option<&'static str> {
 /// installs a logger: for a process that does nothing else.
 #[napi(catch_unwind)]
 pub fn command(arguments: Vec<String>) -> u8 {
-    embed::command(arguments.into_iter().map(Into::into))
+    cortensor_router_cli::run(arguments.into_iter().map(Into::into))
 }

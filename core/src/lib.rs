@@ -20,18 +20,17 @@
 //! # }
 //! ```
 
-#[cfg(feature = "cli")]
-pub mod cli;
 pub mod config;
 #[cfg(feature = "embed")]
 pub mod embed;
 pub mod engine;
+#[doc(hidden)]
+pub mod internals;
 #[cfg(feature = "listener")]
 pub mod listener;
 pub mod miner;
 pub mod model;
 mod router;
-#[cfg(any(feature = "cli", feature = "embed"))]
 mod secrecy;
 pub mod store;
 pub mod token;

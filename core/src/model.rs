@@ -10,8 +10,8 @@ pub use cortensor_router_model::{
     Verdict, address_of, clean, estimate_tokens,
 };
 
-#[cfg(any(feature = "cli", feature = "embed"))]
-pub(crate) use cortensor_router_model::internals::visible;
+#[doc(hidden)]
+pub use cortensor_router_model::internals::visible;
 pub(crate) use cortensor_router_model::internals::{
     PartsSoFar, are_twins, check_name, check_word, clean_piece, estimate_bytes, meant, twin, vectors_for,
 };

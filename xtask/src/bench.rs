@@ -24,7 +24,7 @@ pub(crate) fn run(steps: &mut Steps, figures: &[String], quick: bool, traces: Op
     // As many files as the system lets us open: thousands of streams have two connections each.
     let mut run = Command::new("sh");
     run.args(["-c", "ulimit -n \"$(ulimit -Hn)\"; exec \"$@\"", "sh"]);
-    let cargo = environment::cargo(&["bench", "--package", "cortensor-router", "--bench", "figures", "--"]);
+    let cargo = environment::cargo(&["bench", "--package", "cortensor-router-cli", "--bench", "figures", "--"]);
     run.arg(cargo.get_program()).args(cargo.get_args()).current_dir(environment::root());
     run.args(figures).arg("--json").arg(&results);
     if quick {

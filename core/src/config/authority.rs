@@ -13,7 +13,7 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// `InvalidArgument` that names `field` where the file cannot be read or has no certificate.
-pub(crate) fn client_tls(ca_file: Option<&Path>, field: &str) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>> {
+pub fn client_tls(ca_file: Option<&Path>, field: &str) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>> {
     let mut roots = RootCertStore::empty();
     match ca_file {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),

@@ -3,7 +3,7 @@
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 
 /// What is wrong with a server that was spoken to by TLS; `plain` is its address without, `trust` how an authority is named.
-pub(crate) fn words(error: &Error, plain: &str, trust: &str) -> String {
+pub fn words(error: &Error, plain: &str, trust: &str) -> String {
     match error {
         Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
             format!("what answers there speaks no TLS: without TLS its address is {plain}")
@@ -40,6 +40,6 @@ fn of_certificate(why: &CertificateError, trust: &str) -> String {
 }
 
 /// The error of TLS in what an I/O error wraps.
-pub(crate) fn behind(error: &std::io::Error) -> Option<&Error> {
+pub fn behind(error: &std::io::Error) -> Option<&Error> {
     error.get_ref()?.downcast_ref()
 }

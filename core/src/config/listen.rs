@@ -211,7 +211,7 @@ impl ListenConfig {
     }
 
     /// The URL at which clients on this machine reach a listener of that address.
-    pub(crate) fn url_at(&self, mut address: SocketAddr) -> String {
+    pub fn url_at(&self, mut address: SocketAddr) -> String {
         if address.ip().is_unspecified() {
             address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
         }

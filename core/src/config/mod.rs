@@ -7,8 +7,8 @@ mod keys;
 
 mod authority;
 mod dispatch;
-#[cfg(any(feature = "cli", feature = "miner-client"))]
-pub(crate) mod distrust;
+#[cfg(feature = "miner-client")]
+pub mod distrust;
 mod environment;
 mod layers;
 mod limits;
@@ -23,7 +23,9 @@ mod tls;
 mod typescript;
 mod upstream;
 
-pub(crate) use authority::{certificates, client_tls};
+#[cfg(feature = "miner-socket")]
+pub(crate) use authority::certificates;
+pub use authority::client_tls;
 pub use dispatch::DispatchConfig;
 pub use environment::{COMMAND_ENV, ENV_ALIASES, EnvAlias};
 pub use keys::{Key, KeyKind, keys};

@@ -67,10 +67,3 @@ pub use task::Task;
 
 /// The version of the product, the same in every language.
 pub const VERSION: &str = crate::VERSION;
-
-/// Runs the `cortensor-router` command with those arguments, the program's name first, and gives its exit status.
-/// See [`cli::run`](crate::cli::run) for what it does to the process.
-#[cfg(feature = "cli")]
-pub fn command(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> u8 {
-    crate::cli::run(arguments)
-}

@@ -16,8 +16,8 @@ pub use echo::EchoMiner;
 pub(crate) use home::{Home, spawn};
 pub use job::{Chunk, Emit, FailClass, Failure, Job, JobInfo, JobSink, MinerEvent, Settled};
 pub(crate) use turn::Turn;
-#[cfg(feature = "cli")]
-pub(crate) use upstream::listed_models;
+#[doc(hidden)]
+pub use upstream::listed_models;
 pub use upstream::{CreditWindow, ProbeReport, UpstreamMiner, UpstreamProbe};
 
 /// Does the work. Called on a thread of the router's runtime: it must not block; long work goes to a

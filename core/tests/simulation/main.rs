@@ -18,10 +18,10 @@ mod report;
 mod trace_files;
 // A benchmark has no tests of its own: its reading of traces is tested here.
 #[allow(dead_code)]
-#[path = "../../benches/figures/policy/traces.rs"]
+#[path = "../../cli/benches/figures/policy/traces.rs"]
 mod traces;
 #[allow(dead_code)]
-#[path = "../../benches/figures/policy/workload.rs"]
+#[path = "../../cli/benches/figures/policy/workload.rs"]
 mod workload;
 mod world;
 

@@ -24,8 +24,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("token", &["store"]),
     ("secrecy", &[]),
     ("listener", &["router", "token"]),
-    ("embed", &["router", "listener", "miner", "store", "token", "secrecy", "cli"]),
-    ("cli", &["router", "listener", "store", "miner", "token", "secrecy"]),
+    ("embed", &["router", "listener", "miner", "store", "token", "secrecy"]),
+    ("internals", &["miner", "secrecy"]),
 ];
 
 /// What the engine must do without: it gets time and chance with the event.

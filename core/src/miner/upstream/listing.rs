@@ -67,7 +67,7 @@ impl Listing {
 }
 
 /// The models that a server's answer under `/models` lists, however it does.
-pub(crate) fn listed_models(body: &[u8]) -> Vec<String> {
+pub fn listed_models(body: &[u8]) -> Vec<String> {
     Listing::of(body).unwrap_or_default().models
 }
 

@@ -35,8 +35,7 @@ mod sse;
 mod tests;
 
 pub use credit::CreditWindow;
-#[cfg(feature = "cli")]
-pub(crate) use listing::listed_models;
+pub use listing::listed_models;
 pub use probe::{ProbeReport, UpstreamProbe};
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};

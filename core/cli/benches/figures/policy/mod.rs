@@ -1,0 +1,74 @@
+//! Whether the dispatch policy is a good one: the engine in a world of model miners under virtual time, beside policies that
+//! others use, with the same requests. Nothing here depends on the machine: the same seeds give the same figures.
+
+mod affinity;
+mod fairness;
+mod fleet;
+mod overload;
+mod product;
+#[allow(dead_code, reason = "the simulator uses more of it")]
+#[path = "../../../../tests/simulation/random.rs"]
+mod random;
+mod reference;
+mod traces;
+mod wait;
+mod workload;
+mod world;
+
+use crate::report::{Gate, Row, median};
+use crate::{Context, Outcome};
+
+use workload::Source;
+
+pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
+    let source = match &context.traces {
+        Some(dir) => Source::Traces(dir),
+        None => Source::Synthetic,
+    };
+    let seeds = 1..=context.pick(2, 8);
+    wait::measure(&source, seeds.clone(), rows)?;
+    affinity::measure(&source, seeds.clone(), rows)?;
+    fairness::measure(&source, seeds.clone(), rows)?;
+    overload::measure(&source, seeds, rows)
+}
+
+/// What a reference counts as at the least, so that nothing is divided by nothing: the clock's unit in seconds.
+const LEAST: f64 = 0.001;
+
+/// One figure, seed by seed.
+#[derive(Debug, Default)]
+struct Series(Vec<f64>);
+
+impl Series {
+    fn mean(&self) -> f64 {
+        self.0.iter().sum::<f64>() / self.0.len().max(1) as f64
+    }
+
+    fn least(&self) -> f64 {
+        self.0.iter().copied().fold(f64::INFINITY, f64::min)
+    }
+
+    fn most(&self) -> f64 {
+        self.0.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    /// The mean, and between what the seeds lie.
+    fn row(&self, what: impl Into<String>, unit: &'static str) -> Row {
+        let note = format!("seeds {:.2} to {:.2}", self.least(), self.most());
+        Row::new("policy", what, self.mean(), unit).note(note)
+    }
+
+    /// The same beside a reference; the ratio is the median of the seeds' own.
+    fn beside(&self, what: impl Into<String>, unit: &'static str, name: &str, other: &Self, gate: Option<Gate>) -> Row {
+        let ratios = Self(self.0.iter().zip(&other.0).map(|(one, other)| one / other.max(LEAST)).collect());
+        let (least, most) = (self.least(), self.most());
+        let note = format!("seeds {least:.2} to {most:.2}, {:.3} x to {:.3} x", ratios.least(), ratios.most());
+        let row = Row::new("policy", what, self.mean(), unit)
+            .beside_at(name, other.mean(), median(ratios.0.clone()))
+            .note(note);
+        match gate {
+            Some(gate) => row.gate(gate),
+            None => row,
+        }
+    }
+}

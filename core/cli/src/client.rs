@@ -1,0 +1,314 @@
+//! The client of a running router's REST API.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::Args;
+use cortensor_router::config::DEFAULT_DEV_TOKEN;
+use cortensor_router::internals::client_tls;
+use cortensor_router::{Error, ErrorKind, KINDS};
+use http::{Method, Request, Response, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{self};
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+
+use crate::exit::{Done, Exit};
+use crate::unreached::{self, Advice};
+
+/// An answer of the router is read up to this; lists come in pages far below it.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// For everything that does not wait for a model.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const DEFAULT_URL: &str = "http://127.0.0.1:5010";
+
+/// Which router to talk to.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Router")]
+pub(crate) struct Remote {
+    /// The router's address
+    #[arg(long, value_name = "URL", env = "CORTENSOR_URL", default_value = DEFAULT_URL)]
+    pub(crate) url: String,
+    /// The token; on this machine the development token where none is given
+    #[arg(long, value_name = "TOKEN", env = "CORTENSOR_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// Certificates to trust (PEM) instead of the public ones
+    #[arg(long, value_name = "FILE", env = "CORTENSOR_CA_FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+impl Remote {
+    /// A client for it.
+    pub(crate) fn client(&self) -> Done<Client> {
+        // A variable that is set to nothing counts as not set.
+        let url = if self.url.trim().is_empty() { DEFAULT_URL } else { &self.url };
+        Client::new(url, self.token.as_deref(), self.ca_file.as_deref())
+    }
+}
+
+/// What to do about the two commonest failures.
+#[derive(Clone, Copy)]
+struct Hints {
+    advice: Advice,
+    refused: &'static str,
+}
+
+const ROUTER: Hints = Hints {
+    advice: Advice {
+        absent: "start one with `cortensor-router serve`, or name another with --url",
+        trust: "--ca-file or CORTENSOR_CA_FILE",
+    },
+    refused: "give a valid token with --token or CORTENSOR_TOKEN",
+};
+
+const UPSTREAM: Hints = Hints {
+    advice: Advice { absent: "is it running, and is its url right?", trust: "the upstream's ca_file" },
+    refused: "name the variable with its key in api_key_env",
+};
+
+/// Speaks to one router.
+pub(crate) struct Client {
+    base: String,
+    hints: Hints,
+    token: Option<header::HeaderValue>,
+    http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+impl Client {
+    /// A client for an upstream, with exactly that key.
+    pub(crate) fn for_upstream(url: &str, key: &str, ca_file: Option<&Path>) -> Done<Self> {
+        Self::with_token(url, |_| Some(key.to_owned()).filter(|key| !key.is_empty()), ca_file, UPSTREAM)
+    }
+
+    /// A client for that address, with that token or, on this machine, the development token; it believes the authorities of that
+    /// file, or the public ones.
+    pub(crate) fn new(url: &str, token: Option<&str>, ca_file: Option<&Path>) -> Done<Self> {
+        let given = token.map(str::trim).filter(|token| !token.is_empty()).map(str::to_owned);
+        Self::with_token(
+            without_api(url),
+            |host| given.or_else(|| is_loopback(host).then(|| DEFAULT_DEV_TOKEN.to_owned())),
+            ca_file,
+            ROUTER,
+        )
+    }
+
+    fn with_token(
+        url: &str,
+        token: impl FnOnce(&str) -> Option<String>,
+        ca_file: Option<&Path>,
+        hints: Hints,
+    ) -> Done<Self> {
+        let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+        let uri: Uri = url
+            .parse()
+            .map_err(|e| Exit::usage(format!("{url:?} is no URL ({e}): write it like http://127.0.0.1:5010")))?;
+        let Some(host) = uri.host().filter(|_| matches!(uri.scheme_str(), Some("http" | "https"))) else {
+            return Err(Exit::usage(format!("{url:?} must start with http:// or https:// and name a host")));
+        };
+        let token = token(host)
+            .map(|token| header::HeaderValue::try_from(format!("Bearer {token}")))
+            .transpose()
+            .map_err(|_| Exit::usage("the token has characters that no token can have"))?
+            .map(|mut value| {
+                value.set_sensitive(true);
+                value
+            });
+        Ok(Self {
+            hints,
+            base: url.trim_end_matches('/').to_owned(),
+            token,
+            http: legacy::Client::builder(TokioExecutor::new()).build(connector(ca_file)?),
+        })
+    }
+
+    /// The router's address.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// `GET`, answered with JSON.
+    pub(crate) async fn get(&self, path: &str) -> Done<Value> {
+        self.call(Method::GET, path, None, Some(PATIENCE)).await
+    }
+
+    /// `POST` or another method with a JSON body, answered with JSON.
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Done<Value> {
+        self.call(method, path, body, Some(PATIENCE)).await
+    }
+
+    /// The same without a bound on the time that the answer takes.
+    pub(crate) async fn wait_for(&self, path: &str, body: &Value, headers: &[(&'static str, String)]) -> Done<Value> {
+        let response = self.request(Method::POST, path, Some(body), headers).await?;
+        self.answer(response).await
+    }
+
+    /// `POST` whose answer is read piece by piece; a refusal is an error.
+    pub(crate) async fn stream(
+        &self,
+        path: &str,
+        body: &Value,
+        headers: &[(&'static str, String)],
+    ) -> Done<Response<Incoming>> {
+        let response = self.request(Method::POST, path, Some(body), headers).await?;
+        if response.status().is_success() { Ok(response) } else { Err(self.refusal(response).await) }
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Option<&Value>, patience: Option<Duration>) -> Done<Value> {
+        let work = async { self.answer(self.request(method, path, body, &[]).await?).await };
+        match patience {
+            None => work.await,
+            Some(patience) => tokio::time::timeout(patience, work).await.unwrap_or_else(|_| {
+                Err(Exit::new(7, format!("{} did not answer within {} s", self.base, patience.as_secs())))
+            }),
+        }
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        headers: &[(&'static str, String)],
+    ) -> Done<Response<Incoming>> {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.header(header::AUTHORIZATION, token);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let request = request.body(Full::new(bytes)).map_err(|e| Exit::usage(format!("this cannot be sent: {e}")))?;
+        self.http.request(request).await.map_err(|e| unreached::exit(&self.base, &e, e.is_connect(), self.hints.advice))
+    }
+
+    async fn answer(&self, response: Response<Incoming>) -> Done<Value> {
+        if !response.status().is_success() {
+            return Err(self.refusal(response).await);
+        }
+        let bytes = self.body(response).await?;
+        serde_json::from_slice(&bytes).map_err(|_| {
+            Exit::failed(format!("{} does not answer like a cortensor-router: is the address right?", self.base))
+        })
+    }
+
+    async fn body(&self, response: Response<Incoming>) -> Done<Bytes> {
+        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|e| {
+            if e.is::<LengthLimitError>() {
+                Exit::failed(format!("the answer is longer than {MAX_ANSWER} bytes: ask for less with --limit"))
+            } else {
+                Exit::new(6, format!("the connection to {} broke: {e}", self.base))
+            }
+        })?;
+        Ok(body.to_bytes())
+    }
+
+    async fn refusal(&self, response: Response<Incoming>) -> Exit {
+        let status = response.status();
+        let bytes = match self.body(response).await {
+            Ok(bytes) => bytes,
+            Err(exit) => return exit,
+        };
+        let exit = Exit::from(refused(status, &bytes)).with_code(code(&bytes));
+        if status == StatusCode::UNAUTHORIZED { exit.with_hint(self.hints.refused) } else { exit }
+    }
+}
+
+/// The finer word for a refusal, as the router gave it.
+fn code(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    error_of(&body).get("code")?.as_str().map(str::to_owned)
+}
+
+/// Under /v1 the error is an object, under /api a text.
+fn error_of(body: &Value) -> &Value {
+    body.get("error").filter(|error| error.is_object()).unwrap_or(body)
+}
+
+/// The error that a refusal stands for.
+fn refused(status: StatusCode, body: &[u8]) -> Error {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let inner = error_of(&body);
+    let message = ["message", "error", "detail"].iter().find_map(|name| inner.get(*name)?.as_str());
+    let by_status = || KINDS.iter().find(|row| row.http_status == status.as_u16()).map(|row| row.kind);
+    let by_code = inner.get("code").and_then(Value::as_str).and_then(ErrorKind::from_code);
+    let kind = by_code.or_else(by_status).unwrap_or(ErrorKind::Internal);
+    let error = Error::new(kind, message.map_or_else(|| format!("the router answered {status}"), str::to_owned));
+    match inner.get("session_id").and_then(Value::as_u64) {
+        Some(session) => error.with_ids(session, inner.get("task_id").and_then(Value::as_u64)),
+        None => error,
+    }
+}
+
+fn connector(ca_file: Option<&Path>) -> Done<HttpsConnector<HttpConnector>> {
+    let mut http = HttpConnector::new();
+    http.set_nodelay(true);
+    http.set_connect_timeout(Some(Duration::from_secs(5)));
+    http.enforce_http(false);
+    let tls = client_tls(ca_file, "ca_file").map_err(|e| Exit::usage(format!("--ca-file: {}", e.message())))?;
+    let https = HttpsConnectorBuilder::new().with_tls_config(tls.with_no_client_auth());
+    Ok(https.https_or_http().enable_http1().wrap_connector(http))
+}
+
+/// The router's own address in what its clients call the base URL of an API.
+pub(crate) fn without_api(url: &str) -> &str {
+    let url = url.trim().trim_end_matches('/');
+    ["/api/v1", "/api/v2", "/api/v3", "/api", "/v1"]
+        .iter()
+        .find_map(|base| url.strip_suffix(base))
+        // `http://v1` names a host, `/miner/v1` is where miners go.
+        .filter(|rest| !rest.ends_with('/') && !rest.ends_with("/miner") && !rest.is_empty())
+        .unwrap_or(url)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// The innermost cause: "Connection refused" rather than "client error (Connect)".
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_of_both_families_become_errors() {
+        let cortensor =
+            refused(StatusCode::GATEWAY_TIMEOUT, br#"{"error":"late","code":"timeout","session_id":3,"task_id":4}"#);
+        assert_eq!((cortensor.kind(), cortensor.message()), (ErrorKind::Timeout, "late"));
+        assert_eq!((cortensor.details().session_id, cortensor.details().task_id), (Some(3), Some(4)));
+        let openai = refused(
+            StatusCode::BAD_REQUEST,
+            br#"{"error":{"message":"bad","type":"invalid_request_error","code":null}}"#,
+        );
+        assert_eq!((openai.kind(), openai.message()), (ErrorKind::InvalidArgument, "bad"));
+        let foreign = refused(StatusCode::BAD_GATEWAY, b"<html>");
+        assert_eq!(foreign.kind(), ErrorKind::MinerFailed);
+        let fine = refused(StatusCode::SERVICE_UNAVAILABLE, br#"{"error":"no miner","code":"no_miner"}"#);
+        assert_eq!(fine.kind(), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn only_this_machine_gets_the_development_token() {
+        for (url, with_token) in [
+            ("http://127.0.0.1:5010", true),
+            ("localhost:5010", true),
+            ("http://[::1]:5010/", true),
+            ("http://192.0.2.1:5010", false),
+            ("https://localhost.example", false),
+        ] {
+            assert_eq!(Client::new(url, None, None).unwrap().token.is_some(), with_token, "{url}");
+        }
+        assert!(Client::new("ftp://x", None, None).is_err());
+        assert!(Client::new("http://x", Some("a\nb"), None).is_err());
+    }
+}

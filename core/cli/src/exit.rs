@@ -1,0 +1,93 @@
+//! How the command ends: one line on standard error, and a status that scripts can act on.
+
+use std::fmt::Write as _;
+
+use cortensor_router::{Error, ErrorKind};
+
+use crate::{output, stderr};
+
+/// Why the command ends without having done what it was asked for.
+#[derive(Debug)]
+pub(crate) struct Exit {
+    status: u8,
+    message: String,
+    /// The error's code, where a program of ours has one.
+    code: Option<String>,
+}
+
+/// What a command gives.
+pub(crate) type Done<T = ()> = Result<T, Exit>;
+
+impl Exit {
+    /// No router answers at all.
+    pub(crate) const UNREACHABLE: u8 = 10;
+    /// Ctrl-C, as a shell counts it.
+    pub(crate) const INTERRUPTED: u8 = 130;
+
+    /// Ends with that status and message.
+    pub(crate) fn new(status: u8, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), code: None }
+    }
+
+    /// It did not work.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self::new(1, message)
+    }
+
+    /// The arguments or the configuration are wrong.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(2, message)
+    }
+
+    /// Ends with that status and says nothing: all is said.
+    pub(crate) fn silent(status: u8) -> Self {
+        Self::new(status, "")
+    }
+
+    /// The message, for commands that report several failures.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The same status with a remark behind the message.
+    pub(crate) fn with_hint(mut self, hint: &str) -> Self {
+        self.message = format!("{}: {hint}", self.message);
+        self
+    }
+
+    /// The same with that code, where there is one.
+    pub(crate) fn with_code(mut self, code: Option<String>) -> Self {
+        self.code = code.or(self.code);
+        self
+    }
+
+    /// Says why, in the form that was asked for, and gives the status.
+    pub(crate) fn report(self) -> u8 {
+        if !self.message.is_empty() {
+            stderr::error(&output::printable(&self.message), self.code.as_deref(), self.status);
+        }
+        self.status
+    }
+}
+
+impl From<Error> for Exit {
+    fn from(error: Error) -> Self {
+        let status = match error.kind() {
+            ErrorKind::InvalidArgument | ErrorKind::TooLarge => 2,
+            ErrorKind::Unauthenticated | ErrorKind::PermissionDenied => 3,
+            ErrorKind::NotFound => 4,
+            ErrorKind::Conflict | ErrorKind::IdempotencyMismatch => 5,
+            ErrorKind::Overloaded | ErrorKind::Unavailable | ErrorKind::Closed => 6,
+            ErrorKind::Timeout => 7,
+            ErrorKind::Cancelled => 8,
+            ErrorKind::MinerFailed => 9,
+            _ => 1,
+        };
+        let mut message = error.message().to_owned();
+        let details = error.details();
+        if let (Some(session), Some(task)) = (details.session_id, details.task_id) {
+            let _ = write!(message, " (look at it with: cortensor-router tasks show {session} {task})");
+        }
+        Self { status, message, code: Some(error.code().to_owned()) }
+    }
+}

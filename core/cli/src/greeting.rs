@@ -1,0 +1,104 @@
+//! What `serve` says when it is ready: where it is, how to call it, what is open to whom.
+
+use std::fmt::Write as _;
+
+use cortensor_router::Config;
+use cortensor_router::Router;
+use cortensor_router::config::{DEFAULT_DEV_TOKEN, UpstreamConfig};
+use cortensor_router::listener::Listener;
+use cortensor_router::model::MinerKind;
+use cortensor_router::store::Durability;
+use serde_json::json;
+
+use crate::exit::Done;
+use crate::logging::LogFormat;
+use crate::output;
+
+/// What there is to say.
+pub(crate) struct Greeting {
+    url: String,
+    /// Whether the development token opens this router.
+    dev_token: bool,
+    token: Option<String>,
+    upstreams: Vec<String>,
+    /// Whether the built-in echo answers.
+    echo: bool,
+    store: String,
+    posture: Vec<String>,
+}
+
+impl Greeting {
+    pub(crate) fn new(config: &Config, router: &Router, listener: &Listener) -> Self {
+        let durability = config.storage.effective_durability();
+        let store = match &config.storage.data_dir {
+            Some(dir) if durability != Durability::Memory => {
+                let survives = if durability == Durability::Full {
+                    "power loss"
+                } else {
+                    "the end of the process, not power loss"
+                };
+                format!("{} (durability {}: an accepted task survives {survives})", dir.display(), durability.as_str())
+            }
+            _ => "in memory (durability memory: tasks are lost with the process)".to_owned(),
+        };
+        let may_submit = |scopes: &[String]| scopes.is_empty() || scopes.iter().any(|scope| scope == "submit");
+        let configured = config.listen.tokens.iter().find(|token| may_submit(&token.scopes));
+        Self {
+            url: listener.url(),
+            dev_token: listener.accepts_dev_token(),
+            token: configured.and_then(|token| token.secret().ok()),
+            upstreams: config.upstreams.iter().map(UpstreamConfig::miner_name).collect(),
+            echo: router.miners().iter().any(|miner| miner.id == "echo" && miner.kind == MinerKind::Local),
+            store,
+            posture: listener.posture(),
+        }
+    }
+
+    /// Where clients on this machine reach the router.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A token that opens it.
+    pub(crate) fn token(&self) -> Option<String> {
+        if self.dev_token { Some(DEFAULT_DEV_TOKEN.to_owned()) } else { self.token.clone() }
+    }
+
+    /// Says it, in the form of the logs.
+    pub(crate) fn print(&self, format: LogFormat) -> Done {
+        match format {
+            LogFormat::Text => output::write(&self.text()),
+            LogFormat::Json => output::json(&json!({
+                "event": "listening", "url": self.url, "version": cortensor_router::VERSION,
+                "store": self.store, "posture": self.posture,
+            })),
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut out = String::new();
+        let token = if self.dev_token { DEFAULT_DEV_TOKEN } else { "$CORTENSOR_TOKEN" };
+        let _ = writeln!(out, "cortensor-router {} listens on {}", cortensor_router::VERSION, self.url);
+        let _ = writeln!(out, "  data     {}", self.store);
+        let _ = match self.upstreams.as_slice() {
+            [] => {
+                let now = if self.echo { "the built-in echo" } else { "none yet" };
+                writeln!(
+                    out,
+                    "  miners   {now}; attach a model with --upstream http://127.0.0.1:8080/v1, or let miners dial in"
+                )
+            }
+            upstreams => writeln!(out, "  miners   {}", upstreams.join(", ")),
+        };
+        for line in &self.posture {
+            let _ = writeln!(out, "  access   {line}");
+        }
+        let _ = writeln!(
+            out,
+            "\nTry it:\n  curl -sN {}/api/v1/completions -H \"Authorization: Bearer {token}\" -H \"Content-Type: application/json\" -d '{{\"prompt\":\"Hello, router!\",\"stream\":true}}'",
+            self.url
+        );
+        let _ = writeln!(out, "OpenAI clients: base URL {}/v1, API key {token}\n", self.url);
+        out
+    }
+}

@@ -1,0 +1,306 @@
+//! `key`: create, list and revoke API keys, in the data directory or, while a router runs on it, through that router.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use cortensor_router::store::{ApiKey, Durability, Holder, SqliteStore, Store as _, holder};
+use cortensor_router::token::KeySpec;
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::command_token::CommandToken;
+use crate::exit::{Done, Exit};
+use crate::output::{self, ago, text};
+use crate::runtime;
+use crate::settings::Settings;
+use crate::submit::path_segment;
+use cortensor_router::Error;
+use cortensor_router::model::Timestamp;
+
+const EXAMPLES: &str = "\
+Examples:
+  cortensor-router key create --name app       may submit and read
+  cortensor-router key create --name ops --scope admin --ttl 30d
+  cortensor-router key create --name tenant-a --session 3 --session 4
+  cortensor-router key list
+  cortensor-router key revoke 0f3c9a1b2d4e
+
+The token is shown once, when it is created. While a router runs on the data directory,
+keys are managed through it, with the token that it keeps there for this command, or with
+the one given (CORTENSOR_TOKEN); else they are written to the data directory directly.";
+
+/// `key`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Keys {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Create a key and print its token
+    Create(Create),
+    /// List the keys
+    List(List),
+    /// Revoke a key: its token is refused from now on
+    #[command(visible_alias = "delete")]
+    Revoke(Revoke),
+}
+
+#[derive(Debug, Args)]
+struct Create {
+    /// A name for people
+    #[arg(long)]
+    name: String,
+    /// What it may do: submit, read, admin, miner, or enrol alone (repeatable); submit and read where none is given
+    #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',')]
+    scopes: Vec<String>,
+    /// The only sessions it may use (repeatable); all where none is given
+    #[arg(long = "session", value_name = "ID", value_delimiter = ',')]
+    sessions: Vec<u64>,
+    /// Of a key for miners: the only models that they may serve (repeatable)
+    #[arg(long = "model", value_name = "MODEL", value_delimiter = ',')]
+    models: Vec<String>,
+    /// Of a key for miners: who runs them
+    #[arg(long, default_value = "", hide_default_value = true)]
+    owner: String,
+    /// How long it is good for: 90s, 15m, 12h, 30d; for ever where it is not given
+    #[arg(long, value_parser = duration)]
+    ttl: Option<u64>,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+struct List {
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+struct Revoke {
+    /// The key's id: the second part of its token
+    #[arg(value_name = "ID")]
+    id: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Where the keys are.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The router to ask, instead of the data directory
+    #[arg(long, value_name = "URL", env = "CORTENSOR_URL")]
+    url: Option<String>,
+    /// A token with the scope admin; where none is given, the one that the router keeps in its data directory, or the development token
+    #[arg(long, value_name = "TOKEN", env = "CORTENSOR_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Certificates to trust (PEM) instead of the public ones
+    #[arg(long, value_name = "FILE", env = "CORTENSOR_CA_FILE")]
+    ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// A router that runs, or a directory that nobody holds.
+enum Holding {
+    Router(Box<Client>),
+    Directory(PathBuf),
+}
+
+impl Keys {
+    pub(crate) fn run(&self) -> Done {
+        match &self.action {
+            Action::Create(create) => create.run(),
+            Action::List(list) => list.run(),
+            Action::Revoke(revoked) => revoke(&revoked.place, &revoked.id),
+        }
+    }
+}
+
+impl Place {
+    fn client(&self, url: &str) -> Done<Client> {
+        Client::new(url, self.token.as_deref(), self.ca_file.as_deref())
+    }
+
+    fn find(&self) -> Done<Holding> {
+        if let Some(url) = self.url.as_ref().filter(|url| !url.trim().is_empty()) {
+            return Ok(Holding::Router(Box::new(self.client(url)?)));
+        }
+        let Some(dir) = self.settings.load(Vec::new())?.config.storage.data_dir else {
+            return Err(Exit::usage(
+                "tasks and keys are kept in memory only (storage.durability = \"memory\"): name the running router with --url",
+            ));
+        };
+        match holder(&dir) {
+            None => Ok(Holding::Directory(dir)),
+            Some(Holder { url: Some(url), .. }) => {
+                let given = self.token.clone().filter(|token| !token.trim().is_empty());
+                let token = given.or_else(|| CommandToken::read(&dir));
+                let client = Client::new(&url, token.as_deref(), self.ca_file.as_deref())?;
+                Ok(Holding::Router(Box::new(client)))
+            }
+            Some(Holder { pid, url: None }) => Err(Exit::failed(format!(
+                "process {pid} has the data directory {} and does not listen: stop it, or name its address with --url",
+                dir.display()
+            ))),
+        }
+    }
+}
+
+/// Makes a key, and gives its record with its token.
+pub(crate) fn create(place: &Place, spec: &KeySpec) -> Done<Value> {
+    // Checked here as well, so that a mistake is found before anything is asked or opened.
+    let (record, made) = spec.mint(Timestamp::wall_clock())?;
+    match place.find()? {
+        Holding::Router(client) => runtime::client(client.send(Method::POST, "/api/v1/keys", Some(&json!(spec)))),
+        Holding::Directory(dir) => {
+            with_store(&dir, |store| store.put_key(record).wait())?;
+            serde_json::to_value(&made).map_err(|error| Error::internal(error).into())
+        }
+    }
+}
+
+/// All keys' records.
+pub(crate) fn list(place: &Place) -> Done<Vec<Value>> {
+    let answer = match place.find()? {
+        Holding::Router(client) => runtime::client(client.get("/api/v1/keys"))?,
+        Holding::Directory(dir) => {
+            let keys = with_store(&dir, |store| store.keys().wait())?;
+            json!({"keys": keys.iter().map(shown).collect::<Vec<_>>()})
+        }
+    };
+    Ok(answer.get("keys").and_then(Value::as_array).cloned().unwrap_or_default())
+}
+
+/// Revokes the key of that id, or of that token.
+pub(crate) fn revoke(place: &Place, id: &str) -> Done {
+    // People paste the whole token; its secret is not needed, and not sent.
+    let id = id.strip_prefix("ctr_").and_then(|rest| rest.split('_').next()).unwrap_or(id);
+    match place.find()? {
+        Holding::Router(client) => {
+            let path = format!("/api/v1/keys/{}", path_segment(id));
+            runtime::client(client.send(Method::DELETE, &path, None))?;
+        }
+        Holding::Directory(dir) => {
+            if !with_store(&dir, |store| store.delete_key(id.to_owned()).wait())? {
+                return Err(Exit::new(4, format!("there is no key {id:?}: see `cortensor-router key list`")));
+            }
+        }
+    }
+    if place.json {
+        return output::json(&json!({"id": id, "deleted": true}));
+    }
+    output::line(&format!("key {id} is revoked"))
+}
+
+impl Create {
+    fn run(&self) -> Done {
+        let spec = KeySpec {
+            name: self.name.clone(),
+            scopes: self.scopes.clone(),
+            sessions: self.sessions.clone(),
+            ttl_secs: self.ttl.unwrap_or(0),
+            models: self.models.clone(),
+            owner: self.owner.clone(),
+        };
+        let made = create(&self.place, &spec)?;
+        if self.place.json {
+            return output::json(&made);
+        }
+        output::line(&text(&made, "token"))?;
+        output::remark(&format!(
+            "key {} {:?} may {}{}. Keep the token: it is not shown again.",
+            text(&made, "id"),
+            self.name,
+            text(&made, "scopes"),
+            self.ttl.map(|ttl| format!(" for {}", output::span(ttl))).unwrap_or_default(),
+        ));
+        Ok(())
+    }
+}
+
+impl List {
+    fn run(&self) -> Done {
+        let keys = list(&self.place)?;
+        if self.place.json {
+            return output::json(&json!({"count": keys.len(), "keys": keys}));
+        }
+        let rows: Vec<Vec<String>> = keys
+            .iter()
+            .map(|key| {
+                let sessions = text(key, "sessions");
+                vec![
+                    text(key, "id"),
+                    text(key, "name"),
+                    text(key, "scopes"),
+                    if sessions.is_empty() { "all".to_owned() } else { sessions },
+                    ago(key, "created_at"),
+                    expiry(key),
+                ]
+            })
+            .collect();
+        output::table(&["ID", "NAME", "SCOPES", "SESSIONS", "CREATED", "EXPIRES"], &rows)
+    }
+}
+
+fn with_store<T>(dir: &Path, work: impl FnOnce(&SqliteStore) -> cortensor_router::Result<T>) -> Done<T> {
+    let store = SqliteStore::open(dir, Durability::Full)?;
+    let done = work(&store);
+    store.close().wait()?;
+    Ok(done?)
+}
+
+/// The record without its hash.
+fn shown(key: &ApiKey) -> Value {
+    json!({
+        "id": key.id, "name": key.name, "scopes": key.scopes, "sessions": key.sessions,
+        "created_at": key.created_at, "expires_at": key.expires_at, "models": key.models, "owner": key.owner,
+    })
+}
+
+pub(crate) fn expiry(key: &Value) -> String {
+    let now = Timestamp::wall_clock().as_secs();
+    match key.get("expires_at").and_then(Value::as_u64) {
+        None | Some(0) => "never".to_owned(),
+        Some(at) if at <= now => "expired".to_owned(),
+        Some(at) => format!("in {}", output::span(at - now)),
+    }
+}
+
+/// `90s`, `15m`, `12h`, `30d`; a number alone is seconds.
+pub(crate) fn duration(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err("write it like 90s, 15m, 12h or 30d".to_owned()),
+    };
+    match digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)) {
+        None | Some(0) => Err("write it like 90s, 15m, 12h or 30d".to_owned()),
+        Some(seconds) => Ok(seconds),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(
+            [duration("90"), duration("2m"), duration("1h"), duration("30d")],
+            [Ok(90), Ok(120), Ok(3_600), Ok(2_592_000)]
+        );
+        for wrong in ["", "0", "d", "3w", "-1d", "99999999999999999999d"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

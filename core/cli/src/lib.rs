@@ -1,0 +1,150 @@
+//! The `cortensor-router` command: runs a router as a server of its own, and talks to one that runs.
+//!
+//! It is a library besides a program, so that `python -m cortensor_router` and `npx cortensor-router` are the same
+//! command.
+
+mod client;
+mod command_token;
+mod completions;
+mod config;
+mod demo;
+mod doctor;
+mod exit;
+mod greeting;
+mod keys;
+mod logging;
+mod miner;
+mod miner_health;
+mod miner_token;
+mod miners;
+mod output;
+mod platform;
+mod room;
+mod runtime;
+mod serve;
+mod sessions;
+mod settings;
+mod signals;
+mod sse;
+mod status;
+mod stderr;
+mod submit;
+mod tasks;
+mod unreached;
+
+use std::ffi::{OsStr, OsString};
+
+use clap::builder::Resettable;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use exit::Exit;
+use stderr::Form;
+
+const EXAMPLES: &str = "\
+Examples:
+  cortensor-router serve                       a router on 127.0.0.1:5010, no set-up needed
+  cortensor-router serve --upstream http://127.0.0.1:8080/v1
+                                               ... in front of llama.cpp, vLLM, Ollama
+  cortensor-router submit 'Why is the sky blue?'
+  cortensor-router sessions create research --priority 5
+  cortensor-router tasks list 0
+  cortensor-router key create --name app --scope submit
+  cortensor-router miner --router wss://router.example --backend http://127.0.0.1:8080/v1
+  cortensor-router doctor
+
+Exit status:
+  0 done   1 it did not work   2 wrong arguments or configuration   3 token refused
+  4 not found   5 conflict   6 overloaded or unavailable, try again later   7 timed out
+  8 cancelled   9 the miner failed   10 no router answers   130 stopped by Ctrl-C";
+
+/// A router for AI inference: sessions, tasks and miners behind Cortensor's REST API and OpenAI's.
+#[derive(Parser)]
+#[command(name = "cortensor-router", version, propagate_version = true, after_help = EXAMPLES, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a router with its HTTP listener
+    Serve(serve::Serve),
+    /// Send a prompt to a running router and stream the answer
+    Submit(submit::Submit),
+    /// Show what a running router is doing
+    Status(status::Status),
+    /// List, show, create and close sessions
+    #[command(visible_alias = "session")]
+    Sessions(sessions::Sessions),
+    /// List, show and cancel tasks
+    #[command(visible_alias = "task")]
+    Tasks(tasks::Tasks),
+    /// List the miners of a running router
+    Miners(miners::Miners),
+    /// Take a model server to a router: a miner that dials out
+    Miner(miner::Miner),
+    /// Create, list and revoke the one-time tokens that enrol miners' keys
+    #[command(name = "miner-token", visible_alias = "miner-tokens")]
+    MinerToken(miner_token::MinerTokens),
+    /// Create, list and revoke API keys
+    #[command(visible_alias = "keys")]
+    Key(keys::Keys),
+    /// Check configuration, data directory, port and upstreams, and say how to mend what is wrong
+    Doctor(doctor::Doctor),
+    /// Check and show the configuration
+    Config(config::ConfigCommand),
+    /// Print a completion script for a shell
+    Completions(completions::Completions),
+}
+
+/// Runs the command with those arguments, the program's name first, and gives the status with which the process is to end.
+///
+/// `serve` handles SIGINT and SIGTERM while it runs, and the command installs a logger: call it from a process that does nothing else.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let form = Form::of_arguments(&arguments);
+    form.choose();
+    let parsed = without_empty_variables(Cli::command()).try_get_matches_from(arguments);
+    let command = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli.command,
+        Err(told) => {
+            let status = u8::try_from(told.exit_code()).unwrap_or(2);
+            if told.use_stderr() && form != Form::Text {
+                let text = told.render().to_string();
+                stderr::error(text.strip_prefix("error: ").unwrap_or(&text).trim_end(), Some("usage"), status);
+            } else {
+                // Help and version are told this way too. A closed terminal is no reason for another status.
+                let _ = told.print();
+            }
+            return status;
+        }
+    };
+    let done = match command {
+        Command::Serve(command) => command.run(),
+        Command::Submit(command) => command.run(),
+        Command::Status(command) => command.run(),
+        Command::Sessions(command) => command.run(),
+        Command::Tasks(command) => command.run(),
+        Command::Miners(command) => command.run(),
+        Command::Miner(command) => command.run(),
+        Command::MinerToken(command) => command.run(),
+        Command::Key(command) => command.run(),
+        Command::Doctor(command) => command.run(),
+        Command::Config(command) => command.run(),
+        Command::Completions(command) => command.run(),
+    };
+    let status = done.map_or_else(Exit::report, |()| 0);
+    stderr::flush();
+    status
+}
+
+/// A variable that is set to nothing counts as not set, as in a compose file that passes on what its caller may have set.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.to_string_lossy().trim().is_empty());
+    command
+        .mut_args(|argument| match argument.get_env() {
+            Some(name) if is_empty(name) => argument.env(Resettable::Reset),
+            _ => argument,
+        })
+        .mut_subcommands(without_empty_variables)
+}

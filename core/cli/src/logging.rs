@@ -1,0 +1,155 @@
+//! Logs: to standard error, as text or as JSON lines.
+
+use std::fmt;
+use std::io::IsTerminal as _;
+
+use clap::{Args, ValueEnum};
+use tracing::field::{Field, Visit};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::exit::{Done, Exit};
+use crate::stderr::{self, Form, Log};
+use cortensor_router::internals::logs_no_secret;
+use cortensor_router::internals::visible;
+
+/// The form of logs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Logging")]
+pub(crate) struct Logging {
+    /// What is logged: error, warn, info, debug, trace, or by module (`info,cortensor_router=debug`). Libraries are left out of trace, since they would show tokens
+    #[arg(long, value_name = "FILTER", env = "CORTENSOR_LOG", default_value = "warn")]
+    log: String,
+    /// The form of logs and of what `serve` prints
+    #[arg(long, value_enum, env = "CORTENSOR_LOG_FORMAT", default_value = "text")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// Writes fields with what cannot be seen written out: much of what is logged was said by a miner, an upstream or a client, and
+/// must not write lines of its own, nor steer a terminal.
+struct OnOneLine;
+
+impl<'w> FormatFields<'w> for OnOneLine {
+    fn format_fields<R: RecordFields>(&self, out: Writer<'w>, fields: R) -> fmt::Result {
+        let mut line = Line { out, begun: false, written: Ok(()) };
+        fields.record(&mut line);
+        line.written
+    }
+}
+
+struct Line<'w> {
+    out: Writer<'w>,
+    begun: bool,
+    written: fmt::Result,
+}
+
+impl Visit for Line<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        // What libraries that log otherwise say of their source is in front of the line.
+        if self.written.is_err() || field.name().starts_with("log.") {
+            return;
+        }
+        let text = format!("{value:?}");
+        let (space, text) = (if self.begun { " " } else { "" }, visible(&text));
+        self.begun = true;
+        self.written = if field.name() == "message" {
+            write!(self.out, "{space}{text}")
+        } else {
+            write!(self.out, "{space}{field}={text}")
+        };
+    }
+}
+
+impl Logging {
+    /// Starts to log.
+    pub(crate) fn start(&self) -> Done {
+        if self.log_format == LogFormat::Json {
+            Form::Lines.choose();
+        }
+        let filter = EnvFilter::builder().parse(&self.log).map_err(|e| {
+            Exit::usage(format!("--log {:?}: {e}: write it like info or warn,cortensor_router=debug", self.log))
+        })?;
+        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Log);
+        let secrets = filter_fn(logs_no_secret);
+        let started = match self.log_format {
+            LogFormat::Text => {
+                let builder = builder.with_ansi(std::io::stderr().is_terminal()).fmt_fields(OnOneLine);
+                builder.finish().with(secrets).try_init()
+            }
+            LogFormat::Json => builder.json().flatten_event(true).finish().with(secrets).try_init(),
+        };
+        stderr::write_apart();
+        started.map_err(|e| Exit::failed(format!("cannot start to log: {e}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(what: impl FnOnce()) -> String {
+        let page = Page::default();
+        let sink = page.clone();
+        let builder = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || sink.clone());
+        let log = builder.with_ansi(false).fmt_fields(OnOneLine).finish().with(filter_fn(logs_no_secret));
+        tracing::subscriber::with_default(log, what);
+        let bytes = page.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn what_a_stranger_says_stays_on_its_line() {
+        let said = "\u{1b}[31mred\r\nERROR forged";
+        for line in [
+            logged(|| tracing::warn!(message = %said, "a miner reports")),
+            logged(|| tracing::warn!(code = %said, other = ?said, plain = said, "a miner reports an error")),
+            logged(|| tracing::warn!("{said}")),
+        ] {
+            assert_eq!(line.matches('\n').count(), 1, "{line:?}");
+            assert!(!line.trim_end().contains(char::is_control) && line.contains("forged"), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn no_library_logs_what_goes_over_the_wire() {
+        let line = logged(|| {
+            tracing::trace!(target: "tungstenite::protocol", "hello with ctr_token");
+            tracing::trace!(target: "hyper::proto::h1", "authorization: Bearer ctr_token");
+            tracing::debug!(target: "tungstenite::protocol", "closed");
+            tracing::trace!(target: "cortensor_router::engine", "step");
+        });
+        assert!(!line.contains("ctr_token") && line.contains("closed") && line.contains("step"), "{line}");
+    }
+}

@@ -1,0 +1,139 @@
+//! What the command prints. A reader that goes away early (`| head`) ends the command quietly.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _, Write as _};
+
+use crate::exit::{Done, Exit};
+use crate::stderr;
+use cortensor_router::model::Timestamp;
+
+/// Writes text to standard output as it is, at once.
+pub(crate) fn write(text: &str) -> Done {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| match e.kind() {
+        io::ErrorKind::BrokenPipe => Exit::silent(0),
+        _ => Exit::failed(format!("cannot write to standard output: {e}")),
+    })
+}
+
+/// Writes a line to standard output.
+pub(crate) fn line(text: &str) -> Done {
+    write(&format!("{text}\n"))
+}
+
+/// Writes a value as one line of JSON.
+pub(crate) fn json(value: &serde_json::Value) -> Done {
+    line(&value.to_string())
+}
+
+/// Writes text that a model or another user made; a terminal does not get its control characters.
+pub(crate) fn foreign(text: &str) -> Done {
+    if io::stdout().is_terminal() { write(&printable(text)) } else { write(text) }
+}
+
+/// Says something beside the result, on standard error.
+pub(crate) fn remark(message: &str) {
+    stderr::remark(&printable(message));
+}
+
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+}
+
+/// A table: columns as wide as their widest cell, the last one cut at the terminal's edge by the terminal itself.
+pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> Done {
+    let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| one_line(cell)).collect()).collect();
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut out = String::new();
+    let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();
+    for row in std::iter::once(&head).chain(&rows) {
+        let mut text = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            let _ = write!(text, "{cell:<width$}  ", width = *width);
+        }
+        out.push_str(text.trim_end());
+        out.push('\n');
+    }
+    write(&out)
+}
+
+/// Names and values below each other.
+pub(crate) fn fields(fields: &[(&str, String)]) -> Done {
+    let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let mut out = String::new();
+    for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
+        let value = printable(value).replace('\n', &format!("\n{:width$}  ", ""));
+        let _ = writeln!(out, "{name:<width$}  {value}");
+    }
+    write(&out)
+}
+
+const CELL: usize = 60;
+
+fn one_line(cell: &str) -> String {
+    let text = cell.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    match text.char_indices().nth(CELL) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
+/// A text out of a JSON object; numbers and booleans as they are written, nothing for null.
+pub(crate) fn text(value: &serde_json::Value, name: &str) -> String {
+    match value.get(name) {
+        None | Some(serde_json::Value::Null) => String::new(),
+        Some(serde_json::Value::String(text)) => text.clone(),
+        Some(serde_json::Value::Array(items)) => items
+            .iter()
+            .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned))
+            .collect::<Vec<_>>()
+            .join(", "),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// How long ago a time in Unix seconds is; nothing for 0.
+pub(crate) fn ago(value: &serde_json::Value, name: &str) -> String {
+    match value.get(name).and_then(serde_json::Value::as_u64) {
+        None | Some(0) => String::new(),
+        Some(at) => format!("{} ago", span(Timestamp::wall_clock().as_secs().saturating_sub(at))),
+    }
+}
+
+/// A span of seconds in its largest unit.
+pub(crate) fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_one_short_line_without_control_characters() {
+        assert_eq!(one_line("a\n b\t\u{1b}[31mc"), "a b [31mc");
+        let long = one_line(&"ä".repeat(100));
+        assert_eq!(long.chars().count(), CELL + 3);
+    }
+
+    #[test]
+    fn spans_have_their_largest_unit() {
+        assert_eq!([span(5), span(300), span(10_000), span(999_999)], ["5 s", "5 min", "2 h", "11 days"]);
+    }
+
+    #[test]
+    fn a_terminal_gets_no_control_characters() {
+        assert_eq!(printable("a\u{1b}]0;x\u{7}\tb\n"), "a]0;x\tb\n");
+    }
+}

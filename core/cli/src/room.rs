@@ -1,0 +1,52 @@
+//! How much memory the command lets its router hold where nobody says.
+
+use std::fs;
+
+/// The share of what the process may have.
+const SHARE: u64 = 4;
+
+/// A quarter of the least of: this machine's memory, what the process' control group allows, and its limit of address
+/// space. 0, which is no bound, where none of them can be read.
+pub(crate) fn default_bytes() -> u64 {
+    let (machine, group) = match sysinfo::System::new() {
+        Ok(mut system) => {
+            system.refresh_memory();
+            (Some(system.total_memory()), system.cgroup_limits().map(|limits| limits.total_memory))
+        }
+        Err(_) => (None, None),
+    };
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    [machine, group, address_space(&limits)]
+        .into_iter()
+        .flatten()
+        .filter(|bytes| *bytes > 0)
+        .min()
+        .map_or(0, |least| least / SHARE)
+}
+
+/// The soft limit in the kernel's table of a process' limits (`proc_pid_limits(5)`); `None`: unlimited.
+fn address_space(limits: &str) -> Option<u64> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_of_address_space_is_read_from_the_table() {
+        let table = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                     Max data size             unlimited            unlimited            bytes     \n\
+                     Max address space         629145600            unlimited            bytes     \n";
+        assert_eq!(address_space(table), Some(629_145_600));
+        assert_eq!(address_space(&table.replace("629145600", "unlimited")), None);
+        assert_eq!(address_space(""), None);
+    }
+
+    #[test]
+    fn the_default_is_a_part_of_this_machine() {
+        let bytes = default_bytes();
+        assert!(bytes > 16 << 20, "{bytes}");
+    }
+}

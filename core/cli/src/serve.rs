@@ -1,0 +1,276 @@
+//! `serve`: a router with its listener, until a signal ends it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use cortensor_router::config::{Config, Loaded, MinersConfig, Override, Source, TokenConfig};
+use cortensor_router::listener::{Certificates, Listener};
+use cortensor_router::store::{Durability, MemoryStore, SqliteStore, Store};
+use cortensor_router::token::Token;
+use cortensor_router::{Error, ErrorKind, Router};
+use tokio::sync::oneshot;
+use toml::Value;
+
+use crate::command_token::CommandToken;
+use crate::exit::{Done, Exit};
+use crate::greeting::Greeting;
+use crate::logging::{LogFormat, Logging};
+use crate::settings::Settings;
+use crate::signals::{Hangups, Signals};
+use crate::{demo, output, room, runtime};
+
+const EXAMPLES: &str = "\
+Examples:
+  cortensor-router serve                       127.0.0.1:5010, answers with an echo
+  cortensor-router serve --demo                ... and shows a prompt being answered
+  cortensor-router serve --upstream http://127.0.0.1:8080/v1
+                                               in front of a model server
+  cortensor-router serve --host 0.0.0.0 --token \"$TOKEN\"
+                                               reachable from other machines
+  cortensor-router serve --config /etc/cortensor-router.toml --log info --log-format json
+
+SIGTERM and Ctrl-C stop intake, let running tasks end (listen.drain_timeout_ms), then
+exit; a second one exits at once.";
+
+/// When all tasks have ended, their readers get this long to read the rest.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// `serve`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Serve {
+    /// The address to listen on: 127.0.0.1 for this machine alone, 0.0.0.0 for all (wants a token)
+    #[arg(long, value_parser = host)]
+    host: Option<IpAddr>,
+    /// The port; 0 takes a free one and prints it
+    #[arg(long, short)]
+    port: Option<u16>,
+    /// An OpenAI-compatible server that does the work (repeatable)
+    #[arg(long = "upstream", value_name = "URL")]
+    upstreams: Vec<String>,
+    /// What an acknowledged task survives: full (power loss), relaxed (the end of the process) or memory (nothing)
+    #[arg(long, value_name = "full|relaxed|memory", value_parser = ["full", "relaxed", "memory"])]
+    durability: Option<String>,
+    /// A token that clients must send, in place of the development token (repeatable); better: `key create`
+    #[arg(long = "token", value_name = "TOKEN")]
+    tokens: Vec<String>,
+    /// Submit a prompt and show its tokens as they come
+    #[arg(long)]
+    demo: bool,
+    #[command(flatten)]
+    settings: Settings,
+    #[command(flatten)]
+    logging: Logging,
+}
+
+impl Serve {
+    pub(crate) fn run(&self) -> Done {
+        self.logging.start()?;
+        let mut loaded = self.settings.load(self.flags())?;
+        for remark in &loaded.remarks {
+            tracing::warn!("{remark}");
+        }
+        if !loaded.config.listen.enabled {
+            return Err(Exit::usage(format!(
+                "the listener is off (listen.enabled = false, from {}): there is nothing to serve",
+                loaded.source("listen.enabled")
+            )));
+        }
+        if loaded.source("listen.threads") == Source::Default {
+            loaded.config.listen.threads = std::thread::available_parallelism().map_or(1, usize::from);
+        }
+        if loaded.source("limits.max_memory_bytes") == Source::Default {
+            loaded.config.limits.max_memory_bytes = room::default_bytes();
+        }
+        let runtime = runtime::server(loaded.config.listen.threads)
+            .map_err(|e| Exit::failed(format!("cannot start threads: {e}")))?;
+        let done = runtime.block_on(self.serve(loaded));
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        done
+    }
+
+    async fn serve(&self, loaded: Loaded) -> Done {
+        let mut signals = Signals::new()?;
+        let hangups = Hangups::new()?;
+        let sqlite = open_sqlite(&loaded.config)?;
+        let store: Arc<dyn Store> = match &sqlite {
+            Some(store) => Arc::<SqliteStore>::clone(store),
+            None => Arc::new(MemoryStore::new(loaded.config.retention.max_memory_bytes)),
+        };
+        let router = Router::builder()
+            .config(loaded.config.clone())
+            .store(store)
+            .echo_at_first(nobody_is_expected(&loaded))
+            .open()
+            .await
+            .map_err(|e| start(&e))?;
+        let listener = match Listener::bind(router.clone(), loaded.config.listen.clone()).await {
+            Ok(listener) => listener,
+            Err(e) => {
+                router.close().await;
+                return Err(start(&e));
+            }
+        };
+        let address = listener.local_addr();
+        tokio::spawn(reload(hangups, listener.certificates()));
+        // Until the end: the token goes with it.
+        let _command = match (&sqlite, &loaded.config.storage.data_dir) {
+            (Some(store), Some(dir)) => {
+                let token = Token::mint()?;
+                listener.accept_admin(&token);
+                // Before it is said where the router is: who reads that looks for the token.
+                let written = CommandToken::write(dir, &token);
+                store.announce(&listener.url())?;
+                written
+                    .inspect_err(|error| tracing::warn!(%error, "key commands need a token: it cannot be written"))
+                    .ok()
+            }
+            _ => None,
+        };
+        let greeting = Greeting::new(&loaded.config, &router, &listener);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let mut serving = tokio::spawn(listener.run(async {
+            let _ = stopped.await;
+        }));
+        // A reader of the greeting that has gone away is no reason not to serve.
+        let _ = greeting.print(self.logging.log_format);
+        tracing::info!(%address, "listening");
+        let json = self.logging.log_format == LogFormat::Json;
+        let demo = self.demo.then(|| tokio::spawn(demo::run(greeting.url().to_owned(), greeting.token(), json)));
+        tokio::select! {
+            () = signals.next() => {}
+            broken = &mut serving => {
+                router.close().await;
+                return match broken {
+                    Ok(Err(e)) => Err(Exit::from(e)),
+                    _ => Err(Exit::failed("the listener ended by itself")),
+                };
+            }
+        }
+        if let Some(demo) = demo {
+            demo.abort();
+        }
+        let patience = Duration::from_millis(loaded.config.listen.drain_timeout_ms);
+        output::remark(&format!(
+            "stopping: running tasks have {} s to end; a second signal stops at once",
+            patience.as_secs()
+        ));
+        let drain = async {
+            // The listener goes on answering meanwhile: /readyz says 503, and tasks can be polled.
+            let ended = router.drain(patience).await;
+            let last_words = async {
+                let _ = stop.send(());
+                if tokio::time::timeout(LAST_WORDS, serving).await.is_err() {
+                    tracing::warn!("some clients did not read their answers to the end");
+                }
+            };
+            if ended {
+                last_words.await;
+                router.close().await;
+            } else {
+                // The close tells those who wait: their connections end with that.
+                tokio::join!(router.close(), last_words);
+            }
+        };
+        tokio::select! {
+            biased;
+            () = signals.again() => {
+                // What was acknowledged is in the store already: the next start goes on with it.
+                output::remark("stopped at once");
+                crate::stderr::flush();
+                std::process::exit(i32::from(Exit::INTERRUPTED));
+            }
+            () = drain => Ok(()),
+        }
+    }
+
+    fn flags(&self) -> Vec<Override> {
+        let mut flags = Vec::new();
+        if let Some(host) = self.host {
+            flags.push(Override::new("listen.host", host.to_string(), "--host"));
+        }
+        if let Some(port) = self.port {
+            flags.push(Override::new("listen.port", i64::from(port), "--port"));
+        }
+        if let Some(durability) = &self.durability {
+            flags.push(Override::new("storage.durability", durability.as_str(), "--durability"));
+        }
+        if !self.upstreams.is_empty() {
+            flags.push(Override::new("upstream", tables("url", &self.upstreams, None), "--upstream"));
+        }
+        if !self.tokens.is_empty() {
+            flags.push(Override::new("listen.token", tables("value", &self.tokens, Some("--token")), "--token"));
+        }
+        flags
+    }
+}
+
+/// Whether nothing says who is to do the work: then the built-in echo answers until the first miner comes, so that a newcomer sees
+/// something. Whoever has set `echo`, an upstream, or anything about miners knows what is to come.
+fn nobody_is_expected(loaded: &Loaded) -> bool {
+    let config = &loaded.config;
+    let lets_miners_in = |token: &TokenConfig| token.scopes.iter().any(|scope| scope == "miner");
+    loaded.source("echo") == Source::Default
+        && config.upstreams.is_empty()
+        && config.miners == MinersConfig::default()
+        && !config.listen.tokens.iter().any(lets_miners_in)
+}
+
+/// Reads the files that can be read again at every SIGHUP.
+async fn reload(mut hangups: Hangups, certificates: Option<Certificates>) {
+    loop {
+        hangups.next().await;
+        let Some(fresh) = certificates.clone() else {
+            tracing::info!("SIGHUP: there are no certificates to read again");
+            continue;
+        };
+        match tokio::task::spawn_blocking(move || fresh.reload()).await {
+            Ok(Ok(())) => tracing::info!("the certificates were read again"),
+            Ok(Err(error)) => tracing::error!(%error, "the certificates cannot be used: the old ones stay"),
+            Err(error) => tracing::error!(%error, "reading the certificates panicked"),
+        }
+    }
+}
+
+fn host(text: &str) -> Result<IpAddr, String> {
+    if text.eq_ignore_ascii_case("localhost") {
+        return Ok([127, 0, 0, 1].into());
+    }
+    text.parse().map_err(|_| "write an address: 127.0.0.1, 0.0.0.0, ::1 ...".to_owned())
+}
+
+fn tables(key: &str, values: &[String], name: Option<&str>) -> Value {
+    let table = |value: &String| {
+        let mut table = toml::Table::from_iter([(key.to_owned(), Value::String(value.clone()))]);
+        if let Some(name) = name {
+            table.insert("name".to_owned(), Value::String(name.to_owned()));
+        }
+        Value::Table(table)
+    };
+    Value::Array(values.iter().map(table).collect())
+}
+
+/// The store in the data directory; `None` where tasks are kept in memory.
+fn open_sqlite(config: &Config) -> Done<Option<Arc<SqliteStore>>> {
+    match (&config.storage.data_dir, config.storage.effective_durability()) {
+        (None, _) | (_, Durability::Memory) => Ok(None),
+        (Some(dir), durability) => {
+            let store = SqliteStore::open(dir, durability).map_err(|e| Exit::failed(e.message()))?;
+            Ok(Some(Arc::new(store)))
+        }
+    }
+}
+
+/// Why the server does not start: the fix in the command's own words, and a status apart from that of a wrong setting.
+fn start(error: &Error) -> Exit {
+    match error.kind() {
+        ErrorKind::InvalidArgument => Exit::usage(error.message()),
+        ErrorKind::Conflict if error.details().param.as_deref() == Some("listen.port") => Exit::failed(format!(
+            "{}: stop what listens there, or take another port with --port (0: a free one)",
+            error.message()
+        )),
+        _ => Exit::failed(error.message()),
+    }
+}

@@ -1,0 +1,67 @@
+//! The configuration of a command: file, environment, flags, and the defaults that only the command has.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use cortensor_router::config::{Loaded, Override, load};
+use cortensor_router::store::Durability;
+
+use crate::exit::{Done, Exit};
+use crate::platform;
+
+/// Where the configuration comes from; the same flags for every command that reads it.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Configuration")]
+pub(crate) struct Settings {
+    /// The configuration file; else config.toml in the platform's configuration directory where there is one
+    #[arg(long, value_name = "FILE", env = "CORTENSOR_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where tasks and keys are kept; else the platform's data directory
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Set any key of the configuration (repeatable), as in `--set limits.max_sessions=100`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    assignments: Vec<String>,
+}
+
+impl Settings {
+    /// The file that is read: the one that was named, else the platform's where it exists.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        let platform = || platform::config_dir().map(|dir| dir.join("config.toml")).filter(|path| path.is_file());
+        self.config.clone().filter(|path| !path.as_os_str().is_empty()).or_else(platform)
+    }
+
+    /// Reads everything; `flags` win over all else but `--set`.
+    pub(crate) fn load(&self, flags: Vec<Override>) -> Done<Loaded> {
+        let mut overrides = flags;
+        if let Some(dir) = &self.data_dir {
+            overrides.push(Override::new("storage.data_dir", path_text(dir)?, "--data-dir"));
+        }
+        for assignment in &self.assignments {
+            overrides.push(Override::parse(assignment, "--set").map_err(|e| Exit::usage(e.message()))?);
+        }
+        let file = self.file();
+        let environment = || {
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        };
+        let read = |overrides: Vec<Override>| {
+            load(file.as_deref(), environment(), overrides).map_err(|e| Exit::usage(e.message()))
+        };
+        let loaded = read(overrides.clone())?;
+        if loaded.config.storage.data_dir.is_some() || loaded.config.storage.durability == Durability::Memory {
+            return Ok(loaded);
+        }
+        let Some(dir) = platform::data_dir() else {
+            return Err(Exit::usage(
+                "there is no home directory to keep tasks in: name a directory with --data-dir, or keep them in memory with --durability memory",
+            ));
+        };
+        overrides.push(Override::new("storage.data_dir", path_text(&dir)?, "the platform's data directory"));
+        read(overrides)
+    }
+}
+
+fn path_text(path: &Path) -> Done<String> {
+    let path = std::path::absolute(path).map_err(|e| Exit::usage(format!("{}: {e}", path.display())))?;
+    path.to_str().map(str::to_owned).ok_or_else(|| Exit::usage(format!("{} is not valid Unicode", path.display())))
+}

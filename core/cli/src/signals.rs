@@ -1,0 +1,95 @@
+//! The signals that end the server, and the one that has it read its files again.
+
+use std::time::Duration;
+
+use crate::exit::{Done, Exit};
+
+/// Signals that come within this are one.
+const TOGETHER: Duration = Duration::from_millis(200);
+
+/// SIGINT and SIGTERM, where there are such; Ctrl-C elsewhere.
+pub(crate) struct Signals {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    pub(crate) fn new() -> Done<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let on = |kind| signal(kind).map_err(|e| Exit::failed(format!("cannot wait for signals: {e}")));
+        Ok(Self { interrupt: on(SignalKind::interrupt())?, terminate: on(SignalKind::terminate())? })
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn new() -> Done<Self> {
+        Ok(Self {})
+    }
+
+    /// Waits for one more, after one came. Supervisors signal a process and its group: what comes at once is the same.
+    pub(crate) async fn again(&mut self) {
+        let together = tokio::time::sleep(TOGETHER);
+        tokio::pin!(together);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut together => break,
+                () = self.next() => {}
+            }
+        }
+        self.next().await;
+    }
+
+    /// Waits for the next one.
+    #[cfg(unix)]
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    /// Waits for the next one.
+    #[cfg(not(unix))]
+    pub(crate) async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// SIGHUP, where there is such: caught for as long as the process lives, so that it never ends it.
+pub(crate) struct Hangups {
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Hangups {
+    #[cfg(unix)]
+    pub(crate) fn new() -> Done<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let hangup = signal(SignalKind::hangup()).map_err(|e| Exit::failed(format!("cannot wait for signals: {e}")))?;
+        Ok(Self { hangup })
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn new() -> Done<Self> {
+        Ok(Self {})
+    }
+
+    /// Waits for the next one.
+    #[cfg(unix)]
+    pub(crate) async fn next(&mut self) {
+        if self.hangup.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits for the next one.
+    #[cfg(not(unix))]
+    pub(crate) async fn next(&mut self) {
+        std::future::pending::<()>().await;
+    }
+}

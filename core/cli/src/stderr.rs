@@ -1,0 +1,162 @@
+//! Standard error: remarks, last words and logs, in one form. Whether anybody reads them or not, the command goes on.
+
+use std::io::{self, Write};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
+
+/// How the command speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// For people.
+    Text,
+    /// As the lines of the log (`--log-format json`).
+    Lines,
+    /// For the caller of a command with `--json`.
+    Json,
+}
+
+/// One form for the whole process: panics and last words come from anywhere.
+static FORM: AtomicU8 = AtomicU8::new(0);
+
+impl Form {
+    /// From now on the command speaks so.
+    pub(crate) fn choose(self) {
+        FORM.store(self as u8, Ordering::Relaxed);
+        if self == Self::Lines {
+            std::panic::set_hook(Box::new(|panic| line("ERROR", &panic.to_string(), &[])));
+        }
+    }
+
+    fn chosen() -> Self {
+        match FORM.load(Ordering::Relaxed) {
+            0 => Self::Text,
+            1 => Self::Lines,
+            _ => Self::Json,
+        }
+    }
+
+    /// The form that the arguments ask for, before they are known to be right: an error in them is told in it too.
+    pub(crate) fn of_arguments(arguments: &[std::ffi::OsString]) -> Self {
+        let own = |argument: &&std::ffi::OsString| argument.as_os_str() != "--";
+        let words: Vec<_> = arguments.iter().take_while(own).map(|argument| argument.to_string_lossy()).collect();
+        let lines = words.iter().any(|word| word == "--log-format=json")
+            || words.windows(2).any(|pair| pair[0] == "--log-format" && pair[1] == "json");
+        let logs = words.get(1).is_some_and(|command| command == "serve" || command == "miner");
+        let by_environment = std::env::var_os("CORTENSOR_LOG_FORMAT").is_some_and(|form| form == "json");
+        let asked = words.iter().any(|word| word.starts_with("--log-format"));
+        match () {
+            () if lines || (logs && by_environment && !asked) => Self::Lines,
+            () if words.iter().skip(1).any(|word| word == "--json") => Self::Json,
+            () => Self::Text,
+        }
+    }
+}
+
+/// Says why the command ends.
+pub(crate) fn error(message: &str, code: Option<&str>, status: u8) {
+    match Form::chosen() {
+        Form::Text => write(&format!("error: {}\n", message.trim_end().replace('\n', " "))),
+        Form::Lines => line("ERROR", message, &[("code", json!(code)), ("exit_status", json!(status))]),
+        Form::Json => {
+            let value = json!({"error": message, "message": message, "code": code, "exit_status": status});
+            write(&format!("{value}\n"));
+        }
+    }
+}
+
+/// Says something beside the result.
+pub(crate) fn remark(message: &str) {
+    match Form::chosen() {
+        Form::Text => write(&format!("{message}\n")),
+        Form::Lines => line("INFO", message, &[]),
+        Form::Json => write(&format!("{}\n", json!({"remark": message}))),
+    }
+}
+
+/// A line as the log has them.
+fn line(level: &str, message: &str, more: &[(&str, Value)]) {
+    let mut time = String::new();
+    let _ = SystemTime.format_time(&mut Writer::new(&mut time));
+    let mut value =
+        json!({"timestamp": time, "level": level, "message": message.trim(), "target": "cortensor_router_cli"});
+    for (name, member) in more.iter().filter(|(_, member)| !member.is_null()) {
+        value[*name] = member.clone();
+    }
+    write(&format!("{value}\n"));
+}
+
+fn write(text: &str) {
+    // In one piece, so that lines of several threads do not mix.
+    let _ = Log.write_all(text.as_bytes());
+}
+
+/// What waits for the thread that writes.
+enum Piece {
+    Text(Vec<u8>),
+    /// Answered when all before it is written.
+    Flush(SyncSender<()>),
+}
+
+/// Lines that wait at the most. A reader that is stopped holds up this many and nobody.
+const WAITING: usize = 4_096;
+
+/// How long the last lines may take.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+static SINK: OnceLock<SyncSender<Piece>> = OnceLock::new();
+
+/// From now on a thread of its own writes, so that a reader that does not read holds up nobody else.
+pub(crate) fn write_apart() {
+    let (sink, pieces) = sync_channel(WAITING);
+    let write = move || {
+        for piece in pieces {
+            match piece {
+                Piece::Text(bytes) => drop(io::stderr().lock().write_all(&bytes)),
+                Piece::Flush(done) => drop(done.try_send(())),
+            }
+        }
+    };
+    // Without a thread lines are written where they arise.
+    if std::thread::Builder::new().name("cortensor-router-log".to_owned()).spawn(write).is_ok() {
+        let _ = SINK.set(sink);
+    }
+}
+
+/// Waits until what was said is written, for a second at the most.
+pub(crate) fn flush() {
+    let Some(sink) = SINK.get() else { return };
+    let (done, written) = sync_channel(1);
+    let since = Instant::now();
+    while sink.try_send(Piece::Flush(done.clone())).is_err() {
+        if since.elapsed() > LAST_LINES {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let _ = written.recv_timeout(LAST_LINES);
+}
+
+/// The writer of the log. A reader that has gone away or a disk that is full costs the lines and nothing else.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Log;
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match SINK.get() {
+            // Where too much waits already the line is lost: those who are at work do not wait for who reads.
+            Some(sink) => drop(sink.try_send(Piece::Text(bytes.to_vec()))),
+            None => drop(io::stderr().lock().write_all(bytes)),
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! `submit`: a prompt to a running router, the answer to the terminal.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Read as _};
+use std::time::Duration;
+
+use clap::Args;
+use cortensor_router::{Error, ErrorKind};
+use serde_json::{Map, Value, json};
+
+use crate::client::{Client, Remote};
+use crate::exit::{Done, Exit};
+use crate::sse::Events;
+use crate::{output, runtime};
+
+const EXAMPLES: &str = "\
+Examples:
+  cortensor-router submit 'Why is the sky blue?'
+  git diff | cortensor-router submit -         the prompt comes from standard input
+  cortensor-router submit --session 3 --model qwen --max-tokens 200 'Name three rivers.'
+  cortensor-router submit --no-stream --json 'Say yes.' | jq -r '.choices[0].text'
+
+Ctrl-C cancels the task. The exit status says why no answer came: see `cortensor-router --help`.";
+
+/// After so long without a first word a person at a terminal is told that nothing is broken.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// `submit`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Submit {
+    /// The prompt; `-` reads it from standard input
+    #[arg(value_name = "PROMPT")]
+    prompt: Option<String>,
+    /// The session; the router chooses one where none is given
+    #[arg(long, short, value_name = "ID")]
+    session: Option<String>,
+    /// The model
+    #[arg(long, short, value_name = "MODEL")]
+    model: Option<String>,
+    /// The most tokens of the answer
+    #[arg(long, value_name = "N")]
+    max_tokens: Option<u64>,
+    /// How freely the model chooses its words, 0 to 2
+    #[arg(long, value_name = "T")]
+    temperature: Option<f64>,
+    /// Seconds after which the task is given up
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+    /// Makes a repeated call join the task of the first instead of starting another
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    /// Print the answer at its end instead of as it comes
+    #[arg(long)]
+    no_stream: bool,
+    /// Print the router's JSON: one line an event, or the whole answer with --no-stream
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+impl Submit {
+    pub(crate) fn run(&self) -> Done {
+        let prompt = self.prompt()?;
+        let client = self.remote.client()?;
+        let (path, body, headers) = self.request(&prompt);
+        runtime::client(async {
+            if self.no_stream {
+                let answer = client.wait_for(&path, &body, &headers).await?;
+                return if self.json { output::json(&answer) } else { print_text(&answer) };
+            }
+            stream(&client, &path, &body, &headers, self.json).await
+        })
+    }
+
+    fn prompt(&self) -> Done<String> {
+        let prompt = match self.prompt.as_deref() {
+            Some("-") => read_prompt()?,
+            Some(prompt) => prompt.to_owned(),
+            None if std::io::stdin().is_terminal() => {
+                return Err(Exit::usage("there is no prompt: give one, or `-` to read it from standard input"));
+            }
+            None => read_prompt()?,
+        };
+        if prompt.trim().is_empty() { Err(Exit::usage("the prompt is empty")) } else { Ok(prompt) }
+    }
+
+    fn request(&self, prompt: &str) -> (String, Value, Vec<(&'static str, String)>) {
+        let mut body =
+            Map::from_iter([("prompt".to_owned(), json!(prompt)), ("stream".to_owned(), json!(!self.no_stream))]);
+        let optional = [
+            ("model", self.model.as_ref().map(|model| json!(model))),
+            ("max_tokens", self.max_tokens.map(|n| json!(n))),
+            ("temperature", self.temperature.map(|t| json!(t))),
+            ("timeout", self.timeout.map(|seconds| json!(seconds))),
+        ];
+        body.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        let path = match &self.session {
+            Some(session) => format!("/api/v1/completions/{}", path_segment(session)),
+            None => "/api/v1/completions".to_owned(),
+        };
+        let headers = self.idempotency_key.iter().map(|key| ("idempotency-key", key.clone())).collect();
+        (path, Value::Object(body), headers)
+    }
+}
+
+/// Streams one completion to standard output.
+pub(crate) async fn stream(
+    client: &Client,
+    path: &str,
+    body: &Value,
+    headers: &[(&'static str, String)],
+    json: bool,
+) -> Done {
+    let mut events = Events::new(client.stream(path, body, headers).await?.into_body());
+    let mut ended = false;
+    let mut last = String::new();
+    loop {
+        let next = events.next();
+        tokio::pin!(next);
+        let data = if let Ok(data) = tokio::time::timeout(QUIET, &mut next).await {
+            data
+        } else {
+            if last.is_empty() && !json && std::io::stderr().is_terminal() {
+                output::remark(
+                    "waiting: the task is queued, or the model thinks (`cortensor-router status` says more)",
+                );
+            }
+            next.await
+        };
+        let Some(data) = data? else { break };
+        if &data[..] == b"[DONE]" {
+            ended = true;
+            break;
+        }
+        let event: Value = serde_json::from_slice(&data)
+            .map_err(|e| Exit::failed(format!("the router sent an event that is no JSON: {e}")))?;
+        if json {
+            output::json(&event)?;
+        }
+        if !json && event.get("restart").is_some() {
+            output::remark("\nanother miner starts over: what came before is void");
+            continue;
+        }
+        if let Some(message) = event.get("error") {
+            return Err(failure(&event, message));
+        }
+        if !json
+            && let Some(piece) =
+                event.pointer("/choices/0/text").and_then(Value::as_str).filter(|piece| !piece.is_empty())
+        {
+            output::foreign(piece)?;
+            piece.clone_into(&mut last);
+        }
+    }
+    if !json && !last.ends_with('\n') {
+        output::line("")?;
+    }
+    if ended { Ok(()) } else { Err(Exit::new(6, "the connection ended before the answer did")) }
+}
+
+fn failure(event: &Value, message: &Value) -> Exit {
+    let message = message.as_str().map_or_else(|| output::text(message, "message"), str::to_owned);
+    let kind =
+        event.get("code").and_then(Value::as_str).and_then(ErrorKind::from_code).unwrap_or(ErrorKind::MinerFailed);
+    let error = Error::new(kind, message);
+    let id = |name| event.get(name).and_then(Value::as_u64);
+    Exit::from(match id("session_id") {
+        Some(session) => error.with_ids(session, id("task_id")),
+        None => error,
+    })
+}
+
+fn print_text(answer: &Value) -> Done {
+    let text = answer.pointer("/choices/0/text").and_then(Value::as_str).unwrap_or_default();
+    output::foreign(text)?;
+    if text.ends_with('\n') { Ok(()) } else { output::line("") }
+}
+
+fn read_prompt() -> Done<String> {
+    let mut prompt = String::new();
+    std::io::stdin()
+        .lock()
+        .read_to_string(&mut prompt)
+        .map_err(|e| Exit::usage(format!("the prompt cannot be read: {e}")))?;
+    Ok(prompt)
+}
+
+/// A text as one segment of a path.
+pub(crate) fn path_segment(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.') {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}

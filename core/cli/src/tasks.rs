@@ -1,0 +1,161 @@
+//! `tasks`: list, show and cancel.
+
+use clap::{Args, Subcommand};
+use http::Method;
+use serde_json::Value;
+
+use crate::client::Remote;
+use crate::exit::Done;
+use crate::output::{self, ago, text};
+use crate::runtime;
+use crate::submit::path_segment;
+
+const EXAMPLES: &str = "\
+Examples:
+  cortensor-router tasks list 0                the newest tasks of session 0, oldest first
+  cortensor-router tasks list 0 --state queued
+  cortensor-router tasks show 0 12
+  cortensor-router tasks cancel 0 12";
+
+/// `tasks`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Tasks {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List the tasks of a session
+    List(List),
+    /// Show a task with its answers
+    Show(One),
+    /// Cancel a task
+    Cancel(One),
+}
+
+#[derive(Debug, Args)]
+struct List {
+    /// The session's id
+    #[arg(value_name = "SESSION", default_value = "0")]
+    session: String,
+    /// Only those in this state: queued, acked, ended ...
+    #[arg(long)]
+    state: Option<String>,
+    /// At the most so many: the newest, unless --offset or --order says otherwise
+    #[arg(long, default_value_t = 100)]
+    limit: u64,
+    /// After so many of the oldest
+    #[arg(long)]
+    offset: Option<u64>,
+    /// From the oldest on (asc), or from the newest back (desc)
+    #[arg(long, value_parser = ["asc", "desc"])]
+    order: Option<String>,
+    /// Print the router's JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(Debug, Args)]
+struct One {
+    /// The session's id
+    #[arg(value_name = "SESSION")]
+    session: String,
+    /// The task's id in the session
+    #[arg(value_name = "TASK")]
+    task: String,
+    /// Print the router's JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+impl Tasks {
+    pub(crate) fn run(&self) -> Done {
+        match &self.action {
+            Action::List(list) => list.run(),
+            Action::Show(one) => {
+                let task = one.call(Method::GET)?;
+                if one.json { output::json(&task) } else { show(&task) }
+            }
+            Action::Cancel(one) => {
+                let task = one.call(Method::DELETE)?;
+                if one.json {
+                    return output::json(&task);
+                }
+                output::line(&format!("task {} of session {} is cancelled", one.task, one.session))
+            }
+        }
+    }
+}
+
+impl One {
+    fn call(&self, method: Method) -> Done<Value> {
+        let client = self.remote.client()?;
+        let path = format!("/api/v1/tasks/{}/{}", path_segment(&self.session), path_segment(&self.task));
+        runtime::client(client.send(method, &path, None))
+    }
+}
+
+impl List {
+    fn run(&self) -> Done {
+        let client = self.remote.client()?;
+        let state = self.state.as_ref().map(|state| format!("&state={}", path_segment(state))).unwrap_or_default();
+        let session = path_segment(&self.session);
+        let offset = self.offset.map(|offset| format!("&offset={offset}")).unwrap_or_default();
+        let order = self.order.as_ref().map(|order| format!("&order={order}")).unwrap_or_default();
+        let path = format!("/api/v1/tasks/{session}?limit={}{offset}{order}{state}", self.limit);
+        let answer = runtime::client(client.get(&path))?;
+        if self.json {
+            return output::json(&answer);
+        }
+        let tasks = answer.get("tasks").and_then(Value::as_array).cloned().unwrap_or_default();
+        let rows: Vec<Vec<String>> = tasks
+            .iter()
+            .map(|task| {
+                vec![
+                    text(task, "id"),
+                    state_of(task),
+                    text(task, "attempts"),
+                    ago(task, "created_at"),
+                    text(task, "model"),
+                    text(task, "prompt"),
+                ]
+            })
+            .collect();
+        output::table(&["TASK", "STATE", "ATTEMPTS", "CREATED", "MODEL", "PROMPT"], &rows)
+    }
+}
+
+/// `ended (ok)`, `queued`.
+fn state_of(task: &Value) -> String {
+    match text(task, "outcome") {
+        outcome if outcome.is_empty() => text(task, "state"),
+        outcome => format!("{} ({outcome})", text(task, "state")),
+    }
+}
+
+fn show(task: &Value) -> Done {
+    let usage = task.get("usage").map(|usage| {
+        format!("{} prompt + {} answer tokens", text(usage, "prompt_tokens"), text(usage, "completion_tokens"))
+    });
+    output::fields(&[
+        ("task", format!("{} of session {} (gid {})", text(task, "id"), text(task, "session_id"), text(task, "gid"))),
+        ("state", state_of(task)),
+        ("failure", text(task, "failure")),
+        ("queue position", text(task, "queue_position")),
+        ("model", text(task, "model")),
+        ("attempts", text(task, "attempts")),
+        ("miners", text(task, "assigned_miners")),
+        ("created", ago(task, "created_at")),
+        ("finished", ago(task, "finished_at")),
+        ("finish reason", text(task, "finish_reason")),
+        ("usage", usage.unwrap_or_default()),
+        ("prompt", text(task, "prompt")),
+        ("answer", text(task, "text")),
+    ])
+}

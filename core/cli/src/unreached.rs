@@ -1,0 +1,64 @@
+//! Why a router could not be spoken to, and what mends it.
+
+use std::error::Error as StdError;
+use std::io;
+
+use crate::exit::Exit;
+use cortensor_router::internals::distrust;
+
+/// What the user can do about a failure.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Advice {
+    /// Where nobody is there.
+    pub(crate) absent: &'static str,
+    /// How an authority is named that is not trusted.
+    pub(crate) trust: &'static str,
+}
+
+/// The end of a call to `base` that failed with that error.
+pub(crate) fn exit(base: &str, error: &(dyn StdError + 'static), is_connect: bool, advice: Advice) -> Exit {
+    let Advice { absent, trust } = advice;
+    let secure = base.starts_with("https://");
+    if let Some(tls) = find::<rustls::Error>(error) {
+        let plain = base.replacen("https://", "http://", 1);
+        return Exit::usage(format!("{base} cannot be reached by TLS: {}", distrust::words(tls, &plain, trust)));
+    }
+    let cause = root(error);
+    if is_connect {
+        return Exit::new(Exit::UNREACHABLE, format!("nobody answers at {base}: {cause}: {absent}"));
+    }
+    // A server of TLS answers a plain request with an alert, or hangs up.
+    let no_http = find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse);
+    if no_http && !secure {
+        let secured = base.replacen("http://", "https://", 1);
+        return Exit::usage(format!(
+            "what answers at {base} does not speak plain HTTP ({cause}): if it has a certificate, write {secured}"
+        ));
+    }
+    Exit::new(6, format!("the connection to {base} broke: {cause}"))
+}
+
+/// The first error of that type behind another.
+fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        // An I/O error shows what it wraps by this alone.
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match wrapped {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+fn root(error: &(dyn StdError + 'static)) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
