@@ -4,7 +4,7 @@
 //! a search. The secret has 256 random bits, so that its plain SHA-256 is all the store needs to keep: there is nothing
 //! to guess that a slow hash would have to protect. The token itself is shown once, when it is minted.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
@@ -200,11 +200,9 @@ pub fn check_scopes(param: &str, scopes: &[String]) -> Result<()> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let _ = write!(out, "{byte:02x}");
-    }
-    out
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |value: u8| char::from(DIGITS[usize::from(value & 15)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
 #[cfg(test)]

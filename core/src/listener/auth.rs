@@ -17,24 +17,30 @@ use crate::{Error, ErrorKind, Result, Router};
 /// Who sent a request. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(in crate::listener) struct Caller {
-    /// The token's id or name: the scope of idempotency keys.
-    pub(in crate::listener) id: Arc<str>,
-    scopes: Arc<[String]>,
-    sessions: Arc<[u64]>,
-    /// The token's record; the development token has none.
-    key: Option<Arc<ApiKey>>,
+    /// Its id, its scopes and the only sessions that it may use.
+    rights: Arc<ApiKey>,
+    /// Whether these are a token's record: the development token has none, nor has a caller without a token.
+    recorded: bool,
     /// Cancelled when the caller's key is revoked; tokens of the configuration cannot be.
     revoked: Option<CancellationToken>,
 }
 
 impl Caller {
-    fn new(id: &str, scopes: &[String], sessions: &[u64]) -> Self {
-        Self { id: id.into(), scopes: scopes.into(), sessions: sessions.into(), key: None, revoked: None }
+    /// A caller without a record.
+    fn new(id: &str, scopes: &[&str]) -> Self {
+        let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
+        let rights = Arc::new(ApiKey { id: id.to_owned(), scopes, ..ApiKey::default() });
+        Self { rights, recorded: false, revoked: None }
+    }
+
+    /// The token's id or name: the scope of idempotency keys.
+    pub(in crate::listener) fn id(&self) -> &str {
+        &self.rights.id
     }
 
     /// Refuses a caller whose token does not carry the scope.
     pub(in crate::listener) fn may(&self, scope: &str) -> Result<()> {
-        if self.scopes.iter().any(|own| own == scope || own == "admin") {
+        if self.rights.scopes.iter().any(|own| own == scope || own == "admin") {
             return Ok(());
         }
         Err(Error::new(
@@ -45,7 +51,7 @@ impl Caller {
 
     /// Refuses a caller that may use some sessions alone: what it asks for is shared by all.
     pub(in crate::listener) fn is_unlimited(&self) -> Result<()> {
-        if self.sessions.is_empty() {
+        if self.rights.sessions.is_empty() {
             return Ok(());
         }
         Err(Error::new(
@@ -63,8 +69,8 @@ impl Caller {
     /// Whether a key may be seen and revoked by a caller that administers keys: one that is limited has to do with those
     /// that are limited as much.
     pub(in crate::listener) fn rules(&self, key: &ApiKey) -> bool {
-        self.sessions.is_empty()
-            || (!key.sessions.is_empty() && key.sessions.iter().all(|session| self.sessions.contains(session)))
+        self.rights.sessions.is_empty()
+            || (!key.sessions.is_empty() && key.sessions.iter().all(|session| self.rights.sessions.contains(session)))
     }
 
     /// The key that is asked for, within what the caller itself may do: nobody makes a key that can do more, or for longer.
@@ -74,14 +80,14 @@ impl Caller {
                 .with_param(field)
         };
         if spec.sessions.is_empty() {
-            spec.sessions = self.sessions.to_vec();
+            spec.sessions = self.rights.sessions.clone();
         } else if let Some(other) = spec.sessions.iter().find(|id| self.sees(SessionId(**id)).is_err()) {
             return Err(beyond("sessions", format!("session {other} is none of this token's")));
         }
         if let Some(scope) = spec.scopes.iter().find(|scope| self.may(scope).is_err()) {
             return Err(beyond("scopes", format!("this token does not carry the scope {scope:?}")));
         }
-        let end = self.key.as_ref().map_or(0, |key| key.expires_at);
+        let end = self.rights.expires_at;
         if end != 0 {
             let left = end.saturating_sub(now_secs).max(1);
             if spec.ttl_secs > left {
@@ -97,7 +103,7 @@ impl Caller {
 
     /// Its token's record.
     pub(in crate::listener) fn key(&self) -> Option<&ApiKey> {
-        self.key.as_deref()
+        self.recorded.then_some(&*self.rights)
     }
 
     /// Cancelled when the caller's key is revoked, where it has one that can be.
@@ -107,12 +113,12 @@ impl Caller {
 
     /// The only sessions it may use; empty: all.
     pub(in crate::listener) fn sessions(&self) -> &[u64] {
-        &self.sessions
+        &self.rights.sessions
     }
 
     /// A session that is not the caller's does not exist for it.
     pub(in crate::listener) fn sees(&self, session: SessionId) -> Result<()> {
-        if self.sessions.is_empty() || self.sessions.contains(&session.0) {
+        if self.rights.sessions.is_empty() || self.rights.sessions.contains(&session.0) {
             return Ok(());
         }
         Err(Error::not_found(format!("there is no session {session}"))
@@ -133,6 +139,14 @@ pub(in crate::listener) struct Auth {
     /// Whether local callers need no token.
     anonymous: bool,
     local: LocalRule,
+    developers: Developers,
+}
+
+/// The callers that send the development token.
+struct Developers {
+    program: Caller,
+    /// Whatever a browser shows must not make keys by a token that everybody knows.
+    page: Caller,
 }
 
 /// Whether the development token is accepted from local callers.
@@ -156,10 +170,15 @@ impl Auth {
                 token.scopes.clone()
             };
             let id = if token.name.is_empty() { format!("token-{index}") } else { token.name.clone() };
-            let caller = Caller::new(&id, &scopes, &token.sessions);
-            let key =
-                ApiKey { id, scopes, models: token.models.clone(), owner: token.owner.clone(), ..ApiKey::default() };
-            configured.push((hash(&token.secret()?), Caller { key: Some(Arc::new(key)), ..caller }));
+            let rights = Arc::new(ApiKey {
+                id,
+                scopes,
+                sessions: token.sessions.clone(),
+                models: token.models.clone(),
+                owner: token.owner.clone(),
+                ..ApiKey::default()
+            });
+            configured.push((hash(&token.secret()?), Caller { rights, recorded: true, revoked: None }));
         }
         let dev = match config.dev_token {
             _ if !config.host.is_loopback() => DevToken::Off,
@@ -175,6 +194,10 @@ impl Auth {
             dev,
             anonymous,
             local: LocalRule::new(config),
+            developers: Developers {
+                program: Caller::new("dev", &["submit", "read", "admin"]),
+                page: Caller::new("dev", &["submit", "read"]),
+            },
         })
     }
 
@@ -211,7 +234,8 @@ impl Auth {
     pub(in crate::listener) fn enrolment(&self, token: &str, now_secs: u64) -> Result<Arc<ApiKey>> {
         let caller = self.known(token, now_secs).ok_or_else(unauthorized)?;
         let stored = caller.revoked.is_some();
-        caller.key.filter(|key| stored && key.scopes.iter().any(|scope| scope == ENROL)).ok_or_else(|| {
+        let key = caller.rights;
+        (stored && key.scopes.iter().any(|scope| scope == ENROL)).then_some(key).ok_or_else(|| {
             Error::new(ErrorKind::PermissionDenied, format!("this token does not carry the scope {ENROL:?}"))
         })
     }
@@ -234,7 +258,7 @@ impl Auth {
         }
         if self.anonymous && credentials::none(visit.headers) {
             self.local(visit).map_err(|why| refused("access without a token (listen.anonymous)", &why))?;
-            return Ok(Caller::new("anonymous", &["submit", "read"].map(str::to_owned), &[]));
+            return Ok(Caller::new("anonymous", &["submit", "read"]));
         }
         Err(Error::new(ErrorKind::Unauthenticated, "Invalid Authorization header format")
             .with_code("invalid_authorization"))
@@ -264,9 +288,7 @@ impl Auth {
             return Err(refused(DEFAULT_DEV_TOKEN, why));
         }
         let local = local.map_err(|why| refused(DEFAULT_DEV_TOKEN, &why))?;
-        // Whatever a browser shows must not make keys by a token that everybody knows.
-        let scopes: &[&str] = if local.page { &["submit", "read"] } else { &["submit", "read", "admin"] };
-        Ok(Caller::new("dev", &scopes.iter().map(|&scope| scope.to_owned()).collect::<Vec<_>>(), &[]))
+        Ok(if local.page { self.developers.page.clone() } else { self.developers.program.clone() })
     }
 
     /// The caller whose secret it is; the development token is no secret.
@@ -279,8 +301,7 @@ impl Auth {
                 if !matches || (key.expires_at != 0 && key.expires_at <= now_secs) {
                     return None;
                 }
-                let caller = Caller::new(&key.id, &key.scopes, &key.sessions);
-                return Some(Caller { key: Some(key), revoked: Some(revoked), ..caller });
+                return Some(Caller { rights: key, recorded: true, revoked: Some(revoked) });
             }
             // Not a key of this store: it may stand in the configuration all the same.
         }
@@ -289,7 +310,7 @@ impl Auth {
         }
         let hash = hash(token);
         if self.own.get().is_some_and(|own| bool::from(own.ct_eq(&hash))) {
-            return Some(Caller::new("command", &["admin".to_owned()], &[]));
+            return Some(Caller::new("command", &["admin"]));
         }
         let mut found = None;
         for (known, caller) in &self.configured {

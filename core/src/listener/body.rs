@@ -91,13 +91,15 @@ fn refused_media(headers: &HeaderMap) -> Option<Error> {
         }
     }
     let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
     // Scripts that forget the header send text or a form.
     let taken = kind.is_empty()
-        || kind.ends_with("json")
-        || kind == "text/plain"
-        || kind == "application/x-www-form-urlencoded";
-    (!taken).then(|| Error::invalid("Content-Type", format!("the body must be application/json, not {kind}")))
+        || kind.len().checked_sub(4).is_some_and(|at| kind.as_bytes()[at..].eq_ignore_ascii_case(b"json"))
+        || kind.eq_ignore_ascii_case("text/plain")
+        || kind.eq_ignore_ascii_case("application/x-www-form-urlencoded");
+    (!taken).then(|| {
+        Error::invalid("Content-Type", format!("the body must be application/json, not {}", kind.to_ascii_lowercase()))
+    })
 }
 
 /// Why a body is not read on.

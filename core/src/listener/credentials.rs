@@ -1,7 +1,7 @@
 //! The credentials that a request carries. Programs send more than one: a key that another service left in their settings beside the right
 //! one, or an empty header. Any of them may be the good one.
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// A token that was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +12,8 @@ pub(in crate::listener) struct Sent<'a> {
 }
 
 /// The headers that carry a key as it is, and whether the development token counts in them.
-const KEYS: [(&str, bool); 2] = [("x-api-key", true), ("api-key", false)];
+static KEYS: [(HeaderName, bool); 2] =
+    [(HeaderName::from_static("x-api-key"), true), (HeaderName::from_static("api-key"), false)];
 
 /// All tokens of a request, in any number of headers; a proxy may have joined several lines of one header with commas.
 pub(in crate::listener) fn sent(headers: &HeaderMap) -> impl Iterator<Item = Sent<'_>> {
@@ -20,10 +21,10 @@ pub(in crate::listener) fn sent(headers: &HeaderMap) -> impl Iterator<Item = Sen
         let parts = line.contains(',').then(|| line.split(',')).into_iter().flatten();
         bearer(line).into_iter().chain(parts.filter_map(bearer)).map(|token| Sent { token, openly: true })
     });
-    let keys = KEYS.into_iter().flat_map(|(name, openly)| {
+    let keys = KEYS.iter().flat_map(|(name, openly)| {
         headers.get_all(name).into_iter().filter_map(text).flat_map(move |line| {
             let parts = line.contains(',').then(|| line.split(',')).into_iter().flatten();
-            std::iter::once(line).chain(parts).map(str::trim).map(move |token| Sent { token, openly })
+            std::iter::once(line).chain(parts).map(str::trim).map(move |token| Sent { token, openly: *openly })
         })
     });
     bearers.chain(keys).filter(|sent| !sent.token.is_empty())
@@ -34,7 +35,7 @@ pub(in crate::listener) fn none(headers: &HeaderMap) -> bool {
     let empty =
         |value: &HeaderValue| text(value).is_some_and(|line| line.is_empty() || line.eq_ignore_ascii_case("bearer"));
     headers.get_all(header::AUTHORIZATION).iter().all(empty)
-        && KEYS.iter().all(|(name, _)| headers.get_all(*name).iter().all(empty))
+        && KEYS.iter().all(|(name, _)| headers.get_all(name).iter().all(empty))
 }
 
 fn text(value: &HeaderValue) -> Option<&str> {

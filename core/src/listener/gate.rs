@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::pin;
 
 use axum::Extension;
 use axum::body::Body;
@@ -86,7 +87,8 @@ impl Gate {
                 let inner = tower::service_fn(|request: Request| async move {
                     Ok::<_, Infallible>(self.checked(request, peer, miners_only).await)
                 });
-                match cors.layer(inner).oneshot(request).await {
+                // In a box of its own, so that it takes no room where no page is allowed.
+                match Box::pin(cors.layer(inner).oneshot(request)).await {
                     Ok(response) => response.map(Body::new),
                     Err(never) => match never {},
                 }
@@ -124,7 +126,7 @@ impl Gate {
             }
         }
         let busy = request.method() == Method::POST && request.uri().path() == Busy::PATH;
-        let answer = async {
+        let answer = pin!(async {
             if busy {
                 return self.busy(request).await;
             }
@@ -132,7 +134,7 @@ impl Gate {
                 Ok(response) => response,
                 Err(never) => match never {},
             }
-        };
+        });
         match key {
             Some(key) => revocation::bound(answer, family, key).await,
             None => answer.await,

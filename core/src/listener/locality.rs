@@ -15,54 +15,43 @@ use crate::config::ListenConfig;
 /// Names of this machine that are no addresses. Containers know their host by the last two.
 const LOCAL_NAMES: [&str; 3] = ["localhost", "host.docker.internal", "host.containers.internal"];
 
-/// Headers by which proxies, tunnels and content delivery networks say that they stand between.
-const FORWARDED: [&str; 28] = [
-    "ali-cdn-real-ip",
-    "cdn-loop",
-    "client-ip",
-    "do-connecting-ip",
-    "forwarded",
-    "forwarded-for",
-    "forwarded-for-ip",
-    "incap-client-ip",
-    "proxy-client-ip",
-    "true-client-ip",
-    "via",
-    "wl-proxy-client-ip",
-    "x-amzn-trace-id",
-    "x-appengine-user-ip",
-    "x-arr-log-id",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "x-coming-from",
-    "x-forward-for",
-    "x-host",
-    "x-http-host-override",
-    "x-nf-client-connection-ip",
-    "x-originating-ip",
-    "x-proxyuser-ip",
-    "x-remote-addr",
-    "x-remote-ip",
-    "x-rewrite-url",
-    "x-scheme",
-];
-
-/// What other such headers begin with.
-const FORWARDED_PREFIXES: [&str; 13] = [
-    "cf-",
-    "cloudfront-",
-    "fastly-",
-    "fly-",
-    "tailscale-",
-    "x-azure-",
-    "x-envoy-",
-    "x-forwarded",
-    "x-original-",
-    "x-proxy-",
-    "x-proxied-",
-    "x-real-",
-    "x-vercel-",
-];
+/// Headers by which proxies, tunnels and content delivery networks say that they stand between: those whose names begin with that byte, as
+/// whole names and as the beginnings of names.
+const fn forwarded(first: u8) -> (&'static [&'static str], &'static [&'static str]) {
+    match first {
+        b'a' => (&["ali-cdn-real-ip"], &[]),
+        b'c' => (&["cdn-loop", "client-ip"], &["cf-", "cloudfront-"]),
+        b'd' => (&["do-connecting-ip"], &[]),
+        b'f' => (&["forwarded", "forwarded-for", "forwarded-for-ip"], &["fastly-", "fly-"]),
+        b'i' => (&["incap-client-ip"], &[]),
+        b'p' => (&["proxy-client-ip"], &[]),
+        b't' => (&["true-client-ip"], &["tailscale-"]),
+        b'v' => (&["via"], &[]),
+        b'w' => (&["wl-proxy-client-ip"], &[]),
+        b'x' => (
+            &[
+                "x-amzn-trace-id",
+                "x-appengine-user-ip",
+                "x-arr-log-id",
+                "x-client-ip",
+                "x-cluster-client-ip",
+                "x-coming-from",
+                "x-forward-for",
+                "x-host",
+                "x-http-host-override",
+                "x-nf-client-connection-ip",
+                "x-originating-ip",
+                "x-proxyuser-ip",
+                "x-remote-addr",
+                "x-remote-ip",
+                "x-rewrite-url",
+                "x-scheme",
+            ],
+            &["x-azure-", "x-envoy-", "x-forwarded", "x-original-", "x-proxy-", "x-proxied-", "x-real-", "x-vercel-"],
+        ),
+        _ => (&[], &[]),
+    }
+}
 
 /// Headers that every browser sends and no page can keep back (Fetch, section 2.2.2: `Accept-Encoding` is a forbidden request-header).
 const OF_BROWSERS: [&str; 3] = ["accept-encoding", "accept-language", "user-agent"];
@@ -107,51 +96,43 @@ impl LocalRule {
         if !peer.to_canonical().is_loopback() {
             return Err("this connection comes from another machine".to_owned());
         }
-        if let Some(name) = headers.keys().map(header::HeaderName::as_str).find(|name| is_forwarded(name)) {
-            return Err(format!("the header {name} says that a proxy stands between"));
-        }
-        let host = self.host(uri, headers)?;
-        let allowed = self.origin(host, headers)?;
-        // `Sec-Fetch-Mode` alone is no browser: Node's fetch sends it.
-        let site = headers.get("sec-fetch-site");
-        let has = |name: &str| headers.contains_key(name);
-        let page = has("origin")
-            || site.is_some()
-            || has("sec-fetch-dest")
-            || has("sec-fetch-user")
-            || has("sec-fetch-storage-access");
-        match site {
+        let seen = Seen::of(headers)?;
+        let host = self.host(uri, headers, seen.browser)?;
+        let allowed = seen.origin && self.origin(host, headers)?;
+        match seen.site {
             Some(site) if !allowed && !matches!(site.as_bytes(), b"same-origin" | b"none") => {
                 Err("a page of another site sent this request (Sec-Fetch-Site)".to_owned())
             }
-            _ => Ok(Local { page }),
+            site => Ok(Local { page: seen.origin || seen.fetch || site.is_some() }),
         }
     }
 
     /// The host that the request names, where it is one of this machine's. A request that names none comes from no browser.
-    fn host<'a>(&self, uri: &'a Uri, headers: &'a HeaderMap) -> Result<Option<&'a str>, Foreign> {
+    fn host<'a>(&self, uri: &'a Uri, headers: &'a HeaderMap, browser: bool) -> Result<Option<&'a str>, Foreign> {
         // The whole URL in the request line wins over Host (RFC 9112, 3.2.2).
         if let Some(authority) = uri.authority() {
-            return self.known_host(authority.as_str(), headers).map(Some);
+            return self.known_host(authority.as_str(), browser).map(Some);
         }
         let mut named = None;
         for host in headers.get_all(header::HOST) {
-            named = Some(self.known_host(text(host), headers)?);
+            named = Some(self.known_host(text(host), browser)?);
         }
         Ok(named)
     }
 
     /// The host, where it is a name of this machine. A name of one label counts for a sender that is surely no browser: scripts on a bare
     /// socket write anything there, and rebinding needs a browser.
-    fn known_host<'a>(&self, host: &'a str, headers: &HeaderMap) -> Result<&'a str, Foreign> {
-        let valid = host.parse::<Authority>().is_ok() && !host.contains('@') && port_of(host).is_ok();
+    fn known_host<'a>(&self, host: &'a str, browser: bool) -> Result<&'a str, Foreign> {
         let name = host_name(host);
-        let plain = || is_one_label(name) && !OF_BROWSERS.iter().any(|name| headers.contains_key(*name));
-        if valid && (is_local_name(name) || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(name)) || plain())
-        {
-            return Ok(host);
-        }
-        Err(format!("the host {:?} is no name of this machine", short(host)))
+        let known = port_of(host).is_ok()
+            // These two leave no room for anything that is no host.
+            && (is_plainly_local(name)
+                || (host.parse::<Authority>().is_ok()
+                    && !host.contains('@')
+                    && (is_local_name(name)
+                        || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(name))
+                        || (is_one_label(name) && !browser))));
+        if known { Ok(host) } else { Err(format!("the host {:?} is no name of this machine", short(host))) }
     }
 
     /// Whether the page that sent the request is one of an origin that `listen.cors.origins` allows; `false` without an origin, or for the
@@ -171,8 +152,43 @@ impl LocalRule {
     }
 }
 
+/// What the names of a request's headers tell, from one look at each.
+#[derive(Default)]
+struct Seen<'a> {
+    /// Whether there is an `Origin`.
+    origin: bool,
+    /// `Sec-Fetch-Site`.
+    site: Option<&'a HeaderValue>,
+    /// Whether another header of the kind is there that no program sends. `Sec-Fetch-Mode` is not one: Node's fetch sends it.
+    fetch: bool,
+    /// Whether there is a header that every browser sends.
+    browser: bool,
+}
+
+impl<'a> Seen<'a> {
+    /// # Errors
+    /// With the header that says that a proxy stands between.
+    fn of(headers: &'a HeaderMap) -> Result<Self, Foreign> {
+        let mut seen = Self::default();
+        for (name, value) in headers {
+            match name.as_str() {
+                "origin" => seen.origin = true,
+                "sec-fetch-site" => seen.site = seen.site.or(Some(value)),
+                "sec-fetch-dest" | "sec-fetch-user" | "sec-fetch-storage-access" => seen.fetch = true,
+                name if OF_BROWSERS.contains(&name) => seen.browser = true,
+                name if is_forwarded(name) => {
+                    return Err(format!("the header {name} says that a proxy stands between"));
+                }
+                _ => {}
+            }
+        }
+        Ok(seen)
+    }
+}
+
 fn is_forwarded(name: &str) -> bool {
-    FORWARDED.contains(&name) || FORWARDED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    let (names, prefixes) = forwarded(name.bytes().next().unwrap_or_default());
+    names.contains(&name) || prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Whether an origin's host and port are those of the request's host.
@@ -210,13 +226,16 @@ fn port_of(host: &str) -> Result<Option<u16>, ()> {
     }
 }
 
+/// Whether it is one of the names of this machine, or an address.
+fn is_plainly_local(name: &str) -> bool {
+    LOCAL_NAMES.iter().any(|known| known.eq_ignore_ascii_case(name)) || name.parse::<IpAddr>().is_ok()
+}
+
 fn is_local_name(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
     // A link-local address may name its interface.
     let address = name.split('%').next().unwrap_or_default();
-    LOCAL_NAMES.contains(&name.as_str())
-        || name.strip_suffix(".localhost").is_some_and(|rest| !rest.is_empty())
-        || address.parse::<IpAddr>().is_ok()
+    address.parse::<IpAddr>().is_ok()
+        || name.to_ascii_lowercase().strip_suffix(".localhost").is_some_and(|rest| !rest.is_empty())
 }
 
 fn is_one_label(name: &str) -> bool {

@@ -238,7 +238,7 @@ async fn admit(state: &AppState, dialled: &Dialled, challenge: &Challenge, hello
     }
     let key = caller.key();
     Ok(MinerIdentity {
-        id: format!("{}/{}", caller.id, hello.miner_id),
+        id: format!("{}/{}", caller.id(), hello.miner_id),
         models: key.map(|key| key.models.clone()).unwrap_or_default(),
         owner: key.map(|key| key.owner.clone()).filter(|owner| !owner.is_empty()),
         revoked: caller.revoked().cloned(),

@@ -25,10 +25,23 @@ pub(in crate::listener) fn given(headers: &HeaderMap) -> Option<HeaderValue> {
 /// An answer about a task, whether it went well or not; its id has the digits of the task's completion.
 pub(in crate::listener) fn of_task(task: &Task, answer: Result<Response, Failed>) -> Response {
     let mut response = answer.unwrap_or_else(IntoResponse::into_response);
-    if let Ok(id) = HeaderValue::from_str(&format!("req-{:08x}{:016x}", task.created, task.gid)) {
+    if let Ok(id) = HeaderValue::from_bytes(&digits(task)) {
         response.headers_mut().insert(HEADER, id);
     }
     response
+}
+
+/// `req-`, eight hexadecimal digits of the second in which the task was made, and sixteen of its number.
+fn digits(task: &Task) -> [u8; 28] {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut out = *b"req-000000000000000000000000";
+    for (at, digit) in out[4..12].iter_mut().enumerate() {
+        *digit = HEX[(task.created >> (28 - 4 * at)) as usize & 15];
+    }
+    for (at, digit) in out[12..].iter_mut().enumerate() {
+        *digit = HEX[(task.gid >> (60 - 4 * at)) as usize & 15];
+    }
+    out
 }
 
 /// A task for the id of its request.
@@ -68,6 +81,19 @@ impl Numbers {
             if let Ok(id) = HeaderValue::from_str(&format!("req-{:012x}-{number:x}", self.start)) {
                 headers.insert(HEADER, id);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tasks_id_has_the_digits_that_a_formatter_writes() {
+        for (created, gid) in [(0, 0), (0x6543_21f0, 7), (0xffff_ffff, u64::MAX), (1_795_910_400, 0x1_0000_0001)] {
+            let written = digits(&Task { created, gid });
+            assert_eq!(std::str::from_utf8(&written).unwrap(), format!("req-{created:08x}{gid:016x}"));
         }
     }
 }

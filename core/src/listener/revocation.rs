@@ -23,7 +23,7 @@ fn revoked() -> Error {
 
 /// The answer of those routes, unless the key is revoked before it is there; a stream ends when the key is revoked.
 pub(in crate::listener) async fn bound(
-    answer: impl Future<Output = Response>,
+    answer: Pin<&mut impl Future<Output = Response>>,
     family: Family,
     key: CancellationToken,
 ) -> Response {

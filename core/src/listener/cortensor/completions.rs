@@ -222,7 +222,7 @@ async fn submit(
     let reading = reading.transpose()?;
     let options = SubmitOptions {
         idempotency_key,
-        scope: format!("{} /api", caller.id),
+        scope: format!("{} /api", caller.id()),
         detach: later || detach,
         any_model: true,
         any_session,

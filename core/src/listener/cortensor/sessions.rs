@@ -60,7 +60,7 @@ async fn create(
     let body = body::read(&state, Family::Cortensor, &headers, body).await?;
     let mut spec: SessionSpec = body::parse(Family::Cortensor, &body)?;
     if spec.owner.is_empty() {
-        caller.id.as_ref().clone_into(&mut spec.owner);
+        caller.id().clone_into(&mut spec.owner);
     }
     let session = state.router.create_session(spec).await?;
     let answer = Created { session_id: session.id.0, status: "created", tx_hash: session.sid.clone(), session };

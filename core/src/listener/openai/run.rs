@@ -22,6 +22,11 @@ pub(in crate::listener) const SESSION: HeaderName = HeaderName::from_static("x-c
 /// Names the task of an answer.
 pub(in crate::listener) const TASK: HeaderName = HeaderName::from_static("x-cortensor-task");
 
+/// Headers in which OpenAI's SDKs say how long they wait, in seconds.
+static SDK_TIMEOUTS: [HeaderName; 2] =
+    [HeaderName::from_static("x-stainless-timeout"), HeaderName::from_static("x-stainless-read-timeout")];
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
 /// Reads a body, submits it, and answers with the result or the stream.
 pub(super) async fn submit(
     state: &AppState,
@@ -87,7 +92,7 @@ async fn enter(
         RequestKind::Embedding => "/v1/embeddings",
     };
     let idempotency_key = idempotency_key(headers)?;
-    let scope = idempotency_key.as_ref().map(|_| format!("{} {scope}", caller.id)).unwrap_or_default();
+    let scope = idempotency_key.as_ref().map(|_| format!("{} {scope}", caller.id())).unwrap_or_default();
     let reading = Reading::of(&request, idempotency_key.is_some())?;
     let options = SubmitOptions {
         idempotency_key,
@@ -115,9 +120,9 @@ async fn respond(state: &AppState, submission: Submission, reading: Reading) -> 
 /// Seconds that the caller waits: what its SDK says of itself and what the body says, whichever is less, else the default. All of
 /// OpenAI's SDKs send such a header, with ten minutes in it where the program says nothing else.
 fn patience(headers: &HeaderMap, body: Option<f64>, limits: &LimitsConfig) -> f64 {
-    let sdk = ["x-stainless-timeout", "x-stainless-read-timeout"]
+    let sdk = SDK_TIMEOUTS
         .iter()
-        .filter_map(|name| headers.get(*name)?.to_str().ok()?.trim().parse::<f64>().ok())
+        .filter_map(|name| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok())
         .find(|seconds| seconds.is_finite() && *seconds > 0.0);
     match (sdk, body) {
         (Some(sdk), Some(body)) => sdk.min(body),
@@ -152,7 +157,7 @@ fn session_of(
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
-    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let key =
         key.to_str().map_err(|_| Error::invalid("Idempotency-Key", "Idempotency-Key must be plain ASCII text"))?;
     Ok(Some(key.trim().to_owned()))
