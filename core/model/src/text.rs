@@ -50,7 +50,7 @@ pub fn clean_piece(text: &str, first: bool, raw: bool) -> std::borrow::Cow<'_, s
         return Cow::Borrowed(text);
     }
     let text = if first { text.trim_start() } else { text };
-    if text.contains('<') && SPECIAL_TOKENS.iter().any(|token| text.contains(token)) {
+    if text.as_bytes().contains(&b'<') && SPECIAL_TOKENS.iter().any(|token| text.contains(token)) {
         let mut out = text.to_owned();
         for token in SPECIAL_TOKENS {
             out = out.replace(token, "");

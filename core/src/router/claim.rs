@@ -51,7 +51,7 @@ impl Seen {
 
     /// The miner's own JSON with no usage beyond that. It is the same bytes where its usage can be believed.
     pub(super) fn bound_in(&self, request: &TaskRequest, raw: Bytes) -> Bytes {
-        let mentions = |word: &[u8]| raw.windows(word.len()).any(|window| window == word);
+        let mentions = |word: &[u8]| memchr::memmem::find(&raw, word).is_some();
         // A key may be written in escapes.
         if !mentions(b"usage") && !mentions(b"\\u") {
             return raw;
