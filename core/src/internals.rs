@@ -7,3 +7,5 @@ pub use crate::config::distrust;
 pub use crate::miner::listed_models;
 pub use crate::model::visible;
 pub use crate::secrecy::logs_no_secret;
+#[cfg(feature = "miner-socket")]
+pub use cortensor_router_protocol as protocol;

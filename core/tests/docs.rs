@@ -41,7 +41,7 @@ fn the_rest_reference_is_current() {
 #[test]
 fn the_schema_of_the_miner_protocol_is_current() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/miner-protocol.schema.json");
-    let wanted = cortensor_router::miner::remote::protocol_schema();
+    let wanted = cortensor_router::internals::protocol::protocol_schema();
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, &wanted).unwrap();
     }

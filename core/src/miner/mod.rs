@@ -5,6 +5,8 @@ pub mod client;
 mod echo;
 mod home;
 mod job;
+#[cfg(feature = "miner-socket")]
+pub(crate) mod link;
 #[cfg(test)]
 mod recorder;
 #[cfg(feature = "miner-socket")]
@@ -12,6 +14,8 @@ pub mod remote;
 mod turn;
 mod upstream;
 
+#[cfg(feature = "miner-socket")]
+pub(crate) use cortensor_router_protocol as protocol;
 pub use echo::EchoMiner;
 pub(crate) use home::{Home, spawn};
 pub use job::{Chunk, Emit, FailClass, Failure, Job, JobInfo, JobSink, MinerEvent, Settled};

@@ -16,19 +16,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::miners::{Entrance, MinerHandle};
 use super::shared::{Router, Shared};
+use crate::miner::link::{self, End, Link, Timing};
+pub(crate) use crate::miner::protocol::frame::{Hello, Limits, VERSION};
+use crate::miner::protocol::frame::{Intervals, NodeKind, RAW, Welcome};
 use crate::miner::remote::connection::Connection;
-pub(crate) use crate::miner::remote::frame::{Hello, Limits, VERSION};
-use crate::miner::remote::frame::{Intervals, NodeKind, RAW, Welcome};
-use crate::miner::remote::link::{self, End, Link, Timing};
 use crate::miner::remote::seat::SeatControl;
 use crate::miner::remote::{Seat, SeatSettings, SessionLimits};
 use crate::model::{CONTINUE, MinerKind, MinerSpec, check_word};
 use crate::{Error, Result};
 
 // What the listener needs to bring a miner in; it imports the router and not the miners.
-pub(crate) use crate::miner::remote::frame::{Challenge, ErrorFrame, MinerFrame, RouterFrame, SUBPROTOCOL};
-pub(crate) use crate::miner::remote::identity::{NO_BINDING, TLS_EXPORTER, encode, is_token_id, nonce, verify};
-pub(crate) use crate::miner::remote::link::websocket_config;
+pub(crate) use crate::miner::link::websocket_config;
+pub(crate) use crate::miner::protocol::frame::{Challenge, ErrorFrame, MinerFrame, RouterFrame, SUBPROTOCOL};
+pub(crate) use crate::miner::protocol::identity::{NO_BINDING, TLS_EXPORTER, encode, is_token_id, nonce, verify};
 pub(crate) use crate::store::MinerRecord;
 
 /// Features that the router knows.

@@ -2,8 +2,8 @@
 
 use cortensor_router::Config;
 use cortensor_router::config::{ListenConfig, TokenConfig};
-use cortensor_router::miner::remote::frame::Challenge;
-use cortensor_router::miner::remote::identity::{MinerKeyPair, encode};
+use cortensor_router::internals::protocol::frame::Challenge;
+use cortensor_router::internals::protocol::identity::{MinerKeyPair, encode};
 use cortensor_router::token::KeySpec;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -15,8 +15,8 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Desk;
-use crate::miner::remote::frame::{Channel, Done, Held, MinerFrame, Timings, Tokens};
-use crate::miner::remote::raw;
+use crate::miner::protocol::frame::{Channel, Done, Held, MinerFrame, Timings, Tokens};
+use crate::miner::protocol::raw;
 use crate::miner::{Chunk, Emit, FailClass, Failure, JobSink, MinerEvent};
 use crate::model::{Answer, Delta};
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::miner::remote::identity::is_token_id;
+use crate::miner::protocol::identity::is_token_id;
 use crate::model::{Hardware, ModelDetails};
 use crate::{Error, Result};
 

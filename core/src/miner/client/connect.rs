@@ -19,12 +19,13 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::config::MinerClientConfig;
+use super::key_file;
 use crate::config::{certificates, client_tls, distrust};
-use crate::miner::remote::frame::{
+use crate::miner::link::websocket_config;
+use crate::miner::protocol::frame::{
     Auth, Challenge, Hello, MinerFrame, NodeKind, PATH, RAW, Resume, RouterFrame, SUBPROTOCOL, VERSION, Welcome,
 };
-use crate::miner::remote::identity::{MinerKeyPair, NO_BINDING, TLS_EXPORTER, encode};
-use crate::miner::remote::link::websocket_config;
+use crate::miner::protocol::identity::{MinerKeyPair, NO_BINDING, TLS_EXPORTER, encode};
 use crate::model::CONTINUE;
 use crate::{Error, ErrorKind, Result};
 
@@ -126,7 +127,7 @@ pub(super) struct Dialler {
 impl Dialler {
     /// Reads the files that the configuration names. Blocks.
     pub(super) fn new(config: &MinerClientConfig) -> Result<Self> {
-        let key = config.key_file.as_deref().map(MinerKeyPair::load_or_create).transpose()?;
+        let key = config.key_file.as_deref().map(key_file::load_or_create).transpose()?;
         Ok(Self { tls: TlsConnector::from(Arc::new(tls_config(config)?)), key, epoch: super::backoff::chance() >> 11 })
     }
 

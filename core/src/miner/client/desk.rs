@@ -12,11 +12,11 @@ use tokio::time::Instant;
 
 use super::assignment::{Assignment, Pace};
 use super::stats::Counters;
-use crate::miner::remote::frame::{
+use crate::miner::link::{Link, Peer};
+use crate::miner::protocol::frame::{
     Accept, Class, Credit, ErrorFrame, Fail, Held, MinerFrame, Ping, Pong, RAW, Reject, RouterFrame, TaskFrame, Welcome,
 };
-use crate::miner::remote::link::{Link, Peer};
-use crate::miner::remote::raw;
+use crate::miner::protocol::raw;
 use crate::miner::{FailClass, Failure, Job, JobInfo, JobSink, Miner};
 use crate::model::{Fence, Gid, SessionId, TaskId, TaskRequest, Timestamp};
 
@@ -94,7 +94,7 @@ impl Desk {
     /// Takes no new offers.
     pub(super) fn drain(&self, deadline_ms: u64) {
         self.state.lock().draining = true;
-        self.post(&crate::miner::remote::frame::Drain { deadline_ms }.into());
+        self.post(&crate::miner::protocol::frame::Drain { deadline_ms }.into());
         self.post_credit();
         self.eased.notify_waiters();
     }
@@ -131,7 +131,7 @@ impl Desk {
     }
 
     pub(super) fn say_bye(&self, reason: &str) {
-        self.post(&crate::miner::remote::frame::Bye { reason: reason.to_owned() }.into());
+        self.post(&crate::miner::protocol::frame::Bye { reason: reason.to_owned() }.into());
         self.hang_up(reason);
     }
 
@@ -175,7 +175,7 @@ impl Desk {
             self.touched.lock().insert(assignment.attempt);
         }
         if self.is_draining() {
-            self.post(&crate::miner::remote::frame::Drain::default().into());
+            self.post(&crate::miner::protocol::frame::Drain::default().into());
         }
         self.post_credit();
     }

@@ -30,6 +30,7 @@ mod backoff;
 mod config;
 mod connect;
 mod desk;
+mod key_file;
 mod stats;
 
 pub use config::MinerClientConfig;
@@ -46,8 +47,8 @@ use self::backoff::{Backoff, chance};
 use self::connect::{Dialler, Target};
 use self::desk::Desk;
 use super::Miner;
-use super::remote::frame::Resume;
-use super::remote::link::{self, Link, Timing};
+use super::link::{self, Link, Timing};
+use super::protocol::frame::Resume;
 use crate::{ErrorKind, Result};
 
 /// Bytes that may wait to be sent to the router, beside what the windows of the attempts keep.

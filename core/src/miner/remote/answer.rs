@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use sha2::Digest as _;
 
-use super::frame::{Channel, Class, Done, Fail, Reject, Tokens};
 use super::output::Output;
-use super::raw;
 use super::session::{ACK_FRAMES, ACK_MS, Phase, Session, fatal, finale};
+use crate::miner::protocol::frame::{Channel, Class, Done, Fail, Reject, Tokens};
+use crate::miner::protocol::raw;
 use crate::miner::{Chunk, FailClass, Failure, Settled};
 use crate::model::{Answer, FinishReason};
 

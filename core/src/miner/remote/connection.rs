@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::frame::{ErrorFrame, MinerFrame, Ping, RouterFrame};
-use super::link::{Link, Peer};
 use super::seat::Seat;
+use crate::miner::link::{Link, Peer};
+use crate::miner::protocol::frame::{ErrorFrame, MinerFrame, Ping, RouterFrame};
 
 /// One connection of a seat.
 pub(crate) struct Connection {

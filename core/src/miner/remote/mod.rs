@@ -1,32 +1,21 @@
-//! Miners that dial in: the protocol `cortensor-miner.v1`, of which both ends are made here.
+//! The router's side of miners that dial in. The frames of the protocol are in the crate `core/protocol`.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`frame`], `record` | the frames, as they are on the wire |
-//! | [`identity`] | who a miner is: tokens, keys, signatures |
-//! | [`session`], `answer`, `output` | the router's side of one miner, without sockets, clock or locks |
-//! | [`seat`] | that side as a [`Miner`](super::Miner) of the router |
+//! | [`session`], `answer`, `output` | one miner's attempts, without sockets, clock or locks |
+//! | [`seat`] | a session as a [`Miner`](super::Miner) of the router |
 //! | `offer` | a job as the offer that goes out |
-//! | `connection`, `link` | one WebSocket connection, of a seat and of either side |
+//! | `connection` | one WebSocket connection of a seat |
 
 mod answer;
 pub(crate) mod connection;
-pub mod frame;
-pub mod identity;
-pub(crate) mod link;
 mod offer;
 mod output;
-pub(crate) mod raw;
-mod record;
-#[cfg(feature = "listener")]
-mod schema;
 pub mod seat;
 pub mod session;
 #[cfg(test)]
 mod session_tests;
 
 pub use output::{Output, SessionLimits};
-#[cfg(feature = "listener")]
-pub use schema::protocol_schema;
 pub use seat::{Seat, SeatControl, SeatSettings};
 pub use session::Session;

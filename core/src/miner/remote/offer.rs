@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::value::RawValue;
 
-use super::frame::TaskFrame;
 use crate::miner::JobInfo;
+use crate::miner::protocol::frame::TaskFrame;
 use crate::model::{CONTINUE, RequestKind, Timestamp};
 
 /// The offer of a job; its attempt is still to be numbered.

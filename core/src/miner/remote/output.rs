@@ -1,6 +1,6 @@
 //! What a session asks for.
 
-use super::frame::{ErrorFrame, RouterFrame};
+use crate::miner::protocol::frame::{ErrorFrame, RouterFrame};
 use crate::miner::{Chunk, Failure};
 use crate::model::{Answer, Fence};
 

@@ -7,11 +7,11 @@ use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::frame::{ErrorFrame, Held, RouterFrame, Welcome};
-use super::link::Link;
 use super::offer::task_frame;
 use super::output::{Output, SessionLimits};
 use super::session::Session;
+use crate::miner::link::Link;
+use crate::miner::protocol::frame::{ErrorFrame, Held, RouterFrame, Welcome};
 use crate::miner::{Emit, FailClass, Failure, Job, JobInfo, JobSink, Miner, MinerEvent, Settled};
 use crate::model::Fence;
 
@@ -159,12 +159,12 @@ impl Seat {
 
     /// Tells the miner that no new offers come.
     pub(crate) fn announce_drain(&self, deadline_ms: u64) {
-        self.post(&super::frame::Drain { deadline_ms }.into());
+        self.post(&crate::miner::protocol::frame::Drain { deadline_ms }.into());
     }
 
     /// Tells the miner that the router goes.
     pub(crate) fn say_bye(&self, reason: &str) {
-        self.post(&super::frame::Bye { reason: reason.to_owned() }.into());
+        self.post(&crate::miner::protocol::frame::Bye { reason: reason.to_owned() }.into());
         if let Some(link) = self.state.lock().link.clone() {
             link.close(1001, reason);
         }

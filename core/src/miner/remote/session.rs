@@ -17,10 +17,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
-use super::frame::{
+use super::output::{Output, SessionLimits};
+use crate::miner::protocol::frame::{
     Accept, Ack, Adopt, Cancel, Credit, DropFrame, ErrorFrame, Fate, Final, Held, MinerFrame, RouterFrame, TaskFrame,
 };
-use super::output::{Output, SessionLimits};
 use crate::miner::{FailClass, Failure, Settled};
 use crate::model::Fence;
 
@@ -256,8 +256,10 @@ impl Session {
             MinerFrame::Done(done) => self.done(done),
             MinerFrame::Fail(fail) => self.failed(fail),
             MinerFrame::Ping(ping) => {
-                let mut out =
-                    vec![Output::Send(RouterFrame::Pong(super::frame::Pong { t: ping.t, inflight: self.inflight() }))];
+                let mut out = vec![Output::Send(RouterFrame::Pong(crate::miner::protocol::frame::Pong {
+                    t: ping.t,
+                    inflight: self.inflight(),
+                }))];
                 out.extend(self.reconcile(&ping.inflight));
                 out
             }

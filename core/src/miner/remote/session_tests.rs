@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::frame::{
+use super::output::{Output, SessionLimits};
+use super::session::Session;
+use crate::miner::Settled;
+use crate::miner::protocol::frame::{
     Accept, Channel, Class, Credit, Done, ErrorFrame, Fail, Fate, Held, MinerFrame, Ping, Reject, RouterFrame,
     TaskFrame, Tokens,
 };
-use super::output::{Output, SessionLimits};
-use super::raw::hex;
-use super::session::Session;
-use crate::miner::Settled;
+use crate::miner::protocol::raw::hex;
 use crate::model::Fence;
 
 const LIMITS: SessionLimits = SessionLimits { window: 4_096, output: 256 };

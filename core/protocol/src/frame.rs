@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-pub use super::record::*;
+pub use crate::record::*;
 
 /// The WebSocket subprotocol.
 pub const SUBPROTOCOL: &str = "cortensor-miner.v1";
@@ -37,7 +37,7 @@ macro_rules! frames {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident($frame:ident) = $tag:literal,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Serialize)]
-        #[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
+        #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
         #[serde(tag = "type", rename_all = "snake_case")]
         pub enum $name {
             $($(#[$variant_doc])* $variant($frame),)*

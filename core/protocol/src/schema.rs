@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-use super::frame::{MinerFrame, RouterFrame};
+use crate::frame::{MinerFrame, RouterFrame};
 
 #[derive(OpenApi)]
 #[openapi(components(schemas(MinerFrame, RouterFrame)))]
@@ -18,7 +18,7 @@ pub fn protocol_schema() -> String {
     point_here(&mut definitions);
     let schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": super::frame::SUBPROTOCOL,
+        "title": crate::frame::SUBPROTOCOL,
         "description": "A frame of either side. Unknown fields and types are ignored.",
         "anyOf": [{"$ref": "#/$defs/MinerFrame"}, {"$ref": "#/$defs/RouterFrame"}],
         "$defs": definitions,

@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::model::{FinishReason, Hardware, ModelDetails, RequestKind, Usage};
+use cortensor_router_model::{FinishReason, Hardware, ModelDetails, RequestKind, Usage};
 
 macro_rules! record {
     ($($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $ty:ty,)* })*) => {$(
         $(#[$meta])*
         #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-        #[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
+        #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
         pub struct $name { $($(#[$field_meta])* pub $field: $ty,)* }
     )*};
 }
@@ -36,7 +36,7 @@ record! {
         /// The version of the protocol that the miner chose.
         v: u32,
         /// Who it is, 1 to 128 bytes of `A-Z a-z 0-9 . _ -`. With a key: the id of the key.
-        #[cfg_attr(feature = "listener", schema(min_length = 1, max_length = 128))]
+        #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 128))]
         miner_id: String,
         /// Its name for people, 1 to 128 bytes; the id where it is missing. Unique among the miners that are there.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,7 +58,7 @@ record! {
         #[serde(default)]
         owner: String,
         /// The most tasks at a time, 1 to 65536.
-        #[cfg_attr(feature = "listener", schema(minimum = 1, maximum = 65536))]
+        #[cfg_attr(feature = "schema", schema(minimum = 1, maximum = 65536))]
         max_concurrency: u32,
         /// The models it serves; none: any model that is asked for. At most 256.
         #[serde(default)]
@@ -193,11 +193,11 @@ record! {
         raw_prompt: bool,
         /// The messages of a chat, as in OpenAI's API.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[cfg_attr(feature = "listener", schema(value_type = Option<Vec<Object>>))]
+        #[cfg_attr(feature = "schema", schema(value_type = Option<Vec<Object>>))]
         messages: Option<Box<RawValue>>,
         /// The input of an embedding: a text, a list of texts, or tokens, as in OpenAI's API.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[cfg_attr(feature = "listener", schema(value_type = Option<serde_json::Value>))]
+        #[cfg_attr(feature = "schema", schema(value_type = Option<serde_json::Value>))]
         input: Option<Box<RawValue>>,
         /// The most tokens to generate.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -207,7 +207,7 @@ record! {
         seed: Option<i64>,
         /// Everything else that the caller gave, in OpenAI's names: `temperature`, `top_p`, `stop`, `tools` ...
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[cfg_attr(feature = "listener", schema(value_type = Option<Object>))]
+        #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
         params: Option<Box<RawValue>>,
         /// Whether somebody reads tokens as they come.
         stream: bool,
@@ -262,7 +262,7 @@ record! {
         data: String,
         /// OpenAI's own chunk that the piece came in, whole. Only with the feature `raw`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[cfg_attr(feature = "listener", schema(value_type = Option<Object>))]
+        #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
         raw: Option<Box<RawValue>>,
     }
 
@@ -285,11 +285,11 @@ record! {
         /// How many `tokens` frames there were.
         seq: u64,
         /// SHA-256 of all `data` of the channel `content` in order, 64 hexadecimal digits.
-        #[cfg_attr(feature = "listener", schema(pattern = "^[0-9a-f]{64}$"))]
+        #[cfg_attr(feature = "schema", schema(pattern = "^[0-9a-f]{64}$"))]
         sha256: String,
         /// `stop`, `length`, `tool_calls` ...
         #[serde(default)]
-        #[cfg_attr(feature = "listener", schema(value_type = String))]
+        #[cfg_attr(feature = "schema", schema(value_type = String))]
         finish_reason: FinishReason,
         /// Token counts; zeros are estimated.
         #[serde(default)]
@@ -334,7 +334,7 @@ record! {
         http_status: Option<u16>,
         /// OpenAI's own error body, where there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[cfg_attr(feature = "listener", schema(value_type = Option<Object>))]
+        #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
         raw: Option<Box<RawValue>>,
     }
 
@@ -416,7 +416,7 @@ macro_rules! words {
     ($($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident,)* })*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-        #[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
+        #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
         #[serde(rename_all = "snake_case")]
         pub enum $name { $($(#[$word_doc])* $word,)* }
     )*};

@@ -5,21 +5,21 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::frame::Channel;
-use crate::model::Delta;
+use crate::frame::Channel;
+use cortensor_router_model::Delta;
 
 /// The value's bytes, without a copy.
-pub(crate) fn bytes(value: Box<RawValue>) -> Bytes {
+pub fn bytes(value: Box<RawValue>) -> Bytes {
     Bytes::from(String::from(Box::<str>::from(value)))
 }
 
 /// Bytes that are JSON, as a value; `None` where they are not.
-pub(crate) fn value(bytes: &[u8]) -> Option<Box<RawValue>> {
+pub fn value(bytes: &[u8]) -> Option<Box<RawValue>> {
     serde_json::from_slice(bytes).ok()
 }
 
 /// A piece that is not text; `None` where it is not what the channel carries.
-pub(crate) fn delta(channel: Channel, data: String) -> Option<Delta> {
+pub fn delta(channel: Channel, data: String) -> Option<Delta> {
     match channel {
         Channel::Reasoning => Some(Delta { reasoning: data, tool_calls: Vec::new() }),
         Channel::Tool => Some(Delta { reasoning: String::new(), tool_calls: serde_json::from_str(&data).ok()? }),
@@ -28,7 +28,7 @@ pub(crate) fn delta(channel: Channel, data: String) -> Option<Delta> {
 }
 
 /// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
         let _ = write!(out, "{byte:02x}");
         out

@@ -1,15 +1,13 @@
 //! Who a miner is: a name that a token vouches for, or an Ed25519 key of its own.
 
-use std::path::Path;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use sha2::{Digest, Sha256};
 
-use super::frame::{Challenge, Hello};
-use super::raw::hex;
-use crate::{Error, Result};
+use crate::frame::{Challenge, Hello};
+use crate::raw::hex;
+use cortensor_router_model::{Error, ErrorKind, Result};
 
 /// What the ids of keys begin with. No miner with a token may call itself so.
 pub const KEY_ID_PREFIX: &str = "mk_";
@@ -64,7 +62,7 @@ pub fn signed_message(challenge: &Challenge, miner_id: &str, channel: Option<&[u
     let channel = channel.map_or_else(|| NO_BINDING.to_owned(), encode);
     format!(
         "{}\n{}\n{}\n{}\n{miner_id}\n{channel}\n",
-        super::frame::SUBPROTOCOL,
+        crate::frame::SUBPROTOCOL,
         challenge.nonce,
         challenge.server_time,
         challenge.router
@@ -77,7 +75,7 @@ pub fn signed_message(challenge: &Challenge, miner_id: &str, channel: Option<&[u
 /// # Errors
 /// `Unauthenticated`, with what is wrong.
 pub fn verify(challenge: &Challenge, hello: &Hello, channel: Option<&[u8]>) -> Result<Vec<u8>> {
-    let refuse = |what: &str| Error::new(crate::ErrorKind::Unauthenticated, what).with_code("bad_signature");
+    let refuse = |what: &str| Error::new(ErrorKind::Unauthenticated, what).with_code("bad_signature");
     let key = hello.auth.public_key.as_deref().and_then(decode).filter(|key| key.len() == 32);
     let key = key.ok_or_else(|| refuse("auth.public_key must be base64url of the 32 bytes of an Ed25519 key"))?;
     let signature = hello.auth.signature.as_deref().and_then(decode);
@@ -134,29 +132,6 @@ impl MinerKeyPair {
         Ok(Self { pair })
     }
 
-    /// Reads the key in that file; makes one, readable by its owner alone, where there is none. Blocks.
-    ///
-    /// # Errors
-    /// `InvalidArgument` where the file cannot be read or written, or holds no such key.
-    pub fn load_or_create(path: &Path) -> Result<Self> {
-        let wrong = |e: std::io::Error| Error::invalid("key_file", format!("{}: {e}", path.display()));
-        match std::fs::read_to_string(path) {
-            Ok(pem) => Self::from_pem(&pem),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                let pem = Self::generate()?;
-                let mut options = std::fs::OpenOptions::new();
-                options.write(true).create_new(true);
-                #[cfg(unix)]
-                std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-                let mut file = options.open(path).map_err(wrong)?;
-                std::io::Write::write_all(&mut file, pem.as_bytes()).map_err(wrong)?;
-                file.sync_all().map_err(wrong)?;
-                Self::from_pem(&pem)
-            }
-            Err(e) => Err(wrong(e)),
-        }
-    }
-
     /// The key's id, which is the miner's.
     pub fn id(&self) -> String {
         key_id(self.pair.public_key().as_ref())
@@ -175,8 +150,8 @@ impl MinerKeyPair {
 
 #[cfg(test)]
 mod tests {
-    use super::super::frame::Auth;
     use super::*;
+    use crate::frame::Auth;
 
     fn hello(pair: &MinerKeyPair, challenge: &Challenge, channel: Option<&[u8]>) -> Hello {
         Hello {
@@ -213,17 +188,5 @@ mod tests {
         let mut forged = good;
         forged.auth.signature = hello(&stranger, &one, None).auth.signature;
         assert_eq!(verify(&one, &forged, None).unwrap_err().code(), "bad_signature");
-    }
-
-    #[test]
-    fn a_key_file_is_made_once_for_its_owner_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("miner.pem");
-        let made = MinerKeyPair::load_or_create(&path).unwrap();
-        assert_eq!(MinerKeyPair::load_or_create(&path).unwrap().id(), made.id());
-        #[cfg(unix)]
-        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions()) & 0o77, 0);
-        std::fs::write(&path, "nonsense").unwrap();
-        assert_eq!(MinerKeyPair::load_or_create(&path).unwrap_err().details().param.as_deref(), Some("key_file"));
     }
 }
