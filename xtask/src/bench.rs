@@ -1,59 +1,81 @@
 //! Measuring: the benchmark programs of the core, with nginx beside them.
 
+mod against;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::step::Steps;
 use crate::{Outcome, environment};
 
-/// Where Debian puts it; it is not on everybody's path.
+/// Where Debian puts nginx; the benchmark looks there.
 const NGINX: &str = "/usr/sbin/nginx";
 
-/// Runs those figures, or all; results go to `target/bench/results.json`.
+/// How the figures of the core are to be measured.
+pub(crate) struct Plan {
+    /// The figures; all where none is named.
+    pub(crate) figures: Vec<String>,
+    /// Whether rounds are short.
+    pub(crate) quick: bool,
+    /// The directory of the public traces that `policy` plays.
+    pub(crate) traces: Option<PathBuf>,
+}
+
+impl Plan {
+    /// The command that measures, with as many files as the system lets it open: thousands of streams have two
+    /// connections each.
+    fn command(&self, cargo: &Command) -> Command {
+        let mut run = Command::new("sh");
+        run.args(["-c", "ulimit -n \"$(ulimit -Hn)\"; exec \"$@\"", "sh"]);
+        run.arg(cargo.get_program()).args(cargo.get_args()).args(&self.figures);
+        for (name, value) in cargo.get_envs() {
+            match value {
+                Some(value) => run.env(name, value),
+                None => run.env_remove(name),
+            };
+        }
+        if self.quick {
+            run.arg("--quick");
+        }
+        if let Some(dir) = &self.traces {
+            run.arg("--traces").arg(dir);
+        }
+        run
+    }
+}
+
+/// Measures the figures of `plan`, here alone or also at another revision; results go to `target/bench/results.json`.
 ///
 /// # Errors
 /// When it does not build, or a figure could not be measured. A gate that is missed is told, and is no error.
-pub(crate) fn run(steps: &mut Steps, figures: &[String], quick: bool, traces: Option<&Path>) -> Outcome {
+pub(crate) fn run(steps: &mut Steps, mut plan: Plan, against: Option<&str>, rounds: u32) -> Outcome {
+    if let Some(dir) = &mut plan.traces {
+        *dir = dir.canonicalize().map_err(|error| format!("--traces {}: {error}", dir.display()))?;
+    }
+    let out = environment::target().join("bench");
+    fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
     // The policy is measured in a world of its own, without a network.
-    let nginx = if figures == ["policy"] { Ok(NGINX.into()) } else { nginx(steps) };
-    let results = environment::target().join("bench/results.json");
-    if let Some(dir) = results.parent() {
-        fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    if plan.figures != ["policy"]
+        && let Err(why) = nginx(steps)
+    {
+        steps.skip("nginx as a reference", &why);
     }
-    // As many files as the system lets us open: thousands of streams have two connections each.
-    let mut run = Command::new("sh");
-    run.args(["-c", "ulimit -n \"$(ulimit -Hn)\"; exec \"$@\"", "sh"]);
+    if let Some(revision) = against {
+        return against::run(steps, &plan, revision, rounds);
+    }
+    let results = out.join("results.json");
     let cargo = environment::cargo(&["bench", "--package", "cortensor-router-cli", "--bench", "figures", "--"]);
-    run.arg(cargo.get_program()).args(cargo.get_args()).current_dir(environment::root());
-    run.args(figures).arg("--json").arg(&results);
-    if quick {
-        run.arg("--quick");
-    }
-    if let Some(dir) = traces {
-        let dir = dir.canonicalize().map_err(|error| format!("--traces {}: {error}", dir.display()))?;
-        run.arg("--traces").arg(dir);
-    }
-    match nginx {
-        Ok(path) => {
-            run.arg("--nginx").arg(path);
-        }
-        Err(why) => steps.skip("nginx as a reference", &why),
-    }
+    let mut run = plan.command(&cargo);
+    run.current_dir(environment::root()).arg("--json").arg(&results);
     let outcome = steps.run("bench", &mut run);
     println!("results: {}", results.display());
     outcome
 }
 
-/// nginx, installed where that is possible.
-fn nginx(steps: &mut Steps) -> Outcome<PathBuf> {
-    for path in [NGINX, "nginx"] {
-        if environment::answers(path, &["-v"]) {
-            return Ok(path.into());
-        }
-    }
-    environment::apt_install(steps, &["nginx"])?;
-    Ok(NGINX.into())
+/// Installs nginx, where that is needed and possible.
+fn nginx(steps: &mut Steps) -> Outcome {
+    if environment::answers(NGINX, &["-v"]) { Ok(()) } else { environment::apt_install(steps, &["nginx"]) }
 }
 
 /// What `embed` costs in Rust, as JSON: what the bindings are compared with.

@@ -68,6 +68,12 @@ enum Command {
         /// The directory of the public traces that `policy` plays instead of requests of its own.
         #[arg(long)]
         traces: Option<std::path::PathBuf>,
+        /// Another revision, as git names it: its figures are measured in turns with those of this checkout.
+        #[arg(long, value_name = "REV")]
+        against: Option<String>,
+        /// How often each of the two revisions is measured.
+        #[arg(long, default_value_t = 3, requires = "against", value_parser = clap::value_parser!(u32).range(1..=20))]
+        rounds: u32,
     },
     /// Build what users get, and try it in clean environments.
     Dist {
@@ -103,7 +109,9 @@ fn main() -> ExitCode {
         Command::Bench { figures, quick, .. } if figures == ["python"] => python::bench(&mut steps, quick),
         Command::Bench { figures, quick, .. } if figures == ["node"] => node::bench(&mut steps, quick),
         Command::Bench { figures, quick, .. } if figures == ["c"] => c::bench(&mut steps, quick),
-        Command::Bench { figures, quick, traces } => bench::run(&mut steps, &figures, quick, traces.as_deref()),
+        Command::Bench { figures, quick, traces, against, rounds } => {
+            bench::run(&mut steps, bench::Plan { figures, quick, traces }, against.as_deref(), rounds)
+        }
         Command::Dist { package: Package::Python } => python::dist(&mut steps),
         Command::Dist { package: Package::C { prefix } } => {
             let prefix = prefix.unwrap_or_else(|| environment::target().join("dist/c"));

@@ -1,0 +1,212 @@
+//! Comparing with another revision: both are built, and their figures are measured in turns on one machine.
+//!
+//! One run says little on a machine that does other work. Each figure is therefore measured in several rounds, the other
+//! revision's and this one's after each other, and a figure counts as worse only where every round of this revision is
+//! worse than every round of the other.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::Plan;
+use crate::step::Steps;
+use crate::{Outcome, environment};
+
+/// A median that moved by less than this is not worth a word.
+const NOTABLE: f64 = 0.03;
+
+/// Measures the figures of `plan` at `revision` and here, in turns, and prints both.
+///
+/// # Errors
+/// When the revision is unknown, or one of the two does not build or cannot be measured.
+pub(super) fn run(steps: &mut Steps, plan: &Plan, revision: &str, rounds: u32) -> Outcome {
+    let other = checked_out(steps, revision)?;
+    let here = environment::root();
+    // Both are built before either is measured.
+    for (title, root) in [("build the other revision", &other), ("build this revision", &here)] {
+        let mut build = cargo(root, &["bench", "--no-run", "--package", package(root), "--bench", "figures"]);
+        steps.run(title, &mut build)?;
+    }
+    let out = environment::target().join("bench");
+    let mut measured = BTreeMap::new();
+    for round in 0..rounds {
+        for (side, root) in [(Side::Before, &other), (Side::Now, &here)] {
+            let results = out.join("against-round.json");
+            let mut run =
+                plan.command(&cargo(root, &["bench", "--package", package(root), "--bench", "figures", "--"]));
+            run.current_dir(root).arg("--json").arg(&results);
+            steps.run(&format!("round {} of {rounds}, {}", round + 1, side.word()), &mut run)?;
+            gather(&results, side, &mut measured)?;
+        }
+    }
+    println!("\n{revision} before, this checkout now; medians of {rounds} rounds, in turns\n");
+    let worse = measured.iter().filter(|(name, row)| row.print(name)).count();
+    println!("\n{} figures compared, {worse} worse", measured.len());
+    Ok(())
+}
+
+/// Which of the two a figure is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Before,
+    Now,
+}
+
+impl Side {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::Now => "now",
+        }
+    }
+}
+
+/// The source of the revision, below `target/`, so that it needs no network and leaves the checkout as it is.
+fn checked_out(steps: &mut Steps, revision: &str) -> Outcome<PathBuf> {
+    let commit = git(&["rev-parse", "--verify", "--quiet", &format!("{revision}^{{commit}}")])
+        .map_err(|_| format!("--against {revision}: there is no such revision"))?;
+    let dir = environment::target().join("bench").join(&commit[..12.min(commit.len())]);
+    if !dir.join("Cargo.toml").exists() {
+        fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        let mut unpack = Command::new("sh");
+        unpack.args(["-c", "git archive --format=tar \"$1\" | tar -x -C \"$2\"", "sh", &commit]).arg(&dir);
+        steps.run("unpack the other revision", unpack.current_dir(environment::root()))?;
+    }
+    Ok(dir)
+}
+
+fn git(arguments: &[&str]) -> Outcome<String> {
+    let output = Command::new("git").args(arguments).current_dir(environment::root()).output();
+    let output = output.map_err(|error| format!("git: {error}"))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    }
+}
+
+/// The package that has the benchmark.
+fn package(root: &Path) -> &'static str {
+    if root.join("core/cli/benches/figures").exists() { "cortensor-router-cli" } else { "cortensor-router" }
+}
+
+/// Cargo in that source, which builds into a directory of its own.
+fn cargo(root: &Path, arguments: &[&str]) -> Command {
+    let mut cargo = environment::cargo(arguments);
+    cargo.current_dir(root);
+    if root != environment::root() {
+        cargo.env("CARGO_TARGET_DIR", environment::target().join("bench/target"));
+    }
+    cargo
+}
+
+/// The rounds of one figure.
+#[derive(Default)]
+struct Rounds {
+    before: Vec<f64>,
+    now: Vec<f64>,
+    unit: String,
+    /// Whether a smaller number is better; `None` where nobody said.
+    falls: Option<bool>,
+}
+
+/// Takes the figures of one round. The ratio to the reference of the same run is taken where there is one.
+fn gather(results: &Path, side: Side, measured: &mut BTreeMap<String, Rounds>) -> Outcome {
+    let text = fs::read_to_string(results).map_err(|error| format!("{}: {error}", results.display()))?;
+    let all: Value = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", results.display()))?;
+    for row in all["figures"].as_array().into_iter().flatten() {
+        let word = |key: &str| row[key].as_str().unwrap_or_default();
+        let (number, unit) = match row["ratio"].as_f64() {
+            Some(ratio) => (Some(ratio), "x"),
+            None => (row["value"].as_f64(), word("unit")),
+        };
+        let Some(number) = number else { continue };
+        let rounds = measured.entry(format!("{}: {}", word("figure"), word("what"))).or_default();
+        unit.clone_into(&mut rounds.unit);
+        rounds.falls = rounds.falls.or_else(|| falls(word("gate"), word("unit")));
+        match side {
+            Side::Before => rounds.before.push(number),
+            Side::Now => rounds.now.push(number),
+        }
+    }
+    Ok(())
+}
+
+/// Whether less is better: a gate says it, and so do times and sizes.
+fn falls(gate: &str, unit: &str) -> Option<bool> {
+    match gate.split(' ').next() {
+        Some("<=") => return Some(true),
+        Some(">=") => return Some(false),
+        _ => {}
+    }
+    match unit {
+        "ns" | "us" | "ms" | "s" | "MB" | "MiB" | "KB" | "KiB" | "bytes" => Some(true),
+        unit if unit.ends_with("/s") => Some(false),
+        _ => None,
+    }
+}
+
+impl Rounds {
+    /// Prints the figure in a line; whether it is worse.
+    fn print(&self, name: &str) -> bool {
+        let (Some(before), Some(now)) = (median(&self.before), median(&self.now)) else {
+            println!("{name}: only {}", if self.now.is_empty() { "before" } else { "now" });
+            return false;
+        };
+        let moved = if before == 0.0 { 1.0 } else { now / before };
+        let verdict = self.verdict(moved);
+        println!("{name}: {before:.3} -> {now:.3} {} ({moved:.2}) {verdict}", self.unit);
+        verdict == "WORSE"
+    }
+
+    fn verdict(&self, moved: f64) -> &'static str {
+        if (moved - 1.0).abs() < NOTABLE {
+            return "";
+        }
+        let apart = |low: &[f64], high: &[f64]| {
+            let greatest = low.iter().copied().fold(f64::MIN, f64::max);
+            high.iter().all(|value| *value > greatest)
+        };
+        let (grew, fell) = (apart(&self.before, &self.now), apart(&self.now, &self.before));
+        match (self.falls, grew, fell) {
+            (Some(true), true, _) | (Some(false), _, true) => "WORSE",
+            (Some(true), _, true) | (Some(false), true, _) => "better",
+            (None, true, _) | (None, _, true) => "moved",
+            _ => "",
+        }
+    }
+}
+
+fn median(values: &[f64]) -> Option<f64> {
+    let mut values = values.to_vec();
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rounds(before: &[f64], now: &[f64], falls: bool) -> &'static str {
+        let rounds = Rounds { before: before.to_vec(), now: now.to_vec(), falls: Some(falls), ..Rounds::default() };
+        rounds.verdict(median(now).unwrap() / median(before).unwrap())
+    }
+
+    #[test]
+    fn a_figure_is_worse_only_where_no_round_overlaps() {
+        assert_eq!(rounds(&[10.0, 11.0, 12.0], &[13.0, 14.0, 15.0], true), "WORSE");
+        assert_eq!(rounds(&[10.0, 11.0, 12.0], &[13.0, 14.0, 15.0], false), "better");
+        assert_eq!(rounds(&[10.0, 11.0, 14.0], &[13.0, 14.0, 15.0], true), "");
+        assert_eq!(rounds(&[100.0, 101.0], &[102.0, 102.5], true), "");
+        assert_eq!(rounds(&[5.0, 6.0], &[1.0, 2.0], false), "WORSE");
+    }
+
+    #[test]
+    fn gates_and_units_say_what_is_better() {
+        assert_eq!((falls("<= 1.4 x", "us"), falls(">= 2 x", "us")), (Some(true), Some(false)));
+        assert_eq!((falls("", "requests/s"), falls("", "MiB"), falls("", "share")), (Some(false), Some(true), None));
+    }
+}
