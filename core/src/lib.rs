@@ -46,8 +46,8 @@ pub use router::{
 /// The version of the product, the same in every language.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The guide's examples are tests, and so are those of the page that comes first.
+/// The Rust examples of the documents are tests.
 #[cfg(doctest)]
-#[doc = include_str!("../../docs/guide.md")]
+#[doc = include_str!("../../docs/guide/concepts.md")]
 #[doc = include_str!("../../README.md")]
 struct Pages;

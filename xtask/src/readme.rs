@@ -1,9 +1,10 @@
-//! README.md as a test: every command and snippet of it runs, in order, against a real router.
+//! README.md and the tutorial as tests: every command and snippet runs, in order, against a real router.
 //!
 //! Shell blocks run in bash. A command that starts `cortensor-router serve` is left running for the
-//! blocks after it. Python blocks run in the environment of the Python package, JavaScript blocks in that of the client tests, JSON and
-//! TOML must parse, and Rust blocks are documentation tests of the crate. A block after the comment
-//! `<!-- not run: why -->` is left out, and the log says why; so are commands that build, and `cargo xtask`, which runs this.
+//! blocks after it. Python blocks run in the environment of the Python package, JavaScript blocks in that of the
+//! client tests, JSON and TOML must parse, and Rust blocks are documentation tests of the crate. A block after the
+//! comment `<!-- not run: why -->` is left out, and the log says why. Commands that build are left out too, and
+//! `cargo xtask`, because it runs this. Each page begins with an empty data directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,9 @@ use crate::serve::{self, Server};
 use crate::step::Steps;
 use crate::{Outcome, environment, node, python};
 
-/// The port that README.md shows; a free one takes its place.
+/// The pages that run.
+const PAGES: &[&str] = &["README.md", "docs/tutorial.md"];
+/// The port that the pages show; a free one takes its place.
 const SHOWN_PORT: &str = "5010";
 /// Seconds that one block gets.
 const BLOCK_TIMEOUT: &str = "120";
@@ -28,19 +31,21 @@ pub(crate) struct Block {
     left_out: Option<String>,
 }
 
-/// Runs every block of README.md.
+/// Runs every block of the pages.
 ///
 /// # Errors
 /// When one fails.
 pub(crate) fn run(steps: &mut Steps) -> Outcome {
-    let blocks = blocks(&environment::read(&environment::root().join("README.md"))?);
     let mut stage = Stage::new(steps)?;
     let mut failures = Vec::new();
-    for block in &blocks {
-        let title = format!("README.md:{} {}", block.line, block.language);
-        match &block.left_out {
-            Some(why) => steps.skip(&title, why),
-            None => failures.extend(stage.run(steps, &title, block).err()),
+    for page in PAGES {
+        stage.clear()?;
+        for block in &blocks(&environment::read(&environment::root().join(page))?) {
+            let title = format!("{page}:{} {}", block.line, block.language);
+            match &block.left_out {
+                Some(why) => steps.skip(&title, why),
+                None => failures.extend(stage.run(steps, &title, block).err()),
+            }
         }
     }
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
@@ -70,6 +75,17 @@ impl Stage {
         let programs = router.parent().map(|parent| parent.display().to_string()).unwrap_or_default();
         let path = format!("{programs}:{}:{}", python.display(), std::env::var("PATH").unwrap_or_default());
         Ok(Self { directory, path, router, port: serve::free_port()?, server: None })
+    }
+
+    /// Ends the router and forgets its data, for the next page.
+    fn clear(&mut self) -> Outcome {
+        self.server = None;
+        for kept in ["data", "config"].map(|name| self.directory.join(name)) {
+            if kept.exists() {
+                fs::remove_dir_all(&kept).map_err(|error| format!("{}: {error}", kept.display()))?;
+            }
+        }
+        Ok(())
     }
 
     fn run(&mut self, steps: &mut Steps, title: &str, block: &Block) -> Outcome {

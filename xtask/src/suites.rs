@@ -23,7 +23,7 @@ pub(crate) enum Suite {
     Node,
     /// The C library from C and C++ programs, installed as its users have it.
     C,
-    /// The commands and snippets of README.md.
+    /// The commands and snippets of README.md and of the tutorial.
     Docs,
 }
 

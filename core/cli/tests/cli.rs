@@ -34,15 +34,18 @@ fn serve_says_where_it_is_and_the_line_that_it_prints_works() {
 
 #[test]
 fn the_examples_of_the_guide_work() {
-    let home = Home::new();
-    let server = home.serve(&[]);
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide.md")).unwrap();
-    let blocks: Vec<&str> = page.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert!(blocks.len() > 5);
-    let script = blocks.join("\n").replace("http://127.0.0.1:5010", &server.url);
+    let guide = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide"));
     let binaries = std::path::Path::new(env!("CARGO_BIN_EXE_cortensor-router")).parent().unwrap();
-    let path = format!("export PATH={}:$PATH CORTENSOR_URL={}\nset -eu\n", binaries.display(), server.url);
-    let said = shell(&(path + &script));
+    let mut said = String::new();
+    for page in std::fs::read_dir(guide).unwrap() {
+        let page = std::fs::read_to_string(page.unwrap().path()).unwrap();
+        let blocks: Vec<&str> = page.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+        let home = Home::new();
+        let server = home.serve(&[]);
+        let script = blocks.join("\n").replace("http://127.0.0.1:5010", &server.url);
+        let path = format!("export PATH={}:$PATH CORTENSOR_URL={}\nset -eu\n", binaries.display(), server.url);
+        said += &shell(&(path + &script));
+    }
     assert!(!said.contains("\"error\""), "{said}");
     for wanted in ["\"name\":\"research\"", "Hello, router!", "data: [DONE]", "Why is the sky blue?", "STATE"] {
         assert!(said.contains(wanted), "{wanted}: {said}");

@@ -1,7 +1,8 @@
 //! Everything that is checked without running the product.
 
+mod dependencies;
 mod imports;
-mod licences;
+mod pages;
 mod source;
 mod versions;
 
@@ -15,7 +16,7 @@ use crate::{Outcome, environment, node};
 /// # Errors
 /// When one failed.
 pub(crate) fn run(steps: &mut Steps) -> Outcome {
-    let mut outcomes = vec![
+    let outcomes = [
         steps.run("format", &mut environment::cargo(&["fmt", "--all", "--check"])),
         steps.run(
             "clippy",
@@ -32,15 +33,12 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
         ),
         steps.check("who imports whom", || imports::check(&environment::root())),
         steps.check("one version everywhere", || versions::check(&environment::root())),
-        steps.check("dependencies and licences", licences::check),
+        steps.check("Markdown pages", || pages::check(&environment::root())),
+        steps.check("number of dependencies", dependencies::count),
+        dependencies::rules(steps),
         python(steps),
         javascript(steps),
     ];
-    if environment::answers("cargo", &["deny", "--version"]) {
-        outcomes.push(steps.run("cargo deny", &mut environment::cargo(&["deny", "check"])));
-    } else {
-        steps.skip("cargo deny", "cargo-deny is not installed; licences were checked above");
-    }
     let failures: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }

@@ -1,0 +1,51 @@
+//! What the product depends on: how many crates, and by the rules of `deny.toml`.
+
+use std::collections::BTreeSet;
+
+use crate::step::Steps;
+use crate::{Outcome, environment};
+
+/// The default build stays under this many crates.
+const MOST_CRATES: usize = 250;
+
+/// What cargo-deny checks here. Its fourth check, the advisories, needs the network: RELEASE-CHECKLIST.md has it.
+const CHECKS: &[&str] = &["check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
+
+/// Counts the crates of the default build.
+///
+/// # Errors
+/// When there are too many.
+pub(crate) fn count() -> Outcome<String> {
+    let mut tree = environment::cargo(&["tree", "--locked", "--prefix", "none", "--format", "{p}"]);
+    tree.args(["--package", "cortensor-router-cli", "--edges", "normal,build"]);
+    let output = tree.output().map_err(|error| format!("cargo tree: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("cargo tree: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let crates: BTreeSet<_> = text.lines().map(|line| line.split(" (").next().unwrap_or(line)).collect();
+    if crates.len() >= MOST_CRATES {
+        return Err(format!("the default build has {} crates; it must stay under {MOST_CRATES}", crates.len()));
+    }
+    Ok(format!("{} crates in the default build (fewer than {MOST_CRATES})", crates.len()))
+}
+
+/// Checks licences, banned crates and sources with the pinned cargo-deny, or with the one that is installed where the
+/// pinned one does not run.
+///
+/// # Errors
+/// When a rule is broken, or no cargo-deny can be had.
+pub(crate) fn rules(steps: &mut Steps) -> Outcome {
+    let requirements = environment::root().join("xtask/requirements.txt");
+    let mut deny = match environment::venv(steps, &environment::target().join("lint"), &requirements) {
+        Ok(bin) => {
+            let mut deny = std::process::Command::new(bin.join("cargo-deny"));
+            deny.current_dir(environment::root());
+            environment::without_cargo(&mut deny);
+            deny
+        }
+        Err(_) if environment::answers("cargo", &["deny", "--version"]) => environment::cargo(&["deny"]),
+        Err(error) => return Err(format!("{error}\ninstall it by hand then: cargo install --locked cargo-deny")),
+    };
+    steps.run("licences, banned crates and sources", deny.arg("--all-features").args(CHECKS))
+}
