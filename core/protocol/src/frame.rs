@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use cortensor_router_model::Error;
 use serde::{Deserialize, Serialize};
 
 pub use crate::record::*;
@@ -26,6 +27,28 @@ pub const RAW: &str = "raw";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BadFrame(String);
+
+impl ErrorFrame {
+    /// An error behind which the connection is closed.
+    pub fn fatal(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), fatal: true }
+    }
+
+    /// The error behind which the connection is closed, in the words of the router's own.
+    pub fn of(error: &Error) -> Self {
+        Self::fatal(error.code(), error.message())
+    }
+}
+
+impl NodeKind {
+    /// The word for it, as in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ephemeral => "ephemeral",
+            Self::Dedicated => "dedicated",
+        }
+    }
+}
 
 #[derive(Deserialize)]
 struct Head<'a> {

@@ -6,10 +6,16 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`frame`] | the frames, as they are on the wire |
+//! | [`handshake`] | whether a miner comes in, as a machine |
+//! | [`hello`] | what a hello may say |
 //! | [`identity`] | who a miner is: tokens, keys, signatures |
 //! | [`raw`] | OpenAI's JSON on its way through |
 
 pub mod frame;
+pub mod handshake;
+#[cfg(test)]
+mod handshake_tests;
+pub mod hello;
 pub mod identity;
 pub mod raw;
 mod record;

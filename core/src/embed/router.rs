@@ -10,7 +10,8 @@ use super::log::LogWorker;
 use super::{Call, Embeddings, HostMiner, HttpHandler, Listener, LogSink, Miner, Task, record};
 use crate::config::Config;
 use crate::model::{SessionId, TaskId, page_rows, page_start, wanted_sessions, wanted_tasks};
-use crate::router::{SessionFilter, SubmitOptions, TaskQuery};
+use crate::router::{SessionFilter, SubmitOptions};
+use crate::store::TaskQuery;
 use crate::token::KeySpec;
 use crate::{Error, Result};
 

@@ -10,7 +10,8 @@ use super::credentials::{self, Sent};
 use super::locality::{Foreign, Local, LocalRule, Visit};
 use crate::config::{Anonymous, DEFAULT_DEV_TOKEN, ListenConfig};
 use crate::model::SessionId;
-use crate::router::{ApiKey, KeyRing, Known};
+use crate::router::{KeyRing, Known};
+use crate::store::ApiKey;
 use crate::token::{DEFAULT_ENROL_SECS, ENROL, KeySpec, Token};
 use crate::{Error, ErrorKind, Result, Router};
 

@@ -20,8 +20,8 @@ use super::reply::{self, Failed, Family};
 use super::state::AppState;
 use crate::Error;
 use crate::model::Timestamp;
-use crate::router::ApiKey;
-use crate::router::remote::MinerRecord;
+use crate::store::ApiKey;
+use crate::store::MinerRecord;
 use crate::token::{ENROL, KeySpec, NewKey};
 
 pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {

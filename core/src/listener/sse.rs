@@ -15,7 +15,8 @@ use http_body::Frame;
 use tokio::time::{Instant, Sleep};
 
 use crate::Result;
-use crate::router::{StreamEvent, Submission, TokenStream, Turn};
+use crate::miner::Turn;
+use crate::router::{StreamEvent, Submission, TokenStream};
 
 /// Writes events in one family's layout.
 pub(in crate::listener) trait Layout: Send + Unpin + 'static {

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
-use crate::router::Home;
+use crate::miner::Home;
 use crate::{Error, Result};
 
 type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;

@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
 
 use crate::miner::Turn;
-use crate::miner::protocol::frame::ErrorFrame;
+use crate::miner::protocol::frame::{ErrorFrame, RouterFrame};
 
 /// What an idle connection holds ready to read into. Small, because there are thousands of them.
 const READ_BUFFER: usize = 4 << 10;
@@ -130,10 +130,7 @@ impl Link {
 
     /// Says why, then closes.
     pub(crate) fn refuse(&self, error: &ErrorFrame) {
-        self.post(
-            serde_json::to_string(&crate::miner::protocol::frame::RouterFrame::Error(error.clone()))
-                .unwrap_or_default(),
-        );
+        self.post(serde_json::to_string(&RouterFrame::Error(error.clone())).unwrap_or_default());
         self.close(1008, &error.code);
     }
 
@@ -171,12 +168,7 @@ where
     link.end();
     let farewell = async {
         if too_large {
-            let error = ErrorFrame {
-                code: "too_large".to_owned(),
-                message: "a frame was larger than limits.frame".to_owned(),
-                fatal: true,
-            };
-            let frame = crate::miner::protocol::frame::RouterFrame::from(error);
+            let frame = RouterFrame::from(ErrorFrame::fatal("too_large", "a frame was larger than limits.frame"));
             let _ = sink.send(Message::text(frame.to_text())).await;
             let _ = sink.send(Message::Close(Some(close_frame(1009, "too_large")))).await;
         }

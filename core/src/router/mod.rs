@@ -3,6 +3,10 @@
 //! The engine stands behind one lock, which is held for microseconds and never over an `await`, a miner's
 //! code or the disk. Tokens do not pass through it: they go from the miner's job to the task's transcript.
 
+#[cfg(feature = "listener")]
+pub(crate) mod accept;
+#[cfg(all(test, feature = "listener"))]
+mod accept_tests;
 mod attempt;
 mod claim;
 mod clock;
@@ -19,7 +23,7 @@ mod miners;
 mod open;
 mod recent;
 #[cfg(feature = "listener")]
-pub(crate) mod remote;
+mod remote;
 mod sessions;
 mod shared;
 mod stream;
@@ -27,12 +31,6 @@ mod submission;
 mod tasks;
 mod upstreams;
 
-#[cfg(feature = "listener")]
-pub(crate) use crate::miner::{Home, Turn};
-#[cfg(feature = "listener")]
-pub(crate) use crate::store::ApiKey;
-#[cfg(feature = "listener")]
-pub(crate) use crate::store::TaskQuery;
 #[cfg(feature = "listener")]
 pub(crate) use keys::{KeyRing, Known};
 #[cfg(feature = "listener")]

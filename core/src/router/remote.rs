@@ -16,39 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::miners::{Entrance, MinerHandle};
 use super::shared::{Router, Shared};
+use crate::Result;
 use crate::miner::link::{self, End, Link, Timing};
-pub(crate) use crate::miner::protocol::frame::{Hello, Limits, VERSION};
-use crate::miner::protocol::frame::{Intervals, NodeKind, RAW, Welcome};
+use crate::miner::protocol::frame::{ErrorFrame, Intervals, Limits, VERSION, Welcome};
+use crate::miner::protocol::handshake::Admitted;
+use crate::miner::protocol::hello::common_features;
 use crate::miner::remote::connection::Connection;
 use crate::miner::remote::seat::SeatControl;
 use crate::miner::remote::{Seat, SeatSettings, SessionLimits};
-use crate::model::{CONTINUE, MinerKind, MinerSpec, check_word};
-use crate::{Error, Result};
-
-// What the listener needs to bring a miner in; it imports the router and not the miners.
-pub(crate) use crate::miner::link::websocket_config;
-pub(crate) use crate::miner::protocol::frame::{Challenge, ErrorFrame, MinerFrame, RouterFrame, SUBPROTOCOL};
-pub(crate) use crate::miner::protocol::identity::{NO_BINDING, TLS_EXPORTER, encode, is_token_id, nonce, verify};
-pub(crate) use crate::store::MinerRecord;
-
-/// Features that the router knows.
-pub(crate) const FEATURES: &[&str] = &[CONTINUE, RAW];
-
-/// The most features that a miner may name.
-const MAX_FEATURES: usize = 64;
-
-/// A miner that has shown who it is.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct MinerIdentity {
-    /// Its id, unique among all.
-    pub(crate) id: String,
-    /// The only models that it may serve; empty: all.
-    pub(crate) models: Vec<String>,
-    /// Who runs it, where that is on record.
-    pub(crate) owner: Option<String>,
-    /// Cancelled when its token is revoked.
-    pub(crate) revoked: Option<CancellationToken>,
-}
 
 /// The miners that dialled in, by id.
 #[derive(Default)]
@@ -87,49 +62,51 @@ impl Router {
         }
     }
 
-    /// Serves a miner that has shown who it is, until its connection ends.
+    /// The seat of a miner that may come in, and the way out of its connection.
     ///
     /// # Errors
-    /// Where it cannot be taken: its name is another's, a field of its hello is wrong, or there are too many miners.
-    pub(crate) async fn serve_miner<S>(
-        &self,
-        identity: MinerIdentity,
-        hello: &Hello,
-        socket: WebSocketStream<S>,
-    ) -> (Result<()>, Option<WebSocketStream<S>>)
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let shared = &self.shared;
-        let link = Arc::new(Link::new(shared.config.miners.write_buffer_bytes as usize));
+    /// Where the miner cannot be taken: its name is another's, or there are too many miners.
+    pub(super) fn seated(&self, admitted: &Admitted) -> Result<(Arc<Seat>, Arc<Link>)> {
+        let link = Arc::new(Link::new(self.shared.config.miners.write_buffer_bytes as usize));
         let welcome = Welcome {
             v: VERSION,
-            features: negotiated(hello),
+            features: common_features(&admitted.hello),
             intervals: self.miner_intervals(),
             limits: self.miner_limits(),
             ..Welcome::default()
         };
-        let seat = match shared.seat(&identity, hello, &link, welcome) {
-            Ok(seat) => seat,
-            Err(error) => return (Err(error), Some(socket)),
-        };
-        shared.set_remote_up(&identity.id, &seat, true);
+        let seat = self.shared.seat(admitted, &link, welcome)?;
+        Ok((seat, link))
+    }
+
+    /// Runs a seat's connection to its end; `revoked` ends it.
+    pub(super) async fn serve_seat<S>(
+        &self,
+        id: &str,
+        seat: &Arc<Seat>,
+        link: &Arc<Link>,
+        revoked: Option<CancellationToken>,
+        socket: WebSocketStream<S>,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let shared = &self.shared;
+        shared.set_remote_up(id, seat, true);
         let timing = Timing {
             ping: Duration::from_millis(shared.config.miners.ping_ms),
             dead: Duration::from_millis(shared.config.miners.dead_ms),
         };
-        let connection = Connection { seat: Arc::clone(&seat), link: Arc::clone(&link) };
+        let connection = Connection { seat: Arc::clone(seat), link: Arc::clone(link) };
         let end = {
-            let running = link::run(socket, &link, &connection, timing);
-            let farewell = shared.farewell(&seat, &link, identity.revoked.clone());
+            let running = link::run(socket, link, &connection, timing);
+            let farewell = shared.farewell(seat, link, revoked);
             tokio::pin!(running, farewell);
             tokio::select! {
                 end = &mut running => end,
                 () = &mut farewell => running.await,
             }
         };
-        shared.connection_ended(&identity.id, &seat, &link, end);
-        (Ok(()), None)
+        shared.connection_ended(id, seat, link, end);
     }
 
     /// Refuses an enrolled miner from now on, and ends its connection. `false`: there is no such one.
@@ -163,27 +140,17 @@ impl Router {
     }
 }
 
-fn negotiated(hello: &Hello) -> Vec<String> {
-    FEATURES.iter().filter(|known| hello.features.iter().any(|f| f == *known)).map(|&f| f.to_owned()).collect()
-}
-
 impl Shared {
     /// The miner's seat: the one it has, or a new one where it is new or started afresh.
-    fn seat(
-        self: &Arc<Self>,
-        identity: &MinerIdentity,
-        hello: &Hello,
-        link: &Arc<Link>,
-        welcome: Welcome,
-    ) -> Result<Arc<Seat>> {
+    fn seat(self: &Arc<Self>, admitted: &Admitted, link: &Arc<Link>, welcome: Welcome) -> Result<Arc<Seat>> {
+        let Admitted { identity, hello, spec, .. } = admitted;
         let held = hello.resume.as_ref().map_or(&[][..], |resume| resume.inflight.as_slice());
-        let spec = spec_of(identity, hello)?;
         let mut by_id = self.remotes.by_id.lock();
         if let Some(remote) = by_id.get_mut(&identity.id) {
             if remote.epoch == hello.epoch && remote.name == spec.name && !remote.seat.is_leaving() {
                 if remote.models != spec.models {
                     remote.models.clone_from(&spec.models);
-                    remote.handle.set_models(spec.models);
+                    remote.handle.set_models(spec.models.clone());
                 }
                 // Under the lock, so that no grace period runs out in between.
                 let resumed = remote.seat.attach(Arc::clone(link), held, welcome);
@@ -204,9 +171,9 @@ impl Shared {
             max_task_bytes: router.miner_limits().task as usize,
             accept_ms: self.config.dispatch.accept_timeout_ms,
         };
-        let seat = Seat::new(settings, negotiated(hello), hello.max_concurrency);
+        let seat = Seat::new(settings, common_features(hello), hello.max_concurrency);
         let (name, models) = (spec.name.clone(), spec.models.clone());
-        let handle = self.join_as(&identity.id, spec, seat.clone(), Entrance::default())?;
+        let handle = self.join_as(&identity.id, spec.clone(), seat.clone(), Entrance::default())?;
         handle.set_credits(0);
         seat.controlled_by(Box::new(handle.clone()));
         let remote = Remote { seat: Arc::clone(&seat), handle, epoch: hello.epoch, name, models };
@@ -299,67 +266,5 @@ impl Shared {
 }
 
 fn revoked_error() -> ErrorFrame {
-    ErrorFrame { code: "revoked".to_owned(), message: "the miner's token or key was revoked".to_owned(), fatal: true }
-}
-
-/// Every word of a hello stands in lists and logs of the router for as long as the miner is there.
-fn check_words(hello: &Hello) -> Result<()> {
-    check_word("agent", &hello.agent)?;
-    check_word("owner", &hello.owner)?;
-    if hello.features.len() > MAX_FEATURES {
-        return Err(Error::invalid("features", format!("a miner names at most {MAX_FEATURES} features")));
-    }
-    for feature in &hello.features {
-        check_word("features", feature)?;
-    }
-    for model in &hello.models {
-        check_word("models.id", &model.id)?;
-        check_word("models.digest", model.digest.as_deref().unwrap_or_default())?;
-        check_word("models.quant", model.quant.as_deref().unwrap_or_default())?;
-    }
-    if let Some(hardware) = &hello.hw {
-        check_word("hw.gpu", &hardware.gpu)?;
-        check_word("hw.cpu", &hardware.cpu)?;
-    }
-    Ok(())
-}
-
-/// What the hello says, within what the identity may do.
-fn spec_of(identity: &MinerIdentity, hello: &Hello) -> Result<MinerSpec> {
-    if hello.models.len() > 256 {
-        return Err(Error::invalid("models", "a miner has at most 256 models"));
-    }
-    if let Some(model) = hello.models.iter().find(|model| model.id.is_empty() || model.id.len() > 256) {
-        return Err(Error::invalid("models", format!("a model's id has 1 to 256 bytes, not {}", model.id.len())));
-    }
-    check_words(hello)?;
-    let allowed = |model: &str| identity.models.is_empty() || identity.models.iter().any(|own| own == model);
-    let mut models: Vec<String> =
-        hello.models.iter().map(|model| model.id.clone()).filter(|model| allowed(model)).collect();
-    if hello.models.is_empty() {
-        models.clone_from(&identity.models);
-    } else if models.is_empty() {
-        return Err(Error::invalid(
-            "models",
-            format!("this miner may serve {} and nothing else", identity.models.join(", ")),
-        ));
-    }
-    let details: Vec<_> = hello.models.iter().filter(|model| models.contains(&model.id)).cloned().collect();
-    let spec = MinerSpec {
-        name: hello.name.clone().unwrap_or_else(|| hello.miner_id.clone()),
-        kind: MinerKind::Remote,
-        capacity: hello.max_concurrency,
-        owner: identity.owner.clone().unwrap_or_else(|| hello.owner.clone()),
-        dedicated: hello.kind == NodeKind::Dedicated,
-        embeddings: details.iter().any(|model| model.embeddings),
-        max_context_tokens: details.iter().map(|model| model.context).max().unwrap_or(0),
-        features: negotiated(hello),
-        agent: hello.agent.clone(),
-        hardware: hello.hw.clone(),
-        model_details: details,
-        models,
-        ..MinerSpec::default()
-    };
-    spec.validate()?;
-    Ok(spec)
+    ErrorFrame::fatal("revoked", "the miner's token or key was revoked")
 }

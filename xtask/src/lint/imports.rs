@@ -23,7 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("router", &["engine", "store", "miner", "token"]),
     ("token", &["store"]),
     ("secrecy", &[]),
-    ("listener", &["router", "token"]),
+    ("listener", &["router", "token", "miner", "store"]),
     ("embed", &["router", "listener", "miner", "store", "token", "secrecy"]),
     ("internals", &["miner", "secrecy"]),
 ];

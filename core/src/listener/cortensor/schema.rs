@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::listener::openai::schema::{ChatCompletion, ChatCompletionRequest, ChatMessage};
 use crate::model::{CompletionRecord, MinerInfo, NodeStats, OnFailure, Session, TaskRecord, ValidationSpec};
-use crate::router::ApiKey;
+use crate::store::ApiKey;
 
 /// A number, or a text of digits. Of a session also its 0x and 64 digits.
 #[derive(Deserialize, ToSchema)]

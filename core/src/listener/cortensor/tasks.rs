@@ -21,7 +21,7 @@ use crate::listener::reply::{self, Failed};
 use crate::listener::state::AppState;
 use crate::listener::{request_id, sse};
 use crate::model::{TaskRecord, page_rows, page_start, wanted_tasks};
-use crate::router::TaskQuery;
+use crate::store::TaskQuery;
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(show, cancel)).routes(routes!(join))

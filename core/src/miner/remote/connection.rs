@@ -38,7 +38,7 @@ impl Peer for Connection {
                 }
             }
             Err(error) => {
-                self.link.refuse(&ErrorFrame { code: "bad_frame".to_owned(), message: error.to_string(), fatal: true });
+                self.link.refuse(&ErrorFrame::fatal("bad_frame", error.to_string()));
             }
         }
     }

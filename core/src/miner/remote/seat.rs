@@ -287,11 +287,7 @@ impl Seat {
 
 /// The newest connection of a miner wins.
 fn replaced() -> ErrorFrame {
-    ErrorFrame {
-        code: "replaced".to_owned(),
-        message: "another connection of the same miner took over".to_owned(),
-        fatal: true,
-    }
+    ErrorFrame::fatal("replaced", "another connection of the same miner took over")
 }
 
 impl Miner for Seat {

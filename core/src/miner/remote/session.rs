@@ -385,5 +385,5 @@ pub(super) fn finale(attempt: u64, fence: Fence, fate: Settled) -> RouterFrame {
 }
 
 pub(super) fn fatal(code: &str, message: &str) -> Output {
-    Output::Close(ErrorFrame { code: code.to_owned(), message: message.to_owned(), fatal: true })
+    Output::Close(ErrorFrame::fatal(code, message))
 }

@@ -1,0 +1,256 @@
+//! The router's side of a handshake, as a machine without sockets, clock, tokens or store.
+//!
+//! ```text
+//!             hello with a token             its holder
+//! Greeting ─────────────────────▶ Token ───────────────────▶ Admitted
+//!    │        hello with a key               it is known
+//!    ├──────────────────────────▶ Key ─────────────────────▶ Admitted
+//!    │                             │ it is not known, and the hello has a token
+//!    │                             ▼             recorded
+//!    │                         Enrolment ──────────────────▶ Admitted
+//!    ▼
+//! Refused, to which every state may lead
+//! ```
+//!
+//! Each state is a type, and its one method takes what the state waits for and gives the next [`Step`]; whoever drives the
+//! machine cannot answer a question that was not asked, nor go on behind a refusal. The first state makes the challenge.
+//! A hello's signature is checked here, since that needs nothing but the challenge.
+
+use cortensor_router_model::{Error, ErrorKind, MinerSpec, Result};
+
+use crate::frame::{Challenge, ErrorFrame, Hello, MinerFrame, RouterFrame, VERSION};
+use crate::hello::{FEATURES, Identity, spec_of};
+use crate::identity::{NO_BINDING, TLS_EXPORTER, encode, is_token_id, verify};
+
+/// The state of a handshake.
+#[derive(Debug)]
+pub enum Step {
+    /// The miner's next frame is waited for.
+    Greeting(Greeting),
+    /// The miner showed a token: who holds it?
+    Token(TokenShown),
+    /// The miner showed a key and signed with it: is it enrolled?
+    Key(KeyShown),
+    /// The key is not enrolled, but the miner brings a token: spend the token and record the key.
+    Enrolment(Enrolment),
+    /// The miner may come in.
+    Admitted(Box<Admitted>),
+    /// The miner is told why, then the connection is closed.
+    Refused(ErrorFrame),
+}
+
+/// The challenge goes out, the hello is waited for.
+#[derive(Debug)]
+pub struct Greeting {
+    challenge: Challenge,
+    channel: Option<[u8; 32]>,
+}
+
+/// A hello with a token alone.
+#[derive(Debug)]
+pub struct TokenShown {
+    hello: Box<Hello>,
+    token: String,
+}
+
+/// A hello with a key, whose signature is good.
+#[derive(Debug)]
+pub struct KeyShown {
+    hello: Box<Hello>,
+    public_key: Vec<u8>,
+}
+
+/// A key that is to be enrolled with a one-time token.
+#[derive(Debug)]
+pub struct Enrolment {
+    hello: Box<Hello>,
+    public_key: Vec<u8>,
+    token: String,
+}
+
+/// Who holds a token of the scope `miner`.
+#[derive(Debug, Clone, Default)]
+pub struct Holder {
+    /// The token's id or name.
+    pub id: String,
+    /// The only models that its miners may serve; empty: all.
+    pub models: Vec<String>,
+    /// Who runs them; empty where that is not on record.
+    pub owner: String,
+}
+
+/// What is on record of an enrolled key.
+#[derive(Debug, Clone, Default)]
+pub struct Enrolled {
+    /// The only models that its miner may serve; empty: all.
+    pub models: Vec<String>,
+    /// Who runs it; empty where that is not on record.
+    pub owner: String,
+    /// Whether the key was revoked.
+    pub revoked: bool,
+}
+
+/// What a miner came in with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// A token.
+    Token,
+    /// A key that was enrolled before.
+    Key,
+    /// A key that was enrolled just now.
+    NewKey,
+}
+
+/// A miner that may come in.
+#[derive(Debug)]
+pub struct Admitted {
+    /// Who it is.
+    pub identity: Identity,
+    /// What it said.
+    pub hello: Box<Hello>,
+    /// The miner that the hello describes, within what the identity may do.
+    pub spec: MinerSpec,
+    /// What it came in with.
+    pub credential: Credential,
+}
+
+impl Greeting {
+    /// The start: `nonce` is fresh, `channel` is the keying material where the router itself ends TLS.
+    pub fn new(nonce: String, server_time: u64, router: String, channel: Option<[u8; 32]>) -> Self {
+        let challenge = Challenge {
+            nonce,
+            server_time,
+            router,
+            versions: vec![VERSION],
+            features: FEATURES.iter().map(|&feature| feature.to_owned()).collect(),
+            binding: if channel.is_some() { TLS_EXPORTER } else { NO_BINDING }.to_owned(),
+        };
+        Self { challenge, channel }
+    }
+
+    /// What the miner has to answer: the first frame that goes out.
+    pub fn challenge(&self) -> RouterFrame {
+        self.challenge.clone().into()
+    }
+
+    /// A frame came. One of a type that is not known changes nothing.
+    pub fn frame(self, text: &str) -> Step {
+        let hello = match MinerFrame::parse(text) {
+            Ok(Some(MinerFrame::Hello(hello))) => Box::new(hello),
+            Ok(Some(_)) => return refused("unexpected", "the first frame must be hello"),
+            Ok(None) => return Step::Greeting(self),
+            Err(bad) => return refused("bad_frame", &bad.to_string()),
+        };
+        if hello.v != VERSION {
+            return refused("version", "this router speaks version 1 of the protocol");
+        }
+        if hello.auth.public_key.is_some() {
+            return match verify(&self.challenge, &hello, self.channel.as_ref().map(|channel| &channel[..])) {
+                Ok(public_key) => Step::Key(KeyShown { hello, public_key }),
+                Err(error) => Step::Refused(ErrorFrame::of(&error)),
+            };
+        }
+        match hello.auth.token.clone() {
+            Some(token) => Step::Token(TokenShown { hello, token }),
+            None => refused("unauthorized", "send auth.token, or auth.public_key and auth.signature"),
+        }
+    }
+
+    /// No hello came in time.
+    pub fn timed_out(self) -> Step {
+        refused("hello_timeout", "no hello came in time")
+    }
+}
+
+impl TokenShown {
+    /// The token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Who holds the token, or why it makes no miner.
+    pub fn held_by(self, holder: Result<Holder>) -> Step {
+        let holder = match holder {
+            Ok(holder) => holder,
+            Err(error) => return Step::Refused(ErrorFrame::of(&error)),
+        };
+        if !is_token_id(&self.hello.miner_id) {
+            return Step::Refused(ErrorFrame::of(&Error::invalid(
+                "miner_id",
+                "with a token, miner_id is 1 to 128 bytes of A-Z a-z 0-9 . _ - and does not begin with mk_",
+            )));
+        }
+        let id = format!("{}/{}", holder.id, self.hello.miner_id);
+        admit(self.hello, id, holder.models, holder.owner, Credential::Token)
+    }
+}
+
+impl KeyShown {
+    /// The id of the key, which is the miner's.
+    pub fn key_id(&self) -> &str {
+        &self.hello.miner_id
+    }
+
+    /// What is on record of the key.
+    pub fn known(self, record: Option<Enrolled>) -> Step {
+        match (record, self.hello.auth.token.clone()) {
+            (Some(record), _) if record.revoked => refused("revoked", "the miner's key was revoked"),
+            (Some(record), _) => {
+                let id = self.hello.miner_id.clone();
+                admit(self.hello, id, record.models, record.owner, Credential::Key)
+            }
+            (None, Some(token)) => Step::Enrolment(Enrolment { hello: self.hello, public_key: self.public_key, token }),
+            (None, None) => refused("not_enrolled", "the key is not known: enrol it with a token"),
+        }
+    }
+}
+
+impl Enrolment {
+    /// The one-time token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The id of the key, which is the miner's.
+    pub fn key_id(&self) -> &str {
+        &self.hello.miner_id
+    }
+
+    /// The key, as it is recorded: base64url.
+    pub fn public_key(&self) -> String {
+        encode(&self.public_key)
+    }
+
+    /// How the miner wants to be held, as it is recorded.
+    pub fn kind(&self) -> &'static str {
+        self.hello.kind.word()
+    }
+
+    /// What was recorded, or why the key was not enrolled.
+    pub fn recorded(self, record: Result<Enrolled>) -> Step {
+        match record {
+            Ok(record) => {
+                let id = self.hello.miner_id.clone();
+                admit(self.hello, id, record.models, record.owner, Credential::NewKey)
+            }
+            Err(error) => Step::Refused(ErrorFrame::of(&error)),
+        }
+    }
+}
+
+/// The refusal of a token that is none, or is none any more.
+pub fn unauthorized() -> Error {
+    Error::new(ErrorKind::Unauthenticated, "Unauthorized").with_code("unauthorized")
+}
+
+fn refused(code: &str, message: &str) -> Step {
+    Step::Refused(ErrorFrame::fatal(code, message))
+}
+
+fn admit(hello: Box<Hello>, id: String, models: Vec<String>, owner: String, credential: Credential) -> Step {
+    let identity = Identity { id, models, owner: Some(owner).filter(|owner| !owner.is_empty()) };
+    match spec_of(&identity, &hello) {
+        Ok(spec) => Step::Admitted(Box::new(Admitted { identity, hello, spec, credential })),
+        Err(error) => Step::Refused(ErrorFrame::of(&error)),
+    }
+}

@@ -1,0 +1,100 @@
+//! A hello against what a miner may say: its words are short, and it offers what its identity allows.
+
+use cortensor_router_model::internals::check_word;
+use cortensor_router_model::{CONTINUE, Error, MinerKind, MinerSpec, Result};
+
+use crate::frame::{Hello, NodeKind, RAW};
+
+/// Features that a router knows.
+pub const FEATURES: &[&str] = &[CONTINUE, RAW];
+
+/// The most features that a miner may name.
+const MAX_FEATURES: usize = 64;
+
+/// The most models that a miner may name.
+const MAX_MODELS: usize = 256;
+
+/// The most bytes of a model's id.
+const MAX_MODEL_ID: usize = 256;
+
+/// A miner that has shown who it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Its id, unique among all.
+    pub id: String,
+    /// The only models that it may serve; empty: all.
+    pub models: Vec<String>,
+    /// Who runs it, where that is on record.
+    pub owner: Option<String>,
+}
+
+/// The features that both sides know.
+pub fn common_features(hello: &Hello) -> Vec<String> {
+    FEATURES.iter().filter(|known| hello.features.iter().any(|f| f == *known)).map(|&f| f.to_owned()).collect()
+}
+
+/// The miner that the hello describes, within what the identity may do.
+///
+/// # Errors
+/// `InvalidArgument` that names the field of the hello which is wrong.
+pub fn spec_of(identity: &Identity, hello: &Hello) -> Result<MinerSpec> {
+    if hello.models.len() > MAX_MODELS {
+        return Err(Error::invalid("models", format!("a miner has at most {MAX_MODELS} models")));
+    }
+    if let Some(model) = hello.models.iter().find(|model| model.id.is_empty() || model.id.len() > MAX_MODEL_ID) {
+        let length = model.id.len();
+        return Err(Error::invalid("models", format!("a model's id has 1 to {MAX_MODEL_ID} bytes, not {length}")));
+    }
+    check_words(hello)?;
+    let allowed = |model: &str| identity.models.is_empty() || identity.models.iter().any(|own| own == model);
+    let mut models: Vec<String> =
+        hello.models.iter().map(|model| model.id.clone()).filter(|model| allowed(model)).collect();
+    if hello.models.is_empty() {
+        models.clone_from(&identity.models);
+    } else if models.is_empty() {
+        return Err(Error::invalid(
+            "models",
+            format!("this miner may serve {} and nothing else", identity.models.join(", ")),
+        ));
+    }
+    let details: Vec<_> = hello.models.iter().filter(|model| models.contains(&model.id)).cloned().collect();
+    let spec = MinerSpec {
+        name: hello.name.clone().unwrap_or_else(|| hello.miner_id.clone()),
+        kind: MinerKind::Remote,
+        capacity: hello.max_concurrency,
+        owner: identity.owner.clone().unwrap_or_else(|| hello.owner.clone()),
+        dedicated: hello.kind == NodeKind::Dedicated,
+        embeddings: details.iter().any(|model| model.embeddings),
+        max_context_tokens: details.iter().map(|model| model.context).max().unwrap_or(0),
+        features: common_features(hello),
+        agent: hello.agent.clone(),
+        hardware: hello.hw.clone(),
+        model_details: details,
+        models,
+        ..MinerSpec::default()
+    };
+    spec.validate()?;
+    Ok(spec)
+}
+
+/// Every word of a hello stands in lists and logs of the router for as long as the miner is there.
+fn check_words(hello: &Hello) -> Result<()> {
+    check_word("agent", &hello.agent)?;
+    check_word("owner", &hello.owner)?;
+    if hello.features.len() > MAX_FEATURES {
+        return Err(Error::invalid("features", format!("a miner names at most {MAX_FEATURES} features")));
+    }
+    for feature in &hello.features {
+        check_word("features", feature)?;
+    }
+    for model in &hello.models {
+        check_word("models.id", &model.id)?;
+        check_word("models.digest", model.digest.as_deref().unwrap_or_default())?;
+        check_word("models.quant", model.quant.as_deref().unwrap_or_default())?;
+    }
+    if let Some(hardware) = &hello.hw {
+        check_word("hw.gpu", &hardware.gpu)?;
+        check_word("hw.cpu", &hardware.cpu)?;
+    }
+    Ok(())
+}

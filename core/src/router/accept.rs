@@ -1,0 +1,193 @@
+//! A miner that dials in, from its upgraded connection to its seat: drives the handshake of the miner protocol.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_util::sync::CancellationToken;
+
+use super::shared::Router;
+use crate::Result;
+use crate::miner::link::websocket_config;
+use crate::miner::protocol::frame::{ErrorFrame, RouterFrame};
+use crate::miner::protocol::handshake::{
+    Admitted, Credential, Enrolled, Enrolment, Greeting, Holder, Step, unauthorized,
+};
+use crate::miner::protocol::identity::nonce;
+use crate::model::Timestamp;
+use crate::store::{ApiKey, MinerRecord};
+
+/// How long a miner that was refused gets to read why.
+const REFUSAL: Duration = Duration::from_secs(1);
+
+/// Who knows the tokens that miners show.
+pub(crate) trait MinerTokens: Send + Sync {
+    /// Who holds a token of the scope `miner`, and what is cancelled when the token is revoked.
+    ///
+    /// # Errors
+    /// Why the token makes no miner.
+    fn holder(&self, token: &str) -> Result<(Holder, Option<CancellationToken>)>;
+
+    /// The record of a one-time token that enrols a key.
+    ///
+    /// # Errors
+    /// Why the token enrols no key.
+    fn enrolment(&self, token: &str) -> Result<Arc<ApiKey>>;
+}
+
+/// The other end of a connection on which a miner dials in.
+pub(crate) struct MinerPeer<T> {
+    /// Its address.
+    pub(crate) address: SocketAddr,
+    /// The keying material of the connection where the router itself ends TLS (RFC 9266).
+    pub(crate) channel: Option<[u8; 32]>,
+    /// Who knows its token.
+    pub(crate) tokens: T,
+    /// Its place among the handshakes under way: given back when its own is over.
+    pub(crate) place: OwnedSemaphorePermit,
+}
+
+impl Router {
+    /// Serves the miner at the other end of a connection, from the challenge to the connection's end.
+    pub(crate) async fn accept_miner<S, T>(&self, connection: S, peer: MinerPeer<T>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+        T: MinerTokens,
+    {
+        let limits = self.miner_limits();
+        let config = websocket_config(limits.frame as usize, limits.task as usize);
+        let mut socket = WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await;
+        let MinerPeer { address, channel, tokens, place } = peer;
+        let greeted = self.greet(&mut socket, channel, &tokens).await;
+        drop(place);
+        let refused = match greeted {
+            None => {
+                tracing::debug!(peer = %address, "a miner went away before it said who it is");
+                return;
+            }
+            Some(Err(refused)) => refused,
+            Some(Ok((admitted, revoked))) => match self.seated(&admitted) {
+                Ok((seat, link)) => return self.serve_seat(&admitted.identity.id, &seat, &link, revoked, socket).await,
+                Err(error) => ErrorFrame::of(&error),
+            },
+        };
+        tracing::info!(peer = %address, code = %refused.code, message = %refused.message, "a miner was refused");
+        let farewell = async {
+            let _ = socket.send(Message::text(RouterFrame::from(refused).to_text())).await;
+            let _ = socket.close(None).await;
+            while let Some(Ok(_)) = socket.next().await {}
+        };
+        // The connection ends here in any case.
+        let _ = timeout(REFUSAL, farewell).await;
+    }
+
+    /// Plays the handshake to its end. `None`: the miner went away. `miners.hello_timeout_ms` bounds how long the miner may
+    /// take, and not what the router itself does for it: an enrolment that has begun is not cut off.
+    async fn greet<S, T>(
+        &self,
+        socket: &mut WebSocketStream<S>,
+        channel: Option<[u8; 32]>,
+        tokens: &T,
+    ) -> Option<Result<(Admitted, Option<CancellationToken>), ErrorFrame>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+        T: MinerTokens,
+    {
+        let deadline = Instant::now() + Duration::from_millis(self.config().miners.hello_timeout_ms);
+        let nonce = match nonce() {
+            Ok(nonce) => nonce,
+            Err(error) => return Some(Err(ErrorFrame::of(&error))),
+        };
+        let greeting = Greeting::new(nonce, Timestamp::wall_clock().0, self.config().name.clone(), channel);
+        let challenge = Message::text(greeting.challenge().to_text());
+        timeout_at(deadline, socket.send(challenge)).await.ok()?.ok()?;
+        let mut revoked = None;
+        let mut step = Step::Greeting(greeting);
+        loop {
+            step = match step {
+                Step::Greeting(greeting) => match timeout_at(deadline, next_text(socket)).await {
+                    Ok(text) => greeting.frame(&text?),
+                    Err(_) => greeting.timed_out(),
+                },
+                Step::Token(shown) => {
+                    let holder = tokens.holder(shown.token());
+                    shown.held_by(holder.map(|(holder, token)| {
+                        revoked = token;
+                        holder
+                    }))
+                }
+                Step::Key(shown) => {
+                    let record = self.known_miner(shown.key_id()).filter(|record| !record.public_key.is_empty());
+                    shown.known(record.map(enrolled))
+                }
+                Step::Enrolment(enrolment) => {
+                    let recorded = self.enrol(&enrolment, tokens).await;
+                    enrolment.recorded(recorded)
+                }
+                Step::Admitted(admitted) => {
+                    if admitted.credential == Credential::Key {
+                        let (kind, now) = (admitted.hello.kind.word(), Timestamp::wall_clock().as_secs());
+                        self.change_miner(&admitted.identity.id, |record| {
+                            kind.clone_into(&mut record.kind);
+                            record.last_seen = now;
+                        });
+                    }
+                    return Some(Ok((*admitted, revoked)));
+                }
+                Step::Refused(error) => return Some(Err(error)),
+            };
+        }
+    }
+
+    /// Spends the one-time token and records the key.
+    async fn enrol(&self, enrolment: &Enrolment, tokens: &impl MinerTokens) -> Result<Enrolled> {
+        let token = tokens.enrolment(enrolment.token())?;
+        // Whoever deletes it has spent it; nobody else can.
+        if !self.delete_key(&token.id).await? {
+            return Err(unauthorized());
+        }
+        let (id, now) = (enrolment.key_id(), Timestamp::wall_clock().as_secs());
+        let record = MinerRecord {
+            id: id.to_owned(),
+            name: if token.name.is_empty() { id } else { &token.name }.to_owned(),
+            public_key: enrolment.public_key(),
+            kind: enrolment.kind().to_owned(),
+            owner: token.owner.clone(),
+            models: token.models.clone(),
+            created_at: now,
+            last_seen: now,
+            ..MinerRecord::default()
+        };
+        if let Err(error) = self.remember_miner(record.clone()).await {
+            self.put_key((*token).clone()).await?;
+            return Err(error);
+        }
+        tracing::info!(miner = %record.id, name = %record.name, "a miner's key is enrolled");
+        Ok(enrolled(record))
+    }
+}
+
+fn enrolled(record: MinerRecord) -> Enrolled {
+    Enrolled { models: record.models, owner: record.owner, revoked: record.revoked }
+}
+
+/// The next text message; `None` where the connection ended.
+async fn next_text<S>(socket: &mut WebSocketStream<S>) -> Option<String>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    loop {
+        match socket.next().await? {
+            Ok(Message::Text(text)) => return Some(text.as_str().to_owned()),
+            Ok(Message::Close(_)) | Err(_) => return None,
+            Ok(_) => {}
+        }
+    }
+}
