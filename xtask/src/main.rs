@@ -48,6 +48,9 @@ enum Command {
         /// The first seed, 0 where it is absent. Without --seeds this one alone is run, and every event of it is told.
         #[arg(long)]
         seed: Option<u64>,
+        /// Write the fingerprint of every world's effects to this file: two engines that do the same write the same.
+        #[arg(long)]
+        effects: Option<std::path::PathBuf>,
     },
     /// Kill the router again and again under load, and check that no acknowledged task is lost, doubled or changed.
     Chaos {
@@ -104,7 +107,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Test { suites } => suites::run(&mut steps, &suites),
         Command::Lint => lint::run(&mut steps),
-        Command::Sim { seeds, seed } => suites::sim(&mut steps, seeds, seed),
+        Command::Sim { seeds, seed, effects } => suites::sim(&mut steps, seeds, seed, effects.as_deref()),
         Command::Chaos { cycles, seed } => suites::chaos(&mut steps, cycles, seed),
         Command::Bench { figures, quick, .. } if figures == ["python"] => python::bench(&mut steps, quick),
         Command::Bench { figures, quick, .. } if figures == ["node"] => node::bench(&mut steps, quick),

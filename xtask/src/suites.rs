@@ -1,5 +1,6 @@
 //! The test suites, and the long runs beside them.
 
+use std::path::Path;
 use std::process::Command;
 
 use clap::ValueEnum;
@@ -109,11 +110,12 @@ fn node_clients(steps: &mut Steps) -> Outcome {
     outcome
 }
 
-/// Runs the simulator: that many seeds from `seed` on, or that one with all its events told.
+/// Runs the simulator: that many seeds from `seed` on, or that one with all its events told. The fingerprints of their
+/// effects go to the file `effects`.
 ///
 /// # Errors
 /// When a seed breaks a rule.
-pub(crate) fn sim(steps: &mut Steps, seeds: Option<u64>, seed: Option<u64>) -> Outcome {
+pub(crate) fn sim(steps: &mut Steps, seeds: Option<u64>, seed: Option<u64>, effects: Option<&Path>) -> Outcome {
     let mut run = test_of("simulation", &[]);
     run.arg("no_world_breaks_an_invariant");
     let title = if let (None, Some(seed)) = (seeds, seed) {
@@ -125,6 +127,10 @@ pub(crate) fn sim(steps: &mut Steps, seeds: Option<u64>, seed: Option<u64>) -> O
     };
     if let Some(seed) = seed {
         run.env("SIM_SEED", seed.to_string());
+    }
+    if let Some(file) = effects {
+        let file = std::path::absolute(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        run.env("SIM_EFFECTS", file);
     }
     steps.run(&title, &mut run)
 }

@@ -54,7 +54,7 @@ impl World {
         let spec = self.new_task(held_key.is_some());
         self.report.redundant += u64::from(spec.required > 1);
         self.report.shadows += u64::from(spec.shadow);
-        let effects = self.engine.step(Event::Submit(Box::new(spec.clone())), Timestamp(self.now));
+        let effects = self.effects_of(Event::Submit(Box::new(spec.clone())));
         match effects.first() {
             Some(Effect::Admitted { gid, id, .. }) => {
                 let (gid, id) = (*gid, *id);

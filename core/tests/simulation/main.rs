@@ -1,7 +1,8 @@
 //! The real engine in a seeded world of clients, miners and a store that crashes, with its invariants checked after every event.
 //!
 //! `SIM_SEEDS` sets how many worlds are run and `SIM_SEED` the first of them; `SIM_SEED` alone runs the one world and tells
-//! its events. A world repeats exactly from its seed. `cargo xtask sim` sets both.
+//! its events. `SIM_EFFECTS` names a file that gets the fingerprint of every world's effects. A world repeats exactly
+//! from its seed. `cargo xtask sim` sets all three.
 #![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 #![allow(clippy::print_stderr)] // a replayed world tells what happens in it
 
@@ -15,6 +16,7 @@ mod random;
 mod reader;
 mod redundancy;
 mod report;
+mod trace;
 mod trace_files;
 // A benchmark has no tests of its own: its reading of traces is tested here.
 #[allow(dead_code)]
@@ -32,6 +34,36 @@ fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|value| value.parse().ok())
 }
 
+/// Runs that many worlds. Answers what happened in all of them, and the fingerprint of each.
+fn run(first: u64, seeds: u64, loud: bool) -> (WorldReport, Vec<(u64, u64)>) {
+    // Worlds do not know of each other, so each processor runs its own share of them.
+    let threads = if loud { 1 } else { std::thread::available_parallelism().map_or(1, |n| n.get() as u64) };
+    let share = |thread: u64| {
+        let mut total = WorldReport::default();
+        let mut worlds = Vec::new();
+        for seed in (first + thread..first + seeds).step_by(threads as usize) {
+            let (report, fingerprint) = World::new(seed, None, loud).run().unwrap_or_else(|broken| {
+                panic!("seed {seed}: {broken}\nreplay it with: cargo xtask sim --seed {seed}")
+            });
+            total.add(&report);
+            worlds.push((seed, fingerprint));
+        }
+        (total, worlds)
+    };
+    let mut total = WorldReport::default();
+    let mut worlds = Vec::new();
+    std::thread::scope(|scope| {
+        let shares: Vec<_> = (0..threads).map(|thread| scope.spawn(move || share(thread))).collect();
+        for share in shares {
+            let (report, more) = share.join().unwrap_or_else(|broken| std::panic::resume_unwind(broken));
+            total.add(&report);
+            worlds.extend(more);
+        }
+    });
+    worlds.sort_unstable();
+    (total, worlds)
+}
+
 #[test]
 fn no_world_breaks_an_invariant() {
     let first = setting("SIM_SEED").unwrap_or(0);
@@ -41,30 +73,39 @@ fn no_world_breaks_an_invariant() {
         (None, None) => 1_000,
     };
     let loud = seeds == 1;
-    // Worlds do not know of each other, so each processor runs its own share of them.
-    let threads = if loud { 1 } else { std::thread::available_parallelism().map_or(1, |n| n.get() as u64) };
-    let share = |thread: u64| {
-        let mut total = WorldReport::default();
-        for seed in (first + thread..first + seeds).step_by(threads as usize) {
-            let report = World::new(seed, None, loud).run().unwrap_or_else(|broken| {
-                panic!("seed {seed}: {broken}\nreplay it with: cargo xtask sim --seed {seed}")
-            });
-            total.add(&report);
-        }
-        total
-    };
-    let mut total = WorldReport::default();
-    std::thread::scope(|scope| {
-        let shares: Vec<_> = (0..threads).map(|thread| scope.spawn(move || share(thread))).collect();
-        for share in shares {
-            total.add(&share.join().unwrap_or_else(|broken| std::panic::resume_unwind(broken)));
-        }
-    });
+    let (total, worlds) = run(first, seeds, loud);
     println!("sim: {seeds} worlds from seed {first} on: {total:?}");
+    println!("sim: the fingerprint of all their effects is {:016x}", trace::combined(&worlds));
+    if let Some(file) = std::env::var_os("SIM_EFFECTS") {
+        std::fs::write(file, trace::written(&worlds)).expect("the file of SIM_EFFECTS can be written");
+    }
     // A world in which a fault never happens says nothing about it; a hundred worlds should have met each.
     for (name, seen) in total.coverage() {
         assert!(seeds < 100 || seen >= seeds / 50, "{name} happened only {seen} times in {seeds} worlds");
     }
+}
+
+/// The fingerprints that are kept.
+const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/simulation/effects.txt");
+/// How many worlds have theirs kept.
+const KEPT_WORLDS: u64 = 300;
+
+/// The effects of these worlds are kept as fingerprints. A change of the engine that is to change what it does updates
+/// them with `UPDATE_EFFECTS=1`, and says so in its commit.
+#[test]
+fn the_effects_of_worlds_are_those_that_are_kept() {
+    let (_, worlds) = run(0, KEPT_WORLDS, false);
+    let now = trace::written(&worlds);
+    if std::env::var_os("UPDATE_EFFECTS").is_some() {
+        std::fs::write(KEPT, &now).unwrap();
+    }
+    let kept = std::fs::read_to_string(KEPT).unwrap();
+    let differ = kept.lines().zip(now.lines()).find(|(kept, now)| kept != now);
+    assert!(
+        kept == now,
+        "the engine does something else than before; the first world that differs, before and now: {differ:?}. \
+         If that is meant, run this test with UPDATE_EFFECTS=1"
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Miners of a world: they come, take offers, say what they say, and are lost.
 
 use cortensor_router::engine::{Blame, Event, MinerKey, Push, Role};
-use cortensor_router::model::{Fence, Gid, Timestamp};
+use cortensor_router::model::{Fence, Gid};
 
 use crate::world::{Act, Given, Happening, LiveMiner, MIN_REPUTATION, Plan, World};
 
@@ -139,7 +139,7 @@ impl World {
             }
             self.dead.insert(fence);
         }
-        let effects = self.engine.step(event, Timestamp(self.now));
+        let effects = self.effects_of(event);
         if stale {
             self.report.stale_frames += 1;
             if !effects.is_empty() {

@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cortensor_router::config::{DispatchConfig, LimitsConfig};
 use cortensor_router::engine::verdict::Standing;
-use cortensor_router::engine::{Blame, Engine, EngineSettings, Event, MinerKey, NewTask, PlantedBug, Transcript};
+use cortensor_router::engine::{
+    Blame, Effect, Engine, EngineSettings, Event, MinerKey, NewTask, PlantedBug, Transcript,
+};
 use cortensor_router::model::{Fence, Gid, Outcome, SessionId, TaskId, Timestamp};
 
 use crate::people::{Identity, SESSIONS, session_rules};
 use crate::random::Random;
 use crate::reader::Reader;
 use crate::report::WorldReport;
+use crate::trace::Fingerprint;
 
 /// What happens at a time.
 #[derive(Debug, Clone)]
@@ -140,6 +143,8 @@ pub(crate) struct World {
     /// The task that ended last: a check of its answer follows at once or not at all.
     pub(crate) ended_lately: Option<(Gid, LiveTask)>,
     pub(crate) report: WorldReport,
+    /// Of all that the engine said so far.
+    fingerprint: Fingerprint,
 }
 
 const SUBMITS: u64 = 45;
@@ -183,11 +188,12 @@ impl World {
             told_ends: BTreeMap::new(),
             ended_lately: None,
             report: WorldReport::default(),
+            fingerprint: Fingerprint::default(),
         }
     }
 
-    /// Runs the world to its end.
-    pub(crate) fn run(mut self) -> Result<WorldReport, String> {
+    /// Runs the world to its end. Answers what happened in it, and the fingerprint of all effects.
+    pub(crate) fn run(mut self) -> Result<(WorldReport, u64), String> {
         self.start_engine()?;
         for _ in 0..SUBMITS {
             let at = self.random.range(0, 5_000);
@@ -230,7 +236,7 @@ impl World {
         if self.engine.unfinished() != 0 || self.engine.audits() != 0 {
             return Err(format!("I1: {} tasks are left over", self.engine.unfinished()));
         }
-        Ok(self.report)
+        Ok((self.report, self.fingerprint.value()))
     }
 
     pub(crate) fn after(&mut self, millis: u64, happening: Happening) {
@@ -354,8 +360,15 @@ impl World {
     }
 
     pub(crate) fn step(&mut self, event: Event) -> Result<(), String> {
-        let effects = self.engine.step(event, Timestamp(self.now));
+        let effects = self.effects_of(event);
         self.act_on(effects)
+    }
+
+    /// Tells the engine, and notes what it says.
+    pub(crate) fn effects_of(&mut self, event: Event) -> Vec<Effect> {
+        let effects = self.engine.step(event, Timestamp(self.now));
+        self.fingerprint.note(self.now, &effects);
+        effects
     }
 
     fn check_deadlines(&self) -> Result<(), String> {
