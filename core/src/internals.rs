@@ -1,5 +1,5 @@
-//! A door for the command and the project's own tests and benchmarks: no part of the public interface, and free to
-//! change in any release.
+//! A door for the project's own command, bindings, simulator, tests and benchmarks: no part of the public interface, and
+//! free to change in any release.
 
 pub use crate::config::client_tls;
 #[cfg(feature = "miner-client")]
@@ -9,3 +9,18 @@ pub use crate::model::visible;
 pub use crate::secrecy::logs_no_secret;
 #[cfg(feature = "miner-socket")]
 pub use cortensor_router_protocol as protocol;
+
+/// The dispatch engine.
+pub mod engine {
+    pub use crate::engine::*;
+}
+
+/// The stores.
+pub mod store {
+    pub use crate::store::*;
+}
+
+/// Tokens and what they are made of.
+pub mod token {
+    pub use crate::token::*;
+}

@@ -22,8 +22,9 @@
 
 pub mod config;
 #[cfg(feature = "embed")]
+#[doc(hidden)]
 pub mod embed;
-pub mod engine;
+mod engine;
 #[doc(hidden)]
 pub mod internals;
 #[cfg(feature = "listener")]
@@ -32,8 +33,8 @@ pub mod miner;
 pub mod model;
 mod router;
 mod secrecy;
-pub mod store;
-pub mod token;
+mod store;
+mod token;
 
 pub use config::Config;
 #[doc(inline)]
@@ -42,6 +43,8 @@ pub use router::{
     Metrics, MinerHandle, ModelInfo, Router, RouterBuilder, SessionFilter, StreamEvent, Submission, SubmitOptions,
     TokenStream,
 };
+pub use store::{ApiKey, MinerRecord, TaskPage, TaskQuery};
+pub use token::{KeySpec, NewKey, Token};
 
 /// The version of the product, the same in every language.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

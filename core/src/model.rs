@@ -2,12 +2,15 @@
 
 #[doc(inline)]
 pub use cortensor_router_model::{
-    Answer, CONTINUE, Completion, CompletionIds, CompletionRecord, Delta, Extra, Fence, FinishReason, Function,
-    FunctionDelta, Gid, Hardware, MAX_JSON_INTEGER, Matching, MinerInfo, MinerKind, MinerResult, MinerSpec,
-    MinerVerdict, ModelDetails, NodeInfo, NodeStats, NodeStatus, OnFailure, Outcome, PageStart, Parts, Policy,
-    RequestKind, Session, SessionId, SessionMode, SessionPatch, SessionSpec, SessionState, SharedText, Task, TaskId,
-    TaskRecord, TaskRequest, TaskState, Timestamp, ToolCall, ToolDelta, Usage, Validation, ValidationSpec, Vectors,
-    Verdict, address_of, clean, estimate_tokens,
+    Answer, Completion, Delta, Extra, Fence, FinishReason, Function, FunctionDelta, Gid, Hardware, Matching, MinerInfo,
+    MinerKind, MinerResult, MinerSpec, MinerVerdict, ModelDetails, NodeInfo, NodeStats, NodeStatus, OnFailure, Outcome,
+    Parts, Policy, RequestKind, Session, SessionId, SessionMode, SessionPatch, SessionSpec, SessionState, SharedText,
+    Task, TaskId, TaskRequest, TaskState, Timestamp, ToolCall, ToolDelta, Usage, Validation, ValidationSpec, Vectors,
+    Verdict, address_of,
+};
+#[doc(hidden)]
+pub use cortensor_router_model::{
+    CONTINUE, CompletionIds, CompletionRecord, MAX_JSON_INTEGER, PageStart, TaskRecord, clean, estimate_tokens,
 };
 
 #[doc(hidden)]

@@ -106,14 +106,7 @@ fn revealed<S: Serializer>(token: &Token, serializer: S) -> std::result::Result<
     serializer.serialize_str(&token.reveal())
 }
 
-/// What is asked for when a key is made: the body of `POST /api/v1/keys` and the flags of `key create`.
-///
-/// ```
-/// use cortensor_router::token::{KeySpec, Token};
-/// use cortensor_router::model::Timestamp;
-/// let (record, made) = KeySpec { name: "ci".into(), ..KeySpec::default() }.mint(Timestamp::wall_clock()).unwrap();
-/// assert!(Token::parse(&made.token.reveal()).unwrap().matches(&record.hash));
-/// ```
+/// A key to be made: the body of `POST /api/v1/keys` and the flags of `key create`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
@@ -137,6 +130,13 @@ pub struct KeySpec {
 
 impl KeySpec {
     /// Mints the record that the store keeps, and what is shown once to who asked for it.
+    ///
+    /// ```
+    /// use cortensor_router::model::Timestamp;
+    /// use cortensor_router::{KeySpec, Token};
+    /// let (record, made) = KeySpec { name: "ci".into(), ..KeySpec::default() }.mint(Timestamp::wall_clock()).unwrap();
+    /// assert!(Token::parse(&made.token.reveal()).unwrap().matches(&record.hash));
+    /// ```
     ///
     /// # Errors
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) that names the field.

@@ -5,7 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use cortensor_router::token::Token;
+use cortensor_router::Token;
 
 const FILE: &str = "command.token";
 

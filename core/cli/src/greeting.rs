@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use cortensor_router::Config;
 use cortensor_router::Router;
+use cortensor_router::config::Durability;
 use cortensor_router::config::{DEFAULT_DEV_TOKEN, UpstreamConfig};
 use cortensor_router::listener::Listener;
 use cortensor_router::model::MinerKind;
-use cortensor_router::store::Durability;
 use serde_json::json;
 
 use crate::exit::Done;

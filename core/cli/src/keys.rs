@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use cortensor_router::store::{ApiKey, Durability, Holder, SqliteStore, Store as _, holder};
-use cortensor_router::token::KeySpec;
+use cortensor_router::ApiKey;
+use cortensor_router::KeySpec;
+use cortensor_router::config::Durability;
+use cortensor_router::internals::store::{Holder, SqliteStore, Store as _, holder};
 use http::Method;
 use serde_json::{Value, json};
 

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use crate::exit::Done;
 use crate::keys::{self, Place, duration};
 use crate::output::{self, text};
-use cortensor_router::token::{DEFAULT_ENROL_SECS, ENROL, KeySpec};
+use cortensor_router::KeySpec;
+use cortensor_router::internals::token::{DEFAULT_ENROL_SECS, ENROL};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use cortensor_router::Token;
+use cortensor_router::config::Durability;
 use cortensor_router::config::{Config, Loaded, MinersConfig, Override, Source, TokenConfig};
+use cortensor_router::internals::store::{MemoryStore, SqliteStore, Store};
 use cortensor_router::listener::{Certificates, Listener};
-use cortensor_router::store::{Durability, MemoryStore, SqliteStore, Store};
-use cortensor_router::token::Token;
 use cortensor_router::{Error, ErrorKind, Router};
 use tokio::sync::oneshot;
 use toml::Value;

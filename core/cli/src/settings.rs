@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use cortensor_router::config::Durability;
 use cortensor_router::config::{Loaded, Override, load};
-use cortensor_router::store::Durability;
 
 use crate::exit::{Done, Exit};
 use crate::platform;

@@ -8,6 +8,7 @@ mod keys;
 mod authority;
 mod dispatch;
 #[cfg(feature = "miner-client")]
+#[doc(hidden)]
 pub mod distrust;
 mod environment;
 mod layers;
@@ -25,18 +26,23 @@ mod upstream;
 
 #[cfg(feature = "miner-socket")]
 pub(crate) use authority::certificates;
+#[doc(hidden)]
 pub use authority::client_tls;
 pub use dispatch::DispatchConfig;
+#[doc(hidden)]
 pub use environment::{COMMAND_ENV, ENV_ALIASES, EnvAlias};
+#[doc(hidden)]
 pub use keys::{Key, KeyKind, keys};
 pub use limits::LimitsConfig;
 pub use listen::{Anonymous, CorsConfig, DEFAULT_DEV_TOKEN, ListenConfig, TokenConfig};
 pub use load::{Loaded, Override, Source, load};
 pub use miners::MinersConfig;
+#[doc(hidden)]
 pub use reference::reference;
 pub use runtime::RuntimeConfig;
 pub use storage::{Durability, RetentionConfig, StorageConfig};
 pub use tls::TlsConfig;
+#[doc(hidden)]
 pub use typescript::typescript;
 pub use upstream::{StreamUsage, UpstreamConfig};
 

@@ -45,7 +45,9 @@ mod workers;
 
 pub use axum::body::Body;
 pub use handler::Handler;
-pub use openapi::{openapi_json, rest_reference};
+pub use openapi::openapi_json;
+#[doc(hidden)]
+pub use openapi::rest_reference;
 pub use server::Listener;
 pub use tls::Certificates;
 

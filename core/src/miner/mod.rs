@@ -10,7 +10,7 @@ pub(crate) mod link;
 #[cfg(test)]
 mod recorder;
 #[cfg(feature = "miner-socket")]
-pub mod remote;
+pub(crate) mod remote;
 mod turn;
 mod upstream;
 
@@ -21,8 +21,8 @@ pub(crate) use home::{Home, spawn};
 pub use job::{Chunk, Emit, FailClass, Failure, Job, JobInfo, JobSink, MinerEvent, Settled};
 pub(crate) use turn::Turn;
 #[doc(hidden)]
-pub use upstream::listed_models;
-pub use upstream::{CreditWindow, ProbeReport, UpstreamMiner, UpstreamProbe};
+pub use upstream::{CreditWindow, listed_models};
+pub use upstream::{ProbeReport, UpstreamMiner, UpstreamProbe};
 
 /// Does the work. Called on a thread of the router's runtime: it must not block; long work goes to a
 /// thread or a task of the miner's own.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use cortensor_router::Token;
 use cortensor_router::config::{ListenConfig, TokenConfig};
 use cortensor_router::miner::Job;
 use cortensor_router::model::MinerSpec;
-use cortensor_router::token::Token;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -125,14 +125,14 @@ async fn a_key_is_revoked_although_whoever_revokes_it_hangs_up() {
     let dir = tempfile::tempdir().unwrap();
     let storage = cortensor_router::config::StorageConfig {
         data_dir: Some(dir.path().to_owned()),
-        durability: cortensor_router::store::Durability::Full,
+        durability: cortensor_router::config::Durability::Full,
     };
     let server = crate::serve_with(
         cortensor_router::Config { storage, ..cortensor_router::Config::default() },
         ListenConfig::default(),
     )
     .await;
-    let spec = cortensor_router::token::KeySpec { name: "k".into(), scopes: vec!["read".into()], ..Default::default() };
+    let spec = cortensor_router::KeySpec { name: "k".into(), scopes: vec!["read".into()], ..Default::default() };
     let made = server.router.create_key(&spec).await.unwrap();
     {
         let revoked = server.router.delete_key(&made.key.id);

@@ -1,7 +1,7 @@
 //! What `/readyz` tells a load balancer.
 
+use cortensor_router::config::Durability;
 use cortensor_router::config::StorageConfig;
-use cortensor_router::store::Durability;
 
 use super::*;
 

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use cortensor_router::config::Durability;
 use cortensor_router::config::StorageConfig;
 use cortensor_router::model::{SessionId, TaskRequest};
-use cortensor_router::store::Durability;
 use cortensor_router::{StreamEvent, SubmitOptions};
 use tokio::sync::Notify;
 

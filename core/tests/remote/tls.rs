@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use cortensor_router::KeySpec;
 use cortensor_router::config::{ListenConfig, TlsConfig, UpstreamConfig};
 use cortensor_router::miner::client::{MinerClient, MinerClientConfig};
 use cortensor_router::model::{MinerSpec, SessionId, TaskRequest};
-use cortensor_router::token::KeySpec;
 use cortensor_router::{Config, ErrorKind, Router, SubmitOptions};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 

@@ -1,10 +1,10 @@
 //! Who may be a miner.
 
 use cortensor_router::Config;
+use cortensor_router::KeySpec;
 use cortensor_router::config::{ListenConfig, TokenConfig};
 use cortensor_router::internals::protocol::frame::Challenge;
 use cortensor_router::internals::protocol::identity::{MinerKeyPair, encode};
-use cortensor_router::token::KeySpec;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use cortensor_router::model::{Gid, Session, SessionId, Task, TaskId};
-use cortensor_router::store::{
-    Accepted, ApiKey, Durability, Idempotency, MemoryStore, MinerRecord, NewTask, Pending, Purge, Recovery, Resolver,
-    Store, TaskPage, TaskQuery,
+use cortensor_router::config::Durability;
+use cortensor_router::internals::store::{
+    Accepted, Idempotency, MemoryStore, NewTask, Pending, Purge, Recovery, Resolver, Store,
 };
+use cortensor_router::model::{Gid, Session, SessionId, Task, TaskId};
+use cortensor_router::{ApiKey, MinerRecord, TaskPage, TaskQuery};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// What the router wants written, and where the answer goes.

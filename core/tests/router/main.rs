@@ -10,12 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use cortensor_router::TaskQuery;
+use cortensor_router::config::Durability;
 use cortensor_router::config::StorageConfig;
+use cortensor_router::internals::store::{MemoryStore, Store as _};
 use cortensor_router::miner::{FailClass, Failure, Job};
 use cortensor_router::model::{
     Answer, MinerSpec, Outcome, Session, SessionId, SessionPatch, SessionSpec, TaskRequest, TaskState, Timestamp,
 };
-use cortensor_router::store::{Durability, MemoryStore, Store as _, TaskQuery};
 use cortensor_router::{Config, ErrorKind, Router, SessionFilter, StreamEvent, SubmitOptions};
 
 const DEFAULT: SessionId = SessionId(0);

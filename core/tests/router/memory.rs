@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use cortensor_router::config::Durability;
 use cortensor_router::config::LimitsConfig;
 use cortensor_router::miner::{Emit, Job};
 use cortensor_router::model::{Answer, MinerSpec, TaskRequest};
-use cortensor_router::store::Durability;
 use cortensor_router::{Config, ErrorKind, Router, StreamEvent, SubmitOptions};
 use parking_lot::Mutex;
 use proptest::prelude::*;

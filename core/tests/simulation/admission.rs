@@ -1,7 +1,7 @@
 //! Who would wait past a deadline is turned away, and nobody because of what another session dumped.
 
 use cortensor_router::config::{DispatchConfig, LimitsConfig};
-use cortensor_router::engine::{
+use cortensor_router::internals::engine::{
     Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, Refusal, SessionRules,
 };
 use cortensor_router::model::{Fence, Gid, SessionId, Timestamp};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cortensor_router::config::{DispatchConfig, LimitsConfig};
-use cortensor_router::engine::{
+use cortensor_router::internals::engine::{
     Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, PlantedBug, SessionRules,
 };
 use cortensor_router::model::{SessionId, Timestamp};

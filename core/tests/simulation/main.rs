@@ -120,7 +120,7 @@ fn a_world_repeats_exactly_from_its_seed() {
 #[cfg(feature = "planted-bugs")]
 #[test]
 fn every_planted_bug_is_found() {
-    use cortensor_router::engine::PlantedBug;
+    use cortensor_router::internals::engine::PlantedBug;
     let bugs = [
         PlantedBug::IgnoreFence,
         PlantedBug::DropRequeue,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cortensor_router::engine::{MinerRules, SessionRules};
+use cortensor_router::internals::engine::{MinerRules, SessionRules};
 use cortensor_router::model::{Gid, SessionMode};
 
 use crate::random::Random;

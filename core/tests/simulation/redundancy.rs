@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cortensor_router::config::{DispatchConfig, LimitsConfig};
-use cortensor_router::engine::verdict::{Standing, judge};
-use cortensor_router::engine::{
+use cortensor_router::internals::engine::verdict::{Standing, judge};
+use cortensor_router::internals::engine::{
     Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, Role, SessionRules,
 };
 use cortensor_router::model::{Fence, Matching, Outcome, Policy, SessionId, SessionMode, Timestamp, Validation};

@@ -1,7 +1,7 @@
 //! The fingerprint of all effects of a world, so that a change of the engine that is to change nothing can be
 //! seen to change nothing.
 
-use cortensor_router::engine::{Effect, EndCause, Refusal, Role, StopReason};
+use cortensor_router::internals::engine::{Effect, EndCause, Refusal, Role, StopReason};
 use cortensor_router::model::{Fence, Gid, Outcome, TaskState};
 
 /// FNV-1a over what each effect says. The words stand here and not in the engine, and numbers are hashed instead

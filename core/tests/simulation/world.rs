@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cortensor_router::config::{DispatchConfig, LimitsConfig};
-use cortensor_router::engine::verdict::Standing;
-use cortensor_router::engine::{
+use cortensor_router::internals::engine::verdict::Standing;
+use cortensor_router::internals::engine::{
     Blame, Effect, Engine, EngineSettings, Event, MinerKey, NewTask, PlantedBug, Transcript,
 };
 use cortensor_router::model::{Fence, Gid, Outcome, SessionId, TaskId, Timestamp};

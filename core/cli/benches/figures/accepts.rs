@@ -8,9 +8,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use cortensor_router::config::{Config, Durability};
+use cortensor_router::internals::store::SqliteStore;
 use cortensor_router::miner::Job;
 use cortensor_router::model::{MinerSpec, SessionId, TaskRequest};
-use cortensor_router::store::SqliteStore;
 use cortensor_router::{Router, SubmitOptions};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cortensor_router::config::Config;
-use cortensor_router::engine::{
+use cortensor_router::internals::engine::{
     Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, SessionRules, prefix_blocks,
 };
 use cortensor_router::model::{Fence, Gid, SessionId, Timestamp};

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cortensor_router::config::{Config, Durability};
+use cortensor_router::internals::store::{MemoryStore, SqliteStore, Store};
 use cortensor_router::miner::Job;
 use cortensor_router::model::{Answer, MinerSpec, SessionId, TaskRequest};
-use cortensor_router::store::{MemoryStore, SqliteStore, Store};
 use cortensor_router::{Router, StreamEvent, SubmitOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use cortensor_router::TaskQuery;
 use cortensor_router::config::{Config, Durability};
+use cortensor_router::internals::store::{NewTask, SqliteStore, Store};
 use cortensor_router::miner::Job;
 use cortensor_router::model::{
     Answer, Fence, Gid, MinerResult, MinerSpec, Outcome as Ending, SessionId, Task, TaskId, TaskRequest, TaskState,
     Timestamp, Usage,
 };
-use cortensor_router::store::{NewTask, SqliteStore, Store, TaskQuery};
 use cortensor_router::{Router, SubmitOptions};
 
 use crate::report::{Gate, Row, median, quantile};

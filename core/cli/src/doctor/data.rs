@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use cortensor_router::store::{Durability, check_integrity, holder};
+use cortensor_router::config::Durability;
+use cortensor_router::internals::store::{check_integrity, holder};
 use cortensor_router::{Config, ErrorKind};
 
 use super::{Findings, Level, is_open_to_others};

@@ -12,7 +12,7 @@ use super::Findings;
 use crate::client::Client;
 use crate::output::text;
 use cortensor_router::internals::listed_models;
-use cortensor_router::store::holder;
+use cortensor_router::internals::store::holder;
 
 /// How long an upstream may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);

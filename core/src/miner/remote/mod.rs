@@ -11,11 +11,10 @@ mod answer;
 pub(crate) mod connection;
 mod offer;
 mod output;
-pub mod seat;
-pub mod session;
+pub(crate) mod seat;
+mod session;
 #[cfg(test)]
 mod session_tests;
 
-pub use output::{Output, SessionLimits};
-pub use seat::{Seat, SeatControl, SeatSettings};
-pub use session::Session;
+pub(crate) use output::SessionLimits;
+pub(crate) use seat::{Seat, SeatSettings};

@@ -6,16 +6,16 @@ use crate::model::{Answer, Fence};
 
 /// Bounds.
 #[derive(Debug, Clone, Copy)]
-pub struct SessionLimits {
+pub(crate) struct SessionLimits {
     /// Bytes of `tokens` frames that may be under way unacknowledged, per attempt.
-    pub window: u64,
+    pub(crate) window: u64,
     /// Bytes of one answer.
-    pub output: u64,
+    pub(crate) output: u64,
 }
 
 /// What is to be done, in this order.
 #[derive(Debug)]
-pub enum Output {
+pub(crate) enum Output {
     /// Send it to the miner.
     Send(RouterFrame),
     /// The miner took the offer.

@@ -16,7 +16,7 @@ use crate::miner::{Emit, FailClass, Failure, Job, JobInfo, JobSink, Miner, Miner
 use crate::model::Fence;
 
 /// What the router does about its miner when the miner says so.
-pub trait SeatControl: Send + Sync + 'static {
+pub(crate) trait SeatControl: Send + Sync + 'static {
     /// The miner may have so many tasks in all from now on.
     fn credits(&self, credits: u32);
     /// The miner gets no new tasks.
@@ -25,17 +25,17 @@ pub trait SeatControl: Send + Sync + 'static {
 
 /// How a seat is set.
 #[derive(Debug, Clone, Copy)]
-pub struct SeatSettings {
+pub(crate) struct SeatSettings {
     /// Bounds of answers.
-    pub limits: SessionLimits,
+    pub(crate) limits: SessionLimits,
     /// Bytes of the largest `task` frame.
-    pub max_task_bytes: usize,
+    pub(crate) max_task_bytes: usize,
     /// Milliseconds in which an offer is to be taken.
-    pub accept_ms: u64,
+    pub(crate) accept_ms: u64,
 }
 
 /// A miner that dialled in.
-pub struct Seat {
+pub(crate) struct Seat {
     me: Weak<Self>,
     settings: SeatSettings,
     features: Vec<String>,
@@ -67,7 +67,7 @@ impl std::fmt::Debug for Seat {
 
 impl Seat {
     /// A seat for a miner with those features and that many slots.
-    pub fn new(settings: SeatSettings, features: Vec<String>, max_concurrency: u32) -> Arc<Self> {
+    pub(crate) fn new(settings: SeatSettings, features: Vec<String>, max_concurrency: u32) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             settings,
@@ -86,18 +86,18 @@ impl Seat {
     }
 
     /// What is told of credits and drains. Only the first one counts.
-    pub fn controlled_by(&self, control: Box<dyn SeatControl>) {
+    pub(crate) fn controlled_by(&self, control: Box<dyn SeatControl>) {
         // A second one is refused by the cell; the documentation says so.
         let _ = self.control.set(control);
     }
 
     /// Whether the miner holds nothing.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.state.lock().session.is_idle()
     }
 
     /// Whether it said that it goes.
-    pub fn is_leaving(&self) -> bool {
+    pub(crate) fn is_leaving(&self) -> bool {
         let state = self.state.lock();
         state.leaving || (state.draining && state.session.is_idle())
     }

@@ -59,7 +59,7 @@ pub(super) struct Entry {
 
 /// The router's side of one miner.
 #[derive(Debug)]
-pub struct Session {
+pub(crate) struct Session {
     pub(super) limits: SessionLimits,
     max_concurrency: u32,
     attempts: BTreeMap<u64, Entry>,
@@ -73,7 +73,7 @@ pub struct Session {
 
 impl Session {
     /// A session without attempts.
-    pub fn new(limits: SessionLimits, max_concurrency: u32) -> Self {
+    pub(crate) fn new(limits: SessionLimits, max_concurrency: u32) -> Self {
         Self {
             limits,
             max_concurrency,
@@ -87,12 +87,12 @@ impl Session {
     }
 
     /// Whether the miner holds nothing.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.attempts.is_empty()
     }
 
     /// What the miner holds, as `ping` says it.
-    pub fn inflight(&self) -> Vec<Held> {
+    pub(crate) fn inflight(&self) -> Vec<Held> {
         self.attempts
             .iter()
             .map(|(attempt, entry)| Held { attempt: *attempt, fence: entry.fence.0, sent_seq: entry.seq })
@@ -100,7 +100,7 @@ impl Session {
     }
 
     /// When [`tick`](Self::tick) is due, in the caller's milliseconds.
-    pub fn next_deadline(&self) -> Option<u64> {
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
         let cancelled = self.attempts.values().filter_map(|entry| match entry.phase {
             Phase::Cancelling { since } => Some(since + CANCEL_MS),
             _ => None,
@@ -109,7 +109,7 @@ impl Session {
     }
 
     /// When something that came is to be acknowledged at the latest.
-    pub fn ack_at(&self) -> Option<u64> {
+    pub(crate) fn ack_at(&self) -> Option<u64> {
         self.ack_at
     }
 
@@ -117,7 +117,7 @@ impl Session {
     ///
     /// # Errors
     /// Why the miner has no room for that model now.
-    pub fn offer(&mut self, mut task: TaskFrame) -> Result<RouterFrame, &'static str> {
+    pub(crate) fn offer(&mut self, mut task: TaskFrame) -> Result<RouterFrame, &'static str> {
         if let Some(model) = &task.model
             && let Some(free) = self.credit.free.get(model).or_else(|| self.credit.free.get("*"))
         {
@@ -149,7 +149,7 @@ impl Session {
     }
 
     /// The attempt is wanted no more.
-    pub fn cancel(&mut self, fence: Fence, reason: &str, now: u64) -> Option<RouterFrame> {
+    pub(crate) fn cancel(&mut self, fence: Fence, reason: &str, now: u64) -> Option<RouterFrame> {
         let attempt = *self.by_fence.get(&fence)?;
         let entry = self.attempts.get_mut(&attempt)?;
         if !matches!(entry.phase, Phase::Offered | Phase::Running) {
@@ -160,14 +160,14 @@ impl Session {
     }
 
     /// The reader of that attempt is slow: its pieces are not acknowledged until [`resume_reading`](Self::resume_reading).
-    pub fn block(&mut self, fence: Fence) {
+    pub(crate) fn block(&mut self, fence: Fence) {
         if let Some(entry) = self.entry(fence) {
             entry.blocked = true;
         }
     }
 
     /// The reader has caught up.
-    pub fn resume_reading(&mut self, fence: Fence) -> Option<RouterFrame> {
+    pub(crate) fn resume_reading(&mut self, fence: Fence) -> Option<RouterFrame> {
         let attempt = *self.by_fence.get(&fence)?;
         let entry = self.attempts.get_mut(&attempt)?;
         entry.blocked = false;
@@ -175,14 +175,14 @@ impl Session {
     }
 
     /// The fate of an answer is durable: the miner may forget it.
-    pub fn settled(&mut self, fence: Fence, fate: Settled) -> Option<RouterFrame> {
+    pub(crate) fn settled(&mut self, fence: Fence, fate: Settled) -> Option<RouterFrame> {
         let attempt = *self.by_fence.get(&fence)?;
         self.forget(attempt);
         Some(finale(attempt, fence, fate))
     }
 
     /// Time passed.
-    pub fn tick(&mut self, now: u64) -> Vec<Output> {
+    pub(crate) fn tick(&mut self, now: u64) -> Vec<Output> {
         let mut out = Vec::new();
         if self.ack_at.is_some_and(|at| at <= now) {
             self.ack_at = None;
@@ -205,7 +205,7 @@ impl Session {
     }
 
     /// The miner is back with what it says it holds. What it does not name is lost.
-    pub fn resume(&mut self, held: &[Held]) -> (Vec<Adopt>, Vec<DropFrame>, Vec<Output>) {
+    pub(crate) fn resume(&mut self, held: &[Held]) -> (Vec<Adopt>, Vec<DropFrame>, Vec<Output>) {
         self.strays.clear();
         self.credit = Credit::default();
         let (mut adopt, mut drop, mut out) = (Vec::new(), Vec::new(), vec![Output::Credits(0)]);
@@ -239,7 +239,7 @@ impl Session {
     }
 
     /// A frame of the miner's came, `bytes` long.
-    pub fn frame(&mut self, frame: MinerFrame, bytes: u64, now: u64) -> Vec<Output> {
+    pub(crate) fn frame(&mut self, frame: MinerFrame, bytes: u64, now: u64) -> Vec<Output> {
         match frame {
             MinerFrame::Hello(_) => vec![fatal("unexpected", "hello is sent once, as the first frame")],
             MinerFrame::Credit(credit) => self.credit(credit),

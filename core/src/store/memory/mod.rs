@@ -21,7 +21,7 @@ use crate::model::{Gid, Session, SessionId, Task, TaskId};
 /// Keeps everything in memory, bounded: ended tasks beyond the byte budget go, the oldest first.
 ///
 /// ```
-/// use cortensor_router::store::{MemoryStore, Store};
+/// use cortensor_router::internals::store::{MemoryStore, Store};
 /// let store = MemoryStore::new(64 << 20);
 /// assert_eq!(store.recover().wait().unwrap().epoch, 1);
 /// ```

@@ -108,7 +108,7 @@ fn read(dir: &Path) -> Option<Holder> {
 /// Who holds the data directory now; `None`: nobody.
 ///
 /// ```
-/// use cortensor_router::store::{Durability, SqliteStore, Store, sqlite};
+/// use cortensor_router::internals::store::{Durability, SqliteStore, Store, sqlite};
 /// let dir = tempfile::tempdir().unwrap();
 /// let store = SqliteStore::open(dir.path(), Durability::Relaxed).unwrap();
 /// store.announce("http://127.0.0.1:5010").unwrap();

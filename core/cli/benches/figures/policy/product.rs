@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use cortensor_router::config::Config;
-use cortensor_router::engine::{
+use cortensor_router::internals::engine::{
     Blame, Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, SessionRules,
 };
 use cortensor_router::model::{Fence, Gid, SessionId, Timestamp};

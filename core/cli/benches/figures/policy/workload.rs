@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use cortensor_router::engine::prefix_blocks;
+use cortensor_router::internals::engine::prefix_blocks;
 
 use super::random::Random;
 use super::traces;
