@@ -6,21 +6,21 @@ export interface RouterConfig {
   name?: string;
   /** The address under which the router is reached from outside, shown in `/api/v1/info`. */
   externalAddress?: string;
-  /** Whether the built-in miner `echo` answers where no other miner could. Default `false`, but a `serve` of which nothing says who does the work has it answer until the first miner comes. */
+  /** Whether the built-in miner `echo` answers if no other miner could. Default `false`. A `serve` whose configuration names nobody who does the work lets it answer until the first miner comes. */
   echo?: boolean;
   /** The sessions that take turns for requests that name none; empty: session 0. */
   completionSessions?: number[];
-  /** What to do with an unknown session: `reject` or `default`. */
+  /** The answer to an unknown session: `reject` or `default`. */
   unknownSession?: string;
   /** The first task id of a session. Default 1. */
   firstTaskId?: number;
-  /** Whether completions carry the text again as `text`, `output`, `result`, `response`, `content`. Default `true`. */
+  /** Whether completions repeat the text as `text`, `output`, `result`, `response` and `content`. Default `true`. */
   compatAliases?: boolean;
   /** Where tasks are kept. */
   storage?: StorageOptions;
   /** How long ended tasks are kept. */
   retention?: RetentionOptions;
-  /** Bounds of everything. */
+  /** Bounds: nothing grows beyond them. */
   limits?: LimitsOptions;
   /** How tasks reach miners. */
   dispatch?: DispatchOptions;
@@ -38,7 +38,7 @@ export interface RouterConfig {
 export interface StorageOptions {
   /** The directory of the SQLite file. Without it tasks are kept in memory; `serve` uses the platform's data directory. */
   dataDir?: string;
-  /** What an acknowledged task survives: `full` (power loss), `relaxed` (the end of the process) or `memory`. Default `full`. */
+  /** The events that an acknowledged task survives: `full` (power loss), `relaxed` (the end of the process) or `memory` (nothing). Default `full`. */
   durability?: 'full' | 'relaxed' | 'memory';
 }
 
@@ -46,23 +46,23 @@ export interface StorageOptions {
 export interface RetentionOptions {
   /** Seconds that an ended task is kept. Default 604800 (7 days). */
   maxAgeSecs?: number;
-  /** Bytes of requests and results of ended tasks, beyond which the oldest go; 0: no bound. Default 8 GiB. */
+  /** Bytes of requests and results of ended tasks; beyond it the oldest are deleted. 0: no bound. Default 8 GiB. */
   maxBytes?: number;
-  /** The same for the memory store. Default 64 MiB. */
+  /** The bound `max_bytes` of a router that keeps its tasks in memory. Default 64 MiB. */
   maxMemoryBytes?: number;
   /** Seconds between two rounds of deletion. Default 60. */
   intervalSecs?: number;
 }
 
-/** Bounds of everything. */
+/** Bounds: nothing grows beyond them. */
 export interface LimitsOptions {
   /** Tasks that wait for a miner, in all. Default 100000. */
   maxQueuedTasks?: number;
   /** Tasks that wait for a miner, of one session. Default 100000. */
   maxQueuedPerSession?: number;
-  /** Bytes of the requests that wait, in all. Default 1 GiB, or half of `max_memory_bytes` where that is less. */
+  /** Bytes of the requests that wait, in all. Default 1 GiB, or half of `max_memory_bytes` if that is less. */
   maxQueuedBytes?: number;
-  /** Bytes that the router holds for its callers, in all: bodies being read, requests that wait, answers under way and ended tasks that are kept in memory. Beyond it new work is refused with 429 `memory_full`. 0: no bound, the default of an embedded router; `serve` takes a quarter of the least of the machine's memory, its control group's and its limit of address space. */
+  /** Bytes that the router holds for its callers, in all: bodies being read, requests that wait, answers under way and ended tasks that are kept in memory. Beyond it new work is refused with 429 `memory_full`. 0: no bound, the default of an embedded router. `serve` takes a quarter of the least of the machine's memory, its control group's and its limit of address space. */
   maxMemoryBytes?: number;
   /** Open sessions; closed ones do not count. Default 100000. */
   maxSessions?: number;
@@ -72,17 +72,17 @@ export interface LimitsOptions {
   maxMiners?: number;
   /** Bytes of one request. Default 1 MiB. */
   maxRequestBytes?: number;
-  /** How many lists and objects of one request may lie in each other. What only passes to a miner is not read, but those who get it read it. Default 512. */
+  /** The depth of a request: lists and objects inside of each other. Default 512. It protects the miners, whose parsers may be recursive; the router skips members that it does not read. */
   maxJsonDepth?: number;
   /** Bytes of one answer; a longer one is cut there, with the finish reason `length`. Default 16 MiB. */
   maxOutputBytes?: number;
   /** Tokens of one answer; a request that asks for more gets this many. Default 32768. */
   maxTokens?: number;
-  /** Tokens of an answer where the request does not say. Default 1024. */
+  /** Tokens of an answer if the request does not say. Default 1024. */
   defaultMaxTokens?: number;
-  /** Seconds until a task is given up where the request does not say. Default 60. */
+  /** Seconds until a task is given up if the request does not say. Default 60. */
   defaultTimeoutSecs?: number;
-  /** The same for requests on `/v1`, whose SDKs wait ten minutes and send what they wait for as `X-Stainless-Timeout`, which counts before this. There it is the time for a whole answer, and of a stream for its first token: after that only `dispatch.progress_timeout_ms` ends it. Default 600. */
+  /** Seconds until a task on `/v1` is given up if neither the request nor the header `X-Stainless-Timeout` says. It is the time for a whole answer, and for the first token of a stream: after that only `dispatch.progress_timeout_ms` ends it. Default 600, because OpenAI's SDKs wait ten minutes. */
   openaiTimeoutSecs?: number;
   /** The most seconds that a request may ask for. Default 3600. */
   maxTimeoutSecs?: number;
@@ -90,7 +90,7 @@ export interface LimitsOptions {
   streamWindowBytes?: number;
   /** Ended tasks whose streams can still be resumed token by token. Default 1024. */
   recentTasks?: number;
-  /** Bytes of those tasks, with their requests, beyond which the oldest go; at the most a quarter of `max_memory_bytes`. Default 32 MiB. */
+  /** Bytes of those tasks with their requests; beyond it the oldest are forgotten. At most a quarter of `max_memory_bytes`. Default 32 MiB. */
   recentBytes?: number;
   /** Answers to one task, by `n` or `max_miners`. Default 8. */
   maxAnswers?: number;
@@ -98,35 +98,35 @@ export interface LimitsOptions {
 
 /** How tasks reach miners. */
 export interface DispatchOptions {
-  /** Within this a miner must take or decline an offer. Default 2000. */
+  /** A miner must take or decline an offer within this. Default 2000. */
   acceptTimeoutMs?: number;
-  /** A miner that says nothing for this long loses the task: before its first token only to another miner that could take it. The head and the comments of an upstream's stream count as words. Default 60000. */
+  /** A miner that says nothing for this long loses the task, before its first token only if another miner could take it. The head and the comments of an upstream's stream count as words. Default 60000. */
   progressTimeoutMs?: number;
-  /** How often a task is tried, on another miner first. Miners that have not its model or will not do it (404, 403) do not count: each is asked once. Default 3. */
+  /** How often a task is tried, on another miner first. Miners that do not have its model or refuse it (404, 403) do not count: each is asked once. Default 3. */
   maxAttempts?: number;
-  /** The least wait before a retry; the most is 25 times that, with full jitter. Default 200. */
+  /** The shortest wait before a retry; the longest is 25 times that, chosen at random in between. Default 200. */
   retryBaseMs?: number;
   /** Retries a second that are always allowed. Default 3. */
   retryFloorPerSec?: number;
   /** Retries allowed as a share of recent successes. Default 0.2. */
   retryRatio?: number;
-  /** Tasks in a row, each counted once, whose failure opens a miner's breaker. Default 5. */
+  /** A miner's breaker opens after so many failed tasks in a row; each task counts once. Default 5. */
   breakerFailures?: number;
-  /** Milliseconds for which it opens the first time; doubles up to 20 times that. Default 30000. */
+  /** Milliseconds for which a breaker opens the first time; the time doubles up to 20 times that. Default 30000. */
   breakerOpenMs?: number;
   /** Waiting tasks that a free miner chooses from. Default 16. */
   scanWindow?: number;
-  /** After this a waiting task is served before higher bands. Default 30000. */
+  /** A task that waited for this long is served before higher bands. Default 30000. */
   starvationMs?: number;
-  /** How long a call waits for a miner that could serve it and is up, before it fails with `no_miner`; 0: a task that no miner could ever serve is refused at once. Tasks that go on without a caller wait until their deadline. Default 2000. */
+  /** How long a call waits until a miner is up that could serve it, before it fails with `no_miner`. 0: a task that no miner could ever serve is refused at once. Tasks that go on without a caller wait until their deadline. Default 2000. */
   noMinerGraceMs?: number;
-  /** What follows when a miner is lost after clients have seen tokens and the request does not say: `fail`, `continue` or `restart`. Default `fail`. */
+  /** The rule for requests that do not say what follows when a miner is lost after clients have seen tokens: `fail`, `continue` or `restart`. Default `fail`. */
   onFailure?: string;
-  /** Whether a second miner is asked when the first token takes longer than 95 % of the model's first tokens do. Default `false`. */
+  /** Whether a second miner is asked if the first token takes longer than 95 % of the model's first tokens do. Default `false`. */
   hedgeAfterP95?: boolean;
-  /** Second miners as a share of all tasks, at the most. Default 0.05. */
+  /** The largest share of all tasks that get such a second miner. Default 0.05. */
   hedgeBudget?: number;
-  /** Answers that are checked in the background by asking another miner, as a share of those that one miner gave. Default 0: none. */
+  /** The share of answers of a single miner that are checked in the background by asking another miner. Default 0: none. */
   auditRatio?: number;
   /** Such checks at a time. Default 16. */
   maxAudits?: number;
@@ -138,9 +138,9 @@ export interface DispatchOptions {
   setAsideMs?: number;
   /** Ephemeral miners that sessions may reserve for themselves, as a share of those that could serve them. Default 0.5. */
   maxReserved?: number;
-  /** Seconds that a reservation holds after the session's last task, where the session does not say. Default 3600. */
+  /** Seconds that a reservation holds after the session's last task, if the session does not say. Default 3600. */
   reservePeriodSecs?: number;
-  /** Milliseconds within which the miner that embeds answers for a comparison must have done so. Default 10000. */
+  /** Milliseconds that the miner that embeds answers for a comparison has to do so. Default 10000. */
   verdictTimeoutMs?: number;
 }
 
@@ -154,11 +154,11 @@ export interface ListenOptions {
   port?: number;
   /** Tokens from the configuration, beside the keys in the store. */
   token?: TokenOptions[];
-  /** Whether `default-dev-token` is accepted from programs on this machine, where the address is a loopback one. Not set: until a token is configured or the store holds a key with the scope `admin`. `true`: for good. `false`: never. */
+  /** Whether `default-dev-token` is accepted from programs on this machine, if the address is a loopback one. Not set: until a token is configured or the store holds a key with the scope `admin`. `true`: always. `false`: never. */
   devToken?: boolean;
-  /** Who needs no token: `off` (nobody) or `loopback` (programs on this machine, which may submit and read). Default `off`; `loopback` wants a loopback address. */
+  /** Callers that need no token: `off` (none) or `loopback` (programs on this machine, which may submit and read). Default `off`; `loopback` needs a loopback address. */
   anonymous?: string;
-  /** Names under which programs on this machine reach it, beside `localhost`, `*.localhost`, `host.docker.internal`, `host.containers.internal` and IP addresses. `default-dev-token` and access without a token count under these alone; secret keys count under any. */
+  /** Names under which programs on this machine reach the listener, beside `localhost`, `*.localhost`, `host.docker.internal`, `host.containers.internal` and IP addresses. `default-dev-token` and access without a token count under these names alone; secret keys count under any. */
   hosts?: string[];
   /** Whether `/api/v1/status` needs no token. Default `false`. */
   publicStatus?: boolean;
@@ -170,9 +170,9 @@ export interface ListenOptions {
   tls?: TlsOptions;
   /** Cross-origin requests. Off by default. */
   cors?: CorsOptions;
-  /** Milliseconds in which a request's head must have come. Default 10000. */
+  /** Milliseconds within which a request's head must have arrived. Default 10000. */
   headerTimeoutMs?: number;
-  /** Milliseconds in which a request's body must have come. Default 30000. */
+  /** Milliseconds within which a request's body must have arrived. Default 30000. */
   bodyTimeoutMs?: number;
   /** Bytes of a request's head. Default 32 KiB. */
   maxHeaderBytes?: number;
@@ -180,7 +180,7 @@ export interface ListenOptions {
   maxHeadsBytes?: number;
   /** Header lines of a request. Default 100. */
   maxHeaders?: number;
-  /** Threads of its own that serve connections; 0: the threads of the program that it is in. Default 0; `serve` takes as many as there are processors. */
+  /** Threads of the listener's own; 0: the threads of the program that it is in. Default 0; `serve` takes one for each processor. */
   threads?: number;
   /** Connections at a time; further ones wait in the system's backlog. Default 20000. */
   maxConnections?: number;
@@ -188,15 +188,15 @@ export interface ListenOptions {
   maxConnectionsPerPeer?: number;
   /** Connections that wait in the system to be accepted. Default 4096; the system may have a lower bound of its own. */
   backlog?: number;
-  /** Bytes of a body over `limits.max_request_bytes` that are read and thrown away before the 413, because a client that is still sending would see a broken connection instead. Default 32 MiB. */
+  /** Bytes beyond `limits.max_request_bytes` that are read and thrown away before the answer 413. A client that is still sending would otherwise see a broken connection. Default 32 MiB. */
   maxDiscardedBytes?: number;
   /** The most sessions or tasks that one answer lists, whatever `limit` asks for. Default 1000. */
   maxPageRows?: number;
   /** Milliseconds between comment lines in an idle stream. Default 15000. */
   keepaliveMs?: number;
-  /** Milliseconds after which a reader that takes nothing of what waits for it is cut off, and its task cancelled. Default 60000. */
+  /** Milliseconds after which a reader that takes nothing is cut off and its task cancelled. Default 60000. */
   writeTimeoutMs?: number;
-  /** Whether `/readyz` is 503 also while no miner is up. Default `false`: miners that dial in through the same balancer would never get here. */
+  /** Whether `/readyz` is also 503 while no miner is up. Default `false`: miners that dial in through the same balancer would otherwise never arrive. */
   readyNeedsMiner?: boolean;
   /** Milliseconds that running tasks get to end when the router drains. Default 30000. */
   drainTimeoutMs?: number;
@@ -206,17 +206,17 @@ export interface ListenOptions {
 export interface TokenOptions {
   /** A name for people and logs. */
   name?: string;
-  /** The token itself. Better not in a file: see `value_env`. */
+  /** The token itself. It is better kept in a variable: see `value_env`. */
   value?: string;
   /** The environment variable that holds it. */
   valueEnv?: string;
-  /** What it may do: `submit`, `read`, `admin`, `miner`. Empty: `submit`, `read` and `admin`. */
+  /** The scopes: `submit`, `read`, `admin`, `miner`. Empty: `submit`, `read` and `admin`. */
   scopes?: string[];
   /** The only sessions it may use. Empty: all. */
   sessions?: number[];
-  /** Of a token for miners: the only models that they may serve. Empty: all. */
+  /** For a token of miners: the only models that they may serve. Empty: all. */
   models?: string[];
-  /** Of a token for miners: who runs them. */
+  /** For a token of miners: the person or company that runs them. */
   owner?: string;
 }
 
@@ -238,11 +238,11 @@ export interface CorsOptions {
 
 /** Threads of an embedded router. */
 export interface RuntimeOptions {
-  /** Threads that do the router's own work. Default 0: one a processor, at most 4. */
+  /** Threads that do the router's own work. Default 0: one for each processor, at most 4. */
   workerThreads?: number;
-  /** Callbacks of the host program that may run at the same time, each on a thread of its own. Default 256. */
+  /** Callbacks of the host program that may run at a time, each on a thread of its own. Default 256. */
   callbackThreads?: number;
-  /** What the host's log sink gets: `off`, `error`, `warn`, `info`, `debug` or `trace`. Default `info`. */
+  /** The least level that the host's log sink gets: `off`, `error`, `warn`, `info`, `debug` or `trace`. Default `info`. */
   logLevel?: 'off' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
   /** Log records that may wait for a slow sink; further ones are counted and dropped. Default 1024. */
   logQueue?: number;
@@ -256,53 +256,53 @@ export interface MinersOptions {
   port?: number;
   /** Whether miners of other machines may dial in without TLS. Default `false`: tokens and prompts would pass in the clear. */
   insecure?: boolean;
-  /** Within this a miner must have said who it is. Default 5000. */
+  /** Milliseconds within which a miner must have said who it is. Default 5000. */
   helloTimeoutMs?: number;
-  /** After so long without a frame to send, a ping is sent. Default 10000. */
+  /** A ping is sent after this long without another frame to send. Default 10000. */
   pingMs?: number;
-  /** A miner that is silent for so long is gone, and what it had goes to others. Default 30000. */
+  /** A miner that is silent for this long is gone, and its tasks go to others. Default 30000. */
   deadMs?: number;
-  /** How long a miner whose connection broke may come back and go on with what it had. Default 10000. */
+  /** A miner whose connection broke may come back within this and go on with its tasks. Default 10000. */
   graceMs?: number;
-  /** The most that a miner may hold a piece of an answer back to send it with others. Default 20. */
+  /** The longest time that a miner may hold a piece of an answer back to send it with others. Default 20. */
   flushMs?: number;
-  /** Bytes of an answer that may be under way unacknowledged. Default 256 KiB. */
+  /** Bytes of an answer that may be under way without an acknowledgement. Default 256 KiB. */
   windowBytes?: number;
   /** Bytes of one frame of a miner. Default 1 MiB. */
   maxFrameBytes?: number;
   /** Bytes that may wait to be sent to a miner; one that does not read them is cut off. Default 4 MiB. */
   writeBufferBytes?: number;
-  /** Miners that have connected and not yet said who they are, at a time. Default 1024. */
+  /** Miners at a time that have connected and not yet said who they are. Default 1024. */
   maxHandshakes?: number;
 }
 
 /** OpenAI-compatible servers. */
 export interface UpstreamOptions {
-  /** Its base URL with the version: `http://127.0.0.1:8080/v1`. `/v1` is added where there is no path. */
+  /** The base URL with the version: `http://127.0.0.1:8080/v1`. `/v1` is added if the URL has no path. */
   url: string;
-  /** Its name; the URL's host and port where it is empty. */
+  /** The name; the URL's host and port if it is empty. */
   name?: string;
-  /** The models to offer. Empty: those that its `/models` lists. */
+  /** The models to offer. Empty: the models that the server's `/models` lists. */
   models?: string[];
-  /** Names under which clients ask for its models: alias to the upstream's own name. */
+  /** Names under which clients ask for its models, each with the upstream's own name. */
   aliases?: Record<string, string>;
   /** Tasks at a time. Default 32. Shrinks by itself on 429 and 503, and grows back. */
   maxConcurrency?: number;
   /** Its share among equals, 1 to 100. Default 1. */
   weight?: number;
-  /** The key it wants. Better not in a file: see `api_key_env`. */
+  /** The key that the server wants. It is better kept in a variable: see `api_key_env`. */
   apiKey?: string;
   /** The environment variable that holds the key. */
   apiKeyEnv?: string;
   /** A file of certificates (PEM): the authorities to believe for its TLS, instead of the public ones. */
   caFile?: string;
-  /** Who runs it. */
+  /** The person or company that runs it. */
   owner?: string;
-  /** Milliseconds to connect, and for a probe to be answered. Default 5000. */
+  /** Milliseconds to connect, and for the answer to a probe. Default 5000. */
   connectTimeoutMs?: number;
-  /** Milliseconds between two probes. Default 10000. One that is down is asked again sooner: after 250, then twice as late each time. */
+  /** Milliseconds between two probes. Default 10000. A server that is down is asked sooner: after 250 milliseconds, then after twice as long each time. */
   probeIntervalMs?: number;
-  /** Failed probes in a row that take it out, and good ones that bring it back. Default 2. A new one is in after the first good one. */
+  /** Failed probes in a row that take it out, and good ones that bring it back. Default 2. A new server is in after its first good probe. */
   probeThreshold?: number;
   /** Milliseconds that a connection to it may lie idle before it is closed. Default 60000. */
   idleTimeoutMs?: number;
@@ -312,12 +312,12 @@ export interface UpstreamOptions {
   maxErrorBytes?: number;
   /** Header lines of an answer that are read. Default 256. */
   maxAnswerHeaders?: number;
-  /** Whether streams carry `stream_options` with `include_usage`, which tells the router how many tokens they had: `on`, `off`, or `auto`, which leaves it out once the upstream has refused it. Default `auto`. */
+  /** Whether streams carry `stream_options` with `include_usage`, which tells the router how many tokens they had: `on`, `off`, or `auto`, which leaves it out after the upstream has refused it. Default `auto`. */
   streamUsage?: string;
-  /** Whether it embeds. Default `true`. */
+  /** Whether the server makes embeddings. Default `true`. */
   embeddings?: boolean;
-  /** Whether it goes on from a last message of the assistant (vLLM, llama.cpp), and so can finish what another miner began. Default `false`. */
+  /** Whether the server continues a last message of the assistant (vLLM, llama.cpp) and so can finish an answer that another miner began. Default `false`. */
   continues?: boolean;
-  /** Whether it is dedicated to sessions of mode 1 and 2 rather than ephemeral. Default `false`. */
+  /** Whether it is a dedicated miner (sessions of mode 1 and 2) rather than an ephemeral one. Default `false`. */
   dedicated?: boolean;
 }

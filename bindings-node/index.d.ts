@@ -613,7 +613,7 @@ export class Router implements AsyncDisposable {
   drain(options?: TimeoutOptions): Promise<boolean>;
   /** Ends the router. Rejects with `timeout` where something had not ended in time; a second call waits on. */
   close(options?: TimeoutOptions): Promise<void>;
-  /** What of it is waited for keeps the process alive: the default. */
+  /** Pending promises keep the process alive: the default. */
   ref(): this;
   /** Nothing of it keeps the process alive any more, but its listeners. */
   unref(): this;

@@ -1,4 +1,4 @@
-// The same module as for `require`, so that there is one router, one error class and one queue in a process.
+// Exports the module that `require` gives, so that a process has one router, one error class and one queue.
 import api from './index.cjs';
 
 export const { Handler, Job, Listener, Miner, MinerClient, Router, RouterError, Session, Task, runMiner, version } = api;

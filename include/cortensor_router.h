@@ -24,13 +24,13 @@
 #define CORTENSOR_FOREVER (-1)
 
 /**
- * For `flags` of `cortensor_miner_callbacks`: `on_job` neither blocks nor calls the router, but passes the job on. It then runs at once,
- * on the thread that dispatches, and a hop between threads is saved.
+ * A flag of `cortensor_miner_callbacks`: `on_job` neither blocks nor calls the router, but passes the job on. It
+ * then runs at once on the thread that dispatches, which saves a change of threads.
  */
 #define CORTENSOR_MINER_QUICK 1
 
 /**
- * What a call came to. The numbers never change.
+ * The result of a call. The numbers never change.
  */
 enum cortensor_status
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -38,7 +38,7 @@ enum cortensor_status
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * It worked.
+     * The call succeeded.
      */
     CORTENSOR_STATUS_OK = 0,
     /**
@@ -46,7 +46,7 @@ enum cortensor_status
      */
     CORTENSOR_STATUS_INVALID_ARGUMENT = 1,
     /**
-     * No token, or one that is not known: send a valid one.
+     * There is no token, or it is not known: send a valid one.
      */
     CORTENSOR_STATUS_UNAUTHENTICATED = 2,
     /**
@@ -58,7 +58,7 @@ enum cortensor_status
      */
     CORTENSOR_STATUS_NOT_FOUND = 4,
     /**
-     * The thing is not in a state that allows this: look at its present state first.
+     * The object is not in a state that allows this: look at its present state first.
      */
     CORTENSOR_STATUS_CONFLICT = 5,
     /**
@@ -66,7 +66,7 @@ enum cortensor_status
      */
     CORTENSOR_STATUS_IDEMPOTENCY_MISMATCH = 6,
     /**
-     * It is over a limit: send less.
+     * A limit is exceeded: send less.
      */
     CORTENSOR_STATUS_TOO_LARGE = 7,
     /**
@@ -74,7 +74,7 @@ enum cortensor_status
      */
     CORTENSOR_STATUS_OVERLOADED = 8,
     /**
-     * Nothing is there to do the work, or the store does not answer: retry after the time given.
+     * No miner is there to do the work, or the store does not answer: retry after the time given.
      */
     CORTENSOR_STATUS_UNAVAILABLE = 9,
     /**
@@ -115,7 +115,7 @@ typedef int32_t cortensor_status;
 #endif // __cplusplus
 
 /**
- * What an event is.
+ * The kinds of events.
  */
 enum cortensor_event_kind
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -127,7 +127,8 @@ enum cortensor_event_kind
      */
     CORTENSOR_EVENT_KIND_TOKEN = 1,
     /**
-     * What came before is void, and `seq` is the number of this mark: another miner or a later start begins anew, or the number to resume from is none of this text.
+     * A restart mark: all pieces before it are void, and `seq` is the number of this mark. Another miner or a later
+     * start of the router begins anew, or the number to resume from does not belong to this text.
      */
     CORTENSOR_EVENT_KIND_RESTART = 2,
     /**
@@ -144,7 +145,7 @@ typedef int32_t cortensor_event_kind;
 #endif // __cplusplus
 
 /**
- * Text that the library gives to its caller: UTF-8, and most often JSON. A piece of an HTTP body is bytes as they are.
+ * Text that the library gives to its caller: UTF-8, most often JSON. A piece of an HTTP body is given as its bytes.
  */
 typedef struct cortensor_bytes cortensor_bytes;
 
@@ -154,7 +155,7 @@ typedef struct cortensor_bytes cortensor_bytes;
 typedef struct cortensor_embeddings cortensor_embeddings;
 
 /**
- * Why a call failed.
+ * The error of a call: its status, its code, and how to mend it.
  */
 typedef struct cortensor_error cortensor_error;
 
@@ -164,14 +165,15 @@ typedef struct cortensor_error cortensor_error;
 typedef struct cortensor_http_handler cortensor_http_handler;
 
 /**
- * An answer on its way: its head, and then its body piece by piece. One thread at a time reads it. One that is freed before its end is
- * a client that hung up: what was done for it is cancelled.
+ * An answer on its way: its head, then its body piece by piece. One thread at a time reads it. Freeing it before its
+ * end means that the client hung up: its work is cancelled.
  */
 typedef struct cortensor_http_response cortensor_http_response;
 
 /**
- * One attempt at a task, given to `on_job`. Any thread may use it. It is answered once, by finish, fail or reject; after that every
- * further answer is refused with `CORTENSOR_STATUS_CLOSED`. An answer that comes after the router was shut down changes nothing.
+ * One attempt at a task, given to `on_job`. Any thread may use it. It is answered once, by finish, fail or reject.
+ * Every further answer is refused with `CORTENSOR_STATUS_CLOSED`. An answer that comes after the router was shut
+ * down changes nothing.
  */
 typedef struct cortensor_job cortensor_job;
 
@@ -212,7 +214,7 @@ typedef struct cortensor_subscription cortensor_subscription;
 typedef struct cortensor_task cortensor_task;
 
 /**
- * Takes what a router has to say. Calls come one at a time, from a thread of the router that may block.
+ * The receiver of a router's log. Calls come one at a time, from a thread of the router that may block.
  */
 typedef struct cortensor_log_callbacks {
     /**
@@ -224,8 +226,8 @@ typedef struct cortensor_log_callbacks {
      */
     void *user;
     /**
-     * A record: milliseconds since the Unix epoch; `"error"`, `"warn"`, `"info"`, `"debug"` or `"trace"`; the part of the router that
-     * speaks; the text. The texts end with a NUL and live as long as the call.
+     * Takes a record: milliseconds since the Unix epoch; `"error"`, `"warn"`, `"info"`, `"debug"` or `"trace"`; the
+     * part of the router that writes; the text. The texts end with a NUL and live as long as the call.
      */
     void (*on_record)(void *user, uint64_t time_ms, const char *level, const char *target, const char *message);
     /**
@@ -239,11 +241,11 @@ typedef struct cortensor_log_callbacks {
  */
 typedef struct cortensor_event {
     /**
-     * `sizeof(cortensor_event)`, set by whoever makes the struct.
+     * `sizeof(cortensor_event)`, set by the program that makes the struct.
      */
     size_t struct_size;
     /**
-     * What it is.
+     * The kind of the event.
      */
     cortensor_event_kind kind;
     /**
@@ -259,13 +261,14 @@ typedef struct cortensor_event {
      */
     size_t len;
     /**
-     * Why there is no completion. It belongs to the event: do not free it.
+     * The error, if there is no completion. It belongs to the event: do not free it.
      */
     const struct cortensor_error *error;
 } cortensor_event;
 
 /**
- * Takes the events of one stream. Calls come one after the other, from threads of the router that may block.
+ * The receiver of the events of one stream. Calls come one after the other, from threads of the router that may
+ * block.
  */
 typedef struct cortensor_stream_callbacks {
     /**
@@ -277,7 +280,7 @@ typedef struct cortensor_stream_callbacks {
      */
     void *user;
     /**
-     * An event. What it points to lives as long as the call.
+     * Takes an event. Its data lives as long as the call.
      */
     void (*on_event)(void *user, const struct cortensor_event *event);
     /**
@@ -287,7 +290,7 @@ typedef struct cortensor_stream_callbacks {
 } cortensor_stream_callbacks;
 
 /**
- * Does the work.
+ * The function that does the work.
  */
 typedef struct cortensor_miner_callbacks {
     /**
@@ -299,8 +302,9 @@ typedef struct cortensor_miner_callbacks {
      */
     void *user;
     /**
-     * A job, which now belongs to the host: it answers it exactly once, here or later and from any thread, and frees it. Calls come from
-     * threads of the router that may block, several at once up to the miner's capacity.
+     * Takes a job, which belongs to the host from now on. The host answers it exactly once, here or later and from
+     * any thread, and frees it. Calls come from threads of the router that may block, several at once up to the
+     * miner's capacity.
      */
     void (*on_job)(void *user, struct cortensor_job *job);
     /**
@@ -328,7 +332,7 @@ const char *cortensor_version(void);
 uint32_t cortensor_abi_version(void);
 
 /**
- * The name of a status, as `"not_found"`; `"unknown"` for a number that is none. The text lives for ever.
+ * The name of a status, as `"not_found"`; `"unknown"` for another number. The text lives for ever.
  */
 const char *cortensor_status_name(int32_t status);
 
@@ -338,17 +342,17 @@ const char *cortensor_status_name(int32_t status);
 cortensor_status cortensor_error_status(const struct cortensor_error *error);
 
 /**
- * The finest code there is, as `"session_not_found"`. Lives as long as the error; NULL for NULL.
+ * The finest code of the error, as `"session_not_found"`. Lives as long as the error; NULL for NULL.
  */
 const char *cortensor_error_code(const struct cortensor_error *error);
 
 /**
- * What is wrong and how to mend it, as one English sentence. Lives as long as the error; NULL for NULL.
+ * The problem and how to mend it, as one English sentence. Lives as long as the error; NULL for NULL.
  */
 const char *cortensor_error_message(const struct cortensor_error *error);
 
 /**
- * All of it as JSON: `{"kind","code","message","retryable","param","retry_after_ms","session_id","task_id"}`.
+ * The whole error as JSON: `{"kind","code","message","retryable","param","retry_after_ms","session_id","task_id"}`.
  * Lives as long as the error; NULL for NULL.
  */
 const char *cortensor_error_details(const struct cortensor_error *error);
@@ -369,7 +373,7 @@ void cortensor_error_free(struct cortensor_error *error);
 const char *cortensor_bytes_data(const struct cortensor_bytes *bytes);
 
 /**
- * How many bytes there are; 0 for NULL.
+ * The number of bytes; 0 for NULL.
  */
 size_t cortensor_bytes_len(const struct cortensor_bytes *bytes);
 
@@ -379,10 +383,10 @@ size_t cortensor_bytes_len(const struct cortensor_bytes *bytes);
 void cortensor_bytes_free(struct cortensor_bytes *bytes);
 
 /**
- * Opens a router. `config` is JSON in the form of docs/configuration.md, `{"storage": {"data_dir": "data"}}`; empty text stands for its
- * defaults, which keep everything in memory. `log` may be NULL. Blocks until the store is there.
+ * Opens a router. `config` is JSON in the form of docs/configuration.md, `{"storage": {"data_dir": "data"}}`; empty
+ * text means the defaults, which keep everything in memory. `log` may be NULL. Blocks until the store is ready.
  *
- * Its `user` is taken in any case: `drop` of `log` is called when the call fails, too.
+ * The `user` of `log` is taken in any case: its `drop` is also called if the call fails.
  *
  * `config` has `config_len` bytes; `log` has as many as it says.
  */
@@ -393,45 +397,47 @@ cortensor_status cortensor_router_open(const char *config,
                                        struct cortensor_error **err);
 
 /**
- * Takes no new tasks and waits until those that are there have ended, at most for `timeout_ms`; `CORTENSOR_STATUS_TIMEOUT`: some had not.
- * A negative time is no limit. Blocks.
+ * Takes no new tasks and waits until the present ones have ended, at most for `timeout_ms`; a negative time is no
+ * limit. `CORTENSOR_STATUS_TIMEOUT`: some had not ended. Blocks.
  */
 cortensor_status cortensor_router_drain(const struct cortensor_router *router,
                                         int64_t timeout_ms,
                                         struct cortensor_error **err);
 
 /**
- * Ends the router: listeners stop, what runs is cancelled, the store is closed. When it returns CORTENSOR_STATUS_OK no callback runs
- * and none is called any more. Blocks, at most for `timeout_ms`; a negative time is no limit. `CORTENSOR_STATUS_TIMEOUT`: the router is closed, but
- * something had not ended; call again to go on waiting. `CORTENSOR_STATUS_WOULD_DEADLOCK` from inside of a callback. A second
- * call finds nothing to do. The handle and those that came from it must still be freed, and only answer `CORTENSOR_STATUS_CLOSED`.
+ * Ends the router: listeners stop, running tasks are cancelled, the store is closed. When it returns
+ * CORTENSOR_STATUS_OK, no callback runs and none is called any more. Blocks, at most for `timeout_ms`; a negative
+ * time is no limit. `CORTENSOR_STATUS_TIMEOUT`: the router is closed, but something had not ended; call again to go
+ * on waiting. `CORTENSOR_STATUS_WOULD_DEADLOCK` from inside of a callback. A second call does nothing. The handle
+ * and those that came from it must still be freed, and answer only `CORTENSOR_STATUS_CLOSED`.
  */
 cortensor_status cortensor_router_shutdown(const struct cortensor_router *router,
                                            int64_t timeout_ms,
                                            struct cortensor_error **err);
 
 /**
- * Frees the handle. Other handles of this router stay valid and keep it open. A router that was not shut down is closed in the background
- * when its last handle is freed; its callbacks may then run a little longer, so a program shuts down first. Does not block.
+ * Frees the handle. Other handles of this router stay valid and keep it open. A router that was not shut down is
+ * closed in the background when its last handle is freed. Its callbacks may then run a little longer, so a program
+ * must shut down first if they depend on it. Does not block.
  */
 void cortensor_router_free(struct cortensor_router *router);
 
 /**
- * The configuration with every default, as JSON; without secrets.
+ * The configuration with every default, as JSON without secrets.
  */
 cortensor_status cortensor_router_config(const struct cortensor_router *router,
                                          struct cortensor_bytes **out,
                                          struct cortensor_error **err);
 
 /**
- * Who it is and what it offers, as JSON: the record of `GET /api/v1/info`.
+ * The router's identity and abilities, as JSON: the record of `GET /api/v1/info`.
  */
 cortensor_status cortensor_router_info(const struct cortensor_router *router,
                                        struct cortensor_bytes **out,
                                        struct cortensor_error **err);
 
 /**
- * How it is doing, as JSON: the record of `GET /api/v1/status`.
+ * The router's present state, as JSON: the record of `GET /api/v1/status`.
  */
 cortensor_status cortensor_router_status(const struct cortensor_router *router,
                                          struct cortensor_bytes **out,
@@ -459,8 +465,9 @@ cortensor_status cortensor_router_models(const struct cortensor_router *router,
                                          struct cortensor_error **err);
 
 /**
- * Opens a session and gives its id and its record. `spec` is JSON, the body of `POST /api/v1/sessions`; only `name` is wanted:
- * `{"name": "chat", "model": "tiny"}`. `session_id` and `out` may be NULL. Session 0 is always there. Blocks until the session is durable.
+ * Opens a session and gives its id and its record. `spec` is JSON, the body of `POST /api/v1/sessions`; only `name`
+ * is needed: `{"name": "chat", "model": "tiny"}`. `session_id` and `out` may be NULL. Session 0 always exists.
+ * Blocks until the session is durable.
  *
  * `spec` has `spec_len` bytes.
  */
@@ -491,7 +498,8 @@ cortensor_status cortensor_router_sessions(const struct cortensor_router *router
                                            struct cortensor_error **err);
 
 /**
- * Changes what `patch` names, the body of `PATCH /api/v1/sessions/{id}`, and gives the record. Blocks until that is durable.
+ * Changes the fields that `patch` names, the body of `PATCH /api/v1/sessions/{id}`, and gives the record. Blocks
+ * until that is durable.
  *
  * `patch` has `patch_len` bytes.
  */
@@ -664,9 +672,9 @@ cortensor_status cortensor_json_escape(const char *value,
                                        struct cortensor_error **err);
 
 /**
- * Asks for the vector of a text, and of several where `input` is empty and `options` has them as `input`, a list. `options` is JSON or empty,
- * `{"model": "embedder", "timeout": 30}`, and refuses names that it does not know. Blocks. When it fails the status is that of the submit
- * or the task's.
+ * Asks for the vector of a text. If `input` is empty, `options` has one or several texts as `input`, a list.
+ * `options` is JSON or empty, `{"model": "embedder", "timeout": 30}`, and refuses names that it does not know.
+ * Blocks. After a failure the status is that of the submit or the task's.
  *
  * `input` has `input_len` bytes, `options` has `options_len`.
  */
@@ -680,7 +688,7 @@ cortensor_status cortensor_router_embed(const struct cortensor_router *router,
                                         struct cortensor_error **err);
 
 /**
- * How many vectors there are; 0 for NULL.
+ * The number of vectors; 0 for NULL.
  */
 size_t cortensor_embeddings_count(const struct cortensor_embeddings *embeddings);
 
@@ -694,7 +702,7 @@ cortensor_status cortensor_embeddings_vector(const struct cortensor_embeddings *
                                              struct cortensor_error **err);
 
 /**
- * All of it as JSON: the record of `POST /v1/embeddings`, and `session_id`, `task_id` and `gid` beside it.
+ * The whole answer as JSON: the record of `POST /v1/embeddings` with `session_id`, `task_id` and `gid`.
  */
 cortensor_status cortensor_embeddings_record(const struct cortensor_embeddings *embeddings,
                                              struct cortensor_bytes **out,
@@ -706,7 +714,8 @@ cortensor_status cortensor_embeddings_record(const struct cortensor_embeddings *
 void cortensor_embeddings_free(struct cortensor_embeddings *embeddings);
 
 /**
- * Opens a stream of the task's tokens after number `seq`; 0: from the first. Works for a task that has ended, too.
+ * Opens a stream of the task's tokens after number `seq`; 0: from the first. It also works for a task that has
+ * ended.
  */
 cortensor_status cortensor_task_stream(const struct cortensor_task *task,
                                        uint64_t seq,
@@ -714,9 +723,10 @@ cortensor_status cortensor_task_stream(const struct cortensor_task *task,
                                        struct cortensor_error **err);
 
 /**
- * Waits for the next event, at most for `timeout_ms`; a negative time is no limit. Blocks. `event->struct_size` must be set. What the event
- * points to lives until the next call for this stream. `CORTENSOR_STATUS_TIMEOUT`: nothing came; `CORTENSOR_STATUS_CLOSED` with the
- * code `stream_over`: the end was given before. A task that failed is no failure of this call: the event `CORTENSOR_EVENT_KIND_END` says so.
+ * Waits for the next event, at most for `timeout_ms`; a negative time is no limit. Blocks. `event->struct_size` must
+ * be set. The event's data lives until the next call for this stream. `CORTENSOR_STATUS_TIMEOUT`: nothing came;
+ * `CORTENSOR_STATUS_CLOSED` with the code `stream_over`: the end was given before. A failed task is not a failure of
+ * this call: the event `CORTENSOR_EVENT_KIND_END` carries the error.
  *
  * `event` is NULL or has as many bytes as it says.
  */
@@ -726,15 +736,16 @@ cortensor_status cortensor_stream_next(const struct cortensor_stream *stream,
                                        struct cortensor_error **err);
 
 /**
- * Frees a stream. Its task goes on while another handle of it is there.
+ * Frees a stream. Its task goes on while another handle of it exists.
  */
 void cortensor_stream_free(struct cortensor_stream *stream);
 
 /**
- * Has every event of the stream from here on given to `callbacks`, and a last one that is `CORTENSOR_EVENT_KIND_END`. The stream must still be
- * freed, at any time, and cannot be read any more. `out` may be NULL where nobody means to close it before its end.
+ * Gives every event of the stream from here on to `callbacks`, and at last one that is `CORTENSOR_EVENT_KIND_END`.
+ * The stream must still be freed, at any time, and cannot be read any more. `out` may be NULL if the subscription is
+ * never closed before its end.
  *
- * `user` is taken in any case: `drop` is called when the call fails, too.
+ * `user` is taken in any case: `drop` is also called if the call fails.
  *
  * `callbacks` is NULL or has as many bytes as it says.
  */
@@ -744,23 +755,24 @@ cortensor_status cortensor_stream_subscribe(const struct cortensor_stream *strea
                                             struct cortensor_error **err);
 
 /**
- * Ends a subscription: no event comes after this. Waits for the call under way, at most for `timeout_ms`; a negative time is no limit. Blocks.
- * `CORTENSOR_STATUS_TIMEOUT`: the call had not ended; `CORTENSOR_STATUS_WOULD_DEADLOCK` from inside of a callback.
+ * Ends a subscription: no event comes after this. Waits for the call under way, at most for `timeout_ms`; a negative
+ * time is no limit. Blocks. `CORTENSOR_STATUS_TIMEOUT`: the call had not ended; `CORTENSOR_STATUS_WOULD_DEADLOCK`
+ * from inside of a callback.
  */
 cortensor_status cortensor_subscription_close(const struct cortensor_subscription *subscription,
                                               int64_t timeout_ms,
                                               struct cortensor_error **err);
 
 /**
- * Frees the handle; events go on coming until the end or a close.
+ * Frees the handle; events go on until the end or a close.
  */
 void cortensor_subscription_free(struct cortensor_subscription *subscription);
 
 /**
- * Adds a miner of the host program. `spec` is JSON: `{"name": "local", "models": ["tiny"], "capacity": 4}`. `out` may be NULL where nobody
- * needs the handle.
+ * Adds a miner of the host program. `spec` is JSON: `{"name": "local", "models": ["tiny"], "capacity": 4}`. `out`
+ * may be NULL if the handle is not needed.
  *
- * `user` is taken in any case: `drop` is called when the call fails, too.
+ * `user` is taken in any case: `drop` is also called if the call fails.
  *
  * `spec` has `spec_len` bytes; `callbacks` is NULL or has as many as it says.
  */
@@ -782,7 +794,7 @@ cortensor_status cortensor_router_add_upstream(const struct cortensor_router *ro
                                                struct cortensor_error **err);
 
 /**
- * Removes a miner of any kind by its name: what it was working on goes to others. Does not wait for a callback that is under way.
+ * Removes a miner of any kind by its name: its tasks go to others. Does not wait for a callback that is under way.
  *
  * `name` has `name_len` bytes.
  */
@@ -792,20 +804,21 @@ cortensor_status cortensor_router_remove_miner(const struct cortensor_router *ro
                                                struct cortensor_error **err);
 
 /**
- * From now on it gets no new jobs; it finishes those that it has.
+ * Gives the miner no new jobs from now on; it finishes those that it has.
  */
 cortensor_status cortensor_miner_drain(const struct cortensor_miner *miner, struct cortensor_error **err);
 
 /**
- * How many jobs it takes at a time from now on.
+ * Sets how many jobs it takes at a time from now on.
  */
 cortensor_status cortensor_miner_set_capacity(const struct cortensor_miner *miner,
                                               uint32_t capacity,
                                               struct cortensor_error **err);
 
 /**
- * Removes it: what it was working on goes to others, and `on_job` is called no more. Waits for the calls under way, at most for `timeout_ms`;
- * a negative time is no limit. Blocks. `CORTENSOR_STATUS_TIMEOUT`: they had not ended; `CORTENSOR_STATUS_WOULD_DEADLOCK` from inside of a callback.
+ * Removes the miner: its tasks go to others, and `on_job` is called no more. Waits for the calls under way, at most
+ * for `timeout_ms`; a negative time is no limit. Blocks. `CORTENSOR_STATUS_TIMEOUT`: some calls had not ended;
+ * `CORTENSOR_STATUS_WOULD_DEADLOCK` from inside of a callback.
  */
 cortensor_status cortensor_miner_remove(const struct cortensor_miner *miner,
                                         int64_t timeout_ms,
@@ -817,15 +830,15 @@ cortensor_status cortensor_miner_remove(const struct cortensor_miner *miner,
 void cortensor_miner_free(struct cortensor_miner *miner);
 
 /**
- * What it is about, as JSON: `{"gid","session_id","task_id","model","prompt","stream","deadline_ms","request"}`. `request` is what the caller
- * sent, `deadline_ms` are milliseconds since the Unix epoch.
+ * The job as JSON: `{"gid","session_id","task_id","model","prompt","stream","deadline_ms","request"}`. `request` is
+ * the caller's request, `deadline_ms` is in milliseconds since the Unix epoch.
  */
 cortensor_status cortensor_job_info(const struct cortensor_job *job,
                                     struct cortensor_bytes **out,
                                     struct cortensor_error **err);
 
 /**
- * The whole text that the model is to read.
+ * The whole text that the model must read.
  */
 cortensor_status cortensor_job_prompt(const struct cortensor_job *job,
                                       struct cortensor_bytes **out,
@@ -845,8 +858,9 @@ cortensor_status cortensor_job_emit(const struct cortensor_job *job,
                                     struct cortensor_error **err);
 
 /**
- * The next piece of the answer with what is no text, as JSON: `{"text","reasoning","tool_calls"}`, each of them optional. `tool_calls` are OpenAI's; one
- * without an `index` is whole where it names its tool, else it goes on with the last one. Answers as `cortensor_job_emit` does.
+ * Gives the next piece of the answer with its other parts, as JSON: `{"text","reasoning","tool_calls"}`, each
+ * optional. `tool_calls` are in OpenAI's form; a call without an `index` is whole if it names its tool, and
+ * otherwise continues the last one. Answers as `cortensor_job_emit` does.
  *
  * `parts` has `parts_len` bytes.
  */
@@ -857,9 +871,11 @@ cortensor_status cortensor_job_emit_parts(const struct cortensor_job *job,
                                           struct cortensor_error **err);
 
 /**
- * The work is done. `answer` is empty or JSON, `{"text","reasoning","tool_calls","finish_reason","usage","model","embedding"}`, each of them optional; `embedding` is a
- * vector, or a list of them. Pieces that were emitted are the text. Usage that is absent is estimated. When `answer` is wrong the job can still be answered.
- * A job of which nothing was said, not even an empty `text`, has failed: `CORTENSOR_STATUS_INVALID_ARGUMENT` with the code `no_answer`.
+ * Ends the job with success. `answer` is empty or JSON,
+ * `{"text","reasoning","tool_calls","finish_reason","usage","model","embedding"}`, each optional; `embedding` is a
+ * vector, or a list of them. Emitted pieces are the text. Usage that is absent is estimated. If `answer` is wrong,
+ * the job can still be answered. A job without any answer, not even an empty `text`, has failed:
+ * `CORTENSOR_STATUS_INVALID_ARGUMENT` with the code `no_answer`.
  *
  * `answer` has `answer_len` bytes.
  */
@@ -869,7 +885,8 @@ cortensor_status cortensor_job_finish(const struct cortensor_job *job,
                                       struct cortensor_error **err);
 
 /**
- * The work failed. `code` is `overloaded`, `context`, `invalid`, `model`, `refused`, `credentials`, `unreadable`, `internal`, `unreachable` or `cancelled`; `message` reaches the caller.
+ * Ends the job with a failure. `code` is `overloaded`, `context`, `invalid`, `model`, `refused`, `credentials`,
+ * `unreadable`, `internal`, `unreachable` or `cancelled`; `message` reaches the caller.
  *
  * `code` has `code_len` bytes, `message` has `message_len`.
  */
@@ -881,7 +898,7 @@ cortensor_status cortensor_job_fail(const struct cortensor_job *job,
                                     struct cortensor_error **err);
 
 /**
- * Gives the job back: the miner is not blamed, another one is tried.
+ * Gives the job back: the miner is not blamed, and another one is tried.
  *
  * `reason` has `reason_len` bytes.
  */
@@ -910,7 +927,8 @@ cortensor_status cortensor_job_wait_writable(const struct cortensor_job *job,
 
 /**
  * Waits until nobody wants the work any more, at most for `timeout_ms`; a negative time is no limit. Blocks.
- * `CORTENSOR_STATUS_TIMEOUT`: not within the time; `CORTENSOR_STATUS_CLOSED`: the job was answered, so that it cannot come to it.
+ * `CORTENSOR_STATUS_TIMEOUT`: not within the time; `CORTENSOR_STATUS_CLOSED`: the job was answered, so the wait is
+ * pointless.
  */
 cortensor_status cortensor_job_wait_cancelled(const struct cortensor_job *job,
                                               int64_t timeout_ms,
@@ -934,30 +952,30 @@ cortensor_status cortensor_router_listen(const struct cortensor_router *router,
                                          struct cortensor_error **err);
 
 /**
- * Where it listens, as `127.0.0.1:5010`.
+ * The address of the listener, as `127.0.0.1:5010`.
  */
 cortensor_status cortensor_listener_address(const struct cortensor_listener *listener,
                                             struct cortensor_bytes **out,
                                             struct cortensor_error **err);
 
 /**
- * Every open surface and how it is protected, a line each.
+ * Every open surface and how it is protected, one line each.
  */
 cortensor_status cortensor_listener_posture(const struct cortensor_listener *listener,
                                             struct cortensor_bytes **out,
                                             struct cortensor_error **err);
 
 /**
- * Takes no new connections and waits until running requests have ended, at most for `timeout_ms`; a negative time is no limit beside
- * `listen.drain_timeout_ms`. Blocks. `CORTENSOR_STATUS_TIMEOUT`: they had not ended.
+ * Takes no new connections and waits until running requests have ended, at most for `timeout_ms`; a negative time is
+ * no limit beside `listen.drain_timeout_ms`. Blocks. `CORTENSOR_STATUS_TIMEOUT`: some had not ended.
  */
 cortensor_status cortensor_listener_stop(const struct cortensor_listener *listener,
                                          int64_t timeout_ms,
                                          struct cortensor_error **err);
 
 /**
- * Waits until it has ended, for whatever reason, at most for `timeout_ms`; a negative time is no limit. Blocks.
- * `CORTENSOR_STATUS_TIMEOUT`: it still serves.
+ * Waits until the listener has ended, for whatever reason, at most for `timeout_ms`; a negative time is no limit.
+ * Blocks. `CORTENSOR_STATUS_TIMEOUT`: it still serves.
  */
 cortensor_status cortensor_listener_wait(const struct cortensor_listener *listener,
                                          int64_t timeout_ms,
@@ -981,7 +999,7 @@ cortensor_status cortensor_router_http_handler(const struct cortensor_router *ro
                                                struct cortensor_error **err);
 
 /**
- * Bytes of the largest body that is answered with anything but 413: a server need not read more. 0 for NULL.
+ * The size of the largest body that is not answered with 413, in bytes: a server need not read more. 0 for NULL.
  */
 uint64_t cortensor_http_handler_max_body_bytes(const struct cortensor_http_handler *handler);
 
@@ -1004,7 +1022,7 @@ cortensor_status cortensor_http_handler_handle(const struct cortensor_http_handl
                                                struct cortensor_error **err);
 
 /**
- * Frees the handler; its answers go on.
+ * Frees the handler; answers under way go on.
  */
 void cortensor_http_handler_free(struct cortensor_http_handler *handler);
 
@@ -1029,13 +1047,15 @@ cortensor_status cortensor_http_response_next(const struct cortensor_http_respon
                                               struct cortensor_error **err);
 
 /**
- * Frees a response. Before its end that is a client that hung up: its task is cancelled, unless it is detached. Does not block.
+ * Frees a response. Before its end this means that the client hung up: its task is cancelled, unless it is detached.
+ * Does not block.
  */
 void cortensor_http_response_free(struct cortensor_http_response *response);
 
 /**
- * Makes an API key for listeners and gives `{"id","name","scopes","sessions","created_at","expires_at","token"}`; the token is shown this once.
- * `spec` is the body of `POST /api/v1/keys`; only `name` is wanted. Blocks until the key is durable.
+ * Makes an API key for listeners and gives `{"id","name","scopes","sessions","created_at","expires_at","token"}`.
+ * The token is shown this once. `spec` is the body of `POST /api/v1/keys`; only `name` is needed. Blocks until the
+ * key is durable.
  *
  * `spec` has `spec_len` bytes.
  */
@@ -1046,14 +1066,15 @@ cortensor_status cortensor_router_create_key(const struct cortensor_router *rout
                                              struct cortensor_error **err);
 
 /**
- * The API keys, as `{"count","keys":[...]}`. Blocks for a look into the store.
+ * The API keys, as `{"count","keys":[...]}`. Blocks while the store is read.
  */
 cortensor_status cortensor_router_keys(const struct cortensor_router *router,
                                        struct cortensor_bytes **out,
                                        struct cortensor_error **err);
 
 /**
- * Revokes an API key by its id: listeners refuse it from now on, and what runs under it ends. Blocks until that is durable.
+ * Revokes an API key by its id: listeners refuse it from now on, and work under it ends. Blocks until that is
+ * durable.
  *
  * `id` has `id_len` bytes.
  */
@@ -1063,11 +1084,11 @@ cortensor_status cortensor_router_delete_key(const struct cortensor_router *rout
                                              struct cortensor_error **err);
 
 /**
- * Starts a miner that dials a router elsewhere, connects again where the connection breaks, and loses no finished answer. `config` is
- * JSON: `{"routers": ["ws://127.0.0.1:5010"], "name": "worker", "token": "...", "models": ["tiny"], "capacity": 4}`. `log` may be NULL. Does not
- * wait for the connection.
+ * Starts a miner that dials a router elsewhere, connects again if the connection breaks, and loses no finished
+ * answer. `config` is JSON: `{"routers": ["ws://127.0.0.1:5010"], "name": "worker", "token": "...", "models":
+ * ["tiny"], "capacity": 4}`. `log` may be NULL. Does not wait for the connection.
  *
- * Both `user` are taken in any case: `drop` is called when the call fails, too.
+ * Both `user` are taken in any case: `drop` is also called if the call fails.
  *
  * `config` has `config_len` bytes; `callbacks` and `log` are NULL or have as many as they say.
  */
@@ -1079,38 +1100,41 @@ cortensor_status cortensor_miner_client_start(const char *config,
                                               struct cortensor_error **err);
 
 /**
- * What it has done and how it is connected, as JSON: `connected`, `router`, `last_error`, `in_flight`, `finished`, `committed` ...
+ * Its counts and its connection, as JSON: `connected`, `router`, `last_error`, `in_flight`, `finished`, `committed`
+ * and others.
  */
 cortensor_status cortensor_miner_client_stats(const struct cortensor_miner_client *client,
                                               struct cortensor_bytes **out,
                                               struct cortensor_error **err);
 
 /**
- * How many jobs it takes at a time from now on, at most the `capacity` that it was started with.
+ * Sets how many jobs it takes at a time from now on, at most the `capacity` that it was started with.
  */
 cortensor_status cortensor_miner_client_set_capacity(const struct cortensor_miner_client *client,
                                                      uint32_t capacity,
                                                      struct cortensor_error **err);
 
 /**
- * Takes no new jobs, finishes those that it has, and goes, at most within `timeout_ms`; a negative time is no limit. Blocks.
- * `CORTENSOR_STATUS_TIMEOUT`: some had not been finished, or the router has not got their answers.
+ * Takes no new jobs, finishes those that it has, and leaves, at most within `timeout_ms`; a negative time is no
+ * limit. Blocks. `CORTENSOR_STATUS_TIMEOUT`: some jobs were not finished, or the router does not have their answers.
  */
 cortensor_status cortensor_miner_client_drain(const struct cortensor_miner_client *client,
                                               int64_t timeout_ms,
                                               struct cortensor_error **err);
 
 /**
- * Ends it: the connection is closed, its work cancelled, and when it returns `CORTENSOR_STATUS_OK` no callback runs and none is called any more.
- * Blocks, at most for `timeout_ms`; a negative time is no limit. `CORTENSOR_STATUS_TIMEOUT`: something had not ended; call again to go on
- * waiting. `CORTENSOR_STATUS_WOULD_DEADLOCK` from inside of a callback. A second call finds nothing to do.
+ * Ends the miner: the connection is closed and its work cancelled. When this returns `CORTENSOR_STATUS_OK`, no
+ * callback runs and none is called any more. Blocks, at most for `timeout_ms`; a negative time is no limit.
+ * `CORTENSOR_STATUS_TIMEOUT`: something had not ended; call again to go on waiting.
+ * `CORTENSOR_STATUS_WOULD_DEADLOCK` from inside of a callback. A second call does nothing.
  */
 cortensor_status cortensor_miner_client_close(const struct cortensor_miner_client *client,
                                               int64_t timeout_ms,
                                               struct cortensor_error **err);
 
 /**
- * Frees the handle. One that was not closed ends in the background, and its callbacks may run a little longer. Does not block.
+ * Frees the handle. A miner that was not closed ends in the background, and its callbacks may run a little longer.
+ * Does not block.
  */
 void cortensor_miner_client_free(struct cortensor_miner_client *client);
 

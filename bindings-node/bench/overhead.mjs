@@ -1,4 +1,4 @@
-// What a call and a token cost in JavaScript beside the same in Rust, in the same run; and how much 200 streams delay the event loop.
+// Measures the cost of a call and a token in JavaScript beside Rust in the same run, and how much 200 streams delay the event loop.
 //
 //   cargo xtask bench node            or: node bench/overhead.mjs [--reference JSON] [--json FILE] [--quick]
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 'use strict';
 
-// The same command as the binary. It handles signals itself, and this process does nothing else.
+// Runs the command `cortensor-router`. It handles signals itself, and this process does nothing else.
 let native;
 try {
   native = require('../lib/native.cjs').load();

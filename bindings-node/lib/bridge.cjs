@@ -12,7 +12,7 @@ const anchor = setInterval(() => {}, LONGEST);
 anchor.unref();
 let holding = 0;
 
-/** What keeps the process alive while something of it is waited for, unless `unref()` was called. */
+/** Keeps the process alive while a promise of it is pending, unless `unref()` was called. */
 class Hold {
   #count = 0;
   #referenced = true;
@@ -52,7 +52,7 @@ const waiting = new Map();
 const receivers = new Map();
 let last = 0;
 
-/** What the native part tells, in order; the kinds are those of `Bridge::drain`. */
+/** Handles the messages of the native part, in order; the kinds are those of `Bridge::drain`. */
 function wake() {
   const told = bridge.drain();
   for (let at = 0; at < told.length; at += 3) {

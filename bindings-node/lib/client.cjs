@@ -30,7 +30,7 @@ class MinerClient {
     this.#hold.take();
   }
 
-  /** What it has done and how it is connected. */
+  /** Its counts, and how it is connected. */
   stats() {
     return JSON.parse(attempt(() => this.#native.stats()));
   }

@@ -1,6 +1,6 @@
 'use strict';
 
-/** What went wrong: `code` is one of the sixteen kinds, `details` says what to act on. */
+/** An error of the router: `code` is one of the sixteen kinds, `details` says what to act on. */
 class RouterError extends Error {
   /** @param {object} details what the router says of an error: `kind`, `code`, `message`, `retryable`, `param` ... */
   constructor(details, options) {

@@ -145,7 +145,7 @@ async function limited(pieces, most) {
 /** The body of Node's request, whether something before us has read it or not. */
 async function bodyOf(request, most) {
   const { body } = request;
-  // What is left of a body that is too large is Node's to throw away: the stream must not be destroyed with the connection.
+  // Node discards the rest of a body that is too large: the stream must not be destroyed with the connection.
   const unread = () => limited(request.iterator({ destroyOnReturn: false }), most);
   if (body === undefined || body === null) return unread();
   if (typeof body === 'string' || body instanceof Uint8Array) return Buffer.from(body);

@@ -4,7 +4,7 @@ const { bridge, expect, forget } = require('./bridge.cjs');
 const { attempt } = require('./error.cjs');
 const { isRecord, shallow } = require('./names.cjs');
 
-/** What the native part says to a piece. */
+/** The native part's answers to a piece. */
 const [TAKEN, FULL] = [0, 1];
 /** The words that a failure can have as its code. */
 const CODES = new Set([
@@ -192,7 +192,7 @@ function answered(answer) {
   throw new TypeError(`a miner must answer with a string or an object with text, toolCalls, embedding ..., not ${typeof answer}`);
 }
 
-/** An answer's own names in the router's words. What is in its tools' arguments is the program's. */
+/** Translates an answer's own names into the router's. The arguments of its tool calls belong to the program and stay. */
 function fields(answer) {
   const { usage, embedding, embeddings, ...own } = shallow(answer);
   return {

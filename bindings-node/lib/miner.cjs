@@ -66,13 +66,13 @@ class Miner {
     this.end();
   }
 
-  /** The same, when the router has let it go. */
+  /** Ends the miner after the router has released it. */
   end() {
     this.#jobs.end();
   }
 }
 
-/** What a miner sees beside the job. */
+/** The second argument of a miner's function. */
 class Context {
   #job;
 
@@ -135,7 +135,7 @@ async function pump(job, pieces) {
   }
 }
 
-/** Has a generator run its `finally` blocks. What it throws on the way concerns nobody. */
+/** Makes a generator run its `finally` blocks. Errors that it throws meanwhile are ignored. */
 async function stop(pieces) {
   try {
     await pieces.return?.();

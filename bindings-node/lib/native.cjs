@@ -18,7 +18,7 @@ function isMusl() {
   return process.report.getReport().header.glibcVersionRuntime === undefined;
 }
 
-/** What the loader met when it tried one place after the other: the first that was there and did not load. */
+/** The loader's finding: the first place whose addon exists and did not load. */
 function refused(error) {
   for (let { cause } = error; cause; cause = cause.cause) {
     if (!/^(Cannot find |Unsupported )/.test(cause.message)) return cause.message;

@@ -239,7 +239,7 @@ class Router {
     open.delete(this);
   }
 
-  /** What of it is waited for keeps the process alive: the default. */
+  /** Pending promises keep the process alive: the default. */
   ref() {
     this.#hold.ref();
     return this;

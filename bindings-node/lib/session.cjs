@@ -64,7 +64,7 @@ class Session {
   }
 }
 
-/** What a request is made of, beside what is said about its submission. */
+/** The fields of a request, without the options of its submission. */
 function request(input, given = undefined) {
   if (typeof input !== 'string' && !isRecord(input)) {
     throw invalid('prompt', 'give a prompt as a string, or an object with prompt, messages or input');
@@ -79,13 +79,13 @@ function request(input, given = undefined) {
   }
   const asked = typeof input === 'string' ? { prompt: input } : input;
   const fields = { ...asked, ...rest };
-  // Whoever wants a task's tokens wants them as they come; it is for the miner to know.
+  // A reader of tokens wants them as they come; the miner must know that.
   if (fields.stream === undefined && fields.input === undefined) fields.stream = true;
   const { extra, ...own } = fields;
   if (extra !== undefined && extra !== null && !isRecord(extra)) {
     throw invalid('extra', 'extra must be an object with fields for the miner');
   }
-  // What is for the miner alone keeps the names that the program gave it.
+  // Fields for the miner alone keep the names that the program gave them.
   const names = (record) => ({ ...extra, ...options(REQUEST, record) });
   return { signal, sessionId, detach: fields.detach === true, text: json('request', own, names) };
 }

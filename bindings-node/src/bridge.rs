@@ -22,7 +22,7 @@ type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 /// Log records that wait for JavaScript; further ones are dropped while it is busy, and the next one says how many.
 const MOST_RECORDS: usize = 1_024;
 
-/// What JavaScript is told.
+/// A message to JavaScript.
 pub(crate) enum Event {
     /// The answer of a call.
     Answer(Id, std::result::Result<Payload, Error>),
@@ -32,7 +32,7 @@ pub(crate) enum Event {
     Log(Id, LogRecord),
 }
 
-/// What waits to be told. Any thread may add to it.
+/// The messages that wait. Any thread may add one.
 pub(crate) struct Queue {
     state: Mutex<State>,
     wake: Wake,

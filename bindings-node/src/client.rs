@@ -29,7 +29,7 @@ impl NativeMinerClient {
         Ok(Self { client: Arc::new(client), queue })
     }
 
-    /// What it has done and how it is connected.
+    /// Its counts, and how it is connected.
     #[napi(catch_unwind)]
     pub fn stats(&self) -> Result<String> {
         self.client.stats().map_err(throw)

@@ -2,19 +2,19 @@
 
 use cortensor_router::embed::{self, error_json};
 
-/// What a function that JavaScript calls gives.
+/// The result of a function that JavaScript calls.
 pub(crate) type Result<T> = napi::Result<T>;
 
 pub(crate) fn thrown(error: &embed::Error) -> napi::Error {
     napi::Error::from_reason(error_json(error))
 }
 
-/// The same as a function for `map_err`.
+/// Makes an error of JavaScript, for `map_err`.
 pub(crate) fn throw(error: embed::Error) -> napi::Error {
     thrown(&error)
 }
 
-/// What is asked of a handle that was let go.
+/// The error of a call on a handle that was released.
 pub(crate) fn released(what: &str) -> napi::Error {
     thrown(&embed::Error::new(embed::ErrorKind::Closed, format!("the {what} was released before")))
 }

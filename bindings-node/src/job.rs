@@ -13,7 +13,7 @@ pub struct NativeJob {
     job: Option<Job>,
 }
 
-/// What `emit` answers: go on, wait until the job is writable, stop, or it was answered already.
+/// The answers of `emit`: go on, wait until the job is writable, stop, or it was answered already.
 const TAKEN: u32 = 0;
 const FULL: u32 = 1;
 const CANCELLED: u32 = 2;
@@ -64,13 +64,13 @@ impl NativeJob {
         self.emit(piece.as_bytes())
     }
 
-    /// The same as UTF-8; a character may be cut off at the end.
+    /// Gives the next piece as UTF-8; a character may be cut off at the end.
     #[napi(catch_unwind)]
     pub fn emit_bytes(&self, piece: Uint8Array) -> Result<u32> {
         self.emit(&piece)
     }
 
-    /// The same with what is no text, as JSON.
+    /// Gives the next piece with its other parts, as JSON.
     #[napi(catch_unwind)]
     pub fn emit_parts(&self, parts: String) -> Result<u32> {
         self.told(|job| job.emit_parts(&parts))

@@ -1,8 +1,8 @@
 //! The native part of the npm package `cortensor-router`: `cortensor_router::embed` as classes for the JavaScript beside
 //! it (`lib/`), which is its only caller and makes the API that people see.
 //!
-//! No value of JavaScript is kept here. What takes time is started with a number; the answer goes with that number into the
-//! queue of the environment ([`bridge`]), and one weak function wakes JavaScript to empty it. So a promise costs
+//! No value of JavaScript is kept here. Slow work is started with a number; the answer goes with that number into the
+//! queue of the environment ([`bridge`]), and one weak function wakes JavaScript to empty it. A promise therefore costs
 //! an entry in a map and not a handle, many answers cross in one call, and what comes late, when the environment
 //! is gone, is dropped.
 

@@ -1,4 +1,4 @@
-//! What an event carries, and how it becomes a value of JavaScript.
+//! The content of an event, and its way to a value of JavaScript.
 
 use std::sync::Arc;
 

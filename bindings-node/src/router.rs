@@ -49,7 +49,7 @@ impl NativeRouter {
         self.router.config().map_err(throw)
     }
 
-    /// Who it is and what it offers.
+    /// The router's identity and abilities.
     #[napi(catch_unwind)]
     pub fn info(&self) -> Result<String> {
         self.router.info().map_err(throw)

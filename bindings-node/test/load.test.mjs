@@ -49,7 +49,7 @@ async function growth(tokens, then = '') {
         if (n % 2) for await (const token of task) { seen += 1; ${then} }
         else for await (const { type, text: token } of task.events()) if (type === 'token') { seen += 1; ${then} }
       }
-      // What is freed in one turn of the event loop lets go of more in the next.
+      // Memory that is freed in one turn of the event loop releases more in the next.
       for (let round = 0; round < 3; round++) { gc(); await new Promise(setImmediate); }
       const { rss, heapUsed, external } = process.memoryUsage();
       return { rss, heap: heapUsed + external };

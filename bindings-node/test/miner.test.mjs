@@ -14,7 +14,7 @@ beforeEach(() => {
 });
 afterEach(() => router.close());
 
-/** What becomes of one task of a miner like that. */
+/** The end of one task of such a miner. */
 async function outcome(work, request = 'one two') {
   router.miner('m', { capacity: 4, embeddings: true }, work);
   return (await router.submit(request)).result();
@@ -177,7 +177,7 @@ test('a miner’s capacity holds, changes and drains', async () => {
     running -= 1;
     return job.prompt;
   });
-  /** So many tasks at a time: `busy` of them are worked on at once, and then no more than that. */
+  /** Submits many tasks at a time: `busy` of them are worked on at once, and never more. */
   const ask = async (tasks, busy) => {
     let open;
     gate = new Promise((resolve) => (open = resolve));

@@ -1,4 +1,4 @@
-// What newcomers get wrong, and that the message says what to do about it.
+// Mistakes of newcomers: the message must say what to do about each.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';

@@ -1,4 +1,4 @@
-// What is said where the addon is not there, or does not load.
+// Errors of a package whose addon is absent or does not load.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -81,7 +81,7 @@ test('npm install of a checkout has cargo build the addon', { skip: process.plat
   await install();
   const { stdout } = await run(process.execPath, ['--print', 'require("cortensor-router").version'], { cwd: program });
   assert.equal(stdout, `${version}\n`);
-  // What is there is not built again.
+  // An addon that exists is not built again.
   rmSync(join(program, 'node_modules'), { recursive: true });
   await install();
   const build = 'build --release --package cortensor-router-node --message-format json-render-diagnostics\n';

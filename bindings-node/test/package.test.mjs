@@ -46,7 +46,7 @@ before(async () => {
   writeFileSync(join(folder, 'package.json'), '{"name": "user", "private": true}');
   const install = ['install', '--offline', '--ignore-scripts', '--no-audit', '--no-fund', ...tarballs];
   await run('npm', install, { cwd: folder });
-  // What examples use beside: as it is here, so that nothing is fetched.
+  // Other packages that examples use are linked from here, so that nothing is fetched.
   mkdirSync(join(folder, 'node_modules/@types'));
   for (const name of ['express', '@types/node']) symlinkSync(join(here, 'node_modules', name), join(folder, 'node_modules', name));
   cpSync(fileURLToPath(new URL('../../examples/node', import.meta.url)), join(folder, 'examples'), { recursive: true });

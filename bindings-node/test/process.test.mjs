@@ -1,4 +1,4 @@
-// What keeps a process alive, what does not, and that every way out of it is clean.
+// Tests which handles keep a process alive, and that every end of a process is clean.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

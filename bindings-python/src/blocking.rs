@@ -43,7 +43,7 @@ pub(crate) fn seconds(py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<D
             &Error::invalid("timeout", "timeout must be seconds, 0 or more, or None to wait for ever"),
         ));
     }
-    // What is too long for a clock is for ever.
+    // A time that is too long for a clock means for ever.
     Ok(Duration::try_from_secs_f64(timeout).ok())
 }
 

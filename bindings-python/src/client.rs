@@ -62,7 +62,7 @@ impl MinerClient {
         Ok((client, JobQueue { queue: Own::new(queue) }))
     }
 
-    /// What it has done, as JSON.
+    /// Its counts, as JSON.
     fn stats(&self, py: Python<'_>) -> PyResult<String> {
         self.client.stats().map_err(|error| to_py(py, &error))
     }

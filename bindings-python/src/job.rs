@@ -34,7 +34,7 @@ fn told(py: Python<'_>, emitted: embed::Result<Emit>) -> PyResult<u8> {
 
 #[pymethods]
 impl Job {
-    /// What it is about, as JSON.
+    /// The job's record, as JSON.
     fn info(&self, py: Python<'_>) -> PyResult<String> {
         self.job.here(py)?.info().map_err(|error| to_py(py, &error))
     }
@@ -60,7 +60,7 @@ impl Job {
         told(piece.py(), emitted)
     }
 
-    /// The same for what is no text, as JSON.
+    /// Gives the next piece with its other parts, as JSON.
     fn emit_parts(&self, py: Python<'_>, parts: &str) -> PyResult<u8> {
         told(py, self.job.here(py)?.emit_parts(parts))
     }

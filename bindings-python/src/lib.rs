@@ -1,6 +1,6 @@
 //! `cortensor_router._native`: the facade [`cortensor_router::embed`] as Python classes. Private; the Python package wraps it.
 //!
-//! No thread of the router ever touches Python. What it has to say goes into a [`mailbox`] or a [`queue`], from which threads of Python's
+//! No thread of the router ever touches Python. Its messages go into a [`mailbox`] or a [`queue`], from which threads of Python's
 //! own take it: an event loop, which the bridge thread wakes, and the threads of miners that block. Every call that waits lets go of the GIL.
 
 mod blocking;

@@ -1,4 +1,4 @@
-//! What the router has for one event loop, until the loop takes it.
+//! The router's messages for one event loop, until the loop takes them.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What a forked child must leave alone.
+//! Objects that a forked child must not touch.
 
 use std::ops::Deref;
 

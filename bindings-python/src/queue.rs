@@ -17,7 +17,7 @@ struct State<T> {
     closed: bool,
 }
 
-/// What came of waiting.
+/// The result of a wait.
 pub(crate) enum Taken<T> {
     Items(T),
     Nothing,
@@ -25,7 +25,7 @@ pub(crate) enum Taken<T> {
 }
 
 impl<T> Queue<T> {
-    /// Whoever pushes onto one that has `bound` items waits.
+    /// A push onto a queue of `bound` items waits.
     pub(crate) fn new(bound: usize) -> Self {
         let state = State { items: VecDeque::new(), closed: false };
         Self { state: Mutex::new(state), filled: Condvar::new(), emptied: Condvar::new(), bound }
@@ -46,12 +46,12 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Waits for the next item; `None` waits for ever. What is left when the queue is closed is given first.
+    /// Waits for the next item; `None` waits for ever. Items that are left when the queue is closed are given first.
     pub(crate) fn take(&self, timeout: Option<Duration>) -> Taken<T> {
         self.wait(timeout, VecDeque::pop_front)
     }
 
-    /// The same for all items that are there.
+    /// Waits for items and takes all that are there.
     pub(crate) fn take_all(&self, timeout: Option<Duration>) -> Taken<VecDeque<T>> {
         self.wait(timeout, |items| (!items.is_empty()).then(|| std::mem::take(items)))
     }

@@ -1,4 +1,4 @@
-//! What calls answer, on their way to Python.
+//! The answers of calls on their way to Python.
 
 use bytes::Bytes;
 use cortensor_router::embed;

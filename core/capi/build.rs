@@ -1,6 +1,6 @@
-//! The shared library's name for the linker and its ABI number, which stand in one place: here.
+//! The shared library's name for the linker and its ABI number, which is set in this one place.
 
-/// Grows when a program built against an older header would not work any more. Never for additions.
+/// Grows when a program that was built with an older header would no longer work; never for additions.
 const ABI: u32 = 1;
 
 fn main() {

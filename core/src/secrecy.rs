@@ -1,9 +1,9 @@
-//! What no log may show.
+//! The filter that keeps secrets out of logs.
 
 use tracing::{Level, Metadata};
 
-/// Whether a line may be logged: libraries write whole frames and heads of requests at the level `trace`, and with them
-/// tokens.
+/// Whether a line may be logged. Libraries write whole frames and heads of requests at the level `trace`, and tokens
+/// are in them.
 pub fn logs_no_secret(metadata: &Metadata<'_>) -> bool {
     *metadata.level() != Level::TRACE || metadata.target().starts_with("cortensor_router")
 }

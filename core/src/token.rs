@@ -14,19 +14,20 @@ use crate::model::{Timestamp, check_name, check_word};
 use crate::store::ApiKey;
 use crate::{Error, Result};
 
-/// What a token may do: `submit` tasks, `read` sessions and tasks, `admin` everything, work as a `miner`, `enrol` one miner's key.
+/// The scopes of a token: `submit` tasks, `read` sessions and tasks, `admin` everything, work as a `miner`, `enrol`
+/// one miner's key.
 pub const SCOPES: &[&str] = &["submit", "read", "admin", "miner", ENROL];
 
-/// The scope of tokens that are good for one thing, once: to make a miner's key known.
+/// The scope of a token that makes one miner's key known, and is spent then.
 pub const ENROL: &str = "enrol";
 
 /// The longest life of an enrolment token, in seconds: 30 days.
 pub const MAX_ENROL_SECS: u64 = 30 * 24 * 3_600;
 
-/// The life of an enrolment token that asks for none: a day.
+/// The life of an enrolment token whose maker named none: a day.
 pub const DEFAULT_ENROL_SECS: u64 = 24 * 3_600;
 
-/// The scopes of a key that asks for none.
+/// The scopes of a key whose maker named none.
 pub const DEFAULT_SCOPES: &[&str] = &["submit", "read"];
 
 const PREFIX: &str = "ctr_";
@@ -114,22 +115,22 @@ pub struct KeySpec {
     /// A name for people, 1 to 128 bytes.
     #[cfg_attr(feature = "listener", schema(required = true, min_length = 1, max_length = 128))]
     pub name: String,
-    /// What it may do: `submit`, `read`, `admin`, `miner`, `enrol`. Empty: `submit` and `read`.
+    /// The scopes: `submit`, `read`, `admin`, `miner`, `enrol`. Empty: `submit` and `read`.
     pub scopes: Vec<String>,
     /// The only sessions it may use; empty: all.
     #[serde(deserialize_with = "crate::model::whole::numbers")]
     pub sessions: Vec<u64>,
-    /// Seconds until it expires; 0: never, but a day for the scope `enrol`.
+    /// Seconds until it expires; 0: never, but after a day for the scope `enrol`.
     #[serde(deserialize_with = "crate::model::whole::number")]
     pub ttl_secs: u64,
-    /// Of a key for miners: the only models that the miner may serve; empty: all.
+    /// For a key of miners: the only models that the miner may serve; empty: all.
     pub models: Vec<String>,
-    /// Of a key for miners: who runs the miner.
+    /// For a key of miners: the person or company that runs the miner.
     pub owner: String,
 }
 
 impl KeySpec {
-    /// Mints the record that the store keeps, and what is shown once to who asked for it.
+    /// Makes the record that the store keeps, and the token that is shown once to the caller.
     ///
     /// ```
     /// use cortensor_router::model::Timestamp;

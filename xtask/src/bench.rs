@@ -12,7 +12,7 @@ use crate::{Outcome, environment};
 /// Where Debian puts nginx; the benchmark looks there.
 const NGINX: &str = "/usr/sbin/nginx";
 
-/// How the figures of the core are to be measured.
+/// The choice of figures and how they are measured.
 pub(crate) struct Plan {
     /// The figures; all where none is named.
     pub(crate) figures: Vec<String>,
@@ -78,7 +78,7 @@ fn nginx(steps: &mut Steps) -> Outcome {
     if environment::answers(NGINX, &["-v"]) { Ok(()) } else { environment::apt_install(steps, &["nginx"]) }
 }
 
-/// What `embed` costs in Rust, as JSON: what the bindings are compared with.
+/// Measures the cost of `embed` in Rust, as JSON; the bindings are compared with it.
 ///
 /// # Errors
 /// When the benchmark does not build or fails.

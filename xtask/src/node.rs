@@ -10,7 +10,7 @@ use crate::{Outcome, bench, environment, model};
 /// Debian's browser.
 const CHROMIUM: &str = "/usr/bin/chromium";
 
-/// The glibc that the addon we give to users needs at most: that of Node.js 20 itself.
+/// The newest glibc that the addon for users may need: that of Node.js 20 itself.
 const GLIBC: (u32, u32) = (2, 28);
 
 /// The directory of the package.
@@ -23,7 +23,8 @@ pub(crate) fn package() -> PathBuf {
 /// # Errors
 /// When it does not build.
 pub(crate) fn addon(steps: &mut Steps) -> Outcome {
-    // With all else of the workspace, so that one set of features, and one build, serves every suite.
+    // It is built with everything else of the workspace, so that one set of features, and one build, serves every
+    // suite.
     let mut build = environment::cargo(&["build", "--workspace", "--lib", "--bins", "--examples"]);
     steps.run("build the Node addon", &mut build)?;
     let native = package().join("native");
@@ -45,7 +46,7 @@ pub(crate) fn test(steps: &mut Steps) -> Outcome {
     if let Err(why) = chromium(steps) {
         steps.skip("Node package: a browser", &why);
     }
-    // The Python suite builds the model where it is absent and wanted.
+    // The Python suite builds the model if it is absent and wanted.
     match model::present()? {
         Some(model) => {
             test.envs(model.environment());
@@ -58,7 +59,7 @@ pub(crate) fn test(steps: &mut Steps) -> Outcome {
     loader.and(types).and(lints).and(steps.run("Node package", &mut test))
 }
 
-/// Whether the checked-in loader is what `@napi-rs/cli` makes of the addon.
+/// Whether the checked-in loader is the one that `@napi-rs/cli` makes of the addon.
 fn loader(steps: &mut Steps) -> Outcome {
     let fresh = environment::target().join("node-loader");
     fs::create_dir_all(&fresh).map_err(|error| format!("{}: {error}", fresh.display()))?;
@@ -77,7 +78,7 @@ fn loader(steps: &mut Steps) -> Outcome {
 
 /// Lints the package and the examples.
 ///
-/// # Errors
+/// If there is a finding.
 /// When there is something to say.
 pub(crate) fn lint(steps: &mut Steps) -> Outcome {
     environment::node(steps, &package())?;
@@ -106,7 +107,7 @@ pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
     run.arg(package().join("bench/overhead.mjs"));
     run.arg("--reference").arg(bench::reference()?);
     run.arg("--json").arg(environment::target().join("bench/node.json"));
-    // The loader takes this one before the dev profile's, which the tests have put beside it.
+    // The loader takes this addon before the dev profile's, which the tests have put beside it.
     run.env("NAPI_RS_NATIVE_LIBRARY_PATH", addon);
     if quick {
         run.arg("--quick");
@@ -121,8 +122,8 @@ fn release(steps: &mut Steps) -> Outcome<PathBuf> {
     Ok(environment::target().join("release"))
 }
 
-/// Builds the addon as it is given to users; gives the directory of the library. On Linux it is linked with zig, which
-/// knows the symbols of every glibc: this machine's own would ask for one as new as itself.
+/// Builds the addon for users; gives the directory of the library. On Linux it is linked with zig, which knows the
+/// symbols of every glibc. This machine's own linker would demand a glibc as new as itself.
 fn portable(steps: &mut Steps) -> Outcome<PathBuf> {
     let arch = std::env::consts::ARCH;
     if !cfg!(all(target_os = "linux", target_env = "gnu")) {
@@ -148,7 +149,7 @@ fn portable(steps: &mut Steps) -> Outcome<PathBuf> {
     Ok(release)
 }
 
-/// The newest glibc of which a library wants a symbol: the names of the versions stand in it as text.
+/// The newest glibc of which a library wants a symbol. The names of the versions are in the library as text.
 fn glibc(library: &[u8]) -> Option<(u32, u32)> {
     const MARK: &[u8] = b"\0GLIBC_";
     let version = |at: usize| {
@@ -160,8 +161,9 @@ fn glibc(library: &[u8]) -> Option<(u32, u32)> {
     found.filter_map(|(at, _)| version(at + MARK.len())).max()
 }
 
-/// Builds the packages for npm into `target/dist/node`: the main one, and the one of this platform; installs them in an empty
-/// folder and tries them there. An addon that was built elsewhere and lies in `target/dist/node/addons` gets its package too.
+/// Builds the packages for npm into `target/dist/node`: the main one, and the one of this platform. Installs them in
+/// an empty folder and tries them there. An addon that was built elsewhere and lies in `target/dist/node/addons` gets
+/// its package too.
 ///
 /// # Errors
 /// When it does not build or pack, or what is installed does not work.
@@ -184,7 +186,7 @@ pub(crate) fn dist(steps: &mut Steps) -> Outcome {
 
 /// Copies the built library to where an addon is looked for.
 fn install(built: &Path, addon: &Path) -> Outcome {
-    // Removed first: a process that has the old one loaded keeps it.
+    // The old file is removed first: a process that has it loaded keeps it.
     let _ = fs::remove_file(addon);
     let from = built.join(library());
     fs::copy(&from, addon).map(drop).map_err(|error| format!("{}: {error}", from.display()))

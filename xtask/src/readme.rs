@@ -27,7 +27,7 @@ pub(crate) struct Block {
     pub(crate) line: usize,
     pub(crate) language: String,
     pub(crate) text: String,
-    /// Why it is not run, where it is not.
+    /// The reason why it is not run, if it is not.
     left_out: Option<String>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
 
-/// Where the blocks run: a scratch directory and the router that is up.
+/// The place where the blocks run: a scratch directory and the running router.
 struct Stage {
     directory: PathBuf,
     path: String,
@@ -131,7 +131,7 @@ impl Stage {
     fn serve(&mut self, arguments: &[String]) -> Outcome<String> {
         self.server = None;
         let mut command = self.command("bash");
-        // `exec`, so that the process that is ended is the router itself; `eval` reads quotes and variables.
+        // `exec` makes the process that is ended the router itself; `eval` reads quotes and variables.
         let words = arguments.join(" ");
         command.args(["-c", &format!("eval exec '\"$ROUTER\"' {}", single_quoted(&format!("serve {words}")))]);
         command.env("ROUTER", &self.router).stdout(Stdio::null());
@@ -158,7 +158,7 @@ impl Stage {
     }
 }
 
-/// What JavaScript may import: the packages of the client tests, and ours.
+/// Links the modules that JavaScript may import: the packages of the client tests, and ours.
 fn node_modules(clients: &Path, to: &Path) -> std::io::Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(clients)? {
@@ -177,7 +177,7 @@ fn single_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// What a shell block consists of.
+/// A part of a shell block.
 #[derive(Debug, PartialEq)]
 enum Piece {
     /// The arguments after `serve`, to be started and left running.
@@ -202,7 +202,7 @@ fn pieces(text: &str, console: bool) -> Vec<Piece> {
             flush(&mut script, &mut pieces);
             pieces.push(Piece::Serve(arguments));
         } else if !["cargo build", "cargo xtask"].iter().any(|start| line.trim_start().starts_with(start)) {
-            // The router is built already, and the tests are run, by this very run.
+            // The router is built already, and this very run is the test.
             script.push_str(line);
             script.push('\n');
         }
@@ -211,7 +211,7 @@ fn pieces(text: &str, console: bool) -> Vec<Piece> {
     pieces
 }
 
-/// The arguments after `serve`, where the line starts the router.
+/// The arguments after `serve`, if the line starts the router.
 fn serve_arguments(line: &str) -> Option<Vec<String>> {
     let line = line.split(" #").next().unwrap_or(line).trim().trim_end_matches('&').trim_end();
     let words: Vec<&str> = line.split_whitespace().collect();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::Outcome;
 
-/// How long a router gets until it is ready.
+/// The time within which a router must be ready.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
 /// A port that is free now.

@@ -1,5 +1,5 @@
-//! Running other programs: what they print goes through as it comes, and the lines with which each
-//! runner closes are kept, so that the end of a long log says what ran.
+//! Runs other programs. Their output passes through as it comes, and the lines with which each runner closes are
+//! kept, so that the end of a long log says what ran.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::Outcome;
 
-/// What has run so far.
+/// The steps that have run.
 #[derive(Default)]
 pub(crate) struct Steps {
     done: Vec<Step>,
@@ -42,7 +42,7 @@ impl Steps {
         outcome
     }
 
-    /// Runs a check of our own under a heading; it gives the line to close with.
+    /// Runs a check of our own under a heading; its result is the line to close with.
     pub(crate) fn check(&mut self, title: &str, check: impl FnOnce() -> Outcome<String>) -> Outcome {
         println!("\n=== {title}");
         let started = Instant::now();
@@ -61,7 +61,7 @@ impl Steps {
         })
     }
 
-    /// Notes that something was left out, and why.
+    /// Notes that something was left out, with the reason.
     pub(crate) fn skip(&mut self, title: &str, why: &str) {
         println!("\n=== {title}\nskipped: {why}");
         self.done.push(Step {
@@ -87,21 +87,22 @@ impl Steps {
     }
 }
 
-/// The command as one would type it.
+/// The command as a person would type it.
 fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }
 
-/// How many lines are kept of what a program says.
+/// The number of lines that are kept of a program's output.
 const TAIL: usize = 15;
 
-/// The last lines that a program wrote, for the error that says that it failed: where a log is cut, that is all there is.
+/// The last lines that a program wrote, for the error that says that it failed: if a log is cut, they are all there
+/// is.
 #[derive(Default)]
 pub(crate) struct Tail(Mutex<VecDeque<String>>);
 
 impl Tail {
-    /// Passes on what it says as it comes, and keeps the end of it.
+    /// Passes the output on as it comes, and keeps the end of it.
     pub(crate) fn pass_on(&self, from: impl Read, mut to: impl Write, mut see: impl FnMut(&str)) {
         let mut reader = BufReader::new(from);
         let mut line = Vec::new();
@@ -124,7 +125,7 @@ impl Tail {
         self.0.lock().is_ok_and(|lines| lines.iter().all(String::is_empty))
     }
 
-    /// The lines, as what follows the sentence that it failed; nothing where it said nothing.
+    /// The lines as an addition to the sentence of the failure; empty if the program wrote nothing.
     pub(crate) fn told(&self) -> String {
         if self.is_empty() {
             return String::new();
@@ -138,7 +139,7 @@ impl Tail {
 struct Ended {
     success: bool,
     closing: Vec<String>,
-    /// Of stderr, or of stdout where nothing was said there.
+    /// The last words on stderr, or on stdout if stderr is empty.
     tail: Tail,
 }
 
@@ -170,7 +171,7 @@ fn is_closing(line: &str) -> bool {
     let counts = |word: &str| line.contains(&format!(" {word}"));
     (line.starts_with("Summary [") && counts("tests run"))
         || (line.starts_with("test result: ") && !line.contains(" 0 passed; 0 failed; 0 ignored"))
-        // Of a run of more than a minute pytest says it twice: `in 85.40s (0:01:25)`.
+        // After more than a minute pytest writes the time twice: `in 85.40s (0:01:25)`.
         || (line.ends_with(['s', ')']) && counts("in ") && (counts("passed") || counts("failed")))
         || ["# tests ", "# pass ", "# fail ", "# skipped ", "ℹ tests ", "ℹ pass ", "ℹ fail ", "ℹ skipped "]
             .iter()

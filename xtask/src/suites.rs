@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use crate::step::Steps;
 use crate::{Outcome, c, environment, lint, model, node, python, readme};
 
-/// How many seeds the simulator runs where nobody says.
+/// The number of worlds if nobody says.
 const SEEDS: u64 = 10_000;
 
 /// One suite of `cargo xtask test`.
@@ -57,7 +57,7 @@ fn rust(steps: &mut Steps) -> Outcome {
     } else {
         environment::cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"])
     };
-    // Building one takes long: here only where it is insisted on, otherwise the Python suite does it.
+    // Building a model takes long: it happens here only if it is demanded; otherwise the Python suite does it.
     if let Some(model) = if model::is_required() { Some(model::installed(steps)?) } else { model::present()? } {
         tests.envs(model.environment());
     }
@@ -82,7 +82,7 @@ fn python_suite(steps: &mut Steps) -> Outcome {
     pytest.current_dir(environment::clients().join("python")).env("CORTENSOR_ROUTER_BIN", router);
     let model = match model::installed(steps) {
         Ok(model) => Some(model),
-        // Whoever has no compiler can still run the rest.
+        // A contributor without a compiler can still run the rest.
         Err(why) if !model::is_required() => {
             steps.skip("a real model", &why);
             None
@@ -110,8 +110,8 @@ fn node_clients(steps: &mut Steps) -> Outcome {
     outcome
 }
 
-/// Runs the simulator: that many seeds from `seed` on, or that one with all its events told. The fingerprints of their
-/// effects go to the file `effects`.
+/// Runs the simulator: so many seeds from `seed` on, or that one alone with all its events printed. The fingerprints
+/// of their effects go to the file `effects`.
 ///
 /// # Errors
 /// When a seed breaks a rule.

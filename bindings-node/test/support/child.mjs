@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 
 const PACKAGE = JSON.stringify(new URL('../../index.mjs', import.meta.url).href);
 
-/** What every such program begins with. */
+/** The beginning of every such program. */
 const PRELUDE = `
 import { Router, RouterError } from ${PACKAGE};
 import { setTimeout as pause } from 'node:timers/promises';

@@ -1,4 +1,4 @@
-"""What `Router` and `SyncRouter` have in common: all that does not wait."""
+"""The common part of `Router` and `SyncRouter`: everything that does not wait."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class RouterBase:
         return dict(parsed(self._handle.config()))
 
     def info(self) -> NodeInfo:
-        """Who the router is and what it offers."""
+        """The router's identity and abilities."""
         return NodeInfo._parse(self._handle.info())
 
     def status(self) -> NodeStatus:

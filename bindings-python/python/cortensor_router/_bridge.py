@@ -1,6 +1,6 @@
 """Between the router's threads and Python's.
 
-No thread of the router touches Python. What it has to say waits in a mailbox, one for each event loop, until the loop
+No thread of the router touches Python. Its messages wait in a mailbox, one for each event loop, until the loop
 takes it; the bridge thread, a thread of Python's own, calls the loops. Another one brings the log to `logging`.
 """
 
@@ -38,7 +38,7 @@ logger.addHandler(logging.NullHandler())
 
 
 class Loop:
-    """What the router has for one event loop."""
+    """The router's messages for one event loop."""
 
     __slots__ = ("__weakref__", "_handlers", "_loop", "_tokens", "_waiting", "mailbox")
 
@@ -54,7 +54,7 @@ class Loop:
         return self._loop()
 
     async def answer(self, call: _native.Call) -> Any:
-        """Awaits a call's answer. Whoever is cancelled while it waits takes back a call that only waits."""
+        """Awaits a call's answer. Cancelling the wait takes back a call that only waits."""
         try:
             return await self.told(call.then)
         except asyncio.CancelledError:
@@ -79,7 +79,7 @@ class Loop:
         return token
 
     def forget(self, token: int) -> None:
-        """What comes under that number is dropped from now on."""
+        """Drops everything that comes under that number from now on."""
         self._handlers.pop(token, None)
 
     def wake(self) -> None:
@@ -109,11 +109,11 @@ class Loop:
 
 
 Closing = _native.Router | _native.MinerClient
-"""What the end of the interpreter closes."""
+"""The objects that the end of the interpreter closes."""
 
 
 class _Process:
-    """What there is once a process. A forked child gets its own."""
+    """The state that exists once in a process. A forked child gets its own."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
@@ -243,7 +243,7 @@ def _after_fork() -> None:
 
 
 abandoned: list[object] = []
-"""What a parent process had: kept, since to let it go would touch locks that are held for ever."""
+"""The state of a parent process. It is kept, because releasing it would touch locks that are held for ever."""
 
 atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):

@@ -27,7 +27,7 @@ def _config(routers: str | Sequence[str], settings: dict[str, Any]) -> str:
 
 
 class _ClientBase:
-    """What both clients have in common."""
+    """The common part of both clients."""
 
     def __init__(self, name: str, function: AsyncMinerFunction | SyncMinerFunction, config: str, capacity: int) -> None:
         self.name = name
@@ -56,7 +56,7 @@ class _ClientBase:
         _bridge.opened(self._native)
 
     def stats(self) -> MinerClientStats:
-        """What it has done, and how it is connected."""
+        """Its counts, and how it is connected."""
         return MinerClientStats._parse(self._native.stats())
 
     def set_capacity(self, tasks: int) -> None:
@@ -115,7 +115,7 @@ class MinerClient(_ClientBase):
 
 
 class SyncMinerClient(_ClientBase):
-    """The same for programs that block."""
+    """A miner of this program that works for a distant router, for programs that block."""
 
     def __init__(
         self,
@@ -189,7 +189,7 @@ def run_miner(
 
     def restore() -> None:
         for one, handler in before.items():
-            # What was set by other than Python can only be left.
+            # A handler that was not set by Python cannot be restored.
             signal.signal(one, signal.SIG_DFL if handler is None else handler)
 
     if threading.current_thread() is threading.main_thread():

@@ -43,7 +43,7 @@ class Verdict(Record):
     method: str
     """How they were compared: `exact`, `normalized`, `json`, `lexical` or `embedding`."""
     policy: str = ""
-    """What decided: `quorum`, `medoid` or `all`."""
+    """The policy that decided: `quorum`, `medoid` or `all`."""
     winner: str
     """The address of the miner whose answer was taken."""
     per_miner: list[MinerVerdict] = field(default_factory=list[MinerVerdict])
@@ -71,7 +71,7 @@ class Choice(Record):
     message: dict[str, Any] | None = None
     """The answer as a message: `content`, and `tool_calls` and `reasoning_content` where there are any."""
     miner_address: str | None = None
-    """Who gave it, where several miners answered."""
+    """The miner that gave it, if several miners answered."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class Completion(Record):
     gid: int | None = None
     """The task among all sessions."""
     miner_address: str | None = None
-    """Who gave the answer that was taken."""
+    """The miner whose answer was taken."""
     verdict: Verdict | None = None
     """How several answers compare."""
 
@@ -113,7 +113,7 @@ class Completion(Record):
 
     @property
     def reasoning(self) -> str:
-        """What the model thought before it spoke, where that is known."""
+        """The model's reasoning before its answer, if it is known."""
         return str(self._message.get("reasoning_content") or "")
 
     @property
@@ -160,7 +160,7 @@ class Embeddings(Record):
     gid: int | None = None
     """The task among all sessions."""
     miner_address: str | None = None
-    """Who made them."""
+    """The miner that made them."""
 
     @property
     def vectors(self) -> list[list[float]]:
@@ -187,7 +187,7 @@ class Token:
 
 @dataclass(slots=True)
 class Restart:
-    """What came before is void.
+    """All pieces before this one are void.
 
     Another miner or a later start begins anew, or the number to resume from is none of this text.
     """
@@ -205,4 +205,4 @@ class End:
 
 
 Event = Token | Restart | End
-"""What a task's stream gives."""
+"""The events of a task's stream."""

@@ -36,12 +36,12 @@ class RouterError(Exception):
     """
 
     kind: ClassVar[str] = "internal"
-    """What sort of error it is; the same word in every language."""
+    """The kind of the error, by the same word in every language."""
     retryable: ClassVar[bool] = False
     """Whether the same call may succeed later, unchanged."""
 
     message: str
-    """What is wrong and how to mend it."""
+    """The problem and how to mend it."""
     code: str
     """The finest code there is: that of the kind, or one below it (`no_miner`)."""
     param: str | None
@@ -76,7 +76,7 @@ class RouterError(Exception):
 
     @property
     def details(self) -> dict[str, Any]:
-        """What is known beside the message; what is not known is absent."""
+        """The known details beside the message; unknown ones are absent."""
         known = {
             "param": self.param,
             "retry_after_ms": self.retry_after_ms,

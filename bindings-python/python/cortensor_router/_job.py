@@ -29,14 +29,14 @@ class JobError(Exception):
         """`overloaded`, `context`, `invalid`, `model`, `refused`, `credentials`, `unreadable`, `internal`,
         `unreachable` or `cancelled`."""
         self.message = message
-        """What went wrong."""
+        """The reason for the failure."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.code, self.message)
 
 
 class JobBase:
-    """What a job says of itself, and how it is answered."""
+    """The fields of a job, and the methods that answer it."""
 
     __slots__ = ("_answered", "_info", "_native", "_prompt")
 
@@ -62,7 +62,7 @@ class JobBase:
 
     @property
     def request(self) -> dict[str, Any]:
-        """What the caller sent: `messages`, `max_tokens`, `temperature` ..."""
+        """The caller's request: `messages`, `max_tokens`, `temperature` ..."""
         return dict(self._told["request"])
 
     @property
@@ -104,7 +104,7 @@ class JobBase:
         """Gives a piece of any kind, and what the router says to it."""
         if isinstance(piece, Mapping):
             return self._native.emit_parts(text_of("piece", dict(piece)))  # pyright: ignore[reportUnknownArgumentType]
-        # What is none of them it refuses.
+        # It refuses everything else.
         return self._native.emit(piece)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
     def emit(self, piece: Piece) -> bool:

@@ -51,5 +51,5 @@ def fields_of(what: str, given: Mapping[str, Any]) -> str:
 
 
 def parsed(text: str) -> Any:
-    """What JSON text of the router's says."""
+    """Reads JSON text of the router."""
     return _decode(text)

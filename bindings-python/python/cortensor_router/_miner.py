@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class MinerBase:
-    """What a miner is known by, and what does not wait."""
+    """The identity of a miner, and everything that does not wait."""
 
     def __init__(self, router: RouterBase, name: str, native: _native.Miner, work: LoopWork | ThreadWork) -> None:
         self._base = router

@@ -30,7 +30,7 @@ def check_function(function: Any) -> None:
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
-        # What is written in C may have none.
+        # A function that is written in C may have none.
         return
     try:
         signature.bind(None)
@@ -293,7 +293,7 @@ class ThreadWork:
         return self.all_ended in futures_wait([self.all_ended], timeout).done
 
     async def ended(self, timeout: float) -> bool:
-        """The same in an event loop."""
+        """Runs the miner in an event loop."""
         loop = asyncio.get_running_loop()
         told = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""What all records have in common, pages of them, and how notebooks show them."""
+"""The common part of all records, pages of them, and their display in notebooks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Record:
-    """What all records can do."""
+    """The methods of all records."""
 
     __slots__ = ()
 

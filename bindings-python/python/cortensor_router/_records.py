@@ -246,7 +246,7 @@ class ModelInfo(Record):
 
 @dataclass(slots=True, kw_only=True)
 class NodeInfo(Record):
-    """Who the router is and what it offers."""
+    """The router's identity and abilities."""
 
     active_sessions: int
     """Sessions that take tasks."""

@@ -166,7 +166,7 @@ class Router(RouterBase):
     async def complete(
         self, prompt: str | None = None, *, session_id: int = 0, **options: Unpack[RequestOptions]
     ) -> Completion:
-        """Submits a task and waits for its answer. Whoever is cancelled while it waits cancels the task.
+        """Submits a task and waits for its answer. Cancelling the wait cancels the task.
 
         >>> import asyncio
         >>> from cortensor_router import Router

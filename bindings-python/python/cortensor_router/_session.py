@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class SessionBase:
-    """What a session is known by."""
+    """The identity of a session."""
 
     def __init__(self, router: RouterBase, record: SessionRecord) -> None:
         self._base = router

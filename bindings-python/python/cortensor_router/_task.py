@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class TaskBase:
-    """What a task is known by, and what does not wait."""
+    """The identity of a task, and everything that does not wait."""
 
     def __init__(self, router: _native.Router, native: _native.Task, *, owned: bool) -> None:
         # The router stays open while a task of it is there.

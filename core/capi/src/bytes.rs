@@ -5,10 +5,10 @@ use std::ptr;
 
 use crate::guard::quietly;
 
-/// Text that the library gives to its caller: UTF-8, and most often JSON. A piece of an HTTP body is bytes as they are.
+/// Text that the library gives to its caller: UTF-8, most often JSON. A piece of an HTTP body is given as its bytes.
 #[derive(Debug)]
 pub struct Bytes {
-    /// With a NUL behind it.
+    /// The text, with a NUL behind it.
     text: Box<[u8]>,
 }
 
@@ -32,7 +32,7 @@ pub extern "C" fn cortensor_bytes_data(bytes: Option<&Bytes>) -> *const c_char {
     bytes.map_or(ptr::null(), |bytes| bytes.text.as_ptr().cast())
 }
 
-/// How many bytes there are; 0 for NULL.
+/// The number of bytes; 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_bytes_len(bytes: Option<&Bytes>) -> usize {
     bytes.map_or(0, |bytes| bytes.text.len() - 1)

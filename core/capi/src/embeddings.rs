@@ -19,9 +19,9 @@ impl From<embed::Embeddings> for Embeddings {
     }
 }
 
-/// Asks for the vector of a text, and of several where `input` is empty and `options` has them as `input`, a list. `options` is JSON or empty,
-/// `{"model": "embedder", "timeout": 30}`, and refuses names that it does not know. Blocks. When it fails the status is that of the submit
-/// or the task's.
+/// Asks for the vector of a text. If `input` is empty, `options` has one or several texts as `input`, a list.
+/// `options` is JSON or empty, `{"model": "embedder", "timeout": 30}`, and refuses names that it does not know.
+/// Blocks. After a failure the status is that of the submit or the task's.
 ///
 /// # Safety
 /// `input` has `input_len` bytes, `options` has `options_len`.
@@ -46,7 +46,7 @@ pub unsafe extern "C" fn cortensor_router_embed(
     })
 }
 
-/// How many vectors there are; 0 for NULL.
+/// The number of vectors; 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_embeddings_count(embeddings: Option<&Embeddings>) -> usize {
     look(embeddings, 0, |embeddings| embeddings.0.vectors().len())
@@ -73,7 +73,7 @@ pub extern "C" fn cortensor_embeddings_vector(
     })
 }
 
-/// All of it as JSON: the record of `POST /v1/embeddings`, and `session_id`, `task_id` and `gid` beside it.
+/// The whole answer as JSON: the record of `POST /v1/embeddings` with `session_id`, `task_id` and `gid`.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_embeddings_record(
     embeddings: Option<&Embeddings>,

@@ -1,4 +1,4 @@
-//! Why a call failed.
+//! The error of a call.
 
 use std::ffi::{CString, c_char};
 use std::ptr;
@@ -8,7 +8,7 @@ use cortensor_router::embed;
 use crate::Status;
 use crate::guard::{look, quietly};
 
-/// Why a call failed.
+/// The error of a call: its status, its code, and how to mend it.
 #[derive(Debug, Clone)]
 pub struct Error {
     status: Status,
@@ -17,7 +17,7 @@ pub struct Error {
     details: CString,
 }
 
-/// A text for C: it ends at its first NUL, and so one inside of it gives way.
+/// A text for C. It ends at its first NUL, so a NUL inside of it is replaced.
 pub(crate) fn c_text(text: &str) -> CString {
     CString::new(text.replace('\0', "\u{fffd}")).unwrap_or_default()
 }
@@ -39,19 +39,19 @@ pub extern "C" fn cortensor_error_status(error: Option<&Error>) -> Status {
     error.map_or(Status::Ok, |error| error.status)
 }
 
-/// The finest code there is, as `"session_not_found"`. Lives as long as the error; NULL for NULL.
+/// The finest code of the error, as `"session_not_found"`. Lives as long as the error; NULL for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_error_code(error: Option<&Error>) -> *const c_char {
     error.map_or(ptr::null(), |error| error.code.as_ptr())
 }
 
-/// What is wrong and how to mend it, as one English sentence. Lives as long as the error; NULL for NULL.
+/// The problem and how to mend it, as one English sentence. Lives as long as the error; NULL for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_error_message(error: Option<&Error>) -> *const c_char {
     error.map_or(ptr::null(), |error| error.message.as_ptr())
 }
 
-/// All of it as JSON: `{"kind","code","message","retryable","param","retry_after_ms","session_id","task_id"}`.
+/// The whole error as JSON: `{"kind","code","message","retryable","param","retry_after_ms","session_id","task_id"}`.
 /// Lives as long as the error; NULL for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_error_details(error: Option<&Error>) -> *const c_char {

@@ -1,4 +1,4 @@
-//! What stands around every entry point: no panic leaves it, outputs are written only when all is well.
+//! The frame around every entry point: no panic leaves it, and outputs are written on success alone.
 
 use std::any::Any;
 use std::mem::MaybeUninit;
@@ -9,7 +9,7 @@ use cortensor_router::embed::{self, ErrorKind, Result};
 
 use crate::{Error, Status};
 
-/// Runs a call that gives nothing but whether it worked.
+/// Runs a call that gives nothing but its status.
 pub(crate) fn done(err: Option<&mut MaybeUninit<*mut Error>>, call: impl FnOnce() -> Result<()>) -> Status {
     let error = match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(())) => return Status::Ok,
@@ -30,7 +30,7 @@ pub(crate) fn give<T, V: Into<T>>(
     call: impl FnOnce() -> Result<V>,
 ) -> Status {
     done(err, || {
-        // Looked at first, so that nothing is done whose outcome could not be given.
+        // The place is checked first, so that nothing is done whose outcome could not be given.
         let out = out.ok_or_else(|| null("out"))?;
         out.write(Box::into_raw(Box::new(call()?.into())));
         Ok(())
@@ -39,17 +39,17 @@ pub(crate) fn give<T, V: Into<T>>(
 
 /// Runs something that cannot fail; a panic of a destructor ends here.
 pub(crate) fn quietly(call: impl FnOnce()) {
-    // There is nobody to tell: the panic hook has told what there is to tell.
+    // There is nobody to tell: the panic hook has reported the panic.
     let _ = catch_unwind(AssertUnwindSafe(call));
 }
 
-/// A look at a handle that cannot fail; `other` where there is no handle.
+/// Reads from a handle, which cannot fail; gives `other` for NULL.
 pub(crate) fn look<T, V>(handle: Option<&T>, other: V, call: impl FnOnce(&T) -> V) -> V {
     let Some(handle) = handle else { return other };
     catch_unwind(AssertUnwindSafe(|| call(handle))).unwrap_or(other)
 }
 
-/// A handle that has to be there.
+/// A handle that must not be NULL.
 pub(crate) fn of<'a, T>(handle: Option<&'a T>, param: &str) -> Result<&'a T> {
     handle.ok_or_else(|| null(param))
 }
@@ -58,15 +58,15 @@ pub(crate) fn null(param: &str) -> embed::Error {
     embed::Error::invalid(param, format!("{param} is NULL")).with_code("null_pointer")
 }
 
-/// Milliseconds as the facade has them: negative ones are no limit.
+/// Milliseconds in the facade's form: negative ones mean no limit.
 pub(crate) fn timeout(milliseconds: i64) -> Option<Duration> {
     u64::try_from(milliseconds).ok().map(Duration::from_millis)
 }
 
-/// No limit, for those of the facade's calls that want one: 136 years.
+/// No limit, for calls of the facade that demand one: 136 years.
 pub(crate) const LONG: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// What a call that waited for at most `timeout_ms` says when that was too short.
+/// The error of a call that waited for `timeout_ms` in vain.
 pub(crate) fn not_yet(what: &str) -> embed::Error {
     embed::Error::new(ErrorKind::Timeout, format!("{what} within the time given: call again to go on waiting"))
         .with_code("wait_timeout")

@@ -15,7 +15,7 @@ use crate::guard::{done, give, look, not_yet, of, quietly, timeout};
 use crate::text::{bytes, text};
 use crate::{Bytes, Error, Router, Status};
 
-/// As many as the listener takes, too.
+/// The greatest number of header lines, the same as the listener's.
 const MAX_HEADER_LINES: usize = 100;
 
 /// Answers HTTP requests that the host's own server got, as the listener would: the same routes, tokens and limits. Any thread may use it.
@@ -28,22 +28,22 @@ impl From<embed::HttpHandler> for HttpHandler {
     }
 }
 
-/// An answer on its way: its head, and then its body piece by piece. One thread at a time reads it. One that is freed before its end is
-/// a client that hung up: what was done for it is cancelled.
+/// An answer on its way: its head, then its body piece by piece. One thread at a time reads it. Freeing it before its
+/// end means that the client hung up: its work is cancelled.
 #[derive(Debug)]
 pub struct HttpResponse {
-    /// The process that has the threads behind it: a child of `fork` must neither use nor drop the exchange.
+    /// The process whose threads serve it: a child of `fork` must neither use nor drop the exchange.
     process: u32,
     exchange: Mutex<Exchange>,
 }
 
 #[derive(Debug)]
 enum Exchange {
-    /// The head has not come.
+    /// The head has not arrived.
     Waiting(Call<embed::HttpResponse>),
     Answered {
         response: embed::HttpResponse,
-        /// The next piece of the body, where somebody waited for it.
+        /// The next piece of the body, if somebody waited for it.
         piece: Option<Call<Option<Piece>>>,
     },
     Failed(embed::Error),
@@ -122,7 +122,7 @@ impl Exchange {
     }
 }
 
-/// The request as the facade has it.
+/// The request in the facade's form.
 fn request(head: &[u8], body: &[u8], peer: &str) -> Result<HttpRequest> {
     let invalid = |message: String| embed::Error::invalid("head", message);
     let mut lines = [httparse::EMPTY_HEADER; MAX_HEADER_LINES];
@@ -144,7 +144,7 @@ fn request(head: &[u8], body: &[u8], peer: &str) -> Result<HttpRequest> {
     })
 }
 
-/// Who sent a request: an IP address, with a port or without.
+/// The sender of a request: an IP address, with a port or without.
 fn address(peer: &str) -> Result<Option<SocketAddr>> {
     if peer.is_empty() {
         return Ok(None);
@@ -176,7 +176,7 @@ pub unsafe extern "C" fn cortensor_router_http_handler(
     })
 }
 
-/// Bytes of the largest body that is answered with anything but 413: a server need not read more. 0 for NULL.
+/// The size of the largest body that is not answered with 413, in bytes: a server need not read more. 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_http_handler_max_body_bytes(handler: Option<&HttpHandler>) -> u64 {
     look(handler, 0, |handler| handler.0.max_body_bytes())
@@ -209,7 +209,7 @@ pub unsafe extern "C" fn cortensor_http_handler_handle(
         // SAFETY: the caller promises the length.
         let peer = unsafe { text(peer, peer_len, "peer") }?;
         let mut call = of(handler, "handler")?.0.handle(request(head, body, peer)?);
-        // What is wrong with the request is known at once.
+        // Errors of the request's form are known at once.
         Ok(match call.wait_for(Some(Duration::ZERO)) {
             None => Exchange::Waiting(call),
             Some(answered) => Exchange::Answered { response: answered?, piece: None },
@@ -217,7 +217,7 @@ pub unsafe extern "C" fn cortensor_http_handler_handle(
     })
 }
 
-/// Frees the handler; its answers go on.
+/// Frees the handler; answers under way go on.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_http_handler_free(handler: Option<Box<HttpHandler>>) {
     quietly(|| drop(handler));
@@ -256,7 +256,8 @@ pub extern "C" fn cortensor_http_response_next(
     give(out, err, || of(response, "response")?.read()?.next(timeout(timeout_ms)))
 }
 
-/// Frees a response. Before its end that is a client that hung up: its task is cancelled, unless it is detached. Does not block.
+/// Frees a response. Before its end this means that the client hung up: its task is cancelled, unless it is detached.
+/// Does not block.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_http_response_free(response: Option<Box<HttpResponse>>) {
     quietly(|| drop(response));

@@ -1,11 +1,11 @@
-//! What a router tells about itself.
+//! Reads about a router.
 
 use std::mem::MaybeUninit;
 
 use crate::guard::{give, of};
 use crate::{Bytes, Error, Router, Status};
 
-/// The configuration with every default, as JSON; without secrets.
+/// The configuration with every default, as JSON without secrets.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_router_config(
     router: Option<&Router>,
@@ -15,7 +15,7 @@ pub extern "C" fn cortensor_router_config(
     give(out, err, || of(router, "router")?.0.config())
 }
 
-/// Who it is and what it offers, as JSON: the record of `GET /api/v1/info`.
+/// The router's identity and abilities, as JSON: the record of `GET /api/v1/info`.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_router_info(
     router: Option<&Router>,
@@ -25,7 +25,7 @@ pub extern "C" fn cortensor_router_info(
     give(out, err, || of(router, "router")?.0.info())
 }
 
-/// How it is doing, as JSON: the record of `GET /api/v1/status`.
+/// The router's present state, as JSON: the record of `GET /api/v1/status`.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_router_status(
     router: Option<&Router>,

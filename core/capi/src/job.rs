@@ -9,8 +9,9 @@ use crate::guard::{done, give, look, not_yet, of, quietly, timeout};
 use crate::text::{bytes, text};
 use crate::{Bytes, Error, Status};
 
-/// One attempt at a task, given to `on_job`. Any thread may use it. It is answered once, by finish, fail or reject; after that every
-/// further answer is refused with `CORTENSOR_STATUS_CLOSED`. An answer that comes after the router was shut down changes nothing.
+/// One attempt at a task, given to `on_job`. Any thread may use it. It is answered once, by finish, fail or reject.
+/// Every further answer is refused with `CORTENSOR_STATUS_CLOSED`. An answer that comes after the router was shut
+/// down changes nothing.
 #[derive(Debug)]
 pub struct Job(embed::Job);
 
@@ -20,8 +21,8 @@ impl From<embed::Job> for Job {
     }
 }
 
-/// What it is about, as JSON: `{"gid","session_id","task_id","model","prompt","stream","deadline_ms","request"}`. `request` is what the caller
-/// sent, `deadline_ms` are milliseconds since the Unix epoch.
+/// The job as JSON: `{"gid","session_id","task_id","model","prompt","stream","deadline_ms","request"}`. `request` is
+/// the caller's request, `deadline_ms` is in milliseconds since the Unix epoch.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_job_info(
     job: Option<&Job>,
@@ -31,7 +32,7 @@ pub extern "C" fn cortensor_job_info(
     give(out, err, || of(job, "job")?.0.info())
 }
 
-/// The whole text that the model is to read.
+/// The whole text that the model must read.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_job_prompt(
     job: Option<&Job>,
@@ -62,7 +63,7 @@ pub unsafe extern "C" fn cortensor_job_emit(
     })
 }
 
-/// What the router says to a piece, as a status and a flag.
+/// The router's answer to a piece, as a status and a flag.
 fn emitted(emitted: Emit, full: Option<&mut MaybeUninit<bool>>) -> embed::Result<()> {
     if emitted == Emit::Cancelled {
         let message = "nobody wants this job's answer any more: stop working";
@@ -74,8 +75,9 @@ fn emitted(emitted: Emit, full: Option<&mut MaybeUninit<bool>>) -> embed::Result
     Ok(())
 }
 
-/// The next piece of the answer with what is no text, as JSON: `{"text","reasoning","tool_calls"}`, each of them optional. `tool_calls` are OpenAI's; one
-/// without an `index` is whole where it names its tool, else it goes on with the last one. Answers as `cortensor_job_emit` does.
+/// Gives the next piece of the answer with its other parts, as JSON: `{"text","reasoning","tool_calls"}`, each
+/// optional. `tool_calls` are in OpenAI's form; a call without an `index` is whole if it names its tool, and
+/// otherwise continues the last one. Answers as `cortensor_job_emit` does.
 ///
 /// # Safety
 /// `parts` has `parts_len` bytes.
@@ -94,9 +96,11 @@ pub unsafe extern "C" fn cortensor_job_emit_parts(
     })
 }
 
-/// The work is done. `answer` is empty or JSON, `{"text","reasoning","tool_calls","finish_reason","usage","model","embedding"}`, each of them optional; `embedding` is a
-/// vector, or a list of them. Pieces that were emitted are the text. Usage that is absent is estimated. When `answer` is wrong the job can still be answered.
-/// A job of which nothing was said, not even an empty `text`, has failed: `CORTENSOR_STATUS_INVALID_ARGUMENT` with the code `no_answer`.
+/// Ends the job with success. `answer` is empty or JSON,
+/// `{"text","reasoning","tool_calls","finish_reason","usage","model","embedding"}`, each optional; `embedding` is a
+/// vector, or a list of them. Emitted pieces are the text. Usage that is absent is estimated. If `answer` is wrong,
+/// the job can still be answered. A job without any answer, not even an empty `text`, has failed:
+/// `CORTENSOR_STATUS_INVALID_ARGUMENT` with the code `no_answer`.
 ///
 /// # Safety
 /// `answer` has `answer_len` bytes.
@@ -114,7 +118,8 @@ pub unsafe extern "C" fn cortensor_job_finish(
     })
 }
 
-/// The work failed. `code` is `overloaded`, `context`, `invalid`, `model`, `refused`, `credentials`, `unreadable`, `internal`, `unreachable` or `cancelled`; `message` reaches the caller.
+/// Ends the job with a failure. `code` is `overloaded`, `context`, `invalid`, `model`, `refused`, `credentials`,
+/// `unreadable`, `internal`, `unreachable` or `cancelled`; `message` reaches the caller.
 ///
 /// # Safety
 /// `code` has `code_len` bytes, `message` has `message_len`.
@@ -136,7 +141,7 @@ pub unsafe extern "C" fn cortensor_job_fail(
     })
 }
 
-/// Gives the job back: the miner is not blamed, another one is tried.
+/// Gives the job back: the miner is not blamed, and another one is tried.
 ///
 /// # Safety
 /// `reason` has `reason_len` bytes.
@@ -181,7 +186,8 @@ pub extern "C" fn cortensor_job_wait_writable(
 }
 
 /// Waits until nobody wants the work any more, at most for `timeout_ms`; a negative time is no limit. Blocks.
-/// `CORTENSOR_STATUS_TIMEOUT`: not within the time; `CORTENSOR_STATUS_CLOSED`: the job was answered, so that it cannot come to it.
+/// `CORTENSOR_STATUS_TIMEOUT`: not within the time; `CORTENSOR_STATUS_CLOSED`: the job was answered, so the wait is
+/// pointless.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_job_wait_cancelled(
     job: Option<&Job>,

@@ -7,8 +7,9 @@ use crate::guard::{done, give, of};
 use crate::text::text;
 use crate::{Bytes, Error, Router, Status};
 
-/// Makes an API key for listeners and gives `{"id","name","scopes","sessions","created_at","expires_at","token"}`; the token is shown this once.
-/// `spec` is the body of `POST /api/v1/keys`; only `name` is wanted. Blocks until the key is durable.
+/// Makes an API key for listeners and gives `{"id","name","scopes","sessions","created_at","expires_at","token"}`.
+/// The token is shown this once. `spec` is the body of `POST /api/v1/keys`; only `name` is needed. Blocks until the
+/// key is durable.
 ///
 /// # Safety
 /// `spec` has `spec_len` bytes.
@@ -27,7 +28,7 @@ pub unsafe extern "C" fn cortensor_router_create_key(
     })
 }
 
-/// The API keys, as `{"count","keys":[...]}`. Blocks for a look into the store.
+/// The API keys, as `{"count","keys":[...]}`. Blocks while the store is read.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_router_keys(
     router: Option<&Router>,
@@ -37,7 +38,8 @@ pub extern "C" fn cortensor_router_keys(
     give(out, err, || of(router, "router")?.0.keys().wait())
 }
 
-/// Revokes an API key by its id: listeners refuse it from now on, and what runs under it ends. Blocks until that is durable.
+/// Revokes an API key by its id: listeners refuse it from now on, and work under it ends. Blocks until that is
+/// durable.
 ///
 /// # Safety
 /// `id` has `id_len` bytes.

@@ -1,8 +1,9 @@
 //! The C ABI of cortensor-router: `include/cortensor_router.h`, which is made from this crate.
 //!
-//! It holds no logic: every function looks at its arguments and calls the facade that all languages share.
-//! `docs/c-api.md` tells the conventions. Handles that C lends are `Option<&T>`, those that it gives away `Option<Box<T>>`,
-//! places that it has for an answer `Option<&mut MaybeUninit<*mut T>>`: all of them may be NULL, and `guard` says so.
+//! It holds no logic: every function checks its arguments and calls the facade that all languages share.
+//! `docs/c-api.md` has the conventions. Handles that C lends are `Option<&T>`, handles that it gives away
+//! `Option<Box<T>>`, and places for an answer `Option<&mut MaybeUninit<*mut T>>`. All of them may be NULL, and
+//! `guard` checks that.
 
 mod bytes;
 mod embeddings;

@@ -39,7 +39,7 @@ pub unsafe extern "C" fn cortensor_router_listen(
     })
 }
 
-/// Where it listens, as `127.0.0.1:5010`.
+/// The address of the listener, as `127.0.0.1:5010`.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_listener_address(
     listener: Option<&Listener>,
@@ -49,7 +49,7 @@ pub extern "C" fn cortensor_listener_address(
     give(out, err, || Ok(of(listener, "listener")?.0.address().to_string()))
 }
 
-/// Every open surface and how it is protected, a line each.
+/// Every open surface and how it is protected, one line each.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_listener_posture(
     listener: Option<&Listener>,
@@ -59,8 +59,8 @@ pub extern "C" fn cortensor_listener_posture(
     give(out, err, || Ok(of(listener, "listener")?.0.posture().join("\n")))
 }
 
-/// Takes no new connections and waits until running requests have ended, at most for `timeout_ms`; a negative time is no limit beside
-/// `listen.drain_timeout_ms`. Blocks. `CORTENSOR_STATUS_TIMEOUT`: they had not ended.
+/// Takes no new connections and waits until running requests have ended, at most for `timeout_ms`; a negative time is
+/// no limit beside `listen.drain_timeout_ms`. Blocks. `CORTENSOR_STATUS_TIMEOUT`: some had not ended.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_listener_stop(
     listener: Option<&Listener>,
@@ -70,8 +70,8 @@ pub extern "C" fn cortensor_listener_stop(
     done(err, || of(listener, "listener")?.0.stop_within(timeout(timeout_ms)))
 }
 
-/// Waits until it has ended, for whatever reason, at most for `timeout_ms`; a negative time is no limit. Blocks.
-/// `CORTENSOR_STATUS_TIMEOUT`: it still serves.
+/// Waits until the listener has ended, for whatever reason, at most for `timeout_ms`; a negative time is no limit.
+/// Blocks. `CORTENSOR_STATUS_TIMEOUT`: it still serves.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_listener_wait(
     listener: Option<&Listener>,

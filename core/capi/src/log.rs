@@ -9,7 +9,7 @@ use crate::error::c_text;
 use crate::guard::null;
 use crate::table::{self, Table, User};
 
-/// Takes what a router has to say. Calls come one at a time, from a thread of the router that may block.
+/// The receiver of a router's log. Calls come one at a time, from a thread of the router that may block.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct LogCallbacks {
@@ -17,8 +17,8 @@ pub struct LogCallbacks {
     pub struct_size: usize,
     /// Given to every call.
     pub user: *mut c_void,
-    /// A record: milliseconds since the Unix epoch; `"error"`, `"warn"`, `"info"`, `"debug"` or `"trace"`; the part of the router that
-    /// speaks; the text. The texts end with a NUL and live as long as the call.
+    /// Takes a record: milliseconds since the Unix epoch; `"error"`, `"warn"`, `"info"`, `"debug"` or `"trace"`; the
+    /// part of the router that writes; the text. The texts end with a NUL and live as long as the call.
     pub on_record: Option<
         unsafe extern "C" fn(
             user: *mut c_void,
@@ -50,10 +50,10 @@ pub(crate) unsafe fn sink(log: *const LogCallbacks) -> Result<Option<embed::LogS
     let user = User::new(log.user, log.drop);
     let on_record = log.on_record.ok_or_else(|| null("log.on_record"))?;
     Ok(Some(Box::new(move |record| {
-        // The whole of it moves in here, not its parts.
+        // The whole callback moves in here, not its parts.
         let user = &user;
         let (level, target, message) = (c_text(record.level), c_text(record.target), c_text(&record.message));
-        // SAFETY: the host's function with what it wants to be called with; the texts live until it returns.
+        // SAFETY: this is the host's function with the host's pointer; the texts live until it returns.
         unsafe { on_record(user.data, record.time_ms, level.as_ptr(), target.as_ptr(), message.as_ptr()) };
     })))
 }

@@ -10,11 +10,11 @@ use crate::table::{self, Table, User};
 use crate::text::text;
 use crate::{Error, Job, Router, Status};
 
-/// For `flags` of `cortensor_miner_callbacks`: `on_job` neither blocks nor calls the router, but passes the job on. It then runs at once,
-/// on the thread that dispatches, and a hop between threads is saved.
+/// A flag of `cortensor_miner_callbacks`: `on_job` neither blocks nor calls the router, but passes the job on. It
+/// then runs at once on the thread that dispatches, which saves a change of threads.
 pub const CORTENSOR_MINER_QUICK: u64 = 1;
 
-/// Does the work.
+/// The function that does the work.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct MinerCallbacks {
@@ -22,8 +22,9 @@ pub struct MinerCallbacks {
     pub struct_size: usize,
     /// Given to every call.
     pub user: *mut c_void,
-    /// A job, which now belongs to the host: it answers it exactly once, here or later and from any thread, and frees it. Calls come from
-    /// threads of the router that may block, several at once up to the miner's capacity.
+    /// Takes a job, which belongs to the host from now on. The host answers it exactly once, here or later and from
+    /// any thread, and frees it. Calls come from threads of the router that may block, several at once up to the
+    /// miner's capacity.
     pub on_job: Option<unsafe extern "C" fn(user: *mut c_void, job: *mut Job)>,
     /// Called once, after the last call of `on_job` has ended; may be NULL.
     pub drop: Option<unsafe extern "C" fn(user: *mut c_void)>,
@@ -45,7 +46,7 @@ pub(crate) struct Worker {
 impl embed::HostMiner for Worker {
     fn on_job(&self, job: embed::Job) {
         let job = Box::into_raw(Box::new(Job::from(job)));
-        // SAFETY: the host's function with what it wants to be called with; the job is the host's from here on.
+        // SAFETY: this is the host's function with the host's pointer; the job is the host's from here on.
         unsafe { (self.on_job)(self.user.data, job) };
     }
 
@@ -74,10 +75,10 @@ impl From<embed::Miner> for Miner {
     }
 }
 
-/// Adds a miner of the host program. `spec` is JSON: `{"name": "local", "models": ["tiny"], "capacity": 4}`. `out` may be NULL where nobody
-/// needs the handle.
+/// Adds a miner of the host program. `spec` is JSON: `{"name": "local", "models": ["tiny"], "capacity": 4}`. `out`
+/// may be NULL if the handle is not needed.
 ///
-/// `user` is taken in any case: `drop` is called when the call fails, too.
+/// `user` is taken in any case: `drop` is also called if the call fails.
 ///
 /// # Safety
 /// `spec` has `spec_len` bytes; `callbacks` is NULL or has as many as it says.
@@ -119,7 +120,7 @@ pub unsafe extern "C" fn cortensor_router_add_upstream(
     })
 }
 
-/// Removes a miner of any kind by its name: what it was working on goes to others. Does not wait for a callback that is under way.
+/// Removes a miner of any kind by its name: its tasks go to others. Does not wait for a callback that is under way.
 ///
 /// # Safety
 /// `name` has `name_len` bytes.
@@ -137,7 +138,7 @@ pub unsafe extern "C" fn cortensor_router_remove_miner(
     })
 }
 
-/// From now on it gets no new jobs; it finishes those that it has.
+/// Gives the miner no new jobs from now on; it finishes those that it has.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_miner_drain(miner: Option<&Miner>, err: Option<&mut MaybeUninit<*mut Error>>) -> Status {
     done(err, || {
@@ -146,7 +147,7 @@ pub extern "C" fn cortensor_miner_drain(miner: Option<&Miner>, err: Option<&mut 
     })
 }
 
-/// How many jobs it takes at a time from now on.
+/// Sets how many jobs it takes at a time from now on.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_miner_set_capacity(
     miner: Option<&Miner>,
@@ -159,8 +160,9 @@ pub extern "C" fn cortensor_miner_set_capacity(
     })
 }
 
-/// Removes it: what it was working on goes to others, and `on_job` is called no more. Waits for the calls under way, at most for `timeout_ms`;
-/// a negative time is no limit. Blocks. `CORTENSOR_STATUS_TIMEOUT`: they had not ended; `CORTENSOR_STATUS_WOULD_DEADLOCK` from inside of a callback.
+/// Removes the miner: its tasks go to others, and `on_job` is called no more. Waits for the calls under way, at most
+/// for `timeout_ms`; a negative time is no limit. Blocks. `CORTENSOR_STATUS_TIMEOUT`: some calls had not ended;
+/// `CORTENSOR_STATUS_WOULD_DEADLOCK` from inside of a callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_miner_remove(
     miner: Option<&Miner>,

@@ -22,11 +22,11 @@ impl From<embed::MinerClient> for MinerClient {
     }
 }
 
-/// Starts a miner that dials a router elsewhere, connects again where the connection breaks, and loses no finished answer. `config` is
-/// JSON: `{"routers": ["ws://127.0.0.1:5010"], "name": "worker", "token": "...", "models": ["tiny"], "capacity": 4}`. `log` may be NULL. Does not
-/// wait for the connection.
+/// Starts a miner that dials a router elsewhere, connects again if the connection breaks, and loses no finished
+/// answer. `config` is JSON: `{"routers": ["ws://127.0.0.1:5010"], "name": "worker", "token": "...", "models":
+/// ["tiny"], "capacity": 4}`. `log` may be NULL. Does not wait for the connection.
 ///
-/// Both `user` are taken in any case: `drop` is called when the call fails, too.
+/// Both `user` are taken in any case: `drop` is also called if the call fails.
 ///
 /// # Safety
 /// `config` has `config_len` bytes; `callbacks` and `log` are NULL or have as many as they say.
@@ -50,7 +50,8 @@ pub unsafe extern "C" fn cortensor_miner_client_start(
     })
 }
 
-/// What it has done and how it is connected, as JSON: `connected`, `router`, `last_error`, `in_flight`, `finished`, `committed` ...
+/// Its counts and its connection, as JSON: `connected`, `router`, `last_error`, `in_flight`, `finished`, `committed`
+/// and others.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_miner_client_stats(
     client: Option<&MinerClient>,
@@ -60,7 +61,7 @@ pub extern "C" fn cortensor_miner_client_stats(
     give(out, err, || of(client, "client")?.0.stats())
 }
 
-/// How many jobs it takes at a time from now on, at most the `capacity` that it was started with.
+/// Sets how many jobs it takes at a time from now on, at most the `capacity` that it was started with.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_miner_client_set_capacity(
     client: Option<&MinerClient>,
@@ -70,8 +71,8 @@ pub extern "C" fn cortensor_miner_client_set_capacity(
     done(err, || of(client, "client")?.0.set_capacity(capacity))
 }
 
-/// Takes no new jobs, finishes those that it has, and goes, at most within `timeout_ms`; a negative time is no limit. Blocks.
-/// `CORTENSOR_STATUS_TIMEOUT`: some had not been finished, or the router has not got their answers.
+/// Takes no new jobs, finishes those that it has, and leaves, at most within `timeout_ms`; a negative time is no
+/// limit. Blocks. `CORTENSOR_STATUS_TIMEOUT`: some jobs were not finished, or the router does not have their answers.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_miner_client_drain(
     client: Option<&MinerClient>,
@@ -84,9 +85,10 @@ pub extern "C" fn cortensor_miner_client_drain(
     })
 }
 
-/// Ends it: the connection is closed, its work cancelled, and when it returns `CORTENSOR_STATUS_OK` no callback runs and none is called any more.
-/// Blocks, at most for `timeout_ms`; a negative time is no limit. `CORTENSOR_STATUS_TIMEOUT`: something had not ended; call again to go on
-/// waiting. `CORTENSOR_STATUS_WOULD_DEADLOCK` from inside of a callback. A second call finds nothing to do.
+/// Ends the miner: the connection is closed and its work cancelled. When this returns `CORTENSOR_STATUS_OK`, no
+/// callback runs and none is called any more. Blocks, at most for `timeout_ms`; a negative time is no limit.
+/// `CORTENSOR_STATUS_TIMEOUT`: something had not ended; call again to go on waiting.
+/// `CORTENSOR_STATUS_WOULD_DEADLOCK` from inside of a callback. A second call does nothing.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_miner_client_close(
     client: Option<&MinerClient>,
@@ -96,7 +98,8 @@ pub extern "C" fn cortensor_miner_client_close(
     done(err, || of(client, "client")?.0.close(timeout(timeout_ms)))
 }
 
-/// Frees the handle. One that was not closed ends in the background, and its callbacks may run a little longer. Does not block.
+/// Frees the handle. A miner that was not closed ends in the background, and its callbacks may run a little longer.
+/// Does not block.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_miner_client_free(client: Option<Box<MinerClient>>) {
     quietly(|| drop(client));

@@ -20,10 +20,10 @@ impl From<embed::Router> for Router {
     }
 }
 
-/// Opens a router. `config` is JSON in the form of docs/configuration.md, `{"storage": {"data_dir": "data"}}`; empty text stands for its
-/// defaults, which keep everything in memory. `log` may be NULL. Blocks until the store is there.
+/// Opens a router. `config` is JSON in the form of docs/configuration.md, `{"storage": {"data_dir": "data"}}`; empty
+/// text means the defaults, which keep everything in memory. `log` may be NULL. Blocks until the store is ready.
 ///
-/// Its `user` is taken in any case: `drop` of `log` is called when the call fails, too.
+/// The `user` of `log` is taken in any case: its `drop` is also called if the call fails.
 ///
 /// # Safety
 /// `config` has `config_len` bytes; `log` has as many as it says.
@@ -44,8 +44,8 @@ pub unsafe extern "C" fn cortensor_router_open(
     })
 }
 
-/// Takes no new tasks and waits until those that are there have ended, at most for `timeout_ms`; `CORTENSOR_STATUS_TIMEOUT`: some had not.
-/// A negative time is no limit. Blocks.
+/// Takes no new tasks and waits until the present ones have ended, at most for `timeout_ms`; a negative time is no
+/// limit. `CORTENSOR_STATUS_TIMEOUT`: some had not ended. Blocks.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_router_drain(
     router: Option<&Router>,
@@ -58,10 +58,11 @@ pub extern "C" fn cortensor_router_drain(
     })
 }
 
-/// Ends the router: listeners stop, what runs is cancelled, the store is closed. When it returns CORTENSOR_STATUS_OK no callback runs
-/// and none is called any more. Blocks, at most for `timeout_ms`; a negative time is no limit. `CORTENSOR_STATUS_TIMEOUT`: the router is closed, but
-/// something had not ended; call again to go on waiting. `CORTENSOR_STATUS_WOULD_DEADLOCK` from inside of a callback. A second
-/// call finds nothing to do. The handle and those that came from it must still be freed, and only answer `CORTENSOR_STATUS_CLOSED`.
+/// Ends the router: listeners stop, running tasks are cancelled, the store is closed. When it returns
+/// CORTENSOR_STATUS_OK, no callback runs and none is called any more. Blocks, at most for `timeout_ms`; a negative
+/// time is no limit. `CORTENSOR_STATUS_TIMEOUT`: the router is closed, but something had not ended; call again to go
+/// on waiting. `CORTENSOR_STATUS_WOULD_DEADLOCK` from inside of a callback. A second call does nothing. The handle
+/// and those that came from it must still be freed, and answer only `CORTENSOR_STATUS_CLOSED`.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_router_shutdown(
     router: Option<&Router>,
@@ -71,8 +72,9 @@ pub extern "C" fn cortensor_router_shutdown(
     done(err, || of(router, "router")?.0.shutdown(timeout(timeout_ms)))
 }
 
-/// Frees the handle. Other handles of this router stay valid and keep it open. A router that was not shut down is closed in the background
-/// when its last handle is freed; its callbacks may then run a little longer, so a program shuts down first. Does not block.
+/// Frees the handle. Other handles of this router stay valid and keep it open. A router that was not shut down is
+/// closed in the background when its last handle is freed. Its callbacks may then run a little longer, so a program
+/// must shut down first if they depend on it. Does not block.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_router_free(router: Option<Box<Router>>) {
     quietly(|| drop(router));

@@ -9,8 +9,9 @@ use crate::guard::{done, give, of};
 use crate::text::text;
 use crate::{Bytes, Error, Router, Status};
 
-/// Opens a session and gives its id and its record. `spec` is JSON, the body of `POST /api/v1/sessions`; only `name` is wanted:
-/// `{"name": "chat", "model": "tiny"}`. `session_id` and `out` may be NULL. Session 0 is always there. Blocks until the session is durable.
+/// Opens a session and gives its id and its record. `spec` is JSON, the body of `POST /api/v1/sessions`; only `name`
+/// is needed: `{"name": "chat", "model": "tiny"}`. `session_id` and `out` may be NULL. Session 0 always exists.
+/// Blocks until the session is durable.
 ///
 /// # Safety
 /// `spec` has `spec_len` bytes.
@@ -65,7 +66,8 @@ pub unsafe extern "C" fn cortensor_router_sessions(
     })
 }
 
-/// Changes what `patch` names, the body of `PATCH /api/v1/sessions/{id}`, and gives the record. Blocks until that is durable.
+/// Changes the fields that `patch` names, the body of `PATCH /api/v1/sessions/{id}`, and gives the record. Blocks
+/// until that is durable.
 ///
 /// # Safety
 /// `patch` has `patch_len` bytes.

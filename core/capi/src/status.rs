@@ -27,29 +27,29 @@ macro_rules! statuses {
     };
 }
 
-/// What a call came to. The numbers never change.
+/// The result of a call. The numbers never change.
 #[repr(i32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// It worked.
+    /// The call succeeded.
     Ok = 0,
     /// An argument or a field is missing, of the wrong type or out of its range: correct the one that is named.
     InvalidArgument = 1,
-    /// No token, or one that is not known: send a valid one.
+    /// There is no token, or it is not known: send a valid one.
     Unauthenticated = 2,
     /// The token does not carry the scope.
     PermissionDenied = 3,
     /// No such session, task, miner or model: check the id.
     NotFound = 4,
-    /// The thing is not in a state that allows this: look at its present state first.
+    /// The object is not in a state that allows this: look at its present state first.
     Conflict = 5,
     /// The idempotency key was used before with another request: use a new key.
     IdempotencyMismatch = 6,
-    /// It is over a limit: send less.
+    /// A limit is exceeded: send less.
     TooLarge = 7,
     /// The router is at one of its bounds: retry after the time given.
     Overloaded = 8,
-    /// Nothing is there to do the work, or the store does not answer: retry after the time given.
+    /// No miner is there to do the work, or the store does not answer: retry after the time given.
     Unavailable = 9,
     /// The time has passed. A task that goes on can be asked for by its ids.
     Timeout = 10,
@@ -86,7 +86,7 @@ statuses! {
     Panic ErrorKind::Panic => c"panic";
 }
 
-/// The name of a status, as `"not_found"`; `"unknown"` for a number that is none. The text lives for ever.
+/// The name of a status, as `"not_found"`; `"unknown"` for another number. The text lives for ever.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_status_name(status: i32) -> *const c_char {
     Status::name(status).as_ptr()

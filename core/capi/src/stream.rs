@@ -14,9 +14,9 @@ use crate::{Error, Status, Task};
 /// A task's tokens as they come. One thread at a time reads it. It holds its task as a task's handle does.
 #[derive(Debug)]
 pub struct Stream {
-    /// Taken by a subscriber.
+    /// The stream was given to a subscriber.
     pub(crate) source: RwLock<Option<embed::Stream>>,
-    /// What the host looks at until it asks for the next.
+    /// The event that the host sees until it asks for the next one.
     shown: Mutex<Option<Shown>>,
 }
 
@@ -26,13 +26,14 @@ impl From<embed::Stream> for Stream {
     }
 }
 
-/// What an event is.
+/// The kinds of events.
 #[repr(i32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
     /// A piece of the text: `data`. `seq` is its number, one more than that of the event before it; the first is 1, and 2^32 more at each later start of the store.
     Token = 1,
-    /// What came before is void, and `seq` is the number of this mark: another miner or a later start begins anew, or the number to resume from is none of this text.
+    /// A restart mark: all pieces before it are void, and `seq` is the number of this mark. Another miner or a later
+    /// start of the router begins anew, or the number to resume from does not belong to this text.
     Restart = 2,
     /// The end, exactly one and last: the completion as JSON in `data`, or `error`, which is then not NULL.
     End = 3,
@@ -42,9 +43,9 @@ pub enum EventKind {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct Event {
-    /// `sizeof(cortensor_event)`, set by whoever makes the struct.
+    /// `sizeof(cortensor_event)`, set by the program that makes the struct.
     pub struct_size: usize,
-    /// What it is.
+    /// The kind of the event.
     pub kind: EventKind,
     /// The number of the piece.
     pub seq: u64,
@@ -52,7 +53,7 @@ pub struct Event {
     pub data: *const c_char,
     /// Bytes at `data`.
     pub len: usize,
-    /// Why there is no completion. It belongs to the event: do not free it.
+    /// The error, if there is no completion. It belongs to the event: do not free it.
     pub error: *const Error,
 }
 
@@ -61,7 +62,7 @@ unsafe impl Table for Event {
     const LEAST: usize = offset_of!(Self, error) + size_of::<usize>();
 }
 
-/// An event with what it points to.
+/// An event with the data that it points to.
 #[derive(Debug)]
 pub(crate) enum Shown {
     Event(embed::Event),
@@ -78,7 +79,7 @@ impl From<embed::Event> for Shown {
 }
 
 impl Shown {
-    /// As the host sees it; valid as long as this.
+    /// The event in the host's form; valid as long as this.
     pub(crate) fn event(&self) -> Event {
         let (kind, seq, data, error) = match self {
             Self::Event(embed::Event::Token { seq, text }) => (EventKind::Token, *seq, &text[..], ptr::null()),
@@ -104,7 +105,8 @@ pub(crate) fn subscribed() -> embed::Error {
 
 impl Stream {
     fn next(&self, timeout_ms: i64) -> Result<parking_lot::MutexGuard<'_, Option<Shown>>> {
-        // Held while it waits, so that a second reader finds it in use and never frees what the first one looks at.
+        // The lock is held while it waits, so that a second reader finds the stream in use and never frees the event
+        // that the first one reads.
         let mut shown = self.shown.try_lock().ok_or_else(in_use)?;
         let source = self.source.read();
         *shown = match source.as_ref().ok_or_else(subscribed)?.next(timeout(timeout_ms))? {
@@ -119,7 +121,8 @@ impl Stream {
     }
 }
 
-/// Opens a stream of the task's tokens after number `seq`; 0: from the first. Works for a task that has ended, too.
+/// Opens a stream of the task's tokens after number `seq`; 0: from the first. It also works for a task that has
+/// ended.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_task_stream(
     task: Option<&Task>,
@@ -130,9 +133,10 @@ pub extern "C" fn cortensor_task_stream(
     give(out, err, || Ok(of(task, "task")?.0.stream(seq)))
 }
 
-/// Waits for the next event, at most for `timeout_ms`; a negative time is no limit. Blocks. `event->struct_size` must be set. What the event
-/// points to lives until the next call for this stream. `CORTENSOR_STATUS_TIMEOUT`: nothing came; `CORTENSOR_STATUS_CLOSED` with the
-/// code `stream_over`: the end was given before. A task that failed is no failure of this call: the event `CORTENSOR_EVENT_KIND_END` says so.
+/// Waits for the next event, at most for `timeout_ms`; a negative time is no limit. Blocks. `event->struct_size` must
+/// be set. The event's data lives until the next call for this stream. `CORTENSOR_STATUS_TIMEOUT`: nothing came;
+/// `CORTENSOR_STATUS_CLOSED` with the code `stream_over`: the end was given before. A failed task is not a failure of
+/// this call: the event `CORTENSOR_EVENT_KIND_END` carries the error.
 ///
 /// # Safety
 /// `event` is NULL or has as many bytes as it says.
@@ -148,14 +152,14 @@ pub unsafe extern "C" fn cortensor_stream_next(
         unsafe { table::size(event, "event") }?;
         let shown = of(stream, "stream")?.next(timeout_ms)?;
         if let Some(shown) = &*shown {
-            // SAFETY: its size was looked at above, and the caller promises the rest.
+            // SAFETY: its size was checked above, and the caller promises the rest.
             unsafe { table::write(event, &shown.event()) };
         }
         Ok(())
     })
 }
 
-/// Frees a stream. Its task goes on while another handle of it is there.
+/// Frees a stream. Its task goes on while another handle of it exists.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_stream_free(stream: Option<Box<Stream>>) {
     quietly(|| drop(stream));

@@ -10,7 +10,8 @@ use crate::stream::{Shown, in_use, subscribed};
 use crate::table::{self, Table, User};
 use crate::{Error, Event, Status, Stream};
 
-/// Takes the events of one stream. Calls come one after the other, from threads of the router that may block.
+/// The receiver of the events of one stream. Calls come one after the other, from threads of the router that may
+/// block.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct StreamCallbacks {
@@ -18,7 +19,7 @@ pub struct StreamCallbacks {
     pub struct_size: usize,
     /// Given to every call.
     pub user: *mut c_void,
-    /// An event. What it points to lives as long as the call.
+    /// Takes an event. Its data lives as long as the call.
     pub on_event: Option<unsafe extern "C" fn(user: *mut c_void, event: *const Event)>,
     /// Called once, after the last event or after the subscription was closed; may be NULL.
     pub drop: Option<unsafe extern "C" fn(user: *mut c_void)>,
@@ -38,7 +39,7 @@ impl embed::Subscriber for Subscriber {
     fn on_event(&self, event: embed::Event) {
         let shown = Shown::from(event);
         let event = shown.event();
-        // SAFETY: the host's function with what it wants to be called with; the event lives until it returns.
+        // SAFETY: this is the host's function with the host's pointer; the event lives until it returns.
         unsafe { (self.on_event)(self.user.data, &raw const event) };
     }
 }
@@ -53,10 +54,11 @@ impl From<embed::Subscription> for Subscription {
     }
 }
 
-/// Has every event of the stream from here on given to `callbacks`, and a last one that is `CORTENSOR_EVENT_KIND_END`. The stream must still be
-/// freed, at any time, and cannot be read any more. `out` may be NULL where nobody means to close it before its end.
+/// Gives every event of the stream from here on to `callbacks`, and at last one that is `CORTENSOR_EVENT_KIND_END`.
+/// The stream must still be freed, at any time, and cannot be read any more. `out` may be NULL if the subscription is
+/// never closed before its end.
 ///
-/// `user` is taken in any case: `drop` is called when the call fails, too.
+/// `user` is taken in any case: `drop` is also called if the call fails.
 ///
 /// # Safety
 /// `callbacks` is NULL or has as many bytes as it says.
@@ -79,8 +81,9 @@ pub unsafe extern "C" fn cortensor_stream_subscribe(
     if out.is_none() { done(err, || subscribe().map(drop)) } else { give(out, err, subscribe) }
 }
 
-/// Ends a subscription: no event comes after this. Waits for the call under way, at most for `timeout_ms`; a negative time is no limit. Blocks.
-/// `CORTENSOR_STATUS_TIMEOUT`: the call had not ended; `CORTENSOR_STATUS_WOULD_DEADLOCK` from inside of a callback.
+/// Ends a subscription: no event comes after this. Waits for the call under way, at most for `timeout_ms`; a negative
+/// time is no limit. Blocks. `CORTENSOR_STATUS_TIMEOUT`: the call had not ended; `CORTENSOR_STATUS_WOULD_DEADLOCK`
+/// from inside of a callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_subscription_close(
     subscription: Option<&Subscription>,
@@ -93,7 +96,7 @@ pub extern "C" fn cortensor_subscription_close(
     })
 }
 
-/// Frees the handle; events go on coming until the end or a close.
+/// Frees the handle; events go on until the end or a close.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_subscription_free(subscription: Option<Box<Subscription>>) {
     quietly(|| drop(subscription));

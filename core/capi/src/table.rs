@@ -1,4 +1,5 @@
-//! Structs that cross the border: callback tables and events, each with its size first, so that both sides may be of different age.
+//! Structs that cross the border: callback tables and events. Each begins with its size, so that both sides may be of
+//! different versions.
 
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
@@ -13,11 +14,11 @@ use crate::guard::{null, quietly};
 /// # Safety
 /// It is `repr(C)`, its first field is the `usize` `struct_size`, and all bits zero are a valid value of it.
 pub(crate) unsafe trait Table: Copy {
-    /// The smallest size that ever was: what the first release had and wants.
+    /// The smallest size that ever existed: that of the first release.
     const LEAST: usize;
 }
 
-/// What the host gives, as far as it goes; fields that its header did not have are zero.
+/// Reads the host's struct as far as it goes; fields that its header did not have are zero.
 ///
 /// # Safety
 /// `given` is NULL, or has as many bytes as its `struct_size` says.
@@ -31,7 +32,7 @@ pub(crate) unsafe fn read<T: Table>(given: *const T, param: &str) -> Result<T> {
     Ok(unsafe { table.assume_init() })
 }
 
-/// Gives the host as much of `value` as it has place for. `struct_size` stays the host's.
+/// Writes as much of `value` as the host has room for. `struct_size` stays the host's.
 ///
 /// # Safety
 /// `place` is writable, has as many bytes as its `struct_size` says, and [`size`] was content with it.
@@ -45,7 +46,7 @@ pub(crate) unsafe fn write<T: Table>(place: *mut T, value: &T) {
     unsafe { ptr::copy_nonoverlapping(from, to, size.min(size_of::<T>()) - first) };
 }
 
-/// The size that the host says, where it is one that a host can have.
+/// The size that the host states, if a host can have that size.
 ///
 /// # Safety
 /// `given` is NULL or begins with a `size_t`.
@@ -63,7 +64,7 @@ pub(crate) unsafe fn size<T: Table>(given: *const T, param: &str) -> Result<usiz
     Ok(size)
 }
 
-/// What the host wants to be called with, and how it is let go.
+/// The host's pointer, and the function that releases it.
 pub(crate) struct User {
     pub(crate) data: *mut c_void,
     drop: Option<unsafe extern "C" fn(*mut c_void)>,

@@ -25,7 +25,7 @@ pub(crate) unsafe fn bytes<'a>(data: *const c_char, len: usize, param: &str) -> 
     Ok(unsafe { slice::from_raw_parts(data.cast(), len) })
 }
 
-/// The same as UTF-8.
+/// Reads the bytes as UTF-8.
 ///
 /// # Safety
 /// As for [`bytes`].

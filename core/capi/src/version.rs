@@ -1,4 +1,4 @@
-//! What the host is linked with.
+//! The version that the host is linked with.
 
 use std::ffi::{CStr, c_char};
 

@@ -1,4 +1,4 @@
-//! `include/cortensor_router.h` is what the crate's source says, byte for byte.
+//! Checks that `include/cortensor_router.h` agrees with the crate's source, byte for byte.
 #![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use cbindgen::{Builder, Config, DocumentationLength, DocumentationStyle, ItemType, Language, RenameRule, Style};
 
-/// In the order of the header.
+/// The files in the order of the header.
 const SOURCES: &[&str] = &[
     "version",
     "status",
@@ -77,7 +77,7 @@ fn preamble() -> String {
     text
 }
 
-/// The header as the source has it.
+/// Makes the header from the source.
 fn generated() -> String {
     let mut config = Config {
         language: Language::C,
@@ -110,7 +110,7 @@ fn generated() -> String {
     }
     let mut bytes = Vec::new();
     builder.generate().unwrap().write(&mut bytes);
-    // The lint wants this heading; for readers of C it is a paragraph like others.
+    // The lint demands this heading; for readers of C it is a paragraph like others.
     String::from_utf8(bytes).unwrap().replace(" * # Safety\n", "")
 }
 
@@ -138,7 +138,7 @@ fn every_source_with_an_entry_point_is_in_the_header() {
     }
 }
 
-/// Every function of the header with the first sentence of what it does.
+/// Every function of the header with the first sentence of its description.
 fn functions(header: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut sentence = String::new();

@@ -20,15 +20,15 @@ use serde_json::Value;
 use crate::exit::{Done, Exit};
 use crate::unreached::{self, Advice};
 
-/// An answer of the router is read up to this; lists come in pages far below it.
+/// The greatest answer that is read; lists come in pages far below it.
 const MAX_ANSWER: usize = 64 << 20;
 
-/// For everything that does not wait for a model.
+/// The time limit of every call that does not wait for a model.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const DEFAULT_URL: &str = "http://127.0.0.1:5010";
 
-/// Which router to talk to.
+/// The router to talk to.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Router")]
 pub(crate) struct Remote {
@@ -44,7 +44,7 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    /// A client for it.
+    /// Makes a client for it.
     pub(crate) fn client(&self) -> Done<Client> {
         // A variable that is set to nothing counts as not set.
         let url = if self.url.trim().is_empty() { DEFAULT_URL } else { &self.url };
@@ -52,7 +52,7 @@ impl Remote {
     }
 }
 
-/// What to do about the two commonest failures.
+/// The advice for the two commonest failures.
 #[derive(Clone, Copy)]
 struct Hints {
     advice: Advice,
@@ -86,8 +86,8 @@ impl Client {
         Self::with_token(url, |_| Some(key.to_owned()).filter(|key| !key.is_empty()), ca_file, UPSTREAM)
     }
 
-    /// A client for that address, with that token or, on this machine, the development token; it believes the authorities of that
-    /// file, or the public ones.
+    /// A client for that address. Its token is the one given or, on this machine, the development token. It believes
+    /// the authorities of that file, or the public ones.
     pub(crate) fn new(url: &str, token: Option<&str>, ca_file: Option<&Path>) -> Done<Self> {
         let given = token.map(str::trim).filter(|token| !token.is_empty()).map(str::to_owned);
         Self::with_token(
@@ -142,13 +142,13 @@ impl Client {
         self.call(method, path, body, Some(PATIENCE)).await
     }
 
-    /// The same without a bound on the time that the answer takes.
+    /// Sends a request with a JSON body, without a bound on the time of its answer.
     pub(crate) async fn wait_for(&self, path: &str, body: &Value, headers: &[(&'static str, String)]) -> Done<Value> {
         let response = self.request(Method::POST, path, Some(body), headers).await?;
         self.answer(response).await
     }
 
-    /// `POST` whose answer is read piece by piece; a refusal is an error.
+    /// Sends a `POST` whose answer is read piece by piece; a refusal is an error.
     pub(crate) async fn stream(
         &self,
         path: &str,
@@ -223,7 +223,7 @@ impl Client {
     }
 }
 
-/// The finer word for a refusal, as the router gave it.
+/// The finest word for a refusal, as the router gave it.
 fn code(body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
     error_of(&body).get("code")?.as_str().map(str::to_owned)
@@ -259,13 +259,13 @@ fn connector(ca_file: Option<&Path>) -> Done<HttpsConnector<HttpConnector>> {
     Ok(https.https_or_http().enable_http1().wrap_connector(http))
 }
 
-/// The router's own address in what its clients call the base URL of an API.
+/// The router's own address inside of the URL that its clients call the base URL of an API.
 pub(crate) fn without_api(url: &str) -> &str {
     let url = url.trim().trim_end_matches('/');
     ["/api/v1", "/api/v2", "/api/v3", "/api", "/v1"]
         .iter()
         .find_map(|base| url.strip_suffix(base))
-        // `http://v1` names a host, `/miner/v1` is where miners go.
+        // `http://v1` names a host, and `/miner/v1` is the path for miners.
         .filter(|rest| !rest.ends_with('/') && !rest.ends_with("/miner") && !rest.is_empty())
         .unwrap_or(url)
 }

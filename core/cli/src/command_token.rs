@@ -1,5 +1,5 @@
-//! A token for whoever may read the data directory: with it the command makes keys through the router that runs there,
-//! whatever keys there are, and whether the development token is accepted or not. It is made anew at each start.
+//! Keeps a token for everybody who may read the data directory. With it the command makes keys through the router
+//! that runs there, also if the development token is not accepted. The token is made anew at each start.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -9,7 +9,7 @@ use cortensor_router::Token;
 
 const FILE: &str = "command.token";
 
-/// The file with the token; it goes when this is dropped.
+/// The file with the token; it is removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct CommandToken(PathBuf);
 

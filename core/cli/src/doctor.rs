@@ -1,4 +1,4 @@
-//! `doctor`: looks at everything that a router needs, and says how to mend what is wrong.
+//! `doctor`: checks everything that a router needs, and says how to mend what is wrong.
 
 mod data;
 mod network;
@@ -16,7 +16,7 @@ use crate::runtime;
 use crate::settings::Settings;
 use cortensor_router::model::Timestamp;
 
-/// No machine with a right clock runs this before the program was written (2025-01-01).
+/// The earliest plausible time (2025-01-01): no machine with a right clock runs this program before it was written.
 const EARLIEST: u64 = 1_735_689_600;
 
 /// `doctor`.
@@ -46,7 +46,7 @@ impl Level {
     }
 }
 
-/// What was found, in the order of the checks.
+/// The findings, in the order of the checks.
 #[derive(Debug, Default)]
 struct Findings(Vec<(Level, &'static str, String)>);
 
@@ -127,7 +127,7 @@ fn tokens(config: &Config, findings: &mut Findings) {
     }
 }
 
-/// Secrets in a file that others can read.
+/// Finds secrets in a file that others can read.
 fn open_secrets(loaded: &Loaded, file: Option<&Path>, findings: &mut Findings) {
     let in_file = |place: String| matches!(loaded.source(&place), Source::File(..));
     let tokens = loaded.config.listen.tokens.iter().enumerate();

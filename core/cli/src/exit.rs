@@ -1,4 +1,4 @@
-//! How the command ends: one line on standard error, and a status that scripts can act on.
+//! The end of the command: one line on standard error, and a status for scripts.
 
 use std::fmt::Write as _;
 
@@ -6,22 +6,22 @@ use cortensor_router::{Error, ErrorKind};
 
 use crate::{output, stderr};
 
-/// Why the command ends without having done what it was asked for.
+/// The reason why the command ended without doing its work.
 #[derive(Debug)]
 pub(crate) struct Exit {
     status: u8,
     message: String,
-    /// The error's code, where a program of ours has one.
+    /// The error's code, if one of our programs gave one.
     code: Option<String>,
 }
 
-/// What a command gives.
+/// The result of a command.
 pub(crate) type Done<T = ()> = Result<T, Exit>;
 
 impl Exit {
-    /// No router answers at all.
+    /// No router answers.
     pub(crate) const UNREACHABLE: u8 = 10;
-    /// Ctrl-C, as a shell counts it.
+    /// Ctrl-C, with the status that shells use.
     pub(crate) const INTERRUPTED: u8 = 130;
 
     /// Ends with that status and message.
@@ -29,7 +29,7 @@ impl Exit {
         Self { status, message: message.into(), code: None }
     }
 
-    /// It did not work.
+    /// The work failed.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::new(1, message)
     }
@@ -39,7 +39,7 @@ impl Exit {
         Self::new(2, message)
     }
 
-    /// Ends with that status and says nothing: all is said.
+    /// Ends with that status and without a message, because everything was said.
     pub(crate) fn silent(status: u8) -> Self {
         Self::new(status, "")
     }
@@ -49,19 +49,19 @@ impl Exit {
         &self.message
     }
 
-    /// The same status with a remark behind the message.
+    /// Adds a remark behind the message.
     pub(crate) fn with_hint(mut self, hint: &str) -> Self {
         self.message = format!("{}: {hint}", self.message);
         self
     }
 
-    /// The same with that code, where there is one.
+    /// Sets the code, if there is one.
     pub(crate) fn with_code(mut self, code: Option<String>) -> Self {
         self.code = code.or(self.code);
         self
     }
 
-    /// Says why, in the form that was asked for, and gives the status.
+    /// Writes the reason, in the form that was asked for, and gives the status.
     pub(crate) fn report(self) -> u8 {
         if !self.message.is_empty() {
             stderr::error(&output::printable(&self.message), self.code.as_deref(), self.status);

@@ -1,4 +1,4 @@
-//! What `serve` says when it is ready: where it is, how to call it, what is open to whom.
+//! The text that `serve` prints when it is ready: its address, how to call it, and which surfaces are open.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ use crate::exit::Done;
 use crate::logging::LogFormat;
 use crate::output;
 
-/// What there is to say.
+/// The facts that the text is made of.
 pub(crate) struct Greeting {
     url: String,
     /// Whether the development token opens this router.
@@ -64,7 +64,7 @@ impl Greeting {
         if self.dev_token { Some(DEFAULT_DEV_TOKEN.to_owned()) } else { self.token.clone() }
     }
 
-    /// Says it, in the form of the logs.
+    /// Prints the text, in the form of the logs.
     pub(crate) fn print(&self, format: LogFormat) -> Done {
         match format {
             LogFormat::Text => output::write(&self.text()),

@@ -59,16 +59,16 @@ struct Create {
     /// What it may do: submit, read, admin, miner, or enrol alone (repeatable); submit and read where none is given
     #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',')]
     scopes: Vec<String>,
-    /// The only sessions it may use (repeatable); all where none is given
+    /// The only sessions it may use (repeatable); all if none is given
     #[arg(long = "session", value_name = "ID", value_delimiter = ',')]
     sessions: Vec<u64>,
-    /// Of a key for miners: the only models that they may serve (repeatable)
+    /// For a key of miners: the only models that they may serve (repeatable)
     #[arg(long = "model", value_name = "MODEL", value_delimiter = ',')]
     models: Vec<String>,
-    /// Of a key for miners: who runs them
+    /// For a key of miners: the person or company that runs them
     #[arg(long, default_value = "", hide_default_value = true)]
     owner: String,
-    /// How long it is good for: 90s, 15m, 12h, 30d; for ever where it is not given
+    /// How long the key is valid: 90s, 15m, 12h, 30d; for ever if it is not given
     #[arg(long, value_parser = duration)]
     ttl: Option<u64>,
     #[command(flatten)]
@@ -90,7 +90,7 @@ struct Revoke {
     place: Place,
 }
 
-/// Where the keys are.
+/// The place of the keys.
 #[derive(Debug, Args)]
 pub(crate) struct Place {
     /// Print JSON
@@ -109,7 +109,7 @@ pub(crate) struct Place {
     settings: Settings,
 }
 
-/// A router that runs, or a directory that nobody holds.
+/// A running router, or a directory that nobody holds.
 enum Holding {
     Router(Box<Client>),
     Directory(PathBuf),
@@ -157,7 +157,7 @@ impl Place {
 
 /// Makes a key, and gives its record with its token.
 pub(crate) fn create(place: &Place, spec: &KeySpec) -> Done<Value> {
-    // Checked here as well, so that a mistake is found before anything is asked or opened.
+    // The wish is checked here as well, so that a mistake is found before anything is asked or opened.
     let (record, made) = spec.mint(Timestamp::wall_clock())?;
     match place.find()? {
         Holding::Router(client) => runtime::client(client.send(Method::POST, "/api/v1/keys", Some(&json!(spec)))),
@@ -182,7 +182,7 @@ pub(crate) fn list(place: &Place) -> Done<Vec<Value>> {
 
 /// Revokes the key of that id, or of that token.
 pub(crate) fn revoke(place: &Place, id: &str) -> Done {
-    // People paste the whole token; its secret is not needed, and not sent.
+    // People paste the whole token; its secret is not needed and not sent.
     let id = id.strip_prefix("ctr_").and_then(|rest| rest.split('_').next()).unwrap_or(id);
     match place.find()? {
         Holding::Router(client) => {
@@ -275,7 +275,7 @@ pub(crate) fn expiry(key: &Value) -> String {
     }
 }
 
-/// `90s`, `15m`, `12h`, `30d`; a number alone is seconds.
+/// Reads `90s`, `15m`, `12h`, `30d`; a number alone means seconds.
 pub(crate) fn duration(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor = match &text[digits.len()..] {

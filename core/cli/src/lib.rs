@@ -97,9 +97,10 @@ enum Command {
     Completions(completions::Completions),
 }
 
-/// Runs the command with those arguments, the program's name first, and gives the status with which the process is to end.
+/// Runs the command with those arguments, the program's name first. Gives the exit status for the process.
 ///
-/// `serve` handles SIGINT and SIGTERM while it runs, and the command installs a logger: call it from a process that does nothing else.
+/// `serve` handles SIGINT and SIGTERM while it runs, and the command installs a logger. Call it from a process that
+/// does nothing else.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let form = Form::of_arguments(&arguments);
@@ -113,7 +114,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
                 let text = told.render().to_string();
                 stderr::error(text.strip_prefix("error: ").unwrap_or(&text).trim_end(), Some("usage"), status);
             } else {
-                // Help and version are told this way too. A closed terminal is no reason for another status.
+                // Help and version come this way too. A closed terminal does not change the status.
                 let _ = told.print();
             }
             return status;

@@ -1,4 +1,4 @@
-//! Logs: to standard error, as text or as JSON lines.
+//! Logs on standard error, as text or as JSON lines.
 
 use std::fmt;
 use std::io::IsTerminal as _;
@@ -28,7 +28,7 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// What is logged, and how.
+/// The choice of log lines, and their form.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Logging")]
 pub(crate) struct Logging {
@@ -40,8 +40,8 @@ pub(crate) struct Logging {
     pub(crate) log_format: LogFormat,
 }
 
-/// Writes fields with what cannot be seen written out: much of what is logged was said by a miner, an upstream or a client, and
-/// must not write lines of its own, nor steer a terminal.
+/// Writes fields with control characters written out. Much of the text in a log comes from a miner, an upstream or a
+/// client, and it must not write lines of its own or steer a terminal.
 struct OnOneLine;
 
 impl<'w> FormatFields<'w> for OnOneLine {
@@ -60,7 +60,8 @@ struct Line<'w> {
 
 impl Visit for Line<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        // What libraries that log otherwise say of their source is in front of the line.
+        // Libraries that log through another crate repeat their source here; it already stands at the front of the
+        // line.
         if self.written.is_err() || field.name().starts_with("log.") {
             return;
         }

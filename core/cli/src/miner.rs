@@ -1,4 +1,4 @@
-//! `miner`: takes an OpenAI-compatible server to a router, until a signal ends it.
+//! `miner`: works for a router with an OpenAI-compatible server behind it, until a signal ends it.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -102,7 +102,7 @@ pub(crate) struct Miner {
     logging: Logging,
 }
 
-/// What the backend can do now.
+/// The present state of the backend.
 #[derive(Debug, Clone, Default)]
 struct Backend {
     up: bool,
@@ -123,7 +123,7 @@ impl Miner {
 
     async fn work(&self) -> Done {
         let mut signals = Signals::new()?;
-        // It has no files to read again; a terminal that hangs up does not end it.
+        // The miner has no files to read again; a terminal that hangs up does not end it.
         let _hangups = Hangups::new()?;
         let health =
             match self.health_addr {
@@ -145,7 +145,7 @@ impl Miner {
             let probe = upstream.probe();
             let capacity = self.capacity;
             tokio::spawn(probe.run(move |report| tell(&backend, report, capacity)));
-            // The models are part of the greeting: the backend is asked first.
+            // The models are part of the greeting, so the backend is asked first.
             let first = tokio::select! {
                 () = signals.next() => return Ok(()),
                 first = news.wait_for(|backend| backend.up) => first.map(|backend| backend.clone()).unwrap_or_default(),
@@ -245,7 +245,7 @@ impl Miner {
         Ok(config)
     }
 
-    /// One line that says how it is doing.
+    /// One line about the present state.
     fn say(&self, stats: &MinerClientStats) {
         // A reader that has gone away is no reason to stop.
         let _ = if self.logging.log_format == LogFormat::Json {
@@ -291,7 +291,7 @@ fn tell(backend: &watch::Sender<Backend>, report: ProbeReport, capacity: u32) {
     });
 }
 
-/// This machine's name and the number of the process.
+/// The name of this machine and the number of the process.
 fn default_name() -> String {
     let host = std::env::var("HOSTNAME").or_else(|_| std::env::var("COMPUTERNAME")).unwrap_or_default();
     let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect();

@@ -1,4 +1,4 @@
-//! `miners`: who does the work.
+//! `miners`: lists the miners of a running router.
 
 use clap::Args;
 use serde_json::Value;

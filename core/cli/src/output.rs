@@ -1,4 +1,4 @@
-//! What the command prints. A reader that goes away early (`| head`) ends the command quietly.
+//! Standard output of the command. A reader that goes away early (`| head`) ends the command quietly.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -26,12 +26,12 @@ pub(crate) fn json(value: &serde_json::Value) -> Done {
     line(&value.to_string())
 }
 
-/// Writes text that a model or another user made; a terminal does not get its control characters.
+/// Writes text that a model or another user made. A terminal does not get its control characters.
 pub(crate) fn foreign(text: &str) -> Done {
     if io::stdout().is_terminal() { write(&printable(text)) } else { write(text) }
 }
 
-/// Says something beside the result, on standard error.
+/// Writes a remark beside the result to standard error.
 pub(crate) fn remark(message: &str) {
     stderr::remark(&printable(message));
 }
@@ -40,7 +40,7 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
 }
 
-/// A table: columns as wide as their widest cell, the last one cut at the terminal's edge by the terminal itself.
+/// Writes a table. Each column is as wide as its widest cell; the terminal cuts the last one at its edge.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> Done {
     let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| one_line(cell)).collect()).collect();
@@ -62,7 +62,7 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> Done {
     write(&out)
 }
 
-/// Names and values below each other.
+/// Writes names and values below each other.
 pub(crate) fn fields(fields: &[(&str, String)]) -> Done {
     let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let mut out = String::new();
@@ -84,7 +84,7 @@ fn one_line(cell: &str) -> String {
     }
 }
 
-/// A text out of a JSON object; numbers and booleans as they are written, nothing for null.
+/// Reads a text out of a JSON object; numbers and booleans as they are written, nothing for null.
 pub(crate) fn text(value: &serde_json::Value, name: &str) -> String {
     match value.get(name) {
         None | Some(serde_json::Value::Null) => String::new(),
@@ -98,7 +98,7 @@ pub(crate) fn text(value: &serde_json::Value, name: &str) -> String {
     }
 }
 
-/// How long ago a time in Unix seconds is; nothing for 0.
+/// Says how long ago a time in Unix seconds is; nothing for 0.
 pub(crate) fn ago(value: &serde_json::Value, name: &str) -> String {
     match value.get(name).and_then(serde_json::Value::as_u64) {
         None | Some(0) => String::new(),
@@ -106,7 +106,7 @@ pub(crate) fn ago(value: &serde_json::Value, name: &str) -> String {
     }
 }
 
-/// A span of seconds in its largest unit.
+/// Writes a span of seconds in its largest unit.
 pub(crate) fn span(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),

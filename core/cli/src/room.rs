@@ -1,12 +1,12 @@
-//! How much memory the command lets its router hold where nobody says.
+//! The default memory bound of a router that the command runs.
 
 use std::fs;
 
-/// The share of what the process may have.
+/// The share of the memory that the process may have.
 const SHARE: u64 = 4;
 
-/// A quarter of the least of: this machine's memory, what the process' control group allows, and its limit of address
-/// space. 0, which is no bound, where none of them can be read.
+/// A quarter of the least of this machine's memory, the limit of the process' control group, and its limit of address
+/// space. 0, which means no bound, if none of them can be read.
 pub(crate) fn default_bytes() -> u64 {
     let (machine, group) = match sysinfo::System::new() {
         Ok(mut system) => {

@@ -7,13 +7,13 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::exit::{Done, Exit};
 
-/// The server's runtime. Where the listener has threads of its own, what is left to do needs one thread.
+/// Makes the server's runtime. If the listener has threads of its own, the rest needs one thread.
 pub(crate) fn server(listener_threads: usize) -> io::Result<Runtime> {
     let mut builder = if listener_threads == 0 { Builder::new_multi_thread() } else { Builder::new_current_thread() };
     builder.enable_all().thread_name("cortensor-router").build()
 }
 
-/// Runs a client's work: one connection needs no more than one thread. Ctrl-C ends it, which closes the connection.
+/// Runs a client's work; one connection needs one thread. Ctrl-C ends it, which closes the connection.
 pub(crate) fn client<T>(work: impl Future<Output = Done<T>>) -> Done<T> {
     let runtime =
         Builder::new_current_thread().enable_all().build().map_err(|e| Exit::failed(format!("cannot start: {e}")))?;

@@ -35,7 +35,7 @@ Examples:
 SIGTERM and Ctrl-C stop intake, let running tasks end (listen.drain_timeout_ms), then
 exit; a second one exits at once.";
 
-/// When all tasks have ended, their readers get this long to read the rest.
+/// The time that readers get to read the rest after all tasks have ended.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// `serve`.
@@ -116,12 +116,13 @@ impl Serve {
         };
         let address = listener.local_addr();
         tokio::spawn(reload(hangups, listener.certificates()));
-        // Until the end: the token goes with it.
+        // The token must live until the end: its file is removed when it is dropped.
         let _command = match (&sqlite, &loaded.config.storage.data_dir) {
             (Some(store), Some(dir)) => {
                 let token = Token::mint()?;
                 listener.accept_admin(&token);
-                // Before it is said where the router is: who reads that looks for the token.
+                // The token is written before the address is printed, because readers of the address look for the
+                // token.
                 let written = CommandToken::write(dir, &token);
                 store.announce(&listener.url())?;
                 written
@@ -171,14 +172,14 @@ impl Serve {
                 last_words.await;
                 router.close().await;
             } else {
-                // The close tells those who wait: their connections end with that.
+                // The close gives everybody who waits an end, so their connections end.
                 tokio::join!(router.close(), last_words);
             }
         };
         tokio::select! {
             biased;
             () = signals.again() => {
-                // What was acknowledged is in the store already: the next start goes on with it.
+                // Acknowledged work is in the store already: the next start goes on with it.
                 output::remark("stopped at once");
                 crate::stderr::flush();
                 std::process::exit(i32::from(Exit::INTERRUPTED));
@@ -208,8 +209,8 @@ impl Serve {
     }
 }
 
-/// Whether nothing says who is to do the work: then the built-in echo answers until the first miner comes, so that a newcomer sees
-/// something. Whoever has set `echo`, an upstream, or anything about miners knows what is to come.
+/// Whether nothing says who does the work. Then the built-in echo answers until the first miner comes, so that a
+/// newcomer sees something. An operator who set `echo`, an upstream or anything about miners does not need it.
 fn nobody_is_expected(loaded: &Loaded) -> bool {
     let config = &loaded.config;
     let lets_miners_in = |token: &TokenConfig| token.scopes.iter().any(|scope| scope == "miner");
@@ -219,7 +220,7 @@ fn nobody_is_expected(loaded: &Loaded) -> bool {
         && !config.listen.tokens.iter().any(lets_miners_in)
 }
 
-/// Reads the files that can be read again at every SIGHUP.
+/// Reads certificates and other files again at every SIGHUP.
 async fn reload(mut hangups: Hangups, certificates: Option<Certificates>) {
     loop {
         hangups.next().await;
@@ -253,7 +254,7 @@ fn tables(key: &str, values: &[String], name: Option<&str>) -> Value {
     Value::Array(values.iter().map(table).collect())
 }
 
-/// The store in the data directory; `None` where tasks are kept in memory.
+/// Opens the store in the data directory; `None` if tasks are kept in memory.
 fn open_sqlite(config: &Config) -> Done<Option<Arc<SqliteStore>>> {
     match (&config.storage.data_dir, config.storage.effective_durability()) {
         (None, _) | (_, Durability::Memory) => Ok(None),
@@ -264,7 +265,8 @@ fn open_sqlite(config: &Config) -> Done<Option<Arc<SqliteStore>>> {
     }
 }
 
-/// Why the server does not start: the fix in the command's own words, and a status apart from that of a wrong setting.
+/// Says why the server does not start, with the fix in the command's own words and with another status than a wrong
+/// setting.
 fn start(error: &Error) -> Exit {
     match error.kind() {
         ErrorKind::InvalidArgument => Exit::usage(error.message()),

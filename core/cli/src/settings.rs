@@ -9,7 +9,7 @@ use cortensor_router::config::{Loaded, Override, load};
 use crate::exit::{Done, Exit};
 use crate::platform;
 
-/// Where the configuration comes from; the same flags for every command that reads it.
+/// The source of the configuration; every command that reads it has these flags.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Configuration")]
 pub(crate) struct Settings {
@@ -25,13 +25,13 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// The file that is read: the one that was named, else the platform's where it exists.
+    /// The file that is read: the one that was named, or else the platform's if it exists.
     pub(crate) fn file(&self) -> Option<PathBuf> {
         let platform = || platform::config_dir().map(|dir| dir.join("config.toml")).filter(|path| path.is_file());
         self.config.clone().filter(|path| !path.as_os_str().is_empty()).or_else(platform)
     }
 
-    /// Reads everything; `flags` win over all else but `--set`.
+    /// Reads everything; `flags` win over everything but `--set`.
     pub(crate) fn load(&self, flags: Vec<Override>) -> Done<Loaded> {
         let mut overrides = flags;
         if let Some(dir) = &self.data_dir {

@@ -1,13 +1,13 @@
-//! The signals that end the server, and the one that has it read its files again.
+//! The signals that end the server, and the one that makes it read its files again.
 
 use std::time::Duration;
 
 use crate::exit::{Done, Exit};
 
-/// Signals that come within this are one.
+/// Signals that come within this time count as one.
 const TOGETHER: Duration = Duration::from_millis(200);
 
-/// SIGINT and SIGTERM, where there are such; Ctrl-C elsewhere.
+/// SIGINT and SIGTERM on Unix; Ctrl-C elsewhere.
 pub(crate) struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
@@ -28,7 +28,7 @@ impl Signals {
         Ok(Self {})
     }
 
-    /// Waits for one more, after one came. Supervisors signal a process and its group: what comes at once is the same.
+    /// Waits for a further signal. Supervisors signal a process and its group, so signals that come at once are one.
     pub(crate) async fn again(&mut self) {
         let together = tokio::time::sleep(TOGETHER);
         tokio::pin!(together);
@@ -60,7 +60,7 @@ impl Signals {
     }
 }
 
-/// SIGHUP, where there is such: caught for as long as the process lives, so that it never ends it.
+/// SIGHUP on Unix. It is caught for as long as the process lives, so that it never ends the process.
 pub(crate) struct Hangups {
     #[cfg(unix)]
     hangup: tokio::signal::unix::Signal,

@@ -1,4 +1,4 @@
-//! Server-sent events: the data of each event, cut at line ends however the bytes arrive.
+//! Reads server-sent events: the data of each event, however the bytes arrive.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http_body_util::BodyExt as _;
@@ -6,7 +6,7 @@ use hyper::body::Incoming;
 
 use crate::exit::{Done, Exit};
 
-/// A line is never longer than an answer may be.
+/// The longest line; it is never longer than an answer may be.
 const MAX_LINE: usize = 64 << 20;
 
 /// The data lines of an event stream.
@@ -45,7 +45,7 @@ impl Events {
 #[derive(Debug, Default)]
 struct Lines {
     buffer: BytesMut,
-    /// How much of the buffer is known to hold no line end.
+    /// The part of the buffer that is known to hold no line end.
     searched: usize,
 }
 

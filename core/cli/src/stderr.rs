@@ -1,4 +1,4 @@
-//! Standard error: remarks, last words and logs, in one form. Whether anybody reads them or not, the command goes on.
+//! Standard error: remarks, last words and logs, in one form. The command goes on whether anybody reads them or not.
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
@@ -10,22 +10,22 @@ use serde_json::{Value, json};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 
-/// How the command speaks.
+/// The form of everything that the command writes there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// For people.
+    /// Sentences for people.
     Text,
-    /// As the lines of the log (`--log-format json`).
+    /// JSON lines like those of the log (`--log-format json`).
     Lines,
-    /// For the caller of a command with `--json`.
+    /// JSON for the caller of a command with `--json`.
     Json,
 }
 
-/// One form for the whole process: panics and last words come from anywhere.
+/// The form of the whole process, because panics and last words come from anywhere.
 static FORM: AtomicU8 = AtomicU8::new(0);
 
 impl Form {
-    /// From now on the command speaks so.
+    /// Sets the form for everything from now on.
     pub(crate) fn choose(self) {
         FORM.store(self as u8, Ordering::Relaxed);
         if self == Self::Lines {
@@ -41,7 +41,7 @@ impl Form {
         }
     }
 
-    /// The form that the arguments ask for, before they are known to be right: an error in them is told in it too.
+    /// The form that the arguments ask for, before they are known to be right: an error in them is written in it too.
     pub(crate) fn of_arguments(arguments: &[std::ffi::OsString]) -> Self {
         let own = |argument: &&std::ffi::OsString| argument.as_os_str() != "--";
         let words: Vec<_> = arguments.iter().take_while(own).map(|argument| argument.to_string_lossy()).collect();
@@ -58,7 +58,7 @@ impl Form {
     }
 }
 
-/// Says why the command ends.
+/// Writes the reason why the command ends.
 pub(crate) fn error(message: &str, code: Option<&str>, status: u8) {
     match Form::chosen() {
         Form::Text => write(&format!("error: {}\n", message.trim_end().replace('\n', " "))),
@@ -70,7 +70,7 @@ pub(crate) fn error(message: &str, code: Option<&str>, status: u8) {
     }
 }
 
-/// Says something beside the result.
+/// Writes a remark beside the result.
 pub(crate) fn remark(message: &str) {
     match Form::chosen() {
         Form::Text => write(&format!("{message}\n")),
@@ -79,7 +79,7 @@ pub(crate) fn remark(message: &str) {
     }
 }
 
-/// A line as the log has them.
+/// Makes a line in the form of the log.
 fn line(level: &str, message: &str, more: &[(&str, Value)]) {
     let mut time = String::new();
     let _ = SystemTime.format_time(&mut Writer::new(&mut time));
@@ -92,26 +92,26 @@ fn line(level: &str, message: &str, more: &[(&str, Value)]) {
 }
 
 fn write(text: &str) {
-    // In one piece, so that lines of several threads do not mix.
+    // The line is written in one piece, so that lines of several threads do not mix.
     let _ = Log.write_all(text.as_bytes());
 }
 
-/// What waits for the thread that writes.
+/// A message to the thread that writes.
 enum Piece {
     Text(Vec<u8>),
-    /// Answered when all before it is written.
+    /// A request to answer when everything before it is written.
     Flush(SyncSender<()>),
 }
 
-/// Lines that wait at the most. A reader that is stopped holds up this many and nobody.
+/// The greatest number of lines that wait. A reader that stops reading delays only these.
 const WAITING: usize = 4_096;
 
-/// How long the last lines may take.
+/// The time limit of the last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 static SINK: OnceLock<SyncSender<Piece>> = OnceLock::new();
 
-/// From now on a thread of its own writes, so that a reader that does not read holds up nobody else.
+/// Starts a thread that writes, so that a reader that does not read delays nobody else.
 pub(crate) fn write_apart() {
     let (sink, pieces) = sync_channel(WAITING);
     let write = move || {
@@ -128,7 +128,7 @@ pub(crate) fn write_apart() {
     }
 }
 
-/// Waits until what was said is written, for a second at the most.
+/// Waits until everything is written, at most for a second.
 pub(crate) fn flush() {
     let Some(sink) = SINK.get() else { return };
     let (done, written) = sync_channel(1);
@@ -142,14 +142,14 @@ pub(crate) fn flush() {
     let _ = written.recv_timeout(LAST_LINES);
 }
 
-/// The writer of the log. A reader that has gone away or a disk that is full costs the lines and nothing else.
+/// The writer of the log. A reader that has gone away or a full disk loses lines and does no other harm.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Log;
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match SINK.get() {
-            // Where too much waits already the line is lost: those who are at work do not wait for who reads.
+            // If too many lines wait already, this one is lost: work never waits for a reader of logs.
             Some(sink) => drop(sink.try_send(Piece::Text(bytes.to_vec()))),
             None => drop(io::stderr().lock().write_all(bytes)),
         }

@@ -22,7 +22,7 @@ Examples:
 
 Ctrl-C cancels the task. The exit status says why no answer came: see `cortensor-router --help`.";
 
-/// After so long without a first word a person at a terminal is told that nothing is broken.
+/// The time without a first word after which a person at a terminal is told that nothing is broken.
 const QUIET: Duration = Duration::from_secs(5);
 
 /// `submit`.

@@ -1,4 +1,4 @@
-//! Why a router could not be spoken to, and what mends it.
+//! Errors of calls that did not reach a router, with the fix.
 
 use std::error::Error as StdError;
 use std::io;
@@ -6,16 +6,16 @@ use std::io;
 use crate::exit::Exit;
 use cortensor_router::internals::distrust;
 
-/// What the user can do about a failure.
+/// The advice for each kind of failure.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Advice {
-    /// Where nobody is there.
+    /// The advice if nothing listens there.
     pub(crate) absent: &'static str,
-    /// How an authority is named that is not trusted.
+    /// The setting that names an authority to trust.
     pub(crate) trust: &'static str,
 }
 
-/// The end of a call to `base` that failed with that error.
+/// Describes a call to `base` that failed with that error.
 pub(crate) fn exit(base: &str, error: &(dyn StdError + 'static), is_connect: bool, advice: Advice) -> Exit {
     let Advice { absent, trust } = advice;
     let secure = base.starts_with("https://");
@@ -27,7 +27,7 @@ pub(crate) fn exit(base: &str, error: &(dyn StdError + 'static), is_connect: boo
     if is_connect {
         return Exit::new(Exit::UNREACHABLE, format!("nobody answers at {base}: {cause}: {absent}"));
     }
-    // A server of TLS answers a plain request with an alert, or hangs up.
+    // A server that speaks TLS answers a plain request with an alert, or hangs up.
     let no_http = find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse);
     if no_http && !secure {
         let secured = base.replacen("http://", "https://", 1);
@@ -38,14 +38,14 @@ pub(crate) fn exit(base: &str, error: &(dyn StdError + 'static), is_connect: boo
     Exit::new(6, format!("the connection to {base} broke: {cause}"))
 }
 
-/// The first error of that type behind another.
+/// Finds the first error of that type behind another one.
 fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref() {
             return Some(found);
         }
-        // An I/O error shows what it wraps by this alone.
+        // An I/O error shows the error inside of it by this method alone.
         let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         next = match wrapped {
             Some(inner) => Some(inner),

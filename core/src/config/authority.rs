@@ -1,4 +1,4 @@
-//! Whose certificates a connection of ours believes.
+//! The certificates that the router's own connections believe.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVersions, client::
 
 use crate::{Error, Result};
 
-/// The start of a client's TLS: it believes the authorities of that file (PEM), which the setting `field` names, or else the public ones.
+/// Starts the TLS settings of a client. They believe the authorities of that file (PEM), which the setting `field`
+/// names, or else the public ones.
 ///
 /// # Errors
 /// `InvalidArgument` that names `field` where the file cannot be read or has no certificate.

@@ -10,35 +10,42 @@ documented! {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DispatchConfig {
-    /// Within this a miner must take or decline an offer. Default 2000.
+    /// A miner must take or decline an offer within this. Default 2000.
     pub accept_timeout_ms: u64,
-    /// A miner that says nothing for this long loses the task: before its first token only to another miner that could take it. The head and the comments of an upstream's stream count as words. Default 60000.
+    /// A miner that says nothing for this long loses the task, before its first token only if another miner could
+    /// take it. The head and the comments of an upstream's stream count as words. Default 60000.
     pub progress_timeout_ms: u64,
-    /// How often a task is tried, on another miner first. Miners that have not its model or will not do it (404, 403) do not count: each is asked once. Default 3.
+    /// How often a task is tried, on another miner first. Miners that do not have its model or refuse it (404, 403)
+    /// do not count: each is asked once. Default 3.
     pub max_attempts: u32,
-    /// The least wait before a retry; the most is 25 times that, with full jitter. Default 200.
+    /// The shortest wait before a retry; the longest is 25 times that, chosen at random in between. Default 200.
     pub retry_base_ms: u64,
     /// Retries a second that are always allowed. Default 3.
     pub retry_floor_per_sec: f64,
     /// Retries allowed as a share of recent successes. Default 0.2.
     pub retry_ratio: f64,
-    /// Tasks in a row, each counted once, whose failure opens a miner's breaker. Default 5.
+    /// A miner's breaker opens after so many failed tasks in a row; each task counts once. Default 5.
     pub breaker_failures: u32,
-    /// Milliseconds for which it opens the first time; doubles up to 20 times that. Default 30000.
+    /// Milliseconds for which a breaker opens the first time; the time doubles up to 20 times that. Default 30000.
     pub breaker_open_ms: u64,
     /// Waiting tasks that a free miner chooses from. Default 16.
     pub scan_window: usize,
-    /// After this a waiting task is served before higher bands. Default 30000.
+    /// A task that waited for this long is served before higher bands. Default 30000.
     pub starvation_ms: u64,
-    /// How long a call waits for a miner that could serve it and is up, before it fails with `no_miner`; 0: a task that no miner could ever serve is refused at once. Tasks that go on without a caller wait until their deadline. Default 2000.
+    /// How long a call waits until a miner is up that could serve it, before it fails with `no_miner`. 0: a task that
+    /// no miner could ever serve is refused at once. Tasks that go on without a caller wait until their deadline.
+    /// Default 2000.
     pub no_miner_grace_ms: u64,
-    /// What follows when a miner is lost after clients have seen tokens and the request does not say: `fail`, `continue` or `restart`. Default `fail`.
+    /// The rule for requests that do not say what follows when a miner is lost after clients have seen tokens:
+    /// `fail`, `continue` or `restart`. Default `fail`.
     pub on_failure: OnFailure,
-    /// Whether a second miner is asked when the first token takes longer than 95 % of the model's first tokens do. Default `false`.
+    /// Whether a second miner is asked if the first token takes longer than 95 % of the model's first tokens do.
+    /// Default `false`.
     pub hedge_after_p95: bool,
-    /// Second miners as a share of all tasks, at the most. Default 0.05.
+    /// The largest share of all tasks that get such a second miner. Default 0.05.
     pub hedge_budget: f64,
-    /// Answers that are checked in the background by asking another miner, as a share of those that one miner gave. Default 0: none.
+    /// The share of answers of a single miner that are checked in the background by asking another miner. Default 0:
+    /// none.
     pub audit_ratio: f64,
     /// Such checks at a time. Default 16.
     pub max_audits: u32,
@@ -50,9 +57,9 @@ pub struct DispatchConfig {
     pub set_aside_ms: u64,
     /// Ephemeral miners that sessions may reserve for themselves, as a share of those that could serve them. Default 0.5.
     pub max_reserved: f64,
-    /// Seconds that a reservation holds after the session's last task, where the session does not say. Default 3600.
+    /// Seconds that a reservation holds after the session's last task, if the session does not say. Default 3600.
     pub reserve_period_secs: u64,
-    /// Milliseconds within which the miner that embeds answers for a comparison must have done so. Default 10000.
+    /// Milliseconds that the miner that embeds answers for a comparison has to do so. Default 10000.
     pub verdict_timeout_ms: u64,
 }
 }

@@ -1,8 +1,9 @@
-//! TLS that did not come about, in words that say what mends it.
+//! Errors of TLS in words that say how to mend them.
 
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 
-/// What is wrong with a server that was spoken to by TLS; `plain` is its address without, `trust` how an authority is named.
+/// Says why TLS with a server failed; `plain` is its address without TLS, `trust` the setting that names an
+/// authority.
 pub fn words(error: &Error, plain: &str, trust: &str) -> String {
     match error {
         Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
@@ -39,7 +40,7 @@ fn of_certificate(why: &CertificateError, trust: &str) -> String {
     }
 }
 
-/// The error of TLS in what an I/O error wraps.
+/// Finds the error of TLS inside of an I/O error.
 pub fn behind(error: &std::io::Error) -> Option<&Error> {
     error.get_ref()?.downcast_ref()
 }

@@ -39,7 +39,7 @@ pub const ENV_ALIASES: &[EnvAlias] = &[
     EnvAlias { name: "WS_PORT_ROUTER", key: "miners.port", note: "a port for miners alone" },
 ];
 
-/// Variables of the command line itself, which are no keys.
+/// Variables of the command itself, which are not keys of the configuration.
 pub const COMMAND_ENV: &[(&str, &str)] = &[
     ("CORTENSOR_CONFIG", "the configuration file, as `--config`"),
     ("CORTENSOR_LOG", "what is logged, as `--log`: `info`, `debug`, `cortensor_router=trace` ..."),
@@ -98,7 +98,7 @@ impl Environment {
                 (false, None) => {}
             }
         }
-        // A list as a whole stands before settings of its elements.
+        // A list as a whole comes before settings of its elements.
         settings.sort_by_key(|setting| setting.path.contains('['));
         Ok((settings, remarks))
     }

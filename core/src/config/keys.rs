@@ -47,7 +47,7 @@ macro_rules! documented {
     (@secret $($other:tt)*) => { false };
 }
 
-/// What a key takes.
+/// The kinds of values that a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyKind {
     /// `true` or `false`.
@@ -106,13 +106,13 @@ impl KeyKind {
 /// One key of the configuration.
 #[derive(Debug, Clone)]
 pub struct Key {
-    /// Its place: `limits.max_sessions`, `upstream[].url`.
+    /// The path of the key: `limits.max_sessions`, `upstream[].url`.
     pub path: String,
     /// Another spelling of its last name that is accepted.
     pub alias: Option<&'static str>,
-    /// What it takes.
+    /// The kind of its value.
     pub kind: KeyKind,
-    /// What it does.
+    /// Its documentation.
     pub doc: String,
     /// Its default as TOML; empty where there is none.
     pub default: String,
@@ -193,7 +193,7 @@ pub(crate) fn find(path: &str) -> Option<&'static Key> {
     keys().iter().find(|key| key.path == wanted)
 }
 
-/// The place as it stands in the table: without numbers, with the names that aliases stand for.
+/// The path as it stands in the table: without numbers, and with names instead of their aliases.
 pub(crate) fn canonical(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     for segment in path.split('.') {

@@ -13,11 +13,12 @@ pub struct LimitsConfig {
     pub max_queued_tasks: u64,
     /// Tasks that wait for a miner, of one session. Default 100000.
     pub max_queued_per_session: u64,
-    /// Bytes of the requests that wait, in all. Default 1 GiB, or half of `max_memory_bytes` where that is less.
+    /// Bytes of the requests that wait, in all. Default 1 GiB, or half of `max_memory_bytes` if that is less.
     pub max_queued_bytes: u64,
-    /// Bytes that the router holds for its callers, in all: bodies being read, requests that wait, answers under way and ended tasks
-    /// that are kept in memory. Beyond it new work is refused with 429 `memory_full`. 0: no bound, the default of an embedded router; `serve` takes
-    /// a quarter of the least of the machine's memory, its control group's and its limit of address space.
+    /// Bytes that the router holds for its callers, in all: bodies being read, requests that wait, answers under way
+    /// and ended tasks that are kept in memory. Beyond it new work is refused with 429 `memory_full`. 0: no bound,
+    /// the default of an embedded router. `serve` takes a quarter of the least of the machine's memory, its control
+    /// group's and its limit of address space.
     pub max_memory_bytes: u64,
     /// Open sessions; closed ones do not count. Default 100000.
     pub max_sessions: u64,
@@ -27,17 +28,20 @@ pub struct LimitsConfig {
     pub max_miners: u64,
     /// Bytes of one request. Default 1 MiB.
     pub max_request_bytes: u64,
-    /// How many lists and objects of one request may lie in each other. What only passes to a miner is not read, but those who get it read it. Default 512.
+    /// The depth of a request: lists and objects inside of each other. Default 512. It protects the miners, whose
+    /// parsers may be recursive; the router skips members that it does not read.
     pub max_json_depth: usize,
     /// Bytes of one answer; a longer one is cut there, with the finish reason `length`. Default 16 MiB.
     pub max_output_bytes: u64,
     /// Tokens of one answer; a request that asks for more gets this many. Default 32768.
     pub max_tokens: u64,
-    /// Tokens of an answer where the request does not say. Default 1024.
+    /// Tokens of an answer if the request does not say. Default 1024.
     pub default_max_tokens: u64,
-    /// Seconds until a task is given up where the request does not say. Default 60.
+    /// Seconds until a task is given up if the request does not say. Default 60.
     pub default_timeout_secs: u64,
-    /// The same for requests on `/v1`, whose SDKs wait ten minutes and send what they wait for as `X-Stainless-Timeout`, which counts before this. There it is the time for a whole answer, and of a stream for its first token: after that only `dispatch.progress_timeout_ms` ends it. Default 600.
+    /// Seconds until a task on `/v1` is given up if neither the request nor the header `X-Stainless-Timeout` says. It
+    /// is the time for a whole answer, and for the first token of a stream: after that only
+    /// `dispatch.progress_timeout_ms` ends it. Default 600, because OpenAI's SDKs wait ten minutes.
     pub openai_timeout_secs: u64,
     /// The most seconds that a request may ask for. Default 3600.
     pub max_timeout_secs: u64,
@@ -45,7 +49,8 @@ pub struct LimitsConfig {
     pub stream_window_bytes: u64,
     /// Ended tasks whose streams can still be resumed token by token. Default 1024.
     pub recent_tasks: usize,
-    /// Bytes of those tasks, with their requests, beyond which the oldest go; at the most a quarter of `max_memory_bytes`. Default 32 MiB.
+    /// Bytes of those tasks with their requests; beyond it the oldest are forgotten. At most a quarter of
+    /// `max_memory_bytes`. Default 32 MiB.
     pub recent_bytes: u64,
     /// Answers to one task, by `n` or `max_miners`. Default 8.
     pub max_answers: u32,
@@ -79,7 +84,7 @@ impl Default for LimitsConfig {
 }
 
 impl LimitsConfig {
-    /// Bytes of waiting requests in force.
+    /// The bound of bytes of waiting requests that is in force.
     pub(crate) fn queued_bytes(&self) -> u64 {
         match self.max_memory_bytes {
             0 => self.max_queued_bytes,

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 /// The token that works without any configuration, on loopback only.
 pub const DEFAULT_DEV_TOKEN: &str = "default-dev-token";
 
-/// Who needs no token.
+/// Callers that need no token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Anonymous {
@@ -37,11 +37,16 @@ pub struct ListenConfig {
     /// Tokens from the configuration, beside the keys in the store.
     #[serde(rename = "token", alias = "tokens")]
     pub tokens: Vec<TokenConfig>,
-    /// Whether `default-dev-token` is accepted from programs on this machine, where the address is a loopback one. Not set: until a token is configured or the store holds a key with the scope `admin`. `true`: for good. `false`: never.
+    /// Whether `default-dev-token` is accepted from programs on this machine, if the address is a loopback one. Not
+    /// set: until a token is configured or the store holds a key with the scope `admin`. `true`: always. `false`:
+    /// never.
     pub dev_token: Option<bool>,
-    /// Who needs no token: `off` (nobody) or `loopback` (programs on this machine, which may submit and read). Default `off`; `loopback` wants a loopback address.
+    /// Callers that need no token: `off` (none) or `loopback` (programs on this machine, which may submit and read).
+    /// Default `off`; `loopback` needs a loopback address.
     pub anonymous: Anonymous,
-    /// Names under which programs on this machine reach it, beside `localhost`, `*.localhost`, `host.docker.internal`, `host.containers.internal` and IP addresses. `default-dev-token` and access without a token count under these alone; secret keys count under any.
+    /// Names under which programs on this machine reach the listener, beside `localhost`, `*.localhost`,
+    /// `host.docker.internal`, `host.containers.internal` and IP addresses. `default-dev-token` and access without a
+    /// token count under these names alone; secret keys count under any.
     pub hosts: Vec<String>,
     /// Whether `/api/v1/status` needs no token. Default `false`.
     pub public_status: bool,
@@ -53,9 +58,9 @@ pub struct ListenConfig {
     pub tls: TlsConfig,
     /// Cross-origin requests. Off by default.
     pub cors: CorsConfig,
-    /// Milliseconds in which a request's head must have come. Default 10000.
+    /// Milliseconds within which a request's head must have arrived. Default 10000.
     pub header_timeout_ms: u64,
-    /// Milliseconds in which a request's body must have come. Default 30000.
+    /// Milliseconds within which a request's body must have arrived. Default 30000.
     pub body_timeout_ms: u64,
     /// Bytes of a request's head. Default 32 KiB.
     pub max_header_bytes: usize,
@@ -63,7 +68,8 @@ pub struct ListenConfig {
     pub max_heads_bytes: usize,
     /// Header lines of a request. Default 100.
     pub max_headers: usize,
-    /// Threads of its own that serve connections; 0: the threads of the program that it is in. Default 0; `serve` takes as many as there are processors.
+    /// Threads of the listener's own; 0: the threads of the program that it is in. Default 0; `serve` takes one for
+    /// each processor.
     pub threads: usize,
     /// Connections at a time; further ones wait in the system's backlog. Default 20000.
     pub max_connections: usize,
@@ -71,15 +77,17 @@ pub struct ListenConfig {
     pub max_connections_per_peer: usize,
     /// Connections that wait in the system to be accepted. Default 4096; the system may have a lower bound of its own.
     pub backlog: u32,
-    /// Bytes of a body over `limits.max_request_bytes` that are read and thrown away before the 413, because a client that is still sending would see a broken connection instead. Default 32 MiB.
+    /// Bytes beyond `limits.max_request_bytes` that are read and thrown away before the answer 413. A client that is
+    /// still sending would otherwise see a broken connection. Default 32 MiB.
     pub max_discarded_bytes: u64,
     /// The most sessions or tasks that one answer lists, whatever `limit` asks for. Default 1000.
     pub max_page_rows: u64,
     /// Milliseconds between comment lines in an idle stream. Default 15000.
     pub keepalive_ms: u64,
-    /// Milliseconds after which a reader that takes nothing of what waits for it is cut off, and its task cancelled. Default 60000.
+    /// Milliseconds after which a reader that takes nothing is cut off and its task cancelled. Default 60000.
     pub write_timeout_ms: u64,
-    /// Whether `/readyz` is 503 also while no miner is up. Default `false`: miners that dial in through the same balancer would never get here.
+    /// Whether `/readyz` is also 503 while no miner is up. Default `false`: miners that dial in through the same
+    /// balancer would otherwise never arrive.
     pub ready_needs_miner: bool,
     /// Milliseconds that running tasks get to end when the router drains. Default 30000.
     pub drain_timeout_ms: u64,
@@ -137,18 +145,18 @@ documented! {
 pub struct TokenConfig {
     /// A name for people and logs.
     pub name: String,
-    /// The token itself. Better not in a file: see `value_env`.
+    /// The token itself. It is better kept in a variable: see `value_env`.
     #[serde(skip_serializing)]
     pub value: String,
     /// The environment variable that holds it.
     pub value_env: String,
-    /// What it may do: `submit`, `read`, `admin`, `miner`. Empty: `submit`, `read` and `admin`.
+    /// The scopes: `submit`, `read`, `admin`, `miner`. Empty: `submit`, `read` and `admin`.
     pub scopes: Vec<String>,
     /// The only sessions it may use. Empty: all.
     pub sessions: Vec<u64>,
-    /// Of a token for miners: the only models that they may serve. Empty: all.
+    /// For a token of miners: the only models that they may serve. Empty: all.
     pub models: Vec<String>,
-    /// Of a token for miners: who runs them.
+    /// For a token of miners: the person or company that runs them.
     pub owner: String,
 }
 }
@@ -180,7 +188,7 @@ impl TokenConfig {
     }
 }
 
-/// Whether it is a name with or without a port.
+/// Whether it is a name, with or without a port.
 fn is_host(host: &str) -> bool {
     host.parse::<Authority>().is_ok_and(|host| !host.host().is_empty())
         && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte))

@@ -1,7 +1,7 @@
-//! Where settings come from: defaults, a TOML file, the environment, flags; each wins over those before it.
+//! Reads settings from defaults, a TOML file, the environment and flags; each wins over those before it.
 //!
-//! The layers meet in one [`toml::Table`]; for every key it is kept where its value came from, so that an error and
-//! `config show` can name the file's line, the variable or the flag.
+//! The layers meet in one [`toml::Table`]. The place where each value came from is kept beside it, so that an error
+//! and `config show` can name the line of the file, the variable or the flag.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,7 +24,7 @@ pub enum Source {
     File(PathBuf, usize),
     /// An environment variable.
     Environment(String),
-    /// A flag of the command line, or what else the caller says.
+    /// A flag of the command line, or a value that the caller sets.
     Flag(String),
 }
 
@@ -88,7 +88,7 @@ fn numbered(path: &str) -> String {
     out
 }
 
-/// A configuration and where each of its values comes from.
+/// A configuration, with the place where each of its values comes from.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// The configuration, validated.
@@ -123,7 +123,7 @@ pub fn load(
     let (aliases, mut remarks) = environment.aliases()?;
     let (own, more) = environment.own()?;
     remarks.extend(more);
-    // An alias yields to the key's own name wherever that stands, in the file too.
+    // An alias yields to the key's own name, wherever that is set, in the file too.
     let (aliases, unused): (Vec<_>, Vec<_>) =
         aliases.into_iter().partition(|alias| !layers.sources.keys().any(|path| is_at_or_below(path, &alias.path)));
     remarks.extend(unused.iter().map(|alias| not_used(alias, &source_of(&layers.sources, &alias.path))));

@@ -15,23 +15,23 @@ pub struct MinersConfig {
     pub port: u16,
     /// Whether miners of other machines may dial in without TLS. Default `false`: tokens and prompts would pass in the clear.
     pub insecure: bool,
-    /// Within this a miner must have said who it is. Default 5000.
+    /// Milliseconds within which a miner must have said who it is. Default 5000.
     pub hello_timeout_ms: u64,
-    /// After so long without a frame to send, a ping is sent. Default 10000.
+    /// A ping is sent after this long without another frame to send. Default 10000.
     pub ping_ms: u64,
-    /// A miner that is silent for so long is gone, and what it had goes to others. Default 30000.
+    /// A miner that is silent for this long is gone, and its tasks go to others. Default 30000.
     pub dead_ms: u64,
-    /// How long a miner whose connection broke may come back and go on with what it had. Default 10000.
+    /// A miner whose connection broke may come back within this and go on with its tasks. Default 10000.
     pub grace_ms: u64,
-    /// The most that a miner may hold a piece of an answer back to send it with others. Default 20.
+    /// The longest time that a miner may hold a piece of an answer back to send it with others. Default 20.
     pub flush_ms: u64,
-    /// Bytes of an answer that may be under way unacknowledged. Default 256 KiB.
+    /// Bytes of an answer that may be under way without an acknowledgement. Default 256 KiB.
     pub window_bytes: u64,
     /// Bytes of one frame of a miner. Default 1 MiB.
     pub max_frame_bytes: u64,
     /// Bytes that may wait to be sent to a miner; one that does not read them is cut off. Default 4 MiB.
     pub write_buffer_bytes: u64,
-    /// Miners that have connected and not yet said who they are, at a time. Default 1024.
+    /// Miners at a time that have connected and not yet said who they are. Default 1024.
     pub max_handshakes: usize,
 }
 }

@@ -51,7 +51,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::check_name;
 use crate::{Error, Result};
 
-/// What to do with a request that names a session that does not exist.
+/// The answer to a request that names a session that does not exist.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownSession {
@@ -78,22 +78,22 @@ pub struct Config {
     pub name: String,
     /// The address under which the router is reached from outside, shown in `/api/v1/info`.
     pub external_address: String,
-    /// Whether the built-in miner `echo` answers where no other miner could. Default `false`, but a `serve` of which nothing says who does the work
-    /// has it answer until the first miner comes.
+    /// Whether the built-in miner `echo` answers if no other miner could. Default `false`. A `serve` whose
+    /// configuration names nobody who does the work lets it answer until the first miner comes.
     pub echo: bool,
     /// The sessions that take turns for requests that name none; empty: session 0.
     pub completion_sessions: Vec<u64>,
-    /// What to do with an unknown session: `reject` or `default`.
+    /// The answer to an unknown session: `reject` or `default`.
     pub unknown_session: UnknownSession,
     /// The first task id of a session. Default 1.
     pub first_task_id: u64,
-    /// Whether completions carry the text again as `text`, `output`, `result`, `response`, `content`. Default `true`.
+    /// Whether completions repeat the text as `text`, `output`, `result`, `response` and `content`. Default `true`.
     pub compat_aliases: bool,
     /// Where tasks are kept.
     pub storage: StorageConfig,
     /// How long ended tasks are kept.
     pub retention: RetentionConfig,
-    /// Bounds of everything.
+    /// Bounds: nothing grows beyond them.
     pub limits: LimitsConfig,
     /// How tasks reach miners.
     pub dispatch: DispatchConfig,
@@ -132,7 +132,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Checks every value that the types do not.
+    /// Checks every value that its type does not check.
     ///
     /// # Errors
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) that names the key.

@@ -12,18 +12,21 @@ const HEAD: &str = "\
 
 <!-- Made from the configuration types by `UPDATE_DOCS=1 cargo test --test docs`; `cortensor-router config docs` prints it. -->
 
-Nothing has to be configured: `cortensor-router serve` listens on 127.0.0.1:5010 and keeps its tasks in the platform's data directory.
-Settings come from four places; each wins over those before it:
+Nothing has to be configured: `cortensor-router serve` listens on 127.0.0.1:5010 and keeps its
+tasks in the platform's data directory. Settings come from four places; each wins over those
+before it:
 
 1. the defaults below,
-2. a TOML file: `--config FILE`, else `CORTENSOR_CONFIG`, else `config.toml` in the platform's configuration directory
-   (`~/.config/cortensor-router/config.toml` on Linux) where there is one,
+2. a TOML file: `--config FILE`, else `CORTENSOR_CONFIG`, else `config.toml` in the platform's
+   configuration directory (`~/.config/cortensor-router/config.toml` on Linux) if it exists,
 3. environment variables: `CORTENSOR_<SECTION>_<KEY>`,
 4. flags: the common ones by name, every key by `--set key=value`.
 
-A list that is set in a later place replaces the list of an earlier one. Unknown keys are refused, with the line and the key that was probably meant.
-`cortensor-router config check` reads everything and says what is wrong; `cortensor-router config show` prints every key with its value and where it comes from.
-Bindings give the same keys as JSON (`{\"storage\":{\"data_dir\":\"/var/lib/router\"}}`): sections are objects, names are `snake_case`.
+A list that is set in a later place replaces the list of an earlier one. Unknown keys are refused,
+with the line and the key that was probably meant. `cortensor-router config check` reads
+everything and says what is wrong; `cortensor-router config show` prints every key with its value
+and its source. Bindings take the same keys as JSON
+(`{\"storage\":{\"data_dir\":\"/var/lib/router\"}}`): sections are objects, names are `snake_case`.
 
 ```toml
 # cortensor-router.toml
@@ -42,8 +45,10 @@ scopes = [\"submit\", \"read\"]
 url = \"http://127.0.0.1:8080/v1\"
 ```
 
-In environment variables lists are written with commas between (`CORTENSOR_COMPLETION_SESSIONS=1,2`) or as JSON. `CORTENSOR_UPSTREAM=http://a/v1,http://b/v1` and
-`CORTENSOR_LISTEN_TOKEN=secret` set the lists of tables as a whole; `CORTENSOR_UPSTREAM_0_WEIGHT=5` sets a key of one element. A variable that is set to nothing counts as not set.
+In environment variables lists are written with commas between (`CORTENSOR_COMPLETION_SESSIONS=1,2`)
+or as JSON. `CORTENSOR_UPSTREAM=http://a/v1,http://b/v1` and `CORTENSOR_LISTEN_TOKEN=secret` set
+the lists of tables as a whole; `CORTENSOR_UPSTREAM_0_WEIGHT=5` sets a key of one element. A
+variable that is set to nothing counts as not set.
 
 ";
 
@@ -69,7 +74,7 @@ pub fn reference() -> String {
         table(&mut out, &own);
     }
     out.push_str(
-        "## Environment names of Cortensor's own router\n\nThey are read where a key is not set under its own name, in the file or anywhere else.\n\n| variable | key | how it is read |\n|---|---|---|\n",
+        "## Environment names of Cortensor's own router\n\nThey are read if a key is not set under its own name, in the file or anywhere else.\n\n| variable | key | how it is read |\n|---|---|---|\n",
     );
     for alias in ENV_ALIASES {
         let key = if alias.key.is_empty() { String::new() } else { format!("`{}`", alias.key) };
@@ -98,8 +103,8 @@ fn table(out: &mut String, keys: &[&Key]) {
 }
 
 impl Loaded {
-    /// The effective configuration as TOML: every key with its documentation and its source, secrets hidden.
-    /// Reading it back gives the same configuration, but for the secrets.
+    /// The effective configuration as TOML: every key with its documentation and its source, secrets hidden. Reading
+    /// it again gives an equal configuration, except for the secrets.
     pub fn to_toml(&self) -> String {
         let value = Value::try_from(&self.config).unwrap_or_else(|_| Value::Table(toml::Table::new()));
         let mut out = String::from("# The effective configuration. `from` says where a value comes from.\n");
@@ -107,7 +112,7 @@ impl Loaded {
         out
     }
 
-    /// Writes the keys below `place`, plain ones first, as TOML wants it; `pattern` is the place without numbers.
+    /// Writes the keys below `place`, plain ones first, as TOML demands; `pattern` is the place without numbers.
     fn section(&self, out: &mut String, place: &str, pattern: &str, value: &Value) {
         let prefix = if pattern.is_empty() { String::new() } else { format!("{pattern}.") };
         let own: Vec<_> = keys::keys()

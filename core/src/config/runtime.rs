@@ -5,15 +5,17 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 
 documented! {
-/// Threads of an embedded router (C, Python, Node.js). Rust programs bring their own runtime, and `serve` takes one worker a processor.
+/// Threads of an embedded router (C, Python, Node.js). Rust programs bring their own runtime, and `serve` takes one
+/// worker for each processor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RuntimeConfig {
-    /// Threads that do the router's own work. Default 0: one a processor, at most 4.
+    /// Threads that do the router's own work. Default 0: one for each processor, at most 4.
     pub worker_threads: usize,
-    /// Callbacks of the host program that may run at the same time, each on a thread of its own. Default 256.
+    /// Callbacks of the host program that may run at a time, each on a thread of its own. Default 256.
     pub callback_threads: usize,
-    /// What the host's log sink gets: `off`, `error`, `warn`, `info`, `debug` or `trace`. Default `info`.
+    /// The least level that the host's log sink gets: `off`, `error`, `warn`, `info`, `debug` or `trace`. Default
+    /// `info`.
     pub log_level: String,
     /// Log records that may wait for a slow sink; further ones are counted and dropped. Default 1024.
     pub log_queue: usize,
@@ -27,7 +29,7 @@ impl Default for RuntimeConfig {
 }
 
 impl RuntimeConfig {
-    /// The number of worker threads, with the default worked out.
+    /// The number of worker threads that is in force.
     pub fn workers(&self) -> usize {
         match self.worker_threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from).min(4),

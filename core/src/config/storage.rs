@@ -4,16 +4,16 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// What an acknowledged write survives.
+/// The events that an acknowledged write survives.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Durability {
-    /// Power loss (`SQLite`: WAL with `synchronous=FULL`).
+    /// Survives power loss (`SQLite`: WAL with `synchronous=FULL`).
     #[default]
     Full,
-    /// The end of the process by any cause, not power loss (`synchronous=NORMAL`).
+    /// Survives the end of the process by any cause, but not power loss (`synchronous=NORMAL`).
     Relaxed,
-    /// Nothing: it is gone with the process.
+    /// Survives nothing: the tasks are gone with the process.
     Memory,
 }
 
@@ -35,7 +35,8 @@ documented! {
 pub struct StorageConfig {
     /// The directory of the SQLite file. Without it tasks are kept in memory; `serve` uses the platform's data directory.
     pub data_dir: Option<PathBuf>,
-    /// What an acknowledged task survives: `full` (power loss), `relaxed` (the end of the process) or `memory`. Default `full`.
+    /// The events that an acknowledged task survives: `full` (power loss), `relaxed` (the end of the process) or
+    /// `memory` (nothing). Default `full`.
     pub durability: Durability,
 }
 }
@@ -54,9 +55,9 @@ documented! {
 pub struct RetentionConfig {
     /// Seconds that an ended task is kept. Default 604800 (7 days).
     pub max_age_secs: u64,
-    /// Bytes of requests and results of ended tasks, beyond which the oldest go; 0: no bound. Default 8 GiB.
+    /// Bytes of requests and results of ended tasks; beyond it the oldest are deleted. 0: no bound. Default 8 GiB.
     pub max_bytes: u64,
-    /// The same for the memory store. Default 64 MiB.
+    /// The bound `max_bytes` of a router that keeps its tasks in memory. Default 64 MiB.
     pub max_memory_bytes: u64,
     /// Seconds between two rounds of deletion. Default 60.
     pub interval_secs: u64,

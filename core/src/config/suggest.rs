@@ -1,4 +1,4 @@
-//! Unknown keys: refused, with the place and the key that was probably meant.
+//! Refuses unknown keys, with the place and the key that was probably meant.
 
 use std::ops::Range;
 
@@ -84,7 +84,7 @@ pub(super) fn refuse_unknown(written: &[Written], place: impl Fn(&Written) -> St
     }
 }
 
-/// `: did you mean "listen.port"?`, or where the known keys are listed.
+/// Writes `: did you mean "listen.port"?`, or where the known keys are listed.
 pub(super) fn did_you_mean(path: &str) -> String {
     match suggestion(path) {
         Some(path) => format!(": did you mean {path:?}?"),
@@ -102,7 +102,7 @@ fn suggestion(path: &str) -> Option<String> {
         let misplaced = if own == last { 0.95 } else { strsim::damerau_levenshtein(own, last) as f64 * -0.1 + 0.95 };
         whole.max(misplaced)
     };
-    // Of equals the first one: the last of the reversed list.
+    // Of equally close keys the first one is taken: it is the last of the reversed list.
     let best = keys::keys().iter().rev().map(|key| (score(key), key)).max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 >= 0.75).then(|| best.1.path.clone())
 }

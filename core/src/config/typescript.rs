@@ -1,4 +1,4 @@
-//! The configuration as TypeScript has it: names in camelCase, and no name that there is not.
+//! The configuration as TypeScript declares it: names in camelCase, and no index signatures.
 
 use std::fmt::Write as _;
 
@@ -9,13 +9,13 @@ const HEAD: &str = "\
 
 ";
 
-/// Texts of which there are only so many.
+/// Keys whose text is one of a few words.
 const WORDS: &[(&str, &str)] = &[
     ("storage.durability", "'full' | 'relaxed' | 'memory'"),
     ("runtime.log_level", "'off' | 'error' | 'warn' | 'info' | 'debug' | 'trace'"),
 ];
 
-/// What must be given where its table is.
+/// Keys that must be given if their table is given.
 const REQUIRED: &[&str] = &["upstream[].url"];
 
 /// The types of all keys: `bindings-node/config.d.ts`.
@@ -60,7 +60,7 @@ fn type_of(key: &Key) -> String {
     }
 }
 
-/// `listen.token` is `TokenOptions`: no two sections end with the same word.
+/// Names the type of a section: `listen.token` is `TokenOptions`. No two sections end with one word.
 fn name_of(path: &str) -> String {
     let Some(last) = path.rsplit('.').next().filter(|last| !last.is_empty()) else { return "RouterConfig".to_owned() };
     let name = camel(last);

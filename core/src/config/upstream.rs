@@ -26,32 +26,34 @@ documented! {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct UpstreamConfig {
-    /// Its base URL with the version: `http://127.0.0.1:8080/v1`. `/v1` is added where there is no path.
+    /// The base URL with the version: `http://127.0.0.1:8080/v1`. `/v1` is added if the URL has no path.
     pub url: String,
-    /// Its name; the URL's host and port where it is empty.
+    /// The name; the URL's host and port if it is empty.
     pub name: String,
-    /// The models to offer. Empty: those that its `/models` lists.
+    /// The models to offer. Empty: the models that the server's `/models` lists.
     pub models: Vec<String>,
-    /// Names under which clients ask for its models: alias to the upstream's own name.
+    /// Names under which clients ask for its models, each with the upstream's own name.
     pub aliases: BTreeMap<String, String>,
     /// Tasks at a time. Default 32. Shrinks by itself on 429 and 503, and grows back.
     pub max_concurrency: u32,
     /// Its share among equals, 1 to 100. Default 1.
     pub weight: u32,
-    /// The key it wants. Better not in a file: see `api_key_env`.
+    /// The key that the server wants. It is better kept in a variable: see `api_key_env`.
     #[serde(skip_serializing)]
     pub api_key: String,
     /// The environment variable that holds the key.
     pub api_key_env: String,
     /// A file of certificates (PEM): the authorities to believe for its TLS, instead of the public ones.
     pub ca_file: Option<PathBuf>,
-    /// Who runs it.
+    /// The person or company that runs it.
     pub owner: String,
-    /// Milliseconds to connect, and for a probe to be answered. Default 5000.
+    /// Milliseconds to connect, and for the answer to a probe. Default 5000.
     pub connect_timeout_ms: u64,
-    /// Milliseconds between two probes. Default 10000. One that is down is asked again sooner: after 250, then twice as late each time.
+    /// Milliseconds between two probes. Default 10000. A server that is down is asked sooner: after 250 milliseconds,
+    /// then after twice as long each time.
     pub probe_interval_ms: u64,
-    /// Failed probes in a row that take it out, and good ones that bring it back. Default 2. A new one is in after the first good one.
+    /// Failed probes in a row that take it out, and good ones that bring it back. Default 2. A new server is in after
+    /// its first good probe.
     pub probe_threshold: u32,
     /// Milliseconds that a connection to it may lie idle before it is closed. Default 60000.
     pub idle_timeout_ms: u64,
@@ -61,14 +63,15 @@ pub struct UpstreamConfig {
     pub max_error_bytes: u64,
     /// Header lines of an answer that are read. Default 256.
     pub max_answer_headers: u32,
-    /// Whether streams carry `stream_options` with `include_usage`, which tells the router how many tokens they had: `on`, `off`, or `auto`, which
-    /// leaves it out once the upstream has refused it. Default `auto`.
+    /// Whether streams carry `stream_options` with `include_usage`, which tells the router how many tokens they had:
+    /// `on`, `off`, or `auto`, which leaves it out after the upstream has refused it. Default `auto`.
     pub stream_usage: StreamUsage,
-    /// Whether it embeds. Default `true`.
+    /// Whether the server makes embeddings. Default `true`.
     pub embeddings: bool,
-    /// Whether it goes on from a last message of the assistant (vLLM, llama.cpp), and so can finish what another miner began. Default `false`.
+    /// Whether the server continues a last message of the assistant (vLLM, llama.cpp) and so can finish an answer
+    /// that another miner began. Default `false`.
     pub continues: bool,
-    /// Whether it is dedicated to sessions of mode 1 and 2 rather than ephemeral. Default `false`.
+    /// Whether it is a dedicated miner (sessions of mode 1 and 2) rather than an ephemeral one. Default `false`.
     pub dedicated: bool,
 }
 }
@@ -111,7 +114,7 @@ impl std::fmt::Debug for UpstreamConfig {
 }
 
 impl UpstreamConfig {
-    /// An upstream at that base URL, all else by default.
+    /// An upstream at that base URL, with defaults for everything else.
     pub fn new(url: impl Into<String>) -> Self {
         Self { url: url.into(), ..Self::default() }
     }

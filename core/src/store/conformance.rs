@@ -1,4 +1,4 @@
-//! What every store must do. Each scenario runs against each store.
+//! The rules that every store must keep. Each scenario runs against each store.
 
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ fn an_end_is_written_once(store: &dyn Store) {
     assert_eq!(store.recover().wait().unwrap().last_fence, Fence(10));
 }
 
-/// The calls are made without waiting, so a store that gathers writes has both in one batch.
+/// Makes both calls without waiting, so that a store that gathers writes has them in one batch.
 fn an_end_may_follow_its_accept_at_once(store: &dyn Store) {
     let tasks: Vec<NewTask> = (1..=200).map(|id| keyed(new_task(1, id), &format!("k{id}"), 1)).collect();
     let pending: Vec<_> = tasks
@@ -80,7 +80,7 @@ fn an_end_may_follow_its_accept_at_once(store: &dyn Store) {
             (accepted, first, second)
         })
         .collect();
-    // Asked for after the writes, so it sees them.
+    // The read is asked for after the writes, so it must see them.
     let seen = store.task(SessionId(1), TaskId(200)).wait().unwrap().unwrap();
     assert_eq!(seen.text, "first");
     for (accepted, first, second) in pending {
@@ -99,7 +99,7 @@ fn an_end_may_follow_its_accept_at_once(store: &dyn Store) {
 
 fn a_key_makes_one_task(store: &dyn Store) {
     let new = keyed(new_task(1, 1), "k", 1);
-    // Without waiting: the same batch must see its own.
+    // Nothing is waited for: reads in the same batch must see its writes.
     let first = store.accept(new.clone());
     let same = store.accept(keyed(new_task(1, 2), "k", 1));
     let other = store.accept(keyed(new_task(1, 3), "k", 2));
@@ -120,7 +120,7 @@ fn a_key_makes_one_task(store: &dyn Store) {
     assert_eq!(looked_up("k", 1).unwrap(), Some(existing));
     assert_eq!(looked_up("k", 2).unwrap_err().kind(), ErrorKind::IdempotencyMismatch);
     assert_eq!(looked_up("another", 1).unwrap(), None);
-    // An ended task's key is still taken; one that was purged is free.
+    // The key of an ended task is still taken; the key of a purged task is free again.
     assert!(store.finish(Arc::new(ended(&new, 10, "x"))).wait().unwrap());
     assert_eq!(store.accept(keyed(new_task(1, 6), "k", 1)).wait().unwrap(), existing);
     let purge = Purge { ended_before: Timestamp(11), max_bytes: 0, limit: 10 };
@@ -175,7 +175,7 @@ fn purging_takes_the_oldest_ended(store: &dyn Store) {
     for id in 1..=6 {
         store.accept(new_task(1, id)).wait().unwrap();
     }
-    // They end in another order than they came.
+    // They end in another order than they came in.
     for (at, id) in [(10, 5), (20, 4), (30, 3), (30, 2), (40, 1)] {
         assert!(store.finish(Arc::new(ended(&new_task(1, id), at, &"y".repeat(1_000)))).wait().unwrap());
     }
@@ -184,7 +184,8 @@ fn purging_takes_the_oldest_ended(store: &dyn Store) {
     assert_eq!(store.purge(age(30, 1)).wait().unwrap(), 1);
     assert_eq!(page(store, None, 0, 9), (vec![1, 2, 3, 4, 6], 5));
     assert_eq!(store.purge(age(30, 9)).wait().unwrap(), 1);
-    // Each weighs more than 1000 and less than 2000 bytes: two of three go, of equal age the older id first.
+    // Each task weighs more than 1000 and less than 2000 bytes, so two of three are deleted; of equal age the lower
+    // id first.
     let budget = Purge { ended_before: Timestamp(0), max_bytes: 2_000, limit: 9 };
     assert_eq!(store.purge(budget).wait().unwrap(), 2);
     assert_eq!(page(store, None, 0, 9), (vec![1, 6], 2));
@@ -207,7 +208,7 @@ fn what_is_unfinished_is_recovered_oldest_first(store: &dyn Store) {
     let unfinished: Vec<_> = recovery.unfinished.iter().map(|(task, band)| (show(task), *band)).collect();
     let wanted: Vec<_> = [new_task(1, 2), new_task(2, 1)].iter().map(|new| (show(&new.to_task()), new.band)).collect();
     assert_eq!(unfinished, wanted);
-    // Also of a session that has no task any more.
+    // The counts also hold for a session that has no task any more.
     let last = [(SessionId(1), TaskId(2)), (SessionId(2), TaskId(1)), (SessionId(3), TaskId(9))];
     assert_eq!(recovery.last_task_ids, last);
     assert_eq!(recovery.last_gid, new_task(3, 9).gid);

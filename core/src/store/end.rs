@@ -1,6 +1,6 @@
-//! How a task ended, whole, as a store keeps it: one JSON value a task, from which every later answer is made.
+//! The end of a task as a store keeps it: one JSON value for each task, from which every later answer is made.
 //!
-//! The winner's text and the miners' raw answers lie beside it, as they are, because they are long.
+//! The winner's text and the miners' raw answers are kept beside it, because they are long.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::{Error, ErrorKind, Result, UpstreamError};
 pub(super) struct TaskEnd<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
-    /// Why there is no answer.
+    /// The error, if there is no answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<TaskError<'a>>,
     /// The model that the session asked for.
@@ -27,7 +27,7 @@ pub(super) struct TaskEnd<'a> {
     verdict: Option<Cow<'a, Verdict>>,
 }
 
-/// An error, but for the task's ids.
+/// An error without the task's ids.
 #[derive(Debug, Serialize, Deserialize)]
 struct TaskError<'a> {
     kind: Cow<'a, str>,
@@ -42,26 +42,26 @@ struct TaskError<'a> {
     upstream: Option<Cow<'a, UpstreamError>>,
 }
 
-/// One miner's answer. Raw answers lie one after the other in a value of their own.
+/// One miner's answer. The raw answers of all miners are kept one after the other in a value of their own.
 #[derive(Debug, Serialize, Deserialize)]
 struct MinerAnswer<'a> {
     miner: Cow<'a, str>,
     #[serde(skip_serializing_if = "str::is_empty", default)]
     hash: Cow<'a, str>,
-    /// `None`: the task's text.
+    /// The answer's text; `None`: it is the task's text.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     text: Option<Cow<'a, str>>,
     finish_reason: Cow<'a, str>,
     usage: Usage,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     model: Option<Cow<'a, str>>,
-    /// The length of its raw answer.
+    /// The length of its raw answer in bytes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     raw: Option<usize>,
 }
 
 impl<'a> TaskEnd<'a> {
-    /// The end of a task that has ended, and its miners' raw answers.
+    /// Makes the end of a task that has ended, and joins its miners' raw answers.
     pub(super) fn of(task: &'a Task) -> (Self, Option<Vec<u8>>) {
         let mut raw: Option<Vec<u8>> = None;
         let answers = task
@@ -86,7 +86,7 @@ impl<'a> TaskEnd<'a> {
             if verdict.score.is_finite() {
                 return Cow::Borrowed(verdict);
             }
-            // JSON has no NaN: it would come back as null and make the row unreadable.
+            // JSON has no NaN. It would be read as null and make the row unreadable.
             Cow::Owned(Verdict { score: 0.0, ..verdict.clone() })
         });
         let end = Self {
@@ -102,7 +102,8 @@ impl<'a> TaskEnd<'a> {
     /// Puts the end into a task whose text is there already.
     ///
     /// # Errors
-    /// Where the raw answers are shorter than the end says, or the error is of a kind that this version does not know.
+    /// `Internal` if the raw answers are shorter than the end says, or the error is of a kind that this version does
+    /// not know.
     pub(super) fn put_into(self, task: &mut Task, raw: Option<&[u8]>) -> Result<(), String> {
         let mut rest = raw.unwrap_or_default();
         for answer in self.answers {

@@ -41,13 +41,13 @@ use crate::model::{Gid, Session, SessionId, Task, TaskId};
 /// * After an error of the medium the store refuses writes (never acknowledges one that may be lost)
 ///   until the medium works again.
 pub trait Store: Send + Sync + 'static {
-    /// `sqlite`, `memory` ...
+    /// The store's name: `sqlite`, `memory` and so on.
     fn name(&self) -> &'static str;
 
-    /// How durable an acknowledged write is.
+    /// The durability of an acknowledged write.
     fn durability(&self) -> Durability;
 
-    /// Starts a new epoch and gives all that was left by the last one.
+    /// Starts a new epoch and gives everything that the last one left.
     fn recover(&self) -> Pending<Recovery>;
 
     /// Writes a session, new or changed.
@@ -65,7 +65,8 @@ pub trait Store: Send + Sync + 'static {
     /// `IdempotencyMismatch` when the key was used for another request.
     fn find(&self, key: Idempotency) -> Pending<Option<Accepted>>;
 
-    /// Writes the end of a task, once. `false`: it had ended already, or is not there (never accepted, or purged).
+    /// Writes the end of a task, once. `false`: the task had ended already, or does not exist (never accepted, or
+    /// purged).
     fn finish(&self, task: Arc<Task>) -> Pending<bool>;
 
     /// One task.
@@ -77,8 +78,8 @@ pub trait Store: Send + Sync + 'static {
     /// A page of a session's tasks, oldest first.
     fn tasks(&self, query: TaskQuery) -> Pending<TaskPage>;
 
-    /// Deletes ended tasks that are over age or over the byte budget, oldest first, a bounded number a call.
-    /// Answers how many.
+    /// Deletes ended tasks that are over age or over the byte budget, oldest first, a bounded number in one call.
+    /// Gives how many it deleted.
     fn purge(&self, purge: Purge) -> Pending<u64>;
 
     /// Writes an API key (its hash), new or changed.
@@ -90,25 +91,25 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes an API key. `false`: there was none.
     fn delete_key(&self, id: String) -> Pending<bool>;
 
-    /// Writes what is known of a miner, new or changed.
+    /// Writes the record of a miner, new or changed.
     fn put_miner(&self, miner: MinerRecord) -> Pending<()>;
 
-    /// All miners that are known, by id.
+    /// All miners that are remembered, by id.
     fn miners(&self) -> Pending<Vec<MinerRecord>>;
 
-    /// Deletes what is known of a miner. `false`: there was nothing.
+    /// Deletes the record of a miner. `false`: there was none.
     fn delete_miner(&self, id: String) -> Pending<bool>;
 
     /// Tells other processes, where the store can, at which URL this one listens.
     ///
     /// # Errors
-    /// When it cannot be written down. A store that nobody else can see has nothing to do.
+    /// If it cannot be written. A store that no other process can see does nothing.
     fn announce(&self, url: &str) -> crate::Result<()> {
         let _ = url;
         Ok(())
     }
 
-    /// Whether it takes writes now, as far as it knows without one.
+    /// Whether the store takes writes now, as far as it knows without trying one.
     ///
     /// # Errors
     /// Why it refuses them.
@@ -116,6 +117,6 @@ pub trait Store: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Writes out what is outstanding and closes. Later calls answer `Closed`.
+    /// Writes everything that is outstanding and closes. Later calls answer `Closed`.
     fn close(&self) -> Pending<()>;
 }

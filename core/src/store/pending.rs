@@ -1,4 +1,4 @@
-//! An answer that a store gives when the write is durable.
+//! The answer of a store, which comes when the write is durable.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ enum Inner<T> {
     Waiting(oneshot::Receiver<Result<T>>),
 }
 
-/// The store's end of a [`Pending`].
+/// The half of a [`Pending`] that gives the answer.
 pub type Resolver<T> = oneshot::Sender<Result<T>>;
 
 impl<T> Pending<T> {
@@ -44,7 +44,7 @@ impl<T> Pending<T> {
         }
     }
 
-    /// Waits for the answer on this thread. Only outside of async code.
+    /// Blocks this thread until the answer comes. It must not be called from async code.
     ///
     /// # Errors
     /// The store's own.

@@ -1,4 +1,4 @@
-//! What goes into a store and comes out of it.
+//! The records that go into a store and come out of it.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::model::{Fence, Gid, PageStart, Session, SessionId, Task, TaskId, Task
 /// A key that makes a submit repeatable (draft-ietf-httpapi-idempotency-key-header-07).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
-    /// Whose key it is: the token and the route.
+    /// The scope of the key: the token and the route that it belongs to.
     pub scope: String,
     /// The caller's key, 1 to 256 bytes.
     pub key: String,
@@ -21,19 +21,19 @@ pub struct Idempotency {
 /// A task to be accepted.
 #[derive(Debug, Clone)]
 pub struct NewTask {
-    /// Among all sessions.
+    /// The id among all sessions.
     pub gid: Gid,
     /// The session.
     pub session_id: SessionId,
-    /// In its session.
+    /// The id in its session.
     pub id: TaskId,
-    /// What is asked for.
+    /// The request.
     pub request: Arc<TaskRequest>,
     /// The band it is served in.
     pub band: u8,
-    /// When it was submitted.
+    /// The time at which it was submitted.
     pub created_at: Timestamp,
-    /// When it is given up.
+    /// The time at which it is given up.
     pub deadline: Timestamp,
     /// The key that makes it repeatable.
     pub idempotency: Option<Idempotency>,
@@ -54,7 +54,7 @@ impl NewTask {
     }
 }
 
-/// What became of an accept.
+/// The answer of a store to a new task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accepted {
     /// The task is new and durable.
@@ -70,16 +70,16 @@ pub enum Accepted {
     },
 }
 
-/// Which tasks are wanted.
+/// The query for a page of tasks.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TaskQuery {
-    /// Of this session.
+    /// The session.
     pub session_id: SessionId,
-    /// `Some(Ended)`: only ended ones; any other state: only those that have not ended.
+    /// `Some(Ended)`: only tasks that ended; any other state: only tasks that have not ended.
     pub state: Option<TaskState>,
-    /// At the most so many.
+    /// The greatest number of tasks on the page.
     pub limit: u64,
-    /// Where the page lies.
+    /// The place of the page.
     pub start: PageStart,
 }
 
@@ -88,27 +88,27 @@ pub struct TaskQuery {
 pub struct TaskPage {
     /// The tasks.
     pub tasks: Vec<Task>,
-    /// Tasks of this page whose rows are damaged: not one word of them is shown.
+    /// Tasks of this page whose rows are damaged; nothing of them is shown.
     pub corrupt: Vec<TaskId>,
-    /// How many there are on all pages.
+    /// The number of tasks on all pages.
     pub total: u64,
 }
 
-/// What may be deleted.
+/// The limits beyond which ended tasks may be deleted.
 #[derive(Debug, Clone, Copy)]
 pub struct Purge {
-    /// Tasks that ended before this.
+    /// Tasks that ended before this time may be deleted.
     pub ended_before: Timestamp,
-    /// Beyond so many bytes of requests and results, the oldest ended ones; 0: no such bound.
+    /// Beyond so many bytes of requests and results the oldest ended tasks may be deleted; 0: no such bound.
     pub max_bytes: u64,
-    /// At the most so many a call.
+    /// The greatest number of deletions in one call.
     pub limit: u64,
 }
 
-/// What a store holds at start.
+/// The content of a store at the start of a router.
 #[derive(Debug, Clone, Default)]
 pub struct Recovery {
-    /// Counts the starts, from 1; durable before it is answered, so fences never repeat.
+    /// The number of this start, from 1. It is durable before it is answered, so that fences never repeat.
     pub epoch: u64,
     /// All sessions.
     pub sessions: Vec<Session>,
@@ -118,7 +118,7 @@ pub struct Recovery {
     pub last_gid: Gid,
     /// Tasks that have not ended, oldest first.
     pub unfinished: Vec<(Task, u8)>,
-    /// The newest fence that any task was left with.
+    /// The newest fence of any task.
     pub last_fence: Fence,
 }
 
@@ -126,25 +126,25 @@ pub struct Recovery {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
 pub struct MinerRecord {
-    /// Its id: that of its key (`mk_...`), else its name.
+    /// The id: that of its key (`mk_...`), or else its name.
     pub id: String,
     /// A name for people.
     pub name: String,
     /// Base64url of its Ed25519 public key; empty: it has none.
     pub public_key: String,
-    /// `ephemeral` or `dedicated`, as it said when it was last there; empty: it has not been.
+    /// The kind, `ephemeral` or `dedicated`, as the miner said when it was last connected; empty: it never was.
     pub kind: String,
-    /// Who runs it.
+    /// The person or company that runs it.
     pub owner: String,
     /// The only models that it may serve; empty: all.
     pub models: Vec<String>,
-    /// How far its answers agree with others': 1 always, 0 never.
+    /// The share of its answers that agree with others': 1 always, 0 never.
     pub reputation: f64,
-    /// Unix seconds.
+    /// When the record was made, in Unix seconds.
     pub created_at: u64,
-    /// Unix seconds; 0: never.
+    /// When the miner was last connected, in Unix seconds; 0: never.
     pub last_seen: u64,
-    /// Whether it is refused.
+    /// Whether the miner is refused.
     pub revoked: bool,
 }
 
@@ -169,25 +169,25 @@ impl Default for MinerRecord {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
 pub struct ApiKey {
-    /// The public part: `ctr_<id>_<secret>`.
+    /// The public part of the token: `ctr_<id>_<secret>`.
     pub id: String,
     /// A name for people.
     pub name: String,
     /// SHA-256 of the secret, hexadecimal.
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub hash: String,
-    /// `submit`, `read`, `admin`, `miner`.
+    /// The scopes: `submit`, `read`, `admin`, `miner`, `enrol`.
     pub scopes: Vec<String>,
     /// The only sessions it may use; empty: all.
     pub sessions: Vec<u64>,
-    /// Unix seconds.
+    /// When the key was made, in Unix seconds.
     pub created_at: u64,
     /// Unix seconds after which it is refused; 0: never.
     pub expires_at: u64,
-    /// Of a miner's key: the only models that it may serve; empty: all.
+    /// For a miner's key: the only models that it may serve; empty: all.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub models: Vec<String>,
-    /// Of a miner's key: who runs the miner.
+    /// For a miner's key: the person or company that runs the miner.
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub owner: String,
 }

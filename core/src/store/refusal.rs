@@ -1,4 +1,4 @@
-//! What every store refuses, in the same words.
+//! The refusals that all stores share, in equal words.
 
 use super::NewTask;
 use crate::{Error, ErrorKind};

@@ -11,7 +11,7 @@ use crate::model::{
 };
 use crate::{Error, UpstreamError};
 
-/// A task of that session; its gid follows from both ids.
+/// A task of that session; its gid is made from both ids.
 pub(super) fn new_task(session: u64, id: u64) -> NewTask {
     NewTask {
         gid: Gid(session * 1_000_000 + id),
@@ -25,7 +25,7 @@ pub(super) fn new_task(session: u64, id: u64) -> NewTask {
     }
 }
 
-/// The same with a request that fills most of a page of a file.
+/// A task whose request fills most of a page of the file.
 pub(super) fn bulky(session: u64, id: u64) -> NewTask {
     let request = Arc::new(TaskRequest::completion("bulk ".repeat(700)));
     NewTask { request, ..new_task(session, id) }
@@ -37,7 +37,7 @@ pub(super) fn keyed(mut new: NewTask, key: &str, fingerprint: u8) -> NewTask {
     new
 }
 
-/// Its end at that time, with that text.
+/// The end of a task at that time, with that text.
 pub(super) fn ended(new: &NewTask, at: u64, text: &str) -> Task {
     let answer = Answer { text: text.into(), usage: Usage::new(3, 4), ..Answer::default() };
     Task {
@@ -52,7 +52,7 @@ pub(super) fn ended(new: &NewTask, at: u64, text: &str) -> Task {
     }
 }
 
-/// Everything that a task can carry.
+/// A task with every field that a task can have.
 pub(super) fn rich(new: &NewTask) -> Task {
     let raw = |text: &'static str| Some(Bytes::from_static(text.as_bytes()));
     let mut task = ended(new, 5_000, "the \"winner\"\u{0} says: ✓");

@@ -1,4 +1,4 @@
-//! Which tasks of a session a page is made of.
+//! The filter that says which tasks of a session are on a page.
 
 use crate::model::TaskState;
 
@@ -21,7 +21,7 @@ impl From<Option<TaskState>> for Wanted {
 }
 
 impl Wanted {
-    /// How many of `total` tasks, `open` of which have not ended, are wanted.
+    /// The number of wanted tasks out of `total`, of which `open` have not ended.
     pub(super) fn of(self, total: u64, open: u64) -> u64 {
         match self {
             Self::All => total,

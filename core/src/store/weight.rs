@@ -1,18 +1,18 @@
-//! What a task weighs against the byte budgets of retention: the same number in every store.
+//! The weight of a task against the byte budgets of retention: an equal number in every store.
 
 use crate::model::{Task, TaskRequest};
 
-/// What a task costs beside its texts: its row or record and the index entries.
+/// The bytes that a task costs beside its texts: its row or record and the index entries.
 const FIXED: u64 = 512;
 
-/// Bytes of a task: its request, its answers and the fixed cost. Adds up lengths, copies nothing.
+/// The weight of a task in bytes: its request, its answers and the fixed cost. It adds up lengths and copies nothing.
 pub(super) fn weight(task: &Task) -> u64 {
     let results: usize = task
         .results
         .iter()
         .map(|result| {
             let answer = &result.answer;
-            // The winner's text is the task's, kept once.
+            // The winner's text is the task's text and is kept once.
             let text = if answer.text == task.text { 0 } else { answer.text.len() };
             result.miner.len()
                 + result.hash.len()

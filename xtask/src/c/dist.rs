@@ -6,18 +6,20 @@ use std::path::Path;
 use crate::step::Steps;
 use crate::{Outcome, environment};
 
-/// What a program that links the static library needs of the system, as `rustc --print native-static-libs` has it.
+/// The system libraries that a program with the static library needs, as `rustc --print native-static-libs` lists
+/// them.
 const NATIVE: &[&str] = &["gcc_s", "util", "rt", "pthread", "m", "dl", "c"];
-/// Leaves out of a program what it does not call: with it the static library adds a third of what it else would.
+/// The linker's flag that leaves out unused parts. With it the static library adds a third of its size without the
+/// flag.
 const TRIM: &str = "-Wl,--gc-sections";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Which build is laid out.
+/// The build that is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Build {
-    /// That of the tests: slow, with assertions, and built already.
+    /// The build of the tests: slow, with assertions, and made already.
     Dev,
-    /// What is shipped.
+    /// The build for users.
     Release,
 }
 
@@ -27,7 +29,7 @@ pub(crate) enum Build {
 /// When it does not build or cannot be written.
 pub(crate) fn lay_out(steps: &mut Steps, prefix: &Path, build: Build) -> Outcome {
     let libraries = match build {
-        // A test of the crate has all its libraries built, with the features that all tests have.
+        // A test of the crate builds all its libraries, with the features that all tests have.
         Build::Dev => {
             steps.run(
                 "build the C library",
@@ -109,7 +111,7 @@ fn native() -> String {
     format!("{} {TRIM}", libraries.join(" "))
 }
 
-/// What `pkg-config --static` adds is for a program that is static as a whole.
+/// `pkg-config --static` adds these for a program that is static as a whole.
 fn shared_package() -> String {
     format!("{}Libs.private: {}\n", package("", "-L${libdir} -lcortensor_router"), native())
 }

@@ -15,14 +15,15 @@ use crate::{Outcome, environment, readme};
 
 use programs::{Instrument, Linkage, Program, compile};
 
-/// The examples of both languages; those that wait for a signal are driven by `running`.
+/// The examples of both languages. Examples that wait for a signal are driven by `running`.
 const EXAMPLES: [&str; 6] = ["hello.c", "hello.cpp", "stream.c", "stream.cpp", "own_miner.c", "own_miner.cpp"];
 const SERVED: [&str; 5] = ["serve.c", "serve.cpp", "own_server.c", "shutdown.c", "shutdown.cpp"];
 
-/// How long one program may take: valgrind is slow, and so is a machine that others use.
+/// The time limit of one program: valgrind is slow, and so is a machine that others use.
 const PATIENCE: &str = "300";
 
-/// Builds C and C++ programs against the library in every way that is offered, and runs them: plainly, with the sanitizers, under valgrind.
+/// Builds C and C++ programs against the library in every way that is offered, and runs them plainly, with the
+/// sanitizers and under valgrind.
 ///
 /// # Errors
 /// When one does not build, fails, or leaks.
@@ -59,7 +60,7 @@ pub(crate) fn test(steps: &mut Steps) -> Outcome {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
 
-/// Measures what the border costs, beside the same work from Rust.
+/// Measures the cost of the C border beside the same work from Rust.
 ///
 /// # Errors
 /// When it does not build or fails.
@@ -93,7 +94,7 @@ impl Stage {
         Ok(())
     }
 
-    /// What README.md shows.
+    /// The C and C++ blocks of README.md.
     fn readme(&self, steps: &mut Steps) -> Outcome {
         let text = environment::read(&environment::root().join("README.md"))?;
         for (number, block) in readme::blocks(&text).iter().enumerate() {

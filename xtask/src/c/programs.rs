@@ -8,7 +8,7 @@ use crate::{Outcome, environment};
 
 use super::PATIENCE;
 
-/// With which library a program is linked.
+/// The library that a program is linked with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Linkage {
     Shared,
@@ -21,7 +21,7 @@ impl fmt::Display for Linkage {
     }
 }
 
-/// What watches it.
+/// The tool that watches a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Instrument {
     None,
@@ -50,7 +50,7 @@ impl Instrument {
                 "--show-leak-kinds=definite",
                 "--errors-for-leak-kinds=definite",
                 "--fair-sched=yes",
-                // A child of fork loses what its parent's threads had: that is no leak.
+                // A child of fork loses the memory of its parent's threads; this is not a leak.
                 "--child-silent-after-fork=yes",
             ]
         } else {
@@ -63,10 +63,10 @@ impl Instrument {
 #[derive(Default)]
 pub(super) struct Program {
     sources: Vec<PathBuf>,
-    /// Libraries that it needs beside ours, as pkg-config calls them.
+    /// Other libraries that it needs, as pkg-config calls them.
     packages: &'static [&'static str],
     arguments: Vec<PathBuf>,
-    /// What it is run with under valgrind, where everything takes many times as long.
+    /// The argument under valgrind, where everything takes many times as long.
     slow: &'static [&'static str],
 }
 
@@ -81,7 +81,7 @@ impl Program {
         Self::of(environment::root().join(directory).join(name))
     }
 
-    /// Those that test the library from C and C++.
+    /// The test programs in C and C++.
     ///
     /// # Errors
     /// When their directory cannot be read.
@@ -107,7 +107,7 @@ impl Program {
         ])
     }
 
-    /// One that was written elsewhere.
+    /// A program whose source was written elsewhere.
     pub(super) fn of(source: PathBuf) -> Self {
         Self { sources: vec![source], ..Self::default() }
     }
@@ -136,7 +136,7 @@ fn sources(directory: &Path) -> Outcome<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// What pkg-config says of the libraries.
+/// The flags of the libraries, as pkg-config gives them.
 fn flags(prefix: &Path, packages: &[&str]) -> Outcome<Vec<String>> {
     let mut ask = Command::new("pkg-config");
     ask.args(["--cflags", "--libs"]).args(packages).env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
@@ -207,14 +207,14 @@ fn run(command: &mut Command) -> Outcome {
     }
 }
 
-/// The program as it is run where it ends by itself.
+/// The command of a program that ends by itself.
 pub(super) fn timed(wrapper: &[&str], binary: &Path, arguments: &[PathBuf]) -> Command {
     let mut command = Command::new("timeout");
     command.arg(PATIENCE).args(wrapper).arg(binary).args(arguments);
     command
 }
 
-/// The program as it is run where this process watches it.
+/// The command of a program that this process watches.
 pub(super) fn plain(wrapper: &[&str], binary: &Path, arguments: &[&str]) -> Command {
     let mut words = wrapper.iter().map(PathBuf::from).chain([binary.to_path_buf()]);
     let mut command = Command::new(words.next().unwrap_or_default());
@@ -222,7 +222,7 @@ pub(super) fn plain(wrapper: &[&str], binary: &Path, arguments: &[&str]) -> Comm
     command
 }
 
-/// Where the shared library is found, and what the sanitizers are to do.
+/// The environment: the place of the shared library, and options of the sanitizers.
 pub(super) fn environment<'a>(command: &'a mut Command, prefix: &Path, instrument: Instrument) -> &'a mut Command {
     command.env("LD_LIBRARY_PATH", prefix.join("lib"));
     if instrument == Instrument::Sanitizers {

@@ -1,4 +1,4 @@
-//! Programs that wait for something: driven from here as their users drive them.
+//! Drives programs that wait for something, as their users do.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -21,11 +21,11 @@ const SIGPIPE_BIT: u64 = 1 << 12;
 pub(super) struct Running {
     child: Child,
     lines: Receiver<String>,
-    /// Gives what it wrote to stderr at last, once that is closed.
+    /// Gives the last text on stderr, once that is closed.
     complaints: Option<JoinHandle<Tail>>,
 }
 
-/// Starts a program and drives it; where that fails its last words are told, too.
+/// Starts a program and drives it; after a failure the error holds its last words.
 ///
 /// # Errors
 /// When it does not start, and those of `drive`.
@@ -59,7 +59,7 @@ impl Running {
         Ok(Self { child, lines, complaints })
     }
 
-    /// Ends it, and gives what it wrote to stderr at last.
+    /// Ends the program and gives its last text on stderr.
     fn last_words(&mut self) -> String {
         self.end();
         self.complaints.take().and_then(|reading| reading.join().ok()).map(|tail| tail.told()).unwrap_or_default()
@@ -71,7 +71,7 @@ impl Running {
         let _ = self.child.wait();
     }
 
-    /// The rest of the next line that starts so.
+    /// The rest of the next line that starts with this.
     fn line(&self, start: &str) -> Outcome<String> {
         loop {
             let line = self.lines.recv_timeout(PATIENCE).map_err(|_| format!("it never said {start:?}"))?;
@@ -81,7 +81,7 @@ impl Running {
         }
     }
 
-    /// Whether SIGPIPE ends it, as it does where nobody has changed that.
+    /// Whether SIGPIPE ends the program, as it does if nobody has changed that.
     fn has_default_sigpipe(&self) -> Outcome<bool> {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
@@ -124,7 +124,7 @@ impl Drop for Running {
 /// When any of that is not so.
 pub(super) fn hang_up_and_end(server: &mut Running) -> Outcome<String> {
     let address = server.line("listening on http://")?;
-    // Valgrind catches every signal itself and passes them on, so that the masks say nothing there.
+    // Valgrind catches every signal itself and passes them on, so the masks say nothing there.
     let plain = server.has_default_sigpipe()?;
     for _ in 0..CLIENTS {
         let mut client = connect(&address)?;
@@ -136,7 +136,7 @@ pub(super) fn hang_up_and_end(server: &mut Running) -> Outcome<String> {
                 body.len()
             ),
         )?;
-        // In mid-stream, that is after the first piece: before it the miner may not have begun.
+        // The client hangs up after the first piece: before it the miner may not have begun.
         let mut seen = String::new();
         let mut part = [0; 4096];
         while !seen.contains("tick") {
@@ -149,7 +149,7 @@ pub(super) fn hang_up_and_end(server: &mut Running) -> Outcome<String> {
         if !seen.starts_with("HTTP/1.1 200") {
             return Err(format!("no stream: {seen}"));
         }
-        // What it has sent lies unread: closing now resets the connection under its writes.
+        // Unread data is left: closing now resets the connection while the server writes.
         drop(client);
         server.line("the client hung up")?;
     }

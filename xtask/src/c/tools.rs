@@ -1,9 +1,9 @@
-//! What the C tests want of the system.
+//! The tools and libraries that the C tests need on the system.
 
 use crate::step::Steps;
 use crate::{Outcome, environment};
 
-/// Programs, how they are asked whether they are there, and Debian's package.
+/// Programs, the arguments that show their presence, and Debian's package.
 const TOOLS: &[(&str, &str)] = &[
     ("cc", "build-essential"),
     ("c++", "build-essential"),

@@ -1,4 +1,4 @@
-//! What the product depends on: how many crates, and by the rules of `deny.toml`.
+//! Checks the dependencies of the product: their number, and the rules of `deny.toml`.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,8 @@ use crate::{Outcome, environment};
 /// The default build stays under this many crates.
 const MOST_CRATES: usize = 250;
 
-/// What cargo-deny checks here. Its fourth check, the advisories, needs the network: RELEASE-CHECKLIST.md has it.
+/// The checks of cargo-deny that run here. Its fourth check, the advisories, needs the network: see
+/// RELEASE-CHECKLIST.md.
 const CHECKS: &[&str] = &["check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
 
 /// Counts the crates of the default build.

@@ -1,4 +1,4 @@
-//! Who may import whom: the layers of `docs/architecture.md`, checked on the source.
+//! The rules of imports between the layers of `docs/ARCHITECTURE.md`, checked on the source.
 //!
 //! A module of `core/src` may name only the modules in its row of [`MAY_IMPORT`]; a module without a
 //! row fails, so that whoever adds one says where it belongs.

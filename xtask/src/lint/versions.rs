@@ -1,4 +1,4 @@
-//! One version everywhere: the workspace says it, and every copy that a tool needs elsewhere agrees.
+//! Checks that every copy of the version agrees with the workspace's.
 
 use std::path::Path;
 

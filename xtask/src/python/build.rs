@@ -45,8 +45,8 @@ pub(super) fn unpacked(steps: &mut Steps, bin: &Path) -> Outcome<PathBuf> {
     Ok(source)
 }
 
-/// Makes `old` the same as `fresh`. What has not changed keeps its time, and what has gets today's, which the archive does not tell: so
-/// cargo builds what it must.
+/// Makes `old` equal to `fresh`. An unchanged file keeps its time, and a changed one gets today's, which the archive
+/// does not carry. Cargo then builds the changed parts and no others.
 fn renew(fresh: &Path, old: &Path) -> std::io::Result<()> {
     fs::create_dir_all(old)?;
     for entry in fs::read_dir(old)? {
@@ -70,7 +70,7 @@ fn renew(fresh: &Path, old: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// What pip makes of the source package, unpacked or not, in the dev profile, in an emptied directory.
+/// Builds a wheel from the source package with pip, unpacked or not, in the dev profile, into an emptied directory.
 pub(super) fn wheel_of_source(
     steps: &mut Steps,
     bin: &Path,
@@ -92,7 +92,7 @@ fn maturin(bin: &Path, command: &str) -> Command {
     maturin
 }
 
-/// A program of the environment, that may call cargo.
+/// A program of the environment that may call cargo.
 fn of_the_environment(bin: &Path, program: &str) -> Command {
     let mut command = Command::new(bin.join(program));
     environment::without_cargo(&mut command);

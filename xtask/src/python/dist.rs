@@ -1,4 +1,4 @@
-//! What users get of the Python package, tried in clean environments.
+//! Builds the Python packages for users, and tries them in clean environments.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,14 +8,14 @@ use super::{build, install, package, pytest};
 use crate::step::Steps;
 use crate::{Outcome, environment, model, readme};
 
-/// The interpreters that a wheel is tried with, where they are there.
+/// The interpreters that a wheel is tried with, if they are installed.
 const INTERPRETERS: &[&str] = &["python3.10", "python3.11", "python3.12", "python3.13", "python3.14", "python3.15"];
 
-/// The oldest glibc that the wheel is to load on, as its tag says it.
+/// The oldest glibc that the wheel must load on, in the form of its tag.
 const PLATFORM: &str = "manylinux_2_28";
 
-/// Builds what users get into `target/dist/python`: the wheel for all Pythons from 3.10 on, and the source; and tries both in clean
-/// environments.
+/// Builds the packages for users into `target/dist/python`: the wheel for all Pythons from 3.10 on, and the source
+/// package. Tries both in clean environments.
 ///
 /// # Errors
 /// When something does not build, or does not work once it is installed.
@@ -23,7 +23,7 @@ pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     let target = environment::target().join("dist");
     let tools = environment::venv(steps, &target.join("python-tools"), &package().join("dist/requirements.txt"))?;
     let out = target.join("python");
-    // Linked by zig against that glibc; maturin refuses the wheel where it wants a newer one after all.
+    // Linked by zig against that glibc; maturin refuses the wheel if it wants a newer one after all.
     let portable = ["--release", "--zig", "--compatibility", PLATFORM, "--auditwheel", "check"];
     let wheel = build::wheel(steps, &tools, &out, if cfg!(target_os = "linux") { &portable } else { &portable[..1] })?;
     if cfg!(target_os = "linux") {
@@ -41,14 +41,14 @@ pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     install(steps, &tests, &wheel)?;
     pytest(steps, &tests, model::present()?.as_ref(), &[("CORTENSOR_PYTHON_EXIT_RUNS", "200")])?;
 
-    // Nothing but the archive and what pip fetches, in the profile that is built already.
+    // Only the archive and pip's downloads are used, in the profile that is built already.
     let built = build::wheel_of_source(steps, &tools, &source, &target.join("from-source"), &[])?;
     try_out(steps, first, &built, "from the source package")?;
     println!("{}\n{}", wheel.display(), source.display());
     Ok(())
 }
 
-/// The wheel's tag, which maturin's audit stands behind.
+/// The wheel's tag, which maturin's audit confirms.
 fn platform(wheel: &Path) -> Outcome<String> {
     let name = wheel.file_name().unwrap_or_default().to_string_lossy().into_owned();
     if name.contains("-cp310-abi3-") && name.contains(PLATFORM) {
@@ -58,7 +58,7 @@ fn platform(wheel: &Path) -> Outcome<String> {
     }
 }
 
-/// The interpreters that are there: on the path, or among those of pyenv.
+/// The installed interpreters: on the path, or among those of pyenv.
 fn interpreters() -> Vec<PathBuf> {
     let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".pyenv"));
     let pyenv = std::env::var_os("PYENV_ROOT").map(PathBuf::from).or(home);

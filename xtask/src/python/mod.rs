@@ -1,4 +1,4 @@
-//! The Python package: the environment that it is tested in, its tests, and what it costs.
+//! The Python package: the environment of its tests, its tests, and its cost.
 
 mod build;
 mod dist;
@@ -12,7 +12,7 @@ use crate::{Outcome, bench, environment, model};
 
 pub(crate) use dist::dist;
 
-/// A Python without a GIL, as pyo3 wants it described where it is not there to be asked.
+/// The description of a Python without a GIL that pyo3 wants if none is there to be asked.
 const FREE_THREADED: &str =
     "implementation=CPython\nversion=3.14\nshared=true\npointer_width=64\nbuild_flags=Py_GIL_DISABLED\n";
 
@@ -26,7 +26,8 @@ fn tools(steps: &mut Steps) -> Outcome<PathBuf> {
     environment::venv(steps, &environment::target().join("python"), &package().join("requirements.txt"))
 }
 
-/// The environment of the tests with the package in it, as pip builds it out of the source package, in the dev profile; gives its `bin`.
+/// The environment of the tests with the package in it, which pip builds from the source package in the dev profile;
+/// gives its `bin`.
 ///
 /// # Errors
 /// When Python is absent, or something does not build or install.
@@ -79,7 +80,8 @@ fn pytest(steps: &mut Steps, bin: &Path, model: Option<&model::Model>, environme
     steps.run("Python package", &mut run)
 }
 
-/// Whether it builds for a Python without a GIL. pyo3 leaves the stable ABI there, which such an interpreter has not.
+/// Whether it builds for a Python without a GIL. There pyo3 does without the stable ABI, which such an interpreter
+/// lacks.
 fn free_threaded(steps: &mut Steps) -> Outcome {
     let description = environment::target().join("python-free-threaded.txt");
     fs::write(&description, FREE_THREADED).map_err(|error| format!("{}: {error}", description.display()))?;
@@ -87,12 +89,13 @@ fn free_threaded(steps: &mut Steps) -> Outcome {
         environment::cargo(&["build", "--quiet", "--package", "cortensor-router-python", "--manifest-path"]);
     cargo.arg(build::source().join("Cargo.toml"));
     cargo.env("CARGO_TARGET_DIR", environment::target()).env("PYO3_CONFIG_FILE", description);
-    // As maturin has it: the interpreter that loads it brings the symbols.
+    // As in maturin: the interpreter that loads the library brings the symbols.
     cargo.env("PYO3_BUILD_EXTENSION_MODULE", "1");
     steps.run("Python package: a Python without a GIL", &mut cargo)
 }
 
-/// Measures it beside the same in Rust and beside `litellm.Router`, all in one run; results go to `target/bench/python.json`.
+/// Measures the package beside the same work in Rust and beside `litellm.Router`, all in one run; results go to
+/// `target/bench/python.json`.
 ///
 /// # Errors
 /// When something does not build or does not run.
@@ -105,7 +108,7 @@ pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
     let mut run = Command::new(bin.join("python"));
     run.arg(package().join("bench/overhead.py")).arg("--reference").arg(bench::reference()?);
     run.arg("--json").arg(environment::target().join("bench/python.json"));
-    // It asks its home for prices otherwise.
+    // Otherwise it asks its maker's server for prices.
     run.env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
     if quick {
         run.arg("--quick");

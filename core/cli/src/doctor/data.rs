@@ -1,4 +1,4 @@
-//! The data directory: can it be written, is there room, who has it, is the database sound?
+//! Checks the data directory: whether it can be written, its free space, its holder, and the database.
 
 use std::path::Path;
 
@@ -80,7 +80,7 @@ fn library(findings: &mut Findings) {
     }
 }
 
-/// Writes and removes a file of its own name: what a permission bit says is not the whole truth.
+/// Writes and removes a file of its own, because permission bits are not the whole truth.
 fn tempfile_in(dir: &Path) -> std::io::Result<()> {
     let path = dir.join(format!(".cortensor-doctor-{}", std::process::id()));
     let written = std::fs::OpenOptions::new().write(true).create_new(true).open(&path).and_then(|file| file.sync_all());

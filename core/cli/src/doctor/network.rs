@@ -1,4 +1,4 @@
-//! The port that the router wants, and the upstreams that it calls.
+//! Checks the port that the router wants and the upstreams that it calls.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::output::text;
 use cortensor_router::internals::listed_models;
 use cortensor_router::internals::store::holder;
 
-/// How long an upstream may take to answer.
+/// The time that an upstream may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) async fn port(config: &Config, findings: &mut Findings) {
@@ -36,7 +36,7 @@ pub(super) async fn port(config: &Config, findings: &mut Findings) {
     }
 }
 
-/// The router that has the port, in words; `None` when it is none.
+/// The router that has the port, in words; `None` if it is no router.
 async fn server(config: &Config) -> Option<String> {
     match about(config).await {
         Some(about) => Some(format!("{} {}", text(&about, "name"), text(&about, "version"))),
@@ -44,14 +44,15 @@ async fn server(config: &Config) -> Option<String> {
     }
 }
 
-/// What a router says of itself; `None` when it is none.
+/// Asks a router who it is; `None` if it is no router.
 async fn about(config: &Config) -> Option<Value> {
     let client = Client::new(&config.listen.url_at(config.listen.address()), None, None).ok()?;
     let about = tokio::time::timeout(PATIENCE, client.get("/api/v1/about")).await.ok()?.ok()?;
     about.get("endpoints").is_some().then_some(about)
 }
 
-/// The process that has the data directory and says that it listens there; its certificate need not be one that we believe.
+/// The process that has the data directory and says that it listens there. Its certificate need not be one that this
+/// process believes.
 fn served_by(config: &Config) -> Option<u32> {
     let holder = holder(config.storage.data_dir.as_ref()?)?;
     (holder.url? == config.listen.url_at(config.listen.address())).then_some(holder.pid)
@@ -86,7 +87,7 @@ async fn models(upstream: &UpstreamConfig) -> Result<Vec<String>, String> {
     Ok(listed_models(answer.to_string().as_bytes()))
 }
 
-/// As the router reads it: a URL without a path gets `/v1`.
+/// Completes the URL as the router does: a URL without a path gets `/v1`.
 fn with_version(url: &str) -> String {
     let url = url.trim_end_matches('/');
     let path = url.split_once("://").map_or(url, |(_, rest)| rest).contains('/');

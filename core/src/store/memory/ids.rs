@@ -1,20 +1,20 @@
 //! The tasks of one session in the order of their ids, countable by position.
 //!
-//! Ids lie in blocks that know how many tasks they hold, so that a page far back is found by stepping
-//! over blocks, not over tasks.
+//! Ids are kept in blocks that know how many tasks they hold. A page that begins far back is found by stepping over
+//! blocks, not over tasks.
 
 use std::collections::BTreeMap;
 
 use super::super::Wanted;
 use crate::model::{Gid, TaskId};
 
-/// Ids a block.
+/// Ids in one block.
 const BLOCK: u64 = 256;
 
 /// The tasks of one session.
 #[derive(Debug, Default)]
 pub(super) struct SessionTasks {
-    /// The greatest id ever, purged or not.
+    /// The greatest id that was ever used, purged or not.
     pub(super) last: TaskId,
     total: u64,
     open: u64,
@@ -40,7 +40,7 @@ impl Block {
 }
 
 impl SessionTasks {
-    /// How many there are.
+    /// The number of tasks.
     pub(super) fn count(&self, wanted: Wanted) -> u64 {
         wanted.of(self.total, self.open)
     }
@@ -70,7 +70,7 @@ impl SessionTasks {
         }
     }
 
-    /// Takes an ended task out.
+    /// Removes an ended task.
     pub(super) fn remove(&mut self, id: TaskId) {
         let number = id.0 / BLOCK;
         let Some(block) = self.blocks.get_mut(&number) else { return };
@@ -82,7 +82,7 @@ impl SessionTasks {
         }
     }
 
-    /// The wanted tasks after the first `offset`, oldest first.
+    /// The wanted tasks behind the first `offset`, oldest first.
     pub(super) fn page(&self, wanted: Wanted, mut offset: u64) -> impl Iterator<Item = Gid> + '_ {
         let mut first = None;
         for (number, block) in &self.blocks {

@@ -10,8 +10,8 @@ use super::ids::SessionTasks;
 use crate::Result;
 use crate::model::{Fence, Gid, Session, SessionId, Task, TaskId, TaskState, Timestamp};
 
-/// What a task costs here beyond what it weighs in every store: its records are structs, not rows, and stand in four indices. Measured as the
-/// growth of the process over 80 000 ended tasks of a few words.
+/// The bytes that a task costs here beyond its weight in every store: its records are structs, not rows, and stand in
+/// four indices. It was measured as the growth of the process over 80 000 ended tasks of a few words.
 pub(super) const RECORD: u64 = 1 << 10;
 
 /// An idempotency key with its scope.
@@ -34,7 +34,7 @@ pub(super) struct Ledger {
     ended_bytes: u64,
 }
 
-/// A task with what leads to it. Freed outside the lock.
+/// A task together with its index entries. It is freed outside the lock.
 #[derive(Debug)]
 pub(super) struct Entry {
     body: Body,
@@ -47,7 +47,7 @@ enum Body {
     Ended { task: Arc<Task>, bytes: u64 },
 }
 
-/// A task as it stood under the lock, to be copied out after it.
+/// A task as it was under the lock; it is copied after the lock is released.
 pub(super) enum Snapshot {
     Open(Box<Task>),
     Ended(Arc<Task>),
@@ -83,7 +83,7 @@ impl Ledger {
         Ok(Accepted::New)
     }
 
-    /// The task of that key.
+    /// The task of that idempotency key.
     pub(super) fn find(&self, name: &KeyName, fingerprint: &[u8; 32]) -> Result<Option<Accepted>> {
         let Some(entry) = self.by_key.get(name).and_then(|gid| self.tasks.get(gid)) else { return Ok(None) };
         let (gid, session_id, id) = entry.ids();
@@ -106,7 +106,7 @@ impl Ledger {
         true
     }
 
-    /// Takes out the oldest ended tasks beyond the budget, but never `newest`.
+    /// Removes the oldest ended tasks beyond the budget, but never `newest`.
     pub(super) fn evict(&mut self, max_bytes: u64, newest: Gid, out: &mut Vec<Entry>) {
         while self.ended_bytes + self.ended.len() as u64 * RECORD > max_bytes {
             let Some(oldest) = self.ended.iter().find(|(_, gid)| *gid != newest).copied() else { return };

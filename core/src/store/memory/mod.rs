@@ -1,6 +1,6 @@
-//! Tasks in memory: nothing survives the process, every answer is there at once.
+//! A store in memory: nothing survives the process, and every answer is there at once.
 //!
-//! Whatever costs time (measuring a task, copying it out, freeing what is evicted) happens outside the lock.
+//! Slow work (measuring a task, copying it, freeing deleted tasks) happens outside the lock.
 
 mod ids;
 mod ledger;
@@ -18,7 +18,7 @@ use super::{
 use crate::Result;
 use crate::model::{Gid, Session, SessionId, Task, TaskId};
 
-/// Keeps everything in memory, bounded: ended tasks beyond the byte budget go, the oldest first.
+/// A store in memory with a bound: beyond the byte budget the oldest ended tasks are deleted.
 ///
 /// ```
 /// use cortensor_router::internals::store::{MemoryStore, Store};
@@ -28,13 +28,12 @@ use crate::model::{Gid, Session, SessionId, Task, TaskId};
 #[derive(Debug)]
 pub struct MemoryStore {
     max_bytes: u64,
-    /// `None` once it is closed.
+    /// The ledger; `None` once the store is closed.
     ledger: Mutex<Option<Ledger>>,
 }
 
 impl MemoryStore {
-    /// A store that keeps at the most so many bytes of ended tasks (and always the one that ended last);
-    /// 0: no bound.
+    /// A store that keeps at most so many bytes of ended tasks, and always the task that ended last. 0: no bound.
     pub fn new(max_bytes: u64) -> Self {
         Self { max_bytes, ledger: Mutex::new(Some(Ledger::default())) }
     }

@@ -1,4 +1,4 @@
-//! The memory store is the model of the file: whatever is asked, both answer the same, also after reopening.
+//! The memory store is the model of the file: for every call both must answer alike, also after reopening.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ enum Call {
 }
 
 const SESSIONS: u64 = 3;
-/// More than one block of ids of either store, with few in each.
+/// More tasks than one block of ids holds in either store, with few in each block.
 const STRIDE: u64 = 97;
 
 fn id() -> impl Strategy<Value = u64> {
@@ -70,14 +70,14 @@ fn accept(session: u64, id: u64, gid: Option<u64>, key: Option<(u8, u8)>) -> New
     }
 }
 
-/// Writes whose answers are still to come, with what the model says of them.
+/// Writes whose answers are outstanding, each with the model's answer.
 type Outstanding = Vec<(String, Box<dyn FnOnce() -> String>)>;
 
 fn shown<T: std::fmt::Debug>(answer: &Result<T>) -> String {
     format!("{answer:#?}")
 }
 
-/// A write: not waited for, so that the file gathers several in a batch.
+/// Makes a write without waiting, so that the file gathers several in a batch.
 fn write<T: std::fmt::Debug + Send + 'static>(out: &mut Outstanding, model: Pending<T>, file: Pending<T>) {
     out.push((shown(&model.wait()), Box::new(move || shown(&file.wait()))));
 }
@@ -119,7 +119,7 @@ fn agree(calls: Vec<Call>) {
             Call::DeleteKey(n) => {
                 write(&mut out, model.delete_key(n.to_string()), file.delete_key(n.to_string()));
             }
-            // Reads see the writes that were asked for before them, answered or not.
+            // Reads must see the writes that were asked for before them, answered or not.
             Call::Task { session, id } => {
                 let (session, id) = (SessionId(session), TaskId(id));
                 assert_eq!(shown(&model.task(session, id).wait()), shown(&file.task(session, id).wait()));

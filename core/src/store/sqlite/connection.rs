@@ -8,13 +8,13 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::super::Durability;
 use crate::{Error, Result};
 
-/// Older libraries have a bug that corrupts a write-ahead log which two connections checkpoint and write at once.
+/// Older libraries have a fault that corrupts a write-ahead log which two connections checkpoint and write at once.
 const OLDEST_LIBRARY: i32 = 3_051_003;
 
-/// Waits this long for somebody who looks at the file with another program.
+/// The time to wait for another program that looks at the file.
 pub(super) const BUSY: Duration = Duration::from_secs(1);
 
-/// The write-ahead log is cut to this when it starts over.
+/// The size to which the write-ahead log is cut when it starts over.
 const LOG_LIMIT: u32 = 64 << 20;
 
 /// Refuses a library that is too old.
@@ -38,7 +38,7 @@ pub(super) fn writer(path: &Path, durability: Durability) -> rusqlite::Result<Co
     db.pragma_update(None, "wal_autocheckpoint", 0)?;
     db.pragma_update(None, "journal_size_limit", LOG_LIMIT)?;
     db.pragma_update(None, "cache_size", -16_384)?;
-    // What a session does not retain is not to stay behind in free space.
+    // Free space must not keep data that a session does not retain.
     db.pragma_update(None, "secure_delete", "FAST")?;
     common(&db)?;
     Ok(db)
@@ -60,19 +60,19 @@ fn common(db: &Connection) -> rusqlite::Result<()> {
     db.pragma_update(None, "temp_store", "MEMORY")
 }
 
-/// When a commit waits for the disk.
+/// Says when a commit waits for the disk.
 pub(super) fn set_sync(db: &Connection, durability: Durability) -> rusqlite::Result<()> {
     let full = durability == Durability::Full;
     db.pragma_update(None, "synchronous", if full { "FULL" } else { "NORMAL" })?;
-    // Only macOS heeds these: its fsync does not reach the platter.
+    // Only macOS uses these: its fsync does not reach the platter.
     db.pragma_update(None, "fullfsync", full)?;
     db.pragma_update(None, "checkpoint_fullfsync", full)
 }
 
-/// Why one operation of a batch did not work.
+/// The reason why one operation of a batch did not work.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// It alone is refused; the batch goes on.
+    /// This operation alone is refused; the batch goes on.
     Refused(Error),
     /// The medium failed: nothing of the batch may be acknowledged.
     Medium(rusqlite::Error),
@@ -88,7 +88,7 @@ impl From<rusqlite::Error> for Failure {
                 }
                 _ => Self::Medium(error),
             },
-            // Binding and reading of values: nothing that the medium has to do with.
+            // Errors in binding and reading values do not come from the medium.
             _ => Self::Refused(Error::internal(format!("the store cannot keep this: {error}"))),
         }
     }

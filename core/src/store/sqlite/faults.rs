@@ -1,4 +1,4 @@
-//! What the store does when its medium or its file is not as it should be.
+//! Tests of the store on a medium that fails and on damaged files.
 
 use std::fs;
 use std::os::unix::fs::FileExt as _;
@@ -207,7 +207,7 @@ fn one_unreadable_task_does_not_keep_the_others_from_recovery() {
     assert!(store.task(SessionId(1), TaskId(1)).wait().unwrap().is_some());
 }
 
-/// What a power cut leaves: the file and the log as they were, the log's end torn off.
+/// Leaves the files as a power cut does: the file and the log as they were, the log's end torn off.
 #[test]
 fn a_torn_log_loses_its_last_commits_and_no_others() {
     let dir = tempfile::tempdir().unwrap();

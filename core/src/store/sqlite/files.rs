@@ -1,7 +1,7 @@
-//! Whether the files are still those that the store was opened with. A file that was removed or replaced under a running router takes
-//! what is written to it along; `SQLite` and the locks go by open files and do not notice.
+//! Notices a file that was removed or replaced under a running router. Everything that is written to it then is lost,
+//! and `SQLite` and the locks do not notice, because they hold the open file.
 //!
-//! Files are looked at by their paths alone: to open and close the database a second time would drop `SQLite`'s locks on it.
+//! Only paths are looked at: opening and closing the database a second time would drop `SQLite`'s locks on it.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::place::{FILE, LOCK};
 use crate::{Error, Result};
 
-/// Which file a path leads to.
+/// The identity of the file that a path leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity {
     #[cfg(unix)]
@@ -28,7 +28,7 @@ impl Identity {
             use std::os::unix::fs::MetadataExt as _;
             Ok(Self { device: found.dev(), inode: found.ino() })
         }
-        // Elsewhere an open file cannot be removed or replaced; that it is there is all that can be asked.
+        // On these systems an open file cannot be removed or replaced, so its presence is enough.
         #[cfg(not(unix))]
         {
             let _ = found;
@@ -68,22 +68,22 @@ impl Known {
 pub(super) struct Files {
     database: Known,
     lock: Known,
-    /// The log and its index belong to a connection: known once that has written.
+    /// The log and its index belong to a connection, and are known after its first write.
     log: Mutex<Vec<Known>>,
 }
 
 impl Files {
-    /// Those that are in the directory now.
+    /// The files that are in the directory now.
     pub(super) fn of(dir: &Path) -> io::Result<Self> {
         Ok(Self { database: Known::of(dir.join(FILE))?, lock: Known::of(dir.join(LOCK))?, log: Mutex::default() })
     }
 
-    /// A new connection writes: its log is another one.
+    /// A new connection writes: its log is a new one.
     pub(super) fn forget_log(&self) {
         self.log.lock().clear();
     }
 
-    /// A connection has written: from now on its log must stay.
+    /// A connection has written: its log must stay from now on.
     pub(super) fn know_log(&self) {
         let mut log = self.log.lock();
         if log.is_empty() {
@@ -95,7 +95,8 @@ impl Files {
         }
     }
 
-    /// Whether a connection may be opened: the paths lead to the database that was opened at first, and to the log that is written.
+    /// Whether a connection may be opened: the paths must lead to the database that was opened at first, and to the
+    /// log that is written.
     pub(super) fn check_database(&self) -> Result<()> {
         self.database.check()?;
         self.log.lock().iter().try_for_each(Known::check)

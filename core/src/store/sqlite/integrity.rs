@@ -1,5 +1,5 @@
-//! Is the file sound? For `doctor` and for the tests: what `SQLite` says of its pages, and whether the counters
-//! say what the rows say.
+//! Checks whether the file is sound, for `doctor` and for tests: `SQLite`'s own check of its pages, and a comparison
+//! of the counters with the rows.
 
 use std::path::{Path, PathBuf};
 
@@ -12,10 +12,10 @@ use super::row::{COLUMNS, RowError, task};
 use super::schema::{self, BLOCK, MIGRATIONS};
 use crate::{Error, Result};
 
-/// At the most so many problems are listed.
+/// The greatest number of problems that are listed.
 const MOST: usize = 100;
 
-/// What was found.
+/// The result of a check.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Integrity {
     /// The file that was looked at.
@@ -34,12 +34,12 @@ pub struct Integrity {
     pub tasks: u64,
     /// Tasks that have not ended.
     pub unfinished: u64,
-    /// What is wrong, one sentence each, at the most 100; empty: nothing.
+    /// The problems, one sentence each, at most 100; empty: there is none.
     pub problems: Vec<String>,
 }
 
 impl Integrity {
-    /// Whether nothing is wrong.
+    /// Whether there is no problem.
     pub fn is_ok(&self) -> bool {
         self.problems.is_empty()
     }
@@ -47,7 +47,7 @@ impl Integrity {
 
 /// Reads the whole file in that data directory and says whether it is sound. Works while a router runs on it.
 ///
-/// # Errors
+/// `NotFound` if there is no file. A damaged file is no error; the answer says so.
 /// `NotFound` where there is no file. A file that is damaged is no error but an answer.
 pub fn check_integrity(dir: &Path) -> Result<Integrity> {
     let path = dir.join(FILE);
@@ -70,7 +70,7 @@ pub fn check_integrity(dir: &Path) -> Result<Integrity> {
 
 fn look(found: &mut Integrity) -> Result<(), RowError> {
     let db = connection::reader(&found.path)?;
-    // One moment for all that follows, also while a router writes.
+    // All checks see one moment, also while a router writes.
     let _moment = db.unchecked_transaction()?;
     {
         let mut check = db.prepare(&format!("PRAGMA integrity_check({MOST})"))?;
@@ -105,7 +105,7 @@ fn look(found: &mut Integrity) -> Result<(), RowError> {
     rows(&db, &mut found.problems)
 }
 
-/// Whether the counters say what the rows say.
+/// Whether the counters agree with the rows.
 fn counters(db: &Connection, problems: &mut Vec<String>) -> Result<(), RowError> {
     let checks = [
         (

@@ -1,8 +1,8 @@
-//! One process per data directory: an OS lock on a file that says who holds it, and one on the directory itself, which
-//! holds when somebody removes that file.
+//! Lets one process at a time use a data directory. There is an OS lock on a file that names the holder, and one on
+//! the directory itself, which holds if somebody removes that file.
 //!
-//! The locks belong to what is open, so they end with the process however that ends; what the file says is only
-//! for people and for `doctor`.
+//! The locks belong to open files and end with the process, however it ends. The content of the file is only for
+//! people and for `doctor`.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 use super::place::{LOCK, private};
 use crate::{Error, ErrorKind, Result};
 
-/// A holder that is closing, or a look by [`holder`], is over within this.
+/// The time after which a holder that is closing, or a look by [`holder`], must be over.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Who holds a data directory.
+/// The process that holds a data directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// Its process id.
@@ -32,7 +32,7 @@ pub struct Holder {
 #[derive(Debug)]
 pub(super) struct Lock {
     file: File,
-    /// `None` where the system does not lock directories.
+    /// The lock on the directory; `None` if the system does not lock directories.
     dir: Option<File>,
 }
 
@@ -80,14 +80,14 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // The file stays: to delete it would let two processes lock two files of one name.
+        // The file stays. If it were deleted, two processes could lock two files of one name.
         let _ = self.file.set_len(0);
         let _ = self.file.unlock();
         let _ = self.dir.as_ref().map(File::unlock);
     }
 }
 
-/// Locks it, and waits a little for one that is just letting go. `false`: somebody holds it.
+/// Locks the file, and waits a little for a holder that is just closing. `false`: somebody holds it.
 fn patiently(file: &File, since: Instant) -> std::io::Result<bool> {
     loop {
         match file.try_lock() {
@@ -105,7 +105,7 @@ fn read(dir: &Path) -> Option<Holder> {
     serde_json::from_str(&text).ok()
 }
 
-/// Who holds the data directory now; `None`: nobody.
+/// The process that holds the data directory now; `None`: nobody does.
 ///
 /// ```
 /// use cortensor_router::internals::store::{Durability, SqliteStore, Store, sqlite};
@@ -120,7 +120,7 @@ fn read(dir: &Path) -> Option<Holder> {
 /// ```
 pub fn holder(dir: &Path) -> Option<Holder> {
     let holder = read(dir)?;
-    // A holder that was killed left its words; the lock tells whether it lives.
+    // A holder that was killed left its words; only the lock tells whether it lives.
     match File::open(dir.join(LOCK)).ok()?.try_lock_shared() {
         Err(TryLockError::WouldBlock) => Some(holder),
         _ => None,

@@ -10,13 +10,13 @@
 //! | `router.db`, `-wal`, `-shm` | the database, its log and its index; mode 0600 |
 //! | `router.lock` | the OS lock, with the holder's pid and URL as JSON; the directory itself is locked too |
 //!
-//! When one of them is removed or replaced under the store it refuses every write, because nobody would find what it writes then.
+//! If one of them is removed or replaced under the store, every write is refused, because nobody would find it later.
 //!
-//! The space of deleted tasks is used again; the file does not shrink. Caches are given back when nothing happens.
+//! The space of deleted tasks is used again; the file does not shrink. Caches are freed when the store is idle.
 //!
-//! Unfinished tasks are found by a partial index, pages by counters (see `reader`), what to delete by an index on
-//! the time of the end. A row carries a request, its end and its idempotency key, so that all of it lives and
-//! goes together.
+//! Unfinished tasks are found by a partial index, pages by counters (see `reader`), and tasks to delete by an index
+//! on the time of their end. A row carries a request, its end and its idempotency key, so that they are written and
+//! deleted together.
 
 mod batch;
 mod commit;
@@ -88,8 +88,8 @@ pub struct SqliteOptions {
     pub checkpoint_pages: u64,
     /// Threads that read. Default 2.
     pub readers: usize,
-    /// How often a store that has nothing to do looks whether its files are still there, and tries whether it can write
-    /// again after a failure. Default 1 s.
+    /// The time between two looks of an idle store at its files, and between two tries to write after a failure.
+    /// Default 1 s.
     pub watch: Duration,
 }
 
@@ -107,7 +107,7 @@ impl Default for SqliteOptions {
     }
 }
 
-/// Keeps everything in a file. One process at a time has a data directory.
+/// A store in a file. One process at a time holds a data directory.
 ///
 /// Dropping it writes out what is outstanding and blocks for that long; [`close`](Store::close) does not block.
 #[derive(Debug)]
@@ -131,12 +131,12 @@ impl SqliteStore {
         Self::open_with(dir, durability, SqliteOptions::default())
     }
 
-    /// The same with other bounds.
+    /// Opens the data directory with other bounds than the defaults.
     ///
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(dir: &Path, durability: Durability, options: SqliteOptions) -> Result<Self> {
-        // It is opened again after a failure, and the host may change its directory until then.
+        // The directory is opened again after a failure, and the host may change its working directory until then.
         let dir = &std::path::absolute(dir)
             .map_err(|e| Error::invalid("storage.data_dir", format!("{} is no directory: {e}", dir.display())))?;
         let connect = {
@@ -156,7 +156,7 @@ impl SqliteStore {
         connection::check_library(rusqlite::version_number())?;
         let broken = |e: &dyn std::fmt::Display| Error::store(format!("{}: {e}", dir.display()));
         place::create_dir(dir).map_err(|e| broken(&e))?;
-        // Before the database is touched: another store of this process would lose its locks on it.
+        // This happens before the database is touched: another store of this process would lose its locks on it.
         let lock = Lock::take(dir)?;
         let path = place::prepare(dir).map_err(|e| broken(&e))?;
         let files = Arc::new(Files::of(dir).map_err(|e| broken(&e))?);
@@ -213,7 +213,7 @@ impl SqliteStore {
         }
     }
 
-    /// What others depend on is refused much later than new work.
+    /// Writes that tasks depend on are refused much later than new work.
     fn write_sure<T>(&self, op: impl FnOnce(Resolver<T>) -> Op) -> Pending<T> {
         self.write(self.options.max_waiting_writes.saturating_mul(4), op)
     }

@@ -1,4 +1,4 @@
-//! What the store does when its files are removed or replaced while it has them open.
+//! Tests of the store whose files are removed or replaced while it has them open.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ fn open(dir: &Path, watch: Duration) -> SqliteStore {
     SqliteStore::open_with(dir, Durability::Full, options).unwrap()
 }
 
-/// Waits until the store says of itself that it refuses writes, or takes them.
+/// Waits until the store says that it refuses writes, or that it takes them.
 fn until(store: &SqliteStore, refuses: bool) -> String {
     let since = Instant::now();
     loop {
@@ -51,7 +51,7 @@ fn nothing_is_acknowledged_once_a_file_is_gone() {
     for name in [FILE, LOCK, log.as_str(), index.as_str()] {
         for deed in [Deed::Removed, Deed::Replaced] {
             let dir = tempfile::tempdir().unwrap();
-            // It finds out by itself, and at the next write where that comes first.
+            // The store notices by itself, or at the next write if that comes first.
             for watch in [Duration::from_millis(5), Duration::from_mins(10)] {
                 let path = dir.path().join(watch.as_secs().to_string());
                 let store = open(&path, watch);
@@ -70,7 +70,7 @@ fn nothing_is_acknowledged_once_a_file_is_gone() {
                 assert_eq!(store.finish(end).wait().unwrap_err().code(), "store_unavailable", "{world}");
                 assert!(store.delete_key("k".to_owned()).wait().is_err(), "{world}");
                 store.check().unwrap_err();
-                // Neither is what was acknowledged denied, nor another file read.
+                // Acknowledged data is not denied, and no other file is read.
                 match store.task(SessionId(1), TaskId(1)).wait() {
                     Ok(found) => assert!(found.is_some(), "{world}"),
                     Err(error) => assert_eq!(error.code(), "store_unavailable", "{world}"),
@@ -87,7 +87,7 @@ fn what_was_acknowledged_outlives_its_log() {
     store.accept(new_task(1, 1)).wait().unwrap();
     fs::remove_file(dir.path().join(format!("{FILE}-wal"))).unwrap();
     until(&store, true);
-    // As after a kill: the database alone, while the store still has its files open.
+    // The database alone is moved, while the store still has its files open, as after a kill.
     let copy = tempfile::tempdir().unwrap();
     let since = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! What the writer is asked for, and the answers that it holds back until they are durable.
+//! The operations of the writer, and the answers that it holds back until they are durable.
 
 use std::sync::Arc;
 
@@ -23,12 +23,12 @@ pub(super) enum Op {
 }
 
 impl Op {
-    /// Whether it makes a batch of its own, because it looks at what the others of a batch would change.
+    /// Whether it needs a batch of its own, because it reads rows that the others of a batch would change.
     pub(super) fn is_alone(&self) -> bool {
         matches!(self, Self::Purge(..) | Self::Recover(..) | Self::Close(..))
     }
 
-    /// Bytes that it writes, roughly.
+    /// Roughly the bytes that it writes.
     pub(super) fn weight(&self) -> u64 {
         match self {
             Self::Accept(new, _) => request_weight(&new.request),
@@ -63,7 +63,7 @@ pub(super) enum Reply {
 }
 
 impl Reply {
-    /// Sends the answer. Nobody may be waiting for it any more.
+    /// Sends the answer. The caller may have gone.
     pub(super) fn send(self) {
         match self {
             Self::Accepted(to, answer) => drop(to.send(answer)),
@@ -74,8 +74,8 @@ impl Reply {
         }
     }
 
-    /// Sends that it was not done after all, because the commit failed. Refusals change too: they may rest on a
-    /// batch mate that was rolled back.
+    /// Answers that it was not done, because the commit failed. Refusals change too: they may rest on an operation of
+    /// the batch that was rolled back.
     pub(super) fn fail(self, error: Error) {
         match self {
             Self::Accepted(to, _) => Self::Accepted(to, Err(error)),

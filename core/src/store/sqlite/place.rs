@@ -9,7 +9,7 @@ pub(super) const FILE: &str = "router.db";
 /// The lock file.
 pub(super) const LOCK: &str = "router.lock";
 
-/// File systems whose locks or syncs are not those that the store relies on.
+/// File systems whose locks or syncs are not reliable.
 const NETWORK: &[&str] =
     &["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs", "fuse.s3fs"];
 
@@ -54,14 +54,14 @@ pub(super) fn private(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// The kind of network file system that the directory is on, where the system tells.
+/// The kind of network file system that the directory is on, if the system tells.
 fn network_file_system(dir: &Path) -> Option<&'static str> {
     let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
     let dir = dir.canonicalize().ok()?;
     kind_of(&mounts, &dir)
 }
 
-/// The last of the longest mount points above the directory counts: a later mount hides an earlier one.
+/// The last of the longest mount points above the directory counts, because a later mount hides an earlier one.
 fn kind_of(mounts: &str, dir: &Path) -> Option<&'static str> {
     let mut best: Option<(usize, &str)> = None;
     for line in mounts.lines() {

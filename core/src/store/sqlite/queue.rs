@@ -1,4 +1,4 @@
-//! The bounded queue before a thread of the store, and how far the writer has come.
+//! The bounded queue of a thread of the store, and the count of the writes that the writer has settled.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-/// Why something is not taken.
+/// The reason why an item is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refused {
     Full,
     Closed,
 }
 
-/// First in, first out; taking waits, putting never does.
+/// A queue, first in and first out; taking waits, putting never does.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     state: Mutex<State<T>>,
     filled: Condvar,
-    /// How many were ever put in.
+    /// The number of items that were ever put in.
     put: AtomicU64,
 }
 
@@ -28,13 +28,13 @@ struct State<T> {
     closed: bool,
 }
 
-/// What a wait for items came to.
+/// The result of a wait for items.
 #[derive(Debug)]
 pub(super) enum Taken<T> {
     Items(Vec<T>),
     /// Nothing came in time.
     Idle,
-    /// It is closed and empty.
+    /// The queue is closed and empty.
     Closed,
 }
 
@@ -44,7 +44,7 @@ impl<T> Queue<T> {
         Self { state: Mutex::new(state), filled: Condvar::new(), put: AtomicU64::new(0) }
     }
 
-    /// Puts an item in unless `bound` are there.
+    /// Puts an item in unless the queue holds `bound` items.
     pub(super) fn put(&self, item: T, bound: usize) -> Result<(), Refused> {
         let mut state = self.state.lock();
         if state.closed {
@@ -77,13 +77,13 @@ impl<T> Queue<T> {
         self.filled.notify_one();
     }
 
-    /// Takes no more items; those inside can still be taken.
+    /// Takes no more items; items inside can still be taken.
     pub(super) fn close(&self) {
         self.state.lock().closed = true;
         self.filled.notify_all();
     }
 
-    /// Closes and throws away what is inside.
+    /// Closes the queue and throws its items away.
     pub(super) fn abandon(&self) {
         let items = {
             let mut state = self.state.lock();
@@ -94,13 +94,13 @@ impl<T> Queue<T> {
         drop(items);
     }
 
-    /// How many were ever put in.
+    /// The number of items that were ever put in.
     pub(super) fn count(&self) -> u64 {
         self.put.load(Ordering::Acquire)
     }
 
-    /// Waits for items and takes them while `joins` says so of the number taken so far and the next one; the first
-    /// is taken whatever it says.
+    /// Waits for items and takes them while `joins` agrees, given the number taken and the next item. The first item
+    /// is always taken.
     pub(super) fn take(&self, patience: Option<Duration>, mut joins: impl FnMut(usize, &T) -> bool) -> Taken<T> {
         let mut state = self.state.lock();
         while state.items.is_empty() {
@@ -136,7 +136,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// So many more are settled.
+    /// Counts so many more as settled.
     pub(super) fn add(&self, count: u64) {
         let guard = self.waiting.lock();
         self.settled.fetch_add(count, Ordering::Release);
@@ -144,7 +144,7 @@ impl Progress {
         self.moved.notify_all();
     }
 
-    /// No more will come: nobody needs to wait.
+    /// Says that no more will be settled, so that nobody waits.
     pub(super) fn end(&self) {
         let guard = self.waiting.lock();
         self.settled.store(u64::MAX, Ordering::Release);

@@ -1,6 +1,7 @@
-//! The threads that read, so that a long page never holds up a commit.
+//! The threads that read, so that a long page never delays a commit.
 //!
-//! A read waits until every write that was asked for before it is settled: who asked for both sees its own.
+//! A read waits until every write that was asked for before it is settled: a caller that asked for both sees its own
+//! write.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use crate::model::{Gid, SessionId, Task, TaskId};
 /// A connection that is not used for this long is closed, so that an idle router is small.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// What is wanted.
+/// The kinds of reads.
 #[derive(Debug)]
 pub(super) enum Want {
     Task(SessionId, TaskId, Resolver<Option<Task>>),
@@ -32,14 +33,14 @@ pub(super) enum Want {
     Miners(Resolver<Vec<MinerRecord>>),
 }
 
-/// A read, after so many writes.
+/// A read, and the number of writes that must be settled before it.
 #[derive(Debug)]
 pub(super) struct Read {
     pub(super) want: Want,
     pub(super) after: u64,
 }
 
-/// A reader's state; lives on its thread.
+/// A reader's state, which stays on its thread.
 pub(super) struct Reader {
     pub(super) path: PathBuf,
     pub(super) files: Arc<Files>,
@@ -47,7 +48,7 @@ pub(super) struct Reader {
     pub(super) progress: Arc<Progress>,
 }
 
-/// If a thread that reads panics, nobody waits for its queue for ever.
+/// Closes the queue if the thread panics, so that nobody waits for it for ever.
 struct LastWords(Arc<Queue<Read>>);
 
 impl Drop for LastWords {
@@ -84,7 +85,7 @@ impl Reader {
         connection::reader(&self.path).map_err(RowError::from)
     }
 
-    /// Answers. `false`: the connection may be to blame for a failure.
+    /// Answers a read. `false`: the connection may be to blame for a failure.
     fn answer(&self, db: &mut Option<Connection>, want: Want) -> bool {
         let connected = match db.take() {
             Some(db) => Ok(db),
@@ -117,7 +118,7 @@ impl Reader {
 fn send<T>(to: Resolver<T>, answer: Result<T, RowError>, ids: Option<(SessionId, TaskId)>) -> bool {
     let well = !matches!(answer, Err(RowError::Sqlite(_)));
     let answer = answer.map_err(|error| error.told(ids));
-    // Nobody may be waiting any more.
+    // The caller may have gone.
     let _ = to.send(answer);
     well
 }
@@ -203,7 +204,7 @@ fn page(db: &Connection, query: TaskQuery) -> Result<TaskPage, RowError> {
         match row::task(found) {
             Ok((task, _)) => page.tasks.push(task),
             Err(RowError::Sqlite(error)) => return Err(error.into()),
-            // One damaged task does not hide the others.
+            // A damaged task must not hide the others.
             Err(_) => page.corrupt.push(TaskId(row::uint(found, 2)?)),
         }
     }
@@ -225,6 +226,6 @@ fn start(db: &Connection, wanted: Wanted, session: i64, offset: u64) -> rusqlite
         }
         before -= count;
     }
-    // The counters disagree with each other: slow, but right.
+    // The counters disagree with each other; this way is slow and right.
     Ok((0, offset))
 }

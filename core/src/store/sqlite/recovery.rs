@@ -1,4 +1,4 @@
-//! What the last epoch left behind.
+//! Reads what the last epoch left.
 
 use rusqlite::Connection;
 
@@ -9,8 +9,8 @@ use crate::model::{Fence, Gid, Session, SessionId, TaskId};
 
 /// Starts a new epoch and reads everything that a router needs to go on.
 ///
-/// A row that cannot be read is logged and left where it is: one damaged task must not keep the others from
-/// running. `check_integrity` names it.
+/// A row that cannot be read is logged and stays. One damaged task must not keep the others from running, and
+/// `check_integrity` names it.
 pub(super) fn recover(db: &Connection) -> Result<Recovery, Failure> {
     db.execute("UPDATE meta SET epoch = epoch + 1", [])?;
     let mut recovery = db.query_row("SELECT epoch, last_gid, last_fence FROM meta", [], |row| {
@@ -39,7 +39,7 @@ pub(super) fn recover(db: &Connection) -> Result<Recovery, Failure> {
         recovery.last_task_ids.push((SessionId(uint(row, 0)?), TaskId(uint(row, 1)?)));
     }
 
-    // The small index tells which; the rows are then read in their own order, the oldest first.
+    // The small index tells which tasks are open; their rows are then read in order, the oldest first.
     let mut select = db.prepare(&format!(
         "SELECT {} FROM task WHERE gid IN (SELECT gid FROM task INDEXED BY task_open WHERE ended_at IS NULL)
          ORDER BY gid",

@@ -1,4 +1,4 @@
-//! Bit rot: whatever a disk does to a row, it is never shown as an answer.
+//! Tests of bit rot: a row that the disk damaged is never shown as an answer.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::{SqliteStore, check_integrity};
 use crate::ErrorKind;
 use crate::model::{SessionId, TaskId};
 
-/// Task 1 with everything that a row can hold, task 2 as it is while it waits, task 3 unharmed.
+/// Task 1 has every value that a row can hold, task 2 is waiting, task 3 stays unharmed.
 fn directory() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
@@ -42,7 +42,7 @@ fn a_change_in_any_column_is_told_and_hides_no_other_task() {
     let mut tried = 0;
     for id in [1, 2] {
         for (name, kind) in &columns {
-            // Another number is another task.
+            // A changed number is another task.
             if matches!(name.as_str(), "gid" | "session_id" | "id") {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! A task as a row, and back.
+//! Turns a task into a row, and back.
 
 use std::sync::Arc;
 
@@ -16,12 +16,12 @@ pub(super) const COLUMNS: &str = "gid, session_id, id, band, bytes, attempts, fe
      first_token_at, precommitted_at, committed_at, ended_at, deadline, sum, idem_scope, idem_key, idem_fp, \
      assigned_miners, request, \"end\", text, raw";
 
-/// An integer of the model in a column: the same 64 bits.
+/// Stores an unsigned integer in a column: the same 64 bits.
 pub(super) fn int(value: u64) -> i64 {
     value.cast_signed()
 }
 
-/// An integer of a column in the model.
+/// Reads an unsigned integer from a column.
 pub(super) fn uint(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(i64::cast_unsigned)
 }
@@ -34,7 +34,7 @@ pub(super) struct Ending {
     pub(super) raw: Option<Vec<u8>>,
 }
 
-/// Encodes what is not a plain value.
+/// Encodes the values that are not plain.
 pub(super) fn ending(task: &Task) -> Result<Ending> {
     let (end, raw) = TaskEnd::of(task);
     Ok(Ending {
@@ -70,10 +70,10 @@ pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|e| Error::internal(format!("the store cannot keep this: {e}")))
 }
 
-/// Why a row cannot be read.
+/// The reason why a row cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RowError {
-    /// The medium's, or the file's as a whole.
+    /// The medium failed, or the file as a whole is damaged.
     #[error(transparent)]
     Sqlite(rusqlite::Error),
     /// The file is not the store's any more.
@@ -89,7 +89,7 @@ pub(super) enum RowError {
 
 impl From<rusqlite::Error> for RowError {
     fn from(error: rusqlite::Error) -> Self {
-        // What is no error of SQLite's is a value of the wrong type, or a text that is no UTF-8.
+        // Every error that is not SQLite's is a value of the wrong type or a text that is not UTF-8.
         if error.sqlite_error().is_some() { Self::Sqlite(error) } else { Self::Column("of the row", error.to_string()) }
     }
 }
@@ -122,7 +122,7 @@ pub(super) fn parse<T: DeserializeOwned>(column: &'static str, text: &str) -> Re
     serde_json::from_str(text).map_err(|e| RowError::Column(column, e.to_string()))
 }
 
-/// Reads a row of [`COLUMNS`] into a task and its band, if it is what was written.
+/// Reads a row of [`COLUMNS`] into a task and its band, if its checksum is right.
 pub(super) fn task(row: &Row<'_>) -> Result<(Task, u8), RowError> {
     check(row)?;
     let time = |column| uint(row, column).map(Timestamp);
@@ -155,7 +155,7 @@ pub(super) fn task(row: &Row<'_>) -> Result<(Task, u8), RowError> {
     Ok((task, row.get(3)?))
 }
 
-/// Whether the row of [`COLUMNS`] is what was written.
+/// Whether the checksum of a row of [`COLUMNS`] is right.
 fn check(row: &Row<'_>) -> Result<(), RowError> {
     let int = |column| row.get::<_, i64>(column);
     let bytes = |column| row.get_ref(column).map(bytes_of);

@@ -1,4 +1,4 @@
-//! The tables, and how an older file becomes a newer one.
+//! The tables, and the steps from an older file to a newer one.
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
@@ -8,14 +8,14 @@ use crate::{Error, ErrorKind, Result};
 /// Marks a file as this product's (`CTR1`).
 const APPLICATION_ID: i64 = 0x4354_5231;
 
-/// Ids a row of `task_count`.
+/// Ids in one row of `task_count`.
 pub(super) const BLOCK: u64 = 1_024;
 
 /// One step from a version of the schema to the next.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Migration {
     sql: &'static str,
-    /// What SQL alone cannot do, after it and in its transaction.
+    /// A step that SQL alone cannot do. It runs after the SQL and in its transaction.
     then: Option<fn(&Connection) -> rusqlite::Result<()>>,
 }
 
@@ -23,7 +23,7 @@ const fn sql(sql: &'static str) -> Migration {
     Migration { sql, then: None }
 }
 
-/// Migration `n` makes version `n` of version `n - 1`. One that shipped never changes.
+/// Migration `n` makes version `n` of version `n - 1`. A migration that was released never changes.
 pub(super) const MIGRATIONS: &[Migration] = &[
     sql("
     CREATE TABLE meta(
@@ -157,11 +157,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     },
 ];
 
-/// Brings the file to the newest version, each step in a transaction of its own, after a copy of a file that is older.
-/// Gives that version.
+/// Brings the file to the newest version, each step in a transaction of its own, after copying an older file. Gives
+/// that version.
 ///
 /// # Errors
-/// `Conflict` where the file is of a newer version or not a router's; a store error where it cannot be read.
+/// `Conflict` if the file is of a newer version or not a router's; a store error if it cannot be read.
 pub(super) fn migrate(db: &mut Connection, migrations: &[Migration]) -> Result<u32> {
     let newest = migrations.len() as u32;
     let found = version(db)?;
@@ -203,7 +203,7 @@ pub(super) fn migrate(db: &mut Connection, migrations: &[Migration]) -> Result<u
 /// The version of the file's schema; 0: it is empty.
 ///
 /// # Errors
-/// `Conflict` where it holds another program's tables.
+/// `Conflict` if it holds another program's tables.
 pub(super) fn version(db: &Connection) -> Result<u32> {
     let read = || -> rusqlite::Result<Option<u32>> {
         let tables: u32 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;

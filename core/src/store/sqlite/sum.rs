@@ -1,4 +1,4 @@
-//! The checksum of a task's row: whatever a disk does to it, a damaged row is never shown as an answer.
+//! The checksum of a task's row. A row that the disk damaged is never shown as an answer.
 //!
 //! One integer holds two CRC-32s, because the two writes of a task know different columns: the upper half covers what
 //! the accept alone writes, the lower half everything that the end may write anew.
@@ -6,7 +6,7 @@
 use crc32fast::Hasher;
 use rusqlite::types::ValueRef;
 
-/// What the accept alone writes.
+/// The columns that only the accept writes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AcceptColumns<'a> {
     pub(super) gid: i64,
@@ -18,8 +18,8 @@ pub(super) struct AcceptColumns<'a> {
     pub(super) idem_fp: Option<&'a [u8]>,
 }
 
-/// What the end writes too. In a task that has not ended, the numbers are 0 and the rest is `NULL`, but for its times and
-/// its request.
+/// The columns that the end writes too. In a task that has not ended they are 0 or `NULL`, except its times and its
+/// request.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct EndColumns<'a> {
     pub(super) bytes: i64,
@@ -40,7 +40,7 @@ pub(super) struct EndColumns<'a> {
 }
 
 impl AcceptColumns<'_> {
-    /// The upper half, in its place.
+    /// The upper half of the sum, in its place.
     pub(super) fn half(&self) -> i64 {
         let mut hasher = Hasher::new();
         numbers(&mut hasher, &[self.gid, self.session_id, self.id, self.band]);
@@ -52,7 +52,7 @@ impl AcceptColumns<'_> {
 }
 
 impl EndColumns<'_> {
-    /// The lower half. The task's number is in it, so that two rows cannot change places.
+    /// The lower half. It covers the task's number, so that two rows cannot change places.
     pub(super) fn half(&self, gid: i64) -> i64 {
         let mut hasher = Hasher::new();
         numbers(
@@ -88,7 +88,7 @@ fn numbers(hasher: &mut Hasher, values: &[i64]) {
     }
 }
 
-/// The length goes first, so that no two values can trade bytes.
+/// The length goes first, so that bytes cannot move from one value to the next.
 fn bytes(hasher: &mut Hasher, value: Option<&[u8]>) {
     match value {
         None => hasher.update(&[0]),
@@ -100,7 +100,7 @@ fn bytes(hasher: &mut Hasher, value: Option<&[u8]>) {
     }
 }
 
-/// The bytes of a column, whatever a damaged row makes of its type.
+/// The bytes of a column, also if damage changed its type.
 pub(super) fn bytes_of(value: ValueRef<'_>) -> Option<&[u8]> {
     match value {
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(bytes),

@@ -1,4 +1,5 @@
-//! What an upgrade of the schema needs beside SQL: a copy of the file as it was, and rows that are made anew.
+//! The parts of an upgrade of the schema that SQL alone cannot do: a copy of the old file, and rows that are made
+//! anew.
 
 use std::path::{Path, PathBuf};
 
@@ -11,18 +12,18 @@ use super::row::json;
 use super::sum::{AcceptColumns, EndColumns, bytes_of};
 use crate::{Error, Result};
 
-/// Where the copy of a file of that schema lies.
+/// The path of the copy of a file of that schema.
 fn backup_path(file: &Path, version: u32) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(format!(".schema-{version}"));
     name.into()
 }
 
-/// Writes a copy of the database beside it, before the schema changes for good. Gives where it lies; `None` for a database
-/// that is in no file.
+/// Copies the database to a file beside it before the schema changes. Gives the path; `None` for a database that is
+/// in no file.
 ///
 /// # Errors
-/// Where there is no room for it, or the database cannot be read through.
+/// If there is no room for the copy, or the database cannot be read.
 pub(super) fn back_up(db: &Connection, version: u32) -> Result<Option<PathBuf>> {
     let Some(file) = db.path().filter(|path| !path.is_empty()).map(PathBuf::from) else { return Ok(None) };
     let path = backup_path(&file, version);
@@ -32,7 +33,7 @@ pub(super) fn back_up(db: &Connection, version: u32) -> Result<Option<PathBuf>> 
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
-        // SQLite writes into an empty file that is there, and so it has its mode from the start.
+        // SQLite writes into an empty file that exists already, so the copy has the right mode from the start.
         let copy = private(&half)?;
         let target = half.to_str().ok_or("the path is no UTF-8")?;
         db.execute("VACUUM INTO ?1", [target])?;
@@ -54,8 +55,8 @@ pub(super) fn back_up(db: &Connection, version: u32) -> Result<Option<PathBuf>> 
     Ok(Some(path))
 }
 
-/// Moves every task into the table that has `end` and `sum`. A row that cannot be read keeps no sum, and so is told to be
-/// damaged whenever it is asked for.
+/// Moves every task into the table that has `end` and `sum`. A row that cannot be read gets no sum, so that it counts
+/// as damaged whenever it is read.
 pub(super) fn move_tasks(db: &Connection) -> rusqlite::Result<()> {
     let mut select = db.prepare(
         "SELECT gid, session_id, id, band, bytes, attempts, fence, created_at, started_at, first_token_at,
@@ -107,7 +108,7 @@ fn end_of(row: &Row<'_>) -> rusqlite::Result<Result<Option<String>, ()>> {
         return Ok(Err(()));
     };
     let Some(outcome) = outcome else { return Ok(Ok(None)) };
-    // All that was kept of an error is its text.
+    // An older version kept only the text of an error.
     let kind = match outcome {
         "ok" | "disputed" => None,
         "cancelled" => Some("cancelled"),
@@ -209,7 +210,7 @@ mod tests {
         let found = check_integrity(dir.path()).unwrap();
         assert_eq!(found.problems.len(), 1, "{:?}", found.problems);
 
-        // The way back: the copy is what the version before reads.
+        // The way back: the older version must be able to read the copy.
         let copy = dir.path().join("router.db.schema-2");
         #[cfg(unix)]
         {
@@ -227,7 +228,7 @@ mod tests {
     #[test]
     fn without_a_copy_nothing_is_changed() {
         let dir = old_directory();
-        // A directory that is not empty stands where the copy would go.
+        // A directory that is not empty is in the way of the copy.
         std::fs::create_dir_all(dir.path().join("router.db.schema-2.part/x")).unwrap();
         let error = SqliteStore::open(dir.path(), Durability::Full).unwrap_err();
         assert!(error.message().contains("router.db.schema-2"), "{error}");

@@ -1,9 +1,9 @@
-//! The one thread that writes: it takes whatever has gathered while the last commit was under way, writes it in
-//! one transaction, and answers after the commit (opportunistic group commit).
+//! The one thread that writes. It takes all operations that gathered during the last commit, writes them in one
+//! transaction, and answers after the commit.
 //!
-//! An error of the medium fails the whole batch: every operation in it is answered with it, nothing is
-//! acknowledged. The connection counts as poisoned then (after a failed sync nobody knows what the disk has) and
-//! the next batch opens a new one.
+//! An error of the medium fails the whole batch: every operation in it gets the error, and nothing is acknowledged.
+//! The connection is given up, because after a failed sync nobody knows what the disk holds, and the next batch opens
+//! a new one.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -21,46 +21,46 @@ use super::queue::{Progress, Queue, Taken};
 use super::{SqliteOptions, connection};
 use crate::{Error, Result};
 
-/// A log that waits to be written back is written back when nothing comes for this long.
+/// The log is written back when nothing comes for this long.
 const IDLE: Duration = Duration::from_millis(500);
 
-/// When the log has grown to so many times `checkpoint_pages` the writer waits for readers to start it over ...
+/// If the log has grown to so many times `checkpoint_pages`, the writer waits for readers to start it over ...
 const RESTART: u64 = 16;
 /// ... for this long ...
 const RESTART_WAIT: Duration = Duration::from_millis(50);
 /// ... and not more often than this: somebody may read the whole file.
 const RESTART_PAUSE: Duration = Duration::from_secs(5);
 
-/// Files that were looked at within this are not looked at again before a batch, only after it.
+/// Files that were looked at within this time are looked at only after a batch, not before it.
 const LOOKED: Duration = Duration::from_millis(50);
 
-/// Why the store refuses writes, while it does.
+/// The reason why the store refuses writes now, if it does.
 pub(super) type Refusing = Arc<Mutex<Option<Error>>>;
 
 /// Opens the connection that writes.
 pub(super) type Connect = Box<dyn Fn() -> rusqlite::Result<Connection> + Send>;
 
-/// The writer's state; lives on its thread.
+/// The writer's state, which stays on its thread.
 pub(super) struct Writer {
     pub(super) options: SqliteOptions,
     pub(super) durability: Durability,
     pub(super) connect: Connect,
-    /// `None` after a failure of the medium.
+    /// The connection; `None` after a failure of the medium.
     pub(super) db: Option<Connection>,
     pub(super) files: Arc<Files>,
-    /// When the files were looked at last.
+    /// The time of the last look at the files.
     pub(super) checked: Instant,
     pub(super) refusing: Refusing,
-    /// When it last waited for readers to start the log over.
+    /// The time of the last wait for readers.
     pub(super) restarted: Option<Instant>,
     pub(super) queue: Arc<Queue<Op>>,
     pub(super) progress: Arc<Progress>,
     pub(super) lock: Arc<Mutex<Option<Lock>>>,
-    /// They end when their queue is closed.
+    /// The threads that read; they end when their queue is closed.
     pub(super) readers: Vec<JoinHandle<()>>,
 }
 
-/// However the thread ends, nobody waits for it for ever.
+/// Whichever way the thread ends, nobody waits for it for ever.
 struct LastWords(Arc<Queue<Op>>, Arc<Progress>);
 
 impl Drop for LastWords {
@@ -137,7 +137,7 @@ impl Writer {
             return Err(Error::store(error));
         }
         self.files.know_log();
-        // What was written to a file that was removed meanwhile is lost.
+        // Data that was written to a file that was removed meanwhile is lost.
         self.check_files()
     }
 
@@ -146,23 +146,24 @@ impl Writer {
         self.files.check()
     }
 
-    /// It can write.
+    /// Notes that the store can write.
     fn well(&mut self) {
         if self.refusing.lock().take().is_some() {
             tracing::info!("the store writes again");
         }
     }
 
-    /// It cannot write.
+    /// Notes that the store cannot write.
     fn ill(&mut self, error: &Error) {
         if self.refusing.lock().replace(error.clone()).is_none() {
             tracing::error!(%error, "the store cannot write; nothing is acknowledged");
-            // Where its log alone is gone, what was acknowledged gets into the database now.
+            // If only its log is gone, acknowledged data gets into the database now.
             self.checkpoint("PASSIVE");
         }
     }
 
-    /// When nothing is to be written: whether the files are there, and after a failure whether it can write again.
+    /// Looks, when nothing is to be written, whether the files are there, and after a failure whether it can write
+    /// again.
     fn look_after(&mut self) {
         if let Err(error) = self.check_files() {
             return self.ill(&error);
@@ -190,14 +191,14 @@ impl Writer {
         } else {
             self.files.forget_log();
             let db = (self.connect)()?;
-            // On a full disk the log may be what takes the room: written back it can be used again.
+            // On a full disk the log may take the room: after it is written back, its space can be used again.
             let _ = checkpoint(&db, "PASSIVE");
             db
         };
         Ok(self.db.insert(db))
     }
 
-    /// Writes the log back when it is long enough. Whether some of it still waits.
+    /// Writes the log back when it is long enough. Gives whether some of it still waits.
     fn care_for_log(&mut self) -> bool {
         let Some((log, waiting)) = self.checkpoint("NOOP") else { return false };
         if waiting < self.options.checkpoint_pages {
@@ -232,7 +233,7 @@ impl Writer {
         }
     }
 
-    /// A router that idles is to be small.
+    /// An idle router must be small.
     fn give_back_memory(&self) {
         if let Some(Err(error)) = self.db.as_ref().map(Connection::release_memory) {
             tracing::debug!(%error, "the store's cache was not given back");
@@ -241,7 +242,7 @@ impl Writer {
 
     fn close(mut self, op: Option<Op>) {
         for reader in self.readers.drain(..) {
-            // A reader that panicked has said so on its own.
+            // A reader that panicked has reported that itself.
             let _ = reader.join();
         }
         self.checkpoint("TRUNCATE");
