@@ -6,14 +6,12 @@ pub use crate::config::client_tls;
 pub use crate::config::distrust;
 pub use crate::miner::listed_models;
 pub use crate::model::visible;
+pub use crate::router::transcript::{Place, Push, Transcript};
 pub use crate::secrecy::logs_no_secret;
+pub use crate::verdict::judge;
+pub use cortensor_router_engine as engine;
 #[cfg(feature = "miner-socket")]
 pub use cortensor_router_protocol as protocol;
-
-/// The dispatch engine.
-pub mod engine {
-    pub use crate::engine::*;
-}
 
 /// The stores.
 pub mod store {

@@ -24,7 +24,6 @@ pub mod config;
 #[cfg(feature = "embed")]
 #[doc(hidden)]
 pub mod embed;
-mod engine;
 #[doc(hidden)]
 pub mod internals;
 #[cfg(feature = "listener")]
@@ -35,8 +34,10 @@ mod router;
 mod secrecy;
 mod store;
 mod token;
+mod verdict;
 
 pub use config::Config;
+use cortensor_router_engine as engine;
 #[doc(inline)]
 pub use cortensor_router_model::{Error, ErrorDetails, ErrorKind, KINDS, KindRow, Result, UpstreamError};
 pub use router::{

@@ -16,7 +16,7 @@ pub use cortensor_router_model::{
 #[doc(hidden)]
 pub use cortensor_router_model::internals::visible;
 pub(crate) use cortensor_router_model::internals::{
-    PartsSoFar, are_twins, check_name, check_word, clean_piece, estimate_bytes, meant, twin, vectors_for,
+    PartsSoFar, are_twins, check_name, check_word, clean_piece, estimate_bytes, meant, vectors_for,
 };
 #[cfg(feature = "listener")]
 pub(crate) use cortensor_router_model::internals::{

@@ -17,7 +17,8 @@ use super::memory::Memory;
 use super::miners::MinerSlot;
 use super::shared::Shared;
 use super::submission::Waiter;
-use crate::engine::{Blame, Event, MinerKey, Push, Role};
+use super::transcript::Push;
+use crate::engine::{Blame, Event, MinerKey, Role};
 use crate::miner::{Chunk, Emit, FailClass, Failure, JobSink, MinerEvent, Settled};
 use crate::model::{
     Answer, Delta, Fence, FinishReason, MinerKind, Outcome, PartsSoFar, RequestKind, Usage, clean_piece,

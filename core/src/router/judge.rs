@@ -7,12 +7,12 @@ use serde_json::value::RawValue;
 use super::live::{Given, Judged, Live, LiveSpec};
 use super::shared::Shared;
 use super::submission::Waiter;
-use crate::engine::verdict::{self, Ruling, Standing, Vectors, vectors_of};
-use crate::engine::{Effect, Event, NewTask};
+use crate::engine::{Effect, Event, NewTask, Standing};
 use crate::model::{
     Answer, Fence, Gid, Matching, MinerVerdict, OnFailure, RequestKind, TaskId, TaskRequest, Timestamp, Validation,
     Verdict,
 };
+use crate::verdict::{self, Ruling, Vectors, vectors_of};
 
 /// What an answer says, for the comparison: its text, or the tools that it calls where it has no words.
 fn said(answer: &Answer) -> String {

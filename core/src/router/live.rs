@@ -10,7 +10,8 @@ use smallvec::SmallVec;
 
 use super::attempt::Attempt;
 use super::memory::{Held, Memory, TASK};
-use crate::engine::{EndCause, Transcript};
+use super::transcript::Transcript;
+use crate::engine::EndCause;
 use crate::miner::Failure;
 use crate::model::{
     Answer, Completion, Fence, Gid, OnFailure, Outcome, SessionId, TaskId, TaskRequest, TaskState, Timestamp,

@@ -25,10 +25,12 @@ mod recent;
 #[cfg(feature = "listener")]
 mod remote;
 mod sessions;
+mod settings;
 mod shared;
 mod stream;
 mod submission;
 mod tasks;
+pub(crate) mod transcript;
 mod upstreams;
 
 #[cfg(feature = "listener")]

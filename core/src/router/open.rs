@@ -19,9 +19,10 @@ use super::metrics::Metrics;
 use super::miners::Entrance;
 use super::recent::Recent;
 use super::sessions::{STANDING, new_sid, standing};
+use super::settings::engine_settings;
 use super::shared::{Core, Router, Shared};
 use crate::config::{Config, UpstreamConfig};
-use crate::engine::{Engine, EngineSettings, Event};
+use crate::engine::{Engine, Event};
 use crate::miner::{EchoMiner, Miner};
 use crate::model::{Gid, MinerKind, MinerSpec, Session, Task, TaskId};
 use crate::store::{Durability, MemoryStore, Recovery, SqliteStore, Store};
@@ -170,7 +171,7 @@ fn build(
     clock: Clock,
     recovery: &Recovery,
 ) -> Shared {
-    let mut settings = EngineSettings::new(&config.dispatch, &config.limits);
+    let mut settings = engine_settings(&config.dispatch, &config.limits);
     settings.epoch = recovery.epoch.max(1);
     settings.first_gid = Gid(recovery.last_gid.0 + 1);
     settings.first_task_id = TaskId(config.first_task_id);

@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use super::live::Live;
 use super::submission::Attachment;
-use crate::engine::{Event, Place};
+use super::transcript::Place;
+use crate::engine::Event;
 use crate::miner::Turn;
 use crate::model::{Completion, OnFailure};
 use crate::{Error, ErrorKind, Result};

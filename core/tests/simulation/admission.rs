@@ -1,6 +1,5 @@
 //! Who would wait past a deadline is turned away, and nobody because of what another session dumped.
 
-use cortensor_router::config::{DispatchConfig, LimitsConfig};
 use cortensor_router::internals::engine::{
     Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, Refusal, SessionRules,
 };
@@ -18,7 +17,7 @@ struct Fleet {
 impl Fleet {
     /// Miners with one slot each.
     fn new(miners: u32) -> Self {
-        let mut engine = Engine::new(EngineSettings::new(&DispatchConfig::default(), &LimitsConfig::default()));
+        let mut engine = Engine::new(EngineSettings::default());
         let now = Timestamp(1_000_000);
         for session in [DUMPER, OTHER] {
             let rules = SessionRules { weight: 1, open: true, ..SessionRules::default() };

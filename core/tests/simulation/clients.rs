@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use cortensor_router::internals::engine::{Effect, Event, NewTask, Transcript};
+use cortensor_router::internals::Transcript;
+use cortensor_router::internals::engine::{Effect, Event, NewTask};
 use cortensor_router::model::{Fence, Gid, OnFailure, Outcome, SessionId, Timestamp};
 
 use crate::people::{RESTRICTED, SESSIONS};

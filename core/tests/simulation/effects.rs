@@ -1,7 +1,7 @@
 //! What a world does about the engine's effects, and what must hold when it does.
 
-use cortensor_router::internals::engine::verdict::{Standing, judge};
-use cortensor_router::internals::engine::{Effect, EndCause, Event};
+use cortensor_router::internals::engine::{Effect, EndCause, Event, Standing};
+use cortensor_router::internals::judge;
 use cortensor_router::model::{Fence, Gid, Outcome, TaskId, Timestamp, Validation};
 
 use crate::people::right_answer;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use cortensor_router::config::{DispatchConfig, LimitsConfig};
 use cortensor_router::internals::engine::{
     Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, PlantedBug, SessionRules,
 };
@@ -15,7 +14,7 @@ pub(crate) fn worst_lead(bug: Option<PlantedBug>) -> f64 {
     let mut worst: f64 = 0.0;
     for seed in 0..20 {
         let mut random = Random::new(seed);
-        let mut engine = Engine::new(EngineSettings::new(&DispatchConfig::default(), &LimitsConfig::default()));
+        let mut engine = Engine::new(EngineSettings::default());
         #[cfg(feature = "planted-bugs")]
         if let Some(bug) = bug {
             engine.plant(bug);

@@ -1,6 +1,7 @@
 //! Miners of a world: they come, take offers, say what they say, and are lost.
 
-use cortensor_router::internals::engine::{Blame, Event, MinerKey, Push, Role};
+use cortensor_router::internals::Push;
+use cortensor_router::internals::engine::{Blame, BreakerState, Event, MinerKey, Role};
 use cortensor_router::model::{Fence, Gid};
 
 use crate::world::{Act, Given, Happening, LiveMiner, MIN_REPUTATION, Plan, World};
@@ -259,7 +260,7 @@ impl World {
             rules.mode.takes(m.who.dedicated)
                 && view.credits > 0
                 && !view.set_aside
-                && !matches!(view.breaker, cortensor_router::internals::engine::BreakerState::Open(_))
+                && !matches!(view.breaker, BreakerState::Open(_))
                 && view.reserved.is_none()
                 && !used.iter().any(|who| who.name == m.who.name)
                 && !task.stopped.contains(&m.who.name)

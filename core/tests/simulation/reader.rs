@@ -1,6 +1,6 @@
 //! A client that reads a task's tokens as the router's streams do.
 
-use cortensor_router::internals::engine::{Place, Transcript};
+use cortensor_router::internals::{Place, Transcript};
 
 /// What it has read.
 #[derive(Debug, Default, Clone)]

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cortensor_router::config::{DispatchConfig, LimitsConfig};
-use cortensor_router::internals::engine::verdict::{Standing, judge};
 use cortensor_router::internals::engine::{
-    Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, Role, SessionRules,
+    Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, Role, SessionRules, Standing,
 };
+use cortensor_router::internals::judge;
 use cortensor_router::model::{Fence, Matching, Outcome, Policy, SessionId, SessionMode, Timestamp, Validation};
 
 use crate::random::Random;
@@ -43,8 +42,8 @@ struct Trial {
 
 impl Trial {
     fn new() -> Self {
-        let dispatch = DispatchConfig { min_reputation: 0.0, ..DispatchConfig::default() };
-        let mut trial = Self { engine: Engine::new(EngineSettings::new(&dispatch, &LimitsConfig::default())), now: 1 };
+        let settings = EngineSettings { min_reputation: 0.0, ..EngineSettings::default() };
+        let mut trial = Self { engine: Engine::new(settings), now: 1 };
         trial.step(Event::Session(
             SessionId(0),
             SessionRules { weight: 1, open: true, mode: SessionMode::Ephemeral, ..SessionRules::default() },

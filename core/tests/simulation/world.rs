@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cortensor_router::config::{DispatchConfig, LimitsConfig};
-use cortensor_router::internals::engine::verdict::Standing;
+use cortensor_router::internals::Transcript;
 use cortensor_router::internals::engine::{
-    Blame, Effect, Engine, EngineSettings, Event, MinerKey, NewTask, PlantedBug, Transcript,
+    Blame, Effect, Engine, EngineSettings, Event, MinerKey, NewTask, PlantedBug, Standing,
 };
 use cortensor_router::model::{Fence, Gid, Outcome, SessionId, TaskId, Timestamp};
 
@@ -407,22 +406,20 @@ impl LiveTask {
     }
 }
 
-fn settings(epoch: u64, first_gid: Gid, audit_ratio: f64, hedges: bool) -> EngineSettings {
-    let dispatch = DispatchConfig {
+fn settings(epoch: u64, first_gid: Gid, recheck_ratio: f64, hedge: bool) -> EngineSettings {
+    EngineSettings {
         progress_timeout_ms: 3_000,
         accept_timeout_ms: 500,
         breaker_open_ms: 1_000,
-        audit_ratio,
-        hedge_after_p95: hedges,
+        recheck_ratio,
+        hedge,
         hedge_budget: 0.5,
         reputation_step: 0.3,
         min_reputation: MIN_REPUTATION,
         set_aside_ms: 4_000,
-        ..DispatchConfig::default()
-    };
-    let mut settings =
-        EngineSettings::new(&dispatch, &LimitsConfig { max_queued_tasks: 30, ..LimitsConfig::default() });
-    settings.epoch = epoch;
-    settings.first_gid = first_gid;
-    settings
+        max_queued_tasks: 30,
+        epoch,
+        first_gid,
+        ..EngineSettings::default()
+    }
 }

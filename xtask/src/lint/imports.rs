@@ -3,7 +3,6 @@
 //! A module of `core/src` may name only the modules in its row of [`MAY_IMPORT`]; a module without a
 //! row fails, so that whoever adds one says where it belongs.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -17,19 +16,16 @@ const GROUND: &[&str] = &["model", "config"];
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("config", &[]),
-    ("engine", &[]),
-    ("store", &["engine"]),
-    ("miner", &["engine"]),
-    ("router", &["engine", "store", "miner", "token"]),
+    ("verdict", &[]),
+    ("store", &[]),
+    ("miner", &[]),
+    ("router", &["store", "miner", "token", "verdict"]),
     ("token", &["store"]),
     ("secrecy", &[]),
     ("listener", &["router", "token", "miner", "store"]),
     ("embed", &["router", "listener", "miner", "store", "token", "secrecy"]),
-    ("internals", &["miner", "secrecy"]),
+    ("internals", &["miner", "router", "secrecy", "verdict"]),
 ];
-
-/// What the engine must do without: it gets time and chance with the event.
-const NOT_IN_THE_ENGINE: &[&str] = &["tokio", "SystemTime", "Instant", "getrandom", "thread"];
 
 /// What `core/src/lib.rs` re-exports, and the module it is of.
 const ROOT_NAMES: &[(&str, &str)] = &[
@@ -103,7 +99,7 @@ fn violations(file: &Path, text: &str) -> Vec<String> {
     // `mod.rs` is the module itself, every other file a level below it.
     let depth = parts.len() - usize::from(parts.last().is_some_and(|last| last == "mod"));
     let code = source::code(text);
-    let mut wrong: Vec<String> = paths(&code, depth)
+    paths(&code, depth)
         .into_iter()
         .filter_map(|(line, name)| {
             let target = ROOT_NAMES.iter().find(|(root, _)| *root == name).map_or(name.as_str(), |(_, of)| of);
@@ -111,16 +107,7 @@ fn violations(file: &Path, text: &str) -> Vec<String> {
             let may = target == module || GROUND.contains(&target) || allowed.contains(&target);
             (known && !may).then(|| format!("{line}: `{module}` may not import `{target}`"))
         })
-        .collect();
-    if module == "engine" {
-        for (index, line) in code.lines().enumerate() {
-            let words: BTreeSet<&str> = line.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
-            for word in NOT_IN_THE_ENGINE.iter().filter(|word| words.contains(**word)) {
-                wrong.push(format!("{}: the engine is pure: no `{word}`", index + 1));
-            }
-        }
-    }
-    wrong
+        .collect()
 }
 
 /// What of a binding's file names more of the core than its facade: `line: why`.
@@ -212,13 +199,12 @@ mod tests {
     #[test]
     fn every_way_to_write_a_forbidden_import_is_found() {
         for (file, text) in [
-            ("engine/mod.rs", "use crate::store::Store;"),
-            ("engine/queue.rs", "use crate::{Error, store::{self, Op}};"),
-            ("engine/queue.rs", "use super::super::router::Router;"),
+            ("miner/mod.rs", "use crate::store::Store;"),
+            ("miner/queue.rs", "use crate::{Error, store::{self, Op}};"),
+            ("miner/queue.rs", "use super::super::router::Router;"),
             ("model/task.rs", "fn f() -> crate::Router {}"),
             ("miner/mod.rs", "pub fn f(x: &super::listener::Serve) {}"),
             ("listener/mod.rs", "use crate::{\n    model::Task,\n    embed,\n};"),
-            ("engine/timer.rs", "use std::time::Instant;"),
             ("novelty.rs", "fn f() {}"),
         ] {
             assert_eq!(violations(Path::new(file), text).len(), 1, "{file}: {text}");
@@ -244,8 +230,8 @@ mod tests {
     #[test]
     fn what_is_allowed_passes() {
         for (file, text) in [
-            ("engine/queue.rs", "use super::event::Event; // crate::store\nuse crate::{Error, model::Task};"),
-            ("engine/queue.rs", "const WHY: &str = \"crate::router::Router\"; mod tests { use super::super::queue; }"),
+            ("store/queue.rs", "use super::event::Event; // crate::miner\nuse crate::{Error, model::Task};"),
+            ("store/queue.rs", "const WHY: &str = \"crate::router::Router\"; mod tests { use super::super::queue; }"),
             ("router/mod.rs", "use crate::{engine, store::Store, miner::Miner};"),
             ("lib.rs", "pub use crate::listener::serve;"),
         ] {

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cortensor_router::config::Config;
 use cortensor_router::internals::engine::{
     Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, SessionRules, prefix_blocks,
 };
@@ -19,10 +18,11 @@ const SESSIONS: u64 = 10_000;
 const QUEUED: u64 = 100_000;
 
 pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
-    let mut config = Config::default();
-    config.limits.max_queued_tasks = 2 * QUEUED;
-    config.limits.max_queued_per_session = 2 * QUEUED;
-    let mut engine = Engine::new(EngineSettings::new(&config.dispatch, &config.limits));
+    let mut engine = Engine::new(EngineSettings {
+        max_queued_tasks: 2 * QUEUED,
+        max_queued_per_session: 2 * QUEUED,
+        ..EngineSettings::default()
+    });
     let mut now = Timestamp(1_000_000);
     for id in 0..SESSIONS {
         let rules = SessionRules { weight: 1 + (id % 4) as u32, affinity: true, open: true, ..SessionRules::default() };

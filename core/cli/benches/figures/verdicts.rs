@@ -3,7 +3,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use cortensor_router::internals::engine::verdict::{Standing, judge};
+use cortensor_router::internals::engine::Standing;
+use cortensor_router::internals::judge;
 use cortensor_router::model::{Matching, Validation};
 
 use crate::report::{Gate, Row};

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use cortensor_router::config::Config;
 use cortensor_router::internals::engine::{
     Blame, Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, SessionRules,
 };
@@ -27,8 +26,7 @@ pub(crate) struct Product {
 
 impl Product {
     pub(crate) fn new(fleet: &[MinerModel]) -> Self {
-        let config = Config::default();
-        let mut engine = Engine::new(EngineSettings::new(&config.dispatch, &config.limits));
+        let mut engine = Engine::new(EngineSettings::default());
         let now = Timestamp(START);
         // One more than there are, for who dumps.
         for id in 0..=SESSIONS {

@@ -5,7 +5,7 @@ use super::event::{Effect, MinerKey, MinerRules};
 use super::machine::Engine;
 use super::settings::PlantedBug;
 use super::timer::Timer;
-use crate::model::{SessionId, Timestamp};
+use cortensor_router_model::{SessionId, Timestamp};
 
 /// What a service class asks of a miner. A miner that was not measured yet counts as good enough, so that it gets measured.
 struct ServiceClass {
@@ -131,7 +131,7 @@ impl Engine {
             model: session.rules.model.clone(),
             any_model: false,
             embedding: false,
-            mode: crate::model::SessionMode::Ephemeral,
+            mode: cortensor_router_model::SessionMode::Ephemeral,
             own: Some(id),
         };
         let able = self.miners.iter().filter(|(_, miner)| miner.could_serve(&lane) && !miner.rules.last_resort);

@@ -28,17 +28,14 @@ mod prefix;
 mod queue;
 mod settings;
 mod timer;
-mod transcript;
 mod trust;
-pub mod verdict;
 mod view;
 
 pub use breaker::BreakerState;
 pub use event::{
-    Blame, Effect, EndCause, Event, MinerKey, MinerRules, NewTask, Refusal, Role, SessionRules, StopReason,
+    Blame, Effect, EndCause, Event, MinerKey, MinerRules, NewTask, Refusal, Role, SessionRules, Standing, StopReason,
 };
 pub use machine::Engine;
 pub use prefix::prefix_blocks;
 pub use settings::{EngineSettings, PlantedBug};
-pub use transcript::{Piece, Place, Push, Transcript};
 pub use view::{MinerView, TaskView};

@@ -1,6 +1,6 @@
 //! How tasks end, and what time does to them.
 
-use crate::model::{Fence, Gid, Outcome, TaskState, Timestamp};
+use cortensor_router_model::{Fence, Gid, Outcome, TaskState, Timestamp};
 
 use super::entry::{AttemptState, TaskEntry};
 use super::event::{Blame, Effect, EndCause, MinerKey, StopReason};
@@ -71,7 +71,7 @@ impl Engine {
         let Some(task) = self.over(gid) else { return };
         out.push(Effect::State { gid, state: TaskState::Ended });
         out.push(Effect::Ended { gid });
-        if self.settings.audit_ratio > 0.0 {
+        if self.settings.recheck_ratio > 0.0 {
             self.audit_of(gid, task, now, out);
         }
     }

@@ -14,7 +14,7 @@ use super::prefix::Prefixes;
 use super::queue::{Lane, Tag};
 use super::settings::{EngineSettings, PlantedBug};
 use super::timer::{Timer, Timers};
-use crate::model::{Fence, Gid, Outcome, SessionId, TaskId, Timestamp};
+use cortensor_router_model::{Fence, Gid, Outcome, SessionId, TaskId, Timestamp};
 
 /// The state machine. See the module's documentation.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use super::event::{Effect, StopReason};
 use super::machine::Engine;
 use super::settings::PlantedBug;
 use super::timer::Timer;
-use crate::model::{Fence, Gid, Timestamp};
+use cortensor_router_model::{Fence, Gid, Timestamp};
 
 /// First tokens that a model's percentile is taken of.
 const SAMPLES: usize = 256;

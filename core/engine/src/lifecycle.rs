@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::model::{Fence, Gid, OnFailure, Outcome, TaskState, Timestamp};
+use cortensor_router_model::{Fence, Gid, OnFailure, Outcome, TaskState, Timestamp};
 
 use super::entering::cost_of;
 use super::entry::{Attempt, AttemptState};

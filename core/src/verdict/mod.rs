@@ -9,8 +9,8 @@ mod lexical;
 mod normalized;
 mod policy;
 
-pub use embedding::{Vectors, vectors_of};
-pub use policy::{Ruling, Standing};
+pub(crate) use embedding::{Vectors, vectors_of};
+pub(crate) use policy::Ruling;
 
 use crate::model::{Matching, Validation};
 

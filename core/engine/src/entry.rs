@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::model::{Fence, SessionId, SessionMode, TaskId, TaskState, Timestamp};
+use cortensor_router_model::{Fence, SessionId, SessionMode, TaskId, TaskState, Timestamp};
 
 use super::breaker::{Breaker, BreakerState};
 use super::choice::Rank;

@@ -8,7 +8,7 @@ use super::entry::{LaneKey, MinerEntry, TaskEntry};
 use super::event::{MinerKey, MinerRules};
 use super::machine::Engine;
 use super::nodes::Limits;
-use crate::model::{are_twins, twin};
+use cortensor_router_model::internals::{are_twins, twin};
 
 /// From the best to the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,7 +6,7 @@ use super::machine::Engine;
 use super::queue::{Place, SCALE};
 use super::settings::PlantedBug;
 use super::timer::Timer;
-use crate::model::{Gid, SessionMode, TaskId, Timestamp};
+use cortensor_router_model::{Gid, SessionMode, TaskId, Timestamp};
 
 impl Engine {
     pub(super) fn lane_of(&self, task: &NewTask) -> LaneKey {

@@ -1,6 +1,6 @@
 //! What the engine shows of itself.
 
-use crate::model::{Fence, Gid, SessionId, TaskId, TaskState};
+use cortensor_router_model::{Fence, Gid, SessionId, TaskId, TaskState};
 
 use super::breaker::BreakerState;
 use super::event::MinerKey;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Fence, Gid, SessionId, Timestamp};
+use cortensor_router_model::{Fence, Gid, SessionId, Timestamp};
 
 use super::event::MinerKey;
 

@@ -1,6 +1,6 @@
 //! Retries are a share of recent successes, so that a failing fleet is not beaten with its own load.
 
-use crate::model::Timestamp;
+use cortensor_router_model::Timestamp;
 
 /// A token bucket that successes and time fill.
 #[derive(Debug)]

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::entry::{AttemptState, TaskEntry, Used};
+use super::event::Standing;
 use super::event::{Effect, EndCause, MinerKey, NewTask};
 use super::lifecycle::mix;
 use super::machine::Engine;
 use super::queue::{Place, Tag};
 use super::settings::PlantedBug;
 use super::timer::Timer;
-use super::verdict::Standing;
-use crate::model::{Fence, Gid, OnFailure, Outcome, TaskState, Timestamp};
+use cortensor_router_model::{Fence, Gid, OnFailure, Outcome, TaskState, Timestamp};
 
 /// The tag of what is done when nothing else is to do.
 const BACKGROUND: Tag = u64::MAX / 2;
@@ -155,14 +155,14 @@ impl Engine {
     pub(super) fn audit_of(&mut self, of: Gid, ended: TaskEntry, now: Timestamp, out: &mut Vec<Effect>) {
         let draw = mix(of.0, self.settings.epoch) as f64 / u64::MAX as f64;
         let [answer] = ended.attempts.as_slice() else { return };
-        if draw >= self.settings.audit_ratio
+        if draw >= self.settings.recheck_ratio
             || answer.state != AttemptState::Done
             || ended.spec.shadow
             || ended.spec.embedding
             || ended.redundant()
             // Nobody alone answers for it.
             || ended.continued
-            || self.audits >= self.settings.max_audits
+            || self.audits >= self.settings.max_rechecks
         {
             return;
         }

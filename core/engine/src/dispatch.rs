@@ -5,7 +5,7 @@ use super::event::{Effect, MinerKey, Role};
 use super::machine::Engine;
 use super::settings::PlantedBug;
 use super::timer::Timer;
-use crate::model::{Fence, Gid, SessionId, TaskState, Timestamp};
+use cortensor_router_model::{Fence, Gid, SessionId, TaskState, Timestamp};
 
 /// Bits of a fence that count within one epoch.
 const FENCE_BITS: u32 = 33;

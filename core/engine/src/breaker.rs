@@ -1,6 +1,6 @@
 //! A miner that keeps failing is left alone for a while, then tried with one task.
 
-use crate::model::{Gid, Timestamp};
+use cortensor_router_model::{Gid, Timestamp};
 
 /// Whether a miner is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

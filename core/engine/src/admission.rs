@@ -1,6 +1,6 @@
 //! What is let in: bounds on what waits, and no task that would wait past its own deadline.
 
-use crate::model::Timestamp;
+use cortensor_router_model::Timestamp;
 
 use super::entry::{LaneKey, SessionEntry};
 use super::event::{NewTask, Refusal};

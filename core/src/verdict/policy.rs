@@ -1,29 +1,8 @@
 //! From scores to a ruling.
 
 use super::Scores;
+use crate::engine::Standing;
 use crate::model::{Policy, Validation};
-
-/// How the answers stand to each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// As many as the policy wants agree.
-    Agreed,
-    /// They do not.
-    Disputed,
-    /// Too few came to say.
-    Insufficient,
-}
-
-impl Standing {
-    /// The word, as in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Agreed => "agreed",
-            Self::Disputed => "disputed",
-            Self::Insufficient => "insufficient",
-        }
-    }
-}
 
 /// What follows from the comparison.
 #[derive(Debug, Clone, PartialEq)]

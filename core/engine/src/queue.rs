@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Gid, Timestamp};
+use cortensor_router_model::{Gid, Timestamp};
 
 /// Virtual time: token costs, scaled so that weights divide well.
 pub(super) type Tag = u64;

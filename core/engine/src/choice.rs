@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::model::{Gid, SessionId, Timestamp, twin};
+use cortensor_router_model::internals::twin;
+use cortensor_router_model::{Gid, SessionId, Timestamp};
 
 use super::breaker::BreakerState;
 use super::entry::{AttemptState, LaneKey, MinerEntry, TaskEntry};

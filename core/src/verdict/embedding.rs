@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// The vectors of a list of texts, in its order.
-pub type Vectors = Vec<Vec<f32>>;
+pub(crate) type Vectors = Vec<Vec<f32>>;
 
 /// The cosine of the angle between two vectors; 0 where it is negative or there is none.
 pub(super) fn cosine(a: &[f32], b: &[f32]) -> f64 {
@@ -23,7 +23,7 @@ pub(super) fn cosine(a: &[f32], b: &[f32]) -> f64 {
 
 /// Reads the vectors that a miner answered: OpenAI's object, a list of vectors, or one vector. `None` where it is
 /// something else.
-pub fn vectors_of(json: &[u8]) -> Option<Vectors> {
+pub(crate) fn vectors_of(json: &[u8]) -> Option<Vectors> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Forms {

@@ -1,0 +1,139 @@
+//! Settings of the engine.
+
+use cortensor_router_model::{Gid, TaskId};
+
+/// Settings of the engine. Times are milliseconds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EngineSettings {
+    /// Within this a miner must take or decline an offer.
+    pub accept_timeout_ms: u64,
+    /// A miner that says nothing for this long loses the task: before its first token only to another miner that could
+    /// take it.
+    pub progress_timeout_ms: u64,
+    /// How often a task is tried.
+    pub max_attempts: u32,
+    /// The least wait before a retry; the most is 25 times that, with full jitter.
+    pub retry_base_ms: u64,
+    /// Retries a second that are always allowed.
+    pub retry_floor_per_sec: f64,
+    /// Retries allowed as a share of recent successes.
+    pub retry_ratio: f64,
+    /// Tasks in a row, each counted once, whose failure opens a miner's breaker.
+    pub breaker_failures: u32,
+    /// For how long a breaker opens the first time; doubles up to 20 times that.
+    pub breaker_open_ms: u64,
+    /// Waiting tasks that a free miner chooses from.
+    pub scan_window: usize,
+    /// A task that waited for so long is served before those of higher bands.
+    pub starvation_ms: u64,
+    /// For how long a task whose caller waits stays while no miner could serve it. With 0 it is refused at once.
+    pub no_miner_grace_ms: u64,
+    /// Whether a second miner races one that is slow to begin.
+    pub hedge: bool,
+    /// Such races as a share of all tasks.
+    pub hedge_budget: f64,
+    /// The share of ended tasks that is asked again of another miner, to compare.
+    pub recheck_ratio: f64,
+    /// How many such rechecks run at a time.
+    pub max_rechecks: u32,
+    /// Below this reputation a miner is set aside.
+    pub min_reputation: f64,
+    /// How far one comparison moves a reputation.
+    pub reputation_step: f64,
+    /// For how long a miner is set aside.
+    pub set_aside_ms: u64,
+    /// The share of the ephemeral miners that may be kept for sessions.
+    pub max_reserved: f64,
+    /// Tasks that wait for a miner, in all.
+    pub max_queued_tasks: u64,
+    /// Tasks that wait for a miner, of one session.
+    pub max_queued_per_session: u64,
+    /// Bytes of the requests that wait, in all.
+    pub max_queued_bytes: u64,
+    /// Miners that may be there at a time. Reputations of twice as many are remembered.
+    pub max_miners: u64,
+    /// Counts the starts of the router; the upper part of every fence.
+    pub epoch: u64,
+    /// The global id of the first new task.
+    pub first_gid: Gid,
+    /// The id of a session's first task.
+    pub first_task_id: TaskId,
+}
+
+/// The defaults of the configuration.
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self {
+            accept_timeout_ms: 2_000,
+            progress_timeout_ms: 60_000,
+            max_attempts: 3,
+            retry_base_ms: 200,
+            retry_floor_per_sec: 3.0,
+            retry_ratio: 0.2,
+            breaker_failures: 5,
+            breaker_open_ms: 30_000,
+            scan_window: 16,
+            starvation_ms: 30_000,
+            no_miner_grace_ms: 2_000,
+            hedge: false,
+            hedge_budget: 0.05,
+            recheck_ratio: 0.0,
+            max_rechecks: 16,
+            min_reputation: 0.5,
+            reputation_step: 0.1,
+            set_aside_ms: 3_600_000,
+            max_reserved: 0.5,
+            max_queued_tasks: 100_000,
+            max_queued_per_session: 100_000,
+            max_queued_bytes: 1 << 30,
+            max_miners: 10_000,
+            epoch: 1,
+            first_gid: Gid(1),
+            first_task_id: TaskId(1),
+        }
+    }
+}
+
+/// A defect planted on purpose, to prove that the simulator finds it. None of them exists without the
+/// feature `planted-bugs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlantedBug {
+    /// Answers under an old fence count.
+    IgnoreFence,
+    /// A lost attempt is not queued again.
+    DropRequeue,
+    /// A credit is given back twice.
+    DoubleCredit,
+    /// A fence is given out twice.
+    ReuseFence,
+    /// A cancelled task's miner is not told.
+    ForgetCancel,
+    /// The end is shown before it is durable.
+    ShowBeforeCommit,
+    /// One miner answers a redundant task twice.
+    SameMinerTwice,
+    /// Deadlines are not kept.
+    ForgetDeadline,
+    /// Every session starts at tag zero.
+    UnfairTags,
+    /// A text that clients have seen is started over without telling them.
+    ContinueFromNothing,
+    /// The loser of a race is not told.
+    KeepBothHedges,
+    /// Answers that do not agree end well.
+    SilentPick,
+    /// A miner that is kept for one session serves another.
+    IgnoreReservation,
+    /// A session has more miners than it may.
+    IgnoreMaxMiners,
+    /// A miner that comes back under another key counts as another one.
+    ForgetIdentity,
+    /// A miner whose reputation is too low goes on.
+    KeepLiar,
+    /// An owner's miners confirm each other although others are there.
+    IgnoreOwner,
+    /// An end that met no row in the store is shown.
+    ShowUnwritten,
+    /// The pieces of every start are numbered from 1.
+    ReuseNumbers,
+}
