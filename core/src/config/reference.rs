@@ -45,10 +45,10 @@ scopes = [\"submit\", \"read\"]
 url = \"http://127.0.0.1:8080/v1\"
 ```
 
-In environment variables lists are written with commas between (`CORTENSOR_COMPLETION_SESSIONS=1,2`)
-or as JSON. `CORTENSOR_UPSTREAM=http://a/v1,http://b/v1` and `CORTENSOR_LISTEN_TOKEN=secret` set
-the lists of tables as a whole; `CORTENSOR_UPSTREAM_0_WEIGHT=5` sets a key of one element. A
-variable that is set to nothing counts as not set.
+In environment variables lists are written with commas between
+(`CORTENSOR_COMPLETION_SESSIONS=1,2`) or as JSON. `CORTENSOR_UPSTREAM=http://a/v1,http://b/v1` and
+`CORTENSOR_LISTEN_TOKEN=secret` set the lists of tables as a whole; `CORTENSOR_UPSTREAM_0_WEIGHT=5`
+sets a key of one element. A variable that is set to nothing counts as not set.
 
 ";
 
