@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde_json::json;
-use serde_json::value::RawValue;
+use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -12,13 +11,13 @@ use super::call::may_block;
 use super::process::Bound;
 use super::{answer, park, record};
 use crate::miner::{Emit, FailClass, Failure, JobInfo};
-use crate::model::Delta;
+use crate::model::{Delta, Gid, SessionId, TaskId, TaskRequest, Timestamp};
 use crate::{Error, ErrorKind, Result, miner};
 
 /// One attempt at a task: [`emit`](Self::emit) any number of times, then [`finish`](Self::finish) or [`fail`](Self::fail).
 ///
-/// Any thread may use it. Dropping it unanswered counts as `fail("internal", "dropped")`. What comes after the answer,
-/// or after the router was closed, changes nothing and says so.
+/// Any thread may use it. Dropping it unanswered counts as `fail("internal", "dropped")`. A call after the answer, or
+/// after the router was closed, changes nothing and returns an error.
 pub struct Job {
     info: JobInfo,
     state: Bound<Mutex<State>>,
@@ -31,9 +30,9 @@ struct State {
     job: Option<miner::Job>,
     /// The bytes of a character that was cut off, at most three.
     partial: Vec<u8>,
-    /// Whether a piece was given, of whatever kind.
+    /// Whether any piece was given.
     begun: bool,
-    /// The calls of tools that were begun, by their numbers.
+    /// The numbers of the tool calls that were begun.
     calls: Vec<u64>,
 }
 
@@ -43,7 +42,7 @@ impl std::fmt::Debug for Job {
     }
 }
 
-/// What the miner has to heed of two answers to its pieces.
+/// The stricter one of the router's answers to two pieces.
 fn worse(one: Emit, other: Emit) -> Emit {
     match (one, other) {
         (Emit::Cancelled, _) | (_, Emit::Cancelled) => Emit::Cancelled,
@@ -71,31 +70,31 @@ impl Job {
         }
     }
 
-    /// What it is about: `{"gid","session_id","task_id","model","prompt","stream","deadline_ms","request"}`; `request` is
-    /// what the caller sent, `deadline_ms` are milliseconds since the Unix epoch.
+    /// The job's record: `{"gid","session_id","task_id","model","prompt","stream","deadline_ms","request"}`.
+    /// `request` is the caller's request, `deadline_ms` is in milliseconds since the Unix epoch.
     ///
     /// # Errors
     /// `Internal` when it cannot be written as JSON.
     pub fn info(&self) -> Result<String> {
-        let request = serde_json::value::to_raw_value(&*self.info.request).map_err(Error::internal)?;
-        record::json(&json!({
-            "gid": self.info.gid,
-            "session_id": self.info.session_id,
-            "task_id": self.info.task_id,
-            "model": self.info.model,
-            "prompt": self.prompt(),
-            "stream": self.info.stream,
-            "deadline_ms": self.info.deadline.0,
-            "request": as_value(&request),
-        }))
+        record::json(&JobRecord {
+            gid: self.info.gid,
+            session_id: self.info.session_id,
+            task_id: self.info.task_id,
+            model: self.info.model.as_deref(),
+            prompt: self.prompt(),
+            stream: self.info.stream,
+            deadline_ms: self.info.deadline,
+            request: &self.info.request,
+        })
     }
 
-    /// The whole text that the model is to read.
+    /// The whole text that the model must read.
     pub fn prompt(&self) -> String {
         self.info.request.prompt_text()
     }
 
-    /// The next piece of the answer, as UTF-8. A character may be cut off at the end; its rest comes with the next piece.
+    /// Gives the next piece of the answer, as UTF-8. A character may be cut off at the end; its rest comes with the
+    /// next piece.
     ///
     /// # Errors
     /// `InvalidArgument` when it is no UTF-8; `Closed` when the job was answered already.
@@ -114,8 +113,9 @@ impl Job {
         Ok(job.emit(text))
     }
 
-    /// The next piece of the answer with what is no text: `{"text","reasoning","tool_calls"}`, each of them optional. `tool_calls`
-    /// are OpenAI's; one without an `index` is whole where it names its tool, else it goes on with the last one.
+    /// Gives the next piece of the answer with its other parts: `{"text","reasoning","tool_calls"}`, each optional.
+    /// `tool_calls` are in OpenAI's form; a call without an `index` is whole if it names its tool, and otherwise
+    /// continues the last one.
     ///
     /// # Errors
     /// `InvalidArgument` names the field; `Closed` when the job was answered already.
@@ -131,7 +131,7 @@ impl Job {
             (thought, called, pieces.text)
         };
         let mut said = Emit::Ok;
-        // In a model's order.
+        // The parts go out in the order in which models give them.
         if !thought.is_empty() {
             said = worse(said, self.emit_delta(thought)?);
         }
@@ -149,10 +149,12 @@ impl Job {
         Ok(state.job.as_ref().ok_or_else(used_up)?.emit(delta))
     }
 
-    /// The work is done. `answer` is empty or `{"text","reasoning","tool_calls","finish_reason","usage","model","embedding"}`, each of
-    /// them optional. Where pieces of a kind were emitted they are what the answer holds of it. Absent usage is estimated.
+    /// Ends the job with success. `answer` is empty or
+    /// `{"text","reasoning","tool_calls","finish_reason","usage","model","embedding"}`, each optional. If pieces of a
+    /// kind were emitted, they are that part of the answer. Absent usage is estimated.
     ///
-    /// A job that ends without a word has failed: a miner that forgot its answer is told apart from one that says `{"text": ""}`.
+    /// A job without any answer has failed: a miner that forgot its answer differs from a miner that answers
+    /// `{"text": ""}`.
     ///
     /// # Errors
     /// `InvalidArgument` names the field, and the job can still be answered; with the code `no_answer` where nothing was said, and
@@ -182,7 +184,8 @@ impl Job {
         Ok(())
     }
 
-    /// The work failed. `code` is `overloaded`, `context`, `invalid`, `model`, `refused`, `credentials`, `unreadable`, `internal`, `unreachable` or `cancelled`.
+    /// Ends the job with a failure. `code` is `overloaded`, `context`, `invalid`, `model`, `refused`, `credentials`,
+    /// `unreadable`, `internal`, `unreachable` or `cancelled`.
     ///
     /// # Errors
     /// `InvalidArgument` when there is no such code; `Closed` when the job was answered already.
@@ -192,7 +195,7 @@ impl Job {
         Ok(())
     }
 
-    /// Gives the job back: no blame, another miner is tried.
+    /// Gives the job back: the miner is not blamed, and another one is tried.
     ///
     /// # Errors
     /// `Closed` when it was answered already.
@@ -207,7 +210,7 @@ impl Job {
         Ok(job)
     }
 
-    /// Whether the work is wanted no more, or was answered.
+    /// Whether nobody wants the work any more, or it was answered.
     pub fn is_cancelled(&self) -> bool {
         self.state.lock().job.as_ref().is_none_or(miner::Job::is_cancelled)
     }
@@ -217,7 +220,7 @@ impl Job {
         self.state.lock().job.is_none()
     }
 
-    /// Resolves when the work is wanted no more (`true`), or was answered (`false`).
+    /// Resolves when nobody wants the work any more (`true`), or it was answered (`false`).
     pub fn cancelled(&self) -> impl Future<Output = bool> + Send + use<> {
         let cancelled = self.state.lock().job.as_ref().map(miner::Job::cancelled);
         let answered = self.answered.clone();
@@ -231,8 +234,8 @@ impl Job {
         }
     }
 
-    /// Calls `f` once the work is wanted no more; drops it where that cannot happen any more. `f` must neither block nor
-    /// call the router.
+    /// Calls `f` once nobody wants the work any more; drops `f` if that cannot happen any more. `f` must neither
+    /// block nor call the router.
     pub fn on_cancelled(&self, f: impl FnOnce() + Send + 'static) {
         let cancelled = self.cancelled();
         self.runtime.spawn(async move {
@@ -242,7 +245,7 @@ impl Job {
         });
     }
 
-    /// Resolves when a reader that was slow ([`Emit::Full`]) has caught up, or the work is wanted no more.
+    /// Resolves when a reader that was slow ([`Emit::Full`]) has caught up, or nobody wants the work any more.
     pub fn writable(&self) -> impl Future<Output = ()> + Send + use<> {
         let writable = self.state.lock().job.as_ref().map(miner::Job::writable);
         let answered = self.answered.clone();
@@ -255,7 +258,8 @@ impl Job {
         }
     }
 
-    /// Calls `f` once the reader has caught up, or the work is wanted no more. `f` must neither block nor call the router.
+    /// Calls `f` once the reader has caught up, or nobody wants the work any more. `f` must neither block nor call
+    /// the router.
     pub fn on_writable(&self, f: impl FnOnce() + Send + 'static) {
         let writable = self.writable();
         self.runtime.spawn(async move {
@@ -264,7 +268,7 @@ impl Job {
         });
     }
 
-    /// Blocks until the reader has caught up or the work is wanted no more; `false`: not within `timeout`.
+    /// Blocks until the reader has caught up or nobody wants the work any more; `false`: not within `timeout`.
     ///
     /// # Errors
     /// `WouldDeadlock` on one of the router's worker threads.
@@ -273,7 +277,7 @@ impl Job {
         Ok(park::wait(timeout, self.writable()).is_some())
     }
 
-    /// Blocks until the work is wanted no more (`true`); `false`: not within `timeout`, or the job was answered.
+    /// Blocks until nobody wants the work any more (`true`); `false`: not within `timeout`, or the job was answered.
     ///
     /// # Errors
     /// `WouldDeadlock` on one of the router's worker threads.
@@ -289,12 +293,21 @@ impl Drop for Job {
     }
 }
 
-/// JSON inside of a `json!`: numbers of any size keep their digits.
-fn as_value(raw: &RawValue) -> serde_json::Value {
-    serde_json::from_str(raw.get()).unwrap_or(serde_json::Value::Null)
+/// A job as JSON. Fields of the request that the router does not know keep their bytes: the order of their members and
+/// every digit of their numbers.
+#[derive(Serialize)]
+struct JobRecord<'a> {
+    gid: Gid,
+    session_id: SessionId,
+    task_id: TaskId,
+    model: Option<&'a str>,
+    prompt: String,
+    stream: bool,
+    deadline_ms: Timestamp,
+    request: &'a TaskRequest,
 }
 
-/// The text of `bytes`, without a character that is cut off at the end: its bytes go to `partial`.
+/// The text of `bytes` without a character that is cut off at the end, whose bytes go to `partial`.
 fn whole_characters<'a>(bytes: &'a [u8], partial: &mut Vec<u8>) -> Result<&'a str> {
     let cut = match std::str::from_utf8(bytes) {
         Ok(text) => return Ok(text),

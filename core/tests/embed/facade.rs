@@ -28,6 +28,28 @@ fn words(job: Job) {
 }
 
 #[test]
+fn a_job_shows_unknown_fields_as_they_were_sent() {
+    let router = open();
+    let (told, shown) = mpsc::channel();
+    let miner = move |job: Job| {
+        told.send(job.info().unwrap()).unwrap();
+        job.finish(r#"{"text": "seen"}"#).unwrap();
+    };
+    router.add_miner(r#"{"name": "curious"}"#, miner).unwrap();
+    let sent = r#""grammar":{"z":123456789012345678901234567890,"a":1.10}"#;
+    let request = format!(r#"{{"prompt": "hi", {sent}}}"#);
+    router.submit(0, &request).wait().unwrap().result().wait().unwrap();
+    let info = shown.recv().unwrap();
+    assert!(info.contains(sent), "{info}");
+    let info = parse(&info);
+    assert_eq!(
+        (&info["prompt"], &info["session_id"], &info["request"]["prompt"]),
+        (&json!("hi"), &json!(0), &json!("hi"))
+    );
+    router.shutdown(SOON).unwrap();
+}
+
+#[test]
 fn a_task_runs_from_submit_to_result() {
     let router = open();
     router.add_miner(r#"{"name": "words", "models": ["tiny"], "capacity": 2}"#, words).unwrap();
