@@ -1,8 +1,8 @@
 // cortensor-router for C++17: handles that free themselves, lambdas as miners, `for (auto token : stream)`.
 // Header-only, over cortensor_router.h. docs/c-api.md tells the conventions. Apache-2.0 OR MIT.
 //
-// A call that fails throws cortensor::Error. Where exceptions are off (-fno-exceptions), or CORTENSOR_NO_EXCEPTIONS is
-// defined, it gives a cortensor::Expected<T> in place of T instead. No exception ever crosses into the library.
+// A call that fails throws cortensor::Error. If exceptions are off (-fno-exceptions), or CORTENSOR_NO_EXCEPTIONS is
+// defined, it gives a cortensor::Expected<T> instead of T. No exception ever crosses into the library.
 #ifndef CORTENSOR_ROUTER_HPP
 #define CORTENSOR_ROUTER_HPP
 
@@ -35,10 +35,10 @@ inline namespace checked {
 inline namespace throwing {
 #endif
 
-/// No limit of time.
+/// No limit of time, for functions that wait.
 inline constexpr std::chrono::milliseconds forever{-1};
 
-/// Why a call failed. Copies are cheap.
+/// The error of a call. Copies are cheap.
 class Error : public std::exception {
 public:
     /// Takes the error.
@@ -47,11 +47,11 @@ public:
     static Error copy(const cortensor_error *error) { return Error(cortensor_error_clone(error)); }
 
     cortensor_status status() const noexcept { return cortensor_error_status(error_.get()); }
-    /// The finest code there is, as `session_not_found`.
+    /// The finest code of the error, as `session_not_found`.
     const char *code() const noexcept { return text(cortensor_error_code(error_.get())); }
-    /// What is wrong and how to mend it.
+    /// The problem and how to mend it, as one English sentence.
     const char *what() const noexcept override { return text(cortensor_error_message(error_.get())); }
-    /// All of it as JSON.
+    /// The whole error as JSON.
     const char *details() const noexcept { return text(cortensor_error_details(error_.get())); }
 
 private:
@@ -60,18 +60,18 @@ private:
     std::shared_ptr<const cortensor_error> error_;
 };
 
-/// A value, or why there is none.
+/// A value, or the error that took its place.
 template <class T> class [[nodiscard]] Expected {
 public:
     Expected(T value) : held_(std::in_place_index<0>, std::move(value)) {}
     Expected(Error error) : held_(std::in_place_index<1>, std::move(error)) {}
 
     explicit operator bool() const noexcept { return held_.index() == 0; }
-    /// Only where there is one.
+    /// The value. Call it only if there is one.
     T &operator*() & noexcept { return *std::get_if<0>(&held_); }
     T &&operator*() && noexcept { return std::move(*std::get_if<0>(&held_)); }
     T *operator->() noexcept { return std::get_if<0>(&held_); }
-    /// Only where there is no value.
+    /// The error. Call it only if there is no value.
     const Error &error() const noexcept { return *std::get_if<1>(&held_); }
 
 private:
@@ -91,10 +91,10 @@ private:
 };
 
 #ifdef CORTENSOR_NO_EXCEPTIONS
-/// What a call that may fail gives.
+/// The result of a call that may fail.
 template <class T> using Result = Expected<T>;
 #else
-/// What a call that may fail gives.
+/// The result of a call that may fail.
 template <class T> using Result = T;
 #endif
 
@@ -144,7 +144,7 @@ template <class Call> Result<std::string> text(Call &&call) {
     return std::string(cortensor_bytes_data(bytes), cortensor_bytes_len(bytes));
 }
 
-/// Lets go of a function that the library kept.
+/// Releases a function that the library kept.
 template <class Function> void drop(void *user) { delete static_cast<Function *>(user); }
 
 struct JobMaker;
@@ -153,14 +153,14 @@ inline std::int64_t milliseconds(std::chrono::milliseconds timeout) noexcept { r
 
 } // namespace detail
 
-/// What came of giving a piece.
+/// The router's answer to a piece.
 enum class Emit {
     ok,       ///< Go on.
     full,     ///< The router has it, but the reader is slow: `wait_writable` before the next.
     cancelled ///< Nobody wants it any more: stop working.
 };
 
-/// One attempt at a task, which a miner answers once, from any thread. Letting an unanswered one go fails it.
+/// One attempt at a task, which a miner answers once, from any thread. Destroying an unanswered job fails it.
 class Job {
 public:
     /// Takes the job.
@@ -168,27 +168,28 @@ public:
     Job(Job &&) noexcept = default;
     Job &operator=(Job &&) noexcept = default;
 
-    /// What it is about, as JSON.
+    /// The job as JSON.
     Result<std::string> info() const {
         return detail::text([&](auto out, auto err) { return cortensor_job_info(raw(), out, err); });
     }
-    /// The whole text that the model is to read.
+    /// The whole text that the model must read.
     Result<std::string> prompt() const {
         return detail::text([&](auto out, auto err) { return cortensor_job_prompt(raw(), out, err); });
     }
-    /// The next piece of the answer, UTF-8.
+    /// Gives the next piece of the answer, UTF-8.
     Result<Emit> emit(std::string_view piece) const {
         return emitted([&](auto full, auto err) { return cortensor_job_emit(raw(), piece.data(), piece.size(), full, err); });
     }
-    /// The next piece with what is no text: JSON, as for `cortensor_job_emit_parts`.
+    /// Gives the next piece with its other parts: JSON, as for `cortensor_job_emit_parts`.
     Result<Emit> emit_parts(std::string_view parts) const {
         return emitted([&](auto full, auto err) { return cortensor_job_emit_parts(raw(), parts.data(), parts.size(), full, err); });
     }
-    /// The work is done; `answer` is empty or JSON, as for `cortensor_job_finish`. One of which nothing was said has failed.
+    /// Ends the job with success; `answer` is empty or JSON, as for `cortensor_job_finish`. A job without any answer
+    /// has failed.
     Result<void> finish(std::string_view answer = {}) const {
         return detail::done([&](auto err) { return cortensor_job_finish(raw(), answer.data(), answer.size(), err); });
     }
-    /// The work failed; `code` is one of those of `cortensor_job_fail`.
+    /// Ends the job with a failure; `code` is one of those of `cortensor_job_fail`.
     Result<void> fail(std::string_view code, std::string_view message) const {
         return detail::done([&](auto err) {
             return cortensor_job_fail(raw(), code.data(), code.size(), message.data(), message.size(), err);
@@ -234,7 +235,7 @@ private:
 
 namespace detail {
 
-/// Hands a job to a miner's function; what that throws fails the job.
+/// Hands a job to a miner's function; an exception of the function fails the job.
 struct JobMaker {
     template <class Function> static void call(Function &work, cortensor_job *job) {
         std::shared_ptr<cortensor_job> held(job, cortensor_job_free);
@@ -253,27 +254,27 @@ struct JobMaker {
 
     static void fail(cortensor_job *job, std::string_view message) noexcept {
         constexpr std::string_view code = "internal";
-        // One that was answered before it threw stays answered.
+        // A job that was answered before the function threw stays answered.
         cortensor_job_fail(job, code.data(), code.size(), message.data(), message.size(), nullptr);
     }
 };
 
 } // namespace detail
 
-/// One event of a stream; what it points to lives until the next one.
+/// One event of a stream; its data lives until the next one.
 class Event {
 public:
     explicit Event(const cortensor_event &event) noexcept : event_(event) {}
 
     cortensor_event_kind kind() const noexcept { return event_.kind; }
     bool is_token() const noexcept { return event_.kind == CORTENSOR_EVENT_KIND_TOKEN; }
-    /// What came before is void; `seq()` is the number of this mark.
+    /// A restart mark: all pieces before it are void. `seq()` is the number of this mark.
     bool is_restart() const noexcept { return event_.kind == CORTENSOR_EVENT_KIND_RESTART; }
     bool is_end() const noexcept { return event_.kind == CORTENSOR_EVENT_KIND_END; }
     std::uint64_t seq() const noexcept { return event_.seq; }
     /// The token, or the completion as JSON.
     std::string_view text() const noexcept { return std::string_view(event_.data, event_.len); }
-    /// Why the task failed, where this is the end and it did.
+    /// The task's error, if this is the end and it failed.
     std::optional<Error> error() const {
         return event_.error == nullptr ? std::optional<Error>() : std::optional<Error>(Error::copy(event_.error));
     }
@@ -287,7 +288,7 @@ class Subscription {
 public:
     explicit Subscription(cortensor_subscription *subscription) noexcept : subscription_(subscription) {}
 
-    /// No event after this; waits for the call under way.
+    /// Lets no event come after this, and waits for the call under way.
     Result<void> close(std::chrono::milliseconds timeout = forever) const {
         return detail::done([&](auto err) {
             return cortensor_subscription_close(subscription_.get(), detail::milliseconds(timeout), err);
@@ -303,7 +304,7 @@ class Stream {
 public:
     explicit Stream(cortensor_stream *stream) noexcept : stream_(stream) {}
 
-    /// The next event; none once the end was given. Not within the time: an error with the code `wait_timeout`.
+    /// The next event; none once the end was given. After too long a wait: an error with the code `wait_timeout`.
     Result<std::optional<Event>> next(std::chrono::milliseconds timeout = forever) {
         cortensor_event event{};
         event.struct_size = sizeof event;
@@ -319,7 +320,8 @@ public:
         return detail::fail<std::optional<Event>>(std::move(error));
     }
 
-    /// Has every further event given to `on_event`, a function of `const Event &`, on threads of the router. What it throws is lost.
+    /// Gives every further event to `on_event`, a function of `const Event &`, on threads of the router. Its
+    /// exceptions are lost.
     template <class Function> Result<Subscription> subscribe(Function on_event) {
         cortensor_stream_callbacks callbacks{};
         callbacks.struct_size = sizeof callbacks;
@@ -367,15 +369,15 @@ public:
         std::string_view token_;
     };
 
-    /// Throws where the task fails; without exceptions the loop ends and `error()` says why.
+    /// Throws if the task fails; without exceptions the loop ends and `error()` has the reason.
     Iterator begin() { return Iterator(this); }
     Iterator end() noexcept { return Iterator(); }
 
-    /// After the loop: why the task failed, where it did.
+    /// After the loop: the task's error, if it failed.
     const std::optional<Error> &error() const noexcept { return error_; }
     /// After the loop: the completion as JSON.
     const std::string &completion() const noexcept { return completion_; }
-    /// How often another miner started over: tokens from before are void then.
+    /// How often another miner started over. Tokens from before a restart are void.
     unsigned restarts() const noexcept { return restarts_; }
 
 private:
@@ -423,7 +425,7 @@ private:
     unsigned restarts_ = 0;
 };
 
-/// A text to be answered, and what is said beside it: JSON, `{"max_tokens": 64}`, or nothing. Its names are checked.
+/// A text to be answered, with options: JSON, `{"max_tokens": 64}`, or nothing. The names of the options are checked.
 struct Prompt {
     std::string_view text;
     std::string_view options = {};
@@ -434,7 +436,7 @@ inline Result<std::string> json_escape(std::string_view text) {
     return detail::text([&](auto out, auto err) { return cortensor_json_escape(text.data(), text.size(), out, err); });
 }
 
-/// Vectors of texts, one for each, in their order.
+/// Vectors of texts, one for each text, in their order.
 class Embeddings {
 public:
     explicit Embeddings(cortensor_embeddings *embeddings) noexcept : embeddings_(embeddings) {}
@@ -450,7 +452,7 @@ public:
         }
         return std::vector<double>(numbers, numbers + len);
     }
-    /// All of it as JSON.
+    /// The whole answer as JSON.
     Result<std::string> record() const {
         return detail::text([&](auto out, auto err) { return cortensor_embeddings_record(embeddings_.get(), out, err); });
     }
@@ -459,7 +461,8 @@ private:
     detail::Owned<cortensor_embeddings, cortensor_embeddings_free> embeddings_;
 };
 
-/// A submitted task. When the last handle of a task goes, its streams counted, it is cancelled, unless it has ended or was detached.
+/// A submitted task. When its last handle is destroyed, its streams counted, it is cancelled, unless it has ended or
+/// was detached.
 class Task {
 public:
     explicit Task(cortensor_task *task) noexcept : task_(task) {}
@@ -481,14 +484,14 @@ public:
     Result<std::string> text(std::chrono::milliseconds timeout = forever) const {
         return detail::text([&](auto out, auto err) { return cortensor_task_text(raw(), detail::milliseconds(timeout), out, err); });
     }
-    /// Its tokens after number `seq`.
+    /// A stream of its tokens after number `seq`.
     Result<Stream> stream(std::uint64_t seq = 0) const {
         return detail::give<Stream, cortensor_stream>([&](auto out, auto err) { return cortensor_task_stream(raw(), seq, out, err); });
     }
     Result<void> cancel() const {
         return detail::done([&](auto err) { return cortensor_task_cancel(raw(), err); });
     }
-    /// From now on it goes on when all of its handles are gone.
+    /// Lets the task go on when all of its handles are gone.
     Result<void> detach() const {
         return detail::done([&](auto err) { return cortensor_task_detach(raw(), err); });
     }
@@ -504,7 +507,7 @@ class Miner {
 public:
     explicit Miner(cortensor_miner *miner) noexcept : miner_(miner) {}
 
-    /// It gets no new jobs and finishes those that it has.
+    /// Gives the miner no new jobs; it finishes those that it has.
     Result<void> drain() const {
         return detail::done([&](auto err) { return cortensor_miner_drain(miner_.get(), err); });
     }
@@ -525,11 +528,11 @@ class Listener {
 public:
     explicit Listener(cortensor_listener *listener) noexcept : listener_(listener) {}
 
-    /// Where it listens, as `127.0.0.1:5010`.
+    /// The address of the listener, as `127.0.0.1:5010`.
     Result<std::string> address() const {
         return detail::text([&](auto out, auto err) { return cortensor_listener_address(listener_.get(), out, err); });
     }
-    /// Every open surface and how it is protected, a line each.
+    /// Every open surface and how it is protected, one line each.
     Result<std::string> posture() const {
         return detail::text([&](auto out, auto err) { return cortensor_listener_posture(listener_.get(), out, err); });
     }
@@ -545,7 +548,8 @@ private:
     detail::Owned<cortensor_listener, cortensor_listener_free> listener_;
 };
 
-/// An answer to an HTTP request, read by one thread at a time. One that goes before its end is a client that hung up.
+/// An answer to an HTTP request, read by one thread at a time. Destroying it before its end means that the client
+/// hung up.
 class HttpResponse {
 public:
     explicit HttpResponse(cortensor_http_response *response) noexcept : response_(response) {}
@@ -565,7 +569,7 @@ public:
             return cortensor_http_response_head(response_.get(), detail::milliseconds(timeout), nullptr, out, err);
         });
     }
-    /// The next piece of the body; none after the last. Not within the time: an error with the code `wait_timeout`.
+    /// The next piece of the body; none after the last. After too long a wait: an error with the code `wait_timeout`.
     Result<std::optional<std::string>> next(std::chrono::milliseconds timeout = forever) const {
         cortensor_bytes *bytes = nullptr;
         cortensor_error *raw = nullptr;
@@ -590,9 +594,10 @@ class HttpHandler {
 public:
     explicit HttpHandler(cortensor_http_handler *handler) noexcept : handler_(handler) {}
 
-    /// Bytes of the largest body that is answered with anything but 413.
+    /// The size of the largest body that is not answered with 413, in bytes.
     std::uint64_t max_body_bytes() const noexcept { return cortensor_http_handler_max_body_bytes(handler_.get()); }
-    /// Begins to answer a request and does not wait: `head` as on the wire, with its empty line; `peer` is the sender's address, empty where it is not known.
+    /// Begins to answer a request and does not wait. `head` is as on the wire, with its empty line; `peer` is the
+    /// sender's address, empty if it is not known.
     Result<HttpResponse> handle(std::string_view head, std::string_view body = {}, std::string_view peer = {}) const {
         return detail::give<HttpResponse, cortensor_http_response>([&](auto out, auto err) {
             return cortensor_http_handler_handle(handler_.get(), head.data(), head.size(), body.data(), body.size(), peer.data(), peer.size(), out, err);
@@ -611,7 +616,7 @@ public:
     Result<std::string> record() const {
         return detail::text([&](auto out, auto err) { return cortensor_router_session(router_.get(), id_, out, err); });
     }
-    /// Changes what `patch` names, JSON, and gives the record.
+    /// Changes the fields that `patch` names, JSON, and gives the record.
     Result<std::string> update(std::string_view patch) const {
         return detail::text([&](auto out, auto err) {
             return cortensor_router_update_session(router_.get(), id_, patch.data(), patch.size(), out, err);
@@ -634,7 +639,7 @@ public:
                 router_.get(), id_, prompt.text.data(), prompt.text.size(), prompt.options.data(), prompt.options.size(), out, err);
         });
     }
-    /// The vector of a text; of several where it is empty and `options` has them as `input`.
+    /// The vector of a text, or of several texts if it is empty and `options` has them as `input`.
     Result<Embeddings> embed(std::string_view input, std::string_view options = {}) const {
         return detail::give<Embeddings, cortensor_embeddings>([&](auto out, auto err) {
             return cortensor_router_embed(router_.get(), id_, input.data(), input.size(), options.data(), options.size(), out, err);
@@ -673,7 +678,7 @@ private:
     std::uint64_t id_;
 };
 
-/// Whether a miner's function passes jobs on at once: it then runs on the thread that dispatches.
+/// Whether a miner's function only passes jobs on: it then runs on the thread that dispatches.
 enum class Quick : bool { no, yes };
 
 /// Takes a line of the log; the texts live as long as the call.
@@ -693,7 +698,7 @@ template <class Function> cortensor_miner_callbacks miner_callbacks(Function wor
     return callbacks;
 }
 
-/// The same for the log; without a function the table is empty.
+/// A table for the log; without a function it is empty.
 inline cortensor_log_callbacks log_callbacks(Log &log) {
     cortensor_log_callbacks callbacks{};
     if (!log) {
@@ -751,7 +756,7 @@ public:
     Result<std::string> status() const {
         return detail::text([&](auto out, auto err) { return cortensor_router_status(raw(), out, err); });
     }
-    /// In Prometheus' text format.
+    /// All metrics in Prometheus' text format.
     Result<std::string> metrics() const {
         return detail::text([&](auto out, auto err) { return cortensor_router_metrics(raw(), out, err); });
     }
@@ -775,19 +780,19 @@ public:
         }
         return session(id);
     }
-    /// A session by its id; 0 is always there. Whether there is such a one is found when it is used.
+    /// A session by its id; 0 always exists. An id that does not exist is noticed when the session is used.
     Session session(std::uint64_t id = 0) const { return Session(router_, id); }
     /// Submits a task to session 0.
     Result<Task> submit(std::string_view request) const { return session(0).submit(request); }
     /// Submits a prompt to session 0: `submit(Prompt{"hi"})`.
     Result<Task> submit(const Prompt &prompt) const { return session(0).submit(prompt); }
-    /// The vector of a text; of several where it is empty and `options` has them as `input`.
+    /// The vector of a text, or of several texts if it is empty and `options` has them as `input`.
     Result<Embeddings> embed(std::string_view input, std::string_view options = {}) const { return session(0).embed(input, options); }
     /// Submits a task to session 0, waits for its end and gives the completion as JSON.
     Result<std::string> complete(std::string_view request) const { return session(0).complete(request); }
 
-    /// Adds a miner: `spec` is JSON, `work` a function of `Job`, called on several threads at once up to the miner's capacity.
-    /// What it throws fails the job.
+    /// Adds a miner: `spec` is JSON, `work` a function of `Job`, called on several threads at once up to the miner's
+    /// capacity. An exception of the function fails the job.
     template <class Function> Result<Miner> add_miner(std::string_view spec, Function work, Quick quick = Quick::no) const {
         cortensor_miner_callbacks callbacks = detail::miner_callbacks(std::move(work), quick);
         return detail::give<Miner, cortensor_miner>([&](auto out, auto err) {
@@ -816,11 +821,11 @@ public:
         });
     }
 
-    /// Takes no new tasks and waits for those that are there.
+    /// Takes no new tasks and waits for the present ones.
     Result<void> drain(std::chrono::milliseconds timeout = forever) const {
         return detail::done([&](auto err) { return cortensor_router_drain(raw(), detail::milliseconds(timeout), err); });
     }
-    /// Ends it; no function of the host's runs any more when this returns.
+    /// Ends the router; no function of the host's runs any more when this returns.
     Result<void> shutdown(std::chrono::milliseconds timeout = forever) const {
         return detail::done([&](auto err) { return cortensor_router_shutdown(raw(), detail::milliseconds(timeout), err); });
     }
@@ -830,7 +835,7 @@ public:
 private:
     void end() noexcept {
         if (router_ != nullptr) {
-            // From inside of a callback it is refused; the router is then closed in the background.
+            // Inside of a callback this is refused; the router is then closed in the background.
             cortensor_router_shutdown(router_.get(), CORTENSOR_FOREVER, nullptr);
         }
     }
@@ -838,7 +843,8 @@ private:
     std::shared_ptr<cortensor_router> router_;
 };
 
-/// A miner of this program that dials a router elsewhere and works for it. Destroying it closes it and waits until its function runs no more.
+/// A miner of this program that dials a router elsewhere and works for it. Destroying it closes it and waits until
+/// its function runs no more.
 class MinerClient {
 public:
     /// Starts it: `config` is JSON, as for `cortensor_miner_client_start`.
@@ -861,14 +867,14 @@ public:
     }
     ~MinerClient() { end(); }
 
-    /// What it has done and how it is connected, as JSON.
+    /// Its counts and its connection, as JSON.
     Result<std::string> stats() const {
         return detail::text([&](auto out, auto err) { return cortensor_miner_client_stats(client_.get(), out, err); });
     }
     Result<void> set_capacity(std::uint32_t jobs) const {
         return detail::done([&](auto err) { return cortensor_miner_client_set_capacity(client_.get(), jobs, err); });
     }
-    /// Takes no new jobs, finishes those that it has, and goes.
+    /// Takes no new jobs, finishes those that it has, and leaves.
     Result<void> drain(std::chrono::milliseconds timeout = forever) const {
         return detail::done([&](auto err) { return cortensor_miner_client_drain(client_.get(), detail::milliseconds(timeout), err); });
     }

@@ -1,4 +1,4 @@
-//! What a host's miner answers, out of JSON.
+//! Reads the answer of a host's miner out of JSON.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -9,11 +9,11 @@ use crate::model::{
 };
 use crate::{Error, Result};
 
-/// Why a job fails whose miner gave nothing at all. The words are the same in every language.
+/// The error of a job whose miner gave nothing at all. The words are the same in every language.
 pub(super) const NOTHING: &str =
     "the miner returned nothing: return the text (an empty one where there is none), or emit pieces";
 
-/// What a miner says at the end of a job; all of it may be absent.
+/// The answer that a miner gives at the end of a job; every field is optional.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Finish {
@@ -123,7 +123,7 @@ struct Piece {
 #[serde(default)]
 struct PieceOfFunction {
     name: Option<String>,
-    /// Read as that of a whole call is: a text, or an object.
+    /// The arguments are read as those of a whole call are: a text, or an object.
     arguments: Option<Box<RawValue>>,
 }
 
@@ -132,7 +132,7 @@ impl Pieces {
         record::parse("piece", text)
     }
 
-    /// What is no text, reasoning and calls of tools. `calls` are the numbers of those that were begun.
+    /// The parts that are not text: reasoning and tool calls. `calls` are the numbers of the calls that were begun.
     pub(super) fn deltas(&self, calls: &mut Vec<u64>, gid: u64) -> Result<(Delta, Delta)> {
         let mut begun = calls.clone();
         let mut tool_calls = Vec::new();

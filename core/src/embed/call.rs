@@ -1,4 +1,5 @@
-//! One operation of the router under way: to be waited for, awaited, or answered by a function.
+//! An operation of the router under way. The caller can block on it, await it, or have a function called with its
+//! answer.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,8 +15,8 @@ use tokio::task::AbortHandle;
 use super::{callback, park};
 use crate::{Error, ErrorKind, Result};
 
-/// An operation that runs on the router's own threads. One that changes something goes on when the call is dropped, and what it gives is
-/// dropped then; one that only waits ends.
+/// An operation that runs on the router's own threads. If the call is dropped, an operation that changes something
+/// goes on and its answer is dropped; an operation that only waits ends.
 ///
 /// A `Call` is a future for any runtime; [`wait`](Self::wait) blocks a plain thread; [`then`](Self::then) is for event loops.
 #[must_use]
@@ -37,13 +38,13 @@ impl<T: Send + 'static> Call<T> {
     pub(super) fn spawn(runtime: &Handle, work: impl Future<Output = Result<T>> + Send + 'static) -> Self {
         let (tell, answer) = oneshot::channel();
         runtime.spawn(async move {
-            // Whoever asked may have gone.
+            // The caller may have gone.
             let _ = tell.send(work.await);
         });
         Self { answer, runtime: Some(runtime.clone()), abort: None }
     }
 
-    /// The same, but the operation ends when the call is dropped.
+    /// Starts an operation that ends when the call is dropped.
     pub(super) fn watch(runtime: &Handle, work: impl Future<Output = Result<T>> + Send + 'static) -> Self {
         let (tell, answer) = oneshot::channel();
         let watching = runtime.spawn(async move {
@@ -52,12 +53,13 @@ impl<T: Send + 'static> Call<T> {
         Self { answer, runtime: Some(runtime.clone()), abort: Some(watching.abort_handle()) }
     }
 
-    /// What ends this call from elsewhere: for those who pass it on to [`then`](Self::then).
+    /// A handle that ends this call from elsewhere, for callers that pass the call on to [`then`](Self::then).
     pub fn canceller(&self) -> Canceller {
         Canceller(self.abort.clone())
     }
 
-    /// The same, but what is there already is given without a hop to another thread, so that waiting for no time at all finds it.
+    /// Starts an operation whose answer is given without a change of threads if it is there already, so that a wait
+    /// of no time at all finds it.
     pub(super) fn look(runtime: &Handle, work: impl Future<Output = Result<T>> + Send + 'static) -> Self {
         let mut work = Box::pin(work);
         let first = {
@@ -100,7 +102,7 @@ impl<T: Send + 'static> Call<T> {
     }
 }
 
-/// Refuses to block one of the router's workers. A callback's thread may block: it is not one of them.
+/// Refuses to block one of the router's workers. The thread of a callback is none of them and may block.
 pub(super) fn may_block(runtime: Option<&Handle>) -> Result<()> {
     let ours = runtime.zip(Handle::try_current().ok()).is_some_and(|(ours, here)| ours.id() == here.id());
     if ours && !callback::is_inside() {
@@ -132,7 +134,8 @@ impl<T> Drop for Call<T> {
     }
 }
 
-/// Ends a call, as dropping it does: one that only waits ends and answers `Closed`, one that changes something goes on.
+/// Ends a call as dropping it does: an operation that only waits ends and answers `Closed`, one that changes
+/// something goes on.
 #[derive(Debug, Clone)]
 pub struct Canceller(Option<AbortHandle>);
 

@@ -1,5 +1,6 @@
-//! The callback law: no call of the host's code starts after it was let go, it is let go exactly once, and only after
-//! every call of it has ended. [`Callback::close`] waits for that, so that afterwards nothing of ours runs in the host.
+//! The callback law: no call of the host's code starts after it was released, it is released exactly once, and only
+//! after every call of it has ended. [`Callback::close`] waits for that, so that nothing of the router runs in the
+//! host afterwards.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ pub(super) fn outside(call: &str) -> Result<()> {
     Ok(())
 }
 
-/// Code of the host, with a count of the calls that are under way.
+/// Code of the host, with a count of the calls under way.
 pub(super) struct Callback<T: ?Sized> {
     state: Mutex<State<T>>,
     idle: Condvar,
@@ -48,7 +49,7 @@ impl<T: ?Sized> Callback<T> {
         Arc::new(Self { state: Mutex::new(State { host: Some(host), active: 0 }), idle: Condvar::new() })
     }
 
-    /// Calls the host; `false`, and nothing is called, once it was let go.
+    /// Calls the host. `false`: nothing was called, because the code was released.
     pub(super) fn call(&self, with: impl FnOnce(&T)) -> bool {
         let host = {
             let mut state = self.state.lock();
@@ -65,7 +66,7 @@ impl<T: ?Sized> Callback<T> {
         true
     }
 
-    /// Lets no call start any more. The host's code is dropped when the last call has ended, here or there.
+    /// Lets no further call start. The host's code is dropped when the last call has ended, here or there.
     pub(super) fn retire(&self) {
         let host = {
             let mut state = self.state.lock();
@@ -74,7 +75,7 @@ impl<T: ?Sized> Callback<T> {
         drop(host);
     }
 
-    /// The same, and waits for the calls under way. `false`: they had not ended within `timeout`.
+    /// Lets no further call start, and waits for the calls under way. `false`: they had not ended within `timeout`.
     pub(super) fn close(&self, timeout: Option<Duration>) -> bool {
         self.retire();
         let mut state = self.state.lock();
@@ -96,7 +97,7 @@ struct Call<'a, T: ?Sized> {
 
 impl<T: ?Sized> Drop for Call<'_, T> {
     fn drop(&mut self) {
-        // Let go before those who wait are told, so that nothing of the host's is left when they go on.
+        // The code is released before waiters are woken, so that nothing of the host's is left when they go on.
         self.host.take();
         DEPTH.set(DEPTH.get() - 1);
         let mut state = self.callback.state.lock();

@@ -18,10 +18,11 @@ use crate::miner::client;
 use crate::model::from_json;
 use crate::{Error, ErrorKind, Result};
 
-/// Dials a router and serves it with a miner of this program; connects again where the connection breaks, and loses no finished answer.
+/// Dials a router and serves it with a miner of this program. It connects again if the connection breaks, and loses
+/// no finished answer.
 ///
-/// It has a runtime of its own and needs no [`Router`](super::Router) here. [`close`](Self::close) ends it and waits for the host's
-/// callbacks; when it is dropped without, its work is cancelled and nothing is waited for.
+/// It has a runtime of its own and needs no [`Router`](super::Router) here. [`close`](Self::close) ends it and waits
+/// for the host's callbacks. If it is dropped without that, its work is cancelled and nothing is waited for.
 pub struct MinerClient {
     origin: Origin,
     handle: Handle,
@@ -38,8 +39,8 @@ impl std::fmt::Debug for MinerClient {
 }
 
 impl MinerClient {
-    /// Starts it. `config` is JSON: `routers` and `name` are wanted, the rest is as in [`MinerClientConfig`](client::MinerClientConfig),
-    /// and `runtime` as in a router's configuration.
+    /// Starts it. `config` is JSON: `routers` and `name` are needed, the other fields are those of
+    /// [`MinerClientConfig`](client::MinerClientConfig), and `runtime` is as in a router's configuration.
     ///
     /// # Errors
     /// `InvalidArgument` names the field; `Unavailable` when the system gives no threads.
@@ -79,7 +80,8 @@ impl MinerClient {
         }
     }
 
-    /// What it has done and how it is connected, as JSON: `connected`, `router`, `last_error`, `in_flight`, `finished`, `committed` ...
+    /// Its counts and its connection, as JSON: `connected`, `router`, `last_error`, `in_flight`, `finished`,
+    /// `committed` and others.
     ///
     /// # Errors
     /// `Closed` after a fork.
@@ -88,7 +90,7 @@ impl MinerClient {
         record::json(&self.client.stats())
     }
 
-    /// How many tasks it takes at a time from now on, at most the `capacity` it was started with.
+    /// Sets how many tasks it takes at a time from now on, at most the `capacity` it was started with.
     ///
     /// # Errors
     /// `Closed` after a fork.
@@ -98,7 +100,8 @@ impl MinerClient {
         Ok(())
     }
 
-    /// Takes no new tasks, finishes what it has, and goes; `true`: all was finished within `timeout`, and the router has it.
+    /// Takes no new tasks, finishes those that it has, and leaves. `true`: all were finished within `timeout`, and
+    /// the router has them.
     pub fn drain(&self, timeout: Duration) -> Call<bool> {
         if let Err(error) = self.open() {
             return Call::ready(Err(error));
@@ -107,7 +110,8 @@ impl MinerClient {
         Call::spawn(&self.handle, async move { Ok(client.drain(timeout).await) })
     }
 
-    /// Ends its connection, cancels its work, and waits for the host's callbacks under way. A second call finds nothing to do.
+    /// Closes its connection, cancels its work, and waits for the host's callbacks under way. A second call does
+    /// nothing.
     ///
     /// # Errors
     /// `WouldDeadlock` from inside of a callback; `Timeout` when something had not ended within `timeout`: another call goes on waiting.

@@ -1,4 +1,4 @@
-//! What all handles of one embedded router share: the router, its runtime, and the host's callbacks.
+//! The shared state of all handles of one embedded router: the router, its runtime, and the host's callbacks.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -26,7 +26,7 @@ pub(super) struct Host {
     log: Bound<Option<LogWorker>>,
 }
 
-/// What a shutdown has to end.
+/// The things that a shutdown must end.
 #[derive(Default)]
 struct Open {
     closed: bool,
@@ -57,7 +57,7 @@ impl std::fmt::Debug for Host {
     }
 }
 
-/// A runtime of a router's own; its threads log to `log`.
+/// Makes a runtime for one router; its threads log to `log`.
 pub(super) fn runtime(config: &RuntimeConfig, log: Option<&LogWorker>) -> Result<Runtime> {
     let mut builder = Builder::new_multi_thread();
     builder
@@ -90,7 +90,7 @@ impl Host {
         self.origin.check()
     }
 
-    /// The router, while it is open and this is its process.
+    /// The router, if it is open and this is its process.
     pub(super) fn router(&self) -> Result<&crate::Router> {
         self.check_process()?;
         if self.open.lock().closed {
@@ -103,7 +103,7 @@ impl Host {
         &self.handle
     }
 
-    /// Runs an operation on the router's threads. It goes on when nobody waits for it any more.
+    /// Runs an operation on the router's threads. It goes on if nobody waits for it any more.
     pub(super) fn call<T, F>(&self, work: impl FnOnce(crate::Router) -> F) -> Call<T>
     where
         T: Send + 'static,
@@ -115,7 +115,7 @@ impl Host {
         }
     }
 
-    /// Runs an operation that only waits: it ends when nobody waits for it any more.
+    /// Runs an operation that only waits: it ends if nobody waits for it any more.
     pub(super) fn watch<T, F>(&self, work: impl FnOnce(crate::Router) -> F) -> Call<T>
     where
         T: Send + 'static,
@@ -127,7 +127,7 @@ impl Host {
         }
     }
 
-    /// The same for what may be there already.
+    /// Runs an operation that only waits and may be ready at once.
     pub(super) fn look<T, F>(&self, work: impl FnOnce(crate::Router) -> F) -> Call<T>
     where
         T: Send + 'static,
@@ -152,7 +152,7 @@ impl Host {
         Ok(id)
     }
 
-    /// A callback that has ended by itself.
+    /// Forgets a callback that has ended by itself.
     pub(super) fn forget(&self, id: u64) {
         self.open.lock().callbacks.remove(&id);
     }
@@ -189,7 +189,7 @@ impl Host {
             for (stop, _) in &listeners {
                 stop.cancel();
             }
-            // What runs is cancelled first, so that streams of the listener end and it has nothing to wait for.
+            // Running tasks are cancelled first, so that streams of the listener end and it has nothing to wait for.
             router.close().await;
             for (_, serving) in listeners {
                 let _ = serving.await;
@@ -231,7 +231,7 @@ fn unfinished(what: &str) -> Error {
 }
 
 impl Drop for Host {
-    /// Without a shutdown before: what runs is cancelled, and nothing is waited for.
+    /// The end without a shutdown before it: running work is cancelled, and nothing is waited for.
     fn drop(&mut self) {
         if !self.origin.is_here() {
             return;

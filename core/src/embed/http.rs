@@ -23,8 +23,8 @@ pub struct HttpRequest {
     pub target: String,
     /// The header lines.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// Who sent it; the development token is for local callers only, as on a socket: by their peer, Host, Origin and headers of proxies, which
-    /// the host's server passes on as they came. `None`: not known, counts as not on loopback.
+    /// The sender's address; `None` counts as not on loopback. The development token is for local callers only, as on
+    /// a socket. The host's server must pass on Host, Origin and headers of proxies as they came.
     pub peer: Option<SocketAddr>,
     /// The body.
     pub body: Bytes,
@@ -55,12 +55,13 @@ impl HttpHandler {
         })
     }
 
-    /// Bytes of the largest body that is answered with anything but 413: a host need not read more.
+    /// The size of the largest body that is not answered with 413, in bytes: a host need not read more.
     pub fn max_body_bytes(&self) -> u64 {
         self.host.router().map_or(0, |router| router.config().limits.max_request_bytes)
     }
 
-    /// Answers a request: ready with the head, the body follows. Dropping the call or the response is a client that hung up.
+    /// Answers a request: the call is ready with the head, and the body follows. Dropping the call or the response
+    /// means that the client hung up.
     pub fn handle(&self, request: HttpRequest) -> Call<HttpResponse> {
         let peer = request.peer.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
         let request = match convert(request) {

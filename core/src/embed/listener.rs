@@ -23,7 +23,7 @@ pub struct Listener {
     ended: Mutex<watch::Receiver<bool>>,
 }
 
-/// The router's own `listen` settings, or those in `config` in their place.
+/// The router's own `listen` settings, or those of `config` instead.
 pub(super) fn settings(router: &crate::Router, config: &str) -> Result<ListenConfig> {
     if config.trim().is_empty() {
         return Ok(router.config().listen.clone());
@@ -58,12 +58,12 @@ impl Listener {
         })
     }
 
-    /// Where it listens: `127.0.0.1:5010`.
+    /// The address of the listener: `127.0.0.1:5010`.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Every open surface and how it is protected, a line each.
+    /// Every open surface and how it is protected, one line each.
     pub fn posture(&self) -> &[String] {
         &self.posture
     }
@@ -78,7 +78,7 @@ impl Listener {
         })
     }
 
-    /// Resolves when it has ended, for whatever reason; blocks a thread with [`Call::wait`].
+    /// Resolves when the listener has ended, for whatever reason; [`Call::wait`] blocks a thread until then.
     pub fn ended(&self) -> Call<()> {
         let mut ended = self.ended.lock().clone();
         self.host.call(move |_| async move {

@@ -1,7 +1,8 @@
-//! A log sink of the host's, for one router.
+//! The host's log sink for one router.
 //!
-//! The router logs through `tracing` and installs nothing for the process: the dispatcher below is set on the router's
-//! own threads alone. Records go through a bounded queue to a thread that calls the sink, so that a slow one holds up nothing.
+//! The router logs through `tracing` and installs nothing for the process: the dispatcher below is set on the
+//! router's own threads alone. Records go through a bounded queue to a thread that calls the sink, so that a slow
+//! sink delays nothing.
 
 use std::cell::RefCell;
 use std::fmt::{self, Write as _};
@@ -27,7 +28,7 @@ pub struct LogRecord {
     pub time_ms: u64,
     /// `error`, `warn`, `info`, `debug` or `trace`.
     pub level: &'static str,
-    /// The module that speaks (`cortensor_router::router`).
+    /// The module that writes the line (`cortensor_router::router`).
     pub target: &'static str,
     /// The text, with its fields behind it as `name=value`.
     pub message: String,
@@ -45,7 +46,7 @@ pub(super) struct LogWorker {
 }
 
 impl LogWorker {
-    /// `None` where there is no sink, or the level is `off`.
+    /// The queue; `None` if there is no sink, or the level is `off`.
     pub(super) fn start(sink: Option<LogSink>, config: &RuntimeConfig) -> Result<Option<Self>> {
         let (Some(sink), Some(level)) = (sink, config.level()) else { return Ok(None) };
         let (records, queue) = sync_channel(config.log_queue);
@@ -63,7 +64,7 @@ impl LogWorker {
         self.dispatch.clone()
     }
 
-    /// No record after this; waits for the call under way.
+    /// Lets no record come after this, and waits for the call under way.
     pub(super) fn close(&self, timeout: Option<Duration>) -> bool {
         self.callback.close(timeout)
     }
@@ -81,13 +82,13 @@ thread_local! {
     static GUARD: RefCell<Option<tracing::dispatcher::DefaultGuard>> = const { RefCell::new(None) };
 }
 
-/// From now on this thread, one of the router's own, logs there.
+/// Makes this thread, one of the router's own, log to the sink from now on.
 pub(super) fn set_for_thread(dispatch: &Dispatch) {
     let guard = tracing::dispatcher::set_default(dispatch);
     GUARD.with(|slot| *slot.borrow_mut() = Some(guard));
 }
 
-/// Turns events into records. Spans are not told: the router's events say what they are about.
+/// Turns events into records. Spans are left out, because the router's events carry what they are about.
 struct Collector {
     level: Level,
     records: SyncSender<LogRecord>,

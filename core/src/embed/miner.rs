@@ -11,13 +11,13 @@ use super::host::Host;
 use crate::router::MinerHandle;
 use crate::{Result, miner};
 
-/// Does the work. Dropped once, after the last call has ended.
+/// The host's function that does the work. It is dropped once, after the last call has ended.
 pub trait HostMiner: Send + Sync + 'static {
     /// Takes a job, on a thread of the router that may block. The job may be kept and answered later.
     fn on_job(&self, job: Job);
 
-    /// Whether [`on_job`](Self::on_job) neither blocks nor calls the router, but passes the job on: it then runs at once, on the thread that
-    /// dispatches, and a hop between threads is saved.
+    /// Whether [`on_job`](Self::on_job) neither blocks nor calls the router, but passes the job on. It then runs at
+    /// once on the thread that dispatches, which saves a change of threads.
     fn is_quick(&self) -> bool {
         false
     }
@@ -29,7 +29,7 @@ impl<F: Fn(Job) + Send + Sync + 'static> HostMiner for F {
     }
 }
 
-/// A host's miner as the one that offers jobs sees it: a router's dispatch, or the client of a distant router.
+/// A host's miner in the form that gets jobs: from a router's dispatch, or from the client of a distant router.
 pub(super) struct Port {
     pub(super) callback: Arc<Callback<dyn HostMiner>>,
     runtime: Handle,
@@ -86,18 +86,18 @@ impl Miner {
         }
     }
 
-    /// It gets no new tasks and finishes those that it has.
+    /// Gives the miner no new tasks; it finishes those that it has.
     pub fn drain(&self) {
         self.handle.drain();
     }
 
-    /// How many tasks it takes at a time from now on.
+    /// Sets how many tasks it takes at a time from now on.
     pub fn set_capacity(&self, tasks: u32) {
         self.handle.set_credits(tasks);
     }
 
-    /// Ends it: what it was working on goes to others, and no call of it starts any more. Waits for the calls under way; `false`:
-    /// they had not ended within `timeout`.
+    /// Ends the miner: its tasks go to others, and no call of it starts any more. Waits for the calls under way;
+    /// `false`: they had not ended within `timeout`.
     ///
     /// # Errors
     /// `WouldDeadlock` from inside of a callback; `Closed` after a fork.

@@ -2,11 +2,12 @@
 //! lifetimes are handles. No binding mirrors types by hand, and none holds logic.
 //!
 //! Rules that hold for every language:
-//! * A [`Router`] owns its runtime. What takes time is a [`Call`]: wait for it, await it, or be told.
+//! * A [`Router`] owns its runtime. Every operation that takes time is a [`Call`]: block on it, await it, or have a
+//!   function called.
 //! * A miner is offered a [`Job`], which it answers exactly once, later, from any thread.
-//! * No call of a callback starts after it was let go; it is let go once, after every call has ended.
-//!   [`Router::shutdown`] and [`Miner::remove`] wait for that, and refuse to from inside of a callback.
-//! * After a `fork` the child gets `Closed` with the code `forked`, and leaves the parent's things alone.
+//! * No call of a callback starts after it was released; it is released once, after every call has ended.
+//!   [`Router::shutdown`] and [`Miner::remove`] wait for that, and refuse to run inside of a callback.
+//! * After a `fork` the child gets `Closed` with the code `forked`, and must not touch the parent's objects.
 //!
 //! ```
 //! use cortensor_router::embed::{Event, Next, Router};

@@ -5,7 +5,7 @@ use std::task::{Wake, Waker};
 
 use parking_lot::Mutex;
 
-/// Called once, on whichever thread makes it ready; it must neither block nor call the router.
+/// A function that is called once, on the thread that makes it ready. It must neither block nor call the router.
 pub(super) type Notify = Box<dyn FnOnce() + Send>;
 
 struct Once(Mutex<Option<Notify>>);

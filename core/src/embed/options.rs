@@ -1,11 +1,12 @@
-//! The names that can stand beside a prompt. One that was mistyped would change nothing, or reach the miner as a field of its own.
+//! The names of options beside a prompt. A mistyped name would change nothing, or reach the miner as a field of its
+//! own.
 
 use serde_json::{Map, Value};
 
 use super::record;
 use crate::{Error, Result};
 
-/// What can be said beside a prompt, in the words of the REST API. What else a miner is to get goes into `extra`.
+/// The options beside a prompt, in the words of the REST API. Other fields for a miner go into `extra`.
 pub const REQUEST: &[&str] = &[
     "client_reference",
     "detach",
@@ -54,7 +55,7 @@ pub const REQUEST: &[&str] = &[
     "validation_policy",
 ];
 
-/// What a session can be opened with, in the words of the REST API.
+/// The options of a session, in the words of the REST API.
 pub const SESSION: &[&str] = &[
     "affinity",
     "match",
@@ -83,14 +84,14 @@ pub const SESSION: &[&str] = &[
     "weight",
 ];
 
-/// The name that is close to one that is none of `known`.
+/// The known name that is close to an unknown one.
 pub fn meant(known: &[&'static str], unknown: &str) -> Option<&'static str> {
     let close = |name: &'static str| (strsim::jaro_winkler(unknown, name), name);
     let best = known.iter().map(|name| close(name)).max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 >= 0.85).then_some(best.1)
 }
 
-/// The options as a request: every name is known, and what is in `extra` stands beside them.
+/// Makes a request of the options: every name must be known, and the fields of `extra` are added.
 pub(super) fn checked(options: &str) -> Result<String> {
     let given: Map<String, Value> = record::parse("options", options)?;
     let mut out = Map::new();

@@ -1,4 +1,4 @@
-//! Waiting for a future on a plain thread, with a time limit and without a runtime.
+//! Waits for a future on a plain thread, with a time limit and without a runtime.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub(super) fn until<T>(timeout: Option<Duration>, mut poll: impl FnMut(&mut Cont
     }
 }
 
-/// The same for a future.
+/// Polls a future until it is ready; `None` if `timeout` has passed first.
 pub(super) fn wait<T>(timeout: Option<Duration>, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     until(timeout, |cx| future.as_mut().poll(cx))

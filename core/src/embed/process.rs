@@ -1,5 +1,5 @@
-//! What belongs to the process that made it. A child of `fork` has none of the threads behind it, and its locks may be
-//! held by threads that are not there: it must neither use nor drop such a thing.
+//! Ties an object to the process that made it. A child of `fork` has none of the threads behind the object, and its
+//! locks may be held by threads that do not exist: the child must neither use nor drop it.
 
 use std::ops::Deref;
 
@@ -49,7 +49,7 @@ impl<T> Deref for Bound<T> {
     fn deref(&self) -> &T {
         match &self.value {
             Some(value) => value,
-            // It is taken by `drop` alone.
+            // Only `drop` takes it.
             None => unreachable!(),
         }
     }

@@ -1,4 +1,4 @@
-//! A task's tokens: pulled one by one, in batches, or pushed to the host.
+//! A task's tokens, pulled one by one or in batches, or pushed to the host.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::{notify, park, record};
 use crate::router::{StreamEvent, TokenStream};
 use crate::{Error, ErrorKind, Result};
 
-/// What a stream gives.
+/// The events of a stream.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// A piece of the text.
@@ -26,12 +26,13 @@ pub enum Event {
         /// The text, whole characters of UTF-8.
         text: Bytes,
     },
-    /// What came before is void: another miner or a later start of the router begins anew, or the number to resume from is none of this text.
+    /// A restart mark: all pieces before it are void. Another miner or a later start of the router begins anew, or
+    /// the number to resume from does not belong to this text.
     Restart {
         /// The number of this mark; the next piece's is one more.
         seq: u64,
     },
-    /// The end, exactly one and last: the completion as JSON, or why there is none.
+    /// The end, exactly one and last: the completion as JSON, or the error.
     End(Result<String>),
 }
 
@@ -45,14 +46,14 @@ impl Event {
     }
 }
 
-/// What came of waiting for the next event.
+/// The result of a wait for the next event.
 #[derive(Debug, Clone)]
 pub enum Next {
     /// An event.
     Event(Event),
-    /// Nothing within the time.
+    /// Nothing came within the time.
     Timeout,
-    /// The end was given before: there is nothing more.
+    /// The end was given before.
     Over,
 }
 
@@ -75,7 +76,7 @@ impl std::fmt::Debug for Stream {
 }
 
 impl Reader {
-    /// Ready when `ready` has something, or all is over.
+    /// Ready when `ready` has something, or the stream is over.
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.ready.is_empty() || self.over {
             return Poll::Ready(());
@@ -104,7 +105,7 @@ impl Stream {
         })
     }
 
-    /// The next event; blocks at most for `timeout`, or until there is one.
+    /// Waits for the next event, at most for `timeout`.
     ///
     /// # Errors
     /// `Conflict` while another thread reads it; `WouldDeadlock` on one of the router's worker threads.
@@ -119,7 +120,7 @@ impl Stream {
         Ok(reader.ready.pop_front().map_or(Next::Over, Next::Event))
     }
 
-    /// All events that are ready, at least one; waits for the first. Empty once all is over.
+    /// All events that are ready, at least one; waits for the first. Empty once the stream is over.
     ///
     /// # Errors
     /// As [`next`](Self::next).
@@ -134,7 +135,8 @@ impl Stream {
         .await
     }
 
-    /// The events that are ready now, for those who were told by [`notify`](Self::notify). `None` once all is over.
+    /// The events that are ready now, for callers that were told by [`notify`](Self::notify). `None` once the stream
+    /// is over.
     ///
     /// # Errors
     /// `Conflict` while another thread reads it.
@@ -169,7 +171,7 @@ impl Stream {
         let id = self.host.keep(pushed.clone())?;
         let host = self.host.clone();
         let pump = async move {
-            // Dropped at the end, and also where the runtime lets the pump go.
+            // It is dropped at the end, and also if the runtime drops the pump.
             let pushing = Pushing(pushed);
             while let Ok(batch) = self.next_batch().await {
                 let last = batch.iter().any(|event| matches!(event, Event::End(_)));
@@ -188,7 +190,7 @@ impl Stream {
     }
 }
 
-/// A subscriber while events go to it. A shutdown ends every stream, and waits here until its end has been given.
+/// A subscriber while events go to it. A shutdown ends every stream, and waits here until the subscriber has its end.
 struct Pushed {
     callback: Arc<Callback<dyn Subscriber>>,
     over: Mutex<bool>,
@@ -225,7 +227,7 @@ impl Drop for Pushing {
     }
 }
 
-/// Takes the events of one stream. Dropped once, after the last call has ended.
+/// Takes the events of one stream. It is dropped once, after the last call has ended.
 pub trait Subscriber: Send + Sync + 'static {
     /// An event. It may block: the next one comes after it returns.
     fn on_event(&self, event: Event);
@@ -249,7 +251,7 @@ impl std::fmt::Debug for Subscription {
 }
 
 impl Subscription {
-    /// No event after this; waits for the call under way. `false`: it had not ended within `timeout`.
+    /// Lets no event come after this, and waits for the call under way. `false`: it had not ended within `timeout`.
     ///
     /// # Errors
     /// `WouldDeadlock` from inside of a callback.

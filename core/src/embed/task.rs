@@ -61,7 +61,7 @@ impl Task {
         self.host.look(move |_| async move { record::completion(&submission.result().await?) })
     }
 
-    /// Waits for the end and gives the text of the answer: what [`result`](Self::result) has as `choices[0].text`.
+    /// Waits for the end and gives the text of the answer, which [`result`](Self::result) has as `choices[0].text`.
     pub fn text(&self) -> Call<String> {
         let submission = Arc::clone(&self.submission);
         self.host.look(move |_| async move { Ok(submission.result().await?.answer.text.into()) })
@@ -82,7 +82,7 @@ impl Task {
         Ok(())
     }
 
-    /// From now on nobody's leaving cancels it.
+    /// Lets the task go on when all of its handles are dropped.
     pub fn detach(&self) {
         self.submission.detach();
     }
