@@ -85,21 +85,21 @@ async fn hosts_of_the_configuration_are_this_machines_too() {
 async fn the_development_token_ends_with_the_first_key_that_administers() {
     let server = serve(ListenConfig::default()).await;
     new_key(&server, json!({"name": "app"})).await;
-    assert_eq!(server.get("/api/v1/keys").await.0, 200, "a key that may not make keys locks nobody out");
+    assert_eq!(server.get_json("/api/v1/keys").await.0, 200, "a key that may not make keys locks nobody out");
     let admin = new_key(&server, json!({"name": "ops", "scopes": ["admin"]})).await;
-    let (status, error) = server.get("/api/v1/keys").await;
+    let (status, error) = server.get_json("/api/v1/keys").await;
     assert_eq!((status, &error["code"]), (401, &json!("dev_token_refused")));
     assert!(error["message"].as_str().unwrap().contains("listen.dev_token"), "{error}");
-    assert_eq!(server.send("GET", "/api/v1/keys", &admin, "").await.0, 200);
+    assert_eq!(server.parts("GET", "/api/v1/keys", &admin, "").await.0, 200);
     // What is set by hand is kept.
     let kept = serve(ListenConfig { dev_token: Some(true), ..ListenConfig::default() }).await;
     new_key(&kept, json!({"name": "ops", "scopes": ["admin"]})).await;
-    assert_eq!(kept.get("/api/v1/keys").await.0, 200);
+    assert_eq!(kept.get_json("/api/v1/keys").await.0, 200);
     let off = serve(ListenConfig { dev_token: Some(false), ..ListenConfig::default() }).await;
-    assert_eq!(off.get("/api/v1/keys").await.1["code"], "dev_token_refused");
+    assert_eq!(off.get_json("/api/v1/keys").await.1["code"], "dev_token_refused");
     let token = TokenConfig { name: "t".into(), value: "s3cret".into(), ..TokenConfig::default() };
     let configured = serve(ListenConfig { tokens: vec![token], ..ListenConfig::default() }).await;
-    assert_eq!(configured.get("/api/v1/keys").await.1["code"], "dev_token_refused");
+    assert_eq!(configured.get_json("/api/v1/keys").await.1["code"], "dev_token_refused");
 }
 
 #[tokio::test]
@@ -123,35 +123,35 @@ async fn any_good_credential_of_those_that_are_sent_is_enough() {
         (format!("Authorization: Bearer {key}x\r\nX-API-Key: \r\n"), 401),
         (format!("Authorization: {key}\r\n"), 401),
     ] {
-        assert_eq!(server.send("GET", "/v1/models", &lines, "").await.0, wanted, "{lines}");
+        assert_eq!(server.parts("GET", "/v1/models", &lines, "").await.0, wanted, "{lines}");
     }
     // A secret key counts before the development token, wherever each stands.
     let both = format!("Authorization: Bearer default-dev-token\r\nX-API-Key: {key}\r\n");
-    assert_eq!(server.send("GET", "/api/v1/keys", &both, "").await.0, 403);
+    assert_eq!(server.parts("GET", "/api/v1/keys", &both, "").await.0, 403);
 }
 
 #[tokio::test]
 async fn programs_of_this_machine_may_call_without_a_token_where_that_is_set() {
     let server = serve(ListenConfig { anonymous: Anonymous::Loopback, ..ListenConfig::default() }).await;
     for lines in ["", "Authorization: Bearer \r\n", "X-API-Key: \r\n"] {
-        assert_eq!(server.send("GET", "/v1/models", lines, "").await.0, 200, "{lines}");
-        assert_eq!(server.send("POST", "/api/v1/keys", lines, r#"{"name":"x"}"#).await.0, 403, "{lines}");
+        assert_eq!(server.parts("GET", "/v1/models", lines, "").await.0, 200, "{lines}");
+        assert_eq!(server.parts("POST", "/api/v1/keys", lines, r#"{"name":"x"}"#).await.0, 403, "{lines}");
     }
     for lines in ["Authorization: Bearer wrong\r\n", "Authorization: Basic eDp5\r\n", "X-API-Key: wrong\r\n"] {
-        assert_eq!(server.send("GET", "/v1/models", lines, "").await.0, 401, "{lines}");
+        assert_eq!(server.parts("GET", "/v1/models", lines, "").await.0, 401, "{lines}");
     }
     for lines in FOREIGN {
         let (status, error) = call(&server, "GET", "/api/v1/info", lines, "").await;
         assert_eq!((status, &error["code"]), (401, &json!("dev_token_refused")), "{lines}");
     }
     let off = serve(ListenConfig::default()).await;
-    assert_eq!(off.send("GET", "/v1/models", "", "").await.0, 401);
+    assert_eq!(off.parts("GET", "/v1/models", "", "").await.0, 401);
 }
 
 #[tokio::test]
 async fn a_key_of_some_sessions_takes_nothing_that_all_share() {
     let server = serve(ListenConfig::default()).await;
-    let (_, session) = server.post("/api/v1/create", &json!({"name": "own"})).await;
+    let (_, session) = server.post_json("/api/v1/create", &json!({"name": "own"})).await;
     let id = session["session_id"].as_u64().unwrap();
     for scopes in [json!(["submit", "read"]), json!(["submit", "read", "admin"])] {
         let key = new_key(&server, json!({"name": "tenant", "scopes": scopes, "sessions": [id]})).await;
@@ -164,9 +164,9 @@ async fn a_key_of_some_sessions_takes_nothing_that_all_share() {
             ("GET", "/api/v1/miners/identities".to_owned(), ""),
             ("DELETE", "/api/v1/miners/identities/mk_0".to_owned(), ""),
         ] {
-            assert_eq!(server.send(method, &path, &key, body).await.0, 403, "{method} {path}");
+            assert_eq!(server.parts(method, &path, &key, body).await.0, 403, "{method} {path}");
         }
-        assert_eq!(server.send("GET", &format!("/api/v1/sessions/{id}"), &key, "").await.0, 200);
+        assert_eq!(server.parts("GET", &format!("/api/v1/sessions/{id}"), &key, "").await.0, 200);
     }
 }
 
@@ -181,29 +181,29 @@ async fn a_key_makes_no_key_that_can_do_more_than_itself() {
         (json!({"name": "x", "sessions": [3, 5]}), "sessions"),
         (json!({"name": "x", "ttl_secs": 2000}), "ttl_secs"),
     ] {
-        let (status, _, answer) = server.send("POST", "/api/v1/keys", &tenant, &body.to_string()).await;
+        let (status, _, answer) = server.parts("POST", "/api/v1/keys", &tenant, &body.to_string()).await;
         let error: Value = serde_json::from_str(&answer).unwrap();
         assert_eq!((status, &error["param"]), (403, &json!(param)), "{body}");
     }
     // A miner works for every session.
     for scope in ["miner", "enrol"] {
         let body = json!({"name": "x", "scopes": [scope]}).to_string();
-        let (status, _, answer) = server.send("POST", "/api/v1/keys", &tenant, &body).await;
+        let (status, _, answer) = server.parts("POST", "/api/v1/keys", &tenant, &body).await;
         assert_eq!(status, 400, "{answer}");
     }
     let (status, _, answer) =
-        server.send("POST", "/api/v1/keys", &tenant, r#"{"name":"heir","scopes":["admin","read"]}"#).await;
+        server.parts("POST", "/api/v1/keys", &tenant, r#"{"name":"heir","scopes":["admin","read"]}"#).await;
     let heir: Value = serde_json::from_str(&answer).unwrap();
     assert_eq!((status, &heir["sessions"]), (201, &json!([3, 4])), "{answer}");
     assert!(heir["expires_at"].as_u64().unwrap() > 0);
     // It sees and revokes what is limited as much, and no other key.
-    let (_, _, list) = server.send("GET", "/api/v1/keys", &tenant, "").await;
+    let (_, _, list) = server.parts("GET", "/api/v1/keys", &tenant, "").await;
     assert!(list.contains("heir") && list.contains("tenant") && !list.contains("ops"), "{list}");
     let id = ops.split('_').nth(1).unwrap();
-    assert_eq!(server.send("DELETE", &format!("/api/v1/keys/{id}"), &tenant, "").await.0, 404);
-    assert_eq!(server.send("GET", "/api/v1/keys", &ops, "").await.0, 200);
+    assert_eq!(server.parts("DELETE", &format!("/api/v1/keys/{id}"), &tenant, "").await.0, 404);
+    assert_eq!(server.parts("GET", "/api/v1/keys", &ops, "").await.0, 200);
     let heir_path = format!("/api/v1/keys/{}", heir["id"].as_str().unwrap());
-    assert_eq!(server.send("DELETE", &heir_path, &tenant, "").await.0, 200);
+    assert_eq!(server.parts("DELETE", &heir_path, &tenant, "").await.0, 200);
 }
 
 #[tokio::test]
@@ -212,25 +212,25 @@ async fn sessions_that_are_closed_take_no_room() {
     config.limits.max_sessions = 4;
     let server = super::serve_with(config.clone(), ListenConfig::default()).await;
     for _ in 0..10 {
-        let (status, session) = server.post("/api/v1/create", &json!({"name": "s"})).await;
+        let (status, session) = server.post_json("/api/v1/create", &json!({"name": "s"})).await;
         assert_eq!(status, 200, "{session}");
         let path = format!("/api/v1/sessions/{}", session["session_id"]);
-        assert_eq!(server.send("DELETE", &path, DEV, "").await.0, 200);
+        assert_eq!(server.parts("DELETE", &path, DEV, "").await.0, 200);
     }
     let mut last = 200;
     for _ in 0..5 {
-        last = server.post("/api/v1/create", &json!({"name": "s"})).await.0;
+        last = server.post_json("/api/v1/create", &json!({"name": "s"})).await.0;
     }
     assert_eq!(last, 429);
     // They stay in lists, and those are bounded too.
     config.limits.max_closed_sessions = 2;
     let server = super::serve_with(config, ListenConfig::default()).await;
     for _ in 0..2 {
-        let (_, session) = server.post("/api/v1/create", &json!({"name": "s"})).await;
+        let (_, session) = server.post_json("/api/v1/create", &json!({"name": "s"})).await;
         let path = format!("/api/v1/sessions/{}", session["session_id"]);
-        assert_eq!(server.send("DELETE", &path, DEV, "").await.0, 200);
+        assert_eq!(server.parts("DELETE", &path, DEV, "").await.0, 200);
     }
-    let (status, error) = server.post("/api/v1/create", &json!({"name": "s"})).await;
+    let (status, error) = server.post_json("/api/v1/create", &json!({"name": "s"})).await;
     assert!(status == 429 && error["error"].as_str().unwrap().contains("limits.max_closed_sessions"), "{error}");
 }
 
@@ -245,13 +245,13 @@ async fn a_page_of_an_allowed_origin_uses_a_programming_kit() {
         )
     };
     for path in ["/v1/chat/completions", "/api/v1/completions", "/v1/models"] {
-        let (status, head, _) = server.send("OPTIONS", path, &preflight("https://app.example"), "").await;
+        let (status, head, _) = server.parts("OPTIONS", path, &preflight("https://app.example"), "").await;
         let line = head.lines().find_map(|line| line.strip_prefix("access-control-allow-headers: ")).unwrap();
         assert_eq!((status, line), (200, asked), "{path}");
-        let (_, head, _) = server.send("OPTIONS", path, &preflight("https://evil.example"), "").await;
+        let (_, head, _) = server.parts("OPTIONS", path, &preflight("https://evil.example"), "").await;
         assert!(!head.contains("access-control-allow-origin"), "{head}");
     }
-    let (status, head, _) = server.send("GET", "/v1/models", "Origin: https://app.example\r\n", "").await;
+    let (status, head, _) = server.parts("GET", "/v1/models", "Origin: https://app.example\r\n", "").await;
     assert!(status == 401 && head.contains("access-control-allow-origin: https://app.example"), "{head}");
     let exposed = head.lines().find_map(|line| line.strip_prefix("access-control-expose-headers: ")).unwrap();
     for name in ["x-cortensor-session", "x-cortensor-task", "retry-after", "x-request-id"] {

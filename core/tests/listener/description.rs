@@ -10,12 +10,12 @@ const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 #[tokio::test]
 async fn every_described_operation_is_there_and_no_other() {
     let server = serve(ListenConfig::default()).await;
-    let (status, document) = server.get("/openapi.json").await;
+    let (status, document) = server.get_json("/openapi.json").await;
     assert_eq!(status, 200);
     for (path, item) in document["paths"].as_object().unwrap() {
         let concrete = path.replace("{session_id}", "0").replace("{task_id}", "7").replace("{id}", "0");
         for method in METHODS {
-            let (status, head, body) = server.send(method, &concrete, DEV, "").await;
+            let (status, head, body) = server.parts(method, &concrete, DEV, "").await;
             if item.get(method.to_ascii_lowercase()).is_some() {
                 let absent = body.contains("route_not_found") || status == 405;
                 assert!(!absent, "{method} {path}: {status} {body}");
@@ -25,7 +25,7 @@ async fn every_described_operation_is_there_and_no_other() {
             }
         }
     }
-    let (_, about) = server.get("/api/v1/about").await;
+    let (_, about) = server.get_json("/api/v1/about").await;
     let paths = document["paths"].as_object().unwrap().keys();
     assert_eq!(about["endpoints"], paths.map(|path| json!(path)).collect::<Value>());
 }
@@ -34,7 +34,7 @@ async fn every_described_operation_is_there_and_no_other() {
 async fn what_cannot_be_read_of_a_path_or_a_query_is_an_error_of_this_api() {
     let server = serve(ListenConfig::default()).await;
     for path in ["/api/v1/sessions/%FF", "/api/v1/tasks/0/%ff", "/v1/models/%ff"] {
-        let (status, head, body) = server.send("GET", path, DEV, "").await;
+        let (status, head, body) = server.parts("GET", path, DEV, "").await;
         assert_eq!(status, 400, "{path}: {body}");
         assert!(head.contains("content-type: application/json"), "{path}: {head}");
         let body: Value = serde_json::from_str(&body).unwrap();
@@ -42,7 +42,7 @@ async fn what_cannot_be_read_of_a_path_or_a_query_is_an_error_of_this_api() {
         assert!(message.is_string(), "{path}: {body}");
     }
     for query in ["limit=0", "limit=x", "offset=-1", "state=lost"] {
-        let (status, body) = server.get(&format!("/api/v1/tasks/0?{query}")).await;
+        let (status, body) = server.get_json(&format!("/api/v1/tasks/0?{query}")).await;
         assert_eq!((status, &body["param"]), (400, &json!(query.split('=').next().unwrap())), "{query}");
     }
 }

@@ -31,31 +31,31 @@ async fn a_route_answers_under_every_base_url_that_clients_use() {
         ("POST", "/api/v2/completions", PROMPT, "text_completion"),
         ("POST", "/api/v3/completions/1", PROMPT, "text_completion"),
     ] {
-        let (status, _, answer) = server.send(method, path, DEV, body).await;
+        let (status, _, answer) = server.parts(method, path, DEV, body).await;
         let answer: Value = serde_json::from_str(&answer).unwrap();
         assert_eq!((status, &answer["object"]), (200, &json!(object)), "{path}: {answer}");
     }
     for path in ["/info", "/status", "/sessions", "/tasks/0?limit=1", "/miners", "/keys", "/sessions/0"] {
-        let (_, of_first) = server.get(&format!("/api/v1{path}")).await;
+        let (_, of_first) = server.get_json(&format!("/api/v1{path}")).await;
         for version in ["/api/v2", "/api/v3"] {
-            let (status, answer) = server.get(&format!("{version}{path}")).await;
+            let (status, answer) = server.get_json(&format!("{version}{path}")).await;
             let (Value::Object(answer), Value::Object(first)) = (answer, &of_first) else { panic!("{path}") };
             assert!(status == 200 && answer.keys().eq(first.keys()), "{version}{path}");
         }
     }
-    let (status, error) = server.get("/api/v2/nothing").await;
+    let (status, error) = server.get_json("/api/v2/nothing").await;
     assert_eq!((status, &error["error"]), (404, &json!("there is no route /api/v2/nothing")));
 }
 
 #[tokio::test]
 async fn the_root_says_that_a_router_is_here() {
     let server = serve(ListenConfig::default()).await;
-    let (status, head, body) = server.send("GET", "/", "", "").await;
+    let (status, head, body) = server.parts("GET", "/", "", "").await;
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &body["name"], &body["status"]), (200, &json!("cortensor-router"), &json!("ok")));
     assert!(head.contains("content-type: application/json"), "{head}");
-    assert_eq!(server.send("HEAD", "/", "", "").await.0, 200);
-    assert_eq!(server.send("POST", "/", DEV, "").await.0, 405);
+    assert_eq!(server.parts("HEAD", "/", "", "").await.0, 200);
+    assert_eq!(server.parts("POST", "/", DEV, "").await.0, 405);
 }
 
 #[tokio::test]
@@ -67,17 +67,17 @@ async fn an_error_has_the_shape_of_the_api_that_was_asked() {
         ("POST", "/v1/messages/count_tokens", DEV, 404, "not_found_error"),
         ("GET", "/v1/messages/batches", "", 401, "authentication_error"),
     ] {
-        let (got, _, body) = server.send(method, path, headers, "{}").await;
+        let (got, _, body) = server.parts(method, path, headers, "{}").await;
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!((got, &body["type"], &body["error"]["type"]), (status, &json!("error"), &json!(kind)), "{path}");
         assert!(body["error"]["message"].as_str().is_some_and(|words| !words.is_empty()), "{body}");
     }
     for path in ["/v1/messagesx", "/v1/nothing", "/v1"] {
-        let (_, _, body) = server.send("GET", path, DEV, "").await;
+        let (_, _, body) = server.parts("GET", path, DEV, "").await;
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(body["error"]["code"], "route_not_found", "{path}: {body}");
     }
-    let (status, _, body) = server.send("POST", "/chat/completions", "", CHAT).await;
+    let (status, _, body) = server.parts("POST", "/chat/completions", "", CHAT).await;
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &body["error"]["type"]), (401, &json!("authentication_error")), "as OpenAI's");
 }
@@ -107,39 +107,39 @@ async fn every_answer_has_a_request_id() {
         ("GET", "/openapi.json", DEV, "", 200),
         ("GET", "/metrics", DEV, "", 200),
     ] {
-        let (got, head, text) = server.send(method, path, headers, body).await;
+        let (got, head, text) = server.parts(method, path, headers, body).await;
         assert_eq!(got, status, "{method} {path} {body}: {text}");
         assert!(seen.insert(request_id(&head).to_owned()), "made anew: {head}");
         let own = format!("{headers}X-Request-ID: my-id/7.a\r\n");
-        let (_, head, _) = server.send(method, path, &own, body).await;
+        let (_, head, _) = server.parts(method, path, &own, body).await;
         assert_eq!(request_id(&head), "my-id/7.a", "{method} {path}");
     }
     for bad in ["", "a b", "caf\u{e9}", &"x".repeat(129), "a\tb"] {
-        let (_, head, _) = server.send("GET", "/healthz", &format!("x-request-id: {bad}\r\n"), "").await;
+        let (_, head, _) = server.parts("GET", "/healthz", &format!("x-request-id: {bad}\r\n"), "").await;
         assert!(request_id(&head).starts_with("req-"), "{bad:?}: {head}");
     }
-    let (_, head, _) = server.send("GET", "/healthz", &format!("x-request-id: {}\r\n", "x".repeat(128)), "").await;
+    let (_, head, _) = server.parts("GET", "/healthz", &format!("x-request-id: {}\r\n", "x".repeat(128)), "").await;
     assert_eq!(request_id(&head).len(), 128);
 }
 
 #[tokio::test]
 async fn the_id_of_a_request_leads_to_its_task() {
     let server = with_words().await;
-    let (_, head, body) = server.send("POST", "/api/v1/completions", DEV, PROMPT).await;
+    let (_, head, body) = server.parts("POST", "/api/v1/completions", DEV, PROMPT).await;
     let whole: Value = serde_json::from_str(&body).unwrap();
     let digits = whole["id"].as_str().unwrap().strip_prefix("cmpl-").unwrap();
     assert_eq!(request_id(&head), format!("req-{digits}"));
-    let (_, again, _) = server.send("GET", "/api/v1/tasks/0/1/stream", DEV, "").await;
+    let (_, again, _) = server.parts("GET", "/api/v1/tasks/0/1/stream", DEV, "").await;
     assert_eq!(request_id(&again), request_id(&head), "who joins the task sees the same id");
     let (jobs, mut taken) = tokio::sync::mpsc::unbounded_channel();
     let slow = cortensor_router::model::MinerSpec::new("slow", 1).models(["slow"]);
     server.router.add_miner(slow, move |job: cortensor_router::miner::Job| jobs.send(job).unwrap()).unwrap();
     let late = r#"{"model":"slow","messages":[{"role":"user","content":"x"}],"timeout":0.05}"#;
-    let (status, head, body) = server.send("POST", "/v1/chat/completions", DEV, late).await;
+    let (status, head, body) = server.parts("POST", "/v1/chat/completions", DEV, late).await;
     assert!(taken.recv().await.is_some());
     let body: Value = serde_json::from_str(&body).unwrap();
     let task = body["error"]["task_id"].as_u64().unwrap();
-    let gid = server.get(&format!("/api/v1/tasks/0/{task}")).await.1["gid"].as_u64().unwrap();
+    let gid = server.get_json(&format!("/api/v1/tasks/0/{task}")).await.1["gid"].as_u64().unwrap();
     assert!(status == 504 && request_id(&head).ends_with(&format!("{gid:016x}")), "{head}");
 }
 

@@ -75,7 +75,7 @@ async fn unfinished_heads_share_their_room_and_plain_requests_pass() {
         one.await.expect("six are refused").unwrap().unwrap();
     }
     assert_eq!(told.len(), 2);
-    assert_eq!(server.get("/healthz").await.0, 200);
+    assert_eq!(server.get_json("/healthz").await.0, 200);
     told.shutdown().await;
     for _ in 0..50 {
         if server.raw(padded(30_000).as_bytes()).await.starts_with("HTTP/1.1 200") {

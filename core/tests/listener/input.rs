@@ -35,15 +35,15 @@ async fn bad_input_gets_a_clear_error_and_the_router_serves_on() {
         ("/api/v1/nowhere", r"{}", 404, "route_not_found"),
     ];
     for (path, body, wanted, code) in cases {
-        let (status, head, answer) = server.send("POST", path, DEV, body).await;
+        let (status, head, answer) = server.parts("POST", path, DEV, body).await;
         let answer: Value = serde_json::from_str(&answer).unwrap_or_else(|e| panic!("{e}: {head}"));
         assert_eq!((status, answer["code"].as_str().unwrap()), (wanted, code), "{path} {body}: {answer}");
         assert!(answer["error"].is_string() && answer["message"].is_string() && head.contains("application/json"));
     }
-    let (status, head, _) = server.send("GET", "/api/v1/completions", DEV, "").await;
+    let (status, head, _) = server.parts("GET", "/api/v1/completions", DEV, "").await;
     assert!(status == 405 && head.contains("allow: post"), "{head}");
     let huge = format!(r#"{{"prompt":"{}"}}"#, "x".repeat(20 << 20));
-    assert_eq!(server.send("POST", "/api/v1/completions", DEV, &huge).await.0, 413);
+    assert_eq!(server.parts("POST", "/api/v1/completions", DEV, &huge).await.0, 413);
     let form = format!(
         "POST /api/v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{DEV}Content-Type: multipart/form-data\r\nContent-Length: 2\r\n\r\n{{}}"
     );
@@ -53,7 +53,10 @@ async fn bad_input_gets_a_clear_error_and_the_router_serves_on() {
     assert!(server.raw(&invalid).await.starts_with("HTTP/1.1 400"));
     let many = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X-A: b\r\n".repeat(10_000));
     assert!(server.raw(many.as_bytes()).await.starts_with("HTTP/1.1 431"));
-    assert_eq!(server.post("/api/v1/completions", &json!({"prompt": "still here", "session_id": "0"})).await.0, 200);
+    assert_eq!(
+        server.post_json("/api/v1/completions", &json!({"prompt": "still here", "session_id": "0"})).await.0,
+        200
+    );
 }
 
 #[tokio::test]
@@ -111,20 +114,20 @@ async fn a_reader_that_takes_nothing_is_cut_off_and_the_miner_told() {
     };
     tokio::time::timeout(Duration::from_secs(20), talk).await.expect("the miner is told");
     drop(stream);
-    assert_eq!(server.get("/healthz").await.0, 200);
+    assert_eq!(server.get_json("/healthz").await.0, 200);
 }
 
 #[tokio::test]
 async fn a_closed_session_and_numbers_out_of_range_are_named() {
     let server = with_words().await;
-    server.post("/api/v1/create", &json!({"name": "short"})).await;
-    assert_eq!(server.send("DELETE", "/api/v1/sessions/2", DEV, "").await.0, 200);
+    server.post_json("/api/v1/create", &json!({"name": "short"})).await;
+    assert_eq!(server.parts("DELETE", "/api/v1/sessions/2", DEV, "").await.0, 200);
     for (path, status, code, param) in [
         ("/api/v1/completions/2", 409, "session_closed", "session_id"),
         ("/api/v1/completions/-1", 400, "invalid_argument", "session_id"),
         ("/api/v1/completions/9007199254740992", 400, "invalid_argument", "session_id"),
     ] {
-        let (got, error) = server.post(path, &json!({"prompt": "x"})).await;
+        let (got, error) = server.post_json(path, &json!({"prompt": "x"})).await;
         assert_eq!((got, &error["code"], &error["param"]), (status, &json!(code), &json!(param)), "{path}");
     }
     for (path, status, param) in [
@@ -133,7 +136,7 @@ async fn a_closed_session_and_numbers_out_of_range_are_named() {
         ("/api/v1/tasks/0/7", 404, "task_id"),
         ("/api/v1/tasks/7/1", 404, "session_id"),
     ] {
-        let (got, error) = server.get(path).await;
+        let (got, error) = server.get_json(path).await;
         assert_eq!((got, &error["param"]), (status, &json!(param)), "{path}");
     }
 }
@@ -171,11 +174,11 @@ async fn what_only_passes_may_be_nested_and_what_is_nested_without_end_is_refuse
                 continue;
             }
             for value in [nested(300), objects(300)] {
-                let (status, _, answer) = server.send("POST", path, DEV, &body(member, &value)).await;
+                let (status, _, answer) = server.parts("POST", path, DEV, &body(member, &value)).await;
                 assert_eq!(status, 200, "{path} {member}: {answer}");
             }
             for value in [nested(100_000), objects(100_000), "[".repeat(100_000)] {
-                let (status, _, answer) = server.send("POST", path, DEV, &body(member, &value)).await;
+                let (status, _, answer) = server.parts("POST", path, DEV, &body(member, &value)).await;
                 assert!(status == 400 && answer.contains("limits.max_json_depth"), "{path} {member}: {answer}");
             }
         }
@@ -183,8 +186,8 @@ async fn what_only_passes_may_be_nested_and_what_is_nested_without_end_is_refuse
     for (path, field) in [("/api/v1/create", "name"), ("/api/v1/keys", "scopes"), ("/api/v1/completions", "prompt")] {
         for levels in [65, 200, 100_000] {
             let body = format!(r#"{{"{field}":{}}}"#, nested(levels));
-            assert_eq!(server.send("POST", path, DEV, &body).await.0, 400, "{path} {levels}");
+            assert_eq!(server.parts("POST", path, DEV, &body).await.0, 400, "{path} {levels}");
         }
     }
-    assert_eq!(server.get("/healthz").await.0, 200);
+    assert_eq!(server.get_json("/healthz").await.0, 200);
 }

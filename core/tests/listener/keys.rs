@@ -19,9 +19,9 @@ async fn a_token_of_the_configuration_may_have_the_form_of_a_key() {
     let token = TokenConfig { name: "app".into(), value: value.clone(), ..TokenConfig::default() };
     let server = serve(ListenConfig { tokens: vec![token], ..ListenConfig::default() }).await;
     let header = format!("Authorization: Bearer {value}\r\n");
-    assert_eq!(server.send("GET", "/api/v1/info", &header, "").await.0, 200);
+    assert_eq!(server.parts("GET", "/api/v1/info", &header, "").await.0, 200);
     let other = format!("Authorization: Bearer {}\r\n", Token::mint().unwrap().reveal());
-    assert_eq!(server.send("GET", "/api/v1/info", &other, "").await.0, 401);
+    assert_eq!(server.parts("GET", "/api/v1/info", &other, "").await.0, 401);
 }
 
 /// A server whose miner never ends, and a key of it.
@@ -37,7 +37,7 @@ impl Watched {
         let server = serve(ListenConfig::default()).await;
         let (sender, jobs) = mpsc::unbounded_channel::<Job>();
         server.router.add_miner(MinerSpec::new("slow", 4), move |job: Job| sender.send(job).unwrap()).unwrap();
-        let (_, key) = server.post("/api/v1/keys", &json!({"name": "app"})).await;
+        let (_, key) = server.post_json("/api/v1/keys", &json!({"name": "app"})).await;
         let header = format!("Authorization: Bearer {}\r\n", key["token"].as_str().unwrap());
         let id = key["id"].as_str().unwrap().to_owned();
         Self { server, jobs, id, header }
@@ -55,7 +55,7 @@ impl Watched {
     }
 
     async fn revoke(&self) {
-        assert_eq!(self.server.send("DELETE", &format!("/api/v1/keys/{}", self.id), DEV, "").await.0, 200);
+        assert_eq!(self.server.parts("DELETE", &format!("/api/v1/keys/{}", self.id), DEV, "").await.0, 200);
     }
 }
 
@@ -113,11 +113,11 @@ async fn revoking_a_key_answers_its_calls_and_leaves_the_tasks_that_nobody_waits
 #[tokio::test]
 async fn a_key_that_revokes_itself_is_told_that_it_did() {
     let server = serve(ListenConfig::default()).await;
-    let (_, key) = server.post("/api/v1/keys", &json!({"name": "ops", "scopes": ["admin"]})).await;
+    let (_, key) = server.post_json("/api/v1/keys", &json!({"name": "ops", "scopes": ["admin"]})).await;
     let header = format!("Authorization: Bearer {}\r\n", key["token"].as_str().unwrap());
     let path = format!("/api/v1/keys/{}", key["id"].as_str().unwrap());
-    assert_eq!(server.send("DELETE", &path, &header, "").await.0, 200);
-    assert_eq!(server.send("DELETE", &path, &header, "").await.0, 401);
+    assert_eq!(server.parts("DELETE", &path, &header, "").await.0, 200);
+    assert_eq!(server.parts("DELETE", &path, &header, "").await.0, 401);
 }
 
 #[tokio::test]
@@ -145,7 +145,7 @@ async fn a_key_is_revoked_although_whoever_revokes_it_hangs_up() {
     }
     let bearer = format!("Authorization: Bearer {}\r\n", made.token.reveal());
     let refused = async {
-        while server.send("GET", "/api/v1/sessions", &bearer, "").await.0 != 401 {
+        while server.parts("GET", "/api/v1/sessions", &bearer, "").await.0 != 401 {
             tokio::task::yield_now().await;
         }
     };

@@ -13,7 +13,7 @@ fn ids(list: &Value) -> Vec<u64> {
 async fn the_last_task_of_a_list_is_the_newest_however_many_there_are() {
     let server = with_words().await;
     for n in 1..=130 {
-        let (_, answer) = server.post("/api/v1/completions/1", &json!({"prompt": format!("p{n}")})).await;
+        let (_, answer) = server.post_json("/api/v1/completions/1", &json!({"prompt": format!("p{n}")})).await;
         assert_eq!(answer["task_id"], n);
     }
     for (query, wanted) in [
@@ -28,41 +28,41 @@ async fn the_last_task_of_a_list_is_the_newest_however_many_there_are() {
         ("?limit=2&offset=130", vec![]),
         ("?limit=&offset=&order=&state=", (31..=130).collect()),
     ] {
-        let (status, page) = server.get(&format!("/api/v1/tasks/1{query}")).await;
+        let (status, page) = server.get_json(&format!("/api/v1/tasks/1{query}")).await;
         assert_eq!((status, &page["count"]), (200, &json!(130)), "{query}");
         assert_eq!(ids(&page["tasks"]), wanted, "{query}");
         let join = if query.is_empty() { '?' } else { '&' };
-        let (_, bare) = server.get(&format!("/api/v1/tasks/1{query}{join}format=array")).await;
+        let (_, bare) = server.get_json(&format!("/api/v1/tasks/1{query}{join}format=array")).await;
         assert_eq!(ids(&bare), wanted, "{query}, as an array");
     }
-    let (status, error) = server.get("/api/v1/tasks/1?order=sideways").await;
+    let (status, error) = server.get_json("/api/v1/tasks/1?order=sideways").await;
     assert_eq!((status, &error["param"]), (400, &json!("order")));
 }
 
 #[tokio::test]
 async fn sessions_0_and_1_are_there_and_listed_once_they_are_used() {
     let server = with_words().await;
-    assert_eq!(server.get("/api/v1/sessions").await.1, json!({"count": 0, "sessions": []}));
+    assert_eq!(server.get_json("/api/v1/sessions").await.1, json!({"count": 0, "sessions": []}));
     for id in [0, 1] {
-        let (status, session) = server.get(&format!("/api/v1/sessions/{id}")).await;
+        let (status, session) = server.get_json(&format!("/api/v1/sessions/{id}")).await;
         assert_eq!((status, &session["id"], &session["active"]), (200, &json!(id), &json!(true)));
     }
-    let (status, answer) = server.post("/api/v1/completions", &json!({"prompt": "x", "session_id": 1})).await;
+    let (status, answer) = server.post_json("/api/v1/completions", &json!({"prompt": "x", "session_id": 1})).await;
     assert_eq!((status, &answer["session_id"], &answer["task_id"]), (200, &json!(1), &json!(1)));
-    assert_eq!(ids(&server.get("/api/v1/sessions").await.1["sessions"]), [1]);
-    let (status, _, _) = server.send("PATCH", "/api/v1/sessions/0", DEV, r#"{"weight":2}"#).await;
+    assert_eq!(ids(&server.get_json("/api/v1/sessions").await.1["sessions"]), [1]);
+    let (status, _, _) = server.parts("PATCH", "/api/v1/sessions/0", DEV, r#"{"weight":2}"#).await;
     assert_eq!(status, 200);
-    assert_eq!(ids(&server.get("/api/v1/sessions").await.1["sessions"]), [0, 1]);
-    let (_, made) = server.post("/api/v1/create", &json!({"name": "next"})).await;
+    assert_eq!(ids(&server.get_json("/api/v1/sessions").await.1["sessions"]), [0, 1]);
+    let (_, made) = server.post_json("/api/v1/create", &json!({"name": "next"})).await;
     assert_eq!(made["session_id"], 2);
 }
 
 #[tokio::test]
 async fn only_an_admin_closes_session_1_and_nobody_session_0() {
     let server = serve(ListenConfig::default()).await;
-    let (_, key) = server.post("/api/v1/keys", &json!({"name": "app", "scopes": ["submit", "read"]})).await;
+    let (_, key) = server.post_json("/api/v1/keys", &json!({"name": "app", "scopes": ["submit", "read"]})).await;
     let user = format!("X-API-Key: {}\r\n", key["token"].as_str().unwrap());
-    let (_, admin) = server.post("/api/v1/keys", &json!({"name": "boss", "scopes": ["admin"]})).await;
+    let (_, admin) = server.post_json("/api/v1/keys", &json!({"name": "boss", "scopes": ["admin"]})).await;
     let admin = format!("X-API-Key: {}\r\n", admin["token"].as_str().unwrap());
     for (headers, path, status) in [
         (&user, "/api/v1/sessions/1", 403),
@@ -70,8 +70,8 @@ async fn only_an_admin_closes_session_1_and_nobody_session_0() {
         (&admin, "/api/v1/sessions/0", 400),
         (&admin, "/api/v1/sessions/1", 200),
     ] {
-        assert_eq!(server.send("DELETE", path, headers, "").await.0, status, "{path}");
+        assert_eq!(server.parts("DELETE", path, headers, "").await.0, status, "{path}");
     }
-    let (_, _, list) = server.send("GET", "/api/v1/sessions", &admin, "").await;
+    let (_, _, list) = server.parts("GET", "/api/v1/sessions", &admin, "").await;
     assert_eq!(ids(&serde_json::from_str::<Value>(&list).unwrap()["sessions"]), [1], "a closed session is shown");
 }

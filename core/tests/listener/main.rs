@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use cortensor_router::config::{CorsConfig, ListenConfig, TokenConfig};
@@ -10,6 +9,8 @@ use cortensor_router::listener::Listener;
 use cortensor_router::miner::Job;
 use cortensor_router::model::{Answer, MinerSpec};
 use cortensor_router::{Config, ErrorKind, Router};
+use cortensor_router_testkit::Server;
+use cortensor_router_testkit::server::DEV;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -26,23 +27,13 @@ mod numbers;
 mod ready;
 mod resume;
 
-const DEV: &str = "Authorization: Bearer default-dev-token\r\n";
-
-struct Server {
-    router: Router,
-    address: SocketAddr,
-}
-
+/// A router with that listener.
 async fn serve(listen: ListenConfig) -> Server {
     serve_with(Config::default(), listen).await
 }
 
 async fn serve_with(config: Config, listen: ListenConfig) -> Server {
-    let router = Router::open(config).await.unwrap();
-    let listener = Listener::bind(router.clone(), ListenConfig { port: 0, ..listen }).await.unwrap();
-    let address = listener.local_addr();
-    tokio::spawn(listener.run(std::future::pending()));
-    Server { router, address }
+    Server::open(Config { listen, ..config }).await
 }
 
 async fn with_words() -> Server {
@@ -59,71 +50,22 @@ async fn with_words() -> Server {
     server
 }
 
-impl Server {
-    /// Sends bytes, reads until the connection ends.
-    async fn raw(&self, request: &[u8]) -> String {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        // A server that refuses early may close while the rest is still being sent.
-        let _ = stream.write_all(request).await;
-        let mut out = Vec::new();
-        let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut out)).await;
-        String::from_utf8_lossy(&out).into_owned()
-    }
-
-    async fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String, String) {
-        let length = body.len();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
-        );
-        let answer = self.raw(request.as_bytes()).await;
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head in {answer:?}"));
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, head.to_ascii_lowercase(), unchunked(head, body))
-    }
-
-    async fn get(&self, path: &str) -> (u16, Value) {
-        let (status, _, body) = self.send("GET", path, DEV, "").await;
-        (status, serde_json::from_str(&body).unwrap())
-    }
-
-    async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        let (status, _, body) = self.send("POST", path, DEV, &body.to_string()).await;
-        (status, serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}")))
-    }
-}
-
-fn unchunked(head: &str, body: &str) -> String {
-    if !head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
-        return body.to_owned();
-    }
-    let (mut out, mut rest) = (String::new(), body);
-    while let Some((size, after)) = rest.split_once("\r\n") {
-        let size = usize::from_str_radix(size, 16).unwrap();
-        if size == 0 {
-            break;
-        }
-        out.push_str(&after[..size]);
-        rest = &after[size + 2..];
-    }
-    out
-}
-
 #[tokio::test]
 async fn an_empty_router_answers_with_zeros() {
     let server = serve(ListenConfig::default()).await;
-    let (status, info) = server.get("/api/v1/info").await;
+    let (status, info) = server.get_json("/api/v1/info").await;
     assert_eq!((status, &info["active_sessions"], &info["node_stats"]["total_count"]), (200, &json!(0), &json!(0)));
     assert_eq!(
-        server.get("/api/v1/miners").await.1,
+        server.get_json("/api/v1/miners").await.1,
         json!({"nodes":{},"stats":{"dedicated_count":0,"ephemeral_count":0,"total_count":0},"miners":[],"count":0})
     );
-    let (_, state) = server.get("/api/v1/status").await;
+    let (_, state) = server.get_json("/api/v1/status").await;
     assert_eq!(
         (&state["status"], &state["durability"], &state["block_height"]),
         (&json!("ok"), &json!("memory"), &json!(0))
     );
-    assert_eq!(server.get("/api/v1/tasks/0").await.1, json!({"count":0,"tasks":[]}));
-    let (status, error) = server.post("/api/v1/completions", &json!({"prompt": "hi"})).await;
+    assert_eq!(server.get_json("/api/v1/tasks/0").await.1, json!({"count":0,"tasks":[]}));
+    let (status, error) = server.post_json("/api/v1/completions", &json!({"prompt": "hi"})).await;
     assert_eq!((status, &error["code"]), (503, &json!("no_miner")));
 }
 
@@ -131,7 +73,7 @@ async fn an_empty_router_answers_with_zeros() {
 async fn a_completion_has_exactly_the_published_fields() {
     let server = with_words().await;
     let (status, answer) =
-        server.post("/api/v1/completions/0", &json!({"prompt": "one two", "model": "any-name"})).await;
+        server.post_json("/api/v1/completions/0", &json!({"prompt": "one two", "model": "any-name"})).await;
     assert_eq!(status, 200);
     assert_eq!(
         answer["choices"][0],
@@ -146,20 +88,20 @@ async fn a_completion_has_exactly_the_published_fields() {
     }
     assert_eq!(answer["success"], true);
     assert!(answer.get("error").is_none());
-    let (_, task) = server.get("/api/v1/tasks/0/1").await;
+    let (_, task) = server.get_json("/api/v1/tasks/0/1").await;
     assert_eq!((&task["status"], &task["state"], &task["outcome"]), (&json!(4), &json!("ended"), &json!("ok")));
     assert_eq!(task["results"]["data"], json!(["one two"]));
     assert_eq!(task["results"]["miners"], task["assigned_miners"]);
-    let (_, list) = server.get("/api/v1/tasks/0").await;
+    let (_, list) = server.get_json("/api/v1/tasks/0").await;
     assert_eq!((&list["count"], &list["tasks"][0]["results"]), (&json!(1), &json!(["one two"])));
-    assert_eq!(server.get("/api/v1/tasks/0?format=array").await.1.as_array().unwrap().len(), 1);
+    assert_eq!(server.get_json("/api/v1/tasks/0?format=array").await.1.as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn a_stream_has_the_layout_that_published_parsers_read() {
     let server = with_words().await;
     let (status, head, body) =
-        server.send("POST", "/api/v1/completions", DEV, r#"{"prompt":"one two","stream":true}"#).await;
+        server.parts("POST", "/api/v1/completions", DEV, r#"{"prompt":"one two","stream":true}"#).await;
     assert_eq!(status, 200);
     assert!(
         head.contains("content-type: text/event-stream; charset=utf-8") && head.contains("x-accel-buffering: no"),
@@ -184,10 +126,10 @@ async fn a_stream_has_the_layout_that_published_parsers_read() {
     assert!(end["usage"]["total_tokens"].as_u64().unwrap() > 0);
     assert!(one["id"] == two["id"] && two["id"] == end["id"]);
     let seen_all = format!("{DEV}Last-Event-ID: 2\r\n");
-    let (_, _, body) = server.send("GET", "/api/v1/tasks/0/1/stream", &seen_all, "").await;
+    let (_, _, body) = server.parts("GET", "/api/v1/tasks/0/1/stream", &seen_all, "").await;
     assert!(body.starts_with("id: 3\n") && body.contains("\"finish_reason\":\"stop\""), "{body}");
     let resume = format!("{DEV}Last-Event-ID: 1\r\n");
-    let (_, _, body) = server.send("GET", "/api/v1/tasks/0/1/stream", &resume, "").await;
+    let (_, _, body) = server.parts("GET", "/api/v1/tasks/0/1/stream", &resume, "").await;
     assert!(
         body.starts_with("id: 2\n") && body.contains("\"text\":\"two\"") && !body.contains("\"text\":\"one \""),
         "{body}"
@@ -208,9 +150,9 @@ async fn a_reader_of_a_task_whose_tokens_are_not_kept_any_more_starts_over() {
             job.finish(Answer::default());
         })
         .unwrap();
-    server.send("POST", "/api/v1/completions", DEV, r#"{"prompt":"one two three","stream":true}"#).await;
+    server.parts("POST", "/api/v1/completions", DEV, r#"{"prompt":"one two three","stream":true}"#).await;
     let resume = format!("{DEV}Last-Event-ID: 2\r\n");
-    let (_, _, body) = server.send("GET", "/api/v1/tasks/0/1/stream", &resume, "").await;
+    let (_, _, body) = server.parts("GET", "/api/v1/tasks/0/1/stream", &resume, "").await;
     let events: Vec<&str> = body.split("\n\n").collect();
     assert!(events[0].starts_with("id: 0\n") && events[0].ends_with("\"restart\":true}"), "{body}");
     assert!(events[0].contains("\"text\":\"\""), "a client that knows nothing of it reads on: {body}");
@@ -222,21 +164,21 @@ async fn a_reader_of_a_task_whose_tokens_are_not_kept_any_more_starts_over() {
 async fn sessions_are_created_listed_changed_and_closed() {
     let server = with_words().await;
     let (status, made) = server
-        .post("/api/v1/create", &json!({"name": "s", "minNumOfNodes": 0, "maxNumOfNodes": 0, "redundant": 0}))
+        .post_json("/api/v1/create", &json!({"name": "s", "minNumOfNodes": 0, "maxNumOfNodes": 0, "redundant": 0}))
         .await;
     assert_eq!((status, &made["session_id"], &made["status"]), (200, &json!(2), &json!("created")));
     let hash = made["tx_hash"].as_str().unwrap();
     assert_eq!(hash.len(), 66);
-    assert_eq!(server.get(&format!("/api/v1/sessions/{hash}")).await.1["id"], 2);
+    assert_eq!(server.get_json(&format!("/api/v1/sessions/{hash}")).await.1["id"], 2);
     let (_, changed) = {
-        let (status, _, body) = server.send("PATCH", "/api/v1/sessions/2", DEV, r#"{"weight":5}"#).await;
+        let (status, _, body) = server.parts("PATCH", "/api/v1/sessions/2", DEV, r#"{"weight":5}"#).await;
         (status, serde_json::from_str::<Value>(&body).unwrap())
     };
     assert_eq!(changed["weight"], 5);
-    assert_eq!(server.send("DELETE", "/api/v1/sessions/2", DEV, "").await.0, 200);
-    let (status, error) = server.post("/api/v1/completions/2", &json!({"prompt": "x"})).await;
+    assert_eq!(server.parts("DELETE", "/api/v1/sessions/2", DEV, "").await.0, 200);
+    let (status, error) = server.post_json("/api/v1/completions/2", &json!({"prompt": "x"})).await;
     assert_eq!((status, &error["code"]), (409, &json!("session_closed")));
-    let (_, open) = server.get("/api/v1/sessions?state=open").await;
+    let (_, open) = server.get_json("/api/v1/sessions?state=open").await;
     assert_eq!((&open["count"], &open["sessions"]), (&json!(0), &json!([])), "nobody has used session 0 or 1");
 }
 
@@ -249,26 +191,29 @@ async fn who_may_call_is_checked_before_anything_else() {
         ("Authorization: Bearer wrong\r\n", "Unauthorized"),
         ("X-API-Key: ctr_aaaaaaaa_bbbb\r\n", "Unauthorized"),
     ] {
-        let (status, head, body) = server.send("GET", "/api/v1/tasks/not-a-number", headers, "").await;
+        let (status, head, body) = server.parts("GET", "/api/v1/tasks/not-a-number", headers, "").await;
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!((status, &body["error"]), (401, &json!(message)), "{headers}");
         assert!(head.contains("www-authenticate: bearer"));
     }
     for path in ["/healthz", "/readyz", "/health", "/api/v1/about", "/api/v1/ping"] {
-        assert_eq!(server.send("GET", path, "", "").await.0, 200, "{path}");
+        assert_eq!(server.parts("GET", path, "", "").await.0, 200, "{path}");
     }
-    assert_eq!(server.send("GET", "/api/v1/info", "authorization:  bearer   default-dev-token  \r\n", "").await.0, 200);
+    assert_eq!(
+        server.parts("GET", "/api/v1/info", "authorization:  bearer   default-dev-token  \r\n", "").await.0,
+        200
+    );
     let (status, _, body) =
-        server.send("POST", "/api/v1/keys", DEV, r#"{"name":"k","scopes":["read"],"sessions":[0]}"#).await;
+        server.parts("POST", "/api/v1/keys", DEV, r#"{"name":"k","scopes":["read"],"sessions":[0]}"#).await;
     let key: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(status, 201, "{body}");
     let header = format!("X-API-Key: {}\r\n", key["token"].as_str().unwrap());
-    assert_eq!(server.send("GET", "/api/v1/sessions/0", &header, "").await.0, 200);
-    assert_eq!(server.send("POST", "/api/v1/completions", &header, r#"{"prompt":"x"}"#).await.0, 403);
-    server.post("/api/v1/create", &json!({"name": "other"})).await;
-    assert_eq!(server.send("GET", "/api/v1/sessions/2", &header, "").await.0, 404);
-    assert_eq!(server.send("DELETE", &format!("/api/v1/keys/{}", key["id"].as_str().unwrap()), DEV, "").await.0, 200);
-    assert_eq!(server.send("GET", "/api/v1/sessions/0", &header, "").await.0, 401);
+    assert_eq!(server.parts("GET", "/api/v1/sessions/0", &header, "").await.0, 200);
+    assert_eq!(server.parts("POST", "/api/v1/completions", &header, r#"{"prompt":"x"}"#).await.0, 403);
+    server.post_json("/api/v1/create", &json!({"name": "other"})).await;
+    assert_eq!(server.parts("GET", "/api/v1/sessions/2", &header, "").await.0, 404);
+    assert_eq!(server.parts("DELETE", &format!("/api/v1/keys/{}", key["id"].as_str().unwrap()), DEV, "").await.0, 200);
+    assert_eq!(server.parts("GET", "/api/v1/sessions/0", &header, "").await.0, 401);
 }
 
 #[tokio::test]
@@ -317,16 +262,16 @@ async fn a_time_out_names_the_task_and_async_answers_at_once() {
     let server = serve(ListenConfig::default()).await;
     let (jobs, mut taken) = mpsc::unbounded_channel::<Job>();
     server.router.add_miner(MinerSpec::new("slow", 2), move |job: Job| jobs.send(job).unwrap()).unwrap();
-    let (status, error) = server.post("/api/v1/completions", &json!({"prompt": "x", "timeout": 0.05})).await;
+    let (status, error) = server.post_json("/api/v1/completions", &json!({"prompt": "x", "timeout": 0.05})).await;
     assert_eq!((status, &error["session_id"], &error["task_id"]), (504, &json!(0), &json!(1)));
     drop(taken.recv().await);
-    let (status, ids) = server.post("/api/v1/completions", &json!({"prompt": "later", "async": true})).await;
+    let (status, ids) = server.post_json("/api/v1/completions", &json!({"prompt": "later", "async": true})).await;
     assert_eq!((status, &ids["task_id"]), (202, &json!(2)));
     let job = taken.recv().await.unwrap();
     job.emit("so far");
-    let (_, task) = server.get("/api/v1/tasks/0/2").await;
+    let (_, task) = server.get_json("/api/v1/tasks/0/2").await;
     assert_eq!((&task["status"], &task["results"]), (&json!(1), &json!({"data": ["so far"]})));
-    let (status, _, body) = server.send("DELETE", "/api/v1/tasks/0/2", DEV, "").await;
+    let (status, _, body) = server.parts("DELETE", "/api/v1/tasks/0/2", DEV, "").await;
     let cancelled: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &cancelled["outcome"]), (200, &json!("cancelled")));
     assert!(job.is_cancelled());
@@ -336,31 +281,31 @@ async fn a_time_out_names_the_task_and_async_answers_at_once() {
 async fn an_idempotency_key_makes_one_task() {
     let server = with_words().await;
     let headers = format!("{DEV}Idempotency-Key: abc\r\n");
-    let first = server.send("POST", "/api/v1/completions", &headers, r#"{"prompt":"a b"}"#).await;
-    let again = server.send("POST", "/api/v1/completions", &headers, r#"{"prompt":"a b"}"#).await;
+    let first = server.parts("POST", "/api/v1/completions", &headers, r#"{"prompt":"a b"}"#).await;
+    let again = server.parts("POST", "/api/v1/completions", &headers, r#"{"prompt":"a b"}"#).await;
     assert_eq!((first.0, again.0), (200, 200));
     assert_eq!(first.2, again.2);
-    let other = server.send("POST", "/api/v1/completions", &headers, r#"{"prompt":"c"}"#).await;
+    let other = server.parts("POST", "/api/v1/completions", &headers, r#"{"prompt":"c"}"#).await;
     assert_eq!(other.0, 422);
-    assert_eq!(server.get("/api/v1/tasks/0").await.1["count"], 1);
+    assert_eq!(server.get_json("/api/v1/tasks/0").await.1["count"], 1);
     // Neither took a number, nor a task of those that the session may have.
-    assert_eq!(server.get("/api/v1/sessions/0").await.1["total_tasks"], 1);
-    assert_eq!(server.post("/api/v1/completions", &json!({"prompt": "d"})).await.1["task_id"], 2);
+    assert_eq!(server.get_json("/api/v1/sessions/0").await.1["total_tasks"], 1);
+    assert_eq!(server.post_json("/api/v1/completions", &json!({"prompt": "d"})).await.1["task_id"], 2);
 }
 
 #[tokio::test]
 async fn a_client_reference_is_the_idempotency_key_where_that_is_asked_for() {
     let server = with_words().await;
     let body = json!({"prompt": "a b", "client_reference": "order-1", "idempotent": true});
-    let first = server.post("/api/v1/completions", &body).await;
+    let first = server.post_json("/api/v1/completions", &body).await;
     assert_eq!((first.0, &first.1["task_id"]), (200, &json!(1)));
-    assert_eq!(server.post("/api/v1/completions", &body).await, first);
+    assert_eq!(server.post_json("/api/v1/completions", &body).await, first);
     let other = json!({"prompt": "c", "client_reference": "order-1", "idempotent": true});
-    assert_eq!(server.post("/api/v1/completions", &other).await.0, 422);
+    assert_eq!(server.post_json("/api/v1/completions", &other).await.0, 422);
     // It is nothing but a reference otherwise.
     let plain = json!({"prompt": "a b", "client_reference": "order-1"});
-    assert_eq!(server.post("/api/v1/completions", &plain).await.1["task_id"], 2);
-    let (status, error) = server.post("/api/v1/completions", &json!({"prompt": "x", "idempotent": true})).await;
+    assert_eq!(server.post_json("/api/v1/completions", &plain).await.1["task_id"], 2);
+    let (status, error) = server.post_json("/api/v1/completions", &json!({"prompt": "x", "idempotent": true})).await;
     assert_eq!((status, &error["param"]), (400, &json!("client_reference")));
 }
 
@@ -370,8 +315,8 @@ async fn cross_origin_requests_need_an_origin_that_is_allowed() {
         ListenConfig { cors: CorsConfig { origins: vec!["https://app.example".into()] }, ..ListenConfig::default() };
     let server = serve(listen).await;
     let preflight = "Origin: https://app.example\r\nAccess-Control-Request-Method: POST\r\n";
-    let (status, head, _) = server.send("OPTIONS", "/api/v1/completions", preflight, "").await;
+    let (status, head, _) = server.parts("OPTIONS", "/api/v1/completions", preflight, "").await;
     assert!(status == 200 && head.contains("access-control-allow-origin: https://app.example"), "{head}");
-    let (_, head, _) = server.send("GET", "/healthz", "Origin: https://evil.example\r\n", "").await;
+    let (_, head, _) = server.parts("GET", "/healthz", "Origin: https://evil.example\r\n", "").await;
     assert!(!head.contains("access-control-allow-origin: https://evil"), "{head}");
 }

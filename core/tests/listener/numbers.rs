@@ -40,20 +40,20 @@ async fn a_whole_number_may_be_written_as_a_float() {
     bodies.push(("/api/v1/keys", "ttl_secs", named("ttl_secs", "60.0"), named("ttl_secs", "60.5")));
     bodies.push(("/api/v1/keys", "sessions[0]", named("sessions", "[0.0]"), named("sessions", "[0.5]")));
     for (path, field, good, bad) in bodies {
-        let (status, _, body) = server.send("POST", path, DEV, &good).await;
+        let (status, _, body) = server.parts("POST", path, DEV, &good).await;
         assert!(status == 200 || status == 201, "{path} {good}: {body}");
-        let (status, _, body) = server.send("POST", path, DEV, &bad).await;
+        let (status, _, body) = server.parts("POST", path, DEV, &bad).await;
         let body: Value = serde_json::from_str(&body).unwrap();
         let error = if body["error"].is_object() { &body["error"] } else { &body };
         assert_eq!((status, &error["param"]), (400, &json!(field)), "{path} {bad}: {body}");
     }
     for odd in ["NaN", "Infinity", "1e999", "-1", "6000.5", "\"100\"", "true", "0", "0.0"] {
-        let (status, _, body) = server.send("POST", "/v1/chat/completions", DEV, &chat("max_tokens", odd)).await;
+        let (status, _, body) = server.parts("POST", "/v1/chat/completions", DEV, &chat("max_tokens", odd)).await;
         let body: Value = serde_json::from_str(&body).unwrap();
         let words = body["error"]["message"].as_str().unwrap();
         assert!(status == 400 && words.contains("max_tokens"), "{odd}: {body}");
     }
-    let (_, _, body) = server.send("PATCH", "/api/v1/sessions/1", DEV, r#"{"weight":5.0,"minNodes":2.0}"#).await;
+    let (_, _, body) = server.parts("PATCH", "/api/v1/sessions/1", DEV, r#"{"weight":5.0,"minNodes":2.0}"#).await;
     let changed: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((&changed["weight"], &changed["min_num_of_nodes"]), (&json!(5), &json!(2)));
 }
@@ -71,7 +71,7 @@ async fn a_session_is_created_with_every_short_name() {
         ("redundant", &["redundancy"]),
     ] {
         for name in std::iter::once(&long).chain(names) {
-            let (status, made) = server.post("/api/v1/create", &json!({"name": "s", *name: 1})).await;
+            let (status, made) = server.post_json("/api/v1/create", &json!({"name": "s", *name: 1})).await;
             let kept = &made[long];
             assert!(status == 200 && (kept == &json!(1) || kept == &json!(true)), "{name}: {made}");
         }
@@ -83,15 +83,15 @@ async fn a_byte_order_mark_is_ignored_and_a_coding_is_named() {
     let server = with_words().await;
     let body = r#"{"prompt":"hi","messages":[{"role":"user","content":"hi"}],"name":"n"}"#;
     for path in ["/v1/chat/completions", "/v1/completions", "/api/v1/completions", "/api/v1/chat", "/api/v1/sessions"] {
-        let (status, _, answer) = server.send("POST", path, DEV, &format!("\u{feff}{body}")).await;
+        let (status, _, answer) = server.parts("POST", path, DEV, &format!("\u{feff}{body}")).await;
         assert_eq!(status, 200, "{path}: {answer}");
         for plain in ["identity", "Identity", ""] {
             let headers = format!("{DEV}Content-Encoding: {plain}\r\n");
-            assert_eq!(server.send("POST", path, &headers, body).await.0, 200, "{path} {plain:?}");
+            assert_eq!(server.parts("POST", path, &headers, body).await.0, 200, "{path} {plain:?}");
         }
         for coding in ["gzip", "br", "zstd", "deflate", "identity, gzip", "GZIP"] {
             let headers = format!("{DEV}Content-Encoding: {coding}\r\n");
-            let (status, head, text) = server.send("POST", path, &headers, "\u{1f}whatever").await;
+            let (status, head, text) = server.parts("POST", path, &headers, "\u{1f}whatever").await;
             assert_eq!(status, 415, "{path} {coding}: {text}");
             assert!(text.contains("Content-Encoding") && head.contains("accept-encoding: identity"), "{head} {text}");
         }

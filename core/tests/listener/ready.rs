@@ -6,7 +6,7 @@ use cortensor_router::config::StorageConfig;
 use super::*;
 
 async fn ready(server: &Server) -> (u16, String, u64) {
-    let (status, _, body) = server.send("GET", "/readyz", "", "").await;
+    let (status, _, body) = server.parts("GET", "/readyz", "", "").await;
     let said: Value = serde_json::from_str(&body).unwrap();
     let counts = ["miners", "active_miners", "queued_tasks", "running_tasks"];
     assert!(counts.iter().all(|count| said[count].is_u64()), "{body}");
@@ -26,22 +26,22 @@ async fn a_store_that_refuses_to_write_makes_the_router_unready() {
         let server = serve_with(Config { storage, ..Config::default() }, ListenConfig::default()).await;
         server.router.add_miner(MinerSpec::new("words", 8), words).unwrap();
         let prompt = json!({"prompt": "hi"});
-        assert_eq!(server.post("/api/v1/completions", &prompt).await.0, 200);
+        assert_eq!(server.post_json("/api/v1/completions", &prompt).await.0, 200);
         assert_eq!(ready(&server).await, (200, "ready".to_owned(), 1));
         let (path, away) = (dir.path().join(file), dir.path().join("away"));
         std::fs::rename(&path, &away).unwrap();
         let later = json!({"prompt": "hi", "async": true});
         for body in [&prompt, &later, &json!({"prompt": "hi", "stream": true})] {
-            let (status, _, answer) = server.send("POST", "/api/v1/completions", DEV, &body.to_string()).await;
+            let (status, _, answer) = server.parts("POST", "/api/v1/completions", DEV, &body.to_string()).await;
             assert_eq!(status, 503, "{answer}");
             assert!(answer.contains("store_unavailable") && answer.contains(file), "{answer}");
         }
         let chat = json!({"model": "tiny", "messages": [{"role": "user", "content": "hi"}]});
-        let (status, answer) = server.post("/v1/chat/completions", &chat).await;
+        let (status, answer) = server.post_json("/v1/chat/completions", &chat).await;
         assert_eq!((status, &answer["error"]["code"]), (503, &json!("store_unavailable")), "{answer}");
-        assert_eq!(server.post("/api/v1/sessions", &json!({"name": "s"})).await.0, 503);
+        assert_eq!(server.post_json("/api/v1/sessions", &json!({"name": "s"})).await.0, 503);
         assert_eq!(ready(&server).await.1, "store_unavailable");
-        assert_eq!(server.get("/api/v1/status").await.1["status"], "store_unavailable");
+        assert_eq!(server.get_json("/api/v1/status").await.1["status"], "store_unavailable");
         std::fs::rename(&away, &path).unwrap();
         let back = async {
             while ready(&server).await.0 != 200 {

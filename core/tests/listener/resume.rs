@@ -26,7 +26,7 @@ fn events(body: &str) -> Vec<(u64, String)> {
 #[tokio::test]
 async fn only_a_number_of_the_task_is_gone_on_from() {
     let server = with_words().await;
-    server.send("POST", "/api/v1/completions", DEV, r#"{"prompt":"one two","stream":true}"#).await;
+    server.parts("POST", "/api/v1/completions", DEV, r#"{"prompt":"one two","stream":true}"#).await;
     let all: &[(u64, &str)] = &[(1, "one "), (2, "two"), (3, "")];
     let anew: &[(u64, &str)] = &[(0, "<restart>"), (1, "one "), (2, "two"), (3, "")];
     for (number, expected) in [
@@ -44,14 +44,14 @@ async fn only_a_number_of_the_task_is_gone_on_from() {
         ("99999999999999999999999999", anew),
     ] {
         let headers = format!("{DEV}Last-Event-ID: {number}\r\n");
-        let (status, _, body) = server.send("GET", "/api/v1/tasks/0/1/stream", &headers, "").await;
+        let (status, _, body) = server.parts("GET", "/api/v1/tasks/0/1/stream", &headers, "").await;
         let expected: Vec<_> = expected.iter().map(|(id, text)| (*id, (*text).to_owned())).collect();
         assert_eq!((status, events(&body)), (200, expected), "Last-Event-ID {number:?}: {body}");
         assert!(body.ends_with("data: [DONE]\n\n") && !body.contains("event:"), "{body}");
     }
     for number in ["-1", "1.5", "0x1", "one", "1 2"] {
         let headers = format!("{DEV}Last-Event-ID: {number}\r\n");
-        let (status, _, body) = server.send("GET", "/api/v1/tasks/0/1/stream", &headers, "").await;
+        let (status, _, body) = server.parts("GET", "/api/v1/tasks/0/1/stream", &headers, "").await;
         assert!(status == 400 && body.contains("\"param\":\"Last-Event-ID\""), "{number:?}: {body}");
     }
 }
@@ -124,7 +124,7 @@ async fn a_reader_never_gets_the_pieces_of_two_runs_under_one_row_of_numbers() {
         assert_eq!(numbers[..4], anew, "waits for the end: {waits_for_the_end}");
         // Over HTTP too, with a number of the old run that the new one would have had as well.
         let headers = format!("{DEV}Last-Event-ID: 1\r\n");
-        let (_, _, body) = second.send("GET", "/api/v1/tasks/0/1/stream", &headers, "").await;
+        let (_, _, body) = second.parts("GET", "/api/v1/tasks/0/1/stream", &headers, "").await;
         assert_eq!(events(&body)[..4], anew, "{body}");
         assert_eq!(events(&body)[4], (START + 4, String::new()), "{body}");
         second.router.close().await;

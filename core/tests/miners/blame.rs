@@ -5,7 +5,7 @@ use cortensor_router::config::DispatchConfig;
 use cortensor_router::miner::{FailClass, Failure};
 use cortensor_router::model::{MinerSpec, TaskRequest};
 
-use super::{Hand, next, router, say, submit, within};
+use super::{Hand, router, say, submit, within};
 
 fn fails(class: FailClass) -> Failure {
     Failure::new(class, "no")
@@ -25,7 +25,7 @@ async fn what_a_miner_will_never_do_is_asked_of_each_other_one_once() {
             let task = submit(&router, TaskRequest::completion("x")).await;
             let mut asked = Vec::new();
             for turn in 0..4 {
-                let (index, job) = next(&mut miners).await;
+                let (index, job) = Hand::next_of(&mut miners).await;
                 assert!(!asked.contains(&index), "{class:?}: miner {index} is asked twice");
                 asked.push(index);
                 if good && turn == 3 { say(job, "yes") } else { job.fail(fails(class)) }
@@ -37,7 +37,7 @@ async fn what_a_miner_will_never_do_is_asked_of_each_other_one_once() {
                 other => panic!("{class:?} {good}: {other:?}"),
             }
         }
-        assert!(miners.iter_mut().all(Hand::idle));
+        assert!(miners.iter_mut().all(Hand::is_idle));
         let failed: Vec<u64> = router.miners().iter().map(|miner| miner.failed).collect();
         assert!(failed.iter().all(|failed| *failed >= blamed && *failed <= 2 * blamed), "{class:?}: {failed:?}");
     }

@@ -1,6 +1,10 @@
 //! Callbacks that claim more than they did.
 
-use cortensor_router::model::Usage;
+use std::time::Duration;
+
+use cortensor_router::miner::Job;
+use cortensor_router::model::{Answer, Usage};
+use tokio::sync::mpsc;
 
 use super::*;
 

@@ -25,7 +25,7 @@ async fn by_default_a_loss_in_mid_stream_is_an_error_and_nothing_is_said_twice()
     let (words, end) = rest(&mut stream).await;
     assert!(words.is_empty());
     assert_eq!(end.unwrap_err().kind(), ErrorKind::MinerFailed);
-    assert!(second.idle());
+    assert!(second.is_idle());
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn without_a_miner_that_goes_on_it_is_an_error() {
     drop(job);
     let (words, end) = rest(&mut stream).await;
     assert!(words.is_empty() && end.is_err());
-    assert!(second.idle());
+    assert!(second.is_idle());
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn what_a_late_reader_has_seen_is_not_taken_back() {
     pieces(&mut stream, 1).await;
     drop(job);
     assert!(rest(&mut stream).await.1.is_err());
-    assert!(second.idle());
+    assert!(second.is_idle());
 }
 
 #[tokio::test]

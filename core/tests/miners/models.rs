@@ -25,7 +25,7 @@ async fn who_lists_the_model_comes_first_and_who_lists_none_only_without_it() {
         };
         let (first, second) = (ask().await, ask().await);
         let job = lister.take().await;
-        assert!(any.idle(), "the lister is busy, and up");
+        assert!(any.is_idle(), "the lister is busy, and up");
         say(job, "one");
         say(lister.take().await, "two");
         assert_eq!(first.result().await.unwrap().answer.model.as_deref(), Some("m"));
@@ -34,7 +34,7 @@ async fn who_lists_the_model_comes_first_and_who_lists_none_only_without_it() {
     let waits = submit(&router, asking("m")).await;
     let held = lister.take().await;
     let next = submit(&router, asking("m")).await;
-    assert!(any.idle());
+    assert!(any.is_idle());
     lister.handle.set_up(false);
     say(any.take().await, "three");
     let answer = next.result().await.unwrap();
@@ -65,7 +65,7 @@ async fn a_lister_that_fails_is_asked_again_and_one_that_has_not_the_model_is_no
     let task = submit(&router, asking("m")).await;
     lister.take().await.fail(Failure::new(FailClass::Internal, "a hiccup"));
     let job = lister.take().await;
-    assert!(any.idle());
+    assert!(any.is_idle());
     say(job, "m");
     task.result().await.unwrap();
     let task = submit(&router, asking("m")).await;
@@ -158,7 +158,7 @@ async fn answers_beside_each_other_come_from_those_that_list_the_model() {
     say(one.take().await, "x");
     say(two.take().await, "x");
     assert_eq!(task.result().await.unwrap().alternatives.len(), 2);
-    assert!(any.idle());
+    assert!(any.is_idle());
     router.close().await;
 }
 
@@ -203,7 +203,7 @@ async fn a_first_list_is_waited_for() {
     let none = submit(&router, TaskRequest::completion("hi")).await;
     say(any.take().await, "no model was asked for");
     none.result().await.unwrap();
-    assert!(any.idle(), "the upstream may list either");
+    assert!(any.is_idle(), "the upstream may list either");
     listing.add_permits(1);
     assert_eq!(within(listed.result()).await.unwrap().answer.text, "up");
     assert_eq!(within(by_any_door.result()).await.unwrap().answer.text, "up");

@@ -62,7 +62,7 @@ async fn a_session_has_at_most_so_many_miners_at_a_time() {
     let submit = || router.submit(narrow.id, TaskRequest::completion("x"), SubmitOptions::default());
     let (first, second) = (submit().await.unwrap(), submit().await.unwrap());
     let job = tokio::select! { job = one.take() => job, job = two.take() => job };
-    assert!(one.idle() && two.idle(), "the second task waits although a miner is free");
+    assert!(one.is_idle() && two.is_idle(), "the second task waits although a miner is free");
     say(job, "x");
     within(first.result()).await.unwrap();
     let job = tokio::select! { job = one.take() => job, job = two.take() => job };
@@ -121,5 +121,5 @@ async fn a_service_class_keeps_slow_miners_out_while_others_are_there() {
     for _ in 0..4 {
         assert_eq!(miner_of(&router, &picky).await.unwrap(), address_of("fresh"));
     }
-    assert!(slow.idle());
+    assert!(slow.is_idle());
 }

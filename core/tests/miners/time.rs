@@ -8,7 +8,7 @@ use cortensor_router::model::{Answer, FinishReason, MinerSpec, TaskRequest};
 use cortensor_router::{Config, ErrorKind, Router, Submission, SubmitOptions};
 use tokio::time::{Instant, sleep};
 
-use super::{DEFAULT, Hand, next, pieces, router, say, streamed, submit};
+use super::{DEFAULT, Hand, pieces, router, say, streamed, submit};
 
 async fn submit_for(router: &Router, request: TaskRequest, seconds: f64) -> Submission {
     let options = SubmitOptions { timeout: Some(seconds), open_ended: true, ..SubmitOptions::default() };
@@ -72,9 +72,9 @@ async fn a_silent_miner_keeps_the_task_until_another_one_could_take_it() {
     let task = submit_for(&router, streamed("x"), 3_000.0).await;
     let job = first.take().await;
     sleep(secs(500)).await;
-    assert!(!job.is_cancelled() && first.idle());
+    assert!(!job.is_cancelled() && first.is_idle());
     let mut second = Hand::join(&router, MinerSpec::new("second", 1));
-    let other = second.jobs.recv().await.unwrap();
+    let other = second.wait().await;
     assert!(job.is_cancelled());
     // Signs of life keep it there, whoever else is free.
     let mut third = Hand::join(&router, MinerSpec::new("third", 1));
@@ -86,7 +86,7 @@ async fn a_silent_miner_keeps_the_task_until_another_one_could_take_it() {
             other.emit("");
         }
     }
-    assert!(!other.is_cancelled() && third.idle());
+    assert!(!other.is_cancelled() && third.is_idle());
     say(other, "done");
     assert_eq!(task.result().await.unwrap().answer.text, "done");
 }
@@ -164,7 +164,7 @@ async fn an_answer_beyond_its_bound_is_cut_for_every_way_to_give_it() {
             let request = TaskRequest { max_miners: Some(count), ..streamed("x") };
             let task = submit(&router, request).await;
             for _ in 0..count {
-                let (_, job) = next(&mut miners).await;
+                let (_, job) = Hand::next_of(&mut miners).await;
                 if at_once {
                     say(job, &said.concat());
                 } else {

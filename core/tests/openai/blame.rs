@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::server::before;
-use crate::upstream::{Say, Upstream};
+use crate::rig::before;
+use cortensor_router_testkit::Upstream;
+use cortensor_router_testkit::upstream::Say;
 
 const GOOD: &str =
     r#"{"id":"u","choices":[{"index":0,"message":{"role":"assistant","content":"x"},"finish_reason":"stop"}]}"#;

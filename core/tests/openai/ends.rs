@@ -10,7 +10,8 @@ use cortensor_router::model::{Answer, MinerSpec, Usage};
 use cortensor_router::{Config, MinerHandle};
 use serde_json::{Value, json};
 
-use crate::server::{DEV, Reply, Server, serve};
+use cortensor_router_testkit::Server;
+use cortensor_router_testkit::server::{DEV, Reply};
 
 const ROUTES: [&str; 3] = ["/v1/chat/completions", "/api/v1/completions", "/api/v1/chat/completions"];
 
@@ -60,7 +61,7 @@ fn work(job: Job) {
 }
 
 async fn open(dir: &std::path::Path) -> Server {
-    serve(Config {
+    Server::open(Config {
         storage: StorageConfig { data_dir: Some(dir.to_owned()), ..StorageConfig::default() },
         limits: LimitsConfig { recent_tasks: 1, ..LimitsConfig::default() },
         dispatch: DispatchConfig { max_attempts: 1, ..DispatchConfig::default() },

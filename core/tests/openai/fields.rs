@@ -8,8 +8,9 @@ use cortensor_router::miner::client::{MinerClient, MinerClientConfig};
 use cortensor_router::model::{Answer, MinerSpec};
 use serde_json::{Map, Value, json};
 
-use crate::server::{Server, before, serve};
-use crate::upstream::{Say, Upstream};
+use crate::rig::before;
+use cortensor_router_testkit::upstream::Say;
+use cortensor_router_testkit::{Server, Upstream};
 
 /// Field, value.
 fn fields() -> Vec<(&'static str, Value)> {
@@ -71,7 +72,7 @@ async fn drive(server: &Server, seen: impl Fn() -> Value) {
 
 #[tokio::test]
 async fn a_miner_of_the_host_gets_every_field() {
-    let (server, seen) = (serve(Config::default()).await, Seen::default());
+    let (server, seen) = (Server::open(Config::default()).await, Seen::default());
     server.router.add_miner(MinerSpec::new("host", 1), keeps(&seen)).unwrap();
     drive(&server, || seen.lock().unwrap().pop().unwrap()).await;
 }
@@ -87,7 +88,7 @@ async fn an_upstream_gets_every_field() {
 
 #[tokio::test]
 async fn a_miner_that_dials_in_gets_every_field() {
-    let (server, seen) = (serve(Config::default()).await, Seen::default());
+    let (server, seen) = (Server::open(Config::default()).await, Seen::default());
     let config = MinerClientConfig {
         routers: vec![format!("ws://{}", server.address)],
         name: "remote".into(),

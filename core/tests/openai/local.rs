@@ -4,7 +4,9 @@ use cortensor_router::Config;
 use cortensor_router::model::{Answer, MinerSpec, SessionSpec};
 use serde_json::{Value, json};
 
-use crate::server::{DEV, serve, with_words};
+use crate::rig::with_words;
+use cortensor_router_testkit::Server;
+use cortensor_router_testkit::server::DEV;
 
 const CHAT: &str = r#"{"model":"tiny","messages":[{"role":"user","content":"one two"}],"temperature":0.5}"#;
 
@@ -87,13 +89,13 @@ async fn models_are_listed_and_shown_also_those_with_slashes() {
     assert_eq!((one.status, &one.json()), (200, &list["data"][0]));
     assert_eq!(server.get("/v1/models/none").await.error(), (404, "not_found_error".into(), "model_not_found".into()));
     assert_eq!(server.get("/v1/models/%FF").await.status, 400);
-    let empty = serve(Config::default()).await;
+    let empty = Server::open(Config::default()).await;
     assert_eq!(empty.get("/v1/models").await.json(), json!({"object":"list","data":[]}));
 }
 
 #[tokio::test]
 async fn a_miner_that_embeds_answers_with_json() {
-    let server = serve(Config::default()).await;
+    let server = Server::open(Config::default()).await;
     let spec = MinerSpec { embeddings: true, ..MinerSpec::new("vectors", 1) };
     let embed = |job: cortensor_router::miner::Job| {
         let count = serde_json::from_str::<Vec<Value>>(job.request().input.as_ref().unwrap().get()).unwrap().len();
@@ -122,7 +124,7 @@ async fn an_idempotency_key_gives_the_same_answer_and_one_task() {
 
 #[tokio::test]
 async fn a_model_is_what_answered_whole_and_streamed_and_every_miner_can_be_picked() {
-    let server = serve(Config { echo: true, ..Config::default() }).await;
+    let server = Server::open(Config { echo: true, ..Config::default() }).await;
     let listed = || async {
         let list = server.get("/v1/models").await.json();
         list["data"]

@@ -10,6 +10,5 @@ mod parts;
 mod passing;
 mod reading;
 mod refusals;
-mod server;
+mod rig;
 mod time;
-mod upstream;

@@ -5,7 +5,7 @@ use cortensor_router::miner::Job;
 use cortensor_router::model::{Answer, Delta, FinishReason, MinerSpec, Parts, ToolCall};
 use serde_json::{Value, json};
 
-use crate::server::{Server, serve};
+use cortensor_router_testkit::Server;
 
 const CHAT: &str = r#"{"messages":[{"role":"user","content":"sum"}]}"#;
 
@@ -14,7 +14,7 @@ fn streamed(more: &str) -> String {
 }
 
 async fn with_miner(work: impl Fn(Job) + Send + Sync + 'static) -> Server {
-    let server = serve(Config::default()).await;
+    let server = Server::open(Config::default()).await;
     server.router.add_miner(MinerSpec::new("agent", 8).models(["tiny"]), work).unwrap();
     server
 }
@@ -128,7 +128,7 @@ async fn a_call_without_a_word_has_null_for_its_content() {
 
 #[tokio::test]
 async fn an_embedding_that_is_no_vector_goes_to_another_miner() {
-    let server = serve(Config::default()).await;
+    let server = Server::open(Config::default()).await;
     let spec = |name: &str| MinerSpec { embeddings: true, ..MinerSpec::new(name, 1) };
     server
         .router

@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 
-use crate::server::{DEV, before, before_on};
-use crate::upstream::{Say, Upstream};
+use crate::rig::{before, before_on};
+use cortensor_router_testkit::Upstream;
+use cortensor_router_testkit::server::DEV;
+use cortensor_router_testkit::upstream::Say;
 
 const CHAT: &str =
     r#"{"model":"up-model","messages":[ {"role":"user","content":"x"} ],"tools":[{"type":"function"}],"n":2,"seed":7}"#;
@@ -200,7 +202,7 @@ async fn hanging_up_hangs_up_on_the_upstream() {
             (r#"{"messages":[{"role":"user"}]}"#, false),
         ];
         for (index, (body, reads)) in requests.into_iter().enumerate() {
-            let mut connection = server.open("POST", "/v1/chat/completions", DEV, body).await;
+            let mut connection = server.ask("POST", "/v1/chat/completions", DEV, body).await;
             let mut seen = Vec::new();
             while reads && !String::from_utf8_lossy(&seen).contains("delta") {
                 assert_ne!(connection.read_buf(&mut seen).await.unwrap(), 0);

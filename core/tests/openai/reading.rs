@@ -4,8 +4,10 @@ use cortensor_router::Config;
 use cortensor_router::config::DispatchConfig;
 use serde_json::{Value, json};
 
-use crate::server::{Reply, Server, before, before_with};
-use crate::upstream::{Say, Upstream};
+use crate::rig::before;
+use cortensor_router_testkit::server::Reply;
+use cortensor_router_testkit::upstream::Say;
+use cortensor_router_testkit::{Server, Upstream};
 
 const CHAT: &str = r#"{"messages":[{"role":"user","content":"x"}]}"#;
 const STREAM: &str =
@@ -34,7 +36,7 @@ fn sse(body: impl Into<Vec<u8>>) -> Say {
 async fn asked_once(say: Say) -> (Upstream, Server) {
     let upstream = Upstream::new(move |_, _| say.clone()).await;
     let dispatch = DispatchConfig { max_attempts: 1, breaker_failures: 1_000, ..DispatchConfig::default() };
-    let server = before_with(&upstream, Config { dispatch, ..Config::default() }).await;
+    let server = Server::before(&upstream, Config { dispatch, ..Config::default() }).await;
     (upstream, server)
 }
 

@@ -5,7 +5,9 @@ use cortensor_router::config::DispatchConfig;
 use cortensor_router::miner::{FailClass, Failure, Job};
 use cortensor_router::model::MinerSpec;
 
-use crate::server::{DEV, serve, with_words};
+use crate::rig::with_words;
+use cortensor_router_testkit::Server;
+use cortensor_router_testkit::server::DEV;
 
 #[tokio::test]
 async fn who_may_call_is_told_in_openais_words() {
@@ -67,7 +69,7 @@ async fn a_model_that_nobody_serves_is_not_found_and_no_miner_at_all_is_unavaila
         );
     }
     let dispatch = DispatchConfig { no_miner_grace_ms: 20, ..DispatchConfig::default() };
-    let empty = serve(Config { dispatch, ..Config::default() }).await;
+    let empty = Server::open(Config { dispatch, ..Config::default() }).await;
     for stream in [false, true] {
         let reply =
             empty.post("/v1/completions", &format!(r#"{{"model":"huge","prompt":"x","stream":{stream}}}"#)).await;
@@ -78,7 +80,7 @@ async fn a_model_that_nobody_serves_is_not_found_and_no_miner_at_all_is_unavaila
 
 #[tokio::test]
 async fn a_task_that_fails_at_once_has_a_status_of_its_own_also_when_streamed() {
-    let server = serve(Config::default()).await;
+    let server = Server::open(Config::default()).await;
     server
         .router
         .add_miner(MinerSpec::new("moody", 1), |job: Job| {
@@ -98,7 +100,7 @@ async fn a_task_that_fails_at_once_has_a_status_of_its_own_also_when_streamed() 
 
 #[tokio::test]
 async fn a_time_out_names_the_task() {
-    let server = serve(Config::default()).await;
+    let server = Server::open(Config::default()).await;
     let (keep, mut kept) = tokio::sync::mpsc::unbounded_channel();
     server.router.add_miner(MinerSpec::new("silent", 8), move |job: Job| drop(keep.send(job))).unwrap();
     for stream in [false, true] {

@@ -7,8 +7,9 @@ use cortensor_router::config::{DispatchConfig, LimitsConfig, UpstreamConfig};
 use cortensor_router::miner::Job;
 use cortensor_router::model::{Answer, MinerSpec};
 
-use crate::server::{DEV, Server, serve};
-use crate::upstream::{Say, Upstream};
+use cortensor_router_testkit::server::DEV;
+use cortensor_router_testkit::upstream::Say;
+use cortensor_router_testkit::{Server, Upstream};
 
 fn chat(more: &str) -> String {
     format!(r#"{{"messages":[{{"role":"user","content":"x"}}]{more}}}"#)
@@ -16,7 +17,7 @@ fn chat(more: &str) -> String {
 
 /// A miner that gives a piece each so many milliseconds.
 async fn paced(config: Config, millis: u64) -> Server {
-    let server = serve(config).await;
+    let server = Server::open(config).await;
     let miner = move |job: Job| {
         tokio::spawn(async move {
             for _ in 0..4 {
@@ -81,7 +82,7 @@ async fn comments_of_an_upstream_are_signs_of_life() {
         // Another one that could take it.
         UpstreamConfig { name: "spare".into(), ..UpstreamConfig::new(&upstream.url) },
     ];
-    let server = serve(Config { dispatch, upstreams, ..Config::default() }).await;
+    let server = Server::open(Config { dispatch, upstreams, ..Config::default() }).await;
     let reply = server.post("/v1/chat/completions", &chat(r#","stream":true"#)).await;
     assert!(reply.body.contains("ab"), "{}", reply.body);
     assert_eq!(upstream.bodies().len(), 1);
@@ -93,7 +94,7 @@ async fn an_upstream_that_hangs_up_over_a_request_is_asked_no_more_often_than_al
     let upstream =
         Upstream::new(|_, body| if body.contains("bad") { Say::HangUp } else { Say::Json(200, GOOD.into()) }).await;
     let upstreams = vec![UpstreamConfig::new(&upstream.url)];
-    let server = serve(Config { upstreams, ..Config::default() }).await;
+    let server = Server::open(Config { upstreams, ..Config::default() }).await;
     for _ in 0..4 {
         assert_eq!(server.post("/v1/chat/completions", &chat("")).await.status, 200);
     }
@@ -108,7 +109,8 @@ async fn a_dead_upstream_is_told_soon_with_its_own_words() {
     let url = format!("http://{}/v1", closed.local_addr().unwrap());
     drop(closed);
     let dispatch = DispatchConfig { no_miner_grace_ms: 200, ..DispatchConfig::default() };
-    let server = serve(Config { dispatch, upstreams: vec![UpstreamConfig::new(url)], ..Config::default() }).await;
+    let server =
+        Server::open(Config { dispatch, upstreams: vec![UpstreamConfig::new(url)], ..Config::default() }).await;
     for stream in ["", r#","stream":true"#] {
         let asked = Instant::now();
         let reply = server.post("/v1/chat/completions", &chat(stream)).await;
@@ -138,7 +140,7 @@ async fn an_upstream_s_answer_beyond_its_bound_is_cut_and_costs_it_nothing() {
     .await;
     let limits = LimitsConfig { max_output_bytes: 2_503, ..LimitsConfig::default() };
     let upstreams = vec![UpstreamConfig::new(&upstream.url)];
-    let server = serve(Config { limits, upstreams, ..Config::default() }).await;
+    let server = Server::open(Config { limits, upstreams, ..Config::default() }).await;
     for more in ["", r#","user":"json""#] {
         let reply = server.post("/v1/chat/completions", &chat(more)).await;
         let choice = &reply.json()["choices"][0];

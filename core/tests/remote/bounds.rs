@@ -4,12 +4,13 @@ use cortensor_router::ErrorKind;
 use cortensor_router::config::MinersConfig;
 use serde_json::json;
 
-use crate::by_hand::{Hand, done, hello, tokens};
-use crate::server::{Server, quick, within};
+use crate::rig::{quick, serve};
+use cortensor_router_testkit::dial_in::{Hand, done, hello, tokens};
+use cortensor_router_testkit::within;
 
 #[tokio::test]
 async fn a_wrong_fence_is_answered_once_and_changes_nothing() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let (mut hand, _) = Hand::welcomed(server.address, hello()).await;
     let task = server.submit("x", true).await;
     let (attempt, fence, _) = hand.take().await;
@@ -26,7 +27,7 @@ async fn a_wrong_fence_is_answered_once_and_changes_nothing() {
 
 #[tokio::test]
 async fn a_lying_hash_fails_the_attempt_and_another_miner_answers() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let (mut liar, _) = Hand::welcomed(server.address, hello()).await;
     let task = server.submit("x", false).await;
     let (attempt, fence, _) = liar.take().await;
@@ -51,7 +52,7 @@ async fn a_lying_hash_fails_the_attempt_and_another_miner_answers() {
 #[tokio::test]
 async fn an_answer_that_cannot_be_read_fails_the_attempt_and_another_miner_answers() {
     for broken in ["{", "[]", "null", "{}", r#"{"choices":[]}"#, r#"{"choices":[7]}"#, r#"{"data":[1]}"#] {
-        let server = Server::start(quick()).await;
+        let server = serve(quick()).await;
         let (mut liar, _) = Hand::welcomed(server.address, hello()).await;
         let task = server.submit("x", false).await;
         let (attempt, fence, _) = liar.take().await;
@@ -79,7 +80,7 @@ async fn an_answer_that_cannot_be_read_fails_the_attempt_and_another_miner_answe
 
 #[tokio::test]
 async fn a_gap_fails_the_attempt() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let (mut hand, _) = Hand::welcomed(server.address, hello()).await;
     for (seq, off) in [(2, 0), (1, 1)] {
         let task = server.submit("x", false).await;
@@ -98,7 +99,7 @@ async fn a_gap_fails_the_attempt() {
 
 #[tokio::test]
 async fn an_offer_that_is_rejected_goes_to_another_miner_without_blame() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let (mut busy, _) = Hand::welcomed(server.address, hello()).await;
     let task = server.submit("x", false).await;
     let offer = busy.expect("task").await;
@@ -116,7 +117,7 @@ async fn an_offer_that_is_rejected_goes_to_another_miner_without_blame() {
 #[tokio::test]
 async fn a_slow_reader_stops_the_acknowledgements_and_the_window_is_kept() {
     let miners = MinersConfig { window_bytes: 64 << 10, ..quick() };
-    let server = Server::start(miners).await;
+    let server = serve(miners).await;
     let (mut hand, welcome) = Hand::welcomed(server.address, hello()).await;
     assert_eq!(welcome["limits"]["window"], 64 << 10);
     let task = server.submit("x", true).await;
@@ -160,7 +161,7 @@ async fn a_slow_reader_stops_the_acknowledgements_and_the_window_is_kept() {
 #[tokio::test]
 async fn frames_that_are_too_large_or_no_json_end_the_connection() {
     let miners = MinersConfig { max_frame_bytes: 16 << 10, ..quick() };
-    let server = Server::start(miners).await;
+    let server = serve(miners).await;
     let (mut hand, _) = Hand::welcomed(server.address, hello()).await;
     hand.send_text(" ".repeat(17 << 10)).await;
     assert_eq!(hand.refused().await["code"], "too_large");
@@ -173,7 +174,7 @@ async fn frames_that_are_too_large_or_no_json_end_the_connection() {
 
 #[tokio::test]
 async fn what_is_not_known_is_ignored() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let mut greeting = hello();
     greeting["new_field"] = json!({"a": 1});
     greeting["features"] = json!(["raw", "telepathy"]);
@@ -192,7 +193,7 @@ async fn what_is_not_known_is_ignored() {
 
 #[tokio::test]
 async fn a_miner_that_lost_its_attempt_says_so_by_its_ping() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let (mut hand, _) = Hand::welcomed(server.address, hello()).await;
     let task = server.submit("x", false).await;
     hand.take().await;
@@ -205,7 +206,7 @@ async fn a_miner_that_lost_its_attempt_says_so_by_its_ping() {
 
 #[tokio::test]
 async fn an_old_credit_is_ignored_and_none_means_none() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let (mut hand, _) = Hand::welcomed(server.address, hello()).await;
     server.miner(|miner| miner.credits == 2).await;
     hand.send(json!({"type": "credit", "gen": 3, "free": {"*": 0}, "seen": 0})).await;
@@ -217,7 +218,7 @@ async fn an_old_credit_is_ignored_and_none_means_none() {
 
 #[tokio::test]
 async fn the_words_of_a_hello_are_short_and_write_no_lines_of_their_own() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let long = "x".repeat(257);
     for pointer in [
         "/agent",

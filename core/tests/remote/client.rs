@@ -7,11 +7,14 @@ use cortensor_router::miner::{FailClass, Failure, Job};
 use cortensor_router::model::{Answer, Delta, FinishReason, MinerKind, Parts, ToolCall, Usage};
 use cortensor_router::{ErrorKind, StreamEvent};
 
-use crate::server::{Server, Stepped, config, quick, read, start, whole, within, words};
+use crate::rig::{config, quick, serve, start};
+use cortensor_router_testkit::miners::{Stepped, words};
+use cortensor_router_testkit::streams::{read, whole};
+use cortensor_router_testkit::{Server, within};
 
 #[tokio::test]
 async fn an_answer_streams_through_a_remote_miner() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let client = start(&server.url(), words);
     let task = server.submit("one two three ö", true).await;
     assert_eq!(whole(&task).await, "one two three ö");
@@ -27,7 +30,7 @@ async fn an_answer_streams_through_a_remote_miner() {
 
 #[tokio::test]
 async fn an_answer_in_one_piece_keeps_its_usage_and_reason() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let _client = start(&server.url(), |job: Job| {
         let raw = r#"{"choices":[{"message":{"content":"hi","tool_calls":[1]}}]}"#;
         job.finish(Answer {
@@ -54,7 +57,7 @@ async fn tools_and_reasoning_cross_the_wire_whole_and_in_pieces() {
     let calls = [ToolCall::new("a", "add", r#"{"x":1}"#), ToolCall::new("b", "write", long.as_str())];
     let parts = Parts { reasoning: "hm".repeat(100_000), tool_calls: calls.to_vec() };
     for in_pieces in [false, true] {
-        let server = Server::start(quick()).await;
+        let server = serve(quick()).await;
         let given = parts.clone();
         let _client = start(&server.url(), move |job: Job| {
             let mut answer = Answer { text: "So:".into(), finish_reason: FinishReason::ToolCalls, ..Answer::default() };
@@ -92,7 +95,7 @@ async fn the_classes_of_failure_pass() {
         (FailClass::Model, ErrorKind::NotFound),
         (FailClass::Internal, ErrorKind::MinerFailed),
     ] {
-        let server = Server::start(quick()).await;
+        let server = serve(quick()).await;
         let _client = start(&server.url(), move |job: Job| job.fail(Failure::new(class, "own words")));
         let error = within(server.submit("x", false).await.result()).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
@@ -102,7 +105,7 @@ async fn the_classes_of_failure_pass() {
 
 #[tokio::test]
 async fn a_hang_up_reaches_the_backend() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let backend = Stepped::default();
     let at_work = backend.clone();
     let client = start(&server.url(), move |job| at_work.offer(job));
@@ -118,7 +121,7 @@ async fn a_hang_up_reaches_the_backend() {
 
 #[tokio::test]
 async fn a_miner_that_drains_finishes_what_it_has_and_takes_no_more() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let backend = Stepped::default();
     let at_work = backend.clone();
     let client = start(&server.url(), move |job| at_work.offer(job));
@@ -143,7 +146,7 @@ async fn a_miner_that_drains_finishes_what_it_has_and_takes_no_more() {
 
 #[tokio::test]
 async fn more_offers_than_slots_wait() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let backend = Stepped::default();
     let at_work = backend.clone();
     let one = cortensor_router::miner::client::MinerClientConfig { capacity: 1, ..config(&server.url()) };
@@ -163,12 +166,12 @@ async fn more_offers_than_slots_wait() {
 
 #[tokio::test]
 async fn a_router_that_closes_says_so_and_the_miner_comes_back_to_the_next_one() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let port = server.address.port();
     let client = start(&server.url(), words);
     server.miner(|miner| miner.active).await;
     server.stop().await;
-    let again = Server::with(cortensor_router::Config { miners: quick(), ..Default::default() }, port).await;
+    let again = Server::open_at(cortensor_router::Config { miners: quick(), ..Default::default() }, port).await;
     again.miner(|miner| miner.active).await;
     assert_eq!(client.stats().connections, 2);
     assert_eq!(whole(&again.submit("hello again", true).await).await, "hello again");

@@ -2,14 +2,16 @@
 
 use serde_json::json;
 
-use crate::by_hand::{Hand, done, hello, tokens};
-use crate::server::{Server, quick};
+use crate::rig::{quick, serve};
+use cortensor_router_testkit::dial_in::{Hand, done, hello, tokens};
+use cortensor_router_testkit::streams::read;
+use cortensor_router_testkit::within;
 
 const SAFE: u64 = (1 << 53) - 1;
 
 #[tokio::test]
 async fn claims_are_bounded_in_whole_answers_and_in_raw_pieces() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let mut said = hello();
     said["models"][0]["context"] = json!(u64::MAX);
     said["hw"]["vram"] = json!(u64::MAX);
@@ -27,12 +29,12 @@ async fn claims_are_bounded_in_whole_answers_and_in_raw_pieces() {
         let mut end = done(attempt, fence, 1, "four");
         end["usage"] = json!({"prompt_tokens": u64::MAX, "completion_tokens": u64::MAX, "total_tokens": u64::MAX});
         hand.send(end).await;
-        let completion = crate::server::within(task.result()).await.unwrap();
+        let completion = within(task.result()).await.unwrap();
         let usage = completion.answer.usage;
         assert!(usage.completion_tokens <= 200 && usage.prompt_tokens < 2_000, "{usage:?}");
         let raw = completion.answer.raw.map(|raw| String::from_utf8_lossy(&raw).into_owned()).unwrap_or_default();
         assert!(!raw.contains(&u64::MAX.to_string()), "{raw}");
-        let (pieces, _) = crate::server::read(&task).await;
+        let (pieces, _) = read(&task).await;
         assert_eq!(pieces.len(), 1);
         hand.expect("final").await;
     }

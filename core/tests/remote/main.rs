@@ -5,11 +5,9 @@
 #![allow(clippy::format_collect, reason = "a test reads better so")]
 
 mod bounds;
-mod by_hand;
 mod client;
 mod liars;
-mod proxy;
 mod resume;
-mod server;
+mod rig;
 mod tls;
 mod trust;

@@ -10,13 +10,15 @@ use cortensor_router::miner::{Emit, Job};
 use cortensor_router::model::Answer;
 use serde_json::json;
 
-use crate::by_hand::{Hand, done, hello, tokens};
-use crate::proxy::Proxy;
-use crate::server::{Server, Stepped, quick, start, whole, within};
+use crate::rig::{quick, serve, start};
+use cortensor_router_testkit::dial_in::{Hand, done, hello, tokens};
+use cortensor_router_testkit::miners::Stepped;
+use cortensor_router_testkit::streams::whole;
+use cortensor_router_testkit::{Proxy, within};
 
 #[tokio::test]
 async fn a_connection_that_is_cut_goes_on_where_it_was() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let proxy = Proxy::to(server.address).await;
     let backend = Stepped::default();
     let at_work = backend.clone();
@@ -47,7 +49,7 @@ async fn a_connection_that_is_cut_goes_on_where_it_was() {
 
 #[tokio::test]
 async fn an_answer_that_was_finished_while_cut_off_is_not_lost() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let proxy = Proxy::to(server.address).await;
     let backend = Stepped::default();
     let at_work = backend.clone();
@@ -76,7 +78,7 @@ async fn an_answer_that_was_finished_while_cut_off_is_not_lost() {
 
 #[tokio::test]
 async fn many_cuts_under_load_break_no_answer() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let proxy = Proxy::to(server.address).await;
     let offered = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&offered);
@@ -119,7 +121,7 @@ async fn many_cuts_under_load_break_no_answer() {
 
 #[tokio::test]
 async fn a_miner_that_does_not_come_back_loses_its_task_to_another() {
-    let server = Server::start(MinersConfig { grace_ms: 300, dead_ms: 20_000, ..quick() }).await;
+    let server = serve(MinersConfig { grace_ms: 300, dead_ms: 20_000, ..quick() }).await;
     let (mut first, _) = Hand::welcomed(server.address, hello()).await;
     let task = server.submit("x", false).await;
     first.take().await;
@@ -137,7 +139,7 @@ async fn a_miner_that_does_not_come_back_loses_its_task_to_another() {
 
 #[tokio::test]
 async fn a_resume_adopts_what_is_known_and_drops_what_is_not() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let (mut first, _) = Hand::welcomed(server.address, hello()).await;
     let task = server.submit("x", true).await;
     let (attempt, fence, offer) = first.take().await;
@@ -167,7 +169,7 @@ async fn a_resume_adopts_what_is_known_and_drops_what_is_not() {
 
 #[tokio::test]
 async fn a_silent_miner_is_dead_after_its_time() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let (mut mute, _) = Hand::welcomed(server.address, hello()).await;
     let task = server.submit("x", false).await;
     mute.take().await;
@@ -184,7 +186,7 @@ async fn a_silent_miner_is_dead_after_its_time() {
 
 #[tokio::test]
 async fn another_process_of_the_same_miner_starts_afresh() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let (mut first, _) = Hand::welcomed(server.address, hello()).await;
     let task = server.submit("x", false).await;
     first.take().await;

@@ -9,7 +9,10 @@ use cortensor_router::model::{MinerSpec, SessionId, TaskRequest};
 use cortensor_router::{Config, ErrorKind, Router, SubmitOptions};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
-use crate::server::{Server, config, quick, whole, words};
+use crate::rig::{config, quick};
+use cortensor_router_testkit::Server;
+use cortensor_router_testkit::miners::words;
+use cortensor_router_testkit::streams::whole;
 
 /// An authority, a certificate for 127.0.0.1 and one for a miner, in files.
 struct Files {
@@ -48,7 +51,7 @@ impl Files {
 
     async fn server(&self, client_ca: bool) -> Server {
         let listen = ListenConfig { tls: self.tls(client_ca), ..ListenConfig::default() };
-        Server::with(Config { miners: quick(), listen, ..Config::default() }, 0).await
+        Server::open_at(Config { miners: quick(), listen, ..Config::default() }, 0).await
     }
 
     fn client(&self, server: &Server) -> MinerClientConfig {
@@ -161,7 +164,7 @@ async fn the_port_for_miners_serves_nothing_else() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let miners = cortensor_router::config::MinersConfig { port: free, ..quick() };
-    let server = Server::with(Config { miners, ..Config::default() }, 0).await;
+    let server = Server::open_at(Config { miners, ..Config::default() }, 0).await;
     let _client = MinerClient::start(config(&format!("ws://127.0.0.1:{free}")), words).unwrap();
     server.miner(|miner| miner.active).await;
     for (path, status) in [("/healthz", "200"), ("/api/v1/info", "404"), ("/v1/models", "404"), ("/metrics", "404")] {

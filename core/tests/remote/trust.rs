@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::by_hand::{Hand, hello};
-use crate::server::{DEV, Server, quick, within};
+use crate::rig::{quick, serve};
+use cortensor_router_testkit::dial_in::{Hand, TOKEN as DEV, hello};
+use cortensor_router_testkit::{Server, within};
 
 #[tokio::test]
 async fn without_a_good_token_nobody_is_a_miner() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     for (auth, code) in [(json!({"token": "wrong"}), "unauthorized"), (json!({}), "unauthorized")] {
         let mut hand = Hand::connect(server.address).await;
         let mut greeting = hello();
@@ -34,7 +35,7 @@ async fn without_a_good_token_nobody_is_a_miner() {
 async fn the_first_frame_is_hello_and_comes_in_time() {
     let mut miners = quick();
     miners.hello_timeout_ms = 200;
-    let server = Server::start(miners).await;
+    let server = serve(miners).await;
     let mut hand = Hand::connect(server.address).await;
     hand.send(json!({"type": "credit", "gen": 1, "free": {}})).await;
     assert_eq!(hand.refused().await["code"], "unexpected");
@@ -49,7 +50,7 @@ async fn the_first_frame_is_hello_and_comes_in_time() {
 
 #[tokio::test]
 async fn a_name_that_another_miner_has_is_refused() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let (_first, _) = Hand::welcomed(server.address, hello()).await;
     let mut hand = Hand::connect(server.address).await;
     let mut greeting = hello();
@@ -61,7 +62,7 @@ async fn a_name_that_another_miner_has_is_refused() {
 
 #[tokio::test]
 async fn an_upgrade_that_is_none_gets_a_clear_answer() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let good = "Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: cortensor-miner.v1\r\n";
     for (headers, status, words) in [
         (String::new(), "426", "Upgrade: websocket"),
@@ -83,7 +84,7 @@ async fn an_upgrade_that_is_none_gets_a_clear_answer() {
 
 #[tokio::test]
 async fn the_development_token_makes_a_miner_of_a_local_program_alone() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     for line in [
         ("x-forwarded-for", "8.8.8.8"),
         ("x-real-ip", "8.8.8.8"),
@@ -142,7 +143,7 @@ async fn greet(server: &Server, greeting: impl Fn(&Value) -> Value) -> Value {
 
 #[tokio::test]
 async fn a_token_enrols_one_key_once_and_the_key_is_enough_from_then_on() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let (pair, other) = (new_key(), new_key());
     assert_eq!(greet(&server, |challenge| signed(&pair, challenge, None)).await, "not_enrolled");
     assert_eq!(greet(&server, |challenge| signed(&pair, challenge, Some(DEV))).await, "unauthorized");
@@ -179,7 +180,7 @@ async fn a_token_enrols_one_key_once_and_the_key_is_enough_from_then_on() {
 
 #[tokio::test]
 async fn forged_and_replayed_signatures_are_refused() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let (pair, thief) = (new_key(), new_key());
     let token = enrolment(&server, KeySpec::default()).await;
     let mut hand = Hand::connect(server.address).await;
@@ -211,7 +212,7 @@ async fn forged_and_replayed_signatures_are_refused() {
 
 #[tokio::test]
 async fn a_miner_serves_what_it_is_allowed_and_nothing_else() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let spec = KeySpec { models: vec!["tiny".into(), "small".into()], ..KeySpec::default() };
     let (token, pair) = (enrolment(&server, spec).await, new_key());
     let mut hand = Hand::connect(server.address).await;
@@ -248,7 +249,7 @@ async fn a_token_of_the_configuration_says_what_its_miners_may_serve() {
         ..TokenConfig::default()
     };
     let listen = ListenConfig { tokens: vec![token], ..ListenConfig::default() };
-    let server = Server::with(Config { miners: quick(), listen, ..Config::default() }, 0).await;
+    let server = Server::open_at(Config { miners: quick(), listen, ..Config::default() }, 0).await;
     let mut greeting = hello();
     greeting["auth"]["token"] = "shared".into();
     greeting["models"] = json!([{"id": "tiny"}, {"id": "huge"}]);
@@ -259,7 +260,7 @@ async fn a_token_of_the_configuration_says_what_its_miners_may_serve() {
 
 #[tokio::test]
 async fn a_key_of_the_scope_miner_is_one_until_it_is_revoked() {
-    let server = Server::start(quick()).await;
+    let server = serve(quick()).await;
     let spec = KeySpec { name: "farm".into(), scopes: vec!["miner".into()], owner: "bob".into(), ..KeySpec::default() };
     let made = server.router.create_key(&spec).await.unwrap();
     let id = made.key.id;

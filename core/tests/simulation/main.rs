@@ -12,21 +12,13 @@ mod effects;
 mod fairness;
 mod miners;
 mod people;
-mod random;
 mod reader;
 mod redundancy;
 mod report;
 mod trace;
-mod trace_files;
-// A benchmark has no tests of its own: its reading of traces is tested here.
-#[allow(dead_code)]
-#[path = "../../cli/benches/figures/policy/traces.rs"]
-mod traces;
-#[allow(dead_code)]
-#[path = "../../cli/benches/figures/policy/workload.rs"]
-mod workload;
 mod world;
 
+use cortensor_router_testkit::random;
 use report::WorldReport;
 use world::World;
 

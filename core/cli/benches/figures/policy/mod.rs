@@ -6,19 +6,15 @@ mod fairness;
 mod fleet;
 mod overload;
 mod product;
-#[allow(dead_code, reason = "the simulator uses more of it")]
-#[path = "../../../../tests/simulation/random.rs"]
-mod random;
 mod reference;
-mod traces;
 mod wait;
-mod workload;
 mod world;
 
 use crate::report::{Gate, Row, median};
 use crate::{Context, Outcome};
 
-use workload::Source;
+use cortensor_router_testkit::random;
+use cortensor_router_testkit::workload::{self, Source};
 
 pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     let source = match &context.traces {

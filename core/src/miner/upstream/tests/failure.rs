@@ -3,10 +3,10 @@
 use parking_lot::Mutex;
 use tokio::io::AsyncReadExt as _;
 
-use super::mock::{Mock, Step, chunk, json, sse_head};
 use super::*;
 use crate::miner::FailClass;
 use crate::miner::recorder::within;
+use cortensor_router_testkit::mock::{Step, chunk, json, sse_head};
 
 const OK: &str = r#"{"choices":[{"index":0,"message":{"content":"x"},"finish_reason":"stop"}]}"#;
 

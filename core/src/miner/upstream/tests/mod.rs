@@ -1,7 +1,6 @@
 //! The upstream miner against servers on loopback.
 
 mod failure;
-mod mock;
 mod model;
 mod own;
 mod probe;
@@ -10,11 +9,11 @@ mod stream;
 
 use std::sync::Arc;
 
-use self::mock::Mock;
 use super::{Miner as _, UpstreamMiner};
 use crate::config::{LimitsConfig, UpstreamConfig};
 use crate::miner::recorder::Recorder;
 use crate::model::TaskRequest;
+use cortensor_router_testkit::Mock;
 
 /// A miner for that server.
 fn miner(mock: &Mock) -> Arc<UpstreamMiner> {

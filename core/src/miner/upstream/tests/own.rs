@@ -1,9 +1,9 @@
 //! What the router adds to requests of its own, and what it does when that is refused.
 
-use super::mock::{Mock, Step, json};
 use super::*;
 use crate::config::StreamUsage;
 use crate::miner::FailClass;
+use cortensor_router_testkit::mock::{Step, json};
 
 const DONE: &str =
     "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"ab\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";

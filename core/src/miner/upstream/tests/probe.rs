@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use super::mock::{Mock, Step, json};
 use super::*;
 use crate::miner::ProbeReport;
 use crate::miner::recorder::within;
+use cortensor_router_testkit::mock::{Step, json};
 
 const VLLM: &str = r#"{"object":"list","data":[{"id":"org/a","object":"model","owned_by":"vllm","max_model_len":4096},{"id":"org/b","owned_by":"vllm","max_model_len":null}]}"#;
 

@@ -1,9 +1,9 @@
 //! Whole answers.
 
-use super::mock::{Mock, Step, json};
 use super::*;
 use crate::miner::FailClass;
 use crate::model::{FinishReason, RequestKind, Usage};
+use cortensor_router_testkit::mock::{Step, json};
 
 const CHAT: &str = r#"{"id":"x","object":"chat.completion","model":"served","choices":[{"index":0,"message":{"role":"assistant","content":"Hello!"},"finish_reason":"length"},{"index":1,"message":{"content":"Other"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}"#;
 

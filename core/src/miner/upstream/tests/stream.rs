@@ -1,10 +1,10 @@
 //! Streams.
 
-use super::mock::{Mock, Step, chunk, json, sse_head};
 use super::*;
 use crate::miner::FailClass;
 use crate::miner::recorder::within;
 use crate::model::{FinishReason, RequestKind, Usage};
+use cortensor_router_testkit::mock::{Step, chunk, json, sse_head};
 
 const ROLE: &str = r#"{"id":"c","created":5,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#;
 const ONE: &str = r#"{"choices":[{"index":0,"delta":{"content":"żółw"},"finish_reason":null}]}"#;

@@ -1,4 +1,4 @@
-//! A miner by hand: sends what a test says, reads what comes.
+//! Miners that dial in.
 
 use std::net::SocketAddr;
 
@@ -9,21 +9,27 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use crate::server::{DEV, within};
+use crate::time::within;
 
-pub(crate) struct Hand {
+/// The token of the miners here.
+pub const TOKEN: &str = "default-dev-token";
+
+/// A miner by hand: it sends the frames that a test gives it, and reads those that come.
+#[derive(Debug)]
+pub struct Hand {
     socket: WebSocketStream<TcpStream>,
-    pub(crate) challenge: Value,
+    /// The router's first frame.
+    pub challenge: Value,
 }
 
 impl Hand {
     /// Connects and reads the challenge.
-    pub(crate) async fn connect(address: SocketAddr) -> Self {
+    pub async fn connect(address: SocketAddr) -> Self {
         Self::connect_with(address, &[]).await
     }
 
     /// Connects with these head lines besides.
-    pub(crate) async fn connect_with(address: SocketAddr, lines: &[(&'static str, &'static str)]) -> Self {
+    pub async fn connect_with(address: SocketAddr, lines: &[(&'static str, &'static str)]) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         let mut request = format!("ws://{address}/miner/v1").into_client_request().unwrap();
         request.headers_mut().insert("Sec-WebSocket-Protocol", "cortensor-miner.v1".parse().unwrap());
@@ -38,7 +44,7 @@ impl Hand {
     }
 
     /// Connects and is welcomed, with credits.
-    pub(crate) async fn welcomed(address: SocketAddr, hello: Value) -> (Self, Value) {
+    pub async fn welcomed(address: SocketAddr, hello: Value) -> (Self, Value) {
         let mut hand = Self::connect(address).await;
         hand.send(hello).await;
         let welcome = hand.expect("welcome").await;
@@ -46,16 +52,18 @@ impl Hand {
         (hand, welcome)
     }
 
-    pub(crate) async fn send(&mut self, frame: Value) {
+    /// Sends a frame.
+    pub async fn send(&mut self, frame: Value) {
         self.socket.send(Message::text(frame.to_string())).await.unwrap();
     }
 
-    pub(crate) async fn send_text(&mut self, text: String) -> bool {
+    /// Sends a text that may be no frame; whether the connection took it.
+    pub async fn send_text(&mut self, text: String) -> bool {
         self.socket.send(Message::text(text)).await.is_ok()
     }
 
     /// The next frame; `None` at the end of the connection.
-    pub(crate) async fn next(&mut self) -> Option<Value> {
+    pub async fn next(&mut self) -> Option<Value> {
         loop {
             match within(self.socket.next()).await {
                 Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
@@ -66,7 +74,7 @@ impl Hand {
     }
 
     /// The next frame that is neither ping, pong nor ack, which must be of that type.
-    pub(crate) async fn expect(&mut self, kind: &str) -> Value {
+    pub async fn expect(&mut self, kind: &str) -> Value {
         loop {
             let frame = self.next().await.unwrap_or_else(|| panic!("the connection ended, {kind} was due"));
             match frame["type"].as_str().unwrap() {
@@ -78,7 +86,7 @@ impl Hand {
     }
 
     /// Reads an offer and takes it.
-    pub(crate) async fn take(&mut self) -> (u64, u64, Value) {
+    pub async fn take(&mut self) -> (u64, u64, Value) {
         let task = self.expect("task").await;
         let (attempt, fence) = (task["attempt"].as_u64().unwrap(), task["fence"].as_u64().unwrap());
         self.send(json!({"type": "accept", "attempt": attempt, "fence": fence})).await;
@@ -86,7 +94,7 @@ impl Hand {
     }
 
     /// Reads until the connection ends, and gives the last error.
-    pub(crate) async fn refused(&mut self) -> Value {
+    pub async fn refused(&mut self) -> Value {
         let mut error = Value::Null;
         while let Some(frame) = self.next().await {
             if frame["type"] == "error" {
@@ -97,20 +105,23 @@ impl Hand {
     }
 }
 
-pub(crate) fn hello() -> Value {
+/// The first frame of a miner named `hand`.
+pub fn hello() -> Value {
     json!({
-        "type": "hello", "v": 1, "miner_id": "hand", "auth": {"token": DEV}, "epoch": 1, "agent": "by hand",
+        "type": "hello", "v": 1, "miner_id": "hand", "auth": {"token": TOKEN}, "epoch": 1, "agent": "by hand",
         "features": ["raw"], "kind": "ephemeral", "max_concurrency": 2,
         "models": [{"id": "tiny", "context": 2048, "warm": true, "quant": "Q4_1"}],
         "hw": {"gpu": "none", "vram": 0, "cpu": "small"},
     })
 }
 
-pub(crate) fn tokens(attempt: u64, fence: u64, seq: u64, off: u64, data: &str) -> Value {
+/// A frame with a piece of an answer.
+pub fn tokens(attempt: u64, fence: u64, seq: u64, off: u64, data: &str) -> Value {
     json!({"type": "tokens", "attempt": attempt, "fence": fence, "seq": seq, "off": off, "ch": "content", "data": data})
 }
 
-pub(crate) fn done(attempt: u64, fence: u64, seq: u64, text: &str) -> Value {
+/// A frame that ends an answer.
+pub fn done(attempt: u64, fence: u64, seq: u64, text: &str) -> Value {
     use sha2::Digest;
     let digest = sha2::Sha256::digest(text.as_bytes());
     let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();

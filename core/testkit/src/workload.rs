@@ -5,43 +5,45 @@ use std::sync::Arc;
 
 use cortensor_router::internals::engine::prefix_blocks;
 
-use super::random::Random;
-use super::traces;
+use crate::random::Random;
+use crate::traces;
 
 /// Tokens of a prompt block, as the Mooncake trace counts them.
-pub(crate) const BLOCK_TOKENS: u64 = 512;
+pub const BLOCK_TOKENS: u64 = 512;
 /// Bytes of text that a token stands for, where a prompt is written out.
 const TOKEN_BYTES: u64 = 4;
 /// Clients of the fleet.
-pub(crate) const SESSIONS: u64 = 100;
+pub const SESSIONS: u64 = 100;
 
 /// One request.
 #[derive(Debug, Clone)]
-pub(crate) struct Request {
+pub struct Request {
     /// When it comes, in milliseconds.
-    pub(crate) at: u64,
-    pub(crate) session: u64,
+    pub at: u64,
+    /// Whose it is.
+    pub session: u64,
     /// Tokens.
-    pub(crate) prompt: u64,
+    pub prompt: u64,
     /// Tokens of the answer, which nobody knows beforehand.
-    pub(crate) output: u64,
+    pub output: u64,
     /// Its prompt's blocks, each named by all text up to its end.
-    pub(crate) blocks: Arc<[u64]>,
+    pub blocks: Arc<[u64]>,
     /// What the router makes of its prompt.
-    pub(crate) prefix: Arc<[u64]>,
+    pub prefix: Arc<[u64]>,
     /// When its client goes away, in milliseconds.
-    pub(crate) deadline: u64,
+    pub deadline: u64,
 }
 
 impl Request {
-    pub(crate) fn new(at: u64, session: u64, prompt: u64, output: u64) -> Self {
+    /// A request of one token at least, with an answer of one token at least.
+    pub fn new(at: u64, session: u64, prompt: u64, output: u64) -> Self {
         let nothing: Arc<[u64]> = Arc::from([]);
         let (prompt, output) = (prompt.max(1), output.max(1));
         Self { at, session, prompt, output, blocks: nothing.clone(), prefix: nothing, deadline: u64::MAX }
     }
 
     /// With a prompt of those blocks. The router sees it as text.
-    pub(crate) fn with_blocks(mut self, blocks: Vec<u64>) -> Self {
+    pub fn with_blocks(mut self, blocks: Vec<u64>) -> Self {
         let bytes = (self.prompt * TOKEN_BYTES) as usize;
         let mut text = String::with_capacity(bytes + 16);
         for block in &blocks {
@@ -57,13 +59,13 @@ impl Request {
     }
 
     /// Seconds that it takes one of the fastest miners.
-    pub(crate) fn work(&self) -> f64 {
+    pub fn work(&self) -> f64 {
         self.prompt as f64 / 8_000.0 + self.output as f64 / 40.0
     }
 }
 
 /// Where requests come from.
-pub(crate) enum Source<'a> {
+pub enum Source<'a> {
     /// Made from the seed.
     Synthetic,
     /// Read from the files of that directory.
@@ -72,7 +74,7 @@ pub(crate) enum Source<'a> {
 
 impl Source<'_> {
     /// Chats, and with `code` bursts of code completions among them, in order of time.
-    pub(crate) fn lengths(&self, code: bool, random: &mut Random) -> Result<Vec<Request>, String> {
+    pub fn lengths(&self, code: bool, random: &mut Random) -> Result<Vec<Request>, String> {
         let mut all = match self {
             Self::Synthetic => chats(random),
             Self::Traces(dir) => traces::azure(&dir.join(traces::CONVERSATION))?,
@@ -91,7 +93,7 @@ impl Source<'_> {
     }
 
     /// Conversations whose turns begin with all that was said before.
-    pub(crate) fn conversations(&self, random: &mut Random) -> Result<Vec<Request>, String> {
+    pub fn conversations(&self, random: &mut Random) -> Result<Vec<Request>, String> {
         match self {
             Self::Synthetic => Ok(conversations(random)),
             Self::Traces(dir) => traces::mooncake(&dir.join(traces::MOONCAKE)),
@@ -100,7 +102,7 @@ impl Source<'_> {
 }
 
 /// Stretches the arrivals so that so many come a second on average.
-pub(crate) fn stretch(requests: &mut [Request], per_second: f64) {
+pub fn stretch(requests: &mut [Request], per_second: f64) {
     let (Some(first), Some(last)) = (requests.first(), requests.last()) else { return };
     let (from, span) = (first.at, (last.at - first.at).max(1) as f64);
     let wanted = requests.len() as f64 / per_second * 1_000.0;
@@ -110,7 +112,7 @@ pub(crate) fn stretch(requests: &mut [Request], per_second: f64) {
 }
 
 /// From 0 to 1, 1 excluded.
-pub(crate) fn unit(random: &mut Random) -> f64 {
+pub fn unit(random: &mut Random) -> f64 {
     (random.next() >> 11) as f64 / (1_u64 << 53) as f64
 }
 

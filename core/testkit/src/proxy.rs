@@ -6,19 +6,23 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-pub(crate) struct Proxy {
-    pub(crate) address: SocketAddr,
+/// The proxy.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Where it listens.
+    pub address: SocketAddr,
     state: watch::Sender<State>,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct State {
     open: bool,
     cuts: u64,
 }
 
 impl Proxy {
-    pub(crate) async fn to(target: SocketAddr) -> Self {
+    /// Passes connections on to that address.
+    pub async fn to(target: SocketAddr) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
         let (state, watch) = watch::channel(State { open: true, cuts: 0 });
@@ -43,19 +47,21 @@ impl Proxy {
         Self { address, state }
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// Where miners dial in.
+    pub fn url(&self) -> String {
         format!("ws://{}", self.address)
     }
 
     /// Cuts every connection; new ones come to nothing until [`mend`](Self::mend).
-    pub(crate) fn cut(&self) {
+    pub fn cut(&self) {
         self.state.send_modify(|state| {
             state.open = false;
             state.cuts += 1;
         });
     }
 
-    pub(crate) fn mend(&self) {
+    /// Passes new connections on again.
+    pub fn mend(&self) {
         self.state.send_modify(|state| state.open = true);
     }
 }

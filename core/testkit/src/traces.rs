@@ -5,14 +5,14 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::workload::{BLOCK_TOKENS, Request, SESSIONS};
+use crate::workload::{BLOCK_TOKENS, Request, SESSIONS};
 
 /// Azure's conversations.
-pub(crate) const CONVERSATION: &str = "azure_llm_2023_conv.csv";
+pub const CONVERSATION: &str = "azure_llm_2023_conv.csv";
 /// Azure's code completions.
-pub(crate) const CODE: &str = "azure_llm_2023_code.csv";
+pub const CODE: &str = "azure_llm_2023_code.csv";
 /// Mooncake's conversations.
-pub(crate) const MOONCAKE: &str = "mooncake_conversation.jsonl";
+pub const MOONCAKE: &str = "mooncake_conversation.jsonl";
 
 const AZURE_HEAD: &str = "TIMESTAMP,ContextTokens,GeneratedTokens";
 
@@ -42,11 +42,15 @@ fn lines(
 ///
 /// # Errors
 /// When the file cannot be read, or a line of it; the text says which and why.
-pub(crate) fn azure(path: &Path) -> Result<Vec<Request>, String> {
+pub fn azure(path: &Path) -> Result<Vec<Request>, String> {
     azure_text(path, &read(path)?)
 }
 
-pub(crate) fn azure_text(path: &Path, text: &str) -> Result<Vec<Request>, String> {
+/// The requests of the text of one of Azure's files; `path` is named in errors.
+///
+/// # Errors
+/// When a line is not as it should be; the text says which and why.
+pub fn azure_text(path: &Path, text: &str) -> Result<Vec<Request>, String> {
     if text.lines().next().map(str::trim_end) != Some(AZURE_HEAD) {
         return Err(format!("{}, line 1: the columns must be {AZURE_HEAD}", path.display()));
     }
@@ -98,11 +102,15 @@ struct Turn {
 ///
 /// # Errors
 /// As [`azure`].
-pub(crate) fn mooncake(path: &Path) -> Result<Vec<Request>, String> {
+pub fn mooncake(path: &Path) -> Result<Vec<Request>, String> {
     mooncake_text(path, &read(path)?)
 }
 
-pub(crate) fn mooncake_text(path: &Path, text: &str) -> Result<Vec<Request>, String> {
+/// The requests of the text of Mooncake's file; `path` is named in errors.
+///
+/// # Errors
+/// When a line is not as it should be; the text says which and why.
+pub fn mooncake_text(path: &Path, text: &str) -> Result<Vec<Request>, String> {
     lines(path, text, 0, |line| {
         let turn: Turn = serde_json::from_str(line).map_err(|error| error.to_string())?;
         let blocks = turn.input_length.div_ceil(BLOCK_TOKENS);

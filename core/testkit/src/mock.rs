@@ -1,20 +1,22 @@
-//! A server on loopback that does what a test tells it, to the byte.
+//! A server that does what a test tells it, to the byte.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 
-/// What the server does once it has read a request.
+/// One thing that the server does once it has read a request.
 #[derive(Debug, Clone)]
-pub(super) enum Step {
+pub enum Step {
     /// Sends these bytes.
     Send(Vec<u8>),
     /// Waits for [`Mock::go_on`].
     Wait,
+    /// Lets so many milliseconds pass.
+    Pause(u64),
     /// Hangs up.
     Close,
     /// Waits until the other end hangs up, and says so to [`Mock::hung_up`].
@@ -23,15 +25,26 @@ pub(super) enum Step {
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
-    pub(super) head: String,
-    pub(super) body: String,
+pub struct Seen {
+    /// Its request line and head lines.
+    pub head: String,
+    /// Its body, which is text.
+    pub body: String,
+}
+
+impl Seen {
+    /// The path that it asks for.
+    pub fn path(&self) -> &str {
+        self.head.split(' ').nth(1).unwrap_or_default()
+    }
 }
 
 type Script = Arc<dyn Fn(&Seen) -> Vec<Step> + Send + Sync>;
 
-pub(super) struct Mock {
-    pub(super) url: String,
+/// The server.
+pub struct Mock {
+    /// The base URL, which ends with `/v1`.
+    pub url: String,
     state: Arc<State>,
     server: tokio::task::JoinHandle<()>,
     hung_up: tokio::sync::Mutex<mpsc::UnboundedReceiver<()>>,
@@ -45,9 +58,15 @@ struct State {
     hung_up: mpsc::UnboundedSender<()>,
 }
 
+impl std::fmt::Debug for Mock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mock").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
 impl Mock {
     /// A server that plays that script to every request.
-    pub(super) async fn new(script: impl Fn(&Seen) -> Vec<Step> + Send + Sync + 'static) -> Self {
+    pub async fn new(script: impl Fn(&Seen) -> Vec<Step> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
         let (told, hung_up) = mpsc::unbounded_channel();
@@ -72,27 +91,29 @@ impl Mock {
     }
 
     /// One that sends each of these to every request.
-    pub(super) async fn saying(pieces: &[&[u8]]) -> Self {
+    pub async fn saying(pieces: &[&[u8]]) -> Self {
         let steps: Vec<Step> = pieces.iter().map(|piece| Step::Send(piece.to_vec())).collect();
         Self::new(move |_| steps.clone()).await
     }
 
-    pub(super) fn seen(&self) -> Vec<Seen> {
-        self.state.seen.lock().clone()
+    /// The requests that came, the first one first.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.state.seen.lock().unwrap().clone()
     }
 
-    pub(super) fn connections(&self) -> usize {
+    /// How many connections were made to it.
+    pub fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
     }
 
     /// Ends one `Wait`.
-    pub(super) fn go_on(&self) {
+    pub fn go_on(&self) {
         self.state.permits.add_permits(1);
     }
 
     /// Waits until a connection that hangs was closed by the other end.
-    pub(super) async fn hung_up(&self) {
-        crate::miner::recorder::within(async { self.hung_up.lock().await.recv().await }).await.unwrap();
+    pub async fn hung_up(&self) {
+        crate::time::within(async { self.hung_up.lock().await.recv().await }).await.unwrap();
     }
 }
 
@@ -105,7 +126,7 @@ impl Drop for Mock {
 async fn serve(mut stream: TcpStream, state: Arc<State>) {
     let mut bytes = Vec::new();
     while let Some(seen) = read_request(&mut stream, &mut bytes).await {
-        state.seen.lock().push(seen.clone());
+        state.seen.lock().unwrap().push(seen.clone());
         for step in (state.script)(&seen) {
             match step {
                 Step::Send(bytes) => {
@@ -114,6 +135,7 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) {
                     }
                 }
                 Step::Wait => state.permits.acquire().await.unwrap().forget(),
+                Step::Pause(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
                 Step::Close => return,
                 Step::Hang => {
                     // Anything but data is the other end's hanging up: its end, or a reset.
@@ -148,19 +170,24 @@ async fn read_request(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<See
     }
 }
 
-/// A whole answer with that status and body.
-pub(super) fn json(status: &str, body: &str) -> Vec<u8> {
-    format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-        .into_bytes()
+/// A whole answer with that status and body of JSON.
+pub fn json(status: &str, body: &str) -> Vec<u8> {
+    whole(status, "application/json", body.as_bytes())
+}
+
+/// A whole answer with that status, type and body.
+pub fn whole(status: &str, kind: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n", body.len());
+    [head.as_bytes(), body].concat()
 }
 
 /// The head of a stream without a length: it ends with the connection or, in chunks, by itself.
-pub(super) fn sse_head(chunked: bool) -> Vec<u8> {
+pub fn sse_head(chunked: bool) -> Vec<u8> {
     let coding = if chunked { "Transfer-Encoding: chunked\r\n" } else { "" };
     format!("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n{coding}\r\n").into_bytes()
 }
 
 /// A chunk of a chunked body.
-pub(super) fn chunk(text: &str) -> Vec<u8> {
+pub fn chunk(text: &str) -> Vec<u8> {
     format!("{:x}\r\n{text}\r\n", text.len()).into_bytes()
 }

@@ -1,8 +1,9 @@
 //! A trace that is not as it should be is refused with the line and what is wrong with it.
+#![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 
 use std::path::Path;
 
-use crate::traces::{azure, azure_text, mooncake_text};
+use cortensor_router_testkit::traces::{azure, azure_text, mooncake_text};
 
 fn azure_error(text: &str) -> String {
     azure_text(Path::new("a.csv"), text).expect_err("it is wrong")

@@ -1,0 +1,32 @@
+//! Routers as these tests want them.
+
+use cortensor_router::Config;
+use cortensor_router::config::ListenConfig;
+use cortensor_router::miner::Job;
+use cortensor_router::model::{Answer, FinishReason, MinerSpec, Usage};
+use cortensor_router_testkit::{Server, Upstream};
+
+/// A router whose one miner, of the model `tiny`, says the prompt's words.
+pub(crate) async fn with_words() -> Server {
+    let server = Server::open(Config::default()).await;
+    server.router.add_miner(MinerSpec::new("words", 8).models(["tiny"]), say_words).unwrap();
+    server
+}
+
+fn say_words(job: Job) {
+    for word in job.prompt().split_inclusive(' ') {
+        job.emit(word);
+    }
+    job.finish(Answer { usage: Usage::new(3, 2), finish_reason: FinishReason::Length, ..Answer::default() });
+}
+
+/// A router in front of that upstream.
+pub(crate) async fn before(upstream: &Upstream) -> Server {
+    before_on(upstream, 0).await
+}
+
+/// A router in front of that upstream, served on so many threads of the listener's own.
+pub(crate) async fn before_on(upstream: &Upstream, threads: usize) -> Server {
+    let listen = ListenConfig { threads, ..ListenConfig::default() };
+    Server::before(upstream, Config { listen, ..Config::default() }).await
+}

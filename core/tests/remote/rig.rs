@@ -1,0 +1,36 @@
+//! Routers and miners as these tests want them.
+
+use cortensor_router::Config;
+use cortensor_router::config::MinersConfig;
+use cortensor_router::miner::Job;
+use cortensor_router::miner::client::{MinerClient, MinerClientConfig};
+use cortensor_router_testkit::Server;
+use cortensor_router_testkit::dial_in::TOKEN;
+
+/// A router that waits long for its first miner.
+pub(crate) async fn serve(miners: MinersConfig) -> Server {
+    let mut config = Config { miners, ..Config::default() };
+    config.dispatch.no_miner_grace_ms = 20_000;
+    Server::open(config).await
+}
+
+/// Quick to come back, quick to be given up.
+pub(crate) fn quick() -> MinersConfig {
+    MinersConfig { grace_ms: 2_000, ping_ms: 100, dead_ms: 1_000, ..MinersConfig::default() }
+}
+
+pub(crate) fn config(url: &str) -> MinerClientConfig {
+    MinerClientConfig {
+        routers: vec![url.to_owned()],
+        name: "remote".into(),
+        token: TOKEN.into(),
+        capacity: 8,
+        reconnect_base_ms: 50,
+        reconnect_max_ms: 100,
+        ..MinerClientConfig::default()
+    }
+}
+
+pub(crate) fn start(url: &str, miner: impl Fn(Job) + Send + Sync + 'static) -> MinerClient {
+    MinerClient::start(config(url), miner).unwrap()
+}
