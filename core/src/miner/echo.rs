@@ -1,4 +1,4 @@
-//! The built-in miner `echo`: no model, so that a router can be tried before one is at hand.
+//! The built-in miner `echo`. It is no model; it lets people try a router before they have one.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{Emit, FailClass, Failure, Job, Miner};
 use crate::model::{Answer, FinishReason, RequestKind, Usage};
 
-/// What every echo begins with, so that nobody takes it for a model's answer.
+/// The beginning of every echo, so that nobody takes it for a model's answer.
 const NOTICE: &str = "echo (built-in demo miner, no model): ";
 
 /// Gives a prompt's words back one by one, after a notice of what it is.
@@ -26,7 +26,7 @@ impl EchoMiner {
         Self::default()
     }
 
-    /// The same with a pause before each word, so that streams look like a model's. Default: none.
+    /// An echo with a pause before each word, so that streams look like a model's. Default: none.
     #[must_use]
     pub fn with_delay(self, delay: Duration) -> Self {
         Self { delay }
@@ -61,7 +61,7 @@ impl Miner for EchoMiner {
     }
 }
 
-/// What is to be said, and how much of it is.
+/// The words to give, and how many of them.
 struct Echo {
     text: String,
     words: Vec<Range<usize>>,
@@ -101,11 +101,11 @@ impl Echo {
         let word = self.words.get(self.said)?.clone();
         self.said += 1;
         let emit = job.emit(&self.text[word]);
-        // Nothing follows the last word, so there is nothing to wait for.
+        // No word follows the last one, so there is nothing to wait for.
         Some(if emit == Emit::Full && self.said == self.words.len() { Emit::Ok } else { emit })
     }
 
-    /// Says words until the reader wants no more for now.
+    /// Gives words until the reader wants no more for now.
     fn say(&mut self, job: &Job) -> Emit {
         while let Some(emit) = self.say_word(job) {
             if emit != Emit::Ok {
@@ -115,7 +115,7 @@ impl Echo {
         Emit::Ok
     }
 
-    /// Says what is left, at the reader's pace and with a pause before each word.
+    /// Gives the rest, at the reader's pace and with a pause before each word.
     async fn say_slowly(mut self, job: Job, delay: Duration) {
         loop {
             if !delay.is_zero() {

@@ -1,8 +1,8 @@
-//! Where work runs that starts on this thread.
+//! The runtime on which work runs that starts on this thread.
 //!
-//! A listener may serve on threads of its own, each with a runtime of its own. What a request sets going stays on the thread
-//! that reads it: its task, the call to the upstream and that call's connection. So nothing of it waits for another
-//! thread to wake up. Everywhere else work runs on the runtime that the router was opened in.
+//! A listener may serve on threads of its own, each with a runtime of its own. Everything that a request sets going
+//! stays on the thread that reads it: its task, the call to the upstream and that call's connection. No part of it
+//! then waits for another thread to wake up. Elsewhere work runs on the runtime that the router was opened in.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
-/// Counts the homes there ever were, so that none is taken for another; 0 is the router's own runtime.
+/// Numbers the homes, so that none is taken for another; 0 is the router's own runtime.
 static NUMBERS: AtomicUsize = AtomicUsize::new(1);
 
 thread_local! {
     static HERE: RefCell<Option<Home>> = const { RefCell::new(None) };
 }
 
-/// A thread's runtime, and what runs on it.
+/// A thread's runtime, and the work that runs on it.
 #[derive(Debug, Clone)]
 pub(crate) struct Home {
     number: usize,
@@ -39,14 +39,14 @@ impl Home {
         home
     }
 
-    /// Waits until all that started here has ended.
+    /// Waits until all work that started here has ended.
     pub(crate) async fn left(&self) {
         self.running.close();
         self.running.wait().await;
     }
 }
 
-/// Runs a future at this thread's home, else on `runtime`.
+/// Runs a future at this thread's home, or on `runtime` if the thread has none.
 pub(crate) fn spawn(runtime: &Handle, future: impl Future<Output = ()> + Send + 'static) {
     HERE.with_borrow(|here| match here {
         Some(home) => drop(home.running.spawn_on(future, &home.runtime)),
@@ -54,7 +54,7 @@ pub(crate) fn spawn(runtime: &Handle, future: impl Future<Output = ()> + Send + 
     });
 }
 
-/// Tells homes apart: connections are used again where they were made.
+/// The number of this thread's home: connections are used again only at the home that made them.
 pub(super) fn number() -> usize {
     HERE.with_borrow(|here| here.as_ref().map_or(0, |home| home.number))
 }

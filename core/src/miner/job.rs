@@ -12,9 +12,9 @@ use crate::model::{Answer, Delta, Fence, Gid, SessionId, TaskId, TaskRequest, Ti
 /// A piece of an answer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Chunk {
-    /// Its text; may be empty when `delta` or `raw` carries something else.
+    /// The text; it may be empty if `delta` or `raw` carries something else.
     pub text: String,
-    /// More of what is no text: reasoning, and calls of tools.
+    /// The other parts: reasoning and tool calls.
     pub delta: Option<Box<Delta>>,
     /// The upstream's own JSON chunk, for callers of the OpenAI routes.
     pub raw: Option<Bytes>,
@@ -38,35 +38,37 @@ impl From<Delta> for Chunk {
     }
 }
 
-/// What the router says to a piece of an answer.
+/// The router's answer to a piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Emit {
-    /// It has it; go on.
+    /// The router has the piece: go on.
     Ok,
-    /// It has it, but the reader is slow: wait for [`Job::writable`] before the next.
+    /// The router has the piece, but the reader is slow: wait for [`Job::writable`] before the next.
     Full,
     /// Nobody wants it any more: stop working. The job may be finished, failed or dropped.
     Cancelled,
 }
 
-/// Why an attempt failed.
+/// The reason why an attempt failed. It decides whether another miner is tried and whether this one is blamed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailClass {
     /// The miner has too much to do (HTTP 429 or 503): its credits shrink, it is not blamed.
     Overloaded,
-    /// The prompt does not fit. The request is at fault; no other miner is tried.
+    /// The prompt does not fit. The request is at fault, and no other miner is tried.
     Context,
-    /// The request is wrong in the miner's eyes (HTTP 400 and the like); no other miner is tried.
+    /// The miner considers the request wrong (HTTP 400 and similar); no other miner is tried.
     Invalid,
     /// The model does not exist there (HTTP 404). Each other miner is tried once, this one is not blamed.
     Model,
-    /// The miner will not do this request, another one may (HTTP 403). Each other miner is tried once, this one is not blamed.
+    /// The miner refuses this request, and another one may accept it (HTTP 403). Each other miner is tried once, this
+    /// one is not blamed.
     Refused,
-    /// The miner's own credentials are at fault (HTTP 401, 402, 407): it is blamed, each other one is tried once.
+    /// The miner's own credentials are at fault (HTTP 401, 402, 407): it is blamed, and each other one is tried once.
     Credentials,
-    /// An answer came whole and cannot be read. Another try may do better; nobody is blamed, since others' answers may be fine.
+    /// A whole answer came and cannot be read. Another try may do better. Nobody is blamed, because other answers may
+    /// be fine.
     Unreadable,
-    /// The miner broke.
+    /// The miner has a fault.
     Internal,
     /// The miner could not be reached or went away.
     Unreachable,
@@ -75,7 +77,7 @@ pub enum FailClass {
 }
 
 impl FailClass {
-    /// All of them.
+    /// All classes.
     pub(crate) const ALL: [Self; 10] = [
         Self::Overloaded,
         Self::Context,
@@ -89,7 +91,7 @@ impl FailClass {
         Self::Cancelled,
     ];
 
-    /// The word, as miners over the wire and in other languages say it.
+    /// The name of the class, as miners over the wire and in other languages write it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Overloaded => "overloaded",
@@ -105,20 +107,20 @@ impl FailClass {
         }
     }
 
-    /// The class of that word.
+    /// The class of that name.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|class| class.as_str() == word)
     }
 }
 
-/// Why an attempt failed, with the miner's own words.
+/// The failure of an attempt, with the miner's own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// The class, on which the router acts.
+    /// The class, which decides what the router does.
     pub class: FailClass,
-    /// The miner's own words.
+    /// The miner's message.
     pub message: String,
-    /// The upstream's status, where there is one.
+    /// The upstream's HTTP status, if there is one.
     pub http_status: Option<u16>,
     /// Milliseconds after which the miner wants to be asked again.
     pub retry_after_ms: Option<u64>,
@@ -133,49 +135,50 @@ impl Failure {
     }
 }
 
-/// What a miner has to say about a job.
+/// A miner's message about a job.
 #[derive(Debug)]
 pub enum MinerEvent {
-    /// It takes the job.
+    /// The miner takes the job.
     Accept,
-    /// It does not take it: no blame, another miner is tried.
+    /// The miner does not take the job: nobody is blamed, and another miner is tried.
     Reject {
-        /// Why.
+        /// The reason.
         reason: String,
         /// Milliseconds after which it wants to be asked again.
         retry_after_ms: Option<u64>,
     },
-    /// It is done.
+    /// The work is done.
     Done(Answer),
-    /// It failed.
+    /// The work failed.
     Fail(Failure),
 }
 
 /// The router's end of a job. The router implements it; tests of miners implement it too.
 pub trait JobSink: Send + Sync + 'static {
-    /// A piece of the answer came.
+    /// Takes a piece of the answer.
     fn emit(&self, chunk: Chunk) -> Emit;
-    /// The miner said something else.
+    /// Takes another message of the miner.
     fn event(&self, event: MinerEvent);
-    /// The miner works, though it has nothing to give yet.
+    /// Notes that the miner works, although it has no piece to give yet.
     fn alive(&self) {}
-    /// Whether the work may be sent once more, as another of the tries that the task has.
+    /// Whether the work may be sent once more. It counts as another try of the task.
     fn may_try_again(&self) -> bool {
         true
     }
-    /// Whether the work is wanted no more.
+    /// Whether nobody wants the work any more.
     fn is_cancelled(&self) -> bool;
-    /// Resolves when the work is wanted no more.
+    /// Resolves when nobody wants the work any more.
     fn cancelled(&self) -> futures_util::future::BoxFuture<'static, ()>;
-    /// Resolves when the reader has caught up, or the work is wanted no more.
+    /// Resolves when the reader has caught up, or nobody wants the work any more.
     fn writable(&self) -> futures_util::future::BoxFuture<'static, ()>;
-    /// Resolves after [`MinerEvent::Done`] when the answer's fate is durable. Until then a miner that can be asked again keeps it.
+    /// Resolves after [`MinerEvent::Done`], when the end of the answer is durable. Until then a miner that can be
+    /// asked again keeps it.
     fn settled(&self) -> futures_util::future::BoxFuture<'static, Settled> {
         Box::pin(std::future::ready(Settled::Committed))
     }
 }
 
-/// What a job is about.
+/// The description of a job.
 #[derive(Debug, Clone)]
 pub struct JobInfo {
     /// The task among all sessions.
@@ -186,27 +189,27 @@ pub struct JobInfo {
     pub task_id: TaskId,
     /// The attempt's fence.
     pub fence: Fence,
-    /// What is asked for.
+    /// The request.
     pub request: Arc<TaskRequest>,
-    /// The model to use: the request's, else the session's.
+    /// The model to use: the request's, or else the session's.
     pub model: Option<String>,
-    /// When the answer is wanted no more.
+    /// The time after which nobody wants the answer.
     pub deadline: Timestamp,
     /// Whether somebody reads tokens as they come.
     pub stream: bool,
-    /// What another miner had said before it was lost: the answer goes on behind it. Only miners with the feature
+    /// The text that another miner gave before it was lost: the answer must continue it. Only miners with the feature
     /// [`continue`](crate::model::MinerSpec::features) get it.
     pub partial: Option<Arc<str>>,
 }
 
-/// What became of an answer.
+/// The end of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
-    /// It is part of the task's result, which is durable.
+    /// The answer is part of the task's result, which is durable.
     Committed,
-    /// Others' answers were taken, or the attempt was given up before it answered.
+    /// Another answer was taken, or the attempt was given up before it was answered.
     Superseded,
-    /// Nobody wanted it any more.
+    /// Nobody wanted the answer any more.
     Cancelled,
 }
 
@@ -214,7 +217,7 @@ const TEXT: u8 = 1;
 const REASONING: u8 = 2;
 const CALLS: u8 = 4;
 
-/// The kinds of what is in a piece. An upstream's own chunk counts as text.
+/// The kinds of parts in a piece. An upstream's own chunk counts as text.
 fn kinds_of(chunk: &Chunk) -> u8 {
     let text = if chunk.text.is_empty() && chunk.raw.is_none() { 0 } else { TEXT };
     let Some(delta) = &chunk.delta else { return text };
@@ -224,32 +227,32 @@ fn kinds_of(chunk: &Chunk) -> u8 {
 
 /// One attempt at a task, in a miner's hands: `emit` any number of times, then `finish` or `fail`.
 ///
-/// Dropping an unanswered job counts as `fail("dropped")`.
+/// Dropping an unanswered job fails it with the message `dropped`.
 pub struct Job {
     info: JobInfo,
     sink: Arc<dyn JobSink>,
     answered: bool,
-    /// What kinds of pieces were given.
+    /// The kinds of pieces that were given.
     given: AtomicU8,
 }
 
 impl Job {
-    /// A job over that sink. The router makes jobs; tests of miners may.
+    /// A job that reports to that sink. The router makes jobs; tests of miners may.
     pub fn new(info: JobInfo, sink: Arc<dyn JobSink>) -> Self {
         Self { info, sink, answered: false, given: AtomicU8::new(0) }
     }
 
-    /// What it is about.
+    /// The description of the job.
     pub fn info(&self) -> &JobInfo {
         &self.info
     }
 
-    /// What is asked for.
+    /// The request.
     pub fn request(&self) -> &TaskRequest {
         &self.info.request
     }
 
-    /// The whole text that the model is to read.
+    /// The whole text that the model must read.
     pub fn prompt(&self) -> Cow<'_, str> {
         match (&self.info.request.prompt, &self.info.request.prompt_template) {
             (Some(prompt), None) => Cow::Borrowed(prompt),
@@ -262,66 +265,66 @@ impl Job {
         self.info.stream
     }
 
-    /// Takes the job. Not needed: the first `emit` or `finish` takes it too.
+    /// Takes the job. This is optional: the first `emit` or `finish` takes it too.
     pub fn accept(&self) {
         self.sink.event(MinerEvent::Accept);
     }
 
-    /// Gives the job back: no blame, another miner is tried.
+    /// Gives the job back: nobody is blamed, and another miner is tried.
     pub fn reject(mut self, reason: impl Into<String>) {
         self.answer(MinerEvent::Reject { reason: reason.into(), retry_after_ms: None });
     }
 
-    /// A sign of life without a piece of the answer: the miner counts as silent only from now on. An empty piece is one too.
+    /// Gives a sign of life without a piece of the answer: the time of silence begins anew. An empty piece does that
+    /// too.
     pub fn alive(&self) {
         self.sink.alive();
     }
 
-    /// Whether the work may be sent to the model's server once more, where it is not known whether it was read there. It counts as
-    /// one of the tries that the task has.
+    /// Whether the work may be sent to the model's server once more if nobody knows whether the server read it. It
+    /// counts as another try of the task.
     pub(crate) fn may_try_again(&self) -> bool {
         self.sink.may_try_again()
     }
 
-    /// A piece of the answer.
+    /// Gives the next piece of the answer.
     pub fn emit(&self, chunk: impl Into<Chunk>) -> Emit {
         let chunk = chunk.into();
         let (kinds, given) = (kinds_of(&chunk), self.given.load(Ordering::Relaxed));
-        // Once for each kind: this is called for every token.
+        // This is done once for each kind, because the function is called for every token.
         if given | kinds != given {
             self.given.fetch_or(kinds, Ordering::Relaxed);
         }
         self.sink.emit(chunk)
     }
 
-    /// Whether the work is wanted no more.
+    /// Whether nobody wants the work any more.
     pub fn is_cancelled(&self) -> bool {
         self.sink.is_cancelled()
     }
 
-    /// Resolves when the work is wanted no more.
+    /// Resolves when nobody wants the work any more.
     pub fn cancelled(&self) -> impl Future<Output = ()> + Send + use<> {
         self.sink.cancelled()
     }
 
-    /// Resolves when the reader has caught up after [`Emit::Full`], or the work is wanted no more.
+    /// Resolves when the reader has caught up after [`Emit::Full`], or nobody wants the work any more.
     pub fn writable(&self) -> impl Future<Output = ()> + Send + use<> {
         self.sink.writable()
     }
 
-    /// The work is done. Where pieces were emitted they are the text, and `answer.text` may be empty;
-    /// where it is not empty it must equal them. The same holds for the reasoning and the calls of tools in `answer.parts`.
-    /// Usage of zeros is replaced by an estimate.
+    /// Ends the job with success. If pieces were emitted, they are the text, and `answer.text` is ignored. The same
+    /// rule holds for the reasoning and the tool calls in `answer.parts`. Usage of zeros is replaced by an estimate.
     pub fn finish(mut self, mut answer: Answer) {
         let given = self.given.load(Ordering::Relaxed);
         let (thought, called) = answer.parts.take().map(|parts| parts.into_deltas()).unwrap_or_default();
-        // What is no text goes in pieces, in a model's order: the reasoning, the text, the calls of tools.
+        // The parts go out in the order in which models give them: the reasoning, the text, the tool calls.
         if given & REASONING == 0 && !thought.is_empty() {
             self.emit(thought);
         }
         let calls = given & CALLS == 0 && !called.is_empty();
         if calls || self.given.load(Ordering::Relaxed) & !TEXT != 0 {
-            // Behind or before pieces of another kind the text is one of them.
+            // Beside pieces of another kind the text is a piece too.
             let text = std::mem::take(&mut answer.text);
             if given & TEXT == 0 && !text.is_empty() {
                 self.emit(String::from(text));
@@ -333,12 +336,12 @@ impl Job {
         self.answer(MinerEvent::Done(answer));
     }
 
-    /// The work failed.
+    /// Ends the job with a failure.
     pub fn fail(mut self, failure: Failure) {
         self.answer(MinerEvent::Fail(failure));
     }
 
-    /// The job in its parts, for a miner that answers for it over a wire: whoever takes it must give the sink its one end.
+    /// Takes the job apart, for a miner that answers it over a wire. The taker must give the sink its one end.
     pub(crate) fn into_parts(mut self) -> (JobInfo, Arc<dyn JobSink>) {
         self.answered = true;
         (self.info.clone(), Arc::clone(&self.sink))

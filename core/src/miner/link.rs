@@ -1,4 +1,5 @@
-//! One WebSocket connection of either side: frames out of a bounded queue, frames in one by one, signs of life.
+//! One WebSocket connection of either side: frames go out of a bounded queue, frames come in one by one, and both
+//! sides give signs of life.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -17,10 +18,10 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
 use crate::miner::Turn;
 use crate::miner::protocol::frame::{ErrorFrame, RouterFrame};
 
-/// What an idle connection holds ready to read into. Small, because there are thousands of them.
+/// The read buffer of an idle connection. It is small, because there are thousands of them.
 const READ_BUFFER: usize = 4 << 10;
 const WRITE_BUFFER: usize = 16 << 10;
-/// How long the other side gets to answer a close.
+/// The time that the other side gets to answer a close.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The bounds of a connection whose frames come in up to `frame` bytes and go out up to `largest`.
@@ -47,7 +48,7 @@ pub(crate) enum End {
 }
 
 impl End {
-    /// What went wrong, in words; nothing where this side wanted it so.
+    /// The error in words; nothing if this side wanted the end.
     pub(crate) fn fault(self) -> &'static str {
         match self {
             Self::Closed => "the other side closed the connection",
@@ -58,20 +59,21 @@ impl End {
     }
 }
 
-/// When a side speaks and how long it listens.
+/// The times after which a side speaks, and after which the other side counts as dead.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timing {
     pub(crate) ping: Duration,
     pub(crate) dead: Duration,
 }
 
-/// Who stands behind a connection.
+/// The user of a connection.
 pub(crate) trait Peer {
     /// A frame came.
     fn frame(&self, text: &str);
-    /// Does what is due; says when to be called next, where it knows. It is also called whenever the link is woken.
+    /// Does the work that is due. Gives the time of the next call, if it knows one. It is also called whenever the
+    /// link is woken.
     fn poll(&self, now: Instant) -> Option<Instant>;
-    /// The ping that says what this side holds.
+    /// The ping that lists the attempts of this side.
     fn ping(&self) -> String;
 }
 
@@ -92,12 +94,13 @@ struct Queue {
 }
 
 impl Link {
-    /// A way out that holds at the most so many bytes.
+    /// A way out that holds at most so many bytes.
     pub(crate) fn new(max_bytes: usize) -> Self {
         Self { queue: Mutex::default(), wake: Notify::new(), max_bytes }
     }
 
-    /// Sends a frame after those that wait. `false`: the connection is ending. One whose other side does not read ends.
+    /// Sends a frame behind those that wait. `false`: the connection is ending. A connection whose other side does
+    /// not read ends.
     pub(crate) fn post(&self, text: impl Into<Utf8Bytes>) -> bool {
         let text = text.into();
         {
@@ -122,24 +125,24 @@ impl Link {
         !queue.ended && queue.goodbye.is_none() && (queue.frames.is_empty() || queue.bytes + bytes <= self.max_bytes)
     }
 
-    /// Sends what waits, then closes.
+    /// Sends the frames that wait, then closes.
     pub(crate) fn close(&self, code: u16, reason: &str) {
         self.queue.lock().goodbye.get_or_insert_with(|| (code, reason.to_owned()));
         self.wake.notify_one();
     }
 
-    /// Says why, then closes.
+    /// Sends the reason, then closes.
     pub(crate) fn refuse(&self, error: &ErrorFrame) {
         self.post(serde_json::to_string(&RouterFrame::Error(error.clone())).unwrap_or_default());
         self.close(1008, &error.code);
     }
 
-    /// Has [`Peer::poll`] called.
+    /// Makes the link call [`Peer::poll`].
     pub(crate) fn wake(&self) {
         self.wake.notify_one();
     }
 
-    /// The frames that wait, and how to end behind them.
+    /// The frames that wait, and the end that follows them.
     fn take(&self, out: &mut Vec<Utf8Bytes>) -> Option<(u16, String)> {
         let mut queue = self.queue.lock();
         out.extend(queue.frames.drain(..));
@@ -213,7 +216,7 @@ where
                 turn.spend(text.len()).await;
             }
             Message::Close(_) => return End::Closed,
-            // Binary frames belong to no feature of this version: unknown, so ignored.
+            // This version has no binary frames. They are unknown and therefore ignored.
             Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
         }
     }

@@ -1,4 +1,4 @@
-//! A [`JobSink`] for tests of miners: keeps what it is told and can play a slow or absent reader.
+//! A [`JobSink`] for tests of miners. It keeps every message and can play a slow or absent reader.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use tokio_util::sync::CancellationToken;
 use super::{Chunk, Emit, Failure, Job, JobInfo, JobSink, MinerEvent};
 use crate::model::{Answer, Fence, Gid, SessionId, TaskId, TaskRequest, Timestamp};
 
-/// What a job was told.
+/// The messages that a job gave.
 pub(super) struct Recorder {
     chunks: Mutex<Vec<Chunk>>,
     count: watch::Sender<usize>,
     end: Mutex<Option<Result<Answer, Failure>>>,
     ended: Notify,
     cancel: CancellationToken,
-    /// After so many more pieces the reader is slow.
+    /// The number of further pieces after which the reader is slow.
     room: AtomicUsize,
     writable: Arc<Notify>,
 }
@@ -44,7 +44,7 @@ impl Recorder {
         })
     }
 
-    /// A job that reports here.
+    /// A job that reports to this recorder.
     pub(super) fn job(self: &Arc<Self>, request: TaskRequest, stream: bool) -> Job {
         let info = JobInfo {
             gid: Gid(1),
@@ -60,7 +60,7 @@ impl Recorder {
         Job::new(info, Arc::clone(self) as Arc<dyn JobSink>)
     }
 
-    /// The reader has caught up and takes so many more pieces.
+    /// Lets the reader catch up and take so many more pieces.
     pub(super) fn read(&self, room: usize) {
         self.room.store(room, Ordering::SeqCst);
         self.writable.notify_one();
@@ -74,7 +74,7 @@ impl Recorder {
         self.chunks.lock().clone()
     }
 
-    /// How many pieces came.
+    /// The number of pieces that came.
     pub(super) fn count(&self) -> usize {
         *self.count.borrow()
     }

@@ -1,11 +1,11 @@
-//! How long a stream that is always ready may keep its thread: others' work on the same thread waits meanwhile.
+//! Bounds how long a stream that is always ready may keep its thread, so that other work on the thread goes on.
 
-/// Bytes of one turn. About what a socket gives at a time.
+/// Bytes of one turn: about one read of a socket.
 const BYTES: usize = 32 << 10;
 /// Pieces of one turn. A piece costs about a microsecond, whatever its size.
 const PIECES: usize = 100;
 
-/// Counts work that came without a wait, and says when others have their turn.
+/// Counts work that came without a wait, and says when other work has its turn.
 ///
 /// The runtime's own budget counts polls. One poll of a socket may bring hundreds of pieces, so it is no bound here.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// One more piece of that size. `true`: the turn is over, and the next one begins.
+    /// Counts one more piece of that size. `true`: the turn is over, and the next one begins.
     pub(crate) fn is_over(&mut self, bytes: usize) -> bool {
         self.bytes += bytes;
         self.pieces += 1;
@@ -26,7 +26,7 @@ impl Turn {
         over
     }
 
-    /// The same, and gives way when the turn is over.
+    /// Counts one more piece of that size, and gives way when the turn is over.
     pub(crate) async fn spend(&mut self, bytes: usize) {
         if self.is_over(bytes) {
             tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! One attempt in the miner's hands: where the backend's pieces become frames that are kept until they are acknowledged.
+//! One attempt in the miner's hands. The backend's pieces become frames, which are kept until they are acknowledged.
 
 use std::collections::VecDeque;
 use std::sync::Weak;
@@ -20,15 +20,15 @@ use crate::miner::protocol::raw;
 use crate::miner::{Chunk, Emit, FailClass, Failure, JobSink, MinerEvent};
 use crate::model::{Answer, Delta};
 
-/// Pieces are sent together up to so many bytes.
+/// The size up to which pieces are sent together, in bytes.
 const GATHER: usize = 1 << 10;
 
-/// What the router said of frames.
+/// The router's words about frames.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
     pub(super) flush: Duration,
     pub(super) window: usize,
-    /// The most bytes of `data` of one frame.
+    /// The greatest number of bytes of `data` in one frame.
     pub(super) piece: usize,
     pub(super) output: usize,
     pub(super) raw: bool,
@@ -50,11 +50,11 @@ struct State {
     seq: u64,
     off: u64,
     hash: Sha256,
-    /// Text that is no frame yet.
+    /// Text that is in no frame yet.
     pending: String,
     /// When the last frame was made.
     framed_at: Option<Instant>,
-    /// Frames that are not acknowledged; the first `sent` are under way.
+    /// Frames that are not acknowledged; the first `sent` of them are under way.
     frames: VecDeque<(u64, Utf8Bytes)>,
     sent: usize,
     kept_bytes: usize,
@@ -62,7 +62,7 @@ struct State {
     end: Option<Box<Answer>>,
     done: Option<Utf8Bytes>,
     done_sent: bool,
-    /// Nothing comes any more.
+    /// No more pieces come.
     closed: bool,
 }
 
@@ -95,7 +95,7 @@ impl Assignment {
         }
     }
 
-    /// As it is listed in `ping` and `resume`.
+    /// The entry for `ping` and `resume`.
     pub(super) fn held(&self) -> Held {
         Held { attempt: self.attempt, fence: self.fence, sent_seq: self.state.lock().seq }
     }
@@ -111,13 +111,13 @@ impl Assignment {
         self.cancel.is_cancelled() || state.closed || state.kept_bytes <= state.pace.window / 2
     }
 
-    /// The router wants it no more.
+    /// Notes that the router does not want it any more.
     pub(super) fn stop(&self) {
         self.cancel.cancel();
         self.room.notify_waiters();
     }
 
-    /// The router has the frames up to that number.
+    /// Notes that the router has the frames up to that number.
     pub(super) fn acknowledged(&self, seq: u64) {
         let mut state = self.state.lock();
         while state.frames.front().is_some_and(|(number, _)| *number <= seq) {
@@ -135,7 +135,7 @@ impl Assignment {
         }
     }
 
-    /// A new connection goes on with it: what is not acknowledged is sent again.
+    /// Goes on over a new connection: frames without an acknowledgement are sent again.
     pub(super) fn resume(&self, ack_seq: u64, pace: Pace) {
         self.acknowledged(ack_seq);
         let mut state = self.state.lock();
@@ -143,7 +143,8 @@ impl Assignment {
         (state.sent, state.sent_bytes, state.done_sent) = (0, 0, false);
     }
 
-    /// Appends what may be sent now. Gives when there is more to send, where that depends on time alone.
+    /// Appends the frames that may be sent now. Gives the time at which there is more to send, if that depends on
+    /// time alone.
     pub(super) fn fill(&self, now: Instant, out: &mut Vec<Utf8Bytes>) -> Option<Instant> {
         let mut state = self.state.lock();
         let mut due = None;
@@ -183,7 +184,8 @@ impl Assignment {
         self.frame(state, Channel::Content, &pending, None, now);
     }
 
-    /// Makes frames of what is no text. One of calls of tools is JSON by itself, so that long arguments go in pieces.
+    /// Makes frames of the parts that are not text. A frame of tool calls is JSON by itself, so that long arguments
+    /// go in pieces.
     fn frame_delta(&self, state: &mut State, delta: &Delta, now: Instant) {
         if !state.pending.is_empty() {
             self.frame_pending(state, now);
@@ -192,7 +194,7 @@ impl Assignment {
             self.frame(state, Channel::Reasoning, &delta.reasoning, None, now);
         }
         for call in &delta.tool_calls {
-            // Its JSON writes a control character as six bytes, and the frame's JSON what came of it as seven.
+            // Its JSON writes a control character as six bytes, and the frame's JSON writes those six as seven.
             for piece in call.pieces(state.pace.piece / 2) {
                 if let Ok(json) = serde_json::to_string(&[piece]) {
                     self.frame_whole(state, Channel::Tool, json, None, now);
@@ -248,7 +250,7 @@ impl Assignment {
         MinerFrame::from(done).to_text().into()
     }
 
-    /// Takes the backend's end. `false`: it had ended.
+    /// Takes the backend's end. `false`: it had ended already.
     fn finish(&self, answer: Answer) -> bool {
         let now = Instant::now();
         let mut state = self.state.lock();
@@ -307,7 +309,7 @@ impl JobSink for Assignment {
             }
             let kept = state.kept_bytes + state.pending.len();
             if kept > state.pace.window.saturating_add(state.pace.output) {
-                // A backend that does not wait for room: what it says is bounded all the same.
+                // A backend that does not wait for room is bounded all the same.
                 state.closed = true;
                 drop(state);
                 self.stop();

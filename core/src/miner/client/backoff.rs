@@ -1,15 +1,15 @@
-//! How long to wait before the next try.
+//! The wait before the next try.
 
 use std::time::Duration;
 
-/// Windowed jitter: tries fall at random points of windows that follow each other without a gap and double in
-/// length. Many miners that lost the same router come back spread over each window, and none waits two windows.
+/// Windowed jitter: tries fall at random points of windows that follow each other without a gap and double in length.
+/// Many miners that lost one router come back spread over each window, and none waits two windows.
 #[derive(Debug, Clone)]
 pub(super) struct Backoff {
     base: u64,
     max: u64,
     window: u64,
-    /// What is left of the last window.
+    /// The rest of the last window.
     left: u64,
 }
 
@@ -18,12 +18,12 @@ impl Backoff {
         Self { base: base_ms, max: max_ms, window: base_ms, left: 0 }
     }
 
-    /// All went well: the next wait is a short one.
+    /// Notes a success: the next wait is short.
     pub(super) fn reset(&mut self) {
         (self.window, self.left) = (self.base, 0);
     }
 
-    /// The next wait; `chance` is a random number.
+    /// Gives the next wait; `chance` is a random number.
     pub(super) fn next(&mut self, chance: u64) -> Duration {
         let point = chance % self.window;
         let wait = self.left + point;
@@ -33,7 +33,7 @@ impl Backoff {
     }
 }
 
-/// A random number; the system's clock where the system gives none.
+/// A random number; the system's clock if the system gives none.
 pub(super) fn chance() -> u64 {
     let mut bytes = [0_u8; 8];
     if getrandom::fill(&mut bytes).is_err() {

@@ -1,4 +1,4 @@
-//! What a miner that dials out is set to.
+//! The settings of a miner that dials out.
 
 use std::path::PathBuf;
 
@@ -19,8 +19,8 @@ use crate::{Error, Result};
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MinerClientConfig {
-    /// Where the routers are: `ws://` or `wss://`, a host, a port; the path `/miner/v1` is added where there is none.
-    /// One is connected at a time; the next is tried where one fails.
+    /// The addresses of the routers: `ws://` or `wss://`, a host, a port. The path `/miner/v1` is added if there is
+    /// none. One router is connected at a time; the next is tried if one fails.
     pub routers: Vec<String>,
     /// The miner's name, unique at its router, 1 to 128 bytes.
     pub name: String,
@@ -30,18 +30,18 @@ pub struct MinerClientConfig {
     pub models: Vec<String>,
     /// More about its models, by their id.
     pub model_details: Vec<ModelDetails>,
-    /// Whether it goes on behind another miner's partial answer ([`Job::info`](crate::miner::Job::info)`().partial`).
+    /// Whether it continues another miner's partial answer ([`Job::info`](crate::miner::Job::info)`().partial`).
     pub continues: bool,
     /// Whether it is dedicated to sessions rather than ephemeral.
     pub dedicated: bool,
-    /// Who runs it.
+    /// The person or company that runs it.
     pub owner: String,
     /// Its hardware.
     pub hardware: Option<Hardware>,
     /// A token of the scope `miner`; with `key_file`: the one-time token that enrols the key, needed once.
     #[serde(skip_serializing)]
     pub token: String,
-    /// The file of the miner's own key; made where there is none.
+    /// The file of the miner's own key; it is made if it does not exist.
     pub key_file: Option<PathBuf>,
     /// A file of certificates (PEM) to trust instead of the public ones.
     pub ca_file: Option<PathBuf>,
@@ -135,7 +135,7 @@ impl MinerClientConfig {
         Ok(())
     }
 
-    /// What the miner says of its models.
+    /// The description of the miner's models.
     pub(super) fn hello_models(&self, models: &[String]) -> Vec<ModelDetails> {
         let known = |id: &String| self.model_details.iter().find(|details| details.id == *id).cloned();
         models

@@ -1,4 +1,4 @@
-//! From a router's address to a connection on which the miner was welcomed.
+//! Opens a connection to a router, up to the welcome.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,10 +29,10 @@ use crate::miner::protocol::identity::{MinerKeyPair, NO_BINDING, TLS_EXPORTER, e
 use crate::model::CONTINUE;
 use crate::{Error, ErrorKind, Result};
 
-/// The largest frame that is read of a router. What it really sends it says in its `welcome`.
+/// The largest frame of a router that is read. The router states the real bound in its `welcome`.
 const MAX_FRAME: usize = 64 << 20;
 
-/// Where a router is.
+/// The address of a router.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     url: String,
@@ -74,7 +74,7 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    /// The keying material that stands for the channel (RFC 9266).
+    /// The keying material that identifies the channel (RFC 9266).
     fn channel(&self) -> Option<[u8; 32]> {
         match self {
             Self::Plain(_) => None,
@@ -117,7 +117,7 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// What every connection of one miner needs.
+/// The parts that all connections of one miner need.
 pub(super) struct Dialler {
     tls: TlsConnector,
     key: Option<MinerKeyPair>,
@@ -234,7 +234,7 @@ impl Dialler {
     }
 }
 
-/// The next frame that is known.
+/// The next frame of a known type.
 async fn next(socket: &mut WebSocketStream<Stream>, target: &Target) -> Result<RouterFrame> {
     loop {
         let broken = |e: &dyn std::fmt::Display| Error::new(ErrorKind::Unavailable, format!("{}: {e}", target.url));
@@ -255,7 +255,7 @@ async fn next(socket: &mut WebSocketStream<Stream>, target: &Target) -> Result<R
     }
 }
 
-/// What the router answered instead of switching protocols.
+/// The error for an answer that was not the change of protocols.
 fn refused(target: &Target, error: WsError) -> Error {
     let message = match error {
         WsError::Http(response) => {
@@ -266,7 +266,7 @@ fn refused(target: &Target, error: WsError) -> Error {
             });
             format!("{}: {}: {}", target.url, response.status(), words.as_deref().unwrap_or(&body))
         }
-        // A server of TLS answers with an alert.
+        // A server that speaks TLS answers with an alert.
         WsError::Protocol(ProtocolError::HttparseError(_)) if !target.tls => format!(
             "{}: what answers there speaks no plain HTTP: if it has a certificate, write {}",
             target.url,

@@ -1,4 +1,4 @@
-//! The miner's side of the protocol: what it holds, over all of its connections.
+//! The miner's side of the protocol: the attempts that it holds, over all of its connections.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +20,7 @@ use crate::miner::protocol::raw;
 use crate::miner::{FailClass, Failure, Job, JobInfo, JobSink, Miner};
 use crate::model::{Fence, Gid, SessionId, TaskId, TaskRequest, Timestamp};
 
-/// What the miner holds, and the connection that it has.
+/// The attempts that the miner holds, and its present connection.
 pub(super) struct Desk {
     me: Weak<Self>,
     miner: Arc<dyn Miner>,
@@ -30,7 +30,7 @@ pub(super) struct Desk {
     state: Mutex<State>,
     /// Attempts that may have something to send.
     touched: Mutex<BTreeSet<u64>>,
-    /// Notified when the miner holds less than before.
+    /// Notified when the miner holds fewer attempts than before.
     eased: Notify,
 }
 
@@ -42,7 +42,7 @@ struct State {
     generation: u64,
     seen: u64,
     draining: bool,
-    /// Why the router ended the last connection.
+    /// The reason why the router ended the last connection.
     refusal: Option<ErrorFrame>,
 }
 
@@ -60,7 +60,7 @@ impl Desk {
         })
     }
 
-    /// What it holds, as `hello` and `ping` say it.
+    /// The list of attempts for `hello` and `ping`.
     pub(super) fn held(&self) -> Vec<Held> {
         self.state.lock().attempts.values().map(|assignment| assignment.held()).collect()
     }
@@ -73,7 +73,7 @@ impl Desk {
         self.models.lock().clone()
     }
 
-    /// `true`: they are other models than before.
+    /// Sets the models. `true`: they differ from those before.
     pub(super) fn set_models(&self, models: Vec<String>) -> bool {
         let mut now = self.models.lock();
         let changed = *now != models;
@@ -85,7 +85,7 @@ impl Desk {
         self.capacity.load(Ordering::Relaxed) as u32
     }
 
-    /// How many tasks it takes at a time from now on; at most what it said when it connected.
+    /// Sets how many tasks it takes at a time from now on, at most the number that it stated when it connected.
     pub(super) fn set_capacity(&self, capacity: u32) {
         self.capacity.store(capacity.into(), Ordering::Relaxed);
         self.post_credit();
@@ -103,7 +103,7 @@ impl Desk {
         self.state.lock().draining
     }
 
-    /// Resolves when it holds nothing.
+    /// Resolves when it holds no attempt.
     pub(super) async fn idle(&self) {
         loop {
             let eased = self.eased.notified();
@@ -122,7 +122,7 @@ impl Desk {
         }
     }
 
-    /// Ends the connection, so that the next one says what is new.
+    /// Ends the connection, so that the next one announces the change.
     pub(super) fn hang_up(&self, reason: &str) {
         let link = self.state.lock().link.clone();
         if let Some(link) = link {
@@ -135,7 +135,7 @@ impl Desk {
         self.hang_up(reason);
     }
 
-    /// The router welcomed it on that link.
+    /// Notes that the router welcomed it on that link.
     pub(super) fn attach(&self, link: &Arc<Link>, welcome: &Welcome) {
         let limits = &welcome.limits;
         let pace = Pace {
@@ -180,14 +180,14 @@ impl Desk {
         self.post_credit();
     }
 
-    /// The connection ended. Gives why the router ended it, where it said.
+    /// Notes the end of the connection. Gives the router's reason, if it gave one.
     pub(super) fn detach(&self) -> Option<ErrorFrame> {
         let mut state = self.state.lock();
         state.link = None;
         state.refusal.take()
     }
 
-    /// That attempt may have something to send.
+    /// Notes that the attempt may have something to send.
     pub(super) fn touch(&self, attempt: u64) {
         self.touched.lock().insert(attempt);
         let link = self.state.lock().link.clone();
@@ -200,7 +200,7 @@ impl Desk {
         self.state.lock().attempts.get(&attempt).cloned()
     }
 
-    /// The backend finished it; the answer waits for its `final`.
+    /// Notes that the backend finished it; the answer waits for its `final`.
     pub(super) fn finished(&self, attempt: u64) {
         self.counters.finished();
         self.touch(attempt);
@@ -308,7 +308,7 @@ impl Desk {
         }
     }
 
-    /// The router knows nothing of what is missing in its list, where it was in ours when the ping went out.
+    /// Drops attempts that are missing in the router's list although they were in ours when the ping went out.
     fn dropped(&self, attempt: u64, fence: u64) {
         let assignment = self.assignment(attempt).filter(|found| found.fence == fence);
         if let Some(assignment) = assignment {
@@ -388,12 +388,12 @@ impl Peer for Desk {
     }
 }
 
-/// The offer as a job's description.
+/// Makes the job's description of an offer.
 ///
 /// # Errors
-/// Why its `params` are no fields of a request.
+/// If its `params` are not fields of a request.
 fn info_of(task: TaskFrame) -> Result<JobInfo, String> {
-    // By the names of the API, as the router read them.
+    // The fields have the names of the API, as the router read them.
     let params: TaskRequest = match &task.params {
         Some(params) => serde_json::from_str(params.get()).map_err(|e| format!("params cannot be read: {e}"))?,
         None => TaskRequest::default(),

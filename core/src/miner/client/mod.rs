@@ -22,8 +22,8 @@
 //! # }
 //! ```
 //!
-//! An answer that is finished is kept until the router says what became of it, so that a connection that breaks loses
-//! nothing: the next one goes on where the last one was.
+//! A finished answer is kept until the router says what became of it. A broken connection therefore loses nothing:
+//! the next one goes on from there.
 
 mod assignment;
 mod backoff;
@@ -51,10 +51,10 @@ use super::link::{self, Link, Timing};
 use super::protocol::frame::Resume;
 use crate::{ErrorKind, Result};
 
-/// Bytes that may wait to be sent to the router, beside what the windows of the attempts keep.
+/// Bytes that may wait to be sent to the router, beside the windows of the attempts.
 const WRITE_BUFFER: usize = 64 << 20;
 
-/// A connection that lived for so long was a good one: the next wait is short again.
+/// A connection that lived for this long was a good one: the next wait is short again.
 const GOOD: Duration = Duration::from_secs(10);
 
 /// A miner that dials out. Dropping it ends its connection and cancels its work; [`drain`](Self::drain) is the gentle end.
@@ -72,8 +72,8 @@ impl std::fmt::Debug for MinerClient {
 }
 
 impl MinerClient {
-    /// Starts it on the current tokio runtime. It connects, and connects again, until it is drained or closed; what keeps it
-    /// from connecting is in [`stats`](Self::stats) and in the log.
+    /// Starts it on the current tokio runtime. It connects, and connects again, until it is drained or closed.
+    /// [`stats`](Self::stats) and the log say what keeps it from connecting.
     ///
     /// # Errors
     /// `InvalidArgument` names the field.
@@ -92,7 +92,7 @@ impl MinerClient {
         Ok(Self { miner_id, desk, stop, running })
     }
 
-    /// What it has done, and how it is connected.
+    /// Its counts, and how it is connected.
     pub fn stats(&self) -> MinerClientStats {
         MinerClientStats {
             miner_id: self.miner_id.clone(),
@@ -103,19 +103,22 @@ impl MinerClient {
         }
     }
 
-    /// How many tasks it takes at a time from now on: 0 while its backend is down, at most its configuration's `capacity`.
+    /// Sets how many tasks it takes at a time from now on: 0 while its backend is down, at most its configuration's
+    /// `capacity`.
     pub fn set_capacity(&self, capacity: u32) {
         self.desk.set_capacity(capacity);
     }
 
-    /// The models that it serves from now on. The router learns it by a short reconnect, over which nothing is lost.
+    /// Sets the models that it serves from now on. The router learns them by a short reconnect, over which nothing is
+    /// lost.
     pub fn set_models(&self, models: Vec<String>) {
         if self.desk.set_models(models) {
             self.desk.hang_up("the models changed");
         }
     }
 
-    /// Takes no new tasks, finishes what it has, and goes; at most for `timeout`. `true`: all was finished, and the router has it.
+    /// Takes no new tasks, finishes those that it has, and leaves, at most within `timeout`. `true`: all were
+    /// finished, and the router has them.
     pub async fn drain(&self, timeout: Duration) -> bool {
         self.desk.drain(timeout.as_millis() as u64);
         let done = tokio::time::timeout(timeout, self.desk.idle()).await.is_ok();
@@ -130,7 +133,7 @@ impl MinerClient {
         self.stop.cancel();
         let running = self.running.lock().take();
         if let Some(running) = running {
-            // It ends by itself now; a panic of it has been reported by the panic hook.
+            // It ends by itself now; the panic hook has reported a panic of it.
             let _ = tokio::time::timeout(Duration::from_secs(5), running).await;
         }
     }
@@ -143,7 +146,7 @@ impl Drop for MinerClient {
     }
 }
 
-/// Connects and connects again, until told to stop.
+/// Connects and connects again until it is told to stop.
 async fn run(
     config: MinerClientConfig,
     targets: Vec<Target>,
@@ -156,7 +159,7 @@ async fn run(
     while !stop.is_cancelled() {
         let target = &targets[index % targets.len()];
         match connection(&config, target, &dialler, &desk, &stop).await {
-            // The same router first: it may still hold what this miner works on.
+            // The router of the last connection is tried first: it may still hold this miner's attempts.
             Next::Same { good: true } => backoff.reset(),
             Next::Same { good: false } => {}
             Next::Other => index += 1,
@@ -175,7 +178,7 @@ enum Next {
     End,
 }
 
-/// One connection, from its first packet to its last.
+/// Runs one connection, from its first packet to its last.
 async fn connection(
     config: &MinerClientConfig,
     target: &Target,
@@ -219,7 +222,7 @@ async fn connection(
         tokio::select! {
             end = &mut running => end,
             () = stop.cancelled() => {
-                // What was said before, `bye` last, still goes out.
+                // Frames that were queued before, `bye` last, still go out.
                 link.close(1001, "the miner is shutting down");
                 let _ = tokio::time::timeout(Duration::from_secs(2), running).await;
                 desk.detach();

@@ -1,4 +1,4 @@
-//! What a miner has done, for people and for Prometheus.
+//! The counts of a miner, for people and for Prometheus.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::miner::protocol::frame::Fate;
 
-/// What a miner has done since it started.
+/// The counts of a miner since it started.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MinerClientStats {
-    /// The miner's id: its key's, else its name.
+    /// The miner's id: its key's id, or else its name.
     pub miner_id: String,
-    /// Whether a router has it.
+    /// Whether it is connected to a router.
     pub connected: bool,
-    /// That router; the last one while none has it.
+    /// The router that it is connected to, or the last one.
     pub router: String,
-    /// Why the last connection ended or could not be made; empty while all is well.
+    /// The reason why the last connection ended or could not be made; empty while it is connected.
     pub last_error: String,
     /// Whether it takes no new tasks.
     pub draining: bool,
@@ -125,7 +125,7 @@ impl Counters {
 }
 
 impl MinerClientStats {
-    /// The same in Prometheus' text format.
+    /// Writes the counts in Prometheus' text format.
     pub fn to_prometheus(&self) -> String {
         use std::fmt::Write as _;
         let mut out = String::new();

@@ -1,4 +1,4 @@
-//! What a session makes of a miner's answers: each is checked against what the miner may send.
+//! Checks each of a miner's answers against the pieces that the miner may send.
 
 use bytes::Bytes;
 use sha2::Digest as _;
@@ -104,7 +104,7 @@ impl Session {
         out
     }
 
-    /// The answer is as long as one may be: it ends here, with as much of the piece as fits, and the miner is told to stop.
+    /// Ends an answer that is as long as it may be, with as much of the piece as fits, and tells the miner to stop.
     fn cut(&mut self, tokens: &Tokens, now: u64) -> Vec<Output> {
         let limits = self.limits;
         let entry = match self.own(tokens.attempt, tokens.fence) {

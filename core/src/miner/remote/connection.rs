@@ -1,4 +1,4 @@
-//! One connection of a seat: what comes in on it takes effect there.
+//! One connection of a seat: frames that come in on it take effect there.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A job as the offer that goes to a miner.
+//! Makes the offer that goes to a miner out of a job.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use crate::miner::JobInfo;
 use crate::miner::protocol::frame::TaskFrame;
 use crate::model::{CONTINUE, RequestKind, Timestamp};
 
-/// The offer of a job; its attempt is still to be numbered.
+/// The offer of a job; its attempt has no number yet.
 pub(super) fn task_frame(info: &JobInfo, accept_ms: u64, features: &[String]) -> TaskFrame {
     let request = &info.request;
     let now = Timestamp::wall_clock().0;
@@ -39,8 +39,8 @@ pub(super) fn task_frame(info: &JobInfo, accept_ms: u64, features: &[String]) ->
     }
 }
 
-/// What has no place of its own in the frame, as one object: limits under other names than the frame's, then the fields
-/// that the router does not know, untouched and in their order.
+/// The request's fields that have no place of their own in the frame, as one object: limits under other names than
+/// the frame's, then the fields that the router does not know, untouched and in their order.
 fn params_of(info: &JobInfo, without_seed: bool) -> Option<Box<RawValue>> {
     let params = info.request.params();
     let mut out = String::from("{");

@@ -1,4 +1,4 @@
-//! What a session asks for.
+//! The requests of a session to its seat.
 
 use crate::miner::protocol::frame::{ErrorFrame, RouterFrame};
 use crate::miner::{Chunk, Failure};
@@ -13,7 +13,7 @@ pub(crate) struct SessionLimits {
     pub(crate) output: u64,
 }
 
-/// What is to be done, in this order.
+/// The actions, in the order in which they must be done.
 #[derive(Debug)]
 pub(crate) enum Output {
     /// Send it to the miner.
@@ -24,25 +24,25 @@ pub(crate) enum Output {
     Rejected {
         /// The attempt.
         fence: Fence,
-        /// Why.
+        /// The reason.
         reason: String,
         /// Milliseconds.
         retry_after_ms: Option<u64>,
     },
     /// A piece of the answer.
     Piece(Fence, Chunk),
-    /// The answer is complete and its hash is right: say with [`Session::settled`] what becomes of it.
+    /// The answer is complete and its hash is right: [`Session::settled`] must tell what becomes of it.
     Done(Fence, Box<Answer>),
     /// The attempt failed.
     Failed(Fence, Failure),
-    /// The attempt is over, nothing more comes of it.
+    /// The attempt is over, and nothing more of it comes.
     Forgotten(Fence),
     /// How many tasks the miner may have in all from now on.
     Credits(u32),
     /// The miner takes no new offers.
     Draining,
-    /// The miner goes.
+    /// The miner leaves.
     Bye,
-    /// The connection must end; this says why.
+    /// The connection must end, for this reason.
     Close(ErrorFrame),
 }

@@ -1,4 +1,4 @@
-//! A miner that dialled in, as the router's [`Miner`] port has it: it outlives its connections.
+//! A miner that dialled in, behind the router's [`Miner`] port. It outlives its connections.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
@@ -15,7 +15,7 @@ use crate::miner::protocol::frame::{ErrorFrame, Held, RouterFrame, Welcome};
 use crate::miner::{Emit, FailClass, Failure, Job, JobInfo, JobSink, Miner, MinerEvent, Settled};
 use crate::model::Fence;
 
-/// What the router does about its miner when the miner says so.
+/// The router's reactions to a miner's messages about itself.
 pub(crate) trait SeatControl: Send + Sync + 'static {
     /// The miner may have so many tasks in all from now on.
     fn credits(&self, credits: u32);
@@ -23,14 +23,14 @@ pub(crate) trait SeatControl: Send + Sync + 'static {
     fn drain(&self);
 }
 
-/// How a seat is set.
+/// The settings of a seat.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SeatSettings {
     /// Bounds of answers.
     pub(crate) limits: SessionLimits,
     /// Bytes of the largest `task` frame.
     pub(crate) max_task_bytes: usize,
-    /// Milliseconds in which an offer is to be taken.
+    /// Milliseconds within which an offer must be taken.
     pub(crate) accept_ms: u64,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Seat {
     settings: SeatSettings,
     features: Vec<String>,
     pub(super) started: Instant,
-    /// Held while a frame takes effect, so that what came on an old connection is done before a new one goes on.
+    /// Held while a frame takes effect, so that frames of an old connection are done before a new one goes on.
     pub(super) order: Mutex<()>,
     pub(super) state: Mutex<State>,
     control: OnceLock<Box<dyn SeatControl>>,
@@ -85,25 +85,25 @@ impl Seat {
         })
     }
 
-    /// What is told of credits and drains. Only the first one counts.
+    /// Sets the receiver of credits and drains. Only the first one counts.
     pub(crate) fn controlled_by(&self, control: Box<dyn SeatControl>) {
         // A second one is refused by the cell; the documentation says so.
         let _ = self.control.set(control);
     }
 
-    /// Whether the miner holds nothing.
+    /// Whether the miner holds no attempt.
     pub(crate) fn is_idle(&self) -> bool {
         self.state.lock().session.is_idle()
     }
 
-    /// Whether it said that it goes.
+    /// Whether the miner said that it leaves.
     pub(crate) fn is_leaving(&self) -> bool {
         let state = self.state.lock();
         state.leaving || (state.draining && state.session.is_idle())
     }
 
-    /// A connection of the miner is there; the one before, if any, is told to end. Gives how many attempts go on.
-    /// The welcome goes out before anything else.
+    /// Puts a new connection in force and ends the one before, if any. Gives how many attempts go on. The welcome
+    /// goes out before anything else.
     pub(crate) fn attach(self: &Arc<Self>, link: Arc<Link>, held: &[Held], mut welcome: Welcome) -> usize {
         let _order = self.order.lock();
         let (adopted, outputs, old) = {
@@ -122,7 +122,7 @@ impl Seat {
         adopted
     }
 
-    /// The connection ended. `true`: it was the one in force.
+    /// Notes the end of a connection. `true`: it was the one in force.
     pub(crate) fn detach(&self, link: &Arc<Link>) -> bool {
         let mut state = self.state.lock();
         let ours = state.link.as_ref().is_some_and(|now| Arc::ptr_eq(now, link));
@@ -137,12 +137,12 @@ impl Seat {
         self.state.lock().link.is_some()
     }
 
-    /// The miner is gone for good, because another one took its place: its connection ends, its attempts are lost.
+    /// Removes the miner for good, because another one took its place: its connection ends, its attempts are lost.
     pub(crate) fn abandon(&self) {
         self.refuse(&replaced());
     }
 
-    /// The same for that reason.
+    /// Removes the miner for good, for that reason.
     pub(crate) fn refuse(&self, why: &ErrorFrame) {
         let (sinks, link) = {
             let mut state = self.state.lock();
@@ -162,7 +162,7 @@ impl Seat {
         self.post(&crate::miner::protocol::frame::Drain { deadline_ms }.into());
     }
 
-    /// Tells the miner that the router goes.
+    /// Tells the miner that the router leaves.
     pub(crate) fn say_bye(&self, reason: &str) {
         self.post(&crate::miner::protocol::frame::Bye { reason: reason.to_owned() }.into());
         if let Some(link) = self.state.lock().link.clone() {
@@ -177,12 +177,12 @@ impl Seat {
     fn post(&self, frame: &RouterFrame) {
         let link = self.state.lock().link.clone();
         if let Some(link) = link {
-            // Where nobody is connected, a resume puts things right.
+            // If nobody is connected, a resume settles it later.
             link.post(frame.to_text());
         }
     }
 
-    /// Does what the session asks for. No lock is held over a call into the router.
+    /// Does what the session requests. No lock is held over a call into the router.
     pub(super) fn perform(self: &Arc<Self>, outputs: Vec<Output>) {
         for output in outputs {
             match output {

@@ -1,8 +1,8 @@
-//! The router's side of one miner, over all of its connections: what it was offered, how far each answer has come.
+//! The router's side of one miner, over all of its connections: its offers, and how far each answer has come.
 //!
-//! No sockets, no clock, no locks: frames and times go in, [`Output`]s come out. What a miner sends is checked here
-//! against what it may send: the attempt must be its own, under the fence in force, its pieces without gap and within
-//! the window, and its hash that of what came.
+//! No sockets, no clock, no locks: frames and times go in, [`Output`]s come out. Every frame of a miner is checked
+//! here: the attempt must be its own, under the fence in force, its pieces without a gap and within the window, and
+//! its hash that of the pieces.
 //!
 //! ```text
 //!             accept            done, hash good         settled
@@ -24,13 +24,13 @@ use crate::miner::protocol::frame::{
 use crate::miner::{FailClass, Failure, Settled};
 use crate::model::Fence;
 
-/// Acknowledged at the latest after so many frames ...
+/// Pieces are acknowledged at the latest after so many frames ...
 pub(super) const ACK_FRAMES: u64 = 64;
 /// ... or so many milliseconds, or a quarter of the window.
 pub(super) const ACK_MS: u64 = 250;
-/// A miner that was told to cancel and says nothing for so long is taken to have forgotten the attempt.
+/// A miner that was told to cancel and is silent for this long has forgotten the attempt.
 const CANCEL_MS: u64 = 30_000;
-/// Strays that a connection remembers having answered.
+/// Unknown attempts that a connection remembers having answered.
 const MAX_STRAYS: usize = 1_024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub(super) struct Entry {
     pub(super) fence: Fence,
     pub(super) phase: Phase,
     pub(super) model: Option<String>,
-    /// Number of the last frame that came, and what came up to it.
+    /// Number of the last frame that came, and the totals up to it.
     pub(super) seq: u64,
     pub(super) off: u64,
     pub(super) hash: Sha256,
@@ -67,7 +67,7 @@ pub(crate) struct Session {
     last_attempt: u64,
     credit: Credit,
     strays: BTreeSet<(u64, u64)>,
-    /// When something that came is to be acknowledged at the latest.
+    /// The time at which pieces must be acknowledged at the latest.
     pub(super) ack_at: Option<u64>,
 }
 
@@ -86,12 +86,12 @@ impl Session {
         }
     }
 
-    /// Whether the miner holds nothing.
+    /// Whether the miner holds no attempt.
     pub(crate) fn is_idle(&self) -> bool {
         self.attempts.is_empty()
     }
 
-    /// What the miner holds, as `ping` says it.
+    /// The miner's attempts, in the form of `ping`.
     pub(crate) fn inflight(&self) -> Vec<Held> {
         self.attempts
             .iter()
@@ -108,7 +108,7 @@ impl Session {
         cancelled.chain(self.ack_at).min()
     }
 
-    /// When something that came is to be acknowledged at the latest.
+    /// The time at which pieces must be acknowledged at the latest.
     pub(crate) fn ack_at(&self) -> Option<u64> {
         self.ack_at
     }
@@ -116,7 +116,7 @@ impl Session {
     /// Offers a task; fills in its attempt.
     ///
     /// # Errors
-    /// Why the miner has no room for that model now.
+    /// The reason why the miner has no room for that model now.
     pub(crate) fn offer(&mut self, mut task: TaskFrame) -> Result<RouterFrame, &'static str> {
         if let Some(model) = &task.model
             && let Some(free) = self.credit.free.get(model).or_else(|| self.credit.free.get("*"))
@@ -148,7 +148,7 @@ impl Session {
         Ok(task.into())
     }
 
-    /// The attempt is wanted no more.
+    /// Cancels the attempt, because nobody wants it any more.
     pub(crate) fn cancel(&mut self, fence: Fence, reason: &str, now: u64) -> Option<RouterFrame> {
         let attempt = *self.by_fence.get(&fence)?;
         let entry = self.attempts.get_mut(&attempt)?;
@@ -174,7 +174,7 @@ impl Session {
         (entry.unacked_frames > 0).then(|| entry.ack(attempt))
     }
 
-    /// The fate of an answer is durable: the miner may forget it.
+    /// Notes that the end of an answer is durable: the miner may forget it.
     pub(crate) fn settled(&mut self, fence: Fence, fate: Settled) -> Option<RouterFrame> {
         let attempt = *self.by_fence.get(&fence)?;
         self.forget(attempt);
@@ -204,7 +204,7 @@ impl Session {
         out
     }
 
-    /// The miner is back with what it says it holds. What it does not name is lost.
+    /// Takes the list of a miner that is back. Attempts that it does not name are lost.
     pub(crate) fn resume(&mut self, held: &[Held]) -> (Vec<Adopt>, Vec<DropFrame>, Vec<Output>) {
         self.strays.clear();
         self.credit = Credit::default();
@@ -213,7 +213,8 @@ impl Session {
             held.iter().map(|held| ((held.attempt, held.fence), held.sent_seq)).collect();
         for ((attempt, fence), sent) in &named {
             match self.attempts.get_mut(attempt) {
-                // Pieces came that it does not have: what it holds is another run, which must not go on behind them.
+                // Pieces came that it does not have: it holds another run of the attempt, which must not continue
+                // them.
                 Some(entry) if entry.fence.0 == *fence && *sent < entry.seq => {
                     drop.push(DropFrame { attempt: *attempt, fence: *fence });
                 }
@@ -238,7 +239,7 @@ impl Session {
         (adopt, drop, out)
     }
 
-    /// A frame of the miner's came, `bytes` long.
+    /// Takes a frame of the miner, `bytes` long.
     pub(crate) fn frame(&mut self, frame: MinerFrame, bytes: u64, now: u64) -> Vec<Output> {
         match frame {
             MinerFrame::Hello(_) => vec![fatal("unexpected", "hello is sent once, as the first frame")],
@@ -277,7 +278,7 @@ impl Session {
         if credit.generation <= self.credit.generation {
             return Vec::new();
         }
-        // Offers that the miner had not seen yet take their slots out of what it says is free.
+        // Offers that the miner had not seen yet take their slots out of its free ones.
         let seen = self
             .attempts
             .range(..=credit.seen)
@@ -288,7 +289,7 @@ impl Session {
         vec![Output::Credits(free.saturating_add(seen).min(self.max_concurrency))]
     }
 
-    /// Compares what the miner says it holds with what it took, which it said earlier on the same connection.
+    /// Compares the miner's list with the attempts that it took earlier on this connection.
     fn reconcile(&mut self, held: &[Held]) -> Vec<Output> {
         let mut out = Vec::new();
         let named: BTreeSet<(u64, u64)> = held.iter().map(|held| (held.attempt, held.fence)).collect();
@@ -309,7 +310,7 @@ impl Session {
         out
     }
 
-    /// The attempt, where it is this miner's under that fence; else what to answer, once.
+    /// The attempt, if it is this miner's under that fence; otherwise the answer to give, once.
     pub(super) fn own(&mut self, attempt: u64, fence: u64) -> Result<&mut Entry, Vec<Output>> {
         match self.attempts.get_mut(&attempt) {
             Some(entry) if entry.fence.0 == fence => Ok(entry),
@@ -327,7 +328,7 @@ impl Session {
         self.attempts.get_mut(self.by_fence.get(&fence)?)
     }
 
-    /// The miner broke a rule in that attempt: it fails, and the miner is told why.
+    /// Fails an attempt in which the miner broke a rule, and tells the miner why.
     pub(super) fn broken(&mut self, attempt: u64, code: &str, message: String) -> Vec<Output> {
         let Some(entry) = self.attempts.get(&attempt) else { return Vec::new() };
         let fence = entry.fence;
@@ -338,13 +339,13 @@ impl Session {
             Output::Send(DropFrame { attempt, fence: fence.0 }.into()),
             Output::Failed(fence, Failure::new(FailClass::Internal, message)),
         ];
-        // What is still under way of it is no new stray.
+        // Frames of it that are still under way are not new unknown attempts.
         self.strays.insert((attempt, fence.0));
         out.extend(self.forget(attempt));
         out
     }
 
-    /// The miner does not have the attempt any more.
+    /// Notes that the miner does not have the attempt any more.
     fn lose(&mut self, attempt: u64, why: &str) -> Vec<Output> {
         let Some(entry) = self.attempts.get(&attempt) else { return Vec::new() };
         let fence = entry.fence;

@@ -1,4 +1,4 @@
-//! A job as the request that goes to the upstream.
+//! Makes the request that goes to the upstream out of a job.
 //!
 //! | kind | goes to | as |
 //! |---|---|---|
@@ -7,8 +7,8 @@
 //! | completion, `prompt_type` 1 | `/completions` | the prompt as it is |
 //! | embedding | `/embeddings` | the input as it came |
 //!
-//! Fields that the router does not know pass through untouched; those that only a router understands
-//! ([`OWN_FIELDS`]) stay behind, because hosted APIs refuse what they do not know.
+//! Fields that the router does not know pass through untouched. Fields that only a router understands
+//! ([`OWN_FIELDS`]) stay behind, because hosted APIs refuse unknown fields.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,7 +20,7 @@ use super::endpoint::Endpoint;
 use crate::config::StreamUsage;
 use crate::model::{RequestKind, TaskRequest};
 
-/// Fields of Cortensor's API that mean nothing to a model's server, and those that are set here.
+/// Fields of Cortensor's API that mean nothing to a model's server, and fields that are set here.
 const OWN_FIELDS: &[&str] = &[
     "session_id",
     "sessionId",
@@ -38,7 +38,7 @@ const OWN_FIELDS: &[&str] = &[
     "stream_options",
 ];
 
-/// Which of the upstream's routes a job goes to.
+/// The upstream's route for a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
     Chat,
@@ -69,12 +69,12 @@ impl Route {
 pub(super) struct OwnFields {
     /// `stream_options.include_usage`.
     pub(super) usage: bool,
-    /// `continue_final_message` and `add_generation_prompt`, for an answer that goes on from a beginning.
+    /// `continue_final_message` and `add_generation_prompt`, for an answer that continues a beginning.
     pub(super) template: bool,
 }
 
 impl OwnFields {
-    /// What is left of them after a refusal in those words; `None` where it names none that is in the request.
+    /// The fields that are left after a refusal in those words; `None` if it names none that is in the request.
     pub(super) fn without_refused(
         self,
         request: &TaskRequest,
@@ -102,7 +102,7 @@ pub(super) struct RefusedFields {
 }
 
 impl RefusedFields {
-    /// What may still be added.
+    /// The fields that may still be added.
     pub(super) fn allowed(&self, stream_usage: StreamUsage) -> OwnFields {
         OwnFields {
             usage: match stream_usage {
@@ -114,14 +114,14 @@ impl RefusedFields {
         }
     }
 
-    /// A request went well with no more than those, after it had been refused with more.
+    /// Notes that a request succeeded with no more than those fields, after it had been refused with more.
     pub(super) fn remember(&self, fields: OwnFields) {
         self.usage.fetch_or(!fields.usage, Ordering::Relaxed);
         self.template.fetch_or(!fields.template, Ordering::Relaxed);
     }
 }
 
-/// The request's body. `model` is in the upstream's own words; `partial` is the text that the answer goes on from.
+/// The request's body. `model` is in the upstream's own words; `partial` is the text that the answer must continue.
 pub(super) fn body(
     request: &TaskRequest,
     model: Option<&str>,
@@ -185,8 +185,8 @@ pub(super) fn body(
     object.end()
 }
 
-/// The conversation, or the prompt, with the beginning of the answer at its end. Servers that go on from a last message of
-/// the assistant do so by themselves (llama.cpp) or when they are told (vLLM).
+/// The conversation, or the prompt, with the beginning of the answer at its end. Servers that continue a last message
+/// of the assistant do so by themselves (llama.cpp) or when they are told (vLLM).
 fn go_on(request: &TaskRequest, route: Route, partial: &str, own: OwnFields, object: &mut Object) {
     if route == Route::Completions {
         return object.text("prompt", &format!("{}{partial}", request.prompt_text()));
@@ -213,7 +213,7 @@ pub(super) fn wants_usage(request: &TaskRequest) -> bool {
     options.and_then(|options| options.include_usage).unwrap_or(false)
 }
 
-/// The client's stream options with usage switched on, without which nobody would know it.
+/// The client's stream options with usage switched on, because nobody would know the usage otherwise.
 fn with_usage(options: &RawValue) -> serde_json::Map<String, serde_json::Value> {
     let mut options: serde_json::Map<_, _> = serde_json::from_str(options.get()).unwrap_or_default();
     options.insert("include_usage".to_owned(), true.into());

@@ -1,4 +1,5 @@
-//! The pieces of a stream, passed on as they come and put together into what a unary answer would have said.
+//! Passes the pieces of a stream on as they come, and puts them together into the answer that a call without a stream
+//! would have given.
 //!
 //! An event with choices passes on as it came, the one with the finish reason too. The event that carries
 //! only usage (`choices` empty) passes on only where the client asked for it
@@ -17,23 +18,24 @@ use crate::miner::{Chunk, FailClass, Failure};
 use crate::model::shape::{Choice, Join, Joint, Reply, repaired, utf8};
 use crate::model::{Answer, FinishReason, Usage};
 
-/// What is passed on of one event.
+/// The parts of one event that are passed on.
 pub(super) type Chunks = SmallVec<[Chunk; 1]>;
 
-/// How an answer is read.
+/// The rules for reading an answer.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Wish {
-    /// The most bytes that it may have.
+    /// The greatest number of bytes of the answer.
     pub(super) most: usize,
     /// Whether the client wants to see the usage.
     pub(super) usage: bool,
-    /// Whether the client asked for several choices: then the text is that of number 0, else that of the first one.
+    /// Whether the client asked for several choices. Then the text is that of number 0, and otherwise that of the
+    /// first one.
     pub(super) several: bool,
-    /// Whether the client waits for the whole: then it is made even where it holds only text.
+    /// Whether the client waits for the whole answer: then it is made even if it holds only text.
     pub(super) whole: bool,
 }
 
-/// What came so far.
+/// The answer so far.
 #[derive(Debug, Default)]
 pub(super) struct Assembly {
     wish: Wish,
@@ -41,7 +43,7 @@ pub(super) struct Assembly {
     joined: Join,
     /// The choice whose text is the answer's.
     first: Option<u64>,
-    /// Its text that is not passed on yet: nothing, or half a character.
+    /// The text that is not passed on yet: nothing, or half a character.
     text: Joint,
     finish_reason: Option<FinishReason>,
     usage: Option<Usage>,
@@ -51,7 +53,7 @@ pub(super) struct Assembly {
 }
 
 impl Assembly {
-    /// An empty one.
+    /// An assembly without events.
     pub(super) fn new(wish: Wish) -> Self {
         let first = wish.several.then_some(0);
         Self { wish, first, joined: Join::new(wish.most), ..Self::default() }
@@ -99,7 +101,7 @@ impl Assembly {
         Ok(chunks)
     }
 
-    /// Whether it is as long as an answer may be.
+    /// Whether the answer is as long as it may be.
     pub(super) fn is_full(&self) -> bool {
         self.size > self.wish.most
     }
@@ -107,7 +109,7 @@ impl Assembly {
     /// The answer so far, which ends here because it is full.
     ///
     /// # Errors
-    /// All that came is no answer.
+    /// If the events so far are no answer.
     pub(super) fn cut(mut self, name: &str) -> Result<Answer, Failure> {
         if !self.joined.has_choices() {
             return Err(too_large(name, self.wish.most));
@@ -117,7 +119,7 @@ impl Assembly {
         Ok(Answer { finish_reason: FinishReason::Length, usage, model, ..Answer::default() })
     }
 
-    /// Whether the upstream has said why it ends, of every choice.
+    /// Whether the upstream has said why it ends, for every choice.
     pub(super) fn is_finished(&self) -> bool {
         self.joined.is_finished()
     }
@@ -127,7 +129,7 @@ impl Assembly {
     /// again, or where the client waits for the whole.
     ///
     /// # Errors
-    /// The stream has said nothing.
+    /// If the stream has given nothing.
     pub(super) fn into_answer(self, name: &str) -> Result<Answer, Failure> {
         if !self.joined.is_answer() {
             let words = self.waiting.last().map(Bytes::as_ref).unwrap_or_default();
@@ -167,7 +169,7 @@ pub(super) fn reply_of(json: &[u8]) -> Option<Reply<'_>> {
     Reply::of(std::str::from_utf8(json).ok()?)
 }
 
-/// An event that is no object: a value that says nothing, or a failure.
+/// The failure of an event that is no object: either it is a value without meaning, or an error.
 fn no_chunk(name: &str, event: Bytes) -> Result<Chunks, Failure> {
     match event.trim_ascii() {
         b"null" | b"true" | b"false" | b"\"\"" | b"[]" => Ok(smallvec![]),
@@ -177,7 +179,7 @@ fn no_chunk(name: &str, event: Bytes) -> Result<Chunks, Failure> {
     }
 }
 
-/// The failure of an answer that is over the bound.
+/// The failure of an answer beyond the bound.
 pub(super) fn too_large(name: &str, most: usize) -> Failure {
     let message = format!(
         "the upstream {name} answered more than {most} bytes: ask for fewer tokens or raise limits.max_output_bytes"

@@ -1,4 +1,4 @@
-//! One job at an upstream: the request goes out, the answer comes back, piece by piece or whole.
+//! One job at an upstream: the request goes out, and the answer comes back piece by piece or whole.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -23,23 +23,23 @@ use crate::miner::{Emit, FailClass, Failure, Job, Turn};
 use crate::model::shape::{Joint, Reply, Words, is_blank, last, repaired, split, utf8};
 use crate::model::{Answer, FinishReason, TaskRequest};
 
-/// How long the end of a body may take after `[DONE]` for its connection to be used again.
+/// The time that the end of a body may take after `[DONE]` if its connection is to be used again.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// The most blanks before an answer that are read to find out what it is. Servers send some while they think.
+/// The greatest number of blanks before an answer. Servers send some while the model thinks.
 const MOST_BLANK: usize = 1_024;
 
 /// A connection whose body may have a last frame to give.
 type Tail = (Box<Link>, Incoming);
 
-/// Works on a job and answers it. Where the work is cancelled, the connection is dropped at once.
+/// Works on a job and answers it. If the work is cancelled, the connection is dropped at once.
 pub(super) async fn run(shared: Arc<Shared>, job: Job) {
     let cuts = shared.cuts();
     let outcome = {
         let mut work = pin!(answer(&shared, &job));
         let mut cancelled = pin!(job.cancelled());
         tokio::select! {
-            // The answer first: where both are ready, the work is done and paid for.
+            // The answer comes first: if both are ready, the work is done and paid for.
             biased;
             outcome = &mut work => outcome,
             () = &mut cancelled => Err(cancelled_failure()),
@@ -116,7 +116,7 @@ async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Tail>), Fa
     }
 }
 
-/// How the answer to a job is to be read.
+/// The form of the answer that a job expects.
 fn wish(shared: &Shared, job: &Job) -> Wish {
     let request: &TaskRequest = job.request();
     Wish {
@@ -127,7 +127,7 @@ fn wish(shared: &Shared, job: &Job) -> Wish {
     }
 }
 
-/// An answer whose body is longer than an answer may be, as far as it came.
+/// The failure of an answer whose body is too long, with its beginning.
 fn cut(shared: &Shared, job: &Job, route: Route, body: &[u8]) -> Result<Answer, Failure> {
     let too_large = || too_large(&shared.name, shared.max_output);
     if route == Route::Embeddings {
@@ -154,13 +154,14 @@ async fn in_pieces(shared: &Shared, job: &Job, whole: &[u8]) -> Result<Answer, F
 struct Reading {
     link: Box<Link>,
     body: Incoming,
-    /// What was read to find out what it is.
+    /// The first bytes, which were read to find out the form.
     start: Bytes,
 }
 
 impl Reading {
     /// Whether the body is a stream of events. Its first bytes decide, because servers send streams under other types
-    /// (`text/plain`, `application/json`) and whole answers under that of a stream; the type does where they could be either.
+    /// (`text/plain`, `application/json`) and whole answers under that of a stream. The type decides if the bytes
+    /// could be either.
     async fn is_stream(&mut self, shared: &Shared, is_declared: bool) -> Result<bool, Failure> {
         loop {
             match sse::is_stream(&self.start) {
@@ -201,7 +202,7 @@ async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer,
                 return Ok((assembly.into_answer(&shared.name)?, Some((link, body))));
             }
             if assembly.is_full() {
-                // To hang up ends the work there.
+                // Hanging up ends the work there.
                 return Ok((assembly.cut(&shared.name)?, None));
             }
         }
@@ -235,7 +236,7 @@ async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer,
     }
 }
 
-/// Passes an event on. Answers whether it was the last.
+/// Passes an event on. Gives whether it was the last one.
 async fn read_event(shared: &Shared, job: &Job, assembly: &mut Assembly, event: Event) -> Result<bool, Failure> {
     if is_done(&event) {
         return Ok(true);
@@ -263,14 +264,15 @@ fn is_done(event: &Event) -> bool {
     matches!(event.data.trim_ascii(), b"[DONE]" | b"\"[DONE]\"")
 }
 
-/// How much longer than its text the JSON of an answer may be in any case.
+/// The number of bytes by which the JSON of an answer may always be longer than its text.
 const JSON: usize = 64 << 10;
 
-/// Reads a body to its end and gives the connection back; of one that is too long, what it begins with, and `false`.
+/// Reads a body to its end and gives the connection back. Of a body that is too long it gives the beginning, and
+/// `false`.
 async fn whole(shared: &Shared, reading: Reading, most: usize, job: Option<&Job>) -> Result<(Bytes, bool), Failure> {
     let Reading { mut link, mut body, start } = reading;
     let most = most.saturating_add(JSON);
-    // Not slices of read buffers, which an answer that is kept for days would keep too.
+    // The bytes are copied: an answer that is kept for days would otherwise keep whole read buffers.
     let least = body.size_hint().lower().saturating_add(start.len() as u64);
     let mut bytes = Vec::with_capacity(most.min(usize::try_from(least).unwrap_or(usize::MAX)));
     bytes.extend_from_slice(&start);
@@ -293,7 +295,7 @@ async fn whole(shared: &Shared, reading: Reading, most: usize, job: Option<&Job>
     Ok((bytes.into(), true))
 }
 
-/// Reads a whole body, which passes on as it is where it is JSON, and else as the JSON that it nearly is.
+/// Reads a whole body. It passes on as it is if it is JSON, and otherwise as the JSON that it nearly is.
 fn read_body(
     name: &str,
     body: Bytes,
@@ -349,7 +351,7 @@ fn embedded(name: &str, body: &Bytes, reply: &Reply<'_>) -> Result<Answer, Failu
     Ok(Answer { finish_reason: FinishReason::Stop, usage, model, raw: Some(body.clone()), ..Answer::default() })
 }
 
-/// The failure that a refusal stands for, and its words.
+/// The failure that a refusal stands for, with its words.
 async fn refused(shared: &Shared, link: Box<Link>, response: Response<Incoming>) -> (Failure, Bytes) {
     let (head, body) = response.into_parts();
     let reading = Reading { link, body, start: Bytes::new() };
@@ -392,13 +394,13 @@ fn is_event_stream(response: &Response<Incoming>) -> bool {
     kind.get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
 }
 
-/// Whether a body that begins with these bytes is JSON of the kind that an answer is, or HTML.
+/// Whether a body that begins with these bytes is JSON of an answer's kind, or HTML.
 fn is_page(start: &[u8]) -> bool {
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
     matches!(start.trim_ascii_start().first(), Some(b'{' | b'[' | b'<'))
 }
 
-/// Reads what comes behind the last event, so that the connection can be used again.
+/// Reads the rest after the last event, so that the connection can be used again.
 async fn settle(shared: &Shared, (mut link, mut body): Tail) {
     let read_to_end = async {
         while !body.is_end_stream() {

@@ -1,4 +1,4 @@
-//! Errors that come where an answer should: inside a body of status 200, and inside streams.
+//! Recognises errors that come in the place of an answer: inside a body of status 200, and inside streams.
 //!
 //! | says | in these words |
 //! |---|---|
@@ -22,11 +22,11 @@ const WORDS: &[&str] = &["detail", "errors", "error_message", "error_msg"];
 /// Members that hold an error's number or name.
 const CODES: &[&str] = &["code", "status", "status_code", "statusCode"];
 
-/// Members that hold it also beside an answer; there 0 means that all is well.
+/// Members that hold an error's number, also beside an answer; there 0 means success.
 const ERROR_CODES: &[&str] = &["error_code", "errorCode", "err_code"];
 
-/// Whether an answer, or a chunk of one, is an error. `has_payload` says whether it carries what was asked for: then only
-/// what can be nothing else counts.
+/// Whether an answer, or a chunk of one, is an error. `has_payload` says whether it carries an answer: then only
+/// members that can be nothing but an error count.
 pub(super) fn is_complaint(reply: &Reply<'_>, has_payload: bool) -> bool {
     if reply.get("error").is_some_and(is_true) || ERROR_CODES.iter().any(|name| reply.get(name).is_some_and(is_bad)) {
         return true;
@@ -59,7 +59,7 @@ pub(super) fn is_complaint(reply: &Reply<'_>, has_payload: bool) -> bool {
     is_coded && (has_words || reply.get("code").is_some_and(is_status)) || has_words && !is_of_a_kind
 }
 
-/// Whether a list, in place of an answer, begins with an error, as Google's do.
+/// Whether a list in the place of an answer begins with an error, as Google's do.
 pub(super) fn is_list_of_complaints(json: &[u8]) -> bool {
     let Ok(json) = std::str::from_utf8(json) else { return false };
     let mut first = None;
@@ -69,12 +69,12 @@ pub(super) fn is_list_of_complaints(json: &[u8]) -> bool {
     first.and_then(|element| Reply::of(element.get())).is_some_and(|reply| is_complaint(&reply, reply.has_choices()))
 }
 
-/// Whether an `error` is one: servers send `null`, `false` or an empty text where there is none.
+/// Whether an `error` is one: servers send `null`, `false` or an empty text if there is none.
 fn is_true(error: &RawValue) -> bool {
     !matches!(error.get(), "null" | "false" | "\"\"" | "0")
 }
 
-/// Whether a code is one of a failure: neither 0, nor a status of success, nor a word for it.
+/// Whether a code stands for a failure: it is neither 0, nor a status of success, nor a word for success.
 fn is_bad(code: &RawValue) -> bool {
     let word = text(code).to_ascii_lowercase();
     match word.parse::<f64>() {

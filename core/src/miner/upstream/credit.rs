@@ -1,9 +1,9 @@
-//! How many tasks an upstream gets at a time: additive increase, multiplicative decrease.
+//! Controls how many tasks an upstream gets at a time: additive increase, multiplicative decrease.
 //!
-//! An upstream that answers 429 or 503 has said that it is full; that is no failure. It gets half as
-//! many tasks, and one more again each time a whole window of them went well.
+//! An upstream that answers 429 or 503 has said that it is full, which is no failure. It gets half as many tasks, and
+//! one more each time a whole window of them succeeded.
 
-/// The window. Pure: the miner tells it what happened, it answers what to do.
+/// The window. It is pure: the miner tells it what happened, and it says what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CreditWindow {
     most: u32,
@@ -29,14 +29,14 @@ impl CreditWindow {
         self.now < self.most
     }
 
-    /// How often it was cut: what a task remembers of the time at which it was sent.
+    /// The number of cuts. A task remembers the number at the time when it was sent.
     pub fn cuts(&self) -> u64 {
         self.cuts
     }
 
-    /// A task that was sent after `cuts` cuts found the upstream full. Tasks that were under way when
-    /// the window was last cut say nothing new: a burst of 32 refusals halves it once, not 32 times.
-    /// Answers the new width where it changed.
+    /// Notes that a task that was sent after `cuts` cuts found the upstream full. Tasks that were under way at the
+    /// last cut say nothing new: a burst of 32 refusals halves the window once, not 32 times. Gives the new width if
+    /// it changed.
     pub fn overloaded(&mut self, cuts: u64) -> Option<u32> {
         if cuts < self.cuts {
             return None;
@@ -48,7 +48,7 @@ impl CreditWindow {
         (self.now != before).then_some(self.now)
     }
 
-    /// A task went well. Answers the new width where it changed.
+    /// Notes a success. Gives the new width if it changed.
     pub fn succeeded(&mut self) -> Option<u32> {
         if !self.is_throttled() {
             return None;

@@ -1,6 +1,6 @@
-//! JSON that was cut off, closed where it ends, so that what came of it can be read.
+//! Closes JSON that was cut off, so that its beginning can be read.
 
-/// What is open at some place.
+/// The kinds of values that can be open at some place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Open {
     /// An object, before a key, after one, or after a member.
@@ -19,11 +19,11 @@ impl Open {
     }
 }
 
-/// The longest beginning of `json` that can be closed to a whole value, closed. A text that is cut stays as far as it came, half a
-/// character or escape at its end is left out; a member or a number that is cut is left out.
+/// The longest beginning of `json` that can be closed to a whole value, closed. A text that is cut stays as far as it
+/// came, without half a character or escape at its end. A member or a number that is cut is left out.
 pub(super) fn closed(json: &[u8]) -> Vec<u8> {
     let mut open: Vec<Open> = Vec::new();
-    // Where it can be closed, whether that is inside of a text, and how deep it is there.
+    // The place where it can be closed, whether that is inside of a text, and how deep it is there.
     let mut safe = (0, false, 0);
     let mut at = 0;
     while let Some(byte) = json.get(at) {
@@ -53,7 +53,7 @@ pub(super) fn closed(json: &[u8]) -> Vec<u8> {
             }
             b':' => set(&mut open, true),
             b',' => {
-                // What stood before it is whole: a number, `true` or the like, too.
+                // The value before it is whole: a number, `true` or the like, too.
                 safe = (at, false, open.len());
                 set(&mut open, false);
             }
@@ -76,7 +76,7 @@ fn set(open: &mut [Open], value: bool) {
     }
 }
 
-/// The end of the text that begins there, and whether it has one: else the last place at which it can be ended.
+/// The end of the text that begins there, and whether it has one; otherwise the last place at which it can be ended.
 fn text(json: &[u8], start: usize) -> Option<(usize, bool)> {
     let mut at = start;
     loop {

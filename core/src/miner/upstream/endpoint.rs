@@ -1,4 +1,4 @@
-//! Where an upstream is and what every request to it carries, worked out once.
+//! The address of an upstream and the headers of every request to it, prepared once.
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
@@ -12,13 +12,13 @@ const AGENT: &str = concat!("cortensor-router/", env!("CARGO_PKG_VERSION"));
 
 /// One upstream's address.
 pub(super) struct Endpoint {
-    /// Scheme and authority: what the connector dials.
+    /// Scheme and authority, which the connector dials.
     pub(super) origin: Uri,
     pub(super) chat: Uri,
     pub(super) completions: Uri,
     pub(super) embeddings: Uri,
     pub(super) models: Uri,
-    /// llama.cpp's own page about its settings; not under the version.
+    /// llama.cpp's own page about its settings, which is not under the version.
     pub(super) props: Uri,
     headers: HeaderMap,
 }

@@ -1,5 +1,5 @@
-//! A list of models, read leniently. Servers agree on little beyond `id`, and a list decides nothing about life: an odd entry
-//! is skipped, an odd member counts as unknown, and what is no list at all says nothing.
+//! Reads a list of models leniently. Servers agree on little beyond `id`, and a list decides nothing about life: an
+//! odd entry is skipped, an odd member counts as unknown, and a body that is no list says nothing.
 //!
 //! | shape | whose |
 //! |---|---|
@@ -16,19 +16,19 @@ use crate::model::MAX_JSON_INTEGER;
 
 /// The members that hold a list, the likeliest first.
 const LISTS: &[&str] = &["data", "models", "results", "result", "items"];
-/// The longest name of a model that is believed to be one.
+/// The longest name that can be a model's.
 const LONGEST_ID: usize = 256;
-/// Lists inside of lists are looked for so deep.
+/// The depth to which lists inside of lists are searched.
 const DEEPEST: usize = 3;
-/// Members of answers that are not a list of models: where one of these stands, its siblings are no models.
+/// Members of answers that are not a list of models: beside one of these there are no models.
 const NO_MODELS: &[&str] = &["error", "detail", "message", "errors"];
 
-/// What a server lists.
+/// The content of a server's list.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Listing {
-    /// The models, in the order in which they came, each once.
+    /// The models in their order, each once.
     pub(super) models: Vec<String>,
-    /// The most tokens that one of them reads; 0 where none says.
+    /// The most tokens that one of them reads; 0 if none says.
     pub(super) max_context_tokens: u64,
     /// Whether it is llama.cpp, whose list says only what its model was trained for.
     pub(super) llama: bool,
@@ -37,7 +37,7 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    /// The list in a body; `None` where there is none in it.
+    /// The list in a body; `None` if there is none in it.
     pub(super) fn of(body: &[u8]) -> Option<Self> {
         let text = String::from_utf8_lossy(body);
         let value: Value = serde_json::from_str(text.trim_start_matches('\u{feff}')).ok()?;
@@ -55,7 +55,7 @@ impl Listing {
         Some(listing)
     }
 
-    /// Adds what the next page lists. `false`: it lists nothing new.
+    /// Adds the next page. `false`: it lists nothing new.
     pub(super) fn append(&mut self, page: Self) -> bool {
         let before = self.models.len();
         let known: BTreeSet<String> = self.models.iter().cloned().collect();
@@ -66,12 +66,12 @@ impl Listing {
     }
 }
 
-/// The models that a server's answer under `/models` lists, however it does.
+/// The models that a server's answer under `/models` lists, in whichever form.
 pub fn listed_models(body: &[u8]) -> Vec<String> {
     Listing::of(body).unwrap_or_default().models
 }
 
-/// The names with what stands beside them; `None` where the value is no list of models.
+/// The names with the values beside them; `None` if the value is no list of models.
 fn entries(value: &Value, depth: usize) -> Option<Vec<(&str, &Value)>> {
     match value {
         Value::Array(list) => Some(named(list)),
@@ -107,7 +107,7 @@ fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key)?.as_str().filter(|text| !text.is_empty())
 }
 
-/// How much a model reads, in any of the words for it.
+/// The number of tokens that a model reads, under any of the names for it.
 fn context(entry: &Value) -> Option<u64> {
     let meta = entry.get("meta").unwrap_or(&Value::Null);
     // vLLM and SGLang; brokers of hosted models; llama.cpp.
@@ -117,7 +117,7 @@ fn context(entry: &Value) -> Option<u64> {
         .or_else(|| ["n_ctx", "n_ctx_train"].iter().find_map(|key| positive(meta.get(*key)?)))
 }
 
-/// A number of tokens, however it is written; `None` for what is none.
+/// A number of tokens, in whichever form; `None` if it is none.
 pub(super) fn positive(value: &Value) -> Option<u64> {
     let number = match value {
         Value::Number(number) => number.as_u64().map_or_else(|| number.as_f64(), |whole| Some(whole as f64))?,
@@ -128,7 +128,7 @@ pub(super) fn positive(value: &Value) -> Option<u64> {
     (number.is_finite() && number >= 1.0).then(|| (number as u64).min(MAX_JSON_INTEGER))
 }
 
-/// Where a list that comes in pages goes on.
+/// The place where a list that comes in pages goes on.
 fn next_page(value: &Value) -> Option<(&'static str, String)> {
     if value.get("has_more") == Some(&Value::Bool(true)) {
         return text(value, "last_id").map(|id| ("after_id", id.to_owned()));

@@ -1,9 +1,8 @@
 //! Miners behind HTTP: any server that speaks OpenAI's API (llama.cpp, vLLM, Ollama, SGLang, hosted ones).
 //!
-//! One [`UpstreamMiner`] is one server. A job becomes one request ([`ask`]); its answer is read frame by
-//! frame ([`call`]) over a connection of the pool ([`pool`]). Bodies are not parsed further than the
-//! router needs: text, finish reason, usage; all else passes on as the bytes that came, and whatever it is
-//! fails nothing.
+//! One [`UpstreamMiner`] is one server. A job becomes one request ([`ask`]). Its answer is read frame by frame
+//! ([`call`]) over a connection of the pool ([`pool`]). Bodies are parsed only as far as the router needs: text,
+//! finish reason, usage. Everything else passes on as the bytes that came, and cannot make an answer fail.
 //!
 //! | the upstream | the job fails with |
 //! |---|---|
@@ -60,20 +59,20 @@ pub struct UpstreamMiner {
     shared: Arc<Shared>,
 }
 
-/// What the tasks of one upstream share.
+/// The state that the tasks of one upstream share.
 pub(super) struct Shared {
     config: UpstreamConfig,
     name: String,
     max_output: usize,
     pool: Pool,
-    /// The upstream's own name of the model that serves requests which name none.
+    /// The upstream's own name of the model that serves requests without a model.
     default_model: RwLock<Option<Arc<str>>>,
     window: Mutex<CreditWindow>,
-    /// These three are `window`'s, so that the usual case takes no lock, and a hook may read them.
+    /// Copies of three values of `window`, so that the usual case takes no lock and a hook may read them.
     credits: AtomicU32,
     cuts: AtomicU64,
     throttled: AtomicBool,
-    /// Fields of the router's own that it has refused.
+    /// Fields of the router's own that the upstream has refused.
     refused_fields: RefusedFields,
     /// Answers that came: a sign of life for the probe of a busy server.
     answered: AtomicU64,
@@ -111,19 +110,19 @@ impl UpstreamMiner {
         &self.shared.config
     }
 
-    /// How many tasks it may have now.
+    /// The number of tasks that it may have now.
     pub fn credits(&self) -> u32 {
         self.shared.credits.load(Ordering::Relaxed)
     }
 
-    /// Has `hook` called with the new number whenever [`credits`](Self::credits) changes. Only the first
-    /// hook counts. It is called from the task of a job, before that job is answered, and must not block.
+    /// Sets a function that is called with the new number whenever [`credits`](Self::credits) changes. Only the first
+    /// one counts. It is called from the task of a job, before that job is answered, and must not block.
     pub fn on_credits(&self, hook: Box<dyn Fn(u32) + Send + Sync>) {
         // A second hook is refused by the cell; the documentation says so.
         let _ = self.shared.on_credits.set(hook);
     }
 
-    /// What finds out whether it is up and which models it has. To be run once, beside the miner.
+    /// The probe that finds out whether it is up and which models it has. It must run once, beside the miner.
     pub fn probe(&self) -> UpstreamProbe {
         UpstreamProbe::new(Arc::clone(&self.shared))
     }
@@ -145,7 +144,7 @@ impl std::fmt::Debug for UpstreamMiner {
 }
 
 impl Shared {
-    /// To be asked before a request is sent, and told to [`overloaded`](Self::overloaded).
+    /// The count of cuts before a request is sent, for [`overloaded`](Self::overloaded).
     fn cuts(&self) -> u64 {
         self.cuts.load(Ordering::Relaxed)
     }
@@ -172,7 +171,7 @@ impl Shared {
         self.credits.store(window.credits(), Ordering::Relaxed);
         self.cuts.store(window.cuts(), Ordering::Relaxed);
         self.throttled.store(window.is_throttled(), Ordering::Relaxed);
-        // Told under the lock, so that the hook hears the last number last.
+        // The hook is called under the lock, so that it hears the last number last.
         if let (Some(credits), Some(hook)) = (changed, self.on_credits.get()) {
             tracing::debug!(upstream = %self.name, credits, "the upstream's credits changed");
             hook(credits);

@@ -28,28 +28,28 @@ use crate::Result;
 use crate::config::{UpstreamConfig, client_tls};
 use crate::miner::home;
 
-/// A connection that was closed while it lay idle shows it within this; one that ends later ended over
-/// the request, which is then not sent again.
+/// A connection that was closed while it was idle shows it within this time. A connection that ends later ended
+/// because of the request, which is then not sent again.
 const STALE: Duration = Duration::from_secs(1);
 
-/// Why no answer came.
+/// The reason why no answer came.
 #[derive(Debug)]
 pub(super) enum SendError {
     /// It could not be reached, or hung up before it answered.
     Unreachable(String),
-    /// What it answered is not HTTP.
+    /// The answer is not HTTP.
     Garbage(String),
 }
 
-/// A request that can be sent again where it was not read.
+/// A request that can be sent again if it was not read.
 pub(super) type MakeRequest<'a> = &'a (dyn Fn(&Endpoint) -> Request<Full<Bytes>> + Sync);
 
-/// One connection, driven by whoever holds it.
+/// One connection, driven by its present user.
 pub(super) struct Link {
     sender: http1::SendRequest<Full<Bytes>>,
-    /// `None` once it is over.
+    /// The connection; `None` once it is over.
     connection: Option<http1::Connection<MaybeHttpsStream<TokioIo<TcpStream>>, Full<Bytes>>>,
-    /// Where it was made.
+    /// The home that made it.
     home: usize,
     idle_since: Instant,
 }
@@ -74,7 +74,7 @@ impl Link {
             if let Err(e) = end {
                 tracing::trace!(error = %e, "an upstream's connection broke");
             }
-            // Dropping it fails whatever still waits for it.
+            // Dropping it fails everything that still waits for it.
             self.connection = None;
         }
     }
@@ -98,7 +98,7 @@ pub(super) struct Pool {
     connect_timeout: Duration,
     idle: Mutex<Idle>,
     max_idle: usize,
-    /// How long a connection may lie idle before it is closed.
+    /// The time that a connection may lie idle before it is closed.
     idle_timeout: Duration,
     /// The most lines in the head of an answer.
     max_headers: usize,
@@ -137,10 +137,9 @@ impl Pool {
     }
 
     /// Sends a request and waits for the head of its answer. Dropping the future hangs up.
-    ///
-    /// A connection that lay idle may have been closed at the other end just now. A request that meets this is sent again, once,
-    /// over a new connection: at once where it was surely not read, else where `again` allows it, since a server that broke
-    /// down over it looks just like that.
+    /// A connection that was idle may just have been closed by the other side. A request that meets this is sent
+    /// again, once, over a new connection: at once if it was surely not read, and otherwise if `again` allows it,
+    /// because a server that crashed over the request looks just like that.
     pub(super) async fn send(
         &self,
         make: MakeRequest<'_>,
@@ -180,7 +179,7 @@ impl Pool {
         }
     }
 
-    /// Closes what lay idle for too long or was closed at the other end.
+    /// Closes connections that were idle for too long or were closed by the other side.
     pub(super) fn prune(&self) {
         let mut cx = Context::from_waker(Waker::noop());
         let closed: Vec<Box<Link>> =
@@ -198,7 +197,7 @@ impl Pool {
         drop(closed);
     }
 
-    /// How many connections lie idle.
+    /// The number of idle connections.
     #[cfg(test)]
     pub(super) fn idle(&self) -> usize {
         self.idle.lock().values().map(Vec::len).sum()
@@ -223,8 +222,8 @@ impl Pool {
                 return Err(SendError::Unreachable(format!("cannot connect within connect_timeout_ms = {millis}")));
             }
         };
-        // One buffer a request, no writev: std's `write` to a closed socket raises no SIGPIPE, `writev`
-        // would, and kill a host in C that leaves the signal alone.
+        // One buffer holds a request, and writev is not used: std's `write` to a closed socket raises no SIGPIPE.
+        // `writev` would, and kill a host in C that leaves the signal alone.
         let (sender, connection) = http1::Builder::new()
             .writev(false)
             .max_headers(self.max_headers)
@@ -246,7 +245,7 @@ impl SendError {
     }
 }
 
-/// The coding of an answer's body, where it has one. None was asked for (`Accept-Encoding: identity`).
+/// The coding of an answer's body, if it has one although none was asked for (`Accept-Encoding: identity`).
 pub(super) fn coding_of(headers: &http::HeaderMap) -> Option<String> {
     let coding = headers.get(http::header::CONTENT_ENCODING)?.as_bytes();
     let coding = String::from_utf8_lossy(coding).trim().to_ascii_lowercase();
@@ -254,7 +253,7 @@ pub(super) fn coding_of(headers: &http::HeaderMap) -> Option<String> {
     (!matches!(coding.as_str(), "" | "identity" | "none" | "utf-8")).then_some(coding)
 }
 
-/// An error with its causes, which hyper keeps apart.
+/// An error together with its causes, which hyper keeps apart.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -15,32 +15,33 @@ use super::listing::{Listing, positive};
 use super::pool::{Link, SendError, chain, coding_of};
 use super::{Shared, upstream_name};
 
-/// How soon one that is down is asked again at first; after that twice as late each time, up to `probe_interval_ms`.
+/// The first wait before a server that is down is asked again; each further wait is twice as long, up to
+/// `probe_interval_ms`.
 const SOON: Duration = Duration::from_millis(250);
 /// The most further pages of a list that are read.
 const MOST_PAGES: usize = 32;
 
-/// What a probe found.
+/// The result of a probe.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProbeReport {
     /// Whether it takes work.
     pub up: bool,
-    /// The models to offer, under the names that clients use: the configured ones, else those it lists;
-    /// and the aliases whose models are there. Empty where it does not say: any model may be asked for.
+    /// The models to offer, under the names that clients use: the configured ones, or else those that it lists, and
+    /// the aliases whose models exist. Empty if it does not say: any model may be asked for.
     pub models: Vec<String>,
-    /// The most tokens of prompt and answer together, of the model that takes most; 0 where it does not say.
+    /// The most tokens of prompt and answer together, of the model that takes most; 0 if it does not say.
     pub max_context_tokens: u64,
-    /// Whether it embeds, as configured.
+    /// Whether it makes embeddings, as configured.
     pub embeddings: bool,
-    /// Why it is not up; else empty.
+    /// The reason why it is not up, or empty.
     pub reason: String,
-    /// What keeps it from listing its models although it is up; else empty.
+    /// The reason why it lists no models although it is up, or empty.
     pub warning: String,
 }
 
-/// Asks for `/models` again and again: the first answer decides, and the first good one; after that `probe_threshold` answers
-/// in a row against what is believed are wanted. A server too busy to answer in time is up where jobs
-/// were answered meanwhile. What it lists decides nothing about its life.
+/// Asks for `/models` again and again. The first answer decides, and so does the first good one. After that
+/// `probe_threshold` answers in a row must contradict the present belief. A server that is too busy to answer in time
+/// is up if jobs were answered meanwhile. Its list decides nothing about its life.
 pub struct UpstreamProbe {
     shared: Arc<Shared>,
     answered: u64,
@@ -51,20 +52,20 @@ pub struct UpstreamProbe {
     has_lived: bool,
 }
 
-/// Why it does not live.
+/// The reason why it is down.
 enum Down {
     /// It did not answer in time.
     Silent,
     Broken(String),
 }
 
-/// What a server that lives says of its models.
+/// A living server's answer about its models.
 enum Found {
     /// It lists them.
     List(Listing),
-    /// It has no list; the warning says why, where that is odd.
+    /// It has no list; the warning says why, if that is odd.
     NoList(String),
-    /// Nothing new is known but that it lives; the warning says why, where that is odd.
+    /// Nothing new is known except that it lives; the warning says why, if that is odd.
     Nothing(String),
 }
 
@@ -87,7 +88,7 @@ impl UpstreamProbe {
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(interval);
             } else if down {
-                // It seems to be back: soon it is known.
+                // It seems to be back, so the next probe comes soon.
                 tokio::time::sleep(SOON.min(interval)).await;
             } else {
                 tokio::time::sleep(interval).await;
@@ -96,7 +97,7 @@ impl UpstreamProbe {
         }
     }
 
-    /// Probes once; answers the report where it differs from the last.
+    /// Probes once. Gives the report if it differs from the last one.
     async fn once(&mut self) -> Option<ProbeReport> {
         self.shared.pool.prune();
         let answered = self.shared.answered.load(Ordering::Relaxed);
@@ -126,7 +127,7 @@ impl UpstreamProbe {
         Some(news)
     }
 
-    /// What to believe after that answer; `None` where belief does not change yet.
+    /// The new belief after that answer; `None` if belief does not change yet.
     fn judge(&mut self, found: Result<Found, String>) -> Option<ProbeReport> {
         let was_up = self.report.as_ref().map(|report| report.up);
         self.has_lived |= was_up == Some(true);
@@ -174,7 +175,8 @@ impl UpstreamProbe {
         }
     }
 
-    /// Asks once. Whatever an HTTP server says below 500 means that it lives: many have no list, or show it to nobody.
+    /// Asks once. Every answer of an HTTP server below 500 means that it lives: many have no list, or show it to
+    /// nobody.
     async fn find(&self, by: Instant) -> Result<Found, Down> {
         let path = &self.shared.pool.endpoint().models;
         let (status, body) = self.get(path, by).await?;
@@ -214,7 +216,8 @@ impl UpstreamProbe {
         Ok(Found::List(listing))
     }
 
-    /// What one slot of a llama.cpp server can read: its list only says what the model was trained for.
+    /// The number of tokens that one slot of a llama.cpp server reads: its list only says what the model was trained
+    /// for.
     async fn llama_context(&self, by: Instant) -> Option<u64> {
         let (status, body) = self.get(&self.shared.pool.endpoint().props, by).await.ok()?;
         let body = body.ok().filter(|_| status == StatusCode::OK)?;
@@ -222,7 +225,7 @@ impl UpstreamProbe {
         positive(props.get("default_generation_settings")?.get("n_ctx")?)
     }
 
-    /// The status, and the body or what is wrong with it.
+    /// The status, and the body or the error.
     async fn get(&self, path: &Uri, by: Instant) -> Result<(StatusCode, Result<BytesMut, String>), Down> {
         let make = |endpoint: &Endpoint| endpoint.get(path);
         let Ok(sent) = tokio::time::timeout_at(by, self.shared.pool.send(&make, &|| true)).await else {
@@ -263,7 +266,7 @@ impl UpstreamProbe {
     }
 }
 
-/// That path with one more parameter in its query; `None` where it makes none.
+/// That path with one more parameter in its query; `None` if it cannot be made.
 fn with_parameter(path: &Uri, name: &str, value: &str) -> Option<Uri> {
     let encoded: String = value.bytes().fold(String::new(), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -1,4 +1,4 @@
-//! An upstream's refusal in the router's classes, with the upstream's own words.
+//! Translates an upstream's refusal into the router's classes, with the upstream's own words.
 
 use std::time::SystemTime;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::miner::{FailClass, Failure};
 
-/// How the messages of llama.cpp, vLLM, Ollama, SGLang, TGI and OpenAI speak of a prompt that does not fit.
+/// The words by which llama.cpp, vLLM, Ollama, SGLang, TGI and OpenAI say that a prompt does not fit.
 const CONTEXT_WORDS: &[&str] = &[
     "context length",
     "context size",
@@ -20,10 +20,10 @@ const CONTEXT_WORDS: &[&str] = &[
     "input is too long",
 ];
 
-/// How a refusal speaks of the router's key rather than of the request.
+/// The words of refusals that concern the router's key and not the request.
 const KEY_WORDS: &[&str] = &["api key", "api_key", "apikey", "scope", "credential", "authenticat", "bearer", "sk-"];
 
-/// Types and codes of errors, as OpenAI, Anthropic and vLLM have them, and what they stand for. The first that fits counts.
+/// Types and codes of errors of OpenAI, Anthropic and vLLM, and their classes. The first match counts.
 const KINDS: &[(&[&str], FailClass)] = &[
     (&["model_not_found", "not_found_error", "notfounderror"], FailClass::Model),
     (&["rate_limit", "overloaded", "insufficient_quota", "unavailable"], FailClass::Overloaded),
@@ -42,7 +42,7 @@ const CODES: &[&str] = &["code", "status", "status_code", "statusCode", "error_c
 /// The longest piece of a body that is not JSON that goes into a message.
 const EXCERPT: usize = 200;
 
-/// The failure that an answer with an error status stands for. `name` is the upstream's.
+/// The failure of an answer with an error status. `name` is the upstream's.
 pub(super) fn refused(name: &str, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Failure {
     let said = Said::of(&body);
     let class = said.class(Some(status.as_u16()));
@@ -64,12 +64,12 @@ pub(super) fn refused(name: &str, status: StatusCode, headers: &HeaderMap, body:
         message,
         http_status: Some(status.as_u16()),
         retry_after_ms: retry_after_ms(headers, SystemTime::now()),
-        // What an upstream says about the router's own key is not for the router's clients.
+        // An upstream's words about the router's own key are not for the router's clients.
         raw: (said.is_json && !matches!(status.as_u16(), 401..=403 | 407)).then_some(body),
     }
 }
 
-/// The failure that an error inside an answer of status 200 stands for; `body` is the whole JSON, or text.
+/// The failure of an error inside an answer of status 200; `body` is the whole JSON, or text.
 pub(super) fn reported(name: &str, body: Bytes) -> Failure {
     let said = Said::of(&body);
     let status = said.status;
@@ -84,7 +84,7 @@ pub(super) fn reported(name: &str, body: Bytes) -> Failure {
     }
 }
 
-/// The failure of an answer that came and makes no sense. Others' answers may make sense all the same.
+/// The failure of an answer that makes no sense. Other miners' answers may make sense all the same.
 pub(super) fn garbage(name: &str, what: &str, body: &[u8]) -> Failure {
     let message = match excerpt(body) {
         Some(words) => format!("the upstream {name} {what}: {words}"),
@@ -93,8 +93,8 @@ pub(super) fn garbage(name: &str, what: &str, body: &[u8]) -> Failure {
     Failure::new(FailClass::Unreadable, message)
 }
 
-/// A code as an HTTP status of a failure. Those of `FastChat` have two digits more, and those that begin with 403 speak of the
-/// request: the model, a parameter, the context.
+/// A code as an HTTP status of a failure. Codes of `FastChat` have two more digits, and those that begin with 403
+/// concern the request: the model, a parameter, the context.
 fn status_of(code: &Value) -> Option<u16> {
     let code = code.as_u64().or_else(|| Some(code.as_f64()? as u64)).or_else(|| code.as_str()?.trim().parse().ok())?;
     let code = match code {
@@ -105,7 +105,7 @@ fn status_of(code: &Value) -> Option<u16> {
     u16::try_from(code).ok().filter(|code| (400..600).contains(code))
 }
 
-/// What an error body says, in any of the shapes that servers use: see [`complaint`](super::complaint).
+/// The content of an error body, in any of the shapes that servers use: see [`complaint`](super::complaint).
 #[derive(Default)]
 struct Said {
     is_json: bool,
@@ -152,8 +152,8 @@ impl Said {
         KEY_WORDS.iter().any(|word| self.words.contains(word))
     }
 
-    /// The class of a failure with that status; without one the error's own type decides. What speaks of the request is no
-    /// reason to ask again, or to think ill of the upstream.
+    /// The class of a failure with that status; without a status the error's own type decides. A fault of the request
+    /// is no reason to ask again or to blame the upstream.
     fn class(&self, status: Option<u16>) -> FailClass {
         let Some(status) = status else { return self.class_by_kind() };
         match status {

@@ -1,13 +1,13 @@
-//! Server-sent events out of frames that are cut anywhere, as the HTML standard defines them (section 9.2.6).
+//! Reads server-sent events out of frames that are cut anywhere, as the HTML standard defines them (section 9.2.6).
 //!
-//! Works on bytes: neither an event nor a UTF-8 sequence need arrive whole. An event that lies in one
-//! frame is a slice of that frame; only what straddles frames is copied. Lines end with `\n`, `\r\n` or
-//! `\r`; several `data` lines are joined with `\n`; comments, `id` and `retry` are skipped. Of the name
-//! in `event` the reader keeps whether it is `error`.
+//! It works on bytes: neither an event nor a UTF-8 sequence need arrive whole. An event inside of one frame is a
+//! slice of that frame; only an event across frames is copied. Lines end with `\n`, `\r\n` or `\r`; several `data`
+//! lines are joined with `\n`; comments, `id` and `retry` are skipped. Of the name in `event` the reader keeps
+//! whether it is `error`.
 //!
-//! Two things differ from the standard. An event whose data is blank is skipped: proxies send `data:` as
-//! a sign of life, and nothing is no chunk. The line `error: {...}`, which old versions of llama.cpp
-//! send, counts as `data` of an event with the name `error`.
+//! Two things differ from the standard. An event whose data is blank is skipped, because proxies send `data:` as a
+//! sign of life and an empty text is no chunk. The line `error: {...}`, which old versions of llama.cpp send, counts
+//! as `data` of an event with the name `error`.
 
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::{memchr, memchr2};
@@ -17,14 +17,14 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Beginnings of a body that only a stream of events has.
 const OPENINGS: &[&[u8]] = &[b"data:", b"event:", b"id:", b"retry:", b"error:", b":"];
 
-/// An event has more bytes than an answer may have.
+/// The error of an event with more bytes than an answer may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooLong;
 
-/// An event that is whole.
+/// A whole event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Event {
-    /// Its data. Never blank but in an error.
+    /// The data. It is blank in errors alone.
     pub(super) data: Bytes,
     /// Whether its name says that it is an error.
     pub(super) is_error: bool,
@@ -39,7 +39,7 @@ pub(super) struct SseReader {
     carry: BytesMut,
     /// Where the line that is being read starts, in `frame` or `carry`.
     line: usize,
-    /// Up to where there is no line end after `line`.
+    /// There is no line end between `line` and this place.
     seen: usize,
     most: usize,
     begun: bool,
