@@ -20,7 +20,7 @@ pub(crate) use cortensor_router_model::internals::{
 };
 #[cfg(feature = "listener")]
 pub(crate) use cortensor_router_model::internals::{
-    Whole, from_json, is_deeper, page_rows, page_start, wanted_sessions, wanted_tasks,
+    TextOrTokens, Whole, from_json, is_deeper, page_rows, page_start, wanted_sessions, wanted_tasks,
 };
 #[cfg(feature = "embed")]
 pub(crate) use cortensor_router_model::internals::{inputs, vectors_of};

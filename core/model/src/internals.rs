@@ -1,6 +1,7 @@
 //! What the other crates of the router need of the records and users do not: no part of the public interface.
 
 pub use crate::depth::is_deeper;
+pub use crate::input::TextOrTokens;
 pub use crate::json::from_json;
 pub use crate::model_name::{are_twins, meant, twin};
 pub use crate::name::{check_name, check_word, visible};

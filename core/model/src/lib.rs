@@ -9,6 +9,7 @@ mod completion_record;
 mod depth;
 mod error;
 mod id;
+mod input;
 #[doc(hidden)]
 pub mod internals;
 mod json;

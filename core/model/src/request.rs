@@ -181,6 +181,26 @@ impl TaskRequest {
         self.extra.iter().find(|(key, _)| key == name).map(|(_, value)| &**value)
     }
 
+    /// Takes out the extra field of that name, which the way in of a request acts on itself.
+    #[doc(hidden)]
+    pub fn take(&mut self, name: &str) -> Option<Box<RawValue>> {
+        let index = self.extra.iter().position(|(key, _)| key == name)?;
+        Some(self.extra.remove(index).1)
+    }
+
+    /// Takes out the extra field of that name, which is true or false; `false` where it is missing or null.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the field.
+    #[doc(hidden)]
+    pub fn take_flag(&mut self, name: &str) -> crate::Result<bool> {
+        match self.take(name).as_deref().map(RawValue::get) {
+            Some("true") => Ok(true),
+            None | Some("false" | "null") => Ok(false),
+            Some(other) => Err(crate::Error::invalid(name, format!("{name} must be true or false, not {other}"))),
+        }
+    }
+
     /// All the text that the model will read, for estimates and for miners that want one string:
     /// the prompt in its template, or the messages' texts one a line.
     pub fn prompt_text(&self) -> String {

@@ -67,6 +67,17 @@ impl<T: Number> Visitor<'_> for Digits<T> {
     }
 }
 
+/// A whole number out of a path, a query or a header: decimal digits alone.
+///
+/// # Errors
+/// `InvalidArgument` names it.
+pub fn digits(name: &str, text: &str) -> crate::Result<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse::<u64>().ok().filter(|number| digits && *number <= MOST_WRITTEN).ok_or_else(|| {
+        crate::Error::invalid(name, format!("{name} must be a whole number from 0 to {MOST_WRITTEN}, not {text}"))
+    })
+}
+
 /// For `deserialize_with`: a whole number; `null` counts as not given.
 pub fn number<'de, D: Deserializer<'de>, T: Number>(deserializer: D) -> Result<T, D::Error> {
     Ok(some_number(deserializer)?.unwrap_or_default())

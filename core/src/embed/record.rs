@@ -5,7 +5,8 @@ use serde_json::json;
 
 use crate::miner::FailClass;
 use crate::model::whole::{number, some_number};
-use crate::model::{Completion, CompletionRecord, RequestKind, Task, TaskRecord, TaskRequest, from_json};
+use crate::model::{Completion, CompletionRecord, RequestKind, SessionId, Task, TaskRecord, TaskRequest, from_json};
+use crate::router::{Intake, RepeatKey};
 use crate::{Error, Result};
 
 /// Any record as compact JSON.
@@ -67,29 +68,15 @@ pub(super) fn completion(completion: &Completion) -> Result<String> {
     json(&CompletionRecord::with_parts(completion, false, &parts))
 }
 
-/// A request, with what is said about its submission.
-pub(super) struct Submit {
-    pub(super) request: TaskRequest,
-    pub(super) idempotency_key: Option<String>,
-    pub(super) detach: bool,
-}
-
-/// Takes the fields that are not part of the request out of those that pass through.
-pub(super) fn submit(text: &str) -> Result<Submit> {
+/// A request for that session. Takes the fields that are about the submission out of those that pass through.
+pub(super) fn submit(session: u64, text: &str) -> Result<Intake<'static>> {
     let mut request: TaskRequest = parse("request", text)?;
-    let mut take = |name: &str| {
-        let index = request.extra.iter().position(|(key, _)| key == name)?;
-        Some(request.extra.remove(index).1)
-    };
-    let detach = match take("detach").as_deref().map(serde_json::value::RawValue::get) {
-        None | Some("null" | "false") => false,
-        Some("true") => true,
-        Some(other) => return Err(Error::invalid("detach", format!("detach must be true or false, not {other}"))),
-    };
-    let idempotency_key = match take("idempotency_key") {
+    let detach = request.take_flag("detach")?;
+    let idempotency = match request.take("idempotency_key") {
         None => None,
         Some(value) => serde_json::from_str::<Option<String>>(value.get())
-            .map_err(|_| Error::invalid("idempotency_key", "idempotency_key must be a text of 1 to 256 bytes"))?,
+            .map_err(|_| Error::invalid("idempotency_key", "idempotency_key must be a text of 1 to 256 bytes"))?
+            .map(|key| RepeatKey { scope: "embed".to_owned(), key }),
     };
     if request.kind == RequestKind::Completion && request.prompt.is_none() {
         if request.messages.is_some() {
@@ -98,13 +85,13 @@ pub(super) fn submit(text: &str) -> Result<Submit> {
             request.kind = RequestKind::Embedding;
         }
     }
-    Ok(Submit { request, idempotency_key, detach })
+    Ok(Intake { idempotency, detach, ..Intake::exactly(SessionId(session), request) })
 }
 
 /// A prompt, and what is said beside it: `options` has the names of [`options::REQUEST`](super::options::REQUEST) alone.
-pub(super) fn submit_prompt(prompt: &str, options: &str) -> Result<Submit> {
-    let mut submit = submit(&super::options::checked(options)?)?;
-    let request = &mut submit.request;
+pub(super) fn submit_prompt(session: u64, prompt: &str, options: &str) -> Result<Intake<'static>> {
+    let mut intake = submit(session, &super::options::checked(options)?)?;
+    let request = &mut intake.request;
     if request.prompt.is_some()
         || request.messages.is_some()
         || request.input.is_some()
@@ -115,13 +102,13 @@ pub(super) fn submit_prompt(prompt: &str, options: &str) -> Result<Submit> {
     }
     request.kind = RequestKind::Completion;
     request.prompt = Some(prompt.to_owned());
-    Ok(submit)
+    Ok(intake)
 }
 
 /// An embedding. An answer that is packed would only have to be unpacked again.
-pub(super) fn embedding(text: &str) -> Result<Submit> {
-    let mut submit = submit(text)?;
-    let request = &mut submit.request;
+pub(super) fn embedding(session: u64, text: &str) -> Result<Intake<'static>> {
+    let mut intake = submit(session, text)?;
+    let request = &mut intake.request;
     if request.input.is_none() || request.prompt.is_some() || request.messages.is_some() {
         return Err(Error::invalid(
             "input",
@@ -129,13 +116,12 @@ pub(super) fn embedding(text: &str) -> Result<Submit> {
         ));
     }
     request.kind = RequestKind::Embedding;
-    request.stream = false;
     request.extra.retain(|(name, _)| name != "encoding_format");
-    Ok(submit)
+    Ok(intake)
 }
 
 /// An embedding of one text, and what is said beside it.
-pub(super) fn embed_text(text: &str, options: &str) -> Result<Submit> {
+pub(super) fn embed_text(session: u64, text: &str, options: &str) -> Result<Intake<'static>> {
     let mut request: serde_json::Map<String, serde_json::Value> = parse("options", &super::options::checked(options)?)?;
     if !text.is_empty() || !request.contains_key("input") {
         if request.contains_key("input") {
@@ -143,7 +129,7 @@ pub(super) fn embed_text(text: &str, options: &str) -> Result<Submit> {
         }
         request.insert("input".to_owned(), text.into());
     }
-    embedding(&json(&request)?)
+    embedding(session, &json(&request)?)
 }
 
 /// Which part of a list is wanted.

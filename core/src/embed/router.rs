@@ -10,7 +10,7 @@ use super::log::LogWorker;
 use super::{Call, Embeddings, HostMiner, HttpHandler, Listener, LogSink, Miner, Task, record};
 use crate::config::Config;
 use crate::model::{SessionId, TaskId, page_rows, page_start, wanted_sessions, wanted_tasks};
-use crate::router::{SessionFilter, SubmitOptions};
+use crate::router::{Intake, SessionFilter};
 use crate::store::TaskQuery;
 use crate::token::KeySpec;
 use crate::{Error, Result};
@@ -156,18 +156,15 @@ impl Router {
     /// (`prompt`, or `messages` for a chat, or `input` for an embedding), and `idempotency_key` and `detach` beside it. Fields that the
     /// router does not know go to the miner as they are.
     pub fn submit(&self, session: u64, request: &str) -> Call<Task> {
-        self.submitted(session, record::submit(request))
+        self.submitted(record::submit(session, request))
     }
 
     /// Submits a task and waits for its completion, in one operation. `request` as in [`submit`](Self::submit); dropping the call
     /// cancels the task, unless it is detached. The call answers with the errors of both.
     pub fn complete(&self, session: u64, request: &str) -> Call<String> {
-        let submit = record::submit(request);
+        let intake = record::submit(session, request);
         self.host.watch(move |router| async move {
-            let submit = submit?;
-            let submission = router
-                .submit(SessionId(session), submit.request, options(submit.idempotency_key, submit.detach))
-                .await?;
+            let submission = router.enter(router.check(intake?)?).await?;
             record::completion(&submission.result().await?)
         })
     }
@@ -175,40 +172,38 @@ impl Router {
     /// Submits a prompt. `options` is JSON with what else there is to say, `{"max_tokens","temperature","timeout"}` ..., empty text for
     /// nothing; a name that is none of [`REQUEST_OPTIONS`](super::REQUEST_OPTIONS) is refused, what is for the miner alone goes into `extra`.
     pub fn submit_prompt(&self, session: u64, prompt: &str, options: &str) -> Call<Task> {
-        self.submitted(session, record::submit_prompt(prompt, options))
+        self.submitted(record::submit_prompt(session, prompt, options))
     }
 
     /// Vectors of texts. `request` is the body of `POST /v1/embeddings`: `input` is wanted, a text or a list of texts. Dropping the
     /// call cancels the task. The call answers with `MinerFailed` when there is not one vector for each input.
     pub fn embed(&self, session: u64, request: &str) -> Call<Embeddings> {
-        self.embedded(session, record::embedding(request))
+        self.embedded(record::embedding(session, request))
     }
 
     /// The vector of one text, and of several where it is empty and `options` has them as `input`. `options` as in
     /// [`submit_prompt`](Self::submit_prompt).
     pub fn embed_text(&self, session: u64, text: &str, options: &str) -> Call<Embeddings> {
-        self.embedded(session, record::embed_text(text, options))
+        self.embedded(record::embed_text(session, text, options))
     }
 
     /// The same as [`embed`](Self::embed), as the JSON of [`Embeddings::record`].
     pub fn embed_record(&self, session: u64, request: &str) -> Call<String> {
-        let submit = record::embedding(request);
-        self.host.watch(move |router| async move { embeddings(&router, session, submit?).await?.record() })
+        let intake = record::embedding(session, request);
+        self.host.watch(move |router| async move { embeddings(&router, intake?).await?.record() })
     }
 
-    fn submitted(&self, session: u64, submit: Result<record::Submit>) -> Call<Task> {
+    fn submitted(&self, intake: Result<Intake<'static>>) -> Call<Task> {
         let host = self.host.clone();
         self.host.call(move |router| async move {
-            let submit = submit?;
-            let options = options(submit.idempotency_key, submit.detach);
-            let submission = router.submit(SessionId(session), submit.request, options).await?;
+            let submission = router.enter(router.check(intake?)?).await?;
             submission.accepted().await?;
             Ok(Task::new(host, submission))
         })
     }
 
-    fn embedded(&self, session: u64, submit: Result<record::Submit>) -> Call<Embeddings> {
-        self.host.watch(move |router| async move { embeddings(&router, session, submit?).await })
+    fn embedded(&self, intake: Result<Intake<'static>>) -> Call<Embeddings> {
+        self.host.watch(move |router| async move { embeddings(&router, intake?).await })
     }
 
     /// A task's record.
@@ -329,12 +324,7 @@ impl Router {
     }
 }
 
-async fn embeddings(router: &crate::Router, session: u64, submit: record::Submit) -> Result<Embeddings> {
-    let options = options(submit.idempotency_key, submit.detach);
-    let submission = router.submit(SessionId(session), submit.request, options).await?;
+async fn embeddings(router: &crate::Router, intake: Intake<'static>) -> Result<Embeddings> {
+    let submission = router.enter(router.check(intake)?).await?;
     Embeddings::of(submission.request(), &submission.result().await?)
-}
-
-fn options(idempotency_key: Option<String>, detach: bool) -> SubmitOptions {
-    SubmitOptions { idempotency_key, scope: "embed".to_owned(), detach, ..SubmitOptions::default() }
 }

@@ -17,7 +17,7 @@ use super::auth::Caller;
 use super::locality::Visit;
 use super::reply::{Failed, Family};
 use super::state::AppState;
-use super::{miners, openai, paths, request_id, revocation};
+use super::{intake, miners, openai, paths, request_id, revocation};
 use crate::model::Timestamp;
 use crate::{Error, ErrorKind};
 
@@ -176,7 +176,7 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
         .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
         // Programming kits send a dozen headers of their own.
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([openai::SESSION, openai::TASK, request_id::HEADER, header::RETRY_AFTER, header::ALLOW])
+        .expose_headers([intake::SESSION, intake::TASK, request_id::HEADER, header::RETRY_AFTER, header::ALLOW])
         // Pages of the network may reach a router of this machine where their origin is allowed.
         .allow_private_network(true);
     if origins.iter().any(|origin| origin == "*") {

@@ -22,6 +22,7 @@ mod gate;
 mod handler;
 mod heads;
 mod health;
+mod intake;
 mod keys;
 mod locality;
 mod machine;

@@ -13,6 +13,7 @@ mod clock;
 mod drive;
 mod ending;
 mod inspect;
+mod intake;
 mod judge;
 mod keys;
 mod known;
@@ -33,6 +34,10 @@ mod tasks;
 pub(crate) mod transcript;
 mod upstreams;
 
+#[cfg(feature = "listener")]
+pub(crate) use intake::{Checked, Wish};
+#[cfg(any(feature = "listener", feature = "embed"))]
+pub(crate) use intake::{Intake, RepeatKey};
 #[cfg(feature = "listener")]
 pub(crate) use keys::{KeyRing, Known};
 #[cfg(feature = "listener")]

@@ -57,7 +57,12 @@ pub(super) fn new_sid() -> Result<String> {
 }
 
 pub(super) fn unknown(id: SessionId) -> Error {
-    Error::not_found(format!("there is no session {id}")).with_code("session_not_found").with_param("session_id")
+    no_such(&id.to_string())
+}
+
+/// There is no session of that name.
+pub(super) fn no_such(name: &str) -> Error {
+    Error::not_found(format!("there is no session {name}")).with_code("session_not_found").with_param("session_id")
 }
 
 fn rules(session: &Session, dispatch: &DispatchConfig) -> SessionRules {
@@ -241,7 +246,7 @@ impl Router {
     }
 
     /// The session for a request that names none: those of `completion_sessions` take turns, else session 0.
-    pub fn next_completion_session(&self) -> SessionId {
+    pub(super) fn next_completion_session(&self) -> SessionId {
         match self.shared.config.completion_sessions.as_slice() {
             [] => SessionId(0),
             pool => SessionId(pool[self.shared.turn.fetch_add(1, Ordering::Relaxed) as usize % pool.len()]),

@@ -22,12 +22,9 @@ pub struct SubmitOptions {
     pub detach: bool,
     /// Whether a model that no miner offers stands for any model.
     pub any_model: bool,
-    /// Whether the session is the router's choice: it is no part of what the idempotency key stands for then.
-    pub any_session: bool,
-    /// Seconds until the task is given up, whatever the request says; `None`: the request's, else `limits.default_timeout_secs`.
-    pub timeout: Option<f64>,
-    /// Whether that is the time for the first token alone where the answer is streamed: after it only silence ends the task.
-    pub open_ended: bool,
+    /// Seconds that the caller waits for the first token of a stream, or for a whole answer: a stream that has begun is ended by
+    /// silence alone. `None`: the request's `timeout`, else `limits.default_timeout_secs`, for the whole task.
+    pub patience: Option<f64>,
 }
 
 /// Holds a task: when the last one of a task that is not detached goes, the task is cancelled.

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use sha2::{Digest, Sha256};
-
 use super::drive::Deed;
 use super::ending::stored_end;
+use super::intake::{Checked, Intake, RepeatKey};
 use super::live::{Judged, Live, LiveSpec, wake, weight_of};
 use super::memory::Memory;
 use super::shared::{Router, Shared};
@@ -30,18 +29,24 @@ impl Router {
     /// `InvalidArgument` names the field; `NotFound` (session or model), `Conflict` (closed session), `Overloaded` and `Unavailable` (with a time to
     /// come back), `IdempotencyMismatch`, `Closed`.
     pub async fn submit(&self, session: SessionId, request: TaskRequest, options: SubmitOptions) -> Result<Submission> {
+        let SubmitOptions { idempotency_key, scope, detach, any_model, patience } = options;
+        let idempotency = idempotency_key.map(|key| RepeatKey { scope, key });
+        let intake = Intake { idempotency, detach, any_model, patience, ..Intake::exactly(session, request) };
+        self.enter(self.check(intake)?).await
+    }
+
+    /// Makes a submission of a request that was checked.
+    ///
+    /// # Errors
+    /// As those of [`submit`](Self::submit).
+    pub(crate) async fn enter(&self, checked: Checked) -> Result<Submission> {
         let shared = &self.shared;
-        let request = Arc::new(shared.checked(request)?);
-        let idempotency = options
-            .idempotency_key
-            .as_deref()
-            .map(|key| idempotency(&options.scope, key, (!options.any_session).then_some(session), &request))
-            .transpose()?;
+        let idempotency = checked.idempotency.clone();
         if shared.draining.load(Ordering::Acquire) {
             return Err(Shared::closed_error());
         }
         let held = idempotency.is_some();
-        let admitted = self.admit(session, request, &options, idempotency.clone());
+        let admitted = self.admit(checked);
         let (live, submission, pending, deeds) = match admitted {
             Ok(admitted) => admitted,
             Err(refusal) => return self.replay(idempotency, refusal).await,
@@ -73,17 +78,12 @@ impl Router {
     }
 
     /// Brings a new task in: the engine has it, and the store is asked to write it down.
-    fn admit(
-        &self,
-        session: SessionId,
-        mut request: Arc<TaskRequest>,
-        options: &SubmitOptions,
-        idempotency: Option<Idempotency>,
-    ) -> Result<Admitted> {
+    fn admit(&self, checked: Checked) -> Result<Admitted> {
+        let Checked { session, mut request, idempotency, detach, any_model, patience } = checked;
         let shared = &self.shared;
         let now = shared.clock.now();
         let limits = &shared.config.limits;
-        let timeout = options.timeout.or(request.timeout).unwrap_or(limits.default_timeout_secs as f64);
+        let timeout = patience.or(request.timeout).unwrap_or(limits.default_timeout_secs as f64);
         let deadline = now.plus((timeout.min(limits.max_timeout_secs as f64) * 1_000.0) as u64);
         let weight = weight_of(&request);
         let mut core = shared.core.lock();
@@ -105,9 +105,9 @@ impl Router {
                     shared.engine_task(&record.spec, &request, session, (now, deadline), idempotency.is_some())?;
             }
         }
-        task.any_model = options.any_model;
-        task.attached = !options.detach;
-        task.open_ended = options.open_ended && task.streaming && task.required == 1;
+        task.any_model = any_model;
+        task.attached = !detach;
+        task.open_ended = patience.is_some() && task.streaming && task.required == 1;
         let open_ended = task.open_ended;
         let effects = core.engine.step(Event::Submit(Box::new(task)), now);
         let (gid, id, band) = match effects.first() {
@@ -131,7 +131,7 @@ impl Router {
             judged,
             on_failure,
             shadow: false,
-            detached: options.detach,
+            detached: detach,
             max_output_bytes: shared.config.limits.max_output_bytes,
             window_bytes: shared.config.limits.stream_window_bytes,
             base: core.engine.first_base(),
@@ -312,18 +312,6 @@ fn unknown(session: SessionId, id: TaskId) -> Error {
         .with_param("task_id")
 }
 
-fn idempotency(scope: &str, key: &str, session: Option<SessionId>, request: &TaskRequest) -> Result<Idempotency> {
-    if key.is_empty() || key.len() > 256 {
-        return Err(Error::invalid("Idempotency-Key", "an idempotency key has 1 to 256 bytes"));
-    }
-    let mut hasher = Sha256::new();
-    if let Some(session) = session {
-        hasher.update(session.0.to_be_bytes());
-    }
-    hasher.update(serde_json::to_vec(&request.work()).map_err(Error::internal)?);
-    Ok(Idempotency { scope: scope.to_owned(), key: key.to_owned(), fingerprint: hasher.finalize().into() })
-}
-
 fn refusal(reason: Refusal, retry_after_ms: u64, session: SessionId, model: Option<&str>) -> Error {
     let overloaded = |message: &str, code| {
         Error::new(ErrorKind::Overloaded, message).with_code(code).with_retry_after_ms(retry_after_ms)
@@ -371,57 +359,6 @@ fn refusal(reason: Refusal, retry_after_ms: u64, session: SessionId, model: Opti
 }
 
 impl Shared {
-    /// Fills in defaults and checks what a caller may ask for.
-    fn checked(&self, mut request: TaskRequest) -> Result<TaskRequest> {
-        let limits = &self.config.limits;
-        match request.kind {
-            RequestKind::Completion if request.prompt.is_none() && request.extra("prompt").is_none() => {
-                return Err(Error::invalid("prompt", "prompt is missing: give the text to complete"));
-            }
-            RequestKind::Chat if request.messages.is_none() => {
-                return Err(Error::invalid("messages", "messages is missing: give a list of {role, content}"));
-            }
-            RequestKind::Embedding if request.input.is_none() => {
-                return Err(Error::invalid("input", "input is missing: give a text or a list of texts"));
-            }
-            _ => {}
-        }
-        if request.kind == RequestKind::Chat
-            && let Some(messages) = &request.messages
-            && !(messages.get().starts_with('[') && messages.get()[1..].trim_start().starts_with('{'))
-        {
-            return Err(Error::invalid("messages", "messages must be a list of at least one {role, content}"));
-        }
-        if request.prompt_type > 1 {
-            return Err(Error::invalid(
-                "prompt_type",
-                "prompt_type must be 0 (the model's template is applied) or 1 (raw)",
-            ));
-        }
-        for (name, value) in [("timeout", &mut request.timeout), ("precommit_timeout", &mut request.precommit_timeout)]
-        {
-            if let Some(seconds) = value {
-                if !seconds.is_finite() || *seconds <= 0.0 {
-                    return Err(Error::invalid(name, format!("{name} must be a number of seconds greater than 0")));
-                }
-                *seconds = seconds.min(limits.max_timeout_secs as f64);
-            }
-        }
-        if let Some(most) = &mut request.max_miners {
-            if *most == 0 {
-                return Err(Error::invalid("max_miners", "max_miners must be at least 1"));
-            }
-            *most = (*most).min(limits.max_answers);
-        }
-        if request.priority.is_some_and(|priority| priority > 9) {
-            return Err(Error::invalid("priority", "priority must be 0 to 9"));
-        }
-        for tokens in [&mut request.max_tokens, &mut request.max_completion_tokens].into_iter().flatten() {
-            *tokens = (*tokens).min(limits.max_tokens);
-        }
-        Ok(request)
-    }
-
     /// The task as the engine sees it, and how its answers are compared where several are wanted.
     ///
     /// # Errors

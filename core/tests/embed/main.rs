@@ -6,3 +6,4 @@ mod conformance;
 mod facade;
 mod matching;
 mod miners;
+mod ways_in;

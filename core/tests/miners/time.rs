@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::{DEFAULT, Hand, pieces, router, say, streamed, submit};
 
 async fn submit_for(router: &Router, request: TaskRequest, seconds: f64) -> Submission {
-    let options = SubmitOptions { timeout: Some(seconds), open_ended: true, ..SubmitOptions::default() };
+    let options = SubmitOptions { patience: Some(seconds), ..SubmitOptions::default() };
     router.submit(DEFAULT, request, options).await.unwrap()
 }
 

@@ -20,9 +20,9 @@ use crate::listener::openapi::{CortensorFailures, IdempotencyHeader, ServerSentE
 use crate::listener::reply::{self, Failed, Family};
 use crate::listener::sse;
 use crate::listener::state::AppState;
-use crate::listener::{body, openai, request_id};
+use crate::listener::{body, intake, openai, request_id};
 use crate::model::{CompletionRecord, RequestKind, TaskRequest, Whole};
-use crate::router::{Submission, SubmitOptions};
+use crate::router::{Intake, Submission, Wish};
 use crate::{Error, Result};
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
@@ -133,23 +133,26 @@ async fn chat_in(
     submit(&state, &caller, Some(session), &headers, body, true).await
 }
 
-/// Takes a field of the listener's own out of those that pass through.
-fn take_flag(request: &mut TaskRequest, name: &str) -> Result<bool> {
-    let Some(index) = request.extra.iter().position(|(key, _)| key == name) else { return Ok(false) };
-    let (_, value) = request.extra.remove(index);
-    match value.get() {
-        "true" => Ok(true),
-        "false" | "null" => Ok(false),
-        other => Err(Error::invalid(name, format!("{name} must be true or false, not {other}"))),
+/// The number of answers that the caller wants (`n`): here each is one of another miner.
+fn answers_wanted(request: &mut TaskRequest, most: u32) -> Result<Option<u32>> {
+    let Some(value) = request.take("n") else { return Ok(None) };
+    let answers = serde_json::from_str::<Option<Whole<u32>>>(value.get())
+        .map_err(|_| Error::invalid("n", format!("n must be a whole number, not {}", value.get())))?;
+    match answers.map(|number| number.0) {
+        Some(answers) if answers == 0 || answers > most => Err(Error::invalid("n", format!("n must be 1 to {most}"))),
+        answers => Ok(answers),
     }
 }
 
-fn take_number(request: &mut TaskRequest, name: &str) -> Result<Option<u32>> {
-    let Some(index) = request.extra.iter().position(|(key, _)| key == name) else { return Ok(None) };
-    let (_, value) = request.extra.remove(index);
-    serde_json::from_str::<Option<Whole<u32>>>(value.get())
-        .map(|number| number.map(|number| number.0))
-        .map_err(|_| Error::invalid(name, format!("{name} must be a whole number, not {}", value.get())))
+/// The session that is wanted: the path's, else the body's, else any.
+fn session_of(path: Option<String>, request: &mut TaskRequest) -> Result<Wish<'static>> {
+    let in_body = request.take("session_id").or_else(|| request.take("sessionId"));
+    let name = match (path, in_body) {
+        (Some(name), _) => Some(name),
+        (None, Some(value)) => query::session_in_body(&value)?,
+        (None, None) => None,
+    };
+    Ok(name.map_or(Wish::Any, |name| Wish::Named(name.into())))
 }
 
 async fn submit(
@@ -163,79 +166,42 @@ async fn submit(
     caller.may("submit")?;
     let body = body::read(state, Family::Cortensor, headers, body).await?;
     let mut request: TaskRequest = body::parse(Family::Cortensor, &body)?;
-    // A client that speaks of messages means a chat, whichever route it takes.
-    if chat && request.messages.is_none() && request.prompt.is_none() {
-        return Err(Error::invalid("messages", "messages is missing: give a list of {role, content}").into());
-    }
-    request.kind = if request.messages.is_some() && request.prompt.is_none() {
-        RequestKind::Chat
-    } else {
-        RequestKind::Completion
-    };
-    let in_body = request
-        .extra
-        .iter()
-        .position(|(key, _)| key == "session_id" || key == "sessionId")
-        .map(|index| request.extra.remove(index).1);
-    let session = match (path_session, in_body) {
-        (Some(text), _) => Some(query::session(state, caller, &text)?),
-        (None, Some(value)) => query::session_in_body(state, caller, &value)?,
-        (None, None) => None,
-    };
-    let any_session = session.is_none();
-    let session = match session {
-        Some(session) => session,
-        None => caller
-            .sessions()
-            .first()
-            .map_or_else(|| state.router.next_completion_session(), |id| crate::model::SessionId(*id)),
-    };
-    caller.sees(session)?;
-    let later = take_flag(&mut request, "async")?;
-    let detach = take_flag(&mut request, "detach")?;
-    let idempotent = take_flag(&mut request, "idempotent")?;
-    if let Some(answers) = take_number(&mut request, "n")? {
-        let most = state.router.config().limits.max_answers;
-        if answers == 0 || answers > most {
-            return Err(Error::invalid("n", format!("n must be 1 to {most}")).into());
+    // A client that speaks of messages means a chat, whichever route it takes; one that gives nothing means what the route says.
+    let completes =
+        request.prompt.is_some() || request.extra("prompt").is_some() || !chat && request.messages.is_none();
+    request.kind = if completes { RequestKind::Completion } else { RequestKind::Chat };
+    let session = session_of(path_session, &mut request)?;
+    let later = request.take_flag("async")?;
+    let detach = request.take_flag("detach")?;
+    let idempotent = request.take_flag("idempotent")?;
+    let answers = answers_wanted(&mut request, state.router.config().limits.max_answers)?;
+    request.max_miners = request.max_miners.or(answers);
+    let idempotency = match intake::repeat_key(headers, caller, "/api")? {
+        None if idempotent => {
+            let reference = request.client_reference.clone();
+            let key =
+                reference.ok_or_else(|| Error::invalid("client_reference", "idempotent needs a client_reference"))?;
+            Some(intake::key_of(key, caller, "/api"))
         }
-        request.max_miners = request.max_miners.or(Some(answers));
-    }
-    let idempotency_key = match headers.get("idempotency-key") {
-        Some(key) => Some(
-            key.to_str()
-                .map_err(|_| Error::invalid("Idempotency-Key", "Idempotency-Key must be plain ASCII text"))?
-                .trim()
-                .to_owned(),
-        ),
-        None if idempotent => Some(
-            request
-                .client_reference
-                .clone()
-                .ok_or_else(|| Error::invalid("client_reference", "idempotent needs a client_reference"))?,
-        ),
-        None => None,
+        key => key,
     };
-    let streamed = request.stream && !later;
-    let reading =
-        (chat && request.kind == RequestKind::Chat).then(|| openai::Reading::of(&request, idempotency_key.is_some()));
-    let reading = reading.transpose()?;
-    let options = SubmitOptions {
-        idempotency_key,
-        scope: format!("{} /api", caller.id()),
+    let checked = state.router.check(Intake {
+        session,
+        allowed: caller.sessions(),
+        request,
+        idempotency,
         detach: later || detach,
         any_model: true,
-        any_session,
-        ..SubmitOptions::default()
-    };
-    let submission = state.router.submit(session, request, options).await?;
-    let task = request_id::Task::from(&submission);
-    let form = match reading {
+        patience: None,
+    })?;
+    let form = match checked.request() {
         _ if later => Form::Later,
-        Some(reading) => Form::Chat(Box::new(reading)),
-        None if streamed => Form::Stream,
-        None => Form::Whole,
+        request if chat && request.kind == RequestKind::Chat => Form::Chat(Box::new(openai::Reading::of(&checked)?)),
+        request if request.stream => Form::Stream,
+        _ => Form::Whole,
     };
+    let submission = state.router.enter(checked).await?;
+    let task = request_id::Task::from(&submission);
     Ok(request_id::of_task(&task, answer(state, submission, form).await))
 }
 

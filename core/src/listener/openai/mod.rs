@@ -19,7 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(in crate::listener) use chat::create as create_chat;
-pub(in crate::listener) use run::{Reading, SESSION, TASK, chat as answer_chat};
+pub(in crate::listener) use run::{Reading, chat as answer_chat};
 
 use crate::listener::state::AppState;
 

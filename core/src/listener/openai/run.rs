@@ -10,22 +10,16 @@ use super::chunk::{ChunkWriter, StreamSpec};
 use super::{answer, request};
 use crate::config::LimitsConfig;
 use crate::listener::auth::Caller;
-use crate::listener::cortensor::query;
 use crate::listener::reply::{self, Failed, Family};
 use crate::listener::state::AppState;
-use crate::listener::{body, request_id, sse};
-use crate::model::{MinerInfo, MinerKind, RequestKind, SessionId, TaskRequest, meant};
-use crate::{Error, Result, Router, Submission, SubmitOptions};
-
-/// Names the session of a request, and of its answer.
-pub(in crate::listener) const SESSION: HeaderName = HeaderName::from_static("x-cortensor-session");
-/// Names the task of an answer.
-pub(in crate::listener) const TASK: HeaderName = HeaderName::from_static("x-cortensor-task");
+use crate::listener::{body, intake, request_id, sse};
+use crate::model::{RequestKind, TaskRequest};
+use crate::router::{Checked, Intake, Wish};
+use crate::{Result, Submission};
 
 /// Headers in which OpenAI's SDKs say how long they wait, in seconds.
 static SDK_TIMEOUTS: [HeaderName; 2] =
     [HeaderName::from_static("x-stainless-timeout"), HeaderName::from_static("x-stainless-read-timeout")];
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Reads a body, submits it, and answers with the result or the stream.
 pub(super) async fn submit(
@@ -38,8 +32,13 @@ pub(super) async fn submit(
     let failed = |error| Failed::new(Family::OpenAi, error);
     caller.may("submit").map_err(failed)?;
     let body = body::read(state, Family::OpenAi, headers, body).await?;
-    let request = request::checked(kind, body::parse(Family::OpenAi, &body)?).map_err(failed)?;
+    let mut request: TaskRequest = body::parse(Family::OpenAi, &body)?;
     drop(body);
+    request.kind = kind;
+    if kind == RequestKind::Completion {
+        // OpenAI's completions go to the model as they are: no chat template.
+        request.prompt_type = 1;
+    }
     let (submission, reading) = enter(state, caller, headers, request).await.map_err(failed)?;
     let task = request_id::Task::from(&submission);
     Ok(request_id::of_task(&task, respond(state, submission, reading).await.map_err(failed)))
@@ -56,15 +55,16 @@ pub(in crate::listener) struct Reading {
 }
 
 impl Reading {
-    /// How that request wants to be answered; `keyed`: it has an idempotency key.
+    /// How that request wants to be answered.
     ///
     /// # Errors
     /// When `stream_options` is not what it should be.
-    pub(in crate::listener) fn of(request: &TaskRequest, keyed: bool) -> Result<Self> {
+    pub(in crate::listener) fn of(checked: &Checked) -> Result<Self> {
+        let request = checked.request();
         Ok(Self {
             stream: request.stream,
             usage: request::include_usage(request)?,
-            request: keyed.then(|| Box::new(request.clone())),
+            request: checked.is_repeatable().then(|| Box::new(request.clone())),
         })
     }
 
@@ -80,29 +80,23 @@ async fn enter(
     headers: &HeaderMap,
     mut request: TaskRequest,
 ) -> Result<(Submission, Reading)> {
-    let (session, any_session) = session_of(state, caller, headers, &mut request)?;
-    if let Some(refusal) = request::wants_upstream(&request)
-        && !only_upstreams(&state.router, session, request.model.as_deref())
-    {
-        return Err(refusal);
-    }
-    let scope = match request.kind {
+    let way = match request.kind {
         RequestKind::Chat => "/v1/chat/completions",
         RequestKind::Completion => "/v1/completions",
         RequestKind::Embedding => "/v1/embeddings",
     };
-    let idempotency_key = idempotency_key(headers)?;
-    let scope = idempotency_key.as_ref().map(|_| format!("{} {scope}", caller.id())).unwrap_or_default();
-    let reading = Reading::of(&request, idempotency_key.is_some())?;
-    let options = SubmitOptions {
-        idempotency_key,
-        scope,
-        any_session,
-        timeout: Some(patience(headers, request.timeout, &state.router.config().limits)),
-        open_ended: true,
-        ..SubmitOptions::default()
+    let intake = Intake {
+        session: session_of(headers, &mut request)?,
+        allowed: caller.sessions(),
+        idempotency: intake::repeat_key(headers, caller, way)?,
+        detach: false,
+        any_model: false,
+        patience: Some(patience(headers, request.timeout, &state.router.config().limits)),
+        request,
     };
-    Ok((state.router.submit(session, request, options).await?, reading))
+    let checked = state.router.check(intake)?;
+    let reading = Reading::of(&checked)?;
+    Ok((state.router.enter(checked).await?, reading))
 }
 
 /// A submitted chat as OpenAI's clients read it, whole or streamed; `/api` has routes for chats too.
@@ -131,36 +125,17 @@ fn patience(headers: &HeaderMap, body: Option<f64>, limits: &LimitsConfig) -> f6
     }
 }
 
-/// The session: the header's, else the one that the model's name stands for, else the token's own, else the router's
-/// choice. And whether the caller named none.
-fn session_of(
-    state: &AppState,
-    caller: &Caller,
-    headers: &HeaderMap,
-    request: &mut TaskRequest,
-) -> Result<(SessionId, bool)> {
-    let named = request.model.as_deref().and_then(request::session_in_model);
-    if let Some(header) = headers.get(SESSION) {
-        let text = header
-            .to_str()
-            .map_err(|_| Error::invalid("X-Cortensor-Session", "X-Cortensor-Session must be a session's number"))?;
-        return Ok((query::session(state, caller, text.trim())?, false));
+/// The session that is wanted: the header's, else the one that the model's name stands for, else any.
+fn session_of<'a>(headers: &'a HeaderMap, request: &mut TaskRequest) -> Result<Wish<'a>> {
+    if let Some(name) = intake::session(headers)? {
+        return Ok(Wish::Named(name.into()));
     }
-    if let Some(id) = named {
-        let session = query::session(state, caller, id)?;
+    if let Some(id) = request.model.as_deref().and_then(request::session_in_model) {
+        let wish = Wish::Named(id.to_owned().into());
         request.model = None;
-        return Ok((session, false));
+        return Ok(wish);
     }
-    let session = caller.sessions().first().map_or_else(|| state.router.next_completion_session(), |id| SessionId(*id));
-    caller.sees(session)?;
-    Ok((session, true))
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
-    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    let key =
-        key.to_str().map_err(|_| Error::invalid("Idempotency-Key", "Idempotency-Key must be plain ASCII text"))?;
-    Ok(Some(key.trim().to_owned()))
+    Ok(Wish::Any)
 }
 
 /// Waits for the whole answer. While this waits, a client that hangs up drops it, and with it the task.
@@ -195,23 +170,6 @@ async fn stream(state: &AppState, submission: Submission, reading: Reading) -> R
 
 /// Says which task the answer belongs to: OpenAI's bodies have no place for it.
 fn name_task(headers: &mut HeaderMap, submission: &Submission) {
-    headers.insert(SESSION, HeaderValue::from(submission.session_id().0));
-    headers.insert(TASK, HeaderValue::from(submission.task_id().0));
-}
-
-/// Whether every miner that could be given the request is an upstream: one of those that list its model, where there are any.
-fn only_upstreams(router: &Router, session: SessionId, model: Option<&str>) -> bool {
-    let own = router.session(session).map(|session| session.spec.model).unwrap_or_default();
-    let model = model.unwrap_or(&own);
-    let miners = router.miners();
-    let lists = |miner: &&MinerInfo| meant(&miner.models, model).is_some();
-    let are_upstreams =
-        |of: &dyn Fn(&&MinerInfo) -> bool| miners.iter().filter(of).all(|miner| miner.kind == MinerKind::Upstream);
-    if model.is_empty() {
-        are_upstreams(&|_| true)
-    } else if miners.iter().any(|miner| miner.active && lists(&miner)) {
-        are_upstreams(&lists)
-    } else {
-        are_upstreams(&|miner| miner.models.is_empty() || lists(miner))
-    }
+    headers.insert(intake::SESSION, HeaderValue::from(submission.session_id().0));
+    headers.insert(intake::TASK, HeaderValue::from(submission.task_id().0));
 }

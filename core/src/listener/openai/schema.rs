@@ -5,15 +5,11 @@
 //! best what it takes.
 #![allow(dead_code, reason = "the types are only described, never made")]
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 use serde_json::Value;
-use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, ObjectBuilder, Type};
-use utoipa::openapi::{RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::ToSchema;
 
-use crate::model::Usage;
+use crate::model::{TextOrTokens, Usage};
 
 /// A message of a conversation. Members that are not listed pass through to the miner.
 #[derive(ToSchema)]
@@ -115,37 +111,6 @@ pub(super) struct CompletionRequest {
     /// A higher band is served first.
     #[schema(minimum = 0, maximum = 9)]
     priority: Option<u8>,
-}
-
-/// One text, several texts, token numbers, or several lists of token numbers.
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub(super) enum TextOrTokens {
-    Text(String),
-    Texts(Vec<String>),
-    Tokens(Vec<u32>),
-    Many(Vec<Vec<u32>>),
-}
-
-impl PartialSchema for TextOrTokens {
-    fn schema() -> RefOr<Schema> {
-        let list = |items: RefOr<Schema>, description: &str| {
-            ArrayBuilder::new().items(items).min_items(Some(1)).description(Some(description))
-        };
-        AnyOfBuilder::new()
-            .description(Some("One text, several texts, token numbers, or several lists of token numbers."))
-            .item(ObjectBuilder::new().schema_type(Type::String).description(Some("One text.")))
-            .item(list(String::schema(), "Texts."))
-            .item(list(u32::schema(), "One text as token numbers."))
-            .item(list(list(u32::schema(), "Token numbers.").into(), "Texts as token numbers."))
-            .into()
-    }
-}
-
-impl ToSchema for TextOrTokens {
-    fn name() -> Cow<'static, str> {
-        "TextOrTokens".into()
-    }
 }
 
 /// Vectors are wanted. Fields that are not listed pass through to the miner.

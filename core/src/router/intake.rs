@@ -1,0 +1,230 @@
+//! The one way in for work. A family of HTTP routes, a binding or a Rust program says in an [`Intake`] who asks for what; the
+//! router finds the session, checks the request ([`Router::check`]) and makes a [`Submission`](super::Submission) of it ([`Router::enter`]).
+//!
+//! The two steps are two calls because a way in may need the checked request to say how its caller reads the answer.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::shared::{Router, Shared};
+use crate::config::UnknownSession;
+use crate::model::whole::digits;
+use crate::model::{MinerInfo, MinerKind, SessionId, TaskRequest, meant};
+use crate::store::Idempotency;
+use crate::{Error, Result};
+
+/// The session that a caller wants.
+#[derive(Debug)]
+pub(crate) enum Wish<'a> {
+    /// That session and no other.
+    Exactly(SessionId),
+    /// The session that a client names in a path, a header or a body: a number, or 0x and 64 digits. The setting `unknown_session` says
+    /// what follows where there is none.
+    Named(Cow<'a, str>),
+    /// The router's choice: the first session of a caller that is limited to some, else those of `completion_sessions` in turn,
+    /// else session 0.
+    Any,
+}
+
+/// A key that makes a submission repeatable, as the caller gave it.
+#[derive(Debug, Clone)]
+pub(crate) struct RepeatKey {
+    /// Whose key it is: the caller and the way in.
+    pub(crate) scope: String,
+    /// The caller's own key.
+    pub(crate) key: String,
+}
+
+/// A request with all that its caller says about it.
+#[derive(Debug)]
+pub(crate) struct Intake<'a> {
+    /// The session that is wanted.
+    pub(crate) session: Wish<'a>,
+    /// The only sessions that the caller may use; empty: all.
+    pub(crate) allowed: &'a [u64],
+    /// The request. Its `kind` is set.
+    pub(crate) request: TaskRequest,
+    /// The key that makes it repeatable.
+    pub(crate) idempotency: Option<RepeatKey>,
+    /// Whether the task goes on when nobody holds its submission any more.
+    pub(crate) detach: bool,
+    /// Whether a model that no miner offers stands for any model.
+    pub(crate) any_model: bool,
+    /// Seconds that the caller waits for the first token of a stream, or for a whole answer: a stream that has begun is ended by
+    /// silence alone. `None`: the request's `timeout`, for the whole task.
+    pub(crate) patience: Option<f64>,
+}
+
+impl Intake<'_> {
+    /// That request for that session, with every default.
+    pub(crate) fn exactly(session: SessionId, request: TaskRequest) -> Self {
+        Self {
+            session: Wish::Exactly(session),
+            allowed: &[],
+            request,
+            idempotency: None,
+            detach: false,
+            any_model: false,
+            patience: None,
+        }
+    }
+}
+
+/// An [`Intake`] whose session is known and whose request is checked.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(super) session: SessionId,
+    pub(super) request: Arc<TaskRequest>,
+    pub(super) idempotency: Option<Idempotency>,
+    pub(super) detach: bool,
+    pub(super) any_model: bool,
+    pub(super) patience: Option<f64>,
+}
+
+impl Checked {
+    /// The request as the router works with it.
+    #[cfg(feature = "listener")]
+    pub(crate) fn request(&self) -> &TaskRequest {
+        &self.request
+    }
+
+    /// Whether it can be repeated under a key.
+    #[cfg(feature = "listener")]
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.idempotency.is_some()
+    }
+}
+
+impl Router {
+    /// Finds the session and checks the request.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the field; `NotFound` names the session.
+    pub(crate) fn check(&self, intake: Intake<'_>) -> Result<Checked> {
+        let session = self.session_of(&intake.session, intake.allowed)?;
+        let request = self.shared.checked(intake.request.with_checked_input()?)?;
+        if let Some(refusal) = request.wants_upstream()
+            && !self.only_upstreams(session, request.model.as_deref())
+        {
+            return Err(refusal);
+        }
+        let named = intake.session.names_one().then_some(session);
+        let idempotency = intake.idempotency.map(|key| key.of(named, &request)).transpose()?;
+        Ok(Checked {
+            session,
+            request: Arc::new(request),
+            idempotency,
+            detach: intake.detach,
+            any_model: intake.any_model,
+            patience: intake.patience,
+        })
+    }
+
+    /// The session that is meant. One that the caller may not use does not exist for it.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidArgument` where the name is none of a session's.
+    pub(crate) fn session_of(&self, wish: &Wish<'_>, allowed: &[u64]) -> Result<SessionId> {
+        let id = match wish {
+            Wish::Exactly(id) => *id,
+            Wish::Named(name) => self.named_session(name)?,
+            Wish::Any => allowed.first().map_or_else(|| self.next_completion_session(), |id| SessionId(*id)),
+        };
+        if allowed.is_empty() || allowed.contains(&id.0) { Ok(id) } else { Err(super::sessions::unknown(id)) }
+    }
+
+    fn named_session(&self, name: &str) -> Result<SessionId> {
+        let found = match name.strip_prefix("0x") {
+            Some(_) if name.len() == 66 => self.session_by_sid(name).ok_or_else(|| super::sessions::no_such(name)),
+            _ => digits("session_id", name).map(SessionId),
+        };
+        let found = found.and_then(|id| {
+            let there = self.shared.core.lock().sessions.contains_key(&id);
+            if there { Ok(id) } else { Err(super::sessions::unknown(id)) }
+        });
+        match self.shared.config.unknown_session {
+            UnknownSession::Default => Ok(found.unwrap_or(SessionId(0))),
+            UnknownSession::Reject => found,
+        }
+    }
+
+    /// Whether every miner that could be given the request is an upstream: one of those that list its model, where there are any.
+    fn only_upstreams(&self, session: SessionId, model: Option<&str>) -> bool {
+        let own = self.session(session).map(|session| session.spec.model).unwrap_or_default();
+        let model = model.unwrap_or(&own);
+        let miners = self.miners();
+        let lists = |miner: &&MinerInfo| meant(&miner.models, model).is_some();
+        let are_upstreams =
+            |of: &dyn Fn(&&MinerInfo) -> bool| miners.iter().filter(of).all(|miner| miner.kind == MinerKind::Upstream);
+        if model.is_empty() {
+            are_upstreams(&|_| true)
+        } else if miners.iter().any(|miner| miner.active && lists(&miner)) {
+            are_upstreams(&lists)
+        } else {
+            are_upstreams(&|miner| miner.models.is_empty() || lists(miner))
+        }
+    }
+}
+
+impl Wish<'_> {
+    /// Whether the caller names a session: then it is part of what an idempotency key stands for.
+    fn names_one(&self) -> bool {
+        match self {
+            Self::Exactly(_) => true,
+            Self::Named(_) => true,
+            Self::Any => false,
+        }
+    }
+}
+
+impl RepeatKey {
+    /// The key as the store keeps it: with a fingerprint of the work, and of the session where the caller named it.
+    fn of(self, session: Option<SessionId>, request: &TaskRequest) -> Result<Idempotency> {
+        if self.key.is_empty() || self.key.len() > 256 {
+            return Err(Error::invalid("Idempotency-Key", "an idempotency key has 1 to 256 bytes"));
+        }
+        let mut hasher = Sha256::new();
+        if let Some(session) = session {
+            hasher.update(session.0.to_be_bytes());
+        }
+        hasher.update(serde_json::to_vec(&request.work()).map_err(Error::internal)?);
+        Ok(Idempotency { scope: self.scope, key: self.key, fingerprint: hasher.finalize().into() })
+    }
+}
+
+impl Shared {
+    /// Checks what the router itself acts on, and brings it within the limits of the configuration.
+    fn checked(&self, mut request: TaskRequest) -> Result<TaskRequest> {
+        let limits = &self.config.limits;
+        if request.prompt_type > 1 {
+            return Err(Error::invalid(
+                "prompt_type",
+                "prompt_type must be 0 (the model's template is applied) or 1 (raw)",
+            ));
+        }
+        for (name, value) in [("timeout", &mut request.timeout), ("precommit_timeout", &mut request.precommit_timeout)]
+        {
+            if let Some(seconds) = value {
+                if !seconds.is_finite() || *seconds <= 0.0 {
+                    return Err(Error::invalid(name, format!("{name} must be a number of seconds greater than 0")));
+                }
+                *seconds = seconds.min(limits.max_timeout_secs as f64);
+            }
+        }
+        if let Some(most) = &mut request.max_miners {
+            if *most == 0 {
+                return Err(Error::invalid("max_miners", "max_miners must be at least 1"));
+            }
+            *most = (*most).min(limits.max_answers);
+        }
+        if request.priority.is_some_and(|priority| priority > 9) {
+            return Err(Error::invalid("priority", "priority must be 0 to 9"));
+        }
+        for tokens in [&mut request.max_tokens, &mut request.max_completion_tokens].into_iter().flatten() {
+            *tokens = (*tokens).min(limits.max_tokens);
+        }
+        Ok(request)
+    }
+}

@@ -1,0 +1,68 @@
+//! A request is checked in one way, whichever way it comes in: as the program's own, over OpenAI's API or over the REST API.
+
+use cortensor_router::embed::{HttpHandler, HttpRequest, Job, Router};
+use serde_json::{Value, json};
+
+fn answers(job: Job) {
+    job.finish(r#"{"text": "x"}"#).unwrap();
+}
+
+fn send(handler: &HttpHandler, target: &str, body: &Value) -> (u16, Value) {
+    let response = handler
+        .handle(HttpRequest {
+            method: "POST".into(),
+            target: target.into(),
+            headers: vec![("authorization".into(), b"Bearer default-dev-token".to_vec())],
+            peer: Some(([127, 0, 0, 1], 1).into()),
+            body: body.to_string().into(),
+        })
+        .wait()
+        .unwrap();
+    let mut body = Vec::new();
+    while let Some(piece) = response.next_piece().wait().unwrap() {
+        body.extend_from_slice(&piece);
+    }
+    (response.status, serde_json::from_slice(&body).unwrap())
+}
+
+#[test]
+fn every_way_in_refuses_the_same_requests_in_the_same_words() {
+    let router = Router::open("", None).wait().unwrap();
+    router.add_miner(r#"{"name": "local", "models": ["m"]}"#, answers).unwrap();
+    let handler = router.http_handler("").wait().unwrap();
+    let user = || json!([{"role": "user", "content": "x"}]);
+    for (what, request) in [
+        ("chat/completions", json!({"messages": []})),
+        ("chat/completions", json!({"messages": "x"})),
+        ("chat/completions", json!({"messages": ["x"]})),
+        ("chat/completions", json!({"messages": [{"content": "x"}]})),
+        ("chat/completions", json!({"messages": [{"role": 5}]})),
+        ("chat/completions", json!({"messages": user(), "timeout": 0})),
+        ("chat/completions", json!({"messages": user(), "precommit_timeout": -1})),
+        ("chat/completions", json!({"messages": user(), "max_miners": 0})),
+        ("chat/completions", json!({"messages": user(), "priority": 10})),
+        ("chat/completions", json!({"messages": user(), "max_tokens": 0})),
+        ("chat/completions", json!({"messages": user(), "on_failure": "weep"})),
+        ("completions", json!({})),
+        ("completions", json!({"prompt": []})),
+        ("completions", json!({"prompt": ["a", "b"]})),
+        ("completions", json!({"prompt": [1, 2]})),
+        ("completions", json!({"prompt": "x", "model": "nobody's"})),
+    ] {
+        let own = match router.submit(0, &request.to_string()).wait() {
+            Ok(task) => task.result().wait().unwrap_err(),
+            Err(error) => error,
+        };
+        let (status, openai) = send(&handler, &format!("/v1/{what}"), &request);
+        assert_eq!(status, own.kind().row().http_status, "{request}: {openai}");
+        assert_eq!(openai["error"]["message"], own.message(), "{request}");
+        assert_eq!(openai["error"]["param"].as_str(), own.details().param.as_deref(), "{request}");
+        // There any model stands for one that nobody offers.
+        if request.get("model").is_none() {
+            let (status, rest) = send(&handler, &format!("/api/v1/{what}"), &request);
+            assert_eq!((status, &rest["message"]), (own.kind().row().http_status, &json!(own.message())), "{request}");
+        }
+    }
+    let (_, one) = send(&handler, "/api/v1/completions", &json!({"prompt": ["one"]}));
+    assert_eq!(one["choices"][0]["text"], "x", "a list of one prompt is that prompt");
+}
