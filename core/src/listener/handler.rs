@@ -15,7 +15,22 @@ use super::traffic::Traffic;
 use crate::config::ListenConfig;
 use crate::{Result, Router};
 
-/// Answers requests as a [`Listener`](super::Listener) would, whoever took them off the wire. Cheap to clone.
+/// Answers requests as a [`Listener`](super::Listener) would, for programs that have a server of their own. Cheap to clone.
+///
+/// ```
+/// use cortensor_router::{Config, Router, listener::Handler};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> cortensor_router::Result<()> {
+/// let router = Router::open(Config { echo: true, ..Config::default() }).await?;
+/// let handler = Handler::new(router.clone(), router.config().listen.clone())?;
+/// let request = http::Request::get("/healthz").body(Default::default()).unwrap();
+/// let answer = handler.handle(request, ([127, 0, 0, 1], 40_000).into()).await;
+/// assert_eq!(answer.status(), 200);
+/// router.close().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Handler {
     gate: Gate,
@@ -28,7 +43,7 @@ impl std::fmt::Debug for Handler {
 }
 
 impl Handler {
-    /// The routes of that router, with the tokens and limits of `config`. Its address and port are the host's own matter.
+    /// The routes of that router, with the tokens and limits of `config`; its address and port are not used.
     ///
     /// # Errors
     /// `InvalidArgument` when a token of the configuration has no value.
@@ -37,7 +52,7 @@ impl Handler {
         Ok(Self { gate: Gate::new(state(router, config, auth)) })
     }
 
-    /// Answers one request. Dropping the future or the answer's body is a client that hung up.
+    /// Answers one request of the sender `peer`. Dropping the future or the answer's body means that the client hung up.
     pub async fn handle(&self, request: http::Request<Body>, peer: SocketAddr) -> http::Response<Body> {
         match self.gate.handle(request, &Connection::plain(peer)).await {
             Ok(response) => response,

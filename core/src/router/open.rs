@@ -29,6 +29,28 @@ use crate::store::{Durability, MemoryStore, Recovery, SqliteStore, Store};
 use crate::{Error, ErrorKind, Result};
 
 /// Opens a router step by step.
+///
+/// ```
+/// use cortensor_router::miner::Job;
+/// use cortensor_router::model::{Answer, MinerSpec, SessionId, TaskRequest};
+/// use cortensor_router::{Config, Router, SubmitOptions};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> cortensor_router::Result<()> {
+/// let router = Router::builder()
+///     .config(Config::from_toml("[limits]\nmax_queued_tasks = 500")?)
+///     .miner(MinerSpec::new("shout", 4), |job: Job| {
+///         job.emit(job.prompt().to_uppercase());
+///         job.finish(Answer::default());
+///     })
+///     .open()
+///     .await?;
+/// let task = router.submit(SessionId(0), TaskRequest::completion("hi"), SubmitOptions::default()).await?;
+/// assert_eq!(task.result().await?.answer.text, "HI");
+/// router.close().await;
+/// # Ok(())
+/// # }
+/// ```
 pub struct RouterBuilder {
     config: Config,
     store: Option<Arc<dyn Store>>,
@@ -71,8 +93,8 @@ impl RouterBuilder {
         self
     }
 
-    /// Has the built-in miner `echo` answer until another miner is there for the first time, in this store; from then on
-    /// a miner that is away is a miner that is away. Default: it answers where [`Config::echo`] says so, and only there.
+    /// Lets the built-in miner `echo` answer until another miner is there for the first time in this store. From then on
+    /// a request without a miner fails. Default: `echo` answers only if [`Config::echo`] says so.
     #[must_use]
     pub fn echo_at_first(mut self, stand_in: bool) -> Self {
         self.stand_in = stand_in;

@@ -13,7 +13,7 @@ use crate::miner::Turn;
 use crate::model::{Completion, OnFailure};
 use crate::{Error, ErrorKind, Result};
 
-/// What a stream gives.
+/// The events of a stream.
 #[derive(Debug, Clone)]
 pub enum StreamEvent {
     /// A piece of the text.
@@ -25,19 +25,40 @@ pub enum StreamEvent {
         /// The upstream's own JSON chunk, where one is kept.
         raw: Option<Bytes>,
     },
-    /// What came before is void: another miner or a later start of the router begins anew, the number to resume from is
-    /// none of this text, or the pieces of an ended task are not kept any more and its text comes as one. Only where the request's
-    /// `on_failure` is `restart`, and for those who resume a stream.
+    /// All pieces before this mark are void. Another miner or a later start of the router begins anew, the number to
+    /// resume from does not belong to this text, or the pieces of an ended task are no longer kept and its text comes as
+    /// one piece. It comes only if the request's `on_failure` is `restart`, or in a stream that is resumed.
     Restart {
         /// The number of this mark; the next piece's is one more.
         seq: u64,
     },
-    /// The end: exactly one, last.
+    /// The end: exactly one, and last.
     End(Result<Arc<Completion>>),
 }
 
 /// The tokens of a task, as they come. Dropping it does not cancel the task while the
-/// [`Submission`](super::Submission) or another stream of it is there.
+/// [`Submission`](super::Submission) or another stream of it exists.
+///
+/// ```
+/// use cortensor_router::model::{SessionId, TaskRequest};
+/// use cortensor_router::{Config, Router, StreamEvent, SubmitOptions};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> cortensor_router::Result<()> {
+/// let router = Router::open(Config { echo: true, ..Config::default() }).await?;
+/// let task = router.submit(SessionId(0), TaskRequest::completion("one two"), SubmitOptions::default()).await?;
+/// let mut stream = task.stream();
+/// while let Some(events) = stream.next_batch().await {
+///     for event in events {
+///         if let StreamEvent::End(end) = event {
+///             assert!(end?.answer.text.contains("one two"));
+///         }
+///     }
+/// }
+/// router.close().await;
+/// # Ok(())
+/// # }
+/// ```
 pub struct TokenStream {
     live: Arc<Live>,
     attachment: Arc<Attachment>,

@@ -11,7 +11,18 @@ use crate::engine::Event;
 use crate::model::{Completion, Gid, SessionId, Task, TaskId, TaskRequest};
 use crate::{Result, model::Outcome};
 
-/// How a task is submitted.
+/// The options of a submission, beside the request itself.
+///
+/// ```
+/// use cortensor_router::SubmitOptions;
+/// let once = SubmitOptions {
+///     idempotency_key: Some("order-17".into()),
+///     scope: "shop".into(),
+///     detach: true,
+///     ..SubmitOptions::default()
+/// };
+/// assert_eq!(once.timeout, None);
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct SubmitOptions {
     /// A key under which the same request can be sent again without making a second task.
