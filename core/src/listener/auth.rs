@@ -1,4 +1,5 @@
-//! Who may do what: `Authorization: Bearer`, `X-API-Key` or `api-key`, checked before a path's ids are looked at.
+//! Decides what a caller may do, by `Authorization: Bearer`, `X-API-Key` or `api-key`, before a path's ids are looked
+//! at.
 
 use std::sync::{Arc, OnceLock};
 
@@ -15,12 +16,13 @@ use crate::store::ApiKey;
 use crate::token::{DEFAULT_ENROL_SECS, ENROL, KeySpec, Token};
 use crate::{Error, ErrorKind, Result, Router};
 
-/// Who sent a request. Cheap to clone.
+/// The sender of a request. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(in crate::listener) struct Caller {
     /// Its id, its scopes and the only sessions that it may use.
     rights: Arc<ApiKey>,
-    /// Whether these are a token's record: the development token has none, nor has a caller without a token.
+    /// Whether these come from a token's record. The development token has none, and neither has a caller without a
+    /// token.
     recorded: bool,
     /// Cancelled when the caller's key is revoked; tokens of the configuration cannot be.
     revoked: Option<CancellationToken>,
@@ -50,7 +52,7 @@ impl Caller {
         ))
     }
 
-    /// Refuses a caller that may use some sessions alone: what it asks for is shared by all.
+    /// Refuses a caller that may use only some sessions, because the thing that it asks for is shared by all.
     pub(in crate::listener) fn is_unlimited(&self) -> Result<()> {
         if self.rights.sessions.is_empty() {
             return Ok(());
@@ -61,20 +63,20 @@ impl Caller {
         ))
     }
 
-    /// Refuses a caller that may not change what all share.
+    /// Refuses a caller that may not change things that all share.
     pub(in crate::listener) fn administers(&self) -> Result<()> {
         self.may("admin")?;
         self.is_unlimited()
     }
 
-    /// Whether a key may be seen and revoked by a caller that administers keys: one that is limited has to do with those
-    /// that are limited as much.
+    /// Whether the caller, which administers keys, may see and revoke that key. A caller that is limited to sessions
+    /// may do so with keys of a subset of them.
     pub(in crate::listener) fn rules(&self, key: &ApiKey) -> bool {
         self.rights.sessions.is_empty()
             || (!key.sessions.is_empty() && key.sessions.iter().all(|session| self.rights.sessions.contains(session)))
     }
 
-    /// The key that is asked for, within what the caller itself may do: nobody makes a key that can do more, or for longer.
+    /// The wanted key within the caller's own rights: no key makes another one that can do more, or for longer.
     pub(in crate::listener) fn lend(&self, mut spec: KeySpec, now_secs: u64) -> Result<KeySpec> {
         let beyond = |field: &str, what: String| {
             Error::new(ErrorKind::PermissionDenied, format!("{what}: a key makes none that can do more than itself"))
@@ -102,12 +104,12 @@ impl Caller {
         Ok(spec)
     }
 
-    /// Its token's record.
+    /// The record of its token.
     pub(in crate::listener) fn key(&self) -> Option<&ApiKey> {
         self.recorded.then_some(&*self.rights)
     }
 
-    /// Cancelled when the caller's key is revoked, where it has one that can be.
+    /// Cancelled when the caller's key is revoked, if it has a key that can be.
     pub(in crate::listener) fn revoked(&self) -> Option<&CancellationToken> {
         self.revoked.as_ref()
     }
@@ -117,7 +119,7 @@ impl Caller {
         &self.rights.sessions
     }
 
-    /// A session that is not the caller's does not exist for it.
+    /// Refuses a session that is not the caller's as one that does not exist.
     pub(in crate::listener) fn sees(&self, session: SessionId) -> Result<()> {
         if self.rights.sessions.is_empty() || self.rights.sessions.contains(&session.0) {
             return Ok(());
@@ -130,11 +132,11 @@ impl Caller {
 
 /// The tokens that a listener accepts.
 pub(in crate::listener) struct Auth {
-    /// From the configuration: SHA-256 of the token, and who it is.
+    /// The tokens of the configuration: SHA-256 of each, and its caller.
     configured: Vec<([u8; 32], Caller)>,
-    /// SHA-256 of the token that the process which listens has made for its own commands.
+    /// SHA-256 of the token that this process has made for its own commands.
     own: OnceLock<[u8; 32]>,
-    /// From the store.
+    /// The keys of the store.
     keys: Arc<KeyRing>,
     dev: DevToken,
     /// Whether local callers need no token.
@@ -155,9 +157,9 @@ struct Developers {
 enum DevToken {
     /// Never: it is switched off, or others reach the listener.
     Off,
-    /// Until there is a better one: a token of the configuration, or a key with the scope `admin`.
+    /// Accepted until a better one exists: a token of the configuration, or a key with the scope `admin`.
     Untouched,
-    /// Always: `listen.dev_token = true` says so.
+    /// Always accepted, because `listen.dev_token = true` says so.
     Kept,
 }
 
@@ -241,7 +243,7 @@ impl Auth {
         })
     }
 
-    /// The caller of a request: whoever one of its credentials names.
+    /// The caller of a request: the one that any of its credentials names.
     pub(in crate::listener) fn caller(&self, visit: &Visit<'_>, now_secs: u64) -> Result<Caller> {
         let (mut any, mut dev) = (false, false);
         for Sent { token, openly } in credentials::sent(visit.headers) {
@@ -265,7 +267,7 @@ impl Auth {
             .with_code("invalid_authorization"))
     }
 
-    /// The caller whose one token it is, in a frame and not in a header.
+    /// The caller that a token in a frame names.
     pub(in crate::listener) fn caller_of(
         &self,
         token: &str,
@@ -279,7 +281,7 @@ impl Auth {
         }
     }
 
-    /// The caller that sent the development token, where it counts.
+    /// The caller that sent the development token, if it counts here.
     fn developer(&self, local: Result<Local, Foreign>) -> Result<Caller> {
         if !self.accepts_dev() {
             let why = match self.dev {
@@ -292,7 +294,7 @@ impl Auth {
         Ok(if local.page { self.developers.page.clone() } else { self.developers.program.clone() })
     }
 
-    /// The caller whose secret it is; the development token is no secret.
+    /// The caller that a secret names; the development token is no secret.
     fn known(&self, token: &str, now_secs: u64) -> Option<Caller> {
         if let Some(parsed) = Token::parse(token) {
             let known = self.keys.get(parsed.id());
@@ -304,7 +306,7 @@ impl Auth {
                 }
                 return Some(Caller { rights: key, recorded: true, revoked: Some(revoked) });
             }
-            // Not a key of this store: it may stand in the configuration all the same.
+            // The token is no key of this store, but it may stand in the configuration.
         }
         if self.configured.is_empty() && self.own.get().is_none() {
             return None;
@@ -343,7 +345,7 @@ fn refused(what: &str, why: &str) -> Error {
     .with_code("dev_token_refused")
 }
 
-/// What an unknown key is compared with.
+/// The hash that an unknown key is compared with.
 const NO_HASH: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 fn hash(token: &str) -> [u8; 32] {

@@ -1,4 +1,4 @@
-//! Reading a request's body, within its bounds of bytes and time.
+//! Reads a request's body within its bounds of bytes and time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +23,10 @@ pub(in crate::listener) async fn read(
     mut body: Body,
 ) -> Result<Bytes, Failed> {
     let wait = Duration::from_millis(state.config.body_timeout_ms);
-    // A client that is still sending when the connection closes sees that, and not the refusal.
+    // A client that is still sending when the connection closes would see that instead of the refusal.
     let most = state.config.max_discarded_bytes;
     if let Some(error) = refused_media(headers) {
-        // Who asks first has sent nothing yet, and is told not to.
+        // A client that asks first has sent nothing yet, and is told not to.
         if !headers.contains_key(header::EXPECT) {
             let _ = tokio::time::timeout(wait, discard(body, most)).await;
         }
@@ -78,7 +78,7 @@ pub(in crate::listener) async fn read(
     }
 }
 
-/// What says that the body is surely not JSON, or not JSON as it is.
+/// The header that shows that the body is not JSON, or not JSON in plain.
 fn refused_media(headers: &HeaderMap) -> Option<Error> {
     let codings =
         headers.get_all(header::CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
@@ -102,14 +102,15 @@ fn refused_media(headers: &HeaderMap) -> Option<Error> {
     })
 }
 
-/// Why a body is not read on.
+/// The reason why a body is not read further.
 enum Stop {
     TooLarge,
     NoMemory,
     Broken(axum::Error),
 }
 
-/// A body and its place in the router's count of bytes, which it gives back when the last of it is dropped.
+/// A body and its place in the router's count of bytes. The place is given back when the last part of the body is
+/// dropped.
 struct Counted {
     bytes: BytesMut,
     held: Held,
@@ -121,7 +122,7 @@ impl AsRef<[u8]> for Counted {
     }
 }
 
-/// Reads a body of at most `limit` bytes. Each is counted when it is there: to announce many costs nobody anything.
+/// Reads a body of at most `limit` bytes. Bytes count when they arrive: announcing many costs nobody anything.
 async fn gather(body: &mut Body, limit: u64, memory: &Arc<Memory>) -> Result<Bytes, Stop> {
     let mut first = Bytes::new();
     let mut rest: Option<Counted> = None;
@@ -135,7 +136,7 @@ async fn gather(body: &mut Body, limit: u64, memory: &Arc<Memory>) -> Result<Byt
             return Err(Stop::NoMemory);
         }
         if before == 0 {
-            // The usual case: it came in one piece, which lies in the buffer of its connection.
+            // The usual case: the body came in one piece, which is in the buffer of its connection.
             first = data;
             continue;
         }
@@ -150,7 +151,7 @@ async fn gather(body: &mut Body, limit: u64, memory: &Arc<Memory>) -> Result<Byt
     Ok(rest.map_or(first, Bytes::from_owner))
 }
 
-/// Reads what is left of a body, within bounds, and keeps none of it.
+/// Reads the rest of a body, within bounds, and keeps nothing of it.
 async fn discard(mut body: Body, most: u64) {
     let mut left = most;
     while left > 0 {
@@ -159,7 +160,7 @@ async fn discard(mut body: Body, most: u64) {
     }
 }
 
-/// The body as a record; the error names the field.
+/// Reads the body into a record; the error names the field.
 pub(in crate::listener) fn parse<T: DeserializeOwned>(family: Family, body: &[u8]) -> Result<T, Failed> {
     from_json("body", body).map_err(|error| Failed::new(family, error))
 }

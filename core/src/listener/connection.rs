@@ -27,13 +27,13 @@ use super::tls::{self, Certificates};
 use super::wire::{Meter, Socket, Watched, Wire};
 use crate::config::ListenConfig;
 
-/// What is read at once of a first head.
+/// The size of the first read of a head.
 const PIECE: usize = 4 << 10;
 
-/// What hyper reads and writes at once.
+/// The size of hyper's reads and writes.
 const HYPER_BUFFER: usize = 64 << 10;
 
-/// Serves a connection from its TLS handshake, where there is one, to its end.
+/// Serves a connection from its TLS handshake, if there is one, to its end.
 pub(super) async fn accept(
     stream: TcpStream,
     on: Connection,
@@ -48,7 +48,7 @@ pub(super) async fn accept(
     }
     match certificates {
         None => serve(stream, on, gate, bounds, stop).await,
-        // In a box of its own, so that plain connections do not take its room.
+        // The handshake is boxed, so that plain connections do not take its room.
         Some(certificates) => Box::pin(serve_tls(stream, on, certificates, gate, bounds, stop)).await,
     }
 }
@@ -83,7 +83,7 @@ async fn serve<S: Socket>(
     let peer = on.peer;
     let mut stream = StallGuard::new(stream, Duration::from_millis(config.write_timeout_ms));
     let patience = Duration::from_millis(config.header_timeout_ms);
-    // hyper takes 16 KB for a connection: it gets one that has asked something.
+    // hyper takes 16 KB for a connection, so only a connection that has asked something gets it.
     let (mut head, mut before) = (Head::new(Arc::clone(heads)), BytesMut::new());
     let first = tokio::select! {
         first = tokio::time::timeout(patience, first_head(&mut stream, &mut head, &mut before)) => first,
@@ -97,7 +97,7 @@ async fn serve<S: Socket>(
             tracing::debug!(%peer, %error, "a connection ended before it asked anything");
             return;
         }
-        // A connection on which nothing was said is closed without a word.
+        // A connection on which nothing was sent is closed without an answer.
         Err(_) if before.is_empty() => return,
         Err(_) => return Refusal::late().say(stream, &before).await,
     }
@@ -107,7 +107,8 @@ async fn serve<S: Socket>(
     let service = service_fn(move |request: http::Request<Incoming>| {
         let (gate, on, meter) = (gate.clone(), on.clone(), asked.clone());
         meter.asked(&request);
-        // hyper keeps the room of a connection's largest future for as long as the connection lasts, a stream's length for example.
+        // hyper keeps the room of a connection's largest future for as long as the connection lasts, for example a
+        // stream's length.
         Box::pin(async move {
             let version = request.version();
             let response = match head_fault(&request, most) {
@@ -148,14 +149,14 @@ async fn serve<S: Socket>(
         (Some(why), ..) => Refusal::too_much(why, config),
         (None, Some(status), _) => Refusal::malformed(status, config),
         (None, None, Some(error)) if error.is_timeout() && !parts.read_buf.is_empty() => Refusal::late(),
-        // hyper has no words for HTTP/2.
+        // hyper has no answer for HTTP/2.
         (None, None, Some(error)) if error.is_parse() && meter.is_fresh() => Refusal::malformed(400, config),
         _ => return,
     };
     refusal.say(parts.io.into_inner().into_inner(), &parts.read_buf).await;
 }
 
-/// Reads until a first head is whole; what is too much of it ends the reading.
+/// Reads until a first head is whole. A head that is too long ends the reading.
 async fn first_head<S: AsyncRead + Unpin>(
     stream: &mut S,
     head: &mut Head,
@@ -166,7 +167,7 @@ async fn first_head<S: AsyncRead + Unpin>(
             return Ok(Some(why));
         }
         let read = poll_fn(|cx| {
-            // Lives while it is looked at alone: a connection that waits holds no room.
+            // The buffer lives only while it is read: a connection that waits holds no room.
             let mut room = [MaybeUninit::uninit(); PIECE];
             let mut room = ReadBuf::uninit(&mut room);
             ready!(Pin::new(&mut *stream).poll_read(cx, &mut room))?;
@@ -180,7 +181,8 @@ async fn first_head<S: AsyncRead + Unpin>(
         if let Err(why) = head.grow(read) {
             return Ok(Some(why));
         }
-        // What is no HTTP, a TLS handshake for example, is refused at once: no rest of it makes a head.
+        // Bytes that are not HTTP, for example a TLS handshake, are refused at once, because no rest of them makes a
+        // head.
         if before.iter().find(|byte| !matches!(byte, b'\r' | b'\n')).is_some_and(|byte| !byte.is_ascii_graphic()) {
             return Ok(None);
         }

@@ -1,13 +1,13 @@
-//! The credentials that a request carries. Programs send more than one: a key that another service left in their settings beside the right
-//! one, or an empty header. Any of them may be the good one.
+//! Finds the credentials of a request. Programs send more than one: a key that another service left in their settings
+//! beside the right one, or an empty header. Any of them may be valid.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-/// A token that was sent.
+/// A token that the client sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::listener) struct Sent<'a> {
     pub(in crate::listener) token: &'a str,
-    /// Whether it came in a header in which the development token counts: `api-key` is for secret keys alone.
+    /// Whether it came in a header in which the development token counts; `api-key` is for secret keys alone.
     pub(in crate::listener) openly: bool,
 }
 
@@ -30,7 +30,7 @@ pub(in crate::listener) fn sent(headers: &HeaderMap) -> impl Iterator<Item = Sen
     bearers.chain(keys).filter(|sent| !sent.token.is_empty())
 }
 
-/// Whether a request brings nothing that could be a credential. An empty one is none.
+/// Whether a request has no credential. An empty one does not count.
 pub(in crate::listener) fn none(headers: &HeaderMap) -> bool {
     let empty =
         |value: &HeaderValue| text(value).is_some_and(|line| line.is_empty() || line.eq_ignore_ascii_case("bearer"));

@@ -1,8 +1,8 @@
-//! Warnings that would come by the thousand come now and then, with a count of those that were left out.
+//! Lets a warning through now and then, with a count of those that were left out, if there would be thousands.
 
 use std::time::{Duration, Instant};
 
-/// At the most one warning in so long a time.
+/// The time in which at most one warning is written.
 pub(super) const PERIOD: Duration = Duration::from_secs(10);
 
 /// Lets one warning of a kind through in each [`PERIOD`].

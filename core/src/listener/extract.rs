@@ -1,4 +1,4 @@
-//! What handlers take out of a path and a query; where that cannot be read, the error is one of this API's own.
+//! Takes parameters out of a path and a query. If they cannot be read, the error is one of this API's own.
 
 use std::collections::HashMap;
 
@@ -27,7 +27,7 @@ where
     }
 }
 
-/// The members of a query; of those that come twice the last one counts.
+/// The members of a query; if a member comes twice, the last one counts.
 pub(in crate::listener) struct InQuery(pub(in crate::listener) HashMap<String, String>);
 
 impl<S: Send + Sync> FromRequestParts<S> for InQuery {

@@ -1,4 +1,4 @@
-//! What every request passes: its path is tidied, its sender is known, its end is counted.
+//! The checks that every request passes: its path is tidied, its sender is found, its end is counted.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use crate::{Error, ErrorKind};
 /// The connection that a request came on.
 #[derive(Debug, Clone)]
 pub(in crate::listener) struct Connection {
-    /// Who is at its other end.
+    /// The address of the other end.
     pub(in crate::listener) peer: SocketAddr,
     /// The keying material of a TLS connection (RFC 9266); `None`: it is plain.
     pub(in crate::listener) channel: Option<[u8; 32]>,
@@ -41,8 +41,8 @@ impl Connection {
     }
 }
 
-/// Marks an answer of the busiest route. It does without axum's router and its layers, which cost a short answer as much
-/// as reading its body.
+/// Marks an answer of the busiest route. The route does without axum's router and its layers, which cost a short
+/// answer as much as reading its body.
 #[derive(Clone)]
 struct Busy;
 
@@ -87,7 +87,7 @@ impl Gate {
                 let inner = tower::service_fn(|request: Request| async move {
                     Ok::<_, Infallible>(self.checked(request, peer, miners_only).await)
                 });
-                // In a box of its own, so that it takes no room where no page is allowed.
+                // It is boxed, so that it takes no room if no page is allowed.
                 match Box::pin(cors.layer(inner).oneshot(request)).await {
                     Ok(response) => response.map(Body::new),
                     Err(never) => match never {},
@@ -156,7 +156,7 @@ impl Gate {
     fn is_public(&self, method: &Method, path: &str) -> bool {
         let config = &self.state.config;
         match path {
-            // A miner says who it is in its first frame.
+            // A miner says in its first frame who it is.
             "/" | "/healthz" | "/readyz" | "/health" | "/api/v1/about" | "/api/v1/ping" | miners::PATH => {
                 *method == Method::GET || *method == Method::HEAD
             }
@@ -174,10 +174,10 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
     }
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
-        // Programming kits send a dozen headers of their own.
+        // SDKs send a dozen headers of their own.
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([intake::SESSION, intake::TASK, request_id::HEADER, header::RETRY_AFTER, header::ALLOW])
-        // Pages of the network may reach a router of this machine where their origin is allowed.
+        // Pages of the network may reach a router of this machine if their origin is allowed.
         .allow_private_network(true);
     if origins.iter().any(|origin| origin == "*") {
         return Some(layer.allow_origin(Any));

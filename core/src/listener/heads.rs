@@ -1,4 +1,4 @@
-//! What heads of requests may take, all together: a head is read before anybody has shown who they are.
+//! The bound of all heads together: a head is read before anybody has shown who they are.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,12 +14,12 @@ pub(super) struct Heads {
     most: usize,
 }
 
-/// Why a head is not read on.
+/// The reason why a head is not read further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TooMuch {
     /// It is too long.
     Long,
-    /// Others take all the room.
+    /// Other heads take all the room.
     Crowded,
 }
 
@@ -59,7 +59,7 @@ impl Head {
     /// So many bytes of it came.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), TooMuch> {
         self.read += bytes;
-        // What came with a head beyond its bound is body already, or the next read refuses it.
+        // Bytes beyond the head's bound belong to the body already, or the next read refuses them.
         let counted = self.read.min(self.heads.most).saturating_sub(FREE);
         let more = counted.saturating_sub(self.taken);
         if more > 0 {
@@ -71,7 +71,7 @@ impl Head {
         Ok(())
     }
 
-    /// It is whole, and handed on: the next one begins.
+    /// The head is whole and handed on: the next one begins.
     pub(super) fn clear(&mut self) {
         self.read = 0;
         self.heads.left.fetch_add(std::mem::take(&mut self.taken), Ordering::Relaxed);

@@ -9,7 +9,7 @@ pub(in crate::listener) struct Machine {
 }
 
 struct Sample {
-    /// `None` where the system tells nothing.
+    /// The numbers; `None` if the system gives none.
     system: Option<System>,
     at: Option<Instant>,
     cpu: f64,

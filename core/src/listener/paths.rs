@@ -2,7 +2,7 @@
 
 use http::Uri;
 
-/// The path as the client wrote it, where it is another than the route's.
+/// The path as the client wrote it, if it differs from the route's.
 #[derive(Debug, Clone)]
 pub(in crate::listener) struct Asked(pub(in crate::listener) String);
 
@@ -12,8 +12,8 @@ const WITHOUT_VERSION: &[&str] = &["chat/completions", "completions", "embedding
 /// Versions of Cortensor's API that answer as the first one does.
 const LIKE_V1: &[&str] = &["/api/v2", "/api/v3"];
 
-/// The URI of the route that is meant: without doubled and trailing slashes, and under the path that is documented.
-/// `None` where it says that already.
+/// The URI of the route that is meant: without doubled and trailing slashes, and under the documented path. `None` if
+/// it is that already.
 pub(in crate::listener) fn meant(uri: &Uri) -> Option<Uri> {
     let path = uri.path();
     if path == "/" {
@@ -42,7 +42,7 @@ fn tidied(path: &str) -> String {
 }
 
 fn renamed(path: &str) -> Option<String> {
-    // Nearly all paths begin so.
+    // Nearly all paths begin like this.
     if path.starts_with("/v1/") || path.starts_with("/api/v1/") {
         return None;
     }

@@ -1,4 +1,4 @@
-//! Heads of requests that are refused before any route sees them.
+//! Refuses heads of requests before any route sees them.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use super::reply::{Failed, Family};
 use crate::config::ListenConfig;
 use crate::{Error, ErrorKind};
 
-/// How long a client gets to read a refusal, and to end what it sends.
+/// The time that a client gets to read a refusal and to stop sending.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// The most that is read and thrown away meanwhile.
+/// The most bytes that are read and thrown away meanwhile.
 const LINGER_BYTES: usize = 1 << 20;
 
-/// A refusal: its status, and why.
+/// A refusal: its status and its reason.
 pub(super) struct Refusal {
     status: StatusCode,
     error: Error,
@@ -29,7 +29,7 @@ impl Refusal {
         Self { status, error: Error::invalid("headers", message).with_code(code) }
     }
 
-    /// Heads take more than they may.
+    /// Heads take more room than they may.
     pub(super) fn too_much(why: TooMuch, config: &ListenConfig) -> Self {
         match why {
             TooMuch::Long => Self::long(config.max_header_bytes),
@@ -50,7 +50,8 @@ impl Refusal {
         Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", message)
     }
 
-    /// A head did not come in time, which hyper does not say ([RFC 9110, 15.5.9](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9)).
+    /// A head did not come in time, which hyper does not report ([RFC 9110,
+    /// 15.5.9](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9)).
     pub(super) fn late() -> Self {
         let message = "the headers did not arrive within listen.header_timeout_ms";
         Self::new(StatusCode::REQUEST_TIMEOUT, "header_timeout", message)
@@ -77,7 +78,7 @@ impl Refusal {
         response
     }
 
-    /// Says it on a connection that ends with it; `head` is what came of the request.
+    /// Writes the refusal on a connection that ends with it; `head` is the received part of the request.
     pub(super) async fn say<S: AsyncRead + AsyncWrite + Unpin>(self, mut stream: S, head: &[u8]) {
         let path = head.split(|byte| *byte == b' ').nth(1).and_then(|path| std::str::from_utf8(path).ok());
         let body = Family::of(path.unwrap_or_default()).error(&self.error);
@@ -92,7 +93,7 @@ impl Refusal {
         let said = async {
             stream.write_all(&answer).await?;
             stream.shutdown().await?;
-            // A client that is still sending when the connection closes sees that, and not the answer.
+            // A client that is still sending when the connection closes would see that instead of the answer.
             let mut left = LINGER_BYTES;
             while left > 0 {
                 let read = stream.read(&mut [0; 1024]).await?;
@@ -100,14 +101,14 @@ impl Refusal {
             }
             std::io::Result::Ok(())
         };
-        // Who does not read it either is gone.
+        // A client that does not read it has gone.
         let _ = tokio::time::timeout(LINGER, said).await;
     }
 }
 
-/// What is wrong with a head that hyper could read; `most`: the bytes that it may have.
+/// The fault of a head that hyper could read; `most` is the number of bytes that it may have.
 pub(super) fn head_fault<B>(request: &http::Request<B>, most: usize) -> Option<Refusal> {
-    // Reading it was bounded too, but what came with the request before it was read already.
+    // Its reading was bounded too, but bytes that came with the request before it were read already.
     if length(request) > most {
         return Some(Refusal::long(most));
     }

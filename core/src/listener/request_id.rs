@@ -12,17 +12,17 @@ use crate::router::Submission;
 
 pub(in crate::listener) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A caller's own id is taken up to this length.
+/// The greatest length of a caller's own id.
 const MAX_BYTES: usize = 128;
 
-/// The id that the caller gave, if it is one: 1 to 128 visible ASCII characters. Anything else could break a log.
+/// The caller's id, if it is valid: 1 to 128 visible ASCII characters. Anything else could break a log.
 pub(in crate::listener) fn given(headers: &HeaderMap) -> Option<HeaderValue> {
     let value = headers.get(HEADER)?;
     let sane = (1..=MAX_BYTES).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic);
     sane.then(|| value.clone())
 }
 
-/// An answer about a task, whether it went well or not; its id has the digits of the task's completion.
+/// An answer about a task, with success or without; its id has the digits of the task's completion.
 pub(in crate::listener) fn of_task(task: &Task, answer: Result<Response, Failed>) -> Response {
     let mut response = answer.unwrap_or_else(IntoResponse::into_response);
     if let Ok(id) = HeaderValue::from_bytes(&digits(task)) {
@@ -44,7 +44,7 @@ fn digits(task: &Task) -> [u8; 28] {
     out
 }
 
-/// A task for the id of its request.
+/// Names the task for the id of its request.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::listener) struct Task {
     created: u64,
@@ -57,21 +57,21 @@ impl From<&Submission> for Task {
     }
 }
 
-/// Ids for answers that belong to no task.
+/// Makes ids for answers that belong to no task.
 #[derive(Debug, Clone)]
 pub(in crate::listener) struct Numbers {
-    /// Tells this start from others.
+    /// Distinguishes this start from others.
     start: u64,
     next: Arc<AtomicU64>,
 }
 
 impl Numbers {
     pub(in crate::listener) fn new() -> Self {
-        // The standard library's seed is random at every start, and comes without a failure.
+        // The standard library's seed is random at every start and cannot fail.
         Self { start: RandomState::new().hash_one(0) >> 16, next: Arc::new(AtomicU64::new(1)) }
     }
 
-    /// Gives the answer the caller's id, or leaves it that of its task, or makes one.
+    /// Gives the answer the caller's id, or else that of its task, or else a new one.
     pub(in crate::listener) fn name(&self, response: &mut Response, given: Option<HeaderValue>) {
         let headers = response.headers_mut();
         if let Some(id) = given {

@@ -1,4 +1,4 @@
-//! A key that is revoked ends what runs under it: its calls are answered with 401, its streams end with that error.
+//! Ends the work of a revoked key: its calls are answered with 401, its streams end with that error.
 //!
 //! Tasks that were submitted to go on without a reader (`async`, `detach`) go on.
 
@@ -21,14 +21,14 @@ fn revoked() -> Error {
     Error::new(ErrorKind::Unauthenticated, "the key was revoked: use another one").with_code("key_revoked")
 }
 
-/// The answer of those routes, unless the key is revoked before it is there; a stream ends when the key is revoked.
+/// Answers those routes, unless the key is revoked before the answer is there; a stream ends when the key is revoked.
 pub(in crate::listener) async fn bound(
     answer: Pin<&mut impl Future<Output = Response>>,
     family: Family,
     key: CancellationToken,
 ) -> Response {
     let response = tokio::select! {
-        // The answer first: whoever revokes its own key is told that it did.
+        // The answer comes first: a caller that revokes its own key is told that it did.
         biased;
         response = answer => response,
         () = key.cancelled() => return Failed::new(family, revoked()).into_response(),
@@ -42,7 +42,7 @@ pub(in crate::listener) async fn bound(
 
 /// A stream of events that ends with an error when the key is revoked.
 struct Revocable {
-    /// `None` after the end.
+    /// The stream; `None` after the end.
     stream: Option<Body>,
     family: Family,
     key: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -56,7 +56,7 @@ impl http_body::Body for Revocable {
         let this = &mut *self;
         let Some(stream) = &mut this.stream else { return Poll::Ready(None) };
         if this.key.as_mut().poll(cx).is_ready() {
-            // With the stream goes the caller's hold on its task.
+            // The caller's hold on its task is dropped with the stream.
             this.stream = None;
             let mut event = b"data: ".to_vec();
             event.extend_from_slice(&this.family.error(&revoked()));

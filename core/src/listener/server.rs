@@ -1,4 +1,4 @@
-//! Accepting connections, within bounds, until told to stop.
+//! Accepts connections within bounds, until it is told to stop.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -77,7 +77,7 @@ impl Listener {
         Ok(Self { socket, address, miners, certificates, state })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
@@ -87,18 +87,18 @@ impl Listener {
         self.state.config.url_at(self.address)
     }
 
-    /// Where miners alone may dial in, where `miners.port` is set.
+    /// The address on which miners alone may dial in, if `miners.port` is set.
     pub fn miner_addr(&self) -> Option<SocketAddr> {
         self.miners.as_ref().map(|(_, address)| *address)
     }
 
-    /// Its certificates, where it speaks TLS.
+    /// Its certificates, if it speaks TLS.
     pub fn certificates(&self) -> Option<Certificates> {
         self.certificates.clone()
     }
 
-    /// Accepts that token with the scope `admin`, beside keys and tokens of the configuration: for the program's own commands.
-    /// Another one than the first is not taken.
+    /// Accepts that token with the scope `admin`, beside keys and tokens of the configuration, for the program's own
+    /// commands. Only the first call counts.
     pub fn accept_admin(&self, token: &Token) {
         self.state.auth.accept_admin(token);
     }
@@ -108,7 +108,7 @@ impl Listener {
         self.state.auth.accepts_dev()
     }
 
-    /// Every open surface and how it is protected, a line each.
+    /// Every open surface and how it is protected, one line each.
     pub fn posture(&self) -> Vec<String> {
         let config = &self.state.config;
         let reach = if config.host.is_loopback() { "this machine only" } else { "every machine that can reach it" };
@@ -196,7 +196,8 @@ impl Listener {
                 (accepted, miners_only) = accepted => match accepted {
                     Ok((stream, peer)) => (stream, peer, miners_only),
                     Err(error) => {
-                        // Out of file descriptors, or a connection that was gone before it was accepted: wait a moment, go on.
+                        // The process is out of file descriptors, or a connection was gone before it was accepted:
+                        // wait a moment and go on.
                         if let Some(left_out) = refusals.pass(Instant::now()) {
                             tracing::warn!(%error, left_out, "a connection could not be accepted");
                         }
@@ -253,7 +254,7 @@ fn bind(config: &ListenConfig, port: u16, setting: &str) -> Result<TcpListener> 
 #[derive(Default)]
 struct Peers(Mutex<HashMap<IpAddr, usize>>);
 
-/// A peer's connection; gives its place back when dropped. Peers on loopback are not counted.
+/// A peer's connection, which gives its place back when it is dropped. Peers on loopback are not counted.
 struct Place(Option<(Arc<Peers>, IpAddr)>);
 
 impl Peers {

@@ -23,12 +23,13 @@ pub(in crate::listener) trait Layout: Send + Unpin + 'static {
     /// Appends those events to `out`, the end and its `[DONE]` included.
     fn write(&mut self, events: Vec<StreamEvent>, out: &mut Vec<u8>);
 
-    /// Before events are written: the number of the last piece or mark in them, or before them where there is none.
+    /// Called before events are written, with the number of the last piece or mark in them, or before them if they
+    /// have none.
     fn stands_at(&mut self, seq: u64) {
         let _ = seq;
     }
 
-    /// Whether nothing more is to come although the task may go on: the body ends then.
+    /// Whether no more events come although the task may go on: the body ends then.
     fn ended(&self) -> bool {
         false
     }
@@ -41,7 +42,7 @@ struct SseBody<L> {
     idle: Pin<Box<Sleep>>,
     every: Duration,
     turn: Turn,
-    /// The turn is over: the next poll gives way.
+    /// Whether the turn is over: the next poll gives way.
     yields: bool,
     _submission: Submission,
 }
@@ -58,7 +59,7 @@ impl<L: Layout> http_body::Body for SseBody<L> {
             return Poll::Pending;
         }
         let mut out = Vec::new();
-        // Events of which the client sees nothing make no frame.
+        // Events that show nothing to the client make no frame.
         while out.is_empty() {
             if this.layout.ended() {
                 return Poll::Ready(None);
@@ -87,11 +88,11 @@ impl<L: Layout> http_body::Body for SseBody<L> {
     }
 }
 
-/// Waits for the first events, so that a task that fails before them has a status of its own; but no longer than a client
-/// waits for a sign of life.
+/// Waits for the first events, so that a task that fails before them has a status of its own. It waits no longer than
+/// a client waits for a sign of life.
 ///
 /// # Errors
-/// The task's, where it failed before its first event.
+/// The task's error, if it failed before its first event.
 pub(in crate::listener) async fn first(
     tokens: &mut TokenStream,
     patience: Duration,

@@ -1,4 +1,4 @@
-//! What every request sees.
+//! The state that every request sees.
 
 use std::sync::Arc;
 
@@ -18,6 +18,6 @@ pub(in crate::listener) struct AppState {
     pub(in crate::listener) auth: Arc<Auth>,
     pub(in crate::listener) machine: Arc<Machine>,
     pub(in crate::listener) traffic: Arc<Traffic>,
-    /// Room for miners that have not yet said who they are.
+    /// Places for miners that have not yet said who they are.
     pub(in crate::listener) handshakes: Arc<Semaphore>,
 }

@@ -29,7 +29,7 @@ impl std::fmt::Debug for Certificates {
 }
 
 impl Certificates {
-    /// Reads the files; `None` where TLS is off.
+    /// Reads the files; `None` if TLS is off.
     pub(super) fn read(files: &TlsConfig) -> Result<Option<Self>> {
         if !files.is_on() {
             return Ok(None);
@@ -38,10 +38,10 @@ impl Certificates {
         Ok(Some(Self { files: Arc::new(files.clone()), current }))
     }
 
-    /// Reads the files again: new connections get what is in them now. Blocks.
+    /// Reads the files again: new connections get their present content. Blocks.
     ///
     /// # Errors
-    /// `InvalidArgument` where they cannot be used; then the old ones stay.
+    /// `InvalidArgument` if they cannot be used; then the old ones stay.
     pub fn reload(&self) -> Result<()> {
         let fresh = Arc::new(server_config(&self.files)?);
         *self.current.write() = fresh;
@@ -55,7 +55,7 @@ impl Certificates {
     }
 }
 
-/// The keying material that stands for the channel (RFC 9266), and whether the client showed a certificate.
+/// The keying material that identifies the channel (RFC 9266), and whether the client showed a certificate.
 pub(super) fn channel<S>(stream: &TlsStream<S>) -> (Option<[u8; 32]>, bool) {
     let connection = &stream.get_ref().1;
     let channel = connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok();

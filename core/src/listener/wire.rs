@@ -1,9 +1,10 @@
-//! A client's connection between the socket and hyper: what its heads take, and what it means that it sends no more.
+//! A client's connection between the socket and hyper. It counts the room of heads, and finds out whether a client
+//! that sends no more has hung up.
 //!
-//! A client that has sent its request may close its side and wait for the answer (RFC 9112, 9.6), or it may have hung up:
-//! the router reads an end either way. While nothing of an answer is written it finds out by an interim response
-//! (`100 Continue`, which every client of HTTP/1.1 skips): the system of a client that has gone refuses it. Once an answer
-//! is under way, an end is a hang-up.
+//! A client that has sent its request may close its side and wait for the answer (RFC 9112, 9.6), or it may have hung
+//! up. The router reads an end either way. While nothing of an answer is written, it finds out by an interim response
+//! (`100 Continue`, which every client of HTTP/1.1 skips): the system of a client that has gone refuses it. Once an
+//! answer is under way, an end is a hang-up.
 
 use std::io;
 use std::pin::Pin;
@@ -24,22 +25,22 @@ use tokio::time::Sleep;
 use super::heads::{Head, TooMuch};
 use super::stall::StallGuard;
 
-/// A hang-up is more frequent than a half-closed connection and must stop its miner soon; an answer that is there by then is written
-/// without an interim response before it.
+/// The time before the first interim response. A hang-up is more frequent than a half-closed connection and must stop
+/// its miner soon; an answer that is ready by then is written without an interim response before it.
 const FIRST_LOOK: Duration = Duration::from_millis(10);
 
-/// The refusal of an interim response is looked for after this, and then each time after four times as long: on this machine it is there
-/// at once, from afar after a round trip.
+/// The time after which the refusal of an interim response is looked for, and then each time after four times as
+/// long. On this machine the refusal comes at once, from elsewhere after a round trip.
 const REFUSAL: Duration = Duration::from_millis(1);
 
-/// After that long another one is sent.
+/// The time after which another interim response is sent.
 const LOOKS: Duration = Duration::from_secs(1);
 
 const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// A connection that knows its socket.
 pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    /// The socket below everything.
+    /// The socket below all layers.
     fn tcp(&self) -> &TcpStream;
 }
 
@@ -55,18 +56,18 @@ impl Socket for tokio_rustls::server::TlsStream<TcpStream> {
     }
 }
 
-/// What a connection is at.
+/// The states of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// It reads its first head: nobody has been asked anything.
+    /// It reads its first head, and no request was passed on.
     Fresh,
     /// A request is being read and answered, and nothing of the answer is written yet.
     Asked,
-    /// So it is, the request is whole, and its client skips interim responses.
+    /// As above, and the request is whole, and its client skips interim responses.
     Waiting,
     /// An answer is written, or the next head is read.
     Between,
-    /// It is no HTTP any more.
+    /// It is not HTTP any more.
     Upgraded,
 }
 
@@ -78,19 +79,19 @@ impl Phase {
     }
 }
 
-/// What the connection and its requests both know. All of it is used by one task at a time.
+/// The state that a connection shares with its requests. One task at a time uses it.
 #[derive(Debug, Default)]
 struct Shared {
     phase: AtomicU8,
     /// Requests so far.
     requests: AtomicU32,
-    /// Why its heads are read no further.
+    /// The reason why its heads are read no further.
     refused: OnceLock<TooMuch>,
-    /// The status by which hyper itself refuses the first head, and which the router says in words of its own.
+    /// The status by which hyper itself refuses the first head; the router writes the refusal in words of its own.
     own_status: OnceLock<u16>,
 }
 
-/// A hold on that.
+/// A reference to the shared state.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Meter(Arc<Shared>);
 
@@ -103,24 +104,24 @@ impl Meter {
         self.0.phase.store(phase as u8, Relaxed);
     }
 
-    /// A head is whole.
+    /// Notes that a head is whole.
     pub(super) fn asked(&self, request: &http::Request<Incoming>) {
         let waits = request.version() == Version::HTTP_11 && request.body().is_end_stream();
         self.enter(if waits { Phase::Waiting } else { Phase::Asked });
         self.0.requests.fetch_add(1, Relaxed);
     }
 
-    /// The answer is there, and hyper begins to write it.
+    /// Notes that the answer is ready, and hyper begins to write it.
     pub(super) fn answered(&self, upgraded: bool) {
         self.enter(if upgraded { Phase::Upgraded } else { Phase::Between });
     }
 
-    /// Whether nothing was asked yet.
+    /// Whether no request was passed on yet.
     pub(super) fn is_fresh(&self) -> bool {
         self.phase() == Phase::Fresh
     }
 
-    /// Why the connection was ended, where its heads were the reason.
+    /// The reason why the connection was ended, if it was its heads.
     pub(super) fn refused(&self) -> Option<TooMuch> {
         self.0.refused.get().copied()
     }
@@ -134,7 +135,7 @@ impl Meter {
 /// A request's body, which tells the connection when it is whole.
 pub(super) struct Watched {
     body: Incoming,
-    /// `None` once it is whole, or where it need not be known.
+    /// The body; `None` once it is whole, or if nobody needs to know.
     meter: Option<Meter>,
 }
 
@@ -157,7 +158,7 @@ impl http_body::Body for Watched {
             Some(Err(_)) => false,
         };
         if ended && let Some(meter) = self.meter.take() {
-            // Unless the answer did not wait for it.
+            // This holds unless the answer did not wait for the body.
             if meter.phase() == Phase::Asked {
                 meter.enter(Phase::Waiting);
             }
@@ -174,12 +175,12 @@ impl http_body::Body for Watched {
     }
 }
 
-/// How far a connection is with looking whether its client, which sends no more, is still there.
+/// The progress of finding out whether the client, which sends no more, is still there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
     /// It waits for the next time.
     Due,
-    /// An interim response is under way, and was waited for that long at last.
+    /// An interim response is under way; this is the last wait.
     Made(Duration),
 }
 
@@ -187,22 +188,22 @@ fn first_look() -> (Look, Pin<Box<Sleep>>) {
     (Look::Due, Box::pin(tokio::time::sleep(FIRST_LOOK)))
 }
 
-/// The connection as hyper has it.
+/// The connection in the form that hyper uses.
 pub(super) struct Wire<S> {
     inner: StallGuard<S>,
     meter: Meter,
-    /// What was read before hyper was there.
+    /// Bytes that were read before hyper was there.
     before: Bytes,
     head: Head,
     /// Requests whose heads are not counted any more.
     requests: u32,
-    /// The client sends no more.
+    /// Whether the client sends no more.
     ended: bool,
     look: Option<(Look, Pin<Box<Sleep>>)>,
 }
 
 impl<S: Socket> Wire<S> {
-    /// `before`: what was read of its first head, which `head` has counted.
+    /// `before` are the bytes of its first head that were read; `head` has counted them.
     pub(super) fn new(inner: StallGuard<S>, meter: Meter, head: Head, before: Bytes) -> Self {
         Self { inner, meter, before, head, requests: 0, ended: false, look: None }
     }
@@ -211,7 +212,7 @@ impl<S: Socket> Wire<S> {
         self.inner
     }
 
-    /// Ready with an error when the client has gone, and never where it waits for its answer.
+    /// Ready with an error when the client has gone, and never if it waits for its answer.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let gone = || Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, "the client has hung up")));
         loop {
@@ -239,7 +240,7 @@ impl<S: Socket> Wire<S> {
         }
     }
 
-    /// The client sends no more.
+    /// Notes that the client sends no more.
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.meter.phase() {
             Phase::Waiting => self.poll_gone(cx),
@@ -301,7 +302,7 @@ fn status_of(answer: &[u8]) -> Option<u16> {
 
 impl<S: Socket> AsyncWrite for Wire<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        // Before anything was asked hyper writes nothing but its own refusal, which has no body.
+        // Before the first request hyper writes nothing but its own refusal, which has no body.
         if self.meter.phase() == Phase::Fresh {
             if let Some(status) = status_of(bytes) {
                 let _ = self.meter.0.own_status.set(status);

@@ -1,8 +1,8 @@
 //! Threads that serve connections, each with a runtime of its own.
 //!
-//! A connection stays on its thread, and so does what its requests set going (see [`Home`]): an answer passes from the upstream's
-//! socket to the client's without waking another thread, which would cost more than all the rest. New connections go
-//! to the thread that has the fewest.
+//! A connection stays on its thread, and so does the work of its requests (see [`Home`]). An answer passes from the
+//! upstream's socket to the client's without waking another thread, which would cost more than everything else. New
+//! connections go to the thread that has the fewest.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -20,11 +20,11 @@ use crate::{Error, Result};
 type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Start = Box<dyn FnOnce(TcpStream) -> Serving + Send>;
 
-/// Shorter than what connections wait for.
+/// The period of the pulse; it is shorter than the timers of connections.
 const PULSE: Duration = Duration::from_secs(5);
 
-/// After so many polls a thread looks at its sockets. A stream that is always ready takes about 0.1 ms a poll, so a new request
-/// waits for 2 ms at the most; tokio's own 61 would be 6 ms.
+/// The number of polls after which a thread looks at its sockets. A stream that is always ready takes about 0.1 ms a
+/// poll, so a new request waits for at most 2 ms; tokio's own number, 61, would make it 6 ms.
 const POLLS: u32 = 16;
 
 /// A connection on its way to its thread.
@@ -34,12 +34,12 @@ struct Newcomer {
     place: Place,
 }
 
-/// The threads of one listener; with none of them the current runtime serves. When it is dropped, the threads drop
-/// the connections that are left, and end when the work that was started on them has.
+/// The threads of one listener; without any, the current runtime serves. When it is dropped, the threads drop the
+/// connections that are left, and end when the work that was started on them has ended.
 pub(super) struct Workers(Vec<Worker>);
 
 struct Worker {
-    /// Never full: the listener bounds its connections.
+    /// The queue is never full, because the listener bounds its connections.
     newcomers: UnboundedSender<Newcomer>,
     connections: Arc<AtomicUsize>,
 }
@@ -106,8 +106,8 @@ impl Workers {
 async fn work(mut arriving: UnboundedReceiver<Newcomer>) {
     let home = Home::settle();
     let mut serving = JoinSet::new();
-    // A timer that is due before all others wakes the driver up when it is set, and every idle connection has one: as long
-    // as this one is due before them, they do not.
+    // A timer that is due before all others wakes the driver up when it is set, and every idle connection has one. As
+    // long as this one is due before them, they do not.
     let mut pulse = tokio::time::interval(PULSE);
     loop {
         let newcomer = tokio::select! {
@@ -128,6 +128,6 @@ async fn work(mut arriving: UnboundedReceiver<Newcomer>) {
         }
     }
     serving.shutdown().await;
-    // Tasks outlive the connections that brought them: they are the router's, not the listener's.
+    // Tasks outlive the connections that brought them: they belong to the router, not to the listener.
     home.left().await;
 }
