@@ -1,4 +1,5 @@
-//! A miner that dials in, from its upgraded connection to its seat: drives the handshake of the miner protocol.
+//! Takes a miner that dials in from its upgraded connection to its seat, by driving the handshake of the miner
+//! protocol.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,21 +25,21 @@ use crate::miner::protocol::identity::nonce;
 use crate::model::Timestamp;
 use crate::store::{ApiKey, MinerRecord};
 
-/// How long a miner that was refused gets to read why.
+/// The time that a refused miner gets to read the reason.
 const REFUSAL: Duration = Duration::from_secs(1);
 
-/// Who knows the tokens that miners show.
+/// The tokens that miners may show.
 pub(crate) trait MinerTokens: Send + Sync {
-    /// Who holds a token of the scope `miner`, and what is cancelled when the token is revoked.
+    /// The holder of a token of the scope `miner`, and the signal that the token was revoked.
     ///
     /// # Errors
-    /// Why the token makes no miner.
+    /// The reason why the token makes no miner.
     fn holder(&self, token: &str) -> Result<(Holder, Option<CancellationToken>)>;
 
     /// The record of a one-time token that enrols a key.
     ///
     /// # Errors
-    /// Why the token enrols no key.
+    /// The reason why the token enrols no key.
     fn enrolment(&self, token: &str) -> Result<Arc<ApiKey>>;
 }
 
@@ -48,9 +49,9 @@ pub(crate) struct MinerPeer<T> {
     pub(crate) address: SocketAddr,
     /// The keying material of the connection where the router itself ends TLS (RFC 9266).
     pub(crate) channel: Option<[u8; 32]>,
-    /// Who knows its token.
+    /// The tokens that the connection accepts.
     pub(crate) tokens: T,
-    /// Its place among the handshakes under way: given back when its own is over.
+    /// Its place among the handshakes under way, which is given back when the handshake is over.
     pub(crate) place: OwnedSemaphorePermit,
 }
 
@@ -88,8 +89,8 @@ impl Router {
         let _ = timeout(REFUSAL, farewell).await;
     }
 
-    /// Plays the handshake to its end. `None`: the miner went away. `miners.hello_timeout_ms` bounds how long the miner may
-    /// take, and not what the router itself does for it: an enrolment that has begun is not cut off.
+    /// Plays the handshake to its end. `None`: the miner went away. `miners.hello_timeout_ms` bounds the time that
+    /// the miner may take, but not the router's own work: an enrolment that has begun is not cut off.
     async fn greet<S, T>(
         &self,
         socket: &mut WebSocketStream<S>,
@@ -149,7 +150,7 @@ impl Router {
     /// Spends the one-time token and records the key.
     async fn enrol(&self, enrolment: &Enrolment, tokens: &impl MinerTokens) -> Result<Enrolled> {
         let token = tokens.enrolment(enrolment.token())?;
-        // Whoever deletes it has spent it; nobody else can.
+        // Only one caller can delete it, and that one has spent it.
         if !self.delete_key(&token.id).await? {
             return Err(unauthorized());
         }
@@ -178,7 +179,7 @@ fn enrolled(record: MinerRecord) -> Enrolled {
     Enrolled { models: record.models, owner: record.owner, revoked: record.revoked }
 }
 
-/// The next text message; `None` where the connection ended.
+/// The next text message; `None` if the connection ended.
 async fn next_text<S>(socket: &mut WebSocketStream<S>) -> Option<String>
 where
     S: AsyncRead + AsyncWrite + Unpin,

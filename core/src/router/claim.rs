@@ -1,8 +1,8 @@
-//! What a miner claims of its work, held against what the router has seen of it.
+//! Bounds a miner's claims about its work by what the router has seen.
 //!
-//! An upstream's token counts pass on: hidden reasoning and images have no bytes. A miner that dials in, or a callback of the
-//! host program, can claim no more tokens than its answer has bytes, and no more than were asked for. What miners are
-//! chosen by, and what sessions are charged, comes from the bytes alone, whoever counts.
+//! An upstream's token counts pass on, because hidden reasoning and images have no bytes. A miner that dials in, or a
+//! callback of the host program, can claim no more tokens than its answer has bytes, and no more than were asked for.
+//! The choice of miners and the account of sessions use the bytes alone, whoever counts.
 
 use bytes::Bytes;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
@@ -14,19 +14,19 @@ use crate::model::{RequestKind, TaskRequest, Usage, estimate_bytes};
 
 /// Tokens that a chat's template may add to a prompt.
 const TEMPLATE_TOKENS: u64 = 1_024;
-/// Tokens that something may have which a prompt names by its address.
+/// Tokens that an object may have which a prompt names by its address, such as an image.
 const LINKED_TOKENS: u64 = 4_096;
 
-/// What the router has seen of an answer.
+/// The size of an answer as the router has seen it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Seen {
     /// Bytes of its text.
     pub(super) text: u64,
-    /// Bytes of what is no text, as far as the router reads it.
+    /// Bytes of its other parts, as far as the router reads them.
     pub(super) parts: u64,
-    /// Pieces without a text that passed unread, each about a token.
+    /// Pieces without a text that passed unread; each counts about a token.
     pub(super) pieces: u64,
-    /// Bytes of these, and of the whole answer where that came in the miner's own JSON.
+    /// Bytes of those pieces, and of the whole answer if it came in the miner's own JSON.
     pub(super) raw: u64,
 }
 
@@ -42,14 +42,14 @@ impl Seen {
         if tokens == 0 { estimate_bytes(usize::try_from(self.raw).unwrap_or(usize::MAX)) } else { tokens }
     }
 
-    /// What may be believed of that claim.
+    /// The part of that claim that may be believed.
     pub(super) fn bound(&self, request: &TaskRequest, claim: Usage) -> Usage {
         let bytes = self.text.saturating_add(self.parts).saturating_add(self.raw);
         let most = request.token_limit().map_or(bytes, |limit| limit.min(bytes));
         Usage::new(most_of_prompt(request, claim.prompt_tokens), claim.completion_tokens.min(most)).in_json()
     }
 
-    /// The miner's own JSON with no usage beyond that. It is the same bytes where its usage can be believed.
+    /// The miner's own JSON with no usage beyond that. The bytes are unchanged if its usage can be believed.
     pub(super) fn bound_in(&self, request: &TaskRequest, raw: Bytes) -> Bytes {
         let mentions = |word: &[u8]| memchr::memmem::find(&raw, word).is_some();
         // A key may be written in escapes.
@@ -70,7 +70,7 @@ impl Seen {
             let start = usage.get().as_ptr() as usize - raw.as_ptr() as usize;
             out.extend_from_slice(&raw[from..start]);
             let bounded = self.bound(request, claimed(&serde_json::from_str(usage.get()).unwrap_or_default()));
-            // Three numbers always have a JSON form.
+            // Three numbers can always be written as JSON.
             out.extend_from_slice(&serde_json::to_vec(&bounded).unwrap_or_default());
             from = start + usage.get().len();
         }
@@ -87,7 +87,7 @@ impl Seen {
     }
 }
 
-/// A prompt has no more tokens than bytes, but for what its template adds and what it only names.
+/// A prompt has no more tokens than bytes, except those of its template and of objects that it only names.
 fn most_of_prompt(request: &TaskRequest, claim: u64) -> u64 {
     let raws = [&request.messages, &request.input].into_iter().flatten().map(|raw| raw.get());
     let texts = [&request.prompt, &request.prompt_template].into_iter().flatten().map(String::as_str);
@@ -106,9 +106,9 @@ fn claimed(usage: &Value) -> Usage {
     Usage::new(count(["prompt_tokens", "input_tokens"]), count(["completion_tokens", "output_tokens"]))
 }
 
-/// A number as tokens; what is none counts 0.
+/// A number as tokens; a value that is none counts 0.
 fn whole(value: &Value) -> u64 {
-    // The cast saturates, and makes 0 of what is negative.
+    // The cast saturates, and makes 0 of a negative number.
     value.as_u64().or_else(|| Some(value.as_f64()? as u64)).unwrap_or(0)
 }
 

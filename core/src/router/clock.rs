@@ -19,7 +19,7 @@ impl Clock {
         Timestamp(self.unix_ms + self.start.elapsed().as_millis() as u64)
     }
 
-    /// When that time comes, for timers.
+    /// The moment of that time, for timers.
     pub(super) fn instant(&self, at: Timestamp) -> Instant {
         self.start + std::time::Duration::from_millis(at.0.saturating_sub(self.unix_ms))
     }

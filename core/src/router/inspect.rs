@@ -1,4 +1,4 @@
-//! What the router shows of itself.
+//! Reads about the router itself.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,7 +24,7 @@ impl Router {
         &self.shared.store
     }
 
-    /// Bytes that it holds for its callers.
+    /// The count of bytes that it holds for its callers.
     #[cfg(feature = "listener")]
     pub(crate) fn memory(&self) -> &Arc<Memory> {
         &self.shared.memory
@@ -46,7 +46,7 @@ impl Router {
         metrics.encode()
     }
 
-    /// Who it is and what it offers.
+    /// Its identity and abilities.
     pub fn info(&self) -> NodeInfo {
         let models = self.models();
         let embeddings = models.iter().any(|model| model.embeddings);
@@ -77,7 +77,7 @@ impl Router {
         }
     }
 
-    /// How it is doing. The processor's and the memory's figures are 0 here; the listener fills them in.
+    /// Its present state. The figures of processor and memory are 0 here; the listener fills them in.
     pub fn status(&self) -> NodeStatus {
         let active_miners = self.miners().iter().filter(|miner| miner.active).count() as u64;
         let shared = &self.shared;
@@ -109,12 +109,12 @@ impl Router {
         self.shared.core.lock().engine.audits()
     }
 
-    /// Whether it takes tasks: it is not on its way out, and its store writes.
+    /// Whether it takes tasks: it is not closing, and its store writes.
     pub fn is_ready(&self) -> bool {
         !self.is_draining() && self.shared.store.check().is_ok()
     }
 
-    /// Whether it is on its way out.
+    /// Whether it is draining or closed.
     pub fn is_draining(&self) -> bool {
         self.shared.draining.load(Ordering::Acquire)
     }

@@ -1,4 +1,4 @@
-//! API keys: in the store, and at hand for every request of every listener.
+//! API keys: in the store, and in memory for every request of every listener.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ struct Ring {
 }
 
 impl Ring {
-    /// Puts a key in the place of the one of its id, or nothing; gives the one that was there.
+    /// Replaces the key of that id by a new one or by nothing; gives the old one.
     fn replace(&mut self, id: &str, key: Option<Known>) -> Option<Known> {
         let administers = |known: &Known| usize::from(known.key.scopes.iter().any(|scope| scope == "admin"));
         self.admins += key.as_ref().map_or(0, administers);
@@ -37,7 +37,7 @@ impl Ring {
     }
 }
 
-/// A key, and who wants to hear that it is revoked.
+/// A key, and the signal that it was revoked.
 #[derive(Clone)]
 pub(crate) struct Known {
     pub(crate) key: Arc<ApiKey>,
@@ -87,7 +87,7 @@ impl KeyRing {
 }
 
 impl Router {
-    /// The keys as requests are checked against them.
+    /// The keys in the form that requests are checked against.
     #[cfg(feature = "listener")]
     pub(crate) fn key_ring(&self) -> Arc<KeyRing> {
         self.shared.keys.clone()
@@ -130,7 +130,7 @@ impl Router {
         Ok(keys)
     }
 
-    /// Deletes a key: every listener refuses it from now on, and what runs under it ends. `false`: there was none.
+    /// Deletes a key: every listener refuses it from now on, and its work ends. `false`: there was none.
     ///
     /// # Errors
     /// The store's.

@@ -1,4 +1,4 @@
-//! Miners that the router remembers, whether they are there or not: enrolled keys, allow-lists, reputations.
+//! Miners that the router remembers, connected or not: enrolled keys, allow-lists, reputations.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::store::MinerRecord;
 #[cfg(feature = "listener")]
 use crate::store::Pending;
 
-/// The store's records of miners, at hand.
+/// The store's records of miners, in memory.
 #[derive(Default)]
 pub(super) struct KnownMiners(Mutex<BTreeMap<String, MinerRecord>>);
 
@@ -23,7 +23,7 @@ impl KnownMiners {
 }
 
 impl Shared {
-    /// A miner's reputation moved: it is remembered, so that neither leaving nor a restart mends it.
+    /// Remembers that a miner's reputation moved, so that neither leaving nor a restart mends it.
     pub(super) fn reputed(self: &Arc<Self>, name: &str, reputation: f64) {
         tracing::debug!(miner = name, reputation, "a miner's reputation moved");
         let router = Router { shared: self.clone() };
@@ -32,7 +32,7 @@ impl Shared {
         }
         {
             let mut known = self.known.0.lock();
-            // As many as the engine remembers itself.
+            // The engine remembers as many.
             if known.len() as u64 >= 2 * self.config.limits.max_miners {
                 return;
             }
@@ -41,7 +41,7 @@ impl Shared {
         router.change_miner(name, |record| record.reputation = reputation);
     }
 
-    /// The store knows of a miner from now on, if it did not know of any.
+    /// Makes sure that the store remembers at least one miner.
     pub(super) fn remember_first(self: &Arc<Self>, name: &str) {
         {
             let mut known = self.known.0.lock();
@@ -62,7 +62,7 @@ impl Shared {
         }
     }
 
-    /// What is known of miners from former times, for the engine.
+    /// The reputations of former times, for the engine.
     pub(super) fn tell_reputations(self: &Arc<Self>) {
         let known: Vec<(Arc<str>, f64)> = self
             .known
@@ -84,38 +84,39 @@ impl Router {
         self.shared.known.0.lock().values().cloned().collect()
     }
 
-    /// What is remembered of the miner of that id.
+    /// The record of the miner of that id.
     pub fn known_miner(&self, id: &str) -> Option<MinerRecord> {
         self.shared.known.0.lock().get(id).cloned()
     }
 
-    /// Remembers a miner, new or changed.
+    /// Writes the record of a miner, new or changed.
     ///
     /// # Errors
-    /// The store's; then what was remembered before still counts.
+    /// The store's; the old record then still counts.
     pub async fn remember_miner(&self, record: MinerRecord) -> Result<()> {
         self.shared.store.put_miner(record.clone()).await?;
         self.shared.known.0.lock().insert(record.id.clone(), record);
         Ok(())
     }
 
-    /// Refuses the enrolled miner from now on; gives the store's answer. Later changes of it say so too. `None`: it is not enrolled.
+    /// Refuses the enrolled miner from now on; gives the store's answer. Later changes of its record keep that.
+    /// `None`: it is not enrolled.
     #[cfg(feature = "listener")]
     pub(super) fn revoke_known(&self, id: &str) -> Option<Pending<()>> {
         let mut known = self.shared.known.0.lock();
         let record = known.get_mut(id).filter(|record| !record.public_key.is_empty())?;
         record.revoked = true;
-        // Asked for under the lock, so that no older state of it is written later.
+        // The write is asked for under the lock, so that no older state is written later.
         Some(self.shared.store.put_miner(record.clone()))
     }
 
-    /// Changes what is remembered of a miner and writes it down in the background, in the order of the changes.
-    /// `false`: nothing is remembered of it.
+    /// Changes the record of a miner and writes it in the background, in the order of the changes. `false`: there is
+    /// no record.
     pub fn change_miner(&self, id: &str, change: impl FnOnce(&mut MinerRecord)) -> bool {
         let mut known = self.shared.known.0.lock();
         let Some(record) = known.get_mut(id) else { return false };
         change(record);
-        // Asked for under the lock, so that the newest change is the last one in the store.
+        // The write is asked for under the lock, so that the newest change is the last one in the store.
         let written = self.shared.store.put_miner(record.clone());
         drop(known);
         let id = id.to_owned();
@@ -130,7 +131,7 @@ impl Router {
         true
     }
 
-    /// Forgets a miner. `false`: nothing was remembered of it.
+    /// Deletes the record of a miner. `false`: there was none.
     ///
     /// # Errors
     /// The store's.

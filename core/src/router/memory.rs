@@ -1,6 +1,6 @@
 //! The bytes that the router holds for its callers, against `limits.max_memory_bytes`.
 //!
-//! Bodies being read, requests that wait, answers under way and ended tasks that are kept all count. New work is
+//! Bodies being read, waiting requests, answers under way and ended tasks that are kept all count. New work is
 //! refused before the bound is met, so that work under way has room to end.
 
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use crate::{Error, ErrorKind};
 /// Bytes beyond its text that a task in memory costs: its record here, in the engine and in the store's queue.
 pub(super) const TASK: u64 = 4 << 10;
 
-/// The one count. Cheap to share.
+/// The count of the whole router. Cheap to share.
 #[derive(Debug)]
 pub(crate) struct Memory {
     used: AtomicU64,
-    /// `u64::MAX`: there is no bound.
+    /// The bound; `u64::MAX`: there is none.
     most: u64,
 }
 
 impl Memory {
-    /// Bounded by so many bytes; 0: not at all.
+    /// A count that is bounded by so many bytes; 0: without a bound.
     pub(super) fn new(most: u64) -> Arc<Self> {
         Arc::new(Self { used: AtomicU64::new(0), most: if most == 0 { u64::MAX } else { most } })
     }
@@ -30,23 +30,23 @@ impl Memory {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// What ended tasks may take at the most, so that they never keep new ones out.
+    /// The most bytes that ended tasks may take, so that they never keep new ones out.
     pub(super) fn share_of_ended(&self) -> u64 {
         self.most / 4
     }
 
-    /// Whether so many more bytes fit in what new work may take: the last eighth is for work under way.
+    /// Whether so many more bytes fit for new work: the last eighth is for work under way.
     pub(crate) fn has_room(&self, bytes: u64) -> bool {
         self.most == u64::MAX || self.used().saturating_add(bytes) <= self.most - self.most / 8
     }
 
-    /// Holds so many bytes, whether they fit or not.
+    /// Holds so many bytes, also if they do not fit.
     pub(crate) fn hold(self: &Arc<Self>, bytes: u64) -> Held {
         self.used.fetch_add(bytes, Ordering::Relaxed);
         Held { memory: Arc::clone(self), bytes }
     }
 
-    /// What a caller is told whose work does not fit.
+    /// The error for a caller whose work does not fit.
     pub(crate) fn full() -> Error {
         Error::new(ErrorKind::Overloaded, "the router holds as much as limits.max_memory_bytes allows: try again later")
             .with_code("memory_full")
@@ -54,7 +54,7 @@ impl Memory {
     }
 }
 
-/// Bytes that are held. They are given back when it is dropped.
+/// Held bytes, which are given back when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Held {
     memory: Arc<Memory>,
@@ -62,7 +62,7 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Holds so many bytes in all from now on. `false`: there are more of them than before and they do not fit.
+    /// Holds so many bytes in all from now on. `false`: they are more than before and do not fit.
     pub(crate) fn set(&mut self, bytes: u64) -> bool {
         let before = std::mem::replace(&mut self.bytes, bytes);
         if bytes <= before {
@@ -72,7 +72,7 @@ impl Held {
         self.memory.used.fetch_add(bytes - before, Ordering::Relaxed).saturating_add(bytes - before) <= self.memory.most
     }
 
-    /// How many they are.
+    /// The number of held bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }

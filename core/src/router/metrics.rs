@@ -86,7 +86,7 @@ impl Metrics {
         metrics
     }
 
-    /// Gives access to the registry, to register more.
+    /// Gives access to the registry, so that more metrics can be registered.
     pub fn registry(&self, with: impl FnOnce(&mut Registry)) {
         with(&mut self.registry.lock());
     }
@@ -94,7 +94,7 @@ impl Metrics {
     /// All metrics as text.
     pub(super) fn encode(&self) -> String {
         let mut out = String::new();
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = encode(&mut out, &self.registry.lock());
         out
     }

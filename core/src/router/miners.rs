@@ -1,4 +1,4 @@
-//! Miners as they come and go.
+//! Miners, from the first contact to their removal.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,44 +19,44 @@ pub(super) struct MinerSlot {
     pub(super) connected_at: Timestamp,
     pub(super) last_seen: Timestamp,
     pub(super) up: bool,
-    /// Why it is down, or what is odd about it while it is up.
+    /// The reason why it is down, or a warning while it is up.
     pub(super) reason: String,
-    /// What it takes when it is up.
+    /// The most tasks that it takes when it is up.
     pub(super) credits: u32,
-    /// What it said when a task last failed by its fault.
+    /// Its message at the last task that failed by its fault.
     pub(super) last_failure: String,
-    /// Whether its first word is awaited.
+    /// Whether its first report is awaited.
     awaited: bool,
 }
 
-/// The most bytes of a miner's words that are kept of a failure.
+/// The most bytes of a miner's message about a failure that are kept.
 const WORDS: usize = 500;
 
-/// How a miner joins.
+/// How a miner joins the router.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Entrance {
     /// Whether it can be reached.
     pub(super) up: bool,
-    /// Whether it answers only where nobody else could.
+    /// Whether it answers only if no other miner could.
     pub(super) last_resort: bool,
-    /// Whether its first word is awaited: whether it is up, and what it lists.
+    /// Whether its first report is awaited: whether it is up, and which models it has.
     pub(super) awaited: bool,
 }
 
 impl MinerSlot {
-    /// What it is asked for in its own words, where that model is wanted: the name that it lists, else its first one.
+    /// The name of the wanted model in the miner's own words: the name that it lists, or else its first one.
     pub(super) fn model_for<'a>(&'a self, asked: Option<&'a str>) -> Option<&'a str> {
         let asked = asked?;
         if self.spec.models.is_empty() {
-            // An upstream knows nothing of the name that it has here.
+            // An upstream does not know the name that it has here.
             let is_own_name = self.spec.kind == MinerKind::Upstream && asked == self.spec.name;
             return (!is_own_name).then_some(asked);
         }
         meant(&self.spec.models, asked).or_else(|| self.spec.models.first().map(String::as_str))
     }
 
-    /// The model that answers where that one is wanted, if it can be told without the answer. Who lists none answers under its
-    /// own name; an upstream says itself what it is.
+    /// The model that answers if that one is wanted, if it can be told without the answer. A miner that lists none
+    /// answers under its own name; an upstream says itself which model it is.
     pub(super) fn answers_as<'a>(&'a self, asked: Option<&'a str>) -> Option<&'a str> {
         match (asked, self.spec.models.as_slice()) {
             (_, []) => (self.spec.kind != MinerKind::Upstream).then_some(&self.spec.name),
@@ -66,12 +66,12 @@ impl MinerSlot {
         }
     }
 
-    /// A task failed by its fault, which it gave those words.
+    /// Notes the message of a task that failed by its fault.
     pub(super) fn blamed(&mut self, words: &str) {
         words[..words.floor_char_boundary(WORDS)].clone_into(&mut self.last_failure);
     }
 
-    /// Why it gets no tasks at present; `None`: it gets some.
+    /// The reason why it gets no tasks at present; `None`: it gets some.
     fn why_out(&self, view: MinerView) -> Option<String> {
         let because = |what: &str, why: &str| {
             if why.is_empty() { what.to_owned() } else { format!("{what}: {why}") }
@@ -89,7 +89,7 @@ impl MinerSlot {
         }
     }
 
-    /// Its names as models: those that it lists, else its own.
+    /// Its names as models: those that it lists, or else its own.
     fn names(&self) -> &[String] {
         let unknown = self.spec.kind == MinerKind::Upstream && !self.up;
         if self.spec.models.is_empty() && !unknown { std::slice::from_ref(&self.spec.name) } else { &self.spec.models }
@@ -101,13 +101,13 @@ impl MinerSlot {
 pub struct ModelInfo {
     /// Its name.
     pub id: String,
-    /// Unix seconds at which the first of its miners came.
+    /// Unix seconds at which the first of its miners joined.
     pub created: u64,
     /// The miner, or the owner, that offers it.
     pub owned_by: String,
-    /// How many miners offer it.
+    /// The number of miners that offer it.
     pub miners: u64,
-    /// Whether one of them embeds.
+    /// Whether one of them makes embeddings.
     pub embeddings: bool,
 }
 
@@ -125,7 +125,7 @@ impl std::fmt::Debug for MinerHandle {
 }
 
 impl MinerHandle {
-    /// The miner is gone: what it was working on goes to others.
+    /// Removes the miner: its tasks go to others.
     pub fn remove(&self) {
         let slot = self.shared.core.lock().miners.remove(&self.key);
         if slot.is_some() {
@@ -133,22 +133,22 @@ impl MinerHandle {
         }
     }
 
-    /// It gets no new tasks and finishes those that it has.
+    /// Gives the miner no new tasks; it finishes those that it has.
     pub fn drain(&self) {
         self.shared.step(Event::Drain(self.key));
     }
 
-    /// How many tasks it takes at a time from now on.
+    /// Sets how many tasks it takes at a time from now on.
     pub fn set_credits(&self, credits: u32) {
         self.change(|slot| slot.credits = credits);
     }
 
-    /// Whether it can be reached. While it cannot, tasks wait for it.
+    /// Sets whether it can be reached. While it cannot, tasks wait for it.
     pub fn set_up(&self, up: bool) {
         self.change(|slot| slot.up = up);
     }
 
-    /// Why it is down, or what is odd about it while it is up, for those who look at the miners; empty: nothing.
+    /// Sets the reason why it is down, or a warning while it is up, which lists of miners show; empty: none.
     pub fn set_reason(&self, reason: String) {
         if let Some(slot) = self.shared.core.lock().miners.get_mut(&self.key) {
             slot.reason = reason;
@@ -169,7 +169,7 @@ impl MinerHandle {
         self.shared.step(Event::Credits(self.key, credits));
     }
 
-    /// The models that it serves from now on; empty: any.
+    /// Sets the models that it serves from now on; empty: any.
     pub fn set_models(&self, models: Vec<String>) {
         let rules = models.iter().map(|model| Arc::from(model.as_str())).collect();
         {
@@ -183,7 +183,7 @@ impl MinerHandle {
         self.shared.step(Event::Models(self.key, rules));
     }
 
-    /// Its first word has come: tasks whose model it might have listed wait for it no more.
+    /// Notes its first report: tasks whose model it might have listed wait for it no more.
     pub(super) fn heard(&self) {
         let awaited = {
             let mut core = self.shared.core.lock();
@@ -194,7 +194,7 @@ impl MinerHandle {
         }
     }
 
-    /// The most tokens of prompt and answer together.
+    /// Sets the most tokens of prompt and answer together.
     pub fn set_max_context_tokens(&self, tokens: u64) {
         if let Some(slot) = self.shared.core.lock().miners.get_mut(&self.key) {
             slot.spec.max_context_tokens = tokens.min(MAX_JSON_INTEGER);
@@ -203,7 +203,7 @@ impl MinerHandle {
 }
 
 impl Core {
-    /// Why nobody serves a task, in the miners' own words, and when to come back.
+    /// Says in the miners' own words why nobody serves a task, and when to come back.
     pub(super) fn absence(&self, gid: Gid, now: Timestamp) -> Failure {
         let absent = self.engine.absent(gid);
         let out = absent.iter().filter_map(|key| Some((self.miners.get(key)?, self.engine.miner(*key)?)));
@@ -228,11 +228,11 @@ impl Core {
     }
 }
 
-/// Miners that an error names, where none is up.
+/// The number of miners that an error names if none is up.
 const MOST_NAMED: usize = 3;
 
 impl Shared {
-    /// A task failed by that miner's fault: what it said is kept for those who look at the miners.
+    /// Keeps the message of a task that failed by that miner's fault, for lists of miners.
     pub(super) fn blamed(&self, key: MinerKey, words: &str) {
         if let Some(slot) = self.core.lock().miners.get_mut(&key) {
             slot.blamed(words);
@@ -249,7 +249,7 @@ impl Shared {
         self.join_as(&identity, spec, miner, entrance)
     }
 
-    /// The same for a miner whose name is only what it calls itself: its reputation goes with who it is.
+    /// Adds a miner whose name is only its own statement: its reputation belongs to its identity.
     pub(super) fn join_as(
         self: &Arc<Self>,
         identity: &str,
@@ -318,7 +318,8 @@ impl Shared {
 }
 
 impl Shared {
-    /// A miner is there: the one that stood in for the first one goes, and the store knows that there was one.
+    /// Notes that a miner is there: the stand-in for the first one leaves, and the store remembers that there was
+    /// one.
     fn relieve_stand_in(self: &Arc<Self>, identity: &str, kind: MinerKind) {
         let echo = {
             let mut core = self.core.lock();
@@ -357,7 +358,7 @@ impl Router {
         super::upstreams::attach(&self.shared, upstream)
     }
 
-    /// Removes a miner of any kind by its name: what it was working on goes to others.
+    /// Removes a miner of any kind by its name: its tasks go to others.
     ///
     /// # Errors
     /// `NotFound`.

@@ -1,8 +1,8 @@
-//! Miners that dialled in: who sits where, and what happens when a connection ends.
+//! Miners that dialled in: their seats, and the ends of their connections.
 //!
-//! A miner has one [`Seat`], whatever connections it makes. The newest connection wins. When the last one breaks, the
-//! seat stays for `miners.grace_ms`: a miner that comes back within it, with the same epoch, goes on with what it had.
-//! One that was silent for `miners.dead_ms` has had its time already.
+//! A miner has one [`Seat`], over all of its connections. The newest connection wins. When the last one breaks, the
+//! seat stays for `miners.grace_ms`: a miner that comes back within it, with the same epoch, goes on with its
+//! attempts. A miner that was silent for `miners.dead_ms` has used that time up.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -50,22 +50,22 @@ impl SeatControl for MinerHandle {
 }
 
 impl Router {
-    /// The limits that miners are told, and the largest frame that they are sent.
+    /// The limits that miners are told, and the size of the largest frame that they are sent.
     pub(crate) fn miner_limits(&self) -> Limits {
         let config = &self.shared.config;
         Limits {
             frame: config.miners.max_frame_bytes,
-            // A request is JSON already; a prompt's control characters may double it.
+            // A request is JSON already; control characters of a prompt may double its size.
             task: config.limits.max_request_bytes.saturating_mul(2) + (64 << 10),
             window: config.miners.window_bytes,
             output: config.limits.max_output_bytes,
         }
     }
 
-    /// The seat of a miner that may come in, and the way out of its connection.
+    /// Gives an admitted miner its seat, and the way out of its connection.
     ///
     /// # Errors
-    /// Where the miner cannot be taken: its name is another's, or there are too many miners.
+    /// If the miner cannot be taken: its name is another's, or there are too many miners.
     pub(super) fn seated(&self, admitted: &Admitted) -> Result<(Arc<Seat>, Arc<Link>)> {
         let link = Arc::new(Link::new(self.shared.config.miners.write_buffer_bytes as usize));
         let welcome = Welcome {
@@ -109,7 +109,7 @@ impl Router {
         shared.connection_ended(id, seat, link, end);
     }
 
-    /// Refuses an enrolled miner from now on, and ends its connection. `false`: there is no such one.
+    /// Refuses an enrolled miner from now on, and ends its connection. `false`: there is none.
     ///
     /// # Errors
     /// The store's.
@@ -124,7 +124,7 @@ impl Router {
         Ok(true)
     }
 
-    /// Runs work that belongs to the router: it is waited for at the close.
+    /// Runs work that belongs to the router: the close waits for it.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         crate::miner::spawn(&self.shared.runtime, self.shared.background.track_future(work));
     }
@@ -141,7 +141,7 @@ impl Router {
 }
 
 impl Shared {
-    /// The miner's seat: the one it has, or a new one where it is new or started afresh.
+    /// The miner's seat: the one it has, or a new one if it is new or started afresh.
     fn seat(self: &Arc<Self>, admitted: &Admitted, link: &Arc<Link>, welcome: Welcome) -> Result<Arc<Seat>> {
         let Admitted { identity, hello, spec, .. } = admitted;
         let held = hello.resume.as_ref().map_or(&[][..], |resume| resume.inflight.as_slice());
@@ -152,12 +152,12 @@ impl Shared {
                     remote.models.clone_from(&spec.models);
                     remote.handle.set_models(spec.models.clone());
                 }
-                // Under the lock, so that no grace period runs out in between.
+                // This happens under the lock, so that no grace period ends in between.
                 let resumed = remote.seat.attach(Arc::clone(link), held, welcome);
                 tracing::info!(miner = %identity.id, resumed, "a miner is back");
                 return Ok(Arc::clone(&remote.seat));
             }
-            // Another process of the same miner: what the last one had is lost.
+            // It is another process of the miner: the attempts of the last one are lost.
             if let Some(old) = by_id.remove(&identity.id) {
                 old.handle.remove();
                 old.seat.abandon();
@@ -196,7 +196,8 @@ impl Shared {
         }
     }
 
-    /// Tells the miner when the router drains, when it closes, and when it is wanted no more. Never ready before that.
+    /// Tells the miner when the router drains, when it closes, and when the miner is revoked. Never ready before
+    /// that.
     async fn farewell(&self, seat: &Arc<Seat>, link: &Arc<Link>, revoked: Option<CancellationToken>) {
         let drained = async {
             self.drain_started.cancelled().await;
@@ -226,7 +227,7 @@ impl Shared {
         Router { shared: self.clone() }.change_miner(id, |record| record.last_seen = now);
         self.set_remote_up(id, seat, false);
         let over = match end {
-            // Its time has been the silence.
+            // Its silence has used up the grace period.
             End::Silent => true,
             End::Closed | End::Broken | End::Told => seat.is_leaving() && seat.is_idle(),
         };
@@ -250,7 +251,7 @@ impl Shared {
         );
     }
 
-    /// The miner is gone: what it had goes to others.
+    /// Removes the miner: its attempts go to others.
     fn vacate(&self, id: &str, seat: &Arc<Seat>) {
         let gone = {
             let mut by_id = self.remotes.by_id.lock();

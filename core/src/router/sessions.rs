@@ -9,30 +9,30 @@ use crate::engine::{Event, SessionRules};
 use crate::model::{Session, SessionId, SessionMode, SessionPatch, SessionSpec, SessionState};
 use crate::{Error, ErrorKind, Result};
 
-/// Which sessions are wanted.
+/// The filter of a list of sessions.
 #[derive(Debug, Clone, Default)]
 pub struct SessionFilter {
-    /// Only those in this state.
+    /// Only sessions in this state.
     pub state: Option<SessionState>,
-    /// At the most so many; 0: all.
+    /// The greatest number of sessions; 0: all.
     pub limit: u64,
-    /// After so many.
+    /// The number of sessions to skip.
     pub offset: u64,
-    /// Only these; empty: all.
+    /// Only these sessions; empty: all.
     pub only: Vec<u64>,
 }
 
-/// The sessions that are there from the start. Task 0 and session 0 look like nothing at all to several published
-/// clients, which therefore ask for session 1.
+/// The sessions that exist from the start. Several published clients take task 0 and session 0 for nothing and
+/// therefore ask for session 1.
 pub(super) const STANDING: [SessionId; 2] = [SessionId(0), SessionId(1)];
 
-/// The rules of a standing session.
+/// The rules of a session that exists from the start.
 pub(super) fn standing(id: SessionId) -> Result<SessionSpec> {
     let name = if id.0 == 0 { "default".to_owned() } else { format!("default-{id}") };
     SessionSpec { name, ..SessionSpec::default() }.validated()
 }
 
-/// Whether a list shows it: a standing session that nobody has used or changed is not there for those who look.
+/// Whether a list shows it: a session that exists from the start is shown only after somebody used or changed it.
 fn is_listed(core: &Core, session: &Session) -> bool {
     !STANDING.contains(&session.id)
         || !session.active
@@ -60,7 +60,7 @@ pub(super) fn unknown(id: SessionId) -> Error {
     no_such(&id.to_string())
 }
 
-/// There is no session of that name.
+/// The error for a session that does not exist.
 pub(super) fn no_such(name: &str) -> Error {
     Error::not_found(format!("there is no session {name}")).with_code("session_not_found").with_param("session_id")
 }
@@ -86,7 +86,7 @@ fn rules(session: &Session, dispatch: &DispatchConfig) -> SessionRules {
     }
 }
 
-/// The record with what changes from moment to moment.
+/// The record with its fields that change all the time.
 fn shown(core: &Core, session: &Session) -> Session {
     let mut out = session.clone();
     out.total_tasks = core.engine.taken_tasks(session.id);
@@ -113,7 +113,7 @@ fn shown(core: &Core, session: &Session) -> Session {
 }
 
 impl Shared {
-    /// Takes a session into memory, new or out of the store.
+    /// Puts a session into memory, a new one or one of the store.
     pub(super) fn adopt_session(self: &Arc<Self>, session: Session) {
         self.next_session.fetch_max(session.id.0 + 1, Ordering::AcqRel);
         let event = Event::Session(session.id, rules(&session, &self.config.dispatch));
@@ -125,7 +125,8 @@ impl Shared {
         self.step(event);
     }
 
-    /// One change after the other, each whole whether its caller waits or not: who is told of a change finds it in the store.
+    /// Makes changes one after the other, each whole whether its caller waits or not. A caller that is told of a
+    /// change finds it in the store.
     async fn change(
         self: &Arc<Self>,
         id: SessionId,
@@ -215,7 +216,7 @@ impl Router {
         (page, matching().count() as u64)
     }
 
-    /// Changes what the patch names.
+    /// Changes the fields that the patch names.
     ///
     /// # Errors
     /// `NotFound`, or `InvalidArgument` that names the field.
@@ -245,7 +246,7 @@ impl Router {
             .await
     }
 
-    /// The session for a request that names none: those of `completion_sessions` take turns, else session 0.
+    /// The session for a request that names none: those of `completion_sessions` take turns, or else session 0.
     pub(super) fn next_completion_session(&self) -> SessionId {
         match self.shared.config.completion_sessions.as_slice() {
             [] => SessionId(0),

@@ -1,4 +1,4 @@
-//! What all handles of one router share.
+//! The shared state of all handles of one router.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -51,7 +51,7 @@ pub(super) struct Shared {
     /// Notified when a task ended.
     pub(super) ended: Notify,
     pub(super) next_session: AtomicU64,
-    /// Held from reading a session to having its change in the store and in memory, so that no change undoes another.
+    /// Held from reading a session until its change is in the store and in memory, so that no change undoes another.
     pub(super) session_changes: tokio::sync::Mutex<()>,
     pub(super) turn: AtomicU64,
     /// Background work of this router.
@@ -63,7 +63,7 @@ pub(super) struct Shared {
     pub(super) remotes: super::remote::Remotes,
 }
 
-/// What the one lock holds.
+/// The state behind the one lock.
 pub(super) struct Core {
     pub(super) engine: Engine,
     pub(super) live: HashMap<Gid, Arc<Live>>,
@@ -74,6 +74,6 @@ pub(super) struct Core {
     pub(super) sids: HashMap<String, SessionId>,
     pub(super) miners: BTreeMap<MinerKey, MinerSlot>,
     pub(super) next_miner: u32,
-    /// The built-in miner that answers until another one is there for the first time.
+    /// The built-in miner that answers until another one joins for the first time.
     pub(super) stand_in: Option<MinerKey>,
 }

@@ -1,4 +1,4 @@
-//! Upstreams: their probes and credits, wired to the miner that stands for each.
+//! Upstreams: their probes and credits, connected to the miner that represents each.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(super) fn attach(shared: &Arc<Shared>, config: UpstreamConfig) -> Result<()>
         ..MinerSpec::default()
     };
     let miner = UpstreamMiner::new(config, &shared.config.limits)?;
-    // Until the first probe has answered, tasks wait rather than fail.
+    // Until the first probe has answered, tasks wait and do not fail.
     let handle = shared.join(spec, miner.clone(), Entrance { awaited: true, ..Entrance::default() })?;
     let credits = handle.clone();
     miner.on_credits(Box::new(move |now| credits.set_credits(now)));

@@ -1,11 +1,11 @@
-//! Vectors that point the same way.
+//! Matches vectors that point the same way.
 
 use serde::Deserialize;
 
 /// The vectors of a list of texts, in its order.
 pub(crate) type Vectors = Vec<Vec<f32>>;
 
-/// The cosine of the angle between two vectors; 0 where it is negative or there is none.
+/// The cosine of the angle between two vectors; 0 if it is negative or there is none.
 pub(super) fn cosine(a: &[f32], b: &[f32]) -> f64 {
     if a.len() != b.len() {
         return 0.0;
@@ -21,7 +21,7 @@ pub(super) fn cosine(a: &[f32], b: &[f32]) -> f64 {
     if length > 0.0 && length.is_finite() { (dot / length).clamp(0.0, 1.0) } else { 0.0 }
 }
 
-/// Reads the vectors that a miner answered: OpenAI's object, a list of vectors, or one vector. `None` where it is
+/// Reads the vectors that a miner answered: OpenAI's object, a list of vectors, or one vector. `None` if it is
 /// something else.
 pub(crate) fn vectors_of(json: &[u8]) -> Option<Vectors> {
     #[derive(Deserialize)]

@@ -1,8 +1,8 @@
-//! The same JSON, numbers within a tolerance.
+//! Matches equal JSON, with numbers within a tolerance.
 
 use serde_json::Value;
 
-/// The JSON in an answer: the whole of it, or what stands in its first fenced block.
+/// The JSON in an answer: the whole of it, or the content of its first fenced block.
 pub(super) fn read(text: &str) -> Option<Value> {
     let text = text.trim();
     serde_json::from_str(text).ok().or_else(|| {
@@ -13,7 +13,7 @@ pub(super) fn read(text: &str) -> Option<Value> {
     })
 }
 
-/// What is no JSON is like nothing; neither is what lacks a place that is compared.
+/// A text that is not JSON is like nothing, and so is JSON without a place that is compared.
 pub(super) fn score(a: Option<&Value>, b: Option<&Value>, pointers: &[String], tolerance: f64) -> f64 {
     let (Some(a), Some(b)) = (a, b) else { return 0.0 };
     let same = if pointers.is_empty() {

@@ -1,5 +1,6 @@
-//! The same words: Jaccard's index of the runs of three words ("shingles"; Broder, "On the resemblance and containment of
-//! documents", 1997). Short texts have too few of these: there it is one less the share of letters that differ (Levenshtein).
+//! Matches similar words by Jaccard's index of the runs of three words ("shingles"; Broder, "On the resemblance and
+//! containment of documents", 1997). Short texts have too few of these: their score is one less the share of letters
+//! that differ (Levenshtein).
 //!
 //! The two measures differ: with one word in ten changed Jaccard's index is about 0.6, Levenshtein's 0.9.
 
@@ -12,11 +13,11 @@ const SHORT: usize = 16;
 /// Longer texts are never compared letter by letter, because that takes the product of their lengths.
 const MAX_LETTERS: usize = 8 << 10;
 
-/// A text made ready to be compared.
+/// A text that is prepared for the comparison.
 pub(super) struct Words {
     text: String,
     count: usize,
-    /// Hashes of its shingles, sorted, each once.
+    /// The hashes of its shingles, sorted, each once.
     shingles: Vec<u64>,
 }
 
@@ -37,7 +38,7 @@ impl Words {
     }
 }
 
-/// FNV-1a. Two words that collide make two texts look a little more alike, nothing worse.
+/// FNV-1a. Two words that collide make two texts look a little more alike, and do no other harm.
 fn hash(word: &str) -> u64 {
     word.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

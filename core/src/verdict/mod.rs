@@ -1,6 +1,7 @@
-//! Whether several answers to one task agree, and whose is taken. Pure: the same answers give the same ruling.
+//! Decides whether several answers to one task agree, and which is taken. It is pure: equal answers give an equal
+//! ruling.
 //!
-//! It may take a millisecond for long answers, so whoever calls it does so away from locks and runtime threads.
+//! It may take a millisecond for long answers, so it must be called away from locks and runtime threads.
 
 mod embedding;
 mod exact;
@@ -47,11 +48,11 @@ impl Scores {
     }
 }
 
-/// Compares the answers' texts and says what follows.
+/// Compares the answers' texts and gives the ruling.
 ///
-/// `asked` is how many answers were wanted at first: a majority is one of these, a tie-break does not raise it. `primary` is the
-/// answer that was streamed: it is preferred among equals. `vectors` are needed for [`Matching::Embedding`], one for
-/// each text; without them nothing matches.
+/// `asked` is the number of answers that were wanted at first: a majority is measured by it, and a tie-break does not
+/// raise it. `primary` is the answer that was streamed: it is preferred among equals. `vectors` are needed for
+/// [`Matching::Embedding`], one for each text; without them nothing matches.
 pub fn judge(
     how: &Validation,
     texts: &[&str],

@@ -1,4 +1,4 @@
-//! The same after Unicode NFKC (UAX #15), with white space and case evened out.
+//! Matches texts that are equal after Unicode NFKC (UAX #15), with white space and case evened out.
 
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -10,7 +10,7 @@ pub(super) fn even(text: &str) -> String {
             push(&mut out, word);
             continue;
         }
-        // Only these change, and they are few in most texts. One may fall apart into several.
+        // Only these characters change, and they are few in most texts. One may become several.
         let composed: String = word.nfkc().collect();
         for word in composed.split_whitespace() {
             push(&mut out, word);

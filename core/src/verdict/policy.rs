@@ -1,18 +1,18 @@
-//! From scores to a ruling.
+//! Makes a ruling of scores.
 
 use super::Scores;
 use crate::engine::Standing;
 use crate::model::{Policy, Validation};
 
-/// What follows from the comparison.
+/// The ruling of a comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ruling {
-    /// How the answers stand to each other.
+    /// The standing of the answers to each other.
     pub standing: Standing,
-    /// The answer that is taken. Where they do not agree it is only the one that is shown first.
+    /// The answer that is taken. If the answers do not agree, it is only the one that is shown first.
     pub winner: usize,
     /// How well they agree, 0 to 1: the share that match the winner (`quorum`), the mean score of the winner with the
-    /// others (`medoid`), the least score of any two (`all`).
+    /// others (`medoid`), or the least score of any two (`all`).
     pub score: f64,
     /// Each answer's score with the winner.
     pub scores: Vec<f64>,
@@ -30,7 +30,7 @@ pub(super) fn rule(how: &Validation, scores: &Scores, asked: u32, primary: Optio
         let others = size.saturating_sub(1).max(1) as f64;
         all.clone().filter(|b| *b != a).map(|b| scores.get(a, b)).sum::<f64>() / others
     };
-    // The first of the best; the streamed one is before all others.
+    // The first of the best; the streamed one comes before all others.
     let best = |worth: &dyn Fn(usize) -> f64| {
         let order = primary.filter(|p| *p < size).into_iter().chain(all.clone());
         order.fold(None, |best: Option<usize>, at| match best {
