@@ -27,7 +27,7 @@ pub(crate) fn check(root: &Path) -> Outcome<String> {
     let mut files = BTreeSet::new();
     list(root, Path::new(""), &mut files)?;
     let (mut pages, mut wrong) = (0, Vec::new());
-    for page in files.iter().filter(|file| file.ends_with(".md")) {
+    for page in files.iter().filter(|file| Path::new(file).extension().is_some_and(|end| end == "md")) {
         pages += 1;
         let text = environment::read(&root.join(page))?;
         let is_map = MAPS.contains(&page.as_str()) || page.starts_with(MAPS_UNDER);
@@ -114,7 +114,8 @@ fn paths(line: &str) -> impl Iterator<Item = &str> {
     let spans = line.split('`').skip(1).step_by(2);
     spans.filter(|span| {
         let is_plain = span.chars().all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c));
-        let is_source = [".rs", ".md", ".toml"].iter().any(|end| span.len() > end.len() && span.ends_with(end));
+        let is_source =
+            Path::new(span).extension().is_some_and(|end| ["rs", "md", "toml"].iter().any(|known| end == *known));
         is_plain && (is_source || DIRECTORIES.iter().any(|directory| span.starts_with(directory)))
     })
 }
