@@ -14,7 +14,7 @@ use crate::{Error, Status, Task};
 /// A task's tokens as they come. One thread at a time reads it. It holds its task as a task's handle does.
 #[derive(Debug)]
 pub struct Stream {
-    /// The stream was given to a subscriber.
+    /// The stream; `None` once a subscriber took it.
     pub(crate) source: RwLock<Option<embed::Stream>>,
     /// The event that the host sees until it asks for the next one.
     shown: Mutex<Option<Shown>>,

@@ -1,4 +1,5 @@
-//! What is let in: bounds on what waits, and no task that would wait past its own deadline.
+//! Decides which tasks are let in: waiting tasks are bounded, and a task that would wait past its own deadline is
+//! refused.
 
 use cortensor_router_model::Timestamp;
 
@@ -7,7 +8,7 @@ use super::event::{NewTask, Refusal};
 use super::machine::Engine;
 use super::queue::SCALE;
 
-/// How fast cost is worked off, smoothed over recent completions.
+/// The rate at which cost is worked off, smoothed over recent completions.
 #[derive(Debug, Default)]
 pub(super) struct DrainRate {
     /// Cost a millisecond.
@@ -17,20 +18,20 @@ pub(super) struct DrainRate {
     windows: u32,
     /// Milliseconds that an answer takes, smoothed; 0 while unknown.
     service_ms: f64,
-    /// How far answers lie from that, smoothed.
+    /// The mean deviation of answers from that, smoothed.
     deviation_ms: f64,
 }
 
-/// Milliseconds over which completions are summed up.
+/// The window in milliseconds over which completions are summed up.
 const WINDOW_MS: u64 = 1_000;
-/// How much a window weighs in the rate.
+/// The weight of one window in the rate.
 const RATE_SMOOTHING: f64 = 0.1;
-/// How much a new measurement weighs in how long an answer takes.
+/// The weight of one measurement in the time of an answer.
 const SERVICE_SMOOTHING: f64 = 0.02;
 
 impl DrainRate {
-    /// A task of that cost is done, whose last attempt took so long. How fast the miners could be is seen only while tasks wait
-    /// for them.
+    /// Notes that a task of that cost is done, and how long its last attempt took. The speed of the miners shows only
+    /// while tasks wait for them.
     pub(super) fn note(&mut self, cost: u64, took_ms: u64, waiting: bool, now: Timestamp) {
         let old = if self.service_ms > 0.0 { self.service_ms } else { took_ms as f64 };
         self.service_ms = old + SERVICE_SMOOTHING * (took_ms as f64 - old);
@@ -45,7 +46,8 @@ impl DrainRate {
         if passed >= WINDOW_MS {
             let rate = self.window_cost as f64 / passed as f64;
             self.windows = self.windows.saturating_add(1);
-            // A mean of the first ones, then smoothed: an estimate that swings lets in too much whenever it is high.
+            // The first ones give a mean, later ones are smoothed: an estimate that swings lets in too much whenever
+            // it is high.
             self.rate += (rate - self.rate) * RATE_SMOOTHING.max(1.0 / f64::from(self.windows));
             self.window_start = now;
             self.window_cost = 0;
@@ -64,8 +66,9 @@ impl DrainRate {
 }
 
 impl Engine {
-    /// The cost that is served before the session's next task of that band: all of the higher bands, and of its own what
-    /// the sessions that wait get until its tag is due. So who dumps a day's work makes nobody else's wait look long.
+    /// The cost that is served before the session's next task of that band: the cost of all higher bands, and in its
+    /// own band the share that waiting sessions get until its tag is due. A session with a large backlog therefore
+    /// does not inflate the wait estimate of other sessions.
     fn ahead(&self, session: &SessionEntry, band: u8) -> u64 {
         let higher =
             self.queued_cost.range(band..).filter(|(other, _)| **other > band).map(|(_, cost)| *cost).sum::<u64>();
@@ -75,22 +78,23 @@ impl Engine {
         higher + own.min(each.saturating_mul(self.waiting_weight))
     }
 
-    /// How many miners could answer such a task beside each other, now or when they are up again.
+    /// The number of miners that could answer such a task beside each other, now or when they are up again.
     fn answerers(&self, lane: &LaneKey) -> u32 {
         self.miners.values().filter(|miner| miner.could_answer_beside(lane)).count() as u32
     }
 
-    /// How many answers a task gets that wants at most so many: as many as there are miners for it, and at least one.
+    /// The number of answers to a task that wants at most so many: as many as there are miners for it, and at least
+    /// one.
     pub fn answers_for(&self, task: &NewTask, most: u32) -> u32 {
         let lane = self.lane_of(task);
-        // Answers of who lists the model are not held against those of who takes any.
+        // Miners that list the model are not compared with miners that take any.
         let fits =
             || self.miners.values().filter(|miner| miner.could_answer_beside(&lane)).map(|miner| miner.fit(&lane));
         let best = fits().min();
         most.min(fits().filter(|fit| Some(*fit) == best).count() as u32).max(1)
     }
 
-    /// Whether the task may come in; else why not, and when to come back.
+    /// Whether the task may come in; otherwise the reason, and when to come back.
     pub(super) fn admit(&self, task: &NewTask, lane: &LaneKey, now: Timestamp) -> Result<(), (Refusal, u64)> {
         let Some(session) = self.sessions.get(&task.session) else { return Err((Refusal::NoSession, 0)) };
         let any = self.miners.values().any(|miner| miner.could_serve(lane));
@@ -116,7 +120,7 @@ impl Engine {
                 }
             }
         } else {
-            // One that was there may come back; a name that nobody ever had is a mistake.
+            // A miner that was there may come back; a name that nobody ever had is a mistake.
             let hope = self.miners.is_empty() || lane.model.as_ref().is_some_and(|model| self.names.is_away(model));
             if self.settings.no_miner_grace_ms == 0 || !hope {
                 return Err((nobody, 1_000));
@@ -132,7 +136,7 @@ impl Engine {
             return Err((Refusal::SessionQueueFull, 1_000));
         }
         let left = task.deadline.since(now);
-        // It has to wait, and then to be answered.
+        // The task has to wait, and then to be answered.
         match wait.map(|wait| wait + self.drain.answer_millis().min(left / 2)) {
             Some(wait) if self.queued_tasks > 0 && wait > left => {
                 Err((Refusal::DeadlineUnreachable, (wait - left).clamp(1_000, 60_000)))

@@ -1,27 +1,27 @@
-//! A miner that keeps failing is left alone for a while, then tried with one task.
+//! Leaves a miner that keeps failing alone for a while, then tries it with one task.
 
 use cortensor_router_model::{Gid, Timestamp};
 
-/// Whether a miner is trusted.
+/// The state of a miner's breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BreakerState {
-    /// It is.
+    /// The miner receives tasks normally.
     Closed,
-    /// It is left alone until that time.
+    /// The miner receives no tasks until that time.
     Open(Timestamp),
-    /// One task tries it.
+    /// The miner receives one task, which tries it.
     HalfOpen,
 }
 
-/// Tasks that failed in a row, and for how long they keep a miner out. A task counts once, however often it was tried:
-/// one that no miner can do says little about this one.
+/// Counts tasks that failed in a row, and decides how long they keep a miner out. A task counts once, however often
+/// it was tried, because a task that no miner can do says little about this one.
 #[derive(Debug, Clone)]
 pub(super) struct Breaker {
     state: BreakerState,
     in_a_row: Vec<Gid>,
-    /// How often it opened since the last success.
+    /// The number of openings since the last success.
     opened: u32,
-    /// The last outcomes, newest in the lowest bit, 1 a failure.
+    /// The last outcomes, newest in the lowest bit; 1 is a failure.
     recent: u32,
     seen: u32,
 }
@@ -32,7 +32,7 @@ impl Default for Breaker {
     }
 }
 
-/// Outcomes that the failure rate is taken of.
+/// The number of outcomes that the failure rate is computed of.
 const RECENT: u32 = 20;
 
 impl Breaker {
@@ -47,7 +47,7 @@ impl Breaker {
         self.state = BreakerState::Closed;
     }
 
-    /// Notes that the task failed. Answers when to try again, if that opened it.
+    /// Notes that the task failed. Gives the time of the next try, if that opened the breaker.
     pub(super) fn failure(&mut self, task: Gid, now: Timestamp, threshold: u32, open_ms: u64) -> Option<Timestamp> {
         if matches!(self.state, BreakerState::Open(_)) || self.in_a_row.contains(&task) {
             return None;
@@ -66,7 +66,7 @@ impl Breaker {
         Some(until)
     }
 
-    /// The time it was open is over: one task may try.
+    /// Ends the time of being open: one task may try the miner.
     pub(super) fn half_open(&mut self) {
         if matches!(self.state, BreakerState::Open(_)) {
             self.state = BreakerState::HalfOpen;

@@ -1,4 +1,4 @@
-//! Retries are a share of recent successes, so that a failing fleet is not beaten with its own load.
+//! Retries are limited to a share of recent successes, so that retries cannot keep a failing fleet overloaded.
 
 use cortensor_router_model::Timestamp;
 
@@ -11,7 +11,7 @@ pub(super) struct RetryBudget {
     at: Timestamp,
 }
 
-/// Seconds of refill that the bucket holds at the most.
+/// The greatest refill that the bucket holds, in seconds.
 const WINDOW_SECS: f64 = 10.0;
 
 impl RetryBudget {

@@ -1,8 +1,9 @@
-//! Which free miner gets which of the first waiting tasks.
+//! Decides which free miner gets which of the first waiting tasks.
 //!
 //! Only *free* miners are considered, so a good score never means waiting behind another task. The score weighs the
-//! prompt's prefix (its cache is warm), the session's last miner, measured speed, and load; a pair that would hardly be done
-//! by the task's deadline comes last. The weights are those with which `cargo xtask bench policy` meets its gates.
+//! prompt's prefix (its cache is warm), the session's last miner, measured speed, and load. A pair that would hardly
+//! be done by the task's deadline comes last. The weights are those with which `cargo xtask bench policy` meets its
+//! gates.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,16 +32,16 @@ pub(super) struct Rank {
     key: MinerKey,
 }
 
-/// What is taken off a pair that comes too late: more than all that can speak for it.
+/// The malus of a pair that comes too late: more than all points in its favour.
 const LATE: f64 = 64.0;
-/// So many times its session's mean an answer may well be long.
+/// An answer may well be this many times longer than its session's mean.
 const LONG: f64 = 2.0;
-/// So much cost further back in the queue takes one point off.
+/// The cost further back in the queue that takes one point off.
 const AGEING: u64 = 8_192;
-/// Free miners that one decision looks at.
+/// The greatest number of free miners that one decision looks at.
 const CANDIDATES: usize = 16;
 
-/// Free miners of one kind by what they serve.
+/// Free miners of one kind, by the models that they serve.
 #[derive(Debug, Default)]
 struct FreeOfKind {
     by_model: BTreeMap<Arc<str>, BTreeSet<Rank>>,
@@ -49,7 +50,7 @@ struct FreeOfKind {
 }
 
 impl FreeOfKind {
-    /// Those that list the model.
+    /// Free miners that list the model.
     fn listers(&self, model: &str, most: usize, out: &mut Vec<MinerKey>) {
         if let Some(set) = self.by_model.get(model) {
             out.extend(set.iter().take(most).map(|rank| rank.key));
@@ -78,7 +79,7 @@ impl FreeOfKind {
 pub(super) struct FreeMiners {
     ephemeral: FreeOfKind,
     dedicated: FreeOfKind,
-    /// Those that are kept for a session; they are in no other set.
+    /// Free miners that are kept for a session; they are in no other set.
     reserved: BTreeMap<SessionId, BTreeSet<Rank>>,
 }
 
@@ -135,7 +136,7 @@ impl FreeMiners {
     }
 
     fn candidates(&self, lane: &LaneKey, out: &mut Vec<MinerKey>) {
-        // Rules of the session may keep out the first ones, so all are looked at.
+        // Rules of the session may exclude the first ones, so all are looked at.
         let most = if lane.own.is_some() { usize::MAX } else { CANDIDATES };
         if lane.mode.takes(false) {
             self.ephemeral.candidates(lane, most, out);
@@ -185,7 +186,7 @@ impl Engine {
             None => None,
         };
         let mut keys: Vec<MinerKey> = Vec::with_capacity(2 * CANDIDATES);
-        // Where a miner is free that lists the model, no other one is looked at.
+        // If a miner that lists the model is free, no other one is looked at.
         let plain = lane.own.is_none() && window.iter().all(|(_, gid)| self.tasks.get(gid).is_none_or(Self::is_plain));
         if plain {
             self.free.listers(lane, &mut keys);
@@ -211,7 +212,7 @@ impl Engine {
         keys.dedup();
         let mut best: Option<(f64, Gid, MinerKey, Rank)> = None;
         let fastest = keys.iter().filter_map(|k| self.miners.get(k)).map(|m| m.speed).fold(0.0, f64::max);
-        // Most of those that have read something are busy.
+        // Most of the miners that have read something are busy.
         keys.retain(|key| self.miners.get(key).is_some_and(|miner| miner.rank.is_some()));
         for ((tag, gid), matches) in window.iter().zip(&found) {
             let Some(task) = self.tasks.get(gid) else { continue };
@@ -233,7 +234,7 @@ impl Engine {
                     continue;
                 }
                 let rank = miner.rank_of(*key);
-                // What can hardly be whole in time comes after all that can.
+                // A pair that can hardly be done in time comes after all that can.
                 let too_late = miner.speed > 0.0 && LONG * expected > left * miner.speed;
                 let score = self.score(task, *key, miner, fastest, matches)
                     - if too_late { LATE } else { 0.0 }
@@ -255,21 +256,22 @@ impl Engine {
         best.map(|(_, gid, key, _)| (gid, key))
     }
 
-    /// Tokens that its answer is likely to have; 0 while unknown.
+    /// The number of tokens that its answer is likely to have; 0 while unknown.
     fn expected_tokens(&self, task: &TaskEntry) -> f64 {
         self.sessions.get(&task.session()).map_or(0.0, |session| session.mean_out.min(task.spec.max_tokens as f64))
     }
 
     fn score(&self, task: &TaskEntry, key: MinerKey, miner: &MinerEntry, fastest: f64, read: &Matches) -> f64 {
         let prefix = read.iter().find(|(one, _)| *one == key).map_or(0.0, |(_, share)| *share);
-        // Where nobody is known to have read any of it, the session's last miner has the best chance.
+        // If no miner is known to have read any of it, the session's last miner has the best chance.
         let sticky = read.is_empty()
             && self.sessions.get(&task.session()).is_some_and(|s| s.rules.affinity && s.last_miner == Some(key));
-        // A miner that was never measured counts as fast, so that it gets measured. Small differences are noise: they must
-        // not keep those who are alike from taking turns.
+        // A miner that was never measured counts as fast, so that it gets measured. Small differences are noise:
+        // similar miners must go on taking turns.
         let speed = if miner.speed > 0.0 && fastest > 0.0 { (4.0 * miner.speed / fastest).round() } else { 4.0 };
         let load = f64::from(miner.in_flight) / f64::from(miner.credits.max(1));
-        // One whose answers are doubted comes after those that are trusted, one that is kept for the session before them.
+        // A miner whose answers are doubted comes after trusted ones; a miner that is kept for the session comes
+        // before them.
         let kept = f64::from(u8::from(miner.reserved.is_some()));
         8.0 * prefix + f64::from(u8::from(sticky)) + speed - 3.0 * load + 8.0 * (miner.reputation - 1.0) + 12.0 * kept
     }
@@ -298,7 +300,7 @@ impl Engine {
             })
     }
 
-    /// Whether its answer would be another's than those that the task has: another miner's, and another owner's where there
+    /// Whether its answer would come from another miner than those that the task has, and from another owner if there
     /// is one.
     pub(super) fn is_distinct(&self, task: &TaskEntry, miner: &MinerEntry) -> bool {
         let used = |name: &Arc<str>| task.used.iter().any(|used| used.name == *name);
@@ -319,7 +321,7 @@ impl Engine {
             })
     }
 
-    /// Whether a miner is there that could give another answer than those that the task has.
+    /// Whether a miner exists that could give another answer than those that the task has.
     pub(super) fn has_distinct(&self, task: &TaskEntry) -> bool {
         let worst = self.worst_fit(task, None);
         self.miners.values().any(|miner| {

@@ -1,5 +1,6 @@
-//! How well a miner suits what a task asks for: who lists the model comes first, and who lists none gets the task only where
-//! nobody is up who does. So a miner that takes any model never answers in the place of one that has the right one.
+//! Ranks how well a miner suits a task's model. Miners that list the model come first; miners that list none get the
+//! task only while no such miner is up. A miner that takes any model therefore never answers in the place of one that
+//! has the right model.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,27 +11,27 @@ use super::machine::Engine;
 use super::nodes::Limits;
 use cortensor_router_model::internals::{are_twins, twin};
 
-/// From the best to the last.
+/// The ranks, from the best to the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fit {
     /// It lists the model, is called by its name and lists none, or no model is asked for.
     Named,
     /// It lists the model with the tag `latest`, which a name without a tag means.
     Latest,
-    /// It lists none: it takes any.
+    /// It lists no models: it takes any.
     Any,
-    /// It lists others, and the task takes any model where its own is not there.
+    /// It lists other models, and the task takes any model if its own does not exist.
     Other,
-    /// It answers only where nobody else could.
+    /// It answers only if no other miner could.
     LastResort,
 }
 
 impl MinerRules {
-    /// How it fits that model; `None`: not at all.
+    /// Its rank for that model; `None`: it does not serve it.
     fn fit(&self, model: Option<&str>, any_model: bool) -> Option<Fit> {
         let lists = match model {
             None => Some(Fit::Named),
-            // What it will list is not known yet.
+            // Its list is not known yet.
             Some(_) if self.models.is_empty() && self.awaited => Some(Fit::Named),
             Some(model) if self.models.is_empty() && *self.called == *model => return Some(Fit::Named),
             Some(_) if self.models.is_empty() => Some(Fit::Any),
@@ -43,23 +44,23 @@ impl MinerRules {
 }
 
 impl MinerEntry {
-    /// How it fits such tasks; `None` where it does not do them at all.
+    /// Its rank for such tasks; `None` if it does not do them at all.
     pub(super) fn fit(&self, lane: &LaneKey) -> Option<Fit> {
         let kind = lane.mode.takes(self.rules.dedicated) && (!lane.embedding || self.rules.embeddings);
         if kind { self.rules.fit(lane.model.as_deref(), lane.any_model) } else { None }
     }
 
-    /// Whether it counts when the best are looked for: it is up, or nobody knows yet.
+    /// Whether it counts when the best rank is looked for: it is up, or nobody knows yet.
     fn counts(&self) -> bool {
         self.takes_part() || self.rules.awaited && !self.draining
     }
 }
 
-/// The names under which miners are asked for, so that in most fleets no miner has to be looked at.
+/// The names under which miners are asked for. In most fleets they answer without a look at any miner.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     listed: BTreeMap<Arc<str>, u32>,
-    /// Miners that list none, by their own names.
+    /// Miners that list no models, by their own names.
     called: BTreeMap<Arc<str>, MinerKey>,
     /// Miners whose first list is awaited.
     awaited: u32,
@@ -68,7 +69,7 @@ pub(super) struct Names {
     seen: BTreeSet<Arc<str>>,
 }
 
-/// Models of miners that have gone that are remembered.
+/// The greatest number of remembered models of miners that have gone.
 const MOST_SEEN: usize = 16_384;
 
 impl Names {
@@ -107,7 +108,7 @@ impl Names {
         self.seen.contains(model) && !self.listed.contains_key(model)
     }
 
-    /// The miner of that name, where it lists no models.
+    /// The miner of that name, if it lists no models.
     pub(super) fn called(&self, lane: &LaneKey) -> Option<MinerKey> {
         self.called.get(lane.model.as_ref()?).copied()
     }
@@ -126,7 +127,8 @@ impl Names {
 }
 
 impl Engine {
-    /// The worst fit that a miner of that task may have: that of the best that are up and could be asked. `None`: nobody is.
+    /// The worst rank that a miner of that task may have: the rank of the best miners that are up and could be asked.
+    /// `None`: nobody is.
     pub(super) fn worst_fit(&self, task: &TaskEntry, limits: Option<&Limits<'_>>) -> Option<Fit> {
         if !self.names.tell_apart(&task.lane) {
             return Some(Fit::LastResort);
@@ -143,8 +145,8 @@ impl Engine {
             .min()
     }
 
-    /// Whether asking it for that task could help. Checks in the background compare like with like, so those that answered still
-    /// count.
+    /// Whether asking it for that task could help. Checks in the background compare answers of one kind of miner, so
+    /// miners that answered still count.
     fn could_take(&self, task: &TaskEntry, key: MinerKey, miner: &MinerEntry) -> bool {
         !task.refused_by.contains(&key)
             && !task.declined_by.contains(&key)

@@ -1,4 +1,5 @@
-//! A second miner where the first one is slow to begin (Dean and Barroso, "The Tail at Scale", 2013): the first token wins.
+//! Races a second miner against one that is slow to begin (Dean and Barroso, "The Tail at Scale", 2013): the first
+//! token wins.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -10,15 +11,15 @@ use super::settings::PlantedBug;
 use super::timer::Timer;
 use cortensor_router_model::{Fence, Gid, Timestamp};
 
-/// First tokens that a model's percentile is taken of.
+/// The number of latest first tokens of a model that its percentile is taken of.
 const SAMPLES: usize = 256;
-/// Fewer say nothing.
+/// The minimum number of samples before the percentile is used.
 const ENOUGH: usize = 20;
-/// The percentile is taken anew after so many.
+/// The percentile is computed again after so many samples.
 const EVERY: u32 = 16;
-/// Models whose first tokens are remembered.
+/// The greatest number of models whose first tokens are remembered.
 const MAX_MODELS: usize = 1_024;
-/// Hedges that may be saved up.
+/// The greatest number of hedges that may be saved up.
 const MAX_SAVED: f64 = 10.0;
 
 /// Times to the first token of one model.
@@ -45,11 +46,11 @@ impl FirstTokens {
     }
 }
 
-/// What hedging goes by.
+/// The state of hedging.
 #[derive(Debug, Default)]
 pub(super) struct Hedging {
     first_tokens: BTreeMap<Option<Arc<str>>, FirstTokens>,
-    /// Hedges that may be made.
+    /// The number of hedges that may be made now.
     saved: f64,
 }
 
@@ -71,7 +72,7 @@ impl TaskEntry {
 }
 
 impl Engine {
-    /// A task went to its miner: says when another one may race it.
+    /// Notes that a task went to its miner; sets the time at which another one may race it.
     pub(super) fn watch_for_hedge(&mut self, gid: Gid, fence: Fence, now: Timestamp) {
         self.hedging.saved = (self.hedging.saved + self.settings.hedge_budget).min(MAX_SAVED);
         let Some(task) = self.tasks.get(&gid) else { return };
@@ -84,7 +85,7 @@ impl Engine {
         }
     }
 
-    /// No first token has come for longer than it nearly always takes.
+    /// Handles that no first token has come for longer than it nearly always takes.
     pub(super) fn hedge(&mut self, fence: Fence, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(gid) = self.fences.get(&fence).copied() else { return };
         let Some(task) = self.tasks.get(&gid) else { return };
@@ -104,7 +105,7 @@ impl Engine {
         self.offer(gid, miner, true, now, out);
     }
 
-    /// Those that run beside the answer that is taken are wanted no more.
+    /// Stops the attempts that run beside the one whose answer is taken.
     pub(super) fn stop_others(&mut self, gid: Gid, winner: Fence, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(task) = self.tasks.get_mut(&gid) else { return };
         let others: Vec<Fence> = task

@@ -1,4 +1,4 @@
-//! Which miners a session may have: kinds, counts, reservations and service classes.
+//! Decides which miners a session may have: kinds, counts, reservations and service classes.
 
 use super::entry::{LaneKey, MinerEntry, SessionEntry};
 use super::event::{Effect, MinerKey, MinerRules};
@@ -7,17 +7,18 @@ use super::settings::PlantedBug;
 use super::timer::Timer;
 use cortensor_router_model::{SessionId, Timestamp};
 
-/// What a service class asks of a miner. A miner that was not measured yet counts as good enough, so that it gets measured.
+/// The demands of a service class on a miner. A miner that was not measured yet counts as good enough, so that it
+/// gets measured.
 struct ServiceClass {
-    /// The most attempts that may fail by its fault, as a share.
+    /// The greatest share of attempts that may fail by its fault.
     errors: f64,
-    /// The least tokens a second.
+    /// The smallest number of tokens a second.
     speed: f64,
-    /// The most milliseconds to the first token.
+    /// The greatest number of milliseconds to the first token.
     first_token_ms: f64,
 }
 
-/// Class 1, 2, and 3 and above. Class 0 asks for nothing.
+/// Classes 1, 2, and 3 and above. Class 0 demands nothing.
 const CLASSES: [ServiceClass; 3] = [
     ServiceClass { errors: 0.10, speed: 0.0, first_token_ms: f64::INFINITY },
     ServiceClass { errors: 0.05, speed: 10.0, first_token_ms: 2_000.0 },
@@ -40,10 +41,10 @@ impl MinerEntry {
     }
 }
 
-/// What one decision for a session's lane has to keep.
+/// The rules that one decision for a session's lane must keep.
 pub(super) struct Limits<'a> {
     session: &'a SessionEntry,
-    /// Whether a miner of the session's class is there: then no other one will do.
+    /// Whether a miner of the session's class exists: then no other one will do.
     strict: bool,
     crowded: bool,
 }
@@ -56,7 +57,7 @@ impl Limits<'_> {
 }
 
 impl Engine {
-    /// What has to be kept, or `None` while the session gets no miner at all.
+    /// The rules, or `None` while the session gets no miner at all.
     pub(super) fn limits(&self, session: SessionId, lane: &LaneKey) -> Option<Limits<'_>> {
         let entry = self.sessions.get(&session)?;
         let rules = &entry.rules;
@@ -71,7 +72,7 @@ impl Engine {
         Some(Limits { session: entry, strict, crowded })
     }
 
-    /// How many miners that are there could serve the session's tasks of that lane; 0 where the session does not ask.
+    /// The number of miners that could serve the session's tasks of that lane; 0 if the session does not demand any.
     pub(super) fn able(&self, session: SessionId, lane: &LaneKey) -> u32 {
         if self.sessions.get(&session).is_none_or(|session| session.rules.min_miners == 0) {
             return 0;
@@ -96,14 +97,14 @@ impl Engine {
             self.reserve(session, now, out);
         }
         self.pump_for(key, now, out);
-        // With one more there may be as many as a session wants; then all that are free may have its tasks.
+        // With one more miner there may be as many as the session wants; then all free ones may have its tasks.
         let lanes: Vec<LaneKey> = self.lanes.keys().filter(|lane| lane.own.is_some()).cloned().collect();
         for lane in lanes {
             self.pump(&lane, now, out);
         }
     }
 
-    /// The session was opened, changed, or got a task: from now on its reservation holds for its period.
+    /// Notes that the session was opened, changed, or got a task: its reservation holds for its period from now on.
     pub(super) fn renew_reservation(&mut self, id: SessionId, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if session.rules.reserve == 0 || !session.rules.open {
@@ -120,7 +121,7 @@ impl Engine {
         self.reserve(id, now, out);
     }
 
-    /// Keeps miners for the session until it has what it wants, or no more may be kept.
+    /// Keeps miners for the session until it has as many as it wants, or no more may be kept.
     fn reserve(&mut self, id: SessionId, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(session) = self.sessions.get(&id) else { return };
         let wanted = session.rules.reserve as usize;
@@ -137,7 +138,7 @@ impl Engine {
         let able = self.miners.iter().filter(|(_, miner)| miner.could_serve(&lane) && !miner.rules.last_resort);
         let kept = able.clone().filter(|(_, miner)| miner.reserved.is_some()).count();
         let most = (able.clone().count() as f64 * self.settings.max_reserved) as usize;
-        // Who has the model first, then the least busy: it is free for the session soonest.
+        // Miners that have the model come first, then the least busy ones, which are free for the session soonest.
         let mut spare: Vec<_> = able
             .filter(|(_, miner)| miner.reserved.is_none() && miner.takes_part())
             .map(|(key, miner)| (miner.fit(&lane), miner.in_flight, *key))
@@ -156,7 +157,7 @@ impl Engine {
         }
     }
 
-    /// The session's miners are everybody's again.
+    /// Releases the session's miners.
     fn give_back(&mut self, id: SessionId, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         for key in std::mem::take(&mut session.reserved) {
@@ -178,7 +179,7 @@ impl Engine {
         }
     }
 
-    /// The miner is gone: nobody keeps it any more.
+    /// Removes a miner that is gone from its session's reservation.
     pub(super) fn drop_reservation(&mut self, key: MinerKey) {
         let Some(session) = self.miners.get(&key).and_then(|miner| miner.reserved) else { return };
         if let Some(session) = self.sessions.get_mut(&session) {
@@ -186,7 +187,7 @@ impl Engine {
         }
     }
 
-    /// A miner has one task less of the session.
+    /// Notes that a miner has one task less of the session.
     pub(super) fn stopped_working(&mut self, session: SessionId, key: MinerKey) {
         if let Some(session) = self.sessions.get_mut(&session)
             && let Some(tasks) = session.working.get_mut(&key)

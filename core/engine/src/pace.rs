@@ -1,7 +1,7 @@
-//! How fast a miner is: tokens over time, each summed up with a memory that fades. A mean of each answer's own speed would make a
-//! miner slow that gave short answers to long prompts.
+//! Measures how fast a miner is: tokens over time, each summed up with a memory that fades. A mean of each answer's
+//! own speed would make a miner slow that gave short answers to long prompts.
 
-/// How much of the sums is kept from answer to answer.
+/// The part of the sums that is kept from answer to answer.
 const KEEP: f64 = 0.97;
 
 /// Tokens and the time that they took.
@@ -17,7 +17,7 @@ impl Pace {
         self.millis = KEEP * self.millis + millis as f64;
     }
 
-    /// Tokens a second; 0 while nothing was noted.
+    /// Tokens a second; 0 while nothing was measured.
     pub(super) fn per_second(self) -> f64 {
         if self.millis > 0.0 { self.tokens * 1_000.0 / self.millis } else { 0.0 }
     }
@@ -33,7 +33,7 @@ mod tests {
         assert!(pace.per_second() == 0.0);
         for _ in 0..50 {
             pace.note(400, 10_000);
-            // Half a second for the prompt, and hardly anything to say.
+            // Half a second for the prompt, and hardly any tokens.
             pace.note(4, 600);
         }
         assert!((pace.per_second() - 38.0).abs() < 1.0, "{}", pace.per_second());

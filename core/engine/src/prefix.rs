@@ -1,5 +1,5 @@
-//! Which miners have read which beginnings of prompts: a prompt is hashed at some marks, and two prompts that share a beginning
-//! share the hashes of the marks within it.
+//! Remembers which miners have read which beginnings of prompts. A prompt is hashed at some marks, and two prompts
+//! that share a beginning share the hashes of the marks within it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -10,21 +10,23 @@ use super::event::MinerKey;
 
 /// Bytes to the first mark.
 const STEP: usize = 1_024;
-/// So many marks lie equally far apart; the next ones four times as far.
+/// Marks in one group. Within a group the distance between marks is constant; each following group uses four times
+/// the distance of the one before.
 const EVEN: usize = 8;
-/// Marks of a prompt. The last one lies at 680 KiB, so that the turns of a long conversation can be told apart.
+/// Marks of a prompt. The last one is at 680 KiB, so that the turns of a long conversation can be told apart.
 const MARKS: usize = 32;
-/// A match within a prompt of as many bytes counts half: to read a short prompt again costs next to nothing.
+/// A match within a prompt of this many bytes counts half, because reading a short prompt again costs next to
+/// nothing.
 const SHORT: f64 = 4_096.0;
 
-/// Bytes up to that mark.
+/// The number of bytes up to that mark.
 fn mark_end(index: usize) -> usize {
     let (spread, within) = (1 << (2 * (index / EVEN)), index % EVEN + 1);
     STEP * (EVEN * (spread - 1) / 3 + within * spread)
 }
 
-/// The chained hashes of `text` up to each of its marks, the longest prefix last. FNV-1a, which is fast and needs no key: a
-/// collision costs a cache miss, nothing else.
+/// The chained hashes of `text` up to each of its marks, the longest prefix last. FNV-1a is fast and needs no key; a
+/// collision costs a cache miss and nothing else.
 pub fn prefix_blocks(text: &str) -> Arc<[u64]> {
     if text.len() < STEP {
         return Arc::from([]);
@@ -45,29 +47,30 @@ pub fn prefix_blocks(text: &str) -> Arc<[u64]> {
         .collect()
 }
 
-/// What is remembered of a mark.
+/// The memory of one mark.
 #[derive(Debug, Default)]
 struct Held {
-    /// Who read it, the last one last.
+    /// The miners that read it, the last one last.
     miners: SmallVec<[MinerKey; 4]>,
-    /// Whether it was read again since it was last looked at to be forgotten.
+    /// Whether it was read again since it was last considered for being forgotten.
     again: bool,
 }
 
-/// Which miners have read which prefixes lately.
+/// The miners that have lately read each prefix.
 #[derive(Debug, Default)]
 pub(super) struct Prefixes {
     held: BTreeMap<u64, Held>,
-    /// The marks in the order in which they are looked at to be forgotten: what was read again gets a second chance.
+    /// The marks in the order in which they are considered for being forgotten: a mark that was read again gets a
+    /// second chance.
     order: VecDeque<u64>,
 }
 
-/// How much of a task's prompt each of some miners has read, as shares.
+/// For some miners the share of a task's prompt that each has read.
 pub(super) type Matches = SmallVec<[(MinerKey, f64); 4]>;
 
-/// Marks that are remembered, of all miners together.
+/// The greatest number of marks that are remembered, of all miners together.
 const MAX_PREFIXES: usize = 65_536;
-/// Miners that are remembered for one mark.
+/// The greatest number of miners that are remembered for one mark.
 const MAX_HOLDERS: usize = 8;
 
 impl Prefixes {

@@ -1,4 +1,4 @@
-//! Deadlines in order of time. The engine asks for none of them: it says when the next one is due.
+//! Deadlines in order of time. The engine reads no clock; it says when the next deadline is due.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use cortensor_router_model::{Fence, Gid, SessionId, Timestamp};
 
 use super::event::MinerKey;
 
-/// What is due.
+/// The kinds of deadlines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// The task is given up.
@@ -46,12 +46,12 @@ impl Timers {
         self.due.remove(&(at, timer));
     }
 
-    /// When the next one is due.
+    /// The time of the next one.
     pub(super) fn next(&self) -> Option<Timestamp> {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// Takes one that is due.
+    /// Takes a deadline that is due.
     pub(super) fn pop(&mut self, now: Timestamp) -> Option<Timer> {
         if self.next()? > now {
             return None;
