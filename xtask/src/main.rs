@@ -38,7 +38,7 @@ enum Command {
         #[arg(value_enum)]
         suites: Vec<suites::Suite>,
     },
-    /// Check format, lints, types, licences, the number of dependencies and who imports whom.
+    /// Check format, lints, types, licences, the number of dependencies and of public items.
     Lint,
     /// Run the simulator of the dispatch engine over many seeds.
     Sim {

@@ -14,7 +14,7 @@ const SEEDS: u64 = 10_000;
 /// One suite of `cargo xtask test`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Suite {
-    /// Format, lints, types, licences, the number of dependencies and who imports whom: `cargo xtask lint`.
+    /// Format, lints, types, licences, the number of dependencies and of public items: `cargo xtask lint`.
     Lint,
     /// Unit, integration and documentation tests of the crates.
     Rust,

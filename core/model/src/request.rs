@@ -165,6 +165,7 @@ impl TaskRequest {
     /// The request without how long its caller waits and how the answer is read: two requests with the same work differ in
     /// nothing else.
     #[doc(hidden)]
+    #[must_use]
     pub fn work(&self) -> Self {
         let mut work = self.clone();
         (work.stream, work.timeout, work.precommit_timeout) = (false, None, None);

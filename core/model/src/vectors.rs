@@ -63,6 +63,9 @@ pub fn inputs(input: &RawValue) -> usize {
 }
 
 /// The vectors that a miner gave as the text of its answer; the error says what is wrong.
+///
+/// # Errors
+/// Why the answer is not of use, in words.
 pub fn vectors_for(input: Option<&RawValue>, text: &str) -> Result<Vectors, String> {
     let vectors = vectors_of(text.as_bytes()).ok_or(
         "the miner answered an embedding with text: its answer must be vectors, a list of numbers for each input",

@@ -46,7 +46,7 @@ fn play(frames: &[Value], channel: Option<[u8; 32]>, world: &World) -> (Vec<&'st
     }
 }
 
-fn hello(auth: Value) -> Value {
+fn hello(auth: &Value) -> Value {
     json!({"type": "hello", "v": 1, "miner_id": "hand", "auth": auth, "epoch": 1, "max_concurrency": 2,
            "models": [{"id": "tiny"}]})
 }
@@ -57,7 +57,7 @@ fn signed(pair: &MinerKeyPair, channel: Option<[u8; 32]>, bound: bool, token: Op
         other => panic!("{other:?} is no challenge"),
     };
     let covered = channel.as_ref().filter(|_| bound).map(|channel| &channel[..]);
-    let mut frame = hello(json!({
+    let mut frame = hello(&json!({
         "public_key": encode(pair.public_key()), "signature": encode(&pair.sign(&challenge, covered)),
         "binding": if bound { TLS_EXPORTER } else { NO_BINDING }, "token": token,
     }));
@@ -69,6 +69,9 @@ fn with(mut frame: Value, field: &str, value: Value) -> Value {
     frame[field] = value;
     frame
 }
+
+/// A name, the miner's frames, the channel, what the world answers; the way that is taken, and the id or code at its end.
+type Row<'a> = (&'a str, Vec<Value>, Option<[u8; 32]>, World, &'a [&'a str], &'a str);
 
 #[test]
 fn every_way_through_a_handshake() {
@@ -82,7 +85,7 @@ fn every_way_through_a_handshake() {
     };
     let known = || World { known: Some(bound_to(&[])), ..World::default() };
     let new = || World { enrolled: Some(bound_to(&["tiny"])), ..World::default() };
-    let token = || hello(json!({"token": "t"}));
+    let token = || hello(&json!({"token": "t"}));
     let key = || signed(&pair, None, false, None);
     let channel = Some([9; 32]);
     let forged = || {
@@ -91,7 +94,7 @@ fn every_way_through_a_handshake() {
         frame
     };
     let revoked = World { known: Some(Enrolled { revoked: true, ..bound_to(&[]) }), ..World::default() };
-    let table: Vec<(&str, Vec<Value>, Option<[u8; 32]>, World, &[&str], &str)> = vec![
+    let table: Vec<Row<'_>> = vec![
         ("silence", vec![], None, held(), &[], "hello_timeout"),
         ("another frame", vec![json!({"type": "bye"})], None, held(), &[], "unexpected"),
         ("no frame", vec![json!([1])], None, held(), &[], "bad_frame"),
@@ -99,7 +102,7 @@ fn every_way_through_a_handshake() {
         ("an unknown frame, then silence", vec![json!({"type": "x"})], None, held(), &[], "hello_timeout"),
         ("an unknown frame first", vec![json!({"type": "x"}), token()], None, held(), &["token"], "k/hand"),
         ("another version", vec![with(token(), "v", 2.into())], None, held(), &[], "version"),
-        ("no proof", vec![hello(json!({}))], None, held(), &[], "unauthorized"),
+        ("no proof", vec![hello(&json!({}))], None, held(), &[], "unauthorized"),
         ("a token", vec![token()], None, held(), &["token"], "k/hand"),
         ("a token that nobody holds", vec![token()], None, World::default(), &["token"], "unauthorized"),
         (

@@ -83,7 +83,7 @@ impl Caller {
                 .with_param(field)
         };
         if spec.sessions.is_empty() {
-            spec.sessions = self.rights.sessions.clone();
+            spec.sessions.clone_from(&self.rights.sessions);
         } else if let Some(other) = spec.sessions.iter().find(|id| self.sees(SessionId(**id)).is_err()) {
             return Err(beyond("sessions", format!("session {other} is none of this token's")));
         }

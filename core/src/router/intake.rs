@@ -172,8 +172,7 @@ impl Wish<'_> {
     /// Whether the caller names a session: then it is part of what an idempotency key stands for.
     fn names_one(&self) -> bool {
         match self {
-            Self::Exactly(_) => true,
-            Self::Named(_) => true,
+            Self::Exactly(_) | Self::Named(_) => true,
             Self::Any => false,
         }
     }

@@ -1,9 +1,8 @@
 //! Everything that is checked without running the product.
 
 mod dependencies;
-mod imports;
+mod interface;
 mod pages;
-mod source;
 mod versions;
 
 use std::process::Command;
@@ -31,7 +30,7 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
                 "warnings",
             ]),
         ),
-        steps.check("who imports whom", || imports::check(&environment::root())),
+        steps.check("what users see", interface::check),
         steps.check("one version everywhere", || versions::check(&environment::root())),
         steps.check("Markdown pages", || pages::check(&environment::root())),
         steps.check("number of dependencies", dependencies::count),

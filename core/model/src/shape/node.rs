@@ -331,6 +331,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::disallowed_types, reason = "a test measures")]
     fn very_many_members_take_no_time() {
         let wide = |from: u32| (from..from + 50_000).map(|n| format!("\"k{n}\":{n}")).collect::<Vec<_>>().join(",");
         let list = (0..50_000).map(|n| format!("{{\"index\":{n}}}")).collect::<Vec<_>>().join(",");

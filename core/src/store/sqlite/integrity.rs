@@ -47,8 +47,8 @@ impl Integrity {
 
 /// Reads the whole file in that data directory and says whether it is sound. Works while a router runs on it.
 ///
+/// # Errors
 /// `NotFound` if there is no file. A damaged file is no error; the answer says so.
-/// `NotFound` where there is no file. A file that is damaged is no error but an answer.
 pub fn check_integrity(dir: &Path) -> Result<Integrity> {
     let path = dir.join(FILE);
     let length = |path: &Path| std::fs::metadata(path).map(|meta| meta.len());
