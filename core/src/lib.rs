@@ -2,9 +2,9 @@
 //! where wanted, an HTTP listener that speaks Cortensor's REST API and OpenAI's.
 //!
 //! ```
-//! use cortensor_router::{Config, Router, SubmitOptions};
 //! use cortensor_router::miner::Job;
-//! use cortensor_router::model::{Answer, MinerSpec, SessionId, TaskRequest};
+//! use cortensor_router::model::{Answer, MinerSpec};
+//! use cortensor_router::{Config, Router};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> cortensor_router::Result<()> {
@@ -13,12 +13,14 @@
 //!     job.emit(job.prompt().to_uppercase());
 //!     job.finish(Answer::default());
 //! })?;
-//! let task = router.submit(SessionId(0), TaskRequest::completion("hello"), SubmitOptions::default()).await?;
-//! assert_eq!(task.result().await?.answer.text, "HELLO");
+//! assert_eq!(router.complete("hello").await?.text(), "HELLO");
 //! router.close().await;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`Router::submit`] takes a session, a whole request and [`SubmitOptions`]; its [`Submission`] gives the answer whole or
+//! as a [`TokenStream`]. The module `listener` serves HTTP, by a socket of its own or inside an axum program.
 
 pub mod config;
 #[cfg(feature = "embed")]

@@ -5,8 +5,8 @@
 #![allow(clippy::print_stdout)] // an example talks to its reader
 
 use cortensor_router::miner::Job;
-use cortensor_router::model::{Answer, MinerSpec, SessionId, TaskRequest};
-use cortensor_router::{Config, Router, SubmitOptions};
+use cortensor_router::model::{Answer, MinerSpec};
+use cortensor_router::{Config, Router};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> cortensor_router::Result<()> {
@@ -15,8 +15,7 @@ async fn main() -> cortensor_router::Result<()> {
         job.emit(job.prompt().to_uppercase());
         job.finish(Answer::default());
     })?;
-    let task = router.submit(SessionId(0), TaskRequest::completion("hello"), SubmitOptions::default()).await?;
-    println!("{}", task.result().await?.answer.text);
+    println!("{}", router.complete("hello").await?.text());
     router.close().await;
     Ok(())
 }

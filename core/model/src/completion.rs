@@ -129,3 +129,10 @@ pub struct Completion {
     /// How the answers compare, where several were asked for.
     pub verdict: Option<Verdict>,
 }
+
+impl Completion {
+    /// The text of the winner's answer.
+    pub fn text(&self) -> &str {
+        self.answer.text.as_str()
+    }
+}

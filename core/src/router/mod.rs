@@ -10,6 +10,7 @@ mod accept_tests;
 mod attempt;
 mod claim;
 mod clock;
+mod complete;
 mod drive;
 mod ending;
 mod inspect;

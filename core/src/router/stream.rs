@@ -1,9 +1,11 @@
 //! Reading a task's tokens.
 
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use futures_core::Stream;
 
 use super::live::Live;
 use super::submission::Attachment;
@@ -39,23 +41,30 @@ pub enum StreamEvent {
 /// The tokens of a task, as they come. Dropping it does not cancel the task while the
 /// [`Submission`](super::Submission) or another stream of it exists.
 ///
+/// It is a [`Stream`] of single events; [`next_batch`](Self::next_batch) gives all that are ready at once, which costs
+/// less where a miner is faster than the reader.
+///
 /// ```
-/// use cortensor_router::model::{SessionId, TaskRequest};
-/// use cortensor_router::{Config, Router, StreamEvent, SubmitOptions};
+/// # use cortensor_router::{Config, Router, StreamEvent, SubmitOptions};
+/// # use cortensor_router::model::{SessionId, TaskRequest};
+/// use futures_util::StreamExt as _;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> cortensor_router::Result<()> {
-/// let router = Router::open(Config { echo: true, ..Config::default() }).await?;
-/// let task = router.submit(SessionId(0), TaskRequest::completion("one two"), SubmitOptions::default()).await?;
-/// let mut stream = task.stream();
-/// while let Some(events) = stream.next_batch().await {
-///     for event in events {
-///         if let StreamEvent::End(end) = event {
-///             assert!(end?.answer.text.contains("one two"));
-///         }
+/// # let router = Router::open(Config { echo: true, ..Config::default() }).await?;
+/// let request = TaskRequest { stream: true, ..TaskRequest::completion("one two three") };
+/// let task = router.submit(SessionId(0), request, SubmitOptions::default()).await?;
+/// let mut tokens = task.stream();
+/// let mut said = String::new();
+/// while let Some(event) = tokens.next().await {
+///     match event {
+///         StreamEvent::Token { text, .. } => said.push_str(&text),
+///         StreamEvent::Restart { .. } => said.clear(),
+///         StreamEvent::End(end) => assert_eq!(end?.text(), said),
 ///     }
 /// }
-/// router.close().await;
+/// assert!(said.ends_with("one two three"));
+/// # router.close().await;
 /// # Ok(())
 /// # }
 /// ```
@@ -63,7 +72,12 @@ pub struct TokenStream {
     live: Arc<Live>,
     attachment: Arc<Attachment>,
     waiter: u64,
+    /// The number of the last piece or mark that was taken out of the transcript.
     seq: u64,
+    /// What was taken and not yet given, for readers who take one event at a time.
+    taken: std::vec::IntoIter<StreamEvent>,
+    /// The number of the last piece or mark that was given, while there are events in `taken`.
+    given: u64,
     /// Whether it goes on where an earlier stream broke off, and has given nothing yet.
     resumed: bool,
     /// Whether the reader can be told that what it has is void.
@@ -82,12 +96,22 @@ impl TokenStream {
         let waiter = live.waiter();
         live.state.lock().readers.push((waiter, after));
         let resets = after > 0 || live.on_failure == OnFailure::Restart;
-        Self { live, attachment, waiter, seq: after, resumed: after > 0, resets, ended: false }
+        Self {
+            live,
+            attachment,
+            waiter,
+            seq: after,
+            taken: Vec::new().into_iter(),
+            given: after,
+            resumed: after > 0,
+            resets,
+            ended: false,
+        }
     }
 
     /// The number of the last piece or mark that it gave.
     pub fn last_seq(&self) -> u64 {
-        self.seq
+        if self.taken.len() > 0 { self.given } else { self.seq }
     }
 
     /// The events that are ready, at least one; waits for the first. `None` after the end. A reader that is far behind gets them in
@@ -96,8 +120,11 @@ impl TokenStream {
         std::future::poll_fn(|cx| self.poll_batch(cx)).await
     }
 
-    /// The same for those who poll.
+    /// Polls for what [`next_batch`](Self::next_batch) gives.
     pub fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<StreamEvent>>> {
+        if self.taken.len() > 0 {
+            return Poll::Ready(Some(std::mem::take(&mut self.taken).collect()));
+        }
         if self.ended {
             return Poll::Ready(None);
         }
@@ -156,7 +183,23 @@ impl TokenStream {
     }
 }
 
-/// What a reader is told that has seen what is void and could not make it undone.
+impl Stream for TokenStream {
+    type Item = StreamEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<StreamEvent>> {
+        if self.taken.len() == 0 {
+            let Some(batch) = ready!(self.poll_batch(cx)) else { return Poll::Ready(None) };
+            self.taken = batch.into_iter();
+        }
+        let event = self.taken.next();
+        if let Some(StreamEvent::Token { seq, .. } | StreamEvent::Restart { seq }) = &event {
+            self.given = *seq;
+        }
+        Poll::Ready(event)
+    }
+}
+
+/// The error of a reader that has seen what is void and could not make it undone.
 fn lost() -> Error {
     Error::new(
         ErrorKind::MinerFailed,

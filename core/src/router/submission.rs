@@ -21,7 +21,7 @@ use crate::{Result, model::Outcome};
 ///     detach: true,
 ///     ..SubmitOptions::default()
 /// };
-/// assert_eq!(once.timeout, None);
+/// assert_eq!(once.patience, None);
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct SubmitOptions {

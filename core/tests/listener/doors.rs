@@ -1,5 +1,7 @@
 //! Other spellings of routes, the ids of requests, and errors in the shape of the API that was asked.
 
+use std::net::SocketAddr;
+
 use cortensor_router::config::ListenConfig;
 use cortensor_router::listener::{Body, Handler};
 use serde_json::{Value, json};
@@ -156,4 +158,28 @@ async fn a_handler_without_a_socket_names_its_requests_too() {
     };
     assert_eq!(ask(Some("mine")).await.headers()["x-request-id"], "mine");
     assert!(ask(None).await.headers()["x-request-id"].to_str().unwrap().starts_with("req-"));
+}
+
+#[tokio::test]
+async fn a_program_nests_the_routes_under_a_path_of_its_own() {
+    let server = with_words().await;
+    let handler = Handler::new(server.router.clone(), ListenConfig::default()).unwrap();
+    let app: axum::Router = axum::Router::new().nest_service("/ai", handler);
+    let ask = |peer: Option<SocketAddr>| {
+        let mut request = http::Request::post("/ai/api/v1/completions")
+            .header("host", "localhost")
+            .header("authorization", "Bearer default-dev-token");
+        if let Some(peer) = peer {
+            request = request.extension(axum::extract::ConnectInfo(peer));
+        }
+        let request = request.body(Body::from(r#"{"prompt":"one two"}"#)).unwrap();
+        let app = app.clone();
+        async move { tower::ServiceExt::oneshot(app, request).await.unwrap() }
+    };
+    let answer = ask(Some(server.address)).await;
+    assert_eq!(answer.status(), 200);
+    let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body["choices"][0]["text"], "one two", "{body}");
+    assert_eq!(ask(None).await.status(), 401, "a peer that nobody named is not on this machine");
 }

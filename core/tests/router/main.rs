@@ -77,6 +77,36 @@ async fn tokens_come_in_order_and_add_up_to_the_result() {
 }
 
 #[tokio::test]
+async fn a_stream_gives_event_by_event_and_batches_go_on_where_it_is() {
+    use futures_util::StreamExt as _;
+    let router = open().await;
+    router.add_miner(MinerSpec::new("words", 2), words).unwrap();
+    let request = TaskRequest { stream: true, ..TaskRequest::completion("one two three") };
+    let task = router.submit(DEFAULT, request, SubmitOptions::default()).await.unwrap();
+    assert_eq!(task.result().await.unwrap().text(), "one two three");
+    let mut stream = task.stream();
+    assert!(matches!(stream.next().await, Some(StreamEvent::Token { seq: 1, text, .. }) if text == "one "));
+    assert_eq!(stream.last_seq(), 1, "the pieces behind it are not given yet");
+    let batch = stream.next_batch().await.unwrap();
+    assert!(matches!(
+        &batch[..],
+        [StreamEvent::Token { seq: 2, .. }, StreamEvent::Token { seq: 3, .. }, StreamEvent::End(Ok(_))]
+    ));
+    assert_eq!(stream.last_seq(), 3);
+    assert!(stream.next().await.is_none() && stream.next_batch().await.is_none());
+    router.close().await;
+}
+
+#[tokio::test]
+async fn a_prompt_alone_is_completed_in_a_session_of_the_routers_choice() {
+    let router = Router::open(Config { completion_sessions: vec![1], ..Config::default() }).await.unwrap();
+    router.add_miner(MinerSpec::new("words", 2), words).unwrap();
+    let answer = router.complete("one two").await.unwrap();
+    assert_eq!((answer.text(), answer.session_id), ("one two", SessionId(1)));
+    router.close().await;
+}
+
+#[tokio::test]
 async fn a_failed_attempt_goes_to_another_miner() {
     let router = open().await;
     router
