@@ -6,12 +6,14 @@
 
 use std::cell::RefCell;
 use std::future::Future;
+#[cfg(feature = "listener")]
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 /// Numbers the homes, so that none is taken for another; 0 is the router's own runtime.
+#[cfg(feature = "listener")]
 static NUMBERS: AtomicUsize = AtomicUsize::new(1);
 
 thread_local! {
@@ -26,6 +28,7 @@ pub(crate) struct Home {
     running: TaskTracker,
 }
 
+#[cfg(feature = "listener")]
 impl Home {
     /// Makes the current runtime the home of all work that starts on this thread. It must run until
     /// [`left`](Self::left) is ready.
@@ -59,7 +62,7 @@ pub(super) fn number() -> usize {
     HERE.with_borrow(|here| here.as_ref().map_or(0, |home| home.number))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "listener"))]
 mod tests {
     use super::*;
 

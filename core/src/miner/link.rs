@@ -48,6 +48,7 @@ pub(crate) enum End {
 }
 
 impl End {
+    #[cfg(feature = "miner-client")]
     /// The error in words; nothing if this side wanted the end.
     pub(crate) fn fault(self) -> &'static str {
         match self {
@@ -119,6 +120,7 @@ impl Link {
         true
     }
 
+    #[cfg(feature = "listener")]
     /// Whether a frame of that size has room.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         let queue = self.queue.lock();
@@ -131,6 +133,7 @@ impl Link {
         self.wake.notify_one();
     }
 
+    #[cfg(feature = "listener")]
     /// Sends the reason, then closes.
     pub(crate) fn refuse(&self, error: &ErrorFrame) {
         self.post(serde_json::to_string(&RouterFrame::Error(error.clone())).unwrap_or_default());

@@ -9,7 +9,7 @@ mod job;
 pub(crate) mod link;
 #[cfg(test)]
 mod recorder;
-#[cfg(feature = "miner-socket")]
+#[cfg(feature = "listener")]
 pub(crate) mod remote;
 mod turn;
 mod upstream;
@@ -17,7 +17,9 @@ mod upstream;
 #[cfg(feature = "miner-socket")]
 pub(crate) use cortensor_router_protocol as protocol;
 pub use echo::EchoMiner;
-pub(crate) use home::{Home, spawn};
+#[cfg(feature = "listener")]
+pub(crate) use home::Home;
+pub(crate) use home::spawn;
 pub use job::{Chunk, Emit, FailClass, Failure, Job, JobInfo, JobSink, MinerEvent, Settled};
 pub(crate) use turn::Turn;
 #[doc(hidden)]

@@ -17,6 +17,7 @@ use crate::{Error, Result};
 
 /// The session that a caller wants.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "listener"), allow(dead_code, reason = "a program in Rust names its session by id"))]
 pub(crate) enum Wish<'a> {
     /// That session and no other.
     Exactly(SessionId),

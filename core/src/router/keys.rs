@@ -70,11 +70,13 @@ impl KeyRing {
         }
     }
 
+    #[cfg(feature = "listener")]
     /// The key of that id.
     pub(crate) fn get(&self, id: &str) -> Option<Known> {
         self.0.read().by_id.get(id).cloned()
     }
 
+    #[cfg(feature = "listener")]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.read().by_id.is_empty()
     }

@@ -30,6 +30,7 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
                 "warnings",
             ]),
         ),
+        with_few_features(steps),
         steps.check("what users see", interface::check),
         steps.check("one version everywhere", || versions::check(&environment::root())),
         steps.check("Markdown pages", || pages::check(&environment::root())),
@@ -40,6 +41,18 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
     ];
     let failures: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
+}
+
+/// The library with no feature and with each of those that stand alone: a part that only another feature needs is seen
+/// as dead there.
+fn with_few_features(steps: &mut Steps) -> Outcome {
+    let mut outcome = Ok(());
+    for features in ["", "miner-client", "listener"] {
+        let mut clippy = environment::cargo(&["clippy", "--quiet", "--package", "cortensor-router", "--lib"]);
+        clippy.args(["--no-default-features", "--features", features, "--", "-D", "warnings"]);
+        outcome = outcome.and(steps.run(&format!("clippy, features {features:?}"), &mut clippy));
+    }
+    outcome
 }
 
 /// The Python tests: format, lints, types.
