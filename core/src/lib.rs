@@ -35,6 +35,7 @@ pub mod model;
 mod router;
 mod secrecy;
 mod store;
+mod task;
 mod token;
 mod verdict;
 

@@ -51,7 +51,7 @@ impl Task {
     /// The task's record as it stands.
     pub fn record(&self) -> Call<String> {
         let submission = Arc::clone(&self.submission);
-        self.host.look(move |_| async move { record::task(&submission.state().await) })
+        self.host.look(move |_| async move { record::task(&submission.state()) })
     }
 
     /// Waits for the end and gives the completion. The call answers with the errors

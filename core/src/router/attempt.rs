@@ -11,7 +11,6 @@ use serde_json::value::RawValue;
 use tokio::sync::Notify;
 
 use super::claim::Seen;
-use super::ending::hash_of;
 use super::live::{Given, Live, wake};
 use super::memory::Memory;
 use super::miners::MinerSlot;
@@ -24,6 +23,7 @@ use crate::model::{
     Answer, Delta, Fence, FinishReason, MinerKind, Outcome, PartsSoFar, RequestKind, Usage, clean_piece,
     estimate_bytes, estimate_tokens, vectors_for,
 };
+use crate::task::hash_of;
 
 /// The least time between two reports of progress to the engine, in milliseconds, where silence is measured in longer ones.
 const REPORT_MS: u64 = 1_000;
@@ -74,7 +74,7 @@ impl Attempt {
         role: Role,
         partial: Option<&str>,
     ) -> Arc<Self> {
-        let asked = live.model.as_deref();
+        let asked = live.spec.model.as_deref();
         Arc::new(Self {
             fence,
             address: slot.address.clone(),
@@ -108,7 +108,7 @@ impl Attempt {
     /// The text of the whole answer, and whether it is cut: what was emitted, else what the miner gave in one piece, which is now
     /// part of the transcript. `None` where the answer does not count any more.
     fn whole_text(&self, shared: &Shared, answer: &Answer) -> Option<(String, bool)> {
-        let raw = self.live.request.raw;
+        let raw = self.live.spec.request.raw;
         let most = shared.config.limits.max_output_bytes as usize;
         if let Some(aside) = &self.aside {
             let emitted = std::mem::take(&mut *aside.lock());
@@ -166,12 +166,12 @@ impl Attempt {
             return raw;
         }
         let so_far = self.live.state.lock().transcript.text().len() + text;
-        self.seen(so_far, 0, None).bound_in(&self.live.request, raw)
+        self.seen(so_far, 0, None).bound_in(&self.live.spec.request, raw)
     }
 
     fn done(&self, shared: &Arc<Shared>, mut answer: Answer) {
         if let Some(raw) = answer.raw.as_deref().filter(|_| !self.counts_well) {
-            match check_raw(self.live.request.kind, raw) {
+            match check_raw(self.live.spec.request.kind, raw) {
                 // The same text by every route, also where the miner gave it in the raw answer alone.
                 Ok(Some(text)) if answer.text.is_empty() => answer.text = text.into(),
                 Ok(_) => {}
@@ -181,7 +181,7 @@ impl Attempt {
         let Some((text, cut)) = self.whole_text(shared, &answer) else { return };
         answer.text = text.into();
         if cut {
-            if self.live.request.kind == RequestKind::Embedding {
+            if self.live.spec.request.kind == RequestKind::Embedding {
                 return self.failed(shared, too_long());
             }
             // The answer's own JSON holds what was cut off.
@@ -191,7 +191,7 @@ impl Attempt {
         let parts_bytes = parts.as_ref().map_or(0, |parts| parts.bytes());
         let parts = parts.map(|parts| parts.into_parts()).unwrap_or_default();
         let seen = self.seen(answer.text.len(), parts_bytes, answer.raw.as_ref());
-        let request = &self.live.request;
+        let request = &self.live.spec.request;
         if answer.usage == Usage::default() {
             let bytes = answer.text.len() + parts_bytes;
             answer.usage = Usage::new(estimate_tokens(&request.prompt_text()), estimate_bytes(bytes));
@@ -216,15 +216,15 @@ impl Attempt {
         if answer.raw.is_none() && !parts.is_empty() {
             answer.raw = parts.completion(&answer.text, &answer.finish_reason);
         }
-        if self.live.request.kind == RequestKind::Embedding
+        if self.live.spec.request.kind == RequestKind::Embedding
             && answer.raw.is_none()
-            && let Err(fault) = vectors_for(self.live.request.input.as_deref(), &answer.text)
+            && let Err(fault) = vectors_for(self.live.spec.request.input.as_deref(), &answer.text)
         {
             return self.failed(shared, Failure::new(FailClass::Internal, fault));
         }
         let tokens = seen.tokens(request).saturating_add(self.inherited.map_or(0, |inherited| inherited.tokens));
         // Committed to before another answer is looked at.
-        let hash = if self.live.judged.is_some() { hash_of(&answer.text) } else { String::new() };
+        let hash = if self.live.spec.judged.is_some() { hash_of(&answer.text) } else { String::new() };
         {
             let mut state = self.live.state.lock();
             if self.is_cancelled() || state.end.is_some() {
@@ -234,7 +234,7 @@ impl Attempt {
             if state.first_token_at.0 == 0 {
                 state.first_token_at = now;
             }
-            if self.live.judged.is_some() {
+            if self.live.spec.judged.is_some() {
                 state.precommitted_at = now;
             }
             state.answers.retain(|given| given.fence != self.fence);
@@ -319,7 +319,7 @@ impl JobSink for Attempt {
         if self.is_cancelled() || self.answered.load(Ordering::Acquire) {
             return Emit::Cancelled;
         }
-        let raw_text = self.live.request.raw;
+        let raw_text = self.live.spec.request.raw;
         let most = shared.config.limits.max_output_bytes as usize;
         let delta = chunk.delta.filter(|delta| !delta.is_empty());
         if let Some(delta) = &delta
@@ -378,7 +378,7 @@ impl JobSink for Attempt {
         {
             self.reported_at.store(now.0, Ordering::Relaxed);
             if begins {
-                shared.metrics.first_token(now.since(self.live.created_at));
+                shared.metrics.first_token(now.since(self.live.spec.created_at));
             }
             shared.step(Event::Progress { fence: self.fence, first, shown });
         }
@@ -460,7 +460,7 @@ impl JobSink for Attempt {
             let waiter = Waiter::new(&live);
             std::future::poll_fn(|cx| {
                 waiter.poll(cx, |state| {
-                    let cancelled = matches!(state.outcome, Some((Outcome::Cancelled | Outcome::Expired, _)));
+                    let cancelled = matches!(state.outcome, Some(Outcome::Cancelled | Outcome::Expired));
                     let counts = !given_up && state.answers.iter().any(|given| given.fence == fence);
                     match (cancelled, counts) {
                         (true, _) => Some(Settled::Cancelled),

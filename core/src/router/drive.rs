@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::attempt::Attempt;
-use super::ending::error_of;
 use super::live::{Live, LiveState, wake};
 use super::miners::MinerSlot;
 use super::shared::{Core, Shared};
 use crate::engine::{Effect, EndCause, Event, MinerKey, Role, StopReason};
 use crate::miner::{FailClass, Failure, Job, JobInfo, Miner};
 use crate::model::{Fence, Gid, Outcome, TaskState, Timestamp, estimate_tokens};
+use crate::task::error_of;
 use crate::{Error, Result};
 
 /// What is done after the lock is released.
@@ -99,17 +99,13 @@ impl Shared {
                         deeds.push(Deed::Judge(live.clone()));
                     }
                 }
-                Effect::Audit { of, fence, gid } => match core
-                    .live
-                    .get(&of)
-                    .and_then(|live| live.audited(fence, gid, now, self.config.limits.max_output_bytes))
-                {
-                    Some(audit) => {
+                Effect::Audit { of, fence, gid } => {
+                    if self.hold_check(core, of, fence, gid, now) {
                         self.metrics.audited();
-                        core.live.insert(gid, audit);
+                    } else {
+                        deeds.push(Deed::Forget(gid));
                     }
-                    None => deeds.push(Deed::Forget(gid)),
-                },
+                }
                 Effect::Reputed { name, reputation } => deeds.push(Deed::Reputed(name, reputation)),
                 Effect::State { gid, state: new } => {
                     if let Some(live) = core.live.get(&gid) {
@@ -127,7 +123,7 @@ impl Shared {
                         if let Some(absence) = absence {
                             state.failure = Some(absence);
                         }
-                        state.outcome = Some((outcome, cause));
+                        state.outcome = Some(outcome);
                         if !matches!(outcome, Outcome::Ok | Outcome::Disputed) {
                             state.error = Some(error_of(cause, state.failure.as_ref()));
                         }
@@ -187,25 +183,25 @@ impl Shared {
         state.assigned.push(slot.address.clone());
         state.attempts.push(attempt.clone());
         drop(state);
-        let mut request = live.request.clone();
+        let mut request = live.spec.request.clone();
         if let Some(tokens) = inherited {
             let most = request.token_limit().unwrap_or(self.config.limits.default_max_tokens);
             Arc::make_mut(&mut request).limit_tokens(most.saturating_sub(tokens).max(1));
         }
         let info = JobInfo {
-            gid: live.gid,
-            session_id: live.session_id,
-            task_id: live.id,
+            gid: live.spec.gid,
+            session_id: live.spec.session_id,
+            task_id: live.spec.id,
             fence,
             request,
-            model: slot.model_for(live.model.as_deref()).map(str::to_owned),
+            model: slot.model_for(live.spec.model.as_deref()).map(str::to_owned),
             // A stream that has begun goes on for as long as its tokens flow.
-            deadline: if live.open_ended {
-                live.deadline.max(now.plus(self.config.limits.max_timeout_secs.saturating_mul(1_000)))
+            deadline: if live.spec.open_ended {
+                live.spec.deadline.max(now.plus(self.config.limits.max_timeout_secs.saturating_mul(1_000)))
             } else {
-                live.deadline
+                live.spec.deadline
             },
-            stream: live.request.stream && role != Role::Aside,
+            stream: live.spec.request.stream && role != Role::Aside,
             partial,
         };
         Job::new(info, attempt)
@@ -245,11 +241,11 @@ impl Shared {
     }
 
     fn write_end(self: &Arc<Self>, live: &Live) {
-        let gid = live.gid;
-        if live.shadow {
+        let gid = live.spec.gid;
+        let task = live.close();
+        if live.spec.shadow {
             return self.step(Event::Committed(gid));
         }
-        let task = Arc::new(Self::final_task(live));
         match self.store.finish(task).try_ready() {
             Ok(answer) => self.end_written(gid, answer),
             Err(pending) => {
@@ -289,27 +285,27 @@ impl Shared {
             state.attempts.clear();
             state.unwritten = !written;
             if state.end.is_none() {
-                let end = if written { Self::end_of(live, &state) } else { Err(Self::lost_end(live, &state)) };
-                state.end = Some(end);
+                let end = state.closed.as_ref().filter(|_| written).map(|end| end.told.clone());
+                state.end = Some(end.unwrap_or_else(|| Err(Self::lost_end(live, &state))));
             }
             // The end's row is the task's own. Where there is none the answer to the accept is still to come.
             if written && state.accepted.is_none() {
                 state.accepted = Some(Ok(()));
             }
-            if let Some((outcome, _)) = state.outcome
-                && !live.shadow
+            if let Some(outcome) = state.outcome
+                && !live.spec.shadow
             {
                 let outcome = if written { outcome } else { Outcome::Failed };
-                self.metrics.ended(outcome, state.ended_at.since(live.created_at));
+                self.metrics.ended(outcome, state.ended_at.since(live.spec.created_at));
             }
             (weight, state.take_wakers())
         };
         let forgotten = {
             let mut core = self.core.lock();
-            if live.shadow {
-                core.live.remove(&live.gid).into_iter().collect()
+            if live.spec.shadow {
+                core.live.remove(&live.spec.gid).into_iter().collect()
             } else {
-                core.keep(live.gid, weight, &self.config.limits, &self.memory)
+                core.keep(live.spec.gid, weight, &self.config.limits, &self.memory)
             }
         };
         drop(forgotten);

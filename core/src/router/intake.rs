@@ -12,7 +12,7 @@ use super::shared::{Router, Shared};
 use crate::config::UnknownSession;
 use crate::model::whole::digits;
 use crate::model::{MinerInfo, MinerKind, SessionId, TaskRequest, meant};
-use crate::store::Idempotency;
+use crate::task::Idempotency;
 use crate::{Error, Result};
 
 /// The session that a caller wants.

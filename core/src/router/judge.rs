@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::live::{Given, Judged, Live, LiveSpec};
-use super::shared::Shared;
+use super::admit::{Admitted, Entrant, Origin};
+use super::live::{Given, Live};
+use super::shared::{Core, Shared};
 use super::submission::Waiter;
-use crate::engine::{Effect, Event, NewTask, Standing};
+use crate::engine::{Event, NewTask, Standing};
 use crate::model::{
-    Answer, Fence, Gid, Matching, MinerVerdict, OnFailure, RequestKind, TaskId, TaskRequest, Timestamp, Validation,
-    Verdict,
+    Answer, Fence, Gid, Matching, MinerVerdict, RequestKind, TaskRequest, Timestamp, Validation, Verdict,
 };
+use crate::task::{Judged, Retention, TaskSpec, hash_of};
 use crate::verdict::{self, Ruling, Vectors, vectors_of};
 
 /// What an answer says, for the comparison: its text, or the tools that it calls where it has no words.
@@ -80,64 +81,41 @@ impl Case {
     }
 }
 
-impl Live {
-    /// The task that asks for this one's answer again, in the background.
-    pub(super) fn audited(&self, fence: Fence, gid: Gid, now: Timestamp, max_output_bytes: u64) -> Option<Arc<Self>> {
-        let state = self.state.lock();
-        let given = state.answers.iter().find(|given| given.fence == fence)?;
-        let judged = Judged { how: Validation { tie_break: true, ..Validation::default() }, asked: 2 };
-        let audit = shadow(self, gid, self.request.clone(), self.model.clone(), now, Some(judged), max_output_bytes);
-        {
-            let mut audit = audit.state.lock();
-            audit.primary = Some(fence);
-            audit.answers.push(Given {
-                fence,
-                miner: given.miner.clone(),
-                answer: given.answer.clone(),
-                hash: super::ending::hash_of(&given.answer.text),
-            });
-        }
-        Some(audit)
-    }
-}
-
-/// A task of the router's own, on behalf of another one.
-fn shadow(
-    of: &Live,
-    gid: Gid,
-    request: Arc<TaskRequest>,
-    model: Option<Arc<str>>,
-    now: Timestamp,
-    judged: Option<Judged>,
-    max_output_bytes: u64,
-) -> Arc<Live> {
-    let live = Live::new(LiveSpec {
-        gid,
-        session_id: of.session_id,
-        id: TaskId(0),
-        request,
-        model,
-        created_at: now,
-        deadline: of.deadline.max(now.plus(of.deadline.since(of.created_at))),
-        retention: "none".to_owned(),
-        judged,
-        on_failure: OnFailure::Fail,
-        shadow: true,
-        detached: true,
-        open_ended: false,
-        max_output_bytes,
-        window_bytes: 0,
-        base: 0,
-        memory: of.memory.clone(),
-    });
-    live.state.lock().accepted = Some(Ok(()));
-    live
-}
-
 impl Shared {
+    /// Holds the task by which the engine asks again, in the background, for an answer of another one. `false`: that answer is gone.
+    pub(super) fn hold_check(&self, core: &mut Core, of: Gid, fence: Fence, gid: Gid, now: Timestamp) -> bool {
+        let Some(live) = core.live.get(&of).cloned() else { return false };
+        let given = {
+            let state = live.state.lock();
+            let Some(given) = state.answers.iter().find(|given| given.fence == fence) else { return false };
+            let hash = hash_of(&given.answer.text);
+            Given { fence, miner: given.miner.clone(), answer: given.answer.clone(), hash }
+        };
+        let how = Validation { tie_break: true, ..Validation::default() };
+        let first = &live.spec;
+        let spec = TaskSpec {
+            gid,
+            session_id: first.session_id,
+            request: first.request.clone(),
+            model: first.model.clone(),
+            created_at: now,
+            deadline: first.deadline.max(now.plus(first.deadline.since(first.created_at))),
+            retention: Retention::Nothing,
+            judged: Some(Box::new(Judged { how, asked: 2 })),
+            shadow: true,
+            ..TaskSpec::default()
+        };
+        let check = self.hold(core, spec, true);
+        let mut state = check.state.lock();
+        state.accepted = Some(Ok(()));
+        state.primary = Some(fence);
+        state.answers.push(given);
+        true
+    }
+
     /// Compares the answers of a task and tells the engine.
     pub(super) fn compare(self: &Arc<Self>, live: Arc<Live>) {
-        let embeds = live.judged.as_ref().is_some_and(|judged| judged.how.matching == Matching::Embedding);
+        let embeds = live.spec.judged.as_ref().is_some_and(|judged| judged.how.matching == Matching::Embedding);
         if !embeds {
             let shared = self.clone();
             self.background.spawn_blocking_on(move || shared.rule(&live, None), &self.runtime);
@@ -155,8 +133,8 @@ impl Shared {
     }
 
     fn rule(self: &Arc<Self>, live: &Arc<Live>, vectors: Option<&[Vec<f32>]>) {
-        let (gid, case) = (live.gid, Case::of(live));
-        let (standing, agrees) = match &live.judged {
+        let (gid, case) = (live.spec.gid, Case::of(live));
+        let (standing, agrees) = match &live.spec.judged {
             None => (Standing::Insufficient, Vec::new()),
             Some(judged) => {
                 let texts: Vec<&str> = case.texts.iter().map(String::as_str).collect();
@@ -173,7 +151,7 @@ impl Shared {
 
     /// A vector for each answer, from a miner that embeds; `None` where there is none or it takes too long.
     async fn vectors(self: &Arc<Self>, live: &Arc<Live>) -> Option<Vectors> {
-        let how = &live.judged.as_ref()?.how;
+        let how = &live.spec.judged.as_ref()?.how;
         let texts = Case::of(live).texts;
         let input = RawValue::from_string(serde_json::to_string(&texts).ok()?).ok()?;
         let model = (!how.model.is_empty()).then(|| Arc::<str>::from(how.model.as_str()));
@@ -185,9 +163,9 @@ impl Shared {
         });
         let now = self.clock.now();
         let bytes = texts.iter().map(String::len).sum::<usize>() as u64;
-        let task = NewTask {
-            session: live.session_id,
-            model: model.clone(),
+        let demand = NewTask {
+            session: live.spec.session_id,
+            model,
             embedding: true,
             prompt_tokens: bytes / 4,
             max_tokens: 1,
@@ -196,14 +174,15 @@ impl Shared {
             shadow: true,
             ..NewTask::default()
         };
-        let (asked, deeds) = {
-            let mut core = self.core.lock();
-            let effects = core.engine.step(Event::Submit(Box::new(task)), now);
-            let Some(Effect::Admitted { gid, .. }) = effects.first() else { return None };
-            let asked = shadow(live, *gid, request, model, now, None, self.config.limits.max_output_bytes);
-            core.live.insert(*gid, asked.clone());
-            (asked, self.apply(&mut core, effects, now))
+        let entrant = Entrant {
+            demand,
+            request,
+            judged: None,
+            created_at: now,
+            retention: Retention::Nothing,
+            origin: Origin::Router,
         };
+        let Admitted { live: asked, deeds, .. } = self.admit(&mut self.core.lock(), entrant, now).ok()?;
         self.perform(deeds);
         let waiter = Waiter::new(&asked);
         let end = std::future::poll_fn(|cx| waiter.poll(cx, |state| state.end.clone())).await.ok()?;

@@ -11,41 +11,19 @@ use smallvec::SmallVec;
 use super::attempt::Attempt;
 use super::memory::{Held, Memory, TASK};
 use super::transcript::Transcript;
-use crate::engine::EndCause;
 use crate::miner::Failure;
-use crate::model::{
-    Answer, Completion, Fence, Gid, OnFailure, Outcome, SessionId, TaskId, TaskRequest, TaskState, Timestamp,
-    Validation, Verdict,
-};
+use crate::model::{Answer, Completion, Fence, Outcome, TaskRequest, TaskState, Timestamp, Verdict};
+use crate::task::{TaskEnd, TaskSpec};
 use crate::{Error, Result};
 
-/// What never changes of it, and what does behind a lock of its own.
+/// A task while it is in memory: what never changes of it, and what does behind a lock of its own.
 pub(super) struct Live {
-    pub(super) gid: Gid,
-    pub(super) session_id: SessionId,
-    pub(super) id: TaskId,
-    pub(super) request: Arc<TaskRequest>,
-    /// The model that was asked for, by the request or the session.
-    pub(super) model: Option<Arc<str>>,
-    pub(super) created_at: Timestamp,
-    pub(super) deadline: Timestamp,
-    /// What is kept of it: `all`, `result` or `none`.
-    pub(super) retention: String,
-    /// How its answers are compared, where several miners were asked.
-    pub(super) judged: Option<Box<Judged>>,
-    /// What follows when its miner is lost after tokens were seen.
-    pub(super) on_failure: OnFailure,
-    /// The router's own: nobody sees it, and it is never written down.
-    pub(super) shadow: bool,
-    /// What it is counted against.
-    pub(super) memory: Arc<Memory>,
+    pub(super) spec: Arc<TaskSpec>,
     /// Bytes that it takes before its first token.
     first_weight: u64,
     /// Nobody's leaving cancels it.
     pub(super) detached: AtomicBool,
-    /// Once its stream has begun only silence ends it.
-    pub(super) open_ended: bool,
-    /// Those who would be sorry.
+    /// Number of open handles (submissions and streams). The task is cancelled when it reaches 0, unless it is detached.
     pub(super) attached: AtomicUsize,
     next_waiter: AtomicU64,
     pub(super) state: Mutex<LiveState>,
@@ -69,10 +47,12 @@ pub(super) struct LiveState {
     pub(super) verdict: Option<Verdict>,
     /// Whose answer is taken, once that is decided.
     pub(super) winner: Option<Fence>,
-    pub(super) outcome: Option<(Outcome, EndCause)>,
+    pub(super) outcome: Option<Outcome>,
     /// Why there is no answer, from the moment that the outcome is known.
     pub(super) error: Option<Error>,
     pub(super) ended_at: Timestamp,
+    /// The end, once it is made; the store may not have it yet.
+    pub(super) closed: Option<TaskEnd>,
     /// The end, once it may be shown.
     pub(super) end: Option<Result<Arc<Completion>>>,
     /// Whether it is over and the store does not have its end.
@@ -86,14 +66,6 @@ pub(super) struct LiveState {
     wakers: SmallVec<[(u64, Waker); 1]>,
 }
 
-/// How the answers of a task are compared.
-#[derive(Debug, Clone)]
-pub(super) struct Judged {
-    pub(super) how: Validation,
-    /// How many miners were asked at first.
-    pub(super) asked: u32,
-}
-
 /// What one miner answered.
 pub(super) struct Given {
     pub(super) fence: Fence,
@@ -104,53 +76,19 @@ pub(super) struct Given {
     pub(super) hash: String,
 }
 
-/// What a new task is made of.
-pub(super) struct LiveSpec {
-    pub(super) gid: Gid,
-    pub(super) session_id: SessionId,
-    pub(super) id: TaskId,
-    pub(super) request: Arc<TaskRequest>,
-    pub(super) model: Option<Arc<str>>,
-    pub(super) created_at: Timestamp,
-    pub(super) deadline: Timestamp,
-    pub(super) retention: String,
-    pub(super) judged: Option<Judged>,
-    pub(super) on_failure: OnFailure,
-    pub(super) shadow: bool,
-    pub(super) detached: bool,
-    pub(super) open_ended: bool,
-    pub(super) max_output_bytes: u64,
-    pub(super) window_bytes: u64,
-    /// What the numbers of its pieces begin behind.
-    pub(super) base: u64,
-    pub(super) memory: Arc<Memory>,
-}
-
 impl Live {
-    pub(super) fn new(spec: LiveSpec) -> Arc<Self> {
+    /// A task that begins. `transcript` is empty and bounds the answer; what the task holds counts in `memory`.
+    pub(super) fn new(spec: Arc<TaskSpec>, transcript: Transcript, memory: &Arc<Memory>, detached: bool) -> Arc<Self> {
         let first_weight = weight_of(&spec.request);
-        let held = spec.memory.hold(first_weight);
+        let held = memory.hold(first_weight);
         Arc::new(Self {
-            gid: spec.gid,
-            session_id: spec.session_id,
-            id: spec.id,
-            request: spec.request,
-            model: spec.model,
-            created_at: spec.created_at,
-            deadline: spec.deadline,
-            retention: spec.retention,
-            judged: spec.judged.map(Box::new),
-            on_failure: spec.on_failure,
-            shadow: spec.shadow,
-            memory: spec.memory,
+            spec,
             first_weight,
-            detached: AtomicBool::new(spec.detached),
-            open_ended: spec.open_ended,
+            detached: AtomicBool::new(detached),
             attached: AtomicUsize::new(0),
             next_waiter: AtomicU64::new(1),
             state: Mutex::new(LiveState {
-                transcript: Transcript::new(spec.max_output_bytes as usize, spec.window_bytes as usize)
-                    .numbered_from(spec.base),
+                transcript,
                 primary: None,
                 state: TaskState::Queued,
                 accepted: None,
@@ -166,6 +104,7 @@ impl Live {
                 outcome: None,
                 error: None,
                 ended_at: Timestamp(0),
+                closed: None,
                 end: None,
                 unwritten: false,
                 rejoined: false,
@@ -183,7 +122,7 @@ impl Live {
 
     /// Puts the ids into an error about this task.
     pub(super) fn sign(&self, error: Error) -> Error {
-        error.with_ids(self.session_id.0, Some(self.id.0))
+        error.with_ids(self.spec.session_id.0, Some(self.spec.id.0))
     }
 }
 

@@ -7,6 +7,7 @@
 pub(crate) mod accept;
 #[cfg(all(test, feature = "listener"))]
 mod accept_tests;
+mod admit;
 mod attempt;
 mod claim;
 mod clock;

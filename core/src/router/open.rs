@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::clock::Clock;
 use super::keys::KeyRing;
 use super::known::KnownMiners;
-use super::live::{Live, LiveSpec};
+use super::live::Live;
 use super::memory::Memory;
 use super::metrics::Metrics;
 use super::miners::Entrance;
@@ -24,7 +24,7 @@ use super::shared::{Core, Router, Shared};
 use crate::config::{Config, UpstreamConfig};
 use crate::engine::{Engine, Event};
 use crate::miner::{EchoMiner, Miner};
-use crate::model::{Gid, MinerKind, MinerSpec, Session, Task, TaskId};
+use crate::model::{Gid, MinerKind, MinerSpec, Session, TaskId};
 use crate::store::{Durability, MemoryStore, Recovery, SqliteStore, Store};
 use crate::{Error, ErrorKind, Result};
 
@@ -235,53 +235,6 @@ fn build(
 }
 
 impl Shared {
-    /// A task that the last process left unfinished goes on under its old ids.
-    fn restore(self: &Arc<Self>, task: &Task, band: u8) {
-        let now = self.clock.now();
-        let deeds = {
-            let mut core = self.core.lock();
-            let Some(session) = core.sessions.get(&task.session_id) else { return };
-            // What was accepted is kept, whatever has become of the session's rules.
-            let made = self.engine_task(
-                &session.spec,
-                &task.request,
-                task.session_id,
-                (task.created_at, task.deadline),
-                false,
-            );
-            let Ok((mut new, judged)) = made else {
-                tracing::error!(gid = %task.gid, "a task of the last start cannot be read any more");
-                return;
-            };
-            new.band = Some(band);
-            let live = Live::new(LiveSpec {
-                gid: task.gid,
-                session_id: task.session_id,
-                id: task.id,
-                model: new.model.clone(),
-                request: task.request.clone(),
-                created_at: task.created_at,
-                deadline: task.deadline,
-                retention: session.spec.retention.clone(),
-                judged,
-                on_failure: new.on_failure,
-                shadow: false,
-                detached: true,
-                open_ended: false,
-                max_output_bytes: self.config.limits.max_output_bytes,
-                window_bytes: self.config.limits.stream_window_bytes,
-                base: core.engine.first_base(),
-                memory: self.memory.clone(),
-            });
-            live.state.lock().accepted = Some(Ok(()));
-            core.live.insert(task.gid, live);
-            core.by_id.insert((task.session_id, task.id), task.gid);
-            let effects = core.engine.step(Event::Restore(task.gid, task.id, Box::new(new)), now);
-            self.apply(&mut core, effects, now)
-        };
-        self.perform(deeds);
-    }
-
     pub(super) fn closed_error() -> Error {
         Error::new(ErrorKind::Closed, "the router is closed or draining; it takes no new work")
     }
@@ -348,7 +301,7 @@ impl Router {
                 super::live::wake(wakers);
             }
             if !keep {
-                self.shared.step(Event::Cancel(live.gid));
+                self.shared.step(Event::Cancel(live.spec.gid));
             }
         }
         self.shared.stop.cancel();

@@ -58,7 +58,7 @@ impl Core {
 
     fn forget_ended(&mut self, gid: Gid) -> Option<Arc<Live>> {
         let old = self.live.remove(&gid)?;
-        self.by_id.remove(&(old.session_id, old.id));
+        self.by_id.remove(&(old.spec.session_id, old.spec.id));
         Some(old)
     }
 }

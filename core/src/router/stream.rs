@@ -87,7 +87,7 @@ pub struct TokenStream {
 
 impl std::fmt::Debug for TokenStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TokenStream").field("gid", &self.live.gid).field("seq", &self.seq).finish_non_exhaustive()
+        f.debug_struct("TokenStream").field("gid", &self.live.spec.gid).field("seq", &self.seq).finish_non_exhaustive()
     }
 }
 
@@ -95,7 +95,7 @@ impl TokenStream {
     pub(super) fn new(live: Arc<Live>, attachment: Arc<Attachment>, after: u64) -> Self {
         let waiter = live.waiter();
         live.state.lock().readers.push((waiter, after));
-        let resets = after > 0 || live.on_failure == OnFailure::Restart;
+        let resets = after > 0 || live.spec.on_failure == OnFailure::Restart;
         Self {
             live,
             attachment,

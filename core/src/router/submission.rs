@@ -55,7 +55,7 @@ impl Drop for Attachment {
     fn drop(&mut self) {
         let last = self.live.attached.fetch_sub(1, Ordering::AcqRel) == 1;
         if last && !self.live.detached.load(Ordering::Acquire) && self.live.state.lock().outcome.is_none() {
-            self.shared.step(Event::Cancel(self.live.gid));
+            self.shared.step(Event::Cancel(self.live.spec.gid));
         }
     }
 }
@@ -71,8 +71,8 @@ pub struct Submission {
 impl std::fmt::Debug for Submission {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Submission")
-            .field("session_id", &self.live.session_id)
-            .field("task_id", &self.live.id)
+            .field("session_id", &self.live.spec.session_id)
+            .field("task_id", &self.live.spec.id)
             .finish_non_exhaustive()
     }
 }
@@ -85,27 +85,27 @@ impl Submission {
 
     /// The session.
     pub fn session_id(&self) -> SessionId {
-        self.live.session_id
+        self.live.spec.session_id
     }
 
     /// The task in its session.
     pub fn task_id(&self) -> TaskId {
-        self.live.id
+        self.live.spec.id
     }
 
     /// The task among all sessions.
     pub fn gid(&self) -> Gid {
-        self.live.gid
+        self.live.spec.gid
     }
 
     /// Unix seconds at which it was submitted.
     pub fn created(&self) -> u64 {
-        self.live.created_at.as_secs()
+        self.live.spec.created_at.as_secs()
     }
 
     /// The model: the one that was asked for, else `default`.
     pub fn model(&self) -> String {
-        self.live.request.model.as_deref().or(self.live.model.as_deref()).unwrap_or("default").to_owned()
+        self.live.spec.request.model.as_deref().or(self.live.spec.model.as_deref()).unwrap_or("default").to_owned()
     }
 
     /// The model that answers, once a miner has the task: what it lists, or its own name; else the one that was asked for.
@@ -125,7 +125,7 @@ impl Submission {
 
     /// What was asked for.
     pub fn request(&self) -> &Arc<TaskRequest> {
-        &self.live.request
+        &self.live.spec.request
     }
 
     /// Waits until the task is durable. Show its ids to nobody before.
@@ -162,27 +162,26 @@ impl Submission {
     }
 
     /// The task as it stands.
-    #[allow(clippy::unused_async)] // a store may be asked here one day, as a fleet's router must
-    pub async fn state(&self) -> Task {
-        self.shared.task_now(&self.live)
+    pub fn state(&self) -> Task {
+        self.shared.task_of(&self.live)
     }
 
     /// How it ended, once it has. `None` also where the store could not write that down.
     pub fn outcome(&self) -> Option<Outcome> {
         let state = self.live.state.lock();
         state.end.as_ref().filter(|_| !state.unwritten)?;
-        state.outcome.map(|(outcome, _)| outcome)
+        state.outcome
     }
 
     /// Cancels the task, whoever else waits for it.
     pub fn cancel(&self) {
-        self.shared.step(Event::Cancel(self.live.gid));
+        self.shared.step(Event::Cancel(self.live.spec.gid));
     }
 
     /// From now on nobody's leaving cancels the task.
     pub fn detach(&self) {
         self.live.detached.store(true, Ordering::Release);
-        self.shared.step(Event::Detach(self.live.gid));
+        self.shared.step(Event::Detach(self.live.spec.gid));
     }
 }
 

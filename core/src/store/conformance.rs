@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::samples::{ended, keyed, new_task, rich};
 use super::{
-    Accepted, ApiKey, Durability, MemoryStore, MinerRecord, NewTask, Purge, SqliteStore, Store, TaskQuery,
+    Accepted, ApiKey, Durability, MemoryStore, MinerRecord, Purge, SqliteStore, Store, TaskQuery, TaskSpec,
     check_integrity,
 };
 use crate::ErrorKind;
@@ -45,7 +45,7 @@ fn a_task_comes_back_as_it_went_in(store: &dyn Store) {
     request.stream = true;
     request.extra.push(("top_p".into(), RawValue::from_string("0.90".into()).unwrap()));
     new.request = Arc::new(request);
-    assert_eq!(store.accept(new.clone()).wait().unwrap(), Accepted::New);
+    assert_eq!(store.accept(new.clone().into()).wait().unwrap(), Accepted::New);
     let queued = store.task(SessionId(1), TaskId(7)).wait().unwrap().unwrap();
     assert_eq!(show(&queued), show(&new.to_task()));
     let end = rich(&new);
@@ -57,7 +57,7 @@ fn a_task_comes_back_as_it_went_in(store: &dyn Store) {
 fn an_end_is_written_once(store: &dyn Store) {
     let new = new_task(1, 1);
     assert!(!store.finish(Arc::new(ended(&new, 5, "too early"))).wait().unwrap());
-    store.accept(new.clone()).wait().unwrap();
+    store.accept(new.clone().into()).wait().unwrap();
     assert!(store.finish(Arc::new(ended(&new, 10, "first"))).wait().unwrap());
     assert!(!store.finish(Arc::new(ended(&new, 20, "second"))).wait().unwrap());
     let mut stranger = ended(&new, 30, "another task's");
@@ -70,11 +70,11 @@ fn an_end_is_written_once(store: &dyn Store) {
 
 /// Makes both calls without waiting, so that a store that gathers writes has them in one batch.
 fn an_end_may_follow_its_accept_at_once(store: &dyn Store) {
-    let tasks: Vec<NewTask> = (1..=200).map(|id| keyed(new_task(1, id), &format!("k{id}"), 1)).collect();
+    let tasks: Vec<TaskSpec> = (1..=200).map(|id| keyed(new_task(1, id), &format!("k{id}"), 1)).collect();
     let pending: Vec<_> = tasks
         .iter()
         .map(|new| {
-            let accepted = store.accept(new.clone());
+            let accepted = store.accept(new.clone().into());
             let first = store.finish(Arc::new(ended(new, new.id.0, "first")));
             let second = store.finish(Arc::new(ended(new, new.id.0 + 1, "second")));
             (accepted, first, second)
@@ -94,20 +94,20 @@ fn an_end_may_follow_its_accept_at_once(store: &dyn Store) {
     assert_eq!((recovery.last_gid, recovery.last_fence), (tasks[199].gid, Fence(200)));
     let again = keyed(new_task(1, 999), "k77", 1);
     let first = Accepted::Existing { gid: tasks[76].gid, session_id: SessionId(1), id: TaskId(77) };
-    assert_eq!(store.accept(again).wait().unwrap(), first);
+    assert_eq!(store.accept(again.into()).wait().unwrap(), first);
 }
 
 fn a_key_makes_one_task(store: &dyn Store) {
     let new = keyed(new_task(1, 1), "k", 1);
     // Nothing is waited for: reads in the same batch must see its writes.
-    let first = store.accept(new.clone());
-    let same = store.accept(keyed(new_task(1, 2), "k", 1));
-    let other = store.accept(keyed(new_task(1, 3), "k", 2));
+    let first = store.accept(new.clone().into());
+    let same = store.accept(keyed(new_task(1, 2), "k", 1).into());
+    let other = store.accept(keyed(new_task(1, 3), "k", 2).into());
     let orphan = store.finish(Arc::new(ended(&new_task(1, 2), 9, "of a task that never was")));
-    let mate = store.accept(new_task(1, 4));
+    let mate = store.accept(new_task(1, 4).into());
     let mut elsewhere = keyed(new_task(1, 5), "k", 2);
     elsewhere.idempotency.as_mut().unwrap().scope = "other token".into();
-    let elsewhere = store.accept(elsewhere);
+    let elsewhere = store.accept(elsewhere.into());
     assert_eq!(first.wait().unwrap(), Accepted::New);
     let existing = Accepted::Existing { gid: new.gid, session_id: SessionId(1), id: TaskId(1) };
     assert_eq!(same.wait().unwrap(), existing);
@@ -122,33 +122,33 @@ fn a_key_makes_one_task(store: &dyn Store) {
     assert_eq!(looked_up("another", 1).unwrap(), None);
     // The key of an ended task is still taken; the key of a purged task is free again.
     assert!(store.finish(Arc::new(ended(&new, 10, "x"))).wait().unwrap());
-    assert_eq!(store.accept(keyed(new_task(1, 6), "k", 1)).wait().unwrap(), existing);
+    assert_eq!(store.accept(keyed(new_task(1, 6), "k", 1).into()).wait().unwrap(), existing);
     let purge = Purge { ended_before: Timestamp(11), max_bytes: 0, limit: 10 };
     assert_eq!(store.purge(purge).wait().unwrap(), 1);
-    assert_eq!(store.accept(keyed(new_task(1, 7), "k", 2)).wait().unwrap(), Accepted::New);
+    assert_eq!(store.accept(keyed(new_task(1, 7), "k", 2).into()).wait().unwrap(), Accepted::New);
     assert_eq!(page(store, None, 0, 10), (vec![4, 5, 7], 3));
 }
 
 fn an_id_is_given_out_once(store: &dyn Store) {
-    store.accept(new_task(1, 1)).wait().unwrap();
+    store.accept(new_task(1, 1).into()).wait().unwrap();
     let mut same_id = new_task(1, 1);
     same_id.gid = Gid(77);
-    assert_eq!(store.accept(same_id).wait().unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(store.accept(same_id.into()).wait().unwrap_err().kind(), ErrorKind::Conflict);
     let mut twin = new_task(1, 2);
     twin.gid = new_task(1, 1).gid;
-    assert_eq!(store.accept(twin).wait().unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(store.accept(twin.into()).wait().unwrap_err().kind(), ErrorKind::Conflict);
     assert_eq!(page(store, None, 0, 10), (vec![1], 1));
     assert_eq!(store.recover().wait().unwrap().last_gid, new_task(1, 1).gid);
 }
 
 fn pages_are_by_id_with_their_total(store: &dyn Store) {
     for id in (0..3_000).rev() {
-        drop(store.accept(new_task(1, id)));
+        drop(store.accept(new_task(1, id).into()));
     }
     for id in (0..3_000).step_by(2) {
         drop(store.finish(Arc::new(ended(&new_task(1, id), 10_000 + id, "x"))));
     }
-    drop(store.accept(new_task(2, 5)));
+    drop(store.accept(new_task(2, 5).into()));
     assert_eq!(page(store, None, 0, 3), (vec![0, 1, 2], 3_000));
     assert_eq!(page(store, None, 1_023, 3), (vec![1_023, 1_024, 1_025], 3_000));
     assert_eq!(page(store, None, 2_999, 3), (vec![2_999], 3_000));
@@ -173,7 +173,7 @@ fn pages_are_by_id_with_their_total(store: &dyn Store) {
 
 fn purging_takes_the_oldest_ended(store: &dyn Store) {
     for id in 1..=6 {
-        store.accept(new_task(1, id)).wait().unwrap();
+        store.accept(new_task(1, id).into()).wait().unwrap();
     }
     // They end in another order than they came in.
     for (at, id) in [(10, 5), (20, 4), (30, 3), (30, 2), (40, 1)] {
@@ -199,7 +199,7 @@ fn purging_takes_the_oldest_ended(store: &dyn Store) {
 
 fn what_is_unfinished_is_recovered_oldest_first(store: &dyn Store) {
     for (session, id) in [(2, 1), (1, 1), (1, 2), (3, 9)] {
-        store.accept(keyed(new_task(session, id), &format!("{session}/{id}"), 3)).wait().unwrap();
+        store.accept(keyed(new_task(session, id), &format!("{session}/{id}"), 3).into()).wait().unwrap();
     }
     store.finish(Arc::new(ended(&new_task(1, 1), 5, "x"))).wait().unwrap();
     store.finish(Arc::new(ended(&new_task(3, 9), 6, "x"))).wait().unwrap();
@@ -261,7 +261,7 @@ fn miners_are_remembered(store: &dyn Store) {
 }
 
 fn a_closed_store_says_so(store: &dyn Store) {
-    let last = store.accept(new_task(1, 1));
+    let last = store.accept(new_task(1, 1).into());
     let seen = store.task(SessionId(1), TaskId(1));
     let close = store.close();
     assert_eq!(last.wait().unwrap(), Accepted::New, "what was asked for before is done");
@@ -269,7 +269,7 @@ fn a_closed_store_says_so(store: &dyn Store) {
     close.wait().unwrap();
     let kinds = [
         store.recover().wait().unwrap_err().kind(),
-        store.accept(new_task(1, 2)).wait().unwrap_err().kind(),
+        store.accept(new_task(1, 2).into()).wait().unwrap_err().kind(),
         store.finish(Arc::new(ended(&new_task(1, 1), 5, "x"))).wait().unwrap_err().kind(),
         store.task(SessionId(1), TaskId(1)).wait().unwrap_err().kind(),
         store.keys().wait().unwrap_err().kind(),

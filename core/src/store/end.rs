@@ -12,7 +12,7 @@ use crate::{Error, ErrorKind, Result, UpstreamError};
 
 /// The end of a task.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct TaskEnd<'a> {
+pub(super) struct StoredEnd<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
     /// The error, if there is no answer.
@@ -60,7 +60,7 @@ struct MinerAnswer<'a> {
     raw: Option<usize>,
 }
 
-impl<'a> TaskEnd<'a> {
+impl<'a> StoredEnd<'a> {
     /// Makes the end of a task that has ended, and joins its miners' raw answers.
     pub(super) fn of(task: &'a Task) -> (Self, Option<Vec<u8>>) {
         let mut raw: Option<Vec<u8>> = None;

@@ -17,11 +17,10 @@ pub mod sqlite;
 mod wanted;
 mod weight;
 
+pub use crate::task::{Idempotency, Judged, Retention, TaskSpec};
 pub use memory::MemoryStore;
 pub use pending::{Pending, Resolver};
-pub use record::{
-    Accepted, ApiKey, Durability, Idempotency, MinerRecord, NewTask, Purge, Recovery, TaskPage, TaskQuery,
-};
+pub use record::{Accepted, ApiKey, Durability, MinerRecord, Purge, Recovery, TaskPage, TaskQuery};
 pub use sqlite::{Holder, Integrity, SqliteOptions, SqliteStore, check_integrity, holder};
 
 use refusal::{closed, id_in_use, key_mismatch};
@@ -57,7 +56,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// `IdempotencyMismatch` when the key was used for another request.
-    fn accept(&self, task: NewTask) -> Pending<Accepted>;
+    fn accept(&self, task: Arc<TaskSpec>) -> Pending<Accepted>;
 
     /// The task that was accepted under that key, if there is one.
     ///

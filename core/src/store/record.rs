@@ -1,58 +1,9 @@
 //! The records that go into a store and come out of it.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 pub use crate::config::Durability;
-use crate::model::{Fence, Gid, PageStart, Session, SessionId, Task, TaskId, TaskRequest, TaskState, Timestamp};
-
-/// A key that makes a submit repeatable (draft-ietf-httpapi-idempotency-key-header-07).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Idempotency {
-    /// The scope of the key: the token and the route that it belongs to.
-    pub scope: String,
-    /// The caller's key, 1 to 256 bytes.
-    pub key: String,
-    /// SHA-256 of the request.
-    pub fingerprint: [u8; 32],
-}
-
-/// A task to be accepted.
-#[derive(Debug, Clone)]
-pub struct NewTask {
-    /// The id among all sessions.
-    pub gid: Gid,
-    /// The session.
-    pub session_id: SessionId,
-    /// The id in its session.
-    pub id: TaskId,
-    /// The request.
-    pub request: Arc<TaskRequest>,
-    /// The band it is served in.
-    pub band: u8,
-    /// The time at which it was submitted.
-    pub created_at: Timestamp,
-    /// The time at which it is given up.
-    pub deadline: Timestamp,
-    /// The key that makes it repeatable.
-    pub idempotency: Option<Idempotency>,
-}
-
-impl NewTask {
-    /// The task as it stands in the store until it ends: queued.
-    pub(super) fn to_task(&self) -> Task {
-        Task {
-            gid: self.gid,
-            id: self.id,
-            session_id: self.session_id,
-            request: Arc::clone(&self.request),
-            created_at: self.created_at,
-            deadline: self.deadline,
-            ..Task::default()
-        }
-    }
-}
+use crate::model::{Fence, Gid, PageStart, Session, SessionId, Task, TaskId, TaskState, Timestamp};
 
 /// The answer of a store to a new task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The refusals that all stores share, in equal words.
 
-use super::NewTask;
+use super::TaskSpec;
 use crate::{Error, ErrorKind};
 
 pub(super) fn closed() -> Error {
@@ -15,7 +15,7 @@ pub(super) fn key_mismatch() -> Error {
     .with_param("Idempotency-Key")
 }
 
-pub(super) fn id_in_use(task: &NewTask) -> Error {
+pub(super) fn id_in_use(task: &TaskSpec) -> Error {
     Error::new(
         ErrorKind::Conflict,
         format!("the store holds a task {} of session {} already", task.id, task.session_id),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Idempotency, NewTask};
+use super::{Idempotency, TaskSpec};
 use crate::model::{
     Answer, Fence, FinishReason, Gid, MinerResult, MinerVerdict, Outcome, SessionId, Task, TaskId, TaskRequest,
     TaskState, Timestamp, Usage, Verdict,
@@ -12,8 +12,8 @@ use crate::model::{
 use crate::{Error, UpstreamError};
 
 /// A task of that session; its gid is made from both ids.
-pub(super) fn new_task(session: u64, id: u64) -> NewTask {
-    NewTask {
+pub(super) fn new_task(session: u64, id: u64) -> TaskSpec {
+    TaskSpec {
         gid: Gid(session * 1_000_000 + id),
         session_id: SessionId(session),
         id: TaskId(id),
@@ -21,24 +21,24 @@ pub(super) fn new_task(session: u64, id: u64) -> NewTask {
         band: (id % 10) as u8,
         created_at: Timestamp(1_000 + id),
         deadline: Timestamp(61_000 + id),
-        idempotency: None,
+        ..TaskSpec::default()
     }
 }
 
 /// A task whose request fills most of a page of the file.
-pub(super) fn bulky(session: u64, id: u64) -> NewTask {
+pub(super) fn bulky(session: u64, id: u64) -> TaskSpec {
     let request = Arc::new(TaskRequest::completion("bulk ".repeat(700)));
-    NewTask { request, ..new_task(session, id) }
+    TaskSpec { request, ..new_task(session, id) }
 }
 
-pub(super) fn keyed(mut new: NewTask, key: &str, fingerprint: u8) -> NewTask {
+pub(super) fn keyed(mut new: TaskSpec, key: &str, fingerprint: u8) -> TaskSpec {
     new.idempotency =
         Some(Idempotency { scope: "token/completions".into(), key: key.into(), fingerprint: [fingerprint; 32] });
     new
 }
 
 /// The end of a task at that time, with that text.
-pub(super) fn ended(new: &NewTask, at: u64, text: &str) -> Task {
+pub(super) fn ended(new: &TaskSpec, at: u64, text: &str) -> Task {
     let answer = Answer { text: text.into(), usage: Usage::new(3, 4), ..Answer::default() };
     Task {
         state: TaskState::Ended,
@@ -53,7 +53,7 @@ pub(super) fn ended(new: &NewTask, at: u64, text: &str) -> Task {
 }
 
 /// A task with every field that a task can have.
-pub(super) fn rich(new: &NewTask) -> Task {
+pub(super) fn rich(new: &TaskSpec) -> Task {
     let raw = |text: &'static str| Some(Bytes::from_static(text.as_bytes()));
     let mut task = ended(new, 5_000, "the \"winner\"\u{0} says: ✓");
     task.outcome = Some(Outcome::Disputed);

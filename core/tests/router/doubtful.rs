@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cortensor_router::config::Durability;
 use cortensor_router::internals::store::{
-    Accepted, Idempotency, MemoryStore, NewTask, Pending, Purge, Recovery, Resolver, Store,
+    Accepted, Idempotency, MemoryStore, Pending, Purge, Recovery, Resolver, Store, TaskSpec,
 };
 use cortensor_router::model::{Gid, Session, SessionId, Task, TaskId};
 use cortensor_router::{ApiKey, MinerRecord, TaskPage, TaskQuery};
@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// What the router wants written, and where the answer goes.
 pub(crate) enum Asked {
-    Accept(NewTask, Resolver<Accepted>),
+    Accept(Arc<TaskSpec>, Resolver<Accepted>),
     Finish(Arc<Task>, Resolver<bool>),
 }
 
@@ -42,7 +42,7 @@ impl Store for Doubtful {
     fn put_session(&self, session: Session) -> Pending<()> {
         self.kept.put_session(session)
     }
-    fn accept(&self, task: NewTask) -> Pending<Accepted> {
+    fn accept(&self, task: Arc<TaskSpec>) -> Pending<Accepted> {
         let (resolver, pending) = Pending::channel();
         self.asked.send(Asked::Accept(task, resolver)).unwrap();
         pending

@@ -39,7 +39,7 @@ async fn an_end_is_seen_when_it_is_written_and_not_before() {
     let task = router.submit(SessionId(0), TaskRequest::completion("x"), SubmitOptions::default()).await.unwrap();
     let (row, written) = end(&store, &mut asked).await;
     assert_eq!((row.state, row.outcome, row.text.as_str()), (TaskState::Ended, Some(Outcome::Ok), "the answer"));
-    assert_unseen(&task.state().await);
+    assert_unseen(&task.state());
     assert_unseen(&router.task(SessionId(0), task.task_id()).await.unwrap());
     assert_eq!(task.outcome(), None);
 

@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use cortensor_router::TaskQuery;
 use cortensor_router::config::{Config, Durability};
-use cortensor_router::internals::store::{NewTask, SqliteStore, Store};
+use cortensor_router::internals::store::{SqliteStore, Store, TaskSpec};
 use cortensor_router::miner::Job;
 use cortensor_router::model::{
     Answer, Fence, Gid, MinerResult, MinerSpec, Outcome as Ending, SessionId, Task, TaskId, TaskRequest, TaskState,
@@ -43,18 +43,17 @@ async fn fill(dir: &Path, count: u64, ended: bool) -> Outcome {
     store.recover().await.map_err(text)?;
     let (start, mut accepting, mut finishing) = (now(), VecDeque::new(), VecDeque::new());
     for number in 1..=count {
-        let new = NewTask {
+        let new = TaskSpec {
             gid: Gid(number),
             session_id: SessionId(0),
             id: TaskId(number),
             request: Arc::new(TaskRequest::completion(format!("Say the number {number} in words."))),
-            band: 0,
             created_at: start,
             deadline: start.plus(3_600_000),
-            idempotency: None,
+            ..TaskSpec::default()
         };
         let end = ended.then(|| Arc::new(end_of(&new)));
-        accepting.push_back(store.accept(new));
+        accepting.push_back(store.accept(Arc::new(new)));
         finishing.extend(end.map(|end| store.finish(end)));
         if accepting.len() >= AHEAD {
             for pending in accepting.drain(..AHEAD / 2) {
@@ -76,7 +75,7 @@ async fn fill(dir: &Path, count: u64, ended: bool) -> Outcome {
     store.close().await.map_err(text)
 }
 
-fn end_of(new: &NewTask) -> Task {
+fn end_of(new: &TaskSpec) -> Task {
     let words = "one hundred and something";
     let answer = Answer { text: words.into(), usage: Usage::new(8, 4), ..Answer::default() };
     Task {

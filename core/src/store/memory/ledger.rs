@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::super::{
-    Accepted, ApiKey, MinerRecord, NewTask, Purge, Recovery, TaskQuery, Wanted, id_in_use, key_mismatch,
+    Accepted, ApiKey, MinerRecord, Purge, Recovery, TaskQuery, TaskSpec, Wanted, id_in_use, key_mismatch,
 };
 use super::ids::SessionTasks;
 use crate::Result;
@@ -43,7 +43,7 @@ pub(super) struct Entry {
 
 #[derive(Debug)]
 enum Body {
-    Open(NewTask),
+    Open(Arc<TaskSpec>),
     Ended { task: Arc<Task>, bytes: u64 },
 }
 
@@ -63,9 +63,9 @@ impl Snapshot {
 }
 
 impl Ledger {
-    pub(super) fn accept(&mut self, mut new: NewTask) -> Result<Accepted> {
-        let idempotency = new.idempotency.take();
-        let key = idempotency.map(|given| (Arc::new((given.scope, given.key)), given.fingerprint));
+    pub(super) fn accept(&mut self, new: Arc<TaskSpec>) -> Result<Accepted> {
+        let given = new.idempotency.as_ref();
+        let key = given.map(|given| (Arc::new((given.scope.clone(), given.key.clone())), given.fingerprint));
         if let Some((name, fingerprint)) = &key
             && let Some(existing) = self.find(name, fingerprint)?
         {

@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use self::ledger::{Ledger, Snapshot};
 use super::weight::weight;
 use super::{
-    Accepted, ApiKey, Durability, Idempotency, MinerRecord, NewTask, Pending, Purge, Recovery, Store, TaskPage,
-    TaskQuery, closed,
+    Accepted, ApiKey, Durability, Idempotency, MinerRecord, Pending, Purge, Recovery, Store, TaskPage, TaskQuery,
+    TaskSpec, closed,
 };
 use crate::Result;
 use crate::model::{Gid, Session, SessionId, Task, TaskId};
@@ -63,7 +63,7 @@ impl Store for MemoryStore {
         }))
     }
 
-    fn accept(&self, task: NewTask) -> Pending<Accepted> {
+    fn accept(&self, task: Arc<TaskSpec>) -> Pending<Accepted> {
         Pending::ready(self.with(|ledger| ledger.accept(task)))
     }
 
@@ -163,7 +163,7 @@ mod tests {
     fn the_oldest_ended_tasks_make_room_and_the_newest_stays() {
         let store = MemoryStore::new(3_000 + 3 * ledger::RECORD);
         for n in 1..=10 {
-            store.accept(new_task(0, n)).wait().unwrap();
+            store.accept(new_task(0, n).into()).wait().unwrap();
         }
         for n in 1..=5 {
             assert!(store.finish(Arc::new(ended(&new_task(0, n), n, &"x".repeat(400)))).wait().unwrap());
@@ -180,7 +180,7 @@ mod tests {
     fn a_request_is_shared_and_not_copied() {
         let store = MemoryStore::new(0);
         let new = new_task(0, 1);
-        store.accept(new.clone()).wait().unwrap();
+        store.accept(new.clone().into()).wait().unwrap();
         let task = store.task(SessionId(0), TaskId(1)).wait().unwrap().unwrap();
         assert!(Arc::ptr_eq(&task.request, &new.request));
     }

@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::super::samples::{ended, keyed, new_task};
-use super::super::{ApiKey, Durability, MemoryStore, NewTask, Pending, Purge, Store, TaskQuery, check_integrity};
+use super::super::{ApiKey, Durability, MemoryStore, Pending, Purge, Store, TaskQuery, TaskSpec, check_integrity};
 use super::SqliteStore;
 use crate::Result;
 use crate::model::{Gid, PageStart, Session, SessionId, SessionSpec, TaskId, TaskState, Timestamp};
@@ -59,7 +59,7 @@ fn call() -> impl Strategy<Value = Call> {
     ]
 }
 
-fn accept(session: u64, id: u64, gid: Option<u64>, key: Option<(u8, u8)>) -> NewTask {
+fn accept(session: u64, id: u64, gid: Option<u64>, key: Option<(u8, u8)>) -> TaskSpec {
     let mut new = new_task(session, id);
     if let Some(gid) = gid {
         new.gid = Gid(gid);
@@ -98,7 +98,7 @@ fn agree(calls: Vec<Call>) {
         match call {
             Call::Accept { session, id, gid, key } => {
                 let new = accept(session, id, gid, key);
-                write(&mut out, model.accept(new.clone()), file.accept(new));
+                write(&mut out, model.accept(new.clone().into()), file.accept(new.into()));
             }
             Call::Finish { session, id, at, length } => {
                 let end = Arc::new(ended(&new_task(session, id), at, &"z".repeat(length)));

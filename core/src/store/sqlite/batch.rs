@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
 use super::super::weight::weight;
-use super::super::{Accepted, ApiKey, Idempotency, MinerRecord, NewTask, Purge, id_in_use, key_mismatch};
+use super::super::{Accepted, ApiKey, Idempotency, MinerRecord, Purge, TaskSpec, id_in_use, key_mismatch};
 use super::connection::Failure;
 use super::row::{end_columns, ending, int, json, uint};
 use super::schema::BLOCK;
@@ -56,7 +56,7 @@ impl Sums {
 }
 
 /// The columns of an accept, for its checksum.
-fn accept_columns(new: &NewTask) -> AcceptColumns<'_> {
+fn accept_columns(new: &TaskSpec) -> AcceptColumns<'_> {
     let key = new.idempotency.as_ref();
     AcceptColumns {
         gid: int(new.gid.0),
@@ -82,7 +82,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Writes a task; with its end at once where that is in the same batch already.
-    pub(super) fn accept(&mut self, new: &NewTask, end: Option<&Task>) -> Result<Accepted, Failure> {
+    pub(super) fn accept(&mut self, new: &TaskSpec, end: Option<&Task>) -> Result<Accepted, Failure> {
         let inserted = match end {
             None => self.insert_open(new)?,
             Some(task) => self.insert_ended(new, task)?,
@@ -100,7 +100,7 @@ impl<'a> Batch<'a> {
         self.existing(new)?.ok_or_else(|| id_in_use(new).into())
     }
 
-    fn insert_open(&self, new: &NewTask) -> Result<rusqlite::Result<usize>, Failure> {
+    fn insert_open(&self, new: &TaskSpec) -> Result<rusqlite::Result<usize>, Failure> {
         let request = json(&*new.request)?;
         let key = new.idempotency.as_ref();
         let end = EndColumns {
@@ -129,7 +129,7 @@ impl<'a> Batch<'a> {
         ]))
     }
 
-    fn insert_ended(&mut self, new: &NewTask, task: &Task) -> Result<rusqlite::Result<usize>, Failure> {
+    fn insert_ended(&mut self, new: &TaskSpec, task: &Task) -> Result<rusqlite::Result<usize>, Failure> {
         let request = json(&*task.request)?;
         let ending = ending(task)?;
         let key = new.idempotency.as_ref();
@@ -175,7 +175,7 @@ impl<'a> Batch<'a> {
     }
 
     /// The task that has the new one's idempotency key.
-    fn existing(&self, new: &NewTask) -> Result<Option<Accepted>, Failure> {
+    fn existing(&self, new: &TaskSpec) -> Result<Option<Accepted>, Failure> {
         match &new.idempotency {
             Some(key) => Ok(find(self.db, key)?.transpose()?),
             None => Ok(None),

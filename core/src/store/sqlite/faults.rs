@@ -49,7 +49,7 @@ fn raw(dir: &Path) -> Connection {
 fn filled(dir: &Path, tasks: u64) {
     let store = SqliteStore::open(dir, Durability::Relaxed).unwrap();
     for id in 1..=tasks {
-        drop(store.accept(new_task(1, id)));
+        drop(store.accept(new_task(1, id).into()));
         if id % 2 == 0 {
             drop(store.finish(Arc::new(ended(&new_task(1, id), id, &"w".repeat(500)))));
         }
@@ -63,7 +63,7 @@ fn a_full_disk_refuses_whole_batches_and_recovers_when_there_is_room() {
     let disk = Arc::new(Disk { pages: AtomicU32::new(600), ..Disk::default() });
     let store = disk.open(dir.path());
     let tasks: Vec<_> = (1..=1_500).map(|id| bulky(1, id)).collect();
-    let pending: Vec<_> = tasks.iter().map(|new| store.accept(new.clone())).collect();
+    let pending: Vec<_> = tasks.iter().map(|new| store.accept(new.clone().into())).collect();
     let mut kept = 0;
     let mut refused = 0;
     for (new, answer) in tasks.iter().zip(pending) {
@@ -88,9 +88,9 @@ fn a_full_disk_refuses_whole_batches_and_recovers_when_there_is_room() {
 
     disk.pages.store(0, Ordering::Relaxed);
     // The connection that failed is given up; at the latest the batch after the next failure has the room.
-    let _ = store.accept(new_task(1, 9_000)).wait();
+    let _ = store.accept(new_task(1, 9_000).into()).wait();
     for id in 9_001..9_020 {
-        assert_eq!(store.accept(new_task(1, id)).wait().unwrap(), Accepted::New);
+        assert_eq!(store.accept(new_task(1, id).into()).wait().unwrap(), Accepted::New);
     }
     drop(store);
     let found = check_integrity(dir.path()).unwrap();
@@ -102,17 +102,17 @@ fn a_disk_that_is_away_refuses_until_it_is_back() {
     let dir = tempfile::tempdir().unwrap();
     let disk = Arc::new(Disk { pages: AtomicU32::new(40), ..Disk::default() });
     let store = disk.open(dir.path());
-    let first_refused = (1..5_000).find(|id| store.accept(bulky(1, *id)).wait().is_err()).unwrap();
+    let first_refused = (1..5_000).find(|id| store.accept(bulky(1, *id).into()).wait().is_err()).unwrap();
     disk.away.store(true, Ordering::Relaxed);
     disk.pages.store(0, Ordering::Relaxed);
     for _ in 0..3 {
-        assert_eq!(store.accept(new_task(1, first_refused)).wait().unwrap_err().code(), "store_unavailable");
+        assert_eq!(store.accept(new_task(1, first_refused).into()).wait().unwrap_err().code(), "store_unavailable");
         let end = Arc::new(ended(&new_task(1, 1), 5, "x"));
         assert_eq!(store.finish(end).wait().unwrap_err().code(), "store_unavailable");
     }
     assert!(store.task(SessionId(1), TaskId(1)).wait().unwrap().is_some(), "reads go on");
     disk.away.store(false, Ordering::Relaxed);
-    assert_eq!(store.accept(new_task(1, first_refused)).wait().unwrap(), Accepted::New);
+    assert_eq!(store.accept(new_task(1, first_refused).into()).wait().unwrap(), Accepted::New);
     assert!(store.finish(Arc::new(ended(&new_task(1, 1), 5, "x"))).wait().unwrap());
 }
 
@@ -213,7 +213,7 @@ fn a_torn_log_loses_its_last_commits_and_no_others() {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
     for id in 1..=50 {
-        store.accept(new_task(1, id)).wait().unwrap();
+        store.accept(new_task(1, id).into()).wait().unwrap();
     }
     let copy = tempfile::tempdir().unwrap();
     let log = format!("{FILE}-wal");
@@ -242,7 +242,7 @@ fn a_long_reader_holds_up_nobody_and_the_log_starts_over_after_it() {
     let bytes = || fs::metadata(dir.path().join(format!("{FILE}-wal"))).unwrap().len();
     let write = |from: u64| {
         for id in from..from + 200 {
-            store.accept(bulky(1, id)).wait().unwrap();
+            store.accept(bulky(1, id).into()).wait().unwrap();
         }
     };
     write(1);

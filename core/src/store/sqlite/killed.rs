@@ -40,7 +40,7 @@ fn child() {
     for base in (first..).step_by(64) {
         let ids = base..base + 64;
         let accepts: Vec<_> =
-            ids.clone().map(|id| (id, store.accept(keyed(new_task(1, id), &id.to_string(), 1)))).collect();
+            ids.clone().map(|id| (id, store.accept(keyed(new_task(1, id), &id.to_string(), 1).into()))).collect();
         let ends = ids
             .filter(|id| id % 2 == 0)
             .map(|id| (id, store.finish(Arc::new(ended(&new_task(1, id), id, &format!("answer {id}"))))))
@@ -179,7 +179,7 @@ fn a_file_that_cannot_grow_refuses_and_then_recovers() {
 fn child_at_the_limit() {
     let Some(dir) = std::env::var_os(DIR).map(PathBuf::from) else { return };
     let store = SqliteStore::open(&dir, Durability::Full).unwrap();
-    let accept = |id| store.accept(bulky(1, id)).wait();
+    let accept = |id| store.accept(bulky(1, id).into()).wait();
     // The store helps itself once, by writing its log back; then there is no room left.
     let full = (1..2_000).find(|id| (0..3).all(|_| accept(*id).is_err())).expect("no write was refused");
     assert_eq!(accept(full).unwrap_err().code(), "store_unavailable");

@@ -66,8 +66,8 @@ use self::reader::{Read, Reader, Want};
 use self::schema::MIGRATIONS;
 use self::writer::{Connect, Refusing, Writer};
 use super::{
-    Accepted, ApiKey, Durability, Idempotency, MinerRecord, NewTask, Pending, Purge, Recovery, Resolver, Store,
-    TaskPage, TaskQuery, closed,
+    Accepted, ApiKey, Durability, Idempotency, MinerRecord, Pending, Purge, Recovery, Resolver, Store, TaskPage,
+    TaskQuery, TaskSpec, closed,
 };
 use crate::model::{Gid, Session, SessionId, Task, TaskId};
 use crate::{Error, ErrorKind, Result};
@@ -261,8 +261,8 @@ impl Store for SqliteStore {
         self.write_sure(|to| Op::PutSession(Box::new(session), to))
     }
 
-    fn accept(&self, task: NewTask) -> Pending<Accepted> {
-        self.write(self.options.max_waiting_writes, |to| Op::Accept(Box::new(task), to))
+    fn accept(&self, task: Arc<TaskSpec>) -> Pending<Accepted> {
+        self.write(self.options.max_waiting_writes, |to| Op::Accept(task, to))
     }
 
     fn find(&self, key: Idempotency) -> Pending<Option<Accepted>> {

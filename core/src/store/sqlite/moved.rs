@@ -55,7 +55,7 @@ fn nothing_is_acknowledged_once_a_file_is_gone() {
             for watch in [Duration::from_millis(5), Duration::from_mins(10)] {
                 let path = dir.path().join(watch.as_secs().to_string());
                 let store = open(&path, watch);
-                assert_eq!(store.accept(new_task(1, 1)).wait().unwrap(), Accepted::New);
+                assert_eq!(store.accept(new_task(1, 1).into()).wait().unwrap(), Accepted::New);
                 store.check().unwrap();
                 act(deed, &path.join(name));
                 let world = format!("{name} {deed:?}, looked at every {watch:?}");
@@ -63,7 +63,7 @@ fn nothing_is_acknowledged_once_a_file_is_gone() {
                     let said = until(&store, true);
                     assert!(said.contains(name) && said.contains("start it anew"), "{world}: {said}");
                 }
-                let error = store.accept(new_task(1, 2)).wait().unwrap_err();
+                let error = store.accept(new_task(1, 2).into()).wait().unwrap_err();
                 assert_eq!(error.code(), "store_unavailable", "{world}");
                 assert!(error.message().contains(name), "{world}: {error}");
                 let end = std::sync::Arc::new(ended(&new_task(1, 1), 5, "x"));
@@ -84,7 +84,7 @@ fn nothing_is_acknowledged_once_a_file_is_gone() {
 fn what_was_acknowledged_outlives_its_log() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), Duration::from_millis(5));
-    store.accept(new_task(1, 1)).wait().unwrap();
+    store.accept(new_task(1, 1).into()).wait().unwrap();
     fs::remove_file(dir.path().join(format!("{FILE}-wal"))).unwrap();
     until(&store, true);
     // The database alone is moved, while the store still has its files open, as after a kill.
@@ -104,13 +104,13 @@ fn what_was_acknowledged_outlives_its_log() {
 fn a_file_that_is_back_is_taken_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), Duration::from_millis(5));
-    store.accept(new_task(1, 1)).wait().unwrap();
+    store.accept(new_task(1, 1).into()).wait().unwrap();
     let (path, away) = (dir.path().join(FILE), dir.path().join("away"));
     fs::rename(&path, &away).unwrap();
     until(&store, true);
     fs::rename(&away, &path).unwrap();
     until(&store, false);
-    assert_eq!(store.accept(new_task(1, 2)).wait().unwrap(), Accepted::New);
+    assert_eq!(store.accept(new_task(1, 2).into()).wait().unwrap(), Accepted::New);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn a_second_store_is_refused_although_the_lock_file_is_gone() {
     fs::remove_file(dir.path().join(LOCK)).unwrap();
     let error = SqliteStore::open(dir.path(), Durability::Full).unwrap_err();
     assert_eq!(error.code(), "data_dir_in_use");
-    store.accept(new_task(1, 1)).wait().unwrap_err();
+    store.accept(new_task(1, 1).into()).wait().unwrap_err();
     drop(store);
     SqliteStore::open(dir.path(), Durability::Full).unwrap();
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::super::weight::{request_weight, weight};
-use super::super::{Accepted, ApiKey, MinerRecord, NewTask, Purge, Recovery, Resolver};
+use super::super::{Accepted, ApiKey, MinerRecord, Purge, Recovery, Resolver, TaskSpec};
 use crate::model::{Session, Task};
 use crate::{Error, Result};
 
 /// One write.
 #[derive(Debug)]
 pub(super) enum Op {
-    Accept(Box<NewTask>, Resolver<Accepted>),
+    Accept(Arc<TaskSpec>, Resolver<Accepted>),
     Finish(Arc<Task>, Resolver<bool>),
     PutSession(Box<Session>, Resolver<()>),
     PutKey(Box<ApiKey>, Resolver<()>),

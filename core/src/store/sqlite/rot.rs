@@ -15,11 +15,11 @@ fn directory() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
     let new = keyed(new_task(1, 1), "k", 1);
-    store.accept(new.clone()).wait().unwrap();
+    store.accept(new.clone().into()).wait().unwrap();
     store.finish(Arc::new(rich(&new))).wait().unwrap();
-    store.accept(keyed(new_task(1, 2), "k2", 1)).wait().unwrap();
+    store.accept(keyed(new_task(1, 2), "k2", 1).into()).wait().unwrap();
     let third = new_task(1, 3);
-    store.accept(third.clone()).wait().unwrap();
+    store.accept(third.clone().into()).wait().unwrap();
     store.finish(Arc::new(ended(&third, 9, "unharmed"))).wait().unwrap();
     dir
 }

@@ -6,7 +6,7 @@ use rusqlite::Row;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::super::end::TaskEnd;
+use super::super::end::StoredEnd;
 use super::sum::{AcceptColumns, EndColumns, bytes_of};
 use crate::model::{Fence, Gid, SessionId, Task, TaskId, TaskState, Timestamp};
 use crate::{Error, Result};
@@ -36,7 +36,7 @@ pub(super) struct Ending {
 
 /// Encodes the values that are not plain.
 pub(super) fn ending(task: &Task) -> Result<Ending> {
-    let (end, raw) = TaskEnd::of(task);
+    let (end, raw) = StoredEnd::of(task);
     Ok(Ending {
         assigned_miners: (!task.assigned_miners.is_empty()).then(|| json(&task.assigned_miners)).transpose()?,
         end: json(&end)?,
@@ -148,7 +148,7 @@ pub(super) fn task(row: &Row<'_>) -> Result<(Task, u8), RowError> {
         ..Task::default()
     };
     if let Some(end) = text_of(20)? {
-        let end: TaskEnd<'_> = serde_json::from_str(end).map_err(|e| RowError::Column("end", e.to_string()))?;
+        let end: StoredEnd<'_> = serde_json::from_str(end).map_err(|e| RowError::Column("end", e.to_string()))?;
         let raw = bytes_of(row.get_ref(22)?);
         end.put_into(&mut task, raw).map_err(|e| RowError::Column("end", e))?;
     }

@@ -1,0 +1,289 @@
+//! How tasks come in. The engine takes a task, memory holds it and the store is asked to write it down in one step under the core's
+//! lock, in [`Shared::admit`]: for a caller, for the store at the start, and for the router itself.
+
+use std::sync::Arc;
+
+use super::drive::Deed;
+use super::intake::Checked;
+use super::live::{Live, weight_of};
+use super::memory::Memory;
+use super::shared::{Core, Shared};
+use super::transcript::Transcript;
+use crate::engine::{self, Effect, Event, NewTask, Refusal};
+use crate::model::{
+    Gid, Policy, RequestKind, SessionId, SessionSpec, Task, TaskId, TaskRequest, Timestamp, ValidationSpec,
+    estimate_tokens,
+};
+use crate::store::{Accepted, Pending};
+use crate::task::{Idempotency, Judged, Retention, TaskSpec};
+use crate::{Error, ErrorKind, Result};
+
+/// Who brings a task.
+pub(super) enum Origin {
+    /// A caller: the store is asked to write the task down.
+    Caller { idempotency: Option<Idempotency>, detach: bool },
+    /// The store: the last process left the task unfinished under these ids.
+    Store { gid: Gid, id: TaskId, band: u8 },
+    /// The router itself, on behalf of another task: it is never written down.
+    Router,
+}
+
+/// A task on its way in.
+pub(super) struct Entrant {
+    /// The needs of the task, for the engine.
+    pub(super) demand: NewTask,
+    pub(super) request: Arc<TaskRequest>,
+    pub(super) judged: Option<Judged>,
+    pub(super) created_at: Timestamp,
+    pub(super) retention: Retention,
+    pub(super) origin: Origin,
+}
+
+/// A task that is in.
+pub(super) struct Admitted {
+    pub(super) live: Arc<Live>,
+    /// What the store will say of it, where it is asked.
+    pub(super) written: Option<Pending<Accepted>>,
+    /// To be done after the lock is released.
+    pub(super) deeds: Vec<Deed>,
+}
+
+impl Shared {
+    /// Brings a task in.
+    ///
+    /// # Errors
+    /// The engine's refusal.
+    pub(super) fn admit(self: &Arc<Self>, core: &mut Core, entrant: Entrant, now: Timestamp) -> Result<Admitted> {
+        let Entrant { demand, request, judged, created_at, retention, origin } = entrant;
+        let mut spec = TaskSpec {
+            session_id: demand.session,
+            request,
+            model: demand.model.clone(),
+            created_at,
+            deadline: demand.deadline,
+            open_ended: demand.open_ended,
+            retention,
+            judged: judged.map(Box::new),
+            on_failure: demand.on_failure,
+            shadow: demand.shadow,
+            ..TaskSpec::default()
+        };
+        let event = match origin {
+            Origin::Store { gid, id, .. } => Event::Restore(gid, id, Box::new(demand)),
+            Origin::Caller { .. } | Origin::Router => Event::Submit(Box::new(demand)),
+        };
+        let effects = core.engine.step(event, now);
+        (spec.gid, spec.id, spec.band) = match (&origin, effects.first()) {
+            (Origin::Store { gid, id, band }, _) => (*gid, *id, *band),
+            (_, Some(Effect::Admitted { gid, id, band })) => (*gid, *id, *band),
+            (_, Some(Effect::Refused { reason, retry_after_ms })) => {
+                return Err(refusal(*reason, *retry_after_ms, spec.session_id, spec.model.as_deref()));
+            }
+            _ => return Err(Error::internal("the engine neither admitted nor refused the task")),
+        };
+        let (asks_the_store, detached) = match origin {
+            Origin::Caller { idempotency, detach } => {
+                spec.idempotency = idempotency;
+                (true, detach)
+            }
+            Origin::Store { .. } | Origin::Router => (false, true),
+        };
+        let live = self.hold(core, spec, detached);
+        // Under the lock, so that no miner's answer can reach the store before the task itself.
+        let written = asks_the_store.then(|| self.store.accept(live.spec.clone()));
+        if written.is_none() {
+            live.state.lock().accepted = Some(Ok(()));
+        }
+        let deeds = self.apply(core, effects, now);
+        Ok(Admitted { live, written, deeds })
+    }
+
+    /// Holds a task in memory.
+    pub(super) fn hold(&self, core: &mut Core, spec: TaskSpec, detached: bool) -> Arc<Live> {
+        let limits = &self.config.limits;
+        // Nobody reads the stream of a task of the router's own.
+        let (window, base) = if spec.shadow { (0, 0) } else { (limits.stream_window_bytes, core.engine.first_base()) };
+        let transcript = Transcript::new(limits.max_output_bytes as usize, window as usize).numbered_from(base);
+        let live = Live::new(Arc::new(spec), transcript, &self.memory, detached);
+        let spec = &live.spec;
+        if !spec.shadow {
+            core.by_id.insert((spec.session_id, spec.id), spec.gid);
+        }
+        core.live.insert(spec.gid, live.clone());
+        live
+    }
+
+    /// Brings in what a caller asks for.
+    ///
+    /// # Errors
+    /// `NotFound`, where there is no such session; `Overloaded`, `Unavailable` and `Conflict` say why it is not taken.
+    pub(super) fn submitted(self: &Arc<Self>, checked: Checked) -> Result<Admitted> {
+        let Checked { session, mut request, idempotency, detach, any_model, patience } = checked;
+        let now = self.clock.now();
+        let limits = &self.config.limits;
+        let timeout = patience.or(request.timeout).unwrap_or(limits.default_timeout_secs as f64);
+        let deadline = now.plus((timeout.min(limits.max_timeout_secs as f64) * 1_000.0) as u64);
+        let mut core = self.core.lock();
+        if !core.make_room(weight_of(&request), &self.memory) {
+            self.metrics.refused();
+            return Err(Memory::full());
+        }
+        let Some(record) = core.sessions.get(&session) else { return Err(super::sessions::unknown(session)) };
+        let retention = Retention::of_word(&record.spec.retention);
+        let demand = |request: &TaskRequest| self.demand(&record.spec, request, session, (now, deadline));
+        let (mut task, mut judged) = demand(&request)?;
+        if let Some(most) = request.max_miners.filter(|most| *most > 1 && task.required > 1) {
+            let there = core.engine.answers_for(&task, most);
+            if there < most {
+                // Written down as it is asked for, so that a restart does not wait for miners that never were.
+                Arc::make_mut(&mut request).max_miners = Some(there);
+                (task, judged) = demand(&request)?;
+            }
+        }
+        task.held = idempotency.is_some();
+        task.any_model = any_model;
+        task.attached = !detach;
+        task.open_ended = patience.is_some() && task.streaming && task.required == 1;
+        let origin = Origin::Caller { idempotency, detach };
+        let entrant = Entrant { demand: task, request, judged, created_at: now, retention, origin };
+        match self.admit(&mut core, entrant, now) {
+            Ok(admitted) => {
+                self.metrics.submitted();
+                Ok(admitted)
+            }
+            Err(error) => {
+                self.metrics.refused();
+                Err(error)
+            }
+        }
+    }
+
+    /// Brings in a task that the last process left unfinished: it goes on under its old ids.
+    pub(super) fn restore(self: &Arc<Self>, task: &Task, band: u8) {
+        let now = self.clock.now();
+        let deeds = {
+            let mut core = self.core.lock();
+            let Some(session) = core.sessions.get(&task.session_id) else { return };
+            let retention = Retention::of_word(&session.spec.retention);
+            // What was accepted is kept, whatever has become of the session's rules.
+            let times = (task.created_at, task.deadline);
+            let made =
+                self.demand(&session.spec, &task.request, task.session_id, times).and_then(|(demand, judged)| {
+                    let entrant = Entrant {
+                        demand: NewTask { band: Some(band), ..demand },
+                        request: task.request.clone(),
+                        judged,
+                        created_at: task.created_at,
+                        retention,
+                        origin: Origin::Store { gid: task.gid, id: task.id, band },
+                    };
+                    self.admit(&mut core, entrant, now)
+                });
+            match made {
+                Ok(admitted) => admitted.deeds,
+                Err(error) => {
+                    tracing::error!(gid = %task.gid, %error, "a task of the last start cannot be read any more");
+                    return;
+                }
+            }
+        };
+        self.perform(deeds);
+    }
+
+    /// The needs of a task, for the engine, and how its answers are compared where several are wanted.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the field.
+    fn demand(
+        &self,
+        session: &SessionSpec,
+        request: &TaskRequest,
+        id: SessionId,
+        (created_at, deadline): (Timestamp, Timestamp),
+    ) -> Result<(NewTask, Option<Judged>)> {
+        let text = request.prompt_text();
+        let model = request.model.as_deref().or((!session.model.is_empty()).then_some(session.model.as_str()));
+        // Vectors are compared by whoever uses them.
+        let embedding = request.kind == RequestKind::Embedding;
+        let required = if embedding { 1 } else { request.max_miners.unwrap_or(session.redundant).max(1) };
+        let how = match &request.validation {
+            Some(own) => Some(own.over(&session.validation)?),
+            None if required > 1 => Some(ValidationSpec::default().over(&session.validation)?),
+            None => None,
+        };
+        let how = how.filter(|how| required > 1 && how.policy != Policy::First);
+        let task = NewTask {
+            session: id,
+            model: model.map(Arc::from),
+            any_model: false,
+            embedding,
+            band: request.priority,
+            prompt_tokens: estimate_tokens(&text),
+            max_tokens: request.token_limit().unwrap_or(self.config.limits.default_max_tokens),
+            bytes: text.len() as u64
+                + request.extra.iter().map(|(key, value)| key.len() + value.get().len()).sum::<usize>() as u64,
+            deadline,
+            streaming: request.stream,
+            required,
+            judged: how.is_some(),
+            // Where all must agree one more answer cannot help.
+            precommit_by: request
+                .precommit_timeout
+                .map_or(Timestamp(u64::MAX), |secs| created_at.plus((secs * 1_000.0) as u64)),
+            tie_break: how.as_ref().is_some_and(|how| how.tie_break && how.policy != Policy::All),
+            on_failure: request.on_failure.unwrap_or(self.config.dispatch.on_failure),
+            shadow: false,
+            attached: false,
+            open_ended: false,
+            prefix: engine::prefix_blocks(&text),
+            held: false,
+        };
+        Ok((task, how.map(|how| Judged { how, asked: required })))
+    }
+}
+
+fn refusal(reason: Refusal, retry_after_ms: u64, session: SessionId, model: Option<&str>) -> Error {
+    let overloaded = |message: &str, code| {
+        Error::new(ErrorKind::Overloaded, message).with_code(code).with_retry_after_ms(retry_after_ms)
+    };
+    match reason {
+        Refusal::NoSession => super::sessions::unknown(session),
+        Refusal::SessionClosed => {
+            Error::new(ErrorKind::Conflict, format!("session {session} is closed: create another one"))
+                .with_code("session_closed")
+                .with_param("session_id")
+        }
+        Refusal::SessionExhausted => Error::new(
+            ErrorKind::Conflict,
+            format!("session {session} has taken all the tasks that max_task_execution_count allows"),
+        )
+        .with_code("session_exhausted")
+        .with_param("session_id"),
+        Refusal::QueueFull => overloaded("too many tasks wait for a miner: try again later", "queue_full"),
+        Refusal::SessionQueueFull => {
+            overloaded("too many tasks of this session wait for a miner: try again later", "session_queue_full")
+        }
+        Refusal::DeadlineUnreachable => overloaded(
+            "the task would wait longer than its timeout: try again later or give it a longer one",
+            "deadline_unreachable",
+        ),
+        Refusal::NoMiner => Error::new(
+            ErrorKind::Unavailable,
+            "no miner is connected: add a miner or an upstream to the router, or start it with --upstream URL",
+        )
+        .with_code("no_miner")
+        .with_retry_after_ms(retry_after_ms),
+        Refusal::TooFewMiners { wanted, there } => Error::new(
+            ErrorKind::Unavailable,
+            format!("the task needs {wanted} miners and {there} are there that could serve it: connect more, ask for fewer (the session's redundant and min_num_of_nodes), or give max_miners, which takes as many as there are"),
+        )
+        .with_code("too_few_miners")
+        .with_retry_after_ms(retry_after_ms),
+        Refusal::NoModel => Error::not_found(match model {
+            Some(model) => format!("no miner serves the model {model:?}: the list of models says which are there"),
+            None => "no miner that is connected can serve this kind of request".to_owned(),
+        })
+        .with_code("model_not_found")
+        .with_param("model"),
+    }
+}

@@ -1,0 +1,157 @@
+//! How a task ended: one value that is made once, stored whole and shown everywhere, and the one place where the cause of an end
+//! becomes an error.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::Retention;
+use crate::engine::EndCause;
+use crate::miner::{FailClass, Failure};
+use crate::model::{Completion, Outcome, Task};
+use crate::{Error, ErrorKind, Result, UpstreamError};
+
+/// The end of a task.
+#[derive(Debug)]
+pub(crate) struct TaskEnd {
+    /// The ended task, as the store keeps it and as lists show it.
+    pub(crate) row: Arc<Task>,
+    /// The answer that those get who wait for the task.
+    pub(crate) told: Result<Arc<Completion>>,
+}
+
+impl TaskEnd {
+    /// The end of that task, of which so much is kept.
+    pub(crate) fn new(task: Task, retention: Retention) -> Self {
+        Self { told: told(&task), row: Arc::new(retention.applied_to(task)) }
+    }
+
+    /// The end of a task that comes out of the store.
+    pub(crate) fn stored(task: Task) -> Self {
+        Self::new(task, Retention::All)
+    }
+}
+
+/// The end as everybody is told it, at any time and by any route.
+fn told(task: &Task) -> Result<Arc<Completion>> {
+    let answered = matches!(task.outcome, Some(Outcome::Ok | Outcome::Disputed));
+    let Some(first) = task.results.first().filter(|_| answered) else {
+        let error = task.error.clone().unwrap_or_else(|| error_of(EndCause::Done, None));
+        return Err(error.with_ids(task.session_id.0, Some(task.id.0)));
+    };
+    let alternatives = if task.results.len() > 1 {
+        task.results.iter().map(|result| (result.miner.clone(), result.answer.clone())).collect()
+    } else {
+        Vec::new()
+    };
+    let model = task.request.model.as_deref().or(task.model.as_deref()).or(first.answer.model.as_deref());
+    Ok(Arc::new(Completion {
+        session_id: task.session_id,
+        task_id: task.id,
+        gid: task.gid,
+        created: task.created_at.as_secs(),
+        model: model.unwrap_or("default").to_owned(),
+        answer: first.answer.clone(),
+        miner_address: first.miner.clone(),
+        alternatives,
+        verdict: task.verdict.clone(),
+    }))
+}
+
+/// The error of a task that ended for that cause: decided once, when it ends, and kept with the end.
+pub(crate) fn error_of(cause: EndCause, failure: Option<&Failure>) -> Error {
+    let words = || failure.map_or("it gave no reason", |f| f.message.as_str());
+    let error = match cause {
+        EndCause::Done => Error::internal("the task ended without an answer"),
+        EndCause::Cancelled => Error::new(ErrorKind::Cancelled, "the task was cancelled"),
+        EndCause::Deadline => Error::new(
+            ErrorKind::Timeout,
+            match failure {
+                Some(failure) => {
+                    format!("the task was not done before its deadline; the last miner said: {}", failure.message)
+                }
+                None => "the task was not done before its deadline; give it a longer timeout".to_owned(),
+            },
+        ),
+        EndCause::NoMiner => Error::new(
+            ErrorKind::Unavailable,
+            match failure.filter(|failure| !failure.message.is_empty()) {
+                Some(failure) => format!("no miner that could serve the task is up; {}", failure.message),
+                None => "no miner that could serve the task is connected: add a miner or an upstream to the router, or start it with --upstream URL".to_owned(),
+            },
+        )
+        .with_code("no_miner")
+        .with_retry_after_ms(failure.and_then(|failure| failure.retry_after_ms).unwrap_or(1_000)),
+        EndCause::Request => {
+            let error = Error::new(ErrorKind::InvalidArgument, words());
+            if failure.is_some_and(|f| f.class == FailClass::Context) {
+                error.with_code("context_length_exceeded")
+            } else {
+                error
+            }
+        }
+        EndCause::Broken => {
+            Error::new(ErrorKind::MinerFailed, format!("the miner broke off after its first token: {}", words()))
+        }
+        EndCause::Attempts => match failure.map(|f| f.class) {
+            Some(FailClass::Overloaded) => {
+                Error::new(ErrorKind::Overloaded, format!("every miner has too much to do: {}", words()))
+                    .with_retry_after_ms(failure.and_then(|f| f.retry_after_ms).unwrap_or(1_000))
+            }
+            Some(FailClass::Refused) => Error::new(ErrorKind::PermissionDenied, words()).with_code("upstream_refused"),
+            Some(FailClass::Model) => Error::new(ErrorKind::NotFound, words()).with_code("model_not_found"),
+            _ => Error::new(
+                ErrorKind::MinerFailed,
+                format!("every miner that was tried failed; the last one said: {}", words()),
+            ),
+        },
+    };
+    match (cause, failure) {
+        (EndCause::Request | EndCause::Broken | EndCause::Attempts, Some(failure)) => in_its_words(error, failure),
+        _ => error,
+    }
+}
+
+/// Adds what the model's server said itself. Its code and its param are more to the point than the router's.
+fn in_its_words(mut error: Error, failure: &Failure) -> Error {
+    // These statuses speak of the router's own credentials.
+    let own = matches!(failure.http_status, Some(401 | 402 | 403 | 407));
+    let Some(said) = failure.raw.as_deref().filter(|_| !own).and_then(UpstreamError::read) else { return error };
+    if let Some(code) = said.code.as_ref().and_then(serde_json::Value::as_str) {
+        error = error.with_code(code.to_owned());
+    }
+    if let Some(param) = &said.param {
+        error = error.with_param(param.clone());
+    }
+    error.with_upstream(said)
+}
+
+/// SHA-256, hexadecimal.
+pub(crate) fn hash_of(text: &str) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut out = String::with_capacity(64);
+    for byte in Sha256::digest(text.as_bytes()) {
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn words_on_the_routers_own_key_are_kept_inside() {
+        let mut failure = Failure::new(FailClass::Invalid, "no");
+        failure.raw = Some(Bytes::from_static(br#"{"error":{"message":"bad key","code":"invalid_api_key"}}"#));
+        for (status, own) in [(400, false), (401, true), (402, true), (403, true), (407, true), (422, false)] {
+            failure.http_status = Some(status);
+            let error = error_of(EndCause::Request, Some(&failure));
+            assert_eq!(error.details().upstream.is_none(), own, "{status}");
+            assert_eq!(error.code() == "invalid_argument", own, "{status}");
+        }
+    }
+}
