@@ -341,8 +341,8 @@ impl Job {
         self.answer(MinerEvent::Fail(failure));
     }
 
-    #[cfg(feature = "listener")]
     /// Takes the job apart, for a miner that answers it over a wire. The taker must give the sink its one end.
+    #[cfg(feature = "listener")]
     pub(crate) fn into_parts(mut self) -> (JobInfo, Arc<dyn JobSink>) {
         self.answered = true;
         (self.info.clone(), Arc::clone(&self.sink))

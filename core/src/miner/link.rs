@@ -48,8 +48,8 @@ pub(crate) enum End {
 }
 
 impl End {
-    #[cfg(feature = "miner-client")]
     /// The error in words; nothing if this side wanted the end.
+    #[cfg(feature = "miner-client")]
     pub(crate) fn fault(self) -> &'static str {
         match self {
             Self::Closed => "the other side closed the connection",
@@ -120,8 +120,8 @@ impl Link {
         true
     }
 
-    #[cfg(feature = "listener")]
     /// Whether a frame of that size has room.
+    #[cfg(feature = "listener")]
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         let queue = self.queue.lock();
         !queue.ended && queue.goodbye.is_none() && (queue.frames.is_empty() || queue.bytes + bytes <= self.max_bytes)
@@ -133,8 +133,8 @@ impl Link {
         self.wake.notify_one();
     }
 
-    #[cfg(feature = "listener")]
     /// Sends the reason, then closes.
+    #[cfg(feature = "listener")]
     pub(crate) fn refuse(&self, error: &ErrorFrame) {
         self.post(serde_json::to_string(&RouterFrame::Error(error.clone())).unwrap_or_default());
         self.close(1008, &error.code);

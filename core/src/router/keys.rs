@@ -70,8 +70,8 @@ impl KeyRing {
         }
     }
 
-    #[cfg(feature = "listener")]
     /// The key of that id.
+    #[cfg(feature = "listener")]
     pub(crate) fn get(&self, id: &str) -> Option<Known> {
         self.0.read().by_id.get(id).cloned()
     }
