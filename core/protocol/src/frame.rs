@@ -1,7 +1,7 @@
-//! The frames of `cortensor-miner.v1`: what goes over the wire between a router and a miner that dialled in.
+//! The frames of `cortensor-miner.v1`, which pass over the wire between a router and a miner that dialled in.
 //!
-//! A frame is one WebSocket text message with one JSON object in it; `type` says which. Fields that are not known
-//! are ignored, and so are frames of a type that is not known. `docs/miner-protocol.md` is the specification,
+//! A frame is one WebSocket text message with one JSON object in it; `type` says which frame it is. Unknown fields
+//! are ignored, and so are frames of an unknown type. `docs/miner-protocol.md` is the specification,
 //! `docs/miner-protocol.schema.json` the schema that is made from these types.
 
 use std::borrow::Cow;
@@ -29,19 +29,19 @@ pub const RAW: &str = "raw";
 pub struct BadFrame(String);
 
 impl ErrorFrame {
-    /// An error behind which the connection is closed.
+    /// An error that closes the connection.
     pub fn fatal(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code: code.into(), message: message.into(), fatal: true }
     }
 
-    /// The error behind which the connection is closed, in the words of the router's own.
+    /// An error of the router as one that closes the connection.
     pub fn of(error: &Error) -> Self {
         Self::fatal(error.code(), error.message())
     }
 }
 
 impl NodeKind {
-    /// The word for it, as in JSON.
+    /// The word of the error, as in JSON.
     pub fn word(self) -> &'static str {
         match self {
             Self::Ephemeral => "ephemeral",
@@ -70,7 +70,7 @@ macro_rules! frames {
             /// Reads a frame; `None` for a type that is not known.
             ///
             /// # Errors
-            /// Where it is no JSON object with a `type`, or a field is missing or wrong.
+            /// If it is no JSON object with a `type`, or a field is missing or wrong.
             pub fn parse(text: &str) -> Result<Option<Self>, BadFrame> {
                 let head: Head<'_> = serde_json::from_str(text)
                     .map_err(|e| BadFrame(format!("a frame is a JSON object with a \"type\": {e}")))?;
@@ -105,11 +105,11 @@ macro_rules! frames {
 }
 
 frames! {
-    /// What a miner says.
+    /// The frames of a miner.
     MinerFrame {
-        /// Who it is and what it offers: its first frame.
+        /// The identity of the miner and its offer: its first frame.
         Hello(Hello) = "hello",
-        /// How many tasks it has room for.
+        /// The number of tasks that it has room for.
         Credit(Credit) = "credit",
         /// It takes an offer.
         Accept(Accept) = "accept",
@@ -125,41 +125,41 @@ frames! {
         Ping(Ping) = "ping",
         /// The answer to a ping.
         Pong(Pong) = "pong",
-        /// It takes no new offers and finishes what it has.
+        /// It takes no new offers and finishes the attempts that it has.
         Drain(Drain) = "drain",
-        /// It goes.
+        /// It leaves.
         Bye(Bye) = "bye",
-        /// The other side did something wrong.
+        /// The other side broke a rule.
         Error(ErrorFrame) = "error",
     }
 }
 
 frames! {
-    /// What the router says.
+    /// The frames of a router.
     RouterFrame {
-        /// What a miner has to answer: the router's first frame.
+        /// The challenge that a miner must answer: the router's first frame.
         Challenge(Challenge) = "challenge",
-        /// The miner is in.
+        /// The miner is admitted.
         Welcome(Welcome) = "welcome",
         /// An offer.
         Task(TaskFrame) = "task",
-        /// What came of an answer so far.
+        /// The pieces of an answer that have arrived.
         Ack(Ack) = "ack",
-        /// What became of an answer. Only now the miner may forget it.
+        /// The end of an answer. Only now the miner may forget it.
         Final(Final) = "final",
-        /// An attempt is wanted no more.
+        /// Nobody wants an attempt any more.
         Cancel(Cancel) = "cancel",
-        /// The miner is to forget an attempt that is not its own any more.
+        /// The miner must forget an attempt that is not its own any more.
         Drop(DropFrame) = "drop",
         /// It is alive and counts on these.
         Ping(Ping) = "ping",
         /// The answer to a ping.
         Pong(Pong) = "pong",
-        /// It makes no new offers and waits for what runs.
+        /// It makes no new offers and waits for running attempts.
         Drain(Drain) = "drain",
-        /// It goes.
+        /// It leaves.
         Bye(Bye) = "bye",
-        /// The other side did something wrong.
+        /// The other side broke a rule.
         Error(ErrorFrame) = "error",
     }
 }

@@ -12,9 +12,9 @@
 //! Refused, to which every state may lead
 //! ```
 //!
-//! Each state is a type, and its one method takes what the state waits for and gives the next [`Step`]; whoever drives the
-//! machine cannot answer a question that was not asked, nor go on behind a refusal. The first state makes the challenge.
-//! A hello's signature is checked here, since that needs nothing but the challenge.
+//! Each state is a type, and its one method takes the value that the state waits for and gives the next [`Step`]. The
+//! driver of the machine therefore cannot answer a question that was not asked, nor go on behind a refusal. The first
+//! state makes the challenge. A hello's signature is checked here, because that needs only the challenge.
 
 use cortensor_router_model::{Error, ErrorKind, MinerSpec, Result};
 
@@ -25,17 +25,17 @@ use crate::identity::{NO_BINDING, TLS_EXPORTER, encode, is_token_id, verify};
 /// The state of a handshake.
 #[derive(Debug)]
 pub enum Step {
-    /// The miner's next frame is waited for.
+    /// The machine waits for the miner's next frame.
     Greeting(Greeting),
-    /// The miner showed a token: who holds it?
+    /// The miner showed a token: the driver must look up its holder.
     Token(TokenShown),
-    /// The miner showed a key and signed with it: is it enrolled?
+    /// The miner showed a key and signed with it: the driver must look up whether it is enrolled.
     Key(KeyShown),
-    /// The key is not enrolled, but the miner brings a token: spend the token and record the key.
+    /// The key is not enrolled, but the miner brings a token: the driver must spend the token and record the key.
     Enrolment(Enrolment),
     /// The miner may come in.
     Admitted(Box<Admitted>),
-    /// The miner is told why, then the connection is closed.
+    /// The miner gets the reason, then the connection is closed.
     Refused(ErrorFrame),
 }
 
@@ -68,29 +68,29 @@ pub struct Enrolment {
     token: String,
 }
 
-/// Who holds a token of the scope `miner`.
+/// The holder of a token of the scope `miner`.
 #[derive(Debug, Clone, Default)]
 pub struct Holder {
     /// The token's id or name.
     pub id: String,
     /// The only models that its miners may serve; empty: all.
     pub models: Vec<String>,
-    /// Who runs them; empty where that is not on record.
+    /// The person or company that runs them; empty if that is not on record.
     pub owner: String,
 }
 
-/// What is on record of an enrolled key.
+/// The record of an enrolled key.
 #[derive(Debug, Clone, Default)]
 pub struct Enrolled {
     /// The only models that its miner may serve; empty: all.
     pub models: Vec<String>,
-    /// Who runs it; empty where that is not on record.
+    /// The person or company that runs it; empty if that is not on record.
     pub owner: String,
     /// Whether the key was revoked.
     pub revoked: bool,
 }
 
-/// What a miner came in with.
+/// The credential that a miner was admitted with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Credential {
     /// A token.
@@ -104,18 +104,18 @@ pub enum Credential {
 /// A miner that may come in.
 #[derive(Debug)]
 pub struct Admitted {
-    /// Who it is.
+    /// The miner's identity.
     pub identity: Identity,
-    /// What it said.
+    /// The miner's hello.
     pub hello: Box<Hello>,
-    /// The miner that the hello describes, within what the identity may do.
+    /// The miner that the hello describes, within the rights of the identity.
     pub spec: MinerSpec,
-    /// What it came in with.
+    /// The credential that it was admitted with.
     pub credential: Credential,
 }
 
 impl Greeting {
-    /// The start: `nonce` is fresh, `channel` is the keying material where the router itself ends TLS.
+    /// The start: `nonce` is fresh, `channel` is the keying material if the router itself ends TLS.
     pub fn new(nonce: String, server_time: u64, router: String, channel: Option<[u8; 32]>) -> Self {
         let challenge = Challenge {
             nonce,
@@ -128,12 +128,12 @@ impl Greeting {
         Self { challenge, channel }
     }
 
-    /// What the miner has to answer: the first frame that goes out.
+    /// The challenge: the first frame that goes out.
     pub fn challenge(&self) -> RouterFrame {
         self.challenge.clone().into()
     }
 
-    /// A frame came. One of a type that is not known changes nothing.
+    /// Takes a frame. A frame of an unknown type changes nothing.
     pub fn frame(self, text: &str) -> Step {
         let hello = match MinerFrame::parse(text) {
             Ok(Some(MinerFrame::Hello(hello))) => Box::new(hello),
@@ -156,7 +156,7 @@ impl Greeting {
         }
     }
 
-    /// No hello came in time.
+    /// Notes that no hello came in time.
     pub fn timed_out(self) -> Step {
         refused("hello_timeout", "no hello came in time")
     }
@@ -168,7 +168,7 @@ impl TokenShown {
         &self.token
     }
 
-    /// Who holds the token, or why it makes no miner.
+    /// Takes the holder of the token, or the reason why it makes no miner.
     pub fn held_by(self, holder: Result<Holder>) -> Step {
         let holder = match holder {
             Ok(holder) => holder,
@@ -191,7 +191,7 @@ impl KeyShown {
         &self.hello.miner_id
     }
 
-    /// What is on record of the key.
+    /// Takes the record of the key.
     pub fn known(self, record: Option<Enrolled>) -> Step {
         match (record, self.hello.auth.token.clone()) {
             (Some(record), _) if record.revoked => refused("revoked", "the miner's key was revoked"),
@@ -221,12 +221,12 @@ impl Enrolment {
         encode(&self.public_key)
     }
 
-    /// How the miner wants to be held, as it is recorded.
+    /// The kind of the miner, as it is recorded.
     pub fn kind(&self) -> &'static str {
         self.hello.kind.word()
     }
 
-    /// What was recorded, or why the key was not enrolled.
+    /// Takes the new record, or the reason why the key was not enrolled.
     pub fn recorded(self, record: Result<Enrolled>) -> Step {
         match record {
             Ok(record) => {
@@ -238,7 +238,7 @@ impl Enrolment {
     }
 }
 
-/// The refusal of a token that is none, or is none any more.
+/// The refusal of a token that is invalid or expired.
 pub fn unauthorized() -> Error {
     Error::new(ErrorKind::Unauthenticated, "Unauthorized").with_code("unauthorized")
 }

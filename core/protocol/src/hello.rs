@@ -1,4 +1,4 @@
-//! A hello against what a miner may say: its words are short, and it offers what its identity allows.
+//! Checks a hello: its texts must be short, and it may offer only models that its identity allows.
 
 use cortensor_router_model::internals::check_word;
 use cortensor_router_model::{CONTINUE, Error, MinerKind, MinerSpec, Result};
@@ -17,14 +17,14 @@ const MAX_MODELS: usize = 256;
 /// The most bytes of a model's id.
 const MAX_MODEL_ID: usize = 256;
 
-/// A miner that has shown who it is.
+/// A miner that has proved its identity.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
     /// Its id, unique among all.
     pub id: String,
     /// The only models that it may serve; empty: all.
     pub models: Vec<String>,
-    /// Who runs it, where that is on record.
+    /// The person or company that runs it, if that is on record.
     pub owner: Option<String>,
 }
 
@@ -33,7 +33,7 @@ pub fn common_features(hello: &Hello) -> Vec<String> {
     FEATURES.iter().filter(|known| hello.features.iter().any(|f| f == *known)).map(|&f| f.to_owned()).collect()
 }
 
-/// The miner that the hello describes, within what the identity may do.
+/// The miner that the hello describes, within the rights of the identity.
 ///
 /// # Errors
 /// `InvalidArgument` that names the field of the hello which is wrong.
@@ -77,7 +77,7 @@ pub fn spec_of(identity: &Identity, hello: &Hello) -> Result<MinerSpec> {
     Ok(spec)
 }
 
-/// Every word of a hello stands in lists and logs of the router for as long as the miner is there.
+/// Every text of a hello stays in lists and logs of the router for as long as the miner is connected.
 fn check_words(hello: &Hello) -> Result<()> {
     check_word("agent", &hello.agent)?;
     check_word("owner", &hello.owner)?;

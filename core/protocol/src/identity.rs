@@ -1,4 +1,4 @@
-//! Who a miner is: a name that a token vouches for, or an Ed25519 key of its own.
+//! The identity of a miner: a name that belongs to a token, or an Ed25519 key of its own.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,7 +9,7 @@ use crate::frame::{Challenge, Hello};
 use crate::raw::hex;
 use cortensor_router_model::{Error, ErrorKind, Result};
 
-/// What the ids of keys begin with. No miner with a token may call itself so.
+/// The beginning of the ids of keys. A miner with a token must not have such an id.
 pub const KEY_ID_PREFIX: &str = "mk_";
 
 /// The channel binding of RFC 9266.
@@ -18,7 +18,7 @@ pub const TLS_EXPORTER: &str = "tls-exporter";
 /// No channel binding.
 pub const NO_BINDING: &str = "none";
 
-/// What comes before the 32 bytes of an Ed25519 key in PKCS #8 (RFC 8410).
+/// The bytes before the 32 bytes of an Ed25519 key in PKCS #8 (RFC 8410).
 const PKCS8_HEAD: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
@@ -57,7 +57,8 @@ pub fn is_token_id(id: &str) -> bool {
         && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
-/// What a miner signs: six lines, each with its line feed. `channel` is the exported keying material, where the signature covers it.
+/// The text that a miner signs: six lines, each with its line feed. `channel` is the exported keying material, if the
+/// signature covers it.
 pub fn signed_message(challenge: &Challenge, miner_id: &str, channel: Option<&[u8]>) -> Vec<u8> {
     let channel = channel.map_or_else(|| NO_BINDING.to_owned(), encode);
     format!(
@@ -73,7 +74,7 @@ pub fn signed_message(challenge: &Challenge, miner_id: &str, channel: Option<&[u
 /// Checks a hello's signature and gives the public key.
 ///
 /// # Errors
-/// `Unauthenticated`, with what is wrong.
+/// `Unauthenticated`, with the reason.
 pub fn verify(challenge: &Challenge, hello: &Hello, channel: Option<&[u8]>) -> Result<Vec<u8>> {
     let refuse = |what: &str| Error::new(ErrorKind::Unauthenticated, what).with_code("bad_signature");
     let key = hello.auth.public_key.as_deref().and_then(decode).filter(|key| key.len() == 32);
@@ -122,7 +123,7 @@ impl MinerKeyPair {
     /// Reads a key in PEM (PKCS #8, as `openssl genpkey -algorithm ed25519` writes it too).
     ///
     /// # Errors
-    /// `InvalidArgument` where it is no such key.
+    /// `InvalidArgument` if it is no such key.
     pub fn from_pem(pem: &str) -> Result<Self> {
         let wrong = || Error::invalid("key_file", "the key file must hold an Ed25519 private key in PEM (PKCS #8)");
         let body = pem.split_once(PEM_HEAD).and_then(|(_, rest)| rest.split_once(PEM_FOOT)).ok_or_else(wrong)?.0;

@@ -1,4 +1,4 @@
-//! What the frames of `cortensor-miner.v1` are made of.
+//! The parts of the frames of `cortensor-miner.v1`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -17,7 +17,7 @@ macro_rules! record {
 record! {
     /// The router's first frame.
     Challenge {
-        /// Base64url of 32 random bytes; never the same twice.
+        /// Base64url of 32 random bytes; it is never repeated.
         nonce: String,
         /// Unix milliseconds by the router's clock.
         server_time: u64,
@@ -27,7 +27,7 @@ record! {
         versions: Vec<u32>,
         /// Features that the router knows.
         features: Vec<String>,
-        /// `tls-exporter` where the router itself ends TLS and a signature may cover the channel, else `none`.
+        /// `tls-exporter` if the router itself ends TLS and a signature may cover the channel, else `none`.
         binding: String,
     }
 
@@ -35,15 +35,16 @@ record! {
     Hello {
         /// The version of the protocol that the miner chose.
         v: u32,
-        /// Who it is, 1 to 128 bytes of `A-Z a-z 0-9 . _ -`. With a key: the id of the key.
+        /// The miner's id, 1 to 128 bytes of `A-Z a-z 0-9 . _ -`. With a key: the id of the key.
         #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 128))]
         miner_id: String,
-        /// Its name for people, 1 to 128 bytes; the id where it is missing. Unique among the miners that are there.
+        /// The miner's name for people, 1 to 128 bytes, unique among connected miners; the id if it is missing.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
-        /// How it proves that.
+        /// The proof of its identity.
         auth: Auth,
-        /// Chosen at random when its process starts. The same: it goes on with what it had; another: it starts afresh.
+        /// A number chosen at random when its process starts. With an equal number it goes on with its attempts; with
+        /// another one it starts afresh.
         epoch: u64,
         /// Its software and version, at most 256 bytes. No text of a hello holds control characters.
         #[serde(default)]
@@ -54,7 +55,7 @@ record! {
         /// `ephemeral` or `dedicated`.
         #[serde(default)]
         kind: NodeKind,
-        /// Who runs it, at most 256 bytes. Ignored where the router has an owner on record.
+        /// The person or company that runs it, at most 256 bytes. It is ignored if the router has an owner on record.
         #[serde(default)]
         owner: String,
         /// The most tasks at a time, 1 to 65536.
@@ -66,13 +67,13 @@ record! {
         /// Its hardware.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hw: Option<Hardware>,
-        /// What it still has of an earlier connection of the same epoch.
+        /// The attempts that it still has of an earlier connection of this epoch.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         resume: Option<Resume>,
     }
 
-    /// How a miner proves who it is. `token` alone: a token of the scope `miner`. `public_key` and `signature`: an enrolled
-    /// key. All three: enrols the key with a one-time token of the scope `enrol`.
+    /// The proof of a miner's identity. `token` alone: a token of the scope `miner`. `public_key` and `signature`: an
+    /// enrolled key. All three: enrols the key with a one-time token of the scope `enrol`.
     Auth {
         /// A token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,14 +84,14 @@ record! {
         /// Base64url of the Ed25519 signature, 64 bytes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signature: Option<String>,
-        /// `tls-exporter` where the signature covers the channel (RFC 9266), else `none`.
+        /// `tls-exporter` if the signature covers the channel (RFC 9266), else `none`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         binding: Option<String>,
     }
 
-    /// What a miner still has.
+    /// The attempts that a miner still has.
     Resume {
-        /// Its attempts, answers that wait for their `final` included.
+        /// Its attempts, with answers that wait for their `final`.
         inflight: Vec<Held>,
     }
 
@@ -105,7 +106,7 @@ record! {
         sent_seq: u64,
     }
 
-    /// The miner is in.
+    /// The admission of a miner.
     Welcome {
         /// The version that both speak.
         v: u32,
@@ -115,23 +116,23 @@ record! {
         intervals: Intervals,
         /// Bounds, in bytes.
         limits: Limits,
-        /// Attempts that go on; the miner sends what comes after `ack_seq` again.
+        /// Attempts that go on; the miner must send every frame after `ack_seq` again.
         #[serde(default)]
         adopt: Vec<Adopt>,
-        /// Attempts that the miner is to forget.
+        /// Attempts that the miner must forget.
         #[serde(default)]
         drop: Vec<DropFrame>,
     }
 
     /// Times, in milliseconds.
     Intervals {
-        /// After so long without a frame to send, a `ping` is due.
+        /// A `ping` is due after this long without another frame to send.
         ping_ms: u64,
-        /// A side that was silent for so long is dead.
+        /// A side that was silent for this long is dead.
         dead_ms: u64,
-        /// The most that a piece of an answer may be held back to be sent with others.
+        /// The longest time that a piece of an answer may be held back to be sent with others.
         flush_ms: u64,
-        /// A miner that comes back within this goes on with what it had.
+        /// A miner that comes back within this time goes on with its attempts.
         grace_ms: u64,
     }
 
@@ -141,7 +142,8 @@ record! {
         frame: u64,
         /// The largest `task` that the router sends.
         task: u64,
-        /// The most that may be under way unacknowledged, per attempt: `tokens` frames, whole.
+        /// The most bytes of whole `tokens` frames that may be under way without an acknowledgement, for each
+        /// attempt.
         window: u64,
         /// The most bytes of one answer, `data` only.
         output: u64,
@@ -157,12 +159,14 @@ record! {
         ack_seq: u64,
     }
 
-    /// How many more tasks the miner has room for. Absolute, so that a repeated frame changes nothing.
+    /// The number of further tasks that the miner has room for. It is absolute, so that a repeated frame changes
+    /// nothing.
     Credit {
         /// Counts up from 1 in each connection; an older one is ignored.
         #[serde(rename = "gen")]
         generation: u64,
-        /// Free slots by model; `*` stands for every model that is not named. Models share slots: the greatest number counts in all.
+        /// Free slots by model; `*` means every model that is not named. Models share slots: the greatest number
+        /// counts in all.
         free: std::collections::BTreeMap<String, u32>,
         /// The number of the newest offer that the miner had seen when it counted; 0: none.
         #[serde(default)]
@@ -211,14 +215,15 @@ record! {
         params: Option<Box<RawValue>>,
         /// Whether somebody reads tokens as they come.
         stream: bool,
-        /// What another miner had said already: the answer goes on behind it, without repeating it. Only with the feature `continue`.
+        /// The text that another miner gave already: the answer must continue it without repeating it. Only with the
+        /// feature `continue`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         partial: Option<String>,
-        /// Milliseconds after which the answer is wanted no more.
+        /// Milliseconds after which nobody wants the answer.
         deadline_ms: u64,
-        /// Milliseconds within which the offer is to be taken or rejected.
+        /// Milliseconds within which the offer must be taken or rejected.
         accept_ms: u64,
-        /// A W3C trace context (`traceparent`), where there is one.
+        /// A W3C trace context (`traceparent`), if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         trace: Option<String>,
     }
@@ -231,13 +236,13 @@ record! {
         fence: u64,
     }
 
-    /// The miner does not take an offer: no blame, and both forget it.
+    /// The miner does not take an offer: nobody is blamed, and both forget it.
     Reject {
         /// The attempt.
         attempt: u64,
         /// Its fence.
         fence: u64,
-        /// Why, for people.
+        /// The reason, for people.
         #[serde(default)]
         reason: String,
         /// Milliseconds after which it wants to be asked again.
@@ -255,7 +260,7 @@ record! {
         seq: u64,
         /// Bytes of `data`, of all channels, that came before in this attempt.
         off: u64,
-        /// What it is.
+        /// The channel of the piece.
         #[serde(default)]
         ch: Channel,
         /// The piece, in UTF-8; a character is never split.
@@ -297,12 +302,12 @@ record! {
         /// The model that answered, in the miner's words.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         model: Option<String>,
-        /// Where the time went.
+        /// The times of the attempt.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timings: Option<Timings>,
     }
 
-    /// Where the time went, in milliseconds by the miner's clock.
+    /// The times of an attempt, in milliseconds by the miner's clock.
     Timings {
         /// From the offer to the first piece.
         #[serde(default)]
@@ -318,9 +323,9 @@ record! {
         attempt: u64,
         /// Its fence.
         fence: u64,
-        /// On which the router acts.
+        /// The class of the failure, which decides what the router does.
         class: Class,
-        /// Why, for people.
+        /// The reason, for people.
         #[serde(default)]
         message: String,
         /// Whether another try, here or elsewhere, may do better.
@@ -329,37 +334,38 @@ record! {
         /// Milliseconds after which it wants to be asked again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after_ms: Option<u64>,
-        /// The HTTP status of the model's server, where there is one.
+        /// The HTTP status of the model's server, if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         http_status: Option<u16>,
-        /// OpenAI's own error body, where there is one.
+        /// OpenAI's own error body, if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
         raw: Option<Box<RawValue>>,
     }
 
-    /// What became of an answer. Only now the miner may forget it.
+    /// The end of an answer. Only now the miner may forget it.
     Final {
         /// The attempt.
         attempt: u64,
         /// Its fence.
         fence: u64,
-        /// What.
+        /// The end.
         result: Fate,
     }
 
-    /// An attempt is wanted no more: the miner stops and answers with `fail` of the class `cancelled`, or with the `done` that was under way.
+    /// Nobody wants an attempt any more: the miner must stop and answer with `fail` of the class `cancelled`, or with
+    /// the `done` that was under way.
     Cancel {
         /// The attempt.
         attempt: u64,
         /// Its fence.
         fence: u64,
-        /// Why, for people.
+        /// The reason, for people.
         #[serde(default)]
         reason: String,
     }
 
-    /// The miner is to forget an attempt: it is not its own any more. Sent once for each.
+    /// The miner must forget an attempt, because it is not its own any more. Sent once for each attempt.
     DropFrame {
         /// The attempt.
         attempt: u64,
@@ -367,7 +373,7 @@ record! {
         fence: u64,
     }
 
-    /// A sign of life, with what the sender holds.
+    /// A sign of life, with the attempts of the sender.
     Ping {
         /// Any number; comes back in the `pong`.
         #[serde(default)]
@@ -387,27 +393,28 @@ record! {
         inflight: Vec<Held>,
     }
 
-    /// No new offers; what runs is finished, then the miner says `bye` and closes with 1001.
+    /// The sender makes or takes no new offers; running attempts are finished, then the miner says `bye` and closes
+    /// with 1001.
     Drain {
-        /// Milliseconds after which the sender goes in any case.
+        /// Milliseconds after which the sender leaves in any case.
         #[serde(default)]
         deadline_ms: u64,
     }
 
-    /// The sender goes, and closes the connection with 1001.
+    /// The sender leaves, and closes the connection with 1001.
     Bye {
-        /// Why, for people.
+        /// The reason, for people.
         #[serde(default)]
         reason: String,
     }
 
-    /// The other side did something wrong.
+    /// The other side broke a rule.
     ErrorFrame {
-        /// What, for programs.
+        /// The code of the error, for programs.
         code: String,
-        /// What, and how to mend it, for people.
+        /// The error and how to mend it, for people.
         message: String,
-        /// Whether the connection is closed behind it.
+        /// Whether the connection is closed after it.
         fatal: bool,
     }
 }
@@ -423,7 +430,7 @@ macro_rules! words {
 }
 
 words! {
-    /// How a miner is held.
+    /// The kind of a miner.
     NodeKind {
         /// It comes and goes.
         #[default]
@@ -432,7 +439,7 @@ words! {
         Dedicated,
     }
 
-    /// What a piece of an answer is.
+    /// The channel of a piece of an answer.
     Channel {
         /// The text.
         #[default]
@@ -445,35 +452,35 @@ words! {
         Answer,
     }
 
-    /// Why an attempt failed.
+    /// The class of a failed attempt.
     Class {
-        /// Too much to do. Nobody is blamed, the miner gets less for a while.
+        /// The miner has too much to do. Nobody is blamed, and the miner gets fewer tasks for a while.
         Overloaded,
         /// The prompt does not fit. No other miner is tried.
         Context,
-        /// The model is not there. Each other miner is tried once.
+        /// The miner does not have the model. Each other miner is tried once.
         Model,
-        /// The miner will not do this request, another one may. Each other miner is tried once.
+        /// The miner refuses this request, and another one may accept it. Each other miner is tried once.
         Refused,
         /// The miner's own credentials at its model's server are at fault: it is blamed, each other one is tried once.
         Credentials,
-        /// An answer came whole and cannot be read. Nobody is blamed, another miner is tried.
+        /// A whole answer came and cannot be read. Nobody is blamed, and another miner is tried.
         Unreadable,
         /// The request is wrong. No other miner is tried.
         Invalid,
-        /// The miner broke: it is blamed, another one is tried.
+        /// The miner has a fault: it is blamed, and another one is tried.
         #[default]
         Internal,
-        /// As asked.
+        /// The attempt was cancelled, as asked.
         Cancelled,
     }
 
-    /// What became of an answer.
+    /// The end of an answer.
     Fate {
         /// It is part of the task's result, which is durable.
         #[default]
         Committed,
-        /// Another answer was taken, or this one could not be.
+        /// Another answer was taken, or this one could not be read.
         Superseded,
         /// The task was cancelled or came too late.
         Cancelled,

@@ -9,8 +9,8 @@ use crate::frame::{MinerFrame, RouterFrame};
 #[openapi(components(schemas(MinerFrame, RouterFrame)))]
 struct Frames;
 
-/// The JSON schema (2020-12) of `cortensor-miner.v1`: `docs/miner-protocol.schema.json`. `$defs` has `MinerFrame`, what a
-/// miner sends, `RouterFrame`, what a router sends, and what they are made of.
+/// The JSON schema (2020-12) of `cortensor-miner.v1`: `docs/miner-protocol.schema.json`. `$defs` has `MinerFrame`,
+/// the frames of a miner, `RouterFrame`, the frames of a router, and their parts.
 pub fn protocol_schema() -> String {
     let components = Frames::openapi().components.unwrap_or_default();
     let mut definitions = serde_json::to_value(&components.schemas)

@@ -59,7 +59,7 @@ impl Router {
         record::json(self.host.router()?.config())
     }
 
-    /// Who it is and what it offers: the record of `GET /api/v1/info`.
+    /// The router's identity and abilities: the record of `GET /api/v1/info`.
     ///
     /// # Errors
     /// `Closed`.
@@ -187,7 +187,7 @@ impl Router {
         self.embedded(record::embed_text(session, text, options))
     }
 
-    /// The same as [`embed`](Self::embed), as the JSON of [`Embeddings::record`].
+    /// The vectors of [`embed`](Self::embed), as the JSON of [`Embeddings::record`].
     pub fn embed_record(&self, session: u64, request: &str) -> Call<String> {
         let intake = record::embedding(session, request);
         self.host.watch(move |router| async move { embeddings(&router, intake?).await?.record() })

@@ -46,7 +46,7 @@ pub struct UpstreamProbe {
     shared: Arc<Shared>,
     answered: u64,
     against: u32,
-    /// What was reported last; `None` before the first probe.
+    /// The last report; `None` before the first probe.
     report: Option<ProbeReport>,
     /// Whether it was up before.
     has_lived: bool,

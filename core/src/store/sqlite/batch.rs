@@ -1,4 +1,4 @@
-//! What each write does to the tables, and the sums that a batch keeps until its commit.
+//! Applies each write to the tables, and keeps sums until the commit of a batch.
 //!
 //! Counters (tasks a session, tasks a block of ids, bytes that ended) change with every write. A batch adds
 //! them up in memory and writes every counter once, in the same transaction.
