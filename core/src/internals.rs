@@ -10,6 +10,7 @@ pub use crate::router::transcript::{Place, Push, Transcript};
 pub use crate::secrecy::logs_no_secret;
 pub use crate::verdict::judge;
 pub use cortensor_router_engine as engine;
+pub use cortensor_router_model::internals::{FIELDS, Field, Goes};
 #[cfg(feature = "miner-socket")]
 pub use cortensor_router_protocol as protocol;
 

@@ -1,13 +1,13 @@
 //! What the other crates of the router need of the records and users do not: no part of the public interface.
 
 pub use crate::depth::is_deeper;
+pub use crate::fields::{FIELDS, Field, Goes, Params};
 pub use crate::input::TextOrTokens;
 pub use crate::json::from_json;
 pub use crate::model_name::{are_twins, meant, twin};
 pub use crate::name::{check_name, check_word, visible};
 pub use crate::page::{page_rows, page_start, wanted_sessions, wanted_tasks};
 pub use crate::parts::{MessageParts, PartsSoFar};
-pub use crate::request::Params;
 pub use crate::text::{clean_piece, estimate_bytes};
 pub use crate::vectors::{inputs, vectors_for, vectors_of};
 pub use crate::whole::Whole;

@@ -8,6 +8,7 @@ mod completion;
 mod completion_record;
 mod depth;
 mod error;
+mod fields;
 mod id;
 mod input;
 #[doc(hidden)]
@@ -19,6 +20,7 @@ mod name;
 mod node;
 mod page;
 mod parts;
+mod prompt;
 mod request;
 mod session;
 #[doc(hidden)]

@@ -3,11 +3,9 @@
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::whole::{Number, Whole};
 use super::{OnFailure, ValidationSpec};
 
 /// What kind of answer is wanted.
@@ -81,24 +79,6 @@ pub struct TaskRequest {
 /// Fields beside the named ones that say how an answer is read.
 const READING: &[&str] = &["stream_options", "async", "detach", "idempotent", "idempotency_key"];
 
-/// What a model's server acts on; see [`TaskRequest::params`].
-pub struct Params<'a> {
-    limits: [(&'static str, Option<u64>); 2],
-    extra: &'a Extra,
-}
-
-impl<'a> Params<'a> {
-    /// Limits by the caller's names.
-    pub fn limits(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.limits.into_iter().filter_map(|(name, most)| Some((name, most?)))
-    }
-
-    /// What the router does not know.
-    pub fn others(&self) -> impl Iterator<Item = (&'a str, &'a RawValue)> + use<'a> {
-        self.extra.iter().map(|(key, value)| (key.as_str(), &**value))
-    }
-}
-
 impl TaskRequest {
     /// A completion of that prompt with every default.
     pub fn completion(prompt: impl Into<String>) -> Self {
@@ -131,37 +111,6 @@ impl TaskRequest {
         }
     }
 
-    /// The fields that a model's server acts on, beside its input: limits under the name that the caller used, then what the
-    /// router does not know, in its order. Every kind of miner gets these.
-    #[doc(hidden)]
-    pub fn params(&self) -> Params<'_> {
-        // Without `..`, so that a new field has to say where it goes.
-        let Self {
-            // The input and how it is answered: each kind of miner has a place of its own for these.
-            kind: _,
-            prompt: _,
-            messages: _,
-            input: _,
-            prompt_type: _,
-            prompt_template: _,
-            model: _,
-            stream: _,
-            // What the router itself acts on.
-            timeout: _,
-            precommit_timeout: _,
-            client_reference: _,
-            max_miners: _,
-            priority: _,
-            validation: _,
-            on_failure: _,
-            raw: _,
-            max_tokens,
-            max_completion_tokens,
-            extra,
-        } = self;
-        Params { limits: [("max_tokens", *max_tokens), ("max_completion_tokens", *max_completion_tokens)], extra }
-    }
-
     /// The request without how long its caller waits and how the answer is read: two requests with the same work differ in
     /// nothing else.
     #[doc(hidden)]
@@ -171,10 +120,6 @@ impl TaskRequest {
         (work.stream, work.timeout, work.precommit_timeout) = (false, None, None);
         work.extra.retain(|(key, _)| !READING.contains(&key.as_str()));
         work
-    }
-
-    fn validation(&mut self) -> &mut ValidationSpec {
-        self.validation.get_or_insert_default()
     }
 
     /// The extra field of that name, as JSON.
@@ -293,204 +238,6 @@ impl<'de> Visitor<'de> for Gather<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// `null` counts as not given: published clients send it for fields they leave alone.
-fn given<'de, A: MapAccess<'de>, T: Deserialize<'de>>(map: &mut A) -> Result<Option<T>, A::Error> {
-    map.next_value::<Option<T>>()
-}
-
-/// A whole number of at least one.
-struct Count(u64);
-
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Whole::<u64>::deserialize(deserializer)?.0 {
-            0 => Err(de::Error::invalid_value(de::Unexpected::Unsigned(0), &"a whole number of at least 1")),
-            count => Ok(Self(count)),
-        }
-    }
-}
-
-/// A whole number; `null` counts as not given.
-fn whole<'de, A: MapAccess<'de>, T: Number>(map: &mut A) -> Result<Option<T>, A::Error> {
-    Ok(given::<_, Whole<T>>(map)?.map(|number| number.0))
-}
-
-/// One prompt, or a list that only an upstream can take.
-enum Prompt {
-    Text(String),
-    List(Box<RawValue>),
-}
-
-impl<'de> Deserialize<'de> for Prompt {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrList;
-        impl<'de> Visitor<'de> for TextOrList {
-            type Value = Prompt;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Prompt, E> {
-                Ok(Prompt::Text(text.to_owned()))
-            }
-
-            fn visit_string<E: de::Error>(self, text: String) -> Result<Prompt, E> {
-                Ok(Prompt::Text(text))
-            }
-
-            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Prompt, A::Error> {
-                let mut list = Vec::new();
-                while let Some(item) = seq.next_element::<Box<RawValue>>()? {
-                    let Ok(item) = serde_json::from_str::<PromptItem>(item.get()) else {
-                        return Err(de::Error::custom("the prompt must be a text, or a list of texts or of tokens"));
-                    };
-                    list.push(item);
-                }
-                serde_json::value::to_raw_value(&list).map(Prompt::List).map_err(de::Error::custom)
-            }
-        }
-        deserializer.deserialize_any(TextOrList)
-    }
-}
-
-/// What a prompt that is a list is made of. It is never deeper than that, so that reading it is not either.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum PromptItem {
-    Text(String),
-    Token(u64),
-    Tokens(Vec<u64>),
-}
-
-impl<'de> Deserialize<'de> for PromptItem {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Item;
-        impl<'de> Visitor<'de> for Item {
-            type Value = PromptItem;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of texts or of tokens, or a text")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<PromptItem, E> {
-                Ok(PromptItem::Text(text.to_owned()))
-            }
-
-            fn visit_u64<E: de::Error>(self, token: u64) -> Result<PromptItem, E> {
-                Ok(PromptItem::Token(token))
-            }
-
-            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<PromptItem, A::Error> {
-                let mut tokens = Vec::new();
-                while let Some(token) = seq.next_element()? {
-                    tokens.push(token);
-                }
-                Ok(PromptItem::Tokens(tokens))
-            }
-        }
-        deserializer.deserialize_any(Item)
-    }
-}
-
-impl<'de> Deserialize<'de> for TaskRequest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = TaskRequest;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object with the fields of a request")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<TaskRequest, A::Error> {
-                let mut out = TaskRequest::default();
-                while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-                    match key.as_ref() {
-                        "kind" => out.kind = given(&mut map)?.unwrap_or_default(),
-                        "prompt" => match given(&mut map)? {
-                            Some(Prompt::Text(text)) => out.prompt = Some(text),
-                            Some(Prompt::List(list)) => out.extra.push(("prompt".into(), list)),
-                            None => out.prompt = None,
-                        },
-                        "messages" => out.messages = given(&mut map)?,
-                        "input" => out.input = given(&mut map)?,
-                        "prompt_type" => out.prompt_type = whole(&mut map)?.unwrap_or_default(),
-                        "prompt_template" => {
-                            out.prompt_template = given::<_, String>(&mut map)?.filter(|t| !t.is_empty());
-                        }
-                        "model" => out.model = given::<_, String>(&mut map)?.filter(|m| !m.is_empty()),
-                        "stream" => out.stream = given(&mut map)?.unwrap_or_default(),
-                        "timeout" => out.timeout = given(&mut map)?,
-                        "precommit_timeout" => out.precommit_timeout = given(&mut map)?,
-                        // At least one; refused here, so that the error names the field.
-                        "max_tokens" => out.max_tokens = given::<_, Count>(&mut map)?.map(|count| count.0),
-                        "max_completion_tokens" => {
-                            out.max_completion_tokens = given::<_, Count>(&mut map)?.map(|count| count.0);
-                        }
-                        "client_reference" | "clientReference" => out.client_reference = given(&mut map)?,
-                        "max_miners" => out.max_miners = whole(&mut map)?,
-                        "priority" => out.priority = whole(&mut map)?,
-                        "on_failure" => out.on_failure = given(&mut map)?,
-                        "validation_policy" => out.validation().validation_policy = given(&mut map)?,
-                        "match" => out.validation().matching = given(&mut map)?,
-                        "min_score" => out.validation().min_score = given(&mut map)?,
-                        "tie_break" => out.validation().tie_break = given(&mut map)?,
-                        "match_tolerance" => out.validation().match_tolerance = given(&mut map)?,
-                        "match_pointers" => out.validation().match_pointers = given(&mut map)?,
-                        "match_model" => out.validation().match_model = given(&mut map)?,
-                        "raw" => out.raw = given(&mut map)?.unwrap_or_default(),
-                        _ => out.extra.push((key.into_owned(), map.next_value()?)),
-                    }
-                }
-                Ok(out)
-            }
-        }
-        deserializer.deserialize_map(Fields)
-    }
-}
-
-/// As it is kept in the store: everything that was given, with `kind`.
-impl Serialize for TaskRequest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("kind", &self.kind)?;
-        macro_rules! entries {
-            ($($field:ident)*) => {$(
-                if let Some(value) = &self.$field {
-                    map.serialize_entry(stringify!($field), value)?;
-                }
-            )*};
-        }
-        entries!(prompt messages input prompt_template model timeout precommit_timeout max_tokens max_completion_tokens);
-        entries!(client_reference max_miners priority on_failure);
-        if let Some(validation) = &self.validation {
-            macro_rules! given {
-                ($($field:ident $name:literal)*) => {$(
-                    if let Some(value) = &validation.$field {
-                        map.serialize_entry($name, value)?;
-                    }
-                )*};
-            }
-            given!(validation_policy "validation_policy" matching "match" min_score "min_score" tie_break "tie_break"
-                match_tolerance "match_tolerance" match_pointers "match_pointers" match_model "match_model");
-        }
-        if self.prompt_type != 0 {
-            map.serialize_entry("prompt_type", &self.prompt_type)?;
-        }
-        if self.stream {
-            map.serialize_entry("stream", &true)?;
-        }
-        if self.raw {
-            map.serialize_entry("raw", &true)?;
-        }
-        for (key, value) in &self.extra {
-            map.serialize_entry(key, value)?;
-        }
-        map.end()
     }
 }
 

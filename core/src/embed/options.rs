@@ -115,6 +115,8 @@ pub(super) fn checked(options: &str) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use cortensor_router_model::internals::FIELDS;
+
     use super::*;
 
     #[test]
@@ -143,5 +145,13 @@ mod tests {
         assert_eq!(out, serde_json::json!({"max_tokens": 5, "mirostat": 2}));
         assert_eq!(checked(r#"{"extra": 5}"#).unwrap_err().details().param.as_deref(), Some("extra"));
         assert!(REQUEST.is_sorted() && SESSION.is_sorted());
+    }
+
+    #[test]
+    fn every_named_field_of_a_request_is_an_option() {
+        // The kind is said by the call.
+        for field in FIELDS.iter().filter(|field| field.name != "kind") {
+            assert!(REQUEST.contains(&field.name), "{} is no option", field.name);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What the OpenAPI document says is what the listener does.
 
 use cortensor_router::config::ListenConfig;
+use cortensor_router::internals::FIELDS;
 use serde_json::{Value, json};
 
 use super::{DEV, serve};
@@ -45,4 +46,29 @@ async fn what_cannot_be_read_of_a_path_or_a_query_is_an_error_of_this_api() {
         let (status, body) = server.get_json(&format!("/api/v1/tasks/0?{query}")).await;
         assert_eq!((status, &body["param"]), (400, &json!(query.split('=').next().unwrap())), "{query}");
     }
+}
+
+#[tokio::test]
+async fn every_named_field_of_a_request_is_described() {
+    let server = serve(ListenConfig::default()).await;
+    let (_, document) = server.get_json("/openapi.json").await;
+    let text = |path: &str| {
+        let schema = &document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"];
+        described(&document, schema)
+    };
+    let all = [text("/api/v1/completions"), text("/api/v1/chat/completions"), text("/v1/embeddings")].concat();
+    // The kind is said by the route.
+    for field in FIELDS.iter().filter(|field| field.name != "kind") {
+        assert!(all.iter().any(|name| name == field.name), "{} is not described", field.name);
+    }
+}
+
+/// The names of the members of a schema, those of the schemas that it is made of included.
+fn described(document: &Value, schema: &Value) -> Vec<String> {
+    if let Some(path) = schema["$ref"].as_str().and_then(|path| path.strip_prefix('#')) {
+        return described(document, document.pointer(path).unwrap());
+    }
+    let own = schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.clone());
+    let parts = schema["allOf"].as_array().into_iter().flatten().flat_map(|part| described(document, part));
+    own.chain(parts).collect()
 }
