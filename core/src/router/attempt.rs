@@ -15,8 +15,8 @@ use super::live::{Given, Live, wake};
 use super::memory::Memory;
 use super::miners::MinerSlot;
 use super::shared::Shared;
-use super::submission::Waiter;
 use super::transcript::Push;
+use super::wait::Waiter;
 use crate::engine::{Blame, Event, MinerKey, Role};
 use crate::miner::{Chunk, Emit, FailClass, Failure, JobSink, MinerEvent, Settled};
 use crate::model::{

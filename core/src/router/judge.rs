@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::admit::{Admitted, Entrant, Origin};
 use super::live::{Given, Live};
 use super::shared::{Core, Shared};
-use super::submission::Waiter;
+use super::wait::Waiter;
 use crate::engine::{Event, NewTask, Standing};
 use crate::model::{
     Answer, Fence, Gid, Matching, MinerVerdict, RequestKind, TaskRequest, Timestamp, Validation, Verdict,

@@ -2,6 +2,23 @@
 //!
 //! The engine stands behind one lock, which is held for microseconds and never over an `await`, a miner's
 //! code or the disk. Tokens do not pass through it: they go from the miner's job to the task's transcript.
+//!
+//! Calls go one way. Each line uses those below it:
+//!
+//! ```text
+//! listener, embed, Rust programs
+//! complete, tasks, submission, stream      the API: the calls of a program, and its handles
+//! intake                                   who asks for what, checked
+//! admit                                    a task comes in
+//! drive                                    events in, effects out, deeds done; judge and ending are deeds
+//! attempt, wait                            a miner's hands on a task, and those who wait for it
+//! live, shared, miners, sessions           a task in memory, and all that the router holds
+//! transcript, claim, recent, memory, metrics, clock, keys, known
+//! ```
+//!
+//! An event is the way up: an attempt tells what its miner said, a deed what became of it, and a session or a miner that it
+//! changed. These call `Shared::step` of `drive`. A comparison that needs vectors brings in a task of its own by `admit`. A task
+//! holds its attempts, to cancel them.
 
 #[cfg(feature = "listener")]
 pub(crate) mod accept;
@@ -35,6 +52,7 @@ mod submission;
 mod tasks;
 pub(crate) mod transcript;
 mod upstreams;
+mod wait;
 
 #[cfg(feature = "listener")]
 pub(crate) use intake::{Checked, Wish};

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use super::live::Live;
-use super::submission::Attachment;
 use super::transcript::Place;
+use super::wait::Attachment;
 use crate::engine::Event;
 use crate::miner::Turn;
 use crate::model::{Completion, OnFailure};

@@ -1,0 +1,65 @@
+//! Those who hold a task, and those who wait for a change of it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use super::live::{Live, LiveState};
+use super::shared::Shared;
+use crate::Result;
+use crate::engine::Event;
+
+/// Holds a task: when the last one of a task that is not detached goes, the task is cancelled.
+pub(super) struct Attachment {
+    pub(super) shared: Arc<Shared>,
+    live: Arc<Live>,
+}
+
+impl Attachment {
+    pub(super) fn new(shared: Arc<Shared>, live: Arc<Live>) -> Arc<Self> {
+        live.attached.fetch_add(1, Ordering::AcqRel);
+        Arc::new(Self { shared, live })
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        let last = self.live.attached.fetch_sub(1, Ordering::AcqRel) == 1;
+        if last && !self.live.detached.load(Ordering::Acquire) && self.live.state.lock().outcome.is_none() {
+            self.shared.step(Event::Cancel(self.live.spec.gid));
+        }
+    }
+}
+
+/// Waits until the store has the task, or could not take it.
+pub(super) async fn written_down(live: &Live) -> Result<()> {
+    let waiter = Waiter::new(live);
+    std::future::poll_fn(|cx| waiter.poll(cx, |state| state.accepted.clone())).await
+}
+
+/// Waits for one change of a task, and leaves no trace when dropped.
+pub(super) struct Waiter<'a> {
+    live: &'a Live,
+    id: u64,
+}
+
+impl<'a> Waiter<'a> {
+    pub(super) fn new(live: &'a Live) -> Self {
+        Self { live, id: live.waiter() }
+    }
+
+    pub(super) fn poll<T>(&self, cx: &mut Context<'_>, look: impl Fn(&LiveState) -> Option<T>) -> Poll<T> {
+        let mut state = self.live.state.lock();
+        if let Some(found) = look(&state) {
+            return Poll::Ready(found);
+        }
+        state.wait(self.id, cx.waker());
+        Poll::Pending
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.live.state.lock().leave(self.id);
+    }
+}
