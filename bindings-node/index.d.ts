@@ -11,36 +11,35 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 
 import type { ListenOptions, RouterConfig, UpstreamOptions } from './config.js';
+import type {
+  CompletionRecord,
+  ErrorKind,
+  JobRequest,
+  MinerClientStats,
+  MinerInfo,
+  MinerOptions,
+  ModelInfo,
+  NodeInfo,
+  NodeStatus,
+  RequestOptions,
+  SessionChanges,
+  SessionOptions,
+  SessionRecord,
+  TaskRecord,
+  TaskRow,
+} from './records.js';
 
 export type * from './config.js';
+export type * from './records.js';
 
 /** The version of the product, the same in every language. */
 export const version: string;
 
-/** The sixteen kinds of error: each says what the caller can do about it. */
-export type ErrorCode =
-  | 'invalid_argument'
-  | 'unauthenticated'
-  | 'permission_denied'
-  | 'not_found'
-  | 'conflict'
-  | 'idempotency_mismatch'
-  | 'too_large'
-  | 'overloaded'
-  | 'unavailable'
-  | 'timeout'
-  | 'cancelled'
-  | 'miner_failed'
-  | 'closed'
-  | 'internal'
-  | 'would_deadlock'
-  | 'panic';
-
 /** What a caller needs to act on an error, with the REST API's names. */
 export interface ErrorDetails {
-  /** The same as `RouterError.code`. */
-  readonly kind: ErrorCode;
-  /** A finer code, as the REST API answers it: `session_not_found`, `no_miner`, `queue_full` ... */
+  /** The kind of error, one of sixteen words that are the same in every language. */
+  readonly kind: ErrorKind;
+  /** The finest code there is, as the REST API answers it: `session_not_found`, `no_miner`, `queue_full` ... */
   readonly code: string;
   readonly message: string;
   readonly retryable?: boolean;
@@ -56,8 +55,10 @@ export interface ErrorDetails {
 export class RouterError extends Error {
   constructor(details: ErrorDetails, options?: ErrorOptions);
   readonly name: 'RouterError';
-  /** The kind. */
-  readonly code: ErrorCode;
+  /** The kind of error, one of sixteen words that are the same in every language. */
+  readonly kind: ErrorKind;
+  /** The finest code there is: one below the kind (`no_miner`), or the kind's where there is none. */
+  readonly code: string;
   /** Whether the same call may succeed later, unchanged. */
   readonly retryable: boolean;
   readonly details: ErrorDetails;
@@ -98,106 +99,6 @@ export interface TaskQuery extends PageQuery {
   order?: 'asc' | 'desc';
 }
 
-/** What decides where several miners answer, and when two answers match. */
-export interface ValidationOptions {
-  validationPolicy?: 'first' | 'quorum' | 'medoid' | 'all';
-  match?: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding';
-  /** From this score on two answers match, 0 to 1. */
-  minScore?: number;
-  /** Whether one more miner is asked where the answers do not agree. */
-  tieBreak?: boolean;
-  /** How much two numbers of JSON may differ, as a share of the greater one. */
-  matchTolerance?: number;
-  /** The only places of JSON that are compared. */
-  matchPointers?: string[];
-  /** The model that embeds the answers. */
-  matchModel?: string;
-}
-
-/** What a session can be opened with: the body of `POST /api/v1/sessions`. */
-export interface SessionOptions extends ValidationOptions {
-  name: string;
-  metadata?: string;
-  owner?: string;
-  /** 0 ephemeral, 1 dedicated, 2 hybrid. */
-  mode?: number;
-  model?: string;
-  modelIdentifier?: string;
-  /** Its band, 0 to 9; higher ones are served first. */
-  priority?: number;
-  /** Its share within the band, 1 to 1000. */
-  weight?: number;
-  /** How many miners answer each task. */
-  redundant?: number;
-  minNumOfNodes?: number;
-  maxNumOfNodes?: number;
-  numOfValidatorNodes?: number;
-  reserveEphemeralNodes?: boolean;
-  /** Seconds that a reservation holds. */
-  reservePeriod?: number;
-  /** The service class, 0 to 3. */
-  sla?: number;
-  /** The most tasks it ever takes; 0: no limit. */
-  maxTaskExecutionCount?: number;
-  /** Whether its tasks prefer the miner that served the last one. */
-  affinity?: boolean;
-  /** What is kept of ended tasks. */
-  retention?: 'all' | 'result' | 'none';
-}
-
-/** What can be said of a request and of its submission. What is for the miner alone goes into `extra`. */
-export interface RequestOptions extends ValidationOptions {
-  model?: string;
-  maxTokens?: number;
-  /** The same under OpenAI's newer name. */
-  maxCompletionTokens?: number;
-  temperature?: number;
-  topP?: number;
-  topK?: number;
-  minP?: number;
-  stop?: string | string[];
-  seed?: number;
-  presencePenalty?: number;
-  frequencyPenalty?: number;
-  repetitionPenalty?: number;
-  logitBias?: Record<string, number>;
-  logprobs?: boolean | number;
-  topLogprobs?: number;
-  tools?: object[];
-  toolChoice?: string | object;
-  parallelToolCalls?: boolean;
-  reasoningEffort?: string;
-  responseFormat?: object;
-  user?: string;
-  /** How long a vector is to be. */
-  dimensions?: number;
-  /** 0: the model's chat template is applied; 1: the prompt goes to the model as it is. */
-  promptType?: number;
-  /** A text with `{prompt}` in it, put around the prompt. */
-  promptTemplate?: string;
-  /** Seconds until the task is given up. */
-  timeout?: number;
-  /** Seconds within which a miner must have answered. */
-  precommitTimeout?: number;
-  priority?: number;
-  /** How many miners answer. */
-  maxMiners?: number;
-  /** What follows when the miner is lost after tokens were seen. */
-  onFailure?: 'fail' | 'continue' | 'restart';
-  /** The caller's own reference. */
-  clientReference?: string;
-  /** Whether special tokens and leading blanks stay in the text. */
-  raw?: boolean;
-  /** The same key and request join the task that is there. */
-  idempotencyKey?: string;
-  /** Whether the task goes on when it is left. */
-  detach?: boolean;
-  /** Whether the miner gives tokens as they come. Default true. */
-  stream?: boolean;
-  /** Any other fields: they reach the miner untouched. */
-  extra?: Record<string, unknown>;
-}
-
 export interface SubmitOptions extends RequestOptions {
   /** Aborting it cancels the task, before, while and after it is submitted, until it has ended. */
   signal?: AbortSignal | undefined;
@@ -208,12 +109,6 @@ export interface TaskRequest extends RequestOptions {
   prompt?: string;
   messages?: ({ role: string } & Record<string, unknown>)[];
   input?: string | string[];
-}
-
-export interface Usage {
-  prompt_tokens: number;
-  completion_tokens: number;
-  total_tokens: number;
 }
 
 /** A call of a tool, as in OpenAI's API. */
@@ -249,37 +144,39 @@ export interface Embeddings {
   readonly vectors: number[][];
 }
 
-/** How a task ended: the record of the REST API. */
-export interface Completion {
-  id: string;
-  object: string;
-  created: number;
-  model: string;
-  session_id: number;
-  task_id: number;
-  choices: { index: number; text: string; finish_reason: string; message: Message; miner_address?: string }[];
-  usage: Usage;
+/** How a task ended. */
+export interface Completion extends CompletionRecord {
   /** The text of the first choice. */
   readonly text: string;
   /** The tools that the first choice calls. */
   readonly toolCalls: ToolCall[];
   /** What the model thought before it spoke, where that is known. */
   readonly reasoning: string;
-  [field: string]: unknown;
 }
 
-/** A record of the REST API; docs/rest-api.md has its fields. */
-export interface ApiRecord {
-  [field: string]: any;
+/** Tasks of a session. */
+export interface TaskPage {
+  /** How many tasks there are in all. */
+  count: number;
+  tasks: TaskRow[];
+  /** The ids of tasks of this page whose rows in the store are damaged; absent where there are none. */
+  corrupt?: number[];
 }
 
-export interface SessionRecord extends ApiRecord {
-  id: number;
-  name: string;
-}
-
-export interface TaskRecord extends ApiRecord {
-  state: string;
+/** A job as the router has it. */
+export interface JobInfo {
+  gid: number;
+  session_id: number;
+  task_id: number;
+  /** The model to use, where one was asked for. */
+  model: string | null;
+  /** The whole text that the model is to read. */
+  prompt: string;
+  /** Whether somebody reads tokens as they come. */
+  stream: boolean;
+  /** Milliseconds since the Unix epoch at which the answer is wanted no more. */
+  deadline_ms: number;
+  request: JobRequest;
 }
 
 /** What `Task.events` gives. */
@@ -337,10 +234,10 @@ export class Session implements AsyncDisposable {
   complete(input: string | TaskRequest, options?: SubmitOptions): Promise<Completion>;
   /** Vectors of a text, or of several, in their order. */
   embed(input: string | string[], options?: SubmitOptions): Promise<Embeddings>;
-  tasks(query?: TaskQuery): Promise<{ count: number; tasks: TaskRecord[] }>;
+  tasks(query?: TaskQuery): Promise<TaskPage>;
   task(taskId: number): Promise<TaskRecord>;
   attach(taskId: number): Promise<Task>;
-  update(patch: Partial<SessionOptions>): Promise<SessionRecord>;
+  update(patch: SessionChanges): Promise<SessionRecord>;
   close(): Promise<SessionRecord>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -389,7 +286,7 @@ export class Job {
   /** The model to use, where one was asked for. */
   readonly model: string | null;
   /** What the caller sent. */
-  readonly request: ApiRecord;
+  readonly request: JobRequest;
   readonly gid: number;
   readonly sessionId: number;
   readonly taskId: number;
@@ -398,7 +295,7 @@ export class Job {
   /** When the answer is wanted no more. */
   readonly deadline: Date;
   /** The record as the router has it. */
-  readonly info: ApiRecord;
+  readonly info: JobInfo;
   /** Aborted once the work is wanted no more. */
   readonly signal: AbortSignal;
   /** Whether the work is wanted no more, or was answered. */
@@ -427,26 +324,6 @@ export type Work =
 
 /** Does the work: an async generator, an async function, a generator or a function. */
 export type MinerFunction = (job: Job, context: { readonly signal: AbortSignal }) => Work;
-
-/** What a miner says of itself. */
-export interface MinerOptions {
-  /** The models it serves; absent: any. */
-  models?: string[];
-  /** How many tasks it works on at a time. Default 1. */
-  capacity?: number;
-  /** Its share among equals, 1 to 100. */
-  weight?: number;
-  owner?: string;
-  /** Whether it embeds. */
-  embeddings?: boolean;
-  maxContextTokens?: number;
-  /** Whether it is there for sessions that reserve it. */
-  dedicated?: boolean;
-  features?: string[];
-  agent?: string;
-  hardware?: object;
-  modelDetails?: object[];
-}
 
 /** A miner of the program's. */
 export class Miner {
@@ -489,7 +366,7 @@ export interface MinerClientOptions
 export class MinerClient implements AsyncDisposable {
   private constructor();
   /** What it has done and how it is connected: `connected`, `router`, `last_error`, `in_flight`, `finished` ... */
-  stats(): ApiRecord;
+  stats(): MinerClientStats;
   /** How many tasks it takes at a time from now on, at most what it was started with. */
   setCapacity(tasks: number): void;
   /** Takes no new tasks and finishes what it has; `true`: all was finished in time, and the router has it. */
@@ -562,21 +439,21 @@ export class Router implements AsyncDisposable {
   static open(config?: RouterConfig, options?: RouterOptions): Promise<Router>;
 
   /** The configuration with every default, with its snake_case names and without secrets. */
-  config(): ApiRecord;
+  config(): Readonly<Record<string, unknown>>;
   /** Who it is and what it offers: the record of `GET /api/v1/info`. */
-  info(): ApiRecord;
+  info(): NodeInfo;
   /** How it is doing: the record of `GET /api/v1/status`. */
-  status(): ApiRecord;
+  status(): NodeStatus;
   /** All metrics in Prometheus' text format. */
   metrics(): string;
-  miners(): { count: number; miners: ApiRecord[] };
-  models(): { count: number; models: ApiRecord[] };
+  miners(): { count: number; miners: MinerInfo[] };
+  models(): { count: number; models: ModelInfo[] };
 
   createSession(options: SessionOptions): Promise<Session>;
   /** A session that is there. Throws `not_found`. */
   session(sessionId: number): Session;
   sessions(query?: PageQuery): { count: number; sessions: SessionRecord[] };
-  updateSession(sessionId: number, patch: Partial<SessionOptions>): Promise<SessionRecord>;
+  updateSession(sessionId: number, patch: SessionChanges): Promise<SessionRecord>;
   closeSession(sessionId: number): Promise<SessionRecord>;
 
   /** Submits a task to session `sessionId`, 0 where nothing is said. */
@@ -588,7 +465,7 @@ export class Router implements AsyncDisposable {
   /** Joins a task, running or ended. */
   attach(sessionId: number, taskId: number): Promise<Task>;
   task(sessionId: number, taskId: number): Promise<TaskRecord>;
-  tasks(sessionId: number, query?: TaskQuery): Promise<{ count: number; tasks: TaskRecord[] }>;
+  tasks(sessionId: number, query?: TaskQuery): Promise<TaskPage>;
   /** Cancels a task and gives its record, when that is durable. */
   cancel(sessionId: number, taskId: number): Promise<TaskRecord>;
 

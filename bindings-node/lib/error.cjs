@@ -5,7 +5,8 @@ class RouterError extends Error {
   /** @param {object} details what the router says of an error: `kind`, `code`, `message`, `retryable`, `param` ... */
   constructor(details, options) {
     super(details.message, options);
-    this.code = details.kind;
+    this.kind = details.kind;
+    this.code = details.code ?? details.kind;
     this.retryable = details.retryable ?? false;
     this.details = details;
   }

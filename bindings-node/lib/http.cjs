@@ -240,7 +240,7 @@ function writable(response) {
 
 /** An error that has no other way out: a server without error handling of its own. */
 function fail(response, error) {
-  response.statusCode = error.code === 'closed' ? 503 : 500;
+  response.statusCode = error.kind === 'closed' ? 503 : 500;
   response.setHeader('content-type', 'application/json');
   response.end(JSON.stringify({ error: error.message, message: error.message, code: error.code ?? 'internal' }));
 }

@@ -1,7 +1,7 @@
 'use strict';
 
 const { bridge, expect, forget } = require('./bridge.cjs');
-const { attempt } = require('./error.cjs');
+const { RouterError, attempt } = require('./error.cjs');
 const { isRecord, shallow } = require('./names.cjs');
 
 /** The native part's answers to a piece. */
@@ -167,7 +167,9 @@ class Job {
   /** The miner threw. */
   threw(error) {
     if (this.answered) return;
-    const own = CODES.has(error?.code) ? error.code : 'internal';
+    // An error of a router that the miner asked says by its kind what kept it from its answer.
+    const word = error instanceof RouterError ? error.kind : error?.code;
+    const own = CODES.has(word) ? word : 'internal';
     this.fail(this.cancelled ? 'cancelled' : own, error?.message || String(error));
   }
 

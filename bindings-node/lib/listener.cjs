@@ -31,7 +31,7 @@ class Listener {
     try {
       await ask(this.#hold, (call) => this.#native.stop(call));
     } catch (error) {
-      if (error.code !== 'closed') throw error;
+      if (error.kind !== 'closed') throw error;
     }
   }
 

@@ -96,7 +96,7 @@ class Reader {
     } else if (well) {
       this.#close();
     } else {
-      this.fail((error.code === 'cancelled' && reason()) || error);
+      this.fail((error.kind === 'cancelled' && reason()) || error);
     }
   }
 

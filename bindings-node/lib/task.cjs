@@ -75,7 +75,7 @@ class Task {
         },
         (error) => {
           leave?.();
-          reject(error.code === 'cancelled' && signal?.aborted ? signal.reason : error);
+          reject(error.kind === 'cancelled' && signal?.aborted ? signal.reason : error);
         },
       );
       try {

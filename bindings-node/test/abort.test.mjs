@@ -29,7 +29,7 @@ beforeEach(() => {
 afterEach(() => router.close());
 
 const stopped = () => until(() => miner.aborted === miner.started && miner.left === miner.started, 'the miner’s end');
-const cancelled = (error) => error instanceof RouterError && error.code === 'cancelled' && !error.retryable;
+const cancelled = (error) => error instanceof RouterError && error.kind === 'cancelled' && !error.retryable;
 
 test('leaving the loop cancels the miner', async () => {
   const task = await router.submit('x');
@@ -67,7 +67,7 @@ test('leaving the events does not, leaving the whole of it is `release`', async 
   assert.equal(miner.aborted, 0);
   task.release();
   await stopped();
-  await assert.rejects(task.result(), (error) => error.code === 'closed');
+  await assert.rejects(task.result(), (error) => error.kind === 'closed');
 });
 
 test('a signal that was aborted before submits nothing', async () => {
@@ -135,7 +135,7 @@ test('a completion in one step, and the ways out of it', async () => {
   const reason = new Error('on purpose');
   await assert.rejects(router.complete('x', { signal: AbortSignal.abort(reason) }), reason);
   await assert.rejects(router.complete('x', { signal: AbortSignal.timeout(50) }), { name: 'TimeoutError' });
-  await assert.rejects(router.complete('x', { sessionId: 9 }), { code: 'not_found' });
+  await assert.rejects(router.complete('x', { sessionId: 9 }), { kind: 'not_found' });
   const controller = new AbortController();
   const before = miner.left;
   const answer = router.complete('x', { signal: controller.signal });
@@ -180,7 +180,7 @@ test('closing the router ends every stream with an error', async () => {
   await assert.rejects(waiting, RouterError);
   await assert.rejects(result, RouterError);
   await closing;
-  await assert.rejects(router.submit('x'), (error) => error.code === 'closed');
-  assert.throws(() => router.status(), (error) => error.code === 'closed');
+  await assert.rejects(router.submit('x'), (error) => error.kind === 'closed');
+  assert.throws(() => router.status(), (error) => error.kind === 'closed');
   await router.close();
 });

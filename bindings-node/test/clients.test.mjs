@@ -106,7 +106,7 @@ test('a miner elsewhere works for the router, and goes when its work is done', a
   await miner.close();
   await miner.close();
   await until(() => !router.miners().miners.some((one) => one.id === 'far'), 'its leaving');
-  assert.throws(() => runMiner({ router: 'http://x', name: 'far' }, () => ''), { code: 'invalid_argument' });
-  assert.throws(() => runMiner({ name: 'far' }, () => ''), { code: 'invalid_argument' });
+  assert.throws(() => runMiner({ router: 'http://x', name: 'far' }, () => ''), { kind: 'invalid_argument' });
+  assert.throws(() => runMiner({ name: 'far' }, () => ''), { kind: 'invalid_argument' });
   await far.stop();
 });

@@ -74,7 +74,7 @@ test('who is far away needs a token of its own', async () => {
 
 test('wrong settings are an error that names them', async () => {
   await assert.rejects(router.handler({ prt: 1 }).fetch('http://host/healthz'), (error) => {
-    assert.deepEqual([error.code, error.details.param], ['invalid_argument', 'listen.prt']);
+    assert.deepEqual([error.kind, error.details.param], ['invalid_argument', 'listen.prt']);
     return true;
   });
 });
@@ -159,5 +159,5 @@ test('a router that is closed answers 503 and hangs nobody up', async () => {
     await closed.close();
     assert.equal((await fetch(`${url}/healthz`)).status, 503);
   });
-  await assert.rejects(closed.fetch('http://host/healthz'), (error) => error.code === 'closed');
+  await assert.rejects(closed.fetch('http://host/healthz'), (error) => error.kind === 'closed');
 });

@@ -22,7 +22,7 @@ async function outcome(work, request = 'one two') {
 
 const failed = (code, message) => (error) => {
   assert.ok(error instanceof RouterError);
-  assert.equal(error.code, code);
+  assert.equal(error.kind, code);
   assert.match(error.message, message);
   return true;
 };
@@ -236,7 +236,7 @@ test('a generator that gives nothing gives an empty text, a function that return
   router.miner('empty', { models: ['empty'] }, () => ({}));
   assert.equal((await router.complete('x', { model: 'generator' })).text, '');
   for (const model of ['async', 'empty']) {
-    await assert.rejects(router.complete('x', { model }), { code: 'miner_failed', message: /the miner returned nothing: return the text/ });
+    await assert.rejects(router.complete('x', { model }), { kind: 'miner_failed', message: /the miner returned nothing: return the text/ });
   }
   await router.close();
 });

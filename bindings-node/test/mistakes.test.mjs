@@ -57,7 +57,7 @@ for (const [mistake, call, code, param, message] of [
   test(mistake, async () => {
     await assert.rejects(async () => call(), (error) => {
       assert.ok(error instanceof RouterError, `${error}`);
-      assert.deepEqual([error.code, error.details.param ?? null], [code, param]);
+      assert.deepEqual([error.kind, error.details.param ?? null], [code, param]);
       assert.match(error.message, message);
       return true;
     });
@@ -80,7 +80,7 @@ test('a closed router says so when it is disposed of no more, and asked anew', a
   const over = new Router();
   await over.close();
   await over[Symbol.asyncDispose]();
-  await assert.rejects(over.complete('x'), { code: 'closed' });
+  await assert.rejects(over.complete('x'), { kind: 'closed' });
 });
 
 test('a task may be read twice, and once more when it has ended: each loop begins at its first token', async () => {
@@ -96,4 +96,10 @@ test('a forgotten `await` of `submit` is an error of its own at once, and the ta
     for await (const token of submitted) token.at(0);
   }, /not async iterable/);
   assert.equal((await (await submitted).result()).text, 'x');
+});
+
+test('an error says its kind, and the finest code below it', async () => {
+  await assert.rejects(empty.complete('x'), { kind: 'unavailable', code: 'no_miner', retryable: true });
+  await assert.rejects(async () => router.session(77), { kind: 'not_found', code: 'session_not_found' });
+  await assert.rejects(router.submit('x', { maxToken: 5 }), { kind: 'invalid_argument', code: 'invalid_argument' });
 });

@@ -27,7 +27,7 @@ test('a pending await does, until it is answered', async () => {
     await run(`
       const router = new Router();
       router.miner('stuck', never);
-      router.submit('x', { timeout: 1 }).then((task) => task.result()).catch((error) => say(error.code));
+      router.submit('x', { timeout: 1 }).then((task) => task.result()).catch((error) => say(error.kind));
     `),
     'timeout',
   );
@@ -38,7 +38,7 @@ test('a pending await does not after unref, and does again after ref', async () 
     const router = new Router();
     router.miner('stuck', never);
     const task = await router.submit('x', { timeout: ${timeout} });
-    task.result().catch((error) => say(error.code));
+    task.result().catch((error) => say(error.kind));
     router${calls};
   `;
   ended(await run(source('.unref()', 50)), '');
@@ -90,7 +90,7 @@ test('await using closes what it opened', { skip: !('asyncDispose' in Symbol) &&
       await session[Symbol.asyncDispose]();
       say(router.session(session.id).record.active);
       await router[Symbol.asyncDispose]();
-      try { router.info(); } catch (error) { say(error instanceof RouterError, error.code); }
+      try { router.info(); } catch (error) { say(error instanceof RouterError, error.kind); }
     `),
     'false\ntrue closed',
   );

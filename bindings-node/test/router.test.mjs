@@ -42,7 +42,7 @@ test('settings are written in camelCase or as in the file, and come back as in t
 test('a setting that there is not is named, and opens nothing', async () => {
   const wrong = (error) => {
     assert.ok(error instanceof RouterError && error instanceof Error);
-    assert.deepEqual([error.name, error.code, error.retryable], ['RouterError', 'invalid_argument', false]);
+    assert.deepEqual([error.name, error.kind, error.retryable], ['RouterError', 'invalid_argument', false]);
     assert.equal(error.details.param, 'limits.max_sesions');
     assert.match(error.message, /did you mean/);
     return true;
@@ -52,8 +52,8 @@ test('a setting that there is not is named, and opens nothing', async () => {
   for (const config of ['text', 7, [], true]) assert.throws(() => new Router(config), RouterError);
   const circular = {};
   circular.limits = circular;
-  assert.throws(() => new Router(circular), { code: 'invalid_argument' });
-  assert.throws(() => new Router({}, { log: 'file' }), { code: 'invalid_argument' });
+  assert.throws(() => new Router(circular), { kind: 'invalid_argument' });
+  assert.throws(() => new Router({}, { log: 'file' }), { kind: 'invalid_argument' });
 });
 
 test('a router on disk keeps its tasks, and belongs to one process', async () => {
@@ -62,7 +62,7 @@ test('a router on disk keeps its tasks, and belongs to one process', async () =>
   router.miner('echo', (job) => job.prompt);
   const session = await router.createSession({ name: 'kept' });
   await (await session.submit('hello')).result();
-  await assert.rejects(Router.open({ storage: { dataDir } }), { code: 'conflict' });
+  await assert.rejects(Router.open({ storage: { dataDir } }), { kind: 'conflict' });
   await router.close();
   const again = new Router({ storage: { dataDir } });
   assert.equal((await again.session(session.id).task(1)).text, 'hello');
@@ -87,8 +87,8 @@ test('sessions', async () => {
   assert.equal((await session.update({ name: 'talk' })).name, 'talk');
   assert.equal(router.session(session.id).name, 'talk');
   assert.equal((await session.close()).active, false);
-  await assert.rejects(session.submit('more'), { code: 'conflict' });
-  assert.throws(() => router.session(99), (error) => error.code === 'not_found' && error.details.code === 'session_not_found');
+  await assert.rejects(session.submit('more'), { kind: 'conflict' });
+  assert.throws(() => router.session(99), (error) => error.kind === 'not_found' && error.code === 'session_not_found');
   assert.equal(router.sessions({ limit: 1 }).sessions.length, 1);
   await router.close();
 });
@@ -97,7 +97,7 @@ test('arguments of the wrong kind are refused by name', async () => {
   const router = new Router();
   const refused = async (call, param) => {
     await assert.rejects(async () => call(), (error) => {
-      assert.deepEqual([error.code, error.details.param], ['invalid_argument', param]);
+      assert.deepEqual([error.kind, error.details.param], ['invalid_argument', param]);
       return true;
     });
   };
@@ -175,6 +175,6 @@ test('draining lets tasks end', async () => {
   const task = await router.submit('x');
   assert.equal(await router.drain({ timeoutMs: 30_000 }), true);
   assert.equal((await task.result()).text, 'x');
-  await assert.rejects(router.submit('y'), { code: 'closed' });
+  await assert.rejects(router.submit('y'), { kind: 'closed' });
   await router.close();
 });

@@ -8,14 +8,14 @@ import pickle
 import pytest
 
 import cortensor_router
-from cortensor_router import RouterError, RouterTimeoutError, SyncRouter, _errors, _native
+from cortensor_router import RouterError, RouterTimeoutError, SyncRouter, _error, _native
 
 
 def test_every_kind_has_its_class() -> None:
     table = {code: (base, retryable) for code, base, _, retryable in _native.kinds()}
-    assert set(_errors.KINDS) == set(table)
+    assert set(_error.KINDS) == set(table)
     for code, (base, retryable) in table.items():
-        one = _errors.KINDS[code]
+        one = _error.KINDS[code]
         assert one.kind == code
         assert one.retryable is retryable
         assert issubclass(one, getattr(builtins, base)), code
@@ -33,7 +33,7 @@ def test_an_error_says_all_that_is_known() -> None:
     assert str(error) == error.message
 
 
-@pytest.mark.parametrize("one", list(_errors.KINDS.values()), ids=list(_errors.KINDS))
+@pytest.mark.parametrize("one", list(_error.KINDS.values()), ids=list(_error.KINDS))
 def test_errors_survive_pickling(one: type[RouterError]) -> None:
     error = one("what", code="fine", param="p", retry_after_ms=5, session_id=1, task_id=2)
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own

@@ -26,6 +26,7 @@ from cortensor_router import (
     Verdict,
     _native,
 )
+from cortensor_router import Hardware, ModelDetails, NodeStats, TaskResults
 from cortensor_router._options import MinerOptions, RequestOptions, SessionChanges, SessionOptions
 
 
@@ -58,7 +59,7 @@ def properties(schemas: dict[str, Any], name: str) -> dict[str, Any]:
 
 RECORDS: list[tuple[type, str, set[str]]] = [
     (SessionRecord, "Session", set()),
-    (TaskRecord, "TaskRow", set()),
+    (TaskRecord, "Task", set()),
     (MinerInfo, "MinerInfo", set()),
     (NodeInfo, "NodeInfo", set()),
     (NodeStatus, "NodeStatus", set()),

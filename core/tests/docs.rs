@@ -27,14 +27,16 @@ fn the_types_of_the_configuration_are_current() {
 
 #[cfg(feature = "listener")]
 #[test]
-fn the_rest_reference_is_current() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/rest-api.md");
-    let wanted = cortensor_router::listener::rest_reference();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, &wanted).unwrap();
+fn the_openapi_document_is_current() {
+    use cortensor_router::listener::{openapi_file, packages_file};
+    for (name, wanted) in [("openapi.json", openapi_file()), ("packages.json", packages_file())] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, &wanted).unwrap();
+        }
+        let page = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(page == wanted, "docs/{name} is not current: run cargo xtask gen");
     }
-    let page = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(page == wanted, "docs/rest-api.md is not current: run UPDATE_DOCS=1 cargo test --test docs");
 }
 
 #[cfg(feature = "listener")]

@@ -5,6 +5,7 @@
 mod bench;
 mod c;
 mod environment;
+mod generate;
 mod lint;
 mod model;
 mod node;
@@ -40,6 +41,12 @@ enum Command {
     },
     /// Check format, lints, types, licences, the number of dependencies and of public items.
     Lint,
+    /// Write what follows from the schema: records and options of the packages, their errors, docs/rest-api.md.
+    Gen {
+        /// Write nothing, and fail where a file is old.
+        #[arg(long)]
+        check: bool,
+    },
     /// Run the simulator of the dispatch engine over many seeds.
     Sim {
         /// How many seeds; 10000 if neither this nor a seed is given.
@@ -108,6 +115,8 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Test { suites } => suites::run(&mut steps, &suites),
         Command::Lint => lint::run(&mut steps),
+        Command::Gen { check: true } => generate::check(&mut steps),
+        Command::Gen { check: false } => generate::run(&mut steps),
         Command::Sim { seeds, seed, effects } => suites::sim(&mut steps, seeds, seed, effects.as_deref()),
         Command::Chaos { cycles, seed } => suites::chaos(&mut steps, cycles, seed),
         Command::Bench { figures, quick, .. } if figures == ["python"] => python::bench(&mut steps, quick),

@@ -2,7 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import type { Completion, ErrorCode, Job, LogRecord, Middleware, TaskEvent } from 'cortensor-router';
+import type { Completion, ErrorKind, Job, LogRecord, Middleware, TaskEvent } from 'cortensor-router';
 import api, { Router, RouterError, runMiner, version } from 'cortensor-router';
 import express from 'express';
 
@@ -63,9 +63,10 @@ try {
   router.session(9);
 } catch (error) {
   if (error instanceof RouterError) {
-    const code: ErrorCode = error.code;
+    const kind: ErrorKind = error.kind;
+    const code: string = error.code;
     const param: string | null | undefined = error.details.param;
-    console.log(code, param, error.retryable);
+    console.log(kind, code, param, error.retryable);
   }
 }
 
@@ -115,4 +116,33 @@ await router.submit(7);
 // @ts-expect-error nobody makes a task but the router
 new api.Task();
 
-export { connected, count, vectors, plain, response, same, text };
+// Records have the fields of the schema and no others.
+const [row, record] = [(await session.tasks()).tasks[0]!, await task.record()];
+const texts: string[] = row.results.concat(record.results.data);
+const queue: number = router.status().queued_tasks + router.info().node_stats.total_count + (record.queue_position ?? 0);
+// @ts-expect-error 1: a mistyped field of the status
+router.status().queue_tasks;
+// @ts-expect-error 2: a mistyped field of the router's record
+router.info().total_session;
+// @ts-expect-error 3: a mistyped field of a miner
+router.miners().miners[0]!.inflight;
+// @ts-expect-error 4: a mistyped field of a task
+record.finishReason;
+// @ts-expect-error 5: the answers of a list are texts
+row.results.data;
+// @ts-expect-error 6: a mistyped field of a session
+session.record.minNumOfNodes;
+// @ts-expect-error 7: a word that is no policy
+await router.createSession({ name: 'x', validationPolicy: 'quorom' });
+// @ts-expect-error 8: a member that cannot be changed later
+await session.update({ owner: 'me' });
+// @ts-expect-error 9: a mistyped field of an answer
+done.choices[0]!.finishReason;
+// @ts-expect-error 10: a kind that there is not
+if (new RouterError({ kind: 'closed', code: 'closed', message: '' }).kind === 'no_miner') text.trim();
+// @ts-expect-error a mistyped field of what a job's caller sent
+router.miner('j', (job) => String(job.request.max_token));
+// @ts-expect-error a mistyped field of what a miner has done
+miner.stats().comitted;
+
+export { queue, texts, connected, count, vectors, plain, response, same, text };

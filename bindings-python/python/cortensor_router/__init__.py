@@ -8,19 +8,8 @@ from __future__ import annotations
 
 from ._asgi import AsgiApp
 from ._client import MinerClient, SyncMinerClient, run_miner
-from ._completion import (
-    Choice,
-    Completion,
-    Embedding,
-    Embeddings,
-    End,
-    Event,
-    MinerVerdict,
-    Restart,
-    Token,
-    Usage,
-    Verdict,
-)
+from ._completion import Completion, Embedding, Embeddings, End, Event, Restart, Token
+from ._error import RouterError
 from ._errors import (
     ClosedError,
     ConflictError,
@@ -32,7 +21,6 @@ from ._errors import (
     OverloadedError,
     PanicError,
     PermissionDeniedError,
-    RouterError,
     RouterTimeoutError,
     TaskCancelledError,
     TooLargeError,
@@ -46,7 +34,23 @@ from ._miner import Miner, SyncMiner
 from ._native import VERSION as __version__  # noqa: N811 - its name in Python
 from ._options import MinerOptions, RequestOptions, SessionChanges, SessionOptions
 from ._record import Page, Record
-from ._records import MinerClientStats, MinerInfo, ModelInfo, NodeInfo, NodeStatus, SessionRecord, TaskRecord
+from ._records import (
+    Choice,
+    Hardware,
+    MinerClientStats,
+    MinerInfo,
+    MinerVerdict,
+    ModelDetails,
+    ModelInfo,
+    NodeInfo,
+    NodeStats,
+    NodeStatus,
+    SessionRecord,
+    TaskRecord,
+    TaskResults,
+    Usage,
+    Verdict,
+)
 from ._router import Router
 from ._session import Session, SyncSession
 from ._sync import SyncRouter
@@ -62,6 +66,7 @@ __all__ = [
     "Embeddings",
     "End",
     "Event",
+    "Hardware",
     "IdempotencyMismatchError",
     "InternalError",
     "InvalidArgumentError",
@@ -75,8 +80,10 @@ __all__ = [
     "MinerInfo",
     "MinerOptions",
     "MinerVerdict",
+    "ModelDetails",
     "ModelInfo",
     "NodeInfo",
+    "NodeStats",
     "NodeStatus",
     "NotFoundError",
     "OverloadedError",
@@ -104,6 +111,7 @@ __all__ = [
     "Task",
     "TaskCancelledError",
     "TaskRecord",
+    "TaskResults",
     "Token",
     "TokenStream",
     "TooLargeError",

@@ -15,8 +15,8 @@ from ._base import CLOSE_SECONDS
 from ._json import fields_of
 from ._loop_thread import LoopThread
 from ._miners import LoopWork, ThreadWork, runs_in_loop
-from ._options import AsyncMinerFunction, SyncMinerFunction
 from ._records import MinerClientStats
+from ._work import AsyncMinerFunction, SyncMinerFunction
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -2,104 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from ._record import Record
+from ._records import CompletionRecord, Usage
 
 
-@dataclass(slots=True, kw_only=True)
-class Usage(Record):
-    """Tokens of one completion, as the miner counted them, or estimated where it does not count."""
-
-    completion_tokens: int = 0
-    """Tokens that were generated."""
-    prompt_tokens: int = 0
-    """Tokens of the prompt."""
-    total_tokens: int = 0
-    """Their sum."""
-
-
-@dataclass(slots=True, kw_only=True)
-class MinerVerdict(Record):
-    """How one miner's answer compares with the winner's."""
-
-    miner: str
-    """The miner's address."""
-    score: float
-    """Its score with the winner, 0 to 1."""
-    agrees: bool
-    """Whether that is enough to match."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Verdict(Record):
-    """How several answers to one task compare."""
-
-    verdict: str
-    """`agreed`, `disputed` or `insufficient`."""
-    score: float
-    """How well the answers agree, 0 to 1."""
-    method: str
-    """How they were compared: `exact`, `normalized`, `json`, `lexical` or `embedding`."""
-    policy: str = ""
-    """The policy that decided: `quorum`, `medoid` or `all`."""
-    winner: str
-    """The address of the miner whose answer was taken."""
-    per_miner: list[MinerVerdict] = field(default_factory=list[MinerVerdict])
-    """Each miner's answer beside the winner's, the winner first."""
-
-    @classmethod
-    def _of(cls, data: dict[str, Any]) -> Verdict:
-        told: list[dict[str, Any]] = data.get("per_miner") or []
-        data["per_miner"] = [MinerVerdict._of(one) for one in told]
-        return super(Verdict, cls)._of(data)
-
-
-@dataclass(slots=True, kw_only=True)
-class Choice(Record):
-    """One answer."""
-
-    index: int
-    """Its place, from 0."""
-    text: str
-    """The text."""
-    finish_reason: str | None = None
-    """`stop`, `length` ..."""
-    logprobs: None = None
-    """Always absent."""
-    message: dict[str, Any] | None = None
-    """The answer as a message: `content`, and `tool_calls` and `reasoning_content` where there are any."""
-    miner_address: str | None = None
-    """The miner that gave it, if several miners answered."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Completion(Record):
+class Completion(CompletionRecord):
     """A finished task's answer."""
 
-    id: str
-    """Its id as OpenAI's API has it."""
-    object: str
-    """`text_completion`."""
-    created: int
-    """Unix seconds."""
-    model: str
-    """The model that answered."""
-    session_id: int
-    """The session."""
-    task_id: int
-    """The task in its session."""
-    choices: list[Choice]
-    """The answers; the first is the one that was taken."""
-    usage: Usage
-    """Tokens of the one that was taken."""
-    gid: int | None = None
-    """The task among all sessions."""
-    miner_address: str | None = None
-    """The miner whose answer was taken."""
-    verdict: Verdict | None = None
-    """How several answers compare."""
+    __slots__ = ()
 
     @property
     def text(self) -> str:
@@ -113,20 +27,12 @@ class Completion(Record):
 
     @property
     def reasoning(self) -> str:
-        """The model's reasoning before its answer, if it is known."""
+        """What the model thought before it spoke, where that is known."""
         return str(self._message.get("reasoning_content") or "")
 
     @property
     def _message(self) -> dict[str, Any]:
         return (self.choices[0].message if self.choices else None) or {}
-
-    @classmethod
-    def _of(cls, data: dict[str, Any]) -> Completion:
-        data["choices"] = [Choice._of(one) for one in data["choices"]]
-        data["usage"] = Usage._of(data.get("usage") or {})
-        if data.get("verdict"):
-            data["verdict"] = Verdict._of(data["verdict"])
-        return super(Completion, cls)._of(data)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -144,6 +50,8 @@ class Embedding(Record):
 @dataclass(slots=True, kw_only=True)
 class Embeddings(Record):
     """Vectors of texts, in the order of the texts."""
+
+    _parts: ClassVar[Mapping[str, type[Record]]] = {"data": Embedding, "usage": Usage}
 
     data: list[Embedding]
     """The vectors, one for each text."""
@@ -166,12 +74,6 @@ class Embeddings(Record):
     def vectors(self) -> list[list[float]]:
         """The numbers alone."""
         return [one.embedding for one in self.data]
-
-    @classmethod
-    def _of(cls, data: dict[str, Any]) -> Embeddings:
-        data["data"] = [Embedding._of(one) for one in data["data"]]
-        data["usage"] = Usage._of(data.get("usage") or {})
-        return super(Embeddings, cls)._of(data)
 
 
 @dataclass(slots=True)

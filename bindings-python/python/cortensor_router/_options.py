@@ -1,121 +1,201 @@
+# Made from the schema by `cargo xtask gen`; do not edit.
 """What can be given with a task, a session or a miner. All of it may be absent."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
-
-from ._errors import InvalidArgumentError
-from ._json import fields_of, text_of
-
-if TYPE_CHECKING:
-    from ._job import Job, Piece, SyncJob
-
-Answer = str | Mapping[str, Any] | None
-"""An answer: its text, or `text`, `reasoning`, `tool_calls`, `finish_reason`, `usage`, `model`, `embedding`.
-
-`None` stands for it where pieces were emitted; a miner that gave nothing at all has failed.
-"""
-AsyncMinerFunction = Callable[["Job"], "AsyncIterator[Piece] | Awaitable[Answer]"]
-"""An async generator of pieces, or a coroutine that gives an answer."""
-SyncMinerFunction = Callable[["SyncJob"], "Iterable[Piece] | Answer"]
-"""A generator of pieces, or a function that gives an answer; it runs on a thread and may block it."""
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
 
 
 class RequestOptions(TypedDict, total=False):
-    """What can be given with a prompt: the fields of `POST /api/v1/completions`."""
+    """What can be said beside a prompt. What is for the miner alone goes into `extra`."""
 
     messages: Sequence[Mapping[str, Any]]
-    """The messages of a chat, in place of a prompt."""
-    input: str | Sequence[str]
-    """The input of an embedding, in place of a prompt."""
+    """The conversation so far."""
     model: str
-    """The model that is wanted; the session's where it is absent."""
+    """The model, as `/v1/models` lists it; given back in the answer.
+
+    Under `/v1`, `session-<id>` stands for that session and its model, and a model that no miner offers is a 404; under
+    `/api` such a model stands for any.
+    """
     max_tokens: int
-    """The most tokens to generate."""
+    """The most tokens to generate; what is over the router's limit is cut to it."""
     max_completion_tokens: int
-    """The same under OpenAI's newer name."""
+    """Newer name of `max_tokens`, which wins where both are given; what is over the router's limit is cut to it."""
     temperature: float
+    """Passes through: the sampling temperature."""
     top_p: float
+    """Passes through: nucleus sampling, from 0 to 1."""
     top_k: int
+    """Passes through: the number of candidates."""
     min_p: float
+    """Passes through: the least share of the likeliest token's probability."""
     stop: str | Sequence[str]
+    """Passes through: the texts at which the answer stops."""
     seed: int
+    """Passes through: the seed of the sampling."""
     presence_penalty: float
+    """Passes through: a penalty for tokens that came before."""
     frequency_penalty: float
+    """Passes through: a penalty for tokens that came often."""
     repetition_penalty: float
-    logit_bias: Mapping[str, float]
+    """Passes through: a factor against tokens that came before."""
+    logit_bias: Mapping[str, Any]
+    """Passes through: what is added to the scores of tokens."""
     logprobs: bool | int
+    """Passes through: whether, or how many, log probabilities are wanted."""
     top_logprobs: int
-    reasoning_effort: str
-    user: str
-    dimensions: int
-    """How long a vector is to be."""
+    """Passes through: how many candidates each token tells."""
     tools: Sequence[Mapping[str, Any]]
+    """Passes through: the tools that the model may call."""
     tool_choice: str | Mapping[str, Any]
+    """Passes through: which tool to call."""
     parallel_tool_calls: bool
+    """Passes through: whether several tools may be called at once."""
+    reasoning_effort: str
+    """Passes through: how long the model may think before it speaks."""
     response_format: Mapping[str, Any]
+    """Passes through: the form of the answer."""
+    user: str
+    """Passes through: who asks."""
+    dimensions: int
+    """Passes through: how many numbers a vector has."""
     prompt_type: int
     """0: the model's chat template is applied; 1: the prompt goes to the model as it is."""
     prompt_template: str
     """A text with `{prompt}` in it, put around the prompt."""
     stream: bool
-    """Whether tokens are wanted as they come; `submit` asks for it, `complete` does not."""
+    """Whether the answer is wanted as it comes, as server-sent events."""
     timeout: float
-    """Seconds until the task is given up."""
+    """Seconds until the task is given up; what is over the router's limit is cut to it."""
     precommit_timeout: float
-    """Seconds within which a miner must have answered."""
-    client_reference: str
-    """The caller's own reference."""
+    """Seconds within which several answers must be in: then those that are in are compared; what is over the router's
+    limit is cut to it.
+    """
     max_miners: int
-    """How many miners answer, each on its own."""
+    """The most miners that answer, each on its own: as many as there are, up to `limits.max_answers`."""
     on_failure: str
-    """What follows when the miner is lost after tokens were seen: `fail`, `continue` or `restart`."""
-    validation_policy: str
-    """What decides where several miners answer: `first`, `quorum`, `medoid` or `all`."""
-    match: str
-    """When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`."""
-    min_score: float
-    """From this score on two answers match, 0 to 1."""
-    tie_break: bool
-    """Whether one more miner is asked where the answers do not agree."""
-    match_tolerance: float
-    """How much two numbers of JSON may differ, as a share of the greater one."""
-    match_pointers: Sequence[str]
-    """The only places of JSON that are compared."""
-    match_model: str
-    """The model that embeds the answers."""
+    """How the task goes on when the miner is lost after tokens were seen."""
     priority: int
-    """0 to 9; a higher band is served first."""
+    """The band: a higher one is served first. Missing: the session's."""
+    client_reference: str
+    """The caller's own reference, given back in the task."""
     raw: bool
     """Whether special tokens and leading blanks stay in the text."""
+    input: str | Sequence[str]
+    """The text to embed, or several, in place of a prompt."""
     idempotency_key: str
-    """The same key joins the task that is there."""
+    """The same key and request join the task that is there."""
     detach: bool
     """Whether the task goes on when nobody waits for it."""
     extra: Mapping[str, Any]
-    """Any other field: it reaches the miner untouched."""
+    """Any other members: they reach the miner untouched."""
+    validation_policy: str
+    """What decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`."""
+    match: str
+    """When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. Default `normalized`."""
+    min_score: float
+    """From this score on two answers match, 0 to 1. Default 0.5 for `lexical`, 0.85 for `embedding`, else 1."""
+    tie_break: bool
+    """Whether one more miner is asked where the answers do not agree. Default no; of no use to `all`."""
+    match_tolerance: float
+    """How much two numbers of JSON may differ, as a share of the greater one. Default 0.000001."""
+    match_pointers: Sequence[str]
+    """The only places of JSON that are compared (RFC 6901), at most 32; none: the whole."""
+    match_model: str
+    """The model that embeds the answers; none: any that a miner embeds with."""
 
 
 class SessionOptions(TypedDict, total=False):
-    """What a session can be created with: the fields of `POST /api/v1/sessions`."""
+    """A session to be created.
 
+    Only `name` is required; Cortensor's published camelCase names, such as `minNumOfNodes`, are taken too.
+    """
+
+    validation_policy: str
+    """What decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`."""
+    match: str
+    """When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. Default `normalized`."""
+    min_score: float
+    """From this score on two answers match, 0 to 1. Default 0.5 for `lexical`, 0.85 for `embedding`, else 1."""
+    tie_break: bool
+    """Whether one more miner is asked where the answers do not agree. Default no; of no use to `all`."""
+    match_tolerance: float
+    """How much two numbers of JSON may differ, as a share of the greater one. Default 0.000001."""
+    match_pointers: Sequence[str]
+    """The only places of JSON that are compared (RFC 6901), at most 32; none: the whole."""
+    match_model: str
+    """The model that embeds the answers; none: any that a miner embeds with."""
     metadata: str
+    """Anything of the caller's, up to 64 KiB of text or JSON."""
     owner: str
+    """The owner; the token's id where it is empty."""
     mode: int
+    """Which miners serve it: 0 ephemeral, 1 dedicated, 2 both."""
     redundant: int
+    """How many miners answer each task (0 and 1: one)."""
     min_num_of_nodes: int
+    """The fewest miners that must be there for the session to be served; while there are fewer, new tasks are refused
+    (`too_few_miners`); 0: no demand.
+    """
     max_num_of_nodes: int
+    """The most miners that work for it at a time; 0: no limit."""
     num_of_validator_nodes: int
+    """How many answers are validated."""
     reserve_ephemeral_nodes: bool
+    """Whether ephemeral miners are kept for it alone: as many as `min_num_of_nodes` or `redundant` say, at least one.
+    """
     reserve_period: int
+    """Seconds that a reservation holds after the session's last task; 0: `dispatch.reserve_period_secs`."""
     sla: int
+    """The service class, by what is measured of miners.
+
+    0: any. 1: at most 10 % errors. 2: at most 5 % errors, 10 tokens/s and 2 s to the first token. 3 and above: at most
+    2 % errors, 25 tokens/s and 1 s. While no miner meets it, any will do.
+    """
     model: str
+    """The model of its tasks where they name none."""
     model_identifier: str
+    """Cortensor's number for a model; kept and given back."""
     max_task_execution_count: int
+    """The most tasks it ever takes; 0: no limit."""
     priority: int
+    """The band of its tasks, 0 to 9; a higher band is served first."""
     weight: int
+    """Its share within a band, 1 to 1000; 0 means the default of 1."""
+    affinity: bool
+    """Whether its tasks prefer the miner that served the last one; on by default."""
+    retention: str
+    """What is kept of ended tasks: `all`, `result` (no prompt) or `none`."""
+
+
+class SessionChanges(TypedDict, total=False):
+    """A change of a session. Members that are missing stay as they are."""
+
+    name: str
+    """Its name, 1 to 256 bytes."""
+    metadata: str
+    """Anything of the caller's, up to 64 KiB."""
+    model: str
+    """The model of its tasks where they name none."""
+    redundant: int
+    """How many miners answer each task (0 and 1: one)."""
+    max_task_execution_count: int
+    """The most tasks it ever takes; 0: no limit."""
+    priority: int
+    """The band of its tasks, 0 to 9; a higher band is served first."""
+    weight: int
+    """Its share within a band, 1 to 1000."""
+    affinity: bool
+    """Whether its tasks prefer the miner that served the last one."""
+    retention: str
+    """What is kept of ended tasks: `all`, `result` (no prompt) or `none`."""
+    min_num_of_nodes: int
+    """The fewest miners that must be there for the session to be served; 0: no demand."""
+    max_num_of_nodes: int
+    """The most miners that work for it at a time; 0: no limit."""
+    sla: int
+    """The service class."""
     validation_policy: str
     """What decides where several miners answer: `first`, `quorum`, `medoid` or `all`."""
     match: str
@@ -124,130 +204,30 @@ class SessionOptions(TypedDict, total=False):
     """From this score on two answers match, 0 to 1."""
     tie_break: bool
     """Whether one more miner is asked where the answers do not agree."""
-    match_tolerance: float
-    """How much two numbers of JSON may differ, as a share of the greater one."""
-    match_pointers: Sequence[str]
-    """The only places of JSON that are compared."""
-    match_model: str
-    """The model that embeds the answers."""
-    affinity: bool
-    retention: str
-
-
-class SessionChanges(TypedDict, total=False):
-    """What of a session can be changed later."""
-
-    name: str
-    metadata: str
-    model: str
-    redundant: int
-    min_num_of_nodes: int
-    max_num_of_nodes: int
-    sla: int
-    validation_policy: str
-    match: str
-    min_score: float
-    tie_break: bool
-    max_task_execution_count: int
-    priority: int
-    weight: int
-    affinity: bool
-    retention: str
 
 
 class MinerOptions(TypedDict, total=False):
-    """What a miner says of itself."""
+    """What a miner says of itself when it joins."""
 
     models: Sequence[str]
-    """The models it serves; none: any that is asked for."""
+    """The models it serves; empty means any model that is asked for."""
     capacity: int
-    """How many tasks it works on at a time. Default 1."""
+    """How many tasks it works on at a time, 1 to 65536."""
     weight: int
     """Its share among equals, 1 to 100."""
     owner: str
-    """Who runs it."""
+    """Who runs it; answers that are compared come from different owners where there are any."""
     dedicated: bool
+    """Whether it is dedicated to sessions rather than ephemeral."""
     embeddings: bool
     """Whether it embeds, beside or instead of generating."""
     max_context_tokens: int
-    """The most tokens of prompt and answer together."""
+    """The most tokens of prompt and answer together; 0 where it does not say."""
     features: Sequence[str]
+    """What it can do beyond the least: `continue` goes on behind a partial answer of another miner."""
     agent: str
+    """Its software and version, in its own words."""
     hardware: Mapping[str, Any]
+    """What a miner says of its hardware."""
     model_details: Sequence[Mapping[str, Any]]
-
-
-_REQUEST = frozenset(RequestOptions.__annotations__)
-_SESSION = frozenset(SessionOptions.__annotations__)
-_CHANGES = frozenset(SessionChanges.__annotations__)
-_MINER = frozenset(MinerOptions.__annotations__)
-
-
-def _check_names(what: str, given: Iterable[str], known: frozenset[str], hint: str) -> None:
-    """A name that was mistyped would change nothing, or reach the miner as a field of its own."""
-    unknown = set(given) - known
-    if known is _REQUEST:
-        unknown -= {"clientReference"}
-    else:
-        # The router takes the names that Cortensor published, too: `minNumOfNodes`.
-        unknown = {name for name in unknown if _in_snake_case(name) not in known}
-    if unknown:
-        name = min(unknown)
-        near = difflib.get_close_matches(_in_snake_case(name), known, 1)
-        meant = f"did you mean {near[0]}? " if near else ""
-        raise InvalidArgumentError(f"{name} is no option of a {what}: {meant}{hint}", param=name)
-
-
-def _in_snake_case(name: str) -> str:
-    return "".join(f"_{one.lower()}" if one.isupper() else one for one in name)
-
-
-def session_of(name: str, options: SessionOptions) -> str:
-    """The session as JSON."""
-    _check_names("session", options, _SESSION, "SessionOptions lists all of them")
-    return fields_of("session", {"name": name, **options})
-
-
-def changes_of(changes: SessionChanges) -> str:
-    """The changes as JSON."""
-    _check_names("session", changes, _CHANGES, "SessionChanges lists what can be changed")
-    return fields_of("session", changes)
-
-
-def miner_of(name: str, options: MinerOptions) -> str:
-    """What a miner says of itself, as JSON."""
-    check_name(name)
-    _check_names("miner", options, _MINER, "MinerOptions lists all of them")
-    return fields_of("miner", {"name": name, **options})
-
-
-def check_name(name: Any) -> None:
-    """`@router.miner` without its parentheses has the function where the name belongs."""
-    if callable(name):
-        raise TypeError('a miner needs a name: @router.miner("name"), or router.add_miner("name", function)')
-
-
-def _check_prompt(prompt: object) -> None:
-    if not isinstance(prompt, str):
-        message = f"prompt is a text, not {type(prompt).__name__}: a chat goes into messages=[...]"
-        raise InvalidArgumentError(message, param="prompt")
-
-
-def embedding_of(texts: str | Sequence[str], options: RequestOptions) -> str:
-    """The request of vectors as JSON."""
-    if isinstance(texts, (bytes, bytearray)) or not isinstance(texts, (str, Sequence)):  # pyright: ignore[reportUnnecessaryIsInstance]
-        message = f"input is a text or a list of texts, not {type(texts).__name__}"
-        raise InvalidArgumentError(message, param="input")
-    given: RequestOptions = {**options, "input": texts if isinstance(texts, str) else list(texts)}
-    return request_of(None, given, stream=False)
-
-
-def request_of(prompt: str | None, options: RequestOptions, *, stream: bool) -> str:
-    """The request as JSON."""
-    _check_names("request", options, _REQUEST, "what is only for the miner goes into extra={...}")
-    fields: dict[str, Any] = {"stream": stream, **{name: value for name, value in options.items() if name != "extra"}}
-    fields.update(options.get("extra") or {})
-    if prompt is not None:
-        _check_prompt(prompt)
-        fields["prompt"] = prompt
-    return text_of("request", {name: value for name, value in fields.items() if value is not None})
+    """What it says of its models beyond their names."""

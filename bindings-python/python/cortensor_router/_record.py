@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import html
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from ._json import parsed
 
@@ -21,9 +21,18 @@ class Record:
 
     __slots__ = ()
 
+    _parts: ClassVar[Mapping[str, type[Record]]] = {}
+    """The fields that are records themselves, or lists of them."""
+
     @classmethod
     def _of(cls, data: dict[str, Any]) -> Self:
         """The record that `data` is. Fields that this version does not know are left out."""
+        for name, part in cls._parts.items():
+            told = data.get(name)
+            if isinstance(told, list):
+                data[name] = [part._of(one) for one in told]
+            elif told is not None:
+                data[name] = part._of(told)
         known = _FIELDS.get(cls)
         if known is None:
             known = _FIELDS[cls] = [one.name for one in dataclasses.fields(cls)]  # type: ignore[arg-type]
@@ -58,12 +67,14 @@ def table(title: str, rows: Iterable[tuple[str, object]]) -> str:
 class Page(Generic[T]):
     """A part of a list, and how long the whole list is."""
 
-    __slots__ = ("_rows", "count")
+    __slots__ = ("_rows", "corrupt", "count")
 
-    def __init__(self, rows: list[T], count: int) -> None:
+    def __init__(self, rows: list[T], count: int, corrupt: list[int] | None = None) -> None:
         self._rows = rows
         self.count = count
         """How many there are in all."""
+        self.corrupt = corrupt or []
+        """The ids of tasks of this page whose rows in the store are damaged; they are not among its rows."""
 
     @overload
     def __getitem__(self, index: int) -> T: ...
@@ -85,4 +96,4 @@ class Page(Generic[T]):
 def page_of(of: type[R], rows: str, text: str) -> Page[R]:
     """The page that JSON text is; its rows stand under the name `rows`."""
     data = parsed(text)
-    return Page([of._of(row) for row in data[rows]], data["count"])
+    return Page([of._of(row) for row in data[rows]], data["count"], data.get("corrupt"))

@@ -1,24 +1,133 @@
+# Made from the schema by `cargo xtask gen`; do not edit.
 """The records of the router, as dataclasses: the same names as in the REST API."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, TypedDict
 
-from ._completion import Usage, Verdict
 from ._record import Record
 
 
 @dataclass(slots=True, kw_only=True)
+class Usage(Record):
+    """Tokens of one completion, as the miner counted them (or estimated where it does not count)."""
+
+    completion_tokens: int = 0
+    """Tokens that were generated."""
+    prompt_tokens: int = 0
+    """Tokens of the prompt."""
+    total_tokens: int = 0
+    """Their sum."""
+
+
+@dataclass(slots=True, kw_only=True)
+class MinerVerdict(Record):
+    """How one miner's answer compares with the winner's."""
+
+    miner: str
+    """The miner's address."""
+    score: float
+    """Its score with the winner, 0 to 1."""
+    agrees: bool
+    """Whether that is enough to match."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Verdict(Record):
+    """How several answers to one task compare."""
+
+    _parts: ClassVar[Mapping[str, type[Record]]] = {"per_miner": MinerVerdict}
+
+    verdict: str
+    """`agreed`, `disputed` or `insufficient`."""
+    score: float
+    """How well the answers agree, 0 to 1: the share that match the winner (`quorum`), the mean score of the winner with
+    the others (`medoid`), the least score of any two (`all`).
+    """
+    method: str
+    """How they were compared: `exact`, `normalized`, `json`, `lexical` or `embedding`."""
+    policy: str = ""
+    """What decided: `quorum`, `medoid` or `all`."""
+    winner: str
+    """The address of the miner whose answer was taken; where they do not agree, of the one that is shown first."""
+    per_miner: list[MinerVerdict] = field(default_factory=list[MinerVerdict])
+    """Each miner's answer beside the winner's, the winner first."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Choice(Record):
+    """One answer, or the new piece of it."""
+
+    finish_reason: str | None = None
+    """`stop`, `length` ...; `null` before the end of a stream."""
+    index: int
+    """Its place among the choices."""
+    logprobs: None = None
+    """Always `null`."""
+    text: str
+    """The text."""
+    message: dict[str, Any] | None = None
+    """The text as a message."""
+    miner_address: str | None = None
+    """Whose answer it is, where several miners answered."""
+
+
+@dataclass(slots=True, kw_only=True)
+class CompletionRecord(Record):
+    """A completion on its way out: to REST clients and to the bindings; whole, or one event of a stream."""
+
+    _parts: ClassVar[Mapping[str, type[Record]]] = {"choices": Choice, "usage": Usage, "verdict": Verdict}
+
+    choices: list[Choice]
+    """The answers: one, unless several were asked for."""
+    created: int
+    """Unix seconds."""
+    id: str
+    """Unique among all tasks."""
+    model: str
+    """The model that was asked for."""
+    object: str
+    """`text_completion`"""
+    session_id: int
+    """The session."""
+    task_id: int
+    """The task in its session."""
+    usage: Usage
+    """Tokens of one completion, as the miner counted them (or estimated where it does not count)."""
+    gid: int | None = None
+    """The task among all sessions."""
+    miner_address: str | None = None
+    """The address of the miner whose answer it is."""
+    verdict: Verdict | None = None
+    """How several answers to one task compare."""
+
+
+class TaskResults(TypedDict, total=False):
+    """The answers to a task, where it is shown alone."""
+
+    data: list[str]
+    """The texts; while the task runs, the text so far."""
+    miners: list[str]
+    """The miners' addresses, aligned with `data`.
+
+    Only once the task has ended: clients take its presence for completeness.
+    """
+
+
+@dataclass(slots=True, kw_only=True)
 class TaskRecord(Record):
-    """A task: what was asked for and what became of it."""
+    """A task on its way out: to REST clients and to the bindings."""
+
+    _parts: ClassVar[Mapping[str, type[Record]]] = {"usage": Usage, "verdict": Verdict}
 
     id: int
-    """In its session."""
+    """Its number in its session."""
     task_id: int
-    """The same."""
+    """Alias of `id`, for clients that read `task_id`."""
     gid: int
-    """Among all sessions."""
+    """Its number among all sessions."""
     session_id: int
     """The session."""
     client_reference: str | None = None
@@ -26,123 +135,122 @@ class TaskRecord(Record):
     status: int
     """0 queued, 1 assigned or acked, 2 precommitted, 3 committed, 4 ended."""
     state: str
-    """The same as a word."""
+    """`status` as a word: `queued`, `assigned`, `acked`, `precommitted`, `committed`, `ended`."""
     outcome: str | None = None
-    """`ok`, `disputed`, `failed`, `cancelled` or `expired`; `None` until it ended."""
+    """Once it has ended: `ok`, `disputed`, `failed`, `cancelled` or `expired`; never changes."""
     ended: bool
-    """Whether it is over, for good."""
+    """Whether it has ended."""
     created_at: int
-    """Unix seconds."""
+    """Unix seconds at which the task was submitted."""
     started_at: int
-    """Unix seconds; 0 while no miner took it."""
+    """Unix seconds at which a miner took the task; 0 while none has."""
     last_precommit_at: int
-    """Unix seconds; 0 until then."""
+    """Unix seconds at which the last answer came in; 0 before."""
     last_commit_at: int
-    """Unix seconds; 0 until then."""
+    """Unix seconds at which the verdict was written; 0 before."""
     finished_at: int
-    """Unix seconds; 0 until then."""
+    """Unix seconds at which the task ended; 0 before."""
     execution_time: float
-    """Seconds."""
+    """Seconds that miners took; 0 before the end."""
     assigned_miners: list[str]
-    """Addresses of the miners that got it, in order."""
+    """The addresses of the miners that worked on it, in their order."""
     prompt: str
-    """The whole text that the model was to read."""
+    """The whole text that the model reads."""
     text: str
-    """The text so far, or the whole of it."""
+    """The answer's text, or what there is so far."""
     response: str
-    """The same."""
+    """Alias of `text`, for clients that read `response`."""
     model: str | None = None
-    """The model that was asked for, or that answered."""
+    """The model that was asked for, else the one that answered."""
     finish_reason: str | None = None
-    """`stop`, `length` ..."""
+    """Why the answer ends: `stop`, `length` ..."""
     usage: Usage | None = None
-    """Tokens of the answer."""
+    """Tokens of one completion, as the miner counted them (or estimated where it does not count)."""
     attempts: int
-    """How many times a miner got it."""
+    """How often it was given to a miner."""
     verdict: Verdict | None = None
-    """How several answers compare."""
+    """How several answers to one task compare."""
     failure: str | None = None
-    """Why it failed, where it did."""
+    """Why it has no answer."""
     queue_position: int | None = None
-    """Its place in the queue, from 0, while it is queued."""
-    results: dict[str, Any] | list[str] = field(default_factory=dict[str, Any])
-    """The miners' answers: `data` and `miners`; in a list of tasks one text a miner."""
-    results_hash: list[str] = field(default_factory=list[str])
-    """SHA-256 of each answer."""
-
-    @classmethod
-    def _of(cls, data: dict[str, Any]) -> TaskRecord:
-        if data.get("usage"):
-            data["usage"] = Usage._of(data["usage"])
-        if data.get("verdict"):
-            data["verdict"] = Verdict._of(data["verdict"])
-        return super(TaskRecord, cls)._of(data)
+    """Its place in the queue, while it waits."""
+    results: list[str] | TaskResults
+    """The answers. In a list of tasks: the texts, aligned with `assigned_miners`."""
+    results_hash: list[str]
+    """SHA-256 of the answers' texts, aligned with `results`."""
 
 
 @dataclass(slots=True, kw_only=True)
 class SessionRecord(Record):
-    """A session as the router keeps it."""
+    """A session as the router keeps and shows it."""
 
+    validation_policy: str
+    """What decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`."""
+    match: str
+    """When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. Default `normalized`."""
+    min_score: float | None = None
+    """From this score on two answers match, 0 to 1. Default 0.5 for `lexical`, 0.85 for `embedding`, else 1."""
+    tie_break: bool | None = None
+    """Whether one more miner is asked where the answers do not agree. Default no; of no use to `all`."""
+    match_tolerance: float | None = None
+    """How much two numbers of JSON may differ, as a share of the greater one. Default 0.000001."""
+    match_pointers: list[str] | None = None
+    """The only places of JSON that are compared (RFC 6901), at most 32; none: the whole."""
+    match_model: str | None = None
+    """The model that embeds the answers; none: any that a miner embeds with."""
+    name: str
+    """A name for people, 1 to 256 bytes."""
+    metadata: str = ""
+    """Anything of the caller's, up to 64 KiB of text or JSON."""
+    owner: str = ""
+    """The owner; the token's id where it is empty."""
+    mode: int = 0
+    """Which miners serve it: 0 ephemeral, 1 dedicated, 2 both."""
+    redundant: int = 0
+    """How many miners answer each task (0 and 1: one)."""
+    min_num_of_nodes: int = 0
+    """The fewest miners that must be there for the session to be served; while there are fewer, new tasks are refused
+    (`too_few_miners`); 0: no demand.
+    """
+    max_num_of_nodes: int = 0
+    """The most miners that work for it at a time; 0: no limit."""
+    num_of_validator_nodes: int = 0
+    """How many answers are validated."""
+    reserve_ephemeral_nodes: bool = False
+    """Whether ephemeral miners are kept for it alone: as many as `min_num_of_nodes` or `redundant` say, at least one.
+    """
+    reserve_period: int = 0
+    """Seconds that a reservation holds after the session's last task; 0: `dispatch.reserve_period_secs`."""
+    sla: int = 0
+    """The service class, by what is measured of miners.
+
+    0: any. 1: at most 10 % errors. 2: at most 5 % errors, 10 tokens/s and 2 s to the first token. 3 and above: at most
+    2 % errors, 25 tokens/s and 1 s. While no miner meets it, any will do.
+    """
+    model: str = ""
+    """The model of its tasks where they name none."""
+    model_identifier: str = ""
+    """Cortensor's number for a model; kept and given back."""
+    max_task_execution_count: int = 0
+    """The most tasks it ever takes; 0: no limit."""
+    priority: int = 0
+    """The band of its tasks, 0 to 9; a higher band is served first."""
+    weight: int = 0
+    """Its share within a band, 1 to 1000; 0 means the default of 1."""
+    affinity: bool | None = None
+    """Whether its tasks prefer the miner that served the last one; on by default."""
+    retention: str = ""
+    """What is kept of ended tasks: `all`, `result` (no prompt) or `none`."""
     id: int
     """The id."""
     sid: str
-    """0x and 64 hexadecimal digits; accepted wherever an id is."""
-    name: str
-    """A name for people."""
-    metadata: str
-    """Anything of the caller's."""
-    owner: str
-    """The owner."""
-    mode: int
-    """0 ephemeral, 1 dedicated, 2 hybrid."""
-    redundant: int
-    """How many miners answer each task (0 and 1: one)."""
-    min_num_of_nodes: int
-    """The fewest miners that must be connected for it to be served."""
-    max_num_of_nodes: int
-    """The most miners that serve it at a time; 0: no limit."""
-    num_of_validator_nodes: int
-    """How many answers are validated."""
-    reserve_ephemeral_nodes: bool
-    """Whether ephemeral miners are reserved for it."""
-    reserve_period: int
-    """Seconds that a reservation holds."""
-    sla: int
-    """The service class, 0 the best effort."""
-    model: str
-    """The model of its tasks where they name none."""
-    model_identifier: str
-    """Cortensor's number for a model."""
-    max_task_execution_count: int
-    """The most tasks it ever takes; 0: no limit."""
-    priority: int
-    """The band of its tasks, 0 to 9; a higher band is served first."""
-    weight: int
-    """Its share within a band."""
-    validation_policy: str
-    """What decides where several miners answer: `first`, `quorum`, `medoid` or `all`."""
-    match: str
-    """When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`."""
-    min_score: float | None = None
-    """From this score on two answers match, 0 to 1."""
-    tie_break: bool | None = None
-    """Whether one more miner is asked where the answers do not agree."""
-    match_tolerance: float | None = None
-    """How much two numbers of JSON may differ, as a share of the greater one."""
-    match_pointers: list[str] | None = None
-    """The only places of JSON that are compared."""
-    match_model: str | None = None
-    """The model that embeds the answers."""
-    affinity: bool | None = None
-    """Whether its tasks prefer the miner that served the last one."""
-    retention: str
-    """What is kept of ended tasks: `all`, `result` or `none`."""
+    """The session's 0x + 64 hexadecimal digits, also its `tx_hash`; accepted wherever an id is."""
     address: str
     """An address that stands for the session."""
     active: bool
     """Whether it takes tasks."""
     state: str
-    """`open` or `closed`."""
+    """`active` as a word."""
     created_at: int
     """Unix seconds."""
     updated_at: int
@@ -161,6 +269,38 @@ class SessionRecord(Record):
     """Tasks that have not ended."""
 
 
+class Hardware(TypedDict):
+    """What a miner says of its hardware."""
+
+    gpu: str
+    """The accelerator, at most 256 bytes."""
+    vram: int
+    """Its memory, in MiB; 0 where it does not say."""
+    cpu: str
+    """The processor, at most 256 bytes."""
+
+
+class ModelDetails(TypedDict):
+    """What a miner says of one of its models. All but the name are claims that nobody checks."""
+
+    id: str
+    """Its name, as it is asked for; 1 to 256 bytes."""
+    digest: str
+    """A digest of its weights, at most 256 bytes."""
+    quant: str
+    """Its quantization (`Q4_1`, `fp8` ...), at most 256 bytes: answers are compared among equals."""
+    context: int
+    """The most tokens of prompt and answer together; 0 where it is not known."""
+    max_output: int
+    """The most tokens of an answer; 0 where it is not known."""
+    warm: bool
+    """Whether it is loaded."""
+    embeddings: bool
+    """Whether it embeds."""
+    tools: bool
+    """Whether it calls tools."""
+
+
 @dataclass(slots=True, kw_only=True)
 class MinerInfo(Record):
     """A miner as the router sees it now."""
@@ -168,15 +308,16 @@ class MinerInfo(Record):
     id: str
     """The name."""
     miner_id: str
-    """The same."""
+    """Alias of `id`, for clients that read `miner_id`."""
     address: str
     """The address that stands for it."""
     active: bool
     """Whether it gets work."""
     status: str
-    """`idle`, `busy`, `draining`, `cooling`, `set_aside` or `down`."""
+    """`idle`, `busy`, `draining`, `cooling` (its breaker is open), `set_aside` (its answers are not trusted) or `down`.
+    """
     kind: str
-    """`local`, `upstream` or `remote`."""
+    """How it is reached."""
     node_type: str
     """`ephemeral` or `dedicated`."""
     models: list[str]
@@ -184,7 +325,7 @@ class MinerInfo(Record):
     capacity: int
     """How many tasks it takes at a time, as it said."""
     credits: int
-    """How many it may take now."""
+    """How many it may take now: less than `capacity` while an upstream is throttled."""
     in_flight: int
     """How many it works on."""
     owner: str
@@ -194,24 +335,17 @@ class MinerInfo(Record):
     max_context_tokens: int
     """The most tokens of prompt and answer together; 0 where it does not say."""
     features: list[str]
-    """What it can do beyond the least."""
+    """What it can do beyond the least: `continue` ..."""
     agent: str
-    """Its software and version, in its own words."""
-    hardware: dict[str, Any] | None = None
-    """Its hardware, in its own words."""
-    model_details: list[dict[str, Any]]
+    """Its software and version, in its own words; empty for miners that do not say."""
+    hardware: Hardware | None = None
+    """What a miner says of its hardware."""
+    model_details: list[ModelDetails]
     """What it says of its models beyond their names."""
     load: float
-    """Tasks in flight as a share of those that it may have now."""
+    """Tasks in flight as a share of those that it may have now; 0 while it may have none."""
     error_rate: float
     """Attempts that failed by its fault, as a share of those that ended."""
-    reputation: float
-    """How often its answers agree with others'; 1 where they always did or none was compared."""
-    service_class: int
-    """The greatest service class whose demands it meets, 0 to 3."""
-    reserved_for: int | None = None
-    reason: str = ""
-    """The session that it is kept for."""
     tokens_per_second: float
     """Measured tokens a second of one task."""
     first_token_ms: float
@@ -222,6 +356,14 @@ class MinerInfo(Record):
     """Attempts that failed by its fault."""
     breaker: str
     """`closed`, `open` or `half_open`."""
+    reputation: float
+    """How often its answers agree with others', smoothed; 1 where they always did or none was compared."""
+    service_class: int
+    """The greatest service class (`sla` of a session) whose demands it meets, 0 to 3."""
+    reserved_for: int | None = None
+    """The session that it is kept for; `null` where it is everybody's."""
+    reason: str = ""
+    """Why it is down, or what is odd about it while it is up; else empty."""
     connected_at: int
     """Unix seconds."""
     last_seen: int
@@ -235,18 +377,29 @@ class ModelInfo(Record):
     id: str
     """Its name."""
     created: int
-    """Unix seconds."""
+    """Unix seconds at which the first of its miners joined."""
     owned_by: str
-    """Who serves it."""
+    """The miner, or the owner, that offers it."""
     miners: int
-    """How many miners serve it."""
+    """The number of miners that offer it."""
     embeddings: bool
-    """Whether it embeds."""
+    """Whether one of them makes embeddings."""
+
+
+class NodeStats(TypedDict):
+    """How many miners of each sort there are."""
+
+    dedicated_count: int
+    """Dedicated miners."""
+    ephemeral_count: int
+    """Miners that come and go."""
+    total_count: int
+    """Both."""
 
 
 @dataclass(slots=True, kw_only=True)
 class NodeInfo(Record):
-    """The router's identity and abilities."""
+    """Who the router is and what it offers."""
 
     active_sessions: int
     """Sessions that take tasks."""
@@ -256,8 +409,8 @@ class NodeInfo(Record):
     """The address under which it is reached from outside, as configured."""
     name: str
     """Its configured name."""
-    node_stats: dict[str, int]
-    """How many miners of each sort there are."""
+    node_stats: NodeStats
+    """Its miners."""
     total_sessions: int
     """All sessions."""
     version: str
@@ -265,7 +418,7 @@ class NodeInfo(Record):
     models: list[str]
     """Models that can be asked for."""
     capabilities: list[str]
-    """What it can do."""
+    """What it can do: `completions`, `chat`, `embeddings`, `streaming` ..."""
     max_context_tokens: int
     """The greatest context of its miners; 0 where none says."""
 
@@ -275,13 +428,13 @@ class NodeStatus(Record):
     """How the router is doing."""
 
     status: str
-    """`ok`, or `draining`."""
+    """`ok`, `draining`, or `store_unavailable` while the store refuses to write."""
     active_sessions: int
     """Sessions that take tasks."""
     connected_miners: int
     """Miners that are there."""
     miner_count: int
-    """The same."""
+    """Alias of `connected_miners`, for clients that read `miner_count`."""
     active_miners: int
     """Miners that get work."""
     cpu_usage: float
@@ -299,29 +452,29 @@ class NodeStatus(Record):
     durability: str
     """`full`, `relaxed` or `memory`."""
     store: str
-    """`sqlite`, `memory` ..."""
+    """`sqlite` or `memory`."""
     block_height: int
     """Always 0: there is no chain."""
 
 
 @dataclass(slots=True, kw_only=True)
 class MinerClientStats(Record):
-    """What a miner that works for a distant router has done since it started."""
+    """The counts of a miner since it started."""
 
     miner_id: str
-    """Its id: its key's, else its name."""
+    """The miner's id: its key's id, or else its name."""
     connected: bool
-    """Whether a router has it."""
+    """Whether it is connected to a router."""
     router: str
-    """That router; the last one while none has it."""
+    """The router that it is connected to, or the last one."""
     last_error: str
-    """Why the last connection ended or could not be made; empty while all is well."""
+    """The reason why the last connection ended or could not be made; empty while it is connected."""
     draining: bool
     """Whether it takes no new tasks."""
     capacity: int
     """How many tasks it takes at a time."""
     in_flight: int
-    """Attempts that it holds."""
+    """Attempts that it holds, those that wait for their `final` included."""
     connections: int
     """Connections that were welcomed."""
     accepted: int
@@ -329,7 +482,7 @@ class MinerClientStats(Record):
     rejected: int
     """Offers that it did not take."""
     finished: int
-    """Answers that were finished here."""
+    """Answers that the backend finished."""
     committed: int
     """Answers that became results."""
     failed: int
@@ -337,4 +490,4 @@ class MinerClientStats(Record):
     cancelled: int
     """Attempts that were cancelled."""
     frames: int
-    """Pieces that were sent."""
+    """Pieces that were sent, those sent again included."""

@@ -15,22 +15,13 @@ from ._json import config_of, fields_of
 from ._listener import Listener
 from ._miner import Miner
 from ._miners import LoopWork, ThreadWork, runs_in_loop
-from ._options import (
-    AsyncMinerFunction,
-    MinerOptions,
-    RequestOptions,
-    SessionOptions,
-    SyncMinerFunction,
-    check_name,
-    embedding_of,
-    miner_of,
-    request_of,
-    session_of,
-)
+from ._options import MinerOptions, RequestOptions, SessionOptions
 from ._record import Page, page_of
 from ._records import SessionRecord, TaskRecord
+from ._request import check_name, embedding_of, miner_of, request_of, session_of
 from ._session import Session
 from ._task import Task
+from ._work import AsyncMinerFunction, SyncMinerFunction
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import _bridge
-from ._options import RequestOptions, SessionChanges, changes_of
+from ._options import RequestOptions, SessionChanges
 from ._record import Page, table
 from ._records import SessionRecord, TaskRecord
+from ._request import changes_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,22 +16,13 @@ from ._listener import SyncListener
 from ._loop_thread import LoopThread
 from ._miner import SyncMiner
 from ._miners import LoopWork, ThreadWork, runs_in_loop
-from ._options import (
-    AsyncMinerFunction,
-    MinerOptions,
-    RequestOptions,
-    SessionOptions,
-    SyncMinerFunction,
-    check_name,
-    embedding_of,
-    miner_of,
-    request_of,
-    session_of,
-)
+from ._options import MinerOptions, RequestOptions, SessionOptions
 from ._record import Page, page_of
 from ._records import SessionRecord, TaskRecord
+from ._request import check_name, embedding_of, miner_of, request_of, session_of
 from ._session import SyncSession
 from ._task import SyncTask
+from ._work import AsyncMinerFunction, SyncMinerFunction
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack

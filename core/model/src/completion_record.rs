@@ -34,7 +34,7 @@ struct Choice<'a> {
     logprobs: Option<()>,
     /// The text.
     text: &'a str,
-    /// The same as a message.
+    /// `text` as a message.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<Message<'a>>,
     /// Whose answer it is, where several miners answered.
@@ -92,6 +92,7 @@ pub struct CompletionRecord<'a> {
     /// In the last event of a stream: the whole text.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
+    /// In an event of a stream: every piece before this one is void.
     #[serde(skip_serializing_if = "Option::is_none")]
     restart: Option<bool>,
     #[serde(flatten)]
@@ -133,7 +134,7 @@ impl<'a> CompletionRecord<'a> {
         Self::with_parts(completion, aliases, &[])
     }
 
-    /// The same with what the answers hold beside their texts: one for the winner's, or one for each where there are several.
+    /// The whole, with what the answers hold beside their texts: one for the winner's, or one for each where there are several.
     #[doc(hidden)]
     pub fn with_parts(completion: &'a Completion, aliases: bool, parts: &'a [MessageParts]) -> Self {
         let text = completion.answer.text.as_str();

@@ -1,23 +1,4 @@
 //! The one error of the crate: few kinds, each of which tells the caller what to do.
-//!
-//! | kind | what the caller does | HTTP | C status | Python | JS code |
-//! |---|---|---|---|---|---|
-//! | [`InvalidArgument`](ErrorKind::InvalidArgument) | correct the named field | 400 | 1 | `ValueError` | `invalid_argument` |
-//! | [`Unauthenticated`](ErrorKind::Unauthenticated) | send a valid token | 401 | 2 | `PermissionError` | `unauthenticated` |
-//! | [`PermissionDenied`](ErrorKind::PermissionDenied) | use a token with that scope | 403 | 3 | `PermissionError` | `permission_denied` |
-//! | [`NotFound`](ErrorKind::NotFound) | check the id | 404 | 4 | `LookupError` | `not_found` |
-//! | [`Conflict`](ErrorKind::Conflict) | look at the present state first | 409 | 5 | `RouterError` | `conflict` |
-//! | [`IdempotencyMismatch`](ErrorKind::IdempotencyMismatch) | use a new key for a new request | 422 | 6 | `ValueError` | `idempotency_mismatch` |
-//! | [`TooLarge`](ErrorKind::TooLarge) | send less | 413 | 7 | `ValueError` | `too_large` |
-//! | [`Overloaded`](ErrorKind::Overloaded) | retry after the time given | 429 | 8 | `RouterError` | `overloaded` |
-//! | [`Unavailable`](ErrorKind::Unavailable) | retry after the time given | 503 | 9 | `ConnectionError` | `unavailable` |
-//! | [`Timeout`](ErrorKind::Timeout) | poll the task by its ids | 504 | 10 | `TimeoutError` | `timeout` |
-//! | [`Cancelled`](ErrorKind::Cancelled) | nothing: somebody asked for it | 499 | 11 | `RouterError` | `cancelled` |
-//! | [`MinerFailed`](ErrorKind::MinerFailed) | read the miner's own words | 502 | 12 | `RouterError` | `miner_failed` |
-//! | [`Closed`](ErrorKind::Closed) | open a new router | 503 | 13 | `RouterError` | `closed` |
-//! | [`Internal`](ErrorKind::Internal) | report it with its message | 500 | 14 | `RouterError` | `internal` |
-//! | [`WouldDeadlock`](ErrorKind::WouldDeadlock) | call it from outside of a callback | 500 | 15 | `RouterError` | `would_deadlock` |
-//! | [`Panic`](ErrorKind::Panic) | report it; the handle may be unusable | 500 | 16 | `RouterError` | `panic` |
 
 mod upstream;
 
@@ -26,51 +7,15 @@ use std::fmt;
 
 pub use upstream::UpstreamError;
 
-/// What went wrong, in the terms of what the caller can do about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// A field or an argument is missing, of the wrong type or out of its range.
-    InvalidArgument,
-    /// No token, or one that is not known.
-    Unauthenticated,
-    /// The token is valid but does not carry the scope.
-    PermissionDenied,
-    /// No such session, task, miner, model or key that this caller may see.
-    NotFound,
-    /// The thing is not in a state that allows this, for example a closed session.
-    Conflict,
-    /// The idempotency key was used before with another request.
-    IdempotencyMismatch,
-    /// The request, or what it asks for, is over a limit.
-    TooLarge,
-    /// The router is at one of its bounds; `retry_after` says when to come back.
-    Overloaded,
-    /// Nothing is there to do the work at present: no miner, or the store does not answer.
-    Unavailable,
-    /// The deadline passed. The task can still be polled where it goes on.
-    Timeout,
-    /// The task was cancelled.
-    Cancelled,
-    /// Every miner that was tried failed; the message is the last one's.
-    MinerFailed,
-    /// The router is shut down or draining.
-    Closed,
-    /// A defect of the router itself.
-    Internal,
-    /// The call waits for something that this very thread has to do first: it was made from inside a callback.
-    WouldDeadlock,
-    /// Code of the router, or of a miner in Rust, panicked; the panic ended at the language boundary.
-    Panic,
-}
-
 /// One row of the table that maps a kind to every edge of the product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KindRow {
     /// The kind.
     pub kind: ErrorKind,
-    /// The stable `snake_case` name: `code` in JSON, Python and JavaScript.
+    /// The stable `snake_case` name: `kind` in every language, and `code` where an error has no finer one.
     pub code: &'static str,
+    /// What is wrong, and what the caller does about it.
+    pub says: &'static str,
     /// The HTTP status (RFC 9110; 499 is `nginx`'s "client closed request").
     pub http_status: u16,
     /// The C status, never renumbered.
@@ -86,32 +31,62 @@ pub struct KindRow {
 }
 
 macro_rules! kinds {
-    ($($kind:ident $code:literal $http:literal $c:literal $python:literal $retryable:literal $openai:literal $anthropic:literal;)*) => {
-        /// The table: one row a kind, in the order of the C statuses.
+    ($($kind:ident $code:literal $http:literal $c:literal $python:literal $retryable:literal $openai:literal $anthropic:literal
+        $says:literal;)*) => {
+        /// What went wrong, in the terms of what the caller can do about it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum ErrorKind {
+            $(#[doc = $says] $kind,)*
+        }
+
+        /// The table: one row a kind, in the order of the C statuses. Its `code` is the kind's name in JSON, Python and
+        /// JavaScript.
+        ///
+        /// | kind | meaning and remedy | HTTP | C status | Python | name |
+        /// |---|---|---|---|---|---|
+        $(#[doc = concat!("| [`", stringify!($kind), "`](ErrorKind::", stringify!($kind), ") | ", $says, " | ",
+            stringify!($http), " | ", stringify!($c), " | `", $python, "` | `", $code, "` |")])*
         pub const KINDS: &[KindRow] = &[$(KindRow {
-            kind: ErrorKind::$kind, code: $code, http_status: $http, c_status: $c,
+            kind: ErrorKind::$kind, code: $code, says: $says, http_status: $http, c_status: $c,
             python_base: $python, retryable: $retryable, openai_type: $openai, anthropic_type: $anthropic,
         }),*];
     };
 }
 
 kinds! {
-    InvalidArgument "invalid_argument" 400 1 "ValueError" false "invalid_request_error" "invalid_request_error";
-    Unauthenticated "unauthenticated" 401 2 "PermissionError" false "authentication_error" "authentication_error";
-    PermissionDenied "permission_denied" 403 3 "PermissionError" false "permission_error" "permission_error";
-    NotFound "not_found" 404 4 "LookupError" false "not_found_error" "not_found_error";
-    Conflict "conflict" 409 5 "RuntimeError" false "invalid_request_error" "invalid_request_error";
-    IdempotencyMismatch "idempotency_mismatch" 422 6 "ValueError" false "invalid_request_error" "invalid_request_error";
-    TooLarge "too_large" 413 7 "ValueError" false "invalid_request_error" "request_too_large";
-    Overloaded "overloaded" 429 8 "RuntimeError" true "rate_limit_error" "rate_limit_error";
-    Unavailable "unavailable" 503 9 "ConnectionError" true "service_unavailable_error" "overloaded_error";
-    Timeout "timeout" 504 10 "TimeoutError" true "timeout_error" "timeout_error";
-    Cancelled "cancelled" 499 11 "RuntimeError" false "cancelled_error" "invalid_request_error";
-    MinerFailed "miner_failed" 502 12 "RuntimeError" true "upstream_error" "api_error";
-    Closed "closed" 503 13 "RuntimeError" false "service_unavailable_error" "overloaded_error";
-    Internal "internal" 500 14 "RuntimeError" false "server_error" "api_error";
-    WouldDeadlock "would_deadlock" 500 15 "RuntimeError" false "server_error" "api_error";
-    Panic "panic" 500 16 "RuntimeError" false "server_error" "api_error";
+    InvalidArgument "invalid_argument" 400 1 "ValueError" false "invalid_request_error" "invalid_request_error"
+        "A field or an argument is missing, of the wrong type or out of its range: correct the one that is named.";
+    Unauthenticated "unauthenticated" 401 2 "PermissionError" false "authentication_error" "authentication_error"
+        "There is no token, or one that is not known: send a valid one.";
+    PermissionDenied "permission_denied" 403 3 "PermissionError" false "permission_error" "permission_error"
+        "The token is valid but does not carry the scope: use one that does.";
+    NotFound "not_found" 404 4 "LookupError" false "not_found_error" "not_found_error"
+        "There is no such session, task, miner, model or key that this caller may see: check the id.";
+    Conflict "conflict" 409 5 "RuntimeError" false "invalid_request_error" "invalid_request_error"
+        "The thing is not in a state that allows this: look at its present state first.";
+    IdempotencyMismatch "idempotency_mismatch" 422 6 "ValueError" false "invalid_request_error" "invalid_request_error"
+        "The idempotency key was used before with another request: use a new one.";
+    TooLarge "too_large" 413 7 "ValueError" false "invalid_request_error" "request_too_large"
+        "The request, or what it asks for, is over a limit: send less.";
+    Overloaded "overloaded" 429 8 "RuntimeError" true "rate_limit_error" "rate_limit_error"
+        "The router is at one of its bounds: retry after the time given.";
+    Unavailable "unavailable" 503 9 "ConnectionError" true "service_unavailable_error" "overloaded_error"
+        "Nothing is there to do the work at present: retry after the time given.";
+    Timeout "timeout" 504 10 "TimeoutError" true "timeout_error" "timeout_error"
+        "The deadline passed: a task that goes on can be polled by its ids.";
+    Cancelled "cancelled" 499 11 "RuntimeError" false "cancelled_error" "invalid_request_error"
+        "Somebody cancelled the task: nothing is to be done.";
+    MinerFailed "miner_failed" 502 12 "RuntimeError" true "upstream_error" "api_error"
+        "Every miner that was tried failed: read the message, which is the last one's.";
+    Closed "closed" 503 13 "RuntimeError" false "service_unavailable_error" "overloaded_error"
+        "The router is shut down or draining: open a new one.";
+    Internal "internal" 500 14 "RuntimeError" false "server_error" "api_error"
+        "A defect of the router itself: report it with its message.";
+    WouldDeadlock "would_deadlock" 500 15 "RuntimeError" false "server_error" "api_error"
+        "The call waits for something that this very thread has to do first: make it from outside of a callback.";
+    Panic "panic" 500 16 "RuntimeError" false "server_error" "api_error"
+        "Code of the router, or of a miner in Rust, panicked: report it; the handle may be unusable.";
 }
 
 impl ErrorKind {
@@ -126,7 +101,7 @@ impl ErrorKind {
         &KINDS[self as usize]
     }
 
-    /// The stable name, as in JSON's `code`.
+    /// The stable name: the `kind` of an error in every language.
     pub fn code(self) -> &'static str {
         self.row().code
     }

@@ -29,6 +29,7 @@ impl MinerKind {
 
 /// What a miner says of itself when it joins.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct MinerSpec {
     /// Its name, unique among the miners that are there; 1 to 128 bytes.
@@ -133,7 +134,7 @@ impl MinerSpec {
         Self { name: name.into(), capacity, ..Self::default() }
     }
 
-    /// The same with those models.
+    /// This miner with those models.
     #[must_use]
     pub fn models<I: IntoIterator<Item = S>, S: Into<String>>(mut self, models: I) -> Self {
         self.models = models.into_iter().map(Into::into).collect();
@@ -182,7 +183,7 @@ impl MinerSpec {
 pub struct MinerInfo {
     /// The name.
     pub id: String,
-    /// The name again: published clients read either.
+    /// Alias of `id`, for clients that read `miner_id`.
     pub miner_id: String,
     /// The address that stands for it.
     pub address: String,

@@ -50,7 +50,7 @@ pub struct NodeStatus {
     pub active_sessions: u64,
     /// Miners that are there.
     pub connected_miners: u64,
-    /// The same.
+    /// Alias of `connected_miners`, for clients that read `miner_count`.
     pub miner_count: u64,
     /// Miners that get work.
     pub active_miners: u64,

@@ -50,7 +50,7 @@ pub enum SessionState {
     Closed,
 }
 
-/// A session to be created. Only `name` is wanted; Cortensor's published camelCase names, such as `minNumOfNodes`,
+/// A session to be created. Only `name` is required; Cortensor's published camelCase names, such as `minNumOfNodes`,
 /// are taken too.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -133,7 +133,7 @@ pub struct SessionSpec {
     pub retention: String,
 }
 
-/// What of a session can be changed later; what is `None` stays.
+/// A change of a session. Members that are missing stay as they are.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
@@ -209,7 +209,7 @@ pub struct Session {
     pub address: String,
     /// Whether it takes tasks.
     pub active: bool,
-    /// The same as a word.
+    /// `active` as a word.
     pub state: SessionState,
     /// Unix seconds.
     pub created_at: u64,

@@ -4,26 +4,36 @@ use serde::Serialize;
 
 use super::{Outcome, Task, TaskState, Usage, Verdict};
 
+/// The answers to a task, where it is shown alone.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+struct TaskResults<'a> {
+    /// The texts; while the task runs, the text so far.
+    data: Vec<&'a str>,
+    /// The miners' addresses, aligned with `data`. Only once the task has ended: clients take its presence for completeness.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
+    miners: Option<Vec<&'a str>>,
+}
+
+/// The answers to a task.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = Results))]
 #[serde(untagged)]
 enum Results<'a> {
-    /// Aligned with `assigned_miners`, empty where a miner gave nothing.
+    /// In a list of tasks: the texts, aligned with `assigned_miners`; empty where a miner gave none.
     List(Vec<&'a str>),
-    Detail {
-        data: Vec<&'a str>,
-        /// Only at the end: a client takes its presence for completeness.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        miners: Option<Vec<&'a str>>,
-    },
+    /// Of one task: the texts with their miners.
+    Detail(TaskResults<'a>),
 }
 
 /// A task on its way out: to REST clients and to the bindings.
 #[derive(Debug, Serialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = TaskFields))]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = Task))]
 pub struct TaskRecord<'a> {
     /// Its number in its session.
     id: u64,
-    /// The same.
+    /// Alias of `id`, for clients that read `task_id`.
     task_id: u64,
     /// Its number among all sessions.
     gid: u64,
@@ -33,31 +43,31 @@ pub struct TaskRecord<'a> {
     client_reference: Option<&'a str>,
     /// 0 queued, 1 assigned or acked, 2 precommitted, 3 committed, 4 ended.
     status: u8,
-    /// The same as a word: `queued`, `assigned`, `acked`, `precommitted`, `committed`, `ended`.
+    /// `status` as a word: `queued`, `assigned`, `acked`, `precommitted`, `committed`, `ended`.
     state: &'static str,
     /// Once it has ended: `ok`, `disputed`, `failed`, `cancelled` or `expired`; never changes.
     outcome: Option<&'static str>,
     /// Whether it has ended.
     ended: bool,
-    /// Unix seconds.
+    /// Unix seconds at which the task was submitted.
     created_at: u64,
-    /// Unix seconds; 0 while no miner has it.
+    /// Unix seconds at which a miner took the task; 0 while none has.
     started_at: u64,
-    /// Unix seconds; 0 before.
+    /// Unix seconds at which the last answer came in; 0 before.
     last_precommit_at: u64,
-    /// Unix seconds; 0 before.
+    /// Unix seconds at which the verdict was written; 0 before.
     last_commit_at: u64,
-    /// Unix seconds; 0 before.
+    /// Unix seconds at which the task ended; 0 before.
     finished_at: u64,
     /// Seconds that miners took; 0 before the end.
     execution_time: f64,
     /// The addresses of the miners that worked on it, in their order.
     assigned_miners: &'a [String],
-    /// What the model reads.
+    /// The whole text that the model reads.
     prompt: String,
     /// The answer's text, or what there is so far.
     text: &'a str,
-    /// The same.
+    /// Alias of `text`, for clients that read `response`.
     response: &'a str,
     /// The model that was asked for, else the one that answered.
     model: Option<&'a str>,
@@ -74,7 +84,7 @@ pub struct TaskRecord<'a> {
     /// Its place in the queue, while it waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     queue_position: Option<u64>,
-    #[cfg_attr(feature = "schema", schema(ignore))]
+    /// The answers. In a list of tasks: the texts, aligned with `assigned_miners`.
     results: Results<'a>,
     /// SHA-256 of the answers' texts, aligned with `results`.
     results_hash: Vec<&'a str>,
@@ -93,16 +103,16 @@ impl<'a> TaskRecord<'a> {
     /// The whole of it.
     pub fn detail(task: &'a Task) -> Self {
         let results = if task.state == TaskState::Ended {
-            Results::Detail {
+            TaskResults {
                 data: task.results.iter().map(|result| result.answer.text.as_str()).collect(),
                 miners: Some(task.results.iter().map(|result| result.miner.as_str()).collect()),
             }
         } else {
             let so_far = if task.text.is_empty() { Vec::new() } else { vec![task.text.as_str()] };
-            Results::Detail { data: so_far, miners: None }
+            TaskResults { data: so_far, miners: None }
         };
         let hashes = task.results.iter().map(|result| result.hash.as_str()).collect();
-        Self::new(task, results, hashes)
+        Self::new(task, Results::Detail(results), hashes)
     }
 
     fn new(task: &'a Task, results: Results<'a>, results_hash: Vec<&'a str>) -> Self {

@@ -26,7 +26,7 @@ impl Usage {
         Self { completion_tokens, prompt_tokens, total_tokens: prompt_tokens.saturating_add(completion_tokens) }
     }
 
-    /// The same with no number above [`MAX_JSON_INTEGER`].
+    /// These counts with no number above [`MAX_JSON_INTEGER`].
     #[must_use]
     pub fn in_json(self) -> Self {
         Self {

@@ -3,10 +3,8 @@
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -16,7 +14,7 @@ use super::body;
 use super::cortensor::schema::KeyRevoked;
 use super::extract::InPath;
 use super::openapi::{CortensorFailures, ReadFailures};
-use super::reply::{self, Failed, Family};
+use super::reply::{Failed, Family, Json};
 use super::state::AppState;
 use crate::Error;
 use crate::model::Timestamp;
@@ -33,26 +31,24 @@ pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
 }
 
 /// Enrolment tokens that are not spent, without their secrets.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "only described here")]
+#[derive(Serialize, ToSchema)]
 struct EnrolmentPage {
-    /// How many.
-    count: u64,
+    /// How many tokens there are.
+    count: usize,
     /// The tokens.
     enrolments: Vec<ApiKey>,
 }
 
 /// Enrolled miners.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "only described here")]
+#[derive(Serialize, ToSchema)]
 struct IdentityPage {
-    /// How many.
-    count: u64,
+    /// How many miners there are.
+    count: usize,
     /// The miners.
     identities: Vec<MinerRecord>,
 }
 
-/// What is asked for when a miner is to be enrolled.
+/// The wishes for a token that enrols a miner.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Enrolment {
@@ -82,13 +78,13 @@ async fn create(
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Failed> {
+) -> Result<(StatusCode, Json<NewKey>), Failed> {
     caller.administers()?;
     let body = body::read(&state, Family::Cortensor, &headers, body).await?;
     let Enrolment { name, models, owner, ttl_secs } = body::parse(Family::Cortensor, &body)?;
     let spec = KeySpec { name, models, owner, ttl_secs, scopes: vec![ENROL.to_owned()], sessions: Vec::new() };
     let spec = caller.lend(spec, Timestamp::wall_clock().as_secs())?;
-    reply::json(StatusCode::CREATED, &state.router.create_key(&spec).await?)
+    Ok((StatusCode::CREATED, Json(state.router.create_key(&spec).await?)))
 }
 
 /// The enrolment tokens that are not spent
@@ -98,11 +94,14 @@ async fn create(
     tag = "Miners",
     responses((status = 200, description = "The tokens, without their secrets.", body = EnrolmentPage), ReadFailures)
 )]
-async fn list(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Result<Response, Failed> {
+async fn list(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<EnrolmentPage>, Failed> {
     caller.administers()?;
     let mut keys = state.router.keys().await?;
     keys.retain(|key| key.scopes.iter().any(|scope| scope == ENROL));
-    reply::json(StatusCode::OK, &json!({"count": keys.len(), "enrolments": keys}))
+    Ok(Json(EnrolmentPage { count: keys.len(), enrolments: keys }))
 }
 
 /// Revokes an enrolment token that is not spent
@@ -117,7 +116,7 @@ async fn withdraw(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
     InPath(id): InPath<String>,
-) -> Result<Response, Failed> {
+) -> Result<Json<KeyRevoked>, Failed> {
     caller.administers()?;
     let there = state.router.keys().await?.into_iter().any(|key| key.id == id && key.scopes.iter().any(|s| s == ENROL));
     if !there || !state.router.delete_key(&id).await? {
@@ -126,7 +125,7 @@ async fn withdraw(
             .with_param("id")
             .into());
     }
-    reply::json(StatusCode::OK, &json!({"id": id, "status": "revoked"}))
+    Ok(Json(KeyRevoked::new(id)))
 }
 
 /// The miners with an enrolled key
@@ -136,11 +135,14 @@ async fn withdraw(
     tag = "Miners",
     responses((status = 200, description = "The miners, those that were revoked included.", body = IdentityPage), ReadFailures)
 )]
-async fn identities(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Result<Response, Failed> {
+async fn identities(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<IdentityPage>, Failed> {
     caller.administers()?;
     let mut miners = state.router.known_miners();
     miners.retain(|miner| !miner.public_key.is_empty());
-    reply::json(StatusCode::OK, &json!({"count": miners.len(), "identities": miners}))
+    Ok(Json(IdentityPage { count: miners.len(), identities: miners }))
 }
 
 /// Refuses an enrolled miner from now on, and ends its connection
@@ -155,7 +157,7 @@ async fn revoke(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
     InPath(id): InPath<String>,
-) -> Result<Response, Failed> {
+) -> Result<Json<KeyRevoked>, Failed> {
     caller.administers()?;
     if !state.router.revoke_miner(&id).await? {
         return Err(Error::not_found(format!("there is no enrolled miner {id}"))
@@ -163,5 +165,5 @@ async fn revoke(
             .with_param("id")
             .into());
     }
-    reply::json(StatusCode::OK, &json!({"id": id, "status": "revoked"}))
+    Ok(Json(KeyRevoked::new(id)))
 }

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
-use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, Query};
 use http::request::Parts;
+use serde::de::DeserializeOwned;
+use serde::de::value::{self, MapDeserializer};
 
 use super::reply::{Failed, Family};
 use crate::Error;
@@ -27,16 +29,17 @@ where
     }
 }
 
-/// The members of a query; if a member comes twice, the last one counts.
-pub(in crate::listener) struct InQuery(pub(in crate::listener) HashMap<String, String>);
+/// The members of a query; if a member comes twice, the last one counts. Unknown members are ignored.
+pub(in crate::listener) struct InQuery<T>(pub(in crate::listener) T);
 
-impl<S: Send + Sync> FromRequestParts<S> for InQuery {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for InQuery<T> {
     type Rejection = Failed;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failed> {
-        let family = Family::of(parts.uri.path());
-        let read = Query::<HashMap<String, String>>::from_request_parts(parts, state).await;
-        read.map(|Query(found)| Self(found))
-            .map_err(|rejection: QueryRejection| Failed::new(family, Error::invalid("query", rejection.body_text())))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failed> {
+        let wrong = |words: String| Failed::new(Family::of(parts.uri.path()), Error::invalid("query", words));
+        let read = Query::<HashMap<String, String>>::try_from_uri(&parts.uri);
+        let Query(found) = read.map_err(|rejection| wrong(rejection.body_text()))?;
+        let members = MapDeserializer::<_, value::Error>::new(found.into_iter());
+        T::deserialize(members).map(Self).map_err(|error| wrong(error.to_string()))
     }
 }

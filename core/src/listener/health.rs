@@ -3,14 +3,13 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::Caller;
 use super::cortensor::schema::{Health, Readiness};
 use super::openapi::{ReadFailures, also};
-use super::reply::{self, Failed};
+use super::reply::{Failed, Json};
 use super::state::AppState;
 
 pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
@@ -25,8 +24,8 @@ pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
     security((), ("bearer" = []), ("api_key" = [])),
     responses((status = 200, description = "It is.", body = Health), ReadFailures)
 )]
-async fn alive() -> Result<Response, Failed> {
-    reply::json(StatusCode::OK, &json!({"status": "ok"}))
+async fn alive() -> Json<Health> {
+    Json(Health::OK)
 }
 
 /// Whether the router takes tasks
@@ -43,7 +42,7 @@ async fn alive() -> Result<Response, Failed> {
         (status = 503, description = "It does not: it drains, its store refuses to write, or no miner is up and `listen.ready_needs_miner` asks for one.", body = Readiness),
     )
 )]
-async fn ready(State(state): State<AppState>) -> Result<Response, Failed> {
+async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Readiness>) {
     let now = state.router.status();
     let word = if state.router.is_draining() {
         "draining"
@@ -55,14 +54,14 @@ async fn ready(State(state): State<AppState>) -> Result<Response, Failed> {
         "ready"
     };
     let status = if word == "ready" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = json!({
-        "status": word,
-        "miners": now.connected_miners,
-        "active_miners": now.active_miners,
-        "queued_tasks": now.queued_tasks,
-        "running_tasks": now.running_tasks,
-    });
-    reply::json(status, &body)
+    let body = Readiness {
+        status: word,
+        miners: now.connected_miners,
+        active_miners: now.active_miners,
+        queued_tasks: now.queued_tasks,
+        running_tasks: now.running_tasks,
+    };
+    (status, Json(body))
 }
 
 /// Metrics, in Prometheus' text format as `OpenMetrics`

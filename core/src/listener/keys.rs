@@ -3,9 +3,7 @@
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::Response;
 use http::{HeaderMap, StatusCode};
-use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -14,7 +12,7 @@ use super::body;
 use super::cortensor::schema::{KeyPage, KeyRevoked};
 use super::extract::InPath;
 use super::openapi::{CortensorFailures, ReadFailures};
-use super::reply::{self, Failed, Family};
+use super::reply::{Failed, Family, Json};
 use super::state::AppState;
 use crate::Error;
 use crate::model::Timestamp;
@@ -31,11 +29,11 @@ pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
     tag = "Keys",
     responses((status = 200, description = "The keys.", body = KeyPage), ReadFailures)
 )]
-async fn list(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Result<Response, Failed> {
+async fn list(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Result<Json<KeyPage>, Failed> {
     caller.may("admin")?;
     let mut keys = state.router.keys().await?;
     keys.retain(|key| caller.rules(key));
-    reply::json(StatusCode::OK, &json!({"count": keys.len(), "keys": keys}))
+    Ok(Json(KeyPage { count: keys.len(), keys }))
 }
 
 /// Creates a key
@@ -54,16 +52,16 @@ async fn create(
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Failed> {
+) -> Result<(StatusCode, Json<NewKey>), Failed> {
     caller.may("admin")?;
     let body = body::read(&state, Family::Cortensor, &headers, body).await?;
     let spec = caller.lend(body::parse(Family::Cortensor, &body)?, Timestamp::wall_clock().as_secs())?;
-    reply::json(StatusCode::CREATED, &state.router.create_key(&spec).await?)
+    Ok((StatusCode::CREATED, Json(state.router.create_key(&spec).await?)))
 }
 
 /// Revokes a key
 ///
-/// What it waits for is answered with 401 (`key_revoked`), its streams end with that error, and their tasks are cancelled. Tasks that it
+/// Its requests that wait are answered with 401 (`key_revoked`), its streams end with that error, and their tasks are cancelled. Tasks that it
 /// submitted with `async` or `detach` go on.
 #[utoipa::path(
     delete,
@@ -76,7 +74,7 @@ async fn revoke(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
     InPath(id): InPath<String>,
-) -> Result<Response, Failed> {
+) -> Result<Json<KeyRevoked>, Failed> {
     caller.may("admin")?;
     let hidden = state.router.key_ring().get(&id).is_some_and(|known| !caller.rules(&known.key));
     if hidden || !state.router.delete_key(&id).await? {
@@ -85,5 +83,5 @@ async fn revoke(
             .with_param("id")
             .into());
     }
-    reply::json(StatusCode::OK, &json!({"id": id, "status": "revoked"}))
+    Ok(Json(KeyRevoked::new(id)))
 }

@@ -16,11 +16,10 @@ use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::cortensor::schema::CortensorError;
 use super::gate::Connection;
 use super::locality::{Foreign, Local, Visit};
 use super::openapi::ReadFailures;
-use super::reply::Failed;
+use super::reply::{CortensorError, Failed};
 use super::state::AppState;
 use crate::miner::protocol::frame::SUBPROTOCOL;
 use crate::miner::protocol::handshake::Holder;
@@ -46,8 +45,8 @@ pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
     security((), ("bearer" = []), ("api_key" = [])),
     responses(
         (status = 101, description = "The connection is a WebSocket from now on."),
-        (status = 426, description = "The request asks for no WebSocket.", body = CortensorError),
-        (status = 429, description = "Too many miners are connecting; `Retry-After` says when to come back.", body = CortensorError),
+        (status = 426, description = "The request asks for no WebSocket.", body = CortensorError<'static>),
+        (status = 429, description = "Too many miners are connecting; `Retry-After` says when to come back.", body = CortensorError<'static>),
         ReadFailures,
     )
 )]

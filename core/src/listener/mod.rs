@@ -11,6 +11,7 @@
 //! ```
 
 mod auth;
+mod bodies;
 mod body;
 mod connection;
 mod cortensor;
@@ -30,7 +31,6 @@ mod miners;
 mod openai;
 mod openapi;
 mod paths;
-mod reference;
 mod refusal;
 mod reply;
 mod request_id;
@@ -48,7 +48,7 @@ pub use axum::body::Body;
 pub use handler::Handler;
 pub use openapi::openapi_json;
 #[doc(hidden)]
-pub use openapi::rest_reference;
+pub use openapi::{openapi_file, packages_file};
 pub use server::Listener;
 pub use tls::Certificates;
 

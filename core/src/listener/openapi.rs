@@ -1,22 +1,28 @@
 //! The OpenAPI document of both families of routes, made from the handlers' own annotations.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use axum::response::Response as Reply;
 use http::StatusCode;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::Ref;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, HeaderBuilder, ObjectBuilder, RefOr, Response, ResponseBuilder, schema};
-use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, ToSchema};
+use utoipa::openapi::{
+    ComponentsBuilder, ContentBuilder, HeaderBuilder, InfoBuilder, ObjectBuilder, OpenApiBuilder, RefOr, Required,
+    Response, ResponseBuilder, Schema, schema,
+};
+use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, PartialSchema, ToSchema};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
-use super::cortensor::schema::CortensorError;
-use super::openai::schema::OpenAiError;
-use super::reply;
+use super::bodies;
+use super::openai::schema::{Code, OpenAiError, OpenAiErrorBody};
+use super::reply::{self, CortensorError};
 use super::state::AppState;
-use crate::KINDS;
+use crate::model::MinerSpec;
+use crate::{KINDS, ModelInfo};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,7 +33,6 @@ use crate::KINDS;
     ),
     servers((url = "/", description = "The listener itself; by default http://127.0.0.1:5010")),
     security(("bearer" = []), ("api_key" = [])),
-    components(schemas(CortensorError, OpenAiError)),
     tags(
         (name = "Completions", description = "Cortensor's API: prompts and conversations, whole, streamed or for later. An answer carries the text again as `text`, `output`, `result`, `response` and `content`, and `success: true` (setting `compat_aliases`)."),
         (name = "Tasks", description = "Cortensor's API: what became of a prompt."),
@@ -70,6 +75,14 @@ struct Failures;
 impl Modify for Failures {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let components = openapi.components.get_or_insert_default();
+        for (name, schema) in [
+            (CortensorError::name(), CortensorError::schema()),
+            (OpenAiError::name(), OpenAiError::schema()),
+            (OpenAiErrorBody::name(), OpenAiErrorBody::schema()),
+            (Code::name(), Code::schema()),
+        ] {
+            components.schemas.insert(name.into_owned(), schema);
+        }
         for family in ["CortensorError", "OpenAiError"] {
             components.responses.extend(
                 failure_statuses().map(|status| (failure_name(family, status), failure(family, status).into())),
@@ -78,12 +91,12 @@ impl Modify for Failures {
     }
 }
 
-/// What the document says before any route.
+/// The beginning of the document, before any route.
 pub(super) fn head() -> utoipa::openapi::OpenApi {
     Document::openapi()
 }
 
-/// The same handlers under more paths.
+/// Serves and describes one item of handlers under more paths.
 pub(super) fn also(
     (schemas, mut paths, methods): UtoipaMethodRouter<AppState>,
     more: &[&str],
@@ -124,11 +137,27 @@ pub fn openapi_json() -> String {
     DOCUMENT.to_json().unwrap_or_else(|error| unreachable!("the document has only string keys: {error}"))
 }
 
-/// The REST reference as Markdown: `docs/rest-api.md`.
-pub fn rest_reference() -> String {
-    let document = serde_json::to_value(&*DOCUMENT)
-        .unwrap_or_else(|error| unreachable!("the document has only string keys: {error}"));
-    super::reference::markdown(&document)
+/// The OpenAPI document with line breaks: `docs/openapi.json`, from which `cargo xtask gen` makes what follows from it.
+#[doc(hidden)]
+pub fn openapi_file() -> String {
+    DOCUMENT.to_pretty_json().map(|json| json + "\n").unwrap_or_else(|error| unreachable!("only string keys: {error}"))
+}
+
+/// The records and options that the packages for other languages have beside the REST API's, as an OpenAPI document:
+/// `docs/packages.json`.
+#[doc(hidden)]
+pub fn packages_file() -> String {
+    let mut schemas = vec![
+        (MinerSpec::name(), MinerSpec::schema()),
+        (ModelInfo::name(), ModelInfo::schema()),
+        ("RequestOptions".into(), bodies::options().into()),
+    ];
+    #[cfg(feature = "miner-client")]
+    schemas.push((crate::miner::client::MinerClientStats::name(), crate::miner::client::MinerClientStats::schema()));
+    let components = ComponentsBuilder::new().schemas_from_iter(schemas).build();
+    let info = InfoBuilder::new().title("cortensor-router packages").version(crate::VERSION).build();
+    let document = OpenApiBuilder::new().info(info).components(Some(components)).build();
+    document.to_pretty_json().map(|json| json + "\n").unwrap_or_else(|error| unreachable!("only string keys: {error}"))
 }
 
 /// Every path, for `GET /api/v1/about`.
@@ -153,40 +182,69 @@ async fn document() -> Reply {
 }
 
 /// An event of a stream, as readers of `text/event-stream` take it apart.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "the event is only described here")]
-pub(super) struct ServerSentEvent {
-    /// JSON as the operation says, or `[DONE]`.
-    data: String,
-    /// `message` where nothing is said.
-    #[schema(nullable = false)]
-    event: Option<String>,
-    /// The event's number, under Cortensor's routes.
-    #[schema(nullable = false)]
-    id: Option<String>,
+pub(super) enum ServerSentEvent {}
+
+impl PartialSchema for ServerSentEvent {
+    fn schema() -> RefOr<Schema> {
+        let text = |says| ObjectBuilder::new().schema_type(schema::Type::String).description(Some(says));
+        ObjectBuilder::new()
+            .description(Some("An event of a stream, as readers of `text/event-stream` take it apart."))
+            .property("data", text("JSON as the operation says, or `[DONE]`."))
+            .property("event", text("`message` where nothing is said."))
+            .property("id", text("The event's number, under Cortensor's routes."))
+            .required("data")
+            .into()
+    }
 }
 
-/// Request headers of the routes that make tasks.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-#[allow(dead_code, reason = "the header is only described here")]
-pub(super) struct IdempotencyHeader {
-    /// A key under which the same request can be sent again without making a second task.
-    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 256)]
-    idempotency_key: Option<String>,
+impl ToSchema for ServerSentEvent {
+    fn name() -> Cow<'static, str> {
+        "ServerSentEvent".into()
+    }
 }
 
-/// Request headers of OpenAI's routes that make tasks.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-#[allow(dead_code, reason = "the headers are only described here")]
-pub(super) struct TaskHeaders {
-    /// The session to use: its number, or its 0x and 64 digits. Missing: the token's own, else the router's choice.
-    #[param(rename = "X-Cortensor-Session")]
-    session: Option<String>,
-    /// A key under which the same request can be sent again without making a second task.
-    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 256)]
-    idempotency_key: Option<String>,
+/// The request header of the routes that make tasks.
+pub(super) enum IdempotencyKey {}
+
+impl IntoParams for IdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let key = ObjectBuilder::new().schema_type(schema::Type::String).min_length(Some(1)).max_length(Some(256));
+        let says = "A key under which the same request can be sent again without making a second task.";
+        vec![header("Idempotency-Key", key, says)]
+    }
+}
+
+/// The request headers of OpenAI's routes that make tasks.
+pub(super) enum TaskHeaders {}
+
+impl IntoParams for TaskHeaders {
+    fn into_params(parameter_in: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let says = "The session to use: its number, or its 0x and 64 digits. Missing: the token's own, else the router's choice.";
+        let session = header("X-Cortensor-Session", ObjectBuilder::new().schema_type(schema::Type::String), says);
+        std::iter::once(session).chain(IdempotencyKey::into_params(parameter_in)).collect()
+    }
+}
+
+/// The request header that says where a reader left off.
+pub(super) enum LastEventId {}
+
+impl IntoParams for LastEventId {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let number = ObjectBuilder::new().schema_type(schema::Type::Integer).minimum(Some(0));
+        let says = "The number of the last event that was seen; the events after it are sent. Missing: everything. A number that \
+                    is none of this task: everything, behind a mark.";
+        vec![header("Last-Event-ID", number, says)]
+    }
+}
+
+fn header(name: &str, schema: ObjectBuilder, says: &str) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(says))
+        .schema(Some(schema))
+        .build()
 }
 
 /// Every failure that a route of Cortensor's family may answer with.

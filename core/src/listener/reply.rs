@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::openai::failure;
 use crate::{Error, ErrorKind};
@@ -58,7 +59,7 @@ impl Failed {
         Self { family, status, error }
     }
 
-    /// The same with another status than the kind's.
+    /// Sets another status than the kind's.
     pub(in crate::listener) fn status(mut self, status: StatusCode) -> Self {
         self.status = status;
         self
@@ -72,17 +73,27 @@ impl From<Error> for Failed {
     }
 }
 
-/// Cortensor's error: `error` is a text, because clients show it.
-#[derive(Serialize)]
-struct CortensorError<'a> {
+/// An error of Cortensor's routes. The text stands there three times, because published clients read one or another.
+#[derive(Serialize, ToSchema)]
+pub(in crate::listener) struct CortensorError<'a> {
+    /// What is wrong and how to mend it; always a text.
     error: &'a str,
+    /// Alias of `error`.
     message: &'a str,
+    /// Alias of `error`.
     detail: &'a str,
+    /// The finest code of the error: `session_not_found` ..., or its kind where there is none.
     code: &'a str,
+    /// The field at fault.
+    #[schema(required)]
     param: Option<&'a str>,
+    /// The session that the error is about.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     session_id: Option<u64>,
+    /// The task that the error is about; where it goes on it can be polled.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     task_id: Option<u64>,
 }
 
@@ -124,6 +135,15 @@ impl IntoResponse for Failed {
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         response
+    }
+}
+
+/// A value as the body of an answer: compact JSON.
+pub(in crate::listener) struct Json<T>(pub(in crate::listener) T);
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        json(StatusCode::OK, &self.0).into_response()
     }
 }
 

@@ -98,6 +98,7 @@ impl MinerSlot {
 
 /// A model that can be asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
 pub struct ModelInfo {
     /// Its name.
     pub id: String,

@@ -8,7 +8,7 @@ mod versions;
 use std::process::Command;
 
 use crate::step::Steps;
-use crate::{Outcome, environment, node};
+use crate::{Outcome, environment, generate, node};
 
 /// Runs every check; one that fails does not keep the next from running.
 ///
@@ -36,6 +36,7 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
         steps.check("Markdown pages", || pages::check(&environment::root())),
         steps.check("number of dependencies", dependencies::count),
         dependencies::rules(steps),
+        generate::check(steps),
         python(steps),
         javascript(steps),
     ];

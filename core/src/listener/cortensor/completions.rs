@@ -7,16 +7,16 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answer::CortensorStream;
 use super::query;
-use super::schema::{Accepted, ChatOrCompletion, ChatRequest, PromptRequest};
+use super::schema::{Accepted, ChatOrCompletion};
 use crate::listener::auth::Caller;
+use crate::listener::bodies::{ChatRequest, PromptRequest};
 use crate::listener::extract::InPath;
-use crate::listener::openapi::{CortensorFailures, IdempotencyHeader, ServerSentEvent, also};
+use crate::listener::openapi::{CortensorFailures, IdempotencyKey, ServerSentEvent, also};
 use crate::listener::reply::{self, Failed, Family};
 use crate::listener::sse;
 use crate::listener::state::AppState;
@@ -41,7 +41,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     post,
     path = "/api/v1/completions",
     tag = "Completions",
-    params(IdempotencyHeader),
+    params(IdempotencyKey),
     request_body = PromptRequest,
     responses(
         (status = 200, description = "The answer, or its stream.", content((CompletionRecord<'static> = "application/json"), (ServerSentEvent = "text/event-stream"))),
@@ -66,7 +66,7 @@ async fn complete(
     post,
     path = "/api/v1/completions/{session_id}",
     tag = "Completions",
-    params(("session_id" = String, Path, description = "The session's number, or its 0x and 64 digits."), IdempotencyHeader),
+    params(("session_id" = String, Path, description = "The session's number, or its 0x and 64 digits."), IdempotencyKey),
     request_body = PromptRequest,
     responses(
         (status = 200, description = "The answer, or its stream.", content((CompletionRecord<'static> = "application/json"), (ServerSentEvent = "text/event-stream"))),
@@ -91,7 +91,7 @@ async fn complete_in(
     post,
     path = "/api/v1/chat/completions",
     tag = "Completions",
-    params(IdempotencyHeader),
+    params(IdempotencyKey),
     request_body = ChatRequest,
     responses(
         (status = 200, description = "The answer, or its stream.", content((ChatOrCompletion = "application/json"), (ServerSentEvent = "text/event-stream"))),
@@ -115,7 +115,7 @@ async fn chat(
     post,
     path = "/api/v1/chat/completions/{session_id}",
     tag = "Completions",
-    params(("session_id" = String, Path, description = "The session's number, or its 0x and 64 digits."), IdempotencyHeader),
+    params(("session_id" = String, Path, description = "The session's number, or its 0x and 64 digits."), IdempotencyKey),
     request_body = ChatRequest,
     responses(
         (status = 200, description = "The answer, or its stream.", content((ChatOrCompletion = "application/json"), (ServerSentEvent = "text/event-stream"))),
@@ -238,7 +238,14 @@ async fn answer(state: &AppState, submission: Submission, form: Form) -> Result<
 /// 202 with the ids under which the task can be polled.
 fn accepted(submission: &Submission) -> Result<Response, Failed> {
     let (session, task) = (submission.session_id().0, submission.task_id().0);
-    let body = json!({"session_id": session, "task_id": task, "id": task, "gid": submission.gid().0, "status": "accepted", "state": "queued"});
+    let body = Accepted {
+        session_id: session,
+        task_id: task,
+        id: task,
+        gid: submission.gid().0,
+        status: "accepted",
+        state: "queued",
+    };
     let mut response = reply::json(StatusCode::ACCEPTED, &body)?;
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/tasks/{session}/{task}")) {
         response.headers_mut().insert(http::header::LOCATION, location);

@@ -1,23 +1,19 @@
 //! The router itself: info, status, about, ping, miners.
 
-use std::collections::BTreeMap;
-
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use serde::Serialize;
-use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::listener::auth::Caller;
 use crate::listener::openapi::{self, ReadFailures};
-use crate::listener::reply::{self, Failed};
+use crate::listener::reply::{self, Failed, Json};
 use crate::listener::state::AppState;
-use crate::model::{MinerInfo, NodeInfo, NodeStats, NodeStatus};
+use crate::model::{NodeInfo, NodeStatus};
 
-use super::schema::{About, Health, MinerPage};
+use super::schema::{About, Greeting, Health, MinerPage};
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -37,20 +33,17 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     path = "/",
     tag = "Router",
     security((), ("bearer" = []), ("api_key" = [])),
-    responses((status = 200, description = "Where its APIs are.", body = Object), ReadFailures)
+    responses((status = 200, description = "Where its APIs are.", body = Greeting), ReadFailures)
 )]
-async fn root() -> Result<Response, Failed> {
-    reply::json(
-        StatusCode::OK,
-        &json!({
-            "name": "cortensor-router",
-            "version": crate::VERSION,
-            "status": "ok",
-            "message": "an AI inference router: OpenAI's API under /v1, Cortensor's under /api/v1",
-            "openapi": "/openapi.json",
-            "health": "/healthz",
-        }),
-    )
+async fn root() -> Json<Greeting> {
+    Json(Greeting {
+        name: "cortensor-router",
+        version: crate::VERSION,
+        status: "ok",
+        message: "an AI inference router: OpenAI's API under /v1, Cortensor's under /api/v1",
+        openapi: "/openapi.json",
+        health: "/healthz",
+    })
 }
 
 /// Who the router is and what it offers
@@ -60,9 +53,9 @@ async fn root() -> Result<Response, Failed> {
     tag = "Router",
     responses((status = 200, description = "The router.", body = NodeInfo), ReadFailures)
 )]
-async fn info(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Result<Response, Failed> {
+async fn info(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Result<Json<NodeInfo>, Failed> {
     caller.may("read")?;
-    reply::json(StatusCode::OK, &state.router.info())
+    Ok(Json(state.router.info()))
 }
 
 /// How the router is doing
@@ -74,13 +67,13 @@ async fn info(State(state): State<AppState>, Extension(caller): Extension<Caller
     tag = "Router",
     responses((status = 200, description = "Its state.", body = NodeStatus), ReadFailures)
 )]
-async fn status(State(state): State<AppState>, caller: Option<Extension<Caller>>) -> Result<Response, Failed> {
+async fn status(State(state): State<AppState>, caller: Option<Extension<Caller>>) -> Result<Json<NodeStatus>, Failed> {
     if let Some(Extension(caller)) = caller {
         caller.may("read")?;
     }
     let mut status = state.router.status();
     (status.cpu_usage, status.memory_usage) = state.machine.usage();
-    reply::json(StatusCode::OK, &status)
+    Ok(Json(status))
 }
 
 /// Whether it answers
@@ -91,11 +84,11 @@ async fn status(State(state): State<AppState>, caller: Option<Extension<Caller>>
     security((), ("bearer" = []), ("api_key" = [])),
     responses((status = 200, description = "It does.", body = Health), ReadFailures)
 )]
-async fn ping() -> Result<Response, Failed> {
-    reply::json(StatusCode::OK, &json!({"status": "ok"}))
+async fn ping() -> Json<Health> {
+    Json(Health::OK)
 }
 
-/// What the router is, for those without a token
+/// Which router this is, for those without a token
 #[utoipa::path(
     get,
     path = "/api/v1/about",
@@ -103,26 +96,15 @@ async fn ping() -> Result<Response, Failed> {
     security((), ("bearer" = []), ("api_key" = [])),
     responses((status = 200, description = "What it is.", body = About), ReadFailures)
 )]
-async fn about(State(state): State<AppState>) -> Result<Response, Failed> {
+async fn about(State(state): State<AppState>) -> Json<About> {
     let info = state.router.info();
-    reply::json(
-        StatusCode::OK,
-        &json!({
-            "name": info.name,
-            "version": info.version,
-            "from_address": info.address,
-            "x402_enabled": false,
-            "endpoints": openapi::endpoints(),
-        }),
-    )
-}
-
-#[derive(Serialize)]
-struct MinerList<'a> {
-    nodes: BTreeMap<&'a str, &'a MinerInfo>,
-    stats: NodeStats,
-    miners: &'a [MinerInfo],
-    count: usize,
+    Json(About {
+        name: info.name,
+        version: info.version,
+        from_address: info.address,
+        x402_enabled: false,
+        endpoints: openapi::endpoints(),
+    })
 }
 
 /// The miners that are there
@@ -130,12 +112,12 @@ struct MinerList<'a> {
     get,
     path = "/api/v1/miners",
     tag = "Router",
-    responses((status = 200, description = "The miners.", body = MinerPage), ReadFailures)
+    responses((status = 200, description = "The miners.", body = MinerPage<'static>), ReadFailures)
 )]
 async fn miners(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Result<Response, Failed> {
     caller.may("read")?;
     let miners = state.router.miners();
-    let answer = MinerList {
+    let answer = MinerPage {
         nodes: miners.iter().map(|miner| (miner.id.as_str(), miner)).collect(),
         stats: state.router.info().node_stats,
         miners: &miners,

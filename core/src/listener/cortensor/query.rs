@@ -1,13 +1,11 @@
 //! Ids and numbers in paths, queries and bodies.
 
-use std::collections::HashMap;
-
 use serde_json::value::RawValue;
 
 use crate::listener::auth::Caller;
 use crate::listener::state::AppState;
 use crate::model::whole::digits;
-use crate::model::{SessionId, TaskId, Whole, page_rows};
+use crate::model::{SessionId, TaskId, Whole};
 use crate::router::Wish;
 use crate::{Error, Result};
 
@@ -34,19 +32,7 @@ pub(super) fn task(text: &str) -> Result<TaskId> {
     digits("task_id", text).map(TaskId)
 }
 
-/// What part of a list is wanted.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Page {
-    pub(super) limit: u64,
-    pub(super) offset: u64,
-}
-
-/// A number of rows in a query: `limit` or `offset`.
-pub(super) fn row(query: &HashMap<String, String>, name: &str) -> Result<Option<u64>> {
-    query.get(name).filter(|text| !text.is_empty()).map(|text| digits(name, text)).transpose()
-}
-
-/// The page that a query asks for; `most` is `listen.max_page_rows`.
-pub(super) fn page(query: &HashMap<String, String>, most: u64) -> Result<Page> {
-    Ok(Page { limit: page_rows(row(query, "limit")?, most)?, offset: row(query, "offset")?.unwrap_or(0) })
+/// A number of rows in a query, `limit` or `offset`; `None` where the query has none.
+pub(super) fn row(name: &str, text: &str) -> Result<Option<u64>> {
+    if text.is_empty() { Ok(None) } else { digits(name, text).map(Some) }
 }

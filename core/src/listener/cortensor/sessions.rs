@@ -3,9 +3,7 @@
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::Response;
-use http::{HeaderMap, StatusCode};
-use serde::Serialize;
+use http::HeaderMap;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -15,9 +13,9 @@ use crate::listener::auth::Caller;
 use crate::listener::body;
 use crate::listener::extract::{InPath, InQuery};
 use crate::listener::openapi::{CortensorFailures, ReadFailures, also};
-use crate::listener::reply::{self, Failed, Family};
+use crate::listener::reply::{Failed, Family, Json};
 use crate::listener::state::AppState;
-use crate::model::{Session, SessionPatch, SessionSpec, wanted_sessions};
+use crate::model::{Session, SessionPatch, SessionSpec, page_rows, wanted_sessions};
 use crate::router::SessionFilter;
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
@@ -27,20 +25,11 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(show, change, close))
 }
 
-#[derive(Serialize)]
-struct Created {
-    #[serde(flatten)]
-    session: Session,
-    session_id: u64,
-    status: &'static str,
-    tx_hash: String,
-}
-
 /// Creates a session
 ///
 /// A token with sessions of its own may create and change none.
 ///
-/// Only `name` is wanted. Cortensor's camelCase names (`minNumOfNodes`, `maxNumOfNodes`, `numOfValidatorNodes`, `reserveEphemeralNodes`,
+/// Only `name` is required. Cortensor's camelCase names (`minNumOfNodes`, `maxNumOfNodes`, `numOfValidatorNodes`, `reserveEphemeralNodes`,
 /// `reservePeriod`, `modelIdentifier`, `maxTaskExecutionCount`) are taken as well.
 #[utoipa::path(
     post,
@@ -54,7 +43,7 @@ async fn create(
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Failed> {
+) -> Result<Json<SessionCreated>, Failed> {
     caller.may("submit")?;
     caller.is_unlimited()?;
     let body = body::read(&state, Family::Cortensor, &headers, body).await?;
@@ -63,14 +52,8 @@ async fn create(
         caller.id().clone_into(&mut spec.owner);
     }
     let session = state.router.create_session(spec).await?;
-    let answer = Created { session_id: session.id.0, status: "created", tx_hash: session.sid.clone(), session };
-    reply::json(StatusCode::OK, &answer)
-}
-
-#[derive(Serialize)]
-struct Sessions {
-    count: u64,
-    sessions: Vec<Session>,
+    let (session_id, tx_hash) = (session.id.0, session.sid.clone());
+    Ok(Json(SessionCreated { session, session_id, status: "created", tx_hash }))
 }
 
 /// The sessions, by id
@@ -86,22 +69,15 @@ struct Sessions {
 async fn list(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
-    InQuery(asked): InQuery,
-) -> Result<Response, Failed> {
+    InQuery(asked): InQuery<SessionQuery>,
+) -> Result<Json<SessionPage>, Failed> {
     caller.may("read")?;
-    let page = query::page(&asked, state.config.max_page_rows)?;
-    let wanted = wanted_sessions(asked.get("state").map(String::as_str))?;
-    let filter =
-        SessionFilter { state: wanted, limit: page.limit, offset: page.offset, only: caller.sessions().to_vec() };
+    let limit = page_rows(query::row("limit", &asked.limit)?, state.config.max_page_rows)?;
+    let offset = query::row("offset", &asked.offset)?.unwrap_or(0);
+    let wanted = wanted_sessions(Some(&asked.state))?;
+    let filter = SessionFilter { state: wanted, limit, offset, only: caller.sessions().to_vec() };
     let (sessions, count) = state.router.sessions(&filter);
-    reply::json(StatusCode::OK, &Sessions { count, sessions })
-}
-
-#[derive(Serialize)]
-struct Shown {
-    #[serde(flatten)]
-    session: Session,
-    max_context_tokens: u64,
+    Ok(Json(SessionPage { count, sessions }))
 }
 
 /// One session
@@ -116,17 +92,16 @@ async fn show(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
     InPath(id): InPath<String>,
-) -> Result<Response, Failed> {
+) -> Result<Json<SessionDetail>, Failed> {
     caller.may("read")?;
     let id = query::session(&state, &caller, &id)?;
-    let shown =
-        Shown { session: state.router.session(id)?, max_context_tokens: state.router.info().max_context_tokens };
-    reply::json(StatusCode::OK, &shown)
+    let session = state.router.session(id)?;
+    Ok(Json(SessionDetail { session, max_context_tokens: state.router.info().max_context_tokens }))
 }
 
 /// Changes a session
 ///
-/// What the body leaves out stays as it is. Tasks that wait already keep the place that they have.
+/// Members that the body leaves out stay as they are. Tasks that wait already keep the place that they have.
 #[utoipa::path(
     patch,
     path = "/api/v1/sessions/{id}",
@@ -141,14 +116,14 @@ async fn change(
     InPath(id): InPath<String>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Failed> {
+) -> Result<Json<Session>, Failed> {
     caller.may("submit")?;
     // A session's priority and weight are taken from what others get.
     caller.is_unlimited()?;
     let id = query::session(&state, &caller, &id)?;
     let body = body::read(&state, Family::Cortensor, &headers, body).await?;
     let patch: SessionPatch = body::parse(Family::Cortensor, &body)?;
-    reply::json(StatusCode::OK, &state.router.update_session(id, patch).await?)
+    Ok(Json(state.router.update_session(id, patch).await?))
 }
 
 /// Closes a session
@@ -166,12 +141,12 @@ async fn close(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
     InPath(id): InPath<String>,
-) -> Result<Response, Failed> {
+) -> Result<Json<Session>, Failed> {
     caller.may("submit")?;
     let id = query::session(&state, &caller, &id)?;
     if id.0 == 1 {
         // It is everybody's, as session 0 is, which nobody closes.
         caller.may("admin")?;
     }
-    reply::json(StatusCode::OK, &state.router.close_session(id).await?)
+    Ok(Json(state.router.close_session(id).await?))
 }

@@ -6,17 +6,16 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answer::CortensorStream;
 use super::query;
-use super::schema::{self, LastEventId, TaskPath};
+use super::schema::{self, TaskPage, TaskPath, Tasks};
 use crate::Error;
 use crate::listener::auth::Caller;
 use crate::listener::extract::{InPath, InQuery};
-use crate::listener::openapi::{ReadFailures, ServerSentEvent};
+use crate::listener::openapi::{LastEventId, ReadFailures, ServerSentEvent};
 use crate::listener::reply::{self, Failed};
 use crate::listener::state::AppState;
 use crate::listener::{request_id, sse};
@@ -27,14 +26,6 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(show, cancel)).routes(routes!(join))
 }
 
-#[derive(Serialize)]
-struct Page<'a> {
-    count: u64,
-    tasks: Vec<TaskRecord<'a>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    corrupt: Vec<u64>,
-}
-
 /// A session's tasks
 ///
 /// Without `offset` and `order` the newest page, oldest first inside it: the last one is the session's newest task.
@@ -43,21 +34,21 @@ struct Page<'a> {
     path = "/api/v1/tasks/{session_id}",
     tag = "Tasks",
     params(("session_id" = String, Path, description = "The session's number, or its 0x and 64 digits."), schema::TaskQuery),
-    responses((status = 200, description = "A page of them.", body = schema::Tasks), ReadFailures)
+    responses((status = 200, description = "A page of them.", body = Tasks<'static>), ReadFailures)
 )]
 async fn list(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
     InPath(session): InPath<String>,
-    InQuery(asked): InQuery,
+    InQuery(asked): InQuery<schema::TaskQuery>,
 ) -> Result<Response, Failed> {
     caller.may("read")?;
     let session_id = query::session(&state, &caller, &session)?;
-    let (start, reversed) = page_start(query::row(&asked, "offset")?, asked.get("order").map(String::as_str))?;
+    let (start, reversed) = page_start(query::row("offset", &asked.offset)?, Some(&asked.order))?;
     let wanted = TaskQuery {
         session_id,
-        state: wanted_tasks(asked.get("state").map(String::as_str))?,
-        limit: page_rows(query::row(&asked, "limit")?, state.config.max_page_rows)?,
+        state: wanted_tasks(Some(&asked.state))?,
+        limit: page_rows(query::row("limit", &asked.limit)?, state.config.max_page_rows)?,
         start,
     };
     let found = state.router.tasks(wanted).await?;
@@ -66,8 +57,8 @@ async fn list(
         tasks.reverse();
     }
     let corrupt: Vec<u64> = found.corrupt.iter().map(|id| id.0).collect();
-    if asked.get("format").is_some_and(|format| format == "array") {
-        let mut response = reply::json(StatusCode::OK, &tasks)?;
+    if asked.format == "array" {
+        let mut response = reply::json(StatusCode::OK, &Tasks::Array(tasks))?;
         let ids = corrupt.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
         // An array has no place beside its tasks.
         if let (false, Ok(ids)) = (corrupt.is_empty(), HeaderValue::from_str(&ids)) {
@@ -75,7 +66,7 @@ async fn list(
         }
         return Ok(response);
     }
-    reply::json(StatusCode::OK, &Page { count: found.total, tasks, corrupt })
+    reply::json(StatusCode::OK, &Tasks::Page(TaskPage { count: found.total, tasks, corrupt }))
 }
 
 /// One task
@@ -84,16 +75,16 @@ async fn list(
     path = "/api/v1/tasks/{session_id}/{task_id}",
     tag = "Tasks",
     params(TaskPath),
-    responses((status = 200, description = "The task.", body = schema::Task), ReadFailures)
+    responses((status = 200, description = "The task.", body = TaskRecord<'static>), ReadFailures)
 )]
 async fn show(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
-    InPath((session, task)): InPath<(String, String)>,
+    InPath(path): InPath<TaskPath>,
 ) -> Result<Response, Failed> {
     caller.may("read")?;
-    let session = query::session(&state, &caller, &session)?;
-    let task = state.router.task(session, query::task(&task)?).await?;
+    let session = query::session(&state, &caller, &path.session_id)?;
+    let task = state.router.task(session, query::task(&path.task_id)?).await?;
     reply::json(StatusCode::OK, &TaskRecord::detail(&task))
 }
 
@@ -105,16 +96,16 @@ async fn show(
     path = "/api/v1/tasks/{session_id}/{task_id}",
     tag = "Tasks",
     params(TaskPath),
-    responses((status = 200, description = "The task as it is now.", body = schema::Task), ReadFailures)
+    responses((status = 200, description = "The task as it is now.", body = TaskRecord<'static>), ReadFailures)
 )]
 async fn cancel(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
-    InPath((session, task)): InPath<(String, String)>,
+    InPath(path): InPath<TaskPath>,
 ) -> Result<Response, Failed> {
     caller.may("submit")?;
-    let session = query::session(&state, &caller, &session)?;
-    let task = state.router.cancel(session, query::task(&task)?).await?;
+    let session = query::session(&state, &caller, &path.session_id)?;
+    let task = state.router.cancel(session, query::task(&path.task_id)?).await?;
     reply::json(StatusCode::OK, &TaskRecord::detail(&task))
 }
 
@@ -134,12 +125,12 @@ async fn cancel(
 async fn join(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
-    InPath((session, task)): InPath<(String, String)>,
+    InPath(path): InPath<TaskPath>,
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
     caller.may("read")?;
-    let session = query::session(&state, &caller, &session)?;
-    let submission = state.router.attach(session, query::task(&task)?).await?;
+    let session = query::session(&state, &caller, &path.session_id)?;
+    let submission = state.router.attach(session, query::task(&path.task_id)?).await?;
     let after = last_event_id(&headers)?;
     let layout = CortensorStream::new(&submission);
     let mut tokens = submission.stream_after(after);

@@ -8,8 +8,12 @@ use std::io::Write as _;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use super::splice::{Outline, string};
-use crate::model::{Completion, Gid, RequestKind, TaskRequest, Usage, vectors_for};
+use super::counts::{EmbeddingCounts, TokenCounts};
+use super::schema::{
+    ChatAnswer, ChatChoice, ChatCompletion, EmbeddingItem, EmbeddingList, TextChoice, TextCompletion, Vector,
+};
+use super::splice::{Outline, string, write_json};
+use crate::model::{Completion, Gid, RequestKind, TaskRequest, vectors_for};
 use crate::{Error, ErrorKind, Result};
 
 /// The id of an answer: the same for every chunk and every retry of a task, never the same for two tasks. The second of
@@ -39,42 +43,40 @@ pub(super) fn id_of(kind: RequestKind, gid: Gid, created: u64) -> String {
 /// # Errors
 /// When the miner's answer does not have the form that the request wants: text where there should be vectors.
 pub(super) fn render(request: &TaskRequest, completion: &Completion) -> Result<Vec<u8>> {
-    let mut out = answer(request, completion)?;
-    // How several answers compare stands beside OpenAI's own members.
-    if let Some(verdict) = completion.verdict.as_ref().and_then(|verdict| serde_json::to_vec(verdict).ok())
-        && out.trim_ascii_end().ends_with(b"}")
-    {
-        out.truncate(out.trim_ascii_end().len() - 1);
-        out.extend_from_slice(b",\"verdict\":");
-        out.extend_from_slice(&verdict);
-        out.push(b'}');
-    }
-    Ok(out)
-}
-
-fn answer(request: &TaskRequest, completion: &Completion) -> Result<Vec<u8>> {
     if let Some(raw) = &completion.answer.raw {
-        let outline =
-            Outline::of(raw).ok_or_else(|| unreadable(completion, "the upstream's answer is no JSON object"))?;
-        if outline.is_chat() && request.kind == RequestKind::Completion {
-            // It holds more than a completion has a place for.
-            return Ok(text(request, completion));
-        }
-        let mut out = Vec::new();
-        if outline.is_headless() && request.kind == RequestKind::Chat {
-            chat_of(raw, &outline, completion, &mut out);
-        } else if request.kind == RequestKind::Embedding && !outline.has_id() {
-            out.extend_from_slice(raw);
-        } else {
-            outline.splice(raw, &id_of(request.kind, completion.gid, completion.created), &mut out);
-        }
-        return Ok(out);
+        return passed(raw, request, completion);
     }
     match request.kind {
         RequestKind::Chat => Ok(chat(completion)),
         RequestKind::Completion => Ok(text(request, completion)),
         RequestKind::Embedding => embeddings(request, completion),
     }
+}
+
+/// An upstream's own answer with our id in it, and how it compares with others where several were asked for.
+fn passed(raw: &[u8], request: &TaskRequest, completion: &Completion) -> Result<Vec<u8>> {
+    let outline = Outline::of(raw).ok_or_else(|| unreadable(completion, "the upstream's answer is no JSON object"))?;
+    if outline.is_chat() && request.kind == RequestKind::Completion {
+        // It holds more than a completion has a place for.
+        return Ok(text(request, completion));
+    }
+    let mut out = Vec::new();
+    if outline.is_headless() && request.kind == RequestKind::Chat {
+        chat_of(raw, &outline, completion, &mut out);
+    } else if request.kind == RequestKind::Embedding && !outline.has_id() {
+        out.extend_from_slice(raw);
+    } else {
+        outline.splice(raw, &id_of(request.kind, completion.gid, completion.created), &mut out);
+    }
+    if let Some(verdict) = &completion.verdict
+        && out.trim_ascii_end().ends_with(b"}")
+    {
+        out.truncate(out.trim_ascii_end().len() - 1);
+        out.extend_from_slice(b",\"verdict\":");
+        write_json(&mut out, verdict);
+        out.push(b'}');
+    }
+    Ok(out)
 }
 
 /// What answered, as OpenAI's clients expect it; the model that was asked for where nobody says.
@@ -86,28 +88,34 @@ fn unreadable(completion: &Completion, message: &str) -> Error {
     Error::new(ErrorKind::MinerFailed, message).with_ids(completion.session_id.0, Some(completion.task_id.0))
 }
 
-fn head(kind: RequestKind, object: &str, completion: &Completion) -> Vec<u8> {
-    let mut out = Vec::with_capacity(384 + completion.answer.text.len() * 9 / 8);
-    out.extend_from_slice(b"{\"id\":");
-    string(&mut out, &id_of(kind, completion.gid, completion.created));
-    let _ = write!(out, ",\"object\":\"{object}\",\"created\":{},\"model\":", completion.created);
-    string(&mut out, model_of(completion));
-    out
+/// A buffer in which an answer of that text has room.
+fn buffer(text: &str) -> Vec<u8> {
+    Vec::with_capacity(384 + text.len() * 9 / 8)
 }
 
 fn chat(completion: &Completion) -> Vec<u8> {
-    let mut out = head(RequestKind::Chat, "chat.completion", completion);
-    out.extend_from_slice(b",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":");
-    string(&mut out, &completion.answer.text);
-    out.extend_from_slice(b",\"refusal\":null},\"logprobs\":null,\"finish_reason\":");
-    string(&mut out, completion.answer.finish_reason.as_str());
-    out.extend_from_slice(b"}],\"usage\":");
-    usage(&mut out, completion.answer.usage);
-    out.push(b'}');
+    let answer = &completion.answer;
+    let mut out = buffer(&answer.text);
+    let choice = ChatChoice {
+        index: 0,
+        message: ChatAnswer { role: "assistant", content: Some(&answer.text), refusal: None },
+        logprobs: None,
+        finish_reason: Some(answer.finish_reason.as_str()),
+    };
+    let body = ChatCompletion {
+        id: &id_of(RequestKind::Chat, completion.gid, completion.created),
+        object: "chat.completion",
+        created: completion.created,
+        model: model_of(completion),
+        choices: &[choice],
+        usage: answer.usage.into(),
+        verdict: completion.verdict.as_ref(),
+    };
+    write_json(&mut out, &body);
     out
 }
 
-/// The same of a body that the router made: it has the choices, and here it gets the rest.
+/// A chat of a body that the router made: the body has the choices, and here it gets the rest.
 fn chat_of(raw: &[u8], outline: &Outline, completion: &Completion, out: &mut Vec<u8>) {
     out.reserve(raw.len() + 256);
     out.extend_from_slice(b"{\"id\":");
@@ -118,23 +126,31 @@ fn chat_of(raw: &[u8], outline: &Outline, completion: &Completion, out: &mut Vec
     out.extend_from_slice(outline.members(raw));
     if !outline.usage {
         out.extend_from_slice(b",\"usage\":");
-        usage(out, completion.answer.usage);
+        write_json(out, &TokenCounts::from(completion.answer.usage));
     }
     out.push(b'}');
 }
 
 fn text(request: &TaskRequest, completion: &Completion) -> Vec<u8> {
-    let mut out = head(RequestKind::Completion, "text_completion", completion);
-    out.extend_from_slice(b",\"choices\":[{\"text\":");
-    match &request.prompt {
-        Some(prompt) if echoes(request) => string(&mut out, &format!("{prompt}{}", completion.answer.text)),
-        _ => string(&mut out, &completion.answer.text),
-    }
-    out.extend_from_slice(b",\"index\":0,\"logprobs\":null,\"finish_reason\":");
-    string(&mut out, completion.answer.finish_reason.as_str());
-    out.extend_from_slice(b"}],\"usage\":");
-    usage(&mut out, completion.answer.usage);
-    out.push(b'}');
+    let answer = &completion.answer;
+    let mut out = buffer(&answer.text);
+    let echoed = request.prompt.as_ref().filter(|_| echoes(request)).map(|prompt| format!("{prompt}{}", answer.text));
+    let choice = TextChoice {
+        text: echoed.as_deref().unwrap_or(&answer.text),
+        index: 0,
+        logprobs: None,
+        finish_reason: Some(answer.finish_reason.as_str()),
+    };
+    let body = TextCompletion {
+        id: &id_of(RequestKind::Completion, completion.gid, completion.created),
+        object: "text_completion",
+        created: completion.created,
+        model: model_of(completion),
+        choices: &[choice],
+        usage: answer.usage.into(),
+        verdict: completion.verdict.as_ref(),
+    };
+    write_json(&mut out, &body);
     out
 }
 
@@ -143,38 +159,31 @@ pub(super) fn echoes(request: &TaskRequest) -> bool {
     request.kind == RequestKind::Completion && request.extra("echo").is_some_and(|value| value.get() == "true")
 }
 
-pub(super) fn usage(out: &mut Vec<u8>, usage: Usage) {
-    let _ = write!(
-        out,
-        "{{\"prompt_tokens\":{},\"completion_tokens\":{},\"total_tokens\":{}}}",
-        usage.prompt_tokens, usage.completion_tokens, usage.total_tokens
-    );
-}
-
 fn embeddings(request: &TaskRequest, completion: &Completion) -> Result<Vec<u8>> {
     let vectors = vectors_for(request.input.as_deref(), &completion.answer.text)
         .map_err(|fault| unreadable(completion, &fault))?;
     let packed = request.extra("encoding_format").is_some_and(|value| value.get() == "\"base64\"");
-    let mut out = Vec::with_capacity(128 + completion.answer.text.len());
-    out.extend_from_slice(b"{\"object\":\"list\",\"data\":[");
-    for (index, vector) in vectors.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        let _ = write!(out, "{{\"object\":\"embedding\",\"index\":{index},\"embedding\":");
-        if packed {
-            let bytes: Vec<u8> = vector.iter().flat_map(|number| (*number as f32).to_le_bytes()).collect();
-            let _ = write!(out, "\"{}\"", BASE64_STANDARD.encode(bytes));
-        } else {
-            let _ = serde_json::to_writer(&mut out, vector);
-        }
-        out.push(b'}');
-    }
-    out.extend_from_slice(b"],\"model\":");
-    string(&mut out, model_of(completion));
     let tokens = completion.answer.usage.prompt_tokens;
-    let _ = write!(out, ",\"usage\":{{\"prompt_tokens\":{tokens},\"total_tokens\":{tokens}}}}}");
+    let body = EmbeddingList {
+        object: "list",
+        data: vectors.iter().enumerate().map(|(index, vector)| item(index, vector, packed)).collect(),
+        model: Some(model_of(completion)),
+        usage: EmbeddingCounts { prompt_tokens: tokens, total_tokens: tokens },
+    };
+    let mut out = Vec::with_capacity(128 + completion.answer.text.len());
+    write_json(&mut out, &body);
     Ok(out)
+}
+
+fn item(index: usize, vector: &[f64], packed: bool) -> EmbeddingItem<'_> {
+    let embedding = if packed { Vector::Base64(pack(vector)) } else { Vector::Numbers(vector) };
+    EmbeddingItem { object: "embedding", index, embedding }
+}
+
+/// Little-endian 32-bit floats in base64.
+fn pack(vector: &[f64]) -> String {
+    let bytes: Vec<u8> = vector.iter().flat_map(|number| (*number as f32).to_le_bytes()).collect();
+    BASE64_STANDARD.encode(bytes)
 }
 
 #[cfg(test)]
@@ -184,7 +193,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::model::{Answer, FinishReason, SessionId, TaskId};
+    use crate::model::{Answer, FinishReason, SessionId, TaskId, Usage};
 
     fn completion(text: &str) -> Completion {
         Completion {

@@ -7,8 +7,9 @@ use axum::response::Response;
 use http::HeaderMap;
 
 use super::run;
-use super::schema::{ChatCompletion, ChatCompletionRequest};
+use super::schema::ChatCompletion;
 use crate::listener::auth::Caller;
+use crate::listener::bodies::ChatCompletionRequest;
 use crate::listener::openapi::{OpenAiFailures, ServerSentEvent, TaskHeaders};
 use crate::listener::reply::Failed;
 use crate::listener::state::AppState;
@@ -24,7 +25,7 @@ use crate::model::RequestKind;
     params(TaskHeaders),
     request_body = ChatCompletionRequest,
     responses(
-        (status = 200, description = "The answer, or its stream.", content((ChatCompletion = "application/json"), (ServerSentEvent = "text/event-stream"))),
+        (status = 200, description = "The answer, or its stream.", content((ChatCompletion<'static> = "application/json"), (ServerSentEvent = "text/event-stream"))),
         OpenAiFailures,
     )
 )]

@@ -8,7 +8,8 @@ use std::io::Write as _;
 use bytes::Bytes;
 
 use super::answer;
-use super::splice::{Outline, string};
+use super::counts::TokenCounts;
+use super::splice::{Outline, string, write_json};
 use crate::listener::sse::Layout;
 use crate::model::shape::{Words, split};
 use crate::model::{Answer, Completion, Gid, RequestKind};
@@ -214,7 +215,7 @@ impl ChunkWriter {
             } else {
                 out.extend_from_slice(&self.head);
                 out.extend_from_slice(b"],\"usage\":");
-                answer::usage(out, completion.answer.usage);
+                write_json(out, &TokenCounts::from(completion.answer.usage));
                 out.extend_from_slice(b"}\n\n");
             }
         }

@@ -7,8 +7,9 @@ use axum::response::Response;
 use http::HeaderMap;
 
 use super::run;
-use super::schema::{CompletionRequest, TextCompletion};
+use super::schema::TextCompletion;
 use crate::listener::auth::Caller;
+use crate::listener::bodies::CompletionRequest;
 use crate::listener::openapi::{OpenAiFailures, ServerSentEvent, TaskHeaders};
 use crate::listener::reply::Failed;
 use crate::listener::state::AppState;
@@ -24,7 +25,7 @@ use crate::model::RequestKind;
     params(TaskHeaders),
     request_body = CompletionRequest,
     responses(
-        (status = 200, description = "The answer, or its stream.", content((TextCompletion = "application/json"), (ServerSentEvent = "text/event-stream"))),
+        (status = 200, description = "The answer, or its stream.", content((TextCompletion<'static> = "application/json"), (ServerSentEvent = "text/event-stream"))),
         OpenAiFailures,
     )
 )]

@@ -10,8 +10,9 @@ use axum::response::Response;
 use http::HeaderMap;
 
 use super::run;
-use super::schema::{EmbeddingList, EmbeddingRequest};
+use super::schema::EmbeddingList;
 use crate::listener::auth::Caller;
+use crate::listener::bodies::EmbeddingRequest;
 use crate::listener::openapi::{OpenAiFailures, TaskHeaders};
 use crate::listener::reply::Failed;
 use crate::listener::state::AppState;
@@ -25,7 +26,7 @@ use crate::model::RequestKind;
     params(TaskHeaders),
     request_body = EmbeddingRequest,
     responses(
-        (status = 200, description = "The vectors.", body = EmbeddingList),
+        (status = 200, description = "The vectors.", body = EmbeddingList<'static>),
         OpenAiFailures,
     )
 )]

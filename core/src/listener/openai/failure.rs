@@ -1,11 +1,10 @@
 //! Errors in OpenAI's shape. OpenAI's clients choose their exception by the status and show the message; programs
 //! read `code` and `param`.
 
-use std::io::Write as _;
-
 use serde_json::Value;
 
-use super::splice::string;
+use super::schema::{Code, OpenAiError, OpenAiErrorBody};
+use super::splice::write_json;
 use crate::{Error, ErrorKind};
 
 /// Writes `{"error":{...}}`, in the words of the model's server where it said something. The ids are there where the task
@@ -13,30 +12,20 @@ use crate::{Error, ErrorKind};
 pub(in crate::listener) fn write(error: &Error, out: &mut Vec<u8>) {
     let details = error.details();
     let said = details.upstream.as_ref();
-    out.extend_from_slice(b"{\"error\":{\"message\":");
-    string(out, said.and_then(|said| said.message.as_deref()).unwrap_or(error.message()));
-    out.extend_from_slice(b",\"type\":");
-    string(out, said.and_then(|said| said.error_type.as_deref()).unwrap_or(error.kind().row().openai_type));
-    out.extend_from_slice(b",\"param\":");
-    match &details.param {
-        Some(param) => string(out, param),
-        None => out.extend_from_slice(b"null"),
-    }
-    out.extend_from_slice(b",\"code\":");
-    match (&details.code, said.and_then(|said| said.code.as_ref())) {
+    let code = match (&details.code, said.and_then(|said| said.code.as_ref())) {
         // A number says no more than a status: it passes where the server refused the request, as its clients know it.
-        (None, Some(code @ Value::Number(_))) if error.kind() == ErrorKind::InvalidArgument => {
-            let _ = write!(out, "{code}");
-        }
-        _ => string(out, error.code()),
-    }
-    if let Some(session_id) = details.session_id {
-        let _ = write!(out, ",\"session_id\":{session_id}");
-    }
-    if let Some(task_id) = details.task_id {
-        let _ = write!(out, ",\"task_id\":{task_id}");
-    }
-    out.extend_from_slice(b"}}");
+        (None, Some(Value::Number(number))) if error.kind() == ErrorKind::InvalidArgument => Code::Number(number),
+        _ => Code::Word(error.code()),
+    };
+    let body = OpenAiErrorBody {
+        message: said.and_then(|said| said.message.as_deref()).unwrap_or(error.message()),
+        r#type: said.and_then(|said| said.error_type.as_deref()).unwrap_or(error.kind().row().openai_type),
+        param: details.param.as_deref(),
+        code,
+        session_id: details.session_id,
+        task_id: details.task_id,
+    };
+    write_json(out, &OpenAiError { error: body });
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod answer;
 mod chat;
 mod chunk;
 mod completions;
+mod counts;
 mod embeddings;
 pub(in crate::listener) mod failure;
 mod models;

@@ -7,7 +7,6 @@ use axum::response::Response;
 use http::StatusCode;
 
 use super::schema::{Model, ModelList};
-use super::splice::string;
 use crate::listener::auth::Caller;
 use crate::listener::openapi::OpenAiFailures;
 use crate::listener::reply::{self, Failed, Family};
@@ -20,14 +19,14 @@ use crate::{Error, ModelInfo, Result, Router};
     get,
     path = "/v1/models",
     tag = "OpenAI",
-    responses((status = 200, description = "The models.", body = ModelList), OpenAiFailures)
+    responses((status = 200, description = "The models.", body = ModelList<'static>), OpenAiFailures)
 )]
 pub(super) async fn list(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Response, Failed> {
     caller.may("submit").or_else(|_| caller.may("read")).map_err(|error| Failed::new(Family::OpenAi, error))?;
-    Ok(reply::bytes(StatusCode::OK, list_of(&state.router.models())))
+    reply::json(StatusCode::OK, &list_of(&state.router.models()))
 }
 
 /// One model
@@ -36,7 +35,7 @@ pub(super) async fn list(
     path = "/v1/models/{*id}",
     tag = "OpenAI",
     params(("id" = String, Path, description = "The model's name; it may have slashes in it.", min_length = 1)),
-    responses((status = 200, description = "The model.", body = Model), OpenAiFailures)
+    responses((status = 200, description = "The model.", body = Model<'static>), OpenAiFailures)
 )]
 pub(super) async fn show(
     State(state): State<AppState>,
@@ -47,33 +46,19 @@ pub(super) async fn show(
         let Path(id) = id.map_err(|rejection| Error::invalid("id", rejection.body_text()))?;
         one(&state.router, &id)
     });
-    found.map(|body| reply::bytes(StatusCode::OK, body)).map_err(|error| Failed::new(Family::OpenAi, error))
+    let found = found.map_err(|error| Failed::new(Family::OpenAi, error))?;
+    reply::json(StatusCode::OK, &model(&found))
 }
 
-/// Writes one model.
-fn model(info: &ModelInfo, out: &mut Vec<u8>) {
-    use std::io::Write as _;
-    out.extend_from_slice(b"{\"id\":");
-    string(out, &info.id);
-    let _ = write!(out, ",\"object\":\"model\",\"created\":{},\"owned_by\":", info.created);
-    string(out, &info.owned_by);
-    out.push(b'}');
+fn model(info: &ModelInfo) -> Model<'_> {
+    Model { id: &info.id, object: "model", created: info.created, owned_by: &info.owned_by }
 }
 
-/// Writes the list.
-fn list_of(models: &[ModelInfo]) -> Vec<u8> {
-    let mut out = b"{\"object\":\"list\",\"data\":[".to_vec();
-    for (index, info) in models.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        model(info, &mut out);
-    }
-    out.extend_from_slice(b"]}");
-    out
+fn list_of(models: &[ModelInfo]) -> ModelList<'_> {
+    ModelList { object: "list", data: models.iter().map(model).collect() }
 }
 
-fn one(router: &Router, id: &str) -> Result<Vec<u8>> {
+fn one(router: &Router, id: &str) -> Result<ModelInfo> {
     let models = router.models();
     let named = models.iter().find(|info| info.id == id).or_else(|| models.iter().find(|info| are_twins(&info.id, id)));
     let info = named.ok_or_else(|| {
@@ -81,9 +66,7 @@ fn one(router: &Router, id: &str) -> Result<Vec<u8>> {
             .with_code("model_not_found")
             .with_param("model")
     })?;
-    let mut out = Vec::new();
-    model(info, &mut out);
-    Ok(out)
+    Ok(info.clone())
 }
 
 #[cfg(test)]
@@ -94,9 +77,9 @@ mod tests {
     fn a_list_has_openais_shape() {
         let info = ModelInfo { id: "a\"b".into(), created: 7, owned_by: "me".into(), ..ModelInfo::default() };
         assert_eq!(
-            String::from_utf8(list_of(&[info.clone(), info])).unwrap(),
+            serde_json::to_string(&list_of(&[info.clone(), info])).unwrap(),
             r#"{"object":"list","data":[{"id":"a\"b","object":"model","created":7,"owned_by":"me"},{"id":"a\"b","object":"model","created":7,"owned_by":"me"}]}"#
         );
-        assert_eq!(list_of(&[]), br#"{"object":"list","data":[]}"#);
+        assert_eq!(serde_json::to_string(&list_of(&[])).unwrap(), r#"{"object":"list","data":[]}"#);
     }
 }

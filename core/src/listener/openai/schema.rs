@@ -1,292 +1,209 @@
-//! The bodies of the OpenAI routes as the OpenAPI document describes them.
-//!
-//! These types are documentation: bodies are read by [`TaskRequest`](crate::model::TaskRequest) and written byte by
-//! byte. Only fields that the router itself acts on have a type here; all others pass through to the miner, which knows
-//! best what it takes.
-#![allow(dead_code, reason = "the types are only described, never made")]
+//! What OpenAI's routes answer where the router writes it itself. An upstream's answer goes out as its own bytes and
+//! may hold more.
 
-use serde::Deserialize;
-use serde_json::Value;
-use utoipa::ToSchema;
+use std::borrow::Cow;
 
-use crate::model::{TextOrTokens, Usage};
+use serde::Serialize;
+use serde_json::Number;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
-/// A message of a conversation. Members that are not listed pass through to the miner.
-#[derive(ToSchema)]
-pub(in crate::listener) struct ChatMessage {
-    /// `system`, `developer`, `user`, `assistant`, `tool` ...
-    role: String,
-    /// A text, or a list of parts (texts, images, sound).
-    content: Option<Value>,
-}
-
-/// What of a stream is wanted.
-#[derive(ToSchema)]
-pub(super) struct StreamOptions {
-    /// Whether the last chunk tells the usage.
-    include_usage: Option<bool>,
-}
-
-/// The next message of a conversation is wanted. Fields that are not listed pass through to the miner.
-#[derive(ToSchema)]
-pub(in crate::listener) struct ChatCompletionRequest {
-    /// The conversation so far.
-    #[schema(min_items = 1)]
-    messages: Vec<ChatMessage>,
-    /// The model, as `/v1/models` lists it; `session-<id>` stands for that session and its model; missing: any model.
-    model: Option<String>,
-    /// Whether the answer is wanted as it comes, as server-sent events.
-    stream: Option<bool>,
-    /// What of a stream is wanted.
-    stream_options: Option<StreamOptions>,
-    /// The most tokens to generate; what is over the router's limit is cut to it.
-    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
-    max_tokens: Option<u64>,
-    /// The same under its newer name.
-    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
-    max_completion_tokens: Option<u64>,
-    /// How many choices are wanted. Upstreams give several; other miners one, and more than that is a 400.
-    #[schema(minimum = 1, maximum = 128)]
-    n: Option<u32>,
-    /// Passes through: the sampling temperature.
-    temperature: Option<Value>,
-    /// Passes through: nucleus sampling.
-    top_p: Option<Value>,
-    /// Passes through: where to stop.
-    stop: Option<Value>,
-    /// Passes through: the seed.
-    seed: Option<Value>,
-    /// Passes through: tools that the model may call.
-    tools: Option<Value>,
-    /// Passes through: which tool to call.
-    tool_choice: Option<Value>,
-    /// Passes through: the form of the answer.
-    response_format: Option<Value>,
-    /// Passes through: whether log probabilities are wanted.
-    logprobs: Option<Value>,
-    /// Passes through: who asks.
-    user: Option<Value>,
-    /// Seconds until the task is given up; what is over the router's limit is cut to it.
-    #[schema(exclusive_minimum = 0)]
-    timeout: Option<f64>,
-    /// A higher band is served first.
-    #[schema(minimum = 0, maximum = 9)]
-    priority: Option<u8>,
-}
-
-/// A text that continues a prompt is wanted. Fields that are not listed pass through to the miner.
-#[derive(ToSchema)]
-pub(super) struct CompletionRequest {
-    /// The prompt; no chat template is applied. Several prompts, and token numbers, need an upstream: with other miners they are a 400.
-    prompt: TextOrTokens,
-    /// The model, as `/v1/models` lists it; `session-<id>` stands for that session and its model; missing: any model.
-    model: Option<String>,
-    /// Whether the answer is wanted as it comes, as server-sent events.
-    stream: Option<bool>,
-    /// What of a stream is wanted.
-    stream_options: Option<StreamOptions>,
-    /// The most tokens to generate; what is over the router's limit is cut to it.
-    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
-    max_tokens: Option<u64>,
-    /// How many choices are wanted. Upstreams give several; other miners one, and more than that is a 400.
-    #[schema(minimum = 1, maximum = 128)]
-    n: Option<u32>,
-    /// Whether the answer begins with the prompt.
-    echo: Option<Value>,
-    /// Passes through: the sampling temperature.
-    temperature: Option<Value>,
-    /// Passes through: nucleus sampling.
-    top_p: Option<Value>,
-    /// Passes through: where to stop.
-    stop: Option<Value>,
-    /// Passes through: the seed.
-    seed: Option<Value>,
-    /// Passes through: how many log probabilities are wanted.
-    logprobs: Option<Value>,
-    /// Passes through: who asks.
-    user: Option<Value>,
-    /// Seconds until the task is given up; what is over the router's limit is cut to it.
-    #[schema(exclusive_minimum = 0)]
-    timeout: Option<f64>,
-    /// A higher band is served first.
-    #[schema(minimum = 0, maximum = 9)]
-    priority: Option<u8>,
-}
-
-/// Vectors are wanted. Fields that are not listed pass through to the miner.
-#[derive(ToSchema)]
-pub(super) struct EmbeddingRequest {
-    /// What to embed.
-    input: TextOrTokens,
-    /// The model, as `/v1/models` lists it; `session-<id>` stands for that session and its model; missing: any model that embeds.
-    model: Option<String>,
-    /// `float` or `base64` (little-endian 32-bit floats).
-    encoding_format: Option<Value>,
-    /// Passes through: how many numbers a vector has.
-    dimensions: Option<Value>,
-    /// Passes through: who asks.
-    user: Option<Value>,
-    /// Seconds until the task is given up; what is over the router's limit is cut to it.
-    #[schema(exclusive_minimum = 0)]
-    timeout: Option<f64>,
-    /// A higher band is served first.
-    #[schema(minimum = 0, maximum = 9)]
-    priority: Option<u8>,
-}
+use super::counts::{EmbeddingCounts, TokenCounts};
+use crate::model::Verdict;
 
 /// The next message of a conversation. An upstream's answer carries whatever else the upstream said.
-#[derive(ToSchema)]
-pub(in crate::listener) struct ChatCompletion {
+#[derive(Serialize, ToSchema)]
+pub(in crate::listener) struct ChatCompletion<'a> {
     /// The answer's id, unique among all tasks.
-    id: String,
+    pub(super) id: &'a str,
     /// `chat.completion`
-    object: String,
+    pub(super) object: &'static str,
     /// Unix seconds.
-    created: u64,
+    pub(super) created: u64,
     /// The model that answered.
-    model: String,
+    pub(super) model: &'a str,
     /// The choices: one, unless `n` asked for more.
-    choices: Vec<ChatChoice>,
-    /// Token counts.
-    usage: Option<Usage>,
+    pub(super) choices: &'a [ChatChoice<'a>],
+    /// Token counts; an upstream may leave them out.
+    #[schema(required = false)]
+    pub(super) usage: TokenCounts,
+    /// How several answers compare, where several miners answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) verdict: Option<&'a Verdict>,
 }
 
 /// One choice of a chat.
-#[derive(ToSchema)]
-pub(super) struct ChatChoice {
+#[derive(Serialize, ToSchema)]
+pub(super) struct ChatChoice<'a> {
     /// Its place among the choices.
-    index: u64,
+    pub(super) index: u64,
     /// The message.
-    message: ChatAnswer,
+    pub(super) message: ChatAnswer<'a>,
+    /// Log probabilities, where an upstream told them.
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub(super) logprobs: Option<()>,
     /// `stop`, `length`, `tool_calls` or a word of the upstream's.
-    finish_reason: Option<String>,
+    pub(super) finish_reason: Option<&'a str>,
 }
 
 /// The model's message.
-#[derive(ToSchema)]
-pub(super) struct ChatAnswer {
+#[derive(Serialize, ToSchema)]
+pub(super) struct ChatAnswer<'a> {
     /// `assistant`
-    role: String,
+    pub(super) role: &'static str,
     /// Its text; `null` where the model calls tools instead.
-    content: Option<String>,
+    pub(super) content: Option<&'a str>,
+    /// Why the model does not answer, where an upstream said so.
+    #[schema(value_type = Option<String>)]
+    pub(super) refusal: Option<()>,
 }
 
 /// Text that continues a prompt. An upstream's answer carries whatever else the upstream said.
-#[derive(ToSchema)]
-pub(super) struct TextCompletion {
+#[derive(Serialize, ToSchema)]
+pub(super) struct TextCompletion<'a> {
     /// The answer's id, unique among all tasks.
-    id: String,
+    pub(super) id: &'a str,
     /// `text_completion`
-    object: String,
+    pub(super) object: &'static str,
     /// Unix seconds.
-    created: u64,
+    pub(super) created: u64,
     /// The model that answered.
-    model: String,
+    pub(super) model: &'a str,
     /// The choices: one, unless `n` or several prompts asked for more.
-    choices: Vec<TextChoice>,
-    /// Token counts.
-    usage: Option<Usage>,
+    pub(super) choices: &'a [TextChoice<'a>],
+    /// Token counts; an upstream may leave them out.
+    #[schema(required = false)]
+    pub(super) usage: TokenCounts,
+    /// How several answers compare, where several miners answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) verdict: Option<&'a Verdict>,
 }
 
 /// One choice of a completion.
-#[derive(ToSchema)]
-pub(super) struct TextChoice {
+#[derive(Serialize, ToSchema)]
+pub(super) struct TextChoice<'a> {
     /// Its text.
-    text: String,
+    pub(super) text: &'a str,
     /// Its place among the choices.
-    index: u64,
+    pub(super) index: u64,
+    /// Log probabilities, where an upstream told them.
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub(super) logprobs: Option<()>,
     /// `stop`, `length` or a word of the upstream's.
-    finish_reason: Option<String>,
+    pub(super) finish_reason: Option<&'a str>,
 }
 
 /// Vectors, in the order of the inputs.
-#[derive(ToSchema)]
-pub(super) struct EmbeddingList {
+#[derive(Serialize, ToSchema)]
+pub(super) struct EmbeddingList<'a> {
     /// `list`
-    object: String,
-    /// One for each input.
-    data: Vec<EmbeddingItem>,
+    pub(super) object: &'static str,
+    /// One vector for each input.
+    pub(super) data: Vec<EmbeddingItem<'a>>,
     /// The model that answered.
-    model: Option<String>,
-    /// Token counts.
-    usage: Option<EmbeddingUsage>,
+    pub(super) model: Option<&'a str>,
+    /// Token counts; an upstream may leave them out.
+    #[schema(required = false)]
+    pub(super) usage: EmbeddingCounts,
 }
 
 /// One vector.
-#[derive(ToSchema)]
-pub(super) struct EmbeddingItem {
+#[derive(Serialize, ToSchema)]
+pub(super) struct EmbeddingItem<'a> {
     /// `embedding`
-    object: String,
+    pub(super) object: &'static str,
     /// Its place among the inputs.
-    index: u64,
+    pub(super) index: usize,
     /// The numbers, or with `base64` their bytes.
-    embedding: Vector,
+    pub(super) embedding: Vector<'a>,
 }
 
 /// Numbers, or with `base64` their bytes.
-#[derive(Deserialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
-pub(super) enum Vector {
+pub(super) enum Vector<'a> {
     /// The numbers.
-    Numbers(Vec<f64>),
+    Numbers(&'a [f64]),
     /// Little-endian 32-bit floats in base64.
     Base64(String),
 }
 
-/// Token counts of an embedding.
-#[derive(ToSchema)]
-pub(super) struct EmbeddingUsage {
-    /// Tokens of the inputs.
-    prompt_tokens: u64,
-    /// The same.
-    total_tokens: u64,
-}
-
 /// A model that can be asked for.
-#[derive(ToSchema)]
-pub(super) struct Model {
+#[derive(Serialize, ToSchema)]
+pub(super) struct Model<'a> {
     /// Its name.
-    id: String,
+    pub(super) id: &'a str,
     /// `model`
-    object: String,
+    pub(super) object: &'static str,
     /// Unix seconds at which the router first saw it.
-    created: u64,
-    /// Who runs it.
-    owned_by: String,
+    pub(super) created: u64,
+    /// The miner, or its owner, that offers it.
+    pub(super) owned_by: &'a str,
 }
 
 /// Models that can be asked for.
-#[derive(ToSchema)]
-pub(super) struct ModelList {
+#[derive(Serialize, ToSchema)]
+pub(super) struct ModelList<'a> {
     /// `list`
-    object: String,
+    pub(super) object: &'static str,
     /// The models.
-    data: Vec<Model>,
+    pub(super) data: Vec<Model<'a>>,
 }
 
 /// An error in OpenAI's shape.
-#[derive(ToSchema)]
-pub(in crate::listener) struct OpenAiError {
+#[derive(Serialize, ToSchema)]
+pub(in crate::listener) struct OpenAiError<'a> {
     /// The error.
-    error: OpenAiErrorBody,
+    pub(super) error: OpenAiErrorBody<'a>,
 }
 
 /// What is wrong and how to mend it.
-#[derive(ToSchema)]
-pub(super) struct OpenAiErrorBody {
+#[derive(Serialize, ToSchema)]
+pub(in crate::listener) struct OpenAiErrorBody<'a> {
     /// What is wrong and how to mend it.
-    message: String,
+    pub(super) message: &'a str,
     /// OpenAI's word for the kind: `invalid_request_error`, `authentication_error`, `rate_limit_error` ...
-    r#type: String,
+    pub(super) r#type: &'a str,
     /// The field at fault.
     #[schema(required)]
-    param: Option<String>,
-    /// The router's own code, for example `model_not_found`.
-    code: String,
+    pub(super) param: Option<&'a str>,
+    /// The finest code of the error, for example `model_not_found`, or its kind where there is none.
+    pub(super) code: Code<'a>,
     /// The session that the error is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    session_id: Option<u64>,
+    pub(super) session_id: Option<u64>,
     /// The task that the error is about; where it goes on it can be polled.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    task_id: Option<u64>,
+    pub(super) task_id: Option<u64>,
+}
+
+/// The code of an error: a word, or the number that a model's server gave.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(in crate::listener) enum Code<'a> {
+    /// A word.
+    Word(&'a str),
+    /// The number that a model's server gave.
+    Number(&'a Number),
+}
+
+impl PartialSchema for Code<'_> {
+    fn schema() -> RefOr<Schema> {
+        OneOfBuilder::new()
+            .description(Some("The code of an error: a word, or the number that a model's server gave."))
+            .item(ObjectBuilder::new().schema_type(Type::String).description(Some("A word.")))
+            .item(ObjectBuilder::new().schema_type(Type::Number).description(Some("The number of a model's server.")))
+            .into()
+    }
+}
+
+impl ToSchema for Code<'_> {
+    fn name() -> Cow<'static, str> {
+        "OpenAiErrorCode".into()
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use serde::Serialize;
 use smallvec::SmallVec;
 
 use crate::model::shape::{elements, is_end, is_null, members};
@@ -118,8 +119,13 @@ impl Outline {
 
 /// Writes a JSON string.
 pub(super) fn string(out: &mut Vec<u8>, text: &str) {
-    // Writing text to a vector cannot fail: there is no I/O, and every `str` has a JSON form.
-    let _ = serde_json::to_writer(out, text);
+    write_json(out, text);
+}
+
+/// Writes a value as compact JSON.
+pub(super) fn write_json<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+    // This cannot fail: a vector takes every byte, and no shape of the router's has a map with keys that are not text.
+    let _ = serde_json::to_writer(out, value);
 }
 
 #[cfg(test)]

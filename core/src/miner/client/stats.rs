@@ -9,6 +9,7 @@ use crate::miner::protocol::frame::Fate;
 
 /// The counts of a miner since it started.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
 pub struct MinerClientStats {
     /// The miner's id: its key's id, or else its name.
     pub miner_id: String,

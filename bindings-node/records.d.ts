@@ -1,0 +1,807 @@
+// Made from the schema by `cargo xtask gen`; do not edit.
+
+import type { Message } from './index.js';
+
+/** The 16 kinds of error: each says what the caller can do about it. */
+export type ErrorKind =
+  /** A field or an argument is missing, of the wrong type or out of its range: correct the one that is named. */
+  | 'invalid_argument'
+  /** There is no token, or one that is not known: send a valid one. */
+  | 'unauthenticated'
+  /** The token is valid but does not carry the scope: use one that does. */
+  | 'permission_denied'
+  /** There is no such session, task, miner, model or key that this caller may see: check the id. */
+  | 'not_found'
+  /** The thing is not in a state that allows this: look at its present state first. */
+  | 'conflict'
+  /** The idempotency key was used before with another request: use a new one. */
+  | 'idempotency_mismatch'
+  /** The request, or what it asks for, is over a limit: send less. */
+  | 'too_large'
+  /** The router is at one of its bounds: retry after the time given. */
+  | 'overloaded'
+  /** Nothing is there to do the work at present: retry after the time given. */
+  | 'unavailable'
+  /** The deadline passed: a task that goes on can be polled by its ids. */
+  | 'timeout'
+  /** Somebody cancelled the task: nothing is to be done. */
+  | 'cancelled'
+  /** Every miner that was tried failed: read the message, which is the last one's. */
+  | 'miner_failed'
+  /** The router is shut down or draining: open a new one. */
+  | 'closed'
+  /** A defect of the router itself: report it with its message. */
+  | 'internal'
+  /** The call waits for something that this very thread has to do first: make it from outside of a callback. */
+  | 'would_deadlock'
+  /** Code of the router, or of a miner in Rust, panicked: report it; the handle may be unusable. */
+  | 'panic';
+
+/** Tokens of one completion, as the miner counted them (or estimated where it does not count). */
+export interface Usage {
+  /** Tokens that were generated. */
+  completion_tokens: number;
+  /** Tokens of the prompt. */
+  prompt_tokens: number;
+  /** Their sum. */
+  total_tokens: number;
+}
+
+/** How one miner's answer compares with the winner's. */
+export interface MinerVerdict {
+  /** The miner's address. */
+  miner: string;
+  /** Its score with the winner, 0 to 1. */
+  score: number;
+  /** Whether that is enough to match. */
+  agrees: boolean;
+}
+
+/** How several answers to one task compare. */
+export interface Verdict {
+  /** `agreed`, `disputed` or `insufficient`. */
+  verdict: string;
+  /** How well the answers agree, 0 to 1: the share that match the winner (`quorum`), the mean score of the winner with the others (`medoid`), the least score of any two (`all`). */
+  score: number;
+  /** How they were compared: `exact`, `normalized`, `json`, `lexical` or `embedding`. */
+  method: string;
+  /** What decided: `quorum`, `medoid` or `all`. */
+  policy: string;
+  /** The address of the miner whose answer was taken; where they do not agree, of the one that is shown first. */
+  winner: string;
+  /** Each miner's answer beside the winner's, the winner first. */
+  per_miner: MinerVerdict[];
+}
+
+/** One answer, or the new piece of it. */
+export interface Choice {
+  /** `stop`, `length` ...; `null` before the end of a stream. */
+  finish_reason?: string | null;
+  /** Its place among the choices. */
+  index: number;
+  /** Always `null`. */
+  logprobs: null;
+  /** The text. */
+  text: string;
+  /** The text as a message. */
+  message: Message;
+  /** Whose answer it is, where several miners answered. */
+  miner_address?: string | null;
+}
+
+/** A completion on its way out: to REST clients and to the bindings; whole, or one event of a stream. */
+export interface CompletionRecord {
+  /** The answers: one, unless several were asked for. */
+  choices: Choice[];
+  /** Unix seconds. */
+  created: number;
+  /** Unique among all tasks. */
+  id: string;
+  /** The model that was asked for. */
+  model: string;
+  /** `text_completion` */
+  object: string;
+  /** The session. */
+  session_id: number;
+  /** The task in its session. */
+  task_id: number;
+  /** Tokens of one completion, as the miner counted them (or estimated where it does not count). */
+  usage: Usage;
+  /** The task among all sessions. */
+  gid?: number | null;
+  /** The address of the miner whose answer it is. */
+  miner_address?: string | null;
+  /** How several answers to one task compare. */
+  verdict?: Verdict | null;
+}
+
+/** The answers to a task, where it is shown alone. */
+export interface TaskResults {
+  /** The texts; while the task runs, the text so far. */
+  data: string[];
+  /** The miners' addresses, aligned with `data`. Only once the task has ended: clients take its presence for completeness. */
+  miners?: string[];
+}
+
+/** What a task has wherever it is shown. */
+export interface TaskFields {
+  /** Its number in its session. */
+  id: number;
+  /** Alias of `id`, for clients that read `task_id`. */
+  task_id: number;
+  /** Its number among all sessions. */
+  gid: number;
+  /** The session. */
+  session_id: number;
+  /** The caller's own reference. */
+  client_reference?: string | null;
+  /** 0 queued, 1 assigned or acked, 2 precommitted, 3 committed, 4 ended. */
+  status: number;
+  /** `status` as a word: `queued`, `assigned`, `acked`, `precommitted`, `committed`, `ended`. */
+  state: string;
+  /** Once it has ended: `ok`, `disputed`, `failed`, `cancelled` or `expired`; never changes. */
+  outcome?: string | null;
+  /** Whether it has ended. */
+  ended: boolean;
+  /** Unix seconds at which the task was submitted. */
+  created_at: number;
+  /** Unix seconds at which a miner took the task; 0 while none has. */
+  started_at: number;
+  /** Unix seconds at which the last answer came in; 0 before. */
+  last_precommit_at: number;
+  /** Unix seconds at which the verdict was written; 0 before. */
+  last_commit_at: number;
+  /** Unix seconds at which the task ended; 0 before. */
+  finished_at: number;
+  /** Seconds that miners took; 0 before the end. */
+  execution_time: number;
+  /** The addresses of the miners that worked on it, in their order. */
+  assigned_miners: string[];
+  /** The whole text that the model reads. */
+  prompt: string;
+  /** The answer's text, or what there is so far. */
+  text: string;
+  /** Alias of `text`, for clients that read `response`. */
+  response: string;
+  /** The model that was asked for, else the one that answered. */
+  model?: string | null;
+  /** Why the answer ends: `stop`, `length` ... */
+  finish_reason?: string | null;
+  /** Tokens of one completion, as the miner counted them (or estimated where it does not count). */
+  usage?: Usage | null;
+  /** How often it was given to a miner. */
+  attempts: number;
+  /** How several answers to one task compare. */
+  verdict?: Verdict | null;
+  /** Why it has no answer. */
+  failure?: string | null;
+  /** Its place in the queue, while it waits. */
+  queue_position?: number | null;
+  /** SHA-256 of the answers' texts, aligned with `results`. */
+  results_hash: string[];
+}
+
+/** A task on its way out: to REST clients and to the bindings. */
+export interface TaskRecord extends TaskFields {
+  /** The miners' answers. */
+  results: TaskResults;
+}
+
+/** A task in a list. */
+export interface TaskRow extends TaskFields {
+  /** The answers. In a list of tasks: the texts, aligned with `assigned_miners`. */
+  results: string[];
+}
+
+/** A session as the router keeps and shows it. */
+export interface SessionRecord {
+  /** What decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`. */
+  validation_policy: 'first' | 'quorum' | 'medoid' | 'all';
+  /** When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. Default `normalized`. */
+  match: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding';
+  /** From this score on two answers match, 0 to 1. Default 0.5 for `lexical`, 0.85 for `embedding`, else 1. */
+  min_score?: number | null;
+  /** Whether one more miner is asked where the answers do not agree. Default no; of no use to `all`. */
+  tie_break?: boolean | null;
+  /** How much two numbers of JSON may differ, as a share of the greater one. Default 0.000001. */
+  match_tolerance?: number | null;
+  /** The only places of JSON that are compared (RFC 6901), at most 32; none: the whole. */
+  match_pointers?: string[] | null;
+  /** The model that embeds the answers; none: any that a miner embeds with. */
+  match_model?: string | null;
+  /** A name for people, 1 to 256 bytes. */
+  name: string;
+  /** Anything of the caller's, up to 64 KiB of text or JSON. */
+  metadata: string;
+  /** The owner; the token's id where it is empty. */
+  owner: string;
+  /** Which miners serve it: 0 ephemeral, 1 dedicated, 2 both. */
+  mode: number;
+  /** How many miners answer each task (0 and 1: one). */
+  redundant: number;
+  /** The fewest miners that must be there for the session to be served; while there are fewer, new tasks are refused (`too_few_miners`); 0: no demand. */
+  min_num_of_nodes: number;
+  /** The most miners that work for it at a time; 0: no limit. */
+  max_num_of_nodes: number;
+  /** How many answers are validated. */
+  num_of_validator_nodes: number;
+  /** Whether ephemeral miners are kept for it alone: as many as `min_num_of_nodes` or `redundant` say, at least one. */
+  reserve_ephemeral_nodes: boolean;
+  /** Seconds that a reservation holds after the session's last task; 0: `dispatch.reserve_period_secs`. */
+  reserve_period: number;
+  /** The service class, by what is measured of miners. 0: any. 1: at most 10 % errors. 2: at most 5 % errors, 10 tokens/s and 2 s to the first token. 3 and above: at most 2 % errors, 25 tokens/s and 1 s. While no miner meets it, any will do. */
+  sla: number;
+  /** The model of its tasks where they name none. */
+  model: string;
+  /** Cortensor's number for a model; kept and given back. */
+  model_identifier: string;
+  /** The most tasks it ever takes; 0: no limit. */
+  max_task_execution_count: number;
+  /** The band of its tasks, 0 to 9; a higher band is served first. */
+  priority: number;
+  /** Its share within a band, 1 to 1000; 0 means the default of 1. */
+  weight: number;
+  /** Whether its tasks prefer the miner that served the last one; on by default. */
+  affinity?: boolean | null;
+  /** What is kept of ended tasks: `all`, `result` (no prompt) or `none`. */
+  retention: 'all' | 'result' | 'none';
+  /** The id. */
+  id: number;
+  /** The session's 0x + 64 hexadecimal digits, also its `tx_hash`; accepted wherever an id is. */
+  sid: string;
+  /** An address that stands for the session. */
+  address: string;
+  /** Whether it takes tasks. */
+  active: boolean;
+  /** `active` as a word. */
+  state: 'open' | 'closed';
+  /** Unix seconds. */
+  created_at: number;
+  /** Unix seconds. */
+  updated_at: number;
+  /** Miners that serve it and come and go. */
+  ephemeral_nodes: string[];
+  /** Miners that are dedicated to it. */
+  dedicated_nodes: string[];
+  /** Miners that are kept for it alone now. */
+  reserved_nodes: string[];
+  /** How many miners can serve it now. */
+  miners_count: number;
+  /** Tasks that were ever submitted to it. */
+  total_tasks: number;
+  /** Tasks that have not ended. */
+  active_tasks: number;
+}
+
+/** What a miner says of its hardware. */
+export interface Hardware {
+  /** The accelerator, at most 256 bytes. */
+  gpu: string;
+  /** Its memory, in MiB; 0 where it does not say. */
+  vram: number;
+  /** The processor, at most 256 bytes. */
+  cpu: string;
+}
+
+/** What a miner says of one of its models. All but the name are claims that nobody checks. */
+export interface ModelDetails {
+  /** Its name, as it is asked for; 1 to 256 bytes. */
+  id: string;
+  /** A digest of its weights, at most 256 bytes. */
+  digest?: string | null;
+  /** Its quantization (`Q4_1`, `fp8` ...), at most 256 bytes: answers are compared among equals. */
+  quant?: string | null;
+  /** The most tokens of prompt and answer together; 0 where it is not known. */
+  context: number;
+  /** The most tokens of an answer; 0 where it is not known. */
+  max_output: number;
+  /** Whether it is loaded. */
+  warm: boolean;
+  /** Whether it embeds. */
+  embeddings: boolean;
+  /** Whether it calls tools. */
+  tools: boolean;
+}
+
+/** A miner as the router sees it now. */
+export interface MinerInfo {
+  /** The name. */
+  id: string;
+  /** Alias of `id`, for clients that read `miner_id`. */
+  miner_id: string;
+  /** The address that stands for it. */
+  address: string;
+  /** Whether it gets work. */
+  active: boolean;
+  /** `idle`, `busy`, `draining`, `cooling` (its breaker is open), `set_aside` (its answers are not trusted) or `down`. */
+  status: string;
+  /** How it is reached. */
+  kind: 'local' | 'upstream' | 'remote';
+  /** `ephemeral` or `dedicated`. */
+  node_type: string;
+  /** The models it serves. */
+  models: string[];
+  /** How many tasks it takes at a time, as it said. */
+  capacity: number;
+  /** How many it may take now: less than `capacity` while an upstream is throttled. */
+  credits: number;
+  /** How many it works on. */
+  in_flight: number;
+  /** Who runs it. */
+  owner: string;
+  /** Whether it embeds. */
+  embeddings: boolean;
+  /** The most tokens of prompt and answer together; 0 where it does not say. */
+  max_context_tokens: number;
+  /** What it can do beyond the least: `continue` ... */
+  features: string[];
+  /** Its software and version, in its own words; empty for miners that do not say. */
+  agent: string;
+  /** What a miner says of its hardware. */
+  hardware?: Hardware | null;
+  /** What it says of its models beyond their names. */
+  model_details: ModelDetails[];
+  /** Tasks in flight as a share of those that it may have now; 0 while it may have none. */
+  load: number;
+  /** Attempts that failed by its fault, as a share of those that ended. */
+  error_rate: number;
+  /** Measured tokens a second of one task. */
+  tokens_per_second: number;
+  /** Measured milliseconds to the first token. */
+  first_token_ms: number;
+  /** Tasks it finished. */
+  completed: number;
+  /** Attempts that failed by its fault. */
+  failed: number;
+  /** `closed`, `open` or `half_open`. */
+  breaker: string;
+  /** How often its answers agree with others', smoothed; 1 where they always did or none was compared. */
+  reputation: number;
+  /** The greatest service class (`sla` of a session) whose demands it meets, 0 to 3. */
+  service_class: number;
+  /** The session that it is kept for; `null` where it is everybody's. */
+  reserved_for?: number | null;
+  /** Why it is down, or what is odd about it while it is up; else empty. */
+  reason: string;
+  /** Unix seconds. */
+  connected_at: number;
+  /** Unix seconds. */
+  last_seen: number;
+}
+
+/** A model that can be asked for. */
+export interface ModelInfo {
+  /** Its name. */
+  id: string;
+  /** Unix seconds at which the first of its miners joined. */
+  created: number;
+  /** The miner, or the owner, that offers it. */
+  owned_by: string;
+  /** The number of miners that offer it. */
+  miners: number;
+  /** Whether one of them makes embeddings. */
+  embeddings: boolean;
+}
+
+/** How many miners of each sort there are. */
+export interface NodeStats {
+  /** Dedicated miners. */
+  dedicated_count: number;
+  /** Miners that come and go. */
+  ephemeral_count: number;
+  /** Both. */
+  total_count: number;
+}
+
+/** Who the router is and what it offers. */
+export interface NodeInfo {
+  /** Sessions that take tasks. */
+  active_sessions: number;
+  /** The address that stands for the router. */
+  address: string;
+  /** The address under which it is reached from outside, as configured. */
+  ip_address: string;
+  /** Its configured name. */
+  name: string;
+  /** Its miners. */
+  node_stats: NodeStats;
+  /** All sessions. */
+  total_sessions: number;
+  /** The version of the product. */
+  version: string;
+  /** Models that can be asked for. */
+  models: string[];
+  /** What it can do: `completions`, `chat`, `embeddings`, `streaming` ... */
+  capabilities: string[];
+  /** The greatest context of its miners; 0 where none says. */
+  max_context_tokens: number;
+}
+
+/** How the router is doing. */
+export interface NodeStatus {
+  /** `ok`, `draining`, or `store_unavailable` while the store refuses to write. */
+  status: string;
+  /** Sessions that take tasks. */
+  active_sessions: number;
+  /** Miners that are there. */
+  connected_miners: number;
+  /** Alias of `connected_miners`, for clients that read `miner_count`. */
+  miner_count: number;
+  /** Miners that get work. */
+  active_miners: number;
+  /** Per cent of the machine's processors that this process uses; 0 without the listener. */
+  cpu_usage: number;
+  /** Resident memory of this process in MiB; 0 without the listener. */
+  memory_usage: number;
+  /** Seconds since the router was opened. */
+  uptime: number;
+  /** The version of the product. */
+  version: string;
+  /** Tasks that wait for a miner. */
+  queued_tasks: number;
+  /** Tasks that a miner works on. */
+  running_tasks: number;
+  /** `full`, `relaxed` or `memory`. */
+  durability: string;
+  /** `sqlite` or `memory`. */
+  store: string;
+  /** Always 0: there is no chain. */
+  block_height: number;
+}
+
+/** The counts of a miner since it started. */
+export interface MinerClientStats {
+  /** The miner's id: its key's id, or else its name. */
+  miner_id: string;
+  /** Whether it is connected to a router. */
+  connected: boolean;
+  /** The router that it is connected to, or the last one. */
+  router: string;
+  /** The reason why the last connection ended or could not be made; empty while it is connected. */
+  last_error: string;
+  /** Whether it takes no new tasks. */
+  draining: boolean;
+  /** How many tasks it takes at a time. */
+  capacity: number;
+  /** Attempts that it holds, those that wait for their `final` included. */
+  in_flight: number;
+  /** Connections that were welcomed. */
+  connections: number;
+  /** Offers that it took. */
+  accepted: number;
+  /** Offers that it did not take. */
+  rejected: number;
+  /** Answers that the backend finished. */
+  finished: number;
+  /** Answers that became results. */
+  committed: number;
+  /** Attempts that failed. */
+  failed: number;
+  /** Attempts that were cancelled. */
+  cancelled: number;
+  /** Pieces that were sent, those sent again included. */
+  frames: number;
+}
+
+/** What a miner says of its hardware. */
+export interface HardwareOptions {
+  /** The accelerator, at most 256 bytes. */
+  gpu?: string;
+  /** Its memory, in MiB; 0 where it does not say. */
+  vram?: number;
+  /** The processor, at most 256 bytes. */
+  cpu?: string;
+}
+
+/** What a miner says of one of its models. All but the name are claims that nobody checks. */
+export interface ModelOptions {
+  /** Its name, as it is asked for; 1 to 256 bytes. */
+  id: string;
+  /** A digest of its weights, at most 256 bytes. */
+  digest?: string;
+  /** Its quantization (`Q4_1`, `fp8` ...), at most 256 bytes: answers are compared among equals. */
+  quant?: string;
+  /** The most tokens of prompt and answer together; 0 where it is not known. */
+  context?: number;
+  /** The most tokens of an answer; 0 where it is not known. */
+  maxOutput?: number;
+  /** Whether it is loaded. */
+  warm?: boolean;
+  /** Whether it embeds. */
+  embeddings?: boolean;
+  /** Whether it calls tools. */
+  tools?: boolean;
+}
+
+/** What can be said beside a prompt. What is for the miner alone goes into `extra`. */
+export interface RequestOptions {
+  /** The model, as `/v1/models` lists it; given back in the answer. Under `/v1`, `session-<id>` stands for that session and its model, and a model that no miner offers is a 404; under `/api` such a model stands for any. */
+  model?: string;
+  /** The most tokens to generate; what is over the router's limit is cut to it. */
+  maxTokens?: number;
+  /** Newer name of `max_tokens`, which wins where both are given; what is over the router's limit is cut to it. */
+  maxCompletionTokens?: number;
+  /** Passes through: the sampling temperature. */
+  temperature?: number;
+  /** Passes through: nucleus sampling, from 0 to 1. */
+  topP?: number;
+  /** Passes through: the number of candidates. */
+  topK?: number;
+  /** Passes through: the least share of the likeliest token's probability. */
+  minP?: number;
+  /** Passes through: the texts at which the answer stops. */
+  stop?: string | string[];
+  /** Passes through: the seed of the sampling. */
+  seed?: number;
+  /** Passes through: a penalty for tokens that came before. */
+  presencePenalty?: number;
+  /** Passes through: a penalty for tokens that came often. */
+  frequencyPenalty?: number;
+  /** Passes through: a factor against tokens that came before. */
+  repetitionPenalty?: number;
+  /** Passes through: what is added to the scores of tokens. */
+  logitBias?: object;
+  /** Passes through: whether, or how many, log probabilities are wanted. */
+  logprobs?: boolean | number;
+  /** Passes through: how many candidates each token tells. */
+  topLogprobs?: number;
+  /** Passes through: the tools that the model may call. */
+  tools?: object[];
+  /** Passes through: which tool to call. */
+  toolChoice?: string | object;
+  /** Passes through: whether several tools may be called at once. */
+  parallelToolCalls?: boolean;
+  /** Passes through: how long the model may think before it speaks. */
+  reasoningEffort?: string;
+  /** Passes through: the form of the answer. */
+  responseFormat?: object;
+  /** Passes through: who asks. */
+  user?: string;
+  /** Passes through: how many numbers a vector has. */
+  dimensions?: number;
+  /** 0: the model's chat template is applied; 1: the prompt goes to the model as it is. */
+  promptType?: number;
+  /** A text with `{prompt}` in it, put around the prompt. */
+  promptTemplate?: string;
+  /** Whether the answer is wanted as it comes, as server-sent events. */
+  stream?: boolean;
+  /** Seconds until the task is given up; what is over the router's limit is cut to it. */
+  timeout?: number;
+  /** Seconds within which several answers must be in: then those that are in are compared; what is over the router's limit is cut to it. */
+  precommitTimeout?: number;
+  /** The most miners that answer, each on its own: as many as there are, up to `limits.max_answers`. */
+  maxMiners?: number;
+  /** How the task goes on when the miner is lost after tokens were seen. */
+  onFailure?: 'fail' | 'continue' | 'restart';
+  /** The band: a higher one is served first. Missing: the session's. */
+  priority?: number;
+  /** The caller's own reference, given back in the task. */
+  clientReference?: string;
+  /** Whether special tokens and leading blanks stay in the text. */
+  raw?: boolean;
+  /** The same key and request join the task that is there. */
+  idempotencyKey?: string;
+  /** Whether the task goes on when nobody waits for it. */
+  detach?: boolean;
+  /** Any other members: they reach the miner untouched. */
+  extra?: object;
+  /** What decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`. */
+  validationPolicy?: 'first' | 'quorum' | 'medoid' | 'all';
+  /** When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. Default `normalized`. */
+  match?: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding';
+  /** From this score on two answers match, 0 to 1. Default 0.5 for `lexical`, 0.85 for `embedding`, else 1. */
+  minScore?: number;
+  /** Whether one more miner is asked where the answers do not agree. Default no; of no use to `all`. */
+  tieBreak?: boolean;
+  /** How much two numbers of JSON may differ, as a share of the greater one. Default 0.000001. */
+  matchTolerance?: number;
+  /** The only places of JSON that are compared (RFC 6901), at most 32; none: the whole. */
+  matchPointers?: string[];
+  /** The model that embeds the answers; none: any that a miner embeds with. */
+  matchModel?: string;
+}
+
+/** A session to be created. Only `name` is required; Cortensor's published camelCase names, such as `minNumOfNodes`, are taken too. */
+export interface SessionOptions {
+  /** What decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`. */
+  validationPolicy?: 'first' | 'quorum' | 'medoid' | 'all';
+  /** When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. Default `normalized`. */
+  match?: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding';
+  /** From this score on two answers match, 0 to 1. Default 0.5 for `lexical`, 0.85 for `embedding`, else 1. */
+  minScore?: number;
+  /** Whether one more miner is asked where the answers do not agree. Default no; of no use to `all`. */
+  tieBreak?: boolean;
+  /** How much two numbers of JSON may differ, as a share of the greater one. Default 0.000001. */
+  matchTolerance?: number;
+  /** The only places of JSON that are compared (RFC 6901), at most 32; none: the whole. */
+  matchPointers?: string[];
+  /** The model that embeds the answers; none: any that a miner embeds with. */
+  matchModel?: string;
+  /** A name for people, 1 to 256 bytes. */
+  name: string;
+  /** Anything of the caller's, up to 64 KiB of text or JSON. */
+  metadata?: string;
+  /** The owner; the token's id where it is empty. */
+  owner?: string;
+  /** Which miners serve it: 0 ephemeral, 1 dedicated, 2 both. */
+  mode?: number;
+  /** How many miners answer each task (0 and 1: one). */
+  redundant?: number;
+  /** The fewest miners that must be there for the session to be served; while there are fewer, new tasks are refused (`too_few_miners`); 0: no demand. */
+  minNumOfNodes?: number;
+  /** The most miners that work for it at a time; 0: no limit. */
+  maxNumOfNodes?: number;
+  /** How many answers are validated. */
+  numOfValidatorNodes?: number;
+  /** Whether ephemeral miners are kept for it alone: as many as `min_num_of_nodes` or `redundant` say, at least one. */
+  reserveEphemeralNodes?: boolean;
+  /** Seconds that a reservation holds after the session's last task; 0: `dispatch.reserve_period_secs`. */
+  reservePeriod?: number;
+  /** The service class, by what is measured of miners. 0: any. 1: at most 10 % errors. 2: at most 5 % errors, 10 tokens/s and 2 s to the first token. 3 and above: at most 2 % errors, 25 tokens/s and 1 s. While no miner meets it, any will do. */
+  sla?: number;
+  /** The model of its tasks where they name none. */
+  model?: string;
+  /** Cortensor's number for a model; kept and given back. */
+  modelIdentifier?: string;
+  /** The most tasks it ever takes; 0: no limit. */
+  maxTaskExecutionCount?: number;
+  /** The band of its tasks, 0 to 9; a higher band is served first. */
+  priority?: number;
+  /** Its share within a band, 1 to 1000; 0 means the default of 1. */
+  weight?: number;
+  /** Whether its tasks prefer the miner that served the last one; on by default. */
+  affinity?: boolean;
+  /** What is kept of ended tasks: `all`, `result` (no prompt) or `none`. */
+  retention?: 'all' | 'result' | 'none';
+}
+
+/** A change of a session. Members that are missing stay as they are. */
+export interface SessionChanges {
+  /** Its name, 1 to 256 bytes. */
+  name?: string;
+  /** Anything of the caller's, up to 64 KiB. */
+  metadata?: string;
+  /** The model of its tasks where they name none. */
+  model?: string;
+  /** How many miners answer each task (0 and 1: one). */
+  redundant?: number;
+  /** The most tasks it ever takes; 0: no limit. */
+  maxTaskExecutionCount?: number;
+  /** The band of its tasks, 0 to 9; a higher band is served first. */
+  priority?: number;
+  /** Its share within a band, 1 to 1000. */
+  weight?: number;
+  /** Whether its tasks prefer the miner that served the last one. */
+  affinity?: boolean;
+  /** What is kept of ended tasks: `all`, `result` (no prompt) or `none`. */
+  retention?: 'all' | 'result' | 'none';
+  /** The fewest miners that must be there for the session to be served; 0: no demand. */
+  minNumOfNodes?: number;
+  /** The most miners that work for it at a time; 0: no limit. */
+  maxNumOfNodes?: number;
+  /** The service class. */
+  sla?: number;
+  /** What decides where several miners answer: `first`, `quorum`, `medoid` or `all`. */
+  validationPolicy?: 'first' | 'quorum' | 'medoid' | 'all';
+  /** When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. */
+  match?: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding';
+  /** From this score on two answers match, 0 to 1. */
+  minScore?: number;
+  /** Whether one more miner is asked where the answers do not agree. */
+  tieBreak?: boolean;
+}
+
+/** What a miner says of itself when it joins. */
+export interface MinerOptions {
+  /** The models it serves; empty means any model that is asked for. */
+  models?: string[];
+  /** How many tasks it works on at a time, 1 to 65536. */
+  capacity?: number;
+  /** Its share among equals, 1 to 100. */
+  weight?: number;
+  /** Who runs it; answers that are compared come from different owners where there are any. */
+  owner?: string;
+  /** Whether it is dedicated to sessions rather than ephemeral. */
+  dedicated?: boolean;
+  /** Whether it embeds, beside or instead of generating. */
+  embeddings?: boolean;
+  /** The most tokens of prompt and answer together; 0 where it does not say. */
+  maxContextTokens?: number;
+  /** What it can do beyond the least: `continue` goes on behind a partial answer of another miner. */
+  features?: string[];
+  /** Its software and version, in its own words. */
+  agent?: string;
+  /** What a miner says of its hardware. */
+  hardware?: HardwareOptions;
+  /** What it says of its models beyond their names. */
+  modelDetails?: ModelOptions[];
+}
+
+/** What a caller sent, with the names of the REST API. What is for the miner alone stands beside these: read it as `Record<string, unknown>`. */
+export interface JobRequest {
+  /** What kind of answer is wanted. */
+  kind: 'completion' | 'chat' | 'embedding';
+  prompt?: string | unknown[];
+  /** The conversation so far. */
+  messages?: object[];
+  /** The model, as `/v1/models` lists it; given back in the answer. Under `/v1`, `session-<id>` stands for that session and its model, and a model that no miner offers is a 404; under `/api` such a model stands for any. */
+  model?: string;
+  /** The most tokens to generate; what is over the router's limit is cut to it. */
+  max_tokens?: number;
+  /** Newer name of `max_tokens`, which wins where both are given; what is over the router's limit is cut to it. */
+  max_completion_tokens?: number;
+  /** Passes through: the sampling temperature. */
+  temperature?: number;
+  /** Passes through: nucleus sampling, from 0 to 1. */
+  top_p?: number;
+  /** Passes through: the number of candidates. */
+  top_k?: number;
+  /** Passes through: the least share of the likeliest token's probability. */
+  min_p?: number;
+  /** Passes through: the texts at which the answer stops. */
+  stop?: string | string[];
+  /** Passes through: the seed of the sampling. */
+  seed?: number;
+  /** Passes through: a penalty for tokens that came before. */
+  presence_penalty?: number;
+  /** Passes through: a penalty for tokens that came often. */
+  frequency_penalty?: number;
+  /** Passes through: a factor against tokens that came before. */
+  repetition_penalty?: number;
+  /** Passes through: what is added to the scores of tokens. */
+  logit_bias?: object;
+  /** Passes through: whether, or how many, log probabilities are wanted. */
+  logprobs?: boolean | number;
+  /** Passes through: how many candidates each token tells. */
+  top_logprobs?: number;
+  /** Passes through: the tools that the model may call. */
+  tools?: object[];
+  /** Passes through: which tool to call. */
+  tool_choice?: string | object;
+  /** Passes through: whether several tools may be called at once. */
+  parallel_tool_calls?: boolean;
+  /** Passes through: how long the model may think before it speaks. */
+  reasoning_effort?: string;
+  /** Passes through: the form of the answer. */
+  response_format?: object;
+  /** Passes through: who asks. */
+  user?: string;
+  /** Passes through: how many numbers a vector has. */
+  dimensions?: number;
+  /** 0: the model's chat template is applied; 1: the prompt goes to the model as it is. */
+  prompt_type?: number;
+  /** A text with `{prompt}` in it, put around the prompt. */
+  prompt_template?: string;
+  /** Whether the answer is wanted as it comes, as server-sent events. */
+  stream?: boolean;
+  /** Seconds until the task is given up; what is over the router's limit is cut to it. */
+  timeout?: number;
+  /** Seconds within which several answers must be in: then those that are in are compared; what is over the router's limit is cut to it. */
+  precommit_timeout?: number;
+  /** The most miners that answer, each on its own: as many as there are, up to `limits.max_answers`. */
+  max_miners?: number;
+  /** How the task goes on when the miner is lost after tokens were seen. */
+  on_failure?: 'fail' | 'continue' | 'restart';
+  /** The band: a higher one is served first. Missing: the session's. */
+  priority?: number;
+  /** The caller's own reference, given back in the task. */
+  client_reference?: string;
+  /** Whether special tokens and leading blanks stay in the text. */
+  raw?: boolean;
+  /** The text to embed, or several, in place of a prompt. */
+  input?: string | string[];
+  /** What decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`. */
+  validation_policy?: 'first' | 'quorum' | 'medoid' | 'all';
+  /** When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. Default `normalized`. */
+  match?: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding';
+  /** From this score on two answers match, 0 to 1. Default 0.5 for `lexical`, 0.85 for `embedding`, else 1. */
+  min_score?: number;
+  /** Whether one more miner is asked where the answers do not agree. Default no; of no use to `all`. */
+  tie_break?: boolean;
+  /** How much two numbers of JSON may differ, as a share of the greater one. Default 0.000001. */
+  match_tolerance?: number;
+  /** The only places of JSON that are compared (RFC 6901), at most 32; none: the whole. */
+  match_pointers?: string[];
+  /** The model that embeds the answers; none: any that a miner embeds with. */
+  match_model?: string;
+}

@@ -1,0 +1,36 @@
+//! Token counts in the order of OpenAI's API.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::model::Usage;
+
+/// Token counts of a text.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+pub(super) struct TokenCounts {
+    /// Tokens of the prompt.
+    prompt_tokens: u64,
+    /// Tokens that were generated.
+    completion_tokens: u64,
+    /// Their sum.
+    total_tokens: u64,
+}
+
+impl From<Usage> for TokenCounts {
+    fn from(usage: Usage) -> Self {
+        Self {
+            prompt_tokens: usage.prompt_tokens,
+            completion_tokens: usage.completion_tokens,
+            total_tokens: usage.total_tokens,
+        }
+    }
+}
+
+/// Token counts of an embedding.
+#[derive(Serialize, ToSchema)]
+pub(super) struct EmbeddingCounts {
+    /// Tokens of the inputs.
+    pub(super) prompt_tokens: u64,
+    /// Equal to `prompt_tokens`: an embedding generates none.
+    pub(super) total_tokens: u64,
+}

@@ -1,0 +1,95 @@
+//! An OpenAPI document, and the records that its components are.
+
+use super::json::Json;
+use super::shape::Shape;
+use crate::Outcome;
+
+/// An OpenAPI document.
+pub(super) struct Document {
+    json: Json,
+}
+
+/// A record: an object whose members are known.
+pub(super) struct Record {
+    /// What it is.
+    pub(super) says: String,
+    /// Its members in the order of their declaration, those of what it is made of among them.
+    pub(super) members: Vec<Member>,
+}
+
+/// A member of a record.
+pub(super) struct Member {
+    pub(super) name: String,
+    pub(super) shape: Shape,
+    /// Whether it is always there.
+    pub(super) required: bool,
+    pub(super) says: String,
+}
+
+impl Document {
+    /// Reads the file of that name.
+    pub(super) fn parse(name: &str, text: &str) -> Outcome<Self> {
+        serde_json::from_str(text).map(|json| Self { json }).map_err(|error| format!("docs/{name}: {error}"))
+    }
+
+    /// The whole of it.
+    pub(super) fn root(&self) -> &Json {
+        &self.json
+    }
+
+    /// Its schemas by name.
+    pub(super) fn schemas(&self) -> impl Iterator<Item = (&str, &Json)> {
+        self.json.get("components").get("schemas").members()
+    }
+
+    /// The schema of that name.
+    pub(super) fn schema(&self, name: &str) -> Outcome<&Json> {
+        self.schemas()
+            .find(|(key, _)| *key == name)
+            .map(|(_, schema)| schema)
+            .ok_or_else(|| format!("no schema {name}"))
+    }
+
+    /// What a reference of the document means.
+    pub(super) fn resolve<'a>(&'a self, value: &'a Json) -> &'a Json {
+        let reference = value.get("$ref").text();
+        if reference.is_empty() {
+            return value;
+        }
+        reference.trim_start_matches("#/").split('/').fold(&self.json, |at, name| at.get(name))
+    }
+
+    /// The record that a schema is, with the members of all that it is made of.
+    pub(super) fn record(&self, schema: &Json) -> Record {
+        let mut record = Record { says: schema.get("description").text().to_owned(), members: Vec::new() };
+        self.collect(schema, &mut record.members);
+        record
+    }
+
+    /// What a schema says, or what the record says that it stands for.
+    pub(super) fn says<'a>(&'a self, schema: &'a Json) -> &'a str {
+        let choices = schema.get("oneOf").items().iter();
+        let told = std::iter::once(schema).chain(choices).map(|schema| self.resolve(schema).get("description").text());
+        std::iter::once(schema.get("description").text()).chain(told).find(|says| !says.is_empty()).unwrap_or_default()
+    }
+
+    fn collect(&self, schema: &Json, members: &mut Vec<Member>) {
+        for part in schema.get("allOf").items() {
+            self.collect(self.resolve(part), members);
+        }
+        let required = schema.get("required").items();
+        for (name, member) in schema.get("properties").members() {
+            members.push(Member {
+                name: name.to_owned(),
+                shape: Shape::of(self, member),
+                required: required.iter().any(|item| item.text() == name),
+                says: self.says(member).to_owned(),
+            });
+        }
+    }
+}
+
+/// The name at the end of a reference.
+pub(super) fn name_of(reference: &str) -> &str {
+    reference.rsplit('/').next().unwrap_or(reference)
+}

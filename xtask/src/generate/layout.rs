@@ -1,0 +1,100 @@
+//! Which records and options the packages have, and where they differ from the document.
+
+/// A record that the packages give.
+pub(super) struct Given {
+    /// Its name in Python and TypeScript.
+    pub(super) name: &'static str,
+    /// The schema that it is.
+    pub(super) schema: &'static str,
+    /// Members that the packages always fill in although the document lets them be absent or `null`.
+    pub(super) filled: &'static [&'static str],
+    /// Members that may be absent although they are never `null`.
+    pub(super) absent: &'static [&'static str],
+    /// Members that the packages do not show.
+    pub(super) hidden: &'static [&'static str],
+    /// Members with a type that the document cannot tell: the name, the type in Python, the type in TypeScript.
+    pub(super) typed: &'static [(&'static str, &'static str, &'static str)],
+    /// Whether it is a plain `dict` in Python, where records in records have always been that.
+    pub(super) plain: bool,
+}
+
+const RECORD: Given = Given { name: "", schema: "", filled: &[], absent: &[], hidden: &[], typed: &[], plain: false };
+
+/// The records, those first that others hold.
+pub(super) const RECORDS: &[Given] = &[
+    Given { name: "Usage", schema: "Usage", ..RECORD },
+    Given { name: "MinerVerdict", schema: "MinerVerdict", ..RECORD },
+    Given { name: "Verdict", schema: "Verdict", ..RECORD },
+    Given {
+        name: "Choice",
+        schema: "CompletionChoice",
+        filled: &["message"],
+        typed: &[("message", "dict[str, Any] | None", "Message"), ("logprobs", "None", "null")],
+        ..RECORD
+    },
+    Given {
+        name: "CompletionRecord",
+        schema: "Completion",
+        filled: &["usage"],
+        // A property of the packages, and a word for readers of server-sent events.
+        hidden: &["text", "restart"],
+        ..RECORD
+    },
+    Given { name: "TaskResults", schema: "TaskResults", absent: &["miners"], plain: true, ..RECORD },
+    Given { name: "TaskRecord", schema: "Task", ..RECORD },
+    Given { name: "SessionRecord", schema: "Session", filled: &["validation_policy", "match"], ..RECORD },
+    Given { name: "Hardware", schema: "Hardware", plain: true, ..RECORD },
+    Given { name: "ModelDetails", schema: "ModelDetails", plain: true, ..RECORD },
+    Given { name: "MinerInfo", schema: "MinerInfo", ..RECORD },
+    Given { name: "ModelInfo", schema: "ModelInfo", ..RECORD },
+    Given { name: "NodeStats", schema: "NodeStats", plain: true, ..RECORD },
+    Given { name: "NodeInfo", schema: "NodeInfo", ..RECORD },
+    Given { name: "NodeStatus", schema: "NodeStatus", ..RECORD },
+    Given { name: "MinerClientStats", schema: "MinerClientStats", ..RECORD },
+];
+
+/// Options that the packages take.
+pub(super) struct Taken {
+    /// Their name in Python and TypeScript.
+    pub(super) name: &'static str,
+    /// The schema that they are.
+    pub(super) schema: &'static str,
+    /// Members that are arguments of their own, or nobody's business.
+    pub(super) elsewhere: &'static [&'static str],
+    /// Members that TypeScript has in a type of its own.
+    pub(super) elsewhere_in_typescript: &'static [&'static str],
+    /// Members that TypeScript has here and Python as an argument.
+    pub(super) required_in_typescript: &'static [&'static str],
+}
+
+/// The options.
+pub(super) const OPTIONS: &[Taken] = &[
+    Taken {
+        name: "RequestOptions",
+        schema: "RequestOptions",
+        elsewhere: &[],
+        elsewhere_in_typescript: &["messages", "input"],
+        required_in_typescript: &[],
+    },
+    Taken {
+        name: "SessionOptions",
+        schema: "SessionSpec",
+        elsewhere: &["name"],
+        elsewhere_in_typescript: &[],
+        required_in_typescript: &["name"],
+    },
+    Taken {
+        name: "SessionChanges",
+        schema: "SessionPatch",
+        elsewhere: &[],
+        elsewhere_in_typescript: &[],
+        required_in_typescript: &[],
+    },
+    Taken {
+        name: "MinerOptions",
+        schema: "MinerSpec",
+        elsewhere: &["name", "kind"],
+        elsewhere_in_typescript: &[],
+        required_in_typescript: &[],
+    },
+];

@@ -1,0 +1,86 @@
+//! What follows from the schema: `cargo xtask gen` writes it, `cargo xtask gen --check` says what is old.
+//!
+//! The OpenAPI document (`docs/openapi.json`), the records that the packages have beside it (`docs/packages.json`) and
+//! the table of errors ([`KINDS`](cortensor_router_model::KINDS)) are the source. The two files come out of the router
+//! itself, and the test `docs` of the crate `cortensor-router` holds them to it.
+
+mod document;
+mod example;
+mod json;
+mod kinds;
+mod layout;
+mod python;
+mod reference;
+mod shape;
+mod typescript;
+
+use std::fs;
+
+use crate::step::Steps;
+use crate::{Outcome, environment};
+
+use document::Document;
+
+/// Writes every generated file; the router is asked for its schema first.
+///
+/// # Errors
+/// When the router does not build, or a file cannot be read or written.
+pub(crate) fn run(steps: &mut Steps) -> Outcome {
+    let mut ask = environment::cargo(&["test", "--quiet", "--package", "cortensor-router", "--test", "docs"]);
+    steps.run("ask the router for its schema", ask.env("UPDATE_DOCS", "1"))?;
+    steps.check("write what follows from it", || {
+        let files = files()?;
+        for (path, text) in &files {
+            let path = environment::root().join(path);
+            fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        Ok(format!("{} files", files.len()))
+    })
+}
+
+/// Whether every generated file is as the schema in `docs/` has it.
+///
+/// # Errors
+/// When one is not.
+pub(crate) fn check(steps: &mut Steps) -> Outcome {
+    steps.check("what follows from the schema", || {
+        let files = files()?;
+        let old: Vec<_> = files
+            .iter()
+            .filter(|(path, text)| fs::read_to_string(environment::root().join(path)).ok().as_deref() != Some(text))
+            .map(|(path, _)| *path)
+            .collect();
+        if old.is_empty() {
+            Ok(format!("{} files are current", files.len()))
+        } else {
+            Err(format!("old: {}; run cargo xtask gen", old.join(", ")))
+        }
+    })
+}
+
+/// Every generated file: its path, and what is in it.
+fn files() -> Outcome<Vec<(&'static str, String)>> {
+    let docs = environment::root().join("docs");
+    let read = |name: &str| environment::read(&docs.join(name)).and_then(|text| Document::parse(name, &text));
+    let (api, packages) = (read("openapi.json")?, read("packages.json")?);
+    Ok(vec![
+        ("docs/rest-api.md", reference::markdown(&api)),
+        ("bindings-python/python/cortensor_router/_errors.py", kinds::python()),
+        ("bindings-python/python/cortensor_router/_records.py", python::records(&api, &packages)?),
+        ("bindings-python/python/cortensor_router/_options.py", python::options(&api, &packages)?),
+        ("bindings-node/records.d.ts", typescript::records(&api, &packages)?),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_generated_file_is_current() {
+        for (path, text) in files().unwrap() {
+            let there = fs::read_to_string(environment::root().join(path)).unwrap_or_default();
+            assert!(there == text, "{path} is old: run cargo xtask gen");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The records and options of the Node package, as TypeScript.
+
+use std::fmt::Write as _;
+
+use cortensor_router_model::KINDS;
+
+use super::document::{Document, Member};
+use super::layout::{Given, OPTIONS, RECORDS};
+use super::shape::Shape;
+use crate::Outcome;
+
+/// Records in options: programs write their members in camelCase.
+const NESTED: &[(&str, &str)] = &[("Hardware", "HardwareOptions"), ("ModelDetails", "ModelOptions")];
+
+/// Types that stand in `index.d.ts`.
+const IMPORTED: &[&str] = &["Message"];
+
+/// `records.d.ts`
+pub(super) fn records(api: &Document, packages: &Document) -> Outcome<String> {
+    let schema = |name: &str| api.schema(name).or_else(|_| packages.schema(name));
+    let mut out = String::from("// Made from the schema by `cargo xtask gen`; do not edit.\n\n");
+    let _ = writeln!(out, "import type {{ {} }} from './index.js';\n", IMPORTED.join(", "));
+    let _ = writeln!(out, "/** The {} kinds of error: each says what the caller can do about it. */", KINDS.len());
+    out.push_str("export type ErrorKind =");
+    for row in KINDS {
+        let _ = write!(out, "\n  /** {} */\n  | '{}'", row.says, row.code);
+    }
+    out.push_str(";\n");
+    for given in RECORDS {
+        let record = api.record(schema(given.schema)?);
+        let members = record.members.iter().filter(|member| !given.hidden.contains(&member.name.as_str()));
+        if given.name == "TaskRecord" {
+            task(&mut out, given, &record.says, members);
+            continue;
+        }
+        interface(&mut out, given.name, &record.says);
+        members.for_each(|member| field(&mut out, given, member));
+        out.push_str("}\n");
+    }
+    for (of, name) in NESTED {
+        let record = api.record(schema(of)?);
+        interface(&mut out, name, &record.says);
+        for member in &record.members {
+            option(&mut out, member, member.required);
+        }
+        out.push_str("}\n");
+    }
+    for taken in OPTIONS {
+        let record = api.record(schema(taken.schema)?);
+        interface(&mut out, taken.name, &record.says);
+        for member in &record.members {
+            let name = member.name.as_str();
+            let is_required = taken.required_in_typescript.contains(&name);
+            if is_required || ![taken.elsewhere, taken.elsewhere_in_typescript].concat().contains(&name) {
+                option(&mut out, member, is_required);
+            }
+        }
+        out.push_str("}\n");
+    }
+    request(&mut out, api, packages)?;
+    Ok(out)
+}
+
+/// A task by itself and in a list, which differ in their answers.
+fn task<'a>(out: &mut String, given: &Given, says: &str, members: impl Iterator<Item = &'a Member>) {
+    interface(out, "TaskFields", "What a task has wherever it is shown.");
+    let mut results = "";
+    for member in members {
+        if member.name == "results" {
+            results = &member.says;
+        } else {
+            field(out, given, member);
+        }
+    }
+    out.push_str("}\n");
+    for (name, says, kind, told) in [
+        ("TaskRecord", says, "TaskResults", "The miners' answers."),
+        ("TaskRow", "A task in a list.", "string[]", results),
+    ] {
+        doc(out, "", says);
+        let _ = writeln!(out, "export interface {name} extends TaskFields {{");
+        doc_of_member(out, told);
+        let _ = writeln!(out, "  results: {kind};\n}}");
+    }
+}
+
+/// The request of a job: a miner reads it with the names of the REST API.
+fn request(out: &mut String, api: &Document, packages: &Document) -> Outcome {
+    let record = api.record(packages.schema("RequestOptions")?);
+    interface(
+        out,
+        "JobRequest",
+        "What a caller sent, with the names of the REST API. What is for the miner alone stands beside these: read it as `Record<string, unknown>`.",
+    );
+    out.push_str("  /** What kind of answer is wanted. */\n  kind: 'completion' | 'chat' | 'embedding';\n  prompt?: string | unknown[];\n");
+    let own = ["extra", "idempotency_key", "detach"];
+    for member in record.members.iter().filter(|member| !own.contains(&member.name.as_str())) {
+        doc_of_member(out, &member.says);
+        let _ = writeln!(out, "  {}?: {};", member.name, of_option(&member.shape.given()));
+    }
+    out.push_str("}\n");
+    Ok(())
+}
+
+fn interface(out: &mut String, name: &str, says: &str) {
+    doc(out, "", says);
+    let _ = writeln!(out, "export interface {name} {{");
+}
+
+fn field(out: &mut String, given: &Given, member: &Member) {
+    let name = member.name.as_str();
+    doc_of_member(out, &member.says);
+    let told = given.typed.iter().find(|(of, _, _)| *of == name).map(|(_, _, typescript)| (*typescript).to_owned());
+    let is_filled = given.filled.contains(&name);
+    let is_nullable = member.shape.is_nullable() && !is_filled;
+    // The router fills in every member that cannot be null, but for a few.
+    let mark = if given.absent.contains(&name) || (is_nullable && !member.required) { "?" } else { "" };
+    let kind = told.unwrap_or_else(|| {
+        let kind = of_record(&member.shape.given());
+        if is_nullable { format!("{kind} | null") } else { kind }
+    });
+    let _ = writeln!(out, "  {name}{mark}: {kind};");
+}
+
+fn option(out: &mut String, member: &Member, is_required: bool) {
+    doc_of_member(out, &member.says);
+    let mark = if is_required { "" } else { "?" };
+    let _ = writeln!(out, "  {}{mark}: {};", camel(&member.name), of_option(&member.shape.given()));
+}
+
+/// What TypeScript calls what the router gives.
+fn of_record(shape: &Shape) -> String {
+    match shape {
+        Shape::Null => "null".to_owned(),
+        Shape::Flag => "boolean".to_owned(),
+        Shape::Whole | Shape::Number => "number".to_owned(),
+        Shape::Text => "string".to_owned(),
+        Shape::Words(words) => words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" | "),
+        Shape::List(item) => list(of_record(item)),
+        Shape::Map(value) => format!("Record<string, {}>", of_record(value)),
+        Shape::Object => "object".to_owned(),
+        Shape::Record(name) => RECORDS
+            .iter()
+            .find(|given| given.schema == name)
+            .map_or_else(|| "object".to_owned(), |given| given.name.to_owned()),
+        Shape::Any => "unknown".to_owned(),
+        Shape::OneOf(choices) => joined(choices, of_record),
+    }
+}
+
+/// What TypeScript calls what the router takes.
+fn of_option(shape: &Shape) -> String {
+    match shape {
+        Shape::List(item) => list(of_option(item)),
+        Shape::Record(name) => {
+            NESTED.iter().find(|(of, _)| of == name).map_or_else(|| "object".to_owned(), |(_, name)| (*name).to_owned())
+        }
+        Shape::OneOf(choices) => joined(choices, of_option),
+        other => of_record(other),
+    }
+}
+
+fn list(item: String) -> String {
+    if item.contains(' ') { format!("({item})[]") } else { format!("{item}[]") }
+}
+
+fn joined(choices: &[Shape], name: fn(&Shape) -> String) -> String {
+    choices.iter().map(name).collect::<Vec<_>>().join(" | ")
+}
+
+fn doc(out: &mut String, indent: &str, says: &str) {
+    let words = says.split_whitespace().collect::<Vec<_>>().join(" ");
+    if !words.is_empty() {
+        if indent.is_empty() {
+            out.push('\n');
+        }
+        let _ = writeln!(out, "{indent}/** {words} */");
+    }
+}
+
+fn doc_of_member(out: &mut String, says: &str) {
+    doc(out, "  ", says);
+}
+
+/// A name as programs in JavaScript write it.
+fn camel(name: &str) -> String {
+    let mut words = name.split('_');
+    let mut out = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let mut letters = word.chars();
+        out.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        out.push_str(letters.as_str());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_as_programs_write_them() {
+        assert_eq!(camel("max_completion_tokens"), "maxCompletionTokens");
+        assert_eq!(camel("sla"), "sla");
+    }
+}
