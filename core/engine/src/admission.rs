@@ -3,10 +3,9 @@
 
 use cortensor_router_model::Timestamp;
 
-use super::entry::{LaneKey, SessionEntry};
+use super::entry::LaneKey;
 use super::event::{NewTask, Refusal};
 use super::machine::Engine;
-use super::queue::SCALE;
 
 /// The rate at which cost is worked off, smoothed over recent completions.
 #[derive(Debug, Default)]
@@ -66,18 +65,6 @@ impl DrainRate {
 }
 
 impl Engine {
-    /// The cost that is served before the session's next task of that band: the cost of all higher bands, and in its
-    /// own band the share that waiting sessions get until its tag is due. A session with a large backlog therefore
-    /// does not inflate the wait estimate of other sessions.
-    fn ahead(&self, session: &SessionEntry, band: u8) -> u64 {
-        let higher =
-            self.queued_cost.range(band..).filter(|(other, _)| **other > band).map(|(_, cost)| *cost).sum::<u64>();
-        let own = self.queued_cost.get(&band).copied().unwrap_or(0);
-        let virtual_time = self.virtual_time.get(&band).copied().unwrap_or(0);
-        let each = session.finish.saturating_sub(virtual_time) / SCALE;
-        higher + own.min(each.saturating_mul(self.waiting_weight))
-    }
-
     /// The number of miners that could answer such a task beside each other, now or when they are up again.
     fn answerers(&self, lane: &LaneKey) -> u32 {
         self.miners.values().filter(|miner| miner.could_answer_beside(lane)).count() as u32
@@ -126,9 +113,9 @@ impl Engine {
                 return Err((nobody, 1_000));
             }
         }
-        let wait = self.drain.millis(self.ahead(session, task.band.unwrap_or(session.rules.band)));
-        if self.queued_tasks >= self.settings.max_queued_tasks
-            || self.queued_bytes + task.bytes > self.settings.max_queued_bytes
+        let wait = self.drain.millis(self.line.cost_before(session.finish, task.band.unwrap_or(session.rules.band)));
+        if self.line.tasks() >= self.settings.max_queued_tasks
+            || self.line.bytes() + task.bytes > self.settings.max_queued_bytes
         {
             return Err((Refusal::QueueFull, wait.unwrap_or(1_000).clamp(1_000, 60_000) / 2));
         }
@@ -138,7 +125,7 @@ impl Engine {
         let left = task.deadline.since(now);
         // The task has to wait, and then to be answered.
         match wait.map(|wait| wait + self.drain.answer_millis().min(left / 2)) {
-            Some(wait) if self.queued_tasks > 0 && wait > left => {
+            Some(wait) if self.line.tasks() > 0 && wait > left => {
                 Err((Refusal::DeadlineUnreachable, (wait - left).clamp(1_000, 60_000)))
             }
             _ => Ok(()),

@@ -11,13 +11,7 @@ impl Engine {
     /// # Errors
     /// Says what does not hold.
     pub fn audit(&self) -> Result<(), String> {
-        let (mut queued, mut bytes, mut cost) = (0, 0, BTreeMap::new());
         for (gid, task) in &self.tasks {
-            if task.in_queue && !task.audit {
-                queued += 1;
-                bytes += task.spec.bytes;
-                *cost.entry(task.place.band).or_default() += task.cost;
-            }
             if task.wants_miner() && !task.spec.held && !task.in_queue && task.retry_at.is_none() {
                 return Err(format!("task {gid} wants a miner, but is neither queued nor waits for a retry"));
             }
@@ -37,15 +31,9 @@ impl Engine {
                 }
             }
         }
-        let counted: BTreeMap<u8, u64> =
-            self.queued_cost.iter().filter(|(_, cost)| **cost > 0).map(|(band, cost)| (*band, *cost)).collect();
-        if (queued, bytes, &cost) != (self.queued_tasks, self.queued_bytes, &counted) {
-            return Err(format!("the queue holds {queued} tasks, but {} are counted", self.queued_tasks));
-        }
-        let weight: u64 = self.sessions.values().map(SessionEntry::waiting_weight).sum();
-        if weight != self.waiting_weight {
-            return Err(format!("sessions of weight {weight} wait, but {} is counted", self.waiting_weight));
-        }
+        let queued = self.tasks.values().filter(|task| task.in_queue);
+        let waiting = queued.filter_map(|task| Some((task.place, task.load()?)));
+        self.line.check(waiting, self.sessions.values().map(SessionEntry::waiting_weight).sum())?;
         for (key, miner) in &self.miners {
             if miner.in_flight as usize != miner.fences.len() {
                 return Err(format!(

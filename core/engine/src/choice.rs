@@ -17,9 +17,9 @@ use super::breaker::BreakerState;
 use super::entry::{AttemptState, LaneKey, MinerEntry, TaskEntry};
 use super::event::{MinerKey, MinerRules};
 use super::fit::Fit;
+use super::line::{SCALE, Tag};
 use super::machine::Engine;
 use super::prefix::Matches;
-use super::queue::{SCALE, Tag};
 use super::settings::PlantedBug;
 
 /// The order among free miners: the least loaded first, then the fastest, then the one that is due.

@@ -4,6 +4,7 @@ use super::entry::{Attempt, AttemptState, LaneKey, TaskEntry, Used};
 use super::event::{Effect, MinerKey, Role};
 use super::machine::Engine;
 use super::settings::PlantedBug;
+use super::step::Step;
 use super::timer::Timer;
 use cortensor_router_model::{Fence, Gid, SessionId, TaskState, Timestamp};
 
@@ -17,27 +18,21 @@ impl Engine {
             return;
         }
         task.in_queue = true;
-        // What checks in the background fills no queue.
-        if !task.audit {
-            self.queued_tasks += 1;
-            self.queued_bytes += task.spec.bytes;
-            *self.queued_cost.entry(task.place.band).or_default() += task.cost;
-        }
+        self.line.push(&task.lane, gid, task.place, task.load());
         if !task.spec.shadow
             && let Some(session) = self.sessions.get_mut(&task.spec.session)
         {
             let was = session.waiting_weight();
             session.queued += 1;
-            self.waiting_weight += session.waiting_weight() - was;
+            self.line.reweigh(was, session.waiting_weight());
         }
-        self.lanes.entry(task.lane.clone()).or_default().push(gid, task.place);
     }
 
     /// Into the queue, and to a miner that is free.
-    pub(super) fn wait(&mut self, gid: Gid, lane: &LaneKey, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn wait(&mut self, gid: Gid, lane: &LaneKey, step: &mut Step) {
         self.enqueue(gid);
-        self.pump(lane, now, out);
-        self.watch(gid, now);
+        self.pump(lane, step);
+        self.watch(gid, step.now);
     }
 
     /// Where no miner is up for a task whose caller waits, it fails when the grace is over.
@@ -61,9 +56,7 @@ impl Engine {
         if self.miners.values().any(|miner| miner.takes_part() && miner.could_serve(lane)) {
             return;
         }
-        let Some(queue) = self.lanes.get(lane) else { return };
-        let lonely: Vec<Gid> = queue.tasks().collect();
-        for gid in lonely {
+        for gid in self.line.waiting_in(lane) {
             self.watch(gid, now);
         }
     }
@@ -81,25 +74,13 @@ impl Engine {
             return;
         }
         task.in_queue = false;
-        if !task.audit {
-            self.queued_tasks -= 1;
-            self.queued_bytes -= task.spec.bytes;
-            if let Some(cost) = self.queued_cost.get_mut(&task.place.band) {
-                *cost -= task.cost;
-            }
-        }
+        self.line.remove(&task.lane, gid, task.place, task.load());
         if !task.spec.shadow
             && let Some(session) = self.sessions.get_mut(&task.spec.session)
         {
             let was = session.waiting_weight();
             session.queued -= 1;
-            self.waiting_weight -= was - session.waiting_weight();
-        }
-        if let Some(lane) = self.lanes.get_mut(&task.lane) {
-            lane.remove(gid, task.place);
-            if lane.is_empty() {
-                self.lanes.remove(&task.lane);
-            }
+            self.line.reweigh(was, session.waiting_weight());
         }
     }
 
@@ -125,29 +106,21 @@ impl Engine {
     }
 
     /// A miner became free: serves the lanes that it can serve.
-    pub(super) fn pump_for(&mut self, key: MinerKey, now: Timestamp, out: &mut Vec<Effect>) {
-        if self.lanes.is_empty() {
+    pub(super) fn pump_for(&mut self, key: MinerKey, step: &mut Step) {
+        if self.line.is_empty() {
             return;
         }
         // The lane whose first task is the furthest behind goes first, so that no model starves another.
         while let Some(miner) = self.miners.get(&key)
             && miner.is_free()
         {
-            let next = self
-                .lanes
-                .iter()
-                .filter(|(lane, _)| miner.serves(lane))
-                .filter_map(|(lane, queue)| Some((queue.first_rank()?, lane)))
-                .min()
-                .map(|(_, lane)| lane.clone());
-            let Some(lane) = next else { return };
-            let before = out.len();
-            self.pump(&lane, now, out);
-            if out.len() == before {
+            let Some(lane) = self.line.most_behind(|lane| miner.serves(lane)) else { return };
+            let before = step.len();
+            self.pump(&lane, step);
+            if step.len() == before {
                 // Its first tasks must not have this miner; the other lanes may.
-                let others: Vec<LaneKey> = self.lanes.keys().filter(|other| **other != lane).cloned().collect();
-                for other in others {
-                    self.pump(&other, now, out);
+                for other in self.line.lanes(|other| *other != lane) {
+                    self.pump(&other, step);
                 }
                 return;
             }
@@ -155,27 +128,25 @@ impl Engine {
     }
 
     /// Offers waiting tasks of the lane to free miners until one of them runs out.
-    pub(super) fn pump(&mut self, lane: &LaneKey, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn pump(&mut self, lane: &LaneKey, step: &mut Step) {
         let mut window = std::mem::take(&mut self.window);
-        while let Some(queue) = self.lanes.get(lane) {
-            queue.window(now, self.settings.starvation_ms, self.settings.scan_window, &mut window);
+        while self.line.window(lane, step.now, self.settings.starvation_ms, self.settings.scan_window, &mut window) {
             let band = window.first().and_then(|(_, gid)| self.tasks.get(gid)).map_or(0, |t| t.place.band);
-            let virtual_time = self.virtual_time.get(&band).copied().unwrap_or(0);
-            let Some((gid, miner)) = self.choose(lane, &window, virtual_time, now) else { break };
-            self.offer(gid, miner, false, now, out);
+            let virtual_time = self.line.virtual_time(band);
+            let Some((gid, miner)) = self.choose(lane, &window, virtual_time, step.now) else { break };
+            self.offer(gid, miner, false, step);
         }
         self.window = window;
     }
 
     /// Offers the waiting tasks of a session that has lanes of its own.
-    pub(super) fn pump_own(&mut self, session: SessionId, now: Timestamp, out: &mut Vec<Effect>) {
-        let lanes: Vec<LaneKey> = self.lanes.keys().filter(|lane| lane.own == Some(session)).cloned().collect();
-        for lane in lanes {
-            self.pump(&lane, now, out);
+    pub(super) fn pump_own(&mut self, session: SessionId, step: &mut Step) {
+        for lane in self.line.lanes(|lane| lane.own == Some(session)) {
+            self.pump(&lane, step);
         }
     }
 
-    pub(super) fn offer(&mut self, gid: Gid, key: MinerKey, hedge: bool, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn offer(&mut self, gid: Gid, key: MinerKey, hedge: bool, step: &mut Step) {
         let fence = Fence((self.settings.epoch << FENCE_BITS) | self.next_fence);
         if !self.planted(PlantedBug::ReuseFence) {
             self.next_fence += 1;
@@ -187,9 +158,9 @@ impl Engine {
         miner.fences.insert(fence);
         let auto = miner.rules.auto_accept;
         let timer = if auto {
-            task.silent_until(now, self.settings.progress_timeout_ms)
+            task.silent_until(step.now, self.settings.progress_timeout_ms)
         } else {
-            now.plus(self.settings.accept_timeout_ms)
+            step.now.plus(self.settings.accept_timeout_ms)
         };
         self.timers.set(timer, if auto { Timer::Progress(fence) } else { Timer::Accept(fence) });
         task.attempts.push(Attempt {
@@ -197,9 +168,9 @@ impl Engine {
             miner: key,
             state: if auto { AttemptState::Running } else { AttemptState::Offered },
             timer,
-            offered_at: now,
+            offered_at: step.now,
             first_token_at: None,
-            heard_at: now,
+            heard_at: step.now,
         });
         if task.redundant() {
             task.used.push(Used { fence, name: miner.rules.identity.clone(), owner: miner.rules.owner.clone() });
@@ -233,8 +204,7 @@ impl Engine {
         let now_state = task.state;
         self.fences.insert(fence, gid);
         if !background {
-            let virtual_time = self.virtual_time.entry(place.band).or_default();
-            *virtual_time = (*virtual_time).max(place.tag);
+            self.line.serve(place);
         }
         if let Some(session) = self.sessions.get_mut(&session) {
             if !background {
@@ -249,10 +219,10 @@ impl Engine {
             self.dequeue(gid);
         }
         self.reindex(key);
-        out.push(Effect::Offer { gid, miner: key, fence, role });
-        out.push(Effect::State { gid, state: now_state });
+        step.push(Effect::Offer { gid, miner: key, fence, role });
+        step.push(Effect::State { gid, state: now_state });
         if role == Role::Primary && self.settings.hedge {
-            self.watch_for_hedge(gid, fence, now);
+            self.watch_for_hedge(gid, fence, step.now);
         }
     }
 }

@@ -1,15 +1,16 @@
 //! How tasks end, and what time does to them.
 
-use cortensor_router_model::{Fence, Gid, Outcome, TaskState, Timestamp};
+use cortensor_router_model::{Fence, Gid, Outcome, TaskState};
 
 use super::entry::{AttemptState, TaskEntry};
 use super::event::{Blame, Effect, EndCause, MinerKey, StopReason};
 use super::machine::Engine;
 use super::settings::PlantedBug;
+use super::step::Step;
 use super::timer::Timer;
 
 impl Engine {
-    pub(super) fn miner_gone(&mut self, key: MinerKey, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn miner_gone(&mut self, key: MinerKey, step: &mut Step) {
         if let Some(miner) = self.miners.get_mut(&key) {
             miner.draining = true;
         }
@@ -18,9 +19,9 @@ impl Engine {
         for fence in fences {
             // A miner that was removed, and not just lost, is still there to be told.
             if let Some(gid) = self.fences.get(&fence).copied() {
-                out.push(Effect::Stop { gid, miner: key, fence, reason: StopReason::Superseded });
+                step.push(Effect::Stop { gid, miner: key, fence, reason: StopReason::Superseded });
             }
-            self.attempt_lost(fence, Blame::Nobody, false, now, out);
+            self.attempt_lost(fence, Blame::Nobody, false, step);
         }
         self.unindex(key);
         self.drop_reservation(key);
@@ -31,7 +32,7 @@ impl Engine {
             }
         }
         self.thinned = true;
-        self.settle_continuing(now, out);
+        self.settle_continuing(step);
         for session in self.sessions.values_mut() {
             if session.last_miner == Some(key) {
                 session.last_miner = None;
@@ -40,15 +41,7 @@ impl Engine {
     }
 
     /// Ends a task, whatever it is doing. Its end is written before it is shown.
-    pub(super) fn end(
-        &mut self,
-        gid: Gid,
-        outcome: Outcome,
-        cause: EndCause,
-        reason: StopReason,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
+    pub(super) fn end(&mut self, gid: Gid, outcome: Outcome, cause: EndCause, reason: StopReason, step: &mut Step) {
         if self.tasks.get(&gid).is_none_or(|task| task.ending) {
             return;
         }
@@ -59,30 +52,30 @@ impl Engine {
         task.state = TaskState::Precommitted;
         let open: Vec<Fence> =
             task.attempts.iter().filter(|a| a.state != AttemptState::Done).map(|a| a.fence).collect();
-        out.push(Effect::Finish { gid, outcome, cause });
+        step.push(Effect::Finish { gid, outcome, cause });
         if self.planted(PlantedBug::ShowBeforeCommit) {
-            out.push(Effect::Ended { gid });
+            step.push(Effect::Ended { gid });
         }
-        self.stop_all(gid, &open, reason, now, out);
+        self.stop_all(gid, &open, reason, step);
     }
 
     /// The store has the end.
-    pub(super) fn committed(&mut self, gid: Gid, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn committed(&mut self, gid: Gid, step: &mut Step) {
         let Some(task) = self.over(gid) else { return };
-        out.push(Effect::State { gid, state: TaskState::Ended });
-        out.push(Effect::Ended { gid });
+        step.push(Effect::State { gid, state: TaskState::Ended });
+        step.push(Effect::Ended { gid });
         if self.settings.recheck_ratio > 0.0 {
-            self.audit_of(gid, task, now, out);
+            self.audit_of(gid, task, step);
         }
     }
 
     /// The store does not have the end. An answer that nobody gets is not checked either.
-    pub(super) fn unwritten(&mut self, gid: Gid, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn unwritten(&mut self, gid: Gid, step: &mut Step) {
         if self.planted(PlantedBug::ShowUnwritten) {
-            return self.committed(gid, now, out);
+            return self.committed(gid, step);
         }
         if self.over(gid).is_some() {
-            out.push(Effect::Lost { gid });
+            step.push(Effect::Lost { gid });
         }
     }
 
@@ -117,12 +110,12 @@ impl Engine {
         Some(task)
     }
 
-    pub(super) fn tick(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
-        while let Some(timer) = self.timers.pop(now) {
+    pub(super) fn tick(&mut self, step: &mut Step) {
+        while let Some(timer) = self.timers.pop(step.now) {
             match timer {
                 Timer::Deadline(gid) => {
                     if !self.planted(PlantedBug::ForgetDeadline) {
-                        self.deadline(gid, now, out);
+                        self.deadline(gid, step);
                     }
                 }
                 Timer::Retry(gid) => {
@@ -130,10 +123,10 @@ impl Engine {
                     task.retry_at = None;
                     if task.wants_miner() {
                         let lane = task.lane.clone();
-                        self.wait(gid, &lane, now, out);
+                        self.wait(gid, &lane, step);
                     }
                 }
-                Timer::Accept(fence) => self.silent(fence, true, now, out),
+                Timer::Accept(fence) => self.silent(fence, true, step),
                 Timer::Progress(fence) => {
                     let Some(gid) = self.fences.get(&fence).copied() else { continue };
                     let Some(task) = self.tasks.get(&gid) else { continue };
@@ -141,10 +134,10 @@ impl Engine {
                     let due = task.silent_until(task.attempts[index].heard_at, self.settings.progress_timeout_ms);
                     let begun = task.attempts[index].first_token_at.is_some();
                     let due = match () {
-                        () if due > now => Some(due),
+                        () if due > step.now => Some(due),
                         // To take it away would only begin its work again: its deadline bounds the wait.
                         () if !begun && !self.has_untried(gid) => {
-                            Some(now.plus(self.settings.progress_timeout_ms.max(1)))
+                            Some(step.now.plus(self.settings.progress_timeout_ms.max(1)))
                         }
                         () => None,
                     };
@@ -152,24 +145,24 @@ impl Engine {
                         task.attempts[index].timer = due;
                         self.timers.set(due, Timer::Progress(fence));
                     } else {
-                        self.silent(fence, false, now, out);
+                        self.silent(fence, false, step);
                     }
                 }
                 Timer::Precommit(gid) => {
                     if self.tasks.get(&gid).is_some_and(|task| task.done() > 0) {
-                        self.deadline(gid, now, out);
+                        self.deadline(gid, step);
                     }
                 }
-                Timer::Hedge(fence) => self.hedge(fence, now, out),
-                Timer::SetAside(key) => self.back_from_aside(key, now, out),
-                Timer::Reservation(session) => self.reservation_due(session, now, out),
+                Timer::Hedge(fence) => self.hedge(fence, step),
+                Timer::SetAside(key) => self.back_from_aside(key, step),
+                Timer::Reservation(session) => self.reservation_due(session, step),
                 Timer::Breaker(key) => {
                     if let Some(miner) = self.miners.get_mut(&key) {
-                        if matches!(miner.breaker.state(), super::BreakerState::Open(until) if until <= now) {
+                        if matches!(miner.breaker.state(), super::BreakerState::Open(until) if until <= step.now) {
                             miner.breaker.half_open();
                         }
                         self.reindex(key);
-                        self.pump_for(key, now, out);
+                        self.pump_for(key, step);
                     }
                 }
                 Timer::Unservable(gid) => {
@@ -178,7 +171,7 @@ impl Engine {
                     let refused = !task.refused_by.is_empty();
                     if self.tasks.get(&gid).is_some_and(|task| !self.is_attended(task)) {
                         let cause = if refused { EndCause::Attempts } else { EndCause::NoMiner };
-                        self.end(gid, Outcome::Failed, cause, StopReason::Superseded, now, out);
+                        self.end(gid, Outcome::Failed, cause, StopReason::Superseded, step);
                     }
                 }
             }
@@ -186,14 +179,14 @@ impl Engine {
     }
 
     /// The time is up. Answers that are in count: they are compared without those that are not.
-    fn deadline(&mut self, gid: Gid, now: Timestamp, out: &mut Vec<Effect>) {
+    fn deadline(&mut self, gid: Gid, step: &mut Step) {
         let Some(task) = self.tasks.get(&gid) else { return };
         if task.judging {
             return;
         }
         let done = task.done();
         if done == 0 || !task.spec.judged || task.ending || !task.redundant() {
-            self.end(gid, Outcome::Expired, EndCause::Deadline, StopReason::Expired, now, out);
+            self.end(gid, Outcome::Expired, EndCause::Deadline, StopReason::Expired, step);
             return;
         }
         let open: Vec<Fence> =
@@ -201,16 +194,16 @@ impl Engine {
         if let Some(task) = self.tasks.get_mut(&gid) {
             task.spec.required = done;
         }
-        self.all_in(gid, out);
-        self.stop_all(gid, &open, StopReason::Expired, now, out);
+        self.all_in(gid, step);
+        self.stop_all(gid, &open, StopReason::Expired, step);
     }
 
-    fn silent(&mut self, fence: Fence, declined: bool, now: Timestamp, out: &mut Vec<Effect>) {
+    fn silent(&mut self, fence: Fence, declined: bool, step: &mut Step) {
         let Some(gid) = self.fences.get(&fence).copied() else { return };
         if let Some(attempt) = self.tasks.get(&gid).and_then(|t| t.attempts.iter().find(|a| a.fence == fence)) {
             let reason = if declined { StopReason::Unanswered } else { StopReason::Silent };
-            out.push(Effect::Stop { gid, miner: attempt.miner, fence, reason });
+            step.push(Effect::Stop { gid, miner: attempt.miner, fence, reason });
         }
-        self.attempt_lost(fence, if declined { Blame::Nobody } else { Blame::Miner }, declined, now, out);
+        self.attempt_lost(fence, if declined { Blame::Nobody } else { Blame::Miner }, declined, step);
     }
 }

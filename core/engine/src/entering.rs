@@ -2,11 +2,12 @@
 
 use super::entry::{LaneKey, SessionEntry, TaskEntry};
 use super::event::{Effect, NewTask};
+use super::line::{Place, SCALE};
 use super::machine::Engine;
-use super::queue::{Place, SCALE};
 use super::settings::PlantedBug;
+use super::step::Step;
 use super::timer::Timer;
-use cortensor_router_model::{Gid, SessionMode, TaskId, Timestamp};
+use cortensor_router_model::{Gid, SessionMode, TaskId};
 
 impl Engine {
     pub(super) fn lane_of(&self, task: &NewTask) -> LaneKey {
@@ -23,10 +24,10 @@ impl Engine {
         }
     }
 
-    pub(super) fn submit(&mut self, task: NewTask, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn submit(&mut self, task: NewTask, step: &mut Step) {
         let lane = self.lane_of(&task);
-        if let Err((reason, retry_after_ms)) = self.admit(&task, &lane, now) {
-            out.push(Effect::Refused { reason, retry_after_ms });
+        if let Err((reason, retry_after_ms)) = self.admit(&task, &lane, step.now) {
+            step.push(Effect::Refused { reason, retry_after_ms });
             return;
         }
         let gid = self.new_gid();
@@ -37,11 +38,11 @@ impl Engine {
             session.next_task = TaskId(id.0 + 1);
             session.taken += 1;
         }
-        out.push(Effect::Admitted { gid, id, band });
-        self.enter(gid, task, &lane, now, out);
+        step.push(Effect::Admitted { gid, id, band });
+        self.enter(gid, task, &lane, step);
     }
 
-    pub(super) fn restore(&mut self, gid: Gid, id: TaskId, task: NewTask, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn restore(&mut self, gid: Gid, id: TaskId, task: NewTask, step: &mut Step) {
         self.next_gid = self.next_gid.max(Gid(gid.0 + 1));
         let first = self.settings.first_task_id;
         let session = self
@@ -50,7 +51,7 @@ impl Engine {
             .or_insert_with(|| SessionEntry { next_task: first, ..SessionEntry::default() });
         session.next_task = session.next_task.max(TaskId(id.0 + 1));
         let lane = self.lane_of(&task);
-        self.enter(gid, task, &lane, now, out);
+        self.enter(gid, task, &lane, step);
     }
 
     pub(super) fn new_gid(&mut self) -> Gid {
@@ -59,7 +60,7 @@ impl Engine {
         gid
     }
 
-    fn enter(&mut self, gid: Gid, mut spec: NewTask, lane: &LaneKey, now: Timestamp, out: &mut Vec<Effect>) {
+    fn enter(&mut self, gid: Gid, mut spec: NewTask, lane: &LaneKey, step: &mut Step) {
         spec.required = spec.required.max(1);
         let unfair = self.planted(PlantedBug::UnfairTags);
         let Some(session) = self.sessions.get_mut(&spec.session) else { return };
@@ -70,7 +71,7 @@ impl Engine {
             spec.max_tokens
         };
         let cost = cost_of(spec.prompt_tokens, expected, spec.required);
-        let virtual_time = self.virtual_time.get(&band).copied().unwrap_or(0);
+        let virtual_time = self.line.virtual_time(band);
         // What the router asks for itself goes on the account of the task that it is for.
         let tag = match () {
             () if unfair => 0,
@@ -86,16 +87,16 @@ impl Engine {
             self.timers.set(spec.precommit_by, Timer::Precommit(gid));
         }
         let (held, session) = (spec.held, spec.session);
-        let mut entry = TaskEntry::new(spec, lane.clone(), Place { band, tag, since: now }, cost);
-        entry.patience_ms = entry.spec.deadline.since(now);
+        let mut entry = TaskEntry::new(spec, lane.clone(), Place { band, tag, since: step.now }, cost);
+        entry.patience_ms = entry.spec.deadline.since(step.now);
         self.tasks.insert(gid, entry);
         if lane.own.is_some() {
-            self.renew_reservation(session, now, out);
+            self.renew_reservation(session, step);
         }
         if held {
             return;
         }
-        self.wait(gid, lane, now, out);
+        self.wait(gid, lane, step);
     }
 }
 

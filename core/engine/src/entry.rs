@@ -10,8 +10,8 @@ use cortensor_router_model::{Fence, SessionId, SessionMode, TaskId, TaskState, T
 use super::breaker::{Breaker, BreakerState};
 use super::choice::Rank;
 use super::event::{MinerKey, MinerRules, NewTask, SessionRules};
+use super::line::{Load, Place, Tag};
 use super::pace::Pace;
-use super::queue::{Place, Tag};
 
 /// What a task needs of a miner: tasks with the same needs wait in one lane.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -162,6 +162,11 @@ impl TaskEntry {
     pub(super) fn silent_until(&self, heard_at: Timestamp, progress_timeout_ms: u64) -> Timestamp {
         let until = heard_at.plus(progress_timeout_ms);
         if self.spec.streaming { until } else { until.max(self.spec.deadline.plus(1)) }
+    }
+
+    /// What it takes of the queue; one that checks another in the background takes nothing.
+    pub(super) fn load(&self) -> Option<Load> {
+        (!self.audit).then_some(Load { bytes: self.spec.bytes, cost: self.cost })
     }
 
     pub(super) fn done(&self) -> u32 {

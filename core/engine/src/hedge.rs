@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::entry::{AttemptState, TaskEntry};
-use super::event::{Effect, StopReason};
+use super::event::StopReason;
 use super::machine::Engine;
 use super::settings::PlantedBug;
+use super::step::Step;
 use super::timer::Timer;
 use cortensor_router_model::{Fence, Gid, Timestamp};
 
@@ -86,7 +87,7 @@ impl Engine {
     }
 
     /// Handles that no first token has come for longer than it nearly always takes.
-    pub(super) fn hedge(&mut self, fence: Fence, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn hedge(&mut self, fence: Fence, step: &mut Step) {
         let Some(gid) = self.fences.get(&fence).copied() else { return };
         let Some(task) = self.tasks.get(&gid) else { return };
         let waits = match task.attempts.as_slice() {
@@ -97,16 +98,16 @@ impl Engine {
             return;
         }
         let (lane, window) = (task.lane.clone(), [(task.place.tag, gid)]);
-        let Some((gid, miner)) = self.choose(&lane, &window, task.place.tag, now) else { return };
+        let Some((gid, miner)) = self.choose(&lane, &window, task.place.tag, step.now) else { return };
         if self.miners.get(&miner).is_none_or(|miner| miner.rules.last_resort) {
             return;
         }
         self.hedging.saved -= 1.0;
-        self.offer(gid, miner, true, now, out);
+        self.offer(gid, miner, true, step);
     }
 
     /// Stops the attempts that run beside the one whose answer is taken.
-    pub(super) fn stop_others(&mut self, gid: Gid, winner: Fence, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn stop_others(&mut self, gid: Gid, winner: Fence, step: &mut Step) {
         let Some(task) = self.tasks.get_mut(&gid) else { return };
         let others: Vec<Fence> = task
             .attempts
@@ -117,7 +118,7 @@ impl Engine {
         if others.is_empty() || self.planted(PlantedBug::KeepBothHedges) {
             return;
         }
-        self.stop_all(gid, &others, StopReason::Superseded, now, out);
+        self.stop_all(gid, &others, StopReason::Superseded, step);
     }
 }
 

@@ -7,9 +7,10 @@ use cortensor_router_model::{Fence, Gid, OnFailure, Outcome, TaskState, Timestam
 use super::entering::cost_of;
 use super::entry::{Attempt, AttemptState};
 use super::event::{Blame, Effect, EndCause, MinerKey, StopReason};
+use super::line::SCALE;
 use super::machine::Engine;
-use super::queue::SCALE;
 use super::settings::PlantedBug;
+use super::step::Step;
 use super::timer::Timer;
 
 /// The deadline of a stream that has begun and whose deadline was for its first token.
@@ -31,36 +32,36 @@ impl Attempt {
 }
 
 impl Engine {
-    pub(super) fn accepted(&mut self, fence: Fence, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn accepted(&mut self, fence: Fence, step: &mut Step) {
         let Some(gid) = self.fences.get(&fence).copied() else { return };
         let Some(task) = self.tasks.get_mut(&gid) else { return };
-        let silent_until = task.silent_until(now, self.settings.progress_timeout_ms);
+        let silent_until = task.silent_until(step.now, self.settings.progress_timeout_ms);
         let Some(attempt) = task.attempts.iter_mut().find(|a| a.fence == fence && a.state == AttemptState::Offered)
         else {
             return;
         };
         self.timers.clear(attempt.timer, Timer::Accept(fence));
         attempt.state = AttemptState::Running;
-        attempt.heard_at = now;
+        attempt.heard_at = step.now;
         attempt.timer = silent_until;
         self.timers.set(attempt.timer, Timer::Progress(fence));
         if task.state < TaskState::Acked {
             task.state = TaskState::Acked;
-            out.push(Effect::State { gid, state: TaskState::Acked });
+            step.push(Effect::State { gid, state: TaskState::Acked });
         }
     }
 
-    pub(super) fn progress(&mut self, fence: Fence, first: bool, shown: bool, now: Timestamp, out: &mut Vec<Effect>) {
-        self.accepted(fence, now, out);
+    pub(super) fn progress(&mut self, fence: Fence, first: bool, shown: bool, step: &mut Step) {
+        self.accepted(fence, step);
         let Some(gid) = self.fences.get(&fence).copied() else { return };
         let Some(task) = self.tasks.get_mut(&gid) else { return };
         let Some(attempt) = task.attempts.iter_mut().find(|a| a.fence == fence) else { return };
         // The timer stays where it is: when it is due it looks at this.
-        attempt.heard_at = now;
+        attempt.heard_at = step.now;
         let newly = first && attempt.first_token_at.is_none();
         if newly {
-            attempt.first_token_at = Some(now);
-            let waited = now.since(attempt.offered_at);
+            attempt.first_token_at = Some(step.now);
+            let waited = step.now.since(attempt.offered_at);
             if let Some(miner) = self.miners.get_mut(&attempt.miner) {
                 miner.first_token_ms = smooth(miner.first_token_ms, waited as f64);
             }
@@ -74,7 +75,7 @@ impl Engine {
         }
         if newly && task.races() {
             task.primary = Some(fence);
-            self.stop_others(gid, fence, now, out);
+            self.stop_others(gid, fence, step);
         }
         if shown {
             self.shown(fence);
@@ -90,8 +91,8 @@ impl Engine {
         }
     }
 
-    pub(super) fn done(&mut self, fence: Fence, tokens: u64, now: Timestamp, out: &mut Vec<Effect>) {
-        self.accepted(fence, now, out);
+    pub(super) fn done(&mut self, fence: Fence, tokens: u64, step: &mut Step) {
+        self.accepted(fence, step);
         let keep_fence = self.planted(PlantedBug::IgnoreFence);
         let Some(gid) = self.fences.get(&fence).copied() else { return };
         let Some(task) = self.tasks.get_mut(&gid) else { return };
@@ -99,7 +100,7 @@ impl Engine {
         let Some(attempt) = task.attempts.iter_mut().find(|a| a.fence == fence) else { return };
         attempt.state = AttemptState::Done;
         self.timers.clear(attempt.timer, Timer::Progress(fence));
-        let (key, took) = (attempt.miner, now.since(attempt.offered_at).max(1));
+        let (key, took) = (attempt.miner, step.now.since(attempt.offered_at).max(1));
         if !keep_fence {
             self.fences.remove(&fence);
         }
@@ -126,7 +127,7 @@ impl Engine {
                     session.finish.saturating_sub((cost - actual) * SCALE / weight)
                 };
             }
-            self.drain.note(cost, took, self.queued_tasks > 0, now);
+            self.drain.note(cost, took, self.line.tasks() > 0, step.now);
         }
         self.budget.success();
         if let Some(miner) = self.miners.get_mut(&key) {
@@ -140,14 +141,14 @@ impl Engine {
         }
         if all_in {
             // First, so that none of those who are stopped gets it again.
-            self.all_in(gid, out);
-            self.stop_others(gid, fence, now, out);
+            self.all_in(gid, step);
+            self.stop_others(gid, fence, step);
         }
-        self.release(gid, key, fence, now, out);
+        self.release(gid, key, fence, step);
     }
 
     /// Gives a miner's credit back and offers it what waits.
-    fn release(&mut self, gid: Gid, key: MinerKey, fence: Fence, now: Timestamp, out: &mut Vec<Effect>) {
+    fn release(&mut self, gid: Gid, key: MinerKey, fence: Fence, step: &mut Step) {
         let own = self.tasks.get(&gid).and_then(|task| task.lane.own);
         if let Some(session) = own {
             self.stopped_working(session, key);
@@ -159,23 +160,16 @@ impl Engine {
             // The audit compares it with the fences.
             miner.in_flight = miner.in_flight.saturating_sub(if twice { 2 } else { 1 });
             self.reindex(key);
-            self.pump_for(key, now, out);
+            self.pump_for(key, step);
         }
-        // Another miner may work for the session now.
+        // Another miner may work for the session step.now.
         if let Some(session) = own {
-            self.pump_own(session, now, out);
+            self.pump_own(session, step);
         }
     }
 
     /// Takes attempts that are wanted no more off their task, and offers those who have room now what waits.
-    pub(super) fn stop_all(
-        &mut self,
-        gid: Gid,
-        fences: &[Fence],
-        reason: StopReason,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
+    pub(super) fn stop_all(&mut self, gid: Gid, fences: &[Fence], reason: StopReason, step: &mut Step) {
         let mut freed: SmallVec<[MinerKey; 4]> = SmallVec::new();
         let mut own = None;
         for fence in fences {
@@ -186,7 +180,7 @@ impl Engine {
             self.fences.remove(fence);
             self.timers.clear(attempt.timer, attempt.open_timer());
             if !self.planted(PlantedBug::ForgetCancel) {
-                out.push(Effect::Stop { gid, miner: attempt.miner, fence: *fence, reason });
+                step.push(Effect::Stop { gid, miner: attempt.miner, fence: *fence, reason });
             }
             if let Some(session) = own {
                 self.stopped_working(session, attempt.miner);
@@ -200,22 +194,15 @@ impl Engine {
             }
         }
         for key in freed {
-            self.pump_for(key, now, out);
+            self.pump_for(key, step);
         }
         if let Some(session) = own {
-            self.pump_own(session, now, out);
+            self.pump_own(session, step);
         }
     }
 
     /// An attempt is over without an answer. `declined`: the miner never took it.
-    pub(super) fn attempt_lost(
-        &mut self,
-        fence: Fence,
-        blame: Blame,
-        declined: bool,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
+    pub(super) fn attempt_lost(&mut self, fence: Fence, blame: Blame, declined: bool, step: &mut Step) {
         let Some(gid) = self.fences.remove(&fence) else { return };
         let Some(task) = self.tasks.get_mut(&gid) else { return };
         let Some(index) = task.attempts.iter().position(|a| a.fence == fence) else { return };
@@ -247,12 +234,12 @@ impl Engine {
             // The other one runs on alone.
             if was_primary && let Some(other) = task.attempts.first().map(|a| a.fence) {
                 task.primary = Some(other);
-                out.push(Effect::Promoted { gid, fence: other });
+                step.push(Effect::Promoted { gid, fence: other });
             }
             if blame.is_the_miners() {
-                self.blame(attempt.miner, gid, now);
+                self.blame(attempt.miner, gid, step.now);
             }
-            self.release(gid, attempt.miner, fence, now, out);
+            self.release(gid, attempt.miner, fence, step);
             return;
         }
         let broken = was_primary && task.shown;
@@ -265,13 +252,13 @@ impl Engine {
             && (!broken || goes_on || wish == OnFailure::Restart)
             && !audit
             && tries < self.settings.max_attempts.max(required)
-            && (declined || self.budget.take(now));
+            && (declined || self.budget.take(step.now));
         if blame.is_the_miners() {
-            self.blame(attempt.miner, gid, now);
+            self.blame(attempt.miner, gid, step.now);
         }
         if retry {
             if !self.planted(PlantedBug::DropRequeue) {
-                self.requeue(gid, was_primary, goes_on, now, out);
+                self.requeue(gid, was_primary, goes_on, step);
             }
         } else if let Some(task) = self.tasks.get_mut(&gid) {
             // The answers of the other miners, if any, are all there will be.
@@ -283,17 +270,17 @@ impl Engine {
                     (_, Blame::Request) => EndCause::Request,
                     _ => EndCause::Attempts,
                 };
-                self.end(gid, Outcome::Failed, cause, StopReason::Superseded, now, out);
+                self.end(gid, Outcome::Failed, cause, StopReason::Superseded, step);
             } else if left == done {
-                self.all_in(gid, out);
+                self.all_in(gid, step);
             } else {
                 self.dequeue(gid);
                 if was_primary {
-                    out.push(Effect::Voided { gid });
+                    step.push(Effect::Voided { gid });
                 }
             }
         }
-        self.release(gid, attempt.miner, fence, now, out);
+        self.release(gid, attempt.miner, fence, step);
     }
 
     /// Whether a miner is there that has not been asked yet.
@@ -328,7 +315,7 @@ impl Engine {
     }
 
     /// Tasks that wait for a miner that goes on from their text, and for which there is none any more.
-    pub(super) fn settle_continuing(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn settle_continuing(&mut self, step: &mut Step) {
         if self.continuing.is_empty() {
             return;
         }
@@ -339,11 +326,11 @@ impl Engine {
             task.continuing = false;
             if task.spec.on_failure == OnFailure::Restart {
                 task.shown = false;
-                out.push(Effect::Voided { gid });
+                step.push(Effect::Voided { gid });
                 let lane = task.lane.clone();
-                self.pump(&lane, now, out);
+                self.pump(&lane, step);
             } else {
-                self.end(gid, Outcome::Failed, EndCause::Broken, StopReason::Superseded, now, out);
+                self.end(gid, Outcome::Failed, EndCause::Broken, StopReason::Superseded, step);
             }
         }
     }
@@ -360,17 +347,17 @@ impl Engine {
     }
 
     /// Back to its old place in the queue after a short wait with full jitter.
-    fn requeue(&mut self, gid: Gid, was_primary: bool, goes_on: bool, now: Timestamp, out: &mut Vec<Effect>) {
+    fn requeue(&mut self, gid: Gid, was_primary: bool, goes_on: bool, step: &mut Step) {
         let from_nothing = self.planted(PlantedBug::ContinueFromNothing);
         let Some(task) = self.tasks.get_mut(&gid) else { return };
         if task.spec.open_ended && task.spec.deadline == NEVER {
             // It is to begin again.
-            task.spec.deadline = now.plus(task.patience_ms);
+            task.spec.deadline = step.now.plus(task.patience_ms);
             self.timers.set(task.spec.deadline, Timer::Deadline(gid));
         }
         if task.attempts.is_empty() {
             task.state = TaskState::Queued;
-            out.push(Effect::State { gid, state: TaskState::Queued });
+            step.push(Effect::State { gid, state: TaskState::Queued });
         }
         if goes_on {
             task.continuing = !from_nothing;
@@ -379,7 +366,7 @@ impl Engine {
             }
         } else if was_primary {
             task.shown = false;
-            out.push(Effect::Voided { gid });
+            step.push(Effect::Voided { gid });
         }
         // Another miner may take it at once; a wait only helps where all of them were tried.
         let lane = task.lane.clone();
@@ -394,13 +381,13 @@ impl Engine {
             })
         });
         if fresh {
-            self.wait(gid, &lane, now, out);
+            self.wait(gid, &lane, step);
             return;
         }
         let Some(task) = self.tasks.get_mut(&gid) else { return };
         let ceiling = self.settings.retry_base_ms.saturating_mul(1 << u64::from(task.tries.min(5)));
         let wait = jitter(gid.0, u64::from(task.tries), ceiling.min(self.settings.retry_base_ms.saturating_mul(25)));
-        let at = now.plus(wait.max(1));
+        let at = step.now.plus(wait.max(1));
         if let Some(old) = task.retry_at.replace(at) {
             self.timers.clear(old, Timer::Retry(gid));
         }

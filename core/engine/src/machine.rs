@@ -6,13 +6,14 @@ use std::sync::Arc;
 use super::admission::DrainRate;
 use super::budget::RetryBudget;
 use super::choice::FreeMiners;
-use super::entry::{LaneKey, MinerEntry, SessionEntry, TaskEntry};
+use super::entry::{MinerEntry, SessionEntry, TaskEntry};
 use super::event::{Blame, Effect, EndCause, Event, MinerKey, StopReason};
 use super::fit::Names;
 use super::hedge::Hedging;
+use super::line::{Line, Tag};
 use super::prefix::Prefixes;
-use super::queue::{Lane, Tag};
 use super::settings::{EngineSettings, PlantedBug};
+use super::step::Step;
 use super::timer::{Timer, Timers};
 use cortensor_router_model::{Fence, Gid, Outcome, SessionId, TaskId, Timestamp};
 
@@ -27,8 +28,7 @@ pub struct Engine {
     pub(super) by_name: BTreeMap<Arc<str>, MinerKey>,
     /// Reputations that are not perfect, of miners that are there or were.
     pub(super) reputations: BTreeMap<Arc<str>, f64>,
-    pub(super) lanes: BTreeMap<LaneKey, Lane>,
-    pub(super) virtual_time: BTreeMap<u8, Tag>,
+    pub(super) line: Line,
     pub(super) free: FreeMiners,
     pub(super) names: Names,
     /// A miner is up no more, so that others may have tasks that were kept for it.
@@ -44,12 +44,6 @@ pub struct Engine {
     pub(super) picky: BTreeSet<Gid>,
     /// Audits that are under way.
     pub(super) audits: u32,
-    pub(super) queued_tasks: u64,
-    pub(super) queued_bytes: u64,
-    /// Cost that waits, by bands.
-    pub(super) queued_cost: BTreeMap<u8, u64>,
-    /// Of all sessions that have something waiting.
-    pub(super) waiting_weight: u64,
     pub(super) next_gid: Gid,
     pub(super) next_fence: u64,
     pub(super) window: Vec<(Tag, Gid)>,
@@ -74,8 +68,7 @@ impl Engine {
             miners: BTreeMap::new(),
             by_name: BTreeMap::new(),
             reputations: BTreeMap::new(),
-            lanes: BTreeMap::new(),
-            virtual_time: BTreeMap::new(),
+            line: Line::default(),
             free: FreeMiners::default(),
             names: Names::default(),
             thinned: false,
@@ -86,10 +79,6 @@ impl Engine {
             continuing: BTreeSet::new(),
             picky: BTreeSet::new(),
             audits: 0,
-            queued_tasks: 0,
-            queued_bytes: 0,
-            queued_cost: BTreeMap::new(),
-            waiting_weight: 0,
             window: Vec::new(),
             #[cfg(feature = "planted-bugs")]
             bug: None,
@@ -129,7 +118,7 @@ impl Engine {
 
     /// Takes an event and gives what is to be done, in order.
     pub fn step(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
-        let mut out = Vec::new();
+        let mut step = Step::at(now);
         match event {
             Event::Session(id, rules) => {
                 let first = self.settings.first_task_id;
@@ -140,12 +129,12 @@ impl Engine {
                 let was = session.waiting_weight();
                 session.rules = rules;
                 session.rules.weight = session.rules.weight.max(1);
-                self.waiting_weight = self.waiting_weight + session.waiting_weight() - was;
-                self.renew_reservation(id, now, &mut out);
-                self.pump_own(id, now, &mut out);
+                self.line.reweigh(was, session.waiting_weight());
+                self.renew_reservation(id, &mut step);
+                self.pump_own(id, &mut step);
             }
-            Event::Submit(task) => self.submit(*task, now, &mut out),
-            Event::Restore(gid, id, task) => self.restore(gid, id, *task, now, &mut out),
+            Event::Submit(task) => self.submit(*task, &mut step),
+            Event::Restore(gid, id, task) => self.restore(gid, id, *task, &mut step),
             Event::Release(gid) => {
                 if let Some(task) = self.tasks.get_mut(&gid)
                     && task.spec.held
@@ -153,7 +142,7 @@ impl Engine {
                 {
                     task.spec.held = false;
                     let lane = task.lane.clone();
-                    self.wait(gid, &lane, now, &mut out);
+                    self.wait(gid, &lane, &mut step);
                 }
             }
             Event::Detach(gid) => {
@@ -181,17 +170,17 @@ impl Engine {
                 }
             }
             Event::Cancel(gid) => {
-                self.end(gid, Outcome::Cancelled, EndCause::Cancelled, StopReason::Cancelled, now, &mut out);
+                self.end(gid, Outcome::Cancelled, EndCause::Cancelled, StopReason::Cancelled, &mut step);
             }
-            Event::MinerUp(key, rules) => self.miner_up(key, rules, now, &mut out),
+            Event::MinerUp(key, rules) => self.miner_up(key, rules, &mut step),
             Event::Credits(key, credits) => {
                 if let Some(miner) = self.miners.get_mut(&key) {
                     let took_part = miner.takes_part();
                     miner.credits = credits;
                     self.thinned |= took_part && !miner.takes_part();
                     self.reindex(key);
-                    self.pump_for(key, now, &mut out);
-                    self.settle_continuing(now, &mut out);
+                    self.pump_for(key, &mut step);
+                    self.settle_continuing(&mut step);
                 }
             }
             Event::Models(key, models) => {
@@ -202,8 +191,8 @@ impl Engine {
                     self.names.insert(key, &miner.rules);
                     self.thinned = true;
                     self.reindex(key);
-                    self.pump_for(key, now, &mut out);
-                    self.settle_continuing(now, &mut out);
+                    self.pump_for(key, &mut step);
+                    self.settle_continuing(&mut step);
                 }
             }
             Event::Heard(key) => {
@@ -219,28 +208,27 @@ impl Engine {
                     miner.draining = true;
                     self.thinned = true;
                     self.reindex(key);
-                    self.settle_continuing(now, &mut out);
+                    self.settle_continuing(&mut step);
                 }
             }
-            Event::MinerGone(key) => self.miner_gone(key, now, &mut out),
-            Event::Accept(fence) => self.accepted(fence, now, &mut out),
+            Event::MinerGone(key) => self.miner_gone(key, &mut step),
+            Event::Accept(fence) => self.accepted(fence, &mut step),
             Event::Reject(fence) => {
-                self.attempt_lost(fence, Blame::Nobody, true, now, &mut out);
+                self.attempt_lost(fence, Blame::Nobody, true, &mut step);
             }
-            Event::Progress { fence, first, shown } => self.progress(fence, first, shown, now, &mut out),
+            Event::Progress { fence, first, shown } => self.progress(fence, first, shown, &mut step),
             Event::Shown(fence) => self.shown(fence),
-            Event::Done { fence, tokens } => self.done(fence, tokens, now, &mut out),
-            Event::Fail { fence, blame } => self.attempt_lost(fence, blame, false, now, &mut out),
-            Event::Verdict { gid, standing, agrees } => self.verdict(gid, standing, &agrees, now, &mut out),
+            Event::Done { fence, tokens } => self.done(fence, tokens, &mut step),
+            Event::Fail { fence, blame } => self.attempt_lost(fence, blame, false, &mut step),
+            Event::Verdict { gid, standing, agrees } => self.verdict(gid, standing, &agrees, &mut step),
             Event::Reputation(name, reputation) => self.known_reputation(&name, reputation),
-            Event::Committed(gid) => self.committed(gid, now, &mut out),
-            Event::Unwritten(gid) => self.unwritten(gid, now, &mut out),
-            Event::Tick => self.tick(now, &mut out),
+            Event::Committed(gid) => self.committed(gid, &mut step),
+            Event::Unwritten(gid) => self.unwritten(gid, &mut step),
+            Event::Tick => self.tick(&mut step),
         }
-        if std::mem::take(&mut self.thinned) && !self.lanes.is_empty() {
-            let lanes: Vec<LaneKey> = self.lanes.keys().cloned().collect();
-            for lane in lanes {
-                self.pump(&lane, now, &mut out);
+        if std::mem::take(&mut self.thinned) && !self.line.is_empty() {
+            for lane in self.line.lanes(|_| true) {
+                self.pump(&lane, &mut step);
                 self.watch_lane(&lane, now);
             }
             let picky: Vec<Gid> = self.picky.iter().copied().collect();
@@ -248,7 +236,7 @@ impl Engine {
                 self.watch(gid, now);
             }
         }
-        out
+        step.effects()
     }
 
     /// Sets where a session's ids go on, and how many tasks it has had.

@@ -1,11 +1,12 @@
 //! Decides which miners a session may have: kinds, counts, reservations and service classes.
 
 use super::entry::{LaneKey, MinerEntry, SessionEntry};
-use super::event::{Effect, MinerKey, MinerRules};
+use super::event::{MinerKey, MinerRules};
 use super::machine::Engine;
 use super::settings::PlantedBug;
+use super::step::Step;
 use super::timer::Timer;
-use cortensor_router_model::{SessionId, Timestamp};
+use cortensor_router_model::SessionId;
 
 /// The demands of a service class on a miner. A miner that was not measured yet counts as good enough, so that it
 /// gets measured.
@@ -80,49 +81,49 @@ impl Engine {
         self.miners.values().filter(|miner| miner.takes_part() && miner.serves(lane)).count() as u32
     }
 
-    pub(super) fn miner_up(&mut self, key: MinerKey, rules: MinerRules, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn miner_up(&mut self, key: MinerKey, rules: MinerRules, step: &mut Step) {
         let reputation = self.reputations.get(&rules.identity).copied().unwrap_or(1.0);
         self.by_name.insert(rules.identity.clone(), key);
         self.names.insert(key, &rules);
         self.miners.insert(key, MinerEntry::new(rules, reputation));
-        self.judge_reputation(key, now);
+        self.judge_reputation(key, step.now);
         self.reindex(key);
         let waiting: Vec<SessionId> = self
             .sessions
             .iter()
-            .filter(|(_, session)| session.rules.reserve > 0 && session.reserved_until > now)
+            .filter(|(_, session)| session.rules.reserve > 0 && session.reserved_until > step.now)
             .map(|(id, _)| *id)
             .collect();
         for session in waiting {
-            self.reserve(session, now, out);
+            self.reserve(session, step);
         }
-        self.pump_for(key, now, out);
+        self.pump_for(key, step);
         // With one more miner there may be as many as the session wants; then all free ones may have its tasks.
-        let lanes: Vec<LaneKey> = self.lanes.keys().filter(|lane| lane.own.is_some()).cloned().collect();
+        let lanes = self.line.lanes(|lane| lane.own.is_some());
         for lane in lanes {
-            self.pump(&lane, now, out);
+            self.pump(&lane, step);
         }
     }
 
     /// Notes that the session was opened, changed, or got a task: its reservation holds for its period from now on.
-    pub(super) fn renew_reservation(&mut self, id: SessionId, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn renew_reservation(&mut self, id: SessionId, step: &mut Step) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if session.rules.reserve == 0 || !session.rules.open {
             if !session.reserved.is_empty() {
-                self.give_back(id, now, out);
+                self.give_back(id, step);
             }
             return;
         }
         let was = session.reserved_until;
-        session.reserved_until = now.plus(session.rules.reserve_ms.max(1));
-        if was <= now {
+        session.reserved_until = step.now.plus(session.rules.reserve_ms.max(1));
+        if was <= step.now {
             self.timers.set(session.reserved_until, Timer::Reservation(id));
         }
-        self.reserve(id, now, out);
+        self.reserve(id, step);
     }
 
     /// Keeps miners for the session until it has as many as it wants, or no more may be kept.
-    fn reserve(&mut self, id: SessionId, now: Timestamp, out: &mut Vec<Effect>) {
+    fn reserve(&mut self, id: SessionId, step: &mut Step) {
         let Some(session) = self.sessions.get(&id) else { return };
         let wanted = session.rules.reserve as usize;
         if session.reserved.len() >= wanted {
@@ -153,12 +154,12 @@ impl Engine {
                 miner.reserved = Some(id);
             }
             self.reindex(key);
-            self.pump_for(key, now, out);
+            self.pump_for(key, step);
         }
     }
 
     /// Releases the session's miners.
-    fn give_back(&mut self, id: SessionId, now: Timestamp, out: &mut Vec<Effect>) {
+    fn give_back(&mut self, id: SessionId, step: &mut Step) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         for key in std::mem::take(&mut session.reserved) {
             self.unindex(key);
@@ -166,16 +167,16 @@ impl Engine {
                 miner.reserved = None;
             }
             self.reindex(key);
-            self.pump_for(key, now, out);
+            self.pump_for(key, step);
         }
     }
 
-    pub(super) fn reservation_due(&mut self, id: SessionId, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn reservation_due(&mut self, id: SessionId, step: &mut Step) {
         let Some(session) = self.sessions.get(&id) else { return };
-        if session.reserved_until > now && session.rules.reserve > 0 {
+        if session.reserved_until > step.now && session.rules.reserve > 0 {
             self.timers.set(session.reserved_until, Timer::Reservation(id));
         } else {
-            self.give_back(id, now, out);
+            self.give_back(id, step);
         }
     }
 

@@ -6,9 +6,10 @@ use super::entry::{AttemptState, TaskEntry, Used};
 use super::event::Standing;
 use super::event::{Effect, EndCause, MinerKey, NewTask};
 use super::lifecycle::mix;
+use super::line::{Place, Tag};
 use super::machine::Engine;
-use super::queue::{Place, Tag};
 use super::settings::PlantedBug;
+use super::step::Step;
 use super::timer::Timer;
 use cortensor_router_model::{Fence, Gid, OnFailure, Outcome, TaskState, Timestamp};
 
@@ -19,35 +20,28 @@ const PERFECT: f64 = 0.999;
 
 impl Engine {
     /// All answers are in: they are compared where they are to be, else the task ends.
-    pub(super) fn all_in(&mut self, gid: Gid, out: &mut Vec<Effect>) {
+    pub(super) fn all_in(&mut self, gid: Gid, step: &mut Step) {
         self.dequeue(gid);
         let Some(task) = self.tasks.get_mut(&gid) else { return };
         // Even where one answer only is left of several: then too few came.
         if task.spec.judged && task.redundant() {
             task.judging = true;
-            out.push(Effect::Judge { gid });
+            step.push(Effect::Judge { gid });
             return;
         }
         task.state = TaskState::Precommitted;
         task.ending = true;
-        out.push(Effect::State { gid, state: TaskState::Precommitted });
-        out.push(Effect::Finish { gid, outcome: Outcome::Ok, cause: EndCause::Done });
+        step.push(Effect::State { gid, state: TaskState::Precommitted });
+        step.push(Effect::Finish { gid, outcome: Outcome::Ok, cause: EndCause::Done });
     }
 
     /// The comparison is done.
-    pub(super) fn verdict(
-        &mut self,
-        gid: Gid,
-        standing: Standing,
-        agrees: &[(Fence, bool)],
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
+    pub(super) fn verdict(&mut self, gid: Gid, standing: Standing, agrees: &[(Fence, bool)], step: &mut Step) {
         let Some(task) = self.tasks.get_mut(&gid) else { return };
         if !std::mem::take(&mut task.judging) || task.ending {
             return;
         }
-        if standing == Standing::Disputed && task.spec.tie_break && !task.tie_broken && now < task.spec.deadline {
+        if standing == Standing::Disputed && task.spec.tie_break && !task.tie_broken && step.now < task.spec.deadline {
             task.tie_broken = true;
             let lane = task.lane.clone();
             if self.tasks.get(&gid).is_some_and(|task| self.has_distinct(task)) {
@@ -55,14 +49,14 @@ impl Engine {
                     task.spec.required += 1;
                 }
                 self.enqueue(gid);
-                self.pump(&lane, now, out);
+                self.pump(&lane, step);
                 return;
             }
         }
         // Who is right is known only where a majority says the same.
         if standing == Standing::Agreed {
             for (fence, agreed) in agrees {
-                self.reputed(gid, *fence, *agreed, now, out);
+                self.reputed(gid, *fence, *agreed, step);
             }
         }
         let outcome = if standing == Standing::Agreed || self.planted(PlantedBug::SilentPick) {
@@ -73,11 +67,11 @@ impl Engine {
         let Some(task) = self.tasks.get_mut(&gid) else { return };
         task.state = TaskState::Precommitted;
         task.ending = true;
-        out.push(Effect::State { gid, state: TaskState::Precommitted });
-        out.push(Effect::Finish { gid, outcome, cause: EndCause::Done });
+        step.push(Effect::State { gid, state: TaskState::Precommitted });
+        step.push(Effect::Finish { gid, outcome, cause: EndCause::Done });
     }
 
-    fn reputed(&mut self, gid: Gid, fence: Fence, agreed: bool, now: Timestamp, out: &mut Vec<Effect>) {
+    fn reputed(&mut self, gid: Gid, fence: Fence, agreed: bool, step: &mut Step) {
         let Some(task) = self.tasks.get(&gid) else { return };
         let Some(name) = task.used.iter().find(|used| used.fence == fence).map(|used| used.name.clone()) else {
             return;
@@ -88,12 +82,12 @@ impl Engine {
             return;
         }
         self.remember(&name, new);
-        out.push(Effect::Reputed { name: name.clone(), reputation: new });
+        step.push(Effect::Reputed { name: name.clone(), reputation: new });
         if let Some(key) = self.by_name.get(&name).copied() {
             if let Some(miner) = self.miners.get_mut(&key) {
                 miner.reputation = new;
             }
-            self.judge_reputation(key, now);
+            self.judge_reputation(key, step.now);
             self.reindex(key);
         }
     }
@@ -138,7 +132,7 @@ impl Engine {
     }
 
     /// It gets another chance: one more wrong answer, and it is set aside again.
-    pub(super) fn back_from_aside(&mut self, key: MinerKey, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn back_from_aside(&mut self, key: MinerKey, step: &mut Step) {
         let Some(miner) = self.miners.get_mut(&key) else { return };
         if miner.aside_until.take().is_none() {
             return;
@@ -146,13 +140,13 @@ impl Engine {
         miner.reputation = miner.reputation.max(self.settings.min_reputation);
         let (name, reputation) = (miner.rules.identity.clone(), miner.reputation);
         self.remember(&name, reputation);
-        out.push(Effect::Reputed { name, reputation });
+        step.push(Effect::Reputed { name, reputation });
         self.reindex(key);
-        self.pump_for(key, now, out);
+        self.pump_for(key, step);
     }
 
     /// Asks again of another miner what ended well, now and then.
-    pub(super) fn audit_of(&mut self, of: Gid, ended: TaskEntry, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn audit_of(&mut self, of: Gid, ended: TaskEntry, step: &mut Step) {
         let draw = mix(of.0, self.settings.epoch) as f64 / u64::MAX as f64;
         let [answer] = ended.attempts.as_slice() else { return };
         if draw >= self.settings.recheck_ratio
@@ -172,7 +166,7 @@ impl Engine {
         let gid = self.new_gid();
         let timeout = ended.patience_ms.max(1);
         let spec = NewTask {
-            deadline: now.plus(timeout),
+            deadline: step.now.plus(timeout),
             required: 2,
             judged: true,
             tie_break: true,
@@ -184,7 +178,7 @@ impl Engine {
             open_ended: false,
             ..ended.spec
         };
-        let place = Place { band: 0, tag: BACKGROUND, since: now };
+        let place = Place { band: 0, tag: BACKGROUND, since: step.now };
         let mut task = TaskEntry::new(spec, ended.lane, place, ended.cost);
         task.used.push(Used { fence, name, owner });
         task.audit = true;
@@ -199,7 +193,7 @@ impl Engine {
         self.timers.set(task.spec.deadline, Timer::Deadline(gid));
         self.tasks.insert(gid, task);
         self.enqueue(gid);
-        out.push(Effect::Audit { of, fence, gid });
-        self.pump(&lane, now, out);
+        step.push(Effect::Audit { of, fence, gid });
+        self.pump(&lane, step);
     }
 }

@@ -52,8 +52,8 @@ impl Engine {
     /// A task that has not ended.
     pub fn task(&self, gid: Gid) -> Option<TaskView> {
         let task = self.tasks.get(&gid)?;
-        let queue_position = (task.state == TaskState::Queued && task.in_queue)
-            .then(|| self.lanes.get(&task.lane).map_or(0, |lane| lane.position(gid, task.place)));
+        let queue_position =
+            (task.state == TaskState::Queued && task.in_queue).then(|| self.line.position(&task.lane, gid, task.place));
         Some(TaskView { state: task.state, queue_position, tries: task.tries })
     }
 
@@ -101,7 +101,7 @@ impl Engine {
 
     /// Tasks that wait for a miner.
     pub fn queued(&self) -> u64 {
-        self.queued_tasks
+        self.line.tasks()
     }
 
     /// Tasks that have not ended, but for those that check others in the background.

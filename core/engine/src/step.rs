@@ -1,0 +1,35 @@
+//! One event's time and its effects, handed from part to part.
+
+use cortensor_router_model::Timestamp;
+
+use super::event::Effect;
+
+/// The event that is worked on.
+#[derive(Debug)]
+pub(super) struct Step {
+    /// When it happens.
+    pub(super) now: Timestamp,
+    out: Vec<Effect>,
+}
+
+impl Step {
+    /// A step without effects yet.
+    pub(super) fn at(now: Timestamp) -> Self {
+        Self { now, out: Vec::new() }
+    }
+
+    /// Adds an effect after those that are there.
+    pub(super) fn push(&mut self, effect: Effect) {
+        self.out.push(effect);
+    }
+
+    /// The number of effects so far.
+    pub(super) fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// All effects, in order.
+    pub(super) fn effects(self) -> Vec<Effect> {
+        self.out
+    }
+}
