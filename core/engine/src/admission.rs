@@ -67,7 +67,7 @@ impl DrainRate {
 impl Engine {
     /// The number of miners that could answer such a task beside each other, now or when they are up again.
     fn answerers(&self, lane: &LaneKey) -> u32 {
-        self.miners.values().filter(|miner| miner.could_answer_beside(lane)).count() as u32
+        self.fleet.values().filter(|miner| miner.could_answer_beside(lane)).count() as u32
     }
 
     /// The number of answers to a task that wants at most so many: as many as there are miners for it, and at least
@@ -76,7 +76,7 @@ impl Engine {
         let lane = self.lane_of(task);
         // Miners that list the model are not compared with miners that take any.
         let fits =
-            || self.miners.values().filter(|miner| miner.could_answer_beside(&lane)).map(|miner| miner.fit(&lane));
+            || self.fleet.values().filter(|miner| miner.could_answer_beside(&lane)).map(|miner| miner.fit(&lane));
         let best = fits().min();
         most.min(fits().filter(|fit| Some(*fit) == best).count() as u32).max(1)
     }
@@ -84,8 +84,8 @@ impl Engine {
     /// Whether the task may come in; otherwise the reason, and when to come back.
     pub(super) fn admit(&self, task: &NewTask, lane: &LaneKey, now: Timestamp) -> Result<(), (Refusal, u64)> {
         let Some(session) = self.sessions.get(&task.session) else { return Err((Refusal::NoSession, 0)) };
-        let any = self.miners.values().any(|miner| miner.could_serve(lane));
-        let nobody = if self.miners.is_empty() { Refusal::NoMiner } else { Refusal::NoModel };
+        let any = self.fleet.values().any(|miner| miner.could_serve(lane));
+        let nobody = if self.fleet.is_empty() { Refusal::NoMiner } else { Refusal::NoModel };
         if task.shadow {
             return if any { Ok(()) } else { Err((nobody, 1_000)) };
         }
@@ -108,7 +108,8 @@ impl Engine {
             }
         } else {
             // A miner that was there may come back; a name that nobody ever had is a mistake.
-            let hope = self.miners.is_empty() || lane.model.as_ref().is_some_and(|model| self.names.is_away(model));
+            let hope =
+                self.fleet.is_empty() || lane.model.as_ref().is_some_and(|model| self.fleet.names().is_away(model));
             if self.settings.no_miner_grace_ms == 0 || !hope {
                 return Err((nobody, 1_000));
             }

@@ -26,7 +26,7 @@ impl Engine {
                 if open && self.fences.get(&attempt.fence) != Some(gid) {
                     return Err(format!("the attempt {} of task {gid} is not known by its fence", attempt.fence));
                 }
-                if open && !self.miners.get(&attempt.miner).is_some_and(|miner| miner.fences.contains(&attempt.fence)) {
+                if open && !self.fleet.get(attempt.miner).is_some_and(|miner| miner.fences.contains(&attempt.fence)) {
                     return Err(format!("the attempt {} of task {gid} is not known to its miner", attempt.fence));
                 }
             }
@@ -34,21 +34,8 @@ impl Engine {
         let queued = self.tasks.values().filter(|task| task.in_queue);
         let waiting = queued.filter_map(|task| Some((task.place, task.load()?)));
         self.line.check(waiting, self.sessions.values().map(SessionEntry::waiting_weight).sum())?;
-        for (key, miner) in &self.miners {
-            if miner.in_flight as usize != miner.fences.len() {
-                return Err(format!(
-                    "miner {key:?} has {} tasks, but {} are counted",
-                    miner.fences.len(),
-                    miner.in_flight
-                ));
-            }
-            if miner.rank.is_some() != miner.is_free() {
-                return Err(format!(
-                    "miner {key:?} is free: {}, listed as free: {}",
-                    miner.is_free(),
-                    miner.rank.is_some()
-                ));
-            }
+        self.fleet.check()?;
+        for (key, miner) in self.fleet.iter() {
             if let Some(fence) = miner.fences.iter().find(|fence| !self.fences.contains_key(fence)) {
                 return Err(format!("miner {key:?} holds the fence {fence}, which counts no more"));
             }
@@ -72,7 +59,7 @@ impl Engine {
                 }
             }
             for key in &session.reserved {
-                if self.miners.get(key).is_none_or(|miner| miner.reserved != Some(*id)) {
+                if self.fleet.get(*key).is_none_or(|miner| miner.reserved != Some(*id)) {
                     return Err(format!("session {id} keeps miner {key:?}, which does not know it"));
                 }
             }
@@ -80,7 +67,7 @@ impl Engine {
         if let Some(((id, key), _)) = working.first_key_value() {
             return Err(format!("miner {key:?} works for session {id}, which does not know it"));
         }
-        for (key, miner) in &self.miners {
+        for (key, miner) in self.fleet.iter() {
             let kept = miner.reserved.is_none_or(|id| self.sessions.get(&id).is_some_and(|s| s.reserved.contains(key)));
             if !kept {
                 return Err(format!("miner {key:?} is kept for session {:?}, which does not know it", miner.reserved));

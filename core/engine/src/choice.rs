@@ -189,13 +189,13 @@ impl Engine {
         // If a miner that lists the model is free, no other one is looked at.
         let plain = lane.own.is_none() && window.iter().all(|(_, gid)| self.tasks.get(gid).is_none_or(Self::is_plain));
         if plain {
-            self.free.listers(lane, &mut keys);
-            keys.retain(|key| self.miners.get(key).is_some_and(|miner| miner.fit(lane) == Some(Fit::Named)));
+            self.fleet.free().listers(lane, &mut keys);
+            keys.retain(|key| self.fleet.get(*key).is_some_and(|miner| miner.fit(lane) == Some(Fit::Named)));
         }
         let mut fit_of_lane = if keys.is_empty() { None } else { Some(Some(Fit::Named)) };
         if keys.is_empty() {
-            self.free.candidates(lane, &mut keys);
-            keys.extend(self.names.called(lane));
+            self.fleet.free().candidates(lane, &mut keys);
+            keys.extend(self.fleet.names().called(lane));
         }
         if keys.is_empty() {
             return None;
@@ -204,16 +204,16 @@ impl Engine {
         for (_, gid) in window {
             let task = self.tasks.get(gid);
             keys.extend(task.and_then(|task| self.sessions.get(&task.session())).and_then(|s| s.last_miner));
-            let matches = task.map_or_else(Matches::new, |task| self.prefixes.matches(&task.spec.prefix));
+            let matches = task.map_or_else(Matches::new, |task| self.fleet.readers(&task.spec.prefix));
             keys.extend(matches.iter().map(|(key, _)| *key));
             found.push(matches);
         }
         keys.sort_unstable();
         keys.dedup();
         let mut best: Option<(f64, Gid, MinerKey, Rank)> = None;
-        let fastest = keys.iter().filter_map(|k| self.miners.get(k)).map(|m| m.speed).fold(0.0, f64::max);
+        let fastest = keys.iter().filter_map(|k| self.fleet.get(*k)).map(|m| m.speed).fold(0.0, f64::max);
         // Most of the miners that have read something are busy.
-        keys.retain(|key| self.miners.get(key).is_some_and(|miner| miner.rank.is_some()));
+        keys.retain(|key| self.fleet.get(*key).is_some_and(|miner| miner.rank.is_some()));
         for ((tag, gid), matches) in window.iter().zip(&found) {
             let Some(task) = self.tasks.get(gid) else { continue };
             let worst = if plain {
@@ -225,7 +225,7 @@ impl Engine {
             let left = task.spec.deadline.since(now) as f64;
             let expected = self.expected_tokens(task) * 1_000.0;
             for key in &keys {
-                let Some(miner) = self.miners.get(key) else { continue };
+                let Some(miner) = self.fleet.get(*key) else { continue };
                 if !(miner.serves(lane) || self.planted(PlantedBug::IgnoreReservation) && miner.could_serve(lane))
                     || miner.fit(lane).is_none_or(|fit| fit > worst)
                     || !self.may_have(task, *key, miner, worst)
@@ -289,7 +289,7 @@ impl Engine {
             return false;
         }
         !task.tried.contains(&key)
-            || !self.miners.iter().any(|(other, miner)| {
+            || !self.fleet.iter().any(|(other, miner)| {
                 !task.tried.contains(other)
                     && !task.attempts.iter().any(|a| a.miner == *other)
                     && (!task.continuing || miner.rules.continues)
@@ -313,7 +313,7 @@ impl Engine {
         }
         !owned(&miner.rules.owner)
             || self.planted(PlantedBug::IgnoreOwner)
-            || !self.miners.values().any(|other| {
+            || !self.fleet.values().any(|other| {
                 other.takes_part()
                     && other.serves(&task.lane)
                     && !used(&other.rules.identity)
@@ -324,7 +324,7 @@ impl Engine {
     /// Whether a miner exists that could give another answer than those that the task has.
     pub(super) fn has_distinct(&self, task: &TaskEntry) -> bool {
         let worst = self.worst_fit(task, None);
-        self.miners.values().any(|miner| {
+        self.fleet.values().any(|miner| {
             miner.takes_part()
                 && miner.serves(&task.lane)
                 && miner.fit(&task.lane) <= worst

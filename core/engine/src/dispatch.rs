@@ -53,7 +53,7 @@ impl Engine {
 
     /// The same for all that wait in the lane, after a miner went.
     pub(super) fn watch_lane(&mut self, lane: &LaneKey, now: Timestamp) {
-        if self.miners.values().any(|miner| miner.takes_part() && miner.could_serve(lane)) {
+        if self.fleet.attends(lane) {
             return;
         }
         for gid in self.line.waiting_in(lane) {
@@ -63,7 +63,7 @@ impl Engine {
 
     /// Whether a miner is up that could serve the task, busy or not.
     pub(super) fn is_attended(&self, task: &TaskEntry) -> bool {
-        self.miners
+        self.fleet
             .iter()
             .any(|(key, miner)| miner.takes_part() && !task.refused_by.contains(key) && miner.could_serve(&task.lane))
     }
@@ -84,34 +84,13 @@ impl Engine {
         }
     }
 
-    /// Takes the miner off the free list, before what it serves changes.
-    pub(super) fn unindex(&mut self, key: MinerKey) {
-        if let Some(miner) = self.miners.get_mut(&key)
-            && let Some(rank) = miner.rank.take()
-        {
-            self.free.remove(&miner.rules, miner.reserved, rank);
-        }
-    }
-
-    /// Puts the miner where it belongs among the free ones, or nowhere.
-    pub(super) fn reindex(&mut self, key: MinerKey) {
-        self.unindex(key);
-        if let Some(miner) = self.miners.get_mut(&key)
-            && miner.is_free()
-        {
-            let rank = miner.rank_of(key);
-            miner.rank = Some(rank);
-            self.free.insert(&miner.rules, miner.reserved, rank);
-        }
-    }
-
     /// A miner became free: serves the lanes that it can serve.
     pub(super) fn pump_for(&mut self, key: MinerKey, step: &mut Step) {
         if self.line.is_empty() {
             return;
         }
         // The lane whose first task is the furthest behind goes first, so that no model starves another.
-        while let Some(miner) = self.miners.get(&key)
+        while let Some(miner) = self.fleet.get(key)
             && miner.is_free()
         {
             let Some(lane) = self.line.most_behind(|lane| miner.serves(lane)) else { return };
@@ -152,7 +131,7 @@ impl Engine {
             self.next_fence += 1;
         }
         let Some(task) = self.tasks.get_mut(&gid) else { return };
-        let Some(miner) = self.miners.get_mut(&key) else { return };
+        let Some(miner) = self.fleet.get_mut(key) else { return };
         miner.in_flight += 1;
         miner.served += 1;
         miner.fences.insert(fence);
@@ -214,11 +193,11 @@ impl Engine {
                 *session.working.entry(key).or_default() += 1;
             }
         }
-        self.prefixes.note(&prefix, key);
+        self.fleet.note_reading(&prefix, key);
         if full {
             self.dequeue(gid);
         }
-        self.reindex(key);
+        self.fleet.reindex(key);
         step.push(Effect::Offer { gid, miner: key, fence, role });
         step.push(Effect::State { gid, state: now_state });
         if role == Role::Primary && self.settings.hedge {

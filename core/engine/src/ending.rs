@@ -11,11 +11,11 @@ use super::timer::Timer;
 
 impl Engine {
     pub(super) fn miner_gone(&mut self, key: MinerKey, step: &mut Step) {
-        if let Some(miner) = self.miners.get_mut(&key) {
+        if let Some(miner) = self.fleet.get_mut(key) {
             miner.draining = true;
         }
-        self.unindex(key);
-        let Some(fences) = self.miners.get(&key).map(|miner| miner.fences.clone()) else { return };
+        self.fleet.unindex(key);
+        let Some(fences) = self.fleet.get(key).map(|miner| miner.fences.clone()) else { return };
         for fence in fences {
             // A miner that was removed, and not just lost, is still there to be told.
             if let Some(gid) = self.fences.get(&fence).copied() {
@@ -23,15 +23,8 @@ impl Engine {
             }
             self.attempt_lost(fence, Blame::Nobody, false, step);
         }
-        self.unindex(key);
         self.drop_reservation(key);
-        if let Some(miner) = self.miners.remove(&key) {
-            self.names.remove(key, &miner.rules);
-            if self.by_name.get(&miner.rules.identity) == Some(&key) {
-                self.by_name.remove(&miner.rules.identity);
-            }
-        }
-        self.thinned = true;
+        self.fleet.remove(key);
         self.settle_continuing(step);
         for session in self.sessions.values_mut() {
             if session.last_miner == Some(key) {
@@ -157,11 +150,11 @@ impl Engine {
                 Timer::SetAside(key) => self.back_from_aside(key, step),
                 Timer::Reservation(session) => self.reservation_due(session, step),
                 Timer::Breaker(key) => {
-                    if let Some(miner) = self.miners.get_mut(&key) {
+                    if let Some(miner) = self.fleet.get_mut(key) {
                         if matches!(miner.breaker.state(), super::BreakerState::Open(until) if until <= step.now) {
                             miner.breaker.half_open();
                         }
-                        self.reindex(key);
+                        self.fleet.reindex(key);
                         self.pump_for(key, step);
                     }
                 }

@@ -130,10 +130,10 @@ impl Engine {
     /// The worst rank that a miner of that task may have: the rank of the best miners that are up and could be asked.
     /// `None`: nobody is.
     pub(super) fn worst_fit(&self, task: &TaskEntry, limits: Option<&Limits<'_>>) -> Option<Fit> {
-        if !self.names.tell_apart(&task.lane) {
+        if !self.fleet.names().tell_apart(&task.lane) {
             return Some(Fit::LastResort);
         }
-        self.miners
+        self.fleet
             .iter()
             .filter(|(key, miner)| {
                 miner.counts()

@@ -19,6 +19,7 @@ mod entering;
 mod entry;
 mod event;
 mod fit;
+mod fleet;
 mod hedge;
 mod lifecycle;
 mod line;

@@ -62,7 +62,7 @@ impl Engine {
         if newly {
             attempt.first_token_at = Some(step.now);
             let waited = step.now.since(attempt.offered_at);
-            if let Some(miner) = self.miners.get_mut(&attempt.miner) {
+            if let Some(miner) = self.fleet.get_mut(attempt.miner) {
                 miner.first_token_ms = smooth(miner.first_token_ms, waited as f64);
             }
             if self.settings.hedge {
@@ -130,7 +130,7 @@ impl Engine {
             self.drain.note(cost, took, self.line.tasks() > 0, step.now);
         }
         self.budget.success();
-        if let Some(miner) = self.miners.get_mut(&key) {
+        if let Some(miner) = self.fleet.get_mut(key) {
             miner.completed += 1;
             miner.errors -= ERROR_SMOOTHING * miner.errors;
             miner.breaker.success();
@@ -154,15 +154,15 @@ impl Engine {
             self.stopped_working(session, key);
         }
         let twice = self.planted(PlantedBug::DoubleCredit);
-        if let Some(miner) = self.miners.get_mut(&key)
+        if let Some(miner) = self.fleet.get_mut(key)
             && miner.fences.remove(&fence)
         {
             // The audit compares it with the fences.
             miner.in_flight = miner.in_flight.saturating_sub(if twice { 2 } else { 1 });
-            self.reindex(key);
+            self.fleet.reindex(key);
             self.pump_for(key, step);
         }
-        // Another miner may work for the session step.now.
+        // Another miner may work for the session now.
         if let Some(session) = own {
             self.pump_own(session, step);
         }
@@ -185,11 +185,11 @@ impl Engine {
             if let Some(session) = own {
                 self.stopped_working(session, attempt.miner);
             }
-            if let Some(miner) = self.miners.get_mut(&attempt.miner)
+            if let Some(miner) = self.fleet.get_mut(attempt.miner)
                 && miner.fences.remove(fence)
             {
                 miner.in_flight -= 1;
-                self.reindex(attempt.miner);
+                self.fleet.reindex(attempt.miner);
                 freed.push(attempt.miner);
             }
         }
@@ -286,7 +286,7 @@ impl Engine {
     /// Whether a miner is there that has not been asked yet.
     pub(super) fn has_untried(&self, gid: Gid) -> bool {
         self.tasks.get(&gid).is_some_and(|task| {
-            self.miners.iter().any(|(key, miner)| {
+            self.fleet.iter().any(|(key, miner)| {
                 !task.tried.contains(key)
                     && !miner.rules.last_resort
                     && miner.takes_part()
@@ -308,7 +308,7 @@ impl Engine {
     /// Whether a miner is there that can go on from the task's text.
     fn has_continuer(&self, gid: Gid) -> bool {
         self.tasks.get(&gid).is_some_and(|task| {
-            self.miners.iter().any(|(key, miner)| {
+            self.fleet.iter().any(|(key, miner)| {
                 miner.rules.continues && miner.takes_part() && miner.serves(&task.lane) && !task.tried.contains(key)
             })
         })
@@ -336,13 +336,13 @@ impl Engine {
     }
 
     fn blame(&mut self, key: MinerKey, task: Gid, now: Timestamp) {
-        let Some(miner) = self.miners.get_mut(&key) else { return };
+        let Some(miner) = self.fleet.get_mut(key) else { return };
         miner.failed += 1;
         miner.errors += ERROR_SMOOTHING * (1.0 - miner.errors);
         let (threshold, open_ms) = (self.settings.breaker_failures, self.settings.breaker_open_ms);
         if let Some(until) = miner.breaker.failure(task, now, threshold, open_ms) {
             self.timers.set(until, Timer::Breaker(key));
-            self.thinned = true;
+            self.fleet.thin();
         }
     }
 
@@ -372,7 +372,7 @@ impl Engine {
         let lane = task.lane.clone();
         let fresh = self.tasks.get(&gid).is_some_and(|task| {
             let worst = self.worst_fit(task, None);
-            self.miners.iter().any(|(key, miner)| {
+            self.fleet.iter().any(|(key, miner)| {
                 !task.tried.contains(key)
                     && miner.rank.is_some()
                     && miner.serves(&lane)

@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use super::admission::DrainRate;
 use super::budget::RetryBudget;
-use super::choice::FreeMiners;
-use super::entry::{MinerEntry, SessionEntry, TaskEntry};
-use super::event::{Blame, Effect, EndCause, Event, MinerKey, StopReason};
-use super::fit::Names;
+use super::entry::{SessionEntry, TaskEntry};
+use super::event::{Blame, Effect, EndCause, Event, StopReason};
+use super::fleet::Fleet;
 use super::hedge::Hedging;
 use super::line::{Line, Tag};
-use super::prefix::Prefixes;
 use super::settings::{EngineSettings, PlantedBug};
 use super::step::Step;
 use super::timer::{Timer, Timers};
@@ -24,16 +22,10 @@ pub struct Engine {
     pub(super) sessions: BTreeMap<SessionId, SessionEntry>,
     pub(super) tasks: BTreeMap<Gid, TaskEntry>,
     pub(super) fences: BTreeMap<Fence, Gid>,
-    pub(super) miners: BTreeMap<MinerKey, MinerEntry>,
-    pub(super) by_name: BTreeMap<Arc<str>, MinerKey>,
+    pub(super) fleet: Fleet,
     /// Reputations that are not perfect, of miners that are there or were.
     pub(super) reputations: BTreeMap<Arc<str>, f64>,
     pub(super) line: Line,
-    pub(super) free: FreeMiners,
-    pub(super) names: Names,
-    /// A miner is up no more, so that others may have tasks that were kept for it.
-    pub(super) thinned: bool,
-    pub(super) prefixes: Prefixes,
     pub(super) timers: Timers,
     pub(super) budget: RetryBudget,
     pub(super) drain: DrainRate,
@@ -65,14 +57,9 @@ impl Engine {
             sessions: BTreeMap::new(),
             tasks: BTreeMap::new(),
             fences: BTreeMap::new(),
-            miners: BTreeMap::new(),
-            by_name: BTreeMap::new(),
+            fleet: Fleet::default(),
             reputations: BTreeMap::new(),
             line: Line::default(),
-            free: FreeMiners::default(),
-            names: Names::default(),
-            thinned: false,
-            prefixes: Prefixes::default(),
             timers: Timers::default(),
             drain: DrainRate::default(),
             hedging: Hedging::default(),
@@ -174,40 +161,31 @@ impl Engine {
             }
             Event::MinerUp(key, rules) => self.miner_up(key, rules, &mut step),
             Event::Credits(key, credits) => {
-                if let Some(miner) = self.miners.get_mut(&key) {
+                if let Some(miner) = self.fleet.get_mut(key) {
                     let took_part = miner.takes_part();
                     miner.credits = credits;
-                    self.thinned |= took_part && !miner.takes_part();
-                    self.reindex(key);
+                    if took_part && !miner.takes_part() {
+                        self.fleet.thin();
+                    }
+                    self.fleet.reindex(key);
                     self.pump_for(key, &mut step);
                     self.settle_continuing(&mut step);
                 }
             }
             Event::Models(key, models) => {
-                self.unindex(key);
-                if let Some(miner) = self.miners.get_mut(&key) {
-                    self.names.remove(key, &miner.rules);
-                    miner.rules.models = models;
-                    self.names.insert(key, &miner.rules);
-                    self.thinned = true;
-                    self.reindex(key);
+                if self.fleet.set_rules(key, |rules| rules.models = models) {
                     self.pump_for(key, &mut step);
                     self.settle_continuing(&mut step);
                 }
             }
             Event::Heard(key) => {
-                if let Some(miner) = self.miners.get_mut(&key) {
-                    self.names.remove(key, &miner.rules);
-                    miner.rules.awaited = false;
-                    self.names.insert(key, &miner.rules);
-                    self.thinned = true;
-                }
+                self.fleet.set_rules(key, |rules| rules.awaited = false);
             }
             Event::Drain(key) => {
-                if let Some(miner) = self.miners.get_mut(&key) {
+                if let Some(miner) = self.fleet.get_mut(key) {
                     miner.draining = true;
-                    self.thinned = true;
-                    self.reindex(key);
+                    self.fleet.thin();
+                    self.fleet.reindex(key);
                     self.settle_continuing(&mut step);
                 }
             }
@@ -226,7 +204,7 @@ impl Engine {
             Event::Unwritten(gid) => self.unwritten(gid, &mut step),
             Event::Tick => self.tick(&mut step),
         }
-        if std::mem::take(&mut self.thinned) && !self.line.is_empty() {
+        if self.fleet.take_thinned() && !self.line.is_empty() {
             for lane in self.line.lanes(|_| true) {
                 self.pump(&lane, &mut step);
                 self.watch_lane(&lane, now);

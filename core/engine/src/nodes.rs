@@ -69,7 +69,7 @@ impl Engine {
             && entry.working.len() as u32 >= rules.max_miners
             && !self.planted(PlantedBug::IgnoreMaxMiners);
         let strict = rules.sla > 0
-            && self.miners.values().any(|miner| miner.takes_part() && miner.serves(lane) && miner.meets(rules.sla));
+            && self.fleet.values().any(|miner| miner.takes_part() && miner.serves(lane) && miner.meets(rules.sla));
         Some(Limits { session: entry, strict, crowded })
     }
 
@@ -78,16 +78,14 @@ impl Engine {
         if self.sessions.get(&session).is_none_or(|session| session.rules.min_miners == 0) {
             return 0;
         }
-        self.miners.values().filter(|miner| miner.takes_part() && miner.serves(lane)).count() as u32
+        self.fleet.values().filter(|miner| miner.takes_part() && miner.serves(lane)).count() as u32
     }
 
     pub(super) fn miner_up(&mut self, key: MinerKey, rules: MinerRules, step: &mut Step) {
         let reputation = self.reputations.get(&rules.identity).copied().unwrap_or(1.0);
-        self.by_name.insert(rules.identity.clone(), key);
-        self.names.insert(key, &rules);
-        self.miners.insert(key, MinerEntry::new(rules, reputation));
+        self.fleet.insert(key, rules, reputation);
         self.judge_reputation(key, step.now);
-        self.reindex(key);
+        self.fleet.reindex(key);
         let waiting: Vec<SessionId> = self
             .sessions
             .iter()
@@ -136,7 +134,7 @@ impl Engine {
             mode: cortensor_router_model::SessionMode::Ephemeral,
             own: Some(id),
         };
-        let able = self.miners.iter().filter(|(_, miner)| miner.could_serve(&lane) && !miner.rules.last_resort);
+        let able = self.fleet.iter().filter(|(_, miner)| miner.could_serve(&lane) && !miner.rules.last_resort);
         let kept = able.clone().filter(|(_, miner)| miner.reserved.is_some()).count();
         let most = (able.clone().count() as f64 * self.settings.max_reserved) as usize;
         // Miners that have the model come first, then the least busy ones, which are free for the session soonest.
@@ -149,11 +147,7 @@ impl Engine {
         for (_, _, key) in spare.into_iter().take(room) {
             let Some(session) = self.sessions.get_mut(&id) else { return };
             session.reserved.insert(key);
-            self.unindex(key);
-            if let Some(miner) = self.miners.get_mut(&key) {
-                miner.reserved = Some(id);
-            }
-            self.reindex(key);
+            self.fleet.keep_for(key, Some(id));
             self.pump_for(key, step);
         }
     }
@@ -162,11 +156,7 @@ impl Engine {
     fn give_back(&mut self, id: SessionId, step: &mut Step) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         for key in std::mem::take(&mut session.reserved) {
-            self.unindex(key);
-            if let Some(miner) = self.miners.get_mut(&key) {
-                miner.reserved = None;
-            }
-            self.reindex(key);
+            self.fleet.keep_for(key, None);
             self.pump_for(key, step);
         }
     }
@@ -182,7 +172,7 @@ impl Engine {
 
     /// Removes a miner that is gone from its session's reservation.
     pub(super) fn drop_reservation(&mut self, key: MinerKey) {
-        let Some(session) = self.miners.get(&key).and_then(|miner| miner.reserved) else { return };
+        let Some(session) = self.fleet.get(key).and_then(|miner| miner.reserved) else { return };
         if let Some(session) = self.sessions.get_mut(&session) {
             session.reserved.remove(&key);
         }

@@ -83,18 +83,18 @@ impl Engine {
         }
         self.remember(&name, new);
         step.push(Effect::Reputed { name: name.clone(), reputation: new });
-        if let Some(key) = self.by_name.get(&name).copied() {
-            if let Some(miner) = self.miners.get_mut(&key) {
+        if let Some(key) = self.fleet.by_identity(&name) {
+            if let Some(miner) = self.fleet.get_mut(key) {
                 miner.reputation = new;
             }
             self.judge_reputation(key, step.now);
-            self.reindex(key);
+            self.fleet.reindex(key);
         }
     }
 
     /// What is known of a miner that may come.
     pub(super) fn known_reputation(&mut self, name: &Arc<str>, reputation: f64) {
-        if (0.0..=1.0).contains(&reputation) && !self.by_name.contains_key(name) {
+        if (0.0..=1.0).contains(&reputation) && self.fleet.by_identity(name).is_none() {
             self.remember(name, reputation);
         }
     }
@@ -109,7 +109,7 @@ impl Engine {
             let best = self
                 .reputations
                 .iter()
-                .filter(|(name, _)| !self.by_name.contains_key(*name))
+                .filter(|(name, _)| self.fleet.by_identity(name).is_none())
                 .max_by(|(_, a), (_, b)| a.total_cmp(b))
                 .map(|(name, _)| name.clone());
             if let Some(best) = best {
@@ -122,18 +122,18 @@ impl Engine {
     /// Sets a miner aside whose answers are not to be trusted.
     pub(super) fn judge_reputation(&mut self, key: MinerKey, now: Timestamp) {
         let keep = self.planted(PlantedBug::KeepLiar);
-        let Some(miner) = self.miners.get_mut(&key) else { return };
+        let Some(miner) = self.fleet.get_mut(key) else { return };
         if miner.reputation < self.settings.min_reputation && miner.aside_until.is_none() && !keep {
             let until = now.plus(self.settings.set_aside_ms.max(1));
             miner.aside_until = Some(until);
-            self.thinned = true;
+            self.fleet.thin();
             self.timers.set(until, Timer::SetAside(key));
         }
     }
 
     /// It gets another chance: one more wrong answer, and it is set aside again.
     pub(super) fn back_from_aside(&mut self, key: MinerKey, step: &mut Step) {
-        let Some(miner) = self.miners.get_mut(&key) else { return };
+        let Some(miner) = self.fleet.get_mut(key) else { return };
         if miner.aside_until.take().is_none() {
             return;
         }
@@ -141,7 +141,7 @@ impl Engine {
         let (name, reputation) = (miner.rules.identity.clone(), miner.reputation);
         self.remember(&name, reputation);
         step.push(Effect::Reputed { name, reputation });
-        self.reindex(key);
+        self.fleet.reindex(key);
         self.pump_for(key, step);
     }
 
@@ -161,7 +161,7 @@ impl Engine {
             return;
         }
         let (fence, key) = (answer.fence, answer.miner);
-        let Some(rules) = self.miners.get(&key).map(|miner| &miner.rules) else { return };
+        let Some(rules) = self.fleet.get(key).map(|miner| &miner.rules) else { return };
         let (name, owner) = (rules.identity.clone(), rules.owner.clone());
         let gid = self.new_gid();
         let timeout = ended.patience_ms.max(1);

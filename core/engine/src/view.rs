@@ -59,7 +59,7 @@ impl Engine {
 
     /// A miner that is there.
     pub fn miner(&self, key: MinerKey) -> Option<MinerView> {
-        let miner = self.miners.get(&key)?;
+        let miner = self.fleet.get(key)?;
         Some(MinerView {
             credits: miner.credits,
             in_flight: miner.in_flight,
@@ -80,7 +80,7 @@ impl Engine {
     /// The miners that could serve a task if they were up.
     pub fn absent(&self, gid: Gid) -> Vec<MinerKey> {
         let Some(task) = self.tasks.get(&gid) else { return Vec::new() };
-        let absent = self.miners.iter().filter(|(_, miner)| !miner.takes_part() && miner.could_serve(&task.lane));
+        let absent = self.fleet.iter().filter(|(_, miner)| !miner.takes_part() && miner.could_serve(&task.lane));
         absent.map(|(key, _)| *key).collect()
     }
 

@@ -1,0 +1,170 @@
+//! The miners that are there, and everything by which one of them is found.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::choice::FreeMiners;
+use super::entry::{LaneKey, MinerEntry};
+use super::event::{MinerKey, MinerRules};
+use super::fit::Names;
+use super::prefix::{Matches, Prefixes};
+
+/// All miners.
+#[derive(Debug, Default)]
+pub(super) struct Fleet {
+    miners: BTreeMap<MinerKey, MinerEntry>,
+    by_identity: BTreeMap<Arc<str>, MinerKey>,
+    free: FreeMiners,
+    names: Names,
+    prefixes: Prefixes,
+    /// Whether a miner is up no more since that was last asked, so that others may have tasks that were kept for it.
+    thinned: bool,
+}
+
+impl Fleet {
+    /// Adds a miner. It is not listed as free before [`reindex`](Self::reindex).
+    pub(super) fn insert(&mut self, key: MinerKey, rules: MinerRules, reputation: f64) {
+        self.by_identity.insert(rules.identity.clone(), key);
+        self.names.insert(key, &rules);
+        self.miners.insert(key, MinerEntry::new(rules, reputation));
+    }
+
+    /// Removes a miner that has no task any more.
+    pub(super) fn remove(&mut self, key: MinerKey) {
+        self.unindex(key);
+        if let Some(miner) = self.miners.remove(&key) {
+            self.names.remove(key, &miner.rules);
+            if self.by_identity.get(&miner.rules.identity) == Some(&key) {
+                self.by_identity.remove(&miner.rules.identity);
+            }
+        }
+        self.thinned = true;
+    }
+
+    /// A miner.
+    pub(super) fn get(&self, key: MinerKey) -> Option<&MinerEntry> {
+        self.miners.get(&key)
+    }
+
+    /// A miner whose measurements change, or its state. Its rules and the session that it is kept for are changed by
+    /// [`set_rules`](Self::set_rules) and [`keep_for`](Self::keep_for), since it is found by them.
+    pub(super) fn get_mut(&mut self, key: MinerKey) -> Option<&mut MinerEntry> {
+        self.miners.get_mut(&key)
+    }
+
+    /// The miner of that identity.
+    pub(super) fn by_identity(&self, identity: &str) -> Option<MinerKey> {
+        self.by_identity.get(identity).copied()
+    }
+
+    /// All miners with their keys.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&MinerKey, &MinerEntry)> + Clone {
+        self.miners.iter()
+    }
+
+    /// All miners.
+    pub(super) fn values(&self) -> impl Iterator<Item = &MinerEntry> {
+        self.miners.values()
+    }
+
+    /// Whether there is no miner.
+    pub(super) fn is_empty(&self) -> bool {
+        self.miners.is_empty()
+    }
+
+    /// Changes the rules of a miner, and lists it by the new ones. Answers whether it is there.
+    pub(super) fn set_rules(&mut self, key: MinerKey, change: impl FnOnce(&mut MinerRules)) -> bool {
+        let listed = self.unindex(key);
+        let Some(miner) = self.miners.get_mut(&key) else { return false };
+        self.names.remove(key, &miner.rules);
+        change(&mut miner.rules);
+        self.names.insert(key, &miner.rules);
+        self.thinned = true;
+        if listed {
+            self.reindex(key);
+        }
+        true
+    }
+
+    /// Keeps a miner for that session, or for none.
+    pub(super) fn keep_for(&mut self, key: MinerKey, session: Option<cortensor_router_model::SessionId>) {
+        self.unindex(key);
+        if let Some(miner) = self.miners.get_mut(&key) {
+            miner.reserved = session;
+        }
+        self.reindex(key);
+    }
+
+    /// Takes the miner off the free list. Answers whether it was on it.
+    pub(super) fn unindex(&mut self, key: MinerKey) -> bool {
+        let Some(miner) = self.miners.get_mut(&key) else { return false };
+        let Some(rank) = miner.rank.take() else { return false };
+        self.free.remove(&miner.rules, miner.reserved, rank);
+        true
+    }
+
+    /// Puts the miner where it belongs among the free ones, or nowhere.
+    pub(super) fn reindex(&mut self, key: MinerKey) {
+        self.unindex(key);
+        if let Some(miner) = self.miners.get_mut(&key)
+            && miner.is_free()
+        {
+            let rank = miner.rank_of(key);
+            miner.rank = Some(rank);
+            self.free.insert(&miner.rules, miner.reserved, rank);
+        }
+    }
+
+    /// Notes that a miner is up no more.
+    pub(super) fn thin(&mut self) {
+        self.thinned = true;
+    }
+
+    /// Whether a miner is up no more since this was last asked.
+    pub(super) fn take_thinned(&mut self) -> bool {
+        std::mem::take(&mut self.thinned)
+    }
+
+    /// The free miners.
+    pub(super) fn free(&self) -> &FreeMiners {
+        &self.free
+    }
+
+    /// The names under which miners are asked for.
+    pub(super) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// The miners that have read the most of a prompt.
+    pub(super) fn readers(&self, marks: &[u64]) -> Matches {
+        self.prefixes.matches(marks)
+    }
+
+    /// Notes that a miner reads a prompt.
+    pub(super) fn note_reading(&mut self, marks: &[u64], key: MinerKey) {
+        self.prefixes.note(marks, key);
+    }
+
+    /// Whether a miner is up that could serve such tasks, busy or not.
+    pub(super) fn attends(&self, lane: &LaneKey) -> bool {
+        self.values().any(|miner| miner.takes_part() && miner.could_serve(lane))
+    }
+
+    /// Checks the counts of each miner and the list of the free ones.
+    ///
+    /// # Errors
+    /// Says what does not hold.
+    pub(super) fn check(&self) -> Result<(), String> {
+        for (key, miner) in &self.miners {
+            let (held, counted) = (miner.fences.len(), miner.in_flight);
+            if counted as usize != held {
+                return Err(format!("miner {key:?} has {held} tasks, but {counted} are counted"));
+            }
+            let (free, listed) = (miner.is_free(), miner.rank.is_some());
+            if free != listed {
+                return Err(format!("miner {key:?} is free: {free}, listed as free: {listed}"));
+            }
+        }
+        Ok(())
+    }
+}
