@@ -12,17 +12,18 @@ impl Engine {
     /// Says what does not hold.
     pub fn audit(&self) -> Result<(), String> {
         for (gid, task) in &self.tasks {
-            if task.wants_miner() && !task.spec.held && !task.in_queue && task.retry_at.is_none() {
+            task.phase.check().map_err(|why| format!("task {gid}: {why}"))?;
+            if task.wants_miner() && !task.in_queue && task.retry_at.is_none() {
                 return Err(format!("task {gid} wants a miner, but is neither queued nor waits for a retry"));
             }
-            if task.ending && task.in_queue {
+            if task.is_ending() && task.in_queue {
                 return Err(format!("task {gid} is ending, but is still queued"));
             }
             for (index, attempt) in task.attempts.iter().enumerate() {
                 if task.attempts[..index].iter().any(|other| other.miner == attempt.miner) {
                     return Err(format!("task {gid} has two attempts on one miner"));
                 }
-                let open = attempt.state != AttemptState::Done && !task.ending;
+                let open = attempt.state != AttemptState::Done && !task.is_ending();
                 if open && self.fences.get(&attempt.fence) != Some(gid) {
                     return Err(format!("the attempt {} of task {gid} is not known by its fence", attempt.fence));
                 }
@@ -78,7 +79,7 @@ impl Engine {
             return Err(format!("{audits} audits run, but {} are counted", self.audits));
         }
         for gid in &self.continuing {
-            if !self.tasks.get(gid).is_some_and(|task| task.continuing && !task.ending) {
+            if !self.tasks.get(gid).is_some_and(|task| task.continuing && !task.is_ending()) {
                 return Err(format!("task {gid} is listed as one that goes on, but does not"));
             }
         }

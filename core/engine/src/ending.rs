@@ -5,6 +5,7 @@ use cortensor_router_model::{Fence, Gid, Outcome, TaskState};
 use super::entry::{AttemptState, TaskEntry};
 use super::event::{Blame, Effect, EndCause, MinerKey, StopReason};
 use super::machine::Engine;
+use super::phase::Phase;
 use super::settings::PlantedBug;
 use super::step::Step;
 use super::timer::Timer;
@@ -35,13 +36,13 @@ impl Engine {
 
     /// Ends a task, whatever it is doing. Its end is written before it is shown.
     pub(super) fn end(&mut self, gid: Gid, outcome: Outcome, cause: EndCause, reason: StopReason, step: &mut Step) {
-        if self.tasks.get(&gid).is_none_or(|task| task.ending) {
+        if self.tasks.get(&gid).is_none_or(TaskEntry::is_ending) {
             return;
         }
         self.dequeue(gid);
         self.continuing.remove(&gid);
         let Some(task) = self.tasks.get_mut(&gid) else { return };
-        task.ending = true;
+        task.phase.enter(Phase::Ending);
         task.state = TaskState::Precommitted;
         let open: Vec<Fence> =
             task.attempts.iter().filter(|a| a.state != AttemptState::Done).map(|a| a.fence).collect();
@@ -74,7 +75,7 @@ impl Engine {
 
     /// Lets go of a task that ends.
     pub(super) fn over(&mut self, gid: Gid) -> Option<TaskEntry> {
-        if self.tasks.get(&gid).is_none_or(|task| !task.ending) {
+        if self.tasks.get(&gid).is_none_or(|task| !task.is_ending()) {
             return None;
         }
         let task = self.tasks.remove(&gid)?;
@@ -174,11 +175,11 @@ impl Engine {
     /// The time is up. Answers that are in count: they are compared without those that are not.
     fn deadline(&mut self, gid: Gid, step: &mut Step) {
         let Some(task) = self.tasks.get(&gid) else { return };
-        if task.judging {
+        if task.phase.now() == Phase::Judging {
             return;
         }
         let done = task.done();
-        if done == 0 || !task.spec.judged || task.ending || !task.redundant() {
+        if done == 0 || !task.spec.judged || task.is_ending() || !task.redundant() {
             self.end(gid, Outcome::Expired, EndCause::Deadline, StopReason::Expired, step);
             return;
         }

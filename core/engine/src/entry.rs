@@ -12,6 +12,7 @@ use super::choice::Rank;
 use super::event::{MinerKey, MinerRules, NewTask, SessionRules};
 use super::line::{Load, Place, Tag};
 use super::pace::Pace;
+use super::phase::{Phase, Phases};
 
 /// What a task needs of a miner: tasks with the same needs wait in one lane.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,6 +89,7 @@ pub(super) struct TaskEntry {
     pub(super) cost: u64,
     /// How many answers were wanted at first.
     pub(super) asked: u32,
+    pub(super) phase: Phases,
     pub(super) state: TaskState,
     pub(super) in_queue: bool,
     /// Attempts that are under way or done.
@@ -114,24 +116,22 @@ pub(super) struct TaskEntry {
     pub(super) continued: bool,
     /// Whose answers are compared; empty where one miner answers.
     pub(super) used: Vec<Used>,
-    /// All answers are in and are being compared.
-    pub(super) judging: bool,
     /// One more miner was asked, because the answers did not agree.
     pub(super) tie_broken: bool,
     /// It only checks an answer that was given already.
     pub(super) audit: bool,
-    /// Its end is being written.
-    pub(super) ending: bool,
 }
 
 impl TaskEntry {
     pub(super) fn new(spec: NewTask, lane: LaneKey, place: Place, cost: u64) -> Self {
+        let phase = Phases::begin(if spec.held { Phase::Held } else { Phase::Open });
         Self {
             asked: spec.required,
             spec,
             lane,
             place,
             cost,
+            phase,
             state: TaskState::Queued,
             in_queue: false,
             attempts: SmallVec::new(),
@@ -147,10 +147,8 @@ impl TaskEntry {
             continuing: false,
             continued: false,
             used: Vec::new(),
-            judging: false,
             tie_broken: false,
             audit: false,
-            ending: false,
         }
     }
 
@@ -173,9 +171,14 @@ impl TaskEntry {
         self.attempts.iter().filter(|a| a.state == AttemptState::Done).count() as u32
     }
 
+    /// Whether its end is being written.
+    pub(super) fn is_ending(&self) -> bool {
+        self.phase.now() == Phase::Ending
+    }
+
     /// Whether more miners are to get it.
     pub(super) fn wants_miner(&self) -> bool {
-        !self.ending && !self.judging && (self.attempts.len() as u32) < self.spec.required
+        self.phase.now() == Phase::Open && (self.attempts.len() as u32) < self.spec.required
     }
 
     /// Whether several miners were asked, however many answers are still to come.

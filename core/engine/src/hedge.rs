@@ -94,7 +94,7 @@ impl Engine {
             [only] => only.fence == fence && only.first_token_at.is_none() && only.state != AttemptState::Done,
             _ => false,
         };
-        if !waits || task.ending || self.hedging.saved < 1.0 {
+        if !waits || task.is_ending() || self.hedging.saved < 1.0 {
             return;
         }
         let (lane, window) = (task.lane.clone(), [(task.place.tag, gid)]);

@@ -26,6 +26,7 @@ mod line;
 mod machine;
 mod nodes;
 mod pace;
+mod phase;
 mod prefix;
 mod settings;
 mod step;

@@ -300,7 +300,7 @@ impl Engine {
     pub fn try_again(&mut self, fence: Fence, now: Timestamp) -> bool {
         let most = self.settings.max_attempts;
         let Some(task) = self.fences.get(&fence).and_then(|gid| self.tasks.get_mut(gid)) else { return false };
-        let may = !task.ending && task.tries < most.max(task.spec.required) && self.budget.take(now);
+        let may = !task.is_ending() && task.tries < most.max(task.spec.required) && self.budget.take(now);
         task.tries += u32::from(may);
         may
     }

@@ -10,6 +10,7 @@ use super::event::{Blame, Effect, EndCause, Event, StopReason};
 use super::fleet::Fleet;
 use super::hedge::Hedging;
 use super::line::{Line, Tag};
+use super::phase::Phase;
 use super::settings::{EngineSettings, PlantedBug};
 use super::step::Step;
 use super::timer::{Timer, Timers};
@@ -124,10 +125,10 @@ impl Engine {
             Event::Restore(gid, id, task) => self.restore(gid, id, *task, &mut step),
             Event::Release(gid) => {
                 if let Some(task) = self.tasks.get_mut(&gid)
-                    && task.spec.held
-                    && !task.ending
+                    && task.phase.now() == Phase::Held
                 {
                     task.spec.held = false;
+                    task.phase.enter(Phase::Open);
                     let lane = task.lane.clone();
                     self.wait(gid, &lane, &mut step);
                 }
@@ -144,7 +145,9 @@ impl Engine {
                 if let Some(task) = self.tasks.get_mut(&gid)
                     && task.spec.held
                 {
-                    task.ending = true;
+                    if !task.is_ending() {
+                        task.phase.enter(Phase::Ending);
+                    }
                     let session = task.spec.session;
                     self.over(gid);
                     if let (Some(id), Some(session)) = (give_back, self.sessions.get_mut(&session)) {

@@ -8,6 +8,7 @@ use super::event::{Effect, EndCause, MinerKey, NewTask};
 use super::lifecycle::mix;
 use super::line::{Place, Tag};
 use super::machine::Engine;
+use super::phase::Phase;
 use super::settings::PlantedBug;
 use super::step::Step;
 use super::timer::Timer;
@@ -25,12 +26,12 @@ impl Engine {
         let Some(task) = self.tasks.get_mut(&gid) else { return };
         // Even where one answer only is left of several: then too few came.
         if task.spec.judged && task.redundant() {
-            task.judging = true;
+            task.phase.enter(Phase::Judging);
             step.push(Effect::Judge { gid });
             return;
         }
         task.state = TaskState::Precommitted;
-        task.ending = true;
+        task.phase.enter(Phase::Ending);
         step.push(Effect::State { gid, state: TaskState::Precommitted });
         step.push(Effect::Finish { gid, outcome: Outcome::Ok, cause: EndCause::Done });
     }
@@ -38,7 +39,7 @@ impl Engine {
     /// The comparison is done.
     pub(super) fn verdict(&mut self, gid: Gid, standing: Standing, agrees: &[(Fence, bool)], step: &mut Step) {
         let Some(task) = self.tasks.get_mut(&gid) else { return };
-        if !std::mem::take(&mut task.judging) || task.ending {
+        if task.phase.now() != Phase::Judging {
             return;
         }
         if standing == Standing::Disputed && task.spec.tie_break && !task.tie_broken && step.now < task.spec.deadline {
@@ -46,6 +47,7 @@ impl Engine {
             let lane = task.lane.clone();
             if self.tasks.get(&gid).is_some_and(|task| self.has_distinct(task)) {
                 if let Some(task) = self.tasks.get_mut(&gid) {
+                    task.phase.enter(Phase::Open);
                     task.spec.required += 1;
                 }
                 self.enqueue(gid);
@@ -66,7 +68,7 @@ impl Engine {
         };
         let Some(task) = self.tasks.get_mut(&gid) else { return };
         task.state = TaskState::Precommitted;
-        task.ending = true;
+        task.phase.enter(Phase::Ending);
         step.push(Effect::State { gid, state: TaskState::Precommitted });
         step.push(Effect::Finish { gid, outcome, cause: EndCause::Done });
     }
