@@ -26,7 +26,6 @@ from cortensor_router import (
     Verdict,
     _native,
 )
-from cortensor_router import Hardware, ModelDetails, NodeStats, TaskResults
 from cortensor_router._options import MinerOptions, RequestOptions, SessionChanges, SessionOptions
 
 

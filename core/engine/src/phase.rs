@@ -17,18 +17,13 @@ pub(super) enum Phase {
 impl Phase {
     /// Whether that phase may follow this one. The table stands in `docs/ARCHITECTURE.md` too.
     pub(super) fn may_become(self, next: Self) -> bool {
-        match (self, next) {
-            // It is stored; or it ends before that.
-            (Self::Held, Self::Open | Self::Ending)
+        // Nothing follows an end, and no phase follows itself.
+        match self {
+            // It is stored, or ends before that. Its answers differ and one more miner is asked, or the verdict stands.
+            Self::Held | Self::Judging => matches!(next, Self::Open | Self::Ending),
             // All answers are in; or it ends, with an answer or without one.
-            | (Self::Open, Self::Judging | Self::Ending)
-            // The answers differ and one more miner is asked; or the verdict stands.
-            | (Self::Judging, Self::Open | Self::Ending) => true,
-            // Nothing follows an end, and no phase follows itself.
-            (Self::Held, Self::Held | Self::Judging)
-            | (Self::Open, Self::Held | Self::Open)
-            | (Self::Judging, Self::Held | Self::Judging)
-            | (Self::Ending, _) => false,
+            Self::Open => matches!(next, Self::Judging | Self::Ending),
+            Self::Ending => false,
         }
     }
 }

@@ -140,7 +140,7 @@ pub fn openapi_json() -> String {
 /// The OpenAPI document with line breaks: `docs/openapi.json`, from which `cargo xtask gen` makes what follows from it.
 #[doc(hidden)]
 pub fn openapi_file() -> String {
-    DOCUMENT.to_pretty_json().map(|json| json + "\n").unwrap_or_else(|error| unreachable!("only string keys: {error}"))
+    DOCUMENT.to_pretty_json().map_or_else(|error| unreachable!("only string keys: {error}"), |json| json + "\n")
 }
 
 /// The records and options that the packages for other languages have beside the REST API's, as an OpenAPI document:
@@ -157,7 +157,7 @@ pub fn packages_file() -> String {
     let components = ComponentsBuilder::new().schemas_from_iter(schemas).build();
     let info = InfoBuilder::new().title("cortensor-router packages").version(crate::VERSION).build();
     let document = OpenApiBuilder::new().info(info).components(Some(components)).build();
-    document.to_pretty_json().map(|json| json + "\n").unwrap_or_else(|error| unreachable!("only string keys: {error}"))
+    document.to_pretty_json().map_or_else(|error| unreachable!("only string keys: {error}"), |json| json + "\n")
 }
 
 /// Every path, for `GET /api/v1/about`.

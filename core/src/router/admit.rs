@@ -74,8 +74,7 @@ impl Shared {
         };
         let effects = core.engine.step(event, now);
         (spec.gid, spec.id, spec.band) = match (&origin, effects.first()) {
-            (Origin::Store { gid, id, band }, _) => (*gid, *id, *band),
-            (_, Some(Effect::Admitted { gid, id, band })) => (*gid, *id, *band),
+            (Origin::Store { gid, id, band }, _) | (_, Some(Effect::Admitted { gid, id, band })) => (*gid, *id, *band),
             (_, Some(Effect::Refused { reason, retry_after_ms })) => {
                 return Err(refusal(*reason, *retry_after_ms, spec.session_id, spec.model.as_deref()));
             }

@@ -136,7 +136,7 @@ fn of_record(shape: &Shape) -> String {
         Shape::Whole | Shape::Number => "number".to_owned(),
         Shape::Text => "string".to_owned(),
         Shape::Words(words) => words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" | "),
-        Shape::List(item) => list(of_record(item)),
+        Shape::List(item) => list(&of_record(item)),
         Shape::Map(value) => format!("Record<string, {}>", of_record(value)),
         Shape::Object => "object".to_owned(),
         Shape::Record(name) => RECORDS
@@ -151,7 +151,7 @@ fn of_record(shape: &Shape) -> String {
 /// What TypeScript calls what the router takes.
 fn of_option(shape: &Shape) -> String {
     match shape {
-        Shape::List(item) => list(of_option(item)),
+        Shape::List(item) => list(&of_option(item)),
         Shape::Record(name) => {
             NESTED.iter().find(|(of, _)| of == name).map_or_else(|| "object".to_owned(), |(_, name)| (*name).to_owned())
         }
@@ -160,7 +160,7 @@ fn of_option(shape: &Shape) -> String {
     }
 }
 
-fn list(item: String) -> String {
+fn list(item: &str) -> String {
     if item.contains(' ') { format!("({item})[]") } else { format!("{item}[]") }
 }
 

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use crate::model::Usage;
 
 /// Token counts of a text.
+#[allow(clippy::struct_field_names, reason = "these are the names on the wire")]
 #[derive(Clone, Copy, Serialize, ToSchema)]
 pub(super) struct TokenCounts {
     /// Tokens of the prompt.
