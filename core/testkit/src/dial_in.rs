@@ -124,7 +124,7 @@ pub fn tokens(attempt: u64, fence: u64, seq: u64, off: u64, data: &str) -> Value
 pub fn done(attempt: u64, fence: u64, seq: u64, text: &str) -> Value {
     use sha2::Digest;
     let digest = sha2::Sha256::digest(text.as_bytes());
-    let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = digest.iter().fold(String::new(), |hash, byte| hash + &format!("{byte:02x}"));
     json!({
         "type": "done", "attempt": attempt, "fence": fence, "seq": seq, "sha256": hash, "finish_reason": "stop",
         "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},

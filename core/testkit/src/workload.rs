@@ -43,6 +43,7 @@ impl Request {
     }
 
     /// With a prompt of those blocks. The router sees it as text.
+    #[must_use]
     pub fn with_blocks(mut self, blocks: Vec<u64>) -> Self {
         let bytes = (self.prompt * TOKEN_BYTES) as usize;
         let mut text = String::with_capacity(bytes + 16);
@@ -74,6 +75,9 @@ pub enum Source<'a> {
 
 impl Source<'_> {
     /// Chats, and with `code` bursts of code completions among them, in order of time.
+    ///
+    /// # Errors
+    /// When a trace cannot be read.
     pub fn lengths(&self, code: bool, random: &mut Random) -> Result<Vec<Request>, String> {
         let mut all = match self {
             Self::Synthetic => chats(random),
@@ -93,6 +97,9 @@ impl Source<'_> {
     }
 
     /// Conversations whose turns begin with all that was said before.
+    ///
+    /// # Errors
+    /// When a trace cannot be read.
     pub fn conversations(&self, random: &mut Random) -> Result<Vec<Request>, String> {
         match self {
             Self::Synthetic => Ok(conversations(random)),
@@ -113,7 +120,7 @@ pub fn stretch(requests: &mut [Request], per_second: f64) {
 
 /// From 0 to 1, 1 excluded.
 pub fn unit(random: &mut Random) -> f64 {
-    (random.next() >> 11) as f64 / (1_u64 << 53) as f64
+    (random.number() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 fn exponential(random: &mut Random, mean: f64) -> f64 {
@@ -178,7 +185,7 @@ fn conversations(random: &mut Random) -> Vec<Request> {
     let mut out = Vec::new();
     let mut next_block = 1;
     for start in arrivals(random, |_| 2.1) {
-        let conversation = random.next();
+        let conversation = random.number();
         let mut at = start;
         let mut prompt = log_normal(random, (8.35, 1.25), (891, 126_195));
         let mut blocks = vec![0];

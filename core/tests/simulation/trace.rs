@@ -154,7 +154,7 @@ fn refusal(reason: Refusal) -> &'static str {
 
 /// The fingerprints of worlds, one a line: the seed, then the fingerprint in hexadecimal.
 pub(crate) fn written(worlds: &[(u64, u64)]) -> String {
-    worlds.iter().map(|(seed, fingerprint)| format!("{seed} {fingerprint:016x}\n")).collect()
+    worlds.iter().fold(String::new(), |all, (seed, fingerprint)| all + &format!("{seed} {fingerprint:016x}\n"))
 }
 
 /// One fingerprint of many worlds, in the order of their seeds.
