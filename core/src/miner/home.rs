@@ -62,7 +62,8 @@ pub(super) fn number() -> usize {
     HERE.with_borrow(|here| here.as_ref().map_or(0, |home| home.number))
 }
 
-#[cfg(all(test, feature = "listener"))]
+#[cfg(test)]
+#[cfg(feature = "listener")]
 mod tests {
     use super::*;
 

@@ -22,7 +22,8 @@
 
 #[cfg(feature = "listener")]
 pub(crate) mod accept;
-#[cfg(all(test, feature = "listener"))]
+#[cfg(test)]
+#[cfg(feature = "listener")]
 mod accept_tests;
 mod admit;
 mod attempt;
