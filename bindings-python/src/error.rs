@@ -1,4 +1,4 @@
-//! The one error as Python's exceptions, which `cortensor_router._errors` makes out of its JSON.
+//! The one error as Python's exceptions, which `cortensor_router._error` makes out of its JSON.
 
 use cortensor_router::embed::{Error, KINDS, error_json};
 use pyo3::prelude::*;
@@ -8,8 +8,7 @@ static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// The exception for an error.
 pub(crate) fn to_py(py: Python<'_>, error: &Error) -> PyErr {
-    let made =
-        MAKE.import(py, "cortensor_router._errors", "error_of").and_then(|make| make.call1((error_json(error),)));
+    let made = MAKE.import(py, "cortensor_router._error", "error_of").and_then(|make| make.call1((error_json(error),)));
     made.map_or_else(|failed| failed, PyErr::from_value)
 }
 
