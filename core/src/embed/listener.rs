@@ -69,6 +69,7 @@ impl Listener {
     }
 
     /// Takes no new connections and waits until running requests have ended, at most for `listen.drain_timeout_ms`.
+    /// What still runs then is answered with 503 `closed`, in a stream as its last event.
     pub fn stop(&self) -> Call<()> {
         self.stop.cancel();
         let mut ended = self.ended.lock().clone();

@@ -33,6 +33,18 @@ const PIECE: usize = 4 << 10;
 /// The size of hyper's reads and writes.
 const HYPER_BUFFER: usize = 64 << 10;
 
+/// The time that a reader gets for the last of an answer that the end of the listener cut short.
+pub(super) const LAST_READ: Duration = Duration::from_secs(5);
+
+/// The two signals by which a listener ends its connections.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stop {
+    /// Each ends after the request that runs.
+    pub(super) graceful: CancellationToken,
+    /// Each ends the request that runs.
+    pub(super) at_once: CancellationToken,
+}
+
 /// Serves a connection from its TLS handshake, if there is one, to its end.
 pub(super) async fn accept(
     stream: TcpStream,
@@ -40,7 +52,7 @@ pub(super) async fn accept(
     certificates: Option<Certificates>,
     gate: &Gate,
     bounds: (&ListenConfig, &Arc<Heads>),
-    stop: CancellationToken,
+    stop: &Stop,
 ) {
     // Without it the last packet of an answer waits for the reader's acknowledgement, 40 ms on Linux.
     if let Err(error) = stream.set_nodelay(true) {
@@ -59,7 +71,7 @@ async fn serve_tls(
     certificates: Certificates,
     gate: &Gate,
     bounds: (&ListenConfig, &Arc<Heads>),
-    stop: CancellationToken,
+    stop: &Stop,
 ) {
     // The handshake is part of the time that a request's head may take.
     let patience = Duration::from_millis(bounds.0.header_timeout_ms);
@@ -78,9 +90,9 @@ async fn serve<S: Socket>(
     on: Connection,
     gate: &Gate,
     (config, heads): (&ListenConfig, &Arc<Heads>),
-    stop: CancellationToken,
+    stop: &Stop,
 ) {
-    let peer = on.peer;
+    let (peer, closing) = (on.peer, on.closing.clone());
     let mut stream = StallGuard::new(stream, Duration::from_millis(config.write_timeout_ms));
     let patience = Duration::from_millis(config.header_timeout_ms);
     // hyper takes 16 KB for a connection, so only a connection that has asked something gets it.
@@ -88,7 +100,7 @@ async fn serve<S: Socket>(
     let first = tokio::select! {
         first = tokio::time::timeout(patience, first_head(&mut stream, &mut head, &mut before)) => first,
         // Nothing was asked yet.
-        () = stop.cancelled() => return,
+        () = stop.graceful.cancelled() => return,
     };
     match first {
         Ok(Ok(None)) => {}
@@ -131,9 +143,19 @@ async fn serve<S: Socket>(
         .with_upgrades();
     let ended = tokio::select! {
         ended = &mut connection => ended,
-        () = stop.cancelled() => {
+        () = stop.graceful.cancelled() => {
             Pin::new(&mut connection).graceful_shutdown();
-            (&mut connection).await
+            tokio::select! {
+                ended = &mut connection => ended,
+                () = stop.at_once.cancelled() => {
+                    closing.close();
+                    match tokio::time::timeout(LAST_READ, &mut connection).await {
+                        Ok(ended) => ended,
+                        // Its reader does not take the rest.
+                        Err(_) => return,
+                    }
+                }
+            }
         }
     };
     let error = match ended {

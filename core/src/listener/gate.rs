@@ -14,6 +14,7 @@ use tower::{Service, ServiceExt};
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
 use super::auth::Caller;
+use super::closing::Closing;
 use super::locality::Visit;
 use super::reply::{Failed, Family};
 use super::state::AppState;
@@ -32,12 +33,14 @@ pub(in crate::listener) struct Connection {
     pub(in crate::listener) certified: bool,
     /// Whether it came in by the port for miners alone.
     pub(in crate::listener) miners_only: bool,
+    /// Whether it must end now.
+    pub(in crate::listener) closing: Closing,
 }
 
 impl Connection {
     /// A plain connection of that peer.
     pub(in crate::listener) fn plain(peer: SocketAddr) -> Self {
-        Self { peer, channel: None, certified: false, miners_only: false }
+        Self { peer, channel: None, certified: false, miners_only: false, closing: Closing::default() }
     }
 }
 
@@ -80,12 +83,11 @@ impl Gate {
         let method = request.method().clone();
         let id = request_id::given(request.headers());
         request.extensions_mut().insert(connection.clone());
-        let (peer, miners_only) = (connection.peer, connection.miners_only);
         let mut response = match &self.cors {
             Some(cors) => {
                 use tower::Layer;
                 let inner = tower::service_fn(|request: Request| async move {
-                    Ok::<_, Infallible>(self.checked(request, peer, miners_only).await)
+                    Ok::<_, Infallible>(self.checked(request, connection).await)
                 });
                 // It is boxed, so that it takes no room if no page is allowed.
                 match Box::pin(cors.layer(inner).oneshot(request)).await {
@@ -93,7 +95,7 @@ impl Gate {
                     Err(never) => match never {},
                 }
             }
-            None => self.checked(request, peer, miners_only).await,
+            None => self.checked(request, connection).await,
         };
         let route = response.extensions_mut().remove::<MatchedPath>();
         let busy = response.extensions_mut().remove::<Busy>().map(|_| Busy::PATH);
@@ -102,7 +104,7 @@ impl Gate {
         Ok(response)
     }
 
-    async fn checked(&self, mut request: Request, peer: SocketAddr, miners_only: bool) -> Response {
+    async fn checked(&self, mut request: Request, connection: &Connection) -> Response {
         if let Some(meant) = paths::meant(request.uri()) {
             let asked = paths::Asked(request.uri().path().to_owned());
             *request.uri_mut() = meant;
@@ -110,13 +112,13 @@ impl Gate {
         }
         let path = request.uri().path();
         let family = Family::of(path);
-        if miners_only && !matches!(path, miners::PATH | "/healthz" | "/readyz") {
+        if connection.miners_only && !matches!(path, miners::PATH | "/healthz" | "/readyz") {
             return no_route(family, path);
         }
         let mut key = None;
         if !self.is_public(request.method(), path) {
             let now = Timestamp::wall_clock().as_secs();
-            let visit = Visit { peer: peer.ip(), uri: request.uri(), headers: request.headers() };
+            let visit = Visit { peer: connection.peer.ip(), uri: request.uri(), headers: request.headers() };
             match self.state.auth.caller(&visit, now) {
                 Ok(caller) => {
                     key = caller.revoked().cloned();
@@ -135,9 +137,13 @@ impl Gate {
                 Err(never) => match never {},
             }
         });
+        let closing = connection.closing.clone();
         match key {
-            Some(key) => revocation::bound(answer, family, key).await,
-            None => answer.await,
+            Some(key) => {
+                let answer = pin!(revocation::bound(answer, family, key));
+                closing.bound(answer, family).await
+            }
+            None => closing.bound(answer, family).await,
         }
     }
 

@@ -13,9 +13,11 @@
 mod auth;
 mod bodies;
 mod body;
+mod closing;
 mod connection;
 mod cortensor;
 mod credentials;
+mod cut;
 mod damper;
 mod enrolments;
 mod extract;

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::auth::Auth;
-use super::connection::accept;
+use super::closing::Closing;
+use super::connection::{LAST_READ, Stop, accept};
 use super::damper::Damper;
 use super::gate::{Connection, Gate};
 use super::handler;
@@ -161,7 +161,8 @@ impl Listener {
     }
 
     /// Serves until `shutdown` is ready, then takes no new connections and lets running requests end,
-    /// at most for `listen.drain_timeout_ms`.
+    /// at most for `listen.drain_timeout_ms`. What still runs then is answered with 503 `closed`, in a stream as its
+    /// last event.
     ///
     /// # Errors
     /// When the socket itself breaks.
@@ -172,7 +173,7 @@ impl Listener {
         let connections = Arc::new(Semaphore::new(state.config.max_connections));
         let peers = Arc::new(Peers::default());
         let heads = Heads::new(state.config.max_header_bytes, state.config.max_heads_bytes);
-        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        let (tracker, stop) = (TaskTracker::new(), Stop::default());
         let workers = Workers::start(state.config.threads)?;
         let mut refusals = Damper::default();
         tokio::pin!(shutdown);
@@ -208,19 +209,24 @@ impl Listener {
             };
             let Some(place) = peers.clone().enter(peer.ip(), state.config.max_connections_per_peer) else { continue };
             let (gate, config, stop, heads) = (gate.clone(), state.config.clone(), stop.clone(), heads.clone());
-            let (certificates, on) = (certificates.clone(), Connection { miners_only, ..Connection::plain(peer) });
+            let closing = Closing::of_connection();
+            let on = Connection { miners_only, closing, ..Connection::plain(peer) };
+            let certificates = certificates.clone();
             let token = tracker.token();
             workers.serve(stream, move |stream| async move {
-                accept(stream, on, certificates, &gate, (&config, &heads), stop).await;
+                accept(stream, on, certificates, &gate, (&config, &heads), &stop).await;
                 drop((permit, place, token));
             });
         }
         drop((socket, miners));
-        stop.cancel();
+        stop.graceful.cancel();
         tracker.close();
         let wait = Duration::from_millis(state.config.drain_timeout_ms);
         if tokio::time::timeout(wait, tracker.wait()).await.is_err() {
             tracing::warn!("{} connections were still open after listen.drain_timeout_ms", tracker.len());
+            stop.at_once.cancel();
+            // Each ends by itself within that time.
+            let _ = tokio::time::timeout(LAST_READ + Duration::from_secs(1), tracker.wait()).await;
         }
         Ok(())
     }

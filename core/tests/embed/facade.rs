@@ -307,6 +307,45 @@ fn the_rest_api_answers_over_a_socket_and_without_one() {
 }
 
 #[test]
+fn what_runs_past_the_drain_of_a_listener_is_told_so() {
+    use std::io::{Read as _, Write as _};
+    let router = open();
+    let (told, begun) = mpsc::channel();
+    let miner = move |job: Job| {
+        job.emit(b"begun ").unwrap();
+        told.send(job).unwrap();
+    };
+    router.add_miner(r#"{"name": "slow", "capacity": 2}"#, miner).unwrap();
+    let listener = router.listen(r#"{"port": 0, "drain_timeout_ms": 200}"#).wait().unwrap();
+    let call = |body: &str| {
+        let mut stream = std::net::TcpStream::connect(listener.address()).unwrap();
+        stream.set_read_timeout(SOON).unwrap();
+        let head = "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer default-dev-token";
+        let length = body.len();
+        write!(stream, "{head}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
+        stream
+    };
+    let whole = call(r#"{"prompt": "a"}"#);
+    let streamed = call(r#"{"prompt": "b", "stream": true}"#);
+    let jobs = [begun.recv_timeout(SOON.unwrap()).unwrap(), begun.recv_timeout(SOON.unwrap()).unwrap()];
+    listener.stop().wait().unwrap();
+    let rest = |mut stream: std::net::TcpStream| {
+        let mut answer = String::new();
+        // The connection ends, else this would time out.
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let (whole, streamed) = (rest(whole), rest(streamed));
+    assert!(whole.starts_with("HTTP/1.1 503 ") && whole.contains("\"code\":\"closed\""), "{whole}");
+    assert!(streamed.starts_with("HTTP/1.1 200 ") && streamed.contains("begun "), "{streamed}");
+    assert!(streamed.contains("\"code\":\"closed\"") && streamed.contains("data: [DONE]"), "{streamed}");
+    // Nobody waits for the tasks any more.
+    let cancelled = jobs.iter().all(|job| job.wait_cancelled(SOON).unwrap());
+    assert!(cancelled);
+    router.shutdown(SOON).unwrap();
+}
+
+#[test]
 fn a_miner_of_this_program_works_for_a_distant_router() {
     let router = Router::open(r#"{"dispatch": {"no_miner_grace_ms": 10000}}"#, None).wait().unwrap();
     let listener = router.listen(r#"{"port": 0}"#).wait().unwrap();
