@@ -5,7 +5,8 @@ use std::mem::MaybeUninit;
 
 use cortensor_router::embed;
 
-use crate::guard::{give, not_yet, of, timeout};
+use crate::guard::{give, of};
+use crate::task::at_end;
 use crate::text::text;
 use crate::{Bytes, Error, Router, Status, Task};
 
@@ -44,13 +45,7 @@ pub extern "C" fn cortensor_task_text(
     out: Option<&mut MaybeUninit<*mut Bytes>>,
     err: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
-    give(out, err, || {
-        of(task, "task")?
-            .0
-            .text()
-            .wait_for(timeout(timeout_ms))
-            .unwrap_or_else(|| Err(not_yet("the task had not ended")))
-    })
+    give(out, err, || at_end(task, timeout_ms, embed::Task::text))
 }
 
 /// A text as a JSON string, its quotes included, for programs that write their JSON by hand.

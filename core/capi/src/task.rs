@@ -164,10 +164,17 @@ pub extern "C" fn cortensor_task_result(
     out: Option<&mut MaybeUninit<*mut Bytes>>,
     err: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
-    give(out, err, || {
-        let mut result = of(task, "task")?.0.result();
-        result.wait_for(timeout(timeout_ms)).unwrap_or_else(|| Err(not_yet("the task had not ended")))
-    })
+    give(out, err, || at_end(task, timeout_ms, embed::Task::result))
+}
+
+/// What a task has at its end, which is waited for at most for `timeout_ms`.
+pub(crate) fn at_end(
+    task: Option<&Task>,
+    timeout_ms: i64,
+    what: fn(&embed::Task) -> embed::Call<String>,
+) -> Result<String, embed::Error> {
+    let mut call = what(&of(task, "task")?.0);
+    call.wait_for(timeout(timeout_ms)).unwrap_or_else(|| Err(not_yet("the task had not ended")))
 }
 
 /// Cancels the task, whoever else waits for it. Does not block.
