@@ -33,6 +33,8 @@ pub struct MinersConfig {
     pub write_buffer_bytes: u64,
     /// Miners at a time that have connected and not yet said who they are. Default 1024.
     pub max_handshakes: usize,
+    /// Tasks that a miner may name as its own when it comes back; one that names more is refused. Default 16384.
+    pub max_resumed: usize,
 }
 }
 
@@ -51,6 +53,7 @@ impl Default for MinersConfig {
             max_frame_bytes: 1 << 20,
             write_buffer_bytes: 4 << 20,
             max_handshakes: 1_024,
+            max_resumed: 16_384,
         }
     }
 }
@@ -65,6 +68,7 @@ impl MinersConfig {
             ("max_frame_bytes", self.max_frame_bytes, 16 << 10),
             ("write_buffer_bytes", self.write_buffer_bytes, 64 << 10),
             ("max_handshakes", self.max_handshakes as u64, 1),
+            ("max_resumed", self.max_resumed as u64, 1),
         ] {
             if value < least {
                 return Err(Error::invalid(

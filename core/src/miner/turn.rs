@@ -1,4 +1,6 @@
 //! Bounds how long a stream that is always ready may keep its thread, so that other work on the thread goes on.
+//!
+//! The bounds are no settings: they follow from what a piece costs on any machine, and no caller sees them.
 
 /// Bytes of one turn: about one read of a socket.
 const BYTES: usize = 32 << 10;

@@ -67,6 +67,17 @@ impl Router {
     /// # Errors
     /// If the miner cannot be taken: its name is another's, or there are too many miners.
     pub(super) fn seated(&self, admitted: &Admitted) -> Result<(Arc<Seat>, Arc<Link>)> {
+        let most = self.shared.config.miners.max_resumed;
+        let named = admitted.hello.resume.as_ref().map_or(0, |resume| resume.inflight.len());
+        if named > most {
+            return Err(crate::Error::invalid(
+                "resume.inflight",
+                format!(
+                    "the hello names {named} tasks and may name {most} (miners.max_resumed): come back without \
+                     `resume`, or raise the setting"
+                ),
+            ));
+        }
         let link = Arc::new(Link::new(self.shared.config.miners.write_buffer_bytes as usize));
         let welcome = Welcome {
             v: VERSION,

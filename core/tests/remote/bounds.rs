@@ -255,3 +255,17 @@ async fn the_words_of_a_hello_are_short_and_write_no_lines_of_their_own() {
     assert_eq!(hand.refused().await["code"], "invalid_argument");
     assert!(server.router.miners().is_empty());
 }
+
+#[tokio::test]
+async fn a_miner_that_comes_back_with_too_many_tasks_is_refused() {
+    let config = MinersConfig { max_resumed: 2, ..quick() };
+    let server = serve(config).await;
+    let mut many = hello();
+    many["resume"] = json!({"inflight": (1..=3).map(|n| json!({"attempt": n, "fence": n})).collect::<Vec<_>>()});
+    let mut hand = Hand::connect(server.address).await;
+    hand.send(many).await;
+    let error = hand.refused().await;
+    assert_eq!(error["code"], "invalid_argument");
+    assert!(error["message"].as_str().unwrap().contains("miners.max_resumed"), "{error}");
+    assert!(server.router.miners().is_empty());
+}

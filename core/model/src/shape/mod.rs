@@ -7,6 +7,9 @@
 //!
 //! Objects are read one level at a time, and what lies deeper stays [`RawValue`](serde_json::value::RawValue): a scan
 //! that needs no recursion, whatever somebody nests.
+//!
+//! The bounds of this module are no settings: they lie far above what OpenAI's own objects have, and keep the work for
+//! each piece small whatever somebody sends.
 
 mod join;
 mod members;

@@ -39,7 +39,8 @@ const MESSAGES: &[&str] =
 /// Members that hold a status.
 const CODES: &[&str] = &["code", "status", "status_code", "statusCode", "error_code", "errorCode"];
 
-/// The longest piece of a body that is not JSON that goes into a message.
+/// The most bytes of a body that is not JSON that go into a message. It is no setting: people read the message, and
+/// the start of such a page says what it is.
 const EXCERPT: usize = 200;
 
 /// The failure of an answer with an error status. `name` is the upstream's.
