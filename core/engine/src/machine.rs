@@ -220,6 +220,21 @@ impl Engine {
         step.effects()
     }
 
+    /// Forgets a closed session. `false`: some of its work is still under way, and it stays.
+    pub fn forget_session(&mut self, id: SessionId) -> bool {
+        let Some(session) = self.sessions.get(&id) else { return true };
+        // A session that is closed has given its reserved miners back.
+        let at_rest = !session.rules.open
+            && session.active == 0
+            && session.queued == 0
+            && session.working.is_empty()
+            && session.reserved.is_empty();
+        if at_rest {
+            self.sessions.remove(&id);
+        }
+        at_rest
+    }
+
     /// Sets where a session's ids go on, and how many tasks it has had.
     pub fn resume_session(&mut self, id: SessionId, last: TaskId) {
         if let Some(session) = self.sessions.get_mut(&id) {

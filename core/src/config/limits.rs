@@ -22,7 +22,8 @@ pub struct LimitsConfig {
     pub max_memory_bytes: u64,
     /// Open sessions; closed ones do not count. Default 100000.
     pub max_sessions: u64,
-    /// Closed sessions, which stay in lists; beyond it none is created. Default 1000000.
+    /// Closed sessions, which stay in lists until `retention.closed_session_secs` has passed; beyond it none is
+    /// created. Default 1000000.
     pub max_closed_sessions: u64,
     /// Miners. Default 10000.
     pub max_miners: u64,

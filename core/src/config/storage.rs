@@ -49,7 +49,7 @@ impl StorageConfig {
 }
 
 documented! {
-/// How long ended tasks are kept.
+/// How long ended tasks and closed sessions are kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetentionConfig {
@@ -59,6 +59,9 @@ pub struct RetentionConfig {
     pub max_bytes: u64,
     /// The bound `max_bytes` of a router that keeps its tasks in memory. Default 64 MiB.
     pub max_memory_bytes: u64,
+    /// Seconds that a closed session is kept after it was closed or last changed. It stays as long as one of its tasks
+    /// is kept; then it is deleted, and a later request for it answers 404. Default 604800 (7 days).
+    pub closed_session_secs: u64,
     /// Seconds between two rounds of deletion. Default 60.
     pub interval_secs: u64,
 }
@@ -66,6 +69,12 @@ pub struct RetentionConfig {
 
 impl Default for RetentionConfig {
     fn default() -> Self {
-        Self { max_age_secs: 7 * 24 * 3_600, max_bytes: 8 << 30, max_memory_bytes: 64 << 20, interval_secs: 60 }
+        Self {
+            max_age_secs: 7 * 24 * 3_600,
+            max_bytes: 8 << 30,
+            max_memory_bytes: 64 << 20,
+            closed_session_secs: 7 * 24 * 3_600,
+            interval_secs: 60,
+        }
     }
 }

@@ -127,7 +127,7 @@ impl Shared {
             self.metrics.refused();
             return Err(Memory::full());
         }
-        let Some(record) = core.sessions.get(&session) else { return Err(super::sessions::unknown(session)) };
+        let Some(record) = core.sessions.get(&session) else { return Err(super::sessions::absent(&core, session)) };
         let retention = Retention::of_word(&record.spec.retention);
         let demand = |request: &TaskRequest| self.demand(&record.spec, request, session, (now, deadline));
         let (mut task, mut judged) = demand(&request)?;

@@ -367,29 +367,4 @@ impl Shared {
             }
         }
     }
-
-    /// Deletes what is over age or over its budget, round after round.
-    pub(super) async fn keep_house(self: Arc<Self>) {
-        let retention = &self.config.retention;
-        let interval = std::time::Duration::from_secs(retention.interval_secs.max(1));
-        loop {
-            tokio::select! {
-                () = self.stop.cancelled() => return,
-                () = tokio::time::sleep(interval) => {}
-            }
-            loop {
-                let ended_before =
-                    Timestamp(self.clock.now().0.saturating_sub(retention.max_age_secs.saturating_mul(1_000)));
-                let purge = crate::store::Purge { ended_before, max_bytes: retention.max_bytes, limit: 1_000 };
-                match self.store.purge(purge).await {
-                    Ok(deleted) if deleted >= 1_000 => tokio::task::yield_now().await,
-                    Ok(_) => break,
-                    Err(error) => {
-                        tracing::warn!(%error, "old tasks could not be deleted");
-                        break;
-                    }
-                }
-            }
-        }
-    }
 }

@@ -13,7 +13,7 @@ use crate::config::UnknownSession;
 use crate::model::whole::digits;
 use crate::model::{MinerInfo, MinerKind, SessionId, TaskRequest, meant};
 use crate::task::Idempotency;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// The session that a caller wants.
 #[derive(Debug)]
@@ -142,12 +142,15 @@ impl Router {
             _ => digits("session_id", name).map(SessionId),
         };
         let found = found.and_then(|id| {
-            let there = self.shared.core.lock().sessions.contains_key(&id);
-            if there { Ok(id) } else { Err(super::sessions::unknown(id)) }
+            let core = self.shared.core.lock();
+            if core.sessions.contains_key(&id) { Ok(id) } else { Err(super::sessions::absent(&core, id)) }
         });
         match self.shared.config.unknown_session {
-            UnknownSession::Default => Ok(found.unwrap_or(SessionId(0))),
-            UnknownSession::Reject => found,
+            // A damaged session is not an unknown one: its tasks do not belong into another.
+            UnknownSession::Default if found.as_ref().is_err_and(|error| error.kind() != ErrorKind::Internal) => {
+                Ok(SessionId(0))
+            }
+            UnknownSession::Default | UnknownSession::Reject => found,
         }
     }
 

@@ -32,6 +32,7 @@ mod clock;
 mod complete;
 mod drive;
 mod ending;
+mod house;
 mod inspect;
 mod intake;
 mod judge;

@@ -126,7 +126,9 @@ impl RouterBuilder {
         let clock = Clock::new();
         let mut written = Vec::new();
         for id in STANDING {
-            if !recovery.sessions.iter().any(|session| session.id == id) {
+            let there = recovery.sessions.iter().any(|session| session.id == id);
+            // A damaged row is left for the one who repairs it.
+            if !there && !recovery.corrupt_sessions.contains(&id) {
                 let session = Session::new(id, new_sid()?, standing(id)?, clock.now());
                 written.push(store.put_session(session.clone()));
                 recovery.sessions.push(session);
@@ -210,6 +212,7 @@ fn build(
             recent: Recent::default(),
             sessions: BTreeMap::new(),
             sids: HashMap::new(),
+            corrupt_sessions: recovery.corrupt_sessions.iter().copied().collect(),
             miners: BTreeMap::new(),
             next_miner: 1,
             stand_in: None,
@@ -223,7 +226,7 @@ fn build(
         draining: AtomicBool::new(false),
         closed: AtomicBool::new(false),
         ended: Notify::new(),
-        next_session: AtomicU64::new(0),
+        next_session: AtomicU64::new(recovery.last_session.0 + 1),
         session_changes: tokio::sync::Mutex::default(),
         turn: AtomicU64::new(0),
         background: TaskTracker::new(),

@@ -1,13 +1,13 @@
 //! Ended tasks that are kept in memory, so that their streams can be resumed token by token.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::live::Live;
 use super::memory::Memory;
 use super::shared::Core;
 use crate::config::LimitsConfig;
-use crate::model::Gid;
+use crate::model::{Gid, SessionId};
 
 /// Their order and what they take.
 #[derive(Debug, Default)]
@@ -54,6 +54,14 @@ impl Core {
             self.forget_ended(old);
         }
         true
+    }
+
+    /// Forgets the ended tasks of those sessions. Answers them, to be freed outside the lock.
+    pub(super) fn forget_tasks_of(&mut self, sessions: &BTreeSet<SessionId>) -> Vec<Arc<Live>> {
+        let mut gone: Vec<Gid> = self.recent.order.iter().map(|(gid, _)| *gid).collect();
+        gone.retain(|gid| self.live.get(gid).is_some_and(|live| sessions.contains(&live.spec.session_id)));
+        // Their places in the order stay until it is their turn.
+        gone.into_iter().filter_map(|gid| self.forget_ended(gid)).collect()
     }
 
     fn forget_ended(&mut self, gid: Gid) -> Option<Arc<Live>> {

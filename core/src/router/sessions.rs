@@ -1,12 +1,15 @@
 //! Sessions: records in memory, written through to the store.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::live::Live;
 use super::shared::{Core, Router, Shared};
 use crate::config::DispatchConfig;
 use crate::engine::{Event, SessionRules};
 use crate::model::{Session, SessionId, SessionMode, SessionPatch, SessionSpec, SessionState};
+use crate::store::damaged_session;
 use crate::{Error, ErrorKind, Result};
 
 /// The filter of a list of sessions.
@@ -54,6 +57,11 @@ pub(super) fn new_sid() -> Result<String> {
         let _ = write!(out, "{byte:02x}");
         out
     }))
+}
+
+/// The error for a session that is not in memory: nobody knows it, or its row is damaged.
+pub(super) fn absent(core: &Core, id: SessionId) -> Error {
+    if core.corrupt_sessions.contains(&id) { damaged_session(id) } else { unknown(id) }
 }
 
 pub(super) fn unknown(id: SessionId) -> Error {
@@ -112,6 +120,20 @@ fn shown(core: &Core, session: &Session) -> Session {
     out
 }
 
+impl Core {
+    /// Forgets sessions that the store has deleted, but for those with work under way, which a later round takes.
+    /// Answers their tasks that were kept, to be freed outside the lock.
+    pub(super) fn forget_sessions(&mut self, mut gone: BTreeSet<SessionId>) -> Vec<Arc<Live>> {
+        gone.retain(|id| self.engine.forget_session(*id));
+        for id in &gone {
+            if let Some(session) = self.sessions.remove(id) {
+                self.sids.remove(&session.sid);
+            }
+        }
+        self.forget_tasks_of(&gone)
+    }
+}
+
 impl Shared {
     /// Puts a session into memory, a new one or one of the store.
     pub(super) fn adopt_session(self: &Arc<Self>, session: Session) {
@@ -135,7 +157,11 @@ impl Shared {
         let shared = self.clone();
         self.see_through(async move {
             let _one_at_a_time = shared.session_changes.lock().await;
-            let mut session = shared.core.lock().sessions.get(&id).cloned().ok_or_else(|| unknown(id))?;
+            let found = {
+                let core = shared.core.lock();
+                core.sessions.get(&id).cloned().ok_or_else(|| absent(&core, id))
+            };
+            let mut session = found?;
             with(&mut session)?;
             session.updated_at = shared.clock.now().as_secs();
             shared.store.put_session(session.clone()).await?;
@@ -151,7 +177,8 @@ impl Router {
     /// Opens a session. It is durable when this returns.
     ///
     /// # Errors
-    /// `InvalidArgument` names the field; `Overloaded` when `limits.max_sessions` are open.
+    /// `InvalidArgument` names the field; `Overloaded` when `limits.max_sessions` are open, or
+    /// `limits.max_closed_sessions` are closed and not deleted yet.
     pub async fn create_session(&self, spec: SessionSpec) -> Result<Session> {
         let shared = &self.shared;
         if shared.closed.load(Ordering::Acquire) {
@@ -166,7 +193,8 @@ impl Router {
         if closed >= shared.config.limits.max_closed_sessions {
             return Err(Error::new(
                 ErrorKind::Overloaded,
-                "as many sessions were closed as limits.max_closed_sessions allows: raise it",
+                "as many closed sessions are kept as limits.max_closed_sessions allows: raise it, or lower \
+                 retention.closed_session_secs",
             ));
         }
         if open >= shared.config.limits.max_sessions {
@@ -193,7 +221,7 @@ impl Router {
     /// `NotFound`.
     pub fn session(&self, id: SessionId) -> Result<Session> {
         let core = self.shared.core.lock();
-        core.sessions.get(&id).map(|session| shown(&core, session)).ok_or_else(|| unknown(id))
+        core.sessions.get(&id).map(|session| shown(&core, session)).ok_or_else(|| absent(&core, id))
     }
 
     /// The session of that 0x + 64 hexadecimal digits.

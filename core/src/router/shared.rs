@@ -1,6 +1,6 @@
 //! The shared state of all handles of one router.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -72,6 +72,8 @@ pub(super) struct Core {
     pub(super) recent: Recent,
     pub(super) sessions: BTreeMap<SessionId, Session>,
     pub(super) sids: HashMap<String, SessionId>,
+    /// Sessions that the store cannot read.
+    pub(super) corrupt_sessions: HashSet<SessionId>,
     pub(super) miners: BTreeMap<MinerKey, MinerSlot>,
     pub(super) next_miner: u32,
     /// The built-in miner that answers until another one joins for the first time.

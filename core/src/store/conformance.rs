@@ -27,6 +27,7 @@ fn page(store: &dyn Store, state: Option<TaskState>, offset: u64, limit: u64) ->
 fn a_new_store_is_empty(store: &dyn Store) {
     let recovery = store.recover().wait().unwrap();
     assert_eq!(recovery.epoch, 1);
+    assert_eq!((recovery.last_session, recovery.corrupt_sessions.len()), (SessionId(0), 0));
     assert!(recovery.sessions.is_empty() && recovery.unfinished.is_empty() && recovery.last_task_ids.is_empty());
     assert_eq!((recovery.last_gid, recovery.last_fence), (Gid(0), Fence(0)));
     assert!(store.task(SessionId(0), TaskId(0)).wait().unwrap().is_none());
@@ -235,6 +236,27 @@ fn sessions_and_keys_are_kept(store: &dyn Store) {
     assert_eq!(store.keys().wait().unwrap(), [key("b", "second")]);
 }
 
+fn a_session_is_deleted_with_its_last_task(store: &dyn Store) {
+    let session = |id| Session::new(SessionId(id), format!("0x{id}"), SessionSpec::default(), Timestamp(1));
+    for id in [1, 2, 3] {
+        store.put_session(session(id)).wait().unwrap();
+    }
+    let new = keyed(new_task(3, 8), "k", 1);
+    store.accept(Arc::new(new.clone())).wait().unwrap();
+    assert!(!store.delete_session(SessionId(3)).wait().unwrap(), "it has a task that has not ended");
+    store.finish(Arc::new(ended(&new, 5, "x"))).wait().unwrap();
+    assert!(!store.delete_session(SessionId(3)).wait().unwrap(), "its task is kept");
+    assert_eq!(store.recover().wait().unwrap().sessions.len(), 3);
+    store.purge(Purge { ended_before: Timestamp(6), max_bytes: 0, limit: 9 }).wait().unwrap();
+    assert!(store.delete_session(SessionId(3)).wait().unwrap());
+    assert!(store.delete_session(SessionId(3)).wait().unwrap(), "it is gone already");
+    assert_eq!(store.find(new.idempotency.unwrap()).wait().unwrap(), None);
+    let recovery = store.recover().wait().unwrap();
+    let ids: Vec<_> = recovery.sessions.iter().map(|session| session.id.0).collect();
+    assert_eq!((ids, recovery.last_session), (vec![1, 2], SessionId(3)), "its id is not given out again");
+    assert_eq!((recovery.last_task_ids, recovery.last_gid), (vec![], new.gid));
+}
+
 fn miners_are_remembered(store: &dyn Store) {
     assert!(store.miners().wait().unwrap().is_empty());
     let miner = |id: &str, last_seen: u64| MinerRecord {
@@ -309,6 +331,7 @@ conformance! {
     purging_takes_the_oldest_ended
     what_is_unfinished_is_recovered_oldest_first
     sessions_and_keys_are_kept
+    a_session_is_deleted_with_its_last_task
     miners_are_remembered
     a_closed_store_says_so
 }

@@ -23,7 +23,8 @@ pub use pending::{Pending, Resolver};
 pub use record::{Accepted, ApiKey, Durability, MinerRecord, Purge, Recovery, TaskPage, TaskQuery};
 pub use sqlite::{Holder, Integrity, SqliteOptions, SqliteStore, check_integrity, holder};
 
-use refusal::{closed, id_in_use, key_mismatch};
+pub(crate) use refusal::damaged_session;
+use refusal::{closed, damaged_thing, id_in_use, key_mismatch};
 use wanted::Wanted;
 pub(crate) use weight::request_weight;
 
@@ -51,6 +52,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Writes a session, new or changed.
     fn put_session(&self, session: Session) -> Pending<()>;
+
+    /// Deletes a session that has no task left. `false`: it still has one. A session that is not there is gone
+    /// already: `true`.
+    fn delete_session(&self, id: SessionId) -> Pending<bool>;
 
     /// Writes a new task with its idempotency key, in one transaction.
     ///

@@ -61,9 +61,13 @@ pub struct Purge {
 pub struct Recovery {
     /// The number of this start, from 1. It is durable before it is answered, so that fences never repeat.
     pub epoch: u64,
-    /// All sessions.
+    /// All sessions that can be read.
     pub sessions: Vec<Session>,
-    /// The greatest task id of every session that has tasks or ever had.
+    /// Sessions whose rows are damaged; nothing of them is shown.
+    pub corrupt_sessions: Vec<SessionId>,
+    /// The greatest id of any session that is or ever was there.
+    pub last_session: SessionId,
+    /// The greatest task id of every session that has tasks or ever had, and was not deleted.
     pub last_task_ids: Vec<(SessionId, TaskId)>,
     /// The greatest global id ever given out.
     pub last_gid: Gid,

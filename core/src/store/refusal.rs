@@ -1,6 +1,9 @@
 //! The refusals that all stores share, in equal words.
 
+use std::fmt::Display;
+
 use super::TaskSpec;
+use crate::model::SessionId;
 use crate::{Error, ErrorKind};
 
 pub(super) fn closed() -> Error {
@@ -13,6 +16,20 @@ pub(super) fn key_mismatch() -> Error {
         "the idempotency key was used before with another request: use a new key for a new request",
     )
     .with_param("Idempotency-Key")
+}
+
+/// The error for a thing that the store cannot read; `of` names it, after a space, or is empty.
+pub(super) fn damaged_thing(of: &str, why: &dyn Display) -> Error {
+    Error::store_corrupt(format!(
+        "what the store holds{of} is damaged ({why}): restore the database from a back-up; \
+         `cortensor-router doctor` lists what is damaged"
+    ))
+}
+
+/// The error for a session whose row is damaged.
+pub(crate) fn damaged_session(id: SessionId) -> Error {
+    let error = damaged_thing(&format!(" of session {id}"), &"its row is not what was written");
+    error.with_param("session_id").with_ids(id.0, None)
 }
 
 pub(super) fn id_in_use(task: &TaskSpec) -> Error {

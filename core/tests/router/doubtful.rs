@@ -42,6 +42,9 @@ impl Store for Doubtful {
     fn put_session(&self, session: Session) -> Pending<()> {
         self.kept.put_session(session)
     }
+    fn delete_session(&self, id: SessionId) -> Pending<bool> {
+        self.kept.delete_session(id)
+    }
     fn accept(&self, task: Arc<TaskSpec>) -> Pending<Accepted> {
         let (resolver, pending) = Pending::channel();
         self.asked.send(Asked::Accept(task, resolver)).unwrap();

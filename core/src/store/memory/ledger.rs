@@ -20,7 +20,8 @@ type KeyName = Arc<(String, String)>;
 /// All that the store holds.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    pub(super) sessions: BTreeMap<SessionId, Session>,
+    sessions: BTreeMap<SessionId, Session>,
+    last_session: SessionId,
     pub(super) keys: BTreeMap<String, ApiKey>,
     pub(super) miners: BTreeMap<String, MinerRecord>,
     epoch: u64,
@@ -63,6 +64,21 @@ impl Snapshot {
 }
 
 impl Ledger {
+    pub(super) fn put_session(&mut self, session: Session) {
+        self.last_session = self.last_session.max(session.id);
+        self.sessions.insert(session.id, session);
+    }
+
+    /// Deletes a session without tasks. `false`: it has some.
+    pub(super) fn delete_session(&mut self, id: SessionId) -> bool {
+        if self.by_session.get(&id).is_some_and(|tasks| tasks.count(Wanted::All) > 0) {
+            return false;
+        }
+        self.by_session.remove(&id);
+        self.sessions.remove(&id);
+        true
+    }
+
     pub(super) fn accept(&mut self, new: Arc<TaskSpec>) -> Result<Accepted> {
         let given = new.idempotency.as_ref();
         let key = given.map(|given| (Arc::new((given.scope.clone(), given.key.clone())), given.fingerprint));
@@ -174,6 +190,8 @@ impl Ledger {
         Recovery {
             epoch: self.epoch,
             sessions: self.sessions.values().cloned().collect(),
+            corrupt_sessions: Vec::new(),
+            last_session: self.last_session,
             last_task_ids: self.by_session.iter().map(|(id, tasks)| (*id, tasks.last)).collect(),
             last_gid: self.last_gid,
             unfinished,

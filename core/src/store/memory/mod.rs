@@ -58,9 +58,13 @@ impl Store for MemoryStore {
 
     fn put_session(&self, session: Session) -> Pending<()> {
         Pending::ready(self.with(|ledger| {
-            ledger.sessions.insert(session.id, session);
+            ledger.put_session(session);
             Ok(())
         }))
+    }
+
+    fn delete_session(&self, id: SessionId) -> Pending<bool> {
+        Pending::ready(self.with(|ledger| Ok(ledger.delete_session(id))))
     }
 
     fn accept(&self, task: Arc<TaskSpec>) -> Pending<Accepted> {

@@ -17,6 +17,7 @@ enum Call {
     Finish { session: u64, id: u64, at: u64, length: usize },
     Purge { before: u64, max_bytes: u64, limit: u64 },
     PutSession { id: u64, at: u64 },
+    DeleteSession(u64),
     PutKey(u8),
     DeleteKey(u8),
     Task { session: u64, id: u64 },
@@ -47,6 +48,7 @@ fn call() -> impl Strategy<Value = Call> {
         4 => (0u64..50, prop_oneof![Just(0), 500u64..20_000], 0u64..8)
             .prop_map(|(before, max_bytes, limit)| Call::Purge { before, max_bytes, limit }),
         2 => (0..SESSIONS, 0u64..9_000).prop_map(|(id, at)| Call::PutSession { id, at }),
+        4 => (0..SESSIONS).prop_map(Call::DeleteSession),
         2 => (0u8..4).prop_map(Call::PutKey),
         2 => (0u8..4).prop_map(Call::DeleteKey),
         4 => (0..SESSIONS, id()).prop_map(|(session, id)| Call::Task { session, id }),
@@ -111,6 +113,9 @@ fn agree(calls: Vec<Call>) {
             Call::PutSession { id, at } => {
                 let session = Session::new(SessionId(id), format!("0x{id}"), SessionSpec::default(), Timestamp(at));
                 write(&mut out, model.put_session(session.clone()), file.put_session(session));
+            }
+            Call::DeleteSession(id) => {
+                write(&mut out, model.delete_session(SessionId(id)), file.delete_session(SessionId(id)));
             }
             Call::PutKey(n) => {
                 let key = ApiKey { id: n.to_string(), created_at: u64::from(n), ..ApiKey::default() };

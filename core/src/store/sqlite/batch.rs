@@ -5,14 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Statement, params};
 
 use super::super::weight::weight;
 use super::super::{Accepted, ApiKey, Idempotency, MinerRecord, Purge, TaskSpec, id_in_use, key_mismatch};
 use super::connection::Failure;
-use super::row::{end_columns, ending, int, json, uint};
+use super::row::{RowError, end_columns, ending, int, json, uint};
 use super::schema::BLOCK;
-use super::sum::{AcceptColumns, EndColumns, UPPER};
+use super::sum::{AcceptColumns, EndColumns, UPPER, bytes_of, of_row};
 use crate::Result as Answer;
 use crate::model::{Gid, Session, SessionId, Task, TaskId};
 
@@ -28,6 +29,7 @@ struct Sums {
     blocks: BTreeMap<(u64, u64), Count>,
     last_gid: u64,
     last_fence: u64,
+    last_session: u64,
     ended_bytes: i64,
 }
 
@@ -84,8 +86,24 @@ impl<'a> Batch<'a> {
     /// Writes a task; with its end at once where that is in the same batch already.
     pub(super) fn accept(&mut self, new: &TaskSpec, end: Option<&Task>) -> Result<Accepted, Failure> {
         let inserted = match end {
-            None => self.insert_open(new)?,
-            Some(task) => self.insert_ended(new, task)?,
+            None => {
+                let request = json(&*new.request)?;
+                let open = EndColumns {
+                    created_at: int(new.created_at.0),
+                    deadline: int(new.deadline.0),
+                    request: request.as_bytes(),
+                    ..EndColumns::default()
+                };
+                self.insert(new, &open)
+            }
+            Some(task) => {
+                let (request, ending, bytes) = (json(&*task.request)?, ending(task)?, weight(task));
+                let inserted = self.insert(new, &end_columns(task, bytes, &request, &ending));
+                if matches!(inserted, Ok(1)) {
+                    self.sums.ended(task, bytes);
+                }
+                inserted
+            }
         };
         match inserted {
             Ok(1) => {
@@ -100,78 +118,25 @@ impl<'a> Batch<'a> {
         self.existing(new)?.ok_or_else(|| id_in_use(new).into())
     }
 
-    fn insert_open(&self, new: &TaskSpec) -> Result<rusqlite::Result<usize>, Failure> {
-        let request = json(&*new.request)?;
-        let key = new.idempotency.as_ref();
-        let end = EndColumns {
-            created_at: int(new.created_at.0),
-            deadline: int(new.deadline.0),
-            request: request.as_bytes(),
-            ..EndColumns::default()
-        };
+    fn insert(&self, new: &TaskSpec, end: &EndColumns<'_>) -> rusqlite::Result<usize> {
         let mut insert = self.db.prepare_cached(
-            "INSERT INTO task(gid, session_id, id, band, created_at, deadline, sum, idem_scope, idem_key, idem_fp, request)
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-             ON CONFLICT(idem_scope, idem_key) WHERE idem_key IS NOT NULL DO NOTHING",
-        )?;
-        Ok(insert.execute(params![
-            int(new.gid.0),
-            int(new.session_id.0),
-            int(new.id.0),
-            new.band,
-            end.created_at,
-            end.deadline,
-            accept_columns(new).half() | end.half(int(new.gid.0)),
-            key.map(|key| &key.scope),
-            key.map(|key| &key.key),
-            key.map(|key| &key.fingerprint[..]),
-            request
-        ]))
-    }
-
-    fn insert_ended(&mut self, new: &TaskSpec, task: &Task) -> Result<rusqlite::Result<usize>, Failure> {
-        let request = json(&*task.request)?;
-        let ending = ending(task)?;
-        let key = new.idempotency.as_ref();
-        let bytes = weight(task);
-        let end = end_columns(task, bytes, &request, &ending);
-        let mut insert = self.db.prepare_cached(
-            "INSERT INTO task(gid, session_id, id, band, sum, idem_scope, idem_key, idem_fp, bytes, attempts, fence,
-                 created_at, started_at, first_token_at, precommitted_at, committed_at, ended_at, deadline,
-                 assigned_miners, request, \"end\", text, raw)
+            "INSERT INTO task(bytes, attempts, fence, created_at, started_at, first_token_at, precommitted_at,
+                 committed_at, ended_at, deadline, assigned_miners, request, \"end\", text, raw,
+                 gid, session_id, id, band, sum, idem_scope, idem_key, idem_fp)
              VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
                  ?22, ?23)
              ON CONFLICT(idem_scope, idem_key) WHERE idem_key IS NOT NULL DO NOTHING",
         )?;
-        let inserted = insert.execute(params![
-            int(new.gid.0),
-            int(new.session_id.0),
-            int(new.id.0),
-            new.band,
-            accept_columns(new).half() | end.half(int(new.gid.0)),
-            key.map(|key| &key.scope),
-            key.map(|key| &key.key),
-            key.map(|key| &key.fingerprint[..]),
-            end.bytes,
-            end.attempts,
-            end.fence,
-            end.created_at,
-            end.started_at,
-            end.first_token_at,
-            end.precommitted_at,
-            end.committed_at,
-            end.ended_at,
-            end.deadline,
-            ending.assigned_miners,
-            request,
-            ending.end,
-            task.text.as_str(),
-            ending.raw
-        ]);
-        if matches!(inserted, Ok(1)) {
-            self.sums.ended(task, bytes);
+        let accept = accept_columns(new);
+        bind_end(&mut insert, end)?;
+        let sum = accept.half() | end.half(accept.gid);
+        for (at, number) in (16..).zip([accept.gid, accept.session_id, accept.id, accept.band, sum]) {
+            insert.raw_bind_parameter(at, number)?;
         }
-        Ok(inserted)
+        insert.raw_bind_parameter(21, text(accept.idem_scope))?;
+        insert.raw_bind_parameter(22, text(accept.idem_key))?;
+        insert.raw_bind_parameter(23, accept.idem_fp)?;
+        insert.raw_execute()
     }
 
     /// The task that has the new one's idempotency key.
@@ -189,33 +154,17 @@ impl<'a> Batch<'a> {
         let bytes = weight(task);
         let end = end_columns(task, bytes, &request, &ending);
         let mut update = self.db.prepare_cached(
-            "UPDATE task SET sum = (sum & ?4) | ?5, bytes = ?6, attempts = ?7, fence = ?8, created_at = ?9,
-                 started_at = ?10, first_token_at = ?11, precommitted_at = ?12, committed_at = ?13, ended_at = ?14,
-                 deadline = ?15, assigned_miners = ?16, request = ?17, \"end\" = ?18, text = ?19, raw = ?20
-             WHERE gid = ?1 AND session_id = ?2 AND id = ?3 AND ended_at IS NULL",
+            "UPDATE task SET bytes = ?1, attempts = ?2, fence = ?3, created_at = ?4, started_at = ?5,
+                 first_token_at = ?6, precommitted_at = ?7, committed_at = ?8, ended_at = ?9, deadline = ?10,
+                 assigned_miners = ?11, request = ?12, \"end\" = ?13, text = ?14, raw = ?15, sum = (sum & ?16) | ?17
+             WHERE gid = ?18 AND session_id = ?19 AND id = ?20 AND ended_at IS NULL",
         )?;
-        let changed = update.execute(params![
-            int(task.gid.0),
-            int(task.session_id.0),
-            int(task.id.0),
-            UPPER,
-            end.half(int(task.gid.0)),
-            end.bytes,
-            end.attempts,
-            end.fence,
-            end.created_at,
-            end.started_at,
-            end.first_token_at,
-            end.precommitted_at,
-            end.committed_at,
-            end.ended_at,
-            end.deadline,
-            ending.assigned_miners,
-            request,
-            ending.end,
-            task.text.as_str(),
-            ending.raw
-        ])?;
+        bind_end(&mut update, &end)?;
+        let ids = [int(task.gid.0), int(task.session_id.0), int(task.id.0)];
+        for (at, number) in (16..).zip([UPPER, end.half(ids[0])].into_iter().chain(ids)) {
+            update.raw_bind_parameter(at, number)?;
+        }
+        let changed = update.raw_execute()?;
         if changed == 0 {
             return Ok(false);
         }
@@ -254,17 +203,38 @@ impl<'a> Batch<'a> {
         Ok(gone)
     }
 
-    pub(super) fn put_session(&self, session: &Session) -> Result<(), Failure> {
+    pub(super) fn put_session(&mut self, session: &Session) -> Result<(), Failure> {
+        let (id, body) = (int(session.id.0), json(session)?);
+        self.sums.last_session = self.sums.last_session.max(session.id.0);
         self.db
-            .prepare_cached("INSERT INTO session VALUES(?1, ?2) ON CONFLICT DO UPDATE SET body = excluded.body")?
-            .execute(params![int(session.id.0), json(session)?])?;
+            .prepare_cached(
+                "INSERT INTO session(id, body, sum) VALUES(?1, ?2, ?3)
+                 ON CONFLICT DO UPDATE SET body = excluded.body, sum = excluded.sum",
+            )?
+            .execute(params![id, body, of_row([ValueRef::Integer(id), body.as_str().into()])])?;
         Ok(())
     }
 
+    /// Deletes a session without tasks, and its counters. `false`: it has some.
+    pub(super) fn delete_session(&self, id: SessionId) -> Result<bool, Failure> {
+        let id = [int(id.0)];
+        if self.db.prepare_cached("SELECT 1 FROM task WHERE session_id = ?1 LIMIT 1")?.exists(id)? {
+            return Ok(false);
+        }
+        self.db.prepare_cached("DELETE FROM session WHERE id = ?1")?.execute(id)?;
+        self.db.prepare_cached("DELETE FROM session_count WHERE session_id = ?1")?.execute(id)?;
+        self.db.prepare_cached("DELETE FROM task_count WHERE session_id = ?1")?.execute(id)?;
+        Ok(true)
+    }
+
     pub(super) fn put_key(&self, key: &ApiKey) -> Result<(), Failure> {
+        let body = json(key)?;
         self.db
-            .prepare_cached("INSERT INTO api_token VALUES(?1, ?2) ON CONFLICT DO UPDATE SET body = excluded.body")?
-            .execute(params![key.id, json(key)?])?;
+            .prepare_cached(
+                "INSERT INTO api_token(id, body, sum) VALUES(?1, ?2, ?3)
+                 ON CONFLICT DO UPDATE SET body = excluded.body, sum = excluded.sum",
+            )?
+            .execute(params![key.id, body, of_row([key.id.as_str().into(), body.as_str().into()])])?;
         Ok(())
     }
 
@@ -273,25 +243,32 @@ impl<'a> Batch<'a> {
     }
 
     pub(super) fn put_miner(&self, miner: &MinerRecord) -> Result<(), Failure> {
-        self.db
-            .prepare_cached(
-                "INSERT INTO miner VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO UPDATE SET
-                     name = excluded.name, public_key = excluded.public_key, kind = excluded.kind,
-                     owner = excluded.owner, models = excluded.models, reputation = excluded.reputation,
-                     created_at = excluded.created_at, last_seen = excluded.last_seen, revoked = excluded.revoked",
-            )?
-            .execute(params![
-                miner.id,
-                miner.name,
-                miner.public_key,
-                miner.kind,
-                miner.owner,
-                json(&miner.models)?,
-                miner.reputation,
-                int(miner.created_at),
-                int(miner.last_seen),
-                miner.revoked
-            ])?;
+        let models = json(&miner.models)?;
+        let values: [ValueRef<'_>; 10] = [
+            miner.id.as_str().into(),
+            miner.name.as_str().into(),
+            miner.public_key.as_str().into(),
+            miner.kind.as_str().into(),
+            miner.owner.as_str().into(),
+            models.as_str().into(),
+            ValueRef::Real(miner.reputation),
+            ValueRef::Integer(int(miner.created_at)),
+            ValueRef::Integer(int(miner.last_seen)),
+            ValueRef::Integer(miner.revoked.into()),
+        ];
+        let mut insert = self.db.prepare_cached(
+            "INSERT INTO miner(id, name, public_key, kind, owner, models, reputation, created_at, last_seen, revoked, sum)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO UPDATE SET
+                 name = excluded.name, public_key = excluded.public_key, kind = excluded.kind,
+                 owner = excluded.owner, models = excluded.models, reputation = excluded.reputation,
+                 created_at = excluded.created_at, last_seen = excluded.last_seen, revoked = excluded.revoked,
+                 sum = excluded.sum",
+        )?;
+        for (at, value) in (1..).zip(values) {
+            insert.raw_bind_parameter(at, ToSqlOutput::Borrowed(value))?;
+        }
+        insert.raw_bind_parameter(11, of_row(values))?;
+        insert.raw_execute()?;
         Ok(())
     }
 
@@ -301,7 +278,7 @@ impl<'a> Batch<'a> {
 
     fn write_sums(&mut self) -> rusqlite::Result<()> {
         let sums = std::mem::take(&mut self.sums);
-        if sums.sessions.is_empty() {
+        if sums.sessions.is_empty() && sums.last_session == 0 {
             return Ok(());
         }
         let mut session = self.db.prepare_cached(
@@ -327,26 +304,67 @@ impl<'a> Batch<'a> {
         self.db
             .prepare_cached(
                 "UPDATE meta SET last_gid = max(last_gid, ?1), last_fence = max(last_fence, ?2),
-                     ended_bytes = ended_bytes + ?3",
+                     last_session = max(last_session, ?3), ended_bytes = ended_bytes + ?4",
             )?
-            .execute(params![int(sums.last_gid), int(sums.last_fence), sums.ended_bytes])?;
+            .execute(params![int(sums.last_gid), int(sums.last_fence), int(sums.last_session), sums.ended_bytes])?;
         Ok(())
     }
 }
 
-/// The task of that key; the inner error: the key was used for another request.
+/// Binds the columns of an end to the first 15 parameters.
+fn bind_end(statement: &mut Statement<'_>, end: &EndColumns<'_>) -> rusqlite::Result<()> {
+    let numbers = [
+        end.bytes,
+        end.attempts,
+        end.fence,
+        end.created_at,
+        end.started_at,
+        end.first_token_at,
+        end.precommitted_at,
+        end.committed_at,
+    ];
+    for (at, number) in (1..).zip(numbers) {
+        statement.raw_bind_parameter(at, number)?;
+    }
+    statement.raw_bind_parameter(9, end.ended_at)?;
+    statement.raw_bind_parameter(10, end.deadline)?;
+    for (at, value) in (11..).zip([end.assigned_miners, Some(end.request), end.end, end.text]) {
+        statement.raw_bind_parameter(at, text(value))?;
+    }
+    statement.raw_bind_parameter(15, end.raw)
+}
+
+/// A text that is there as bytes, or `NULL`.
+fn text(bytes: Option<&[u8]>) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(bytes.map_or(ValueRef::Null, ValueRef::Text))
+}
+
+/// The task of that key; the inner error: the key was used for another request, or its row is damaged.
 pub(super) fn find(db: &Connection, key: &Idempotency) -> rusqlite::Result<Option<Answer<Accepted>>> {
-    let mut select =
-        db.prepare_cached("SELECT gid, session_id, id, idem_fp FROM task WHERE idem_scope = ?1 AND idem_key = ?2")?;
+    let mut select = db.prepare_cached(
+        "SELECT gid, session_id, id, band, idem_scope, idem_key, idem_fp, sum FROM task
+         WHERE idem_scope = ?1 AND idem_key = ?2",
+    )?;
     select
         .query_row(params![key.scope, key.key], |row| {
-            let same = row.get_ref(3)?.as_blob().is_ok_and(|used| used == key.fingerprint);
-            let existing = Accepted::Existing {
-                gid: Gid(uint(row, 0)?),
-                session_id: SessionId(uint(row, 1)?),
-                id: TaskId(uint(row, 2)?),
+            let bytes = |column| row.get_ref(column).map(bytes_of);
+            let accept = AcceptColumns {
+                gid: row.get(0)?,
+                session_id: row.get(1)?,
+                id: row.get(2)?,
+                band: row.get(3)?,
+                idem_scope: bytes(4)?,
+                idem_key: bytes(5)?,
+                idem_fp: bytes(6)?,
             };
-            Ok(if same { Ok(existing) } else { Err(key_mismatch()) })
+            let (session_id, id) = (SessionId(uint(row, 1)?), TaskId(uint(row, 2)?));
+            if row.get::<_, Option<i64>>(7)?.map(|sum| sum & UPPER) != Some(accept.half()) {
+                return Ok(Err(RowError::Sum.told(Some((session_id, id)))));
+            }
+            if accept.idem_fp != Some(&key.fingerprint[..]) {
+                return Ok(Err(key_mismatch()));
+            }
+            Ok(Ok(Accepted::Existing { gid: Gid(uint(row, 0)?), session_id, id }))
         })
         .optional()
 }

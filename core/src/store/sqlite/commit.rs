@@ -113,6 +113,10 @@ fn settle(
             let answer = answered!(batch.put_session(&session), Op::PutSession(session, to));
             Reply::Done(to, answer)
         }
+        Op::DeleteSession(id, to) => {
+            let answer = answered!(batch.delete_session(id), Op::DeleteSession(id, to));
+            Reply::Changed(to, answer)
+        }
         Op::PutKey(key, to) => {
             let answer = answered!(batch.put_key(&key), Op::PutKey(key, to));
             Reply::Done(to, answer)

@@ -3,13 +3,15 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
 use serde::Serialize;
 
 use super::connection;
 use super::place::FILE;
-use super::row::{COLUMNS, RowError, task};
+use super::row::{COLUMNS, KEY, MINER, RowError, SESSION, key, miner, session, task};
 use super::schema::{self, BLOCK, MIGRATIONS};
+use super::sum::bytes_of;
 use crate::{Error, Result};
 
 /// The greatest number of problems that are listed.
@@ -145,16 +147,42 @@ fn counters(db: &Connection, problems: &mut Vec<String>) -> Result<(), RowError>
     Ok(())
 }
 
-/// Whether every task can be read.
+/// Whether every row that carries a checksum can be read.
 fn rows(db: &Connection, problems: &mut Vec<String>) -> Result<(), RowError> {
-    let mut select = db.prepare(&format!("SELECT {COLUMNS} FROM task ORDER BY gid"))?;
+    readable(db, "task", COLUMNS, "gid", |row| task(row).map(drop), problems)?;
+    for (table, columns, read) in [
+        ("session", SESSION, (|row| session(row).map(drop)) as fn(&Row<'_>) -> Result<(), RowError>),
+        ("api_token", KEY, |row| key(row).map(drop)),
+        ("miner", MINER, |row| miner(row).map(drop)),
+    ] {
+        readable(db, table, &format!("{columns}, sum"), "id", read, problems)?;
+    }
+    Ok(())
+}
+
+/// Whether every row of a table can be read; the first column names the row.
+fn readable(
+    db: &Connection,
+    table: &str,
+    columns: &str,
+    order: &str,
+    read: fn(&Row<'_>) -> Result<(), RowError>,
+    problems: &mut Vec<String>,
+) -> Result<(), RowError> {
+    let mut select = db.prepare(&format!("SELECT {columns} FROM {table} ORDER BY {order}"))?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        match task(row) {
-            Ok(_) => {}
+        match read(row) {
+            Ok(()) => {}
             Err(RowError::Sqlite(error)) if error.sqlite_error().is_some() => return Err(error.into()),
             Err(error) if problems.len() < MOST => {
-                problems.push(format!("task {} cannot be read: {error}", super::row::uint(row, 0)?));
+                let id = match row.get_ref(0)? {
+                    ValueRef::Integer(id) => id.cast_unsigned().to_string(),
+                    other => String::from_utf8_lossy(bytes_of(other).unwrap_or_default()).into_owned(),
+                };
+                // People know it as a key.
+                let kind = if table == "api_token" { "key" } else { table };
+                problems.push(format!("{kind} {id} cannot be read: {error}"));
             }
             Err(_) => return Ok(()),
         }

@@ -261,6 +261,10 @@ impl Store for SqliteStore {
         self.write_sure(|to| Op::PutSession(Box::new(session), to))
     }
 
+    fn delete_session(&self, id: SessionId) -> Pending<bool> {
+        self.write_sure(|to| Op::DeleteSession(id, to))
+    }
+
     fn accept(&self, task: Arc<TaskSpec>) -> Pending<Accepted> {
         self.write(self.options.max_waiting_writes, |to| Op::Accept(task, to))
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::weight::{request_weight, weight};
 use super::super::{Accepted, ApiKey, MinerRecord, Purge, Recovery, Resolver, TaskSpec};
-use crate::model::{Session, Task};
+use crate::model::{Session, SessionId, Task};
 use crate::{Error, Result};
 
 /// One write.
@@ -13,6 +13,7 @@ pub(super) enum Op {
     Accept(Arc<TaskSpec>, Resolver<Accepted>),
     Finish(Arc<Task>, Resolver<bool>),
     PutSession(Box<Session>, Resolver<()>),
+    DeleteSession(SessionId, Resolver<bool>),
     PutKey(Box<ApiKey>, Resolver<()>),
     DeleteKey(String, Resolver<bool>),
     PutMiner(Box<MinerRecord>, Resolver<()>),
@@ -41,7 +42,9 @@ impl Op {
     pub(super) fn fail(self, error: Error) {
         match self {
             Self::Accept(_, to) => Reply::Accepted(to, Err(error)),
-            Self::Finish(_, to) | Self::DeleteKey(_, to) | Self::DeleteMiner(_, to) => Reply::Changed(to, Err(error)),
+            Self::Finish(_, to) | Self::DeleteSession(_, to) | Self::DeleteKey(_, to) | Self::DeleteMiner(_, to) => {
+                Reply::Changed(to, Err(error))
+            }
             Self::PutSession(_, to) | Self::PutKey(_, to) | Self::PutMiner(_, to) | Self::Close(to) => {
                 Reply::Done(to, Err(error))
             }

@@ -16,6 +16,7 @@ use super::files::Files;
 use super::queue::{Progress, Queue, Taken};
 use super::row::{self, COLUMNS, RowError, int};
 use super::schema::BLOCK;
+use super::sum::bytes_of;
 use crate::Result;
 use crate::model::{Gid, SessionId, Task, TaskId};
 
@@ -136,38 +137,34 @@ fn by_gid(db: &Connection, gid: Gid) -> Result<Option<Task>, RowError> {
 }
 
 fn miners(db: &Connection) -> Result<Vec<MinerRecord>, RowError> {
-    let mut select = db.prepare_cached(
-        "SELECT id, name, public_key, kind, owner, models, reputation, created_at, last_seen, revoked
-         FROM miner ORDER BY id",
-    )?;
-    let mut rows = select.query([])?;
-    let mut miners = Vec::new();
-    while let Some(found) = rows.next()? {
-        miners.push(MinerRecord {
-            id: found.get(0)?,
-            name: found.get(1)?,
-            public_key: found.get(2)?,
-            kind: found.get(3)?,
-            owner: found.get(4)?,
-            models: row::parse("models", &found.get::<_, String>(5)?)?,
-            reputation: found.get(6)?,
-            created_at: row::uint(found, 7)?,
-            last_seen: row::uint(found, 8)?,
-            revoked: found.get(9)?,
-        });
-    }
-    Ok(miners)
+    all(db, &format!("SELECT {}, sum FROM miner ORDER BY id", row::MINER), row::miner, "miner")
 }
 
 fn keys(db: &Connection) -> Result<Vec<ApiKey>, RowError> {
-    let mut select = db.prepare_cached("SELECT body FROM api_token ORDER BY id")?;
+    all(db, &format!("SELECT {}, sum FROM api_token ORDER BY id", row::KEY), row::key, "key")
+}
+
+/// All rows that can be read. A damaged one is logged and left out, so that what it stands for is refused.
+fn all<T>(
+    db: &Connection,
+    sql: &str,
+    read: fn(&rusqlite::Row<'_>) -> Result<T, RowError>,
+    kind: &str,
+) -> Result<Vec<T>, RowError> {
+    let mut select = db.prepare_cached(sql)?;
     let mut rows = select.query([])?;
-    let mut keys = Vec::new();
+    let mut out = Vec::new();
     while let Some(found) = rows.next()? {
-        let body = found.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
-        keys.push(serde_json::from_str(body).map_err(|e| RowError::Column("body", e.to_string()))?);
+        match read(found) {
+            Ok(value) => out.push(value),
+            Err(RowError::Sqlite(error)) => return Err(error.into()),
+            Err(error) => {
+                let id = String::from_utf8_lossy(bytes_of(found.get_ref(0)?).unwrap_or_default()).into_owned();
+                tracing::error!(id, %error, "a {kind} of the store cannot be read and is refused");
+            }
+        }
     }
-    Ok(keys)
+    Ok(out)
 }
 
 /// A page of a session, as of one moment.

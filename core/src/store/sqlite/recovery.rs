@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::super::Recovery;
 use super::connection::Failure;
 use super::row::{self, RowError, uint};
-use crate::model::{Fence, Gid, Session, SessionId, TaskId};
+use crate::model::{Fence, Gid, SessionId, TaskId};
 
 /// Starts a new epoch and reads everything that a router needs to go on.
 ///
@@ -13,23 +13,27 @@ use crate::model::{Fence, Gid, Session, SessionId, TaskId};
 /// `check_integrity` names it.
 pub(super) fn recover(db: &Connection) -> Result<Recovery, Failure> {
     db.execute("UPDATE meta SET epoch = epoch + 1", [])?;
-    let mut recovery = db.query_row("SELECT epoch, last_gid, last_fence FROM meta", [], |row| {
+    let mut recovery = db.query_row("SELECT epoch, last_gid, last_fence, last_session FROM meta", [], |row| {
         Ok(Recovery {
             epoch: uint(row, 0)?,
             last_gid: Gid(uint(row, 1)?),
             last_fence: Fence(uint(row, 2)?),
+            last_session: SessionId(uint(row, 3)?),
             ..Recovery::default()
         })
     })?;
 
-    let mut select = db.prepare("SELECT id, body FROM session ORDER BY id")?;
+    let mut select = db.prepare(&format!("SELECT {}, sum FROM session ORDER BY id", row::SESSION))?;
     let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        // Bytes that are no UTF-8 are as damaged as text that is no JSON.
-        let body = row.get_ref(1)?.as_bytes_or_null().ok().flatten().unwrap_or_default();
-        match serde_json::from_slice::<Session>(body) {
+    while let Some(found) = rows.next()? {
+        match row::session(found) {
             Ok(session) => recovery.sessions.push(session),
-            Err(error) => tracing::error!(session = uint(row, 0)?, %error, "a session of the store cannot be read"),
+            Err(RowError::Sqlite(error)) => return Err(error.into()),
+            Err(error) => {
+                let id = SessionId(uint(found, 0)?);
+                tracing::error!(session = %id, %error, "a session of the store cannot be read");
+                recovery.corrupt_sessions.push(id);
+            }
         }
     }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::super::samples::{ended, keyed, new_task, rich};
-use super::super::{Durability, Store, TaskQuery};
+use super::super::{ApiKey, Durability, MinerRecord, Store, TaskQuery};
 use super::{SqliteStore, check_integrity};
 use crate::ErrorKind;
-use crate::model::{SessionId, TaskId};
+use crate::model::{Session, SessionId, SessionSpec, TaskId, Timestamp};
 
 /// Task 1 has every value that a row can hold, task 2 is waiting, task 3 stays unharmed.
 fn directory() -> tempfile::TempDir {
@@ -75,15 +75,63 @@ fn a_change_in_any_column_is_told_and_hides_no_other_task() {
 }
 
 #[test]
-fn a_session_that_is_damaged_does_not_keep_the_others_from_recovery() {
+fn a_damaged_session_is_named_and_the_others_are_recovered() {
     let dir = directory();
+    let session = |id| Session::new(SessionId(id), format!("0x{id}"), SessionSpec::default(), Timestamp(1_000));
+    let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
+    store.put_session(session(8)).wait().unwrap();
+    store.put_session(session(9)).wait().unwrap();
+    drop(store);
     let db = Connection::open(dir.path().join(super::place::FILE)).unwrap();
-    for body in ["CAST(x'7bff7d' AS TEXT)", "'{'", "''"] {
-        db.execute(&format!("INSERT OR REPLACE INTO session VALUES(9, {body})"), []).unwrap();
+    for body in ["CAST(x'7bff7d' AS TEXT)", "'{'", "''", "replace(body, '0x9', '0x8')"] {
+        db.execute_batch("DROP TABLE IF EXISTS kept; CREATE TEMP TABLE kept AS SELECT * FROM session").unwrap();
+        assert_eq!(db.execute(&format!("UPDATE session SET body = {body} WHERE id = 9"), []).unwrap(), 1);
         let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
         let recovery = store.recover().wait().unwrap();
-        assert_eq!((recovery.sessions.len(), recovery.unfinished.len()), (0, 1), "{body}");
+        let found: Vec<_> = recovery.sessions.iter().map(|session| session.id).collect();
+        assert_eq!((found, recovery.corrupt_sessions), (vec![SessionId(8)], vec![SessionId(9)]), "{body}");
+        assert_eq!((recovery.unfinished.len(), recovery.last_session), (1, SessionId(9)), "{body}");
+        drop(store);
+        let problems = check_integrity(dir.path()).unwrap().problems;
+        assert!(problems.len() == 1 && problems[0].starts_with("session 9 "), "{body}: {problems:?}");
+        db.execute_batch("DELETE FROM session; INSERT INTO session SELECT * FROM kept").unwrap();
     }
+}
+
+#[test]
+fn a_damaged_key_or_miner_is_refused_and_the_others_stay() {
+    let dir = directory();
+    let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
+    for id in ["a", "b"] {
+        store.put_key(ApiKey { id: id.into(), scopes: vec!["read".into()], ..ApiKey::default() }).wait().unwrap();
+        store.put_miner(MinerRecord { id: id.into(), revoked: true, ..MinerRecord::default() }).wait().unwrap();
+    }
+    drop(store);
+    let db = Connection::open(dir.path().join(super::place::FILE)).unwrap();
+    db.execute("UPDATE api_token SET body = replace(body, 'read', 'admi') WHERE id = 'b'", []).unwrap();
+    for (column, value) in [("revoked", "0"), ("models", "'['"), ("reputation", "0.5"), ("sum", "NULL")] {
+        db.execute_batch("DROP TABLE IF EXISTS kept; CREATE TEMP TABLE kept AS SELECT * FROM miner").unwrap();
+        db.execute(&format!("UPDATE miner SET {column} = {value} WHERE id = 'b'"), []).unwrap();
+        let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
+        let keys: Vec<_> = store.keys().wait().unwrap().into_iter().map(|key| key.id).collect();
+        let miners: Vec<_> = store.miners().wait().unwrap().into_iter().map(|miner| miner.id).collect();
+        assert_eq!((keys, miners), (vec!["a".to_owned()], vec!["a".to_owned()]), "{column}");
+        drop(store);
+        let problems = check_integrity(dir.path()).unwrap().problems;
+        assert!(problems[0].starts_with("key b ") && problems[1].starts_with("miner b "), "{problems:?}");
+        db.execute_batch("DELETE FROM miner; INSERT INTO miner SELECT * FROM kept").unwrap();
+    }
+}
+
+#[test]
+fn a_damaged_idempotency_key_leads_to_no_other_task() {
+    let dir = directory();
+    let db = Connection::open(dir.path().join(super::place::FILE)).unwrap();
+    db.execute("UPDATE task SET idem_fp = x'00' WHERE id = 1", []).unwrap();
+    let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
+    let repeated = keyed(new_task(1, 7), "k", 1);
+    assert_eq!(store.find(repeated.idempotency.clone().unwrap()).wait().unwrap_err().code(), "store_corrupt");
+    assert_eq!(store.accept(Arc::new(repeated)).wait().unwrap_err().code(), "store_corrupt");
 }
 
 #[test]

@@ -3,18 +3,29 @@
 use std::sync::Arc;
 
 use rusqlite::Row;
+use rusqlite::types::ValueRef;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::super::end::StoredEnd;
-use super::sum::{AcceptColumns, EndColumns, bytes_of};
-use crate::model::{Fence, Gid, SessionId, Task, TaskId, TaskState, Timestamp};
+use super::super::{ApiKey, MinerRecord, damaged_thing};
+use super::sum::{AcceptColumns, EndColumns, bytes_of, of_row};
+use crate::model::{Fence, Gid, Session, SessionId, Task, TaskId, TaskState, Timestamp};
 use crate::{Error, Result};
 
 /// The columns that [`task`] reads, in its order.
 pub(super) const COLUMNS: &str = "gid, session_id, id, band, bytes, attempts, fence, created_at, started_at, \
      first_token_at, precommitted_at, committed_at, ended_at, deadline, sum, idem_scope, idem_key, idem_fp, \
      assigned_miners, request, \"end\", text, raw";
+
+/// The columns of a session before its checksum.
+pub(super) const SESSION: &str = "id, body";
+
+/// The columns of a key before its checksum.
+pub(super) const KEY: &str = "id, body";
+
+/// The columns of a miner before its checksum, in the order of [`miner`].
+pub(super) const MINER: &str = "id, name, public_key, kind, owner, models, reputation, created_at, last_seen, revoked";
 
 /// Stores an unsigned integer in a column: the same 64 bits.
 pub(super) fn int(value: u64) -> i64 {
@@ -107,10 +118,7 @@ impl RowError {
             return Error::store(self);
         }
         let of = ids.map_or_else(String::new, |(session, id)| format!(" of task {id} in session {session}"));
-        let error = Error::store_corrupt(format!(
-            "what the store holds{of} is damaged ({self}): restore the database from a back-up; \
-             `cortensor-router doctor` lists what is damaged"
-        ));
+        let error = damaged_thing(&of, &self);
         match ids {
             Some((session, id)) => error.with_ids(session.0, Some(id.0)),
             None => error,
@@ -120,6 +128,40 @@ impl RowError {
 
 pub(super) fn parse<T: DeserializeOwned>(column: &'static str, text: &str) -> Result<T, RowError> {
     serde_json::from_str(text).map_err(|e| RowError::Column(column, e.to_string()))
+}
+
+/// Reads a row of [`SESSION`] and its checksum.
+pub(super) fn session(row: &Row<'_>) -> Result<Session, RowError> {
+    check_whole(row, 2)?;
+    body(row)
+}
+
+/// Reads a row of [`KEY`] and its checksum.
+pub(super) fn key(row: &Row<'_>) -> Result<ApiKey, RowError> {
+    check_whole(row, 2)?;
+    body(row)
+}
+
+/// Reads the second column as JSON.
+fn body<T: DeserializeOwned>(row: &Row<'_>) -> Result<T, RowError> {
+    parse("body", row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)
+}
+
+/// Reads a row of [`MINER`] and its checksum.
+pub(super) fn miner(row: &Row<'_>) -> Result<MinerRecord, RowError> {
+    check_whole(row, 10)?;
+    Ok(MinerRecord {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        public_key: row.get(2)?,
+        kind: row.get(3)?,
+        owner: row.get(4)?,
+        models: parse("models", &row.get::<_, String>(5)?)?,
+        reputation: row.get(6)?,
+        created_at: uint(row, 7)?,
+        last_seen: uint(row, 8)?,
+        revoked: row.get(9)?,
+    })
 }
 
 /// Reads a row of [`COLUMNS`] into a task and its band, if its checksum is right.
@@ -157,6 +199,18 @@ pub(super) fn task(row: &Row<'_>) -> Result<(Task, u8), RowError> {
 
 /// Whether the checksum of a row of [`COLUMNS`] is right.
 fn check(row: &Row<'_>) -> Result<(), RowError> {
+    let written = row.get::<_, Option<i64>>(14)?;
+    if written == Some(sum_of(row, bytes_of(row.get_ref(20)?))?) { Ok(()) } else { Err(RowError::Sum) }
+}
+
+/// Whether the checksum in that column, which covers all columns before it, is right.
+pub(super) fn check_whole(row: &Row<'_>, sum: usize) -> Result<(), RowError> {
+    let values = (0..sum).map(|column| row.get_ref(column)).collect::<rusqlite::Result<Vec<_>>>()?;
+    if row.get_ref(sum)? == ValueRef::Integer(of_row(values)) { Ok(()) } else { Err(RowError::Sum) }
+}
+
+/// The checksum of a row of [`COLUMNS`] that has this end.
+pub(super) fn sum_of(row: &Row<'_>, end: Option<&[u8]>) -> rusqlite::Result<i64> {
     let int = |column| row.get::<_, i64>(column);
     let bytes = |column| row.get_ref(column).map(bytes_of);
     let accept = AcceptColumns {
@@ -181,10 +235,9 @@ fn check(row: &Row<'_>) -> Result<(), RowError> {
         deadline: int(13)?,
         assigned_miners: bytes(18)?,
         request: bytes(19)?.unwrap_or_default(),
-        end: bytes(20)?,
+        end,
         text: bytes(21)?,
         raw: bytes(22)?,
     };
-    let written = row.get::<_, Option<i64>>(14)?;
-    if written == Some(accept.half() | end.half(accept.gid)) { Ok(()) } else { Err(RowError::Sum) }
+    Ok(accept.half() | end.half(accept.gid))
 }

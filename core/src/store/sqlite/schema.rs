@@ -155,6 +155,20 @@ pub(super) const MIGRATIONS: &[Migration] = &[
             )
         }),
     },
+    Migration {
+        sql: "
+    -- Outlives deleted sessions, so that no id is given out twice.
+    ALTER TABLE meta ADD COLUMN last_session INTEGER NOT NULL DEFAULT 0;
+    UPDATE meta SET last_session = max(
+        (SELECT coalesce(max(id), 0) FROM session),
+        (SELECT coalesce(max(session_id), 0) FROM session_count));
+    -- A CRC-32 over all that comes before; NULL: the row is damaged.
+    ALTER TABLE session ADD COLUMN sum INTEGER;
+    ALTER TABLE api_token ADD COLUMN sum INTEGER;
+    ALTER TABLE miner ADD COLUMN sum INTEGER;
+",
+        then: Some(upgrade::sum_rows),
+    },
 ];
 
 /// Brings the file to the newest version, each step in a transaction of its own, after copying an older file. Gives
@@ -237,7 +251,7 @@ mod tests {
     fn an_older_file_is_migrated_and_keeps_its_rows() {
         let mut db = Connection::open_in_memory().unwrap();
         assert_eq!(migrate(&mut db, MIGRATIONS).unwrap(), MIGRATIONS.len() as u32);
-        db.execute("INSERT INTO session VALUES(7, '{}')", []).unwrap();
+        db.execute("INSERT INTO session(id, body) VALUES(7, '{}')", []).unwrap();
         assert_eq!(migrate(&mut db, &next()).unwrap(), MIGRATIONS.len() as u32 + 1);
         assert_eq!(migrate(&mut db, &next()).unwrap(), MIGRATIONS.len() as u32 + 1, "a second time changes nothing");
         let note: String = db.query_row("SELECT note FROM session WHERE id = 7", [], |row| row.get(0)).unwrap();

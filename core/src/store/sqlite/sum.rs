@@ -1,6 +1,6 @@
-//! The checksum of a task's row. A row that the disk damaged is never shown as an answer.
+//! The checksums of rows. A row that the disk damaged is never shown as an answer.
 //!
-//! One integer holds two CRC-32s, because the two writes of a task know different columns: the upper half covers what
+//! In the row of a task one integer holds two CRC-32s, because the two writes of a task know different columns: the upper half covers what
 //! the accept alone writes, the lower half everything that the end may write anew.
 
 use crc32fast::Hasher;
@@ -77,6 +77,30 @@ impl EndColumns<'_> {
         }
         i64::from(hasher.finalize())
     }
+}
+
+/// The sum of a row that one write knows whole: a session, a key or a miner.
+pub(super) fn of_row<'a>(values: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
+    let mut hasher = Hasher::new();
+    for value in values {
+        match value {
+            ValueRef::Null => bytes(&mut hasher, None),
+            ValueRef::Text(text) => bytes(&mut hasher, Some(text)),
+            ValueRef::Integer(number) => {
+                hasher.update(&[2]);
+                hasher.update(&number.to_le_bytes());
+            }
+            ValueRef::Real(number) => {
+                hasher.update(&[3]);
+                hasher.update(&number.to_bits().to_le_bytes());
+            }
+            ValueRef::Blob(blob) => {
+                hasher.update(&[4]);
+                bytes(&mut hasher, Some(blob));
+            }
+        }
+    }
+    i64::from(hasher.finalize())
 }
 
 /// Selects the upper half of a sum that is there, in SQL.

@@ -3,13 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::types::ToSqlOutput;
-use rusqlite::{Connection, Row};
+use rusqlite::types::{ToSqlOutput, Value};
+use rusqlite::{Connection, Row, params};
 use serde_json::value::RawValue;
 
 use super::place::private;
-use super::row::json;
-use super::sum::{AcceptColumns, EndColumns, bytes_of};
+use super::row::{COLUMNS, KEY, MINER, SESSION, json, sum_of};
+use super::sum::of_row;
 use crate::{Error, Result};
 
 /// The path of the copy of a file of that schema.
@@ -58,30 +58,48 @@ pub(super) fn back_up(db: &Connection, version: u32) -> Result<Option<PathBuf>> 
 /// Moves every task into the table that has `end` and `sum`. A row that cannot be read gets no sum, so that it counts
 /// as damaged whenever it is read.
 pub(super) fn move_tasks(db: &Connection) -> rusqlite::Result<()> {
+    // The columns of `COLUMNS` in their order, then those that make the end.
     let mut select = db.prepare(
         "SELECT gid, session_id, id, band, bytes, attempts, fence, created_at, started_at, first_token_at,
-             precommitted_at, committed_at, ended_at, deadline, idem_scope, idem_key, idem_fp, assigned_miners, request,
-             text, raw, outcome, verdict, failure, results FROM task_old",
+             precommitted_at, committed_at, ended_at, deadline, NULL, idem_scope, idem_key, idem_fp, assigned_miners,
+             request, NULL, text, raw, outcome, verdict, failure, results FROM task_old",
     )?;
-    let mut insert = db.prepare(
-        "INSERT INTO task(gid, session_id, id, band, bytes, attempts, fence, created_at, started_at, first_token_at,
-             precommitted_at, committed_at, ended_at, deadline, idem_scope, idem_key, idem_fp, assigned_miners, request,
-             text, raw, sum, \"end\")
-         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
-    )?;
+    let mut insert = db.prepare(&format!(
+        "INSERT INTO task({COLUMNS}) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
+             ?18, ?19, ?20, ?21, ?22, ?23)"
+    ))?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         let end = end_of(row)?;
         let sum = match &end {
-            Ok(end) => Some(sum_of(row, end.as_deref())?),
+            Ok(end) => Some(sum_of(row, end.as_deref().map(str::as_bytes))?),
             Err(()) => None,
         };
-        for column in 0..21 {
+        for column in 0..23 {
             insert.raw_bind_parameter(column + 1, ToSqlOutput::Borrowed(row.get_ref(column)?))?;
         }
-        insert.raw_bind_parameter(22, sum)?;
-        insert.raw_bind_parameter(23, end.ok().flatten())?;
+        insert.raw_bind_parameter(15, sum)?;
+        insert.raw_bind_parameter(21, end.ok().flatten())?;
         insert.raw_execute()?;
+    }
+    Ok(())
+}
+
+/// Gives every row of a session, a key and a miner its sum.
+pub(super) fn sum_rows(db: &Connection) -> rusqlite::Result<()> {
+    for (table, columns) in [("session", SESSION), ("api_token", KEY), ("miner", MINER)] {
+        let mut select = db.prepare(&format!("SELECT {columns} FROM {table}"))?;
+        let count = select.column_count();
+        let mut sums: Vec<(Value, i64)> = Vec::new();
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            let values = (0..count).map(|column| row.get_ref(column)).collect::<rusqlite::Result<Vec<_>>>()?;
+            sums.push((row.get(0)?, of_row(values)));
+        }
+        let mut update = db.prepare(&format!("UPDATE {table} SET sum = ?2 WHERE id = ?1"))?;
+        for (id, sum) in sums {
+            update.execute(params![id, sum])?;
+        }
     }
     Ok(())
 }
@@ -104,7 +122,7 @@ fn end_of(row: &Row<'_>) -> rusqlite::Result<Result<Option<String>, ()>> {
         verdict: Option<&'a RawValue>,
     }
     let text = |column| row.get_ref(column).map(|value| value.as_str_or_null());
-    let (Ok(outcome), Ok(verdict), Ok(failure), Ok(results)) = (text(21)?, text(22)?, text(23)?, text(24)?) else {
+    let (Ok(outcome), Ok(verdict), Ok(failure), Ok(results)) = (text(23)?, text(24)?, text(25)?, text(26)?) else {
         return Ok(Err(()));
     };
     let Some(outcome) = outcome else { return Ok(Ok(None)) };
@@ -122,38 +140,6 @@ fn end_of(row: &Row<'_>) -> rusqlite::Result<Result<Option<String>, ()>> {
 
 fn json_of(text: Option<&str>) -> serde_json::Result<Option<&RawValue>> {
     text.map(serde_json::from_str).transpose()
-}
-
-fn sum_of(row: &Row<'_>, end: Option<&str>) -> rusqlite::Result<i64> {
-    let int = |column| row.get::<_, i64>(column);
-    let bytes = |column| row.get_ref(column).map(bytes_of);
-    let accept = AcceptColumns {
-        gid: int(0)?,
-        session_id: int(1)?,
-        id: int(2)?,
-        band: int(3)?,
-        idem_scope: bytes(14)?,
-        idem_key: bytes(15)?,
-        idem_fp: bytes(16)?,
-    };
-    let end = EndColumns {
-        bytes: int(4)?,
-        attempts: int(5)?,
-        fence: int(6)?,
-        created_at: int(7)?,
-        started_at: int(8)?,
-        first_token_at: int(9)?,
-        precommitted_at: int(10)?,
-        committed_at: int(11)?,
-        ended_at: row.get(12)?,
-        deadline: int(13)?,
-        assigned_miners: bytes(17)?,
-        request: bytes(18)?.unwrap_or_default(),
-        end: end.map(str::as_bytes),
-        text: bytes(19)?,
-        raw: bytes(20)?,
-    };
-    Ok(accept.half() | end.half(accept.gid))
 }
 
 #[cfg(test)]

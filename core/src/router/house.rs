@@ -1,0 +1,94 @@
+//! Deletes what has been kept long enough: ended tasks, then closed sessions that have none left.
+//!
+//! A session goes from the store first and from memory then. After a crash in between the next start does not find it;
+//! if the store fails, the session stays in memory and the next round tries again.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::sessions::STANDING;
+use super::shared::{Core, Shared};
+use crate::Result;
+use crate::model::{SessionId, Timestamp};
+use crate::store::Purge;
+
+/// Tasks that one transaction deletes, so that others need not wait long.
+const TASKS: u64 = 1_000;
+/// Sessions that are looked at under one lock.
+const SESSIONS: usize = 1_000;
+
+impl Shared {
+    /// Deletes what is over age or over its budget, round after round.
+    pub(super) async fn keep_house(self: Arc<Self>) {
+        let interval = Duration::from_secs(self.config.retention.interval_secs.max(1));
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(interval) => {}
+            }
+            if let Err(error) = self.purge_tasks().await {
+                tracing::warn!(%error, "old tasks could not be deleted");
+            }
+            if let Err(error) = self.purge_sessions().await {
+                tracing::warn!(%error, "closed sessions could not be deleted");
+            }
+        }
+    }
+
+    async fn purge_tasks(&self) -> Result<()> {
+        let retention = &self.config.retention;
+        let ended_before = self.clock.now().0.saturating_sub(retention.max_age_secs.saturating_mul(1_000));
+        let purge = Purge { ended_before: Timestamp(ended_before), max_bytes: retention.max_bytes, limit: TASKS };
+        while self.store.purge(purge).await? >= TASKS && !self.stop.is_cancelled() {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    async fn purge_sessions(&self) -> Result<()> {
+        let closed_before = self.clock.now().as_secs().saturating_sub(self.config.retention.closed_session_secs);
+        let mut from = Bound::Unbounded;
+        while !self.stop.is_cancelled() {
+            // A change under way would write a deleted session again.
+            let _no_changes = self.session_changes.lock().await;
+            let (due, last) = due_sessions(&self.core.lock(), from, closed_before);
+            let asked: Vec<_> = due.into_iter().map(|id| (id, self.store.delete_session(id))).collect();
+            let mut gone = BTreeSet::new();
+            for (id, answer) in asked {
+                if answer.await? {
+                    gone.insert(id);
+                }
+            }
+            if !gone.is_empty() {
+                let forgotten = self.core.lock().forget_sessions(gone);
+                drop(forgotten);
+            }
+            let Some(last) = last else { return Ok(()) };
+            from = Bound::Excluded(last);
+        }
+        Ok(())
+    }
+}
+
+/// Sessions behind `from` that were closed before that second and have nothing under way, and where to look on.
+fn due_sessions(core: &Core, from: Bound<SessionId>, closed_before: u64) -> (Vec<SessionId>, Option<SessionId>) {
+    let mut due = Vec::new();
+    let mut last = None;
+    for (count, session) in core.sessions.range((from, Bound::Unbounded)).map(|(_, session)| session).enumerate() {
+        // Sessions that exist from the start would come back open.
+        if !session.active
+            && session.updated_at <= closed_before
+            && !STANDING.contains(&session.id)
+            && core.engine.active_tasks(session.id) == 0
+        {
+            due.push(session.id);
+        }
+        if count + 1 == SESSIONS {
+            last = Some(session.id);
+            break;
+        }
+    }
+    (due, last)
+}
