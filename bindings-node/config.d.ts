@@ -50,6 +50,8 @@ export interface RetentionOptions {
   maxBytes?: number;
   /** The bound `max_bytes` of a router that keeps its tasks in memory. Default 64 MiB. */
   maxMemoryBytes?: number;
+  /** Seconds that a closed session is kept after it was closed or last changed. It stays as long as one of its tasks is kept; then it is deleted, and a later request for it answers 404. Default 604800 (7 days). */
+  closedSessionSecs?: number;
   /** Seconds between two rounds of deletion. Default 60. */
   intervalSecs?: number;
 }
@@ -66,7 +68,7 @@ export interface LimitsOptions {
   maxMemoryBytes?: number;
   /** Open sessions; closed ones do not count. Default 100000. */
   maxSessions?: number;
-  /** Closed sessions, which stay in lists; beyond it none is created. Default 1000000. */
+  /** Closed sessions, which stay in lists until `retention.closed_session_secs` has passed; beyond it none is created. Default 1000000. */
   maxClosedSessions?: number;
   /** Miners. Default 10000. */
   maxMiners?: number;
@@ -274,6 +276,8 @@ export interface MinersOptions {
   writeBufferBytes?: number;
   /** Miners at a time that have connected and not yet said who they are. Default 1024. */
   maxHandshakes?: number;
+  /** Tasks that a miner may name as its own when it comes back; one that names more is refused. Default 16384. */
+  maxResumed?: number;
 }
 
 /** OpenAI-compatible servers. */
