@@ -144,11 +144,12 @@ fn json_of(text: Option<&str>) -> serde_json::Result<Option<&RawValue>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::{Durability, Store};
+    use super::super::super::{ApiKey, Durability, Store};
     use super::super::schema::{MIGRATIONS, migrate, version};
     use super::super::{SqliteStore, check_integrity, connection, place};
+    use super::json;
     use crate::ErrorKind;
-    use crate::model::{Outcome, SessionId, TaskId};
+    use crate::model::{Outcome, Session, SessionId, SessionSpec, TaskId, Timestamp};
 
     /// A data directory as version 2 of the schema left it.
     fn old_directory() -> tempfile::TempDir {
@@ -209,6 +210,32 @@ mod tests {
         assert_eq!(failure, "all broke");
         assert!(!dir.path().join("router.db.schema-2.part").exists());
         assert!(!dir.path().join("router.db.schema-3").exists());
+    }
+
+    #[test]
+    fn sessions_keys_and_miners_of_an_older_file_get_their_sums() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = place::prepare(dir.path()).unwrap();
+        let mut db = connection::writer(&path, Durability::Full).unwrap();
+        migrate(&mut db, &MIGRATIONS[..3]).unwrap();
+        let spec = SessionSpec { name: "s".into(), ..SessionSpec::default() };
+        let session = Session::new(SessionId(5), "0x5".into(), spec, Timestamp(1_000));
+        let key = ApiKey { id: "k".into(), ..ApiKey::default() };
+        db.execute("INSERT INTO session VALUES(5, ?1)", [json(&session).unwrap()]).unwrap();
+        db.execute("INSERT INTO session VALUES(6, '{')", []).unwrap();
+        db.execute("INSERT INTO api_token VALUES('k', ?1)", [json(&key).unwrap()]).unwrap();
+        db.execute("INSERT INTO miner VALUES('m', 'n', '', '', '', '[\"a\"]', 0.5, 1, 2, 1)", []).unwrap();
+        db.execute("INSERT INTO session_count VALUES(9, 3, 0, 0)", []).unwrap();
+        drop(db);
+        let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
+        let recovery = store.recover().wait().unwrap();
+        assert_eq!(recovery.sessions.iter().map(|session| session.id.0).collect::<Vec<_>>(), [5]);
+        assert_eq!((recovery.corrupt_sessions, recovery.last_session), (vec![SessionId(6)], SessionId(9)));
+        assert_eq!(store.keys().wait().unwrap(), [key]);
+        let miners = store.miners().wait().unwrap();
+        assert_eq!((miners.len(), miners[0].reputation.to_bits(), miners[0].revoked), (1, 0.5_f64.to_bits(), true));
+        drop(store);
+        assert!(dir.path().join("router.db.schema-3").exists());
     }
 
     #[test]
