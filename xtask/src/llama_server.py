@@ -21,7 +21,7 @@ options.add_argument("-c", "--ctx-size", type=int, default=2048)
 options.add_argument("--parallel", type=int, default=1)
 options.add_argument("--threads", type=int, default=1)
 options.add_argument("--kv-unified", action=argparse.BooleanOptionalAction, default=True)
-options.add_argument("--slots", action="store_true")
+options.add_argument("--slots", action=argparse.BooleanOptionalAction, default=True)
 given = options.parse_args()
 
 parameters = CommonParams()

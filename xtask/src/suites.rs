@@ -82,7 +82,7 @@ fn python_suite(steps: &mut Steps) -> Outcome {
     pytest.current_dir(environment::clients().join("python")).env("CORTENSOR_ROUTER_BIN", router);
     let model = match model::installed(steps) {
         Ok(model) => Some(model),
-        // A contributor without a compiler can still run the rest.
+        // A contributor whose machine has no built package can still run the rest.
         Err(why) if !model::is_required() => {
             steps.skip("a real model", &why);
             None
