@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import html
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, overload
 
 from ._json import parsed
 
@@ -30,7 +30,7 @@ class Record:
         for name, part in cls._parts.items():
             told = data.get(name)
             if isinstance(told, list):
-                data[name] = [part._of(one) for one in told]
+                data[name] = [part._of(one) for one in cast("list[dict[str, Any]]", told)]
             elif told is not None:
                 data[name] = part._of(told)
         known = _FIELDS.get(cls)

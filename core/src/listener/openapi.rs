@@ -147,13 +147,13 @@ pub fn openapi_file() -> String {
 /// `docs/packages.json`.
 #[doc(hidden)]
 pub fn packages_file() -> String {
-    let mut schemas = vec![
+    let schemas = [
         (MinerSpec::name(), MinerSpec::schema()),
         (ModelInfo::name(), ModelInfo::schema()),
         ("RequestOptions".into(), bodies::options().into()),
+        #[cfg(feature = "miner-client")]
+        (crate::miner::client::MinerClientStats::name(), crate::miner::client::MinerClientStats::schema()),
     ];
-    #[cfg(feature = "miner-client")]
-    schemas.push((crate::miner::client::MinerClientStats::name(), crate::miner::client::MinerClientStats::schema()));
     let components = ComponentsBuilder::new().schemas_from_iter(schemas).build();
     let info = InfoBuilder::new().title("cortensor-router packages").version(crate::VERSION).build();
     let document = OpenApiBuilder::new().info(info).components(Some(components)).build();
