@@ -1,53 +1,86 @@
-//! A stream of events that ends with an error before its time.
+//! Ends an answer before its time: a call is answered with an error, a stream ends with it.
 
 use std::convert::Infallible;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header;
 use http_body::Frame;
 
-use super::reply::Family;
+use super::closing::Closing;
+use super::reply::{Failed, Family};
+use super::revocation::Revocation;
 use crate::Error;
 
-/// Lets a stream of events end with that error as soon as `is_over` says so; other answers stay as they are.
-/// `is_over` is asked whenever the stream is polled, and sees to it that it is polled then.
-pub(in crate::listener) fn cut_short(
-    response: Response,
-    family: Family,
-    error: fn() -> Error,
-    is_over: impl FnMut(&mut Context<'_>) -> bool + Send + Unpin + 'static,
-) -> Response {
-    let kind = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
-    if !kind.starts_with(b"text/event-stream") {
-        return response;
-    }
-    response.map(|stream| Body::new(CutShort { stream: Some(stream), family, error, is_over }))
+/// The things that end an answer: its connection's, and its key's.
+pub(in crate::listener) struct Ends {
+    pub(in crate::listener) closing: Closing,
+    /// `None`: the caller has no key that can be revoked.
+    pub(in crate::listener) revocation: Option<Revocation>,
 }
 
-struct CutShort<F> {
+impl Ends {
+    /// The error to end with, if that is due; the task is woken when a key is revoked.
+    fn due(&mut self, cx: &mut Context<'_>) -> Option<Error> {
+        let revoked = self.revocation.as_mut().and_then(|revocation| revocation.due(cx));
+        revoked.or_else(|| self.closing.due())
+    }
+
+    fn can_come(&self) -> bool {
+        self.revocation.is_some() || self.closing.can_come()
+    }
+
+    /// Answers those routes, unless the end is due before the answer is there. A stream ends when it is due.
+    pub(in crate::listener) async fn bound(
+        mut self,
+        mut answer: Pin<&mut impl Future<Output = Response>>,
+        family: Family,
+    ) -> Response {
+        let response = poll_fn(|cx| match answer.as_mut().poll(cx) {
+            // The answer comes first: a caller that revokes its own key is told that it did.
+            Poll::Pending => match self.due(cx) {
+                Some(error) => Poll::Ready(Err(error)),
+                None => Poll::Pending,
+            },
+            Poll::Ready(response) => Poll::Ready(Ok(response)),
+        })
+        .await;
+        let response = match response {
+            Ok(response) => response,
+            Err(error) => return Failed::new(family, error).into_response(),
+        };
+        let kind = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+        if !self.can_come() || !kind.starts_with(b"text/event-stream") {
+            return response;
+        }
+        response.map(|stream| Body::new(Cut { stream: Some(stream), family, ends: self }))
+    }
+}
+
+/// A stream of events that ends with an error when that is due.
+struct Cut {
     /// The stream; `None` after the end.
     stream: Option<Body>,
     family: Family,
-    error: fn() -> Error,
-    is_over: F,
+    ends: Ends,
 }
 
-impl<F: FnMut(&mut Context<'_>) -> bool + Unpin> http_body::Body for CutShort<F> {
+impl http_body::Body for Cut {
     type Data = Bytes;
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = &mut *self;
         let Some(stream) = &mut this.stream else { return Poll::Ready(None) };
-        if (this.is_over)(cx) {
+        if let Some(error) = this.ends.due(cx) {
             // The caller's hold on its task is dropped with the stream.
             this.stream = None;
             let mut event = b"data: ".to_vec();
-            event.extend_from_slice(&this.family.error(&(this.error)()));
+            event.extend_from_slice(&this.family.error(&error));
             event.extend_from_slice(b"\n\ndata: [DONE]\n\n");
             return Poll::Ready(Some(Ok(Frame::data(event.into()))));
         }

@@ -15,10 +15,12 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
 use super::auth::Caller;
 use super::closing::Closing;
+use super::cut::Ends;
 use super::locality::Visit;
 use super::reply::{Failed, Family};
+use super::revocation::Revocation;
 use super::state::AppState;
-use super::{intake, miners, openai, paths, request_id, revocation};
+use super::{intake, miners, openai, paths, request_id};
 use crate::model::Timestamp;
 use crate::{Error, ErrorKind};
 
@@ -137,14 +139,8 @@ impl Gate {
                 Err(never) => match never {},
             }
         });
-        let closing = connection.closing.clone();
-        match key {
-            Some(key) => {
-                let answer = pin!(revocation::bound(answer, family, key));
-                closing.bound(answer, family).await
-            }
-            None => closing.bound(answer, family).await,
-        }
+        let ends = Ends { closing: connection.closing.clone(), revocation: key.map(Revocation::of) };
+        ends.bound(answer, family).await
     }
 
     /// Answers on the busiest route.

@@ -2,32 +2,28 @@
 //!
 //! Tasks that were submitted to go on without a reader (`async`, `detach`) go on.
 
-use std::future::Future;
+use std::future::Future as _;
 use std::pin::Pin;
+use std::task::Context;
 
-use axum::response::{IntoResponse, Response};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::cut::cut_short;
-use super::reply::{Failed, Family};
 use crate::{Error, ErrorKind};
 
-fn revoked() -> Error {
-    Error::new(ErrorKind::Unauthenticated, "the key was revoked: use another one").with_code("key_revoked")
-}
+/// Waits for the revocation of one key.
+pub(in crate::listener) struct Revocation(Pin<Box<WaitForCancellationFutureOwned>>);
 
-/// Answers those routes, unless the key is revoked before the answer is there; a stream ends when the key is revoked.
-pub(in crate::listener) async fn bound(
-    answer: Pin<&mut impl Future<Output = Response>>,
-    family: Family,
-    key: CancellationToken,
-) -> Response {
-    let response = tokio::select! {
-        // The answer comes first: a caller that revokes its own key is told that it did.
-        biased;
-        response = answer => response,
-        () = key.cancelled() => return Failed::new(family, revoked()).into_response(),
-    };
-    let mut key = Box::pin(key.cancelled_owned());
-    cut_short(response, family, revoked, move |cx| key.as_mut().poll(cx).is_ready())
+impl Revocation {
+    /// The revocation of the key that has that token.
+    pub(in crate::listener) fn of(key: CancellationToken) -> Self {
+        Self(Box::pin(key.cancelled_owned()))
+    }
+
+    /// The error for work under the key, once it is revoked; the task is woken then.
+    pub(in crate::listener) fn due(&mut self, cx: &mut Context<'_>) -> Option<Error> {
+        let is_revoked = self.0.as_mut().poll(cx).is_ready();
+        is_revoked.then(|| {
+            Error::new(ErrorKind::Unauthenticated, "the key was revoked: use another one").with_code("key_revoked")
+        })
+    }
 }
