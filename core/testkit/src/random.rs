@@ -1,6 +1,7 @@
 //! Numbers that repeat from a seed.
 
 /// splitmix64.
+#[derive(Debug, Clone)]
 pub struct Random(u64);
 
 impl Random {
@@ -16,6 +17,11 @@ impl Random {
         x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         x ^ (x >> 31)
+    }
+
+    /// From 0 up to but without `bound`.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.number() % bound
     }
 
     /// From `low` to `high`, both included.

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::chance::Chance;
 use super::journal::{Journal, Submit};
 use super::router::{Reply, Router};
+use cortensor_router_testkit::random::Random;
 
 /// One client.
 pub(crate) struct Client<'a> {
     id: u64,
-    chance: Chance,
+    chance: Random,
     router: &'a Router,
     journal: &'a Journal,
     sessions: Vec<u64>,
@@ -23,7 +23,7 @@ pub(crate) struct Client<'a> {
 impl<'a> Client<'a> {
     /// A client that submits to those sessions.
     pub(crate) fn new(id: u64, seed: u64, router: &'a Router, journal: &'a Journal, sessions: Vec<u64>) -> Self {
-        let chance = Chance::new(seed.wrapping_mul(1_000).wrapping_add(id));
+        let chance = Random::new(seed.wrapping_mul(1_000).wrapping_add(id));
         Self { id, chance, router, journal, sessions, mine: Vec::new() }
     }
 

@@ -7,7 +7,6 @@
 #![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 #![cfg(unix)]
 
-mod chance;
 mod client;
 mod journal;
 mod router;
@@ -17,8 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use chance::Chance;
 use client::Client;
+use cortensor_router_testkit::random::Random;
 use journal::Journal;
 use router::Router;
 use upstream::Upstream;
@@ -30,7 +29,7 @@ const CLIENTS: u64 = 6;
 fn no_kill_loses_doubles_or_changes_a_task() {
     let cycles = setting("CORTENSOR_CHAOS_CYCLES", 3);
     let seed = setting("CORTENSOR_CHAOS_SEED", 1);
-    let mut chance = Chance::new(seed);
+    let mut chance = Random::new(seed);
     let data = tempfile::tempdir().unwrap();
     let upstream = Upstream::start(seed);
     let router = Router::new(data.path(), upstream.port());

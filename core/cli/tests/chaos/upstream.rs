@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::chance::Chance;
+use cortensor_router_testkit::random::Random;
 
 /// The most milliseconds that an answer takes.
 const SLOWEST: u64 = 40;
@@ -29,7 +29,7 @@ impl Upstream {
         thread::spawn(move || {
             for (connection, stream) in listener.incoming().enumerate() {
                 let (Ok(stream), answers) = (stream, Arc::clone(&answers)) else { continue };
-                let chance = Chance::new(seed ^ connection as u64);
+                let chance = Random::new(seed ^ connection as u64);
                 // A router that was killed leaves broken connections behind: they just end.
                 thread::spawn(move || serve(&stream, &answers, chance));
             }
@@ -43,7 +43,7 @@ impl Upstream {
     }
 }
 
-fn serve(stream: &TcpStream, answers: &AtomicU64, mut chance: Chance) -> Option<()> {
+fn serve(stream: &TcpStream, answers: &AtomicU64, mut chance: Random) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let mut reader = BufReader::new(stream);
     loop {
