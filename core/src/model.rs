@@ -16,11 +16,12 @@ pub use cortensor_router_model::{
 #[doc(hidden)]
 pub use cortensor_router_model::internals::visible;
 pub(crate) use cortensor_router_model::internals::{
-    PartsSoFar, check_name, check_word, clean_piece, estimate_bytes, meant, vectors_for,
+    PartsSoFar, check_name, check_word, clean_piece, estimate_bytes, hex, meant, vectors_for,
 };
 #[cfg(feature = "listener")]
 pub(crate) use cortensor_router_model::internals::{
-    TextOrTokens, Whole, are_twins, from_json, is_deeper, page_rows, page_start, wanted_sessions, wanted_tasks,
+    TextOrTokens, Whole, are_twins, from_json, is_deeper, page_rows, page_start, push_hex, wanted_sessions,
+    wanted_tasks,
 };
 #[cfg(feature = "embed")]
 pub(crate) use cortensor_router_model::internals::{inputs, vectors_of};

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::model::{Timestamp, check_name, check_word};
+use crate::model::{Timestamp, check_name, check_word, hex};
 use crate::store::ApiKey;
 use crate::{Error, Result};
 
@@ -198,12 +198,6 @@ pub fn check_scopes(param: &str, scopes: &[String]) -> Result<()> {
         Some(scope) => Err(Error::invalid(param, format!("{scope:?} is no scope: use {}", SCOPES.join(", ")))),
         None => Ok(()),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |value: u8| char::from(DIGITS[usize::from(value & 15)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
 #[cfg(test)]

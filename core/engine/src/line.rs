@@ -47,14 +47,13 @@ impl Lane {
         self.arrivals.insert((place.since, gid));
     }
 
-    fn remove(&mut self, gid: Gid, place: Place) -> bool {
+    fn remove(&mut self, gid: Gid, place: Place) {
         self.arrivals.remove(&(place.since, gid));
-        let Some(band) = self.bands.get_mut(&place.band) else { return false };
-        let was = band.remove(&(place.tag, gid));
+        let Some(band) = self.bands.get_mut(&place.band) else { return };
+        band.remove(&(place.tag, gid));
         if band.is_empty() {
             self.bands.remove(&place.band);
         }
-        was
     }
 
     fn is_empty(&self) -> bool {

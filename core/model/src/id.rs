@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -83,12 +85,5 @@ impl Timestamp {
 /// assert_eq!(address.len(), 42);
 /// ```
 pub fn address_of(name: &str) -> String {
-    use fmt::Write as _;
-    let digest = Sha256::digest(name.as_bytes());
-    let mut out = String::with_capacity(42);
-    out.push_str("0x");
-    for byte in &digest[..20] {
-        let _ = write!(out, "{byte:02x}");
-    }
-    out
+    format!("0x{}", hex(&Sha256::digest(name.as_bytes())[..20]))
 }

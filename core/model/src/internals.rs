@@ -2,6 +2,7 @@
 
 pub use crate::depth::is_deeper;
 pub use crate::fields::{FIELDS, Field, Goes, Params};
+pub use crate::hex::{hex, push_hex};
 pub use crate::input::TextOrTokens;
 pub use crate::json::from_json;
 pub use crate::model_name::{are_twins, meant, twin};

@@ -9,6 +9,7 @@ mod completion_record;
 mod depth;
 mod error;
 mod fields;
+mod hex;
 mod id;
 mod input;
 #[doc(hidden)]

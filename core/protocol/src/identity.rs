@@ -6,7 +6,7 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use sha2::{Digest, Sha256};
 
 use crate::frame::{Challenge, Hello};
-use crate::raw::hex;
+use cortensor_router_model::internals::hex;
 use cortensor_router_model::{Error, ErrorKind, Result};
 
 /// The beginning of the ids of keys. A miner with a token must not have such an id.

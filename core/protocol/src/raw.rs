@@ -1,7 +1,5 @@
 //! OpenAI's JSON on its way through: kept as the bytes that came.
 
-use std::fmt::Write as _;
-
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
@@ -25,12 +23,4 @@ pub fn delta(channel: Channel, data: String) -> Option<Delta> {
         Channel::Tool => Some(Delta { reasoning: String::new(), tool_calls: serde_json::from_str(&data).ok()? }),
         Channel::Content | Channel::Answer => None,
     }
-}
-
-/// Lower-case hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }

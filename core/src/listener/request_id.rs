@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::reply::Failed;
+use crate::model::{Gid, push_hex};
 use crate::router::Submission;
 
 pub(in crate::listener) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -25,35 +26,31 @@ pub(in crate::listener) fn given(headers: &HeaderMap) -> Option<HeaderValue> {
 /// An answer about a task, with success or without; its id has the digits of the task's completion.
 pub(in crate::listener) fn of_task(task: &Task, answer: Result<Response, Failed>) -> Response {
     let mut response = answer.unwrap_or_else(IntoResponse::into_response);
-    if let Ok(id) = HeaderValue::from_bytes(&digits(task)) {
+    let mut id = String::from("req-");
+    push_task(&mut id, task.created, task.gid);
+    if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(HEADER, id);
     }
     response
 }
 
-/// `req-`, eight hexadecimal digits of the second in which the task was made, and sixteen of its number.
-fn digits(task: &Task) -> [u8; 28] {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut out = *b"req-000000000000000000000000";
-    for (at, digit) in out[4..12].iter_mut().enumerate() {
-        *digit = HEX[(task.created >> (28 - 4 * at)) as usize & 15];
-    }
-    for (at, digit) in out[12..].iter_mut().enumerate() {
-        *digit = HEX[(task.gid >> (60 - 4 * at)) as usize & 15];
-    }
-    out
+/// Adds the digits that stand for a task in every id: those of the second in which it was made, 8 of them until 2106, and
+/// the 16 of its number.
+pub(in crate::listener) fn push_task(out: &mut String, created: u64, gid: Gid) {
+    push_hex(out, created, if created >> 32 == 0 { 8 } else { 16 });
+    push_hex(out, gid.0, 16);
 }
 
 /// Names the task for the id of its request.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::listener) struct Task {
     created: u64,
-    gid: u64,
+    gid: Gid,
 }
 
 impl From<&Submission> for Task {
     fn from(submission: &Submission) -> Self {
-        Self { created: submission.created(), gid: submission.gid().0 }
+        Self { created: submission.created(), gid: submission.gid() }
     }
 }
 
@@ -81,19 +78,6 @@ impl Numbers {
             if let Ok(id) = HeaderValue::from_str(&format!("req-{:012x}-{number:x}", self.start)) {
                 headers.insert(HEADER, id);
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tasks_id_has_the_digits_that_a_formatter_writes() {
-        for (created, gid) in [(0, 0), (0x6543_21f0, 7), (0xffff_ffff, u64::MAX), (1_795_910_400, 0x1_0000_0001)] {
-            let written = digits(&Task { created, gid });
-            assert_eq!(std::str::from_utf8(&written).unwrap(), format!("req-{created:08x}{gid:016x}"));
         }
     }
 }

@@ -8,7 +8,7 @@ use super::live::Live;
 use super::shared::{Core, Router, Shared};
 use crate::config::DispatchConfig;
 use crate::engine::{Event, SessionRules};
-use crate::model::{Session, SessionId, SessionMode, SessionPatch, SessionSpec, SessionState};
+use crate::model::{Session, SessionId, SessionMode, SessionPatch, SessionSpec, SessionState, hex};
 use crate::store::damaged_session;
 use crate::{Error, ErrorKind, Result};
 
@@ -50,13 +50,9 @@ pub(super) fn listed_sessions(core: &Core) -> impl Iterator<Item = &Session> {
 
 /// A new 0x + 64 hexadecimal digits.
 pub(super) fn new_sid() -> Result<String> {
-    use std::fmt::Write as _;
     let mut bytes = [0_u8; 32];
     getrandom::fill(&mut bytes).map_err(|e| Error::internal(format!("the system gives no randomness: {e}")))?;
-    Ok(bytes.iter().fold(String::from("0x"), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    }))
+    Ok(format!("0x{}", hex(&bytes)))
 }
 
 /// The error for a session that is not in memory: nobody knows it, or its row is damaged.

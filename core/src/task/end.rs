@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::Retention;
 use crate::engine::EndCause;
 use crate::miner::{FailClass, Failure};
-use crate::model::{Completion, Outcome, Task};
+use crate::model::{Completion, Outcome, Task, hex};
 use crate::{Error, ErrorKind, Result, UpstreamError};
 
 /// The end of a task.
@@ -128,13 +128,7 @@ fn in_its_words(mut error: Error, failure: &Failure) -> Error {
 
 /// SHA-256, hexadecimal.
 pub(crate) fn hash_of(text: &str) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut out = String::with_capacity(64);
-    for byte in Sha256::digest(text.as_bytes()) {
-        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        out.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    out
+    hex(&Sha256::digest(text))
 }
 
 #[cfg(test)]

@@ -13,28 +13,22 @@ use super::schema::{
     ChatAnswer, ChatChoice, ChatCompletion, EmbeddingItem, EmbeddingList, TextChoice, TextCompletion, Vector,
 };
 use super::splice::{Outline, string, write_json};
+use crate::listener::request_id::push_task;
 use crate::model::{Completion, Gid, RequestKind, TaskRequest, vectors_for};
 use crate::{Error, ErrorKind, Result};
 
 /// The id of an answer: the same for every chunk and every retry of a task, never the same for two tasks. The second of
 /// its submission is in it, because a router that keeps nothing on disk counts from 1 again when it starts.
 pub(super) fn id_of(kind: RequestKind, gid: Gid, created: u64) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let prefix = match kind {
         RequestKind::Chat => "chatcmpl",
         RequestKind::Completion => "cmpl",
         RequestKind::Embedding => "embd",
     };
-    // By hand, because every answer has one and the formatter takes ten times as long.
     let mut out = String::with_capacity(prefix.len() + 26);
     out.push_str(prefix);
     out.push('-');
-    let created_digits = if created >> 32 == 0 { 8 } else { 16 };
-    for (number, digits) in [(created, created_digits), (gid.0, 16)] {
-        for place in (0..digits).rev() {
-            out.push(char::from(DIGITS[(number >> (4 * place) & 15) as usize]));
-        }
-    }
+    push_task(&mut out, created, gid);
     out
 }
 

@@ -18,7 +18,7 @@ use super::desk::Desk;
 use crate::miner::protocol::frame::{Channel, Done, Held, MinerFrame, Timings, Tokens};
 use crate::miner::protocol::raw;
 use crate::miner::{Chunk, Emit, FailClass, Failure, JobSink, MinerEvent};
-use crate::model::{Answer, Delta};
+use crate::model::{Answer, Delta, hex};
 
 /// The size up to which pieces are sent together, in bytes.
 const GATHER: usize = 1 << 10;
@@ -241,7 +241,7 @@ impl Assignment {
             attempt: self.attempt,
             fence: self.fence,
             seq: state.seq,
-            sha256: raw::hex(&state.hash.clone().finalize()),
+            sha256: hex(&state.hash.clone().finalize()),
             finish_reason: answer.finish_reason,
             usage: answer.usage,
             model: answer.model,

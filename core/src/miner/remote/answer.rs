@@ -8,7 +8,7 @@ use super::session::{ACK_FRAMES, ACK_MS, Phase, Session, fatal, finale};
 use crate::miner::protocol::frame::{Channel, Class, Done, Fail, Reject, Tokens};
 use crate::miner::protocol::raw;
 use crate::miner::{Chunk, FailClass, Failure, Settled};
-use crate::model::{Answer, FinishReason};
+use crate::model::{Answer, FinishReason, hex};
 
 impl Session {
     pub(super) fn rejected(&mut self, reject: Reject) -> Vec<Output> {
@@ -141,7 +141,7 @@ impl Session {
             let message = format!("done says seq {}, but the last piece that came was seq {}", done.seq, entry.seq);
             return self.broken(done.attempt, "gap", message);
         }
-        let hash = raw::hex(&entry.hash.clone().finalize());
+        let hash = hex(&entry.hash.clone().finalize());
         if !done.sha256.eq_ignore_ascii_case(&hash) {
             let message = "sha256 is not that of the data that came: the answer is not taken".to_owned();
             return self.broken(done.attempt, "hash_mismatch", message);

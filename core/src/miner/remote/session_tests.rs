@@ -12,8 +12,8 @@ use crate::miner::protocol::frame::{
     Accept, Channel, Class, Credit, Done, ErrorFrame, Fail, Fate, Held, MinerFrame, Ping, Reject, RouterFrame,
     TaskFrame, Tokens,
 };
-use crate::miner::protocol::raw::hex;
 use crate::model::Fence;
+use crate::model::hex;
 
 const LIMITS: SessionLimits = SessionLimits { window: 4_096, output: 256 };
 
