@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::ptr;
 
-use crate::guard::quietly;
+use crate::unwind::quietly;
 
 /// Text that the library gives to its caller: UTF-8, most often JSON. A piece of an HTTP body is given as its bytes.
 #[derive(Debug)]

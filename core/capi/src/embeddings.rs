@@ -5,8 +5,9 @@ use std::mem::MaybeUninit;
 
 use cortensor_router::embed;
 
-use crate::guard::{done, give, look, null, of, quietly};
+use crate::guard::{done, give, null, of};
 use crate::text::text;
+use crate::unwind::{look, quietly};
 use crate::{Bytes, Error, Router, Status};
 
 /// Vectors of texts, one for each, in the order of the texts. Any thread may use it.

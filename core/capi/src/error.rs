@@ -6,7 +6,7 @@ use std::ptr;
 use cortensor_router::embed;
 
 use crate::Status;
-use crate::guard::{look, quietly};
+use crate::unwind::{look, quietly};
 
 /// The error of a call: its status, its code, and how to mend it.
 #[derive(Debug, Clone)]

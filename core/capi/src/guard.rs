@@ -37,18 +37,6 @@ pub(crate) fn give<T, V: Into<T>>(
     })
 }
 
-/// Runs something that cannot fail; a panic of a destructor ends here.
-pub(crate) fn quietly(call: impl FnOnce()) {
-    // There is nobody to tell: the panic hook has reported the panic.
-    let _ = catch_unwind(AssertUnwindSafe(call));
-}
-
-/// Reads from a handle, which cannot fail; gives `other` for NULL.
-pub(crate) fn look<T, V>(handle: Option<&T>, other: V, call: impl FnOnce(&T) -> V) -> V {
-    let Some(handle) = handle else { return other };
-    catch_unwind(AssertUnwindSafe(|| call(handle))).unwrap_or(other)
-}
-
 /// A handle that must not be NULL.
 pub(crate) fn of<'a, T>(handle: Option<&'a T>, param: &str) -> Result<&'a T> {
     handle.ok_or_else(|| null(param))
@@ -82,6 +70,7 @@ mod tests {
     use std::ffi::CStr;
 
     use super::*;
+    use crate::unwind::{look, quietly};
     use crate::{Bytes, cortensor_error_free, cortensor_error_message, cortensor_error_status};
 
     #[test]

@@ -11,8 +11,9 @@ use cortensor_router::embed::{self, Call, ErrorKind, HttpRequest, Result};
 use httparse::Status as Parsed;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::guard::{done, give, look, not_yet, of, quietly, timeout};
+use crate::guard::{done, give, not_yet, of, timeout};
 use crate::text::{bytes, text};
+use crate::unwind::{look, quietly};
 use crate::{Bytes, Error, Router, Status};
 
 /// The greatest number of header lines, the same as the listener's.

@@ -5,8 +5,9 @@ use std::mem::MaybeUninit;
 
 use cortensor_router::embed::{self, Emit, ErrorKind};
 
-use crate::guard::{done, give, look, not_yet, of, quietly, timeout};
+use crate::guard::{done, give, not_yet, of, timeout};
 use crate::text::{bytes, text};
+use crate::unwind::{look, quietly};
 use crate::{Bytes, Error, Status};
 
 /// One attempt at a task, given to `on_job`. Any thread may use it. It is answered once, by finish, fail or reject.

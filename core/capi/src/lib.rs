@@ -26,6 +26,7 @@ mod subscription;
 mod table;
 mod task;
 mod text;
+mod unwind;
 mod version;
 
 pub use self::bytes::{Bytes, cortensor_bytes_data, cortensor_bytes_free, cortensor_bytes_len};

@@ -5,8 +5,9 @@ use std::mem::MaybeUninit;
 
 use cortensor_router::embed;
 
-use crate::guard::{done, give, not_yet, of, quietly, timeout};
+use crate::guard::{done, give, not_yet, of, timeout};
 use crate::text::text;
+use crate::unwind::quietly;
 use crate::{Bytes, Error, Router, Status};
 
 /// A listener that serves. Any thread may use it.

@@ -5,9 +5,10 @@ use std::mem::{MaybeUninit, offset_of};
 
 use cortensor_router::embed;
 
-use crate::guard::{done, give, not_yet, null, of, quietly, timeout};
+use crate::guard::{done, give, not_yet, null, of, timeout};
 use crate::table::{self, Table, User};
 use crate::text::text;
+use crate::unwind::quietly;
 use crate::{Error, Job, Router, Status};
 
 /// A flag of `cortensor_miner_callbacks`: `on_job` neither blocks nor calls the router, but passes the job on. It

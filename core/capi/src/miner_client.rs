@@ -5,11 +5,12 @@ use std::mem::MaybeUninit;
 
 use cortensor_router::embed;
 
-use crate::guard::{LONG, done, give, not_yet, of, quietly, timeout};
+use crate::guard::{LONG, done, give, not_yet, of, timeout};
 use crate::log::{LogCallbacks, sink};
 use crate::miner::{MinerCallbacks, worker};
 use crate::table;
 use crate::text::text;
+use crate::unwind::quietly;
 use crate::{Bytes, Error, Status};
 
 /// A miner of this program that dials a router elsewhere and works for it. Any thread may use it.

@@ -5,9 +5,10 @@ use std::mem::MaybeUninit;
 
 use cortensor_router::embed;
 
-use crate::guard::{LONG, done, give, not_yet, of, quietly, timeout};
+use crate::guard::{LONG, done, give, not_yet, of, timeout};
 use crate::log::{LogCallbacks, sink};
 use crate::text::text;
+use crate::unwind::quietly;
 use crate::{Error, Status};
 
 /// A router. Any thread may use it at any time.

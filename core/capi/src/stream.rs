@@ -7,8 +7,9 @@ use std::ptr;
 use cortensor_router::embed::{self, ErrorKind, Next, Result};
 use parking_lot::{Mutex, RwLock};
 
-use crate::guard::{done, give, not_yet, of, quietly, timeout};
+use crate::guard::{done, give, not_yet, of, timeout};
 use crate::table::{self, Table};
+use crate::unwind::quietly;
 use crate::{Error, Status, Task};
 
 /// A task's tokens as they come. One thread at a time reads it. It holds its task as a task's handle does.

@@ -5,9 +5,10 @@ use std::mem::{MaybeUninit, offset_of};
 
 use cortensor_router::embed;
 
-use crate::guard::{done, give, not_yet, null, of, quietly, timeout};
+use crate::guard::{done, give, not_yet, null, of, timeout};
 use crate::stream::{Shown, in_use, subscribed};
 use crate::table::{self, Table, User};
+use crate::unwind::quietly;
 use crate::{Error, Event, Status, Stream};
 
 /// The receiver of the events of one stream. Calls come one after the other, from threads of the router that may

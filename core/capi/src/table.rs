@@ -7,7 +7,8 @@ use std::ptr;
 
 use cortensor_router::embed::{Error, Result};
 
-use crate::guard::{null, quietly};
+use crate::guard::null;
+use crate::unwind::quietly;
 
 /// A struct of the ABI.
 ///

@@ -5,8 +5,9 @@ use std::mem::MaybeUninit;
 
 use cortensor_router::embed;
 
-use crate::guard::{done, give, look, not_yet, of, quietly, timeout};
+use crate::guard::{done, give, not_yet, of, timeout};
 use crate::text::text;
+use crate::unwind::{look, quietly};
 use crate::{Bytes, Error, Router, Status};
 
 /// A submitted task. Any thread may use it. When the last handle of a task is freed, its streams counted, the task is cancelled,

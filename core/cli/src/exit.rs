@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use cortensor_router::{Error, ErrorKind};
 
-use crate::{output, stderr};
+use crate::printable::printable;
+use crate::stderr;
 
 /// The reason why the command ended without doing its work.
 #[derive(Debug)]
@@ -64,7 +65,7 @@ impl Exit {
     /// Writes the reason, in the form that was asked for, and gives the status.
     pub(crate) fn report(self) -> u8 {
         if !self.message.is_empty() {
-            stderr::error(&output::printable(&self.message), self.code.as_deref(), self.status);
+            stderr::error(&printable(&self.message), self.code.as_deref(), self.status);
         }
         self.status
     }

@@ -19,6 +19,7 @@ mod miner_token;
 mod miners;
 mod output;
 mod platform;
+mod printable;
 mod room;
 mod runtime;
 mod serve;

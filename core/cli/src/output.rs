@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use crate::exit::{Done, Exit};
+use crate::printable::printable;
 use crate::stderr;
 use cortensor_router::model::Timestamp;
 
@@ -34,10 +35,6 @@ pub(crate) fn foreign(text: &str) -> Done {
 /// Writes a remark beside the result to standard error.
 pub(crate) fn remark(message: &str) {
     stderr::remark(&printable(message));
-}
-
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
 }
 
 /// Writes a table. Each column is as wide as its widest cell; the terminal cuts the last one at its edge.

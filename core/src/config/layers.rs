@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use super::environment::Setting;
 use super::keys::{self, KeyKind};
-use super::load::Source;
+use super::source::{Source, is_below, source_of};
 use super::{Config, suggest};
 use crate::{Error, Result};
 
@@ -90,28 +90,6 @@ pub(super) fn wrong_value(path: &str, message: &str, place: &str) -> Error {
     };
     let takes = key.map(|key| format!(" (it takes {})", key.kind.describe())).unwrap_or_default();
     Error::invalid(path, format!("{place}{path}: {message}{takes}"))
-}
-
-/// The source of a key, or of the list or section that was set as a whole.
-pub(super) fn source_of(sources: &BTreeMap<String, Source>, path: &str) -> Source {
-    let mut path = path;
-    loop {
-        if let Some(source) = sources.get(path) {
-            return source.clone();
-        }
-        match path.rfind(['.', '[']) {
-            Some(end) => path = &path[..end],
-            None => return Source::Default,
-        }
-    }
-}
-
-fn is_below(path: &str, parent: &str) -> bool {
-    path.strip_prefix(parent).is_some_and(|rest| rest.starts_with(['.', '[']))
-}
-
-pub(super) fn is_at_or_below(path: &str, parent: &str) -> bool {
-    path == parent || is_below(path, parent)
 }
 
 /// The path with the names that aliases stand for, its numbers kept.

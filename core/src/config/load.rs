@@ -4,40 +4,16 @@
 //! and `config show` can name the line of the file, the variable or the flag.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::Value;
 
 use super::environment::{self, Environment, Setting};
 use super::keys;
-use super::layers::{Layers, is_at_or_below, read_toml, source_of, wrong_value};
+use super::layers::{Layers, read_toml, wrong_value};
+use super::source::{Source, is_at_or_below, source_of};
 use super::{Config, suggest};
 use crate::{Error, Result};
-
-/// Where a value comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// Nobody set it.
-    Default,
-    /// A line of the configuration file.
-    File(PathBuf, usize),
-    /// An environment variable.
-    Environment(String),
-    /// A flag of the command line, or a value that the caller sets.
-    Flag(String),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File(path, line) => write!(f, "{}:{line}", path.display()),
-            Self::Environment(name) => write!(f, "environment variable {name}"),
-            Self::Flag(flag) => f.write_str(flag),
-        }
-    }
-}
 
 /// A key that the caller sets over the file and the environment.
 #[derive(Debug, Clone)]

@@ -16,7 +16,7 @@ fn load_all(file: Option<&str>, variables: &[(&str, &str)], overrides: Vec<Overr
     load(file.map(|_| path.as_path()), variables, overrides)
 }
 
-fn message(result: Result<impl fmt::Debug>) -> String {
+fn message(result: Result<impl std::fmt::Debug>) -> String {
     result.unwrap_err().message().to_owned()
 }
 

@@ -18,6 +18,7 @@ mod load;
 mod miners;
 mod reference;
 mod runtime;
+mod source;
 mod storage;
 mod suggest;
 mod tls;
@@ -35,11 +36,12 @@ pub use environment::{COMMAND_ENV, ENV_ALIASES, EnvAlias};
 pub use keys::{Key, KeyKind, keys};
 pub use limits::LimitsConfig;
 pub use listen::{Anonymous, CorsConfig, DEFAULT_DEV_TOKEN, ListenConfig, TokenConfig};
-pub use load::{Loaded, Override, Source, load};
+pub use load::{Loaded, Override, load};
 pub use miners::MinersConfig;
 #[doc(hidden)]
 pub use reference::reference;
 pub use runtime::RuntimeConfig;
+pub use source::Source;
 pub use storage::{Durability, RetentionConfig, StorageConfig};
 pub use tls::TlsConfig;
 #[doc(hidden)]

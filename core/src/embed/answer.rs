@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::record;
+use super::json;
 use crate::model::{
     Answer, Delta, FinishReason, Function, FunctionDelta, Parts, ToolCall, ToolDelta, Usage, vectors_of,
 };
@@ -30,7 +30,7 @@ pub(super) struct Finish {
 
 impl Finish {
     pub(super) fn parse(text: &str) -> Result<Self> {
-        record::parse("answer", text)
+        json::parse("answer", text)
     }
 
     /// Whether it has nothing that a caller could read, not even an empty text.
@@ -129,7 +129,7 @@ struct PieceOfFunction {
 
 impl Pieces {
     pub(super) fn parse(text: &str) -> Result<Self> {
-        record::parse("piece", text)
+        json::parse("piece", text)
     }
 
     /// The parts that are not text: reasoning and tool calls. `calls` are the numbers of the calls that were begun.

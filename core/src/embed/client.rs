@@ -12,7 +12,7 @@ use super::host;
 use super::log::LogWorker;
 use super::miner::Port;
 use super::process::{Bound, Origin};
-use super::{Call, HostMiner, LogSink, record};
+use super::{Call, HostMiner, LogSink, json};
 use crate::config::RuntimeConfig;
 use crate::miner::client;
 use crate::model::from_json;
@@ -45,15 +45,15 @@ impl MinerClient {
     /// # Errors
     /// `InvalidArgument` names the field; `Unavailable` when the system gives no threads.
     pub fn start(config: &str, miner: impl HostMiner, log: Option<LogSink>) -> Result<Self> {
-        let mut given: serde_json::Value = record::parse("config", config)?;
+        let mut given: serde_json::Value = json::parse("config", config)?;
         let runtime = given.as_object_mut().and_then(|given| given.remove("runtime"));
         let threads: RuntimeConfig = match runtime {
             None | Some(serde_json::Value::Null) => RuntimeConfig::default(),
             Some(runtime) => {
-                crate::Config::from_json(&record::json(&serde_json::json!({ "runtime": runtime }))?)?.runtime
+                crate::Config::from_json(&json::text(&serde_json::json!({ "runtime": runtime }))?)?.runtime
             }
         };
-        let config: client::MinerClientConfig = from_json("config", record::json(&given)?.as_bytes())?;
+        let config: client::MinerClientConfig = from_json("config", json::text(&given)?.as_bytes())?;
         let log = LogWorker::start(log, &threads)?;
         let runtime = host::runtime(&threads, log.as_ref())?;
         let handle = runtime.handle().clone();
@@ -87,7 +87,7 @@ impl MinerClient {
     /// `Closed` after a fork.
     pub fn stats(&self) -> Result<String> {
         self.origin.check()?;
-        record::json(&self.client.stats())
+        json::text(&self.client.stats())
     }
 
     /// Sets how many tasks it takes at a time from now on, at most the `capacity` it was started with.

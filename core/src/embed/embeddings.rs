@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::record;
+use super::json;
 use crate::model::{Completion, TaskRequest, Usage, Vectors, inputs};
 use crate::{Error, ErrorKind, Result};
 
@@ -61,7 +61,7 @@ impl Embeddings {
             .enumerate()
             .map(|(index, vector)| json!({"object": "embedding", "index": index, "embedding": vector}))
             .collect();
-        record::json(&json!({
+        json::text(&json!({
             "object": "list",
             "data": data,
             "model": self.model,

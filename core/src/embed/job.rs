@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::call::may_block;
 use super::process::Bound;
-use super::{answer, park, record};
+use super::{answer, json, park, record};
 use crate::miner::{Emit, FailClass, Failure, JobInfo};
 use crate::model::{Delta, Gid, SessionId, TaskId, TaskRequest, Timestamp};
 use crate::{Error, ErrorKind, Result, miner};
@@ -76,7 +76,7 @@ impl Job {
     /// # Errors
     /// `Internal` when it cannot be written as JSON.
     pub fn info(&self) -> Result<String> {
-        record::json(&JobRecord {
+        json::text(&JobRecord {
             gid: self.info.gid,
             session_id: self.info.session_id,
             task_id: self.info.task_id,

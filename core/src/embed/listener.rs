@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::host::Host;
-use super::{Call, record};
+use super::{Call, json};
 use crate::Result;
 use crate::config::{Config, ListenConfig};
 
@@ -28,8 +28,8 @@ pub(super) fn settings(router: &crate::Router, config: &str) -> Result<ListenCon
     if config.trim().is_empty() {
         return Ok(router.config().listen.clone());
     }
-    let given: serde_json::Value = record::parse("listen", config)?;
-    Ok(Config::from_json(&record::json(&serde_json::json!({ "listen": given }))?)?.listen)
+    let given: serde_json::Value = json::parse("listen", config)?;
+    Ok(Config::from_json(&json::text(&serde_json::json!({ "listen": given }))?)?.listen)
 }
 
 impl Listener {

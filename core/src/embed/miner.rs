@@ -71,7 +71,7 @@ impl std::fmt::Debug for Miner {
 
 impl Miner {
     pub(super) fn add(host: &Arc<Host>, spec: &str, miner: impl HostMiner) -> Result<Self> {
-        let spec = super::record::parse("miner", spec)?;
+        let spec = super::json::parse("miner", spec)?;
         let router = host.router()?;
         let port = Port::new(miner, host.runtime().clone());
         let callback = port.callback.clone();

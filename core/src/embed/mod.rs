@@ -38,6 +38,7 @@ mod embeddings;
 mod host;
 mod http;
 mod job;
+mod json;
 mod listener;
 mod log;
 mod miner;

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::record;
+use super::json;
 use crate::{Error, Result};
 
 /// The options beside a prompt, in the words of the REST API. Other fields for a miner go into `extra`.
@@ -93,7 +93,7 @@ pub fn meant(known: &[&'static str], unknown: &str) -> Option<&'static str> {
 
 /// Makes a request of the options: every name must be known, and the fields of `extra` are added.
 pub(super) fn checked(options: &str) -> Result<String> {
-    let given: Map<String, Value> = record::parse("options", options)?;
+    let given: Map<String, Value> = json::parse("options", options)?;
     let mut out = Map::new();
     for (name, value) in given {
         if !REQUEST.contains(&name.as_str()) {
@@ -110,7 +110,7 @@ pub(super) fn checked(options: &str) -> Result<String> {
             }
         }
     }
-    record::json(&out)
+    json::text(&out)
 }
 
 #[cfg(test)]

@@ -1,23 +1,13 @@
-//! Records as JSON text, in and out.
+//! The records of sessions, tasks and answers in the form that bindings show.
 
-use serde::Serialize;
 use serde_json::json;
 
+use super::json::{self, parse};
 use crate::miner::FailClass;
 use crate::model::whole::{number, some_number};
-use crate::model::{Completion, CompletionRecord, RequestKind, SessionId, Task, TaskRecord, TaskRequest, from_json};
+use crate::model::{Completion, CompletionRecord, RequestKind, SessionId, Task, TaskRecord, TaskRequest};
 use crate::router::{Intake, RepeatKey};
 use crate::{Error, Result};
-
-/// Any record as compact JSON.
-pub(super) fn json<T: Serialize + ?Sized>(record: &T) -> Result<String> {
-    serde_json::to_string(record).map_err(Error::internal)
-}
-
-/// A record out of JSON text; empty text stands for `{}`.
-pub(super) fn parse<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Result<T> {
-    from_json(what, if text.trim().is_empty() { b"{}" } else { text.as_bytes() })
-}
 
 /// An error as the bindings show its details:
 /// `{"kind","code","message","retryable","param","retry_after_ms","session_id","task_id"}`, absent ones as null.
@@ -55,7 +45,7 @@ pub fn json_text(text: &str) -> String {
 
 /// A task's record.
 pub(super) fn task(task: &Task) -> Result<String> {
-    json(&TaskRecord::detail(task))
+    json::text(&TaskRecord::detail(task))
 }
 
 /// A finished task's completion, with the tools that it calls and what the model thought in `choices[0].message`. The aliases are for clients of the REST API; a host program reads `choices[0].text`.
@@ -65,7 +55,7 @@ pub(super) fn completion(completion: &Completion) -> Result<String> {
     } else {
         completion.alternatives.iter().map(|(_, answer)| answer.message_parts()).collect()
     };
-    json(&CompletionRecord::with_parts(completion, false, &parts))
+    json::text(&CompletionRecord::with_parts(completion, false, &parts))
 }
 
 /// A request for that session. Takes the fields that are about the submission out of those that pass through.
@@ -129,7 +119,7 @@ pub(super) fn embed_text(session: u64, text: &str, options: &str) -> Result<Inta
         }
         request.insert("input".to_owned(), text.into());
     }
-    embedding(session, &json(&request)?)
+    embedding(session, &json::text(&request)?)
 }
 
 /// Which part of a list is wanted.

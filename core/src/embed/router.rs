@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::host::{self, Host};
 use super::log::LogWorker;
-use super::{Call, Embeddings, HostMiner, HttpHandler, Listener, LogSink, Miner, Task, record};
+use super::{Call, Embeddings, HostMiner, HttpHandler, Listener, LogSink, Miner, Task, json, record};
 use crate::config::Config;
 use crate::model::{SessionId, TaskId, page_rows, page_start, wanted_sessions, wanted_tasks};
 use crate::router::{Intake, SessionFilter};
@@ -56,7 +56,7 @@ impl Router {
     /// # Errors
     /// `Closed`.
     pub fn config(&self) -> Result<String> {
-        record::json(self.host.router()?.config())
+        json::text(self.host.router()?.config())
     }
 
     /// The router's identity and abilities: the record of `GET /api/v1/info`.
@@ -64,7 +64,7 @@ impl Router {
     /// # Errors
     /// `Closed`.
     pub fn info(&self) -> Result<String> {
-        record::json(&self.host.router()?.info())
+        json::text(&self.host.router()?.info())
     }
 
     /// How it is doing: the record of `GET /api/v1/status`.
@@ -72,7 +72,7 @@ impl Router {
     /// # Errors
     /// `Closed`.
     pub fn status(&self) -> Result<String> {
-        record::json(&self.host.router()?.status())
+        json::text(&self.host.router()?.status())
     }
 
     /// All metrics in Prometheus' text format.
@@ -89,7 +89,7 @@ impl Router {
     /// `Closed`.
     pub fn miners(&self) -> Result<String> {
         let miners = self.host.router()?.miners();
-        record::json(&json!({"count": miners.len(), "miners": miners}))
+        json::text(&json!({"count": miners.len(), "miners": miners}))
     }
 
     /// The models that can be asked for: `{"count","models":[{"id","created","owned_by","miners","embeddings"}]}`.
@@ -107,13 +107,13 @@ impl Router {
                        "miners": model.miners, "embeddings": model.embeddings})
             })
             .collect();
-        record::json(&json!({"count": models.len(), "models": models}))
+        json::text(&json!({"count": models.len(), "models": models}))
     }
 
     /// Opens a session and gives its record. `spec` is the body of `POST /api/v1/sessions`; only `name` is wanted.
     pub fn create_session(&self, spec: &str) -> Call<String> {
-        let spec = record::parse("session", spec);
-        self.host.call(move |router| async move { record::json(&router.create_session(spec?).await?) })
+        let spec = json::parse("session", spec);
+        self.host.call(move |router| async move { json::text(&router.create_session(spec?).await?) })
     }
 
     /// A session's record.
@@ -121,7 +121,7 @@ impl Router {
     /// # Errors
     /// `NotFound`, `Closed`.
     pub fn session(&self, id: u64) -> Result<String> {
-        record::json(&self.host.router()?.session(SessionId(id))?)
+        json::text(&self.host.router()?.session(SessionId(id))?)
     }
 
     /// A page of sessions: `{"count","sessions":[...]}`; `query` is `{"state","limit","offset"}`, each optional.
@@ -129,7 +129,7 @@ impl Router {
     /// # Errors
     /// `InvalidArgument` names the field; `Closed`.
     pub fn sessions(&self, query: &str) -> Result<String> {
-        let page: record::Page = record::parse("query", query)?;
+        let page: record::Page = json::parse("query", query)?;
         let router = self.host.router()?;
         let filter = SessionFilter {
             state: wanted_sessions(page.state.as_deref())?,
@@ -138,18 +138,18 @@ impl Router {
             ..SessionFilter::default()
         };
         let (sessions, count) = router.sessions(&filter);
-        record::json(&json!({"count": count, "sessions": sessions}))
+        json::text(&json!({"count": count, "sessions": sessions}))
     }
 
     /// Changes what `patch` names and gives the record: the body of `PATCH /api/v1/sessions/{id}`.
     pub fn update_session(&self, id: u64, patch: &str) -> Call<String> {
-        let patch = record::parse("session", patch);
-        self.host.call(move |router| async move { record::json(&router.update_session(SessionId(id), patch?).await?) })
+        let patch = json::parse("session", patch);
+        self.host.call(move |router| async move { json::text(&router.update_session(SessionId(id), patch?).await?) })
     }
 
     /// Closes a session: it takes no new tasks, running ones end. Gives its record.
     pub fn close_session(&self, id: u64) -> Call<String> {
-        self.host.call(move |router| async move { record::json(&router.close_session(SessionId(id)).await?) })
+        self.host.call(move |router| async move { json::text(&router.close_session(SessionId(id)).await?) })
     }
 
     /// Submits a task; the call is ready when the task is durable. `request` is the body of `POST /api/v1/completions`
@@ -214,7 +214,7 @@ impl Router {
     /// A page of a session's tasks: `{"count","tasks":[...],"corrupt":[ids]}`; `query` is `{"state","limit","offset","order"}`. Without
     /// `offset` and `order` the newest page, oldest first inside it; `order` is `asc` or `desc`.
     pub fn tasks(&self, session: u64, query: &str) -> Call<String> {
-        let page = record::parse::<record::TaskPage>("query", query);
+        let page = json::parse::<record::TaskPage>("query", query);
         self.host.call(move |router| async move {
             let page = page?;
             let (start, reversed) = page_start(page.offset, page.order.as_deref())?;
@@ -230,7 +230,7 @@ impl Router {
                 tasks.reverse();
             }
             let corrupt: Vec<u64> = found.corrupt.iter().map(|id| id.0).collect();
-            record::json(&json!({"count": found.total, "tasks": tasks, "corrupt": corrupt}))
+            json::text(&json!({"count": found.total, "tasks": tasks, "corrupt": corrupt}))
         })
     }
 
@@ -261,7 +261,7 @@ impl Router {
     /// # Errors
     /// As [`add_miner`](Self::add_miner).
     pub fn add_upstream(&self, upstream: &str) -> Result<()> {
-        self.host.router()?.add_upstream(record::parse("upstream", upstream)?)
+        self.host.router()?.add_upstream(json::parse("upstream", upstream)?)
     }
 
     /// Removes a miner of any kind by its name: what it was working on goes to others.
@@ -285,15 +285,15 @@ impl Router {
     /// Makes an API key for listeners and gives `{"id","name","scopes","sessions","created_at","expires_at","token"}`; the token is shown
     /// this once. `spec` is the body of `POST /api/v1/keys`; only `name` is wanted.
     pub fn create_key(&self, spec: &str) -> Call<String> {
-        let spec = record::parse::<KeySpec>("key", spec);
-        self.host.call(move |router| async move { record::json(&router.create_key(&spec?).await?) })
+        let spec = json::parse::<KeySpec>("key", spec);
+        self.host.call(move |router| async move { json::text(&router.create_key(&spec?).await?) })
     }
 
     /// The API keys: `{"count","keys":[...]}`.
     pub fn keys(&self) -> Call<String> {
         self.host.call(|router| async move {
             let keys = router.keys().await?;
-            record::json(&json!({"count": keys.len(), "keys": keys}))
+            json::text(&json!({"count": keys.len(), "keys": keys}))
         })
     }
 

@@ -19,8 +19,9 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use super::gate::{Connection, Gate};
+use super::gate::Gate;
 use super::heads::{Head, Heads, TooMuch};
+use super::peer::Connection;
 use super::refusal::{Refusal, head_fault};
 use super::stall::StallGuard;
 use super::tls::{self, Certificates};

@@ -1,7 +1,6 @@
 //! The checks that every request passes: its path is tidied, its sender is found, its end is counted.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::pin;
 
 use axum::Extension;
@@ -14,37 +13,15 @@ use tower::{Service, ServiceExt};
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
 use super::auth::Caller;
-use super::closing::Closing;
 use super::cut::Ends;
 use super::locality::Visit;
+use super::peer::Connection;
 use super::reply::{Failed, Family};
 use super::revocation::Revocation;
 use super::state::AppState;
 use super::{intake, miners, openai, paths, request_id};
 use crate::model::Timestamp;
 use crate::{Error, ErrorKind};
-
-/// The connection that a request came on.
-#[derive(Debug, Clone)]
-pub(in crate::listener) struct Connection {
-    /// The address of the other end.
-    pub(in crate::listener) peer: SocketAddr,
-    /// The keying material of a TLS connection (RFC 9266); `None`: it is plain.
-    pub(in crate::listener) channel: Option<[u8; 32]>,
-    /// Whether the other end showed a certificate of `listen.tls.client_ca`.
-    pub(in crate::listener) certified: bool,
-    /// Whether it came in by the port for miners alone.
-    pub(in crate::listener) miners_only: bool,
-    /// Whether it must end now.
-    pub(in crate::listener) closing: Closing,
-}
-
-impl Connection {
-    /// A plain connection of that peer.
-    pub(in crate::listener) fn plain(peer: SocketAddr) -> Self {
-        Self { peer, channel: None, certified: false, miners_only: false, closing: Closing::default() }
-    }
-}
 
 /// Marks an answer of the busiest route. The route does without axum's router and its layers, which cost a short
 /// answer as much as reading its body.

@@ -14,8 +14,9 @@ use tokio::sync::Semaphore;
 use tower_service::Service;
 
 use super::auth::Auth;
-use super::gate::{Connection, Gate};
+use super::gate::Gate;
 use super::machine::Machine;
+use super::peer::Connection;
 use super::state::AppState;
 use super::traffic::Traffic;
 use crate::config::ListenConfig;

@@ -16,9 +16,9 @@ use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::gate::Connection;
 use super::locality::{Foreign, Local, Visit};
 use super::openapi::ReadFailures;
+use super::peer::Connection;
 use super::reply::{CortensorError, Failed};
 use super::state::AppState;
 use crate::miner::protocol::frame::SUBPROTOCOL;

@@ -33,6 +33,7 @@ mod miners;
 mod openai;
 mod openapi;
 mod paths;
+mod peer;
 mod refusal;
 mod reply;
 mod request_id;

@@ -13,6 +13,7 @@ pub mod miners;
 pub mod mock;
 mod proxy;
 pub mod random;
+mod request;
 pub mod server;
 pub mod streams;
 mod time;

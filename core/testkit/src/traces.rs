@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::workload::{BLOCK_TOKENS, Request, SESSIONS};
+use crate::request::{BLOCK_TOKENS, Request, SESSIONS};
 
 /// Azure's conversations.
 pub const CONVERSATION: &str = "azure_llm_2023_conv.csv";

@@ -1,7 +1,7 @@
 //! An OpenAPI document, and the records that its components are.
 
 use super::json::Json;
-use super::shape::Shape;
+use super::shape::{Shape, words_of};
 use crate::Outcome;
 
 /// An OpenAPI document.
@@ -73,6 +73,47 @@ impl Document {
         std::iter::once(schema.get("description").text()).chain(told).find(|says| !says.is_empty()).unwrap_or_default()
     }
 
+    /// The shape that a schema of the document describes.
+    pub(super) fn shape(&self, schema: &Json) -> Shape {
+        let reference = schema.get("$ref").text();
+        if !reference.is_empty() {
+            let target = self.resolve(schema);
+            let is_record = target.get("properties").is_given() || target.get("allOf").is_given();
+            return if is_record { Shape::Record(name_of(reference).to_owned()) } else { self.shape(target) };
+        }
+        for key in ["oneOf", "anyOf"] {
+            let choices = schema.get(key).items();
+            if !choices.is_empty() {
+                return Shape::one_of(choices.iter().map(|choice| self.shape(choice)));
+            }
+        }
+        let words = schema.get("enum").items();
+        if !words.is_empty() {
+            return Shape::Words(words.iter().map(|word| word.text().to_owned()).collect());
+        }
+        match schema.get("type") {
+            Json::Text(word) => self.shape_of_type(schema, word),
+            Json::List(kinds) => Shape::one_of(kinds.iter().map(|kind| self.shape_of_type(schema, kind.text()))),
+            _ => Shape::Any,
+        }
+    }
+
+    fn shape_of_type(&self, schema: &Json, word: &str) -> Shape {
+        match word {
+            "null" => Shape::Null,
+            "boolean" => Shape::Flag,
+            "integer" => Shape::Whole,
+            "number" => Shape::Number,
+            "string" => words_of(schema.get("pattern").text()).map_or(Shape::Text, Shape::Words),
+            "array" => Shape::List(Box::new(self.shape(schema.get("items")))),
+            "object" if schema.get("additionalProperties").is_given() => {
+                Shape::Map(Box::new(self.shape(schema.get("additionalProperties"))))
+            }
+            "object" => Shape::Object,
+            _ => Shape::Any,
+        }
+    }
+
     fn collect(&self, schema: &Json, members: &mut Vec<Member>) {
         for part in schema.get("allOf").items() {
             self.collect(self.resolve(part), members);
@@ -81,7 +122,7 @@ impl Document {
         for (name, member) in schema.get("properties").members() {
             members.push(Member {
                 name: name.to_owned(),
-                shape: Shape::of(self, member),
+                shape: self.shape(member),
                 required: required.iter().any(|item| item.text() == name),
                 says: self.says(member).to_owned(),
             });

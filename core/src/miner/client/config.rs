@@ -102,7 +102,7 @@ impl MinerClientConfig {
             return Err(Error::invalid("routers", "name at least one router: ws://127.0.0.1:5010"));
         }
         for router in &self.routers {
-            super::connect::Target::parse(router)?;
+            super::target::Target::parse(router)?;
         }
         if self.name.is_empty() || self.name.len() > 128 {
             return Err(Error::invalid("name", "a miner's name has 1 to 128 bytes"));

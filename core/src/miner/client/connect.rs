@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use http::Uri;
 use http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
@@ -20,10 +19,11 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::config::MinerClientConfig;
 use super::key_file;
+use super::target::Target;
 use crate::config::{certificates, client_tls, distrust};
 use crate::miner::link::websocket_config;
 use crate::miner::protocol::frame::{
-    Auth, Challenge, Hello, MinerFrame, NodeKind, PATH, RAW, Resume, RouterFrame, SUBPROTOCOL, VERSION, Welcome,
+    Auth, Challenge, Hello, MinerFrame, NodeKind, RAW, Resume, RouterFrame, SUBPROTOCOL, VERSION, Welcome,
 };
 use crate::miner::protocol::identity::{MinerKeyPair, NO_BINDING, TLS_EXPORTER, encode};
 use crate::model::CONTINUE;
@@ -31,41 +31,6 @@ use crate::{Error, ErrorKind, Result};
 
 /// The largest frame of a router that is read. The router states the real bound in its `welcome`.
 const MAX_FRAME: usize = 64 << 20;
-
-/// The address of a router.
-#[derive(Debug, Clone)]
-pub(super) struct Target {
-    url: String,
-    host: String,
-    port: u16,
-    tls: bool,
-}
-
-impl Target {
-    pub(super) fn parse(text: &str) -> Result<Self> {
-        let wrong = |why: &str| Error::invalid("routers", format!("{text:?} {why}: write it like ws://127.0.0.1:5010"));
-        let uri: Uri = text.parse().map_err(|_| wrong("is no URL"))?;
-        let tls = match uri.scheme_str() {
-            Some("ws" | "http") => false,
-            Some("wss" | "https") => true,
-            _ => return Err(wrong("must start with ws:// or wss://")),
-        };
-        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| wrong("names no host"))?;
-        let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
-        let path = if matches!(uri.path(), "" | "/") { PATH } else { uri.path() };
-        let scheme = if tls { "wss" } else { "ws" };
-        Ok(Self {
-            url: format!("{scheme}://{host}:{port}{path}"),
-            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
-            port,
-            tls,
-        })
-    }
-
-    pub(super) fn url(&self) -> &str {
-        &self.url
-    }
-}
 
 /// A connection with or without TLS.
 pub(super) enum Stream {
@@ -144,7 +109,7 @@ impl Dialler {
         resume: Resume,
     ) -> Result<(WebSocketStream<Stream>, Welcome)> {
         let broken = |what: &str, e: &dyn std::fmt::Display| {
-            Error::new(ErrorKind::Unavailable, format!("{}: {what}: {e}", target.url))
+            Error::new(ErrorKind::Unavailable, format!("{}: {what}: {e}", target.url()))
         };
         let stream =
             TcpStream::connect((target.host.as_str(), target.port)).await.map_err(|e| broken("cannot connect", &e))?;
@@ -153,7 +118,7 @@ impl Dialler {
             let name = ServerName::try_from(target.host.clone()).map_err(|e| broken("no name for TLS", &e))?;
             Stream::Tls(Box::new(self.tls.connect(name, stream).await.map_err(|e| match distrust::behind(&e) {
                 Some(tls) => {
-                    let plain = target.url.replacen("wss://", "ws://", 1);
+                    let plain = target.url().replacen("wss://", "ws://", 1);
                     broken("TLS", &distrust::words(tls, &plain, "ca_file (--ca-file)"))
                 }
                 None => broken("TLS", &e),
@@ -162,7 +127,7 @@ impl Dialler {
             Stream::Plain(stream)
         };
         let channel = stream.channel();
-        let mut request = target.url.as_str().into_client_request().map_err(|e| broken("no request", &e))?;
+        let mut request = target.url().into_client_request().map_err(|e| broken("no request", &e))?;
         request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
         let (mut socket, _) = client_async_with_config(request, stream, Some(websocket_config(MAX_FRAME, 1 << 20)))
             .await
@@ -185,7 +150,7 @@ impl Dialler {
                     "conflict" => ErrorKind::Conflict,
                     _ => ErrorKind::Unavailable,
                 };
-                Err(Error::new(kind, format!("{}: {} ({})", target.url, error.message, error.code)))
+                Err(Error::new(kind, format!("{}: {} ({})", target.url(), error.message, error.code)))
             }
             other => Err(broken("instead of a welcome came", &other.kind())),
         }
@@ -237,7 +202,7 @@ impl Dialler {
 /// The next frame of a known type.
 async fn next(socket: &mut WebSocketStream<Stream>, target: &Target) -> Result<RouterFrame> {
     loop {
-        let broken = |e: &dyn std::fmt::Display| Error::new(ErrorKind::Unavailable, format!("{}: {e}", target.url));
+        let broken = |e: &dyn std::fmt::Display| Error::new(ErrorKind::Unavailable, format!("{}: {e}", target.url()));
         match socket.next().await {
             None => return Err(broken(&"the router closed the connection")),
             Some(Err(e)) => return Err(broken(&e)),
@@ -264,15 +229,15 @@ fn refused(target: &Target, error: WsError) -> Error {
                 let words = body.get("message").or_else(|| body.pointer("/error/message"))?;
                 words.as_str().map(str::to_owned)
             });
-            format!("{}: {}: {}", target.url, response.status(), words.as_deref().unwrap_or(&body))
+            format!("{}: {}: {}", target.url(), response.status(), words.as_deref().unwrap_or(&body))
         }
         // A server that speaks TLS answers with an alert.
         WsError::Protocol(ProtocolError::HttparseError(_)) if !target.tls => format!(
             "{}: what answers there speaks no plain HTTP: if it has a certificate, write {}",
-            target.url,
-            target.url.replacen("ws://", "wss://", 1)
+            target.url(),
+            target.url().replacen("ws://", "wss://", 1)
         ),
-        other => format!("{}: {other}", target.url),
+        other => format!("{}: {other}", target.url()),
     };
     Error::new(ErrorKind::Unavailable, message)
 }
@@ -288,21 +253,5 @@ fn tls_config(config: &MinerClientConfig) -> Result<rustls::ClientConfig> {
                 .map_err(|e| Error::invalid("cert_file", format!("{}: {e}", chain.display())))
         }
         _ => Ok(builder.with_no_client_auth()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_of_routers() {
-        let url = |text: &str| Target::parse(text).map(|target| target.url);
-        assert_eq!(url("ws://127.0.0.1:5010").unwrap(), "ws://127.0.0.1:5010/miner/v1");
-        assert_eq!(url("https://router.example/").unwrap(), "wss://router.example:443/miner/v1");
-        assert_eq!(url("ws://[::1]:9/own/path").unwrap(), "ws://[::1]:9/own/path");
-        for wrong in ["", "router.example:5010", "ftp://x", "ws://"] {
-            assert_eq!(url(wrong).unwrap_err().details().param.as_deref(), Some("routers"), "{wrong}");
-        }
     }
 }

@@ -32,6 +32,7 @@ mod connect;
 mod desk;
 mod key_file;
 mod stats;
+mod target;
 
 pub use config::MinerClientConfig;
 pub use stats::MinerClientStats;
@@ -44,8 +45,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::backoff::{Backoff, chance};
-use self::connect::{Dialler, Target};
+use self::connect::Dialler;
 use self::desk::Desk;
+use self::target::Target;
 use super::Miner;
 use super::link::{self, Link, Timing};
 use super::protocol::frame::Resume;
