@@ -44,8 +44,7 @@ use cortensor_router_engine as engine;
 #[doc(inline)]
 pub use cortensor_router_model::{Error, ErrorDetails, ErrorKind, KINDS, KindRow, Result, UpstreamError};
 pub use router::{
-    Metrics, MinerHandle, ModelInfo, Router, RouterBuilder, SessionFilter, StreamEvent, Submission, SubmitOptions,
-    TokenStream,
+    MinerHandle, ModelInfo, Router, RouterBuilder, SessionFilter, StreamEvent, Submission, SubmitOptions, TokenStream,
 };
 pub use store::{ApiKey, MinerRecord, TaskPage, TaskQuery};
 pub use token::{KeySpec, NewKey, Token};

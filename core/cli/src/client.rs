@@ -7,6 +7,7 @@ use bytes::Bytes;
 use clap::Args;
 use cortensor_router::config::DEFAULT_DEV_TOKEN;
 use cortensor_router::internals::client_tls;
+use cortensor_router::model::{SessionId, TaskId};
 use cortensor_router::{Error, ErrorKind, KINDS};
 use http::{Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -240,11 +241,11 @@ fn refused(status: StatusCode, body: &[u8]) -> Error {
     let inner = error_of(&body);
     let message = ["message", "error", "detail"].iter().find_map(|name| inner.get(*name)?.as_str());
     let by_status = || KINDS.iter().find(|row| row.http_status == status.as_u16()).map(|row| row.kind);
-    let by_code = inner.get("code").and_then(Value::as_str).and_then(ErrorKind::from_code);
+    let by_code = inner.get("code").and_then(Value::as_str).and_then(|code| code.parse().ok());
     let kind = by_code.or_else(by_status).unwrap_or(ErrorKind::Internal);
     let error = Error::new(kind, message.map_or_else(|| format!("the router answered {status}"), str::to_owned));
     match inner.get("session_id").and_then(Value::as_u64) {
-        Some(session) => error.with_ids(session, inner.get("task_id").and_then(Value::as_u64)),
+        Some(session) => error.with_ids(SessionId(session), inner.get("task_id").and_then(Value::as_u64).map(TaskId)),
         None => error,
     }
 }
@@ -285,7 +286,10 @@ mod tests {
         let cortensor =
             refused(StatusCode::GATEWAY_TIMEOUT, br#"{"error":"late","code":"timeout","session_id":3,"task_id":4}"#);
         assert_eq!((cortensor.kind(), cortensor.message()), (ErrorKind::Timeout, "late"));
-        assert_eq!((cortensor.details().session_id, cortensor.details().task_id), (Some(3), Some(4)));
+        assert_eq!(
+            (cortensor.details().session_id, cortensor.details().task_id),
+            (Some(SessionId(3)), Some(TaskId(4)))
+        );
         let openai = refused(
             StatusCode::BAD_REQUEST,
             br#"{"error":{"message":"bad","type":"invalid_request_error","code":null}}"#,

@@ -1,14 +1,11 @@
 //! `serve`: a router with its listener, until a signal ends it.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use cortensor_router::Token;
-use cortensor_router::config::Durability;
-use cortensor_router::config::{Config, Loaded, MinersConfig, Override, Source, TokenConfig};
-use cortensor_router::internals::store::{MemoryStore, SqliteStore, Store};
+use cortensor_router::config::{Durability, Loaded, MinersConfig, Override, Source, TokenConfig};
 use cortensor_router::listener::{Certificates, Listener};
 use cortensor_router::{Error, ErrorKind, Router};
 use tokio::sync::oneshot;
@@ -95,14 +92,8 @@ impl Serve {
     async fn serve(&self, loaded: Loaded) -> Done {
         let mut signals = Signals::new()?;
         let hangups = Hangups::new()?;
-        let sqlite = open_sqlite(&loaded.config)?;
-        let store: Arc<dyn Store> = match &sqlite {
-            Some(store) => Arc::<SqliteStore>::clone(store),
-            None => Arc::new(MemoryStore::new(loaded.config.retention.max_memory_bytes)),
-        };
         let router = Router::builder()
             .config(loaded.config.clone())
-            .store(store)
             .echo_at_first(nobody_is_expected(&loaded))
             .open()
             .await
@@ -117,14 +108,15 @@ impl Serve {
         let address = listener.local_addr();
         tokio::spawn(reload(hangups, listener.certificates()));
         // The token must live until the end: its file is removed when it is dropped.
-        let _command = match (&sqlite, &loaded.config.storage.data_dir) {
-            (Some(store), Some(dir)) => {
+        let storage = &loaded.config.storage;
+        let _command = match &storage.data_dir {
+            Some(dir) if storage.effective_durability() != Durability::Memory => {
                 let token = Token::mint()?;
                 listener.accept_admin(&token);
                 // The token is written before the address is printed, because readers of the address look for the
                 // token.
                 let written = CommandToken::write(dir, &token);
-                store.announce(&listener.url())?;
+                router.announce(&listener.url())?;
                 written
                     .inspect_err(|error| tracing::warn!(%error, "key commands need a token: it cannot be written"))
                     .ok()
@@ -252,17 +244,6 @@ fn tables(key: &str, values: &[String], name: Option<&str>) -> Value {
         Value::Table(table)
     };
     Value::Array(values.iter().map(table).collect())
-}
-
-/// Opens the store in the data directory; `None` if tasks are kept in memory.
-fn open_sqlite(config: &Config) -> Done<Option<Arc<SqliteStore>>> {
-    match (&config.storage.data_dir, config.storage.effective_durability()) {
-        (None, _) | (_, Durability::Memory) => Ok(None),
-        (Some(dir), durability) => {
-            let store = SqliteStore::open(dir, durability).map_err(|e| Exit::failed(e.message()))?;
-            Ok(Some(Arc::new(store)))
-        }
-    }
 }
 
 /// Says why the server does not start, with the fix in the command's own words and with another status than a wrong

@@ -5,6 +5,7 @@ use std::io::{IsTerminal as _, Read as _};
 use std::time::Duration;
 
 use clap::Args;
+use cortensor_router::model::{SessionId, TaskId};
 use cortensor_router::{Error, ErrorKind};
 use serde_json::{Map, Value, json};
 
@@ -162,12 +163,12 @@ pub(crate) async fn stream(
 
 fn failure(event: &Value, message: &Value) -> Exit {
     let message = message.as_str().map_or_else(|| output::text(message, "message"), str::to_owned);
-    let kind =
-        event.get("code").and_then(Value::as_str).and_then(ErrorKind::from_code).unwrap_or(ErrorKind::MinerFailed);
+    let kind = event.get("code").and_then(Value::as_str).and_then(|code| code.parse().ok());
+    let kind = kind.unwrap_or(ErrorKind::MinerFailed);
     let error = Error::new(kind, message);
     let id = |name| event.get(name).and_then(Value::as_u64);
     Exit::from(match id("session_id") {
-        Some(session) => error.with_ids(session, id("task_id")),
+        Some(session) => error.with_ids(SessionId(session), id("task_id").map(TaskId)),
         None => error,
     })
 }

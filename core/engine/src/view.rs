@@ -114,7 +114,7 @@ impl Engine {
         self.audits
     }
 
-    /// The greatest task id of a session so far.
+    /// The id that the next task of a session gets; `None` where the engine has no such session.
     pub fn next_task_id(&self, session: SessionId) -> Option<TaskId> {
         self.sessions.get(&session).map(|s| s.next_task)
     }

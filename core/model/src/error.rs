@@ -4,6 +4,9 @@ mod upstream;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
+
+use crate::{SessionId, TaskId};
 
 pub use upstream::UpstreamError;
 
@@ -105,10 +108,31 @@ impl ErrorKind {
     pub fn code(self) -> &'static str {
         self.row().code
     }
+}
 
-    /// The kind of that name.
-    pub fn from_code(code: &str) -> Option<Self> {
-        KINDS.iter().find(|row| row.code == code).map(|row| row.kind)
+impl fmt::Display for ErrorKind {
+    /// Writes the stable name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.code())
+    }
+}
+
+impl FromStr for ErrorKind {
+    type Err = Error;
+
+    /// Reads the stable name.
+    ///
+    /// ```
+    /// # mod cortensor_router { pub use cortensor_router_model::*; }
+    /// use cortensor_router::ErrorKind;
+    /// assert_eq!("not_found".parse(), Ok(ErrorKind::NotFound));
+    /// assert!("missing".parse::<ErrorKind>().unwrap_err().message().contains("not_found"));
+    /// ```
+    fn from_str(code: &str) -> Result<Self> {
+        KINDS.iter().find(|row| row.code == code).map(|row| row.kind).ok_or_else(|| {
+            let codes: Vec<_> = KINDS.iter().map(|row| row.code).collect();
+            Error::invalid("kind", format!("{code:?} is no kind of error: use one of {}", codes.join(", ")))
+        })
     }
 }
 
@@ -122,9 +146,9 @@ pub struct ErrorDetails {
     /// Milliseconds after which a retry may succeed.
     pub retry_after_ms: Option<u64>,
     /// The session that the error is about.
-    pub session_id: Option<u64>,
+    pub session_id: Option<SessionId>,
     /// The task that the error is about; it can be polled.
-    pub task_id: Option<u64>,
+    pub task_id: Option<TaskId>,
     /// The error in the words of the model's server, where one refused the request: the OpenAI routes show it.
     pub upstream: Option<UpstreamError>,
 }
@@ -210,7 +234,7 @@ impl Error {
 
     /// Names the session, and the task where there is one.
     #[must_use]
-    pub fn with_ids(mut self, session_id: u64, task_id: Option<u64>) -> Self {
+    pub fn with_ids(mut self, session_id: SessionId, task_id: Option<TaskId>) -> Self {
         self.details.session_id = Some(session_id);
         self.details.task_id = task_id;
         self
@@ -247,7 +271,8 @@ mod tests {
             assert_eq!(row.kind as usize, index);
             assert_eq!(row.c_status, i32::try_from(index).unwrap() + 1);
             assert_eq!(row.kind.row(), row);
-            assert_eq!(ErrorKind::from_code(row.code), Some(row.kind));
+            assert_eq!(row.code.parse(), Ok(row.kind));
+            assert_eq!(row.kind.to_string(), row.code);
         }
     }
 }

@@ -22,7 +22,7 @@ impl Embeddings {
     pub(super) fn of(request: &TaskRequest, completion: &Completion) -> Result<Self> {
         let wanted = request.input.as_deref().map_or(1, inputs);
         let wrong = |message: String| {
-            Error::new(ErrorKind::MinerFailed, message).with_ids(completion.session_id.0, Some(completion.task_id.0))
+            Error::new(ErrorKind::MinerFailed, message).with_ids(completion.session_id, Some(completion.task_id))
         };
         let vectors =
             completion.answer.vectors().ok_or_else(|| wrong("the miner's answer holds no vectors".to_owned()))?;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::call::may_block;
 use super::process::Bound;
-use super::{answer, json, park, record};
+use super::{answer, json, park};
 use crate::miner::{Emit, FailClass, Failure, JobInfo};
 use crate::model::{Delta, Gid, SessionId, TaskId, TaskRequest, Timestamp};
 use crate::{Error, ErrorKind, Result, miner};
@@ -190,7 +190,7 @@ impl Job {
     /// # Errors
     /// `InvalidArgument` when there is no such code; `Closed` when the job was answered already.
     pub fn fail(&self, code: &str, message: &str) -> Result<()> {
-        let class = record::fail_class(code)?;
+        let class: FailClass = code.parse()?;
         self.take()?.fail(Failure::new(class, message));
         Ok(())
     }

@@ -43,7 +43,7 @@ impl Listener {
         host.call(move |router| async move {
             let listener = crate::listener::Listener::bind(router.clone(), settings).await?;
             let (address, posture) = (listener.local_addr(), listener.posture());
-            router.store().announce(&listener.url())?;
+            router.announce(&listener.url())?;
             let stop = CancellationToken::new();
             let (tell, ended) = watch::channel(false);
             let stopped = stop.clone();

@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::json::{self, parse};
-use crate::miner::FailClass;
 use crate::model::whole::{number, some_number};
 use crate::model::{Completion, CompletionRecord, RequestKind, SessionId, Task, TaskRecord, TaskRequest};
 use crate::router::{Intake, RepeatKey};
@@ -143,16 +142,4 @@ pub(super) struct TaskPage {
     #[serde(deserialize_with = "some_number")]
     pub(super) offset: Option<u64>,
     pub(super) order: Option<String>,
-}
-
-/// The class of a failure by its word.
-pub(super) fn fail_class(word: &str) -> Result<FailClass> {
-    FailClass::from_word(word).ok_or_else(|| {
-        Error::invalid(
-            "code",
-            format!(
-                "code must be overloaded, context, invalid, model, refused, credentials, unreadable, internal, unreachable or cancelled, not {word:?}"
-            ),
-        )
-    })
 }

@@ -26,9 +26,9 @@ use crate::{Error, ErrorKind};
 /// Marks an answer of the busiest route. The route does without axum's router and its layers, which cost a short
 /// answer as much as reading its body.
 #[derive(Clone)]
-struct Busy;
+struct FastPath;
 
-impl Busy {
+impl FastPath {
     const PATH: &str = "/v1/chat/completions";
 }
 
@@ -77,8 +77,8 @@ impl Gate {
             None => self.checked(request, connection).await,
         };
         let route = response.extensions_mut().remove::<MatchedPath>();
-        let busy = response.extensions_mut().remove::<Busy>().map(|_| Busy::PATH);
-        self.state.traffic.count(&method, busy.or(route.as_ref().map(MatchedPath::as_str)), response.status());
+        let fast = response.extensions_mut().remove::<FastPath>().map(|_| FastPath::PATH);
+        self.state.traffic.count(&method, fast.or(route.as_ref().map(MatchedPath::as_str)), response.status());
         self.numbers.name(&mut response, id);
         Ok(response)
     }
@@ -106,10 +106,10 @@ impl Gate {
                 Err(error) => return Failed::new(family, error).into_response(),
             }
         }
-        let busy = request.method() == Method::POST && request.uri().path() == Busy::PATH;
+        let fast = request.method() == Method::POST && request.uri().path() == FastPath::PATH;
         let answer = pin!(async {
-            if busy {
-                return self.busy(request).await;
+            if fast {
+                return self.on_fast_path(request).await;
             }
             match self.routes.clone().call(request).await {
                 Ok(response) => response,
@@ -121,14 +121,14 @@ impl Gate {
     }
 
     /// Answers on the busiest route.
-    async fn busy(&self, request: Request) -> Response {
+    async fn on_fast_path(&self, request: Request) -> Response {
         let (mut head, body) = request.into_parts();
         let Some(caller) = head.extensions.remove::<Caller>() else {
             return Failed::new(Family::OpenAi, Error::internal("a request without a caller passed")).into_response();
         };
         let answer = openai::create_chat(State(self.state.clone()), Extension(caller), head.headers, body).await;
         let mut response = answer.into_response();
-        response.extensions_mut().insert(Busy);
+        response.extensions_mut().insert(FastPath);
         response
     }
 

@@ -107,8 +107,8 @@ pub(in crate::listener) fn cortensor_error(error: &Error) -> Vec<u8> {
         detail: text,
         code: error.code(),
         param: details.param.as_deref(),
-        session_id: details.session_id,
-        task_id: details.task_id,
+        session_id: details.session_id.map(|id| id.0),
+        task_id: details.task_id.map(|id| id.0),
     };
     serde_json::to_vec(&body).unwrap_or_default()
 }

@@ -46,10 +46,8 @@ impl Listener {
     /// Binds the address of `config` for that router.
     ///
     /// # Errors
-    /// `InvalidArgument` when others than this machine could connect and no token is configured, when a token has no value, or when the files of
-    /// `listen.tls` cannot be used;
-    /// `Conflict` when the address is in use.
-    #[allow(clippy::unused_async)] // the address may be a name one day, and must be bound within a runtime
+    /// `InvalidArgument` when others than this machine could connect and no token is configured, when a token has no
+    /// value, or when the files of `listen.tls` cannot be used; `Conflict` when the address is in use.
     pub async fn bind(router: Router, config: ListenConfig) -> Result<Self> {
         let auth = Auth::new(&router, &config)?;
         if !config.host.is_loopback() && !auth.has_tokens() {
@@ -62,7 +60,10 @@ impl Listener {
                 ),
             ));
         }
-        let certificates = Certificates::read(&config.tls)?;
+        let files = config.tls.clone();
+        let certificates = tokio::task::spawn_blocking(move || Certificates::read(&files))
+            .await
+            .map_err(|e| Error::internal(format!("reading the certificates panicked: {e}")))??;
         let socket = bind(&config, config.port, "listen.port")?;
         let address = socket.local_addr().map_err(Error::internal)?;
         let miners = match router.config().miners.port {

@@ -29,7 +29,7 @@ impl std::fmt::Debug for Certificates {
 }
 
 impl Certificates {
-    /// Reads the files; `None` if TLS is off.
+    /// Reads the files; `None` if TLS is off. Blocks.
     pub(super) fn read(files: &TlsConfig) -> Result<Option<Self>> {
         if !files.is_on() {
             return Ok(None);

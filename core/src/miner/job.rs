@@ -1,13 +1,16 @@
 //! The job that a miner answers exactly once.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::future::Future;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
 
 use crate::model::{Answer, Delta, Fence, Gid, SessionId, TaskId, TaskRequest, Timestamp};
+use crate::{Error, Result};
 
 /// A piece of an answer.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -106,10 +109,31 @@ impl FailClass {
             Self::Cancelled => "cancelled",
         }
     }
+}
 
-    /// The class of that name.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|class| class.as_str() == word)
+impl fmt::Display for FailClass {
+    /// Writes the name of the class.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for FailClass {
+    type Err = Error;
+
+    /// Reads the name of a class.
+    ///
+    /// ```
+    /// use cortensor_router::miner::FailClass;
+    /// assert_eq!("overloaded".parse(), Ok(FailClass::Overloaded));
+    /// assert!("busy".parse::<FailClass>().is_err());
+    /// ```
+    fn from_str(word: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == word).ok_or_else(|| {
+            let words = Self::ALL.map(Self::as_str);
+            let (last, others) = words.split_last().unwrap_or((&"", &[]));
+            Error::invalid("code", format!("code must be {} or {last}, not {word:?}", others.join(", ")))
+        })
     }
 }
 
@@ -364,8 +388,8 @@ impl Drop for Job {
     }
 }
 
-impl std::fmt::Debug for Job {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Job").field("info", &self.info).field("answered", &self.answered).finish_non_exhaustive()
     }
 }

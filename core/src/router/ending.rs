@@ -162,7 +162,7 @@ mod tests {
                     // Not waited for: the file gathers them.
                     drop((store.accept(new.clone()), store.finish(Arc::new(task.clone()))));
                 }
-                told.push(error.with_ids(1, Some(id)));
+                told.push(error.with_ids(SessionId(1), Some(TaskId(id))));
             }
         }
         for (id, error) in (1..).zip(told) {

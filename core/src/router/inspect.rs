@@ -1,17 +1,18 @@
 //! Reads about the router itself.
 
+#[cfg(feature = "listener")]
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 #[cfg(feature = "listener")]
 use super::memory::Memory;
+#[cfg(feature = "listener")]
 use super::metrics::Metrics;
 use super::sessions::listed_sessions;
 use super::shared::Router;
-use crate::VERSION;
 use crate::config::Config;
 use crate::model::{NodeInfo, NodeStats, NodeStatus, address_of};
-use crate::store::Store;
+use crate::{Result, VERSION};
 
 impl Router {
     /// The configuration it was opened with.
@@ -19,9 +20,13 @@ impl Router {
         &self.shared.config
     }
 
-    /// The store it writes to.
-    pub fn store(&self) -> &Arc<dyn Store> {
-        &self.shared.store
+    /// Tells other processes at which URL this router listens: `cortensor-router key` reads it out of the data
+    /// directory. A router that keeps its tasks in memory tells nobody.
+    ///
+    /// # Errors
+    /// `Unavailable` where the data directory cannot be written.
+    pub fn announce(&self, url: &str) -> Result<()> {
+        self.shared.store.announce(url)
     }
 
     /// The count of bytes that it holds for its callers.
@@ -30,8 +35,9 @@ impl Router {
         &self.shared.memory
     }
 
-    /// Its metrics.
-    pub fn metrics(&self) -> &Metrics {
+    /// Its metrics, to which the listener adds its own.
+    #[cfg(feature = "listener")]
+    pub(crate) fn metrics(&self) -> &Metrics {
         &self.shared.metrics
     }
 

@@ -99,7 +99,7 @@ impl Router {
     ///
     /// # Errors
     /// The store's.
-    pub async fn put_key(&self, key: ApiKey) -> Result<()> {
+    pub(super) async fn put_key(&self, key: ApiKey) -> Result<()> {
         let shared = self.shared.clone();
         self.shared
             .see_through(async move {

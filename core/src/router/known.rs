@@ -85,7 +85,8 @@ impl Router {
     }
 
     /// The record of the miner of that id.
-    pub fn known_miner(&self, id: &str) -> Option<MinerRecord> {
+    #[cfg(feature = "listener")]
+    pub(crate) fn known_miner(&self, id: &str) -> Option<MinerRecord> {
         self.shared.known.0.lock().get(id).cloned()
     }
 
@@ -93,7 +94,8 @@ impl Router {
     ///
     /// # Errors
     /// The store's; the old record then still counts.
-    pub async fn remember_miner(&self, record: MinerRecord) -> Result<()> {
+    #[cfg(feature = "listener")]
+    pub(super) async fn remember_miner(&self, record: MinerRecord) -> Result<()> {
         self.shared.store.put_miner(record.clone()).await?;
         self.shared.known.0.lock().insert(record.id.clone(), record);
         Ok(())
@@ -112,7 +114,7 @@ impl Router {
 
     /// Changes the record of a miner and writes it in the background, in the order of the changes. `false`: there is
     /// no record.
-    pub fn change_miner(&self, id: &str, change: impl FnOnce(&mut MinerRecord)) -> bool {
+    pub(super) fn change_miner(&self, id: &str, change: impl FnOnce(&mut MinerRecord)) -> bool {
         let mut known = self.shared.known.0.lock();
         let Some(record) = known.get_mut(id) else { return false };
         change(record);

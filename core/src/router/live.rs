@@ -122,7 +122,7 @@ impl Live {
 
     /// Puts the ids into an error about this task.
     pub(super) fn sign(&self, error: Error) -> Error {
-        error.with_ids(self.spec.session_id.0, Some(self.spec.id.0))
+        error.with_ids(self.spec.session_id, Some(self.spec.id))
     }
 }
 

@@ -20,7 +20,7 @@ struct VerdictLabel {
 }
 
 /// The metrics of one router, in a registry of its own.
-pub struct Metrics {
+pub(crate) struct Metrics {
     registry: parking_lot::Mutex<Registry>,
     submitted: Counter,
     refused: Counter,
@@ -87,7 +87,7 @@ impl Metrics {
     }
 
     /// Gives access to the registry, so that more metrics can be registered.
-    pub fn registry(&self, with: impl FnOnce(&mut Registry)) {
+    pub(crate) fn registry(&self, with: impl FnOnce(&mut Registry)) {
         with(&mut self.registry.lock());
     }
 

@@ -64,7 +64,8 @@ pub(crate) use intake::{Intake, RepeatKey};
 pub(crate) use keys::{KeyRing, Known};
 #[cfg(feature = "listener")]
 pub(crate) use memory::{Held, Memory};
-pub use metrics::Metrics;
+#[cfg(feature = "listener")]
+pub(crate) use metrics::Metrics;
 pub use miners::{MinerHandle, ModelInfo};
 pub use open::RouterBuilder;
 pub use sessions::SessionFilter;

@@ -72,7 +72,8 @@ impl RouterBuilder {
         self
     }
 
-    /// A store of the caller's own, instead of the configured one.
+    /// A store of the caller's own, instead of the configured one. Its interface may change in any release.
+    #[doc(hidden)]
     #[must_use]
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = Some(store);

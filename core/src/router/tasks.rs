@@ -163,7 +163,7 @@ impl Router {
                 format!("task {id} has ended already: {}", other.map_or("unknown", crate::model::Outcome::as_str)),
             )
             .with_code("task_ended")
-            .with_ids(session.0, Some(id.0))),
+            .with_ids(session, Some(id))),
         }
     }
 
@@ -184,7 +184,7 @@ impl Router {
         if task.state != TaskState::Ended {
             let unwritten =
                 Error::store("the end of the task could not be written; it runs again when the router is started anew");
-            return Err(unwritten.with_ids(session.0, Some(id.0)));
+            return Err(unwritten.with_ids(session, Some(id)));
         }
         Ok(Submission::new(self.shared.clone(), self.shared.rejoin(task), false))
     }

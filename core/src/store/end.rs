@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Answer, FinishReason, MinerResult, Outcome, SharedText, Task, Usage, Verdict};
-use crate::{Error, ErrorKind, Result, UpstreamError};
+use crate::{Error, Result, UpstreamError};
 
 /// The end of a task.
 #[derive(Debug, Serialize, Deserialize)]
@@ -151,7 +151,7 @@ impl<'a> TaskError<'a> {
     }
 
     fn into_error(self) -> Result<Error, String> {
-        let kind = ErrorKind::from_code(&self.kind).ok_or_else(|| format!("{:?} is no kind of error", self.kind))?;
+        let kind = self.kind.parse().map_err(|_| format!("{:?} is no kind of error", self.kind))?;
         let mut error = Error::new(kind, self.message);
         if let Some(code) = self.code {
             error = error.with_code(code.into_owned());

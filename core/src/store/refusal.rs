@@ -29,7 +29,7 @@ pub(super) fn damaged_thing(of: &str, why: &dyn Display) -> Error {
 /// The error for a session whose row is damaged.
 pub(crate) fn damaged_session(id: SessionId) -> Error {
     let error = damaged_thing(&format!(" of session {id}"), &"its row is not what was written");
-    error.with_param("session_id").with_ids(id.0, None)
+    error.with_param("session_id").with_ids(id, None)
 }
 
 pub(super) fn id_in_use(task: &TaskSpec) -> Error {
@@ -38,5 +38,5 @@ pub(super) fn id_in_use(task: &TaskSpec) -> Error {
         format!("the store holds a task {} of session {} already", task.id, task.session_id),
     )
     .with_code("task_id_in_use")
-    .with_ids(task.session_id.0, Some(task.id.0))
+    .with_ids(task.session_id, Some(task.id))
 }

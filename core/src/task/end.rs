@@ -37,7 +37,7 @@ fn told(task: &Task) -> Result<Arc<Completion>> {
     let answered = matches!(task.outcome, Some(Outcome::Ok | Outcome::Disputed));
     let Some(first) = task.results.first().filter(|_| answered) else {
         let error = task.error.clone().unwrap_or_else(|| error_of(EndCause::Done, None));
-        return Err(error.with_ids(task.session_id.0, Some(task.id.0)));
+        return Err(error.with_ids(task.session_id, Some(task.id)));
     };
     let alternatives = if task.results.len() > 1 {
         task.results.iter().map(|result| (result.miner.clone(), result.answer.clone())).collect()

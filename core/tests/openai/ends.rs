@@ -47,7 +47,7 @@ fn work(job: Job) {
             tokio::spawn(async move { job.cancelled().await });
         }
         class => {
-            let mut failure = Failure::new(FailClass::from_word(class).unwrap(), format!("it is {class}"));
+            let mut failure = Failure::new(class.parse::<FailClass>().unwrap(), format!("it is {class}"));
             failure.retry_after_ms = Some(7_000);
             if words {
                 let said =

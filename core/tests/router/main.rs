@@ -136,7 +136,7 @@ async fn a_task_that_every_miner_fails_says_the_last_ones_words() {
     let error = task.result().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::MinerFailed);
     assert!(error.message().contains("out of memory"), "{error}");
-    assert_eq!(error.details().task_id, Some(task.task_id().0));
+    assert_eq!(error.details().task_id, Some(task.task_id()));
     assert_eq!(calls.load(Ordering::Relaxed), 3);
     router.close().await;
 }
@@ -165,7 +165,7 @@ async fn a_task_past_its_deadline_times_out_with_its_ids() {
     let request = TaskRequest { timeout: Some(2.0), ..TaskRequest::completion("hi") };
     let task = router.submit(DEFAULT, request, SubmitOptions::default()).await.unwrap();
     let error = task.result().await.unwrap_err();
-    assert_eq!((error.kind(), error.details().session_id), (ErrorKind::Timeout, Some(0)));
+    assert_eq!((error.kind(), error.details().session_id), (ErrorKind::Timeout, Some(DEFAULT)));
     assert!(taken.recv().await.unwrap().is_cancelled());
     router.close().await;
 }

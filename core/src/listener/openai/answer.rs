@@ -79,7 +79,7 @@ fn model_of(completion: &Completion) -> &str {
 }
 
 fn unreadable(completion: &Completion, message: &str) -> Error {
-    Error::new(ErrorKind::MinerFailed, message).with_ids(completion.session_id.0, Some(completion.task_id.0))
+    Error::new(ErrorKind::MinerFailed, message).with_ids(completion.session_id, Some(completion.task_id))
 }
 
 /// A buffer in which an answer of that text has room.
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(out, br#"{ "choices":[{"x":1.50}],"id":"cmpl-650000000000000000000005" , "z":{}}"#);
         done.answer.raw = Some(Bytes::from_static(b"<html>"));
         let error = render(&request(RequestKind::Completion, "{}"), &done).unwrap_err();
-        assert_eq!((error.kind(), error.details().task_id), (ErrorKind::MinerFailed, Some(4)));
+        assert_eq!((error.kind(), error.details().task_id), (ErrorKind::MinerFailed, Some(TaskId(4))));
     }
 
     #[test]

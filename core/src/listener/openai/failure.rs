@@ -22,8 +22,8 @@ pub(in crate::listener) fn write(error: &Error, out: &mut Vec<u8>) {
         r#type: said.and_then(|said| said.error_type.as_deref()).unwrap_or(error.kind().row().openai_type),
         param: details.param.as_deref(),
         code,
-        session_id: details.session_id,
-        task_id: details.task_id,
+        session_id: details.session_id.map(|id| id.0),
+        task_id: details.task_id.map(|id| id.0),
     };
     write_json(out, &OpenAiError { error: body });
 }
@@ -33,6 +33,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::{SessionId, TaskId};
     use crate::{KINDS, UpstreamError};
 
     fn written(error: &Error) -> Value {
@@ -48,7 +49,7 @@ mod tests {
             json!({"error":{"message":"n must be \"1\"","type":"invalid_request_error","param":"n","code":"invalid_argument"}})
         );
         assert_eq!(
-            written(&Error::new(ErrorKind::Timeout, "late").with_ids(1, Some(2))),
+            written(&Error::new(ErrorKind::Timeout, "late").with_ids(SessionId(1), Some(TaskId(2)))),
             json!({"error":{"message":"late","type":"timeout_error","param":null,"code":"timeout","session_id":1,"task_id":2}})
         );
     }

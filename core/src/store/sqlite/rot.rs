@@ -58,7 +58,7 @@ fn a_change_in_any_column_is_told_and_hides_no_other_task() {
             let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
             let error = store.task(SessionId(1), TaskId(id)).wait().unwrap_err();
             assert_eq!((error.kind(), error.code()), (ErrorKind::Internal, "store_corrupt"), "{name}: {error}");
-            assert_eq!(error.details().task_id, Some(id), "{name}");
+            assert_eq!(error.details().task_id, Some(TaskId(id)), "{name}");
             let query = TaskQuery { session_id: SessionId(1), limit: 10, ..TaskQuery::default() };
             let page = store.tasks(query).wait().unwrap();
             assert_eq!((page.corrupt, page.tasks.len(), page.total), (vec![TaskId(id)], 2, 3), "{name}");

@@ -120,7 +120,7 @@ impl RowError {
         let of = ids.map_or_else(String::new, |(session, id)| format!(" of task {id} in session {session}"));
         let error = damaged_thing(&of, &self);
         match ids {
-            Some((session, id)) => error.with_ids(session.0, Some(id.0)),
+            Some((session, id)) => error.with_ids(session, Some(id)),
             None => error,
         }
     }
