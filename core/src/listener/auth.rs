@@ -1,5 +1,5 @@
-//! Decides what a caller may do, by `Authorization: Bearer`, `X-API-Key` or `api-key`, before a path's ids are looked
-//! at.
+//! Decides what a caller may do, by `Authorization: Bearer`, `X-API-Key` or `api-key`. The decision comes before any id
+//! in the path is looked up.
 
 use std::sync::{Arc, OnceLock};
 
@@ -19,12 +19,12 @@ use crate::{Error, ErrorKind, Result, Router};
 /// The sender of a request. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(in crate::listener) struct Caller {
-    /// Its id, its scopes and the only sessions that it may use.
+    /// The caller's id, its scopes and the only sessions that it may use.
     rights: Arc<ApiKey>,
-    /// Whether these come from a token's record. The development token has none, and neither has a caller without a
-    /// token.
+    /// Whether `rights` come from a key of the store or a token of the configuration. The development token and a
+    /// caller without a token have no such record.
     recorded: bool,
-    /// Cancelled when the caller's key is revoked; tokens of the configuration cannot be.
+    /// Cancelled when the caller's key is revoked; `None` for a token of the configuration, which cannot be revoked.
     revoked: Option<CancellationToken>,
 }
 
@@ -36,7 +36,7 @@ impl Caller {
         Self { rights, recorded: false, revoked: None }
     }
 
-    /// The token's id or name: the scope of idempotency keys.
+    /// The token's id or name, which is the scope of the caller's idempotency keys.
     pub(in crate::listener) fn id(&self) -> &str {
         &self.rights.id
     }
@@ -52,7 +52,7 @@ impl Caller {
         ))
     }
 
-    /// Refuses a caller that may use only some sessions, because the thing that it asks for is shared by all.
+    /// Refuses a caller that may use only some sessions, because it asks for something that all sessions share.
     pub(in crate::listener) fn is_unlimited(&self) -> Result<()> {
         if self.rights.sessions.is_empty() {
             return Ok(());
@@ -63,20 +63,21 @@ impl Caller {
         ))
     }
 
-    /// Refuses a caller that may not change things that all share.
+    /// Refuses a caller that may not change things that all sessions share.
     pub(in crate::listener) fn administers(&self) -> Result<()> {
         self.may("admin")?;
         self.is_unlimited()
     }
 
     /// Whether the caller, which administers keys, may see and revoke that key. A caller that is limited to sessions
-    /// may do so with keys of a subset of them.
+    /// may do so only with keys that are limited to a subset of its sessions.
     pub(in crate::listener) fn rules(&self, key: &ApiKey) -> bool {
         self.rights.sessions.is_empty()
             || (!key.sessions.is_empty() && key.sessions.iter().all(|session| self.rights.sessions.contains(session)))
     }
 
-    /// The wanted key within the caller's own rights: no key makes another one that can do more, or for longer.
+    /// Limits the wanted key to the caller's own rights: a key never makes another key that can do more, or lives
+    /// longer.
     pub(in crate::listener) fn lend(&self, mut spec: KeySpec, now_secs: u64) -> Result<KeySpec> {
         let beyond = |field: &str, what: String| {
             Error::new(ErrorKind::PermissionDenied, format!("{what}: a key makes none that can do more than itself"))
@@ -104,7 +105,7 @@ impl Caller {
         Ok(spec)
     }
 
-    /// The record of its token.
+    /// The record of the caller's token, if it has one.
     pub(in crate::listener) fn key(&self) -> Option<&ApiKey> {
         self.recorded.then_some(&*self.rights)
     }
@@ -114,12 +115,12 @@ impl Caller {
         self.revoked.as_ref()
     }
 
-    /// The only sessions it may use; empty: all.
+    /// The only sessions that the caller may use; empty: all sessions.
     pub(in crate::listener) fn sessions(&self) -> &[u64] {
         &self.rights.sessions
     }
 
-    /// Refuses a session that is not the caller's as one that does not exist.
+    /// Refuses a session that the caller may not use, with the error for a session that does not exist.
     pub(in crate::listener) fn sees(&self, session: SessionId) -> Result<()> {
         if self.rights.sessions.is_empty() || self.rights.sessions.contains(&session.0) {
             return Ok(());
@@ -134,7 +135,7 @@ impl Caller {
 pub(in crate::listener) struct Auth {
     /// The tokens of the configuration: SHA-256 of each, and its caller.
     configured: Vec<([u8; 32], Caller)>,
-    /// SHA-256 of the token that this process has made for its own commands.
+    /// SHA-256 of the token that this process made for its own commands.
     own: OnceLock<[u8; 32]>,
     /// The keys of the store.
     keys: Arc<KeyRing>,
@@ -148,16 +149,17 @@ pub(in crate::listener) struct Auth {
 /// The callers that send the development token.
 struct Developers {
     program: Caller,
-    /// Whatever a browser shows must not make keys by a token that everybody knows.
+    /// A page in a browser. Its caller has fewer scopes: the development token is public, so a page must not make keys
+    /// with it.
     page: Caller,
 }
 
 /// Whether the development token is accepted from local callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DevToken {
-    /// Never: it is switched off, or others reach the listener.
+    /// Never accepted: it is switched off, or other machines can reach the listener.
     Off,
-    /// Accepted until a better one exists: a token of the configuration, or a key with the scope `admin`.
+    /// Accepted until a better token exists: one of the configuration, or a key with the scope `admin`.
     Untouched,
     /// Always accepted, because `listen.dev_token = true` says so.
     Kept,
@@ -209,7 +211,7 @@ impl Auth {
         !self.configured.is_empty() || !self.keys.is_empty()
     }
 
-    /// Takes one more token with the scope `admin`, once.
+    /// Accepts one more token, with the scope `admin`. Only the first call has an effect.
     pub(in crate::listener) fn accept_admin(&self, token: &Token) {
         let _ = self.own.set(hash(&token.reveal()));
     }
@@ -228,7 +230,7 @@ impl Auth {
         self.anonymous
     }
 
-    /// Whether the caller is on this machine. Nothing else decides about that.
+    /// Decides whether the caller is on this machine. No other code decides that.
     pub(in crate::listener) fn local(&self, visit: &Visit<'_>) -> Result<Local, Foreign> {
         self.local.check(visit)
     }
@@ -243,7 +245,7 @@ impl Auth {
         })
     }
 
-    /// The caller of a request: the one that any of its credentials names.
+    /// Finds the caller of a request: the first one that any of its credentials names.
     pub(in crate::listener) fn caller(&self, visit: &Visit<'_>, now_secs: u64) -> Result<Caller> {
         let (mut any, mut dev) = (false, false);
         for Sent { token, openly } in credentials::sent(visit.headers) {
@@ -267,7 +269,7 @@ impl Auth {
             .with_code("invalid_authorization"))
     }
 
-    /// The caller that a token in a frame names.
+    /// Finds the caller that a token in a miner's frame names.
     pub(in crate::listener) fn caller_of(
         &self,
         token: &str,
@@ -281,7 +283,7 @@ impl Auth {
         }
     }
 
-    /// The caller that sent the development token, if it counts here.
+    /// The caller behind the development token, if that token is accepted here.
     fn developer(&self, local: Result<Local, Foreign>) -> Result<Caller> {
         if !self.accepts_dev() {
             let why = match self.dev {
@@ -294,11 +296,11 @@ impl Auth {
         Ok(if local.page { self.developers.page.clone() } else { self.developers.program.clone() })
     }
 
-    /// The caller that a secret names; the development token is no secret.
+    /// The caller that a secret names. The development token is not a secret and is not looked up here.
     fn known(&self, token: &str, now_secs: u64) -> Option<Caller> {
         if let Some(parsed) = Token::parse(token) {
             let known = self.keys.get(parsed.id());
-            // An unknown id costs the same comparison as a known one.
+            // An unknown id must cost the same comparison as a known one.
             let matches = parsed.matches(known.as_ref().map_or(NO_HASH, |known| known.key.hash.as_str()));
             if let Some(Known { key, revoked }) = known {
                 if !matches || (key.expires_at != 0 && key.expires_at <= now_secs) {
@@ -306,7 +308,7 @@ impl Auth {
                 }
                 return Some(Caller { rights: key, recorded: true, revoked: Some(revoked) });
             }
-            // The token is no key of this store, but it may stand in the configuration.
+            // The token may still be one of the configuration.
         }
         if self.configured.is_empty() && self.own.get().is_none() {
             return None;
@@ -333,7 +335,7 @@ fn unauthorized() -> Error {
     Error::new(ErrorKind::Unauthenticated, "Unauthorized").with_code("unauthorized")
 }
 
-/// A caller that has no secret, and is not trusted without.
+/// The error for a caller that has no secret and is not trusted without one.
 fn refused(what: &str, why: &str) -> Error {
     Error::new(
         ErrorKind::Unauthenticated,

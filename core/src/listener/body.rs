@@ -15,7 +15,7 @@ use crate::model::{from_json, is_deeper};
 use crate::router::{Held, Memory};
 use crate::{Error, ErrorKind};
 
-/// The whole body.
+/// Reads the whole body.
 pub(in crate::listener) async fn read(
     state: &AppState,
     family: Family,
@@ -23,10 +23,11 @@ pub(in crate::listener) async fn read(
     mut body: Body,
 ) -> Result<Bytes, Failed> {
     let wait = Duration::from_millis(state.config.body_timeout_ms);
-    // A client that is still sending when the connection closes would see that instead of the refusal.
+    // A client that is still sending when the connection closes would see the reset instead of the refusal, so its body
+    // is read and thrown away first.
     let most = state.config.max_discarded_bytes;
     if let Some(error) = refused_media(headers) {
-        // A client that asks first has sent nothing yet, and is told not to.
+        // A client that sent `Expect` waits for permission and has sent nothing yet.
         if !headers.contains_key(header::EXPECT) {
             let _ = tokio::time::timeout(wait, discard(body, most)).await;
         }
@@ -78,7 +79,7 @@ pub(in crate::listener) async fn read(
     }
 }
 
-/// The header that shows that the body is not JSON, or not JSON in plain.
+/// The error for a body that is not JSON, or that is compressed; `None` if the headers allow it.
 fn refused_media(headers: &HeaderMap) -> Option<Error> {
     let codings =
         headers.get_all(header::CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
@@ -92,7 +93,7 @@ fn refused_media(headers: &HeaderMap) -> Option<Error> {
     }
     let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     let kind = kind.split(';').next().unwrap_or_default().trim();
-    // Scripts that forget the header send text or a form.
+    // Scripts that forget the header send `text/plain` or a form.
     let taken = kind.is_empty()
         || kind.len().checked_sub(4).is_some_and(|at| kind.as_bytes()[at..].eq_ignore_ascii_case(b"json"))
         || kind.eq_ignore_ascii_case("text/plain")
@@ -109,8 +110,8 @@ enum Stop {
     Broken(axum::Error),
 }
 
-/// A body and its place in the router's count of bytes. The place is given back when the last part of the body is
-/// dropped.
+/// A body together with its share of the router's memory bound. Dropping the last part of the body gives the share
+/// back.
 struct Counted {
     bytes: BytesMut,
     held: Held,
@@ -122,7 +123,8 @@ impl AsRef<[u8]> for Counted {
     }
 }
 
-/// Reads a body of at most `limit` bytes. Bytes count when they arrive: announcing many costs nobody anything.
+/// Reads a body of at most `limit` bytes. Bytes count against the memory bound when they arrive, not when they are
+/// announced.
 async fn gather(body: &mut Body, limit: u64, memory: &Arc<Memory>) -> Result<Bytes, Stop> {
     let mut first = Bytes::new();
     let mut rest: Option<Counted> = None;
@@ -136,7 +138,7 @@ async fn gather(body: &mut Body, limit: u64, memory: &Arc<Memory>) -> Result<Byt
             return Err(Stop::NoMemory);
         }
         if before == 0 {
-            // The usual case: the body came in one piece, which is in the buffer of its connection.
+            // In the usual case the body comes in one piece, which is in the buffer of its connection.
             first = data;
             continue;
         }
@@ -151,7 +153,7 @@ async fn gather(body: &mut Body, limit: u64, memory: &Arc<Memory>) -> Result<Byt
     Ok(rest.map_or(first, Bytes::from_owner))
 }
 
-/// Reads the rest of a body, within bounds, and keeps nothing of it.
+/// Reads at most `most` further bytes of a body and throws them away.
 async fn discard(mut body: Body, most: u64) {
     let mut left = most;
     while left > 0 {
@@ -160,7 +162,7 @@ async fn discard(mut body: Body, most: u64) {
     }
 }
 
-/// Reads the body into a record; the error names the field.
+/// Reads the body into a record. The error names the field.
 pub(in crate::listener) fn parse<T: DeserializeOwned>(family: Family, body: &[u8]) -> Result<T, Failed> {
     from_json("body", body).map_err(|error| Failed::new(family, error))
 }

@@ -1,15 +1,15 @@
-//! Ends what still runs on a connection when the listener's time to drain is up: calls are answered with 503 `closed`,
+//! Ends the requests of a connection when the listener's time to drain is up: calls are answered with 503 `closed`, and
 //! streams end with that error.
 //!
-//! A request and its answer are polled by their connection's task. A flag is therefore enough: the task sets it and
-//! polls them once more.
+//! The task of a connection polls its requests and their answers. A flag is therefore enough: the task sets the flag
+//! and polls them once more.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{Error, ErrorKind};
 
-/// Whether a connection must end now; requests without a connection of the listener's own never must.
+/// Whether a connection must end now. Requests that did not come through a connection of the listener never must.
 #[derive(Debug, Clone, Default)]
 pub(in crate::listener) struct Closing(Option<Arc<AtomicBool>>);
 
@@ -19,19 +19,19 @@ impl Closing {
         Self(Some(Arc::default()))
     }
 
-    /// Ends what runs on the connection when it is polled next.
+    /// Ends the requests of the connection at their next poll.
     pub(in crate::listener) fn close(&self) {
         if let Some(flag) = &self.0 {
             flag.store(true, Ordering::Release);
         }
     }
 
-    /// Whether it may ever be due.
+    /// Whether the connection may ever have to end before its answers are complete.
     pub(in crate::listener) fn can_come(&self) -> bool {
         self.0.is_some()
     }
 
-    /// The error for what runs on the connection, once it must end.
+    /// The error for the requests of the connection; `None` while the connection need not end.
     pub(in crate::listener) fn due(&self) -> Option<Error> {
         let is_due = self.0.as_ref().is_some_and(|flag| flag.load(Ordering::Acquire));
         is_due.then(|| {

@@ -1,4 +1,4 @@
-//! One connection: its handshake, the requests on it, and its end.
+//! One connection: its TLS handshake, its requests and its end.
 
 use std::future::poll_fn;
 use std::io;
@@ -28,21 +28,21 @@ use super::tls::{self, Certificates};
 use super::wire::{Meter, Socket, Watched, Wire};
 use crate::config::ListenConfig;
 
-/// The size of the first read of a head.
+/// The size in bytes of the first read of a head.
 const PIECE: usize = 4 << 10;
 
-/// The size of hyper's reads and writes.
+/// The size in bytes of hyper's reads and writes.
 const HYPER_BUFFER: usize = 64 << 10;
 
-/// The time that a reader gets for the last of an answer that the end of the listener cut short.
+/// The time that a client gets to read the last of an answer that the end of the listener cut short.
 pub(super) const LAST_READ: Duration = Duration::from_secs(5);
 
 /// The two signals by which a listener ends its connections.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stop {
-    /// Each ends after the request that runs.
+    /// Ends each connection after its running request.
     pub(super) graceful: CancellationToken,
-    /// Each ends the request that runs.
+    /// Ends each connection at once, together with its running request.
     pub(super) at_once: CancellationToken,
 }
 
@@ -55,13 +55,13 @@ pub(super) async fn accept(
     bounds: (&ListenConfig, &Arc<Heads>),
     stop: &Stop,
 ) {
-    // Without it the last packet of an answer waits for the reader's acknowledgement, 40 ms on Linux.
+    // Without `TCP_NODELAY` the last packet of an answer waits for the client's acknowledgement, 40 ms on Linux.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     match certificates {
         None => serve(stream, on, gate, bounds, stop).await,
-        // The handshake is boxed, so that plain connections do not take its room.
+        // The handshake is boxed, so that plain connections do not reserve memory for it.
         Some(certificates) => Box::pin(serve_tls(stream, on, certificates, gate, bounds, stop)).await,
     }
 }
@@ -74,7 +74,7 @@ async fn serve_tls(
     bounds: (&ListenConfig, &Arc<Heads>),
     stop: &Stop,
 ) {
-    // The handshake is part of the time that a request's head may take.
+    // The handshake counts towards the time that a request's head may take.
     let patience = Duration::from_millis(bounds.0.header_timeout_ms);
     match tokio::time::timeout(patience, certificates.accept(stream)).await {
         Ok(Ok(stream)) => {
@@ -96,7 +96,7 @@ async fn serve<S: Socket>(
     let (peer, closing) = (on.peer, on.closing.clone());
     let mut stream = StallGuard::new(stream, Duration::from_millis(config.write_timeout_ms));
     let patience = Duration::from_millis(config.header_timeout_ms);
-    // hyper takes 16 KB for a connection, so only a connection that has asked something gets it.
+    // hyper takes 16 KB for a connection, so only a connection that has sent a head gets them.
     let (mut head, mut before) = (Head::new(Arc::clone(heads)), BytesMut::new());
     let first = tokio::select! {
         first = tokio::time::timeout(patience, first_head(&mut stream, &mut head, &mut before)) => first,
@@ -120,8 +120,8 @@ async fn serve<S: Socket>(
     let service = service_fn(move |request: http::Request<Incoming>| {
         let (gate, on, meter) = (gate.clone(), on.clone(), asked.clone());
         meter.asked(&request);
-        // hyper keeps the room of a connection's largest future for as long as the connection lasts, for example a
-        // stream's length.
+        // The future is boxed, because hyper keeps room for the largest future of a connection as long as the
+        // connection lasts.
         Box::pin(async move {
             let version = request.version();
             let response = match head_fault(&request, most) {
@@ -136,7 +136,7 @@ async fn serve<S: Socket>(
         .timer(TokioTimer::new())
         .header_read_timeout(patience)
         .max_headers(config.max_headers)
-        // Heads are bounded below; this bounds what is read and written at once.
+        // Heads are bounded elsewhere; this bounds what is read and written at once.
         .max_buf_size(HYPER_BUFFER.max(config.max_header_bytes.saturating_mul(2)))
         // write_vectored to a closed socket raises SIGPIPE, which ends a C host that left it at its default.
         .writev(false)
@@ -152,7 +152,7 @@ async fn serve<S: Socket>(
                     closing.close();
                     match tokio::time::timeout(LAST_READ, &mut connection).await {
                         Ok(ended) => ended,
-                        // Its reader does not take the rest.
+                        // The client does not take the rest of the answer.
                         Err(_) => return,
                     }
                 }
@@ -172,14 +172,14 @@ async fn serve<S: Socket>(
         (Some(why), ..) => Refusal::too_much(why, config),
         (None, Some(status), _) => Refusal::malformed(status, config),
         (None, None, Some(error)) if error.is_timeout() && !parts.read_buf.is_empty() => Refusal::late(),
-        // hyper has no answer for HTTP/2.
+        // hyper does not answer the preface of HTTP/2.
         (None, None, Some(error)) if error.is_parse() && meter.is_fresh() => Refusal::malformed(400, config),
         _ => return,
     };
     refusal.say(parts.io.into_inner().into_inner(), &parts.read_buf).await;
 }
 
-/// Reads until a first head is whole. A head that is too long ends the reading.
+/// Reads until the first head is whole. Reading also ends when the head is too long.
 async fn first_head<S: AsyncRead + Unpin>(
     stream: &mut S,
     head: &mut Head,
@@ -190,7 +190,7 @@ async fn first_head<S: AsyncRead + Unpin>(
             return Ok(Some(why));
         }
         let read = poll_fn(|cx| {
-            // The buffer lives only while it is read: a connection that waits holds no room.
+            // The buffer lives only during the read, so a connection that waits holds no memory for it.
             let mut room = [MaybeUninit::uninit(); PIECE];
             let mut room = ReadBuf::uninit(&mut room);
             ready!(Pin::new(&mut *stream).poll_read(cx, &mut room))?;
@@ -204,7 +204,7 @@ async fn first_head<S: AsyncRead + Unpin>(
         if let Err(why) = head.grow(read) {
             return Ok(Some(why));
         }
-        // Bytes that are not HTTP, for example a TLS handshake, are refused at once, because no rest of them makes a
+        // Bytes that are not HTTP, for example a TLS handshake, are refused at once: no further bytes can make them a
         // head.
         if before.iter().find(|byte| !matches!(byte, b'\r' | b'\n')).is_some_and(|byte| !byte.is_ascii_graphic()) {
             return Ok(None);

@@ -1,5 +1,5 @@
-//! Finds the credentials of a request. Programs send more than one: a key that another service left in their settings
-//! beside the right one, or an empty header. Any of them may be valid.
+//! Finds the credentials of a request. Programs often send more than one, for example a key of another service beside
+//! the right one, or an empty header. Any of them may be valid.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -7,15 +7,17 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::listener) struct Sent<'a> {
     pub(in crate::listener) token: &'a str,
-    /// Whether it came in a header in which the development token counts; `api-key` is for secret keys alone.
+    /// Whether the token came in a header in which the development token is accepted; `api-key` is for secret keys
+    /// alone.
     pub(in crate::listener) openly: bool,
 }
 
-/// The headers that carry a key as it is, and whether the development token counts in them.
+/// The headers that carry a key without a prefix, each with whether the development token is accepted in it.
 static KEYS: [(HeaderName, bool); 2] =
     [(HeaderName::from_static("x-api-key"), true), (HeaderName::from_static("api-key"), false)];
 
-/// All tokens of a request, in any number of headers; a proxy may have joined several lines of one header with commas.
+/// All tokens of a request, from any number of headers. A proxy may have joined several lines of one header with
+/// commas.
 pub(in crate::listener) fn sent(headers: &HeaderMap) -> impl Iterator<Item = Sent<'_>> {
     let bearers = headers.get_all(header::AUTHORIZATION).into_iter().filter_map(text).flat_map(|line| {
         let parts = line.contains(',').then(|| line.split(',')).into_iter().flatten();
@@ -30,7 +32,7 @@ pub(in crate::listener) fn sent(headers: &HeaderMap) -> impl Iterator<Item = Sen
     bearers.chain(keys).filter(|sent| !sent.token.is_empty())
 }
 
-/// Whether a request has no credential. An empty one does not count.
+/// Whether a request has no credential. An empty header does not count as one.
 pub(in crate::listener) fn none(headers: &HeaderMap) -> bool {
     let empty =
         |value: &HeaderValue| text(value).is_some_and(|line| line.is_empty() || line.eq_ignore_ascii_case("bearer"));

@@ -1,4 +1,4 @@
-//! Ends an answer before its time: a call is answered with an error, a stream ends with it.
+//! Ends an answer early: a call is answered with an error, and a stream ends with that error.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -16,15 +16,15 @@ use super::reply::{Failed, Family};
 use super::revocation::Revocation;
 use crate::Error;
 
-/// The things that end an answer: its connection's, and its key's.
+/// The two causes that end an answer early: its connection must end, or its key is revoked.
 pub(in crate::listener) struct Ends {
     pub(in crate::listener) closing: Closing,
-    /// `None`: the caller has no key that can be revoked.
+    /// The revocation of the caller's key; `None` if the caller has no key that can be revoked.
     pub(in crate::listener) revocation: Option<Revocation>,
 }
 
 impl Ends {
-    /// The error to end with, if that is due; the task is woken when a key is revoked.
+    /// The error to end with, if a cause is due. A revocation wakes the task.
     fn due(&mut self, cx: &mut Context<'_>) -> Option<Error> {
         let revoked = self.revocation.as_mut().and_then(|revocation| revocation.due(cx));
         revoked.or_else(|| self.closing.due())
@@ -34,14 +34,15 @@ impl Ends {
         self.revocation.is_some() || self.closing.can_come()
     }
 
-    /// Answers those routes, unless the end is due before the answer is there. A stream ends when it is due.
+    /// Waits for the answer of the routes, unless an error is due before it is there. A stream of events ends when an
+    /// error is due.
     pub(in crate::listener) async fn bound(
         mut self,
         mut answer: Pin<&mut impl Future<Output = Response>>,
         family: Family,
     ) -> Response {
         let response = poll_fn(|cx| match answer.as_mut().poll(cx) {
-            // The answer comes first: a caller that revokes its own key is told that it did.
+            // The answer is polled first, so that a caller that revokes its own key is told that it did.
             Poll::Pending => match self.due(cx) {
                 Some(error) => Poll::Ready(Err(error)),
                 None => Poll::Pending,
@@ -61,7 +62,7 @@ impl Ends {
     }
 }
 
-/// A stream of events that ends with an error when that is due.
+/// A stream of events that ends with an error when one is due.
 struct Cut {
     /// The stream; `None` after the end.
     stream: Option<Body>,
@@ -77,14 +78,14 @@ impl http_body::Body for Cut {
         let this = &mut *self;
         let Some(stream) = &mut this.stream else { return Poll::Ready(None) };
         if let Some(error) = this.ends.due(cx) {
-            // The caller's hold on its task is dropped with the stream.
+            // Dropping the stream drops the caller's attachment to its task.
             this.stream = None;
             let mut event = b"data: ".to_vec();
             event.extend_from_slice(&this.family.error(&error));
             event.extend_from_slice(b"\n\ndata: [DONE]\n\n");
             return Poll::Ready(Some(Ok(Frame::data(event.into()))));
         }
-        // A stream of events does not break: its failures are events.
+        // A stream of events never breaks off: its failures are events.
         Pin::new(stream).poll_frame(cx).map(|frame| frame.and_then(Result::ok).map(Ok))
     }
 }

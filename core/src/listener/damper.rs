@@ -1,4 +1,4 @@
-//! Lets a warning through now and then, with a count of those that were left out, if there would be thousands.
+//! Limits repeated warnings: one in each period, with a count of the warnings that were left out.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ pub(super) struct Damper {
 }
 
 impl Damper {
-    /// Whether to warn now: the number of warnings that were left out since the last one.
+    /// Whether to warn now: `Some` with the number of warnings that were left out since the last one.
     pub(super) fn pass(&mut self, now: Instant) -> Option<u64> {
         if self.last.is_some_and(|last| now.saturating_duration_since(last) < PERIOD) {
             self.left_out += 1;

@@ -1,4 +1,5 @@
-//! Miners with keys of their own: the one-time tokens that enrol them, and those that are enrolled. For administrators.
+//! The routes for miners with keys of their own: the one-time tokens that enrol a miner, and the enrolled miners. For
+//! administrators.
 
 use axum::Extension;
 use axum::body::Body;

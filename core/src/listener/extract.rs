@@ -1,4 +1,4 @@
-//! Takes parameters out of a path and a query. If they cannot be read, the error is one of this API's own.
+//! Reads parameters from a path and a query. If they cannot be read, the error has the shape of this API.
 
 use std::collections::HashMap;
 
@@ -29,7 +29,7 @@ where
     }
 }
 
-/// The members of a query; if a member comes twice, the last one counts. Unknown members are ignored.
+/// The members of a query. If a member comes twice, the last one counts. Unknown members are ignored.
 pub(in crate::listener) struct InQuery<T>(pub(in crate::listener) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for InQuery<T> {

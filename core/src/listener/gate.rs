@@ -1,4 +1,4 @@
-//! The checks that every request passes: its path is tidied, its sender is found, its end is counted.
+//! The steps that every request passes: its path is normalized, its caller is found, its end is counted.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -23,8 +23,8 @@ use super::{intake, miners, openai, paths, request_id};
 use crate::model::Timestamp;
 use crate::{Error, ErrorKind};
 
-/// Marks an answer of the busiest route. The route does without axum's router and its layers, which cost a short
-/// answer as much as reading its body.
+/// Marks an answer of the busiest route, which bypasses axum's router and its layers. These cost a short answer as much
+/// as reading its body.
 #[derive(Clone)]
 struct FastPath;
 
@@ -68,7 +68,7 @@ impl Gate {
                 let inner = tower::service_fn(|request: Request| async move {
                     Ok::<_, Infallible>(self.checked(request, connection).await)
                 });
-                // It is boxed, so that it takes no room if no page is allowed.
+                // The future is boxed, so that it takes no memory if no page is allowed.
                 match Box::pin(cors.layer(inner).oneshot(request)).await {
                     Ok(response) => response.map(Body::new),
                     Err(never) => match never {},
@@ -120,7 +120,7 @@ impl Gate {
         ends.bound(answer, family).await
     }
 
-    /// Answers on the busiest route.
+    /// Answers a request on the busiest route.
     async fn on_fast_path(&self, request: Request) -> Response {
         let (mut head, body) = request.into_parts();
         let Some(caller) = head.extensions.remove::<Caller>() else {
@@ -135,7 +135,7 @@ impl Gate {
     fn is_public(&self, method: &Method, path: &str) -> bool {
         let config = &self.state.config;
         match path {
-            // A miner says in its first frame who it is.
+            // A miner identifies itself in its first frame.
             "/" | "/healthz" | "/readyz" | "/health" | "/api/v1/about" | "/api/v1/ping" | miners::PATH => {
                 *method == Method::GET || *method == Method::HEAD
             }
@@ -156,7 +156,7 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
         // SDKs send a dozen headers of their own.
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([intake::SESSION, intake::TASK, request_id::HEADER, header::RETRY_AFTER, header::ALLOW])
-        // Pages of the network may reach a router of this machine if their origin is allowed.
+        // Pages on the network may reach a router on this machine if their origin is allowed.
         .allow_private_network(true);
     if origins.iter().any(|origin| origin == "*") {
         return Some(layer.allow_origin(Any));
@@ -165,7 +165,7 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
     Some(layer.allow_origin(AllowOrigin::list(allowed)))
 }
 
-/// Passes the route's template on, for the counts.
+/// Adds the route's template to the response, for the counts.
 async fn note_route(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let mut response = next.run(request).await;

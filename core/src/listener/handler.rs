@@ -68,7 +68,7 @@ pub struct Handler {
     gate: Gate,
 }
 
-/// The peer of a request that nobody named: an address that is not on loopback.
+/// The peer of a request for which the host gave none: an address that is not on loopback.
 const UNKNOWN_PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
 
 impl std::fmt::Debug for Handler {
@@ -122,7 +122,7 @@ fn absurd(never: Infallible) -> ! {
     match never {}
 }
 
-/// What all requests of one listener or handler share.
+/// Makes the state that all requests of one listener or handler share.
 pub(super) fn state(router: Router, config: ListenConfig, auth: Auth) -> AppState {
     let traffic = Arc::new(Traffic::new(router.metrics()));
     let handshakes = Arc::new(Semaphore::new(router.config().miners.max_handshakes));

@@ -1,23 +1,23 @@
-//! The bound of all heads together: a head is read before anybody has shown who they are.
+//! The bound for the heads of all connections together. A head is read before its sender is known.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes of each head that do not count, so that a plain request passes while others use up the rest.
+/// Bytes of each head that do not count, so that a plain request passes while other heads use up the room.
 const FREE: usize = 2 << 10;
 
-/// The room for heads of one listener.
+/// The room for all heads of one listener, in bytes.
 #[derive(Debug)]
 pub(super) struct Heads {
     left: AtomicUsize,
-    /// Bytes of one head.
+    /// The greatest length of one head, in bytes.
     most: usize,
 }
 
 /// The reason why a head is not read further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TooMuch {
-    /// It is too long.
+    /// The head is too long.
     Long,
     /// Other heads take all the room.
     Crowded,
@@ -28,7 +28,7 @@ impl Heads {
         Arc::new(Self { left: AtomicUsize::new(total), most })
     }
 
-    /// Bytes of one head.
+    /// The greatest length of one head, in bytes.
     pub(super) fn most(&self) -> usize {
         self.most
     }
@@ -51,15 +51,15 @@ impl Head {
         Self { heads, read: 0, taken: 0 }
     }
 
-    /// Whether more of it may be read.
+    /// Whether more of the head may be read.
     pub(super) fn may_grow(&self) -> Result<(), TooMuch> {
         if self.read >= self.heads.most { Err(TooMuch::Long) } else { Ok(()) }
     }
 
-    /// So many bytes of it came.
+    /// Counts bytes of the head that have arrived.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), TooMuch> {
         self.read += bytes;
-        // Bytes beyond the head's bound belong to the body already, or the next read refuses them.
+        // Bytes beyond the head's bound already belong to the body, or the next read refuses them.
         let counted = self.read.min(self.heads.most).saturating_sub(FREE);
         let more = counted.saturating_sub(self.taken);
         if more > 0 {
@@ -71,7 +71,7 @@ impl Head {
         Ok(())
     }
 
-    /// The head is whole and handed on: the next one begins.
+    /// Gives the room back after the head was passed on; the next head begins.
     pub(super) fn clear(&mut self) {
         self.read = 0;
         self.heads.left.fetch_add(std::mem::take(&mut self.taken), Ordering::Relaxed);
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(one.may_grow(), Err(TooMuch::Long));
         assert_eq!(two.grow(FREE + (4 << 10)), Ok(()));
         assert_eq!(two.grow(1), Err(TooMuch::Crowded));
-        // A plain head passes all the same.
+        // A plain head passes even so.
         assert_eq!(Head::new(heads.clone()).grow(FREE), Ok(()));
         one.clear();
         assert_eq!((one.may_grow(), two.grow(1)), (Ok(()), Ok(())));

@@ -1,4 +1,4 @@
-//! For operators and load balancers.
+//! The routes for operators and load balancers.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};

@@ -1,4 +1,4 @@
-//! What the head of a request says about its task, read in one way for every family of routes.
+//! Reads what the headers of a request say about its task, in one way for every family of routes.
 
 use http::{HeaderMap, HeaderName};
 
@@ -6,30 +6,31 @@ use super::auth::Caller;
 use crate::router::RepeatKey;
 use crate::{Error, Result};
 
-/// Names the session of a request, and of its answer.
+/// The header that names the session of a request, and of its answer.
 pub(in crate::listener) const SESSION: HeaderName = HeaderName::from_static("x-cortensor-session");
-/// Names the task of an answer.
+/// The header that names the task of an answer.
 pub(in crate::listener) const TASK: HeaderName = HeaderName::from_static("x-cortensor-task");
 
 /// The session that a header names.
 ///
 /// # Errors
-/// `InvalidArgument` when it is no text.
+/// `InvalidArgument` when the header is not text.
 pub(in crate::listener) fn session(headers: &HeaderMap) -> Result<Option<&str>> {
     text(headers, &SESSION, "X-Cortensor-Session", "X-Cortensor-Session must be a session's number")
 }
 
-/// The key under which the request can be sent again; `way` is the route that the key belongs to.
+/// The idempotency key of a request, which lets the client send it again; `way` names the route that the key belongs
+/// to.
 ///
 /// # Errors
-/// `InvalidArgument` when it is no text.
+/// `InvalidArgument` when the header is not text.
 pub(in crate::listener) fn repeat_key(headers: &HeaderMap, caller: &Caller, way: &str) -> Result<Option<RepeatKey>> {
     const KEY: HeaderName = HeaderName::from_static("idempotency-key");
     let key = text(headers, &KEY, "Idempotency-Key", "Idempotency-Key must be plain ASCII text")?;
     Ok(key.map(|key| key_of(key.to_owned(), caller, way)))
 }
 
-/// That key, as one of the caller's on that route.
+/// Limits an idempotency key to its caller and to that route.
 pub(in crate::listener) fn key_of(key: String, caller: &Caller, way: &str) -> RepeatKey {
     RepeatKey { scope: format!("{} {way}", caller.id()), key }
 }

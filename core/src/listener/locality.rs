@@ -1,9 +1,10 @@
-//! Whether a caller is on this machine, as far as its connection and the head of its request can tell.
+//! Decides whether a caller is on this machine, as far as its connection and the head of its request can tell.
 //!
-//! The development token is public, and a request without a token proves nothing. Both count for local callers alone, and
-//! a page in a browser of this machine must not pass for one: a name that leads to 127.0.0.1 (DNS rebinding) makes the
-//! page's requests same-origin, so that no preflight stops them, but it stands in Host. A proxy on this machine makes
-//! strangers look local, but says so in one of its headers. Secret keys need none of this.
+//! The development token is public, and a request without a token proves nothing. Both are accepted from local callers
+//! alone, and a page in a browser of this machine must not pass for a local program. A host name that leads to
+//! 127.0.0.1 (DNS rebinding) makes the page's requests same-origin, so that no preflight stops them, but that name
+//! stands in `Host`. A proxy on this machine makes remote callers look local, but adds one of its headers. Secret keys
+//! need none of these checks.
 
 use std::net::IpAddr;
 
@@ -12,11 +13,11 @@ use http::{HeaderMap, HeaderValue, Uri, header};
 
 use crate::config::ListenConfig;
 
-/// Names of this machine that are no addresses. Containers know their host by the last two.
+/// Names of this machine that are not addresses. Containers know their host by the last two.
 const LOCAL_NAMES: [&str; 3] = ["localhost", "host.docker.internal", "host.containers.internal"];
 
-/// Headers by which proxies, tunnels and content delivery networks say that they stand between: those whose names begin with that byte, as
-/// whole names and as the beginnings of names.
+/// Headers that proxies, tunnels and content delivery networks add to a request. Gives the headers whose names begin
+/// with the byte `first`: whole names, and beginnings of names.
 const fn forwarded(first: u8) -> (&'static [&'static str], &'static [&'static str]) {
     match first {
         b'a' => (&["ali-cdn-real-ip"], &[]),
@@ -53,10 +54,11 @@ const fn forwarded(first: u8) -> (&'static [&'static str], &'static [&'static st
     }
 }
 
-/// Headers that every browser sends and no page can keep back (Fetch, section 2.2.2: `Accept-Encoding` is a forbidden request-header).
+/// Headers that every browser sends and that no page can remove (Fetch, section 2.2.2: `Accept-Encoding` is a forbidden
+/// request-header).
 const OF_BROWSERS: [&str; 3] = ["accept-encoding", "accept-language", "user-agent"];
 
-/// What a request shows of its sender, beside credentials.
+/// The parts of a request, beside its credentials, that tell where its sender is.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::listener) struct Visit<'a> {
     pub(in crate::listener) peer: IpAddr,
@@ -67,14 +69,14 @@ pub(in crate::listener) struct Visit<'a> {
 /// A caller on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::listener) struct Local {
-    /// Whether a page in a browser sent the request, and not a program.
+    /// Whether a page in a browser sent the request, rather than a program.
     pub(in crate::listener) page: bool,
 }
 
-/// Why a caller does not count as local, in words that say how to mend it.
+/// The reason why a caller does not count as local, in words that say how to mend it.
 pub(in crate::listener) type Foreign = String;
 
-/// The rule of one listener.
+/// The rule of one listener: its own host names, and the origins that it allows.
 #[derive(Debug)]
 pub(in crate::listener) struct LocalRule {
     hosts: Vec<String>,
@@ -87,10 +89,10 @@ impl LocalRule {
         Self { hosts, origins: config.cors.origins.clone() }
     }
 
-    /// The caller, where everything about it is local.
+    /// Gives the caller if everything about it is local.
     ///
     /// # Errors
-    /// With the first thing that is not.
+    /// The first fact that is not local.
     pub(in crate::listener) fn check(&self, visit: &Visit<'_>) -> Result<Local, Foreign> {
         let Visit { peer, uri, headers } = *visit;
         if !peer.to_canonical().is_loopback() {
@@ -107,9 +109,10 @@ impl LocalRule {
         }
     }
 
-    /// The host that the request names, where it is one of this machine's. A request that names none comes from no browser.
+    /// The host that the request names, if it is a name of this machine. A request that names no host does not come
+    /// from a browser.
     fn host<'a>(&self, uri: &'a Uri, headers: &'a HeaderMap, browser: bool) -> Result<Option<&'a str>, Foreign> {
-        // The whole URL in the request line wins over Host (RFC 9112, 3.2.2).
+        // A whole URL in the request line wins over `Host` (RFC 9112, 3.2.2).
         if let Some(authority) = uri.authority() {
             return self.known_host(authority.as_str(), browser).map(Some);
         }
@@ -120,12 +123,12 @@ impl LocalRule {
         Ok(named)
     }
 
-    /// The host, where it is a name of this machine. A name of one label counts for a sender that is surely no browser: scripts on a bare
-    /// socket write anything there, and rebinding needs a browser.
+    /// Accepts the host if it is a name of this machine. A name of one label is accepted from a sender that is
+    /// certainly not a browser: scripts on a bare socket write any name there, and rebinding needs a browser.
     fn known_host<'a>(&self, host: &'a str, browser: bool) -> Result<&'a str, Foreign> {
         let name = host_name(host);
         let known = port_of(host).is_ok()
-            // These two leave no room for anything that is no host.
+            // These two checks leave no room for text that is not a host.
             && (is_plainly_local(name)
                 || (host.parse::<Authority>().is_ok()
                     && !host.contains('@')
@@ -135,8 +138,8 @@ impl LocalRule {
         if known { Ok(host) } else { Err(format!("the host {:?} is no name of this machine", short(host))) }
     }
 
-    /// Whether the page that sent the request is one of an origin that `listen.cors.origins` allows; `false` without an origin, or for the
-    /// listener's own.
+    /// Whether a page of an origin that `listen.cors.origins` allows sent the request; `false` without an origin, or
+    /// for the listener's own origin.
     fn origin(&self, host: Option<&str>, headers: &HeaderMap) -> Result<bool, Foreign> {
         let mut allowed = false;
         for origin in headers.get_all(header::ORIGIN) {
@@ -152,14 +155,15 @@ impl LocalRule {
     }
 }
 
-/// What the names of a request's headers tell, from one look at each.
+/// The facts that the names of a request's headers tell, gathered in one pass.
 #[derive(Default)]
 struct Seen<'a> {
-    /// Whether there is an `Origin`.
+    /// Whether there is an `Origin` header.
     origin: bool,
-    /// `Sec-Fetch-Site`.
+    /// The value of `Sec-Fetch-Site`.
     site: Option<&'a HeaderValue>,
-    /// Whether another header of the kind is there that no program sends. `Sec-Fetch-Mode` is not one: Node's fetch sends it.
+    /// Whether there is a header of the `Sec-Fetch` kind that no program sends. `Sec-Fetch-Mode` does not count,
+    /// because Node's fetch sends it.
     fetch: bool,
     /// Whether there is a header that every browser sends.
     browser: bool,
@@ -167,7 +171,7 @@ struct Seen<'a> {
 
 impl<'a> Seen<'a> {
     /// # Errors
-    /// With the header that says that a proxy stands between.
+    /// The header that shows that a proxy stands between.
     fn of(headers: &'a HeaderMap) -> Result<Self, Foreign> {
         let mut seen = Self::default();
         for (name, value) in headers {
@@ -191,7 +195,7 @@ fn is_forwarded(name: &str) -> bool {
     names.contains(&name) || prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Whether an origin's host and port are those of the request's host.
+/// Whether an origin's host and port equal those of the request's host.
 fn is_own(origin: &str, host: &str) -> bool {
     let (authority, default) = match origin.split_once("://") {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (rest, 80),
@@ -226,13 +230,13 @@ fn port_of(host: &str) -> Result<Option<u16>, ()> {
     }
 }
 
-/// Whether it is one of the names of this machine, or an address.
+/// Whether the name is an address or one of the fixed names of this machine.
 fn is_plainly_local(name: &str) -> bool {
     LOCAL_NAMES.iter().any(|known| known.eq_ignore_ascii_case(name)) || name.parse::<IpAddr>().is_ok()
 }
 
 fn is_local_name(name: &str) -> bool {
-    // A link-local address may name its interface.
+    // A link-local address may name its network interface.
     let address = name.split('%').next().unwrap_or_default();
     address.parse::<IpAddr>().is_ok()
         || name.to_ascii_lowercase().strip_suffix(".localhost").is_some_and(|rest| !rest.is_empty())
@@ -242,12 +246,12 @@ fn is_one_label(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// A header's value; what is no text is nothing that could be known.
+/// The text of a header's value; empty if the value is not text, because such a value is never a known one.
 fn text(value: &HeaderValue) -> &str {
     value.to_str().map_or("", str::trim)
 }
 
-/// What a stranger wrote, short enough for an error.
+/// Shortens the text of a client, so that it fits into an error.
 fn short(text: &str) -> &str {
     text.char_indices().nth(100).map_or(text, |(at, _)| &text[..at])
 }
@@ -420,7 +424,7 @@ mod tests {
             LocalRule::new(&ListenConfig { cors: CorsConfig { origins: vec!["*".into()] }, ..ListenConfig::default() });
         let from = |origin| check(&any, "127.0.0.1", "/", &[("host", "localhost"), ("origin", origin)]);
         assert!(from("https://x.example").is_ok() && from("null").is_err());
-        // Without a port both have the scheme's.
+        // Without a port, both have the scheme's default port.
         let bare = |origin| check(&rule, "127.0.0.1", "/", &[("host", "localhost"), ("origin", origin)]);
         assert!(
             bare("http://localhost").is_ok()

@@ -1,4 +1,4 @@
-//! This process's share of the machine, sampled at most once a second.
+//! The share of the machine that this process uses, sampled at most once a second.
 
 use parking_lot::Mutex;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
@@ -9,7 +9,7 @@ pub(in crate::listener) struct Machine {
 }
 
 struct Sample {
-    /// The numbers; `None` if the system gives none.
+    /// The system's figures; `None` if the system gives none.
     system: Option<System>,
     at: Option<Instant>,
     cpu: f64,
@@ -21,7 +21,7 @@ impl Machine {
         Self { sample: Mutex::new(Sample { system: System::new().ok(), at: None, cpu: 0.0, memory_mib: 0.0 }) }
     }
 
-    /// Per cent of one processor, and resident MiB.
+    /// The use of processors in per cent of one processor, and the resident memory in MiB.
     pub(in crate::listener) fn usage(&self) -> (f64, f64) {
         let mut sample = self.sample.lock();
         if sample.at.is_none_or(|at| at.elapsed().as_secs() >= 1) {

@@ -1,4 +1,4 @@
-//! The miner socket: `GET /miner/v1`. The listener upgrades the connection and knows the tokens; all else is the router's.
+//! The miner socket, `GET /miner/v1`. The listener upgrades the connection and checks tokens; the router does the rest.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ use crate::router::accept::{MinerPeer, MinerTokens};
 use crate::store::ApiKey;
 use crate::{Error, ErrorKind, Result};
 
-/// Where miners dial in.
+/// The path on which miners dial in.
 pub(in crate::listener) const PATH: &str = "/miner/v1";
 
 pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
@@ -82,7 +82,7 @@ async fn upgrade(
     Ok(response)
 }
 
-/// Refuses a miner that may not dial in here, or not in this way.
+/// Refuses a miner that may not dial in here, or that asks for it wrongly.
 fn admissible(state: &AppState, connection: &Connection, headers: &HeaderMap) -> Result<()> {
     let miners = &state.router.config().miners;
     if !miners.enabled {
@@ -104,7 +104,7 @@ fn admissible(state: &AppState, connection: &Connection, headers: &HeaderMap) ->
             "a miner must show a certificate of listen.tls.client_ca: give it a cert_file and a cert_key_file",
         );
     }
-    // Only browsers send it, and no page may make its visitor's browser a miner.
+    // Only browsers send `Origin`, and no page may make its visitor's browser a miner.
     if headers.contains_key(header::ORIGIN) {
         return refused("origin", "a miner sends no Origin");
     }
@@ -133,7 +133,7 @@ fn switching(request: &Request) -> Result<Response, Failed> {
     Ok(response)
 }
 
-/// The tokens of this listener, as a miner shows them on one connection.
+/// Checks the tokens that a miner shows on one connection.
 struct Tokens {
     state: AppState,
     /// Whether the miner is on this machine.
@@ -145,7 +145,7 @@ impl MinerTokens for Tokens {
         let now = Timestamp::wall_clock().as_secs();
         let caller = self.state.auth.caller_of(token, self.local.clone(), now)?;
         caller.may("miner")?;
-        // A miner works for every session.
+        // A miner works for every session, so its key must not be limited to some.
         caller.is_unlimited()?;
         let (models, owner) = caller.key().map(|key| (key.models.clone(), key.owner.clone())).unwrap_or_default();
         Ok((Holder { id: caller.id().to_owned(), models, owner }, caller.revoked().cloned()))

@@ -59,7 +59,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use state::AppState;
 
-/// Every route, with its description: there is no other way to have one.
+/// Every route with its description. A route cannot exist without one.
 fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::head())
         .merge(cortensor::routes())

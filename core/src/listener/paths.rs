@@ -1,4 +1,4 @@
-//! Other spellings of a path: clients and their base URLs write the same route in several ways.
+//! Maps other spellings of a path to the documented one. Clients and their base URLs write one route in several ways.
 
 use http::Uri;
 
@@ -6,14 +6,14 @@ use http::Uri;
 #[derive(Debug, Clone)]
 pub(in crate::listener) struct Asked(pub(in crate::listener) String);
 
-/// The first parts of OpenAI's paths: servers that are compatible answer them without `/v1` too.
+/// The first parts of OpenAI's paths. Compatible servers answer these paths without `/v1` too.
 const WITHOUT_VERSION: &[&str] = &["chat/completions", "completions", "embeddings", "models"];
 
-/// Versions of Cortensor's API that answer as the first one does.
+/// Later versions of Cortensor's API, which answer as the first one does.
 const LIKE_V1: &[&str] = &["/api/v2", "/api/v3"];
 
-/// The URI of the route that is meant: without doubled and trailing slashes, and under the documented path. `None` if
-/// it is that already.
+/// The documented URI of the route that a client means, without doubled and trailing slashes. `None` if the URI is that
+/// already.
 pub(in crate::listener) fn meant(uri: &Uri) -> Option<Uri> {
     let path = uri.path();
     if path == "/" {

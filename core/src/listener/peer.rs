@@ -9,18 +9,18 @@ use super::closing::Closing;
 pub(in crate::listener) struct Connection {
     /// The address of the other end.
     pub(in crate::listener) peer: SocketAddr,
-    /// The keying material of a TLS connection (RFC 9266); `None`: it is plain.
+    /// The keying material of a TLS connection (RFC 9266); `None` for a plain connection.
     pub(in crate::listener) channel: Option<[u8; 32]>,
-    /// Whether the other end showed a certificate of `listen.tls.client_ca`.
+    /// Whether the other end showed a certificate that `listen.tls.client_ca` signed.
     pub(in crate::listener) certified: bool,
-    /// Whether it came in by the port for miners alone.
+    /// Whether the connection came in by the port for miners alone.
     pub(in crate::listener) miners_only: bool,
-    /// Whether it must end now.
+    /// Whether the connection must end now.
     pub(in crate::listener) closing: Closing,
 }
 
 impl Connection {
-    /// A plain connection of that peer.
+    /// A plain connection from that peer.
     pub(in crate::listener) fn plain(peer: SocketAddr) -> Self {
         Self { peer, channel: None, certified: false, miners_only: false, closing: Closing::default() }
     }

@@ -1,4 +1,4 @@
-//! Refuses heads of requests before any route sees them.
+//! Refuses requests whose heads are at fault, before any route sees them.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use super::reply::{Failed, Family};
 use crate::config::ListenConfig;
 use crate::{Error, ErrorKind};
 
-/// The time that a client gets to read a refusal and to stop sending.
+/// The time that a client gets to read a refusal and stop sending.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// The most bytes that are read and thrown away meanwhile.
+/// The most bytes of the client that are read and thrown away during that time.
 const LINGER_BYTES: usize = 1 << 20;
 
-/// A refusal: its status and its reason.
+/// A refusal, with its status and its reason.
 pub(super) struct Refusal {
     status: StatusCode,
     error: Error,
@@ -29,7 +29,7 @@ impl Refusal {
         Self { status, error: Error::invalid("headers", message).with_code(code) }
     }
 
-    /// Heads take more room than they may.
+    /// The refusal of a head that takes more room than it may.
     pub(super) fn too_much(why: TooMuch, config: &ListenConfig) -> Self {
         match why {
             TooMuch::Long => Self::long(config.max_header_bytes),
@@ -50,14 +50,14 @@ impl Refusal {
         Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", message)
     }
 
-    /// A head did not come in time, which hyper does not report ([RFC 9110,
-    /// 15.5.9](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9)).
+    /// The refusal of a head that did not come in time ([RFC 9110,
+    /// 15.5.9](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9)). hyper does not report this case.
     pub(super) fn late() -> Self {
         let message = "the headers did not arrive within listen.header_timeout_ms";
         Self::new(StatusCode::REQUEST_TIMEOUT, "header_timeout", message)
     }
 
-    /// hyper could not read a head, and refuses it with that status.
+    /// The refusal of a head that hyper could not read, with the status that hyper gave.
     pub(super) fn malformed(status: u16, config: &ListenConfig) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
         let (code, message) = match status {
@@ -71,14 +71,14 @@ impl Refusal {
         Self::new(status, code, message)
     }
 
-    /// The answer to a request that hyper has read.
+    /// Answers a request whose head hyper has read.
     pub(super) fn respond(self, path: &str) -> Response {
         let mut response = Failed::new(Family::of(path), self.error).status(self.status).into_response();
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         response
     }
 
-    /// Writes the refusal on a connection that ends with it; `head` is the received part of the request.
+    /// Writes the refusal to a connection and ends it; `head` is the received part of the request.
     pub(super) async fn say<S: AsyncRead + AsyncWrite + Unpin>(self, mut stream: S, head: &[u8]) {
         let path = head.split(|byte| *byte == b' ').nth(1).and_then(|path| std::str::from_utf8(path).ok());
         let body = Family::of(path.unwrap_or_default()).error(&self.error);
@@ -93,7 +93,7 @@ impl Refusal {
         let said = async {
             stream.write_all(&answer).await?;
             stream.shutdown().await?;
-            // A client that is still sending when the connection closes would see that instead of the answer.
+            // A client that is still sending when the connection closes would see the reset instead of the answer.
             let mut left = LINGER_BYTES;
             while left > 0 {
                 let read = stream.read(&mut [0; 1024]).await?;
@@ -101,14 +101,14 @@ impl Refusal {
             }
             std::io::Result::Ok(())
         };
-        // A client that does not read it has gone.
+        // A client that does not read the answer in time has gone.
         let _ = tokio::time::timeout(LINGER, said).await;
     }
 }
 
-/// The fault of a head that hyper could read; `most` is the number of bytes that it may have.
+/// Finds the fault of a head that hyper could read; `most` is its greatest length in bytes.
 pub(super) fn head_fault<B>(request: &http::Request<B>, most: usize) -> Option<Refusal> {
-    // Its reading was bounded too, but bytes that came with the request before it were read already.
+    // The first read was bounded, but bytes that came together with the request before it were not.
     if length(request) > most {
         return Some(Refusal::long(most));
     }
@@ -126,16 +126,16 @@ pub(super) fn head_fault<B>(request: &http::Request<B>, most: usize) -> Option<R
     }
 }
 
-/// It may be empty, where the target of a request has no authority.
+/// Whether the value is a valid `Host`. It may be empty if the target of the request has no authority.
 fn is_host(host: &HeaderValue) -> bool {
     let host = host.as_bytes().trim_ascii();
     host.is_empty() || (Authority::try_from(host).is_ok() && !host.contains(&b'@'))
 }
 
-/// The bytes of a head, without blanks that are not needed.
+/// The length of a head in bytes, without blanks that are not needed.
 fn length<B>(request: &http::Request<B>) -> usize {
     let query = request.uri().query().map_or(0, |query| query.len() + 1);
-    // With the version, and the empty line at the end.
+    // The version and the empty line at the end count too.
     let line = request.method().as_str().len() + request.uri().path().len() + query + " HTTP/1.1\r\n\r\n ".len();
     request.headers().iter().fold(line, |sum, (name, value)| sum + name.as_str().len() + value.len() + 4)
 }

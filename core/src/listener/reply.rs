@@ -1,4 +1,4 @@
-//! Answers: JSON bodies, and errors in the shape of the family of routes they happen in.
+//! Answers: JSON bodies, and errors in the shape of the family of routes in which they occur.
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -9,14 +9,14 @@ use utoipa::ToSchema;
 use super::openai::failure;
 use crate::{Error, ErrorKind};
 
-/// A family of routes; each has its own shape of error.
+/// A family of routes, which determines the shape of errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::listener) enum Family {
     /// `/api/...` and the rest.
     Cortensor,
     /// `/v1/...`
     OpenAi,
-    /// `/v1/messages...`, which Anthropic's clients ask for.
+    /// `/v1/messages...`, which Anthropic's clients request.
     Anthropic,
 }
 
@@ -45,7 +45,7 @@ impl Family {
     }
 }
 
-/// An error on its way out.
+/// An error that is about to become an answer.
 #[derive(Debug)]
 pub(in crate::listener) struct Failed {
     family: Family,
@@ -59,7 +59,7 @@ impl Failed {
         Self { family, status, error }
     }
 
-    /// Sets another status than the kind's.
+    /// Sets a status other than the kind's.
     pub(in crate::listener) fn status(mut self, status: StatusCode) -> Self {
         self.status = status;
         self
@@ -97,7 +97,7 @@ pub(in crate::listener) struct CortensorError<'a> {
     task_id: Option<u64>,
 }
 
-/// The error as Cortensor's clients read it.
+/// The error in the shape that Cortensor's clients read.
 pub(in crate::listener) fn cortensor_error(error: &Error) -> Vec<u8> {
     let details = error.details();
     let text = error.message();
@@ -113,7 +113,7 @@ pub(in crate::listener) fn cortensor_error(error: &Error) -> Vec<u8> {
     serde_json::to_vec(&body).unwrap_or_default()
 }
 
-/// The error as Anthropic's clients read it.
+/// The error in the shape that Anthropic's clients read.
 fn anthropic_error(error: &Error) -> Vec<u8> {
     let kind = error.kind().row().anthropic_type;
     let body = serde_json::json!({"type": "error", "error": {"type": kind, "message": error.message()}});
@@ -131,7 +131,7 @@ impl IntoResponse for Failed {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if self.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
-            // RFC 9110, 15.5.16: which codings would have been taken.
+            // RFC 9110, 15.5.16: the header names the codings that are accepted.
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         response
@@ -147,7 +147,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// A JSON body that is written already.
+/// An answer with a JSON body that is written already.
 pub(in crate::listener) fn bytes(status: StatusCode, body: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;

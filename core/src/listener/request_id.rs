@@ -1,4 +1,4 @@
-//! The id that every answer carries in `x-request-id`, so that users and operators can speak of one request.
+//! The id that every answer carries in `x-request-id`, so that users and operators can refer to one request.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
@@ -13,17 +13,18 @@ use crate::router::Submission;
 
 pub(in crate::listener) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The greatest length of a caller's own id.
+/// The greatest length of a caller's own id, in bytes.
 const MAX_BYTES: usize = 128;
 
-/// The caller's id, if it is valid: 1 to 128 visible ASCII characters. Anything else could break a log.
+/// The caller's id, if it is valid: 1 to 128 visible ASCII characters. Other characters could corrupt a log.
 pub(in crate::listener) fn given(headers: &HeaderMap) -> Option<HeaderValue> {
     let value = headers.get(HEADER)?;
     let sane = (1..=MAX_BYTES).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic);
     sane.then(|| value.clone())
 }
 
-/// An answer about a task, with success or without; its id has the digits of the task's completion.
+/// Makes the answer about a task, whether it succeeded or failed. Its request id has the digits of the task's
+/// completion.
 pub(in crate::listener) fn of_task(task: &Task, answer: Result<Response, Failed>) -> Response {
     let mut response = answer.unwrap_or_else(IntoResponse::into_response);
     let mut id = String::from("req-");
@@ -34,14 +35,14 @@ pub(in crate::listener) fn of_task(task: &Task, answer: Result<Response, Failed>
     response
 }
 
-/// Adds the digits that stand for a task in every id: those of the second in which it was made, 8 of them until 2106, and
-/// the 16 of its number.
+/// Appends the digits that stand for a task in every id: 8 for the second in which it was made (16 from the year 2106
+/// on), and 16 for its number.
 pub(in crate::listener) fn push_task(out: &mut String, created: u64, gid: Gid) {
     push_hex(out, created, if created >> 32 == 0 { 8 } else { 16 });
     push_hex(out, gid.0, 16);
 }
 
-/// Names the task for the id of its request.
+/// The facts about a task that its request id is made of.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::listener) struct Task {
     created: u64,
@@ -57,18 +58,18 @@ impl From<&Submission> for Task {
 /// Makes ids for answers that belong to no task.
 #[derive(Debug, Clone)]
 pub(in crate::listener) struct Numbers {
-    /// Distinguishes this start from others.
+    /// Random bits that differ at every start.
     start: u64,
     next: Arc<AtomicU64>,
 }
 
 impl Numbers {
     pub(in crate::listener) fn new() -> Self {
-        // The standard library's seed is random at every start and cannot fail.
+        // The standard library's seed is random at every start, and reading it cannot fail.
         Self { start: RandomState::new().hash_one(0) >> 16, next: Arc::new(AtomicU64::new(1)) }
     }
 
-    /// Gives the answer the caller's id, or else that of its task, or else a new one.
+    /// Gives the answer an id: the caller's own, else its task's, else a new one.
     pub(in crate::listener) fn name(&self, response: &mut Response, given: Option<HeaderValue>) {
         let headers = response.headers_mut();
         if let Some(id) = given {

@@ -1,4 +1,4 @@
-//! Accepts connections within bounds, until it is told to stop.
+//! Accepts connections, within bounds, until the listener is told to stop.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -26,11 +26,11 @@ use crate::config::ListenConfig;
 use crate::token::Token;
 use crate::{Error, ErrorKind, Result, Router};
 
-/// A bound listener. [`run`](Self::run) serves until its future is ready.
+/// A bound listener. [`run`](Self::run) serves until its shutdown future is ready.
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
-    /// The port for miners alone.
+    /// The socket of the port for miners alone, if there is one.
     miners: Option<(TcpListener, SocketAddr)>,
     certificates: Option<Certificates>,
     state: AppState,
@@ -46,7 +46,7 @@ impl Listener {
     /// Binds the address of `config` for that router.
     ///
     /// # Errors
-    /// `InvalidArgument` when others than this machine could connect and no token is configured, when a token has no
+    /// `InvalidArgument` when other machines could connect and no token is configured, when a token has no
     /// value, or when the files of `listen.tls` cannot be used; `Conflict` when the address is in use.
     pub async fn bind(router: Router, config: ListenConfig) -> Result<Self> {
         let auth = Auth::new(&router, &config)?;
@@ -79,12 +79,12 @@ impl Listener {
         Ok(Self { socket, address, miners, certificates, state })
     }
 
-    /// The address on which it listens.
+    /// The address on which the listener accepts connections.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// The URL at which clients on this machine reach it.
+    /// The URL at which clients on this machine reach the listener.
     pub fn url(&self) -> String {
         self.state.config.url_at(self.address)
     }
@@ -94,23 +94,23 @@ impl Listener {
         self.miners.as_ref().map(|(_, address)| *address)
     }
 
-    /// Its certificates, if it speaks TLS.
+    /// The listener's certificates, if it uses TLS.
     pub fn certificates(&self) -> Option<Certificates> {
         self.certificates.clone()
     }
 
-    /// Accepts that token with the scope `admin`, beside keys and tokens of the configuration, for the program's own
-    /// commands. Only the first call counts.
+    /// Accepts one more token with the scope `admin`, beside keys and configured tokens. The host program uses it for
+    /// its own commands. Only the first call has an effect.
     pub fn accept_admin(&self, token: &Token) {
         self.state.auth.accept_admin(token);
     }
 
-    /// Whether `default-dev-token` is accepted now, from programs on this machine.
+    /// Whether programs on this machine may use `default-dev-token` now.
     pub fn accepts_dev_token(&self) -> bool {
         self.state.auth.accepts_dev()
     }
 
-    /// Every open surface and how it is protected, one line each.
+    /// Describes every open surface and how it is protected, one line each.
     pub fn posture(&self) -> Vec<String> {
         let config = &self.state.config;
         let reach = if config.host.is_loopback() { "this machine only" } else { "every machine that can reach it" };
@@ -162,9 +162,9 @@ impl Listener {
         format!("/miner/v1: miners with a token of the scope miner or an enrolled key, {reach}{port}")
     }
 
-    /// Serves until `shutdown` is ready, then takes no new connections and lets running requests end,
-    /// at most for `listen.drain_timeout_ms`. What still runs then is answered with 503 `closed`, in a stream as its
-    /// last event.
+    /// Serves until `shutdown` is ready. Then takes no new connections and lets running requests end, for at most
+    /// `listen.drain_timeout_ms`. Requests that still run after that are answered with 503 `closed`; a stream gets that
+    /// error as its last event.
     ///
     /// # Errors
     /// When the socket itself breaks.
@@ -199,7 +199,7 @@ impl Listener {
                 (accepted, miners_only) = accepted => match accepted {
                     Ok((stream, peer)) => (stream, peer, miners_only),
                     Err(error) => {
-                        // The process is out of file descriptors, or a connection was gone before it was accepted:
+                        // The process is out of file descriptors, or the connection was gone before it was accepted:
                         // wait a moment and go on.
                         if let Some(left_out) = refusals.pass(Instant::now()) {
                             tracing::warn!(%error, left_out, "a connection could not be accepted");
@@ -227,7 +227,7 @@ impl Listener {
         if tokio::time::timeout(wait, tracker.wait()).await.is_err() {
             tracing::warn!("{} connections were still open after listen.drain_timeout_ms", tracker.len());
             stop.at_once.cancel();
-            // Each ends by itself within that time.
+            // Each connection ends by itself within that time.
             let _ = tokio::time::timeout(LAST_READ + Duration::from_secs(1), tracker.wait()).await;
         }
         Ok(())
@@ -239,7 +239,7 @@ fn bind(config: &ListenConfig, port: u16, setting: &str) -> Result<TcpListener> 
     let address = SocketAddr::new(config.host, port);
     let open = || -> std::io::Result<TcpListener> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        // A restart must not wait for connections of the last process; on Windows the flag would mean something else.
+        // A restart must not wait for connections of the last process. On Windows the flag has another meaning.
         #[cfg(unix)]
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
@@ -258,11 +258,11 @@ fn bind(config: &ListenConfig, port: u16, setting: &str) -> Result<TcpListener> 
     })
 }
 
-/// Connections by peer.
+/// Counts connections by peer.
 #[derive(Default)]
 struct Peers(Mutex<HashMap<IpAddr, usize>>);
 
-/// A peer's connection, which gives its place back when it is dropped. Peers on loopback are not counted.
+/// The place of one connection in its peer's count, given back on drop. Peers on loopback are not counted.
 struct Place(Option<(Arc<Peers>, IpAddr)>);
 
 impl Peers {

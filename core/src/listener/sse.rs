@@ -1,7 +1,7 @@
-//! Server-sent events over a task's tokens.
+//! Writes a task's tokens as server-sent events.
 //!
-//! All events that are ready go out in one frame, and none is held back. Dropping the body drops the stream and
-//! with it the caller's hold on the task, which cancels it unless it is detached.
+//! All events that are ready go out in one frame, and none is held back. Dropping the body drops the stream and the
+//! caller's attachment to the task, which cancels the task unless it is detached.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -20,16 +20,16 @@ use crate::router::{StreamEvent, Submission, TokenStream};
 
 /// Writes events in one family's layout.
 pub(in crate::listener) trait Layout: Send + Unpin + 'static {
-    /// Appends those events to `out`, the end and its `[DONE]` included.
+    /// Appends events to `out`, including the end and its `[DONE]`.
     fn write(&mut self, events: Vec<StreamEvent>, out: &mut Vec<u8>);
 
-    /// Called before events are written, with the number of the last piece or mark in them, or before them if they
-    /// have none.
+    /// Called before events are written. `seq` is the number of the last piece or mark among the events, or before the
+    /// events if they contain neither.
     fn stands_at(&mut self, seq: u64) {
         let _ = seq;
     }
 
-    /// Whether no more events come although the task may go on: the body ends then.
+    /// Whether no more events follow although the task may go on. The body ends then.
     fn ended(&self) -> bool {
         false
     }
@@ -42,7 +42,7 @@ struct SseBody<L> {
     idle: Pin<Box<Sleep>>,
     every: Duration,
     turn: Turn,
-    /// Whether the turn is over: the next poll gives way.
+    /// Whether the stream's turn is over and the next poll gives way to others.
     yields: bool,
     _submission: Submission,
 }
@@ -54,7 +54,7 @@ impl<L: Layout> http_body::Body for SseBody<L> {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
         if std::mem::take(&mut this.yields) {
-            // The connection writes out what it has and comes back after others.
+            // The connection writes out its buffer and polls again after other connections.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -88,8 +88,8 @@ impl<L: Layout> http_body::Body for SseBody<L> {
     }
 }
 
-/// Waits for the first events, so that a task that fails before them has a status of its own. It waits no longer than
-/// a client waits for a sign of life.
+/// Waits for the first events, so that a task that fails before them is answered with a status of its own. It waits no
+/// longer than a client waits for a sign of life.
 ///
 /// # Errors
 /// The task's error, if it failed before its first event.
@@ -104,7 +104,7 @@ pub(in crate::listener) async fn first(
     }
 }
 
-/// A response that streams the task's tokens; `ready` are events that were taken from it already.
+/// Makes a response that streams the task's tokens; `ready` are events that were taken from the stream already.
 pub(in crate::listener) fn respond<L: Layout>(
     submission: Submission,
     tokens: TokenStream,

@@ -1,8 +1,8 @@
-//! Cuts off a reader that takes nothing for too long.
+//! Cuts off a client that reads nothing for too long.
 //!
-//! The timer runs only while a write waits for the reader, so a connection that flows or has nothing to send has
-//! none. When the time is up, the write fails, which ends the connection. The response is dropped with it, and with
-//! the response the caller's hold on its task.
+//! The timer runs only while a write waits for the client, so a connection that flows or has nothing to send has none.
+//! When the time is up, the write fails, which ends the connection. The response is dropped with it, and with the
+//! response the caller's attachment to its task.
 
 use std::io;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use tokio::time::Sleep;
 pub(in crate::listener) struct StallGuard<S> {
     inner: S,
     patience: Duration,
-    /// The timer, while a write waits.
+    /// The timer, which exists only while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
@@ -29,7 +29,7 @@ impl<S> StallGuard<S> {
         &self.inner
     }
 
-    /// Notes the result of a write: progress stops the timer, a wait starts it or meets its end.
+    /// Observes the result of a write. Progress stops the timer; a wait starts it, or fails once it is over.
     fn watch<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.waiting = None;

@@ -10,7 +10,7 @@ use super::traffic::Traffic;
 use crate::Router;
 use crate::config::ListenConfig;
 
-/// Shared by all requests of one listener. Cheap to clone.
+/// The state that all requests of one listener share. Cheap to clone.
 #[derive(Clone)]
 pub(in crate::listener) struct AppState {
     pub(in crate::listener) router: Router,
@@ -18,6 +18,6 @@ pub(in crate::listener) struct AppState {
     pub(in crate::listener) auth: Arc<Auth>,
     pub(in crate::listener) machine: Arc<Machine>,
     pub(in crate::listener) traffic: Arc<Traffic>,
-    /// Places for miners that have not yet said who they are.
+    /// Permits for miners that have not yet identified themselves.
     pub(in crate::listener) handshakes: Arc<Semaphore>,
 }

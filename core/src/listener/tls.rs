@@ -1,4 +1,4 @@
-//! TLS of accepted connections: certificates from files, read again when told to.
+//! TLS of accepted connections. Certificates come from files, which can be read again at any time.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio_rustls::server::TlsStream;
 use crate::config::{TlsConfig, certificates};
 use crate::{Error, Result};
 
-/// The listener's certificates. Cheap to clone; all clones are the same.
+/// The listener's certificates. Cheap to clone; all clones share their content.
 #[derive(Clone)]
 pub struct Certificates {
     files: Arc<TlsConfig>,
@@ -38,17 +38,17 @@ impl Certificates {
         Ok(Some(Self { files: Arc::new(files.clone()), current }))
     }
 
-    /// Reads the files again: new connections get their present content. Blocks.
+    /// Reads the files again; new connections use their present content. Blocks.
     ///
     /// # Errors
-    /// `InvalidArgument` if they cannot be used; then the old ones stay.
+    /// `InvalidArgument` if the files cannot be used. The old certificates stay in use then.
     pub fn reload(&self) -> Result<()> {
         let fresh = Arc::new(server_config(&self.files)?);
         *self.current.write() = fresh;
         Ok(())
     }
 
-    /// Shakes hands on an accepted connection.
+    /// Does the TLS handshake on an accepted connection.
     pub(super) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> std::io::Result<TlsStream<S>> {
         let current = Arc::clone(&self.current.read());
         TlsAcceptor::from(current).accept(stream).await
@@ -79,7 +79,7 @@ fn server_config(files: &TlsConfig) -> Result<ServerConfig> {
             for root in certificates(path, "listen.tls.client_ca")? {
                 roots.add(root).map_err(|e| wrong("listen.tls.client_ca", path, &e))?;
             }
-            // Clients of the HTTP routes show none; the miner socket asks whether one was shown.
+            // Clients of the HTTP routes show no certificate; the miner socket checks whether one was shown.
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
                 .allow_unauthenticated()
                 .build()

@@ -1,4 +1,4 @@
-//! Counts of HTTP requests, with labels that take few values.
+//! Counts HTTP requests, with labels of few values.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -13,7 +13,7 @@ struct Labels {
     status: &'static str,
 }
 
-/// Requests by method, route template and class of status.
+/// Counts of requests by method, route template and class of status.
 pub(in crate::listener) struct Traffic {
     requests: Family<Labels, Counter>,
 }

@@ -1,10 +1,10 @@
-//! A client's connection between the socket and hyper. It counts the room of heads, and finds out whether a client
-//! that sends no more has hung up.
+//! A client's connection between the socket and hyper. It counts the bytes of heads, and detects whether a client that
+//! sends no more has hung up.
 //!
 //! A client that has sent its request may close its side and wait for the answer (RFC 9112, 9.6), or it may have hung
-//! up. The router reads an end either way. While nothing of an answer is written, it finds out by an interim response
-//! (`100 Continue`, which every client of HTTP/1.1 skips): the system of a client that has gone refuses it. Once an
-//! answer is under way, an end is a hang-up.
+//! up. The router reads an end of the stream in both cases. Before the answer begins, the router sends an interim
+//! response (`100 Continue`, which every client of HTTP/1.1 skips) to tell them apart: the operating system of a client
+//! that has gone refuses it. Once an answer has begun, an end of the stream counts as a hang-up.
 
 use std::io;
 use std::pin::Pin;
@@ -25,20 +25,20 @@ use tokio::time::Sleep;
 use super::heads::{Head, TooMuch};
 use super::stall::StallGuard;
 
-/// The time before the first interim response. A hang-up is more frequent than a half-closed connection and must stop
-/// its miner soon; an answer that is ready by then is written without an interim response before it.
+/// The time before the first interim response. Hang-ups are more frequent than half-closed connections and must stop
+/// their miners soon. An answer that is ready earlier is written without an interim response.
 const FIRST_LOOK: Duration = Duration::from_millis(10);
 
-/// The time after which the refusal of an interim response is looked for, and then each time after four times as
-/// long. On this machine the refusal comes at once, from elsewhere after a round trip.
+/// The time after which the refusal of an interim response is first looked for. Each further wait is four times as
+/// long. From this machine the refusal comes at once, from elsewhere after a round trip.
 const REFUSAL: Duration = Duration::from_millis(1);
 
-/// The time after which another interim response is sent.
+/// The time between two interim responses.
 const LOOKS: Duration = Duration::from_secs(1);
 
 const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// A connection that knows its socket.
+/// A stream that gives access to its socket.
 pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// The socket below all layers.
     fn tcp(&self) -> &TcpStream;
@@ -56,18 +56,18 @@ impl Socket for tokio_rustls::server::TlsStream<TcpStream> {
     }
 }
 
-/// The states of a connection.
+/// The phases of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// It reads its first head, and no request was passed on.
+    /// The connection reads its first head; no request was passed on.
     Fresh,
-    /// A request is being read and answered, and nothing of the answer is written yet.
+    /// A request is being read and answered; nothing of the answer is written yet.
     Asked,
-    /// As above, and the request is whole, and its client skips interim responses.
+    /// As `Asked`, and the request is complete, and its client skips interim responses.
     Waiting,
-    /// An answer is written, or the next head is read.
+    /// An answer is being written, or the next head is being read.
     Between,
-    /// It is not HTTP any more.
+    /// The connection was upgraded and does not speak HTTP any more.
     Upgraded,
 }
 
@@ -79,15 +79,15 @@ impl Phase {
     }
 }
 
-/// The state that a connection shares with its requests. One task at a time uses it.
+/// The state that a connection shares with its requests. Only one task at a time uses it.
 #[derive(Debug, Default)]
 struct Shared {
     phase: AtomicU8,
-    /// Requests so far.
+    /// The number of requests so far.
     requests: AtomicU32,
-    /// The reason why its heads are read no further.
+    /// The reason why the connection's heads are read no further.
     refused: OnceLock<TooMuch>,
-    /// The status by which hyper itself refuses the first head; the router writes the refusal in words of its own.
+    /// The status with which hyper itself refuses the first head; the router then writes the refusal in its own words.
     own_status: OnceLock<u16>,
 }
 
@@ -104,14 +104,14 @@ impl Meter {
         self.0.phase.store(phase as u8, Relaxed);
     }
 
-    /// Notes that a head is whole.
+    /// Notes that a head is complete.
     pub(super) fn asked(&self, request: &http::Request<Incoming>) {
         let waits = request.version() == Version::HTTP_11 && request.body().is_end_stream();
         self.enter(if waits { Phase::Waiting } else { Phase::Asked });
         self.0.requests.fetch_add(1, Relaxed);
     }
 
-    /// Notes that the answer is ready, and hyper begins to write it.
+    /// Notes that the answer is ready and hyper begins to write it.
     pub(super) fn answered(&self, upgraded: bool) {
         self.enter(if upgraded { Phase::Upgraded } else { Phase::Between });
     }
@@ -121,7 +121,7 @@ impl Meter {
         self.phase() == Phase::Fresh
     }
 
-    /// The reason why the connection was ended, if it was its heads.
+    /// The reason why the connection was ended, if its heads were the reason.
     pub(super) fn refused(&self) -> Option<TooMuch> {
         self.0.refused.get().copied()
     }
@@ -132,10 +132,10 @@ impl Meter {
     }
 }
 
-/// A request's body, which tells the connection when it is whole.
+/// A request's body, which tells the connection when the body is complete.
 pub(super) struct Watched {
     body: Incoming,
-    /// The body; `None` once it is whole, or if nobody needs to know.
+    /// The connection's meter; `None` once the body is complete, or if the connection need not know.
     meter: Option<Meter>,
 }
 
@@ -158,7 +158,7 @@ impl http_body::Body for Watched {
             Some(Err(_)) => false,
         };
         if ended && let Some(meter) = self.meter.take() {
-            // This holds unless the answer did not wait for the body.
+            // The phase is still `Asked` unless the answer began before the body was complete.
             if meter.phase() == Phase::Asked {
                 meter.enter(Phase::Waiting);
             }
@@ -175,12 +175,12 @@ impl http_body::Body for Watched {
     }
 }
 
-/// The progress of finding out whether the client, which sends no more, is still there.
+/// The progress of detecting whether a client that sends no more is still there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
-    /// It waits for the next time.
+    /// The next interim response is due after the wait.
     Due,
-    /// An interim response is under way; this is the last wait.
+    /// An interim response was sent; the value is the current wait for its refusal.
     Made(Duration),
 }
 
@@ -192,10 +192,10 @@ fn first_look() -> (Look, Pin<Box<Sleep>>) {
 pub(super) struct Wire<S> {
     inner: StallGuard<S>,
     meter: Meter,
-    /// Bytes that were read before hyper was there.
+    /// Bytes that were read before hyper took over.
     before: Bytes,
     head: Head,
-    /// Requests whose heads are not counted any more.
+    /// The number of requests whose heads are counted no more.
     requests: u32,
     /// Whether the client sends no more.
     ended: bool,
@@ -203,7 +203,7 @@ pub(super) struct Wire<S> {
 }
 
 impl<S: Socket> Wire<S> {
-    /// `before` are the bytes of its first head that were read; `head` has counted them.
+    /// `before` holds the bytes of the first head that were read already; `head` has counted them.
     pub(super) fn new(inner: StallGuard<S>, meter: Meter, head: Head, before: Bytes) -> Self {
         Self { inner, meter, before, head, requests: 0, ended: false, look: None }
     }
@@ -212,7 +212,7 @@ impl<S: Socket> Wire<S> {
         self.inner
     }
 
-    /// Ready with an error when the client has gone, and never if it waits for its answer.
+    /// Ready with an error when the client has gone; never ready while the client waits for its answer.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let gone = || Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, "the client has hung up")));
         loop {
@@ -240,11 +240,11 @@ impl<S: Socket> Wire<S> {
         }
     }
 
-    /// Notes that the client sends no more.
+    /// Handles a read after the client's side has ended.
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.meter.phase() {
             Phase::Waiting => self.poll_gone(cx),
-            // hyper may have the whole body while the request has not taken the last of it.
+            // hyper may have read the whole body although the request has not taken the last part of it.
             Phase::Asked => {
                 let (_, sleep) = self.look.get_or_insert_with(first_look);
                 ready!(sleep.as_mut().poll(cx));
@@ -295,7 +295,7 @@ impl<S: Socket> AsyncRead for Wire<S> {
     }
 }
 
-/// The status of an answer's first line.
+/// The status in the first line of an answer.
 fn status_of(answer: &[u8]) -> Option<u16> {
     std::str::from_utf8(answer.get(9..12)?).ok()?.parse().ok()
 }

@@ -1,8 +1,8 @@
-//! Threads that serve connections, each with a runtime of its own.
+//! Threads that serve connections, each with its own runtime.
 //!
-//! A connection stays on its thread, and so does the work of its requests (see [`Home`]). An answer passes from the
-//! upstream's socket to the client's without waking another thread, which would cost more than everything else. New
-//! connections go to the thread that has the fewest.
+//! A connection stays on its thread, and its requests run there too (see [`Home`]). An answer passes from the
+//! upstream's socket to the client's without waking another thread, which would cost more than all other steps. A new
+//! connection goes to the thread that has the fewest.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -20,11 +20,11 @@ use crate::{Error, Result};
 type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Start = Box<dyn FnOnce(TcpStream) -> Serving + Send>;
 
-/// The period of the pulse; it is shorter than the timers of connections.
+/// The period of the pulse, which must be shorter than the timers of connections.
 const PULSE: Duration = Duration::from_secs(5);
 
-/// The number of polls after which a thread looks at its sockets. A stream that is always ready takes about 0.1 ms a
-/// poll, so a new request waits for at most 2 ms; tokio's own number, 61, would make it 6 ms.
+/// The number of polls after which a thread checks its sockets. A stream that is always ready takes about 0.1 ms a
+/// poll, so a new request waits for at most 2 ms; with tokio's default, 61, it would wait 6 ms.
 const POLLS: u32 = 16;
 
 /// A connection on its way to its thread.
@@ -34,17 +34,17 @@ struct Newcomer {
     place: Place,
 }
 
-/// The threads of one listener; without any, the current runtime serves. When it is dropped, the threads drop the
-/// connections that are left, and end when the work that was started on them has ended.
+/// The threads of one listener. Without any, the current runtime serves. On drop, the threads drop their remaining
+/// connections and end when the work that was started on them has ended.
 pub(super) struct Workers(Vec<Worker>);
 
 struct Worker {
-    /// The queue is never full, because the listener bounds its connections.
+    /// The channel is unbounded because the listener bounds its connections.
     newcomers: UnboundedSender<Newcomer>,
     connections: Arc<AtomicUsize>,
 }
 
-/// One of a worker's connections, counted while this lives.
+/// The place of one connection in its worker's count, given back on drop.
 struct Place(Arc<AtomicUsize>);
 
 impl Drop for Place {
@@ -54,7 +54,7 @@ impl Drop for Place {
 }
 
 impl Workers {
-    /// Starts so many threads.
+    /// Starts `count` threads.
     ///
     /// # Errors
     /// When the system gives no more threads or files.
@@ -77,7 +77,7 @@ impl Workers {
         Ok(Self(threads))
     }
 
-    /// Serves a connection, on the thread with the fewest.
+    /// Serves a connection on the thread that has the fewest.
     pub(super) fn serve<F>(&self, stream: TcpStream, start: impl FnOnce(TcpStream) -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -102,12 +102,12 @@ impl Workers {
     }
 }
 
-/// One thread's work.
+/// Runs one thread: serves the connections that arrive.
 async fn work(mut arriving: UnboundedReceiver<Newcomer>) {
     let home = Home::settle();
     let mut serving = JoinSet::new();
-    // A timer that is due before all others wakes the driver up when it is set, and every idle connection has one. As
-    // long as this one is due before them, they do not.
+    // Setting a timer that is due before all others wakes the driver, and every idle connection has a timer. While this
+    // pulse is due before them, they do not wake it.
     let mut pulse = tokio::time::interval(PULSE);
     loop {
         let newcomer = tokio::select! {
@@ -128,6 +128,6 @@ async fn work(mut arriving: UnboundedReceiver<Newcomer>) {
         }
     }
     serving.shutdown().await;
-    // Tasks outlive the connections that brought them: they belong to the router, not to the listener.
+    // Tasks outlive the connections that brought them, because they belong to the router, not to the listener.
     home.left().await;
 }

@@ -1,4 +1,4 @@
-//! Completions as Cortensor's event streams. Published parsers work with exactly this layout.
+//! Completions as Cortensor's event streams. Published parsers expect exactly this layout.
 
 use std::io::Write as _;
 
@@ -10,7 +10,7 @@ use crate::router::{StreamEvent, Submission};
 /// A completion as events: constant ids, the new piece in `choices[0].text`, and the whole answer in the last event.
 pub(super) struct CortensorStream {
     ids: CompletionIds,
-    /// The number of the last piece; the end's is one more.
+    /// The number of the last piece. The final event has the next number.
     last_seq: u64,
 }
 
@@ -22,7 +22,7 @@ impl CortensorStream {
     }
 
     fn event(&self, seq: u64, piece: &str, end: Option<&Completion>, out: &mut Vec<u8>) {
-        // Writing to a vector does not fail, and the record has no map with keys that are not text.
+        // Writing to a vector never fails, and the record has no map with keys that are not text.
         let _ = write!(out, "id: {seq}\ndata: ");
         let _ = serde_json::to_writer(&mut *out, &CompletionRecord::event(&self.ids, piece, end));
         out.extend_from_slice(b"\n\n");
@@ -37,7 +37,7 @@ impl Layout for CortensorStream {
     fn write(&mut self, events: Vec<StreamEvent>, out: &mut Vec<u8>) {
         for event in events {
             match event {
-                // A piece without text carries something that only OpenAI's clients can read.
+                // A piece without text carries data that only OpenAI's clients can read.
                 StreamEvent::Token { seq, text, .. } => {
                     if !text.is_empty() {
                         self.event(seq, &text, None, out);

@@ -1,4 +1,4 @@
-//! Submitting: completions and chats, whole, streamed, or for later.
+//! The routes that submit completions and chats: whole, streamed, or to be fetched later.
 
 use std::time::Duration;
 
@@ -133,7 +133,7 @@ async fn chat_in(
     submit(&state, &caller, Some(session), &headers, body, true).await
 }
 
-/// The number of answers that the caller wants (`n`): here each is one of another miner.
+/// Takes the number of answers that the caller wants (`n`) out of the request. Each answer comes from another miner.
 fn answers_wanted(request: &mut TaskRequest, most: u32) -> Result<Option<u32>> {
     let Some(value) = request.take("n") else { return Ok(None) };
     let answers = serde_json::from_str::<Option<Whole<u32>>>(value.get())
@@ -144,7 +144,7 @@ fn answers_wanted(request: &mut TaskRequest, most: u32) -> Result<Option<u32>> {
     }
 }
 
-/// The session that is wanted: the path's, else the body's, else any.
+/// The session that the caller wants: the path names it, else the body, else the router chooses.
 fn session_of(path: Option<String>, request: &mut TaskRequest) -> Result<Wish<'static>> {
     let in_body = request.take("session_id").or_else(|| request.take("sessionId"));
     let name = match (path, in_body) {
@@ -166,7 +166,8 @@ async fn submit(
     caller.may("submit")?;
     let body = body::read(state, Family::Cortensor, headers, body).await?;
     let mut request: TaskRequest = body::parse(Family::Cortensor, &body)?;
-    // A client that speaks of messages means a chat, whichever route it takes; one that gives nothing means what the route says.
+    // A client that sends messages means a chat, whichever route it uses. A client that sends neither messages nor a
+    // prompt means what the route says.
     let completes =
         request.prompt.is_some() || request.extra("prompt").is_some() || !chat && request.messages.is_none();
     request.kind = if completes { RequestKind::Completion } else { RequestKind::Chat };
@@ -205,7 +206,7 @@ async fn submit(
     Ok(request_id::of_task(&task, answer(state, submission, form).await))
 }
 
-/// How a task is answered.
+/// The form of the answer to a task.
 enum Form {
     Later,
     Chat(Box<openai::Reading>),
@@ -235,7 +236,7 @@ async fn answer(state: &AppState, submission: Submission, form: Form) -> Result<
     }
 }
 
-/// 202 with the ids under which the task can be polled.
+/// The answer 202 with the ids under which the client can poll the task.
 fn accepted(submission: &Submission) -> Result<Response, Failed> {
     let (session, task) = (submission.session_id().0, submission.task_id().0);
     let body = Accepted {

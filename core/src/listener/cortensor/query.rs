@@ -9,12 +9,12 @@ use crate::model::{SessionId, TaskId, Whole};
 use crate::router::Wish;
 use crate::{Error, Result};
 
-/// A session's id out of a path: a number, or the session's 0x and 64 digits.
+/// Reads a session's id from a path: a number, or `0x` and the session's 64 digits.
 pub(super) fn session(state: &AppState, caller: &Caller, text: &str) -> Result<SessionId> {
     state.router.session_of(&Wish::Named(text.into()), caller.sessions())
 }
 
-/// The name of a session in a body, where it may be a JSON number or a text; `None` where it is null.
+/// Reads the name of a session from a body, where it may be a JSON number or a string; `None` for `null`.
 pub(super) fn session_in_body(value: &RawValue) -> Result<Option<String>> {
     Ok(match value.get().trim() {
         "null" => None,
@@ -32,7 +32,7 @@ pub(super) fn task(text: &str) -> Result<TaskId> {
     digits("task_id", text).map(TaskId)
 }
 
-/// A number of rows in a query, `limit` or `offset`; `None` where the query has none.
+/// Reads a number of rows from a query (`limit` or `offset`); `None` where the query has none.
 pub(super) fn row(name: &str, text: &str) -> Result<Option<u64>> {
     if text.is_empty() { Ok(None) } else { digits(name, text).map(Some) }
 }

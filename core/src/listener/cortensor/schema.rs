@@ -1,4 +1,4 @@
-//! What Cortensor's routes answer, and what they take out of paths and queries.
+//! Answers of Cortensor's routes, and the parameters that they read from paths and queries.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Sessions: create, list, show, change, close.
+//! The routes of sessions: create, list, show, change, close.
 
 use axum::Extension;
 use axum::body::Body;
@@ -118,7 +118,7 @@ async fn change(
     body: Body,
 ) -> Result<Json<Session>, Failed> {
     caller.may("submit")?;
-    // A session's priority and weight are taken from what others get.
+    // A higher priority or weight of one session takes miners from the others.
     caller.is_unlimited()?;
     let id = query::session(&state, &caller, &id)?;
     let body = body::read(&state, Family::Cortensor, &headers, body).await?;
@@ -145,7 +145,7 @@ async fn close(
     caller.may("submit")?;
     let id = query::session(&state, &caller, &id)?;
     if id.0 == 1 {
-        // It is everybody's, as session 0 is, which nobody closes.
+        // Session 1 is shared by all callers, as is session 0, which cannot be closed.
         caller.may("admin")?;
     }
     Ok(Json(state.router.close_session(id).await?))

@@ -1,4 +1,4 @@
-//! Tasks: list, show, cancel, join their tokens.
+//! The routes of tasks: list, show, cancel, and stream their tokens.
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ async fn list(
     if asked.format == "array" {
         let mut response = reply::json(StatusCode::OK, &Tasks::Array(tasks))?;
         let ids = corrupt.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
-        // An array has no place beside its tasks.
+        // An array has no member for the damaged ids, so a header carries them.
         if let (false, Ok(ids)) = (corrupt.is_empty(), HeaderValue::from_str(&ids)) {
             response.headers_mut().insert("x-cortensor-corrupt", ids);
         }
@@ -141,8 +141,8 @@ async fn join(
     Ok(request_id::of_task(&named, answer))
 }
 
-/// The number of the last event that the reader has; 0: it has none. Which numbers the task has is the stream's to know: any other one
-/// means a new beginning.
+/// The number of the last event that the client has; 0: it has none. A number that is not one of the task's makes the
+/// stream begin anew.
 fn last_event_id(headers: &HeaderMap) -> Result<u64, Error> {
     let Some(value) = headers.get("last-event-id") else { return Ok(0) };
     let text = value.to_str().unwrap_or("?").trim();
@@ -150,6 +150,6 @@ fn last_event_id(headers: &HeaderMap) -> Result<u64, Error> {
         let message = "Last-Event-ID must be the number of the last event that was seen, or be left out";
         return Err(Error::invalid("Last-Event-ID", message));
     }
-    // Browsers send an empty one where no event had a number.
+    // Browsers send an empty header where no event had a number.
     Ok(if text.is_empty() { 0 } else { text.parse().unwrap_or(u64::MAX) })
 }

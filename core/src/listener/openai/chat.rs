@@ -1,4 +1,4 @@
-//! Conversations.
+//! The route for conversations.
 
 use axum::Extension;
 use axum::body::Body;

@@ -1,4 +1,4 @@
-//! Text that continues a prompt.
+//! The route for text that continues a prompt.
 
 use axum::Extension;
 use axum::body::Body;

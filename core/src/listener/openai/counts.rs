@@ -1,4 +1,4 @@
-//! Token counts in the order of OpenAI's API.
+//! Token counts in the order of the members in OpenAI's API.
 
 use serde::Serialize;
 use utoipa::ToSchema;

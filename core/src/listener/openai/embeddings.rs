@@ -1,7 +1,7 @@
-//! Vectors.
+//! The route for vectors.
 //!
-//! A miner that is no upstream answers an embedding with JSON as its text: a list of numbers, or a list of such lists
-//! where there are several inputs.
+//! A miner that is not an upstream answers an embedding with JSON in its text: a list of numbers, or a list of such
+//! lists if there are several inputs.
 
 use axum::Extension;
 use axum::body::Body;

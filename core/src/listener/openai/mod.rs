@@ -1,7 +1,8 @@
 //! OpenAI's API under `/v1`, so that its unmodified clients work.
 //!
-//! A body is read into a [`TaskRequest`](crate::model::TaskRequest) once; fields that the router does not need go on
-//! to the miner as they came. An upstream's answers and chunks go back as their own bytes with our ids in them.
+//! A body is read into a [`TaskRequest`](crate::model::TaskRequest) once; fields that the router does not need go to
+//! the miner unchanged. An upstream's answers and chunks go to the client as their own bytes, with the router's ids in
+//! them.
 
 mod answer;
 mod chat;

@@ -1,4 +1,4 @@
-//! The models that can be asked for.
+//! The routes that list the models that a client can ask for.
 
 use axum::Extension;
 use axum::extract::rejection::PathRejection;

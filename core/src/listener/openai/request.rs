@@ -1,14 +1,14 @@
-//! What OpenAI's bodies say about the way in and the way out of a task.
+//! Reads from OpenAI's bodies which session a task goes to, and how its answer is read.
 
 use serde::Deserialize;
 
 use crate::model::TaskRequest;
 use crate::{Error, Result};
 
-/// Whether a stream ends with a chunk that has the usage.
+/// Whether a stream ends with a chunk that carries the usage.
 ///
 /// # Errors
-/// When `stream_options` is no object, or its `include_usage` no boolean.
+/// `InvalidArgument` when `stream_options` is not an object, or its `include_usage` not a boolean.
 pub(super) fn include_usage(request: &TaskRequest) -> Result<bool> {
     #[derive(Deserialize)]
     struct StreamOptions {
@@ -25,7 +25,7 @@ pub(super) fn include_usage(request: &TaskRequest) -> Result<bool> {
     Ok(serde_json::from_str::<StreamOptions>(options.get()).map_err(|_| wrong())?.include_usage.unwrap_or(false))
 }
 
-/// The session that a model's name stands for: `session-<id>`.
+/// The session that a model's name of the form `session-<id>` means.
 pub(super) fn session_in_model(model: &str) -> Option<&str> {
     model.strip_prefix("session-").filter(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()))
 }

@@ -1,4 +1,4 @@
-//! From a body to an answer: what the routes that make tasks have in common.
+//! The way from a body to an answer, which all routes that make tasks share.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::model::{RequestKind, TaskRequest};
 use crate::router::{Checked, Intake, Wish};
 use crate::{Result, Submission};
 
-/// Headers in which OpenAI's SDKs say how long they wait, in seconds.
+/// Headers in which OpenAI's SDKs send their own timeout, in seconds.
 static SDK_TIMEOUTS: [HeaderName; 2] =
     [HeaderName::from_static("x-stainless-timeout"), HeaderName::from_static("x-stainless-read-timeout")];
 
@@ -36,7 +36,7 @@ pub(super) async fn submit(
     drop(body);
     request.kind = kind;
     if kind == RequestKind::Completion {
-        // OpenAI's completions go to the model as they are: no chat template.
+        // OpenAI's completions go to the model without a chat template.
         request.prompt_type = 1;
     }
     let (submission, reading) = enter(state, caller, headers, request).await.map_err(failed)?;
@@ -44,21 +44,22 @@ pub(super) async fn submit(
     Ok(request_id::of_task(&task, respond(state, submission, reading).await.map_err(failed)))
 }
 
-/// How a caller reads the answer: no part of the work, so it is the caller's own also where an idempotency key leads to a
-/// task that is there already.
+/// The way in which a caller reads the answer. It is not part of the work: each caller has its own, even where an
+/// idempotency key leads to a task that exists already.
 pub(in crate::listener) struct Reading {
     stream: bool,
-    /// Whether the stream ends with a chunk of the usage.
+    /// Whether the stream ends with a chunk that carries the usage.
     usage: bool,
-    /// The caller's request, where the task may have been made by an earlier one.
+    /// The caller's own request, if an earlier request may have made the task; `None`: the task's request is the
+    /// caller's.
     request: Option<Box<TaskRequest>>,
 }
 
 impl Reading {
-    /// How that request wants to be answered.
+    /// Reads from a request how its caller reads the answer.
     ///
     /// # Errors
-    /// When `stream_options` is not what it should be.
+    /// `InvalidArgument` when `stream_options` is malformed.
     pub(in crate::listener) fn of(checked: &Checked) -> Result<Self> {
         let request = checked.request();
         Ok(Self {
@@ -73,7 +74,7 @@ impl Reading {
     }
 }
 
-/// Submits a request to the session that is meant, and says how its caller reads the answer.
+/// Submits a request to its session. Gives the submission and the way in which the caller reads its answer.
 async fn enter(
     state: &AppState,
     caller: &Caller,
@@ -99,10 +100,10 @@ async fn enter(
     Ok((state.router.enter(checked).await?, reading))
 }
 
-/// A submitted chat as OpenAI's clients read it, whole or streamed; `/api` has routes for chats too.
+/// Answers a submitted chat in OpenAI's shape, whole or streamed. The routes for chats under `/api` use it too.
 ///
 /// # Errors
-/// When the task fails before its first token.
+/// The task's error, if it fails before its first token.
 pub(in crate::listener) async fn chat(state: &AppState, submission: Submission, reading: Reading) -> Result<Response> {
     respond(state, submission, reading).await
 }
@@ -111,8 +112,8 @@ async fn respond(state: &AppState, submission: Submission, reading: Reading) -> 
     if reading.stream { stream(state, submission, reading).await } else { unary(submission, reading).await }
 }
 
-/// Seconds that the caller waits: what its SDK says of itself and what the body says, whichever is less, else the default. All of
-/// OpenAI's SDKs send such a header, with ten minutes in it where the program says nothing else.
+/// The seconds that the caller waits: the lesser of its SDK's timeout and the body's, else the default. All of OpenAI's
+/// SDKs send the header, with ten minutes unless the program sets another time.
 fn patience(headers: &HeaderMap, body: Option<f64>, limits: &LimitsConfig) -> f64 {
     let sdk = SDK_TIMEOUTS
         .iter()
@@ -125,7 +126,7 @@ fn patience(headers: &HeaderMap, body: Option<f64>, limits: &LimitsConfig) -> f6
     }
 }
 
-/// The session that is wanted: the header's, else the one that the model's name stands for, else any.
+/// The session that the caller wants: the header names it, else the model's name, else the router chooses.
 fn session_of<'a>(headers: &'a HeaderMap, request: &mut TaskRequest) -> Result<Wish<'a>> {
     if let Some(name) = intake::session(headers)? {
         return Ok(Wish::Named(name.into()));
@@ -138,7 +139,7 @@ fn session_of<'a>(headers: &'a HeaderMap, request: &mut TaskRequest) -> Result<W
     Ok(Wish::Any)
 }
 
-/// Waits for the whole answer. While this waits, a client that hangs up drops it, and with it the task.
+/// Waits for the whole answer. A client that hangs up meanwhile drops this future, and with it the task.
 async fn unary(submission: Submission, reading: Reading) -> Result<Response> {
     let completion = submission.shared_result().await?;
     let body = answer::render(reading.request(&submission), &completion)?;
@@ -168,7 +169,7 @@ async fn stream(state: &AppState, submission: Submission, reading: Reading) -> R
     Ok(response)
 }
 
-/// Says which task the answer belongs to: OpenAI's bodies have no place for it.
+/// Names the task in headers, because OpenAI's bodies have no member for it.
 fn name_task(headers: &mut HeaderMap, submission: &Submission) {
     headers.insert(intake::SESSION, HeaderValue::from(submission.session_id().0));
     headers.insert(intake::TASK, HeaderValue::from(submission.task_id().0));

@@ -1,5 +1,5 @@
-//! Our id in somebody else's JSON: the value of the top-level `id` is replaced where it stands and not one other
-//! byte of the body changes, so fields that the router has never heard of arrive as they were sent.
+//! Replaces the top-level `id` in an upstream's JSON in place. No other byte of the body changes, so fields that the
+//! router does not know arrive unchanged.
 
 use std::ops::Range;
 
@@ -8,31 +8,31 @@ use smallvec::SmallVec;
 
 use crate::model::shape::{elements, is_end, is_null, members};
 
-/// What the router has to know of an upstream's answer or chunk. Everything else passes unread.
+/// The facts about an upstream's answer or chunk that the router needs. Everything else passes unread.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Outline {
-    /// Where the values of the top-level `id` stand. One, but for bodies that name it twice.
+    /// The places of the values of the top-level `id`: one, except in a body that names it twice.
     ids: SmallVec<[Range<usize>; 1]>,
-    /// Where a member can be put in: after the opening brace.
+    /// The place at which a member can be inserted: after the opening brace.
     open: usize,
     /// Whether the object has no members at all.
     empty: bool,
-    /// How many choices it carries; `None` where it has no list of them.
+    /// The number of choices; `None` if the body has no list of them.
     pub(super) choices: Option<usize>,
-    /// Whether one of them says why it ends.
+    /// Whether a choice says why it ends.
     pub(super) finished: bool,
-    /// Whether `usage` is there and is not `null`.
+    /// Whether `usage` is there and not `null`.
     pub(super) usage: bool,
-    /// Whether it has a member other than its choices and its kind.
+    /// Whether the body has a member other than its choices and its kind.
     head: bool,
     /// Whether a choice has a completion's text.
     text: bool,
-    /// Whether it is a `chat.completion`.
+    /// Whether the body is a `chat.completion`.
     chat: bool,
 }
 
 impl Outline {
-    /// Reads the outline of a JSON object; `None` when the bytes are not one, or no UTF-8.
+    /// Reads the outline of a JSON object; `None` when the bytes are not an object, or not UTF-8.
     pub(super) fn of(json: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(json).ok()?;
         let base = json.as_ptr() as usize;
@@ -74,7 +74,7 @@ impl Outline {
         !self.ids.is_empty()
     }
 
-    /// Whether the body has no head. Those that the router makes of what a miner says in its own words have none.
+    /// Whether the body has no head. A body that the router makes from a miner's own answer has none.
     pub(super) fn is_headless(&self) -> bool {
         !self.head
     }
@@ -84,18 +84,18 @@ impl Outline {
         self.text
     }
 
-    /// Whether it is the whole of a chat.
+    /// Whether the body is a whole chat completion.
     pub(super) fn is_chat(&self) -> bool {
         self.chat
     }
 
-    /// What stands between the braces of a body.
+    /// The bytes between the braces of a body.
     pub(super) fn members<'a>(&self, json: &'a [u8]) -> &'a [u8] {
         let inner = json.get(self.open..).unwrap_or_default().trim_ascii_end();
         inner.strip_suffix(b"}").unwrap_or(inner)
     }
 
-    /// Writes the body with our id in it. `json` is what the outline was made of.
+    /// Writes the body with the router's id in it. `json` must be the bytes that the outline was made of.
     pub(super) fn splice(&self, json: &[u8], id: &str, out: &mut Vec<u8>) {
         out.reserve(json.len() + id.len() + 8);
         let mut from = 0;
@@ -124,7 +124,7 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
 
 /// Writes a value as compact JSON.
 pub(super) fn write_json<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
-    // This cannot fail: a vector takes every byte, and no shape of the router's has a map with keys that are not text.
+    // Writing to a vector never fails, and no shape of the router has a map with keys that are not text.
     let _ = serde_json::to_writer(out, value);
 }
 
@@ -180,7 +180,7 @@ mod tests {
             let chunk = format!(r#"{{"choices":[{{"finish_reason":{no_end}}}]}}"#);
             assert_eq!(of(&chunk), (Some(1), false, false), "{no_end}");
         }
-        // What other readers take: members that stand twice, of any type, with half a character, or deep.
+        // JSON that other readers accept: members that stand twice, of any type, with half a character, or deep.
         let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
         let odd = format!(
             r#"{{"\ud83d":1,"choices":5,"choices":[7,{{"finish_reason":1,"finish_reason":"stop","x":{deep}}}],"usage":1,"usage":null}}"#
@@ -216,7 +216,7 @@ mod tests {
         ]
     }
 
-    /// Blanks between tokens, as a pretty printer or a slovenly server puts them.
+    /// Blanks between tokens, as pretty printers write them.
     fn blank() -> impl Strategy<Value = String> {
         prop::collection::vec(prop_oneof![Just(' '), Just('\n'), Just('\t'), Just('\r')], 0..3)
             .prop_map(|blanks| blanks.into_iter().collect())
@@ -244,7 +244,8 @@ mod tests {
     }
 
     proptest! {
-        /// Any order of members, any blanks, any escapes: the result reads as the same object with our id.
+        /// For any order of members, any blanks and any escapes, the result reads as the original object with the
+        /// router's id.
         #[test]
         fn splicing_is_setting_the_id(
             members in prop::collection::vec((key(), any_json()), 0..8),
@@ -273,7 +274,7 @@ mod tests {
             prop_assert_eq!(got, Value::Object(wanted));
         }
 
-        /// Bytes that are no JSON, or half of it, never panic.
+        /// Bytes that are not JSON, or only half of it, never cause a panic.
         #[test]
         fn any_bytes_are_safe(bytes in prop::collection::vec(any::<u8>(), 0..64), json in any_json(), cut in any::<prop::sample::Index>()) {
             let _ = Outline::of(&bytes);
