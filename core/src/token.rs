@@ -1,8 +1,8 @@
-//! API keys: how a token is minted, read and checked.
+//! API keys: mints, parses and checks their tokens.
 //!
-//! A token is `ctr_<id>_<secret>`. The id is public: it names the key in lists and logs, and finds its record without
-//! a search. The secret has 256 random bits, so that its plain SHA-256 is all the store needs to keep: there is nothing
-//! to guess that a slow hash would have to protect. The token itself is shown once, when it is minted.
+//! A token is `ctr_<id>_<secret>`. The id is public: it names the key in lists and logs, and its record is found by it.
+//! The secret has 256 random bits and cannot be guessed, so a plain SHA-256 of it is safe to store; a slow hash would
+//! add nothing. The token itself is shown once, when it is minted.
 
 use std::fmt;
 
@@ -14,27 +14,27 @@ use crate::model::{Timestamp, check_name, check_word, hex};
 use crate::store::ApiKey;
 use crate::{Error, Result};
 
-/// The scopes of a token: `submit` tasks, `read` sessions and tasks, `admin` everything, work as a `miner`, `enrol`
-/// one miner's key.
+/// The scopes of a token: `submit` tasks, `read` sessions and tasks, `admin` for everything, `miner` to work as a
+/// miner, `enrol` to enrol the key of one miner.
 pub const SCOPES: &[&str] = &["submit", "read", "admin", "miner", ENROL];
 
-/// The scope of a token that makes one miner's key known, and is spent then.
+/// The scope of a one-time token that enrols the key of one miner.
 pub const ENROL: &str = "enrol";
 
 /// The longest life of an enrolment token, in seconds: 30 days.
 pub const MAX_ENROL_SECS: u64 = 30 * 24 * 3_600;
 
-/// The life of an enrolment token whose maker named none: a day.
+/// The lifetime of an enrolment token, in seconds, if its request names none: one day.
 pub const DEFAULT_ENROL_SECS: u64 = 24 * 3_600;
 
-/// The scopes of a key whose maker named none.
+/// The scopes of a key if its request names none.
 pub const DEFAULT_SCOPES: &[&str] = &["submit", "read"];
 
 const PREFIX: &str = "ctr_";
 const ID_BYTES: usize = 6;
 const SECRET_BYTES: usize = 32;
 
-/// A token with its secret. Neither `Debug` nor a log shows the secret; [`Token::reveal`] does.
+/// A token with its secret. Neither `Debug` nor a log shows the secret; only [`Token::reveal`] does.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
     id: String,
@@ -42,7 +42,7 @@ pub struct Token {
 }
 
 impl Token {
-    /// A new random token.
+    /// Makes a new random token.
     ///
     /// # Errors
     /// [`Internal`](crate::ErrorKind::Internal) when the system gives no random bytes.
@@ -53,7 +53,7 @@ impl Token {
         Ok(Self { id: hex(id), secret: hex(secret) })
     }
 
-    /// Takes a token apart; `None` when it is not of that form.
+    /// Parses a token; `None` when the text does not have that form.
     pub fn parse(text: &str) -> Option<Self> {
         let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
         let is_hex = |part: &str, bytes: usize| {
@@ -63,17 +63,17 @@ impl Token {
             .then(|| Self { id: id.to_owned(), secret: secret.to_owned() })
     }
 
-    /// The public part.
+    /// The public part of the token.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// SHA-256 of the secret, hexadecimal: [`ApiKey::hash`].
+    /// The SHA-256 of the secret, hexadecimal, as in [`ApiKey::hash`].
     pub fn hash(&self) -> String {
         hex(&Sha256::digest(self.secret.as_bytes()))
     }
 
-    /// Whether that key's hash is this token's, compared in constant time.
+    /// Whether the hash of a key is this token's, compared in constant time.
     pub fn matches(&self, hash: &str) -> bool {
         self.hash().as_bytes().ct_eq(hash.as_bytes()).into()
     }
@@ -130,7 +130,7 @@ pub struct KeySpec {
 }
 
 impl KeySpec {
-    /// Makes the record that the store keeps, and the token that is shown once to the caller.
+    /// Makes the record that the store keeps, and the new key with the token that the caller sees once.
     ///
     /// ```
     /// use cortensor_router::model::Timestamp;
@@ -140,7 +140,7 @@ impl KeySpec {
     /// ```
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) that names the field.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument), which names the field.
     pub fn mint(&self, now: Timestamp) -> Result<(ApiKey, NewKey)> {
         if self.name.trim().is_empty() || self.name.len() > 128 {
             return Err(Error::invalid("name", "a key's name has 1 to 128 bytes"));
@@ -189,10 +189,10 @@ impl KeySpec {
     }
 }
 
-/// Refuses scopes that do not exist; `param` is the field that the error names.
+/// Refuses scopes that do not exist; `param` names the field in the error.
 ///
 /// # Errors
-/// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) with the scopes that there are.
+/// [`InvalidArgument`](crate::ErrorKind::InvalidArgument), which lists the scopes that exist.
 pub fn check_scopes(param: &str, scopes: &[String]) -> Result<()> {
     match scopes.iter().find(|scope| !SCOPES.contains(&scope.as_str())) {
         Some(scope) => Err(Error::invalid(param, format!("{scope:?} is no scope: use {}", SCOPES.join(", ")))),

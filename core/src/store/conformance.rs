@@ -1,4 +1,4 @@
-//! The rules that every store must keep. Each scenario runs against each store.
+//! The rules that every store must keep. Each scenario runs on each store.
 
 use std::sync::Arc;
 
@@ -69,7 +69,7 @@ fn an_end_is_written_once(store: &dyn Store) {
     assert_eq!(store.recover().wait().unwrap().last_fence, Fence(10));
 }
 
-/// Makes both calls without waiting, so that a store that gathers writes has them in one batch.
+/// Makes both calls without waiting, so that a store with group commit has them in one batch.
 fn an_end_may_follow_its_accept_at_once(store: &dyn Store) {
     let tasks: Vec<TaskSpec> = (1..=200).map(|id| keyed(new_task(1, id), &format!("k{id}"), 1)).collect();
     let pending: Vec<_> = tasks
@@ -81,7 +81,7 @@ fn an_end_may_follow_its_accept_at_once(store: &dyn Store) {
             (accepted, first, second)
         })
         .collect();
-    // The read is asked for after the writes, so it must see them.
+    // The read is requested after the writes, so it must see them.
     let seen = store.task(SessionId(1), TaskId(200)).wait().unwrap().unwrap();
     assert_eq!(seen.text, "first");
     for (accepted, first, second) in pending {
@@ -100,7 +100,7 @@ fn an_end_may_follow_its_accept_at_once(store: &dyn Store) {
 
 fn a_key_makes_one_task(store: &dyn Store) {
     let new = keyed(new_task(1, 1), "k", 1);
-    // Nothing is waited for: reads in the same batch must see its writes.
+    // The test waits for no answer: reads in a batch must see the writes of that batch.
     let first = store.accept(new.clone().into());
     let same = store.accept(keyed(new_task(1, 2), "k", 1).into());
     let other = store.accept(keyed(new_task(1, 3), "k", 2).into());
@@ -121,7 +121,7 @@ fn a_key_makes_one_task(store: &dyn Store) {
     assert_eq!(looked_up("k", 1).unwrap(), Some(existing));
     assert_eq!(looked_up("k", 2).unwrap_err().kind(), ErrorKind::IdempotencyMismatch);
     assert_eq!(looked_up("another", 1).unwrap(), None);
-    // The key of an ended task is still taken; the key of a purged task is free again.
+    // The key of an ended task stays in use; the key of a purged task is free again.
     assert!(store.finish(Arc::new(ended(&new, 10, "x"))).wait().unwrap());
     assert_eq!(store.accept(keyed(new_task(1, 6), "k", 1).into()).wait().unwrap(), existing);
     let purge = Purge { ended_before: Timestamp(11), max_bytes: 0, limit: 10 };
@@ -165,7 +165,7 @@ fn pages_are_by_id_with_their_total(store: &dyn Store) {
     assert_eq!(page(store, Some(TaskState::Ended), 700, 2), (vec![1_400, 1_402], 1_500));
     assert_eq!(page(store, Some(TaskState::Queued), 700, 2), (vec![1_401, 1_403], 1_500));
     assert_eq!(page(store, Some(TaskState::Acked), 1_499, 2), (vec![2_999], 1_500));
-    // Holes at the front, as purging leaves them.
+    // Purging leaves holes at the front.
     let purge = Purge { ended_before: Timestamp(11_500), max_bytes: 0, limit: 10_000 };
     assert_eq!(store.purge(purge).wait().unwrap(), 750);
     assert_eq!(page(store, None, 748, 4), (vec![1_497, 1_499, 1_500, 1_501], 2_250));
@@ -176,7 +176,7 @@ fn purging_takes_the_oldest_ended(store: &dyn Store) {
     for id in 1..=6 {
         store.accept(new_task(1, id).into()).wait().unwrap();
     }
-    // They end in another order than they came in.
+    // The tasks end in another order than they came in.
     for (at, id) in [(10, 5), (20, 4), (30, 3), (30, 2), (40, 1)] {
         assert!(store.finish(Arc::new(ended(&new_task(1, id), at, &"y".repeat(1_000)))).wait().unwrap());
     }
@@ -185,8 +185,8 @@ fn purging_takes_the_oldest_ended(store: &dyn Store) {
     assert_eq!(store.purge(age(30, 1)).wait().unwrap(), 1);
     assert_eq!(page(store, None, 0, 9), (vec![1, 2, 3, 4, 6], 5));
     assert_eq!(store.purge(age(30, 9)).wait().unwrap(), 1);
-    // Each task weighs more than 1000 and less than 2000 bytes, so two of three are deleted; of equal age the lower
-    // id first.
+    // Each task weighs between 1000 and 2000 bytes, so two of three are deleted. Of tasks of equal age, the lower id is
+    // deleted first.
     let budget = Purge { ended_before: Timestamp(0), max_bytes: 2_000, limit: 9 };
     assert_eq!(store.purge(budget).wait().unwrap(), 2);
     assert_eq!(page(store, None, 0, 9), (vec![1, 6], 2));
@@ -209,7 +209,7 @@ fn what_is_unfinished_is_recovered_oldest_first(store: &dyn Store) {
     let unfinished: Vec<_> = recovery.unfinished.iter().map(|(task, band)| (show(task), *band)).collect();
     let wanted: Vec<_> = [new_task(1, 2), new_task(2, 1)].iter().map(|new| (show(&new.to_task()), new.band)).collect();
     assert_eq!(unfinished, wanted);
-    // The counts also hold for a session that has no task any more.
+    // The counts must also hold for a session whose tasks are all gone.
     let last = [(SessionId(1), TaskId(2)), (SessionId(2), TaskId(1)), (SessionId(3), TaskId(9))];
     assert_eq!(recovery.last_task_ids, last);
     assert_eq!(recovery.last_gid, new_task(3, 9).gid);

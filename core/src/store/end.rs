@@ -1,6 +1,6 @@
 //! The end of a task as a store keeps it: one JSON value for each task, from which every later answer is made.
 //!
-//! The winner's text and the miners' raw answers are kept beside it, because they are long.
+//! The winner's text and the miners' raw answers are kept outside of that value, because they are long.
 
 use std::borrow::Cow;
 
@@ -42,26 +42,26 @@ struct TaskError<'a> {
     upstream: Option<Cow<'a, UpstreamError>>,
 }
 
-/// One miner's answer. The raw answers of all miners are kept one after the other in a value of their own.
+/// The answer of one miner. The raw answers of all miners are kept one after the other in a separate value.
 #[derive(Debug, Serialize, Deserialize)]
 struct MinerAnswer<'a> {
     miner: Cow<'a, str>,
     #[serde(skip_serializing_if = "str::is_empty", default)]
     hash: Cow<'a, str>,
-    /// The answer's text; `None`: it is the task's text.
+    /// The answer's text; `None` if it equals the task's text.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     text: Option<Cow<'a, str>>,
     finish_reason: Cow<'a, str>,
     usage: Usage,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     model: Option<Cow<'a, str>>,
-    /// The length of its raw answer in bytes.
+    /// The length of the raw answer in bytes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     raw: Option<usize>,
 }
 
 impl<'a> StoredEnd<'a> {
-    /// Makes the end of a task that has ended, and joins its miners' raw answers.
+    /// Makes the end of an ended task, and joins its miners' raw answers.
     pub(super) fn of(task: &'a Task) -> (Self, Option<Vec<u8>>) {
         let mut raw: Option<Vec<u8>> = None;
         let answers = task
@@ -86,7 +86,7 @@ impl<'a> StoredEnd<'a> {
             if verdict.score.is_finite() {
                 return Cow::Borrowed(verdict);
             }
-            // JSON has no NaN. It would be read as null and make the row unreadable.
+            // JSON has no NaN. NaN would become null and make the row unreadable.
             Cow::Owned(Verdict { score: 0.0, ..verdict.clone() })
         });
         let end = Self {
@@ -99,11 +99,11 @@ impl<'a> StoredEnd<'a> {
         (end, raw)
     }
 
-    /// Puts the end into a task whose text is there already.
+    /// Restores the end of a task whose text is restored already.
     ///
     /// # Errors
-    /// `Internal` if the raw answers are shorter than the end says, or the error is of a kind that this version does
-    /// not know.
+    /// A message if the raw answers are shorter than the end says, or if this version does not know the kind of the
+    /// error.
     pub(super) fn put_into(self, task: &mut Task, raw: Option<&[u8]>) -> Result<(), String> {
         let mut rest = raw.unwrap_or_default();
         for answer in self.answers {

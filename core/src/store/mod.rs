@@ -1,8 +1,8 @@
-//! Where sessions, tasks and keys are kept: one trait, several stores, one conformance suite.
+//! Keeps sessions, tasks and keys: one trait, several stores, and one conformance suite for all of them.
 //!
-//! A store is a journal with group commit. The router keeps the queue in memory and rebuilds it from
-//! [`Store::recover`] at start. An answer of the store means that the row is as durable as the store's
-//! [`Durability`] says; until then the router shows nothing of it to anyone.
+//! A store is a journal with group commit. The router keeps the queue in memory and rebuilds it from [`Store::recover`]
+//! at its start. Once a store answers, the row is as durable as the store's [`Durability`] says. Until then the router
+//! shows the row to no client.
 
 #[cfg(test)]
 mod conformance;
@@ -32,16 +32,16 @@ use std::sync::Arc;
 
 use crate::model::{Gid, Session, SessionId, Task, TaskId};
 
-/// Keeps sessions, tasks and keys. Calls never block: each gives a [`Pending`] answer.
+/// Keeps sessions, tasks and keys. A call never blocks: each returns a [`Pending`] answer.
 ///
-/// Rules that the conformance suite holds every store to:
-/// * `accept` answers after the row is durable; the same idempotency key never makes two tasks.
+/// The conformance suite checks these rules on every store:
+/// * `accept` answers after the row is durable; one idempotency key never makes two tasks.
 /// * `finish` on a task that has ended changes nothing and answers `false`.
-/// * Calls take effect in the order in which they were made by one thread.
-/// * After an error of the medium the store refuses writes (never acknowledges one that may be lost)
-///   until the medium works again.
+/// * Calls of one thread take effect in the order in which it made them.
+/// * After an error of the medium the store refuses writes until the medium works again. It never acknowledges a write
+///   that may be lost.
 pub trait Store: Send + Sync + 'static {
-    /// The store's name: `sqlite`, `memory` and so on.
+    /// The store's name, for example `sqlite` or `memory`.
     fn name(&self) -> &'static str;
 
     /// The durability of an acknowledged write.
@@ -53,8 +53,8 @@ pub trait Store: Send + Sync + 'static {
     /// Writes a session, new or changed.
     fn put_session(&self, session: Session) -> Pending<()>;
 
-    /// Deletes a session that has no task left. `false`: it still has one. A session that is not there is gone
-    /// already: `true`.
+    /// Deletes a session that has no tasks. Gives `false` if the session still has tasks, and `true` if it does not
+    /// exist.
     fn delete_session(&self, id: SessionId) -> Pending<bool>;
 
     /// Writes a new task with its idempotency key, in one transaction.
@@ -63,64 +63,64 @@ pub trait Store: Send + Sync + 'static {
     /// `IdempotencyMismatch` when the key was used for another request.
     fn accept(&self, task: Arc<TaskSpec>) -> Pending<Accepted>;
 
-    /// The task that was accepted under that key, if there is one.
+    /// Finds the task that was accepted under that key.
     ///
     /// # Errors
     /// `IdempotencyMismatch` when the key was used for another request.
     fn find(&self, key: Idempotency) -> Pending<Option<Accepted>>;
 
-    /// Writes the end of a task, once. `false`: the task had ended already, or does not exist (never accepted, or
-    /// purged).
+    /// Writes the end of a task, once. Gives `false` if the task had ended already or does not exist (never accepted,
+    /// or purged).
     fn finish(&self, task: Arc<Task>) -> Pending<bool>;
 
-    /// One task.
+    /// Reads one task.
     fn task(&self, session: SessionId, id: TaskId) -> Pending<Option<Task>>;
 
-    /// One task by its global id.
+    /// Reads one task by its global id.
     fn task_by_gid(&self, gid: Gid) -> Pending<Option<Task>>;
 
-    /// A page of a session's tasks, oldest first.
+    /// Reads a page of a session's tasks, oldest first.
     fn tasks(&self, query: TaskQuery) -> Pending<TaskPage>;
 
-    /// Deletes ended tasks that are over age or over the byte budget, oldest first, a bounded number in one call.
-    /// Gives how many it deleted.
+    /// Deletes ended tasks that are beyond the age or the byte budget, oldest first, up to `limit` in one call. Gives
+    /// the number of deleted tasks.
     fn purge(&self, purge: Purge) -> Pending<u64>;
 
-    /// Writes an API key (its hash), new or changed.
+    /// Writes an API key (only its hash), new or changed.
     fn put_key(&self, key: ApiKey) -> Pending<()>;
 
-    /// All API keys.
+    /// Reads all API keys.
     fn keys(&self) -> Pending<Vec<ApiKey>>;
 
-    /// Deletes an API key. `false`: there was none.
+    /// Deletes an API key. Gives `false` if there was none.
     fn delete_key(&self, id: String) -> Pending<bool>;
 
     /// Writes the record of a miner, new or changed.
     fn put_miner(&self, miner: MinerRecord) -> Pending<()>;
 
-    /// All miners that are remembered, by id.
+    /// Reads the records of all miners, by id.
     fn miners(&self) -> Pending<Vec<MinerRecord>>;
 
-    /// Deletes the record of a miner. `false`: there was none.
+    /// Deletes the record of a miner. Gives `false` if there was none.
     fn delete_miner(&self, id: String) -> Pending<bool>;
 
-    /// Tells other processes, where the store can, at which URL this one listens.
+    /// Tells other processes the URL at which this one listens, if the store can.
     ///
     /// # Errors
-    /// If it cannot be written. A store that no other process can see does nothing.
+    /// When the URL cannot be written. A store that other processes cannot see ignores the call.
     fn announce(&self, url: &str) -> crate::Result<()> {
         let _ = url;
         Ok(())
     }
 
-    /// Whether the store takes writes now, as far as it knows without trying one.
+    /// Whether the store accepts writes now, as far as it knows without trying one.
     ///
     /// # Errors
-    /// Why it refuses them.
+    /// The reason why it refuses them.
     fn check(&self) -> crate::Result<()> {
         Ok(())
     }
 
-    /// Writes everything that is outstanding and closes. Later calls answer `Closed`.
+    /// Writes everything that is outstanding and closes the store. Later calls fail with `Closed`.
     fn close(&self) -> Pending<()>;
 }

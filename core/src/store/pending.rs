@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::{Error, Result};
 
-/// A store's answer, there at once or after a commit. Dropping it does not undo the call.
+/// A store's answer, which is there at once or after a commit. Dropping it does not undo the call.
 #[derive(Debug)]
 pub struct Pending<T>(Inner<T>);
 
@@ -22,21 +22,21 @@ enum Inner<T> {
 pub type Resolver<T> = oneshot::Sender<Result<T>>;
 
 impl<T> Pending<T> {
-    /// An answer that is there already.
+    /// Makes an answer that is there already.
     pub fn ready(answer: Result<T>) -> Self {
         Self(Inner::Ready(Some(answer)))
     }
 
-    /// An answer that comes later through the resolver.
+    /// Makes an answer that comes later through the resolver.
     pub fn channel() -> (Resolver<T>, Self) {
         let (resolver, receiver) = oneshot::channel();
         (resolver, Self(Inner::Waiting(receiver)))
     }
 
-    /// The answer if it is there already; else the pending one again.
+    /// Takes the answer if it is there already.
     ///
     /// # Errors
-    /// `Err(self)` while the answer is outstanding.
+    /// The pending answer itself (`Err(self)`) while it is outstanding.
     pub fn try_ready(self) -> Result<Result<T>, Self> {
         match self.0 {
             Inner::Ready(Some(answer)) => Ok(answer),
@@ -47,7 +47,7 @@ impl<T> Pending<T> {
     /// Blocks this thread until the answer comes. It must not be called from async code.
     ///
     /// # Errors
-    /// The store's own.
+    /// The error of the store.
     pub fn wait(self) -> Result<T> {
         match self.0 {
             Inner::Ready(answer) => answer.unwrap_or_else(|| Err(gone())),

@@ -1,36 +1,36 @@
-//! The records that go into a store and come out of it.
+//! The records that a store takes and gives.
 
 use serde::{Deserialize, Serialize};
 
 pub use crate::config::Durability;
 use crate::model::{Fence, Gid, PageStart, Session, SessionId, Task, TaskId, TaskState, Timestamp};
 
-/// The answer of a store to a new task.
+/// The result of accepting a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accepted {
     /// The task is new and durable.
     New,
-    /// The key was used before for the same request: that task is meant.
+    /// The key was used before for an equal request. These are the ids of the task that it made.
     Existing {
-        /// Its global id.
+        /// The task's global id.
         gid: Gid,
-        /// Its session.
+        /// The task's session.
         session_id: SessionId,
-        /// Its id in the session.
+        /// The task's id in its session.
         id: TaskId,
     },
 }
 
-/// The query for a page of tasks.
+/// Selects a page of a session's tasks.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TaskQuery {
     /// The session.
     pub session_id: SessionId,
-    /// `Some(Ended)`: only tasks that ended; any other state: only tasks that have not ended.
+    /// The filter: `Some(Ended)` selects tasks that have ended, any other state tasks that have not, `None` all.
     pub state: Option<TaskState>,
     /// The greatest number of tasks on the page.
     pub limit: u64,
-    /// The place of the page.
+    /// The place at which the page begins.
     pub start: PageStart,
 }
 
@@ -39,7 +39,7 @@ pub struct TaskQuery {
 pub struct TaskPage {
     /// The tasks.
     pub tasks: Vec<Task>,
-    /// Tasks of this page whose rows are damaged; nothing of them is shown.
+    /// Tasks of this page whose rows are damaged. The router shows nothing of them.
     pub corrupt: Vec<TaskId>,
     /// The number of tasks on all pages.
     pub total: u64,
@@ -50,30 +50,31 @@ pub struct TaskPage {
 pub struct Purge {
     /// Tasks that ended before this time may be deleted.
     pub ended_before: Timestamp,
-    /// Beyond so many bytes of requests and results the oldest ended tasks may be deleted; 0: no such bound.
+    /// The bound in bytes for the requests and results of ended tasks; the oldest beyond it may be deleted. 0: no
+    /// bound.
     pub max_bytes: u64,
     /// The greatest number of deletions in one call.
     pub limit: u64,
 }
 
-/// The content of a store at the start of a router.
+/// The content of a store when a router starts.
 #[derive(Debug, Clone, Default)]
 pub struct Recovery {
-    /// The number of this start, from 1. It is durable before it is answered, so that fences never repeat.
+    /// The number of this start, from 1. The store makes it durable before it answers, so that fences never repeat.
     pub epoch: u64,
     /// All sessions that can be read.
     pub sessions: Vec<Session>,
-    /// Sessions whose rows are damaged; nothing of them is shown.
+    /// Sessions whose rows are damaged. The router shows nothing of them.
     pub corrupt_sessions: Vec<SessionId>,
-    /// The greatest id of any session that is or ever was there.
+    /// The greatest session id that was ever used.
     pub last_session: SessionId,
-    /// The greatest task id of every session that has tasks or ever had, and was not deleted.
+    /// The greatest task id that was ever used in each session that still exists.
     pub last_task_ids: Vec<(SessionId, TaskId)>,
-    /// The greatest global id ever given out.
+    /// The greatest global id that was ever used.
     pub last_gid: Gid,
-    /// Tasks that have not ended, oldest first.
+    /// Tasks that have not ended, oldest first, each with its band.
     pub unfinished: Vec<(Task, u8)>,
-    /// The newest fence of any task.
+    /// The greatest fence that any stored task has.
     pub last_fence: Fence,
 }
 

@@ -1,4 +1,4 @@
-//! The refusals that all stores share, in equal words.
+//! The refusals that all stores share, with equal texts.
 
 use std::fmt::Display;
 
@@ -18,7 +18,7 @@ pub(super) fn key_mismatch() -> Error {
     .with_param("Idempotency-Key")
 }
 
-/// The error for a thing that the store cannot read; `of` names it, after a space, or is empty.
+/// The error for a part of the store that cannot be read. `of` names the part after a leading space, or is empty.
 pub(super) fn damaged_thing(of: &str, why: &dyn Display) -> Error {
     Error::store_corrupt(format!(
         "what the store holds{of} is damaged ({why}): restore the database from a back-up; \

@@ -11,7 +11,7 @@ use crate::model::{
 };
 use crate::{Error, UpstreamError};
 
-/// A task of that session; its gid is made from both ids.
+/// A new task of that session; its gid is made from both ids.
 pub(super) fn new_task(session: u64, id: u64) -> TaskSpec {
     TaskSpec {
         gid: Gid(session * 1_000_000 + id),
@@ -25,7 +25,7 @@ pub(super) fn new_task(session: u64, id: u64) -> TaskSpec {
     }
 }
 
-/// A task whose request fills most of a page of the file.
+/// A new task whose request fills most of a page of the file.
 pub(super) fn bulky(session: u64, id: u64) -> TaskSpec {
     let request = Arc::new(TaskRequest::completion("bulk ".repeat(700)));
     TaskSpec { request, ..new_task(session, id) }
@@ -37,7 +37,7 @@ pub(super) fn keyed(mut new: TaskSpec, key: &str, fingerprint: u8) -> TaskSpec {
     new
 }
 
-/// The end of a task at that time, with that text.
+/// An ended task, with that time and text.
 pub(super) fn ended(new: &TaskSpec, at: u64, text: &str) -> Task {
     let answer = Answer { text: text.into(), usage: Usage::new(3, 4), ..Answer::default() };
     Task {
@@ -52,7 +52,7 @@ pub(super) fn ended(new: &TaskSpec, at: u64, text: &str) -> Task {
     }
 }
 
-/// A task with every field that a task can have.
+/// An ended task with a value in every field.
 pub(super) fn rich(new: &TaskSpec) -> Task {
     let raw = |text: &'static str| Some(Bytes::from_static(text.as_bytes()));
     let mut task = ended(new, 5_000, "the \"winner\"\u{0} says: ✓");

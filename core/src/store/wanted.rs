@@ -1,8 +1,8 @@
-//! The filter that says which tasks of a session are on a page.
+//! The filter that decides which tasks of a session a page lists.
 
 use crate::model::TaskState;
 
-/// The filter of a [`TaskQuery`](super::TaskQuery). A store tells only ended tasks from others.
+/// The filter of a [`TaskQuery`](super::TaskQuery). A store distinguishes only ended tasks from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
     All,
@@ -21,7 +21,7 @@ impl From<Option<TaskState>> for Wanted {
 }
 
 impl Wanted {
-    /// The number of wanted tasks out of `total`, of which `open` have not ended.
+    /// The number of tasks that the filter selects out of `total`, of which `open` have not ended.
     pub(super) fn of(self, total: u64, open: u64) -> u64 {
         match self {
             Self::All => total,
@@ -30,7 +30,7 @@ impl Wanted {
         }
     }
 
-    /// Whether a task is wanted.
+    /// Whether the filter selects a task.
     pub(super) fn takes(self, ended: bool) -> bool {
         match self {
             Self::All => true,

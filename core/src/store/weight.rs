@@ -1,11 +1,12 @@
-//! The weight of a task against the byte budgets of retention: an equal number in every store.
+//! The weight of a task against the byte budgets of retention. It is equal in every store.
 
 use crate::model::{Task, TaskRequest};
 
-/// The bytes that a task costs beside its texts: its row or record and the index entries.
+/// The bytes that a task costs beside its texts: its row or record, and its index entries.
 const FIXED: u64 = 512;
 
-/// The weight of a task in bytes: its request, its answers and the fixed cost. It adds up lengths and copies nothing.
+/// The weight of a task in bytes: its request, its answers and the fixed cost. The function adds up lengths and copies
+/// nothing.
 pub(super) fn weight(task: &Task) -> u64 {
     let results: usize = task
         .results
@@ -28,7 +29,7 @@ pub(super) fn weight(task: &Task) -> u64 {
     FIXED + request_weight(&task.request) + rest as u64
 }
 
-/// Bytes of a request's texts.
+/// The bytes of a request's texts.
 pub(crate) fn request_weight(request: &TaskRequest) -> u64 {
     let text = |field: &Option<String>| field.as_ref().map_or(0, String::len);
     let json = |field: &Option<Box<serde_json::value::RawValue>>| field.as_ref().map_or(0, |value| value.get().len());

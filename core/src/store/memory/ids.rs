@@ -1,6 +1,6 @@
 //! The tasks of one session in the order of their ids, countable by position.
 //!
-//! Ids are kept in blocks that know how many tasks they hold. A page that begins far back is found by stepping over
+//! Ids are kept in blocks, each with a count of its tasks. To find a page that begins far back, the store steps over
 //! blocks, not over tasks.
 
 use std::collections::BTreeMap;
@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use super::super::Wanted;
 use crate::model::{Gid, TaskId};
 
-/// Ids in one block.
+/// The number of ids in one block.
 const BLOCK: u64 = 256;
 
 /// The tasks of one session.
 #[derive(Debug, Default)]
 pub(super) struct SessionTasks {
-    /// The greatest id that was ever used, purged or not.
+    /// The greatest id that was ever used, even if its task was purged.
     pub(super) last: TaskId,
     total: u64,
     open: u64,
@@ -40,17 +40,17 @@ impl Block {
 }
 
 impl SessionTasks {
-    /// The number of tasks.
+    /// The number of tasks that the filter selects.
     pub(super) fn count(&self, wanted: Wanted) -> u64 {
         wanted.of(self.total, self.open)
     }
 
-    /// The task of that id.
+    /// The global id of the task with that id.
     pub(super) fn get(&self, id: TaskId) -> Option<Gid> {
         Some(self.blocks.get(&(id.0 / BLOCK))?.tasks.get(&id.0)?.gid)
     }
 
-    /// Adds a task that has not ended. The id must be free.
+    /// Adds a task that has not ended. The id must not be in use.
     pub(super) fn insert(&mut self, id: TaskId, gid: Gid) {
         let block = self.blocks.entry(id.0 / BLOCK).or_default();
         block.tasks.insert(id.0, Place { gid, ended: false });
@@ -82,7 +82,7 @@ impl SessionTasks {
         }
     }
 
-    /// The wanted tasks behind the first `offset`, oldest first.
+    /// The tasks that the filter selects, without the first `offset`, oldest first.
     pub(super) fn page(&self, wanted: Wanted, mut offset: u64) -> impl Iterator<Item = Gid> + '_ {
         let mut first = None;
         for (number, block) in &self.blocks {

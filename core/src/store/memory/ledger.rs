@@ -1,4 +1,4 @@
-//! The books of the memory store: tasks, their idempotency keys, and the order in which they ended.
+//! The tables of the memory store: tasks, their idempotency keys, and the order in which they ended.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use super::ids::SessionTasks;
 use crate::Result;
 use crate::model::{Fence, Gid, Session, SessionId, Task, TaskId, TaskState, Timestamp};
 
-/// The bytes that a task costs here beyond its weight in every store: its records are structs, not rows, and stand in
-/// four indices. It was measured as the growth of the process over 80 000 ended tasks of a few words.
+/// The bytes that a task costs in this store beyond its weight: its records are structs, not rows, and stand in four
+/// indices. Measured as the growth of the process over 80 000 ended tasks of a few words.
 pub(super) const RECORD: u64 = 1 << 10;
 
 /// An idempotency key with its scope.
 type KeyName = Arc<(String, String)>;
 
-/// All that the store holds.
+/// The content of the store.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     sessions: BTreeMap<SessionId, Session>,
@@ -35,7 +35,7 @@ pub(super) struct Ledger {
     ended_bytes: u64,
 }
 
-/// A task together with its index entries. It is freed outside the lock.
+/// A task with its index entries. The store frees it outside of the lock.
 #[derive(Debug)]
 pub(super) struct Entry {
     body: Body,
@@ -48,7 +48,7 @@ enum Body {
     Ended { task: Arc<Task>, bytes: u64 },
 }
 
-/// A task as it was under the lock; it is copied after the lock is released.
+/// A task as it was while the lock was held. It is copied after the lock is released.
 pub(super) enum Snapshot {
     Open(Box<Task>),
     Ended(Arc<Task>),
@@ -69,7 +69,7 @@ impl Ledger {
         self.sessions.insert(session.id, session);
     }
 
-    /// Deletes a session without tasks. `false`: it has some.
+    /// Deletes a session that has no tasks. Gives `false` if it has some.
     pub(super) fn delete_session(&mut self, id: SessionId) -> bool {
         if self.by_session.get(&id).is_some_and(|tasks| tasks.count(Wanted::All) > 0) {
             return false;
@@ -99,7 +99,7 @@ impl Ledger {
         Ok(Accepted::New)
     }
 
-    /// The task of that idempotency key.
+    /// Finds the task of an idempotency key.
     pub(super) fn find(&self, name: &KeyName, fingerprint: &[u8; 32]) -> Result<Option<Accepted>> {
         let Some(entry) = self.by_key.get(name).and_then(|gid| self.tasks.get(gid)) else { return Ok(None) };
         let (gid, session_id, id) = entry.ids();

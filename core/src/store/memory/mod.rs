@@ -1,6 +1,6 @@
-//! A store in memory: nothing survives the process, and every answer is there at once.
+//! A store in memory. Nothing survives the process, and every answer is there at once.
 //!
-//! Slow work (measuring a task, copying it, freeing deleted tasks) happens outside the lock.
+//! Slow work (measuring a task, copying it, freeing deleted tasks) happens outside of the lock.
 
 mod ids;
 mod ledger;
@@ -18,7 +18,7 @@ use super::{
 use crate::Result;
 use crate::model::{Gid, Session, SessionId, Task, TaskId};
 
-/// A store in memory with a bound: beyond the byte budget the oldest ended tasks are deleted.
+/// A store in memory with a byte budget, beyond which the oldest ended tasks are deleted.
 ///
 /// ```
 /// use cortensor_router::internals::store::{MemoryStore, Store};
@@ -33,7 +33,7 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// A store that keeps at most so many bytes of ended tasks, and always the task that ended last. 0: no bound.
+    /// Makes a store that keeps at most `max_bytes` of ended tasks, and always the task that ended last. 0: no bound.
     pub fn new(max_bytes: u64) -> Self {
         Self { max_bytes, ledger: Mutex::new(Some(Ledger::default())) }
     }

@@ -1,4 +1,4 @@
-//! The memory store is the model of the file: for every call both must answer alike, also after reopening.
+//! Compares the file store with the memory store: for every call both must give equal answers, also after reopening.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ enum Call {
 }
 
 const SESSIONS: u64 = 3;
-/// More tasks than one block of ids holds in either store, with few in each block.
+/// The distance between ids, so that they spread over several blocks in either store, with few tasks in each block.
 const STRIDE: u64 = 97;
 
 fn id() -> impl Strategy<Value = u64> {
@@ -72,14 +72,14 @@ fn accept(session: u64, id: u64, gid: Option<u64>, key: Option<(u8, u8)>) -> Tas
     }
 }
 
-/// Writes whose answers are outstanding, each with the model's answer.
+/// Writes whose answers are outstanding, each with the memory store's answer.
 type Outstanding = Vec<(String, Box<dyn FnOnce() -> String>)>;
 
 fn shown<T: std::fmt::Debug>(answer: &Result<T>) -> String {
     format!("{answer:#?}")
 }
 
-/// Makes a write without waiting, so that the file gathers several in a batch.
+/// Makes a write without waiting, so that the file store gathers several in a batch.
 fn write<T: std::fmt::Debug + Send + 'static>(out: &mut Outstanding, model: Pending<T>, file: Pending<T>) {
     out.push((shown(&model.wait()), Box::new(move || shown(&file.wait()))));
 }
@@ -124,7 +124,7 @@ fn agree(calls: Vec<Call>) {
             Call::DeleteKey(n) => {
                 write(&mut out, model.delete_key(n.to_string()), file.delete_key(n.to_string()));
             }
-            // Reads must see the writes that were asked for before them, answered or not.
+            // Reads must see the writes that were requested before them, answered or not.
             Call::Task { session, id } => {
                 let (session, id) = (SessionId(session), TaskId(id));
                 assert_eq!(shown(&model.task(session, id).wait()), shown(&file.task(session, id).wait()));

@@ -1,7 +1,7 @@
-//! Applies each write to the tables, and keeps sums until the commit of a batch.
+//! Applies each write to the tables, and keeps the sums of a batch until its commit.
 //!
-//! Counters (tasks a session, tasks a block of ids, bytes that ended) change with every write. A batch adds
-//! them up in memory and writes every counter once, in the same transaction.
+//! Every write changes counters: tasks of a session, tasks in a block of ids, bytes of ended tasks. A batch adds the
+//! changes up in memory and writes every counter once, in its own transaction.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use super::sum::{AcceptColumns, EndColumns, UPPER, bytes_of, of_row};
 use crate::Result as Answer;
 use crate::model::{Gid, Session, SessionId, Task, TaskId};
 
-/// A transaction under way.
+/// An open transaction.
 pub(super) struct Batch<'a> {
     db: &'a Connection,
     sums: Sums,
@@ -57,7 +57,7 @@ impl Sums {
     }
 }
 
-/// The columns of an accept, for its checksum.
+/// The columns of an accepted task that its checksum covers.
 fn accept_columns(new: &TaskSpec) -> AcceptColumns<'_> {
     let key = new.idempotency.as_ref();
     AcceptColumns {
@@ -77,13 +77,13 @@ impl<'a> Batch<'a> {
         Ok(Self { db, sums: Sums::default() })
     }
 
-    /// Writes the sums and commits: what came before is durable then.
+    /// Writes the sums and commits. After that, all writes of the batch are durable.
     pub(super) fn commit(mut self) -> rusqlite::Result<()> {
         self.write_sums()?;
         self.db.prepare_cached("COMMIT")?.execute([]).map(drop)
     }
 
-    /// Writes a task; with its end at once where that is in the same batch already.
+    /// Writes a task, together with its end if the batch contains the end already.
     pub(super) fn accept(&mut self, new: &TaskSpec, end: Option<&Task>) -> Result<Accepted, Failure> {
         let inserted = match end {
             None => {
@@ -139,7 +139,7 @@ impl<'a> Batch<'a> {
         insert.raw_execute()
     }
 
-    /// The task that has the new one's idempotency key.
+    /// Finds the task that used the idempotency key of the new one before.
     fn existing(&self, new: &TaskSpec) -> Result<Option<Accepted>, Failure> {
         match &new.idempotency {
             Some(key) => Ok(find(self.db, key)?.transpose()?),
@@ -147,7 +147,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Writes the end of a task that has none yet.
+    /// Writes the end of a task that has not ended yet.
     pub(super) fn finish(&mut self, task: &Task) -> Result<bool, Failure> {
         let request = json(&*task.request)?;
         let ending = ending(task)?;
@@ -173,7 +173,7 @@ impl<'a> Batch<'a> {
         Ok(true)
     }
 
-    /// Deletes the oldest ended tasks that are over age or over the budget.
+    /// Deletes the oldest ended tasks that are beyond the age or the budget.
     pub(super) fn purge(&mut self, purge: Purge) -> Result<u64, Failure> {
         let mut total: i64 = self.db.query_row("SELECT ended_bytes FROM meta", [], |row| row.get(0))?;
         let mut gone = 0;
@@ -215,7 +215,7 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Deletes a session without tasks, and its counters. `false`: it has some.
+    /// Deletes a session that has no tasks, with its counters. Gives `false` if it has some.
     pub(super) fn delete_session(&self, id: SessionId) -> Result<bool, Failure> {
         let id = [int(id.0)];
         if self.db.prepare_cached("SELECT 1 FROM task WHERE session_id = ?1 LIMIT 1")?.exists(id)? {
@@ -334,12 +334,13 @@ fn bind_end(statement: &mut Statement<'_>, end: &EndColumns<'_>) -> rusqlite::Re
     statement.raw_bind_parameter(15, end.raw)
 }
 
-/// A text that is there as bytes, or `NULL`.
+/// Bytes as a text value, or `NULL` if there are none.
 fn text(bytes: Option<&[u8]>) -> ToSqlOutput<'_> {
     ToSqlOutput::Borrowed(bytes.map_or(ValueRef::Null, ValueRef::Text))
 }
 
-/// The task of that key; the inner error: the key was used for another request, or its row is damaged.
+/// Finds the task of that key. The inner error means that the key was used for another request, or that its row is
+/// damaged.
 pub(super) fn find(db: &Connection, key: &Idempotency) -> rusqlite::Result<Option<Answer<Accepted>>> {
     let mut select = db.prepare_cached(
         "SELECT gid, session_id, id, band, idem_scope, idem_key, idem_fp, sum FROM task

@@ -1,4 +1,4 @@
-//! A batch of operations as one transaction.
+//! Applies a batch of operations as one transaction.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,21 +12,21 @@ use super::op::{Op, Reply};
 use super::recovery;
 use crate::model::Task;
 
-/// Does the operations in one transaction. On success all are taken and their replies are there.
+/// Applies the operations in one transaction. On success every operation is taken and has a reply.
 pub(super) fn transact(
     db: &Connection,
     durability: Durability,
     ops: &mut [Option<Op>],
     replies: &mut Vec<Reply>,
 ) -> rusqlite::Result<()> {
-    // The epoch is what makes fences unique: it must not be lost with the power, whatever the durability.
+    // The epoch makes fences unique, so it must survive a power loss whatever the durability is.
     let synced = matches!(ops.first(), Some(Some(Op::Recover(_)))) && durability != Durability::Full;
     if synced {
         set_sync(db, Durability::Full)?;
     }
     let answer = within(db, ops, replies);
     if answer.is_err() && !db.is_autocommit() {
-        // The connection is given up after this anyway.
+        // The writer gives the connection up after this in any case.
         let _ = db.execute_batch("ROLLBACK");
     }
     if synced {
@@ -59,7 +59,8 @@ fn within(db: &Connection, ops: &mut [Option<Op>], replies: &mut Vec<Reply>) -> 
     batch.commit()
 }
 
-/// Where in the batch the end of a task lies whose accept is in it too: both become one row written once.
+/// Maps the position of an accept to the position of its task's end, if the batch contains both. Both become one row
+/// that is written once.
 fn ends_of_accepts(ops: &[Option<Op>]) -> HashMap<usize, usize> {
     let mut accepts = HashMap::new();
     let mut ends = HashMap::new();
@@ -81,7 +82,7 @@ fn ends_of_accepts(ops: &[Option<Op>]) -> HashMap<usize, usize> {
     ends
 }
 
-/// Does one operation. `Ok(true)`: it was the accept of a new task. `Err`: the medium failed.
+/// Applies one operation. Gives `Ok(true)` for the accept of a new task, and `Err` when the medium failed.
 fn settle(
     batch: &mut Batch<'_>,
     db: &Connection,
@@ -141,7 +142,7 @@ fn settle(
             let answer = answered!(recovery::recover(db), Op::Recover(to));
             Reply::Recovered(to, answer)
         }
-        // It comes alone and never gets here; answered all the same.
+        // A close is never part of a batch; it is answered all the same.
         Op::Close(to) => Reply::Done(to, Ok(())),
     };
     replies.push(reply);

@@ -1,4 +1,4 @@
-//! How connections are opened and what kind of failure an error is.
+//! Opens connections, and sorts their errors.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::super::Durability;
 use crate::{Error, Result};
 
-/// Older libraries have a fault that corrupts a write-ahead log which two connections checkpoint and write at once.
+/// Older versions have a fault that corrupts a write-ahead log when two connections write and checkpoint at once.
 const OLDEST_LIBRARY: i32 = 3_051_003;
 
-/// The time to wait for another program that looks at the file.
+/// The time to wait for another program that holds the database.
 pub(super) const BUSY: Duration = Duration::from_secs(1);
 
-/// The size to which the write-ahead log is cut when it starts over.
+/// The size in bytes to which the write-ahead log is cut when it starts over.
 const LOG_LIMIT: u32 = 64 << 20;
 
-/// Refuses a library that is too old.
+/// Refuses a version of `SQLite` that is too old.
 pub(super) fn check_library(version: i32) -> Result<()> {
     if version < OLDEST_LIBRARY {
         return Err(Error::internal(format!(
@@ -27,24 +27,24 @@ pub(super) fn check_library(version: i32) -> Result<()> {
     Ok(())
 }
 
-/// The connection that writes.
+/// Opens the connection that writes.
 pub(super) fn writer(path: &Path, durability: Durability) -> rusqlite::Result<Connection> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(BUSY)?;
     db.set_prepared_statement_cache_capacity(48);
     db.pragma_update(None, "journal_mode", "WAL")?;
     set_sync(&db, durability)?;
-    // The writer checkpoints after it has answered, not within a commit.
+    // The writer checkpoints after it has answered, never within a commit.
     db.pragma_update(None, "wal_autocheckpoint", 0)?;
     db.pragma_update(None, "journal_size_limit", LOG_LIMIT)?;
     db.pragma_update(None, "cache_size", -16_384)?;
-    // Free space must not keep data that a session does not retain.
+    // Free pages must not keep data that a session does not retain.
     db.pragma_update(None, "secure_delete", "FAST")?;
     common(&db)?;
     Ok(db)
 }
 
-/// A connection that only reads.
+/// Opens a connection that only reads.
 pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(BUSY)?;
@@ -54,27 +54,27 @@ pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 fn common(db: &Connection) -> rusqlite::Result<()> {
-    // A mapped file turns an I/O error into a signal that kills the host program.
+    // With a mapped file, an I/O error would become a signal that kills the host program.
     db.pragma_update(None, "mmap_size", 0)?;
     db.pragma_update(None, "trusted_schema", false)?;
     db.pragma_update(None, "temp_store", "MEMORY")
 }
 
-/// Says when a commit waits for the disk.
+/// Sets whether a commit waits for the disk.
 pub(super) fn set_sync(db: &Connection, durability: Durability) -> rusqlite::Result<()> {
     let full = durability == Durability::Full;
     db.pragma_update(None, "synchronous", if full { "FULL" } else { "NORMAL" })?;
-    // Only macOS uses these: its fsync does not reach the platter.
+    // Only macOS uses these settings: its `fsync` does not wait for the medium.
     db.pragma_update(None, "fullfsync", full)?;
     db.pragma_update(None, "checkpoint_fullfsync", full)
 }
 
-/// The reason why one operation of a batch did not work.
+/// The reason why one operation of a batch failed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// This operation alone is refused; the batch goes on.
+    /// The store refuses this operation alone; the batch goes on.
     Refused(Error),
-    /// The medium failed: nothing of the batch may be acknowledged.
+    /// The medium failed. No operation of the batch may be acknowledged.
     Medium(rusqlite::Error),
 }
 
@@ -82,7 +82,7 @@ impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
         match &error {
             rusqlite::Error::SqliteFailure(cause, _) => match cause.code {
-                // These leave the transaction as it was before the statement.
+                // These errors leave the transaction as it was before the statement.
                 ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch => {
                     Self::Refused(Error::internal(format!("the store cannot keep this: {error}")))
                 }

@@ -1,4 +1,4 @@
-//! Tests of the store on a medium that fails and on damaged files.
+//! Tests of the store on a failing medium and on damaged files.
 
 use std::fs;
 use std::os::unix::fs::FileExt as _;
@@ -15,10 +15,10 @@ use super::{SqliteOptions, SqliteStore, connection, holder};
 use crate::ErrorKind;
 use crate::model::{SessionId, TaskId};
 
-/// A disk that can be full or away.
+/// A disk that can be full or absent.
 #[derive(Default)]
 struct Disk {
-    /// The most pages of the file; 0: any number.
+    /// The greatest number of pages of the file; 0: no limit.
     pages: AtomicU32,
     away: AtomicBool,
 }
@@ -45,7 +45,7 @@ fn raw(dir: &Path) -> Connection {
     Connection::open(dir.join(FILE)).unwrap()
 }
 
-/// A closed store with so many tasks, every second one ended.
+/// A closed store with `tasks` tasks, of which every second one has ended.
 fn filled(dir: &Path, tasks: u64) {
     let store = SqliteStore::open(dir, Durability::Relaxed).unwrap();
     for id in 1..=tasks {
@@ -87,7 +87,7 @@ fn a_full_disk_refuses_whole_batches_and_recovers_when_there_is_room() {
     assert_eq!(store.tasks(query).wait().unwrap().total, kept);
 
     disk.pages.store(0, Ordering::Relaxed);
-    // The connection that failed is given up; at the latest the batch after the next failure has the room.
+    // The connection that failed is given up. At the latest the batch after the next failure has room.
     let _ = store.accept(new_task(1, 9_000).into()).wait();
     for id in 9_001..9_020 {
         assert_eq!(store.accept(new_task(1, id).into()).wait().unwrap(), Accepted::New);
@@ -207,7 +207,7 @@ fn one_unreadable_task_does_not_keep_the_others_from_recovery() {
     assert!(store.task(SessionId(1), TaskId(1)).wait().unwrap().is_some());
 }
 
-/// Leaves the files as a power cut does: the file and the log as they were, the log's end torn off.
+/// Leaves the files as a power cut does: the database and the log as they were, with the end of the log torn off.
 #[test]
 fn a_torn_log_loses_its_last_commits_and_no_others() {
     let dir = tempfile::tempdir().unwrap();
@@ -233,7 +233,7 @@ fn a_torn_log_loses_its_last_commits_and_no_others() {
     assert!(check_integrity(copy.path()).unwrap().is_ok());
 }
 
-/// Somebody who reads the whole file keeps the log from starting over, but nothing from being written.
+/// A reader of the whole file keeps the log from starting over, but does not delay writes.
 #[test]
 fn a_long_reader_holds_up_nobody_and_the_log_starts_over_after_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -256,7 +256,7 @@ fn a_long_reader_holds_up_nobody_and_the_log_starts_over_after_it() {
     drop(db);
     write(2_000);
     write(3_000);
-    // The first commits after it may still be appended; 400 more would be some 800 pages.
+    // The first commits after the reader may still be appended; 400 more would be some 800 pages.
     let after = bytes();
     assert!(after < long + 50 * 4_120, "the log is used from its beginning: {long}, then {after}");
 }

@@ -1,7 +1,7 @@
-//! Notices a file that was removed or replaced under a running router. Everything that is written to it then is lost,
-//! and `SQLite` and the locks do not notice, because they hold the open file.
+//! Detects that a file was removed or replaced while the router uses it. Everything that is written to such a file is
+//! lost, and neither `SQLite` nor the locks notice, because they hold the open file.
 //!
-//! Only paths are looked at: opening and closing the database a second time would drop `SQLite`'s locks on it.
+//! Only paths are checked: opening and closing the database a second time would drop `SQLite`'s locks on it.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -68,22 +68,22 @@ impl Known {
 pub(super) struct Files {
     database: Known,
     lock: Known,
-    /// The log and its index belong to a connection, and are known after its first write.
+    /// The write-ahead log and its index. They belong to a connection and are known after its first write.
     log: Mutex<Vec<Known>>,
 }
 
 impl Files {
-    /// The files that are in the directory now.
+    /// Records the files that are in the directory now.
     pub(super) fn of(dir: &Path) -> io::Result<Self> {
         Ok(Self { database: Known::of(dir.join(FILE))?, lock: Known::of(dir.join(LOCK))?, log: Mutex::default() })
     }
 
-    /// A new connection writes: its log is a new one.
+    /// Forgets the log, because a new connection makes a new one.
     pub(super) fn forget_log(&self) {
         self.log.lock().clear();
     }
 
-    /// A connection has written: its log must stay from now on.
+    /// Records the log after a connection has written to it. The log must stay from then on.
     pub(super) fn know_log(&self) {
         let mut log = self.log.lock();
         if log.is_empty() {
@@ -95,14 +95,13 @@ impl Files {
         }
     }
 
-    /// Whether a connection may be opened: the paths must lead to the database that was opened at first, and to the
-    /// log that is written.
+    /// Whether a connection may be opened: the paths must lead to the original database and to the log in use.
     pub(super) fn check_database(&self) -> Result<()> {
         self.database.check()?;
         self.log.lock().iter().try_for_each(Known::check)
     }
 
-    /// Whether all of them are there.
+    /// Whether all files are the original ones.
     pub(super) fn check(&self) -> Result<()> {
         self.check_database()?;
         self.lock.check()

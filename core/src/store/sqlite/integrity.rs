@@ -1,5 +1,5 @@
-//! Checks whether the file is sound, for `doctor` and for tests: `SQLite`'s own check of its pages, and a comparison
-//! of the counters with the rows.
+//! Checks whether the file is sound, for `doctor` and for tests. It runs `SQLite`'s own check of pages, and compares
+//! the counters with the rows.
 
 use std::path::{Path, PathBuf};
 
@@ -20,37 +20,37 @@ const MOST: usize = 100;
 /// The result of a check.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Integrity {
-    /// The file that was looked at.
+    /// The file that was checked.
     pub path: PathBuf,
-    /// The version of its schema.
+    /// The version of the file's schema.
     pub schema_version: u32,
     /// The version of the `SQLite` library.
     pub sqlite_version: String,
-    /// Bytes of the file.
+    /// The size of the file in bytes.
     pub file_bytes: u64,
-    /// Bytes of the log beside it.
+    /// The size of its write-ahead log in bytes.
     pub log_bytes: u64,
-    /// Sessions.
+    /// The number of sessions.
     pub sessions: u64,
-    /// Tasks.
+    /// The number of tasks.
     pub tasks: u64,
-    /// Tasks that have not ended.
+    /// The number of tasks that have not ended.
     pub unfinished: u64,
-    /// The problems, one sentence each, at most 100; empty: there is none.
+    /// The problems, one sentence each, at most 100; empty if there is none.
     pub problems: Vec<String>,
 }
 
 impl Integrity {
-    /// Whether there is no problem.
+    /// Whether the check found no problem.
     pub fn is_ok(&self) -> bool {
         self.problems.is_empty()
     }
 }
 
-/// Reads the whole file in that data directory and says whether it is sound. Works while a router runs on it.
+/// Reads the whole file in that data directory and checks it. A router may run on it meanwhile.
 ///
 /// # Errors
-/// `NotFound` if there is no file. A damaged file is no error; the answer says so.
+/// `NotFound` if there is no file. A damaged file is not an error; the result reports it.
 pub fn check_integrity(dir: &Path) -> Result<Integrity> {
     let path = dir.join(FILE);
     let length = |path: &Path| std::fs::metadata(path).map(|meta| meta.len());
@@ -72,7 +72,7 @@ pub fn check_integrity(dir: &Path) -> Result<Integrity> {
 
 fn look(found: &mut Integrity) -> Result<(), RowError> {
     let db = connection::reader(&found.path)?;
-    // All checks see one moment, also while a router writes.
+    // All checks must see one moment, even while a router writes.
     let _moment = db.unchecked_transaction()?;
     {
         let mut check = db.prepare(&format!("PRAGMA integrity_check({MOST})"))?;
@@ -107,7 +107,7 @@ fn look(found: &mut Integrity) -> Result<(), RowError> {
     rows(&db, &mut found.problems)
 }
 
-/// Whether the counters agree with the rows.
+/// Compares the counters with the rows.
 fn counters(db: &Connection, problems: &mut Vec<String>) -> Result<(), RowError> {
     let checks = [
         (
@@ -147,7 +147,7 @@ fn counters(db: &Connection, problems: &mut Vec<String>) -> Result<(), RowError>
     Ok(())
 }
 
-/// Whether every row that carries a checksum can be read.
+/// Checks that every row with a checksum can be read.
 fn rows(db: &Connection, problems: &mut Vec<String>) -> Result<(), RowError> {
     readable(db, "task", COLUMNS, "gid", |row| task(row).map(drop), problems)?;
     for (table, columns, read) in [
@@ -160,7 +160,7 @@ fn rows(db: &Connection, problems: &mut Vec<String>) -> Result<(), RowError> {
     Ok(())
 }
 
-/// Whether every row of a table can be read; the first column names the row.
+/// Checks that every row of a table can be read; the first column names the row.
 fn readable(
     db: &Connection,
     table: &str,
@@ -180,7 +180,7 @@ fn readable(
                     ValueRef::Integer(id) => id.cast_unsigned().to_string(),
                     other => String::from_utf8_lossy(bytes_of(other).unwrap_or_default()).into_owned(),
                 };
-                // People know it as a key.
+                // Users know an API token as a key.
                 let kind = if table == "api_token" { "key" } else { table };
                 problems.push(format!("{kind} {id} cannot be read: {error}"));
             }

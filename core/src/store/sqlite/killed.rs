@@ -1,4 +1,5 @@
-//! A process that is killed loses nothing that it was told is kept, and another one is kept out while it lives.
+//! Tests that a killed process loses nothing that was acknowledged, and that a second process is kept out while the
+//! first lives.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -11,14 +12,14 @@ use super::{SqliteStore, holder};
 use crate::ErrorKind;
 use crate::model::{SessionId, TaskId, TaskState};
 
-/// Set for the child: where its store is.
+/// The environment variable that gives the child its data directory.
 const DIR: &str = "CORTENSOR_ROUTER_TEST_STORE";
 
 fn number(name: &str) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
-/// The child: accepts and ends tasks without a pause, and says of each when it is kept.
+/// The child accepts and ends tasks without a pause, and prints each one when it is durable.
 #[test]
 #[ignore = "the child of the tests beside it"]
 fn child() {
@@ -54,7 +55,7 @@ fn child() {
     }
 }
 
-/// A child that does not outlive its test.
+/// A child process that does not outlive its test.
 struct Running(Child);
 
 impl Running {
@@ -66,7 +67,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may be dead and waited for already.
+        // The child may have ended and been waited for already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -84,7 +85,7 @@ fn start(dir: &Path, first: u64) -> (Running, BufReader<ChildStdout>) {
     (Running(child), out)
 }
 
-/// Reads what the child says until it has said so many lines, or until its end.
+/// Reads the child's output until it has `lines` lines, or ends.
 fn listen(out: &mut BufReader<ChildStdout>, lines: usize, accepted: &mut Vec<u64>, ended: &mut Vec<u64>) {
     let mut line = String::new();
     let before = accepted.len() + ended.len();
@@ -108,7 +109,7 @@ fn a_kill_loses_nothing_that_was_acknowledged() {
     let (mut accepted, mut finished) = (Vec::new(), Vec::new());
     for round in 0..6 {
         let (mut child, mut out) = start(dir.path(), round * 1_000_000);
-        // Odd numbers, so that it is killed in the middle of things.
+        // Odd numbers kill the child in the middle of its work.
         listen(&mut out, 150 + 37 * round as usize, &mut accepted, &mut finished);
         child.kill();
         listen(&mut out, usize::MAX, &mut accepted, &mut finished);
@@ -152,7 +153,7 @@ fn a_second_process_is_told_who_has_the_directory() {
     SqliteStore::open(dir.path(), Durability::Full).unwrap();
 }
 
-/// A real error of the system's: files may not grow, then they may.
+/// Provokes a real error of the operating system: files may not grow, then they may again.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_file_that_cannot_grow_refuses_and_then_recovers() {
@@ -180,7 +181,7 @@ fn child_at_the_limit() {
     let Some(dir) = std::env::var_os(DIR).map(PathBuf::from) else { return };
     let store = SqliteStore::open(&dir, Durability::Full).unwrap();
     let accept = |id| store.accept(bulky(1, id).into()).wait();
-    // The store helps itself once, by writing its log back; then there is no room left.
+    // The store helps itself once, by writing its log back. After that there is no room left.
     let full = (1..2_000).find(|id| (0..3).all(|_| accept(*id).is_err())).expect("no write was refused");
     assert_eq!(accept(full).unwrap_err().code(), "store_unavailable");
     let kept = store.task(SessionId(1), TaskId(full - 1)).wait().unwrap();

@@ -1,8 +1,8 @@
-//! Lets one process at a time use a data directory. There is an OS lock on a file that names the holder, and one on
-//! the directory itself, which holds if somebody removes that file.
+//! Lets only one process at a time use a data directory. There are two OS locks: one on a file that names the holder,
+//! and one on the directory itself, which holds even if that file is removed.
 //!
-//! The locks belong to open files and end with the process, however it ends. The content of the file is only for
-//! people and for `doctor`.
+//! The locks belong to open files and end with the process, however it ends. The content of the file is only for users
+//! and for `doctor`.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
@@ -15,20 +15,20 @@ use serde::{Deserialize, Serialize};
 use super::place::{LOCK, private};
 use crate::{Error, ErrorKind, Result};
 
-/// The time after which a holder that is closing, or a look by [`holder`], must be over.
+/// The time within which a holder that is closing, or a check by [`holder`], must be done.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The process that holds a data directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// Its process id.
+    /// The id of the process.
     pub pid: u32,
-    /// The URL at which this machine reaches it, if it said so.
+    /// The URL at which this machine reaches the process, if it announced one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
 }
 
-/// The lock, held until it is dropped.
+/// The lock on a data directory, held until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
     file: File,
@@ -40,7 +40,7 @@ impl Lock {
     /// Takes the lock.
     ///
     /// # Errors
-    /// `Conflict` that names the process that has it.
+    /// `Conflict`, which names the process that holds the lock.
     pub(super) fn take(dir: &Path) -> Result<Self> {
         let path = dir.join(LOCK);
         let failed = |e: &dyn std::fmt::Display| Error::store(format!("cannot lock {}: {e}", path.display()));
@@ -53,7 +53,7 @@ impl Lock {
         {
             Ok(Some(file)) => Some(file),
             Ok(None) => return Err(in_use(dir)),
-            // Windows opens no directories, and network file systems lock files alone.
+            // Windows does not open directories, and network file systems lock only files.
             Err(error) => {
                 tracing::debug!(dir = %dir.display(), %error, "the directory itself is not locked");
                 None
@@ -64,7 +64,7 @@ impl Lock {
         Ok(lock)
     }
 
-    /// Writes down where this process listens.
+    /// Writes the URL at which this process listens into the lock file.
     pub(super) fn announce(&mut self, url: &str) -> Result<()> {
         self.write(Some(url.to_owned())).map_err(|e| Error::store(format!("cannot write {LOCK}: {e}")))
     }
@@ -80,14 +80,14 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // The file stays. If it were deleted, two processes could lock two files of one name.
+        // The file must stay. If it were deleted, two processes could lock two files of one name.
         let _ = self.file.set_len(0);
         let _ = self.file.unlock();
         let _ = self.dir.as_ref().map(File::unlock);
     }
 }
 
-/// Locks the file, and waits a little for a holder that is just closing. `false`: somebody holds it.
+/// Locks the file, and waits a little for a holder that is just closing. Gives `false` if another process holds it.
 fn patiently(file: &File, since: Instant) -> std::io::Result<bool> {
     loop {
         match file.try_lock() {
@@ -105,7 +105,7 @@ fn read(dir: &Path) -> Option<Holder> {
     serde_json::from_str(&text).ok()
 }
 
-/// The process that holds the data directory now; `None`: nobody does.
+/// The process that holds the data directory now; `None` if no process does.
 ///
 /// ```
 /// use cortensor_router::internals::store::{Durability, SqliteStore, Store, sqlite};
@@ -120,7 +120,7 @@ fn read(dir: &Path) -> Option<Holder> {
 /// ```
 pub fn holder(dir: &Path) -> Option<Holder> {
     let holder = read(dir)?;
-    // A holder that was killed left its words; only the lock tells whether it lives.
+    // A holder that was killed left its record behind. Only the lock tells whether the process lives.
     match File::open(dir.join(LOCK)).ok()?.try_lock_shared() {
         Err(TryLockError::WouldBlock) => Some(holder),
         _ => None,

@@ -10,12 +10,13 @@
 //! | `router.db`, `-wal`, `-shm` | the database, its log and its index; mode 0600 |
 //! | `router.lock` | the OS lock, with the holder's pid and URL as JSON; the directory itself is locked too |
 //!
-//! If one of them is removed or replaced under the store, every write is refused, because nobody would find it later.
+//! If one of these files is removed or replaced under the store, the store refuses every write, because the next start
+//! would not find it.
 //!
-//! The space of deleted tasks is used again; the file does not shrink. Caches are freed when the store is idle.
+//! The space of deleted tasks is reused; the file does not shrink. Caches are freed when the store is idle.
 //!
-//! Unfinished tasks are found by a partial index, pages by counters (see `reader`), and tasks to delete by an index
-//! on the time of their end. A row carries a request, its end and its idempotency key, so that they are written and
+//! A partial index finds unfinished tasks, counters find pages (see `reader`), and an index on the time of their end
+//! finds tasks to delete. One row holds a request, its end and its idempotency key, so that they are written and
 //! deleted together.
 
 mod batch;
@@ -75,21 +76,21 @@ use crate::{Error, ErrorKind, Result};
 /// The bounds of a [`SqliteStore`]. The defaults suit a router that serves thousands of tasks a second.
 #[derive(Debug, Clone)]
 pub struct SqliteOptions {
-    /// Writes that may wait for their commit; a further accept is refused with `Overloaded`, the end of a task
-    /// only beyond four times as many. Default 32768.
+    /// Writes that may wait for their commit. Beyond that, a new task is refused with `Overloaded`; the end of a task
+    /// only beyond four times that number. Default 32768.
     pub max_waiting_writes: usize,
-    /// Reads that may wait; a further one is refused with `Overloaded`. Default 8192.
+    /// Reads that may wait; a further read is refused with `Overloaded`. Default 8192.
     pub max_waiting_reads: usize,
-    /// The most writes of one transaction. Default 512.
+    /// The greatest number of writes in one transaction. Default 512.
     pub batch_ops: usize,
-    /// Bytes of requests and answers after which a transaction takes no more. Default 16 MiB.
+    /// Bytes of requests and answers after which a transaction accepts no more writes. Default 16 MiB.
     pub batch_bytes: u64,
-    /// Pages of 4 KiB in the log after which it is written back. Default 2000.
+    /// Pages of 4 KiB in the log from which on it is written back. Default 2000.
     pub checkpoint_pages: u64,
-    /// Threads that read. Default 2.
+    /// The number of threads that read. Default 2.
     pub readers: usize,
-    /// The time between two looks of an idle store at its files, and between two tries to write after a failure.
-    /// Default 1 s.
+    /// The time between two checks of an idle store's files, and between two attempts to write after a failure. Default
+    /// 1 s.
     pub watch: Duration,
 }
 
@@ -107,9 +108,9 @@ impl Default for SqliteOptions {
     }
 }
 
-/// A store in a file. One process at a time holds a data directory.
+/// A store in a file. Only one process at a time can use a data directory.
 ///
-/// Dropping it writes out what is outstanding and blocks for that long; [`close`](Store::close) does not block.
+/// Dropping the store writes what is outstanding and blocks for that long; [`close`](Store::close) does not block.
 #[derive(Debug)]
 pub struct SqliteStore {
     options: SqliteOptions,
@@ -122,21 +123,21 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the data directory; creates it and migrates it where needed. Blocks.
+    /// Opens the data directory, and creates or migrates it if needed. Blocks.
     ///
     /// # Errors
-    /// `Conflict` where another process has it, or where a newer version of the router wrote it;
-    /// `InvalidArgument` for [`Durability::Memory`]; `Unavailable` where the medium does not work.
+    /// `Conflict` if another process holds the directory or a newer version of the router wrote it; `InvalidArgument`
+    /// for [`Durability::Memory`]; `Unavailable` if the medium does not work.
     pub fn open(dir: &Path, durability: Durability) -> Result<Self> {
         Self::open_with(dir, durability, SqliteOptions::default())
     }
 
-    /// Opens the data directory with other bounds than the defaults.
+    /// Opens the data directory with bounds other than the defaults.
     ///
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(dir: &Path, durability: Durability, options: SqliteOptions) -> Result<Self> {
-        // The directory is opened again after a failure, and the host may change its working directory until then.
+        // The directory is opened again after a failure, and the host may have changed its working directory by then.
         let dir = &std::path::absolute(dir)
             .map_err(|e| Error::invalid("storage.data_dir", format!("{} is no directory: {e}", dir.display())))?;
         let connect = {
@@ -156,7 +157,8 @@ impl SqliteStore {
         connection::check_library(rusqlite::version_number())?;
         let broken = |e: &dyn std::fmt::Display| Error::store(format!("{}: {e}", dir.display()));
         place::create_dir(dir).map_err(|e| broken(&e))?;
-        // This happens before the database is touched: another store of this process would lose its locks on it.
+        // The lock is taken before the database is touched: otherwise another store of this process would lose its
+        // locks on it.
         let lock = Lock::take(dir)?;
         let path = place::prepare(dir).map_err(|e| broken(&e))?;
         let files = Arc::new(Files::of(dir).map_err(|e| broken(&e))?);
@@ -197,7 +199,7 @@ impl SqliteStore {
         Ok(store)
     }
 
-    /// Tells other processes at which URL this one listens; see [`holder`].
+    /// Tells other processes the URL at which this one listens; see [`holder`].
     ///
     /// # Errors
     /// When the lock file cannot be written, or the store is closed.
@@ -213,7 +215,7 @@ impl SqliteStore {
         }
     }
 
-    /// Writes that tasks depend on are refused much later than new work.
+    /// Queues a write that tasks depend on. It is refused much later than new work.
     fn write_sure<T>(&self, op: impl FnOnce(Resolver<T>) -> Op) -> Pending<T> {
         self.write(self.options.max_waiting_writes.saturating_mul(4), op)
     }
@@ -289,7 +291,7 @@ impl Store for SqliteStore {
         self.read(|to| Want::Page(query, to))
     }
 
-    /// A call is one transaction: a limit of some hundreds keeps the commits of others short.
+    /// One call is one transaction. A limit of some hundreds keeps the commits of other calls short.
     fn purge(&self, purge: Purge) -> Pending<u64> {
         self.write_sure(|to| Op::Purge(purge, to))
     }
@@ -327,7 +329,7 @@ impl Store for SqliteStore {
     }
 
     fn close(&self) -> Pending<()> {
-        // Readers first: a read never waits for a write behind the last one.
+        // The readers are closed first: a read never waits for a write behind the last one.
         self.reads.close();
         let (resolver, pending) = Pending::channel();
         match self.writes.put_last(Op::Close(resolver)) {
@@ -341,7 +343,7 @@ impl Drop for SqliteStore {
     fn drop(&mut self) {
         drop(self.close());
         if let Some(writer) = self.writer.take() {
-            // A panic of that thread has been reported by the panic hook.
+            // The panic hook has reported a panic of that thread.
             let _ = writer.join();
         }
     }

@@ -1,4 +1,4 @@
-//! Tests of the store whose files are removed or replaced while it has them open.
+//! Tests of the store when its files are removed or replaced while it has them open.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ fn open(dir: &Path, watch: Duration) -> SqliteStore {
     SqliteStore::open_with(dir, Durability::Full, options).unwrap()
 }
 
-/// Waits until the store says that it refuses writes, or that it takes them.
+/// Waits until the store refuses writes, or until it accepts them.
 fn until(store: &SqliteStore, refuses: bool) -> String {
     let since = Instant::now();
     loop {
@@ -70,7 +70,7 @@ fn nothing_is_acknowledged_once_a_file_is_gone() {
                 assert_eq!(store.finish(end).wait().unwrap_err().code(), "store_unavailable", "{world}");
                 assert!(store.delete_key("k".to_owned()).wait().is_err(), "{world}");
                 store.check().unwrap_err();
-                // Acknowledged data is not denied, and no other file is read.
+                // The store must still find acknowledged data, and must not read another file.
                 match store.task(SessionId(1), TaskId(1)).wait() {
                     Ok(found) => assert!(found.is_some(), "{world}"),
                     Err(error) => assert_eq!(error.code(), "store_unavailable", "{world}"),
@@ -87,7 +87,7 @@ fn what_was_acknowledged_outlives_its_log() {
     store.accept(new_task(1, 1).into()).wait().unwrap();
     fs::remove_file(dir.path().join(format!("{FILE}-wal"))).unwrap();
     until(&store, true);
-    // The database alone is moved, while the store still has its files open, as after a kill.
+    // The database alone is moved while the store has its files open, as after a kill.
     let copy = tempfile::tempdir().unwrap();
     let since = Instant::now();
     loop {

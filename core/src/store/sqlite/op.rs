@@ -24,12 +24,13 @@ pub(super) enum Op {
 }
 
 impl Op {
-    /// Whether it needs a batch of its own, because it reads rows that the others of a batch would change.
+    /// Whether the operation needs a batch of its own, because it reads rows that other operations of a batch would
+    /// change.
     pub(super) fn is_alone(&self) -> bool {
         matches!(self, Self::Purge(..) | Self::Recover(..) | Self::Close(..))
     }
 
-    /// Roughly the bytes that it writes.
+    /// The approximate number of bytes that the operation writes.
     pub(super) fn weight(&self) -> u64 {
         match self {
             Self::Accept(new, _) => request_weight(&new.request),
@@ -38,7 +39,7 @@ impl Op {
         }
     }
 
-    /// Answers that it was not done.
+    /// Answers that the operation was not done.
     pub(super) fn fail(self, error: Error) {
         match self {
             Self::Accept(_, to) => Reply::Accepted(to, Err(error)),
@@ -77,8 +78,8 @@ impl Reply {
         }
     }
 
-    /// Answers that it was not done, because the commit failed. Refusals change too: they may rest on an operation of
-    /// the batch that was rolled back.
+    /// Answers that the operation was not done, because the commit failed. A refusal becomes this error too, because it
+    /// may rest on an operation of the batch that was rolled back.
     pub(super) fn fail(self, error: Error) {
         match self {
             Self::Accepted(to, _) => Self::Accepted(to, Err(error)),

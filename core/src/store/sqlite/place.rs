@@ -1,19 +1,19 @@
-//! The directory in which the store lives: created for its owner alone, and not on a network file system.
+//! The directory of the store. Only its owner may open it, and it should not be on a network file system.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The database.
+/// The name of the database file.
 pub(super) const FILE: &str = "router.db";
-/// The lock file.
+/// The name of the lock file.
 pub(super) const LOCK: &str = "router.lock";
 
 /// File systems whose locks or syncs are not reliable.
 const NETWORK: &[&str] =
     &["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs", "fuse.s3fs"];
 
-/// Creates the database (mode 0600) where it is missing, and its directory. Gives the database's path.
+/// Creates the database (mode 0600) and its directory if they are missing. Gives the path of the database.
 pub(super) fn prepare(dir: &Path) -> io::Result<PathBuf> {
     create_dir(dir)?;
     if let Some(kind) = network_file_system(dir) {
@@ -27,7 +27,7 @@ pub(super) fn prepare(dir: &Path) -> io::Result<PathBuf> {
     Ok(path)
 }
 
-/// Creates the directory (mode 0700) where it is missing.
+/// Creates the directory (mode 0700) if it is missing.
 pub(super) fn create_dir(dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -36,8 +36,8 @@ pub(super) fn create_dir(dir: &Path) -> io::Result<()> {
     builder.create(dir)
 }
 
-/// Opens a file for reading and writing that only its owner may open; creates it where it is missing.
-/// `SQLite` gives its log and its index the mode of the database.
+/// Opens a file for reading and writing, with permissions for its owner alone; creates it if it is missing. `SQLite`
+/// gives its log and its index the mode of the database.
 pub(super) fn private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
@@ -54,14 +54,16 @@ pub(super) fn private(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// The kind of network file system that the directory is on, if the system tells.
+/// The kind of the network file system that holds the directory; `None` for other file systems, or if the system does
+/// not tell.
 fn network_file_system(dir: &Path) -> Option<&'static str> {
     let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
     let dir = dir.canonicalize().ok()?;
     kind_of(&mounts, &dir)
 }
 
-/// The last of the longest mount points above the directory counts, because a later mount hides an earlier one.
+/// Finds the file system of a directory. The last of the longest mount points above it counts, because a later mount
+/// hides an earlier one.
 fn kind_of(mounts: &str, dir: &Path) -> Option<&'static str> {
     let mut best: Option<(usize, &str)> = None;
     for line in mounts.lines() {

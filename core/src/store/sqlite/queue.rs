@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-/// The reason why an item is not taken.
+/// The reason why the queue refuses an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refused {
     Full,
     Closed,
 }
 
-/// A queue, first in and first out; taking waits, putting never does.
+/// A queue, first in and first out. Taking waits for items; putting never waits.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     state: Mutex<State<T>>,
@@ -28,11 +28,11 @@ struct State<T> {
     closed: bool,
 }
 
-/// The result of a wait for items.
+/// The result of waiting for items.
 #[derive(Debug)]
 pub(super) enum Taken<T> {
     Items(Vec<T>),
-    /// Nothing came in time.
+    /// No item came in time.
     Idle,
     /// The queue is closed and empty.
     Closed,
@@ -44,7 +44,7 @@ impl<T> Queue<T> {
         Self { state: Mutex::new(state), filled: Condvar::new(), put: AtomicU64::new(0) }
     }
 
-    /// Puts an item in unless the queue holds `bound` items.
+    /// Puts an item in, unless the queue holds `bound` items.
     pub(super) fn put(&self, item: T, bound: usize) -> Result<(), Refused> {
         let mut state = self.state.lock();
         if state.closed {
@@ -57,7 +57,7 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Puts the last item in, over any bound, and closes.
+    /// Puts the last item in, without a bound, and closes the queue.
     pub(super) fn put_last(&self, item: T) -> Result<(), Refused> {
         let mut state = self.state.lock();
         if state.closed {
@@ -72,18 +72,18 @@ impl<T> Queue<T> {
 
     fn push(&self, state: &mut State<T>, item: T) {
         state.items.push_back(item);
-        // Under the lock, so that the count never runs ahead of the queue.
+        // The count grows under the lock, so that it is never ahead of the queue.
         self.put.fetch_add(1, Ordering::Release);
         self.filled.notify_one();
     }
 
-    /// Takes no more items; items inside can still be taken.
+    /// Closes the queue. Items inside can still be taken.
     pub(super) fn close(&self) {
         self.state.lock().closed = true;
         self.filled.notify_all();
     }
 
-    /// Closes the queue and throws its items away.
+    /// Closes the queue and drops its items.
     pub(super) fn abandon(&self) {
         let items = {
             let mut state = self.state.lock();
@@ -99,8 +99,8 @@ impl<T> Queue<T> {
         self.put.load(Ordering::Acquire)
     }
 
-    /// Waits for items and takes them while `joins` agrees, given the number taken and the next item. The first item
-    /// is always taken.
+    /// Waits for items, then takes them as long as `joins` agrees. `joins` gets the number of items taken so far and
+    /// the next item. The first item is always taken.
     pub(super) fn take(&self, patience: Option<Duration>, mut joins: impl FnMut(usize, &T) -> bool) -> Taken<T> {
         let mut state = self.state.lock();
         while state.items.is_empty() {
@@ -127,7 +127,7 @@ impl<T> Queue<T> {
     }
 }
 
-/// How many operations the writer has settled, for readers that must not overtake it.
+/// The number of operations that the writer has settled, for readers that must not overtake it.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     settled: AtomicU64,
@@ -136,7 +136,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Counts so many more as settled.
+    /// Counts further operations as settled.
     pub(super) fn add(&self, count: u64) {
         let guard = self.waiting.lock();
         self.settled.fetch_add(count, Ordering::Release);
@@ -144,7 +144,7 @@ impl Progress {
         self.moved.notify_all();
     }
 
-    /// Says that no more will be settled, so that nobody waits.
+    /// Marks the writer as ended, so that no reader waits for it.
     pub(super) fn end(&self) {
         let guard = self.waiting.lock();
         self.settled.store(u64::MAX, Ordering::Release);
@@ -152,7 +152,7 @@ impl Progress {
         self.moved.notify_all();
     }
 
-    /// Waits until so many are settled.
+    /// Waits until `count` operations are settled.
     pub(super) fn wait(&self, count: u64) {
         if self.settled.load(Ordering::Acquire) >= count {
             return;

@@ -1,7 +1,6 @@
 //! The threads that read, so that a long page never delays a commit.
 //!
-//! A read waits until every write that was asked for before it is settled: a caller that asked for both sees its own
-//! write.
+//! A read waits until every write that was requested before it is settled, so a caller sees its own writes.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +19,7 @@ use super::sum::bytes_of;
 use crate::Result;
 use crate::model::{Gid, SessionId, Task, TaskId};
 
-/// A connection that is not used for this long is closed, so that an idle router is small.
+/// The time after which an unused connection is closed, so that an idle router is small.
 const IDLE: Duration = Duration::from_secs(10);
 
 /// The kinds of reads.
@@ -41,7 +40,7 @@ pub(super) struct Read {
     pub(super) after: u64,
 }
 
-/// A reader's state, which stays on its thread.
+/// The state of a reader, which stays on its thread.
 pub(super) struct Reader {
     pub(super) path: PathBuf,
     pub(super) files: Arc<Files>,
@@ -49,7 +48,7 @@ pub(super) struct Reader {
     pub(super) progress: Arc<Progress>,
 }
 
-/// Closes the queue if the thread panics, so that nobody waits for it for ever.
+/// Closes the queue if the thread panics, so that no caller waits for an answer for ever.
 struct LastWords(Arc<Queue<Read>>);
 
 impl Drop for LastWords {
@@ -86,7 +85,7 @@ impl Reader {
         connection::reader(&self.path).map_err(RowError::from)
     }
 
-    /// Answers a read. `false`: the connection may be to blame for a failure.
+    /// Answers a read. Gives `false` if the connection may be the cause of a failure.
     fn answer(&self, db: &mut Option<Connection>, want: Want) -> bool {
         let connected = match db.take() {
             Some(db) => Ok(db),
@@ -115,7 +114,7 @@ impl Reader {
     }
 }
 
-/// Sends the answer to a read that was for that task, or for many.
+/// Sends the answer to a read. `ids` name the task that the read was for; `None` if it was for many.
 fn send<T>(to: Resolver<T>, answer: Result<T, RowError>, ids: Option<(SessionId, TaskId)>) -> bool {
     let well = !matches!(answer, Err(RowError::Sqlite(_)));
     let answer = answer.map_err(|error| error.told(ids));
@@ -144,7 +143,7 @@ fn keys(db: &Connection) -> Result<Vec<ApiKey>, RowError> {
     all(db, &format!("SELECT {}, sum FROM api_token ORDER BY id", row::KEY), row::key, "key")
 }
 
-/// All rows that can be read. A damaged one is logged and left out, so that what it stands for is refused.
+/// Reads all rows that can be read. A damaged row is logged and left out, so that its key or miner is refused.
 fn all<T>(
     db: &Connection,
     sql: &str,
@@ -167,10 +166,10 @@ fn all<T>(
     Ok(out)
 }
 
-/// A page of a session, as of one moment.
+/// Reads a page of a session, as of one moment.
 ///
-/// The counters say how many tasks there are and in which block of ids the page begins, so the cost is that of
-/// the page and of one row for every 1024 ids before it, however many tasks the session has.
+/// The counters give the number of tasks and the block of ids in which the page begins. The cost is therefore that of
+/// the page, plus one row for every 1024 ids before it, however many tasks the session has.
 fn page(db: &Connection, query: TaskQuery) -> Result<TaskPage, RowError> {
     let transaction = db.unchecked_transaction()?;
     let wanted = Wanted::from(query.state);
@@ -210,7 +209,7 @@ fn page(db: &Connection, query: TaskQuery) -> Result<TaskPage, RowError> {
     Ok(page)
 }
 
-/// The first id of the block in which the page begins, and how many of its tasks come before the page.
+/// The first id of the block in which the page begins, and the number of its tasks that come before the page.
 fn start(db: &Connection, wanted: Wanted, session: i64, offset: u64) -> rusqlite::Result<(i64, u64)> {
     let mut blocks =
         db.prepare_cached("SELECT block, total, open FROM task_count WHERE session_id = ?1 ORDER BY block")?;
@@ -223,6 +222,6 @@ fn start(db: &Connection, wanted: Wanted, session: i64, offset: u64) -> rusqlite
         }
         before -= count;
     }
-    // The counters disagree with each other; this way is slow and right.
+    // The counters disagree with each other. Reading from the first id is slow but correct.
     Ok((0, offset))
 }

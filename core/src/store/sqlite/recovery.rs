@@ -1,4 +1,4 @@
-//! Reads what the last epoch left.
+//! Reads the content that the last epoch left.
 
 use rusqlite::Connection;
 
@@ -9,8 +9,8 @@ use crate::model::{Fence, Gid, SessionId, TaskId};
 
 /// Starts a new epoch and reads everything that a router needs to go on.
 ///
-/// A row that cannot be read is logged and stays. One damaged task must not keep the others from running, and
-/// `check_integrity` names it.
+/// A row that cannot be read is logged and stays in the file. One damaged task must not keep the others from running,
+/// and `check_integrity` names it.
 pub(super) fn recover(db: &Connection) -> Result<Recovery, Failure> {
     db.execute("UPDATE meta SET epoch = epoch + 1", [])?;
     let mut recovery = db.query_row("SELECT epoch, last_gid, last_fence, last_session FROM meta", [], |row| {
@@ -43,7 +43,7 @@ pub(super) fn recover(db: &Connection) -> Result<Recovery, Failure> {
         recovery.last_task_ids.push((SessionId(uint(row, 0)?), TaskId(uint(row, 1)?)));
     }
 
-    // The small index tells which tasks are open; their rows are then read in order, the oldest first.
+    // The small index finds the open tasks; their rows are then read in order, oldest first.
     let mut select = db.prepare(&format!(
         "SELECT {} FROM task WHERE gid IN (SELECT gid FROM task INDEXED BY task_open WHERE ended_at IS NULL)
          ORDER BY gid",

@@ -10,7 +10,7 @@ use super::{SqliteStore, check_integrity};
 use crate::ErrorKind;
 use crate::model::{Session, SessionId, SessionSpec, TaskId, Timestamp};
 
-/// Task 1 has every value that a row can hold, task 2 is waiting, task 3 stays unharmed.
+/// A directory in which task 1 has every value that a row can hold, task 2 waits, and task 3 stays unharmed.
 fn directory() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
@@ -42,7 +42,7 @@ fn a_change_in_any_column_is_told_and_hides_no_other_task() {
     let mut tried = 0;
     for id in [1, 2] {
         for (name, kind) in &columns {
-            // A changed number is another task.
+            // A row with another number is another task.
             if matches!(name.as_str(), "gid" | "session_id" | "id") {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Turns a task into a row, and back.
+//! Converts a task to a row, and a row to a task.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(super) const KEY: &str = "id, body";
 /// The columns of a miner before its checksum, in the order of [`miner`].
 pub(super) const MINER: &str = "id, name, public_key, kind, owner, models, reputation, created_at, last_seen, revoked";
 
-/// Stores an unsigned integer in a column: the same 64 bits.
+/// Stores an unsigned integer in a column, with its 64 bits unchanged.
 pub(super) fn int(value: u64) -> i64 {
     value.cast_signed()
 }
@@ -45,7 +45,7 @@ pub(super) struct Ending {
     pub(super) raw: Option<Vec<u8>>,
 }
 
-/// Encodes the values that are not plain.
+/// Encodes the values that do not fit a column as they are.
 pub(super) fn ending(task: &Task) -> Result<Ending> {
     let (end, raw) = StoredEnd::of(task);
     Ok(Ending {
@@ -55,7 +55,7 @@ pub(super) fn ending(task: &Task) -> Result<Ending> {
     })
 }
 
-/// The columns of an end, for its checksum.
+/// The columns of a task's end that its checksum covers.
 pub(super) fn end_columns<'a>(task: &'a Task, bytes: u64, request: &'a str, ending: &'a Ending) -> EndColumns<'a> {
     EndColumns {
         bytes: int(bytes),
@@ -76,7 +76,7 @@ pub(super) fn end_columns<'a>(task: &'a Task, bytes: u64, request: &'a str, endi
     }
 }
 
-/// A value as JSON text.
+/// Encodes a value as JSON text.
 pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|e| Error::internal(format!("the store cannot keep this: {e}")))
 }

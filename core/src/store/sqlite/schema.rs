@@ -1,21 +1,21 @@
-//! The tables, and the steps from an older file to a newer one.
+//! The tables, and the migrations from an older file to a newer one.
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
 use super::upgrade;
 use crate::{Error, ErrorKind, Result};
 
-/// Marks a file as this product's (`CTR1`).
+/// Marks a file as one of this product (`CTR1`).
 const APPLICATION_ID: i64 = 0x4354_5231;
 
-/// Ids in one row of `task_count`.
+/// The number of ids that one row of `task_count` covers.
 pub(super) const BLOCK: u64 = 1_024;
 
 /// One step from a version of the schema to the next.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Migration {
     sql: &'static str,
-    /// A step that SQL alone cannot do. It runs after the SQL and in its transaction.
+    /// A step that SQL alone cannot do. It runs after the SQL, in one transaction with it.
     then: Option<fn(&Connection) -> rusqlite::Result<()>>,
 }
 
@@ -23,7 +23,7 @@ const fn sql(sql: &'static str) -> Migration {
     Migration { sql, then: None }
 }
 
-/// Migration `n` makes version `n` of version `n - 1`. A migration that was released never changes.
+/// The migrations: number `n` makes version `n` of version `n - 1`. A released migration must never change.
 pub(super) const MIGRATIONS: &[Migration] = &[
     sql("
     CREATE TABLE meta(
@@ -171,11 +171,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     },
 ];
 
-/// Brings the file to the newest version, each step in a transaction of its own, after copying an older file. Gives
-/// that version.
+/// Brings the file to the newest version, each step in a transaction of its own. Copies an older file first. Gives the
+/// new version.
 ///
 /// # Errors
-/// `Conflict` if the file is of a newer version or not a router's; a store error if it cannot be read.
+/// `Conflict` if the file has a newer version or is not a router's; a store error if it cannot be read.
 pub(super) fn migrate(db: &mut Connection, migrations: &[Migration]) -> Result<u32> {
     let newest = migrations.len() as u32;
     let found = version(db)?;
@@ -214,10 +214,10 @@ pub(super) fn migrate(db: &mut Connection, migrations: &[Migration]) -> Result<u
     Ok(newest)
 }
 
-/// The version of the file's schema; 0: it is empty.
+/// The version of the file's schema; 0 for an empty file.
 ///
 /// # Errors
-/// `Conflict` if it holds another program's tables.
+/// `Conflict` if the file holds another program's tables.
 pub(super) fn version(db: &Connection) -> Result<u32> {
     let read = || -> rusqlite::Result<Option<u32>> {
         let tables: u32 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;

@@ -1,7 +1,8 @@
-//! The checksums of rows. A row that the disk damaged is never shown as an answer.
+//! The checksums of rows. A row that the disk damaged must never be shown as an answer.
 //!
-//! In the row of a task one integer holds two CRC-32s, because the two writes of a task know different columns: the upper half covers what
-//! the accept alone writes, the lower half everything that the end may write anew.
+//! In the row of a task, one integer holds two CRC-32s, because a task is written twice and each write knows different
+//! columns. The upper half covers the columns that only the accept writes, the lower half all columns that the end may
+//! write anew.
 
 use crc32fast::Hasher;
 use rusqlite::types::ValueRef;
@@ -18,7 +19,7 @@ pub(super) struct AcceptColumns<'a> {
     pub(super) idem_fp: Option<&'a [u8]>,
 }
 
-/// The columns that the end writes too. In a task that has not ended they are 0 or `NULL`, except its times and its
+/// The columns that the end may write too. In a task that has not ended they are 0 or `NULL`, except its times and its
 /// request.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct EndColumns<'a> {
@@ -40,7 +41,7 @@ pub(super) struct EndColumns<'a> {
 }
 
 impl AcceptColumns<'_> {
-    /// The upper half of the sum, in its place.
+    /// The upper half of the sum, shifted into place.
     pub(super) fn half(&self) -> i64 {
         let mut hasher = Hasher::new();
         numbers(&mut hasher, &[self.gid, self.session_id, self.id, self.band]);
@@ -52,7 +53,7 @@ impl AcceptColumns<'_> {
 }
 
 impl EndColumns<'_> {
-    /// The lower half. It covers the task's number, so that two rows cannot change places.
+    /// The lower half of the sum. It covers the task's number, so that two rows cannot change places.
     pub(super) fn half(&self, gid: i64) -> i64 {
         let mut hasher = Hasher::new();
         numbers(
@@ -79,7 +80,7 @@ impl EndColumns<'_> {
     }
 }
 
-/// The sum of a row that one write knows whole: a session, a key or a miner.
+/// The sum of a row that is always written whole: a session, a key or a miner.
 pub(super) fn of_row<'a>(values: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
     let mut hasher = Hasher::new();
     for value in values {
@@ -103,7 +104,7 @@ pub(super) fn of_row<'a>(values: impl IntoIterator<Item = ValueRef<'a>>) -> i64 
     i64::from(hasher.finalize())
 }
 
-/// Selects the upper half of a sum that is there, in SQL.
+/// The mask that selects the upper half of a stored sum, in SQL.
 pub(super) const UPPER: i64 = -1 << 32;
 
 fn numbers(hasher: &mut Hasher, values: &[i64]) {
@@ -112,7 +113,7 @@ fn numbers(hasher: &mut Hasher, values: &[i64]) {
     }
 }
 
-/// The length goes first, so that bytes cannot move from one value to the next.
+/// Adds the length first, so that bytes cannot move from one value to the next unnoticed.
 fn bytes(hasher: &mut Hasher, value: Option<&[u8]>) {
     match value {
         None => hasher.update(&[0]),
@@ -124,7 +125,7 @@ fn bytes(hasher: &mut Hasher, value: Option<&[u8]>) {
     }
 }
 
-/// The bytes of a column, also if damage changed its type.
+/// The bytes of a column, even if damage changed its type.
 pub(super) fn bytes_of(value: ValueRef<'_>) -> Option<&[u8]> {
     match value {
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(bytes),

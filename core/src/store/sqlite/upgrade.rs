@@ -1,5 +1,4 @@
-//! The parts of an upgrade of the schema that SQL alone cannot do: a copy of the old file, and rows that are made
-//! anew.
+//! The steps of a migration that SQL alone cannot do: copying the old file, and rewriting rows.
 
 use std::path::{Path, PathBuf};
 
@@ -12,18 +11,18 @@ use super::row::{COLUMNS, KEY, MINER, SESSION, json, sum_of};
 use super::sum::of_row;
 use crate::{Error, Result};
 
-/// The path of the copy of a file of that schema.
+/// The path of the copy of a file with that version of the schema.
 fn backup_path(file: &Path, version: u32) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(format!(".schema-{version}"));
     name.into()
 }
 
-/// Copies the database to a file beside it before the schema changes. Gives the path; `None` for a database that is
-/// in no file.
+/// Copies the database to a file beside it before the schema changes. Gives the path of the copy; `None` for a database
+/// without a file.
 ///
 /// # Errors
-/// If there is no room for the copy, or the database cannot be read.
+/// A message if there is no room for the copy, or if the database cannot be read.
 pub(super) fn back_up(db: &Connection, version: u32) -> Result<Option<PathBuf>> {
     let Some(file) = db.path().filter(|path| !path.is_empty()).map(PathBuf::from) else { return Ok(None) };
     let path = backup_path(&file, version);
@@ -33,7 +32,7 @@ pub(super) fn back_up(db: &Connection, version: u32) -> Result<Option<PathBuf>> 
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
-        // SQLite writes into an empty file that exists already, so the copy has the right mode from the start.
+        // `VACUUM INTO` accepts an empty file that exists already, so the copy has the right mode from the start.
         let copy = private(&half)?;
         let target = half.to_str().ok_or("the path is no UTF-8")?;
         db.execute("VACUUM INTO ?1", [target])?;
@@ -56,9 +55,9 @@ pub(super) fn back_up(db: &Connection, version: u32) -> Result<Option<PathBuf>> 
 }
 
 /// Moves every task into the table that has `end` and `sum`. A row that cannot be read gets no sum, so that it counts
-/// as damaged whenever it is read.
+/// as damaged at every read.
 pub(super) fn move_tasks(db: &Connection) -> rusqlite::Result<()> {
-    // The columns of `COLUMNS` in their order, then those that make the end.
+    // The query selects the columns of `COLUMNS` in their order, then the columns that make the end.
     let mut select = db.prepare(
         "SELECT gid, session_id, id, band, bytes, attempts, fence, created_at, started_at, first_token_at,
              precommitted_at, committed_at, ended_at, deadline, NULL, idem_scope, idem_key, idem_fp, assigned_miners,
@@ -85,7 +84,7 @@ pub(super) fn move_tasks(db: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Gives every row of a session, a key and a miner its sum.
+/// Gives every row of a session, a key and a miner its checksum.
 pub(super) fn sum_rows(db: &Connection) -> rusqlite::Result<()> {
     for (table, columns) in [("session", SESSION), ("api_token", KEY), ("miner", MINER)] {
         let mut select = db.prepare(&format!("SELECT {columns} FROM {table}"))?;
@@ -104,7 +103,7 @@ pub(super) fn sum_rows(db: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The end that an older version wrote as five columns; `Err` where they cannot be read.
+/// Makes the end of a task from the five columns of an older version; the inner `Err` means that they cannot be read.
 fn end_of(row: &Row<'_>) -> rusqlite::Result<Result<Option<String>, ()>> {
     #[derive(serde::Serialize)]
     struct TaskError<'a> {
@@ -126,7 +125,7 @@ fn end_of(row: &Row<'_>) -> rusqlite::Result<Result<Option<String>, ()>> {
         return Ok(Err(()));
     };
     let Some(outcome) = outcome else { return Ok(Ok(None)) };
-    // An older version kept only the text of an error.
+    // Older versions kept only the text of an error.
     let kind = match outcome {
         "ok" | "disputed" => None,
         "cancelled" => Some("cancelled"),
@@ -197,7 +196,7 @@ mod tests {
         let found = check_integrity(dir.path()).unwrap();
         assert_eq!(found.problems.len(), 1, "{:?}", found.problems);
 
-        // The way back: the older version must be able to read the copy.
+        // Checks the way back: the older version must be able to read the copy.
         let copy = dir.path().join("router.db.schema-2");
         #[cfg(unix)]
         {
@@ -241,7 +240,7 @@ mod tests {
     #[test]
     fn without_a_copy_nothing_is_changed() {
         let dir = old_directory();
-        // A directory that is not empty is in the way of the copy.
+        // A directory that is not empty blocks the copy.
         std::fs::create_dir_all(dir.path().join("router.db.schema-2.part/x")).unwrap();
         let error = SqliteStore::open(dir.path(), Durability::Full).unwrap_err();
         assert!(error.message().contains("router.db.schema-2"), "{error}");

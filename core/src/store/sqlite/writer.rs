@@ -1,9 +1,9 @@
-//! The one thread that writes. It takes all operations that gathered during the last commit, writes them in one
+//! The only thread that writes. It takes all operations that gathered during the last commit, writes them in one
 //! transaction, and answers after the commit.
 //!
-//! An error of the medium fails the whole batch: every operation in it gets the error, and nothing is acknowledged.
-//! The connection is given up, because after a failed sync nobody knows what the disk holds, and the next batch opens
-//! a new one.
+//! An error of the medium fails the whole batch: every operation in it gets the error, and none is acknowledged. The
+//! connection is given up, because the state of the disk is unknown after a failed sync. The next batch opens a new
+//! connection.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -21,26 +21,26 @@ use super::queue::{Progress, Queue, Taken};
 use super::{SqliteOptions, connection};
 use crate::{Error, Result};
 
-/// The log is written back when nothing comes for this long.
+/// The time without operations after which the log is written back.
 const IDLE: Duration = Duration::from_millis(500);
 
-/// If the log has grown to so many times `checkpoint_pages`, the writer waits for readers to start it over ...
+/// If the log has grown to this many times `checkpoint_pages`, the writer waits for readers to let it start over ...
 const RESTART: u64 = 16;
 /// ... for this long ...
 const RESTART_WAIT: Duration = Duration::from_millis(50);
-/// ... and not more often than this: somebody may read the whole file.
+/// ... and not more often than this, because a reader may read the whole file.
 const RESTART_PAUSE: Duration = Duration::from_secs(5);
 
-/// Files that were looked at within this time are looked at only after a batch, not before it.
+/// The time for which a check of the files is valid. Within it, files are checked only after a batch, not before it.
 const LOOKED: Duration = Duration::from_millis(50);
 
-/// The reason why the store refuses writes now, if it does.
+/// The reason why the store refuses writes now; `None` while it accepts them.
 pub(super) type Refusing = Arc<Mutex<Option<Error>>>;
 
 /// Opens the connection that writes.
 pub(super) type Connect = Box<dyn Fn() -> rusqlite::Result<Connection> + Send>;
 
-/// The writer's state, which stays on its thread.
+/// The state of the writer, which stays on its thread.
 pub(super) struct Writer {
     pub(super) options: SqliteOptions,
     pub(super) durability: Durability,
@@ -48,7 +48,7 @@ pub(super) struct Writer {
     /// The connection; `None` after a failure of the medium.
     pub(super) db: Option<Connection>,
     pub(super) files: Arc<Files>,
-    /// The time of the last look at the files.
+    /// The time of the last check of the files.
     pub(super) checked: Instant,
     pub(super) refusing: Refusing,
     /// The time of the last wait for readers.
@@ -60,7 +60,7 @@ pub(super) struct Writer {
     pub(super) readers: Vec<JoinHandle<()>>,
 }
 
-/// Whichever way the thread ends, nobody waits for it for ever.
+/// Closes the queue and the count on drop, so that no caller waits for ever however the thread ends.
 struct LastWords(Arc<Queue<Op>>, Arc<Progress>);
 
 impl Drop for LastWords {
@@ -71,7 +71,7 @@ impl Drop for LastWords {
 }
 
 impl Writer {
-    /// Works until it is closed.
+    /// Runs until the store is closed.
     pub(super) fn run(mut self) {
         let _last_words = LastWords(Arc::clone(&self.queue), Arc::clone(&self.progress));
         let mut log_waits = false;
@@ -107,7 +107,7 @@ impl Writer {
         }
     }
 
-    /// Writes a batch and answers.
+    /// Writes a batch and answers its operations.
     fn write(&mut self, ops: Vec<Op>) {
         let mut ops: Vec<Option<Op>> = ops.into_iter().map(Some).collect();
         let mut replies = Vec::with_capacity(ops.len());
@@ -126,7 +126,7 @@ impl Writer {
         }
     }
 
-    /// Writes a batch to where the next start finds it.
+    /// Commits a batch to the file that the next start will open.
     fn commit(&mut self, ops: &mut [Option<Op>], replies: &mut Vec<Reply>) -> Result<()> {
         if self.checked.elapsed() > LOOKED {
             self.check_files()?;
@@ -137,7 +137,7 @@ impl Writer {
             return Err(Error::store(error));
         }
         self.files.know_log();
-        // Data that was written to a file that was removed meanwhile is lost.
+        // The file may have been removed meanwhile, and its data with it.
         self.check_files()
     }
 
@@ -157,13 +157,13 @@ impl Writer {
     fn ill(&mut self, error: &Error) {
         if self.refusing.lock().replace(error.clone()).is_none() {
             tracing::error!(%error, "the store cannot write; nothing is acknowledged");
-            // If only its log is gone, acknowledged data gets into the database now.
+            // If only the log is gone, this writes acknowledged data into the database.
             self.checkpoint("PASSIVE");
         }
     }
 
-    /// Looks, when nothing is to be written, whether the files are there, and after a failure whether it can write
-    /// again.
+    /// Runs while there is nothing to write. Checks that the files are there, and after a failure whether the store can
+    /// write again.
     fn look_after(&mut self) {
         if let Err(error) = self.check_files() {
             return self.ill(&error);
@@ -191,14 +191,14 @@ impl Writer {
         } else {
             self.files.forget_log();
             let db = (self.connect)()?;
-            // On a full disk the log may take the room: after it is written back, its space can be used again.
+            // On a full disk the log may take the last room. Once it is written back, its space can be used again.
             let _ = checkpoint(&db, "PASSIVE");
             db
         };
         Ok(self.db.insert(db))
     }
 
-    /// Writes the log back when it is long enough. Gives whether some of it still waits.
+    /// Writes the log back when it is long enough. Gives whether a part of it still waits.
     fn care_for_log(&mut self) -> bool {
         let Some((log, waiting)) = self.checkpoint("NOOP") else { return false };
         if waiting < self.options.checkpoint_pages {
@@ -221,7 +221,7 @@ impl Writer {
         }
     }
 
-    /// Pages in the log, and how many of them wait to be written back.
+    /// Writes the log back in that mode. Gives the pages in the log, and the number of them that still wait.
     fn checkpoint(&mut self, mode: &str) -> Option<(u64, u64)> {
         match checkpoint(self.db.as_ref()?, mode) {
             Ok(pages) => Some(pages),
@@ -233,7 +233,7 @@ impl Writer {
         }
     }
 
-    /// An idle router must be small.
+    /// Frees the cache, because an idle router must be small.
     fn give_back_memory(&self) {
         if let Some(Err(error)) = self.db.as_ref().map(Connection::release_memory) {
             tracing::debug!(%error, "the store's cache was not given back");
@@ -255,7 +255,7 @@ impl Writer {
     }
 }
 
-/// Pages in the log, and how many of them wait to be written back.
+/// Writes the log back in that mode. Gives the pages in the log, and the number of them that still wait.
 fn checkpoint(db: &Connection, mode: &str) -> rusqlite::Result<(u64, u64)> {
     let mut statement = db.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?;
     statement.query_row([], |row| {
