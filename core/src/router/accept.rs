@@ -1,5 +1,5 @@
-//! Takes a miner that dials in from its upgraded connection to its seat, by driving the handshake of the miner
-//! protocol.
+//! Admits a miner that dials in: plays the handshake of the miner protocol on the upgraded connection and gives the
+//! miner its seat.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::miner::protocol::identity::nonce;
 use crate::model::Timestamp;
 use crate::store::{ApiKey, MinerRecord};
 
-/// The time that a refused miner gets to read the reason.
+/// The time within which a refused miner must have read the reason.
 const REFUSAL: Duration = Duration::from_secs(1);
 
 /// The tokens that miners may show.
@@ -33,7 +33,7 @@ pub(crate) trait MinerTokens: Send + Sync {
     /// The holder of a token of the scope `miner`, and the signal that the token was revoked.
     ///
     /// # Errors
-    /// The reason why the token makes no miner.
+    /// The reason why the token does not admit a miner.
     fn holder(&self, token: &str) -> Result<(Holder, Option<CancellationToken>)>;
 
     /// The record of a one-time token that enrols a key.
@@ -45,18 +45,18 @@ pub(crate) trait MinerTokens: Send + Sync {
 
 /// The other end of a connection on which a miner dials in.
 pub(crate) struct MinerPeer<T> {
-    /// Its address.
+    /// The peer's address.
     pub(crate) address: SocketAddr,
-    /// The keying material of the connection where the router itself ends TLS (RFC 9266).
+    /// The exported keying material of the TLS connection (RFC 9266); `None`: the router itself does not end TLS.
     pub(crate) channel: Option<[u8; 32]>,
     /// The tokens that the connection accepts.
     pub(crate) tokens: T,
-    /// Its place among the handshakes under way, which is given back when the handshake is over.
+    /// The permit for one concurrent handshake, which is released when the handshake is over.
     pub(crate) place: OwnedSemaphorePermit,
 }
 
 impl Router {
-    /// Serves the miner at the other end of a connection, from the challenge to the connection's end.
+    /// Serves the miner on a connection, from the challenge to the connection's end.
     pub(crate) async fn accept_miner<S, T>(&self, connection: S, peer: MinerPeer<T>)
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -80,13 +80,13 @@ impl Router {
             },
         };
         tracing::info!(peer = %address, code = %refused.code, message = %refused.message, "a miner was refused");
-        let farewell = async {
+        let refusal = async {
             let _ = socket.send(Message::text(RouterFrame::from(refused).to_text())).await;
             let _ = socket.close(None).await;
             while let Some(Ok(_)) = socket.next().await {}
         };
         // The connection ends here in any case.
-        let _ = timeout(REFUSAL, farewell).await;
+        let _ = timeout(REFUSAL, refusal).await;
     }
 
     /// Plays the handshake to its end. `None`: the miner went away. `miners.hello_timeout_ms` bounds the time that
@@ -150,7 +150,7 @@ impl Router {
     /// Spends the one-time token and records the key.
     async fn enrol(&self, enrolment: &Enrolment, tokens: &impl MinerTokens) -> Result<Enrolled> {
         let token = tokens.enrolment(enrolment.token())?;
-        // Only one caller can delete it, and that one has spent it.
+        // Only the caller that deletes the token may use it, so that it works once.
         if !self.delete_key(&token.id).await? {
             return Err(unauthorized());
         }

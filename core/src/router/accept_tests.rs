@@ -20,7 +20,7 @@ use crate::miner::protocol::identity::{MinerKeyPair, encode};
 use crate::store::ApiKey;
 use crate::{Config, Result, Router};
 
-/// Looks tokens up for longer than a miner may take to say hello.
+/// Tokens whose lookup takes longer than `hello_timeout_ms`.
 struct Slow(Arc<ApiKey>);
 
 impl MinerTokens for Slow {

@@ -1,5 +1,6 @@
-//! How tasks come in. The engine takes a task, memory holds it and the store is asked to write it down in one step under the core's
-//! lock, in [`Shared::admit`]: for a caller, for the store at the start, and for the router itself.
+//! Admits tasks. [`Shared::admit`] does three things in one step under the core's lock: the engine takes the task, the
+//! memory holds it, and the store is asked to write it. It serves callers, the recovery at the start, and the router's
+//! own tasks.
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use crate::store::{Accepted, Pending};
 use crate::task::{Idempotency, Judged, Retention, TaskSpec};
 use crate::{Error, ErrorKind, Result};
 
-/// Who brings a task.
+/// The source of a task.
 pub(super) enum Origin {
     /// A caller: the store is asked to write the task down.
     Caller { idempotency: Option<Idempotency>, detach: bool },
@@ -39,20 +40,20 @@ pub(super) struct Entrant {
     pub(super) origin: Origin,
 }
 
-/// A task that is in.
+/// A task that was admitted.
 pub(super) struct Admitted {
     pub(super) live: Arc<Live>,
-    /// What the store will say of it, where it is asked.
+    /// The store's answer to come; `None`: the store was not asked.
     pub(super) written: Option<Pending<Accepted>>,
-    /// To be done after the lock is released.
+    /// The deeds, which must run after the lock is released.
     pub(super) deeds: Vec<Deed>,
 }
 
 impl Shared {
-    /// Brings a task in.
+    /// Admits a task.
     ///
     /// # Errors
-    /// The engine's refusal.
+    /// The engine's refusal, as the error that callers get.
     pub(super) fn admit(self: &Arc<Self>, core: &mut Core, entrant: Entrant, now: Timestamp) -> Result<Admitted> {
         let Entrant { demand, request, judged, created_at, retention, origin } = entrant;
         let mut spec = TaskSpec {
@@ -97,10 +98,10 @@ impl Shared {
         Ok(Admitted { live, written, deeds })
     }
 
-    /// Holds a task in memory.
+    /// Puts a task into memory.
     pub(super) fn hold(&self, core: &mut Core, spec: TaskSpec, detached: bool) -> Arc<Live> {
         let limits = &self.config.limits;
-        // Nobody reads the stream of a task of the router's own.
+        // The stream of the router's own tasks has no readers.
         let (window, base) = if spec.shadow { (0, 0) } else { (limits.stream_window_bytes, core.engine.first_base()) };
         let transcript = Transcript::new(limits.max_output_bytes as usize, window as usize).numbered_from(base);
         let live = Live::new(Arc::new(spec), transcript, &self.memory, detached);
@@ -112,10 +113,11 @@ impl Shared {
         live
     }
 
-    /// Brings in what a caller asks for.
+    /// Admits a caller's task.
     ///
     /// # Errors
-    /// `NotFound`, where there is no such session; `Overloaded`, `Unavailable` and `Conflict` say why it is not taken.
+    /// `NotFound` if there is no such session or model; `Overloaded`, `Unavailable` and `Conflict` give the reason why
+    /// the task was refused.
     pub(super) fn submitted(self: &Arc<Self>, checked: Checked) -> Result<Admitted> {
         let Checked { session, mut request, idempotency, detach, any_model, patience } = checked;
         let now = self.clock.now();
@@ -134,7 +136,7 @@ impl Shared {
         if let Some(most) = request.max_miners.filter(|most| *most > 1 && task.required > 1) {
             let there = core.engine.answers_for(&task, most);
             if there < most {
-                // Written down as it is asked for, so that a restart does not wait for miners that never were.
+                // The store keeps the lowered number, so that after a restart the task does not wait for more miners.
                 Arc::make_mut(&mut request).max_miners = Some(there);
                 (task, judged) = demand(&request)?;
             }
@@ -157,14 +159,14 @@ impl Shared {
         }
     }
 
-    /// Brings in a task that the last process left unfinished: it goes on under its old ids.
+    /// Admits a task that the last process left unfinished, under its old ids.
     pub(super) fn restore(self: &Arc<Self>, task: &Task, band: u8) {
         let now = self.clock.now();
         let deeds = {
             let mut core = self.core.lock();
             let Some(session) = core.sessions.get(&task.session_id) else { return };
             let retention = Retention::of_word(&session.spec.retention);
-            // What was accepted is kept, whatever has become of the session's rules.
+            // An accepted task stays accepted, even if the session's rules have changed.
             let times = (task.created_at, task.deadline);
             let made =
                 self.demand(&session.spec, &task.request, task.session_id, times).and_then(|(demand, judged)| {
@@ -189,7 +191,7 @@ impl Shared {
         self.perform(deeds);
     }
 
-    /// The needs of a task, for the engine, and how its answers are compared where several are wanted.
+    /// The needs of a task, for the engine, and the rules for comparing its answers; `None`: they are not compared.
     ///
     /// # Errors
     /// `InvalidArgument` names the field.
@@ -202,7 +204,7 @@ impl Shared {
     ) -> Result<(NewTask, Option<Judged>)> {
         let text = request.prompt_text();
         let model = request.model.as_deref().or((!session.model.is_empty()).then_some(session.model.as_str()));
-        // Vectors are compared by whoever uses them.
+        // The router does not compare embeddings, so one miner answers.
         let embedding = request.kind == RequestKind::Embedding;
         let required = if embedding { 1 } else { request.max_miners.unwrap_or(session.redundant).max(1) };
         let how = match &request.validation {
@@ -225,10 +227,10 @@ impl Shared {
             streaming: request.stream,
             required,
             judged: how.is_some(),
-            // Where all must agree one more answer cannot help.
             precommit_by: request
                 .precommit_timeout
                 .map_or(Timestamp(u64::MAX), |secs| created_at.plus((secs * 1_000.0) as u64)),
+            // If all must agree, one more answer cannot help.
             tie_break: how.as_ref().is_some_and(|how| how.tie_break && how.policy != Policy::All),
             on_failure: request.on_failure.unwrap_or(self.config.dispatch.on_failure),
             shadow: false,

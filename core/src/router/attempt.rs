@@ -1,4 +1,4 @@
-//! One attempt in a miner's hands: where its tokens and its answer come back.
+//! One attempt of a task at one miner: receives the miner's tokens and its answer.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -25,7 +25,8 @@ use crate::model::{
 };
 use crate::task::hash_of;
 
-/// The least time between two reports of progress to the engine, in milliseconds, where silence is measured in longer ones.
+/// The minimum time between two reports of progress to the engine, in milliseconds. A short
+/// `dispatch.progress_timeout_ms` shortens it to a quarter of that.
 const REPORT_MS: u64 = 1_000;
 
 impl Shared {
@@ -34,7 +35,7 @@ impl Shared {
     }
 }
 
-/// How long the text is that an attempt goes on from.
+/// The size of the partial text that an attempt continues.
 #[derive(Debug, Clone, Copy)]
 struct Inherited {
     tokens: u64,
@@ -47,17 +48,17 @@ pub(super) struct Attempt {
     shared: Weak<Shared>,
     miner: MinerKey,
     live: Arc<Live>,
-    /// One of several answers that is not streamed: its text is gathered here instead of in the transcript.
+    /// The text of an answer that is not streamed because several miners answer; `None`: the transcript takes the text.
     aside: Option<Mutex<String>>,
-    /// What it gave that is no text.
+    /// The parts of the answer other than text, such as tool calls.
     parts: Mutex<Option<Box<PartsSoFar>>>,
-    /// The text that it goes on from.
+    /// The partial text that this attempt continues.
     inherited: Option<Inherited>,
-    /// Whether its token counts are passed on as they are.
+    /// Whether the miner's token counts are trusted: those of upstreams are.
     counts_well: bool,
-    /// The model that answers, as far as that is known before the answer is in.
+    /// The answering model, if it is known before the answer.
     pub(super) model: Option<String>,
-    /// Pieces without a text that passed unread, and their bytes.
+    /// The number of raw pieces without text, and their bytes. The router does not read those pieces.
     unread: (AtomicU64, AtomicU64),
     cancelled: AtomicBool,
     answered: AtomicBool,
@@ -94,19 +95,19 @@ impl Attempt {
         })
     }
 
-    /// The work is wanted no more.
+    /// Tells the miner that this attempt is not wanted any more.
     pub(super) fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);
         self.changed.notify_waiters();
     }
 
-    /// A reader has caught up.
+    /// Tells the miner that a reader of the stream has caught up.
     pub(super) fn caught_up(&self) {
         self.changed.notify_waiters();
     }
 
-    /// The text of the whole answer, and whether it is cut: what was emitted, else what the miner gave in one piece, which is now
-    /// part of the transcript. `None` where the answer does not count any more.
+    /// The text of the whole answer, and whether it was cut off. If the miner emitted no pieces, the text of `answer`
+    /// is added to the transcript as one piece. `None`: the attempt does not count any more.
     fn whole_text(&self, shared: &Shared, answer: &Answer) -> Option<(String, bool)> {
         let raw = self.live.spec.request.raw;
         let most = shared.config.limits.max_output_bytes as usize;
@@ -137,7 +138,7 @@ impl Attempt {
         Some((state.transcript.text().to_owned(), false))
     }
 
-    /// Keeps what is no text; `false`: it is too long.
+    /// Adds the parts of an answer other than text; `false`: they have more than `most` bytes.
     fn gather(&self, delta: &Delta, most: usize) -> bool {
         let mut place = self.parts.lock();
         let so_far = place.get_or_insert_default();
@@ -145,7 +146,7 @@ impl Attempt {
         so_far.bytes() <= most
     }
 
-    /// What came of this attempt's own, where the whole text is so long.
+    /// The size of this attempt's own output, given the bytes of the whole text and of the other parts.
     fn seen(&self, text: usize, parts: usize, raw: Option<&Bytes>) -> Seen {
         let (pieces, bytes) = (self.unread.0.load(Ordering::Relaxed), self.unread.1.load(Ordering::Relaxed));
         Seen {
@@ -156,7 +157,7 @@ impl Attempt {
         }
     }
 
-    /// Counts a piece that has no text and passes unread, and bounds what an untrusted one claims.
+    /// Counts a raw piece if it has no text, and bounds the token counts in it if they are not trusted.
     fn unread(&self, raw: Bytes, text: usize) -> Bytes {
         if text == 0 {
             self.unread.0.fetch_add(1, Ordering::Relaxed);
@@ -172,7 +173,7 @@ impl Attempt {
     fn done(&self, shared: &Arc<Shared>, mut answer: Answer) {
         if let Some(raw) = answer.raw.as_deref().filter(|_| !self.counts_well) {
             match check_raw(self.live.spec.request.kind, raw) {
-                // The same text by every route, also where the miner gave it in the raw answer alone.
+                // The text may be in the raw answer alone; every interface must show it.
                 Ok(Some(text)) if answer.text.is_empty() => answer.text = text.into(),
                 Ok(_) => {}
                 Err(fault) => return self.failed(shared, Failure::new(FailClass::Internal, fault)),
@@ -184,7 +185,7 @@ impl Attempt {
             if self.live.spec.request.kind == RequestKind::Embedding {
                 return self.failed(shared, too_long());
             }
-            // The answer's own JSON holds what was cut off.
+            // The miner's own JSON still holds the part that was cut off.
             (answer.finish_reason, answer.raw) = (FinishReason::Length, None);
         }
         let parts = self.parts.lock().take();
@@ -210,7 +211,7 @@ impl Attempt {
         }
         answer.model = answer.model.filter(|model| !model.is_empty()).or_else(|| self.model.clone());
         if self.inherited.is_some() {
-            // It holds only what this miner gave.
+            // The raw answer lacks the text of the earlier attempt.
             answer.raw = None;
         }
         if answer.raw.is_none() && !parts.is_empty() {
@@ -223,7 +224,7 @@ impl Attempt {
             return self.failed(shared, Failure::new(FailClass::Internal, fault));
         }
         let tokens = seen.tokens(request).saturating_add(self.inherited.map_or(0, |inherited| inherited.tokens));
-        // Committed to before another answer is looked at.
+        // The precommit: the hash is fixed before another miner's answer is looked at.
         let hash = if self.live.spec.judged.is_some() { hash_of(&answer.text) } else { String::new() };
         {
             let mut state = self.live.state.lock();
@@ -239,13 +240,13 @@ impl Attempt {
             }
             state.answers.retain(|given| given.fence != self.fence);
             state.answers.push(Given { fence: self.fence, miner: self.address.clone(), answer, hash });
-            // It is here already: to refuse it now would only cost it.
+            // The answer is in memory already, so it is kept even if it exceeds the bound.
             let _ = self.live.grown(&mut state);
         }
         shared.step(Event::Done { fence: self.fence, tokens });
     }
 
-    /// The answer is as long as one may be: it ends here, and nobody is to blame.
+    /// Ends an answer that has reached `limits.max_output_bytes`. The task succeeds, and the miner is not blamed.
     fn cut(&self, shared: &Arc<Shared>) -> Emit {
         if !self.answered.swap(true, Ordering::AcqRel) {
             self.done(shared, Answer { finish_reason: FinishReason::Length, ..Answer::default() });
@@ -265,7 +266,7 @@ impl Attempt {
         let words = failure.message.clone();
         {
             let mut state = self.live.state.lock();
-            // What comes after the end, or of work that nobody wanted any more, explains nothing.
+            // A failure after the end, or of a cancelled attempt, does not explain the task's outcome.
             if state.outcome.is_none() && !self.is_cancelled() {
                 state.failure = Some(failure);
             }
@@ -277,9 +278,8 @@ impl Attempt {
     }
 }
 
-/// Whether a raw answer can be shown: a JSON object with what its kind of request asks for. It is looked at before the
-/// answer counts, so that a miner is never told that an answer was taken which its caller cannot read. Gives the text that
-/// is in it.
+/// Checks that a raw answer is a JSON object of the form that its kind of request asks for. Returns the text in it. The
+/// check comes before the answer counts, so that the router never confirms an answer that clients cannot read.
 fn check_raw(kind: RequestKind, raw: &[u8]) -> Result<Option<String>, String> {
     #[derive(serde::Deserialize)]
     struct Body<'a> {
@@ -303,12 +303,12 @@ fn check_raw(kind: RequestKind, raw: &[u8]) -> Result<Option<String>, String> {
     if first.is_object() { Ok(text.map(str::to_owned)) } else { Err(unreadable(&"a choice is no object")) }
 }
 
-/// Vectors that are cut are none.
+/// The failure of an embedding that exceeds the limit: vectors that are cut off are useless.
 fn too_long() -> Failure {
     Failure::new(FailClass::Unreadable, "the vectors are longer than limits.max_output_bytes")
 }
 
-/// Nobody's fault: the router has no room for more of any answer.
+/// The failure of an answer for which the router has no memory. The miner is not to blame.
 fn no_memory() -> Failure {
     Failure::new(FailClass::Overloaded, Memory::full().message().to_owned())
 }
@@ -351,7 +351,7 @@ impl JobSink for Attempt {
             }
             let was = state.transcript.begun();
             let end = piece.floor_char_boundary(state.transcript.room());
-            // The piece's own JSON holds what is cut off.
+            // The piece's raw JSON still holds the part that is cut off.
             let (cut, raw) = if end < piece.len() { (true, None) } else { (false, raw) };
             let pushed = state.transcript.push(self.fence, &piece[..end], raw);
             let first = !was && matches!(pushed, Push::At(_));

@@ -1,8 +1,8 @@
-//! Bounds a miner's claims about its work by what the router has seen.
+//! Bounds a miner's claims about its work by the bytes that the router has seen.
 //!
-//! An upstream's token counts pass on, because hidden reasoning and images have no bytes. A miner that dials in, or a
-//! callback of the host program, can claim no more tokens than its answer has bytes, and no more than were asked for.
-//! The choice of miners and the account of sessions use the bytes alone, whoever counts.
+//! The router trusts an upstream's token counts, because hidden reasoning and images have no bytes. A miner that dials
+//! in, and a callback of the host program, may claim no more tokens than its answer has bytes, and no more than the
+//! request allows. The choice of miners and the fair shares of sessions use the bytes alone, for every kind of miner.
 
 use bytes::Bytes;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
@@ -12,47 +12,48 @@ use serde_json::value::RawValue;
 
 use crate::model::{RequestKind, TaskRequest, Usage, estimate_bytes};
 
-/// Tokens that a chat's template may add to a prompt.
+/// The maximum number of tokens that a chat's template may add to a prompt.
 const TEMPLATE_TOKENS: u64 = 1_024;
-/// Tokens that an object may have which a prompt names by its address, such as an image.
+/// The maximum number of tokens of an object that a prompt names by its URL, such as an image.
 const LINKED_TOKENS: u64 = 4_096;
 
 /// The size of an answer as the router has seen it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Seen {
-    /// Bytes of its text.
+    /// Bytes of the answer's text.
     pub(super) text: u64,
-    /// Bytes of its other parts, as far as the router reads them.
+    /// Bytes of the other parts that the router reads, such as tool calls.
     pub(super) parts: u64,
-    /// Pieces without a text that passed unread; each counts about a token.
+    /// The number of raw pieces without text, which the router does not read. Each counts as one token.
     pub(super) pieces: u64,
-    /// Bytes of those pieces, and of the whole answer if it came in the miner's own JSON.
+    /// Bytes of these pieces, and of the whole answer if it came in the miner's own JSON.
     pub(super) raw: u64,
 }
 
 impl Seen {
-    /// Tokens for the account of the session and the speed of the miner.
+    /// The estimated tokens, for the session's fair share and for the miner's speed.
     pub(super) fn tokens(&self, request: &TaskRequest) -> u64 {
         if request.kind == RequestKind::Embedding {
             return 0;
         }
         let read = self.text.saturating_add(self.parts);
         let tokens = estimate_bytes(usize::try_from(read).unwrap_or(usize::MAX)).saturating_add(self.pieces);
-        // A whole answer that only calls tools.
+        // An answer without text and pieces came whole as JSON, for example because it only calls tools.
         if tokens == 0 { estimate_bytes(usize::try_from(self.raw).unwrap_or(usize::MAX)) } else { tokens }
     }
 
-    /// The part of that claim that may be believed.
+    /// Lowers the claimed counts to the numbers that are possible.
     pub(super) fn bound(&self, request: &TaskRequest, claim: Usage) -> Usage {
         let bytes = self.text.saturating_add(self.parts).saturating_add(self.raw);
         let most = request.token_limit().map_or(bytes, |limit| limit.min(bytes));
         Usage::new(most_of_prompt(request, claim.prompt_tokens), claim.completion_tokens.min(most)).in_json()
     }
 
-    /// The miner's own JSON with no usage beyond that. The bytes are unchanged if its usage can be believed.
+    /// The miner's own JSON with its usage lowered to the numbers that are possible. The bytes are unchanged if the
+    /// claim is possible.
     pub(super) fn bound_in(&self, request: &TaskRequest, raw: Bytes) -> Bytes {
         let mentions = |word: &[u8]| memchr::memmem::find(&raw, word).is_some();
-        // A key may be written in escapes.
+        // The key may be written with escapes.
         if !mentions(b"usage") && !mentions(b"\\u") {
             return raw;
         }
@@ -87,7 +88,8 @@ impl Seen {
     }
 }
 
-/// A prompt has no more tokens than bytes, except those of its template and of objects that it only names.
+/// Lowers a claim of prompt tokens to the bytes of the prompt, plus an allowance for the template and for linked
+/// objects.
 fn most_of_prompt(request: &TaskRequest, claim: u64) -> u64 {
     let raws = [&request.messages, &request.input].into_iter().flatten().map(|raw| raw.get());
     let texts = [&request.prompt, &request.prompt_template].into_iter().flatten().map(String::as_str);
@@ -106,13 +108,13 @@ fn claimed(usage: &Value) -> Usage {
     Usage::new(count(["prompt_tokens", "input_tokens"]), count(["completion_tokens", "output_tokens"]))
 }
 
-/// A number as tokens; a value that is none counts 0.
+/// A JSON number as a count of tokens; 0 for any other value.
 fn whole(value: &Value) -> u64 {
-    // The cast saturates, and makes 0 of a negative number.
+    // The cast saturates and turns a negative number into 0.
     value.as_u64().or_else(|| Some(value.as_f64()? as u64)).unwrap_or(0)
 }
 
-/// The greatest number in it, however deep.
+/// The greatest number anywhere in the value.
 fn greatest(value: &Value) -> u64 {
     match value {
         Value::Array(list) => list.iter().map(greatest).max().unwrap_or(0),
@@ -121,7 +123,7 @@ fn greatest(value: &Value) -> u64 {
     }
 }
 
-/// The values of the top-level member `usage` of an object.
+/// The values of all top-level members `usage` of an object, except null.
 struct Usages<'a>(Vec<&'a RawValue>);
 
 impl<'de> Deserialize<'de> for Usages<'de> {

@@ -1,4 +1,4 @@
-//! Time for the engine: Unix milliseconds that never go back, whatever the system's clock does.
+//! The engine's clock: Unix milliseconds that never go back, even if the system's clock does.
 
 use tokio::time::Instant;
 
@@ -19,7 +19,7 @@ impl Clock {
         Timestamp(self.unix_ms + self.start.elapsed().as_millis() as u64)
     }
 
-    /// The moment of that time, for timers.
+    /// Converts a time to an instant for timers.
     pub(super) fn instant(&self, at: Timestamp) -> Instant {
         self.start + std::time::Duration::from_millis(at.0.saturating_sub(self.unix_ms))
     }

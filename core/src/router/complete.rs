@@ -1,4 +1,4 @@
-//! The shortest way through the router: a prompt in, its answer out.
+//! [`Router::complete`]: the answer to a prompt, in one call.
 
 use super::shared::Router;
 use super::submission::SubmitOptions;
@@ -8,9 +8,9 @@ use crate::model::{Completion, TaskRequest};
 impl Router {
     /// Submits a prompt and waits for its answer.
     ///
-    /// The router chooses the session: those of [`completion_sessions`](crate::Config::completion_sessions) take turns,
-    /// and session 0 serves where that list is empty. Every option has its default; [`submit`](Router::submit) takes all
-    /// of them. The task is cancelled when the future is dropped.
+    /// The router takes the sessions of [`completion_sessions`](crate::Config::completion_sessions) in turn, or session
+    /// 0 if that list is empty. Every option has its default; use [`submit`](Router::submit) to set options. Dropping
+    /// the future cancels the task.
     ///
     /// ```
     /// # use cortensor_router::{Config, Router};
@@ -24,7 +24,7 @@ impl Router {
     /// ```
     ///
     /// # Errors
-    /// Those of [`submit`](Router::submit) and of [`Submission::result`](crate::Submission::result).
+    /// The errors of [`submit`](Router::submit) and of [`Submission::result`](crate::Submission::result).
     pub async fn complete(&self, prompt: impl Into<String>) -> Result<Completion> {
         self.submit(self.next_completion_session(), TaskRequest::completion(prompt), SubmitOptions::default())
             .await?

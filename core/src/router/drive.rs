@@ -1,4 +1,4 @@
-//! From the engine's effects to the world: offers to miners, rows to the store, ends to those who wait.
+//! Passes events to the engine and carries out its effects: offers to miners, rows for the store, ends for callers.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -15,30 +15,32 @@ use crate::model::{Fence, Gid, Outcome, TaskState, Timestamp, estimate_tokens};
 use crate::task::error_of;
 use crate::{Error, Result};
 
-/// What is done after the lock is released.
+/// An action that the router takes after it has released the core's lock.
 pub(super) enum Deed {
+    /// Offer the job to the miner.
     Offer(Arc<dyn Miner>, Job),
-    /// The end of a task is to be written down.
+    /// Write the end of the task to the store.
     Finish(Arc<Live>),
-    /// A task is over; `true`: the store has its end.
+    /// Show the end of the task to its callers; `true`: the store has the end.
     Ended(Arc<Live>, bool),
-    /// The answers are to be compared.
+    /// Compare the answers of the task.
     Judge(Arc<Live>),
-    /// A task of the router's own cannot be.
+    /// Cancel an audit whose answer is no longer in memory.
     Forget(Gid),
-    /// A miner's reputation is to be written down.
+    /// Write the miner's reputation to the store.
     Reputed(Arc<str>, f64),
 }
 
 thread_local! {
-    /// Deeds of this thread that wait for the one under way. A miner may answer inside of `offer`, which frees it for the next
-    /// task, and so on: this makes a loop of what would be a recursion as deep as the queue is long.
+    /// Deeds that wait on this thread while another deed runs; `None` while none runs. A miner may answer inside
+    /// `offer` and so become free for the next task. This queue turns the recursion that would follow, as deep as the
+    /// queue of tasks is long, into a loop.
     static WAITING: RefCell<Option<Queue>> = const { RefCell::new(None) };
 }
 
 type Queue = VecDeque<(Arc<Shared>, Deed)>;
 
-/// Empties the queue when the outermost call ends: a panic must not leave it behind for the next caller on this thread.
+/// Removes the queue when the outermost call ends. After a panic too, the next caller on this thread must find none.
 struct Reset;
 
 impl Drop for Reset {
@@ -48,7 +50,7 @@ impl Drop for Reset {
 }
 
 impl Shared {
-    /// Tells the engine and does what it asks for.
+    /// Passes an event to the engine and carries out the effects.
     pub(super) fn step(self: &Arc<Self>, event: Event) {
         let now = self.clock.now();
         let deeds = {
@@ -59,7 +61,7 @@ impl Shared {
         self.perform(deeds);
     }
 
-    /// Brings the records up to date and gives what is to be done after the lock is released.
+    /// Updates the records in memory for these effects. Returns the deeds, which must run after the lock is released.
     pub(super) fn apply(self: &Arc<Self>, core: &mut Core, effects: Vec<Effect>, now: Timestamp) -> Vec<Deed> {
         let mut deeds = Vec::new();
         for effect in effects {
@@ -144,7 +146,7 @@ impl Shared {
         deeds
     }
 
-    /// What there is to say of a miner that said nothing.
+    /// The failure of an attempt whose miner gave no sign of life for too long.
     fn silence(&self, core: &mut Core, miner: MinerKey) -> Failure {
         let most = self.config.dispatch.progress_timeout_ms;
         let name = core.miners.get(&miner).map_or("that had it", |slot| slot.spec.name.as_str());
@@ -155,7 +157,7 @@ impl Shared {
         Failure::new(FailClass::Unreachable, words)
     }
 
-    /// The job that an offer is, and what the task's record has of it.
+    /// Makes the job for an offer and records the new attempt in the task.
     fn job(self: &Arc<Self>, live: &Arc<Live>, slot: &MinerSlot, fence: Fence, role: Role, now: Timestamp) -> Job {
         let mut state = live.state.lock();
         let mut partial = None;
@@ -195,7 +197,7 @@ impl Shared {
             fence,
             request,
             model: slot.model_for(live.spec.model.as_deref()).map(str::to_owned),
-            // A stream that has begun goes on for as long as its tokens flow.
+            // A stream that has begun continues for as long as its tokens flow.
             deadline: if live.spec.open_ended {
                 live.spec.deadline.max(now.plus(self.config.limits.max_timeout_secs.saturating_mul(1_000)))
             } else {
@@ -207,7 +209,7 @@ impl Shared {
         Job::new(info, attempt)
     }
 
-    /// Does what is to be done, in order, without recursion.
+    /// Carries out deeds in order and without recursion.
     pub(super) fn perform(self: &Arc<Self>, deeds: Vec<Deed>) {
         if deeds.is_empty() {
             return;
@@ -258,8 +260,9 @@ impl Shared {
         }
     }
 
-    /// The store has written the end, or not. No end is shown of which there is no row: neither an answer nor a cancel or a failure. A
-    /// row that is still unfinished runs again at the next start.
+    /// Tells the engine whether the store has written the end. An end that is not written must never be shown,
+    /// whether it is an answer, a cancellation or a failure: the task's row is still unfinished, and the task runs
+    /// again at the next start.
     fn end_written(self: &Arc<Self>, gid: Gid, answer: Result<bool>) {
         let event = match answer {
             Ok(true) => Event::Committed(gid),
@@ -275,8 +278,8 @@ impl Shared {
         self.step(event);
     }
 
-    /// Shows the end to everybody who waits for it, and decides how long the task stays in memory. It looks once under the task's
-    /// lock and once under the core's: every request passes here.
+    /// Shows the end to all waiting callers and decides whether the task stays in memory. Takes the task's lock and
+    /// the core's lock only once each, because every request passes here.
     fn show_end(&self, live: &Live, written: bool) {
         let (weight, wakers) = {
             let mut state = live.state.lock();
@@ -288,7 +291,7 @@ impl Shared {
                 let end = state.closed.as_ref().filter(|_| written).map(|end| end.told.clone());
                 state.end = Some(end.unwrap_or_else(|| Err(Self::lost_end(live, &state))));
             }
-            // The end's row is the task's own. Where there is none the answer to the accept is still to come.
+            // A written end implies that the task itself is written. Otherwise the store's answer is still to come.
             if written && state.accepted.is_none() {
                 state.accepted = Some(Ok(()));
             }
@@ -313,15 +316,14 @@ impl Shared {
         self.ended.notify_waiters();
     }
 
-    /// The error of a task whose end the store does not have.
+    /// The error of a task whose end the store could not write.
     fn lost_end(live: &Live, state: &LiveState) -> Error {
         let lost = Error::store("the result could not be written");
-        // The ids of a task that is not in the store are shown to nobody.
+        // The ids of a task that is not in the store must not be shown.
         if state.accepted == Some(Ok(())) { live.sign(lost) } else { lost }
     }
 
-    /// Runs to its end, whether its caller still waits for it or not: what the store is asked for and what memory has of it change
-    /// together.
+    /// Runs work to its end even if the caller stops waiting, so that the store and the memory change together.
     pub(super) async fn see_through<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
@@ -331,12 +333,12 @@ impl Shared {
         answer.await.unwrap_or_else(|_| Err(Self::closed_error()))
     }
 
-    /// Runs work of the router's own that is waited for at the close.
+    /// Runs work in the background; the close waits for it.
     pub(super) fn attend(&self, work: impl Future<Output = ()> + Send + 'static) {
         crate::miner::spawn(&self.runtime, self.background.track_future(work));
     }
 
-    /// Sets the timer, if the next deadline comes before the one it is set for.
+    /// Sets the timer if the next deadline comes before the one for which it is set.
     fn arm(&self, next: Option<Timestamp>) {
         let next = next.map_or(u64::MAX, |at| at.0);
         if next < self.armed.load(Ordering::Acquire) {
@@ -345,7 +347,7 @@ impl Shared {
         }
     }
 
-    /// Ticks the engine when something is due.
+    /// Sends the engine a tick whenever one of its deadlines is due.
     pub(super) async fn keep_time(self: Arc<Self>) {
         loop {
             let next = {

@@ -1,4 +1,4 @@
-//! A task's record: so far while it runs, and whole, once, when it ends.
+//! The record of a task: its present state while it runs, and its row for the store when it ends.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use super::shared::Shared;
 use crate::model::{Fence, MinerResult, Outcome, Task, TaskState};
 use crate::task::{TaskEnd, hash_of};
 
-/// The place of the answer that is taken: the one that the comparison chose, else the streamed one, else the first.
+/// The index of the winning answer: the one that the comparison chose, else the streamed one, else the first.
 fn winner(state: &LiveState) -> usize {
     let of = |fence: Option<Fence>| state.answers.iter().position(|given| Some(given.fence) == fence);
     of(state.winner).or_else(|| of(state.primary)).unwrap_or(0)
 }
 
 impl Live {
-    /// Makes the end of the task from all that is known of it, and gives the row for the store.
+    /// Makes the end of the task from its state. Returns the row for the store.
     pub(super) fn close(&self) -> Arc<Task> {
         let mut state = self.state.lock();
         let winner = winner(&state);
@@ -52,7 +52,7 @@ impl Live {
         row
     }
 
-    /// The task while it runs, or while its end may not be shown.
+    /// The record of a task that runs, or whose end must not be shown yet.
     fn so_far(&self, state: &LiveState) -> Task {
         Task {
             state: state.state.min(TaskState::Precommitted),
@@ -70,8 +70,8 @@ impl Live {
 }
 
 impl Shared {
-    /// A task in memory as it stands, with its place in the queue. An end that is not durable is not shown: until it is, the task is
-    /// where it was before.
+    /// The present record of a task in memory, with its place in the queue. An end is not shown before it is durable:
+    /// until then, the record shows the task as still unfinished.
     pub(super) fn task_of(&self, live: &Live) -> Task {
         let view = self.core.lock().engine.task(live.spec.gid);
         let state = live.state.lock();
@@ -159,7 +159,7 @@ mod tests {
                     ..Task::default()
                 };
                 for store in stores {
-                    // Not waited for: the file gathers them.
+                    // The writes are not awaited, so that the file store writes them in batches.
                     drop((store.accept(new.clone()), store.finish(Arc::new(task.clone()))));
                 }
                 told.push(error.with_ids(SessionId(1), Some(TaskId(id))));

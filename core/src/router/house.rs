@@ -1,7 +1,7 @@
-//! Deletes what has been kept long enough: ended tasks, then closed sessions that have none left.
+//! Deletes ended tasks that are older or larger than the retention allows, then old closed sessions without tasks.
 //!
-//! A session goes from the store first and from memory then. After a crash in between the next start does not find it;
-//! if the store fails, the session stays in memory and the next round tries again.
+//! A session is deleted from the store first and from memory second. After a crash in between, the next start does not
+//! find it. If the store fails, the session stays in memory and the next round tries again.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -14,13 +14,13 @@ use crate::Result;
 use crate::model::{SessionId, Timestamp};
 use crate::store::Purge;
 
-/// Tasks that one transaction deletes, so that others need not wait long.
+/// The maximum number of tasks that one transaction deletes, so that other writes need not wait long.
 const TASKS: u64 = 1_000;
-/// Sessions that are looked at under one lock.
+/// The maximum number of sessions that are looked at under one lock.
 const SESSIONS: usize = 1_000;
 
 impl Shared {
-    /// Deletes what is over age or over its budget, round after round.
+    /// Deletes old tasks and sessions every `retention.interval_secs`, until the router closes.
     pub(super) async fn keep_house(self: Arc<Self>) {
         let interval = Duration::from_secs(self.config.retention.interval_secs.max(1));
         loop {
@@ -51,7 +51,7 @@ impl Shared {
         let closed_before = self.clock.now().as_secs().saturating_sub(self.config.retention.closed_session_secs);
         let mut from = Bound::Unbounded;
         while !self.stop.is_cancelled() {
-            // A change under way would write a deleted session again.
+            // A concurrent change would write a deleted session again.
             let _no_changes = self.session_changes.lock().await;
             let (due, last) = due_sessions(&self.core.lock(), from, closed_before);
             let asked: Vec<_> = due.into_iter().map(|id| (id, self.store.delete_session(id))).collect();
@@ -72,12 +72,13 @@ impl Shared {
     }
 }
 
-/// Sessions behind `from` that were closed before that second and have nothing under way, and where to look on.
+/// The sessions from `from` on that were closed by the second `closed_before` and have no unfinished tasks, and the
+/// last session that was looked at; `None`: there are no more.
 fn due_sessions(core: &Core, from: Bound<SessionId>, closed_before: u64) -> (Vec<SessionId>, Option<SessionId>) {
     let mut due = Vec::new();
     let mut last = None;
     for (count, session) in core.sessions.range((from, Bound::Unbounded)).map(|(_, session)| session).enumerate() {
-        // Sessions that exist from the start would come back open.
+        // The sessions that always exist would come back open at the next start.
         if !session.active
             && session.updated_at <= closed_before
             && !STANDING.contains(&session.id)

@@ -1,4 +1,4 @@
-//! Reads about the router itself.
+//! Information about the router itself: configuration, identity, state and metrics.
 
 #[cfg(feature = "listener")]
 use std::sync::Arc;
@@ -15,33 +15,33 @@ use crate::model::{NodeInfo, NodeStats, NodeStatus, address_of};
 use crate::{Result, VERSION};
 
 impl Router {
-    /// The configuration it was opened with.
+    /// The configuration with which the router was opened.
     pub fn config(&self) -> &Config {
         &self.shared.config
     }
 
-    /// Tells other processes at which URL this router listens: `cortensor-router key` reads it out of the data
-    /// directory. A router that keeps its tasks in memory tells nobody.
+    /// Publishes the URL at which this router listens, so that `cortensor-router key` finds it in the data directory.
+    /// Does nothing for a router that keeps its tasks in memory.
     ///
     /// # Errors
-    /// `Unavailable` where the data directory cannot be written.
+    /// `Unavailable` if the data directory cannot be written.
     pub fn announce(&self, url: &str) -> Result<()> {
         self.shared.store.announce(url)
     }
 
-    /// The count of bytes that it holds for its callers.
+    /// The count of the bytes that the router holds for its callers.
     #[cfg(feature = "listener")]
     pub(crate) fn memory(&self) -> &Arc<Memory> {
         &self.shared.memory
     }
 
-    /// Its metrics, to which the listener adds its own.
+    /// The router's metrics, to which the listener adds its own.
     #[cfg(feature = "listener")]
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.shared.metrics
     }
 
-    /// All metrics in Prometheus' text format, gauges brought up to date.
+    /// All metrics in Prometheus' text format, with gauges brought up to date.
     pub fn metrics_text(&self) -> String {
         let status = self.status();
         let metrics = &self.shared.metrics;
@@ -52,7 +52,7 @@ impl Router {
         metrics.encode()
     }
 
-    /// Its identity and abilities.
+    /// The router's identity and abilities.
     pub fn info(&self) -> NodeInfo {
         let models = self.models();
         let embeddings = models.iter().any(|model| model.embeddings);
@@ -83,7 +83,7 @@ impl Router {
         }
     }
 
-    /// Its present state. The figures of processor and memory are 0 here; the listener fills them in.
+    /// The router's present state. The figures of processor and memory are 0 here; the listener fills them in.
     pub fn status(&self) -> NodeStatus {
         let active_miners = self.miners().iter().filter(|miner| miner.active).count() as u64;
         let shared = &self.shared;
@@ -110,17 +110,17 @@ impl Router {
         }
     }
 
-    /// Answers that are being checked in the background now (`dispatch.audit_ratio`).
+    /// The number of answers that are being audited at present (`dispatch.audit_ratio`).
     pub fn audits(&self) -> u32 {
         self.shared.core.lock().engine.audits()
     }
 
-    /// Whether it takes tasks: it is not closing, and its store writes.
+    /// Whether the router takes tasks: it is neither draining nor closed, and its store works.
     pub fn is_ready(&self) -> bool {
         !self.is_draining() && self.shared.store.check().is_ok()
     }
 
-    /// Whether it is draining or closed.
+    /// Whether the router is draining or closed.
     pub fn is_draining(&self) -> bool {
         self.shared.draining.load(Ordering::Acquire)
     }

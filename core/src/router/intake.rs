@@ -1,7 +1,8 @@
-//! The one way in for work. A family of HTTP routes, a binding or a Rust program says in an [`Intake`] who asks for what; the
-//! router finds the session, checks the request ([`Router::check`]) and makes a [`Submission`](super::Submission) of it ([`Router::enter`]).
+//! The one way in for work. Every family of HTTP routes, every binding and every Rust program fills in an [`Intake`].
+//! [`Router::check`] finds the session and checks the request; [`Router::enter`] makes a
+//! [`Submission`](super::Submission) of it.
 //!
-//! The two steps are two calls because a way in may need the checked request to say how its caller reads the answer.
+//! The two are separate calls because an HTTP route may need the checked request to decide how it sends the answer.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,47 +20,47 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Debug)]
 #[cfg_attr(not(feature = "listener"), allow(dead_code, reason = "a program in Rust names its session by id"))]
 pub(crate) enum Wish<'a> {
-    /// That session and no other.
+    /// This session and no other.
     Exactly(SessionId),
-    /// The session that a client names in a path, a header or a body: a number, or 0x and 64 digits. The setting `unknown_session` says
-    /// what follows where there is none.
+    /// The session that a client names in a path, a header or a body: a number, or 0x and 64 hexadecimal digits. The
+    /// setting `unknown_session` decides what happens if there is no such session.
     Named(Cow<'a, str>),
-    /// The router's choice: the first session of a caller that is limited to some, else those of `completion_sessions` in turn,
-    /// else session 0.
+    /// The router's choice: the caller's first allowed session; for a caller without that limit, the sessions of
+    /// `completion_sessions` in turn, or session 0 if that list is empty.
     Any,
 }
 
 /// A key that makes a submission repeatable, as the caller gave it.
 #[derive(Debug, Clone)]
 pub(crate) struct RepeatKey {
-    /// Whose key it is: the caller and the way in.
+    /// The name space of the key: the caller and the interface through which it came.
     pub(crate) scope: String,
     /// The caller's own key.
     pub(crate) key: String,
 }
 
-/// A request with all that its caller says about it.
+/// A request with everything that its caller says about it.
 #[derive(Debug)]
 pub(crate) struct Intake<'a> {
-    /// The session that is wanted.
+    /// The session that the caller wants.
     pub(crate) session: Wish<'a>,
     /// The only sessions that the caller may use; empty: all.
     pub(crate) allowed: &'a [u64],
     /// The request. Its `kind` is set.
     pub(crate) request: TaskRequest,
-    /// The key that makes it repeatable.
+    /// The key that makes the submission repeatable.
     pub(crate) idempotency: Option<RepeatKey>,
-    /// Whether the task goes on when nobody holds its submission any more.
+    /// Whether the task continues after the last handle of it is dropped.
     pub(crate) detach: bool,
-    /// Whether a model that no miner offers stands for any model.
+    /// Whether any miner may serve the request if no miner offers its model.
     pub(crate) any_model: bool,
-    /// Seconds that the caller waits for the first token of a stream, or for a whole answer: a stream that has begun is ended by
-    /// silence alone. `None`: the request's `timeout`, for the whole task.
+    /// Seconds that the caller waits for the first token of a stream, or for a whole answer. A stream that has begun
+    /// ends by the miner's silence alone. `None`: the request's `timeout` bounds the whole task.
     pub(crate) patience: Option<f64>,
 }
 
 impl Intake<'_> {
-    /// That request for that session, with every default.
+    /// An intake of this request for this session, with every default.
     pub(crate) fn exactly(session: SessionId, request: TaskRequest) -> Self {
         Self {
             session: Wish::Exactly(session),
@@ -91,7 +92,7 @@ impl Checked {
         &self.request
     }
 
-    /// Whether it can be repeated under a key.
+    /// Whether the submission has an idempotency key.
     #[cfg(feature = "listener")]
     pub(crate) fn is_repeatable(&self) -> bool {
         self.idempotency.is_some()
@@ -123,10 +124,10 @@ impl Router {
         })
     }
 
-    /// The session that is meant. One that the caller may not use does not exist for it.
+    /// The session that a wish means. A session that the caller may not use is reported as unknown.
     ///
     /// # Errors
-    /// `NotFound`; `InvalidArgument` where the name is none of a session's.
+    /// `NotFound`; `InvalidArgument` if the name has not the form of a session's id.
     pub(crate) fn session_of(&self, wish: &Wish<'_>, allowed: &[u64]) -> Result<SessionId> {
         let id = match wish {
             Wish::Exactly(id) => *id,
@@ -146,7 +147,7 @@ impl Router {
             if core.sessions.contains_key(&id) { Ok(id) } else { Err(super::sessions::absent(&core, id)) }
         });
         match self.shared.config.unknown_session {
-            // A damaged session is not an unknown one: its tasks do not belong into another.
+            // A damaged session is not an unknown one: its tasks must not go into session 0.
             UnknownSession::Default if found.as_ref().is_err_and(|error| error.kind() != ErrorKind::Internal) => {
                 Ok(SessionId(0))
             }
@@ -154,7 +155,8 @@ impl Router {
         }
     }
 
-    /// Whether every miner that could be given the request is an upstream: one of those that list its model, where there are any.
+    /// Whether every miner that could get the request is an upstream. If an active miner lists the model, only the
+    /// miners that list it are candidates.
     fn only_upstreams(&self, session: SessionId, model: Option<&str>) -> bool {
         let own = self.session(session).map(|session| session.spec.model).unwrap_or_default();
         let model = model.unwrap_or(&own);
@@ -173,7 +175,7 @@ impl Router {
 }
 
 impl Wish<'_> {
-    /// Whether the caller names a session: then it is part of what an idempotency key stands for.
+    /// Whether the caller names a session. A named session is part of the work that an idempotency key identifies.
     fn names_one(&self) -> bool {
         match self {
             Self::Exactly(_) | Self::Named(_) => true,
@@ -183,7 +185,7 @@ impl Wish<'_> {
 }
 
 impl RepeatKey {
-    /// The key as the store keeps it: with a fingerprint of the work, and of the session where the caller named it.
+    /// The key as the store keeps it, with a fingerprint of the work and, if the caller named one, of the session.
     fn of(self, session: Option<SessionId>, request: &TaskRequest) -> Result<Idempotency> {
         if self.key.is_empty() || self.key.len() > 256 {
             return Err(Error::invalid("Idempotency-Key", "an idempotency key has 1 to 256 bytes"));
@@ -198,7 +200,7 @@ impl RepeatKey {
 }
 
 impl Shared {
-    /// Checks what the router itself acts on, and brings it within the limits of the configuration.
+    /// Checks the fields that the router itself acts on, and lowers them to the limits of the configuration.
     fn checked(&self, mut request: TaskRequest) -> Result<TaskRequest> {
         let limits = &self.config.limits;
         if request.prompt_type > 1 {

@@ -1,4 +1,5 @@
-//! Comparing answers: away from the engine's lock and from the runtime's threads, then back as one event.
+//! Compares the answers of a task, outside the core's lock and on a blocking thread, and reports the verdict to the
+//! engine as one event.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::model::{
 use crate::task::{Judged, Retention, TaskSpec, hash_of};
 use crate::verdict::{self, Ruling, Vectors, vectors_of};
 
-/// What an answer says, for the comparison: its text, or the tools that it calls where it has no words.
+/// The text of an answer for the comparison. An answer without text is compared by the tools that it calls.
 fn said(answer: &Answer) -> String {
     if !answer.text.trim().is_empty() {
         return answer.text.clone().into();
@@ -23,7 +24,7 @@ fn said(answer: &Answer) -> String {
     answer.raw.as_deref().and_then(tool_calls).unwrap_or_default()
 }
 
-/// The names and arguments of the tools that OpenAI's answer calls.
+/// The names and arguments of the tools that a raw answer calls, as JSON.
 fn tool_calls(raw: &[u8]) -> Option<String> {
     let answer: serde_json::Value = serde_json::from_slice(raw).ok()?;
     let calls: Vec<_> = answer
@@ -82,7 +83,8 @@ impl Case {
 }
 
 impl Shared {
-    /// Holds the task by which the engine asks again, in the background, for an answer of another one. `false`: that answer is gone.
+    /// Puts the shadow task of an audit into memory, with the answer that it checks. `false`: that answer is no longer
+    /// in memory.
     pub(super) fn hold_check(&self, core: &mut Core, of: Gid, fence: Fence, gid: Gid, now: Timestamp) -> bool {
         let Some(live) = core.live.get(&of).cloned() else { return false };
         let given = {
@@ -113,7 +115,7 @@ impl Shared {
         true
     }
 
-    /// Compares the answers of a task and tells the engine.
+    /// Compares the answers of a task in the background and reports the verdict to the engine.
     pub(super) fn compare(self: &Arc<Self>, live: Arc<Live>) {
         let embeds = live.spec.judged.as_ref().is_some_and(|judged| judged.how.matching == Matching::Embedding);
         if !embeds {
@@ -149,7 +151,7 @@ impl Shared {
         self.step(Event::Verdict { gid, standing, agrees });
     }
 
-    /// A vector for each answer, from a miner that embeds; `None` where there is none or it takes too long.
+    /// A vector for each answer, from a miner that makes embeddings; `None`: no such miner answered in time.
     async fn vectors(self: &Arc<Self>, live: &Arc<Live>) -> Option<Vectors> {
         let how = &live.spec.judged.as_ref()?.how;
         let texts = Case::of(live).texts;

@@ -1,4 +1,4 @@
-//! API keys: in the store, and in memory for every request of every listener.
+//! API keys: the store keeps them, and a copy in memory serves every request of every listener.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,19 +12,19 @@ use crate::model::Timestamp;
 use crate::store::ApiKey;
 use crate::token::{KeySpec, NewKey};
 
-/// The keys of the store.
+/// The keys of the store, in memory.
 #[derive(Default)]
 pub(crate) struct KeyRing(RwLock<Ring>);
 
 #[derive(Default)]
 struct Ring {
     by_id: HashMap<String, Known>,
-    /// How many of them have the scope `admin`.
+    /// The number of keys with the scope `admin`.
     admins: usize,
 }
 
 impl Ring {
-    /// Replaces the key of that id by a new one or by nothing; gives the old one.
+    /// Sets the key with this id; `None` removes it. Returns the old key.
     fn replace(&mut self, id: &str, key: Option<Known>) -> Option<Known> {
         let administers = |known: &Known| usize::from(known.key.scopes.iter().any(|scope| scope == "admin"));
         self.admins += key.as_ref().map_or(0, administers);
@@ -37,7 +37,7 @@ impl Ring {
     }
 }
 
-/// A key, and the signal that it was revoked.
+/// A key, and the signal that it was replaced or deleted.
 #[derive(Clone)]
 pub(crate) struct Known {
     pub(crate) key: Arc<ApiKey>,
@@ -70,7 +70,7 @@ impl KeyRing {
         }
     }
 
-    /// The key of that id.
+    /// The key with this id.
     #[cfg(feature = "listener")]
     pub(crate) fn get(&self, id: &str) -> Option<Known> {
         self.0.read().by_id.get(id).cloned()
@@ -81,7 +81,7 @@ impl KeyRing {
         self.0.read().by_id.is_empty()
     }
 
-    /// Whether a key with the scope `admin` is among them.
+    /// Whether there is a key with the scope `admin`.
     #[cfg(feature = "listener")]
     pub(crate) fn has_admin(&self) -> bool {
         self.0.read().admins > 0
@@ -89,13 +89,13 @@ impl KeyRing {
 }
 
 impl Router {
-    /// The keys in the form that requests are checked against.
+    /// The keys against which requests are checked.
     #[cfg(feature = "listener")]
     pub(crate) fn key_ring(&self) -> Arc<KeyRing> {
         self.shared.keys.clone()
     }
 
-    /// Writes a key; every listener of this router accepts it from now on.
+    /// Writes a new or changed key. Every listener of this router accepts it from now on.
     ///
     /// # Errors
     /// The store's.
@@ -110,10 +110,10 @@ impl Router {
             .await
     }
 
-    /// Makes a key, and gives it with its token, which is shown this once.
+    /// Makes a key. The result holds its token, which cannot be read again later.
     ///
     /// # Errors
-    /// `InvalidArgument` that names the field; the store's.
+    /// `InvalidArgument` names the field; the store's error.
     pub async fn create_key(&self, spec: &KeySpec) -> Result<NewKey> {
         let (record, made) = spec.mint(Timestamp::wall_clock())?;
         self.put_key(record).await?;
@@ -132,7 +132,8 @@ impl Router {
         Ok(keys)
     }
 
-    /// Deletes a key: every listener refuses it from now on, and its work ends. `false`: there was none.
+    /// Deletes a key. Every listener refuses it from now on and ends its open requests and connections. `false`: there
+    /// was no such key.
     ///
     /// # Errors
     /// The store's.

@@ -1,4 +1,4 @@
-//! Miners that the router remembers, connected or not: enrolled keys, allow-lists, reputations.
+//! Miners that the router remembers, connected or not: enrolled keys, allowed models, reputations.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ impl KnownMiners {
 }
 
 impl Shared {
-    /// Remembers that a miner's reputation moved, so that neither leaving nor a restart mends it.
+    /// Writes down a miner's new reputation, so that a miner cannot restore it by leaving, nor does a restart.
     pub(super) fn reputed(self: &Arc<Self>, name: &str, reputation: f64) {
         tracing::debug!(miner = name, reputation, "a miner's reputation moved");
         let router = Router { shared: self.clone() };
@@ -32,7 +32,7 @@ impl Shared {
         }
         {
             let mut known = self.known.0.lock();
-            // The engine remembers as many.
+            // The engine remembers this many reputations, too.
             if known.len() as u64 >= 2 * self.config.limits.max_miners {
                 return;
             }
@@ -62,7 +62,7 @@ impl Shared {
         }
     }
 
-    /// The reputations of former times, for the engine.
+    /// Gives the remembered reputations to the engine.
     pub(super) fn tell_reputations(self: &Arc<Self>) {
         let known: Vec<(Arc<str>, f64)> = self
             .known
@@ -79,21 +79,21 @@ impl Shared {
 }
 
 impl Router {
-    /// Every miner that is remembered, by id.
+    /// All miners that the router remembers, in the order of their ids.
     pub fn known_miners(&self) -> Vec<MinerRecord> {
         self.shared.known.0.lock().values().cloned().collect()
     }
 
-    /// The record of the miner of that id.
+    /// The record of the miner with this id.
     #[cfg(feature = "listener")]
     pub(crate) fn known_miner(&self, id: &str) -> Option<MinerRecord> {
         self.shared.known.0.lock().get(id).cloned()
     }
 
-    /// Writes the record of a miner, new or changed.
+    /// Writes the new or changed record of a miner.
     ///
     /// # Errors
-    /// The store's; the old record then still counts.
+    /// The store's error; the old record then stays in force.
     #[cfg(feature = "listener")]
     pub(super) async fn remember_miner(&self, record: MinerRecord) -> Result<()> {
         self.shared.store.put_miner(record.clone()).await?;
@@ -101,24 +101,24 @@ impl Router {
         Ok(())
     }
 
-    /// Refuses the enrolled miner from now on; gives the store's answer. Later changes of its record keep that.
-    /// `None`: it is not enrolled.
+    /// Marks an enrolled miner as revoked. Returns the store's pending write; later changes of the record keep the
+    /// mark. `None`: no such miner is enrolled.
     #[cfg(feature = "listener")]
     pub(super) fn revoke_known(&self, id: &str) -> Option<Pending<()>> {
         let mut known = self.shared.known.0.lock();
         let record = known.get_mut(id).filter(|record| !record.public_key.is_empty())?;
         record.revoked = true;
-        // The write is asked for under the lock, so that no older state is written later.
+        // The lock is held while the write is queued, so that no older state is written later.
         Some(self.shared.store.put_miner(record.clone()))
     }
 
-    /// Changes the record of a miner and writes it in the background, in the order of the changes. `false`: there is
-    /// no record.
+    /// Changes the record of a miner and writes it in the background; writes keep the order of the changes. `false`:
+    /// there is no such record.
     pub(super) fn change_miner(&self, id: &str, change: impl FnOnce(&mut MinerRecord)) -> bool {
         let mut known = self.shared.known.0.lock();
         let Some(record) = known.get_mut(id) else { return false };
         change(record);
-        // The write is asked for under the lock, so that the newest change is the last one in the store.
+        // The lock is held while the write is queued, so that the newest change is the last one in the store.
         let written = self.shared.store.put_miner(record.clone());
         drop(known);
         let id = id.to_owned();
@@ -133,7 +133,7 @@ impl Router {
         true
     }
 
-    /// Deletes the record of a miner. `false`: there was none.
+    /// Deletes the record of a miner. `false`: there was no such record.
     ///
     /// # Errors
     /// The store's.

@@ -1,4 +1,4 @@
-//! A task while the router holds it in memory: its tokens, its answers and those who wait for them.
+//! A task while the router holds it in memory: its tokens, its answers, and the wakers of its waiting callers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -16,14 +16,15 @@ use crate::model::{Answer, Completion, Fence, Outcome, TaskRequest, TaskState, T
 use crate::task::{TaskEnd, TaskSpec};
 use crate::{Error, Result};
 
-/// A task while it is in memory: what never changes of it, and what does behind a lock of its own.
+/// A task in memory: its fixed spec, and its state behind a lock of its own.
 pub(super) struct Live {
     pub(super) spec: Arc<TaskSpec>,
-    /// Bytes that it takes before its first token.
+    /// Bytes that the task takes before its first token.
     first_weight: u64,
-    /// Nobody's leaving cancels it.
+    /// Whether the task continues when its last handle is dropped.
     pub(super) detached: AtomicBool,
-    /// Number of open handles (submissions and streams). The task is cancelled when it reaches 0, unless it is detached.
+    /// Number of open handles (submissions and streams). The task is cancelled when it reaches 0, unless it is
+    /// detached.
     pub(super) attached: AtomicUsize,
     next_waiter: AtomicU64,
     pub(super) state: Mutex<LiveState>,
@@ -34,50 +35,50 @@ pub(super) struct LiveState {
     /// The newest attempt whose tokens were streamed.
     pub(super) primary: Option<Fence>,
     pub(super) state: TaskState,
-    /// Whether the task is written down: `None` while that is under way.
+    /// Whether the store has written the task; `None`: the store has not answered yet.
     pub(super) accepted: Option<Result<()>>,
     pub(super) started_at: Timestamp,
     pub(super) first_token_at: Timestamp,
     pub(super) precommitted_at: Timestamp,
     pub(super) assigned: Vec<String>,
     pub(super) attempts: SmallVec<[Arc<Attempt>; 1]>,
-    /// Answers that are in.
+    /// The answers that have come in.
     pub(super) answers: Vec<Given>,
     pub(super) failure: Option<Failure>,
     pub(super) verdict: Option<Verdict>,
-    /// Whose answer is taken, once that is decided.
+    /// The attempt whose answer the comparison chose.
     pub(super) winner: Option<Fence>,
     pub(super) outcome: Option<Outcome>,
-    /// Why there is no answer, from the moment that the outcome is known.
+    /// The reason why there is no answer. Set together with the outcome.
     pub(super) error: Option<Error>,
     pub(super) ended_at: Timestamp,
-    /// The end, once it is made; the store may not have it yet.
+    /// The end of the task, which the store may not have yet.
     pub(super) closed: Option<TaskEnd>,
-    /// The end, once it may be shown.
+    /// The end that callers may see.
     pub(super) end: Option<Result<Arc<Completion>>>,
-    /// Whether it is over and the store does not have its end.
+    /// Whether the task is over and the store could not write its end.
     pub(super) unwritten: bool,
-    /// Whether its text came from the store in one piece: the numbers that readers saw before mean nothing here.
+    /// Whether the text came from the store in one piece. Piece numbers that readers saw earlier are invalid here.
     pub(super) rejoined: bool,
-    /// What it takes of the router's memory.
+    /// The task's share of the router's memory.
     held: Held,
-    /// Readers and what they have read.
+    /// Each reader's number, and the number of the last piece that it has read.
     pub(super) readers: SmallVec<[(u64, u64); 1]>,
     wakers: SmallVec<[(u64, Waker); 1]>,
 }
 
-/// What one miner answered.
+/// The answer of one miner.
 pub(super) struct Given {
     pub(super) fence: Fence,
     pub(super) miner: String,
     pub(super) answer: Answer,
-    /// SHA-256 of its text, hexadecimal. Where answers are compared it is taken when the answer comes in, before another one is
-    /// looked at; else it is empty until the end.
+    /// The hexadecimal SHA-256 hash of the answer's text. If answers are compared, the hash is made when the answer
+    /// comes in, before another one is looked at. Otherwise this is empty, and the hash is made at the end.
     pub(super) hash: String,
 }
 
 impl Live {
-    /// A task that begins. `transcript` is empty and bounds the answer; what the task holds counts in `memory`.
+    /// Makes a task. `transcript` must be empty; it bounds the answer. The task's bytes count in `memory`.
     pub(super) fn new(spec: Arc<TaskSpec>, transcript: Transcript, memory: &Arc<Memory>, detached: bool) -> Arc<Self> {
         let first_weight = weight_of(&spec.request);
         let held = memory.hold(first_weight);
@@ -115,19 +116,19 @@ impl Live {
         })
     }
 
-    /// A number for one who waits.
+    /// A new number for a waiter or a reader.
     pub(super) fn waiter(&self) -> u64 {
         self.next_waiter.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Puts the ids into an error about this task.
+    /// Adds the ids of the session and the task to an error.
     pub(super) fn sign(&self, error: Error) -> Error {
         error.with_ids(self.spec.session_id, Some(self.spec.id))
     }
 }
 
 impl LiveState {
-    /// Wakes `waiter` at the next change.
+    /// Registers `waiter` to be woken at the next change.
     pub(super) fn wait(&mut self, waiter: u64, waker: &Waker) {
         match self.wakers.iter_mut().find(|(id, _)| *id == waiter) {
             Some((_, old)) => old.clone_from(waker),
@@ -135,39 +136,39 @@ impl LiveState {
         }
     }
 
-    /// `waiter` waits no more.
+    /// Removes a waiter or reader.
     pub(super) fn leave(&mut self, waiter: u64) {
         self.wakers.retain(|(id, _)| *id != waiter);
         self.readers.retain(|(id, _)| *id != waiter);
     }
 
-    /// Takes the wakers, to be woken after the lock is released.
+    /// Takes the wakers. The caller must wake them after it has released the lock.
     pub(super) fn take_wakers(&mut self) -> SmallVec<[(u64, Waker); 1]> {
         std::mem::take(&mut self.wakers)
     }
 
-    /// Bytes that the slowest reader has not taken.
+    /// The number of bytes that the slowest reader has not taken yet.
     pub(super) fn backlog(&self) -> usize {
         self.readers.iter().map(|(_, seq)| self.transcript.backlog(*seq)).max().unwrap_or(0)
     }
 }
 
-/// Bytes by which the count of a text that grows is ahead of it, so that not every piece is counted on its own.
+/// Bytes that are counted in advance for a growing text, so that not every piece updates the router's count.
 const AHEAD: u64 = 4 << 10;
 
-/// Bytes that a task with that request takes before its first token.
+/// The bytes that a task with this request takes before its first token.
 pub(super) fn weight_of(request: &TaskRequest) -> u64 {
     TASK + crate::store::request_weight(request)
 }
 
 impl Live {
-    /// Counts what has come since. `false`: the router holds more than it may.
+    /// Updates the count of bytes after output has come in. `false`: the router holds more than it may.
     pub(super) fn grown(&self, state: &mut LiveState) -> bool {
         let weight = self.weight(state);
         weight <= state.held.bytes() || state.held.set(weight + AHEAD)
     }
 
-    /// Gives back what an ended task needs no more. Answers what it still takes.
+    /// Frees memory that an ended task does not need. Returns the bytes that it still takes.
     pub(super) fn settled(&self, state: &mut LiveState) -> u64 {
         let LiveState { transcript, answers, .. } = state;
         transcript.settle(answers.first().map(|given| &given.answer.text));
@@ -186,7 +187,7 @@ impl Live {
     }
 }
 
-/// Wakes those who waited.
+/// Wakes the waiters. The task's lock must not be held.
 pub(super) fn wake(wakers: SmallVec<[(u64, Waker); 1]>) {
     for (_, waker) in wakers {
         waker.wake();

@@ -1,46 +1,46 @@
-//! The bytes that the router holds for its callers, against `limits.max_memory_bytes`.
+//! Counts the bytes that the router holds for its callers, and bounds them by `limits.max_memory_bytes`.
 //!
-//! Bodies being read, waiting requests, answers under way and ended tasks that are kept all count. New work is
-//! refused before the bound is met, so that work under way has room to end.
+//! The count covers bodies that are being read, waiting requests, unfinished answers, and ended tasks that are kept.
+//! The last eighth of the bound is reserved for work that has begun: new work is refused before that.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{Error, ErrorKind};
 
-/// Bytes beyond its text that a task in memory costs: its record here, in the engine and in the store's queue.
+/// The estimated bytes of a task in memory besides its text: its records here, in the engine and in the store's queue.
 pub(super) const TASK: u64 = 4 << 10;
 
-/// The count of the whole router. Cheap to share.
+/// The count of bytes of one router.
 #[derive(Debug)]
 pub(crate) struct Memory {
     used: AtomicU64,
-    /// The bound; `u64::MAX`: there is none.
+    /// The bound in bytes; `u64::MAX`: unlimited.
     most: u64,
 }
 
 impl Memory {
-    /// A count that is bounded by so many bytes; 0: without a bound.
+    /// A count with this bound in bytes; 0: unlimited.
     pub(super) fn new(most: u64) -> Arc<Self> {
         Arc::new(Self { used: AtomicU64::new(0), most: if most == 0 { u64::MAX } else { most } })
     }
 
-    /// Bytes that are held now.
+    /// The number of bytes that are held at present.
     pub(crate) fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// The most bytes that ended tasks may take, so that they never keep new ones out.
+    /// The maximum number of bytes that ended tasks may take: a quarter of the bound.
     pub(super) fn share_of_ended(&self) -> u64 {
         self.most / 4
     }
 
-    /// Whether so many more bytes fit for new work: the last eighth is for work under way.
+    /// Whether this many bytes of new work fit. The last eighth of the bound is for work that has begun.
     pub(crate) fn has_room(&self, bytes: u64) -> bool {
         self.most == u64::MAX || self.used().saturating_add(bytes) <= self.most - self.most / 8
     }
 
-    /// Holds so many bytes, also if they do not fit.
+    /// Holds this many bytes, even if they do not fit.
     pub(crate) fn hold(self: &Arc<Self>, bytes: u64) -> Held {
         self.used.fetch_add(bytes, Ordering::Relaxed);
         Held { memory: Arc::clone(self), bytes }
@@ -54,7 +54,7 @@ impl Memory {
     }
 }
 
-/// Held bytes, which are given back when this is dropped.
+/// Bytes that are counted until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Held {
     memory: Arc<Memory>,
@@ -62,7 +62,7 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Holds so many bytes in all from now on. `false`: they are more than before and do not fit.
+    /// Changes the number of held bytes. `false`: the number has grown and exceeds the bound. It is held all the same.
     pub(crate) fn set(&mut self, bytes: u64) -> bool {
         let before = std::mem::replace(&mut self.bytes, bytes);
         if bytes <= before {

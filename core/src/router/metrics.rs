@@ -1,4 +1,4 @@
-//! Counters in Prometheus' text format. Names and labels are stable, and labels take few values.
+//! Metrics in Prometheus' text format. Names and labels are stable, and each label has few values.
 
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
@@ -19,7 +19,7 @@ struct VerdictLabel {
     verdict: &'static str,
 }
 
-/// The metrics of one router, in a registry of its own.
+/// The metrics of one router, in its own registry.
 pub(crate) struct Metrics {
     registry: parking_lot::Mutex<Registry>,
     submitted: Counter,

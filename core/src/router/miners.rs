@@ -11,6 +11,7 @@ use crate::miner::{FailClass, Failure, Miner};
 use crate::model::{CONTINUE, Gid, MAX_JSON_INTEGER, MinerInfo, MinerKind, MinerSpec, Timestamp, address_of, meant};
 use crate::{Error, ErrorKind, Result};
 
+/// The router's record of a miner.
 pub(super) struct MinerSlot {
     pub(super) key: MinerKey,
     pub(super) spec: MinerSpec,
@@ -19,44 +20,45 @@ pub(super) struct MinerSlot {
     pub(super) connected_at: Timestamp,
     pub(super) last_seen: Timestamp,
     pub(super) up: bool,
-    /// The reason why it is down, or a warning while it is up.
+    /// The reason why the miner is down, or a warning while it is up; empty: none.
     pub(super) reason: String,
-    /// The most tasks that it takes when it is up.
+    /// The maximum number of concurrent tasks while the miner is up.
     pub(super) credits: u32,
-    /// Its message at the last task that failed by its fault.
+    /// The message of the last failure for which the miner was blamed; empty: none.
     pub(super) last_failure: String,
-    /// Whether its first report is awaited.
+    /// Whether the miner's first report is still to come.
     awaited: bool,
 }
 
-/// The most bytes of a miner's message about a failure that are kept.
+/// The maximum number of bytes that are kept of a miner's message about a failure.
 const WORDS: usize = 500;
 
 /// How a miner joins the router.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Entrance {
-    /// Whether it can be reached.
+    /// Whether the miner can be reached.
     pub(super) up: bool,
-    /// Whether it answers only if no other miner could.
+    /// Whether the miner gets a task only if no other miner could serve it.
     pub(super) last_resort: bool,
-    /// Whether its first report is awaited: whether it is up, and which models it has.
+    /// Whether a first report will tell if the miner is up and which models it has. Tasks wait for that report.
     pub(super) awaited: bool,
 }
 
 impl MinerSlot {
-    /// The name of the wanted model in the miner's own words: the name that it lists, or else its first one.
+    /// The miner's name for a wanted model: the name that it lists, or else the first that it lists. A miner that lists
+    /// no models gets the wanted name unchanged.
     pub(super) fn model_for<'a>(&'a self, asked: Option<&'a str>) -> Option<&'a str> {
         let asked = asked?;
         if self.spec.models.is_empty() {
-            // An upstream does not know the name that it has here.
+            // An upstream does not know its name in this router.
             let is_own_name = self.spec.kind == MinerKind::Upstream && asked == self.spec.name;
             return (!is_own_name).then_some(asked);
         }
         meant(&self.spec.models, asked).or_else(|| self.spec.models.first().map(String::as_str))
     }
 
-    /// The model that answers if that one is wanted, if it can be told without the answer. A miner that lists none
-    /// answers under its own name; an upstream says itself which model it is.
+    /// The model that will answer a request for this model; `None`: only the answer will tell. A miner that lists no
+    /// models answers under its own name; an upstream names its model in the answer.
     pub(super) fn answers_as<'a>(&'a self, asked: Option<&'a str>) -> Option<&'a str> {
         match (asked, self.spec.models.as_slice()) {
             (_, []) => (self.spec.kind != MinerKind::Upstream).then_some(&self.spec.name),
@@ -66,12 +68,12 @@ impl MinerSlot {
         }
     }
 
-    /// Notes the message of a task that failed by its fault.
+    /// Keeps the message of a failure for which the miner was blamed.
     pub(super) fn blamed(&mut self, words: &str) {
         words[..words.floor_char_boundary(WORDS)].clone_into(&mut self.last_failure);
     }
 
-    /// The reason why it gets no tasks at present; `None`: it gets some.
+    /// The reason why the miner gets no tasks at present; `None`: it can get tasks.
     fn why_out(&self, view: MinerView) -> Option<String> {
         let because = |what: &str, why: &str| {
             if why.is_empty() { what.to_owned() } else { format!("{what}: {why}") }
@@ -89,7 +91,7 @@ impl MinerSlot {
         }
     }
 
-    /// Its names as models: those that it lists, or else its own.
+    /// The names of models under which clients can ask for the miner: those that it lists, or else its own name.
     fn names(&self) -> &[String] {
         let unknown = self.spec.kind == MinerKind::Upstream && !self.up;
         if self.spec.models.is_empty() && !unknown { std::slice::from_ref(&self.spec.name) } else { &self.spec.models }
@@ -112,7 +114,7 @@ pub struct ModelInfo {
     pub embeddings: bool,
 }
 
-/// A miner that was added. Dropping the handle changes nothing; [`remove`](Self::remove) ends it.
+/// A handle of a miner that was added. Dropping it changes nothing; [`remove`](Self::remove) removes the miner.
 #[derive(Clone)]
 pub struct MinerHandle {
     shared: Arc<Shared>,
@@ -126,7 +128,7 @@ impl std::fmt::Debug for MinerHandle {
 }
 
 impl MinerHandle {
-    /// Removes the miner: its tasks go to others.
+    /// Removes the miner. Other miners take over its tasks.
     pub fn remove(&self) {
         let slot = self.shared.core.lock().miners.remove(&self.key);
         if slot.is_some() {
@@ -134,22 +136,23 @@ impl MinerHandle {
         }
     }
 
-    /// Gives the miner no new tasks; it finishes those that it has.
+    /// Drains the miner: it gets no new tasks and finishes its present ones.
     pub fn drain(&self) {
         self.shared.step(Event::Drain(self.key));
     }
 
-    /// Sets how many tasks it takes at a time from now on.
+    /// Sets the maximum number of concurrent tasks.
     pub fn set_credits(&self, credits: u32) {
         self.change(|slot| slot.credits = credits);
     }
 
-    /// Sets whether it can be reached. While it cannot, tasks wait for it.
+    /// Sets whether the miner can be reached. A miner that is down gets no tasks.
     pub fn set_up(&self, up: bool) {
         self.change(|slot| slot.up = up);
     }
 
-    /// Sets the reason why it is down, or a warning while it is up, which lists of miners show; empty: none.
+    /// Sets the text that lists of miners show: the reason why the miner is down, or a warning while it is up; empty:
+    /// none.
     pub fn set_reason(&self, reason: String) {
         if let Some(slot) = self.shared.core.lock().miners.get_mut(&self.key) {
             slot.reason = reason;
@@ -170,7 +173,7 @@ impl MinerHandle {
         self.shared.step(Event::Credits(self.key, credits));
     }
 
-    /// Sets the models that it serves from now on; empty: any.
+    /// Sets the models that the miner serves from now on; empty: any model.
     pub fn set_models(&self, models: Vec<String>) {
         let rules = models.iter().map(|model| Arc::from(model.as_str())).collect();
         {
@@ -184,7 +187,7 @@ impl MinerHandle {
         self.shared.step(Event::Models(self.key, rules));
     }
 
-    /// Notes its first report: tasks whose model it might have listed wait for it no more.
+    /// Notes the miner's first report. Tasks that waited to see which models it lists wait no longer.
     pub(super) fn heard(&self) {
         let awaited = {
             let mut core = self.shared.core.lock();
@@ -195,7 +198,7 @@ impl MinerHandle {
         }
     }
 
-    /// Sets the most tokens of prompt and answer together.
+    /// Sets the maximum number of tokens of prompt and answer together; 0: unknown.
     pub fn set_max_context_tokens(&self, tokens: u64) {
         if let Some(slot) = self.shared.core.lock().miners.get_mut(&self.key) {
             slot.spec.max_context_tokens = tokens.min(MAX_JSON_INTEGER);
@@ -204,7 +207,7 @@ impl MinerHandle {
 }
 
 impl Core {
-    /// Says in the miners' own words why nobody serves a task, and when to come back.
+    /// The failure of a task that no miner can serve at present: the reason for each miner, and when to try again.
     pub(super) fn absence(&self, gid: Gid, now: Timestamp) -> Failure {
         let absent = self.engine.absent(gid);
         let out = absent.iter().filter_map(|key| Some((self.miners.get(key)?, self.engine.miner(*key)?)));
@@ -229,17 +232,18 @@ impl Core {
     }
 }
 
-/// The number of miners that an error names if none is up.
+/// The maximum number of miners that such an error names.
 const MOST_NAMED: usize = 3;
 
 impl Shared {
-    /// Keeps the message of a task that failed by that miner's fault, for lists of miners.
+    /// Keeps the message of a failure for which this miner was blamed; lists of miners show it.
     pub(super) fn blamed(&self, key: MinerKey, words: &str) {
         if let Some(slot) = self.core.lock().miners.get_mut(&key) {
             slot.blamed(words);
         }
     }
 
+    /// Adds a miner whose name is also its identity.
     pub(super) fn join(
         self: &Arc<Self>,
         spec: MinerSpec,
@@ -250,7 +254,7 @@ impl Shared {
         self.join_as(&identity, spec, miner, entrance)
     }
 
-    /// Adds a miner whose name is only its own statement: its reputation belongs to its identity.
+    /// Adds a miner. Its reputation belongs to the identity, because a miner that dials in may choose any name.
     pub(super) fn join_as(
         self: &Arc<Self>,
         identity: &str,
@@ -319,8 +323,7 @@ impl Shared {
 }
 
 impl Shared {
-    /// Notes that a miner is there: the stand-in for the first one leaves, and the store remembers that there was
-    /// one.
+    /// Removes the stand-in now that another miner has joined, and lets the store remember that one has joined.
     fn relieve_stand_in(self: &Arc<Self>, identity: &str, kind: MinerKind) {
         let echo = {
             let mut core = self.core.lock();
@@ -330,36 +333,37 @@ impl Shared {
             self.step(Event::MinerGone(echo));
             tracing::info!(miner = identity, "a miner is there: the built-in echo answers no more");
         }
-        // Callbacks of the host program come with every start of it.
+        // Callbacks of the host program join at every start, so the store need not remember them.
         if echo.is_some() || kind != MinerKind::Local {
             self.remember_first(identity);
         }
     }
 }
 
-/// A share to three digits; 0 of nothing.
+/// The ratio of `part` to `whole`, rounded to three decimals; 0 if `whole` is 0.
 fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { (part as f64 * 1_000.0 / whole as f64).round() / 1_000.0 }
 }
 
 impl Router {
-    /// Adds a miner of the host program.
+    /// Adds a miner that is code of the host program.
     ///
     /// # Errors
-    /// `InvalidArgument` names the field; `Conflict` when the name is taken; `Overloaded` when there are `limits.max_miners`.
+    /// `InvalidArgument` names the field; `Conflict` if the name is taken; `Overloaded` if there are as many miners as
+    /// `limits.max_miners` allows; `Closed`.
     pub fn add_miner(&self, spec: MinerSpec, miner: impl Miner) -> Result<MinerHandle> {
         self.shared.join(spec, Arc::new(miner), Entrance { up: true, ..Entrance::default() })
     }
 
-    /// Adds an OpenAI-compatible server. Its models are asked for, and its health is watched, from now on.
+    /// Adds an OpenAI-compatible server as a miner. The router probes its models and its health from now on.
     ///
     /// # Errors
-    /// As [`add_miner`](Self::add_miner).
+    /// The errors of [`add_miner`](Self::add_miner).
     pub fn add_upstream(&self, upstream: UpstreamConfig) -> Result<()> {
         super::upstreams::attach(&self.shared, upstream)
     }
 
-    /// Removes a miner of any kind by its name: its tasks go to others.
+    /// Removes the miner of this name, of any kind. Other miners take over its tasks.
     ///
     /// # Errors
     /// `NotFound`.
@@ -377,7 +381,7 @@ impl Router {
         Ok(())
     }
 
-    /// All miners, in the order in which they came.
+    /// All miners, in the order in which they joined.
     pub fn miners(&self) -> Vec<MinerInfo> {
         let core = self.shared.core.lock();
         core.miners
@@ -435,7 +439,8 @@ impl Router {
             .collect()
     }
 
-    /// The models that can be asked for, by name. A miner that serves any model shows under its own name.
+    /// The models that clients can ask for, in the order of their names. A miner that lists no models appears under its
+    /// own name.
     pub fn models(&self) -> Vec<ModelInfo> {
         let core = self.shared.core.lock();
         let mut models: BTreeMap<&str, ModelInfo> = BTreeMap::new();

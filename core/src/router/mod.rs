@@ -10,15 +10,17 @@
 //! complete, tasks, submission, stream      the API: the calls of a program, and its handles
 //! intake                                   who asks for what, checked
 //! admit                                    a task comes in
-//! drive                                    events in, effects out, deeds done; judge and ending are deeds
-//! attempt, wait                            a miner's hands on a task, and those who wait for it
+//! drive                                    passes events to the engine and carries out its effects; judge and
+//!                                          ending are two of the deeds
+//! attempt, wait                            one miner's work on a task; the callers that hold or await the task
 //! live, shared, miners, sessions           a task in memory, and all that the router holds
 //! transcript, claim, recent, memory, metrics, clock, keys, known
 //! ```
 //!
-//! An event is the way up: an attempt tells what its miner said, a deed what became of it, and a session or a miner that it
-//! changed. These call `Shared::step` of `drive`. A comparison that needs vectors brings in a task of its own by `admit`. A task
-//! holds its attempts, to cancel them.
+//! A module below `drive` reports upwards by an event, with `Shared::step`: an attempt reports its miner's tokens and
+//! answer, a deed reports its result, and `sessions` and `miners` report changes. Two references go against the
+//! order: a comparison that needs vectors admits a task of its own, and a task holds its attempts so that it can
+//! cancel them.
 
 #[cfg(feature = "listener")]
 pub(crate) mod accept;

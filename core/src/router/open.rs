@@ -65,14 +65,14 @@ impl Miner for Box<dyn Miner> {
 }
 
 impl RouterBuilder {
-    /// The configuration; [`Config::default`] where it is not called.
+    /// Sets the configuration. Default: [`Config::default`].
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
     }
 
-    /// A store of the caller's own, instead of the configured one. Its interface may change in any release.
+    /// Uses this store instead of the configured one. The interface of stores may change in any release.
     #[doc(hidden)]
     #[must_use]
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
@@ -80,22 +80,22 @@ impl RouterBuilder {
         self
     }
 
-    /// A miner of the host program.
+    /// Adds a miner that is code of the host program.
     #[must_use]
     pub fn miner(mut self, spec: MinerSpec, miner: impl Miner) -> Self {
         self.miners.push((spec, Box::new(miner)));
         self
     }
 
-    /// An OpenAI-compatible server.
+    /// Adds an OpenAI-compatible server as a miner.
     #[must_use]
     pub fn upstream(mut self, upstream: UpstreamConfig) -> Self {
         self.config.upstreams.push(upstream);
         self
     }
 
-    /// Lets the built-in miner `echo` answer until another miner is there for the first time in this store. From then on
-    /// a request without a miner fails. Default: `echo` answers only if [`Config::echo`] says so.
+    /// Lets the built-in miner `echo` answer until the first other miner of this store joins. From then on, `echo`
+    /// never answers again, not after a restart either. Default: `echo` answers only if [`Config::echo`] is set.
     #[must_use]
     pub fn echo_at_first(mut self, stand_in: bool) -> Self {
         self.stand_in = stand_in;
@@ -105,7 +105,8 @@ impl RouterBuilder {
     /// Opens the router: recovers what the store holds and starts to dispatch.
     ///
     /// # Errors
-    /// `InvalidArgument` names a wrong setting; `Conflict` means that another process has the data directory; `Unavailable` that the store does not work.
+    /// `InvalidArgument` names a wrong setting; `Conflict` means that another process uses the data directory;
+    /// `Unavailable` means that the store does not work.
     ///
     /// # Panics
     /// Outside of a tokio runtime with its timer enabled.
@@ -128,7 +129,7 @@ impl RouterBuilder {
         let mut written = Vec::new();
         for id in STANDING {
             let there = recovery.sessions.iter().any(|session| session.id == id);
-            // A damaged row is left for the one who repairs it.
+            // A damaged row stays in the store, so that it can be repaired.
             if !there && !recovery.corrupt_sessions.contains(&id) {
                 let session = Session::new(id, new_sid()?, standing(id)?, clock.now());
                 written.push(store.put_session(session.clone()));
@@ -250,7 +251,7 @@ impl Router {
         RouterBuilder { config: Config::default(), store: None, miners: Vec::new(), stand_in: false }
     }
 
-    /// Opens a router with that configuration.
+    /// Opens a router with this configuration.
     ///
     /// # Errors
     /// See [`RouterBuilder::open`].
@@ -258,8 +259,8 @@ impl Router {
         Self::builder().config(config).open().await
     }
 
-    /// Takes no new tasks and waits until those that are there have ended, at most for `timeout`. `true`: all have; what is
-    /// left goes on until [`close`](Self::close).
+    /// Refuses new tasks from now on and waits until all present tasks have ended, at most for `timeout`. `true`: all
+    /// have ended. Tasks that have not ended continue until [`close`](Self::close).
     pub async fn drain(&self, timeout: Duration) -> bool {
         self.shared.draining.store(true, Ordering::Release);
         self.shared.drain_started.cancel();
@@ -275,9 +276,10 @@ impl Router {
         }
     }
 
-    /// Ends the router: miners are told to stop, those who wait get an error (`Closed` after a [`drain`](Self::drain), else `Cancelled`), and
-    /// the store is closed. Tasks of a durable store that have
-    /// not ended stay in it and go on at the next start; others end as cancelled.
+    /// Ends the router: it tells the miners to stop, gives the waiting callers an error (`Closed` after a
+    /// [`drain`](Self::drain) and for detached tasks of a durable store, else `Cancelled`), and closes the store.
+    /// Unfinished tasks that are detached stay in a durable store and run again at the next start; other unfinished
+    /// tasks are cancelled. A second call does nothing.
     pub async fn close(&self) {
         if self.shared.closed.swap(true, Ordering::AcqRel) {
             return;
@@ -289,9 +291,9 @@ impl Router {
             core.live.values().filter(|live| live.state.lock().outcome.is_none()).cloned().collect()
         };
         for live in unfinished {
-            // A task that nobody waits for, and that is written down, is work for the next start.
+            // A detached task that a durable store holds runs again at the next start.
             let keep = durable && live.detached.load(Ordering::Acquire);
-            // When the time to drain is up, those who wait are told so at once, whatever becomes of the task.
+            // After a drain, waiting callers get their error at once, whether the task is kept or cancelled.
             if keep || drained {
                 let (attempts, wakers) = {
                     let mut state = live.state.lock();
@@ -310,7 +312,7 @@ impl Router {
         }
         self.shared.stop.cancel();
         self.shared.background.close();
-        // Background work ends by itself now: rows under way are written, timers and probes stop.
+        // From here, background work ends by itself: pending rows are written, and timers and probes stop.
         if tokio::time::timeout(Duration::from_secs(10), self.shared.background.wait()).await.is_err() {
             tracing::warn!("background work did not end within 10 s of the close");
         }

@@ -1,4 +1,4 @@
-//! Ended tasks that are kept in memory, so that their streams can be resumed token by token.
+//! Ended tasks that are kept in memory, so that their streams can be resumed piece by piece.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use super::shared::Core;
 use crate::config::LimitsConfig;
 use crate::model::{Gid, SessionId};
 
-/// Their order and what they take.
+/// The order of the ended tasks in memory, and the bytes that they take.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    /// The oldest first.
+    /// Tasks and their bytes, oldest first.
     order: VecDeque<(Gid, u64)>,
     bytes: u64,
 }
@@ -26,7 +26,7 @@ impl Recent {
     fn pop(&mut self) -> Option<Gid> {
         let (gid, bytes) = self.order.pop_front()?;
         self.bytes -= bytes;
-        // A peak of small tasks must not keep its room for ever.
+        // The memory of a former peak must not be kept for ever.
         if self.order.len() < self.order.capacity() / 4 {
             self.order.shrink_to(self.order.len() * 2);
         }
@@ -35,7 +35,8 @@ impl Recent {
 }
 
 impl Core {
-    /// Keeps an ended task that takes so many bytes. Answers those that are not kept any more, to be freed outside the lock.
+    /// Keeps an ended task that takes this many bytes. Returns the tasks that are no longer kept, which the caller must
+    /// free outside the lock.
     pub(super) fn keep(&mut self, gid: Gid, bytes: u64, limits: &LimitsConfig, memory: &Memory) -> Vec<Arc<Live>> {
         self.recent.push(gid, bytes);
         let most = limits.recent_bytes.min(memory.share_of_ended());
@@ -47,7 +48,7 @@ impl Core {
         forgotten
     }
 
-    /// Forgets ended tasks until a task of that size fits, or none is left.
+    /// Forgets ended tasks until this many bytes fit. `false`: they do not fit although no ended task is left.
     pub(super) fn make_room(&mut self, bytes: u64, memory: &Memory) -> bool {
         while !memory.has_room(bytes) {
             let Some(old) = self.recent.pop() else { return false };
@@ -56,11 +57,11 @@ impl Core {
         true
     }
 
-    /// Forgets the ended tasks of those sessions. Answers them, to be freed outside the lock.
+    /// Forgets the ended tasks of these sessions. Returns them; the caller must free them outside the lock.
     pub(super) fn forget_tasks_of(&mut self, sessions: &BTreeSet<SessionId>) -> Vec<Arc<Live>> {
         let mut gone: Vec<Gid> = self.recent.order.iter().map(|(gid, _)| *gid).collect();
         gone.retain(|gid| self.live.get(gid).is_some_and(|live| sessions.contains(&live.spec.session_id)));
-        // Their places in the order stay until it is their turn.
+        // Their entries in the order stay until they are the oldest.
         gone.into_iter().filter_map(|gid| self.forget_ended(gid)).collect()
     }
 

@@ -1,8 +1,8 @@
 //! Miners that dialled in: their seats, and the ends of their connections.
 //!
-//! A miner has one [`Seat`], over all of its connections. The newest connection wins. When the last one breaks, the
-//! seat stays for `miners.grace_ms`: a miner that comes back within it, with the same epoch, goes on with its
-//! attempts. A miner that was silent for `miners.dead_ms` has used that time up.
+//! A miner has one [`Seat`], which outlives its connections. The newest connection wins. When the last connection
+//! breaks, the seat stays for `miners.grace_ms`: a miner that comes back within that time and with the same epoch
+//! continues its attempts. A miner that was silent for `miners.dead_ms` loses its seat at once.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -50,22 +50,23 @@ impl SeatControl for MinerHandle {
 }
 
 impl Router {
-    /// The limits that miners are told, and the size of the largest frame that they are sent.
+    /// The limits that the router announces to miners, among them the size of the largest frame that it sends.
     pub(crate) fn miner_limits(&self) -> Limits {
         let config = &self.shared.config;
         Limits {
             frame: config.miners.max_frame_bytes,
-            // A request is JSON already; control characters of a prompt may double its size.
+            // Encoding the client's JSON again may double its size because of control characters.
             task: config.limits.max_request_bytes.saturating_mul(2) + (64 << 10),
             window: config.miners.window_bytes,
             output: config.limits.max_output_bytes,
         }
     }
 
-    /// Gives an admitted miner its seat, and the way out of its connection.
+    /// Gives an admitted miner its seat, and the link through which the seat sends.
     ///
     /// # Errors
-    /// If the miner cannot be taken: its name is another's, or there are too many miners.
+    /// `InvalidArgument` if the miner resumes too many tasks; `Conflict` if its name is taken; `Overloaded` if there
+    /// are too many miners.
     pub(super) fn seated(&self, admitted: &Admitted) -> Result<(Arc<Seat>, Arc<Link>)> {
         let most = self.shared.config.miners.max_resumed;
         let named = admitted.hello.resume.as_ref().map_or(0, |resume| resume.inflight.len());
@@ -90,7 +91,7 @@ impl Router {
         Ok((seat, link))
     }
 
-    /// Runs a seat's connection to its end; `revoked` ends it.
+    /// Runs a seat's connection to its end. The signal `revoked` ends it.
     pub(super) async fn serve_seat<S>(
         &self,
         id: &str,
@@ -110,20 +111,20 @@ impl Router {
         let connection = Connection { seat: Arc::clone(seat), link: Arc::clone(link) };
         let end = {
             let running = link::run(socket, link, &connection, timing);
-            let farewell = shared.farewell(seat, link, revoked);
-            tokio::pin!(running, farewell);
+            let announced = shared.announce_end(seat, link, revoked);
+            tokio::pin!(running, announced);
             tokio::select! {
                 end = &mut running => end,
-                () = &mut farewell => running.await,
+                () = &mut announced => running.await,
             }
         };
         shared.connection_ended(id, seat, link, end);
     }
 
-    /// Refuses an enrolled miner from now on, and ends its connection. `false`: there is none.
+    /// Refuses an enrolled miner from now on, and ends its connection. `false`: no such miner is enrolled.
     ///
     /// # Errors
-    /// The store's.
+    /// The store's error; the miner is refused all the same, until the next start.
     pub async fn revoke_miner(&self, id: &str) -> Result<bool> {
         let Some(written) = self.revoke_known(id) else { return Ok(false) };
         let gone = self.shared.remotes.by_id.lock().remove(id);
@@ -135,7 +136,7 @@ impl Router {
         Ok(true)
     }
 
-    /// Runs work that belongs to the router: the close waits for it.
+    /// Runs work in the background; the router's close waits for it.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         crate::miner::spawn(&self.shared.runtime, self.shared.background.track_future(work));
     }
@@ -152,7 +153,8 @@ impl Router {
 }
 
 impl Shared {
-    /// The miner's seat: the one it has, or a new one if it is new or started afresh.
+    /// The miner's seat: the present one if the miner comes back with the same epoch, name and an open seat, or else a
+    /// new one.
     fn seat(self: &Arc<Self>, admitted: &Admitted, link: &Arc<Link>, welcome: Welcome) -> Result<Arc<Seat>> {
         let Admitted { identity, hello, spec, .. } = admitted;
         let held = hello.resume.as_ref().map_or(&[][..], |resume| resume.inflight.as_slice());
@@ -168,7 +170,7 @@ impl Shared {
                 tracing::info!(miner = %identity.id, resumed, "a miner is back");
                 return Ok(Arc::clone(&remote.seat));
             }
-            // It is another process of the miner: the attempts of the last one are lost.
+            // The miner has restarted, changed its name or said goodbye: the old seat's attempts are lost.
             if let Some(old) = by_id.remove(&identity.id) {
                 old.handle.remove();
                 old.seat.abandon();
@@ -207,9 +209,9 @@ impl Shared {
         }
     }
 
-    /// Tells the miner when the router drains, when it closes, and when the miner is revoked. Never ready before
-    /// that.
-    async fn farewell(&self, seat: &Arc<Seat>, link: &Arc<Link>, revoked: Option<CancellationToken>) {
+    /// Tells the miner when the router drains or closes, or that the miner is revoked. Completes after the close or the
+    /// revocation.
+    async fn announce_end(&self, seat: &Arc<Seat>, link: &Arc<Link>, revoked: Option<CancellationToken>) {
         let drained = async {
             self.drain_started.cancelled().await;
             seat.announce_drain(self.config.listen.drain_timeout_ms);
@@ -231,14 +233,14 @@ impl Shared {
 
     fn connection_ended(self: &Arc<Self>, id: &str, seat: &Arc<Seat>, link: &Arc<Link>, end: End) {
         if !seat.detach(link) {
-            return; // another connection has taken over
+            return; // a newer connection has replaced this one
         }
         tracing::info!(miner = %id, ?end, "a miner's connection ended");
         let now = self.clock.now().as_secs();
         Router { shared: self.clone() }.change_miner(id, |record| record.last_seen = now);
         self.set_remote_up(id, seat, false);
         let over = match end {
-            // Its silence has used up the grace period.
+            // The time of silence counts as the grace period.
             End::Silent => true,
             End::Closed | End::Broken | End::Told => seat.is_leaving() && seat.is_idle(),
         };
@@ -262,11 +264,11 @@ impl Shared {
         );
     }
 
-    /// Removes the miner: its attempts go to others.
+    /// Removes the miner, unless it has come back: other miners take over its tasks.
     fn vacate(&self, id: &str, seat: &Arc<Seat>) {
         let gone = {
             let mut by_id = self.remotes.by_id.lock();
-            // It may have come back since.
+            // The miner may have come back in the meantime.
             let ours = by_id.get(id).is_some_and(|remote| Arc::ptr_eq(&remote.seat, seat)) && !seat.is_attached();
             if ours { by_id.remove(id) } else { None }
         };

@@ -17,25 +17,25 @@ use crate::{Error, ErrorKind, Result};
 pub struct SessionFilter {
     /// Only sessions in this state.
     pub state: Option<SessionState>,
-    /// The greatest number of sessions; 0: all.
+    /// The maximum number of sessions on the page; 0: unlimited.
     pub limit: u64,
     /// The number of sessions to skip.
     pub offset: u64,
-    /// Only these sessions; empty: all.
+    /// Only sessions with these ids; empty: all sessions.
     pub only: Vec<u64>,
 }
 
-/// The sessions that exist from the start. Several published clients take task 0 and session 0 for nothing and
-/// therefore ask for session 1.
+/// The sessions that always exist. Session 1 is there because several published clients treat the number 0 as absent
+/// and therefore ask for session 1.
 pub(super) const STANDING: [SessionId; 2] = [SessionId(0), SessionId(1)];
 
-/// The rules of a session that exists from the start.
+/// The rules of a session that always exists.
 pub(super) fn standing(id: SessionId) -> Result<SessionSpec> {
     let name = if id.0 == 0 { "default".to_owned() } else { format!("default-{id}") };
     SessionSpec { name, ..SessionSpec::default() }.validated()
 }
 
-/// Whether a list shows it: a session that exists from the start is shown only after somebody used or changed it.
+/// Whether a list shows the session. A session that always exists is shown only after a client has used or changed it.
 fn is_listed(core: &Core, session: &Session) -> bool {
     !STANDING.contains(&session.id)
         || !session.active
@@ -48,14 +48,14 @@ pub(super) fn listed_sessions(core: &Core) -> impl Iterator<Item = &Session> {
     core.sessions.values().filter(|session| is_listed(core, session))
 }
 
-/// A new 0x + 64 hexadecimal digits.
+/// A new random session hash: 0x and 64 hexadecimal digits.
 pub(super) fn new_sid() -> Result<String> {
     let mut bytes = [0_u8; 32];
     getrandom::fill(&mut bytes).map_err(|e| Error::internal(format!("the system gives no randomness: {e}")))?;
     Ok(format!("0x{}", hex(&bytes)))
 }
 
-/// The error for a session that is not in memory: nobody knows it, or its row is damaged.
+/// The error for a session that is not in memory: it does not exist, or its row is damaged.
 pub(super) fn absent(core: &Core, id: SessionId) -> Error {
     if core.corrupt_sessions.contains(&id) { damaged_session(id) } else { unknown(id) }
 }
@@ -90,7 +90,7 @@ fn rules(session: &Session, dispatch: &DispatchConfig) -> SessionRules {
     }
 }
 
-/// The record with its fields that change all the time.
+/// The record with the fields that are computed at each read: counts of tasks, and miners.
 fn shown(core: &Core, session: &Session) -> Session {
     let mut out = session.clone();
     out.total_tasks = core.engine.taken_tasks(session.id);
@@ -117,8 +117,8 @@ fn shown(core: &Core, session: &Session) -> Session {
 }
 
 impl Core {
-    /// Forgets sessions that the store has deleted, but for those with work under way, which a later round takes.
-    /// Answers their tasks that were kept, to be freed outside the lock.
+    /// Forgets sessions that the store has deleted. Sessions with unfinished tasks stay until a later round. Returns
+    /// the forgotten sessions' ended tasks, which the caller must free outside the lock.
     pub(super) fn forget_sessions(&mut self, mut gone: BTreeSet<SessionId>) -> Vec<Arc<Live>> {
         gone.retain(|id| self.engine.forget_session(*id));
         for id in &gone {
@@ -131,7 +131,7 @@ impl Core {
 }
 
 impl Shared {
-    /// Puts a session into memory, a new one or one of the store.
+    /// Puts a new, changed or recovered session into memory and gives its rules to the engine.
     pub(super) fn adopt_session(self: &Arc<Self>, session: Session) {
         self.next_session.fetch_max(session.id.0 + 1, Ordering::AcqRel);
         let event = Event::Session(session.id, rules(&session, &self.config.dispatch));
@@ -143,8 +143,8 @@ impl Shared {
         self.step(event);
     }
 
-    /// Makes changes one after the other, each whole whether its caller waits or not. A caller that is told of a
-    /// change finds it in the store.
+    /// Changes a session in the store and in memory. Changes run one after the other, and each runs to its end even
+    /// if its caller stops waiting. The change is in the store when this returns.
     async fn change(
         self: &Arc<Self>,
         id: SessionId,
@@ -170,11 +170,11 @@ impl Shared {
 }
 
 impl Router {
-    /// Opens a session. It is durable when this returns.
+    /// Opens a session. The session is durable when this returns.
     ///
     /// # Errors
-    /// `InvalidArgument` names the field; `Overloaded` when `limits.max_sessions` are open, or
-    /// `limits.max_closed_sessions` are closed and not deleted yet.
+    /// `InvalidArgument` names the field; `Overloaded` if `limits.max_sessions` sessions are open, or
+    /// `limits.max_closed_sessions` are closed and not yet deleted.
     pub async fn create_session(&self, spec: SessionSpec) -> Result<Session> {
         let shared = &self.shared;
         if shared.closed.load(Ordering::Acquire) {
@@ -220,13 +220,13 @@ impl Router {
         core.sessions.get(&id).map(|session| shown(&core, session)).ok_or_else(|| absent(&core, id))
     }
 
-    /// The session of that 0x + 64 hexadecimal digits.
+    /// The id of the session with this hash (0x and 64 hexadecimal digits).
     pub fn session_by_sid(&self, sid: &str) -> Option<SessionId> {
         self.shared.core.lock().sids.get(sid).copied()
     }
 
-    /// A page of sessions in the order of their ids, and how many there are on all pages. Sessions 0 and 1, which are
-    /// always there, are left out until they are used.
+    /// A page of sessions in the order of their ids, and the number of sessions on all pages. Sessions 0 and 1, which
+    /// always exist, are left out until they are used or changed.
     pub fn sessions(&self, filter: &SessionFilter) -> (Vec<Session>, u64) {
         let core = self.shared.core.lock();
         let matching = || {
@@ -253,7 +253,7 @@ impl Router {
             .await
     }
 
-    /// Closes a session: running tasks finish, new ones are refused. Closing it again changes nothing.
+    /// Closes a session: its present tasks finish, new ones are refused. Closing a closed session changes nothing.
     ///
     /// # Errors
     /// `NotFound`; `InvalidArgument` for session 0, which is always open.
@@ -270,7 +270,8 @@ impl Router {
             .await
     }
 
-    /// The session for a request that names none: those of `completion_sessions` take turns, or else session 0.
+    /// The session for a request that names none: the sessions of `completion_sessions` in turn, or session 0 if that
+    /// list is empty.
     pub(super) fn next_completion_session(&self) -> SessionId {
         match self.shared.config.completion_sessions.as_slice() {
             [] => SessionId(0),

@@ -1,9 +1,9 @@
-//! The engine's settings from the configuration.
+//! Maps the configuration to the engine's settings.
 
 use crate::config::{DispatchConfig, LimitsConfig};
 use crate::engine::EngineSettings;
 
-/// The engine's settings from the configuration, for the first start of an empty store.
+/// The engine's settings for a configuration. The values that depend on the store, such as the epoch, are defaults.
 pub(super) fn engine_settings(dispatch: &DispatchConfig, limits: &LimitsConfig) -> EngineSettings {
     EngineSettings {
         accept_timeout_ms: dispatch.accept_timeout_ms,

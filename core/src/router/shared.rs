@@ -21,7 +21,7 @@ use crate::engine::{Engine, MinerKey};
 use crate::model::{Gid, Session, SessionId, TaskId};
 use crate::store::Store;
 
-/// A router. Cheap to clone: all clones are the same router. [`close`](Router::close) it when done.
+/// A handle of a router. A clone is cheap and refers to the same router. Call [`close`](Router::close) at the end.
 #[derive(Clone)]
 pub struct Router {
     pub(super) shared: Arc<Shared>,
@@ -43,19 +43,21 @@ pub(super) struct Shared {
     pub(super) memory: Arc<Memory>,
     pub(super) keys: Arc<KeyRing>,
     pub(super) known: super::known::KnownMiners,
-    /// The time for which the timer is set; `u64::MAX` while it is not.
+    /// The time for which the timer is set, in Unix milliseconds; `u64::MAX` while no timer is set.
     pub(super) armed: AtomicU64,
     pub(super) rearm: Notify,
     pub(super) draining: AtomicBool,
     pub(super) closed: AtomicBool,
-    /// Notified when a task ended.
+    /// Notified whenever a task ends.
     pub(super) ended: Notify,
     pub(super) next_session: AtomicU64,
     /// Held from reading a session until its change is in the store and in memory, so that no change undoes another.
     pub(super) session_changes: tokio::sync::Mutex<()>,
+    /// Counts the requests that named no session, which take the sessions of `completion_sessions` in turn.
     pub(super) turn: AtomicU64,
-    /// Background work of this router.
+    /// Background work that the close waits for.
     pub(super) background: TaskTracker,
+    /// Cancelled when the router closes.
     pub(super) stop: tokio_util::sync::CancellationToken,
     /// Cancelled when the router starts to drain.
     pub(super) drain_started: tokio_util::sync::CancellationToken,
@@ -68,7 +70,7 @@ pub(super) struct Core {
     pub(super) engine: Engine,
     pub(super) live: HashMap<Gid, Arc<Live>>,
     pub(super) by_id: HashMap<(SessionId, TaskId), Gid>,
-    /// Ended tasks that can still be resumed, oldest first.
+    /// Ended tasks whose streams can still be resumed.
     pub(super) recent: Recent,
     pub(super) sessions: BTreeMap<SessionId, Session>,
     pub(super) sids: HashMap<String, SessionId>,

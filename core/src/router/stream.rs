@@ -1,4 +1,4 @@
-//! Reading a task's tokens.
+//! The stream of a task's tokens.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,29 +20,31 @@ use crate::{Error, ErrorKind, Result};
 pub enum StreamEvent {
     /// A piece of the text.
     Token {
-        /// Its number, one more than that of the event before it. The first is 1, and 2^32 more at each later start of the store.
+        /// The number of the piece, one more than that of the event before it. The first piece has number 1; each
+        /// later start of the store adds 2^32 to the first number.
         seq: u64,
-        /// The text.
+        /// The text of the piece.
         text: String,
-        /// The upstream's own JSON chunk, where one is kept.
+        /// The upstream's own JSON chunk; `None`: there is none, or it is no longer kept.
         raw: Option<Bytes>,
     },
-    /// All pieces before this mark are void. Another miner or a later start of the router begins anew, the number to
-    /// resume from does not belong to this text, or the pieces of an ended task are no longer kept and its text comes as
-    /// one piece. It comes only if the request's `on_failure` is `restart`, or in a stream that is resumed.
+    /// A restart mark: all pieces before it are void, and the text begins again. It comes if another miner or a later
+    /// start of the router begins the answer again, if the number to resume from does not belong to this text, or if
+    /// the pieces of an ended task are no longer kept, so that its text comes as one piece. Only streams of requests
+    /// whose `on_failure` is `restart`, and resumed streams, contain restart marks.
     Restart {
-        /// The number of this mark; the next piece's is one more.
+        /// The number of this mark. The next piece has the next number.
         seq: u64,
     },
-    /// The end: exactly one, and last.
+    /// The end of the stream. Every stream has exactly one, as its last event.
     End(Result<Arc<Completion>>),
 }
 
-/// The tokens of a task, as they come. Dropping it does not cancel the task while the
+/// The tokens of a task, as they come. Dropping the stream does not cancel the task while its
 /// [`Submission`](super::Submission) or another stream of it exists.
 ///
-/// It is a [`Stream`] of single events; [`next_batch`](Self::next_batch) gives all that are ready at once, which costs
-/// less where a miner is faster than the reader.
+/// The [`Stream`] implementation gives single events. [`next_batch`](Self::next_batch) gives all events that are ready,
+/// which costs less if the miner is faster than the reader.
 ///
 /// ```
 /// # use cortensor_router::{Config, Router, StreamEvent, SubmitOptions};
@@ -72,15 +74,15 @@ pub struct TokenStream {
     live: Arc<Live>,
     attachment: Arc<Attachment>,
     waiter: u64,
-    /// The number of the last piece or mark that was taken out of the transcript.
+    /// The number of the last piece or mark that was taken from the transcript.
     seq: u64,
-    /// What was taken and not yet given, for readers who take one event at a time.
+    /// Events that were taken and not yet given, for readers that take one event at a time.
     taken: std::vec::IntoIter<StreamEvent>,
-    /// The number of the last piece or mark that was given, while there are events in `taken`.
+    /// The number of the last piece or mark that was given. Valid while there are events in `taken`.
     given: u64,
-    /// Whether it goes on where an earlier stream broke off, and has given nothing yet.
+    /// Whether the stream resumes an earlier one and has given no event yet.
     resumed: bool,
-    /// Whether the reader can be told that what it has is void.
+    /// Whether the stream may contain restart marks.
     resets: bool,
     ended: bool,
 }
@@ -109,18 +111,18 @@ impl TokenStream {
         }
     }
 
-    /// The number of the last piece or mark that it gave.
+    /// The number of the last piece or mark that the stream gave; 0 before the first.
     pub fn last_seq(&self) -> u64 {
         if self.taken.len() > 0 { self.given } else { self.seq }
     }
 
-    /// The events that are ready, at least one; waits for the first. `None` after the end. A reader that is far behind gets them in
-    /// several calls.
+    /// Waits for the next event and gives all events that are ready, at least one. `None`: the stream is over. A reader
+    /// that is far behind gets the ready events in several calls.
     pub async fn next_batch(&mut self) -> Option<Vec<StreamEvent>> {
         std::future::poll_fn(|cx| self.poll_batch(cx)).await
     }
 
-    /// Polls for what [`next_batch`](Self::next_batch) gives.
+    /// Polls for the events that [`next_batch`](Self::next_batch) gives.
     pub fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<StreamEvent>>> {
         if self.taken.len() > 0 {
             return Poll::Ready(Some(std::mem::take(&mut self.taken).collect()));
@@ -133,7 +135,7 @@ impl TokenStream {
         let rejoined = std::mem::take(&mut self.resumed) && state.rejoined;
         let from = match state.transcript.place(self.seq, matches!(state.end, Some(Ok(_)))) {
             Place::Behind(seq) if !rejoined => {
-                // One that has nothing yet loses nothing when the text is begun anew.
+                // A reader that has read nothing loses nothing when the text begins again.
                 self.seq = self.seq.min(seq);
                 seq
             }
@@ -147,7 +149,8 @@ impl TokenStream {
                 self.seq
             }
         };
-        // A reader that is far behind gets it all in several turns: building it keeps the task's lock and the thread.
+        // A reader that is far behind gets the pieces in several turns, because copying them holds the task's lock and
+        // the thread.
         let mut turn = Turn::default();
         let mut rest = false;
         for piece in state.transcript.after(from) {
@@ -168,7 +171,7 @@ impl TokenStream {
             return Poll::Pending;
         }
         let seq = self.seq;
-        // One that came late: the engine must know that what is there cannot be taken back.
+        // This reader is the first to see the text: the engine must know that it cannot be taken back without a mark.
         let shown = if state.transcript.show() { state.transcript.fence() } else { None };
         if let Some(reader) = state.readers.iter_mut().find(|(id, _)| *id == self.waiter) {
             reader.1 = seq;
@@ -199,7 +202,7 @@ impl Stream for TokenStream {
     }
 }
 
-/// The error of a reader that has seen what is void and could not make it undone.
+/// The error of a reader that has read pieces which are now void, in a stream without restart marks.
 fn lost() -> Error {
     Error::new(
         ErrorKind::MinerFailed,

@@ -1,4 +1,4 @@
-//! A submitted task in its caller's hands.
+//! A caller's handle of a submitted task, and the options of a submission.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use crate::engine::Event;
 use crate::model::{Completion, Gid, SessionId, Task, TaskId, TaskRequest};
 use crate::{Result, model::Outcome};
 
-/// The options of a submission, beside the request itself.
+/// The options of a submission.
 ///
 /// ```
 /// use cortensor_router::SubmitOptions;
@@ -25,20 +25,21 @@ use crate::{Result, model::Outcome};
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct SubmitOptions {
-    /// A key under which the same request can be sent again without making a second task.
+    /// The idempotency key: a request that is sent again with this key joins the task that the first one made.
     pub idempotency_key: Option<String>,
-    /// Whose key it is, for example the token and the route.
+    /// The name space of the key, for example the caller's name. Equal keys in different scopes are different keys.
     pub scope: String,
-    /// Whether the task goes on when its [`Submission`] is dropped.
+    /// Whether the task continues when its [`Submission`] is dropped.
     pub detach: bool,
-    /// Whether a model that no miner offers stands for any model.
+    /// Whether any miner may serve the request if no miner offers its model.
     pub any_model: bool,
-    /// Seconds that the caller waits for the first token of a stream, or for a whole answer: a stream that has begun is ended by
-    /// silence alone. `None`: the request's `timeout`, else `limits.default_timeout_secs`, for the whole task.
+    /// Seconds that the caller waits for the first token of a stream, or for a whole answer. A stream that has begun
+    /// ends by the miner's silence alone. `None`: the request's `timeout`, or else `limits.default_timeout_secs`,
+    /// bounds the whole task.
     pub patience: Option<f64>,
 }
 
-/// A submitted task. Dropping the last one of a task cancels it, unless it is detached.
+/// A handle of a submitted task. Dropping the last handle of a task cancels the task, unless it is detached.
 pub struct Submission {
     shared: Arc<Shared>,
     live: Arc<Live>,
@@ -61,32 +62,32 @@ impl Submission {
         Self { shared, live, attachment, joined }
     }
 
-    /// The session.
+    /// The session of the task.
     pub fn session_id(&self) -> SessionId {
         self.live.spec.session_id
     }
 
-    /// The task in its session.
+    /// The id of the task within its session.
     pub fn task_id(&self) -> TaskId {
         self.live.spec.id
     }
 
-    /// The task among all sessions.
+    /// The id of the task among all tasks of the router.
     pub fn gid(&self) -> Gid {
         self.live.spec.gid
     }
 
-    /// Unix seconds at which it was submitted.
+    /// The time of the submission, in Unix seconds.
     pub fn created(&self) -> u64 {
         self.live.spec.created_at.as_secs()
     }
 
-    /// The model: the one that was asked for, else `default`.
+    /// The model of the task: the one that the request names, else the session's, else `default`.
     pub fn model(&self) -> String {
         self.live.spec.request.model.as_deref().or(self.live.spec.model.as_deref()).unwrap_or("default").to_owned()
     }
 
-    /// The model that answers, once a miner has the task: what it lists, or its own name; else the one that was asked for.
+    /// The model that answers, by the miner's name for it. Before a miner has the task, this is [`model`](Self::model).
     pub fn answering_model(&self) -> String {
         let state = self.live.state.lock();
         let primary = state.attempts.iter().find(|attempt| Some(attempt.fence) == state.primary);
@@ -96,67 +97,67 @@ impl Submission {
         model.unwrap_or_else(|| self.model())
     }
 
-    /// Whether an idempotency key led to a task that was there already.
+    /// Whether the idempotency key led to a task that existed already.
     pub fn joined(&self) -> bool {
         self.joined
     }
 
-    /// What was asked for.
+    /// The request.
     pub fn request(&self) -> &Arc<TaskRequest> {
         &self.live.spec.request
     }
 
-    /// Waits until the task is durable. Show its ids to nobody before.
+    /// Waits until the task is durable. A program must not show the task's ids before.
     ///
     /// # Errors
-    /// The store's, when it could not be written: the task is cancelled then.
+    /// The store's error if the task could not be written. The task is cancelled in that case.
     pub async fn accepted(&self) -> Result<()> {
         written_down(&self.live).await
     }
 
-    /// The tokens from the first one on.
+    /// A stream of the task's tokens, from the first on.
     pub fn stream(&self) -> TokenStream {
         self.stream_after(0)
     }
 
-    /// The tokens after number `seq`.
+    /// A stream of the task's tokens after the one with number `seq`; 0: from the first on.
     pub fn stream_after(&self, seq: u64) -> TokenStream {
         TokenStream::new(self.live.clone(), self.attachment.clone(), seq)
     }
 
-    /// Waits for the end, which is durable then.
+    /// Waits for the end of the task. The end is durable when this returns.
     ///
     /// # Errors
-    /// `Timeout`, `Cancelled`, `MinerFailed`, `InvalidArgument` (a miner refused the request), `Overloaded`, `Unavailable`;
-    /// the details name the session and the task.
+    /// `Timeout`, `Cancelled`, `MinerFailed`, `InvalidArgument` (a miner refused the request), `Overloaded`,
+    /// `Unavailable`, and the store's error; the details name the session and the task.
     pub async fn result(&self) -> Result<Completion> {
         self.shared_result().await.map(Arc::unwrap_or_clone)
     }
 
-    /// The same without a copy.
+    /// Like [`result`](Self::result), but without a copy.
     pub(crate) async fn shared_result(&self) -> Result<Arc<Completion>> {
         let waiter = Waiter::new(&self.live);
         std::future::poll_fn(|cx| waiter.poll(cx, |state| state.end.clone())).await
     }
 
-    /// The task as it stands.
+    /// The present record of the task.
     pub fn state(&self) -> Task {
         self.shared.task_of(&self.live)
     }
 
-    /// How it ended, once it has. `None` also where the store could not write that down.
+    /// The outcome of the task. `None`: the task has not ended, or the store could not write its end.
     pub fn outcome(&self) -> Option<Outcome> {
         let state = self.live.state.lock();
         state.end.as_ref().filter(|_| !state.unwritten)?;
         state.outcome
     }
 
-    /// Cancels the task, whoever else waits for it.
+    /// Cancels the task, even if other callers wait for it.
     pub fn cancel(&self) {
         self.shared.step(Event::Cancel(self.live.spec.gid));
     }
 
-    /// From now on nobody's leaving cancels the task.
+    /// Detaches the task: from now on, it continues even if all of its handles are dropped.
     pub fn detach(&self) {
         self.live.detached.store(true, Ordering::Release);
         self.shared.step(Event::Detach(self.live.spec.gid));

@@ -17,12 +17,12 @@ use crate::task::{Idempotency, TaskEnd, TaskSpec};
 use crate::{Error, ErrorKind, Result};
 
 impl Router {
-    /// Submits a task. It is dispatched at once, while the store writes it down; await
-    /// [`Submission::accepted`] before its ids are shown to anyone. With an idempotency key the store comes first.
+    /// Submits a task. The router dispatches it at once, while the store writes it: await [`Submission::accepted`]
+    /// before you show its ids to a client. With an idempotency key, the router waits for the store first.
     ///
     /// # Errors
-    /// `InvalidArgument` names the field; `NotFound` (session or model), `Conflict` (closed session), `Overloaded` and `Unavailable` (with a time to
-    /// come back), `IdempotencyMismatch`, `Closed`.
+    /// `InvalidArgument` names the field; `NotFound` (session or model), `Conflict` (closed session), `Overloaded` and
+    /// `Unavailable` (with a time after which to try again), `IdempotencyMismatch`, `Closed`.
     pub async fn submit(&self, session: SessionId, request: TaskRequest, options: SubmitOptions) -> Result<Submission> {
         let SubmitOptions { idempotency_key, scope, detach, any_model, patience } = options;
         let idempotency = idempotency_key.map(|key| RepeatKey { scope, key });
@@ -30,10 +30,10 @@ impl Router {
         self.enter(self.check(intake)?).await
     }
 
-    /// Makes a submission of a request that was checked.
+    /// Submits a checked request.
     ///
     /// # Errors
-    /// As those of [`submit`](Self::submit).
+    /// The errors of [`submit`](Self::submit).
     pub(crate) async fn enter(&self, checked: Checked) -> Result<Submission> {
         let shared = &self.shared;
         let idempotency = checked.idempotency.clone();
@@ -72,7 +72,8 @@ impl Router {
         Ok(submission)
     }
 
-    /// A router that has no room for new work, or no miner, has the ends of old work all the same.
+    /// Joins the task that this idempotency key has already made, although the router refuses new work at present.
+    /// Without such a task, the refusal is the result.
     async fn replay(&self, key: Option<Idempotency>, refusal: Error) -> Result<Submission> {
         let Some(key) = key else { return Err(refusal) };
         match self.shared.store.find(key).await? {
@@ -85,7 +86,7 @@ impl Router {
         }
     }
 
-    /// The store has said whether a held task is new.
+    /// Releases a held task or drops it, after the store has answered whether its idempotency key is new.
     async fn settle(&self, live: Arc<Live>, submission: Submission, answer: Result<Accepted>) -> Result<Submission> {
         let shared = &self.shared;
         match answer {
@@ -102,7 +103,7 @@ impl Router {
                 Ok(joined)
             }
             Err(error) => {
-                // Of any other error it is not known how far the store came.
+                // After any other error, the store may have written the task, so its number is not used again.
                 shared.forget(&live, error.kind() == ErrorKind::IdempotencyMismatch);
                 Err(error)
             }
@@ -126,7 +127,7 @@ impl Router {
         self.shared.store.task(session, id).await?.ok_or_else(|| unknown(session, id))
     }
 
-    /// A page of a session's tasks, oldest first inside it.
+    /// A page of a session's tasks, oldest first.
     ///
     /// # Errors
     /// `NotFound` when there is no such session.
@@ -141,15 +142,15 @@ impl Router {
         Ok(page)
     }
 
-    /// Cancels a task and waits until that is durable. Cancelling a cancelled task changes nothing.
+    /// Cancels a task and waits until the cancellation is durable. Cancelling a cancelled task changes nothing.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` when the task has ended otherwise.
+    /// `NotFound`; `Conflict` if the task has ended otherwise; the store's error if the end could not be written.
     pub async fn cancel(&self, session: SessionId, id: TaskId) -> Result<Task> {
         if let Some(live) = self.shared.find(session, id) {
             self.shared.step(Event::Cancel(live.spec.gid));
             let submission = Submission::new(self.shared.clone(), live.clone(), true);
-            // Whatever the end is, it is told below; where the store does not have it there is none.
+            // The outcome is reported below; an end that the store could not write is an error here.
             let end = submission.result().await;
             if live.state.lock().unwritten {
                 end?;
@@ -167,11 +168,11 @@ impl Router {
         }
     }
 
-    /// Joins a task, running or ended, to wait for it or read its tokens. Leaving it again does not cancel it
-    /// while others hold it.
+    /// Joins a task, running or ended, to wait for it or to read its tokens. Dropping the submission does not cancel
+    /// the task while another handle of it exists.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; the store's error if the task's end could not be written.
     pub async fn attach(&self, session: SessionId, id: TaskId) -> Result<Submission> {
         if let Some(live) = self.shared.find(session, id) {
             written_down(&live).await?;
@@ -197,7 +198,7 @@ fn unknown(session: SessionId, id: TaskId) -> Error {
 }
 
 impl Shared {
-    /// An ended task of which only the store has something, as one to read: its text is one piece.
+    /// Makes a readable task of an ended task that only the store has. Its text is one piece.
     fn rejoin(&self, task: Task) -> Arc<Live> {
         let base = self.core.lock().engine.first_base();
         let transcript = Transcript::new(u32::MAX as usize, 0).numbered_from(base);
@@ -225,7 +226,7 @@ impl Shared {
         core.by_id.get(&(session, id)).and_then(|gid| core.live.get(gid)).cloned()
     }
 
-    /// The store has written the task down, or could not.
+    /// Records whether the store has written the task, and wakes the waiters.
     fn accept_written(self: &Arc<Self>, live: &Arc<Live>, answer: Result<Accepted>) {
         let failed = answer.is_err();
         let wakers = {
@@ -233,7 +234,7 @@ impl Shared {
             if let Err(error) = &answer {
                 state.end.get_or_insert_with(|| Err(error.clone()));
             }
-            // Where the end is written already, the task is.
+            // If the end is already written, so is the task.
             state.accepted.get_or_insert_with(|| answer.map(|_| ()));
             state.take_wakers()
         };
@@ -243,14 +244,14 @@ impl Shared {
         wake(wakers);
     }
 
-    /// A held task is not to be: no trace of it is left.
+    /// Removes a held task without a trace. `unwritten`: the store does not have it, so its number may be used again.
     fn forget(self: &Arc<Self>, live: &Arc<Live>, unwritten: bool) {
         live.detached.store(true, Ordering::Release);
         let give_back = unwritten.then_some(live.spec.id);
         self.step(Event::Forget { gid: live.spec.gid, give_back });
         let mut core = self.core.lock();
         core.live.remove(&live.spec.gid);
-        // Its number may be another's by now.
+        // Another task may have got its number in the meantime.
         let key = (live.spec.session_id, live.spec.id);
         if core.by_id.get(&key) == Some(&live.spec.gid) {
             core.by_id.remove(&key);

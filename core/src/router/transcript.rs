@@ -1,8 +1,10 @@
-//! The tokens of one task as its clients see them: numbered without gaps, never two miners' mixed.
+//! The tokens of one task as its clients see them: numbered without gaps, and never a mixture of several miners'
+//! pieces.
 //!
-//! An attempt *begins* the text, or *resumes* it where another one was lost. When one begins after clients have seen some of the
-//! text, that text is void: a mark takes the next number, and the new text goes on behind it. A task that runs again after a
-//! restart begins above every number of its earlier runs, so that a reader of one of those is told too.
+//! An attempt either *begins* the text or *resumes* it where another attempt was lost. If an attempt begins after
+//! clients have read a part of the text, that part is void: a mark takes the next number, and the new text follows the
+//! mark. A task that runs again after a restart of the router starts above all numbers of its earlier runs. A reader
+//! that resumes from an earlier run therefore gets a mark, too.
 
 use std::collections::VecDeque;
 
@@ -13,52 +15,52 @@ use crate::model::{Fence, SharedText};
 /// A numbered piece of the answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Piece {
-    /// Its number, one more than that of the piece or mark before it.
+    /// The number of the piece, one more than that of the piece or mark before it.
     pub seq: u64,
-    /// Its text.
+    /// The text of the piece.
     pub text: String,
-    /// The upstream's own JSON chunk, while it is kept.
+    /// The upstream's own JSON chunk; `None`: there is none, or it is no longer kept.
     pub raw: Option<Bytes>,
 }
 
-/// What became of a piece that a miner sent.
+/// The result of adding a miner's piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Push {
-    /// It has this number.
+    /// The piece was added with this number.
     At(u64),
-    /// It came under a fence that counts no more; it changed nothing.
+    /// The piece was ignored, because its attempt does not count any more.
     Stale,
-    /// The answer would be longer than allowed; it changed nothing.
+    /// The piece was ignored, because the answer would be longer than allowed.
     TooLong,
 }
 
-/// Where a reader stands that has read up to some number.
+/// The place at which a reader continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// It goes on behind that number.
+    /// The reader continues after the piece with this number.
     Behind(u64),
-    /// What it has read is void, or never was of this text: it starts over behind the mark of that number.
+    /// The reader's pieces are void or belong to another text: it starts over after the mark with this number.
     Anew(u64),
 }
 
-/// The tokens so far.
+/// The tokens of a task so far.
 #[derive(Debug, Default)]
 pub struct Transcript {
     fence: Option<Fence>,
-    /// Races the attempt whose tokens count, until one of them gives the first.
+    /// The attempt that races the one in `fence`, until either gives its first piece.
     rival: Option<Fence>,
-    /// Somebody has read of the text.
+    /// Whether a reader has read any of the text.
     shown: bool,
-    /// The number before that of the first piece: that of the mark, where something was void.
+    /// The number before that of the first piece. After a void text, it is the number of the mark.
     base: u64,
-    /// Pieces that were there when the present attempt took over.
+    /// The number of pieces that were there when the present attempt took over.
     inherited: usize,
     text: String,
-    /// The text where it is over and the answer holds it: then `text` is empty.
+    /// The text of an ended task, shared with its answer; `text` is empty then.
     whole: Option<SharedText>,
-    /// Where each piece's text ends.
+    /// The offset in the text at which each piece ends.
     ends: Vec<u32>,
-    /// The newest pieces' raw chunks.
+    /// The raw chunks of the newest pieces.
     raw: VecDeque<Option<Bytes>>,
     raw_bytes: usize,
     max_raw_bytes: usize,
@@ -66,45 +68,46 @@ pub struct Transcript {
 }
 
 impl Transcript {
-    /// Empty. `max_bytes` bounds the text, `max_raw_bytes` the raw chunks that are kept for readers that lag.
+    /// An empty transcript. `max_bytes` bounds the text; `max_raw_bytes` bounds the raw chunks that are kept for
+    /// readers that lag behind.
     pub fn new(max_bytes: usize, max_raw_bytes: usize) -> Self {
         Self { max_raw_bytes, max_bytes: max_bytes.min(u32::MAX as usize), ..Self::default() }
     }
 
-    /// The same with numbers that begin behind `base`.
+    /// This transcript with `base` as the number before the first piece.
     #[must_use]
     pub fn numbered_from(self, base: u64) -> Self {
         Self { base, ..self }
     }
 
-    /// From now on this attempt's tokens count, and no other's. What an earlier attempt gave is void.
+    /// Begins the text with this attempt. Pieces of earlier attempts are void.
     pub fn begin(&mut self, fence: Fence) {
         self.void();
         self.fence = Some(fence);
     }
 
-    /// What is there is void, and no attempt's tokens count until one begins.
+    /// Voids the text. No attempt's pieces count until one begins.
     pub fn void(&mut self) {
         let base = if self.shown && !self.ends.is_empty() { self.last_seq() + 1 } else { self.base };
         let (max_bytes, max_raw_bytes) = (self.max_bytes, self.max_raw_bytes);
         *self = Self { base, ..Self::new(max_bytes, max_raw_bytes) };
     }
 
-    /// From now on this attempt's tokens count, behind those that are there.
+    /// Continues the present text with this attempt.
     pub fn resume(&mut self, fence: Fence) {
         self.fence = Some(fence);
         self.rival = None;
         self.inherited = self.ends.len();
     }
 
-    /// This attempt races the one whose tokens count, unless that one has given its first.
+    /// Lets this attempt race the present one, unless the present one has given a piece.
     pub fn race(&mut self, fence: Fence) {
         if !self.begun() {
             self.rival = Some(fence);
         }
     }
 
-    /// The attempt whose tokens were to count is lost; this one's do, from the first.
+    /// Makes this attempt the one that counts, because the present one is lost.
     pub fn promote(&mut self, fence: Fence) {
         if self.fence != Some(fence) {
             self.begin(fence);
@@ -112,13 +115,13 @@ impl Transcript {
         self.rival = None;
     }
 
-    /// No attempt's tokens count any more.
+    /// Refuses further pieces of every attempt.
     pub fn seal(&mut self) {
         self.fence = None;
         self.rival = None;
     }
 
-    /// That attempt's tokens do not count any more.
+    /// Refuses further pieces of this attempt.
     pub fn seal_of(&mut self, fence: Fence) {
         if self.fence == Some(fence) {
             self.fence = None;
@@ -133,27 +136,28 @@ impl Transcript {
         self.fence
     }
 
-    /// Whether the attempt's tokens count, or would if it gave one now.
+    /// Whether a piece of this attempt would count at present.
     pub fn takes(&self, fence: Fence) -> bool {
         self.fence == Some(fence) || self.rival == Some(fence)
     }
 
-    /// Whether the present attempt has given something.
+    /// Whether the present attempt has given a piece.
     pub fn begun(&self) -> bool {
         self.ends.len() > self.inherited
     }
 
-    /// Somebody has read of it. Answers whether nobody had.
+    /// Notes that a reader has read the text so far. Returns whether this is the first time.
     pub fn show(&mut self) -> bool {
         !self.ends.is_empty() && !std::mem::replace(&mut self.shown, true)
     }
 
-    /// The number of the mark before the first piece: a reader that stands before it has read what is void.
+    /// The number of the mark before the first piece. All pieces with lower numbers are void.
     pub fn base(&self) -> u64 {
         self.base
     }
 
-    /// Where a reader goes on that has read up to number `seq`; 0: it has read nothing. The end of an `ended` text has a number too.
+    /// The place at which a reader continues that has read up to number `seq`; 0: it has read nothing. The end of an
+    /// `ended` text has a number, too.
     pub fn place(&self, seq: u64, ended: bool) -> Place {
         let last = self.last_seq();
         match seq {
@@ -163,7 +167,7 @@ impl Transcript {
         }
     }
 
-    /// A piece came under that fence.
+    /// Adds a piece of the attempt with this fence.
     pub fn push(&mut self, fence: Fence, text: &str, raw: Option<Bytes>) -> Push {
         if self.fence != Some(fence) {
             if self.rival != Some(fence) {
@@ -179,7 +183,7 @@ impl Transcript {
         self.text.push_str(text);
         self.ends.push(self.text.len() as u32);
         self.raw_bytes += raw.as_ref().map_or(0, Bytes::len);
-        // Miners that give plain text alone cost nothing here.
+        // The list stays empty for miners that give plain text only.
         if raw.is_some() || !self.raw.is_empty() {
             self.raw.push_back(raw);
         }
@@ -191,12 +195,12 @@ impl Transcript {
         Push::At(self.last_seq())
     }
 
-    /// Bytes of text that it still takes.
+    /// The number of bytes of text that still fit.
     pub fn room(&self) -> usize {
         self.max_bytes - self.text.len()
     }
 
-    /// The number of the newest piece, 0 before the first.
+    /// The number of the newest piece; before the first, the number of the mark, or 0.
     pub fn last_seq(&self) -> u64 {
         self.base + self.ends.len() as u64
     }
@@ -214,7 +218,7 @@ impl Transcript {
         })
     }
 
-    /// Bytes of raw chunks that a reader at `seq` has not taken.
+    /// The bytes of text and raw chunks after number `seq`.
     pub fn backlog(&self, seq: u64) -> usize {
         let end = self.ends.len();
         let start = (seq.saturating_sub(self.base) as usize).min(end);
@@ -226,7 +230,7 @@ impl Transcript {
         text + self.raw.iter().skip(skip).flatten().map(Bytes::len).sum::<usize>()
     }
 
-    /// Bytes of memory that it takes.
+    /// The bytes of memory that the transcript takes.
     pub fn weight(&self) -> usize {
         self.text.capacity()
             + self.ends.capacity() * size_of::<u32>()
@@ -234,7 +238,7 @@ impl Transcript {
             + self.raw_bytes
     }
 
-    /// Gives back what it took for pieces to come, since there are none any more, and its text where it is `answer`'s.
+    /// Refuses further pieces and frees spare memory. If the text equals `answer`, both share one copy.
     pub fn settle(&mut self, answer: Option<&SharedText>) {
         self.seal();
         if let Some(answer) = answer.filter(|answer| ***answer == *self.text) {
@@ -278,7 +282,7 @@ mod tests {
         assert!(!transcript.show());
         transcript.begin(Fence(2));
         assert_eq!(transcript.base(), 3);
-        // Nobody has read of it yet, so it needs no mark of its own.
+        // No reader has read the second text, so it needs no mark of its own.
         transcript.begin(Fence(3));
         assert_eq!(transcript.base(), 3);
         assert_eq!(transcript.push(Fence(3), "c", None), Push::At(4));

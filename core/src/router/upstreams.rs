@@ -1,4 +1,4 @@
-//! Upstreams: their probes and credits, connected to the miner that represents each.
+//! Adds an upstream as a miner and passes on what its probe reports.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(super) fn attach(shared: &Arc<Shared>, config: UpstreamConfig) -> Result<()>
         ..MinerSpec::default()
     };
     let miner = UpstreamMiner::new(config, &shared.config.limits)?;
-    // Until the first probe has answered, tasks wait and do not fail.
+    // Until the first probe has ended, tasks wait for the upstream instead of failing.
     let handle = shared.join(spec, miner.clone(), Entrance { awaited: true, ..Entrance::default() })?;
     let credits = handle.clone();
     miner.on_credits(Box::new(move |now| credits.set_credits(now)));

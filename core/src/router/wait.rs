@@ -1,4 +1,4 @@
-//! Those who hold a task, and those who wait for a change of it.
+//! Handles that keep a task going, and waiters for a change of a task.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,7 +9,7 @@ use super::shared::Shared;
 use crate::Result;
 use crate::engine::Event;
 
-/// Holds a task: when the last one of a task that is not detached goes, the task is cancelled.
+/// A hold on a task. Dropping a task's last attachment cancels the task, unless the task is detached.
 pub(super) struct Attachment {
     pub(super) shared: Arc<Shared>,
     live: Arc<Live>,
@@ -31,13 +31,13 @@ impl Drop for Attachment {
     }
 }
 
-/// Waits until the store has the task, or could not take it.
+/// Waits until the store has written the task, or has failed to.
 pub(super) async fn written_down(live: &Live) -> Result<()> {
     let waiter = Waiter::new(live);
     std::future::poll_fn(|cx| waiter.poll(cx, |state| state.accepted.clone())).await
 }
 
-/// Waits for one change of a task, and leaves no trace when dropped.
+/// Waits for one change of a task. Dropping it removes its waker from the task.
 pub(super) struct Waiter<'a> {
     live: &'a Live,
     id: u64,
