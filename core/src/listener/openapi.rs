@@ -18,7 +18,8 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 use super::bodies;
-use super::openai::schema::{Code, OpenAiError, OpenAiErrorBody};
+use super::openai::chunk_shape::{ChatPiece, Chunk, Delta};
+use super::openai::schema::{Code, OpenAiError, OpenAiErrorBody, TextChoice};
 use super::reply::{self, CortensorError};
 use super::state::AppState;
 use crate::model::MinerSpec;
@@ -43,7 +44,7 @@ use crate::{KINDS, ModelInfo};
         (name = "Miners", description = "Miners with keys of their own, for tokens with the scope `admin`."),
         (name = "Operations", description = "For operators, load balancers and tools."),
     ),
-    modifiers(&Security, &Failures)
+    modifiers(&Security, &Failures, &Chunks)
 )]
 struct Document;
 
@@ -87,6 +88,23 @@ impl Modify for Failures {
             components.responses.extend(
                 failure_statuses().map(|status| (failure_name(family, status), failure(family, status).into())),
             );
+        }
+    }
+}
+
+/// The chunks of OpenAI's streams, which are inside of the events that the operations name.
+struct Chunks;
+
+impl Modify for Chunks {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let components = openapi.components.get_or_insert_default();
+        for (name, schema) in [
+            ("ChatChunk", Chunk::<ChatPiece<'_>>::schema()),
+            ("ChatPiece", ChatPiece::schema()),
+            ("Delta", Delta::schema()),
+            ("TextChunk", Chunk::<TextChoice<'_>>::schema()),
+        ] {
+            components.schemas.insert(name.to_owned(), schema);
         }
     }
 }

@@ -7,6 +7,7 @@
 mod answer;
 mod chat;
 mod chunk;
+pub(in crate::listener) mod chunk_shape;
 mod completions;
 mod counts;
 mod embeddings;

@@ -158,7 +158,7 @@ async fn stream(state: &AppState, submission: Submission, reading: Reading) -> R
         kind: request.kind,
         gid: submission.gid(),
         created: submission.created(),
-        model: &submission.answering_model(),
+        model: submission.answering_model(),
         include_usage: reading.usage,
         echo: request.prompt.clone().filter(|_| answer::echoes(request)),
     });

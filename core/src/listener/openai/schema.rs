@@ -84,7 +84,7 @@ pub(super) struct TextCompletion<'a> {
 
 /// One choice of a completion.
 #[derive(Serialize, ToSchema)]
-pub(super) struct TextChoice<'a> {
+pub(in crate::listener) struct TextChoice<'a> {
     /// Its text.
     pub(super) text: &'a str,
     /// Its place among the choices.
