@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::exit::{Done, Exit};
 use crate::unreached::{self, Advice};
 
-/// The greatest answer that is read; lists come in pages far below it.
+/// The greatest answer in bytes that is read. Pages of lists are far smaller.
 const MAX_ANSWER: usize = 64 << 20;
 
 /// The time limit of every call that does not wait for a model.
@@ -29,14 +29,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 const DEFAULT_URL: &str = "http://127.0.0.1:5010";
 
-/// The router to talk to.
+/// The router to call.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Router")]
 pub(crate) struct Remote {
     /// The router's address
     #[arg(long, value_name = "URL", env = "CORTENSOR_URL", default_value = DEFAULT_URL)]
     pub(crate) url: String,
-    /// The token; on this machine the development token where none is given
+    /// The token; where none is given, the development token on this machine
     #[arg(long, value_name = "TOKEN", env = "CORTENSOR_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
     /// Certificates to trust (PEM) instead of the public ones
@@ -45,15 +45,15 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    /// Makes a client for it.
+    /// Makes a client for the router.
     pub(crate) fn client(&self) -> Done<Client> {
-        // A variable that is set to nothing counts as not set.
+        // A variable with an empty value counts as not set.
         let url = if self.url.trim().is_empty() { DEFAULT_URL } else { &self.url };
         Client::new(url, self.token.as_deref(), self.ca_file.as_deref())
     }
 }
 
-/// The advice for the two commonest failures.
+/// The advice for the two most frequent failures.
 #[derive(Clone, Copy)]
 struct Hints {
     advice: Advice,
@@ -73,7 +73,7 @@ const UPSTREAM: Hints = Hints {
     refused: "name the variable with its key in api_key_env",
 };
 
-/// Speaks to one router.
+/// A client of one router.
 pub(crate) struct Client {
     base: String,
     hints: Hints,
@@ -82,13 +82,13 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client for an upstream, with exactly that key.
+    /// Makes a client for an upstream, with exactly that key.
     pub(crate) fn for_upstream(url: &str, key: &str, ca_file: Option<&Path>) -> Done<Self> {
         Self::with_token(url, |_| Some(key.to_owned()).filter(|key| !key.is_empty()), ca_file, UPSTREAM)
     }
 
-    /// A client for that address. Its token is the one given or, on this machine, the development token. It believes
-    /// the authorities of that file, or the public ones.
+    /// Makes a client for that address. Its token is the given one or, on this machine, the development token. The
+    /// client trusts the authorities of that file, or the public ones.
     pub(crate) fn new(url: &str, token: Option<&str>, ca_file: Option<&Path>) -> Done<Self> {
         let given = token.map(str::trim).filter(|token| !token.is_empty()).map(str::to_owned);
         Self::with_token(
@@ -128,28 +128,28 @@ impl Client {
         })
     }
 
-    /// The router's address.
+    /// The address of the router.
     pub(crate) fn base(&self) -> &str {
         &self.base
     }
 
-    /// `GET`, answered with JSON.
+    /// Sends a `GET` that is answered with JSON.
     pub(crate) async fn get(&self, path: &str) -> Done<Value> {
         self.call(Method::GET, path, None, Some(PATIENCE)).await
     }
 
-    /// `POST` or another method with a JSON body, answered with JSON.
+    /// Sends a `POST` or another method with a JSON body. The answer is JSON.
     pub(crate) async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Done<Value> {
         self.call(method, path, body, Some(PATIENCE)).await
     }
 
-    /// Sends a request with a JSON body, without a bound on the time of its answer.
+    /// Sends a request with a JSON body, and waits for its answer without a time limit.
     pub(crate) async fn wait_for(&self, path: &str, body: &Value, headers: &[(&'static str, String)]) -> Done<Value> {
         let response = self.request(Method::POST, path, Some(body), headers).await?;
         self.answer(response).await
     }
 
-    /// Sends a `POST` whose answer is read piece by piece; a refusal is an error.
+    /// Sends a `POST` whose answer is read piece by piece. A refusal becomes an error.
     pub(crate) async fn stream(
         &self,
         path: &str,
@@ -224,18 +224,18 @@ impl Client {
     }
 }
 
-/// The finest word for a refusal, as the router gave it.
+/// The finest code of a refusal, as the router gave it.
 fn code(body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
     error_of(&body).get("code")?.as_str().map(str::to_owned)
 }
 
-/// Under /v1 the error is an object, under /api a text.
+/// The object with the members of an error. Under `/v1` the member `error` is that object, under `/api` it is a text.
 fn error_of(body: &Value) -> &Value {
     body.get("error").filter(|error| error.is_object()).unwrap_or(body)
 }
 
-/// The error that a refusal stands for.
+/// The error that a refusal means.
 fn refused(status: StatusCode, body: &[u8]) -> Error {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let inner = error_of(&body);
@@ -260,7 +260,7 @@ fn connector(ca_file: Option<&Path>) -> Done<HttpsConnector<HttpConnector>> {
     Ok(https.https_or_http().enable_http1().wrap_connector(http))
 }
 
-/// The router's own address inside of the URL that its clients call the base URL of an API.
+/// The router's own address in a URL that clients call the base URL of an API.
 pub(crate) fn without_api(url: &str) -> &str {
     let url = url.trim().trim_end_matches('/');
     ["/api/v1", "/api/v2", "/api/v3", "/api", "/v1"]
@@ -276,7 +276,6 @@ fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// The innermost cause: "Connection refused" rather than "client error (Connect)".
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,5 @@
-//! Keeps a token for everybody who may read the data directory. With it the command makes keys through the router
-//! that runs there, also if the development token is not accepted. The token is made anew at each start.
+//! Keeps a token in the data directory. Commands that may read the directory use it to make keys through the router
+//! that runs there, even if the development token is not accepted. Each start makes a new token.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -9,12 +9,12 @@ use cortensor_router::Token;
 
 const FILE: &str = "command.token";
 
-/// The file with the token; it is removed when this is dropped.
+/// The file with the token, which is removed on drop.
 #[derive(Debug)]
 pub(crate) struct CommandToken(PathBuf);
 
 impl CommandToken {
-    /// Writes a token into the directory, for its owner alone.
+    /// Writes a token into the directory, readable for its owner alone.
     pub(crate) fn write(dir: &Path, token: &Token) -> io::Result<Self> {
         let path = dir.join(FILE);
         match fs::remove_file(&path) {
@@ -29,7 +29,7 @@ impl CommandToken {
         Ok(Self(path))
     }
 
-    /// The token of the router that runs on the directory.
+    /// Reads the token of the router that runs on the directory.
     pub(crate) fn read(dir: &Path) -> Option<String> {
         fs::read_to_string(dir.join(FILE)).ok().filter(|text| Token::parse(text).is_some())
     }

@@ -1,4 +1,4 @@
-//! `completions`: scripts for shells.
+//! `completions`: prints completion scripts for shells.
 
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
@@ -12,7 +12,7 @@ Examples:
   cortensor-router completions zsh  > ~/.zfunc/_cortensor-router
   cortensor-router completions fish > ~/.config/fish/completions/cortensor-router.fish";
 
-/// `completions`.
+/// The arguments of `completions`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Completions {

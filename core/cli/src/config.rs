@@ -1,4 +1,4 @@
-//! `config`: check, show and document the configuration.
+//! `config`: checks, shows and documents the configuration.
 
 use clap::{Args, Subcommand};
 use cortensor_router::config::reference;
@@ -13,7 +13,7 @@ Examples:
   cortensor-router config show                 every key, its value and its source; no secrets
   cortensor-router config docs                 the reference of all keys, in Markdown";
 
-/// `config`.
+/// The arguments of `config`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ConfigCommand {

@@ -1,4 +1,4 @@
-//! `serve --demo`: a prompt to the router itself, over its own REST API.
+//! `serve --demo`: sends a prompt to the router itself, over its own REST API.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! `doctor`: checks everything that a router needs, and says how to mend what is wrong.
+//! `doctor`: checks everything that a router needs, and says how to mend each fault.
 
 mod data;
 mod network;
@@ -16,10 +16,10 @@ use crate::runtime;
 use crate::settings::Settings;
 use cortensor_router::model::Timestamp;
 
-/// The earliest plausible time (2025-01-01): no machine with a right clock runs this program before it was written.
+/// The earliest plausible time in Unix seconds (2025-01-01). An earlier time means that the machine's clock is wrong.
 const EARLIEST: u64 = 1_735_689_600;
 
-/// `doctor`.
+/// The arguments of `doctor`.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
     /// Print the findings as JSON

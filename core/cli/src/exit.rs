@@ -12,7 +12,7 @@ use crate::stderr;
 pub(crate) struct Exit {
     status: u8,
     message: String,
-    /// The error's code, if one of our programs gave one.
+    /// The error's code, if the router or the command gave one.
     code: Option<String>,
 }
 
@@ -20,27 +20,27 @@ pub(crate) struct Exit {
 pub(crate) type Done<T = ()> = Result<T, Exit>;
 
 impl Exit {
-    /// No router answers.
+    /// The status when no router answers.
     pub(crate) const UNREACHABLE: u8 = 10;
-    /// Ctrl-C, with the status that shells use.
+    /// The status after Ctrl-C, which shells use too.
     pub(crate) const INTERRUPTED: u8 = 130;
 
-    /// Ends with that status and message.
+    /// An exit with that status and message.
     pub(crate) fn new(status: u8, message: impl Into<String>) -> Self {
         Self { status, message: message.into(), code: None }
     }
 
-    /// The work failed.
+    /// An exit because the work failed.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::new(1, message)
     }
 
-    /// The arguments or the configuration are wrong.
+    /// An exit because the arguments or the configuration are wrong.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(2, message)
     }
 
-    /// Ends with that status and without a message, because everything was said.
+    /// An exit with that status and no message, because the command has printed everything already.
     pub(crate) fn silent(status: u8) -> Self {
         Self::new(status, "")
     }
@@ -50,7 +50,7 @@ impl Exit {
         &self.message
     }
 
-    /// Adds a remark behind the message.
+    /// Adds a hint after the message.
     pub(crate) fn with_hint(mut self, hint: &str) -> Self {
         self.message = format!("{}: {hint}", self.message);
         self
@@ -62,7 +62,7 @@ impl Exit {
         self
     }
 
-    /// Writes the reason, in the form that was asked for, and gives the status.
+    /// Writes the reason in the form that the user chose, and gives the status.
     pub(crate) fn report(self) -> u8 {
         if !self.message.is_empty() {
             stderr::error(&printable(&self.message), self.code.as_deref(), self.status);

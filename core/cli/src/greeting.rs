@@ -1,4 +1,4 @@
-//! The text that `serve` prints when it is ready: its address, how to call it, and which surfaces are open.
+//! The text that `serve` prints when it is ready: its address, an example call, and the open surfaces.
 
 use std::fmt::Write as _;
 
@@ -14,10 +14,10 @@ use crate::exit::Done;
 use crate::logging::LogFormat;
 use crate::output;
 
-/// The facts that the text is made of.
+/// The facts that the text shows.
 pub(crate) struct Greeting {
     url: String,
-    /// Whether the development token opens this router.
+    /// Whether the router accepts the development token.
     dev_token: bool,
     token: Option<String>,
     upstreams: Vec<String>,
@@ -54,17 +54,17 @@ impl Greeting {
         }
     }
 
-    /// Where clients on this machine reach the router.
+    /// The URL at which clients on this machine reach the router.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// A token that opens it.
+    /// A token that the router accepts.
     pub(crate) fn token(&self) -> Option<String> {
         if self.dev_token { Some(DEFAULT_DEV_TOKEN.to_owned()) } else { self.token.clone() }
     }
 
-    /// Prints the text, in the form of the logs.
+    /// Prints the text in the format of the logs.
     pub(crate) fn print(&self, format: LogFormat) -> Done {
         match format {
             LogFormat::Text => output::write(&self.text()),

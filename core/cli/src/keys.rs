@@ -1,4 +1,4 @@
-//! `key`: create, list and revoke API keys, in the data directory or, while a router runs on it, through that router.
+//! `key`: creates, lists and revokes API keys, in the data directory or, if a router runs on it, through that router.
 
 use std::path::{Path, PathBuf};
 
@@ -32,7 +32,7 @@ The token is shown once, when it is created. While a router runs on the data dir
 keys are managed through it, with the token that it keeps there for this command, or with
 the one given (CORTENSOR_TOKEN); else they are written to the data directory directly.";
 
-/// `key`.
+/// The arguments of `key`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Keys {
@@ -56,10 +56,10 @@ struct Create {
     /// A name for people
     #[arg(long)]
     name: String,
-    /// What it may do: submit, read, admin, miner, or enrol alone (repeatable); submit and read where none is given
+    /// A scope: submit, read, admin, miner, or enrol alone (repeatable); submit and read where none is given
     #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',')]
     scopes: Vec<String>,
-    /// The only sessions it may use (repeatable); all if none is given
+    /// The only sessions that the key may use (repeatable); all where none is given
     #[arg(long = "session", value_name = "ID", value_delimiter = ',')]
     sessions: Vec<u64>,
     /// For a key of miners: the only models that they may serve (repeatable)
@@ -68,7 +68,7 @@ struct Create {
     /// For a key of miners: the person or company that runs them
     #[arg(long, default_value = "", hide_default_value = true)]
     owner: String,
-    /// How long the key is valid: 90s, 15m, 12h, 30d; for ever if it is not given
+    /// How long the key is valid: 90s, 15m, 12h, 30d; for ever where it is not given
     #[arg(long, value_parser = duration)]
     ttl: Option<u64>,
     #[command(flatten)]
@@ -90,7 +90,7 @@ struct Revoke {
     place: Place,
 }
 
-/// The place of the keys.
+/// The place of the keys, given by flags.
 #[derive(Debug, Args)]
 pub(crate) struct Place {
     /// Print JSON
@@ -109,7 +109,7 @@ pub(crate) struct Place {
     settings: Settings,
 }
 
-/// A running router, or a directory that nobody holds.
+/// The place at which keys are changed: a running router, or a directory that no router uses.
 enum Holding {
     Router(Box<Client>),
     Directory(PathBuf),
@@ -155,9 +155,9 @@ impl Place {
     }
 }
 
-/// Makes a key, and gives its record with its token.
+/// Makes a key. Gives its record with its token.
 pub(crate) fn create(place: &Place, spec: &KeySpec) -> Done<Value> {
-    // The wish is checked here as well, so that a mistake is found before anything is asked or opened.
+    // The wish is checked here too, so that a mistake is found before the router is called or the directory opened.
     let (record, made) = spec.mint(Timestamp::wall_clock())?;
     match place.find()? {
         Holding::Router(client) => runtime::client(client.send(Method::POST, "/api/v1/keys", Some(&json!(spec)))),
@@ -168,7 +168,7 @@ pub(crate) fn create(place: &Place, spec: &KeySpec) -> Done<Value> {
     }
 }
 
-/// All keys' records.
+/// Reads the records of all keys.
 pub(crate) fn list(place: &Place) -> Done<Vec<Value>> {
     let answer = match place.find()? {
         Holding::Router(client) => runtime::client(client.get("/api/v1/keys"))?,
@@ -180,9 +180,9 @@ pub(crate) fn list(place: &Place) -> Done<Vec<Value>> {
     Ok(answer.get("keys").and_then(Value::as_array).cloned().unwrap_or_default())
 }
 
-/// Revokes the key of that id, or of that token.
+/// Revokes the key with that id, or with that token.
 pub(crate) fn revoke(place: &Place, id: &str) -> Done {
-    // People paste the whole token; its secret is not needed and not sent.
+    // Users often paste the whole token; its secret is not needed and not sent.
     let id = id.strip_prefix("ctr_").and_then(|rest| rest.split('_').next()).unwrap_or(id);
     match place.find()? {
         Holding::Router(client) => {
@@ -258,7 +258,7 @@ fn with_store<T>(dir: &Path, work: impl FnOnce(&SqliteStore) -> cortensor_router
     Ok(done?)
 }
 
-/// The record without its hash.
+/// The record as it is shown, without its hash.
 fn shown(key: &ApiKey) -> Value {
     json!({
         "id": key.id, "name": key.name, "scopes": key.scopes, "sessions": key.sessions,
@@ -275,7 +275,7 @@ pub(crate) fn expiry(key: &Value) -> String {
     }
 }
 
-/// Reads `90s`, `15m`, `12h`, `30d`; a number alone means seconds.
+/// Reads `90s`, `15m`, `12h` or `30d` as seconds; a number alone means seconds.
 pub(crate) fn duration(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor = match &text[digits.len()..] {

@@ -1,7 +1,7 @@
-//! The `cortensor-router` command: runs a router as a server of its own, and talks to one that runs.
+//! The `cortensor-router` command. It runs a router as a server, and calls a running router.
 //!
-//! It is a library besides a program, so that `python -m cortensor_router` and `npx cortensor-router` are the same
-//! command.
+//! The command is a library too, so that `python -m cortensor_router` and `npx cortensor-router` run the command of the
+//! binary.
 
 mod client;
 mod command_token;
@@ -72,7 +72,7 @@ enum Command {
     Serve(serve::Serve),
     /// Send a prompt to a running router and stream the answer
     Submit(submit::Submit),
-    /// Show what a running router is doing
+    /// Show the state of a running router
     Status(status::Status),
     /// List, show, create and close sessions
     #[command(visible_alias = "session")]
@@ -82,7 +82,7 @@ enum Command {
     Tasks(tasks::Tasks),
     /// List the miners of a running router
     Miners(miners::Miners),
-    /// Take a model server to a router: a miner that dials out
+    /// Offer a model server to a router, as a miner that dials in
     Miner(miner::Miner),
     /// Create, list and revoke the one-time tokens that enrol miners' keys
     #[command(name = "miner-token", visible_alias = "miner-tokens")]
@@ -90,7 +90,7 @@ enum Command {
     /// Create, list and revoke API keys
     #[command(visible_alias = "keys")]
     Key(keys::Keys),
-    /// Check configuration, data directory, port and upstreams, and say how to mend what is wrong
+    /// Check configuration, data directory, port and upstreams, and say how to mend each fault
     Doctor(doctor::Doctor),
     /// Check and show the configuration
     Config(config::ConfigCommand),
@@ -98,10 +98,11 @@ enum Command {
     Completions(completions::Completions),
 }
 
-/// Runs the command with those arguments, the program's name first. Gives the exit status for the process.
+/// Runs the command with those arguments, of which the first is the program's name. Gives the exit status for the
+/// process.
 ///
-/// `serve` handles SIGINT and SIGTERM while it runs, and the command installs a logger. Call it from a process that
-/// does nothing else.
+/// While it runs, `serve` handles SIGINT and SIGTERM. Every command installs a logger. Call this function from a
+/// process that does nothing else.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let form = Form::of_arguments(&arguments);
@@ -115,7 +116,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
                 let text = told.render().to_string();
                 stderr::error(text.strip_prefix("error: ").unwrap_or(&text).trim_end(), Some("usage"), status);
             } else {
-                // Help and version come this way too. A closed terminal does not change the status.
+                // Help and version are printed here too. A closed terminal does not change the status.
                 let _ = told.print();
             }
             return status;
@@ -140,7 +141,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     status
 }
 
-/// A variable that is set to nothing counts as not set, as in a compose file that passes on what its caller may have set.
+/// Treats a variable with an empty value as not set. A compose file passes on empty variables that its caller did not
+/// set.
 fn without_empty_variables(command: clap::Command) -> clap::Command {
     let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.to_string_lossy().trim().is_empty());
     command

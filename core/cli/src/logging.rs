@@ -18,30 +18,31 @@ use crate::stderr::{self, Form, Log};
 use cortensor_router::internals::logs_no_secret;
 use cortensor_router::internals::visible;
 
-/// The form of logs.
+/// The format of logs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// For people.
+    /// Text for people.
     #[default]
     Text,
     /// One JSON object a line.
     Json,
 }
 
-/// The choice of log lines, and their form.
+/// The flags that choose the log lines and their format.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Logging")]
 pub(crate) struct Logging {
-    /// What is logged: error, warn, info, debug, trace, or by module (`info,cortensor_router=debug`). Libraries are left out of trace, since they would show tokens
+    /// The lines to log: error, warn, info, debug, trace, or by module (`info,cortensor_router=debug`). Libraries never
+    /// log at trace, because that would show tokens
     #[arg(long, value_name = "FILTER", env = "CORTENSOR_LOG", default_value = "warn")]
     log: String,
-    /// The form of logs and of what `serve` prints
+    /// The format of logs and of the text that `serve` prints
     #[arg(long, value_enum, env = "CORTENSOR_LOG_FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
 }
 
-/// Writes fields with control characters written out. Much of the text in a log comes from a miner, an upstream or a
-/// client, and it must not write lines of its own or steer a terminal.
+/// Writes fields with their control characters escaped. Much of the text in a log comes from a miner, an upstream or a
+/// client, and it must neither add lines to the log nor steer a terminal.
 struct OnOneLine;
 
 impl<'w> FormatFields<'w> for OnOneLine {
@@ -60,8 +61,8 @@ struct Line<'w> {
 
 impl Visit for Line<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        // Libraries that log through another crate repeat their source here; it already stands at the front of the
-        // line.
+        // Libraries that log through the crate `log` repeat their source here; it stands at the front of the line
+        // already.
         if self.written.is_err() || field.name().starts_with("log.") {
             return;
         }
@@ -77,7 +78,7 @@ impl Visit for Line<'_> {
 }
 
 impl Logging {
-    /// Starts to log.
+    /// Starts logging.
     pub(crate) fn start(&self) -> Done {
         if self.log_format == LogFormat::Json {
             Form::Lines.choose();

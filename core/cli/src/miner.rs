@@ -37,7 +37,7 @@ Examples:
 It dials out and needs no open port. A connection that breaks is made again, and answers go on where they were.
 SIGTERM and Ctrl-C drain: no new tasks, what runs is finished; a second one ends it at once.";
 
-/// `miner`.
+/// The arguments of `miner`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Miner {
@@ -56,25 +56,25 @@ pub(crate) struct Miner {
     /// The key that the backend wants
     #[arg(long, value_name = "KEY", env = "CORTENSOR_BACKEND_KEY", hide_env_values = true)]
     backend_key: Option<String>,
-    /// No backend: give the prompt back
+    /// Use no backend: give the prompt back
     #[arg(long)]
     echo: bool,
-    /// The miner's name, unique at its router; this machine's and a number where none is given
+    /// The miner's name, unique at its router; this machine's name and a number where none is given
     #[arg(long)]
     name: Option<String>,
-    /// Tasks at a time
+    /// The number of tasks at a time
     #[arg(long, default_value_t = 4)]
     capacity: u32,
-    /// The models to offer (repeatable); those that the backend lists where none is given
+    /// The models to offer (repeatable); where none is given, those that the backend lists
     #[arg(long = "models", visible_alias = "model", value_name = "MODEL", value_delimiter = ',')]
     models: Vec<String>,
-    /// A token of the scope miner; with --key-file the one-time token that enrols the key
+    /// A token with the scope miner; with --key-file, the one-time token that enrols the key
     #[arg(long, value_name = "TOKEN", env = "CORTENSOR_TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// The file of the miner's own key; made where there is none
+    /// The file with the miner's own key; created if it is missing
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// Who runs it
+    /// The person or company that runs the miner
     #[arg(long, default_value = "", hide_default_value = true)]
     owner: String,
     /// Dedicated to sessions that reserve it, rather than ephemeral
@@ -92,10 +92,10 @@ pub(crate) struct Miner {
     /// Answer /healthz, /readyz and /metrics at this address
     #[arg(long, value_name = "ADDRESS")]
     health_addr: Option<SocketAddr>,
-    /// How often to say how it is doing: 30s, 5m
+    /// How often to print the miner's state: 30s, 5m
     #[arg(long, value_name = "SPAN", value_parser = duration, default_value = "30s")]
     health_every: u64,
-    /// How long what runs may take to end after a signal
+    /// How long running tasks may take to end after a signal
     #[arg(long, value_name = "SPAN", value_parser = duration, default_value = "60s")]
     drain_timeout: u64,
     #[command(flatten)]
@@ -123,7 +123,7 @@ impl Miner {
 
     async fn work(&self) -> Done {
         let mut signals = Signals::new()?;
-        // The miner has no files to read again; a terminal that hangs up does not end it.
+        // The miner has no files to read again, and a terminal that hangs up must not end it.
         let _hangups = Hangups::new()?;
         let health =
             match self.health_addr {
@@ -145,7 +145,7 @@ impl Miner {
             let probe = upstream.probe();
             let capacity = self.capacity;
             tokio::spawn(probe.run(move |report| tell(&backend, report, capacity)));
-            // The models are part of the greeting, so the backend is asked first.
+            // The models are part of the greeting, so the backend is asked before the first connection.
             let first = tokio::select! {
                 () = signals.next() => return Ok(()),
                 first = news.wait_for(|backend| backend.up) => first.map(|backend| backend.clone()).unwrap_or_default(),
@@ -245,9 +245,9 @@ impl Miner {
         Ok(config)
     }
 
-    /// One line about the present state.
+    /// Prints one line about the present state.
     fn say(&self, stats: &MinerClientStats) {
-        // A reader that has gone away is no reason to stop.
+        // A reader of standard output that has gone away is no reason to stop.
         let _ = if self.logging.log_format == LogFormat::Json {
             output::json(&json!({"event": "health", "miner": stats}))
         } else {
@@ -291,7 +291,7 @@ fn tell(backend: &watch::Sender<Backend>, report: ProbeReport, capacity: u32) {
     });
 }
 
-/// The name of this machine and the number of the process.
+/// A name made of this machine's name and the number of the process.
 fn default_name() -> String {
     let host = std::env::var("HOSTNAME").or_else(|_| std::env::var("COMPUTERNAME")).unwrap_or_default();
     let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect();

@@ -1,4 +1,4 @@
-//! The miner's own small server: `/healthz`, `/readyz`, `/metrics`.
+//! The miner's own small server for `/healthz`, `/readyz` and `/metrics`.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use cortensor_router::miner::client::MinerClient;
 
-/// Connections at a time; a scraper and a probe need two.
+/// The greatest number of connections at a time; a scraper and a probe need two.
 const MAX_CONNECTIONS: usize = 32;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -1,4 +1,4 @@
-//! `miner-token`: the one-time tokens that enrol miners' keys.
+//! `miner-token`: creates, lists and revokes the one-time tokens that enrol miners' keys.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ Examples:
 
 A token enrols one key, once, and expires. The miner makes the key itself and needs no token afterwards.";
 
-/// `miner-token`.
+/// The arguments of `miner-token`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct MinerTokens {
@@ -46,10 +46,10 @@ struct Create {
     /// The only models that the miner may serve (repeatable); all where none is given
     #[arg(long = "model", visible_alias = "models", value_name = "MODEL", value_delimiter = ',')]
     models: Vec<String>,
-    /// Who runs the miner
+    /// The person or company that runs the miner
     #[arg(long, default_value = "", hide_default_value = true)]
     owner: String,
-    /// How long it is good for, at most 30d: 90s, 15m, 12h, 7d; a day where it is not given
+    /// How long the token is valid, at most 30d: 90s, 15m, 12h, 7d; a day where it is not given
     #[arg(long, value_parser = duration)]
     ttl: Option<u64>,
     #[command(flatten)]
@@ -64,7 +64,7 @@ struct List {
 
 #[derive(Debug, Args)]
 struct Revoke {
-    /// The token's id: its second part
+    /// The token's id, which is its second part
     #[arg(value_name = "ID")]
     id: String,
     #[command(flatten)]

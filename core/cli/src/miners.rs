@@ -8,7 +8,7 @@ use crate::exit::Done;
 use crate::output::{self, text};
 use crate::runtime;
 
-/// `miners`.
+/// The arguments of `miners`.
 #[derive(Debug, Args)]
 pub(crate) struct Miners {
     /// Print the router's JSON

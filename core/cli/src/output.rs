@@ -8,7 +8,7 @@ use crate::printable::printable;
 use crate::stderr;
 use cortensor_router::model::Timestamp;
 
-/// Writes text to standard output as it is, at once.
+/// Writes text to standard output unchanged, at once.
 pub(crate) fn write(text: &str) -> Done {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| match e.kind() {
@@ -27,7 +27,7 @@ pub(crate) fn json(value: &serde_json::Value) -> Done {
     line(&value.to_string())
 }
 
-/// Writes text that a model or another user made. A terminal does not get its control characters.
+/// Writes text that a model or another user made, without control characters if standard output is a terminal.
 pub(crate) fn foreign(text: &str) -> Done {
     if io::stdout().is_terminal() { write(&printable(text)) } else { write(text) }
 }
@@ -81,7 +81,7 @@ fn one_line(cell: &str) -> String {
     }
 }
 
-/// Reads a text out of a JSON object; numbers and booleans as they are written, nothing for null.
+/// Reads a value from a JSON object as text: numbers and booleans as they are written, and an empty text for null.
 pub(crate) fn text(value: &serde_json::Value, name: &str) -> String {
     match value.get(name) {
         None | Some(serde_json::Value::Null) => String::new(),
@@ -95,7 +95,7 @@ pub(crate) fn text(value: &serde_json::Value, name: &str) -> String {
     }
 }
 
-/// Says how long ago a time in Unix seconds is; nothing for 0.
+/// Says how long ago a time in Unix seconds was; empty for 0.
 pub(crate) fn ago(value: &serde_json::Value, name: &str) -> String {
     match value.get(name).and_then(serde_json::Value::as_u64) {
         None | Some(0) => String::new(),

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 
 const NAME: &str = "cortensor-router";
 
-/// The directory of the configuration file; `None` where the user has no home.
+/// The directory of the configuration file; `None` if the user has no home directory.
 pub(crate) fn config_dir() -> Option<PathBuf> {
     place("XDG_CONFIG_HOME", ".config", "APPDATA")
 }
 
-/// The directory of the database; `None` if the user has no home.
+/// The directory of the database; `None` if the user has no home directory.
 pub(crate) fn data_dir() -> Option<PathBuf> {
     place("XDG_DATA_HOME", ".local/share", "LOCALAPPDATA")
 }
@@ -28,7 +28,7 @@ fn place(xdg: &str, below_home: &str, windows: &str) -> Option<PathBuf> {
     absolute(xdg).or_else(|| home().map(|home| home.join(below_home))).map(|dir| dir.join(NAME))
 }
 
-/// A directory that a variable names; a relative one counts as not set, as the XDG specification demands.
+/// A directory that a variable names. A relative path counts as not set, as the XDG specification demands.
 fn absolute(variable: &str) -> Option<PathBuf> {
     env::var_os(variable).map(PathBuf::from).filter(|dir| dir.is_absolute())
 }

@@ -2,11 +2,11 @@
 
 use std::fs;
 
-/// The share of the memory that the process may have.
+/// The bound is the available memory divided by this number.
 const SHARE: u64 = 4;
 
-/// A quarter of the least of this machine's memory, the limit of the process' control group, and its limit of address
-/// space. 0, which means no bound, if none of them can be read.
+/// The default bound in bytes: a quarter of the least of this machine's memory, the limit of the process's control
+/// group, and its limit of address space. 0, which means no bound, if none of them can be read.
 pub(crate) fn default_bytes() -> u64 {
     let (machine, group) = match sysinfo::System::new() {
         Ok(mut system) => {
@@ -24,7 +24,8 @@ pub(crate) fn default_bytes() -> u64 {
         .map_or(0, |least| least / SHARE)
 }
 
-/// The soft limit in the kernel's table of a process' limits (`proc_pid_limits(5)`); `None`: unlimited.
+/// Reads the soft limit from the kernel's table of a process's limits (`proc_pid_limits(5)`); `None` if it is
+/// unlimited.
 fn address_space(limits: &str) -> Option<u64> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?;
     line.split_whitespace().next()?.parse().ok()

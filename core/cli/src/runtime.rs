@@ -1,4 +1,4 @@
-//! The tokio runtimes of the command. All are made here.
+//! Makes all tokio runtimes of the command.
 
 use std::future::Future;
 use std::io;
@@ -7,13 +7,13 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::exit::{Done, Exit};
 
-/// Makes the server's runtime. If the listener has threads of its own, the rest needs one thread.
+/// Makes the server's runtime. If the listener has threads of its own, all else needs only one thread.
 pub(crate) fn server(listener_threads: usize) -> io::Result<Runtime> {
     let mut builder = if listener_threads == 0 { Builder::new_multi_thread() } else { Builder::new_current_thread() };
     builder.enable_all().thread_name("cortensor-router").build()
 }
 
-/// Runs a client's work; one connection needs one thread. Ctrl-C ends it, which closes the connection.
+/// Runs the work of a client, whose one connection needs one thread. Ctrl-C ends the work and closes the connection.
 pub(crate) fn client<T>(work: impl Future<Output = Done<T>>) -> Done<T> {
     let runtime =
         Builder::new_current_thread().enable_all().build().map_err(|e| Exit::failed(format!("cannot start: {e}")))?;
@@ -24,7 +24,7 @@ pub(crate) fn client<T>(work: impl Future<Output = Done<T>>) -> Done<T> {
             done = work => done,
         }
     });
-    // A look-up of a host name that still runs on its own thread is not waited for.
+    // The process does not wait for a look-up of a host name that still runs on its own thread.
     runtime.shutdown_background();
     done
 }

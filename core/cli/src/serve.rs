@@ -1,4 +1,4 @@
-//! `serve`: a router with its listener, until a signal ends it.
+//! `serve`: runs a router with its listener, until a signal ends it.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -32,14 +32,14 @@ Examples:
 SIGTERM and Ctrl-C stop intake, let running tasks end (listen.drain_timeout_ms), then
 exit; a second one exits at once.";
 
-/// The time that readers get to read the rest after all tasks have ended.
+/// The time that clients get to read the rest of their answers after all tasks have ended.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// `serve`.
+/// The arguments of `serve`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Serve {
-    /// The address to listen on: 127.0.0.1 for this machine alone, 0.0.0.0 for all (wants a token)
+    /// The address to listen on: 127.0.0.1 for this machine alone, 0.0.0.0 for all machines (requires a token)
     #[arg(long, value_parser = host)]
     host: Option<IpAddr>,
     /// The port; 0 takes a free one and prints it
@@ -48,7 +48,8 @@ pub(crate) struct Serve {
     /// An OpenAI-compatible server that does the work (repeatable)
     #[arg(long = "upstream", value_name = "URL")]
     upstreams: Vec<String>,
-    /// What an acknowledged task survives: full (power loss), relaxed (the end of the process) or memory (nothing)
+    /// The failures that an acknowledged task survives: full (a power loss), relaxed (the end of the process) or memory
+    /// (none)
     #[arg(long, value_name = "full|relaxed|memory", value_parser = ["full", "relaxed", "memory"])]
     durability: Option<String>,
     /// A token that clients must send, in place of the development token (repeatable); better: `key create`
@@ -107,13 +108,13 @@ impl Serve {
         };
         let address = listener.local_addr();
         tokio::spawn(reload(hangups, listener.certificates()));
-        // The token must live until the end: its file is removed when it is dropped.
+        // The token must live until the end, because dropping it removes its file.
         let storage = &loaded.config.storage;
         let _command = match &storage.data_dir {
             Some(dir) if storage.effective_durability() != Durability::Memory => {
                 let token = Token::mint()?;
                 listener.accept_admin(&token);
-                // The token is written before the address is printed, because readers of the address look for the
+                // The token is written before the address is announced, because readers of the address look for the
                 // token.
                 let written = CommandToken::write(dir, &token);
                 router.announce(&listener.url())?;
@@ -128,7 +129,7 @@ impl Serve {
         let mut serving = tokio::spawn(listener.run(async {
             let _ = stopped.await;
         }));
-        // A reader of the greeting that has gone away is no reason not to serve.
+        // The router must serve even if the greeting cannot be written.
         let _ = greeting.print(self.logging.log_format);
         tracing::info!(%address, "listening");
         let json = self.logging.log_format == LogFormat::Json;
@@ -164,14 +165,14 @@ impl Serve {
                 last_words.await;
                 router.close().await;
             } else {
-                // The close gives everybody who waits an end, so their connections end.
+                // Closing the router ends every waiting call, so the connections end too.
                 tokio::join!(router.close(), last_words);
             }
         };
         tokio::select! {
             biased;
             () = signals.again() => {
-                // Acknowledged work is in the store already: the next start goes on with it.
+                // Acknowledged tasks are in the store already, and the next start resumes them.
                 output::remark("stopped at once");
                 crate::stderr::flush();
                 std::process::exit(i32::from(Exit::INTERRUPTED));
@@ -201,8 +202,8 @@ impl Serve {
     }
 }
 
-/// Whether nothing says who does the work. Then the built-in echo answers until the first miner comes, so that a
-/// newcomer sees something. An operator who set `echo`, an upstream or anything about miners does not need it.
+/// Whether the configuration names no miner at all. The built-in echo then answers until the first miner comes, so that
+/// a new user sees an answer. An operator who set `echo`, an upstream or a key for miners does not need it.
 fn nobody_is_expected(loaded: &Loaded) -> bool {
     let config = &loaded.config;
     let lets_miners_in = |token: &TokenConfig| token.scopes.iter().any(|scope| scope == "miner");
@@ -212,7 +213,7 @@ fn nobody_is_expected(loaded: &Loaded) -> bool {
         && !config.listen.tokens.iter().any(lets_miners_in)
 }
 
-/// Reads certificates and other files again at every SIGHUP.
+/// Reads the certificates and other files again at every SIGHUP.
 async fn reload(mut hangups: Hangups, certificates: Option<Certificates>) {
     loop {
         hangups.next().await;
@@ -246,8 +247,8 @@ fn tables(key: &str, values: &[String], name: Option<&str>) -> Value {
     Value::Array(values.iter().map(table).collect())
 }
 
-/// Says why the server does not start, with the fix in the command's own words and with another status than a wrong
-/// setting.
+/// The exit of a server that does not start, with advice in the command's own words. Its status differs from that of a
+/// wrong setting.
 fn start(error: &Error) -> Exit {
     match error.kind() {
         ErrorKind::InvalidArgument => Exit::usage(error.message()),

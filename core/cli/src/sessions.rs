@@ -1,4 +1,4 @@
-//! `sessions`: list, show, create and close.
+//! `sessions`: lists, shows, creates and closes sessions.
 
 use clap::{Args, Subcommand};
 use http::Method;
@@ -17,7 +17,7 @@ Examples:
   cortensor-router sessions show 3
   cortensor-router sessions close 3";
 
-/// `sessions`.
+/// The arguments of `sessions`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Sessions {
@@ -39,13 +39,13 @@ enum Action {
 
 #[derive(Debug, Args)]
 struct List {
-    /// Only those in this state: open or closed
+    /// List only sessions in this state: open or closed
     #[arg(long)]
     state: Option<String>,
-    /// At the most so many
+    /// The maximum number of sessions to list
     #[arg(long, default_value_t = 100)]
     limit: u64,
-    /// After so many
+    /// The number of sessions to leave out at the beginning
     #[arg(long, default_value_t = 0)]
     offset: u64,
     /// Print the router's JSON
@@ -72,13 +72,13 @@ struct Create {
     /// A name for people
     #[arg(value_name = "NAME")]
     name: String,
-    /// The model of its tasks where they name none
+    /// The model of the session's tasks if they name none
     #[arg(long)]
     model: Option<String>,
-    /// The band of its tasks, 0 to 9; a higher band is served first
+    /// The band of the session's tasks, 0 to 9; a higher band is served first
     #[arg(long, value_name = "0-9")]
     priority: Option<u8>,
-    /// Its share within a band, 1 to 1000
+    /// The session's share within a band, 1 to 1000
     #[arg(long, value_name = "1-1000")]
     weight: Option<u32>,
     /// How many miners answer each task
@@ -90,19 +90,19 @@ struct Create {
     /// When two answers match: exact, normalized, json, lexical or embedding
     #[arg(long = "match", value_name = "METHOD")]
     matching: Option<String>,
-    /// From this score on two answers match, 0 to 1
+    /// The score from which on two answers match, 0 to 1
     #[arg(long, value_name = "SCORE")]
     min_score: Option<f64>,
-    /// Ask one more miner where the answers do not agree
+    /// Ask one more miner if the answers do not agree
     #[arg(long)]
     tie_break: bool,
-    /// The most tasks it ever takes
+    /// The maximum number of tasks that the session ever accepts
     #[arg(long, value_name = "N")]
     max_tasks: Option<u64>,
-    /// What is kept of ended tasks: all, result (no prompt) or none
+    /// The parts of ended tasks that are kept: all, result (no prompt) or none
     #[arg(long)]
     retention: Option<String>,
-    /// Whatever you want to keep with it
+    /// Any text to keep with the session
     #[arg(long)]
     metadata: Option<String>,
     /// Print the router's JSON

@@ -9,14 +9,14 @@ use cortensor_router::config::{Loaded, Override, load};
 use crate::exit::{Done, Exit};
 use crate::platform;
 
-/// The source of the configuration; every command that reads it has these flags.
+/// The sources of the configuration. Every command that reads it has these flags.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Configuration")]
 pub(crate) struct Settings {
-    /// The configuration file; else config.toml in the platform's configuration directory where there is one
+    /// The configuration file; where none is given, config.toml in the platform's configuration directory, if it exists
     #[arg(long, value_name = "FILE", env = "CORTENSOR_CONFIG")]
     config: Option<PathBuf>,
-    /// Where tasks and keys are kept; else the platform's data directory
+    /// The directory for tasks and keys; where none is given, the platform's data directory
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Set any key of the configuration (repeatable), as in `--set limits.max_sessions=100`
@@ -25,13 +25,13 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// The file that is read: the one that was named, or else the platform's if it exists.
+    /// The file that is read: the one that the user named, or else the platform's file if it exists.
     pub(crate) fn file(&self) -> Option<PathBuf> {
         let platform = || platform::config_dir().map(|dir| dir.join("config.toml")).filter(|path| path.is_file());
         self.config.clone().filter(|path| !path.as_os_str().is_empty()).or_else(platform)
     }
 
-    /// Reads everything; `flags` win over everything but `--set`.
+    /// Reads the configuration; `flags` win over every other source but `--set`.
     pub(crate) fn load(&self, flags: Vec<Override>) -> Done<Loaded> {
         let mut overrides = flags;
         if let Some(dir) = &self.data_dir {

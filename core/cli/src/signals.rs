@@ -1,13 +1,13 @@
-//! The signals that end the server, and the one that makes it read its files again.
+//! The signals that end the server, and the signal that makes it read its files again.
 
 use std::time::Duration;
 
 use crate::exit::{Done, Exit};
 
-/// Signals that come within this time count as one.
+/// Signals that arrive within this time count as one.
 const TOGETHER: Duration = Duration::from_millis(200);
 
-/// SIGINT and SIGTERM on Unix; Ctrl-C elsewhere.
+/// The signals that end the server: SIGINT and SIGTERM on Unix, Ctrl-C elsewhere.
 pub(crate) struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
@@ -28,7 +28,8 @@ impl Signals {
         Ok(Self {})
     }
 
-    /// Waits for a further signal. Supervisors signal a process and its group, so signals that come at once are one.
+    /// Waits for a further signal. Supervisors signal a process and its group, so signals that arrive together count as
+    /// one.
     pub(crate) async fn again(&mut self) {
         let together = tokio::time::sleep(TOGETHER);
         tokio::pin!(together);
@@ -42,7 +43,7 @@ impl Signals {
         self.next().await;
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     #[cfg(unix)]
     pub(crate) async fn next(&mut self) {
         tokio::select! {
@@ -51,7 +52,7 @@ impl Signals {
         }
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     #[cfg(not(unix))]
     pub(crate) async fn next(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
@@ -60,7 +61,7 @@ impl Signals {
     }
 }
 
-/// SIGHUP on Unix. It is caught for as long as the process lives, so that it never ends the process.
+/// SIGHUP on Unix. It is caught as long as the process lives, so that it never ends the process.
 pub(crate) struct Hangups {
     #[cfg(unix)]
     hangup: tokio::signal::unix::Signal,
@@ -79,7 +80,7 @@ impl Hangups {
         Ok(Self {})
     }
 
-    /// Waits for the next one.
+    /// Waits for the next SIGHUP.
     #[cfg(unix)]
     pub(crate) async fn next(&mut self) {
         if self.hangup.recv().await.is_none() {
@@ -87,7 +88,7 @@ impl Hangups {
         }
     }
 
-    /// Waits for the next one.
+    /// Waits for ever, because there is no such signal here.
     #[cfg(not(unix))]
     pub(crate) async fn next(&mut self) {
         std::future::pending::<()>().await;

@@ -1,4 +1,4 @@
-//! Reads server-sent events: the data of each event, however the bytes arrive.
+//! Reads server-sent events: the data of each event, whatever the division of the bytes into packets.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http_body_util::BodyExt as _;
@@ -6,7 +6,7 @@ use hyper::body::Incoming;
 
 use crate::exit::{Done, Exit};
 
-/// The longest line; it is never longer than an answer may be.
+/// The greatest length of a line in bytes, equal to that of an answer.
 const MAX_LINE: usize = 64 << 20;
 
 /// The data lines of an event stream.
@@ -20,7 +20,7 @@ impl Events {
         Self { body, lines: Lines::default() }
     }
 
-    /// The next event's data; `None` at the end of the stream.
+    /// Reads the next event's data; `None` at the end of the stream.
     pub(crate) async fn next(&mut self) -> Done<Option<Bytes>> {
         loop {
             if let Some(data) = self.lines.next_data() {
@@ -41,7 +41,7 @@ impl Events {
     }
 }
 
-/// Bytes that become lines.
+/// A buffer that divides bytes into lines.
 #[derive(Debug, Default)]
 struct Lines {
     buffer: BytesMut,

@@ -1,4 +1,4 @@
-//! `status`: what a running router is doing.
+//! `status`: shows the state of a running router.
 
 use clap::Args;
 
@@ -7,7 +7,7 @@ use crate::exit::Done;
 use crate::output::{self, text};
 use crate::runtime;
 
-/// `status`.
+/// The arguments of `status`.
 #[derive(Debug, Args)]
 pub(crate) struct Status {
     /// Print the router's JSON

@@ -1,4 +1,4 @@
-//! Standard error: remarks, last words and logs, in one form. The command goes on whether anybody reads them or not.
+//! Standard error: remarks, final messages and logs, in one form. The command goes on whether they are read or not.
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 
-/// The form of everything that the command writes there.
+/// The form of everything that the command writes to standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     /// Sentences for people.
@@ -21,11 +21,11 @@ pub(crate) enum Form {
     Json,
 }
 
-/// The form of the whole process, because panics and last words come from anywhere.
+/// The form for the whole process, because panics and final messages can come from any thread.
 static FORM: AtomicU8 = AtomicU8::new(0);
 
 impl Form {
-    /// Sets the form for everything from now on.
+    /// Sets the form for everything that is written from now on.
     pub(crate) fn choose(self) {
         FORM.store(self as u8, Ordering::Relaxed);
         if self == Self::Lines {
@@ -41,7 +41,8 @@ impl Form {
         }
     }
 
-    /// The form that the arguments ask for, before they are known to be right: an error in them is written in it too.
+    /// The form that the arguments ask for. They are not checked yet, so that an error in them is written in that form
+    /// too.
     pub(crate) fn of_arguments(arguments: &[std::ffi::OsString]) -> Self {
         let own = |argument: &&std::ffi::OsString| argument.as_os_str() != "--";
         let words: Vec<_> = arguments.iter().take_while(own).map(|argument| argument.to_string_lossy()).collect();
@@ -103,15 +104,15 @@ enum Piece {
     Flush(SyncSender<()>),
 }
 
-/// The greatest number of lines that wait. A reader that stops reading delays only these.
+/// The greatest number of lines that wait. If they are not read, only lines are delayed.
 const WAITING: usize = 4_096;
 
-/// The time limit of the last lines.
+/// The time limit for writing the last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 static SINK: OnceLock<SyncSender<Piece>> = OnceLock::new();
 
-/// Starts a thread that writes, so that a reader that does not read delays nobody else.
+/// Starts a thread that writes, so that a reader that does not read delays no other thread.
 pub(crate) fn write_apart() {
     let (sink, pieces) = sync_channel(WAITING);
     let write = move || {
@@ -122,7 +123,7 @@ pub(crate) fn write_apart() {
             }
         }
     };
-    // Without a thread lines are written where they arise.
+    // Without that thread, each thread writes its own lines.
     if std::thread::Builder::new().name("cortensor-router-log".to_owned()).spawn(write).is_ok() {
         let _ = SINK.set(sink);
     }
@@ -142,7 +143,7 @@ pub(crate) fn flush() {
     let _ = written.recv_timeout(LAST_LINES);
 }
 
-/// The writer of the log. A reader that has gone away or a full disk loses lines and does no other harm.
+/// The writer of the log. A reader that has gone away or a full disk loses lines and has no other effect.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Log;
 

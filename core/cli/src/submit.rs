@@ -1,4 +1,4 @@
-//! `submit`: a prompt to a running router, the answer to the terminal.
+//! `submit`: sends a prompt to a running router and prints the answer.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Read as _};
@@ -23,10 +23,10 @@ Examples:
 
 Ctrl-C cancels the task. The exit status says why no answer came: see `cortensor-router --help`.";
 
-/// The time without a first word after which a person at a terminal is told that nothing is broken.
+/// The time without a first word after which the command tells a user at a terminal that nothing is broken.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// `submit`.
+/// The arguments of `submit`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Submit {
@@ -39,16 +39,16 @@ pub(crate) struct Submit {
     /// The model
     #[arg(long, short, value_name = "MODEL")]
     model: Option<String>,
-    /// The most tokens of the answer
+    /// The maximum number of tokens in the answer
     #[arg(long, value_name = "N")]
     max_tokens: Option<u64>,
-    /// How freely the model chooses its words, 0 to 2
+    /// The randomness of the model's choice of words, 0 to 2
     #[arg(long, value_name = "T")]
     temperature: Option<f64>,
-    /// Seconds after which the task is given up
+    /// Seconds after which the router gives the task up
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
-    /// Makes a repeated call join the task of the first instead of starting another
+    /// A key with which a repeated call joins the task of the first call instead of starting another
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     /// Print the answer at its end instead of as it comes
@@ -188,7 +188,7 @@ fn read_prompt() -> Done<String> {
     Ok(prompt)
 }
 
-/// A text as one segment of a path.
+/// Escapes a text as one segment of a path.
 pub(crate) fn path_segment(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {

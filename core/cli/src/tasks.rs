@@ -1,4 +1,4 @@
-//! `tasks`: list, show and cancel.
+//! `tasks`: lists, shows and cancels tasks.
 
 use clap::{Args, Subcommand};
 use http::Method;
@@ -17,7 +17,7 @@ Examples:
   cortensor-router tasks show 0 12
   cortensor-router tasks cancel 0 12";
 
-/// `tasks`.
+/// The arguments of `tasks`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Tasks {
@@ -40,13 +40,13 @@ struct List {
     /// The session's id
     #[arg(value_name = "SESSION", default_value = "0")]
     session: String,
-    /// Only those in this state: queued, acked, ended ...
+    /// List only tasks in this state: queued, acked, ended ...
     #[arg(long)]
     state: Option<String>,
-    /// At the most so many: the newest, unless --offset or --order says otherwise
+    /// The maximum number of tasks to list: the newest, unless --offset or --order says otherwise
     #[arg(long, default_value_t = 100)]
     limit: u64,
-    /// After so many of the oldest
+    /// The number of the oldest tasks to leave out
     #[arg(long)]
     offset: Option<u64>,
     /// From the oldest on (asc), or from the newest back (desc)
@@ -131,7 +131,7 @@ impl List {
     }
 }
 
-/// `ended (ok)`, `queued`.
+/// The state of a task as it is shown, for example `ended (ok)` or `queued`.
 fn state_of(task: &Value) -> String {
     match text(task, "outcome") {
         outcome if outcome.is_empty() => text(task, "state"),

@@ -1,4 +1,4 @@
-//! Errors of calls that did not reach a router, with the fix.
+//! Errors of calls that did not reach a router, with advice.
 
 use std::error::Error as StdError;
 use std::io;
@@ -9,7 +9,7 @@ use cortensor_router::internals::distrust;
 /// The advice for each kind of failure.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Advice {
-    /// The advice if nothing listens there.
+    /// The advice if no program listens at the address.
     pub(crate) absent: &'static str,
     /// The setting that names an authority to trust.
     pub(crate) trust: &'static str,
@@ -25,7 +25,7 @@ pub(crate) fn exit(base: &str, error: &(dyn StdError + 'static), is_connect: boo
     }
     let cause = root(error);
     if is_connect {
-        return Exit::new(Exit::UNREACHABLE, format!("nobody answers at {base}: {cause}: {absent}"));
+        return Exit::new(Exit::UNREACHABLE, format!("no server answers at {base}: {cause}: {absent}"));
     }
     // A server that speaks TLS answers a plain request with an alert, or hangs up.
     let no_http = find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse);
@@ -45,7 +45,7 @@ fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
         if let Some(found) = error.downcast_ref() {
             return Some(found);
         }
-        // An I/O error shows the error inside of it by this method alone.
+        // An I/O error shows the error inside of it only by this method.
         let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         next = match wrapped {
             Some(inner) => Some(inner),

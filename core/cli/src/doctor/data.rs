@@ -8,7 +8,7 @@ use cortensor_router::{Config, ErrorKind};
 
 use super::{Findings, Level, is_open_to_others};
 
-/// Less free space than this is a warning; less than a tenth of it a failure.
+/// The free space in bytes below which `doctor` warns. Less than a tenth of it is a failure.
 const SPACE: u64 = 1 << 30;
 
 pub(super) fn check(config: &Config, findings: &mut Findings) {
@@ -80,7 +80,7 @@ fn library(findings: &mut Findings) {
     }
 }
 
-/// Writes and removes a file of its own, because permission bits are not the whole truth.
+/// Writes and removes a test file, because permission bits alone do not show whether the directory can be written.
 fn tempfile_in(dir: &Path) -> std::io::Result<()> {
     let path = dir.join(format!(".cortensor-doctor-{}", std::process::id()));
     let written = std::fs::OpenOptions::new().write(true).create_new(true).open(&path).and_then(|file| file.sync_all());

@@ -1,4 +1,4 @@
-//! Checks the port that the router wants and the upstreams that it calls.
+//! Checks the port that the router will use and the upstreams that it calls.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -36,7 +36,7 @@ pub(super) async fn port(config: &Config, findings: &mut Findings) {
     }
 }
 
-/// The router that has the port, in words; `None` if it is no router.
+/// Describes the router that has the port; `None` if the program there is not a router.
 async fn server(config: &Config) -> Option<String> {
     match about(config).await {
         Some(about) => Some(format!("{} {}", text(&about, "name"), text(&about, "version"))),
@@ -44,15 +44,15 @@ async fn server(config: &Config) -> Option<String> {
     }
 }
 
-/// Asks a router who it is; `None` if it is no router.
+/// Asks for a router's name and version; `None` if the program there is not a router.
 async fn about(config: &Config) -> Option<Value> {
     let client = Client::new(&config.listen.url_at(config.listen.address()), None, None).ok()?;
     let about = tokio::time::timeout(PATIENCE, client.get("/api/v1/about")).await.ok()?.ok()?;
     about.get("endpoints").is_some().then_some(about)
 }
 
-/// The process that has the data directory and says that it listens there. Its certificate need not be one that this
-/// process believes.
+/// The process that holds the data directory and says that it listens at the port. Its certificate need not be one that
+/// this process trusts.
 fn served_by(config: &Config) -> Option<u32> {
     let holder = holder(config.storage.data_dir.as_ref()?)?;
     (holder.url? == config.listen.url_at(config.listen.address())).then_some(holder.pid)
@@ -62,7 +62,7 @@ pub(super) async fn upstreams(config: &Config, findings: &mut Findings) {
     if config.upstreams.is_empty() {
         return findings.warn(
             "upstream",
-            "none: until a miner dials in, nobody but the built-in echo of a new router answers; attach a model with --upstream http://127.0.0.1:8080/v1",
+            "none: until a miner dials in, only the built-in echo of a new router answers; attach a model with --upstream http://127.0.0.1:8080/v1",
         );
     }
     for upstream in &config.upstreams {
