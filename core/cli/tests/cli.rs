@@ -1,4 +1,4 @@
-//! The command as its users meet it: processes, their output, their exit statuses and their answer to signals.
+//! The command as its users see it: processes, their output, their exit statuses and their reaction to signals.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
@@ -16,7 +16,7 @@ mod unheard;
 use command::{Home, output_of, shell, until};
 use model::Model;
 
-/// What the built-in miner makes of a prompt, as `submit` prints it.
+/// The built-in miner's answer to a prompt, as `submit` prints it.
 fn echo(prompt: &str) -> String {
     format!("echo (built-in demo miner, no model): {prompt}\n")
 }
@@ -122,7 +122,7 @@ fn a_router_with_a_certificate_of_its_own_is_reached_by_those_who_know_its_autho
     assert_eq!(server.client(&["submit", "--ca-file", &cert, "hi"]).stdout, echo("hi"));
     let stranger = server.client(&["status"]);
     assert!(stranger.status != 0 && stranger.stderr.contains("certificate"), "{}", stranger.stderr);
-    // The data directory says where the router is, and that it speaks TLS.
+    // The data directory tells the command the router's address, and that it speaks TLS.
     let made = home.run(&["key", "create", "--name", "app", "--ca-file", &cert]);
     assert!(made.stdout.starts_with("ctr_"), "{}", made.stderr);
     let port = server.url.rsplit(':').next().unwrap();
@@ -173,7 +173,7 @@ fn the_command_makes_an_administrator_on_the_data_directory_whatever_keys_there_
     let server = home.serve(&[]);
     let first = home.run(&["key", "create", "--name", "ops", "--scope", "admin"]);
     assert_eq!(first.status, 0, "{}", first.stderr);
-    // The development token has ended, for everybody.
+    // The development token is not accepted from any client now.
     let refused = server.client(&["submit", "hi"]);
     assert_eq!(refused.status, 3, "{}", refused.stderr);
     assert!(refused.stderr.contains("default-dev-token is refused"), "{}", refused.stderr);
@@ -283,7 +283,7 @@ fn an_interrupted_submit_cancels_its_task() {
     submit.signal("INT");
     assert_eq!(submit.output().status, 130);
     model.wait_for_hang_up();
-    // The end is shown once it is durable.
+    // The router shows the end once it is durable.
     until(|| server.client(&["tasks", "show", "0", "1"]).stdout, |task| task.contains("ended (cancelled)"));
 }
 

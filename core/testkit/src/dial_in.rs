@@ -11,10 +11,10 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::time::within;
 
-/// The token of the miners here.
+/// The token that these miners send.
 pub const TOKEN: &str = "default-dev-token";
 
-/// A miner by hand: it sends the frames that a test gives it, and reads those that come.
+/// A miner that a test plays by hand: it sends frames that the test gives it, and reads the router's frames.
 #[derive(Debug)]
 pub struct Hand {
     socket: WebSocketStream<TcpStream>,
@@ -28,7 +28,7 @@ impl Hand {
         Self::connect_with(address, &[]).await
     }
 
-    /// Connects with these head lines besides.
+    /// Connects with further lines in the head of the request.
     pub async fn connect_with(address: SocketAddr, lines: &[(&'static str, &'static str)]) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         let mut request = format!("ws://{address}/miner/v1").into_client_request().unwrap();
@@ -43,7 +43,7 @@ impl Hand {
         hand
     }
 
-    /// Connects and is welcomed, with credits.
+    /// Connects, says hello, and reads the welcome. Gives credits and returns the welcome.
     pub async fn welcomed(address: SocketAddr, hello: Value) -> (Self, Value) {
         let mut hand = Self::connect(address).await;
         hand.send(hello).await;
@@ -57,12 +57,12 @@ impl Hand {
         self.socket.send(Message::text(frame.to_string())).await.unwrap();
     }
 
-    /// Sends a text that may be no frame; whether the connection took it.
+    /// Sends a text that may not be a frame. Gives whether the connection took it.
     pub async fn send_text(&mut self, text: String) -> bool {
         self.socket.send(Message::text(text)).await.is_ok()
     }
 
-    /// The next frame; `None` at the end of the connection.
+    /// Reads the next frame; `None` at the end of the connection.
     pub async fn next(&mut self) -> Option<Value> {
         loop {
             match within(self.socket.next()).await {
@@ -73,7 +73,7 @@ impl Hand {
         }
     }
 
-    /// The next frame that is neither ping, pong nor ack, which must be of that type.
+    /// Reads the next frame that is not a ping, pong or ack. It must have that type.
     pub async fn expect(&mut self, kind: &str) -> Value {
         loop {
             let frame = self.next().await.unwrap_or_else(|| panic!("the connection ended, {kind} was due"));
@@ -85,7 +85,7 @@ impl Hand {
         }
     }
 
-    /// Reads an offer and takes it.
+    /// Reads an offer and accepts it.
     pub async fn take(&mut self) -> (u64, u64, Value) {
         let task = self.expect("task").await;
         let (attempt, fence) = (task["attempt"].as_u64().unwrap(), task["fence"].as_u64().unwrap());
@@ -93,7 +93,7 @@ impl Hand {
         (attempt, fence, task)
     }
 
-    /// Reads until the connection ends, and gives the last error.
+    /// Reads until the connection ends. Gives the last error frame.
     pub async fn refused(&mut self) -> Value {
         let mut error = Value::Null;
         while let Some(frame) = self.next().await {

@@ -1,4 +1,4 @@
-//! Miners of this process.
+//! Miners in the test's own process.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -10,7 +10,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::time::within;
 
-/// Answers with the prompt's words, one piece each.
+/// Answers a job with the prompt's words, one piece each.
 #[allow(clippy::needless_pass_by_value, reason = "a miner is given its job")]
 pub fn words(job: Job) {
     let prompt = job.prompt().into_owned();
@@ -32,34 +32,35 @@ pub fn say(job: Job, text: &str) {
 #[derive(Debug)]
 pub struct Hand {
     jobs: mpsc::UnboundedReceiver<Job>,
-    /// Its place in the router.
+    /// The miner's handle in the router.
     pub handle: MinerHandle,
 }
 
 impl Hand {
-    /// Adds it to that router.
+    /// Adds a miner to that router.
     pub fn join(router: &Router, spec: MinerSpec) -> Self {
         let (sender, jobs) = mpsc::unbounded_channel();
         let handle = router.add_miner(spec, move |job: Job| drop(sender.send(job))).unwrap();
         Self { jobs, handle }
     }
 
-    /// Its next job.
+    /// Waits for the miner's next job.
     pub async fn take(&mut self) -> Job {
         within(self.jobs.recv()).await.expect("the miner is there")
     }
 
-    /// Its next job, however long that takes: for tests whose clock is paused, where a time-out would be over at once.
+    /// Waits for the miner's next job without a time limit. Tests with a paused clock need it, because a time limit
+    /// would pass at once.
     pub async fn wait(&mut self) -> Job {
         self.jobs.recv().await.expect("the miner is there")
     }
 
-    /// Whether it has no job to take.
+    /// Whether the miner has no job to take.
     pub fn is_idle(&mut self) -> bool {
         self.jobs.try_recv().is_err()
     }
 
-    /// The next job of several miners, and which of them has it.
+    /// Waits for the next job of several miners. Gives the index of the miner and its job.
     pub async fn next_of(miners: &mut [Self]) -> (usize, Job) {
         within(std::future::poll_fn(|cx| {
             for (index, miner) in miners.iter_mut().enumerate() {
@@ -73,12 +74,12 @@ impl Hand {
     }
 }
 
-/// A miner that gives a word, waits for [`go`](Self::go), and gives the next.
+/// A miner that gives one word each time [`go`](Self::go) is called.
 #[derive(Debug, Clone)]
 pub struct Stepped {
-    // Every `go` counts, also one that comes before anybody waits for it.
+    // A semaphore counts every `go`, even one that comes before the miner waits for it.
     go: Arc<Semaphore>,
-    /// Told when a job of it was cancelled.
+    /// Notified when one of the miner's jobs was cancelled.
     pub cancelled: Arc<Notify>,
 }
 
@@ -89,7 +90,7 @@ impl Default for Stepped {
 }
 
 impl Stepped {
-    /// Lets it give one more word.
+    /// Lets the miner give one more word.
     pub fn go(&self) {
         self.go.add_permits(1);
     }

@@ -1,4 +1,4 @@
-//! A server that does what a test tells it, to the byte.
+//! A server that plays a script byte by byte.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,32 +8,32 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 
-/// One thing that the server does once it has read a request.
+/// One step of the script after the server has read a request.
 #[derive(Debug, Clone)]
 pub enum Step {
     /// Sends these bytes.
     Send(Vec<u8>),
     /// Waits for [`Mock::go_on`].
     Wait,
-    /// Lets so many milliseconds pass.
+    /// Waits for that number of milliseconds.
     Pause(u64),
-    /// Hangs up.
+    /// Closes the connection.
     Close,
-    /// Waits until the other end hangs up, and says so to [`Mock::hung_up`].
+    /// Waits until the other end hangs up, and reports that to [`Mock::hung_up`].
     Hang,
 }
 
-/// A request as it came.
+/// A request as it arrived.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    /// Its request line and head lines.
+    /// The request line and the head lines.
     pub head: String,
-    /// Its body, which is text.
+    /// The body, as text.
     pub body: String,
 }
 
 impl Seen {
-    /// The path that it asks for.
+    /// The path of the request.
     pub fn path(&self) -> &str {
         self.head.split(' ').nth(1).unwrap_or_default()
     }
@@ -41,7 +41,7 @@ impl Seen {
 
 type Script = Arc<dyn Fn(&Seen) -> Vec<Step> + Send + Sync>;
 
-/// The server.
+/// A server that plays a script.
 pub struct Mock {
     /// The base URL, which ends with `/v1`.
     pub url: String,
@@ -65,7 +65,7 @@ impl std::fmt::Debug for Mock {
 }
 
 impl Mock {
-    /// A server that plays that script to every request.
+    /// Starts a server that plays that script for every request.
     pub async fn new(script: impl Fn(&Seen) -> Vec<Step> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
@@ -90,28 +90,28 @@ impl Mock {
         Self { url, state, server, hung_up: tokio::sync::Mutex::new(hung_up) }
     }
 
-    /// One that sends each of these to every request.
+    /// Starts a server that sends these pieces for every request.
     pub async fn saying(pieces: &[&[u8]]) -> Self {
         let steps: Vec<Step> = pieces.iter().map(|piece| Step::Send(piece.to_vec())).collect();
         Self::new(move |_| steps.clone()).await
     }
 
-    /// The requests that came, the first one first.
+    /// The requests so far, oldest first.
     pub fn seen(&self) -> Vec<Seen> {
         self.state.seen.lock().unwrap().clone()
     }
 
-    /// How many connections were made to it.
+    /// The number of connections so far.
     pub fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
     }
 
-    /// Ends one `Wait`.
+    /// Ends one [`Step::Wait`].
     pub fn go_on(&self) {
         self.state.permits.add_permits(1);
     }
 
-    /// Waits until a connection that hangs was closed by the other end.
+    /// Waits until the other end has closed a connection in [`Step::Hang`].
     pub async fn hung_up(&self) {
         crate::time::within(async { self.hung_up.lock().await.recv().await }).await.unwrap();
     }
@@ -138,7 +138,7 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) {
                 Step::Pause(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
                 Step::Close => return,
                 Step::Hang => {
-                    // Anything but data is the other end's hanging up: its end, or a reset.
+                    // The other end has hung up when a read gives no data: at its end, or at a reset.
                     while matches!(stream.read(&mut [0; 64]).await, Ok(1..)) {}
                     let _ = state.hung_up.send(());
                     return;
@@ -170,24 +170,25 @@ async fn read_request(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<See
     }
 }
 
-/// A whole answer with that status and body of JSON.
+/// A complete answer with that status and a JSON body.
 pub fn json(status: &str, body: &str) -> Vec<u8> {
     whole(status, "application/json", body.as_bytes())
 }
 
-/// A whole answer with that status, type and body.
+/// A complete answer with that status, type and body.
 pub fn whole(status: &str, kind: &str, body: &[u8]) -> Vec<u8> {
     let head = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n", body.len());
     [head.as_bytes(), body].concat()
 }
 
-/// The head of a stream without a length: it ends with the connection or, in chunks, by itself.
+/// The head of a stream without a length. The stream ends with the connection or, if it is chunked, with its last
+/// chunk.
 pub fn sse_head(chunked: bool) -> Vec<u8> {
     let coding = if chunked { "Transfer-Encoding: chunked\r\n" } else { "" };
     format!("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n{coding}\r\n").into_bytes()
 }
 
-/// A chunk of a chunked body.
+/// One chunk of a chunked body.
 pub fn chunk(text: &str) -> Vec<u8> {
     format!("{:x}\r\n{text}\r\n", text.len()).into_bytes()
 }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 /// The proxy.
 #[derive(Debug)]
 pub struct Proxy {
-    /// Where it listens.
+    /// The address on which the proxy listens.
     pub address: SocketAddr,
     state: watch::Sender<State>,
 }
@@ -21,7 +21,7 @@ struct State {
 }
 
 impl Proxy {
-    /// Passes connections on to that address.
+    /// Starts a proxy that passes connections on to that address.
     pub async fn to(target: SocketAddr) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
@@ -47,12 +47,12 @@ impl Proxy {
         Self { address, state }
     }
 
-    /// Where miners dial in.
+    /// The URL at which miners dial in.
     pub fn url(&self) -> String {
         format!("ws://{}", self.address)
     }
 
-    /// Cuts every connection; new ones come to nothing until [`mend`](Self::mend).
+    /// Cuts every connection. New connections fail until [`mend`](Self::mend) is called.
     pub fn cut(&self) {
         self.state.send_modify(|state| {
             state.open = false;

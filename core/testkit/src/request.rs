@@ -4,41 +4,41 @@ use std::sync::Arc;
 
 use cortensor_router::internals::engine::prefix_blocks;
 
-/// Tokens of a prompt block, as the Mooncake trace counts them.
+/// The number of tokens in a prompt block, as in the Mooncake trace.
 pub const BLOCK_TOKENS: u64 = 512;
-/// Bytes of text that a token stands for, where a prompt is written out.
+/// The number of bytes that stand for one token in a written prompt.
 const TOKEN_BYTES: u64 = 4;
-/// Clients of the fleet.
+/// The number of clients of the fleet.
 pub const SESSIONS: u64 = 100;
 
 /// One request.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// When it comes, in milliseconds.
+    /// The time of arrival, in milliseconds.
     pub at: u64,
-    /// Whose it is.
+    /// The session that the request belongs to.
     pub session: u64,
-    /// Tokens.
+    /// The number of tokens of the prompt.
     pub prompt: u64,
-    /// Tokens of the answer, which nobody knows beforehand.
+    /// The number of tokens of the answer, which no policy knows beforehand.
     pub output: u64,
-    /// Its prompt's blocks, each named by all text up to its end.
+    /// The blocks of the prompt, each identified by all text up to its end.
     pub blocks: Arc<[u64]>,
-    /// What the router makes of its prompt.
+    /// The router's marks of the prompt.
     pub prefix: Arc<[u64]>,
-    /// When its client goes away, in milliseconds.
+    /// The time at which the client goes away, in milliseconds.
     pub deadline: u64,
 }
 
 impl Request {
-    /// A request of one token at least, with an answer of one token at least.
+    /// Makes a request. Prompt and answer have at least one token each.
     pub fn new(at: u64, session: u64, prompt: u64, output: u64) -> Self {
         let nothing: Arc<[u64]> = Arc::from([]);
         let (prompt, output) = (prompt.max(1), output.max(1));
         Self { at, session, prompt, output, blocks: nothing.clone(), prefix: nothing, deadline: u64::MAX }
     }
 
-    /// With a prompt of those blocks. The router sees it as text.
+    /// Sets the blocks of the prompt. The router sees them as text.
     #[must_use]
     pub fn with_blocks(mut self, blocks: Vec<u64>) -> Self {
         let bytes = (self.prompt * TOKEN_BYTES) as usize;
@@ -55,7 +55,7 @@ impl Request {
         self
     }
 
-    /// Seconds that it takes one of the fastest miners.
+    /// The seconds that one of the fastest miners needs for the request.
     pub fn work(&self) -> f64 {
         self.prompt as f64 / 8_000.0 + self.output as f64 / 40.0
     }

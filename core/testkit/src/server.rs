@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use crate::time::within;
 use crate::upstream::Upstream;
 
-/// The head line of the development token.
+/// The head line with the development token.
 pub const DEV: &str = "Authorization: Bearer default-dev-token\r\n";
 
 /// A router that listens on a port of loopback.
@@ -23,29 +23,29 @@ pub const DEV: &str = "Authorization: Bearer default-dev-token\r\n";
 pub struct Server {
     /// The router itself.
     pub router: Router,
-    /// Where it listens.
+    /// The address on which the router listens.
     pub address: SocketAddr,
-    /// Dropped to stop it.
+    /// Dropping the sender stops the listener.
     stop: Option<oneshot::Sender<()>>,
 }
 
-/// An answer as it came.
+/// An answer as it arrived.
 #[derive(Debug)]
 pub struct Reply {
-    /// Of its head.
+    /// The status in the head.
     pub status: u16,
     head: String,
-    /// Without the chunks in which it came.
+    /// The body, with chunked encoding removed.
     pub body: String,
 }
 
 impl Server {
-    /// Starts it on a free port.
+    /// Starts a router on a free port.
     pub async fn open(config: Config) -> Self {
         Self::open_at(config, 0).await
     }
 
-    /// Starts it on that port.
+    /// Starts a router on that port.
     pub async fn open_at(config: Config, port: u16) -> Self {
         let router = Router::open(config).await.unwrap();
         let listen = ListenConfig { port, ..router.config().listen.clone() };
@@ -58,7 +58,7 @@ impl Server {
         Self { router, address, stop: Some(stop) }
     }
 
-    /// Starts it in front of that upstream, which serves the model `up-model`.
+    /// Starts a router in front of that upstream, which serves the model `up-model`.
     pub async fn before(upstream: &Upstream, config: Config) -> Self {
         let server = Self::open(config).await;
         let config =
@@ -73,18 +73,18 @@ impl Server {
         self.router.close().await;
     }
 
-    /// Where miners dial in.
+    /// The URL at which miners dial in.
     pub fn url(&self) -> String {
         format!("ws://{}", self.address)
     }
 
-    /// Submits a completion without the listener.
+    /// Submits a completion directly to the router, without the listener.
     pub async fn submit(&self, prompt: &str, stream: bool) -> Submission {
         let request = TaskRequest { stream, timeout: Some(30.0), ..TaskRequest::completion(prompt) };
         self.router.submit(SessionId(0), request, SubmitOptions::default()).await.unwrap()
     }
 
-    /// The only miner there is, once it is as wanted.
+    /// Waits until the only miner meets the condition. Gives its record.
     pub async fn miner(&self, wanted: impl Fn(&MinerInfo) -> bool) -> MinerInfo {
         let mut last = None;
         for _ in 0..1_000 {
@@ -111,7 +111,7 @@ impl Server {
     /// Sends bytes, and reads until the connection ends.
     pub async fn raw(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        // A server that refuses early may close while the rest is still being sent.
+        // A server that refuses early may close the connection while the test still sends.
         let _ = stream.write_all(request).await;
         ended(stream).await
     }
@@ -128,34 +128,34 @@ impl Server {
         stream
     }
 
-    /// The answer to a request with these head lines, each with its line's end.
+    /// Sends a request with these head lines, each with its line end. Gives the answer.
     pub async fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> Reply {
         Reply::of(&ended(self.ask(method, path, headers, body).await).await)
     }
 
-    /// The status, the head in lower case, and the body of the answer to such a request.
+    /// Sends such a request. Gives the status, the head in lower case, and the body of the answer.
     pub async fn parts(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String, String) {
         let reply = self.send(method, path, headers, body).await;
         (reply.status, reply.head.to_ascii_lowercase(), reply.body)
     }
 
-    /// The answer to a GET with the development token.
+    /// Sends a GET with the development token. Gives the answer.
     pub async fn get(&self, path: &str) -> Reply {
         self.send("GET", path, DEV, "").await
     }
 
-    /// The answer to a POST with the development token.
+    /// Sends a POST with the development token. Gives the answer.
     pub async fn post(&self, path: &str, body: &str) -> Reply {
         self.send("POST", path, DEV, body).await
     }
 
-    /// The status and the body, which is JSON, of a GET with the development token.
+    /// Sends a GET with the development token. Gives the status and the JSON body.
     pub async fn get_json(&self, path: &str) -> (u16, Value) {
         let reply = self.get(path).await;
         (reply.status, reply.json())
     }
 
-    /// The status and the body, which is JSON, of a POST with the development token.
+    /// Sends a POST with the development token. Gives the status and the JSON body.
     pub async fn post_json(&self, path: &str, body: &Value) -> (u16, Value) {
         let reply = self.post(path, &body.to_string()).await;
         (reply.status, reply.json())
@@ -163,7 +163,7 @@ impl Server {
 }
 
 impl Reply {
-    /// Reads an answer that came whole.
+    /// Parses a complete answer.
     pub fn of(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head in {text:?}"));
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
@@ -186,7 +186,7 @@ impl Reply {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
-    /// The chunks of a stream that ends as it should.
+    /// The chunks of a stream, which must end with `[DONE]`.
     pub fn chunks(&self) -> Vec<Value> {
         assert_eq!(
             (self.status, self.header("content-type")),
@@ -201,7 +201,7 @@ impl Reply {
             .collect()
     }
 
-    /// The status of a refusal in OpenAI's shape, the type of its error, and its code.
+    /// The status of a refusal in OpenAI's shape, with the type and the code of its error.
     pub fn error(&self) -> (u16, String, String) {
         let error = &self.json()["error"];
         assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{}", self.body);
@@ -209,7 +209,7 @@ impl Reply {
     }
 }
 
-/// What comes until the connection ends; a reset is an end.
+/// Reads until the connection ends; a reset counts as an end.
 async fn ended(mut stream: TcpStream) -> String {
     let mut out = Vec::new();
     let _ = within(stream.read_to_end(&mut out)).await;

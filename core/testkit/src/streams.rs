@@ -1,4 +1,4 @@
-//! Streams of tokens, read as a test compares them.
+//! Reads streams of tokens into values that a test can compare.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use cortensor_router::{Result, StreamEvent, Submission, TokenStream};
 
 use crate::time::within;
 
-/// Reads until that many pieces are there.
+/// Reads until there are `count` pieces.
 pub async fn pieces(stream: &mut TokenStream, count: usize) -> Vec<StreamEvent> {
     let mut out = Vec::new();
     while out.len() < count {
@@ -16,7 +16,7 @@ pub async fn pieces(stream: &mut TokenStream, count: usize) -> Vec<StreamEvent> 
     out
 }
 
-/// All that is left, written down: numbers and texts, `!` for a restart; then the end.
+/// Reads the rest of a stream. Gives each piece as text with its number, `!` for a restart, and then the end.
 pub async fn rest(stream: &mut TokenStream) -> (Vec<String>, Result<Arc<Completion>>) {
     let mut out = Vec::new();
     while let Some(batch) = within(stream.next_batch()).await {
@@ -31,7 +31,7 @@ pub async fn rest(stream: &mut TokenStream) -> (Vec<String>, Result<Arc<Completi
     panic!("the stream has no end: {out:?}");
 }
 
-/// The pieces of a stream with their numbers, and its end. Nothing restarts in it.
+/// Reads a stream in which nothing restarts. Gives the pieces with their numbers, and the end.
 pub async fn read(task: &Submission) -> (Vec<(u64, String)>, Result<Arc<Completion>>) {
     let mut stream = task.stream();
     let mut pieces = Vec::new();
@@ -46,7 +46,7 @@ pub async fn read(task: &Submission) -> (Vec<(u64, String)>, Result<Arc<Completi
     }
 }
 
-/// The whole text of a stream that has no gap and nothing twice, and whose end says the same.
+/// Reads a stream without gaps, repetitions or restarts. Gives its text, which must equal that of its end.
 pub async fn whole(task: &Submission) -> String {
     let (pieces, end) = read(task).await;
     let numbers: Vec<u64> = pieces.iter().map(|(seq, _)| *seq).collect();

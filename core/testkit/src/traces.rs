@@ -1,5 +1,5 @@
-//! Reads public traces: Azure's LLM inference traces of 2023 (CC-BY 4.0, Azure/AzurePublicDataset) and Mooncake's conversation trace
-//! (Apache-2.0, kvcache-ai/Mooncake). Neither is part of the project.
+//! Reads public traces: Azure's LLM inference traces of 2023 (CC-BY 4.0, Azure/AzurePublicDataset) and Mooncake's
+//! conversation trace (Apache-2.0, kvcache-ai/Mooncake). Neither is part of the project.
 
 use std::path::Path;
 
@@ -7,11 +7,11 @@ use serde::Deserialize;
 
 use crate::request::{BLOCK_TOKENS, Request, SESSIONS};
 
-/// Azure's conversations.
+/// The file of Azure's conversations.
 pub const CONVERSATION: &str = "azure_llm_2023_conv.csv";
-/// Azure's code completions.
+/// The file of Azure's code completions.
 pub const CODE: &str = "azure_llm_2023_code.csv";
-/// Mooncake's conversations.
+/// The file of Mooncake's conversations.
 pub const MOONCAKE: &str = "mooncake_conversation.jsonl";
 
 const AZURE_HEAD: &str = "TIMESTAMP,ContextTokens,GeneratedTokens";
@@ -20,7 +20,7 @@ fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| format!("{}: {error}; --traces names its directory", path.display()))
 }
 
-/// The lines of a file, each by its number, read by `line`. Its requests come in order of time.
+/// Parses the lines of a file, each with its number, by `line`. The requests must be in order of time.
 fn lines(
     path: &Path,
     text: &str,
@@ -38,18 +38,18 @@ fn lines(
     Ok(out)
 }
 
-/// Requests of one of Azure's files: arrival, tokens of the prompt, tokens of the answer.
+/// Reads the requests of one of Azure's files: arrival, tokens of the prompt, tokens of the answer.
 ///
 /// # Errors
-/// When the file cannot be read, or a line of it; the text says which and why.
+/// A text that names the line and the fault, when the file or a line of it cannot be read.
 pub fn azure(path: &Path) -> Result<Vec<Request>, String> {
     azure_text(path, &read(path)?)
 }
 
-/// The requests of the text of one of Azure's files; `path` is named in errors.
+/// Reads the requests from the text of one of Azure's files; errors name `path`.
 ///
 /// # Errors
-/// When a line is not as it should be; the text says which and why.
+/// A text that names the line and the fault, when a line is malformed.
 pub fn azure_text(path: &Path, text: &str) -> Result<Vec<Request>, String> {
     if text.lines().next().map(str::trim_end) != Some(AZURE_HEAD) {
         return Err(format!("{}, line 1: the columns must be {AZURE_HEAD}", path.display()));
@@ -67,7 +67,7 @@ fn tokens(name: &str, text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("{name} is {text:?}, which is no number of tokens"))
 }
 
-/// Milliseconds of a time such as `2023-11-16 18:17:03.9799600`, since some day in 1970.
+/// Converts a time such as `2023-11-16 18:17:03.9799600` to milliseconds since a fixed day about 1970.
 fn moment(text: &str) -> Result<u64, String> {
     let read = || -> Option<u64> {
         let (date, time) = text.split_once(' ')?;
@@ -83,7 +83,7 @@ fn moment(text: &str) -> Result<u64, String> {
             && hours < 24
             && minutes < 60
             && (0.0..61.0).contains(&seconds);
-        // The years and months of a trace are one; only the distance between its lines counts.
+        // All lines of a trace are of one month; only the distance between them matters.
         let days = (year - 1970) * 366 + (month - 1) * 31 + day;
         sound.then(|| ((days * 24 + hours) * 60 + minutes) * 60_000 + (seconds * 1_000.0) as u64)
     };
@@ -98,7 +98,7 @@ struct Turn {
     hash_ids: Vec<u64>,
 }
 
-/// Requests of Mooncake's file: arrival, lengths, and the prompt's blocks.
+/// Reads the requests of Mooncake's file: arrival, lengths, and the blocks of the prompt.
 ///
 /// # Errors
 /// As [`azure`].
@@ -106,10 +106,10 @@ pub fn mooncake(path: &Path) -> Result<Vec<Request>, String> {
     mooncake_text(path, &read(path)?)
 }
 
-/// The requests of the text of Mooncake's file; `path` is named in errors.
+/// Reads the requests from the text of Mooncake's file; errors name `path`.
 ///
 /// # Errors
-/// When a line is not as it should be; the text says which and why.
+/// A text that names the line and the fault, when a line is malformed.
 pub fn mooncake_text(path: &Path, text: &str) -> Result<Vec<Request>, String> {
     lines(path, text, 0, |line| {
         let turn: Turn = serde_json::from_str(line).map_err(|error| error.to_string())?;
@@ -118,7 +118,7 @@ pub fn mooncake_text(path: &Path, text: &str) -> Result<Vec<Request>, String> {
             let held = turn.hash_ids.len();
             return Err(format!("input_length {} is {blocks} blocks, hash_ids holds {held}", turn.input_length));
         }
-        // All begin with the same block; the second one tells conversations apart.
+        // All prompts begin with one block; the second block tells conversations apart.
         let session = turn.hash_ids.get(1).or(turn.hash_ids.first()).copied().unwrap_or(0) % SESSIONS;
         Ok(Request::new(turn.timestamp, session, turn.input_length, turn.output_length).with_blocks(turn.hash_ids))
     })

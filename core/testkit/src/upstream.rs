@@ -1,27 +1,27 @@
-//! An OpenAI-compatible server that answers what a test tells it.
+//! An OpenAI-compatible server that gives the answers of a test.
 
 use std::sync::Arc;
 
 use crate::mock::{Mock, Step, chunk, json, sse_head, whole};
 
-/// An answer to one request for work.
+/// The answer to one request for work.
 #[derive(Debug, Clone)]
 pub enum Say {
-    /// A status and a body of JSON.
+    /// A status and a JSON body.
     Json(u16, String),
-    /// A body of that type, to the byte.
+    /// A body of that type, byte by byte.
     Body(&'static str, Vec<u8>),
-    /// A stream of these events, each a packet of its own.
+    /// A stream of these events, each in its own packet.
     Events(Vec<String>),
-    /// The events, then silence until the client hangs up.
+    /// A stream of these events, then silence until the client hangs up.
     Forever(Vec<String>),
-    /// A stream of these bytes, each so many milliseconds after the one before.
+    /// A stream of these texts, each that number of milliseconds after the one before.
     Slowly(Vec<(u64, String)>),
-    /// It hangs up without a word.
+    /// The end of the connection, without an answer.
     HangUp,
 }
 
-/// A server of the model `up-model`.
+/// A server that offers the model `up-model`.
 #[derive(Debug)]
 pub struct Upstream {
     /// The base URL, which ends with `/v1`.
@@ -30,7 +30,7 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Starts it; `script` is asked with the path and the body of each request for work.
+    /// Starts the server. It calls `script` with the path and the body of each request for work.
     pub async fn new(script: impl Fn(&str, &str) -> Say + Send + Sync + 'static) -> Self {
         let script = Arc::new(script);
         let mock = Mock::new(move |seen| {

@@ -1,4 +1,4 @@
-//! What the miners are asked: seeded requests that are shaped like public traces, or those traces themselves.
+//! The requests that the miners get: seeded ones that resemble public traces, or the traces themselves.
 
 use std::path::Path;
 
@@ -6,19 +6,19 @@ use crate::random::Random;
 pub use crate::request::{BLOCK_TOKENS, Request, SESSIONS};
 use crate::traces;
 
-/// Where requests come from.
+/// The source of requests.
 pub enum Source<'a> {
-    /// Made from the seed.
+    /// Requests that are made from the seed.
     Synthetic,
-    /// Read from the files of that directory.
+    /// Requests that are read from the files in that directory.
     Traces(&'a Path),
 }
 
 impl Source<'_> {
-    /// Chats, and with `code` bursts of code completions among them, in order of time.
+    /// Chats in order of time, and with `code` bursts of code completions among them.
     ///
     /// # Errors
-    /// When a trace cannot be read.
+    /// A message when a trace cannot be read.
     pub fn lengths(&self, code: bool, random: &mut Random) -> Result<Vec<Request>, String> {
         let mut all = match self {
             Self::Synthetic => chats(random),
@@ -37,10 +37,10 @@ impl Source<'_> {
         Ok(all)
     }
 
-    /// Conversations whose turns begin with all that was said before.
+    /// Conversations, in which each turn begins with all earlier text.
     ///
     /// # Errors
-    /// When a trace cannot be read.
+    /// A message when a trace cannot be read.
     pub fn conversations(&self, random: &mut Random) -> Result<Vec<Request>, String> {
         match self {
             Self::Synthetic => Ok(conversations(random)),
@@ -49,7 +49,7 @@ impl Source<'_> {
     }
 }
 
-/// Stretches the arrivals so that so many come a second on average.
+/// Stretches the arrivals to that average number of requests a second.
 pub fn stretch(requests: &mut [Request], per_second: f64) {
     let (Some(first), Some(last)) = (requests.first(), requests.last()) else { return };
     let (from, span) = (first.at, (last.at - first.at).max(1) as f64);
@@ -59,7 +59,7 @@ pub fn stretch(requests: &mut [Request], per_second: f64) {
     }
 }
 
-/// From 0 to 1, 1 excluded.
+/// Gives a number from 0 up to, but not including, 1.
 pub fn unit(random: &mut Random) -> f64 {
     (random.number() >> 11) as f64 / (1_u64 << 53) as f64
 }
@@ -68,18 +68,18 @@ fn exponential(random: &mut Random, mean: f64) -> f64 {
     -mean * (1.0 - unit(random)).ln()
 }
 
-/// Log-normal, by the mean and the deviation of the logarithm, between bounds.
+/// Gives a log-normal number within bounds; `mean` and `deviation` are those of the logarithm.
 fn log_normal(random: &mut Random, (mean, deviation): (f64, f64), (least, most): (u64, u64)) -> u64 {
     let (radius, angle) = ((-2.0 * (1.0 - unit(random)).ln()).sqrt(), std::f64::consts::TAU * unit(random));
     ((mean + deviation * radius * angle.cos()).exp().round() as u64).clamp(least, most)
 }
 
-/// Seconds that a synthetic workload spans before it is stretched.
+/// The seconds that a synthetic workload spans before it is stretched.
 const SPAN: u64 = 3_500;
-/// Seconds for which a rate stays what it is.
+/// The seconds for which a rate stays constant.
 const SPELL: u64 = 10;
 
-/// Arrivals at a rate that changes from spell to spell, in milliseconds.
+/// Makes arrivals in milliseconds, at a rate that changes after each spell.
 fn arrivals(random: &mut Random, mut rate: impl FnMut(&mut Random) -> f64) -> Vec<u64> {
     let mut out = Vec::new();
     for spell in (0..SPAN).step_by(SPELL as usize) {
@@ -96,20 +96,21 @@ fn arrivals(random: &mut Random, mut rate: impl FnMut(&mut Random) -> f64) -> Ve
     out
 }
 
-/// Like Azure's conversations of 2023: 19 366 in 3 502 s, 39 to 98 in each ten seconds.
+/// Chats like Azure's conversations of 2023: 19 366 in 3 502 s, 39 to 98 in each ten seconds.
 fn chats(random: &mut Random) -> Vec<Request> {
     arrivals(random, |random| 5.53 * (0.5 + unit(random)))
         .into_iter()
         .map(|at| {
             let prompt = log_normal(random, (6.63, 0.985), (2, 14_050));
-            // Two kinds of answers: half of them are shorter than 130 tokens, a quarter longer than 390.
+            // There are two kinds of answers: half of them are shorter than 130 tokens, a quarter longer than 390.
             let kind = if unit(random) < 0.6 { (4.6, 0.35) } else { (5.99, 0.17) };
             Request::new(at, 0, prompt, log_normal(random, kind, (7, 1_000)))
         })
         .collect()
 }
 
-/// Like Azure's code completions of 2023: 8 819 in 3 436 s, in bursts: nothing in most spells of ten seconds, up to 327 in one.
+/// Code completions like Azure's of 2023: 8 819 in 3 436 s, in bursts. Most spells of ten seconds have none, and the
+/// busiest has 327.
 fn completions(random: &mut Random) -> Vec<Request> {
     arrivals(random, |random| if unit(random) < 0.35 { exponential(random, 7.35) } else { 0.0 })
         .into_iter()
@@ -120,8 +121,8 @@ fn completions(random: &mut Random) -> Vec<Request> {
         .collect()
 }
 
-/// Like Mooncake's conversations: 12 031 requests in 3 537 s, of 7 373 conversations, all with the same first block; 37 % of the prompt
-/// tokens repeat what was read before.
+/// Conversations like Mooncake's: 12 031 requests in 3 537 s, of 7 373 conversations, with one common first block. 37 %
+/// of the prompt tokens repeat earlier text.
 fn conversations(random: &mut Random) -> Vec<Request> {
     let mut out = Vec::new();
     let mut next_block = 1;
@@ -131,7 +132,7 @@ fn conversations(random: &mut Random) -> Vec<Request> {
         let mut prompt = log_normal(random, (8.35, 1.25), (891, 126_195));
         let mut blocks = vec![0];
         loop {
-            // The last block is shared by nobody: the next turn fills it up.
+            // No other prompt shares the last block, because the next turn fills it up.
             while (blocks.len() as u64) * BLOCK_TOKENS < prompt {
                 blocks.push(next_block);
                 next_block += 1;

@@ -1,4 +1,4 @@
-//! A trace that is not as it should be is refused with the line and what is wrong with it.
+//! A malformed trace is refused with the number of the line and its fault.
 #![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 
 use std::path::Path;
@@ -46,7 +46,7 @@ fn mooncake_lines_are_read_and_a_wrong_one_is_named() {
     let good = r#"{"timestamp": 3000, "input_length": 1000, "output_length": 52, "hash_ids": [0, 7]}"#;
     let read = mooncake_text(Path::new("m.jsonl"), good).unwrap();
     assert_eq!((read[0].at, read[0].prompt, read[0].output, read[0].blocks.len()), (3_000, 1_000, 52, 2));
-    // 1 000 tokens are 4 000 bytes of text: three whole marks.
+    // 1 000 tokens are 4 000 bytes of text, which make three whole marks.
     assert_eq!(read[0].prefix.len(), 3);
 
     let short = r#"{"timestamp": 0, "input_length": 1000, "output_length": 52, "hash_ids": [0]}"#;

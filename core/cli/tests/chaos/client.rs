@@ -1,4 +1,4 @@
-//! A client that never gives up: it sends a submit with its idempotency key until it is acknowledged.
+//! A client that never gives up: it repeats a submit with its idempotency key until the submit is acknowledged.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -21,17 +21,17 @@ pub(crate) struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
-    /// A client that submits to those sessions.
+    /// Makes a client that submits to those sessions.
     pub(crate) fn new(id: u64, seed: u64, router: &'a Router, journal: &'a Journal, sessions: Vec<u64>) -> Self {
         let chance = Random::new(seed.wrapping_mul(1_000).wrapping_add(id));
         Self { id, chance, router, journal, sessions, mine: Vec::new() }
     }
 
-    /// Submits until it is told to stop; what it began it brings to an end.
+    /// Submits until it is told to stop. A submit that was begun is brought to its end.
     pub(crate) fn run(&mut self, stop: &AtomicBool) {
         while !stop.load(Ordering::SeqCst) {
             let submit = match self.chance.below(10) {
-                // As a caller does that did not see the first answer.
+                // A caller that did not see the first answer repeats its submit.
                 0 if !self.mine.is_empty() => self.mine[self.chance.below(self.mine.len() as u64) as usize].clone(),
                 kind => {
                     let session = self.sessions[self.chance.below(self.sessions.len() as u64) as usize];
@@ -45,7 +45,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Submits until it is acknowledged, and journals the acknowledgement and, sooner or later, the result.
+    /// Submits until the router acknowledges. Journals the acknowledgement and, at that moment or later, the result.
     fn submit(&self, submit: &Submit) {
         self.journal.submitted(submit);
         let path = format!("/api/v1/completions/{}", submit.session);
@@ -82,7 +82,7 @@ impl<'a> Client<'a> {
     }
 }
 
-/// Whether the router says that it may work later.
+/// Whether the reply says that a later attempt may succeed.
 fn retryable(reply: &Reply) -> bool {
     matches!(reply.status, 429 | 503) && reply.body["code"] != Value::Null
 }

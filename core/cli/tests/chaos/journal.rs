@@ -1,4 +1,4 @@
-//! What the router acknowledged, and the check that it keeps its word.
+//! Records everything that the router acknowledged, and checks that it keeps its word.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::router::Router;
 
-/// How long the tasks that are left get to end.
+/// The time within which the remaining tasks must end.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Tasks a page of the list.
+/// The number of tasks on a page of the list.
 const PAGE: u64 = 500;
 
 /// One submit of a client; its key is also its prompt.
@@ -22,11 +22,11 @@ pub(crate) struct Submit {
     pub(crate) session: u64,
     /// The idempotency key.
     pub(crate) key: String,
-    /// Whether the client polls for the result; it waits for it otherwise.
+    /// Whether the client polls for the result, rather than waiting for the answer.
     pub(crate) polled: bool,
 }
 
-/// What was acknowledged for one key.
+/// The ids that were acknowledged for one key.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Ids {
     session: u64,
@@ -55,9 +55,9 @@ struct Inner {
 /// The outcome in numbers.
 #[derive(Debug)]
 pub(crate) struct Counts {
-    /// Submits, repeated ones too.
+    /// The number of submits, including repeated ones.
     pub(crate) submits: u64,
-    /// Tasks that were acknowledged.
+    /// The number of tasks that were acknowledged.
     pub(crate) acknowledged: u64,
     lost: u64,
     duplicated: u64,
@@ -75,7 +75,7 @@ impl fmt::Display for Counts {
     }
 }
 
-/// Two sessions beside the default one; all three are used.
+/// Creates two sessions beside the default one; the clients use all three.
 pub(crate) fn create_sessions(router: &Router, journal: &Journal) -> Vec<u64> {
     let mut sessions = vec![0];
     for name in ["first", "second"] {
@@ -93,7 +93,7 @@ impl Journal {
         act(&mut self.inner.lock())
     }
 
-    /// A client is about to submit.
+    /// Records that a client is about to submit.
     pub(crate) fn submitted(&self, submit: &Submit) {
         self.with(|inner| {
             inner.submits += 1;
@@ -101,12 +101,12 @@ impl Journal {
         });
     }
 
-    /// The ids were acknowledged.
+    /// Records that the ids were acknowledged.
     pub(crate) fn acknowledged(&self, submit: &Submit, body: &Value) {
         self.with(|inner| inner.acknowledge(submit, body));
     }
 
-    /// The ids and the result were given at once.
+    /// Records that the ids and the result came in one answer.
     pub(crate) fn completed(&self, submit: &Submit, body: &Value) {
         self.with(|inner| {
             inner.acknowledge(submit, body);
@@ -114,22 +114,22 @@ impl Journal {
         });
     }
 
-    /// A poll saw the end.
+    /// Records that a poll saw the end.
     pub(crate) fn polled(&self, submit: &Submit, task: &Value) {
         self.with(|inner| inner.ended(&submit.key, task));
     }
 
-    /// Something that must not be.
+    /// Records a violation of the router's promises.
     pub(crate) fn violated(&self, what: String) {
         self.with(|inner| inner.violations.push(what));
     }
 
-    /// All that must not have been.
+    /// All violations so far.
     pub(crate) fn violations(&self) -> Vec<String> {
         self.with(|inner| inner.violations.clone())
     }
 
-    /// Checks everything that was acknowledged against the router as it is now.
+    /// Compares everything that was acknowledged with the present state of the router.
     pub(crate) fn verify(&self, router: &Router, sessions: &[u64]) -> Counts {
         let deadline = Instant::now() + PATIENCE;
         while router.get("/api/v1/status")["queued_tasks"] != 0 || router.get("/api/v1/status")["running_tasks"] != 0 {
@@ -167,7 +167,7 @@ impl Journal {
     }
 }
 
-/// Every task of a session, page by page.
+/// Reads every task of a session, page by page.
 fn tasks(router: &Router, session: u64) -> Vec<Value> {
     let mut tasks = Vec::new();
     loop {
@@ -209,7 +209,7 @@ impl Inner {
         }
     }
 
-    /// A task that has ended, as the router shows it.
+    /// Checks a task that has ended, as the router shows it.
     fn ended(&mut self, key: &str, task: &Value) {
         if task["status"] != 4 || task["outcome"] != "ok" {
             return self.violations.push(format!("{key}: it did not end well: {task}"));

@@ -1,9 +1,8 @@
-//! Kills the router with SIGKILL again and again while clients submit, and checks what it promised:
-//! an acknowledged task is never lost, never made twice, its ids are never given again, and a result
-//! that was reported once never changes.
+//! Kills the router with SIGKILL again and again while clients submit, and checks its promises: an acknowledged task is
+//! never lost and never made twice, its ids are never given out again, and a result that was reported never changes.
 //!
-//! `CORTENSOR_CHAOS_CYCLES` says how often (3), `CORTENSOR_CHAOS_SEED` what the clients do and when
-//! the router dies (1); `cargo xtask chaos` sets both.
+//! `CORTENSOR_CHAOS_CYCLES` is the number of kills (default 3). `CORTENSOR_CHAOS_SEED` determines the clients' actions
+//! and the moments of the kills (default 1). `cargo xtask chaos` sets both.
 #![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 #![cfg(unix)]
 
@@ -22,7 +21,7 @@ use journal::Journal;
 use router::Router;
 use upstream::Upstream;
 
-/// Clients at a time; more than two processors keep busy, so that a kill always finds work in hand.
+/// The number of clients. More than two processors keep busy with them, so that every kill interrupts work.
 const CLIENTS: u64 = 6;
 
 #[test]
@@ -39,7 +38,7 @@ fn no_kill_loses_doubles_or_changes_a_task() {
 
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
-        // Clients end also where this thread panics, so that the panic is seen.
+        // Clients must end even if this thread panics, so that the panic is seen.
         let _ending = Ending(&stop);
         for id in 0..CLIENTS {
             let (mut client, stop) = (Client::new(id, seed, &router, &journal, sessions.clone()), &stop);
@@ -62,7 +61,7 @@ fn no_kill_loses_doubles_or_changes_a_task() {
     router.kill();
 }
 
-/// Tells the clients to end when it goes.
+/// Tells the clients to end when it is dropped.
 struct Ending<'a>(&'a AtomicBool);
 
 impl Drop for Ending<'_> {

@@ -1,4 +1,4 @@
-//! The router as a process that can be killed and started again on the same data.
+//! The router as a process that can be killed and started again on its data.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -11,10 +11,10 @@ use parking_lot::{Condvar, Mutex};
 use serde_json::Value;
 
 const TOKEN: &str = "default-dev-token";
-/// How long anything may take before the test gives up.
+/// The time after which the test gives up waiting.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The router; what runs of it, if anything does.
+/// The router, with its present process if one runs.
 pub(crate) struct Router {
     data: PathBuf,
     upstream: u16,
@@ -27,7 +27,7 @@ struct Running {
     port: u16,
 }
 
-/// An answer, whole.
+/// A complete answer.
 #[derive(Debug)]
 pub(crate) struct Reply {
     /// The HTTP status.
@@ -37,7 +37,7 @@ pub(crate) struct Reply {
 }
 
 impl Router {
-    /// A router on that data, in front of that port; nothing runs yet.
+    /// Makes a router on that data, with an upstream on that port. It is not started yet.
     pub(crate) fn new(data: &Path, upstream: u16) -> Self {
         Self { data: data.to_owned(), upstream, running: Mutex::new(None), started: Condvar::new() }
     }
@@ -54,7 +54,7 @@ impl Router {
             .expect("cortensor-router starts")
     }
 
-    /// Starts it, and waits until it listens.
+    /// Starts the router, and waits until it listens.
     pub(crate) fn start(&self) {
         let mut child = self.spawn();
         let mut lines = BufReader::new(child.stdout.take().expect("its output is read")).lines();
@@ -70,13 +70,13 @@ impl Router {
             }
             seen.push(line);
         };
-        // Read on, so that it never waits for a reader.
+        // Its output must be read on, so that it never blocks on a full pipe.
         thread::spawn(move || lines.for_each(drop));
         *self.running.lock() = Some(Running { child, port });
         self.started.notify_all();
     }
 
-    /// Kills what runs, with SIGKILL.
+    /// Kills the running process with SIGKILL.
     pub(crate) fn kill(&self) {
         if let Some(mut running) = self.running.lock().take() {
             running.child.kill().expect("it can be killed");
@@ -84,7 +84,7 @@ impl Router {
         }
     }
 
-    /// Starts it and kills it so soon that it may be in the middle of its recovery.
+    /// Starts the router and kills it soon, possibly during its recovery.
     pub(crate) fn start_and_kill_within(&self, time: Duration) {
         let mut child = self.spawn();
         thread::sleep(time);
@@ -92,8 +92,8 @@ impl Router {
         child.wait().expect("it ends");
     }
 
-    /// Sends a request to whatever runs now, and waits for a start where nothing does.
-    /// `None`: the answer did not come whole, which means nothing was acknowledged.
+    /// Sends a request to the running process, and waits for its start if none runs. Gives `None` if the answer was not
+    /// complete, so nothing was acknowledged.
     pub(crate) fn call(&self, method: &str, path: &str, key: Option<&str>, body: Option<&Value>) -> Option<Reply> {
         let port = {
             let mut running = self.running.lock();
@@ -119,7 +119,7 @@ impl Router {
         whole(&answer)
     }
 
-    /// A request that must be answered 200.
+    /// Sends a GET that must be answered with 200.
     pub(crate) fn get(&self, path: &str) -> Value {
         let reply = self.call("GET", path, None, None).unwrap_or_else(|| panic!("{path}: no answer"));
         assert_eq!(reply.status, 200, "{path}: {}", reply.body);
@@ -127,7 +127,7 @@ impl Router {
     }
 }
 
-/// The answer, if all of it is there.
+/// The answer, if it is complete.
 fn whole(answer: &[u8]) -> Option<Reply> {
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&answer[..end]).ok()?;

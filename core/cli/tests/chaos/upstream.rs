@@ -1,5 +1,5 @@
-//! A miner that outlives the router: it takes its time, and never says the same twice, so that a task
-//! which is worked on again shows in its result.
+//! A model server that outlives the router. It takes some time for each answer and never repeats one, so that a task
+//! which is worked on twice shows in its result.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use cortensor_router_testkit::random::Random;
 
-/// The most milliseconds that an answer takes.
+/// The greatest number of milliseconds for an answer.
 const SLOWEST: u64 = 40;
 
 /// The server. Its threads end with the test's process.
@@ -21,7 +21,7 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    /// Starts it on a free port.
+    /// Starts the server on a free port.
     pub(crate) fn start(seed: u64) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = listener.local_addr().expect("an address").port();
@@ -30,14 +30,14 @@ impl Upstream {
             for (connection, stream) in listener.incoming().enumerate() {
                 let (Ok(stream), answers) = (stream, Arc::clone(&answers)) else { continue };
                 let chance = Random::new(seed ^ connection as u64);
-                // A router that was killed leaves broken connections behind: they just end.
+                // A router that was killed leaves broken connections behind, whose threads end by themselves.
                 thread::spawn(move || serve(&stream, &answers, chance));
             }
         });
         Self { port }
     }
 
-    /// Where it listens.
+    /// The port on which the server listens.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }

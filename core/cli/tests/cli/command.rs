@@ -1,4 +1,4 @@
-//! Runs the command in a home directory of its own, and never for longer than it may take.
+//! Runs the command in a home directory of its own, with a time limit.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::PathBuf;
@@ -7,15 +7,15 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Nothing here takes so long unless it hangs.
+/// A call that takes longer than this hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A home directory; nothing of the caller's environment comes in.
+/// A home directory. The command sees no part of the caller's environment.
 pub(crate) struct Home {
     dir: tempfile::TempDir,
 }
 
-/// What a command said, and its exit status (-1: killed by a signal).
+/// The output of a command, and its exit status (-1: killed by a signal).
 pub(crate) struct Said {
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -44,7 +44,7 @@ impl Home {
         self.command(arguments).output()
     }
 
-    /// A server on a free port, ready to be called.
+    /// Starts a server on a free port, and waits until it can be called.
     pub(crate) fn serve(&self, arguments: &[&str]) -> Server<'_> {
         let mut call = self.command(&["serve", "--port", "0"]);
         call.command.args(arguments);
@@ -72,7 +72,7 @@ impl Home {
     }
 }
 
-/// A command that is about to run.
+/// A call of the command, which has not started yet.
 pub(crate) struct Call {
     command: Command,
 }
@@ -83,7 +83,7 @@ impl Call {
         self
     }
 
-    /// Where it says what it says, instead of to the test.
+    /// Sends the output there instead of to the test.
     pub(crate) fn to(mut self, stdout: Stdio, stderr: Stdio) -> Self {
         self.command.stdout(stdout).stderr(stderr);
         self
@@ -110,7 +110,7 @@ pub(crate) fn output_of(call: Call) -> String {
     said.stdout
 }
 
-/// Asks until the answer is the wanted one.
+/// Repeats a call until its output is the wanted one.
 pub(crate) fn until(ask: impl Fn() -> String, wanted: impl Fn(&str) -> bool) {
     let since = Instant::now();
     loop {
@@ -122,7 +122,7 @@ pub(crate) fn until(ask: impl Fn() -> String, wanted: impl Fn(&str) -> bool) {
     }
 }
 
-/// A line of a shell, as a user pastes it.
+/// Runs a line in a shell, as a user would.
 pub(crate) fn shell(line: &str) -> String {
     let mut command = Command::new("sh");
     command.args(["-c", line]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -131,7 +131,7 @@ pub(crate) fn shell(line: &str) -> String {
     said.stdout
 }
 
-/// A process; killed when it is dropped.
+/// A process, which is killed on drop.
 pub(crate) struct Running {
     child: Child,
 }
@@ -142,7 +142,7 @@ impl Running {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
-    /// The first line that it says.
+    /// Reads the first line of its output.
     pub(crate) fn first_line(&mut self) -> String {
         let mut stdout = self.child.stdout.take().unwrap();
         let (mut line, mut byte) = (Vec::new(), [0]);
@@ -179,7 +179,7 @@ impl Drop for Running {
     }
 }
 
-/// A server that answers.
+/// A server that can be called.
 pub(crate) struct Server<'a> {
     home: &'a Home,
     child: Running,
@@ -194,12 +194,12 @@ impl Server<'_> {
         self.child.child.id()
     }
 
-    /// `127.0.0.1:40123`.
+    /// The address of the server, for example `127.0.0.1:40123`.
     pub(crate) fn address(&self) -> &str {
         self.url.strip_prefix("http://").unwrap()
     }
 
-    /// A command that talks to it.
+    /// Runs a command as a client of the server.
     pub(crate) fn client(&self, arguments: &[&str]) -> Said {
         self.home.command(arguments).env("CORTENSOR_URL", &self.url).output()
     }
@@ -220,13 +220,13 @@ impl Server<'_> {
         self.child.wait()
     }
 
-    /// All lines that it says from now on, until it has ended.
+    /// All lines that the server prints from now until its end.
     pub(crate) fn rest(mut self) -> String {
         self.child.wait();
         self.stdout.iter().chain(self.stderr.iter()).fold(String::new(), |text, line| text + &line + "\n")
     }
 
-    /// Signals again and again: what comes together with the first one counts as one.
+    /// Sends a signal repeatedly, because signals that arrive together with the first one count as one.
     pub(crate) fn signal_until_end(mut self, name: &str) -> Option<i32> {
         let since = Instant::now();
         while self.child.child.try_wait().unwrap().is_none() {

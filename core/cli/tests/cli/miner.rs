@@ -1,4 +1,4 @@
-//! `miner` and `miner-token` beside a router that runs.
+//! `miner` and `miner-token`, with a router that runs.
 
 use serde_json::Value;
 
@@ -43,7 +43,7 @@ fn a_miner_is_enrolled_serves_a_router_and_drains() {
     assert!(ended.stderr.contains("health: http://127.0.0.1:"), "{}", ended.stderr);
     assert!(server.client(&["miner-token", "list"]).stdout.contains("no tokens"), "it is spent");
     until(shown, |said| !said.contains("gpu-1"));
-    // The key is enough from now on.
+    // From now on the key alone is enough.
     let again = start(&home, &router, &with_key);
     until(shown, |said| said.contains(r#""id":"gpu-1""#));
     again.signal("INT");

@@ -1,4 +1,4 @@
-//! Mistakes with addresses, certificates, variables and keys: the command says what is wrong and how to mend it.
+//! Mistakes in addresses, certificates, variables and keys: the command says what is wrong and how to mend it.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 

@@ -1,4 +1,4 @@
-//! A model server that says one word at once and the rest when the test wants it to.
+//! A model server that sends one word at once, and the rest when the test tells it to.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -45,17 +45,17 @@ impl Model {
         format!("http://127.0.0.1:{}/v1", self.port)
     }
 
-    /// Until a completion is asked for, and its first word is sent.
+    /// Waits until the server has a request for a completion and has sent its first word.
     pub(crate) fn wait_for_request(&self) {
         self.requests.recv_timeout(PATIENCE).expect("no request came");
     }
 
-    /// Until a caller goes away before its answer.
+    /// Waits until a caller goes away before its answer is complete.
     pub(crate) fn wait_for_hang_up(&self) {
         self.hang_ups.recv_timeout(PATIENCE).expect("nobody hung up");
     }
 
-    /// Says the rest, and that this is all.
+    /// Sends the rest of the answer, and its end.
     pub(crate) fn answer(&self, rest: &str) {
         self.rest.send(rest.to_owned()).unwrap();
     }
@@ -112,7 +112,7 @@ fn answer(stream: TcpStream, ends: &Ends) -> Option<()> {
     }
 }
 
-/// Good for chat and for plain completions: each reads its own field.
+/// Writes a chunk that suits chats and plain completions, because each reads its own field.
 fn piece(stream: &mut TcpStream, text: &str, finish: &str) -> Option<()> {
     let chunk = format!(
         r#"{{"id":"c","object":"chat.completion.chunk","created":1,"model":"mock-model","choices":[{{"index":0,"text":"{text}","delta":{{"content":"{text}"}},"finish_reason":{finish}}}]}}"#

@@ -1,4 +1,4 @@
-//! Nobody hears the command, or a machine does: closed pipes, full disks, SIGHUP, and lines of JSON.
+//! The command when its output is not read, or read by a program: closed pipes, full disks, SIGHUP, and JSON lines.
 
 use std::fs::OpenOptions;
 use std::process::Stdio;
@@ -29,7 +29,7 @@ fn a_router_whose_output_nobody_takes_serves_on() {
         let mut server = home.command(&["serve", "--port", &port, "--log", "trace"]).to(stdout, stderr).start();
         let client = |arguments: &[&str]| home.command(arguments).env("CORTENSOR_URL", &url).output();
         until(|| client(&["status"]).stdout, |said| said.contains("sqlite"));
-        // What a miner says goes unheard too.
+        // The output of a miner is not read either.
         let router = url.replace("http", "ws");
         let miner = home.command(&["miner", "--echo", "--name", "m", "--router", &router, "--log", "trace"]);
         let miner = miner.to(full().into(), full().into()).start();
@@ -48,7 +48,7 @@ fn a_reader_of_the_log_that_is_stopped_holds_up_nobody() {
     let home = Home::new();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     let url = format!("http://127.0.0.1:{port}");
-    // Nobody reads these pipes, which hold 64 KiB.
+    // The test never reads these pipes, which hold 64 KiB.
     let server = home.command(&["serve", "--port", &port, "--log", "trace", "--durability", "memory"]);
     let mut server = server.to(Stdio::piped(), Stdio::piped()).start();
     let client = |arguments: &[&str]| home.command(arguments).env("CORTENSOR_URL", &url).output();
@@ -69,7 +69,7 @@ fn a_hangup_never_ends_a_router() {
     server.signal("HUP");
     server.wait_for_stderr("SIGHUP");
     assert_eq!(server.client(&["status"]).status, 0);
-    // During the drain too.
+    // The server must keep working during the drain too.
     let waits = home.command(&["submit", "hold"]).env("CORTENSOR_URL", &server.url).start();
     model.wait_for_request();
     server.signal("TERM");
@@ -86,7 +86,7 @@ fn every_line_of_a_router_that_logs_json_is_json() {
     let home = Home::new();
     let json = ["serve", "--port", "0", "--log", "info", "--log-format", "json"];
     let server = home.serve(&json[3..]);
-    // A second one cannot start: its data directory is in use, and it says so as JSON.
+    // A second server cannot start, because its data directory is in use. Its error must be JSON.
     let second = home.run(&json);
     assert!(second.status != 0 && second.stdout.is_empty(), "{}", second.stdout);
     let said = lines_of_json(&second.stderr);
@@ -125,7 +125,7 @@ fn an_error_of_a_command_that_prints_json_is_json() {
         assert!(lines[0]["error"].as_str().is_some_and(|words| !words.is_empty()), "{}", said.stderr);
         assert_eq!(said.stdout, "");
     }
-    // The word may also be the prompt.
+    // After `--` the word is a prompt.
     let said = server.client(&["submit", "--session", "77", "--", "--json"]);
     assert!(said.stderr.starts_with("error: "), "{}", said.stderr);
 }
