@@ -35,9 +35,10 @@ impl NativeJob {
     fn told(&self, emit: impl FnOnce(&Job) -> cortensor_router::embed::Result<Emit>) -> Result<u32> {
         let Some(job) = &self.job else { return Ok(ANSWERED) };
         match emit(job) {
-            Ok(Emit::Ok) => Ok(TAKEN),
             Ok(Emit::Full) => Ok(FULL),
             Ok(Emit::Cancelled) => Ok(CANCELLED),
+            // Every other answer means that the router has the piece.
+            Ok(_) => Ok(TAKEN),
             Err(error) if error.kind() == ErrorKind::Closed => Ok(ANSWERED),
             Err(error) => Err(thrown(&error)),
         }

@@ -25,9 +25,10 @@ impl Job {
 
 fn told(py: Python<'_>, emitted: embed::Result<Emit>) -> PyResult<u8> {
     match emitted {
-        Ok(Emit::Ok) => Ok(0),
         Ok(Emit::Full) => Ok(1),
         Ok(Emit::Cancelled) => Ok(2),
+        // Every other answer means that the router has the piece.
+        Ok(_) => Ok(0),
         Err(error) => Err(to_py(py, &error)),
     }
 }

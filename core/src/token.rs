@@ -93,6 +93,7 @@ impl fmt::Debug for Token {
 /// A key that was just created, with its token, which is never shown again.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct NewKey {
     /// The key as lists show it.
     #[serde(flatten)]
@@ -111,6 +112,7 @@ fn revealed<S: Serializer>(token: &Token, serializer: S) -> std::result::Result<
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct KeySpec {
     /// A name for people, 1 to 128 bytes.
     #[cfg_attr(feature = "listener", schema(required = true, min_length = 1, max_length = 128))]
@@ -129,13 +131,27 @@ pub struct KeySpec {
     pub owner: String,
 }
 
+cortensor_router_model::setters! { KeySpec {
+    name: impl Into<String> => name.into(),
+    scopes: impl IntoIterator<Item = impl Into<String>> => scopes.into_iter().map(Into::into).collect(),
+    sessions: Vec<u64> => sessions,
+    ttl_secs: u64 => ttl_secs,
+    models: impl IntoIterator<Item = impl Into<String>> => models.into_iter().map(Into::into).collect(),
+    owner: impl Into<String> => owner.into(),
+} }
+
 impl KeySpec {
+    /// A key of that name with the default scopes, which does not expire.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
     /// Makes the record that the store keeps, and the new key with the token that the caller sees once.
     ///
     /// ```
     /// use cortensor_router::model::Timestamp;
     /// use cortensor_router::{KeySpec, Token};
-    /// let (record, made) = KeySpec { name: "ci".into(), ..KeySpec::default() }.mint(Timestamp::wall_clock()).unwrap();
+    /// let (record, made) = KeySpec::new("ci").scopes(["read"]).mint(Timestamp::wall_clock()).unwrap();
     /// assert!(Token::parse(&made.token.reveal()).unwrap().matches(&record.hash));
     /// ```
     ///

@@ -9,7 +9,7 @@ use cortensor_router::{Config, Router};
 
 #[tokio::main]
 async fn main() -> cortensor_router::Result<()> {
-    let router = Router::open(Config { echo: true, ..Config::default() }).await?;
+    let router = Router::open(Config::default().echo(true)).await?;
     let mut listen = router.config().listen.clone();
     listen.port = std::env::var("PORT").ok().and_then(|port| port.parse().ok()).unwrap_or(0);
     let listener = Listener::bind(router.clone(), listen).await?;

@@ -15,7 +15,7 @@ async fn main() -> cortensor_router::Result<()> {
     let router = Router::open(Config::default()).await?;
     router.add_miner(MinerSpec::new("echo", 4), EchoMiner::default())?;
     let session = router.create_session(SessionSpec { name: "chat".into(), ..SessionSpec::default() }).await?;
-    let request = TaskRequest { stream: true, ..TaskRequest::completion("every word comes on its own") };
+    let request = TaskRequest::completion("every word comes on its own").stream(true);
     let task = router.submit(session.id, request, SubmitOptions::default()).await?;
     let mut tokens = task.stream();
     while let Some(batch) = tokens.next_batch().await {
@@ -24,6 +24,7 @@ async fn main() -> cortensor_router::Result<()> {
                 StreamEvent::Token { text, .. } => print!("{text}"),
                 StreamEvent::Restart { .. } => println!("\n(another miner starts over)"),
                 StreamEvent::End(end) => println!("\n{:?}", end?.answer.usage),
+                _ => {}
             }
             let _ = std::io::stdout().flush();
         }

@@ -203,14 +203,12 @@ pub(crate) fn revoke(place: &Place, id: &str) -> Done {
 
 impl Create {
     fn run(&self) -> Done {
-        let spec = KeySpec {
-            name: self.name.clone(),
-            scopes: self.scopes.clone(),
-            sessions: self.sessions.clone(),
-            ttl_secs: self.ttl.unwrap_or(0),
-            models: self.models.clone(),
-            owner: self.owner.clone(),
-        };
+        let spec = KeySpec::new(self.name.clone())
+            .scopes(self.scopes.clone())
+            .sessions(self.sessions.clone())
+            .ttl_secs(self.ttl.unwrap_or(0))
+            .models(self.models.clone())
+            .owner(self.owner.clone());
         let made = create(&self.place, &spec)?;
         if self.place.json {
             return output::json(&made);

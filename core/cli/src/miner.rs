@@ -202,13 +202,11 @@ impl Miner {
     }
 
     fn upstream(&self) -> UpstreamConfig {
-        UpstreamConfig {
-            url: self.backend.clone().unwrap_or_default(),
-            models: self.models.clone(),
-            max_concurrency: self.capacity,
-            api_key: self.backend_key.clone().unwrap_or_default(),
-            ..UpstreamConfig::default()
-        }
+        UpstreamConfig::default()
+            .url(self.backend.clone().unwrap_or_default())
+            .models(self.models.clone())
+            .max_concurrency(self.capacity)
+            .api_key(self.backend_key.clone().unwrap_or_default())
     }
 
     fn config(&self, models: &[String], backend: &Backend) -> Done<MinerClientConfig> {
@@ -226,21 +224,19 @@ impl Miner {
             None if self.key_file.is_none() && self.routers.iter().all(local) => DEFAULT_DEV_TOKEN.to_owned(),
             None => String::new(),
         };
-        let config = MinerClientConfig {
-            routers: self.routers.iter().map(|url| without_api(url).to_owned()).collect(),
-            name: self.name.clone().unwrap_or_else(default_name),
-            capacity: self.capacity,
-            model_details: details.collect(),
-            models: models.to_vec(),
-            dedicated: self.dedicated,
-            owner: self.owner.clone(),
-            token,
-            key_file: self.key_file.clone(),
-            ca_file: self.ca_file.clone(),
-            cert_file: self.cert.clone(),
-            cert_key_file: self.cert_key.clone(),
-            ..MinerClientConfig::default()
-        };
+        let config = MinerClientConfig::default()
+            .routers(self.routers.iter().map(|url| without_api(url)))
+            .name(self.name.clone().unwrap_or_else(default_name))
+            .capacity(self.capacity)
+            .model_details(details.collect())
+            .models(models)
+            .dedicated(self.dedicated)
+            .owner(self.owner.clone())
+            .token(token)
+            .key_file(self.key_file.clone())
+            .ca_file(self.ca_file.clone())
+            .cert_file(self.cert.clone())
+            .cert_key_file(self.cert_key.clone());
         config.validate().map_err(|e| Exit::usage(e.message()))?;
         Ok(config)
     }

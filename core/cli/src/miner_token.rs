@@ -84,14 +84,11 @@ impl MinerTokens {
 impl Create {
     fn run(&self) -> Done {
         let ttl_secs = self.ttl.unwrap_or(DEFAULT_ENROL_SECS);
-        let spec = KeySpec {
-            name: self.name.clone(),
-            scopes: vec![ENROL.to_owned()],
-            sessions: Vec::new(),
-            ttl_secs,
-            models: self.models.clone(),
-            owner: self.owner.clone(),
-        };
+        let spec = KeySpec::new(self.name.clone())
+            .scopes([ENROL])
+            .ttl_secs(ttl_secs)
+            .models(self.models.clone())
+            .owner(self.owner.clone());
         let made = keys::create(&self.place, &spec)?;
         if self.place.json {
             return output::json(&made);

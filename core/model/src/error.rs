@@ -12,6 +12,7 @@ pub use upstream::UpstreamError;
 
 /// One row of the table that maps a kind to every edge of the product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct KindRow {
     /// The kind.
     pub kind: ErrorKind,
@@ -138,6 +139,7 @@ impl FromStr for ErrorKind {
 
 /// What the caller needs to act on an error beside its text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ErrorDetails {
     /// The field or argument at fault, as the caller wrote it (`max_tokens`).
     pub param: Option<String>,

@@ -24,6 +24,7 @@ mod parts;
 mod prompt;
 mod request;
 mod session;
+mod setters;
 #[doc(hidden)]
 pub mod shape;
 mod shared_text;

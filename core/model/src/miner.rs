@@ -28,7 +28,15 @@ impl MinerKind {
 }
 
 /// What a miner says of itself when it joins.
+///
+/// ```
+/// # mod cortensor_router { pub use cortensor_router_model as model; }
+/// use cortensor_router::model::MinerSpec;
+/// let spec = MinerSpec::new("gpu-1", 4).models(["small", "large"]).owner("alice").embeddings(true);
+/// assert!(spec.validate().is_ok());
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct MinerSpec {
@@ -128,17 +136,24 @@ impl Default for MinerSpec {
     }
 }
 
+crate::setters! { MinerSpec {
+    kind: MinerKind => kind,
+    models: impl IntoIterator<Item = impl Into<String>> => models.into_iter().map(Into::into).collect(),
+    weight: u32 => weight,
+    owner: impl Into<String> => owner.into(),
+    dedicated: bool => dedicated,
+    embeddings: bool => embeddings,
+    max_context_tokens: u64 => max_context_tokens,
+    features: impl IntoIterator<Item = impl Into<String>> => features.into_iter().map(Into::into).collect(),
+    agent: impl Into<String> => agent.into(),
+    hardware: impl Into<Option<Hardware>> => hardware.into(),
+    model_details: Vec<ModelDetails> => model_details,
+} }
+
 impl MinerSpec {
     /// A local miner of that name that takes `capacity` tasks at a time.
     pub fn new(name: impl Into<String>, capacity: u32) -> Self {
         Self { name: name.into(), capacity, ..Self::default() }
-    }
-
-    /// This miner with those models.
-    #[must_use]
-    pub fn models<I: IntoIterator<Item = S>, S: Into<String>>(mut self, models: I) -> Self {
-        self.models = models.into_iter().map(Into::into).collect();
-        self
     }
 
     /// Leaves no number that a reader of JSON gets wrong: these are claims, and shown to everybody.

@@ -30,11 +30,15 @@ pub type Extra = Vec<(String, Box<RawValue>)>;
 /// ```
 /// # mod cortensor_router { pub use cortensor_router_model as model; }
 /// use cortensor_router::model::TaskRequest;
+/// let request = TaskRequest::completion("Hi").model("small").max_tokens(20).stream(true);
+/// assert_eq!(request.token_limit(), Some(20));
+///
 /// let request: TaskRequest = serde_json::from_str(r#"{"prompt":"Hi","top_p":0.9}"#).unwrap();
 /// assert_eq!(request.prompt.as_deref(), Some("Hi"));
 /// assert_eq!(request.extra[0].0, "top_p");
 /// ```
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct TaskRequest {
     /// Completion, chat or embedding; not part of the body, the route says it.
     pub kind: RequestKind,
@@ -75,6 +79,27 @@ pub struct TaskRequest {
     /// Everything else that the caller gave: sampling parameters, tools, formats ...
     pub extra: Extra,
 }
+
+crate::setters! { TaskRequest {
+    kind: RequestKind => kind,
+    prompt: impl Into<String> => Some(prompt.into()),
+    messages: Box<RawValue> => Some(messages),
+    input: Box<RawValue> => Some(input),
+    prompt_type: u8 => prompt_type,
+    prompt_template: impl Into<String> => Some(prompt_template.into()),
+    model: impl Into<String> => Some(model.into()),
+    stream: bool => stream,
+    timeout: f64 => Some(timeout),
+    precommit_timeout: f64 => Some(precommit_timeout),
+    max_tokens: u64 => Some(max_tokens),
+    max_completion_tokens: u64 => Some(max_completion_tokens),
+    client_reference: impl Into<String> => Some(client_reference.into()),
+    max_miners: u32 => Some(max_miners),
+    priority: u8 => Some(priority),
+    validation: Box<ValidationSpec> => Some(validation),
+    on_failure: OnFailure => Some(on_failure),
+    raw: bool => raw,
+} }
 
 /// Fields beside the named ones that say how an answer is read.
 const READING: &[&str] = &["stream_options", "async", "detach", "idempotent", "idempotency_key"];

@@ -58,21 +58,17 @@ pub fn spec_of(identity: &Identity, hello: &Hello) -> Result<MinerSpec> {
         ));
     }
     let details: Vec<_> = hello.models.iter().filter(|model| models.contains(&model.id)).cloned().collect();
-    let spec = MinerSpec {
-        name: hello.name.clone().unwrap_or_else(|| hello.miner_id.clone()),
-        kind: MinerKind::Remote,
-        capacity: hello.max_concurrency,
-        owner: identity.owner.clone().unwrap_or_else(|| hello.owner.clone()),
-        dedicated: hello.kind == NodeKind::Dedicated,
-        embeddings: details.iter().any(|model| model.embeddings),
-        max_context_tokens: details.iter().map(|model| model.context).max().unwrap_or(0),
-        features: common_features(hello),
-        agent: hello.agent.clone(),
-        hardware: hello.hw.clone(),
-        model_details: details,
-        models,
-        ..MinerSpec::default()
-    };
+    let spec = MinerSpec::new(hello.name.clone().unwrap_or_else(|| hello.miner_id.clone()), hello.max_concurrency)
+        .kind(MinerKind::Remote)
+        .owner(identity.owner.clone().unwrap_or_else(|| hello.owner.clone()))
+        .dedicated(hello.kind == NodeKind::Dedicated)
+        .embeddings(details.iter().any(|model| model.embeddings))
+        .max_context_tokens(details.iter().map(|model| model.context).max().unwrap_or(0))
+        .features(common_features(hello))
+        .agent(hello.agent.clone())
+        .hardware(hello.hw.clone())
+        .model_details(details)
+        .models(models);
     spec.validate()?;
     Ok(spec)
 }

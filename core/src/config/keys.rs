@@ -23,10 +23,11 @@ pub(crate) struct FieldDoc {
     pub(crate) secret: &'static [bool],
 }
 
-/// Declares the struct as it stands and keeps its fields' documentation in `DOCS`.
+/// Declares the struct as it stands, with a setter for each field, and keeps its fields' documentation in `DOCS`.
 macro_rules! documented {
     ($(#[$($outer:tt)*])* pub struct $name:ident { $($(#[$($attr:tt)*])* pub $field:ident: $ty:ty,)* }) => {
         $(#[$($outer)*])*
+        #[non_exhaustive]
         pub struct $name { $($(#[$($attr)*])* pub $field: $ty,)* }
 
         impl $name {
@@ -37,6 +38,15 @@ macro_rules! documented {
                 names: &[$(documented!(@names $($attr)*)),*],
                 secret: &[$(documented!(@secret $($attr)*)),*],
             }),*];
+
+            $(
+                #[doc = concat!("Sets `", stringify!($field), "`.")]
+                #[must_use]
+                pub fn $field(mut self, $field: $ty) -> Self {
+                    self.$field = $field;
+                    self
+                }
+            )*
         }
     };
     (@doc doc = $text:literal) => { $text };

@@ -15,6 +15,7 @@ pub const DEFAULT_DEV_TOKEN: &str = "default-dev-token";
 /// Callers that need no token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Anonymous {
     /// Nobody.
     #[default]

@@ -66,6 +66,7 @@ fn numbered(path: &str) -> String {
 
 /// A configuration, with the place where each of its values comes from.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Loaded {
     /// The configuration, validated.
     pub config: Config,

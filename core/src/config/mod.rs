@@ -56,6 +56,7 @@ use crate::{Error, Result};
 /// The answer to a request that names a session that does not exist.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum UnknownSession {
     /// Answer 404.
     #[default]
@@ -70,8 +71,11 @@ documented! {
 ///
 /// ```
 /// use cortensor_router::Config;
+/// use cortensor_router::config::LimitsConfig;
 /// let config = Config::from_toml("[limits]\nmax_queued_tasks = 500").unwrap();
 /// assert_eq!(config.limits.max_queued_tasks, 500);
+/// let config = Config::default().echo(true).limits(LimitsConfig::default().max_queued_tasks(500));
+/// assert!(config.validate().is_ok());
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The events that an acknowledged write survives.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Durability {
     /// Survives power loss (`SQLite`: WAL with `synchronous=FULL`).
     #[default]

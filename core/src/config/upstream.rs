@@ -11,6 +11,7 @@ use crate::{Error, Result};
 /// Whether streams ask for their usage.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum StreamUsage {
     /// Until the upstream refuses the field.
     #[default]

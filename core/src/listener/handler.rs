@@ -34,7 +34,7 @@ use crate::{Error, Router};
 /// use std::net::SocketAddr;
 /// use cortensor_router::{Config, Router, listener::Handler};
 ///
-/// let router = Router::open(Config { echo: true, ..Config::default() }).await?;
+/// let router = Router::open(Config::default().echo(true)).await?;
 /// let handler = Handler::new(router.clone(), router.config().listen.clone())?;
 /// // http://127.0.0.1:3000/ai/v1 is the base URL for OpenAI's clients.
 /// let app: axum::Router = axum::Router::new().nest_service("/ai", handler);

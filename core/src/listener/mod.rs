@@ -3,7 +3,7 @@
 //! ```no_run
 //! # async fn serve() -> cortensor_router::Result<()> {
 //! use cortensor_router::{Config, Router, listener::Listener};
-//! let router = Router::open(Config { echo: true, ..Config::default() }).await?;
+//! let router = Router::open(Config::default().echo(true)).await?;
 //! let listener = Listener::bind(router.clone(), router.config().listen.clone()).await?;
 //! println!("http://{}", listener.local_addr());
 //! listener.run(std::future::pending()).await

@@ -238,7 +238,7 @@ mod tests {
     async fn max_tokens_cuts_words() {
         for stream in [false, true] {
             let sink = Recorder::new();
-            let request = TaskRequest { max_tokens: Some(2), ..TaskRequest::completion("one") };
+            let request = TaskRequest::completion("one").max_tokens(2);
             EchoMiner::new().offer(sink.job(request, stream));
             let answer = sink.end().await.unwrap();
             assert_eq!(sink.text() + &answer.text, "echo (built-in");
@@ -258,7 +258,7 @@ mod tests {
     #[tokio::test]
     async fn embeddings_are_refused() {
         let sink = Recorder::new();
-        let request = TaskRequest { kind: RequestKind::Embedding, ..TaskRequest::completion("x") };
+        let request = TaskRequest::completion("x").kind(RequestKind::Embedding);
         EchoMiner::new().offer(sink.job(request, false));
         assert_eq!(sink.end().await.unwrap_err().class, FailClass::Invalid);
     }

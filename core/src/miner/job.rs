@@ -14,6 +14,7 @@ use crate::{Error, Result};
 
 /// A piece of an answer.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Chunk {
     /// The text; it may be empty if `delta` or `raw` carries something else.
     pub text: String,
@@ -21,6 +22,21 @@ pub struct Chunk {
     pub delta: Option<Box<Delta>>,
     /// The upstream's own JSON chunk, for callers of the OpenAI routes.
     pub raw: Option<Bytes>,
+}
+
+impl Chunk {
+    /// Adds the upstream's own JSON chunk, for callers of the OpenAI routes.
+    ///
+    /// ```
+    /// use cortensor_router::miner::Chunk;
+    /// let chunk = Chunk::from("Hi").with_raw(r#"{"choices":[{"delta":{"content":"Hi"}}]}"#);
+    /// assert!(chunk.raw.is_some());
+    /// ```
+    #[must_use]
+    pub fn with_raw(mut self, raw: impl Into<Bytes>) -> Self {
+        self.raw = Some(raw.into());
+        self
+    }
 }
 
 impl From<&str> for Chunk {
@@ -43,6 +59,7 @@ impl From<Delta> for Chunk {
 
 /// The router's answer to a piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Emit {
     /// The router has the piece: go on.
     Ok,
@@ -54,6 +71,7 @@ pub enum Emit {
 
 /// The reason why an attempt failed. It decides whether another miner is tried and whether this one is blamed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FailClass {
     /// The miner has too much to do (HTTP 429 or 503): its credits shrink, it is not blamed.
     Overloaded,
@@ -139,6 +157,7 @@ impl FromStr for FailClass {
 
 /// The failure of an attempt, with the miner's own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Failure {
     /// The class, which decides what the router does.
     pub class: FailClass,
@@ -157,10 +176,38 @@ impl Failure {
     pub fn new(class: FailClass, message: impl Into<String>) -> Self {
         Self { class, message: message.into(), http_status: None, retry_after_ms: None, raw: None }
     }
+
+    /// Adds the HTTP status of the model's server.
+    #[must_use]
+    pub fn with_http_status(mut self, status: u16) -> Self {
+        self.http_status = Some(status);
+        self
+    }
+
+    /// Says after how many milliseconds the miner wants to be asked again.
+    ///
+    /// ```
+    /// use cortensor_router::miner::{FailClass, Failure};
+    /// let failure = Failure::new(FailClass::Overloaded, "all slots are in use").with_retry_after_ms(500);
+    /// assert_eq!(failure.retry_after_ms, Some(500));
+    /// ```
+    #[must_use]
+    pub fn with_retry_after_ms(mut self, millis: u64) -> Self {
+        self.retry_after_ms = Some(millis);
+        self
+    }
+
+    /// Adds the JSON error of the model's server, for callers of the OpenAI routes.
+    #[must_use]
+    pub fn with_raw(mut self, raw: impl Into<Bytes>) -> Self {
+        self.raw = Some(raw.into());
+        self
+    }
 }
 
 /// A miner's message about a job.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum MinerEvent {
     /// The miner takes the job.
     Accept,
@@ -204,6 +251,7 @@ pub trait JobSink: Send + Sync + 'static {
 
 /// The description of a job.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct JobInfo {
     /// The task among all sessions.
     pub gid: Gid,
@@ -226,8 +274,27 @@ pub struct JobInfo {
     pub partial: Option<Arc<str>>,
 }
 
+impl JobInfo {
+    /// A job of task 1 in session 0 that has no deadline and is not streamed. Tests of miners make their jobs of it.
+    pub fn new(request: impl Into<Arc<TaskRequest>>) -> Self {
+        let request = request.into();
+        Self {
+            gid: Gid(1),
+            session_id: SessionId(0),
+            task_id: TaskId(1),
+            fence: Fence(1),
+            model: request.model.clone(),
+            request,
+            deadline: Timestamp(u64::MAX),
+            stream: false,
+            partial: None,
+        }
+    }
+}
+
 /// The end of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Settled {
     /// The answer is part of the task's result, which is durable.
     Committed,

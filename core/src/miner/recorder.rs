@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{Chunk, Emit, Failure, Job, JobInfo, JobSink, MinerEvent};
-use crate::model::{Answer, Fence, Gid, SessionId, TaskId, TaskRequest, Timestamp};
+use crate::model::{Answer, TaskRequest};
 
 /// The messages that a job gave.
 pub(super) struct Recorder {
@@ -46,17 +46,8 @@ impl Recorder {
 
     /// A job that reports to this recorder.
     pub(super) fn job(self: &Arc<Self>, request: TaskRequest, stream: bool) -> Job {
-        let info = JobInfo {
-            gid: Gid(1),
-            session_id: SessionId(0),
-            task_id: TaskId(1),
-            fence: Fence(1),
-            model: request.model.clone(),
-            request: Arc::new(request),
-            deadline: Timestamp(u64::MAX),
-            stream,
-            partial: None,
-        };
+        let mut info = JobInfo::new(request);
+        info.stream = stream;
         Job::new(info, Arc::clone(self) as Arc<dyn JobSink>)
     }
 

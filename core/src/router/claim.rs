@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     fn request() -> TaskRequest {
-        TaskRequest { max_tokens: Some(50), ..TaskRequest::completion("0123456789") }
+        TaskRequest::completion("0123456789").max_tokens(50)
     }
 
     #[test]
@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(tokens(Seen { text: 40, raw: 9_000, ..Seen::default() }), 10);
         assert_eq!(tokens(Seen { text: 8, parts: 8, pieces: 3, ..Seen::default() }), 7);
         assert_eq!(tokens(Seen { raw: 400, ..Seen::default() }), 100);
-        let vectors = TaskRequest { kind: RequestKind::Embedding, ..TaskRequest::default() };
+        let vectors = TaskRequest::default().kind(RequestKind::Embedding);
         assert_eq!(Seen { text: 40, raw: 9, ..Seen::default() }.tokens(&vectors), 0);
     }
 

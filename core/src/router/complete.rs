@@ -16,7 +16,7 @@ impl Router {
     /// # use cortensor_router::{Config, Router};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> cortensor_router::Result<()> {
-    /// let router = Router::open(Config { echo: true, ..Config::default() }).await?;
+    /// let router = Router::open(Config::default().echo(true)).await?;
     /// assert!(router.complete("hi").await?.text().ends_with("hi"));
     /// # router.close().await;
     /// # Ok(())

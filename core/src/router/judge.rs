@@ -157,12 +157,9 @@ impl Shared {
         let texts = Case::of(live).texts;
         let input = RawValue::from_string(serde_json::to_string(&texts).ok()?).ok()?;
         let model = (!how.model.is_empty()).then(|| Arc::<str>::from(how.model.as_str()));
-        let request = Arc::new(TaskRequest {
-            kind: RequestKind::Embedding,
-            input: Some(input),
-            model: model.as_deref().map(str::to_owned),
-            ..TaskRequest::default()
-        });
+        let mut request = TaskRequest::default().kind(RequestKind::Embedding).input(input);
+        request.model = model.as_deref().map(str::to_owned);
+        let request = Arc::new(request);
         let now = self.clock.now();
         let bytes = texts.iter().map(String::len).sum::<usize>() as u64;
         let demand = NewTask {

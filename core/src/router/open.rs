@@ -24,7 +24,7 @@ use super::shared::{Core, Router, Shared};
 use crate::config::{Config, UpstreamConfig};
 use crate::engine::{Engine, Event};
 use crate::miner::{EchoMiner, Miner};
-use crate::model::{Gid, MinerKind, MinerSpec, Session, TaskId};
+use crate::model::{Gid, MinerSpec, Session, TaskId};
 use crate::store::{Durability, MemoryStore, Recovery, SqliteStore, Store};
 use crate::{Error, ErrorKind, Result};
 
@@ -155,8 +155,7 @@ impl RouterBuilder {
             shared.restore(&task, band);
         }
         if shared.config.echo || stand_in && miners_are_new {
-            let spec =
-                MinerSpec { name: "echo".into(), kind: MinerKind::Local, capacity: 1_024, ..MinerSpec::default() };
+            let spec = MinerSpec::new("echo", 1_024);
             let entrance = Entrance { up: true, last_resort: true, ..Entrance::default() };
             let echo = shared.join(spec, Arc::new(EchoMiner::default()), entrance)?;
             if !shared.config.echo {

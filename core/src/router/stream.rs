@@ -17,8 +17,10 @@ use crate::{Error, ErrorKind, Result};
 
 /// The events of a stream.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum StreamEvent {
     /// A piece of the text.
+    #[non_exhaustive]
     Token {
         /// The number of the piece, one more than that of the event before it. The first piece has number 1; each
         /// later start of the store adds 2^32 to the first number.
@@ -53,8 +55,8 @@ pub enum StreamEvent {
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> cortensor_router::Result<()> {
-/// # let router = Router::open(Config { echo: true, ..Config::default() }).await?;
-/// let request = TaskRequest { stream: true, ..TaskRequest::completion("one two three") };
+/// # let router = Router::open(Config::default().echo(true)).await?;
+/// let request = TaskRequest::completion("one two three").stream(true);
 /// let task = router.submit(SessionId(0), request, SubmitOptions::default()).await?;
 /// let mut tokens = task.stream();
 /// let mut said = String::new();
@@ -63,6 +65,7 @@ pub enum StreamEvent {
 ///         StreamEvent::Token { text, .. } => said.push_str(&text),
 ///         StreamEvent::Restart { .. } => said.clear(),
 ///         StreamEvent::End(end) => assert_eq!(end?.text(), said),
+///         _ => {}
 ///     }
 /// }
 /// assert!(said.ends_with("one two three"));

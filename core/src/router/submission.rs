@@ -15,15 +15,11 @@ use crate::{Result, model::Outcome};
 ///
 /// ```
 /// use cortensor_router::SubmitOptions;
-/// let once = SubmitOptions {
-///     idempotency_key: Some("order-17".into()),
-///     scope: "shop".into(),
-///     detach: true,
-///     ..SubmitOptions::default()
-/// };
+/// let once = SubmitOptions::default().idempotency_key("order-17").scope("shop").detach(true);
 /// assert_eq!(once.patience, None);
 /// ```
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct SubmitOptions {
     /// The idempotency key: a request that is sent again with this key joins the task that the first one made.
     pub idempotency_key: Option<String>,
@@ -38,6 +34,14 @@ pub struct SubmitOptions {
     /// bounds the whole task.
     pub patience: Option<f64>,
 }
+
+cortensor_router_model::setters! { SubmitOptions {
+    idempotency_key: impl Into<String> => Some(idempotency_key.into()),
+    scope: impl Into<String> => scope.into(),
+    detach: bool => detach,
+    any_model: bool => any_model,
+    patience: f64 => Some(patience),
+} }
 
 /// A handle of a submitted task. Dropping the last handle of a task cancels the task, unless it is detached.
 pub struct Submission {

@@ -11,18 +11,14 @@ use crate::model::{CONTINUE, MinerKind, MinerSpec};
 
 pub(super) fn attach(shared: &Arc<Shared>, config: UpstreamConfig) -> Result<()> {
     config.validate(0)?;
-    let spec = MinerSpec {
-        name: config.miner_name(),
-        kind: MinerKind::Upstream,
-        models: config.models.clone(),
-        capacity: config.max_concurrency,
-        weight: config.weight,
-        owner: config.owner.clone(),
-        embeddings: config.embeddings,
-        dedicated: config.dedicated,
-        features: config.continues.then(|| CONTINUE.to_owned()).into_iter().collect(),
-        ..MinerSpec::default()
-    };
+    let spec = MinerSpec::new(config.miner_name(), config.max_concurrency)
+        .kind(MinerKind::Upstream)
+        .models(config.models.clone())
+        .weight(config.weight)
+        .owner(config.owner.clone())
+        .embeddings(config.embeddings)
+        .dedicated(config.dedicated)
+        .features(config.continues.then_some(CONTINUE));
     let miner = UpstreamMiner::new(config, &shared.config.limits)?;
     // Until the first probe has ended, tasks wait for the upstream instead of failing.
     let handle = shared.join(spec, miner.clone(), Entrance { awaited: true, ..Entrance::default() })?;

@@ -51,12 +51,10 @@ impl Retention {
         if self == Self::All {
             return task;
         }
-        task.request = Arc::new(TaskRequest {
-            kind: task.request.kind,
-            model: task.request.model.clone(),
-            client_reference: task.request.client_reference.clone(),
-            ..TaskRequest::default()
-        });
+        let mut shown = TaskRequest::default().kind(task.request.kind);
+        shown.model.clone_from(&task.request.model);
+        shown.client_reference.clone_from(&task.request.client_reference);
+        task.request = Arc::new(shown);
         if self == Self::Nothing {
             task.text = SharedText::default();
             for result in &mut task.results {

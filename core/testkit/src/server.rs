@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use cortensor_router::config::{ListenConfig, UpstreamConfig};
+use cortensor_router::config::UpstreamConfig;
 use cortensor_router::listener::Listener;
 use cortensor_router::model::{MinerInfo, SessionId, TaskRequest};
 use cortensor_router::{Config, Router, Submission, SubmitOptions};
@@ -48,7 +48,7 @@ impl Server {
     /// Starts a router on that port.
     pub async fn open_at(config: Config, port: u16) -> Self {
         let router = Router::open(config).await.unwrap();
-        let listen = ListenConfig { port, ..router.config().listen.clone() };
+        let listen = router.config().listen.clone().port(port);
         let listener = Listener::bind(router.clone(), listen).await.unwrap();
         let address = listener.local_addr();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -61,8 +61,7 @@ impl Server {
     /// Starts a router in front of that upstream, which serves the model `up-model`.
     pub async fn before(upstream: &Upstream, config: Config) -> Self {
         let server = Self::open(config).await;
-        let config =
-            UpstreamConfig { name: "up".into(), models: vec!["up-model".into()], ..UpstreamConfig::new(&upstream.url) };
+        let config = UpstreamConfig::new(&upstream.url).name("up".into()).models(vec!["up-model".into()]);
         server.router.add_upstream(config).unwrap();
         server
     }
@@ -80,7 +79,7 @@ impl Server {
 
     /// Submits a completion directly to the router, without the listener.
     pub async fn submit(&self, prompt: &str, stream: bool) -> Submission {
-        let request = TaskRequest { stream, timeout: Some(30.0), ..TaskRequest::completion(prompt) };
+        let request = TaskRequest::completion(prompt).stream(stream).timeout(30.0);
         self.router.submit(SessionId(0), request, SubmitOptions::default()).await.unwrap()
     }
 

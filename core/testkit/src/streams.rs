@@ -25,6 +25,7 @@ pub async fn rest(stream: &mut TokenStream) -> (Vec<String>, Result<Arc<Completi
                 StreamEvent::Token { seq, text, .. } => out.push(format!("{seq}:{text}")),
                 StreamEvent::Restart { seq } => out.push(format!("{seq}!")),
                 StreamEvent::End(end) => return (out, end),
+                other => panic!("{other:?}"),
             }
         }
     }
@@ -40,7 +41,7 @@ pub async fn read(task: &Submission) -> (Vec<(u64, String)>, Result<Arc<Completi
             match event {
                 StreamEvent::Token { seq, text, .. } => pieces.push((seq, text)),
                 StreamEvent::End(end) => return (pieces, end),
-                other @ StreamEvent::Restart { .. } => panic!("{other:?}"),
+                other => panic!("{other:?}"),
             }
         }
     }

@@ -54,8 +54,8 @@ async fn the_development_token_is_refused_to_whoever_is_not_local_and_a_secret_k
 
 #[tokio::test]
 async fn a_page_of_a_browser_never_administers_by_the_development_token() {
-    let cors = CorsConfig { origins: vec!["https://app.example".into()] };
-    let server = serve(ListenConfig { cors, ..ListenConfig::default() }).await;
+    let cors = CorsConfig::default().origins(vec!["https://app.example".into()]);
+    let server = serve(ListenConfig::default().cors(cors)).await;
     for lines in [
         "Host: localhost\r\nOrigin: http://localhost\r\n",
         "Host: localhost\r\nOrigin: https://app.example\r\nSec-Fetch-Site: cross-site\r\n",
@@ -71,7 +71,7 @@ async fn a_page_of_a_browser_never_administers_by_the_development_token() {
 
 #[tokio::test]
 async fn hosts_of_the_configuration_are_this_machines_too() {
-    let server = serve(ListenConfig { hosts: vec!["router.lan".into()], ..ListenConfig::default() }).await;
+    let server = serve(ListenConfig::default().hosts(vec!["router.lan".into()])).await;
     for (host, wanted) in [("router.lan", 200), ("Router.LAN:5010", 200), ("x.router.lan", 401)] {
         assert_eq!(
             call(&server, "GET", "/api/v1/info", &format!("Host: {host}\r\n{DEV}"), "").await.0,
@@ -92,13 +92,13 @@ async fn the_development_token_ends_with_the_first_key_that_administers() {
     assert!(error["message"].as_str().unwrap().contains("listen.dev_token"), "{error}");
     assert_eq!(server.parts("GET", "/api/v1/keys", &admin, "").await.0, 200);
     // What is set by hand is kept.
-    let kept = serve(ListenConfig { dev_token: Some(true), ..ListenConfig::default() }).await;
+    let kept = serve(ListenConfig::default().dev_token(Some(true))).await;
     new_key(&kept, json!({"name": "ops", "scopes": ["admin"]})).await;
     assert_eq!(kept.get_json("/api/v1/keys").await.0, 200);
-    let off = serve(ListenConfig { dev_token: Some(false), ..ListenConfig::default() }).await;
+    let off = serve(ListenConfig::default().dev_token(Some(false))).await;
     assert_eq!(off.get_json("/api/v1/keys").await.1["code"], "dev_token_refused");
-    let token = TokenConfig { name: "t".into(), value: "s3cret".into(), ..TokenConfig::default() };
-    let configured = serve(ListenConfig { tokens: vec![token], ..ListenConfig::default() }).await;
+    let token = TokenConfig::default().name("t".into()).value("s3cret".into());
+    let configured = serve(ListenConfig::default().tokens(vec![token])).await;
     assert_eq!(configured.get_json("/api/v1/keys").await.1["code"], "dev_token_refused");
 }
 
@@ -132,7 +132,7 @@ async fn any_good_credential_of_those_that_are_sent_is_enough() {
 
 #[tokio::test]
 async fn programs_of_this_machine_may_call_without_a_token_where_that_is_set() {
-    let server = serve(ListenConfig { anonymous: Anonymous::Loopback, ..ListenConfig::default() }).await;
+    let server = serve(ListenConfig::default().anonymous(Anonymous::Loopback)).await;
     for lines in ["", "Authorization: Bearer \r\n", "X-API-Key: \r\n"] {
         assert_eq!(server.parts("GET", "/v1/models", lines, "").await.0, 200, "{lines}");
         assert_eq!(server.parts("POST", "/api/v1/keys", lines, r#"{"name":"x"}"#).await.0, 403, "{lines}");
@@ -236,8 +236,8 @@ async fn sessions_that_are_closed_take_no_room() {
 
 #[tokio::test]
 async fn a_page_of_an_allowed_origin_uses_a_programming_kit() {
-    let cors = CorsConfig { origins: vec!["https://app.example".into()] };
-    let server = serve(ListenConfig { cors, ..ListenConfig::default() }).await;
+    let cors = CorsConfig::default().origins(vec!["https://app.example".into()]);
+    let server = serve(ListenConfig::default().cors(cors)).await;
     let asked = "authorization,content-type,x-stainless-arch,x-stainless-retry-count,idempotency-key,x-cortensor-session,last-event-id,openai-organization";
     let preflight = |origin: &str| {
         format!(

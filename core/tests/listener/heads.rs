@@ -28,7 +28,7 @@ fn padded(bytes: usize) -> String {
 
 #[tokio::test]
 async fn a_head_may_be_as_long_as_the_setting_says_and_no_longer() {
-    let server = serve(ListenConfig { max_header_bytes: 8_192, ..ListenConfig::default() }).await;
+    let server = serve(ListenConfig::default().max_header_bytes(8_192)).await;
     let plain = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
     for before in ["", plain] {
         let send = async |head: String| server.raw(format!("{before}{head}").as_bytes()).await;
@@ -51,7 +51,7 @@ async fn a_head_may_be_as_long_as_the_setting_says_and_no_longer() {
 
 #[tokio::test]
 async fn unfinished_heads_share_their_room_and_plain_requests_pass() {
-    let listen = ListenConfig { max_heads_bytes: 64 << 10, ..ListenConfig::default() };
+    let listen = ListenConfig::default().max_heads_bytes(64 << 10);
     let server = serve(listen).await;
     let mut waiting = Vec::new();
     for _ in 0..8 {
@@ -114,7 +114,7 @@ async fn a_request_names_one_host() {
 
 #[tokio::test]
 async fn a_head_that_cannot_be_read_is_refused_in_words() {
-    let server = serve(ListenConfig { max_headers: 20, ..ListenConfig::default() }).await;
+    let server = serve(ListenConfig::default().max_headers(20)).await;
     for (head, wanted, word) in [
         ("GET / HTTP/7.0\r\nHost: localhost\r\n\r\n".to_owned(), 400, "HTTP/1.1"),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 400, "HTTP/1.1"),

@@ -61,7 +61,7 @@ async fn bad_input_gets_a_clear_error_and_the_router_serves_on() {
 
 #[tokio::test]
 async fn a_head_that_dawdles_is_refused() {
-    let server = serve(ListenConfig { header_timeout_ms: 100, ..ListenConfig::default() }).await;
+    let server = serve(ListenConfig::default().header_timeout_ms(100)).await;
     for (head, shape) in
         [("GET /healthz HTTP/1.1\r\nHost:", r#"{"error":"the headers"#), ("GET /v1/models HTTP/1.1", r#"{"error":{"#)]
     {
@@ -78,7 +78,7 @@ async fn a_head_that_dawdles_is_refused() {
 
 #[tokio::test]
 async fn a_body_that_dawdles_is_refused() {
-    let server = serve(ListenConfig { body_timeout_ms: 100, ..ListenConfig::default() }).await;
+    let server = serve(ListenConfig::default().body_timeout_ms(100)).await;
     let head = format!(
         "POST /api/v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{DEV}Content-Length: 99\r\n\r\n{{"
     );
@@ -88,7 +88,7 @@ async fn a_body_that_dawdles_is_refused() {
 
 #[tokio::test]
 async fn a_reader_that_takes_nothing_is_cut_off_and_the_miner_told() {
-    let server = serve(ListenConfig { write_timeout_ms: 300, ..ListenConfig::default() }).await;
+    let server = serve(ListenConfig::default().write_timeout_ms(300)).await;
     let (jobs, mut taken) = mpsc::unbounded_channel::<Job>();
     server.router.add_miner(MinerSpec::new("talker", 1), move |job: Job| jobs.send(job).unwrap()).unwrap();
     let socket = TcpSocket::new_v4().unwrap();
@@ -106,9 +106,9 @@ async fn a_reader_that_takes_nothing_is_cut_off_and_the_miner_told() {
         let piece = "word ".repeat(1_000);
         loop {
             match job.emit(piece.as_str()) {
-                Emit::Ok => tokio::task::yield_now().await,
                 Emit::Full => job.writable().await,
                 Emit::Cancelled => return,
+                _ => tokio::task::yield_now().await,
             }
         }
     };
@@ -144,7 +144,7 @@ async fn a_closed_session_and_numbers_out_of_range_are_named() {
 #[tokio::test]
 async fn a_listener_that_is_full_still_stops() {
     let router = cortensor_router::Router::open(cortensor_router::Config::default()).await.unwrap();
-    let config = ListenConfig { port: 0, max_connections: 1, ..ListenConfig::default() };
+    let config = ListenConfig::default().port(0).max_connections(1);
     let listener = cortensor_router::listener::Listener::bind(router, config).await.unwrap();
     let address = listener.local_addr();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

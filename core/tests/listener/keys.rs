@@ -16,8 +16,8 @@ use super::{DEV, Server, serve};
 #[tokio::test]
 async fn a_token_of_the_configuration_may_have_the_form_of_a_key() {
     let value = Token::mint().unwrap().reveal();
-    let token = TokenConfig { name: "app".into(), value: value.clone(), ..TokenConfig::default() };
-    let server = serve(ListenConfig { tokens: vec![token], ..ListenConfig::default() }).await;
+    let token = TokenConfig::default().name("app".into()).value(value.clone());
+    let server = serve(ListenConfig::default().tokens(vec![token])).await;
     let header = format!("Authorization: Bearer {value}\r\n");
     assert_eq!(server.parts("GET", "/api/v1/info", &header, "").await.0, 200);
     let other = format!("Authorization: Bearer {}\r\n", Token::mint().unwrap().reveal());
@@ -123,16 +123,11 @@ async fn a_key_that_revokes_itself_is_told_that_it_did() {
 #[tokio::test]
 async fn a_key_is_revoked_although_whoever_revokes_it_hangs_up() {
     let dir = tempfile::tempdir().unwrap();
-    let storage = cortensor_router::config::StorageConfig {
-        data_dir: Some(dir.path().to_owned()),
-        durability: cortensor_router::config::Durability::Full,
-    };
-    let server = crate::serve_with(
-        cortensor_router::Config { storage, ..cortensor_router::Config::default() },
-        ListenConfig::default(),
-    )
-    .await;
-    let spec = cortensor_router::KeySpec { name: "k".into(), scopes: vec!["read".into()], ..Default::default() };
+    let storage = cortensor_router::config::StorageConfig::default()
+        .data_dir(Some(dir.path().to_owned()))
+        .durability(cortensor_router::config::Durability::Full);
+    let server = crate::serve_with(cortensor_router::Config::default().storage(storage), ListenConfig::default()).await;
+    let spec = cortensor_router::KeySpec::new("k").scopes(["read"]);
     let made = server.router.create_key(&spec).await.unwrap();
     {
         let revoked = server.router.delete_key(&made.key.id);

@@ -33,7 +33,7 @@ async fn serve(listen: ListenConfig) -> Server {
 }
 
 async fn serve_with(config: Config, listen: ListenConfig) -> Server {
-    Server::open(Config { listen, ..config }).await
+    Server::open(config.listen(listen)).await
 }
 
 async fn with_words() -> Server {
@@ -219,12 +219,12 @@ async fn who_may_call_is_checked_before_anything_else() {
 #[tokio::test]
 async fn a_listener_that_others_reach_wants_a_token() {
     let router = Router::open(Config::default()).await.unwrap();
-    let open = ListenConfig { host: [0, 0, 0, 0].into(), port: 0, ..ListenConfig::default() };
+    let open = ListenConfig::default().host([0, 0, 0, 0].into()).port(0);
     let error = Listener::bind(router.clone(), open.clone()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert!(error.message().contains("token"), "{error}");
-    let token = TokenConfig { name: "t".into(), value: "s3cret".into(), ..TokenConfig::default() };
-    Listener::bind(router, ListenConfig { tokens: vec![token], ..open }).await.unwrap();
+    let token = TokenConfig::default().name("t".into()).value("s3cret".into());
+    Listener::bind(router, open.tokens(vec![token])).await.unwrap();
 }
 
 /// Sends a request whose miner never ends, hangs up, and waits until the miner is told.
@@ -311,8 +311,7 @@ async fn a_client_reference_is_the_idempotency_key_where_that_is_asked_for() {
 
 #[tokio::test]
 async fn cross_origin_requests_need_an_origin_that_is_allowed() {
-    let listen =
-        ListenConfig { cors: CorsConfig { origins: vec!["https://app.example".into()] }, ..ListenConfig::default() };
+    let listen = ListenConfig::default().cors(CorsConfig::default().origins(vec!["https://app.example".into()]));
     let server = serve(listen).await;
     let preflight = "Origin: https://app.example\r\nAccess-Control-Request-Method: POST\r\n";
     let (status, head, _) = server.parts("OPTIONS", "/api/v1/completions", preflight, "").await;

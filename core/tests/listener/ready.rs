@@ -22,8 +22,8 @@ fn words(job: Job) {
 async fn a_store_that_refuses_to_write_makes_the_router_unready() {
     for file in ["router.db", "router.lock"] {
         let dir = tempfile::tempdir().unwrap();
-        let storage = StorageConfig { data_dir: Some(dir.path().to_owned()), durability: Durability::Full };
-        let server = serve_with(Config { storage, ..Config::default() }, ListenConfig::default()).await;
+        let storage = StorageConfig::default().data_dir(Some(dir.path().to_owned())).durability(Durability::Full);
+        let server = serve_with(Config::default().storage(storage), ListenConfig::default()).await;
         server.router.add_miner(MinerSpec::new("words", 8), words).unwrap();
         let prompt = json!({"prompt": "hi"});
         assert_eq!(server.post_json("/api/v1/completions", &prompt).await.0, 200);
@@ -56,7 +56,7 @@ async fn a_store_that_refuses_to_write_makes_the_router_unready() {
 #[tokio::test]
 async fn a_router_without_miners_is_ready_unless_one_is_asked_for() {
     for (asked, status, word) in [(false, 200, "ready"), (true, 503, "no_miner")] {
-        let server = serve(ListenConfig { ready_needs_miner: asked, ..ListenConfig::default() }).await;
+        let server = serve(ListenConfig::default().ready_needs_miner(asked)).await;
         assert_eq!(ready(&server).await, (status, word.to_owned(), 0));
         let miner = server.router.add_miner(MinerSpec::new("words", 8), words).unwrap();
         assert_eq!(ready(&server).await, (200, "ready".to_owned(), 1));

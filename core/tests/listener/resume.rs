@@ -58,8 +58,8 @@ async fn only_a_number_of_the_task_is_gone_on_from() {
 
 /// A router on that directory with a miner that gives these words; it ends the answer when it is told to.
 async fn on_disk(dir: &Path, words: &'static [&'static str], go: Arc<Notify>) -> Server {
-    let storage = StorageConfig { data_dir: Some(dir.to_owned()), durability: Durability::Full };
-    let server = serve_with(Config { storage, ..Config::default() }, ListenConfig::default()).await;
+    let storage = StorageConfig::default().data_dir(Some(dir.to_owned())).durability(Durability::Full);
+    let server = serve_with(Config::default().storage(storage), ListenConfig::default()).await;
     let miner = move |job: Job| {
         let go = go.clone();
         tokio::spawn(async move {
@@ -83,8 +83,8 @@ async fn a_reader_never_gets_the_pieces_of_two_runs_under_one_row_of_numbers() {
         let dir = tempfile::tempdir().unwrap();
         let never = Arc::new(Notify::new());
         let first = on_disk(dir.path(), OLD, never).await;
-        let detach = SubmitOptions { detach: true, ..SubmitOptions::default() };
-        let request = TaskRequest { stream: true, ..TaskRequest::completion("x") };
+        let detach = SubmitOptions::default().detach(true);
+        let request = TaskRequest::completion("x").stream(true);
         let task = first.router.submit(SessionId(0), request, detach).await.unwrap();
         task.accepted().await.unwrap();
         let (mut stream, mut seen) = (task.stream(), 0);
@@ -114,6 +114,7 @@ async fn a_reader_never_gets_the_pieces_of_two_runs_under_one_row_of_numbers() {
                     StreamEvent::Token { seq, text, .. } => (seq, text),
                     StreamEvent::Restart { seq } => (seq, "<restart>".to_owned()),
                     StreamEvent::End(end) => (0, end.unwrap().answer.text.to_string()),
+                    other => panic!("{other:?}"),
                 });
             }
         }

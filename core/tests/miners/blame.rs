@@ -19,7 +19,7 @@ async fn what_a_miner_will_never_do_is_asked_of_each_other_one_once() {
         (FailClass::Credentials, ErrorKind::MinerFailed, 1),
     ] {
         // More miners than tries: these do not count.
-        let router = router(DispatchConfig { max_attempts: 2, ..DispatchConfig::default() }).await;
+        let router = router(DispatchConfig::default().max_attempts(2)).await;
         let mut miners: Vec<Hand> = (0..4).map(|n| Hand::join(&router, MinerSpec::new(format!("m{n}"), 1))).collect();
         for good in [false, true] {
             let task = submit(&router, TaskRequest::completion("x")).await;
@@ -45,8 +45,7 @@ async fn what_a_miner_will_never_do_is_asked_of_each_other_one_once() {
 
 #[tokio::test]
 async fn one_task_opens_no_breaker_and_as_many_as_it_takes_do() {
-    let dispatch =
-        DispatchConfig { max_attempts: 10, retry_base_ms: 1, breaker_failures: 3, ..DispatchConfig::default() };
+    let dispatch = DispatchConfig::default().max_attempts(10).retry_base_ms(1).breaker_failures(3);
     let router = router(dispatch).await;
     let mut miner = Hand::join(&router, MinerSpec::new("only", 1));
     let breaker = || router.miners()[0].breaker.clone();
@@ -67,7 +66,7 @@ async fn one_task_opens_no_breaker_and_as_many_as_it_takes_do() {
 
 #[tokio::test]
 async fn an_answer_that_cannot_be_read_is_no_reason_to_leave_its_miner_alone() {
-    let dispatch = DispatchConfig { retry_base_ms: 1, breaker_failures: 1, ..DispatchConfig::default() };
+    let dispatch = DispatchConfig::default().retry_base_ms(1).breaker_failures(1);
     let router = router(dispatch).await;
     let mut miner = Hand::join(&router, MinerSpec::new("only", 1));
     for _ in 0..3 {

@@ -23,7 +23,9 @@ async fn usage_is_bounded_by_the_answer_and_by_what_was_asked_for() {
         (Some(5), Usage::new(u64::MAX, u64::MAX), 5),
         (Some(100), Usage { completion_tokens: 3, prompt_tokens: 1, total_tokens: u64::MAX }, 3),
     ] {
-        let task = submit(&router, TaskRequest { max_tokens: most, ..TaskRequest::completion("hi") }).await;
+        let mut request = TaskRequest::completion("hi");
+        request.max_tokens = most;
+        let task = submit(&router, request).await;
         claim(hand.take().await, "12345678", claimed);
         let usage = task.result().await.unwrap().answer.usage;
         assert_eq!(usage.completion_tokens, wanted, "{claimed:?}");
@@ -34,7 +36,7 @@ async fn usage_is_bounded_by_the_answer_and_by_what_was_asked_for() {
     let job = hand.take().await;
     job.emit("1234");
     let raw = r#"{"choices":[],"usage":{"completion_tokens":1125899906842624}}"#;
-    job.emit(cortensor_router::miner::Chunk { raw: Some(raw.into()), ..Default::default() });
+    job.emit(cortensor_router::miner::Chunk::default().with_raw(raw));
     let mut stream = task.stream();
     let shown = format!("{:?}", pieces(&mut stream, 2).await);
     assert!(!shown.contains("1125899906842624"), "{shown}");

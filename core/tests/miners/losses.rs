@@ -8,7 +8,7 @@ use super::{DEFAULT, Hand, pieces, rest, router, say, streamed, submit, within};
 use cortensor_router::SubmitOptions;
 
 fn continuing(name: &str) -> MinerSpec {
-    MinerSpec { features: vec![CONTINUE.to_owned()], ..MinerSpec::new(name, 1) }
+    MinerSpec::new(name, 1).features(vec![CONTINUE.to_owned()])
 }
 
 #[tokio::test]
@@ -32,8 +32,7 @@ async fn by_default_a_loss_in_mid_stream_is_an_error_and_nothing_is_said_twice()
 async fn another_miner_goes_on_from_the_text_so_far() {
     let router = router(DispatchConfig::default()).await;
     let mut first = Hand::join(&router, MinerSpec::new("first", 1));
-    let request =
-        TaskRequest { on_failure: Some(OnFailure::Continue), max_tokens: Some(10), ..streamed("count to three") };
+    let request = streamed("count to three").on_failure(OnFailure::Continue).max_tokens(10);
     let task = submit(&router, request).await;
     let mut stream = task.stream();
     let job = first.take().await;
@@ -63,7 +62,7 @@ async fn without_a_miner_that_goes_on_it_is_an_error() {
     let mut first = Hand::join(&router, MinerSpec::new("first", 1));
     let mut second = Hand::join(&router, MinerSpec::new("second", 1));
     second.handle.set_up(false);
-    let request = TaskRequest { on_failure: Some(OnFailure::Continue), ..streamed("x") };
+    let request = streamed("x").on_failure(OnFailure::Continue);
     let task = submit(&router, request).await;
     let mut stream = task.stream();
     let job = first.take().await;
@@ -80,7 +79,7 @@ async fn without_a_miner_that_goes_on_it_is_an_error() {
 async fn a_client_that_can_start_over_is_told_to() {
     let router = router(DispatchConfig::default()).await;
     let mut first = Hand::join(&router, MinerSpec::new("first", 1));
-    let request = TaskRequest { on_failure: Some(OnFailure::Restart), ..streamed("x") };
+    let request = streamed("x").on_failure(OnFailure::Restart);
     let task = submit(&router, request).await;
     let mut stream = task.stream();
     let job = first.take().await;
@@ -106,7 +105,7 @@ async fn a_client_that_can_start_over_is_told_to() {
 async fn what_a_late_reader_has_seen_is_not_taken_back() {
     let router = router(DispatchConfig::default()).await;
     let mut first = Hand::join(&router, MinerSpec::new("first", 1));
-    let options = SubmitOptions { detach: true, ..SubmitOptions::default() };
+    let options = SubmitOptions::default().detach(true);
     let task = router.submit(DEFAULT, streamed("x"), options).await.unwrap();
     let job = first.take().await;
     let mut second = Hand::join(&router, MinerSpec::new("second", 1));
@@ -134,7 +133,7 @@ async fn what_nobody_has_seen_is_done_over_in_silence() {
 
 #[tokio::test]
 async fn a_second_miner_races_one_that_is_slow_to_begin() {
-    let dispatch = DispatchConfig { hedge_after_p95: true, hedge_budget: 1.0, ..DispatchConfig::default() };
+    let dispatch = DispatchConfig::default().hedge_after_p95(true).hedge_budget(1.0);
     let router = router(dispatch).await;
     let mut slow = Hand::join(&router, MinerSpec::new("slow", 1));
     for _ in 0..25 {

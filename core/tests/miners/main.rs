@@ -20,7 +20,7 @@ use cortensor_router_testkit::{Hand, until, within};
 const DEFAULT: SessionId = SessionId(0);
 
 async fn router(dispatch: DispatchConfig) -> Router {
-    Router::open(Config { dispatch, ..Config::default() }).await.unwrap()
+    Router::open(Config::default().dispatch(dispatch)).await.unwrap()
 }
 
 async fn submit(router: &Router, request: TaskRequest) -> Submission {
@@ -28,5 +28,5 @@ async fn submit(router: &Router, request: TaskRequest) -> Submission {
 }
 
 fn streamed(prompt: &str) -> TaskRequest {
-    TaskRequest { stream: true, ..TaskRequest::completion(prompt) }
+    TaskRequest::completion(prompt).stream(true)
 }

@@ -7,11 +7,11 @@ use cortensor_router::miner::{FailClass, Failure};
 use super::*;
 
 fn asking(model: &str) -> TaskRequest {
-    TaskRequest { model: Some(model.to_owned()), ..TaskRequest::completion("hi") }
+    TaskRequest::completion("hi").model(model.to_owned())
 }
 
 async fn submit_any(router: &Router, request: TaskRequest) -> Submission {
-    router.submit(DEFAULT, request, SubmitOptions { any_model: true, ..SubmitOptions::default() }).await.unwrap()
+    router.submit(DEFAULT, request, SubmitOptions::default().any_model(true)).await.unwrap()
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn who_lists_the_model_comes_first_and_who_lists_none_only_without_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lister_that_fails_is_asked_again_and_one_that_has_not_the_model_is_not() {
-    let router = router(DispatchConfig { breaker_failures: 100, ..DispatchConfig::default() }).await;
+    let router = router(DispatchConfig::default().breaker_failures(100)).await;
     let mut any = Hand::join(&router, MinerSpec::new("any", 8));
     let mut lister = Hand::join(&router, MinerSpec::new("lister", 8).models(["m"]));
     let task = submit(&router, asking("m")).await;
@@ -81,7 +81,7 @@ async fn a_lister_that_fails_is_asked_again_and_one_that_has_not_the_model_is_no
 
 #[tokio::test(start_paused = true)]
 async fn a_lister_whose_breaker_is_open_is_not_waited_for() {
-    let router = router(DispatchConfig { breaker_failures: 1, max_attempts: 2, ..DispatchConfig::default() }).await;
+    let router = router(DispatchConfig::default().breaker_failures(1).max_attempts(2)).await;
     let mut any = Hand::join(&router, MinerSpec::new("any", 8));
     let mut lister = Hand::join(&router, MinerSpec::new("lister", 1).models(["m"]));
     let (first, second) = (submit(&router, asking("m")).await, submit(&router, asking("m")).await);
@@ -154,7 +154,7 @@ async fn answers_beside_each_other_come_from_those_that_list_the_model() {
     let mut any = Hand::join(&router, MinerSpec::new("any", 8));
     let mut one = Hand::join(&router, MinerSpec::new("one", 8).models(["m"]));
     let mut two = Hand::join(&router, MinerSpec::new("two", 8).models(["m"]));
-    let task = submit(&router, TaskRequest { max_miners: Some(5), ..asking("m") }).await;
+    let task = submit(&router, asking("m").max_miners(5)).await;
     say(one.take().await, "x");
     say(two.take().await, "x");
     assert_eq!(task.result().await.unwrap().alternatives.len(), 2);
@@ -197,7 +197,7 @@ async fn a_first_list_is_waited_for() {
     let url = upstream(listing.clone()).await;
     let router = router(DispatchConfig::default()).await;
     let mut any = Hand::join(&router, MinerSpec::new("any", 8));
-    router.add_upstream(UpstreamConfig { name: "up".into(), ..UpstreamConfig::new(url) }).unwrap();
+    router.add_upstream(UpstreamConfig::new(url).name("up".into())).unwrap();
     let (listed, by_any_door) = (submit(&router, asking("m")).await, submit_any(&router, asking("m")).await);
     let other = submit(&router, asking("other")).await;
     let none = submit(&router, TaskRequest::completion("hi")).await;
@@ -219,7 +219,7 @@ async fn a_first_list_that_does_not_come_is_not_waited_for() {
     drop(closed);
     let router = router(DispatchConfig::default()).await;
     let mut any = Hand::join(&router, MinerSpec::new("any", 8));
-    router.add_upstream(UpstreamConfig { models: vec!["m".into()], ..UpstreamConfig::new(url) }).unwrap();
+    router.add_upstream(UpstreamConfig::new(url).models(vec!["m".into()])).unwrap();
     let task = submit(&router, asking("m")).await;
     say(any.take().await, "x");
     assert_eq!(task.result().await.unwrap().answer.text, "x");
@@ -230,7 +230,7 @@ async fn a_first_list_that_does_not_come_is_not_waited_for() {
 
 #[tokio::test]
 async fn the_echo_answers_only_where_nobody_else_is() {
-    let router = Router::open(Config { echo: true, ..Config::default() }).await.unwrap();
+    let router = Router::open(Config::default().echo(true)).await.unwrap();
     assert_eq!(router.models()[0].id, "echo");
     let mut one = Hand::join(&router, MinerSpec::new("one", 1).models(["m"]));
     let tasks = [submit(&router, asking("m")).await, submit(&router, asking("m")).await];

@@ -28,7 +28,7 @@ async fn a_session_is_served_by_the_kinds_of_its_mode() {
     named(&router, MinerSpec::new("passing", 1));
     let dedicated = session(&router, r#"{"name":"d","mode":1}"#).await;
     assert_eq!(miner_of(&router, &dedicated).await.unwrap_err().kind(), ErrorKind::NotFound);
-    named(&router, MinerSpec { dedicated: true, ..MinerSpec::new("staying", 1) });
+    named(&router, MinerSpec::new("staying", 1).dedicated(true));
     let ephemeral = session(&router, r#"{"name":"e","mode":0}"#).await;
     let both = session(&router, r#"{"name":"b","mode":2}"#).await;
     assert_eq!(miner_of(&router, &dedicated).await.unwrap(), address_of("staying"));

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::{DEFAULT, Hand, pieces, router, say, streamed, submit};
 
 async fn submit_for(router: &Router, request: TaskRequest, seconds: f64) -> Submission {
-    let options = SubmitOptions { patience: Some(seconds), ..SubmitOptions::default() };
+    let options = SubmitOptions::default().patience(seconds);
     router.submit(DEFAULT, request, options).await.unwrap()
 }
 
@@ -42,7 +42,7 @@ async fn an_open_ended_stream_lasts_as_long_as_its_tokens_flow() {
 
 #[tokio::test(start_paused = true)]
 async fn its_time_bounds_the_first_token_a_whole_answer_and_another_try() {
-    let router = router(DispatchConfig { retry_base_ms: 1, ..DispatchConfig::default() }).await;
+    let router = router(DispatchConfig::default().retry_base_ms(1)).await;
     let mut miner = Hand::join(&router, MinerSpec::new("only", 1));
     for request in [streamed("x"), TaskRequest::completion("x")] {
         let task = submit_for(&router, request, 2.0).await;
@@ -97,7 +97,7 @@ async fn where_no_miner_is_up_a_caller_is_told_soon_and_others_wait() {
     let mut miner = Hand::join(&router, MinerSpec::new("only", 1));
     miner.handle.set_reason("cannot connect: Connection refused".into());
     miner.handle.set_up(false);
-    let detach = SubmitOptions { detach: true, ..SubmitOptions::default() };
+    let detach = SubmitOptions::default().detach(true);
     let patient = router.submit(DEFAULT, TaskRequest::completion("x"), detach).await.unwrap();
     for request in [streamed("x"), TaskRequest::completion("x")] {
         let asked = Instant::now();
@@ -119,7 +119,7 @@ async fn where_no_miner_is_up_a_caller_is_told_soon_and_others_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn a_fleet_that_dies_while_tasks_wait_is_told_to_those_who_wait() {
-    let router = router(DispatchConfig { breaker_failures: 1, retry_base_ms: 1, ..DispatchConfig::default() }).await;
+    let router = router(DispatchConfig::default().breaker_failures(1).retry_base_ms(1)).await;
     let mut miner = Hand::join(&router, MinerSpec::new("only", 1));
     let (ill, waiting) = (submit(&router, streamed("x")).await, submit(&router, streamed("y")).await);
     miner.take().await.fail(Failure::new(FailClass::Internal, "out of memory"));
@@ -140,7 +140,7 @@ async fn a_name_that_nobody_ever_had_is_a_mistake_and_one_that_was_there_may_com
     let other = Hand::join(&router, MinerSpec::new("other", 1).models(["b"]));
     let gone = Hand::join(&router, MinerSpec::new("gone", 1).models(["a"]));
     gone.handle.remove();
-    let ask = |model: &str| TaskRequest { model: Some(model.into()), ..TaskRequest::completion("x") };
+    let ask = |model: &str| TaskRequest::completion("x").model(model);
     let error = router.submit(DEFAULT, ask("c"), SubmitOptions::default()).await.unwrap_err();
     assert_eq!(error.code(), "model_not_found");
     let task = submit(&router, ask("a")).await;
@@ -152,8 +152,8 @@ async fn a_name_that_nobody_ever_had_is_a_mistake_and_one_that_was_there_may_com
 
 #[tokio::test]
 async fn an_answer_beyond_its_bound_is_cut_for_every_way_to_give_it() {
-    let limits = LimitsConfig { max_output_bytes: 10, ..LimitsConfig::default() };
-    let router = Router::open(Config { limits, ..Config::default() }).await.unwrap();
+    let limits = LimitsConfig::default().max_output_bytes(10);
+    let router = Router::open(Config::default().limits(limits)).await.unwrap();
     let mut miners = [Hand::join(&router, MinerSpec::new("one", 1)), Hand::join(&router, MinerSpec::new("two", 1))];
     // In pieces, in one piece, and in the middle of a character.
     let answers: [&[&str]; 4] =
@@ -161,7 +161,7 @@ async fn an_answer_beyond_its_bound_is_cut_for_every_way_to_give_it() {
     for (index, said) in answers.into_iter().enumerate() {
         let whole = if index == 2 { "123456789" } else { "1234567890" };
         for (count, at_once) in [(1, false), (1, true), (2, false), (2, true)] {
-            let request = TaskRequest { max_miners: Some(count), ..streamed("x") };
+            let request = streamed("x").max_miners(count);
             let task = submit(&router, request).await;
             for _ in 0..count {
                 let (_, job) = Hand::next_of(&mut miners).await;

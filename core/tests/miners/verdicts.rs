@@ -15,7 +15,7 @@ use super::{DEFAULT, Hand, rest, router, say, streamed, submit, until, within};
 
 fn asked(miners: u32, spec: &str) -> TaskRequest {
     let validation: ValidationSpec = serde_json::from_str(spec).unwrap();
-    TaskRequest { max_miners: Some(miners), validation: Some(Box::new(validation)), ..TaskRequest::completion("x") }
+    TaskRequest::completion("x").max_miners(miners).validation(Box::new(validation))
 }
 
 #[tokio::test]
@@ -23,7 +23,7 @@ async fn a_liar_loses_even_where_it_streams() {
     let router = router(DispatchConfig::default()).await;
     let mut miners: Vec<Hand> =
         ["a", "b", "c"].iter().map(|name| Hand::join(&router, MinerSpec::new(*name, 1))).collect();
-    let task = submit(&router, TaskRequest { max_miners: Some(3), ..streamed("x") }).await;
+    let task = submit(&router, streamed("x").max_miners(3)).await;
     let mut stream = task.stream();
     let mut liar = String::new();
     for (hand, name) in miners.iter_mut().zip(["a", "b", "c"]) {
@@ -136,7 +136,7 @@ async fn answers_are_compared_by_what_they_mean() {
     for (name, words) in [("a", "a cat"), ("b", "one feline"), ("c", "a bus")] {
         router.add_miner(MinerSpec::new(name, 1), move |job: Job| say(job, words)).unwrap();
     }
-    let spec = MinerSpec { embeddings: true, ..MinerSpec::new("vectors", 1).models(["embed"]) };
+    let spec = MinerSpec::new("vectors", 1).models(["embed"]).embeddings(true);
     router
         .add_miner(spec, |job: Job| {
             assert_eq!(job.request().kind, RequestKind::Embedding);
@@ -158,7 +158,7 @@ async fn answers_are_compared_by_what_they_mean() {
 
 #[tokio::test]
 async fn a_miner_that_keeps_lying_is_set_aside() {
-    let dispatch = DispatchConfig { audit_ratio: 1.0, reputation_step: 0.3, ..DispatchConfig::default() };
+    let dispatch = DispatchConfig::default().audit_ratio(1.0).reputation_step(0.3);
     let router = router(dispatch).await;
     let (jobs, mut given) = unbounded_channel();
     let liar = router.add_miner(MinerSpec::new("liar", 4), move |job: Job| jobs.send(job).unwrap()).unwrap();
@@ -196,13 +196,8 @@ async fn a_miner_that_keeps_lying_is_set_aside() {
 #[tokio::test]
 async fn a_reputation_outlives_the_miners_stay_and_the_router() {
     let dir = tempfile::tempdir().unwrap();
-    let config = cortensor_router::Config {
-        storage: cortensor_router::config::StorageConfig {
-            data_dir: Some(dir.path().to_owned()),
-            ..cortensor_router::config::StorageConfig::default()
-        },
-        ..cortensor_router::Config::default()
-    };
+    let config = cortensor_router::Config::default()
+        .storage(cortensor_router::config::StorageConfig::default().data_dir(Some(dir.path().to_owned())));
     let reputation = |router: &cortensor_router::Router| {
         router.miners().into_iter().find(|miner| miner.id == "liar").unwrap().reputation
     };
@@ -240,7 +235,7 @@ async fn a_session_demands_its_answers_and_a_request_names_the_most() {
 async fn answers_come_from_different_owners_where_there_are_any() {
     let router = router(DispatchConfig::default()).await;
     for (name, owner) in [("a1", "a"), ("a2", "a"), ("a3", "a"), ("b1", "b")] {
-        let spec = MinerSpec { owner: owner.to_owned(), ..MinerSpec::new(name, 1) };
+        let spec = MinerSpec::new(name, 1).owner(owner.to_owned());
         router.add_miner(spec, |job: Job| say(job, "x")).unwrap();
     }
     for _ in 0..10 {

@@ -61,12 +61,12 @@ fn work(job: Job) {
 }
 
 async fn open(dir: &std::path::Path) -> Server {
-    Server::open(Config {
-        storage: StorageConfig { data_dir: Some(dir.to_owned()), ..StorageConfig::default() },
-        limits: LimitsConfig { recent_tasks: 1, ..LimitsConfig::default() },
-        dispatch: DispatchConfig { max_attempts: 1, ..DispatchConfig::default() },
-        ..Config::default()
-    })
+    Server::open(
+        Config::default()
+            .storage(StorageConfig::default().data_dir(Some(dir.to_owned())))
+            .limits(LimitsConfig::default().recent_tasks(1))
+            .dispatch(DispatchConfig::default().max_attempts(1)),
+    )
     .await
 }
 

@@ -187,7 +187,7 @@ fn every_named_field_is_driven() {
 #[tokio::test]
 async fn a_miner_of_the_host_gets_every_field() {
     let (server, seen) = (Server::open(Config::default()).await, Seen::default());
-    let spec = MinerSpec { embeddings: true, ..MinerSpec::new("host", 1) };
+    let spec = MinerSpec::new("host", 1).embeddings(true);
     server.router.add_miner(spec, keeps(&seen)).unwrap();
     drive(&server, Kind::Local, || seen.lock().unwrap().pop().unwrap()).await;
 }
@@ -210,15 +210,13 @@ async fn an_upstream_gets_every_field() {
 #[tokio::test]
 async fn a_miner_that_dials_in_gets_every_field() {
     let (server, seen) = (Server::open(Config::default()).await, Seen::default());
-    let config = MinerClientConfig {
-        routers: vec![format!("ws://{}", server.address)],
-        name: "remote".into(),
-        token: "default-dev-token".into(),
-        capacity: 1,
-        models: vec!["up-model".into()],
-        model_details: vec![ModelDetails { id: "up-model".into(), embeddings: true, ..ModelDetails::default() }],
-        ..MinerClientConfig::default()
-    };
+    let config = MinerClientConfig::default()
+        .routers([format!("ws://{}", server.address)])
+        .name("remote")
+        .token("default-dev-token")
+        .capacity(1)
+        .models(["up-model"])
+        .model_details(vec![ModelDetails { id: "up-model".into(), embeddings: true, ..ModelDetails::default() }]);
     let client = MinerClient::start(config, keeps(&seen)).unwrap();
     while !server.router.miners().iter().any(|miner| miner.active) {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;

@@ -96,7 +96,7 @@ async fn models_are_listed_and_shown_also_those_with_slashes() {
 #[tokio::test]
 async fn a_miner_that_embeds_answers_with_json() {
     let server = Server::open(Config::default()).await;
-    let spec = MinerSpec { embeddings: true, ..MinerSpec::new("vectors", 1) };
+    let spec = MinerSpec::new("vectors", 1).embeddings(true);
     let embed = |job: cortensor_router::miner::Job| {
         let count = serde_json::from_str::<Vec<Value>>(job.request().input.as_ref().unwrap().get()).unwrap().len();
         job.finish(Answer { text: json!(vec![[0.25, 1.0]; count]).to_string().into(), ..Answer::default() });
@@ -124,7 +124,7 @@ async fn an_idempotency_key_gives_the_same_answer_and_one_task() {
 
 #[tokio::test]
 async fn a_model_is_what_answered_whole_and_streamed_and_every_miner_can_be_picked() {
-    let server = Server::open(Config { echo: true, ..Config::default() }).await;
+    let server = Server::open(Config::default().echo(true)).await;
     let listed = || async {
         let list = server.get("/v1/models").await.json();
         list["data"]

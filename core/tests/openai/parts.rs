@@ -129,7 +129,7 @@ async fn a_call_without_a_word_has_null_for_its_content() {
 #[tokio::test]
 async fn an_embedding_that_is_no_vector_goes_to_another_miner() {
     let server = Server::open(Config::default()).await;
-    let spec = |name: &str| MinerSpec { embeddings: true, ..MinerSpec::new(name, 1) };
+    let spec = |name: &str| MinerSpec::new(name, 1).embeddings(true);
     server
         .router
         .add_miner(spec("words"), |job: Job| job.finish(Answer { text: "hello".into(), ..Answer::default() }))

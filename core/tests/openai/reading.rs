@@ -35,8 +35,8 @@ fn sse(body: impl Into<Vec<u8>>) -> Say {
 /// A router that asks once, in front of an upstream that says that.
 async fn asked_once(say: Say) -> (Upstream, Server) {
     let upstream = Upstream::new(move |_, _| say.clone()).await;
-    let dispatch = DispatchConfig { max_attempts: 1, breaker_failures: 1_000, ..DispatchConfig::default() };
-    let server = Server::before(&upstream, Config { dispatch, ..Config::default() }).await;
+    let dispatch = DispatchConfig::default().max_attempts(1).breaker_failures(1_000);
+    let server = Server::before(&upstream, Config::default().dispatch(dispatch)).await;
     (upstream, server)
 }
 

@@ -68,8 +68,8 @@ async fn a_model_that_nobody_serves_is_not_found_and_no_miner_at_all_is_unavaila
             "{path}"
         );
     }
-    let dispatch = DispatchConfig { no_miner_grace_ms: 20, ..DispatchConfig::default() };
-    let empty = Server::open(Config { dispatch, ..Config::default() }).await;
+    let dispatch = DispatchConfig::default().no_miner_grace_ms(20);
+    let empty = Server::open(Config::default().dispatch(dispatch)).await;
     for stream in [false, true] {
         let reply =
             empty.post("/v1/completions", &format!(r#"{{"model":"huge","prompt":"x","stream":{stream}}}"#)).await;

@@ -27,6 +27,6 @@ pub(crate) async fn before(upstream: &Upstream) -> Server {
 
 /// A router in front of that upstream, served on so many threads of the listener's own.
 pub(crate) async fn before_on(upstream: &Upstream, threads: usize) -> Server {
-    let listen = ListenConfig { threads, ..ListenConfig::default() };
-    Server::before(upstream, Config { listen, ..Config::default() }).await
+    let listen = ListenConfig::default().threads(threads);
+    Server::before(upstream, Config::default().listen(listen)).await
 }

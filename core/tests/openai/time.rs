@@ -59,8 +59,8 @@ async fn the_time_that_an_sdk_says_is_for_the_first_token_or_the_whole_answer() 
 
 #[tokio::test]
 async fn the_default_of_these_routes_is_their_own() {
-    let limits = LimitsConfig { default_timeout_secs: 1, ..LimitsConfig::default() };
-    let server = paced(Config { limits, ..Config::default() }, 300).await;
+    let limits = LimitsConfig::default().default_timeout_secs(1);
+    let server = paced(Config::default().limits(limits), 300).await;
     let (one, other) = (chat(""), chat(""));
     let (openai, own) =
         tokio::join!(server.post("/v1/chat/completions", &one), server.post("/api/v1/chat/completions", &other));
@@ -76,13 +76,13 @@ async fn comments_of_an_upstream_are_signs_of_life() {
         Say::Slowly(packets)
     })
     .await;
-    let dispatch = DispatchConfig { progress_timeout_ms: 200, ..DispatchConfig::default() };
+    let dispatch = DispatchConfig::default().progress_timeout_ms(200);
     let upstreams = vec![
         UpstreamConfig::new(&upstream.url),
         // Another one that could take it.
-        UpstreamConfig { name: "spare".into(), ..UpstreamConfig::new(&upstream.url) },
+        UpstreamConfig::new(&upstream.url).name("spare".into()),
     ];
-    let server = Server::open(Config { dispatch, upstreams, ..Config::default() }).await;
+    let server = Server::open(Config::default().dispatch(dispatch).upstreams(upstreams)).await;
     let reply = server.post("/v1/chat/completions", &chat(r#","stream":true"#)).await;
     assert!(reply.body.contains("ab"), "{}", reply.body);
     assert_eq!(upstream.bodies().len(), 1);
@@ -94,7 +94,7 @@ async fn an_upstream_that_hangs_up_over_a_request_is_asked_no_more_often_than_al
     let upstream =
         Upstream::new(|_, body| if body.contains("bad") { Say::HangUp } else { Say::Json(200, GOOD.into()) }).await;
     let upstreams = vec![UpstreamConfig::new(&upstream.url)];
-    let server = Server::open(Config { upstreams, ..Config::default() }).await;
+    let server = Server::open(Config::default().upstreams(upstreams)).await;
     for _ in 0..4 {
         assert_eq!(server.post("/v1/chat/completions", &chat("")).await.status, 200);
     }
@@ -108,9 +108,8 @@ async fn a_dead_upstream_is_told_soon_with_its_own_words() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1", closed.local_addr().unwrap());
     drop(closed);
-    let dispatch = DispatchConfig { no_miner_grace_ms: 200, ..DispatchConfig::default() };
-    let server =
-        Server::open(Config { dispatch, upstreams: vec![UpstreamConfig::new(url)], ..Config::default() }).await;
+    let dispatch = DispatchConfig::default().no_miner_grace_ms(200);
+    let server = Server::open(Config::default().dispatch(dispatch).upstreams(vec![UpstreamConfig::new(url)])).await;
     for stream in ["", r#","stream":true"#] {
         let asked = Instant::now();
         let reply = server.post("/v1/chat/completions", &chat(stream)).await;
@@ -138,9 +137,9 @@ async fn an_upstream_s_answer_beyond_its_bound_is_cut_and_costs_it_nothing() {
         )
     })
     .await;
-    let limits = LimitsConfig { max_output_bytes: 2_503, ..LimitsConfig::default() };
+    let limits = LimitsConfig::default().max_output_bytes(2_503);
     let upstreams = vec![UpstreamConfig::new(&upstream.url)];
-    let server = Server::open(Config { limits, upstreams, ..Config::default() }).await;
+    let server = Server::open(Config::default().limits(limits).upstreams(upstreams)).await;
     for more in ["", r#","user":"json""#] {
         let reply = server.post("/v1/chat/completions", &chat(more)).await;
         let choice = &reply.json()["choices"][0];

@@ -1,7 +1,6 @@
 //! What a miner must not do: each is answered, and harms nobody.
 
 use cortensor_router::ErrorKind;
-use cortensor_router::config::MinersConfig;
 use serde_json::json;
 
 use crate::rig::{quick, serve};
@@ -116,7 +115,7 @@ async fn an_offer_that_is_rejected_goes_to_another_miner_without_blame() {
 
 #[tokio::test]
 async fn a_slow_reader_stops_the_acknowledgements_and_the_window_is_kept() {
-    let miners = MinersConfig { window_bytes: 64 << 10, ..quick() };
+    let miners = quick().window_bytes(64 << 10);
     let server = serve(miners).await;
     let (mut hand, welcome) = Hand::welcomed(server.address, hello()).await;
     assert_eq!(welcome["limits"]["window"], 64 << 10);
@@ -160,7 +159,7 @@ async fn a_slow_reader_stops_the_acknowledgements_and_the_window_is_kept() {
 
 #[tokio::test]
 async fn frames_that_are_too_large_or_no_json_end_the_connection() {
-    let miners = MinersConfig { max_frame_bytes: 16 << 10, ..quick() };
+    let miners = quick().max_frame_bytes(16 << 10);
     let server = serve(miners).await;
     let (mut hand, _) = Hand::welcomed(server.address, hello()).await;
     hand.send_text(" ".repeat(17 << 10)).await;
@@ -258,7 +257,7 @@ async fn the_words_of_a_hello_are_short_and_write_no_lines_of_their_own() {
 
 #[tokio::test]
 async fn a_miner_that_comes_back_with_too_many_tasks_is_refused() {
-    let config = MinersConfig { max_resumed: 2, ..quick() };
+    let config = quick().max_resumed(2);
     let server = serve(config).await;
     let mut many = hello();
     many["resume"] = json!({"inflight": (1..=3).map(|n| json!({"attempt": n, "fence": n})).collect::<Vec<_>>()});

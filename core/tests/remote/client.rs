@@ -149,7 +149,7 @@ async fn more_offers_than_slots_wait() {
     let server = serve(quick()).await;
     let backend = Stepped::default();
     let at_work = backend.clone();
-    let one = cortensor_router::miner::client::MinerClientConfig { capacity: 1, ..config(&server.url()) };
+    let one = config(&server.url()).capacity(1);
     let client = MinerClient::start(one, move |job| at_work.offer(job)).unwrap();
     let (first, second) = (server.submit("a", true).await, server.submit("b", true).await);
     server.miner(|miner| miner.in_flight == 1 && miner.credits == 1).await;
@@ -171,7 +171,7 @@ async fn a_router_that_closes_says_so_and_the_miner_comes_back_to_the_next_one()
     let client = start(&server.url(), words);
     server.miner(|miner| miner.active).await;
     server.stop().await;
-    let again = Server::open_at(cortensor_router::Config { miners: quick(), ..Default::default() }, port).await;
+    let again = Server::open_at(cortensor_router::Config::default().miners(quick()), port).await;
     again.miner(|miner| miner.active).await;
     assert_eq!(client.stats().connections, 2);
     assert_eq!(whole(&again.submit("hello again", true).await).await, "hello again");

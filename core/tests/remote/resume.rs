@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cortensor_router::StreamEvent;
-use cortensor_router::config::MinersConfig;
 use cortensor_router::miner::{Emit, Job};
 use cortensor_router::model::Answer;
 use serde_json::json;
@@ -90,7 +89,7 @@ async fn many_cuts_under_load_break_no_answer() {
                 match job.emit(word) {
                     Emit::Cancelled => return,
                     Emit::Full => job.writable().await,
-                    Emit::Ok => tokio::time::sleep(Duration::from_millis(2)).await,
+                    _ => tokio::time::sleep(Duration::from_millis(2)).await,
                 }
             }
             job.finish(Answer::default());
@@ -121,7 +120,7 @@ async fn many_cuts_under_load_break_no_answer() {
 
 #[tokio::test]
 async fn a_miner_that_does_not_come_back_loses_its_task_to_another() {
-    let server = serve(MinersConfig { grace_ms: 300, dead_ms: 20_000, ..quick() }).await;
+    let server = serve(quick().grace_ms(300).dead_ms(20_000)).await;
     let (mut first, _) = Hand::welcomed(server.address, hello()).await;
     let task = server.submit("x", false).await;
     first.take().await;

@@ -9,26 +9,24 @@ use cortensor_router_testkit::dial_in::TOKEN;
 
 /// A router that waits long for its first miner.
 pub(crate) async fn serve(miners: MinersConfig) -> Server {
-    let mut config = Config { miners, ..Config::default() };
+    let mut config = Config::default().miners(miners);
     config.dispatch.no_miner_grace_ms = 20_000;
     Server::open(config).await
 }
 
 /// Quick to come back, quick to be given up.
 pub(crate) fn quick() -> MinersConfig {
-    MinersConfig { grace_ms: 2_000, ping_ms: 100, dead_ms: 1_000, ..MinersConfig::default() }
+    MinersConfig::default().grace_ms(2_000).ping_ms(100).dead_ms(1_000)
 }
 
 pub(crate) fn config(url: &str) -> MinerClientConfig {
-    MinerClientConfig {
-        routers: vec![url.to_owned()],
-        name: "remote".into(),
-        token: TOKEN.into(),
-        capacity: 8,
-        reconnect_base_ms: 50,
-        reconnect_max_ms: 100,
-        ..MinerClientConfig::default()
-    }
+    MinerClientConfig::default()
+        .routers([url])
+        .name("remote")
+        .token(TOKEN)
+        .capacity(8)
+        .reconnect_base_ms(50)
+        .reconnect_max_ms(100)
 }
 
 pub(crate) fn start(url: &str, miner: impl Fn(Job) + Send + Sync + 'static) -> MinerClient {

@@ -42,21 +42,20 @@ impl Files {
     }
 
     fn tls(&self, client_ca: bool) -> TlsConfig {
-        TlsConfig {
-            cert: Some(self.path("server.pem")),
-            key: Some(self.path("server.key")),
-            client_ca: client_ca.then(|| self.path("ca.pem")),
-        }
+        TlsConfig::default()
+            .cert(Some(self.path("server.pem")))
+            .key(Some(self.path("server.key")))
+            .client_ca(client_ca.then(|| self.path("ca.pem")))
     }
 
     async fn server(&self, client_ca: bool) -> Server {
-        let listen = ListenConfig { tls: self.tls(client_ca), ..ListenConfig::default() };
-        Server::open_at(Config { miners: quick(), listen, ..Config::default() }, 0).await
+        let listen = ListenConfig::default().tls(self.tls(client_ca));
+        Server::open_at(Config::default().miners(quick()).listen(listen), 0).await
     }
 
     fn client(&self, server: &Server) -> MinerClientConfig {
         let url = format!("wss://{}", server.address);
-        MinerClientConfig { ca_file: Some(self.path("ca.pem")), ..config(&url) }
+        config(&url).ca_file(Some(self.path("ca.pem")))
     }
 }
 
@@ -64,17 +63,16 @@ impl Files {
 async fn a_miner_over_tls_signs_the_channel() {
     let files = Files::make();
     let server = files.server(false).await;
-    let spec = KeySpec { name: "gpu".into(), scopes: vec!["enrol".into()], ..KeySpec::default() };
+    let spec = KeySpec::new("gpu").scopes(["enrol"]);
     let token = server.router.create_key(&spec).await.unwrap().token;
-    let keyed =
-        MinerClientConfig { token: token.reveal(), key_file: Some(files.path("own.pem")), ..files.client(&server) };
+    let keyed = files.client(&server).token(token.reveal()).key_file(Some(files.path("own.pem")));
     let client = MinerClient::start(keyed.clone(), words).unwrap();
     server.miner(|miner| miner.active).await;
     assert_eq!(whole(&server.submit("over tls", true).await).await, "over tls");
     assert!(client.stats().miner_id.starts_with("mk_"));
     client.close().await;
     // The token is spent; the key is enough.
-    let again = MinerClient::start(MinerClientConfig { token: String::new(), ..keyed }, words).unwrap();
+    let again = MinerClient::start(keyed.token(String::new()), words).unwrap();
     server.miner(|miner| miner.active).await;
     assert_eq!(again.stats().connections, 1);
 }
@@ -83,7 +81,7 @@ async fn a_miner_over_tls_signs_the_channel() {
 async fn a_router_that_is_not_trusted_gets_no_token() {
     let files = Files::make();
     let server = files.server(false).await;
-    let stranger = MinerClientConfig { ca_file: None, ..files.client(&server) };
+    let stranger = files.client(&server).ca_file(None);
     let client = MinerClient::start(stranger, words).unwrap();
     for _ in 0..1_000 {
         if client.stats().last_error.contains("certificate") {
@@ -108,11 +106,8 @@ async fn a_miner_needs_a_certificate_where_an_authority_is_named() {
     }
     assert!(without.stats().last_error.contains("listen.tls.client_ca"), "{:?}", without.stats());
     without.close().await;
-    let with = MinerClientConfig {
-        cert_file: Some(files.path("miner.pem")),
-        cert_key_file: Some(files.path("miner.key")),
-        ..files.client(&server)
-    };
+    let with =
+        files.client(&server).cert_file(Some(files.path("miner.pem"))).cert_key_file(Some(files.path("miner.key")));
     let _with = MinerClient::start(with, words).unwrap();
     server.miner(|miner| miner.active).await;
 }
@@ -121,19 +116,17 @@ async fn a_miner_needs_a_certificate_where_an_authority_is_named() {
 async fn an_upstream_may_have_an_authority_of_its_own() {
     let files = Files::make();
     let server = files.server(false).await;
-    server.router.add_miner(MinerSpec { models: vec!["tiny".into()], ..MinerSpec::new("words", 1) }, words).unwrap();
-    let upstream = UpstreamConfig {
-        url: format!("https://{}/v1", server.address),
-        models: vec!["tiny".into()],
-        api_key: "default-dev-token".into(),
-        ca_file: Some(files.path("ca.pem")),
-        ..UpstreamConfig::default()
-    };
+    server.router.add_miner(MinerSpec::new("words", 1).models(["tiny"]), words).unwrap();
+    let upstream = UpstreamConfig::default()
+        .url(format!("https://{}/v1", server.address))
+        .models(vec!["tiny".into()])
+        .api_key("default-dev-token".into())
+        .ca_file(Some(files.path("ca.pem")));
     let front = Router::builder().upstream(upstream.clone()).open().await.unwrap();
-    let request = TaskRequest { model: Some("tiny".into()), ..TaskRequest::completion("over tls") };
+    let request = TaskRequest::completion("over tls").model("tiny");
     let task = front.submit(SessionId(0), request, SubmitOptions::default()).await.unwrap();
     assert_eq!(task.result().await.unwrap().answer.text, "over tls");
-    let nothing = UpstreamConfig { ca_file: Some(files.path("server.key")), ..upstream };
+    let nothing = upstream.ca_file(Some(files.path("server.key")));
     let error = Router::builder().upstream(nothing).open().await.unwrap_err();
     assert!(error.message().contains("server.key"), "{error}");
     assert_eq!(error.details().param.as_deref(), Some("upstream.ca_file"));
@@ -143,7 +136,7 @@ async fn an_upstream_may_have_an_authority_of_its_own() {
 async fn certificates_are_read_again_and_bad_ones_are_refused_by_name() {
     let files = Files::make();
     let router = Router::open(Config::default()).await.unwrap();
-    let listen = ListenConfig { port: 0, tls: files.tls(false), ..ListenConfig::default() };
+    let listen = ListenConfig::default().port(0).tls(files.tls(false));
     let listener = cortensor_router::listener::Listener::bind(router.clone(), listen.clone()).await.unwrap();
     assert!(listener.posture()[0].ends_with("HTTPS"), "{:?}", listener.posture());
     let certificates = listener.certificates().unwrap();
@@ -152,10 +145,7 @@ async fn certificates_are_read_again_and_bad_ones_are_refused_by_name() {
     assert_eq!(certificates.reload().unwrap_err().details().param.as_deref(), Some("listen.tls.cert"));
     let error = cortensor_router::listener::Listener::bind(router, listen).await.unwrap_err();
     assert_eq!((error.kind(), error.details().param.as_deref()), (ErrorKind::InvalidArgument, Some("listen.tls.cert")));
-    let half = Config {
-        listen: ListenConfig { tls: TlsConfig { key: None, ..files.tls(false) }, ..ListenConfig::default() },
-        ..Config::default()
-    };
+    let half = Config::default().listen(ListenConfig::default().tls(files.tls(false).key(None)));
     assert_eq!(half.validate().unwrap_err().details().param.as_deref(), Some("listen.tls.key"));
 }
 
@@ -163,8 +153,8 @@ async fn certificates_are_read_again_and_bad_ones_are_refused_by_name() {
 async fn the_port_for_miners_serves_nothing_else() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let miners = cortensor_router::config::MinersConfig { port: free, ..quick() };
-    let server = Server::open_at(Config { miners, ..Config::default() }, 0).await;
+    let miners = quick().port(free);
+    let server = Server::open_at(Config::default().miners(miners), 0).await;
     let _client = MinerClient::start(config(&format!("ws://127.0.0.1:{free}")), words).unwrap();
     server.miner(|miner| miner.active).await;
     for (path, status) in [("/healthz", "200"), ("/api/v1/info", "404"), ("/v1/models", "404"), ("/metrics", "404")] {

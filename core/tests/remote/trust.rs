@@ -100,7 +100,7 @@ async fn the_development_token_makes_a_miner_of_a_local_program_alone() {
     }
     assert!(server.router.miners().is_empty());
     // A secret key needs none of this.
-    let spec = KeySpec { name: "gpu".into(), scopes: vec!["miner".into()], ..KeySpec::default() };
+    let spec = KeySpec::new("gpu").scopes(["miner"]);
     let token = server.router.create_key(&spec).await.unwrap().token.reveal();
     let mut hand =
         Hand::connect_with(server.address, &[("x-forwarded-for", "8.8.8.8"), ("host", "router.example")]).await;
@@ -130,7 +130,7 @@ fn new_key() -> MinerKeyPair {
 }
 
 async fn enrolment(server: &Server, spec: KeySpec) -> String {
-    let spec = KeySpec { scopes: vec!["enrol".into()], name: "gpu".into(), ..spec };
+    let spec = spec.scopes(["enrol"]).name("gpu");
     server.router.create_key(&spec).await.unwrap().token.reveal()
 }
 
@@ -147,7 +147,7 @@ async fn a_token_enrols_one_key_once_and_the_key_is_enough_from_then_on() {
     let (pair, other) = (new_key(), new_key());
     assert_eq!(greet(&server, |challenge| signed(&pair, challenge, None)).await, "not_enrolled");
     assert_eq!(greet(&server, |challenge| signed(&pair, challenge, Some(DEV))).await, "unauthorized");
-    let token = enrolment(&server, KeySpec { owner: "alice".into(), ..KeySpec::default() }).await;
+    let token = enrolment(&server, KeySpec::default().owner("alice")).await;
     // The token alone does not make a miner, nor does it open anything else.
     assert_eq!(
         greet(&server, |_| {
@@ -213,7 +213,7 @@ async fn forged_and_replayed_signatures_are_refused() {
 #[tokio::test]
 async fn a_miner_serves_what_it_is_allowed_and_nothing_else() {
     let server = serve(quick()).await;
-    let spec = KeySpec { models: vec!["tiny".into(), "small".into()], ..KeySpec::default() };
+    let spec = KeySpec::default().models(["tiny", "small"]);
     let (token, pair) = (enrolment(&server, spec).await, new_key());
     let mut hand = Hand::connect(server.address).await;
     let mut greeting = signed(&pair, &hand.challenge, Some(&token));
@@ -240,16 +240,14 @@ async fn a_miner_serves_what_it_is_allowed_and_nothing_else() {
 
 #[tokio::test]
 async fn a_token_of_the_configuration_says_what_its_miners_may_serve() {
-    let token = TokenConfig {
-        name: "farm".into(),
-        value: "shared".into(),
-        scopes: vec!["miner".into()],
-        models: vec!["tiny".into()],
-        owner: "bob".into(),
-        ..TokenConfig::default()
-    };
-    let listen = ListenConfig { tokens: vec![token], ..ListenConfig::default() };
-    let server = Server::open_at(Config { miners: quick(), listen, ..Config::default() }, 0).await;
+    let token = TokenConfig::default()
+        .name("farm".into())
+        .value("shared".into())
+        .scopes(vec!["miner".into()])
+        .models(vec!["tiny".into()])
+        .owner("bob".into());
+    let listen = ListenConfig::default().tokens(vec![token]);
+    let server = Server::open_at(Config::default().miners(quick()).listen(listen), 0).await;
     let mut greeting = hello();
     greeting["auth"]["token"] = "shared".into();
     greeting["models"] = json!([{"id": "tiny"}, {"id": "huge"}]);
@@ -261,7 +259,7 @@ async fn a_token_of_the_configuration_says_what_its_miners_may_serve() {
 #[tokio::test]
 async fn a_key_of_the_scope_miner_is_one_until_it_is_revoked() {
     let server = serve(quick()).await;
-    let spec = KeySpec { name: "farm".into(), scopes: vec!["miner".into()], owner: "bob".into(), ..KeySpec::default() };
+    let spec = KeySpec::new("farm").scopes(["miner"]).owner("bob");
     let made = server.router.create_key(&spec).await.unwrap();
     let id = made.key.id;
     let mut greeting = hello();

@@ -20,7 +20,7 @@ fn named() -> SessionSpec {
 }
 
 fn repeatable() -> SubmitOptions {
-    SubmitOptions { idempotency_key: Some("k".into()), ..SubmitOptions::default() }
+    SubmitOptions::default().idempotency_key("k")
 }
 
 async fn gone(router: &Router, id: SessionId) {
@@ -70,7 +70,7 @@ async fn a_closed_session_stays_while_one_of_its_tasks_runs() {
     let dir = tempfile::tempdir().unwrap();
     let router = Router::open(nothing_is_kept(dir.path())).await.unwrap();
     let id = router.create_session(named()).await.unwrap().id;
-    let options = SubmitOptions { detach: true, ..SubmitOptions::default() };
+    let options = SubmitOptions::default().detach(true);
     let task = router.submit(id, TaskRequest::completion("hi"), options).await.unwrap();
     task.accepted().await.unwrap();
     router.close_session(id).await.unwrap();

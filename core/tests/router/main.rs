@@ -35,17 +35,14 @@ async fn open() -> Router {
 }
 
 fn on_disk(dir: &std::path::Path) -> Config {
-    Config {
-        storage: StorageConfig { data_dir: Some(dir.to_owned()), durability: Durability::Full },
-        ..Config::default()
-    }
+    Config::default().storage(StorageConfig::default().data_dir(Some(dir.to_owned())).durability(Durability::Full))
 }
 
 #[tokio::test]
 async fn tokens_come_in_order_and_add_up_to_the_result() {
     let router = open().await;
     router.add_miner(MinerSpec::new("words", 2), words).unwrap();
-    let request = TaskRequest { stream: true, ..TaskRequest::completion("one two three") };
+    let request = TaskRequest::completion("one two three").stream(true);
     let task = router.submit(DEFAULT, request, SubmitOptions::default()).await.unwrap();
     task.accepted().await.unwrap();
     let mut stream = task.stream();
@@ -57,11 +54,11 @@ async fn tokens_come_in_order_and_add_up_to_the_result() {
                     seqs.push(seq);
                     text.push_str(&piece);
                 }
-                StreamEvent::Restart { .. } => panic!("nothing restarts here"),
                 StreamEvent::End(end) => {
                     ends += 1;
                     assert_eq!(end.unwrap().answer.text, "one two three");
                 }
+                other => panic!("nothing else comes here: {other:?}"),
             }
         }
     }
@@ -82,7 +79,7 @@ async fn a_stream_gives_event_by_event_and_batches_go_on_where_it_is() {
     use futures_util::StreamExt as _;
     let router = open().await;
     router.add_miner(MinerSpec::new("words", 2), words).unwrap();
-    let request = TaskRequest { stream: true, ..TaskRequest::completion("one two three") };
+    let request = TaskRequest::completion("one two three").stream(true);
     let task = router.submit(DEFAULT, request, SubmitOptions::default()).await.unwrap();
     assert_eq!(task.result().await.unwrap().text(), "one two three");
     let mut stream = task.stream();
@@ -100,7 +97,7 @@ async fn a_stream_gives_event_by_event_and_batches_go_on_where_it_is() {
 
 #[tokio::test]
 async fn a_prompt_alone_is_completed_in_a_session_of_the_routers_choice() {
-    let router = Router::open(Config { completion_sessions: vec![1], ..Config::default() }).await.unwrap();
+    let router = Router::open(Config::default().completion_sessions(vec![1])).await.unwrap();
     router.add_miner(MinerSpec::new("words", 2), words).unwrap();
     let answer = router.complete("one two").await.unwrap();
     assert_eq!((answer.text(), answer.session_id), ("one two", SessionId(1)));
@@ -162,7 +159,7 @@ async fn a_task_past_its_deadline_times_out_with_its_ids() {
     let router = open().await;
     let (jobs, mut taken) = tokio::sync::mpsc::unbounded_channel::<Job>();
     router.add_miner(MinerSpec::new("slow", 1), move |job: Job| jobs.send(job).unwrap()).unwrap();
-    let request = TaskRequest { timeout: Some(2.0), ..TaskRequest::completion("hi") };
+    let request = TaskRequest::completion("hi").timeout(2.0);
     let task = router.submit(DEFAULT, request, SubmitOptions::default()).await.unwrap();
     let error = task.result().await.unwrap_err();
     assert_eq!((error.kind(), error.details().session_id), (ErrorKind::Timeout, Some(DEFAULT)));
@@ -174,7 +171,7 @@ async fn a_task_past_its_deadline_times_out_with_its_ids() {
 async fn the_same_key_joins_the_same_task_and_another_request_is_refused() {
     let router = open().await;
     router.add_miner(MinerSpec::new("words", 4), words).unwrap();
-    let options = SubmitOptions { idempotency_key: Some("k".into()), scope: "test".into(), ..SubmitOptions::default() };
+    let options = SubmitOptions::default().idempotency_key("k").scope("test");
     let first = router.submit(DEFAULT, TaskRequest::completion("a b"), options.clone()).await.unwrap();
     assert_eq!(first.result().await.unwrap().answer.text, "a b");
     let again = router.submit(DEFAULT, TaskRequest::completion("a b"), options.clone()).await.unwrap();
@@ -193,9 +190,9 @@ async fn what_cannot_be_served_is_refused_with_a_reason() {
     let error = submit(TaskRequest::completion("hi")).await.unwrap().result().await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, "no_miner"));
     router.add_miner(MinerSpec::new("words", 1).models(["tiny"]), words).unwrap();
-    let error = submit(TaskRequest { model: Some("huge".into()), ..TaskRequest::completion("hi") }).await.unwrap_err();
+    let error = submit(TaskRequest::completion("hi").model("huge")).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::NotFound, "model_not_found"));
-    let error = submit(TaskRequest { timeout: Some(-1.0), ..TaskRequest::completion("hi") }).await.unwrap_err();
+    let error = submit(TaskRequest::completion("hi").timeout(-1.0)).await.unwrap_err();
     assert_eq!(error.details().param.as_deref(), Some("timeout"));
     let session = router.create_session(SessionSpec { name: "s".into(), ..SessionSpec::default() }).await.unwrap();
     router.close_session(session.id).await.unwrap();
@@ -213,11 +210,11 @@ async fn accepted_tasks_and_results_survive_a_restart() {
     router.add_miner(MinerSpec::new("first", 1).models(["a"]), words).unwrap();
     router.add_miner(MinerSpec::new("never", 1).models(["b"]), |job: Job| std::mem::forget(job)).unwrap();
     let session = router.create_session(SessionSpec { name: "kept".into(), ..SessionSpec::default() }).await.unwrap();
-    let detach = SubmitOptions { detach: true, ..SubmitOptions::default() };
-    let done = TaskRequest { model: Some("a".into()), ..TaskRequest::completion("done before") };
+    let detach = SubmitOptions::default().detach(true);
+    let done = TaskRequest::completion("done before").model("a");
     let done = router.submit(session.id, done, detach.clone()).await.unwrap();
     assert_eq!(done.result().await.unwrap().answer.text, "done before");
-    let open = TaskRequest { model: Some("b".into()), ..TaskRequest::completion("done after") };
+    let open = TaskRequest::completion("done after").model("b");
     let open = router.submit(session.id, open, detach).await.unwrap();
     open.accepted().await.unwrap();
     let (done_id, open_id, gid_before) = (done.task_id(), open.task_id(), open.gid());
@@ -246,7 +243,7 @@ async fn max_miners_is_the_most_and_not_a_demand() {
     for (there, name) in [(1, "a"), (2, "b"), (3, "c")] {
         router.add_miner(MinerSpec::new(name, 4), words).unwrap();
         for most in [1, 2, 5, 15, u32::MAX] {
-            let request = TaskRequest { max_miners: Some(most), ..TaskRequest::completion("same words") };
+            let request = TaskRequest::completion("same words").max_miners(most);
             let task = router.submit(DEFAULT, request, SubmitOptions::default()).await.unwrap();
             let completion = task.result().await.unwrap();
             let wanted = most.min(there);
@@ -259,7 +256,7 @@ async fn max_miners_is_the_most_and_not_a_demand() {
             }
         }
     }
-    let none = TaskRequest { max_miners: Some(0), ..TaskRequest::completion("x") };
+    let none = TaskRequest::completion("x").max_miners(0);
     let error = router.submit(DEFAULT, none, SubmitOptions::default()).await.unwrap_err();
     assert_eq!(error.details().param.as_deref(), Some("max_miners"));
     let spec = SessionSpec { name: "four".into(), redundant: 4, ..SessionSpec::default() };
@@ -291,7 +288,7 @@ async fn several_miners_answer_where_several_are_wanted() {
     for name in ["a", "b", "c"] {
         router.add_miner(MinerSpec::new(name, 1), words).unwrap();
     }
-    let request = TaskRequest { max_miners: Some(3), ..TaskRequest::completion("same words") };
+    let request = TaskRequest::completion("same words").max_miners(3);
     let task = router.submit(DEFAULT, request, SubmitOptions::default()).await.unwrap();
     let completion = task.result().await.unwrap();
     let mut miners: Vec<_> = completion.alternatives.iter().map(|(miner, _)| miner.clone()).collect();

@@ -15,7 +15,7 @@ use super::{DEFAULT, on_disk};
 const KIB: u64 = 1 << 10;
 
 fn bounded(limits: LimitsConfig) -> Config {
-    Config { limits, ..Config::default() }
+    Config::default().limits(limits)
 }
 
 /// The router's own count.
@@ -39,7 +39,7 @@ fn prompt(bytes: u64) -> TaskRequest {
 
 #[tokio::test]
 async fn work_that_does_not_fit_is_refused_until_other_work_ends() {
-    let limits = LimitsConfig { max_memory_bytes: 1_024 * KIB, ..LimitsConfig::default() };
+    let limits = LimitsConfig::default().max_memory_bytes(1_024 * KIB);
     let router = Router::open(bounded(limits)).await.unwrap();
     let kept = keeper(&router);
     let mut tasks = Vec::new();
@@ -56,19 +56,16 @@ async fn work_that_does_not_fit_is_refused_until_other_work_ends() {
     assert!(refused.message().contains("limits.max_memory_bytes"), "{refused}");
 
     // A small one still fits, and one that ends makes room: ended tasks are let go when new ones need their place.
-    router.submit(DEFAULT, prompt(KIB), SubmitOptions { detach: true, ..SubmitOptions::default() }).await.unwrap();
+    router.submit(DEFAULT, prompt(KIB), SubmitOptions::default().detach(true)).await.unwrap();
     kept.lock().remove(0).finish(Answer { text: "done".into(), ..Answer::default() });
     tasks.remove(0).result().await.unwrap();
-    router
-        .submit(DEFAULT, prompt(100 * KIB), SubmitOptions { detach: true, ..SubmitOptions::default() })
-        .await
-        .unwrap();
+    router.submit(DEFAULT, prompt(100 * KIB), SubmitOptions::default().detach(true)).await.unwrap();
     router.close().await;
 }
 
 #[tokio::test]
 async fn an_answer_that_outgrows_the_router_fails_and_nothing_else_does() {
-    let limits = LimitsConfig { max_memory_bytes: 512 * KIB, ..LimitsConfig::default() };
+    let limits = LimitsConfig::default().max_memory_bytes(512 * KIB);
     let mut config = bounded(limits);
     config.dispatch.max_attempts = 1;
     let router = Router::open(config).await.unwrap();
@@ -132,7 +129,7 @@ proptest! {
     fn all_that_was_held_is_given_back(ends in prop::collection::vec((0_u8..5, 1_u64..20_000, 0_usize..20_000), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let limits = LimitsConfig { recent_tasks: 0, max_memory_bytes: 256 * KIB, ..LimitsConfig::default() };
+            let limits = LimitsConfig::default().recent_tasks(0).max_memory_bytes(256 * KIB);
             let mut config = bounded(limits);
             config.dispatch.max_attempts = 1;
             let router = Router::open(config).await.unwrap();

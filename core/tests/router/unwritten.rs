@@ -127,7 +127,8 @@ async fn run(
     let opened = Router::builder().store(store.clone()).miner(MinerSpec::new("a", 1), miner("a"));
     let router = opened.miner(MinerSpec::new("b", 1), miner("b")).open().await.unwrap();
     let several = (way == Way::Disputed).then_some(2);
-    let request = TaskRequest { max_miners: several, ..TaskRequest::completion("x") };
+    let mut request = TaskRequest::completion("x");
+    request.max_miners = several;
     let task = router.submit(SessionId(0), request, SubmitOptions::default()).await.unwrap();
     let id = task.task_id();
     let cancel = (way == Way::Cancelled).then(|| {

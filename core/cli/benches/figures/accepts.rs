@@ -59,8 +59,8 @@ pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
             let done = submit(time, &mut store, |turn| {
                 let router = router.clone();
                 async move {
-                    let request = TaskRequest { timeout: Some(3_600.0), ..TaskRequest::completion(prompt(turn)) };
-                    let options = SubmitOptions { detach: true, ..SubmitOptions::default() };
+                    let request = TaskRequest::completion(prompt(turn)).timeout(3_600.0);
+                    let options = SubmitOptions::default().detach(true);
                     let task = router.submit(SessionId(0), request, options).await.map_err(text)?;
                     task.accepted().await.map_err(text)
                 }

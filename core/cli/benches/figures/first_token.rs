@@ -52,7 +52,7 @@ async fn in_process(context: &Context, durability: Durability, count: usize) -> 
     router.add_miner(MinerSpec::new("prompt", 8), miner).map_err(text)?;
     let mut millis = Vec::with_capacity(count);
     for _ in 0..count {
-        let request = TaskRequest { stream: true, ..TaskRequest::completion("Good morning") };
+        let request = TaskRequest::completion("Good morning").stream(true);
         let from = Instant::now();
         let task = router.submit(SessionId(0), request, SubmitOptions::default()).await.map_err(text)?;
         // What an honest caller does: nothing is shown before it is written down.

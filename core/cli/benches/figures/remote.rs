@@ -37,13 +37,11 @@ fn text(error: &cortensor_router::Error) -> String {
 }
 
 fn client(address: SocketAddr, name: String, capacity: u32) -> MinerClientConfig {
-    MinerClientConfig {
-        routers: vec![format!("ws://{address}")],
-        name,
-        capacity,
-        token: DEFAULT_DEV_TOKEN.to_owned(),
-        ..MinerClientConfig::default()
-    }
+    MinerClientConfig::default()
+        .routers([format!("ws://{address}")])
+        .name(name)
+        .capacity(capacity)
+        .token(DEFAULT_DEV_TOKEN.to_owned())
 }
 
 fn dial(config: MinerClientConfig, miner: impl Fn(Job) + Send + Sync + 'static) -> Outcome<MinerClient> {
@@ -103,10 +101,10 @@ struct Served {
 }
 
 async fn serve(miners: MinersConfig, port: u16) -> Outcome<Served> {
-    let mut config = Config { miners, ..Config::default() };
+    let mut config = Config::default().miners(miners);
     config.dispatch.no_miner_grace_ms = 60_000;
     let router = Router::open(config).await.map_err(|error| text(&error))?;
-    let listen = ListenConfig { port, ..ListenConfig::default() };
+    let listen = ListenConfig::default().port(port);
     let listener = Listener::bind(router.clone(), listen).await.map_err(|error| text(&error))?;
     let address = listener.local_addr();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -180,7 +178,7 @@ async fn wire(target: SocketAddr) -> Outcome<(SocketAddr, watch::Sender<Wire>)> 
 /// F6: from the loss of a miner to the offer of its task to another.
 async fn lost(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     let count = context.pick(3, 10);
-    let settings = MinersConfig { grace_ms: 500, ping_ms: 500, dead_ms: 2_000, ..MinersConfig::default() };
+    let settings = MinersConfig::default().grace_ms(500).ping_ms(500).dead_ms(2_000);
     for (how, wait, gate) in [
         (Wire::Cut, settings.grace_ms, Gate::AtMost(100.0)),
         // Its last word may have been said a ping before the wire went mute.
@@ -232,7 +230,7 @@ async fn lost(context: &Context, rows: &mut Vec<Row>) -> Outcome {
 }
 
 async fn submit(router: &Router, stream: bool) -> Outcome<Submission> {
-    let request = TaskRequest { stream, timeout: Some(120.0), ..TaskRequest::completion("x") };
+    let request = TaskRequest::completion("x").stream(stream).timeout(120.0);
     router.submit(SessionId(0), request, SubmitOptions::default()).await.map_err(|error| text(&error))
 }
 
@@ -245,12 +243,11 @@ const RAW: &[u8] = br#"{"choices":[{"index":0,"delta":{"content":"word "},"finis
 fn flood(job: Job) {
     drop(tokio::spawn(async move {
         for _ in 0..PIECES {
-            let chunk =
-                Chunk { text: "word ".to_owned(), raw: Some(bytes::Bytes::from_static(RAW)), ..Chunk::default() };
+            let chunk = Chunk::from("word ").with_raw(RAW);
             match job.emit(chunk) {
-                Emit::Ok => {}
                 Emit::Full => job.writable().await,
                 Emit::Cancelled => return,
+                _ => {}
             }
         }
         job.finish(Answer::default());
@@ -317,7 +314,7 @@ async fn rate(router: &Router) -> Outcome<f64> {
                     match event {
                         StreamEvent::Token { .. } => drop(frames.fetch_add(1, Ordering::Relaxed)),
                         StreamEvent::End(end) => drop(end.map_err(|error| text(&error))?),
-                        other @ StreamEvent::Restart { .. } => return Err(format!("{other:?}")),
+                        other => return Err(format!("{other:?}")),
                     }
                 }
             }

@@ -204,7 +204,7 @@ mod tests {
     }
 
     fn request(kind: RequestKind, body: &str) -> TaskRequest {
-        TaskRequest { kind, ..serde_json::from_str(body).unwrap() }
+        serde_json::from_str::<TaskRequest>(body).unwrap().kind(kind)
     }
 
     #[test]

@@ -12,12 +12,15 @@ use crate::{Error, Result};
 ///
 /// ```
 /// use cortensor_router::miner::client::MinerClientConfig;
-/// let config: MinerClientConfig =
-///     serde_json::from_str(r#"{"routers":["wss://router.example"],"name":"gpu-1","capacity":4,"token":"..."}"#).unwrap();
+/// let config = MinerClientConfig::new("wss://router.example", "gpu-1").capacity(4).token("...");
 /// assert!(config.validate().is_ok());
+/// let same: MinerClientConfig =
+///     serde_json::from_str(r#"{"routers":["wss://router.example"],"name":"gpu-1","capacity":4,"token":"..."}"#).unwrap();
+/// assert_eq!((same.name, same.capacity), (config.name, config.capacity));
 /// ```
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct MinerClientConfig {
     /// The addresses of the routers: `ws://` or `wss://`, a host, a port. The path `/miner/v1` is added if there is
     /// none. One router is connected at a time; the next is tried if one fails.
@@ -92,7 +95,32 @@ impl std::fmt::Debug for MinerClientConfig {
     }
 }
 
+cortensor_router_model::setters! { MinerClientConfig {
+    routers: impl IntoIterator<Item = impl Into<String>> => routers.into_iter().map(Into::into).collect(),
+    name: impl Into<String> => name.into(),
+    capacity: u32 => capacity,
+    models: impl IntoIterator<Item = impl Into<String>> => models.into_iter().map(Into::into).collect(),
+    model_details: Vec<ModelDetails> => model_details,
+    continues: bool => continues,
+    dedicated: bool => dedicated,
+    owner: impl Into<String> => owner.into(),
+    hardware: impl Into<Option<Hardware>> => hardware.into(),
+    token: impl Into<String> => token.into(),
+    key_file: impl Into<Option<PathBuf>> => key_file.into(),
+    ca_file: impl Into<Option<PathBuf>> => ca_file.into(),
+    cert_file: impl Into<Option<PathBuf>> => cert_file.into(),
+    cert_key_file: impl Into<Option<PathBuf>> => cert_key_file.into(),
+    connect_timeout_ms: u64 => connect_timeout_ms,
+    reconnect_base_ms: u64 => reconnect_base_ms,
+    reconnect_max_ms: u64 => reconnect_max_ms,
+} }
+
 impl MinerClientConfig {
+    /// A miner of that name, at the router of that address.
+    pub fn new(router: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { routers: vec![router.into()], name: name.into(), ..Self::default() }
+    }
+
     /// Checks every field.
     ///
     /// # Errors

@@ -398,17 +398,10 @@ fn info_of(task: TaskFrame) -> Result<JobInfo, String> {
         Some(params) => serde_json::from_str(params.get()).map_err(|e| format!("params cannot be read: {e}"))?,
         None => TaskRequest::default(),
     };
-    let mut request = TaskRequest {
-        kind: task.kind,
-        prompt: task.prompt,
-        messages: task.messages,
-        input: task.input,
-        prompt_type: u8::from(task.raw_prompt),
-        model: task.model.clone(),
-        stream: task.stream,
-        max_tokens: task.max_tokens.or(params.max_tokens),
-        ..params
-    };
+    let mut request = params.kind(task.kind).prompt_type(u8::from(task.raw_prompt)).stream(task.stream);
+    (request.prompt, request.messages, request.input) = (task.prompt, task.messages, task.input);
+    request.model.clone_from(&task.model);
+    request.max_tokens = task.max_tokens.or(request.max_tokens);
     if let Some(seed) = task.seed
         && let Ok(value) = RawValue::from_string(seed.to_string())
     {

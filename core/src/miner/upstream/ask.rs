@@ -264,7 +264,7 @@ mod tests {
     use super::*;
 
     fn request(kind: RequestKind, json: &str) -> TaskRequest {
-        TaskRequest { kind, ..serde_json::from_str(json).unwrap() }
+        serde_json::from_str::<TaskRequest>(json).unwrap().kind(kind)
     }
 
     const ALL: OwnFields = OwnFields { usage: true, template: true };

@@ -78,7 +78,7 @@ async fn a_real_model_answers() {
     let report = up(&miner).await;
     assert_eq!((report.models.len(), report.max_context_tokens), (1, SLOT));
 
-    let asked = |max_tokens| TaskRequest { max_tokens: Some(max_tokens), ..chat() };
+    let asked = |max_tokens| chat().max_tokens(max_tokens);
     let unary = offer(&miner, asked(5), false).end().await.unwrap();
     assert!(!unary.text.is_empty());
     assert_eq!((unary.finish_reason, unary.usage.completion_tokens), (FinishReason::Length, 5));
@@ -98,7 +98,7 @@ async fn a_real_model_answers() {
         let failure = offer(&miner, long.clone(), stream).end().await.unwrap_err();
         assert_eq!(failure.class, FailClass::Context, "{}", failure.message);
     }
-    let wrong = TaskRequest { kind: RequestKind::Chat, ..serde_json::from_str(r#"{"messages":"no list"}"#).unwrap() };
+    let wrong = serde_json::from_str::<TaskRequest>(r#"{"messages":"no list"}"#).unwrap().kind(RequestKind::Chat);
     let failure = offer(&miner, wrong, false).end().await.unwrap_err();
     assert_eq!(failure.class, FailClass::Invalid, "{}", failure.message);
 

@@ -52,7 +52,7 @@ async fn a_callers_own_field_is_refused_to_the_caller() {
     let mock = strict("400 Bad Request").await;
     let miner = miner(&mock);
     let own = r#"{"messages":[{"role":"user","content":"Hi"}],"stream_options":{"include_usage":true}}"#;
-    let request = TaskRequest { kind: crate::model::RequestKind::Chat, ..serde_json::from_str(own).unwrap() };
+    let request = serde_json::from_str::<TaskRequest>(own).unwrap().kind(crate::model::RequestKind::Chat);
     assert_eq!(offer(&miner, request, true).end().await.unwrap_err().class, FailClass::Invalid);
     assert_eq!(mock.seen().len(), 1);
 }

@@ -15,7 +15,7 @@ async fn a_chat_is_answered_whole() {
         aliases: [("small".to_owned(), "org/real".to_owned())].into(),
         ..UpstreamConfig::new(&mock.url)
     };
-    let request = TaskRequest { model: Some("small".into()), max_tokens: Some(9), ..chat() };
+    let request = chat().model("small").max_tokens(9);
     let sink = offer(&miner_of(config), request, false);
     let answer = sink.end().await.unwrap();
     assert_eq!(answer.text, "Hello!");
@@ -82,7 +82,7 @@ async fn prompts_go_where_their_type_says() {
     let text = r#"{"choices":[{"index":0,"text":" 4","finish_reason":"stop"}]}"#;
     let mock = Mock::saying(&[&json("200 OK", text)]).await;
     let miner = miner(&mock);
-    let raw = TaskRequest { prompt_type: 1, ..TaskRequest::completion("1 2 3") };
+    let raw = TaskRequest::completion("1 2 3").prompt_type(1);
     assert_eq!(offer(&miner, raw, false).end().await.unwrap().text, " 4");
     offer(&miner, TaskRequest::completion("count"), false).end().await.unwrap();
     let seen = mock.seen();
@@ -105,7 +105,7 @@ async fn tool_calls_have_no_text_and_pass_in_the_raw_answer() {
 async fn embeddings_pass_whole() {
     let body = r#"{"object":"list","data":[{"embedding":[0.1,0.2],"index":0}],"model":"e","usage":{"prompt_tokens":3,"total_tokens":3}}"#;
     let mock = Mock::saying(&[&json("200 OK", body)]).await;
-    let request = TaskRequest { kind: RequestKind::Embedding, ..serde_json::from_str(r#"{"input":"a"}"#).unwrap() };
+    let request = serde_json::from_str::<TaskRequest>(r#"{"input":"a"}"#).unwrap().kind(RequestKind::Embedding);
     let answer = offer(&miner(&mock), request, false).end().await.unwrap();
     assert_eq!(answer.raw.as_deref(), Some(body.as_bytes()));
     assert_eq!(answer.usage, Usage { prompt_tokens: 3, completion_tokens: 0, total_tokens: 3 });
@@ -126,7 +126,7 @@ async fn an_answer_over_the_bound_is_cut_and_vectors_are_refused() {
     let body = format!(r#"{{"data":[{{"embedding":[{}1]}}]}}"#, "0.5,".repeat(50_000));
     let mock = Mock::saying(&[&json("200 OK", &body)]).await;
     let miner = UpstreamMiner::new(UpstreamConfig::new(&mock.url), &limits).unwrap();
-    let request = TaskRequest { kind: RequestKind::Embedding, ..serde_json::from_str(r#"{"input":"a"}"#).unwrap() };
+    let request = serde_json::from_str::<TaskRequest>(r#"{"input":"a"}"#).unwrap().kind(RequestKind::Embedding);
     let failure = offer(&miner, request, false).end().await.unwrap_err();
     assert_eq!(failure.class, FailClass::Unreadable);
     assert!(failure.message.contains("limits.max_output_bytes"), "{}", failure.message);

@@ -47,7 +47,7 @@ async fn usage_passes_on_where_the_client_asked_for_it() {
     let mock = Mock::new(move |_| vec![Step::Send(body.clone()), Step::Close]).await;
     let request: TaskRequest =
         serde_json::from_str(r#"{"messages":[],"stream_options":{"include_usage":true}}"#).unwrap();
-    let sink = offer(&miner(&mock), TaskRequest { kind: RequestKind::Chat, ..request }, true);
+    let sink = offer(&miner(&mock), request.kind(RequestKind::Chat), true);
     assert_eq!(sink.end().await.unwrap().usage, Usage::new(4, 2));
     assert_eq!(sink.chunks().last().unwrap().raw.as_deref(), Some(USAGE.as_bytes()));
 }

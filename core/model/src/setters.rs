@@ -1,0 +1,21 @@
+//! Setters for records of options, so that a field that is added breaks no program that makes one.
+
+/// Gives a record one method for each field that is named here, which returns the record with that field set.
+///
+/// A name in front of `=>` is the parameter's name too; the expression behind it is what the field becomes.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! setters {
+    ($name:ident { $($field:ident: $ty:ty => $value:expr,)* }) => {
+        impl $name {
+            $(
+                #[doc = concat!("Sets `", stringify!($field), "`.")]
+                #[must_use]
+                pub fn $field(mut self, $field: $ty) -> Self {
+                    self.$field = $value;
+                    self
+                }
+            )*
+        }
+    };
+}
