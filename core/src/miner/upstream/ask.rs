@@ -1,14 +1,14 @@
-//! Makes the request that goes to the upstream out of a job.
+//! Makes the body of the request to the upstream from a job.
 //!
 //! | kind | goes to | as |
 //! |---|---|---|
-//! | chat | `/chat/completions` | the messages as they came |
-//! | completion, `prompt_type` 0 | `/chat/completions` | one user message: the model's own template is applied |
-//! | completion, `prompt_type` 1 | `/completions` | the prompt as it is |
-//! | embedding | `/embeddings` | the input as it came |
+//! | chat | `/chat/completions` | the messages, unchanged |
+//! | completion, `prompt_type` 0 | `/chat/completions` | one user message: the upstream applies the model's template |
+//! | completion, `prompt_type` 1 | `/completions` | the prompt, unchanged |
+//! | embedding | `/embeddings` | the input, unchanged |
 //!
-//! Fields that the router does not know pass through untouched. Fields that only a router understands
-//! ([`OWN_FIELDS`]) stay behind, because hosted APIs refuse unknown fields.
+//! Fields that the router does not know are forwarded unchanged. Fields that only a router understands
+//! ([`OWN_FIELDS`]) are not forwarded, because hosted APIs refuse unknown fields.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,7 +20,7 @@ use super::endpoint::Endpoint;
 use crate::config::StreamUsage;
 use crate::model::{RequestKind, TaskRequest};
 
-/// Fields of Cortensor's API that mean nothing to a model's server, and fields that are set here.
+/// Fields of Cortensor's API that a model's server does not understand, and fields that this module sets itself.
 const OWN_FIELDS: &[&str] = &[
     "session_id",
     "sessionId",
@@ -74,7 +74,8 @@ pub(super) struct OwnFields {
 }
 
 impl OwnFields {
-    /// The fields that are left after a refusal in those words; `None` if it names none that is in the request.
+    /// The fields that are left after a refusal with these words; `None`: the refusal names no field that the router
+    /// has added.
     pub(super) fn without_refused(
         self,
         request: &TaskRequest,
@@ -94,7 +95,7 @@ impl OwnFields {
     }
 }
 
-/// The fields that an upstream has refused, for as long as the router runs.
+/// The fields that an upstream has refused since the router started.
 #[derive(Debug, Default)]
 pub(super) struct RefusedFields {
     usage: AtomicBool,
@@ -114,14 +115,14 @@ impl RefusedFields {
         }
     }
 
-    /// Notes that a request succeeded with no more than those fields, after it had been refused with more.
+    /// Notes that a request which had been refused succeeded with only these fields.
     pub(super) fn remember(&self, fields: OwnFields) {
         self.usage.fetch_or(!fields.usage, Ordering::Relaxed);
         self.template.fetch_or(!fields.template, Ordering::Relaxed);
     }
 }
 
-/// The request's body. `model` is in the upstream's own words; `partial` is the text that the answer must continue.
+/// The body of the request. `model` is the upstream's name of the model; `partial` is the text to continue.
 pub(super) fn body(
     request: &TaskRequest,
     model: Option<&str>,
@@ -154,7 +155,7 @@ pub(super) fn body(
         }
         (Route::Completions, _) => match (&request.prompt, &request.prompt_template) {
             (Some(prompt), None) => object.text("prompt", prompt),
-            // A list of prompts goes with the other fields, as it came.
+            // A list of prompts is forwarded unchanged with the other fields.
             (None, _) if request.extra("prompt").is_some() => {}
             _ => object.text("prompt", &request.prompt_text()),
         },
@@ -185,8 +186,8 @@ pub(super) fn body(
     object.end()
 }
 
-/// The conversation, or the prompt, with the beginning of the answer at its end. Servers that continue a last message
-/// of the assistant do so by themselves (llama.cpp) or when they are told (vLLM).
+/// Writes the conversation, or the prompt, with the partial answer at its end. Some servers always continue a last
+/// message of the assistant (llama.cpp), others do so if a field asks for it (vLLM).
 fn go_on(request: &TaskRequest, route: Route, partial: &str, own: OwnFields, object: &mut Object) {
     if route == Route::Completions {
         return object.text("prompt", &format!("{}{partial}", request.prompt_text()));
@@ -203,7 +204,7 @@ fn go_on(request: &TaskRequest, route: Route, partial: &str, own: OwnFields, obj
     }
 }
 
-/// Whether the client wants to see the usage in the stream.
+/// Whether the client asked for usage in the stream.
 pub(super) fn wants_usage(request: &TaskRequest) -> bool {
     #[derive(Deserialize)]
     struct Options {
@@ -213,14 +214,14 @@ pub(super) fn wants_usage(request: &TaskRequest) -> bool {
     options.and_then(|options| options.include_usage).unwrap_or(false)
 }
 
-/// The client's stream options with usage switched on, because nobody would know the usage otherwise.
+/// The client's stream options with usage switched on, because the router itself needs the usage.
 fn with_usage(options: &RawValue) -> serde_json::Map<String, serde_json::Value> {
     let mut options: serde_json::Map<_, _> = serde_json::from_str(options.get()).unwrap_or_default();
     options.insert("include_usage".to_owned(), true.into());
     options
 }
 
-/// A JSON object that is written in one go.
+/// Writes a JSON object, member by member.
 struct Object(Vec<u8>);
 
 impl Object {
@@ -377,7 +378,7 @@ mod tests {
         assert_eq!(after("{}", true, false, words), Some((false, true)));
         assert_eq!(after("{}", true, false, "unknown field include_usage"), Some((false, true)));
         assert_eq!(after(r#"{"stream_options":{"include_usage":false}}"#, true, false, words), Some((false, true)));
-        // The caller's own wish, and requests without the field.
+        // The caller asked for the field itself, or the router did not add it.
         assert_eq!(after(r#"{"stream_options":{"include_usage":true}}"#, true, false, words), None);
         assert_eq!(after("{}", false, false, words), None);
         assert_eq!(after("{}", true, false, "temperature must be positive"), None);

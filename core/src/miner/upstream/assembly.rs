@@ -1,13 +1,13 @@
-//! Passes the pieces of a stream on as they come, and puts them together into the answer that a call without a stream
-//! would have given.
+//! Forwards the pieces of a stream as they come, and assembles the answer that a call without a stream would have
+//! given.
 //!
-//! An event with choices passes on as it came, the one with the finish reason too. The event that carries
-//! only usage (`choices` empty) passes on only where the client asked for it
-//! (`stream_options.include_usage`): the router asks upstreams for usage in any case, and keeps it in
-//! [`Answer::usage`]. An event with neither passes on too, but proves nothing: before the first choice it
-//! waits, so that a failure still has a status of its own.
+//! * An event with choices is forwarded unchanged, including the one with the finish reason.
+//! * An event that carries only usage (`choices` is empty) is forwarded only if the client asked for it with
+//!   `stream_options.include_usage`. The router always asks upstreams for usage and keeps it in [`Answer::usage`].
+//! * An event with neither is forwarded, too, but is no proof of an answer. Before the first choice it is held back,
+//!   so that a failure can still have an HTTP status of its own.
 //!
-//! A stream is an answer once it has said why it ends, or has said something and then `[DONE]`.
+//! A stream is a complete answer if it has given a finish reason, or has given content and then `[DONE]`.
 
 use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
@@ -24,14 +24,14 @@ pub(super) type Chunks = SmallVec<[Chunk; 1]>;
 /// The rules for reading an answer.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Wish {
-    /// The greatest number of bytes of the answer.
+    /// The maximum number of bytes of the answer.
     pub(super) most: usize,
-    /// Whether the client wants to see the usage.
+    /// Whether the client asked for usage in the stream.
     pub(super) usage: bool,
-    /// Whether the client asked for several choices. Then the text is that of number 0, and otherwise that of the
-    /// first one.
+    /// Whether the client asked for several choices. If so, the answer's text is that of choice 0; otherwise it is that
+    /// of the first choice that comes.
     pub(super) several: bool,
-    /// Whether the client waits for the whole answer: then it is made even if it holds only text.
+    /// Whether the client wants the whole answer at once. If so, its JSON is made even if it holds only text.
     pub(super) whole: bool,
 }
 
@@ -41,14 +41,14 @@ pub(super) struct Assembly {
     wish: Wish,
     size: usize,
     joined: Join,
-    /// The choice whose text is the answer's.
+    /// The index of the choice whose text is the answer's text.
     first: Option<u64>,
-    /// The text that is not passed on yet: nothing, or half a character.
+    /// The text that is not forwarded yet: empty, or half of a surrogate pair.
     text: Joint,
     finish_reason: Option<FinishReason>,
     usage: Option<Usage>,
     model: Option<String>,
-    /// Events without choices before the first one that has them.
+    /// Events without choices that are held back until the first event with choices.
     waiting: Vec<Bytes>,
 }
 
@@ -59,7 +59,7 @@ impl Assembly {
         Self { wish, first, joined: Join::new(wish.most), ..Self::default() }
     }
 
-    /// Takes an event; answers the pieces to pass on.
+    /// Takes an event and returns the pieces to forward.
     pub(super) fn take(&mut self, name: &str, event: Bytes) -> Result<Chunks, Failure> {
         let event = utf8(event);
         if let Some(reply) = reply_of(&event) {
@@ -87,8 +87,8 @@ impl Assembly {
         if reply.has_choices() {
             self.take_first(reply.choices.as_deref().unwrap_or_default());
             chunks.extend(self.waiting.drain(..).map(|raw| piece(String::new(), raw)));
-            // A copy: the event is a slice of a read buffer of 8 KiB or more, which it would keep from being
-            // used again for as long as the stream can be resumed.
+            // The event is copied, because it is a slice of a read buffer of 8 KiB or more. The slice would keep the
+            // buffer in memory for as long as the stream can be resumed.
             chunks.push(piece(self.text.take(), Bytes::copy_from_slice(event)));
         } else if reply.usage.is_some() && !self.wish.usage {
             return Ok(chunks);
@@ -101,15 +101,15 @@ impl Assembly {
         Ok(chunks)
     }
 
-    /// Whether the answer is as long as it may be.
+    /// Whether the answer exceeds its maximum size.
     pub(super) fn is_full(&self) -> bool {
         self.size > self.wish.most
     }
 
-    /// The answer so far, which ends here because it is full.
+    /// Ends the answer here because it is full. Its finish reason is `length`.
     ///
     /// # Errors
-    /// If the events so far are no answer.
+    /// `Unreadable` if no event had choices.
     pub(super) fn cut(mut self, name: &str) -> Result<Answer, Failure> {
         if !self.joined.has_choices() {
             return Err(too_large(name, self.wish.most));
@@ -119,17 +119,17 @@ impl Assembly {
         Ok(Answer { finish_reason: FinishReason::Length, usage, model, ..Answer::default() })
     }
 
-    /// Whether the upstream has said why it ends, for every choice.
+    /// Whether every choice has a finish reason.
     pub(super) fn is_finished(&self) -> bool {
         self.joined.is_finished()
     }
 
-    /// The answer to a stream that has come to its end, which `[DONE]` or [`is_finished`](Self::is_finished) proves. Its
-    /// text is empty: it was emitted. `raw` is there where the answer holds more than text and the router could not make it
-    /// again, or where the client waits for the whole.
+    /// The answer of a stream that has ended, as `[DONE]` or [`is_finished`](Self::is_finished) proves. Its text is
+    /// empty, because the text was emitted already. `raw` is set if the answer holds more than text, or if the client
+    /// wants the whole answer.
     ///
     /// # Errors
-    /// If the stream has given nothing.
+    /// `Unreadable` if the stream had no content.
     pub(super) fn into_answer(self, name: &str) -> Result<Answer, Failure> {
         if !self.joined.is_answer() {
             let words = self.waiting.last().map(Bytes::as_ref).unwrap_or_default();
@@ -144,7 +144,7 @@ impl Assembly {
         Ok(Answer { finish_reason, usage: self.usage.unwrap_or_default(), model: self.model, raw, ..Answer::default() })
     }
 
-    /// Takes the text of the choice that is the answer's.
+    /// Takes the text of the choice whose text is the answer's.
     fn take_first(&mut self, choices: &[Choice<'_>]) {
         let lowest = choices.iter().map(|choice| choice.index).min();
         let first = *self.first.get_or_insert(lowest.unwrap_or(0));
@@ -164,12 +164,12 @@ fn piece(text: String, raw: Bytes) -> Chunk {
     Chunk { text, raw: Some(raw), ..Chunk::default() }
 }
 
-/// The answer or chunk that a text of JSON is.
+/// Parses an answer or a chunk; `None`: the bytes are not a JSON object.
 pub(super) fn reply_of(json: &[u8]) -> Option<Reply<'_>> {
     Reply::of(std::str::from_utf8(json).ok()?)
 }
 
-/// The failure of an event that is no object: either it is a value without meaning, or an error.
+/// Handles an event that is not an object: an empty value or a number is ignored, any other event is a failure.
 fn no_chunk(name: &str, event: Bytes) -> Result<Chunks, Failure> {
     match event.trim_ascii() {
         b"null" | b"true" | b"false" | b"\"\"" | b"[]" => Ok(smallvec![]),
@@ -179,7 +179,7 @@ fn no_chunk(name: &str, event: Bytes) -> Result<Chunks, Failure> {
     }
 }
 
-/// The failure of an answer beyond the bound.
+/// The failure of an answer that exceeds the maximum size.
 pub(super) fn too_large(name: &str, most: usize) -> Failure {
     let message = format!(
         "the upstream {name} answered more than {most} bytes: ask for fewer tokens or raise limits.max_output_bytes"
@@ -390,7 +390,7 @@ mod tests {
         assert_eq!(text(false), ("b".to_owned(), FinishReason::Length));
     }
 
-    /// Values of every type, as JSON text.
+    /// JSON values of every type.
     const ANY: &[&str] = &[
         "null",
         "0",
@@ -410,8 +410,8 @@ mod tests {
         r#"[{"a":{}}]"#,
     ];
 
-    /// Each member of a chunk takes each type, stands twice, or is nested deep, one at a time: the stream ends as the
-    /// upstream says all the same.
+    /// Gives one member of a chunk after the other a value of each type, a duplicate, or deep nesting. In every case
+    /// the stream must end as the upstream says.
     #[test]
     fn no_member_of_a_chunk_can_break_a_stream() {
         let nested = format!("{}1{}", "[".repeat(300), "]".repeat(300));

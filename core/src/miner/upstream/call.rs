@@ -1,4 +1,4 @@
-//! One job at an upstream: the request goes out, and the answer comes back piece by piece or whole.
+//! Runs one job at an upstream: sends the request and reads the answer, as a stream or whole.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -23,13 +23,14 @@ use crate::miner::{Emit, FailClass, Failure, Job, Turn};
 use crate::model::shape::{Joint, Reply, Words, is_blank, last, repaired, split, utf8};
 use crate::model::{Answer, FinishReason, TaskRequest};
 
-/// The time that the end of a body may take after `[DONE]` if its connection is to be used again.
+/// The time within which a body must end after `[DONE]`. A connection that takes longer is not used again.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// The greatest number of blanks before an answer. Servers send some while the model thinks.
+/// The number of blank bytes after which the form of an answer is decided without its first character. Servers send
+/// blanks while the model thinks.
 const MOST_BLANK: usize = 1_024;
 
-/// A connection whose body may have a last frame to give.
+/// A connection whose response body may have more frames to read.
 type Tail = (Box<Link>, Incoming);
 
 /// Works on a job and answers it. If the work is cancelled, the connection is dropped at once.
@@ -39,7 +40,7 @@ pub(super) async fn run(shared: Arc<Shared>, job: Job) {
         let mut work = pin!(answer(&shared, &job));
         let mut cancelled = pin!(job.cancelled());
         tokio::select! {
-            // The answer comes first: if both are ready, the work is done and paid for.
+            // If both are ready, the answer wins, because the work is already done.
             biased;
             outcome = &mut work => outcome,
             () = &mut cancelled => Err(cancelled_failure()),
@@ -127,7 +128,7 @@ fn wish(shared: &Shared, job: &Job) -> Wish {
     }
 }
 
-/// The failure of an answer whose body is too long, with its beginning.
+/// The answer of a body that is too long: its beginning, with the finish reason `length`.
 fn cut(shared: &Shared, job: &Job, route: Route, body: &[u8]) -> Result<Answer, Failure> {
     let too_large = || too_large(&shared.name, shared.max_output);
     if route == Route::Embeddings {
@@ -141,7 +142,7 @@ fn cut(shared: &Shared, job: &Job, route: Route, body: &[u8]) -> Result<Answer, 
     Ok(answer)
 }
 
-/// Passes a whole answer on as the pieces that the job wants.
+/// Emits a whole answer as the pieces of a stream.
 async fn in_pieces(shared: &Shared, job: &Job, whole: &[u8]) -> Result<Answer, Failure> {
     let mut assembly = Assembly::new(wish(shared, job));
     for piece in split(std::str::from_utf8(whole).unwrap_or_default(), Words::Unsaid) {
@@ -150,18 +151,18 @@ async fn in_pieces(shared: &Shared, job: &Job, whole: &[u8]) -> Result<Answer, F
     assembly.into_answer(&shared.name)
 }
 
-/// An answer's body as it comes in.
+/// The body of an answer that is being read.
 struct Reading {
     link: Box<Link>,
     body: Incoming,
-    /// The first bytes, which were read to find out the form.
+    /// The first bytes, which were read in order to find out the form of the answer.
     start: Bytes,
 }
 
 impl Reading {
-    /// Whether the body is a stream of events. Its first bytes decide, because servers send streams under other types
-    /// (`text/plain`, `application/json`) and whole answers under that of a stream. The type decides if the bytes
-    /// could be either.
+    /// Whether the body is a stream of events. The first bytes decide, because some servers send streams with another
+    /// content type (`text/plain`, `application/json`), or whole answers with the type of a stream. The declared type
+    /// decides only if the first bytes do not.
     async fn is_stream(&mut self, shared: &Shared, is_declared: bool) -> Result<bool, Failure> {
         loop {
             match sse::is_stream(&self.start) {
@@ -183,7 +184,7 @@ impl Reading {
     }
 }
 
-/// Reads a stream and passes its pieces on as they come.
+/// Reads a stream and emits its pieces as they come.
 async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer, Option<Tail>), Failure> {
     let Reading { mut link, mut body, start } = reading;
     let mut reader = SseReader::new(shared.max_output);
@@ -202,12 +203,12 @@ async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer,
                 return Ok((assembly.into_answer(&shared.name)?, Some((link, body))));
             }
             if assembly.is_full() {
-                // Hanging up ends the work there.
+                // Dropping the connection ends the upstream's work.
                 return Ok((assembly.cut(&shared.name)?, None));
             }
         }
         if !spoke {
-            // Comments keep a stream alive while the model reads or thinks.
+            // Servers send comments as signs of life while the model reads or thinks.
             job.alive();
         }
         if let Some(why) = end {
@@ -236,7 +237,7 @@ async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer,
     }
 }
 
-/// Passes an event on. Gives whether it was the last one.
+/// Handles one event of a stream. Returns whether it was the last one.
 async fn read_event(shared: &Shared, job: &Job, assembly: &mut Assembly, event: Event) -> Result<bool, Failure> {
     if is_done(&event) {
         return Ok(true);
@@ -248,7 +249,7 @@ async fn read_event(shared: &Shared, job: &Job, assembly: &mut Assembly, event: 
     Ok(false)
 }
 
-/// Passes pieces on, at the reader's pace.
+/// Emits pieces, and waits while the reader lags behind.
 async fn pass_on(job: &Job, chunks: Chunks) -> Result<(), Failure> {
     for chunk in chunks {
         match job.emit(chunk) {
@@ -264,15 +265,15 @@ fn is_done(event: &Event) -> bool {
     matches!(event.data.trim_ascii(), b"[DONE]" | b"\"[DONE]\"")
 }
 
-/// The number of bytes by which the JSON of an answer may always be longer than its text.
+/// The bytes that the JSON of an answer may have in addition to the maximum size of its text.
 const JSON: usize = 64 << 10;
 
-/// Reads a body to its end and gives the connection back. Of a body that is too long it gives the beginning, and
-/// `false`.
+/// Reads a body to its end and returns the connection to the pool. `false`: the body is too long, and the bytes are its
+/// beginning.
 async fn whole(shared: &Shared, reading: Reading, most: usize, job: Option<&Job>) -> Result<(Bytes, bool), Failure> {
     let Reading { mut link, mut body, start } = reading;
     let most = most.saturating_add(JSON);
-    // The bytes are copied: an answer that is kept for days would otherwise keep whole read buffers.
+    // The bytes are copied, because an answer that is kept for days must not keep whole read buffers.
     let least = body.size_hint().lower().saturating_add(start.len() as u64);
     let mut bytes = Vec::with_capacity(most.min(usize::try_from(least).unwrap_or(usize::MAX)));
     bytes.extend_from_slice(&start);
@@ -295,7 +296,7 @@ async fn whole(shared: &Shared, reading: Reading, most: usize, job: Option<&Job>
     Ok((bytes.into(), true))
 }
 
-/// Reads a whole body. It passes on as it is if it is JSON, and otherwise as the JSON that it nearly is.
+/// Reads a whole answer. Valid JSON is kept unchanged; JSON with small faults is repaired.
 fn read_body(
     name: &str,
     body: Bytes,
@@ -313,7 +314,7 @@ fn read_body(
     }
 }
 
-/// A whole chat or completion.
+/// Reads the answer to a chat or a completion.
 fn unary(name: &str, body: &Bytes, reply: &Reply<'_>) -> Result<Answer, Failure> {
     if is_complaint(reply, reply.has_choices()) {
         return Err(refusal::reported(name, body.clone()));
@@ -338,7 +339,7 @@ fn unary(name: &str, body: &Bytes, reply: &Reply<'_>) -> Result<Answer, Failure>
     })
 }
 
-/// A whole list of vectors: passed on as it is.
+/// Reads the answer to a request for embeddings. The vectors are forwarded unchanged.
 fn embedded(name: &str, body: &Bytes, reply: &Reply<'_>) -> Result<Answer, Failure> {
     let data = reply.get("data").filter(|data| data.get().starts_with('['));
     if is_complaint(reply, data.is_some()) {
@@ -351,7 +352,7 @@ fn embedded(name: &str, body: &Bytes, reply: &Reply<'_>) -> Result<Answer, Failu
     Ok(Answer { finish_reason: FinishReason::Stop, usage, model, raw: Some(body.clone()), ..Answer::default() })
 }
 
-/// The failure that a refusal stands for, with its words.
+/// The failure of an answer with an error status, and the body of that answer.
 async fn refused(shared: &Shared, link: Box<Link>, response: Response<Incoming>) -> (Failure, Bytes) {
     let (head, body) = response.into_parts();
     let reading = Reading { link, body, start: Bytes::new() };
@@ -394,13 +395,13 @@ fn is_event_stream(response: &Response<Incoming>) -> bool {
     kind.get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
 }
 
-/// Whether a body that begins with these bytes is JSON of an answer's kind, or HTML.
+/// Whether a body with these first bytes looks like a JSON object, a JSON list or HTML.
 fn is_page(start: &[u8]) -> bool {
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
     matches!(start.trim_ascii_start().first(), Some(b'{' | b'[' | b'<'))
 }
 
-/// Reads the rest after the last event, so that the connection can be used again.
+/// Reads the rest of a body after the last event, so that the connection can be used again.
 async fn settle(shared: &Shared, (mut link, mut body): Tail) {
     let read_to_end = async {
         while !body.is_end_stream() {

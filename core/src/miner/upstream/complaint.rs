@@ -1,10 +1,10 @@
-//! Recognises errors that come in the place of an answer: inside a body of status 200, and inside streams.
+//! Recognises errors that come in place of an answer: in a body with status 200, and in streams.
 //!
-//! | says | in these words |
+//! | sender | form of the error |
 //! |---|---|
-//! | OpenAI, llama.cpp, OpenRouter | `{"error":{"message","code"}}`, in a stream also within a choice |
+//! | OpenAI, llama.cpp, OpenRouter | `{"error":{"message","code"}}`, in a stream also inside a choice |
 //! | TGI, Ollama | `{"error":"..."}` |
-//! | vLLM and SGLang, before they nested it | `{"object":"error","message","type","code"}` |
+//! | vLLM and SGLang, older versions | `{"object":"error","message","type","code"}` |
 //! | FastChat | `{"text":"...","error_code":50001}` |
 //! | FastAPI | `{"detail":"..."}` |
 //! | gateways | `{"message":"..."}` with or without `code` or `status` |
@@ -16,17 +16,17 @@ use serde_json::value::RawValue;
 
 use crate::model::shape::{Reply, elements, is_blank, last, text};
 
-/// Members that hold nothing but an error's words.
+/// Members that only errors have, and that hold the message.
 const WORDS: &[&str] = &["detail", "errors", "error_message", "error_msg"];
 
 /// Members that hold an error's number or name.
 const CODES: &[&str] = &["code", "status", "status_code", "statusCode"];
 
-/// Members that hold an error's number, also beside an answer; there 0 means success.
+/// Members that hold an error's number even if the answer has content. 0 means success.
 const ERROR_CODES: &[&str] = &["error_code", "errorCode", "err_code"];
 
-/// Whether an answer, or a chunk of one, is an error. `has_payload` says whether it carries an answer: then only
-/// members that can be nothing but an error count.
+/// Whether an answer, or a chunk of one, is an error. `has_payload`: it has content, so only members that are
+/// unmistakably an error count.
 pub(super) fn is_complaint(reply: &Reply<'_>, has_payload: bool) -> bool {
     if reply.get("error").is_some_and(is_true) || ERROR_CODES.iter().any(|name| reply.get(name).is_some_and(is_bad)) {
         return true;
@@ -51,7 +51,7 @@ pub(super) fn is_complaint(reply: &Reply<'_>, has_payload: bool) -> bool {
         return true;
     }
     let is_coded = CODES.iter().any(|name| reply.get(name).is_some_and(is_bad));
-    // A text: Ollama's own routes answer with a `message` that is an object.
+    // Only a string counts: Ollama's own routes answer with a `message` that is an object.
     let has_words = ["message", "msg"]
         .iter()
         .any(|name| reply.get(name).is_some_and(|words| words.get().starts_with('"') && !is_blank(words)));
@@ -59,7 +59,7 @@ pub(super) fn is_complaint(reply: &Reply<'_>, has_payload: bool) -> bool {
     is_coded && (has_words || reply.get("code").is_some_and(is_status)) || has_words && !is_of_a_kind
 }
 
-/// Whether a list in the place of an answer begins with an error, as Google's do.
+/// Whether a list in place of an answer begins with an error, which is the form of Google's errors.
 pub(super) fn is_list_of_complaints(json: &[u8]) -> bool {
     let Ok(json) = std::str::from_utf8(json) else { return false };
     let mut first = None;
@@ -69,12 +69,12 @@ pub(super) fn is_list_of_complaints(json: &[u8]) -> bool {
     first.and_then(|element| Reply::of(element.get())).is_some_and(|reply| is_complaint(&reply, reply.has_choices()))
 }
 
-/// Whether an `error` is one: servers send `null`, `false` or an empty text if there is none.
+/// Whether a member `error` means an error. Servers send `null`, `false`, 0 or an empty string if there is none.
 fn is_true(error: &RawValue) -> bool {
     !matches!(error.get(), "null" | "false" | "\"\"" | "0")
 }
 
-/// Whether a code stands for a failure: it is neither 0, nor a status of success, nor a word for success.
+/// Whether a code means a failure: it is neither 0, nor a status from 200 to 399, nor a word for success.
 fn is_bad(code: &RawValue) -> bool {
     let word = text(code).to_ascii_lowercase();
     match word.parse::<f64>() {
@@ -85,7 +85,7 @@ fn is_bad(code: &RawValue) -> bool {
     }
 }
 
-/// Whether a code is an HTTP status of a failure.
+/// Whether a code is an HTTP status from 400 to 599.
 fn is_status(code: &RawValue) -> bool {
     text(code).parse::<f64>().is_ok_and(|number| (400.0..600.0).contains(&number))
 }

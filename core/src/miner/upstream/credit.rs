@@ -1,9 +1,9 @@
-//! Controls how many tasks an upstream gets at a time: additive increase, multiplicative decrease.
+//! Controls the number of concurrent tasks at an upstream, by additive increase and multiplicative decrease.
 //!
-//! An upstream that answers 429 or 503 has said that it is full, which is no failure. It gets half as many tasks, and
-//! one more each time a whole window of them succeeded.
+//! An answer 429 or 503 means that the upstream is full, which is not a failure. The window then halves, and grows by
+//! one each time as many tasks as it allows have succeeded.
 
-/// The window. It is pure: the miner tells it what happened, and it says what to do.
+/// The number of concurrent tasks that an upstream may have, from 1 to its configured maximum. A pure state machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CreditWindow {
     most: u32,
@@ -13,30 +13,30 @@ pub struct CreditWindow {
 }
 
 impl CreditWindow {
-    /// A window that starts wide open.
+    /// A window that starts at its maximum; 0 counts as 1.
     pub fn new(most: u32) -> Self {
         let most = most.max(1);
         Self { most, now: most, good: 0, cuts: 0 }
     }
 
-    /// How many tasks the upstream may have now.
+    /// The number of concurrent tasks that the upstream may have at present.
     pub fn credits(&self) -> u32 {
         self.now
     }
 
-    /// Whether it is narrower than it could be.
+    /// Whether the window is below its maximum.
     pub fn is_throttled(&self) -> bool {
         self.now < self.most
     }
 
-    /// The number of cuts. A task remembers the number at the time when it was sent.
+    /// The number of cuts so far. Each task remembers the number at the time at which it was sent.
     pub fn cuts(&self) -> u64 {
         self.cuts
     }
 
-    /// Notes that a task that was sent after `cuts` cuts found the upstream full. Tasks that were under way at the
-    /// last cut say nothing new: a burst of 32 refusals halves the window once, not 32 times. Gives the new width if
-    /// it changed.
+    /// Notes that the upstream was full for a task that was sent after `cuts` cuts. A task that was sent before the
+    /// last cut is ignored, so that a burst of 32 refusals halves the window once and not 32 times. Returns the new
+    /// number of credits if it changed.
     pub fn overloaded(&mut self, cuts: u64) -> Option<u32> {
         if cuts < self.cuts {
             return None;
@@ -48,7 +48,7 @@ impl CreditWindow {
         (self.now != before).then_some(self.now)
     }
 
-    /// Notes a success. Gives the new width if it changed.
+    /// Notes a success. Returns the new number of credits if it changed.
     pub fn succeeded(&mut self) -> Option<u32> {
         if !self.is_throttled() {
             return None;

@@ -1,9 +1,9 @@
-//! Closes JSON that was cut off, so that its beginning can be read.
+//! Closes JSON that was cut off, so that its beginning can be parsed.
 
-/// The kinds of values that can be open at some place.
+/// A value that is open at some place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Open {
-    /// An object, before a key, after one, or after a member.
+    /// An object. `in_value`: its present member is after the colon.
     Object {
         in_value: bool,
     },
@@ -19,11 +19,11 @@ impl Open {
     }
 }
 
-/// The longest beginning of `json` that can be closed to a whole value, closed. A text that is cut stays as far as it
-/// came, without half a character or escape at its end. A member or a number that is cut is left out.
+/// Takes the longest beginning of `json` that can be closed to a valid value, and closes it. A string that is cut keeps
+/// its complete characters and escapes. A key or a number that is cut is left out.
 pub(super) fn closed(json: &[u8]) -> Vec<u8> {
     let mut open: Vec<Open> = Vec::new();
-    // The place where it can be closed, whether that is inside of a text, and how deep it is there.
+    // The last place at which the JSON can be closed: its offset, whether it is inside a string, and its depth.
     let mut safe = (0, false, 0);
     let mut at = 0;
     while let Some(byte) = json.get(at) {
@@ -53,7 +53,7 @@ pub(super) fn closed(json: &[u8]) -> Vec<u8> {
             }
             b':' => set(&mut open, true),
             b',' => {
-                // The value before it is whole: a number, `true` or the like, too.
+                // A comma proves that the value before it is complete, even a number or `true`.
                 safe = (at, false, open.len());
                 set(&mut open, false);
             }
@@ -76,13 +76,14 @@ fn set(open: &mut [Open], value: bool) {
     }
 }
 
-/// The end of the text that begins there, and whether it has one; otherwise the last place at which it can be ended.
+/// Finds the end of the string whose content begins at `start`. `true`: the string is complete; `false`: it is cut, and
+/// the offset is the last place at which it can be closed.
 fn text(json: &[u8], start: usize) -> Option<(usize, bool)> {
     let mut at = start;
     loop {
         match json.get(at) {
             None => {
-                // Half a character at the end is left out.
+                // An incomplete character at the end is left out.
                 let valid = std::str::from_utf8(&json[start..at]).map_or_else(|e| e.valid_up_to(), str::len);
                 let broken = std::str::from_utf8(&json[start..at]).is_err_and(|e| e.error_len().is_some());
                 return Some((if broken { at } else { start + valid }, false));
@@ -111,7 +112,7 @@ mod tests {
         for end in 2..=WHOLE.len() {
             let out = closed(&WHOLE.as_bytes()[..end]);
             let value: Result<serde_json::Value, _> = serde_json::from_slice(&out);
-            // Half of a surrogate pair may be left, which the reader of answers takes and a strict one does not.
+            // Half of a surrogate pair may be left, which the router's parser accepts and a strict one does not.
             let text = String::from_utf8(out).unwrap();
             assert!(value.is_ok() || text.contains("\\ud83d\""), "{end}: {text}");
         }

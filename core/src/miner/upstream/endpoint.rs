@@ -10,21 +10,21 @@ use crate::{Error, Result};
 
 const AGENT: &str = concat!("cortensor-router/", env!("CARGO_PKG_VERSION"));
 
-/// One upstream's address.
+/// The address of an upstream.
 pub(super) struct Endpoint {
-    /// Scheme and authority, which the connector dials.
+    /// The scheme and authority to which the connector connects.
     pub(super) origin: Uri,
     pub(super) chat: Uri,
     pub(super) completions: Uri,
     pub(super) embeddings: Uri,
     pub(super) models: Uri,
-    /// llama.cpp's own page about its settings, which is not under the version.
+    /// llama.cpp's own page about its settings, which is not below `/v1`.
     pub(super) props: Uri,
     headers: HeaderMap,
 }
 
 impl Endpoint {
-    /// The endpoint of a configuration. A URL without a path gets `/v1`; a query stays on every request.
+    /// The endpoint of a configuration. A URL without a path gets `/v1`. A query is added to every request.
     pub(super) fn new(config: &UpstreamConfig) -> Result<Self> {
         let wrong = |what: &str| Error::invalid("upstream.url", format!("{:?} {what}", config.url));
         let base: Uri = config.url.parse().map_err(|e| wrong(&format!("is no URL: {e}")))?;
@@ -52,7 +52,8 @@ impl Endpoint {
         headers.insert(HOST, host);
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        // Without it any coding would be welcome (RFC 9110, section 12.5.3), and bytes pass on as they come.
+        // Without this header the upstream may choose any coding (RFC 9110, section 12.5.3), but the router forwards
+        // the bytes unchanged.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(key) = config.key() {
             let mut value = HeaderValue::from_str(&format!("Bearer {}", key.trim())).map_err(|_| {
@@ -72,14 +73,14 @@ impl Endpoint {
         })
     }
 
-    /// A request that posts JSON.
+    /// A POST request with a JSON body.
     pub(super) fn post(&self, path: &Uri, body: Bytes) -> Request<Full<Bytes>> {
         let mut request = self.request(Method::POST, path, body);
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         request
     }
 
-    /// A request that only asks.
+    /// A GET request.
     pub(super) fn get(&self, path: &Uri) -> Request<Full<Bytes>> {
         self.request(Method::GET, path, Bytes::new())
     }

@@ -1,7 +1,8 @@
-//! Reads a list of models leniently. Servers agree on little beyond `id`, and a list decides nothing about life: an
-//! odd entry is skipped, an odd member counts as unknown, and a body that is no list says nothing.
+//! Reads an upstream's list of models leniently. Servers agree on little beyond `id`, and the list must not decide
+//! whether a server is up: an odd entry is skipped, an odd member counts as unknown, and a body that is not a list
+//! counts as no information.
 //!
-//! | shape | whose |
+//! | form | used by |
 //! |---|---|
 //! | `{"data":[{"id"}]}` | OpenAI, vLLM, llama.cpp |
 //! | `[{"id"}]` | Together, GitHub Models |
@@ -14,30 +15,30 @@ use serde_json::Value;
 
 use crate::model::MAX_JSON_INTEGER;
 
-/// The members that hold a list, the likeliest first.
+/// The members that may hold the list, the likeliest first.
 const LISTS: &[&str] = &["data", "models", "results", "result", "items"];
-/// The longest name that can be a model's.
+/// The maximum number of bytes of a model's name. Longer names are skipped.
 const LONGEST_ID: usize = 256;
-/// The depth to which lists inside of lists are searched.
+/// The depth to which nested objects are searched for the list.
 const DEEPEST: usize = 3;
-/// Members of answers that are not a list of models: beside one of these there are no models.
+/// Members that a list of models never has. An object with one of them is not a list.
 const NO_MODELS: &[&str] = &["error", "detail", "message", "errors"];
 
 /// The content of a server's list.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Listing {
-    /// The models in their order, each once.
+    /// The models in the order of the list, without duplicates.
     pub(super) models: Vec<String>,
-    /// The most tokens that one of them reads; 0 if none says.
+    /// The context size of the model with the largest one, in tokens; 0: unknown.
     pub(super) max_context_tokens: u64,
-    /// Whether it is llama.cpp, whose list says only what its model was trained for.
+    /// Whether the server is llama.cpp, whose list contains only the context size of the model's training.
     pub(super) llama: bool,
-    /// Where the next page begins: the name of a parameter of the query, and its value.
+    /// The query parameter that asks for the next page: its name and its value.
     pub(super) next: Option<(&'static str, String)>,
 }
 
 impl Listing {
-    /// The list in a body; `None` if there is none in it.
+    /// Reads a body; `None`: it contains no list.
     pub(super) fn of(body: &[u8]) -> Option<Self> {
         let text = String::from_utf8_lossy(body);
         let value: Value = serde_json::from_str(text.trim_start_matches('\u{feff}')).ok()?;
@@ -55,7 +56,7 @@ impl Listing {
         Some(listing)
     }
 
-    /// Adds the next page. `false`: it lists nothing new.
+    /// Adds the next page. `false`: it lists no new model.
     pub(super) fn append(&mut self, page: Self) -> bool {
         let before = self.models.len();
         let known: BTreeSet<String> = self.models.iter().cloned().collect();
@@ -66,12 +67,12 @@ impl Listing {
     }
 }
 
-/// The models that a server's answer under `/models` lists, in whichever form.
+/// The models in the body of a server's answer to `/models`, in any of the known forms.
 pub fn listed_models(body: &[u8]) -> Vec<String> {
     Listing::of(body).unwrap_or_default().models
 }
 
-/// The names with the values beside them; `None` if the value is no list of models.
+/// The names of the models, each with its entry; `None`: the value is not a list of models.
 fn entries(value: &Value, depth: usize) -> Option<Vec<(&str, &Value)>> {
     match value {
         Value::Array(list) => Some(named(list)),
@@ -93,7 +94,8 @@ fn entries(value: &Value, depth: usize) -> Option<Vec<(&str, &Value)>> {
     }
 }
 
-/// The entries that have a name: their `id`. Beside an `id` a `name` is for people; Ollama's entries have no `id` at all.
+/// The entries of a list that have a name. If any entry has an `id`, only `id` counts, because `name` is then a title
+/// for people. Ollama's entries have no `id`.
 fn named(list: &[Value]) -> Vec<(&str, &Value)> {
     let by = |keys: &[&str]| -> Vec<(&str, &Value)> {
         let name = |entry| keys.iter().find_map(|key| text(entry, key));
@@ -107,17 +109,17 @@ fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key)?.as_str().filter(|text| !text.is_empty())
 }
 
-/// The number of tokens that a model reads, under any of the names for it.
+/// The context size of a model in tokens, under any of the known names.
 fn context(entry: &Value) -> Option<u64> {
     let meta = entry.get("meta").unwrap_or(&Value::Null);
-    // vLLM and SGLang; brokers of hosted models; llama.cpp.
+    // `max_model_len` is used by vLLM and SGLang, the other names by hosted services, and `meta` by llama.cpp.
     let own = ["max_model_len", "context_length", "context_window", "max_context_length"];
     own.iter()
         .find_map(|key| positive(entry.get(*key)?))
         .or_else(|| ["n_ctx", "n_ctx_train"].iter().find_map(|key| positive(meta.get(*key)?)))
 }
 
-/// A number of tokens, in whichever form; `None` if it is none.
+/// A positive number of tokens, as a number or a string; `None`: the value is neither.
 pub(super) fn positive(value: &Value) -> Option<u64> {
     let number = match value {
         Value::Number(number) => number.as_u64().map_or_else(|| number.as_f64(), |whole| Some(whole as f64))?,
@@ -128,7 +130,7 @@ pub(super) fn positive(value: &Value) -> Option<u64> {
     (number.is_finite() && number >= 1.0).then(|| (number as u64).min(MAX_JSON_INTEGER))
 }
 
-/// The place where a list that comes in pages goes on.
+/// The query parameter for the next page of a list that comes in pages.
 fn next_page(value: &Value) -> Option<(&'static str, String)> {
     if value.get("has_more") == Some(&Value::Bool(true)) {
         return text(value, "last_id").map(|id| ("after_id", id.to_owned()));

@@ -1,21 +1,21 @@
-//! Miners behind HTTP: any server that speaks OpenAI's API (llama.cpp, vLLM, Ollama, SGLang, hosted ones).
+//! Miners behind HTTP: any server that speaks OpenAI's API (llama.cpp, vLLM, Ollama, SGLang, hosted services).
 //!
-//! One [`UpstreamMiner`] is one server. A job becomes one request ([`ask`]). Its answer is read frame by frame
-//! ([`call`]) over a connection of the pool ([`pool`]). Bodies are parsed only as far as the router needs: text,
-//! finish reason, usage. Everything else passes on as the bytes that came, and cannot make an answer fail.
+//! One [`UpstreamMiner`] represents one server. Each job becomes one request ([`ask`]). The answer is read frame by
+//! frame ([`call`]) over a connection of the pool ([`pool`]). Bodies are parsed only as far as the router needs: text,
+//! finish reason, usage. All other members are forwarded as the bytes that came, and cannot make an answer fail.
 //!
 //! | the upstream | the job fails with |
 //! |---|---|
-//! | cannot be reached, hangs up before it answers | `Unreachable` |
+//! | cannot be reached, or hangs up before it answers | `Unreachable` |
 //! | 429, 503, 529 | `Overloaded`, with its `Retry-After`; its credits halve ([`CreditWindow`]) |
 //! | 404, or the code `model_not_found` | `Model` |
 //! | 403 | `Refused` |
 //! | 401, 402, 407 | `Credentials` |
 //! | 413 | `Context` |
-//! | 408, 421, 425, 5xx, no HTTP, an end before the finish reason | `Internal` |
-//! | any other 4xx | `Invalid`, or `Context` where it speaks of the context |
-//! | an error inside a status 200 ([`complaint`]) | as its own status or type says, else `Internal` |
-//! | a stream or an answer that says nothing, and not why it ends | `Internal` |
+//! | 3xx, 408, 421, 425, other 5xx, an answer that is not HTTP, an end before the finish reason | `Internal` |
+//! | any other 4xx | `Invalid`, or `Context` if the message is about the context |
+//! | an error inside a status 200 ([`complaint`]) | the class of the error's own status or type, or else `Internal` |
+//! | an answer without content and without a finish reason | `Unreadable` |
 //! | an answer that cannot be read | `Unreadable` |
 
 mod ask;
@@ -52,8 +52,8 @@ use crate::config::{LimitsConfig, StreamUsage, UpstreamConfig};
 
 /// A server that speaks OpenAI's API, as a miner.
 ///
-/// Offers are answered by tokio tasks, so they must come from within a tokio runtime. The router runs
-/// [`probe`](Self::probe) beside it and listens to [`on_credits`](Self::on_credits).
+/// [`offer`](Miner::offer) spawns a tokio task and must be called within a tokio runtime. The program that uses the
+/// miner must also run its [`probe`](Self::probe) and listen to [`on_credits`](Self::on_credits).
 #[derive(Clone)]
 pub struct UpstreamMiner {
     shared: Arc<Shared>,
@@ -72,18 +72,18 @@ pub(super) struct Shared {
     credits: AtomicU32,
     cuts: AtomicU64,
     throttled: AtomicBool,
-    /// Fields of the router's own that the upstream has refused.
+    /// Fields added by the router that the upstream has refused.
     refused_fields: RefusedFields,
-    /// Answers that came: a sign of life for the probe of a busy server.
+    /// The number of successful answers: a sign of life for the probe of a busy server.
     answered: AtomicU64,
     on_credits: OnceLock<Box<dyn Fn(u32) + Send + Sync>>,
 }
 
 impl UpstreamMiner {
-    /// A miner for that server. Connects to nothing yet.
+    /// Makes a miner for a server. This opens no connection.
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) where the URL or the key cannot be used.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the URL or the key cannot be used.
     pub fn new(config: UpstreamConfig, limits: &LimitsConfig) -> Result<Arc<Self>> {
         let pool = Pool::new(&config, Endpoint::new(&config)?)?;
         let first = config.models.first().map(|model| Arc::from(upstream_name(&config, model)));
@@ -105,24 +105,24 @@ impl UpstreamMiner {
         }))
     }
 
-    /// Its configuration.
+    /// The configuration of the upstream.
     pub fn config(&self) -> &UpstreamConfig {
         &self.shared.config
     }
 
-    /// The number of tasks that it may have now.
+    /// The number of concurrent tasks that the upstream may have at present.
     pub fn credits(&self) -> u32 {
         self.shared.credits.load(Ordering::Relaxed)
     }
 
-    /// Sets a function that is called with the new number whenever [`credits`](Self::credits) changes. Only the first
-    /// one counts. It is called from the task of a job, before that job is answered, and must not block.
+    /// Sets a function that is called with the new number whenever [`credits`](Self::credits) changes. Later calls are
+    /// ignored. The function is called from the task of a job, before that job is answered, and must not block.
     pub fn on_credits(&self, hook: Box<dyn Fn(u32) + Send + Sync>) {
-        // A second hook is refused by the cell; the documentation says so.
+        // The cell refuses a second hook, as documented.
         let _ = self.shared.on_credits.set(hook);
     }
 
-    /// The probe that finds out whether it is up and which models it has. It must run once, beside the miner.
+    /// The probe that finds out whether the upstream is up and which models it has. Exactly one probe must run.
     pub fn probe(&self) -> UpstreamProbe {
         UpstreamProbe::new(Arc::clone(&self.shared))
     }
@@ -144,12 +144,12 @@ impl std::fmt::Debug for UpstreamMiner {
 }
 
 impl Shared {
-    /// The count of cuts before a request is sent, for [`overloaded`](Self::overloaded).
+    /// The number of cuts of the window so far. A job reads it before it sends, for [`overloaded`](Self::overloaded).
     fn cuts(&self) -> u64 {
         self.cuts.load(Ordering::Relaxed)
     }
 
-    /// Whether a refused field of the router's own is left out.
+    /// Whether the router may leave out a field of its own that the upstream has refused.
     fn may_leave_out(&self) -> bool {
         self.config.stream_usage != StreamUsage::On
     }
@@ -171,7 +171,7 @@ impl Shared {
         self.credits.store(window.credits(), Ordering::Relaxed);
         self.cuts.store(window.cuts(), Ordering::Relaxed);
         self.throttled.store(window.is_throttled(), Ordering::Relaxed);
-        // The hook is called under the lock, so that it hears the last number last.
+        // The lock is held during the call, so that the newest number is the last one that the hook gets.
         if let (Some(credits), Some(hook)) = (changed, self.on_credits.get()) {
             tracing::debug!(upstream = %self.name, credits, "the upstream's credits changed");
             hook(credits);

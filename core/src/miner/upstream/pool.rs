@@ -1,8 +1,8 @@
 //! Connections to one upstream.
 //!
-//! A connection has no task of its own: the job that uses it drives it ([`Link`]). That saves two
-//! switches of task for every frame, and it makes hanging up simple: a job that is dropped takes its
-//! connection with it, so the upstream sees the end at once, before or after the headers.
+//! A connection has no task of its own: the job that uses it drives it ([`Link`]). This saves two task switches for
+//! every frame. It also makes cancellation simple: dropping a job drops its connection, so the upstream sees the end at
+//! once, before or after the headers.
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -28,34 +28,34 @@ use crate::Result;
 use crate::config::{UpstreamConfig, client_tls};
 use crate::miner::home;
 
-/// A connection that was closed while it was idle shows it within this time. A connection that ends later ended
-/// because of the request, which is then not sent again.
+/// The time within which a connection that was closed while idle fails a new request. A connection that ends later
+/// ended because of the request, which must then not be sent again.
 const STALE: Duration = Duration::from_secs(1);
 
 /// The reason why no answer came.
 #[derive(Debug)]
 pub(super) enum SendError {
-    /// It could not be reached, or hung up before it answered.
+    /// The upstream could not be reached, or hung up before it answered.
     Unreachable(String),
     /// The answer is not HTTP.
     Garbage(String),
 }
 
-/// A request that can be sent again if it was not read.
+/// Makes a request. It is called twice if the request is sent again.
 pub(super) type MakeRequest<'a> = &'a (dyn Fn(&Endpoint) -> Request<Full<Bytes>> + Sync);
 
-/// One connection, driven by its present user.
+/// One connection, which is driven by the job that uses it.
 pub(super) struct Link {
     sender: http1::SendRequest<Full<Bytes>>,
-    /// The connection; `None` once it is over.
+    /// The connection; `None` after it has ended.
     connection: Option<http1::Connection<MaybeHttpsStream<TokioIo<TcpStream>>, Full<Bytes>>>,
-    /// The home that made it.
+    /// The number of the home that made the connection.
     home: usize,
     idle_since: Instant,
 }
 
 impl Link {
-    /// Runs the connection until the future, which waits for it, is ready.
+    /// Drives the connection until a future that depends on it is ready.
     async fn drive<T>(&mut self, future: impl Future<Output = T>) -> T {
         let mut future = pin!(future);
         poll_fn(|cx| {
@@ -74,37 +74,37 @@ impl Link {
             if let Err(e) = end {
                 tracing::trace!(error = %e, "an upstream's connection broke");
             }
-            // Dropping it fails everything that still waits for it.
+            // Dropping the connection fails all futures that depend on it.
             self.connection = None;
         }
     }
 
-    /// The next frame of a body that came over this connection.
+    /// The next frame of a response body of this connection.
     pub(super) async fn frame(&mut self, body: &mut Incoming) -> Option<hyper::Result<Frame<Bytes>>> {
         self.drive(poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx))).await
     }
 
-    /// Whether another request can go over it.
+    /// Whether the connection can take another request.
     fn is_usable(&mut self, cx: &mut Context<'_>) -> bool {
         self.poll_connection(cx);
         self.connection.is_some() && self.sender.is_ready()
     }
 }
 
-/// The idle connections to one upstream, and the means to make more.
+/// The idle connections to one upstream, and the connector for new ones.
 pub(super) struct Pool {
     endpoint: Endpoint,
     connector: HttpsConnector<HttpConnector>,
     connect_timeout: Duration,
     idle: Mutex<Idle>,
     max_idle: usize,
-    /// The time that a connection may lie idle before it is closed.
+    /// The time after which an idle connection is closed.
     idle_timeout: Duration,
-    /// The most lines in the head of an answer.
+    /// The maximum number of header lines of an answer.
     max_headers: usize,
 }
 
-/// Idle connections by the [`home`] they were made at, whose runtime drives them.
+/// Idle connections by the number of the [`home`] that made them. Only that home's runtime can drive them.
 ///
 /// [`home`]: crate::miner::home
 type Idle = BTreeMap<usize, Vec<Box<Link>>>;
@@ -136,10 +136,11 @@ impl Pool {
         &self.endpoint
     }
 
-    /// Sends a request and waits for the head of its answer. Dropping the future hangs up.
-    /// A connection that was idle may just have been closed by the other side. A request that meets this is sent
-    /// again, once, over a new connection: at once if it was surely not read, and otherwise if `again` allows it,
-    /// because a server that crashed over the request looks just like that.
+    /// Sends a request and waits for the head of its answer. Dropping the future closes the connection.
+    ///
+    /// The upstream may have just closed a connection that was idle. If so, the request is sent again, once, over a new
+    /// connection. This needs the consent of `again`, unless the upstream has certainly not read the request: a server
+    /// that crashed because of the request looks the same.
     pub(super) async fn send(
         &self,
         make: MakeRequest<'_>,
@@ -166,7 +167,7 @@ impl Pool {
         }
     }
 
-    /// Keeps a connection whose answer was read to its end for the next request.
+    /// Keeps a connection for the next request. Its last answer must have been read to the end.
     pub(super) async fn put(&self, mut link: Box<Link>) {
         if !poll_fn(|cx| Poll::Ready(link.is_usable(cx))).await {
             return;
@@ -179,7 +180,7 @@ impl Pool {
         }
     }
 
-    /// Closes connections that were idle for too long or were closed by the other side.
+    /// Drops connections that were idle for too long, or that the upstream has closed.
     pub(super) fn prune(&self) {
         let mut cx = Context::from_waker(Waker::noop());
         let closed: Vec<Box<Link>> =
@@ -222,8 +223,8 @@ impl Pool {
                 return Err(SendError::Unreachable(format!("cannot connect within connect_timeout_ms = {millis}")));
             }
         };
-        // One buffer holds a request, and writev is not used: std's `write` to a closed socket raises no SIGPIPE.
-        // `writev` would, and kill a host in C that leaves the signal alone.
+        // `writev` is off: on a closed socket it would raise SIGPIPE, which kills a host in C that does not ignore the
+        // signal. The standard library's `write` raises none.
         let (sender, connection) = http1::Builder::new()
             .writev(false)
             .max_headers(self.max_headers)
@@ -245,15 +246,16 @@ impl SendError {
     }
 }
 
-/// The coding of an answer's body, if it has one although none was asked for (`Accept-Encoding: identity`).
+/// The content coding of an answer, such as `gzip`. Requests ask for none (`Accept-Encoding: identity`), but some
+/// servers ignore that.
 pub(super) fn coding_of(headers: &http::HeaderMap) -> Option<String> {
     let coding = headers.get(http::header::CONTENT_ENCODING)?.as_bytes();
     let coding = String::from_utf8_lossy(coding).trim().to_ascii_lowercase();
-    // `utf-8` is a charset in the wrong place, which old servers send.
+    // Some old servers send the charset `utf-8` in this header.
     (!matches!(coding.as_str(), "" | "identity" | "none" | "utf-8")).then_some(coding)
 }
 
-/// An error together with its causes, which hyper keeps apart.
+/// The message of an error and of all its causes.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,4 +1,4 @@
-//! Finds out whether an upstream is up, which models it has and how much they can read.
+//! Finds out whether an upstream is up, which models it has, and how large their context is.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -15,57 +15,58 @@ use super::listing::{Listing, positive};
 use super::pool::{Link, SendError, chain, coding_of};
 use super::{Shared, upstream_name};
 
-/// The first wait before a server that is down is asked again; each further wait is twice as long, up to
+/// The first pause before a server that is down is probed again. Each further pause is twice as long, up to
 /// `probe_interval_ms`.
 const SOON: Duration = Duration::from_millis(250);
-/// The most further pages of a list that are read.
+/// The maximum number of further pages of a list that are read.
 const MOST_PAGES: usize = 32;
 
 /// The result of a probe.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProbeReport {
-    /// Whether it takes work.
+    /// Whether the upstream takes work.
     pub up: bool,
-    /// The models to offer, under the names that clients use: the configured ones, or else those that it lists, and
-    /// the aliases whose models exist. Empty if it does not say: any model may be asked for.
+    /// The models to offer, under the names that clients use: the configured models, or else the listed ones, and the
+    /// aliases whose models exist. Empty: unknown, and clients may ask for any model.
     pub models: Vec<String>,
-    /// The most tokens of prompt and answer together, of the model that takes most; 0 if it does not say.
+    /// The maximum number of tokens of prompt and answer together, for the model with the largest context; 0: unknown.
     pub max_context_tokens: u64,
-    /// Whether it makes embeddings, as configured.
+    /// Whether the upstream makes embeddings, as configured.
     pub embeddings: bool,
-    /// The reason why it is not up, or empty.
+    /// The reason why the upstream is down; empty: it is up.
     pub reason: String,
-    /// The reason why it lists no models although it is up, or empty.
+    /// The reason why the models are unknown although the upstream is up; empty: none.
     pub warning: String,
 }
 
-/// Asks for `/models` again and again. The first answer decides, and so does the first good one. After that
-/// `probe_threshold` answers in a row must contradict the present belief. A server that is too busy to answer in time
-/// is up if jobs were answered meanwhile. Its list decides nothing about its life.
+/// Requests `/models` again and again. The first answer decides whether the upstream is up, and so does the first good
+/// one. After that, only `probe_threshold` contrary answers in a row change the state. A server that is too busy to
+/// answer in time counts as up if jobs were answered in the meantime. The content of the list does not matter here.
 pub struct UpstreamProbe {
     shared: Arc<Shared>,
     answered: u64,
     against: u32,
     /// The last report; `None` before the first probe.
     report: Option<ProbeReport>,
-    /// Whether it was up before.
+    /// Whether the upstream was up at any time.
     has_lived: bool,
 }
 
-/// The reason why it is down.
+/// The reason why a probe failed.
 enum Down {
-    /// It did not answer in time.
+    /// The upstream did not answer in time.
     Silent,
+    /// The upstream could not be reached or answered with an error.
     Broken(String),
 }
 
-/// A living server's answer about its models.
+/// A server's answer about its models. Each of them means that the server is up.
 enum Found {
-    /// It lists them.
+    /// The server lists its models.
     List(Listing),
-    /// It has no list; the warning says why, if that is odd.
+    /// The server has no list. The text is a warning; empty: none.
     NoList(String),
-    /// Nothing new is known except that it lives; the warning says why, if that is odd.
+    /// The answer says nothing about the models. The text is a warning; empty: none.
     Nothing(String),
 }
 
@@ -74,8 +75,8 @@ impl UpstreamProbe {
         Self { shared, answered: 0, against: 0, report: None, has_lived: false }
     }
 
-    /// Probes every `probe_interval_ms`, at once first, and reports what changed; the first report always
-    /// comes. One that is down is asked again sooner. Never ends: drop it to stop it.
+    /// Probes at once and then every `probe_interval_ms`, or sooner while the upstream is down. Calls `report` after
+    /// the first probe and whenever the report has changed. Never returns; drop the future to stop it.
     pub async fn run(mut self, mut report: impl FnMut(ProbeReport)) {
         let interval = Duration::from_millis(self.shared.config.probe_interval_ms);
         let mut wait = SOON.min(interval);
@@ -88,7 +89,7 @@ impl UpstreamProbe {
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(interval);
             } else if down {
-                // It seems to be back, so the next probe comes soon.
+                // The last probe succeeded, so the upstream seems to be back: probe again soon.
                 tokio::time::sleep(SOON.min(interval)).await;
             } else {
                 tokio::time::sleep(interval).await;
@@ -97,7 +98,7 @@ impl UpstreamProbe {
         }
     }
 
-    /// Probes once. Gives the report if it differs from the last one.
+    /// Probes once. Returns the report if it differs from the last one.
     async fn once(&mut self) -> Option<ProbeReport> {
         self.shared.pool.prune();
         let answered = self.shared.answered.load(Ordering::Relaxed);
@@ -127,7 +128,7 @@ impl UpstreamProbe {
         Some(news)
     }
 
-    /// The new belief after that answer; `None` if belief does not change yet.
+    /// The new report after a probe; `None`: the result contradicts the present state, but not often enough yet.
     fn judge(&mut self, found: Result<Found, String>) -> Option<ProbeReport> {
         let was_up = self.report.as_ref().map(|report| report.up);
         self.has_lived |= was_up == Some(true);
@@ -135,7 +136,7 @@ impl UpstreamProbe {
             self.against = 0;
         } else {
             self.against += 1;
-            // One good answer brings a new upstream in.
+            // For an upstream that was never up, one good answer is enough.
             let new = !self.has_lived && (was_up.is_none() || found.is_ok());
             if !new && self.against < self.shared.config.probe_threshold {
                 return None;
@@ -175,8 +176,8 @@ impl UpstreamProbe {
         }
     }
 
-    /// Asks once. Every answer of an HTTP server below 500 means that it lives: many have no list, or show it to
-    /// nobody.
+    /// Requests the list once. Every status below 500 means that the server is up, and so does 501: many servers have
+    /// no list, or do not show it.
     async fn find(&self, by: Instant) -> Result<Found, Down> {
         let path = &self.shared.pool.endpoint().models;
         let (status, body) = self.get(path, by).await?;
@@ -216,8 +217,8 @@ impl UpstreamProbe {
         Ok(Found::List(listing))
     }
 
-    /// The number of tokens that one slot of a llama.cpp server reads: its list only says what the model was trained
-    /// for.
+    /// The context size of one slot of a llama.cpp server, in tokens. The server's list contains only the context size
+    /// of the model's training.
     async fn llama_context(&self, by: Instant) -> Option<u64> {
         let (status, body) = self.get(&self.shared.pool.endpoint().props, by).await.ok()?;
         let body = body.ok().filter(|_| status == StatusCode::OK)?;
@@ -225,7 +226,7 @@ impl UpstreamProbe {
         positive(props.get("default_generation_settings")?.get("n_ctx")?)
     }
 
-    /// The status, and the body or the error.
+    /// Requests a path. Returns the status, and the body or the reason why it could not be read.
     async fn get(&self, path: &Uri, by: Instant) -> Result<(StatusCode, Result<BytesMut, String>), Down> {
         let make = |endpoint: &Endpoint| endpoint.get(path);
         let Ok(sent) = tokio::time::timeout_at(by, self.shared.pool.send(&make, &|| true)).await else {
@@ -266,7 +267,7 @@ impl UpstreamProbe {
     }
 }
 
-/// That path with one more parameter in its query; `None` if it cannot be made.
+/// The path with one more parameter in its query; `None`: the result is not a valid URI.
 fn with_parameter(path: &Uri, name: &str, value: &str) -> Option<Uri> {
     let encoded: String = value.bytes().fold(String::new(), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -1,4 +1,4 @@
-//! Translates an upstream's refusal into the router's classes, with the upstream's own words.
+//! Translates an upstream's errors into the router's classes of failures, and keeps the upstream's message.
 
 use std::time::SystemTime;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::miner::{FailClass, Failure};
 
-/// The words by which llama.cpp, vLLM, Ollama, SGLang, TGI and OpenAI say that a prompt does not fit.
+/// Phrases by which llama.cpp, vLLM, Ollama, SGLang, TGI and OpenAI say that a prompt exceeds the context.
 const CONTEXT_WORDS: &[&str] = &[
     "context length",
     "context size",
@@ -20,10 +20,10 @@ const CONTEXT_WORDS: &[&str] = &[
     "input is too long",
 ];
 
-/// The words of refusals that concern the router's key and not the request.
+/// Words in refusals that concern the router's key and not the request.
 const KEY_WORDS: &[&str] = &["api key", "api_key", "apikey", "scope", "credential", "authenticat", "bearer", "sk-"];
 
-/// Types and codes of errors of OpenAI, Anthropic and vLLM, and their classes. The first match counts.
+/// Parts of the error types and codes of OpenAI, Anthropic and vLLM, and their classes. The first match counts.
 const KINDS: &[(&[&str], FailClass)] = &[
     (&["model_not_found", "not_found_error", "notfounderror"], FailClass::Model),
     (&["rate_limit", "overloaded", "insufficient_quota", "unavailable"], FailClass::Overloaded),
@@ -32,15 +32,14 @@ const KINDS: &[(&[&str], FailClass)] = &[
     (&["invalid_request", "badrequest", "bad_request", "content_filter", "content_policy"], FailClass::Invalid),
 ];
 
-/// Members that hold an error's words, the likelier ones first.
+/// Members that may hold an error's message, the likeliest first.
 const MESSAGES: &[&str] =
     &["message", "msg", "error_message", "error_msg", "status_msg", "errorMessage", "detail", "title", "text"];
 
-/// Members that hold a status.
+/// Members that may hold a status.
 const CODES: &[&str] = &["code", "status", "status_code", "statusCode", "error_code", "errorCode"];
 
-/// The most bytes of a body that is not JSON that go into a message. It is no setting: people read the message, and
-/// the start of such a page says what it is.
+/// The maximum number of bytes that a message quotes of a body that is not JSON.
 const EXCERPT: usize = 200;
 
 /// The failure of an answer with an error status. `name` is the upstream's.
@@ -65,12 +64,12 @@ pub(super) fn refused(name: &str, status: StatusCode, headers: &HeaderMap, body:
         message,
         http_status: Some(status.as_u16()),
         retry_after_ms: retry_after_ms(headers, SystemTime::now()),
-        // An upstream's words about the router's own key are not for the router's clients.
+        // Clients of the router must not see an upstream's message about the router's own key.
         raw: (said.is_json && !matches!(status.as_u16(), 401..=403 | 407)).then_some(body),
     }
 }
 
-/// The failure of an error inside an answer of status 200; `body` is the whole JSON, or text.
+/// The failure of an error inside an answer with status 200. `body` is the whole JSON or text.
 pub(super) fn reported(name: &str, body: Bytes) -> Failure {
     let said = Said::of(&body);
     let status = said.status;
@@ -85,7 +84,7 @@ pub(super) fn reported(name: &str, body: Bytes) -> Failure {
     }
 }
 
-/// The failure of an answer that makes no sense. Other miners' answers may make sense all the same.
+/// The failure of an answer that the router cannot read. Another miner's answer may be readable.
 pub(super) fn garbage(name: &str, what: &str, body: &[u8]) -> Failure {
     let message = match excerpt(body) {
         Some(words) => format!("the upstream {name} {what}: {words}"),
@@ -94,8 +93,8 @@ pub(super) fn garbage(name: &str, what: &str, body: &[u8]) -> Failure {
     Failure::new(FailClass::Unreadable, message)
 }
 
-/// A code as an HTTP status of a failure. Codes of `FastChat` have two more digits, and those that begin with 403
-/// concern the request: the model, a parameter, the context.
+/// The HTTP status of a failure that a code means. Codes of `FastChat` are a status with two more digits; those that
+/// begin with 403 concern the request (the model, a parameter, the context) and count as 400.
 fn status_of(code: &Value) -> Option<u16> {
     let code = code.as_u64().or_else(|| Some(code.as_f64()? as u64)).or_else(|| code.as_str()?.trim().parse().ok())?;
     let code = match code {
@@ -106,7 +105,7 @@ fn status_of(code: &Value) -> Option<u16> {
     u16::try_from(code).ok().filter(|code| (400..600).contains(code))
 }
 
-/// The content of an error body, in any of the shapes that servers use: see [`complaint`](super::complaint).
+/// The content of an error body, in any of the forms of [`complaint`](super::complaint).
 #[derive(Default)]
 struct Said {
     is_json: bool,
@@ -122,7 +121,7 @@ impl Said {
     fn of(body: &[u8]) -> Self {
         let text = String::from_utf8_lossy(body);
         let Ok(value) = serde_json::from_str::<Value>(&text) else { return Self::default() };
-        // Google puts its errors into a list.
+        // Google sends errors inside a list.
         let top = value.get(0).unwrap_or(&value);
         let in_a_choice = || top.get("choices")?.as_array()?.iter().find_map(|choice| choice.get("error"));
         let error = [top.get("error"), in_a_choice(), top.pointer("/errors/0"), top.get("base_resp")]
@@ -153,8 +152,7 @@ impl Said {
         KEY_WORDS.iter().any(|word| self.words.contains(word))
     }
 
-    /// The class of a failure with that status; without a status the error's own type decides. A fault of the request
-    /// is no reason to ask again or to blame the upstream.
+    /// The class of a failure with this status. Without a status, the type of the error decides.
     fn class(&self, status: Option<u16>) -> FailClass {
         let Some(status) = status else { return self.class_by_kind() };
         match status {
@@ -163,7 +161,7 @@ impl Said {
             401 | 402 | 407 => FailClass::Credentials,
             403 => FailClass::Refused,
             404 => FailClass::Model,
-            // These ask for another try: request timeout, misdirected request, too early (RFC 9110 and RFC 8470).
+            // Request timeout, misdirected request, too early: a client should try again (RFC 9110 and RFC 8470).
             408 | 421 | 425 => FailClass::Internal,
             413 => FailClass::Context,
             400..600 if self.is_about_context() => FailClass::Context,
@@ -172,7 +170,7 @@ impl Said {
         }
     }
 
-    /// An error inside of an answer of status 200 often has no status of its own.
+    /// The class of an error by its type and code, for errors without a status.
     fn class_by_kind(&self) -> FailClass {
         if self.is_about_context() {
             return FailClass::Context;
@@ -182,7 +180,8 @@ impl Said {
     }
 }
 
-/// `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3), or the finer `retry-after-ms` that some hosts send.
+/// `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3), or the finer `retry-after-ms` that some hosts
+/// send.
 fn retry_after_ms(headers: &HeaderMap, now: SystemTime) -> Option<u64> {
     let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.trim());
     let number = |name: &str| text(name)?.parse::<f64>().ok();
@@ -190,7 +189,7 @@ fn retry_after_ms(headers: &HeaderMap, now: SystemTime) -> Option<u64> {
         return (millis >= 0.0).then_some(millis.ceil() as u64);
     }
     let date = httpdate::parse_http_date(text("retry-after")?).ok()?;
-    // A date that has passed, by this clock, means now.
+    // A date in the past, by this machine's clock, means now.
     Some(date.duration_since(now).map_or(0, |wait| wait.as_millis() as u64))
 }
 
@@ -351,7 +350,7 @@ mod tests {
         assert_eq!(at("retry-after-ms", "120"), Some(120));
         assert_eq!(at("retry-after", "-1"), None);
         assert_eq!(at("retry-after", "Wed, 21 Oct 2026 07:29:30 GMT"), Some(90_000));
-        // The two obsolete forms that a recipient must read all the same.
+        // A recipient must accept the two obsolete forms of dates, too.
         assert_eq!(at("retry-after", "Wednesday, 21-Oct-26 07:28:01 GMT"), Some(1_000));
         assert_eq!(at("retry-after", "Wed Oct 21 07:28:01 2026"), Some(1_000));
         assert_eq!(at("retry-after", "Wed, 21 Oct 2026 07:27:00 GMT"), Some(0));

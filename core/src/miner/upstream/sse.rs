@@ -1,30 +1,30 @@
-//! Reads server-sent events out of frames that are cut anywhere, as the HTML standard defines them (section 9.2.6).
+//! Reads server-sent events from frames that may be cut anywhere, as the HTML standard defines them (section 9.2.6).
 //!
-//! It works on bytes: neither an event nor a UTF-8 sequence need arrive whole. An event inside of one frame is a
-//! slice of that frame; only an event across frames is copied. Lines end with `\n`, `\r\n` or `\r`; several `data`
-//! lines are joined with `\n`; comments, `id` and `retry` are skipped. Of the name in `event` the reader keeps
-//! whether it is `error`.
+//! The reader works on bytes, because events and UTF-8 sequences may be split over frames. An event inside one frame is
+//! a slice of that frame; only an event that spans several frames is copied. Lines end with `\n`, `\r\n` or `\r`.
+//! Several `data` lines are joined with `\n`. Comments, `id` and `retry` are skipped. Of the `event` name, the reader
+//! keeps only whether it is `error`.
 //!
-//! Two things differ from the standard. An event whose data is blank is skipped, because proxies send `data:` as a
-//! sign of life and an empty text is no chunk. The line `error: {...}`, which old versions of llama.cpp send, counts
-//! as `data` of an event with the name `error`.
+//! The reader differs from the standard in two ways. It skips an event with blank data, because proxies send `data:` as
+//! a sign of life and an empty text is not a chunk. It treats the line `error: {...}`, which old versions of llama.cpp
+//! send, as the `data` of an event with the name `error`.
 
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::{memchr, memchr2};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Beginnings of a body that only a stream of events has.
+/// The beginnings by which a body is recognised as a stream of events.
 const OPENINGS: &[&[u8]] = &[b"data:", b"event:", b"id:", b"retry:", b"error:", b":"];
 
-/// The error of an event with more bytes than an answer may have.
+/// The error of an event that is longer than an answer may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooLong;
 
-/// A whole event.
+/// A complete event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Event {
-    /// The data. It is blank in errors alone.
+    /// The data. Only an error may have blank data.
     pub(super) data: Bytes,
     /// Whether its name says that it is an error.
     pub(super) is_error: bool,
@@ -37,13 +37,13 @@ pub(super) struct SseReader {
     frame: Bytes,
     /// An event whose end has not come yet.
     carry: BytesMut,
-    /// Where the line that is being read starts, in `frame` or `carry`.
+    /// The offset at which the present line starts, in `frame` or `carry`.
     line: usize,
-    /// There is no line end between `line` and this place.
+    /// The offset up to which the present line was searched for its end.
     seen: usize,
     most: usize,
     begun: bool,
-    /// The last event ended with a `\r`, whose `\n` may still come.
+    /// Whether the last event ended with a `\r`, whose `\n` may still come.
     after_cr: bool,
 }
 
@@ -53,7 +53,7 @@ impl SseReader {
         Self { frame: Bytes::new(), carry: BytesMut::new(), line: 0, seen: 0, most, begun: false, after_cr: false }
     }
 
-    /// Takes the next bytes. Call [`next`](Self::next) until it answers `None` before the next `push`.
+    /// Takes the next bytes. Between two calls, [`next`](Self::next) must be called until it returns `None`.
     pub(super) fn push(&mut self, mut frame: Bytes) {
         if !frame.is_empty() && std::mem::take(&mut self.after_cr) && frame.starts_with(b"\n") {
             frame.advance(1);
@@ -66,7 +66,7 @@ impl SseReader {
         }
     }
 
-    /// The next event that is whole.
+    /// The next complete event; `None`: more bytes are needed.
     pub(super) fn next(&mut self) -> Result<Option<Event>, TooLong> {
         loop {
             let text = if self.carry.is_empty() { &self.frame[..] } else { &self.carry[..] };
@@ -107,7 +107,7 @@ impl SseReader {
             lines.advance(BYTE_ORDER_MARK.len());
         }
         let (mut first, mut joined, mut is_error): (Option<&[u8]>, BytesMut, bool) = (None, BytesMut::new(), false);
-        // The blank line between the two bytes of `\r\n` is no field.
+        // Splitting `\r\n` gives an empty line, which has no field and is ignored.
         for line in lines.split(|byte| matches!(byte, b'\n' | b'\r')) {
             let (name, value) = field(line);
             match name {
@@ -134,8 +134,8 @@ impl SseReader {
     }
 }
 
-/// Whether a body that begins with these bytes is a stream of events; `None` where more bytes must tell. A blank
-/// before the first line says nothing.
+/// Whether a body with these first bytes is a stream of events; `None`: more bytes are needed. Leading blanks are
+/// skipped.
 pub(super) fn is_stream(start: &[u8]) -> Option<bool> {
     if start.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(start) {
         return None;
@@ -147,11 +147,11 @@ pub(super) fn is_stream(start: &[u8]) -> Option<bool> {
     (!OPENINGS.iter().any(|opening| opening.starts_with(start))).then_some(false)
 }
 
-/// The offset behind the blank line that ends the first event.
+/// The offset after the blank line that ends the first event.
 fn event_end(text: &[u8], line: &mut usize, seen: &mut usize) -> Option<usize> {
     while let Some(offset) = memchr2(b'\n', b'\r', &text[*seen..]) {
         let at = *seen + offset;
-        // The `\r` before it has ended the line.
+        // A `\n` after `\r` belongs to the same line end.
         let is_second_half = text[at] == b'\n' && at > 0 && text[at - 1] == b'\r';
         let is_blank = at == *line && !is_second_half;
         *line = at + 1;
@@ -164,7 +164,7 @@ fn event_end(text: &[u8], line: &mut usize, seen: &mut usize) -> Option<usize> {
     None
 }
 
-/// A line's field and its value without its one leading blank. A comment has a field without a name.
+/// The name and the value of a line's field. One leading blank of the value is removed. A comment has an empty name.
 fn field(line: &[u8]) -> (&[u8], &[u8]) {
     match memchr(b':', line) {
         Some(at) => (&line[..at], line[at + 1..].strip_prefix(b" ").unwrap_or(&line[at + 1..])),
@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(reader.next(), Err(TooLong));
     }
 
-    /// Each case of the standard, and the events as `name data`. Every case is read whole and cut in two at every byte.
+    /// Reads each case of the standard as a whole, cut in two at every byte, and byte by byte.
     #[test]
     fn the_standards_rules_hold_wherever_frames_are_cut() {
         let error = |data: &str| (data.to_owned(), true);
@@ -264,7 +264,7 @@ mod tests {
             // Blank data, with and without a colon.
             ("data\n\ndata:\n\ndata: \n\ndata\ndata\n\ndata: a\n\n", vec![plain("a")]),
             ("data: a\ndata\n\ndata\ndata: b\n\n", vec![plain("a\n"), plain("\nb")]),
-            // Fields that are not known, or nearly.
+            // Unknown fields, some of them similar to known ones.
             (" data: x\nDATA: x\ndata : x\ndatas: x\nid: 7\nretry: 1\nretry: soon\n\ndata: a\n\n", vec![plain("a")]),
             ("data: a: b\n\ndata::\n\n", vec![plain("a: b"), plain(":")]),
             // Names.
@@ -273,7 +273,7 @@ mod tests {
             ("event: error\n\ndata: a\n\nevent: error\ndata\n\n", vec![plain("a"), error("")]),
             ("event: errors\ndata: a\n\nevent\ndata: b\n\n", vec![plain("a"), plain("b")]),
             ("error: {}\n\n", vec![error("{}")]),
-            // Bytes of UTF-8 that look like nothing of these.
+            // Unicode line separators and control characters, which do not end a line.
             ("data: 🦀\u{2028}\u{85}\u{b}ż\n\n", vec![plain("🦀\u{2028}\u{85}\u{b}ż")]),
             ("data: \u{0}\n\n", vec![plain("\u{0}")]),
             // The end without a blank line.

@@ -1,4 +1,4 @@
-//! Upstreams that fail, and work that is wanted no more.
+//! Upstreams that fail, and jobs that are cancelled.
 
 use parking_lot::Mutex;
 use tokio::io::AsyncReadExt as _;
@@ -146,7 +146,7 @@ async fn a_cancel_while_the_reader_is_slow_hangs_up() {
     assert_eq!(sink.end().await.unwrap_err().class, FailClass::Cancelled);
 }
 
-/// A server that takes connections and says nothing: a TLS handshake with it never ends.
+/// A server that accepts connections and sends nothing, so that a TLS handshake with it never ends.
 async fn mute() -> (String, tokio::net::TcpListener) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     (format!("https://{}/v1", listener.local_addr().unwrap()), listener)

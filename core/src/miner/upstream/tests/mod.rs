@@ -15,7 +15,7 @@ use crate::miner::recorder::Recorder;
 use crate::model::TaskRequest;
 use cortensor_router_testkit::Mock;
 
-/// A miner for that server.
+/// A miner for this server.
 fn miner(mock: &Mock) -> Arc<UpstreamMiner> {
     miner_of(UpstreamConfig::new(&mock.url))
 }
@@ -24,7 +24,7 @@ fn miner_of(config: UpstreamConfig) -> Arc<UpstreamMiner> {
     UpstreamMiner::new(UpstreamConfig { name: "up".into(), ..config }, &LimitsConfig::default()).unwrap()
 }
 
-/// Offers a request and gives where its answer will be.
+/// Offers a request to the miner. Returns the sink that receives the answer.
 fn offer(miner: &UpstreamMiner, request: TaskRequest, stream: bool) -> Arc<Recorder> {
     let sink = Recorder::new();
     miner.offer(sink.job(request, stream));

@@ -1,4 +1,4 @@
-//! A real server with a real model, where the environment names one: `CORTENSOR_TEST_LLAMA_SERVER` is
+//! A real server with a real model, if the environment names one: `CORTENSOR_TEST_LLAMA_SERVER` is
 //! llama.cpp's `llama-server`, `CORTENSOR_TEST_MODEL` a small instruct model for it.
 
 use std::process::{Child, Command, Stdio};
@@ -9,7 +9,7 @@ use crate::miner::recorder::within;
 use crate::miner::{FailClass, ProbeReport};
 use crate::model::{FinishReason, RequestKind};
 
-/// Tokens that each of the server's two slots can read.
+/// The context size of each of the server's two slots, in tokens.
 const SLOT: u64 = 512;
 
 struct Server {
@@ -24,7 +24,7 @@ impl Drop for Server {
     }
 }
 
-/// The server, or `None` where the environment names none.
+/// The server; `None`: the environment names none.
 fn start() -> Option<Server> {
     let program = std::env::var_os("CORTENSOR_TEST_LLAMA_SERVER");
     let weights = std::env::var_os("CORTENSOR_TEST_MODEL");
@@ -33,7 +33,7 @@ fn start() -> Option<Server> {
         eprintln!("skipped: CORTENSOR_TEST_LLAMA_SERVER and CORTENSOR_TEST_MODEL name no server and no model");
         return None;
     };
-    // Free a moment ago: nobody else asks the system for a port between here and the server's start, or almost.
+    // The port is free now. Another process is unlikely to take it before the server starts.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let child = Command::new(&program)
         .env("LD_LIBRARY_PATH", std::path::Path::new(&program).parent().unwrap())
@@ -102,7 +102,7 @@ async fn a_real_model_answers() {
     let failure = offer(&miner, wrong, false).end().await.unwrap_err();
     assert_eq!(failure.class, FailClass::Invalid, "{}", failure.message);
 
-    // Both slots are taken by long work; a cancel frees them long before it would be done.
+    // Long jobs take both slots. A cancellation must free the slots long before the jobs would end.
     let endless = || {
         let request = r#"{"prompt":"Once","prompt_type":1,"max_tokens":400,"ignore_eos":true}"#;
         serde_json::from_str::<TaskRequest>(request).unwrap()
@@ -122,7 +122,7 @@ async fn a_real_model_answers() {
     }
 }
 
-/// How many of the server's slots work.
+/// The number of the server's slots that are busy.
 async fn busy_slots(miner: &UpstreamMiner) -> usize {
     let slots = http::Uri::from_static("/slots");
     let (mut link, response) = miner.shared.pool.send(&|endpoint| endpoint.get(&slots), &|| true).await.unwrap();

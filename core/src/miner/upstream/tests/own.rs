@@ -1,4 +1,4 @@
-//! What the router adds to requests of its own, and what it does when that is refused.
+//! Fields that the router adds to requests, and upstreams that refuse them.
 
 use super::*;
 use crate::config::StreamUsage;
@@ -14,7 +14,7 @@ fn streamed() -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {}\r\n\r\n{DONE}", DONE.len()).into()
 }
 
-/// A host that refuses `stream_options` with that status.
+/// A server that refuses `stream_options` with this status.
 async fn strict(status: &'static str) -> Mock {
     Mock::new(move |seen| {
         let refuses = seen.body.contains("stream_options");

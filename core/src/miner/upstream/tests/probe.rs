@@ -12,7 +12,7 @@ use cortensor_router_testkit::mock::{Step, json};
 
 const VLLM: &str = r#"{"object":"list","data":[{"id":"org/a","object":"model","owned_by":"vllm","max_model_len":4096},{"id":"org/b","owned_by":"vllm","max_model_len":null}]}"#;
 
-/// The reports of that miner's probe, for as long as they are listened to.
+/// Runs the miner's probe and receives its reports. The probe stops when the receiver is dropped.
 fn probe(miner: &UpstreamMiner) -> mpsc::UnboundedReceiver<ProbeReport> {
     let (tell, reports) = mpsc::unbounded_channel();
     let probe = miner.probe();
@@ -140,7 +140,7 @@ async fn a_list_in_pages_is_read_to_its_end() {
         let body = match seen.head.split(' ').nth(1).unwrap() {
             "/v1/models" => r#"{"data":[{"id":"a"}],"has_more":true,"last_id":"a b"}"#,
             "/v1/models?after_id=a%20b" => r#"{"data":[{"id":"b"}],"has_more":true,"last_id":"b"}"#,
-            // It says for ever that there is more.
+            // Every page says that there is a further page.
             _ => r#"{"data":[{"id":"b"}],"has_more":true,"last_id":"c"}"#,
         };
         vec![Step::Send(json("200 OK", body))]
@@ -222,7 +222,7 @@ async fn the_first_model_serves_who_names_none() {
     assert!(mock.seen()[1].body.starts_with(r#"{"model":"org/a","#));
 }
 
-/// Plays answers to one probe after the other and gives which of them led to a report.
+/// Gives answers to one probe after the other. Returns which of them led to a report.
 async fn play(answers: &'static [bool], threshold: u32) -> Vec<(usize, bool)> {
     let count = Arc::new(AtomicUsize::new(0));
     let asked = Arc::clone(&count);

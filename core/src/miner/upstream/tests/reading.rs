@@ -53,7 +53,7 @@ async fn a_connection_that_was_closed_while_idle_is_replaced() {
     assert_eq!((mock.seen().len(), mock.connections()), (5, 5));
 }
 
-/// The other end closes the idle connection in the moment in which the next request goes out.
+/// The server closes the idle connection at the moment at which the next request is sent.
 #[tokio::test]
 async fn a_request_that_meets_a_closing_connection_is_sent_again_once() {
     let count = std::sync::atomic::AtomicUsize::new(0);

@@ -86,7 +86,7 @@ async fn a_piece_is_not_held_back_for_the_next() {
     sink.end().await.unwrap();
 }
 
-/// The end of a chunked body may come after `[DONE]`; the answer does not wait for it, the connection does.
+/// The end of a chunked body may come after `[DONE]`. The answer must not wait for it; the connection must.
 #[tokio::test]
 async fn a_stream_s_connection_is_used_again() {
     let mock = Mock::new(|seen| {
@@ -190,7 +190,7 @@ async fn streamed_tool_calls_are_kept_whole() {
 
 #[test]
 fn a_stream_that_never_pauses_leaves_others_their_turn() {
-    // The runtime looks at sockets and at the test after so many polls of tasks.
+    // The runtime polls sockets and the test's task only after this many polls of other tasks.
     const POLLS: usize = 4;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().event_interval(POLLS as u32).build().unwrap();
@@ -199,7 +199,7 @@ fn a_stream_that_never_pauses_leaves_others_their_turn() {
         let body = [sse_head(false), flood.into_bytes()].concat();
         let mock = Mock::new(move |_| vec![Step::Send(body.clone()), Step::Close]).await;
         let sink = offer(&miner(&mock), chat(), true);
-        // How many pieces pass between two turns of another task of the same thread?
+        // Counts the pieces that pass between two turns of another task on the same thread.
         let (mut before, mut most) = (0, 0);
         while !sink.has_ended() {
             let now = sink.count();
