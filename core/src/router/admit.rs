@@ -4,11 +4,12 @@
 
 use std::sync::Arc;
 
+use super::core::Core;
 use super::drive::Deed;
 use super::intake::Checked;
 use super::live::{Live, weight_of};
 use super::memory::Memory;
-use super::shared::{Core, Shared};
+use super::shared::Shared;
 use super::transcript::Transcript;
 use crate::engine::{self, Effect, Event, NewTask, Refusal};
 use crate::model::{

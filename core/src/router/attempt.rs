@@ -8,14 +8,14 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
-use tokio::sync::Notify;
 
 use super::claim::Seen;
 use super::live::{Given, Live, wake};
 use super::memory::Memory;
-use super::miners::MinerSlot;
 use super::shared::Shared;
+use super::slot::MinerSlot;
 use super::transcript::Push;
+use super::underway::Underway;
 use super::wait::Waiter;
 use crate::engine::{Blame, Event, MinerKey, Role};
 use crate::miner::{Chunk, Emit, FailClass, Failure, JobSink, MinerEvent, Settled};
@@ -43,7 +43,8 @@ struct Inherited {
 }
 
 pub(super) struct Attempt {
-    pub(super) fence: Fence,
+    underway: Arc<Underway>,
+    fence: Fence,
     pub(super) address: String,
     shared: Weak<Shared>,
     miner: MinerKey,
@@ -56,14 +57,10 @@ pub(super) struct Attempt {
     inherited: Option<Inherited>,
     /// Whether the miner's token counts are trusted: those of upstreams are.
     counts_well: bool,
-    /// The answering model, if it is known before the answer.
-    pub(super) model: Option<String>,
     /// The number of raw pieces without text, and their bytes. The router does not read those pieces.
     unread: (AtomicU64, AtomicU64),
-    cancelled: AtomicBool,
     answered: AtomicBool,
     reported_at: AtomicU64,
-    changed: Notify,
 }
 
 impl Attempt {
@@ -76,10 +73,11 @@ impl Attempt {
         partial: Option<&str>,
     ) -> Arc<Self> {
         let asked = live.spec.model.as_deref();
+        let underway = Arc::new(Underway::new(fence, slot.answers_as(asked).map(str::to_owned)));
         Arc::new(Self {
+            underway,
             fence,
             address: slot.address.clone(),
-            model: slot.answers_as(asked).map(str::to_owned),
             counts_well: slot.spec.kind == MinerKind::Upstream,
             unread: <(AtomicU64, AtomicU64)>::default(),
             shared: Arc::downgrade(shared),
@@ -88,22 +86,14 @@ impl Attempt {
             aside: (role == Role::Aside).then(Mutex::default),
             parts: Mutex::default(),
             inherited: partial.map(|text| Inherited { tokens: estimate_tokens(text), bytes: text.len() as u64 }),
-            cancelled: AtomicBool::new(false),
             answered: AtomicBool::new(false),
             reported_at: AtomicU64::new(0),
-            changed: Notify::new(),
         })
     }
 
-    /// Tells the miner that this attempt is not wanted any more.
-    pub(super) fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Release);
-        self.changed.notify_waiters();
-    }
-
-    /// Tells the miner that a reader of the stream has caught up.
-    pub(super) fn caught_up(&self) {
-        self.changed.notify_waiters();
+    /// The attempt as its task sees it.
+    pub(super) fn underway(&self) -> &Arc<Underway> {
+        &self.underway
     }
 
     /// The text of the whole answer, and whether it was cut off. If the miner emitted no pieces, the text of `answer`
@@ -209,7 +199,7 @@ impl Attempt {
         if !self.counts_well {
             answer.raw = answer.raw.map(|raw| seen.bound_in(request, raw));
         }
-        answer.model = answer.model.filter(|model| !model.is_empty()).or_else(|| self.model.clone());
+        answer.model = answer.model.filter(|model| !model.is_empty()).or_else(|| self.underway.model.clone());
         if self.inherited.is_some() {
             // The raw answer lacks the text of the earlier attempt.
             answer.raw = None;
@@ -418,16 +408,15 @@ impl JobSink for Attempt {
     }
 
     fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Acquire)
+        self.underway.is_cancelled()
     }
 
     fn cancelled(&self) -> BoxFuture<'static, ()> {
-        let this = self.live.state.lock().attempts.iter().find(|a| a.fence == self.fence).cloned();
+        let this = self.underway.clone();
         Box::pin(async move {
-            let Some(this) = this else { return };
             loop {
-                let changed = this.changed.notified();
-                if this.is_cancelled() {
+                let changed = this.changed();
+                if this.is_cancelled() || this.is_over() {
                     return;
                 }
                 changed.await;
@@ -436,16 +425,14 @@ impl JobSink for Attempt {
     }
 
     fn writable(&self) -> BoxFuture<'static, ()> {
-        let (shared, live) = (self.shared.clone(), self.live.clone());
-        let this = live.state.lock().attempts.iter().find(|a| a.fence == self.fence).cloned();
+        let (shared, live, this) = (self.shared.clone(), self.live.clone(), self.underway.clone());
         Box::pin(async move {
-            let Some(this) = this else { return };
             loop {
-                let changed = this.changed.notified();
+                let changed = this.changed();
                 let Some(window) = shared.upgrade().map(|s| s.config.limits.stream_window_bytes as usize) else {
                     return;
                 };
-                if this.is_cancelled() || live.state.lock().backlog() <= window / 2 {
+                if this.is_cancelled() || this.is_over() || live.state.lock().backlog() <= window / 2 {
                     return;
                 }
                 changed.await;

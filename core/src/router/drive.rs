@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::attempt::Attempt;
+use super::core::Core;
 use super::live::{Live, LiveState, wake};
-use super::miners::MinerSlot;
-use super::shared::{Core, Shared};
+use super::shared::Shared;
+use super::slot::MinerSlot;
 use crate::engine::{Effect, EndCause, Event, MinerKey, Role, StopReason};
 use crate::miner::{FailClass, Failure, Job, JobInfo, Miner};
 use crate::model::{Fence, Gid, Outcome, TaskState, Timestamp, estimate_tokens};
@@ -183,7 +184,7 @@ impl Shared {
         let inherited = partial.as_deref().map(estimate_tokens);
         let attempt = Attempt::new(self, live.clone(), fence, slot, role, partial.as_deref());
         state.assigned.push(slot.address.clone());
-        state.attempts.push(attempt.clone());
+        state.attempts.push(attempt.underway().clone());
         drop(state);
         let mut request = live.spec.request.clone();
         if let Some(tokens) = inherited {
@@ -281,11 +282,11 @@ impl Shared {
     /// Shows the end to all waiting callers and decides whether the task stays in memory. Takes the task's lock and
     /// the core's lock only once each, because every request passes here.
     fn show_end(&self, live: &Live, written: bool) {
-        let (weight, wakers) = {
+        let (weight, attempts, wakers) = {
             let mut state = live.state.lock();
             let weight = live.settled(&mut state);
             state.state = TaskState::Ended;
-            state.attempts.clear();
+            let attempts = std::mem::take(&mut state.attempts);
             state.unwritten = !written;
             if state.end.is_none() {
                 let end = state.closed.as_ref().filter(|_| written).map(|end| end.told.clone());
@@ -301,8 +302,9 @@ impl Shared {
                 let outcome = if written { outcome } else { Outcome::Failed };
                 self.metrics.ended(outcome, state.ended_at.since(live.spec.created_at));
             }
-            (weight, state.take_wakers())
+            (weight, attempts, state.take_wakers())
         };
+        attempts.iter().for_each(|attempt| attempt.finish());
         let forgotten = {
             let mut core = self.core.lock();
             if live.spec.shadow {

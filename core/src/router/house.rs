@@ -8,8 +8,9 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::core::Core;
 use super::sessions::STANDING;
-use super::shared::{Core, Shared};
+use super::shared::Shared;
 use crate::Result;
 use crate::model::{SessionId, Timestamp};
 use crate::store::Purge;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::admit::{Admitted, Entrant, Origin};
+use super::core::Core;
 use super::live::{Given, Live};
-use super::shared::{Core, Shared};
+use super::shared::Shared;
 use super::wait::Waiter;
 use crate::engine::{Event, NewTask, Standing};
 use crate::model::{

@@ -1,92 +1,15 @@
-//! API keys: the store keeps them, and a copy in memory serves every request of every listener.
+//! Makes, lists and revokes API keys.
 
-use std::collections::HashMap;
+#[cfg(feature = "listener")]
 use std::sync::Arc;
 
-use parking_lot::RwLock;
-use tokio_util::sync::CancellationToken;
-
+#[cfg(feature = "listener")]
+use super::key_ring::KeyRing;
 use super::shared::Router;
 use crate::Result;
 use crate::model::Timestamp;
 use crate::store::ApiKey;
 use crate::token::{KeySpec, NewKey};
-
-/// The keys of the store, in memory.
-#[derive(Default)]
-pub(crate) struct KeyRing(RwLock<Ring>);
-
-#[derive(Default)]
-struct Ring {
-    by_id: HashMap<String, Known>,
-    /// The number of keys with the scope `admin`.
-    admins: usize,
-}
-
-impl Ring {
-    /// Sets the key with this id; `None` removes it. Returns the old key.
-    fn replace(&mut self, id: &str, key: Option<Known>) -> Option<Known> {
-        let administers = |known: &Known| usize::from(known.key.scopes.iter().any(|scope| scope == "admin"));
-        self.admins += key.as_ref().map_or(0, administers);
-        let before = match key {
-            Some(key) => self.by_id.insert(id.to_owned(), key),
-            None => self.by_id.remove(id),
-        };
-        self.admins -= before.as_ref().map_or(0, administers);
-        before
-    }
-}
-
-/// A key, and the signal that it was replaced or deleted.
-#[derive(Clone)]
-pub(crate) struct Known {
-    pub(crate) key: Arc<ApiKey>,
-    pub(crate) revoked: CancellationToken,
-}
-
-impl KeyRing {
-    pub(super) fn new(keys: Vec<ApiKey>) -> Arc<Self> {
-        let ring = Self::default();
-        for key in keys {
-            ring.add(key);
-        }
-        Arc::new(ring)
-    }
-
-    fn add(&self, key: ApiKey) {
-        let known = Known { key: Arc::new(key), revoked: CancellationToken::new() };
-        let id = known.key.id.clone();
-        self.replace(&id, Some(known));
-    }
-
-    fn remove(&self, id: &str) {
-        self.replace(id, None);
-    }
-
-    fn replace(&self, id: &str, key: Option<Known>) {
-        let before = self.0.write().replace(id, key);
-        if let Some(before) = before {
-            before.revoked.cancel();
-        }
-    }
-
-    /// The key with this id.
-    #[cfg(feature = "listener")]
-    pub(crate) fn get(&self, id: &str) -> Option<Known> {
-        self.0.read().by_id.get(id).cloned()
-    }
-
-    #[cfg(feature = "listener")]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.read().by_id.is_empty()
-    }
-
-    /// Whether there is a key with the scope `admin`.
-    #[cfg(feature = "listener")]
-    pub(crate) fn has_admin(&self) -> bool {
-        self.0.read().admins > 0
-    }
-}
 
 impl Router {
     /// The keys against which requests are checked.

@@ -1,9 +1,6 @@
 //! Miners that the router remembers, connected or not: enrolled keys, allowed models, reputations.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use parking_lot::Mutex;
 
 use super::shared::{Router, Shared};
 use crate::Result;
@@ -11,16 +8,6 @@ use crate::engine::Event;
 use crate::store::MinerRecord;
 #[cfg(feature = "listener")]
 use crate::store::Pending;
-
-/// The store's records of miners, in memory.
-#[derive(Default)]
-pub(super) struct KnownMiners(Mutex<BTreeMap<String, MinerRecord>>);
-
-impl KnownMiners {
-    pub(super) fn new(records: Vec<MinerRecord>) -> Self {
-        Self(Mutex::new(records.into_iter().map(|record| (record.id.clone(), record)).collect()))
-    }
-}
 
 impl Shared {
     /// Writes down a miner's new reputation, so that a miner cannot restore it by leaving, nor does a restart.
@@ -31,7 +18,7 @@ impl Shared {
             return;
         }
         {
-            let mut known = self.known.0.lock();
+            let mut known = self.known.lock();
             // The engine remembers this many reputations, too.
             if known.len() as u64 >= 2 * self.config.limits.max_miners {
                 return;
@@ -44,7 +31,7 @@ impl Shared {
     /// Makes sure that the store remembers at least one miner.
     pub(super) fn remember_first(self: &Arc<Self>, name: &str) {
         {
-            let mut known = self.known.0.lock();
+            let mut known = self.known.lock();
             if !known.is_empty() {
                 return;
             }
@@ -66,7 +53,6 @@ impl Shared {
     pub(super) fn tell_reputations(self: &Arc<Self>) {
         let known: Vec<(Arc<str>, f64)> = self
             .known
-            .0
             .lock()
             .values()
             .filter(|record| record.reputation < 1.0)
@@ -81,13 +67,13 @@ impl Shared {
 impl Router {
     /// All miners that the router remembers, in the order of their ids.
     pub fn known_miners(&self) -> Vec<MinerRecord> {
-        self.shared.known.0.lock().values().cloned().collect()
+        self.shared.known.lock().values().cloned().collect()
     }
 
     /// The record of the miner with this id.
     #[cfg(feature = "listener")]
     pub(crate) fn known_miner(&self, id: &str) -> Option<MinerRecord> {
-        self.shared.known.0.lock().get(id).cloned()
+        self.shared.known.lock().get(id).cloned()
     }
 
     /// Writes the new or changed record of a miner.
@@ -97,7 +83,7 @@ impl Router {
     #[cfg(feature = "listener")]
     pub(super) async fn remember_miner(&self, record: MinerRecord) -> Result<()> {
         self.shared.store.put_miner(record.clone()).await?;
-        self.shared.known.0.lock().insert(record.id.clone(), record);
+        self.shared.known.lock().insert(record.id.clone(), record);
         Ok(())
     }
 
@@ -105,7 +91,7 @@ impl Router {
     /// mark. `None`: no such miner is enrolled.
     #[cfg(feature = "listener")]
     pub(super) fn revoke_known(&self, id: &str) -> Option<Pending<()>> {
-        let mut known = self.shared.known.0.lock();
+        let mut known = self.shared.known.lock();
         let record = known.get_mut(id).filter(|record| !record.public_key.is_empty())?;
         record.revoked = true;
         // The lock is held while the write is queued, so that no older state is written later.
@@ -115,7 +101,7 @@ impl Router {
     /// Changes the record of a miner and writes it in the background; writes keep the order of the changes. `false`:
     /// there is no such record.
     pub(super) fn change_miner(&self, id: &str, change: impl FnOnce(&mut MinerRecord)) -> bool {
-        let mut known = self.shared.known.0.lock();
+        let mut known = self.shared.known.lock();
         let Some(record) = known.get_mut(id) else { return false };
         change(record);
         // The lock is held while the write is queued, so that the newest change is the last one in the store.
@@ -139,7 +125,7 @@ impl Router {
     /// The store's.
     pub async fn forget_miner(&self, id: &str) -> Result<bool> {
         let found = self.shared.store.delete_miner(id.to_owned()).await?;
-        self.shared.known.0.lock().remove(id);
+        self.shared.known.lock().remove(id);
         Ok(found)
     }
 }

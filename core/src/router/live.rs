@@ -8,9 +8,9 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
-use super::attempt::Attempt;
 use super::memory::{Held, Memory, TASK};
 use super::transcript::Transcript;
+use super::underway::Underway;
 use crate::miner::Failure;
 use crate::model::{Answer, Completion, Fence, Outcome, TaskRequest, TaskState, Timestamp, Verdict};
 use crate::task::{TaskEnd, TaskSpec};
@@ -41,7 +41,7 @@ pub(super) struct LiveState {
     pub(super) first_token_at: Timestamp,
     pub(super) precommitted_at: Timestamp,
     pub(super) assigned: Vec<String>,
-    pub(super) attempts: SmallVec<[Arc<Attempt>; 1]>,
+    pub(super) attempts: SmallVec<[Arc<Underway>; 1]>,
     /// The answers that have come in.
     pub(super) answers: Vec<Given>,
     pub(super) failure: Option<Failure>,

@@ -4,100 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::shared::{Core, Router, Shared};
+use super::core::Core;
+use super::shared::{Router, Shared};
+use super::slot::{Entrance, MinerSlot};
 use crate::config::UpstreamConfig;
-use crate::engine::{BreakerState, Event, MinerKey, MinerRules, MinerView};
+use crate::engine::{BreakerState, Event, MinerKey, MinerRules};
 use crate::miner::{FailClass, Failure, Miner};
-use crate::model::{CONTINUE, Gid, MAX_JSON_INTEGER, MinerInfo, MinerKind, MinerSpec, Timestamp, address_of, meant};
+use crate::model::{CONTINUE, Gid, MAX_JSON_INTEGER, MinerInfo, MinerKind, MinerSpec, Timestamp, address_of};
 use crate::{Error, ErrorKind, Result};
 
 /// The router's record of a miner.
-pub(super) struct MinerSlot {
-    pub(super) key: MinerKey,
-    pub(super) spec: MinerSpec,
-    pub(super) address: String,
-    pub(super) miner: Arc<dyn Miner>,
-    pub(super) connected_at: Timestamp,
-    pub(super) last_seen: Timestamp,
-    pub(super) up: bool,
-    /// The reason why the miner is down, or a warning while it is up; empty: none.
-    pub(super) reason: String,
-    /// The maximum number of concurrent tasks while the miner is up.
-    pub(super) credits: u32,
-    /// The message of the last failure for which the miner was blamed; empty: none.
-    pub(super) last_failure: String,
-    /// Whether the miner's first report is still to come.
-    awaited: bool,
-}
-
-/// The maximum number of bytes that are kept of a miner's message about a failure.
-const WORDS: usize = 500;
-
-/// How a miner joins the router.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Entrance {
-    /// Whether the miner can be reached.
-    pub(super) up: bool,
-    /// Whether the miner gets a task only if no other miner could serve it.
-    pub(super) last_resort: bool,
-    /// Whether a first report will tell if the miner is up and which models it has. Tasks wait for that report.
-    pub(super) awaited: bool,
-}
-
-impl MinerSlot {
-    /// The miner's name for a wanted model: the name that it lists, or else the first that it lists. A miner that lists
-    /// no models gets the wanted name unchanged.
-    pub(super) fn model_for<'a>(&'a self, asked: Option<&'a str>) -> Option<&'a str> {
-        let asked = asked?;
-        if self.spec.models.is_empty() {
-            // An upstream does not know its name in this router.
-            let is_own_name = self.spec.kind == MinerKind::Upstream && asked == self.spec.name;
-            return (!is_own_name).then_some(asked);
-        }
-        meant(&self.spec.models, asked).or_else(|| self.spec.models.first().map(String::as_str))
-    }
-
-    /// The model that will answer a request for this model; `None`: only the answer will tell. A miner that lists no
-    /// models answers under its own name; an upstream names its model in the answer.
-    pub(super) fn answers_as<'a>(&'a self, asked: Option<&'a str>) -> Option<&'a str> {
-        match (asked, self.spec.models.as_slice()) {
-            (_, []) => (self.spec.kind != MinerKind::Upstream).then_some(&self.spec.name),
-            (None, [only]) => Some(only),
-            (None, _) => None,
-            (Some(_), _) => self.model_for(asked),
-        }
-    }
-
-    /// Keeps the message of a failure for which the miner was blamed.
-    pub(super) fn blamed(&mut self, words: &str) {
-        words[..words.floor_char_boundary(WORDS)].clone_into(&mut self.last_failure);
-    }
-
-    /// The reason why the miner gets no tasks at present; `None`: it can get tasks.
-    fn why_out(&self, view: MinerView) -> Option<String> {
-        let because = |what: &str, why: &str| {
-            if why.is_empty() { what.to_owned() } else { format!("{what}: {why}") }
-        };
-        match () {
-            () if view.draining => Some("it drains".to_owned()),
-            () if !self.up && self.awaited => Some("it was not heard yet".to_owned()),
-            () if !self.up => Some(because("it is down", &self.reason)),
-            () if view.set_aside => Some("it is set aside, because its answers do not agree with others'".to_owned()),
-            () if matches!(view.breaker, BreakerState::Open(_)) => {
-                Some(because("it is left alone after failures, the last one", &self.last_failure))
-            }
-            () if view.credits == 0 => Some(because("it takes no tasks", &self.reason)),
-            () => None,
-        }
-    }
-
-    /// The names of models under which clients can ask for the miner: those that it lists, or else its own name.
-    fn names(&self) -> &[String] {
-        let unknown = self.spec.kind == MinerKind::Upstream && !self.up;
-        if self.spec.models.is_empty() && !unknown { std::slice::from_ref(&self.spec.name) } else { &self.spec.models }
-    }
-}
-
 /// A model that can be asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
@@ -236,6 +152,12 @@ impl Core {
 const MOST_NAMED: usize = 3;
 
 impl Shared {
+    /// The handle of a miner that joined.
+    #[cfg(feature = "listener")]
+    pub(super) fn miner(self: &Arc<Self>, key: MinerKey) -> MinerHandle {
+        MinerHandle { shared: self.clone(), key }
+    }
+
     /// Keeps the message of a failure for which this miner was blamed; lists of miners show it.
     pub(super) fn blamed(&self, key: MinerKey, words: &str) {
         if let Some(slot) = self.core.lock().miners.get_mut(&key) {

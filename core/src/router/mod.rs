@@ -13,14 +13,17 @@
 //! drive                                    passes events to the engine and carries out its effects; judge and
 //!                                          ending are two of the deeds
 //! attempt, wait                            one miner's work on a task; the callers that hold or await the task
-//! live, shared, miners, sessions           a task in memory, and all that the router holds
-//! transcript, claim, recent, memory, metrics, clock, keys, known
+//! miners, remote, upstreams, sessions,     the calls that change miners, sessions, keys and known miners
+//! keys, known
+//! shared                                   all that the router holds, with the state of `core` behind its lock
+//! core, live, slot, seats, key_ring,       the parts of that state
+//! underway, transcript, recent, claim, memory, metrics, clock
 //! ```
 //!
 //! A module below `drive` reports upwards by an event, with `Shared::step`: an attempt reports its miner's tokens and
-//! answer, a deed reports its result, and `sessions` and `miners` report changes. Two references go against the
-//! order: a comparison that needs vectors admits a task of its own, and a task holds its attempts so that it can
-//! cancel them.
+//! answer, a deed reports its result, and `sessions` and `miners` report changes. One call goes against the
+//! order: a comparison that needs vectors admits a task of its own. A task holds the `underway` half of each attempt,
+//! so that it can cancel the attempt.
 
 #[cfg(feature = "listener")]
 pub(crate) mod accept;
@@ -32,12 +35,14 @@ mod attempt;
 mod claim;
 mod clock;
 mod complete;
+mod core;
 mod drive;
 mod ending;
 mod house;
 mod inspect;
 mod intake;
 mod judge;
+mod key_ring;
 mod keys;
 mod known;
 mod live;
@@ -48,13 +53,17 @@ mod open;
 mod recent;
 #[cfg(feature = "listener")]
 mod remote;
+#[cfg(feature = "listener")]
+mod seats;
 mod sessions;
 mod settings;
 mod shared;
+mod slot;
 mod stream;
 mod submission;
 mod tasks;
 pub(crate) mod transcript;
+mod underway;
 mod upstreams;
 mod wait;
 
@@ -63,7 +72,7 @@ pub(crate) use intake::{Checked, Wish};
 #[cfg(any(feature = "listener", feature = "embed"))]
 pub(crate) use intake::{Intake, RepeatKey};
 #[cfg(feature = "listener")]
-pub(crate) use keys::{KeyRing, Known};
+pub(crate) use key_ring::{KeyRing, Known};
 #[cfg(feature = "listener")]
 pub(crate) use memory::{Held, Memory};
 #[cfg(feature = "listener")]

@@ -11,21 +11,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::clock::Clock;
-use super::keys::KeyRing;
-use super::known::KnownMiners;
+use super::core::Core;
+use super::key_ring::KeyRing;
 use super::live::Live;
 use super::memory::Memory;
 use super::metrics::Metrics;
-use super::miners::Entrance;
 use super::recent::Recent;
 use super::sessions::{STANDING, new_sid, standing};
 use super::settings::engine_settings;
-use super::shared::{Core, Router, Shared};
+use super::shared::{Router, Shared};
+use super::slot::Entrance;
 use crate::config::{Config, UpstreamConfig};
 use crate::engine::{Engine, Event};
 use crate::miner::{EchoMiner, Miner};
 use crate::model::{Gid, MinerSpec, Session, TaskId};
-use crate::store::{Durability, MemoryStore, Recovery, SqliteStore, Store};
+use crate::store::{Durability, MemoryStore, MinerRecord, Recovery, SqliteStore, Store};
 use crate::{Error, ErrorKind, Result};
 
 /// Opens a router step by step.
@@ -124,7 +124,7 @@ impl RouterBuilder {
         let keys = KeyRing::new(store.keys().await?);
         let known = store.miners().await?;
         let miners_are_new = known.is_empty();
-        let known = KnownMiners::new(known);
+        let known = known.into_iter().map(|record| (record.id.clone(), record)).collect();
         let clock = Clock::new();
         let mut written = Vec::new();
         for id in STANDING {
@@ -192,7 +192,7 @@ fn build(
     config: Config,
     store: Arc<dyn Store>,
     keys: Arc<KeyRing>,
-    known: KnownMiners,
+    known: BTreeMap<String, MinerRecord>,
     clock: Clock,
     recovery: &Recovery,
 ) -> Shared {
@@ -221,7 +221,7 @@ fn build(
         metrics: Metrics::new(),
         memory,
         keys,
-        known,
+        known: Mutex::new(known),
         armed: AtomicU64::new(0),
         rearm: Notify::new(),
         draining: AtomicBool::new(false),
@@ -234,7 +234,7 @@ fn build(
         stop: CancellationToken::new(),
         drain_started: CancellationToken::new(),
         #[cfg(feature = "listener")]
-        remotes: super::remote::Remotes::default(),
+        remotes: super::seats::Remotes::default(),
     }
 }
 

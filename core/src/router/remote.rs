@@ -4,18 +4,18 @@
 //! breaks, the seat stays for `miners.grace_ms`: a miner that comes back within that time and with the same epoch
 //! continues its attempts. A miner that was silent for `miners.dead_ms` loses its seat at once.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_util::sync::CancellationToken;
 
-use super::miners::{Entrance, MinerHandle};
+use super::miners::MinerHandle;
+use super::seats::Remote;
 use super::shared::{Router, Shared};
+use super::slot::Entrance;
 use crate::Result;
 use crate::miner::link::{self, End, Link, Timing};
 use crate::miner::protocol::frame::{ErrorFrame, Intervals, Limits, VERSION, Welcome};
@@ -24,20 +24,6 @@ use crate::miner::protocol::hello::common_features;
 use crate::miner::remote::connection::Connection;
 use crate::miner::remote::seat::SeatControl;
 use crate::miner::remote::{Seat, SeatSettings, SessionLimits};
-
-/// The miners that dialled in, by id.
-#[derive(Default)]
-pub(super) struct Remotes {
-    by_id: Mutex<HashMap<String, Remote>>,
-}
-
-struct Remote {
-    seat: Arc<Seat>,
-    handle: MinerHandle,
-    epoch: u64,
-    name: String,
-    models: Vec<String>,
-}
 
 impl SeatControl for MinerHandle {
     fn credits(&self, credits: u32) {
@@ -129,7 +115,7 @@ impl Router {
         let Some(written) = self.revoke_known(id) else { return Ok(false) };
         let gone = self.shared.remotes.by_id.lock().remove(id);
         if let Some(gone) = gone {
-            gone.handle.remove();
+            self.shared.miner(gone.key).remove();
             gone.seat.refuse(&revoked_error());
         }
         written.await?;
@@ -163,7 +149,7 @@ impl Shared {
             if remote.epoch == hello.epoch && remote.name == spec.name && !remote.seat.is_leaving() {
                 if remote.models != spec.models {
                     remote.models.clone_from(&spec.models);
-                    remote.handle.set_models(spec.models.clone());
+                    self.miner(remote.key).set_models(spec.models.clone());
                 }
                 // This happens under the lock, so that no grace period ends in between.
                 let resumed = remote.seat.attach(Arc::clone(link), held, welcome);
@@ -172,7 +158,7 @@ impl Shared {
             }
             // The miner has restarted, changed its name or said goodbye: the old seat's attempts are lost.
             if let Some(old) = by_id.remove(&identity.id) {
-                old.handle.remove();
+                self.miner(old.key).remove();
                 old.seat.abandon();
             }
         }
@@ -189,23 +175,18 @@ impl Shared {
         let handle = self.join_as(&identity.id, spec.clone(), seat.clone(), Entrance::default())?;
         handle.set_credits(0);
         seat.controlled_by(Box::new(handle.clone()));
-        let remote = Remote { seat: Arc::clone(&seat), handle, epoch: hello.epoch, name, models };
+        let remote = Remote { seat: Arc::clone(&seat), key: handle.key, epoch: hello.epoch, name, models };
         seat.attach(Arc::clone(link), held, welcome);
         by_id.insert(identity.id.clone(), remote);
         tracing::info!(miner = %identity.id, "a miner is connected");
         Ok(seat)
     }
 
-    fn set_remote_up(&self, id: &str, seat: &Arc<Seat>, up: bool) {
-        let handle = self
-            .remotes
-            .by_id
-            .lock()
-            .get(id)
-            .filter(|remote| Arc::ptr_eq(&remote.seat, seat))
-            .map(|remote| remote.handle.clone());
-        if let Some(handle) = handle {
-            handle.set_up(up);
+    fn set_remote_up(self: &Arc<Self>, id: &str, seat: &Arc<Seat>, up: bool) {
+        let key =
+            self.remotes.by_id.lock().get(id).filter(|remote| Arc::ptr_eq(&remote.seat, seat)).map(|remote| remote.key);
+        if let Some(key) = key {
+            self.miner(key).set_up(up);
         }
     }
 
@@ -265,7 +246,7 @@ impl Shared {
     }
 
     /// Removes the miner, unless it has come back: other miners take over its tasks.
-    fn vacate(&self, id: &str, seat: &Arc<Seat>) {
+    fn vacate(self: &Arc<Self>, id: &str, seat: &Arc<Seat>) {
         let gone = {
             let mut by_id = self.remotes.by_id.lock();
             // The miner may have come back in the meantime.
@@ -273,7 +254,7 @@ impl Shared {
             if ours { by_id.remove(id) } else { None }
         };
         if let Some(remote) = gone {
-            remote.handle.remove();
+            self.miner(remote.key).remove();
             seat.abandon();
         }
     }

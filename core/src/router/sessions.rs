@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::core::Core;
 use super::live::Live;
-use super::shared::{Core, Router, Shared};
+use super::shared::{Router, Shared};
 use crate::config::DispatchConfig;
 use crate::engine::{Event, SessionRules};
 use crate::model::{Session, SessionId, SessionMode, SessionPatch, SessionSpec, SessionState, hex};

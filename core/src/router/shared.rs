@@ -1,6 +1,6 @@
 //! The shared state of all handles of one router.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -10,16 +10,12 @@ use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use super::clock::Clock;
-use super::keys::KeyRing;
-use super::live::Live;
+use super::core::Core;
+use super::key_ring::KeyRing;
 use super::memory::Memory;
 use super::metrics::Metrics;
-use super::miners::MinerSlot;
-use super::recent::Recent;
 use crate::config::Config;
-use crate::engine::{Engine, MinerKey};
-use crate::model::{Gid, Session, SessionId, TaskId};
-use crate::store::Store;
+use crate::store::{MinerRecord, Store};
 
 /// A handle of a router. A clone is cheap and refers to the same router. Call [`close`](Router::close) at the end.
 #[derive(Clone)]
@@ -42,7 +38,8 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     pub(super) memory: Arc<Memory>,
     pub(super) keys: Arc<KeyRing>,
-    pub(super) known: super::known::KnownMiners,
+    /// The store's records of miners, by id.
+    pub(super) known: Mutex<BTreeMap<String, MinerRecord>>,
     /// The time for which the timer is set, in Unix milliseconds; `u64::MAX` while no timer is set.
     pub(super) armed: AtomicU64,
     pub(super) rearm: Notify,
@@ -62,22 +59,5 @@ pub(super) struct Shared {
     /// Cancelled when the router starts to drain.
     pub(super) drain_started: tokio_util::sync::CancellationToken,
     #[cfg(feature = "listener")]
-    pub(super) remotes: super::remote::Remotes,
-}
-
-/// The state behind the one lock.
-pub(super) struct Core {
-    pub(super) engine: Engine,
-    pub(super) live: HashMap<Gid, Arc<Live>>,
-    pub(super) by_id: HashMap<(SessionId, TaskId), Gid>,
-    /// Ended tasks whose streams can still be resumed.
-    pub(super) recent: Recent,
-    pub(super) sessions: BTreeMap<SessionId, Session>,
-    pub(super) sids: HashMap<String, SessionId>,
-    /// Sessions that the store cannot read.
-    pub(super) corrupt_sessions: HashSet<SessionId>,
-    pub(super) miners: BTreeMap<MinerKey, MinerSlot>,
-    pub(super) next_miner: u32,
-    /// The built-in miner that answers until another one joins for the first time.
-    pub(super) stand_in: Option<MinerKey>,
+    pub(super) remotes: super::seats::Remotes,
 }

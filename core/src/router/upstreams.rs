@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::miners::Entrance;
 use super::shared::Shared;
+use super::slot::Entrance;
 use crate::Result;
 use crate::config::UpstreamConfig;
 use crate::miner::UpstreamMiner;

@@ -343,3 +343,21 @@ async fn changes_of_a_session_do_not_undo_each_other() {
     }
     router.close().await;
 }
+
+/// A miner may hold on to these after it has answered: they must not wait for a change that cannot come.
+#[tokio::test]
+async fn waits_of_a_job_end_with_its_task() {
+    let router = open().await;
+    let (give, mut taken) = tokio::sync::mpsc::unbounded_channel();
+    router
+        .add_miner(MinerSpec::new("one", 1), move |job: Job| {
+            give.send((job.cancelled(), job.writable())).unwrap();
+            job.emit("done");
+            job.finish(Answer::default());
+        })
+        .unwrap();
+    assert_eq!(router.complete("hi").await.unwrap().text(), "done");
+    let (cancelled, writable) = taken.recv().await.unwrap();
+    tokio::time::timeout(Duration::from_secs(5), async { tokio::join!(cancelled, writable) }).await.unwrap();
+    router.close().await;
+}

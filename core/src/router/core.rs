@@ -1,0 +1,67 @@
+//! The state behind the one lock of a router.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::live::Live;
+use super::memory::Memory;
+use super::recent::Recent;
+use super::slot::MinerSlot;
+use crate::config::LimitsConfig;
+use crate::engine::{Engine, MinerKey};
+use crate::model::{Gid, Session, SessionId, TaskId};
+
+/// The state behind the one lock.
+pub(super) struct Core {
+    pub(super) engine: Engine,
+    pub(super) live: HashMap<Gid, Arc<Live>>,
+    pub(super) by_id: HashMap<(SessionId, TaskId), Gid>,
+    /// Ended tasks whose streams can still be resumed.
+    pub(super) recent: Recent,
+    pub(super) sessions: BTreeMap<SessionId, Session>,
+    pub(super) sids: HashMap<String, SessionId>,
+    /// Sessions that the store cannot read.
+    pub(super) corrupt_sessions: HashSet<SessionId>,
+    pub(super) miners: BTreeMap<MinerKey, MinerSlot>,
+    pub(super) next_miner: u32,
+    /// The built-in miner that answers until another one joins for the first time.
+    pub(super) stand_in: Option<MinerKey>,
+}
+
+impl Core {
+    /// Keeps an ended task that takes this many bytes. Returns the tasks that are no longer kept, which the caller must
+    /// free outside the lock.
+    pub(super) fn keep(&mut self, gid: Gid, bytes: u64, limits: &LimitsConfig, memory: &Memory) -> Vec<Arc<Live>> {
+        self.recent.push(gid, bytes);
+        let most = limits.recent_bytes.min(memory.share_of_ended());
+        let mut forgotten = Vec::new();
+        while self.recent.exceeds(limits.recent_tasks, most) {
+            let Some(old) = self.recent.pop() else { break };
+            forgotten.extend(self.forget_ended(old));
+        }
+        forgotten
+    }
+
+    /// Forgets ended tasks until this many bytes fit. `false`: they do not fit although no ended task is left.
+    pub(super) fn make_room(&mut self, bytes: u64, memory: &Memory) -> bool {
+        while !memory.has_room(bytes) {
+            let Some(old) = self.recent.pop() else { return false };
+            self.forget_ended(old);
+        }
+        true
+    }
+
+    /// Forgets the ended tasks of these sessions. Returns them; the caller must free them outside the lock.
+    pub(super) fn forget_tasks_of(&mut self, sessions: &BTreeSet<SessionId>) -> Vec<Arc<Live>> {
+        let mut gone: Vec<Gid> = self.recent.tasks().collect();
+        gone.retain(|gid| self.live.get(gid).is_some_and(|live| sessions.contains(&live.spec.session_id)));
+        // Their entries in the order stay until they are the oldest.
+        gone.into_iter().filter_map(|gid| self.forget_ended(gid)).collect()
+    }
+
+    fn forget_ended(&mut self, gid: Gid) -> Option<Arc<Live>> {
+        let old = self.live.remove(&gid)?;
+        self.by_id.remove(&(old.spec.session_id, old.spec.id));
+        Some(old)
+    }
+}
