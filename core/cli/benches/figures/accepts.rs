@@ -1,5 +1,5 @@
-//! Tasks accepted a second while 128 submitters each wait until their task is on disk, beside the least that a disk
-//! can do for them: records appended to a file, one `fdatasync` for all that wait.
+//! Measures the accepted tasks a second while each of 128 submitters waits until its task is on disk. The reference is
+//! the least that a disk must do for them: records appended to a file, with one `fdatasync` for all that wait.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -20,14 +20,14 @@ use crate::report::{Gate, Row, median, quantile};
 use crate::{Context, Outcome, runtime};
 
 const SUBMITTERS: usize = 128;
-/// Bytes of a prompt.
+/// The size of a prompt in bytes.
 const PROMPT: usize = 1_024;
 
-/// What the submitters saw.
+/// The results of the submitters.
 #[derive(Default)]
 struct Accepts {
     rates: Vec<f64>,
-    /// Milliseconds each.
+    /// The wait of each submit, in milliseconds.
     waits: Vec<f64>,
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
 
         runtime.block_on(async {
             let router = open(context).await?;
-            // The one miner keeps its one job, so that what is submitted stays queued.
+            // The one miner keeps its one job, so that all other tasks stay queued.
             let kept: Arc<Mutex<Vec<Job>>> = Arc::default();
             let keep = Arc::clone(&kept);
             router.add_miner(MinerSpec::new("keeper", 1), move |job| keep.lock().push(job)).map_err(text)?;
@@ -104,7 +104,7 @@ async fn open(context: &Context) -> Outcome<Router> {
     Router::builder().config(config).store(Arc::new(store)).open().await.map_err(text)
 }
 
-/// Has the submitters call `accept` again and again for that time.
+/// Lets the submitters call `accept` again and again for that time.
 async fn submit<F>(time: Duration, into: &mut Accepts, accept: impl Fn(u64) -> F) -> Outcome
 where
     F: Future<Output = Outcome> + Send + 'static,
@@ -133,7 +133,7 @@ where
     Ok(())
 }
 
-/// Writes a record for each that waits, syncs once for all of them, and tells them.
+/// Writes a record for each waiting submitter, syncs once for all of them, and notifies them.
 fn append(mut file: File, waiting: &Receiver<oneshot::Sender<()>>) -> std::io::Result<()> {
     let record = [b'x'; PROMPT];
     while let Ok(first) = waiting.recv() {
@@ -141,7 +141,7 @@ fn append(mut file: File, waiting: &Receiver<oneshot::Sender<()>>) -> std::io::R
         file.write_all(&record.repeat(group.len()))?;
         file.sync_data()?;
         for done in group {
-            // A submitter that went away has no more to be told.
+            // A submitter that has gone need not be notified.
             let _ = done.send(());
         }
     }

@@ -1,5 +1,5 @@
-//! The least that a proxy of the same make can do: hyper's server before hyper's pooled client, on tokio's threads,
-//! bodies passed on frame by frame. What the router takes beyond this is what its work costs.
+//! A reference for the least cost of a proxy: hyper's server in front of hyper's pooled client, on tokio's threads,
+//! passing bodies on frame by frame. Everything that the router takes beyond this is the cost of its own work.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,7 +20,7 @@ use crate::Outcome;
 
 type Pool = Client<HttpConnector, Incoming>;
 
-/// Serves until the process is ended; prints its port first.
+/// Serves until the process is ended. Prints its port first.
 pub(crate) fn serve(upstream: SocketAddr) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(|error| error.to_string())?.block_on(accept(upstream)).map_err(|error| error.to_string())
@@ -38,7 +38,7 @@ async fn accept(upstream: SocketAddr) -> std::io::Result<()> {
         let pool = pool.clone();
         tokio::spawn(async move {
             let service = service_fn(|request| forward(&pool, upstream, request));
-            // A caller that hangs up is no fault of ours.
+            // A caller that hangs up is not an error.
             let _ =
                 http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(socket), service).await;
         });

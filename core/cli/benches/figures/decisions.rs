@@ -1,5 +1,5 @@
-//! What a decision of the dispatch engine costs with 1 000 miners, 10 000 sessions and 100 000 queued tasks: a miner
-//! gets free, and is given the task that suits it best.
+//! Measures the cost of a decision of the dispatch engine with 1 000 miners, 10 000 sessions and 100 000 queued tasks:
+//! a miner becomes free and gets the task that suits it best.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
         if running.len() != before + 1 {
             return Err(format!("a free miner got {} tasks", running.len() - before));
         }
-        // The queue stays as long as it is.
+        // A new task keeps the length of the queue constant.
         engine.step(Event::Submit(Box::new(task(QUEUED + 1 + number, now))), now);
     }
     let each = deciding.as_secs_f64() * 1e6 / decisions as f64;
@@ -87,7 +87,7 @@ pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
 
 fn task(number: u64, now: Timestamp) -> NewTask {
     let session = number.wrapping_mul(7_919) % SESSIONS;
-    // Tasks of a session share how they begin, as conversations do.
+    // Tasks of a session begin alike, as those of a conversation do.
     let text =
         format!("{}{}", format!("conversation {session} ").repeat(60), "and more ".repeat((number % 50) as usize));
     NewTask {
@@ -96,7 +96,7 @@ fn task(number: u64, now: Timestamp) -> NewTask {
         prompt_tokens: 100 + number % 900,
         max_tokens: 64 + number % 512,
         bytes: text.len() as u64,
-        // Far enough that a long queue is no reason to refuse.
+        // The deadline is far enough away that a long queue is no reason to refuse the task.
         deadline: now.plus(1 << 40),
         streaming: true,
         prefix: prefix_blocks(&text),

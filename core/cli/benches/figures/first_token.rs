@@ -1,5 +1,5 @@
-//! From the submit to the first token in the caller's hands, on an idle router with a miner that answers at once:
-//! within one program, and over HTTP.
+//! Measures the time from the submit to the first token at the caller, on an idle router with a miner that answers at
+//! once: within one program, and over HTTP.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use crate::report::{Gate, Row, quantile};
 use crate::target::Target;
 use crate::{Context, Outcome, runtime, wire};
 
-/// A chat that the built-in echo answers, streamed.
+/// A streamed chat that the built-in echo answers.
 pub(crate) const ECHO: &str = r#"{"messages":[{"role":"user","content":"Good morning"}],"stream":true}"#;
 
 pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
@@ -55,7 +55,7 @@ async fn in_process(context: &Context, durability: Durability, count: usize) -> 
         let request = TaskRequest::completion("Good morning").stream(true);
         let from = Instant::now();
         let task = router.submit(SessionId(0), request, SubmitOptions::default()).await.map_err(text)?;
-        // What an honest caller does: nothing is shown before it is written down.
+        // A correct caller waits for this: it shows nothing before the task is durable.
         task.accepted().await.map_err(text)?;
         let first = task.stream().next_batch().await;
         millis.push(from.elapsed().as_secs_f64() * 1e3);

@@ -1,5 +1,5 @@
-//! Token frames through the router with 200 streams at a time: how many a second at the most, and how much later than
-//! without it each one arrives while there are few enough.
+//! Measures token frames through the router with 200 streams: the greatest number a second, and the delay that the
+//! router adds to each frame at a low rate.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -59,7 +59,7 @@ fn alone() -> Outcome<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())
 }
 
-/// Reads all streams to their end; gives frames a second.
+/// Reads all streams to their end. Gives the number of frames a second.
 fn flood(address: SocketAddr) -> Outcome<f64> {
     alone()?.block_on(async {
         let request = wire::post(address, &chat(Mode::Flood, true));
@@ -82,7 +82,7 @@ fn flood(address: SocketAddr) -> Outcome<f64> {
                     if wire::find(&text, b"data: [DONE]").is_some() {
                         return Ok::<_, String>(frames);
                     }
-                    // What may be the beginning of an end is looked at again, what was counted is not.
+                    // The tail may be the beginning of an end mark and is searched again; counted marks are not.
                     let tail = text.len() - text.len().min(12);
                     let tail = tail + wire::find(&text[tail..], b"}\n\n").map_or(0, |at| at + 3);
                     text.drain(..tail);
@@ -101,7 +101,7 @@ fn flood(address: SocketAddr) -> Outcome<f64> {
     })
 }
 
-/// Milliseconds from each frame's writing to its reading.
+/// The milliseconds from the writing of each frame to its reading.
 fn stamped(address: SocketAddr, time: Duration) -> Outcome<Vec<f64>> {
     alone()?.block_on(async {
         let request = wire::post(address, &chat(Mode::Stamped, true));
@@ -122,7 +122,7 @@ fn stamped(address: SocketAddr, time: Duration) -> Outcome<Vec<f64>> {
                     chunks.take(&read, &mut text);
                     while let Some((stamp, end)) = stamp(&text) {
                         text.drain(..end);
-                        // The first half second is for all streams to begin.
+                        // The first half second lets all streams begin.
                         if from.elapsed() > Duration::from_millis(500) {
                             millis.push(now.saturating_sub(stamp) as f64 / 1e6);
                         }
@@ -139,7 +139,7 @@ fn stamped(address: SocketAddr, time: Duration) -> Outcome<Vec<f64>> {
     })
 }
 
-/// The first time stamp, `@...@`, and where it ends.
+/// The first time stamp, `@...@`, and the position of its end.
 fn stamp(bytes: &[u8]) -> Option<(u64, usize)> {
     let start = wire::find(bytes, b"@")? + 1;
     let end = start + wire::find(&bytes[start..], b"@")?;

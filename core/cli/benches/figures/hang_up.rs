@@ -1,5 +1,5 @@
-//! From a caller's hang-up to the end of the work at the upstream: in a stream, while a whole answer is awaited, and
-//! before a stream's first token.
+//! Measures the time from a caller's hang-up to the end of the work at the upstream: in a stream, while a whole answer
+//! is awaited, and before the first token of a stream.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::report::{Gate, Row, quantile};
 use crate::target::Target;
 use crate::{Context, Outcome, wire};
 
-/// How long anything may take before it counts as never.
+/// The time after which an event counts as missing.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {

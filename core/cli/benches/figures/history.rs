@@ -1,4 +1,4 @@
-//! What a long history costs: a start with 100 000 queued tasks, and tasks beside a million that ended.
+//! Measures the cost of a long history: a start with 100 000 queued tasks, and tasks beside a million ended ones.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::report::{Gate, Row, median, quantile};
 use crate::{Context, Outcome, runtime};
 
 const QUEUED: u64 = 100_000;
-/// Writes that may be on their way while a history is made.
+/// The number of writes that may be outstanding while a history is made.
 const AHEAD: usize = 4_096;
 
 fn text(error: impl std::fmt::Display) -> String {
@@ -35,9 +35,10 @@ async fn open(dir: &Path, durability: Durability) -> Outcome<Router> {
     Router::builder().config(Config::default()).store(Arc::new(store)).open().await.map_err(text)
 }
 
-/// Fills a data directory with so many tasks, ended or not.
+/// Fills a data directory with `count` tasks, ended or not.
 async fn fill(dir: &Path, count: u64, ended: bool) -> Outcome {
-    // A router makes session 0; the rest goes straight into the store, which is what takes time.
+    // The router makes session 0. All else is written to the store directly, which is much faster than through the
+    // router.
     open(dir, Durability::Relaxed).await?.close().await;
     let store = SqliteStore::open(dir, Durability::Relaxed).map_err(text)?;
     store.recover().await.map_err(text)?;
@@ -96,7 +97,7 @@ fn end_of(new: &TaskSpec) -> Task {
     }
 }
 
-/// A start that finds a long queue.
+/// Measures a start that finds a long queue.
 pub(crate) fn recovery(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     let dir = context.fresh_dir("recovery")?;
     let runtime = runtime()?;
@@ -120,7 +121,7 @@ pub(crate) fn recovery(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     Ok(())
 }
 
-/// Tasks beside a history, and without one.
+/// Measures tasks with a history beside tasks without one.
 pub(crate) fn history(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     let count = context.pick(100_000, 1_000_000);
     let (long, none) = (context.fresh_dir("history")?, context.fresh_dir("none")?);
@@ -137,7 +138,7 @@ pub(crate) fn history(context: &Context, rows: &mut Vec<Row>) -> Outcome {
             let miner = |job: Job| job.finish(Answer { text: "ok".into(), ..Answer::default() });
             router.add_miner(MinerSpec::new("prompt", 8), miner).map_err(text)?;
         }
-        // In turns, task by task: the disk is as busy for the one as for the other.
+        // The two routers take turns task by task, so that other use of the disk affects both.
         for _ in 0..tasks {
             beside.push(run(&old).await?);
             without.push(run(&new).await?);
@@ -159,7 +160,7 @@ pub(crate) fn history(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     Ok(())
 }
 
-/// Milliseconds that a task takes.
+/// The milliseconds that a task takes.
 async fn run(router: &Router) -> Outcome<f64> {
     let from = Instant::now();
     let task = router.submit(SessionId(0), TaskRequest::completion("again"), SubmitOptions::default()).await;

@@ -1,4 +1,4 @@
-//! A load generator: connections that each send the same request again as soon as the answer is whole.
+//! A load generator. Each of its connections sends a request again as soon as its answer is complete.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,22 +13,22 @@ use tokio::task::JoinSet;
 use crate::report::quantile;
 use crate::{Outcome, wire};
 
-/// What is sent.
+/// The load: the request to send, and the number of connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
     pub(crate) body: String,
     pub(crate) connections: usize,
-    /// How many events `data:` a whole answer has; 0 for an answer in one piece.
+    /// The number of `data:` events in a complete answer; 0 for an answer in one piece.
     pub(crate) events: usize,
 }
 
-/// What came back.
+/// The answers of a load.
 #[derive(Debug, Default)]
 pub(crate) struct Sample {
     pub(crate) answers: u64,
     pub(crate) seconds: f64,
-    /// Milliseconds each.
+    /// The latency of each answer, in milliseconds.
     latencies: Vec<f64>,
 }
 
@@ -37,12 +37,12 @@ impl Sample {
         self.answers as f64 / self.seconds
     }
 
-    /// Microseconds.
+    /// The latency below which that share of the answers lies, in microseconds.
     pub(crate) fn latency_us(&mut self, share: f64) -> f64 {
         quantile(&mut self.latencies, share) * 1e3
     }
 
-    /// Adds another round.
+    /// Adds the answers of another round.
     pub(crate) fn add(&mut self, other: Self) {
         self.answers += other.answers;
         self.seconds += other.seconds;
@@ -51,10 +51,10 @@ impl Sample {
 }
 
 impl Load {
-    /// Sends for so long, after a tenth of that to warm up.
+    /// Sends for that time, after a warm-up of a tenth of it.
     ///
     /// # Errors
-    /// When any answer is not the right one: a figure over wrong answers means nothing.
+    /// When an answer is wrong, because a figure over wrong answers has no meaning.
     pub(crate) fn run(&self, time: Duration) -> Outcome<Sample> {
         let threads = if self.connections >= 8 { 2 } else { 1 };
         let start = Arc::new(Barrier::new(threads));
@@ -102,14 +102,14 @@ impl Load {
     }
 }
 
-/// Opens a connection that sends what it is given at once.
+/// Opens a connection that sends its data without delay.
 pub(crate) async fn connect(address: SocketAddr) -> Outcome<TcpStream> {
     let socket = TcpStream::connect(address).await.map_err(|error| format!("{address}: {error}"))?;
     socket.set_nodelay(true).map_err(|error| error.to_string())?;
     Ok(socket)
 }
 
-/// Sends and reads until it is time; gives the latency of every answer that began and ended within.
+/// Sends and reads until the time is up. Gives the latency of every answer that began and ended within it.
 async fn repeat(
     mut socket: TcpStream,
     request: Bytes,
@@ -127,7 +127,7 @@ async fn repeat(
         answer.clear();
         exchange(&mut socket, &request, &mut answer).await?;
         let now = Instant::now();
-        // Counting the events of every answer would cost the machine as much as a proxy does.
+        // Only every 16th answer is counted: counting all would cost the machine as much as a proxy does.
         let counted = events == 0 || !turn.is_multiple_of(16) || wire::count(&wire::body(&answer), b"data: ") == events;
         if !wire::is_ok(&answer) || !counted {
             return Err(format!("a wrong answer: {}", String::from_utf8_lossy(&answer)));
@@ -139,7 +139,7 @@ async fn repeat(
     Ok(latencies)
 }
 
-/// Sends a request and reads the whole answer.
+/// Sends a request and reads the complete answer.
 pub(crate) async fn exchange(socket: &mut TcpStream, request: &[u8], answer: &mut Vec<u8>) -> Outcome {
     socket.write_all(request).await.map_err(|error| format!("a request could not be sent: {error}"))?;
     loop {

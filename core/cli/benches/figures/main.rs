@@ -1,7 +1,7 @@
-//! Measures the product and says whether it meets its gates: `cargo xtask bench`. What each figure means, and what was
-//! measured, is in `docs/benchmarks.md`.
+//! Measures the product and decides whether it meets its gates: `cargo xtask bench`. `docs/benchmarks.md` explains each
+//! figure and lists the measured values.
 //!
-//! Everything that a figure is compared with runs in the same run, in turns, so that a busy machine changes both.
+//! Each figure and its reference are measured in one run, in turns, so that other load on the machine changes both.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
 #![allow(clippy::unchecked_time_subtraction, reason = "one clock is read twice, and does not go back")]
 #![allow(clippy::similar_names, reason = "what is compared has names alike")]
@@ -38,12 +38,12 @@ use tempfile::TempDir;
 use process::{Foreign, load_average, processor};
 use report::Row;
 
-/// What a step gives: nothing, or the text of what went wrong.
+/// The result of a step; the error is a text.
 type Outcome<T = ()> = Result<T, String>;
 
 type Measure = fn(&Context, &mut Vec<Row>) -> Outcome;
 
-/// All figures, by the names that the command line knows.
+/// All figures, with their names on the command line.
 const FIGURES: [(&str, Measure); 13] = [
     ("unary", requests::unary),
     ("streams", requests::streams),
@@ -64,12 +64,12 @@ const FIGURES: [(&str, Measure); 13] = [
 #[derive(Parser)]
 #[command(name = "figures")]
 struct Arguments {
-    /// The figures to measure; all where none is named
+    /// The figures to measure; all where none is given
     figures: Vec<String>,
-    /// Short rounds: everything within five minutes
+    /// Use short rounds: all figures within five minutes
     #[arg(long)]
     quick: bool,
-    /// Where nginx is
+    /// The path of nginx
     #[arg(long, default_value = "/usr/sbin/nginx")]
     nginx: PathBuf,
     /// The build of the command to measure
@@ -78,34 +78,34 @@ struct Arguments {
     /// The directory of the public traces that `policy` plays instead of its own requests
     #[arg(long)]
     traces: Option<PathBuf>,
-    /// Writes the figures there too, as JSON
+    /// A file for the figures as JSON
     #[arg(long)]
     json: Option<PathBuf>,
-    /// What cargo says to every benchmark
+    /// The flag that cargo passes to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
-    /// Be a bare proxy before that upstream instead
+    /// Run as a bare proxy in front of that upstream instead
     #[arg(long, hide = true)]
     bare_proxy: Option<SocketAddr>,
-    /// Be the mock upstream instead, for a profiler's sake
+    /// Run as the mock upstream instead, for a profiler
     #[arg(long, hide = true)]
     mock: bool,
 }
 
-/// What the figures have in common.
+/// The settings that all figures share.
 struct Context {
     quick: bool,
     router: PathBuf,
-    /// Or why it is not used.
+    /// The path of nginx, or the reason why it is not used.
     nginx: Outcome<PathBuf>,
-    /// Where public traces are, if they are to be used.
+    /// The directory of public traces, if they are used.
     traces: Option<PathBuf>,
     scratch: TempDir,
     made: Cell<u32>,
 }
 
 impl Context {
-    /// The first for a quick run, else the second.
+    /// Gives the first value in a quick run, else the second.
     fn pick<T>(&self, quick: T, full: T) -> T {
         if self.quick { quick } else { full }
     }
@@ -114,7 +114,7 @@ impl Context {
         self.scratch.path()
     }
 
-    /// A directory that is empty, on a disk.
+    /// Makes an empty directory on a disk.
     fn fresh_dir(&self, name: &str) -> Outcome<PathBuf> {
         let number = self.made.replace(self.made.get() + 1);
         let dir = self.scratch().join(format!("{name}-{number}"));
@@ -123,7 +123,7 @@ impl Context {
     }
 }
 
-/// The runtime that the product gets within this process.
+/// Makes the runtime for the product in this process.
 fn runtime() -> Outcome<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())
 }
@@ -138,7 +138,7 @@ fn main() -> ExitCode {
                 std::thread::park();
             }
         }),
-        // A test run builds benchmarks too, and must not wait for them.
+        // A test run builds benchmarks too, but must not run them.
         None if !arguments.bench => {
             println!("figures: run `cargo xtask bench`");
             Ok(())

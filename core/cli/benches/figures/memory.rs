@@ -1,4 +1,4 @@
-//! Resident memory of the router: idle, with thousands of open streams, and when they are gone.
+//! Measures the router's resident memory: idle, with thousands of open streams, and after their end.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::target::Target;
 use crate::{Context, Outcome, wire};
 
 const STREAMS: usize = 5_000;
-/// File descriptors that this process takes for each stream: the client's and the mock's.
+/// The file descriptors that this process uses for each stream: one of the client and one of the mock.
 const EACH: usize = 2;
 
 pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
@@ -54,16 +54,16 @@ pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     Ok(())
 }
 
-/// How many files this process may open.
+/// The number of files that this process may open.
 fn open_files() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(1_024)
 }
 
-/// Streams of which the first frame has come; they end when this is dropped.
+/// Streams whose first frame has arrived. They end on drop.
 struct Open {
-    // Its reactor holds the sockets.
+    // The runtime's reactor holds the sockets.
     _runtime: tokio::runtime::Runtime,
     _sockets: Vec<tokio::net::TcpStream>,
 }
@@ -74,7 +74,7 @@ fn open_streams(router: &Target, mock: &Mock, count: usize) -> Outcome<Open> {
     let sockets = runtime.block_on(async {
         let request = wire::post(router.streams, &chat(Mode::Held, true));
         let mut sockets = Vec::with_capacity(count);
-        // In groups: whatever is refused for a full backlog would only blur what a stream takes.
+        // Connections open in groups, because connections that a full backlog refuses would blur the figure.
         while sockets.len() < count {
             let mut group = Vec::new();
             for _ in 0..(count - sockets.len()).min(50) {

@@ -1,7 +1,8 @@
-//! An upstream that costs next to nothing, so that what stands before it is what is measured: one thread a
-//! processor, raw sockets, answers that are written beforehand.
+//! A cheap upstream, so that a figure shows the cost of the router in front of it. It has one thread for each
+//! processor, raw sockets, and answers that are written beforehand.
 //!
-//! The `user` that a request names says how it is answered, see [`Mode`]: a router passes it on and looks at the model.
+//! The `user` of a request chooses the form of the answer, see [`Mode`]: a router passes this field on, and only looks
+//! at the model.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,38 +18,38 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::Outcome;
 use crate::wire;
 
-/// Events of a stream, `[DONE]` among them.
+/// The number of events in a stream, including `[DONE]`.
 pub(crate) const FRAMES: usize = 23;
-/// Milliseconds between two frames of a paced stream.
+/// The milliseconds between two frames of a paced stream.
 pub(crate) const PACE_MS: u64 = 5;
-/// Milliseconds between two frames of a stream whose frames carry the time.
+/// The milliseconds between two frames of a stream whose frames carry the time.
 pub(crate) const STAMP_MS: u64 = 20;
-/// Frames of a stream that comes as fast as it is read.
+/// The number of frames in a stream that comes as fast as it is read.
 pub(crate) const FLOOD_FRAMES: usize = 2_000;
-/// Frames of the flood that go out in one write.
+/// The number of frames of the flood in one write.
 const FLOOD_WRITE: usize = 20;
 
-/// How a request is answered.
+/// The form of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// At once: whole, or as a stream in one write.
+    /// An answer at once: whole, or as a stream in one write.
     Mock,
-    /// A frame each [`PACE_MS`].
+    /// One frame in each [`PACE_MS`].
     Paced,
-    /// One frame, and then nothing until the caller hangs up.
+    /// One frame, and then silence until the caller hangs up.
     Held,
-    /// Nothing at all until the caller hangs up.
+    /// Silence until the caller hangs up.
     Silent,
     /// Frames without end that carry the time at which they were written.
     Stamped,
-    /// [`FLOOD_FRAMES`] as fast as they are read.
+    /// [`FLOOD_FRAMES`] frames as fast as they are read.
     Flood,
 }
 
 impl Mode {
     const ALL: [Self; 6] = [Self::Mock, Self::Paced, Self::Held, Self::Silent, Self::Stamped, Self::Flood];
 
-    /// The user that asks for it.
+    /// The `user` that requests this form.
     fn user(self) -> &'static str {
         match self {
             Self::Mock => "mock",
@@ -66,7 +67,7 @@ impl Mode {
     }
 }
 
-/// A chat that is answered so, as the body of a request.
+/// The body of a chat request that is answered in this form.
 pub(crate) fn chat(mode: Mode, stream: bool) -> String {
     let user = mode.user();
     format!(
@@ -74,22 +75,22 @@ pub(crate) fn chat(mode: Mode, stream: bool) -> String {
     )
 }
 
-/// Nanoseconds since the first call; one clock for who writes frames and who reads them.
+/// Nanoseconds since the first call. Writers and readers of frames share this clock.
 pub(crate) fn clock() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed().as_nanos() as u64
 }
 
-/// The upstream; it runs until the process ends.
+/// The upstream, which runs until the process ends.
 pub(crate) struct Mock {
     pub(crate) address: SocketAddr,
-    /// When a caller hung up on an answer that was under way.
+    /// The time of each hang-up of a caller on an unfinished answer.
     pub(crate) hang_ups: Receiver<Instant>,
-    /// When a request for a mode other than [`Mode::Mock`] came.
+    /// The arrival of each request with a mode other than [`Mode::Mock`].
     pub(crate) arrivals: Receiver<Instant>,
 }
 
-/// What its connections share.
+/// The answers that all connections share.
 struct Answers {
     unary: Bytes,
     head: Bytes,
@@ -102,7 +103,7 @@ struct Answers {
 }
 
 impl Mock {
-    /// Starts `threads` of it on one port.
+    /// Starts the upstream with that number of threads on one port.
     pub(crate) fn start(threads: usize) -> Outcome<Self> {
         let (hang_ups, hung_up) = channel();
         let (arrivals, arrived) = channel();
@@ -125,7 +126,7 @@ impl Mock {
         Ok(Self { address, hang_ups: hung_up, arrivals: arrived })
     }
 
-    /// Forgets what was noted so far.
+    /// Forgets the recorded arrivals and hang-ups.
     pub(crate) fn forget(&self) {
         while self.hang_ups.try_recv().is_ok() || self.arrivals.try_recv().is_ok() {}
     }
@@ -219,7 +220,7 @@ impl Answers {
 
     async fn answer(&self, socket: &mut TcpStream, mode: Mode, stream: bool) -> io::Result<()> {
         if mode != Mode::Mock {
-            // Nobody may be there to hear it: the figure that wanted it is over.
+            // The receiver may be gone, because its figure is over.
             let _ = self.arrivals.send(Instant::now());
         }
         match mode {

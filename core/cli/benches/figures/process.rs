@@ -1,4 +1,4 @@
-//! Programs that run while something is measured, and what the system says of their use of it (Linux's /proc).
+//! Programs that run during a measurement, and their use of the machine as the system reports it (Linux's `/proc`).
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
@@ -8,24 +8,24 @@ use std::time::{Duration, Instant};
 
 use crate::Outcome;
 
-/// How long a program gets until it answers.
+/// The time within which a program must answer.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// Linux reports processor time in hundredths of a second on every architecture that it has.
 const TICK: Duration = Duration::from_millis(10);
 
-/// A running program; it ends when this is dropped.
+/// A running program, which ends on drop.
 pub(crate) struct Program {
     child: Child,
 }
 
 impl Program {
-    /// Starts it with its output thrown away.
+    /// Starts a program and discards its output.
     pub(crate) fn start(command: &mut Command) -> Outcome<Self> {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         child.map(|child| Self { child }).map_err(|error| format!("{command:?} did not start: {error}"))
     }
 
-    /// Starts it and reads the port from the first line of its output that says `marker` and a number.
+    /// Starts a program and reads its port from the first line of output that has `marker` before a number.
     pub(crate) fn listening(command: &mut Command, marker: &str) -> Outcome<(Self, SocketAddr)> {
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let mut program =
@@ -36,14 +36,14 @@ impl Program {
             let Some((_, after)) = line.split_once(marker) else { continue };
             let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
             let port: u16 = digits.parse().map_err(|error| format!("{line:?}: {error}"))?;
-            // Read on, so that it never waits for a reader.
+            // The output must be read on, so that the program never blocks on a full pipe.
             std::thread::spawn(move || lines.for_each(drop));
             return Ok((program, SocketAddr::from((Ipv4Addr::LOCALHOST, port))));
         }
         Err(format!("{command:?} ended before it listened"))
     }
 
-    /// Waits until something accepts connections there.
+    /// Waits until the program accepts connections at that address.
     pub(crate) fn await_port(&mut self, address: SocketAddr) -> Outcome {
         let started = Instant::now();
         while started.elapsed() < READY_WITHIN {
@@ -58,12 +58,12 @@ impl Program {
         Err(format!("nothing listens on {address}"))
     }
 
-    /// Processor time of it and its children so far.
+    /// The processor time that the program and its children have used so far.
     pub(crate) fn processor_time(&self) -> Duration {
         tree_time(self.child.id(), false)
     }
 
-    /// Resident memory in KiB; 0 where the system does not say.
+    /// The resident memory in KiB; 0 where the system does not report it.
     pub(crate) fn resident_kib(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -73,13 +73,13 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended by itself; either way it is gone afterwards.
+        // The program may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What one process used, and whose child it is.
+/// The processor time that one process has used, and its parent.
 struct Usage {
     parent: u32,
     own: u64,
@@ -88,13 +88,13 @@ struct Usage {
 
 fn usage(pid: u32) -> Option<Usage> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name may hold anything, so count from behind it.
+    // The name may contain any character, so fields are counted from its end.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
     Some(Usage { parent: number(1)? as u32, own: number(11)? + number(12)?, ended_children: number(13)? + number(14)? })
 }
 
-/// Processor time of a process and all that live below it, with those that ended below it or not.
+/// The processor time of a process and its living descendants, with or without those that have ended.
 fn tree_time(root: u32, with_ended: bool) -> Duration {
     let mut processes = HashMap::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
@@ -117,7 +117,7 @@ fn tree_time(root: u32, with_ended: bool) -> Duration {
     TICK * u32::try_from(ticks).unwrap_or(u32::MAX)
 }
 
-/// How much of the machine others used between two moments.
+/// Measures how much of the machine other processes use.
 pub(crate) struct Foreign {
     busy: u64,
     total: u64,
@@ -125,13 +125,13 @@ pub(crate) struct Foreign {
 }
 
 impl Foreign {
-    /// From now on.
+    /// Starts measuring.
     pub(crate) fn watch() -> Self {
         let (busy, total) = machine_ticks();
         Self { busy, total, own: tree_time(std::process::id(), true) }
     }
 
-    /// The share of all processors that others used since, 0 to 1.
+    /// The share of all processors that other processes have used since then, 0 to 1.
     pub(crate) fn share(&self) -> f64 {
         let (busy, total) = machine_ticks();
         let own = tree_time(std::process::id(), true).saturating_sub(self.own);
@@ -143,7 +143,7 @@ impl Foreign {
     }
 }
 
-/// Ticks that all processors were busy, and ticks in all.
+/// The busy ticks of all processors, and all their ticks.
 fn machine_ticks() -> (u64, u64) {
     let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
     let line = stat.lines().next().unwrap_or_default();
@@ -159,7 +159,7 @@ pub(crate) fn load_average() -> String {
     text.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
 }
 
-/// The processor's name and how many there are.
+/// The processor's name, and the number of processors.
 pub(crate) fn processor() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));

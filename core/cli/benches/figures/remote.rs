@@ -1,5 +1,5 @@
-//! Miners that dial in: a thousand idle ones, how fast they are back, what becomes of a task whose miner is lost, and
-//! what the socket costs a token.
+//! Measures miners that dial in: a thousand idle ones, the time of their reconnection, the fate of a task whose miner
+//! is lost, and the cost of the socket for each token.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::target::Target;
 use crate::{Context, Outcome, runtime};
 
 const MINERS: usize = 1_000;
-/// How long anything may take before it counts as never.
+/// The time after which an event counts as missing.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
@@ -63,7 +63,7 @@ async fn until(what: &str, holds: impl Fn() -> bool) -> Outcome {
     Ok(())
 }
 
-/// F14: what a thousand idle miners cost the router, which is a process of its own.
+/// Figure F14: the cost of a thousand idle miners to a router in a process of its own.
 fn idle(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     let router = Target::router(context, "router", "memory", None)?;
     std::thread::sleep(Duration::from_secs(1));
@@ -75,7 +75,7 @@ fn idle(context: &Context, rows: &mut Vec<Row>) -> Outcome {
         Ok::<_, String>(miners)
     })?;
     std::thread::sleep(Duration::from_secs(2));
-    // Two rounds of pings, at the least.
+    // The time covers at least two rounds of pings.
     let time = context.pick(Duration::from_secs(20), Duration::from_secs(40));
     let spent = router.processor_time();
     std::thread::sleep(time);
@@ -118,7 +118,7 @@ fn active(router: &Router) -> usize {
     router.miners().iter().filter(|miner| miner.active).count()
 }
 
-/// The reconnect storm: a router with a thousand miners is gone and back at once.
+/// The reconnect storm: a router with a thousand miners ends and comes back at once.
 async fn storm(rows: &mut Vec<Row>) -> Outcome {
     let served = serve(MinersConfig::default(), 0).await?;
     let port = served.address.port();
@@ -140,13 +140,13 @@ async fn storm(rows: &mut Vec<Row>) -> Outcome {
     Ok(())
 }
 
-/// What stands between a miner and its router.
+/// The state of the connection between a miner and its router.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Wire {
     Whole,
-    /// Closed on both sides.
+    /// The connection is closed on both sides.
     Cut,
-    /// Nothing comes through, and nobody is told.
+    /// No data passes, and neither side is notified.
     Mute,
 }
 
@@ -166,7 +166,7 @@ async fn wire(target: SocketAddr) -> Outcome<(SocketAddr, watch::Sender<Wire>)> 
                     end = end => end,
                 };
                 if end == Wire::Mute {
-                    // The sockets stay open, and nothing moves.
+                    // The sockets stay open, but no data moves.
                     std::future::pending::<()>().await;
                 }
             }));
@@ -175,13 +175,13 @@ async fn wire(target: SocketAddr) -> Outcome<(SocketAddr, watch::Sender<Wire>)> 
     Ok((address, state))
 }
 
-/// F6: from the loss of a miner to the offer of its task to another.
+/// Figure F6: from the loss of a miner to the offer of its task to another miner.
 async fn lost(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     let count = context.pick(3, 10);
     let settings = MinersConfig::default().grace_ms(500).ping_ms(500).dead_ms(2_000);
     for (how, wait, gate) in [
         (Wire::Cut, settings.grace_ms, Gate::AtMost(100.0)),
-        // Its last word may have been said a ping before the wire went mute.
+        // The miner's last frame may have come one ping interval before the connection went mute.
         (Wire::Mute, settings.dead_ms, Gate::AtMost(1_000.0)),
     ] {
         let mut millis = Vec::with_capacity(count);
@@ -236,10 +236,10 @@ async fn submit(router: &Router, stream: bool) -> Outcome<Submission> {
 
 const STREAMS: usize = 50;
 const PIECES: usize = 4_000;
-/// One frame each: what passes OpenAI's JSON on is never gathered.
+/// A piece in a frame of its own. Pieces that pass on OpenAI's JSON are never joined.
 const RAW: &[u8] = br#"{"choices":[{"index":0,"delta":{"content":"word "},"finish_reason":null}]}"#;
 
-/// Emits pieces as fast as they are taken.
+/// Emits pieces as fast as they are accepted.
 fn flood(job: Job) {
     drop(tokio::spawn(async move {
         for _ in 0..PIECES {
@@ -254,13 +254,14 @@ fn flood(job: Job) {
     }));
 }
 
-/// Emits one piece and ends.
+/// Emits one piece and ends the answer.
 fn word(job: Job) {
     job.emit("word");
     job.finish(Answer::default());
 }
 
-/// Pieces a second through the socket, and what it adds to the way to the first one, beside the same miner within the process.
+/// Measures the pieces a second through the socket and the delay that it adds to the first piece, beside the same miner
+/// within the process.
 async fn tokens(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     let rounds = context.pick(1, 3);
     let (mut near, mut far) = (Vec::new(), Vec::new());
@@ -301,7 +302,7 @@ async fn tokens(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     Ok(())
 }
 
-/// Reads all streams to their end; gives frames a second.
+/// Reads all streams to their end. Gives the number of frames a second.
 async fn rate(router: &Router) -> Outcome<f64> {
     let (from, frames) = (Instant::now(), Arc::new(AtomicU64::new(0)));
     let mut reading = JoinSet::new();
@@ -331,7 +332,7 @@ async fn rate(router: &Router) -> Outcome<f64> {
     Ok(frames as f64 / from.elapsed().as_secs_f64())
 }
 
-/// Milliseconds from the submit to the first piece.
+/// The milliseconds from the submit to the first piece.
 async fn first(router: &Router) -> Outcome<f64> {
     let from = Instant::now();
     let task = submit(router, true).await?;

@@ -1,19 +1,19 @@
-//! What was measured, against what, and whether that is enough.
+//! The measured figures, their references, and whether they meet their gates.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-/// What a figure must reach.
+/// The condition that a figure must meet.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Gate {
-    /// The figure itself, at least.
+    /// The figure must be at least this value.
     AtLeast(f64),
-    /// The figure itself, at the most.
+    /// The figure must be at most this value.
     AtMost(f64),
-    /// Its ratio to the reference of the same run, at least.
+    /// Its ratio to the reference of the same run must be at least this value.
     RatioAtLeast(f64),
-    /// Its ratio to the reference of the same run, at the most.
+    /// Its ratio to the reference of the same run must be at most this value.
     RatioAtMost(f64),
 }
 
@@ -31,37 +31,37 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// A figure of its own.
+    /// Makes a figure without a reference.
     pub(crate) fn new(figure: &'static str, what: impl Into<String>, value: f64, unit: &'static str) -> Self {
         Self { figure, what: what.into(), value, unit, reference: None, ratio: None, gate: None, note: String::new() }
     }
 
-    /// Beside what it is seen; the ratio is that of the two values.
+    /// Adds a reference. The ratio is that of the two values.
     pub(crate) fn beside(self, name: impl Into<String>, value: f64) -> Self {
         let ratio = if value == 0.0 { 0.0 } else { self.value / value };
         self.beside_at(name, value, ratio)
     }
 
-    /// The same with a ratio that was taken round by round.
+    /// Adds a reference, with a ratio that was taken round by round.
     pub(crate) fn beside_at(mut self, name: impl Into<String>, value: f64, ratio: f64) -> Self {
         self.reference = Some((name.into(), value));
         self.ratio = Some(ratio);
         self
     }
 
-    /// What it must reach.
+    /// Sets the gate.
     pub(crate) fn gate(mut self, gate: Gate) -> Self {
         self.gate = Some(gate);
         self
     }
 
-    /// More to be said.
+    /// Sets the note.
     pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();
         self
     }
 
-    /// Whether it reaches its gate; `None` where it has none.
+    /// Whether the figure meets its gate; `None` if it has none.
     pub(crate) fn met(&self) -> Option<bool> {
         let ratio = self.ratio.unwrap_or(f64::NAN);
         Some(match self.gate? {
@@ -101,7 +101,7 @@ impl Row {
         ]
     }
 
-    /// As it stands in `results.json`.
+    /// The row as it stands in `results.json`.
     pub(crate) fn json(&self) -> Value {
         json!({
             "figure": self.figure,
@@ -118,7 +118,7 @@ impl Row {
     }
 }
 
-/// Three digits that count, thousands apart.
+/// Writes a value with three significant digits, and with thousands apart.
 fn short(value: f64) -> String {
     if value.abs() < 100.0 {
         let digits = if value.abs() < 10.0 { 2 } else { 1 };
@@ -161,12 +161,12 @@ pub(crate) fn table(rows: &[Row]) -> String {
     out
 }
 
-/// The middle one; 0 of none.
+/// The median; 0 for no values.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     quantile(&mut values, 0.5)
 }
 
-/// The value below which that share lies; 0 of none.
+/// The value below which that share of the values lies; 0 for no values.
 pub(crate) fn quantile(values: &mut [f64], share: f64) -> f64 {
     if values.is_empty() {
         return 0.0;

@@ -1,6 +1,6 @@
-//! Requests and streams through the listener, beside the same load straight to the mock upstream, through nginx and
-//! through a bare proxy of the same make. The targets take turns, round by round, so that what else the machine
-//! does falls on all of them.
+//! Measures requests and streams through the listener. The references get equal load: the mock upstream directly,
+//! nginx, and a bare proxy made of the same libraries. The targets take turns, round by round, so that other load on
+//! the machine affects all of them.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::report::{Gate, Row, median};
 use crate::target::Target;
 use crate::{Context, Outcome};
 
-/// The product with `durability = memory`, and with `full`.
+/// The values of `durability` with which the product is measured.
 const MEMORY: &str = "memory";
 const FULL: &str = "full";
 
@@ -31,13 +31,13 @@ impl Measured {
         median(self.middles.clone())
     }
 
-    /// Microseconds of processor time an answer.
+    /// The processor time of an answer in microseconds.
     fn cost(&self) -> f64 {
         self.processor.as_secs_f64() * 1e6 / (self.sum.answers.max(1) as f64)
     }
 }
 
-/// What all targets did with one load.
+/// The results of all targets with one load.
 struct Round {
     measured: Vec<Measured>,
 }
@@ -47,7 +47,7 @@ impl Round {
         self.measured.iter().find(|measured| measured.name == name)
     }
 
-    /// The middle of the ratios of each round.
+    /// The median of the ratios of all rounds.
     fn ratio(&self, name: &str, reference: &str) -> Option<(f64, f64)> {
         let (this, other) = (self.of(name)?, self.of(reference)?);
         let ratios = this.rates.iter().zip(&other.rates).map(|(this, other)| this / other.max(1e-9));
@@ -83,7 +83,7 @@ fn compare(context: &Context, targets: &[Target], shape: &Shape) -> Outcome<Roun
             };
             let before = target.processor_time();
             let mut sample = load.run(time).map_err(|error| format!("{}: {error}", target.name))?;
-            // The warm-up is a tenth on top of the time that counts.
+            // The warm-up adds a tenth to the measured time.
             measured.processor += (target.processor_time() - before).mul_f64(1.0 / 1.1);
             measured.rates.push(sample.rate());
             measured.middles.push(sample.latency_us(0.5));
@@ -105,7 +105,7 @@ fn targets(context: &Context, mock: &Mock) -> Outcome<Vec<Target>> {
     Ok(targets)
 }
 
-/// Whole answers.
+/// Measures complete answers.
 pub(crate) fn unary(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     const FIGURE: &str = "unary";
     let mock = Mock::start(2)?;
@@ -120,7 +120,7 @@ pub(crate) fn unary(context: &Context, rows: &mut Vec<Row>) -> Outcome {
         against(FIGURE, "req/s", &many, (name, reference), gate, rows);
     }
 
-    // With every answer on disk first, more callers must mean more answers: they share the syncs.
+    // If every answer must be on disk first, more callers must get more answers, because they share the syncs.
     let mut last = None;
     let full = &targets[targets.len() - 1..];
     for connections in [8, 32, 128] {
@@ -134,7 +134,7 @@ pub(crate) fn unary(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     Ok(())
 }
 
-/// Streams that come in one piece, and paced ones.
+/// Measures streams that come in one piece, and paced ones.
 pub(crate) fn streams(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     const FIGURE: &str = "streams";
     let mock = Mock::start(2)?;

@@ -1,4 +1,5 @@
-//! What stands between the load and the mock upstream: nothing, nginx, a bare proxy of the same make, or the product.
+//! The targets of the load in front of the mock upstream: none, nginx, a bare proxy of the same libraries, or the
+//! product.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -11,24 +12,24 @@ use crate::mock::{Mode, chat};
 use crate::process::Program;
 use crate::{Context, Outcome, wire};
 
-/// Something that answers at an address.
+/// A target with its addresses.
 pub(crate) struct Target {
     pub(crate) name: &'static str,
-    /// Where whole answers are asked for.
+    /// The address for whole answers.
     pub(crate) address: SocketAddr,
-    /// Where streams are.
+    /// The address for streams.
     pub(crate) streams: SocketAddr,
-    /// `None`: the mock itself, which runs in this process.
+    /// The program of the target; `None` for the mock itself, which runs in this process.
     pub(crate) program: Option<Program>,
 }
 
 impl Target {
-    /// No proxy at all.
+    /// The mock without any proxy.
     pub(crate) fn none(mock: SocketAddr) -> Self {
         Self { name: "no proxy", address: mock, streams: mock, program: None }
     }
 
-    /// Debian's nginx: one server with its usual buffers for whole answers, one without for streams.
+    /// Debian's nginx: one server with its usual buffers for whole answers, and one without buffers for streams.
     pub(crate) fn nginx(binary: &Path, scratch: &Path, mock: SocketAddr) -> Outcome<Self> {
         let dir = scratch.join("nginx");
         std::fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
@@ -59,7 +60,7 @@ impl Target {
         Ok(Self { name: "nginx", address, streams, program: Some(program) })
     }
 
-    /// hyper before hyper, see [`bare`](crate::bare).
+    /// hyper's server in front of hyper's client, see [`bare`](crate::bare).
     pub(crate) fn bare(mock: SocketAddr) -> Outcome<Self> {
         let this = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut command = Command::new(this);
@@ -68,7 +69,7 @@ impl Target {
         Ok(Self { name: "bare hyper", address, streams: address, program: Some(program) })
     }
 
-    /// The product before that upstream, or with its own echo where there is none.
+    /// The product in front of that upstream, or with its own echo if there is none.
     pub(crate) fn router(
         context: &Context,
         name: &'static str,
@@ -91,7 +92,7 @@ impl Target {
         Ok(target)
     }
 
-    /// Waits until it answers a chat: an upstream is asked for its models first.
+    /// Waits until the target answers a chat. A router asks its upstream for models before that.
     fn await_answer(&self, upstream: bool) -> Outcome {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let body = if upstream { chat(Mode::Mock, false) } else { crate::first_token::ECHO.to_owned() };
@@ -113,12 +114,12 @@ impl Target {
         })
     }
 
-    /// Processor time of its program so far.
+    /// The processor time of the target's program so far.
     pub(crate) fn processor_time(&self) -> Duration {
         self.program.as_ref().map_or(Duration::ZERO, Program::processor_time)
     }
 
-    /// Resident memory of its program, in KiB.
+    /// The resident memory of the target's program, in KiB.
     pub(crate) fn resident_kib(&self) -> f64 {
         self.program.as_ref().map_or(0.0, Program::resident_kib)
     }

@@ -1,4 +1,4 @@
-//! What it costs to compare three answers of 8 KB, by every way to match that needs no miner.
+//! Measures the cost of comparing three answers of 8 KB, for every matching method that needs no miner.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -24,7 +24,7 @@ pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
         format!("{{\"answer\":{:?},\"numbers\":{:?}}}", &prose[..BYTES / 2], (0..BYTES / 10).collect::<Vec<_>>());
     for matching in [Matching::Exact, Matching::Normalized, Matching::Json, Matching::Lexical] {
         let text = if matching == Matching::Json { &json } else { &prose };
-        // One of them is not ASCII, so that it is composed anew.
+        // One answer is not ASCII, so that its characters must be composed anew.
         let other = if matching == Matching::Exact { text.clone() } else { text.replace("caf\u{e9}", "cafe\u{301}") };
         let min_score = if matching == Matching::Lexical { 0.5 } else { 1.0 };
         let how = Validation { matching, min_score, ..Validation::default() };
@@ -45,7 +45,7 @@ pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     Ok(())
 }
 
-/// Words that do not repeat in threes.
+/// Makes words of which no three in a row repeat.
 fn word(number: u64) -> String {
     let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
     if number.is_multiple_of(50) { "caf\u{e9} ".to_owned() } else { format!("{mixed:x} ") }

@@ -1,10 +1,10 @@
-//! The little of HTTP/1.1 that a client and a server of known messages need.
+//! The small part of HTTP/1.1 that a client and a server of known messages need.
 
 use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-/// Where `needle` begins.
+/// The position at which `needle` begins.
 pub(crate) fn find(hay: &[u8], needle: &[u8]) -> Option<usize> {
     let first = *needle.first()?;
     let mut from = 0;
@@ -17,7 +17,7 @@ pub(crate) fn find(hay: &[u8], needle: &[u8]) -> Option<usize> {
     }
 }
 
-/// Where the body begins, and how long the head says that it is: `None` for a chunked one.
+/// The position at which the body begins, and its length by the head; `None` for a chunked body.
 fn head(message: &[u8]) -> Option<(usize, Option<usize>)> {
     let end = find(message, b"\r\n\r\n")?;
     let length = message[..end].split(|byte| *byte == b'\n').find_map(|line| {
@@ -27,14 +27,14 @@ fn head(message: &[u8]) -> Option<(usize, Option<usize>)> {
     Some((end + 4, length))
 }
 
-/// The bytes of the first request, once it is whole. Requests without a length have no body.
+/// The length of the first request, once it is complete. A request without a length has no body.
 pub(crate) fn request_length(message: &[u8]) -> Option<usize> {
     let (body, length) = head(message)?;
     let whole = body + length.unwrap_or(0);
     (message.len() >= whole).then_some(whole)
 }
 
-/// Whether this is one whole answer. A chunked one ends with the empty chunk.
+/// Whether the bytes are one complete answer. A chunked answer ends with the empty chunk.
 pub(crate) fn is_whole(message: &[u8]) -> bool {
     match head(message) {
         None => false,
@@ -48,7 +48,7 @@ pub(crate) fn is_ok(message: &[u8]) -> bool {
     message.get(9..12) == Some(b"200")
 }
 
-/// How often `needle` is there.
+/// The number of times that `needle` occurs.
 pub(crate) fn count(mut hay: &[u8], needle: &[u8]) -> usize {
     let mut found = 0;
     while let Some(at) = find(hay, needle) {
@@ -58,14 +58,14 @@ pub(crate) fn count(mut hay: &[u8], needle: &[u8]) -> usize {
     found
 }
 
-/// Takes the data out of a chunked body, however it is cut.
+/// Extracts the data of a chunked body that arrives in pieces of any size.
 #[derive(Debug, Default)]
 pub(crate) struct Chunks {
-    /// The head of the answer is behind.
+    /// Whether the head of the answer has been read.
     begun: bool,
-    /// Bytes of the chunk that are to come, its line end among them.
+    /// The bytes of the present chunk that are still to come, including its line end.
     left: usize,
-    /// A head or a size line that is not whole.
+    /// A head or a size line that is not complete yet.
     line: Vec<u8>,
 }
 
@@ -97,14 +97,14 @@ impl Chunks {
     }
 }
 
-/// The data of one whole chunked answer.
+/// The data of one complete chunked answer.
 pub(crate) fn body(answer: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(answer.len());
     Chunks::default().take(answer, &mut out);
     out
 }
 
-/// A request that posts JSON, with the token that a router in front of it wants.
+/// A request that posts JSON, with the token that a router requires.
 pub(crate) fn post(address: SocketAddr, body: &str) -> Bytes {
     Bytes::from(format!(
         "POST /v1/chat/completions HTTP/1.1\r\nhost: {address}\r\nuser-agent: figures\r\naccept: */*\r\nauthorization: Bearer default-dev-token\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",

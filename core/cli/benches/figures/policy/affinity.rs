@@ -1,4 +1,4 @@
-//! How much of the prompts is found in the caches of the miners, and what that does to the time to the first token.
+//! Measures the share of the prompts that the miners' caches hold, and its effect on the time to the first token.
 
 use std::ops::RangeInclusive;
 
@@ -13,7 +13,7 @@ use super::reference::{Choice, Queues};
 use super::workload::{Request, Source, stretch};
 use super::world::{Policy, play};
 
-/// What one policy gives.
+/// The results of one policy.
 #[derive(Default)]
 struct Seen {
     hit: Series,

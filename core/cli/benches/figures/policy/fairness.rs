@@ -1,4 +1,4 @@
-//! What a session that dumps all its requests at once does to the others.
+//! Measures how a session that submits all its requests at once affects the other sessions.
 
 use std::ops::RangeInclusive;
 
@@ -13,9 +13,9 @@ use super::reference::Fifo;
 use super::workload::{Request, SESSIONS, Source, stretch};
 use super::world::{Fate, play, work};
 
-/// Requests that one session dumps.
+/// The number of requests that one session submits at once.
 const DUMPED: usize = 2_000;
-/// When, as a share of the time that the workload spans.
+/// The time of that submit, as a share of the time that the workload spans.
 const WHEN: f64 = 0.2;
 
 pub(super) fn measure(source: &Source<'_>, seeds: RangeInclusive<u64>, rows: &mut Vec<Row>) -> Outcome {
@@ -28,7 +28,7 @@ pub(super) fn measure(source: &Source<'_>, seeds: RangeInclusive<u64>, rows: &mu
         let rate = 0.6 * capacity(&fleet, &requests);
         stretch(&mut requests, rate);
         let from = (requests.last().map_or(0, |one| one.at) as f64 * WHEN) as u64;
-        // Requests like the others', but all at once and of a session of their own.
+        // The requests resemble those of the others, but come all at once, in a session of their own.
         let mut random = Random::new(seed ^ 0xd0_0d);
         let dump: Vec<Request> = (0..DUMPED)
             .map(|_| {
@@ -40,7 +40,7 @@ pub(super) fn measure(source: &Source<'_>, seeds: RangeInclusive<u64>, rows: &mu
         let by_us = play(&mut Product::new(&fleet), &fleet, &requests, seed)?;
         let in_order = play(&mut Fifo::new(&fleet, &requests), &fleet, &requests, seed)?;
         let (our_end, fifo_end) = (end(&requests, &by_us), end(&requests, &in_order));
-        // All who come while either of the two still has some of it.
+        // The requests that arrive while either policy still has a part of that work.
         let until = our_end.max(fifo_end);
         for (share, index) in [(0.5, 0), (0.99, 1)] {
             ours[index].0.push(wait(&requests, &by_us, from, until, share));
@@ -48,7 +48,7 @@ pub(super) fn measure(source: &Source<'_>, seeds: RangeInclusive<u64>, rows: &mu
         }
         ours_ends.0.push((our_end - from) as f64 / 1_000.0);
         fifo_ends.0.push((fifo_end - from) as f64 / 1_000.0);
-        // While both have more to do than they can.
+        // The time while both policies have more work than they can do.
         ours_work.0.push(work(&requests, &by_us, from, fifo_end));
         fifo_work.0.push(work(&requests, &in_order, from, fifo_end));
     }
@@ -62,13 +62,13 @@ pub(super) fn measure(source: &Source<'_>, seeds: RangeInclusive<u64>, rows: &mu
     Ok(())
 }
 
-/// When the last of the dump was done.
+/// The time at which the last of those requests was done.
 fn end(requests: &[Request], fates: &[Fate]) -> u64 {
     let dumped = requests.iter().zip(fates).filter(|(one, _)| one.session == SESSIONS);
     dumped.filter_map(|(_, fate)| fate.done).max().unwrap_or(u64::MAX)
 }
 
-/// Seconds that others waited who came in that time.
+/// The seconds that requests of other sessions waited if they arrived in that time.
 fn wait(requests: &[Request], fates: &[Fate], from: u64, until: u64, share: f64) -> f64 {
     let mut waits: Vec<f64> = requests
         .iter()

@@ -1,23 +1,23 @@
-//! Model miners: slots that do not slow each other down, a rate for the prompt, a rate for the answer, and a cache of
-//! prompt blocks that forgets what was used the longest ago.
+//! Model miners. Their slots do not slow each other down; they have one rate for the prompt and one for the answer; and
+//! their cache of prompt blocks forgets the block that was used the longest ago.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 
 use super::workload::{BLOCK_TOKENS, Request};
 
-/// What a miner can do.
+/// The abilities of a miner.
 #[derive(Debug, Clone)]
 pub(crate) struct MinerModel {
-    /// Tasks at a time.
+    /// The number of tasks at a time.
     pub(crate) slots: u32,
-    /// Tokens of a prompt a second, in each slot.
+    /// Tokens of a prompt a second in each slot.
     pub(crate) prefill: f64,
-    /// Tokens of an answer a second, in each slot.
+    /// Tokens of an answer a second in each slot.
     pub(crate) decode: f64,
-    /// Prompt blocks that its cache holds.
+    /// The number of prompt blocks in its cache.
     pub(crate) cache: usize,
-    /// How many of its attempts fail, as a share, a tenth of a second after they began.
+    /// The share of its attempts that fail, a tenth of a second after they began.
     pub(crate) failing: f64,
 }
 
@@ -26,18 +26,18 @@ impl MinerModel {
         Self { slots, prefill, decode, cache: 0, failing: 0.0 }
     }
 
-    /// Milliseconds until the first token of a prompt of which so many tokens are in the cache.
+    /// The milliseconds until the first token of a prompt with that number of cached tokens.
     pub(crate) fn prefill_ms(&self, request: &Request, cached: u64) -> f64 {
         request.prompt.saturating_sub(cached) as f64 / self.prefill * 1_000.0
     }
 
-    /// Milliseconds from the first token to the last.
+    /// The milliseconds from the first token to the last.
     pub(crate) fn decode_ms(&self, request: &Request) -> f64 {
         request.output as f64 / self.decode * 1_000.0
     }
 }
 
-/// Sixteen unlike miners: 68 slots, the best of them three times as fast as the worst.
+/// Sixteen different miners with 68 slots; the best is three times as fast as the worst.
 pub(crate) fn mixed() -> Vec<MinerModel> {
     let kinds = [
         (4, MinerModel::new(8, 8_000.0, 40.0)),
@@ -47,12 +47,12 @@ pub(crate) fn mixed() -> Vec<MinerModel> {
     kinds.into_iter().flat_map(|(count, kind)| std::iter::repeat_n(kind, count)).collect()
 }
 
-/// Sixteen miners alike, of 8 slots, each with a cache of 4 000 blocks.
+/// Sixteen equal miners with 8 slots, each with a cache of 4 000 blocks.
 pub(crate) fn alike() -> Vec<MinerModel> {
     vec![MinerModel { cache: 4_000, ..MinerModel::new(8, 16_000.0, 40.0) }; 16]
 }
 
-/// Requests a second that the fleet serves without a cache, when every slot is always busy.
+/// The requests a second that the fleet serves without a cache while every slot is always busy.
 pub(crate) fn capacity(fleet: &[MinerModel], requests: &[Request]) -> f64 {
     fleet
         .iter()
@@ -63,7 +63,7 @@ pub(crate) fn capacity(fleet: &[MinerModel], requests: &[Request]) -> f64 {
         .sum()
 }
 
-/// Which blocks a miner has read lately.
+/// The blocks that a miner has read recently.
 #[derive(Debug)]
 pub(crate) struct Cache {
     room: usize,
@@ -77,7 +77,7 @@ impl Cache {
         Self { room, uses: 0, used: HashMap::new(), order: BTreeMap::new() }
     }
 
-    /// Tokens at the beginning of the prompt that need not be read again.
+    /// The number of tokens at the beginning of the prompt that are in the cache.
     pub(crate) fn cached(&self, request: &Request) -> u64 {
         let blocks = request.blocks.iter().take_while(|block| self.used.contains_key(block)).count() as u64;
         // The last token is always computed.

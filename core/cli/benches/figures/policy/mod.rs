@@ -1,5 +1,5 @@
-//! Whether the dispatch policy is a good one: the engine in a world of model miners under virtual time, beside policies that
-//! others use, with the same requests. Nothing here depends on the machine: the same seeds give the same figures.
+//! Measures the quality of the dispatch policy: the engine in a simulated world of model miners, beside widely used
+//! policies with equal requests. The figures do not depend on the machine; equal seeds give equal figures.
 
 mod affinity;
 mod fairness;
@@ -28,10 +28,10 @@ pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     overload::measure(&source, seeds, rows)
 }
 
-/// What a reference counts as at the least, so that nothing is divided by nothing: the clock's unit in seconds.
+/// The least value of a reference in seconds (the unit of the clock), so that no ratio divides by zero.
 const LEAST: f64 = 0.001;
 
-/// One figure, seed by seed.
+/// The values of one figure, one for each seed.
 #[derive(Debug, Default)]
 struct Series(Vec<f64>);
 
@@ -48,13 +48,13 @@ impl Series {
         self.0.iter().copied().fold(f64::NEG_INFINITY, f64::max)
     }
 
-    /// The mean, and between what the seeds lie.
+    /// A row with the mean, and with the range over the seeds.
     fn row(&self, what: impl Into<String>, unit: &'static str) -> Row {
         let note = format!("seeds {:.2} to {:.2}", self.least(), self.most());
         Row::new("policy", what, self.mean(), unit).note(note)
     }
 
-    /// The same beside a reference; the ratio is the median of the seeds' own.
+    /// A row beside a reference. Its ratio is the median of the seeds' own ratios.
     fn beside(&self, what: impl Into<String>, unit: &'static str, name: &str, other: &Self, gate: Option<Gate>) -> Row {
         let ratios = Self(self.0.iter().zip(&other.0).map(|(one, other)| one / other.max(LEAST)).collect());
         let (least, most) = (self.least(), self.most());

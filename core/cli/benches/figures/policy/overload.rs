@@ -1,4 +1,4 @@
-//! Twice as much as the fleet can do, and a fleet of which half fails.
+//! Measures a load of twice the fleet's capacity, and a fleet of which half fails.
 
 use std::ops::RangeInclusive;
 
@@ -13,9 +13,9 @@ use super::reference::{Choice, Fifo, Queues};
 use super::workload::{Request, Source, stretch};
 use super::world::{Fate, Policy, play, work};
 
-/// Milliseconds after which a client goes away: the product's default time-out.
+/// The milliseconds after which a client goes away, equal to the product's default timeout.
 const PATIENCE: u64 = 60_000;
-/// In that part of the time the slots fill at first; it is not looked at.
+/// The part of the time in which the slots fill at first; it does not count.
 const FILLING: u64 = 10;
 
 pub(super) fn measure(source: &Source<'_>, seeds: RangeInclusive<u64>, rows: &mut Vec<Row>) -> Outcome {
@@ -36,7 +36,7 @@ fn overload(source: &Source<'_>, seeds: RangeInclusive<u64>, rows: &mut Vec<Row>
         stretch(&mut patient, rate);
         let requests: Vec<Request> =
             patient.iter().map(|one| Request { deadline: one.at + PATIENCE, ..one.clone() }).collect();
-        // What the fleet does when nobody goes away and every slot is always busy.
+        // The fleet's capacity if no client goes away and every slot is always busy.
         let capacity = done_in_time(&patient, &play(&mut Fifo::new(&fleet, &patient), &fleet, &patient, seed)?);
         let fates = play(&mut Product::new(&fleet), &fleet, &requests, seed)?;
         ours.0.push(done_in_time(&requests, &fates));
@@ -68,7 +68,7 @@ fn failures(source: &Source<'_>, what: &str, failing: f64, seeds: RangeInclusive
     let (mut done, mut naive_done) = (Series::default(), Series::default());
     for seed in seeds {
         let mut requests = source.lengths(false, &mut Random::new(seed))?;
-        // As much as the sound half can nearly do.
+        // Nearly as much load as the sound half can serve.
         let rate = 0.8 * capacity(&sound, &requests);
         stretch(&mut requests, rate);
         let look = |policy: &mut dyn Policy, again: &mut Series, done: &mut Series| -> Outcome {
@@ -90,7 +90,7 @@ fn failures(source: &Source<'_>, what: &str, failing: f64, seeds: RangeInclusive
     Ok(())
 }
 
-/// Work a second of answers that were whole in time, once the slots are full.
+/// Work a second in answers that were complete in time, after the slots have filled.
 fn done_in_time(requests: &[Request], fates: &[Fate]) -> f64 {
     let until = requests.last().map_or(1, |one| one.at);
     work(requests, fates, until / FILLING, until)

@@ -1,4 +1,4 @@
-//! The product: its engine, set as it is by default, fed with what happens and asked for what is to be done.
+//! The product as a policy: its engine with default settings, which gets the events of the world and gives its effects.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,16 +11,16 @@ use super::fleet::MinerModel;
 use super::workload::{Request, SESSIONS};
 use super::world::{Order, Policy, Run};
 
-/// The world's clock starts at zero, the engine's does not.
+/// The world's clock starts at zero; the engine's must not.
 const START: u64 = 1_000_000;
-/// What clients allow an answer, where they do not say: the product's default.
+/// The limit of an answer in tokens if the client gives none: the product's default.
 const MAX_TOKENS: u64 = 1_024;
 
 /// The engine as a policy.
 pub(crate) struct Product {
     engine: Engine,
     requests: HashMap<Gid, usize>,
-    /// Attempts that the engine has not been told the end of.
+    /// The attempts whose end the engine has not received yet.
     open: HashSet<Run>,
 }
 
@@ -28,7 +28,7 @@ impl Product {
     pub(crate) fn new(fleet: &[MinerModel]) -> Self {
         let mut engine = Engine::new(EngineSettings::default());
         let now = Timestamp(START);
-        // One more than there are, for who dumps.
+        // One more session than the workload has, for the fairness figure.
         for id in 0..=SESSIONS {
             let rules = SessionRules { weight: 1, affinity: true, open: true, ..SessionRules::default() };
             engine.step(Event::Session(SessionId(id), rules), now);
@@ -69,7 +69,7 @@ impl Product {
                 Effect::Stop { fence, .. } if self.open.remove(&fence.0) => {
                     out.push(Order::Stop { run: fence.0 });
                 }
-                // Written down at once.
+                // The store answers at once.
                 Effect::Finish { gid, .. } => effects.extend(self.engine.step(Event::Committed(gid), at)),
                 Effect::Ended { gid } => {
                     self.requests.remove(&gid);

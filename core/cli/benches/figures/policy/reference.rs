@@ -1,4 +1,4 @@
-//! Policies that others use, to be compared with: a queue at each miner, or one queue in order of arrival.
+//! Widely used policies as references: a queue at each miner, or one queue in order of arrival.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,20 +7,21 @@ use super::random::Random;
 use super::workload::Request;
 use super::world::{Order, Policy, Run};
 
-/// How a miner is chosen the moment a request comes.
+/// The rule by which a miner is chosen when a request arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Choice {
     RoundRobin,
     Random,
-    /// The fewest requests that wait or run.
+    /// The miner with the fewest waiting and running requests.
     LeastOutstanding,
-    /// The fewest for each of its slots.
+    /// The miner with the fewest such requests for each of its slots.
     LeastOutstandingPerSlot,
-    /// By a hash of the prompt's first two blocks, of which all share the first: whatever is busy there is waited for.
+    /// A hash of the prompt's first two blocks, of which all prompts share the first. A request waits for its miner
+    /// even if that is busy.
     PrefixHash,
 }
 
-/// How often a request is tried.
+/// The number of attempts for a request.
 const TRIES: u32 = 3;
 
 #[derive(Debug, Default)]
@@ -73,7 +74,7 @@ impl Queues {
             Choice::LeastOutstanding | Choice::LeastOutstandingPerSlot => {
                 let load = |miner: usize| {
                     let each = if self.choice == Choice::LeastOutstanding { 1 } else { u64::from(self.slots[miner]) };
-                    // In turn where there is no difference.
+                    // Equal miners take turns.
                     (self.outstanding(miner) * 1_000_000 / each, (miner + miners - self.turn % miners) % miners)
                 };
                 (0..miners).min_by_key(|miner| load(*miner)).unwrap_or(0)
@@ -84,7 +85,7 @@ impl Queues {
     fn serve(&mut self, miner: usize, now: u64, out: &mut Vec<Order>) {
         while self.miners[miner].running < self.slots[miner] {
             let Some(request) = self.miners[miner].waiting.pop_front() else { return };
-            // Its client is gone.
+            // The client has gone.
             if self.deadlines[request] < now {
                 continue;
             }
@@ -120,7 +121,7 @@ impl Policy for Queues {
         self.free(run, now, out);
     }
 
-    /// Tried again at once.
+    /// Tries a failed request again at once.
     fn failed(&mut self, run: Run, now: u64, out: &mut Vec<Order>) {
         let Some(request) = self.free(run, now, out) else { return };
         let tries = self.tries.entry(request).or_insert(1);
@@ -131,10 +132,10 @@ impl Policy for Queues {
     }
 }
 
-/// One queue in order of arrival; the first request goes to the fastest miner that has a slot.
+/// One queue in order of arrival. The first request goes to the fastest miner with a free slot.
 pub(crate) struct Fifo {
     slots: Vec<u32>,
-    /// Fastest first.
+    /// The miners, fastest first.
     order: Vec<usize>,
     busy: Vec<u32>,
     waiting: VecDeque<usize>,
@@ -192,7 +193,7 @@ impl Policy for Fifo {
     }
 }
 
-/// splitmix64's finalizer.
+/// The finalizer of splitmix64.
 fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -1,4 +1,4 @@
-//! How long requests wait for a miner, at three loads, on sixteen unlike miners.
+//! Measures how long requests wait for a miner, at three loads, on sixteen different miners.
 
 use std::ops::RangeInclusive;
 
@@ -13,7 +13,7 @@ use super::reference::{Choice, Fifo, Queues};
 use super::workload::{Request, Source, stretch};
 use super::world::{Policy, play};
 
-/// One policy's waits, in seconds.
+/// The waits of one policy, in seconds.
 #[derive(Default)]
 struct Waits {
     p50: Series,
@@ -23,7 +23,7 @@ struct Waits {
 impl Waits {
     fn play(&mut self, policy: &mut dyn Policy, fleet: &[MinerModel], requests: &[Request], seed: u64) -> Outcome {
         let fates = play(policy, fleet, requests, seed)?;
-        // One that never began waited for ever.
+        // A request that never began counts as an infinite wait.
         let mut waits: Vec<f64> = requests
             .iter()
             .zip(&fates)
@@ -45,9 +45,9 @@ pub(super) fn measure(source: &Source<'_>, seeds: RangeInclusive<u64>, rows: &mu
             let mut requests = source.lengths(true, &mut Random::new(seed))?;
             let rate = load * capacity(&fleet, &requests);
             stretch(&mut requests, rate);
-            // Many clients: none may take more than its share, which costs those who ask for much at once.
+            // With many clients, none may take more than its share, which delays clients that submit much at once.
             shared.play(&mut Product::new(&fleet), &fleet, &requests, seed)?;
-            // One client: what is left is which miner gets what. The references know of no clients.
+            // With one client, only the choice of miners differs. The references do not distinguish clients.
             for one in &mut requests {
                 one.session = 0;
             }

@@ -1,4 +1,4 @@
-//! Virtual time: a heap of what happens next, model miners that do as a policy says, and what became of every request.
+//! The simulated world: a heap of coming events, model miners that follow a policy, and the fate of every request.
 
 use std::collections::BTreeMap;
 
@@ -6,55 +6,55 @@ use super::fleet::{Cache, MinerModel};
 use super::random::Random;
 use super::workload::{Request, unit};
 
-/// Names one attempt; the policy chooses it.
+/// Identifies one attempt; the policy chooses the number.
 pub(crate) type Run = u64;
 
-/// What a policy wants done.
+/// An instruction of a policy.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Order {
     /// A request begins on a miner that has a slot for it.
     Start { run: Run, request: usize, miner: usize },
-    /// An attempt is wanted no more.
+    /// Stops an attempt.
     Stop { run: Run },
-    /// A request is turned away before it waited.
+    /// Refuses a request before it waits.
     Refuse { request: usize },
 }
 
-/// Who decides which miner gets which request, and when.
+/// Decides which miner gets which request, and when.
 pub(crate) trait Policy {
-    /// A request came.
+    /// Handles the arrival of a request.
     fn arrive(&mut self, request: usize, all: &[Request], now: u64, out: &mut Vec<Order>);
-    /// An attempt gave a token.
+    /// Handles a token of an attempt.
     fn token(&mut self, run: Run, first: bool, now: u64, out: &mut Vec<Order>);
-    /// An attempt gave its whole answer.
+    /// Handles the complete answer of an attempt.
     fn done(&mut self, run: Run, tokens: u64, now: u64, out: &mut Vec<Order>);
-    /// An attempt failed by its miner's fault.
+    /// Handles the failure of an attempt by its miner's fault.
     fn failed(&mut self, run: Run, now: u64, out: &mut Vec<Order>);
-    /// When it wants to be called whatever happens.
+    /// The time at which the policy must be called next, even without an event.
     fn wakes(&self) -> Option<u64> {
         None
     }
-    /// That time has come.
+    /// Called when that time has come.
     fn wake(&mut self, _now: u64, _out: &mut Vec<Order>) {}
 }
 
-/// What became of a request.
+/// The fate of a request.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Fate {
-    /// When it first began.
+    /// The time at which it first began.
     pub(crate) began: Option<u64>,
-    /// When its first token came.
+    /// The time of its first token.
     pub(crate) first_token: Option<u64>,
-    /// When its answer was whole.
+    /// The time at which its answer was complete.
     pub(crate) done: Option<u64>,
-    /// Tokens of its prompt that were in the cache.
+    /// The number of its prompt's tokens that were in the cache.
     pub(crate) cached: u64,
     pub(crate) refused: bool,
     pub(crate) attempts: u32,
 }
 
-/// Work that was done in that time, in each second of it: [`Request::work`] of the answers that were whole. One that was under way at
-/// either end counts by the share of it that lies within.
+/// The work a second in that time: [`Request::work`] of the complete answers. An answer that crosses a bound counts by
+/// the share of its time that lies within.
 pub(crate) fn work(requests: &[Request], fates: &[Fate], from: u64, until: u64) -> f64 {
     let within = requests.iter().zip(fates).filter_map(|(one, fate)| {
         let (began, done) = (fate.began?, fate.done?);
@@ -78,11 +78,11 @@ struct Attempt {
     noise: f64,
 }
 
-/// A miner says at least so often that it is alive, in milliseconds.
+/// The greatest time between two signs of life of a miner, in milliseconds.
 const BEAT: u64 = 20_000;
-/// After so many milliseconds an attempt fails that does.
+/// The time in milliseconds after which an attempt that fails does so.
 const FAILS_AFTER: u64 = 100;
-/// The least share of what an attempt should take that it does take; the most is as far above one.
+/// The least time of an attempt, as a share of its expected time. The greatest time lies equally far above one.
 const FASTEST: f64 = 0.8;
 
 struct World<'a> {
@@ -100,7 +100,7 @@ struct World<'a> {
 /// Plays the requests to their end.
 ///
 /// # Errors
-/// When the policy breaks a rule: it gives a miner more than it has slots for, or leaves a request behind.
+/// When the policy breaks a rule: it gives a miner more requests than it has slots, or never finishes a request.
 pub(crate) fn play(
     policy: &mut dyn Policy,
     fleet: &[MinerModel],
@@ -172,7 +172,7 @@ impl World<'_> {
                 let Some(attempt) = self.running.remove(&run) else { return };
                 self.busy[attempt.miner] -= 1;
                 let request = &self.requests[attempt.request];
-                // Nobody reads an answer that comes after its client went away.
+                // An answer after the client has gone does not count.
                 if now <= request.deadline {
                     self.fates[attempt.request].done = Some(now);
                 }
@@ -212,7 +212,7 @@ impl World<'_> {
         fate.began.get_or_insert(now);
         fate.cached = cached;
         fate.attempts += 1;
-        // The same for a request whatever policy it comes under; failures differ from attempt to attempt.
+        // The noise of a request is equal under every policy. Failures differ from attempt to attempt.
         let mut random = Random::new(self.seed ^ (request as u64).wrapping_mul(0x2545_f491_4f6c_dd1d));
         let noise = FASTEST + 2.0 * (1.0 - FASTEST) * unit(&mut random);
         let luck = (0..fate.attempts).map(|_| unit(&mut random)).last().unwrap_or(1.0);
