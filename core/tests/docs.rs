@@ -1,4 +1,4 @@
-//! The pages that are made from the code are as the code has them now.
+//! The generated pages must agree with the code.
 #![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 
 use std::path::Path;

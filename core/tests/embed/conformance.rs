@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::matching::mismatch;
 use crate::miners::{Seen, play};
 
-/// Longer than anything in a scenario takes.
+/// The time limit of a wait, longer than any step of a scenario takes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Stage {
@@ -22,7 +22,7 @@ struct Stage {
     seen: HashMap<String, Arc<Seen>>,
 }
 
-/// What a step gives: a record, and a handle where it made one.
+/// The result of a step: a record, and a task's handle if the step made one.
 type Outcome = Result<(Value, Option<Task>)>;
 
 fn record(text: Result<String>) -> Outcome {
@@ -61,7 +61,7 @@ impl Stage {
         added.map(drop)
     }
 
-    /// The step with every `"$name.path"` put in.
+    /// The step with every `"$name.path"` replaced by its value.
     fn resolved(&self, value: &Value) -> Value {
         match value {
             Value::String(text) => self.lookup(text).unwrap_or_else(|| value.clone()),
@@ -142,7 +142,7 @@ impl Stage {
         }
     }
 
-    /// Plays a step as often as it wants and compares; the text says what is wrong.
+    /// Plays a step as often as it says, and compares its result. The error says what is wrong.
     fn perform(&mut self, step: &Value) -> std::result::Result<(), String> {
         let step = self.resolved(step);
         let deadline = Instant::now() + PATIENCE;
@@ -195,7 +195,7 @@ fn read(task: &Task, step: &Value) -> Outcome {
     Ok((json!({"tokens": tokens, "text": text, "restarts": restarts, "end": end}), None))
 }
 
-/// Plays one scenario; `None` when all of it holds.
+/// Plays one scenario. Gives the fault, or `None` when every step holds.
 fn fault(scenario: &Value) -> Option<String> {
     let mut stage = Stage::new(&scenario["config"]);
     for miner in scenario["miners"].as_array().unwrap() {

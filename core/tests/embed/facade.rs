@@ -17,7 +17,7 @@ fn parse(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-/// Gives the prompt's words back, one a piece.
+/// Answers with the prompt's words, one in each piece.
 fn words(job: Job) {
     for word in job.prompt().split_inclusive(' ') {
         if job.emit(word.as_bytes()).unwrap() == Emit::Cancelled {
@@ -69,7 +69,7 @@ fn a_task_runs_from_submit_to_result() {
     assert!(matches!(stream.next(SOON).unwrap(), Next::Over));
     assert_eq!(text, "one two three");
     assert_eq!(end, parse(&task.result().wait().unwrap()));
-    // What is there is found without waiting.
+    // A value that is there already is found without waiting.
     assert_eq!(end, parse(&task.result().wait_for(Some(Duration::ZERO)).unwrap().unwrap()));
     assert!(task.record().wait_for(Some(Duration::ZERO)).is_some());
     assert_eq!((&end["choices"][0]["text"], &end["usage"]["total_tokens"]), (&json!("one two three"), &json!(5)));
@@ -93,7 +93,7 @@ fn events_can_be_pushed_and_a_job_answered_later() {
     let told = Mutex::new(told);
     let _subscription = task.stream(0).subscribe(move |event| told.lock().unwrap().send(event).unwrap()).unwrap();
     let job = jobs.recv_timeout(Duration::from_secs(10)).unwrap();
-    // A character in two pieces arrives whole.
+    // A character that is divided between two pieces arrives whole.
     assert_eq!(job.emit(b"\xc3").unwrap(), Emit::Ok);
     assert_eq!(job.emit(b"\xa9").unwrap(), Emit::Ok);
     assert_eq!(job.finish(r#"{"usage": 1}"#).unwrap_err().details().param.as_deref(), Some("usage"));
@@ -114,7 +114,7 @@ fn waiting_for_callbacks_from_inside_of_one_is_refused() {
     let inner = router.clone();
     router
         .add_miner(r#"{"name": "inside"}"#, move |job: Job| {
-            // Any other call is fine from here.
+            // Any other call is allowed in this callback.
             let nested = parse(&inner.create_session(r#"{"name": "nested"}"#).wait().unwrap());
             told.lock().unwrap().send((inner.shutdown(SOON).unwrap_err().kind(), nested["name"].clone())).unwrap();
             job.finish(r#"{"text": "done"}"#).unwrap();
@@ -164,7 +164,7 @@ fn a_shutdown_gives_a_slow_subscriber_its_end() {
     task.stream(0)
         .subscribe(move |event| {
             told.lock().unwrap().send(event).unwrap();
-            // Once: the sender is gone afterwards.
+            // Only the first call waits here: the sender is gone afterwards.
             let _ = gate.lock().unwrap().recv();
         })
         .unwrap();
@@ -250,7 +250,7 @@ fn a_call_answers_a_function_and_the_log_goes_to_the_host() {
     let (told, heard) = mpsc::channel();
     router.create_session(r#"{"name": "a"}"#).then(move |result| told.send(result).unwrap());
     assert_eq!(parse(&heard.recv_timeout(Duration::from_secs(10)).unwrap().unwrap())["name"], "a");
-    // An upstream that nobody serves: its probe has something to say.
+    // No server listens at this upstream's address, so its probe logs a warning.
     router.add_upstream(r#"{"url": "http://127.0.0.1:9/v1"}"#).unwrap();
     let (level, _) = lines.recv_timeout(Duration::from_secs(10)).unwrap();
     assert!(["debug", "info", "warn"].contains(&level), "{level}");
@@ -291,7 +291,7 @@ fn the_rest_api_answers_over_a_socket_and_without_one() {
     assert_eq!(parse(&router.keys().wait().unwrap())["count"], 0);
     let dev = handler.handle(request(r#"{"prompt": "a b"}"#, "default-dev-token")).wait().unwrap();
     assert_eq!(dev.status, 200);
-    // Who is local is told by the same rule as on a socket.
+    // Callers are local by the rule that applies to sockets.
     for line in
         [("host", "evil.example"), ("x-forwarded-for", "8.8.8.8"), ("origin", "null"), ("sec-fetch-site", "cross-site")]
     {
@@ -331,7 +331,7 @@ fn what_runs_past_the_drain_of_a_listener_is_told_so() {
     listener.stop().wait().unwrap();
     let rest = |mut stream: std::net::TcpStream| {
         let mut answer = String::new();
-        // The connection ends, else this would time out.
+        // The connection must end, or this read would time out.
         stream.read_to_string(&mut answer).unwrap();
         answer
     };
@@ -339,7 +339,7 @@ fn what_runs_past_the_drain_of_a_listener_is_told_so() {
     assert!(whole.starts_with("HTTP/1.1 503 ") && whole.contains("\"code\":\"closed\""), "{whole}");
     assert!(streamed.starts_with("HTTP/1.1 200 ") && streamed.contains("begun "), "{streamed}");
     assert!(streamed.contains("\"code\":\"closed\"") && streamed.contains("data: [DONE]"), "{streamed}");
-    // Nobody waits for the tasks any more.
+    // No caller waits for the tasks any more.
     let cancelled = jobs.iter().all(|job| job.wait_cancelled(SOON).unwrap());
     assert!(cancelled);
     router.shutdown(SOON).unwrap();

@@ -1,4 +1,4 @@
-//! The facade that every binding wraps: as a program uses it, and over the conformance scenarios.
+//! Tests of the facade that every binding wraps: as a program uses it, and with the conformance scenarios.
 #![allow(clippy::needless_pass_by_value, reason = "a miner is given its job")]
 #![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 

@@ -1,8 +1,8 @@
-//! Whether an outcome is what a scenario expects; see `core/tests/conformance/README.md`.
+//! Compares an outcome with the expectation of a scenario; see `core/tests/conformance/README.md`.
 
 use serde_json::Value;
 
-/// Where and why `actual` is not what is expected; `None` when it matches.
+/// Says where and why `actual` differs from the expectation; `None` when it matches.
 pub(crate) fn mismatch(expected: &Value, actual: &Value) -> Option<String> {
     differs(expected, actual, "")
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use cortensor_router::embed::{Emit, Job};
 use serde_json::Value;
 
-/// What a miner saw.
+/// Everything that a miner saw.
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) jobs: AtomicU64,

@@ -1,4 +1,4 @@
-//! A request is checked in one way, whichever way it comes in: as the program's own, over OpenAI's API or over the REST API.
+//! Requests are checked alike by every way in: as the program's own, over OpenAI's API, and over the REST API.
 
 use cortensor_router::embed::{HttpHandler, HttpRequest, Job, Router};
 use serde_json::{Value, json};
@@ -57,7 +57,7 @@ fn every_way_in_refuses_the_same_requests_in_the_same_words() {
         assert_eq!(status, own.kind().row().http_status, "{request}: {openai}");
         assert_eq!(openai["error"]["message"], own.message(), "{request}");
         assert_eq!(openai["error"]["param"].as_str(), own.details().param.as_deref(), "{request}");
-        // There any model stands for one that nobody offers.
+        // On that route a model that no miner offers is accepted.
         if request.get("model").is_none() {
             let (status, rest) = send(&handler, &format!("/api/v1/{what}"), &request);
             assert_eq!((status, &rest["message"]), (own.kind().row().http_status, &json!(own.message())), "{request}");

@@ -1,4 +1,5 @@
-//! The development token and access without one are for programs on this machine; secret keys are for everybody who has them.
+//! The development token and access without a token are for programs on this machine; secret keys are for every caller
+//! that has one.
 
 use cortensor_router::config::{Anonymous, CorsConfig, ListenConfig, TokenConfig};
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ async fn new_key(server: &Server, spec: Value) -> String {
     format!("Authorization: Bearer {}\r\n", server.router.create_key(&spec).await.unwrap().token.reveal())
 }
 
-/// Heads that a page, a proxy or a stranger would bring.
+/// Heads that a page, a proxy or a caller on another machine would send.
 const FOREIGN: [&str; 9] = [
     "Host: evil.example:9500\r\nOrigin: http://evil.example:9500\r\n",
     "Host: evil.example\r\n",
@@ -91,7 +92,7 @@ async fn the_development_token_ends_with_the_first_key_that_administers() {
     assert_eq!((status, &error["code"]), (401, &json!("dev_token_refused")));
     assert!(error["message"].as_str().unwrap().contains("listen.dev_token"), "{error}");
     assert_eq!(server.parts("GET", "/api/v1/keys", &admin, "").await.0, 200);
-    // What is set by hand is kept.
+    // A setting that the operator made explicitly stays in force.
     let kept = serve(ListenConfig::default().dev_token(Some(true))).await;
     new_key(&kept, json!({"name": "ops", "scopes": ["admin"]})).await;
     assert_eq!(kept.get_json("/api/v1/keys").await.0, 200);
@@ -125,7 +126,7 @@ async fn any_good_credential_of_those_that_are_sent_is_enough() {
     ] {
         assert_eq!(server.parts("GET", "/v1/models", &lines, "").await.0, wanted, "{lines}");
     }
-    // A secret key counts before the development token, wherever each stands.
+    // A secret key has priority over the development token, whatever their order.
     let both = format!("Authorization: Bearer default-dev-token\r\nX-API-Key: {key}\r\n");
     assert_eq!(server.parts("GET", "/api/v1/keys", &both, "").await.0, 403);
 }
@@ -185,7 +186,7 @@ async fn a_key_makes_no_key_that_can_do_more_than_itself() {
         let error: Value = serde_json::from_str(&answer).unwrap();
         assert_eq!((status, &error["param"]), (403, &json!(param)), "{body}");
     }
-    // A miner works for every session.
+    // A miner works for every session, so a limited key may not make keys for miners.
     for scope in ["miner", "enrol"] {
         let body = json!({"name": "x", "scopes": [scope]}).to_string();
         let (status, _, answer) = server.parts("POST", "/api/v1/keys", &tenant, &body).await;
@@ -196,7 +197,7 @@ async fn a_key_makes_no_key_that_can_do_more_than_itself() {
     let heir: Value = serde_json::from_str(&answer).unwrap();
     assert_eq!((status, &heir["sessions"]), (201, &json!([3, 4])), "{answer}");
     assert!(heir["expires_at"].as_u64().unwrap() > 0);
-    // It sees and revokes what is limited as much, and no other key.
+    // The key sees and revokes keys that are limited at least as much, and no others.
     let (_, _, list) = server.parts("GET", "/api/v1/keys", &tenant, "").await;
     assert!(list.contains("heir") && list.contains("tenant") && !list.contains("ops"), "{list}");
     let id = ops.split('_').nth(1).unwrap();
@@ -222,7 +223,7 @@ async fn sessions_that_are_closed_take_no_room() {
         last = server.post_json("/api/v1/create", &json!({"name": "s"})).await.0;
     }
     assert_eq!(last, 429);
-    // They stay in lists, and those are bounded too.
+    // Closed sessions stay in lists, and their number is bounded too.
     config.limits.max_closed_sessions = 2;
     let server = super::serve_with(config, ListenConfig::default()).await;
     for _ in 0..2 {

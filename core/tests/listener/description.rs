@@ -1,4 +1,4 @@
-//! What the OpenAPI document says is what the listener does.
+//! The OpenAPI document and the listener agree.
 
 use cortensor_router::config::ListenConfig;
 use cortensor_router::internals::FIELDS;
@@ -57,13 +57,13 @@ async fn every_named_field_of_a_request_is_described() {
         described(&document, schema)
     };
     let all = [text("/api/v1/completions"), text("/api/v1/chat/completions"), text("/v1/embeddings")].concat();
-    // The kind is said by the route.
+    // The route determines the kind.
     for field in FIELDS.iter().filter(|field| field.name != "kind") {
         assert!(all.iter().any(|name| name == field.name), "{} is not described", field.name);
     }
 }
 
-/// The names of the members of a schema, those of the schemas that it is made of included.
+/// The names of the members of a schema, including those of the schemas that it is made of.
 fn described(document: &Value, schema: &Value) -> Vec<String> {
     if let Some(path) = schema["$ref"].as_str().and_then(|path| path.strip_prefix('#')) {
         return described(document, document.pointer(path).unwrap());

@@ -1,4 +1,4 @@
-//! Other spellings of routes, the ids of requests, and errors in the shape of the API that was asked.
+//! Other spellings of routes, the ids of requests, and errors in the shape of the called API.
 
 use std::net::SocketAddr;
 

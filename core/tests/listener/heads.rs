@@ -1,4 +1,4 @@
-//! Heads of requests: how long they may be, what must stand in them, and clients that send no more behind them.
+//! Heads of requests: their greatest length, their required lines, and clients that close their side after them.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::{DEV, serve};
 
-/// The status and the body of the last answer in what a connection said.
+/// The status and the body of the last answer on a connection.
 fn last(answers: &str) -> (u16, Value) {
     let starts = |at: &usize| answers[at + 9..].starts_with(|c: char| c.is_ascii_digit());
     let last = answers.match_indices("HTTP/1.1 ").map(|(at, _)| at).filter(starts).last();
@@ -40,7 +40,7 @@ async fn a_head_may_be_as_long_as_the_setting_says_and_no_longer() {
             assert!(error["error"].as_str().unwrap().contains("listen.max_header_bytes"), "{error}");
         }
     }
-    // A body that comes with its head is no part of it.
+    // A body that comes together with its head does not count towards the head.
     let body = format!(r#"{{"prompt":"{}"}}"#, "x".repeat(30_000));
     let request = format!(
         "POST /api/v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{DEV}Content-Length: {}\r\n\r\n{body}",
@@ -60,7 +60,7 @@ async fn unfinished_heads_share_their_room_and_plain_requests_pass() {
         let _ = stream.write_all(&head.as_bytes()[..29_000]).await;
         waiting.push(stream);
     }
-    // Two of them fit. The others are told.
+    // Two of the heads fit. The other connections get a refusal.
     let mut told = JoinSet::new();
     for mut stream in waiting {
         told.spawn(async move {
@@ -138,7 +138,7 @@ async fn a_client_that_sends_no_more_gets_its_answer() {
         .router
         .add_miner(MinerSpec::new("late", 8), |job: Job| {
             tokio::spawn(async move {
-                // Longer than it takes to look whether the client is there.
+                // Longer than it takes to detect whether the client is there.
                 tokio::time::sleep(Duration::from_millis(400)).await;
                 job.emit("late");
                 job.finish(Answer::default());
@@ -160,7 +160,7 @@ async fn a_client_that_sends_no_more_gets_its_answer() {
         tokio::time::timeout(Duration::from_secs(10), read).await.expect("the connection ends").unwrap();
         assert!(answer.contains("HTTP/1.1 200 OK") && answer.contains("late"), "{answer}");
     }
-    // What is there at once comes without an interim response.
+    // An answer that is ready at once comes without an interim response.
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(format!("GET /v1/models HTTP/1.1\r\nHost: localhost\r\n{DEV}\r\n").as_bytes()).await.unwrap();
     stream.shutdown().await.unwrap();

@@ -1,4 +1,4 @@
-//! Bad input and bad clients: a clear error for each, and the router serves on.
+//! Bad input and bad clients: each gets a clear error, and the router goes on serving.
 
 use std::time::Duration;
 
@@ -69,9 +69,9 @@ async fn a_head_that_dawdles_is_refused() {
         assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("header_timeout"), "{answer}");
         assert!(answer.contains(shape), "{answer}");
     }
-    // Nobody asked for anything: nothing is answered.
+    // A connection without a request gets no answer.
     assert_eq!(server.raw(b"").await, "");
-    // The same holds for a connection that has had an answer.
+    // A connection that has had an answer gets no second one.
     let answer = server.raw(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
 }
@@ -92,7 +92,7 @@ async fn a_reader_that_takes_nothing_is_cut_off_and_the_miner_told() {
     let (jobs, mut taken) = mpsc::unbounded_channel::<Job>();
     server.router.add_miner(MinerSpec::new("talker", 1), move |job: Job| jobs.send(job).unwrap()).unwrap();
     let socket = TcpSocket::new_v4().unwrap();
-    // Small, so that little is said before nothing more goes through.
+    // A small buffer fills after little data.
     socket.set_recv_buffer_size(4_096).unwrap();
     let mut stream = socket.connect(server.address).await.unwrap();
     let body = r#"{"prompt":"x","stream":true,"timeout":600}"#;

@@ -1,4 +1,4 @@
-//! Tokens of the configuration, and keys that are revoked while something runs under them.
+//! Tokens of the configuration, and keys that are revoked while requests run under them.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn a_token_of_the_configuration_may_have_the_form_of_a_key() {
     assert_eq!(server.parts("GET", "/api/v1/info", &other, "").await.0, 401);
 }
 
-/// A server whose miner never ends, and a key of it.
+/// A server whose miner never ends an answer, and a key for that server.
 struct Watched {
     server: Server,
     jobs: mpsc::UnboundedReceiver<Job>,

@@ -1,4 +1,4 @@
-//! The listener over real sockets: Cortensor's routes, their layout to the byte, who may call, and bad input.
+//! The listener over real sockets: Cortensor's routes, their exact layout, the callers that they accept, and bad input.
 
 #![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 
@@ -227,7 +227,7 @@ async fn a_listener_that_others_reach_wants_a_token() {
     Listener::bind(router, open.tokens(vec![token])).await.unwrap();
 }
 
-/// Sends a request whose miner never ends, hangs up, and waits until the miner is told.
+/// Sends a request to a miner that never ends, hangs up, and waits until the miner is notified.
 async fn hang_up(body: &str, first_token: bool) {
     let server = serve(ListenConfig::default()).await;
     let (jobs, mut taken) = mpsc::unbounded_channel::<Job>();
@@ -288,7 +288,7 @@ async fn an_idempotency_key_makes_one_task() {
     let other = server.parts("POST", "/api/v1/completions", &headers, r#"{"prompt":"c"}"#).await;
     assert_eq!(other.0, 422);
     assert_eq!(server.get_json("/api/v1/tasks/0").await.1["count"], 1);
-    // Neither took a number, nor a task of those that the session may have.
+    // Neither request used a task number, or counted against the session's greatest number of tasks.
     assert_eq!(server.get_json("/api/v1/sessions/0").await.1["total_tasks"], 1);
     assert_eq!(server.post_json("/api/v1/completions", &json!({"prompt": "d"})).await.1["task_id"], 2);
 }
@@ -302,7 +302,7 @@ async fn a_client_reference_is_the_idempotency_key_where_that_is_asked_for() {
     assert_eq!(server.post_json("/api/v1/completions", &body).await, first);
     let other = json!({"prompt": "c", "client_reference": "order-1", "idempotent": true});
     assert_eq!(server.post_json("/api/v1/completions", &other).await.0, 422);
-    // It is nothing but a reference otherwise.
+    // Without deduplication it is only a reference.
     let plain = json!({"prompt": "a b", "client_reference": "order-1"});
     assert_eq!(server.post_json("/api/v1/completions", &plain).await.1["task_id"], 2);
     let (status, error) = server.post_json("/api/v1/completions", &json!({"prompt": "x", "idempotent": true})).await;

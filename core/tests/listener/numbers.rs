@@ -1,4 +1,4 @@
-//! Bodies as odd clients write them: whole floats, byte order marks, codings.
+//! Bodies as unusual clients write them: whole floats, byte order marks, codings.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What `/readyz` tells a load balancer.
+//! The answers of `/readyz` to a load balancer.
 
 use cortensor_router::config::Durability;
 use cortensor_router::config::StorageConfig;

@@ -1,4 +1,4 @@
-//! Readers that come back with the number of the last event that they have.
+//! Clients that come back with the number of the last event that they have.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::*;
 
-/// The texts of the events of a stream's body, with their numbers; a restart's text is `<restart>`.
+/// The texts of the events of a stream's body, with their numbers. The text of a restart is `<restart>`.
 fn events(body: &str) -> Vec<(u64, String)> {
     let mut found = Vec::new();
     for event in body.split("\n\n").filter(|event| event.starts_with("id: ")) {
@@ -34,7 +34,7 @@ async fn only_a_number_of_the_task_is_gone_on_from() {
         ("0", all),
         ("1", &all[1..]),
         (" 2 ", &all[2..]),
-        // A browser that comes back by itself has the end already.
+        // A browser that reconnects by itself has the end already.
         ("3", &all[2..]),
         ("4", anew),
         ("4294967297", anew),
@@ -56,7 +56,7 @@ async fn only_a_number_of_the_task_is_gone_on_from() {
     }
 }
 
-/// A router on that directory with a miner that gives these words; it ends the answer when it is told to.
+/// A router on that directory, with a miner that gives these words and ends the answer after `go`.
 async fn on_disk(dir: &Path, words: &'static [&'static str], go: Arc<Notify>) -> Server {
     let storage = StorageConfig::default().data_dir(Some(dir.to_owned())).durability(Durability::Full);
     let server = serve_with(Config::default().storage(storage), ListenConfig::default()).await;

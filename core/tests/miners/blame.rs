@@ -1,4 +1,4 @@
-//! Whose fault a failure is: what is asked again, of whom, and what it costs a miner.
+//! The blame for a failure: whether a task is tried again, at which miner, and how the failure counts against a miner.
 
 use cortensor_router::ErrorKind;
 use cortensor_router::config::DispatchConfig;
@@ -18,7 +18,7 @@ async fn what_a_miner_will_never_do_is_asked_of_each_other_one_once() {
         (FailClass::Refused, ErrorKind::PermissionDenied, 0),
         (FailClass::Credentials, ErrorKind::MinerFailed, 1),
     ] {
-        // More miners than tries: these do not count.
+        // There are more miners than tries, because a failure of this kind is not counted as a try.
         let router = router(DispatchConfig::default().max_attempts(2)).await;
         let mut miners: Vec<Hand> = (0..4).map(|n| Hand::join(&router, MinerSpec::new(format!("m{n}"), 1))).collect();
         for good in [false, true] {

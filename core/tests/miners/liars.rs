@@ -1,4 +1,4 @@
-//! Callbacks that claim more than they did.
+//! Callbacks that claim more work than they did.
 
 use std::time::Duration;
 

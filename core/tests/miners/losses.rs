@@ -1,4 +1,4 @@
-//! A miner that is lost after clients have seen tokens, and one that is slow to give the first.
+//! Miners that are lost after clients have seen tokens, and miners that are slow to give the first token.
 
 use cortensor_router::ErrorKind;
 use cortensor_router::config::DispatchConfig;

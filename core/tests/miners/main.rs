@@ -1,4 +1,4 @@
-//! What several miners do together: answers that are compared, losses in mid-stream, races, kinds and reservations.
+//! Several miners together: answers that are compared, losses in mid-stream, races, kinds and reservations.
 
 #![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 

@@ -1,4 +1,4 @@
-//! Who gets a task that asks for a model: who lists it, whatever else is free.
+//! A task that asks for a model goes to a miner that lists it, even if other miners are free.
 
 use cortensor_router::ErrorKind;
 use cortensor_router::config::UpstreamConfig;
@@ -45,7 +45,7 @@ async fn who_lists_the_model_comes_first_and_who_lists_none_only_without_it() {
     let again = submit(&router, asking("m")).await;
     say(lister.take().await, "five");
     again.result().await.unwrap();
-    // Another model, and none at all, are anybody's.
+    // Any miner may serve another model, or a task without one.
     for request in [asking("x"), TaskRequest::completion("hi")] {
         let task = submit(&router, request).await;
         tokio::select! {
@@ -162,7 +162,7 @@ async fn answers_beside_each_other_come_from_those_that_list_the_model() {
     router.close().await;
 }
 
-/// A server that lists a model when it is told to, and says it with every answer.
+/// A server that lists a model after a permit, and names that model in every answer.
 async fn upstream(listing: std::sync::Arc<tokio::sync::Semaphore>) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,4 +1,4 @@
-//! Which miners a session gets: by their kind, by their number, and for itself alone.
+//! The miners that a session gets: by their kind, by their number, and reserved for that session.
 
 use cortensor_router::ErrorKind;
 use cortensor_router::config::DispatchConfig;
@@ -104,7 +104,7 @@ async fn the_last_miner_is_never_kept_from_others() {
 async fn a_service_class_keeps_slow_miners_out_while_others_are_there() {
     let router = router(DispatchConfig::default()).await;
     let mut slow = Hand::join(&router, MinerSpec::new("slow", 1));
-    // One that fails for good half of the time meets no class.
+    // A miner that fails more than half of the time meets no service class.
     for _ in 0..3 {
         let task = submit(&router, TaskRequest::completion("x")).await;
         drop(slow.take().await);

@@ -1,4 +1,4 @@
-//! How long a task waits, for whom, and what ends it.
+//! How long a task waits, for which miner, and how its waiting ends.
 
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ async fn its_time_bounds_the_first_token_a_whole_answer_and_another_try() {
         assert_eq!(task.result().await.unwrap_err().kind(), ErrorKind::Timeout);
         assert!(asked.elapsed() <= secs(3));
     }
-    // A first token that nobody saw and that is void gives no more time to the next miner than the first one had.
+    // A first token that is void before a client saw it gives the next miner no more time than the first one had.
     let task = submit_for(&router, streamed("x"), 2.0).await;
     let job = miner.take().await;
     job.emit("a beginning");
@@ -76,7 +76,7 @@ async fn a_silent_miner_keeps_the_task_until_another_one_could_take_it() {
     let mut second = Hand::join(&router, MinerSpec::new("second", 1));
     let other = second.wait().await;
     assert!(job.is_cancelled());
-    // Signs of life keep it there, whoever else is free.
+    // Signs of life keep the task at its miner, even if another one is free.
     let mut third = Hand::join(&router, MinerSpec::new("third", 1));
     for turn in 0..20 {
         sleep(secs(30)).await;
@@ -108,7 +108,7 @@ async fn where_no_miner_is_up_a_caller_is_told_soon_and_others_wait() {
         assert!((secs(2)..secs(3)).contains(&asked.elapsed()), "{:?}", asked.elapsed());
     }
     assert!(router.miners()[0].reason.contains("Connection refused"));
-    // Whoever comes back within the grace is not missed.
+    // A miner that comes back within the grace period keeps its task.
     let back = submit(&router, TaskRequest::completion("x")).await;
     sleep(secs(1)).await;
     miner.handle.set_up(true);
@@ -155,7 +155,7 @@ async fn an_answer_beyond_its_bound_is_cut_for_every_way_to_give_it() {
     let limits = LimitsConfig::default().max_output_bytes(10);
     let router = Router::open(Config::default().limits(limits)).await.unwrap();
     let mut miners = [Hand::join(&router, MinerSpec::new("one", 1)), Hand::join(&router, MinerSpec::new("two", 1))];
-    // In pieces, in one piece, and in the middle of a character.
+    // The answer comes in pieces, in one piece, and cut in the middle of a character.
     let answers: [&[&str]; 4] =
         [&["12345", "67890", "more"], &["1234567890more"], &["123456789\u{17c}"], &["1234567890", "\u{17c}"]];
     for (index, said) in answers.into_iter().enumerate() {

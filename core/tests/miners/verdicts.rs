@@ -1,4 +1,4 @@
-//! Several answers to one task: who wins, what is told, and what it does to a miner's reputation.
+//! Several answers to one task: the winner, the verdict that callers see, and the effect on reputations.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -59,7 +59,7 @@ async fn no_answer_is_shown_before_the_last_one_is_in() {
     let mut two = Hand::join(&router, MinerSpec::new("two", 1));
     let task = submit(&router, asked(2, r#"{"match":"exact"}"#)).await;
     let (first, second) = tokio::join!(one.take(), two.take());
-    // The one that would be streamed, so that the other's answer is the one that must not leak.
+    // The primary attempt would be streamed, so the other attempt's answer must not leak.
     let (primary, aside) = if first.info().fence < second.info().fence { (first, second) } else { (second, first) };
     say(aside, "secret");
     let now = router.task(DEFAULT, task.task_id()).await.unwrap();
@@ -82,7 +82,7 @@ async fn answers_that_do_not_agree_are_a_dispute_and_one_more_miner_may_settle_i
         let asked_miners = asked_miners.clone();
         router
             .add_miner(MinerSpec::new(format!("m{n}"), 1), move |job: Job| {
-                // The first one says something else than all others.
+                // The first miner gives another answer than all others.
                 let turn = asked_miners.fetch_add(1, Ordering::SeqCst);
                 say(job, if turn == 0 { "no" } else { "yes" });
             })
@@ -146,7 +146,7 @@ async fn answers_are_compared_by_what_they_mean() {
             say(job, &serde_json::to_string(&vectors).unwrap());
         })
         .unwrap();
-    // The miner that embeds serves one model only, so it is not asked for words.
+    // The miner that embeds serves only one model, so it gets no completions.
     let mut request = asked(3, r#"{"match":"embedding","match_model":"embed"}"#);
     request.model = None;
     let task = submit(&router, request).await;
@@ -171,7 +171,7 @@ async fn a_miner_that_keeps_lying_is_set_aside() {
         if liars().status == "set_aside" {
             break;
         }
-        // Only the liar is up while the task is given out; then the others check it.
+        // Only the liar is up while the task is dispatched; then the others check its answer.
         for handle in &honest {
             handle.set_up(false);
         }

@@ -1,4 +1,4 @@
-//! What an upstream's refusals cost the one who asked, and nobody else.
+//! The effects of an upstream's refusals: they reach the caller, and nothing else.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ fn chat(prompt: &str, stream: bool) -> String {
 
 #[tokio::test]
 async fn no_status_that_one_client_causes_takes_the_upstream_from_others() {
-    // Each status, how it ends, and how often the upstream is asked.
+    // Each case has the upstream's status, the status of the answer, and the number of tries.
     let mut cases: Vec<(u16, u16, usize)> =
         vec![(401, 502, 1), (402, 502, 1), (407, 502, 1), (403, 403, 1), (404, 404, 1)];
     cases.extend(
@@ -35,7 +35,7 @@ async fn no_status_that_one_client_causes_takes_the_upstream_from_others() {
         let server = before(&upstream).await;
         for (turn, stream) in [false, true].into_iter().enumerate() {
             let reply = server.post("/v1/chat/completions", &chat("bad", stream)).await;
-            // Some of the request's own statuses pass on as they are.
+            // Some statuses that concern the request itself pass on unchanged.
             let passed = seen == 400 && reply.status == status;
             assert!(reply.status == seen || passed, "{status}: {} {}", reply.status, reply.body);
             assert_eq!(upstream.bodies().len(), (turn + 1) * asked, "{status}");

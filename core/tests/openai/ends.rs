@@ -1,5 +1,5 @@
-//! One end, the same by every route and at every time: at first, to a replay while the task is in memory, after it was
-//! forgotten there, and after a restart.
+//! Every route shows one end of a task at every time: at first, in a replay while the task is in memory, after the
+//! memory has dropped it, and after a restart.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use cortensor_router_testkit::server::{DEV, Reply};
 
 const ROUTES: [&str; 3] = ["/v1/chat/completions", "/api/v1/completions", "/api/v1/chat/completions"];
 
-/// What the miner does is the prompt.
+/// Each prompt tells the miner how to behave.
 const CASES: &[&str] = &[
     "say",
     "hold",
@@ -81,14 +81,14 @@ async fn ask(server: &Server, route: &str, case: &str, key: &str, stream: bool) 
     } else {
         body["prompt"] = case.into();
     }
-    // Each waits as long as it likes; the first one alone decides when the work is given up.
+    // Each caller has its own timeout; the timeout of the first one alone decides when the task is given up.
     body["timeout"] = json!(if key.ends_with("first") { 0.2 } else { 20.0 });
     let key = key.trim_end_matches(" first");
     let headers = if key.is_empty() { DEV.to_owned() } else { format!("{DEV}Idempotency-Key: {key}\r\n") };
     server.send("POST", route, &headers, &body.to_string()).await
 }
 
-/// All that a caller sees of the end, whichever way it reads: status and error, or the text.
+/// Everything that a caller sees of the end, by any route: the status and the error, or the text.
 fn end(reply: &Reply) -> Value {
     if reply.status != 200 {
         return json!([reply.status, reply.header("retry-after"), reply.json()]);
@@ -107,7 +107,7 @@ fn end(reply: &Reply) -> Value {
         .iter()
         .filter_map(|event| {
             let choice = event.pointer("/choices/0")?;
-            // Cortensor's last event repeats the whole text elsewhere.
+            // Cortensor's last event repeats the whole text in another member.
             choice.pointer("/delta/content").or_else(|| choice.get("text"))?.as_str()
         })
         .collect();
@@ -121,7 +121,7 @@ async fn every_end_is_the_same_by_every_route_and_at_every_time() {
     let mut ends = Vec::new();
     for (number, case) in CASES.iter().enumerate() {
         for (place, route) in ROUTES.iter().enumerate() {
-            // Another miner each time: nobody is left out for what the last one did.
+            // Each case has a miner of its own, so that no miner rests because of an earlier failure.
             let at_work = miner(&server, format!("m{number}-{place}"));
             let key = format!("k{number}-{place}");
             let first = ask(&server, route, case, &format!("{key} first"), number % 2 == 0).await;
@@ -186,7 +186,7 @@ async fn a_cancel_is_told_alike_at_every_time() {
     server.router.close().await;
 }
 
-/// The join of a task that failed before its first event is told by a status too.
+/// Joining a task that failed before its first event is answered with a status, not with a stream.
 #[tokio::test]
 async fn a_failed_task_has_no_stream() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! Each field of a request, driven through each kind of miner: a parameter of the model's server arrives under the caller's own name,
-//! the input in its place, and what the router itself acts on goes to no other machine.
+//! Drives each field of a request through each kind of miner. A parameter of the model's server must arrive under the
+//! caller's own name, the input in its place, and a field that the router itself acts on must not leave the router.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use crate::rig::before;
 use cortensor_router_testkit::upstream::Say;
 use cortensor_router_testkit::{Server, Upstream};
 
-/// Parameters of the model's server, with a value of each.
+/// Parameters of the model's server, each with a value.
 fn fields() -> Vec<(&'static str, Value)> {
     vec![
         ("max_tokens", json!(7)),
@@ -42,7 +42,7 @@ fn fields() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// Fields that the router itself acts on, with a value of each.
+/// Fields that the router itself acts on, each with a value.
 fn own() -> Vec<(&'static str, Value)> {
     vec![
         ("timeout", json!(9.5)),
@@ -62,7 +62,7 @@ fn own() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// A field of the input: the route, the body, and the members that a job and an upstream's request have of it.
+/// A field of the input: the route, the body, and the members that a job and an upstream's request get from it.
 struct Input {
     field: &'static str,
     route: &'static str,
@@ -111,14 +111,14 @@ fn inputs() -> Vec<Input> {
             "prompt_template",
             "/api/v1/completions",
             json!({"prompt": "p", "prompt_template": "<{prompt}>"}),
-            // The prompt of an offer on the wire is in its template.
+            // An offer on the wire carries the prompt in its template.
             json!({"text": "<p>"}),
             json!({"messages": user("<p>")}),
         ),
     ]
 }
 
-/// Who works.
+/// The kind of miner that works.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Local,
@@ -128,7 +128,7 @@ enum Kind {
 
 type Seen = Arc<Mutex<Vec<Value>>>;
 
-/// Answers, and keeps the request as a host's callback reads it.
+/// Answers, and records the request as the callback of a host reads it.
 fn keeps(seen: &Seen) -> impl Fn(Job) + Send + Sync + 'static {
     let seen = seen.clone();
     move |job: Job| {
@@ -139,14 +139,14 @@ fn keeps(seen: &Seen) -> impl Fn(Job) + Send + Sync + 'static {
     }
 }
 
-/// What the miner sees of each field, alone in its request.
+/// Sends each field alone in a request, and compares it with the record of the miner.
 async fn drive(server: &Server, kind: Kind, seen: impl Fn() -> Value) {
     for (name, value) in fields() {
         let mut body = Map::new();
         body.insert("messages".into(), json!([{"role": "user", "content": "x"}]));
         body.insert(name.into(), value.clone());
         let reply = server.post("/v1/chat/completions", &Value::from(body).to_string()).await;
-        // Several choices are for upstreams alone, which the refusal says.
+        // Only upstreams support several choices, and the refusal says so.
         if name == "n" && reply.status == 400 {
             continue;
         }

@@ -1,4 +1,4 @@
-//! Miners of the host program: answers and streams are written in OpenAI's shapes.
+//! Miners of the host program: the router writes their answers and streams in OpenAI's shapes.
 
 use cortensor_router::Config;
 use cortensor_router::model::{Answer, MinerSpec, SessionSpec};
@@ -118,7 +118,7 @@ async fn an_idempotency_key_gives_the_same_answer_and_one_task() {
     assert_eq!(again.header("x-cortensor-task"), Some("1"));
     let other = send("/v1/chat/completions", r#"{"messages":[{"role":"user","content":"else"}]}"#).await;
     assert_eq!(other.error().0, 422);
-    // A key belongs to its route.
+    // An idempotency key belongs to its route.
     assert_eq!(send("/v1/completions", r#"{"prompt":"x"}"#).await.status, 200);
 }
 

@@ -1,4 +1,4 @@
-//! What an answer holds beside text, in OpenAI's shapes: from miners of the host program.
+//! The parts of an answer beside its text, in OpenAI's shapes, from miners of the host program.
 
 use cortensor_router::Config;
 use cortensor_router::miner::Job;
@@ -23,13 +23,13 @@ fn called() -> Parts {
     Parts { reasoning: "hm".into(), tool_calls: vec![ToolCall::new("a", "add", r#"{"x":1}"#)] }
 }
 
-/// Says all of it at once.
+/// Gives all parts at once.
 fn whole(job: Job) {
     let finish_reason = FinishReason::ToolCalls;
     job.finish(Answer { text: "So:".into(), parts: Some(Box::new(called())), finish_reason, ..Answer::default() });
 }
 
-/// Says it piece by piece.
+/// Gives the parts piece by piece.
 fn pieces(job: Job) {
     let (thought, calls) = (
         Delta { reasoning: "hm".into(), tool_calls: Vec::new() },
@@ -46,7 +46,7 @@ fn pieces(job: Job) {
     job.finish(Answer { finish_reason: FinishReason::ToolCalls, ..Answer::default() });
 }
 
-/// The deltas of a stream put together, as a client does; every chunk has OpenAI's head.
+/// Puts the deltas of a stream together, as a client does. Every chunk must have OpenAI's head.
 fn together(chunks: &[Value]) -> (String, String, String, Option<String>) {
     let (mut text, mut reasoning, mut arguments, mut reason) = (String::new(), String::new(), String::new(), None);
     let first = &chunks[0];

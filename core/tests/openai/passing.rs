@@ -1,4 +1,4 @@
-//! An upstream: its bytes pass, but for ids.
+//! Upstreams: their bytes pass unchanged, except for ids.
 
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
@@ -90,7 +90,8 @@ async fn an_upstreams_refusal_keeps_its_words_and_is_the_callers_fault() {
     }
 }
 
-/// What servers say of a request that they refuse, and what of it a client sees: on `/v1` the same, under `/api` code and param.
+/// Compares the errors of servers with the errors that clients see: on `/v1` all members, under `/api` the code and the
+/// param.
 #[tokio::test]
 async fn an_upstreams_error_keeps_its_own_members() {
     let table = [
@@ -117,7 +118,7 @@ async fn an_upstreams_error_keeps_its_own_members() {
             json!({"error":{"message":"n must be 1","type":"BadRequestError","param":"n","code":400}}),
             json!(["n must be 1", "BadRequestError", "n", 400]),
         ),
-        // llama.cpp: the router's word says more than the number
+        // llama.cpp: the router's code says more than the number
         (
             400,
             json!({"error":{"code":400,"message":"the request exceeds the available context size","type":"exceed_context_size_error"}}),
@@ -157,7 +158,7 @@ async fn an_upstreams_error_keeps_its_own_members() {
     }
 }
 
-/// What speaks of the router's own credentials is not for its clients.
+/// Texts about the router's own credentials must not reach its clients.
 #[tokio::test]
 async fn an_upstreams_words_on_the_routers_key_stay_inside() {
     for status in [401, 402, 407] {

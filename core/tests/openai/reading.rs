@@ -1,4 +1,4 @@
-//! What upstreams say: read leniently, judged strictly, by every route.
+//! The router reads the answers of upstreams leniently and judges them strictly, on every route.
 
 use cortensor_router::Config;
 use cortensor_router::config::DispatchConfig;
@@ -32,7 +32,7 @@ fn sse(body: impl Into<Vec<u8>>) -> Say {
     Say::Body("text/event-stream", body.into())
 }
 
-/// A router that asks once, in front of an upstream that says that.
+/// A router that tries once, in front of an upstream that gives that answer.
 async fn asked_once(say: Say) -> (Upstream, Server) {
     let upstream = Upstream::new(move |_, _| say.clone()).await;
     let dispatch = DispatchConfig::default().max_attempts(1).breaker_failures(1_000);
@@ -40,7 +40,7 @@ async fn asked_once(say: Say) -> (Upstream, Server) {
     (upstream, server)
 }
 
-/// Every route that makes a task, whole and streamed.
+/// Calls every route that makes a task, whole and streamed.
 async fn by_every_route(server: &Server) -> Vec<(String, Reply)> {
     let mut out = Vec::new();
     for stream in [false, true] {
@@ -79,7 +79,7 @@ async fn an_error_is_an_error_in_every_shape_place_and_route() {
             for (route, reply) in by_every_route(&server).await {
                 let told = reply.body.contains("\"error\"");
                 let streams = !before.is_empty() && route.ends_with("true");
-                // A stream of `/api` may tell it as an event at any time.
+                // A stream of `/api` may report the error as an event at any time.
                 let is_api_stream = route.starts_with("/api") && route.ends_with("true");
                 assert!(
                     told && (is_api_stream || (reply.status == 200) == streams),
@@ -92,7 +92,7 @@ async fn an_error_is_an_error_in_every_shape_place_and_route() {
             let tasks = server.get("/api/v1/tasks/0").await;
             assert!(tasks.status == 200 && !tasks.body.contains("\"outcome\":\"ok\""), "{error}: {}", tasks.body);
         }
-        // Also as the whole body of a status 200.
+        // The error may also be the whole body of an answer with status 200.
         let Some(body) = error.strip_prefix("data: ") else { continue };
         let (_upstream, server) = asked_once(Say::Json(200, body.into())).await;
         for (route, reply) in by_every_route(&server).await {
@@ -142,7 +142,7 @@ async fn an_end_without_a_proof_is_an_error() {
         assert_eq!(stream.status, status, "{}", stream.body);
         assert!(stream.body.contains("\"error\"") && !stream.body.contains("\"stop\""), "{}", stream.body);
     }
-    // With a proof: why it ends, or something and `[DONE]`.
+    // A stream counts as complete if it says why it ends, or has content and `[DONE]`.
     for body in [events(&[&a]), cut(&[&a, &stop]), events(&[&empty, &stop])] {
         let (_upstream, server) = asked_once(sse(body)).await;
         assert_eq!(server.post("/v1/chat/completions", CHAT).await.json()["choices"][0]["message"]["content"], "a");
@@ -198,7 +198,7 @@ async fn what_is_no_answer_is_told_in_its_own_words() {
     }
 }
 
-/// The choices that a stream's chunks say, put together by hand.
+/// The choices of a stream's chunks, assembled by hand.
 fn assembled(chunks: &[Value]) -> Vec<(String, Vec<String>, Value)> {
     let mut out: Vec<(String, Vec<String>, Value)> = Vec::new();
     for choice in chunks.iter().filter_map(|chunk| chunk["choices"].as_array()).flatten() {
@@ -249,7 +249,7 @@ async fn a_whole_answer_to_a_stream_keeps_its_choices_calls_and_members() {
     assert_eq!((&chunks[0]["own"]["x"], &chunks[0]["choices"][0]["logprobs"]["content"]), (&json!(1), &json!([1])));
     assert_eq!(chunks[1]["choices"][0]["delta"]["audio"]["id"], "x");
     assert_eq!(chunks.last().unwrap()["usage"], whole["usage"]);
-    // And back: a whole answer that is wanted, and comes in these chunks.
+    // The other way round: a client wants a whole answer, and the upstream sends these chunks.
     let body: String = reply.body;
     let upstream = Upstream::new(move |_, _| sse(body.clone())).await;
     let server = before(&upstream).await;
@@ -272,7 +272,7 @@ async fn what_only_passes_fails_nothing() {
         end("length"),
     ];
     let mut body = events(&list.iter().map(String::as_str).collect::<Vec<_>>());
-    // Half a character, and a value that is no JSON.
+    // Half a character, and a value that is not JSON.
     body.splice(
         0..0,
         b"data: {\"id\":\"u\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\xe6\xad\"},\"logprobs\":NaN}]}\n\n"
@@ -281,7 +281,7 @@ async fn what_only_passes_fails_nothing() {
     let (_upstream, server) = asked_once(sse(body)).await;
     let reply = server.post("/v1/chat/completions", STREAM).await;
     let passed: Vec<&str> = reply.body.split("\n\n").collect();
-    // To the byte, but for the id.
+    // Every byte must be equal, except in the id.
     let id = serde_json::from_str::<Value>(&passed[0][6..]).unwrap()["id"].as_str().unwrap().to_owned();
     for (event, sent) in passed[1..].iter().zip(&list) {
         assert_eq!(event.replace(&id, "u"), format!("data: {sent}"));

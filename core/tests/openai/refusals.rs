@@ -1,4 +1,4 @@
-//! What is refused, and how OpenAI's clients see it.
+//! Refused requests, and the errors that OpenAI's clients see.
 
 use cortensor_router::Config;
 use cortensor_router::config::DispatchConfig;

@@ -1,4 +1,4 @@
-//! Routers as these tests want them.
+//! Routers for the tests of this directory.
 
 use cortensor_router::Config;
 use cortensor_router::config::ListenConfig;
@@ -6,7 +6,7 @@ use cortensor_router::miner::Job;
 use cortensor_router::model::{Answer, FinishReason, MinerSpec, Usage};
 use cortensor_router_testkit::{Server, Upstream};
 
-/// A router whose one miner, of the model `tiny`, says the prompt's words.
+/// A router with one miner, of the model `tiny`, that answers with the prompt's words.
 pub(crate) async fn with_words() -> Server {
     let server = Server::open(Config::default()).await;
     server.router.add_miner(MinerSpec::new("words", 8).models(["tiny"]), say_words).unwrap();
@@ -25,7 +25,7 @@ pub(crate) async fn before(upstream: &Upstream) -> Server {
     before_on(upstream, 0).await
 }
 
-/// A router in front of that upstream, served on so many threads of the listener's own.
+/// A router in front of that upstream, served on that number of threads of the listener.
 pub(crate) async fn before_on(upstream: &Upstream, threads: usize) -> Server {
     let listen = ListenConfig::default().threads(threads);
     Server::before(upstream, Config::default().listen(listen)).await

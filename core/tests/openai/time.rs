@@ -1,4 +1,4 @@
-//! How long callers of these routes wait, and how often an upstream is asked.
+//! How long callers of these routes wait, and how often the router tries an upstream.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ fn chat(more: &str) -> String {
     format!(r#"{{"messages":[{{"role":"user","content":"x"}}]{more}}}"#)
 }
 
-/// A miner that gives a piece each so many milliseconds.
+/// A miner that gives one piece in each `millis` milliseconds.
 async fn paced(config: Config, millis: u64) -> Server {
     let server = Server::open(config).await;
     let miner = move |job: Job| {
@@ -42,7 +42,7 @@ async fn the_time_that_an_sdk_says_is_for_the_first_token_or_the_whole_answer() 
         ("X-Stainless-Timeout: 600", r#","timeout":0.3"#, 504),
         ("X-Other: 1", r#","timeout":0.3"#, 504),
         ("X-Other: 1", r#","timeout":0.3,"stream":true"#, 200),
-        // What is no time says nothing.
+        // A value that is not a positive time is ignored.
         ("X-Stainless-Timeout: 0", "", 200),
         ("X-Stainless-Timeout: -1", "", 200),
         ("X-Stainless-Timeout: soon", "", 200),
@@ -79,7 +79,7 @@ async fn comments_of_an_upstream_are_signs_of_life() {
     let dispatch = DispatchConfig::default().progress_timeout_ms(200);
     let upstreams = vec![
         UpstreamConfig::new(&upstream.url),
-        // Another one that could take it.
+        // A second upstream that could take the task.
         UpstreamConfig::new(&upstream.url).name("spare".into()),
     ];
     let server = Server::open(Config::default().dispatch(dispatch).upstreams(upstreams)).await;

@@ -1,4 +1,4 @@
-//! What a miner must not do: each is answered, and harms nobody.
+//! Miners that break the rules: each gets an error, and no other miner or client is affected.
 
 use cortensor_router::ErrorKind;
 use serde_json::json;

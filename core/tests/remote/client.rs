@@ -126,7 +126,7 @@ async fn a_miner_that_drains_finishes_what_it_has_and_takes_no_more() {
     let at_work = backend.clone();
     let client = start(&server.url(), move |job| at_work.offer(job));
     let task = server.submit("last", true).await;
-    // Offered is not taken yet: an offer that meets the drain is given back.
+    // An offer that meets the drain before it was accepted is given back.
     let taken = async {
         while client.stats().accepted == 0 {
             tokio::task::yield_now().await;

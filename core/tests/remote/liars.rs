@@ -1,4 +1,4 @@
-//! Miners that dial in and claim more than they did.
+//! Miners that dial in and claim more work than they did.
 
 use serde_json::json;
 

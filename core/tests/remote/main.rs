@@ -1,4 +1,5 @@
-//! Miners that dial in, over real sockets: the router's listener, `MinerClient`, and a miner by hand that breaks rules.
+//! Miners that dial in, over real sockets: the router's listener, `MinerClient`, and a scripted miner that breaks
+//! rules.
 
 #![cfg(all(feature = "listener", feature = "miner-client"))]
 #![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]

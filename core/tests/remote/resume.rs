@@ -1,4 +1,4 @@
-//! Connections that break: what was said goes on, nothing twice, nothing lost.
+//! Connections that break: a resumed answer loses no piece and repeats none.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! Routers and miners as these tests want them.
+//! Routers and miners for the tests of this directory.
 
 use cortensor_router::Config;
 use cortensor_router::config::MinersConfig;
@@ -14,7 +14,7 @@ pub(crate) async fn serve(miners: MinersConfig) -> Server {
     Server::open(config).await
 }
 
-/// Quick to come back, quick to be given up.
+/// Settings with short times, so that a lost miner is soon given up.
 pub(crate) fn quick() -> MinersConfig {
     MinersConfig::default().grace_ms(2_000).ping_ms(100).dead_ms(1_000)
 }

@@ -1,4 +1,4 @@
-//! TLS: certificates, certificates of miners, the channel that a signature covers.
+//! TLS: certificates of the listener and of miners, and the channel that a signature covers.
 
 use std::path::PathBuf;
 

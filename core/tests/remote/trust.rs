@@ -1,4 +1,4 @@
-//! Who may be a miner.
+//! The conditions under which a miner is admitted.
 
 use cortensor_router::Config;
 use cortensor_router::KeySpec;
@@ -99,7 +99,7 @@ async fn the_development_token_makes_a_miner_of_a_local_program_alone() {
         assert!(error["message"].as_str().unwrap().contains("listen.hosts"), "{error}");
     }
     assert!(server.router.miners().is_empty());
-    // A secret key needs none of this.
+    // A secret key needs none of these checks.
     let spec = KeySpec::new("gpu").scopes(["miner"]);
     let token = server.router.create_key(&spec).await.unwrap().token.reveal();
     let mut hand =
@@ -110,7 +110,7 @@ async fn the_development_token_makes_a_miner_of_a_local_program_alone() {
     hand.expect("welcome").await;
 }
 
-/// A hello that is signed by that key for that challenge.
+/// A hello signed with that key for that challenge.
 fn signed(pair: &MinerKeyPair, challenge: &Value, token: Option<&str>) -> Value {
     let read: Challenge = serde_json::from_value(challenge.clone()).unwrap();
     let mut greeting = hello();
@@ -148,7 +148,7 @@ async fn a_token_enrols_one_key_once_and_the_key_is_enough_from_then_on() {
     assert_eq!(greet(&server, |challenge| signed(&pair, challenge, None)).await, "not_enrolled");
     assert_eq!(greet(&server, |challenge| signed(&pair, challenge, Some(DEV))).await, "unauthorized");
     let token = enrolment(&server, KeySpec::default().owner("alice")).await;
-    // The token alone does not make a miner, nor does it open anything else.
+    // The token alone neither admits a miner nor gives access to anything else.
     assert_eq!(
         greet(&server, |_| {
             let mut greeting = hello();

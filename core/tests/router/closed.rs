@@ -90,7 +90,7 @@ async fn a_crash_between_store_and_memory_leaves_no_half_session() {
     let id = router.create_session(named()).await.unwrap().id;
     router.close_session(id).await.unwrap();
     router.close().await;
-    // The process ended after the store had deleted the session.
+    // The process ended just after the store had deleted the session.
     let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
     assert!(store.delete_session(id).await.unwrap());
     drop(store);

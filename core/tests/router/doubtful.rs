@@ -1,4 +1,4 @@
-//! A store that does what the test says, and answers what and when the test says.
+//! A store that fails, and answers late, when the test says so.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use cortensor_router::model::{Gid, Session, SessionId, Task, TaskId};
 use cortensor_router::{ApiKey, MinerRecord, TaskPage, TaskQuery};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// What the router wants written, and where the answer goes.
+/// A write of the router, with the resolver of its answer.
 pub(crate) enum Asked {
     Accept(Arc<TaskSpec>, Resolver<Accepted>),
     Finish(Arc<Task>, Resolver<bool>),
 }
 
-/// Everything but accepts and ends goes to `kept` at once. What is there is what a later router finds.
+/// Passes every call except accepts and ends on to `kept` at once. A later router recovers from `kept`.
 pub(crate) struct Doubtful {
     pub(crate) kept: Arc<MemoryStore>,
     asked: UnboundedSender<Asked>,

@@ -1,4 +1,4 @@
-//! What the router holds for its callers: bounded by bytes, counted to the byte, and given back.
+//! The data that the router holds for its callers: bounded in bytes, counted exactly, and given back.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ fn bounded(limits: LimitsConfig) -> Config {
     Config::default().limits(limits)
 }
 
-/// The router's own count.
+/// The number of bytes that the router counts.
 fn held(router: &Router) -> u64 {
     let text = router.metrics_text();
     let line = text.lines().find_map(|line| line.strip_prefix("cortensor_held_bytes ")).unwrap();
     line.parse().unwrap()
 }
 
-/// A miner that keeps its jobs until it is told to end them.
+/// A miner that keeps its jobs until the test ends them.
 fn keeper(router: &Router) -> Arc<Mutex<Vec<Job>>> {
     let kept = Arc::new(Mutex::new(Vec::new()));
     let jobs = kept.clone();
@@ -55,7 +55,7 @@ async fn work_that_does_not_fit_is_refused_until_other_work_ends() {
     assert!(refused.details().retry_after_ms.is_some());
     assert!(refused.message().contains("limits.max_memory_bytes"), "{refused}");
 
-    // A small one still fits, and one that ends makes room: ended tasks are let go when new ones need their place.
+    // A small task still fits, and a task that ends makes room: ended tasks are dropped when new ones need their place.
     router.submit(DEFAULT, prompt(KIB), SubmitOptions::default().detach(true)).await.unwrap();
     kept.lock().remove(0).finish(Answer { text: "done".into(), ..Answer::default() });
     tasks.remove(0).result().await.unwrap();

@@ -1,4 +1,4 @@
-//! What is seen of an end while the store has not written it down, and when it cannot.
+//! The visible state of a task's end while the store has not made it durable, and when it cannot.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ async fn open(store: Arc<Doubtful>) -> Router {
     Router::builder().store(store).miner(MinerSpec::new("quick", 1), answer).open().await.unwrap()
 }
 
-/// The next end that is to be written; what is to be accepted before it is.
+/// The next end that the router writes. Accepts before it are answered.
 async fn end(store: &Doubtful, asked: &mut UnboundedReceiver<Asked>) -> (Arc<Task>, Resolver<bool>) {
     loop {
         match asked.recv().await.unwrap() {
@@ -25,7 +25,7 @@ async fn end(store: &Doubtful, asked: &mut UnboundedReceiver<Asked>) -> (Arc<Tas
     }
 }
 
-/// That nothing of the end is seen; the text so far is, as it is by those who stream it.
+/// Asserts that no part of the end is visible. The text so far is, as it is to clients that stream it.
 fn assert_unseen(task: &Task) {
     assert_eq!((task.state, task.outcome), (TaskState::Precommitted, None));
     assert!(task.results.is_empty() && task.verdict.is_none(), "{task:?}");
@@ -64,14 +64,14 @@ async fn an_answer_that_cannot_be_written_is_an_error_and_is_not_shown() {
     assert_eq!(seen.error.as_ref().map(Error::message), Some(error.message()));
 }
 
-/// What a store makes of a write.
+/// The result of a write.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fate {
-    /// It does it and says so.
+    /// The store writes and acknowledges.
     Done,
-    /// It does not, and says so.
+    /// The store does not write, and says so.
     Refused,
-    /// It does it and says that it failed, as after a sync of which nobody knows how far it came.
+    /// The store writes but reports a failure, as after a sync whose effect is unknown.
     Unknown,
 }
 
@@ -88,7 +88,7 @@ impl Fate {
     }
 }
 
-/// How a task comes to its end.
+/// The way in which a task ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Way {
     Answered,
@@ -99,7 +99,7 @@ enum Way {
 
 const WAYS: [Way; 4] = [Way::Answered, Way::Disputed, Way::Failed, Way::Cancelled];
 
-/// What came of one task, as its callers saw it.
+/// The results of one task, as its callers saw them.
 struct Shown {
     task: Submission,
     accepted: Result<(), Error>,
@@ -108,7 +108,8 @@ struct Shown {
     looked_at: Result<Task, Error>,
 }
 
-/// A task whose writes have these fates; `late`: the answer to the accept comes after the one to the end.
+/// Runs a task whose writes have these fates; `late` means that the answer to the accept comes after the answer to the
+/// end.
 async fn run(
     store: &Arc<Doubtful>,
     asked: &mut UnboundedReceiver<Asked>,

@@ -1,4 +1,4 @@
-//! Who would wait past a deadline is turned away, and nobody because of what another session dumped.
+//! A task that would wait beyond its deadline is refused, but never because of another session's large backlog.
 
 use cortensor_router::internals::engine::{
     Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, Refusal, SessionRules,
@@ -15,7 +15,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    /// Miners with one slot each.
+    /// A fleet of miners with one slot each.
     fn new(miners: u32) -> Self {
         let mut engine = Engine::new(EngineSettings::default());
         let now = Timestamp(1_000_000);
@@ -66,7 +66,7 @@ impl Fleet {
         }
     }
 
-    /// After that time the miner is done with what it has.
+    /// Lets time pass, and then the miner's answer end.
     fn done_after(&mut self, millis: u64, miner: MinerKey) {
         self.now = self.now.plus(millis);
         let index = self.running.iter().position(|(_, _, on)| *on == miner).expect("it has something to do");
@@ -81,7 +81,7 @@ fn a_dump_makes_nobody_elses_deadline_unreachable() {
     for _ in 0..200 {
         fleet.submit(DUMPER, 1 << 40).unwrap();
     }
-    // A task a second.
+    // The miner ends a task a second.
     for _ in 0..20 {
         fleet.done_after(1_000, MinerKey(0));
     }
@@ -91,7 +91,7 @@ fn a_dump_makes_nobody_elses_deadline_unreachable() {
     for _ in 0..40 {
         fleet.submit(OTHER, 1 << 40).unwrap();
     }
-    // 40 of its own, and as many of the other session's in between.
+    // 40 tasks of the session itself, and as many of the other session's in between.
     assert_eq!(fleet.submit(OTHER, 60_000), Err(Refusal::DeadlineUnreachable));
     fleet.submit(OTHER, 120_000).expect("81 seconds are left for 80 tasks and an answer");
     fleet.engine.audit().unwrap();
@@ -101,7 +101,7 @@ fn a_dump_makes_nobody_elses_deadline_unreachable() {
 fn a_task_that_can_hardly_be_done_in_time_waits_for_those_that_can() {
     let mut fleet = Fleet::new(1);
     fleet.submit(OTHER, 1 << 40).unwrap();
-    // 100 tokens in ten seconds; the session's answers have about that many.
+    // 100 tokens in ten seconds; the answers of the session have about that number.
     fleet.done_after(10_000, MinerKey(0));
     fleet.submit(OTHER, 1 << 40).unwrap();
     let late = fleet.submit(OTHER, 25_000).unwrap();

@@ -1,4 +1,4 @@
-//! Clients of a world and its store: what is submitted, written, read and told.
+//! The clients of a world and its store: their submits, writes, reads and answers.
 
 use std::sync::Arc;
 
@@ -92,13 +92,13 @@ impl World {
         self.act_on(effects)
     }
 
-    /// A reader comes late: what it sees cannot be taken back from then on.
+    /// Attaches a late reader. The pieces that it reads cannot be taken back any more.
     pub(crate) fn attach(&mut self, gid: Gid) -> Result<(), String> {
         let Some(task) = self.live.get_mut(&gid) else { return Ok(()) };
         if task.finishing || task.shadow() {
             return Ok(());
         }
-        // One whose connection breaks comes back later.
+        // A reader whose connection breaks comes back later.
         if let Some(reader) = task.reader.take_if(|reader| reader.has_read()) {
             self.leaves(gid, reader);
             return Ok(());
@@ -112,7 +112,7 @@ impl World {
         self.reads(gid, reader)
     }
 
-    /// That reader has all that is there of the task.
+    /// Lets a reader read every piece that the task has.
     fn reads(&mut self, gid: Gid, reader: Reader) -> Result<(), String> {
         let Some(task) = self.live.get_mut(&gid) else { return Ok(()) };
         task.reader = Some(reader);
@@ -124,7 +124,7 @@ impl World {
         Ok(())
     }
 
-    /// A reader goes, and comes back at some time.
+    /// A reader leaves, and comes back at a later time.
     pub(crate) fn leaves(&mut self, gid: Gid, mut reader: Reader) {
         if reader.has_read() {
             reader.resets = true;
@@ -134,7 +134,7 @@ impl World {
         }
     }
 
-    /// A reader comes back with its last number, to the task or to what the store has of it.
+    /// A reader comes back with its last number, to the task or to its end in the store.
     pub(crate) fn come_back(&mut self, index: usize) -> Result<(), String> {
         let (gid, mut reader) = self.away[index].clone();
         self.report.returned += 1;
@@ -143,7 +143,8 @@ impl World {
             else {
                 return Ok(());
             };
-            // The store gives the whole text in one piece. A reader of an earlier start must not take it for more of the same.
+            // The store gives the whole text in one piece. A reader of an earlier start must not append that piece to
+            // its text.
             let mut transcript = Transcript::new(100_000, 0).numbered_from(self.engine.first_base());
             transcript.begin(Fence(1));
             transcript.push(Fence(1), &text, None);
@@ -160,7 +161,7 @@ impl World {
         self.after(at, Happening::Commit(epoch));
     }
 
-    /// Makes a write durable. Answers whether it changed something, and the task that the key already belongs to, if any.
+    /// Makes a write durable. Gives whether it changed anything, and the task that its key already belongs to, if any.
     pub(crate) fn write(&mut self, write: &Write) -> (bool, Option<Gid>) {
         match write {
             Write::Accept(gid, key) => {
@@ -184,7 +185,7 @@ impl World {
 
     pub(crate) fn commit(&mut self) -> Result<(), String> {
         let fails = self.flaky && self.random.chance(30);
-        // Nobody knows how far a failed sync came.
+        // The effect of a failed sync is unknown.
         let kept = !fails || self.random.chance(30);
         self.report.batches_failed += u64::from(fails && !self.unwritten.is_empty());
         for (_, write) in std::mem::take(&mut self.unwritten) {
@@ -232,7 +233,7 @@ impl World {
         Ok(())
     }
 
-    /// The answer to an accept is there at once, or after whatever comes in between.
+    /// The answer to an accept comes at once, or after other events.
     fn accept_soon_answered(&mut self, gid: Gid, well: bool) -> Result<(), String> {
         if self.flaky && self.random.chance(30) {
             let (at, epoch) = (self.random.range(1, 200), self.epoch);
@@ -242,7 +243,7 @@ impl World {
         self.accept_answered(gid, well)
     }
 
-    /// The store's answer to an accept arrives: the ids may be shown, or the task is not to be.
+    /// Handles the store's answer to an accept: the ids may be shown, or the task must not go on.
     pub(crate) fn accept_answered(&mut self, gid: Gid, well: bool) -> Result<(), String> {
         if well { self.tell_ids(gid) } else { self.step(Event::Cancel(gid)) }
     }
@@ -289,12 +290,12 @@ impl World {
         {
             return Err(format!("I2: the end of task {gid} changed"));
         }
-        // An audit asks for the answer again: the router still has it.
+        // An audit repeats the answer's request, which the router still has.
         self.ended_lately = Some((gid, task));
         Ok(())
     }
 
-    /// A task is over and the store does not have its end: its clients are told of a failure of the store, and of nothing else.
+    /// Ends a task whose end the store does not have: its clients see a failure of the store, and nothing else.
     pub(crate) fn lost(&mut self, gid: Gid) -> Result<(), String> {
         let Some(task) = self.live.remove(&gid) else { return Err(format!("I2: task {gid} ended twice")) };
         if task.shadow() {

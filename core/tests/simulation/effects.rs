@@ -1,4 +1,4 @@
-//! What a world does about the engine's effects, and what must hold when it does.
+//! Carries out the engine's effects in a world, and checks what must hold for each.
 
 use cortensor_router::internals::engine::{Effect, EndCause, Event, Standing};
 use cortensor_router::internals::judge;
@@ -96,7 +96,7 @@ impl World {
         let winner = task.answers.get(ruling.winner);
         task.winner = winner.map(|given| given.fence);
         if ruling.standing == Standing::Agreed && winner.is_some_and(|given| given.who.lie.is_some()) {
-            // One liar alone never has a majority, unless what it said is right all the same.
+            // One liar alone must never have a majority, unless its answer happens to be right.
             let right = right_answer(task.answers_for.unwrap_or(gid)).concat();
             if winner.is_some_and(|given| given.text != right) {
                 return Err(format!("the liar won task {gid}"));
@@ -135,7 +135,7 @@ impl World {
         Ok(())
     }
 
-    /// The answer that is taken, with all that must hold of it.
+    /// The answer that is taken, after the checks of everything that must hold for it.
     fn taken(gid: Gid, task: &LiveTask, outcome: Outcome) -> Result<String, String> {
         let of = |fence: Option<Fence>| task.answers.iter().find(|given| Some(given.fence) == fence);
         let Some(given) = of(task.winner).or_else(|| of(task.primary)).or(task.answers.first()) else {
@@ -154,7 +154,7 @@ impl World {
         if names.len() != task.answers.len() {
             return Err(format!("I7: one miner answered task {gid} twice"));
         }
-        // No token twice and none missing, whoever gave them: honest miners all say the same.
+        // No token comes twice and none is missing, whichever miner gave it: honest miners all give one answer.
         let right = right_answer(task.answers_for.unwrap_or(gid)).concat();
         let honest = given.who.lie.is_none() && (Some(given.fence) != task.primary || !task.tainted);
         if honest && given.text != right {

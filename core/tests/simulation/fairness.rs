@@ -1,4 +1,4 @@
-//! Sessions that always have work get equal shares, whatever they send and however much of it.
+//! Sessions that always have work get equal shares, whatever they submit and however much.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ pub(crate) fn worst_lead(bug: Option<PlantedBug>) -> f64 {
         }
         let rules = MinerRules { capacity: 0, weight: 1, auto_accept: true, ..MinerRules::default() };
         engine.step(Event::MinerUp(MinerKey(1), rules), now);
-        // One session dumps all that it has before the others come.
+        // One session submits all its tasks before the others come.
         for session in 0..4 {
             for _ in 0..100 {
                 let tokens = random.range(1, 500);
@@ -48,7 +48,7 @@ pub(crate) fn worst_lead(bug: Option<PlantedBug>) -> f64 {
         }
         let mut served = [0_u64; 4];
         let mut effects = engine.step(Event::Credits(MinerKey(1), 1), now);
-        // While every session still has work.
+        // Every session still has work here.
         for _ in 0..200 {
             let offer = effects.iter().find_map(|effect| match effect {
                 Effect::Offer { gid, fence, .. } => Some((*gid, *fence)),

@@ -1,8 +1,8 @@
 //! The real engine in a seeded world of clients, miners and a store that crashes, with its invariants checked after every event.
 //!
-//! `SIM_SEEDS` sets how many worlds are run and `SIM_SEED` the first of them; `SIM_SEED` alone runs the one world and tells
-//! its events. `SIM_EFFECTS` names a file that gets the fingerprint of every world's effects. A world repeats exactly
-//! from its seed. `cargo xtask sim` sets all three.
+//! `SIM_SEEDS` is the number of worlds and `SIM_SEED` the first of them. `SIM_SEED` alone runs that world and prints
+//! its events. `SIM_EFFECTS` names a file for the fingerprint of every world's effects. A world repeats exactly from
+//! its seed. `cargo xtask sim` sets all three.
 #![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 #![allow(clippy::print_stderr)] // a replayed world tells what happens in it
 
@@ -26,9 +26,9 @@ fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|value| value.parse().ok())
 }
 
-/// Runs that many worlds. Answers what happened in all of them, and the fingerprint of each.
+/// Runs worlds. Gives the counts of all of them, and the fingerprint of each.
 fn run(first: u64, seeds: u64, loud: bool) -> (WorldReport, Vec<(u64, u64)>) {
-    // Worlds do not know of each other, so each processor runs its own share of them.
+    // Worlds are independent, so each processor runs its own share of them.
     let threads = if loud { 1 } else { std::thread::available_parallelism().map_or(1, |n| n.get() as u64) };
     let share = |thread: u64| {
         let mut total = WorldReport::default();
@@ -71,19 +71,19 @@ fn no_world_breaks_an_invariant() {
     if let Some(file) = std::env::var_os("SIM_EFFECTS") {
         std::fs::write(file, trace::written(&worlds)).expect("the file of SIM_EFFECTS can be written");
     }
-    // A world in which a fault never happens says nothing about it; a hundred worlds should have met each.
+    // A world in which a fault never happens says nothing about that fault. A hundred worlds must have met each fault.
     for (name, seen) in total.coverage() {
         assert!(seeds < 100 || seen >= seeds / 50, "{name} happened only {seen} times in {seeds} worlds");
     }
 }
 
-/// The fingerprints that are kept.
+/// The recorded fingerprints.
 const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/simulation/effects.txt");
-/// How many worlds have theirs kept.
+/// The number of worlds whose fingerprints are recorded.
 const KEPT_WORLDS: u64 = 300;
 
-/// The effects of these worlds are kept as fingerprints. A change of the engine that is to change what it does updates
-/// them with `UPDATE_EFFECTS=1`, and says so in its commit.
+/// Compares the effects of these worlds with recorded fingerprints. A change that is meant to alter the engine's
+/// behaviour updates them with `UPDATE_EFFECTS=1`, and its commit says so.
 #[test]
 fn the_effects_of_worlds_are_those_that_are_kept() {
     let (_, worlds) = run(0, KEPT_WORLDS, false);

@@ -1,4 +1,4 @@
-//! Miners of a world: they come, take offers, say what they say, and are lost.
+//! The miners of a world: they join, accept offers, answer, and are lost.
 
 use cortensor_router::internals::Push;
 use cortensor_router::internals::engine::{Blame, BreakerState, Event, MinerKey, Role};
@@ -7,7 +7,7 @@ use cortensor_router::model::{Fence, Gid};
 use crate::world::{Act, Given, Happening, LiveMiner, MIN_REPUTATION, Plan, World};
 
 impl World {
-    /// A miner comes that is not there: another one, or one that was lost.
+    /// Connects a miner that is absent: a new one, or one that was lost.
     pub(crate) fn join(&mut self) -> Result<(), String> {
         let absent: Vec<_> = self
             .identities
@@ -82,7 +82,7 @@ impl World {
                 _ => tell(self, at, Act::Accept),
             }
         }
-        // Now and then a first token is slow to come, and now and then the answer comes in one piece.
+        // Sometimes a first token is slow to come, and sometimes the answer comes in one piece.
         if self.random.chance(15) {
             at += 1_500;
             if self.random.chance(40) {
@@ -148,14 +148,14 @@ impl World {
             }
         }
         self.act_on(effects)?;
-        // A network delivers a frame twice now and then.
+        // A network sometimes delivers a frame twice.
         if matches!(act, Act::Done) && self.random.chance(20) {
             self.after(self.now % 7, Happening::Miner(key, epoch, fence, gid, act));
         }
         Ok(())
     }
 
-    /// A piece came. `None`: the miner is told that nobody wants it, and the engine hears nothing.
+    /// Handles a piece. Gives `None` if the miner is told to stop and the engine gets no event.
     fn token(&mut self, key: MinerKey, fence: Fence, gid: Gid, n: usize, stale: bool) -> Result<Option<Event>, String> {
         let (Some(task), Some(plan)) = (self.live.get_mut(&gid), self.plans.get(&fence)) else { return Ok(None) };
         if plan.aside {
@@ -210,7 +210,7 @@ impl World {
         Ok(Some(event))
     }
 
-    /// Whether that miner may have that task, by all that sessions and redundancy want.
+    /// Checks that a miner may have a task, by the rules of its session and of redundancy.
     fn check_rules(&mut self, gid: Gid, key: MinerKey, role: Role) -> Result<(), String> {
         let (Some(task), Some(miner), Some(view)) =
             (self.live.get(&gid), self.miners.get(&key), self.engine.miner(key))
@@ -240,7 +240,7 @@ impl World {
         self.check_distinct(gid, key, role)
     }
 
-    /// I7: the answers to one task are different miners', and different owners' where there are any.
+    /// I7: the answers to one task come from different miners, and from different owners where there are any.
     fn check_distinct(&self, gid: Gid, key: MinerKey, role: Role) -> Result<(), String> {
         let (Some(task), Some(miner)) = (self.live.get(&gid), self.miners.get(&key)) else { return Ok(()) };
         let others = || self.miners.iter().filter(|(k, m)| **k != key && m.outstanding.values().any(|g| *g == gid));

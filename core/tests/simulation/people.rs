@@ -1,4 +1,4 @@
-//! Who is in a world: the sessions with their rules, and the miners that come, lie and go.
+//! The inhabitants of a world: sessions with their rules, and miners that come, lie and go.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use cortensor_router::model::{Gid, SessionMode};
 
 use crate::random::Random;
 
-/// Sessions of a world; those from [`RESTRICTED`] on have rules that keep miners from them.
+/// The number of sessions in a world. Sessions from [`RESTRICTED`] on have rules that exclude some miners.
 pub(crate) const SESSIONS: u64 = 7;
 pub(crate) const RESTRICTED: u64 = 3;
 
@@ -28,7 +28,7 @@ pub(crate) fn session_rules(session: u64) -> SessionRules {
     }
 }
 
-/// How a miner lies.
+/// The way in which a miner lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lie {
     Wrong,
@@ -37,7 +37,7 @@ pub(crate) enum Lie {
     Empty,
 }
 
-/// A miner as such: it is the same when it comes back.
+/// The identity of a miner, which stays when the miner comes back.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
     pub(crate) name: Arc<str>,
@@ -48,7 +48,7 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// The miners of a world. Some share an owner; at most one lies.
+    /// Makes the miners of a world. Some share an owner; at most one lies.
     pub(crate) fn all(random: &mut Random) -> Vec<Self> {
         let liar = if random.chance(60) { Some(random.range(0, 7)) } else { None };
         (0..8)
@@ -80,7 +80,7 @@ impl Identity {
         }
     }
 
-    /// What it says to a task: the rest of the right answer behind `said` pieces, or a lie.
+    /// The miner's answer to a task: the rest of the right answer after `said` pieces, or a lie.
     pub(crate) fn says(&self, gid: Gid, said: usize) -> Vec<String> {
         let right = right_answer(gid);
         match self.lie {
@@ -95,7 +95,7 @@ impl Identity {
     }
 }
 
-/// The pieces that every honest miner answers to that task.
+/// The pieces with which every honest miner answers that task.
 pub(crate) fn right_answer(gid: Gid) -> Vec<String> {
     let count = gid.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     (0..count % 5 + 2).map(|n| format!("{gid}:{n} ")).collect()

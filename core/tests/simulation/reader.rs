@@ -2,14 +2,14 @@
 
 use cortensor_router::internals::{Place, Transcript};
 
-/// What it has read.
+/// The state of a reader.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Reader {
     seq: u64,
-    /// The start of the router whose pieces it has.
+    /// The start of the router from which the reader's pieces came.
     start: u64,
     pub(crate) text: String,
-    /// Whether it said that it can start over, or resumes.
+    /// Whether the reader declared that it can start over, or resumes.
     pub(crate) resets: bool,
     pub(crate) restarts: u64,
 }
@@ -19,18 +19,18 @@ impl Reader {
         Self { resets, ..Self::default() }
     }
 
-    /// Whether there is a number from which it can resume.
+    /// Whether the reader has a number from which it can resume.
     pub(crate) fn has_read(&self) -> bool {
         self.seq > 0
     }
 
-    /// It is told that what it has is void.
+    /// Handles the message that the pieces so far are void.
     pub(crate) fn start_over(&mut self) {
         (self.seq, self.restarts) = (0, self.restarts + 1);
         self.text.clear();
     }
 
-    /// Reads all that is there, in that start of the router.
+    /// Reads all pieces that the transcript has in that start of the router.
     pub(crate) fn read(&mut self, transcript: &Transcript, start: u64) -> Result<(), String> {
         let from = match transcript.place(self.seq, false) {
             Place::Behind(seq) => seq,

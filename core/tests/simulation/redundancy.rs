@@ -1,4 +1,4 @@
-//! One liar among three miners never wins, and is found out.
+//! One liar among three miners never wins, and is detected.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use cortensor_router::model::{Fence, Matching, Outcome, Policy, SessionId, Sessi
 
 use crate::random::Random;
 
-/// Words of a made-up language, so that answers look like text.
+/// Makes words of an artificial language, so that answers look like text.
 fn words(random: &mut Random, count: u64) -> Vec<String> {
     let syllables = ["ka", "to", "mi", "ren", "sol", "va", "ne", "dur", "il", "po", "sha", "gri"];
     (0..count).map(|_| (0..random.range(1, 3)).map(|_| syllables[random.range(0, 11) as usize]).collect()).collect()
 }
 
-/// The same answer as another honest miner would write it down.
+/// Writes an answer as another honest miner would.
 fn spelled(random: &mut Random, text: &str) -> String {
     match random.range(0, 2) {
         0 => text.to_owned(),
@@ -68,7 +68,7 @@ impl Trial {
         self.engine.step(event, Timestamp(self.now))
     }
 
-    /// One task: three answers, the verdict, the end. Answers the outcome and who won.
+    /// Runs one task: three answers, the verdict, the end. Gives the outcome and the winner.
     fn task(&mut self, how: &Validation, answers: &BTreeMap<MinerKey, String>) -> (Outcome, MinerKey) {
         let task = NewTask {
             prompt_tokens: 1,

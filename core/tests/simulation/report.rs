@@ -1,8 +1,8 @@
-//! How often each thing happened in a world.
+//! Counts how often each event happened in a world.
 
 macro_rules! report {
     ($($field:ident $name:literal)*) => {
-        /// Counts of what happened.
+        /// Counts of events.
         #[derive(Debug, Default, Clone)]
         pub(crate) struct WorldReport {
             pub(crate) events: u64,
@@ -19,7 +19,7 @@ macro_rules! report {
                 $(self.$field += other.$field;)*
             }
 
-            /// What every hundred worlds must have met.
+            /// The counts that every hundred worlds must reach.
             pub(crate) fn coverage(&self) -> Vec<(&'static str, u64)> {
                 vec![$(($name, self.$field)),*]
             }

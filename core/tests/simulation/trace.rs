@@ -1,11 +1,10 @@
-//! The fingerprint of all effects of a world, so that a change of the engine that is to change nothing can be
-//! seen to change nothing.
+//! The fingerprint of all effects of a world. It shows whether a change of the engine alters its behaviour.
 
 use cortensor_router::internals::engine::{Effect, EndCause, Refusal, Role, StopReason};
 use cortensor_router::model::{Fence, Gid, Outcome, TaskState};
 
-/// FNV-1a over what each effect says. The words stand here and not in the engine, and numbers are hashed instead
-/// of printed types, so that a renamed type leaves every fingerprint as it is.
+/// An FNV-1a hash over the content of each effect. The words stand here and not in the engine, and numbers are hashed
+/// instead of printed types, so that renaming a type changes no fingerprint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fingerprint(u64);
 

@@ -1,4 +1,4 @@
-//! One world: an event heap, and what its clients, its miners and its store know.
+//! One world: its heap of events, and the state of its clients, its miners and its store.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::reader::Reader;
 use crate::report::WorldReport;
 use crate::trace::Fingerprint;
 
-/// What happens at a time.
+/// An event at a time.
 #[derive(Debug, Clone)]
 pub(crate) enum Happening {
     Submit {
@@ -25,7 +25,7 @@ pub(crate) enum Happening {
     /// A reader that had left comes back with its last number.
     Return(usize),
     Commit(u64),
-    /// The store's answer to an accept, which took its time.
+    /// The store's answer to an accept, which came late.
     Answered(u64, Gid, bool),
     Verdict(u64, Gid),
     Miner(MinerKey, u64, Fence, Gid, Act),
@@ -35,7 +35,7 @@ pub(crate) enum Happening {
     Crash,
 }
 
-/// What a miner does about an attempt.
+/// The reaction of a miner to an attempt.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Act {
     Accept,
@@ -50,7 +50,7 @@ pub(crate) enum Act {
 pub(crate) enum Write {
     Accept(Gid, Option<u64>),
     Finish(Gid, Outcome, String),
-    /// The end of a task that is never written down.
+    /// The end of a shadow task, which is never written down.
     Shadow(Gid),
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct Row {
     pub(crate) end: Option<(Outcome, String)>,
 }
 
-/// An answer that is in.
+/// An answer that has arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Given {
     pub(crate) fence: Fence,
@@ -76,13 +76,13 @@ pub(crate) struct LiveTask {
     pub(crate) reader: Option<Reader>,
     pub(crate) answers: Vec<Given>,
     pub(crate) primary: Option<Fence>,
-    /// Miners that were told to stop: they had their turn.
+    /// Miners that were told to stop, and that do not get the task again.
     pub(crate) stopped: Vec<std::sync::Arc<str>>,
-    /// A liar's words may be in the text.
+    /// Whether the text may contain pieces of a liar.
     pub(crate) tainted: bool,
     pub(crate) standing: Option<Standing>,
     pub(crate) winner: Option<Fence>,
-    /// The task that it checks, for an audit.
+    /// The task that an audit checks.
     pub(crate) answers_for: Option<Gid>,
     pub(crate) cancel_acked: bool,
     pub(crate) finishing: bool,
@@ -95,7 +95,7 @@ pub(crate) struct LiveMiner {
     pub(crate) outstanding: BTreeMap<Fence, Gid>,
 }
 
-/// What a miner means to say under a fence.
+/// The pieces that a miner is going to give under a fence.
 pub(crate) struct Plan {
     pub(crate) pieces: Vec<String>,
     pub(crate) aside: bool,
@@ -111,44 +111,45 @@ pub(crate) struct World {
     heap: BTreeMap<(u64, u64), Happening>,
     pub(crate) engine: Engine,
     pub(crate) epoch: u64,
-    /// When this start of the router began.
+    /// The time at which this start of the router began.
     started: u64,
     audit_ratio: f64,
     hedges: bool,
     pub(crate) identities: Vec<Identity>,
-    /// What survives a crash.
+    /// The state that survives a crash.
     pub(crate) disk: BTreeMap<Gid, Row>,
     pub(crate) disk_keys: BTreeMap<u64, Gid>,
     pub(crate) disk_reputations: BTreeMap<std::sync::Arc<str>, f64>,
-    /// Whether the store fails now and then.
+    /// Whether the store sometimes fails.
     pub(crate) flaky: bool,
-    /// Tasks whose row the store may have although it said otherwise, or whose end it does not have, until the next start.
+    /// Tasks whose row the store may have although it said otherwise, or whose end it does not have, until the next
+    /// start.
     pub(crate) in_doubt: BTreeSet<Gid>,
-    /// Readers that have left, with what they had.
+    /// Readers that have left, with their state.
     pub(crate) away: Vec<(Gid, Reader)>,
-    /// What a crash loses.
+    /// The writes that a crash loses.
     pub(crate) unwritten: Vec<(u64, Write)>,
     pub(crate) live: BTreeMap<Gid, LiveTask>,
     pub(crate) miners: BTreeMap<MinerKey, LiveMiner>,
     pub(crate) plans: BTreeMap<Fence, Plan>,
     pub(crate) next_miner: u32,
-    /// Every fence that was ever given out.
+    /// Every fence that was ever used.
     pub(crate) fences: BTreeSet<Fence>,
-    /// Fences that the engine was told to be over, or told us to stop.
+    /// Fences of attempts that have ended, by a message to the engine or by its own effect.
     pub(crate) dead: BTreeSet<Fence>,
-    /// What clients were told: ids and ends never change.
+    /// The ids and ends that clients were told. These never change.
     pub(crate) told_ids: BTreeMap<(SessionId, TaskId), Gid>,
     pub(crate) told_ends: BTreeMap<Gid, (Outcome, String)>,
-    /// The task that ended last: a check of its answer follows at once or not at all.
+    /// The task that ended last. An audit of its answer follows at once or not at all.
     pub(crate) ended_lately: Option<(Gid, LiveTask)>,
     pub(crate) report: WorldReport,
-    /// Of all that the engine said so far.
+    /// The fingerprint of all effects so far.
     fingerprint: Fingerprint,
 }
 
 const SUBMITS: u64 = 45;
 const START: u64 = 1_000_000;
-/// Below this no miner gets anything.
+/// The reputation below which a miner gets no tasks.
 pub(crate) const MIN_REPUTATION: f64 = 0.5;
 
 impl World {
@@ -191,7 +192,7 @@ impl World {
         }
     }
 
-    /// Runs the world to its end. Answers what happened in it, and the fingerprint of all effects.
+    /// Runs the world to its end. Gives its counts, and the fingerprint of all effects.
     pub(crate) fn run(mut self) -> Result<(WorldReport, u64), String> {
         self.start_engine()?;
         for _ in 0..SUBMITS {
@@ -330,7 +331,7 @@ impl World {
             Happening::Tick => self.step(Event::Tick),
             Happening::Crash => {
                 self.report.crashes += 1;
-                // A crash comes before the commit or right after it, before anyone was told.
+                // A crash comes before the commit or just after it, before any client was told.
                 if self.random.chance(50) {
                     for (_, write) in std::mem::take(&mut self.unwritten) {
                         self.write(&write);
@@ -363,7 +364,7 @@ impl World {
         self.act_on(effects)
     }
 
-    /// Tells the engine, and notes what it says.
+    /// Passes an event to the engine, and records its effects.
     pub(crate) fn effects_of(&mut self, event: Event) -> Vec<Effect> {
         let effects = self.engine.step(event, Timestamp(self.now));
         self.fingerprint.note(self.now, &effects);
@@ -371,9 +372,10 @@ impl World {
     }
 
     fn check_deadlines(&self) -> Result<(), String> {
-        // The timer fires at the deadline, or at the start that finds the task again later, and a comparison and a commit take a little.
+        // The timer fires at the deadline, or at the later start that finds the task again; a comparison and a commit
+        // take a short time more.
         let due = |task: &LiveTask| task.row.spec.deadline.0.max(self.started) + 300;
-        // Of a stream that has no end in sight only silence is the end; that every task ends is looked at last.
+        // An open-ended stream ends only by silence; the end of the run checks that every task has ended.
         let bounded = |task: &LiveTask| !task.finishing && !task.row.spec.open_ended;
         match self.live.iter().find(|(_, task)| bounded(task) && due(task) < self.now) {
             Some((gid, _)) => Err(format!("I1: task {gid} lives past its deadline")),
@@ -400,7 +402,7 @@ impl LiveTask {
         }
     }
 
-    /// Nobody ever sees it.
+    /// Whether the task is a shadow task, which no client ever sees.
     pub(crate) fn shadow(&self) -> bool {
         self.row.spec.shadow
     }
