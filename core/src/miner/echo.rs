@@ -1,4 +1,4 @@
-//! The built-in miner `echo`. It is no model; it lets people try a router before they have one.
+//! The built-in miner `echo`, with which people can try a router before they have a model.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use serde::Deserialize;
 use super::{Emit, FailClass, Failure, Job, Miner};
 use crate::model::{Answer, FinishReason, RequestKind, Usage};
 
-/// The beginning of every echo, so that nobody takes it for a model's answer.
+/// The beginning of every echo, so that no user takes it for a model's answer.
 const NOTICE: &str = "echo (built-in demo miner, no model): ";
 
-/// Gives a prompt's words back one by one, after a notice of what it is.
+/// A miner that repeats the prompt word by word, after a notice that no model has answered.
 ///
-/// A chat is answered with its last user message. Tokens are words: `max_tokens` and usage count them.
-/// Embeddings are refused. Without a delay it answers inside [`offer`](Miner::offer).
+/// A chat gets its last user message as the answer. Each word counts as one token, in `max_tokens` and in usage.
+/// Requests for embeddings are refused. Without a delay, the miner answers inside [`offer`](Miner::offer).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EchoMiner {
     delay: Duration,
@@ -26,7 +26,7 @@ impl EchoMiner {
         Self::default()
     }
 
-    /// An echo with a pause before each word, so that streams look like a model's. Default: none.
+    /// An echo with a pause before each word, so that its streams look like a model's. Default: no pause.
     #[must_use]
     pub fn with_delay(self, delay: Duration) -> Self {
         Self { delay }
@@ -61,7 +61,7 @@ impl Miner for EchoMiner {
     }
 }
 
-/// The words to give, and how many of them.
+/// The words to give, and the number of words given so far.
 struct Echo {
     text: String,
     words: Vec<Range<usize>>,
@@ -101,11 +101,11 @@ impl Echo {
         let word = self.words.get(self.said)?.clone();
         self.said += 1;
         let emit = job.emit(&self.text[word]);
-        // No word follows the last one, so there is nothing to wait for.
+        // After the last word there is no need to wait for the reader.
         Some(if emit == Emit::Full && self.said == self.words.len() { Emit::Ok } else { emit })
     }
 
-    /// Gives words until the reader wants no more for now.
+    /// Gives words until the reader is slow or the job is cancelled.
     fn say(&mut self, job: &Job) -> Emit {
         while let Some(emit) = self.say_word(job) {
             if emit != Emit::Ok {
@@ -115,7 +115,7 @@ impl Echo {
         Emit::Ok
     }
 
-    /// Gives the rest, at the reader's pace and with a pause before each word.
+    /// Gives the rest at the reader's pace, with a pause before each word.
     async fn say_slowly(mut self, job: Job, delay: Duration) {
         loop {
             if !delay.is_zero() {
@@ -147,7 +147,7 @@ fn give_up(job: Job) {
     job.fail(Failure::new(FailClass::Cancelled, "cancelled"));
 }
 
-/// Each word with the blanks before it; blanks at the end belong to the last word.
+/// The range of each word with the blanks before it. Blanks at the end belong to the last word.
 fn words(text: &str) -> Vec<Range<usize>> {
     let mut words: Vec<Range<usize>> = Vec::new();
     let mut start = 0;

@@ -1,8 +1,9 @@
-//! The runtime on which work runs that starts on this thread.
+//! Chooses the runtime for work that a thread starts.
 //!
-//! A listener may serve on threads of its own, each with a runtime of its own. Everything that a request sets going
-//! stays on the thread that reads it: its task, the call to the upstream and that call's connection. No part of it
-//! then waits for another thread to wake up. Elsewhere work runs on the runtime that the router was opened in.
+//! A listener may serve on threads of its own, each with its own runtime. All work of a request then stays on the
+//! thread that reads the request: its task, the call to the upstream, and the connection of that call. No part of the
+//! request waits for another thread to wake up. Work of other threads runs on the runtime in which the router was
+//! opened.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
-/// Numbers the homes, so that none is taken for another; 0 is the router's own runtime.
+/// The number of the next home. Numbers are unique in the process; 0 means the router's own runtime.
 #[cfg(feature = "listener")]
 static NUMBERS: AtomicUsize = AtomicUsize::new(1);
 
@@ -30,8 +31,8 @@ pub(crate) struct Home {
 
 #[cfg(feature = "listener")]
 impl Home {
-    /// Makes the current runtime the home of all work that starts on this thread. It must run until
-    /// [`left`](Self::left) is ready.
+    /// Makes the current runtime the home of all work that starts on this thread. The runtime must run until
+    /// [`left`](Self::left) has completed.
     pub(crate) fn settle() -> Self {
         let home = Self {
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
@@ -57,7 +58,7 @@ pub(crate) fn spawn(runtime: &Handle, future: impl Future<Output = ()> + Send + 
     });
 }
 
-/// The number of this thread's home: connections are used again only at the home that made them.
+/// The number of this thread's home; 0: it has none. A connection is used again only at the home that made it.
 pub(super) fn number() -> usize {
     HERE.with_borrow(|here| here.as_ref().map_or(0, |home| home.number))
 }

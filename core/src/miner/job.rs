@@ -16,7 +16,7 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Chunk {
-    /// The text; it may be empty if `delta` or `raw` carries something else.
+    /// The text; empty: the piece has only `delta` or `raw`, or is only a sign of life.
     pub text: String,
     /// The other parts: reasoning and tool calls.
     pub delta: Option<Box<Delta>>,
@@ -65,7 +65,7 @@ pub enum Emit {
     Ok,
     /// The router has the piece, but the reader is slow: wait for [`Job::writable`] before the next.
     Full,
-    /// Nobody wants it any more: stop working. The job may be finished, failed or dropped.
+    /// The job was cancelled: stop working. The job may be finished, failed or dropped.
     Cancelled,
 }
 
@@ -73,27 +73,28 @@ pub enum Emit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailClass {
-    /// The miner has too much to do (HTTP 429 or 503): its credits shrink, it is not blamed.
+    /// The miner has too much to do (HTTP 429 or 503). Its credits shrink, but the miner is not blamed.
     Overloaded,
-    /// The prompt does not fit. The request is at fault, and no other miner is tried.
+    /// The prompt exceeds the model's context. The request is at fault, and no other miner is tried.
     Context,
     /// The miner considers the request wrong (HTTP 400 and similar); no other miner is tried.
     Invalid,
-    /// The model does not exist there (HTTP 404). Each other miner is tried once, this one is not blamed.
+    /// The miner does not have the model (HTTP 404). Each other miner is tried once, and this one is not blamed.
     Model,
-    /// The miner refuses this request, and another one may accept it (HTTP 403). Each other miner is tried once, this
-    /// one is not blamed.
+    /// The miner refuses this request, but another one may accept it (HTTP 403). Each other miner is tried once, and
+    /// this one is not blamed.
     Refused,
-    /// The miner's own credentials are at fault (HTTP 401, 402, 407): it is blamed, and each other one is tried once.
+    /// The miner's own credentials are at fault (HTTP 401, 402, 407). The miner is blamed, and each other one is tried
+    /// once.
     Credentials,
-    /// A whole answer came and cannot be read. Another try may do better. Nobody is blamed, because other answers may
-    /// be fine.
+    /// The router cannot read the answer. Another try may succeed. The miner is not blamed, because its other answers
+    /// may be readable.
     Unreadable,
     /// The miner has a fault.
     Internal,
     /// The miner could not be reached or went away.
     Unreachable,
-    /// The work was cancelled, as asked.
+    /// The job was cancelled.
     Cancelled,
 }
 
@@ -112,7 +113,7 @@ impl FailClass {
         Self::Cancelled,
     ];
 
-    /// The name of the class, as miners over the wire and in other languages write it.
+    /// The name of the class in the miner protocol and in the bindings.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Overloaded => "overloaded",
@@ -155,7 +156,7 @@ impl FromStr for FailClass {
     }
 }
 
-/// The failure of an attempt, with the miner's own words.
+/// The failure of an attempt, with the miner's own message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Failure {
@@ -172,7 +173,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure of that class.
+    /// A failure of this class.
     pub fn new(class: FailClass, message: impl Into<String>) -> Self {
         Self { class, message: message.into(), http_status: None, retry_after_ms: None, raw: None }
     }
@@ -184,7 +185,7 @@ impl Failure {
         self
     }
 
-    /// Says after how many milliseconds the miner wants to be asked again.
+    /// Sets the number of milliseconds after which the miner wants to be asked again.
     ///
     /// ```
     /// use cortensor_router::miner::{FailClass, Failure};
@@ -211,11 +212,11 @@ impl Failure {
 pub enum MinerEvent {
     /// The miner takes the job.
     Accept,
-    /// The miner does not take the job: nobody is blamed, and another miner is tried.
+    /// The miner does not take the job. The miner is not blamed, and another one is tried.
     Reject {
         /// The reason.
         reason: String,
-        /// Milliseconds after which it wants to be asked again.
+        /// Milliseconds after which the miner wants to be asked again.
         retry_after_ms: Option<u64>,
     },
     /// The work is done.
@@ -224,26 +225,26 @@ pub enum MinerEvent {
     Fail(Failure),
 }
 
-/// The router's end of a job. The router implements it; tests of miners implement it too.
+/// The receiver of a job's answer. The router implements it, and so may tests of miners.
 pub trait JobSink: Send + Sync + 'static {
     /// Takes a piece of the answer.
     fn emit(&self, chunk: Chunk) -> Emit;
     /// Takes another message of the miner.
     fn event(&self, event: MinerEvent);
-    /// Notes that the miner works, although it has no piece to give yet.
+    /// Notes a sign of life of the miner without a piece of the answer.
     fn alive(&self) {}
-    /// Whether the work may be sent once more. It counts as another try of the task.
+    /// Asks whether the request may be sent to the model's server once more. `true` counts as another try of the task.
     fn may_try_again(&self) -> bool {
         true
     }
-    /// Whether nobody wants the work any more.
+    /// Whether the job was cancelled.
     fn is_cancelled(&self) -> bool;
-    /// Resolves when nobody wants the work any more.
+    /// Resolves when the job is cancelled.
     fn cancelled(&self) -> futures_util::future::BoxFuture<'static, ()>;
-    /// Resolves when the reader has caught up, or nobody wants the work any more.
+    /// Resolves when the reader has caught up, or when the job is cancelled.
     fn writable(&self) -> futures_util::future::BoxFuture<'static, ()>;
-    /// Resolves after [`MinerEvent::Done`], when the end of the answer is durable. Until then a miner that can be
-    /// asked again keeps it.
+    /// Resolves after [`MinerEvent::Done`], when the fate of the answer is durable. A miner that can send the answer
+    /// again keeps it until then.
     fn settled(&self) -> futures_util::future::BoxFuture<'static, Settled> {
         Box::pin(std::future::ready(Settled::Committed))
     }
@@ -253,11 +254,11 @@ pub trait JobSink: Send + Sync + 'static {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct JobInfo {
-    /// The task among all sessions.
+    /// The id of the task among all tasks of the router.
     pub gid: Gid,
-    /// The session.
+    /// The session of the task.
     pub session_id: SessionId,
-    /// The task in its session.
+    /// The id of the task within its session.
     pub task_id: TaskId,
     /// The attempt's fence.
     pub fence: Fence,
@@ -265,17 +266,18 @@ pub struct JobInfo {
     pub request: Arc<TaskRequest>,
     /// The model to use: the request's, or else the session's.
     pub model: Option<String>,
-    /// The time after which nobody wants the answer.
+    /// The time at which the router gives up the task.
     pub deadline: Timestamp,
-    /// Whether somebody reads tokens as they come.
+    /// Whether the answer is streamed piece by piece.
     pub stream: bool,
-    /// The text that another miner gave before it was lost: the answer must continue it. Only miners with the feature
-    /// [`continue`](crate::model::MinerSpec::features) get it.
+    /// The text that another miner gave before it was lost. The answer must continue it. Only miners with the feature
+    /// [`continue`](crate::model::MinerSpec::features) get a partial text.
     pub partial: Option<Arc<str>>,
 }
 
 impl JobInfo {
-    /// A job of task 1 in session 0 that has no deadline and is not streamed. Tests of miners make their jobs of it.
+    /// The description of a job of task 1 in session 0, without a deadline and not streamed. It is meant for tests of
+    /// miners.
     pub fn new(request: impl Into<Arc<TaskRequest>>) -> Self {
         let request = request.into();
         Self {
@@ -292,15 +294,15 @@ impl JobInfo {
     }
 }
 
-/// The end of an answer.
+/// The fate of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Settled {
     /// The answer is part of the task's result, which is durable.
     Committed,
-    /// Another answer was taken, or the attempt was given up before it was answered.
+    /// Another answer was taken, or the attempt was given up before its answer came.
     Superseded,
-    /// Nobody wanted the answer any more.
+    /// The task was cancelled.
     Cancelled,
 }
 
@@ -308,7 +310,7 @@ const TEXT: u8 = 1;
 const REASONING: u8 = 2;
 const CALLS: u8 = 4;
 
-/// The kinds of parts in a piece. An upstream's own chunk counts as text.
+/// The kinds of parts in a piece, as a set of bits. A raw chunk of an upstream counts as text.
 fn kinds_of(chunk: &Chunk) -> u8 {
     let text = if chunk.text.is_empty() && chunk.raw.is_none() { 0 } else { TEXT };
     let Some(delta) = &chunk.delta else { return text };
@@ -316,19 +318,20 @@ fn kinds_of(chunk: &Chunk) -> u8 {
     text | reasoning | if delta.tool_calls.is_empty() { 0 } else { CALLS }
 }
 
-/// One attempt at a task, in a miner's hands: `emit` any number of times, then `finish` or `fail`.
+/// One attempt of a task at a miner. The miner calls [`emit`](Self::emit) any number of times, then
+/// [`finish`](Self::finish) or [`fail`](Self::fail); or [`reject`](Self::reject) before the first piece.
 ///
 /// Dropping an unanswered job fails it with the message `dropped`.
 pub struct Job {
     info: JobInfo,
     sink: Arc<dyn JobSink>,
     answered: bool,
-    /// The kinds of pieces that were given.
+    /// The kinds of parts that were emitted.
     given: AtomicU8,
 }
 
 impl Job {
-    /// A job that reports to that sink. The router makes jobs; tests of miners may.
+    /// A job that reports to a sink. The router makes jobs, and tests of miners may do so, too.
     pub fn new(info: JobInfo, sink: Arc<dyn JobSink>) -> Self {
         Self { info, sink, answered: false, given: AtomicU8::new(0) }
     }
@@ -351,29 +354,29 @@ impl Job {
         }
     }
 
-    /// Whether somebody reads tokens as they come.
+    /// Whether the answer is streamed piece by piece.
     pub fn stream(&self) -> bool {
         self.info.stream
     }
 
-    /// Takes the job. This is optional: the first `emit` or `finish` takes it too.
+    /// Accepts the job. This is optional, because the first `emit` or `finish` accepts it, too.
     pub fn accept(&self) {
         self.sink.event(MinerEvent::Accept);
     }
 
-    /// Gives the job back: nobody is blamed, and another miner is tried.
+    /// Gives the job back. The miner is not blamed, and another one is tried.
     pub fn reject(mut self, reason: impl Into<String>) {
         self.answer(MinerEvent::Reject { reason: reason.into(), retry_after_ms: None });
     }
 
-    /// Gives a sign of life without a piece of the answer: the time of silence begins anew. An empty piece does that
-    /// too.
+    /// Gives a sign of life without a piece of the answer, so that the time of silence starts again. An empty piece has
+    /// the same effect.
     pub fn alive(&self) {
         self.sink.alive();
     }
 
-    /// Whether the work may be sent to the model's server once more if nobody knows whether the server read it. It
-    /// counts as another try of the task.
+    /// Asks whether the request may be sent to the model's server once more, although the server may have read it.
+    /// `true` counts as another try of the task.
     pub(crate) fn may_try_again(&self) -> bool {
         self.sink.may_try_again()
     }
@@ -389,17 +392,17 @@ impl Job {
         self.sink.emit(chunk)
     }
 
-    /// Whether nobody wants the work any more.
+    /// Whether the job was cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.sink.is_cancelled()
     }
 
-    /// Resolves when nobody wants the work any more.
+    /// Resolves when the job is cancelled.
     pub fn cancelled(&self) -> impl Future<Output = ()> + Send + use<> {
         self.sink.cancelled()
     }
 
-    /// Resolves when the reader has caught up after [`Emit::Full`], or nobody wants the work any more.
+    /// Resolves when the reader has caught up after [`Emit::Full`], or when the job is cancelled.
     pub fn writable(&self) -> impl Future<Output = ()> + Send + use<> {
         self.sink.writable()
     }
@@ -409,13 +412,13 @@ impl Job {
     pub fn finish(mut self, mut answer: Answer) {
         let given = self.given.load(Ordering::Relaxed);
         let (thought, called) = answer.parts.take().map(|parts| parts.into_deltas()).unwrap_or_default();
-        // The parts go out in the order in which models give them: the reasoning, the text, the tool calls.
+        // The parts are emitted in the order in which models give them: reasoning, text, tool calls.
         if given & REASONING == 0 && !thought.is_empty() {
             self.emit(thought);
         }
         let calls = given & CALLS == 0 && !called.is_empty();
         if calls || self.given.load(Ordering::Relaxed) & !TEXT != 0 {
-            // Beside pieces of another kind the text is a piece too.
+            // If the answer has parts of other kinds, the text must be emitted as a piece, too.
             let text = std::mem::take(&mut answer.text);
             if given & TEXT == 0 && !text.is_empty() {
                 self.emit(String::from(text));
@@ -432,7 +435,7 @@ impl Job {
         self.answer(MinerEvent::Fail(failure));
     }
 
-    /// Takes the job apart, for a miner that answers it over a wire. The taker must give the sink its one end.
+    /// Takes the job apart, for a miner that answers over a connection. The caller must answer the sink exactly once.
     #[cfg(feature = "listener")]
     pub(crate) fn into_parts(mut self) -> (JobInfo, Arc<dyn JobSink>) {
         self.answered = true;

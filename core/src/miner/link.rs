@@ -1,5 +1,5 @@
-//! One WebSocket connection of either side: frames go out of a bounded queue, frames come in one by one, and both
-//! sides give signs of life.
+//! One WebSocket connection of the miner protocol, for both sides: sends frames from a bounded queue, passes incoming
+//! frames on one by one, and sends pings as signs of life.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -18,13 +18,13 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
 use crate::miner::Turn;
 use crate::miner::protocol::frame::{ErrorFrame, RouterFrame};
 
-/// The read buffer of an idle connection. It is small, because there are thousands of them.
+/// The bytes of a connection's read buffer. They are few, because a router may have thousands of idle connections.
 const READ_BUFFER: usize = 4 << 10;
 const WRITE_BUFFER: usize = 16 << 10;
-/// The time that the other side gets to answer a close.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// The time within which the other side must answer a close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The bounds of a connection whose frames come in up to `frame` bytes and go out up to `largest`.
+/// The settings of a connection with incoming frames of up to `frame` bytes and outgoing ones of up to `largest`.
 pub(crate) fn websocket_config(frame: usize, largest: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
@@ -37,18 +37,18 @@ pub(crate) fn websocket_config(frame: usize, largest: usize) -> WebSocketConfig 
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The other side closed it.
+    /// The other side closed the connection.
     Closed,
-    /// It broke.
+    /// The connection broke.
     Broken,
-    /// Nothing came for too long.
+    /// The other side was silent, or did not read, for too long.
     Silent,
-    /// This side closed it.
+    /// This side closed the connection.
     Told,
 }
 
 impl End {
-    /// The error in words; nothing if this side wanted the end.
+    /// The error as text; empty: this side closed the connection.
     #[cfg(feature = "miner-client")]
     pub(crate) fn fault(self) -> &'static str {
         match self {
@@ -60,7 +60,7 @@ impl End {
     }
 }
 
-/// The times after which a side speaks, and after which the other side counts as dead.
+/// The time of silence after which this side pings, and the time after which the other side counts as dead.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timing {
     pub(crate) ping: Duration,
@@ -69,16 +69,16 @@ pub(crate) struct Timing {
 
 /// The user of a connection.
 pub(crate) trait Peer {
-    /// A frame came.
+    /// Handles an incoming frame.
     fn frame(&self, text: &str);
-    /// Does the work that is due. Gives the time of the next call, if it knows one. It is also called whenever the
-    /// link is woken.
+    /// Does the work that is due. Returns the time at which it must be called again; `None`: only when the link is
+    /// woken.
     fn poll(&self, now: Instant) -> Option<Instant>;
-    /// The ping that lists the attempts of this side.
+    /// The text of a ping, which lists the attempts of this side.
     fn ping(&self) -> String;
 }
 
-/// The way out of a connection.
+/// The sending end of a connection.
 #[derive(Debug)]
 pub(crate) struct Link {
     queue: Mutex<Queue>,
@@ -95,13 +95,13 @@ struct Queue {
 }
 
 impl Link {
-    /// A way out that holds at most so many bytes.
+    /// A sending end whose queue holds at most `max_bytes`.
     pub(crate) fn new(max_bytes: usize) -> Self {
         Self { queue: Mutex::default(), wake: Notify::new(), max_bytes }
     }
 
-    /// Sends a frame behind those that wait. `false`: the connection is ending. A connection whose other side does
-    /// not read ends.
+    /// Queues a frame. `false`: the connection is ending. If the queue is full because the other side does not read,
+    /// the connection ends.
     pub(crate) fn post(&self, text: impl Into<Utf8Bytes>) -> bool {
         let text = text.into();
         {
@@ -120,32 +120,32 @@ impl Link {
         true
     }
 
-    /// Whether a frame of that size has room.
+    /// Whether the queue has room for a frame of this size.
     #[cfg(feature = "listener")]
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         let queue = self.queue.lock();
         !queue.ended && queue.goodbye.is_none() && (queue.frames.is_empty() || queue.bytes + bytes <= self.max_bytes)
     }
 
-    /// Sends the frames that wait, then closes.
+    /// Closes the connection after the queued frames are sent.
     pub(crate) fn close(&self, code: u16, reason: &str) {
         self.queue.lock().goodbye.get_or_insert_with(|| (code, reason.to_owned()));
         self.wake.notify_one();
     }
 
-    /// Sends the reason, then closes.
+    /// Sends the reason and closes the connection.
     #[cfg(feature = "listener")]
     pub(crate) fn refuse(&self, error: &ErrorFrame) {
         self.post(serde_json::to_string(&RouterFrame::Error(error.clone())).unwrap_or_default());
         self.close(1008, &error.code);
     }
 
-    /// Makes the link call [`Peer::poll`].
+    /// Makes the connection call [`Peer::poll`] soon.
     pub(crate) fn wake(&self) {
         self.wake.notify_one();
     }
 
-    /// The frames that wait, and the end that follows them.
+    /// Takes the queued frames. Returns the code and reason of the close that follows them, if there is one.
     fn take(&self, out: &mut Vec<Utf8Bytes>) -> Option<(u16, String)> {
         let mut queue = self.queue.lock();
         out.extend(queue.frames.drain(..));
@@ -172,7 +172,7 @@ where
         end = write(&mut sink, link, peer, timing) => end,
     };
     link.end();
-    let farewell = async {
+    let closing = async {
         if too_large {
             let frame = RouterFrame::from(ErrorFrame::fatal("too_large", "a frame was larger than limits.frame"));
             let _ = sink.send(Message::text(frame.to_text())).await;
@@ -185,7 +185,7 @@ where
         }
     };
     // The connection ends here in any case.
-    let _ = tokio::time::timeout(FAREWELL, farewell).await;
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
     end
 }
 
@@ -219,7 +219,7 @@ where
                 turn.spend(text.len()).await;
             }
             Message::Close(_) => return End::Closed,
-            // This version has no binary frames. They are unknown and therefore ignored.
+            // This version of the protocol has no binary frames. Unknown frames are ignored.
             Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
         }
     }

@@ -1,4 +1,5 @@
-//! One port for every kind of miner: a miner is offered a [`Job`], which it answers exactly once, later, from any thread.
+//! The interface of miners. The router offers a [`Job`] to a miner; the miner answers it exactly once, at any later
+//! time and from any thread.
 
 #[cfg(feature = "miner-client")]
 pub mod client;
@@ -26,8 +27,8 @@ pub(crate) use turn::Turn;
 pub use upstream::{CreditWindow, listed_models};
 pub use upstream::{ProbeReport, UpstreamMiner, UpstreamProbe};
 
-/// Does the work. Called on a thread of the router's runtime: it must not block; long work goes to a
-/// thread or a task of the miner's own.
+/// A miner: code that answers jobs. The router calls it on a thread of its runtime, so [`offer`](Self::offer) must not
+/// block. Long work must run on a thread or a task of the miner's own.
 ///
 /// ```
 /// use cortensor_router::miner::{Job, Miner};
@@ -42,7 +43,7 @@ pub use upstream::{ProbeReport, UpstreamMiner, UpstreamProbe};
 /// }
 /// ```
 pub trait Miner: Send + Sync + 'static {
-    /// Takes a job. The job may be kept and answered later; dropping it unanswered fails it.
+    /// Takes a job. The miner may keep the job and answer it later. Dropping an unanswered job fails it.
     fn offer(&self, job: Job);
 }
 

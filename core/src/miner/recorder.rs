@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Chunk, Emit, Failure, Job, JobInfo, JobSink, MinerEvent};
 use crate::model::{Answer, TaskRequest};
 
-/// The messages that a job gave.
+/// The messages of a job.
 pub(super) struct Recorder {
     chunks: Mutex<Vec<Chunk>>,
     count: watch::Sender<usize>,
@@ -31,7 +31,7 @@ impl Recorder {
         Self::with_room(usize::MAX)
     }
 
-    /// A reader that is slow after each so many pieces, until [`read`](Self::read).
+    /// A reader that is slow after this many pieces, until [`read`](Self::read).
     pub(super) fn with_room(room: usize) -> Arc<Self> {
         Arc::new(Self {
             chunks: Mutex::default(),
@@ -51,7 +51,7 @@ impl Recorder {
         Job::new(info, Arc::clone(self) as Arc<dyn JobSink>)
     }
 
-    /// Lets the reader catch up and take so many more pieces.
+    /// Lets the reader catch up and take this many more pieces.
     pub(super) fn read(&self, room: usize) {
         self.room.store(room, Ordering::SeqCst);
         self.writable.notify_one();
@@ -75,7 +75,7 @@ impl Recorder {
         self.chunks.lock().iter().map(|chunk| chunk.text.as_str()).collect()
     }
 
-    /// Waits until so many pieces came.
+    /// Waits until this many pieces have come.
     pub(super) async fn pieces(&self, count: usize) {
         let mut counts = self.count.subscribe();
         within(counts.wait_for(|now| *now >= count)).await.unwrap();

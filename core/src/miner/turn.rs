@@ -1,15 +1,16 @@
 //! Bounds how long a stream that is always ready may keep its thread, so that other work on the thread goes on.
 //!
-//! The bounds are no settings: they follow from what a piece costs on any machine, and no caller sees them.
+//! The bounds follow from the cost of a piece, so they need no settings.
 
-/// Bytes of one turn: about one read of a socket.
+/// The maximum bytes of one turn, about one read of a socket.
 const BYTES: usize = 32 << 10;
-/// Pieces of one turn. A piece costs about a microsecond, whatever its size.
+/// The maximum number of pieces of one turn. A piece of any size costs about a microsecond.
 const PIECES: usize = 100;
 
-/// Counts work that came without a wait, and says when other work has its turn.
+/// Counts work that was done without waiting, and tells when other work must get its turn.
 ///
-/// The runtime's own budget counts polls. One poll of a socket may bring hundreds of pieces, so it is no bound here.
+/// The runtime's own budget counts polls. It is no bound here, because one poll of a socket may bring hundreds of
+/// pieces.
 #[derive(Debug, Default)]
 pub(crate) struct Turn {
     bytes: usize,
@@ -17,7 +18,7 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// Counts one more piece of that size. `true`: the turn is over, and the next one begins.
+    /// Counts a piece of this size. `true`: the turn is over, and the next one begins.
     pub(crate) fn is_over(&mut self, bytes: usize) -> bool {
         self.bytes += bytes;
         self.pieces += 1;
@@ -28,7 +29,7 @@ impl Turn {
         over
     }
 
-    /// Counts one more piece of that size, and gives way when the turn is over.
+    /// Counts a piece of this size, and yields to other work when the turn is over.
     pub(crate) async fn spend(&mut self, bytes: usize) {
         if self.is_over(bytes) {
             tokio::task::yield_now().await;

@@ -1,4 +1,5 @@
-//! One attempt in the miner's hands. The backend's pieces become frames, which are kept until they are acknowledged.
+//! One attempt at a miner that dialled out: turns the backend's pieces into frames and keeps the frames until the
+//! router has acknowledged them.
 
 use std::collections::VecDeque;
 use std::sync::Weak;
@@ -23,14 +24,18 @@ use crate::model::{Answer, Delta, hex};
 /// The size up to which pieces are sent together, in bytes.
 const GATHER: usize = 1 << 10;
 
-/// The router's words about frames.
+/// The router's rules for frames, from its `welcome`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
+    /// The minimum time between two frames of gathered text.
     pub(super) flush: Duration,
+    /// The maximum bytes of frames without an acknowledgement.
     pub(super) window: usize,
-    /// The greatest number of bytes of `data` in one frame.
+    /// The maximum bytes of `data` in one frame.
     pub(super) piece: usize,
+    /// The maximum bytes of an answer.
     pub(super) output: usize,
+    /// Whether the router takes the upstream's own JSON.
     pub(super) raw: bool,
 }
 
@@ -50,11 +55,11 @@ struct State {
     seq: u64,
     off: u64,
     hash: Sha256,
-    /// Text that is in no frame yet.
+    /// Text that is not in a frame yet.
     pending: String,
-    /// When the last frame was made.
+    /// The time at which the last frame was made.
     framed_at: Option<Instant>,
-    /// Frames that are not acknowledged; the first `sent` of them are under way.
+    /// Frames without an acknowledgement. The first `sent` of them were sent on this connection.
     frames: VecDeque<(u64, Utf8Bytes)>,
     sent: usize,
     kept_bytes: usize,
@@ -62,7 +67,7 @@ struct State {
     end: Option<Box<Answer>>,
     done: Option<Utf8Bytes>,
     done_sent: bool,
-    /// No more pieces come.
+    /// Whether the backend has ended the attempt.
     closed: bool,
 }
 
@@ -95,29 +100,29 @@ impl Assignment {
         }
     }
 
-    /// The entry for `ping` and `resume`.
+    /// The attempt as `ping` and `resume` list it.
     pub(super) fn held(&self) -> Held {
         Held { attempt: self.attempt, fence: self.fence, sent_seq: self.state.lock().seq }
     }
 
-    /// Whether the backend still works on it and the router still wants it.
+    /// Whether the backend still works on the attempt and the router has not cancelled it.
     pub(super) fn is_working(&self) -> bool {
         !self.cancel.is_cancelled() && !self.state.lock().closed
     }
 
-    /// Whether the backend need not wait.
+    /// Whether the backend may go on without waiting.
     fn has_room(&self) -> bool {
         let state = self.state.lock();
         self.cancel.is_cancelled() || state.closed || state.kept_bytes <= state.pace.window / 2
     }
 
-    /// Notes that the router does not want it any more.
+    /// Cancels the attempt.
     pub(super) fn stop(&self) {
         self.cancel.cancel();
         self.room.notify_waiters();
     }
 
-    /// Notes that the router has the frames up to that number.
+    /// Notes that the router has the frames up to this number.
     pub(super) fn acknowledged(&self, seq: u64) {
         let mut state = self.state.lock();
         while state.frames.front().is_some_and(|(number, _)| *number <= seq) {
@@ -135,7 +140,7 @@ impl Assignment {
         }
     }
 
-    /// Goes on over a new connection: frames without an acknowledgement are sent again.
+    /// Continues on a new connection: frames without an acknowledgement are sent again.
     pub(super) fn resume(&self, ack_seq: u64, pace: Pace) {
         self.acknowledged(ack_seq);
         let mut state = self.state.lock();
@@ -143,8 +148,7 @@ impl Assignment {
         (state.sent, state.sent_bytes, state.done_sent) = (0, 0, false);
     }
 
-    /// Appends the frames that may be sent now. Gives the time at which there is more to send, if that depends on
-    /// time alone.
+    /// Appends the frames that may be sent now. Returns the time at which the pending text is due.
     pub(super) fn fill(&self, now: Instant, out: &mut Vec<Utf8Bytes>) -> Option<Instant> {
         let mut state = self.state.lock();
         let mut due = None;
@@ -164,7 +168,7 @@ impl Assignment {
         }
         while let Some((_, text)) = state.frames.get(state.sent) {
             if state.sent_bytes > 0 && state.sent_bytes + text.len() > state.pace.window {
-                return due; // the next acknowledgement goes on
+                return due; // the next acknowledgement opens the window
             }
             out.push(text.clone());
             state.sent_bytes += text.len();
@@ -184,8 +188,8 @@ impl Assignment {
         self.frame(state, Channel::Content, &pending, None, now);
     }
 
-    /// Makes frames of the parts that are not text. A frame of tool calls is JSON by itself, so that long arguments
-    /// go in pieces.
+    /// Makes frames of the parts that are not text. Each frame of tool calls is valid JSON by itself; long arguments
+    /// are split over several frames.
     fn frame_delta(&self, state: &mut State, delta: &Delta, now: Instant) {
         if !state.pending.is_empty() {
             self.frame_pending(state, now);
@@ -194,7 +198,8 @@ impl Assignment {
             self.frame(state, Channel::Reasoning, &delta.reasoning, None, now);
         }
         for call in &delta.tool_calls {
-            // Its JSON writes a control character as six bytes, and the frame's JSON writes those six as seven.
+            // The JSON of a tool call writes a control character as six bytes, and the frame's JSON writes these as
+            // seven.
             for piece in call.pieces(state.pace.piece / 2) {
                 if let Ok(json) = serde_json::to_string(&[piece]) {
                     self.frame_whole(state, Channel::Tool, json, None, now);
@@ -203,7 +208,7 @@ impl Assignment {
         }
     }
 
-    /// Makes frames of a piece; `raw` goes with the first one.
+    /// Makes frames of a piece. The first frame carries `raw`.
     fn frame(&self, state: &mut State, ch: Channel, data: &str, mut raw: Option<Box<RawValue>>, now: Instant) {
         let mut rest = data;
         loop {
@@ -250,7 +255,7 @@ impl Assignment {
         MinerFrame::from(done).to_text().into()
     }
 
-    /// Takes the backend's end. `false`: it had ended already.
+    /// Takes the backend's answer. `false`: the attempt had already ended.
     fn finish(&self, answer: Answer) -> bool {
         let now = Instant::now();
         let mut state = self.state.lock();
@@ -309,7 +314,7 @@ impl JobSink for Assignment {
             }
             let kept = state.kept_bytes + state.pending.len();
             if kept > state.pace.window.saturating_add(state.pace.output) {
-                // A backend that does not wait for room is bounded all the same.
+                // A backend that does not wait for room must not fill the memory.
                 state.closed = true;
                 drop(state);
                 self.stop();

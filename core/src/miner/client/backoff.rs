@@ -1,15 +1,16 @@
-//! The wait before the next try.
+//! The wait before the next connection.
 
 use std::time::Duration;
 
-/// Windowed jitter: tries fall at random points of windows that follow each other without a gap and double in length.
-/// Many miners that lost one router come back spread over each window, and none waits two windows.
+/// Windowed jitter: each try falls at a random point of its window. The windows follow each other without a gap, and
+/// each is twice as long as the one before, up to the maximum. Many miners that lost the same router therefore come
+/// back spread over each window, and none waits longer than two windows.
 #[derive(Debug, Clone)]
 pub(super) struct Backoff {
     base: u64,
     max: u64,
     window: u64,
-    /// The rest of the last window.
+    /// The rest of the last window, in milliseconds.
     left: u64,
 }
 
@@ -18,12 +19,12 @@ impl Backoff {
         Self { base: base_ms, max: max_ms, window: base_ms, left: 0 }
     }
 
-    /// Notes a success: the next wait is short.
+    /// Notes a success: the next window is the shortest one.
     pub(super) fn reset(&mut self) {
         (self.window, self.left) = (self.base, 0);
     }
 
-    /// Gives the next wait; `chance` is a random number.
+    /// The next wait. `chance` is a random number.
     pub(super) fn next(&mut self, chance: u64) -> Duration {
         let point = chance % self.window;
         let wait = self.left + point;
@@ -33,7 +34,7 @@ impl Backoff {
     }
 }
 
-/// A random number; the system's clock if the system gives none.
+/// A random number. If the system has no randomness, it comes from the clock.
 pub(super) fn chance() -> u64 {
     let mut bytes = [0_u8; 8];
     if getrandom::fill(&mut bytes).is_err() {

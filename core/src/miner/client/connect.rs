@@ -1,4 +1,4 @@
-//! Opens a connection to a router, up to the welcome.
+//! Connects to a router and plays the miner's side of the handshake.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use crate::miner::protocol::identity::{MinerKeyPair, NO_BINDING, TLS_EXPORTER, e
 use crate::model::CONTINUE;
 use crate::{Error, ErrorKind, Result};
 
-/// The largest frame of a router that is read. The router states the real bound in its `welcome`.
+/// The maximum size of a frame of the router, in bytes. The router announces the real bound in its `welcome`.
 const MAX_FRAME: usize = 64 << 20;
 
 /// A connection with or without TLS.
@@ -39,7 +39,7 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    /// The keying material that identifies the channel (RFC 9266).
+    /// The exported keying material that identifies the TLS channel (RFC 9266); `None`: there is no TLS.
     fn channel(&self) -> Option<[u8; 32]> {
         match self {
             Self::Plain(_) => None,
@@ -82,7 +82,7 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// The parts that all connections of one miner need.
+/// The state that all connections of one miner share.
 pub(super) struct Dialler {
     tls: TlsConnector,
     key: Option<MinerKeyPair>,
@@ -90,7 +90,7 @@ pub(super) struct Dialler {
 }
 
 impl Dialler {
-    /// Reads the files that the configuration names. Blocks.
+    /// Reads the files that the configuration names. Blocks the thread.
     pub(super) fn new(config: &MinerClientConfig) -> Result<Self> {
         let key = config.key_file.as_deref().map(key_file::load_or_create).transpose()?;
         Ok(Self { tls: TlsConnector::from(Arc::new(tls_config(config)?)), key, epoch: super::backoff::chance() >> 11 })
@@ -100,7 +100,7 @@ impl Dialler {
         self.key.as_ref().map_or_else(|| config.name.clone(), MinerKeyPair::id)
     }
 
-    /// Connects and says hello.
+    /// Connects, sends `hello` and waits for the welcome.
     pub(super) async fn dial(
         &self,
         target: &Target,
@@ -199,7 +199,7 @@ impl Dialler {
     }
 }
 
-/// The next frame of a known type.
+/// The router's next frame of a known type.
 async fn next(socket: &mut WebSocketStream<Stream>, target: &Target) -> Result<RouterFrame> {
     loop {
         let broken = |e: &dyn std::fmt::Display| Error::new(ErrorKind::Unavailable, format!("{}: {e}", target.url()));
@@ -220,7 +220,7 @@ async fn next(socket: &mut WebSocketStream<Stream>, target: &Target) -> Result<R
     }
 }
 
-/// The error for an answer that was not the change of protocols.
+/// The error for a router that did not switch to the WebSocket protocol.
 fn refused(target: &Target, error: WsError) -> Error {
     let message = match error {
         WsError::Http(response) => {
@@ -231,7 +231,7 @@ fn refused(target: &Target, error: WsError) -> Error {
             });
             format!("{}: {}: {}", target.url(), response.status(), words.as_deref().unwrap_or(&body))
         }
-        // A server that speaks TLS answers with an alert.
+        // A server that expects TLS answers plain HTTP with a TLS alert.
         WsError::Protocol(ProtocolError::HttparseError(_)) if !target.tls => format!(
             "{}: what answers there speaks no plain HTTP: if it has a certificate, write {}",
             target.url(),

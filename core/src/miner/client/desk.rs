@@ -1,4 +1,4 @@
-//! The miner's side of the protocol: the attempts that it holds, over all of its connections.
+//! The miner's side of the protocol: the attempts that the miner holds, over all of its connections.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,7 +60,7 @@ impl Desk {
         })
     }
 
-    /// The list of attempts for `hello` and `ping`.
+    /// The attempts that the miner holds, as `hello` and `ping` list them.
     pub(super) fn held(&self) -> Vec<Held> {
         self.state.lock().attempts.values().map(|assignment| assignment.held()).collect()
     }
@@ -73,7 +73,7 @@ impl Desk {
         self.models.lock().clone()
     }
 
-    /// Sets the models. `true`: they differ from those before.
+    /// Sets the models. `true`: they have changed.
     pub(super) fn set_models(&self, models: Vec<String>) -> bool {
         let mut now = self.models.lock();
         let changed = *now != models;
@@ -85,13 +85,13 @@ impl Desk {
         self.capacity.load(Ordering::Relaxed) as u32
     }
 
-    /// Sets how many tasks it takes at a time from now on, at most the number that it stated when it connected.
+    /// Sets the maximum number of concurrent tasks, at most the number in `hello`.
     pub(super) fn set_capacity(&self, capacity: u32) {
         self.capacity.store(capacity.into(), Ordering::Relaxed);
         self.post_credit();
     }
 
-    /// Takes no new offers.
+    /// Refuses new offers from now on and tells the router.
     pub(super) fn drain(&self, deadline_ms: u64) {
         self.state.lock().draining = true;
         self.post(&crate::miner::protocol::frame::Drain { deadline_ms }.into());
@@ -103,7 +103,7 @@ impl Desk {
         self.state.lock().draining
     }
 
-    /// Resolves when it holds no attempt.
+    /// Resolves when the miner holds no attempt.
     pub(super) async fn idle(&self) {
         loop {
             let eased = self.eased.notified();
@@ -114,7 +114,7 @@ impl Desk {
         }
     }
 
-    /// Stops all work.
+    /// Cancels all work.
     pub(super) fn stop_all(&self) {
         let all: Vec<_> = self.state.lock().attempts.values().cloned().collect();
         for assignment in &all {
@@ -122,7 +122,7 @@ impl Desk {
         }
     }
 
-    /// Ends the connection, so that the next one announces the change.
+    /// Ends the connection. The next connection announces the new state.
     pub(super) fn hang_up(&self, reason: &str) {
         let link = self.state.lock().link.clone();
         if let Some(link) = link {
@@ -135,7 +135,7 @@ impl Desk {
         self.hang_up(reason);
     }
 
-    /// Notes that the router welcomed it on that link.
+    /// Notes that the router has welcomed the miner on this link. Adopted attempts continue; the others are cancelled.
     pub(super) fn attach(&self, link: &Arc<Link>, welcome: &Welcome) {
         let limits = &welcome.limits;
         let pace = Pace {
@@ -180,7 +180,7 @@ impl Desk {
         self.post_credit();
     }
 
-    /// Notes the end of the connection. Gives the router's reason, if it gave one.
+    /// Notes the end of the connection. Returns the router's reason, if it sent one.
     pub(super) fn detach(&self) -> Option<ErrorFrame> {
         let mut state = self.state.lock();
         state.link = None;
@@ -200,7 +200,7 @@ impl Desk {
         self.state.lock().attempts.get(&attempt).cloned()
     }
 
-    /// Notes that the backend finished it; the answer waits for its `final`.
+    /// Notes that the backend has finished an attempt. Its answer is kept until the router's `final`.
     pub(super) fn finished(&self, attempt: u64) {
         self.counters.finished();
         self.touch(attempt);
@@ -308,7 +308,7 @@ impl Desk {
         }
     }
 
-    /// Drops attempts that are missing in the router's list although they were in ours when the ping went out.
+    /// Cancels and forgets an attempt that the router does not know.
     fn dropped(&self, attempt: u64, fence: u64) {
         let assignment = self.assignment(attempt).filter(|found| found.fence == fence);
         if let Some(assignment) = assignment {
@@ -388,12 +388,12 @@ impl Peer for Desk {
     }
 }
 
-/// Makes the job's description of an offer.
+/// Makes the description of a job from an offer.
 ///
 /// # Errors
-/// If its `params` are not fields of a request.
+/// The reason why `params` cannot be read as the fields of a request.
 fn info_of(task: TaskFrame) -> Result<JobInfo, String> {
-    // The fields have the names of the API, as the router read them.
+    // `params` has the field names of the API.
     let params: TaskRequest = match &task.params {
         Some(params) => serde_json::from_str(params.get()).map_err(|e| format!("params cannot be read: {e}"))?,
         None => TaskRequest::default(),

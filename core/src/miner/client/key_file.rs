@@ -7,10 +7,10 @@ use std::path::Path;
 use crate::miner::protocol::identity::MinerKeyPair;
 use crate::{Error, Result};
 
-/// Reads the key in that file; makes one, readable by its owner alone, where there is none. Blocks.
+/// Reads the key in a file. If there is no file, makes a key and writes it so that only its owner can read it. Blocks.
 ///
 /// # Errors
-/// `InvalidArgument` where the file cannot be read or written, or holds no such key.
+/// `InvalidArgument` if the file cannot be read or written, or does not hold a key.
 pub(super) fn load_or_create(path: &Path) -> Result<MinerKeyPair> {
     let wrong = |e: io::Error| Error::invalid("key_file", format!("{}: {e}", path.display()));
     match fs::read_to_string(path) {

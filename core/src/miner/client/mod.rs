@@ -22,8 +22,8 @@
 //! # }
 //! ```
 //!
-//! A finished answer is kept until the router says what became of it. A broken connection therefore loses nothing:
-//! the next one goes on from there.
+//! A miner keeps a finished answer until the router has reported its fate. A broken connection therefore loses no work:
+//! the next connection continues all attempts.
 
 mod assignment;
 mod backoff;
@@ -53,13 +53,14 @@ use super::link::{self, Link, Timing};
 use super::protocol::frame::Resume;
 use crate::{ErrorKind, Result};
 
-/// Bytes that may wait to be sent to the router, beside the windows of the attempts.
+/// The maximum bytes that may wait to be sent to the router.
 const WRITE_BUFFER: usize = 64 << 20;
 
-/// A connection that lived for this long was a good one: the next wait is short again.
+/// The time after which a connection counts as good. After a good connection, the wait before the next one is short.
 const GOOD: Duration = Duration::from_secs(10);
 
-/// A miner that dials out. Dropping it ends its connection and cancels its work; [`drain`](Self::drain) is the gentle end.
+/// A miner that dials out to a router. Dropping it ends the connection and cancels the work; use [`drain`](Self::drain)
+/// to let the work finish.
 pub struct MinerClient {
     miner_id: String,
     desk: Arc<Desk>,
@@ -74,8 +75,8 @@ impl std::fmt::Debug for MinerClient {
 }
 
 impl MinerClient {
-    /// Starts it on the current tokio runtime. It connects, and connects again, until it is drained or closed.
-    /// [`stats`](Self::stats) and the log say what keeps it from connecting.
+    /// Starts the miner on the current tokio runtime. It connects, and reconnects, until it is drained or closed.
+    /// [`stats`](Self::stats) and the log show why a connection failed.
     ///
     /// # Errors
     /// `InvalidArgument` names the field.
@@ -94,7 +95,7 @@ impl MinerClient {
         Ok(Self { miner_id, desk, stop, running })
     }
 
-    /// Its counts, and how it is connected.
+    /// The miner's counts and the state of its connection.
     pub fn stats(&self) -> MinerClientStats {
         MinerClientStats {
             miner_id: self.miner_id.clone(),
@@ -105,22 +106,21 @@ impl MinerClient {
         }
     }
 
-    /// Sets how many tasks it takes at a time from now on: 0 while its backend is down, at most its configuration's
-    /// `capacity`.
+    /// Sets the maximum number of concurrent tasks: from 0 (for a backend that is down) to the `capacity` of the
+    /// configuration.
     pub fn set_capacity(&self, capacity: u32) {
         self.desk.set_capacity(capacity);
     }
 
-    /// Sets the models that it serves from now on. The router learns them by a short reconnect, over which nothing is
-    /// lost.
+    /// Sets the models that the miner serves from now on. The miner reconnects to announce them; its attempts continue.
     pub fn set_models(&self, models: Vec<String>) {
         if self.desk.set_models(models) {
             self.desk.hang_up("the models changed");
         }
     }
 
-    /// Takes no new tasks, finishes those that it has, and leaves, at most within `timeout`. `true`: all were
-    /// finished, and the router has them.
+    /// Takes no new tasks, finishes the present ones, and closes, at the latest after `timeout`. `true`: all tasks were
+    /// finished and the router has their answers.
     pub async fn drain(&self, timeout: Duration) -> bool {
         self.desk.drain(timeout.as_millis() as u64);
         let done = tokio::time::timeout(timeout, self.desk.idle()).await.is_ok();
@@ -128,14 +128,14 @@ impl MinerClient {
         done
     }
 
-    /// Ends its connection and cancels its work.
+    /// Ends the connection and cancels the work.
     pub async fn close(&self) {
         self.desk.stop_all();
         self.desk.say_bye("the miner is shutting down");
         self.stop.cancel();
         let running = self.running.lock().take();
         if let Some(running) = running {
-            // It ends by itself now; the panic hook has reported a panic of it.
+            // The task ends by itself now. If it panicked, the panic hook has reported that.
             let _ = tokio::time::timeout(Duration::from_secs(5), running).await;
         }
     }
@@ -148,7 +148,7 @@ impl Drop for MinerClient {
     }
 }
 
-/// Connects and connects again until it is told to stop.
+/// Connects and reconnects until `stop` is cancelled.
 async fn run(
     config: MinerClientConfig,
     targets: Vec<Target>,
@@ -161,7 +161,7 @@ async fn run(
     while !stop.is_cancelled() {
         let target = &targets[index % targets.len()];
         match connection(&config, target, &dialler, &desk, &stop).await {
-            // The router of the last connection is tried first: it may still hold this miner's attempts.
+            // The router of the last connection comes first, because it may still hold this miner's attempts.
             Next::Same { good: true } => backoff.reset(),
             Next::Same { good: false } => {}
             Next::Other => index += 1,
@@ -174,13 +174,14 @@ async fn run(
     }
 }
 
+/// The choice of the next router.
 enum Next {
     Same { good: bool },
     Other,
     End,
 }
 
-/// Runs one connection, from its first packet to its last.
+/// Runs one connection, from dialling to its end.
 async fn connection(
     config: &MinerClientConfig,
     target: &Target,
@@ -224,7 +225,7 @@ async fn connection(
         tokio::select! {
             end = &mut running => end,
             () = stop.cancelled() => {
-                // Frames that were queued before, `bye` last, still go out.
+                // Frames that are already queued are still sent; `bye` is the last one.
                 link.close(1001, "the miner is shutting down");
                 let _ = tokio::time::timeout(Duration::from_secs(2), running).await;
                 desk.detach();

@@ -1,4 +1,4 @@
-//! Checks each of a miner's answers against the pieces that the miner may send.
+//! The part of a session that takes a miner's answers: checks pieces, ends, rejections and failures.
 
 use bytes::Bytes;
 use sha2::Digest as _;
@@ -53,7 +53,7 @@ impl Session {
         }
         let fence = entry.fence;
         if tokens.seq <= entry.seq {
-            return out; // it was sent again after a reconnect, and had come
+            return out; // the piece is a duplicate, sent again after a reconnect
         }
         if tokens.seq != entry.seq + 1 || tokens.off != entry.off {
             let message = format!(
@@ -104,7 +104,7 @@ impl Session {
         out
     }
 
-    /// Ends an answer that is as long as it may be, with as much of the piece as fits, and tells the miner to stop.
+    /// Ends an answer at its maximum size, with the part of the piece that fits, and tells the miner to stop.
     fn cut(&mut self, tokens: &Tokens, now: u64) -> Vec<Output> {
         let limits = self.limits;
         let entry = match self.own(tokens.attempt, tokens.fence) {
@@ -129,7 +129,7 @@ impl Session {
         };
         let fence = entry.fence;
         match entry.phase {
-            Phase::Settling => return Vec::new(), // said again after a reconnect
+            Phase::Settling => return Vec::new(), // the frame is a duplicate, sent again after a reconnect
             Phase::Cancelling { .. } => {
                 let mut out = vec![Output::Send(finale(done.attempt, fence, Settled::Cancelled))];
                 out.extend(self.forget(done.attempt));

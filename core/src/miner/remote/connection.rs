@@ -1,4 +1,4 @@
-//! One connection of a seat: frames that come in on it take effect there.
+//! One connection of a seat: passes the miner's frames to the session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ impl Peer for Connection {
                 let (outputs, armed) = {
                     let mut state = seat.state.lock();
                     if !state.link.as_ref().is_some_and(|link| Arc::ptr_eq(link, &self.link)) {
-                        return; // another connection took over
+                        return; // a newer connection has replaced this one
                     }
                     let before = state.session.ack_at();
                     let outputs = state.session.frame(frame, text.len() as u64, now);

@@ -1,10 +1,10 @@
 //! The router's side of miners that dial in. The frames of the protocol are in the crate `core/protocol`.
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
-//! | [`session`], `answer`, `output` | one miner's attempts, without sockets, clock or locks |
-//! | [`seat`] | a session as a [`Miner`](super::Miner) of the router |
-//! | `offer` | a job as the offer that goes out |
+//! | [`session`], `answer`, `output` | the state of one miner's attempts, without sockets, clock or locks |
+//! | [`seat`] | makes a session a [`Miner`](super::Miner) of the router |
+//! | `offer` | makes the frame that offers a job |
 //! | `connection` | one WebSocket connection of a seat |
 
 mod answer;

@@ -1,4 +1,4 @@
-//! Makes the offer that goes to a miner out of a job.
+//! Makes the frame that offers a job to a miner.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use crate::miner::JobInfo;
 use crate::miner::protocol::frame::TaskFrame;
 use crate::model::{CONTINUE, RequestKind, Timestamp};
 
-/// The offer of a job; its attempt has no number yet.
+/// The offer of a job. The session fills in the number of the attempt.
 pub(super) fn task_frame(info: &JobInfo, accept_ms: u64, features: &[String]) -> TaskFrame {
     let request = &info.request;
     let now = Timestamp::wall_clock().0;
@@ -39,8 +39,8 @@ pub(super) fn task_frame(info: &JobInfo, accept_ms: u64, features: &[String]) ->
     }
 }
 
-/// The request's fields that have no place of their own in the frame, as one object: limits under other names than
-/// the frame's, then the fields that the router does not know, untouched and in their order.
+/// The fields of the request for which the frame has no member, as one JSON object: first the limits that have another
+/// name than the frame's, then the fields that the router does not know, unchanged and in their order.
 fn params_of(info: &JobInfo, without_seed: bool) -> Option<Box<RawValue>> {
     let params = info.request.params();
     let mut out = String::from("{");

@@ -4,45 +4,45 @@ use crate::miner::protocol::frame::{ErrorFrame, RouterFrame};
 use crate::miner::{Chunk, Failure};
 use crate::model::{Answer, Fence};
 
-/// Bounds.
+/// The bounds of a session.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SessionLimits {
-    /// Bytes of `tokens` frames that may be under way unacknowledged, per attempt.
+    /// The maximum bytes of `tokens` frames without an acknowledgement, per attempt.
     pub(crate) window: u64,
-    /// Bytes of one answer.
+    /// The maximum bytes of one answer.
     pub(crate) output: u64,
 }
 
-/// The actions, in the order in which they must be done.
+/// A request of a session to its seat. The seat must carry out the requests in their order.
 #[derive(Debug)]
 pub(crate) enum Output {
-    /// Send it to the miner.
+    /// Send the frame to the miner.
     Send(RouterFrame),
-    /// The miner took the offer.
+    /// Report that the miner took the offer.
     Accepted(Fence),
-    /// The miner did not take the offer; it, or its last connection, never had it.
+    /// Report that the miner refused the offer, or never received it.
     Rejected {
         /// The attempt.
         fence: Fence,
         /// The reason.
         reason: String,
-        /// Milliseconds.
+        /// Milliseconds after which the miner wants to be asked again.
         retry_after_ms: Option<u64>,
     },
-    /// A piece of the answer.
+    /// Report a piece of the answer.
     Piece(Fence, Chunk),
-    /// The answer is complete and its hash is right: [`Session::settled`] must tell what becomes of it.
+    /// Report the complete answer, whose hash is right. The seat must later report its fate to [`Session::settled`].
     Done(Fence, Box<Answer>),
-    /// The attempt failed.
+    /// Report that the attempt failed.
     Failed(Fence, Failure),
-    /// The attempt is over, and nothing more of it comes.
+    /// Forget the attempt: the session sends no more outputs for it.
     Forgotten(Fence),
-    /// How many tasks the miner may have in all from now on.
+    /// Set the number of concurrent tasks that the miner may have.
     Credits(u32),
-    /// The miner takes no new offers.
+    /// Note that the miner takes no new offers.
     Draining,
-    /// The miner leaves.
+    /// Note that the miner leaves.
     Bye,
-    /// The connection must end, for this reason.
+    /// End the connection for this reason.
     Close(ErrorFrame),
 }

@@ -1,4 +1,4 @@
-//! A miner that dialled in, behind the router's [`Miner`] port. It outlives its connections.
+//! A miner that dialled in, as a [`Miner`] of the router. A seat outlives the miner's connections.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
@@ -15,22 +15,22 @@ use crate::miner::protocol::frame::{ErrorFrame, Held, RouterFrame, Welcome};
 use crate::miner::{Emit, FailClass, Failure, Job, JobInfo, JobSink, Miner, MinerEvent, Settled};
 use crate::model::Fence;
 
-/// The router's reactions to a miner's messages about itself.
+/// The receiver of a miner's messages about itself.
 pub(crate) trait SeatControl: Send + Sync + 'static {
-    /// The miner may have so many tasks in all from now on.
+    /// Sets the number of concurrent tasks that the miner may have.
     fn credits(&self, credits: u32);
-    /// The miner gets no new tasks.
+    /// Notes that the miner must get no new tasks.
     fn drain(&self);
 }
 
 /// The settings of a seat.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SeatSettings {
-    /// Bounds of answers.
+    /// The bounds of the session.
     pub(crate) limits: SessionLimits,
-    /// Bytes of the largest `task` frame.
+    /// The maximum bytes of a `task` frame.
     pub(crate) max_task_bytes: usize,
-    /// Milliseconds within which an offer must be taken.
+    /// The time in milliseconds within which the miner must accept an offer.
     pub(crate) accept_ms: u64,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Seat {
     settings: SeatSettings,
     features: Vec<String>,
     pub(super) started: Instant,
-    /// Held while a frame takes effect, so that frames of an old connection are done before a new one goes on.
+    /// Held while a frame takes effect, so that a frame of an old connection ends before a new connection begins.
     pub(super) order: Mutex<()>,
     pub(super) state: Mutex<State>,
     control: OnceLock<Box<dyn SeatControl>>,
@@ -66,7 +66,7 @@ impl std::fmt::Debug for Seat {
 }
 
 impl Seat {
-    /// A seat for a miner with those features and that many slots.
+    /// A seat for a miner with these features and this number of slots.
     pub(crate) fn new(settings: SeatSettings, features: Vec<String>, max_concurrency: u32) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
@@ -85,9 +85,9 @@ impl Seat {
         })
     }
 
-    /// Sets the receiver of credits and drains. Only the first one counts.
+    /// Sets the receiver of credits and drains. Later calls are ignored.
     pub(crate) fn controlled_by(&self, control: Box<dyn SeatControl>) {
-        // A second one is refused by the cell; the documentation says so.
+        // The cell refuses a second receiver, as documented.
         let _ = self.control.set(control);
     }
 
@@ -96,14 +96,14 @@ impl Seat {
         self.state.lock().session.is_idle()
     }
 
-    /// Whether the miner said that it leaves.
+    /// Whether the miner has announced that it leaves, or has drained and holds no attempt.
     pub(crate) fn is_leaving(&self) -> bool {
         let state = self.state.lock();
         state.leaving || (state.draining && state.session.is_idle())
     }
 
-    /// Puts a new connection in force and ends the one before, if any. Gives how many attempts go on. The welcome
-    /// goes out before anything else.
+    /// Replaces the connection, if there is one, by a new one. Returns the number of attempts that continue. The
+    /// welcome is the first frame that is sent.
     pub(crate) fn attach(self: &Arc<Self>, link: Arc<Link>, held: &[Held], mut welcome: Welcome) -> usize {
         let _order = self.order.lock();
         let (adopted, outputs, old) = {
@@ -122,7 +122,7 @@ impl Seat {
         adopted
     }
 
-    /// Notes the end of a connection. `true`: it was the one in force.
+    /// Notes the end of a connection. `true`: it was the present one.
     pub(crate) fn detach(&self, link: &Arc<Link>) -> bool {
         let mut state = self.state.lock();
         let ours = state.link.as_ref().is_some_and(|now| Arc::ptr_eq(now, link));
@@ -132,17 +132,17 @@ impl Seat {
         ours
     }
 
-    /// Whether a connection is there.
+    /// Whether the miner is connected.
     pub(crate) fn is_attached(&self) -> bool {
         self.state.lock().link.is_some()
     }
 
-    /// Removes the miner for good, because another one took its place: its connection ends, its attempts are lost.
+    /// Gives up the seat because another one has replaced it: the connection ends, and all attempts fail.
     pub(crate) fn abandon(&self) {
         self.refuse(&replaced());
     }
 
-    /// Removes the miner for good, for that reason.
+    /// Gives up the seat for this reason: the connection ends, and all attempts fail.
     pub(crate) fn refuse(&self, why: &ErrorFrame) {
         let (sinks, link) = {
             let mut state = self.state.lock();
@@ -177,12 +177,12 @@ impl Seat {
     fn post(&self, frame: &RouterFrame) {
         let link = self.state.lock().link.clone();
         if let Some(link) = link {
-            // If nobody is connected, a resume settles it later.
+            // Without a connection the frame is lost; the resume of the next connection settles the difference.
             link.post(frame.to_text());
         }
     }
 
-    /// Does what the session requests. No lock is held over a call into the router.
+    /// Carries out the session's requests. No lock may be held over a call into the router.
     pub(super) fn perform(self: &Arc<Self>, outputs: Vec<Output>) {
         for output in outputs {
             match output {
@@ -285,7 +285,7 @@ impl Seat {
     }
 }
 
-/// The newest connection of a miner wins.
+/// The reason that an old connection gets, because the newest connection of a miner wins.
 fn replaced() -> ErrorFrame {
     ErrorFrame::fatal("replaced", "another connection of the same miner took over")
 }
@@ -325,7 +325,7 @@ impl Seat {
         if state.draining {
             return refused("the miner drains");
         }
-        // Its size is known before it counts as offered; the attempt's number adds a few bytes.
+        // The size must be checked before the session counts the offer. The attempt's number adds a few bytes.
         let size = serde_json::to_string(&task).map_or(usize::MAX, |text| text.len() + 24);
         if size > self.settings.max_task_bytes {
             return refused("the request is larger than what a miner socket carries");

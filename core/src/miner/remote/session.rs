@@ -1,8 +1,8 @@
-//! The router's side of one miner, over all of its connections: its offers, and how far each answer has come.
+//! The router's side of one miner, over all of its connections: its offers, and the state of each answer.
 //!
-//! No sockets, no clock, no locks: frames and times go in, [`Output`]s come out. Every frame of a miner is checked
-//! here: the attempt must be its own, under the fence in force, its pieces without a gap and within the window, and
-//! its hash that of the pieces.
+//! The session is a pure state machine without sockets, clock or locks: frames and times go in, [`Output`]s come out.
+//! It checks every frame of the miner: the attempt must belong to the miner and have the right fence, its pieces must
+//! have no gap and stay within the window, and its hash must be that of the pieces.
 //!
 //! ```text
 //!             accept            done, hash good         settled
@@ -10,7 +10,7 @@
 //!    │ reject             │ fail, gap, wrong hash            ▲
 //!    ▼                    ▼                                  │
 //! forgotten           forgotten        Cancelling ── fail or done ──▶ forgotten
-//!                                        ▲ wanted no more: from Offered and Running
+//!                                        ▲ cancelled: from Offered and Running
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,13 +24,13 @@ use crate::miner::protocol::frame::{
 use crate::miner::{FailClass, Failure, Settled};
 use crate::model::Fence;
 
-/// Pieces are acknowledged at the latest after so many frames ...
+/// The number of frames after which pieces are acknowledged at the latest. A quarter of the window has the same effect.
 pub(super) const ACK_FRAMES: u64 = 64;
-/// ... or so many milliseconds, or a quarter of the window.
+/// The time in milliseconds after which pieces are acknowledged at the latest.
 pub(super) const ACK_MS: u64 = 250;
-/// A miner that was told to cancel and is silent for this long has forgotten the attempt.
+/// The time in milliseconds after which a cancelled attempt is forgotten if the miner does not answer.
 const CANCEL_MS: u64 = 30_000;
-/// Unknown attempts that a connection remembers having answered.
+/// The maximum number of unknown attempts for which a connection remembers that it has sent `drop`.
 const MAX_STRAYS: usize = 1_024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,14 +46,15 @@ pub(super) struct Entry {
     pub(super) fence: Fence,
     pub(super) phase: Phase,
     pub(super) model: Option<String>,
-    /// Number of the last frame that came, and the totals up to it.
+    /// The number of the last piece that came.
     pub(super) seq: u64,
+    /// The bytes of all pieces that came.
     pub(super) off: u64,
     pub(super) hash: Sha256,
     pub(super) answer: Vec<u8>,
     pub(super) unacked_frames: u64,
     pub(super) unacked_bytes: u64,
-    /// The reader is slow: nothing is acknowledged until it has caught up.
+    /// Whether the reader is slow: pieces are not acknowledged until it has caught up.
     pub(super) blocked: bool,
 }
 
@@ -91,7 +92,7 @@ impl Session {
         self.attempts.is_empty()
     }
 
-    /// The miner's attempts, in the form of `ping`.
+    /// The miner's attempts, as `ping` lists them.
     pub(crate) fn inflight(&self) -> Vec<Held> {
         self.attempts
             .iter()
@@ -99,7 +100,7 @@ impl Session {
             .collect()
     }
 
-    /// When [`tick`](Self::tick) is due, in the caller's milliseconds.
+    /// The time at which [`tick`](Self::tick) is due, in milliseconds of the caller's clock.
     pub(crate) fn next_deadline(&self) -> Option<u64> {
         let cancelled = self.attempts.values().filter_map(|entry| match entry.phase {
             Phase::Cancelling { since } => Some(since + CANCEL_MS),
@@ -113,10 +114,10 @@ impl Session {
         self.ack_at
     }
 
-    /// Offers a task; fills in its attempt.
+    /// Offers a task. Returns the frame to send, with the number of the attempt.
     ///
     /// # Errors
-    /// The reason why the miner has no room for that model now.
+    /// The reason why the miner has no room for the model at present.
     pub(crate) fn offer(&mut self, mut task: TaskFrame) -> Result<RouterFrame, &'static str> {
         if let Some(model) = &task.model
             && let Some(free) = self.credit.free.get(model).or_else(|| self.credit.free.get("*"))
@@ -148,7 +149,7 @@ impl Session {
         Ok(task.into())
     }
 
-    /// Cancels the attempt, because nobody wants it any more.
+    /// Cancels the attempt. Returns the frame to send; `None`: the attempt is unknown, ended or already cancelled.
     pub(crate) fn cancel(&mut self, fence: Fence, reason: &str, now: u64) -> Option<RouterFrame> {
         let attempt = *self.by_fence.get(&fence)?;
         let entry = self.attempts.get_mut(&attempt)?;
@@ -159,14 +160,15 @@ impl Session {
         Some(Cancel { attempt, fence: fence.0, reason: reason.to_owned() }.into())
     }
 
-    /// The reader of that attempt is slow: its pieces are not acknowledged until [`resume_reading`](Self::resume_reading).
+    /// Notes that the reader of an attempt is slow. Its pieces are not acknowledged until
+    /// [`resume_reading`](Self::resume_reading).
     pub(crate) fn block(&mut self, fence: Fence) {
         if let Some(entry) = self.entry(fence) {
             entry.blocked = true;
         }
     }
 
-    /// The reader has caught up.
+    /// Notes that the reader has caught up. Returns the acknowledgement to send.
     pub(crate) fn resume_reading(&mut self, fence: Fence) -> Option<RouterFrame> {
         let attempt = *self.by_fence.get(&fence)?;
         let entry = self.attempts.get_mut(&attempt)?;
@@ -174,14 +176,14 @@ impl Session {
         (entry.unacked_frames > 0).then(|| entry.ack(attempt))
     }
 
-    /// Notes that the end of an answer is durable: the miner may forget it.
+    /// Notes the fate of an answer. Returns the frame that lets the miner forget it.
     pub(crate) fn settled(&mut self, fence: Fence, fate: Settled) -> Option<RouterFrame> {
         let attempt = *self.by_fence.get(&fence)?;
         self.forget(attempt);
         Some(finale(attempt, fence, fate))
     }
 
-    /// Time passed.
+    /// Does the work that is due at this time.
     pub(crate) fn tick(&mut self, now: u64) -> Vec<Output> {
         let mut out = Vec::new();
         if self.ack_at.is_some_and(|at| at <= now) {
@@ -204,7 +206,7 @@ impl Session {
         out
     }
 
-    /// Takes the list of a miner that is back. Attempts that it does not name are lost.
+    /// Takes the list of attempts of a miner that has reconnected. Attempts that it does not name are lost.
     pub(crate) fn resume(&mut self, held: &[Held]) -> (Vec<Adopt>, Vec<DropFrame>, Vec<Output>) {
         self.strays.clear();
         self.credit = Credit::default();
@@ -213,8 +215,8 @@ impl Session {
             held.iter().map(|held| ((held.attempt, held.fence), held.sent_seq)).collect();
         for ((attempt, fence), sent) in &named {
             match self.attempts.get_mut(attempt) {
-                // Pieces came that it does not have: it holds another run of the attempt, which must not continue
-                // them.
+                // The router has more pieces than the miner has sent: the miner holds another run of the attempt, which
+                // must not continue these pieces.
                 Some(entry) if entry.fence.0 == *fence && *sent < entry.seq => {
                     drop.push(DropFrame { attempt: *attempt, fence: *fence });
                 }
@@ -239,7 +241,7 @@ impl Session {
         (adopt, drop, out)
     }
 
-    /// Takes a frame of the miner, `bytes` long.
+    /// Takes a frame of the miner with a length of `bytes`.
     pub(crate) fn frame(&mut self, frame: MinerFrame, bytes: u64, now: u64) -> Vec<Output> {
         match frame {
             MinerFrame::Hello(_) => vec![fatal("unexpected", "hello is sent once, as the first frame")],
@@ -278,7 +280,7 @@ impl Session {
         if credit.generation <= self.credit.generation {
             return Vec::new();
         }
-        // Offers that the miner had not seen yet take their slots out of its free ones.
+        // Offers that the miner had not seen when it counted take their slots from its free ones.
         let seen = self
             .attempts
             .range(..=credit.seen)
@@ -289,7 +291,8 @@ impl Session {
         vec![Output::Credits(free.saturating_add(seen).min(self.max_concurrency))]
     }
 
-    /// Compares the miner's list with the attempts that it took earlier on this connection.
+    /// Compares the miner's list with the attempts that it has accepted. Accepted attempts that it does not name are
+    /// lost.
     fn reconcile(&mut self, held: &[Held]) -> Vec<Output> {
         let mut out = Vec::new();
         let named: BTreeSet<(u64, u64)> = held.iter().map(|held| (held.attempt, held.fence)).collect();
@@ -310,7 +313,7 @@ impl Session {
         out
     }
 
-    /// The attempt, if it is this miner's under that fence; otherwise the answer to give, once.
+    /// The attempt, if this miner has it with this fence; otherwise the `drop` to send, once for each unknown attempt.
     pub(super) fn own(&mut self, attempt: u64, fence: u64) -> Result<&mut Entry, Vec<Output>> {
         match self.attempts.get_mut(&attempt) {
             Some(entry) if entry.fence.0 == fence => Ok(entry),
@@ -339,7 +342,7 @@ impl Session {
             Output::Send(DropFrame { attempt, fence: fence.0 }.into()),
             Output::Failed(fence, Failure::new(FailClass::Internal, message)),
         ];
-        // Frames of it that are still under way are not new unknown attempts.
+        // The miner may still send frames of this attempt, which need no second `drop`.
         self.strays.insert((attempt, fence.0));
         out.extend(self.forget(attempt));
         out

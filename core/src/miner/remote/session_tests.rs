@@ -1,4 +1,4 @@
-//! The session without sockets: what it says to single frames, and that no order of frames breaks its promises.
+//! The session without sockets: its answers to single frames, and its invariants for any order of frames.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,7 +36,7 @@ fn done(attempt: u64, fence: u64, seq: u64, text: &str) -> MinerFrame {
     Done { attempt, fence, seq, sha256: hex(&Sha256::digest(text)), ..Done::default() }.into()
 }
 
-/// The outputs in short.
+/// The outputs in a short form.
 fn said(outputs: &[Output]) -> Vec<String> {
     outputs
         .iter()
@@ -130,7 +130,7 @@ fn credits_count_what_the_miner_had_not_seen() {
     assert_eq!(said(&session.frame(credit(1, &[("*", 4)], 0), 0, 0)), ["credits 4"]);
     let one = offered(&mut session, 1);
     offered(&mut session, 2);
-    // It had seen the first offer when it counted three free ones: four in all.
+    // The miner had seen the first offer when it counted three free slots, so it has four slots.
     assert_eq!(said(&session.frame(credit(2, &[("*", 3)], one), 0, 0)), ["credits 4"]);
     assert!(session.frame(credit(2, &[("*", 99)], one), 0, 0).is_empty(), "not newer");
     assert_eq!(said(&session.frame(credit(3, &[("*", 99)], one), 0, 0)), ["credits 8"], "never above its own bound");
@@ -189,11 +189,11 @@ fn an_answer_beyond_its_bound_is_cut_and_its_miner_told_to_stop() {
     assert_eq!(outputs, [format!("piece 1 {}", "x".repeat(256)), "done 1".into(), "send cancel".into()]);
 }
 
-/// What may happen, in any order.
+/// An event of the random test.
 #[derive(Debug, Clone)]
 enum Step {
     Offer,
-    /// The miner goes on with an attempt as it should.
+    /// The miner continues an attempt correctly.
     Say(u8),
     Finish(u8),
     /// Frames that a broken or hostile miner sends.
@@ -238,7 +238,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// An attempt as an honest miner has it, and what the router heard of it.
+/// An attempt as an honest miner sees it, and the state of it that the router reported.
 #[derive(Debug, Default)]
 struct Seen {
     attempt: u64,
@@ -359,7 +359,7 @@ proptest! {
                 Step::Settle(index) => {
                     let Some(fence) = world.pick(index) else { continue };
                     let seen = world.seen.get_mut(&fence).unwrap();
-                    // Only what is done has a fate.
+                    // Only a finished answer has a fate.
                     if seen.finished && session.settled(Fence(fence), Settled::Committed).is_some() {
                         assert!(!std::mem::replace(&mut seen.forgotten, true));
                     }
@@ -387,7 +387,7 @@ proptest! {
                         adopt.iter().map(|a| a.fence).chain(drop.iter().map(|d| d.fence)).collect();
                     prop_assert_eq!(&named, &told, "all that the miner names is answered, and nothing else");
                     for adopted in &adopt {
-                        // An honest miner goes on behind what the router has.
+                        // An honest miner continues after the last piece that the router has.
                         let seen = world.seen.get_mut(&adopted.fence).unwrap();
                         prop_assert!(adopted.ack_seq <= seen.seq || seen.pieces != seen.text);
                     }
