@@ -22,6 +22,8 @@ mod node;
 mod page;
 mod parts;
 mod prompt;
+#[cfg(test)]
+mod record_tests;
 mod request;
 mod session;
 mod setters;

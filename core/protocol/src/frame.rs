@@ -163,3 +163,7 @@ frames! {
         Error(ErrorFrame) = "error",
     }
 }
+
+#[cfg(test)]
+#[path = "frame_tests.rs"]
+mod tests;

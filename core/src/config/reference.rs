@@ -226,6 +226,22 @@ mod tests {
     }
 
     #[test]
+    fn the_configuration_stays_as_it_is() {
+        let written = |loaded: &Loaded| toml::to_string(&loaded.config).unwrap();
+        insta::assert_snapshot!("defaults", written(&loaded(&[])));
+        let full = loaded(&[
+            "storage.data_dir=/d",
+            "runtime.worker_threads=3",
+            "listen.cors.origins=https://app.example",
+            "listen.dev_token=false",
+            r#"listen.tls={"cert":"/c","key":"/k","client_ca":"/a"}"#,
+            r#"listen.token=[{"name":"app","value":"v3ry","scopes":["read"],"sessions":[2],"models":["tiny"]}]"#,
+            r#"upstream=[{"url":"http://a/v1","name":"a","models":["y"],"aliases":{"x":"y"},"api_key":"s","ca_file":"/u","stream_usage":"on"}]"#,
+        ]);
+        insta::assert_snapshot!("full", written(&full));
+    }
+
+    #[test]
     fn secrets_are_hidden_and_said_to_be_there() {
         let text = loaded(&[
             r#"upstream=[{"url":"https://u:pa55word@a:1/v1","name":"a","api_key":"s3cret-1"}]"#,

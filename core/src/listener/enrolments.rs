@@ -168,3 +168,21 @@ async fn revoke(
     }
     Ok(Json(KeyRevoked::new(id)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pages_stay_as_they_are() {
+        let token = ApiKey { id: "5f2a".into(), ..ApiKey::default() };
+        let miner = MinerRecord { id: "mk_0f3c".into(), ..MinerRecord::default() };
+        let lines = [
+            serde_json::to_string(&EnrolmentPage { count: 1, enrolments: vec![token] }),
+            serde_json::to_string(&EnrolmentPage { count: 0, enrolments: Vec::new() }),
+            serde_json::to_string(&IdentityPage { count: 1, identities: vec![miner] }),
+            serde_json::to_string(&IdentityPage { count: 0, identities: Vec::new() }),
+        ];
+        insta::assert_snapshot!("pages", lines.map(Result::unwrap).join("\n"));
+    }
+}

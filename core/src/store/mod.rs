@@ -12,6 +12,8 @@ mod pending;
 mod record;
 mod refusal;
 #[cfg(test)]
+mod row_tests;
+#[cfg(test)]
 mod samples;
 pub mod sqlite;
 mod wanted;

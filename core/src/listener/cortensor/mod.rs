@@ -6,6 +6,8 @@ mod node;
 pub(in crate::listener) mod query;
 pub(in crate::listener) mod schema;
 mod sessions;
+#[cfg(test)]
+mod shape_tests;
 mod tasks;
 
 use utoipa_axum::router::OpenApiRouter;

@@ -36,6 +36,20 @@ fn end(text: &str) -> StreamEvent {
     })))
 }
 
+/// The end of an answer that was compared with others.
+fn judged() -> StreamEvent {
+    let StreamEvent::End(Ok(completion)) = end("a") else { unreachable!() };
+    let verdict = Verdict {
+        verdict: "agreed".into(),
+        score: 1.0,
+        method: "exact".into(),
+        policy: "quorum".into(),
+        winner: "0x1".into(),
+        per_miner: Vec::new(),
+    };
+    StreamEvent::End(Ok(Arc::new(Completion { verdict: Some(verdict), ..Arc::unwrap_or_clone(completion) })))
+}
+
 fn written(spec: StreamSpec, events: Vec<StreamEvent>) -> String {
     let mut writer = ChunkWriter::new(spec);
     let mut out = Vec::new();
@@ -73,19 +87,6 @@ fn a_chat_of_a_local_miner_reads_like_openais() {
 /// Every event that the router writes itself, of both routes, with and without the usage. A change of a byte shows here.
 #[test]
 fn the_events_of_a_stream_stay_as_they_are() {
-    let judged = || {
-        let StreamEvent::End(Ok(completion)) = end("a") else { unreachable!() };
-        let mut completion = Arc::unwrap_or_clone(completion);
-        completion.verdict = Some(crate::model::Verdict {
-            verdict: "agreed".into(),
-            score: 1.0,
-            method: "exact".into(),
-            policy: "quorum".into(),
-            winner: "0x1".into(),
-            per_miner: Vec::new(),
-        });
-        StreamEvent::End(Ok(Arc::new(completion)))
-    };
     let bare = r#"{"choices":[{"index":0,"delta":{"tool_calls":[1]},"finish_reason":null}]}"#;
     let mut out = String::new();
     for (kind, include_usage) in [
@@ -199,19 +200,7 @@ fn a_failure_after_the_first_byte_is_told_in_the_stream() {
 
 #[test]
 fn a_verdict_comes_last_in_a_chunk_that_every_client_can_read() {
-    let mut completion = match end("a") {
-        StreamEvent::End(Ok(completion)) => Arc::unwrap_or_clone(completion),
-        _ => unreachable!(),
-    };
-    completion.verdict = Some(crate::model::Verdict {
-        verdict: "agreed".into(),
-        score: 1.0,
-        method: "exact".into(),
-        policy: "quorum".into(),
-        winner: "0x1".into(),
-        per_miner: Vec::new(),
-    });
-    let events = vec![token("a", None), StreamEvent::End(Ok(Arc::new(completion)))];
+    let events = vec![token("a", None), judged()];
     let out = chunks(&written(spec(RequestKind::Chat, true), events));
     let verdict = &out[out.len() - 2];
     assert_eq!((&verdict["verdict"]["verdict"], &verdict["choices"][0]["delta"]), (&json!("agreed"), &json!({})));

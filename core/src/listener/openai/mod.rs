@@ -16,6 +16,8 @@ mod models;
 mod request;
 mod run;
 pub(in crate::listener) mod schema;
+#[cfg(test)]
+mod shape_tests;
 mod splice;
 
 use utoipa_axum::router::OpenApiRouter;

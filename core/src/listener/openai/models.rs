@@ -54,7 +54,7 @@ fn model(info: &ModelInfo) -> Model<'_> {
     Model { id: &info.id, object: "model", created: info.created, owned_by: &info.owned_by }
 }
 
-fn list_of(models: &[ModelInfo]) -> ModelList<'_> {
+pub(super) fn list_of(models: &[ModelInfo]) -> ModelList<'_> {
     ModelList { object: "list", data: models.iter().map(model).collect() }
 }
 
