@@ -14,11 +14,12 @@ use rusqlite::Connection;
 
 use super::super::Durability;
 use super::commit::transact;
+use super::connection;
 use super::files::Files;
 use super::lock::Lock;
 use super::op::{Op, Reply};
+use super::options::SqliteOptions;
 use super::queue::{Progress, Queue, Taken};
-use super::{SqliteOptions, connection};
 use crate::{Error, Result};
 
 /// The time without operations after which the log is written back.

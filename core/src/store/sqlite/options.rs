@@ -1,0 +1,38 @@
+//! The bounds of a store in a file.
+
+use std::time::Duration;
+
+/// The bounds of a [`SqliteStore`](super::SqliteStore). The defaults suit a router that serves thousands of tasks a second.
+#[derive(Debug, Clone)]
+pub struct SqliteOptions {
+    /// Writes that may wait for their commit. Beyond that, a new task is refused with `Overloaded`; the end of a task
+    /// only beyond four times that number. Default 32768.
+    pub max_waiting_writes: usize,
+    /// Reads that may wait; a further read is refused with `Overloaded`. Default 8192.
+    pub max_waiting_reads: usize,
+    /// The greatest number of writes in one transaction. Default 512.
+    pub batch_ops: usize,
+    /// Bytes of requests and answers after which a transaction accepts no more writes. Default 16 MiB.
+    pub batch_bytes: u64,
+    /// Pages of 4 KiB in the log from which on it is written back. Default 2000.
+    pub checkpoint_pages: u64,
+    /// The number of threads that read. Default 2.
+    pub readers: usize,
+    /// The time between two checks of an idle store's files, and between two attempts to write after a failure. Default
+    /// 1 s.
+    pub watch: Duration,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self {
+            max_waiting_writes: 32_768,
+            max_waiting_reads: 8_192,
+            batch_ops: 512,
+            batch_bytes: 16 << 20,
+            checkpoint_pages: 2_000,
+            readers: 2,
+            watch: Duration::from_secs(1),
+        }
+    }
+}
