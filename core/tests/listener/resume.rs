@@ -123,7 +123,7 @@ async fn a_reader_never_gets_the_pieces_of_two_runs_under_one_row_of_numbers() {
         let anew = [(START, "<restart>"), (START + 1, "new1 "), (START + 2, "new2 "), (START + 3, "new3 ")];
         let anew: Vec<_> = anew.into_iter().map(|(seq, text)| (seq, text.to_owned())).collect();
         assert_eq!(numbers[..4], anew, "waits for the end: {waits_for_the_end}");
-        // Over HTTP too, with a number of the old run that the new one would have had as well.
+        // The check is repeated over HTTP, with a number of the old run that exists in the new one too.
         let headers = format!("{DEV}Last-Event-ID: 1\r\n");
         let (_, _, body) = second.parts("GET", "/api/v1/tasks/0/1/stream", &headers, "").await;
         assert_eq!(events(&body)[..4], anew, "{body}");

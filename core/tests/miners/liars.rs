@@ -31,7 +31,7 @@ async fn usage_is_bounded_by_the_answer_and_by_what_was_asked_for() {
         assert_eq!(usage.completion_tokens, wanted, "{claimed:?}");
         assert!(usage.prompt_tokens < 2_000 && usage.total_tokens == usage.prompt_tokens + wanted, "{usage:?}");
     }
-    // In pieces, and with raw JSON of its own.
+    // The answer comes in pieces, together with raw JSON of the miner's own.
     let task = submit(&router, streamed("hi")).await;
     let job = hand.take().await;
     job.emit("1234");
@@ -62,7 +62,7 @@ async fn a_miner_is_as_fast_as_its_bytes() {
         router.add_miner(spec, miner).unwrap();
     }
     drop(tell);
-    // Both are measured, and then there is a choice.
+    // Once both miners are measured, there is a choice.
     let first =
         [submit(&router, TaskRequest::completion("a")).await, submit(&router, TaskRequest::completion("b")).await];
     for task in first {

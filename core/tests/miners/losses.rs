@@ -93,7 +93,7 @@ async fn a_client_that_can_start_over_is_told_to() {
     job.emit("uno ");
     job.finish(Answer::default());
     let (words, end) = rest(&mut stream).await;
-    // The mark takes a number of its own, so that whoever resumes knows which side of it he stands on.
+    // The mark has a number of its own, so that a client that resumes knows whether it has seen the mark.
     assert_eq!(words, ["3!", "4:uno "]);
     assert_eq!(end.unwrap().answer.text, "uno ");
     assert_eq!(rest(&mut task.stream_after(2)).await.0, ["3!", "4:uno "]);
@@ -147,7 +147,7 @@ async fn a_second_miner_races_one_that_is_slow_to_begin() {
     let mut stream = task.stream();
     let late = slow.take().await;
     let mut quick = Hand::join(&router, MinerSpec::new("quick", 1));
-    // The race was not on while nobody else was there; the next task has one.
+    // There was no race while only one miner was connected; the next task has one.
     late.emit("late");
     late.finish(Answer::default());
     assert_eq!(rest(&mut stream).await.0, ["1:late"]);

@@ -47,7 +47,7 @@ async fn a_lying_hash_fails_the_attempt_and_another_miner_answers() {
     assert_eq!((blamed.failed, blamed.error_rate), (1, 1.0));
 }
 
-/// What a miner was told and what is kept agree: an answer that its caller could not read is nobody's.
+/// The frames to the miner and the stored answer must agree: an answer that its caller could not read is not kept.
 #[tokio::test]
 async fn an_answer_that_cannot_be_read_fails_the_attempt_and_another_miner_answers() {
     for broken in ["{", "[]", "null", "{}", r#"{"choices":[]}"#, r#"{"choices":[7]}"#, r#"{"data":[1]}"#] {
@@ -88,7 +88,7 @@ async fn a_gap_fails_the_attempt() {
         assert_eq!(hand.expect("error").await["code"], "gap");
         hand.expect("drop").await;
         task.cancel();
-        // It was asked again, as the only miner there is.
+        // The task is offered to this miner again, because there is no other.
         if let Some(offer) = hand.next().await.filter(|frame| frame["type"] == "task") {
             hand.send(json!({"type": "reject", "attempt": offer["attempt"], "fence": offer["fence"]})).await;
         }
@@ -122,7 +122,8 @@ async fn a_slow_reader_stops_the_acknowledgements_and_the_window_is_kept() {
     let task = server.submit("x", true).await;
     let mut stream = task.stream();
     let (attempt, fence, _) = hand.take().await;
-    // Nobody reads: after limits.stream_window_bytes no more is acknowledged; a miner that goes on is cut off.
+    // The stream is not read: after `limits.stream_window_bytes` the router acknowledges no more, and cuts off a miner
+    // that goes on.
     let piece = "y".repeat(8 << 10);
     let (mut seq, mut acked) = (0_u64, 0_u64);
     let refused = loop {

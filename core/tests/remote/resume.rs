@@ -36,7 +36,7 @@ async fn a_connection_that_is_cut_goes_on_where_it_was() {
                 proxy.mend();
                 server.miner(|miner| miner.status == "busy").await;
             }
-            // One permit is kept, so the backend must have taken the last one.
+            // One permit is kept back, so the backend must have taken the last one.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -147,7 +147,7 @@ async fn a_resume_adopts_what_is_known_and_drops_what_is_not() {
     let mut stream = task.stream();
     let batch = within(stream.next_batch()).await.unwrap();
     assert!(matches!(&batch[0], StreamEvent::Token { text, .. } if text == "one "));
-    // The newest connection wins, while the old one is still there.
+    // The newest connection wins even if the old one still exists.
     let mut again = hello();
     again["resume"] = json!({"inflight": [
         {"attempt": attempt, "fence": fence, "sent_seq": 2}, {"attempt": 99, "fence": 7, "sent_seq": 0},
@@ -157,7 +157,7 @@ async fn a_resume_adopts_what_is_known_and_drops_what_is_not() {
     assert_eq!(first.refused().await["code"], "replaced");
     assert_eq!(welcome["adopt"], json!([{"attempt": attempt, "fence": fence, "ack_seq": 1}]));
     assert_eq!(welcome["drop"].as_array().unwrap().len(), 2);
-    // What had come is sent again, and counts once.
+    // Pieces that had arrived are sent again, and count once.
     second.send(tokens(attempt, fence, 1, 0, "one ")).await;
     second.send(tokens(attempt, fence, 2, 4, "two")).await;
     second.send(done(attempt, fence, 2, "one two")).await;
@@ -172,7 +172,7 @@ async fn a_silent_miner_is_dead_after_its_time() {
     let (mut mute, _) = Hand::welcomed(server.address, hello()).await;
     let task = server.submit("x", false).await;
     mute.take().await;
-    // It holds the connection open and says nothing: no grace on top of the silence.
+    // The miner holds the connection open in silence: the grace period must not be added to the time of silence.
     server.no_miner().await;
     let mut other = hello();
     other["miner_id"] = "other".into();

@@ -71,7 +71,7 @@ async fn a_miner_over_tls_signs_the_channel() {
     assert_eq!(whole(&server.submit("over tls", true).await).await, "over tls");
     assert!(client.stats().miner_id.starts_with("mk_"));
     client.close().await;
-    // The token is spent; the key is enough.
+    // The token is spent, and the key alone is enough.
     let again = MinerClient::start(keyed.token(String::new()), words).unwrap();
     server.miner(|miner| miner.active).await;
     assert_eq!(again.stats().connections, 1);

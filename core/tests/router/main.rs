@@ -324,7 +324,7 @@ async fn changes_of_a_session_do_not_undo_each_other() {
     let (closed, renamed) = tokio::join!(router.close_session(id), router.update_session(id, patch));
     closed.unwrap();
     renamed.unwrap();
-    // One that nobody waits for is done all the same, in memory as in the store.
+    // A change that is not awaited is done too, in memory and in the store.
     {
         let change = router.update_session(id, SessionPatch { priority: Some(1), ..SessionPatch::default() });
         tokio::pin!(change);

@@ -108,7 +108,7 @@ async fn ended_tasks_are_kept_by_their_bytes_and_their_results_stay() {
     }
     assert!(held(&router) <= 1_024 * KIB, "{} bytes are held", held(&router));
     assert!(held(&router) >= 512 * KIB, "there is room for several: {}", held(&router));
-    // The newest is there piece by piece; the first comes from the store, whole.
+    // The newest task is in memory piece by piece; the first one comes from the store, in one piece.
     for (id, pieces) in [(ids[39], 10), (ids[0], 1)] {
         let task = router.attach(DEFAULT, id).await.unwrap();
         let (mut stream, mut tokens) = (task.stream(), 0);
@@ -124,7 +124,7 @@ async fn ended_tasks_are_kept_by_their_bytes_and_their_results_stay() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Whatever becomes of tasks, nothing is held when none is left.
+    /// However tasks end, no byte is held when none is left.
     #[test]
     fn all_that_was_held_is_given_back(ends in prop::collection::vec((0_u8..5, 1_u64..20_000, 0_usize..20_000), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -137,7 +137,7 @@ proptest! {
             let mut tasks = Vec::new();
             for (end, asked, said) in ends {
                 let Ok(task) = router.submit(DEFAULT, prompt(asked), SubmitOptions::default()).await else {
-                    // The oldest makes room.
+                    // The oldest task makes room.
                     tasks.drain(..).for_each(|task: cortensor_router::Submission| task.cancel());
                     kept.lock().clear();
                     continue;
@@ -154,7 +154,7 @@ proptest! {
                     3 => kept.lock().push(job),
                     _ => task.detach(),
                 }
-                // The piece that does not fit is there when it is refused.
+                // The piece that does not fit is still held when it is refused.
                 assert!(held(&router) <= 256 * KIB + 20_000, "{}", held(&router));
             }
             tasks.iter().for_each(cortensor_router::Submission::cancel);

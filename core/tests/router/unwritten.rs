@@ -155,7 +155,7 @@ async fn run(
         }
     }
     if let Some((answer, to)) = accept {
-        // Whoever was woken by the end has its say first.
+        // Tasks that the end woke run first.
         for _ in 0..20 {
             tokio::task::yield_now().await;
         }
@@ -208,7 +208,7 @@ async fn whatever_was_shown_is_there_after_reopening() {
             if let Some(seen) = shown.task.outcome() {
                 assert_eq!(outcome, Some(seen), "{world}");
             }
-            // A store that does its work loses nothing of it.
+            // If the store does both writes, nothing of the task may be lost.
             if (accept, end) == (Fate::Done, Fate::Done) {
                 assert!(shown.accepted.is_ok(), "{world}");
                 assert_eq!(shown.result.is_ok(), matches!(way, Way::Answered | Way::Disputed), "{world}");
