@@ -1,8 +1,8 @@
-//! The frames of `cortensor-miner.v1`, which pass over the wire between a router and a miner that dialled in.
+//! The frames of `cortensor-miner.v1`, which a router and a miner that dialled in exchange.
 //!
-//! A frame is one WebSocket text message with one JSON object in it; `type` says which frame it is. Unknown fields
-//! are ignored, and so are frames of an unknown type. `docs/miner-protocol.md` is the specification,
-//! `docs/miner-protocol.schema.json` the schema that is made from these types.
+//! A frame is one WebSocket text message that contains one JSON object. The member `type` names the type of the frame.
+//! Unknown fields and frames of an unknown type are ignored. `docs/miner-protocol.md` is the specification;
+//! `docs/miner-protocol.schema.json` is the schema, which is generated from these types.
 
 use std::borrow::Cow;
 
@@ -20,7 +20,7 @@ pub const PATH: &str = "/miner/v1";
 /// The version of the protocol that this side speaks.
 pub const VERSION: u32 = 1;
 
-/// The feature under which OpenAI's own JSON passes beside the text.
+/// The feature by which a miner sends OpenAI's own JSON beside the text.
 pub const RAW: &str = "raw";
 
 /// A frame that cannot be used.
@@ -34,14 +34,14 @@ impl ErrorFrame {
         Self { code: code.into(), message: message.into(), fatal: true }
     }
 
-    /// An error of the router as one that closes the connection.
+    /// Makes a frame of an error of the router. It closes the connection.
     pub fn of(error: &Error) -> Self {
         Self::fatal(error.code(), error.message())
     }
 }
 
 impl NodeKind {
-    /// The word of the error, as in JSON.
+    /// The word for the kind in JSON.
     pub fn word(self) -> &'static str {
         match self {
             Self::Ephemeral => "ephemeral",
@@ -67,10 +67,10 @@ macro_rules! frames {
         }
 
         impl $name {
-            /// Reads a frame; `None` for a type that is not known.
+            /// Reads a frame; `None`: its type is unknown.
             ///
             /// # Errors
-            /// If it is no JSON object with a `type`, or a field is missing or wrong.
+            /// The text is not a JSON object with a `type`, or a field is missing or wrong.
             pub fn parse(text: &str) -> Result<Option<Self>, BadFrame> {
                 let head: Head<'_> = serde_json::from_str(text)
                     .map_err(|e| BadFrame(format!("a frame is a JSON object with a \"type\": {e}")))?;
@@ -82,7 +82,7 @@ macro_rules! frames {
                 }))
             }
 
-            /// Its type, as in JSON.
+            /// The type of the frame, as in JSON.
             pub fn kind(&self) -> &'static str {
                 match self {
                     $(Self::$variant(_) => $tag,)*

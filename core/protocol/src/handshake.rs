@@ -1,20 +1,21 @@
-//! The router's side of a handshake, as a machine without sockets, clock, tokens or store.
+//! The router's side of a handshake, as a state machine without sockets, clock, tokens or store.
 //!
 //! ```text
 //!             hello with a token             its holder
 //! Greeting ─────────────────────▶ Token ───────────────────▶ Admitted
-//!    │        hello with a key               it is known
+//!    │        hello with a key               the key is enrolled
 //!    ├──────────────────────────▶ Key ─────────────────────▶ Admitted
-//!    │                             │ it is not known, and the hello has a token
+//!    │                             │ the key is unknown, and the hello has a token
 //!    │                             ▼             recorded
 //!    │                         Enrolment ──────────────────▶ Admitted
 //!    ▼
 //! Refused, to which every state may lead
 //! ```
 //!
-//! Each state is a type, and its one method takes the value that the state waits for and gives the next [`Step`]. The
-//! driver of the machine therefore cannot answer a question that was not asked, nor go on behind a refusal. The first
-//! state makes the challenge. A hello's signature is checked here, because that needs only the challenge.
+//! Each state is a type. Its one method takes the value for which the state waits, and returns the next [`Step`]. The
+//! driver of the machine therefore can neither give an answer for another state nor continue after a refusal. The first
+//! state makes the challenge. The machine itself checks the signature of a hello, because that needs only the
+//! challenge.
 
 use cortensor_router_model::{Error, ErrorKind, MinerSpec, Result};
 
@@ -27,33 +28,33 @@ use crate::identity::{NO_BINDING, TLS_EXPORTER, encode, is_token_id, verify};
 pub enum Step {
     /// The machine waits for the miner's next frame.
     Greeting(Greeting),
-    /// The miner showed a token: the driver must look up its holder.
+    /// The miner showed a token: the driver must look up the token's holder.
     Token(TokenShown),
-    /// The miner showed a key and signed with it: the driver must look up whether it is enrolled.
+    /// The miner showed a key and signed with it: the driver must look up whether the key is enrolled.
     Key(KeyShown),
-    /// The key is not enrolled, but the miner brings a token: the driver must spend the token and record the key.
+    /// The key is not enrolled, but the miner showed a token: the driver must spend the token and record the key.
     Enrolment(Enrolment),
-    /// The miner may come in.
+    /// The miner is admitted.
     Admitted(Box<Admitted>),
-    /// The miner gets the reason, then the connection is closed.
+    /// The miner is refused: the driver must send the reason and close the connection.
     Refused(ErrorFrame),
 }
 
-/// The challenge goes out, the hello is waited for.
+/// The state in which the router sends its challenge and waits for the hello.
 #[derive(Debug)]
 pub struct Greeting {
     challenge: Challenge,
     channel: Option<[u8; 32]>,
 }
 
-/// A hello with a token alone.
+/// A hello with a token and no key.
 #[derive(Debug)]
 pub struct TokenShown {
     hello: Box<Hello>,
     token: String,
 }
 
-/// A hello with a key, whose signature is good.
+/// A hello with a key, whose signature is valid.
 #[derive(Debug)]
 pub struct KeyShown {
     hello: Box<Hello>,
@@ -73,35 +74,35 @@ pub struct Enrolment {
 pub struct Holder {
     /// The token's id or name.
     pub id: String,
-    /// The only models that its miners may serve; empty: all.
+    /// The only models that the holder's miners may serve; empty: all.
     pub models: Vec<String>,
-    /// The person or company that runs them; empty if that is not on record.
+    /// The person or company that runs the miners; empty: unknown.
     pub owner: String,
 }
 
 /// The record of an enrolled key.
 #[derive(Debug, Clone, Default)]
 pub struct Enrolled {
-    /// The only models that its miner may serve; empty: all.
+    /// The only models that the key's miner may serve; empty: all.
     pub models: Vec<String>,
-    /// The person or company that runs it; empty if that is not on record.
+    /// The person or company that runs the miner; empty: unknown.
     pub owner: String,
     /// Whether the key was revoked.
     pub revoked: bool,
 }
 
-/// The credential that a miner was admitted with.
+/// The credential with which a miner was admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Credential {
     /// A token.
     Token,
     /// A key that was enrolled before.
     Key,
-    /// A key that was enrolled just now.
+    /// A key that this handshake has enrolled.
     NewKey,
 }
 
-/// A miner that may come in.
+/// A miner that is admitted.
 #[derive(Debug)]
 pub struct Admitted {
     /// The miner's identity.
@@ -110,12 +111,13 @@ pub struct Admitted {
     pub hello: Box<Hello>,
     /// The miner that the hello describes, within the rights of the identity.
     pub spec: MinerSpec,
-    /// The credential that it was admitted with.
+    /// The credential with which the miner was admitted.
     pub credential: Credential,
 }
 
 impl Greeting {
-    /// The start: `nonce` is fresh, `channel` is the keying material if the router itself ends TLS.
+    /// Starts a handshake. `nonce` must be new. `channel` is the keying material of the TLS connection; `None`: the
+    /// router itself does not end TLS.
     pub fn new(nonce: String, server_time: u64, router: String, channel: Option<[u8; 32]>) -> Self {
         let challenge = Challenge {
             nonce,
@@ -128,12 +130,12 @@ impl Greeting {
         Self { challenge, channel }
     }
 
-    /// The challenge: the first frame that goes out.
+    /// The challenge, which is the router's first frame.
     pub fn challenge(&self) -> RouterFrame {
         self.challenge.clone().into()
     }
 
-    /// Takes a frame. A frame of an unknown type changes nothing.
+    /// Takes a frame of the miner. A frame of an unknown type is ignored.
     pub fn frame(self, text: &str) -> Step {
         let hello = match MinerFrame::parse(text) {
             Ok(Some(MinerFrame::Hello(hello))) => Box::new(hello),
@@ -168,7 +170,7 @@ impl TokenShown {
         &self.token
     }
 
-    /// Takes the holder of the token, or the reason why it makes no miner.
+    /// Takes the holder of the token, or the reason why the token does not admit a miner.
     pub fn held_by(self, holder: Result<Holder>) -> Step {
         let holder = match holder {
             Ok(holder) => holder,
@@ -186,12 +188,12 @@ impl TokenShown {
 }
 
 impl KeyShown {
-    /// The id of the key, which is the miner's.
+    /// The id of the key, which is the miner's id.
     pub fn key_id(&self) -> &str {
         &self.hello.miner_id
     }
 
-    /// Takes the record of the key.
+    /// Takes the record of the key; `None`: the key is not enrolled.
     pub fn known(self, record: Option<Enrolled>) -> Step {
         match (record, self.hello.auth.token.clone()) {
             (Some(record), _) if record.revoked => refused("revoked", "the miner's key was revoked"),
@@ -211,17 +213,17 @@ impl Enrolment {
         &self.token
     }
 
-    /// The id of the key, which is the miner's.
+    /// The id of the key, which is the miner's id.
     pub fn key_id(&self) -> &str {
         &self.hello.miner_id
     }
 
-    /// The key, as it is recorded: base64url.
+    /// The public key for the record, as base64url.
     pub fn public_key(&self) -> String {
         encode(&self.public_key)
     }
 
-    /// The kind of the miner, as it is recorded.
+    /// The kind of the miner for the record.
     pub fn kind(&self) -> &'static str {
         self.hello.kind.word()
     }
@@ -238,7 +240,7 @@ impl Enrolment {
     }
 }
 
-/// The refusal of a token that is invalid or expired.
+/// The error of a token that is invalid or expired.
 pub fn unauthorized() -> Error {
     Error::new(ErrorKind::Unauthenticated, "Unauthorized").with_code("unauthorized")
 }

@@ -1,4 +1,4 @@
-//! Every way through a handshake, as a table.
+//! Every path through a handshake, as a table.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::frame::RouterFrame;
 use crate::handshake::*;
 use crate::identity::{MinerKeyPair, NO_BINDING, TLS_EXPORTER, encode};
 
-/// What the world answers when it is asked.
+/// The answers of the driver's tokens and store.
 #[derive(Default)]
 struct World {
     holder: Option<Holder>,
@@ -18,7 +18,7 @@ fn greeting(channel: Option<[u8; 32]>) -> Greeting {
     Greeting::new("nonce".into(), 7, "r".into(), channel)
 }
 
-/// Plays a handshake to its end and tells its way.
+/// Plays a handshake to its end. Returns the states on its path, and the end.
 fn play(frames: &[Value], channel: Option<[u8; 32]>, world: &World) -> (Vec<&'static str>, Step) {
     let mut frames = frames.iter();
     let mut way = Vec::new();
@@ -70,7 +70,7 @@ fn with(mut frame: Value, field: &str, value: Value) -> Value {
     frame
 }
 
-/// A name, the miner's frames, the channel, what the world answers; the way that is taken, and the id or code at its end.
+/// A name, the miner's frames, the channel, the world's answers; then the expected path, and the id or code at its end.
 type Row<'a> = (&'a str, Vec<Value>, Option<[u8; 32]>, World, &'a [&'a str], &'a str);
 
 #[test]

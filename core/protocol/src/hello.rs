@@ -1,30 +1,30 @@
-//! Checks a hello: its texts must be short, and it may offer only models that its identity allows.
+//! Checks a hello: its texts must be short, and it may offer only models that the miner's identity allows.
 
 use cortensor_router_model::internals::check_word;
 use cortensor_router_model::{CONTINUE, Error, MinerKind, MinerSpec, Result};
 
 use crate::frame::{Hello, NodeKind, RAW};
 
-/// Features that a router knows.
+/// The features that a router knows.
 pub const FEATURES: &[&str] = &[CONTINUE, RAW];
 
-/// The most features that a miner may name.
+/// The maximum number of features that a miner may name.
 const MAX_FEATURES: usize = 64;
 
-/// The most models that a miner may name.
+/// The maximum number of models that a miner may name.
 const MAX_MODELS: usize = 256;
 
-/// The most bytes of a model's id.
+/// The maximum bytes of a model's id.
 const MAX_MODEL_ID: usize = 256;
 
 /// A miner that has proved its identity.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// Its id, unique among all.
+    /// The miner's id, unique among all miners.
     pub id: String,
-    /// The only models that it may serve; empty: all.
+    /// The only models that the miner may serve; empty: all.
     pub models: Vec<String>,
-    /// The person or company that runs it, if that is on record.
+    /// The person or company that runs the miner; `None`: unknown.
     pub owner: Option<String>,
 }
 
@@ -33,10 +33,10 @@ pub fn common_features(hello: &Hello) -> Vec<String> {
     FEATURES.iter().filter(|known| hello.features.iter().any(|f| f == *known)).map(|&f| f.to_owned()).collect()
 }
 
-/// The miner that the hello describes, within the rights of the identity.
+/// The miner that a hello describes, within the rights of its identity.
 ///
 /// # Errors
-/// `InvalidArgument` that names the field of the hello which is wrong.
+/// `InvalidArgument` names the wrong field of the hello.
 pub fn spec_of(identity: &Identity, hello: &Hello) -> Result<MinerSpec> {
     if hello.models.len() > MAX_MODELS {
         return Err(Error::invalid("models", format!("a miner has at most {MAX_MODELS} models")));
@@ -73,7 +73,7 @@ pub fn spec_of(identity: &Identity, hello: &Hello) -> Result<MinerSpec> {
     Ok(spec)
 }
 
-/// Every text of a hello stays in lists and logs of the router for as long as the miner is connected.
+/// Checks the texts of a hello. They appear in the router's lists and logs, so they must be short and printable.
 fn check_words(hello: &Hello) -> Result<()> {
     check_word("agent", &hello.agent)?;
     check_word("owner", &hello.owner)?;

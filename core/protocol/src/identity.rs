@@ -1,4 +1,4 @@
-//! The identity of a miner: a name that belongs to a token, or an Ed25519 key of its own.
+//! The identity of a miner: a name that belongs to a token, or the miner's own Ed25519 key.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,36 +9,36 @@ use crate::frame::{Challenge, Hello};
 use cortensor_router_model::internals::hex;
 use cortensor_router_model::{Error, ErrorKind, Result};
 
-/// The beginning of the ids of keys. A miner with a token must not have such an id.
+/// The beginning of every key's id. The id of a miner with a token must not begin with it.
 pub const KEY_ID_PREFIX: &str = "mk_";
 
-/// The channel binding of RFC 9266.
+/// The name of the channel binding of RFC 9266.
 pub const TLS_EXPORTER: &str = "tls-exporter";
 
-/// No channel binding.
+/// The word for no channel binding.
 pub const NO_BINDING: &str = "none";
 
-/// The bytes before the 32 bytes of an Ed25519 key in PKCS #8 (RFC 8410).
+/// The bytes that precede the 32 bytes of an Ed25519 key in PKCS #8 (RFC 8410).
 const PKCS8_HEAD: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
 const PEM_HEAD: &str = "-----BEGIN PRIVATE KEY-----";
 const PEM_FOOT: &str = "-----END PRIVATE KEY-----";
 
-/// Base64url without padding.
+/// Encodes bytes as base64url without padding.
 pub fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The bytes of base64url without padding.
+/// Decodes base64url, with or without padding; `None`: the text is not base64url.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok()
 }
 
-/// A fresh nonce: 32 random bytes.
+/// A new nonce: 32 random bytes as base64url.
 ///
 /// # Errors
-/// When the system gives no random bytes.
+/// `Internal` if the system gives no random bytes.
 pub fn nonce() -> Result<String> {
     let mut bytes = [0_u8; 32];
     getrandom::fill(&mut bytes).map_err(|e| Error::internal(format!("the system gives no random bytes: {e}")))?;
@@ -50,15 +50,15 @@ pub fn key_id(public_key: &[u8]) -> String {
     format!("{KEY_ID_PREFIX}{}", hex(&Sha256::digest(public_key)[..16]))
 }
 
-/// Whether a miner that shows a token may have that id.
+/// Whether a miner with a token may have this id.
 pub fn is_token_id(id: &str) -> bool {
     (1..=128).contains(&id.len())
         && !id.starts_with(KEY_ID_PREFIX)
         && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
-/// The text that a miner signs: six lines, each with its line feed. `channel` is the exported keying material, if the
-/// signature covers it.
+/// The text that a miner signs: six lines, each with a line feed at its end. `channel` is the exported keying material;
+/// `None`: the signature does not cover the channel.
 pub fn signed_message(challenge: &Challenge, miner_id: &str, channel: Option<&[u8]>) -> Vec<u8> {
     let channel = channel.map_or_else(|| NO_BINDING.to_owned(), encode);
     format!(
@@ -71,10 +71,10 @@ pub fn signed_message(challenge: &Challenge, miner_id: &str, channel: Option<&[u
     .into_bytes()
 }
 
-/// Checks a hello's signature and gives the public key.
+/// Checks the signature of a hello. Returns the public key.
 ///
 /// # Errors
-/// `Unauthenticated`, with the reason.
+/// `Unauthenticated` gives the reason.
 pub fn verify(challenge: &Challenge, hello: &Hello, channel: Option<&[u8]>) -> Result<Vec<u8>> {
     let refuse = |what: &str| Error::new(ErrorKind::Unauthenticated, what).with_code("bad_signature");
     let key = hello.auth.public_key.as_deref().and_then(decode).filter(|key| key.len() == 32);
@@ -109,10 +109,10 @@ impl std::fmt::Debug for MinerKeyPair {
 }
 
 impl MinerKeyPair {
-    /// Makes a new key, in PEM.
+    /// Makes a new key. Returns it as PEM.
     ///
     /// # Errors
-    /// When the system gives no random bytes.
+    /// `Internal` if the system gives no random bytes.
     pub fn generate() -> Result<String> {
         let mut seed = [0_u8; 32];
         getrandom::fill(&mut seed).map_err(|e| Error::internal(format!("the system gives no random bytes: {e}")))?;
@@ -123,7 +123,7 @@ impl MinerKeyPair {
     /// Reads a key in PEM (PKCS #8, as `openssl genpkey -algorithm ed25519` writes it too).
     ///
     /// # Errors
-    /// `InvalidArgument` if it is no such key.
+    /// `InvalidArgument` if the text is not such a key.
     pub fn from_pem(pem: &str) -> Result<Self> {
         let wrong = || Error::invalid("key_file", "the key file must hold an Ed25519 private key in PEM (PKCS #8)");
         let body = pem.split_once(PEM_HEAD).and_then(|(_, rest)| rest.split_once(PEM_FOOT)).ok_or_else(wrong)?.0;
@@ -133,7 +133,7 @@ impl MinerKeyPair {
         Ok(Self { pair })
     }
 
-    /// The key's id, which is the miner's.
+    /// The key's id, which is the miner's id.
     pub fn id(&self) -> String {
         key_id(self.pair.public_key().as_ref())
     }
@@ -143,7 +143,7 @@ impl MinerKeyPair {
         self.pair.public_key().as_ref()
     }
 
-    /// Signs a challenge.
+    /// Signs a challenge, and the channel if there is one.
     pub fn sign(&self, challenge: &Challenge, channel: Option<&[u8]>) -> Vec<u8> {
         self.pair.sign(&signed_message(challenge, &self.id(), channel)).as_ref().to_vec()
     }

@@ -1,15 +1,15 @@
-//! The protocol `cortensor-miner.v1`, by which miners dial in to a router: what goes over the wire, and who may come in.
+//! The protocol `cortensor-miner.v1`, by which miners dial in to a router: the frames and the handshake.
 //!
-//! Hosts use the crate `cortensor-router`. This crate of its own keeps the protocol free of a runtime, of sockets and of
-//! the disk: Cargo.toml names none of them.
+//! Programs use the crate `cortensor-router`. The protocol is a crate of its own so that it stays free of a runtime,
+//! sockets and disk access: its Cargo.toml has no dependency for them.
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
 //! | [`frame`] | the frames, as they are on the wire |
-//! | [`handshake`] | whether a miner comes in, as a machine |
-//! | [`hello`] | what a hello may say |
-//! | [`identity`] | who a miner is: tokens, keys, signatures |
-//! | [`raw`] | OpenAI's JSON on its way through |
+//! | [`handshake`] | the handshake that admits a miner, as a state machine |
+//! | [`hello`] | the rules for a hello |
+//! | [`identity`] | the identity of a miner: tokens, keys, signatures |
+//! | [`raw`] | OpenAI's JSON, which is forwarded unchanged |
 
 pub mod frame;
 pub mod handshake;

@@ -1,4 +1,4 @@
-//! OpenAI's JSON on its way through: kept as the bytes that came.
+//! Converts OpenAI's JSON, which is forwarded unchanged, between frames and bytes.
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -6,17 +6,17 @@ use serde_json::value::RawValue;
 use crate::frame::Channel;
 use cortensor_router_model::Delta;
 
-/// The value's bytes, without a copy.
+/// The bytes of a value, without a copy.
 pub fn bytes(value: Box<RawValue>) -> Bytes {
     Bytes::from(String::from(Box::<str>::from(value)))
 }
 
-/// Bytes that are JSON, as a value; `None` where they are not.
+/// The value of JSON bytes; `None`: the bytes are not JSON.
 pub fn value(bytes: &[u8]) -> Option<Box<RawValue>> {
     serde_json::from_slice(bytes).ok()
 }
 
-/// A piece that is not text; `None` where it is not what the channel carries.
+/// The reasoning or the tool calls of a piece; `None`: the channel carries neither, or the data is not valid.
 pub fn delta(channel: Channel, data: String) -> Option<Delta> {
     match channel {
         Channel::Reasoning => Some(Delta { reasoning: data, tool_calls: Vec::new() }),

@@ -1,4 +1,4 @@
-//! The JSON schema of all frames, made from their types.
+//! The JSON schema of all frames, generated from their types.
 
 use serde_json::{Value, json};
 use utoipa::OpenApi;
@@ -26,7 +26,7 @@ pub fn protocol_schema() -> String {
     format!("{schema:#}\n")
 }
 
-/// References that lead into an OpenAPI document lead into this one.
+/// Rewrites references into an OpenAPI document as references into this schema.
 fn point_here(value: &mut Value) {
     match value {
         Value::Object(map) => {

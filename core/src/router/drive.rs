@@ -289,7 +289,7 @@ impl Shared {
             let attempts = std::mem::take(&mut state.attempts);
             state.unwritten = !written;
             if state.end.is_none() {
-                let end = state.closed.as_ref().filter(|_| written).map(|end| end.told.clone());
+                let end = state.closed.as_ref().filter(|_| written).map(|end| end.result.clone());
                 state.end = Some(end.unwrap_or_else(|| Err(Self::lost_end(live, &state))));
             }
             // A written end implies that the task itself is written. Otherwise the store's answer is still to come.

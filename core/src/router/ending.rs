@@ -168,7 +168,7 @@ mod tests {
         for (id, error) in (1..).zip(told) {
             for store in stores {
                 let task = store.task(SessionId(1), TaskId(id)).wait().unwrap().unwrap();
-                assert_eq!(TaskEnd::stored(task).told.unwrap_err(), error, "{}", store.name());
+                assert_eq!(TaskEnd::stored(task).result.unwrap_err(), error, "{}", store.name());
             }
         }
     }

@@ -215,7 +215,7 @@ impl Shared {
             state.transcript.seal();
             state.outcome = task.outcome;
             let end = TaskEnd::stored(task);
-            state.end = Some(end.told.clone());
+            state.end = Some(end.result.clone());
             state.closed = Some(end);
         }
         live

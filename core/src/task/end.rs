@@ -1,5 +1,5 @@
-//! How a task ended: one value that is made once, stored whole and shown everywhere, and the one place where the cause of an end
-//! becomes an error.
+//! The end of a task: one value that is made once, stored whole and shown everywhere. This is also the one place where
+//! the cause of an end becomes an error.
 
 use std::sync::Arc;
 
@@ -16,24 +16,24 @@ use crate::{Error, ErrorKind, Result, UpstreamError};
 pub(crate) struct TaskEnd {
     /// The ended task, as the store keeps it and as lists show it.
     pub(crate) row: Arc<Task>,
-    /// The answer that those get who wait for the task.
-    pub(crate) told: Result<Arc<Completion>>,
+    /// The result that waiting callers get.
+    pub(crate) result: Result<Arc<Completion>>,
 }
 
 impl TaskEnd {
-    /// The end of that task, of which so much is kept.
+    /// The end of a task. `retention` says which parts the row keeps; the result has all of them.
     pub(crate) fn new(task: Task, retention: Retention) -> Self {
-        Self { told: told(&task), row: Arc::new(retention.applied_to(task)) }
+        Self { result: result_of(&task), row: Arc::new(retention.applied_to(task)) }
     }
 
-    /// The end of a task that comes out of the store.
+    /// The end of a task that was read from the store.
     pub(crate) fn stored(task: Task) -> Self {
         Self::new(task, Retention::All)
     }
 }
 
-/// The end as everybody is told it, at any time and by any route.
-fn told(task: &Task) -> Result<Arc<Completion>> {
+/// The result of an ended task. It depends on the record alone, so that every interface shows the same at any time.
+fn result_of(task: &Task) -> Result<Arc<Completion>> {
     let answered = matches!(task.outcome, Some(Outcome::Ok | Outcome::Disputed));
     let Some(first) = task.results.first().filter(|_| answered) else {
         let error = task.error.clone().unwrap_or_else(|| error_of(EndCause::Done, None));
@@ -58,7 +58,7 @@ fn told(task: &Task) -> Result<Arc<Completion>> {
     }))
 }
 
-/// The error of a task that ended for that cause: decided once, when it ends, and kept with the end.
+/// The error of a task that ended for this cause. It is made once, when the task ends, and kept with the end.
 pub(crate) fn error_of(cause: EndCause, failure: Option<&Failure>) -> Error {
     let words = || failure.map_or("it gave no reason", |f| f.message.as_str());
     let error = match cause {
@@ -112,9 +112,9 @@ pub(crate) fn error_of(cause: EndCause, failure: Option<&Failure>) -> Error {
     }
 }
 
-/// Adds what the model's server said itself. Its code and its param are more to the point than the router's.
+/// Adds the error of the model's server. Its code and its param replace the router's, because they are more precise.
 fn in_its_words(mut error: Error, failure: &Failure) -> Error {
-    // These statuses speak of the router's own credentials.
+    // Errors with these statuses are about the router's own credentials, which clients must not see.
     let own = matches!(failure.http_status, Some(401 | 402 | 403 | 407));
     let Some(said) = failure.raw.as_deref().filter(|_| !own).and_then(UpstreamError::read) else { return error };
     if let Some(code) = said.code.as_ref().and_then(serde_json::Value::as_str) {
@@ -126,7 +126,7 @@ fn in_its_words(mut error: Error, failure: &Failure) -> Error {
     error.with_upstream(said)
 }
 
-/// SHA-256, hexadecimal.
+/// The SHA-256 hash of a text, in hexadecimal digits.
 pub(crate) fn hash_of(text: &str) -> String {
     hex(&Sha256::digest(text))
 }

@@ -1,7 +1,7 @@
-//! A task as every part of the router sees it: [`TaskSpec`] says what was asked for, [`TaskEnd`] how it ended. Both are made once
-//! and never change; the store, the router and those who wait share them.
+//! The values of a task that all parts of the router share: [`TaskSpec`] holds the request and its rules, [`TaskEnd`]
+//! holds the end. Both are made once and never change.
 //!
-//! This module uses the records, the engine's words and the miners' failures, and no other part of the router.
+//! This module may use the records, the types of the engine and the miners' failures, but no other part of the router.
 
 mod end;
 mod spec;

@@ -1,43 +1,43 @@
-//! What was asked for.
+//! The request of a task, with the rules for it.
 
 use std::sync::Arc;
 
 use crate::model::{Gid, OnFailure, SessionId, SharedText, Task, TaskId, TaskRequest, Timestamp, Validation};
 
-/// A key that makes a submit repeatable (draft-ietf-httpapi-idempotency-key-header-07).
+/// A key that makes a submission repeatable (draft-ietf-httpapi-idempotency-key-header-07).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
     /// The scope of the key: the token and the route that it belongs to.
     pub scope: String,
     /// The caller's key, 1 to 256 bytes.
     pub key: String,
-    /// SHA-256 of the request.
+    /// The SHA-256 hash of the request and, if the caller named one, of the session.
     pub fingerprint: [u8; 32],
 }
 
-/// How the answers of a task are compared.
+/// The comparison of a task's answers.
 #[derive(Debug, Clone)]
 pub struct Judged {
     /// The rules of the comparison.
     pub how: Validation,
-    /// How many miners were asked at first.
+    /// The number of miners that were asked at first.
     pub asked: u32,
 }
 
-/// What is kept of a task once it has ended.
+/// The parts of an ended task that are kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Retention {
-    /// Everything.
+    /// The request and the answers.
     #[default]
     All,
-    /// The answers without what was asked.
+    /// The answers without the request.
     Result,
-    /// Neither the answers nor what was asked.
+    /// Neither the request nor the answers.
     Nothing,
 }
 
 impl Retention {
-    /// The retention of a session, in the word of its record: `all`, `result` or `none`.
+    /// The retention that a session's record names: `all`, `result` or `none`. Any other word means `all`.
     pub fn of_word(word: &str) -> Self {
         match word {
             "result" => Self::Result,
@@ -46,7 +46,7 @@ impl Retention {
         }
     }
 
-    /// The ended task with no more than that.
+    /// The record of an ended task with only the parts that are kept.
     pub(super) fn applied_to(self, mut task: Task) -> Task {
         if self == Self::All {
             return task;
@@ -66,41 +66,41 @@ impl Retention {
     }
 }
 
-/// A task that was taken in. Made once; what changes of a task lies elsewhere.
+/// The fixed part of a task: the request and its rules. It is made once, when the task is admitted.
 #[derive(Debug, Clone, Default)]
 pub struct TaskSpec {
-    /// The id among all sessions.
+    /// The id of the task among all tasks of the router.
     pub gid: Gid,
-    /// The session.
+    /// The session of the task.
     pub session_id: SessionId,
-    /// The id in its session.
+    /// The id of the task within its session.
     pub id: TaskId,
     /// The request.
     pub request: Arc<TaskRequest>,
-    /// The model that is asked for, by the request or the session.
+    /// The model that the request or the session asks for; `None`: any model.
     pub model: Option<Arc<str>>,
-    /// The band it is served in.
+    /// The band in which the task is served.
     pub band: u8,
-    /// The time at which it was submitted.
+    /// The time of the submission.
     pub created_at: Timestamp,
-    /// The time at which it is given up.
+    /// The time at which the router gives up the task.
     pub deadline: Timestamp,
-    /// Whether the deadline is that of the first token alone: a stream that has begun is ended by silence.
+    /// Whether the deadline bounds only the time to the first token. A stream that has begun ends by silence alone.
     pub open_ended: bool,
-    /// The key that makes it repeatable.
+    /// The key that makes the submission repeatable.
     pub idempotency: Option<Idempotency>,
-    /// What is kept of it.
+    /// The parts that are kept after the end.
     pub retention: Retention,
-    /// How its answers are compared, where several miners are asked.
+    /// The comparison of the answers; `None`: they are not compared.
     pub judged: Option<Box<Judged>>,
-    /// What follows when its miner is lost after tokens were seen.
+    /// The rule for a miner that is lost after a client has read tokens.
     pub on_failure: OnFailure,
-    /// Whether it is the router's own: nobody sees it, and it is never written down.
+    /// Whether the task is the router's own. A shadow task is never shown and never written down.
     pub shadow: bool,
 }
 
 impl TaskSpec {
-    /// The task as it stands until a miner has it: queued.
+    /// The record of the task before a miner has it.
     pub fn to_task(&self) -> Task {
         Task {
             gid: self.gid,
@@ -113,7 +113,7 @@ impl TaskSpec {
         }
     }
 
-    /// The spec of a task that only the store still has, as far as a row says it.
+    /// The spec of a task that only the store has. Fields that a row does not hold are defaults.
     pub(crate) fn of_stored(task: &Task) -> Self {
         Self {
             gid: task.gid,
@@ -128,7 +128,7 @@ impl TaskSpec {
         }
     }
 
-    /// The model that the session asks for, where the request names none.
+    /// The session's model; `None`: the request names its own model, or there is none.
     pub(crate) fn session_model(&self) -> Option<String> {
         if self.request.model.is_some() { None } else { self.model.as_deref().map(str::to_owned) }
     }

@@ -1,11 +1,11 @@
-//! Matches vectors that point the same way.
+//! Scores vectors by their direction.
 
 use serde::Deserialize;
 
-/// The vectors of a list of texts, in its order.
+/// The vectors of a list of texts, in the order of the list.
 pub(crate) type Vectors = Vec<Vec<f32>>;
 
-/// The cosine of the angle between two vectors; 0 if it is negative or there is none.
+/// The cosine of the angle between two vectors; 0 if it is negative or not defined.
 pub(super) fn cosine(a: &[f32], b: &[f32]) -> f64 {
     if a.len() != b.len() {
         return 0.0;
@@ -21,8 +21,8 @@ pub(super) fn cosine(a: &[f32], b: &[f32]) -> f64 {
     if length > 0.0 && length.is_finite() { (dot / length).clamp(0.0, 1.0) } else { 0.0 }
 }
 
-/// Reads the vectors that a miner answered: OpenAI's object, a list of vectors, or one vector. `None` if it is
-/// something else.
+/// Reads the vectors in a miner's answer: OpenAI's object, a list of vectors, or one vector; `None`: the answer is none
+/// of these.
 pub(crate) fn vectors_of(json: &[u8]) -> Option<Vectors> {
     #[derive(Deserialize)]
     #[serde(untagged)]

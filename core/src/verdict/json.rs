@@ -1,8 +1,8 @@
-//! Matches equal JSON, with numbers within a tolerance.
+//! Scores JSON texts by equality of their values, with a tolerance for numbers: 1 or 0.
 
 use serde_json::Value;
 
-/// The JSON in an answer: the whole of it, or the content of its first fenced block.
+/// The JSON of an answer: the whole text, or the content of its first fenced block.
 pub(super) fn read(text: &str) -> Option<Value> {
     let text = text.trim();
     serde_json::from_str(text).ok().or_else(|| {
@@ -13,7 +13,8 @@ pub(super) fn read(text: &str) -> Option<Value> {
     })
 }
 
-/// A text that is not JSON is like nothing, and so is JSON without a place that is compared.
+/// The score of two JSON values at the places that `pointers` name; an empty list means the whole values. A text that
+/// is not JSON, and a value without one of the places, has the score 0 with every other.
 pub(super) fn score(a: Option<&Value>, b: Option<&Value>, pointers: &[String], tolerance: f64) -> f64 {
     let (Some(a), Some(b)) = (a, b) else { return 0.0 };
     let same = if pointers.is_empty() {

@@ -1,23 +1,24 @@
-//! Matches similar words by Jaccard's index of the runs of three words ("shingles"; Broder, "On the resemblance and
-//! containment of documents", 1997). Short texts have too few of these: their score is one less the share of letters
-//! that differ (Levenshtein).
+//! Scores texts by similar wording: the Jaccard index of their runs of three words ("shingles"; Broder, "On the
+//! resemblance and containment of documents", 1997). Short texts have too few shingles. Their score is their normalized
+//! Levenshtein similarity: 1 minus the share of letters that differ.
 //!
-//! The two measures differ: with one word in ten changed Jaccard's index is about 0.6, Levenshtein's 0.9.
+//! The two measures differ: if one word in ten is changed, the Jaccard index is about 0.6 and the Levenshtein
+//! similarity about 0.9.
 
 use rapidfuzz::distance::levenshtein;
 
 use super::normalized;
 
-/// Texts of fewer words are compared letter by letter.
+/// The number of words below which texts are compared letter by letter.
 const SHORT: usize = 16;
-/// Longer texts are never compared letter by letter, because that takes the product of their lengths.
+/// The maximum bytes of texts that are compared letter by letter. The time grows with the product of their lengths.
 const MAX_LETTERS: usize = 8 << 10;
 
 /// A text that is prepared for the comparison.
 pub(super) struct Words {
     text: String,
     count: usize,
-    /// The hashes of its shingles, sorted, each once.
+    /// The hashes of the text's shingles, sorted and without duplicates.
     shingles: Vec<u64>,
 }
 
@@ -38,7 +39,7 @@ impl Words {
     }
 }
 
-/// FNV-1a. Two words that collide make two texts look a little more alike, and do no other harm.
+/// The FNV-1a hash of a word. A collision only makes two texts look slightly more alike.
 fn hash(word: &str) -> u64 {
     word.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

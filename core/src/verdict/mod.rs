@@ -1,7 +1,7 @@
-//! Decides whether several answers to one task agree, and which is taken. It is pure: equal answers give an equal
-//! ruling.
+//! Decides whether several answers to one task agree, and which one is taken. The functions are pure: equal answers
+//! give equal rulings.
 //!
-//! It may take a millisecond for long answers, so it must be called away from locks and runtime threads.
+//! A comparison of long answers may take a millisecond, so it must run outside of locks and runtime threads.
 
 mod embedding;
 mod exact;
@@ -15,7 +15,8 @@ pub(crate) use policy::Ruling;
 
 use crate::model::{Matching, Validation};
 
-/// The scores of all pairs of answers: 1 means the same. An answer without a word in it is like no other.
+/// The scores of all pairs of answers, from 0 (different) to 1 (equal). A blank answer has the score 0 with every
+/// answer.
 struct Scores {
     size: usize,
     of: Vec<f64>,
@@ -42,17 +43,17 @@ impl Scores {
         self.of[a * self.size + b]
     }
 
-    /// Whether the answer has a word in it.
+    /// Whether the answer is not blank.
     fn given(&self, a: usize) -> bool {
         self.get(a, a) > 0.0
     }
 }
 
-/// Compares the answers' texts and gives the ruling.
+/// Compares the texts of answers and makes the ruling.
 ///
-/// `asked` is the number of answers that were wanted at first: a majority is measured by it, and a tie-break does not
-/// raise it. `primary` is the answer that was streamed: it is preferred among equals. `vectors` are needed for
-/// [`Matching::Embedding`], one for each text; without them nothing matches.
+/// `asked` is the number of answers that were wanted at first. It defines the majority; a tie-break does not raise it.
+/// `primary` is the index of the answer that was streamed, which is preferred among equals. [`Matching::Embedding`]
+/// needs `vectors`, one for each text; without them no answers match.
 pub fn judge(
     how: &Validation,
     texts: &[&str],

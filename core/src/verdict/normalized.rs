@@ -1,8 +1,8 @@
-//! Matches texts that are equal after Unicode NFKC (UAX #15), with white space and case evened out.
+//! Normalizes texts for the comparison: Unicode NFKC (UAX #15), lower case, single blanks.
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// The text in lower case, its words one blank apart.
+/// The normalized text: NFKC, lower case, with one blank between words.
 pub(super) fn even(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for word in text.split_whitespace() {
@@ -10,7 +10,7 @@ pub(super) fn even(text: &str) -> String {
             push(&mut out, word);
             continue;
         }
-        // Only these characters change, and they are few in most texts. One may become several.
+        // Only words with other characters change under NFKC. One character may become several words.
         let composed: String = word.nfkc().collect();
         for word in composed.split_whitespace() {
             push(&mut out, word);

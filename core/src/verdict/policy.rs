@@ -1,4 +1,4 @@
-//! Makes a ruling of scores.
+//! Makes a ruling from the scores of a comparison.
 
 use super::Scores;
 use crate::engine::Standing;
@@ -7,16 +7,16 @@ use crate::model::{Policy, Validation};
 /// The ruling of a comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ruling {
-    /// The standing of the answers to each other.
+    /// The verdict.
     pub standing: Standing,
-    /// The answer that is taken. If the answers do not agree, it is only the one that is shown first.
+    /// The index of the answer that is taken. If the answers do not agree, this answer is only shown first.
     pub winner: usize,
-    /// How well they agree, 0 to 1: the share that match the winner (`quorum`), the mean score of the winner with the
-    /// others (`medoid`), or the least score of any two (`all`).
+    /// The degree of agreement, from 0 to 1: the share of answers that match the winner (`quorum`), the mean score of
+    /// the winner with the others (`medoid`), or the lowest score of any pair (`all`).
     pub score: f64,
     /// Each answer's score with the winner.
     pub scores: Vec<f64>,
-    /// Which answers match the winner.
+    /// Whether each answer matches the winner.
     pub agrees: Vec<bool>,
 }
 
@@ -30,7 +30,7 @@ pub(super) fn rule(how: &Validation, scores: &Scores, asked: u32, primary: Optio
         let others = size.saturating_sub(1).max(1) as f64;
         all.clone().filter(|b| *b != a).map(|b| scores.get(a, b)).sum::<f64>() / others
     };
-    // The first of the best; the streamed one comes before all others.
+    // The first answer with the highest worth. The streamed answer comes before all others.
     let best = |worth: &dyn Fn(usize) -> f64| {
         let order = primary.filter(|p| *p < size).into_iter().chain(all.clone());
         order.fold(None, |best: Option<usize>, at| match best {
