@@ -34,7 +34,7 @@ impl Steps {
         let (passed, closing, outcome) = match ended {
             Ok(Ended { success: true, closing, .. }) => (true, closing, Ok(())),
             Ok(Ended { closing, tail, .. }) => {
-                (false, closing, Err(format!("{title}: {} failed{}", shown(command), tail.told())))
+                (false, closing, Err(format!("{title}: {} failed{}", shown(command), tail.output_tail())))
             }
             Err(error) => (false, Vec::new(), Err(format!("{title}: {} did not run: {error}", shown(command)))),
         };
@@ -126,7 +126,7 @@ impl Tail {
     }
 
     /// The lines as an addition to the sentence of the failure; empty if the program wrote nothing.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn output_tail(&self) -> String {
         if self.is_empty() {
             return String::new();
         }

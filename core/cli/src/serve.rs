@@ -33,7 +33,7 @@ SIGTERM and Ctrl-C stop intake, let running tasks end (listen.drain_timeout_ms),
 exit; a second one exits at once.";
 
 /// The time that clients get to read the rest of their answers after all tasks have ended.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+const GRACE_AFTER_DRAIN: Duration = Duration::from_secs(5);
 
 /// The arguments of `serve`.
 #[derive(Debug, Args)]
@@ -155,18 +155,18 @@ impl Serve {
         let drain = async {
             // The listener goes on answering meanwhile: /readyz says 503, and tasks can be polled.
             let ended = router.drain(patience).await;
-            let last_words = async {
+            let ending = async {
                 let _ = stop.send(());
-                if tokio::time::timeout(LAST_WORDS, serving).await.is_err() {
+                if tokio::time::timeout(GRACE_AFTER_DRAIN, serving).await.is_err() {
                     tracing::warn!("some clients did not read their answers to the end");
                 }
             };
             if ended {
-                last_words.await;
+                ending.await;
                 router.close().await;
             } else {
                 // Closing the router ends every waiting call, so the connections end too.
-                tokio::join!(router.close(), last_words);
+                tokio::join!(router.close(), ending);
             }
         };
         tokio::select! {

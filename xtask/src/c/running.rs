@@ -31,7 +31,7 @@ pub(super) struct Running {
 /// When it does not start, and those of `drive`.
 pub(super) fn driven(command: Command, drive: fn(&mut Running) -> Outcome<String>) -> Outcome<String> {
     let mut running = Running::start(command)?;
-    drive(&mut running).map_err(|error| format!("{error}{}", running.last_words()))
+    drive(&mut running).map_err(|error| format!("{error}{}", running.last_output()))
 }
 
 impl Running {
@@ -60,9 +60,13 @@ impl Running {
     }
 
     /// Ends the program and gives its last text on stderr.
-    fn last_words(&mut self) -> String {
+    fn last_output(&mut self) -> String {
         self.end();
-        self.complaints.take().and_then(|reading| reading.join().ok()).map(|tail| tail.told()).unwrap_or_default()
+        self.complaints
+            .take()
+            .and_then(|reading| reading.join().ok())
+            .map(|tail| tail.output_tail())
+            .unwrap_or_default()
     }
 
     fn end(&mut self) {

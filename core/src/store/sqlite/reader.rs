@@ -49,9 +49,9 @@ pub(super) struct Reader {
 }
 
 /// Closes the queue if the thread panics, so that no caller waits for an answer for ever.
-struct LastWords(Arc<Queue<Read>>);
+struct AbandonOnDrop(Arc<Queue<Read>>);
 
-impl Drop for LastWords {
+impl Drop for AbandonOnDrop {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.abandon();
@@ -62,7 +62,7 @@ impl Drop for LastWords {
 impl Reader {
     /// Reads until the queue is closed.
     pub(super) fn run(self) {
-        let _last_words = LastWords(Arc::clone(&self.queue));
+        let _abandon = AbandonOnDrop(Arc::clone(&self.queue));
         let mut db = None;
         loop {
             match self.queue.take(db.is_some().then_some(IDLE), |_, _| false) {

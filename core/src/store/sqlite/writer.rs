@@ -62,9 +62,9 @@ pub(super) struct Writer {
 }
 
 /// Closes the queue and the count on drop, so that no caller waits for ever however the thread ends.
-struct LastWords(Arc<Queue<Op>>, Arc<Progress>);
+struct AbandonOnDrop(Arc<Queue<Op>>, Arc<Progress>);
 
-impl Drop for LastWords {
+impl Drop for AbandonOnDrop {
     fn drop(&mut self) {
         self.0.abandon();
         self.1.end();
@@ -74,7 +74,7 @@ impl Drop for LastWords {
 impl Writer {
     /// Runs until the store is closed.
     pub(super) fn run(mut self) {
-        let _last_words = LastWords(Arc::clone(&self.queue), Arc::clone(&self.progress));
+        let _abandon = AbandonOnDrop(Arc::clone(&self.queue), Arc::clone(&self.progress));
         let mut log_waits = false;
         loop {
             let (most, most_bytes) = (self.options.batch_ops, self.options.batch_bytes);
