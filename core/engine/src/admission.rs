@@ -3,8 +3,8 @@
 
 use cortensor_router_model::Timestamp;
 
-use super::entry::LaneKey;
-use super::event::{NewTask, Refusal};
+use super::event::{Demand, Refusal};
+use super::line::LaneKey;
 use super::machine::Engine;
 
 /// The rate at which cost is worked off, smoothed over recent completions.
@@ -72,7 +72,7 @@ impl Engine {
 
     /// The number of answers to a task that wants at most so many: as many as there are miners for it, and at least
     /// one.
-    pub fn answers_for(&self, task: &NewTask, most: u32) -> u32 {
+    pub fn answers_for(&self, task: &Demand, most: u32) -> u32 {
         let lane = self.lane_of(task);
         // Miners that list the model are not compared with miners that take any.
         let fits =
@@ -82,7 +82,7 @@ impl Engine {
     }
 
     /// Whether the task may come in; otherwise the reason, and when to come back.
-    pub(super) fn admit(&self, task: &NewTask, lane: &LaneKey, now: Timestamp) -> Result<(), (Refusal, u64)> {
+    pub(super) fn admit(&self, task: &Demand, lane: &LaneKey, now: Timestamp) -> Result<(), (Refusal, u64)> {
         let Some(session) = self.sessions.get(&task.session) else { return Err((Refusal::NoSession, 0)) };
         let any = self.fleet.values().any(|miner| miner.could_serve(lane));
         let nobody = if self.fleet.is_empty() { Refusal::NoMiner } else { Refusal::NoModel };
@@ -92,7 +92,7 @@ impl Engine {
         if !session.rules.open {
             return Err((Refusal::SessionClosed, 0));
         }
-        if session.rules.max_tasks > 0 && session.taken >= session.rules.max_tasks {
+        if session.rules.max_tasks.is_some_and(|most| session.taken >= most.get()) {
             return Err((Refusal::SessionExhausted, 0));
         }
         if any {

@@ -14,13 +14,14 @@ use cortensor_router_model::internals::twin;
 use cortensor_router_model::{Gid, SessionId, Timestamp};
 
 use super::breaker::BreakerState;
-use super::entry::{AttemptState, LaneKey, MinerEntry, TaskEntry};
 use super::event::{MinerKey, MinerRules};
 use super::fit::Fit;
-use super::line::{SCALE, Tag};
+use super::line::{LaneKey, SCALE, Tag};
 use super::machine::Engine;
+use super::miner::MinerEntry;
 use super::prefix::Matches;
 use super::settings::PlantedBug;
+use super::task::{AttemptState, TaskEntry};
 
 /// The order among free miners: the least loaded first, then the fastest, then the one that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,10 +1,11 @@
 //! From the queue to miners: who is free, who waits, and the offer.
 
-use super::entry::{Attempt, AttemptState, LaneKey, TaskEntry, Used};
 use super::event::{Effect, MinerKey, Role};
+use super::line::LaneKey;
 use super::machine::Engine;
 use super::settings::PlantedBug;
 use super::step::Step;
+use super::task::{Attempt, AttemptState, TaskEntry, Used};
 use super::timer::Timer;
 use cortensor_router_model::{Fence, Gid, SessionId, TaskState, Timestamp};
 
@@ -172,7 +173,7 @@ impl Engine {
             self.timers.clear(at, Timer::Unservable(gid));
         }
         let state = if auto { TaskState::Acked } else { TaskState::Assigned };
-        let (place, background) = (task.place, task.audit);
+        let (place, background) = (task.place, task.recheck);
         let full = !task.wants_miner();
         let prefix = task.spec.prefix.clone();
         let session = task.spec.session;

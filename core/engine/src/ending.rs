@@ -2,12 +2,12 @@
 
 use cortensor_router_model::{Fence, Gid, Outcome, TaskState};
 
-use super::entry::{AttemptState, TaskEntry};
 use super::event::{Blame, Effect, EndCause, MinerKey, StopReason};
 use super::machine::Engine;
 use super::phase::Phase;
 use super::settings::PlantedBug;
 use super::step::Step;
+use super::task::{AttemptState, TaskEntry};
 use super::timer::Timer;
 
 impl Engine {
@@ -59,7 +59,7 @@ impl Engine {
         step.push(Effect::State { gid, state: TaskState::Ended });
         step.push(Effect::Ended { gid });
         if self.settings.recheck_ratio > 0.0 {
-            self.audit_of(gid, task, step);
+            self.recheck(gid, task, step);
         }
     }
 
@@ -93,8 +93,8 @@ impl Engine {
         if let Some(at) = task.unservable_at {
             self.timers.clear(at, Timer::Unservable(gid));
         }
-        if task.audit {
-            self.audits -= 1;
+        if task.recheck {
+            self.rechecks -= 1;
         }
         if !task.spec.shadow
             && let Some(session) = self.sessions.get_mut(&task.spec.session)

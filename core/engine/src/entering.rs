@@ -1,16 +1,17 @@
 //! How tasks come in.
 
-use super::entry::{LaneKey, SessionEntry, TaskEntry};
-use super::event::{Effect, NewTask};
-use super::line::{Place, SCALE};
+use super::event::{Demand, Effect};
+use super::line::{LaneKey, Place, SCALE};
 use super::machine::Engine;
+use super::session::SessionEntry;
 use super::settings::PlantedBug;
 use super::step::Step;
+use super::task::TaskEntry;
 use super::timer::Timer;
 use cortensor_router_model::{Gid, SessionMode, TaskId};
 
 impl Engine {
-    pub(super) fn lane_of(&self, task: &NewTask) -> LaneKey {
+    pub(super) fn lane_of(&self, task: &Demand) -> LaneKey {
         let (mode, own) = match self.sessions.get(&task.session) {
             Some(session) if !task.shadow => (session.rules.mode, session.rules.restricted().then_some(task.session)),
             _ => (SessionMode::Hybrid, None),
@@ -24,7 +25,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn submit(&mut self, task: NewTask, step: &mut Step) {
+    pub(super) fn submit(&mut self, task: Demand, step: &mut Step) {
         let lane = self.lane_of(&task);
         if let Err((reason, retry_after_ms)) = self.admit(&task, &lane, step.now) {
             step.push(Effect::Refused { reason, retry_after_ms });
@@ -42,7 +43,7 @@ impl Engine {
         self.enter(gid, task, &lane, step);
     }
 
-    pub(super) fn restore(&mut self, gid: Gid, id: TaskId, task: NewTask, step: &mut Step) {
+    pub(super) fn restore(&mut self, gid: Gid, id: TaskId, task: Demand, step: &mut Step) {
         self.next_gid = self.next_gid.max(Gid(gid.0 + 1));
         let first = self.settings.first_task_id;
         let session = self
@@ -60,7 +61,7 @@ impl Engine {
         gid
     }
 
-    fn enter(&mut self, gid: Gid, mut spec: NewTask, lane: &LaneKey, step: &mut Step) {
+    fn enter(&mut self, gid: Gid, mut spec: Demand, lane: &LaneKey, step: &mut Step) {
         spec.required = spec.required.max(1);
         let unfair = self.planted(PlantedBug::UnfairTags);
         let Some(session) = self.sessions.get_mut(&spec.session) else { return };

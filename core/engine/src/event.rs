@@ -1,5 +1,6 @@
 //! What the engine is told, and what it asks for.
 
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
 use cortensor_router_model::{Fence, Gid, OnFailure, Outcome, SessionId, SessionMode, TaskId, TaskState, Timestamp};
@@ -17,8 +18,8 @@ pub struct SessionRules {
     pub weight: u32,
     /// Whether its tasks prefer the miner that served the last one.
     pub affinity: bool,
-    /// The most tasks it ever takes; 0: no limit.
-    pub max_tasks: u64,
+    /// Maximum number of tasks that it ever takes; `None`: no limit.
+    pub max_tasks: Option<NonZeroU64>,
     /// Whether it takes tasks.
     pub open: bool,
     /// Which kinds of miners serve it.
@@ -27,8 +28,8 @@ pub struct SessionRules {
     pub model: Option<Arc<str>>,
     /// The fewest miners that must be able to serve it; 0: no demand.
     pub min_miners: u32,
-    /// The most miners that work for it at a time; 0: no limit.
-    pub max_miners: u32,
+    /// Maximum number of miners that work for it at a time; `None`: no limit.
+    pub max_miners: Option<NonZeroU32>,
     /// How many ephemeral miners are kept for it alone; 0: none.
     pub reserve: u32,
     /// For how long after its last task they are kept, in milliseconds.
@@ -40,7 +41,7 @@ pub struct SessionRules {
 impl SessionRules {
     /// Whether its tasks cannot stand in line with those of other sessions, because not every free miner may have them.
     pub(super) fn restricted(&self) -> bool {
-        self.min_miners > 0 || self.max_miners > 0 || self.reserve > 0 || self.sla > 0
+        self.min_miners > 0 || self.max_miners.is_some() || self.reserve > 0 || self.sla > 0
     }
 }
 
@@ -75,7 +76,7 @@ pub struct MinerRules {
 
 /// A task as the engine sees it.
 #[derive(Debug, Clone)]
-pub struct NewTask {
+pub struct Demand {
     /// Its session.
     pub session: SessionId,
     /// The model it wants; `None`: any.
@@ -119,7 +120,7 @@ pub struct NewTask {
 }
 
 /// One that wants any miner's answer, however long that takes.
-impl Default for NewTask {
+impl Default for Demand {
     fn default() -> Self {
         Self {
             session: SessionId(0),
@@ -181,9 +182,9 @@ pub enum Event {
     /// A session is new or changed.
     Session(SessionId, SessionRules),
     /// A task was submitted. Answered by [`Effect::Admitted`] or [`Effect::Refused`], the first effect.
-    Submit(Box<NewTask>),
+    Submit(Box<Demand>),
     /// A task that a crash left unfinished is back. Never refused.
-    Restore(Gid, TaskId, Box<NewTask>),
+    Restore(Gid, TaskId, Box<Demand>),
     /// A held task may go to a miner.
     Release(Gid),
     /// A held task is not to be: nobody has seen it, and nobody will.
@@ -413,7 +414,7 @@ pub enum Effect {
         gid: Gid,
     },
     /// A task that ended well is asked again of another miner, in the background, to compare.
-    Audit {
+    Recheck {
         /// The task that ended.
         of: Gid,
         /// Its answer's attempt.

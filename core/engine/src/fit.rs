@@ -5,10 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::entry::{LaneKey, MinerEntry, TaskEntry};
 use super::event::{MinerKey, MinerRules};
+use super::line::LaneKey;
 use super::machine::Engine;
+use super::miner::MinerEntry;
 use super::nodes::Limits;
+use super::task::TaskEntry;
 use cortensor_router_model::internals::{are_twins, twin};
 
 /// The ranks, from the best to the last.
@@ -151,7 +153,7 @@ impl Engine {
         !task.refused_by.contains(&key)
             && !task.declined_by.contains(&key)
             && (!task.continuing || miner.rules.continues)
-            && (task.audit
+            && (task.recheck
                 || !task.attempts.iter().any(|attempt| attempt.miner == key)
                     && (task.used.is_empty() || self.is_distinct(task, miner)))
     }

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::choice::FreeMiners;
-use super::entry::{LaneKey, MinerEntry};
 use super::event::{MinerKey, MinerRules};
 use super::fit::Names;
+use super::line::LaneKey;
+use super::miner::MinerEntry;
 use super::prefix::{Matches, Prefixes};
+use super::settings::EngineSettings;
+use cortensor_router_model::{Gid, SessionId, Timestamp};
 
 /// All miners.
 #[derive(Debug, Default)]
@@ -87,7 +90,7 @@ impl Fleet {
     }
 
     /// Keeps a miner for that session, or for none.
-    pub(super) fn keep_for(&mut self, key: MinerKey, session: Option<cortensor_router_model::SessionId>) {
+    pub(super) fn keep_for(&mut self, key: MinerKey, session: Option<SessionId>) {
         self.unindex(key);
         if let Some(miner) = self.miners.get_mut(&key) {
             miner.reserved = session;
@@ -113,6 +116,21 @@ impl Fleet {
             miner.rank = Some(rank);
             self.free.insert(&miner.rules, miner.reserved, rank);
         }
+    }
+
+    /// Notes that a miner failed at that task. Answers until when it gets no tasks, if that opened its breaker; it is
+    /// then no longer listed as free.
+    pub(super) fn failed(
+        &mut self,
+        key: MinerKey,
+        task: Gid,
+        now: Timestamp,
+        settings: &EngineSettings,
+    ) -> Option<Timestamp> {
+        let until = self.miners.get_mut(&key)?.failed_at(task, now, settings)?;
+        self.unindex(key);
+        self.thinned = true;
+        Some(until)
     }
 
     /// Notes that a miner is up no more.

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::entry::{AttemptState, TaskEntry};
 use super::event::StopReason;
 use super::machine::Engine;
 use super::settings::PlantedBug;
 use super::step::Step;
+use super::task::{AttemptState, TaskEntry};
 use super::timer::Timer;
 use cortensor_router_model::{Fence, Gid, Timestamp};
 

@@ -9,14 +9,13 @@
 //! ```
 
 mod admission;
-mod audit;
 mod breaker;
 mod budget;
+mod check;
 mod choice;
 mod dispatch;
 mod ending;
 mod entering;
-mod entry;
 mod event;
 mod fit;
 mod fleet;
@@ -24,19 +23,22 @@ mod hedge;
 mod lifecycle;
 mod line;
 mod machine;
+mod miner;
 mod nodes;
 mod pace;
 mod phase;
 mod prefix;
+mod session;
 mod settings;
 mod step;
+mod task;
 mod timer;
 mod trust;
 mod view;
 
 pub use breaker::BreakerState;
 pub use event::{
-    Blame, Effect, EndCause, Event, MinerKey, MinerRules, NewTask, Refusal, Role, SessionRules, Standing, StopReason,
+    Blame, Demand, Effect, EndCause, Event, MinerKey, MinerRules, Refusal, Role, SessionRules, Standing, StopReason,
 };
 pub use machine::Engine;
 pub use prefix::prefix_blocks;

@@ -5,23 +5,21 @@ use smallvec::SmallVec;
 use cortensor_router_model::{Fence, Gid, OnFailure, Outcome, TaskState, Timestamp};
 
 use super::entering::cost_of;
-use super::entry::{Attempt, AttemptState};
 use super::event::{Blame, Effect, EndCause, MinerKey, StopReason};
 use super::line::SCALE;
 use super::machine::Engine;
 use super::settings::PlantedBug;
 use super::step::Step;
+use super::task::{Attempt, AttemptState};
 use super::timer::Timer;
 
 /// The deadline of a stream that has begun and whose deadline was for its first token.
 const NEVER: Timestamp = Timestamp(u64::MAX);
 
-/// How much a new measurement weighs in a miner's speed.
+/// How much a new measurement weighs.
 const SMOOTHING: f64 = 0.2;
-/// How much an attempt weighs in a miner's share of errors.
-const ERROR_SMOOTHING: f64 = 0.05;
 
-fn smooth(old: f64, new: f64) -> f64 {
+pub(super) fn smooth(old: f64, new: f64) -> f64 {
     if old <= 0.0 { new } else { old + SMOOTHING * (new - old) }
 }
 
@@ -131,13 +129,7 @@ impl Engine {
         }
         self.budget.success();
         if let Some(miner) = self.fleet.get_mut(key) {
-            miner.completed += 1;
-            miner.errors -= ERROR_SMOOTHING * miner.errors;
-            miner.breaker.success();
-            if tokens > 0 {
-                miner.pace.note(tokens, took);
-                miner.speed = miner.pace.per_second();
-            }
+            miner.succeeded(tokens, took);
         }
         if all_in {
             // First, so that none of those who are stopped gets it again.
@@ -157,7 +149,7 @@ impl Engine {
         if let Some(miner) = self.fleet.get_mut(key)
             && miner.fences.remove(&fence)
         {
-            // The audit compares it with the fences.
+            // The self-check compares it with the fences.
             miner.in_flight = miner.in_flight.saturating_sub(if twice { 2 } else { 1 });
             self.fleet.reindex(key);
             self.pump_for(key, step);
@@ -244,13 +236,13 @@ impl Engine {
         }
         let broken = was_primary && task.shown;
         let (wish, tries, required) = (task.spec.on_failure, task.tries, task.spec.required);
-        let (audit, single) = (task.audit, !task.redundant());
+        let (recheck, single) = (task.recheck, !task.redundant());
         // While it is broken, only who goes on from the text will do, or who starts over where clients can.
         let goes_on = broken && single && wish != OnFailure::Fail && self.has_continuer(gid);
         let retry = blame != Blame::Request
             && (!blame.is_final_there() || self.has_untried(gid))
             && (!broken || goes_on || wish == OnFailure::Restart)
-            && !audit
+            && !recheck
             && tries < self.settings.max_attempts.max(required)
             && (declined || self.budget.take(step.now));
         if blame.is_the_miners() {
@@ -336,13 +328,8 @@ impl Engine {
     }
 
     fn blame(&mut self, key: MinerKey, task: Gid, now: Timestamp) {
-        let Some(miner) = self.fleet.get_mut(key) else { return };
-        miner.failed += 1;
-        miner.errors += ERROR_SMOOTHING * (1.0 - miner.errors);
-        let (threshold, open_ms) = (self.settings.breaker_failures, self.settings.breaker_open_ms);
-        if let Some(until) = miner.breaker.failure(task, now, threshold, open_ms) {
+        if let Some(until) = self.fleet.failed(key, task, now, &self.settings) {
             self.timers.set(until, Timer::Breaker(key));
-            self.fleet.thin();
         }
     }
 

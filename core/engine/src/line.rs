@@ -6,16 +6,27 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use cortensor_router_model::{Gid, Timestamp};
-
-use super::entry::LaneKey;
+use cortensor_router_model::{Gid, SessionId, SessionMode, Timestamp};
 
 /// Virtual time: token costs, scaled so that weights divide well.
 pub(super) type Tag = u64;
 
 /// One unit of cost at weight 1.
 pub(super) const SCALE: u64 = 1_024;
+
+/// What a task needs of a miner: tasks with the same needs wait in one lane.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct LaneKey {
+    pub(super) model: Option<Arc<str>>,
+    /// Whether any other model will do where nobody has that one.
+    pub(super) any_model: bool,
+    pub(super) embedding: bool,
+    pub(super) mode: SessionMode,
+    /// The session, where its rules keep some miners from its tasks: they must not hold up others.
+    pub(super) own: Option<SessionId>,
+}
 
 /// The tasks that wait for one kind of work: a model, or any.
 #[derive(Debug, Default)]

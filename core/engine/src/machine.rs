@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use super::admission::DrainRate;
 use super::budget::RetryBudget;
-use super::entry::{SessionEntry, TaskEntry};
 use super::event::{Blame, Effect, EndCause, Event, StopReason};
 use super::fleet::Fleet;
 use super::hedge::Hedging;
 use super::line::{Line, Tag};
 use super::phase::Phase;
+use super::session::SessionEntry;
 use super::settings::{EngineSettings, PlantedBug};
 use super::step::Step;
+use super::task::TaskEntry;
 use super::timer::{Timer, Timers};
 use cortensor_router_model::{Fence, Gid, Outcome, SessionId, TaskId, Timestamp};
 
@@ -35,8 +36,8 @@ pub struct Engine {
     pub(super) continuing: BTreeSet<Gid>,
     /// Tasks that some miners will never do: who is up for their lane may not be up for them.
     pub(super) picky: BTreeSet<Gid>,
-    /// Audits that are under way.
-    pub(super) audits: u32,
+    /// Rechecks that are under way.
+    pub(super) rechecks: u32,
     pub(super) next_gid: Gid,
     pub(super) next_fence: u64,
     pub(super) window: Vec<(Tag, Gid)>,
@@ -66,7 +67,7 @@ impl Engine {
             hedging: Hedging::default(),
             continuing: BTreeSet::new(),
             picky: BTreeSet::new(),
-            audits: 0,
+            rechecks: 0,
             window: Vec::new(),
             #[cfg(feature = "planted-bugs")]
             bug: None,

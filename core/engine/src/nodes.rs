@@ -1,8 +1,10 @@
 //! Decides which miners a session may have: kinds, counts, reservations and service classes.
 
-use super::entry::{LaneKey, MinerEntry, SessionEntry};
 use super::event::{MinerKey, MinerRules};
+use super::line::LaneKey;
 use super::machine::Engine;
+use super::miner::MinerEntry;
+use super::session::SessionEntry;
 use super::settings::PlantedBug;
 use super::step::Step;
 use super::timer::Timer;
@@ -65,8 +67,7 @@ impl Engine {
         if rules.min_miners > 0 && self.able(session, lane) < rules.min_miners {
             return None;
         }
-        let crowded = rules.max_miners > 0
-            && entry.working.len() as u32 >= rules.max_miners
+        let crowded = rules.max_miners.is_some_and(|most| entry.working.len() as u32 >= most.get())
             && !self.planted(PlantedBug::IgnoreMaxMiners);
         let strict = rules.sla > 0
             && self.fleet.values().any(|miner| miner.takes_part() && miner.serves(lane) && miner.meets(rules.sla));

@@ -1,16 +1,16 @@
-//! Which answers are compared, and what a miner is worth after it: verdicts, tie-breaks, audits, reputation.
+//! Which answers are compared, and what a miner is worth after it: verdicts, tie-breaks, rechecks, reputation.
 
 use std::sync::Arc;
 
-use super::entry::{AttemptState, TaskEntry, Used};
 use super::event::Standing;
-use super::event::{Effect, EndCause, MinerKey, NewTask};
+use super::event::{Demand, Effect, EndCause, MinerKey};
 use super::lifecycle::mix;
 use super::line::{Place, Tag};
 use super::machine::Engine;
 use super::phase::Phase;
 use super::settings::PlantedBug;
 use super::step::Step;
+use super::task::{AttemptState, TaskEntry, Used};
 use super::timer::Timer;
 use cortensor_router_model::{Fence, Gid, OnFailure, Outcome, TaskState, Timestamp};
 
@@ -148,7 +148,7 @@ impl Engine {
     }
 
     /// Asks again of another miner what ended well, now and then.
-    pub(super) fn audit_of(&mut self, of: Gid, ended: TaskEntry, step: &mut Step) {
+    pub(super) fn recheck(&mut self, of: Gid, ended: TaskEntry, step: &mut Step) {
         let draw = mix(of.0, self.settings.epoch) as f64 / u64::MAX as f64;
         let [answer] = ended.attempts.as_slice() else { return };
         if draw >= self.settings.recheck_ratio
@@ -158,7 +158,7 @@ impl Engine {
             || ended.redundant()
             // Nobody alone answers for it.
             || ended.continued
-            || self.audits >= self.settings.max_rechecks
+            || self.rechecks >= self.settings.max_rechecks
         {
             return;
         }
@@ -167,7 +167,7 @@ impl Engine {
         let (name, owner) = (rules.identity.clone(), rules.owner.clone());
         let gid = self.new_gid();
         let timeout = ended.patience_ms.max(1);
-        let spec = NewTask {
+        let spec = Demand {
             deadline: step.now.plus(timeout),
             required: 2,
             judged: true,
@@ -183,7 +183,7 @@ impl Engine {
         let place = Place { band: 0, tag: BACKGROUND, since: step.now };
         let mut task = TaskEntry::new(spec, ended.lane, place, ended.cost);
         task.used.push(Used { fence, name, owner });
-        task.audit = true;
+        task.recheck = true;
         if !self.has_distinct(&task) {
             return;
         }
@@ -191,11 +191,11 @@ impl Engine {
         task.primary = Some(fence);
         task.tries = 1;
         let lane = task.lane.clone();
-        self.audits += 1;
+        self.rechecks += 1;
         self.timers.set(task.spec.deadline, Timer::Deadline(gid));
         self.tasks.insert(gid, task);
         self.enqueue(gid);
-        step.push(Effect::Audit { of, fence, gid });
+        step.push(Effect::Recheck { of, fence, gid });
         self.pump(&lane, step);
     }
 }

@@ -106,12 +106,12 @@ impl Engine {
 
     /// Tasks that have not ended, but for those that check others in the background.
     pub fn unfinished(&self) -> u64 {
-        self.tasks.len() as u64 - u64::from(self.audits)
+        self.tasks.len() as u64 - u64::from(self.rechecks)
     }
 
     /// Checks in the background that have not ended.
-    pub fn audits(&self) -> u32 {
-        self.audits
+    pub fn rechecks(&self) -> u32 {
+        self.rechecks
     }
 
     /// The id that the next task of a session gets; `None` where the engine has no such session.

@@ -11,7 +11,7 @@ use super::live::{Live, weight_of};
 use super::memory::Memory;
 use super::shared::Shared;
 use super::transcript::Transcript;
-use crate::engine::{self, Effect, Event, NewTask, Refusal};
+use crate::engine::{self, Demand, Effect, Event, Refusal};
 use crate::model::{
     Gid, Policy, RequestKind, SessionId, SessionSpec, Task, TaskId, TaskRequest, Timestamp, ValidationSpec,
     estimate_tokens,
@@ -33,7 +33,7 @@ pub(super) enum Origin {
 /// A task on its way in.
 pub(super) struct Entrant {
     /// The needs of the task, for the engine.
-    pub(super) demand: NewTask,
+    pub(super) demand: Demand,
     pub(super) request: Arc<TaskRequest>,
     pub(super) judged: Option<Judged>,
     pub(super) created_at: Timestamp,
@@ -172,7 +172,7 @@ impl Shared {
             let made =
                 self.demand(&session.spec, &task.request, task.session_id, times).and_then(|(demand, judged)| {
                     let entrant = Entrant {
-                        demand: NewTask { band: Some(band), ..demand },
+                        demand: Demand { band: Some(band), ..demand },
                         request: task.request.clone(),
                         judged,
                         created_at: task.created_at,
@@ -202,7 +202,7 @@ impl Shared {
         request: &TaskRequest,
         id: SessionId,
         (created_at, deadline): (Timestamp, Timestamp),
-    ) -> Result<(NewTask, Option<Judged>)> {
+    ) -> Result<(Demand, Option<Judged>)> {
         let text = request.prompt_text();
         let model = request.model.as_deref().or((!session.model.is_empty()).then_some(session.model.as_str()));
         // The router does not compare embeddings, so one miner answers.
@@ -214,7 +214,7 @@ impl Shared {
             None => None,
         };
         let how = how.filter(|how| required > 1 && how.policy != Policy::First);
-        let task = NewTask {
+        let task = Demand {
             session: id,
             model: model.map(Arc::from),
             any_model: false,

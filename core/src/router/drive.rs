@@ -102,7 +102,7 @@ impl Shared {
                         deeds.push(Deed::Judge(live.clone()));
                     }
                 }
-                Effect::Audit { of, fence, gid } => {
+                Effect::Recheck { of, fence, gid } => {
                     if self.hold_check(core, of, fence, gid, now) {
                         self.metrics.audited();
                     } else {

@@ -112,7 +112,7 @@ impl Router {
 
     /// The number of answers that are being audited at present (`dispatch.audit_ratio`).
     pub fn audits(&self) -> u32 {
-        self.shared.core.lock().engine.audits()
+        self.shared.core.lock().engine.rechecks()
     }
 
     /// Whether the router takes tasks: it is neither draining nor closed, and its store works.

@@ -10,7 +10,7 @@ use super::core::Core;
 use super::live::{Given, Live};
 use super::shared::Shared;
 use super::wait::Waiter;
-use crate::engine::{Event, NewTask, Standing};
+use crate::engine::{Demand, Event, Standing};
 use crate::model::{
     Answer, Fence, Gid, Matching, MinerVerdict, RequestKind, TaskRequest, Timestamp, Validation, Verdict,
 };
@@ -163,7 +163,7 @@ impl Shared {
         let request = Arc::new(request);
         let now = self.clock.now();
         let bytes = texts.iter().map(String::len).sum::<usize>() as u64;
-        let demand = NewTask {
+        let demand = Demand {
             session: live.spec.session_id,
             model,
             embedding: true,
@@ -172,7 +172,7 @@ impl Shared {
             bytes,
             deadline: now.plus(self.config.dispatch.verdict_timeout_ms),
             shadow: true,
-            ..NewTask::default()
+            ..Demand::default()
         };
         let entrant = Entrant {
             demand,

@@ -1,6 +1,7 @@
 //! Sessions: records in memory, written through to the store.
 
 use std::collections::BTreeSet;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -79,14 +80,14 @@ fn rules(session: &Session, dispatch: &DispatchConfig) -> SessionRules {
         mode: SessionMode::from_number(spec.mode),
         model: (!spec.model.is_empty()).then(|| Arc::from(spec.model.as_str())),
         min_miners: spec.min_num_of_nodes,
-        max_miners: spec.max_num_of_nodes,
+        max_miners: NonZeroU32::new(spec.max_num_of_nodes),
         reserve: if spec.reserve_ephemeral_nodes && spec.mode != 1 { kept } else { 0 },
         reserve_ms: period.saturating_mul(1_000),
         sla: spec.sla,
         band: session.spec.priority,
         weight: session.spec.weight.max(1),
         affinity: session.spec.affinity.unwrap_or(true),
-        max_tasks: session.spec.max_task_execution_count,
+        max_tasks: NonZeroU64::new(session.spec.max_task_execution_count),
         open: session.active,
     }
 }

@@ -1,7 +1,7 @@
 //! A task that would wait beyond its deadline is refused, but never because of another session's large backlog.
 
 use cortensor_router::internals::engine::{
-    Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, Refusal, SessionRules,
+    Demand, Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, Refusal, SessionRules,
 };
 use cortensor_router::model::{Fence, Gid, SessionId, Timestamp};
 
@@ -51,13 +51,13 @@ impl Fleet {
     }
 
     fn submit(&mut self, session: SessionId, timeout_ms: u64) -> Result<Gid, Refusal> {
-        let task = NewTask {
+        let task = Demand {
             session,
             prompt_tokens: 100,
             max_tokens: 100,
             bytes: 400,
             deadline: self.now.plus(timeout_ms),
-            ..NewTask::default()
+            ..Demand::default()
         };
         match self.step(Event::Submit(Box::new(task))).first() {
             Some(Effect::Admitted { gid, .. }) => Ok(*gid),
@@ -94,7 +94,7 @@ fn a_dump_makes_nobody_elses_deadline_unreachable() {
     // 40 tasks of the session itself, and as many of the other session's in between.
     assert_eq!(fleet.submit(OTHER, 60_000), Err(Refusal::DeadlineUnreachable));
     fleet.submit(OTHER, 120_000).expect("81 seconds are left for 80 tasks and an answer");
-    fleet.engine.audit().unwrap();
+    fleet.engine.check().unwrap();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cortensor_router::internals::Transcript;
-use cortensor_router::internals::engine::{Effect, Event, NewTask};
+use cortensor_router::internals::engine::{Demand, Effect, Event};
 use cortensor_router::model::{Fence, Gid, OnFailure, Outcome, SessionId, Timestamp};
 
 use crate::people::{RESTRICTED, SESSIONS};
@@ -13,7 +13,7 @@ use crate::world::{Happening, LiveTask, Row, World, Write};
 const LONGEST: u64 = 20_000;
 
 impl World {
-    fn new_task(&mut self, held: bool) -> NewTask {
+    fn new_task(&mut self, held: bool) -> Demand {
         let session = if self.random.chance(70) {
             self.random.range(0, RESTRICTED - 1)
         } else {
@@ -23,7 +23,7 @@ impl World {
         let required = if self.random.chance(30) { self.random.range(2, 3) as u32 } else { 1 };
         let judged = required > 1 && self.random.chance(80);
         let streaming = self.random.chance(80);
-        NewTask {
+        Demand {
             any_model: false,
             session: SessionId(session),
             model: None,
@@ -290,7 +290,7 @@ impl World {
         {
             return Err(format!("I2: the end of task {gid} changed"));
         }
-        // An audit repeats the answer's request, which the router still has.
+        // A recheck repeats the answer's request, which the router still has.
         self.ended_lately = Some((gid, task));
         Ok(())
     }

@@ -45,7 +45,7 @@ impl World {
                     let epoch = self.epoch;
                     self.after(at, Happening::Verdict(epoch, gid));
                 }
-                Effect::Audit { of, fence, gid } => self.audit(of, fence, gid)?,
+                Effect::Recheck { of, fence, gid } => self.recheck(of, fence, gid)?,
                 Effect::Reputed { name, reputation } => {
                     self.report.reputations += 1;
                     self.disk_reputations.insert(name, reputation);
@@ -58,26 +58,26 @@ impl World {
         Ok(())
     }
 
-    fn audit(&mut self, of: Gid, fence: Fence, gid: Gid) -> Result<(), String> {
+    fn recheck(&mut self, of: Gid, fence: Fence, gid: Gid) -> Result<(), String> {
         let Some((ended, task)) = self.ended_lately.take().filter(|(ended, _)| *ended == of) else {
             return Err(format!("task {gid} checks task {of}, which did not end just now"));
         };
         let Some(given) = task.answers.into_iter().find(|given| given.fence == fence) else {
             return Err(format!("task {gid} checks an answer that task {of} does not have"));
         };
-        self.report.audits += 1;
+        self.report.rechecks += 1;
         let mut spec = task.row.spec;
         (spec.required, spec.judged, spec.tie_break, spec.shadow) = (2, true, true, true);
         spec.deadline = Timestamp(self.now + spec.deadline.0);
         let row = Row { session: task.row.session, id: TaskId(0), spec, end: None };
-        let audit = LiveTask {
+        let recheck = LiveTask {
             primary: Some(fence),
             answers_for: Some(task.answers_for.unwrap_or(ended)),
             answers: vec![given],
             tainted: task.tainted,
             ..LiveTask::new(row, 0)
         };
-        self.live.insert(gid, audit);
+        self.live.insert(gid, recheck);
         Ok(())
     }
 
@@ -90,7 +90,7 @@ impl World {
         let ruling = judge(&Validation::default(), &texts, asked, primary, None);
         self.report.judged += 1;
         self.report.insufficient += u64::from(ruling.standing == Standing::Insufficient);
-        self.report.audits_agreed += u64::from(task.answers_for.is_some() && ruling.standing == Standing::Agreed);
+        self.report.rechecks_agreed += u64::from(task.answers_for.is_some() && ruling.standing == Standing::Agreed);
         self.report.tie_breaks += u64::from(task.answers.len() as u32 > asked);
         task.standing = Some(ruling.standing);
         let winner = task.answers.get(ruling.winner);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cortensor_router::internals::engine::{
-    Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, PlantedBug, SessionRules,
+    Demand, Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, PlantedBug, SessionRules,
 };
 use cortensor_router::model::{SessionId, Timestamp};
 
@@ -33,13 +33,13 @@ pub(crate) fn worst_lead(bug: Option<PlantedBug>) -> f64 {
         for session in 0..4 {
             for _ in 0..100 {
                 let tokens = random.range(1, 500);
-                let task = NewTask {
+                let task = Demand {
                     session: SessionId(session),
                     prompt_tokens: 1,
                     max_tokens: tokens,
                     bytes: 1,
                     streaming: true,
-                    ..NewTask::default()
+                    ..Demand::default()
                 };
                 let effects = engine.step(Event::Submit(Box::new(task)), now);
                 let Some(Effect::Admitted { gid, .. }) = effects.first() else { panic!("refused: {effects:?}") };

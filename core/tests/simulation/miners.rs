@@ -231,7 +231,7 @@ impl World {
         }
         let of_session = |gid: &Gid| self.live.get(gid).is_some_and(|t| t.row.session == session && !t.row.spec.shadow);
         let working = self.miners.iter().filter(|(k, m)| **k == key || m.outstanding.values().any(of_session)).count();
-        if rules.max_miners > 0 && !task.shadow() && working as u32 > rules.max_miners {
+        if !task.shadow() && rules.max_miners.is_some_and(|most| working as u32 > most.get()) {
             return Err(format!("{working} miners work for session {session}"));
         }
         if role == Role::Continue && !miner.who.continues {

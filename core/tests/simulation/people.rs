@@ -1,5 +1,6 @@
 //! The inhabitants of a world: sessions with their rules, and miners that come, lie and go.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use cortensor_router::internals::engine::{MinerRules, SessionRules};
@@ -21,7 +22,7 @@ pub(crate) fn session_rules(session: u64) -> SessionRules {
     };
     match session {
         3 => SessionRules { mode: SessionMode::Ephemeral, reserve: 1, reserve_ms: 2_000, ..plain },
-        4 => SessionRules { max_miners: 1, ..plain },
+        4 => SessionRules { max_miners: NonZeroU32::new(1), ..plain },
         5 => SessionRules { min_miners: 2, sla: 2, ..plain },
         6 => SessionRules { mode: SessionMode::Dedicated, ..plain },
         _ => plain,

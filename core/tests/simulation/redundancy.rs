@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cortensor_router::internals::engine::{
-    Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, Role, SessionRules, Standing,
+    Demand, Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, Role, SessionRules, Standing,
 };
 use cortensor_router::internals::judge;
 use cortensor_router::model::{Fence, Matching, Outcome, Policy, SessionId, SessionMode, Timestamp, Validation};
@@ -70,14 +70,14 @@ impl Trial {
 
     /// Runs one task: three answers, the verdict, the end. Gives the outcome and the winner.
     fn task(&mut self, how: &Validation, answers: &BTreeMap<MinerKey, String>) -> (Outcome, MinerKey) {
-        let task = NewTask {
+        let task = Demand {
             prompt_tokens: 1,
             max_tokens: 1,
             bytes: 1,
             streaming: true,
             required: 3,
             judged: true,
-            ..NewTask::default()
+            ..Demand::default()
         };
         let effects = self.step(Event::Submit(Box::new(task)));
         let mut primary = None;

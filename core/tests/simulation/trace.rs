@@ -82,7 +82,7 @@ impl Fingerprint {
             Effect::Voided { gid } => self.about("voided", *gid),
             Effect::Promoted { gid, fence } => self.attempt("promoted", *gid, *fence),
             Effect::Judge { gid } => self.about("judge", *gid),
-            Effect::Audit { of, fence, gid } => {
+            Effect::Recheck { of, fence, gid } => {
                 self.attempt("recheck", *gid, *fence);
                 self.number(of.0);
             }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cortensor_router::internals::Transcript;
 use cortensor_router::internals::engine::{
-    Blame, Effect, Engine, EngineSettings, Event, MinerKey, NewTask, PlantedBug, Standing,
+    Blame, Demand, Effect, Engine, EngineSettings, Event, MinerKey, PlantedBug, Standing,
 };
 use cortensor_router::model::{Fence, Gid, Outcome, SessionId, TaskId, Timestamp};
 
@@ -58,7 +58,7 @@ pub(crate) enum Write {
 pub(crate) struct Row {
     pub(crate) session: SessionId,
     pub(crate) id: TaskId,
-    pub(crate) spec: NewTask,
+    pub(crate) spec: Demand,
     pub(crate) end: Option<(Outcome, String)>,
 }
 
@@ -82,7 +82,7 @@ pub(crate) struct LiveTask {
     pub(crate) tainted: bool,
     pub(crate) standing: Option<Standing>,
     pub(crate) winner: Option<Fence>,
-    /// The task that an audit checks.
+    /// The task that a recheck checks.
     pub(crate) answers_for: Option<Gid>,
     pub(crate) cancel_acked: bool,
     pub(crate) finishing: bool,
@@ -113,7 +113,7 @@ pub(crate) struct World {
     pub(crate) epoch: u64,
     /// The time at which this start of the router began.
     started: u64,
-    audit_ratio: f64,
+    recheck_ratio: f64,
     hedges: bool,
     pub(crate) identities: Vec<Identity>,
     /// The state that survives a crash.
@@ -140,7 +140,7 @@ pub(crate) struct World {
     /// The ids and ends that clients were told. These never change.
     pub(crate) told_ids: BTreeMap<(SessionId, TaskId), Gid>,
     pub(crate) told_ends: BTreeMap<Gid, (Outcome, String)>,
-    /// The task that ended last. An audit of its answer follows at once or not at all.
+    /// The task that ended last. A recheck of its answer follows at once or not at all.
     pub(crate) ended_lately: Option<(Gid, LiveTask)>,
     pub(crate) report: WorldReport,
     /// The fingerprint of all effects so far.
@@ -155,7 +155,7 @@ pub(crate) const MIN_REPUTATION: f64 = 0.5;
 impl World {
     pub(crate) fn new(seed: u64, bug: Option<PlantedBug>, loud: bool) -> Self {
         let mut random = Random::new(seed);
-        let (audit_ratio, hedges) = (if random.chance(50) { 0.4 } else { 0.0 }, random.chance(80));
+        let (recheck_ratio, hedges) = (if random.chance(50) { 0.4 } else { 0.0 }, random.chance(80));
         let identities = Identity::all(&mut random);
         let flaky = random.chance(40);
         Self {
@@ -165,10 +165,10 @@ impl World {
             now: START,
             order: 0,
             heap: BTreeMap::new(),
-            engine: Engine::new(settings(1, Gid(1), audit_ratio, hedges)),
+            engine: Engine::new(settings(1, Gid(1), recheck_ratio, hedges)),
             epoch: 1,
             started: START,
-            audit_ratio,
+            recheck_ratio,
             hedges,
             identities,
             disk: BTreeMap::new(),
@@ -219,7 +219,7 @@ impl World {
                 eprintln!("{:>7} {happening:?}", at - START);
             }
             self.happen(&happening)?;
-            self.engine.audit()?;
+            self.engine.check()?;
             self.check_deadlines()?;
             if let Some(next) = self.engine.next_deadline() {
                 let at = next.0.max(self.now);
@@ -233,7 +233,7 @@ impl World {
                 return Err(format!("I1: the accepted task {gid} never ended"));
             }
         }
-        if self.engine.unfinished() != 0 || self.engine.audits() != 0 {
+        if self.engine.unfinished() != 0 || self.engine.rechecks() != 0 {
             return Err(format!("I1: {} tasks are left over", self.engine.unfinished()));
         }
         Ok((self.report, self.fingerprint.value()))
@@ -250,7 +250,7 @@ impl World {
 
     fn start_engine(&mut self) -> Result<(), String> {
         let first_gid = self.disk.keys().next_back().map_or(Gid(1), |gid| Gid(gid.0 + 1));
-        self.engine = Engine::new(settings(self.epoch, first_gid, self.audit_ratio, self.hedges));
+        self.engine = Engine::new(settings(self.epoch, first_gid, self.recheck_ratio, self.hedges));
         #[cfg(feature = "planted-bugs")]
         if let Some(bug) = self.bug {
             self.engine.plant(bug);
@@ -269,7 +269,7 @@ impl World {
         let unfinished: Vec<_> =
             self.disk.iter().filter(|(_, row)| row.end.is_none()).map(|(gid, row)| (*gid, row.clone())).collect();
         for (gid, row) in unfinished {
-            let spec = NewTask { held: false, attached: false, open_ended: false, ..row.spec.clone() };
+            let spec = Demand { held: false, attached: false, open_ended: false, ..row.spec.clone() };
             self.live.insert(gid, LiveTask::new(row.clone(), self.engine.first_base()));
             self.step(Event::Restore(gid, row.id, Box::new(spec)))?;
         }

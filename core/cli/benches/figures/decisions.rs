@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cortensor_router::internals::engine::{
-    Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, SessionRules, prefix_blocks,
+    Demand, Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, SessionRules, prefix_blocks,
 };
 use cortensor_router::model::{Fence, Gid, SessionId, Timestamp};
 
@@ -85,12 +85,12 @@ pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     Ok(())
 }
 
-fn task(number: u64, now: Timestamp) -> NewTask {
+fn task(number: u64, now: Timestamp) -> Demand {
     let session = number.wrapping_mul(7_919) % SESSIONS;
     // Tasks of a session begin alike, as those of a conversation do.
     let text =
         format!("{}{}", format!("conversation {session} ").repeat(60), "and more ".repeat((number % 50) as usize));
-    NewTask {
+    Demand {
         session: SessionId(session),
         model: Some(Arc::from("model")),
         prompt_tokens: 100 + number % 900,
@@ -100,7 +100,7 @@ fn task(number: u64, now: Timestamp) -> NewTask {
         deadline: now.plus(1 << 40),
         streaming: true,
         prefix: prefix_blocks(&text),
-        ..NewTask::default()
+        ..Demand::default()
     }
 }
 

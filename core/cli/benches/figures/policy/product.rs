@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use cortensor_router::internals::engine::{
-    Blame, Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, NewTask, SessionRules,
+    Blame, Demand, Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, SessionRules,
 };
 use cortensor_router::model::{Fence, Gid, SessionId, Timestamp};
 
@@ -83,7 +83,7 @@ impl Product {
 impl Policy for Product {
     fn arrive(&mut self, request: usize, all: &[Request], now: u64, out: &mut Vec<Order>) {
         let one = &all[request];
-        let task = NewTask {
+        let task = Demand {
             session: SessionId(one.session),
             model: Some("model".into()),
             prompt_tokens: one.prompt,
@@ -92,7 +92,7 @@ impl Policy for Product {
             deadline: Timestamp(START.saturating_add(one.deadline)),
             streaming: true,
             prefix: one.prefix.clone(),
-            ..NewTask::default()
+            ..Demand::default()
         };
         self.step(Event::Submit(Box::new(task)), now, Some(request), out);
     }

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::entry::{AttemptState, SessionEntry};
 use super::machine::Engine;
+use super::session::SessionEntry;
+use super::task::AttemptState;
 
 impl Engine {
     /// Checks the engine against itself.
     ///
     /// # Errors
     /// Says what does not hold.
-    pub fn audit(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), String> {
         for (gid, task) in &self.tasks {
             task.phase.check().map_err(|why| format!("task {gid}: {why}"))?;
             if task.wants_miner() && !task.in_queue && task.retry_at.is_none() {
@@ -41,10 +42,10 @@ impl Engine {
                 return Err(format!("miner {key:?} holds the fence {fence}, which counts no more"));
             }
         }
-        self.audit_sessions()
+        self.check_sessions()
     }
 
-    fn audit_sessions(&self) -> Result<(), String> {
+    fn check_sessions(&self) -> Result<(), String> {
         let mut working = BTreeMap::new();
         for task in self.tasks.values() {
             let Some(session) = task.lane.own else { continue };
@@ -74,9 +75,9 @@ impl Engine {
                 return Err(format!("miner {key:?} is kept for session {:?}, which does not know it", miner.reserved));
             }
         }
-        let audits = self.tasks.values().filter(|task| task.audit).count();
-        if audits != self.audits as usize {
-            return Err(format!("{audits} audits run, but {} are counted", self.audits));
+        let rechecks = self.tasks.values().filter(|task| task.recheck).count();
+        if rechecks != self.rechecks as usize {
+            return Err(format!("{rechecks} rechecks run, but {} are counted", self.rechecks));
         }
         for gid in &self.continuing {
             if !self.tasks.get(gid).is_some_and(|task| task.continuing && !task.is_ending()) {

@@ -1,0 +1,110 @@
+//! What the engine keeps of a miner.
+
+use std::collections::BTreeSet;
+
+use cortensor_router_model::{Fence, Gid, SessionId, Timestamp};
+
+use super::breaker::{Breaker, BreakerState};
+use super::choice::Rank;
+use super::event::MinerRules;
+use super::line::LaneKey;
+use super::pace::Pace;
+use super::settings::EngineSettings;
+
+/// How much an attempt weighs in a miner's share of errors.
+const ERROR_SMOOTHING: f64 = 0.05;
+
+#[derive(Debug)]
+pub(super) struct MinerEntry {
+    pub(super) rules: MinerRules,
+    /// Tasks that it may have now.
+    pub(super) credits: u32,
+    pub(super) in_flight: u32,
+    pub(super) draining: bool,
+    pub(super) breaker: Breaker,
+    /// Tokens a second of one task, smoothed; 0 while unknown.
+    pub(super) speed: f64,
+    /// What its speed is taken of.
+    pub(super) pace: Pace,
+    /// Milliseconds to the first token, smoothed; 0 while unknown.
+    pub(super) first_token_ms: f64,
+    /// The share of attempts that failed by its fault, smoothed.
+    pub(super) errors: f64,
+    /// How often its answers agree with others', smoothed: 1 always.
+    pub(super) reputation: f64,
+    /// Its reputation is too low: it gets nothing until then.
+    pub(super) aside_until: Option<Timestamp>,
+    /// The session it is kept for.
+    pub(super) reserved: Option<SessionId>,
+    pub(super) served: u64,
+    pub(super) completed: u64,
+    pub(super) failed: u64,
+    /// Its place among the free ones, while it is free.
+    pub(super) rank: Option<Rank>,
+    pub(super) fences: BTreeSet<Fence>,
+}
+
+impl MinerEntry {
+    pub(super) fn new(rules: MinerRules, reputation: f64) -> Self {
+        Self {
+            credits: rules.capacity,
+            rules,
+            in_flight: 0,
+            draining: false,
+            breaker: Breaker::default(),
+            speed: 0.0,
+            pace: Pace::default(),
+            first_token_ms: 0.0,
+            errors: 0.0,
+            reputation,
+            aside_until: None,
+            reserved: None,
+            served: 0,
+            completed: 0,
+            failed: 0,
+            rank: None,
+            fences: BTreeSet::new(),
+        }
+    }
+
+    /// Notes an answer of that many tokens, which took that many milliseconds.
+    pub(super) fn succeeded(&mut self, tokens: u64, took_ms: u64) {
+        self.completed += 1;
+        self.errors -= ERROR_SMOOTHING * self.errors;
+        self.breaker.success();
+        if tokens > 0 {
+            self.pace.note(tokens, took_ms);
+            self.speed = self.pace.per_second();
+        }
+    }
+
+    /// Notes that it failed at that task. Answers until when it gets no tasks, if that opened its breaker.
+    pub(super) fn failed_at(&mut self, task: Gid, now: Timestamp, settings: &EngineSettings) -> Option<Timestamp> {
+        self.failed += 1;
+        self.errors += ERROR_SMOOTHING * (1.0 - self.errors);
+        self.breaker.failure(task, now, settings.breaker_failures, settings.breaker_open_ms)
+    }
+
+    /// Whether it can do such tasks.
+    pub(super) fn could_serve(&self, lane: &LaneKey) -> bool {
+        self.fit(lane).is_some()
+    }
+
+    /// Whether its answer to such a task may stand beside others', now or when it is up again.
+    pub(super) fn could_answer_beside(&self, lane: &LaneKey) -> bool {
+        self.could_serve(lane) && !self.rules.last_resort && !self.draining && self.aside_until.is_none()
+    }
+
+    /// Whether it can do such tasks and is not kept for others'.
+    pub(super) fn serves(&self, lane: &LaneKey) -> bool {
+        (self.reserved.is_none() || self.reserved == lane.own) && self.could_serve(lane)
+    }
+
+    /// Whether it gets tasks at all, free or not.
+    pub(super) fn takes_part(&self) -> bool {
+        !self.draining
+            && self.aside_until.is_none()
+            && self.credits > 0
+            && !matches!(self.breaker.state(), BreakerState::Open(_))
+    }
+}
