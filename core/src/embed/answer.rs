@@ -1,4 +1,4 @@
-//! Reads the answer of a host's miner out of JSON.
+//! Reads the answer of a host's miner from JSON.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -9,11 +9,11 @@ use crate::model::{
 };
 use crate::{Error, Result};
 
-/// The error of a job whose miner gave nothing at all. The words are the same in every language.
+/// The message for a job whose miner gave no answer at all. It is equal in all languages.
 pub(super) const NOTHING: &str =
     "the miner returned nothing: return the text (an empty one where there is none), or emit pieces";
 
-/// The answer that a miner gives at the end of a job; every field is optional.
+/// The answer that a miner gives at the end of a job. Every field is optional.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Finish {
@@ -33,7 +33,7 @@ impl Finish {
         json::parse("answer", text)
     }
 
-    /// Whether it has nothing that a caller could read, not even an empty text.
+    /// Whether the answer has no content at all. An empty text counts as content.
     pub(super) fn says_nothing(&self) -> bool {
         self.text.is_none()
             && self.reasoning.is_none()
@@ -41,7 +41,8 @@ impl Finish {
             && self.tool_calls.as_ref().is_none_or(Vec::is_empty)
     }
 
-    /// The answer. `calls`: whether calls of tools were emitted before; `gid` makes ids for those that have none.
+    /// Converts the answer. `calls`: whether tool calls were emitted before. `gid` makes the ids of calls that have
+    /// none.
     pub(super) fn into_answer(self, calls: bool, gid: u64) -> Result<Answer> {
         let mut tool_calls = self.tool_calls.unwrap_or_default();
         for (index, call) in tool_calls.iter_mut().enumerate() {
@@ -78,12 +79,12 @@ fn unnamed(index: usize) -> Error {
     Error::invalid(param, message)
 }
 
-/// The id of a call that its miner gave none: no two of a router's calls have the same.
+/// The id of a tool call to which the miner gave none. It is unique in the router.
 fn id_of(gid: u64, index: u64) -> String {
     format!("call_{gid}_{index}")
 }
 
-/// One vector, or a list of them, as it was written.
+/// One vector or a list of vectors, as JSON.
 #[derive(Debug)]
 struct Given(Box<RawValue>);
 
@@ -98,7 +99,7 @@ impl<'de> Deserialize<'de> for Given {
     }
 }
 
-/// A piece of an answer that is more than text.
+/// A piece of an answer with its text, reasoning and tool calls.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Pieces {
@@ -107,7 +108,7 @@ pub(super) struct Pieces {
     tool_calls: Option<Vec<Piece>>,
 }
 
-/// A piece of a call of a tool.
+/// A piece of a tool call.
 #[derive(Debug, Deserialize)]
 struct Piece {
     index: Option<u64>,
@@ -123,7 +124,7 @@ struct Piece {
 #[serde(default)]
 struct PieceOfFunction {
     name: Option<String>,
-    /// The arguments are read as those of a whole call are: a text, or an object.
+    /// The arguments, as JSON text or as an object, like those of a whole call.
     arguments: Option<Box<RawValue>>,
 }
 
@@ -132,7 +133,7 @@ impl Pieces {
         json::parse("piece", text)
     }
 
-    /// The parts that are not text: reasoning and tool calls. `calls` are the numbers of the calls that were begun.
+    /// The reasoning and the tool calls of the piece. `calls` holds the indexes of the calls that have begun so far.
     pub(super) fn deltas(&self, calls: &mut Vec<u64>, gid: u64) -> Result<(Delta, Delta)> {
         let mut begun = calls.clone();
         let mut tool_calls = Vec::new();

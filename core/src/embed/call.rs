@@ -1,4 +1,4 @@
-//! An operation of the router under way. The caller can block on it, await it, or have a function called with its
+//! A running operation of the router. The caller can block on it, await it, or register a function that gets the
 //! answer.
 
 use std::future::Future;
@@ -16,15 +16,15 @@ use super::{callback, park};
 use crate::{Error, ErrorKind, Result};
 
 /// An operation that runs on the router's own threads. If the call is dropped, an operation that changes something
-/// goes on and its answer is dropped; an operation that only waits ends.
+/// continues without its caller, and an operation that only waits ends.
 ///
-/// A `Call` is a future for any runtime; [`wait`](Self::wait) blocks a plain thread; [`then`](Self::then) is for event loops.
+/// A `Call` is a future for any runtime. [`wait`](Self::wait) blocks a thread; [`then`](Self::then) is for event loops.
 #[must_use]
 pub struct Call<T> {
     answer: oneshot::Receiver<Result<T>>,
-    /// The router's runtime: its own workers must not wait.
+    /// The router's runtime, whose own workers must not block; `None`: the answer is already there.
     runtime: Option<Handle>,
-    /// Ends the operation when the call is dropped.
+    /// Ends the operation when the call is dropped; `None`: the operation continues.
     abort: Option<AbortHandle>,
 }
 
@@ -38,7 +38,7 @@ impl<T: Send + 'static> Call<T> {
     pub(super) fn spawn(runtime: &Handle, work: impl Future<Output = Result<T>> + Send + 'static) -> Self {
         let (tell, answer) = oneshot::channel();
         runtime.spawn(async move {
-            // The caller may have gone.
+            // The call may have been dropped.
             let _ = tell.send(work.await);
         });
         Self { answer, runtime: Some(runtime.clone()), abort: None }
@@ -53,13 +53,13 @@ impl<T: Send + 'static> Call<T> {
         Self { answer, runtime: Some(runtime.clone()), abort: Some(watching.abort_handle()) }
     }
 
-    /// A handle that ends this call from elsewhere, for callers that pass the call on to [`then`](Self::then).
+    /// A handle that ends this call, for callers that pass the call itself to [`then`](Self::then).
     pub fn canceller(&self) -> Canceller {
         Canceller(self.abort.clone())
     }
 
-    /// Starts an operation whose answer is given without a change of threads if it is there already, so that a wait
-    /// of no time at all finds it.
+    /// Starts an operation that only waits. If its answer is already there, the call is ready at once, so that even a
+    /// wait with a timeout of 0 returns the answer.
     pub(super) fn look(runtime: &Handle, work: impl Future<Output = Result<T>> + Send + 'static) -> Self {
         let mut work = Box::pin(work);
         let first = {
@@ -81,12 +81,13 @@ impl<T: Send + 'static> Call<T> {
     /// Blocks until the answer is there.
     ///
     /// # Errors
-    /// The operation's own; `WouldDeadlock` on one of the router's worker threads; `Closed` when the router was closed meanwhile.
+    /// The operation's own errors; `WouldDeadlock` on one of the router's worker threads; `Closed` if the router was
+    /// closed before the operation ended.
     pub fn wait(mut self) -> Result<T> {
         self.wait_for(None).unwrap_or_else(|| Err(gone()))
     }
 
-    /// Blocks at most for `timeout`; `None`: not yet, and the operation goes on.
+    /// Blocks at most for `timeout`. `None`: the answer is not there yet, and the operation continues.
     pub fn wait_for(&mut self, timeout: Option<Duration>) -> Option<Result<T>> {
         if let Err(error) = may_block(self.runtime.as_ref()) {
             return Some(Err(error));
@@ -94,15 +95,15 @@ impl<T: Send + 'static> Call<T> {
         park::until(timeout, |cx| Pin::new(&mut *self).poll(cx))
     }
 
-    /// Calls `f` with the answer, once: at once where it is there, else on the thread that gives it. `f` must neither
-    /// block nor call the router; it passes the answer on to the host's event loop.
+    /// Calls `f` once with the answer: at once if the answer is there, else on the thread that produces it. `f` must
+    /// neither block nor call the router. It is meant to pass the answer to the host's event loop.
     pub fn then(self, f: impl FnOnce(Result<T>) + Send + 'static) {
         let then = Arc::new(Then(Mutex::new(Some((self, Box::new(f) as Answer<T>)))));
         then.look();
     }
 }
 
-/// Refuses to block one of the router's workers. The thread of a callback is none of them and may block.
+/// Refuses to block one of the router's workers. The thread of a callback is not a worker and may block.
 pub(super) fn may_block(runtime: Option<&Handle>) -> Result<()> {
     let ours = runtime.zip(Handle::try_current().ok()).is_some_and(|(ours, here)| ours.id() == here.id());
     if ours && !callback::is_inside() {
@@ -134,13 +135,13 @@ impl<T> Drop for Call<T> {
     }
 }
 
-/// Ends a call as dropping it does: an operation that only waits ends and answers `Closed`, one that changes
-/// something goes on.
+/// Ends a call like dropping it: an operation that only waits ends with `Closed`, and an operation that changes
+/// something continues.
 #[derive(Debug, Clone)]
 pub struct Canceller(Option<AbortHandle>);
 
 impl Canceller {
-    /// Ends it. After the answer this does nothing.
+    /// Ends the call. After the answer this does nothing.
     pub fn cancel(&self) {
         if let Some(abort) = &self.0 {
             abort.abort();

@@ -1,6 +1,6 @@
-//! The callback law: no call of the host's code starts after it was released, it is released exactly once, and only
-//! after every call of it has ended. [`Callback::close`] waits for that, so that nothing of the router runs in the
-//! host afterwards.
+//! The callback law: no call of the host's code starts after the code was released; the code is released exactly once;
+//! and it is released only after all calls of it have ended. [`Callback::close`] waits for that, so that the router
+//! never runs the host's code afterwards.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use parking_lot::{Condvar, Mutex};
 use crate::{Error, ErrorKind, Result};
 
 thread_local! {
-    /// How many callbacks this thread is inside of.
+    /// The number of callbacks that this thread is inside.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Whether this thread runs a callback of the host's.
+/// Whether this thread runs a callback of the host.
 pub(super) fn is_inside() -> bool {
     DEPTH.get() > 0
 }
 
-/// Refuses a call that waits for callbacks, when it comes from inside of one.
+/// Refuses a call that waits for callbacks if it comes from inside a callback.
 pub(super) fn outside(call: &str) -> Result<()> {
     if is_inside() {
         return Err(Error::new(
@@ -33,7 +33,7 @@ pub(super) fn outside(call: &str) -> Result<()> {
     Ok(())
 }
 
-/// Code of the host, with a count of the calls under way.
+/// Code of the host, with a count of its running calls.
 pub(super) struct Callback<T: ?Sized> {
     state: Mutex<State<T>>,
     idle: Condvar,
@@ -49,7 +49,7 @@ impl<T: ?Sized> Callback<T> {
         Arc::new(Self { state: Mutex::new(State { host: Some(host), active: 0 }), idle: Condvar::new() })
     }
 
-    /// Calls the host. `false`: nothing was called, because the code was released.
+    /// Calls the host's code. `false`: the code was released and not called.
     pub(super) fn call(&self, with: impl FnOnce(&T)) -> bool {
         let host = {
             let mut state = self.state.lock();
@@ -66,7 +66,7 @@ impl<T: ?Sized> Callback<T> {
         true
     }
 
-    /// Lets no further call start. The host's code is dropped when the last call has ended, here or there.
+    /// Lets no further call start. The host's code is dropped when the last running call has ended.
     pub(super) fn retire(&self) {
         let host = {
             let mut state = self.state.lock();
@@ -75,7 +75,7 @@ impl<T: ?Sized> Callback<T> {
         drop(host);
     }
 
-    /// Lets no further call start, and waits for the calls under way. `false`: they had not ended within `timeout`.
+    /// Lets no further call start, and waits for the running calls. `false`: they did not end within `timeout`.
     pub(super) fn close(&self, timeout: Option<Duration>) -> bool {
         self.retire();
         let mut state = self.state.lock();
@@ -89,7 +89,7 @@ impl<T: ?Sized> Callback<T> {
     }
 }
 
-/// One call under way. A panic of the host's code passes through here too.
+/// One running call. Its drop also handles a panic of the host's code.
 struct Call<'a, T: ?Sized> {
     callback: &'a Callback<T>,
     host: Option<Arc<T>>,
@@ -97,7 +97,7 @@ struct Call<'a, T: ?Sized> {
 
 impl<T: ?Sized> Drop for Call<'_, T> {
     fn drop(&mut self) {
-        // The code is released before waiters are woken, so that nothing of the host's is left when they go on.
+        // The code is released before waiters are woken, so that it no longer exists when they continue.
         self.host.take();
         DEPTH.set(DEPTH.get() - 1);
         let mut state = self.callback.state.lock();

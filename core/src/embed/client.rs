@@ -1,4 +1,4 @@
-//! A miner of the host program that works for a distant router.
+//! A miner of the host program that works for a remote router.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,11 +18,11 @@ use crate::miner::client;
 use crate::model::from_json;
 use crate::{Error, ErrorKind, Result};
 
-/// Dials a router and serves it with a miner of this program. It connects again if the connection breaks, and loses
+/// A miner of this program that dials in to a remote router. The miner reconnects if the connection breaks, and loses
 /// no finished answer.
 ///
-/// It has a runtime of its own and needs no [`Router`](super::Router) here. [`close`](Self::close) ends it and waits
-/// for the host's callbacks. If it is dropped without that, its work is cancelled and nothing is waited for.
+/// The miner has its own runtime and needs no [`Router`](super::Router) in this process. [`close`](Self::close) ends
+/// the miner and waits for the host's callbacks. Dropping it cancels the work without waiting.
 pub struct MinerClient {
     origin: Origin,
     handle: Handle,
@@ -39,11 +39,11 @@ impl std::fmt::Debug for MinerClient {
 }
 
 impl MinerClient {
-    /// Starts it. `config` is JSON: `routers` and `name` are needed, the other fields are those of
-    /// [`MinerClientConfig`](client::MinerClientConfig), and `runtime` is as in a router's configuration.
+    /// Starts the miner. `config` is JSON with the fields of [`MinerClientConfig`](client::MinerClientConfig), of which
+    /// `routers` and `name` are required, and with `runtime` as in a router's configuration.
     ///
     /// # Errors
-    /// `InvalidArgument` names the field; `Unavailable` when the system gives no threads.
+    /// `InvalidArgument` names the field; `Unavailable` if the system gives no threads.
     pub fn start(config: &str, miner: impl HostMiner, log: Option<LogSink>) -> Result<Self> {
         let mut given: serde_json::Value = json::parse("config", config)?;
         let runtime = given.as_object_mut().and_then(|given| given.remove("runtime"));
@@ -80,8 +80,8 @@ impl MinerClient {
         }
     }
 
-    /// Its counts and its connection, as JSON: `connected`, `router`, `last_error`, `in_flight`, `finished`,
-    /// `committed` and others.
+    /// The miner's counts and the state of its connection, as JSON: `connected`, `router`, `last_error`, `in_flight`,
+    /// `finished`, `committed` and others.
     ///
     /// # Errors
     /// `Closed` after a fork.
@@ -90,7 +90,7 @@ impl MinerClient {
         json::text(&self.client.stats())
     }
 
-    /// Sets how many tasks it takes at a time from now on, at most the `capacity` it was started with.
+    /// Sets the maximum number of concurrent tasks, from 0 to the `capacity` of the configuration.
     ///
     /// # Errors
     /// `Closed` after a fork.
@@ -100,8 +100,8 @@ impl MinerClient {
         Ok(())
     }
 
-    /// Takes no new tasks, finishes those that it has, and leaves. `true`: all were finished within `timeout`, and
-    /// the router has them.
+    /// Takes no new tasks, finishes the present ones, and closes. `true`: all tasks were finished within `timeout`, and
+    /// the router has their answers.
     pub fn drain(&self, timeout: Duration) -> Call<bool> {
         if let Err(error) = self.open() {
             return Call::ready(Err(error));
@@ -110,11 +110,12 @@ impl MinerClient {
         Call::spawn(&self.handle, async move { Ok(client.drain(timeout).await) })
     }
 
-    /// Closes its connection, cancels its work, and waits for the host's callbacks under way. A second call does
-    /// nothing.
+    /// Closes the connection, cancels the work, and waits for the running callbacks of the host. After it has
+    /// succeeded, further calls do nothing.
     ///
     /// # Errors
-    /// `WouldDeadlock` from inside of a callback; `Timeout` when something had not ended within `timeout`: another call goes on waiting.
+    /// `WouldDeadlock` inside a callback; `Timeout` if the end takes longer than `timeout`: another call continues to
+    /// wait.
     pub fn close(&self, timeout: Option<Duration>) -> Result<()> {
         self.origin.check()?;
         callback::outside("close")?;

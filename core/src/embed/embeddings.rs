@@ -1,4 +1,4 @@
-//! Vectors in a host's hands.
+//! The vectors that an embedding request returns to a host.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::json;
 use crate::model::{Completion, TaskRequest, Usage, Vectors, inputs};
 use crate::{Error, ErrorKind, Result};
 
-/// Vectors of texts, in the order of the texts.
+/// The vectors of texts, in the order of the texts.
 #[derive(Debug, Clone)]
 pub struct Embeddings {
     vectors: Vectors,
@@ -40,20 +40,20 @@ impl Embeddings {
         })
     }
 
-    /// The vectors, one for each text.
+    /// The vectors, one for each text of the input.
     pub fn vectors(&self) -> &[Vec<f64>] {
         &self.vectors
     }
 
-    /// The model that made them.
+    /// The model that made the vectors.
     pub fn model(&self) -> &str {
         &self.model
     }
 
-    /// The record of `POST /v1/embeddings`, and `session_id`, `task_id`, `gid` and `miner_address` beside it.
+    /// The record of `POST /v1/embeddings`, with `session_id`, `task_id`, `gid` and `miner_address` in addition.
     ///
     /// # Errors
-    /// `Internal` when it cannot be written as JSON.
+    /// `Internal` if the record cannot be written as JSON.
     pub fn record(&self) -> Result<String> {
         let data: Vec<_> = self
             .vectors

@@ -26,7 +26,7 @@ pub(super) struct Host {
     log: Bound<Option<LogWorker>>,
 }
 
-/// The things that a shutdown must end.
+/// The callbacks and listeners that a shutdown must end.
 #[derive(Default)]
 struct Open {
     closed: bool,
@@ -90,7 +90,10 @@ impl Host {
         self.origin.check()
     }
 
-    /// The router, if it is open and this is its process.
+    /// The router.
+    ///
+    /// # Errors
+    /// `Closed` if the router is closed, or if this is a forked child process.
     pub(super) fn router(&self) -> Result<&crate::Router> {
         self.check_process()?;
         if self.open.lock().closed {
@@ -103,7 +106,7 @@ impl Host {
         &self.handle
     }
 
-    /// Runs an operation on the router's threads. It goes on if nobody waits for it any more.
+    /// Runs an operation on the router's threads. The operation continues if the call is dropped.
     pub(super) fn call<T, F>(&self, work: impl FnOnce(crate::Router) -> F) -> Call<T>
     where
         T: Send + 'static,
@@ -115,7 +118,7 @@ impl Host {
         }
     }
 
-    /// Runs an operation that only waits: it ends if nobody waits for it any more.
+    /// Runs an operation that only waits. The operation ends if the call is dropped.
     pub(super) fn watch<T, F>(&self, work: impl FnOnce(crate::Router) -> F) -> Call<T>
     where
         T: Send + 'static,
@@ -127,7 +130,7 @@ impl Host {
         }
     }
 
-    /// Runs an operation that only waits and may be ready at once.
+    /// Runs an operation that only waits and that may be ready at once. The operation ends if the call is dropped.
     pub(super) fn look<T, F>(&self, work: impl FnOnce(crate::Router) -> F) -> Call<T>
     where
         T: Send + 'static,
@@ -139,7 +142,7 @@ impl Host {
         }
     }
 
-    /// Keeps a callback, so that a shutdown ends it; gives the number under which it is kept.
+    /// Registers a callback that a shutdown must end. Returns the number of the registration.
     pub(super) fn keep(&self, callback: Arc<dyn Quiesce>) -> Result<u64> {
         self.check_process()?;
         let mut open = self.open.lock();
@@ -152,12 +155,12 @@ impl Host {
         Ok(id)
     }
 
-    /// Forgets a callback that has ended by itself.
+    /// Removes the registration of a callback that has ended.
     pub(super) fn forget(&self, id: u64) {
         self.open.lock().callbacks.remove(&id);
     }
 
-    /// Keeps a listener that serves, so that a shutdown stops it.
+    /// Registers a running listener that a shutdown must stop.
     pub(super) fn keep_listener(&self, stop: CancellationToken, serving: JoinHandle<()>) -> Result<()> {
         let mut open = self.open.lock();
         if open.closed {
@@ -169,7 +172,8 @@ impl Host {
         Ok(())
     }
 
-    /// Ends all of it. See [`Router::shutdown`](super::Router::shutdown).
+    /// Ends the router, its listeners, its callbacks and its runtime. See
+    /// [`Router::shutdown`](super::Router::shutdown).
     pub(super) fn shutdown(&self, timeout: Option<Duration>) -> Result<()> {
         self.check_process()?;
         callback::outside("shutdown")?;
@@ -189,7 +193,7 @@ impl Host {
             for (stop, _) in &listeners {
                 stop.cancel();
             }
-            // Running tasks are cancelled first, so that streams of the listener end and it has nothing to wait for.
+            // Running tasks are cancelled first, so that the listeners' streams end and the listeners need not wait.
             router.close().await;
             for (_, serving) in listeners {
                 let _ = serving.await;
@@ -201,7 +205,7 @@ impl Host {
         } else {
             return Err(unfinished("the router's own work"));
         }
-        // A callback that takes longer than the others must not be forgotten by the next try.
+        // A callback that has not ended stays registered, so that the next try waits for it.
         let callbacks = self.open.lock().callbacks.clone();
         for (id, callback) in callbacks {
             if !callback.close(left()) {
@@ -231,7 +235,7 @@ fn unfinished(what: &str) -> Error {
 }
 
 impl Drop for Host {
-    /// The end without a shutdown before it: running work is cancelled, and nothing is waited for.
+    /// Ends a router that was not shut down: cancels running work without waiting for it.
     fn drop(&mut self) {
         if !self.origin.is_here() {
             return;
@@ -241,7 +245,7 @@ impl Drop for Host {
         open.callbacks.values().for_each(|callback| callback.retire());
         let router = self.router.clone();
         let handle = runtime.handle().clone();
-        // The runtime ends with its last task: rows under way are written, and miners are told to stop.
+        // A thread of its own closes the router, so that pending rows are written and miners are told to stop.
         let ending = std::thread::Builder::new().name("cortensor-router-end".into()).spawn(move || {
             handle.block_on(async move {
                 open.listeners.iter().for_each(|(stop, _)| stop.cancel());

@@ -1,4 +1,4 @@
-//! The REST API without a socket, for hosts that have a server of their own (ASGI, fetch, Express).
+//! The REST API without a socket, for hosts that have their own server (ASGI, fetch, Express).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,23 +14,23 @@ use super::process::Bound;
 use crate::listener::{Body, Handler};
 use crate::{Error, Result};
 
-/// A request of the host's server; its body in one piece.
+/// A request of the host's server, with its whole body.
 #[derive(Debug, Clone)]
 pub struct HttpRequest {
-    /// `GET`, `POST` ...
+    /// The method: `GET`, `POST` and so on.
     pub method: String,
     /// The path with its query, as in the request line.
     pub target: String,
     /// The header lines.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// The sender's address; `None` counts as not on loopback. The development token is for local callers only, as on
-    /// a socket. The host's server must pass on Host, Origin and headers of proxies as they came.
+    /// The sender's address; `None`: unknown, which counts as not on loopback. The router accepts the development token
+    /// from loopback only. The host's server must therefore forward Host, Origin and the headers of proxies unchanged.
     pub peer: Option<SocketAddr>,
     /// The body.
     pub body: Bytes,
 }
 
-/// Answers requests as the listener would: the same routes, tokens and limits.
+/// Answers requests like the listener, with equal routes, tokens and limits.
 pub struct HttpHandler {
     host: Arc<Host>,
     handler: Bound<Handler>,
@@ -55,13 +55,14 @@ impl HttpHandler {
         })
     }
 
-    /// The size of the largest body that is not answered with 413, in bytes: a host need not read more.
+    /// The maximum size of a request's body, in bytes. The router answers a larger one with 413, so a host need not
+    /// read it to the end. 0: the router is closed.
     pub fn max_body_bytes(&self) -> u64 {
         self.host.router().map_or(0, |router| router.config().limits.max_request_bytes)
     }
 
-    /// Answers a request: the call is ready with the head, and the body follows. Dropping the call or the response
-    /// means that the client hung up.
+    /// Answers a request. The call is ready when the head of the response is; the body follows. Dropping the call or
+    /// the response tells the router that the client has gone.
     pub fn handle(&self, request: HttpRequest) -> Call<HttpResponse> {
         let peer = request.peer.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
         let request = match convert(request) {
@@ -106,10 +107,10 @@ fn convert(request: HttpRequest) -> Result<http::Request<Body>> {
     Ok(out)
 }
 
-/// An answer: its head, and its body piece by piece.
+/// A response: its head, and its body piece by piece.
 pub struct HttpResponse {
     host: Arc<Host>,
-    /// The status.
+    /// The HTTP status.
     pub status: u16,
     /// The header lines.
     pub headers: Vec<(String, Vec<u8>)>,
@@ -123,8 +124,8 @@ impl std::fmt::Debug for HttpResponse {
 }
 
 impl HttpResponse {
-    /// The next piece of the body, as soon as there is one; `None` after the last. One caller at a time: while a piece is
-    /// waited for, a second call answers `None`.
+    /// Waits for the next piece of the body; `None`: the body has ended. Only one caller may wait at a time: a second
+    /// concurrent call returns `None`.
     pub fn next_piece(&self) -> Call<Option<Bytes>> {
         let Some(mut body) = self.body.lock().take() else { return Call::ready(Ok(None)) };
         let slot = (*self.body).clone();

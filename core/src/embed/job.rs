@@ -1,4 +1,4 @@
-//! A job in the hands of a host's miner.
+//! A job as a host's miner gets it.
 
 use std::time::Duration;
 
@@ -14,25 +14,26 @@ use crate::miner::{Emit, FailClass, Failure, JobInfo};
 use crate::model::{Delta, Gid, SessionId, TaskId, TaskRequest, Timestamp};
 use crate::{Error, ErrorKind, Result, miner};
 
-/// One attempt at a task: [`emit`](Self::emit) any number of times, then [`finish`](Self::finish) or [`fail`](Self::fail).
+/// One attempt of a task at a miner. The miner calls [`emit`](Self::emit) any number of times, then
+/// [`finish`](Self::finish) or [`fail`](Self::fail).
 ///
-/// Any thread may use it. Dropping it unanswered counts as `fail("internal", "dropped")`. A call after the answer, or
-/// after the router was closed, changes nothing and returns an error.
+/// Any thread may use the job. Dropping an unanswered job counts as `fail("internal", "dropped")`. A call after the
+/// answer, or after the router was closed, changes nothing and returns an error.
 pub struct Job {
     info: JobInfo,
     state: Bound<Mutex<State>>,
-    /// Cancelled when the job was answered, so that nobody waits for a cancellation that cannot come.
+    /// Cancelled when the job is answered, so that callers stop waiting for a cancellation.
     answered: CancellationToken,
     runtime: Handle,
 }
 
 struct State {
     job: Option<miner::Job>,
-    /// The bytes of a character that was cut off, at most three.
+    /// The first bytes of a character that was cut off, at most three.
     partial: Vec<u8>,
-    /// Whether any piece was given.
+    /// Whether any piece was emitted.
     begun: bool,
-    /// The numbers of the tool calls that were begun.
+    /// The indexes of the tool calls that have begun.
     calls: Vec<u64>,
 }
 
@@ -71,10 +72,10 @@ impl Job {
     }
 
     /// The job's record: `{"gid","session_id","task_id","model","prompt","stream","deadline_ms","request"}`.
-    /// `request` is the caller's request, `deadline_ms` is in milliseconds since the Unix epoch.
+    /// `request` is the caller's request; `deadline_ms` is in milliseconds since the Unix epoch.
     ///
     /// # Errors
-    /// `Internal` when it cannot be written as JSON.
+    /// `Internal` if the record cannot be written as JSON.
     pub fn info(&self) -> Result<String> {
         json::text(&JobRecord {
             gid: self.info.gid,
@@ -93,11 +94,11 @@ impl Job {
         self.info.request.prompt_text()
     }
 
-    /// Gives the next piece of the answer, as UTF-8. A character may be cut off at the end; its rest comes with the
-    /// next piece.
+    /// Gives the next piece of the answer, as UTF-8. The last character may be incomplete if the next piece begins with
+    /// the rest of it.
     ///
     /// # Errors
-    /// `InvalidArgument` when it is no UTF-8; `Closed` when the job was answered already.
+    /// `InvalidArgument` if the piece is not UTF-8; `Closed` if the job was answered already.
     pub fn emit(&self, piece: &[u8]) -> Result<Emit> {
         let mut state = self.state.lock();
         let state = &mut *state;
@@ -114,11 +115,11 @@ impl Job {
     }
 
     /// Gives the next piece of the answer with its other parts: `{"text","reasoning","tool_calls"}`, each optional.
-    /// `tool_calls` are in OpenAI's form; a call without an `index` is whole if it names its tool, and otherwise
-    /// continues the last one.
+    /// `tool_calls` are in OpenAI's form. A call without an `index` begins a new call if it names its tool, and
+    /// otherwise continues the last one.
     ///
     /// # Errors
-    /// `InvalidArgument` names the field; `Closed` when the job was answered already.
+    /// `InvalidArgument` names the field; `Closed` if the job was answered already.
     pub fn emit_parts(&self, parts: &str) -> Result<Emit> {
         let pieces = answer::Pieces::parse(parts)?;
         let (thought, called, text) = {
@@ -131,7 +132,7 @@ impl Job {
             (thought, called, pieces.text)
         };
         let mut said = Emit::Ok;
-        // The parts go out in the order in which models give them.
+        // The parts are emitted in the order in which models give them.
         if !thought.is_empty() {
             said = worse(said, self.emit_delta(thought)?);
         }
@@ -151,14 +152,14 @@ impl Job {
 
     /// Ends the job with success. `answer` is empty or
     /// `{"text","reasoning","tool_calls","finish_reason","usage","model","embedding"}`, each optional. If pieces of a
-    /// kind were emitted, they are that part of the answer. Absent usage is estimated.
+    /// kind were emitted, they are that part of the answer. Missing usage is estimated.
     ///
-    /// A job without any answer has failed: a miner that forgot its answer differs from a miner that answers
-    /// `{"text": ""}`.
+    /// A job without any content fails, because the miner has probably forgotten its answer. A miner that wants to
+    /// answer with an empty text must give `{"text": ""}`.
     ///
     /// # Errors
-    /// `InvalidArgument` names the field, and the job can still be answered; with the code `no_answer` where nothing was said, and
-    /// the job has failed with the same words then; `Closed` when it was answered already.
+    /// `InvalidArgument` names the field; the job can still be answered. `InvalidArgument` with the code `no_answer` if
+    /// there was no content; the job has failed with this message. `Closed` if the job was answered already.
     pub fn finish(&self, answer: &str) -> Result<()> {
         let finish = answer::Finish::parse(answer)?;
         let (job, forgotten, answer) = {
@@ -188,17 +189,17 @@ impl Job {
     /// `unreadable`, `internal`, `unreachable` or `cancelled`.
     ///
     /// # Errors
-    /// `InvalidArgument` when there is no such code; `Closed` when the job was answered already.
+    /// `InvalidArgument` if there is no such code; `Closed` if the job was answered already.
     pub fn fail(&self, code: &str, message: &str) -> Result<()> {
         let class: FailClass = code.parse()?;
         self.take()?.fail(Failure::new(class, message));
         Ok(())
     }
 
-    /// Gives the job back: the miner is not blamed, and another one is tried.
+    /// Gives the job back. The miner is not blamed, and another one is tried.
     ///
     /// # Errors
-    /// `Closed` when it was answered already.
+    /// `Closed` if the job was answered already.
     pub fn reject(&self, reason: &str) -> Result<()> {
         self.take()?.reject(reason);
         Ok(())
@@ -210,17 +211,17 @@ impl Job {
         Ok(job)
     }
 
-    /// Whether nobody wants the work any more, or it was answered.
+    /// Whether the job was cancelled or answered.
     pub fn is_cancelled(&self) -> bool {
         self.state.lock().job.as_ref().is_none_or(miner::Job::is_cancelled)
     }
 
-    /// Whether it was answered.
+    /// Whether the job was answered.
     pub fn is_answered(&self) -> bool {
         self.state.lock().job.is_none()
     }
 
-    /// Resolves when nobody wants the work any more (`true`), or it was answered (`false`).
+    /// Resolves when the job is cancelled (`true`) or answered (`false`).
     pub fn cancelled(&self) -> impl Future<Output = bool> + Send + use<> {
         let cancelled = self.state.lock().job.as_ref().map(miner::Job::cancelled);
         let answered = self.answered.clone();
@@ -234,7 +235,7 @@ impl Job {
         }
     }
 
-    /// Calls `f` once nobody wants the work any more; drops `f` if that cannot happen any more. `f` must neither
+    /// Calls `f` when the job is cancelled. Drops `f` without calling it when the job is answered. `f` must neither
     /// block nor call the router.
     pub fn on_cancelled(&self, f: impl FnOnce() + Send + 'static) {
         let cancelled = self.cancelled();
@@ -245,7 +246,7 @@ impl Job {
         });
     }
 
-    /// Resolves when a reader that was slow ([`Emit::Full`]) has caught up, or nobody wants the work any more.
+    /// Resolves when a slow reader ([`Emit::Full`]) has caught up, or when the job is cancelled or answered.
     pub fn writable(&self) -> impl Future<Output = ()> + Send + use<> {
         let writable = self.state.lock().job.as_ref().map(miner::Job::writable);
         let answered = self.answered.clone();
@@ -258,8 +259,8 @@ impl Job {
         }
     }
 
-    /// Calls `f` once the reader has caught up, or nobody wants the work any more. `f` must neither block nor call
-    /// the router.
+    /// Calls `f` when the reader has caught up, or when the job is cancelled or answered. `f` must neither block nor
+    /// call the router.
     pub fn on_writable(&self, f: impl FnOnce() + Send + 'static) {
         let writable = self.writable();
         self.runtime.spawn(async move {
@@ -268,7 +269,7 @@ impl Job {
         });
     }
 
-    /// Blocks until the reader has caught up or nobody wants the work any more; `false`: not within `timeout`.
+    /// Blocks until the reader has caught up, or until the job is cancelled or answered. `false`: `timeout` has passed.
     ///
     /// # Errors
     /// `WouldDeadlock` on one of the router's worker threads.
@@ -277,7 +278,7 @@ impl Job {
         Ok(park::wait(timeout, self.writable()).is_some())
     }
 
-    /// Blocks until nobody wants the work any more (`true`); `false`: not within `timeout`, or the job was answered.
+    /// Blocks until the job is cancelled (`true`). `false`: `timeout` has passed, or the job was answered.
     ///
     /// # Errors
     /// `WouldDeadlock` on one of the router's worker threads.
@@ -293,8 +294,8 @@ impl Drop for Job {
     }
 }
 
-/// A job as JSON. Fields of the request that the router does not know keep their bytes: the order of their members and
-/// every digit of their numbers.
+/// The record of a job. Fields of the request that the router does not know are copied byte by byte, so that the order
+/// of their members and every digit of their numbers stay.
 #[derive(Serialize)]
 struct JobRecord<'a> {
     gid: Gid,
@@ -307,7 +308,7 @@ struct JobRecord<'a> {
     request: &'a TaskRequest,
 }
 
-/// The text of `bytes` without a character that is cut off at the end, whose bytes go to `partial`.
+/// The text of `bytes` without an incomplete last character, whose bytes go to `partial`.
 fn whole_characters<'a>(bytes: &'a [u8], partial: &mut Vec<u8>) -> Result<&'a str> {
     let cut = match std::str::from_utf8(bytes) {
         Ok(text) => return Ok(text),

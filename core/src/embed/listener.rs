@@ -1,4 +1,4 @@
-//! The HTTP listener, started by a host program.
+//! The HTTP listener as a host program starts it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use super::{Call, json};
 use crate::Result;
 use crate::config::{Config, ListenConfig};
 
-/// A listener that serves until it is stopped, or its router is shut down. Dropping the handle stops nothing.
+/// A handle of a listener. The listener serves until it is stopped or its router is shut down; dropping the handle does
+/// not stop it.
 #[derive(Debug)]
 pub struct Listener {
     host: Arc<Host>,
@@ -23,7 +24,7 @@ pub struct Listener {
     ended: Mutex<watch::Receiver<bool>>,
 }
 
-/// The router's own `listen` settings, or those of `config` instead.
+/// The settings of `config`, or the router's own `listen` settings if `config` is blank.
 pub(super) fn settings(router: &crate::Router, config: &str) -> Result<ListenConfig> {
     if config.trim().is_empty() {
         return Ok(router.config().listen.clone());
@@ -58,18 +59,18 @@ impl Listener {
         })
     }
 
-    /// The address of the listener: `127.0.0.1:5010`.
+    /// The address of the listener, for example `127.0.0.1:5010`.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Every open surface and how it is protected, one line each.
+    /// The open surfaces and how each one is protected, one line each.
     pub fn posture(&self) -> &[String] {
         &self.posture
     }
 
     /// Takes no new connections and waits until running requests have ended, at most for `listen.drain_timeout_ms`.
-    /// What still runs then is answered with 503 `closed`, in a stream as its last event.
+    /// Requests that still run then are answered with 503 `closed`; streams get that as their last event.
     pub fn stop(&self) -> Call<()> {
         self.stop.cancel();
         let mut ended = self.ended.lock().clone();
@@ -79,7 +80,7 @@ impl Listener {
         })
     }
 
-    /// Resolves when the listener has ended, for whatever reason; [`Call::wait`] blocks a thread until then.
+    /// Resolves when the listener has ended for any reason. [`Call::wait`] blocks a thread until then.
     pub fn ended(&self) -> Call<()> {
         let mut ended = self.ended.lock().clone();
         self.host.call(move |_| async move {
@@ -88,10 +89,10 @@ impl Listener {
         })
     }
 
-    /// Lets running requests go on for at most `timeout` and then ends; a shorter way of [`stop`](Self::stop) for hosts that wait.
+    /// Stops the listener and blocks until it has ended, at most for `timeout`: a short form of [`stop`](Self::stop).
     ///
     /// # Errors
-    /// `Timeout` when they had not ended; `Closed` after a fork.
+    /// `Timeout` if requests still run after `timeout`; `Closed` after a fork.
     pub fn stop_within(&self, timeout: Option<Duration>) -> Result<()> {
         self.stop().wait_for(timeout).unwrap_or_else(|| {
             Err(crate::Error::new(crate::ErrorKind::Timeout, "requests of the listener had not ended within the time"))

@@ -1,8 +1,8 @@
 //! The host's log sink for one router.
 //!
-//! The router logs through `tracing` and installs nothing for the process: the dispatcher below is set on the
-//! router's own threads alone. Records go through a bounded queue to a thread that calls the sink, so that a slow
-//! sink delays nothing.
+//! The router logs through `tracing` and installs no dispatcher for the process: the dispatcher below is set on the
+//! router's own threads only. Records go through a bounded queue to a thread that calls the sink, so that a slow sink
+//! does not delay the router.
 
 use std::cell::RefCell;
 use std::fmt::{self, Write as _};
@@ -28,13 +28,14 @@ pub struct LogRecord {
     pub time_ms: u64,
     /// `error`, `warn`, `info`, `debug` or `trace`.
     pub level: &'static str,
-    /// The module that writes the line (`cortensor_router::router`).
+    /// The module that wrote the line, for example `cortensor_router::router`.
     pub target: &'static str,
-    /// The text, with its fields behind it as `name=value`.
+    /// The text, followed by the fields as `name=value`.
     pub message: String,
 }
 
-/// Takes log records, one at a time, on a thread that may block. Dropped once, after the last call has ended.
+/// The host's function for log records. It is called with one record at a time, on a thread that may block. It is
+/// dropped once, after the last call has ended.
 pub type LogSink = Box<dyn Fn(&LogRecord) + Send + Sync>;
 
 type Sink = dyn Fn(&LogRecord) + Send + Sync;
@@ -46,7 +47,7 @@ pub(super) struct LogWorker {
 }
 
 impl LogWorker {
-    /// The queue; `None` if there is no sink, or the level is `off`.
+    /// Starts the sink's thread. `None`: there is no sink, or the level is `off`.
     pub(super) fn start(sink: Option<LogSink>, config: &RuntimeConfig) -> Result<Option<Self>> {
         let (Some(sink), Some(level)) = (sink, config.level()) else { return Ok(None) };
         let (records, queue) = sync_channel(config.log_queue);
@@ -64,7 +65,7 @@ impl LogWorker {
         self.dispatch.clone()
     }
 
-    /// Lets no record come after this, and waits for the call under way.
+    /// Delivers no further record and waits for the running call. `false`: it did not end within `timeout`.
     pub(super) fn close(&self, timeout: Option<Duration>) -> bool {
         self.callback.close(timeout)
     }
@@ -82,13 +83,13 @@ thread_local! {
     static GUARD: RefCell<Option<tracing::dispatcher::DefaultGuard>> = const { RefCell::new(None) };
 }
 
-/// Makes this thread, one of the router's own, log to the sink from now on.
+/// Makes this thread log to the sink from now on. The thread must be one of the router's own.
 pub(super) fn set_for_thread(dispatch: &Dispatch) {
     let guard = tracing::dispatcher::set_default(dispatch);
     GUARD.with(|slot| *slot.borrow_mut() = Some(guard));
 }
 
-/// Turns events into records. Spans are left out, because the router's events carry what they are about.
+/// Turns events into records. Spans are left out, because the router's events carry all their fields themselves.
 struct Collector {
     level: Level,
     records: SyncSender<LogRecord>,

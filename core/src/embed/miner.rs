@@ -11,13 +11,13 @@ use super::host::Host;
 use crate::router::MinerHandle;
 use crate::{Result, miner};
 
-/// The host's function that does the work. It is dropped once, after the last call has ended.
+/// The host's code that answers jobs. It is dropped once, after the last call has ended.
 pub trait HostMiner: Send + Sync + 'static {
-    /// Takes a job, on a thread of the router that may block. The job may be kept and answered later.
+    /// Takes a job, on a thread of the router that may block. The host may keep the job and answer it later.
     fn on_job(&self, job: Job);
 
-    /// Whether [`on_job`](Self::on_job) neither blocks nor calls the router, but passes the job on. It then runs at
-    /// once on the thread that dispatches, which saves a change of threads.
+    /// Whether [`on_job`](Self::on_job) neither blocks nor calls the router, but only passes the job on. If so, it runs
+    /// directly on the thread that dispatches, which saves a thread switch.
     fn is_quick(&self) -> bool {
         false
     }
@@ -29,7 +29,7 @@ impl<F: Fn(Job) + Send + Sync + 'static> HostMiner for F {
     }
 }
 
-/// A host's miner in the form that gets jobs: from a router's dispatch, or from the client of a distant router.
+/// Makes a host's miner a [`Miner`](miner::Miner), which gets jobs from a router or from the client of a remote router.
 pub(super) struct Port {
     pub(super) callback: Arc<Callback<dyn HostMiner>>,
     runtime: Handle,
@@ -55,7 +55,7 @@ impl miner::Miner for Port {
     }
 }
 
-/// A miner that was added. Dropping the handle changes nothing; [`remove`](Self::remove) ends it.
+/// A handle of a miner that was added. Dropping it changes nothing; [`remove`](Self::remove) removes the miner.
 pub struct Miner {
     host: Arc<Host>,
     handle: MinerHandle,
@@ -86,21 +86,21 @@ impl Miner {
         }
     }
 
-    /// Gives the miner no new tasks; it finishes those that it has.
+    /// Drains the miner: it gets no new tasks and finishes its present ones.
     pub fn drain(&self) {
         self.handle.drain();
     }
 
-    /// Sets how many tasks it takes at a time from now on.
+    /// Sets the maximum number of concurrent tasks.
     pub fn set_capacity(&self, tasks: u32) {
         self.handle.set_credits(tasks);
     }
 
-    /// Ends the miner: its tasks go to others, and no call of it starts any more. Waits for the calls under way;
-    /// `false`: they had not ended within `timeout`.
+    /// Removes the miner: other miners take over its tasks, and no further call of it starts. Waits for the running
+    /// calls. `false`: they did not end within `timeout`.
     ///
     /// # Errors
-    /// `WouldDeadlock` from inside of a callback; `Closed` after a fork.
+    /// `WouldDeadlock` inside a callback; `Closed` after a fork.
     pub fn remove(&self, timeout: Option<Duration>) -> Result<bool> {
         self.host.check_process()?;
         callback::outside("remove")?;

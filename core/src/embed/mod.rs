@@ -1,13 +1,16 @@
-//! The one facade that every binding wraps: records are JSON text in the REST API's schema, pieces of text are bytes,
-//! lifetimes are handles. No binding mirrors types by hand, and none holds logic.
+//! The one interface that all bindings wrap. Records are JSON text in the REST API's schema, pieces of text are bytes,
+//! and objects are handles. A binding must neither copy types by hand nor hold logic of its own.
 //!
-//! Rules that hold for every language:
-//! * A [`Router`] owns its runtime. Every operation that takes time is a [`Call`]: block on it, await it, or have a
-//!   function called.
-//! * A miner is offered a [`Job`], which it answers exactly once, later, from any thread.
-//! * No call of a callback starts after it was released; it is released once, after every call has ended.
-//!   [`Router::shutdown`] and [`Miner::remove`] wait for that, and refuse to run inside of a callback.
-//! * After a `fork` the child gets `Closed` with the code `forked`, and must not touch the parent's objects.
+//! Rules for every language:
+//! * A [`Router`] owns its runtime. Every operation that takes time is a [`Call`]: block on it, await it, or register a
+//!   function that gets the answer.
+//! * A miner gets a [`Job`], which it answers exactly once, at any later time and from any thread.
+//! * No call of a callback starts after the callback was released. The router releases a callback exactly once, after
+//!   all calls of it have ended. [`Router::shutdown`] and [`Miner::remove`] wait for that, and refuse to run inside a
+//!   callback.
+//! * After a `fork`, calls in the child process fail with `Closed` and the code `forked`. The child must open a router
+//! of
+//!   its own.
 //!
 //! ```
 //! use cortensor_router::embed::{Event, Next, Router};
@@ -67,5 +70,5 @@ pub use router::Router;
 pub use stream::{Event, Next, Stream, Subscriber, Subscription};
 pub use task::Task;
 
-/// The version of the product, the same in every language.
+/// The version of the product, equal in all languages.
 pub const VERSION: &str = crate::VERSION;

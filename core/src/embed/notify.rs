@@ -1,11 +1,11 @@
-//! A function that is called once something is ready.
+//! A waker that calls a function once.
 
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
 use parking_lot::Mutex;
 
-/// A function that is called once, on the thread that makes it ready. It must neither block nor call the router.
+/// A function that is called once, on the thread that wakes it. It must neither block nor call the router.
 pub(super) type Notify = Box<dyn FnOnce() + Send>;
 
 struct Once(Mutex<Option<Notify>>);
@@ -19,7 +19,7 @@ impl Wake for Once {
     }
 }
 
-/// A waker that calls `f` the first time.
+/// A waker that calls `f` when it is woken for the first time.
 pub(super) fn waker(f: Notify) -> Waker {
     Waker::from(Arc::new(Once(Mutex::new(Some(f)))))
 }

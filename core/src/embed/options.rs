@@ -1,12 +1,12 @@
-//! The names of options beside a prompt. A mistyped name would change nothing, or reach the miner as a field of its
-//! own.
+//! The names of the options of prompts and sessions. The router refuses unknown names, because a mistyped option would
+//! have no effect, or would reach the miner as an unknown field.
 
 use serde_json::{Map, Value};
 
 use super::json;
 use crate::{Error, Result};
 
-/// The options beside a prompt, in the words of the REST API. Other fields for a miner go into `extra`.
+/// The options of a prompt, with the names of the REST API. Other fields for a miner go into `extra`.
 pub const REQUEST: &[&str] = &[
     "client_reference",
     "detach",
@@ -55,7 +55,7 @@ pub const REQUEST: &[&str] = &[
     "validation_policy",
 ];
 
-/// The options of a session, in the words of the REST API.
+/// The options of a session, with the names of the REST API.
 pub const SESSION: &[&str] = &[
     "affinity",
     "match",
@@ -84,14 +84,14 @@ pub const SESSION: &[&str] = &[
     "weight",
 ];
 
-/// The known name that is close to an unknown one.
+/// The known name that is closest to an unknown one; `None`: none is similar.
 pub fn meant(known: &[&'static str], unknown: &str) -> Option<&'static str> {
     let close = |name: &'static str| (strsim::jaro_winkler(unknown, name), name);
     let best = known.iter().map(|name| close(name)).max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 >= 0.85).then_some(best.1)
 }
 
-/// Makes a request of the options: every name must be known, and the fields of `extra` are added.
+/// Makes a request from options. Every name must be known; the fields of `extra` are added to the request.
 pub(super) fn checked(options: &str) -> Result<String> {
     let given: Map<String, Value> = json::parse("options", options)?;
     let mut out = Map::new();
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn every_named_field_of_a_request_is_an_option() {
-        // The kind is said by the call.
+        // The call itself determines the kind.
         for field in FIELDS.iter().filter(|field| field.name != "kind") {
             assert!(REQUEST.contains(&field.name), "{} is no option", field.name);
         }

@@ -1,4 +1,4 @@
-//! Waits for a future on a plain thread, with a time limit and without a runtime.
+//! Waits for a future on a plain thread, with a timeout and without a runtime.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Polls until it is ready; `None` when `timeout` has passed first.
+/// Calls `poll` until it is ready. `None`: `timeout` has passed first.
 pub(super) fn until<T>(timeout: Option<Duration>, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
@@ -36,7 +36,7 @@ pub(super) fn until<T>(timeout: Option<Duration>, mut poll: impl FnMut(&mut Cont
     }
 }
 
-/// Polls a future until it is ready; `None` if `timeout` has passed first.
+/// Polls a future until it is ready. `None`: `timeout` has passed first.
 pub(super) fn wait<T>(timeout: Option<Duration>, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     until(timeout, |cx| future.as_mut().poll(cx))

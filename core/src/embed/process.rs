@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use crate::{Error, ErrorKind, Result};
 
-/// The process that this was made in.
+/// The process in which an object was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Origin(u32);
 
@@ -49,7 +49,7 @@ impl<T> Deref for Bound<T> {
     fn deref(&self) -> &T {
         match &self.value {
             Some(value) => value,
-            // Only `drop` takes it.
+            // Only `drop` takes the value.
             None => unreachable!(),
         }
     }

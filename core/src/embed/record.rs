@@ -1,4 +1,4 @@
-//! The records of sessions, tasks and answers in the form that bindings show.
+//! The records of tasks, answers and errors in the form that bindings show, and requests in the form that they take.
 
 use serde_json::json;
 
@@ -8,8 +8,8 @@ use crate::model::{Completion, CompletionRecord, RequestKind, SessionId, Task, T
 use crate::router::{Intake, RepeatKey};
 use crate::{Error, Result};
 
-/// An error as the bindings show its details:
-/// `{"kind","code","message","retryable","param","retry_after_ms","session_id","task_id"}`, absent ones as null.
+/// The details of an error, as bindings show them:
+/// `{"kind","code","message","retryable","param","retry_after_ms","session_id","task_id"}`. Missing details are null.
 pub fn error_json(error: &Error) -> String {
     let details = error.details();
     json!({
@@ -25,10 +25,10 @@ pub fn error_json(error: &Error) -> String {
     .to_string()
 }
 
-/// The id in a session's record, for hosts that have no JSON reader at hand.
+/// The id in a session's record, for hosts without a JSON parser.
 ///
 /// # Errors
-/// `InvalidArgument` when it is no such record.
+/// `InvalidArgument` if the text is not such a record.
 pub fn record_id(record: &str) -> Result<u64> {
     #[derive(serde::Deserialize)]
     struct Record {
@@ -37,17 +37,18 @@ pub fn record_id(record: &str) -> Result<u64> {
     Ok(parse::<Record>("record", record)?.id)
 }
 
-/// A text as a JSON string with its quotes, for hosts that write their JSON by hand.
+/// A text as a JSON string with quotes, for hosts that write JSON by hand.
 pub fn json_text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// A task's record.
+/// The record of a task.
 pub(super) fn task(task: &Task) -> Result<String> {
     json::text(&TaskRecord::detail(task))
 }
 
-/// A finished task's completion, with the tools that it calls and what the model thought in `choices[0].message`. The aliases are for clients of the REST API; a host program reads `choices[0].text`.
+/// The completion of a finished task, with tool calls and reasoning in `choices[0].message`. The aliases of the REST
+/// API are left out, because host programs read `choices[0].text`.
 pub(super) fn completion(completion: &Completion) -> Result<String> {
     let parts: Vec<_> = if completion.alternatives.is_empty() {
         vec![completion.answer.message_parts()]
@@ -57,7 +58,7 @@ pub(super) fn completion(completion: &Completion) -> Result<String> {
     json::text(&CompletionRecord::with_parts(completion, false, &parts))
 }
 
-/// A request for that session. Takes the fields that are about the submission out of those that pass through.
+/// The intake of a request for this session. Fields about the submission are taken out of the fields for the miner.
 pub(super) fn submit(session: u64, text: &str) -> Result<Intake<'static>> {
     let mut request: TaskRequest = parse("request", text)?;
     let detach = request.take_flag("detach")?;
@@ -77,7 +78,7 @@ pub(super) fn submit(session: u64, text: &str) -> Result<Intake<'static>> {
     Ok(Intake { idempotency, detach, ..Intake::exactly(SessionId(session), request) })
 }
 
-/// A prompt, and what is said beside it: `options` has the names of [`options::REQUEST`](super::options::REQUEST) alone.
+/// The intake of a prompt. `options` may only have the names of [`options::REQUEST`](super::options::REQUEST).
 pub(super) fn submit_prompt(session: u64, prompt: &str, options: &str) -> Result<Intake<'static>> {
     let mut intake = submit(session, &super::options::checked(options)?)?;
     let request = &mut intake.request;
@@ -94,7 +95,7 @@ pub(super) fn submit_prompt(session: u64, prompt: &str, options: &str) -> Result
     Ok(intake)
 }
 
-/// An embedding. An answer that is packed would only have to be unpacked again.
+/// The intake of an embedding. `encoding_format` is removed, because packed vectors would have to be unpacked again.
 pub(super) fn embedding(session: u64, text: &str) -> Result<Intake<'static>> {
     let mut intake = submit(session, text)?;
     let request = &mut intake.request;
@@ -109,7 +110,7 @@ pub(super) fn embedding(session: u64, text: &str) -> Result<Intake<'static>> {
     Ok(intake)
 }
 
-/// An embedding of one text, and what is said beside it.
+/// The intake of an embedding of one text with options.
 pub(super) fn embed_text(session: u64, text: &str, options: &str) -> Result<Intake<'static>> {
     let mut request: serde_json::Map<String, serde_json::Value> = parse("options", &super::options::checked(options)?)?;
     if !text.is_empty() || !request.contains_key("input") {
@@ -121,7 +122,7 @@ pub(super) fn embed_text(session: u64, text: &str, options: &str) -> Result<Inta
     embedding(session, &json::text(&request)?)
 }
 
-/// Which part of a list is wanted.
+/// The part of a list that a caller wants.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Page {
@@ -132,7 +133,7 @@ pub(super) struct Page {
     pub(super) offset: u64,
 }
 
-/// Which part of a session's tasks is wanted.
+/// The part of a session's tasks that a caller wants.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct TaskPage {

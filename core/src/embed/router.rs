@@ -1,4 +1,4 @@
-//! The embedded router.
+//! The router as bindings use it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,21 +15,21 @@ use crate::store::TaskQuery;
 use crate::token::KeySpec;
 use crate::{Error, Result};
 
-/// A router with a runtime of its own. Cheap to clone: all clones are the same router.
+/// A handle of a router with its own runtime. A clone is cheap and refers to the same router.
 ///
-/// [`shutdown`](Self::shutdown) ends it and waits for the host's callbacks. When the last handle of an open one is dropped, it is
-/// closed in the background.
+/// [`shutdown`](Self::shutdown) ends the router and waits for the host's callbacks. Dropping the last handle of an open
+/// router closes it in the background.
 #[derive(Debug, Clone)]
 pub struct Router {
     host: Arc<Host>,
 }
 
 impl Router {
-    /// Opens a router. `config` is JSON in the form of [`Config`], empty text for its defaults (a store in memory); the `log` sink gets
-    /// what the router has to say (`runtime.log_level`).
+    /// Opens a router. `config` is JSON in the form of [`Config`]; a blank text means the defaults, with a store in
+    /// memory. The sink `log` gets the router's log records from `runtime.log_level` on.
     ///
-    /// The call answers with `InvalidArgument`, which names the key; with `Conflict` when another process has the data directory; with
-    /// `Unavailable` when the store does not work.
+    /// The call fails with `InvalidArgument`, which names the key; with `Conflict` if another process uses the data
+    /// directory; with `Unavailable` if the store does not work.
     pub fn open(config: &str, log: Option<LogSink>) -> Call<Self> {
         Self::try_open(config, log).unwrap_or_else(|error| Call::ready(Err(error)))
     }
@@ -43,7 +43,7 @@ impl Router {
             match crate::Router::open(config).await {
                 Ok(router) => Ok(Self { host: Host::new(router, runtime, log) }),
                 Err(error) => {
-                    // Dropping it here, on one of its own workers, would panic.
+                    // Dropping the runtime on one of its own workers would panic.
                     runtime.shutdown_background();
                     Err(error)
                 }
@@ -51,7 +51,7 @@ impl Router {
         }))
     }
 
-    /// The configuration with every default, as JSON; without secrets.
+    /// The configuration with every default, as JSON without secrets.
     ///
     /// # Errors
     /// `Closed`.
@@ -67,7 +67,7 @@ impl Router {
         json::text(&self.host.router()?.info())
     }
 
-    /// How it is doing: the record of `GET /api/v1/status`.
+    /// The router's present state: the record of `GET /api/v1/status`.
     ///
     /// # Errors
     /// `Closed`.
@@ -92,7 +92,7 @@ impl Router {
         json::text(&json!({"count": miners.len(), "miners": miners}))
     }
 
-    /// The models that can be asked for: `{"count","models":[{"id","created","owned_by","miners","embeddings"}]}`.
+    /// The models that clients can ask for: `{"count","models":[{"id","created","owned_by","miners","embeddings"}]}`.
     ///
     /// # Errors
     /// `Closed`.
@@ -110,7 +110,7 @@ impl Router {
         json::text(&json!({"count": models.len(), "models": models}))
     }
 
-    /// Opens a session and gives its record. `spec` is the body of `POST /api/v1/sessions`; only `name` is wanted.
+    /// Opens a session and returns its record. `spec` is the body of `POST /api/v1/sessions`; only `name` is required.
     pub fn create_session(&self, spec: &str) -> Call<String> {
         let spec = json::parse("session", spec);
         self.host.call(move |router| async move { json::text(&router.create_session(spec?).await?) })
@@ -124,7 +124,7 @@ impl Router {
         json::text(&self.host.router()?.session(SessionId(id))?)
     }
 
-    /// A page of sessions: `{"count","sessions":[...]}`; `query` is `{"state","limit","offset"}`, each optional.
+    /// A page of sessions: `{"count","sessions":[...]}`. `query` is `{"state","limit","offset"}`, each optional.
     ///
     /// # Errors
     /// `InvalidArgument` names the field; `Closed`.
@@ -141,26 +141,27 @@ impl Router {
         json::text(&json!({"count": count, "sessions": sessions}))
     }
 
-    /// Changes what `patch` names and gives the record: the body of `PATCH /api/v1/sessions/{id}`.
+    /// Changes a session and returns its record. `patch` is the body of `PATCH /api/v1/sessions/{id}`.
     pub fn update_session(&self, id: u64, patch: &str) -> Call<String> {
         let patch = json::parse("session", patch);
         self.host.call(move |router| async move { json::text(&router.update_session(SessionId(id), patch?).await?) })
     }
 
-    /// Closes a session: it takes no new tasks, running ones end. Gives its record.
+    /// Closes a session and returns its record. New tasks are refused; present ones finish.
     pub fn close_session(&self, id: u64) -> Call<String> {
         self.host.call(move |router| async move { json::text(&router.close_session(SessionId(id)).await?) })
     }
 
-    /// Submits a task; the call is ready when the task is durable. `request` is the body of `POST /api/v1/completions`
-    /// (`prompt`, or `messages` for a chat, or `input` for an embedding), and `idempotency_key` and `detach` beside it. Fields that the
-    /// router does not know go to the miner as they are.
+    /// Submits a task. The call is ready when the task is durable. `request` is the body of `POST /api/v1/completions`
+    /// (`prompt`, or `messages` for a chat, or `input` for an embedding), and may also have `idempotency_key` and
+    /// `detach`. Fields that the router does not know go to the miner unchanged.
     pub fn submit(&self, session: u64, request: &str) -> Call<Task> {
         self.submitted(record::submit(session, request))
     }
 
-    /// Submits a task and waits for its completion, in one operation. `request` as in [`submit`](Self::submit); dropping the call
-    /// cancels the task, unless it is detached. The call answers with the errors of both.
+    /// Submits a task and waits for its completion. `request` is as in [`submit`](Self::submit). Dropping the call
+    /// cancels the task, unless it is detached. The call fails with the errors of [`submit`](Self::submit) and
+    /// [`Task::result`].
     pub fn complete(&self, session: u64, request: &str) -> Call<String> {
         let intake = record::submit(session, request);
         self.host.watch(move |router| async move {
@@ -169,25 +170,27 @@ impl Router {
         })
     }
 
-    /// Submits a prompt. `options` is JSON with what else there is to say, `{"max_tokens","temperature","timeout"}` ..., empty text for
-    /// nothing; a name that is none of [`REQUEST_OPTIONS`](super::REQUEST_OPTIONS) is refused, what is for the miner alone goes into `extra`.
+    /// Submits a prompt. `options` is JSON, for example with `max_tokens`, `temperature` or `timeout`; a blank text
+    /// means no options. A name that is not in [`REQUEST_OPTIONS`](super::REQUEST_OPTIONS) is refused; fields that only
+    /// the miner understands go into `extra`.
     pub fn submit_prompt(&self, session: u64, prompt: &str, options: &str) -> Call<Task> {
         self.submitted(record::submit_prompt(session, prompt, options))
     }
 
-    /// Vectors of texts. `request` is the body of `POST /v1/embeddings`: `input` is wanted, a text or a list of texts. Dropping the
-    /// call cancels the task. The call answers with `MinerFailed` when there is not one vector for each input.
+    /// Makes vectors of texts. `request` is the body of `POST /v1/embeddings`; `input` (a text or a list of texts) is
+    /// required. Dropping the call cancels the task. The call fails with `MinerFailed` if the miner does not give one
+    /// vector for each input.
     pub fn embed(&self, session: u64, request: &str) -> Call<Embeddings> {
         self.embedded(record::embedding(session, request))
     }
 
-    /// The vector of one text, and of several where it is empty and `options` has them as `input`. `options` as in
-    /// [`submit_prompt`](Self::submit_prompt).
+    /// Makes the vector of one text; or, if `text` is empty, the vectors of the `input` in `options`. `options` is as
+    /// in [`submit_prompt`](Self::submit_prompt).
     pub fn embed_text(&self, session: u64, text: &str, options: &str) -> Call<Embeddings> {
         self.embedded(record::embed_text(session, text, options))
     }
 
-    /// The vectors of [`embed`](Self::embed), as the JSON of [`Embeddings::record`].
+    /// Like [`embed`](Self::embed), but returns the JSON of [`Embeddings::record`].
     pub fn embed_record(&self, session: u64, request: &str) -> Call<String> {
         let intake = record::embedding(session, request);
         self.host.watch(move |router| async move { embeddings(&router, intake?).await?.record() })
@@ -206,13 +209,14 @@ impl Router {
         self.host.watch(move |router| async move { embeddings(&router, intake?).await })
     }
 
-    /// A task's record.
+    /// The record of a task.
     pub fn task(&self, session: u64, task: u64) -> Call<String> {
         self.host.call(move |router| async move { record::task(&router.task(SessionId(session), TaskId(task)).await?) })
     }
 
-    /// A page of a session's tasks: `{"count","tasks":[...],"corrupt":[ids]}`; `query` is `{"state","limit","offset","order"}`. Without
-    /// `offset` and `order` the newest page, oldest first inside it; `order` is `asc` or `desc`.
+    /// A page of a session's tasks: `{"count","tasks":[...],"corrupt":[ids]}`. `query` is
+    /// `{"state","limit","offset","order"}`, each optional; `order` is `asc` or `desc`. Without `offset` and `order`,
+    /// the page has the newest tasks, oldest first.
     pub fn tasks(&self, session: u64, query: &str) -> Call<String> {
         let page = json::parse::<record::TaskPage>("query", query);
         self.host.call(move |router| async move {
@@ -234,7 +238,7 @@ impl Router {
         })
     }
 
-    /// Cancels a task, waits until that is durable, and gives its record.
+    /// Cancels a task, waits until the cancellation is durable, and returns the task's record.
     pub fn cancel(&self, session: u64, task: u64) -> Call<String> {
         self.host
             .call(move |router| async move { record::task(&router.cancel(SessionId(session), TaskId(task)).await?) })
@@ -251,20 +255,22 @@ impl Router {
     /// Adds a miner of the host program: `{"name","models","capacity","weight","owner","embeddings", ...}`.
     ///
     /// # Errors
-    /// `InvalidArgument` names the field; `Conflict` when the name is taken; `Overloaded` when there are `limits.max_miners`; `Closed`.
+    /// `InvalidArgument` names the field; `Conflict` if the name is taken; `Overloaded` if there are as many miners as
+    /// `limits.max_miners` allows; `Closed`.
     pub fn add_miner(&self, spec: &str, miner: impl HostMiner) -> Result<Miner> {
         Miner::add(&self.host, spec, miner)
     }
 
-    /// Adds an OpenAI-compatible server: one `upstream` of the configuration, `url` is wanted.
+    /// Adds an OpenAI-compatible server as a miner. `upstream` is one `upstream` of the configuration as JSON; `url` is
+    /// required.
     ///
     /// # Errors
-    /// As [`add_miner`](Self::add_miner).
+    /// The errors of [`add_miner`](Self::add_miner).
     pub fn add_upstream(&self, upstream: &str) -> Result<()> {
         self.host.router()?.add_upstream(json::parse("upstream", upstream)?)
     }
 
-    /// Removes a miner of any kind by its name: what it was working on goes to others.
+    /// Removes the miner of this name, of any kind. Other miners take over its tasks.
     ///
     /// # Errors
     /// `NotFound`, `Closed`.
@@ -272,18 +278,19 @@ impl Router {
         self.host.router()?.remove_miner(name)
     }
 
-    /// Starts the HTTP listener. `config` is the `listen` section as JSON; empty text for the router's own settings.
+    /// Starts an HTTP listener. `config` is the `listen` section as JSON; a blank text means the router's own settings.
     pub fn listen(&self, config: &str) -> Call<Listener> {
         Listener::start(&self.host, config)
     }
 
-    /// The REST API without a socket; `config` as in [`listen`](Self::listen).
+    /// The REST API without a socket. `config` is as in [`listen`](Self::listen).
     pub fn http_handler(&self, config: &str) -> Call<HttpHandler> {
         HttpHandler::new(&self.host, config)
     }
 
-    /// Makes an API key for listeners and gives `{"id","name","scopes","sessions","created_at","expires_at","token"}`; the token is shown
-    /// this once. `spec` is the body of `POST /api/v1/keys`; only `name` is wanted.
+    /// Makes an API key for listeners and returns
+    /// `{"id","name","scopes","sessions","created_at","expires_at","token"}`. The token cannot be read again later.
+    /// `spec` is the body of `POST /api/v1/keys`; only `name` is required.
     pub fn create_key(&self, spec: &str) -> Call<String> {
         let spec = json::parse::<KeySpec>("key", spec);
         self.host.call(move |router| async move { json::text(&router.create_key(&spec?).await?) })
@@ -297,7 +304,8 @@ impl Router {
         })
     }
 
-    /// Revokes an API key: listeners refuse it from now on, and what runs under it ends. Answers `NotFound` when there is none.
+    /// Revokes an API key. Listeners refuse it from now on and end its open requests. The call fails with `NotFound` if
+    /// there is no such key.
     pub fn delete_key(&self, id: &str) -> Call<()> {
         let id = id.to_owned();
         self.host.call(move |router| async move {
@@ -308,17 +316,18 @@ impl Router {
         })
     }
 
-    /// Takes no new tasks and waits until those that are there have ended; `true`: all did within `timeout`.
+    /// Refuses new tasks from now on and waits until all present tasks have ended. `true`: all have ended within
+    /// `timeout`.
     pub fn drain(&self, timeout: Duration) -> Call<bool> {
         self.host.call(move |router| async move { Ok(router.drain(timeout).await) })
     }
 
-    /// Ends the router: listeners stop, what runs is cancelled, the store is closed, and no callback of the host's runs or starts any
-    /// more when this returns. A second call finds nothing to do.
+    /// Ends the router: stops the listeners, cancels running work and closes the store. After the return, no callback
+    /// of the host runs or starts. After it has succeeded, further calls do nothing.
     ///
     /// # Errors
-    /// `WouldDeadlock` from inside of a callback; `Timeout` when something had not ended within `timeout`: the router is closed all the same,
-    /// and another call goes on waiting; `Closed` with the code `forked` in a forked child.
+    /// `WouldDeadlock` inside a callback; `Timeout` if the end takes longer than `timeout`: the router is closed all
+    /// the same, and another call continues to wait; `Closed` with the code `forked` in a forked child.
     pub fn shutdown(&self, timeout: Option<Duration>) -> Result<()> {
         self.host.shutdown(timeout)
     }

@@ -1,4 +1,4 @@
-//! A task's tokens, pulled one by one or in batches, or pushed to the host.
+//! The stream of a task's tokens: a host pulls events one by one or in batches, or gets them pushed.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,18 +21,20 @@ use crate::{Error, ErrorKind, Result};
 pub enum Event {
     /// A piece of the text.
     Token {
-        /// Its number, one more than that of the event before it. The first is 1, and 2^32 more at each later start of the store.
+        /// The number of the piece, one more than that of the event before it. The first piece has number 1; each
+        /// later start of the store adds 2^32 to the first number.
         seq: u64,
-        /// The text, whole characters of UTF-8.
+        /// The text of the piece: complete characters of UTF-8.
         text: Bytes,
     },
-    /// A restart mark: all pieces before it are void. Another miner or a later start of the router begins anew, or
-    /// the number to resume from does not belong to this text.
+    /// A restart mark: all pieces before it are void, and the text begins again. See
+    /// [`StreamEvent::Restart`](crate::StreamEvent::Restart) for the reasons.
     Restart {
-        /// The number of this mark; the next piece's is one more.
+        /// The number of this mark. The next piece has the next number.
         seq: u64,
     },
-    /// The end, exactly one and last: the completion as JSON, or the error.
+    /// The end of the stream, with the completion as JSON or the error. Every stream has exactly one, as its last
+    /// event.
     End(Result<String>),
 }
 
@@ -51,13 +53,14 @@ impl Event {
 pub enum Next {
     /// An event.
     Event(Event),
-    /// Nothing came within the time.
+    /// No event came within the timeout.
     Timeout,
-    /// The end was given before.
+    /// The stream is over: its end was given already.
     Over,
 }
 
-/// A task's tokens as they come. One consumer at a time; dropping it does not cancel the task while others hold it.
+/// The tokens of a task, as they come. Only one thread may read a stream at a time. Dropping the stream does not cancel
+/// the task while another handle of it exists.
 pub struct Stream {
     host: Arc<Host>,
     reader: Bound<Mutex<Reader>>,
@@ -76,7 +79,7 @@ impl std::fmt::Debug for Stream {
 }
 
 impl Reader {
-    /// Ready when `ready` has something, or the stream is over.
+    /// Resolves when `ready` has an event or the stream is over.
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.ready.is_empty() || self.over {
             return Poll::Ready(());
@@ -108,7 +111,7 @@ impl Stream {
     /// Waits for the next event, at most for `timeout`.
     ///
     /// # Errors
-    /// `Conflict` while another thread reads it; `WouldDeadlock` on one of the router's worker threads.
+    /// `Conflict` while another thread reads the stream; `WouldDeadlock` on one of the router's worker threads.
     pub fn next(&self, timeout: Option<Duration>) -> Result<Next> {
         let mut reader = self.reader()?;
         if reader.ready.is_empty() && !reader.over {
@@ -120,10 +123,10 @@ impl Stream {
         Ok(reader.ready.pop_front().map_or(Next::Over, Next::Event))
     }
 
-    /// All events that are ready, at least one; waits for the first. Empty once the stream is over.
+    /// Waits for the next event and returns all events that are ready. Empty: the stream is over.
     ///
     /// # Errors
-    /// As [`next`](Self::next).
+    /// `Conflict` while another thread reads the stream; `Closed` after a fork.
     pub async fn next_batch(&self) -> Result<Vec<Event>> {
         std::future::poll_fn(|cx| {
             let mut reader = match self.reader() {
@@ -135,11 +138,10 @@ impl Stream {
         .await
     }
 
-    /// The events that are ready now, for callers that were told by [`notify`](Self::notify). `None` once the stream
-    /// is over.
+    /// The events that are ready now, for callers that use [`notify`](Self::notify). `None`: the stream is over.
     ///
     /// # Errors
-    /// `Conflict` while another thread reads it.
+    /// `Conflict` while another thread reads the stream.
     pub fn take_ready(&self) -> Result<Option<Vec<Event>>> {
         let mut reader = self.reader()?;
         let ready = reader.fill(&mut Context::from_waker(std::task::Waker::noop()));
@@ -147,11 +149,11 @@ impl Stream {
         Ok(if ready.is_ready() && events.is_empty() { None } else { Some(events) })
     }
 
-    /// Calls `f` once there is something for [`take_ready`](Self::take_ready): at once, or on the thread that brings it.
-    /// `f` must neither block nor call the router. A later call replaces an earlier one.
+    /// Calls `f` once when [`take_ready`](Self::take_ready) has a result: at once, or on the thread that produces the
+    /// event. `f` must neither block nor call the router. A later call replaces an earlier one.
     ///
     /// # Errors
-    /// `Conflict` while another thread reads it.
+    /// `Conflict` while another thread reads the stream.
     pub fn notify(&self, f: impl FnOnce() + Send + 'static) -> Result<()> {
         let waker = notify::waker(Box::new(f));
         let ready = self.reader()?.fill(&mut Context::from_waker(&waker));
@@ -161,17 +163,17 @@ impl Stream {
         Ok(())
     }
 
-    /// Pushes every event to `subscriber`, in order, on threads of the router that may block; ends after the last one.
+    /// Pushes every event to `subscriber`, in order, on threads of the router that may block.
     ///
     /// # Errors
-    /// `Closed` when the router is closed.
+    /// `Closed` if the router is closed.
     pub fn subscribe(self, subscriber: impl Subscriber) -> Result<Subscription> {
         let callback = Callback::<dyn Subscriber>::new(Arc::new(subscriber));
-        let pushed = Arc::new(Pushed { callback: callback.clone(), over: Mutex::new(false), told: Condvar::new() });
+        let pushed = Arc::new(Pushed { callback: callback.clone(), over: Mutex::new(false), ended: Condvar::new() });
         let id = self.host.keep(pushed.clone())?;
         let host = self.host.clone();
         let pump = async move {
-            // It is dropped at the end, and also if the runtime drops the pump.
+            // The guard is dropped at the end of the pump, even if the runtime drops the pump.
             let pushing = Pushing(pushed);
             while let Ok(batch) = self.next_batch().await {
                 let last = batch.iter().any(|event| matches!(event, Event::End(_)));
@@ -190,11 +192,13 @@ impl Stream {
     }
 }
 
-/// A subscriber while events go to it. A shutdown ends every stream, and waits here until the subscriber has its end.
+/// A subscriber to which events are pushed. A shutdown ends every stream and waits here until the subscriber has got
+/// the end.
 struct Pushed {
     callback: Arc<Callback<dyn Subscriber>>,
     over: Mutex<bool>,
-    told: Condvar,
+    /// Notified when `over` becomes true.
+    ended: Condvar,
 }
 
 impl Quiesce for Pushed {
@@ -207,8 +211,8 @@ impl Quiesce for Pushed {
         let mut over = self.over.lock();
         while !*over {
             match deadline {
-                None => self.told.wait(&mut over),
-                Some(deadline) if self.told.wait_until(&mut over, deadline).timed_out() => return *over,
+                None => self.ended.wait(&mut over),
+                Some(deadline) if self.ended.wait_until(&mut over, deadline).timed_out() => return *over,
                 Some(_) => {}
             }
         }
@@ -223,13 +227,13 @@ impl Drop for Pushing {
     fn drop(&mut self) {
         self.0.callback.retire();
         *self.0.over.lock() = true;
-        self.0.told.notify_all();
+        self.0.ended.notify_all();
     }
 }
 
-/// Takes the events of one stream. It is dropped once, after the last call has ended.
+/// The host's code that takes the events of one stream. It is dropped once, after the last call has ended.
 pub trait Subscriber: Send + Sync + 'static {
-    /// An event. It may block: the next one comes after it returns.
+    /// Takes an event. The call may block; the next event comes after it returns.
     fn on_event(&self, event: Event);
 }
 
@@ -239,7 +243,7 @@ impl<F: Fn(Event) + Send + Sync + 'static> Subscriber for F {
     }
 }
 
-/// A subscriber that gets events. Dropping this changes nothing; [`close`](Self::close) ends it.
+/// A handle of a subscription. Dropping it changes nothing; [`close`](Self::close) ends the subscription.
 pub struct Subscription {
     callback: Arc<Callback<dyn Subscriber>>,
 }
@@ -251,10 +255,10 @@ impl std::fmt::Debug for Subscription {
 }
 
 impl Subscription {
-    /// Lets no event come after this, and waits for the call under way. `false`: it had not ended within `timeout`.
+    /// Pushes no further event, and waits for the running call. `false`: it did not end within `timeout`.
     ///
     /// # Errors
-    /// `WouldDeadlock` from inside of a callback.
+    /// `WouldDeadlock` inside a callback.
     pub fn close(&self, timeout: Option<Duration>) -> Result<bool> {
         super::callback::outside("close")?;
         Ok(self.callback.close(timeout))

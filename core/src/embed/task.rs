@@ -1,4 +1,4 @@
-//! A submitted task in a host's hands.
+//! A host's handle of a submitted task.
 
 use std::sync::Arc;
 
@@ -8,7 +8,8 @@ use super::{Call, Stream, record};
 use crate::Result;
 use crate::router::Submission;
 
-/// A submitted task. Dropping the last handle of a task (its streams count too) cancels it, unless it is detached.
+/// A handle of a submitted task. Dropping the last handle of a task cancels the task, unless it is detached; streams
+/// count as handles, too.
 pub struct Task {
     host: Arc<Host>,
     submission: Bound<Arc<Submission>>,
@@ -28,51 +29,52 @@ impl Task {
         Self { host, submission: Bound::new(Arc::new(submission)) }
     }
 
-    /// The session.
+    /// The session of the task.
     pub fn session_id(&self) -> u64 {
         self.submission.session_id().0
     }
 
-    /// The task in its session.
+    /// The id of the task within its session.
     pub fn task_id(&self) -> u64 {
         self.submission.task_id().0
     }
 
-    /// The task among all sessions.
+    /// The id of the task among all tasks of the router.
     pub fn gid(&self) -> u64 {
         self.submission.gid().0
     }
 
-    /// Whether an idempotency key led to a task that was there already.
+    /// Whether the idempotency key led to a task that existed already.
     pub fn joined(&self) -> bool {
         self.submission.joined()
     }
 
-    /// The task's record as it stands.
+    /// The present record of the task.
     pub fn record(&self) -> Call<String> {
         let submission = Arc::clone(&self.submission);
         self.host.look(move |_| async move { record::task(&submission.state()) })
     }
 
-    /// Waits for the end and gives the completion. The call answers with the errors
-    /// `Timeout`, `Cancelled`, `MinerFailed`, `InvalidArgument` (a miner refused the request), `Overloaded`, `Unavailable`.
+    /// Waits for the end of the task and returns the completion. The call fails with `Timeout`, `Cancelled`,
+    /// `MinerFailed`, `InvalidArgument` (a miner refused the request), `Overloaded` or `Unavailable`.
     pub fn result(&self) -> Call<String> {
         let submission = Arc::clone(&self.submission);
         self.host.look(move |_| async move { record::completion(&submission.result().await?) })
     }
 
-    /// Waits for the end and gives the text of the answer, which [`result`](Self::result) has as `choices[0].text`.
+    /// Waits for the end of the task and returns the text of the answer, which is `choices[0].text` of
+    /// [`result`](Self::result).
     pub fn text(&self) -> Call<String> {
         let submission = Arc::clone(&self.submission);
         self.host.look(move |_| async move { Ok(submission.result().await?.answer.text.into()) })
     }
 
-    /// Its tokens after number `seq`; 0: from the first.
+    /// A stream of the task's tokens after the one with number `seq`; 0: from the first on.
     pub fn stream(&self, seq: u64) -> Stream {
         Stream::new(self.host.clone(), self.submission.stream_after(seq))
     }
 
-    /// Cancels it, whoever else waits for it.
+    /// Cancels the task, even if other callers wait for it.
     ///
     /// # Errors
     /// `Closed` after a fork.
@@ -82,7 +84,7 @@ impl Task {
         Ok(())
     }
 
-    /// Lets the task go on when all of its handles are dropped.
+    /// Detaches the task: from now on, it continues even if all of its handles are dropped.
     pub fn detach(&self) {
         self.submission.detach();
     }
