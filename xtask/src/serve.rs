@@ -1,4 +1,4 @@
-//! A router that runs while something is tried against it.
+//! A router that runs during a check.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use crate::Outcome;
 /// The time within which a router must be ready.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
-/// A port that is free now.
+/// Finds a port that is free now.
 ///
 /// # Errors
 /// When the system gives none.
@@ -19,7 +19,7 @@ pub(crate) fn free_port() -> Outcome<u16> {
     Ok(listener.local_addr().map_err(|error| error.to_string())?.port())
 }
 
-/// A running server; it ends when this is dropped.
+/// A running server, which ends on drop.
 pub(crate) struct Server {
     child: Child,
 }
@@ -28,7 +28,7 @@ impl Server {
     /// Starts `command` and waits until `/readyz` on that port answers 200.
     ///
     /// # Errors
-    /// When it ends early or is not ready in time.
+    /// When the server ends early or is not ready in time.
     pub(crate) fn start(command: &mut Command, port: u16) -> Outcome<Self> {
         let child = command.stdin(Stdio::null()).spawn().map_err(|error| format!("{command:?}: {error}"))?;
         let mut server = Self { child };
@@ -48,7 +48,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself; either way it is gone afterwards.
+        // The server may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,5 +1,5 @@
-//! Runs other programs. Their output passes through as it comes, and the lines with which each runner closes are
-//! kept, so that the end of a long log says what ran.
+//! Runs other programs. Their output passes through as it comes, and the closing lines of each runner are kept, so that
+//! the end of a long log lists the results.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -26,7 +26,7 @@ impl Steps {
     /// Runs `command` under a heading.
     ///
     /// # Errors
-    /// When it cannot start or ends with anything but success.
+    /// When it cannot start, or ends without success.
     pub(crate) fn run(&mut self, title: &str, command: &mut Command) -> Outcome {
         println!("\n=== {title}\n    {}", shown(command));
         let started = Instant::now();
@@ -42,7 +42,7 @@ impl Steps {
         outcome
     }
 
-    /// Runs a check of our own under a heading; its result is the line to close with.
+    /// Runs a check of this program under a heading; its result is the closing line.
     pub(crate) fn check(&mut self, title: &str, check: impl FnOnce() -> Outcome<String>) -> Outcome {
         println!("\n=== {title}");
         let started = Instant::now();
@@ -61,7 +61,7 @@ impl Steps {
         })
     }
 
-    /// Notes that something was left out, with the reason.
+    /// Records that a step was skipped, with the reason.
     pub(crate) fn skip(&mut self, title: &str, why: &str) {
         println!("\n=== {title}\nskipped: {why}");
         self.done.push(Step {
@@ -72,7 +72,7 @@ impl Steps {
         });
     }
 
-    /// Prints a line per step with the runners' own closing lines under it.
+    /// Prints one line for each step, with the closing lines of its runner below.
     pub(crate) fn summary(&self) {
         if self.done.is_empty() {
             return;
@@ -87,7 +87,7 @@ impl Steps {
     }
 }
 
-/// The command as a person would type it.
+/// The command as a user would type it.
 fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
@@ -96,13 +96,12 @@ fn shown(command: &Command) -> String {
 /// The number of lines that are kept of a program's output.
 const TAIL: usize = 15;
 
-/// The last lines that a program wrote, for the error that says that it failed: if a log is cut, they are all there
-/// is.
+/// The last lines of a program's output, for the error when it fails: if a log is cut, these lines still remain.
 #[derive(Default)]
 pub(crate) struct Tail(Mutex<VecDeque<String>>);
 
 impl Tail {
-    /// Passes the output on as it comes, and keeps the end of it.
+    /// Passes the output on as it comes, and keeps its last lines.
     pub(crate) fn pass_on(&self, from: impl Read, mut to: impl Write, mut see: impl FnMut(&str)) {
         let mut reader = BufReader::new(from);
         let mut line = Vec::new();
@@ -135,15 +134,15 @@ impl Tail {
     }
 }
 
-/// How a program ended: the closing lines of runners, and its last words.
+/// The end of a program: the closing lines of runners, and the last lines of its output.
 struct Ended {
     success: bool,
     closing: Vec<String>,
-    /// The last words on stderr, or on stdout if stderr is empty.
+    /// The last lines of stderr, or of stdout if stderr is empty.
     tail: Tail,
 }
 
-/// Runs it, passing on what it prints.
+/// Runs a command and passes its output on.
 fn tee(command: &mut Command) -> std::io::Result<Ended> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let closing = Mutex::new(Vec::new());
@@ -166,7 +165,7 @@ fn tee(command: &mut Command) -> std::io::Result<Ended> {
     Ok(Ended { success: status.success(), closing: closing.into_inner().unwrap_or_default(), tail })
 }
 
-/// Whether a runner closes with this line: nextest, cargo test, pytest, node, schemathesis, and our own.
+/// Whether a line is the closing line of a runner: nextest, cargo test, pytest, node, schemathesis, or this program.
 fn is_closing(line: &str) -> bool {
     let counts = |word: &str| line.contains(&format!(" {word}"));
     (line.starts_with("Summary [") && counts("tests run"))

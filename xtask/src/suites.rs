@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use crate::step::Steps;
 use crate::{Outcome, c, environment, lint, model, node, python, readme};
 
-/// The number of worlds if nobody says.
+/// The default number of worlds.
 const SEEDS: u64 = 10_000;
 
 /// One suite of `cargo xtask test`.
@@ -20,15 +20,16 @@ pub(crate) enum Suite {
     Rust,
     /// Python clients, `openai` among them, against a running router; a real model behind it; the Python package.
     Python,
-    /// The Node package with its examples, and Node clients against a running router: `openai` and `cortensor-openai-provider`.
+    /// The Node package with its examples, and Node clients against a running router: `openai` and
+    /// `cortensor-openai-provider`.
     Node,
-    /// The C library from C and C++ programs, installed as its users have it.
+    /// The C library from C and C++ programs, installed as its users install it.
     C,
     /// The commands and snippets of README.md and of the tutorial.
     Docs,
 }
 
-/// Runs those suites, or all. A suite that fails does not keep the next from running.
+/// Runs those suites, or all. A suite that fails does not keep the next one from running.
 ///
 /// # Errors
 /// When one failed.
@@ -57,7 +58,7 @@ fn rust(steps: &mut Steps) -> Outcome {
     } else {
         environment::cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"])
     };
-    // Building a model takes long: it happens here only if it is demanded; otherwise the Python suite does it.
+    // Building a model takes long. It happens here only if a model is required; otherwise the Python suite does it.
     if let Some(model) = if model::is_required() { Some(model::installed(steps)?) } else { model::present()? } {
         tests.envs(model.environment());
     }
@@ -69,7 +70,7 @@ fn rust(steps: &mut Steps) -> Outcome {
     tests.and(docs).and(planted)
 }
 
-/// One integration test of the workspace, with what it prints. Arguments that are added go to the test.
+/// One integration test of the workspace, with its output. Further arguments go to the test.
 fn test_of(name: &str, arguments: &[&str]) -> Command {
     let mut run = environment::cargo(&["test", "--workspace", "--test", name]);
     run.args(arguments).args(["--", "--nocapture"]);
@@ -83,7 +84,7 @@ fn python_suite(steps: &mut Steps) -> Outcome {
     pytest.current_dir(environment::clients().join("python")).env("CORTENSOR_ROUTER_BIN", router);
     let model = match model::installed(steps) {
         Ok(model) => Some(model),
-        // A contributor whose machine has no built package can still run the rest.
+        // A contributor whose machine has no prebuilt package can still run the other tests.
         Err(why) if !model::is_required() => {
             steps.skip("a real model", &why);
             None
@@ -111,8 +112,8 @@ fn node_clients(steps: &mut Steps) -> Outcome {
     outcome
 }
 
-/// Runs the simulator: so many seeds from `seed` on, or that one alone with all its events printed. The fingerprints
-/// of their effects go to the file `effects`.
+/// Runs the simulator: `seeds` worlds from `seed` on, or that one alone with its events printed. The fingerprints of
+/// their effects go to the file `effects`.
 ///
 /// # Errors
 /// When a seed breaks a rule.

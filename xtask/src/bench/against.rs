@@ -1,8 +1,8 @@
-//! Comparing with another revision: both are built, and their figures are measured in turns on one machine.
+//! Compares with another revision: both are built, and their figures are measured in turns on one machine.
 //!
-//! One run says little on a machine that does other work. Each figure is therefore measured in several rounds, the other
-//! revision's and this one's after each other, and a figure counts as worse only where every round of this revision is
-//! worse than every round of the other.
+//! One run says little on a machine that does other work. Each figure is therefore measured in several rounds, by turns
+//! at both revisions. A figure counts as worse only if every round of this revision is worse than every round of the
+//! other.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ use super::Plan;
 use crate::step::Steps;
 use crate::{Outcome, environment};
 
-/// A median that moved by less than this is not worth a word.
+/// The least change of a median that is reported.
 const NOTABLE: f64 = 0.03;
 
 /// Measures the figures of `plan` at `revision` and here, in turns, and prints both.
@@ -48,7 +48,7 @@ pub(super) fn run(steps: &mut Steps, plan: &Plan, revision: &str, rounds: u32) -
     Ok(())
 }
 
-/// Which of the two a figure is of.
+/// The revision to which a measurement belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {
     Before,
@@ -64,7 +64,7 @@ impl Side {
     }
 }
 
-/// The source of the revision, below `target/`, so that it needs no network and leaves the checkout as it is.
+/// Unpacks the revision's source below `target/`, which needs no network and does not change the checkout.
 fn checked_out(steps: &mut Steps, revision: &str) -> Outcome<PathBuf> {
     let commit = git(&["rev-parse", "--verify", "--quiet", &format!("{revision}^{{commit}}")])
         .map_err(|_| format!("--against {revision}: there is no such revision"))?;
@@ -93,7 +93,7 @@ fn package(root: &Path) -> &'static str {
     if root.join("core/cli/benches/figures").exists() { "cortensor-router-cli" } else { "cortensor-router" }
 }
 
-/// Cargo in that source, which builds into a directory of its own.
+/// A cargo command in that source, with a build directory of its own.
 fn cargo(root: &Path, arguments: &[&str]) -> Command {
     let mut cargo = environment::cargo(arguments);
     cargo.current_dir(root);
@@ -109,11 +109,11 @@ struct Rounds {
     before: Vec<f64>,
     now: Vec<f64>,
     unit: String,
-    /// Whether a smaller number is better; `None` where nobody said.
+    /// Whether a smaller number is better; `None` if neither the gate nor the unit tells.
     falls: Option<bool>,
 }
 
-/// Takes the figures of one round. The ratio to the reference of the same run is taken where there is one.
+/// Records the figures of one round. If a figure has a reference in its run, the ratio is recorded.
 fn gather(results: &Path, side: Side, measured: &mut BTreeMap<String, Rounds>) -> Outcome {
     let text = fs::read_to_string(results).map_err(|error| format!("{}: {error}", results.display()))?;
     let all: Value = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", results.display()))?;
@@ -135,7 +135,7 @@ fn gather(results: &Path, side: Side, measured: &mut BTreeMap<String, Rounds>) -
     Ok(())
 }
 
-/// Whether less is better: a gate says it, and so do times and sizes.
+/// Whether less is better: the gate tells, or else the unit, for times and sizes.
 fn falls(gate: &str, unit: &str) -> Option<bool> {
     match gate.split(' ').next() {
         Some("<=") => return Some(true),
@@ -150,7 +150,7 @@ fn falls(gate: &str, unit: &str) -> Option<bool> {
 }
 
 impl Rounds {
-    /// Prints the figure in a line; whether it is worse.
+    /// Prints one line for the figure. Gives whether it is worse.
     fn print(&self, name: &str) -> bool {
         let (Some(before), Some(now)) = (median(&self.before), median(&self.now)) else {
             println!("{name}: only {}", if self.now.is_empty() { "before" } else { "now" });

@@ -1,4 +1,4 @@
-//! The C library as it is installed: headers, shared and static library, pkg-config, CMake.
+//! Installs the C library: headers, shared and static library, pkg-config, CMake.
 
 use std::fs;
 use std::path::Path;
@@ -9,12 +9,12 @@ use crate::{Outcome, environment};
 /// The system libraries that a program with the static library needs, as `rustc --print native-static-libs` lists
 /// them.
 const NATIVE: &[&str] = &["gcc_s", "util", "rt", "pthread", "m", "dl", "c"];
-/// The linker's flag that leaves out unused parts. With it the static library adds a third of its size without the
-/// flag.
+/// The linker's flag that leaves out unused parts. With it, the static library adds a third of the size that it adds
+/// without it.
 const TRIM: &str = "-Wl,--gc-sections";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The build that is laid out.
+/// The profile of the installed build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Build {
     /// The build of the tests: slow, with assertions, and made already.
@@ -23,13 +23,13 @@ pub(crate) enum Build {
     Release,
 }
 
-/// Builds the library and lays it out under `prefix`.
+/// Builds the library and installs it under `prefix`.
 ///
 /// # Errors
 /// When it does not build or cannot be written.
 pub(crate) fn lay_out(steps: &mut Steps, prefix: &Path, build: Build) -> Outcome {
     let libraries = match build {
-        // A test of the crate builds all its libraries, with the features that all tests have.
+        // Testing the crate builds all its libraries, with the features that all tests have.
         Build::Dev => {
             steps.run(
                 "build the C library",
@@ -49,7 +49,7 @@ pub(crate) fn lay_out(steps: &mut Steps, prefix: &Path, build: Build) -> Outcome
     })
 }
 
-/// Builds for release and compares the native libraries with those that are written into the packages.
+/// Builds for release, and compares the needed system libraries with the list in the packages.
 fn release() -> Outcome<String> {
     let mut cargo = environment::cargo(&["rustc", "--release", "--package", "cortensor-router-capi", "--lib"]);
     let output =
@@ -105,7 +105,7 @@ fn write(prefix: &Path, built: &Path, abi: u32) -> std::io::Result<()> {
     fs::write(cmake.join("cortensor_router-config-version.cmake"), config_version())
 }
 
-/// The system's libraries and the flag, as a linker takes them.
+/// The system's libraries and the flag, as arguments of a linker.
 fn native() -> String {
     let libraries: Vec<String> = NATIVE.iter().map(|name| format!("-l{name}")).collect();
     format!("{} {TRIM}", libraries.join(" "))

@@ -1,4 +1,4 @@
-//! The C library: laid out under a prefix, and tested from there as its users have it.
+//! Installs the C library under a prefix, and tests it from there as its users use it.
 
 mod dist;
 mod programs;
@@ -15,15 +15,15 @@ use crate::{Outcome, environment, readme};
 
 use programs::{Instrument, Linkage, Program, compile};
 
-/// The examples of both languages. Examples that wait for a signal are driven by `running`.
+/// The examples of both languages. `running` drives the examples that wait for a signal.
 const EXAMPLES: [&str; 6] = ["hello.c", "hello.cpp", "stream.c", "stream.cpp", "own_miner.c", "own_miner.cpp"];
 const SERVED: [&str; 5] = ["serve.c", "serve.cpp", "own_server.c", "shutdown.c", "shutdown.cpp"];
 
-/// The time limit of one program: valgrind is slow, and so is a machine that others use.
+/// The time limit of one program. Valgrind is slow, and so is a busy machine.
 const PATIENCE: &str = "300";
 
-/// Builds C and C++ programs against the library in every way that is offered, and runs them plainly, with the
-/// sanitizers and under valgrind.
+/// Builds C and C++ programs against the library in every supported way, and runs them plainly, with the sanitizers and
+/// under valgrind.
 ///
 /// # Errors
 /// When one does not build, fails, or leaks.
@@ -60,7 +60,7 @@ pub(crate) fn test(steps: &mut Steps) -> Outcome {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
 
-/// Measures the cost of the C border beside the same work from Rust.
+/// Measures the cost of the C border beside equal work from Rust.
 ///
 /// # Errors
 /// When it does not build or fails.
@@ -78,7 +78,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// The CMake package: all examples, with the shared and with the static library.
+    /// Builds all examples by the CMake package, with the shared and with the static library.
     fn cmake(&self, steps: &mut Steps) -> Outcome {
         let build = self.out.join("cmake");
         let _ = fs::remove_dir_all(&build);
@@ -94,7 +94,7 @@ impl Stage {
         Ok(())
     }
 
-    /// The C and C++ blocks of README.md.
+    /// Builds and runs the C and C++ blocks of README.md.
     fn readme(&self, steps: &mut Steps) -> Outcome {
         let text = environment::read(&environment::root().join("README.md"))?;
         for (number, block) in readme::blocks(&text).iter().enumerate() {

@@ -1,4 +1,4 @@
-//! C and C++ programs: how they are compiled, and how they are run.
+//! Compiles and runs C and C++ programs.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ impl Instrument {
                 "--show-leak-kinds=definite",
                 "--errors-for-leak-kinds=definite",
                 "--fair-sched=yes",
-                // A child of fork loses the memory of its parent's threads; this is not a leak.
+                // A child of fork has no access to the memory of its parent's threads; that is not a leak.
                 "--child-silent-after-fork=yes",
             ]
         } else {
@@ -63,10 +63,10 @@ impl Instrument {
 #[derive(Default)]
 pub(super) struct Program {
     sources: Vec<PathBuf>,
-    /// Other libraries that it needs, as pkg-config calls them.
+    /// Other libraries that the program needs, by their names in pkg-config.
     packages: &'static [&'static str],
     arguments: Vec<PathBuf>,
-    /// The argument under valgrind, where everything takes many times as long.
+    /// The argument under valgrind, where every step takes many times as long.
     slow: &'static [&'static str],
 }
 
@@ -147,10 +147,10 @@ fn flags(prefix: &Path, packages: &[&str]) -> Outcome<Vec<String>> {
     Ok(String::from_utf8_lossy(&output.stdout).split_whitespace().map(str::to_owned).collect())
 }
 
-/// Compiles it with every warning an error, as a user of pkg-config does; gives the binary.
+/// Compiles a program as a user of pkg-config does, with every warning as an error. Gives the binary.
 ///
 /// # Errors
-/// When it does not compile.
+/// When the program does not compile.
 pub(super) fn compile(
     program: &Program,
     prefix: &Path,
@@ -207,7 +207,7 @@ fn run(command: &mut Command) -> Outcome {
     }
 }
 
-/// The command of a program that ends by itself.
+/// The command of a program that ends by itself, with a time limit.
 pub(super) fn timed(wrapper: &[&str], binary: &Path, arguments: &[PathBuf]) -> Command {
     let mut command = Command::new("timeout");
     command.arg(PATIENCE).args(wrapper).arg(binary).args(arguments);
@@ -222,7 +222,7 @@ pub(super) fn plain(wrapper: &[&str], binary: &Path, arguments: &[&str]) -> Comm
     command
 }
 
-/// The environment: the place of the shared library, and options of the sanitizers.
+/// Sets the environment: the place of the shared library, and options of the sanitizers.
 pub(super) fn environment<'a>(command: &'a mut Command, prefix: &Path, instrument: Instrument) -> &'a mut Command {
     command.env("LD_LIBRARY_PATH", prefix.join("lib"));
     if instrument == Instrument::Sanitizers {

@@ -1,4 +1,4 @@
-//! Drives programs that wait for something, as their users do.
+//! Drives programs that wait for input or signals, as their users do.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::Outcome;
 use crate::step::Tail;
 
-/// How many clients hang up on the server.
+/// The number of clients that hang up on the server.
 const CLIENTS: usize = 5;
 
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -21,14 +21,14 @@ const SIGPIPE_BIT: u64 = 1 << 12;
 pub(super) struct Running {
     child: Child,
     lines: Receiver<String>,
-    /// Gives the last text on stderr, once that is closed.
+    /// The thread that reads stderr. It gives the last lines once stderr is closed.
     complaints: Option<JoinHandle<Tail>>,
 }
 
-/// Starts a program and drives it; after a failure the error holds its last words.
+/// Starts a program and drives it. After a failure the error contains the last lines of its stderr.
 ///
 /// # Errors
-/// When it does not start, and those of `drive`.
+/// When it does not start, and the errors of `drive`.
 pub(super) fn driven(command: Command, drive: fn(&mut Running) -> Outcome<String>) -> Outcome<String> {
     let mut running = Running::start(command)?;
     drive(&mut running).map_err(|error| format!("{error}{}", running.last_output()))
@@ -70,12 +70,12 @@ impl Running {
     }
 
     fn end(&mut self) {
-        // It may have ended by itself; either way it is gone afterwards.
+        // The program may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// The rest of the next line that starts with this.
+    /// Reads on to the next line that starts with `start`. Gives the rest of that line.
     fn line(&self, start: &str) -> Outcome<String> {
         loop {
             let line = self.lines.recv_timeout(PATIENCE).map_err(|_| format!("it never said {start:?}"))?;
@@ -85,7 +85,7 @@ impl Running {
         }
     }
 
-    /// Whether SIGPIPE ends the program, as it does if nobody has changed that.
+    /// Whether SIGPIPE ends the program, as it does by default.
     fn has_default_sigpipe(&self) -> Outcome<bool> {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
@@ -122,13 +122,14 @@ impl Drop for Running {
     }
 }
 
-/// Clients of the serving program hang up in mid-stream; it lives, SIGPIPE is still at its default, and SIGINT ends it well.
+/// Lets clients of the serving program hang up in mid-stream. The program must live on, SIGPIPE must still be at its
+/// default, and SIGINT must end the program with success.
 ///
 /// # Errors
-/// When any of that is not so.
+/// When one of these conditions does not hold.
 pub(super) fn hang_up_and_end(server: &mut Running) -> Outcome<String> {
     let address = server.line("listening on http://")?;
-    // Valgrind catches every signal itself and passes them on, so the masks say nothing there.
+    // Valgrind catches every signal itself and passes it on, so the masks mean nothing there.
     let plain = server.has_default_sigpipe()?;
     for _ in 0..CLIENTS {
         let mut client = connect(&address)?;
@@ -140,7 +141,7 @@ pub(super) fn hang_up_and_end(server: &mut Running) -> Outcome<String> {
                 body.len()
             ),
         )?;
-        // The client hangs up after the first piece: before it the miner may not have begun.
+        // The client hangs up after the first piece. Before that, the miner may not have begun.
         let mut seen = String::new();
         let mut part = [0; 4096];
         while !seen.contains("tick") {
@@ -153,7 +154,7 @@ pub(super) fn hang_up_and_end(server: &mut Running) -> Outcome<String> {
         if !seen.starts_with("HTTP/1.1 200") {
             return Err(format!("no stream: {seen}"));
         }
-        // Unread data is left: closing now resets the connection while the server writes.
+        // Unread data is left, so closing now resets the connection while the server writes.
         drop(client);
         server.line("the client hung up")?;
     }
@@ -174,10 +175,10 @@ pub(super) fn hang_up_and_end(server: &mut Running) -> Outcome<String> {
     ))
 }
 
-/// SIGINT while a task runs: the task ends well, and so does the program.
+/// Sends SIGINT while a task runs. The task must end well, and so must the program.
 ///
 /// # Errors
-/// When it does not.
+/// When one of them does not.
 pub(super) fn interrupt(program: &mut Running) -> Outcome<String> {
     program.line("working")?;
     program.interrupt()?;

@@ -3,7 +3,7 @@
 use crate::step::Steps;
 use crate::{Outcome, environment};
 
-/// Programs, the arguments that show their presence, and Debian's package.
+/// Programs, each with the Debian package that contains it.
 const TOOLS: &[(&str, &str)] = &[
     ("cc", "build-essential"),
     ("c++", "build-essential"),
@@ -12,13 +12,13 @@ const TOOLS: &[(&str, &str)] = &[
     ("valgrind", "valgrind"),
     ("nm", "binutils"),
 ];
-/// Libraries as pkg-config calls them, and Debian's package: one that reads JSON, for the conformance runner.
+/// Libraries by their names in pkg-config, each with its Debian package. The conformance runner reads JSON with one.
 const LIBRARIES: &[(&str, &str)] = &[("jansson", "libjansson-dev")];
 
-/// Installs what is absent where that is allowed.
+/// Installs absent tools where that is allowed.
 ///
 /// # Errors
-/// When something is absent and cannot be installed; the message names it.
+/// When a tool is absent and cannot be installed; the message names it.
 pub(super) fn installed(steps: &mut Steps) -> Outcome {
     let absent = || -> Vec<&str> {
         let programs = TOOLS.iter().filter(|(program, _)| !environment::answers(program, &["--version"]));

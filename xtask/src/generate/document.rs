@@ -1,4 +1,4 @@
-//! An OpenAPI document, and the records that its components are.
+//! An OpenAPI document, and the records in its components.
 
 use super::json::Json;
 use super::shape::{Shape, words_of};
@@ -11,9 +11,9 @@ pub(super) struct Document {
 
 /// A record: an object whose members are known.
 pub(super) struct Record {
-    /// What it is.
+    /// The description of the record.
     pub(super) says: String,
-    /// Its members in the order of their declaration, those of what it is made of among them.
+    /// The members in the order of their declaration, including those of the schemas that the record is made of.
     pub(super) members: Vec<Member>,
 }
 
@@ -21,28 +21,28 @@ pub(super) struct Record {
 pub(super) struct Member {
     pub(super) name: String,
     pub(super) shape: Shape,
-    /// Whether it is always there.
+    /// Whether the member is always there.
     pub(super) required: bool,
     pub(super) says: String,
 }
 
 impl Document {
-    /// Reads the file of that name.
+    /// Parses the file with that name.
     pub(super) fn parse(name: &str, text: &str) -> Outcome<Self> {
         serde_json::from_str(text).map(|json| Self { json }).map_err(|error| format!("docs/{name}: {error}"))
     }
 
-    /// The whole of it.
+    /// The root of the document.
     pub(super) fn root(&self) -> &Json {
         &self.json
     }
 
-    /// Its schemas by name.
+    /// The schemas of the document by name.
     pub(super) fn schemas(&self) -> impl Iterator<Item = (&str, &Json)> {
         self.json.get("components").get("schemas").members()
     }
 
-    /// The schema of that name.
+    /// The schema with that name.
     pub(super) fn schema(&self, name: &str) -> Outcome<&Json> {
         self.schemas()
             .find(|(key, _)| *key == name)
@@ -50,7 +50,7 @@ impl Document {
             .ok_or_else(|| format!("no schema {name}"))
     }
 
-    /// What a reference of the document means.
+    /// Follows a reference of the document.
     pub(super) fn resolve<'a>(&'a self, value: &'a Json) -> &'a Json {
         let reference = value.get("$ref").text();
         if reference.is_empty() {
@@ -59,14 +59,14 @@ impl Document {
         reference.trim_start_matches("#/").split('/').fold(&self.json, |at, name| at.get(name))
     }
 
-    /// The record that a schema is, with the members of all that it is made of.
+    /// The record that a schema describes, with the members of all schemas that it is made of.
     pub(super) fn record(&self, schema: &Json) -> Record {
         let mut record = Record { says: schema.get("description").text().to_owned(), members: Vec::new() };
         self.collect(schema, &mut record.members);
         record
     }
 
-    /// What a schema says, or what the record says that it stands for.
+    /// The description of a schema, or of the record that it refers to.
     pub(super) fn says<'a>(&'a self, schema: &'a Json) -> &'a str {
         let choices = schema.get("oneOf").items().iter();
         let told = std::iter::once(schema).chain(choices).map(|schema| self.resolve(schema).get("description").text());

@@ -1,5 +1,5 @@
-//! Examples of requests and answers. Bodies of requests stand here; answers follow from the schema, with values that go
-//! with the names of their members.
+//! Examples of requests and answers. Bodies of requests stand here. Answers follow from the schema, with values that
+//! suit the names of their members.
 
 use super::document::Document;
 use super::json::Json;
@@ -17,7 +17,7 @@ data: [DONE]"#;
 pub(super) const METRICS: &str = "# HELP cortensor_queued_tasks Tasks that wait for a miner.\n\
                                   # TYPE cortensor_queued_tasks gauge\ncortensor_queued_tasks 0\n# EOF";
 
-/// The body of a request, by its schema.
+/// The body of a request for each schema.
 const BODIES: &[(&str, &str)] = &[
     ("PromptRequest", r#"{"prompt":"What is 2 + 2?","session_id":2,"max_tokens":16}"#),
     ("ChatRequest", r#"{"messages":[{"role":"user","content":"What is 2 + 2?"}],"session_id":2}"#),
@@ -30,7 +30,7 @@ const BODIES: &[(&str, &str)] = &[
     ("Enrolment", r#"{"name":"rack-1","models":["tiny"]}"#),
 ];
 
-/// Values of members, by their names; those of a schema first.
+/// The values of members, by their names. A name with its schema wins over the name alone.
 const VALUES: &[(&str, &str)] = &[
     ("Accepted.status", "\"accepted\""),
     ("Accepted.state", "\"queued\""),
@@ -172,7 +172,7 @@ const VALUES: &[(&str, &str)] = &[
     ("x402_enabled", "false"),
 ];
 
-/// Members that are not there in most answers.
+/// Members that are absent in most answers.
 const RARE: &[&str] = &[
     "verdict",
     "corrupt",
@@ -205,7 +205,7 @@ pub(super) fn body(schema: &str) -> &'static str {
     BODIES.iter().find(|(name, _)| *name == schema).map_or("{}", |(_, body)| body)
 }
 
-/// A value that a schema lets through; `name`: that of the member, with its record's before it.
+/// A value that the schema allows; `name` is the name of the member after that of its record.
 pub(super) fn of(document: &Document, name: &str, schema: &Json) -> Json {
     let member = name.rsplit('.').next().unwrap_or(name);
     let told = VALUES.iter().find(|(key, _)| *key == name).or_else(|| VALUES.iter().find(|(key, _)| *key == member));
@@ -247,7 +247,7 @@ pub(super) fn of(document: &Document, name: &str, schema: &Json) -> Json {
     }
 }
 
-/// Whether a value of the table can stand for the schema: lists of records follow from the record.
+/// Whether a value of the table suits the schema. A list of records follows from the record instead.
 fn fits(document: &Document, schema: &Json) -> bool {
     let items = document.resolve(schema).get("items");
     !items.is_given()

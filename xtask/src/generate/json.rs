@@ -1,10 +1,10 @@
-//! JSON whose members keep their order: the schema tells the members of a record in the order of their declaration.
+//! JSON whose members keep their order: the schema lists the members of a record in the order of their declaration.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// A value of JSON.
+/// A JSON value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Json {
     Null,
@@ -15,37 +15,37 @@ pub(super) enum Json {
     Object(Vec<(String, Json)>),
 }
 
-/// What stands at a name that is not there.
+/// The value of every absent member.
 static NOTHING: Json = Json::Null;
 
 impl Json {
-    /// The member of that name; `null` where there is none.
+    /// The member with that name; `null` if there is none.
     pub(super) fn get(&self, name: &str) -> &Self {
         self.members().find(|(key, _)| *key == name).map_or(&NOTHING, |(_, value)| value)
     }
 
-    /// The members of an object; of all else none.
+    /// The members of an object; none for other values.
     pub(super) fn members(&self) -> impl Iterator<Item = (&str, &Self)> {
         let members: &[(String, Self)] = if let Self::Object(members) = self { members } else { &[] };
         members.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// The items of a list; of all else none.
+    /// The items of a list; none for other values.
     pub(super) fn items(&self) -> &[Self] {
         if let Self::List(items) = self { items } else { &[] }
     }
 
-    /// The text; of all else an empty one.
+    /// The text of a string; empty for other values.
     pub(super) fn text(&self) -> &str {
         if let Self::Text(text) = self { text } else { "" }
     }
 
-    /// The number, where it is one.
+    /// The value of a number; `None` for other values.
     pub(super) fn number(&self) -> Option<f64> {
         if let Self::Number(number) = self { Some(*number) } else { None }
     }
 
-    /// Whether it is there.
+    /// Whether the value is not `null`.
     pub(super) fn is_given(&self) -> bool {
         *self != Self::Null
     }

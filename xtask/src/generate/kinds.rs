@@ -1,4 +1,4 @@
-//! The exceptions of the Python package, one a kind of error.
+//! The exceptions of the Python package, one for each kind of error.
 
 use std::fmt::Write as _;
 
@@ -6,10 +6,10 @@ use cortensor_router_model::{KINDS, KindRow};
 
 use super::python::{MARK, docstring};
 
-/// Kinds whose class would have a name of Python's own.
+/// Kinds whose class would otherwise have the name of one of Python's own.
 const OTHERWISE: &[(&str, &str)] = &[("timeout", "RouterTimeoutError"), ("cancelled", "TaskCancelledError")];
 
-/// `_errors.py`
+/// The content of `_errors.py`.
 pub(super) fn python() -> String {
     let mut out = format!(
         "{MARK}\"\"\"The exceptions: one class a kind of error, each of which says what to do.\"\"\"\n\nfrom __future__ import \

@@ -1,10 +1,10 @@
-//! Which records and options the packages have, and where they differ from the document.
+//! The records and options of the packages, and their differences from the document.
 
 /// A record that the packages give.
 pub(super) struct Given {
-    /// Its name in Python and TypeScript.
+    /// The name in Python and TypeScript.
     pub(super) name: &'static str,
-    /// The schema that it is.
+    /// The name of its schema.
     pub(super) schema: &'static str,
     /// Members that the packages always fill in although the document lets them be absent or `null`.
     pub(super) filled: &'static [&'static str],
@@ -12,15 +12,15 @@ pub(super) struct Given {
     pub(super) absent: &'static [&'static str],
     /// Members that the packages do not show.
     pub(super) hidden: &'static [&'static str],
-    /// Members with a type that the document cannot tell: the name, the type in Python, the type in TypeScript.
+    /// Members whose type the document cannot describe: the name, the type in Python, and the type in TypeScript.
     pub(super) typed: &'static [(&'static str, &'static str, &'static str)],
-    /// Whether it is a plain `dict` in Python, where records in records have always been that.
+    /// Whether it is a plain `dict` in Python, which nested records have always been.
     pub(super) plain: bool,
 }
 
 const RECORD: Given = Given { name: "", schema: "", filled: &[], absent: &[], hidden: &[], typed: &[], plain: false };
 
-/// The records, those first that others hold.
+/// The records; a record stands before those that hold it.
 pub(super) const RECORDS: &[Given] = &[
     Given { name: "Usage", schema: "Usage", ..RECORD },
     Given { name: "MinerVerdict", schema: "MinerVerdict", ..RECORD },
@@ -36,7 +36,7 @@ pub(super) const RECORDS: &[Given] = &[
         name: "CompletionRecord",
         schema: "Completion",
         filled: &["usage"],
-        // A property of the packages, and a word for readers of server-sent events.
+        // `text` is a property of the packages, and `restart` is for readers of server-sent events.
         hidden: &["text", "restart"],
         ..RECORD
     },
@@ -55,15 +55,15 @@ pub(super) const RECORDS: &[Given] = &[
 
 /// Options that the packages take.
 pub(super) struct Taken {
-    /// Their name in Python and TypeScript.
+    /// The name in Python and TypeScript.
     pub(super) name: &'static str,
-    /// The schema that they are.
+    /// The name of their schema.
     pub(super) schema: &'static str,
-    /// Members that are arguments of their own, or nobody's business.
+    /// Members that are separate arguments, or that the packages do not offer.
     pub(super) elsewhere: &'static [&'static str],
-    /// Members that TypeScript has in a type of its own.
+    /// Members that TypeScript has in another type.
     pub(super) elsewhere_in_typescript: &'static [&'static str],
-    /// Members that TypeScript has here and Python as an argument.
+    /// Members that TypeScript has here, and Python as an argument.
     pub(super) required_in_typescript: &'static [&'static str],
 }
 

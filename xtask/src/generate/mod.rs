@@ -1,8 +1,9 @@
-//! What follows from the schema: `cargo xtask gen` writes it, `cargo xtask gen --check` says what is old.
+//! Generates files from the schema. `cargo xtask gen` writes them, `cargo xtask gen --check` lists those that are out
+//! of date.
 //!
-//! The OpenAPI document (`docs/openapi.json`), the records that the packages have beside it (`docs/packages.json`) and
-//! the table of errors ([`KINDS`](cortensor_router_model::KINDS)) are the source. The two files come out of the router
-//! itself, and the test `docs` of the crate `cortensor-router` holds them to it.
+//! The sources are the OpenAPI document (`docs/openapi.json`), the records that only the packages have
+//! (`docs/packages.json`) and the table of errors ([`KINDS`](cortensor_router_model::KINDS)). The router itself writes
+//! the two files, and the test `docs` of the crate `cortensor-router` compares them.
 
 mod document;
 mod example;
@@ -21,7 +22,7 @@ use crate::{Outcome, environment};
 
 use document::Document;
 
-/// Writes every generated file; the router is asked for its schema first.
+/// Writes every generated file, after the router has written its schema.
 ///
 /// # Errors
 /// When the router does not build, or a file cannot be read or written.
@@ -38,10 +39,10 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
     })
 }
 
-/// Whether every generated file is as the schema in `docs/` has it.
+/// Compares every generated file with the schema in `docs/`.
 ///
 /// # Errors
-/// When one is not.
+/// When one differs.
 pub(crate) fn check(steps: &mut Steps) -> Outcome {
     steps.check("what follows from the schema", || {
         let files = files()?;
@@ -58,7 +59,7 @@ pub(crate) fn check(steps: &mut Steps) -> Outcome {
     })
 }
 
-/// Every generated file: its path, and what is in it.
+/// Every generated file: its path and its content.
 fn files() -> Outcome<Vec<(&'static str, String)>> {
     let docs = environment::root().join("docs");
     let read = |name: &str| environment::read(&docs.join(name)).and_then(|text| Document::parse(name, &text));

@@ -13,7 +13,7 @@ const WIDTH: usize = 120;
 /// The first line of each generated file.
 pub(super) const MARK: &str = "# Made from the schema by `cargo xtask gen`; do not edit.\n";
 
-/// `_records.py`
+/// The content of `_records.py`.
 pub(super) fn records(api: &Document, packages: &Document) -> Outcome<String> {
     let mut out = format!(
         "{MARK}\"\"\"The records of the router, as dataclasses: the same names as in the REST API.\"\"\"\n\n\
@@ -44,7 +44,7 @@ pub(super) fn records(api: &Document, packages: &Document) -> Outcome<String> {
     Ok(out)
 }
 
-/// The members of a record that are records themselves.
+/// Writes the members of a record that are records themselves.
 fn parts<'a>(out: &mut String, members: impl Iterator<Item = &'a Member>) {
     let held: Vec<_> =
         members.filter_map(|member| Some(format!("\"{}\": {}", member.name, held(&member.shape)?))).collect();
@@ -53,7 +53,7 @@ fn parts<'a>(out: &mut String, members: impl Iterator<Item = &'a Member>) {
     }
 }
 
-/// The dataclass that a member holds, one or several.
+/// The dataclass that a member holds, alone or in a list.
 fn held(shape: &Shape) -> Option<&'static str> {
     match shape {
         Shape::Record(name) => {
@@ -97,7 +97,7 @@ fn default_of(shape: &Shape, kind: &str) -> String {
     }
 }
 
-/// What Python calls what the router gives.
+/// The Python type of a value that the router gives.
 fn of_record(shape: &Shape) -> String {
     match shape {
         Shape::Null => "None".to_owned(),
@@ -117,7 +117,7 @@ fn of_record(shape: &Shape) -> String {
     }
 }
 
-/// `_options.py`
+/// The content of `_options.py`.
 pub(super) fn options(api: &Document, packages: &Document) -> Outcome<String> {
     let mut out = format!(
         "{MARK}\"\"\"What can be given with a task, a session or a miner. All of it may be absent.\"\"\"\n\nfrom __future__ \
@@ -137,7 +137,7 @@ pub(super) fn options(api: &Document, packages: &Document) -> Outcome<String> {
     Ok(out)
 }
 
-/// What Python calls what the router takes.
+/// The Python type of a value that the router takes.
 fn of_option(shape: &Shape) -> String {
     match shape {
         Shape::List(item) => format!("Sequence[{}]", of_option(item)),
@@ -157,7 +157,7 @@ fn joined(choices: &[Shape], name: fn(&Shape) -> String) -> String {
     names.join(" | ")
 }
 
-/// A docstring below what it is of, its lines broken where they are long.
+/// Writes a docstring, with long lines broken.
 pub(super) fn docstring(out: &mut String, says: &str) {
     let words = says.split_whitespace().collect::<Vec<_>>().join(" ").replace('\\', "\\\\");
     if words.is_empty() {
@@ -167,7 +167,7 @@ pub(super) fn docstring(out: &mut String, says: &str) {
         let _ = writeln!(out, "    \"\"\"{words}\"\"\"");
         return;
     }
-    // The first line is a sentence of its own, as tools show it.
+    // The first line must be a sentence of its own, because tools show it.
     let end = words.find(". ").map_or(words.len(), |end| end + 1);
     let (first, rest) = words.split_at(end);
     let lines: Vec<_> = if first.len() + 7 <= WIDTH && !rest.is_empty() {
@@ -183,7 +183,7 @@ pub(super) fn docstring(out: &mut String, says: &str) {
     out.push_str("\n    \"\"\"\n");
 }
 
-/// The words in lines of at most so many characters.
+/// Breaks words into lines of at most `width` characters.
 pub(super) fn wrapped(words: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in words.split_whitespace() {

@@ -1,4 +1,4 @@
-//! The REST reference as Markdown, made from the OpenAPI document, so that it cannot say anything else.
+//! The REST reference as Markdown, made from the OpenAPI document, so that both always agree.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,10 +8,10 @@ use super::example;
 use super::json::Json;
 use super::python::wrapped;
 
-/// The order in which a path's methods are shown.
+/// The order of a path's methods.
 const METHODS: &[&str] = &["get", "post", "put", "patch", "delete"];
 
-/// The longest line of prose; rows of tables are as long as they are.
+/// The greatest length of a line of prose. Rows of tables are not broken.
 const WIDTH: usize = 98;
 
 /// An operation with its method and path.
@@ -21,7 +21,7 @@ struct Operation<'a> {
     json: &'a Json,
 }
 
-/// `docs/rest-api.md`
+/// The content of `docs/rest-api.md`.
 pub(super) fn markdown(document: &Document) -> String {
     let root = document.root();
     let info = root.get("info");
@@ -39,7 +39,7 @@ pub(super) fn markdown(document: &Document) -> String {
             |operation: &&Operation<'_>| operation.json.get("tags").items().iter().any(|tag| tag.text() == name);
         for operation in operations.iter().filter(tagged) {
             let aliases: Vec<_> = operations.iter().filter(|other| is_alias(operation, other)).collect();
-            // The longest path says most.
+            // The longest path is shown, because it tells most.
             if aliases.iter().all(|alias| alias.path.len() < operation.path.len()) {
                 write_operation(&mut out, document, operation, &aliases);
             }
@@ -62,7 +62,7 @@ fn operations(root: &Json) -> Vec<Operation<'_>> {
     root.get("paths").members().flat_map(of_path).filter(|operation| operation.json.is_given()).collect()
 }
 
-/// Whether two operations under two paths differ in nothing but their ids.
+/// Whether two operations under different paths are equal except for their ids.
 fn is_alias(one: &Operation<'_>, other: &Operation<'_>) -> bool {
     let but_id = |json: &Json| {
         json.members()
@@ -135,7 +135,7 @@ fn write_operation(out: &mut String, document: &Document, operation: &Operation<
     );
 }
 
-/// A request and its answer.
+/// Writes an example of a request and its answer.
 fn write_example(out: &mut String, document: &Document, operation: &Operation<'_>, answer: Option<(&str, &Json)>) {
     let Operation { method, path, json } = operation;
     let _ = writeln!(out, "```text\n{} {}", method.to_uppercase(), example::path(path));
@@ -161,7 +161,7 @@ fn is_failure(status: &str) -> bool {
     status.starts_with(['4', '5'])
 }
 
-/// What the statuses of failures mean, once for all operations.
+/// Writes the meanings of the failure statuses, once for all operations.
 fn write_failures(out: &mut String, document: &Document, operations: &[Operation<'_>]) {
     let mut meanings = BTreeMap::new();
     for (status, response) in operations.iter().flat_map(|operation| operation.json.get("responses").members()) {
@@ -215,7 +215,7 @@ fn write_schema(out: &mut String, document: &Document, name: &str, schema: &Json
     out.push('\n');
 }
 
-/// What a schema takes, in a few words.
+/// A schema in a few words.
 fn kind(schema: &Json) -> String {
     let reference = schema.get("$ref").text();
     if !reference.is_empty() {
@@ -268,18 +268,18 @@ fn kind(schema: &Json) -> String {
     out
 }
 
-/// A link to the record's section.
+/// A link to the section of a record.
 fn link(reference: &str) -> String {
     let name = name_of(reference);
     format!("[{name}](#{})", name.to_lowercase())
 }
 
-/// A description on one line of a table.
+/// Puts a description on one line of a table.
 fn line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
 }
 
-/// Paragraphs, their lines broken.
+/// Writes paragraphs, with long lines broken.
 fn prose(out: &mut String, text: &str) {
     for paragraph in text.split("\n\n").filter(|paragraph| !paragraph.trim().is_empty()) {
         for line in wrapped(paragraph, WIDTH) {

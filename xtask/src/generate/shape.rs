@@ -1,6 +1,6 @@
-//! What a schema lets through, as far as the types of a language can say it.
+//! The values that a schema allows, as far as the types of a language can express them.
 
-/// What a value looks like.
+/// The type of a value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Shape {
     Null,
@@ -11,18 +11,18 @@ pub(super) enum Shape {
     /// One of these words.
     Words(Vec<String>),
     List(Box<Shape>),
-    /// An object with any names and values of that shape.
+    /// An object with any names, and values of that shape.
     Map(Box<Shape>),
-    /// An object of which nothing is known.
+    /// An object with unknown members.
     Object,
-    /// The record of that name.
+    /// The record with that name.
     Record(String),
     Any,
     OneOf(Vec<Shape>),
 }
 
 impl Shape {
-    /// A choice, without choices in it and with each of them once.
+    /// Makes a choice, without nested or repeated choices.
     pub(super) fn one_of(choices: impl Iterator<Item = Self>) -> Self {
         let mut out: Vec<Self> = Vec::new();
         for choice in choices {
@@ -36,12 +36,12 @@ impl Shape {
         if let [only] = out.as_slice() { only.clone() } else { Self::OneOf(out) }
     }
 
-    /// Whether it may be `null`.
+    /// Whether the value may be `null`.
     pub(super) fn is_nullable(&self) -> bool {
         matches!(self, Self::Null) || matches!(self, Self::OneOf(choices) if choices.contains(&Self::Null))
     }
 
-    /// The shape of what is not `null`.
+    /// The shape without `null`.
     pub(super) fn given(&self) -> Self {
         match self {
             Self::OneOf(choices) => Self::one_of(choices.iter().filter(|choice| **choice != Self::Null).cloned()),
@@ -50,7 +50,7 @@ impl Shape {
     }
 }
 
-/// The words of a pattern that is a choice between words: `^(first|all)?$`.
+/// The words of a pattern that is a choice between words, such as `^(first|all)?$`.
 pub(super) fn words_of(pattern: &str) -> Option<Vec<String>> {
     let inner = pattern.strip_prefix("^(")?;
     let inner = inner.strip_suffix(")?$").or_else(|| inner.strip_suffix(")$"))?;

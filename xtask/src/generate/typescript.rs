@@ -9,13 +9,13 @@ use super::layout::{Given, OPTIONS, RECORDS};
 use super::shape::Shape;
 use crate::Outcome;
 
-/// Records in options: programs write their members in camelCase.
+/// Records inside options. Programs write their members in camelCase.
 const NESTED: &[(&str, &str)] = &[("Hardware", "HardwareOptions"), ("ModelDetails", "ModelOptions")];
 
-/// Types that stand in `index.d.ts`.
+/// Types that `index.d.ts` declares.
 const IMPORTED: &[&str] = &["Message"];
 
-/// `records.d.ts`
+/// The content of `records.d.ts`.
 pub(super) fn records(api: &Document, packages: &Document) -> Outcome<String> {
     let schema = |name: &str| api.schema(name).or_else(|_| packages.schema(name));
     let mut out = String::from("// Made from the schema by `cargo xtask gen`; do not edit.\n\n");
@@ -61,7 +61,7 @@ pub(super) fn records(api: &Document, packages: &Document) -> Outcome<String> {
     Ok(out)
 }
 
-/// A task by itself and in a list, which differ in their answers.
+/// Writes a task by itself and a task in a list, which differ in their answers.
 fn task<'a>(out: &mut String, given: &Given, says: &str, members: impl Iterator<Item = &'a Member>) {
     interface(out, "TaskFields", "What a task has wherever it is shown.");
     let mut results = "";
@@ -84,7 +84,7 @@ fn task<'a>(out: &mut String, given: &Given, says: &str, members: impl Iterator<
     }
 }
 
-/// The request of a job: a miner reads it with the names of the REST API.
+/// Writes the request of a job, which a miner reads with the names of the REST API.
 fn request(out: &mut String, api: &Document, packages: &Document) -> Outcome {
     let record = api.record(packages.schema("RequestOptions")?);
     interface(
@@ -113,7 +113,7 @@ fn field(out: &mut String, given: &Given, member: &Member) {
     let told = given.typed.iter().find(|(of, _, _)| *of == name).map(|(_, _, typescript)| (*typescript).to_owned());
     let is_filled = given.filled.contains(&name);
     let is_nullable = member.shape.is_nullable() && !is_filled;
-    // The router fills in every member that cannot be null, but for a few.
+    // The router fills in every member that cannot be null, except a few.
     let mark = if given.absent.contains(&name) || (is_nullable && !member.required) { "?" } else { "" };
     let kind = told.unwrap_or_else(|| {
         let kind = of_record(&member.shape.given());
@@ -128,7 +128,7 @@ fn option(out: &mut String, member: &Member, is_required: bool) {
     let _ = writeln!(out, "  {}{mark}: {};", camel(&member.name), of_option(&member.shape.given()));
 }
 
-/// What TypeScript calls what the router gives.
+/// The TypeScript type of a value that the router gives.
 fn of_record(shape: &Shape) -> String {
     match shape {
         Shape::Null => "null".to_owned(),
@@ -148,7 +148,7 @@ fn of_record(shape: &Shape) -> String {
     }
 }
 
-/// What TypeScript calls what the router takes.
+/// The TypeScript type of a value that the router takes.
 fn of_option(shape: &Shape) -> String {
     match shape {
         Shape::List(item) => list(&of_option(item)),
@@ -182,7 +182,7 @@ fn doc_of_member(out: &mut String, says: &str) {
     doc(out, "  ", says);
 }
 
-/// A name as programs in JavaScript write it.
+/// A name as JavaScript programs write it.
 fn camel(name: &str) -> String {
     let mut words = name.split('_');
     let mut out = words.next().unwrap_or_default().to_owned();

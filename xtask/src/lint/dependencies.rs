@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::step::Steps;
 use crate::{Outcome, environment};
 
-/// The default build stays under this many crates.
+/// The default build has fewer crates than this.
 const MOST_CRATES: usize = 250;
 
 /// The checks of cargo-deny that run here. Its fourth check, the advisories, needs the network: see
@@ -31,11 +31,11 @@ pub(crate) fn count() -> Outcome<String> {
     Ok(format!("{} crates in the default build (fewer than {MOST_CRATES})", crates.len()))
 }
 
-/// Checks licences, banned crates and sources with the pinned cargo-deny, or with the one that is installed where the
-/// pinned one does not run.
+/// Checks licences, banned crates and sources with the pinned cargo-deny, or with the installed one if the pinned one
+/// does not run.
 ///
 /// # Errors
-/// When a rule is broken, or no cargo-deny can be had.
+/// When a rule is broken, or no cargo-deny can be found.
 pub(crate) fn rules(steps: &mut Steps) -> Outcome {
     let requirements = environment::root().join("xtask/requirements.txt");
     let mut deny = match environment::venv(steps, &environment::target().join("lint"), &requirements) {

@@ -1,4 +1,4 @@
-//! How much of the library its users see, and whether its pages hold together.
+//! Counts the items of the library that users see, and checks the links of its documentation.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use crate::{Outcome, environment};
 /// The library shows fewer items than this: types, traits, functions and constants, without methods and fields.
 const MOST_ITEMS: usize = 120;
 
-/// Documents the library with every feature, whose warnings are errors here, and counts the items that it shows: those on
-/// rustdoc's page of all items, re-exports of other crates included.
+/// Documents the library with every feature, with warnings as errors, and counts its items: those on rustdoc's page of
+/// all items, including re-exports of other crates.
 ///
 /// # Errors
 /// When a link leads nowhere, or there are too many items.

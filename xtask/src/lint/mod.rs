@@ -1,4 +1,4 @@
-//! Everything that is checked without running the product.
+//! Runs the checks that do not need a running product.
 
 mod dependencies;
 mod interface;
@@ -10,7 +10,7 @@ use std::process::Command;
 use crate::step::Steps;
 use crate::{Outcome, environment, generate, node};
 
-/// Runs every check; one that fails does not keep the next from running.
+/// Runs every check. A check that fails does not keep the next one from running.
 ///
 /// # Errors
 /// When one failed.
@@ -44,8 +44,8 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
 
-/// The library with no feature and with each of those that stand alone: a part that only another feature needs is seen
-/// as dead there.
+/// Lints the library without features and with each feature that stands alone. Code that only another feature needs is
+/// dead there.
 fn with_few_features(steps: &mut Steps) -> Outcome {
     let mut outcome = Ok(());
     for features in ["", "miner-client", "listener"] {
@@ -56,7 +56,7 @@ fn with_few_features(steps: &mut Steps) -> Outcome {
     outcome
 }
 
-/// The Python tests: format, lints, types.
+/// Checks the Python tests: format, lints, types.
 fn python(steps: &mut Steps) -> Outcome {
     let bin = environment::python(steps)?;
     let directory = environment::clients().join("python");
@@ -70,13 +70,13 @@ fn python(steps: &mut Steps) -> Outcome {
     let mut tool = |title: &str, arguments: &[&str]| {
         steps.run(title, Command::new(bin.join("ruff")).args(arguments).current_dir(&package))
     };
-    // Its types are checked with its tests, which have it installed.
+    // The package's types are checked with its tests, which have it installed.
     let package_format = tool("ruff format, Python package", &["format", "--check", ".", "../examples/python"]);
     let package_lint = tool("ruff, Python package", &["check", "."]);
     format.and(lint).and(types).and(package_format).and(package_lint)
 }
 
-/// The Node tests: lints. One of their directories carries the linter for both.
+/// Lints the Node tests. One of their directories has the linter for both.
 fn javascript(steps: &mut Steps) -> Outcome {
     let clients = environment::clients();
     environment::node(steps, &clients.join("node"))?;

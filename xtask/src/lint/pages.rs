@@ -1,4 +1,4 @@
-//! The Markdown pages: their lines are short, and the files and links that they name exist.
+//! Checks the Markdown pages: their lines are short, and the files and links that they name exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use crate::{Outcome, environment};
 
-/// A line of prose has fewer characters than this.
+/// A line of prose must have fewer characters than this.
 const WIDTH: usize = 100;
 
-/// Pages whose file names in code spans must exist, and the directory of which every page is one of them.
+/// Pages whose file names in code spans must exist. Every page of the second directory is one of them too.
 const MAPS: &[&str] = &["CONTRIBUTING.md", "RELEASE-CHECKLIST.md", "docs/ARCHITECTURE.md", "docs/testing.md"];
 const MAPS_UNDER: &str = "docs/adr/";
 
-/// Directories that hold no page of the project.
+/// Directories without pages of the project.
 const FOREIGN: &[&str] = &["target", "node_modules", ".git"];
 
 /// Checks every Markdown page below `root`.
@@ -50,7 +50,7 @@ pub(crate) fn check(root: &Path) -> Outcome<String> {
     if wrong.is_empty() { Ok(format!("{pages} pages")) } else { Err(wrong.join("\n")) }
 }
 
-/// Every file of the project below `root`, by its path from there.
+/// Lists every file of the project below `root`, by its path from there.
 fn list(root: &Path, under: &Path, files: &mut BTreeSet<String>) -> Outcome {
     let directory = root.join(under);
     let failed = |error: std::io::Error| format!("{}: {error}", directory.display());
@@ -69,7 +69,7 @@ fn list(root: &Path, under: &Path, files: &mut BTreeSet<String>) -> Outcome {
     Ok(())
 }
 
-/// The numbered lines that are neither in a fenced block nor of a table.
+/// The numbered lines of a page outside of fenced blocks and tables.
 fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut fenced = false;
     text.lines().enumerate().filter_map(move |(index, line)| {
@@ -82,7 +82,7 @@ fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// How wide a line is without the targets of its links and without comments, which no break can shorten.
+/// The width of a line without HTML comments and the targets of links, which no line break can shorten.
 fn columns(line: &str) -> usize {
     if line.trim_start().starts_with("<!--") {
         return 0;
@@ -104,7 +104,8 @@ fn links(line: &str) -> impl Iterator<Item = &str> {
         .filter(|target| !target.is_empty())
 }
 
-/// The code spans of a line that read like a file of the project: below one of its directories, or the name of a source file.
+/// The code spans of a line that look like files of the project: below one of its directories, or the name of a source
+/// file.
 fn paths(line: &str) -> impl Iterator<Item = &str> {
     const DIRECTORIES: &[&str] =
         &["core/", "docs/", "xtask/", "examples/", "include/", "bindings-node/", "bindings-python/", ".ci/", ".cargo/"];
@@ -117,7 +118,7 @@ fn paths(line: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether a path from the root is there, or any file of that name.
+/// Whether a path exists below the root, or any file with that name.
 fn exists(root: &Path, files: &BTreeSet<String>, path: &str) -> bool {
     if path.contains('/') {
         return root.join(path).exists() || files.iter().any(|file| file.ends_with(&format!("/{path}")));

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::{Outcome, environment};
 
-/// The places with a copy, and the text before it.
+/// The places with a copy of the version, and the text before each.
 const COPIES: &[(&str, &str)] = &[
     ("include/cortensor_router.h", "#define CORTENSOR_VERSION "),
     ("bindings-node/package.json", "\"version\": "),
@@ -27,7 +27,7 @@ pub(crate) fn check(root: &Path) -> Outcome<String> {
     if wrong.is_empty() { Ok(format!("{version} in {} places", COPIES.len() + 1)) } else { Err(wrong.join("\n")) }
 }
 
-/// The quoted text behind the first `before`.
+/// The quoted text after the first `before`.
 fn copy(text: &str, before: &str) -> Option<String> {
     let rest = text.split_once(before)?.1.strip_prefix('"')?;
     Some(rest.split_once('"')?.0.to_owned())

@@ -1,4 +1,4 @@
-//! Building the Python package: its wheel and its source package.
+//! Builds the Python package: its wheel and its source package.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,12 +25,12 @@ pub(super) fn source_package(steps: &mut Steps, bin: &Path, out: &Path) -> Outco
     only(out, "tar.gz")
 }
 
-/// Where the source package is unpacked for the tests.
+/// The directory in which the tests unpack the source package.
 pub(super) fn source() -> PathBuf {
     environment::target().join("python-source")
 }
 
-/// The source package, unpacked into [`source`].
+/// Builds the source package and unpacks it into [`source`].
 pub(super) fn unpacked(steps: &mut Steps, bin: &Path) -> Outcome<PathBuf> {
     let packed = environment::target().join("python-source-package");
     let _ = fs::remove_dir_all(&packed);
@@ -45,8 +45,8 @@ pub(super) fn unpacked(steps: &mut Steps, bin: &Path) -> Outcome<PathBuf> {
     Ok(source)
 }
 
-/// Makes `old` equal to `fresh`. An unchanged file keeps its time, and a changed one gets today's, which the archive
-/// does not carry. Cargo then builds the changed parts and no others.
+/// Makes `old` equal to `fresh`. An unchanged file keeps its time, and a changed one gets the present time. Cargo then
+/// builds only the changed parts.
 fn renew(fresh: &Path, old: &Path) -> std::io::Result<()> {
     fs::create_dir_all(old)?;
     for entry in fs::read_dir(old)? {
@@ -97,7 +97,7 @@ fn of_the_environment(bin: &Path, program: &str) -> Command {
     let mut command = Command::new(bin.join(program));
     environment::without_cargo(&mut command);
     command.env("CARGO_TARGET_DIR", environment::target());
-    // The build backend calls the maturin that is found first.
+    // The build backend calls the first maturin on the path.
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::iter::once(bin.to_path_buf()).chain(std::env::split_paths(&path));
     command.env("PATH", std::env::join_paths(path).unwrap_or_default());
@@ -107,7 +107,7 @@ fn of_the_environment(bin: &Path, program: &str) -> Command {
     command
 }
 
-/// The one file with that ending.
+/// The only file with that ending.
 pub(super) fn only(directory: &Path, ending: &str) -> Outcome<PathBuf> {
     let entries = fs::read_dir(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
     let mut found = entries.filter_map(Result::ok).map(|entry| entry.path());

@@ -18,12 +18,12 @@ const PLATFORM: &str = "manylinux_2_28";
 /// package. Tries both in clean environments.
 ///
 /// # Errors
-/// When something does not build, or does not work once it is installed.
+/// When a package does not build, or does not work once it is installed.
 pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     let target = environment::target().join("dist");
     let tools = environment::venv(steps, &target.join("python-tools"), &package().join("dist/requirements.txt"))?;
     let out = target.join("python");
-    // Linked by zig against that glibc; maturin refuses the wheel if it wants a newer one after all.
+    // Zig links against that glibc. Maturin refuses the wheel if it needs a newer one after all.
     let portable = ["--release", "--zig", "--compatibility", PLATFORM, "--auditwheel", "check"];
     let wheel = build::wheel(steps, &tools, &out, if cfg!(target_os = "linux") { &portable } else { &portable[..1] })?;
     if cfg!(target_os = "linux") {
@@ -41,7 +41,7 @@ pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     install(steps, &tests, &wheel)?;
     pytest(steps, &tests, model::present()?.as_ref(), &[("CORTENSOR_PYTHON_EXIT_RUNS", "200")])?;
 
-    // Only the archive and pip's downloads are used, in the profile that is built already.
+    // The wheel is built from the archive and pip's downloads alone, in the profile that is built already.
     let built = build::wheel_of_source(steps, &tools, &source, &target.join("from-source"), &[])?;
     try_out(steps, first, &built, "from the source package")?;
     println!("{}\n{}", wheel.display(), source.display());
@@ -58,7 +58,7 @@ fn platform(wheel: &Path) -> Outcome<String> {
     }
 }
 
-/// The installed interpreters: on the path, or among those of pyenv.
+/// The installed interpreters: those on the path, and those of pyenv.
 fn interpreters() -> Vec<PathBuf> {
     let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".pyenv"));
     let pyenv = std::env::var_os("PYENV_ROOT").map(PathBuf::from).or(home);
@@ -70,7 +70,7 @@ fn interpreters() -> Vec<PathBuf> {
     INTERPRETERS.iter().filter_map(|name| places(name).find(answers)).collect()
 }
 
-/// Installs a wheel into a clean environment, and runs the README and examples there, and the command.
+/// Installs a wheel into a clean environment, and runs the README, the examples and the command there.
 pub(super) fn try_out(steps: &mut Steps, interpreter: &Path, wheel: &Path, which: &str) -> Outcome {
     let name = interpreter.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let venv = environment::target().join("dist").join(format!("try-{name}"));

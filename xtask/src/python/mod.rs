@@ -1,4 +1,4 @@
-//! The Python package: the environment of its tests, its tests, and its cost.
+//! The Python package: its test environment, its tests, and its cost.
 
 mod build;
 mod dist;
@@ -12,22 +12,22 @@ use crate::{Outcome, bench, environment, model};
 
 pub(crate) use dist::dist;
 
-/// The description of a Python without a GIL that pyo3 wants if none is there to be asked.
+/// The description of a Python without a GIL, which pyo3 reads if no such Python is installed.
 const FREE_THREADED: &str =
     "implementation=CPython\nversion=3.14\nshared=true\npointer_width=64\nbuild_flags=Py_GIL_DISABLED\n";
 
-/// The package's directory.
+/// The directory of the package.
 fn package() -> PathBuf {
     environment::root().join("bindings-python")
 }
 
-/// The environment of the tests; gives its `bin`.
+/// The environment of the tests. Gives its `bin` directory.
 fn tools(steps: &mut Steps) -> Outcome<PathBuf> {
     environment::venv(steps, &environment::target().join("python"), &package().join("requirements.txt"))
 }
 
-/// The environment of the tests with the package in it, which pip builds from the source package in the dev profile;
-/// gives its `bin`.
+/// Makes the environment of the tests with the package in it, which pip builds from the source package in the dev
+/// profile. Gives its `bin` directory.
 ///
 /// # Errors
 /// When Python is absent, or something does not build or install.
@@ -49,7 +49,8 @@ fn install(steps: &mut Steps, bin: &Path, wheel: &Path) -> Outcome {
     steps.run("install the Python wheel", &mut pip)
 }
 
-/// Runs its tests against the installed wheel, checks its types, tries it in a clean environment, and compiles it for a Python without a GIL.
+/// Tests the installed wheel, checks its types, tries it in a clean environment, and compiles it for a Python without a
+/// GIL.
 ///
 /// # Errors
 /// When one fails.
@@ -70,7 +71,7 @@ pub(crate) fn test(steps: &mut Steps, model: Option<&model::Model>) -> Outcome {
     free_threaded.and(clean).and(tests).and(stubs).and(types).and(pyright)
 }
 
-/// The package's tests against what is installed in that environment.
+/// Runs the package's tests on the installation in that environment.
 fn pytest(steps: &mut Steps, bin: &Path, model: Option<&model::Model>, environment: &[(&str, &str)]) -> Outcome {
     let mut run = Command::new(bin.join("pytest"));
     run.current_dir(package()).envs(environment.iter().copied());
@@ -80,8 +81,8 @@ fn pytest(steps: &mut Steps, bin: &Path, model: Option<&model::Model>, environme
     steps.run("Python package", &mut run)
 }
 
-/// Whether it builds for a Python without a GIL. There pyo3 does without the stable ABI, which such an interpreter
-/// lacks.
+/// Compiles the package for a Python without a GIL. pyo3 cannot use the stable ABI there, because such an interpreter
+/// has none.
 fn free_threaded(steps: &mut Steps) -> Outcome {
     let description = environment::target().join("python-free-threaded.txt");
     fs::write(&description, FREE_THREADED).map_err(|error| format!("{}: {error}", description.display()))?;
@@ -89,15 +90,15 @@ fn free_threaded(steps: &mut Steps) -> Outcome {
         environment::cargo(&["build", "--quiet", "--package", "cortensor-router-python", "--manifest-path"]);
     cargo.arg(build::source().join("Cargo.toml"));
     cargo.env("CARGO_TARGET_DIR", environment::target()).env("PYO3_CONFIG_FILE", description);
-    // As in maturin: the interpreter that loads the library brings the symbols.
+    // As in maturin, the interpreter that loads the library provides the symbols.
     cargo.env("PYO3_BUILD_EXTENSION_MODULE", "1");
     steps.run("Python package: a Python without a GIL", &mut cargo)
 }
 
-/// Measures the package beside the same work in Rust and beside `litellm.Router`, all in one run; results go to
+/// Measures the package beside equal work in Rust and beside `litellm.Router`, all in one run. Results go to
 /// `target/bench/python.json`.
 ///
-/// # Errors
+/// When a part does not build or run.
 /// When something does not build or does not run.
 pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
     let tools = tools(steps)?;
@@ -108,7 +109,7 @@ pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
     let mut run = Command::new(bin.join("python"));
     run.arg(package().join("bench/overhead.py")).arg("--reference").arg(bench::reference()?);
     run.arg("--json").arg(environment::target().join("bench/python.json"));
-    // Otherwise it asks its maker's server for prices.
+    // Without this, litellm asks its maker's server for prices.
     run.env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
     if quick {
         run.arg("--quick");
