@@ -328,6 +328,7 @@ impl JobSink for Attempt {
             text.push_str(&piece[..end]);
             let whole = end == piece.len();
             drop(text);
+            self.alive();
             return if whole { Emit::Ok } else { self.cut(&shared) };
         }
         let now = shared.clock.now();

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use cortensor_router::miner::client::MinerClient;
 use cortensor_router::miner::{FailClass, Failure, Job};
-use cortensor_router::model::{Answer, Delta, FinishReason, MinerKind, Parts, ToolCall, Usage};
-use cortensor_router::{ErrorKind, StreamEvent};
+use cortensor_router::model::{Answer, Delta, FinishReason, MinerKind, MinerSpec, Parts, ToolCall, Usage};
+use cortensor_router::{Config, ErrorKind, StreamEvent};
 
 use crate::rig::{config, quick, serve, start};
-use cortensor_router_testkit::miners::{Stepped, words};
+use cortensor_router_testkit::miners::{Stepped, say, words};
 use cortensor_router_testkit::streams::{read, whole};
 use cortensor_router_testkit::{Server, within};
 
@@ -26,6 +26,37 @@ async fn an_answer_streams_through_a_remote_miner() {
     assert!(stats.to_prometheus().contains("cortensor_miner_answers_finished_total 1\n"));
     client.close().await;
     server.no_miner().await;
+}
+
+/// A model that reads for longer than a stream may be silent: its miner keeps the task by its signs of life.
+#[tokio::test]
+async fn signs_of_life_cross_the_wire() {
+    for with_words in [false, true] {
+        let mut config = Config::default().miners(quick());
+        config.dispatch.progress_timeout_ms = 1_000;
+        let server = Server::open(config).await;
+        let _client = start(&server.url(), move |job: Job| {
+            tokio::spawn(async move {
+                for _ in 0..25 {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    if with_words {
+                        job.emit("");
+                    } else {
+                        job.alive();
+                    }
+                }
+                job.finish(Answer { text: "late".into(), ..Answer::default() });
+            });
+        });
+        server.miner(|miner| miner.status == "idle").await;
+        let task = server.submit("x", true).await;
+        server.miner(|miner| miner.in_flight == 1).await;
+        // It would take the task, if it could have it.
+        let other = MinerSpec::default().name("other");
+        let other = server.router.add_miner(other, |job: Job| say(job, "other")).unwrap();
+        assert_eq!(whole(&task).await, "late");
+        drop(other);
+    }
 }
 
 #[tokio::test]
@@ -171,7 +202,7 @@ async fn a_router_that_closes_says_so_and_the_miner_comes_back_to_the_next_one()
     let client = start(&server.url(), words);
     server.miner(|miner| miner.active).await;
     server.stop().await;
-    let again = Server::open_at(cortensor_router::Config::default().miners(quick()), port).await;
+    let again = Server::open_at(Config::default().miners(quick()), port).await;
     again.miner(|miner| miner.active).await;
     assert_eq!(client.stats().connections, 2);
     assert_eq!(whole(&again.submit("hello again", true).await).await, "hello again");

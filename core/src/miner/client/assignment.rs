@@ -24,6 +24,9 @@ use crate::model::{Answer, Delta, hex};
 /// The size up to which pieces are sent together, in bytes.
 const GATHER: usize = 1 << 10;
 
+/// The least time between a frame and a sign of life behind it. The router measures silence in seconds or longer times.
+const LIFE: Duration = Duration::from_millis(250);
+
 /// The router's rules for frames, from its `welcome`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
@@ -292,6 +295,11 @@ impl JobSink for Assignment {
             if state.closed {
                 return Emit::Cancelled;
             }
+            if chunk.text.is_empty() && chunk.delta.is_none() && chunk.raw.is_none() {
+                drop(state);
+                self.alive();
+                return Emit::Ok;
+            }
             state.first_at.get_or_insert(now);
             let raw = chunk.raw.as_deref().filter(|raw| state.pace.raw && raw.len() <= state.pace.piece);
             if let Some(delta) = &chunk.delta {
@@ -351,6 +359,23 @@ impl JobSink for Assignment {
                     desk.failed(self, failure);
                 }
             }
+        }
+    }
+
+    /// Sends a frame without data, unless a frame says as much.
+    fn alive(&self) {
+        let now = Instant::now();
+        {
+            let mut state = self.state.lock();
+            let waits = !state.pending.is_empty() || state.sent < state.frames.len();
+            let spoke = state.framed_at.is_some_and(|at| now.duration_since(at) < LIFE);
+            if state.closed || waits || spoke || self.cancel.is_cancelled() {
+                return;
+            }
+            self.frame_whole(&mut state, Channel::Content, String::new(), None, now);
+        }
+        if let Some(desk) = self.desk.upgrade() {
+            desk.touch(self.attempt);
         }
     }
 
