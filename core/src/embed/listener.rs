@@ -70,7 +70,8 @@ impl Listener {
     }
 
     /// Takes no new connections and waits until running requests have ended, at most for `listen.drain_timeout_ms`.
-    /// Requests that still run then are answered with 503 `closed`; streams get that as their last event.
+    /// Requests that still run then are answered with 503 `closed`; streams get that as their last event. Miners that
+    /// dialled in here finish what they have within that time and are told to go.
     pub fn stop(&self) -> Call<()> {
         self.stop.cancel();
         let mut ended = self.ended.lock().clone();

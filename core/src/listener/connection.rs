@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::gate::Gate;
 use super::heads::{Head, Heads, TooMuch};
@@ -37,13 +38,15 @@ const HYPER_BUFFER: usize = 64 << 10;
 /// The time that a client gets to read the last of an answer that the end of the listener cut short.
 pub(super) const LAST_READ: Duration = Duration::from_secs(5);
 
-/// The two signals by which a listener ends its connections.
+/// The two signals by which a listener ends its connections, those of miners too, and the connections that are open.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Stop {
+pub(in crate::listener) struct Stop {
     /// Ends each connection after its running request.
     pub(super) graceful: CancellationToken,
     /// Ends each connection at once, together with its running request.
     pub(super) at_once: CancellationToken,
+    /// A token of it lives as long as each connection.
+    pub(super) open: TaskTracker,
 }
 
 /// Serves a connection from its TLS handshake, if there is one, to its end.

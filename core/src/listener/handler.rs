@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tower_service::Service;
 
 use super::auth::Auth;
+use super::connection::Stop;
 use super::gate::Gate;
 use super::machine::Machine;
 use super::peer::Connection;
@@ -132,6 +133,7 @@ pub(super) fn state(router: Router, config: ListenConfig, auth: Auth) -> AppStat
         auth: Arc::new(auth),
         machine: Arc::new(Machine::new()),
         traffic,
+        stop: Stop::default(),
         handshakes,
     }
 }

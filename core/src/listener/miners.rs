@@ -24,7 +24,7 @@ use super::state::AppState;
 use crate::miner::protocol::frame::SUBPROTOCOL;
 use crate::miner::protocol::handshake::Holder;
 use crate::model::Timestamp;
-use crate::router::accept::{MinerPeer, MinerTokens};
+use crate::router::accept::{Door, MinerPeer, MinerTokens};
 use crate::store::ApiKey;
 use crate::{Error, ErrorKind, Result};
 
@@ -72,7 +72,13 @@ async fn upgrade(
     let upgraded = hyper::upgrade::on(&mut request);
     let router = state.router.clone();
     let (address, channel) = (connection.peer, connection.channel);
-    let peer = MinerPeer { address, channel, tokens: Tokens { state, local }, place };
+    let door = Door {
+        drains: state.stop.graceful.clone(),
+        closes: state.stop.at_once.clone(),
+        patience_ms: state.config.drain_timeout_ms,
+        open: state.stop.open.token(),
+    };
+    let peer = MinerPeer { address, channel, tokens: Tokens { state, local }, place, door };
     router.clone().spawn(async move {
         match upgraded.await {
             Ok(upgraded) => router.accept_miner(TokioIo::new(upgraded), peer).await,

@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio_util::task::TaskTracker;
 
 use super::auth::Auth;
 use super::closing::Closing;
-use super::connection::{LAST_READ, Stop, accept};
+use super::connection::{LAST_READ, accept};
 use super::damper::Damper;
 use super::gate::Gate;
 use super::handler;
@@ -164,7 +163,8 @@ impl Listener {
 
     /// Serves until `shutdown` is ready. Then takes no new connections and lets running requests end, for at most
     /// `listen.drain_timeout_ms`. Requests that still run after that are answered with 503 `closed`; a stream gets that
-    /// error as its last event.
+    /// error as its last event. Miners that dialled in here get no new tasks meanwhile, finish those that they have, and
+    /// are told to go.
     ///
     /// # Errors
     /// When the socket itself breaks.
@@ -175,7 +175,7 @@ impl Listener {
         let connections = Arc::new(Semaphore::new(state.config.max_connections));
         let peers = Arc::new(Peers::default());
         let heads = Heads::new(state.config.max_header_bytes, state.config.max_heads_bytes);
-        let (tracker, stop) = (TaskTracker::new(), Stop::default());
+        let stop = state.stop.clone();
         let workers = Workers::start(state.config.threads)?;
         let mut refusals = Damper::default();
         tokio::pin!(shutdown);
@@ -214,7 +214,7 @@ impl Listener {
             let closing = Closing::of_connection();
             let on = Connection { miners_only, closing, ..Connection::plain(peer) };
             let certificates = certificates.clone();
-            let token = tracker.token();
+            let token = stop.open.token();
             workers.serve(stream, move |stream| async move {
                 accept(stream, on, certificates, &gate, (&config, &heads), &stop).await;
                 drop((permit, place, token));
@@ -222,13 +222,13 @@ impl Listener {
         }
         drop((socket, miners));
         stop.graceful.cancel();
-        tracker.close();
+        stop.open.close();
         let wait = Duration::from_millis(state.config.drain_timeout_ms);
-        if tokio::time::timeout(wait, tracker.wait()).await.is_err() {
-            tracing::warn!("{} connections were still open after listen.drain_timeout_ms", tracker.len());
+        if tokio::time::timeout(wait, stop.open.wait()).await.is_err() {
+            tracing::warn!("{} connections were still open after listen.drain_timeout_ms", stop.open.len());
             stop.at_once.cancel();
             // Each connection ends by itself within that time.
-            let _ = tokio::time::timeout(LAST_READ + Duration::from_secs(1), tracker.wait()).await;
+            let _ = tokio::time::timeout(LAST_READ + Duration::from_secs(1), stop.open.wait()).await;
         }
         Ok(())
     }

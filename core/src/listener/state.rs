@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::auth::Auth;
+use super::connection::Stop;
 use super::machine::Machine;
 use super::traffic::Traffic;
 use crate::Router;
@@ -18,6 +19,8 @@ pub(in crate::listener) struct AppState {
     pub(in crate::listener) auth: Arc<Auth>,
     pub(in crate::listener) machine: Arc<Machine>,
     pub(in crate::listener) traffic: Arc<Traffic>,
+    /// The end of the listener.
+    pub(in crate::listener) stop: Stop,
     /// Permits for miners that have not yet identified themselves.
     pub(in crate::listener) handshakes: Arc<Semaphore>,
 }

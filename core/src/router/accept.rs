@@ -13,6 +13,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::shared::Router;
 use crate::Result;
@@ -43,6 +44,18 @@ pub(crate) trait MinerTokens: Send + Sync {
     fn enrolment(&self, token: &str) -> Result<Arc<ApiKey>>;
 }
 
+/// The listener through which a miner came in, as far as its connection ends with it.
+pub(crate) struct Door {
+    /// The listener stops: the miner gets no new tasks and may finish those that it has.
+    pub(crate) drains: CancellationToken,
+    /// The listener's time to drain is up.
+    pub(crate) closes: CancellationToken,
+    /// The milliseconds between the two.
+    pub(crate) patience_ms: u64,
+    /// Lives as long as the connection, which the listener waits for.
+    pub(crate) open: TaskTrackerToken,
+}
+
 /// The other end of a connection on which a miner dials in.
 pub(crate) struct MinerPeer<T> {
     /// The peer's address.
@@ -53,6 +66,8 @@ pub(crate) struct MinerPeer<T> {
     pub(crate) tokens: T,
     /// The permit for one concurrent handshake, which is released when the handshake is over.
     pub(crate) place: OwnedSemaphorePermit,
+    /// The way in.
+    pub(crate) door: Door,
 }
 
 impl Router {
@@ -65,7 +80,7 @@ impl Router {
         let limits = self.miner_limits();
         let config = websocket_config(limits.frame as usize, limits.task as usize);
         let mut socket = WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await;
-        let MinerPeer { address, channel, tokens, place } = peer;
+        let MinerPeer { address, channel, tokens, place, door } = peer;
         let greeted = self.greet(&mut socket, channel, &tokens).await;
         drop(place);
         let refused = match greeted {
@@ -75,7 +90,11 @@ impl Router {
             }
             Some(Err(refused)) => refused,
             Some(Ok((admitted, revoked))) => match self.seated(&admitted) {
-                Ok((seat, link)) => return self.serve_seat(&admitted.identity.id, &seat, &link, revoked, socket).await,
+                Ok((seat, link)) => {
+                    self.serve_seat(&admitted.identity.id, &seat, &link, (revoked, &door), socket).await;
+                    drop(door.open);
+                    return;
+                }
                 Err(error) => ErrorFrame::of(&error),
             },
         };

@@ -11,8 +11,9 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use super::accept::{MinerPeer, MinerTokens};
+use super::accept::{Door, MinerPeer, MinerTokens};
 use crate::config::MinersConfig;
 use crate::miner::protocol::frame::{Auth, Hello, MinerFrame, RouterFrame, VERSION};
 use crate::miner::protocol::handshake::{Holder, unauthorized};
@@ -54,6 +55,12 @@ async fn the_time_for_a_hello_does_not_cut_off_an_enrolment() {
         channel: None,
         tokens: Slow(Arc::new(token)),
         place: Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap(),
+        door: Door {
+            drains: CancellationToken::new(),
+            closes: CancellationToken::new(),
+            patience_ms: 0,
+            open: TaskTracker::new().token(),
+        },
     };
     let accepting = tokio::spawn({
         let router = router.clone();

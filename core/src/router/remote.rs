@@ -2,7 +2,8 @@
 //!
 //! A miner has one [`Seat`], which outlives its connections. The newest connection wins. When the last connection
 //! breaks, the seat stays for `miners.grace_ms`: a miner that comes back within that time and with the same epoch
-//! continues its attempts. A miner that was silent for `miners.dead_ms` loses its seat at once.
+//! continues its attempts. A miner that was silent for `miners.dead_ms`, and one whose listener stops, loses its seat at
+//! once.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,13 +13,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_util::sync::CancellationToken;
 
+use super::accept::Door;
 use super::miners::MinerHandle;
 use super::seats::Remote;
 use super::shared::{Router, Shared};
 use super::slot::Entrance;
 use crate::Result;
 use crate::miner::link::{self, End, Link, Timing};
-use crate::miner::protocol::frame::{ErrorFrame, Intervals, Limits, VERSION, Welcome};
+use crate::miner::protocol::frame::{Bye, Drain, ErrorFrame, Intervals, Limits, RouterFrame, VERSION, Welcome};
 use crate::miner::protocol::handshake::Admitted;
 use crate::miner::protocol::hello::common_features;
 use crate::miner::remote::connection::Connection;
@@ -77,13 +79,13 @@ impl Router {
         Ok((seat, link))
     }
 
-    /// Runs a seat's connection to its end. The signal `revoked` ends it.
+    /// Runs a seat's connection to its end. The signal `revoked` and the end of the listener, `door`, end it.
     pub(super) async fn serve_seat<S>(
         &self,
         id: &str,
         seat: &Arc<Seat>,
         link: &Arc<Link>,
-        revoked: Option<CancellationToken>,
+        (revoked, door): (Option<CancellationToken>, &Door),
         socket: WebSocketStream<S>,
     ) where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -97,14 +99,14 @@ impl Router {
         let connection = Connection { seat: Arc::clone(seat), link: Arc::clone(link) };
         let end = {
             let running = link::run(socket, link, &connection, timing);
-            let announced = shared.announce_end(seat, link, revoked);
+            let announced = shared.announce_end(seat, link, revoked, door);
             tokio::pin!(running, announced);
             tokio::select! {
                 end = &mut running => end,
                 () = &mut announced => running.await,
             }
         };
-        shared.connection_ended(id, seat, link, end);
+        shared.connection_ended(id, seat, link, (end, door));
     }
 
     /// Refuses an enrolled miner from now on, and ends its connection. `false`: no such miner is enrolled.
@@ -190,13 +192,22 @@ impl Shared {
         }
     }
 
-    /// Tells the miner when the router drains or closes, or that the miner is revoked. Completes after the close or the
-    /// revocation.
-    async fn announce_end(&self, seat: &Arc<Seat>, link: &Arc<Link>, revoked: Option<CancellationToken>) {
+    /// Tells the miner when the router or its listener drains or closes, or that the miner is revoked. Completes after
+    /// the close or the revocation.
+    async fn announce_end(&self, seat: &Arc<Seat>, link: &Arc<Link>, revoked: Option<CancellationToken>, door: &Door) {
         let drained = async {
             self.drain_started.cancelled().await;
-            seat.announce_drain(self.config.listen.drain_timeout_ms);
+            link.post(drain_frame(self.config.listen.drain_timeout_ms));
             self.stop.cancelled().await;
+        };
+        let turned_out = async {
+            door.drains.cancelled().await;
+            seat.retire(link);
+            link.post(drain_frame(door.patience_ms));
+            tokio::select! {
+                () = seat.rests() => {}
+                () = door.closes.cancelled() => {}
+            }
         };
         let refused = async {
             match revoked {
@@ -204,15 +215,17 @@ impl Shared {
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
+        let reason = tokio::select! {
             () = refused => return link.refuse(&revoked_error()),
-            () = drained => {}
-            () = self.stop.cancelled() => {}
-        }
-        seat.say_bye("the router is shutting down");
+            () = drained => "the router is shutting down",
+            () = self.stop.cancelled() => "the router is shutting down",
+            () = turned_out => "the listener is stopped",
+        };
+        link.post(RouterFrame::from(Bye { reason: reason.to_owned() }).to_text());
+        link.close(1001, reason);
     }
 
-    fn connection_ended(self: &Arc<Self>, id: &str, seat: &Arc<Seat>, link: &Arc<Link>, end: End) {
+    fn connection_ended(self: &Arc<Self>, id: &str, seat: &Arc<Seat>, link: &Arc<Link>, (end, door): (End, &Door)) {
         if !seat.detach(link) {
             return; // a newer connection has replaced this one
         }
@@ -223,6 +236,8 @@ impl Shared {
         let over = match end {
             // The time of silence counts as the grace period.
             End::Silent => true,
+            // Where it dialled in, nobody listens any more.
+            _ if door.drains.is_cancelled() => true,
             End::Closed | End::Broken | End::Told => seat.is_leaving() && seat.is_idle(),
         };
         if over || self.stop.is_cancelled() {
@@ -258,6 +273,10 @@ impl Shared {
             seat.abandon();
         }
     }
+}
+
+fn drain_frame(deadline_ms: u64) -> String {
+    RouterFrame::from(Drain { deadline_ms }).to_text()
 }
 
 fn revoked_error() -> ErrorFrame {

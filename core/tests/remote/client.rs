@@ -52,7 +52,7 @@ async fn signs_of_life_cross_the_wire() {
         let task = server.submit("x", true).await;
         server.miner(|miner| miner.in_flight == 1).await;
         // It would take the task, if it could have it.
-        let other = MinerSpec::default().name("other");
+        let other = MinerSpec::new("other", 1);
         let other = server.router.add_miner(other, |job: Job| say(job, "other")).unwrap();
         assert_eq!(whole(&task).await, "late");
         drop(other);

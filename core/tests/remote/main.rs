@@ -7,6 +7,7 @@
 
 mod bounds;
 mod client;
+mod doors;
 mod liars;
 mod resume;
 mod rig;

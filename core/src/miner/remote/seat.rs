@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -43,6 +44,8 @@ pub(crate) struct Seat {
     /// Held while a frame takes effect, so that a frame of an old connection ends before a new connection begins.
     pub(super) order: Mutex<()>,
     pub(super) state: Mutex<State>,
+    /// Notified when the miner may hold fewer attempts than before.
+    eased: Notify,
     control: OnceLock<Box<dyn SeatControl>>,
 }
 
@@ -52,6 +55,8 @@ pub(super) struct State {
     pub(super) link: Option<Arc<Link>>,
     draining: bool,
     leaving: bool,
+    /// The listener of the connection stops.
+    retiring: bool,
 }
 
 struct Sink {
@@ -80,7 +85,9 @@ impl Seat {
                 link: None,
                 draining: false,
                 leaving: false,
+                retiring: false,
             }),
+            eased: Notify::new(),
             control: OnceLock::new(),
         })
     }
@@ -111,6 +118,7 @@ impl Seat {
             let (adopt, drop, outputs) = state.session.resume(held);
             let adopted = adopt.len();
             state.leaving = false;
+            state.retiring = false;
             (welcome.adopt, welcome.drop) = (adopt, drop);
             link.post(RouterFrame::from(welcome).to_text());
             (adopted, outputs, state.link.replace(link))
@@ -157,16 +165,27 @@ impl Seat {
         }
     }
 
-    /// Tells the miner that no new offers come.
-    pub(crate) fn announce_drain(&self, deadline_ms: u64) {
-        self.post(&crate::miner::protocol::frame::Drain { deadline_ms }.into());
+    /// Makes no new offers over that connection, because its listener stops. A new connection ends this.
+    pub(crate) fn retire(&self, link: &Arc<Link>) {
+        let ours = {
+            let mut state = self.state.lock();
+            let ours = state.link.as_ref().is_some_and(|now| Arc::ptr_eq(now, link));
+            state.retiring |= ours;
+            ours
+        };
+        if let (true, Some(control)) = (ours, self.control.get()) {
+            control.credits(0);
+        }
     }
 
-    /// Tells the miner that the router leaves.
-    pub(crate) fn say_bye(&self, reason: &str) {
-        self.post(&crate::miner::protocol::frame::Bye { reason: reason.to_owned() }.into());
-        if let Some(link) = self.state.lock().link.clone() {
-            link.close(1001, reason);
+    /// Resolves when the miner works on nothing and waits for no `final`.
+    pub(crate) async fn rests(&self) {
+        loop {
+            let eased = self.eased.notified();
+            if !self.state.lock().session.is_working() {
+                return;
+            }
+            eased.await;
         }
     }
 
@@ -209,11 +228,15 @@ impl Seat {
                     if let Some(entry) = self.state.lock().sinks.remove(&fence) {
                         entry.watch.abort();
                     }
+                    self.eased.notify_waiters();
                 }
                 Output::Credits(credits) => {
-                    let draining = self.state.lock().draining;
+                    let is_closed = {
+                        let state = self.state.lock();
+                        state.draining || state.retiring
+                    };
                     if let Some(control) = self.control.get() {
-                        control.credits(if draining { 0 } else { credits });
+                        control.credits(if is_closed { 0 } else { credits });
                     }
                 }
                 Output::Draining => {
@@ -248,6 +271,7 @@ impl Seat {
         let frame = self.state.lock().session.cancel(fence, "the answer is wanted no more", now);
         if let Some(frame) = frame {
             self.post(&frame);
+            self.eased.notify_waiters();
         }
     }
 
@@ -282,6 +306,7 @@ impl Seat {
         if let Some(frame) = frame {
             self.post(&frame);
         }
+        self.eased.notify_waiters();
     }
 }
 
@@ -324,6 +349,9 @@ impl Seat {
         let Some(link) = state.link.clone() else { return refused("the miner is not connected") };
         if state.draining {
             return refused("the miner drains");
+        }
+        if state.retiring {
+            return refused("the miner's listener stops");
         }
         // The size must be checked before the session counts the offer. The attempt's number adds a few bytes.
         let size = serde_json::to_string(&task).map_or(usize::MAX, |text| text.len() + 24);

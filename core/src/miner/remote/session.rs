@@ -92,6 +92,11 @@ impl Session {
         self.attempts.is_empty()
     }
 
+    /// Whether the miner holds an attempt that is wanted.
+    pub(crate) fn is_working(&self) -> bool {
+        self.attempts.values().any(|entry| !matches!(entry.phase, Phase::Cancelling { .. }))
+    }
+
     /// The miner's attempts, as `ping` lists them.
     pub(crate) fn inflight(&self) -> Vec<Held> {
         self.attempts
