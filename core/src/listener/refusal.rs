@@ -112,6 +112,11 @@ pub(super) fn head_fault<B>(request: &http::Request<B>, most: usize) -> Option<R
     if length(request) > most {
         return Some(Refusal::long(most));
     }
+    // A body in another coding would be taken for what it is not (RFC 9112, 6.1).
+    if let Some(coding) = request.headers().get_all(header::TRANSFER_ENCODING).iter().find(|value| !is_chunked(value)) {
+        let message = format!("the body is sent in {coding:?}, and only Transfer-Encoding: chunked is read");
+        return Some(Refusal::new(StatusCode::NOT_IMPLEMENTED, "transfer_coding", message));
+    }
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let wrong = |message: &str| Some(Refusal::new(StatusCode::BAD_REQUEST, "bad_host", message));
     match (hosts.next(), hosts.next()) {
@@ -124,6 +129,10 @@ pub(super) fn head_fault<B>(request: &http::Request<B>, most: usize) -> Option<R
         }
         _ => None,
     }
+}
+
+fn is_chunked(coding: &HeaderValue) -> bool {
+    coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked")
 }
 
 /// Whether the value is a valid `Host`. It may be empty if the target of the request has no authority.

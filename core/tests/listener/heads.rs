@@ -50,6 +50,20 @@ async fn a_head_may_be_as_long_as_the_setting_says_and_no_longer() {
 }
 
 #[tokio::test]
+async fn a_body_in_an_unknown_transfer_coding_is_refused() {
+    let server = serve(ListenConfig::default()).await;
+    for (coding, wanted) in [("chunked", 503), ("Chunked ", 503), ("gzip, chunked", 501), ("chunked, chunked", 501)] {
+        let request = format!(
+            "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{DEV}Transfer-Encoding: {coding}\r\n\r\n\
+             e\r\n{{\"prompt\":\"x\"}}\r\n0\r\n\r\n"
+        );
+        let (status, error) = last(&server.raw(request.as_bytes()).await);
+        assert_eq!(status, wanted, "{coding}: {error}");
+        assert_eq!(error["error"]["code"] == "transfer_coding", wanted == 501, "{error}");
+    }
+}
+
+#[tokio::test]
 async fn unfinished_heads_share_their_room_and_plain_requests_pass() {
     let listen = ListenConfig::default().max_heads_bytes(64 << 10);
     let server = serve(listen).await;
