@@ -58,9 +58,14 @@ fn result_of(task: &Task) -> Result<Arc<Completion>> {
     }))
 }
 
+/// The longest wait that a caller is told, in milliseconds. A server whose clock is wrong names a date in years, and its
+/// clients would be gone for good. It is no setting, because no rate limit is longer.
+const MOST_RETRY_AFTER_MS: u64 = 24 * 3_600 * 1_000;
+
 /// The error of a task that ended for this cause. It is made once, when the task ends, and kept with the end.
 pub(crate) fn error_of(cause: EndCause, failure: Option<&Failure>) -> Error {
     let words = || failure.map_or("it gave no reason", |f| f.message.as_str());
+    let retry_after_ms = failure.and_then(|f| f.retry_after_ms).unwrap_or(1_000).min(MOST_RETRY_AFTER_MS);
     let error = match cause {
         EndCause::Done => Error::internal("the task ended without an answer"),
         EndCause::Cancelled => Error::new(ErrorKind::Cancelled, "the task was cancelled"),
@@ -81,7 +86,7 @@ pub(crate) fn error_of(cause: EndCause, failure: Option<&Failure>) -> Error {
             },
         )
         .with_code("no_miner")
-        .with_retry_after_ms(failure.and_then(|failure| failure.retry_after_ms).unwrap_or(1_000)),
+        .with_retry_after_ms(retry_after_ms),
         EndCause::Request => {
             let error = Error::new(ErrorKind::InvalidArgument, words());
             if failure.is_some_and(|f| f.class == FailClass::Context) {
@@ -96,7 +101,7 @@ pub(crate) fn error_of(cause: EndCause, failure: Option<&Failure>) -> Error {
         EndCause::Attempts => match failure.map(|f| f.class) {
             Some(FailClass::Overloaded) => {
                 Error::new(ErrorKind::Overloaded, format!("every miner has too much to do: {}", words()))
-                    .with_retry_after_ms(failure.and_then(|f| f.retry_after_ms).unwrap_or(1_000))
+                    .with_retry_after_ms(retry_after_ms)
             }
             Some(FailClass::Refused) => Error::new(ErrorKind::PermissionDenied, words()).with_code("upstream_refused"),
             Some(FailClass::Model) => Error::new(ErrorKind::NotFound, words()).with_code("model_not_found"),
@@ -136,6 +141,17 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+
+    #[test]
+    fn a_wait_of_years_is_told_as_a_day() {
+        for (said, told) in [(None, 1_000), (Some(7_000), 7_000), (Some(u64::MAX), 86_400_000)] {
+            let failure = Failure { retry_after_ms: said, ..Failure::new(FailClass::Overloaded, "no") };
+            for cause in [EndCause::Attempts, EndCause::NoMiner] {
+                let error = error_of(cause, Some(&failure));
+                assert_eq!(error.details().retry_after_ms, Some(told), "{said:?} {cause:?}");
+            }
+        }
+    }
 
     #[test]
     fn words_on_the_routers_own_key_are_kept_inside() {

@@ -136,6 +136,12 @@ impl<'a> Choice<'a> {
         [self.delta, self.message].into_iter().flatten().find(is_object)
     }
 
+    /// Whether it has a message and no piece of one.
+    pub fn has_message_alone(&self) -> bool {
+        let is = |body: Option<&'a RawValue>| body.as_ref().is_some_and(is_object);
+        is(self.message) && !is(self.delta)
+    }
+
     /// Its words: the content of its message or piece of one, or a completion's text.
     pub fn words(&self, body: Option<&'a RawValue>) -> Option<&'a RawValue> {
         body.and_then(|body| last(body.get(), "content")).or(self.text)

@@ -2,6 +2,8 @@
 //! given.
 //!
 //! * An event with choices is forwarded unchanged, including the one with the finish reason.
+//! * An event that holds a whole answer (`message` in the place of `delta`) is forwarded as chunks, because clients of a
+//!   stream read `delta` alone.
 //! * An event that carries only usage (`choices` is empty) is forwarded only if the client asked for it with
 //!   `stream_options.include_usage`. The router always asks upstreams for usage and keeps it in [`Answer::usage`].
 //! * An event with neither is forwarded, too, but is no proof of an answer. Before the first choice it is held back,
@@ -15,7 +17,7 @@ use smallvec::{SmallVec, smallvec};
 use super::complaint::{is_complaint, is_list_of_complaints};
 use super::refusal;
 use crate::miner::{Chunk, FailClass, Failure};
-use crate::model::shape::{Choice, Join, Joint, Reply, repaired, utf8};
+use crate::model::shape::{Choice, Join, Joint, Reply, Words, repaired, split, utf8};
 use crate::model::{Answer, FinishReason, Usage};
 
 /// The parts of one event that are passed on.
@@ -68,13 +70,27 @@ impl Assembly {
         let nearly = repaired(&event);
         match reply_of(&nearly) {
             Some(reply) => self.take_reply(name, &nearly, &reply),
+            // Behind the end of every choice only an error says something: words like `[done]` are no part of an answer.
+            None if self.is_finished() && !is_list_of_complaints(&event) => Ok(smallvec![]),
             None => no_chunk(name, event),
         }
+    }
+
+    /// Takes a whole answer that came as one event, as the chunks of a stream.
+    fn take_whole(&mut self, name: &str, event: &Bytes) -> Result<Chunks, Failure> {
+        let mut chunks = Chunks::new();
+        for piece in split(std::str::from_utf8(event).unwrap_or_default(), Words::Unsaid) {
+            chunks.extend(self.take(name, piece.into())?);
+        }
+        Ok(chunks)
     }
 
     fn take_reply(&mut self, name: &str, event: &Bytes, reply: &Reply<'_>) -> Result<Chunks, Failure> {
         if is_complaint(reply, reply.has_choices() || reply.usage.is_some()) {
             return Err(refusal::reported(name, event.clone()));
+        }
+        if reply.choices.iter().flatten().any(Choice::has_message_alone) {
+            return self.take_whole(name, event);
         }
         if let Some(usage) = reply.usage() {
             self.usage = Some(usage);
@@ -341,6 +357,37 @@ mod tests {
         assert!(take(odd).is_empty());
         assert_eq!(take(A), [odd, A]);
         assert_eq!(take(odd), [odd]);
+    }
+
+    #[test]
+    fn a_whole_answer_in_one_event_becomes_chunks() {
+        let whole = r#"{"id":"u","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"a","tool_calls":[{"id":"c","function":{"name":"f"}}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":2,"completion_tokens":1}}"#;
+        for (usage, count) in [(false, 2), (true, 3)] {
+            let mut assembly = Assembly::new(Wish { most: 1_000, usage, ..Wish::default() });
+            let chunks = assembly.take("up", Bytes::from_static(whole.as_bytes())).unwrap();
+            let raws: Vec<_> =
+                chunks.iter().filter_map(|chunk| std::str::from_utf8(chunk.raw.as_deref()?).ok()).collect();
+            assert_eq!(raws.len(), count, "{raws:?}");
+            assert!(
+                raws[0].contains(r#""delta":{"role":"assistant","content":"a","tool_calls":[{"index":0,"#),
+                "{raws:?}"
+            );
+            assert!(raws[1].contains(r#""finish_reason":"tool_calls""#), "{raws:?}");
+            assert_eq!(chunks[0].text, "a");
+            assert_eq!(assembly.into_answer("up").unwrap().usage, Usage::new(2, 1));
+        }
+    }
+
+    #[test]
+    fn words_behind_the_end_of_every_choice_are_no_fault() {
+        for words in ["[done]", "<EOF>", "bye", "{"] {
+            assert_eq!(said(&[A, STOP, words], true).unwrap().0, "a", "{words}");
+            let failure = said(&[A, words, STOP], true).unwrap_err();
+            assert_eq!(failure.class, FailClass::Unreadable, "{words}");
+        }
+        for error in [r#"{"error":{"message":"no"}}"#, r#"[{"error":{"message":"no"}}]"#] {
+            assert_eq!(said(&[A, STOP, error], true).unwrap_err().message, "the upstream up reported: no");
+        }
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub(super) async fn run(shared: Arc<Shared>, job: Job) {
             if failure.class == FailClass::Overloaded {
                 shared.overloaded(cuts);
             }
-            job.fail(failure);
+            job.fail(shared.discreet(failure));
         }
     }
 }

@@ -28,7 +28,9 @@ const ERROR_CODES: &[&str] = &["error_code", "errorCode", "err_code"];
 /// Whether an answer, or a chunk of one, is an error. `has_payload`: it has content, so only members that are
 /// unmistakably an error count.
 pub(super) fn is_complaint(reply: &Reply<'_>, has_payload: bool) -> bool {
-    if reply.get("error").is_some_and(is_true) || ERROR_CODES.iter().any(|name| reply.get(name).is_some_and(is_bad)) {
+    // Servers send an empty object beside an answer if there is no error.
+    let is_error = |error: &RawValue| is_true(error) && !(has_payload && is_blank(error));
+    if reply.get("error").is_some_and(is_error) || ERROR_CODES.iter().any(|name| reply.get(name).is_some_and(is_bad)) {
         return true;
     }
     let in_a_choice = reply.choices.iter().flatten().any(|choice| {
@@ -127,6 +129,7 @@ mod tests {
             "{}",
             r#"{"choices":[{"delta":{"content":"x"}}],"error":null,"message":"hi","detail":"x","code":500}"#,
             r#"{"choices":[],"error":"","usage":null}"#,
+            r#"{"choices":[{"delta":{"content":"x"}}],"error":{ }}"#,
             r#"{"error":false}"#,
             r#"{"text":"x","error_code":0}"#,
             r#"{"base_resp":{"status_code":0,"status_msg":""}}"#,

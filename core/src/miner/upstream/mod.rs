@@ -46,7 +46,7 @@ use tokio::runtime::Handle;
 use self::ask::RefusedFields;
 use self::endpoint::Endpoint;
 use self::pool::Pool;
-use super::{Job, Miner};
+use super::{Failure, Job, Miner};
 use crate::Result;
 use crate::config::{LimitsConfig, StreamUsage, UpstreamConfig};
 
@@ -77,7 +77,12 @@ pub(super) struct Shared {
     /// The number of successful answers: a sign of life for the probe of a busy server.
     answered: AtomicU64,
     on_credits: OnceLock<Box<dyn Fn(u32) + Send + Sync>>,
+    /// The key, if it is no placeholder.
+    secret: Option<String>,
 }
+
+/// The fewest bytes of a key that is a secret. A shorter one is a placeholder such as `ollama`, which words may hold.
+const SECRET_BYTES: usize = 16;
 
 impl UpstreamMiner {
     /// Makes a miner for a server. This opens no connection.
@@ -100,6 +105,7 @@ impl UpstreamMiner {
                 refused_fields: RefusedFields::default(),
                 answered: AtomicU64::new(0),
                 on_credits: OnceLock::new(),
+                secret: config.key().map(|key| key.trim().to_owned()).filter(|key| key.len() >= SECRET_BYTES),
                 config,
             }),
         }))
@@ -152,6 +158,17 @@ impl Shared {
     /// Whether the router may leave out a field of its own that the upstream has refused.
     fn may_leave_out(&self) -> bool {
         self.config.stream_usage != StreamUsage::On
+    }
+
+    /// The failure without the router's key, which a server may repeat in its words. Its own JSON is left out then.
+    fn discreet(&self, mut failure: Failure) -> Failure {
+        let Some(secret) = &self.secret else { return failure };
+        if failure.message.contains(secret) {
+            failure.message = failure.message.replace(secret, "[the router's key]");
+        }
+        let raw = failure.raw.take();
+        failure.raw = raw.filter(|raw| !raw.windows(secret.len()).any(|part| part == secret.as_bytes()));
+        failure
     }
 
     fn overloaded(&self, cuts: u64) {

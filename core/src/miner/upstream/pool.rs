@@ -228,6 +228,10 @@ impl Pool {
         let (sender, connection) = http1::Builder::new()
             .writev(false)
             .max_headers(self.max_headers)
+            // A client reads these (RFC 9112, sections 5.1 and 5.2), and no line that only passes ends an answer.
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .allow_spaces_after_header_name_in_responses(true)
+            .ignore_invalid_headers_in_responses(true)
             .handshake(stream)
             .await
             .map_err(|e| SendError::Unreachable(chain(&e)))?;

@@ -23,6 +23,18 @@ const CONTEXT_WORDS: &[&str] = &[
 /// Words in refusals that concern the router's key and not the request.
 const KEY_WORDS: &[&str] = &["api key", "api_key", "apikey", "scope", "credential", "authenticat", "bearer", "sk-"];
 
+/// The words by which servers refuse a key, whatever status they give it: Google does so with 400, and others within an
+/// answer of status 200.
+const BAD_KEY_WORDS: &[&str] = &[
+    "invalid_api_key",
+    "api_key_invalid",
+    "invalid api key",
+    "incorrect api key",
+    "api key not valid",
+    "api key is invalid",
+    "authentication_error",
+];
+
 /// Parts of the error types and codes of OpenAI, Anthropic and vLLM, and their classes. The first match counts.
 const KINDS: &[(&[&str], FailClass)] = &[
     (&["model_not_found", "not_found_error", "notfounderror"], FailClass::Model),
@@ -46,15 +58,13 @@ const EXCERPT: usize = 200;
 pub(super) fn refused(name: &str, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Failure {
     let said = Said::of(&body);
     let class = said.class(Some(status.as_u16()));
-    let message = match status.as_u16() {
-        401 => format!("the upstream {name} refuses the router's key ({status}): check its api_key or api_key_env"),
-        402 => format!("the upstream {name} wants to be paid ({status}): check the account of its api_key"),
-        407 => format!("a proxy before the upstream {name} wants credentials ({status})"),
-        403 if said.is_about_the_key() => {
-            format!("the upstream {name} refuses the router's key ({status}): check what its api_key may do")
+    let own = said.about_the_router(name, Some(status));
+    let message = match &own {
+        Some(words) => words.clone(),
+        None if status.is_redirection() => {
+            format!("the upstream {name} redirects ({status}): set its url to where it really is")
         }
-        300..=399 => format!("the upstream {name} redirects ({status}): set its url to where it really is"),
-        _ => match said.message.or_else(|| excerpt(&body)) {
+        None => match said.message.or_else(|| excerpt(&body)) {
             Some(words) => format!("the upstream {name} answered {status}: {words}"),
             None => format!("the upstream {name} answered {status}"),
         },
@@ -65,7 +75,7 @@ pub(super) fn refused(name: &str, status: StatusCode, headers: &HeaderMap, body:
         http_status: Some(status.as_u16()),
         retry_after_ms: retry_after_ms(headers, SystemTime::now()),
         // Clients of the router must not see an upstream's message about the router's own key.
-        raw: (said.is_json && !matches!(status.as_u16(), 401..=403 | 407)).then_some(body),
+        raw: (said.is_json && own.is_none() && status != StatusCode::FORBIDDEN).then_some(body),
     }
 }
 
@@ -74,14 +84,13 @@ pub(super) fn reported(name: &str, body: Bytes) -> Failure {
     let said = Said::of(&body);
     let status = said.status;
     let class = said.class(status);
-    let words = said.message.or_else(|| excerpt(&body)).unwrap_or_else(|| "an error without a message".to_owned());
-    Failure {
-        class,
-        message: format!("the upstream {name} reported: {words}"),
-        http_status: status,
-        retry_after_ms: None,
-        raw: said.is_json.then_some(body),
-    }
+    let own = said.about_the_router(name, status.and_then(|status| StatusCode::from_u16(status).ok()));
+    let is_json = said.is_json && own.is_none();
+    let message = own.unwrap_or_else(|| {
+        let words = said.message.or_else(|| excerpt(&body)).unwrap_or_else(|| "an error without a message".to_owned());
+        format!("the upstream {name} reported: {words}")
+    });
+    Failure { class, message, http_status: status, retry_after_ms: None, raw: is_json.then_some(body) }
 }
 
 /// The failure of an answer that the router cannot read. Another miner's answer may be readable.
@@ -148,6 +157,23 @@ impl Said {
         self.words.contains("exceed_context_size") || CONTEXT_WORDS.iter().any(|word| self.words.contains(word))
     }
 
+    /// The message for an error that concerns the router's own key or account: an upstream's words about these are not
+    /// for the router's clients.
+    fn about_the_router(&self, name: &str, status: Option<StatusCode>) -> Option<String> {
+        let shown = status.map(|status| format!(" ({status})")).unwrap_or_default();
+        let key = |fix: &str| Some(format!("the upstream {name} refuses the router's key{shown}: {fix}"));
+        match status.map_or(0, |status| status.as_u16()) {
+            401 => key("check its api_key or api_key_env"),
+            402 => Some(format!("the upstream {name} wants to be paid{shown}: check the account of its api_key")),
+            407 => Some(format!("a proxy before the upstream {name} wants credentials{shown}")),
+            403 if self.is_about_the_key() => key("check what its api_key may do"),
+            _ if BAD_KEY_WORDS.iter().any(|words| self.words.contains(words)) => {
+                key("check its api_key or api_key_env")
+            }
+            _ => None,
+        }
+    }
+
     fn is_about_the_key(&self) -> bool {
         KEY_WORDS.iter().any(|word| self.words.contains(word))
     }
@@ -157,6 +183,8 @@ impl Said {
         let Some(status) = status else { return self.class_by_kind() };
         match status {
             400..500 if self.words.contains("model_not_found") => FailClass::Model,
+            // By its type or code, never by its message: that may repeat the request's words, and blames the upstream.
+            400..500 if self.class_by_kind() == FailClass::Credentials => FailClass::Credentials,
             429 | 503 | 529 => FailClass::Overloaded,
             401 | 402 | 407 => FailClass::Credentials,
             403 => FailClass::Refused,
@@ -334,6 +362,34 @@ mod tests {
         ] {
             let message = message(status, body);
             assert!(!message.contains("secret") && !message.contains("sk-"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_refused_key_is_known_whatever_its_status_is() {
+        let google = r#"{"error":{"code":400,"message":"API key not valid: secret","status":"INVALID_ARGUMENT"}}"#;
+        let openai = r#"{"error":{"message":"Incorrect API key provided: secret","code":"invalid_api_key"}}"#;
+        for (body, status, class) in [
+            (google, Some(400), FailClass::Invalid),
+            (google, None, FailClass::Invalid),
+            (openai, Some(400), FailClass::Credentials),
+            (openai, None, FailClass::Credentials),
+            (r#"{"error":{"message":"secret","code":401}}"#, None, FailClass::Credentials),
+            (
+                r#"{"type":"error","error":{"type":"authentication_error","message":"secret"}}"#,
+                None,
+                FailClass::Credentials,
+            ),
+            (r#"{"error":{"message":"secret","code":402}}"#, None, FailClass::Credentials),
+        ] {
+            let body = Bytes::from_static(body.as_bytes());
+            let failure = match status {
+                Some(status) => refused("up", StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body),
+                None => reported("up", body),
+            };
+            assert_eq!(failure.class, class, "{failure:?}");
+            assert!(failure.raw.is_none() && !failure.message.contains("secret"), "{failure:?}");
+            assert!(failure.message.contains("key") && failure.message.contains("check"), "{failure:?}");
         }
     }
 

@@ -5,9 +5,10 @@
 //! Several `data` lines are joined with `\n`. Comments, `id` and `retry` are skipped. Of the `event` name, the reader
 //! keeps only whether it is `error`.
 //!
-//! The reader differs from the standard in two ways. It skips an event with blank data, because proxies send `data:` as
-//! a sign of life and an empty text is not a chunk. It treats the line `error: {...}`, which old versions of llama.cpp
-//! send, as the `data` of an event with the name `error`.
+//! The reader differs from the standard in three ways. It skips an event with blank data, because proxies send `data:`
+//! as a sign of life and an empty text is not a chunk. It treats the line `error: {...}`, which old versions of
+//! llama.cpp send, as the `data` of an event with the name `error`. It treats a line that begins with `{` and ends with
+//! `}` as `data`, because servers write errors into a stream without a field name.
 
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::{memchr, memchr2};
@@ -109,7 +110,7 @@ impl SseReader {
         let (mut first, mut joined, mut is_error): (Option<&[u8]>, BytesMut, bool) = (None, BytesMut::new(), false);
         // Splitting `\r\n` gives an empty line, which has no field and is ignored.
         for line in lines.split(|byte| matches!(byte, b'\n' | b'\r')) {
-            let (name, value) = field(line);
+            let (name, value) = if is_bare_object(line) { (&b"data"[..], line) } else { field(line) };
             match name {
                 b"event" => is_error = value.eq_ignore_ascii_case(b"error"),
                 b"data" | b"error" => {
@@ -162,6 +163,11 @@ fn event_end(text: &[u8], line: &mut usize, seen: &mut usize) -> Option<usize> {
     }
     *seen = text.len();
     None
+}
+
+/// Whether a line is an object without a field name.
+fn is_bare_object(line: &[u8]) -> bool {
+    line.starts_with(b"{") && line.trim_ascii_end().ends_with(b"}")
 }
 
 /// The name and the value of a line's field. One leading blank of the value is removed. A comment has an empty name.
@@ -273,6 +279,9 @@ mod tests {
             ("event: error\n\ndata: a\n\nevent: error\ndata\n\n", vec![plain("a"), error("")]),
             ("event: errors\ndata: a\n\nevent\ndata: b\n\n", vec![plain("a"), plain("b")]),
             ("error: {}\n\n", vec![error("{}")]),
+            // An object without a field name.
+            ("data: a\n\n{\"error\": 1}\n\ndata: b\n\n", vec![plain("a"), plain("{\"error\": 1}"), plain("b")]),
+            ("event: error\n{\"e\":1} \r\n\r\n{\n\n{\"x\": 1\n\ndata: a\n\n", vec![error("{\"e\":1} "), plain("a")]),
             // Unicode line separators and control characters, which do not end a line.
             ("data: 🦀\u{2028}\u{85}\u{b}ż\n\n", vec![plain("🦀\u{2028}\u{85}\u{b}ż")]),
             ("data: \u{0}\n\n", vec![plain("\u{0}")]),

@@ -28,6 +28,17 @@ async fn a_server_that_hangs_up_without_a_word_is_unreachable() {
     assert_eq!(mock.seen().len(), 1, "a request over a new connection is not sent twice");
 }
 
+/// Lines of a head that a client reads or passes over (RFC 9112, sections 5.1 and 5.2).
+#[tokio::test]
+async fn an_odd_line_of_a_head_ends_no_answer() {
+    for line in ["X-Long: a\r\n b\r\n\tc\r\n", "X-Blank : a\r\n", "no line at all\r\n", "X Y: a\r\n", ": a\r\n"] {
+        let answer = format!("HTTP/1.1 200 OK\r\n{line}Content-Length: {}\r\n\r\n{OK}", OK.len());
+        let mock = Mock::saying(&[answer.as_bytes()]).await;
+        let answer = offer(&miner(&mock), chat(), false).end().await;
+        assert_eq!(answer.unwrap_or_else(|failure| panic!("{line:?}: {}", failure.message)).text, "x");
+    }
+}
+
 #[tokio::test]
 async fn what_is_not_http_or_not_json_is_garbage() {
     let html = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>".to_vec();
@@ -41,6 +52,27 @@ async fn what_is_not_http_or_not_json_is_garbage() {
         for stream in [false, true] {
             let failure = offer(&miner(&mock), chat(), stream).end().await.unwrap_err();
             assert_eq!(failure.class, class, "{}", failure.message);
+        }
+    }
+}
+
+/// A server that repeats the key to whoever asks: the router's clients do not see it, whole or within other words.
+#[tokio::test]
+async fn the_routers_own_key_is_in_no_failure() {
+    const KEY: &str = "sk-0123456789abcdef-secret";
+    for (status, body) in [
+        ("400 X", format!(r#"{{"error":{{"message":"no field for Bearer {KEY}"}}}}"#)),
+        ("500 X", format!("Authorization: Bearer {KEY}")),
+        ("200 OK", format!(r#"{{"error":{{"message":"{KEY} is over its limit"}}}}"#)),
+        ("200 OK", format!("<html>{KEY}</html>")),
+    ] {
+        let mock = Mock::new(move |_| vec![Step::Send(json(status, &body))]).await;
+        let miner = miner_of(UpstreamConfig { api_key: KEY.into(), ..UpstreamConfig::new(&mock.url) });
+        for stream in [false, true] {
+            let failure = offer(&miner, chat(), stream).end().await.unwrap_err();
+            assert!(mock.seen()[0].head.contains(KEY));
+            let all = format!("{failure:?}");
+            assert!(!all.contains(KEY) && failure.message.contains("[the router's key]"), "{all}");
         }
     }
 }
