@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use cortensor_router::config::ListenConfig;
 use cortensor_router::listener::Listener;
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -22,7 +21,8 @@ struct Door {
 
 impl Door {
     async fn open(server: &Server, drain_timeout_ms: u64) -> Self {
-        let config = ListenConfig { port: 0, drain_timeout_ms, ..server.router.config().listen.clone() };
+        let mut config = server.router.config().listen.clone();
+        (config.port, config.drain_timeout_ms) = (0, drain_timeout_ms);
         let listener = Listener::bind(server.router.clone(), config).await.unwrap();
         let address = listener.local_addr();
         let (stop, stopped) = oneshot::channel::<()>();
