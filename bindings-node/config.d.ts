@@ -40,6 +40,20 @@ export interface StorageOptions {
   dataDir?: string;
   /** The events that an acknowledged task survives: `full` (power loss), `relaxed` (the end of the process) or `memory` (nothing). Default `full`. */
   durability?: 'full' | 'relaxed' | 'memory';
+  /** Writes that may wait for the disk; a new task beyond it is refused with 429 `store_overloaded`, the end of a task only beyond four times as many. Default 32768. */
+  maxWaitingWrites?: number;
+  /** Reads that may wait; a further one is refused with 429 `store_overloaded`. Default 8192. */
+  maxWaitingReads?: number;
+  /** Writes that one transaction takes at most. Default 512. */
+  batchWrites?: number;
+  /** Bytes of requests and answers after which a transaction takes no further write. Default 16 MiB. */
+  batchBytes?: number;
+  /** Pages of 4 KiB in the write-ahead log after which they are written to the database itself. Default 2000. */
+  checkpointPages?: number;
+  /** Threads that read, 1 to 64. Default 2. */
+  readerThreads?: number;
+  /** Milliseconds between two looks of an idle store at its files, and between two tries to write after a failure. Default 1000. */
+  checkIntervalMs?: number;
 }
 
 /** How long ended tasks are kept. */
@@ -48,7 +62,7 @@ export interface RetentionOptions {
   maxAgeSecs?: number;
   /** Bytes of requests and results of ended tasks; beyond it the oldest are deleted. 0: no bound. Default 8 GiB. */
   maxBytes?: number;
-  /** The bound `max_bytes` of a router that keeps its tasks in memory. Default 64 MiB. */
+  /** The bound `max_bytes` of a router that keeps its tasks in memory. 0: no bound. Default 64 MiB. */
   maxMemoryBytes?: number;
   /** Seconds that a closed session is kept after it was closed or last changed. It stays as long as one of its tasks is kept; then it is deleted, and a later request for it answers 404. Default 604800 (7 days). */
   closedSessionSecs?: number;

@@ -358,6 +358,10 @@ export interface MinerClientOptions
   connectTimeoutMs?: number;
   reconnectBaseMs?: number;
   reconnectMaxMs?: number;
+  /** The largest frame of a router in bytes; a larger one ends the connection. Default 64 MiB. */
+  maxFrameBytes?: number;
+  /** Bytes that may wait to be sent to the router. Default 64 MiB. */
+  writeBufferBytes?: number;
   runtime?: RouterConfig['runtime'];
   log?: (record: LogRecord) => void;
 }

@@ -89,6 +89,12 @@ pub(crate) struct Miner {
     /// The key of that certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "cert")]
     cert_key: Option<PathBuf>,
+    /// The largest frame of a router; a larger one ends the connection
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
+    max_frame_bytes: usize,
+    /// Bytes that may wait to be sent to the router
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
+    write_buffer_bytes: usize,
     /// Answer /healthz, /readyz and /metrics at this address
     #[arg(long, value_name = "ADDRESS")]
     health_addr: Option<SocketAddr>,
@@ -115,7 +121,7 @@ struct Backend {
 impl Miner {
     pub(crate) fn run(&self) -> Done {
         self.logging.start()?;
-        let runtime = runtime::server(0).map_err(|e| Exit::failed(format!("cannot start threads: {e}")))?;
+        let runtime = runtime::server(None).map_err(|e| Exit::failed(format!("cannot start threads: {e}")))?;
         let done = runtime.block_on(self.work());
         runtime.shutdown_timeout(Duration::from_secs(1));
         done
@@ -236,7 +242,9 @@ impl Miner {
             .key_file(self.key_file.clone())
             .ca_file(self.ca_file.clone())
             .cert_file(self.cert.clone())
-            .cert_key_file(self.cert_key.clone());
+            .cert_key_file(self.cert_key.clone())
+            .max_frame_bytes(self.max_frame_bytes)
+            .write_buffer_bytes(self.write_buffer_bytes);
         config.validate().map_err(|e| Exit::usage(e.message()))?;
         Ok(config)
     }

@@ -1,13 +1,14 @@
 //! The default memory bound of a router that the command runs.
 
 use std::fs;
+use std::num::NonZeroU64;
 
 /// The bound is the available memory divided by this number.
 const SHARE: u64 = 4;
 
 /// The default bound in bytes: a quarter of the least of this machine's memory, the limit of the process's control
-/// group, and its limit of address space. 0, which means no bound, if none of them can be read.
-pub(crate) fn default_bytes() -> u64 {
+/// group, and its limit of address space. `None`, which means no bound, if none of them can be read.
+pub(crate) fn default_bytes() -> Option<NonZeroU64> {
     let (machine, group) = match sysinfo::System::new() {
         Ok(mut system) => {
             system.refresh_memory();
@@ -21,7 +22,7 @@ pub(crate) fn default_bytes() -> u64 {
         .flatten()
         .filter(|bytes| *bytes > 0)
         .min()
-        .map_or(0, |least| least / SHARE)
+        .and_then(|least| NonZeroU64::new(least / SHARE))
 }
 
 /// Reads the soft limit from the kernel's table of a process's limits (`proc_pid_limits(5)`); `None` if it is
@@ -47,7 +48,7 @@ mod tests {
 
     #[test]
     fn the_default_is_a_part_of_this_machine() {
-        let bytes = default_bytes();
+        let bytes = default_bytes().unwrap().get();
         assert!(bytes > 16 << 20, "{bytes}");
     }
 }

@@ -2,14 +2,16 @@
 
 use std::future::Future;
 use std::io;
+use std::num::NonZeroUsize;
 
 use tokio::runtime::{Builder, Runtime};
 
 use crate::exit::{Done, Exit};
 
 /// Makes the server's runtime. If the listener has threads of its own, all else needs only one thread.
-pub(crate) fn server(listener_threads: usize) -> io::Result<Runtime> {
-    let mut builder = if listener_threads == 0 { Builder::new_multi_thread() } else { Builder::new_current_thread() };
+pub(crate) fn server(listener_threads: Option<NonZeroUsize>) -> io::Result<Runtime> {
+    let mut builder =
+        if listener_threads.is_none() { Builder::new_multi_thread() } else { Builder::new_current_thread() };
     builder.enable_all().thread_name("cortensor-router").build()
 }
 

@@ -1,6 +1,7 @@
 //! `serve`: runs a router with its listener, until a signal ends it.
 
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::Args;
@@ -78,7 +79,7 @@ impl Serve {
             )));
         }
         if loaded.source("listen.threads") == Source::Default {
-            loaded.config.listen.threads = std::thread::available_parallelism().map_or(1, usize::from);
+            loaded.config.listen.threads = Some(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
         }
         if loaded.source("limits.max_memory_bytes") == Source::Default {
             loaded.config.limits.max_memory_bytes = room::default_bytes();

@@ -28,13 +28,6 @@ impl MinerKind {
 }
 
 /// What a miner says of itself when it joins.
-///
-/// ```
-/// # mod cortensor_router { pub use cortensor_router_model as model; }
-/// use cortensor_router::model::MinerSpec;
-/// let spec = MinerSpec::new("gpu-1", 4).models(["small", "large"]).owner("alice").embeddings(true);
-/// assert!(spec.validate().is_ok());
-/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -152,6 +145,13 @@ crate::setters! { MinerSpec {
 
 impl MinerSpec {
     /// A local miner of that name that takes `capacity` tasks at a time.
+    ///
+    /// ```
+    /// # mod cortensor_router { pub use cortensor_router_model as model; }
+    /// use cortensor_router::model::MinerSpec;
+    /// let spec = MinerSpec::new("gpu-1", 4).models(["small", "large"]).owner("alice").embeddings(true);
+    /// assert!(spec.validate().is_ok());
+    /// ```
     pub fn new(name: impl Into<String>, capacity: u32) -> Self {
         Self { name: name.into(), capacity, ..Self::default() }
     }

@@ -84,7 +84,9 @@ impl KeyKind {
     fn of(ty: &str) -> Option<Self> {
         Some(match ty {
             "bool" | "Option<bool>" => Self::Bool,
-            "u16" | "u32" | "u64" | "usize" => Self::Integer,
+            "u16" | "u32" | "u64" | "usize" | "Option<NonZeroU16>" | "Option<NonZeroU64>" | "Option<NonZeroUsize>" => {
+                Self::Integer
+            }
             "f64" => Self::Number,
             "String" | "IpAddr" | "Option<PathBuf>" | "Durability" | "UnknownSession" | "OnFailure" | "StreamUsage"
             | "Anonymous" => Self::Text,

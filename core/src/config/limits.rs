@@ -1,5 +1,7 @@
 //! Bounds: nothing in the router grows beyond one of these.
 
+use std::num::NonZeroU64;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -19,7 +21,8 @@ pub struct LimitsConfig {
     /// and ended tasks that are kept in memory. Beyond it new work is refused with 429 `memory_full`. 0: no bound,
     /// the default of an embedded router. `serve` takes a quarter of the least of the machine's memory, its control
     /// group's and its limit of address space.
-    pub max_memory_bytes: u64,
+    #[serde(with = "super::absent")]
+    pub max_memory_bytes: Option<NonZeroU64>,
     /// Open sessions; closed ones do not count. Default 100000.
     pub max_sessions: u64,
     /// Closed sessions, which stay in lists until `retention.closed_session_secs` has passed; beyond it none is
@@ -64,7 +67,7 @@ impl Default for LimitsConfig {
             max_queued_tasks: 100_000,
             max_queued_per_session: 100_000,
             max_queued_bytes: 1 << 30,
-            max_memory_bytes: 0,
+            max_memory_bytes: None,
             max_sessions: 100_000,
             max_closed_sessions: 1_000_000,
             max_miners: 10_000,
@@ -88,8 +91,8 @@ impl LimitsConfig {
     /// The bound of bytes of waiting requests that is in force.
     pub(crate) fn queued_bytes(&self) -> u64 {
         match self.max_memory_bytes {
-            0 => self.max_queued_bytes,
-            most => self.max_queued_bytes.min(most / 2).max(1),
+            None => self.max_queued_bytes,
+            Some(most) => self.max_queued_bytes.min(most.get() / 2).max(1),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The HTTP listener.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroUsize;
 
 use http::uri::Authority;
 use serde::{Deserialize, Serialize};
@@ -71,7 +72,8 @@ pub struct ListenConfig {
     pub max_headers: usize,
     /// Threads of the listener's own; 0: the threads of the program that it is in. Default 0; `serve` takes one for
     /// each processor.
-    pub threads: usize,
+    #[serde(with = "super::absent")]
+    pub threads: Option<NonZeroUsize>,
     /// Connections at a time; further ones wait in the system's backlog. Default 20000.
     pub max_connections: usize,
     /// Connections at a time from one peer that is not on loopback. Default 1024.
@@ -115,7 +117,7 @@ impl Default for ListenConfig {
             max_header_bytes: 32 << 10,
             max_heads_bytes: 16 << 20,
             max_headers: 100,
-            threads: 0,
+            threads: None,
             max_connections: 20_000,
             max_connections_per_peer: 1_024,
             backlog: 4_096,
@@ -274,7 +276,7 @@ impl ListenConfig {
                 return Err(Error::invalid(format!("listen.{key}"), format!("listen.{key} must be at least 1")));
             }
         }
-        if self.threads > 1_024 {
+        if self.threads.is_some_and(|threads| threads.get() > 1_024) {
             return Err(Error::invalid("listen.threads", "listen.threads must be 0 to 1024"));
         }
         if self.max_header_bytes < 8_192 {

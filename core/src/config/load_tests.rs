@@ -110,7 +110,7 @@ fn every_alias_sets_its_key() {
     assert_eq!(config.upstreams[0].url, "http://llm.local:8090/v1");
     assert_eq!(config.completion_sessions, [11, 12]);
     assert_eq!(loaded.source("listen.host"), Source::Environment("ROUTER_REST_BIND_IP".into()));
-    assert_eq!(config.miners.port, 9001);
+    assert_eq!(config.miners.port.map(u16::from), Some(9001));
     assert_eq!(loaded.remarks.len(), 1, "{:?}", loaded.remarks);
     assert!(loaded.remarks[0].contains("miner socket"));
     assert_eq!(from_env(&[("API_PORT", "5012")]).unwrap().config.listen.port, 5012);

@@ -1,5 +1,7 @@
 //! Miners that dial in.
 
+use std::num::NonZeroU16;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -12,7 +14,8 @@ pub struct MinersConfig {
     /// Whether miners may dial in. Default `true`; each needs a token or an enrolled key in any case.
     pub enabled: bool,
     /// A port for miners alone, at `listen.host`, beside the listener's; 0: none. Default 0.
-    pub port: u16,
+    #[serde(with = "super::absent")]
+    pub port: Option<NonZeroU16>,
     /// Whether miners of other machines may dial in without TLS. Default `false`: tokens and prompts would pass in the clear.
     pub insecure: bool,
     /// Milliseconds within which a miner must have said who it is. Default 5000.
@@ -42,7 +45,7 @@ impl Default for MinersConfig {
     fn default() -> Self {
         Self {
             enabled: true,
-            port: 0,
+            port: None,
             insecure: false,
             hello_timeout_ms: 5_000,
             ping_ms: 10_000,

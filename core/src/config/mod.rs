@@ -5,6 +5,7 @@
 #[macro_use]
 mod keys;
 
+mod absent;
 mod authority;
 mod dispatch;
 #[cfg(feature = "miner-client")]
@@ -147,6 +148,7 @@ impl Config {
             return Err(Error::invalid("name", "name must not be empty"));
         }
         check_name("name", &self.name)?;
+        self.storage.validate()?;
         self.limits.validate()?;
         self.dispatch.validate()?;
         self.listen.validate()?;

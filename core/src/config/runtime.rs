@@ -1,5 +1,7 @@
 //! Threads of a router that a host program in another language embeds.
 
+use std::num::NonZeroUsize;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -11,7 +13,8 @@ documented! {
 #[serde(default, deny_unknown_fields)]
 pub struct RuntimeConfig {
     /// Threads that do the router's own work. Default 0: one for each processor, at most 4.
-    pub worker_threads: usize,
+    #[serde(with = "super::absent")]
+    pub worker_threads: Option<NonZeroUsize>,
     /// Callbacks of the host program that may run at a time, each on a thread of its own. Default 256.
     pub callback_threads: usize,
     /// The least level that the host's log sink gets: `off`, `error`, `warn`, `info`, `debug` or `trace`. Default
@@ -24,7 +27,7 @@ pub struct RuntimeConfig {
 
 impl Default for RuntimeConfig {
     fn default() -> Self {
-        Self { worker_threads: 0, callback_threads: 256, log_level: "info".into(), log_queue: 1_024 }
+        Self { worker_threads: None, callback_threads: 256, log_level: "info".into(), log_queue: 1_024 }
     }
 }
 
@@ -32,8 +35,8 @@ impl RuntimeConfig {
     /// The number of worker threads that is in force.
     pub fn workers(&self) -> usize {
         match self.worker_threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from).min(4),
-            count => count,
+            None => std::thread::available_parallelism().map_or(1, usize::from).min(4),
+            Some(count) => count.get(),
         }
     }
 
@@ -43,7 +46,7 @@ impl RuntimeConfig {
     }
 
     pub(super) fn validate(&self) -> Result<()> {
-        if self.worker_threads > 1_024 {
+        if self.workers() > 1_024 {
             return Err(Error::invalid("runtime.worker_threads", "runtime.worker_threads must be 0 to 1024"));
         }
         if !(1..=4_096).contains(&self.callback_threads) {

@@ -1,8 +1,11 @@
 //! Where tasks are kept, and how long.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
 
 /// The events that an acknowledged write survives.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +34,7 @@ impl Durability {
 
 documented! {
 /// Where tasks are kept.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StorageConfig {
     /// The directory of the SQLite file. Without it tasks are kept in memory; `serve` uses the platform's data directory.
@@ -39,13 +42,63 @@ pub struct StorageConfig {
     /// The events that an acknowledged task survives: `full` (power loss), `relaxed` (the end of the process) or
     /// `memory` (nothing). Default `full`.
     pub durability: Durability,
+    /// Writes that may wait for the disk; a new task beyond it is refused with 429 `store_overloaded`, the end of a
+    /// task only beyond four times as many. Default 32768.
+    pub max_waiting_writes: usize,
+    /// Reads that may wait; a further one is refused with 429 `store_overloaded`. Default 8192.
+    pub max_waiting_reads: usize,
+    /// Writes that one transaction takes at most. Default 512.
+    pub batch_writes: usize,
+    /// Bytes of requests and answers after which a transaction takes no further write. Default 16 MiB.
+    pub batch_bytes: u64,
+    /// Pages of 4 KiB in the write-ahead log after which they are written to the database itself. Default 2000.
+    pub checkpoint_pages: u64,
+    /// Threads that read, 1 to 64. Default 2.
+    pub reader_threads: usize,
+    /// Milliseconds between two looks of an idle store at its files, and between two tries to write after a failure.
+    /// Default 1000.
+    pub check_interval_ms: u64,
 }
+}
+
+impl Default for StorageConfig {
+    fn default() -> Self {
+        Self {
+            data_dir: None,
+            durability: Durability::Full,
+            max_waiting_writes: 32_768,
+            max_waiting_reads: 8_192,
+            batch_writes: 512,
+            batch_bytes: 16 << 20,
+            checkpoint_pages: 2_000,
+            reader_threads: 2,
+            check_interval_ms: 1_000,
+        }
+    }
 }
 
 impl StorageConfig {
     /// The durability in force: without a data directory it is `memory`.
     pub fn effective_durability(&self) -> Durability {
         if self.data_dir.is_none() { Durability::Memory } else { self.durability }
+    }
+
+    pub(super) fn validate(&self) -> Result<()> {
+        for (key, value, most) in [
+            ("max_waiting_writes", self.max_waiting_writes as u64, u64::MAX),
+            ("max_waiting_reads", self.max_waiting_reads as u64, u64::MAX),
+            ("batch_writes", self.batch_writes as u64, u64::MAX),
+            ("batch_bytes", self.batch_bytes, u64::MAX),
+            ("checkpoint_pages", self.checkpoint_pages, u64::MAX),
+            ("reader_threads", self.reader_threads as u64, 64),
+            ("check_interval_ms", self.check_interval_ms, u64::MAX),
+        ] {
+            if value == 0 || value > most {
+                let range = if most == u64::MAX { "at least 1".to_owned() } else { format!("1 to {most}") };
+                return Err(Error::invalid(format!("storage.{key}"), format!("storage.{key} must be {range}")));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -57,9 +110,11 @@ pub struct RetentionConfig {
     /// Seconds that an ended task is kept. Default 604800 (7 days).
     pub max_age_secs: u64,
     /// Bytes of requests and results of ended tasks; beyond it the oldest are deleted. 0: no bound. Default 8 GiB.
-    pub max_bytes: u64,
-    /// The bound `max_bytes` of a router that keeps its tasks in memory. Default 64 MiB.
-    pub max_memory_bytes: u64,
+    #[serde(with = "super::absent")]
+    pub max_bytes: Option<NonZeroU64>,
+    /// The bound `max_bytes` of a router that keeps its tasks in memory. 0: no bound. Default 64 MiB.
+    #[serde(with = "super::absent")]
+    pub max_memory_bytes: Option<NonZeroU64>,
     /// Seconds that a closed session is kept after it was closed or last changed. It stays as long as one of its tasks
     /// is kept; then it is deleted, and a later request for it answers 404. Default 604800 (7 days).
     pub closed_session_secs: u64,
@@ -72,10 +127,25 @@ impl Default for RetentionConfig {
     fn default() -> Self {
         Self {
             max_age_secs: 7 * 24 * 3_600,
-            max_bytes: 8 << 30,
-            max_memory_bytes: 64 << 20,
+            max_bytes: NonZeroU64::new(8 << 30),
+            max_memory_bytes: NonZeroU64::new(64 << 20),
             closed_session_secs: 7 * 24 * 3_600,
             interval_secs: 60,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Config;
+
+    #[test]
+    fn a_store_without_room_or_with_too_many_threads_is_refused_by_name() {
+        for (key, wrong) in [("batch_writes", 0), ("max_waiting_reads", 0), ("reader_threads", 65)] {
+            let error = Config::from_toml(&format!("[storage]\n{key} = {wrong}")).unwrap_err();
+            assert_eq!(error.details().param.as_deref(), Some(&*format!("storage.{key}")), "{error}");
+        }
+        let few = Config::from_toml("[storage]\nreader_threads = 64\ncheck_interval_ms = 1").unwrap();
+        assert_eq!((few.storage.reader_threads, few.storage.check_interval_ms), (64, 1));
     }
 }

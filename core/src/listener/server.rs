@@ -66,13 +66,12 @@ impl Listener {
         let socket = bind(&config, config.port, "listen.port")?;
         let address = socket.local_addr().map_err(Error::internal)?;
         let miners = match router.config().miners.port {
-            0 => None,
-            _ if !router.config().miners.enabled => None,
-            port => {
-                let socket = bind(&config, port, "miners.port")?;
+            Some(port) if router.config().miners.enabled => {
+                let socket = bind(&config, port.get(), "miners.port")?;
                 let address = socket.local_addr().map_err(Error::internal)?;
                 Some((socket, address))
             }
+            _ => None,
         };
         let state = handler::state(router, config, auth);
         Ok(Self { socket, address, miners, certificates, state })
@@ -176,7 +175,7 @@ impl Listener {
         let peers = Arc::new(Peers::default());
         let heads = Heads::new(state.config.max_header_bytes, state.config.max_heads_bytes);
         let stop = state.stop.clone();
-        let workers = Workers::start(state.config.threads)?;
+        let workers = Workers::start(state.config.threads.map_or(0, usize::from))?;
         let mut refusals = Damper::default();
         tokio::pin!(shutdown);
         loop {

@@ -41,7 +41,11 @@ impl Shared {
     async fn purge_tasks(&self) -> Result<()> {
         let retention = &self.config.retention;
         let ended_before = self.clock.now().0.saturating_sub(retention.max_age_secs.saturating_mul(1_000));
-        let purge = Purge { ended_before: Timestamp(ended_before), max_bytes: retention.max_bytes, limit: TASKS };
+        let purge = Purge {
+            ended_before: Timestamp(ended_before),
+            max_bytes: retention.max_bytes.map_or(0, u64::from),
+            limit: TASKS,
+        };
         while self.store.purge(purge).await? >= TASKS && !self.stop.is_cancelled() {
             tokio::task::yield_now().await;
         }

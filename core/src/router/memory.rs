@@ -3,6 +3,7 @@
 //! The count covers bodies that are being read, waiting requests, unfinished answers, and ended tasks that are kept.
 //! The last eighth of the bound is reserved for work that has begun: new work is refused before that.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,9 +21,9 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// A count with this bound in bytes; 0: unlimited.
-    pub(super) fn new(most: u64) -> Arc<Self> {
-        Arc::new(Self { used: AtomicU64::new(0), most: if most == 0 { u64::MAX } else { most } })
+    /// A count with this bound in bytes; `None`: unlimited.
+    pub(super) fn new(most: Option<NonZeroU64>) -> Arc<Self> {
+        Arc::new(Self { used: AtomicU64::new(0), most: most.map_or(u64::MAX, NonZeroU64::get) })
     }
 
     /// The number of bytes that are held at present.
@@ -92,7 +93,7 @@ mod tests {
 
     #[test]
     fn new_work_leaves_room_for_what_is_under_way() {
-        let memory = Memory::new(800);
+        let memory = Memory::new(NonZeroU64::new(800));
         let mut task = memory.hold(600);
         assert!(memory.has_room(100));
         assert!(!memory.has_room(101), "the last eighth is kept");
@@ -100,13 +101,13 @@ mod tests {
         assert!(!task.set(801));
         drop(task);
         assert_eq!(memory.used(), 0);
-        assert!(Memory::new(0).has_room(u64::MAX - 1), "0 is no bound");
+        assert!(Memory::new(None).has_room(u64::MAX - 1));
     }
 
     proptest! {
         #[test]
         fn the_count_is_the_sum_of_what_is_held(changes in prop::collection::vec((0_usize..8, prop::option::of(0_u64..10_000)), 0..200)) {
-            let memory = Memory::new(40_000);
+            let memory = Memory::new(NonZeroU64::new(40_000));
             let mut held: Vec<Option<Held>> = (0..8).map(|_| None).collect();
             for (at, change) in changes {
                 match (change, &mut held[at]) {

@@ -13,7 +13,6 @@ use crate::miner::{FailClass, Failure, Miner};
 use crate::model::{CONTINUE, Gid, MAX_JSON_INTEGER, MinerInfo, MinerKind, MinerSpec, Timestamp, address_of};
 use crate::{Error, ErrorKind, Result};
 
-/// The router's record of a miner.
 /// A model that can be asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]

@@ -25,7 +25,7 @@ use crate::config::{Config, UpstreamConfig};
 use crate::engine::{Engine, Event};
 use crate::miner::{EchoMiner, Miner};
 use crate::model::{Gid, MinerSpec, Session, TaskId};
-use crate::store::{Durability, MemoryStore, MinerRecord, Recovery, SqliteStore, Store};
+use crate::store::{Durability, MemoryStore, MinerRecord, Recovery, SqliteOptions, SqliteStore, Store};
 use crate::{Error, ErrorKind, Result};
 
 /// Opens a router step by step.
@@ -178,13 +178,13 @@ async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
     let durability = config.storage.effective_durability();
     match &config.storage.data_dir {
         Some(dir) if durability != Durability::Memory => {
-            let dir = dir.clone();
-            let store = tokio::task::spawn_blocking(move || SqliteStore::open(&dir, durability))
+            let (dir, options) = (dir.clone(), SqliteOptions::from(&config.storage));
+            let store = tokio::task::spawn_blocking(move || SqliteStore::open_with(&dir, durability, options))
                 .await
                 .map_err(|e| Error::internal(format!("opening the store panicked: {e}")))??;
             Ok(Arc::new(store))
         }
-        _ => Ok(Arc::new(MemoryStore::new(config.retention.max_memory_bytes))),
+        _ => Ok(Arc::new(MemoryStore::new(config.retention.max_memory_bytes.map_or(0, u64::from)))),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Routers for the tests of this directory.
 
+use std::num::NonZeroUsize;
+
 use cortensor_router::Config;
 use cortensor_router::config::ListenConfig;
 use cortensor_router::miner::Job;
@@ -27,6 +29,6 @@ pub(crate) async fn before(upstream: &Upstream) -> Server {
 
 /// A router in front of that upstream, served on that number of threads of the listener.
 pub(crate) async fn before_on(upstream: &Upstream, threads: usize) -> Server {
-    let listen = ListenConfig::default().threads(threads);
+    let listen = ListenConfig::default().threads(NonZeroUsize::new(threads));
     Server::before(upstream, Config::default().listen(listen)).await
 }

@@ -1,5 +1,6 @@
 //! TLS: certificates of the listener and of miners, and the channel that a signature covers.
 
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use cortensor_router::KeySpec;
@@ -153,7 +154,7 @@ async fn certificates_are_read_again_and_bad_ones_are_refused_by_name() {
 async fn the_port_for_miners_serves_nothing_else() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let miners = quick().port(free);
+    let miners = quick().port(NonZeroU16::new(free));
     let server = Server::open_at(Config::default().miners(miners), 0).await;
     let _client = MinerClient::start(config(&format!("ws://127.0.0.1:{free}")), words).unwrap();
     server.miner(|miner| miner.active).await;

@@ -1,5 +1,6 @@
 //! The data that the router holds for its callers: bounded in bytes, counted exactly, and given back.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use cortensor_router::config::Durability;
@@ -39,7 +40,7 @@ fn prompt(bytes: u64) -> TaskRequest {
 
 #[tokio::test]
 async fn work_that_does_not_fit_is_refused_until_other_work_ends() {
-    let limits = LimitsConfig::default().max_memory_bytes(1_024 * KIB);
+    let limits = LimitsConfig::default().max_memory_bytes(NonZeroU64::new(1_024 * KIB));
     let router = Router::open(bounded(limits)).await.unwrap();
     let kept = keeper(&router);
     let mut tasks = Vec::new();
@@ -65,7 +66,7 @@ async fn work_that_does_not_fit_is_refused_until_other_work_ends() {
 
 #[tokio::test]
 async fn an_answer_that_outgrows_the_router_fails_and_nothing_else_does() {
-    let limits = LimitsConfig::default().max_memory_bytes(512 * KIB);
+    let limits = LimitsConfig::default().max_memory_bytes(NonZeroU64::new(512 * KIB));
     let mut config = bounded(limits);
     config.dispatch.max_attempts = 1;
     let router = Router::open(config).await.unwrap();
@@ -129,7 +130,7 @@ proptest! {
     fn all_that_was_held_is_given_back(ends in prop::collection::vec((0_u8..5, 1_u64..20_000, 0_usize..20_000), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let limits = LimitsConfig::default().recent_tasks(0).max_memory_bytes(256 * KIB);
+            let limits = LimitsConfig::default().recent_tasks(0).max_memory_bytes(NonZeroU64::new(256 * KIB));
             let mut config = bounded(limits);
             config.dispatch.max_attempts = 1;
             let router = Router::open(config).await.unwrap();

@@ -8,6 +8,9 @@ use crate::miner::protocol::identity::is_token_id;
 use crate::model::{Hardware, ModelDetails};
 use crate::{Error, Result};
 
+/// The least bound in bytes of what passes between a miner and its router: a greeting and a small task fit.
+const LEAST_BYTES: usize = 64 << 10;
+
 /// Settings of a [`MinerClient`](super::MinerClient). Bindings give the same keys as JSON.
 ///
 /// ```
@@ -58,6 +61,10 @@ pub struct MinerClientConfig {
     pub reconnect_base_ms: u64,
     /// The longest window of that wait, in milliseconds. Default 64000.
     pub reconnect_max_ms: u64,
+    /// The largest frame of a router in bytes; a larger one ends the connection. Default 64 MiB.
+    pub max_frame_bytes: usize,
+    /// Bytes that may wait to be sent to the router, beside the windows of the tasks. Default 64 MiB.
+    pub write_buffer_bytes: usize,
 }
 
 impl Default for MinerClientConfig {
@@ -80,6 +87,8 @@ impl Default for MinerClientConfig {
             connect_timeout_ms: 10_000,
             reconnect_base_ms: 1_000,
             reconnect_max_ms: 64_000,
+            max_frame_bytes: 64 << 20,
+            write_buffer_bytes: 64 << 20,
         }
     }
 }
@@ -113,6 +122,8 @@ cortensor_router_model::setters! { MinerClientConfig {
     connect_timeout_ms: u64 => connect_timeout_ms,
     reconnect_base_ms: u64 => reconnect_base_ms,
     reconnect_max_ms: u64 => reconnect_max_ms,
+    max_frame_bytes: usize => max_frame_bytes,
+    write_buffer_bytes: usize => write_buffer_bytes,
 } }
 
 impl MinerClientConfig {
@@ -159,6 +170,12 @@ impl MinerClientConfig {
                 "reconnect_base_ms",
                 "connect_timeout_ms and reconnect_base_ms must be at least 1, and reconnect_max_ms not below reconnect_base_ms",
             ));
+        }
+        for (key, value) in [("max_frame_bytes", self.max_frame_bytes), ("write_buffer_bytes", self.write_buffer_bytes)]
+        {
+            if value < LEAST_BYTES {
+                return Err(Error::invalid(key, format!("{key} must be at least {LEAST_BYTES}")));
+            }
         }
         Ok(())
     }

@@ -29,9 +29,6 @@ use crate::miner::protocol::identity::{MinerKeyPair, NO_BINDING, TLS_EXPORTER, e
 use crate::model::CONTINUE;
 use crate::{Error, ErrorKind, Result};
 
-/// The maximum size of a frame of the router, in bytes. The router announces the real bound in its `welcome`.
-const MAX_FRAME: usize = 64 << 20;
-
 /// A connection with or without TLS.
 pub(super) enum Stream {
     Plain(TcpStream),
@@ -129,9 +126,10 @@ impl Dialler {
         let channel = stream.channel();
         let mut request = target.url().into_client_request().map_err(|e| broken("no request", &e))?;
         request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
-        let (mut socket, _) = client_async_with_config(request, stream, Some(websocket_config(MAX_FRAME, 1 << 20)))
-            .await
-            .map_err(|e| refused(target, e))?;
+        let (mut socket, _) =
+            client_async_with_config(request, stream, Some(websocket_config(config.max_frame_bytes, 1 << 20)))
+                .await
+                .map_err(|e| refused(target, e))?;
         let RouterFrame::Challenge(challenge) = next(&mut socket, target).await? else {
             return Err(broken("the first frame was no challenge", &""));
         };

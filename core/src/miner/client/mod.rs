@@ -53,9 +53,6 @@ use super::link::{self, Link, Timing};
 use super::protocol::frame::Resume;
 use crate::{ErrorKind, Result};
 
-/// The maximum bytes that may wait to be sent to the router.
-const WRITE_BUFFER: usize = 64 << 20;
-
 /// The time after which a connection counts as good. After a good connection, the wait before the next one is short.
 const GOOD: Duration = Duration::from_secs(10);
 
@@ -210,7 +207,7 @@ async fn connection(
             return Next::Other;
         }
     };
-    let link = Arc::new(Link::new(WRITE_BUFFER));
+    let link = Arc::new(Link::new(config.write_buffer_bytes));
     let since = Instant::now();
     desk.attach(&link, &welcome);
     desk.counters.connected(target.url());

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::config::StorageConfig;
+
 /// The bounds of a [`SqliteStore`](super::SqliteStore). The defaults suit a router that serves thousands of tasks a second.
 #[derive(Debug, Clone)]
 pub struct SqliteOptions {
@@ -23,16 +25,23 @@ pub struct SqliteOptions {
     pub watch: Duration,
 }
 
-impl Default for SqliteOptions {
-    fn default() -> Self {
+impl From<&StorageConfig> for SqliteOptions {
+    fn from(config: &StorageConfig) -> Self {
         Self {
-            max_waiting_writes: 32_768,
-            max_waiting_reads: 8_192,
-            batch_ops: 512,
-            batch_bytes: 16 << 20,
-            checkpoint_pages: 2_000,
-            readers: 2,
-            watch: Duration::from_secs(1),
+            max_waiting_writes: config.max_waiting_writes,
+            max_waiting_reads: config.max_waiting_reads,
+            batch_ops: config.batch_writes,
+            batch_bytes: config.batch_bytes,
+            checkpoint_pages: config.checkpoint_pages,
+            readers: config.reader_threads,
+            watch: Duration::from_millis(config.check_interval_ms),
         }
+    }
+}
+
+impl Default for SqliteOptions {
+    /// The defaults of the section `storage` of the configuration.
+    fn default() -> Self {
+        Self::from(&StorageConfig::default())
     }
 }
