@@ -3,26 +3,28 @@
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
-fn digit(value: u64) -> char {
-    char::from(DIGITS[(value & 15) as usize])
-}
-
 /// The digits of these bytes.
 ///
 /// ```
 /// assert_eq!(cortensor_router_model::internals::hex(&[0x0f, 0xa0]), "0fa0");
 /// ```
 pub fn hex(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        push_hex(&mut out, u64::from(*byte), 2);
+    let mut out = vec![b'0'; bytes.len() * 2];
+    for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
     }
-    out
+    // Digits are always text.
+    String::from_utf8(out).unwrap_or_default()
 }
 
-/// Adds the last `digits` digits of a number.
-pub fn push_hex(out: &mut String, number: u64, digits: u32) {
-    out.extend((0..digits).rev().map(|place| digit(number >> (4 * place))));
+/// Adds the last `digits` digits of a number, at most 16.
+pub fn push_hex(out: &mut String, number: u64, digits: usize) {
+    let mut all = [b'0'; 16];
+    for (place, digit) in all.iter_mut().rev().enumerate() {
+        *digit = DIGITS[(number >> (4 * place) & 15) as usize];
+    }
+    out.push_str(std::str::from_utf8(&all[16_usize.saturating_sub(digits)..]).unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -34,7 +36,7 @@ mod tests {
         for (number, digits) in [(0, 8), (0x6543_21f0, 8), (7, 16), (u64::MAX, 16), (0x1_0000_0001, 16)] {
             let mut out = String::from("x");
             push_hex(&mut out, number, digits);
-            assert_eq!(out, format!("x{number:0width$x}", width = digits as usize));
+            assert_eq!(out, format!("x{number:0width$x}", width = digits));
         }
         let bytes: Vec<u8> = (0..=255).collect();
         assert_eq!(hex(&bytes), bytes.iter().fold(String::new(), |all, byte| all + &format!("{byte:02x}")));

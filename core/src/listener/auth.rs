@@ -298,7 +298,8 @@ impl Auth {
 
     /// The caller that a secret names. The development token is not a secret and is not looked up here.
     fn known(&self, token: &str, now_secs: u64) -> Option<Caller> {
-        if let Some(parsed) = Token::parse(token) {
+        let parsed = Token::parse(token);
+        if let Some(parsed) = &parsed {
             let known = self.keys.get(parsed.id());
             // An unknown id must cost the same comparison as a known one.
             let matches = parsed.matches(known.as_ref().map_or(NO_HASH, |known| known.key.hash.as_str()));
@@ -310,11 +311,14 @@ impl Auth {
             }
             // The token may still be one of the configuration.
         }
-        if self.configured.is_empty() && self.own.get().is_none() {
+        // The token of this process has a key's form, so that without it and without tokens of the configuration
+        // nothing is left to compare with. A development token is then not hashed, which takes 3,500 instructions.
+        let own = self.own.get().filter(|_| parsed.is_some());
+        if self.configured.is_empty() && own.is_none() {
             return None;
         }
         let hash = hash(token);
-        if self.own.get().is_some_and(|own| bool::from(own.ct_eq(&hash))) {
+        if own.is_some_and(|own| bool::from(own.ct_eq(&hash))) {
             return Some(Caller::new("command", &["admin"]));
         }
         let mut found = None;
