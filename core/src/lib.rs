@@ -28,6 +28,7 @@ pub mod config;
 pub mod embed;
 #[doc(hidden)]
 pub mod internals;
+mod json;
 #[cfg(feature = "listener")]
 pub mod listener;
 pub mod miner;

@@ -6,6 +6,7 @@ use std::ops::Range;
 use serde::Serialize;
 use smallvec::SmallVec;
 
+use crate::json;
 use crate::model::shape::{elements, is_end, is_null, members};
 
 /// The facts about an upstream's answer or chunk that the router needs. Everything else passes unread.
@@ -125,7 +126,7 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
 /// Writes a value as compact JSON.
 pub(super) fn write_json<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     // Writing to a vector never fails, and no shape of the router has a map with keys that are not text.
-    let _ = serde_json::to_writer(out, value);
+    let _ = json::write(out, value);
 }
 
 #[cfg(test)]
