@@ -6,20 +6,22 @@
 use std::collections::BTreeMap;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Statement, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
 use super::super::weight::weight;
 use super::super::{Accepted, ApiKey, Idempotency, MinerRecord, Purge, TaskSpec, id_in_use, key_mismatch};
 use super::connection::Failure;
-use super::row::{RowError, end_columns, ending, int, json, uint};
+use super::row::{RowError, end_columns, ending, int, json, text, uint};
 use super::schema::BLOCK;
+use super::statements::Statements;
 use super::sum::{AcceptColumns, EndColumns, UPPER, bytes_of, of_row};
 use crate::Result as Answer;
 use crate::model::{Gid, Session, SessionId, Task, TaskId};
 
 /// An open transaction.
-pub(super) struct Batch<'a> {
-    db: &'a Connection,
+pub(super) struct Batch<'a, 'db> {
+    db: &'db Connection,
+    statements: &'a mut Statements<'db>,
     sums: Sums,
 }
 
@@ -57,30 +59,16 @@ impl Sums {
     }
 }
 
-/// The columns of an accepted task that its checksum covers.
-fn accept_columns(new: &TaskSpec) -> AcceptColumns<'_> {
-    let key = new.idempotency.as_ref();
-    AcceptColumns {
-        gid: int(new.gid.0),
-        session_id: int(new.session_id.0),
-        id: int(new.id.0),
-        band: i64::from(new.band),
-        idem_scope: key.map(|key| key.scope.as_bytes()),
-        idem_key: key.map(|key| key.key.as_bytes()),
-        idem_fp: key.map(|key| &key.fingerprint[..]),
-    }
-}
-
-impl<'a> Batch<'a> {
-    pub(super) fn begin(db: &'a Connection) -> rusqlite::Result<Self> {
-        db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        Ok(Self { db, sums: Sums::default() })
+impl<'a, 'db> Batch<'a, 'db> {
+    pub(super) fn begin(db: &'db Connection, statements: &'a mut Statements<'db>) -> rusqlite::Result<Self> {
+        statements.begin.execute([])?;
+        Ok(Self { db, statements, sums: Sums::default() })
     }
 
     /// Writes the sums and commits. After that, all writes of the batch are durable.
     pub(super) fn commit(mut self) -> rusqlite::Result<()> {
         self.write_sums()?;
-        self.db.prepare_cached("COMMIT")?.execute([]).map(drop)
+        self.statements.commit.execute([]).map(drop)
     }
 
     /// Writes a task, together with its end if the batch contains the end already.
@@ -91,14 +79,14 @@ impl<'a> Batch<'a> {
                 let open = EndColumns {
                     created_at: int(new.created_at.0),
                     deadline: int(new.deadline.0),
-                    request: request.as_bytes(),
+                    request: &request,
                     ..EndColumns::default()
                 };
-                self.insert(new, &open)
+                self.statements.accept(new, &open, false)
             }
             Some(task) => {
                 let (request, ending, bytes) = (json(&*task.request)?, ending(task)?, weight(task));
-                let inserted = self.insert(new, &end_columns(task, bytes, &request, &ending));
+                let inserted = self.statements.accept(new, &end_columns(task, bytes, &request, &ending), true);
                 if matches!(inserted, Ok(1)) {
                     self.sums.ended(task, bytes);
                 }
@@ -118,27 +106,6 @@ impl<'a> Batch<'a> {
         self.existing(new)?.ok_or_else(|| id_in_use(new).into())
     }
 
-    fn insert(&self, new: &TaskSpec, end: &EndColumns<'_>) -> rusqlite::Result<usize> {
-        let mut insert = self.db.prepare_cached(
-            "INSERT INTO task(bytes, attempts, fence, created_at, started_at, first_token_at, precommitted_at,
-                 committed_at, ended_at, deadline, assigned_miners, request, \"end\", text, raw,
-                 gid, session_id, id, band, sum, idem_scope, idem_key, idem_fp)
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-                 ?22, ?23)
-             ON CONFLICT(idem_scope, idem_key) WHERE idem_key IS NOT NULL DO NOTHING",
-        )?;
-        let accept = accept_columns(new);
-        bind_end(&mut insert, end)?;
-        let sum = accept.half() | end.half(accept.gid);
-        for (at, number) in (16..).zip([accept.gid, accept.session_id, accept.id, accept.band, sum]) {
-            insert.raw_bind_parameter(at, number)?;
-        }
-        insert.raw_bind_parameter(21, text(accept.idem_scope))?;
-        insert.raw_bind_parameter(22, text(accept.idem_key))?;
-        insert.raw_bind_parameter(23, accept.idem_fp)?;
-        insert.raw_execute()
-    }
-
     /// Finds the task that used the idempotency key of the new one before.
     fn existing(&self, new: &TaskSpec) -> Result<Option<Accepted>, Failure> {
         match &new.idempotency {
@@ -153,18 +120,7 @@ impl<'a> Batch<'a> {
         let ending = ending(task)?;
         let bytes = weight(task);
         let end = end_columns(task, bytes, &request, &ending);
-        let mut update = self.db.prepare_cached(
-            "UPDATE task SET bytes = ?1, attempts = ?2, fence = ?3, created_at = ?4, started_at = ?5,
-                 first_token_at = ?6, precommitted_at = ?7, committed_at = ?8, ended_at = ?9, deadline = ?10,
-                 assigned_miners = ?11, request = ?12, \"end\" = ?13, text = ?14, raw = ?15, sum = (sum & ?16) | ?17
-             WHERE gid = ?18 AND session_id = ?19 AND id = ?20 AND ended_at IS NULL",
-        )?;
-        bind_end(&mut update, &end)?;
-        let ids = [int(task.gid.0), int(task.session_id.0), int(task.id.0)];
-        for (at, number) in (16..).zip([UPPER, end.half(ids[0])].into_iter().chain(ids)) {
-            update.raw_bind_parameter(at, number)?;
-        }
-        let changed = update.raw_execute()?;
+        let changed = self.statements.finish(task, &end)?;
         if changed == 0 {
             return Ok(false);
         }
@@ -211,7 +167,7 @@ impl<'a> Batch<'a> {
                 "INSERT INTO session(id, body, sum) VALUES(?1, ?2, ?3)
                  ON CONFLICT DO UPDATE SET body = excluded.body, sum = excluded.sum",
             )?
-            .execute(params![id, body, of_row([ValueRef::Integer(id), body.as_str().into()])])?;
+            .execute(params![id, text(Some(&body)), of_row([ValueRef::Integer(id), ValueRef::Text(&body)])])?;
         Ok(())
     }
 
@@ -234,7 +190,7 @@ impl<'a> Batch<'a> {
                 "INSERT INTO api_token(id, body, sum) VALUES(?1, ?2, ?3)
                  ON CONFLICT DO UPDATE SET body = excluded.body, sum = excluded.sum",
             )?
-            .execute(params![key.id, body, of_row([key.id.as_str().into(), body.as_str().into()])])?;
+            .execute(params![key.id, text(Some(&body)), of_row([key.id.as_str().into(), ValueRef::Text(&body)])])?;
         Ok(())
     }
 
@@ -250,7 +206,7 @@ impl<'a> Batch<'a> {
             miner.public_key.as_str().into(),
             miner.kind.as_str().into(),
             miner.owner.as_str().into(),
-            models.as_str().into(),
+            ValueRef::Text(&models),
             ValueRef::Real(miner.reputation),
             ValueRef::Integer(int(miner.created_at)),
             ValueRef::Integer(int(miner.last_seen)),
@@ -281,62 +237,20 @@ impl<'a> Batch<'a> {
         if sums.sessions.is_empty() && sums.last_session == 0 {
             return Ok(());
         }
-        let mut session = self.db.prepare_cached(
-            "INSERT INTO session_count VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET
-                 last_task_id = max(last_task_id, excluded.last_task_id),
-                 total = total + excluded.total, open = open + excluded.open",
-        )?;
         for (id, count) in &sums.sessions {
-            session.execute(params![int(*id), int(count.last), count.total, count.open])?;
+            let values = params![int(*id), int(count.last), count.total, count.open];
+            self.statements.session_count.execute(values)?;
         }
-        let mut block = self.db.prepare_cached(
-            "INSERT INTO task_count VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET
-                 total = total + excluded.total, open = open + excluded.open",
-        )?;
-        let mut empty =
-            self.db.prepare_cached("DELETE FROM task_count WHERE session_id = ?1 AND block = ?2 AND total = 0")?;
         for ((id, number), count) in &sums.blocks {
-            block.execute(params![int(*id), int(*number), count.total, count.open])?;
+            self.statements.block_count.execute(params![int(*id), int(*number), count.total, count.open])?;
             if count.total < 0 {
-                empty.execute(params![int(*id), int(*number)])?;
+                self.statements.empty_block.execute(params![int(*id), int(*number)])?;
             }
         }
-        self.db
-            .prepare_cached(
-                "UPDATE meta SET last_gid = max(last_gid, ?1), last_fence = max(last_fence, ?2),
-                     last_session = max(last_session, ?3), ended_bytes = ended_bytes + ?4",
-            )?
-            .execute(params![int(sums.last_gid), int(sums.last_fence), int(sums.last_session), sums.ended_bytes])?;
+        let last = [sums.last_gid, sums.last_fence, sums.last_session].map(int);
+        self.statements.meta.execute(params![last[0], last[1], last[2], sums.ended_bytes])?;
         Ok(())
     }
-}
-
-/// Binds the columns of an end to the first 15 parameters.
-fn bind_end(statement: &mut Statement<'_>, end: &EndColumns<'_>) -> rusqlite::Result<()> {
-    let numbers = [
-        end.bytes,
-        end.attempts,
-        end.fence,
-        end.created_at,
-        end.started_at,
-        end.first_token_at,
-        end.precommitted_at,
-        end.committed_at,
-    ];
-    for (at, number) in (1..).zip(numbers) {
-        statement.raw_bind_parameter(at, number)?;
-    }
-    statement.raw_bind_parameter(9, end.ended_at)?;
-    statement.raw_bind_parameter(10, end.deadline)?;
-    for (at, value) in (11..).zip([end.assigned_miners, Some(end.request), end.end, end.text]) {
-        statement.raw_bind_parameter(at, text(value))?;
-    }
-    statement.raw_bind_parameter(15, end.raw)
-}
-
-/// Bytes as a text value, or `NULL` if there are none.
-fn text(bytes: Option<&[u8]>) -> ToSqlOutput<'_> {
-    ToSqlOutput::Borrowed(bytes.map_or(ValueRef::Null, ValueRef::Text))
 }
 
 /// Finds the task of that key. The inner error means that the key was used for another request, or that its row is

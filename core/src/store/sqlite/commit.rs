@@ -10,11 +10,13 @@ use super::batch::Batch;
 use super::connection::{Failure, set_sync};
 use super::op::{Op, Reply};
 use super::recovery;
+use super::statements::Statements;
 use crate::model::Task;
 
 /// Applies the operations in one transaction. On success every operation is taken and has a reply.
-pub(super) fn transact(
-    db: &Connection,
+pub(super) fn transact<'db>(
+    db: &'db Connection,
+    statements: &mut Statements<'db>,
     durability: Durability,
     ops: &mut [Option<Op>],
     replies: &mut Vec<Reply>,
@@ -24,7 +26,7 @@ pub(super) fn transact(
     if synced {
         set_sync(db, Durability::Full)?;
     }
-    let answer = within(db, ops, replies);
+    let answer = within(db, statements, ops, replies);
     if answer.is_err() && !db.is_autocommit() {
         // The writer gives the connection up after this in any case.
         let _ = db.execute_batch("ROLLBACK");
@@ -35,9 +37,14 @@ pub(super) fn transact(
     answer
 }
 
-fn within(db: &Connection, ops: &mut [Option<Op>], replies: &mut Vec<Reply>) -> rusqlite::Result<()> {
+fn within<'db>(
+    db: &'db Connection,
+    statements: &mut Statements<'db>,
+    ops: &mut [Option<Op>],
+    replies: &mut Vec<Reply>,
+) -> rusqlite::Result<()> {
     let ends = ends_of_accepts(ops);
-    let mut batch = Batch::begin(db)?;
+    let mut batch = Batch::begin(db, statements)?;
     for at in 0..ops.len() {
         let Some(op) = ops[at].take() else { continue };
         let end = ends.get(&at).copied();
@@ -84,7 +91,7 @@ fn ends_of_accepts(ops: &[Option<Op>]) -> HashMap<usize, usize> {
 
 /// Applies one operation. Gives `Ok(true)` for the accept of a new task, and `Err` when the medium failed.
 fn settle(
-    batch: &mut Batch<'_>,
+    batch: &mut Batch<'_, '_>,
     db: &Connection,
     op: Op,
     end: Option<&Task>,

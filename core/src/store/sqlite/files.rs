@@ -78,7 +78,7 @@ impl Files {
         Ok(Self { database: Known::of(dir.join(FILE))?, lock: Known::of(dir.join(LOCK))?, log: Mutex::default() })
     }
 
-    /// Forgets the log, because a new connection makes a new one.
+    /// Forgets the log before its connection is given up, because a new connection makes a new one.
     pub(super) fn forget_log(&self) {
         self.log.lock().clear();
     }

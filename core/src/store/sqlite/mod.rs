@@ -25,6 +25,7 @@ mod connection;
 mod files;
 mod integrity;
 mod lock;
+mod log;
 mod op;
 mod options;
 mod place;
@@ -33,6 +34,7 @@ mod reader;
 mod recovery;
 mod row;
 mod schema;
+mod statements;
 mod sum;
 mod upgrade;
 mod writer;
@@ -61,6 +63,7 @@ pub use lock::{Holder, holder};
 
 use self::files::Files;
 use self::lock::Lock;
+use self::log::Log;
 use self::op::Op;
 pub use self::options::SqliteOptions;
 use self::queue::{Progress, Queue, Refused};
@@ -151,17 +154,16 @@ impl SqliteStore {
             options: store.options.clone(),
             durability,
             connect,
-            db: Some(db),
             files,
             checked: std::time::Instant::now(),
             refusing: Arc::clone(&store.refusing),
-            restarted: None,
+            log: Log::new(store.options.checkpoint_pages),
             queue: Arc::clone(&store.writes),
             progress,
             lock: Arc::clone(&store.lock),
             readers,
         };
-        store.writer = Some(spawn("router-store-w", move || state.run())?);
+        store.writer = Some(spawn("router-store-w", move || state.run(db))?);
         Ok(store)
     }
 

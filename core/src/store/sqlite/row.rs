@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use rusqlite::Row;
-use rusqlite::types::ValueRef;
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::super::end::StoredEnd;
 use super::super::{ApiKey, MinerRecord, damaged_thing};
 use super::sum::{AcceptColumns, EndColumns, bytes_of, of_row};
+use crate::json;
 use crate::model::{Fence, Gid, Session, SessionId, Task, TaskId, TaskState, Timestamp};
 use crate::{Error, Result};
 
@@ -27,6 +28,9 @@ pub(super) const KEY: &str = "id, body";
 /// The columns of a miner before its checksum, in the order of [`miner`].
 pub(super) const MINER: &str = "id, name, public_key, kind, owner, models, reputation, created_at, last_seen, revoked";
 
+/// Bytes of JSON for which there is room at once: the end of a common task.
+const ROOM: usize = 256;
+
 /// Stores an unsigned integer in a column, with its 64 bits unchanged.
 pub(super) fn int(value: u64) -> i64 {
     value.cast_signed()
@@ -40,8 +44,8 @@ pub(super) fn uint(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
 /// The columns of a task's end that need encoding.
 #[derive(Debug, Default)]
 pub(super) struct Ending {
-    pub(super) assigned_miners: Option<String>,
-    pub(super) end: String,
+    pub(super) assigned_miners: Option<Vec<u8>>,
+    pub(super) end: Vec<u8>,
     pub(super) raw: Option<Vec<u8>>,
 }
 
@@ -56,7 +60,7 @@ pub(super) fn ending(task: &Task) -> Result<Ending> {
 }
 
 /// The columns of a task's end that its checksum covers.
-pub(super) fn end_columns<'a>(task: &'a Task, bytes: u64, request: &'a str, ending: &'a Ending) -> EndColumns<'a> {
+pub(super) fn end_columns<'a>(task: &'a Task, bytes: u64, request: &'a [u8], ending: &'a Ending) -> EndColumns<'a> {
     EndColumns {
         bytes: int(bytes),
         attempts: i64::from(task.attempts),
@@ -68,17 +72,26 @@ pub(super) fn end_columns<'a>(task: &'a Task, bytes: u64, request: &'a str, endi
         committed_at: int(task.committed_at.0),
         ended_at: Some(int(task.ended_at.0)),
         deadline: int(task.deadline.0),
-        assigned_miners: ending.assigned_miners.as_deref().map(str::as_bytes),
-        request: request.as_bytes(),
-        end: Some(ending.end.as_bytes()),
+        assigned_miners: ending.assigned_miners.as_deref(),
+        request,
+        end: Some(&ending.end),
         text: Some(task.text.as_bytes()),
         raw: ending.raw.as_deref(),
     }
 }
 
-/// Encodes a value as JSON text.
-pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> Result<String> {
-    serde_json::to_string(value).map_err(|e| Error::internal(format!("the store cannot keep this: {e}")))
+/// Encodes a value as JSON text. The bytes are always UTF-8.
+pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(ROOM);
+    match json::write(&mut out, value) {
+        Ok(()) => Ok(out),
+        Err(error) => Err(Error::internal(format!("the store cannot keep this: {error}"))),
+    }
+}
+
+/// Bytes as a text value, or `NULL` if there are none.
+pub(super) fn text(bytes: Option<&[u8]>) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(bytes.map_or(ValueRef::Null, ValueRef::Text))
 }
 
 /// The reason why a row cannot be read.

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 use serde_json::value::RawValue;
 
 use super::place::private;
-use super::row::{COLUMNS, KEY, MINER, SESSION, json, sum_of};
+use super::row::{COLUMNS, KEY, MINER, SESSION, json, sum_of, text};
 use super::sum::of_row;
 use crate::{Error, Result};
 
@@ -71,14 +71,14 @@ pub(super) fn move_tasks(db: &Connection) -> rusqlite::Result<()> {
     while let Some(row) = rows.next()? {
         let end = end_of(row)?;
         let sum = match &end {
-            Ok(end) => Some(sum_of(row, end.as_deref().map(str::as_bytes))?),
+            Ok(end) => Some(sum_of(row, end.as_deref())?),
             Err(()) => None,
         };
         for column in 0..23 {
             insert.raw_bind_parameter(column + 1, ToSqlOutput::Borrowed(row.get_ref(column)?))?;
         }
         insert.raw_bind_parameter(15, sum)?;
-        insert.raw_bind_parameter(21, end.ok().flatten())?;
+        insert.raw_bind_parameter(21, text(end.ok().flatten().as_deref()))?;
         insert.raw_execute()?;
     }
     Ok(())
@@ -104,7 +104,7 @@ pub(super) fn sum_rows(db: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Makes the end of a task from the five columns of an older version; the inner `Err` means that they cannot be read.
-fn end_of(row: &Row<'_>) -> rusqlite::Result<Result<Option<String>, ()>> {
+fn end_of(row: &Row<'_>) -> rusqlite::Result<Result<Option<Vec<u8>>, ()>> {
     #[derive(serde::Serialize)]
     struct TaskError<'a> {
         kind: &'static str,
@@ -120,8 +120,8 @@ fn end_of(row: &Row<'_>) -> rusqlite::Result<Result<Option<String>, ()>> {
         #[serde(skip_serializing_if = "Option::is_none")]
         verdict: Option<&'a RawValue>,
     }
-    let text = |column| row.get_ref(column).map(|value| value.as_str_or_null());
-    let (Ok(outcome), Ok(verdict), Ok(failure), Ok(results)) = (text(23)?, text(24)?, text(25)?, text(26)?) else {
+    let old = |column| row.get_ref(column).map(|value| value.as_str_or_null());
+    let (Ok(outcome), Ok(verdict), Ok(failure), Ok(results)) = (old(23)?, old(24)?, old(25)?, old(26)?) else {
         return Ok(Err(()));
     };
     let Some(outcome) = outcome else { return Ok(Ok(None)) };
@@ -146,7 +146,7 @@ mod tests {
     use super::super::super::{ApiKey, Durability, Store};
     use super::super::schema::{MIGRATIONS, migrate, version};
     use super::super::{SqliteStore, check_integrity, connection, place};
-    use super::json;
+    use super::{json, text};
     use crate::ErrorKind;
     use crate::model::{Outcome, Session, SessionId, SessionSpec, TaskId, Timestamp};
 
@@ -220,9 +220,9 @@ mod tests {
         let spec = SessionSpec { name: "s".into(), ..SessionSpec::default() };
         let session = Session::new(SessionId(5), "0x5".into(), spec, Timestamp(1_000));
         let key = ApiKey { id: "k".into(), ..ApiKey::default() };
-        db.execute("INSERT INTO session VALUES(5, ?1)", [json(&session).unwrap()]).unwrap();
+        db.execute("INSERT INTO session VALUES(5, ?1)", [text(Some(&json(&session).unwrap()))]).unwrap();
         db.execute("INSERT INTO session VALUES(6, '{')", []).unwrap();
-        db.execute("INSERT INTO api_token VALUES('k', ?1)", [json(&key).unwrap()]).unwrap();
+        db.execute("INSERT INTO api_token VALUES('k', ?1)", [text(Some(&json(&key).unwrap()))]).unwrap();
         db.execute("INSERT INTO miner VALUES('m', 'n', '', '', '', '[\"a\"]', 0.5, 1, 2, 1)", []).unwrap();
         db.execute("INSERT INTO session_count VALUES(9, 3, 0, 0)", []).unwrap();
         drop(db);

@@ -14,23 +14,17 @@ use rusqlite::Connection;
 
 use super::super::Durability;
 use super::commit::transact;
-use super::connection;
 use super::files::Files;
 use super::lock::Lock;
+use super::log::{Log, checkpoint};
 use super::op::{Op, Reply};
 use super::options::SqliteOptions;
 use super::queue::{Progress, Queue, Taken};
+use super::statements::Statements;
 use crate::{Error, Result};
 
 /// The time without operations after which the log is written back.
 const IDLE: Duration = Duration::from_millis(500);
-
-/// If the log has grown to this many times `checkpoint_pages`, the writer waits for readers to let it start over ...
-const RESTART: u64 = 16;
-/// ... for this long ...
-const RESTART_WAIT: Duration = Duration::from_millis(50);
-/// ... and not more often than this, because a reader may read the whole file.
-const RESTART_PAUSE: Duration = Duration::from_secs(5);
 
 /// The time for which a check of the files is valid. Within it, files are checked only after a batch, not before it.
 const LOOKED: Duration = Duration::from_millis(50);
@@ -46,19 +40,36 @@ pub(super) struct Writer {
     pub(super) options: SqliteOptions,
     pub(super) durability: Durability,
     pub(super) connect: Connect,
-    /// The connection; `None` after a failure of the medium.
-    pub(super) db: Option<Connection>,
     pub(super) files: Arc<Files>,
     /// The time of the last check of the files.
     pub(super) checked: Instant,
     pub(super) refusing: Refusing,
-    /// The time of the last wait for readers.
-    pub(super) restarted: Option<Instant>,
+    pub(super) log: Log,
     pub(super) queue: Arc<Queue<Op>>,
     pub(super) progress: Arc<Progress>,
     pub(super) lock: Arc<Mutex<Option<Lock>>>,
     /// The threads that read; they end when their queue is closed.
     pub(super) readers: Vec<JoinHandle<()>>,
+}
+
+/// The thread's next step.
+enum Next {
+    /// It works with this connection, first at these operations.
+    Work(Connection, Vec<Op>),
+    /// It has no connection, because the medium failed.
+    Wait,
+    /// It ends, and answers this operation last.
+    Close(Op),
+    /// It ends, because nobody is left to be answered.
+    End,
+}
+
+/// A batch that was not written.
+enum Failed {
+    /// A file is not the one that was opened.
+    Moved(Error),
+    /// The medium failed, and the connection must be given up.
+    Medium(Error),
 }
 
 /// Closes the queue and the count on drop, so that no caller waits for ever however the thread ends.
@@ -73,73 +84,153 @@ impl Drop for AbandonOnDrop {
 
 impl Writer {
     /// Runs until the store is closed.
-    pub(super) fn run(mut self) {
+    pub(super) fn run(mut self, db: Connection) {
         let _abandon = AbandonOnDrop(Arc::clone(&self.queue), Arc::clone(&self.progress));
-        let mut log_waits = false;
+        let mut next = Next::Work(db, Vec::new());
         loop {
-            let (most, most_bytes) = (self.options.batch_ops, self.options.batch_bytes);
-            let (mut bytes, mut alone) = (0, false);
-            let patience = if log_waits { self.options.watch.min(IDLE) } else { self.options.watch };
-            let taken = self.queue.take(Some(patience), |count, next: &Op| {
-                bytes += next.weight();
-                alone |= next.is_alone();
-                !alone && count < most && bytes <= most_bytes
-            });
+            next = match next {
+                Next::Work(db, ops) => self.work(db, ops),
+                Next::Wait => self.wait(),
+                Next::Close(op) => return self.close(op),
+                Next::End => return,
+            };
+        }
+    }
+
+    /// Takes the operations of the next batch.
+    fn take(&self, log_waits: bool) -> Taken<Op> {
+        let (most, most_bytes) = (self.options.batch_ops, self.options.batch_bytes);
+        let (mut bytes, mut alone) = (0, false);
+        let patience = if log_waits { self.options.watch.min(IDLE) } else { self.options.watch };
+        self.queue.take(Some(patience), |count, next: &Op| {
+            bytes += next.weight();
+            alone |= next.is_alone();
+            !alone && count < most && bytes <= most_bytes
+        })
+    }
+
+    /// Works with a connection until it is lost or the store is closed.
+    fn work(&mut self, mut db: Connection, ops: Vec<Op>) -> Next {
+        let mut statements = match self.log.watch(&mut db).and_then(|()| Statements::of(&db)) {
+            Ok(statements) => statements,
+            Err(error) => {
+                self.refuse(ops, &Error::store(error));
+                return Next::Wait;
+            }
+        };
+        let mut log_waits = false;
+        let mut taken = if ops.is_empty() { Taken::Idle } else { Taken::Items(ops) };
+        loop {
             match taken {
                 Taken::Idle => {
                     if std::mem::take(&mut log_waits) {
-                        self.checkpoint("PASSIVE");
-                        self.give_back_memory();
+                        if checkpoint(&db, "PASSIVE").is_err() {
+                            return self.give_up();
+                        }
+                        give_back_memory(&db);
                     }
-                    self.look_after();
-                }
-                Taken::Closed => return,
-                Taken::Items(mut ops) => {
-                    let count = ops.len() as u64;
-                    if let [Op::Close(_)] = ops[..] {
-                        self.close(ops.pop());
-                        return;
+                    if !self.look_after(&db) {
+                        return self.give_up();
                     }
-                    self.write(ops);
-                    self.progress.add(count);
-                    log_waits = self.care_for_log();
                 }
+                Taken::Closed => return Next::End,
+                Taken::Items(ops) => match closing(ops) {
+                    Ok(op) => {
+                        self.end_readers();
+                        let _ = checkpoint(&db, "TRUNCATE");
+                        return Next::Close(op);
+                    }
+                    Err(ops) => {
+                        if !self.write(&db, &mut statements, ops) {
+                            return self.give_up();
+                        }
+                        match self.log.care(&db) {
+                            Ok(waits) => log_waits = waits,
+                            Err(_) => return self.give_up(),
+                        }
+                    }
+                },
+            }
+            taken = self.take(log_waits);
+        }
+    }
+
+    /// Waits without a connection until there is a reason to open one, and opens it.
+    fn wait(&mut self) -> Next {
+        loop {
+            let ops = match self.take(false) {
+                Taken::Idle => Vec::new(),
+                Taken::Closed => return Next::End,
+                Taken::Items(ops) => match closing(ops) {
+                    Ok(op) => return Next::Close(op),
+                    Err(ops) => ops,
+                },
+            };
+            let is_wanted = !ops.is_empty() || self.refusing.lock().is_some();
+            let opened = self.check_files().and_then(|()| is_wanted.then(|| self.open()).transpose());
+            match opened {
+                Ok(None) => {}
+                Ok(Some(db)) => return Next::Work(db, ops),
+                Err(error) => self.refuse(ops, &error),
             }
         }
     }
 
-    /// Writes a batch and answers its operations.
-    fn write(&mut self, ops: Vec<Op>) {
+    /// Gives up the connection, which is still open. `SQLite` may remove the log when it closes; a log that is gone
+    /// before that is somebody else's deed, and the files stay refused.
+    fn give_up(&self) -> Next {
+        if self.files.check().is_ok() {
+            self.files.forget_log();
+        }
+        Next::Wait
+    }
+
+    fn open(&self) -> Result<Connection> {
+        let db = (self.connect)().map_err(Error::store)?;
+        // On a full disk the log may take the last room. Once it is written back, its space can be used again.
+        let _ = checkpoint(&db, "PASSIVE");
+        Ok(db)
+    }
+
+    /// Writes a batch and answers its operations. `false`: the connection must be given up.
+    fn write<'db>(&mut self, db: &'db Connection, statements: &mut Statements<'db>, ops: Vec<Op>) -> bool {
+        let count = ops.len() as u64;
         let mut ops: Vec<Option<Op>> = ops.into_iter().map(Some).collect();
         let mut replies = Vec::with_capacity(ops.len());
-        match self.commit(&mut ops, &mut replies) {
-            Ok(()) => {
+        let failed = self.commit(db, statements, &mut ops, &mut replies).err();
+        let is_sound = !matches!(failed, Some(Failed::Medium(_)));
+        match failed {
+            None => {
                 self.well();
                 replies.into_iter().for_each(Reply::send);
             }
-            Err(error) => {
-                self.ill(&error);
+            Some(Failed::Moved(error) | Failed::Medium(error)) => {
+                self.ill(&error, is_sound.then_some(db));
                 for reply in replies {
                     reply.fail(error.clone());
                 }
                 ops.into_iter().flatten().for_each(|op| op.fail(error.clone()));
             }
         }
+        self.progress.add(count);
+        is_sound
     }
 
     /// Commits a batch to the file that the next start will open.
-    fn commit(&mut self, ops: &mut [Option<Op>], replies: &mut Vec<Reply>) -> Result<()> {
+    fn commit<'db>(
+        &mut self,
+        db: &'db Connection,
+        statements: &mut Statements<'db>,
+        ops: &mut [Option<Op>],
+        replies: &mut Vec<Reply>,
+    ) -> Result<(), Failed> {
         if self.checked.elapsed() > LOOKED {
-            self.check_files()?;
+            self.check_files().map_err(Failed::Moved)?;
         }
-        let durability = self.durability;
-        if let Err(error) = self.connected().and_then(|db| transact(db, durability, ops, replies)) {
-            self.db = None;
-            return Err(Error::store(error));
-        }
+        transact(db, statements, self.durability, ops, replies).map_err(|error| Failed::Medium(Error::store(error)))?;
         self.files.know_log();
         // The file may have been removed meanwhile, and its data with it.
-        self.check_files()
+        self.check_files().map_err(Failed::Moved)
     }
 
     fn check_files(&mut self) -> Result<()> {
@@ -147,120 +238,87 @@ impl Writer {
         self.files.check()
     }
 
+    /// Answers that operations were not done, because the store cannot write.
+    fn refuse(&self, ops: Vec<Op>, error: &Error) {
+        self.ill(error, None);
+        let count = ops.len() as u64;
+        ops.into_iter().for_each(|op| op.fail(error.clone()));
+        self.progress.add(count);
+    }
+
     /// Notes that the store can write.
-    fn well(&mut self) {
+    fn well(&self) {
         if self.refusing.lock().take().is_some() {
             tracing::info!("the store writes again");
         }
     }
 
-    /// Notes that the store cannot write.
-    fn ill(&mut self, error: &Error) {
+    /// Notes that the store cannot write; `db`: although its connection is sound.
+    fn ill(&self, error: &Error, db: Option<&Connection>) {
         if self.refusing.lock().replace(error.clone()).is_none() {
             tracing::error!(%error, "the store cannot write; nothing is acknowledged");
             // If only the log is gone, this writes acknowledged data into the database.
-            self.checkpoint("PASSIVE");
+            if let Some(db) = db {
+                let _ = checkpoint(db, "PASSIVE");
+            }
         }
     }
 
     /// Runs while there is nothing to write. Checks that the files are there, and after a failure whether the store can
-    /// write again.
-    fn look_after(&mut self) {
+    /// write again. `false`: the connection must be given up.
+    fn look_after(&mut self, db: &Connection) -> bool {
         if let Err(error) = self.check_files() {
-            return self.ill(&error);
+            self.ill(&error, Some(db));
+            return true;
         }
         if self.refusing.lock().is_none() {
-            return;
+            return true;
         }
-        let tried =
-            self.connected().and_then(|db| db.execute_batch("BEGIN IMMEDIATE; UPDATE meta SET epoch = epoch; COMMIT"));
-        match tried {
+        match db.execute_batch("BEGIN IMMEDIATE; UPDATE meta SET epoch = epoch; COMMIT") {
             Ok(()) => {
                 self.files.know_log();
                 self.well();
+                true
             }
             Err(error) => {
-                self.db = None;
-                self.ill(&Error::store(error));
+                self.ill(&Error::store(error), None);
+                false
             }
         }
     }
 
-    fn connected(&mut self) -> rusqlite::Result<&Connection> {
-        let db = if let Some(db) = self.db.take() {
-            db
-        } else {
-            self.files.forget_log();
-            let db = (self.connect)()?;
-            // On a full disk the log may take the last room. Once it is written back, its space can be used again.
-            let _ = checkpoint(&db, "PASSIVE");
-            db
-        };
-        Ok(self.db.insert(db))
-    }
-
-    /// Writes the log back when it is long enough. Gives whether a part of it still waits.
-    fn care_for_log(&mut self) -> bool {
-        let Some((log, waiting)) = self.checkpoint("NOOP") else { return false };
-        if waiting < self.options.checkpoint_pages {
-            return waiting > 0;
-        }
-        let overgrown = log >= self.options.checkpoint_pages.saturating_mul(RESTART);
-        if overgrown && self.restarted.is_none_or(|at| at.elapsed() >= RESTART_PAUSE) {
-            self.restarted = Some(Instant::now());
-            self.patience(RESTART_WAIT);
-            let left = self.checkpoint("RESTART");
-            self.patience(connection::BUSY);
-            return left.is_some_and(|(_, waiting)| waiting > 0);
-        }
-        self.checkpoint("PASSIVE").is_some_and(|(_, waiting)| waiting > 0)
-    }
-
-    fn patience(&self, wait: Duration) {
-        if let Some(Err(error)) = self.db.as_ref().map(|db| db.busy_timeout(wait)) {
-            tracing::debug!(%error, "how long the store waits for others was not set");
-        }
-    }
-
-    /// Writes the log back in that mode. Gives the pages in the log, and the number of them that still wait.
-    fn checkpoint(&mut self, mode: &str) -> Option<(u64, u64)> {
-        match checkpoint(self.db.as_ref()?, mode) {
-            Ok(pages) => Some(pages),
-            Err(error) => {
-                tracing::error!(%error, "the store's log cannot be written back; the store goes on with a new connection");
-                self.db = None;
-                None
-            }
-        }
-    }
-
-    /// Frees the cache, because an idle router must be small.
-    fn give_back_memory(&self) {
-        if let Some(Err(error)) = self.db.as_ref().map(Connection::release_memory) {
-            tracing::debug!(%error, "the store's cache was not given back");
-        }
-    }
-
-    fn close(mut self, op: Option<Op>) {
+    fn end_readers(&mut self) {
         for reader in self.readers.drain(..) {
             // A reader that panicked has reported that itself.
             let _ = reader.join();
         }
-        self.checkpoint("TRUNCATE");
-        self.db = None;
+    }
+
+    fn close(mut self, op: Op) {
+        self.end_readers();
         *self.lock.lock() = None;
         self.progress.end();
-        if let Some(Op::Close(to)) = op {
+        if let Op::Close(to) = op {
             Reply::Done(to, Ok(())).send();
         }
     }
 }
 
-/// Writes the log back in that mode. Gives the pages in the log, and the number of them that still wait.
-fn checkpoint(db: &Connection, mode: &str) -> rusqlite::Result<(u64, u64)> {
-    let mut statement = db.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?;
-    statement.query_row([], |row| {
-        let (log, back): (i64, i64) = (row.get(1)?, row.get(2)?);
-        Ok((log.max(0).cast_unsigned(), (log - back).max(0).cast_unsigned()))
-    })
+/// The operation that closes the store, or the others.
+fn closing(mut ops: Vec<Op>) -> Result<Op, Vec<Op>> {
+    match ops.pop() {
+        Some(op @ Op::Close(_)) => Ok(op),
+        Some(op) => {
+            ops.push(op);
+            Err(ops)
+        }
+        None => Err(ops),
+    }
+}
+
+/// Frees the cache, because an idle router must be small.
+fn give_back_memory(db: &Connection) {
+    if let Err(error) = db.release_memory() {
+        tracing::debug!(%error, "the store's cache was not given back");
+    }
 }

@@ -1,0 +1,139 @@
+//! The statements of every batch. They are prepared once for a connection and kept beside it, because to look one up
+//! in the connection's cache by its text takes 1,300 instructions, and a batch of one task has six of them.
+
+use rusqlite::{Connection, Statement};
+
+use super::super::TaskSpec;
+use super::row::{int, text};
+use super::sum::{AcceptColumns, EndColumns, UPPER};
+use crate::model::Task;
+
+/// The statements of one connection.
+#[derive(Debug)]
+pub(super) struct Statements<'db> {
+    pub(super) begin: Statement<'db>,
+    pub(super) commit: Statement<'db>,
+    /// Writes a task that has not ended; its other columns have their defaults.
+    accept: Statement<'db>,
+    /// Writes a task with its end.
+    accept_ended: Statement<'db>,
+    finish: Statement<'db>,
+    pub(super) session_count: Statement<'db>,
+    pub(super) block_count: Statement<'db>,
+    pub(super) empty_block: Statement<'db>,
+    pub(super) meta: Statement<'db>,
+}
+
+impl<'db> Statements<'db> {
+    pub(super) fn of(db: &'db Connection) -> rusqlite::Result<Self> {
+        Ok(Self {
+            begin: db.prepare("BEGIN IMMEDIATE")?,
+            commit: db.prepare("COMMIT")?,
+            accept: db.prepare(
+                "INSERT INTO task(gid, session_id, id, band, sum, idem_scope, idem_key, idem_fp,
+                     created_at, deadline, request)
+                 VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+                 ON CONFLICT(idem_scope, idem_key) WHERE idem_key IS NOT NULL DO NOTHING",
+            )?,
+            accept_ended: db.prepare(
+                "INSERT INTO task(gid, session_id, id, band, sum, idem_scope, idem_key, idem_fp,
+                     created_at, deadline, request, bytes, attempts, fence, started_at, first_token_at,
+                     precommitted_at, committed_at, ended_at, assigned_miners, \"end\", text, raw)
+                 VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
+                     ?21, ?22, ?23)
+                 ON CONFLICT(idem_scope, idem_key) WHERE idem_key IS NOT NULL DO NOTHING",
+            )?,
+            finish: db.prepare(
+                "UPDATE task SET sum = (sum & ?4) | ?5, created_at = ?6, deadline = ?7, request = ?8, bytes = ?9,
+                     attempts = ?10, fence = ?11, started_at = ?12, first_token_at = ?13, precommitted_at = ?14,
+                     committed_at = ?15, ended_at = ?16, assigned_miners = ?17, \"end\" = ?18, text = ?19, raw = ?20
+                 WHERE gid = ?1 AND session_id = ?2 AND id = ?3 AND ended_at IS NULL",
+            )?,
+            session_count: db.prepare(
+                "INSERT INTO session_count VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET
+                     last_task_id = max(last_task_id, excluded.last_task_id),
+                     total = total + excluded.total, open = open + excluded.open",
+            )?,
+            block_count: db.prepare(
+                "INSERT INTO task_count VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET
+                     total = total + excluded.total, open = open + excluded.open",
+            )?,
+            empty_block: db.prepare("DELETE FROM task_count WHERE session_id = ?1 AND block = ?2 AND total = 0")?,
+            meta: db.prepare(
+                "UPDATE meta SET last_gid = max(last_gid, ?1), last_fence = max(last_fence, ?2),
+                     last_session = max(last_session, ?3), ended_bytes = ended_bytes + ?4",
+            )?,
+        })
+    }
+
+    /// Writes a new task; `ended`: with its end. Gives the number of rows that were written.
+    pub(super) fn accept(&mut self, new: &TaskSpec, end: &EndColumns<'_>, ended: bool) -> rusqlite::Result<usize> {
+        let accept = accept_columns(new);
+        let statement = if ended { &mut self.accept_ended } else { &mut self.accept };
+        let sum = accept.half() | end.half(accept.gid);
+        numbers(statement, 1, [accept.gid, accept.session_id, accept.id, accept.band, sum])?;
+        statement.raw_bind_parameter(6, text(accept.idem_scope))?;
+        statement.raw_bind_parameter(7, text(accept.idem_key))?;
+        statement.raw_bind_parameter(8, accept.idem_fp)?;
+        bind_open(statement, 9, end)?;
+        if ended {
+            bind_end(statement, 12, end)?;
+        }
+        done(statement)
+    }
+
+    /// Writes the end of a task. Gives the number of rows that were changed.
+    pub(super) fn finish(&mut self, task: &Task, end: &EndColumns<'_>) -> rusqlite::Result<usize> {
+        let statement = &mut self.finish;
+        let gid = int(task.gid.0);
+        numbers(statement, 1, [gid, int(task.session_id.0), int(task.id.0), UPPER, end.half(gid)])?;
+        bind_open(statement, 6, end)?;
+        bind_end(statement, 9, end)?;
+        done(statement)
+    }
+}
+
+/// Executes a statement that has a task's values, and lets go of them.
+fn done(statement: &mut Statement<'_>) -> rusqlite::Result<usize> {
+    let count = statement.raw_execute();
+    statement.clear_bindings();
+    count
+}
+
+/// The columns of an accepted task that its checksum covers.
+fn accept_columns(new: &TaskSpec) -> AcceptColumns<'_> {
+    let key = new.idempotency.as_ref();
+    AcceptColumns {
+        gid: int(new.gid.0),
+        session_id: int(new.session_id.0),
+        id: int(new.id.0),
+        band: i64::from(new.band),
+        idem_scope: key.map(|key| key.scope.as_bytes()),
+        idem_key: key.map(|key| key.key.as_bytes()),
+        idem_fp: key.map(|key| &key.fingerprint[..]),
+    }
+}
+
+/// Binds the three columns that a task has before its end, from that parameter on.
+fn bind_open(statement: &mut Statement<'_>, first: usize, end: &EndColumns<'_>) -> rusqlite::Result<()> {
+    numbers(statement, first, [end.created_at, end.deadline])?;
+    statement.raw_bind_parameter(first + 2, text(Some(end.request)))
+}
+
+/// Binds the other twelve columns of an end, from that parameter on.
+fn bind_end(statement: &mut Statement<'_>, first: usize, end: &EndColumns<'_>) -> rusqlite::Result<()> {
+    numbers(
+        statement,
+        first,
+        [end.bytes, end.attempts, end.fence, end.started_at, end.first_token_at, end.precommitted_at, end.committed_at],
+    )?;
+    statement.raw_bind_parameter(first + 7, end.ended_at)?;
+    for (at, value) in (first + 8..).zip([end.assigned_miners, end.end, end.text]) {
+        statement.raw_bind_parameter(at, text(value))?;
+    }
+    statement.raw_bind_parameter(first + 11, end.raw)
+}
+
+fn numbers<const N: usize>(statement: &mut Statement<'_>, first: usize, values: [i64; N]) -> rusqlite::Result<()> {
+    (first..).zip(values).try_for_each(|(at, number)| statement.raw_bind_parameter(at, number))
+}
