@@ -81,6 +81,22 @@ fn nothing_is_acknowledged_once_a_file_is_gone() {
 }
 
 #[test]
+fn a_relaxed_store_notices_between_two_batches() {
+    for name in [FILE, LOCK] {
+        let dir = tempfile::tempdir().unwrap();
+        let options = SqliteOptions { watch: Duration::from_mins(10), ..SqliteOptions::default() };
+        let store = SqliteStore::open_with(dir.path(), Durability::Relaxed, options).unwrap();
+        store.accept(new_task(1, 1).into()).wait().unwrap();
+        fs::remove_file(dir.path().join(name)).unwrap();
+        let since = Instant::now();
+        let error = (2..).find_map(|id| store.accept(new_task(1, id).into()).wait().err()).unwrap();
+        assert!(since.elapsed() < Duration::from_secs(5), "{name}: {:?}", since.elapsed());
+        assert_eq!(error.code(), "store_unavailable", "{name}");
+        assert!(error.message().contains(name), "{name}: {error}");
+    }
+}
+
+#[test]
 fn what_was_acknowledged_outlives_its_log() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), Duration::from_millis(5));
