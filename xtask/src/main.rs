@@ -83,9 +83,9 @@ enum Command {
         /// Another revision, as git names it. Its figures are measured in turns with those of this checkout.
         #[arg(long, value_name = "REV")]
         against: Option<String>,
-        /// The number of rounds for each of the two revisions.
-        #[arg(long, default_value_t = 3, requires = "against", value_parser = clap::value_parser!(u32).range(1..=20))]
-        rounds: u32,
+        /// The number of rounds for each of the two revisions: 3, with --quick 1.
+        #[arg(long, requires = "against", value_parser = clap::value_parser!(u32).range(1..=20))]
+        rounds: Option<u32>,
     },
     /// Build the packages for users, and try them in clean environments.
     Dist {
@@ -124,6 +124,7 @@ fn main() -> ExitCode {
         Command::Bench { figures, quick, .. } if figures == ["node"] => node::bench(&mut steps, quick),
         Command::Bench { figures, quick, .. } if figures == ["c"] => c::bench(&mut steps, quick),
         Command::Bench { figures, quick, traces, against, rounds } => {
+            let rounds = rounds.unwrap_or(if quick { 1 } else { 3 });
             bench::run(&mut steps, bench::Plan { figures, quick, traces }, against.as_deref(), rounds)
         }
         Command::Dist { package: Package::Python } => python::dist(&mut steps),

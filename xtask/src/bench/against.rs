@@ -2,7 +2,9 @@
 //!
 //! One run says little on a machine that does other work. Each figure is therefore measured in several rounds, by turns
 //! at both revisions. A figure counts as worse only if every round of this revision is worse than every round of the
-//! other.
+//! other. A quick comparison has one round, and reports only large changes.
+//!
+//! A figure that one of the two revisions does not have, or could not measure, is reported and is no error.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,13 +17,15 @@ use super::Plan;
 use crate::step::Steps;
 use crate::{Outcome, environment};
 
-/// The least change of a median that is reported.
+/// The least change of a median that is reported after several rounds ...
 const NOTABLE: f64 = 0.03;
+/// ... and after a single round, where less may be chance.
+const NOTABLE_ONCE: f64 = 0.15;
 
 /// Measures the figures of `plan` at `revision` and here, in turns, and prints both.
 ///
 /// # Errors
-/// When the revision is unknown, or one of the two does not build or cannot be measured.
+/// When the revision is unknown, one of the two does not build, or this one gives no results at all.
 pub(super) fn run(steps: &mut Steps, plan: &Plan, revision: &str, rounds: u32) -> Outcome {
     let other = checked_out(steps, revision)?;
     let here = environment::root();
@@ -38,8 +42,15 @@ pub(super) fn run(steps: &mut Steps, plan: &Plan, revision: &str, rounds: u32) -
             let mut run =
                 plan.command(&cargo(root, &["bench", "--package", package(root), "--bench", "figures", "--"]));
             run.current_dir(root).arg("--json").arg(&results);
-            steps.run(&format!("round {} of {rounds}, {}", round + 1, side.word()), &mut run)?;
-            gather(&results, side, &mut measured)?;
+            // Nothing of an earlier run counts as this one's.
+            let _ = fs::remove_file(&results);
+            let outcome = steps.run(&format!("round {} of {rounds}, {}", round + 1, side.word()), &mut run);
+            // Where only some figures failed, the others are there. The other revision may know none of them.
+            match gather(&results, side, &mut measured) {
+                Ok(()) => {}
+                Err(missing) if side == Side::Now => return Err(outcome.err().unwrap_or(missing)),
+                Err(missing) => println!("{revision} gives no figure to compare with: {missing}"),
+            }
         }
     }
     println!("\n{revision} before, this checkout now; medians of {rounds} rounds, in turns\n");
@@ -153,7 +164,8 @@ impl Rounds {
     /// Prints one line for the figure. Gives whether it is worse.
     fn print(&self, name: &str) -> bool {
         let (Some(before), Some(now)) = (median(&self.before), median(&self.now)) else {
-            println!("{name}: only {}", if self.now.is_empty() { "before" } else { "now" });
+            let (values, word) = if self.now.is_empty() { (&self.before, "gone") } else { (&self.now, "new") };
+            println!("{name}: {:.3} {} ({word})", median(values).unwrap_or_default(), self.unit);
             return false;
         };
         let moved = if before == 0.0 { 1.0 } else { now / before };
@@ -163,7 +175,8 @@ impl Rounds {
     }
 
     fn verdict(&self, moved: f64) -> &'static str {
-        if (moved - 1.0).abs() < NOTABLE {
+        let is_single = self.before.len() < 2 || self.now.len() < 2;
+        if (moved - 1.0).abs() < if is_single { NOTABLE_ONCE } else { NOTABLE } {
             return "";
         }
         let apart = |low: &[f64], high: &[f64]| {
@@ -202,6 +215,29 @@ mod tests {
         assert_eq!(rounds(&[10.0, 11.0, 14.0], &[13.0, 14.0, 15.0], true), "");
         assert_eq!(rounds(&[100.0, 101.0], &[102.0, 102.5], true), "");
         assert_eq!(rounds(&[5.0, 6.0], &[1.0, 2.0], false), "WORSE");
+        assert_eq!((rounds(&[10.0], &[11.0], true), rounds(&[10.0], &[12.0], true)), ("", "WORSE"));
+    }
+
+    #[test]
+    fn a_figure_of_one_side_is_neither_worse_nor_an_error() {
+        let dir = std::env::temp_dir().join(format!("against-{}", std::process::id()));
+        let mut measured = BTreeMap::new();
+        let sides = [
+            (Side::Before, r#"{"figures":[{"figure":"a","what":"x","value":1.0,"unit":"ms"}],"failures":["b: no"]}"#),
+            (
+                Side::Now,
+                r#"{"figures":[{"figure":"a","what":"x","value":2.0,"unit":"ms"},
+                    {"figure":"b","what":"y","value":3.0,"unit":"ms"}],"failures":[]}"#,
+            ),
+        ];
+        for (side, results) in sides {
+            fs::write(&dir, results).unwrap();
+            gather(&dir, side, &mut measured).unwrap();
+        }
+        fs::remove_file(&dir).unwrap();
+        assert!(gather(&dir, Side::Now, &mut measured).is_err());
+        assert!(measured["a: x"].print("a: x"), "it is worse");
+        assert!(measured["b: y"].before.is_empty() && !measured["b: y"].print("b: y"));
     }
 
     #[test]
