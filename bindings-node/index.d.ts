@@ -1,5 +1,5 @@
 /**
- * A router for AI inference that lives in this process.
+ * A router for AI inference inside this process.
  *
  * Options are written in camelCase; programs in JavaScript may use the snake_case names of the REST API as well. Records come back as the
  * REST API has them, with its snake_case names. Ids are whole numbers, times are milliseconds where a name ends in `Ms`.
@@ -35,11 +35,11 @@ export type * from './records.js';
 /** The version of the product, the same in every language. */
 export const version: string;
 
-/** What a caller needs to act on an error, with the REST API's names. */
+/** The facts about an error on which a caller can act, with the REST API's names. */
 export interface ErrorDetails {
   /** The kind of error, one of sixteen words that are the same in every language. */
   readonly kind: ErrorKind;
-  /** The finest code there is, as the REST API answers it: `session_not_found`, `no_miner`, `queue_full` ... */
+  /** The finest code of the error, as the REST API gives it: `session_not_found`, `no_miner`, `queue_full` ... */
   readonly code: string;
   readonly message: string;
   readonly retryable?: boolean;
@@ -57,31 +57,31 @@ export class RouterError extends Error {
   readonly name: 'RouterError';
   /** The kind of error, one of sixteen words that are the same in every language. */
   readonly kind: ErrorKind;
-  /** The finest code there is: one below the kind (`no_miner`), or the kind's where there is none. */
+  /** The finest code of the error: one below the kind (`no_miner`), or the kind's if there is none. */
   readonly code: string;
   /** Whether the same call may succeed later, unchanged. */
   readonly retryable: boolean;
   readonly details: ErrorDetails;
 }
 
-/** A value of JSON. */
+/** A JSON value. */
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 
 /** A line of the log. */
 export interface LogRecord {
   time: Date;
   level: 'error' | 'warn' | 'info' | 'debug' | 'trace';
-  /** The module that speaks. */
+  /** The module that wrote the line. */
   target: string;
   message: string;
 }
 
 export interface RouterOptions {
-  /** Gets what the router has to say, from `runtime.logLevel` on. */
+  /** Gets the router's log lines, from the level `runtime.logLevel` on. */
   log?: (record: LogRecord) => void;
 }
 
-/** Times that are waited for. */
+/** The time limits of waits. */
 export interface TimeoutOptions {
   timeoutMs?: number;
 }
@@ -104,7 +104,7 @@ export interface SubmitOptions extends RequestOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** What is asked for: one of the three. */
+/** The input: exactly one of the three. */
 export interface TaskRequest extends RequestOptions {
   prompt?: string;
   messages?: ({ role: string } & Record<string, unknown>)[];
@@ -150,13 +150,13 @@ export interface Completion extends CompletionRecord {
   readonly text: string;
   /** The tools that the first choice calls. */
   readonly toolCalls: ToolCall[];
-  /** What the model thought before it spoke, where that is known. */
+  /** The model's reasoning before its answer, if it is known. */
   readonly reasoning: string;
 }
 
 /** Tasks of a session. */
 export interface TaskPage {
-  /** How many tasks there are in all. */
+  /** The number of tasks on all pages. */
   count: number;
   tasks: TaskRow[];
   /** The ids of tasks of this page whose rows in the store are damaged; absent where there are none. */
@@ -172,52 +172,52 @@ export interface JobInfo {
   model: string | null;
   /** The whole text that the model is to read. */
   prompt: string;
-  /** Whether somebody reads tokens as they come. */
+  /** Whether a client reads tokens as they come. */
   stream: boolean;
-  /** Milliseconds since the Unix epoch at which the answer is wanted no more. */
+  /** The deadline in milliseconds since the Unix epoch, after which the answer is not wanted. */
   deadline_ms: number;
   request: JobRequest;
 }
 
-/** What `Task.events` gives. */
+/** An event of `Task.events`. */
 export type TaskEvent =
   /** A piece of the text. Its number is one more than that of the event before it; the first is 1, and 2**32 more at each later start of the store. */
   | { type: 'token'; seq: number; text: string }
-  /** What came before is void: another miner or a later start begins anew, or `after` is no number of this text. */
+  /** All earlier pieces are void: another miner or a later start begins anew, or `after` is not a number of this text. */
   | { type: 'restart'; seq: number }
   | { type: 'end'; completion: Completion; error?: undefined }
   | { type: 'end'; error: RouterError; completion?: undefined };
 
 /**
- * A submitted task. It runs until it ends, whether anybody reads it or not.
+ * A submitted task. It runs until it ends, whether it is read or not.
  *
  * Iterating gives its tokens; leaving the loop early cancels it, unless it is detached.
  */
 export class Task implements AsyncIterable<string> {
   private constructor();
   readonly sessionId: number;
-  /** Its number in its session. */
+  /** The task's number in its session. */
   readonly taskId: number;
-  /** Its number among all sessions. */
+  /** The task's number among all sessions. */
   readonly gid: number;
-  /** Whether an idempotency key led to a task that was there already. */
+  /** Whether an idempotency key led to a task that existed already. */
   readonly joined: boolean;
   /** Waits for the end. Rejects with a `RouterError`, or with the signal's reason. */
   result(): Promise<Completion>;
-  /** The record as it stands. */
+  /** The present record. */
   record(): Promise<TaskRecord>;
-  /** Cancels it, whoever else waits for it. */
+  /** Cancels the task, even if other callers wait for it. */
   cancel(): void;
-  /** From now on leaving it does not cancel it. */
+  /** Detaches the task: from now on, leaving it does not cancel it. */
   detach(): void;
-  /** Lets it go: it is cancelled where nobody else waits for it and it is not detached. */
+  /** Releases the task. This cancels it if no other caller waits for it and it is not detached. */
   release(): void;
-  /** Its events after number `after`. Leaving early cancels nothing. */
+  /** The task's events after number `after`. Leaving early cancels nothing. */
   events(options?: { after?: number }): AsyncIterable<TaskEvent>;
   [Symbol.asyncIterator](): AsyncIterableIterator<string>;
-  /** Its text as UTF-8, fit for a `Response`; cancelling the stream cancels the task. */
+  /** The task's text as UTF-8, fit for a `Response`; cancelling the stream cancels the task. */
   toReadableStream(): ReadableStream<Uint8Array>;
-  /** Its text as UTF-8; destroying the stream cancels the task. */
+  /** The task's text as UTF-8; destroying the stream cancels the task. */
   toReadable(): Readable;
 }
 
@@ -226,11 +226,11 @@ export class Session implements AsyncDisposable {
   private constructor();
   readonly id: number;
   readonly name: string;
-  /** The record, as of when it was last asked for. */
+  /** The record as it was when it was last read. */
   readonly record: SessionRecord;
   /** Submits a task; resolves when it is as durable as `storage.durability` says. */
   submit(input: string | TaskRequest, options?: SubmitOptions): Promise<Task>;
-  /** Submits a task and waits for its completion, in one step; the cheapest way where nobody reads tokens. */
+  /** Submits a task and waits for its completion, in one step; the cheapest way if tokens are not read. */
   complete(input: string | TaskRequest, options?: SubmitOptions): Promise<Completion>;
   /** Vectors of a text, or of several, in their order. */
   embed(input: string | string[], options?: SubmitOptions): Promise<Embeddings>;
@@ -242,17 +242,17 @@ export class Session implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Why a miner failed: the `code` of what it throws. Anything else counts as `internal`. */
+/** The reason for a miner's failure: the `code` of the thrown error. Any other error counts as `internal`. */
 export type FailCode = 'overloaded' | 'context' | 'invalid' | 'model' | 'refused' | 'credentials' | 'unreadable' | 'internal' | 'unreachable' | 'cancelled';
 
-/** A call of a tool, as a miner gives it: an id is made where there is none. */
+/** A call of a tool, as a miner gives it. The router makes an id if there is none. */
 export interface GivenToolCall {
   id?: string;
   type?: string;
   function: { name: string; arguments?: string | object };
 }
 
-/** A piece of a call of a tool. Without an `index` it is whole where it names its tool, else it goes on with the last one. */
+/** A piece of a call of a tool. Without an `index` it is a whole call if it names its tool, and else continues the last one. */
 export interface ToolCallPiece {
   index?: number;
   id?: string;
@@ -260,10 +260,10 @@ export interface ToolCallPiece {
   function?: { name?: string; arguments?: string | object };
 }
 
-/** What a miner says at the end. Where pieces were given they are the text. Absent usage is estimated. */
+/** The answer of a miner at its end. If pieces were given, they are the text. Absent usage is estimated. */
 export interface Answer {
   text?: string;
-  /** What the model thought before it spoke. */
+  /** The model's reasoning before its answer. */
   reasoning?: string;
   toolCalls?: GivenToolCall[];
   finishReason?: 'stop' | 'length' | 'tool_calls' | 'content_filter';
@@ -275,7 +275,7 @@ export interface Answer {
 
 export type Vector = number[] | Float32Array | Float64Array;
 
-/** A piece of an answer: text, or UTF-8 of which a character may be cut off at the end, or what is no text. */
+/** A piece of an answer: text, or UTF-8 that may end in the middle of a character, or a part that is not text. */
 export type Piece = string | Uint8Array | { text?: string; reasoning?: string; toolCalls?: ToolCallPiece[] };
 
 /** One attempt at a task, in a miner's hands. */
@@ -283,37 +283,37 @@ export class Job {
   private constructor();
   /** The whole text that the model is to read. */
   readonly prompt: string;
-  /** The model to use, where one was asked for. */
+  /** The model to use, if the caller named one. */
   readonly model: string | null;
-  /** What the caller sent. */
+  /** The caller's request. */
   readonly request: JobRequest;
   readonly gid: number;
   readonly sessionId: number;
   readonly taskId: number;
-  /** Whether somebody reads tokens as they come. */
+  /** Whether a client reads tokens as they come. */
   readonly stream: boolean;
-  /** When the answer is wanted no more. */
+  /** The time after which the answer is not wanted. */
   readonly deadline: Date;
-  /** The record as the router has it. */
+  /** The router's record of the job. */
   readonly info: JobInfo;
-  /** Aborted once the work is wanted no more. */
+  /** Aborted once the work is no longer wanted. */
   readonly signal: AbortSignal;
-  /** Whether the work is wanted no more, or was answered. */
+  /** Whether the work is no longer wanted, or was answered. */
   readonly cancelled: boolean;
   readonly answered: boolean;
-  /** Gives a piece; resolves when the reader can take the next one. `false`: stop working. What is no piece fails the task. Never rejects. */
+  /** Gives a piece; resolves when the reader can take the next one. `false`: stop working. A value that is not a piece fails the task. Never rejects. */
   emit(piece: Piece): Promise<boolean>;
-  /** The work is done. What a miner returns does the same. */
+  /** Ends the work with success, as returning from the miner does. */
   finish(answer?: Answer | string): void;
-  /** The work failed. What a miner throws does the same. */
+  /** Ends the work with a failure, as throwing in the miner does. */
   fail(code: FailCode, message?: string): void;
-  /** Gives the job back: no blame, another miner is tried. */
+  /** Gives the job back: another miner is tried, and this one is not blamed. */
   reject(reason?: string): void;
-  /** Lets the job go without an answer, which counts as a failure. */
+  /** Releases the job without an answer, which counts as a failure. */
   drop(): void;
 }
 
-/** What a miner returns: pieces, or an answer, or a promise of one. */
+/** The result of a miner's function: pieces, or an answer, or a promise of one. */
 export type Work =
   | AsyncIterable<Piece>
   | Iterable<Piece>
@@ -322,38 +322,38 @@ export type Work =
   | string
   | void;
 
-/** Does the work: an async generator, an async function, a generator or a function. */
+/** The function that does the work: an async generator, an async function, a generator or a function. */
 export type MinerFunction = (job: Job, context: { readonly signal: AbortSignal }) => Work;
 
-/** A miner of the program's. */
+/** A miner of this program. */
 export class Miner {
   private constructor();
   readonly name: string;
-  /** It gets no new tasks and finishes those that it has. */
+  /** Stops new tasks for the miner, which finishes those that it has. */
   drain(): void;
-  /** How many tasks it takes at a time from now on. */
+  /** Sets how many tasks the miner takes at a time from now on. */
   setCapacity(tasks: number): void;
-  /** Ends it: what it was working on goes to others. */
+  /** Ends the miner. Its tasks go to other miners. */
   remove(): void;
 }
 
-/** What `runMiner` takes; docs/configuration.md has the rest. */
+/** The options of `runMiner`; docs/configuration.md has the rest. */
 export interface MinerClientOptions
   extends Pick<MinerOptions, 'models' | 'capacity' | 'owner' | 'dedicated' | 'hardware' | 'modelDetails'> {
-  /** Where the routers are: `wss://router.example`. One is connected at a time. */
+  /** The addresses of the routers: `wss://router.example`. One is connected at a time. */
   router: string | string[];
   /** The miner's name, unique at its router. */
   name: string;
   /** A token of the scope `miner`, or the one-time token that enrols the key in `keyFile`. */
   token?: string;
-  /** The file of the miner's own key; made where there is none. */
+  /** The file of the miner's own key; created if it is missing. */
   keyFile?: string;
   /** A file of certificates (PEM) to trust instead of the public ones. */
   caFile?: string;
-  /** The miner's certificate and its key (PEM), where the router asks for one. */
+  /** The miner's certificate and its key (PEM), if the router requires one. */
   certFile?: string;
   certKeyFile?: string;
-  /** Whether its answers can go on behind what another miner said. */
+  /** Whether its answers can continue the text of another miner. */
   continues?: boolean;
   connectTimeoutMs?: number;
   reconnectBaseMs?: number;
@@ -369,20 +369,20 @@ export interface MinerClientOptions
 /** A miner of this program that works for a distant router. It keeps the process alive until it is closed, unless `unref()` is called. */
 export class MinerClient implements AsyncDisposable {
   private constructor();
-  /** What it has done and how it is connected: `connected`, `router`, `last_error`, `in_flight`, `finished` ... */
+  /** The miner's counts, and its connection: `connected`, `router`, `last_error`, `in_flight`, `finished` ... */
   stats(): MinerClientStats;
-  /** How many tasks it takes at a time from now on, at most what it was started with. */
+  /** Sets how many tasks the miner takes at a time from now on, at most its first capacity. */
   setCapacity(tasks: number): void;
-  /** Takes no new tasks and finishes what it has; `true`: all was finished in time, and the router has it. */
+  /** Takes no new tasks and finishes those that it has. `true`: all were finished in time, and the router has their answers. */
   drain(options?: TimeoutOptions): Promise<boolean>;
-  /** Ends its connection and cancels its work. */
+  /** Ends the miner's connection and cancels its work. */
   close(options?: TimeoutOptions): Promise<void>;
   ref(): this;
   unref(): this;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Dials a router and works for it; connects again where the connection breaks, and loses no finished answer. */
+/** Connects to a router and works for it. Reconnects if the connection breaks, and loses no finished answer. */
 export function runMiner(options: MinerClientOptions, work: MinerFunction): MinerClient;
 
 /** An HTTP listener. It keeps the process alive until it has ended, unless `unref()` is called. Disposing of it stops it. */
@@ -395,7 +395,7 @@ export class Listener implements AsyncDisposable {
   readonly url: string;
   /** Every open surface and how it is protected, a line each. */
   readonly posture: string[];
-  /** Resolves when it has ended, for whatever reason. */
+  /** Resolves when the listener has ended, for any reason. */
   readonly ended: Promise<void>;
   /** Takes no new connections and waits until running requests have ended. */
   stop(): Promise<void>;
@@ -404,13 +404,13 @@ export class Listener implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Where the API is mounted: what is to be taken off the front of each path. */
+/** The mount point of the API: the beginning that is removed from each path. */
 export interface MountOptions {
   basePath?: string;
 }
 
 export interface FetchOptions extends MountOptions {
-  /** The client's IP address. The development token is for loopback alone; where nothing is said the client counts as far away. */
+  /** The client's IP address. The development token is for loopback alone; without an address the client counts as remote. */
   peer?: string;
 }
 
@@ -432,7 +432,7 @@ export class Handler {
 }
 
 /**
- * A router that lives in this process. It does not keep the process alive; what is waited for, and a listener, do.
+ * A router inside this process. The router does not keep the process alive; pending promises and a listener do.
  *
  * Close it when it is not needed any more: an open router is not collected as garbage. Disposing of it closes it.
  */
@@ -444,9 +444,9 @@ export class Router implements AsyncDisposable {
 
   /** The configuration with every default, with its snake_case names and without secrets. */
   config(): Readonly<Record<string, unknown>>;
-  /** Who it is and what it offers: the record of `GET /api/v1/info`. */
+  /** The router's name, version and features: the record of `GET /api/v1/info`. */
   info(): NodeInfo;
-  /** How it is doing: the record of `GET /api/v1/status`. */
+  /** The router's state: the record of `GET /api/v1/status`. */
   status(): NodeStatus;
   /** All metrics in Prometheus' text format. */
   metrics(): string;
@@ -454,15 +454,15 @@ export class Router implements AsyncDisposable {
   models(): { count: number; models: ModelInfo[] };
 
   createSession(options: SessionOptions): Promise<Session>;
-  /** A session that is there. Throws `not_found`. */
+  /** An existing session. Throws `not_found`. */
   session(sessionId: number): Session;
   sessions(query?: PageQuery): { count: number; sessions: SessionRecord[] };
   updateSession(sessionId: number, patch: SessionChanges): Promise<SessionRecord>;
   closeSession(sessionId: number): Promise<SessionRecord>;
 
-  /** Submits a task to session `sessionId`, 0 where nothing is said. */
+  /** Submits a task to session `sessionId`, 0 by default. */
   submit(input: string | TaskRequest, options?: SubmitOptions & { sessionId?: number }): Promise<Task>;
-  /** Submits a task and waits for its completion, in one step; the cheapest way where nobody reads tokens. */
+  /** Submits a task and waits for its completion, in one step; the cheapest way if tokens are not read. */
   complete(input: string | TaskRequest, options?: SubmitOptions & { sessionId?: number }): Promise<Completion>;
   /** Vectors of a text, or of several, in their order. */
   embed(input: string | string[], options?: SubmitOptions & { sessionId?: number }): Promise<Embeddings>;
@@ -470,10 +470,10 @@ export class Router implements AsyncDisposable {
   attach(sessionId: number, taskId: number): Promise<Task>;
   task(sessionId: number, taskId: number): Promise<TaskRecord>;
   tasks(sessionId: number, query?: TaskQuery): Promise<TaskPage>;
-  /** Cancels a task and gives its record, when that is durable. */
+  /** Cancels a task. Gives its record once the end is durable. */
   cancel(sessionId: number, taskId: number): Promise<TaskRecord>;
 
-  /** Adds a miner of this program's. */
+  /** Adds a miner of this program. */
   miner(name: string, work: MinerFunction): Miner;
   miner(name: string, options: MinerOptions, work: MinerFunction): Miner;
   /** Adds an OpenAI-compatible server: its URL, or its settings. */
@@ -483,20 +483,20 @@ export class Router implements AsyncDisposable {
 
   /** Starts the HTTP listener; absent settings are the router's own. */
   listen(options?: ListenOptions): Promise<Listener>;
-  /** The REST API for a server of this program's own, with other settings than the router's. */
+  /** The REST API for a server of this program, with settings other than the router's. */
   handler(options?: ListenOptions): Handler;
   /** Answers a `Request` as the listener would. */
   fetch(request: Request | string | URL, options?: FetchOptions): Promise<Response>;
   /** The REST API for Node's `http`, Express and the like. */
   middleware(options?: MountOptions): Middleware;
 
-  /** Takes no new tasks and waits until those that are there have ended; `true`: all did in time. */
+  /** Takes no new tasks and waits until the present ones have ended. `true`: all ended in time. */
   drain(options?: TimeoutOptions): Promise<boolean>;
-  /** Ends the router. Rejects with `timeout` where something had not ended in time; a second call waits on. */
+  /** Ends the router. Rejects with `timeout` if something had not ended in time; a second call waits on. */
   close(options?: TimeoutOptions): Promise<void>;
   /** Pending promises keep the process alive: the default. */
   ref(): this;
-  /** Nothing of it keeps the process alive any more, but its listeners. */
+  /** Pending promises no longer keep the process alive; listeners still do. */
   unref(): this;
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -1,18 +1,18 @@
 'use strict';
 
-// The native part answers with numbers: here are those who wait for them, and what keeps the event loop alive meanwhile.
+// The native part answers under numbers. This module maps the numbers to their waiting promises and keeps the event loop alive.
 
 const { RouterError, fromNative } = require('./error.cjs');
 const native = require('./native.cjs').load();
 
-/** The longest time that a timer takes: it is there to be referenced, not to fire. */
+/** The longest time of a timer. The timer only keeps the event loop alive; it never needs to fire. */
 const LONGEST = 2 ** 31 - 1;
 
 const anchor = setInterval(() => {}, LONGEST);
 anchor.unref();
 let holding = 0;
 
-/** Keeps the process alive while a promise of it is pending, unless `unref()` was called. */
+/** Keeps the process alive while one of its promises is pending, unless `unref()` was called. */
 class Hold {
   #count = 0;
   #referenced = true;
@@ -74,7 +74,7 @@ function receive(id, value) {
   try {
     receivers.get(id)?.(value);
   } catch (error) {
-    // A log sink of the program's; miners answer for themselves.
+    // A log sink of the program. Miners handle their own errors.
     process.emitWarning(`a log sink of cortensor-router threw: ${error?.message ?? error}`);
   }
 }
@@ -96,7 +96,7 @@ function ask(hold, start) {
   });
 }
 
-/** A number for a call whose answer goes to `resolve`, or to `reject`. */
+/** Gives a number for a call whose answer goes to `resolve`, or to `reject`. */
 function expect(hold, resolve, reject = resolve) {
   const id = ++last;
   waiting.set(id, { resolve, reject, hold });
@@ -104,7 +104,7 @@ function expect(hold, resolve, reject = resolve) {
   return id;
 }
 
-/** Waits for that number no more. */
+/** Forgets the call with that number. */
 function forget(id) {
   const waiter = waiting.get(id);
   if (!waiter) return;
@@ -112,7 +112,7 @@ function forget(id) {
   waiter.hold?.drop();
 }
 
-/** A number under which jobs or log records are given to `take`. */
+/** Gives a number under which jobs or log records go to `take`. */
 function receiver(take) {
   const id = ++last;
   receivers.set(id, take);

@@ -26,26 +26,26 @@ class MinerClient {
       dismiss(this.#log);
       throw error;
     }
-    // Until it is closed.
+    // The process stays alive until the client is closed.
     this.#hold.take();
   }
 
-  /** Its counts, and how it is connected. */
+  /** The miner's counts, and its connection. */
   stats() {
     return JSON.parse(attempt(() => this.#native.stats()));
   }
 
-  /** How many tasks it takes at a time from now on. */
+  /** Sets how many tasks the miner takes at a time from now on. */
   setCapacity(tasks) {
     attempt(() => this.#native.setCapacity(capacity(tasks)));
   }
 
-  /** Takes no new tasks and finishes what it has; `true`: all was finished in time. */
+  /** Takes no new tasks and finishes those that it has. `true`: all were finished in time. */
   async drain({ timeoutMs = Infinity } = {}) {
     return ask(this.#hold, (call) => this.#native.drain(call, milliseconds(timeoutMs)));
   }
 
-  /** Ends its connection and cancels its work. */
+  /** Ends the miner's connection and cancels its work. */
   close({ timeoutMs } = {}) {
     const limit = timeoutMs === undefined ? undefined : milliseconds(timeoutMs);
     this.#closing ??= ask(this.#hold, (call) => this.#native.close(call, limit)).then(

@@ -1,8 +1,8 @@
 'use strict';
 
-/** An error of the router: `code` is one of the sixteen kinds, `details` says what to act on. */
+/** An error of the router: `kind` is one of the sixteen kinds, `code` the finest code, `details` all known facts. */
 class RouterError extends Error {
-  /** @param {object} details what the router says of an error: `kind`, `code`, `message`, `retryable`, `param` ... */
+  /** @param {object} details the router's details of an error: `kind`, `code`, `message`, `retryable`, `param` ... */
   constructor(details, options) {
     super(details.message, options);
     this.kind = details.kind;

@@ -6,7 +6,7 @@ const { onAbort } = require('./signal.cjs');
 /** Statuses whose responses have no body (Fetch, "null body status"). */
 const BODILESS = new Set([101, 103, 204, 205, 304]);
 
-/** Answers requests that a server of the program's took off the wire, as the listener would. */
+/** Answers requests that the program's own server has read, as the listener would. */
 class Handler {
   #start;
   #hold;
@@ -26,7 +26,7 @@ class Handler {
     return this.#native;
   }
 
-  /** Sends a request; gives the response, and the way to hang up before it is there. */
+  /** Sends a request. Gives the response, and a function that hangs up before it is there. */
   #handle(handler, { method, target, headers, peer, body }) {
     let request;
     const response = ask(this.#hold, (call) => {
@@ -79,7 +79,7 @@ class Handler {
       next();
       return;
     }
-    // It is known no more once the client has hung up.
+    // The address is no longer known once the client has hung up.
     const peer = request.socket?.remoteAddress;
     const body = await bodyOf(request, handler.maxBodyBytes);
     const { response: answer, hangUp } = this.#handle(handler, {
@@ -102,14 +102,14 @@ class Handler {
     await send(head, response, this.#hold);
   }
 
-  /** Whether the router has a route for that path: others are left to the program's own. */
+  /** Whether the router has a route for that path. Other paths belong to the program's own routes. */
   async #serves(handler, target) {
     this.#served ??= this.#routes(handler);
     const path = target.split('?', 1)[0];
     return (await this.#served).some((route) => route.test(path));
   }
 
-  /** The routes, as the router's own description has them. */
+  /** The routes, from the router's own description. */
   async #routes(handler) {
     const asked = { method: 'GET', target: '/openapi.json', headers: [], peer: '127.0.0.1', body: new Uint8Array() };
     const answer = await this.#handle(handler, asked).response;
@@ -130,7 +130,7 @@ function below(base, path) {
   return rest.startsWith('/') ? rest : `/${rest}`;
 }
 
-/** All of a body, up to a little more than the router takes: it is for the router to refuse that. */
+/** Reads a body, up to a little more than the router accepts, so that the router itself refuses a larger one. */
 async function limited(pieces, most) {
   const kept = [];
   let size = 0;
@@ -142,7 +142,7 @@ async function limited(pieces, most) {
   return Buffer.concat(kept);
 }
 
-/** The body of Node's request, whether something before us has read it or not. */
+/** The body of Node's request, even if an earlier middleware has read it. */
 async function bodyOf(request, most) {
   const { body } = request;
   // Node discards the rest of a body that is too large: the stream must not be destroyed with the connection.
@@ -238,7 +238,7 @@ function writable(response) {
   });
 }
 
-/** An error that has no other way out: a server without error handling of its own. */
+/** Answers with an error if the server has no error handling of its own. */
 function fail(response, error) {
   response.statusCode = error.kind === 'closed' ? 503 : 500;
   response.setHeader('content-type', 'application/json');

@@ -6,7 +6,7 @@ const { isRecord, shallow } = require('./names.cjs');
 
 /** The native part's answers to a piece. */
 const [TAKEN, FULL] = [0, 1];
-/** The words that a failure can have as its code. */
+/** The codes that a failure can have. */
 const CODES = new Set([
   'overloaded',
   'context',
@@ -27,11 +27,11 @@ class Job {
   #controller;
   #cancelled;
   #wasCancelled = false;
-  /** Whether it was answered, or is wanted no more. */
+  /** Whether the job was answered, or is no longer wanted. */
   answered = false;
-  /** Called once the work is wanted no more. */
+  /** Called once the work is no longer wanted. */
   onCancel = undefined;
-  /** Called once it was answered, or is wanted no more. */
+  /** Called once the job was answered, or is no longer wanted. */
   onSettled = undefined;
 
   constructor(native) {
@@ -40,7 +40,7 @@ class Job {
     native.onCancelled(bridge, this.#cancelled);
   }
 
-  /** The record as the router has it. */
+  /** The router's record of the job. */
   get info() {
     this.#info ??= JSON.parse(attempt(() => this.#native.info()));
     return this.#info;
@@ -82,7 +82,7 @@ class Job {
     return this.answered || this.#native.isCancelled;
   }
 
-  /** Aborted once the work is wanted no more. */
+  /** Aborted once the work is no longer wanted. */
   get signal() {
     if (!this.#controller) {
       this.#controller = new AbortController();
@@ -95,7 +95,7 @@ class Job {
     this.#controller?.abort(new DOMException('the task is wanted no more', 'AbortError'));
   }
 
-  /** The work is wanted no more: whatever the miner still does with it changes nothing. */
+  /** Marks the work as no longer wanted. Later answers of the miner change nothing. */
   cancel() {
     if (this.answered) return;
     this.#wasCancelled = true;
@@ -104,13 +104,13 @@ class Job {
     this.onCancel?.();
   }
 
-  /** A piece of the answer; `false`: stop. Resolves when the reader can take the next one. */
+  /** Gives a piece of the answer. Resolves when the reader can take the next one; `false`: stop. */
   async emit(piece) {
     let said;
     try {
       said = this.push(piece);
     } catch (error) {
-      // Nobody need await this: what is no piece fails the task, and rejects nothing.
+      // The miner need not await this: a value that is not a piece fails the task instead of rejecting.
       this.threw(error);
       return false;
     }
@@ -129,7 +129,7 @@ class Job {
     );
   }
 
-  /** Resolves when the reader has caught up; `false`: the work is wanted no more. */
+  /** Resolves when the reader has caught up; `false`: the work is no longer wanted. */
   writable() {
     return new Promise((resolve) => {
       if (this.answered) {
@@ -140,14 +140,14 @@ class Job {
     });
   }
 
-  /** The work is done. */
+  /** Ends the work with success. */
   finish(answer) {
     const text = answered(answer);
     if (this.#mayAnswer()) attempt(() => this.#native.finish(text));
     this.#settle();
   }
 
-  /** The work failed. */
+  /** Ends the work with a failure. */
   fail(code, message = '') {
     if (this.#mayAnswer()) attempt(() => this.#native.fail(code, String(message)));
     this.#settle();
@@ -159,15 +159,15 @@ class Job {
     this.#settle();
   }
 
-  /** Lets the job go without an answer. */
+  /** Releases the job without an answer. */
   drop() {
     this.#settle();
   }
 
-  /** The miner threw. */
+  /** Ends the work with the error that the miner threw. */
   threw(error) {
     if (this.answered) return;
-    // An error of a router that the miner asked says by its kind what kept it from its answer.
+    // If the miner called a router itself, the kind of that router's error decides the code of the failure.
     const word = error instanceof RouterError ? error.kind : error?.code;
     const own = CODES.has(word) ? word : 'internal';
     this.fail(this.cancelled ? 'cancelled' : own, error?.message || String(error));
@@ -186,7 +186,7 @@ class Job {
   }
 }
 
-/** An answer as the native part takes it. */
+/** Converts an answer to the form that the native part takes. */
 function answered(answer) {
   if (answer === undefined || answer === null) return '';
   if (typeof answer === 'string') return JSON.stringify({ text: answer });

@@ -16,12 +16,12 @@ class Listener {
     this.url = `http://${native.address}`;
     this.posture = native.posture;
     this.#ended = new Promise((resolve) => {
-      // It may end by the router's end, which is no failure here.
+      // The end of the router ends the listener too, which is not a failure.
       native.ended(expect(this.#hold, () => resolve()));
     });
   }
 
-  /** Resolves when it has ended, for whatever reason. */
+  /** Resolves when the listener has ended, for any reason. */
   get ended() {
     return this.#ended;
   }
@@ -35,13 +35,13 @@ class Listener {
     }
   }
 
-  /** The process stays as long as it serves: the default. */
+  /** Keeps the process alive as long as the listener serves, which is the default. */
   ref() {
     this.#hold.ref();
     return this;
   }
 
-  /** It does not keep the process alive any more. */
+  /** Lets the process end although the listener serves. */
   unref() {
     this.#hold.unref();
     return this;

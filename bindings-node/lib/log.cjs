@@ -3,7 +3,7 @@
 const { receiver } = require('./bridge.cjs');
 const { invalid } = require('./error.cjs');
 
-/** The number of a log sink; 0 where there is none. */
+/** The number of a log sink; 0 if there is none. */
 function logSink(log) {
   if (log === undefined || log === null) return 0;
   if (typeof log !== 'function') throw invalid('log', 'log must be a function that takes a record');

@@ -5,12 +5,12 @@ const { attempt, invalid } = require('./error.cjs');
 const { FULL, Job, TAKEN } = require('./job.cjs');
 const { capacity, json } = require('./names.cjs');
 
-/** Milliseconds for which a generator that never waits may have the event loop for itself. */
+/** The milliseconds for which a generator that never waits may occupy the event loop. */
 const TURN_MS = 10;
-/** Pieces after which the clock is looked at. */
+/** The number of pieces after which the clock is read. */
 const LOOK = 32;
 
-/** Has every job that comes under a number worked on. */
+/** Works on every job that comes under a number. */
 function jobs(work) {
   if (typeof work !== 'function') {
     throw invalid('miner', `a miner's work is a function that takes a job and gives text, not ${typeof work}`);
@@ -20,12 +20,12 @@ function jobs(work) {
     const job = new Job(native);
     running.add(job);
     job.onSettled = () => running.delete(job);
-    // It never rejects.
+    // This promise never rejects.
     void play(job, work);
   });
   return {
     number,
-    /** No job comes any more, and those that run are told to stop. */
+    /** Stops new jobs, and tells running ones to stop. */
     end() {
       dismiss(number);
       for (const job of running) job.cancel();
@@ -33,7 +33,7 @@ function jobs(work) {
   };
 }
 
-/** A miner of the program's. */
+/** A miner of this program. */
 class Miner {
   #native;
   #jobs;
@@ -50,17 +50,17 @@ class Miner {
     }
   }
 
-  /** It gets no new tasks and finishes those that it has. */
+  /** Stops new tasks for the miner, which finishes those that it has. */
   drain() {
     attempt(() => this.#native.drain());
   }
 
-  /** How many tasks it takes at a time from now on. */
+  /** Sets how many tasks the miner takes at a time from now on. */
   setCapacity(tasks) {
     attempt(() => this.#native.setCapacity(capacity(tasks)));
   }
 
-  /** Ends it; what it was working on goes to others. */
+  /** Ends the miner. Its tasks go to other miners. */
   remove() {
     attempt(() => this.#native.remove());
     this.end();
@@ -85,7 +85,7 @@ class Context {
   }
 }
 
-/** Has one job worked on; whatever the miner does, the job is answered and nothing is thrown. */
+/** Works on one job. Whatever the miner does, the job is answered and nothing is thrown. */
 async function play(job, work) {
   try {
     const given = work(job, new Context(job));
@@ -114,7 +114,7 @@ async function pump(job, pieces) {
     let step = pieces.next();
     if (typeof step?.then === 'function') step = await step;
     if (step.done) {
-      // A generator that gave nothing gave an empty text; a function that returned nothing forgot it.
+      // A generator without pieces gave an empty text; a function without a result forgot to return one.
       job.finish(step.value ?? '');
       return;
     }
@@ -140,7 +140,7 @@ async function stop(pieces) {
   try {
     await pieces.return?.();
   } catch {
-    // The job is over.
+    // The job has ended already.
   }
 }
 

@@ -1,10 +1,10 @@
 'use strict';
 
-// Programs write camelCase; the router's one schema has snake_case. Both are understood, records come back as they are.
+// Programs write camelCase; the router's one schema has snake_case. Both are accepted; records come back unchanged.
 
 const { RouterError, invalid } = require('./error.cjs');
 
-/** Maps whose keys are the program's own: they stay as they are. */
+/** Maps whose keys belong to the program and stay unchanged. */
 const FREE = new Set(['aliases']);
 
 const snake = (name) => (/[A-Z]/.test(name) ? name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) : name);
@@ -12,12 +12,12 @@ const snake = (name) => (/[A-Z]/.test(name) ? name.replace(/[A-Z]/g, (letter) =>
 const isRecord = (value) =>
   value !== null && typeof value === 'object' && !Array.isArray(value) && typeof value.toJSON !== 'function';
 
-/** The names of one record; what is in its fields stays. */
+/** Converts the names of one record, but not those inside of its fields. */
 function shallow(record) {
   return Object.fromEntries(Object.entries(record).map(([name, value]) => [snake(name), value]));
 }
 
-/** The names of a record and of all records in it. */
+/** Converts the names of a record and of all records in it. */
 function deep(value) {
   if (Array.isArray(value)) return value.map(deep);
   if (!isRecord(value)) return value;
@@ -26,7 +26,7 @@ function deep(value) {
   );
 }
 
-/** JSON of a record that was given as `what`. */
+/** The JSON text of a record; errors name it as `what`. */
 function json(what, record, names = deep) {
   if (record === undefined || record === null) return '';
   if (!isRecord(record)) throw invalid(what, `${what} must be an object, not ${JSON.stringify(record) ?? typeof record}`);
@@ -38,19 +38,19 @@ function json(what, record, names = deep) {
   }
 }
 
-/** A whole number as an id. */
+/** Checks that an id is a whole number. */
 function id(what, value) {
   if (!Number.isSafeInteger(value) || value < 0) throw invalid(what, `${what} must be a whole number, not ${String(value)}`);
   return value;
 }
 
-/** A time that is waited for. */
+/** Checks the time limit of a wait. */
 function milliseconds(value) {
   if (typeof value !== 'number' || !(value >= 0)) throw invalid('timeoutMs', 'timeoutMs must be a number of milliseconds');
   return value;
 }
 
-/** How many tasks a miner takes at a time. */
+/** Checks the number of tasks that a miner takes at a time. */
 function capacity(tasks) {
   if (!Number.isInteger(tasks) || tasks < 0 || tasks > 65_536) {
     throw invalid('capacity', 'capacity must be a whole number from 0 to 65536');

@@ -1,13 +1,13 @@
 'use strict';
 
-// The addon. Where it does not load, the reason is said, and what to do about it: the generated loader knows neither.
+// Loads the addon. If it does not load, the error gives the reason and the fix, which the generated loader does not know.
 
 const { existsSync, readFileSync } = require('node:fs');
 const { join } = require('node:path');
 
 const NAME = 'cortensor-router';
 
-/** This platform, as it is in the names of addons and of their packages. */
+/** The name of this platform in the names of addons and of their packages. */
 function platform({ platform, arch } = process) {
   if (platform === 'linux') return `linux-${arch}-${isMusl() ? 'musl' : 'gnu'}`;
   return `${platform}-${arch}${platform === 'win32' ? '-msvc' : ''}`;
@@ -26,7 +26,7 @@ function refused(error) {
   return undefined;
 }
 
-/** Why the addon did not load, and the way out, for the package in `root`. */
+/** The reason why the addon of the package in `root` did not load, and the fix. */
 function explain(error, root, here = platform()) {
   const why = refused(error);
   return `the native part of ${NAME} for ${here} ${why ? `does not load: ${why}` : 'is not there'}. ${remedy(root, here, why)}.`;

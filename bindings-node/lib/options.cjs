@@ -1,6 +1,6 @@
 'use strict';
 
-// Which options there are: one that was mistyped would change nothing, or reach the miner as a field of its own.
+// Checks the names of options: a mistyped one would have no effect, or reach the miner as an unknown field.
 
 const { invalid } = require('./error.cjs');
 const { snake } = require('./names.cjs');
@@ -21,7 +21,7 @@ const SESSION = {
 
 const camel = (name) => name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
 
-/** The options in the router's words; a name that is none of them is refused with the one that was meant. */
+/** The options with the router's names. An unknown name is refused, with the name that was probably meant. */
 function options({ what, known, hint, meant }, given) {
   const out = {};
   for (const [name, value] of Object.entries(given)) {

@@ -16,7 +16,7 @@ const restarted = () =>
 /**
  * Reads one stream of a task: an async iterator made by hand, so that `return()` works while `next()` waits.
  *
- * With `token` it gives events, without it the texts of tokens alone, and the end as its own end.
+ * With `token` it gives events; without it, only the texts of tokens, and it ends with the task.
  */
 class Reader {
   #stream;
@@ -53,7 +53,7 @@ class Reader {
     });
   }
 
-  /** Serves those who wait, as far as there is something. */
+  /** Resolves waiting reads, as far as there are events. */
   #serve() {
     while (this.#waiters.length > 0) {
       if (this.#failure) {
@@ -100,7 +100,7 @@ class Reader {
     }
   }
 
-  /** Takes what is ready; `false`: it will be told. */
+  /** Takes the events that are ready. `false`: there are none yet, and a signal follows. */
   #fetch() {
     this.#at = 0;
     const signal = expect(this.#hold, () => {
@@ -136,7 +136,7 @@ class Reader {
     this.#options.done();
   }
 
-  /** Ends it with an error for whoever waits, or waits next. */
+  /** Ends the iterator with an error for the waiting read, or the next one. */
   fail(error) {
     if (this.over) return;
     this.#failure = { error };

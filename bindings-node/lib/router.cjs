@@ -12,13 +12,13 @@ const { Session, request } = require('./session.cjs');
 const { onAbort } = require('./signal.cjs');
 const { Task, completion, embeddings } = require('./task.cjs');
 
-/** Open routers: whether one is collected as garbage must not decide how long it serves. */
+/** Open routers. They are held here, because garbage collection must not decide how long a router serves. */
 const open = new Set();
 
-/** Only this module has it: a router that was opened already. */
+/** A key that only this module has, for constructing a router that was opened already. */
 const OPENED = Symbol('opened');
 
-/** A router that lives in this process. */
+/** A router inside this process. */
 class Router {
   #native;
   #hold = new Hold();
@@ -135,7 +135,7 @@ class Router {
     return embeddings(await this.#answer(asked, (call) => this.#native.embed(call, asked.sessionId, asked.text)));
   }
 
-  /** The one answer of a task that the caller may give up. */
+  /** The answer of a task, which the caller may give up. */
   async #answer({ signal }, start) {
     signal?.throwIfAborted();
     let held;
@@ -171,7 +171,7 @@ class Router {
     return this.#ask('cancel', id('session', sessionId), id('task', taskId));
   }
 
-  /** Adds a miner of the program's: an async generator, an async function or a function. */
+  /** Adds a miner of this program: an async generator, an async function or a function. */
   miner(name, options, work) {
     if (typeof name !== 'string') throw invalid('name', 'give the miner a name');
     const miner = typeof options === 'function' ? new Miner(this.#native, name, {}, options) : new Miner(this.#native, name, options, work);
@@ -196,7 +196,7 @@ class Router {
     return new Listener(await ask(this.#hold, (call) => this.#native.listen(call, text)));
   }
 
-  /** The REST API for a server of the program's own. */
+  /** The REST API for a server of this program. */
   handler(config) {
     const text = json('listen', config);
     return new Handler((call) => this.#native.httpHandler(call, text), this.#hold);
@@ -208,18 +208,18 @@ class Router {
     return this.#handler.fetch(input, options);
   }
 
-  /** For Node's `http`, Express and the like. */
+  /** The REST API as a function for Node's `http`, Express and the like. */
   middleware(options) {
     this.#handler ??= this.handler();
     return this.#handler.middleware(options);
   }
 
-  /** Takes no new tasks and waits until those that are there have ended; `true`: all did in time. */
+  /** Takes no new tasks and waits until the present ones have ended. `true`: all ended in time. */
   async drain({ timeoutMs = Infinity } = {}) {
     return ask(this.#hold, (call) => this.#native.drain(call, milliseconds(timeoutMs)));
   }
 
-  /** Ends the router: what runs is cancelled, and nothing of it runs in the program when this resolves. */
+  /** Ends the router: running tasks are cancelled, and none of its code runs in the program once this resolves. */
   close({ timeoutMs } = {}) {
     const limit = timeoutMs === undefined ? undefined : milliseconds(timeoutMs);
     this.#closing ??= ask(this.#hold, (call) => this.#native.close(call, limit)).then(
@@ -245,7 +245,7 @@ class Router {
     return this;
   }
 
-  /** Nothing of it keeps the process alive any more, but its listeners, which have an `unref()` of their own. */
+  /** Pending promises no longer keep the process alive. Listeners have an `unref()` of their own. */
   unref() {
     this.#hold.unref();
     return this;
@@ -256,7 +256,7 @@ class Router {
   }
 }
 
-/** A submission that the caller may give up: the task that comes of it then is cancelled. */
+/** A submission that the caller may give up, which cancels the task that results from it. */
 function abortable(submitted, signal) {
   if (!signal) return submitted;
   return new Promise((resolve, reject) => {

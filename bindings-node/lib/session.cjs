@@ -31,29 +31,29 @@ class Session {
     return this.#router.embed(input, { ...options, sessionId: this.id });
   }
 
-  /** Its tasks. */
+  /** The session's tasks. */
   tasks(query) {
     return this.#router.tasks(this.id, query);
   }
 
-  /** A task's record. */
+  /** The record of one of the session's tasks. */
   task(taskId) {
     return this.#router.task(this.id, taskId);
   }
 
-  /** Joins a task of it, running or ended. */
+  /** Joins one of the session's tasks, running or ended. */
   attach(taskId) {
     return this.#router.attach(this.id, taskId);
   }
 
-  /** Changes it; gives the new record. */
+  /** Changes the session. Gives the new record. */
   async update(patch) {
     this.record = await this.#router.updateSession(this.id, patch);
     this.name = this.record.name;
     return this.record;
   }
 
-  /** Closes it: it takes no new tasks. Gives the record. */
+  /** Closes the session, which then takes no new tasks. Gives the record. */
   async close() {
     this.record = await this.#router.closeSession(this.id);
     return this.record;
@@ -79,7 +79,7 @@ function request(input, given = undefined) {
   }
   const asked = typeof input === 'string' ? { prompt: input } : input;
   const fields = { ...asked, ...rest };
-  // A reader of tokens wants them as they come; the miner must know that.
+  // The miner must know that a client reads tokens as they come.
   if (fields.stream === undefined && fields.input === undefined) fields.stream = true;
   const { extra, ...own } = fields;
   if (extra !== undefined && extra !== null && !isRecord(extra)) {

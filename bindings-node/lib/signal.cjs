@@ -4,7 +4,7 @@
 
 const followers = new WeakMap();
 
-/** Calls `follow` once the signal is aborted; gives the function that takes this back. */
+/** Calls `follow` once the signal is aborted. Gives a function that undoes this. */
 function onAbort(signal, follow) {
   let set = followers.get(signal);
   if (!set) {
@@ -17,7 +17,7 @@ function onAbort(signal, follow) {
   return () => set.delete(follow);
 }
 
-/** Whether it is a signal, of this realm or of another. */
+/** Whether a value is an abort signal, of this realm or of another. */
 const isSignal = (value) => typeof value?.throwIfAborted === 'function' && typeof value.addEventListener === 'function';
 
 module.exports = { isSignal, onAbort };

@@ -45,7 +45,7 @@ class Task {
     if (signal) this.#follow(signal);
   }
 
-  /** Ends the task when `signal` says so; a task that has ended lets the signal go. */
+  /** Cancels the task when `signal` is aborted. A task that has ended releases the signal. */
   #follow(signal) {
     this.#signal = signal;
     const abort = () => {
@@ -88,23 +88,23 @@ class Task {
     });
   }
 
-  /** The task's record as it stands. */
+  /** The task's present record. */
   async record() {
     return JSON.parse(await ask(this.#hold, (call) => this.#native.record(call)));
   }
 
-  /** Cancels it, whoever else waits for it. */
+  /** Cancels the task, even if other callers wait for it. */
   cancel() {
     attempt(() => this.#native.cancel());
   }
 
-  /** From now on neither leaving nor releasing it cancels it. */
+  /** Detaches the task: from now on, neither leaving nor releasing it cancels it. */
   detach() {
     this.#detached = true;
     attempt(() => this.#native.detach());
   }
 
-  /** Lets it go: it is cancelled where nobody else waits for it and it is not detached. */
+  /** Releases the task. This cancels it if no other caller waits for it and it is not detached. */
   release() {
     this.#native.release();
   }
@@ -124,13 +124,13 @@ class Task {
     return reader;
   }
 
-  /** Its events: tokens with their numbers, restarts, and the end. Leaving early cancels nothing. */
+  /** The task's events: tokens with their numbers, restarts, and the end. Leaving early cancels nothing. */
   events({ after = 0 } = {}) {
     id('after', after);
     return { [Symbol.asyncIterator]: () => this.#read(after, (seq, text) => ({ type: 'token', seq, text })) };
   }
 
-  /** Its tokens. Leaving early cancels the task, unless it is detached. */
+  /** The task's tokens. Leaving early cancels the task, unless it is detached. */
   [Symbol.asyncIterator]() {
     const reader = this.#read(0, undefined);
     const iterator = {
@@ -144,7 +144,7 @@ class Task {
     return iterator;
   }
 
-  /** Its text as a web stream of UTF-8; cancelling the stream cancels the task. */
+  /** The task's text as a web stream of UTF-8; cancelling the stream cancels the task. */
   toReadableStream() {
     const iterator = this[Symbol.asyncIterator]();
     const encoder = new TextEncoder();
@@ -160,7 +160,7 @@ class Task {
     });
   }
 
-  /** Its text as a Node stream of UTF-8; destroying the stream cancels the task. */
+  /** The task's text as a Node stream of UTF-8; destroying the stream cancels the task. */
   toReadable() {
     return Readable.from(this, { objectMode: false });
   }

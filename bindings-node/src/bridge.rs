@@ -1,4 +1,5 @@
-//! The way back to JavaScript: a queue for each environment (the main thread, a worker), and a weak function that wakes it.
+//! The way back to JavaScript: a queue for each environment (the main thread, a worker), and a weak function that wakes
+//! the environment.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -13,10 +14,10 @@ use parking_lot::Mutex;
 use crate::error::Result;
 use crate::payload::Payload;
 
-/// The number of a call that JavaScript waits for, or of a miner or a log sink that it called so.
+/// The number of a call that JavaScript waits for, or the number that it gave to a miner or a log sink.
 pub(crate) type Id = i64;
 
-/// Weak: it does not keep the event loop alive. `lib/bridge.cjs` does that, for as long as somebody waits.
+/// Weak: it does not keep the event loop alive. `lib/bridge.cjs` does that, as long as a promise is pending.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 
 /// Log records that wait for JavaScript; further ones are dropped while it is busy, and the next one says how many.
@@ -41,16 +42,17 @@ pub(crate) struct Queue {
 #[derive(Default)]
 struct State {
     events: Vec<Event>,
-    /// The function was called and JavaScript has not come yet.
+    /// Whether the function was called and JavaScript has not emptied the queue yet.
     woken: bool,
-    /// The environment is gone.
+    /// Whether the environment has ended.
     closed: bool,
     records: usize,
     dropped: u64,
 }
 
 impl Queue {
-    /// Tells JavaScript. Once the environment is gone the event is dropped here, so that a job in it counts as failed.
+    /// Sends an event to JavaScript. If the environment has ended, the event is dropped, so that a job in it counts as
+    /// failed.
     pub(crate) fn push(&self, event: Event) {
         let wake = {
             let mut state = self.state.lock();
@@ -67,7 +69,7 @@ impl Queue {
         }
     }
 
-    /// The function of a call, to be given its answer.
+    /// Makes the function that passes the answer of a call on.
     pub(crate) fn answer<T: Send + 'static>(
         self: &Arc<Self>,
         id: Id,
@@ -78,13 +80,13 @@ impl Queue {
         call.then(move |answer| queue.push(Event::Answer(id, answer.map(payload))));
     }
 
-    /// A function that answers a call with nothing: a signal.
+    /// Makes a function that answers a call with an empty value, as a signal.
     pub(crate) fn signal(self: &Arc<Self>, id: Id) -> impl FnOnce() + Send + 'static {
         let queue = self.clone();
         move || queue.push(Event::Answer(id, Ok(Payload::Nothing)))
     }
 
-    /// A log sink; `None` for the number 0.
+    /// Makes a log sink; `None` for the number 0.
     pub(crate) fn log_sink(self: &Arc<Self>, id: Id) -> Option<LogSink> {
         let queue = self.clone();
         (id != 0).then(|| Box::new(move |record: &LogRecord| queue.log(id, record)) as LogSink)
@@ -101,7 +103,7 @@ impl Queue {
             state.records += 1;
             let dropped = std::mem::take(&mut state.dropped);
             if dropped > 0 {
-                // Writing to a text does not fail.
+                // Writing to a string never fails.
                 let _ = write!(record.message, " dropped_before={dropped}");
             }
         }
@@ -121,7 +123,7 @@ impl Queue {
             state.closed = true;
             std::mem::take(&mut state.events)
         };
-        // A job that is dropped may come back as an event: not while the lock is held.
+        // Dropping a job may send another event, so it must not happen while the lock is held.
         drop(events);
     }
 }
@@ -134,14 +136,14 @@ pub struct Bridge {
 
 #[napi]
 impl Bridge {
-    /// `wake` is called, on the event loop, when there is something for [`drain`](Self::drain).
+    /// The queue calls `wake`, on the event loop, when there are messages for [`drain`](Self::drain).
     #[napi(constructor)]
     pub fn new(wake: Function<'_, (), ()>) -> Result<Self> {
         let wake = wake.build_threadsafe_function::<()>().callee_handled::<false>().weak::<true>().build()?;
         Ok(Self { queue: Arc::new(Queue { state: Mutex::default(), wake }) })
     }
 
-    /// All that is to be told: a flat list of kind (0 answered, 1 failed, 2 a job, 3 a log record), number, value.
+    /// Takes all messages, as a flat list of kind (0 answered, 1 failed, 2 a job, 3 a log record), number, value.
     #[napi]
     pub fn drain<'env>(&self, env: &'env Env) -> Result<Array<'env>> {
         let events = self.queue.take();

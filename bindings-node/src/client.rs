@@ -20,7 +20,7 @@ pub struct NativeMinerClient {
 
 #[napi]
 impl NativeMinerClient {
-    /// Starts it; its jobs come with the number `miner`. `log` is the number of a log sink, or 0.
+    /// Starts the miner. Its jobs come with the number `miner`. `log` is the number of a log sink, or 0.
     #[napi(constructor, catch_unwind)]
     pub fn new(bridge: &Bridge, config: String, miner: Id, log: Id) -> Result<Self> {
         let queue = bridge.queue.clone();
@@ -29,25 +29,25 @@ impl NativeMinerClient {
         Ok(Self { client: Arc::new(client), queue })
     }
 
-    /// Its counts, and how it is connected.
+    /// The miner's counts, and its connection.
     #[napi(catch_unwind)]
     pub fn stats(&self) -> Result<String> {
         self.client.stats().map_err(throw)
     }
 
-    /// How many tasks it takes at a time from now on.
+    /// Sets how many tasks the miner takes at a time from now on.
     #[napi(catch_unwind)]
     pub fn set_capacity(&self, tasks: u32) -> Result<()> {
         self.client.set_capacity(tasks).map_err(throw)
     }
 
-    /// Takes no new tasks; answers whether all were finished in time.
+    /// Takes no new tasks. Answers whether all tasks were finished in time.
     #[napi(catch_unwind)]
     pub fn drain(&self, id: Id, timeout_ms: f64) {
         self.queue.answer(id, self.client.drain(duration(timeout_ms)), Payload::Flag);
     }
 
-    /// Ends it, on a thread that may block; answers when nothing of it runs any more.
+    /// Ends the miner, on a thread that may block. Answers when all its work has ended.
     #[napi(catch_unwind)]
     pub fn close(&self, id: Id, timeout_ms: Option<f64>) {
         let (client, queue) = (self.client.clone(), self.queue.clone());

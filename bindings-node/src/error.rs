@@ -1,4 +1,5 @@
-//! Errors as JavaScript gets them: the message is the JSON of the error's details, of which `lib/error.cjs` makes a `RouterError`.
+//! Errors for JavaScript: the message is the JSON of the error's details, from which `lib/error.cjs` makes a
+//! `RouterError`.
 
 use cortensor_router::embed::{self, error_json};
 
@@ -9,7 +10,7 @@ pub(crate) fn thrown(error: &embed::Error) -> napi::Error {
     napi::Error::from_reason(error_json(error))
 }
 
-/// Makes an error of JavaScript, for `map_err`.
+/// Makes a JavaScript error, for `map_err`.
 pub(crate) fn throw(error: embed::Error) -> napi::Error {
     thrown(&error)
 }

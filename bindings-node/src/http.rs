@@ -1,4 +1,4 @@
-//! The REST API without a socket, for servers that Node has already.
+//! The REST API without a socket, for servers of the program's own.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -20,13 +20,13 @@ pub struct NativeHandler {
 
 #[napi]
 impl NativeHandler {
-    /// Bytes of the largest body that need be read.
+    /// The size in bytes of the largest body that must be read.
     #[napi(getter)]
     pub fn max_body_bytes(&self) -> i64 {
         self.handler.max_body_bytes() as i64
     }
 
-    /// Answers with a response. `headers` is a flat list of names and values, `peer` an IP address or nothing.
+    /// Answers with a response. `headers` is a flat list of names and values, `peer` an IP address or empty.
     #[napi(catch_unwind)]
     pub fn handle(
         &self,
@@ -73,7 +73,7 @@ impl NativeRequest {
 
 #[napi]
 impl NativeRequest {
-    /// It is wanted no more.
+    /// Cancels the request, which is no longer wanted.
     #[napi(catch_unwind)]
     pub fn cancel(&self) {
         self.canceller.cancel();
@@ -121,7 +121,7 @@ impl NativeResponse {
         }
     }
 
-    /// The client hung up, or has all.
+    /// Releases the answer: the client has hung up, or has read all of it.
     #[napi(catch_unwind)]
     pub fn release(&mut self) {
         self.response = None;

@@ -13,7 +13,7 @@ pub struct NativeJob {
     job: Option<Job>,
 }
 
-/// The answers of `emit`: go on, wait until the job is writable, stop, or it was answered already.
+/// The answers of `emit`: go on, wait until the job is writable, stop, or the job was answered already.
 const TAKEN: u32 = 0;
 const FULL: u32 = 1;
 const CANCELLED: u32 = 2;
@@ -59,13 +59,13 @@ impl NativeJob {
         Ok(self.job()?.prompt())
     }
 
-    /// A piece of the answer.
+    /// Gives a piece of the answer as text.
     #[napi(catch_unwind)]
     pub fn emit_text(&self, piece: String) -> Result<u32> {
         self.emit(piece.as_bytes())
     }
 
-    /// Gives the next piece as UTF-8; a character may be cut off at the end.
+    /// Gives the next piece as UTF-8, which may end in the middle of a character.
     #[napi(catch_unwind)]
     pub fn emit_bytes(&self, piece: Uint8Array) -> Result<u32> {
         self.emit(&piece)
@@ -77,13 +77,13 @@ impl NativeJob {
         self.told(|job| job.emit_parts(&parts))
     }
 
-    /// The work is done.
+    /// Ends the work with success.
     #[napi(catch_unwind)]
     pub fn finish(&self, answer: String) -> Result<()> {
         self.job()?.finish(&answer).map_err(throw)
     }
 
-    /// The work failed.
+    /// Ends the work with a failure.
     #[napi(catch_unwind)]
     pub fn fail(&self, code: String, message: String) -> Result<()> {
         self.job()?.fail(&code, &message).map_err(throw)
@@ -95,26 +95,26 @@ impl NativeJob {
         self.job()?.reject(&reason).map_err(throw)
     }
 
-    /// Lets the job go; where it was not answered it counts as failed.
+    /// Releases the job. If it was not answered, it counts as failed.
     #[napi(catch_unwind)]
     pub fn release(&mut self) {
         self.job = None;
     }
 
-    /// Whether the work is wanted no more, or was answered.
+    /// Whether the work is no longer wanted, or was answered.
     #[napi(getter)]
     pub fn is_cancelled(&self) -> bool {
         self.job.as_ref().is_none_or(Job::is_cancelled)
     }
 
-    /// Signals once the work is wanted no more; never where it is answered first.
+    /// Signals once the work is no longer wanted; never if it is answered first.
     #[napi(catch_unwind)]
     pub fn on_cancelled(&self, bridge: &Bridge, id: Id) -> Result<()> {
         self.job()?.on_cancelled(bridge.queue.signal(id));
         Ok(())
     }
 
-    /// Signals once the reader has caught up, or the work is wanted no more.
+    /// Signals once the reader has caught up, or the work is no longer wanted.
     #[napi(catch_unwind)]
     pub fn on_writable(&self, bridge: &Bridge, id: Id) -> Result<()> {
         self.job()?.on_writable(bridge.queue.signal(id));

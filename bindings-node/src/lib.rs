@@ -1,10 +1,10 @@
-//! The native part of the npm package `cortensor-router`: `cortensor_router::embed` as classes for the JavaScript beside
-//! it (`lib/`), which is its only caller and makes the API that people see.
+//! The native part of the npm package `cortensor-router`: `cortensor_router::embed` as classes. The JavaScript beside it
+//! (`lib/`) is its only caller and makes the API for users.
 //!
 //! No value of JavaScript is kept here. Slow work is started with a number; the answer goes with that number into the
 //! queue of the environment ([`bridge`]), and one weak function wakes JavaScript to empty it. A promise therefore costs
-//! an entry in a map and not a handle, many answers cross in one call, and what comes late, when the environment
-//! is gone, is dropped.
+//! an entry in a map and not a handle, many answers cross in one call, and answers that come after the environment has
+//! ended are dropped.
 
 mod bridge;
 mod client;
@@ -26,7 +26,7 @@ pub fn version() -> &'static str {
     embed::VERSION
 }
 
-/// The names that can stand beside a prompt, as the router has them.
+/// The router's names of the options that can stand beside a prompt.
 #[napi]
 pub fn request_options() -> Vec<&'static str> {
     embed::REQUEST_OPTIONS.to_vec()
@@ -38,14 +38,14 @@ pub fn session_options() -> Vec<&'static str> {
     embed::SESSION_OPTIONS.to_vec()
 }
 
-/// The name of an option that one is close to which is none; `session`: of a session's.
+/// The option to which an unknown name is close; `session` selects the options of sessions.
 #[napi]
 pub fn meant_option(session: bool, unknown: String) -> Option<&'static str> {
     embed::meant_option(if session { embed::SESSION_OPTIONS } else { embed::REQUEST_OPTIONS }, &unknown)
 }
 
 /// Runs the `cortensor-router` command, the program's name first, and gives its exit status. It handles signals and
-/// installs a logger: for a process that does nothing else.
+/// installs a logger, so the process must do nothing else.
 #[napi(catch_unwind)]
 pub fn command(arguments: Vec<String>) -> u8 {
     cortensor_router_cli::run(arguments.into_iter().map(Into::into))

@@ -17,7 +17,7 @@ pub struct NativeListener {
 
 #[napi]
 impl NativeListener {
-    /// Where it listens: `127.0.0.1:5010`.
+    /// The address of the listener, for example `127.0.0.1:5010`.
     #[napi(getter)]
     pub fn address(&self) -> String {
         self.listener.address().to_string()
@@ -35,13 +35,13 @@ impl NativeListener {
         self.listener.posture().to_vec()
     }
 
-    /// Takes no new connections; answers when running requests have ended.
+    /// Takes no new connections. Answers when running requests have ended.
     #[napi(catch_unwind)]
     pub fn stop(&self, id: Id) {
         self.queue.answer(id, self.listener.stop(), |()| Payload::Nothing);
     }
 
-    /// Answers when it has ended, for whatever reason.
+    /// Answers when the listener has ended, for any reason.
     #[napi(catch_unwind)]
     pub fn ended(&self, id: Id) {
         self.queue.answer(id, self.listener.ended(), |()| Payload::Nothing);

@@ -32,19 +32,19 @@ pub struct NativeMiner {
 
 #[napi]
 impl NativeMiner {
-    /// It gets no new tasks and finishes those that it has.
+    /// Stops new tasks for the miner, which finishes those that it has.
     #[napi(catch_unwind)]
     pub fn drain(&self) {
         self.miner.drain();
     }
 
-    /// How many tasks it takes at a time from now on.
+    /// Sets how many tasks the miner takes at a time from now on.
     #[napi(catch_unwind)]
     pub fn set_capacity(&self, tasks: u32) {
         self.miner.set_capacity(tasks);
     }
 
-    /// Ends it. Its callback only adds to a queue, so there is nothing to wait for.
+    /// Ends the miner. Its callback only adds to a queue, so there is no wait.
     #[napi(catch_unwind)]
     pub fn remove(&self) -> Result<()> {
         self.miner.remove(None).map(drop).map_err(throw)

@@ -1,4 +1,4 @@
-//! The content of an event, and its way to a value of JavaScript.
+//! The content of an event, and its conversion to a JavaScript value.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub(crate) enum Payload {
 
 impl ToNapiValue for Payload {
     unsafe fn to_napi_value(env: sys::napi_env, payload: Self) -> napi::Result<sys::napi_value> {
-        // SAFETY: every conversion below is made on the thread of `env`, which the caller vouches for.
+        // SAFETY: the caller guarantees that `env` is valid on this thread, where every conversion below is made.
         unsafe {
             match payload {
                 Self::Nothing => <()>::to_napi_value(env, ()),

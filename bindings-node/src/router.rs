@@ -55,7 +55,7 @@ impl NativeRouter {
         self.router.info().map_err(throw)
     }
 
-    /// How it is doing.
+    /// The router's state.
     #[napi(catch_unwind)]
     pub fn status(&self) -> Result<String> {
         self.router.status().map_err(throw)
@@ -117,7 +117,7 @@ impl NativeRouter {
         self.queue.answer(id, call, move |task| Payload::Task(task, queue));
     }
 
-    /// Submits a task and answers with its completion; cancelling what is given cancels the task.
+    /// Submits a task and answers with its completion. Cancelling the returned call cancels the task.
     #[napi(catch_unwind)]
     pub fn complete(&self, id: Id, session: i64, request: String) -> NativeRequest {
         let call = self.router.complete(session as u64, &request);
@@ -126,7 +126,7 @@ impl NativeRouter {
         held
     }
 
-    /// Answers with the record of vectors; cancelling what is given cancels the task.
+    /// Answers with the record of vectors. Cancelling the returned call cancels the task.
     #[napi(catch_unwind)]
     pub fn embed(&self, id: Id, session: i64, request: String) -> NativeRequest {
         let call = self.router.embed_record(session as u64, &request);
@@ -135,7 +135,7 @@ impl NativeRouter {
         held
     }
 
-    /// Answers with a task that is there.
+    /// Answers with an existing task.
     #[napi(catch_unwind)]
     pub fn attach(&self, id: Id, session: i64, task: i64) {
         let queue = self.queue.clone();
@@ -195,13 +195,13 @@ impl NativeRouter {
         self.queue.answer(id, self.router.http_handler(&config), move |handler| Payload::Handler(handler, queue));
     }
 
-    /// Takes no new tasks; answers whether all ended in time.
+    /// Takes no new tasks. Answers whether all tasks ended in time.
     #[napi(catch_unwind)]
     pub fn drain(&self, id: Id, timeout_ms: f64) {
         self.queue.answer(id, self.router.drain(duration(timeout_ms)), Payload::Flag);
     }
 
-    /// Ends it, on a thread that may block; answers when nothing of it runs any more.
+    /// Ends the router, on a thread that may block. Answers when all its work has ended.
     #[napi(catch_unwind)]
     pub fn close(&self, id: Id, timeout_ms: Option<f64>) {
         let (router, queue) = (self.router.clone(), self.queue.clone());
@@ -217,7 +217,8 @@ impl NativeRouter {
     }
 }
 
-/// Milliseconds as JavaScript has them; what is no time at all is none, what is beyond all measure is the most there is.
+/// Converts milliseconds from JavaScript. A value that is not a time becomes 0, and one beyond the range the greatest
+/// time.
 pub(crate) fn duration(millis: f64) -> Duration {
     Duration::try_from_secs_f64(millis / 1_000.0).unwrap_or(if millis > 0.0 { Duration::MAX } else { Duration::ZERO })
 }

@@ -11,7 +11,7 @@ use crate::bridge::{Id, Queue};
 use crate::error::{Result, released, throw};
 use crate::payload::Payload;
 
-/// A submitted task. It is held until it ends or is released: when the collector of garbage comes must not decide
+/// A submitted task. It is held until it ends or is released, because the time of garbage collection must not decide
 /// whether a task is cancelled.
 #[napi]
 pub struct NativeTask {
@@ -22,7 +22,7 @@ pub struct NativeTask {
 
 impl NativeTask {
     pub(crate) fn new(task: Task, queue: Arc<Queue>) -> Self {
-        // Waiting for the end is what holds it.
+        // The wait for the end holds the task.
         let end = task.result();
         let hold = end.canceller();
         end.then(drop);
@@ -36,7 +36,7 @@ impl NativeTask {
 
 #[napi]
 impl NativeTask {
-    /// The session, the task in its session, the task among all sessions, and whether it was there already (0 or 1).
+    /// The session, the task in its session, the task among all sessions, and whether it existed already (0 or 1).
     #[napi(catch_unwind)]
     pub fn ids(&self) -> Result<Vec<i64>> {
         let task = self.task()?;
@@ -57,27 +57,27 @@ impl NativeTask {
         Ok(())
     }
 
-    /// The tokens after that number.
+    /// The task's tokens after that number.
     #[napi(catch_unwind)]
     pub fn stream(&self, after: i64) -> Result<NativeStream> {
         let after = after.max(0) as u64;
         Ok(NativeStream { stream: Some(self.task()?.stream(after)), queue: self.queue.clone(), last: after.into() })
     }
 
-    /// Cancels it, whoever else waits for it.
+    /// Cancels the task, even if other callers wait for it.
     #[napi(catch_unwind)]
     pub fn cancel(&self) -> Result<()> {
         self.task.as_ref().map_or(Ok(()), |task| task.cancel().map_err(throw))
     }
 
-    /// From now on nobody's leaving cancels it.
+    /// Detaches the task: from now on, no caller that leaves cancels it.
     #[napi(catch_unwind)]
     pub fn detach(&self) -> Result<()> {
         self.task()?.detach();
         Ok(())
     }
 
-    /// Lets it go: it is cancelled where nobody else holds it and it is not detached.
+    /// Releases the task. This cancels it if no other caller holds it and it is not detached.
     #[napi(catch_unwind)]
     pub fn release(&mut self) {
         self.hold.cancel();
@@ -90,15 +90,15 @@ impl NativeTask {
 pub struct NativeStream {
     stream: Option<Stream>,
     queue: Arc<Queue>,
-    /// The number of the last event that was given.
+    /// The number of the last event that JavaScript has.
     last: AtomicU64,
 }
 
 #[napi]
 impl NativeStream {
-    /// The events that are ready: a text for a token, whose number is one more than that of the event before it unless `[number]` comes first, a
-    /// number for a restart, `[whether it went well, JSON]` for the end.
-    /// An empty list when all is over; null when there is nothing yet, and the number is signalled once there is.
+    /// Takes the events that are ready: a text for a token, whose number is one more than that of the event before it
+    /// unless `[number]` comes first, a number for a restart, `[whether it succeeded, JSON]` for the end.
+    /// Gives an empty list after the end, and null if no event is ready; `id` is signalled once one is.
     #[napi(catch_unwind)]
     pub fn take<'env>(&self, env: &'env Env, id: Id) -> Result<Option<Array<'env>>> {
         let Some(stream) = &self.stream else { return env.create_array(0).map(Some) };

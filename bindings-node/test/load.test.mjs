@@ -31,8 +31,8 @@ const TOKENS = 1_000;
 const PARTS = 8;
 
 /**
- * Bytes that the process and JavaScript's heap have grown by for each token, in three of four parts at least. What is kept
- * shows in every part; what an allocator or a compiler takes once and for all shows in one or two.
+ * Bytes that the process and JavaScript's heap have grown by for each token, in three of four parts at least. Leaked memory
+ * shows in every part; memory that an allocator or a compiler takes once shows in one or two.
  */
 async function growth(tokens, then = '') {
   const tasks = tokens / TOKENS / PARTS;

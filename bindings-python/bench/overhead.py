@@ -1,4 +1,4 @@
-"""What the Python package costs, beside the same in Rust and beside litellm.Router, all in one run.
+"""Measures the cost of the Python package beside Rust and beside litellm.Router, all in one run.
 
 `cargo xtask bench python` runs it; REFERENCE is the line that `cargo bench --bench embed` prints.
 """
@@ -41,7 +41,7 @@ def sync_flood(_: SyncJob) -> Iterator[str]:
 
 
 async def rounds(call: Callable[[], Awaitable[object]], concurrency: int, count: int) -> float:
-    """Microseconds a call, with so many under way."""
+    """The microseconds of a call, with `concurrency` calls at a time."""
 
     async def worker() -> None:
         for _ in range(count // concurrency):
@@ -53,7 +53,7 @@ async def rounds(call: Callable[[], Awaitable[object]], concurrency: int, count:
 
 
 async def ours(count: int) -> dict[str, float]:
-    """Completions and tokens through `Router`, with a miner in Python in the same event loop."""
+    """Measures completions and tokens through `Router`, with a miner in Python in one event loop with the caller."""
     async with Router(QUIET) as router:
         router.add_miner("tiny", tiny, models=["tiny"], capacity=256)
         router.add_miner("flood", flood, models=["flood"])
@@ -73,7 +73,7 @@ async def ours(count: int) -> dict[str, float]:
 
 
 def ours_blocking(count: int) -> dict[str, float]:
-    """The same through `SyncRouter`, with a miner on a thread."""
+    """Measures them through `SyncRouter`, with a miner on a thread."""
     with SyncRouter(QUIET) as router:
         router.add_miner("tiny", lambda _: "x", models=["tiny"], capacity=4)
         router.add_miner("flood", sync_flood, models=["flood"])
@@ -89,7 +89,7 @@ def ours_blocking(count: int) -> dict[str, float]:
 
 
 async def litellm_mock(count: int) -> dict[str, float]:
-    """`litellm.Router` with its own mock model, which calls nobody."""
+    """Measures `litellm.Router` with its own mock model, which makes no network call."""
     import litellm  # noqa: PLC0415 - seconds, and not always there
 
     litellm.suppress_debug_info = True
@@ -105,7 +105,7 @@ async def litellm_mock(count: int) -> dict[str, float]:
 
 
 def holds(count: int) -> dict[str, dict[str, float]]:
-    """For how long each native call that does not wait holds the GIL: microseconds from call to return."""
+    """Measures how long each native call that does not wait holds the GIL, in microseconds from call to return."""
     taken: dict[str, list[int]] = {}
 
     def timed(name: str, call: Callable[[], Any]) -> Any:

@@ -1,4 +1,5 @@
-//! Calls that wait: without the GIL, open to signals, and counted, so that the interpreter ends only after the last of them.
+//! Calls that wait: without the GIL, open to signals, and counted, so that the interpreter ends only after the last of
+//! them.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -11,10 +12,11 @@ use crate::error::to_py;
 static EXITING: AtomicBool = AtomicBool::new(false);
 static BLOCKED: AtomicUsize = AtomicUsize::new(0);
 
-/// How long the main thread waits before it looks for signals.
+/// The time for which the main thread waits before it checks for signals.
 const SIGNALS: Duration = Duration::from_millis(50);
 
-/// A thread without the GIL. It must have it back before the interpreter ends: a thread that asks for it later is ended inside of Rust.
+/// A thread without the GIL. The thread must have the GIL back before the interpreter ends: a thread that asks for it
+/// later is ended inside of Rust.
 struct Blocked;
 
 impl Blocked {
@@ -34,7 +36,7 @@ impl Drop for Blocked {
     }
 }
 
-/// A time-out as Python has it: seconds; `None`: for ever.
+/// Converts a Python timeout, in seconds; `None` means for ever.
 pub(crate) fn seconds(py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Duration>> {
     let Some(timeout) = timeout else { return Ok(None) };
     if timeout.is_nan() || timeout < 0.0 {
@@ -43,11 +45,11 @@ pub(crate) fn seconds(py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<D
             &Error::invalid("timeout", "timeout must be seconds, 0 or more, or None to wait for ever"),
         ));
     }
-    // A time that is too long for a clock means for ever.
+    // A time beyond the range of the clock means for ever.
     Ok(Duration::try_from_secs_f64(timeout).ok())
 }
 
-/// Asks `attempt` to wait, in slices, until it gives something; `None` after `timeout`.
+/// Calls `attempt` in slices of time until it gives a value; `None` after `timeout`.
 pub(crate) fn wait<T: Send>(
     py: Python<'_>,
     timeout: Option<Duration>,
@@ -82,20 +84,20 @@ fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
     threading.call_method0("get_ident")?.eq(main)
 }
 
-/// The interpreter is about to end: no call waits any more, those that do get to know.
+/// Prepares for the end of the interpreter: waiting calls end, and new ones do not wait.
 #[pyfunction]
 pub(crate) fn begin_exit() {
     EXITING.store(true, Ordering::SeqCst);
 }
 
-/// How many threads wait without the GIL; lets them have it for a moment.
+/// Releases the GIL for a moment. Gives the number of threads that still wait without it.
 #[pyfunction]
 pub(crate) fn blocked(py: Python<'_>) -> usize {
     py.detach(|| std::thread::sleep(Duration::from_millis(1)));
     BLOCKED.load(Ordering::SeqCst)
 }
 
-/// A forked child has none of its parent's threads.
+/// Resets the count in a forked child, which has none of its parent's threads.
 #[pyfunction]
 pub(crate) fn renew() {
     EXITING.store(false, Ordering::SeqCst);

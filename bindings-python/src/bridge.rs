@@ -1,4 +1,4 @@
-//! Which event loops are to be woken. One thread of Python's own takes them and calls `loop.call_soon_threadsafe`.
+//! The event loops that must be woken. One Python thread takes their numbers and calls `loop.call_soon_threadsafe`.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::blocking;
 use crate::process::Own;
 use crate::queue::{Queue, Taken};
 
-/// The numbers of the mailboxes that have got something.
+/// The numbers of the mailboxes that have messages.
 #[pyclass(frozen, module = "cortensor_router._native")]
 pub(crate) struct Bridge {
     pub(crate) queue: Own<Arc<Queue<u64>>>,
@@ -18,11 +18,11 @@ pub(crate) struct Bridge {
 impl Bridge {
     #[new]
     fn new() -> Self {
-        // A mailbox stands in it once at most, so that loops bound it.
+        // A mailbox is in the queue at most once, so the number of loops bounds it.
         Self { queue: Own::new(Arc::new(Queue::new(usize::MAX))) }
     }
 
-    /// Waits for mailboxes that have got something; `None` once the bridge was closed.
+    /// Waits for mailboxes with messages; `None` once the bridge was closed.
     fn wait(&self, py: Python<'_>) -> PyResult<Option<Vec<u64>>> {
         let taken = blocking::wait(py, None, |slice| match self.queue.take_all(slice) {
             Taken::Nothing => None,

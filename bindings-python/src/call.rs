@@ -1,4 +1,4 @@
-//! An operation under way: waited for by a thread, or answered into a mailbox.
+//! A running operation: a thread waits for it, or its answer goes into a mailbox.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::mailbox::Mailbox;
 use crate::process::Own;
 use crate::value::Value;
 
-/// An [`embed::Call`] whose answer may be anything.
+/// An [`embed::Call`] with an answer of any type.
 trait Pending: Send {
     fn wait_for(&mut self, timeout: Option<Duration>) -> Option<Result<Value>>;
     fn then(self: Box<Self>, f: Box<dyn FnOnce(Result<Value>) + Send>);
@@ -29,7 +29,7 @@ impl<T: Into<Value> + Send + 'static> Pending for embed::Call<T> {
     }
 }
 
-/// An operation under way. It is answered once.
+/// A running operation, which is answered once.
 #[pyclass(frozen, module = "cortensor_router._native")]
 pub(crate) struct Call {
     pending: Own<Mutex<Option<Box<dyn Pending>>>>,

@@ -26,7 +26,7 @@ fn of(py: Python<'_>, started: Result<embed::MinerClient>) -> PyResult<MinerClie
     Ok(MinerClient { client: Own::new(Arc::new(client)) })
 }
 
-/// A close that has not ended within its slice goes on with the next.
+/// A close that has not ended within its slice of time goes on in the next one.
 fn ended(result: Result<()>) -> Option<Result<()>> {
     match result {
         Err(error) if error.kind() == ErrorKind::Timeout => None,
@@ -41,7 +41,7 @@ fn unfinished() -> Error {
 
 #[pymethods]
 impl MinerClient {
-    /// Starts one whose jobs come into a mailbox, all under one number.
+    /// Starts a miner whose jobs go into a mailbox, all under one number.
     #[staticmethod]
     fn start_on_loop(
         py: Python<'_>,
@@ -54,7 +54,7 @@ impl MinerClient {
         of(py, embed::MinerClient::start(config, miner, log.map(LogQueue::sink)))
     }
 
-    /// Starts one whose jobs are taken by threads.
+    /// Starts a miner whose jobs are taken by threads.
     #[staticmethod]
     fn start_on_threads(py: Python<'_>, config: &str, log: Option<&LogQueue>) -> PyResult<(Self, JobQueue)> {
         let queue = Arc::new(Queue::new(usize::MAX));
@@ -62,23 +62,23 @@ impl MinerClient {
         Ok((client, JobQueue { queue: Own::new(queue) }))
     }
 
-    /// Its counts, as JSON.
+    /// The miner's counts, as JSON.
     fn stats(&self, py: Python<'_>) -> PyResult<String> {
         self.client.stats().map_err(|error| to_py(py, &error))
     }
 
-    /// How many tasks it takes at a time from now on.
+    /// Sets how many tasks the miner takes at a time from now on.
     fn set_capacity(&self, py: Python<'_>, tasks: u32) -> PyResult<()> {
         self.client.set_capacity(tasks).map_err(|error| to_py(py, &error))
     }
 
-    /// Takes no new tasks and finishes what it has.
+    /// Takes no new tasks and finishes the present ones.
     fn drain(&self, py: Python<'_>, timeout: f64) -> PyResult<Call> {
         let timeout = blocking::seconds(py, Some(timeout))?;
         Ok(Call::of(self.client.drain(timeout.unwrap_or(std::time::Duration::MAX))))
     }
 
-    /// Ends it, and waits for that.
+    /// Ends the miner, and waits for its end.
     #[pyo3(signature = (timeout=None))]
     fn close(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
         let timeout = blocking::seconds(py, timeout)?;
@@ -86,13 +86,13 @@ impl MinerClient {
         done.unwrap_or_else(|| Err(unfinished())).map_err(|error| to_py(py, &error))
     }
 
-    /// Ends it when the interpreter ends.
+    /// Ends the miner when the interpreter ends.
     fn shutdown_at_exit(&self, py: Python<'_>, timeout: f64) -> PyResult<()> {
         let timeout = blocking::seconds(py, Some(timeout))?;
         py.detach(|| self.client.close(timeout)).map_err(|error| to_py(py, &error))
     }
 
-    /// Ends it, on a thread of its own, and tells a mailbox.
+    /// Ends the miner on a separate thread, and notifies a mailbox.
     fn close_then(&self, py: Python<'_>, mailbox: &Mailbox, token: u64, timeout: Option<f64>) -> PyResult<()> {
         let timeout = blocking::seconds(py, timeout)?;
         let (client, post) = (Arc::clone(&self.client), mailbox.post.clone());

@@ -1,4 +1,4 @@
-//! The one error as Python's exceptions, which `cortensor_router._error` makes out of its JSON.
+//! The router's error as Python exceptions, which `cortensor_router._error` makes from its JSON.
 
 use cortensor_router::embed::{Error, KINDS, error_json};
 use pyo3::prelude::*;

@@ -29,7 +29,7 @@ impl HttpHandler {
         self.handler.max_body_bytes()
     }
 
-    /// Answers one; the peer is an address and a port, `None` where it is not known.
+    /// Answers one request. The peer is an address and a port; `None` if it is unknown.
     fn handle(
         &self,
         method: String,

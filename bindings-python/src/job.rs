@@ -11,7 +11,7 @@ use crate::mailbox::Mailbox;
 use crate::process::Own;
 use crate::value::Value;
 
-/// A job: it is answered once.
+/// A job, which is answered once.
 #[pyclass(frozen, module = "cortensor_router._native")]
 pub(crate) struct Job {
     job: Own<embed::Job>,
@@ -45,7 +45,8 @@ impl Job {
         Ok(self.job.here(py)?.prompt())
     }
 
-    /// The next piece of the answer: 0 it was taken, 1 the reader is slow, 2 nobody wants it any more.
+    /// Gives the next piece of the answer. Returns 0 if it was taken, 1 if the reader is slow, 2 if it is no longer
+    /// wanted.
     fn emit(&self, piece: &Bound<'_, PyAny>) -> PyResult<u8> {
         let job = self.job.here(piece.py())?;
         let emitted = if let Ok(text) = piece.cast::<PyString>() {
@@ -66,41 +67,41 @@ impl Job {
         told(py, self.job.here(py)?.emit_parts(parts))
     }
 
-    /// The work is done.
+    /// Ends the work with success.
     fn finish(&self, py: Python<'_>, answer: &str) -> PyResult<()> {
         self.job.here(py)?.finish(answer).map_err(|error| to_py(py, &error))
     }
 
-    /// The work failed.
+    /// Ends the work with a failure.
     fn fail(&self, py: Python<'_>, code: &str, message: &str) -> PyResult<()> {
         self.job.here(py)?.fail(code, message).map_err(|error| to_py(py, &error))
     }
 
-    /// Gives it back without blame.
+    /// Gives the job back without blame.
     fn reject(&self, py: Python<'_>, reason: &str) -> PyResult<()> {
         self.job.here(py)?.reject(reason).map_err(|error| to_py(py, &error))
     }
 
-    /// Whether it is wanted no more, or was answered.
+    /// Whether the work is no longer wanted, or was answered.
     fn is_cancelled(&self) -> bool {
         !self.job.is_here() || self.job.is_cancelled()
     }
 
-    /// Tells the mailbox once it is wanted no more.
+    /// Notifies the mailbox once the work is no longer wanted.
     fn on_cancelled(&self, py: Python<'_>, mailbox: &Mailbox, token: u64) -> PyResult<()> {
         let post = mailbox.post.clone();
         self.job.here(py)?.on_cancelled(move || post.put(token, Ok(Value::Nothing)));
         Ok(())
     }
 
-    /// Tells the mailbox once a slow reader has caught up, or the work is wanted no more.
+    /// Notifies the mailbox once a slow reader has caught up, or the work is no longer wanted.
     fn on_writable(&self, py: Python<'_>, mailbox: &Mailbox, token: u64) -> PyResult<()> {
         let post = mailbox.post.clone();
         self.job.here(py)?.on_writable(move || post.put(token, Ok(Value::Nothing)));
         Ok(())
     }
 
-    /// Waits until a slow reader has caught up or the work is wanted no more.
+    /// Waits until a slow reader has caught up or the work is no longer wanted.
     #[pyo3(signature = (timeout=None))]
     fn wait_writable(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let (job, timeout) = (self.job.here(py)?, blocking::seconds(py, timeout)?);
@@ -111,12 +112,12 @@ impl Job {
         waited.unwrap_or(Ok(false)).map_err(|error| to_py(py, &error))
     }
 
-    /// Waits until the work is wanted no more; `False` after the time, or when the job was answered.
+    /// Waits until the work is no longer wanted; `False` after the time, or when the job was answered.
     #[pyo3(signature = (timeout=None))]
     fn wait_cancelled(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let (job, timeout) = (self.job.here(py)?, blocking::seconds(py, timeout)?);
         let waited = blocking::wait(py, timeout, |slice| match job.wait_cancelled(slice) {
-            // Whether the time passed or the job was answered: the latter is cancelled too, for those who ask.
+            // An answered job counts as cancelled too, so this also distinguishes an answer from the end of the time.
             Ok(false) if !job.is_cancelled() => None,
             other => Some(other),
         })?;

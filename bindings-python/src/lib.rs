@@ -1,7 +1,9 @@
-//! `cortensor_router._native`: the facade [`cortensor_router::embed`] as Python classes. Private; the Python package wraps it.
+//! `cortensor_router._native`: the facade [`cortensor_router::embed`] as Python classes. Private; the Python package
+//! wraps it.
 //!
-//! No thread of the router ever touches Python. Its messages go into a [`mailbox`] or a [`queue`], from which threads of Python's
-//! own take it: an event loop, which the bridge thread wakes, and the threads of miners that block. Every call that waits lets go of the GIL.
+//! No thread of the router ever touches Python. Messages go into a [`mailbox`] or a [`queue`], from which Python threads
+//! take them: an event loop, which the bridge thread wakes, and the threads of miners that block. Every call that waits
+//! releases the GIL.
 
 mod blocking;
 mod bridge;
@@ -24,7 +26,8 @@ mod value;
 
 /// The native part of `cortensor_router`.
 ///
-/// It says that it uses the GIL: an interpreter without one turns it on for it. Nobody has tried the Python half without.
+/// The module declares that it uses the GIL, so an interpreter without one enables it. The Python half is not tested
+/// without a GIL.
 #[pyo3::pymodule(gil_used = true)]
 mod _native {
     #[pymodule_export]

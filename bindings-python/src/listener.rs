@@ -20,7 +20,7 @@ impl Listener {
 
 #[pymethods]
 impl Listener {
-    /// Where it listens: the address and the port.
+    /// The address and the port of the listener.
     #[getter]
     fn address(&self) -> (String, u16) {
         let address = self.listener.address();

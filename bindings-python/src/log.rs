@@ -1,4 +1,4 @@
-//! The router's log, until a thread of Python's own takes it to `logging`.
+//! The router's log, from which a Python thread passes records on to `logging`.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::blocking;
 use crate::process::Own;
 use crate::queue::{Queue, Taken};
 
-/// Records that may wait here; the routers' own queues (`runtime.log_queue`) stand before it.
+/// The number of records that may wait here, after the routers' own queues (`runtime.log_queue`).
 const WAITING: usize = 256;
 
 /// The log of all routers of this process.
@@ -22,7 +22,7 @@ impl LogQueue {
     pub(crate) fn sink(&self) -> LogSink {
         let queue = Arc::clone(&self.queue);
         Box::new(move |record| {
-            // Once it was closed nobody reads any more.
+            // A closed log is not read any more.
             let _ = queue.push(record.clone());
         })
     }
@@ -37,7 +37,7 @@ impl LogQueue {
         Self { queue: Own::new(Arc::new(Queue::new(WAITING))) }
     }
 
-    /// Waits for records: milliseconds since the epoch, level, target, message. `None` once it was closed.
+    /// Waits for records: milliseconds since the epoch, level, target, message. `None` once the log was closed.
     fn wait(&self, py: Python<'_>) -> PyResult<Option<Vec<Line>>> {
         let taken = blocking::wait(py, None, |slice| match self.queue.take_all(slice) {
             Taken::Nothing => None,

@@ -13,7 +13,7 @@ use crate::process::Own;
 use crate::queue::Queue;
 use crate::value::Value;
 
-/// One loop's post. Whatever is put into it carries the number under which the loop waits for it.
+/// The post of one loop. Every message carries the number under which the loop waits for it.
 pub(crate) struct Post {
     id: u64,
     bridge: Arc<Queue<u64>>,
@@ -23,13 +23,13 @@ pub(crate) struct Post {
 #[derive(Default)]
 struct State {
     mails: Vec<(u64, Result<Value>)>,
-    /// The loop was called and has not come yet.
+    /// Whether the loop was called and has not taken the messages yet.
     called: bool,
     closed: bool,
 }
 
 impl Post {
-    /// Any thread may call this; it neither blocks nor touches Python.
+    /// Puts a message in. Any thread may call this; it neither blocks nor touches Python.
     pub(crate) fn put(&self, token: u64, value: Result<Value>) {
         let mut state = self.state.lock();
         if state.closed {
@@ -40,13 +40,13 @@ impl Post {
         state.mails.push((token, value));
         if !std::mem::replace(&mut state.called, true) {
             drop(state);
-            // A bridge that was closed wakes nobody: the interpreter ends.
+            // A closed bridge wakes no loop, because the interpreter ends.
             let _ = self.bridge.push(self.id);
         }
     }
 }
 
-/// Nobody will come for it.
+/// Disposes of a message to a mailbox that is not read any more. A job goes to another miner.
 fn refuse(value: Result<Value>) {
     if let Ok(Value::Job(job)) = value {
         let _ = job.reject("the event loop of this miner is closed");
@@ -67,7 +67,7 @@ impl Mailbox {
         Self { post: Own::new(Arc::new(post)) }
     }
 
-    /// All that is there: pairs of a number and a value, or an exception in its place.
+    /// Takes all messages: pairs of a number and a value, or an exception in place of the value.
     fn take<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
         if !self.post.is_here() {
@@ -88,7 +88,7 @@ impl Mailbox {
         Ok(list)
     }
 
-    /// The loop is closed: nothing is kept any more, and jobs go to other miners.
+    /// Closes the mailbox with its loop: messages are dropped from now on, and jobs go to other miners.
     fn close(&self) {
         if !self.post.is_here() {
             return;
@@ -105,7 +105,7 @@ impl Mailbox {
 }
 
 impl Drop for Mailbox {
-    /// The loop is gone: nothing may pile up for it.
+    /// Closes the mailbox, because messages must not pile up for a loop that is gone.
     fn drop(&mut self) {
         self.close();
     }

@@ -29,7 +29,7 @@ impl HostMiner for ToLoop {
     }
 }
 
-/// Jobs for threads of Python's own. The queue ends when the router lets the miner go.
+/// Jobs for Python threads. The queue ends when the router releases the miner.
 pub(crate) struct ToThreads(pub(crate) Arc<Queue<embed::Job>>);
 
 impl HostMiner for ToThreads {
@@ -59,7 +59,7 @@ pub(crate) struct JobQueue {
 
 #[pymethods]
 impl JobQueue {
-    /// Waits for the next job; `None` once the miner was let go.
+    /// Waits for the next job; `None` once the miner was released.
     fn next(&self, py: Python<'_>) -> PyResult<Option<Job>> {
         let taken = blocking::wait(py, None, |slice| match self.queue.take(slice) {
             Taken::Nothing => None,
@@ -78,21 +78,21 @@ pub(crate) struct Miner {
 
 #[pymethods]
 impl Miner {
-    /// It gets no new tasks.
+    /// Stops new tasks for the miner.
     fn drain(&self) {
         if self.miner.is_here() {
             self.miner.drain();
         }
     }
 
-    /// How many tasks it takes at a time from now on.
+    /// Sets how many tasks the miner takes at a time from now on.
     fn set_capacity(&self, tasks: u32) {
         if self.miner.is_here() {
             self.miner.set_capacity(tasks);
         }
     }
 
-    /// Ends it. Its callback only passes jobs on, so that this does not wait for Python.
+    /// Ends the miner. Its callback only passes jobs on, so this never waits for Python.
     fn remove(&self, py: Python<'_>) -> PyResult<()> {
         let removed = blocking::wait(py, None, |slice| match self.miner.remove(slice) {
             Ok(false) => None,

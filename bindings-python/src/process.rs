@@ -8,7 +8,7 @@ use pyo3::{PyResult, Python, ffi};
 
 use crate::error::to_py;
 
-/// Refuses every interpreter of the process but the main one: the bridge and its hooks are the process's.
+/// Refuses every interpreter of the process except the main one: the process has only one bridge with its hooks.
 pub(crate) fn refuse_subinterpreters(_: Python<'_>) -> PyResult<()> {
     // SAFETY: the caller is attached, as its token shows, so that there is a current interpreter.
     let id = unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) };
@@ -20,7 +20,8 @@ pub(crate) fn refuse_subinterpreters(_: Python<'_>) -> PyResult<()> {
     ))
 }
 
-/// A value that is dropped in the process that made it, and leaked in a forked child: there its locks may be held for ever.
+/// A value that is dropped in the process that made it, and leaked in a forked child, where its locks may be held for
+/// ever.
 pub(crate) struct Own<T> {
     pid: u32,
     value: Option<T>,
@@ -31,7 +32,7 @@ impl<T> Own<T> {
         Self { pid: std::process::id(), value: Some(value) }
     }
 
-    /// The value, in its own process. In a forked child even a look at it could wait for a lock that is held for ever.
+    /// The value, in its own process. In a forked child, even reading it could wait for a lock that is held for ever.
     pub(crate) fn here(&self, py: Python<'_>) -> PyResult<&T> {
         if self.is_here() {
             return Ok(self);
@@ -51,7 +52,7 @@ impl<T> Deref for Own<T> {
     fn deref(&self) -> &T {
         match &self.value {
             Some(value) => value,
-            // It is taken by `drop` alone.
+            // Only `drop` takes the value.
             None => unreachable!(),
         }
     }

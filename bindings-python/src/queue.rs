@@ -1,4 +1,4 @@
-//! A bounded queue that ends, for threads of Python's own.
+//! A bounded queue with an end, for Python threads.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -25,13 +25,13 @@ pub(crate) enum Taken<T> {
 }
 
 impl<T> Queue<T> {
-    /// A push onto a queue of `bound` items waits.
+    /// Makes a queue. A push waits while it holds `bound` items.
     pub(crate) fn new(bound: usize) -> Self {
         let state = State { items: VecDeque::new(), closed: false };
         Self { state: Mutex::new(state), filled: Condvar::new(), emptied: Condvar::new(), bound }
     }
 
-    /// Gives the item back once the queue was closed.
+    /// Puts an item in. Gives the item back if the queue was closed.
     pub(crate) fn push(&self, item: T) -> Result<(), T> {
         let mut state = self.state.lock();
         while state.items.len() >= self.bound && !state.closed {
@@ -69,7 +69,7 @@ impl<T> Queue<T> {
             }
             match timeout {
                 None => self.filled.wait(&mut state),
-                // A spurious waking gives `Nothing` early; callers wait in slices anyway.
+                // A spurious wake-up gives `Nothing` early, but callers wait in slices of time anyway.
                 Some(timeout) if self.filled.wait_for(&mut state, timeout).timed_out() && state.items.is_empty() => {
                     return if state.closed { Taken::Closed } else { Taken::Nothing };
                 }

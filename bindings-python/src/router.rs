@@ -32,7 +32,7 @@ fn raised<T>(py: Python<'_>, result: Result<T>) -> PyResult<T> {
     result.map_err(|error| to_py(py, &error))
 }
 
-/// A shutdown that has not ended within its slice goes on with the next.
+/// A shutdown that has not ended within its slice of time goes on in the next one.
 fn ended(result: Result<()>) -> Option<Result<()>> {
     match result {
         Err(error) if error.kind() == ErrorKind::Timeout => None,
@@ -45,7 +45,7 @@ fn unfinished() -> embed::Error {
     embed::Error::new(ErrorKind::Timeout, message).with_code("shutdown_timeout")
 }
 
-/// The names that can stand beside a prompt, and those of a session, as the router has them.
+/// The router's names of the options that can stand beside a prompt, and of those of a session.
 #[pyfunction]
 pub(crate) fn option_names() -> (Vec<&'static str>, Vec<&'static str>) {
     (embed::REQUEST_OPTIONS.to_vec(), embed::SESSION_OPTIONS.to_vec())
@@ -53,7 +53,7 @@ pub(crate) fn option_names() -> (Vec<&'static str>, Vec<&'static str>) {
 
 #[pymethods]
 impl Router {
-    /// Opens one.
+    /// Opens a router.
     #[staticmethod]
     fn open(config: &str, log: Option<&LogQueue>) -> Call {
         Call::of(embed::Router::open(config, log.map(LogQueue::sink)))
@@ -132,14 +132,14 @@ impl Router {
         Call::of(self.router.attach(session, task))
     }
 
-    /// A miner whose jobs come into a mailbox, all under one number.
+    /// Adds a miner whose jobs go into a mailbox, all under one number.
     fn add_loop_miner(&self, py: Python<'_>, spec: &str, mailbox: &Mailbox, token: u64) -> PyResult<Miner> {
         let miner = ToLoop { post: mailbox.post.clone(), token };
         let miner = raised(py, self.router.add_miner(spec, miner))?;
         Ok(Miner { miner: Own::new(miner) })
     }
 
-    /// A miner whose jobs are taken by threads.
+    /// Adds a miner whose jobs are taken by threads.
     fn add_thread_miner(&self, py: Python<'_>, spec: &str) -> PyResult<(Miner, JobQueue)> {
         let queue = Arc::new(Queue::new(usize::MAX));
         let miner = raised(py, self.router.add_miner(spec, ToThreads(queue.clone())))?;
@@ -167,7 +167,7 @@ impl Router {
         Ok(Call::of(self.router.drain(timeout.unwrap_or(std::time::Duration::MAX))))
     }
 
-    /// Ends it, and waits for that.
+    /// Ends the router, and waits for its end.
     #[pyo3(signature = (timeout=None))]
     fn shutdown(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
         let timeout = blocking::seconds(py, timeout)?;
@@ -175,14 +175,14 @@ impl Router {
         raised(py, done.unwrap_or_else(|| Err(unfinished())))
     }
 
-    /// Ends it when the interpreter ends: after every other call was refused. Signals are not looked for.
+    /// Ends the router when the interpreter ends, after every other call was refused. It does not check for signals.
     fn shutdown_at_exit(&self, py: Python<'_>, timeout: f64) -> PyResult<()> {
         let timeout = blocking::seconds(py, Some(timeout))?;
         let done = py.detach(|| self.router.shutdown(timeout));
         raised(py, done)
     }
 
-    /// Ends it, on a thread of its own, and tells a mailbox.
+    /// Ends the router on a separate thread, and notifies a mailbox.
     fn shutdown_then(&self, py: Python<'_>, mailbox: &Mailbox, token: u64, timeout: Option<f64>) -> PyResult<()> {
         let timeout = blocking::seconds(py, timeout)?;
         let (router, post) = ((*self.router).clone(), mailbox.post.clone());

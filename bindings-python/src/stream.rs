@@ -10,8 +10,8 @@ use crate::mailbox::Mailbox;
 use crate::process::Own;
 use crate::value::Value;
 
-/// A task's tokens: `str` each where `texts` is asked for, else `(seq, text)`. A restart is the number of the last void
-/// piece; the end is the completion as JSON in a tuple of one, or an exception.
+/// A task's tokens: each a `str` if `texts` is set, else `(seq, text)`. A restart is the number of its mark; the end is
+/// the completion as JSON in a tuple of one, or an exception.
 #[pyclass(frozen, module = "cortensor_router._native")]
 pub(crate) struct Stream {
     stream: Own<embed::Stream>,
@@ -42,19 +42,19 @@ fn list(py: Python<'_>, events: impl IntoIterator<Item = Event>, texts: bool) ->
 
 #[pymethods]
 impl Stream {
-    /// The events that are ready; `None` once all is over.
+    /// The events that are ready; `None` after the end.
     fn take_ready<'py>(&self, py: Python<'py>, texts: bool) -> PyResult<Option<Bound<'py, PyList>>> {
         let events = self.stream.here(py)?.take_ready().map_err(|error| to_py(py, &error))?;
         events.map(|events| list(py, events, texts)).transpose()
     }
 
-    /// Tells the mailbox once there is something to take.
+    /// Notifies the mailbox once an event is ready.
     fn notify(&self, py: Python<'_>, mailbox: &Mailbox, token: u64) -> PyResult<()> {
         let post = mailbox.post.clone();
         self.stream.here(py)?.notify(move || post.put(token, Ok(Value::Nothing))).map_err(|error| to_py(py, &error))
     }
 
-    /// Waits for events: `None` once all is over, and an empty list when the time has passed.
+    /// Waits for events: `None` after the end, and an empty list when the time has passed.
     #[pyo3(signature = (texts, timeout=None))]
     fn wait<'py>(&self, py: Python<'py>, texts: bool, timeout: Option<f64>) -> PyResult<Option<Bound<'py, PyList>>> {
         let timeout = blocking::seconds(py, timeout)?;

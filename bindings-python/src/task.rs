@@ -8,7 +8,7 @@ use crate::error::to_py;
 use crate::process::Own;
 use crate::stream::Stream;
 
-/// A submitted task. The last handle that goes cancels it, unless it is detached.
+/// A submitted task. Dropping the last handle cancels the task, unless it is detached.
 #[pyclass(frozen, module = "cortensor_router._native")]
 pub(crate) struct Task {
     task: Own<embed::Task>,
@@ -50,7 +50,7 @@ impl Task {
         Call::of(self.task.result())
     }
 
-    /// Its tokens after that number.
+    /// The task's tokens after that number.
     fn stream(&self, py: Python<'_>, after: u64) -> PyResult<Stream> {
         Ok(Stream::of(self.task.here(py)?.stream(after)))
     }

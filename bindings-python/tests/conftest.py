@@ -1,4 +1,4 @@
-"""What holds for every test of the package."""
+"""The set-up of every test of the package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several tests need."""
+"""Helpers of several tests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def program(name: str, *arguments: str, timeout: float = 60, check: bool = True)
 
 
 def command(name: str, *arguments: str) -> list[str]:
-    """The same for those who start it themselves."""
+    """The command that runs a program, for tests that start it themselves."""
     return [sys.executable, "-X", "faulthandler", "-W", "error", str(PROGRAMS / f"{name}.py"), *arguments]
 
 

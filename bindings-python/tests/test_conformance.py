@@ -35,7 +35,7 @@ SCENARIOS = [
 
 @dataclass
 class Seen:
-    """What a miner saw."""
+    """The jobs that a miner saw."""
 
     jobs: int = 0
     cancelled: int = 0
@@ -146,7 +146,7 @@ def on_threads(behaviour: str, given: dict[str, Any], seen: Seen) -> Callable[[S
 
 
 async def given_by(value: Any) -> Any:
-    """What a call gives, whether it is awaited or not."""
+    """The result of a call, whether it must be awaited or not."""
     return await value if inspect.isawaitable(value) else value
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong on the first day is told so that it can be mended."""
+"""The mistakes of a first day get errors that say how to mend them."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_what_is_no_miner(router: SyncRouter) -> None:
     with pytest.raises(TypeError, match="takes one argument, the job"):
         SyncMinerClient(for_nothing, "ws://127.0.0.1:1", name="far", token="t")  # type: ignore[arg-type]  # noqa: S106
     assert [miner.id for miner in router.miners()] == ["echo"]
-    # What has no signature is taken at its word.
+    # A function without a signature is accepted.
     router.add_miner("text", str, models=["text"])
     assert "SyncJob" in router.complete("x", model="text").text
 

@@ -76,7 +76,7 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def miner(client: httpx.AsyncClient) -> Any:
-    """What somebody writes who has a model: the job's prompt in, its tokens out."""
+    """A miner around a model, as users write it: the job's prompt in, its tokens out."""
 
     async def smol(job: Job) -> AsyncIterator[str]:
         body = {"prompt": job.prompt, "stream": True, "n_predict": job.request.get("max_tokens", 32), "temperature": 0}

@@ -103,7 +103,7 @@ PYTHON = {
 
 
 def types(schemas: dict[str, Any], schema: dict[str, Any]) -> set[str]:
-    """What Python calls the types that a schema lets through."""
+    """The Python types of the values that a schema allows."""
     if "$ref" in schema:
         name = schema["$ref"].rsplit("/", 1)[1]
         known = [(one.__name__, of) for one, of, _ in RECORDS] + [(one.__name__, one.__name__) for one in PLAIN]

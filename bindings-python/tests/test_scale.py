@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TASKS = 10_000
 TOKENS = 1_000_000
 SECONDS = 280
-"""What a slow machine gets for a test."""
+"""The time that a test gets on a slow machine."""
 PATIENT = {"limits": {"default_timeout_secs": SECONDS}, "dispatch": {"progress_timeout_ms": SECONDS * 1000}}
 
 

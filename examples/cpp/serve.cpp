@@ -6,7 +6,7 @@
 
 namespace {
 
-/// Says `tick` until nobody listens, but not for ever.
+/// Emits `tick` until no client reads, but not for ever.
 void tick(const cortensor::Job &job) {
     for (int i = 0; i < 100000; i++) {
         switch (job.emit("tick ")) {
@@ -27,7 +27,7 @@ void tick(const cortensor::Job &job) {
 
 // With an argument: on any port that is free.
 int main(int argc, char **) {
-    // Blocked before the router has threads, which inherit this: so the signals wait for `sigwait`.
+    // The signals are blocked before the router starts threads, which inherit this, so that `sigwait` gets them.
     sigset_t ending;
     sigemptyset(&ending);
     sigaddset(&ending, SIGINT);

@@ -1,4 +1,4 @@
-// A graceful end on SIGINT: what runs may end, what is new is refused, and then all is closed.
+// A graceful end on SIGINT: running tasks may end, new ones are refused, and then the router is closed.
 #include <cortensor_router.hpp>
 #include <csignal>
 #include <cstdlib>
@@ -39,7 +39,7 @@ int main() {
         int signal = 0;
         sigwait(&ending, &signal);
 
-        // Ten seconds for what runs; what has not ended then is cancelled by the shutdown.
+        // Running tasks get ten seconds; the shutdown cancels the others.
         router.drain(std::chrono::seconds(10));
         std::cout << "drained\nthe task ended: " << task.text(std::chrono::milliseconds(0)) << std::endl;
         router.shutdown();

@@ -1,4 +1,4 @@
-"""A miner that blocks its thread, and notices when nobody waits any more. No asyncio needed.
+"""A miner that blocks its thread, and notices when its work is no longer wanted. It needs no asyncio.
 
 python examples/python/own_miner.py
 """

@@ -1,4 +1,4 @@
-//! A miner that works on a thread of its own and notices when nobody waits any more.
+//! A miner that works on a thread of its own and notices when its work is no longer wanted.
 //!
 //! `cargo run --example own_miner`
 

@@ -1,4 +1,4 @@
-// The same package for `require`.
+// Uses the package by `require`.
 
 import router = require('cortensor-router');
 

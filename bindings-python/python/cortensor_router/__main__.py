@@ -10,7 +10,7 @@ from . import _native
 
 def main() -> None:
     """Runs the command and ends with its exit status."""
-    # Python's own handler waits for Python to run again, which it does not while the command works.
+    # Python's own handler waits until Python runs again, which never happens while the command works.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(_native.command(["cortensor-router", *sys.argv[1:]]))
 

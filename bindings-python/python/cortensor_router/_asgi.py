@@ -28,7 +28,7 @@ class AsgiApp:
         self._handler: _native.HttpHandler | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one connection, as ASGI has it."""
+        """Serves one connection, as ASGI specifies."""
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
         elif scope["type"] == "http":
@@ -64,7 +64,7 @@ class AsgiApp:
         response: _native.HttpResponse = await loop.answer(call)
         await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
         with contextlib.suppress(RouterError):
-            # An answer that breaks off has no other sign than its missing end.
+            # The only sign of an answer that breaks off is its missing end.
             while (piece := await loop.answer(response.next_piece())) is not None:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -82,7 +82,7 @@ def _target(scope: Scope) -> str:
 
 
 async def _body(receive: Receive, most: int) -> bytes | None:
-    """The body, read no further than one byte over what is taken; `None`: the client hung up."""
+    """The body, read no further than one byte over the limit; `None`: the client hung up."""
     pieces: list[bytes] = []
     size = 0
     while True:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("cortensor_router")
 
 CLOSE_SECONDS = 10.0
-"""How long `close` waits for miners that do not stop, where nothing else is said."""
+"""The default time, in seconds, for which `close` waits for miners that do not stop."""
 
 
 class RouterBase:
@@ -39,7 +39,7 @@ class RouterBase:
         return self._opened
 
     def _is_there(self) -> bool:
-        """Whether it was opened; one that was closed since says so, here and not at its first use."""
+        """Whether the router was opened. Raises if it was closed since."""
         if self._opened is None:
             return False
         self._opened.info()
@@ -51,7 +51,7 @@ class RouterBase:
 
     @property
     def is_open(self) -> bool:
-        """Whether it was opened and not closed since."""
+        """Whether the router was opened and not closed since."""
         if self._opened is None:
             return False
         try:
@@ -69,7 +69,7 @@ class RouterBase:
         return NodeInfo._parse(self._handle.info())
 
     def status(self) -> NodeStatus:
-        """How it is doing."""
+        """The router's state."""
         return NodeStatus._parse(self._handle.status())
 
     def metrics(self) -> str:
@@ -92,7 +92,7 @@ class RouterBase:
         self._handle.add_upstream(fields_of("upstream", {"url": url, **settings}))
 
     def remove_miner(self, name: str) -> None:
-        """Removes a miner of any kind by its name: what it was working on goes to others."""
+        """Removes a miner of any kind by its name. Its tasks go to other miners."""
         self._handle.remove_miner(name)
         self._work.pop(name, None)
 

@@ -1,4 +1,4 @@
-"""Between the router's threads and Python's.
+"""The bridge between the router's threads and Python's.
 
 No thread of the router touches Python. Its messages wait in a mailbox, one for each event loop, until the loop
 takes it; the bridge thread, a thread of Python's own, calls the loops. Another one brings the log to `logging`.
@@ -22,7 +22,7 @@ from . import _native
 from ._errors import RouterError
 
 EXIT_SECONDS = 5.0
-"""How long the end of the interpreter waits for routers that were not closed, at most."""
+"""The longest time, in seconds, for which the end of the interpreter waits for routers that were not closed."""
 
 _TRACE = 5
 _LEVELS = {
@@ -62,7 +62,7 @@ class Loop:
             raise
 
     async def told(self, start: Callable[[_native.Mailbox, int], object]) -> Any:
-        """Starts something that tells the mailbox once it has happened, and awaits that."""
+        """Starts an operation that notifies the mailbox at its end, and awaits that."""
         token = next(self._tokens)
         future = asyncio.get_running_loop().create_future()
         self._waiting[token] = future
@@ -73,24 +73,24 @@ class Loop:
             self._waiting.pop(token, None)
 
     def handle(self, handler: Callable[[Any], None]) -> int:
-        """Calls `handler` in the loop with whatever comes under the number that this gives."""
+        """Gives a number. Calls `handler` in the loop with every message under that number."""
         token = next(self._tokens)
         self._handlers[token] = handler
         return token
 
     def forget(self, token: int) -> None:
-        """Drops everything that comes under that number from now on."""
+        """Drops every further message under that number."""
         self._handlers.pop(token, None)
 
     def wake(self) -> None:
-        """Has the loop take what is there. The bridge thread calls this."""
+        """Makes the loop take the waiting messages. The bridge thread calls this."""
         loop = self._loop()
         try:
             if loop is not None:
                 loop.call_soon_threadsafe(self._take)
                 return
         except RuntimeError:
-            # It was closed. Nobody will come for what is there.
+            # The loop was closed and will not take the waiting messages.
             pass
         self.mailbox.close()
 
@@ -167,7 +167,7 @@ _process = _Process()
 
 
 def current() -> Loop:
-    """The post of the event loop that runs here."""
+    """The post of the running event loop."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -185,37 +185,37 @@ def current() -> Loop:
 
 
 async def answer(call: _native.Call) -> Any:
-    """Awaits a call's answer in the event loop that runs here."""
+    """Awaits a call's answer in the running event loop."""
     return await current().answer(call)
 
 
 def log_queue() -> _native.LogQueue:
-    """Where routers log to."""
+    """The logger of all routers."""
     with _process.lock:
         _process.start("log", _process.run_log)
         return _process.log
 
 
 def opened(router: Closing) -> None:
-    """The end of the interpreter closes it where nobody did."""
+    """Registers the object, so that the end of the interpreter closes it if the program did not."""
     with _process.lock:
         _process.routers.add(router)
 
 
 def closed(router: Closing) -> None:
-    """Nothing is left to close."""
+    """Removes the object, which is closed already."""
     with _process.lock:
         _process.routers.discard(router)
 
 
 def stop_at_exit(one: Any) -> None:
-    """Calls its `stop_at_exit()` when the interpreter ends, while it is there."""
+    """Calls the object's `stop_at_exit()` when the interpreter ends, if the object still exists."""
     with _process.lock:
         _process.at_exit.add(one)
 
 
 def _at_exit() -> None:
-    """After this no thread of the router's is about to come back to Python."""
+    """Ends the bridge. After this, no thread of the router is about to enter Python."""
     here = _process
     if os.getpid() != here.pid:
         return
@@ -235,7 +235,7 @@ def _at_exit() -> None:
 
 
 def _after_fork() -> None:
-    """The child has none of the parent's threads, and leaves the parent's routers alone."""
+    """Resets a forked child, which has none of the parent's threads and must not touch the parent's routers."""
     global _process  # noqa: PLW0603 - the child's own
     _native.renew()
     abandoned.append(_process)

@@ -31,7 +31,7 @@ class _ClientBase:
 
     def __init__(self, name: str, function: AsyncMinerFunction | SyncMinerFunction, config: str, capacity: int) -> None:
         self.name = name
-        """Its name."""
+        """The miner's name."""
         self._function = function
         self._config = config
         self._capacity = capacity
@@ -56,11 +56,11 @@ class _ClientBase:
         _bridge.opened(self._native)
 
     def stats(self) -> MinerClientStats:
-        """Its counts, and how it is connected."""
+        """The miner's counts, and its connection."""
         return MinerClientStats._parse(self._native.stats())
 
     def set_capacity(self, tasks: int) -> None:
-        """How many tasks it takes at a time from now on, at most the `capacity` it was started with."""
+        """Sets how many tasks the miner takes at a time from now on, at most its first `capacity`."""
         self._native.set_capacity(tasks)
 
     def __repr__(self) -> str:
@@ -93,11 +93,11 @@ class MinerClient(_ClientBase):
             self._start_on_threads()
 
     async def drain(self, timeout: float) -> bool:
-        """Takes no new tasks and finishes what it has; `True`: all was finished in that time, and the router has it."""
+        """Takes no new tasks and finishes the present ones; `True`: all are finished, and the router has the answers."""
         return bool(await _bridge.current().answer(self._native.drain(timeout)))
 
     async def close(self, timeout: float = CLOSE_SECONDS) -> None:
-        """Ends its connection and cancels its work."""
+        """Ends the miner's connection and cancels its work."""
         native, deadline = self._native, time.monotonic() + timeout
         await _bridge.current().told(lambda mailbox, token: native.close_then(mailbox, token, timeout))
         _bridge.closed(native)
@@ -136,11 +136,11 @@ class SyncMinerClient(_ClientBase):
             self._start_on_threads()
 
     def drain(self, timeout: float) -> bool:
-        """Takes no new tasks and finishes what it has; `True`: all was finished in that time, and the router has it."""
+        """Takes no new tasks and finishes the present ones; `True`: all are finished, and the router has the answers."""
         return bool(self._native.drain(timeout).wait())
 
     def close(self, timeout: float = CLOSE_SECONDS) -> None:
-        """Ends its connection and cancels its work."""
+        """Ends the miner's connection and cancels its work."""
         deadline = time.monotonic() + timeout
         self._native.close(timeout)
         _bridge.closed(self._native)
@@ -179,7 +179,7 @@ def run_miner(
 
     A second Ctrl-C ends it at once. In another thread than the main one nothing but the end of the program ends it.
     """
-    # It can be put into by a signal handler, whatever the interrupted thread holds.
+    # A signal handler can put into it, whatever locks the interrupted thread holds.
     told: queue.SimpleQueue[None] = queue.SimpleQueue()
     before: dict[signal.Signals, Any] = {}
 

@@ -1,4 +1,4 @@
-"""Answers, and the events by which they come."""
+"""Answers, and the events of their streams."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Completion(CompletionRecord):
 
     @property
     def tool_calls(self) -> list[dict[str, Any]]:
-        """The tools that it calls, as in OpenAI's API; empty where it calls none."""
+        """The calls of tools, as in OpenAI's API; empty if there is none."""
         return list(self._message.get("tool_calls") or [])
 
     @property
     def reasoning(self) -> str:
-        """What the model thought before it spoke, where that is known."""
+        """The model's reasoning before its answer, if it is known."""
         return str(self._message.get("reasoning_content") or "")
 
     @property
@@ -40,9 +40,9 @@ class Embedding(Record):
     """A vector."""
 
     index: int
-    """Which of the inputs it is of, from 0."""
+    """The index of its input, from 0."""
     embedding: list[float]
-    """Its numbers."""
+    """The numbers of the vector."""
     object: str = "embedding"
     """`embedding`."""
 
@@ -60,13 +60,13 @@ class Embeddings(Record):
     session_id: int
     """The session."""
     task_id: int
-    """The task in its session."""
+    """The task's id in its session."""
     usage: Usage
     """Tokens of the texts."""
     object: str = "list"
     """`list`."""
     gid: int | None = None
-    """The task among all sessions."""
+    """The task's id among all sessions."""
     miner_address: str | None = None
     """The miner that made them."""
 

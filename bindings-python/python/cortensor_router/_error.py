@@ -1,4 +1,4 @@
-"""What all exceptions of the package are, and how one comes out of the router."""
+"""The base of all exceptions of the package, and the conversion of the router's errors."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 from typing import Any, ClassVar
 
 KINDS: dict[str, type[RouterError]] = {}
-"""The class of each kind: the first one that is defined with it."""
+"""The class of each kind: the first class that names the kind."""
 
 
 class RouterError(Exception):
-    """Anything that the router refuses or that went wrong in it.
+    """An error of the router: a refusal or a failure.
 
     >>> from cortensor_router import InvalidArgumentError, RouterError
     >>> error = InvalidArgumentError("max_tokens must be 1 or more", param="max_tokens")
@@ -26,7 +26,7 @@ class RouterError(Exception):
     message: str
     """The problem and how to mend it."""
     code: str
-    """The finest code there is: one below the kind (`no_miner`), or the kind's where there is none."""
+    """The finest code of the error: one below the kind (`no_miner`), or the kind's if there is none."""
     param: str | None
     """The field or argument at fault."""
     retry_after_ms: int | None
@@ -78,7 +78,7 @@ class RouterError(Exception):
 
 
 def error_of(text: str) -> RouterError:
-    """The exception that an error is, out of its JSON."""
+    """Makes the exception for an error from its JSON."""
     record: dict[str, Any] = json.loads(text)
     return KINDS.get(record["kind"], RouterError)(
         record["message"],

@@ -11,11 +11,11 @@ from ._json import fields_of, parsed, text_of
 _TAKEN, _SLOW, _CANCELLED = 0, 1, 2
 
 Piece = str | bytes | Mapping[str, Any]
-"""A piece of an answer: text, its bytes, of which one character may be cut in two, or what is no text."""
+"""A piece of an answer: text, bytes that may end in the middle of a character, or a part that is not text."""
 
 
 class JobError(Exception):
-    """Raise it in a miner to say with which code the work failed.
+    """An error that a miner raises to give its failure a code.
 
     >>> raise JobError("overloaded", "the GPU is out of memory")
     Traceback (most recent call last):
@@ -67,7 +67,7 @@ class JobBase:
 
     @property
     def gid(self) -> int:
-        """The task among all sessions."""
+        """The task's id among all sessions."""
         return int(self._told["gid"])
 
     @property
@@ -77,38 +77,38 @@ class JobBase:
 
     @property
     def task_id(self) -> int:
-        """The task in its session."""
+        """The task's id in its session."""
         return int(self._told["task_id"])
 
     @property
     def model(self) -> str:
-        """The model that is wanted."""
+        """The model that the caller named."""
         return str(self._told["model"] or "")
 
     @property
     def stream(self) -> bool:
-        """Whether tokens are wanted as they come."""
+        """Whether a client reads tokens as they come."""
         return bool(self._told["stream"])
 
     @property
     def deadline_ms(self) -> int:
-        """When the task is given up: milliseconds since the Unix epoch."""
+        """The deadline of the task, in milliseconds since the Unix epoch."""
         return int(self._told["deadline_ms"])
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether the work is wanted no more, or was answered."""
+        """Whether the work is no longer wanted, or was answered."""
         return self._native.is_cancelled()
 
     def _give(self, piece: object) -> int:
-        """Gives a piece of any kind, and what the router says to it."""
+        """Emits a piece of any kind. Gives the router's response."""
         if isinstance(piece, Mapping):
             return self._native.emit_parts(text_of("piece", dict(piece)))  # pyright: ignore[reportUnknownArgumentType]
-        # It refuses everything else.
+        # The native part refuses everything else.
         return self._native.emit(piece)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
     def emit(self, piece: Piece) -> bool:
-        """Gives the next piece of the answer; `False`: nobody wants it any more, stop.
+        """Gives the next piece of the answer; `False`: the answer is no longer wanted, stop.
 
         It does not wait for a slow reader: `send` does. The bytes of one character may be cut in two. A mapping holds
         what is no text: `{"reasoning": "..."}`, `{"tool_calls": [...]}`.
@@ -126,7 +126,7 @@ class JobBase:
         model: str | None = None,
         embedding: Any = None,
     ) -> None:
-        """Ends the work. Where pieces were emitted they are the text; usage that is not given is estimated.
+        """Ends the work. If pieces were emitted, they are the text; usage that is not given is estimated.
 
         `tool_calls` are OpenAI's; their arguments may be mappings. `embedding` is a vector, or a list of them.
         """
@@ -143,17 +143,17 @@ class JobBase:
         self._answered = True
 
     def fail(self, code: str, message: str) -> None:
-        """Says that the work failed; `code` as in `JobError`."""
+        """Ends the work with a failure; `code` as in `JobError`."""
         self._native.fail(code, message)
         self._answered = True
 
     def reject(self, reason: str) -> None:
-        """Gives the job back: no blame, another miner is tried."""
+        """Gives the job back: another miner is tried, and this one is not blamed."""
         self._native.reject(reason)
         self._answered = True
 
     def _finish_with(self, answer: object) -> None:
-        """Ends it with what the miner's function gave."""
+        """Ends the job with the result of the miner's function."""
         if self._answered:
             return
         if answer is None:
@@ -182,7 +182,7 @@ class Job(JobBase):
         self._loop = loop
 
     async def send(self, piece: Piece) -> bool:
-        """Gives the next piece, and waits while the reader is slow; `False`: nobody wants it any more, stop."""
+        """Gives the next piece, and waits while the reader is slow; `False`: the answer is no longer wanted, stop."""
         return await self._sent(self._give(piece))
 
     async def _sent(self, state: int) -> bool:
@@ -198,7 +198,7 @@ class SyncJob(JobBase):
     __slots__ = ()
 
     def send(self, piece: Piece) -> bool:
-        """Gives the next piece, and waits while the reader is slow; `False`: nobody wants it any more, stop."""
+        """Gives the next piece, and waits while the reader is slow; `False`: the answer is no longer wanted, stop."""
         state = self._give(piece)
         if state == _SLOW:
             self._native.wait_writable()
@@ -206,5 +206,5 @@ class SyncJob(JobBase):
         return state == _TAKEN
 
     def wait_cancelled(self, timeout: float | None = None) -> bool:
-        """Blocks until the work is wanted no more; `False` after `timeout` seconds, or when the job was answered."""
+        """Blocks until the work is no longer wanted; `False` after `timeout` seconds, or when the job was answered."""
         return self._native.wait_cancelled(timeout)

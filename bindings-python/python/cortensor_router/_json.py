@@ -1,4 +1,4 @@
-"""Records as JSON text, in and out."""
+"""Converts records to JSON text and back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _decode = json.JSONDecoder().decode
 
 
 def text_of(what: str, record: object) -> str:
-    """JSON text; the error for what JSON cannot carry names `what`."""
+    """Writes JSON text. The error for a value that JSON cannot carry names `what`."""
     try:
         text = _encode(record)
         text.encode()
@@ -26,7 +26,7 @@ def text_of(what: str, record: object) -> str:
 
 
 def config_of(what: str, config: Mapping[str, Any] | str | None) -> str:
-    """Settings, given as a mapping or as JSON text."""
+    """Reads settings, which are a mapping or JSON text."""
     if config is None:
         return ""
     if isinstance(config, str):
@@ -46,7 +46,7 @@ def _mapping(what: str, config: object) -> dict[str, Any]:
 
 
 def fields_of(what: str, given: Mapping[str, Any]) -> str:
-    """A record of the fields that were given: `None` stands for none."""
+    """Makes a record of the fields that were given; `None` means that a field was not given."""
     return text_of(what, {name: value for name, value in given.items() if value is not None})
 
 

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class ListenerBase:
-    """Where it listens, and how it is protected."""
+    """The address of a listener, and its protection."""
 
     def __init__(self, native: _native.Listener) -> None:
         self._native = native
 
     @property
     def host(self) -> str:
-        """The address it listens on."""
+        """The address on which it listens."""
         return self._native.address[0]
 
     @property
@@ -50,7 +50,7 @@ class Listener(ListenerBase):
         await _bridge.answer(self._native.stop())
 
     async def ended(self) -> None:
-        """Waits until it has ended, for whatever reason."""
+        """Waits until the listener has ended, for any reason."""
         await _bridge.answer(self._native.ended())
 
     async def __aenter__(self) -> Self:
@@ -70,7 +70,7 @@ class SyncListener(ListenerBase):
         self._native.stop().wait()
 
     def ended(self, timeout: float | None = None) -> None:
-        """Waits until it has ended, for whatever reason; after `timeout` seconds it raises."""
+        """Waits until the listener has ended, for any reason. Raises after `timeout` seconds."""
         self._native.ended().wait(timeout)
 
     def __enter__(self) -> Self:

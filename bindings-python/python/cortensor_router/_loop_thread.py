@@ -32,15 +32,15 @@ class LoopThread:
             self.loop.close()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Runs a coroutine there and waits for it."""
+        """Runs a coroutine in the loop and waits for it."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
     def post(self) -> _bridge.Loop:
-        """The post of its loop."""
+        """The post of the loop."""
         return self.run(_post())
 
     def stop(self, timeout: float) -> None:
-        """Ends it."""
+        """Ends the loop and its thread."""
         with contextlib.suppress(RuntimeError):
             self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(timeout)

@@ -22,20 +22,20 @@ class MinerBase:
         self._native = native
         self._work = work
         self.name = name
-        """Its name."""
+        """The miner's name."""
 
     def drain(self) -> None:
-        """It gets no new tasks and finishes those that it has."""
+        """Stops new tasks for the miner, which finishes those that it has."""
         self._native.drain()
 
     def set_capacity(self, tasks: int) -> None:
-        """How many tasks it takes at a time from now on."""
+        """Sets how many tasks the miner takes at a time from now on."""
         self._native.set_capacity(tasks)
         if isinstance(self._work, ThreadWork):
             self._work.set_capacity(tasks)
 
     def _remove(self) -> None:
-        """It gets no new tasks, and what it has goes to others."""
+        """Stops new tasks for the miner. Its present tasks go to other miners."""
         self._native.remove()
         work = self._base._work
         if work.get(self.name) is self._work:
@@ -55,7 +55,7 @@ class Miner(MinerBase):
     """A miner that was added."""
 
     async def remove(self, timeout: float = CLOSE_SECONDS) -> None:
-        """Ends it: what it was working on goes to others. Waits until its functions have ended.
+        """Ends the miner. Its tasks go to other miners. Waits until its functions have ended.
 
         Raises `RouterTimeoutError` when they had not within `timeout` seconds.
         """
@@ -71,7 +71,7 @@ class SyncMiner(MinerBase):
         self._router = router
 
     def remove(self, timeout: float = CLOSE_SECONDS) -> None:
-        """Ends it: what it was working on goes to others. Waits until its functions have ended.
+        """Ends the miner. Its tasks go to other miners. Waits until its functions have ended.
 
         Raises `RouterTimeoutError` when they had not within `timeout` seconds.
         """

@@ -21,7 +21,7 @@ logger = logging.getLogger("cortensor_router.miner")
 
 
 def check_function(function: Any) -> None:
-    """Says at once what would fail with the first job."""
+    """Checks at once for mistakes that would fail the first job."""
     if not callable(function):
         if inspect.iscoroutine(function):
             function.close()
@@ -30,7 +30,7 @@ def check_function(function: Any) -> None:
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
-        # A function that is written in C may have none.
+        # A function that is written in C may have no signature.
         return
     try:
         signature.bind(None)
@@ -39,7 +39,7 @@ def check_function(function: Any) -> None:
 
 
 def runs_in_loop(function: object) -> bool:
-    """Whether it is an async generator function or a coroutine function; all else may block."""
+    """Whether the function is an async generator or a coroutine; any other function may block."""
     check_function(function)
     while isinstance(function, functools.partial):
         function = function.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
@@ -57,15 +57,15 @@ def _failed(name: str, native: _native.Job, error: BaseException) -> None:
     try:
         native.fail(code, message)
     except RouterError:
-        # It was answered before, or the code is none: then the job counts as dropped.
+        # The job was answered before, or the code is unknown: the job then counts as dropped.
         with contextlib.suppress(RouterError):
             native.fail("internal", message)
 
 
 def _refused(name: str, native: _native.Job, error: RouterError) -> None:
-    """The router did not take what the miner's function gave."""
+    """Handles a result of the miner's function that the router refused."""
     if error.code == "no_answer":
-        # The router has failed it with these words already.
+        # The router has failed the job with this message already.
         logger.warning("%s: %s", name, error)
     elif not native.is_cancelled():
         _failed(name, native, error)
@@ -87,7 +87,7 @@ class LoopWork:
         return self._loop.loop()
 
     def forget(self) -> None:
-        """No job comes any more."""
+        """Handles the end of the miner: no further job comes."""
         self._loop.forget(self.token)
 
     def _take(self, native: _native.Job) -> None:
@@ -110,7 +110,7 @@ class LoopWork:
             if hasattr(made, "__aiter__"):
                 wanted = await self._pull(job, native, made)
                 if wanted:
-                    # A generator that gave nothing gave an empty text; a function that returned nothing forgot it.
+                    # A generator without pieces gave an empty text; a function without a result forgot to return one.
                     job._finish_with("")
                 else:
                     _gone(native)
@@ -130,7 +130,7 @@ class LoopWork:
             self._loop.forget(token)
 
     async def _pull(self, job: Job, native: _native.Job, pieces: Any) -> bool:
-        """Whether all was wanted."""
+        """Passes a generator's pieces on. Gives whether all of them were wanted."""
         emit = native.emit
         try:
             async for piece in pieces:
@@ -138,7 +138,7 @@ class LoopWork:
                 if state and not await job._sent(state):
                     raise asyncio.CancelledError  # noqa: TRY301 - as if the loop had raised it
         except asyncio.CancelledError:
-            # Wherever it was noticed, the miner's function sees it.
+            # The miner's function must see the cancellation, wherever it was noticed.
             await _throw(pieces)
             if native.is_cancelled():
                 return False
@@ -150,14 +150,14 @@ class LoopWork:
         return True
 
     def cancel(self) -> None:
-        """Cancels what runs. Only in the loop itself."""
+        """Cancels running work. Must be called in the loop."""
         here = asyncio.current_task()
         for task in list(self._tasks):
             if task is not here:
                 task.cancel()
 
     async def ended(self, timeout: float) -> bool:
-        """Cancels what runs and waits for it, wherever it runs; `False`: it had not ended within `timeout` seconds."""
+        """Cancels running work and waits for its end; `False`: it had not ended within `timeout` seconds."""
         loop = self._loop.loop()
         if loop is None or loop.is_closed():
             return True
@@ -184,13 +184,13 @@ async def _throw(pieces: Any) -> None:
 
 
 def _gone(native: _native.Job) -> None:
-    """Nobody wants the answer: lets the job go."""
+    """Releases a job whose answer is no longer wanted."""
     with contextlib.suppress(RouterError):
         native.fail("cancelled", "the miner stopped")
 
 
 class ThreadWork:
-    """Functions that run on threads, of which there are as many as run at a time."""
+    """Functions that run on threads, with one thread for each running function."""
 
     def __init__(self, name: str, function: Callable[..., Any], capacity: int) -> None:
         self._name = name
@@ -209,11 +209,11 @@ class ThreadWork:
             self._add()
 
     def set_capacity(self, capacity: int) -> None:
-        """How many threads there may be from now on."""
+        """Sets how many threads there may be from now on."""
         self._capacity = capacity
 
     def _add(self) -> None:
-        """Starts a thread; the lock is held."""
+        """Starts a thread. The caller must hold the lock."""
         self._number += 1
         thread = threading.Thread(
             target=self._run, args=(self._number,), name=f"{self._name}-{self._number}", daemon=True
@@ -222,7 +222,7 @@ class ThreadWork:
         try:
             thread.start()
         except RuntimeError:
-            # The system gives no more, or the interpreter ends: those that are there do the work.
+            # The system gives no more threads, or the interpreter ends: the present threads do the work.
             del self._threads[self._number]
 
     def _run(self, number: int) -> None:
@@ -281,11 +281,11 @@ class ThreadWork:
             close = getattr(pieces, "close", None)
             if close is not None:
                 close()
-        # As in a loop: a generator that gave nothing gave an empty text.
+        # As in an event loop, a generator without pieces gave an empty text.
         job._finish_with("" if answer is None else answer)
 
     def is_inside(self) -> bool:
-        """Whether this very thread is one of them."""
+        """Whether the present thread is one of them."""
         return threading.current_thread() in self._threads.values()
 
     def wait(self, timeout: float) -> bool:

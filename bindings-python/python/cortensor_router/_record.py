@@ -26,7 +26,7 @@ class Record:
 
     @classmethod
     def _of(cls, data: dict[str, Any]) -> Self:
-        """The record that `data` is. Fields that this version does not know are left out."""
+        """Makes a record from `data`. Fields that this version does not know are left out."""
         for name, part in cls._parts.items():
             told = data.get(name)
             if isinstance(told, list):
@@ -43,7 +43,7 @@ class Record:
         return cls._of(parsed(text))
 
     def to_dict(self) -> dict[str, Any]:
-        """The record as JSON has it.
+        """The record as a dictionary of JSON values.
 
         >>> from cortensor_router import Usage
         >>> Usage(completion_tokens=2, prompt_tokens=3, total_tokens=5).to_dict()["total_tokens"]
@@ -72,7 +72,7 @@ class Page(Generic[T]):
     def __init__(self, rows: list[T], count: int, corrupt: list[int] | None = None) -> None:
         self._rows = rows
         self.count = count
-        """How many there are in all."""
+        """The number of rows on all pages."""
         self.corrupt = corrupt or []
         """The ids of tasks of this page whose rows in the store are damaged; they are not among its rows."""
 
@@ -94,6 +94,6 @@ class Page(Generic[T]):
 
 
 def page_of(of: type[R], rows: str, text: str) -> Page[R]:
-    """The page that JSON text is; its rows stand under the name `rows`."""
+    """Reads a page from JSON text, whose rows stand under the name `rows`."""
     data = parsed(text)
     return Page([of._of(row) for row in data[rows]], data["count"], data.get("corrupt"))

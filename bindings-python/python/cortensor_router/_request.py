@@ -17,12 +17,12 @@ _MINER = frozenset(MinerOptions.__annotations__)
 
 
 def _check_names(what: str, given: Iterable[str], known: frozenset[str], hint: str) -> None:
-    """A name that was mistyped would change nothing, or reach the miner as a field of its own."""
+    """Refuses unknown options: a mistyped name would have no effect, or reach the miner as an unknown field."""
     unknown = set(given) - known
     if known is _REQUEST:
         unknown -= {"clientReference"}
     else:
-        # The router takes the names that Cortensor published, too: `minNumOfNodes`.
+        # The router also accepts the names that Cortensor published, such as `minNumOfNodes`.
         unknown = {name for name in unknown if _in_snake_case(name) not in known}
     if unknown:
         name = min(unknown)
@@ -48,14 +48,14 @@ def changes_of(changes: SessionChanges) -> str:
 
 
 def miner_of(name: str, options: MinerOptions) -> str:
-    """What a miner says of itself, as JSON."""
+    """The description of a miner as JSON."""
     check_name(name)
     _check_names("miner", options, _MINER, "MinerOptions lists all of them")
     return fields_of("miner", {"name": name, **options})
 
 
 def check_name(name: Any) -> None:
-    """`@router.miner` without its parentheses has the function where the name belongs."""
+    """Refuses `@router.miner` without parentheses, which has the function in the place of the name."""
     if callable(name):
         raise TypeError('a miner needs a name: @router.miner("name"), or router.add_miner("name", function)')
 
@@ -67,7 +67,7 @@ def _check_prompt(prompt: object) -> None:
 
 
 def embedding_of(texts: str | Sequence[str], options: RequestOptions) -> str:
-    """The request of vectors as JSON."""
+    """The request for vectors as JSON."""
     if isinstance(texts, (bytes, bytearray)) or not isinstance(texts, (str, Sequence)):  # pyright: ignore[reportUnnecessaryIsInstance]
         message = f"input is a text or a list of texts, not {type(texts).__name__}"
         raise InvalidArgumentError(message, param="input")

@@ -51,13 +51,13 @@ class Router(RouterBase):
     """
 
     async def open(self) -> Self:
-        """Opens it. `async with` does, too."""
+        """Opens the router, as `async with` does."""
         if not self._is_there():
             self._keep(await _bridge.answer(_native.Router.open(self._config, _bridge.log_queue())))
         return self
 
     async def close(self, timeout: float = CLOSE_SECONDS) -> None:
-        """Ends it: listeners stop, what runs is cancelled, the store is closed.
+        """Ends the router: listeners stop, running tasks are cancelled, the store is closed.
 
         Miners get `timeout` seconds to stop. One that does not is left behind, and the log says which.
         """
@@ -92,7 +92,7 @@ class Router(RouterBase):
     ) -> None: ...
 
     async def drain(self, timeout: float) -> bool:
-        """Takes no new tasks and waits until those that are there have ended; `False`: not all did in that time."""
+        """Takes no new tasks and waits until the present ones have ended; `False`: not all did in that time."""
         return bool(await _bridge.answer(self._handle.drain(timeout)))
 
     def miner(self, name: str, **options: Unpack[MinerOptions]) -> Callable[[F], F]:
@@ -137,7 +137,7 @@ class Router(RouterBase):
         return Session(self, SessionRecord._parse(text))
 
     def session(self, session_id: int) -> Session:
-        """A session that is there."""
+        """An existing session."""
         return Session(self, SessionRecord._parse(self._handle.session(session_id)))
 
     def sessions(
@@ -150,7 +150,7 @@ class Router(RouterBase):
     async def submit(
         self, prompt: str | None = None, *, session_id: int = 0, **options: Unpack[RequestOptions]
     ) -> Task:
-        """Submits a task, and comes back when it is durable. Session 0 is always there."""
+        """Submits a task, and returns when it is durable. Session 0 always exists."""
         call = self._handle.submit(session_id, request_of(prompt, options, stream=True))
         return Task(self._handle, await _bridge.answer(call), owned=not options.get("detach", False))
 

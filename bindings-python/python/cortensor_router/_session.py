@@ -1,4 +1,4 @@
-"""Sessions: what tasks are submitted to."""
+"""Sessions, to which tasks are submitted."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class SessionBase:
 
     @property
     def id(self) -> int:
-        """Its id."""
+        """The session's id."""
         return self._record.id
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The session's name."""
         return self._record.name
 
     @property
     def record(self) -> SessionRecord:
-        """The record as it was when this object was made or last changed it."""
+        """The record as this object last read or changed it."""
         return self._record
 
     def refresh(self) -> SessionRecord:
@@ -57,14 +57,14 @@ class SessionBase:
 
 
 class Session(SessionBase):
-    """A session: what tasks are submitted to."""
+    """A session, to which tasks are submitted."""
 
     def __init__(self, router: Router, record: SessionRecord) -> None:
         super().__init__(router, record)
         self._router = router
 
     async def submit(self, prompt: str | None = None, **options: Unpack[RequestOptions]) -> Task:
-        """Submits a task, and comes back when it is durable."""
+        """Submits a task, and returns when it is durable."""
         return await self._router.submit(prompt, session_id=self.id, **options)
 
     async def complete(self, prompt: str | None = None, **options: Unpack[RequestOptions]) -> Completion:
@@ -76,20 +76,20 @@ class Session(SessionBase):
         return await self._router.embed(input, session_id=self.id, **options)
 
     async def update(self, **changes: Unpack[SessionChanges]) -> SessionRecord:
-        """Changes what is given."""
+        """Changes the given fields."""
         native = self._router._handle
         text = await _bridge.answer(native.update_session(self.id, changes_of(changes)))
         self._record = SessionRecord._parse(text)
         return self._record
 
     async def close(self) -> SessionRecord:
-        """Closes it: it takes no new tasks, running ones end."""
+        """Closes the session: it takes no new tasks, and running ones end."""
         text = await _bridge.answer(self._router._handle.close_session(self.id))
         self._record = SessionRecord._parse(text)
         return self._record
 
     async def task(self, task_id: int) -> TaskRecord:
-        """The record of one of its tasks."""
+        """The record of one of the session's tasks."""
         return await self._router.task(self.id, task_id)
 
     async def tasks(
@@ -100,27 +100,27 @@ class Session(SessionBase):
         offset: int | None = None,
         order: str | None = None,
     ) -> Page[TaskRecord]:
-        """A page of its tasks, oldest first inside it: the newest page, or from `offset` on."""
+        """A page of the session's tasks, oldest first inside it: the newest page, or from `offset` on."""
         return await self._router.tasks(self.id, state=state, limit=limit, offset=offset, order=order)
 
     async def attach(self, task_id: int) -> Task:
-        """Joins one of its tasks, running or ended."""
+        """Joins one of the session's tasks, running or ended."""
         return await self._router.attach(self.id, task_id)
 
     async def cancel(self, task_id: int) -> TaskRecord:
-        """Cancels one of its tasks."""
+        """Cancels one of the session's tasks."""
         return await self._router.cancel(self.id, task_id)
 
 
 class SyncSession(SessionBase):
-    """A session: what tasks are submitted to."""
+    """A session, to which tasks are submitted."""
 
     def __init__(self, router: SyncRouter, record: SessionRecord) -> None:
         super().__init__(router, record)
         self._router = router
 
     def submit(self, prompt: str | None = None, **options: Unpack[RequestOptions]) -> SyncTask:
-        """Submits a task, and comes back when it is durable."""
+        """Submits a task, and returns when it is durable."""
         return self._router.submit(prompt, session_id=self.id, **options)
 
     def complete(self, prompt: str | None = None, **options: Unpack[RequestOptions]) -> Completion:
@@ -132,20 +132,20 @@ class SyncSession(SessionBase):
         return self._router.embed(input, session_id=self.id, **options)
 
     def update(self, **changes: Unpack[SessionChanges]) -> SessionRecord:
-        """Changes what is given."""
+        """Changes the given fields."""
         native = self._router._handle
         text = native.update_session(self.id, changes_of(changes)).wait()
         self._record = SessionRecord._parse(text)
         return self._record
 
     def close(self) -> SessionRecord:
-        """Closes it: it takes no new tasks, running ones end."""
+        """Closes the session: it takes no new tasks, and running ones end."""
         text = self._router._handle.close_session(self.id).wait()
         self._record = SessionRecord._parse(text)
         return self._record
 
     def task(self, task_id: int) -> TaskRecord:
-        """The record of one of its tasks."""
+        """The record of one of the session's tasks."""
         return self._router.task(self.id, task_id)
 
     def tasks(
@@ -156,13 +156,13 @@ class SyncSession(SessionBase):
         offset: int | None = None,
         order: str | None = None,
     ) -> Page[TaskRecord]:
-        """A page of its tasks, oldest first inside it: the newest page, or from `offset` on."""
+        """A page of the session's tasks, oldest first inside it: the newest page, or from `offset` on."""
         return self._router.tasks(self.id, state=state, limit=limit, offset=offset, order=order)
 
     def attach(self, task_id: int) -> SyncTask:
-        """Joins one of its tasks, running or ended."""
+        """Joins one of the session's tasks, running or ended."""
         return self._router.attach(self.id, task_id)
 
     def cancel(self, task_id: int) -> TaskRecord:
-        """Cancels one of its tasks."""
+        """Cancels one of the session's tasks."""
         return self._router.cancel(self.id, task_id)

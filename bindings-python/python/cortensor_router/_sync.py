@@ -1,4 +1,4 @@
-"""The router for programs that block: the same names as in `Router`, without `await`."""
+"""The router for programs that block, with the names of `Router` and without `await`."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class SyncRouter(RouterBase):
         self._loop_thread: LoopThread | None = None
 
     def open(self) -> Self:
-        """Opens it. `with` does, too."""
+        """Opens the router, as `with` does."""
         if not self._is_there():
             self._keep(_native.Router.open(self._config, _bridge.log_queue()).wait())
         return self
 
     def close(self, timeout: float = CLOSE_SECONDS) -> None:
-        """Ends it: listeners stop, what runs is cancelled, the store is closed.
+        """Ends the router: listeners stop, running tasks are cancelled, the store is closed.
 
         Miners get `timeout` seconds to stop. One that does not is left behind, and the log says which.
         """
@@ -92,7 +92,7 @@ class SyncRouter(RouterBase):
     ) -> None: ...
 
     def drain(self, timeout: float) -> bool:
-        """Takes no new tasks and waits until those that are there have ended; `False`: not all did in that time."""
+        """Takes no new tasks and waits until the present ones have ended; `False`: not all did in that time."""
         return bool(self._handle.drain(timeout).wait())
 
     def miner(self, name: str, **options: Unpack[MinerOptions]) -> Callable[[F], F]:
@@ -139,7 +139,7 @@ class SyncRouter(RouterBase):
         return SyncSession(self, SessionRecord._parse(text))
 
     def session(self, session_id: int) -> SyncSession:
-        """A session that is there."""
+        """An existing session."""
         return SyncSession(self, SessionRecord._parse(self._handle.session(session_id)))
 
     def sessions(
@@ -150,7 +150,7 @@ class SyncRouter(RouterBase):
         return page_of(SessionRecord, "sessions", self._handle.sessions(query))
 
     def submit(self, prompt: str | None = None, *, session_id: int = 0, **options: Unpack[RequestOptions]) -> SyncTask:
-        """Submits a task, and comes back when it is durable. Session 0 is always there."""
+        """Submits a task, and returns when it is durable. Session 0 always exists."""
         call = self._handle.submit(session_id, request_of(prompt, options, stream=True))
         return SyncTask(self._handle, call.wait(), owned=not options.get("detach", False))
 

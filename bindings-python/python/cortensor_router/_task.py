@@ -22,10 +22,10 @@ class TaskBase:
     """The identity of a task, and everything that does not wait."""
 
     def __init__(self, router: _native.Router, native: _native.Task, *, owned: bool) -> None:
-        # The router stays open while a task of it is there.
+        # The router stays open while one of its tasks exists.
         self._router = router
         self._native = native
-        # Whether leaving it cancels it, whoever else waits for it.
+        # Whether leaving the task cancels it, even if other callers wait for it.
         self._owned = owned and not native.joined
 
     @property
@@ -35,25 +35,25 @@ class TaskBase:
 
     @property
     def id(self) -> int:
-        """The task in its session."""
+        """The task's id in its session."""
         return self._native.task_id
 
     @property
     def gid(self) -> int:
-        """The task among all sessions."""
+        """The task's id among all sessions."""
         return self._native.gid
 
     @property
     def joined(self) -> bool:
-        """Whether an idempotency key led to a task that was there already."""
+        """Whether an idempotency key led to a task that existed already."""
         return self._native.joined
 
     def cancel(self) -> None:
-        """Cancels it, whoever else waits for it."""
+        """Cancels the task, even if other callers wait for it."""
         self._native.cancel()
 
     def detach(self) -> None:
-        """From now on nobody's leaving cancels it."""
+        """Detaches the task: from now on, no caller that leaves cancels it."""
         self._native.detach()
         self._owned = False
 
@@ -70,11 +70,11 @@ class Task(TaskBase):
     """
 
     async def record(self) -> TaskRecord:
-        """The task's record as it stands."""
+        """The task's present record."""
         return TaskRecord._parse(await _bridge.answer(self._native.record()))
 
     async def result(self) -> Completion:
-        """Waits for the end and gives the answer; as often as it is asked for. `await task` is the same."""
+        """Waits for the end and gives the answer, any number of times. `await task` does that too."""
         return Completion._parse(await _bridge.answer(self._native.result()))
 
     def __await__(self) -> Generator[Any, None, Completion]:
@@ -84,7 +84,7 @@ class Task(TaskBase):
         return TokenStream(self._native, cancels=self._owned)
 
     def tokens(self, after: int = 0) -> TokenStream:
-        """The tokens after that number; whoever stops reading them cancels nothing."""
+        """The tokens after that number. Leaving this loop early cancels nothing."""
         return TokenStream(self._native, after, cancels=False)
 
     async def events(self, after: int = 0) -> AsyncIterator[Event]:
@@ -115,7 +115,7 @@ class SyncTask(TaskBase):
     """
 
     def record(self) -> TaskRecord:
-        """The task's record as it stands."""
+        """The task's present record."""
         return TaskRecord._parse(self._native.record().wait())
 
     def result(self, timeout: float | None = None) -> Completion:
@@ -126,7 +126,7 @@ class SyncTask(TaskBase):
         return SyncTokenStream(self._native, cancels=self._owned)
 
     def tokens(self, after: int = 0) -> SyncTokenStream:
-        """The tokens after that number; whoever stops reading them cancels nothing."""
+        """The tokens after that number. Leaving this loop early cancels nothing."""
         return SyncTokenStream(self._native, after, cancels=False)
 
     def events(self, after: int = 0) -> Iterator[Event]:
@@ -150,7 +150,7 @@ class SyncTask(TaskBase):
 
 
 def event_of(one: Any) -> Event:
-    """An event as the native part tells it. Raises where it is an end without an answer."""
+    """Converts an event of the native part. Raises if it is an end without an answer."""
     if isinstance(one, tuple):
         if len(one) == 1:  # pyright: ignore[reportUnknownArgumentType]
             return End(Completion._parse(one[0]))  # pyright: ignore[reportUnknownArgumentType]
@@ -161,7 +161,7 @@ def event_of(one: Any) -> Event:
 
 
 async def _batch(stream: _native.Stream, *, texts: bool) -> list[Any] | None:
-    """All that is ready, at least one; `None` once all is over."""
+    """The events that are ready, at least one; `None` after the end."""
     ready = stream.take_ready(texts)
     while ready is not None and not ready:
         await _bridge.current().told(stream.notify)
@@ -182,13 +182,13 @@ class _TokensBase:
         self._cancels = cancels
 
     def _leave(self) -> None:
-        """Nobody reads any further."""
+        """Releases the stream, which is not read any further."""
         if self._cancels:
             self._cancels = False
             self._task.cancel()
 
     def _next(self) -> str | None:
-        """The next text that is there. Raises an end without an answer, and a restart where text was read."""
+        """The next text that is ready. Raises on an end without an answer, and on a restart after text was read."""
         while self._ready:
             one = self._ready.popleft()
             if isinstance(one, str):
@@ -226,7 +226,7 @@ class TokenStream(_TokensBase):
             try:
                 batch = await _batch(self._stream, texts=True)
             except asyncio.CancelledError:
-                # The reader is taken away, as when a web server's client hangs up: that is breaking out, too.
+                # The reader was cancelled, as when a web server's client hangs up: this counts as leaving the loop.
                 self._leave()
                 raise
             if batch is None:
@@ -235,7 +235,7 @@ class TokenStream(_TokensBase):
             self._ready.extend(batch)
 
     async def aclose(self) -> None:
-        """Reads no further; cancels the task where breaking out of it does."""
+        """Reads no further; cancels the task if leaving the loop does."""
         self._leave()
 
 
@@ -259,5 +259,5 @@ class SyncTokenStream(_TokensBase):
             self._ready.extend(batch)
 
     def close(self) -> None:
-        """Reads no further; cancels the task where breaking out of it does."""
+        """Reads no further; cancels the task if leaving the loop does."""
         self._leave()

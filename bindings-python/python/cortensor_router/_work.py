@@ -1,4 +1,4 @@
-"""The functions that do a miner's work, and what they answer."""
+"""The functions that do a miner's work, and their answers."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Key:
 
 @dataclass
 class Attempt:
-    """What the miner holds of one attempt."""
+    """The miner's state of one attempt."""
 
     attempt: int
     fence: int

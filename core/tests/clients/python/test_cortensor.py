@@ -37,7 +37,7 @@ STATUS_KEYS = keys("""
 COMPLETION_KEYS = {"choices", "created", "id", "model", "object", "session_id", "task_id", "usage"}
 ALIASES = {"text", "output", "result", "response", "content"}
 
-# What the published clients send for one completion.
+# The bodies that the published clients send for one completion.
 FULL = {
     "prompt": "hello there",
     "prompt_type": 1,
