@@ -24,8 +24,8 @@
 #define CORTENSOR_FOREVER (-1)
 
 /**
- * A flag of `cortensor_miner_callbacks`: `on_job` neither blocks nor calls the router, but passes the job on. It
- * then runs at once on the thread that dispatches, which saves a change of threads.
+ * A flag of `cortensor_miner_callbacks`: `on_job` neither blocks nor calls the router, but only passes the job on. It
+ * then runs directly on the thread that dispatches, which saves a thread switch.
  */
 #define CORTENSOR_MINER_QUICK 1
 
@@ -42,23 +42,23 @@ enum cortensor_status
      */
     CORTENSOR_STATUS_OK = 0,
     /**
-     * An argument or a field is missing, of the wrong type or out of its range: correct the one that is named.
+     * An argument or a field is missing, has the wrong type or is out of range: correct the named one.
      */
     CORTENSOR_STATUS_INVALID_ARGUMENT = 1,
     /**
-     * There is no token, or it is not known: send a valid one.
+     * The token is missing or unknown: send a valid one.
      */
     CORTENSOR_STATUS_UNAUTHENTICATED = 2,
     /**
-     * The token does not carry the scope.
+     * The token does not have the scope.
      */
     CORTENSOR_STATUS_PERMISSION_DENIED = 3,
     /**
-     * No such session, task, miner or model: check the id.
+     * There is no such session, task, miner or model: check the id.
      */
     CORTENSOR_STATUS_NOT_FOUND = 4,
     /**
-     * The object is not in a state that allows this: look at its present state first.
+     * The state of the object does not allow this: read its present state first.
      */
     CORTENSOR_STATUS_CONFLICT = 5,
     /**
@@ -74,19 +74,19 @@ enum cortensor_status
      */
     CORTENSOR_STATUS_OVERLOADED = 8,
     /**
-     * No miner is there to do the work, or the store does not answer: retry after the time given.
+     * No miner can do the work, or the store does not work: retry after the time given.
      */
     CORTENSOR_STATUS_UNAVAILABLE = 9,
     /**
-     * The time has passed. A task that goes on can be asked for by its ids.
+     * The time has passed. A task that continues can be found by its ids.
      */
     CORTENSOR_STATUS_TIMEOUT = 10,
     /**
-     * Somebody cancelled it.
+     * The task or the job was cancelled.
      */
     CORTENSOR_STATUS_CANCELLED = 11,
     /**
-     * Every miner that was tried failed; the message is the last one's.
+     * Every miner that was tried failed. The message is that of the last one.
      */
     CORTENSOR_STATUS_MINER_FAILED = 12,
     /**
@@ -94,15 +94,15 @@ enum cortensor_status
      */
     CORTENSOR_STATUS_CLOSED = 13,
     /**
-     * A defect of the router: report it with its message.
+     * The router has a defect: report it with its message.
      */
     CORTENSOR_STATUS_INTERNAL = 14,
     /**
-     * The call waits for something that this very thread has to do first: make it from outside of a callback.
+     * The call would wait for work that only this thread can do: make it outside of a callback.
      */
     CORTENSOR_STATUS_WOULD_DEADLOCK = 15,
     /**
-     * A defect of the router that was stopped at the language's border: report it. The handle may be unusable.
+     * The router panicked, and the library caught the panic: report it. The handle may be unusable.
      */
     CORTENSOR_STATUS_PANIC = 16,
 };
@@ -123,16 +123,19 @@ enum cortensor_event_kind
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * A piece of the text: `data`. `seq` is its number, one more than that of the event before it; the first is 1, and 2^32 more at each later start of the store.
+     * A piece of the text: `data`. `seq` is its number, one more than that of the event before it. The first piece has
+     * number 1; each later start of the store adds 2^32 to the first number.
      */
     CORTENSOR_EVENT_KIND_TOKEN = 1,
     /**
-     * A restart mark: all pieces before it are void, and `seq` is the number of this mark. Another miner or a later
-     * start of the router begins anew, or the number to resume from does not belong to this text.
+     * A restart mark: all pieces before it are void, and the text begins again. `seq` is the number of the mark. It
+     * comes if another miner or a later start of the router begins the answer again, if the number to resume from does
+     * not belong to this text, or if the pieces of an ended task are no longer kept.
      */
     CORTENSOR_EVENT_KIND_RESTART = 2,
     /**
-     * The end, exactly one and last: the completion as JSON in `data`, or `error`, which is then not NULL.
+     * The end of the stream: the completion as JSON in `data`, or an `error` that is not NULL. Every stream has
+     * exactly one end, as its last event.
      */
     CORTENSOR_EVENT_KIND_END = 3,
 };
@@ -145,12 +148,12 @@ typedef int32_t cortensor_event_kind;
 #endif // __cplusplus
 
 /**
- * Text that the library gives to its caller: UTF-8, most often JSON. A piece of an HTTP body is given as its bytes.
+ * Text that the library gives to its caller: UTF-8, most often JSON. A piece of an HTTP body may be any bytes.
  */
 typedef struct cortensor_bytes cortensor_bytes;
 
 /**
- * Vectors of texts, one for each, in the order of the texts. Any thread may use it.
+ * The vectors of texts, in the order of the texts. Any thread may use the handle.
  */
 typedef struct cortensor_embeddings cortensor_embeddings;
 
@@ -160,61 +163,63 @@ typedef struct cortensor_embeddings cortensor_embeddings;
 typedef struct cortensor_error cortensor_error;
 
 /**
- * Answers HTTP requests that the host's own server got, as the listener would: the same routes, tokens and limits. Any thread may use it.
+ * Answers HTTP requests of the host's own server like the listener, with equal routes, tokens and limits. Any thread
+ * may use the handler.
  */
 typedef struct cortensor_http_handler cortensor_http_handler;
 
 /**
- * An answer on its way: its head, then its body piece by piece. One thread at a time reads it. Freeing it before its
- * end means that the client hung up: its work is cancelled.
+ * A response: its head, then its body piece by piece. Only one thread may read it at a time. Freeing it before its end
+ * tells the router that the client has gone, which cancels the work.
  */
 typedef struct cortensor_http_response cortensor_http_response;
 
 /**
- * One attempt at a task, given to `on_job`. Any thread may use it. It is answered once, by finish, fail or reject.
- * Every further answer is refused with `CORTENSOR_STATUS_CLOSED`. An answer that comes after the router was shut
- * down changes nothing.
+ * One attempt of a task at a miner, which `on_job` gets. Any thread may use it. The miner answers it exactly once, by
+ * finish, fail or reject. Every further answer is refused with `CORTENSOR_STATUS_CLOSED`. An answer after the shutdown
+ * of the router has no effect.
  */
 typedef struct cortensor_job cortensor_job;
 
 /**
- * A listener that serves. Any thread may use it.
+ * A running listener. Any thread may use the handle.
  */
 typedef struct cortensor_listener cortensor_listener;
 
 /**
- * A miner of the host program that was added. Any thread may use it.
+ * A miner of the host program that was added. Any thread may use the handle.
  */
 typedef struct cortensor_miner cortensor_miner;
 
 /**
- * A miner of this program that dials a router elsewhere and works for it. Any thread may use it.
+ * A miner of this program that dials in to a remote router. Any thread may use the handle.
  */
 typedef struct cortensor_miner_client cortensor_miner_client;
 
 /**
- * A router. Any thread may use it at any time.
+ * A router. Any thread may use the handle at any time.
  */
 typedef struct cortensor_router cortensor_router;
 
 /**
- * A task's tokens as they come. One thread at a time reads it. It holds its task as a task's handle does.
+ * The tokens of a task, as they come. Only one thread may read a stream at a time. A stream counts as a handle of its
+ * task.
  */
 typedef struct cortensor_stream cortensor_stream;
 
 /**
- * A subscriber that gets events.
+ * A handle of a subscription.
  */
 typedef struct cortensor_subscription cortensor_subscription;
 
 /**
- * A submitted task. Any thread may use it. When the last handle of a task is freed, its streams counted, the task is cancelled,
- * unless it has ended or was detached.
+ * A submitted task. Any thread may use the handle. Freeing the last handle of a task cancels the task, unless it has
+ * ended or is detached. Streams count as handles, too.
  */
 typedef struct cortensor_task cortensor_task;
 
 /**
- * The receiver of a router's log. Calls come one at a time, from a thread of the router that may block.
+ * The receiver of a router's log records. Calls come one at a time, from a thread of the router that may block.
  */
 typedef struct cortensor_log_callbacks {
     /**
@@ -222,12 +227,14 @@ typedef struct cortensor_log_callbacks {
      */
     size_t struct_size;
     /**
-     * Given to every call.
+     * The pointer that every call gets.
      */
     void *user;
     /**
-     * Takes a record: milliseconds since the Unix epoch; `"error"`, `"warn"`, `"info"`, `"debug"` or `"trace"`; the
-     * part of the router that writes; the text. The texts end with a NUL and live as long as the call.
+     * Takes a record: the time in milliseconds since the Unix epoch; the level, which is `"error"`, `"warn"`,
+     * `"info"`,
+     * `"debug"` or `"trace"`; the part of the router that writes; the text. The texts end with a NUL and are valid
+     * during the call.
      */
     void (*on_record)(void *user, uint64_t time_ms, const char *level, const char *target, const char *message);
     /**
@@ -241,7 +248,7 @@ typedef struct cortensor_log_callbacks {
  */
 typedef struct cortensor_event {
     /**
-     * `sizeof(cortensor_event)`, set by the program that makes the struct.
+     * `sizeof(cortensor_event)`. The program that makes the struct must set it.
      */
     size_t struct_size;
     /**
@@ -249,19 +256,19 @@ typedef struct cortensor_event {
      */
     cortensor_event_kind kind;
     /**
-     * The number of the piece.
+     * The number of the piece or mark; 0 for the end.
      */
     uint64_t seq;
     /**
-     * UTF-8, no NUL behind it; whole characters.
+     * The text: complete characters of UTF-8, without a NUL at the end.
      */
     const char *data;
     /**
-     * Bytes at `data`.
+     * The number of bytes at `data`.
      */
     size_t len;
     /**
-     * The error, if there is no completion. It belongs to the event: do not free it.
+     * The error of a failed task, or NULL. It belongs to the event, so the host must not free it.
      */
     const struct cortensor_error *error;
 } cortensor_event;
@@ -276,11 +283,11 @@ typedef struct cortensor_stream_callbacks {
      */
     size_t struct_size;
     /**
-     * Given to every call.
+     * The pointer that every call gets.
      */
     void *user;
     /**
-     * Takes an event. Its data lives as long as the call.
+     * Takes an event, whose data is valid during the call.
      */
     void (*on_event)(void *user, const struct cortensor_event *event);
     /**
@@ -290,7 +297,7 @@ typedef struct cortensor_stream_callbacks {
 } cortensor_stream_callbacks;
 
 /**
- * The function that does the work.
+ * The code of a miner.
  */
 typedef struct cortensor_miner_callbacks {
     /**
@@ -298,12 +305,12 @@ typedef struct cortensor_miner_callbacks {
      */
     size_t struct_size;
     /**
-     * Given to every call.
+     * The pointer that every call gets.
      */
     void *user;
     /**
-     * Takes a job, which belongs to the host from now on. The host answers it exactly once, here or later and from
-     * any thread, and frees it. Calls come from threads of the router that may block, several at once up to the
+     * Takes a job, which the host owns from now on. The host must answer it exactly once, here or later and from any
+     * thread, and must free it. Calls come from threads of the router that may block, several at once up to the
      * miner's capacity.
      */
     void (*on_job)(void *user, struct cortensor_job *job);
@@ -322,43 +329,45 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * The version of the library, as `"1.2.3"`; compare it with `CORTENSOR_VERSION`, that of the header.
+ * The version of the library, for example `"1.2.3"`. `CORTENSOR_VERSION` is the version of the header.
  */
 const char *cortensor_version(void);
 
 /**
- * The number of the library's ABI. A program that was built with another `CORTENSOR_ABI_VERSION` must not go on.
+ * The number of the library's ABI. A program that was built with another `CORTENSOR_ABI_VERSION` must not use the
+ * library.
  */
 uint32_t cortensor_abi_version(void);
 
 /**
- * The name of a status, as `"not_found"`; `"unknown"` for another number. The text lives for ever.
+ * The name of a status, for example `"not_found"`; `"unknown"` for another number. The text is valid for ever.
  */
 const char *cortensor_status_name(int32_t status);
 
 /**
- * The status that the call returned; `CORTENSOR_STATUS_OK` for NULL.
+ * The status of the error; `CORTENSOR_STATUS_OK` for NULL.
  */
 cortensor_status cortensor_error_status(const struct cortensor_error *error);
 
 /**
- * The finest code of the error, as `"session_not_found"`. Lives as long as the error; NULL for NULL.
+ * The code of the error, which is finer than the status, for example `"session_not_found"`. The text is valid as long
+ * as the error; NULL for NULL.
  */
 const char *cortensor_error_code(const struct cortensor_error *error);
 
 /**
- * The problem and how to mend it, as one English sentence. Lives as long as the error; NULL for NULL.
+ * The problem and how to mend it, as one English sentence. The text is valid as long as the error; NULL for NULL.
  */
 const char *cortensor_error_message(const struct cortensor_error *error);
 
 /**
  * The whole error as JSON: `{"kind","code","message","retryable","param","retry_after_ms","session_id","task_id"}`.
- * Lives as long as the error; NULL for NULL.
+ * The text is valid as long as the error; NULL for NULL.
  */
 const char *cortensor_error_details(const struct cortensor_error *error);
 
 /**
- * A copy that outlives the error, as for one that belongs to an event. The caller frees it; NULL for NULL.
+ * Makes a copy of an error, for example of one that belongs to an event. The caller must free the copy; NULL for NULL.
  */
 struct cortensor_error *cortensor_error_clone(const struct cortensor_error *error);
 
@@ -368,12 +377,13 @@ struct cortensor_error *cortensor_error_clone(const struct cortensor_error *erro
 void cortensor_error_free(struct cortensor_error *error);
 
 /**
- * The text. A NUL stands behind it that `cortensor_bytes_len` does not count. Lives as long as the bytes; NULL for NULL.
+ * The text, followed by a NUL that `cortensor_bytes_len` does not count. It is valid as long as the bytes; NULL for
+ * NULL.
  */
 const char *cortensor_bytes_data(const struct cortensor_bytes *bytes);
 
 /**
- * The number of bytes; 0 for NULL.
+ * The number of bytes of the text; 0 for NULL.
  */
 size_t cortensor_bytes_len(const struct cortensor_bytes *bytes);
 
@@ -386,7 +396,7 @@ void cortensor_bytes_free(struct cortensor_bytes *bytes);
  * Opens a router. `config` is JSON in the form of docs/configuration.md, `{"storage": {"data_dir": "data"}}`; empty
  * text means the defaults, which keep everything in memory. `log` may be NULL. Blocks until the store is ready.
  *
- * The `user` of `log` is taken in any case: its `drop` is also called if the call fails.
+ * The library takes over the `user` of `log` in any case: its `drop` is also called if the call fails.
  *
  * `config` has `config_len` bytes; `log` has as many as it says.
  */
@@ -398,18 +408,19 @@ cortensor_status cortensor_router_open(const char *config,
 
 /**
  * Takes no new tasks and waits until the present ones have ended, at most for `timeout_ms`; a negative time is no
- * limit. `CORTENSOR_STATUS_TIMEOUT`: some had not ended. Blocks.
+ * limit. Blocks. `CORTENSOR_STATUS_TIMEOUT`: some tasks have not ended.
  */
 cortensor_status cortensor_router_drain(const struct cortensor_router *router,
                                         int64_t timeout_ms,
                                         struct cortensor_error **err);
 
 /**
- * Ends the router: listeners stop, running tasks are cancelled, the store is closed. When it returns
- * CORTENSOR_STATUS_OK, no callback runs and none is called any more. Blocks, at most for `timeout_ms`; a negative
- * time is no limit. `CORTENSOR_STATUS_TIMEOUT`: the router is closed, but something had not ended; call again to go
- * on waiting. `CORTENSOR_STATUS_WOULD_DEADLOCK` from inside of a callback. A second call does nothing. The handle
- * and those that came from it must still be freed, and answer only `CORTENSOR_STATUS_CLOSED`.
+ * Ends the router: stops the listeners, cancels running tasks and closes the store. After it has returned
+ * `CORTENSOR_STATUS_OK`, no callback runs or starts. Blocks, at most for `timeout_ms`; a negative time is no limit.
+ * `CORTENSOR_STATUS_TIMEOUT`: the router is closed, but some of its work has not ended; call again to continue the
+ * wait. `CORTENSOR_STATUS_WOULD_DEADLOCK` inside a callback. After it has succeeded, further calls do nothing. The
+ * program must still free this handle and all handles that came from it; other calls with them return
+ * `CORTENSOR_STATUS_CLOSED`.
  */
 cortensor_status cortensor_router_shutdown(const struct cortensor_router *router,
                                            int64_t timeout_ms,
@@ -417,8 +428,8 @@ cortensor_status cortensor_router_shutdown(const struct cortensor_router *router
 
 /**
  * Frees the handle. Other handles of this router stay valid and keep it open. A router that was not shut down is
- * closed in the background when its last handle is freed. Its callbacks may then run a little longer, so a program
- * must shut down first if they depend on it. Does not block.
+ * closed in the background when its last handle is freed, and its callbacks may still run for a short time. A program
+ * whose callbacks need its own state must therefore shut the router down first. Does not block.
  */
 void cortensor_router_free(struct cortensor_router *router);
 
@@ -458,16 +469,16 @@ cortensor_status cortensor_router_miners(const struct cortensor_router *router,
                                          struct cortensor_error **err);
 
 /**
- * The models that can be asked for, as `{"count","models":[{"id","created","owned_by","miners","embeddings"}]}`.
+ * The models that clients can ask for, as `{"count","models":[{"id","created","owned_by","miners","embeddings"}]}`.
  */
 cortensor_status cortensor_router_models(const struct cortensor_router *router,
                                          struct cortensor_bytes **out,
                                          struct cortensor_error **err);
 
 /**
- * Opens a session and gives its id and its record. `spec` is JSON, the body of `POST /api/v1/sessions`; only `name`
- * is needed: `{"name": "chat", "model": "tiny"}`. `session_id` and `out` may be NULL. Session 0 always exists.
- * Blocks until the session is durable.
+ * Opens a session and gives its id and its record. `spec` is JSON, the body of `POST /api/v1/sessions`, for example
+ * `{"name": "chat", "model": "tiny"}`; only `name` is required. `session_id` and `out` may be NULL. Session 0 always
+ * exists. Blocks until the session is durable.
  *
  * `spec` has `spec_len` bytes.
  */
@@ -479,7 +490,7 @@ cortensor_status cortensor_router_create_session(const struct cortensor_router *
                                                  struct cortensor_error **err);
 
 /**
- * A session's record.
+ * The record of a session.
  */
 cortensor_status cortensor_router_session(const struct cortensor_router *router,
                                           uint64_t session_id,
@@ -498,8 +509,8 @@ cortensor_status cortensor_router_sessions(const struct cortensor_router *router
                                            struct cortensor_error **err);
 
 /**
- * Changes the fields that `patch` names, the body of `PATCH /api/v1/sessions/{id}`, and gives the record. Blocks
- * until that is durable.
+ * Changes a session and gives its record. `patch` is the body of `PATCH /api/v1/sessions/{id}`. Blocks until the
+ * change is durable.
  *
  * `patch` has `patch_len` bytes.
  */
@@ -511,7 +522,8 @@ cortensor_status cortensor_router_update_session(const struct cortensor_router *
                                                  struct cortensor_error **err);
 
 /**
- * Closes a session and gives its record: it takes no new tasks, running ones end. Blocks until that is durable.
+ * Closes a session and gives its record. New tasks are refused; present ones finish. Blocks until the change is
+ * durable.
  */
 cortensor_status cortensor_router_close_session(const struct cortensor_router *router,
                                                 uint64_t session_id,
@@ -519,8 +531,8 @@ cortensor_status cortensor_router_close_session(const struct cortensor_router *r
                                                 struct cortensor_error **err);
 
 /**
- * Submits a task. `request` is JSON, the body of `POST /api/v1/completions`: `prompt`, or `messages` for a chat, or `input` for an
- * embedding, and beside it `idempotency_key` and `detach`. Blocks until the task is durable.
+ * Submits a task. `request` is JSON, the body of `POST /api/v1/completions` with `prompt`, or `messages` for a chat,
+ * or `input` for an embedding; it may also have `idempotency_key` and `detach`. Blocks until the task is durable.
  *
  * `request` has `request_len` bytes.
  */
@@ -532,8 +544,9 @@ cortensor_status cortensor_router_submit(const struct cortensor_router *router,
                                          struct cortensor_error **err);
 
 /**
- * Submits a task and waits for its end, in one call, and gives the completion as `cortensor_task_result` does. `request` is as for
- * `cortensor_router_submit`; its `timeout`, in seconds, bounds how long that takes. Blocks. When it fails the status is that of the submit or the task's.
+ * Submits a task, waits for its end, and gives the completion like `cortensor_task_result`. `request` is as for
+ * `cortensor_router_submit`; its `timeout`, in seconds, bounds the time. Blocks. After a failure, the status is that
+ * of the submission or of the task.
  *
  * `request` has `request_len` bytes.
  */
@@ -545,7 +558,7 @@ cortensor_status cortensor_router_complete(const struct cortensor_router *router
                                            struct cortensor_error **err);
 
 /**
- * Joins a task by its ids, running or ended. Blocks for a look into the store.
+ * Joins a task by its ids. The task may be running or have ended. Blocks while the store is read.
  */
 cortensor_status cortensor_router_attach(const struct cortensor_router *router,
                                          uint64_t session_id,
@@ -554,7 +567,7 @@ cortensor_status cortensor_router_attach(const struct cortensor_router *router,
                                          struct cortensor_error **err);
 
 /**
- * A task's record by its ids. Blocks for a look into the store.
+ * The record of a task by its ids. Blocks while the store is read.
  */
 cortensor_status cortensor_router_task(const struct cortensor_router *router,
                                        uint64_t session_id,
@@ -563,9 +576,10 @@ cortensor_status cortensor_router_task(const struct cortensor_router *router,
                                        struct cortensor_error **err);
 
 /**
- * A page of a session's tasks as `{"count","tasks":[...]}`. `query` is `{"state","limit","offset","order"}`, each optional. Without `offset`
- * and `order` it is the newest page, oldest first inside it; `offset` or `order: "asc"` counts from the oldest, `order: "desc"` from the newest back.
- * Blocks for a look into the store.
+ * A page of a session's tasks, as `{"count","tasks":[...],"corrupt":[ids]}`. `query` is
+ * `{"state","limit","offset","order"}`, each optional. Without `offset` and `order`, the page has the newest tasks,
+ * oldest first. `offset` or `order: "asc"` counts from the oldest task, `order: "desc"` from the newest one back.
+ * Blocks while the store is read.
  *
  * `query` has `query_len` bytes.
  */
@@ -577,7 +591,7 @@ cortensor_status cortensor_router_tasks(const struct cortensor_router *router,
                                         struct cortensor_error **err);
 
 /**
- * Cancels a task by its ids and gives its record. Blocks until that is durable.
+ * Cancels a task by its ids and gives its record. Blocks until the cancellation is durable.
  */
 cortensor_status cortensor_router_cancel(const struct cortensor_router *router,
                                          uint64_t session_id,
@@ -586,36 +600,37 @@ cortensor_status cortensor_router_cancel(const struct cortensor_router *router,
                                          struct cortensor_error **err);
 
 /**
- * The session that the task is in; 0 for NULL.
+ * The id of the task's session; 0 for NULL.
  */
 uint64_t cortensor_task_session_id(const struct cortensor_task *task);
 
 /**
- * The task's id in its session, from 1; 0 for NULL.
+ * The id of the task within its session, from 1; 0 for NULL.
  */
 uint64_t cortensor_task_id(const struct cortensor_task *task);
 
 /**
- * The task's id among all sessions; 0 for NULL.
+ * The id of the task among all tasks of the router; 0 for NULL.
  */
 uint64_t cortensor_task_gid(const struct cortensor_task *task);
 
 /**
- * Whether an idempotency key led to a task that was there already.
+ * Whether the idempotency key led to a task that existed already; false for NULL.
  */
 bool cortensor_task_joined(const struct cortensor_task *task);
 
 /**
- * The task's record as it stands.
+ * The present record of the task.
  */
 cortensor_status cortensor_task_record(const struct cortensor_task *task,
                                        struct cortensor_bytes **out,
                                        struct cortensor_error **err);
 
 /**
- * Waits for the end, at most for `timeout_ms`, and gives the completion as JSON: the text is `choices[0].text`. A negative time is no limit.
- * Blocks. When it fails the status is the task's: `CORTENSOR_STATUS_CANCELLED`, `CORTENSOR_STATUS_MINER_FAILED` ...;
- * `CORTENSOR_STATUS_TIMEOUT` with the code `wait_timeout` says that it has not ended yet.
+ * Waits for the end of the task, at most for `timeout_ms`, and gives the completion as JSON; the text is
+ * `choices[0].text`. A negative time is no limit. Blocks. If the task failed, the status is that of the failure, for
+ * example `CORTENSOR_STATUS_CANCELLED` or `CORTENSOR_STATUS_MINER_FAILED`. `CORTENSOR_STATUS_TIMEOUT` with the code
+ * `wait_timeout` means that the task has not ended yet.
  */
 cortensor_status cortensor_task_result(const struct cortensor_task *task,
                                        int64_t timeout_ms,
@@ -623,12 +638,12 @@ cortensor_status cortensor_task_result(const struct cortensor_task *task,
                                        struct cortensor_error **err);
 
 /**
- * Cancels the task, whoever else waits for it. Does not block.
+ * Cancels the task, even if other callers wait for it. Does not block.
  */
 cortensor_status cortensor_task_cancel(const struct cortensor_task *task, struct cortensor_error **err);
 
 /**
- * From now on the task goes on when all of its handles are freed.
+ * Detaches the task: from now on, it continues even if all of its handles are freed.
  */
 cortensor_status cortensor_task_detach(const struct cortensor_task *task, struct cortensor_error **err);
 
@@ -638,8 +653,9 @@ cortensor_status cortensor_task_detach(const struct cortensor_task *task, struct
 void cortensor_task_free(struct cortensor_task *task);
 
 /**
- * Submits a prompt, any text. `options` is JSON or empty, `{"max_tokens": 64, "temperature": 0.5}`: the fields of `POST /api/v1/completions`. A name that it
- * does not know is refused with the one that was probably meant; what is for the miner alone goes into `extra`, an object. Blocks until the task is durable.
+ * Submits a prompt, which may be any text. `options` is JSON with fields of `POST /api/v1/completions`, for example
+ * `{"max_tokens": 64, "temperature": 0.5}`, or empty. An unknown name is refused, with the name that was probably
+ * meant; fields that only the miner understands go into `extra`, an object. Blocks until the task is durable.
  *
  * `prompt` has `prompt_len` bytes, `options` has `options_len`.
  */
@@ -653,8 +669,9 @@ cortensor_status cortensor_router_submit_prompt(const struct cortensor_router *r
                                                 struct cortensor_error **err);
 
 /**
- * Waits for the end, at most for `timeout_ms`, and gives the text of the answer alone: what `cortensor_task_result` has as `choices[0].text`. A negative time is
- * no limit. Blocks. When the task failed the status is the failure's.
+ * Waits for the end of the task, at most for `timeout_ms`, and gives the text of the answer, which is
+ * `choices[0].text` of `cortensor_task_result`. A negative time is no limit. Blocks. If the task failed, the status is
+ * that of the failure.
  */
 cortensor_status cortensor_task_text(const struct cortensor_task *task,
                                      int64_t timeout_ms,
@@ -662,7 +679,7 @@ cortensor_status cortensor_task_text(const struct cortensor_task *task,
                                      struct cortensor_error **err);
 
 /**
- * A text as a JSON string, its quotes included, for programs that write their JSON by hand.
+ * Converts a text to a JSON string with quotes, for programs that write JSON by hand.
  *
  * `value` has `value_len` bytes.
  */
@@ -672,9 +689,9 @@ cortensor_status cortensor_json_escape(const char *value,
                                        struct cortensor_error **err);
 
 /**
- * Asks for the vector of a text. If `input` is empty, `options` has one or several texts as `input`, a list.
- * `options` is JSON or empty, `{"model": "embedder", "timeout": 30}`, and refuses names that it does not know.
- * Blocks. After a failure the status is that of the submit or the task's.
+ * Makes the vector of a text; or, if `input` is empty, the vectors of the list `input` in `options`. `options` is
+ * JSON, for example `{"model": "embedder", "timeout": 30}`, or empty; unknown names are refused. Blocks. After a
+ * failure, the status is that of the submission or of the task.
  *
  * `input` has `input_len` bytes, `options` has `options_len`.
  */
@@ -693,7 +710,7 @@ cortensor_status cortensor_router_embed(const struct cortensor_router *router,
 size_t cortensor_embeddings_count(const struct cortensor_embeddings *embeddings);
 
 /**
- * Lends the vector at `index`, from 0: `len` numbers, which live as long as the embeddings.
+ * Lends the vector at `index`, counted from 0: `len` numbers, which are valid as long as the embeddings.
  */
 cortensor_status cortensor_embeddings_vector(const struct cortensor_embeddings *embeddings,
                                              size_t index,
@@ -702,7 +719,8 @@ cortensor_status cortensor_embeddings_vector(const struct cortensor_embeddings *
                                              struct cortensor_error **err);
 
 /**
- * The whole answer as JSON: the record of `POST /v1/embeddings` with `session_id`, `task_id` and `gid`.
+ * The whole answer as JSON: the record of `POST /v1/embeddings` with `session_id`, `task_id`, `gid` and
+ * `miner_address`.
  */
 cortensor_status cortensor_embeddings_record(const struct cortensor_embeddings *embeddings,
                                              struct cortensor_bytes **out,
@@ -714,8 +732,7 @@ cortensor_status cortensor_embeddings_record(const struct cortensor_embeddings *
 void cortensor_embeddings_free(struct cortensor_embeddings *embeddings);
 
 /**
- * Opens a stream of the task's tokens after number `seq`; 0: from the first. It also works for a task that has
- * ended.
+ * Opens a stream of the task's tokens after the one with number `seq`; 0: from the first on. The task may have ended.
  */
 cortensor_status cortensor_task_stream(const struct cortensor_task *task,
                                        uint64_t seq,
@@ -724,8 +741,8 @@ cortensor_status cortensor_task_stream(const struct cortensor_task *task,
 
 /**
  * Waits for the next event, at most for `timeout_ms`; a negative time is no limit. Blocks. `event->struct_size` must
- * be set. The event's data lives until the next call for this stream. `CORTENSOR_STATUS_TIMEOUT`: nothing came;
- * `CORTENSOR_STATUS_CLOSED` with the code `stream_over`: the end was given before. A failed task is not a failure of
+ * be set. The event's data is valid until the next call for this stream. `CORTENSOR_STATUS_TIMEOUT`: no event came;
+ * `CORTENSOR_STATUS_CLOSED` with the code `stream_over`: the end was given already. A failed task is not a failure of
  * this call: the event `CORTENSOR_EVENT_KIND_END` carries the error.
  *
  * `event` is NULL or has as many bytes as it says.
@@ -736,16 +753,16 @@ cortensor_status cortensor_stream_next(const struct cortensor_stream *stream,
                                        struct cortensor_error **err);
 
 /**
- * Frees a stream. Its task goes on while another handle of it exists.
+ * Frees a stream. The task continues while another handle of it exists.
  */
 void cortensor_stream_free(struct cortensor_stream *stream);
 
 /**
- * Gives every event of the stream from here on to `callbacks`, and at last one that is `CORTENSOR_EVENT_KIND_END`.
- * The stream must still be freed, at any time, and cannot be read any more. `out` may be NULL if the subscription is
- * never closed before its end.
+ * Gives every further event of the stream to `callbacks`; the last one is `CORTENSOR_EVENT_KIND_END`. The stream
+ * cannot be read any more, but must still be freed, at any time. `out` may be NULL if the program never closes the
+ * subscription.
  *
- * `user` is taken in any case: `drop` is also called if the call fails.
+ * The library takes over `user` in any case: `drop` is also called if the call fails.
  *
  * `callbacks` is NULL or has as many bytes as it says.
  */
@@ -755,16 +772,16 @@ cortensor_status cortensor_stream_subscribe(const struct cortensor_stream *strea
                                             struct cortensor_error **err);
 
 /**
- * Ends a subscription: no event comes after this. Waits for the call under way, at most for `timeout_ms`; a negative
- * time is no limit. Blocks. `CORTENSOR_STATUS_TIMEOUT`: the call had not ended; `CORTENSOR_STATUS_WOULD_DEADLOCK`
- * from inside of a callback.
+ * Ends a subscription: no further event is pushed. Waits for the running call, at most for `timeout_ms`; a negative
+ * time is no limit. Blocks. `CORTENSOR_STATUS_TIMEOUT`: the call has not ended; `CORTENSOR_STATUS_WOULD_DEADLOCK`
+ * inside a callback.
  */
 cortensor_status cortensor_subscription_close(const struct cortensor_subscription *subscription,
                                               int64_t timeout_ms,
                                               struct cortensor_error **err);
 
 /**
- * Frees the handle; events go on until the end or a close.
+ * Frees the handle. Events continue until the end or until a close.
  */
 void cortensor_subscription_free(struct cortensor_subscription *subscription);
 
@@ -772,7 +789,7 @@ void cortensor_subscription_free(struct cortensor_subscription *subscription);
  * Adds a miner of the host program. `spec` is JSON: `{"name": "local", "models": ["tiny"], "capacity": 4}`. `out`
  * may be NULL if the handle is not needed.
  *
- * `user` is taken in any case: `drop` is also called if the call fails.
+ * The library takes over `user` in any case: `drop` is also called if the call fails.
  *
  * `spec` has `spec_len` bytes; `callbacks` is NULL or has as many as it says.
  */
@@ -784,7 +801,8 @@ cortensor_status cortensor_router_add_miner(const struct cortensor_router *route
                                             struct cortensor_error **err);
 
 /**
- * Adds an OpenAI-compatible server as a miner. `upstream` is JSON, one `upstream` of docs/configuration.md: `{"url": "http://127.0.0.1:8080/v1"}`.
+ * Adds an OpenAI-compatible server as a miner. `upstream` is JSON, one `upstream` of docs/configuration.md:
+ * `{"url": "http://127.0.0.1:8080/v1"}`.
  *
  * `upstream` has `upstream_len` bytes.
  */
@@ -794,7 +812,7 @@ cortensor_status cortensor_router_add_upstream(const struct cortensor_router *ro
                                                struct cortensor_error **err);
 
 /**
- * Removes a miner of any kind by its name: its tasks go to others. Does not wait for a callback that is under way.
+ * Removes the miner of this name, of any kind. Other miners take over its tasks. Does not wait for running callbacks.
  *
  * `name` has `name_len` bytes.
  */
@@ -804,34 +822,34 @@ cortensor_status cortensor_router_remove_miner(const struct cortensor_router *ro
                                                struct cortensor_error **err);
 
 /**
- * Gives the miner no new jobs from now on; it finishes those that it has.
+ * Drains the miner: it gets no new jobs and finishes its present ones.
  */
 cortensor_status cortensor_miner_drain(const struct cortensor_miner *miner, struct cortensor_error **err);
 
 /**
- * Sets how many jobs it takes at a time from now on.
+ * Sets the maximum number of concurrent jobs of the miner.
  */
 cortensor_status cortensor_miner_set_capacity(const struct cortensor_miner *miner,
                                               uint32_t capacity,
                                               struct cortensor_error **err);
 
 /**
- * Removes the miner: its tasks go to others, and `on_job` is called no more. Waits for the calls under way, at most
- * for `timeout_ms`; a negative time is no limit. Blocks. `CORTENSOR_STATUS_TIMEOUT`: some calls had not ended;
- * `CORTENSOR_STATUS_WOULD_DEADLOCK` from inside of a callback.
+ * Removes the miner. Other miners take over its tasks, and no further call of `on_job` starts. Waits for the running
+ * calls, at most for `timeout_ms`; a negative time is no limit. Blocks. `CORTENSOR_STATUS_TIMEOUT`: some calls have
+ * not ended; `CORTENSOR_STATUS_WOULD_DEADLOCK` inside a callback.
  */
 cortensor_status cortensor_miner_remove(const struct cortensor_miner *miner,
                                         int64_t timeout_ms,
                                         struct cortensor_error **err);
 
 /**
- * Frees the handle; the miner goes on.
+ * Frees the handle. The miner continues.
  */
 void cortensor_miner_free(struct cortensor_miner *miner);
 
 /**
  * The job as JSON: `{"gid","session_id","task_id","model","prompt","stream","deadline_ms","request"}`. `request` is
- * the caller's request, `deadline_ms` is in milliseconds since the Unix epoch.
+ * the caller's request; `deadline_ms` is in milliseconds since the Unix epoch.
  */
 cortensor_status cortensor_job_info(const struct cortensor_job *job,
                                     struct cortensor_bytes **out,
@@ -845,9 +863,10 @@ cortensor_status cortensor_job_prompt(const struct cortensor_job *job,
                                       struct cortensor_error **err);
 
 /**
- * The next piece of the answer, as UTF-8. A character may be cut off at its end; the rest comes with the next piece. Never blocks.
- * `CORTENSOR_STATUS_CANCELLED`: nobody wants it any more; stop working and free the job. `full` may be NULL; it says
- * that the router has the piece but its reader is slow: use `cortensor_job_wait_writable` before the next.
+ * Gives the next piece of the answer, as UTF-8. The last character may be incomplete if the next piece begins with the
+ * rest of it. Never blocks. `CORTENSOR_STATUS_CANCELLED`: the job was cancelled; stop working and free the job. `full`
+ * may be NULL; true means that the router has the piece but the reader is slow: call `cortensor_job_wait_writable`
+ * before the next piece.
  *
  * `piece` has `piece_len` bytes.
  */
@@ -859,8 +878,8 @@ cortensor_status cortensor_job_emit(const struct cortensor_job *job,
 
 /**
  * Gives the next piece of the answer with its other parts, as JSON: `{"text","reasoning","tool_calls"}`, each
- * optional. `tool_calls` are in OpenAI's form; a call without an `index` is whole if it names its tool, and
- * otherwise continues the last one. Answers as `cortensor_job_emit` does.
+ * optional. `tool_calls` are in OpenAI's form. A call without an `index` begins a new call if it names its tool, and
+ * otherwise continues the last one. The results are those of `cortensor_job_emit`.
  *
  * `parts` has `parts_len` bytes.
  */
@@ -873,9 +892,9 @@ cortensor_status cortensor_job_emit_parts(const struct cortensor_job *job,
 /**
  * Ends the job with success. `answer` is empty or JSON,
  * `{"text","reasoning","tool_calls","finish_reason","usage","model","embedding"}`, each optional; `embedding` is a
- * vector, or a list of them. Emitted pieces are the text. Usage that is absent is estimated. If `answer` is wrong,
- * the job can still be answered. A job without any answer, not even an empty `text`, has failed:
- * `CORTENSOR_STATUS_INVALID_ARGUMENT` with the code `no_answer`.
+ * vector or a list of vectors. If pieces were emitted, they are the text. Missing usage is estimated. If `answer` is
+ * wrong, the job can still be answered. If there is no content at all, not even an empty `text`, the job fails and the
+ * call returns `CORTENSOR_STATUS_INVALID_ARGUMENT` with the code `no_answer`.
  *
  * `answer` has `answer_len` bytes.
  */
@@ -898,7 +917,7 @@ cortensor_status cortensor_job_fail(const struct cortensor_job *job,
                                     struct cortensor_error **err);
 
 /**
- * Gives the job back: the miner is not blamed, and another one is tried.
+ * Gives the job back. The miner is not blamed, and another one is tried.
  *
  * `reason` has `reason_len` bytes.
  */
@@ -908,40 +927,39 @@ cortensor_status cortensor_job_reject(const struct cortensor_job *job,
                                       struct cortensor_error **err);
 
 /**
- * Whether nobody wants the work any more, or it was answered; true for NULL.
+ * Whether the job was cancelled or answered; true for NULL.
  */
 bool cortensor_job_is_cancelled(const struct cortensor_job *job);
 
 /**
- * Whether it was answered; true for NULL.
+ * Whether the job was answered; true for NULL.
  */
 bool cortensor_job_is_answered(const struct cortensor_job *job);
 
 /**
- * Waits until a slow reader has caught up, or nobody wants the work any more, at most for `timeout_ms`; a negative time is no limit. Blocks.
- * `CORTENSOR_STATUS_TIMEOUT`: not within the time.
+ * Waits until a slow reader has caught up, or until the job is cancelled or answered, at most for `timeout_ms`; a
+ * negative time is no limit. Blocks. `CORTENSOR_STATUS_TIMEOUT`: the time has passed.
  */
 cortensor_status cortensor_job_wait_writable(const struct cortensor_job *job,
                                              int64_t timeout_ms,
                                              struct cortensor_error **err);
 
 /**
- * Waits until nobody wants the work any more, at most for `timeout_ms`; a negative time is no limit. Blocks.
- * `CORTENSOR_STATUS_TIMEOUT`: not within the time; `CORTENSOR_STATUS_CLOSED`: the job was answered, so the wait is
- * pointless.
+ * Waits until the job is cancelled, at most for `timeout_ms`; a negative time is no limit. Blocks.
+ * `CORTENSOR_STATUS_TIMEOUT`: the time has passed; `CORTENSOR_STATUS_CLOSED`: the job was answered.
  */
 cortensor_status cortensor_job_wait_cancelled(const struct cortensor_job *job,
                                               int64_t timeout_ms,
                                               struct cortensor_error **err);
 
 /**
- * Frees a job. One that was not answered fails with `internal` and `dropped`.
+ * Frees a job. A job that was not answered fails with `internal` and `dropped`.
  */
 void cortensor_job_free(struct cortensor_job *job);
 
 /**
- * Starts the HTTP listener. `config` is JSON, the `listen` section of docs/configuration.md, `{"port": 0}` for any free port; empty text
- * for the router's own settings. Blocks until it listens.
+ * Starts an HTTP listener. `config` is JSON, the `listen` section of docs/configuration.md, for example `{"port": 0}`
+ * for any free port. An empty text means the router's own settings. Blocks until the listener is ready.
  *
  * `config` has `config_len` bytes.
  */
@@ -952,14 +970,14 @@ cortensor_status cortensor_router_listen(const struct cortensor_router *router,
                                          struct cortensor_error **err);
 
 /**
- * The address of the listener, as `127.0.0.1:5010`.
+ * The address of the listener, for example `127.0.0.1:5010`.
  */
 cortensor_status cortensor_listener_address(const struct cortensor_listener *listener,
                                             struct cortensor_bytes **out,
                                             struct cortensor_error **err);
 
 /**
- * Every open surface and how it is protected, one line each.
+ * The open surfaces and how each one is protected, one line each.
  */
 cortensor_status cortensor_listener_posture(const struct cortensor_listener *listener,
                                             struct cortensor_bytes **out,
@@ -967,28 +985,29 @@ cortensor_status cortensor_listener_posture(const struct cortensor_listener *lis
 
 /**
  * Takes no new connections and waits until running requests have ended, at most for `timeout_ms`; a negative time is
- * no limit beside `listen.drain_timeout_ms`. Blocks. `CORTENSOR_STATUS_TIMEOUT`: some had not ended.
+ * no limit except `listen.drain_timeout_ms`. Blocks. `CORTENSOR_STATUS_TIMEOUT`: some requests have not ended.
  */
 cortensor_status cortensor_listener_stop(const struct cortensor_listener *listener,
                                          int64_t timeout_ms,
                                          struct cortensor_error **err);
 
 /**
- * Waits until the listener has ended, for whatever reason, at most for `timeout_ms`; a negative time is no limit.
- * Blocks. `CORTENSOR_STATUS_TIMEOUT`: it still serves.
+ * Waits until the listener has ended for any reason, at most for `timeout_ms`; a negative time is no limit. Blocks.
+ * `CORTENSOR_STATUS_TIMEOUT`: the listener still serves.
  */
 cortensor_status cortensor_listener_wait(const struct cortensor_listener *listener,
                                          int64_t timeout_ms,
                                          struct cortensor_error **err);
 
 /**
- * Frees the handle; the listener goes on until it is stopped or its router is shut down.
+ * Frees the handle. The listener continues until it is stopped or its router is shut down.
  */
 void cortensor_listener_free(struct cortensor_listener *listener);
 
 /**
- * The REST API and OpenAI's without a socket, for a program that has an HTTP server already. `config` is JSON, the `listen` section of
- * docs/configuration.md: tokens and limits hold, addresses do not; empty text for the router's own settings.
+ * The REST API and OpenAI's API without a socket, for a program that has its own HTTP server. `config` is JSON, the
+ * `listen` section of docs/configuration.md, of which tokens and limits apply but addresses do not. An empty text
+ * means the router's own settings.
  *
  * `config` has `config_len` bytes.
  */
@@ -999,15 +1018,17 @@ cortensor_status cortensor_router_http_handler(const struct cortensor_router *ro
                                                struct cortensor_error **err);
 
 /**
- * The size of the largest body that is not answered with 413, in bytes: a server need not read more. 0 for NULL.
+ * The maximum size of a request's body, in bytes. A larger body is answered with 413, so a server need not read it to
+ * the end. 0 for NULL, and after the shutdown.
  */
 uint64_t cortensor_http_handler_max_body_bytes(const struct cortensor_http_handler *handler);
 
 /**
- * Begins to answer a request; does not wait. `head` is as on the wire: the request line, at most 100 header lines, and the empty line that
- * ends them, `"GET /api/v1/info HTTP/1.1\r\nAuthorization: Bearer ...\r\n\r\n"`. `body` is all of the body as it came out of its
- * transfer coding, or nothing. `peer` is the sender's IP address, with its port or without; empty where it is not known: the development token is for
- * senders on this machine only. A request that the API refuses is answered: `CORTENSOR_STATUS_INVALID_ARGUMENT` says that it is no request.
+ * Starts to answer a request. Does not block. `head` is as on the wire: the request line, at most 100 header lines,
+ * and the empty line at their end, `"GET /api/v1/info HTTP/1.1\r\nAuthorization: Bearer ...\r\n\r\n"`. `body` is the
+ * whole body without its transfer coding, or empty. `peer` is the sender's IP address with or without its port; empty:
+ * unknown. The development token is accepted only from senders on this machine. A request that the API refuses gets a
+ * response; `CORTENSOR_STATUS_INVALID_ARGUMENT` means that `head` is not the head of a request.
  *
  * `head` has `head_len` bytes, `body` has `body_len`, `peer` has `peer_len`.
  */
@@ -1022,13 +1043,15 @@ cortensor_status cortensor_http_handler_handle(const struct cortensor_http_handl
                                                struct cortensor_error **err);
 
 /**
- * Frees the handler; answers under way go on.
+ * Frees the handler. Unfinished responses continue.
  */
 void cortensor_http_handler_free(struct cortensor_http_handler *handler);
 
 /**
- * Waits for the head, at most for `timeout_ms`; a negative time is no limit. Blocks. Gives the status, as 200, and the header lines as on the
- * wire, `"content-type: application/json\r\n"`, without the empty line. Both may be NULL. Can be called again. `CORTENSOR_STATUS_TIMEOUT`: it had not come.
+ * Waits for the head of the response, at most for `timeout_ms`; a negative time is no limit. Blocks. Gives the status,
+ * for example 200, and the header lines as on the wire without the empty line at their end,
+ * `"content-type: application/json\r\n"`. Both places may be NULL. The call may be repeated.
+ * `CORTENSOR_STATUS_TIMEOUT`: the head has not come yet.
  */
 cortensor_status cortensor_http_response_head(const struct cortensor_http_response *response,
                                               int64_t timeout_ms,
@@ -1037,9 +1060,10 @@ cortensor_status cortensor_http_response_head(const struct cortensor_http_respon
                                               struct cortensor_error **err);
 
 /**
- * Waits for the next piece of the body, at most for `timeout_ms`; a negative time is no limit. Blocks. A piece is never empty and is to be passed
- * on at once: an event of a stream waits for its reader. `CORTENSOR_STATUS_TIMEOUT`: none came; `CORTENSOR_STATUS_CLOSED` with the code `body_over`: the
- * last one was given before.
+ * Waits for the next piece of the body, at most for `timeout_ms`; a negative time is no limit. Blocks. A piece is
+ * never empty. The server must send it on at once, because it may be an event for which the client waits.
+ * `CORTENSOR_STATUS_TIMEOUT`: no piece came; `CORTENSOR_STATUS_CLOSED` with the code `body_over`: the last piece was
+ * given already.
  */
 cortensor_status cortensor_http_response_next(const struct cortensor_http_response *response,
                                               int64_t timeout_ms,
@@ -1047,15 +1071,15 @@ cortensor_status cortensor_http_response_next(const struct cortensor_http_respon
                                               struct cortensor_error **err);
 
 /**
- * Frees a response. Before its end this means that the client hung up: its task is cancelled, unless it is detached.
- * Does not block.
+ * Frees a response. Before its end, this tells the router that the client has gone: the task is cancelled, unless it
+ * is detached. Does not block.
  */
 void cortensor_http_response_free(struct cortensor_http_response *response);
 
 /**
  * Makes an API key for listeners and gives `{"id","name","scopes","sessions","created_at","expires_at","token"}`.
- * The token is shown this once. `spec` is the body of `POST /api/v1/keys`; only `name` is needed. Blocks until the
- * key is durable.
+ * The token cannot be read again later. `spec` is the body of `POST /api/v1/keys`; only `name` is required. Blocks
+ * until the key is durable.
  *
  * `spec` has `spec_len` bytes.
  */
@@ -1073,8 +1097,8 @@ cortensor_status cortensor_router_keys(const struct cortensor_router *router,
                                        struct cortensor_error **err);
 
 /**
- * Revokes an API key by its id: listeners refuse it from now on, and work under it ends. Blocks until that is
- * durable.
+ * Revokes an API key by its id. Listeners refuse the key from now on and end its open requests. Blocks until the
+ * revocation is durable.
  *
  * `id` has `id_len` bytes.
  */
@@ -1084,11 +1108,11 @@ cortensor_status cortensor_router_delete_key(const struct cortensor_router *rout
                                              struct cortensor_error **err);
 
 /**
- * Starts a miner that dials a router elsewhere, connects again if the connection breaks, and loses no finished
- * answer. `config` is JSON: `{"routers": ["ws://127.0.0.1:5010"], "name": "worker", "token": "...", "models":
+ * Starts a miner that dials in to a remote router. The miner reconnects if the connection breaks, and loses no
+ * finished answer. `config` is JSON: `{"routers": ["ws://127.0.0.1:5010"], "name": "worker", "token": "...", "models":
  * ["tiny"], "capacity": 4}`. `log` may be NULL. Does not wait for the connection.
  *
- * Both `user` are taken in any case: `drop` is also called if the call fails.
+ * The library takes over both `user` in any case: `drop` is also called if the call fails.
  *
  * `config` has `config_len` bytes; `callbacks` and `log` are NULL or have as many as they say.
  */
@@ -1100,22 +1124,22 @@ cortensor_status cortensor_miner_client_start(const char *config,
                                               struct cortensor_error **err);
 
 /**
- * Its counts and its connection, as JSON: `connected`, `router`, `last_error`, `in_flight`, `finished`, `committed`
- * and others.
+ * The miner's counts and the state of its connection, as JSON: `connected`, `router`, `last_error`, `in_flight`,
+ * `finished`, `committed` and others.
  */
 cortensor_status cortensor_miner_client_stats(const struct cortensor_miner_client *client,
                                               struct cortensor_bytes **out,
                                               struct cortensor_error **err);
 
 /**
- * Sets how many jobs it takes at a time from now on, at most the `capacity` that it was started with.
+ * Sets the maximum number of concurrent jobs, from 0 to the `capacity` of the configuration.
  */
 cortensor_status cortensor_miner_client_set_capacity(const struct cortensor_miner_client *client,
                                                      uint32_t capacity,
                                                      struct cortensor_error **err);
 
 /**
- * Takes no new jobs, finishes those that it has, and leaves, at most within `timeout_ms`; a negative time is no
+ * Takes no new jobs, finishes the present ones, and closes, at the latest after `timeout_ms`; a negative time is no
  * limit. Blocks. `CORTENSOR_STATUS_TIMEOUT`: some jobs were not finished, or the router does not have their answers.
  */
 cortensor_status cortensor_miner_client_drain(const struct cortensor_miner_client *client,
@@ -1123,18 +1147,18 @@ cortensor_status cortensor_miner_client_drain(const struct cortensor_miner_clien
                                               struct cortensor_error **err);
 
 /**
- * Ends the miner: the connection is closed and its work cancelled. When this returns `CORTENSOR_STATUS_OK`, no
- * callback runs and none is called any more. Blocks, at most for `timeout_ms`; a negative time is no limit.
- * `CORTENSOR_STATUS_TIMEOUT`: something had not ended; call again to go on waiting.
- * `CORTENSOR_STATUS_WOULD_DEADLOCK` from inside of a callback. A second call does nothing.
+ * Ends the miner: closes the connection and cancels the work. After it has returned `CORTENSOR_STATUS_OK`, no callback
+ * runs or starts. Blocks, at most for `timeout_ms`; a negative time is no limit. `CORTENSOR_STATUS_TIMEOUT`: the miner
+ * has not ended yet; call again to continue the wait. `CORTENSOR_STATUS_WOULD_DEADLOCK` inside a callback. After it
+ * has succeeded, further calls do nothing.
  */
 cortensor_status cortensor_miner_client_close(const struct cortensor_miner_client *client,
                                               int64_t timeout_ms,
                                               struct cortensor_error **err);
 
 /**
- * Frees the handle. A miner that was not closed ends in the background, and its callbacks may run a little longer.
- * Does not block.
+ * Frees the handle. A miner that was not closed ends in the background, and its callbacks may still run for a short
+ * time. Does not block.
  */
 void cortensor_miner_client_free(struct cortensor_miner_client *client);
 

@@ -1,6 +1,7 @@
-//! The shared library's name for the linker and its ABI number, which is set in this one place.
+//! Sets the name of the shared library for the linker, and the ABI number.
 
-/// Grows when a program that was built with an older header would no longer work; never for additions.
+/// The ABI number. It must grow if a program that was built with an older header no longer works, and never for
+/// additions. This is the only place that sets it.
 const ABI: u32 = 1;
 
 fn main() {
@@ -8,7 +9,7 @@ fn main() {
     println!("cargo:rustc-env=CORTENSOR_ABI_VERSION={ABI}");
     if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
         println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libcortensor_router.so.{ABI}");
-        // Threads of a router may run a little longer than its last handle: a plugin that is unloaded keeps the code.
+        // Threads of a router may outlive its last handle, so an unloaded plugin must keep the code in memory.
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }
 }

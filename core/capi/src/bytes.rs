@@ -1,14 +1,14 @@
-//! Bytes that the library gives away.
+//! Texts that the library gives to its caller.
 
 use std::ffi::c_char;
 use std::ptr;
 
 use crate::unwind::quietly;
 
-/// Text that the library gives to its caller: UTF-8, most often JSON. A piece of an HTTP body is given as its bytes.
+/// Text that the library gives to its caller: UTF-8, most often JSON. A piece of an HTTP body may be any bytes.
 #[derive(Debug)]
 pub struct Bytes {
-    /// The text, with a NUL behind it.
+    /// The text, followed by a NUL.
     text: Box<[u8]>,
 }
 
@@ -26,13 +26,14 @@ impl From<::bytes::Bytes> for Bytes {
     }
 }
 
-/// The text. A NUL stands behind it that `cortensor_bytes_len` does not count. Lives as long as the bytes; NULL for NULL.
+/// The text, followed by a NUL that `cortensor_bytes_len` does not count. It is valid as long as the bytes; NULL for
+/// NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_bytes_data(bytes: Option<&Bytes>) -> *const c_char {
     bytes.map_or(ptr::null(), |bytes| bytes.text.as_ptr().cast())
 }
 
-/// The number of bytes; 0 for NULL.
+/// The number of bytes of the text; 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_bytes_len(bytes: Option<&Bytes>) -> usize {
     bytes.map_or(0, |bytes| bytes.text.len() - 1)

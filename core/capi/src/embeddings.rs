@@ -10,7 +10,7 @@ use crate::text::text;
 use crate::unwind::{look, quietly};
 use crate::{Bytes, Error, Router, Status};
 
-/// Vectors of texts, one for each, in the order of the texts. Any thread may use it.
+/// The vectors of texts, in the order of the texts. Any thread may use the handle.
 #[derive(Debug)]
 pub struct Embeddings(embed::Embeddings);
 
@@ -20,9 +20,9 @@ impl From<embed::Embeddings> for Embeddings {
     }
 }
 
-/// Asks for the vector of a text. If `input` is empty, `options` has one or several texts as `input`, a list.
-/// `options` is JSON or empty, `{"model": "embedder", "timeout": 30}`, and refuses names that it does not know.
-/// Blocks. After a failure the status is that of the submit or the task's.
+/// Makes the vector of a text; or, if `input` is empty, the vectors of the list `input` in `options`. `options` is
+/// JSON, for example `{"model": "embedder", "timeout": 30}`, or empty; unknown names are refused. Blocks. After a
+/// failure, the status is that of the submission or of the task.
 ///
 /// # Safety
 /// `input` has `input_len` bytes, `options` has `options_len`.
@@ -53,7 +53,7 @@ pub extern "C" fn cortensor_embeddings_count(embeddings: Option<&Embeddings>) ->
     look(embeddings, 0, |embeddings| embeddings.0.vectors().len())
 }
 
-/// Lends the vector at `index`, from 0: `len` numbers, which live as long as the embeddings.
+/// Lends the vector at `index`, counted from 0: `len` numbers, which are valid as long as the embeddings.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_embeddings_vector(
     embeddings: Option<&Embeddings>,
@@ -74,7 +74,8 @@ pub extern "C" fn cortensor_embeddings_vector(
     })
 }
 
-/// The whole answer as JSON: the record of `POST /v1/embeddings` with `session_id`, `task_id` and `gid`.
+/// The whole answer as JSON: the record of `POST /v1/embeddings` with `session_id`, `task_id`, `gid` and
+/// `miner_address`.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_embeddings_record(
     embeddings: Option<&Embeddings>,

@@ -1,4 +1,4 @@
-//! The error of a call.
+//! Errors of calls.
 
 use std::ffi::{CString, c_char};
 use std::ptr;
@@ -17,7 +17,7 @@ pub struct Error {
     details: CString,
 }
 
-/// A text for C. It ends at its first NUL, so a NUL inside of it is replaced.
+/// Converts a text for C, where it ends at the first NUL. A NUL inside the text is replaced by U+FFFD.
 pub(crate) fn c_text(text: &str) -> CString {
     CString::new(text.replace('\0', "\u{fffd}")).unwrap_or_default()
 }
@@ -33,32 +33,33 @@ impl From<embed::Error> for Error {
     }
 }
 
-/// The status that the call returned; `CORTENSOR_STATUS_OK` for NULL.
+/// The status of the error; `CORTENSOR_STATUS_OK` for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_error_status(error: Option<&Error>) -> Status {
     error.map_or(Status::Ok, |error| error.status)
 }
 
-/// The finest code of the error, as `"session_not_found"`. Lives as long as the error; NULL for NULL.
+/// The code of the error, which is finer than the status, for example `"session_not_found"`. The text is valid as long
+/// as the error; NULL for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_error_code(error: Option<&Error>) -> *const c_char {
     error.map_or(ptr::null(), |error| error.code.as_ptr())
 }
 
-/// The problem and how to mend it, as one English sentence. Lives as long as the error; NULL for NULL.
+/// The problem and how to mend it, as one English sentence. The text is valid as long as the error; NULL for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_error_message(error: Option<&Error>) -> *const c_char {
     error.map_or(ptr::null(), |error| error.message.as_ptr())
 }
 
 /// The whole error as JSON: `{"kind","code","message","retryable","param","retry_after_ms","session_id","task_id"}`.
-/// Lives as long as the error; NULL for NULL.
+/// The text is valid as long as the error; NULL for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_error_details(error: Option<&Error>) -> *const c_char {
     error.map_or(ptr::null(), |error| error.details.as_ptr())
 }
 
-/// A copy that outlives the error, as for one that belongs to an event. The caller frees it; NULL for NULL.
+/// Makes a copy of an error, for example of one that belongs to an event. The caller must free the copy; NULL for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_error_clone(error: Option<&Error>) -> *mut Error {
     look(error, ptr::null_mut(), |error| Box::into_raw(Box::new(error.clone())))

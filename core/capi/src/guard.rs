@@ -1,4 +1,4 @@
-//! The frame around every entry point: no panic leaves it, and outputs are written on success alone.
+//! The frame around every entry point: it lets no panic out, and writes outputs only on success.
 
 use std::any::Any;
 use std::mem::MaybeUninit;
@@ -9,7 +9,7 @@ use cortensor_router::embed::{self, ErrorKind, Result};
 
 use crate::{Error, Status};
 
-/// Runs a call that gives nothing but its status.
+/// Runs a call whose only result is its status.
 pub(crate) fn done(err: Option<&mut MaybeUninit<*mut Error>>, call: impl FnOnce() -> Result<()>) -> Status {
     let error = match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(())) => return Status::Ok,
@@ -30,14 +30,14 @@ pub(crate) fn give<T, V: Into<T>>(
     call: impl FnOnce() -> Result<V>,
 ) -> Status {
     done(err, || {
-        // The place is checked first, so that nothing is done whose outcome could not be given.
+        // The place is checked first: the call must not run if its result cannot be returned.
         let out = out.ok_or_else(|| null("out"))?;
         out.write(Box::into_raw(Box::new(call()?.into())));
         Ok(())
     })
 }
 
-/// A handle that must not be NULL.
+/// Checks that a handle is not NULL.
 pub(crate) fn of<'a, T>(handle: Option<&'a T>, param: &str) -> Result<&'a T> {
     handle.ok_or_else(|| null(param))
 }
@@ -46,15 +46,15 @@ pub(crate) fn null(param: &str) -> embed::Error {
     embed::Error::invalid(param, format!("{param} is NULL")).with_code("null_pointer")
 }
 
-/// Milliseconds in the facade's form: negative ones mean no limit.
+/// Converts milliseconds to a timeout. A negative number means no limit.
 pub(crate) fn timeout(milliseconds: i64) -> Option<Duration> {
     u64::try_from(milliseconds).ok().map(Duration::from_millis)
 }
 
-/// No limit, for calls of the facade that demand one: 136 years.
+/// The timeout that stands for no limit in calls that need one: 136 years.
 pub(crate) const LONG: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// The error of a call that waited for `timeout_ms` in vain.
+/// The error of a call that has waited for `timeout_ms` without result.
 pub(crate) fn not_yet(what: &str) -> embed::Error {
     embed::Error::new(ErrorKind::Timeout, format!("{what} within the time given: call again to go on waiting"))
         .with_code("wait_timeout")
@@ -84,7 +84,7 @@ mod tests {
         // SAFETY: as above.
         let err = unsafe { err.assume_init() };
         assert!(out.is_null(), "an output is written only when all is well");
-        // SAFETY: `give` made it with `Box::into_raw`, and nobody else has it.
+        // SAFETY: `give` made it with `Box::into_raw`, and this is the only pointer to it.
         let error = unsafe { Box::from_raw(err) };
         assert_eq!(cortensor_error_status(Some(&error)), Status::Panic);
         // SAFETY: the text lives as long as the error and ends with a NUL.

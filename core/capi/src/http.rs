@@ -1,4 +1,4 @@
-//! The REST API without a socket, for hosts that have a server of their own.
+//! The REST API without a socket, for hosts that have their own server.
 
 use std::ffi::c_char;
 use std::fmt::Write as _;
@@ -16,10 +16,11 @@ use crate::text::{bytes, text};
 use crate::unwind::{look, quietly};
 use crate::{Bytes, Error, Router, Status};
 
-/// The greatest number of header lines, the same as the listener's.
+/// The maximum number of header lines, which is also the listener's.
 const MAX_HEADER_LINES: usize = 100;
 
-/// Answers HTTP requests that the host's own server got, as the listener would: the same routes, tokens and limits. Any thread may use it.
+/// Answers HTTP requests of the host's own server like the listener, with equal routes, tokens and limits. Any thread
+/// may use the handler.
 #[derive(Debug)]
 pub struct HttpHandler(embed::HttpHandler);
 
@@ -29,22 +30,22 @@ impl From<embed::HttpHandler> for HttpHandler {
     }
 }
 
-/// An answer on its way: its head, then its body piece by piece. One thread at a time reads it. Freeing it before its
-/// end means that the client hung up: its work is cancelled.
+/// A response: its head, then its body piece by piece. Only one thread may read it at a time. Freeing it before its end
+/// tells the router that the client has gone, which cancels the work.
 #[derive(Debug)]
 pub struct HttpResponse {
-    /// The process whose threads serve it: a child of `fork` must neither use nor drop the exchange.
+    /// The id of the process whose threads serve the exchange. A child of `fork` must neither use nor drop it.
     process: u32,
     exchange: Mutex<Exchange>,
 }
 
 #[derive(Debug)]
 enum Exchange {
-    /// The head has not arrived.
+    /// The head has not come yet.
     Waiting(Call<embed::HttpResponse>),
     Answered {
         response: embed::HttpResponse,
-        /// The next piece of the body, if somebody waited for it.
+        /// The pending call for the next piece of the body, after a wait that timed out.
         piece: Option<Call<Option<Piece>>>,
     },
     Failed(embed::Error),
@@ -123,7 +124,7 @@ impl Exchange {
     }
 }
 
-/// The request in the facade's form.
+/// Parses a request.
 fn request(head: &[u8], body: &[u8], peer: &str) -> Result<HttpRequest> {
     let invalid = |message: String| embed::Error::invalid("head", message);
     let mut lines = [httparse::EMPTY_HEADER; MAX_HEADER_LINES];
@@ -145,7 +146,7 @@ fn request(head: &[u8], body: &[u8], peer: &str) -> Result<HttpRequest> {
     })
 }
 
-/// The sender of a request: an IP address, with a port or without.
+/// Parses the sender of a request: an IP address with or without a port; empty: unknown.
 fn address(peer: &str) -> Result<Option<SocketAddr>> {
     if peer.is_empty() {
         return Ok(None);
@@ -157,8 +158,9 @@ fn address(peer: &str) -> Result<Option<SocketAddr>> {
     Ok(Some(SocketAddr::new(address.ip().to_canonical(), address.port())))
 }
 
-/// The REST API and OpenAI's without a socket, for a program that has an HTTP server already. `config` is JSON, the `listen` section of
-/// docs/configuration.md: tokens and limits hold, addresses do not; empty text for the router's own settings.
+/// The REST API and OpenAI's API without a socket, for a program that has its own HTTP server. `config` is JSON, the
+/// `listen` section of docs/configuration.md, of which tokens and limits apply but addresses do not. An empty text
+/// means the router's own settings.
 ///
 /// # Safety
 /// `config` has `config_len` bytes.
@@ -177,16 +179,18 @@ pub unsafe extern "C" fn cortensor_router_http_handler(
     })
 }
 
-/// The size of the largest body that is not answered with 413, in bytes: a server need not read more. 0 for NULL.
+/// The maximum size of a request's body, in bytes. A larger body is answered with 413, so a server need not read it to
+/// the end. 0 for NULL, and after the shutdown.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_http_handler_max_body_bytes(handler: Option<&HttpHandler>) -> u64 {
     look(handler, 0, |handler| handler.0.max_body_bytes())
 }
 
-/// Begins to answer a request; does not wait. `head` is as on the wire: the request line, at most 100 header lines, and the empty line that
-/// ends them, `"GET /api/v1/info HTTP/1.1\r\nAuthorization: Bearer ...\r\n\r\n"`. `body` is all of the body as it came out of its
-/// transfer coding, or nothing. `peer` is the sender's IP address, with its port or without; empty where it is not known: the development token is for
-/// senders on this machine only. A request that the API refuses is answered: `CORTENSOR_STATUS_INVALID_ARGUMENT` says that it is no request.
+/// Starts to answer a request. Does not block. `head` is as on the wire: the request line, at most 100 header lines,
+/// and the empty line at their end, `"GET /api/v1/info HTTP/1.1\r\nAuthorization: Bearer ...\r\n\r\n"`. `body` is the
+/// whole body without its transfer coding, or empty. `peer` is the sender's IP address with or without its port; empty:
+/// unknown. The development token is accepted only from senders on this machine. A request that the API refuses gets a
+/// response; `CORTENSOR_STATUS_INVALID_ARGUMENT` means that `head` is not the head of a request.
 ///
 /// # Safety
 /// `head` has `head_len` bytes, `body` has `body_len`, `peer` has `peer_len`.
@@ -210,7 +214,7 @@ pub unsafe extern "C" fn cortensor_http_handler_handle(
         // SAFETY: the caller promises the length.
         let peer = unsafe { text(peer, peer_len, "peer") }?;
         let mut call = of(handler, "handler")?.0.handle(request(head, body, peer)?);
-        // Errors of the request's form are known at once.
+        // Errors in the form of the request are known at once.
         Ok(match call.wait_for(Some(Duration::ZERO)) {
             None => Exchange::Waiting(call),
             Some(answered) => Exchange::Answered { response: answered?, piece: None },
@@ -218,14 +222,16 @@ pub unsafe extern "C" fn cortensor_http_handler_handle(
     })
 }
 
-/// Frees the handler; answers under way go on.
+/// Frees the handler. Unfinished responses continue.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_http_handler_free(handler: Option<Box<HttpHandler>>) {
     quietly(|| drop(handler));
 }
 
-/// Waits for the head, at most for `timeout_ms`; a negative time is no limit. Blocks. Gives the status, as 200, and the header lines as on the
-/// wire, `"content-type: application/json\r\n"`, without the empty line. Both may be NULL. Can be called again. `CORTENSOR_STATUS_TIMEOUT`: it had not come.
+/// Waits for the head of the response, at most for `timeout_ms`; a negative time is no limit. Blocks. Gives the status,
+/// for example 200, and the header lines as on the wire without the empty line at their end,
+/// `"content-type: application/json\r\n"`. Both places may be NULL. The call may be repeated.
+/// `CORTENSOR_STATUS_TIMEOUT`: the head has not come yet.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_http_response_head(
     response: Option<&HttpResponse>,
@@ -244,9 +250,10 @@ pub extern "C" fn cortensor_http_response_head(
     if headers.is_none() { done(err, || head().map(drop)) } else { give(headers, err, head) }
 }
 
-/// Waits for the next piece of the body, at most for `timeout_ms`; a negative time is no limit. Blocks. A piece is never empty and is to be passed
-/// on at once: an event of a stream waits for its reader. `CORTENSOR_STATUS_TIMEOUT`: none came; `CORTENSOR_STATUS_CLOSED` with the code `body_over`: the
-/// last one was given before.
+/// Waits for the next piece of the body, at most for `timeout_ms`; a negative time is no limit. Blocks. A piece is
+/// never empty. The server must send it on at once, because it may be an event for which the client waits.
+/// `CORTENSOR_STATUS_TIMEOUT`: no piece came; `CORTENSOR_STATUS_CLOSED` with the code `body_over`: the last piece was
+/// given already.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_http_response_next(
     response: Option<&HttpResponse>,
@@ -257,8 +264,8 @@ pub extern "C" fn cortensor_http_response_next(
     give(out, err, || of(response, "response")?.read()?.next(timeout(timeout_ms)))
 }
 
-/// Frees a response. Before its end this means that the client hung up: its task is cancelled, unless it is detached.
-/// Does not block.
+/// Frees a response. Before its end, this tells the router that the client has gone: the task is cancelled, unless it
+/// is detached. Does not block.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_http_response_free(response: Option<Box<HttpResponse>>) {
     quietly(|| drop(response));

@@ -1,4 +1,4 @@
-//! Reads about a router.
+//! Information about a router.
 
 use std::mem::MaybeUninit;
 
@@ -55,7 +55,7 @@ pub extern "C" fn cortensor_router_miners(
     give(out, err, || of(router, "router")?.0.miners())
 }
 
-/// The models that can be asked for, as `{"count","models":[{"id","created","owned_by","miners","embeddings"}]}`.
+/// The models that clients can ask for, as `{"count","models":[{"id","created","owned_by","miners","embeddings"}]}`.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_router_models(
     router: Option<&Router>,

@@ -1,4 +1,4 @@
-//! A job in the hands of the host's miner.
+//! A job as the host's miner gets it.
 
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
@@ -10,9 +10,9 @@ use crate::text::{bytes, text};
 use crate::unwind::{look, quietly};
 use crate::{Bytes, Error, Status};
 
-/// One attempt at a task, given to `on_job`. Any thread may use it. It is answered once, by finish, fail or reject.
-/// Every further answer is refused with `CORTENSOR_STATUS_CLOSED`. An answer that comes after the router was shut
-/// down changes nothing.
+/// One attempt of a task at a miner, which `on_job` gets. Any thread may use it. The miner answers it exactly once, by
+/// finish, fail or reject. Every further answer is refused with `CORTENSOR_STATUS_CLOSED`. An answer after the shutdown
+/// of the router has no effect.
 #[derive(Debug)]
 pub struct Job(embed::Job);
 
@@ -23,7 +23,7 @@ impl From<embed::Job> for Job {
 }
 
 /// The job as JSON: `{"gid","session_id","task_id","model","prompt","stream","deadline_ms","request"}`. `request` is
-/// the caller's request, `deadline_ms` is in milliseconds since the Unix epoch.
+/// the caller's request; `deadline_ms` is in milliseconds since the Unix epoch.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_job_info(
     job: Option<&Job>,
@@ -43,9 +43,10 @@ pub extern "C" fn cortensor_job_prompt(
     give(out, err, || Ok(of(job, "job")?.0.prompt()))
 }
 
-/// The next piece of the answer, as UTF-8. A character may be cut off at its end; the rest comes with the next piece. Never blocks.
-/// `CORTENSOR_STATUS_CANCELLED`: nobody wants it any more; stop working and free the job. `full` may be NULL; it says
-/// that the router has the piece but its reader is slow: use `cortensor_job_wait_writable` before the next.
+/// Gives the next piece of the answer, as UTF-8. The last character may be incomplete if the next piece begins with the
+/// rest of it. Never blocks. `CORTENSOR_STATUS_CANCELLED`: the job was cancelled; stop working and free the job. `full`
+/// may be NULL; true means that the router has the piece but the reader is slow: call `cortensor_job_wait_writable`
+/// before the next piece.
 ///
 /// # Safety
 /// `piece` has `piece_len` bytes.
@@ -77,8 +78,8 @@ fn emitted(emitted: Emit, full: Option<&mut MaybeUninit<bool>>) -> embed::Result
 }
 
 /// Gives the next piece of the answer with its other parts, as JSON: `{"text","reasoning","tool_calls"}`, each
-/// optional. `tool_calls` are in OpenAI's form; a call without an `index` is whole if it names its tool, and
-/// otherwise continues the last one. Answers as `cortensor_job_emit` does.
+/// optional. `tool_calls` are in OpenAI's form. A call without an `index` begins a new call if it names its tool, and
+/// otherwise continues the last one. The results are those of `cortensor_job_emit`.
 ///
 /// # Safety
 /// `parts` has `parts_len` bytes.
@@ -99,9 +100,9 @@ pub unsafe extern "C" fn cortensor_job_emit_parts(
 
 /// Ends the job with success. `answer` is empty or JSON,
 /// `{"text","reasoning","tool_calls","finish_reason","usage","model","embedding"}`, each optional; `embedding` is a
-/// vector, or a list of them. Emitted pieces are the text. Usage that is absent is estimated. If `answer` is wrong,
-/// the job can still be answered. A job without any answer, not even an empty `text`, has failed:
-/// `CORTENSOR_STATUS_INVALID_ARGUMENT` with the code `no_answer`.
+/// vector or a list of vectors. If pieces were emitted, they are the text. Missing usage is estimated. If `answer` is
+/// wrong, the job can still be answered. If there is no content at all, not even an empty `text`, the job fails and the
+/// call returns `CORTENSOR_STATUS_INVALID_ARGUMENT` with the code `no_answer`.
 ///
 /// # Safety
 /// `answer` has `answer_len` bytes.
@@ -142,7 +143,7 @@ pub unsafe extern "C" fn cortensor_job_fail(
     })
 }
 
-/// Gives the job back: the miner is not blamed, and another one is tried.
+/// Gives the job back. The miner is not blamed, and another one is tried.
 ///
 /// # Safety
 /// `reason` has `reason_len` bytes.
@@ -160,20 +161,20 @@ pub unsafe extern "C" fn cortensor_job_reject(
     })
 }
 
-/// Whether nobody wants the work any more, or it was answered; true for NULL.
+/// Whether the job was cancelled or answered; true for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_job_is_cancelled(job: Option<&Job>) -> bool {
     look(job, true, |job| job.0.is_cancelled())
 }
 
-/// Whether it was answered; true for NULL.
+/// Whether the job was answered; true for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_job_is_answered(job: Option<&Job>) -> bool {
     look(job, true, |job| job.0.is_answered())
 }
 
-/// Waits until a slow reader has caught up, or nobody wants the work any more, at most for `timeout_ms`; a negative time is no limit. Blocks.
-/// `CORTENSOR_STATUS_TIMEOUT`: not within the time.
+/// Waits until a slow reader has caught up, or until the job is cancelled or answered, at most for `timeout_ms`; a
+/// negative time is no limit. Blocks. `CORTENSOR_STATUS_TIMEOUT`: the time has passed.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_job_wait_writable(
     job: Option<&Job>,
@@ -186,9 +187,8 @@ pub extern "C" fn cortensor_job_wait_writable(
     })
 }
 
-/// Waits until nobody wants the work any more, at most for `timeout_ms`; a negative time is no limit. Blocks.
-/// `CORTENSOR_STATUS_TIMEOUT`: not within the time; `CORTENSOR_STATUS_CLOSED`: the job was answered, so the wait is
-/// pointless.
+/// Waits until the job is cancelled, at most for `timeout_ms`; a negative time is no limit. Blocks.
+/// `CORTENSOR_STATUS_TIMEOUT`: the time has passed; `CORTENSOR_STATUS_CLOSED`: the job was answered.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_job_wait_cancelled(
     job: Option<&Job>,
@@ -207,7 +207,7 @@ pub extern "C" fn cortensor_job_wait_cancelled(
     })
 }
 
-/// Frees a job. One that was not answered fails with `internal` and `dropped`.
+/// Frees a job. A job that was not answered fails with `internal` and `dropped`.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_job_free(job: Option<Box<Job>>) {
     quietly(|| drop(job));

@@ -8,8 +8,8 @@ use crate::text::text;
 use crate::{Bytes, Error, Router, Status};
 
 /// Makes an API key for listeners and gives `{"id","name","scopes","sessions","created_at","expires_at","token"}`.
-/// The token is shown this once. `spec` is the body of `POST /api/v1/keys`; only `name` is needed. Blocks until the
-/// key is durable.
+/// The token cannot be read again later. `spec` is the body of `POST /api/v1/keys`; only `name` is required. Blocks
+/// until the key is durable.
 ///
 /// # Safety
 /// `spec` has `spec_len` bytes.
@@ -38,8 +38,8 @@ pub extern "C" fn cortensor_router_keys(
     give(out, err, || of(router, "router")?.0.keys().wait())
 }
 
-/// Revokes an API key by its id: listeners refuse it from now on, and work under it ends. Blocks until that is
-/// durable.
+/// Revokes an API key by its id. Listeners refuse the key from now on and end its open requests. Blocks until the
+/// revocation is durable.
 ///
 /// # Safety
 /// `id` has `id_len` bytes.

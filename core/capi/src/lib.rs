@@ -1,9 +1,9 @@
-//! The C ABI of cortensor-router: `include/cortensor_router.h`, which is made from this crate.
+//! The C ABI of cortensor-router. `include/cortensor_router.h` is generated from this crate.
 //!
-//! It holds no logic: every function checks its arguments and calls the facade that all languages share.
-//! `docs/c-api.md` has the conventions. Handles that C lends are `Option<&T>`, handles that it gives away
-//! `Option<Box<T>>`, and places for an answer `Option<&mut MaybeUninit<*mut T>>`. All of them may be NULL, and
-//! `guard` checks that.
+//! The crate holds no logic: every function checks its arguments and calls the facade that all bindings share.
+//! `docs/c-api.md` describes the conventions. A handle that C lends is an `Option<&T>`; a handle that C gives away is
+//! an `Option<Box<T>>`; a place for a result is an `Option<&mut MaybeUninit<*mut T>>`. Each of them may be NULL, which
+//! `guard` checks.
 
 mod bytes;
 mod embeddings;

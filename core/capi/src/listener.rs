@@ -10,7 +10,7 @@ use crate::text::text;
 use crate::unwind::quietly;
 use crate::{Bytes, Error, Router, Status};
 
-/// A listener that serves. Any thread may use it.
+/// A running listener. Any thread may use the handle.
 #[derive(Debug)]
 pub struct Listener(embed::Listener);
 
@@ -20,8 +20,8 @@ impl From<embed::Listener> for Listener {
     }
 }
 
-/// Starts the HTTP listener. `config` is JSON, the `listen` section of docs/configuration.md, `{"port": 0}` for any free port; empty text
-/// for the router's own settings. Blocks until it listens.
+/// Starts an HTTP listener. `config` is JSON, the `listen` section of docs/configuration.md, for example `{"port": 0}`
+/// for any free port. An empty text means the router's own settings. Blocks until the listener is ready.
 ///
 /// # Safety
 /// `config` has `config_len` bytes.
@@ -40,7 +40,7 @@ pub unsafe extern "C" fn cortensor_router_listen(
     })
 }
 
-/// The address of the listener, as `127.0.0.1:5010`.
+/// The address of the listener, for example `127.0.0.1:5010`.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_listener_address(
     listener: Option<&Listener>,
@@ -50,7 +50,7 @@ pub extern "C" fn cortensor_listener_address(
     give(out, err, || Ok(of(listener, "listener")?.0.address().to_string()))
 }
 
-/// Every open surface and how it is protected, one line each.
+/// The open surfaces and how each one is protected, one line each.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_listener_posture(
     listener: Option<&Listener>,
@@ -61,7 +61,7 @@ pub extern "C" fn cortensor_listener_posture(
 }
 
 /// Takes no new connections and waits until running requests have ended, at most for `timeout_ms`; a negative time is
-/// no limit beside `listen.drain_timeout_ms`. Blocks. `CORTENSOR_STATUS_TIMEOUT`: some had not ended.
+/// no limit except `listen.drain_timeout_ms`. Blocks. `CORTENSOR_STATUS_TIMEOUT`: some requests have not ended.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_listener_stop(
     listener: Option<&Listener>,
@@ -71,8 +71,8 @@ pub extern "C" fn cortensor_listener_stop(
     done(err, || of(listener, "listener")?.0.stop_within(timeout(timeout_ms)))
 }
 
-/// Waits until the listener has ended, for whatever reason, at most for `timeout_ms`; a negative time is no limit.
-/// Blocks. `CORTENSOR_STATUS_TIMEOUT`: it still serves.
+/// Waits until the listener has ended for any reason, at most for `timeout_ms`; a negative time is no limit. Blocks.
+/// `CORTENSOR_STATUS_TIMEOUT`: the listener still serves.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_listener_wait(
     listener: Option<&Listener>,
@@ -85,7 +85,7 @@ pub extern "C" fn cortensor_listener_wait(
     })
 }
 
-/// Frees the handle; the listener goes on until it is stopped or its router is shut down.
+/// Frees the handle. The listener continues until it is stopped or its router is shut down.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_listener_free(listener: Option<Box<Listener>>) {
     quietly(|| drop(listener));

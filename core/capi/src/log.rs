@@ -9,16 +9,18 @@ use crate::error::c_text;
 use crate::guard::null;
 use crate::table::{self, Table, User};
 
-/// The receiver of a router's log. Calls come one at a time, from a thread of the router that may block.
+/// The receiver of a router's log records. Calls come one at a time, from a thread of the router that may block.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct LogCallbacks {
     /// `sizeof(cortensor_log_callbacks)`.
     pub struct_size: usize,
-    /// Given to every call.
+    /// The pointer that every call gets.
     pub user: *mut c_void,
-    /// Takes a record: milliseconds since the Unix epoch; `"error"`, `"warn"`, `"info"`, `"debug"` or `"trace"`; the
-    /// part of the router that writes; the text. The texts end with a NUL and live as long as the call.
+    /// Takes a record: the time in milliseconds since the Unix epoch; the level, which is `"error"`, `"warn"`,
+    /// `"info"`,
+    /// `"debug"` or `"trace"`; the part of the router that writes; the text. The texts end with a NUL and are valid
+    /// during the call.
     pub on_record: Option<
         unsafe extern "C" fn(
             user: *mut c_void,
@@ -37,7 +39,7 @@ unsafe impl Table for LogCallbacks {
     const LEAST: usize = offset_of!(Self, drop) + size_of::<usize>();
 }
 
-/// The sink of a table; none for NULL.
+/// The sink of a table; `None` for NULL.
 ///
 /// # Safety
 /// As for [`table::read`].
@@ -50,7 +52,7 @@ pub(crate) unsafe fn sink(log: *const LogCallbacks) -> Result<Option<embed::LogS
     let user = User::new(log.user, log.drop);
     let on_record = log.on_record.ok_or_else(|| null("log.on_record"))?;
     Ok(Some(Box::new(move |record| {
-        // The whole callback moves in here, not its parts.
+        // This line makes the closure capture the whole `User`, so that its drop runs with the closure.
         let user = &user;
         let (level, target, message) = (c_text(record.level), c_text(record.target), c_text(&record.message));
         // SAFETY: this is the host's function with the host's pointer; the texts live until it returns.

@@ -11,20 +11,20 @@ use crate::text::text;
 use crate::unwind::quietly;
 use crate::{Error, Job, Router, Status};
 
-/// A flag of `cortensor_miner_callbacks`: `on_job` neither blocks nor calls the router, but passes the job on. It
-/// then runs at once on the thread that dispatches, which saves a change of threads.
+/// A flag of `cortensor_miner_callbacks`: `on_job` neither blocks nor calls the router, but only passes the job on. It
+/// then runs directly on the thread that dispatches, which saves a thread switch.
 pub const CORTENSOR_MINER_QUICK: u64 = 1;
 
-/// The function that does the work.
+/// The code of a miner.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct MinerCallbacks {
     /// `sizeof(cortensor_miner_callbacks)`.
     pub struct_size: usize,
-    /// Given to every call.
+    /// The pointer that every call gets.
     pub user: *mut c_void,
-    /// Takes a job, which belongs to the host from now on. The host answers it exactly once, here or later and from
-    /// any thread, and frees it. Calls come from threads of the router that may block, several at once up to the
+    /// Takes a job, which the host owns from now on. The host must answer it exactly once, here or later and from any
+    /// thread, and must free it. Calls come from threads of the router that may block, several at once up to the
     /// miner's capacity.
     pub on_job: Option<unsafe extern "C" fn(user: *mut c_void, job: *mut Job)>,
     /// Called once, after the last call of `on_job` has ended; may be NULL.
@@ -66,7 +66,7 @@ pub(crate) fn worker(callbacks: &MinerCallbacks) -> embed::Result<Worker> {
     Ok(Worker { user, on_job, quick: callbacks.flags & CORTENSOR_MINER_QUICK != 0 })
 }
 
-/// A miner of the host program that was added. Any thread may use it.
+/// A miner of the host program that was added. Any thread may use the handle.
 #[derive(Debug)]
 pub struct Miner(embed::Miner);
 
@@ -79,7 +79,7 @@ impl From<embed::Miner> for Miner {
 /// Adds a miner of the host program. `spec` is JSON: `{"name": "local", "models": ["tiny"], "capacity": 4}`. `out`
 /// may be NULL if the handle is not needed.
 ///
-/// `user` is taken in any case: `drop` is also called if the call fails.
+/// The library takes over `user` in any case: `drop` is also called if the call fails.
 ///
 /// # Safety
 /// `spec` has `spec_len` bytes; `callbacks` is NULL or has as many as it says.
@@ -103,7 +103,8 @@ pub unsafe extern "C" fn cortensor_router_add_miner(
     if out.is_none() { done(err, || add().map(drop)) } else { give(out, err, add) }
 }
 
-/// Adds an OpenAI-compatible server as a miner. `upstream` is JSON, one `upstream` of docs/configuration.md: `{"url": "http://127.0.0.1:8080/v1"}`.
+/// Adds an OpenAI-compatible server as a miner. `upstream` is JSON, one `upstream` of docs/configuration.md:
+/// `{"url": "http://127.0.0.1:8080/v1"}`.
 ///
 /// # Safety
 /// `upstream` has `upstream_len` bytes.
@@ -121,7 +122,7 @@ pub unsafe extern "C" fn cortensor_router_add_upstream(
     })
 }
 
-/// Removes a miner of any kind by its name: its tasks go to others. Does not wait for a callback that is under way.
+/// Removes the miner of this name, of any kind. Other miners take over its tasks. Does not wait for running callbacks.
 ///
 /// # Safety
 /// `name` has `name_len` bytes.
@@ -139,7 +140,7 @@ pub unsafe extern "C" fn cortensor_router_remove_miner(
     })
 }
 
-/// Gives the miner no new jobs from now on; it finishes those that it has.
+/// Drains the miner: it gets no new jobs and finishes its present ones.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_miner_drain(miner: Option<&Miner>, err: Option<&mut MaybeUninit<*mut Error>>) -> Status {
     done(err, || {
@@ -148,7 +149,7 @@ pub extern "C" fn cortensor_miner_drain(miner: Option<&Miner>, err: Option<&mut 
     })
 }
 
-/// Sets how many jobs it takes at a time from now on.
+/// Sets the maximum number of concurrent jobs of the miner.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_miner_set_capacity(
     miner: Option<&Miner>,
@@ -161,9 +162,9 @@ pub extern "C" fn cortensor_miner_set_capacity(
     })
 }
 
-/// Removes the miner: its tasks go to others, and `on_job` is called no more. Waits for the calls under way, at most
-/// for `timeout_ms`; a negative time is no limit. Blocks. `CORTENSOR_STATUS_TIMEOUT`: some calls had not ended;
-/// `CORTENSOR_STATUS_WOULD_DEADLOCK` from inside of a callback.
+/// Removes the miner. Other miners take over its tasks, and no further call of `on_job` starts. Waits for the running
+/// calls, at most for `timeout_ms`; a negative time is no limit. Blocks. `CORTENSOR_STATUS_TIMEOUT`: some calls have
+/// not ended; `CORTENSOR_STATUS_WOULD_DEADLOCK` inside a callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_miner_remove(
     miner: Option<&Miner>,
@@ -176,7 +177,7 @@ pub extern "C" fn cortensor_miner_remove(
     })
 }
 
-/// Frees the handle; the miner goes on.
+/// Frees the handle. The miner continues.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_miner_free(miner: Option<Box<Miner>>) {
     quietly(|| drop(miner));

@@ -1,4 +1,4 @@
-//! A miner that works for a distant router.
+//! A miner that works for a remote router.
 
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
@@ -13,7 +13,7 @@ use crate::text::text;
 use crate::unwind::quietly;
 use crate::{Bytes, Error, Status};
 
-/// A miner of this program that dials a router elsewhere and works for it. Any thread may use it.
+/// A miner of this program that dials in to a remote router. Any thread may use the handle.
 #[derive(Debug)]
 pub struct MinerClient(embed::MinerClient);
 
@@ -23,11 +23,11 @@ impl From<embed::MinerClient> for MinerClient {
     }
 }
 
-/// Starts a miner that dials a router elsewhere, connects again if the connection breaks, and loses no finished
-/// answer. `config` is JSON: `{"routers": ["ws://127.0.0.1:5010"], "name": "worker", "token": "...", "models":
+/// Starts a miner that dials in to a remote router. The miner reconnects if the connection breaks, and loses no
+/// finished answer. `config` is JSON: `{"routers": ["ws://127.0.0.1:5010"], "name": "worker", "token": "...", "models":
 /// ["tiny"], "capacity": 4}`. `log` may be NULL. Does not wait for the connection.
 ///
-/// Both `user` are taken in any case: `drop` is also called if the call fails.
+/// The library takes over both `user` in any case: `drop` is also called if the call fails.
 ///
 /// # Safety
 /// `config` has `config_len` bytes; `callbacks` and `log` are NULL or have as many as they say.
@@ -51,8 +51,8 @@ pub unsafe extern "C" fn cortensor_miner_client_start(
     })
 }
 
-/// Its counts and its connection, as JSON: `connected`, `router`, `last_error`, `in_flight`, `finished`, `committed`
-/// and others.
+/// The miner's counts and the state of its connection, as JSON: `connected`, `router`, `last_error`, `in_flight`,
+/// `finished`, `committed` and others.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_miner_client_stats(
     client: Option<&MinerClient>,
@@ -62,7 +62,7 @@ pub extern "C" fn cortensor_miner_client_stats(
     give(out, err, || of(client, "client")?.0.stats())
 }
 
-/// Sets how many jobs it takes at a time from now on, at most the `capacity` that it was started with.
+/// Sets the maximum number of concurrent jobs, from 0 to the `capacity` of the configuration.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_miner_client_set_capacity(
     client: Option<&MinerClient>,
@@ -72,7 +72,7 @@ pub extern "C" fn cortensor_miner_client_set_capacity(
     done(err, || of(client, "client")?.0.set_capacity(capacity))
 }
 
-/// Takes no new jobs, finishes those that it has, and leaves, at most within `timeout_ms`; a negative time is no
+/// Takes no new jobs, finishes the present ones, and closes, at the latest after `timeout_ms`; a negative time is no
 /// limit. Blocks. `CORTENSOR_STATUS_TIMEOUT`: some jobs were not finished, or the router does not have their answers.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_miner_client_drain(
@@ -86,10 +86,10 @@ pub extern "C" fn cortensor_miner_client_drain(
     })
 }
 
-/// Ends the miner: the connection is closed and its work cancelled. When this returns `CORTENSOR_STATUS_OK`, no
-/// callback runs and none is called any more. Blocks, at most for `timeout_ms`; a negative time is no limit.
-/// `CORTENSOR_STATUS_TIMEOUT`: something had not ended; call again to go on waiting.
-/// `CORTENSOR_STATUS_WOULD_DEADLOCK` from inside of a callback. A second call does nothing.
+/// Ends the miner: closes the connection and cancels the work. After it has returned `CORTENSOR_STATUS_OK`, no callback
+/// runs or starts. Blocks, at most for `timeout_ms`; a negative time is no limit. `CORTENSOR_STATUS_TIMEOUT`: the miner
+/// has not ended yet; call again to continue the wait. `CORTENSOR_STATUS_WOULD_DEADLOCK` inside a callback. After it
+/// has succeeded, further calls do nothing.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_miner_client_close(
     client: Option<&MinerClient>,
@@ -99,8 +99,8 @@ pub extern "C" fn cortensor_miner_client_close(
     done(err, || of(client, "client")?.0.close(timeout(timeout_ms)))
 }
 
-/// Frees the handle. A miner that was not closed ends in the background, and its callbacks may run a little longer.
-/// Does not block.
+/// Frees the handle. A miner that was not closed ends in the background, and its callbacks may still run for a short
+/// time. Does not block.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_miner_client_free(client: Option<Box<MinerClient>>) {
     quietly(|| drop(client));

@@ -1,4 +1,4 @@
-//! For programs that have no JSON library: a prompt in, a text out.
+//! Calls for programs without a JSON library: they take a prompt and return a text.
 
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
@@ -10,8 +10,9 @@ use crate::task::at_end;
 use crate::text::text;
 use crate::{Bytes, Error, Router, Status, Task};
 
-/// Submits a prompt, any text. `options` is JSON or empty, `{"max_tokens": 64, "temperature": 0.5}`: the fields of `POST /api/v1/completions`. A name that it
-/// does not know is refused with the one that was probably meant; what is for the miner alone goes into `extra`, an object. Blocks until the task is durable.
+/// Submits a prompt, which may be any text. `options` is JSON with fields of `POST /api/v1/completions`, for example
+/// `{"max_tokens": 64, "temperature": 0.5}`, or empty. An unknown name is refused, with the name that was probably
+/// meant; fields that only the miner understands go into `extra`, an object. Blocks until the task is durable.
 ///
 /// # Safety
 /// `prompt` has `prompt_len` bytes, `options` has `options_len`.
@@ -36,8 +37,9 @@ pub unsafe extern "C" fn cortensor_router_submit_prompt(
     })
 }
 
-/// Waits for the end, at most for `timeout_ms`, and gives the text of the answer alone: what `cortensor_task_result` has as `choices[0].text`. A negative time is
-/// no limit. Blocks. When the task failed the status is the failure's.
+/// Waits for the end of the task, at most for `timeout_ms`, and gives the text of the answer, which is
+/// `choices[0].text` of `cortensor_task_result`. A negative time is no limit. Blocks. If the task failed, the status is
+/// that of the failure.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_task_text(
     task: Option<&Task>,
@@ -48,7 +50,7 @@ pub extern "C" fn cortensor_task_text(
     give(out, err, || at_end(task, timeout_ms, embed::Task::text))
 }
 
-/// A text as a JSON string, its quotes included, for programs that write their JSON by hand.
+/// Converts a text to a JSON string with quotes, for programs that write JSON by hand.
 ///
 /// # Safety
 /// `value` has `value_len` bytes.

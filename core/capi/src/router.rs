@@ -11,7 +11,7 @@ use crate::text::text;
 use crate::unwind::quietly;
 use crate::{Error, Status};
 
-/// A router. Any thread may use it at any time.
+/// A router. Any thread may use the handle at any time.
 #[derive(Debug)]
 pub struct Router(pub(crate) embed::Router);
 
@@ -24,7 +24,7 @@ impl From<embed::Router> for Router {
 /// Opens a router. `config` is JSON in the form of docs/configuration.md, `{"storage": {"data_dir": "data"}}`; empty
 /// text means the defaults, which keep everything in memory. `log` may be NULL. Blocks until the store is ready.
 ///
-/// The `user` of `log` is taken in any case: its `drop` is also called if the call fails.
+/// The library takes over the `user` of `log` in any case: its `drop` is also called if the call fails.
 ///
 /// # Safety
 /// `config` has `config_len` bytes; `log` has as many as it says.
@@ -46,7 +46,7 @@ pub unsafe extern "C" fn cortensor_router_open(
 }
 
 /// Takes no new tasks and waits until the present ones have ended, at most for `timeout_ms`; a negative time is no
-/// limit. `CORTENSOR_STATUS_TIMEOUT`: some had not ended. Blocks.
+/// limit. Blocks. `CORTENSOR_STATUS_TIMEOUT`: some tasks have not ended.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_router_drain(
     router: Option<&Router>,
@@ -59,11 +59,12 @@ pub extern "C" fn cortensor_router_drain(
     })
 }
 
-/// Ends the router: listeners stop, running tasks are cancelled, the store is closed. When it returns
-/// CORTENSOR_STATUS_OK, no callback runs and none is called any more. Blocks, at most for `timeout_ms`; a negative
-/// time is no limit. `CORTENSOR_STATUS_TIMEOUT`: the router is closed, but something had not ended; call again to go
-/// on waiting. `CORTENSOR_STATUS_WOULD_DEADLOCK` from inside of a callback. A second call does nothing. The handle
-/// and those that came from it must still be freed, and answer only `CORTENSOR_STATUS_CLOSED`.
+/// Ends the router: stops the listeners, cancels running tasks and closes the store. After it has returned
+/// `CORTENSOR_STATUS_OK`, no callback runs or starts. Blocks, at most for `timeout_ms`; a negative time is no limit.
+/// `CORTENSOR_STATUS_TIMEOUT`: the router is closed, but some of its work has not ended; call again to continue the
+/// wait. `CORTENSOR_STATUS_WOULD_DEADLOCK` inside a callback. After it has succeeded, further calls do nothing. The
+/// program must still free this handle and all handles that came from it; other calls with them return
+/// `CORTENSOR_STATUS_CLOSED`.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_router_shutdown(
     router: Option<&Router>,
@@ -74,8 +75,8 @@ pub extern "C" fn cortensor_router_shutdown(
 }
 
 /// Frees the handle. Other handles of this router stay valid and keep it open. A router that was not shut down is
-/// closed in the background when its last handle is freed. Its callbacks may then run a little longer, so a program
-/// must shut down first if they depend on it. Does not block.
+/// closed in the background when its last handle is freed, and its callbacks may still run for a short time. A program
+/// whose callbacks need its own state must therefore shut the router down first. Does not block.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_router_free(router: Option<Box<Router>>) {
     quietly(|| drop(router));

@@ -9,9 +9,9 @@ use crate::guard::{done, give, of};
 use crate::text::text;
 use crate::{Bytes, Error, Router, Status};
 
-/// Opens a session and gives its id and its record. `spec` is JSON, the body of `POST /api/v1/sessions`; only `name`
-/// is needed: `{"name": "chat", "model": "tiny"}`. `session_id` and `out` may be NULL. Session 0 always exists.
-/// Blocks until the session is durable.
+/// Opens a session and gives its id and its record. `spec` is JSON, the body of `POST /api/v1/sessions`, for example
+/// `{"name": "chat", "model": "tiny"}`; only `name` is required. `session_id` and `out` may be NULL. Session 0 always
+/// exists. Blocks until the session is durable.
 ///
 /// # Safety
 /// `spec` has `spec_len` bytes.
@@ -36,7 +36,7 @@ pub unsafe extern "C" fn cortensor_router_create_session(
     if out.is_none() { done(err, || create().map(drop)) } else { give(out, err, create) }
 }
 
-/// A session's record.
+/// The record of a session.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_router_session(
     router: Option<&Router>,
@@ -66,8 +66,8 @@ pub unsafe extern "C" fn cortensor_router_sessions(
     })
 }
 
-/// Changes the fields that `patch` names, the body of `PATCH /api/v1/sessions/{id}`, and gives the record. Blocks
-/// until that is durable.
+/// Changes a session and gives its record. `patch` is the body of `PATCH /api/v1/sessions/{id}`. Blocks until the
+/// change is durable.
 ///
 /// # Safety
 /// `patch` has `patch_len` bytes.
@@ -87,7 +87,8 @@ pub unsafe extern "C" fn cortensor_router_update_session(
     })
 }
 
-/// Closes a session and gives its record: it takes no new tasks, running ones end. Blocks until that is durable.
+/// Closes a session and gives its record. New tasks are refused; present ones finish. Blocks until the change is
+/// durable.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_router_close_session(
     router: Option<&Router>,

@@ -11,7 +11,7 @@ macro_rules! statuses {
             pub(crate) fn of(kind: ErrorKind) -> Self {
                 match kind {
                     $($kind => Self::$status,)*
-                    // A kind that this crate does not know yet; the test of the table fails then.
+                    // An unknown kind. The test of the table fails if there is one.
                     _ => Self::Internal,
                 }
             }
@@ -33,15 +33,15 @@ macro_rules! statuses {
 pub enum Status {
     /// The call succeeded.
     Ok = 0,
-    /// An argument or a field is missing, of the wrong type or out of its range: correct the one that is named.
+    /// An argument or a field is missing, has the wrong type or is out of range: correct the named one.
     InvalidArgument = 1,
-    /// There is no token, or it is not known: send a valid one.
+    /// The token is missing or unknown: send a valid one.
     Unauthenticated = 2,
-    /// The token does not carry the scope.
+    /// The token does not have the scope.
     PermissionDenied = 3,
-    /// No such session, task, miner or model: check the id.
+    /// There is no such session, task, miner or model: check the id.
     NotFound = 4,
-    /// The object is not in a state that allows this: look at its present state first.
+    /// The state of the object does not allow this: read its present state first.
     Conflict = 5,
     /// The idempotency key was used before with another request: use a new key.
     IdempotencyMismatch = 6,
@@ -49,21 +49,21 @@ pub enum Status {
     TooLarge = 7,
     /// The router is at one of its bounds: retry after the time given.
     Overloaded = 8,
-    /// No miner is there to do the work, or the store does not answer: retry after the time given.
+    /// No miner can do the work, or the store does not work: retry after the time given.
     Unavailable = 9,
-    /// The time has passed. A task that goes on can be asked for by its ids.
+    /// The time has passed. A task that continues can be found by its ids.
     Timeout = 10,
-    /// Somebody cancelled it.
+    /// The task or the job was cancelled.
     Cancelled = 11,
-    /// Every miner that was tried failed; the message is the last one's.
+    /// Every miner that was tried failed. The message is that of the last one.
     MinerFailed = 12,
     /// The router is shut down or draining, the job was answered, or the stream is over.
     Closed = 13,
-    /// A defect of the router: report it with its message.
+    /// The router has a defect: report it with its message.
     Internal = 14,
-    /// The call waits for something that this very thread has to do first: make it from outside of a callback.
+    /// The call would wait for work that only this thread can do: make it outside of a callback.
     WouldDeadlock = 15,
-    /// A defect of the router that was stopped at the language's border: report it. The handle may be unusable.
+    /// The router panicked, and the library caught the panic: report it. The handle may be unusable.
     Panic = 16,
 }
 
@@ -86,7 +86,7 @@ statuses! {
     Panic ErrorKind::Panic => c"panic";
 }
 
-/// The name of a status, as `"not_found"`; `"unknown"` for another number. The text lives for ever.
+/// The name of a status, for example `"not_found"`; `"unknown"` for another number. The text is valid for ever.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_status_name(status: i32) -> *const c_char {
     Status::name(status).as_ptr()

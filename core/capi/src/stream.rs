@@ -1,4 +1,4 @@
-//! A task's tokens, pulled.
+//! The stream of a task's tokens, which the host pulls.
 
 use std::ffi::c_char;
 use std::mem::{MaybeUninit, offset_of};
@@ -12,12 +12,13 @@ use crate::table::{self, Table};
 use crate::unwind::quietly;
 use crate::{Error, Status, Task};
 
-/// A task's tokens as they come. One thread at a time reads it. It holds its task as a task's handle does.
+/// The tokens of a task, as they come. Only one thread may read a stream at a time. A stream counts as a handle of its
+/// task.
 #[derive(Debug)]
 pub struct Stream {
-    /// The stream; `None` once a subscriber took it.
+    /// The stream; `None` after a subscriber has taken it.
     pub(crate) source: RwLock<Option<embed::Stream>>,
-    /// The event that the host sees until it asks for the next one.
+    /// The last event, which stays valid until the host asks for the next one.
     shown: Mutex<Option<Shown>>,
 }
 
@@ -31,12 +32,15 @@ impl From<embed::Stream> for Stream {
 #[repr(i32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
-    /// A piece of the text: `data`. `seq` is its number, one more than that of the event before it; the first is 1, and 2^32 more at each later start of the store.
+    /// A piece of the text: `data`. `seq` is its number, one more than that of the event before it. The first piece has
+    /// number 1; each later start of the store adds 2^32 to the first number.
     Token = 1,
-    /// A restart mark: all pieces before it are void, and `seq` is the number of this mark. Another miner or a later
-    /// start of the router begins anew, or the number to resume from does not belong to this text.
+    /// A restart mark: all pieces before it are void, and the text begins again. `seq` is the number of the mark. It
+    /// comes if another miner or a later start of the router begins the answer again, if the number to resume from does
+    /// not belong to this text, or if the pieces of an ended task are no longer kept.
     Restart = 2,
-    /// The end, exactly one and last: the completion as JSON in `data`, or `error`, which is then not NULL.
+    /// The end of the stream: the completion as JSON in `data`, or an `error` that is not NULL. Every stream has
+    /// exactly one end, as its last event.
     End = 3,
 }
 
@@ -44,17 +48,17 @@ pub enum EventKind {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct Event {
-    /// `sizeof(cortensor_event)`, set by the program that makes the struct.
+    /// `sizeof(cortensor_event)`. The program that makes the struct must set it.
     pub struct_size: usize,
     /// The kind of the event.
     pub kind: EventKind,
-    /// The number of the piece.
+    /// The number of the piece or mark; 0 for the end.
     pub seq: u64,
-    /// UTF-8, no NUL behind it; whole characters.
+    /// The text: complete characters of UTF-8, without a NUL at the end.
     pub data: *const c_char,
-    /// Bytes at `data`.
+    /// The number of bytes at `data`.
     pub len: usize,
-    /// The error, if there is no completion. It belongs to the event: do not free it.
+    /// The error of a failed task, or NULL. It belongs to the event, so the host must not free it.
     pub error: *const Error,
 }
 
@@ -80,13 +84,13 @@ impl From<embed::Event> for Shown {
 }
 
 impl Shown {
-    /// The event in the host's form; valid as long as this.
+    /// The event in the host's form. It is valid as long as `self`.
     pub(crate) fn event(&self) -> Event {
         let (kind, seq, data, error) = match self {
             Self::Event(embed::Event::Token { seq, text }) => (EventKind::Token, *seq, &text[..], ptr::null()),
             Self::Event(embed::Event::Restart { seq }) => (EventKind::Restart, *seq, &b""[..], ptr::null()),
             Self::Event(embed::Event::End(Ok(text))) => (EventKind::End, 0, text.as_bytes(), ptr::null()),
-            // `From` sorts those out.
+            // `From` has already turned a failed end into `Failed`.
             Self::Event(embed::Event::End(Err(_))) => (EventKind::End, 0, &b""[..], ptr::null()),
             Self::Failed(error) => (EventKind::End, 0, &b""[..], ptr::from_ref(&**error)),
         };
@@ -106,8 +110,8 @@ pub(crate) fn subscribed() -> embed::Error {
 
 impl Stream {
     fn next(&self, timeout_ms: i64) -> Result<parking_lot::MutexGuard<'_, Option<Shown>>> {
-        // The lock is held while it waits, so that a second reader finds the stream in use and never frees the event
-        // that the first one reads.
+        // The lock is held during the wait, so that a second reader gets an error and never frees the event that the
+        // first one reads.
         let mut shown = self.shown.try_lock().ok_or_else(in_use)?;
         let source = self.source.read();
         *shown = match source.as_ref().ok_or_else(subscribed)?.next(timeout(timeout_ms))? {
@@ -122,8 +126,7 @@ impl Stream {
     }
 }
 
-/// Opens a stream of the task's tokens after number `seq`; 0: from the first. It also works for a task that has
-/// ended.
+/// Opens a stream of the task's tokens after the one with number `seq`; 0: from the first on. The task may have ended.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_task_stream(
     task: Option<&Task>,
@@ -135,8 +138,8 @@ pub extern "C" fn cortensor_task_stream(
 }
 
 /// Waits for the next event, at most for `timeout_ms`; a negative time is no limit. Blocks. `event->struct_size` must
-/// be set. The event's data lives until the next call for this stream. `CORTENSOR_STATUS_TIMEOUT`: nothing came;
-/// `CORTENSOR_STATUS_CLOSED` with the code `stream_over`: the end was given before. A failed task is not a failure of
+/// be set. The event's data is valid until the next call for this stream. `CORTENSOR_STATUS_TIMEOUT`: no event came;
+/// `CORTENSOR_STATUS_CLOSED` with the code `stream_over`: the end was given already. A failed task is not a failure of
 /// this call: the event `CORTENSOR_EVENT_KIND_END` carries the error.
 ///
 /// # Safety
@@ -160,7 +163,7 @@ pub unsafe extern "C" fn cortensor_stream_next(
     })
 }
 
-/// Frees a stream. Its task goes on while another handle of it exists.
+/// Frees a stream. The task continues while another handle of it exists.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_stream_free(stream: Option<Box<Stream>>) {
     quietly(|| drop(stream));

@@ -1,4 +1,4 @@
-//! A task's tokens, pushed.
+//! The stream of a task's tokens, pushed to the host.
 
 use std::ffi::c_void;
 use std::mem::{MaybeUninit, offset_of};
@@ -18,9 +18,9 @@ use crate::{Error, Event, Status, Stream};
 pub struct StreamCallbacks {
     /// `sizeof(cortensor_stream_callbacks)`.
     pub struct_size: usize,
-    /// Given to every call.
+    /// The pointer that every call gets.
     pub user: *mut c_void,
-    /// Takes an event. Its data lives as long as the call.
+    /// Takes an event, whose data is valid during the call.
     pub on_event: Option<unsafe extern "C" fn(user: *mut c_void, event: *const Event)>,
     /// Called once, after the last event or after the subscription was closed; may be NULL.
     pub drop: Option<unsafe extern "C" fn(user: *mut c_void)>,
@@ -45,7 +45,7 @@ impl embed::Subscriber for Subscriber {
     }
 }
 
-/// A subscriber that gets events.
+/// A handle of a subscription.
 #[derive(Debug)]
 pub struct Subscription(embed::Subscription);
 
@@ -55,11 +55,11 @@ impl From<embed::Subscription> for Subscription {
     }
 }
 
-/// Gives every event of the stream from here on to `callbacks`, and at last one that is `CORTENSOR_EVENT_KIND_END`.
-/// The stream must still be freed, at any time, and cannot be read any more. `out` may be NULL if the subscription is
-/// never closed before its end.
+/// Gives every further event of the stream to `callbacks`; the last one is `CORTENSOR_EVENT_KIND_END`. The stream
+/// cannot be read any more, but must still be freed, at any time. `out` may be NULL if the program never closes the
+/// subscription.
 ///
-/// `user` is taken in any case: `drop` is also called if the call fails.
+/// The library takes over `user` in any case: `drop` is also called if the call fails.
 ///
 /// # Safety
 /// `callbacks` is NULL or has as many bytes as it says.
@@ -82,9 +82,9 @@ pub unsafe extern "C" fn cortensor_stream_subscribe(
     if out.is_none() { done(err, || subscribe().map(drop)) } else { give(out, err, subscribe) }
 }
 
-/// Ends a subscription: no event comes after this. Waits for the call under way, at most for `timeout_ms`; a negative
-/// time is no limit. Blocks. `CORTENSOR_STATUS_TIMEOUT`: the call had not ended; `CORTENSOR_STATUS_WOULD_DEADLOCK`
-/// from inside of a callback.
+/// Ends a subscription: no further event is pushed. Waits for the running call, at most for `timeout_ms`; a negative
+/// time is no limit. Blocks. `CORTENSOR_STATUS_TIMEOUT`: the call has not ended; `CORTENSOR_STATUS_WOULD_DEADLOCK`
+/// inside a callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_subscription_close(
     subscription: Option<&Subscription>,
@@ -97,7 +97,7 @@ pub extern "C" fn cortensor_subscription_close(
     })
 }
 
-/// Frees the handle; events go on until the end or a close.
+/// Frees the handle. Events continue until the end or until a close.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_subscription_free(subscription: Option<Box<Subscription>>) {
     quietly(|| drop(subscription));

@@ -1,4 +1,4 @@
-//! Structs that cross the border: callback tables and events. Each begins with its size, so that both sides may be of
+//! Structs of the ABI: callback tables and events. Each begins with its size, so that the host and the library may have
 //! different versions.
 
 use std::ffi::c_void;
@@ -15,11 +15,11 @@ use crate::unwind::quietly;
 /// # Safety
 /// It is `repr(C)`, its first field is the `usize` `struct_size`, and all bits zero are a valid value of it.
 pub(crate) unsafe trait Table: Copy {
-    /// The smallest size that ever existed: that of the first release.
+    /// The size of the struct in the first release, which is the smallest that a host may state.
     const LEAST: usize;
 }
 
-/// Reads the host's struct as far as it goes; fields that its header did not have are zero.
+/// Reads the host's struct. Fields that the host's header does not have are zero.
 ///
 /// # Safety
 /// `given` is NULL, or has as many bytes as its `struct_size` says.
@@ -33,10 +33,10 @@ pub(crate) unsafe fn read<T: Table>(given: *const T, param: &str) -> Result<T> {
     Ok(unsafe { table.assume_init() })
 }
 
-/// Writes as much of `value` as the host has room for. `struct_size` stays the host's.
+/// Writes the fields of `value` for which the host's struct has room, except `struct_size`.
 ///
 /// # Safety
-/// `place` is writable, has as many bytes as its `struct_size` says, and [`size`] was content with it.
+/// `place` is writable and has as many bytes as its `struct_size` says, and [`size`] has accepted it.
 pub(crate) unsafe fn write<T: Table>(place: *mut T, value: &T) {
     let first = size_of::<usize>();
     // SAFETY: every table begins with its size.
@@ -47,7 +47,7 @@ pub(crate) unsafe fn write<T: Table>(place: *mut T, value: &T) {
     unsafe { ptr::copy_nonoverlapping(from, to, size.min(size_of::<T>()) - first) };
 }
 
-/// The size that the host states, if a host can have that size.
+/// The size that the host's struct states. A size below that of the first release is refused.
 ///
 /// # Safety
 /// `given` is NULL or begins with a `size_t`.
@@ -65,7 +65,7 @@ pub(crate) unsafe fn size<T: Table>(given: *const T, param: &str) -> Result<usiz
     Ok(size)
 }
 
-/// The host's pointer, and the function that releases it.
+/// The host's pointer and the function that releases it.
 pub(crate) struct User {
     pub(crate) data: *mut c_void,
     drop: Option<unsafe extern "C" fn(*mut c_void)>,
@@ -77,7 +77,8 @@ impl User {
     }
 }
 
-// SAFETY: the host promises that its callbacks may run on any thread; the router itself never looks behind the pointer.
+// SAFETY: the host promises that its callbacks may run on any thread; the router itself never reads through the
+// pointer.
 unsafe impl Send for User {}
 // SAFETY: as above: callbacks may run on several threads at once.
 unsafe impl Sync for User {}

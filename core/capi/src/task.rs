@@ -10,8 +10,8 @@ use crate::text::text;
 use crate::unwind::{look, quietly};
 use crate::{Bytes, Error, Router, Status};
 
-/// A submitted task. Any thread may use it. When the last handle of a task is freed, its streams counted, the task is cancelled,
-/// unless it has ended or was detached.
+/// A submitted task. Any thread may use the handle. Freeing the last handle of a task cancels the task, unless it has
+/// ended or is detached. Streams count as handles, too.
 #[derive(Debug)]
 pub struct Task(pub(crate) embed::Task);
 
@@ -21,8 +21,8 @@ impl From<embed::Task> for Task {
     }
 }
 
-/// Submits a task. `request` is JSON, the body of `POST /api/v1/completions`: `prompt`, or `messages` for a chat, or `input` for an
-/// embedding, and beside it `idempotency_key` and `detach`. Blocks until the task is durable.
+/// Submits a task. `request` is JSON, the body of `POST /api/v1/completions` with `prompt`, or `messages` for a chat,
+/// or `input` for an embedding; it may also have `idempotency_key` and `detach`. Blocks until the task is durable.
 ///
 /// # Safety
 /// `request` has `request_len` bytes.
@@ -42,8 +42,9 @@ pub unsafe extern "C" fn cortensor_router_submit(
     })
 }
 
-/// Submits a task and waits for its end, in one call, and gives the completion as `cortensor_task_result` does. `request` is as for
-/// `cortensor_router_submit`; its `timeout`, in seconds, bounds how long that takes. Blocks. When it fails the status is that of the submit or the task's.
+/// Submits a task, waits for its end, and gives the completion like `cortensor_task_result`. `request` is as for
+/// `cortensor_router_submit`; its `timeout`, in seconds, bounds the time. Blocks. After a failure, the status is that
+/// of the submission or of the task.
 ///
 /// # Safety
 /// `request` has `request_len` bytes.
@@ -63,7 +64,7 @@ pub unsafe extern "C" fn cortensor_router_complete(
     })
 }
 
-/// Joins a task by its ids, running or ended. Blocks for a look into the store.
+/// Joins a task by its ids. The task may be running or have ended. Blocks while the store is read.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_router_attach(
     router: Option<&Router>,
@@ -75,7 +76,7 @@ pub extern "C" fn cortensor_router_attach(
     give(out, err, || of(router, "router")?.0.attach(session_id, task_id).wait())
 }
 
-/// A task's record by its ids. Blocks for a look into the store.
+/// The record of a task by its ids. Blocks while the store is read.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_router_task(
     router: Option<&Router>,
@@ -87,9 +88,10 @@ pub extern "C" fn cortensor_router_task(
     give(out, err, || of(router, "router")?.0.task(session_id, task_id).wait())
 }
 
-/// A page of a session's tasks as `{"count","tasks":[...]}`. `query` is `{"state","limit","offset","order"}`, each optional. Without `offset`
-/// and `order` it is the newest page, oldest first inside it; `offset` or `order: "asc"` counts from the oldest, `order: "desc"` from the newest back.
-/// Blocks for a look into the store.
+/// A page of a session's tasks, as `{"count","tasks":[...],"corrupt":[ids]}`. `query` is
+/// `{"state","limit","offset","order"}`, each optional. Without `offset` and `order`, the page has the newest tasks,
+/// oldest first. `offset` or `order: "asc"` counts from the oldest task, `order: "desc"` from the newest one back.
+/// Blocks while the store is read.
 ///
 /// # Safety
 /// `query` has `query_len` bytes.
@@ -109,7 +111,7 @@ pub unsafe extern "C" fn cortensor_router_tasks(
     })
 }
 
-/// Cancels a task by its ids and gives its record. Blocks until that is durable.
+/// Cancels a task by its ids and gives its record. Blocks until the cancellation is durable.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_router_cancel(
     router: Option<&Router>,
@@ -121,31 +123,31 @@ pub extern "C" fn cortensor_router_cancel(
     give(out, err, || of(router, "router")?.0.cancel(session_id, task_id).wait())
 }
 
-/// The session that the task is in; 0 for NULL.
+/// The id of the task's session; 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_task_session_id(task: Option<&Task>) -> u64 {
     look(task, 0, |task| task.0.session_id())
 }
 
-/// The task's id in its session, from 1; 0 for NULL.
+/// The id of the task within its session, from 1; 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_task_id(task: Option<&Task>) -> u64 {
     look(task, 0, |task| task.0.task_id())
 }
 
-/// The task's id among all sessions; 0 for NULL.
+/// The id of the task among all tasks of the router; 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_task_gid(task: Option<&Task>) -> u64 {
     look(task, 0, |task| task.0.gid())
 }
 
-/// Whether an idempotency key led to a task that was there already.
+/// Whether the idempotency key led to a task that existed already; false for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_task_joined(task: Option<&Task>) -> bool {
     look(task, false, |task| task.0.joined())
 }
 
-/// The task's record as it stands.
+/// The present record of the task.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_task_record(
     task: Option<&Task>,
@@ -155,9 +157,10 @@ pub extern "C" fn cortensor_task_record(
     give(out, err, || of(task, "task")?.0.record().wait())
 }
 
-/// Waits for the end, at most for `timeout_ms`, and gives the completion as JSON: the text is `choices[0].text`. A negative time is no limit.
-/// Blocks. When it fails the status is the task's: `CORTENSOR_STATUS_CANCELLED`, `CORTENSOR_STATUS_MINER_FAILED` ...;
-/// `CORTENSOR_STATUS_TIMEOUT` with the code `wait_timeout` says that it has not ended yet.
+/// Waits for the end of the task, at most for `timeout_ms`, and gives the completion as JSON; the text is
+/// `choices[0].text`. A negative time is no limit. Blocks. If the task failed, the status is that of the failure, for
+/// example `CORTENSOR_STATUS_CANCELLED` or `CORTENSOR_STATUS_MINER_FAILED`. `CORTENSOR_STATUS_TIMEOUT` with the code
+/// `wait_timeout` means that the task has not ended yet.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_task_result(
     task: Option<&Task>,
@@ -168,7 +171,7 @@ pub extern "C" fn cortensor_task_result(
     give(out, err, || at_end(task, timeout_ms, embed::Task::result))
 }
 
-/// What a task has at its end, which is waited for at most for `timeout_ms`.
+/// Waits for a result of a task, at most for `timeout_ms`.
 pub(crate) fn at_end(
     task: Option<&Task>,
     timeout_ms: i64,
@@ -178,13 +181,13 @@ pub(crate) fn at_end(
     call.wait_for(timeout(timeout_ms)).unwrap_or_else(|| Err(not_yet("the task had not ended")))
 }
 
-/// Cancels the task, whoever else waits for it. Does not block.
+/// Cancels the task, even if other callers wait for it. Does not block.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_task_cancel(task: Option<&Task>, err: Option<&mut MaybeUninit<*mut Error>>) -> Status {
     done(err, || of(task, "task")?.0.cancel())
 }
 
-/// From now on the task goes on when all of its handles are freed.
+/// Detaches the task: from now on, it continues even if all of its handles are freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_task_detach(task: Option<&Task>, err: Option<&mut MaybeUninit<*mut Error>>) -> Status {
     done(err, || {

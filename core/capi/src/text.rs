@@ -1,4 +1,4 @@
-//! Text and bytes that the host lends.
+//! Texts that the host lends to a call.
 
 use std::ffi::c_char;
 use std::slice;
@@ -10,7 +10,7 @@ use crate::guard::null;
 /// The `len` bytes at `data`.
 ///
 /// # Safety
-/// Where `len` is not 0 and `data` not NULL, `data` has `len` bytes that nobody changes during the call.
+/// If `len` is not 0 and `data` is not NULL, `data` has `len` bytes, which do not change during the call.
 pub(crate) unsafe fn bytes<'a>(data: *const c_char, len: usize, param: &str) -> Result<&'a [u8]> {
     if len == 0 {
         return Ok(&[]);
