@@ -23,8 +23,9 @@ use crate::{Result, model::Outcome};
 pub struct SubmitOptions {
     /// The idempotency key: a request that is sent again with this key joins the task that the first one made.
     pub idempotency_key: Option<String>,
-    /// The name space of the key, for example the caller's name. Equal keys in different scopes are different keys.
-    pub scope: String,
+    /// The name space of the key, for example the caller's name. Equal keys in different scopes are different keys;
+    /// keys without a scope have one of their own.
+    pub scope: Option<String>,
     /// Whether the task continues when its [`Submission`] is dropped.
     pub detach: bool,
     /// Whether any miner may serve the request if no miner offers its model.
@@ -37,7 +38,7 @@ pub struct SubmitOptions {
 
 cortensor_router_model::setters! { SubmitOptions {
     idempotency_key: impl Into<String> => Some(idempotency_key.into()),
-    scope: impl Into<String> => scope.into(),
+    scope: impl Into<String> => Some(scope.into()),
     detach: bool => detach,
     any_model: bool => any_model,
     patience: f64 => Some(patience),

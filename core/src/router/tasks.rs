@@ -25,7 +25,7 @@ impl Router {
     /// `Unavailable` (with a time after which to try again), `IdempotencyMismatch`, `Closed`.
     pub async fn submit(&self, session: SessionId, request: TaskRequest, options: SubmitOptions) -> Result<Submission> {
         let SubmitOptions { idempotency_key, scope, detach, any_model, patience } = options;
-        let idempotency = idempotency_key.map(|key| RepeatKey { scope, key });
+        let idempotency = idempotency_key.map(|key| RepeatKey { scope: scope.unwrap_or_default(), key });
         let intake = Intake { idempotency, detach, any_model, patience, ..Intake::exactly(session, request) };
         self.enter(self.check(intake)?).await
     }
