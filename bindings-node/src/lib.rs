@@ -1,5 +1,5 @@
-//! The native part of the npm package `cortensor-router`: `cortensor_router::embed` as classes. The JavaScript beside it
-//! (`lib/`) is its only caller and makes the API for users.
+//! The native part of the npm package `cortensor-router`: `cortensor_router::embed` as classes. The JavaScript beside
+//! it (`lib/`) is its only caller and makes the API for users.
 //!
 //! No value of JavaScript is kept here. Slow work is started with a number; the answer goes with that number into the
 //! queue of the environment ([`bridge`]), and one weak function wakes JavaScript to empty it. A promise therefore costs

@@ -1,9 +1,9 @@
 //! `cortensor_router._native`: the facade [`cortensor_router::embed`] as Python classes. Private; the Python package
 //! wraps it.
 //!
-//! No thread of the router ever touches Python. Messages go into a [`mailbox`] or a [`queue`], from which Python threads
-//! take them: an event loop, which the bridge thread wakes, and the threads of miners that block. Every call that waits
-//! releases the GIL.
+//! No thread of the router ever touches Python. Messages go into a [`mailbox`] or a [`queue`], from which Python
+//! threads take them: an event loop, which the bridge thread wakes, and the threads of miners that block. Every call
+//! that waits releases the GIL.
 
 mod blocking;
 mod bridge;

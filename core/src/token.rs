@@ -119,13 +119,13 @@ pub struct KeySpec {
     pub name: String,
     /// The scopes: `submit`, `read`, `admin`, `miner`, `enrol`. Empty: `submit` and `read`.
     pub scopes: Vec<String>,
-    /// The only sessions it may use; empty: all.
+    /// The only sessions that the key may use; empty: all sessions.
     #[serde(deserialize_with = "crate::model::whole::numbers")]
     pub sessions: Vec<u64>,
-    /// Seconds until it expires; 0: never, but after a day for the scope `enrol`.
+    /// The seconds until the key expires; 0: never, except after one day for the scope `enrol`.
     #[serde(deserialize_with = "crate::model::whole::number")]
     pub ttl_secs: u64,
-    /// For a key of miners: the only models that the miner may serve; empty: all.
+    /// For a key of miners: the only models that the miner may serve; empty: all models.
     pub models: Vec<String>,
     /// For a key of miners: the person or company that runs the miner.
     pub owner: String,

@@ -99,7 +99,8 @@ pub(crate) struct Place {
     /// The router to ask, instead of the data directory
     #[arg(long, value_name = "URL", env = "CORTENSOR_URL")]
     url: Option<String>,
-    /// A token with the scope admin; where none is given, the one that the router keeps in its data directory, or the development token
+    /// A token with the scope admin; where none is given, the one that the router keeps in its data directory, or the
+    /// development token
     #[arg(long, value_name = "TOKEN", env = "CORTENSOR_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// Certificates to trust (PEM) instead of the public ones

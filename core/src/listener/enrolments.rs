@@ -34,7 +34,7 @@ pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
 /// Enrolment tokens that are not spent, without their secrets.
 #[derive(Serialize, ToSchema)]
 struct EnrolmentPage {
-    /// How many tokens there are.
+    /// The number of tokens.
     count: usize,
     /// The tokens.
     enrolments: Vec<ApiKey>,
@@ -43,30 +43,31 @@ struct EnrolmentPage {
 /// Enrolled miners.
 #[derive(Serialize, ToSchema)]
 struct IdentityPage {
-    /// How many miners there are.
+    /// The number of miners.
     count: usize,
     /// The miners.
     identities: Vec<MinerRecord>,
 }
 
-/// The wishes for a token that enrols a miner.
+/// The properties of a token that enrols a miner.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Enrolment {
     /// The miner's name for people.
     name: String,
-    /// The only models that it may serve; empty: all.
+    /// The only models that the miner may serve; empty: all models.
     models: Vec<String>,
-    /// Who runs it.
+    /// The person or company that runs the miner.
     owner: String,
-    /// Seconds until the token expires, at most 30 days; 0: a day.
+    /// The seconds until the token expires, at most 30 days; 0: one day.
     #[serde(deserialize_with = "crate::model::whole::number")]
     ttl_secs: u64,
 }
 
 /// Makes a one-time token that enrols a miner's key
 ///
-/// The token is shown here and never again. The miner sends it once beside its key, which is enough from then on.
+/// The token is shown here and never again. The miner sends it once together with its key, which is enough from then
+/// on.
 #[utoipa::path(
     post,
     path = "/api/v1/miners/enrolments",

@@ -23,11 +23,12 @@ use super::traffic::Traffic;
 use crate::config::ListenConfig;
 use crate::{Error, Router};
 
-/// Answers requests as a [`Listener`](super::Listener) would, for programs that have a server of their own. Cheap to clone.
+/// Answers requests as a [`Listener`](super::Listener) would, for programs that have a server of their own. Cheap to
+/// clone.
 ///
-/// It is a [`Service`], which an axum program nests under a path of its choice. The service learns the peer of a request
-/// from axum's [`ConnectInfo<SocketAddr>`](ConnectInfo), as `into_make_service_with_connect_info` leaves it; a request
-/// without it counts as one from another machine, for which the development token is not valid.
+/// It is a [`Service`], which an axum program nests under a path of its choice. The service learns the peer of a
+/// request from axum's [`ConnectInfo<SocketAddr>`](ConnectInfo), as `into_make_service_with_connect_info` leaves it; a
+/// request without it counts as one from another machine, for which the development token is not valid.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -88,7 +89,8 @@ impl Handler {
         Ok(Self { gate: Gate::new(state(router, config, auth)) })
     }
 
-    /// Answers one request of the sender `peer`. Dropping the future or the answer's body means that the client hung up.
+    /// Answers one request of the sender `peer`. Dropping the future or the answer's body means that the client hung
+    /// up.
     pub async fn handle(&self, request: http::Request<Body>, peer: SocketAddr) -> http::Response<Body> {
         match self.gate.handle(request, &Connection::plain(peer)).await {
             Ok(response) => response,

@@ -30,7 +30,7 @@ async fn alive() -> Json<Health> {
 
 /// Whether the router takes tasks
 ///
-/// With counts alone: it answers without a token.
+/// The answer needs no token and has only counts.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -66,7 +66,7 @@ async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Readiness>) {
 
 /// Metrics, in Prometheus' text format as `OpenMetrics`
 ///
-/// The setting `listen.public_metrics` opens it to those without a token.
+/// The setting `listen.public_metrics` opens it to callers without a token.
 #[utoipa::path(
     get,
     path = "/metrics",

@@ -38,8 +38,9 @@ async fn list(State(state): State<AppState>, Extension(caller): Extension<Caller
 
 /// Creates a key
 ///
-/// The answer has the token, which is never shown again: only a hash of its secret is kept. A key makes none that can do more than itself: it
-/// hands on its sessions and its expiry where the body names none, and others are refused (403).
+/// The answer has the token, which is never shown again: only a hash of its secret is kept. A key never makes a key
+/// that can do more than itself: the new key gets its sessions and its expiry if the body names none, and others are
+/// refused (403).
 #[utoipa::path(
     post,
     path = "/api/v1/keys",
@@ -61,8 +62,8 @@ async fn create(
 
 /// Revokes a key
 ///
-/// Its requests that wait are answered with 401 (`key_revoked`), its streams end with that error, and their tasks are cancelled. Tasks that it
-/// submitted with `async` or `detach` go on.
+/// Waiting requests of the key are answered with 401 (`key_revoked`), its streams end with that error, and their tasks
+/// are cancelled. Tasks that were submitted with `async` or `detach` go on.
 #[utoipa::path(
     delete,
     path = "/api/v1/keys/{id}",

@@ -37,7 +37,8 @@ pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
 
 /// The socket on which miners dial in
 ///
-/// A WebSocket with the subprotocol of the miner protocol; a miner says who it is in its first frame. The setting `miners.enabled` closes it.
+/// A WebSocket with the subprotocol of the miner protocol, on which a miner identifies itself in its first frame. The
+/// setting `miners.enabled` closes it.
 #[utoipa::path(
     get,
     path = "/miner/v1",

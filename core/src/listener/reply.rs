@@ -73,16 +73,16 @@ impl From<Error> for Failed {
     }
 }
 
-/// An error of Cortensor's routes. The text stands there three times, because published clients read one or another.
+/// An error of Cortensor's routes. It has the text three times, because published clients read different members.
 #[derive(Serialize, ToSchema)]
 pub(in crate::listener) struct CortensorError<'a> {
-    /// What is wrong and how to mend it; always a text.
+    /// The problem and how to mend it; always a text.
     error: &'a str,
     /// Alias of `error`.
     message: &'a str,
     /// Alias of `error`.
     detail: &'a str,
-    /// The finest code of the error: `session_not_found` ..., or its kind where there is none.
+    /// The finest code of the error, for example `session_not_found`, or its kind if there is none.
     code: &'a str,
     /// The field at fault.
     #[schema(required)]
@@ -91,7 +91,7 @@ pub(in crate::listener) struct CortensorError<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     session_id: Option<u64>,
-    /// The task that the error is about; where it goes on it can be polled.
+    /// The task that the error is about. If the task goes on, it can be polled.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     task_id: Option<u64>,

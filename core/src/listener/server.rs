@@ -162,8 +162,8 @@ impl Listener {
 
     /// Serves until `shutdown` is ready. Then takes no new connections and lets running requests end, for at most
     /// `listen.drain_timeout_ms`. Requests that still run after that are answered with 503 `closed`; a stream gets that
-    /// error as its last event. Miners that dialled in here get no new tasks meanwhile, finish those that they have, and
-    /// are told to go.
+    /// error as its last event. Miners that dialled in here get no new tasks meanwhile, finish those that they have,
+    /// and are told to go.
     ///
     /// # Errors
     /// When the socket itself breaks.

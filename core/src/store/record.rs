@@ -82,19 +82,19 @@ pub struct Recovery {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
 pub struct MinerRecord {
-    /// The id: that of its key (`mk_...`), or else its name.
+    /// The miner's id: that of its key (`mk_...`), or else its name.
     pub id: String,
     /// A name for people.
     pub name: String,
-    /// Base64url of its Ed25519 public key; empty: it has none.
+    /// The base64url of the miner's Ed25519 public key; empty: it has none.
     pub public_key: String,
-    /// The kind, `ephemeral` or `dedicated`, as the miner said when it was last connected; empty: it never was.
+    /// The miner's kind at its last connection, `ephemeral` or `dedicated`; empty: it was never connected.
     pub kind: String,
-    /// The person or company that runs it.
+    /// The person or company that runs the miner.
     pub owner: String,
-    /// The only models that it may serve; empty: all.
+    /// The only models that the miner may serve; empty: all models.
     pub models: Vec<String>,
-    /// The share of its answers that agree with others': 1 always, 0 never.
+    /// The share of the miner's answers that agree with those of others, from 0 (never) to 1 (always).
     pub reputation: f64,
     /// When the record was made, in Unix seconds.
     pub created_at: u64,
@@ -134,13 +134,13 @@ pub struct ApiKey {
     pub hash: String,
     /// The scopes: `submit`, `read`, `admin`, `miner`, `enrol`.
     pub scopes: Vec<String>,
-    /// The only sessions it may use; empty: all.
+    /// The only sessions that the key may use; empty: all sessions.
     pub sessions: Vec<u64>,
     /// When the key was made, in Unix seconds.
     pub created_at: u64,
-    /// Unix seconds after which it is refused; 0: never.
+    /// The time from which on the key is refused, in Unix seconds; 0: never.
     pub expires_at: u64,
-    /// For a miner's key: the only models that it may serve; empty: all.
+    /// For a miner's key: the only models that the miner may serve; empty: all models.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub models: Vec<String>,
     /// For a miner's key: the person or company that runs the miner.

@@ -1,5 +1,5 @@
-//! The JSON in the rows that a store keeps, with all that a row can hold and with the least. A change here is a change of
-//! the format: files of older versions must still be read.
+//! The JSON in the rows that a store keeps, with all that a row can hold and with the least. A change here is a change
+//! of the format: files of older versions must still be read.
 
 use insta::assert_snapshot;
 use serde::Serialize;

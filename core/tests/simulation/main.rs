@@ -1,4 +1,5 @@
-//! The real engine in a seeded world of clients, miners and a store that crashes, with its invariants checked after every event.
+//! The real engine in a seeded world of clients, miners and a store that crashes, with its invariants checked after
+//! every event.
 //!
 //! `SIM_SEEDS` is the number of worlds and `SIM_SEED` the first of them. `SIM_SEED` alone runs that world and prints
 //! its events. `SIM_EFFECTS` names a file for the fingerprint of every world's effects. A world repeats exactly from

@@ -120,7 +120,7 @@ fn of_record(shape: &Shape) -> String {
 /// The content of `_options.py`.
 pub(super) fn options(api: &Document, packages: &Document) -> Outcome<String> {
     let mut out = format!(
-        "{MARK}\"\"\"What can be given with a task, a session or a miner. All of it may be absent.\"\"\"\n\nfrom __future__ \
+        "{MARK}\"\"\"The options of a task, a session or a miner. All of them may be absent.\"\"\"\n\nfrom __future__ \
          import annotations\n\nfrom collections.abc import Mapping, Sequence\nfrom typing import Any, TypedDict\n"
     );
     for taken in OPTIONS {

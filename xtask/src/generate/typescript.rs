@@ -63,7 +63,7 @@ pub(super) fn records(api: &Document, packages: &Document) -> Outcome<String> {
 
 /// Writes a task by itself and a task in a list, which differ in their answers.
 fn task<'a>(out: &mut String, given: &Given, says: &str, members: impl Iterator<Item = &'a Member>) {
-    interface(out, "TaskFields", "What a task has wherever it is shown.");
+    interface(out, "TaskFields", "The fields that a task has everywhere.");
     let mut results = "";
     for member in members {
         if member.name == "results" {
@@ -90,9 +90,9 @@ fn request(out: &mut String, api: &Document, packages: &Document) -> Outcome {
     interface(
         out,
         "JobRequest",
-        "What a caller sent, with the names of the REST API. What is for the miner alone stands beside these: read it as `Record<string, unknown>`.",
+        "A caller's request, with the names of the REST API. Fields for the miner alone stand beside these: read them as `Record<string, unknown>`.",
     );
-    out.push_str("  /** What kind of answer is wanted. */\n  kind: 'completion' | 'chat' | 'embedding';\n  prompt?: string | unknown[];\n");
+    out.push_str("  /** The kind of answer that the caller wants. */\n  kind: 'completion' | 'chat' | 'embedding';\n  prompt?: string | unknown[];\n");
     let own = ["extra", "idempotency_key", "detach"];
     for member in record.members.iter().filter(|member| !own.contains(&member.name.as_str())) {
         doc_of_member(out, &member.says);

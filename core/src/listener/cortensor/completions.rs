@@ -35,8 +35,9 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// Text for a prompt
 ///
-/// With `stream`, events `id: <number>` and `data: {...}` of the same shape: `choices[0].text` is the new piece, the last one has `finish_reason`,
-/// `usage` and the whole `text`; then comes `data: [DONE]`. A failure after the first event is `data: {"error":"..."}`.
+/// With `stream`, the answer is a stream of events `id: <number>` and `data: {...}` of that shape. `choices[0].text` is
+/// the new piece; the last event has `finish_reason`, `usage` and the whole `text`; then comes `data: [DONE]`. A
+/// failure after the first event is `data: {"error":"..."}`.
 #[utoipa::path(
     post,
     path = "/api/v1/completions",
@@ -60,8 +61,9 @@ async fn complete(
 
 /// Text for a prompt, in that session
 ///
-/// With `stream`, events `id: <number>` and `data: {...}` of the same shape: `choices[0].text` is the new piece, the last one has `finish_reason`,
-/// `usage` and the whole `text`; then comes `data: [DONE]`. A failure after the first event is `data: {"error":"..."}`.
+/// With `stream`, the answer is a stream of events `id: <number>` and `data: {...}` of that shape. `choices[0].text` is
+/// the new piece; the last event has `finish_reason`, `usage` and the whole `text`; then comes `data: [DONE]`. A
+/// failure after the first event is `data: {"error":"..."}`.
 #[utoipa::path(
     post,
     path = "/api/v1/completions/{session_id}",

@@ -25,9 +25,9 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(miners))
 }
 
-/// That a router is here
+/// Shows that a router is here
 ///
-/// For those who open the address in a browser, and for checks of health that ask for nothing else.
+/// This is for users who open the address in a browser, and for health checks that request only this path.
 #[utoipa::path(
     get,
     path = "/",
@@ -46,7 +46,7 @@ async fn root() -> Json<Greeting> {
     })
 }
 
-/// Who the router is and what it offers
+/// The router's identity and features
 #[utoipa::path(
     get,
     path = "/api/v1/info",
@@ -58,9 +58,9 @@ async fn info(State(state): State<AppState>, Extension(caller): Extension<Caller
     Ok(Json(state.router.info()))
 }
 
-/// How the router is doing
+/// The router's state
 ///
-/// The setting `listen.public_status` opens it to those without a token.
+/// The setting `listen.public_status` opens it to callers without a token.
 #[utoipa::path(
     get,
     path = "/api/v1/status",
@@ -76,7 +76,7 @@ async fn status(State(state): State<AppState>, caller: Option<Extension<Caller>>
     Ok(Json(status))
 }
 
-/// Whether it answers
+/// Whether the router answers
 #[utoipa::path(
     get,
     path = "/api/v1/ping",
@@ -88,7 +88,7 @@ async fn ping() -> Json<Health> {
     Json(Health::OK)
 }
 
-/// Which router this is, for those without a token
+/// The router's identity, for callers without a token
 #[utoipa::path(
     get,
     path = "/api/v1/about",
@@ -107,7 +107,7 @@ async fn about(State(state): State<AppState>) -> Json<About> {
     })
 }
 
-/// The miners that are there
+/// The connected miners
 #[utoipa::path(
     get,
     path = "/api/v1/miners",

@@ -58,50 +58,52 @@ pub(super) struct Accepted {
 /// Tasks of a session.
 #[derive(Serialize, ToSchema)]
 pub(super) struct TaskPage<'a> {
-    /// How many tasks there are in all.
+    /// The number of tasks on all pages.
     pub(super) count: u64,
     /// The tasks of this page.
     pub(super) tasks: Vec<TaskRecord<'a>>,
-    /// The ids of tasks of this page whose rows in the store are damaged; missing where there are none. With `format=array` the
-    /// header `X-Cortensor-Corrupt` has them.
+    /// The ids of tasks of this page whose rows in the store are damaged; missing if there are none. With
+    /// `format=array` the header `X-Cortensor-Corrupt` has them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub(super) corrupt: Vec<u64>,
 }
 
-/// A page, or with `format=array` the tasks of it alone.
+/// A page, or with `format=array` only its tasks.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum Tasks<'a> {
     /// The page.
     Page(TaskPage<'a>),
-    /// The tasks alone.
+    /// Only the tasks.
     Array(Vec<TaskRecord<'a>>),
 }
 
-/// The part of a session's tasks that is wanted.
+/// Selects a part of a session's tasks.
 #[derive(Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(default)]
 pub(super) struct TaskQuery {
-    /// The most tasks to list. Default 100; `listen.max_page_rows` is the most.
+    /// The maximum number of tasks to list. Default 100, at most `listen.max_page_rows`.
     #[param(value_type = Option<u64>, minimum = 1)]
     pub(super) limit: String,
-    /// How many of the oldest tasks to leave out. Missing, and without `order`: the newest page.
+    /// The number of the oldest tasks to leave out. Missing, and without `order`: the newest page.
     #[param(value_type = Option<u64>)]
     pub(super) offset: String,
-    /// `asc`: from the oldest on, also without `offset`. `desc`: from the newest back, newest first; `offset` leaves out the newest.
+    /// `asc`: from the oldest on, even without `offset`. `desc`: from the newest back, newest first; `offset` leaves
+    /// out the newest.
     #[param(value_type = Option<String>)]
     pub(super) order: String,
-    /// `ended`, or `active` for those that have not; `queued`, `assigned`, `acked`, `precommitted` and `committed` mean `active`.
+    /// `ended`, or `active` for tasks that have not ended; `queued`, `assigned`, `acked`, `precommitted` and
+    /// `committed` mean `active`.
     #[param(value_type = Option<String>)]
     pub(super) state: String,
-    /// `array` gives the list alone.
+    /// `array` gives only the list.
     #[param(value_type = Option<String>)]
     pub(super) format: String,
 }
 
-/// The task that a path means.
+/// The task that a path names.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(super) struct TaskPath {
@@ -111,15 +113,15 @@ pub(super) struct TaskPath {
     pub(super) task_id: String,
 }
 
-/// The part of the sessions that is wanted.
+/// Selects a part of the sessions.
 #[derive(Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(default)]
 pub(super) struct SessionQuery {
-    /// The most sessions to list. Default 100; `listen.max_page_rows` is the most.
+    /// The maximum number of sessions to list. Default 100, at most `listen.max_page_rows`.
     #[param(value_type = Option<u64>, minimum = 1)]
     pub(super) limit: String,
-    /// How many to leave out at the beginning.
+    /// The number of sessions to leave out at the beginning.
     #[param(value_type = Option<u64>)]
     pub(super) offset: String,
     /// `open` (or `active`), or `closed`.
@@ -145,33 +147,33 @@ pub(super) struct SessionCreated {
 pub(super) struct SessionDetail {
     #[serde(flatten)]
     pub(super) session: Session,
-    /// The most tokens of prompt and answer together; 0 where no miner says.
+    /// The maximum number of tokens of prompt and answer together; 0 if no miner gives a number.
     pub(super) max_context_tokens: u64,
 }
 
 /// Sessions, by id.
 #[derive(Serialize, ToSchema)]
 pub(super) struct SessionPage {
-    /// How many sessions there are in all.
+    /// The number of sessions on all pages.
     pub(super) count: u64,
     /// The sessions of this page.
     pub(super) sessions: Vec<Session>,
 }
 
-/// The miners that are there.
+/// The connected miners.
 #[derive(Serialize, ToSchema)]
 pub(super) struct MinerPage<'a> {
     /// The miners by name.
     pub(super) nodes: BTreeMap<&'a str, &'a MinerInfo>,
-    /// How many miners of each sort there are.
+    /// The numbers of miners by kind and state.
     pub(super) stats: NodeStats,
     /// The miners of `nodes` as a list.
     pub(super) miners: &'a [MinerInfo],
-    /// How many miners there are.
+    /// The number of miners.
     pub(super) count: usize,
 }
 
-/// That a router is here, and where its APIs are.
+/// Shows that a router is here, and where its APIs are.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Greeting {
     /// `cortensor-router`
@@ -180,15 +182,15 @@ pub(super) struct Greeting {
     pub(super) version: &'static str,
     /// `ok`
     pub(super) status: &'static str,
-    /// What this is, in words.
+    /// A description of the program, in words.
     pub(super) message: &'static str,
     /// The path of the OpenAPI document.
     pub(super) openapi: &'static str,
-    /// The path that says whether the process is alive.
+    /// The path that tells whether the process is alive.
     pub(super) health: &'static str,
 }
 
-/// A word about how the process is.
+/// The state of the process.
 #[derive(Serialize, ToSchema)]
 pub(in crate::listener) struct Health {
     /// `ok`
@@ -196,11 +198,11 @@ pub(in crate::listener) struct Health {
 }
 
 impl Health {
-    /// All is well.
+    /// The answer of a healthy process.
     pub(in crate::listener) const OK: Self = Self { status: "ok" };
 }
 
-/// Whether the router takes tasks, and how much there is to do.
+/// Whether the router takes tasks, and how many it has.
 #[derive(Serialize, ToSchema)]
 pub(in crate::listener) struct Readiness {
     /// `ready`, `draining`, `store_unavailable` or `no_miner`.
@@ -215,7 +217,7 @@ pub(in crate::listener) struct Readiness {
     pub(in crate::listener) running_tasks: u64,
 }
 
-/// What the router is, for those without a token.
+/// The router's identity, for callers without a token.
 #[derive(Serialize, ToSchema)]
 pub(super) struct About {
     /// The router's configured name.
@@ -224,7 +226,7 @@ pub(super) struct About {
     pub(super) version: String,
     /// The address that stands for the router.
     pub(super) from_address: String,
-    /// Always `false`: nothing is paid for here.
+    /// Always `false`: the router takes no payments.
     pub(super) x402_enabled: bool,
     /// The router's routes.
     pub(super) endpoints: Vec<&'static str>,
@@ -233,7 +235,7 @@ pub(super) struct About {
 /// Keys, without their secrets.
 #[derive(Serialize, ToSchema)]
 pub(in crate::listener) struct KeyPage {
-    /// How many keys there are.
+    /// The number of keys.
     pub(in crate::listener) count: usize,
     /// The keys.
     pub(in crate::listener) keys: Vec<ApiKey>,

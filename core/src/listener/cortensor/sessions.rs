@@ -27,10 +27,10 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// Creates a session
 ///
-/// A token with sessions of its own may create and change none.
+/// A token that is limited to sessions may not create or change any.
 ///
-/// Only `name` is required. Cortensor's camelCase names (`minNumOfNodes`, `maxNumOfNodes`, `numOfValidatorNodes`, `reserveEphemeralNodes`,
-/// `reservePeriod`, `modelIdentifier`, `maxTaskExecutionCount`) are taken as well.
+/// Only `name` is required. Cortensor's camelCase names (`minNumOfNodes`, `maxNumOfNodes`, `numOfValidatorNodes`,
+/// `reserveEphemeralNodes`, `reservePeriod`, `modelIdentifier`, `maxTaskExecutionCount`) are accepted as well.
 #[utoipa::path(
     post,
     path = "/api/v1/sessions",
@@ -58,7 +58,8 @@ async fn create(
 
 /// The sessions, by id
 ///
-/// A token with sessions of its own sees those alone. Sessions 0 and 1 are always there; they are listed once they were used or changed.
+/// A token that is limited to sessions sees only those. Sessions 0 and 1 always exist; they are listed once they were
+/// used or changed.
 #[utoipa::path(
     get,
     path = "/api/v1/sessions",
@@ -101,7 +102,7 @@ async fn show(
 
 /// Changes a session
 ///
-/// Members that the body leaves out stay as they are. Tasks that wait already keep the place that they have.
+/// Members that the body leaves out stay unchanged. Tasks that wait already keep their places.
 #[utoipa::path(
     patch,
     path = "/api/v1/sessions/{id}",
@@ -128,8 +129,8 @@ async fn change(
 
 /// Closes a session
 ///
-/// Its tasks finish; new ones are refused (409). It stays in the list. Session 0 stays open, and session 1 is closed by
-/// a token with the scope `admin` alone.
+/// The session's tasks finish, and new ones are refused (409). The session stays in the list. Session 0 cannot be
+/// closed, and session 1 only with the scope `admin`.
 #[utoipa::path(
     delete,
     path = "/api/v1/sessions/{id}",

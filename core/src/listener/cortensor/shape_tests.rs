@@ -1,5 +1,5 @@
-//! The JSON of Cortensor's routes that is no record of the model: pages, notes and errors. Each literal names all members,
-//! so that a new member does not compile until it stands here too.
+//! The JSON of Cortensor's routes that is no record of the model: pages, notes and errors. Each literal names all
+//! members, so that a new member does not compile until it stands here too.
 
 use std::collections::BTreeMap;
 

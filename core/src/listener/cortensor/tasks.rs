@@ -28,7 +28,8 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// A session's tasks
 ///
-/// Without `offset` and `order` the newest page, oldest first inside it: the last one is the session's newest task.
+/// Without `offset` and `order` this is the newest page, oldest first inside it: the last row is the session's newest
+/// task.
 #[utoipa::path(
     get,
     path = "/api/v1/tasks/{session_id}",
@@ -90,7 +91,7 @@ async fn show(
 
 /// Cancels a task
 ///
-/// Its miner is told. A task that has ended stays as it is (409).
+/// The task's miner is told to stop. A task that has ended stays unchanged (409).
 #[utoipa::path(
     delete,
     path = "/api/v1/tasks/{session_id}/{task_id}",
@@ -109,12 +110,14 @@ async fn cancel(
     reply::json(StatusCode::OK, &TaskRecord::detail(&task))
 }
 
-/// A task's tokens, from the beginning or from where a reader left off
+/// A task's tokens, from the beginning or after those that a client has
 ///
-/// Events as those of a completion that is streamed. A task that has ended gives what is kept of it: each token while it is among
-/// the `limits.recent_tasks` last ones, its text in one piece later. An event whose data has `"restart":true` (there is no `event:` line) says that what
-/// was seen before is void and everything comes again: another miner began anew, the router was started anew meanwhile, `Last-Event-ID` is no
-/// number of this task, or the tokens are not kept one by one any more. Numbers grow by one; those of each later start of the router begin 2^32 higher.
+/// The events are those of a streamed completion. An ended task gives the tokens that are kept: each token while the
+/// task is among the newest `limits.recent_tasks`, and its text in one piece later. An event whose data has
+/// `"restart":true` (there is no `event:` line) means that all earlier tokens are void and the whole text follows:
+/// another miner began anew, the router was restarted meanwhile, `Last-Event-ID` is not a number of this task, or the
+/// tokens are not kept one by one any more. Numbers grow by one; those of each later start of the router begin 2^32
+/// higher.
 #[utoipa::path(
     get,
     path = "/api/v1/tasks/{session_id}/{task_id}/stream",

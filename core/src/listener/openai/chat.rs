@@ -17,7 +17,8 @@ use crate::model::RequestKind;
 
 /// The next message of a conversation
 ///
-/// With `stream`, events `data: {...}` with `ChatChunk` objects, then `data: [DONE]`. A failure after the first event is an event with `error`.
+/// With `stream`, the answer is a stream of events `data: {...}` with `ChatChunk` objects, then `data: [DONE]`. A
+/// failure after the first event is an event with `error`.
 #[utoipa::path(
     post,
     path = "/v1/chat/completions",

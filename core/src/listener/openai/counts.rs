@@ -13,7 +13,7 @@ pub(super) struct TokenCounts {
     prompt_tokens: u64,
     /// Tokens that were generated.
     completion_tokens: u64,
-    /// Their sum.
+    /// The sum of both.
     total_tokens: u64,
 }
 

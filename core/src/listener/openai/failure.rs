@@ -7,8 +7,8 @@ use super::schema::{Code, OpenAiError, OpenAiErrorBody};
 use super::splice::write_json;
 use crate::{Error, ErrorKind};
 
-/// Writes `{"error":{...}}`, in the words of the model's server where it said something. The ids are there where the task
-/// can still be polled.
+/// Writes `{"error":{...}}`, in the words of the model's server where it said something. The ids are there where the
+/// task can still be polled.
 pub(in crate::listener) fn write(error: &Error, out: &mut Vec<u8>) {
     let details = error.details();
     let said = details.upstream.as_ref();

@@ -14,7 +14,7 @@ use crate::listener::state::AppState;
 use crate::model::are_twins;
 use crate::{Error, ModelInfo, Result, Router};
 
-/// The models that can be asked for
+/// The models that a client can ask for
 #[utoipa::path(
     get,
     path = "/v1/models",

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::config::StorageConfig;
 
-/// The bounds of a [`SqliteStore`](super::SqliteStore). The defaults suit a router that serves thousands of tasks a second.
+/// The bounds of a [`SqliteStore`](super::SqliteStore). The defaults suit a router that serves thousands of tasks a
+/// second.
 #[derive(Debug, Clone)]
 pub struct SqliteOptions {
     /// Writes that may wait for their commit. Beyond that, a new task is refused with `Overloaded`; the end of a task

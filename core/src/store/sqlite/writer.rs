@@ -26,8 +26,8 @@ use crate::{Error, Result};
 /// The time without operations after which the log is written back.
 const IDLE: Duration = Duration::from_millis(500);
 
-/// The time for which a check of the files is valid. Within it, files are not checked before a batch. This is how long a
-/// relaxed store may take to notice that a file was removed or replaced.
+/// The time for which a check of the files is valid. Within it, files are not checked before a batch. This is how long
+/// a relaxed store may take to notice that a file was removed or replaced.
 const LOOKED: Duration = Duration::from_millis(50);
 
 /// The reason why the store refuses writes now; `None` while it accepts them.
