@@ -1,8 +1,8 @@
 // cortensor-router for C++17: handles that free themselves, lambdas as miners, `for (auto token : stream)`.
-// Header-only, over cortensor_router.h. docs/c-api.md tells the conventions. Apache-2.0 OR MIT.
+// Header-only, over cortensor_router.h. docs/c-api.md describes the conventions. Apache-2.0 OR MIT.
 //
 // A call that fails throws cortensor::Error. If exceptions are off (-fno-exceptions), or CORTENSOR_NO_EXCEPTIONS is
-// defined, it gives a cortensor::Expected<T> instead of T. No exception ever crosses into the library.
+// defined, calls return a cortensor::Expected<T> instead of T. No exception ever crosses into the library.
 #ifndef CORTENSOR_ROUTER_HPP
 #define CORTENSOR_ROUTER_HPP
 
@@ -28,26 +28,26 @@
 #endif
 
 namespace cortensor {
-// One name for each way, so that files that are compiled in different ways can be linked with each other.
+// The name differs by the use of exceptions, so that files compiled in both ways can be linked into one program.
 #ifdef CORTENSOR_NO_EXCEPTIONS
 inline namespace checked {
 #else
 inline namespace throwing {
 #endif
 
-/// No limit of time, for functions that wait.
+/// The timeout that means no limit.
 inline constexpr std::chrono::milliseconds forever{-1};
 
-/// The error of a call. Copies are cheap.
+/// The error of a call. A copy is cheap.
 class Error : public std::exception {
 public:
-    /// Takes the error.
+    /// Takes over the error.
     explicit Error(cortensor_error *error) : error_(error, cortensor_error_free) {}
-    /// Copies an error that belongs to somebody else.
+    /// Copies an error without taking it over.
     static Error copy(const cortensor_error *error) { return Error(cortensor_error_clone(error)); }
 
     cortensor_status status() const noexcept { return cortensor_error_status(error_.get()); }
-    /// The finest code of the error, as `session_not_found`.
+    /// The code of the error, which is finer than the status, for example `session_not_found`.
     const char *code() const noexcept { return text(cortensor_error_code(error_.get())); }
     /// The problem and how to mend it, as one English sentence.
     const char *what() const noexcept override { return text(cortensor_error_message(error_.get())); }
@@ -60,18 +60,18 @@ private:
     std::shared_ptr<const cortensor_error> error_;
 };
 
-/// A value, or the error that took its place.
+/// A value or an error.
 template <class T> class [[nodiscard]] Expected {
 public:
     Expected(T value) : held_(std::in_place_index<0>, std::move(value)) {}
     Expected(Error error) : held_(std::in_place_index<1>, std::move(error)) {}
 
     explicit operator bool() const noexcept { return held_.index() == 0; }
-    /// The value. Call it only if there is one.
+    /// The value. It must not be called if there is an error.
     T &operator*() & noexcept { return *std::get_if<0>(&held_); }
     T &&operator*() && noexcept { return std::move(*std::get_if<0>(&held_)); }
     T *operator->() noexcept { return std::get_if<0>(&held_); }
-    /// The error. Call it only if there is no value.
+    /// The error. It must not be called if there is a value.
     const Error &error() const noexcept { return *std::get_if<1>(&held_); }
 
 private:
@@ -114,7 +114,7 @@ template <class Handle, void (*free)(Handle *)> struct Free {
 template <class Handle, void (*free)(Handle *)> using Owned = std::unique_ptr<Handle, Free<Handle, free>>;
 using Bytes = Owned<cortensor_bytes, cortensor_bytes_free>;
 
-/// A call that gives nothing.
+/// Runs a call without a result.
 template <class Call> Result<void> done(Call &&call) {
     cortensor_error *error = nullptr;
     if (call(&error) != CORTENSOR_STATUS_OK) {
@@ -123,7 +123,7 @@ template <class Call> Result<void> done(Call &&call) {
     return Result<void>();
 }
 
-/// A call that gives a handle, of which `T` is made.
+/// Runs a call that gives a handle, and makes a `T` of the handle.
 template <class T, class Handle, class Call> Result<T> give(Call &&call) {
     Handle *handle = nullptr;
     cortensor_error *error = nullptr;
@@ -133,7 +133,7 @@ template <class T, class Handle, class Call> Result<T> give(Call &&call) {
     return T(handle);
 }
 
-/// A call that gives text.
+/// Runs a call that gives a text.
 template <class Call> Result<std::string> text(Call &&call) {
     cortensor_bytes *bytes = nullptr;
     cortensor_error *error = nullptr;
@@ -160,10 +160,11 @@ enum class Emit {
     cancelled ///< Nobody wants it any more: stop working.
 };
 
-/// One attempt at a task, which a miner answers once, from any thread. Destroying an unanswered job fails it.
+/// One attempt of a task at a miner, which answers it exactly once, from any thread. Destroying an unanswered job fails
+/// it.
 class Job {
 public:
-    /// Takes the job.
+    /// Takes over the job.
     explicit Job(cortensor_job *job) : job_(job, cortensor_job_free) {}
     Job(Job &&) noexcept = default;
     Job &operator=(Job &&) noexcept = default;
@@ -176,7 +177,7 @@ public:
     Result<std::string> prompt() const {
         return detail::text([&](auto out, auto err) { return cortensor_job_prompt(raw(), out, err); });
     }
-    /// Gives the next piece of the answer, UTF-8.
+    /// Gives the next piece of the answer, as UTF-8.
     Result<Emit> emit(std::string_view piece) const {
         return emitted([&](auto full, auto err) { return cortensor_job_emit(raw(), piece.data(), piece.size(), full, err); });
     }
@@ -184,22 +185,22 @@ public:
     Result<Emit> emit_parts(std::string_view parts) const {
         return emitted([&](auto full, auto err) { return cortensor_job_emit_parts(raw(), parts.data(), parts.size(), full, err); });
     }
-    /// Ends the job with success; `answer` is empty or JSON, as for `cortensor_job_finish`. A job without any answer
-    /// has failed.
+    /// Ends the job with success. `answer` is empty or JSON, as for `cortensor_job_finish`. A job without any content
+    /// fails.
     Result<void> finish(std::string_view answer = {}) const {
         return detail::done([&](auto err) { return cortensor_job_finish(raw(), answer.data(), answer.size(), err); });
     }
-    /// Ends the job with a failure; `code` is one of those of `cortensor_job_fail`.
+    /// Ends the job with a failure. `code` is one of the codes of `cortensor_job_fail`.
     Result<void> fail(std::string_view code, std::string_view message) const {
         return detail::done([&](auto err) {
             return cortensor_job_fail(raw(), code.data(), code.size(), message.data(), message.size(), err);
         });
     }
-    /// Gives the job back; another miner is tried.
+    /// Gives the job back. The miner is not blamed, and another one is tried.
     Result<void> reject(std::string_view reason) const {
         return detail::done([&](auto err) { return cortensor_job_reject(raw(), reason.data(), reason.size(), err); });
     }
-    /// Whether nobody wants the work any more, or it was answered.
+    /// Whether the job was cancelled or answered.
     bool is_cancelled() const noexcept { return cortensor_job_is_cancelled(raw()); }
     bool is_answered() const noexcept { return cortensor_job_is_answered(raw()); }
     Result<void> wait_writable(std::chrono::milliseconds timeout = forever) const {
@@ -229,13 +230,13 @@ private:
         return full ? Emit::full : Emit::ok;
     }
 
-    /// Shared with the one call of the miner's function, which fails the job when the function throws.
+    /// Shared with the call of the miner's function, which fails the job if the function throws.
     std::shared_ptr<cortensor_job> job_;
 };
 
 namespace detail {
 
-/// Hands a job to a miner's function; an exception of the function fails the job.
+/// Passes a job to a miner's function. An exception of the function fails the job.
 struct JobMaker {
     template <class Function> static void call(Function &work, cortensor_job *job) {
         std::shared_ptr<cortensor_job> held(job, cortensor_job_free);
@@ -261,20 +262,20 @@ struct JobMaker {
 
 } // namespace detail
 
-/// One event of a stream; its data lives until the next one.
+/// One event of a stream. Its data is valid until the next event.
 class Event {
 public:
     explicit Event(const cortensor_event &event) noexcept : event_(event) {}
 
     cortensor_event_kind kind() const noexcept { return event_.kind; }
     bool is_token() const noexcept { return event_.kind == CORTENSOR_EVENT_KIND_TOKEN; }
-    /// A restart mark: all pieces before it are void. `seq()` is the number of this mark.
+    /// Whether this is a restart mark: all pieces before it are void. `seq()` is the number of this mark.
     bool is_restart() const noexcept { return event_.kind == CORTENSOR_EVENT_KIND_RESTART; }
     bool is_end() const noexcept { return event_.kind == CORTENSOR_EVENT_KIND_END; }
     std::uint64_t seq() const noexcept { return event_.seq; }
-    /// The token, or the completion as JSON.
+    /// The token, or at the end the completion as JSON.
     std::string_view text() const noexcept { return std::string_view(event_.data, event_.len); }
-    /// The task's error, if this is the end and it failed.
+    /// The task's error, if this is the end of a failed task.
     std::optional<Error> error() const {
         return event_.error == nullptr ? std::optional<Error>() : std::optional<Error>(Error::copy(event_.error));
     }
@@ -283,12 +284,12 @@ private:
     cortensor_event event_;
 };
 
-/// A subscriber that gets events; they go on when this is destroyed.
+/// A handle of a subscription. Events continue after its destruction.
 class Subscription {
 public:
     explicit Subscription(cortensor_subscription *subscription) noexcept : subscription_(subscription) {}
 
-    /// Lets no event come after this, and waits for the call under way.
+    /// Ends the subscription: no further event is pushed. Waits for the running call.
     Result<void> close(std::chrono::milliseconds timeout = forever) const {
         return detail::done([&](auto err) {
             return cortensor_subscription_close(subscription_.get(), detail::milliseconds(timeout), err);
@@ -299,12 +300,13 @@ private:
     detail::Owned<cortensor_subscription, cortensor_subscription_free> subscription_;
 };
 
-/// A task's tokens as they come. One thread at a time reads it.
+/// The tokens of a task, as they come. Only one thread may read a stream at a time.
 class Stream {
 public:
     explicit Stream(cortensor_stream *stream) noexcept : stream_(stream) {}
 
-    /// The next event; none once the end was given. After too long a wait: an error with the code `wait_timeout`.
+    /// Waits for the next event; none if the end was given already. A wait that takes too long gives an error with the
+    /// code `wait_timeout`.
     Result<std::optional<Event>> next(std::chrono::milliseconds timeout = forever) {
         cortensor_event event{};
         event.struct_size = sizeof event;
@@ -320,8 +322,8 @@ public:
         return detail::fail<std::optional<Event>>(std::move(error));
     }
 
-    /// Gives every further event to `on_event`, a function of `const Event &`, on threads of the router. Its
-    /// exceptions are lost.
+    /// Gives every further event to `on_event`, a function of `const Event &`, on threads of the router. Exceptions of
+    /// the function are ignored.
     template <class Function> Result<Subscription> subscribe(Function on_event) {
         cortensor_stream_callbacks callbacks{};
         callbacks.struct_size = sizeof callbacks;
@@ -341,7 +343,7 @@ public:
             [&](auto out, auto err) { return cortensor_stream_subscribe(stream_.get(), &callbacks, out, err); });
     }
 
-    /// Goes over the tokens: `for (std::string_view token : stream)`. A view lives until the next one.
+    /// Iterates over the tokens: `for (std::string_view token : stream)`. A view is valid until the next token.
     class Iterator {
     public:
         using iterator_category = std::input_iterator_tag;
@@ -369,15 +371,15 @@ public:
         std::string_view token_;
     };
 
-    /// Throws if the task fails; without exceptions the loop ends and `error()` has the reason.
+    /// Throws if the task fails. Without exceptions, the loop ends and `error()` has the reason.
     Iterator begin() { return Iterator(this); }
     Iterator end() noexcept { return Iterator(); }
 
-    /// After the loop: the task's error, if it failed.
+    /// The error of a failed task, after the loop.
     const std::optional<Error> &error() const noexcept { return error_; }
-    /// After the loop: the completion as JSON.
+    /// The completion as JSON, after the loop.
     const std::string &completion() const noexcept { return completion_; }
-    /// How often another miner started over. Tokens from before a restart are void.
+    /// The number of restarts by another miner. Tokens before a restart are void.
     unsigned restarts() const noexcept { return restarts_; }
 
 private:
@@ -425,24 +427,24 @@ private:
     unsigned restarts_ = 0;
 };
 
-/// A text to be answered, with options: JSON, `{"max_tokens": 64}`, or nothing. The names of the options are checked.
+/// A prompt with options. The options are JSON, for example `{"max_tokens": 64}`, or empty; unknown names are refused.
 struct Prompt {
     std::string_view text;
     std::string_view options = {};
 };
 
-/// A text as a JSON string, its quotes included.
+/// Converts a text to a JSON string with quotes.
 inline Result<std::string> json_escape(std::string_view text) {
     return detail::text([&](auto out, auto err) { return cortensor_json_escape(text.data(), text.size(), out, err); });
 }
 
-/// Vectors of texts, one for each text, in their order.
+/// The vectors of texts, in the order of the texts.
 class Embeddings {
 public:
     explicit Embeddings(cortensor_embeddings *embeddings) noexcept : embeddings_(embeddings) {}
 
     std::size_t size() const noexcept { return cortensor_embeddings_count(embeddings_.get()); }
-    /// The vector at `index`, from 0.
+    /// The vector at `index`, counted from 0.
     Result<std::vector<double>> vector(std::size_t index = 0) const {
         cortensor_error *error = nullptr;
         const double *numbers = nullptr;
@@ -461,8 +463,8 @@ private:
     detail::Owned<cortensor_embeddings, cortensor_embeddings_free> embeddings_;
 };
 
-/// A submitted task. When its last handle is destroyed, its streams counted, it is cancelled, unless it has ended or
-/// was detached.
+/// A submitted task. Destroying the last handle of a task cancels the task, unless it has ended or is detached. Streams
+/// count as handles, too.
 class Task {
 public:
     explicit Task(cortensor_task *task) noexcept : task_(task) {}
@@ -470,28 +472,28 @@ public:
     std::uint64_t session_id() const noexcept { return cortensor_task_session_id(raw()); }
     std::uint64_t id() const noexcept { return cortensor_task_id(raw()); }
     std::uint64_t gid() const noexcept { return cortensor_task_gid(raw()); }
-    /// Whether an idempotency key led to a task that was there already.
+    /// Whether the idempotency key led to a task that existed already.
     bool joined() const noexcept { return cortensor_task_joined(raw()); }
-    /// Its record as it stands, as JSON.
+    /// The present record of the task, as JSON.
     Result<std::string> record() const {
         return detail::text([&](auto out, auto err) { return cortensor_task_record(raw(), out, err); });
     }
-    /// Waits for the end and gives the completion as JSON.
+    /// Waits for the end of the task and returns the completion as JSON.
     Result<std::string> result(std::chrono::milliseconds timeout = forever) const {
         return detail::text([&](auto out, auto err) { return cortensor_task_result(raw(), detail::milliseconds(timeout), out, err); });
     }
-    /// Waits for the end and gives the text of the answer alone.
+    /// Waits for the end of the task and returns only the text of the answer.
     Result<std::string> text(std::chrono::milliseconds timeout = forever) const {
         return detail::text([&](auto out, auto err) { return cortensor_task_text(raw(), detail::milliseconds(timeout), out, err); });
     }
-    /// A stream of its tokens after number `seq`.
+    /// A stream of the task's tokens after the one with number `seq`; 0: from the first on.
     Result<Stream> stream(std::uint64_t seq = 0) const {
         return detail::give<Stream, cortensor_stream>([&](auto out, auto err) { return cortensor_task_stream(raw(), seq, out, err); });
     }
     Result<void> cancel() const {
         return detail::done([&](auto err) { return cortensor_task_cancel(raw(), err); });
     }
-    /// Lets the task go on when all of its handles are gone.
+    /// Detaches the task: from now on, it continues even if all of its handles are destroyed.
     Result<void> detach() const {
         return detail::done([&](auto err) { return cortensor_task_detach(raw(), err); });
     }
@@ -502,19 +504,19 @@ private:
     detail::Owned<cortensor_task, cortensor_task_free> task_;
 };
 
-/// A miner that was added; it goes on when this is destroyed.
+/// A handle of a miner that was added. The miner continues after the handle's destruction.
 class Miner {
 public:
     explicit Miner(cortensor_miner *miner) noexcept : miner_(miner) {}
 
-    /// Gives the miner no new jobs; it finishes those that it has.
+    /// Drains the miner: it gets no new jobs and finishes its present ones.
     Result<void> drain() const {
         return detail::done([&](auto err) { return cortensor_miner_drain(miner_.get(), err); });
     }
     Result<void> set_capacity(std::uint32_t jobs) const {
         return detail::done([&](auto err) { return cortensor_miner_set_capacity(miner_.get(), jobs, err); });
     }
-    /// Removes it and waits for the calls under way.
+    /// Removes the miner and waits for the running calls.
     Result<void> remove(std::chrono::milliseconds timeout = forever) const {
         return detail::done([&](auto err) { return cortensor_miner_remove(miner_.get(), detail::milliseconds(timeout), err); });
     }
@@ -523,23 +525,23 @@ private:
     detail::Owned<cortensor_miner, cortensor_miner_free> miner_;
 };
 
-/// A listener that serves; it goes on when this is destroyed, until its router ends.
+/// A handle of a running listener. The listener continues after the handle's destruction, until its router ends.
 class Listener {
 public:
     explicit Listener(cortensor_listener *listener) noexcept : listener_(listener) {}
 
-    /// The address of the listener, as `127.0.0.1:5010`.
+    /// The address of the listener, for example `127.0.0.1:5010`.
     Result<std::string> address() const {
         return detail::text([&](auto out, auto err) { return cortensor_listener_address(listener_.get(), out, err); });
     }
-    /// Every open surface and how it is protected, one line each.
+    /// The open surfaces and how each one is protected, one line each.
     Result<std::string> posture() const {
         return detail::text([&](auto out, auto err) { return cortensor_listener_posture(listener_.get(), out, err); });
     }
     Result<void> stop(std::chrono::milliseconds timeout = forever) const {
         return detail::done([&](auto err) { return cortensor_listener_stop(listener_.get(), detail::milliseconds(timeout), err); });
     }
-    /// Waits until it has ended, for whatever reason.
+    /// Waits until the listener has ended for any reason.
     Result<void> wait(std::chrono::milliseconds timeout = forever) const {
         return detail::done([&](auto err) { return cortensor_listener_wait(listener_.get(), detail::milliseconds(timeout), err); });
     }
@@ -548,13 +550,13 @@ private:
     detail::Owned<cortensor_listener, cortensor_listener_free> listener_;
 };
 
-/// An answer to an HTTP request, read by one thread at a time. Destroying it before its end means that the client
-/// hung up.
+/// A response to an HTTP request. Only one thread may read it at a time. Destroying it before its end tells the router
+/// that the client has gone.
 class HttpResponse {
 public:
     explicit HttpResponse(cortensor_http_response *response) noexcept : response_(response) {}
 
-    /// The status, as 200; waits for the head.
+    /// Waits for the head and returns the status, for example 200.
     Result<std::uint16_t> status(std::chrono::milliseconds timeout = forever) const {
         cortensor_error *error = nullptr;
         std::uint16_t status = 0;
@@ -563,13 +565,14 @@ public:
         }
         return status;
     }
-    /// The header lines as on the wire, each with its end; waits for the head.
+    /// Waits for the head and returns the header lines as on the wire, each with its line end.
     Result<std::string> headers(std::chrono::milliseconds timeout = forever) const {
         return detail::text([&](auto out, auto err) {
             return cortensor_http_response_head(response_.get(), detail::milliseconds(timeout), nullptr, out, err);
         });
     }
-    /// The next piece of the body; none after the last. After too long a wait: an error with the code `wait_timeout`.
+    /// Waits for the next piece of the body; none after the last. A wait that takes too long gives an error with the code
+    /// `wait_timeout`.
     Result<std::optional<std::string>> next(std::chrono::milliseconds timeout = forever) const {
         cortensor_bytes *bytes = nullptr;
         cortensor_error *raw = nullptr;
@@ -589,15 +592,15 @@ private:
     detail::Owned<cortensor_http_response, cortensor_http_response_free> response_;
 };
 
-/// Answers HTTP requests that the program's own server got.
+/// Answers HTTP requests of the program's own server.
 class HttpHandler {
 public:
     explicit HttpHandler(cortensor_http_handler *handler) noexcept : handler_(handler) {}
 
-    /// The size of the largest body that is not answered with 413, in bytes.
+    /// The maximum size of a request's body, in bytes. A larger body is answered with 413.
     std::uint64_t max_body_bytes() const noexcept { return cortensor_http_handler_max_body_bytes(handler_.get()); }
-    /// Begins to answer a request and does not wait. `head` is as on the wire, with its empty line; `peer` is the
-    /// sender's address, empty if it is not known.
+    /// Starts to answer a request and does not wait. `head` is as on the wire, with the empty line at its end; `peer` is
+    /// the sender's address, empty if it is unknown.
     Result<HttpResponse> handle(std::string_view head, std::string_view body = {}, std::string_view peer = {}) const {
         return detail::give<HttpResponse, cortensor_http_response>([&](auto out, auto err) {
             return cortensor_http_handler_handle(handler_.get(), head.data(), head.size(), body.data(), body.size(), peer.data(), peer.size(), out, err);
@@ -608,25 +611,25 @@ private:
     detail::Owned<cortensor_http_handler, cortensor_http_handler_free> handler_;
 };
 
-/// A session of a router, which it keeps alive.
+/// A session of a router. It keeps the router alive.
 class Session {
 public:
     std::uint64_t id() const noexcept { return id_; }
-    /// Its record as JSON.
+    /// The record of the session, as JSON.
     Result<std::string> record() const {
         return detail::text([&](auto out, auto err) { return cortensor_router_session(router_.get(), id_, out, err); });
     }
-    /// Changes the fields that `patch` names, JSON, and gives the record.
+    /// Changes the fields that `patch`, JSON, names. Returns the record.
     Result<std::string> update(std::string_view patch) const {
         return detail::text([&](auto out, auto err) {
             return cortensor_router_update_session(router_.get(), id_, patch.data(), patch.size(), out, err);
         });
     }
-    /// Closes it and gives the record.
+    /// Closes the session and returns the record.
     Result<std::string> close() const {
         return detail::text([&](auto out, auto err) { return cortensor_router_close_session(router_.get(), id_, out, err); });
     }
-    /// Submits a task: JSON, as for `cortensor_router_submit`.
+    /// Submits a task. The request is JSON, as for `cortensor_router_submit`.
     Result<Task> submit(std::string_view request) const {
         return detail::give<Task, cortensor_task>([&](auto out, auto err) {
             return cortensor_router_submit(router_.get(), id_, request.data(), request.size(), out, err);
@@ -645,27 +648,27 @@ public:
             return cortensor_router_embed(router_.get(), id_, input.data(), input.size(), options.data(), options.size(), out, err);
         });
     }
-    /// Submits a task, waits for its end and gives the completion as JSON.
+    /// Submits a task, waits for its end and returns the completion as JSON.
     Result<std::string> complete(std::string_view request) const {
         return detail::text([&](auto out, auto err) {
             return cortensor_router_complete(router_.get(), id_, request.data(), request.size(), out, err);
         });
     }
-    /// Joins one of its tasks.
+    /// Joins a task of the session.
     Result<Task> attach(std::uint64_t task_id) const {
         return detail::give<Task, cortensor_task>([&](auto out, auto err) { return cortensor_router_attach(router_.get(), id_, task_id, out, err); });
     }
-    /// A task's record as JSON.
+    /// The record of a task, as JSON.
     Result<std::string> task(std::uint64_t task_id) const {
         return detail::text([&](auto out, auto err) { return cortensor_router_task(router_.get(), id_, task_id, out, err); });
     }
-    /// A page of its tasks as JSON.
+    /// A page of the session's tasks, as JSON.
     Result<std::string> tasks(std::string_view query = {}) const {
         return detail::text([&](auto out, auto err) {
             return cortensor_router_tasks(router_.get(), id_, query.data(), query.size(), out, err);
         });
     }
-    /// Cancels one of its tasks and gives the record.
+    /// Cancels a task of the session and returns the record.
     Result<std::string> cancel(std::uint64_t task_id) const {
         return detail::text([&](auto out, auto err) { return cortensor_router_cancel(router_.get(), id_, task_id, out, err); });
     }
@@ -678,15 +681,15 @@ private:
     std::uint64_t id_;
 };
 
-/// Whether a miner's function only passes jobs on: it then runs on the thread that dispatches.
+/// Whether a miner's function only passes jobs on. If so, it runs directly on the thread that dispatches.
 enum class Quick : bool { no, yes };
 
-/// Takes a line of the log; the texts live as long as the call.
+/// Takes a record of the log. The texts are valid during the call.
 using Log = std::function<void(std::uint64_t time_ms, const char *level, const char *target, const char *message)>;
 
 namespace detail {
 
-/// A table that owns the function, which the library drops.
+/// A callback table that owns the function. The library drops the function.
 template <class Function> cortensor_miner_callbacks miner_callbacks(Function work, Quick quick) {
     static_assert(std::is_invocable_v<Function &, Job>, "a miner is a function of cortensor::Job");
     cortensor_miner_callbacks callbacks{};
@@ -698,7 +701,7 @@ template <class Function> cortensor_miner_callbacks miner_callbacks(Function wor
     return callbacks;
 }
 
-/// A table for the log; without a function it is empty.
+/// A callback table for the log. Without a function the table is empty.
 inline cortensor_log_callbacks log_callbacks(Log &log) {
     cortensor_log_callbacks callbacks{};
     if (!log) {
@@ -722,10 +725,10 @@ inline cortensor_log_callbacks log_callbacks(Log &log) {
 
 } // namespace detail
 
-/// A router. Destroying it shuts it down and waits until no function of the host's runs any more.
+/// A router. Destroying it shuts it down and waits until no function of the host runs any more.
 class Router {
 public:
-    /// Opens a router; `config` is JSON or empty.
+    /// Opens a router. `config` is JSON or empty.
     static Result<Router> open(std::string_view config = {}, Log log = {}) {
         cortensor_log_callbacks callbacks = detail::log_callbacks(log);
         return detail::give<Router, cortensor_router>([&](auto out, auto err) {
@@ -733,7 +736,7 @@ public:
         });
     }
 
-    /// Takes the handle.
+    /// Takes over the handle.
     explicit Router(cortensor_router *router) : router_(router, cortensor_router_free) {}
     Router(Router &&) noexcept = default;
     Router &operator=(Router &&other) noexcept {
@@ -766,12 +769,12 @@ public:
     Result<std::string> models() const {
         return detail::text([&](auto out, auto err) { return cortensor_router_models(raw(), out, err); });
     }
-    /// A page of sessions as JSON.
+    /// A page of sessions, as JSON.
     Result<std::string> sessions(std::string_view query = {}) const {
         return detail::text([&](auto out, auto err) { return cortensor_router_sessions(raw(), query.data(), query.size(), out, err); });
     }
 
-    /// Opens a session: JSON, `{"name": "chat"}`.
+    /// Opens a session. The spec is JSON, for example `{"name": "chat"}`.
     Result<Session> create_session(std::string_view spec) const {
         cortensor_error *error = nullptr;
         std::uint64_t id = 0;
@@ -780,7 +783,7 @@ public:
         }
         return session(id);
     }
-    /// A session by its id; 0 always exists. An id that does not exist is noticed when the session is used.
+    /// A session by its id. Session 0 always exists. The use of an unknown session fails, but not this call.
     Session session(std::uint64_t id = 0) const { return Session(router_, id); }
     /// Submits a task to session 0.
     Result<Task> submit(std::string_view request) const { return session(0).submit(request); }
@@ -788,18 +791,18 @@ public:
     Result<Task> submit(const Prompt &prompt) const { return session(0).submit(prompt); }
     /// The vector of a text, or of several texts if it is empty and `options` has them as `input`.
     Result<Embeddings> embed(std::string_view input, std::string_view options = {}) const { return session(0).embed(input, options); }
-    /// Submits a task to session 0, waits for its end and gives the completion as JSON.
+    /// Submits a task to session 0, waits for its end and returns the completion as JSON.
     Result<std::string> complete(std::string_view request) const { return session(0).complete(request); }
 
-    /// Adds a miner: `spec` is JSON, `work` a function of `Job`, called on several threads at once up to the miner's
-    /// capacity. An exception of the function fails the job.
+    /// Adds a miner. `spec` is JSON. `work` is a function of `Job`, which is called on several threads at once, up to the
+    /// miner's capacity. An exception of the function fails the job.
     template <class Function> Result<Miner> add_miner(std::string_view spec, Function work, Quick quick = Quick::no) const {
         cortensor_miner_callbacks callbacks = detail::miner_callbacks(std::move(work), quick);
         return detail::give<Miner, cortensor_miner>([&](auto out, auto err) {
             return cortensor_router_add_miner(raw(), spec.data(), spec.size(), &callbacks, out, err);
         });
     }
-    /// Adds an OpenAI-compatible server: JSON, `{"url": "http://127.0.0.1:8080/v1"}`.
+    /// Adds an OpenAI-compatible server as a miner. The upstream is JSON: `{"url": "http://127.0.0.1:8080/v1"}`.
     Result<void> add_upstream(std::string_view upstream) const {
         return detail::done([&](auto err) { return cortensor_router_add_upstream(raw(), upstream.data(), upstream.size(), err); });
     }
@@ -807,25 +810,25 @@ public:
         return detail::done([&](auto err) { return cortensor_router_remove_miner(raw(), name.data(), name.size(), err); });
     }
 
-    /// Starts the HTTP listener: JSON, `{"port": 0}`.
+    /// Starts an HTTP listener. The settings are JSON, for example `{"port": 0}`.
     Result<Listener> listen(std::string_view config = {}) const {
         return detail::give<Listener, cortensor_listener>([&](auto out, auto err) {
             return cortensor_router_listen(raw(), config.data(), config.size(), out, err);
         });
     }
 
-    /// The REST API without a socket, for a program that has an HTTP server already; `config` as for `listen`.
+    /// The REST API without a socket, for a program that has its own HTTP server. `config` is as for `listen`.
     Result<HttpHandler> http_handler(std::string_view config = {}) const {
         return detail::give<HttpHandler, cortensor_http_handler>([&](auto out, auto err) {
             return cortensor_router_http_handler(raw(), config.data(), config.size(), out, err);
         });
     }
 
-    /// Takes no new tasks and waits for the present ones.
+    /// Takes no new tasks and waits until the present ones have ended.
     Result<void> drain(std::chrono::milliseconds timeout = forever) const {
         return detail::done([&](auto err) { return cortensor_router_drain(raw(), detail::milliseconds(timeout), err); });
     }
-    /// Ends the router; no function of the host's runs any more when this returns.
+    /// Ends the router. After the return, no function of the host runs any more.
     Result<void> shutdown(std::chrono::milliseconds timeout = forever) const {
         return detail::done([&](auto err) { return cortensor_router_shutdown(raw(), detail::milliseconds(timeout), err); });
     }
@@ -835,7 +838,7 @@ public:
 private:
     void end() noexcept {
         if (router_ != nullptr) {
-            // Inside of a callback this is refused; the router is then closed in the background.
+            // Inside a callback the library refuses this, and the router is closed in the background.
             cortensor_router_shutdown(router_.get(), CORTENSOR_FOREVER, nullptr);
         }
     }
@@ -843,11 +846,11 @@ private:
     std::shared_ptr<cortensor_router> router_;
 };
 
-/// A miner of this program that dials a router elsewhere and works for it. Destroying it closes it and waits until
-/// its function runs no more.
+/// A miner of this program that dials in to a remote router. Destroying it closes it and waits until its function runs no
+/// more.
 class MinerClient {
 public:
-    /// Starts it: `config` is JSON, as for `cortensor_miner_client_start`.
+    /// Starts the miner. `config` is JSON, as for `cortensor_miner_client_start`.
     template <class Function> static Result<MinerClient> start(std::string_view config, Function work, Log log = {}, Quick quick = Quick::no) {
         cortensor_miner_callbacks callbacks = detail::miner_callbacks(std::move(work), quick);
         cortensor_log_callbacks logging = detail::log_callbacks(log);
@@ -867,14 +870,14 @@ public:
     }
     ~MinerClient() { end(); }
 
-    /// Its counts and its connection, as JSON.
+    /// The miner's counts and the state of its connection, as JSON.
     Result<std::string> stats() const {
         return detail::text([&](auto out, auto err) { return cortensor_miner_client_stats(client_.get(), out, err); });
     }
     Result<void> set_capacity(std::uint32_t jobs) const {
         return detail::done([&](auto err) { return cortensor_miner_client_set_capacity(client_.get(), jobs, err); });
     }
-    /// Takes no new jobs, finishes those that it has, and leaves.
+    /// Takes no new jobs, finishes the present ones, and closes.
     Result<void> drain(std::chrono::milliseconds timeout = forever) const {
         return detail::done([&](auto err) { return cortensor_miner_client_drain(client_.get(), detail::milliseconds(timeout), err); });
     }

@@ -1,6 +1,8 @@
-//! What the C border costs: the same work through the C functions and through the Rust facade under them, turn by turn in one run.
+//! Measures the cost of the C API: equal work through the C functions and through the Rust facade below them, in turns
+//! within one run.
 //!
-//! `cargo xtask bench c`. It gives nanoseconds a call, the best of the rounds; the difference is the border's.
+//! Run it with `cargo xtask bench c`. The figures are nanoseconds for each call in the best round; the difference of
+//! the two is the cost of the C API.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,

@@ -30,7 +30,7 @@ const SOURCES: &[&str] = &[
     "miner_client",
 ];
 
-/// What the types are called in C.
+/// The names of the types in C.
 const NAMES: &[(&str, &str)] = &[
     ("Status", "cortensor_status"),
     ("Error", "cortensor_error"),
@@ -64,13 +64,13 @@ fn preamble() -> String {
     let abi = cortensor_router_capi::cortensor_abi_version();
     write!(
         text,
-        "/** The ABI that this header describes: `cortensor_abi_version()` must be the same. */\n\
+        "/** The ABI that this header describes: `cortensor_abi_version()` must return this number. */\n\
          #define CORTENSOR_ABI_VERSION {abi}\n\n\
-         /** A text that ends with a NUL, where a function wants a pointer and a length. `s` is evaluated twice. */\n\
+         /** Passes a text that ends with a NUL as a pointer and a length. `s` is evaluated twice. */\n\
          #define CORTENSOR_STR(s) (s), strlen(s)\n\
-         /** No text, where a function wants a pointer and a length. */\n\
+         /** Passes an empty text as a pointer and a length. */\n\
          #define CORTENSOR_EMPTY NULL, 0\n\
-         /** No limit, where a function wants a time. */\n\
+         /** The timeout that means no limit. */\n\
          #define CORTENSOR_FOREVER (-1)"
     )
     .unwrap();
@@ -87,8 +87,8 @@ fn generated() -> String {
         documentation_length: DocumentationLength::Full,
         include_guard: Some("CORTENSOR_ROUTER_H".into()),
         header: Some(
-            "/* cortensor-router: a router for AI inference inside your program. docs/c-api.md tells the conventions.\n \
-             * Made from core/capi/src; do not edit. Apache-2.0 OR MIT. */"
+            "/* cortensor-router: a router for AI inference inside your program. docs/c-api.md describes the conventions.\n \
+             * Generated from core/capi/src; do not edit. Apache-2.0 OR MIT. */"
                 .into(),
         ),
         no_includes: true,
@@ -110,7 +110,7 @@ fn generated() -> String {
     }
     let mut bytes = Vec::new();
     builder.generate().unwrap().write(&mut bytes);
-    // The lint demands this heading; for readers of C it is a paragraph like others.
+    // A lint demands the heading "Safety", which readers of C do not need.
     String::from_utf8(bytes).unwrap().replace(" * # Safety\n", "")
 }
 
@@ -148,7 +148,7 @@ fn functions(header: &str) -> Vec<(String, String)> {
         } else if let Some(text) = line.strip_prefix(" * ") {
             if !sentence.ends_with('\u{0}') {
                 sentence.push_str(text);
-                // Up to the first full stop that ends a sentence.
+                // The sentence ends at the first full stop before a blank.
                 if let Some(end) = sentence.find(". ").or_else(|| sentence.strip_suffix('.').map(str::len)) {
                     sentence.truncate(end + 1);
                     sentence.push('\u{0}');
@@ -195,7 +195,7 @@ fn the_library_exports_the_functions_of_the_header_and_nothing_else() {
     let declared: Vec<String> = functions(&generated()).into_iter().map(|(name, _)| name).collect();
     let mut sorted = declared.clone();
     sorted.sort();
-    // Names are added at the end of this file, and none ever leaves it while the ABI number stays.
+    // New names go to the end of this file. No name may be removed while the ABI number stays.
     let snapshot = include_str!("../symbols.txt");
     let released: Vec<&str> = snapshot.lines().filter(|line| !line.starts_with('#')).collect();
     for name in &released {

@@ -1,4 +1,4 @@
-/* A host that was built with an older header, or with a newer one, works; and the layout of every struct stays what it was. */
+/* A host that was built with an older or a newer header works, and the layout of every struct is unchanged. */
 #include "check.h"
 
 #define AT(type, field, place) _Static_assert(offsetof(type, field) == (place) * sizeof(void *), #type "." #field " moved")
@@ -26,7 +26,7 @@ AT(cortensor_event, error, 5);
 #endif
 _Static_assert(sizeof(cortensor_status) == 4 && sizeof(cortensor_event_kind) == 4, "an enum is 32 bits wide");
 
-/* The table as the first release had it, and rubbish where later fields came to be. */
+/* The table of the first release, with garbage in the place of later fields. */
 struct first_miner_callbacks {
     size_t struct_size;
     void *user;
@@ -35,7 +35,7 @@ struct first_miner_callbacks {
     unsigned char rubbish[64];
 };
 
-/* The table and the event as a release to come may have them. */
+/* The table and the event of a possible future release. */
 struct later_miner_callbacks {
     cortensor_miner_callbacks now;
     unsigned char more[64];

@@ -1,4 +1,4 @@
-/* What the test programs share: a check that says where it failed, and a miner that gives the prompt back. */
+/* Helpers of the test programs: a check that reports where it failed, and a miner that repeats the prompt. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -14,7 +14,7 @@
         }                                                                        \
     } while (0)
 
-/* A call that must work; it says what the library says where it does not. */
+/* A call that must succeed. Otherwise the check prints the library's message. */
 #define MUST(call)                                                                                        \
     do {                                                                                                  \
         cortensor_error *error = NULL;                                                                    \
@@ -25,7 +25,7 @@
         }                                                                                                 \
     } while (0)
 
-/* A call that must fail with that status and that code; the error is in `error`. */
+/* A call that must fail with this status and this code. The error is in `error`. */
 #define REFUSED(wanted, wanted_code, call)                                                    \
     do {                                                                                      \
         cortensor_error *error = NULL;                                                        \
@@ -47,7 +47,7 @@ static inline void give_back(void *user, cortensor_job *job)
     cortensor_bytes *prompt = NULL;
     (void)user;
     MUST(cortensor_job_prompt(job, &prompt, &error));
-    /* Whether it is wanted any more is of no matter here. */
+    /* The job may have been cancelled, which does not matter here. */
     cortensor_job_emit(job, cortensor_bytes_data(prompt), cortensor_bytes_len(prompt), NULL, NULL);
     cortensor_job_finish(job, CORTENSOR_EMPTY, NULL);
     cortensor_bytes_free(prompt);

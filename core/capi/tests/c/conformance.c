@@ -1,15 +1,15 @@
-/* Plays the scenarios of core/tests/conformance against the library, with nothing but what its header offers.
- * conformance DIRECTORY [NAME]: all scenarios, or those whose name begins so. */
+/* Plays the scenarios of core/tests/conformance against the library, with the functions of its header only.
+ * conformance DIRECTORY [NAME]: all scenarios, or the scenarios whose names begin with NAME. */
 #include "conformance/conformance.h"
 #include <dirent.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Fewer are not all of them. */
+/* The minimum number of scenarios: with fewer, some are missing. */
 enum { LEAST = 72 };
 
-/* The scenario that is played, for whoever has to say what broke. */
+/* The present scenario, for messages about failures. */
 static const char *playing = "-";
 
 void broken(const char *format, ...)
@@ -56,7 +56,7 @@ static int is_scenarios(const struct dirent *entry)
     return ending != NULL && strcmp(ending, ".json") == 0;
 }
 
-/* Plays the scenarios of a file; gives how many failed, and adds to `count`. */
+/* Plays the scenarios of a file. Returns the number of failed ones, and adds the number of all to `count`. */
 static int play_file(const char *path, const char *wanted, int *count)
 {
     json_error_t wrong;

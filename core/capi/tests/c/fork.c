@@ -1,4 +1,4 @@
-/* A child of fork: what came from its parent answers that it is closed, and may be freed; a router of its own works. */
+/* In a child of fork, the parent's handles report that they are closed and may be freed, and a new router works. */
 #include "check.h"
 #include "hand.h"
 #include <signal.h>
@@ -7,7 +7,7 @@
 
 #define FORKED(call) REFUSED(CORTENSOR_STATUS_CLOSED, "forked", call)
 
-/* What the parent has, with an answer, a stream and a response under way. */
+/* The parent's handles, with an unfinished answer, stream and response. */
 struct parent {
     struct hand hand;
     cortensor_router *router;
@@ -89,7 +89,7 @@ int main(void)
     if (pid == 0) {
         child(&parent);
         CHECK(write(tell[1], "k", 1) == 1);
-        /* No end that looks for leaks: what the parent's threads have is nobody's here. */
+        /* SIGKILL skips the check for leaks, because memory of the parent's threads has no owner in the child. */
         raise(SIGKILL);
     }
     close(tell[1]);
@@ -97,7 +97,7 @@ int main(void)
     close(tell[0]);
     CHECK(waitpid(pid, NULL, 0) == pid);
 
-    /* The parent has noticed nothing of it. */
+    /* The fork has not affected the parent. */
     MUST(cortensor_job_finish(parent.job, CORTENSOR_STR("{\"text\": \"well\"}"), &error));
     MUST(cortensor_task_result(parent.task, CORTENSOR_FOREVER, &bytes, &error));
     CHECK(strstr(cortensor_bytes_data(bytes), "\"well\"") != NULL);

@@ -1,11 +1,11 @@
-/* What the test programs share that answer a job on a thread of their own choice. */
+/* Helpers of the test programs that answer a job on a thread of their choice. */
 #ifndef HAND_H
 #define HAND_H
 
 #include <cortensor_router.h>
 #include <pthread.h>
 
-/* Hands a job from the thread of the callback to the one of the test. */
+/* Passes a job from the thread of the callback to the thread of the test. */
 struct hand {
     pthread_mutex_t lock;
     pthread_cond_t changed;

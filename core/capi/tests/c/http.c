@@ -1,4 +1,4 @@
-/* Requests of a server that the program has already: answered as the listener would, without a socket. */
+/* The router answers requests of the program's own server like the listener, without a socket. */
 #include "check.h"
 #include "hand.h"
 
@@ -7,7 +7,7 @@
 #define POST(path) "POST " path " HTTP/1.1\r\nHost: localhost\r\n" TOKEN "Content-Type: application/json\r\n\r\n"
 #define NEAR CORTENSOR_STR("127.0.0.1:4711")
 
-/* How long what must come may take. */
+/* The time limit for an expected event, in milliseconds. */
 enum { PATIENCE_MS = 60000 };
 
 static cortensor_http_response *ask(cortensor_http_handler *handler, const char *head, const char *body)
@@ -24,7 +24,7 @@ static uint16_t status_of(cortensor_http_response *response)
     return http_status;
 }
 
-/* Reads the next piece behind what is there; false: the body is over. */
+/* Appends the next piece to the text; false: the body is over. */
 static bool read_piece(cortensor_http_response *response, char *text, size_t size)
 {
     cortensor_bytes *piece = NULL;
@@ -41,7 +41,7 @@ static bool read_piece(cortensor_http_response *response, char *text, size_t siz
     return true;
 }
 
-/* A whole exchange: the status must be that, and the body is written to `text`. */
+/* Plays a whole exchange: checks the status and writes the body to `text`. */
 static void exchange(cortensor_http_handler *handler, const char *head, const char *body, uint16_t status, char *text, size_t size)
 {
     cortensor_http_response *response = ask(handler, head, body);
@@ -83,7 +83,7 @@ static void requests_are_answered(void)
     cortensor_bytes_free(headers);
     cortensor_http_response_free(response);
 
-    /* What the API refuses is an answer. */
+    /* A refusal of the API is a response, not an error of the call. */
     exchange(handler, "GET /nowhere HTTP/1.1\r\n" TOKEN "\r\n", "", 404, text, sizeof text);
     exchange(handler, "GET /api/v1/info HTTP/1.1\r\n\r\n", "", 401, text, sizeof text);
     exchange(handler, POST("/api/v1/completions"), "{\"prompt\": 7}", 400, text, sizeof text);
@@ -92,7 +92,7 @@ static void requests_are_answered(void)
     memset(large, ' ', 65536 + 1);
     exchange(handler, POST("/api/v1/completions"), large, 413, text, sizeof text);
     free(large);
-    /* The development token is for senders on this machine: one that is not known is none. */
+    /* The development token is for senders on this machine only; an unknown sender does not count as one. */
     MUST(cortensor_http_handler_handle(handler, CORTENSOR_STR("GET /api/v1/info HTTP/1.1\r\n" TOKEN "\r\n"), CORTENSOR_EMPTY, CORTENSOR_EMPTY, &response, &error));
     CHECK(status_of(response) == 401);
     cortensor_http_response_free(response);
@@ -105,7 +105,7 @@ static void *read_for_ever(void *response)
 {
     cortensor_bytes *piece = NULL;
     cortensor_status status;
-    /* The other thread may be the one reader for a moment. */
+    /* The other thread may still be reading for a moment. */
     do {
         status = cortensor_http_response_next(response, CORTENSOR_FOREVER, &piece, NULL);
     } while (status == CORTENSOR_STATUS_CONFLICT);
@@ -130,7 +130,7 @@ static void freeing_a_response_is_hanging_up(void)
     add_miner(router, "{\"name\": \"kept\"}", keep, &hand);
     MUST(cortensor_router_http_handler(router, CORTENSOR_STR("{\"dev_token\": true}"), &handler, &error));
 
-    /* Before its head. */
+    /* A response that is freed before its head. */
     response = ask(handler, POST("/api/v1/completions"), "{\"prompt\": \"x\"}");
     job = take(&hand);
     REFUSED(CORTENSOR_STATUS_TIMEOUT, "wait_timeout", cortensor_http_response_head(response, 0, &http_status, NULL, &error));
@@ -140,7 +140,7 @@ static void freeing_a_response_is_hanging_up(void)
     MUST(cortensor_job_wait_cancelled(job, PATIENCE_MS, &error));
     cortensor_job_free(job);
 
-    /* In mid-stream; pieces come as the miner gives them. */
+    /* A response that is freed in mid-stream; pieces come as the miner gives them. */
     response = ask(handler, POST("/api/v1/completions"), "{\"prompt\": \"x\", \"stream\": true}");
     job = take(&hand);
     MUST(cortensor_job_emit(job, CORTENSOR_STR("first"), NULL, &error));
@@ -163,7 +163,7 @@ static void freeing_a_response_is_hanging_up(void)
     MUST(cortensor_job_wait_cancelled(job, PATIENCE_MS, &error));
     cortensor_job_free(job);
 
-    /* A shutdown ends what is not read to its end, and nothing new begins. */
+    /* A shutdown ends responses that are not read to the end, and new ones are refused. */
     response = ask(handler, POST("/api/v1/completions"), "{\"prompt\": \"x\", \"stream\": true}");
     job = take(&hand);
     MUST(cortensor_router_shutdown(router, CORTENSOR_FOREVER, &error));

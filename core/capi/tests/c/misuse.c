@@ -1,4 +1,4 @@
-/* Every misuse that a library can notice gives a status, and nothing else happens. */
+/* Every misuse that a library can notice returns a status and has no other effect. */
 #include "check.h"
 #include "hand.h"
 
@@ -100,7 +100,7 @@ static void text_is_wrong(void)
     REFUSED(INVALID, "invalid_argument", cortensor_router_open(CORTENSOR_STR("{"), NULL, &router, &error));
     REFUSED(INVALID, "invalid_argument", cortensor_router_open(CORTENSOR_STR("{\"limits\": {\"max_sesions\": 1}}"), NULL, &router, &error));
     CHECK(router == NULL);
-    /* Who wants no error gets none. */
+    /* The place for the error may be NULL. */
     CHECK(cortensor_router_open(CORTENSOR_STR("["), NULL, &router, NULL) == INVALID);
 
     real = open_router("{\"echo\": true}");
@@ -111,7 +111,7 @@ static void text_is_wrong(void)
     REFUSED(INVALID, NULL_POINTER, cortensor_router_complete(real, 0, CORTENSOR_STR("{\"prompt\": \"x\"}"), NULL, &error));
     REFUSED(CORTENSOR_STATUS_NOT_FOUND, "session_not_found", cortensor_router_submit(real, 9, CORTENSOR_STR("{\"prompt\": \"x\"}"), &task, &error));
     CHECK(task == NULL);
-    /* Where the outcome could not be given nothing is done. */
+    /* A call whose result could not be returned does nothing. */
     REFUSED(INVALID, NULL_POINTER, cortensor_router_submit(real, 0, CORTENSOR_STR("{\"prompt\": \"x\"}"), NULL, &error));
     MUST(cortensor_router_tasks(real, 0, CORTENSOR_EMPTY, &tasks, &error));
     CHECK(strstr(cortensor_bytes_data(tasks), "\"count\":0") != NULL);
@@ -195,7 +195,7 @@ static void *read_for_ever(void *stream)
 {
     cortensor_event event = {.struct_size = sizeof event};
     cortensor_status status;
-    /* The other thread may be the one consumer for a moment. */
+    /* The other thread may still be reading for a moment. */
     do {
         status = cortensor_stream_next(stream, CORTENSOR_FOREVER, &event, NULL);
     } while (status == CORTENSOR_STATUS_CONFLICT);
@@ -224,7 +224,7 @@ static void jobs_and_streams_are_used_up(void)
     REFUSED(CORTENSOR_STATUS_TIMEOUT, "wait_timeout", cortensor_task_result(task, 0, &bytes, &error));
     REFUSED(CORTENSOR_STATUS_TIMEOUT, "wait_timeout", cortensor_job_wait_cancelled(job, 0, &error));
 
-    /* One consumer at a time. */
+    /* Only one thread may read a stream at a time. */
     CHECK(pthread_create(&reader, NULL, read_for_ever, stream) == 0);
     do {
         cortensor_error *error = NULL;
@@ -256,7 +256,7 @@ static void jobs_and_streams_are_used_up(void)
     cortensor_stream_free(stream);
     cortensor_task_free(task);
 
-    /* One that is let go without an answer fails, and its task says why. */
+    /* A job that is freed without an answer fails, and its task gives the reason. */
     task = submit(router, "{\"prompt\": \"y\", \"timeout\": 30}");
     cortensor_job_free(take(&hand));
     cortensor_job_free(take(&hand));
@@ -272,7 +272,7 @@ static void jobs_and_streams_are_used_up(void)
     close_router(router);
 }
 
-/* What a callback tries that waits for callbacks. */
+/* A callback that makes calls which wait for callbacks. */
 struct inside {
     struct hand hand;
     cortensor_router *router;
@@ -292,7 +292,7 @@ static void wait_inside(void *user, cortensor_job *job)
     pthread_mutex_unlock(&inside->hand.lock);
     REFUSED(CORTENSOR_STATUS_WOULD_DEADLOCK, "would_deadlock", cortensor_router_shutdown(inside->router, CORTENSOR_FOREVER, &error));
     REFUSED(CORTENSOR_STATUS_WOULD_DEADLOCK, "would_deadlock", cortensor_miner_remove(inside->miner, CORTENSOR_FOREVER, &error));
-    /* Any other call is fine, those that block as well. */
+    /* All other calls work, even those that block. */
     MUST(cortensor_router_create_session(inside->router, CORTENSOR_STR("{\"name\": \"inside\"}"), NULL, &record, &error));
     CHECK(strstr(cortensor_bytes_data(record), "\"inside\"") != NULL);
     cortensor_bytes_free(record);
@@ -354,7 +354,7 @@ static void waiting_inside_of_a_callback_is_refused(void)
     cortensor_stream_free(stream);
     stream = NULL;
 
-    /* And after a shutdown every call says so. */
+    /* After a shutdown, every call reports it. */
     MUST(cortensor_router_shutdown(router, CORTENSOR_FOREVER, &error));
     MUST(cortensor_router_shutdown(router, CORTENSOR_FOREVER, &error));
     REFUSED(CORTENSOR_STATUS_CLOSED, "closed", cortensor_router_info(router, &bytes, &error));
@@ -368,7 +368,7 @@ static void waiting_inside_of_a_callback_is_refused(void)
     MUST(cortensor_miner_remove(miner, CORTENSOR_FOREVER, &error));
     CHECK(bytes == NULL && id == 0 && listener == NULL);
 
-    /* Handles may be freed in any order, and those that are left after their router work as far as they can. */
+    /* Handles may be freed in any order, and handles that outlive their router work as far as possible. */
     cortensor_router_free(router);
     MUST(cortensor_task_stream(task, 0, &stream, &error));
     MUST(cortensor_stream_next(stream, 10000, &event, &error));

@@ -1,4 +1,4 @@
-// Compiled with -fno-exceptions: calls give a value or an error.
+// A test that is compiled with -fno-exceptions: calls return a value or an error.
 #include <cortensor_router.hpp>
 
 #ifndef CORTENSOR_NO_EXCEPTIONS
@@ -7,7 +7,7 @@
 
 int without_exceptions();
 
-/// The line of what is not so; 0 when all is.
+/// The line of the check that failed; 0: all checks have passed.
 int without_exceptions() {
     auto router = cortensor::Router::open();
     if (!router) {

@@ -1,8 +1,8 @@
-/* A miner of this program that works for a router elsewhere, here for one of the same program. */
+/* A miner that dials in to a router, here to a router of the same program. */
 #include "check.h"
 #include <pthread.h>
 
-/* The text after `"name":"` in a flat record, as far as the next quote: a test's reader, no more. */
+/* The text after `"name":"` in a flat record, up to the next quote. It is good enough for this test. */
 static void text_of(const cortensor_bytes *record, const char *name, char *place, size_t size)
 {
     const char *start = strstr(cortensor_bytes_data(record), name);

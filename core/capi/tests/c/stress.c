@@ -1,16 +1,17 @@
-/* Cycles, routers and threads: memory stays flat, nothing hangs, every token comes.
+/* Cycles, routers and threads: the memory stays flat, no call hangs, and every token comes.
  * stress [CYCLES [ROUTERS [THREADS [TASKS-A-THREAD]]]] */
 #include "check.h"
 #include <pthread.h>
 #include <unistd.h>
 
-/* Ended tasks are kept for as long as retention says: here for not more than these few bytes of them. */
+/* The maximum bytes of ended tasks that the routers keep, which is small so that memory stays flat. */
 #define CONFIG "{\"retention\": {\"max_memory_bytes\": 65536, \"interval_secs\": 1}, \"limits\": {\"recent_tasks\": 16}, \"runtime\": {\"worker_threads\": 2}}"
 
-/* Of fewer cycles than these, and of a hundredth of them routers, memory says nothing yet: as under valgrind, which has its own. */
+/* The number of cycles below which memory is not checked; for routers it is a hundredth. Runs under valgrind, which
+ * has its own check, stay below it. */
 enum { FEW = 1000 };
 
-/* The sanitizers keep freed memory to find its use: then nothing is flat. */
+/* Memory is not flat under the sanitizers, which keep freed memory in order to find uses of it. */
 #ifdef __SANITIZE_ADDRESS__
 #define CHECK_FLAT(condition) ((void)(condition))
 #else
@@ -63,7 +64,7 @@ static void cycles(int count)
     }
     after = resident_kib();
     printf("cycles: %d of submit, stream, free; resident %ld KiB after half of them, %ld KiB at the end\n", count, warm, after);
-    /* A leak of 100 bytes a cycle shows from 100 000 cycles on; allocators and retention breathe by a few MiB. */
+    /* A leak of 100 bytes per cycle shows from 100 000 cycles on. Allocators and retention vary by a few MiB. */
     CHECK_FLAT(count < FEW || after - warm < 8 * 1024);
     close_router(router);
 }

@@ -1,4 +1,4 @@
-// The C++ header in two files of one program, one of which is compiled without exceptions.
+// A program that includes the C++ header in two files, one of which is compiled without exceptions.
 #include <cortensor_router.hpp>
 #include <cstdio>
 #include <cstdlib>

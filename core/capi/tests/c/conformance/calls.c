@@ -1,4 +1,4 @@
-/* The steps of a scenario as calls of the library. */
+/* Plays the steps of a scenario as calls of the library. */
 #include "conformance.h"
 #include <stdlib.h>
 
@@ -26,7 +26,7 @@ static json_t *end_of(cortensor_stream *stream, const cortensor_event *event)
     return end;
 }
 
-/* Each vector can be had, and none beyond the last. */
+/* Checks that each vector can be read, and that there is none after the last. */
 static void worked_out(const cortensor_embeddings *embeddings)
 {
     const double *numbers = NULL;
@@ -120,7 +120,7 @@ static struct outcome answered(const cortensor_task *task)
     return outcome;
 }
 
-/* Vectors: their record, whose numbers must be those that are lent. */
+/* The record of vectors. Its numbers must equal the lent ones. */
 static struct outcome embedded(struct stage *stage, json_t *step, const char *options)
 {
     cortensor_embeddings *embeddings = NULL;
@@ -144,7 +144,7 @@ static struct outcome embedded(struct stage *stage, json_t *step, const char *op
     return record(status, bytes, error);
 }
 
-/* A record of the router that is asked for with nothing. */
+/* A record of the router, from a call without arguments. */
 static const struct {
     const char *name;
     cortensor_status (*get)(const cortensor_router *router, cortensor_bytes **out, cortensor_error **err);
@@ -155,7 +155,7 @@ static const struct {
     {"models", cortensor_router_models},
 };
 
-/* Steps whose outcome is a record; `text` is what the call is given as JSON, where it is given any. */
+/* Steps whose outcome is a record. `text` is the JSON argument of the call; NULL: it has none. */
 static struct outcome play_record(struct stage *stage, json_t *step, const char *name, const char *text)
 {
     const cortensor_router *router = stage->router;

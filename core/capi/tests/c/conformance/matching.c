@@ -1,4 +1,4 @@
-/* Whether an outcome is what a scenario expects. */
+/* Compares an outcome with the expectation of a scenario. */
 #include "conformance.h"
 #include <stdlib.h>
 
@@ -93,7 +93,7 @@ static char *differs(json_t *expected, json_t *actual, const char *path)
     if (json_is_string(expected) && json_string_value(expected)[0] == '$') {
         holds = is_of_kind(json_string_value(expected), actual);
     } else if (json_is_number(expected)) {
-        /* 1 and 1.0 are the same. */
+        /* 1 and 1.0 are equal. */
         holds = json_is_number(actual) && !(json_number_value(expected) < json_number_value(actual)) &&
                 !(json_number_value(expected) > json_number_value(actual));
     } else {

@@ -1,4 +1,4 @@
-/* What calls give, as values that can be compared. */
+/* The outcomes of calls, as values that can be compared. */
 #include "conformance.h"
 
 /* A call that failed. */
@@ -12,7 +12,7 @@ struct outcome failed(cortensor_status status, cortensor_error *error)
     return outcome;
 }
 
-/* A call that gives nothing. */
+/* A call without a result. */
 struct outcome nothing(cortensor_status status, cortensor_error *error)
 {
     if (status != CORTENSOR_STATUS_OK) {

@@ -11,7 +11,7 @@ static const char *setting(struct player *player, const char *name)
     return json_string_value(text);
 }
 
-/* What a miner does with its job must work, except that nobody may want it any more. */
+/* A miner's call for its job must succeed, unless the job was cancelled. */
 static bool worked(cortensor_status status, cortensor_error *error, cortensor_status allowed)
 {
     if (status != CORTENSOR_STATUS_OK && status != allowed) {
@@ -21,7 +21,7 @@ static bool worked(cortensor_status status, cortensor_error *error, cortensor_st
     return status == CORTENSOR_STATUS_OK;
 }
 
-/* false: nobody wants it any more. */
+/* false: the job was cancelled. */
 static bool emit(cortensor_job *job, const char *piece, size_t len)
 {
     cortensor_error *error = NULL;
@@ -110,7 +110,7 @@ static void play_whole(struct player *player, cortensor_job *job, uint64_t numbe
     finish(job, player->answer);
 }
 
-/* Ends the job without a word: what it is told reaches the caller, too. */
+/* Ends the job without any content. The error that the miner gets reaches the caller, too. */
 static void play_silent(struct player *player, cortensor_job *job, uint64_t number)
 {
     cortensor_error *error = NULL;
@@ -179,7 +179,7 @@ static void play_reject(struct player *player, cortensor_job *job, uint64_t numb
     worked(status, error, CORTENSOR_STATUS_OK);
 }
 
-/* Lets the job go without an answer. */
+/* Frees the job without an answer. */
 static void play_drop(struct player *player, cortensor_job *job, uint64_t number)
 {
     (void)player;

@@ -1,4 +1,4 @@
-/* A scenario: its steps are played one after the other, and compared. */
+/* Plays the steps of a scenario one after the other, and compares their outcomes. */
 #include "conformance.h"
 #include <stdlib.h>
 #include <time.h>
@@ -33,7 +33,7 @@ const char *word(json_t *step, const char *name)
     return value;
 }
 
-/* What a step may hold beside what it is. */
+/* The members that a step may have. */
 static const char *const MEMBERS[] = {"do",      "as",    "expect", "error",  "until", "session",    "task",  "task_id", "spec",   "input",
                                       "request", "patch", "query",  "prompt", "miner", "timeout_ms", "after", "take",    "options", "name"};
 
@@ -52,7 +52,7 @@ static void check_members(json_t *step)
     }
 }
 
-/* What "$name.path" stands for; NULL where the text is none of that form. */
+/* The value of "$name.path"; NULL: the text does not have that form. */
 static json_t *looked_up(struct stage *stage, const char *text)
 {
     char *name, *dot;
@@ -79,7 +79,7 @@ static json_t *looked_up(struct stage *stage, const char *text)
     return value;
 }
 
-/* The step with every "$name.path" put in; the caller frees it. */
+/* The step with every "$name.path" replaced by its value. The caller frees it. */
 static json_t *resolved(struct stage *stage, json_t *value)
 {
     json_t *found, *copy, *item;
@@ -106,7 +106,7 @@ static json_t *resolved(struct stage *stage, json_t *value)
     return json_incref(value);
 }
 
-/* Where and why an outcome is not what the step expects; the caller frees it, NULL when it is. */
+/* The place and the reason why an outcome does not match the step. The caller frees the text; NULL: it matches. */
 static char *wrong_with(json_t *step, struct outcome outcome)
 {
     json_t *error = json_object_get(step, "error"), *expected = json_object_get(step, "expect");
@@ -133,7 +133,7 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Plays a step as often as it wants. */
+/* Plays a step, again and again if it has `until`. */
 static char *wrong_step(struct stage *stage, json_t *step)
 {
     const struct timespec pause = {.tv_nsec = 5000000};

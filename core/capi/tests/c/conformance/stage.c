@@ -1,4 +1,4 @@
-/* A router with what a scenario made of it: miners, task handles, outcomes under their names. */
+/* A router with the objects that a scenario has made: miners, task handles, and outcomes by name. */
 #include "conformance.h"
 #include <stdlib.h>
 
