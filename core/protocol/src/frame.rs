@@ -107,13 +107,13 @@ macro_rules! frames {
 frames! {
     /// The frames of a miner.
     MinerFrame {
-        /// The identity of the miner and its offer: its first frame.
+        /// The identity and the abilities of the miner. This is the miner's first frame.
         Hello(Hello) = "hello",
-        /// The number of tasks that it has room for.
+        /// The number of further tasks for which the miner has room.
         Credit(Credit) = "credit",
-        /// It takes an offer.
+        /// The miner takes an offer.
         Accept(Accept) = "accept",
-        /// It does not take an offer.
+        /// The miner does not take an offer.
         Reject(Reject) = "reject",
         /// A piece of an answer.
         Tokens(Tokens) = "tokens",
@@ -121,13 +121,13 @@ frames! {
         Done(Done) = "done",
         /// An attempt failed.
         Fail(Fail) = "fail",
-        /// It is alive and works on these.
+        /// A sign of life, with the miner's attempts.
         Ping(Ping) = "ping",
         /// The answer to a ping.
         Pong(Pong) = "pong",
-        /// It takes no new offers and finishes the attempts that it has.
+        /// The miner takes no new offers and finishes its attempts.
         Drain(Drain) = "drain",
-        /// It leaves.
+        /// The sender leaves.
         Bye(Bye) = "bye",
         /// The other side broke a rule.
         Error(ErrorFrame) = "error",
@@ -137,27 +137,27 @@ frames! {
 frames! {
     /// The frames of a router.
     RouterFrame {
-        /// The challenge that a miner must answer: the router's first frame.
+        /// The challenge that a miner must answer. This is the router's first frame.
         Challenge(Challenge) = "challenge",
         /// The miner is admitted.
         Welcome(Welcome) = "welcome",
         /// An offer.
         Task(TaskFrame) = "task",
-        /// The pieces of an answer that have arrived.
+        /// The router has received pieces of an answer.
         Ack(Ack) = "ack",
-        /// The end of an answer. Only now the miner may forget it.
+        /// The fate of an answer. The miner must keep the answer until this frame comes.
         Final(Final) = "final",
-        /// Nobody wants an attempt any more.
+        /// An attempt is cancelled.
         Cancel(Cancel) = "cancel",
-        /// The miner must forget an attempt that is not its own any more.
+        /// The miner must forget an attempt that does not belong to it any more.
         Drop(DropFrame) = "drop",
-        /// It is alive and counts on these.
+        /// A sign of life, with the attempts that the router expects of the miner.
         Ping(Ping) = "ping",
         /// The answer to a ping.
         Pong(Pong) = "pong",
-        /// It makes no new offers and waits for running attempts.
+        /// The router makes no new offers and waits for running attempts.
         Drain(Drain) = "drain",
-        /// It leaves.
+        /// The sender leaves.
         Bye(Bye) = "bye",
         /// The other side broke a rule.
         Error(ErrorFrame) = "error",

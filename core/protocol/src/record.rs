@@ -17,57 +17,57 @@ macro_rules! record {
 record! {
     /// The router's first frame.
     Challenge {
-        /// Base64url of 32 random bytes; it is never repeated.
+        /// Base64url of 32 random bytes. A nonce is never repeated.
         nonce: String,
-        /// Unix milliseconds by the router's clock.
+        /// The time of the router's clock, in Unix milliseconds.
         server_time: u64,
         /// The router's name.
         router: String,
-        /// Versions of the protocol that the router speaks.
+        /// The versions of the protocol that the router speaks.
         versions: Vec<u32>,
-        /// Features that the router knows.
+        /// The features that the router knows.
         features: Vec<String>,
-        /// `tls-exporter` if the router itself ends TLS and a signature may cover the channel, else `none`.
+        /// `tls-exporter` if the router itself ends TLS, so that a signature may cover the channel; else `none`.
         binding: String,
     }
 
     /// The miner's first frame, within 5 s of the challenge.
     Hello {
-        /// The version of the protocol that the miner chose.
+        /// The version of the protocol that the miner has chosen.
         v: u32,
         /// The miner's id, 1 to 128 bytes of `A-Z a-z 0-9 . _ -`. With a key: the id of the key.
         #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 128))]
         miner_id: String,
-        /// The miner's name for people, 1 to 128 bytes, unique among connected miners; the id if it is missing.
+        /// The miner's name for people, 1 to 128 bytes, unique among connected miners. Missing: the id.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
-        /// The proof of its identity.
+        /// The proof of the miner's identity.
         auth: Auth,
-        /// A number chosen at random when its process starts. With an equal number it goes on with its attempts; with
-        /// another one it starts afresh.
+        /// A number that the miner chooses at random when its process starts. A miner that comes back with an equal
+        /// number continues its attempts; with another number it starts without attempts.
         epoch: u64,
-        /// Its software and version, at most 256 bytes. No text of a hello holds control characters.
+        /// The miner's software and version, at most 256 bytes. No text of a hello may have control characters.
         #[serde(default)]
         agent: String,
-        /// Features that it knows, at most 64.
+        /// The features that the miner knows, at most 64.
         #[serde(default)]
         features: Vec<String>,
         /// `ephemeral` or `dedicated`.
         #[serde(default)]
         kind: NodeKind,
-        /// The person or company that runs it, at most 256 bytes. It is ignored if the router has an owner on record.
+        /// The person or company that runs the miner, at most 256 bytes. Ignored if the router has an owner on record.
         #[serde(default)]
         owner: String,
-        /// The most tasks at a time, 1 to 65536.
+        /// The maximum number of concurrent tasks, 1 to 65536.
         #[cfg_attr(feature = "schema", schema(minimum = 1, maximum = 65536))]
         max_concurrency: u32,
-        /// The models it serves; none: any model that is asked for. At most 256.
+        /// The models that the miner serves, at most 256. Empty: any model.
         #[serde(default)]
         models: Vec<ModelDetails>,
-        /// Its hardware.
+        /// The miner's hardware.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hw: Option<Hardware>,
-        /// The attempts that it still has of an earlier connection of this epoch.
+        /// The attempts that the miner still has from an earlier connection of this epoch.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         resume: Option<Resume>,
     }
@@ -89,9 +89,9 @@ record! {
         binding: Option<String>,
     }
 
-    /// The attempts that a miner still has.
+    /// The attempts that a miner still has from an earlier connection.
     Resume {
-        /// Its attempts, with answers that wait for their `final`.
+        /// The attempts, including answers that wait for their `final`.
         inflight: Vec<Held>,
     }
 
@@ -99,100 +99,101 @@ record! {
     Held {
         /// The attempt.
         attempt: u64,
-        /// Its fence.
+        /// The fence of the attempt.
         fence: u64,
-        /// The number of the last `tokens` frame that it sent; 0: none.
+        /// The number of the last `tokens` frame that the miner has sent; 0: none.
         #[serde(default)]
         sent_seq: u64,
     }
 
     /// The admission of a miner.
     Welcome {
-        /// The version that both speak.
+        /// The version of the protocol for this connection.
         v: u32,
-        /// The features that both know.
+        /// The features that both sides know.
         features: Vec<String>,
-        /// Times, in milliseconds.
+        /// The times of the connection, in milliseconds.
         intervals: Intervals,
-        /// Bounds, in bytes.
+        /// The bounds of the connection, in bytes.
         limits: Limits,
-        /// Attempts that go on; the miner must send every frame after `ack_seq` again.
+        /// The attempts that continue. The miner must send every frame after `ack_seq` again.
         #[serde(default)]
         adopt: Vec<Adopt>,
-        /// Attempts that the miner must forget.
+        /// The attempts that the miner must forget.
         #[serde(default)]
         drop: Vec<DropFrame>,
     }
 
-    /// Times, in milliseconds.
+    /// The times of the connection, in milliseconds.
     Intervals {
-        /// A `ping` is due after this long without another frame to send.
+        /// The time without another frame after which a side must send a `ping`.
         ping_ms: u64,
-        /// A side that was silent for this long is dead.
+        /// The time of silence after which a side counts as dead.
         dead_ms: u64,
-        /// The longest time that a piece of an answer may be held back to be sent with others.
+        /// The maximum time for which the miner may hold back a piece of an answer in order to send it with others.
         flush_ms: u64,
-        /// A miner that comes back within this time goes on with its attempts.
+        /// The time within which a miner that comes back continues its attempts.
         grace_ms: u64,
     }
 
-    /// Bounds, in bytes of a frame's JSON.
+    /// The bounds of the connection, in bytes of JSON.
     Limits {
-        /// The largest frame that a miner may send.
+        /// The maximum size of a frame of the miner.
         frame: u64,
-        /// The largest `task` that the router sends.
+        /// The maximum size of a `task` frame of the router.
         task: u64,
-        /// The most bytes of whole `tokens` frames that may be under way without an acknowledgement, for each
+        /// The maximum bytes of whole `tokens` frames without an acknowledgement, for each
         /// attempt.
         window: u64,
-        /// The most bytes of one answer, `data` only.
+        /// The maximum bytes of `data` in one answer.
         output: u64,
     }
 
-    /// An attempt that goes on.
+    /// An attempt that continues after a reconnect.
     Adopt {
         /// The attempt.
         attempt: u64,
-        /// Its fence.
+        /// The fence of the attempt.
         fence: u64,
         /// The number of the last `tokens` frame that the router has.
         ack_seq: u64,
     }
 
-    /// The number of further tasks that the miner has room for. It is absolute, so that a repeated frame changes
-    /// nothing.
+    /// The number of further tasks for which the miner has room. The number is absolute, so that a repeated frame has
+    /// no effect.
     Credit {
-        /// Counts up from 1 in each connection; an older one is ignored.
+        /// A number that counts up from 1 in each connection. A frame with a lower number than the last one is ignored.
         #[serde(rename = "gen")]
         generation: u64,
-        /// Free slots by model; `*` means every model that is not named. Models share slots: the greatest number
-        /// counts in all.
+        /// The free slots by model; `*` means every model that is not named. Models share slots: the greatest number
+        /// is the total.
         free: std::collections::BTreeMap<String, u32>,
-        /// The number of the newest offer that the miner had seen when it counted; 0: none.
+        /// The number of the newest offer that the miner had seen when it counted its slots; 0: none.
         #[serde(default)]
         seen: u64,
     }
 
-    /// An offer. Times count from when the frame is read.
+    /// An offer. Times count from the moment at which the miner reads the frame.
     TaskFrame {
-        /// The attempt: counts up from 1 for each miner. All frames about it carry it, with the fence.
+        /// The attempt's number, which counts up from 1 for each miner. All frames about the attempt have it and the
+        /// fence.
         attempt: u64,
-        /// The right to answer; never repeats.
+        /// The attempt's fence, which never repeats in the router.
         fence: u64,
-        /// The task among all of the router's.
+        /// The id of the task among all tasks of the router.
         task: u64,
-        /// Its session: tasks of one session may share a cache.
+        /// The session of the task. Tasks of one session may share a cache.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         session: Option<u64>,
-        /// The model; missing: the miner's choice.
+        /// The model. Missing: the miner's choice.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         model: Option<String>,
         /// `completion`, `chat` or `embedding`.
         kind: RequestKind,
-        /// The prompt of a completion, in its template.
+        /// The prompt of a completion, with its template applied.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         prompt: Option<String>,
-        /// Whether the prompt goes to the model as it is, without the model's chat template.
+        /// Whether the model gets the prompt unchanged, without the model's chat template.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         raw_prompt: bool,
         /// The messages of a chat, as in OpenAI's API.
@@ -203,25 +204,25 @@ record! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "schema", schema(value_type = Option<serde_json::Value>))]
         input: Option<Box<RawValue>>,
-        /// The most tokens to generate.
+        /// The maximum number of tokens to generate.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         max_tokens: Option<u64>,
         /// The seed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seed: Option<i64>,
-        /// Everything else that the caller gave, in OpenAI's names: `temperature`, `top_p`, `stop`, `tools` ...
+        /// All other fields of the request, with OpenAI's names: `temperature`, `top_p`, `stop`, `tools` and others.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
         params: Option<Box<RawValue>>,
-        /// Whether somebody reads tokens as they come.
+        /// Whether the answer is streamed piece by piece.
         stream: bool,
-        /// The text that another miner gave already: the answer must continue it without repeating it. Only with the
-        /// feature `continue`.
+        /// The text that another miner has given already. The answer must continue it without repeating it. Only with
+        /// the feature `continue`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         partial: Option<String>,
-        /// Milliseconds after which nobody wants the answer.
+        /// The time in milliseconds after which the router gives up the task.
         deadline_ms: u64,
-        /// Milliseconds within which the offer must be taken or rejected.
+        /// The time in milliseconds within which the miner must accept or reject the offer.
         accept_ms: u64,
         /// A W3C trace context (`traceparent`), if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -232,20 +233,20 @@ record! {
     Accept {
         /// The attempt.
         attempt: u64,
-        /// Its fence.
+        /// The fence of the attempt.
         fence: u64,
     }
 
-    /// The miner does not take an offer: nobody is blamed, and both forget it.
+    /// The miner does not take an offer. The miner is not blamed, and both sides forget the attempt.
     Reject {
         /// The attempt.
         attempt: u64,
-        /// Its fence.
+        /// The fence of the attempt.
         fence: u64,
         /// The reason, for people.
         #[serde(default)]
         reason: String,
-        /// Milliseconds after which it wants to be asked again.
+        /// The time in milliseconds after which the miner wants to be asked again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after_ms: Option<u64>,
     }
@@ -254,52 +255,52 @@ record! {
     Tokens {
         /// The attempt.
         attempt: u64,
-        /// Its fence.
+        /// The fence of the attempt.
         fence: u64,
-        /// Counts the attempt's `tokens` frames from 1, without gaps.
+        /// The number of the frame, which counts the attempt's `tokens` frames from 1 without gaps.
         seq: u64,
-        /// Bytes of `data`, of all channels, that came before in this attempt.
+        /// The bytes of `data` of all channels in earlier frames of this attempt.
         off: u64,
         /// The channel of the piece.
         #[serde(default)]
         ch: Channel,
-        /// The piece, in UTF-8; a character is never split.
+        /// The piece, as UTF-8. A character must not be split.
         data: String,
-        /// OpenAI's own chunk that the piece came in, whole. Only with the feature `raw`.
+        /// The whole OpenAI chunk from which the piece comes. Only with the feature `raw`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
         raw: Option<Box<RawValue>>,
     }
 
-    /// The router has an attempt's `tokens` frames up to this one.
+    /// The router has received an attempt's `tokens` frames up to this number.
     Ack {
         /// The attempt.
         attempt: u64,
-        /// Its fence.
+        /// The fence of the attempt.
         fence: u64,
-        /// The number of the last one that it has, in order.
+        /// The number of the last frame that the router has without a gap.
         seq: u64,
     }
 
-    /// An answer is complete. Sent again after every reconnect until its `final` comes.
+    /// An answer is complete. The miner must send the frame again after every reconnect until the `final` comes.
     Done {
         /// The attempt.
         attempt: u64,
-        /// Its fence.
+        /// The fence of the attempt.
         fence: u64,
-        /// How many `tokens` frames there were.
+        /// The number of `tokens` frames of the answer.
         seq: u64,
-        /// SHA-256 of all `data` of the channel `content` in order, 64 hexadecimal digits.
+        /// The SHA-256 hash of all `data` of the channel `content` in order, 64 hexadecimal digits.
         #[cfg_attr(feature = "schema", schema(pattern = "^[0-9a-f]{64}$"))]
         sha256: String,
-        /// `stop`, `length`, `tool_calls` ...
+        /// The reason for the end: `stop`, `length`, `tool_calls` or another one of OpenAI's.
         #[serde(default)]
         #[cfg_attr(feature = "schema", schema(value_type = String))]
         finish_reason: FinishReason,
-        /// Token counts; zeros are estimated.
+        /// The token counts. Counts of zero are replaced by an estimate.
         #[serde(default)]
         usage: Usage,
-        /// The model that answered, in the miner's words.
+        /// The model that answered, by the miner's name for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         model: Option<String>,
         /// The times of the attempt.
@@ -309,73 +310,74 @@ record! {
 
     /// The times of an attempt, in milliseconds by the miner's clock.
     Timings {
-        /// From the offer to the first piece.
+        /// The time from the offer to the first piece.
         #[serde(default)]
         first_token_ms: u64,
-        /// From the offer to the end.
+        /// The time from the offer to the end.
         #[serde(default)]
         total_ms: u64,
     }
 
-    /// An attempt failed, and both forget it.
+    /// An attempt failed, and both sides forget it.
     Fail {
         /// The attempt.
         attempt: u64,
-        /// Its fence.
+        /// The fence of the attempt.
         fence: u64,
         /// The class of the failure, which decides what the router does.
         class: Class,
         /// The reason, for people.
         #[serde(default)]
         message: String,
-        /// Whether another try, here or elsewhere, may do better.
+        /// Whether another try, at this miner or at another one, may succeed.
         #[serde(default)]
         retryable: bool,
-        /// Milliseconds after which it wants to be asked again.
+        /// The time in milliseconds after which the miner wants to be asked again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after_ms: Option<u64>,
         /// The HTTP status of the model's server, if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         http_status: Option<u16>,
-        /// OpenAI's own error body, if there is one.
+        /// The error body of the model's server in OpenAI's form, if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
         raw: Option<Box<RawValue>>,
     }
 
-    /// The end of an answer. Only now the miner may forget it.
+    /// The fate of an answer. The miner must keep the answer until this frame comes.
     Final {
         /// The attempt.
         attempt: u64,
-        /// Its fence.
+        /// The fence of the attempt.
         fence: u64,
-        /// The end.
+        /// The fate of the answer.
         result: Fate,
     }
 
-    /// Nobody wants an attempt any more: the miner must stop and answer with `fail` of the class `cancelled`, or with
-    /// the `done` that was under way.
+    /// An attempt is cancelled. The miner must stop and answer with a `fail` of the class `cancelled`, or with
+    /// the `done` that it has already sent.
     Cancel {
         /// The attempt.
         attempt: u64,
-        /// Its fence.
+        /// The fence of the attempt.
         fence: u64,
         /// The reason, for people.
         #[serde(default)]
         reason: String,
     }
 
-    /// The miner must forget an attempt, because it is not its own any more. Sent once for each attempt.
+    /// The miner must forget an attempt that does not belong to it any more. The router sends this once for each
+    /// attempt.
     DropFrame {
         /// The attempt.
         attempt: u64,
-        /// The fence.
+        /// The fence of the attempt.
         fence: u64,
     }
 
-    /// A sign of life, with the attempts of the sender.
+    /// A sign of life, with the sender's attempts.
     Ping {
-        /// Any number; comes back in the `pong`.
+        /// Any number. The `pong` returns it.
         #[serde(default)]
         t: u64,
         /// The attempts that the sender holds.
@@ -393,10 +395,10 @@ record! {
         inflight: Vec<Held>,
     }
 
-    /// The sender makes or takes no new offers; running attempts are finished, then the miner says `bye` and closes
+    /// The sender makes or takes no new offers. The miner finishes its attempts, sends `bye` and closes the connection
     /// with 1001.
     Drain {
-        /// Milliseconds after which the sender leaves in any case.
+        /// The time in milliseconds after which the sender leaves in any case.
         #[serde(default)]
         deadline_ms: u64,
     }
@@ -414,7 +416,7 @@ record! {
         code: String,
         /// The error and how to mend it, for people.
         message: String,
-        /// Whether the connection is closed after it.
+        /// Whether the sender closes the connection after this frame.
         fatal: bool,
     }
 }
@@ -432,10 +434,10 @@ macro_rules! words {
 words! {
     /// The kind of a miner.
     NodeKind {
-        /// It comes and goes.
+        /// The miner comes and goes.
         #[default]
         Ephemeral,
-        /// It is there for sessions that reserve it.
+        /// The miner stays, for sessions that reserve it.
         Dedicated,
     }
 
@@ -448,41 +450,43 @@ words! {
         Reasoning,
         /// A piece of OpenAI's `tool_calls` delta: a JSON array.
         Tool,
-        /// A piece of OpenAI's own JSON answer, whole when all are joined: vectors, tool calls, log probabilities.
+        /// A piece of the answer's own OpenAI JSON, such as vectors or log probabilities. All pieces together are the
+        /// JSON.
         Answer,
     }
 
     /// The class of a failed attempt.
     Class {
-        /// The miner has too much to do. Nobody is blamed, and the miner gets fewer tasks for a while.
+        /// The miner has too much to do. The miner is not blamed, and gets fewer tasks for a while.
         Overloaded,
-        /// The prompt does not fit. No other miner is tried.
+        /// The prompt exceeds the model's context. No other miner is tried.
         Context,
         /// The miner does not have the model. Each other miner is tried once.
         Model,
-        /// The miner refuses this request, and another one may accept it. Each other miner is tried once.
+        /// The miner refuses this request, but another one may accept it. Each other miner is tried once.
         Refused,
-        /// The miner's own credentials at its model's server are at fault: it is blamed, each other one is tried once.
+        /// The miner's own credentials at its model's server are at fault. The miner is blamed, and each other one is
+        /// tried once.
         Credentials,
-        /// A whole answer came and cannot be read. Nobody is blamed, and another miner is tried.
+        /// The answer cannot be read. The miner is not blamed, and another one is tried.
         Unreadable,
         /// The request is wrong. No other miner is tried.
         Invalid,
-        /// The miner has a fault: it is blamed, and another one is tried.
+        /// The miner has a fault. The miner is blamed, and another one is tried.
         #[default]
         Internal,
-        /// The attempt was cancelled, as asked.
+        /// The attempt was cancelled.
         Cancelled,
     }
 
-    /// The end of an answer.
+    /// The fate of an answer.
     Fate {
-        /// It is part of the task's result, which is durable.
+        /// The answer is part of the task's result, which is durable.
         #[default]
         Committed,
         /// Another answer was taken, or this one could not be read.
         Superseded,
-        /// The task was cancelled or came too late.
+        /// The task was cancelled, or the answer came too late.
         Cancelled,
     }
 }
