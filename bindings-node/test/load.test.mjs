@@ -27,7 +27,7 @@ test('10 000 tasks at a time', async () => {
 
 /** Tokens of a task. */
 const TOKENS = 1_000;
-/** Parts of a run, after a first one that nobody measures. */
+/** The number of measured parts of a run, after a first one that is not measured. */
 const PARTS = 8;
 
 /**

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import signal
 
-# A job of a shell may have inherited that Ctrl-C is ignored, and a Python program keeps it so. What is started here has
-# a terminal's Ctrl-C instead.
+# A job of a shell may have inherited that Ctrl-C is ignored, and a Python program keeps it so. Programs that a test
+# starts have a terminal's Ctrl-C instead.
 signal.signal(signal.SIGINT, signal.default_int_handler)

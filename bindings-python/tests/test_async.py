@@ -342,7 +342,7 @@ def test_a_slow_reader_makes_the_miner_wait() -> None:
 
         async def fast(_: Job) -> AsyncIterator[str]:
             nonlocal given
-            # Nobody waits for a task that nobody reads.
+            # A task that is not read has no waiting caller.
             await reads.wait()
             for _number in range(20_000):
                 given += 1

@@ -12,7 +12,7 @@ from support import eventually
 
 
 def refusing_port() -> int:
-    """A port that nobody listens on."""
+    """A port without a listener."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])

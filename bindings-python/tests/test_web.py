@@ -127,7 +127,7 @@ def test_a_fastapi_app_streams_to_the_browser_and_mounts_the_api() -> None:
             missing = await client.get("/ai/no/such/route")
             assert missing.status_code == 404
 
-            # Whoever hangs up cancels the work.
+            # A client that hangs up cancels the work.
             hung = {"prompt": "go", "model": "endless", "stream": True}
             async with client.stream("POST", "/ai/api/v1/completions", json=hung) as answer:
                 async for _ in answer.aiter_bytes():

@@ -1,4 +1,4 @@
-//! What the facade costs in Rust: the floor that the bindings' own figures are set against.
+//! Measures the cost of the facade in Rust, which is the floor for the figures of the bindings.
 //!
 //! `cargo bench --bench embed` prints one line of JSON, microseconds each: a completion with one and with 32 under way, and a token of a stream.
 #![allow(clippy::needless_pass_by_value, reason = "a miner is given its job")]

@@ -200,7 +200,7 @@ impl<'a> Serializer for Writer<'a> {
     }
 }
 
-/// What the kinds of lists have in common, and the kinds of records.
+/// The methods that the kinds of lists and of records have in common.
 macro_rules! members {
     ($($kind:ident { $method:ident($($name:ident)?) via $via:ident })*) => {$(
         impl $kind for Members<'_> {

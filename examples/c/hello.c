@@ -22,7 +22,7 @@ static void shout(void *user, cortensor_job *job)
         for (size_t i = 0; i < cortensor_bytes_len(prompt); i++) {
             char loud = (char)toupper((unsigned char)text[i]);
             if (cortensor_job_emit(job, &loud, 1, NULL, NULL) != CORTENSOR_STATUS_OK) {
-                break; /* nobody wants it any more */
+                break; /* the answer is no longer wanted */
             }
         }
         cortensor_job_finish(job, CORTENSOR_EMPTY, NULL);

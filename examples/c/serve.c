@@ -15,7 +15,7 @@ static void must(cortensor_status status, cortensor_error **error)
     }
 }
 
-/* The miner: says `tick` until nobody listens, but not for ever. */
+/* The miner: emits `tick` until no client reads, but not for ever. */
 static void tick(void *user, cortensor_job *job)
 {
     cortensor_status status = CORTENSOR_STATUS_OK;

@@ -10,7 +10,7 @@ int main() {
         router.add_miner(R"({"name": "count"})", [](const cortensor::Job &job) {
             for (int i = 1; i <= 5; i++) {
                 if (job.emit(std::to_string(i) + " ") == cortensor::Emit::cancelled) {
-                    return; // nobody listens any more
+                    return; // no client reads any more
                 }
             }
             job.finish();

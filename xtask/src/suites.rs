@@ -62,7 +62,7 @@ fn rust(steps: &mut Steps) -> Outcome {
     if let Some(model) = if model::is_required() { Some(model::installed(steps)?) } else { model::present()? } {
         tests.envs(model.environment());
     }
-    // A snapshot that nobody has reviewed is a failure, and no file that the next run takes for the truth.
+    // A snapshot that was not reviewed is a failure, and must not become a file that the next run trusts.
     let tests = steps.run("Rust tests", tests.env("INSTA_UPDATE", "no"));
     let docs = steps.run("Rust documentation tests", &mut environment::cargo(&["test", "--workspace", "--doc"]));
     let mut planted = test_of("simulation", &["--features", "cortensor-router/planted-bugs"]);

@@ -113,7 +113,7 @@ router.miner('g', (job) => job.fail('odd'));
 task.gid = 7;
 // @ts-expect-error a prompt or a request
 await router.submit(7);
-// @ts-expect-error nobody makes a task but the router
+// @ts-expect-error only the router makes a task
 new api.Task();
 
 // Records have the fields of the schema and no others.

@@ -61,7 +61,7 @@ enum Next {
     Wait,
     /// It ends, and answers this operation last.
     Close(Op),
-    /// It ends, because nobody is left to be answered.
+    /// The writer ends, because no caller is left to be answered.
     End,
 }
 

@@ -118,7 +118,7 @@ def test_tokens(router: Router) -> None:
         assert reply.headers["www-authenticate"].startswith("Bearer")
     assert refused(router.call("GET", path, token=None), 401) == "Invalid Authorization header format"
     assert refused(router.call("GET", path, token="wrong"), 401) == "Unauthorized"  # noqa: S106
-    # Nobody learns without a token which sessions there are.
+    # Without a token, a client must not learn which sessions exist.
     refused(router.call("GET", "/api/v1/sessions/999999", token=None), 401)
     refused(router.call("GET", "/api/v1/tasks/x/y", token=None), 401)
 

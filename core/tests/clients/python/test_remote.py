@@ -249,7 +249,7 @@ def test_a_miner_that_is_killed_in_the_middle_of_an_answer_is_replaced(tmp_path:
 def test_a_miner_that_is_killed_before_its_first_token_loses_its_task_to_the_other(
     router: Router, models: Models
 ) -> None:
-    """After the first token the session's policy decides; before it, nobody notices."""
+    """After the first token the session's policy decides; before it, no client notices."""
     with miner(router.port, models.one.url, "doomed") as doomed:
         active(router, {"doomed"})
         answers: list[Any] = []
