@@ -369,17 +369,17 @@ export interface MinerInfo {
   last_seen: number;
 }
 
-/** A model that can be asked for. */
+/** A model that clients can ask for. */
 export interface ModelInfo {
-  /** Its name. */
+  /** The model's name. */
   id: string;
-  /** Unix seconds at which the first of its miners joined. */
+  /** The time at which the first miner of the model joined, in Unix seconds. */
   created: number;
-  /** The miner, or the owner, that offers it. */
+  /** The owner of the first miner that offers the model, or else that miner's name. */
   owned_by: string;
-  /** The number of miners that offer it. */
+  /** The number of miners that offer the model. */
   miners: number;
-  /** Whether one of them makes embeddings. */
+  /** Whether one of these miners makes embeddings. */
   embeddings: boolean;
 }
 
@@ -451,35 +451,35 @@ export interface NodeStatus {
 
 /** The counts of a miner since it started. */
 export interface MinerClientStats {
-  /** The miner's id: its key's id, or else its name. */
+  /** The miner's id: the id of its key, or else its name. */
   miner_id: string;
-  /** Whether it is connected to a router. */
+  /** Whether the miner is connected to a router. */
   connected: boolean;
-  /** The router that it is connected to, or the last one. */
+  /** The URL of the present router, or of the last one. */
   router: string;
-  /** The reason why the last connection ended or could not be made; empty while it is connected. */
+  /** The reason why the last connection ended or failed; empty: the miner is connected. */
   last_error: string;
-  /** Whether it takes no new tasks. */
+  /** Whether the miner drains and takes no new tasks. */
   draining: boolean;
-  /** How many tasks it takes at a time. */
+  /** The maximum number of concurrent tasks. */
   capacity: number;
-  /** Attempts that it holds, those that wait for their `final` included. */
+  /** The attempts that the miner holds, including answers that wait for their `final`. */
   in_flight: number;
-  /** Connections that were welcomed. */
+  /** The number of connections that a router has welcomed. */
   connections: number;
-  /** Offers that it took. */
+  /** The number of offers that the miner took. */
   accepted: number;
-  /** Offers that it did not take. */
+  /** The number of offers that the miner did not take. */
   rejected: number;
-  /** Answers that the backend finished. */
+  /** The number of answers that the backend finished. */
   finished: number;
-  /** Answers that became results. */
+  /** The number of answers that became results. */
   committed: number;
-  /** Attempts that failed. */
+  /** The number of attempts that failed. */
   failed: number;
-  /** Attempts that were cancelled. */
+  /** The number of attempts that were cancelled. */
   cancelled: number;
-  /** Pieces that were sent, those sent again included. */
+  /** The number of pieces that were sent, including those sent again. */
   frames: number;
 }
 

@@ -372,18 +372,18 @@ class MinerInfo(Record):
 
 @dataclass(slots=True, kw_only=True)
 class ModelInfo(Record):
-    """A model that can be asked for."""
+    """A model that clients can ask for."""
 
     id: str
-    """Its name."""
+    """The model's name."""
     created: int
-    """Unix seconds at which the first of its miners joined."""
+    """The time at which the first miner of the model joined, in Unix seconds."""
     owned_by: str
-    """The miner, or the owner, that offers it."""
+    """The owner of the first miner that offers the model, or else that miner's name."""
     miners: int
-    """The number of miners that offer it."""
+    """The number of miners that offer the model."""
     embeddings: bool
-    """Whether one of them makes embeddings."""
+    """Whether one of these miners makes embeddings."""
 
 
 class NodeStats(TypedDict):

@@ -13,19 +13,19 @@ use crate::miner::{FailClass, Failure, Miner};
 use crate::model::{CONTINUE, Gid, MAX_JSON_INTEGER, MinerInfo, MinerKind, MinerSpec, Timestamp, address_of};
 use crate::{Error, ErrorKind, Result};
 
-/// A model that can be asked for.
+/// A model that clients can ask for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
 pub struct ModelInfo {
-    /// Its name.
+    /// The model's name.
     pub id: String,
-    /// Unix seconds at which the first of its miners joined.
+    /// The time at which the first miner of the model joined, in Unix seconds.
     pub created: u64,
-    /// The miner, or the owner, that offers it.
+    /// The owner of the first miner that offers the model, or else that miner's name.
     pub owned_by: String,
-    /// The number of miners that offer it.
+    /// The number of miners that offer the model.
     pub miners: u64,
-    /// Whether one of them makes embeddings.
+    /// Whether one of these miners makes embeddings.
     pub embeddings: bool,
 }
 

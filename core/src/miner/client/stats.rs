@@ -11,35 +11,35 @@ use crate::miner::protocol::frame::Fate;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
 pub struct MinerClientStats {
-    /// The miner's id: its key's id, or else its name.
+    /// The miner's id: the id of its key, or else its name.
     pub miner_id: String,
-    /// Whether it is connected to a router.
+    /// Whether the miner is connected to a router.
     pub connected: bool,
-    /// The router that it is connected to, or the last one.
+    /// The URL of the present router, or of the last one.
     pub router: String,
-    /// The reason why the last connection ended or could not be made; empty while it is connected.
+    /// The reason why the last connection ended or failed; empty: the miner is connected.
     pub last_error: String,
-    /// Whether it takes no new tasks.
+    /// Whether the miner drains and takes no new tasks.
     pub draining: bool,
-    /// How many tasks it takes at a time.
+    /// The maximum number of concurrent tasks.
     pub capacity: u32,
-    /// Attempts that it holds, those that wait for their `final` included.
+    /// The attempts that the miner holds, including answers that wait for their `final`.
     pub in_flight: u64,
-    /// Connections that were welcomed.
+    /// The number of connections that a router has welcomed.
     pub connections: u64,
-    /// Offers that it took.
+    /// The number of offers that the miner took.
     pub accepted: u64,
-    /// Offers that it did not take.
+    /// The number of offers that the miner did not take.
     pub rejected: u64,
-    /// Answers that the backend finished.
+    /// The number of answers that the backend finished.
     pub finished: u64,
-    /// Answers that became results.
+    /// The number of answers that became results.
     pub committed: u64,
-    /// Attempts that failed.
+    /// The number of attempts that failed.
     pub failed: u64,
-    /// Attempts that were cancelled.
+    /// The number of attempts that were cancelled.
     pub cancelled: u64,
-    /// Pieces that were sent, those sent again included.
+    /// The number of pieces that were sent, including those sent again.
     pub frames: u64,
 }
 
