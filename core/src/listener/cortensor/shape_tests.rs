@@ -1,4 +1,4 @@
-//! The JSON of Cortensor's routes that is no record of the model: pages, notes and errors. Each literal names all
+//! The JSON of Cortensor's routes beyond the records of the model: pages, notes and errors. Each literal names all
 //! members, so that a new member does not compile until it stands here too.
 
 use std::collections::BTreeMap;

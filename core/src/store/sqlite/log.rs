@@ -1,4 +1,4 @@
-//! The write-ahead log: when it is written back, and when the writer waits for readers so that it starts over.
+//! Decides when the write-ahead log is written back, and when the writer waits for readers to let it start over.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,17 +19,17 @@ const RESTART_PAUSE: Duration = Duration::from_secs(5);
 /// The log of the connection that writes.
 #[derive(Debug)]
 pub(super) struct Log {
-    /// The number of pages after which it is written back.
+    /// The number of pages from which on the log is written back.
     long: u64,
-    /// Pages in it after the last commit, which `SQLite` tells at each commit. To ask costs more than a small batch
-    /// does otherwise: 10,000 instructions, because the question is compiled anew each time.
+    /// The number of pages in the log after the last commit, which `SQLite` reports at each commit. A query would cost
+    /// 10,000 instructions, more than a small batch, because it would be compiled anew each time.
     pages: Arc<AtomicU64>,
     /// The time of the last wait for readers.
     restarted: Option<Instant>,
 }
 
 impl Log {
-    /// A log that is written back when it has so many pages.
+    /// Makes the state of a log that is written back from `long` pages on.
     pub(super) fn new(long: u64) -> Self {
         Self { long, pages: Arc::default(), restarted: None }
     }

@@ -1,5 +1,5 @@
-//! The statements of every batch. They are prepared once for a connection and kept beside it, because to look one up
-//! in the connection's cache by its text takes 1,300 instructions, and a batch of one task has six of them.
+//! The statements of every batch. They are prepared once for a connection and kept beside it: finding one by its text
+//! in the connection's cache takes 1,300 instructions, and a batch of one task has six of them.
 
 use rusqlite::{Connection, Statement};
 
@@ -66,7 +66,7 @@ impl<'db> Statements<'db> {
         })
     }
 
-    /// Writes a new task; `ended`: with its end. Gives the number of rows that were written.
+    /// Writes a new task, with its end if `ended` is set. Gives the number of written rows.
     pub(super) fn accept(&mut self, new: &TaskSpec, end: &EndColumns<'_>, ended: bool) -> rusqlite::Result<usize> {
         let accept = accept_columns(new);
         let statement = if ended { &mut self.accept_ended } else { &mut self.accept };
@@ -82,7 +82,7 @@ impl<'db> Statements<'db> {
         done(statement)
     }
 
-    /// Writes the end of a task. Gives the number of rows that were changed.
+    /// Writes the end of a task. Gives the number of changed rows.
     pub(super) fn finish(&mut self, task: &Task, end: &EndColumns<'_>) -> rusqlite::Result<usize> {
         let statement = &mut self.finish;
         let gid = int(task.gid.0);
@@ -93,7 +93,7 @@ impl<'db> Statements<'db> {
     }
 }
 
-/// Executes a statement that has a task's values, and lets go of them.
+/// Executes a statement with a task's bound values, and releases the values.
 fn done(statement: &mut Statement<'_>) -> rusqlite::Result<usize> {
     let count = statement.raw_execute();
     statement.clear_bindings();

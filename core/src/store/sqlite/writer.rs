@@ -55,11 +55,11 @@ pub(super) struct Writer {
 
 /// The thread's next step.
 enum Next {
-    /// It works with this connection, first at these operations.
+    /// The writer works with this connection, first on these operations.
     Work(Connection, Vec<Op>),
-    /// It has no connection, because the medium failed.
+    /// The writer has no connection, because the medium failed.
     Wait,
-    /// It ends, and answers this operation last.
+    /// The writer ends, and answers this operation last.
     Close(Op),
     /// The writer ends, because no caller is left to be answered.
     End,
@@ -178,7 +178,7 @@ impl Writer {
     }
 
     /// Gives up the connection, which is still open. `SQLite` may remove the log when it closes; a log that is gone
-    /// before that is somebody else's deed, and the files stay refused.
+    /// before that was removed by another program, and the files stay refused.
     fn give_up(&self) -> Next {
         if self.files.check().is_ok() {
             self.files.forget_log();
