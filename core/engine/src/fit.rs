@@ -7,10 +7,7 @@ use std::sync::Arc;
 
 use super::event::{MinerKey, MinerRules};
 use super::line::LaneKey;
-use super::machine::Engine;
 use super::miner::MinerEntry;
-use super::nodes::Limits;
-use super::task::TaskEntry;
 use cortensor_router_model::internals::{are_twins, twin};
 
 /// The ranks, from the best to the last.
@@ -53,7 +50,7 @@ impl MinerEntry {
     }
 
     /// Whether it counts when the best rank is looked for: it is up, or nobody knows yet.
-    fn counts(&self) -> bool {
+    pub(super) fn counts(&self) -> bool {
         self.takes_part() || self.rules.awaited && !self.draining
     }
 }
@@ -116,7 +113,7 @@ impl Names {
     }
 
     /// Whether some miners fit the lane better than others.
-    fn tell_apart(&self, lane: &LaneKey) -> bool {
+    pub(super) fn tell_apart(&self, lane: &LaneKey) -> bool {
         let Some(model) = &lane.model else { return self.last_resorts > 0 };
         self.last_resorts > 0
             || self.awaited > 0
@@ -125,45 +122,5 @@ impl Names {
             || !self.listed.is_empty()
                 && (self.listed.contains_key(model)
                     || twin(model).is_some_and(|twin| self.listed.contains_key(twin.as_str())))
-    }
-}
-
-impl Engine {
-    /// The worst rank that a miner of that task may have: the rank of the best miners that are up and could be asked.
-    /// `None`: nobody is.
-    pub(super) fn worst_fit(&self, task: &TaskEntry, limits: Option<&Limits<'_>>) -> Option<Fit> {
-        if !self.fleet.names().tell_apart(&task.lane) {
-            return Some(Fit::LastResort);
-        }
-        self.fleet
-            .iter()
-            .filter(|(key, miner)| {
-                miner.counts()
-                    && miner.serves(&task.lane)
-                    && self.could_take(task, **key, miner)
-                    && limits.is_none_or(|limits| limits.allow(**key, miner))
-            })
-            .filter_map(|(_, miner)| miner.fit(&task.lane))
-            .min()
-    }
-
-    /// Whether asking it for that task could help. Checks in the background compare answers of one kind of miner, so
-    /// miners that answered still count.
-    fn could_take(&self, task: &TaskEntry, key: MinerKey, miner: &MinerEntry) -> bool {
-        !task.refused_by.contains(&key)
-            && !task.declined_by.contains(&key)
-            && (!task.continuing || miner.rules.continues)
-            && (task.recheck
-                || !task.attempts.iter().any(|attempt| attempt.miner == key)
-                    && (task.used.is_empty() || self.is_distinct(task, miner)))
-    }
-
-    /// Whether nothing about that task keeps a miner from it that its lane's other tasks may have.
-    pub(super) fn is_plain(task: &TaskEntry) -> bool {
-        task.attempts.is_empty()
-            && task.used.is_empty()
-            && task.refused_by.is_empty()
-            && task.declined_by.is_empty()
-            && !task.continuing
     }
 }

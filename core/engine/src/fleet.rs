@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::choice::FreeMiners;
 use super::event::{MinerKey, MinerRules};
 use super::fit::Names;
+use super::free::FreeMiners;
 use super::line::LaneKey;
 use super::miner::MinerEntry;
 use super::prefix::{Matches, Prefixes};
 use super::settings::EngineSettings;
-use cortensor_router_model::{Gid, SessionId, Timestamp};
+use cortensor_router_model::{Fence, Gid, SessionId, Timestamp};
 
 /// All miners.
 #[derive(Debug, Default)]
@@ -168,15 +168,18 @@ impl Fleet {
         self.values().any(|miner| miner.takes_part() && miner.could_serve(lane))
     }
 
-    /// Checks the counts of each miner and the list of the free ones.
+    /// Checks the counts of each miner, the list of the free ones, and that each attempt that a miner has counts.
     ///
     /// # Errors
     /// Says what does not hold.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self, counts: impl Fn(Fence) -> bool) -> Result<(), String> {
         for (key, miner) in &self.miners {
             let (held, counted) = (miner.fences.len(), miner.in_flight);
             if counted as usize != held {
                 return Err(format!("miner {key:?} has {held} tasks, but {counted} are counted"));
+            }
+            if let Some(fence) = miner.fences.iter().find(|fence| !counts(**fence)) {
+                return Err(format!("miner {key:?} holds the fence {fence}, which counts no more"));
             }
             let (free, listed) = (miner.is_free(), miner.rank.is_some());
             if free != listed {

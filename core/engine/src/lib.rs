@@ -8,39 +8,37 @@
 //! attempt: offered --accept--> running --done--> done        each under a fence that never repeats
 //! ```
 
-mod admission;
 mod breaker;
 mod budget;
-mod check;
-mod choice;
-mod dispatch;
-mod ending;
-mod entering;
+mod chance;
+mod cost;
+mod drain;
 mod event;
 mod fit;
 mod fleet;
-mod hedge;
-mod lifecycle;
+mod free;
+mod hedging;
 mod line;
 mod machine;
 mod miner;
-mod nodes;
 mod pace;
 mod phase;
 mod prefix;
+mod service;
 mod session;
+mod sessions;
 mod settings;
+mod smoothing;
 mod step;
 mod task;
+mod tasks;
 mod timer;
 mod trust;
-mod view;
 
 pub use breaker::BreakerState;
 pub use event::{
     Blame, Demand, Effect, EndCause, Event, MinerKey, MinerRules, Refusal, Role, SessionRules, Standing, StopReason,
 };
-pub use machine::Engine;
+pub use machine::{Engine, MinerView, TaskView};
 pub use prefix::prefix_blocks;
 pub use settings::{EngineSettings, PlantedBug};
-pub use view::{MinerView, TaskView};

@@ -4,6 +4,7 @@
 //! finish tag, which then grows by `cost / weight`. Sessions that were idle start at `V`: they neither save up
 //! nor pay for the past (Goyal, Vin and Cheng, "Start-time Fair Queueing", 1996).
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,6 +29,13 @@ pub(super) struct LaneKey {
     pub(super) own: Option<SessionId>,
 }
 
+impl LaneKey {
+    /// What its tasks need of a miner, of whichever session they are.
+    fn need(&self) -> Cow<'_, Self> {
+        if self.own.is_none() { Cow::Borrowed(self) } else { Cow::Owned(Self { own: None, ..self.clone() }) }
+    }
+}
+
 /// The tasks that wait for one kind of work: a model, or any.
 #[derive(Debug, Default)]
 struct Lane {
@@ -36,6 +44,9 @@ struct Lane {
     /// All of them in order of arrival, to find one that starves.
     arrivals: BTreeSet<(Timestamp, Gid)>,
 }
+
+/// The first task of a lane. Of two the smaller one is further behind: the higher band first, then the smaller tag.
+type Head = (Reverse<u8>, Tag, Gid);
 
 /// What a waiting task takes of the queue.
 #[derive(Debug, Clone, Copy)]
@@ -67,10 +78,6 @@ impl Lane {
         }
     }
 
-    fn is_empty(&self) -> bool {
-        self.arrivals.is_empty()
-    }
-
     /// The tasks that are next: the one that starves, if any, then the highest band's first by tag.
     fn window(&self, now: Timestamp, starvation_ms: u64, size: usize, out: &mut Vec<(Tag, Gid)>) {
         out.clear();
@@ -99,7 +106,7 @@ impl Lane {
     }
 
     /// The order among lanes: the higher band first, then the smaller tag.
-    fn first_rank(&self) -> Option<(Reverse<u8>, Tag, Gid)> {
+    fn head(&self) -> Option<Head> {
         let (band, tasks) = self.bands.last_key_value()?;
         let (tag, gid) = tasks.first()?;
         Some((Reverse(*band), *tag, *gid))
@@ -110,6 +117,11 @@ impl Lane {
 #[derive(Debug, Default)]
 pub(super) struct Line {
     lanes: BTreeMap<LaneKey, Lane>,
+    /// The first task of each lane with the lane's session, the furthest behind first, by what the lane needs of a
+    /// miner: the same of every session.
+    heads: BTreeMap<LaneKey, BTreeSet<(Head, Option<SessionId>)>>,
+    /// The lanes that sessions have for themselves.
+    own: BTreeMap<SessionId, BTreeSet<LaneKey>>,
     virtual_time: BTreeMap<u8, Tag>,
     tasks: u64,
     bytes: u64,
@@ -127,7 +139,11 @@ impl Line {
             self.bytes += load.bytes;
             *self.cost.entry(place.band).or_default() += load.cost;
         }
-        self.lanes.entry(lane.clone()).or_default().push(gid, place);
+        let queue = self.lanes.entry(lane.clone()).or_default();
+        let before = queue.head();
+        queue.push(gid, place);
+        let after = queue.head();
+        self.list(lane, before, after);
     }
 
     /// Takes a task out, with the load that it came with.
@@ -140,9 +156,44 @@ impl Line {
             }
         }
         if let Some(queue) = self.lanes.get_mut(lane) {
+            let before = queue.head();
             queue.remove(gid, place);
-            if queue.is_empty() {
+            let after = queue.head();
+            if after.is_none() {
                 self.lanes.remove(lane);
+            }
+            self.list(lane, before, after);
+        }
+    }
+
+    /// Lists the lane by its first task, which was another one before.
+    fn list(&mut self, lane: &LaneKey, before: Option<Head>, after: Option<Head>) {
+        if before == after {
+            return;
+        }
+        let need = lane.need();
+        if let Some(heads) = self.heads.get_mut(&*need) {
+            if let Some(before) = before {
+                heads.remove(&(before, lane.own));
+            }
+            if let Some(after) = after {
+                heads.insert((after, lane.own));
+            }
+            if heads.is_empty() {
+                self.heads.remove(&*need);
+            }
+        } else if let Some(after) = after {
+            self.heads.insert(need.into_owned(), BTreeSet::from([(after, lane.own)]));
+        }
+        let Some(session) = lane.own else { return };
+        if before.is_none() {
+            self.own.entry(session).or_default().insert(lane.clone());
+        } else if after.is_none()
+            && let Some(lanes) = self.own.get_mut(&session)
+        {
+            lanes.remove(lane);
+            if lanes.is_empty() {
+                self.own.remove(&session);
             }
         }
     }
@@ -177,16 +228,27 @@ impl Line {
         true
     }
 
-    /// The lane whose first task is the furthest behind, among those that are wanted.
-    pub(super) fn most_behind(&self, wanted: impl Fn(&LaneKey) -> bool) -> Option<LaneKey> {
-        let lanes = self.lanes.iter().filter(|(lane, _)| wanted(lane));
-        let ranked = lanes.filter_map(|(lane, queue)| Some((queue.first_rank()?, lane)));
-        ranked.min().map(|(_, lane)| lane.clone())
+    /// The lane whose first task is the furthest behind, among those whose needs are met; of a session's own lanes
+    /// alone, where one is given. It looks at one lane of each need, however many sessions wait.
+    pub(super) fn most_behind(&self, only: Option<SessionId>, meets: impl Fn(&LaneKey) -> bool) -> Option<LaneKey> {
+        if let Some(session) = only {
+            let lanes = self.own.get(&session)?.iter().filter(|lane| meets(lane));
+            let ranked = lanes.filter_map(|lane| Some((self.lanes.get(lane)?.head()?, lane)));
+            return ranked.min().map(|(_, lane)| lane.clone());
+        }
+        let needs = self.heads.iter().filter(|(need, _)| meets(need));
+        let firsts = needs.filter_map(|(need, heads)| Some((heads.first()?, need)));
+        firsts.min().map(|((_, own), need)| LaneKey { own: *own, ..need.clone() })
     }
 
-    /// The lanes in which something waits, those that are wanted.
-    pub(super) fn lanes(&self, wanted: impl Fn(&LaneKey) -> bool) -> Vec<LaneKey> {
-        self.lanes.keys().filter(|lane| wanted(lane)).cloned().collect()
+    /// All lanes in which something waits.
+    pub(super) fn lanes(&self) -> impl Iterator<Item = &LaneKey> {
+        self.lanes.keys()
+    }
+
+    /// The lanes of that session, if it has lanes for itself.
+    pub(super) fn lanes_of(&self, session: SessionId) -> Vec<LaneKey> {
+        self.own.get(&session).map(|lanes| lanes.iter().cloned().collect()).unwrap_or_default()
     }
 
     /// The tasks of a lane, in order of arrival.
@@ -241,6 +303,15 @@ impl Line {
         cost.retain(|_, cost| *cost > 0);
         if (tasks, bytes, &cost) != (self.tasks, self.bytes, &counted) {
             return Err(format!("the queue holds {tasks} tasks, but {} are counted", self.tasks));
+        }
+        let listed: usize = self.heads.values().map(BTreeSet::len).sum();
+        let is_listed = |(lane, queue): (&LaneKey, &Lane)| {
+            let by_session = lane.own.is_none_or(|id| self.own.get(&id).is_some_and(|lanes| lanes.contains(lane)));
+            let heads = self.heads.get(&*lane.need());
+            by_session && queue.head().is_some_and(|head| heads.is_some_and(|all| all.contains(&(head, lane.own))))
+        };
+        if listed != self.lanes.len() || !self.lanes.iter().all(is_listed) {
+            return Err(format!("{} lanes wait, but {listed} are listed, or by the wrong tasks", self.lanes.len()));
         }
         if weight != self.weight {
             return Err(format!("sessions of weight {weight} wait, but {} is counted", self.weight));

@@ -1,46 +1,53 @@
-//! `step`: one event in, effects out.
+//! `step`: one event in, effects out. The parts keep their own books; the modules below decide across them.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+mod admission;
+mod attempt;
+mod check;
+mod choice;
+mod dispatch;
+mod ending;
+mod entering;
+mod hedge;
+mod limits;
+mod miners;
+mod ranking;
+mod recheck;
+mod reservation;
+mod retry;
+mod verdict;
+mod view;
 
-use super::admission::DrainRate;
+pub use view::{MinerView, TaskView};
+
 use super::budget::RetryBudget;
+use super::drain::DrainRate;
 use super::event::{Blame, Effect, EndCause, Event, StopReason};
 use super::fleet::Fleet;
-use super::hedge::Hedging;
+use super::hedging::Hedging;
 use super::line::{Line, Tag};
-use super::phase::Phase;
-use super::session::SessionEntry;
+use super::sessions::Sessions;
 use super::settings::{EngineSettings, PlantedBug};
 use super::step::Step;
-use super::task::TaskEntry;
-use super::timer::{Timer, Timers};
-use cortensor_router_model::{Fence, Gid, Outcome, SessionId, TaskId, Timestamp};
+use super::tasks::Tasks;
+use super::timer::Timers;
+use super::trust::Trust;
+use cortensor_router_model::{Gid, Outcome, SessionId, TaskId, Timestamp};
 
 /// The state machine. See the module's documentation.
 #[derive(Debug)]
 pub struct Engine {
-    pub(super) settings: EngineSettings,
-    pub(super) sessions: BTreeMap<SessionId, SessionEntry>,
-    pub(super) tasks: BTreeMap<Gid, TaskEntry>,
-    pub(super) fences: BTreeMap<Fence, Gid>,
-    pub(super) fleet: Fleet,
-    /// Reputations that are not perfect, of miners that are there or were.
-    pub(super) reputations: BTreeMap<Arc<str>, f64>,
-    pub(super) line: Line,
-    pub(super) timers: Timers,
-    pub(super) budget: RetryBudget,
-    pub(super) drain: DrainRate,
-    pub(super) hedging: Hedging,
-    /// Tasks that wait for a miner that goes on from their text.
-    pub(super) continuing: BTreeSet<Gid>,
-    /// Tasks that some miners will never do: who is up for their lane may not be up for them.
-    pub(super) picky: BTreeSet<Gid>,
-    /// Rechecks that are under way.
-    pub(super) rechecks: u32,
-    pub(super) next_gid: Gid,
-    pub(super) next_fence: u64,
-    pub(super) window: Vec<(Tag, Gid)>,
+    settings: EngineSettings,
+    sessions: Sessions,
+    tasks: Tasks,
+    fleet: Fleet,
+    trust: Trust,
+    line: Line,
+    timers: Timers,
+    budget: RetryBudget,
+    drain: DrainRate,
+    hedging: Hedging,
+    /// The memory of the tasks that one decision looks at, kept from decision to decision.
+    window: Vec<(Tag, Gid)>,
     #[cfg(feature = "planted-bugs")]
     bug: Option<PlantedBug>,
 }
@@ -53,22 +60,16 @@ impl Engine {
     pub fn new(settings: EngineSettings) -> Self {
         Self {
             budget: RetryBudget::new(settings.retry_ratio, settings.retry_floor_per_sec),
-            next_gid: settings.first_gid,
-            next_fence: 1,
-            settings,
-            sessions: BTreeMap::new(),
-            tasks: BTreeMap::new(),
-            fences: BTreeMap::new(),
+            sessions: Sessions::new(settings.first_task_id),
+            tasks: Tasks::new(settings.first_gid, settings.epoch),
             fleet: Fleet::default(),
-            reputations: BTreeMap::new(),
+            trust: Trust::new(2 * settings.max_miners),
             line: Line::default(),
             timers: Timers::default(),
             drain: DrainRate::default(),
             hedging: Hedging::default(),
-            continuing: BTreeSet::new(),
-            picky: BTreeSet::new(),
-            rechecks: 0,
             window: Vec::new(),
+            settings,
             #[cfg(feature = "planted-bugs")]
             bug: None,
         }
@@ -81,13 +82,13 @@ impl Engine {
     }
 
     #[cfg(feature = "planted-bugs")]
-    pub(super) fn planted(&self, bug: PlantedBug) -> bool {
+    fn planted(&self, bug: PlantedBug) -> bool {
         self.bug == Some(bug)
     }
 
     #[cfg(not(feature = "planted-bugs"))]
     #[allow(clippy::unused_self)]
-    pub(super) fn planted(&self, _: PlantedBug) -> bool {
+    fn planted(&self, _: PlantedBug) -> bool {
         false
     }
 
@@ -109,95 +110,25 @@ impl Engine {
     pub fn step(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         let mut step = Step::at(now);
         match event {
-            Event::Session(id, rules) => {
-                let first = self.settings.first_task_id;
-                let session = self
-                    .sessions
-                    .entry(id)
-                    .or_insert_with(|| SessionEntry { next_task: first, ..SessionEntry::default() });
-                let was = session.waiting_weight();
-                session.rules = rules;
-                session.rules.weight = session.rules.weight.max(1);
-                self.line.reweigh(was, session.waiting_weight());
-                self.renew_reservation(id, &mut step);
-                self.pump_own(id, &mut step);
-            }
+            Event::Session(id, rules) => self.session(id, rules, &mut step),
             Event::Submit(task) => self.submit(*task, &mut step),
             Event::Restore(gid, id, task) => self.restore(gid, id, *task, &mut step),
-            Event::Release(gid) => {
-                if let Some(task) = self.tasks.get_mut(&gid)
-                    && task.phase.now() == Phase::Held
-                {
-                    task.spec.held = false;
-                    task.phase.enter(Phase::Open);
-                    let lane = task.lane.clone();
-                    self.wait(gid, &lane, &mut step);
-                }
-            }
-            Event::Detach(gid) => {
-                if let Some(task) = self.tasks.get_mut(&gid) {
-                    task.spec.attached = false;
-                    if let Some(at) = task.unservable_at.take() {
-                        self.timers.clear(at, Timer::Unservable(gid));
-                    }
-                }
-            }
-            Event::Forget { gid, give_back } => {
-                if let Some(task) = self.tasks.get_mut(&gid)
-                    && task.spec.held
-                {
-                    if !task.is_ending() {
-                        task.phase.enter(Phase::Ending);
-                    }
-                    let session = task.spec.session;
-                    self.over(gid);
-                    if let (Some(id), Some(session)) = (give_back, self.sessions.get_mut(&session)) {
-                        session.taken = session.taken.saturating_sub(1);
-                        // Others may have been given since; then it stays a gap.
-                        if session.next_task.0 == id.0 + 1 {
-                            session.next_task = id;
-                        }
-                    }
-                }
-            }
+            Event::Release(gid) => self.stored(gid, &mut step),
+            Event::Detach(gid) => self.detach(gid),
+            Event::Forget { gid, give_back } => self.forget(gid, give_back),
             Event::Cancel(gid) => {
                 self.end(gid, Outcome::Cancelled, EndCause::Cancelled, StopReason::Cancelled, &mut step);
             }
             Event::MinerUp(key, rules) => self.miner_up(key, rules, &mut step),
-            Event::Credits(key, credits) => {
-                if let Some(miner) = self.fleet.get_mut(key) {
-                    let took_part = miner.takes_part();
-                    miner.credits = credits;
-                    if took_part && !miner.takes_part() {
-                        self.fleet.thin();
-                    }
-                    self.fleet.reindex(key);
-                    self.pump_for(key, &mut step);
-                    self.settle_continuing(&mut step);
-                }
-            }
-            Event::Models(key, models) => {
-                if self.fleet.set_rules(key, |rules| rules.models = models) {
-                    self.pump_for(key, &mut step);
-                    self.settle_continuing(&mut step);
-                }
-            }
+            Event::Credits(key, credits) => self.credits(key, credits, &mut step),
+            Event::Models(key, models) => self.models(key, models, &mut step),
             Event::Heard(key) => {
                 self.fleet.set_rules(key, |rules| rules.awaited = false);
             }
-            Event::Drain(key) => {
-                if let Some(miner) = self.fleet.get_mut(key) {
-                    miner.draining = true;
-                    self.fleet.thin();
-                    self.fleet.reindex(key);
-                    self.settle_continuing(&mut step);
-                }
-            }
+            Event::Drain(key) => self.drain_miner(key, &mut step),
             Event::MinerGone(key) => self.miner_gone(key, &mut step),
             Event::Accept(fence) => self.accepted(fence, &mut step),
-            Event::Reject(fence) => {
-                self.attempt_lost(fence, Blame::Nobody, true, &mut step);
-            }
+            Event::Reject(fence) => self.attempt_lost(fence, Blame::Nobody, true, &mut step),
             Event::Progress { fence, first, shown } => self.progress(fence, first, shown, &mut step),
             Event::Shown(fence) => self.shown(fence),
             Event::Done { fence, tokens } => self.done(fence, tokens, &mut step),
@@ -208,39 +139,19 @@ impl Engine {
             Event::Unwritten(gid) => self.unwritten(gid, &mut step),
             Event::Tick => self.tick(&mut step),
         }
-        if self.fleet.take_thinned() && !self.line.is_empty() {
-            for lane in self.line.lanes(|_| true) {
-                self.pump(&lane, &mut step);
-                self.watch_lane(&lane, now);
-            }
-            let picky: Vec<Gid> = self.picky.iter().copied().collect();
-            for gid in picky {
-                self.watch(gid, now);
-            }
+        if self.fleet.take_thinned() {
+            self.fleet_thinned(&mut step);
         }
         step.effects()
     }
 
     /// Forgets a closed session. `false`: some of its work is still under way, and it stays.
     pub fn forget_session(&mut self, id: SessionId) -> bool {
-        let Some(session) = self.sessions.get(&id) else { return true };
-        // A session that is closed has given its reserved miners back.
-        let at_rest = !session.rules.open
-            && session.active == 0
-            && session.queued == 0
-            && session.working.is_empty()
-            && session.reserved.is_empty();
-        if at_rest {
-            self.sessions.remove(&id);
-        }
-        at_rest
+        self.sessions.forget(id)
     }
 
     /// Sets where a session's ids go on, and how many tasks it has had.
     pub fn resume_session(&mut self, id: SessionId, last: TaskId) {
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.next_task = session.next_task.max(TaskId(last.0 + 1));
-            session.taken = session.next_task.0.saturating_sub(self.settings.first_task_id.0);
-        }
+        self.sessions.resume(id, last);
     }
 }

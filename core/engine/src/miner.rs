@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use cortensor_router_model::{Fence, Gid, SessionId, Timestamp};
 
 use super::breaker::{Breaker, BreakerState};
-use super::choice::Rank;
 use super::event::MinerRules;
+use super::free::Rank;
 use super::line::LaneKey;
 use super::pace::Pace;
 use super::settings::EngineSettings;
+use super::smoothing::smooth;
 
 /// How much an attempt weighs in a miner's share of errors.
 const ERROR_SMOOTHING: f64 = 0.05;
@@ -65,6 +66,25 @@ impl MinerEntry {
             rank: None,
             fences: BTreeSet::new(),
         }
+    }
+
+    /// Notes that it got the task of that attempt, which takes one of its credits.
+    pub(super) fn started(&mut self, fence: Fence) {
+        self.in_flight += 1;
+        self.served += 1;
+        self.fences.insert(fence);
+    }
+
+    /// Gives back the credit of that attempt. `false`: it has none of it.
+    pub(super) fn stopped(&mut self, fence: Fence) -> bool {
+        let had = self.fences.remove(&fence);
+        self.in_flight -= u32::from(had);
+        had
+    }
+
+    /// Notes that its first token came after that many milliseconds.
+    pub(super) fn began_after(&mut self, millis: u64) {
+        self.first_token_ms = smooth(self.first_token_ms, millis as f64);
     }
 
     /// Notes an answer of that many tokens, which took that many milliseconds.

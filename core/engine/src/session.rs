@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use cortensor_router_model::{TaskId, Timestamp};
 
 use super::event::{MinerKey, SessionRules};
-use super::line::Tag;
+use super::line::{SCALE, Tag};
+use super::smoothing::smooth;
 
 #[derive(Debug, Default)]
 pub(super) struct SessionEntry {
@@ -23,7 +24,7 @@ pub(super) struct SessionEntry {
     pub(super) working: BTreeMap<MinerKey, u32>,
     /// The miners that are kept for it.
     pub(super) reserved: BTreeSet<MinerKey>,
-    /// Until when miners are kept for it.
+    /// Until when miners are kept for it; 0 if its reservation is over.
     pub(super) reserved_until: Timestamp,
 }
 
@@ -31,5 +32,26 @@ impl SessionEntry {
     /// Its share among the sessions that have something waiting.
     pub(super) fn waiting_weight(&self) -> u64 {
         if self.queued > 0 { u64::from(self.rules.weight.max(1)) } else { 0 }
+    }
+
+    /// Notes the tokens of an answer of which at most so many were expected.
+    pub(super) fn answered(&mut self, tokens: u64, expected: u64) {
+        let mean = if self.mean_out > 0.0 { self.mean_out } else { tokens.min(expected) as f64 };
+        self.mean_out = smooth(mean, tokens as f64).max(1.0);
+    }
+
+    /// Corrects what a task was charged: too much is given back, never below what was served.
+    pub(super) fn correct(&mut self, charged: u64, actual: u64) {
+        let weight = u64::from(self.rules.weight.max(1));
+        self.finish = if actual >= charged {
+            self.finish.saturating_add((actual - charged) * SCALE / weight)
+        } else {
+            self.finish.saturating_sub((charged - actual) * SCALE / weight)
+        };
+    }
+
+    /// Whether its reservation is not over and has fewer miners than it wants.
+    pub(super) fn is_short(&self) -> bool {
+        self.reserved_until > Timestamp(0) && self.reserved.len() < self.rules.reserve as usize
     }
 }

@@ -124,6 +124,18 @@ impl TaskEntry {
         (!self.recheck).then_some(Load { bytes: self.spec.bytes, cost: self.cost })
     }
 
+    /// An attempt that is under way or done.
+    pub(super) fn attempt_mut(&mut self, fence: Fence) -> Option<&mut Attempt> {
+        self.attempts.iter_mut().find(|attempt| attempt.fence == fence)
+    }
+
+    /// The attempts that are under way.
+    pub(super) fn under_way(&self) -> Vec<Fence> {
+        let open = self.attempts.iter().filter(|attempt| attempt.state != AttemptState::Done);
+        open.map(|attempt| attempt.fence).collect()
+    }
+
+    /// The number of answers that are in.
     pub(super) fn done(&self) -> u32 {
         self.attempts.iter().filter(|a| a.state == AttemptState::Done).count() as u32
     }
@@ -141,5 +153,10 @@ impl TaskEntry {
     /// Whether several miners were asked, however many answers are still to come.
     pub(super) fn redundant(&self) -> bool {
         self.asked > 1
+    }
+
+    /// Whether two miners race for its first token.
+    pub(super) fn races(&self) -> bool {
+        self.attempts.len() as u32 > self.spec.required
     }
 }

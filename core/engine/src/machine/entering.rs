@@ -1,18 +1,19 @@
 //! How tasks come in.
 
-use super::event::{Demand, Effect};
-use super::line::{LaneKey, Place, SCALE};
-use super::machine::Engine;
-use super::session::SessionEntry;
-use super::settings::PlantedBug;
-use super::step::Step;
-use super::task::TaskEntry;
-use super::timer::Timer;
-use cortensor_router_model::{Gid, SessionMode, TaskId};
+use super::Engine;
+use crate::cost::cost_of;
+use crate::event::{Demand, Effect, SessionRules};
+use crate::line::{LaneKey, Place, SCALE};
+use crate::phase::Phase;
+use crate::settings::PlantedBug;
+use crate::step::Step;
+use crate::task::TaskEntry;
+use crate::timer::Timer;
+use cortensor_router_model::{Gid, SessionId, SessionMode, TaskId};
 
 impl Engine {
     pub(super) fn lane_of(&self, task: &Demand) -> LaneKey {
-        let (mode, own) = match self.sessions.get(&task.session) {
+        let (mode, own) = match self.sessions.get(task.session) {
             Some(session) if !task.shadow => (session.rules.mode, session.rules.restricted().then_some(task.session)),
             _ => (SessionMode::Hybrid, None),
         };
@@ -25,14 +26,21 @@ impl Engine {
         }
     }
 
+    pub(super) fn session(&mut self, id: SessionId, rules: SessionRules, step: &mut Step) {
+        let (was, weight) = self.sessions.set_rules(id, rules);
+        self.line.reweigh(was, weight);
+        self.renew_reservation(id, step);
+        self.pump_own(id, step);
+    }
+
     pub(super) fn submit(&mut self, task: Demand, step: &mut Step) {
         let lane = self.lane_of(&task);
         if let Err((reason, retry_after_ms)) = self.admit(&task, &lane, step.now) {
             step.push(Effect::Refused { reason, retry_after_ms });
             return;
         }
-        let gid = self.new_gid();
-        let Some(session) = self.sessions.get_mut(&task.session) else { return };
+        let gid = self.tasks.new_gid();
+        let Some(session) = self.sessions.get_mut(task.session) else { return };
         let band = task.band.unwrap_or(session.rules.band);
         let id = if task.shadow { TaskId(0) } else { session.next_task };
         if !task.shadow {
@@ -44,27 +52,55 @@ impl Engine {
     }
 
     pub(super) fn restore(&mut self, gid: Gid, id: TaskId, task: Demand, step: &mut Step) {
-        self.next_gid = self.next_gid.max(Gid(gid.0 + 1));
-        let first = self.settings.first_task_id;
-        let session = self
-            .sessions
-            .entry(task.session)
-            .or_insert_with(|| SessionEntry { next_task: first, ..SessionEntry::default() });
+        self.tasks.skip(gid);
+        let session = self.sessions.entry(task.session);
         session.next_task = session.next_task.max(TaskId(id.0 + 1));
         let lane = self.lane_of(&task);
         self.enter(gid, task, &lane, step);
     }
 
-    pub(super) fn new_gid(&mut self) -> Gid {
-        let gid = self.next_gid;
-        self.next_gid = Gid(gid.0 + 1);
-        gid
+    /// The store has a task that was held: it may go to a miner.
+    pub(super) fn stored(&mut self, gid: Gid, step: &mut Step) {
+        if let Some(task) = self.tasks.get_mut(gid)
+            && task.phase.now() == Phase::Held
+        {
+            task.spec.held = false;
+            task.phase.enter(Phase::Open);
+            let lane = task.lane.clone();
+            self.wait(gid, &lane, step);
+        }
+    }
+
+    /// Forgets a held task, and gives its number again if that was the last one.
+    pub(super) fn forget(&mut self, gid: Gid, give_back: Option<TaskId>) {
+        let Some(task) = self.tasks.get_mut(gid).filter(|task| task.spec.held) else { return };
+        if !task.is_ending() {
+            task.phase.enter(Phase::Ending);
+        }
+        let session = task.spec.session;
+        self.over(gid);
+        if let (Some(id), Some(session)) = (give_back, self.sessions.get_mut(session)) {
+            session.taken = session.taken.saturating_sub(1);
+            // Others may have been given since; then it stays a gap.
+            if session.next_task.0 == id.0 + 1 {
+                session.next_task = id;
+            }
+        }
+    }
+
+    /// No caller waits for the task any more: it may wait for a miner as long as its deadline allows.
+    pub(super) fn detach(&mut self, gid: Gid) {
+        let Some(task) = self.tasks.get_mut(gid) else { return };
+        task.spec.attached = false;
+        if let Some(at) = task.unservable_at.take() {
+            self.timers.clear(at, Timer::Unservable(gid));
+        }
     }
 
     fn enter(&mut self, gid: Gid, mut spec: Demand, lane: &LaneKey, step: &mut Step) {
         spec.required = spec.required.max(1);
         let unfair = self.planted(PlantedBug::UnfairTags);
-        let Some(session) = self.sessions.get_mut(&spec.session) else { return };
+        let Some(session) = self.sessions.get_mut(spec.session) else { return };
         let band = spec.band.unwrap_or(session.rules.band);
         let expected = if session.mean_out > 0.0 {
             (spec.max_tokens as f64).min(session.mean_out) as u64
@@ -98,29 +134,5 @@ impl Engine {
             return;
         }
         self.wait(gid, lane, step);
-    }
-}
-
-/// What a task costs its session: its tokens, those of the answer twice, for each answer. The numbers come from outside, so that
-/// sums of costs must not overflow either.
-pub(super) fn cost_of(prompt_tokens: u64, answer_tokens: u64, answers: u32) -> u64 {
-    let one = prompt_tokens.saturating_add(answer_tokens.saturating_mul(2)).max(1);
-    one.saturating_mul(u64::from(answers)).min(MOST)
-}
-
-/// More than any real task costs, and so little that a million of them, scaled, stay below 2^63.
-const MOST: u64 = 1 << 32;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_number_from_outside_overflows_a_cost() {
-        assert_eq!(cost_of(3, 2, 2), 14);
-        assert_eq!(cost_of(0, 0, 1), 1);
-        for (prompt, answer) in [(u64::MAX, 0), (0, u64::MAX), (u64::MAX, u64::MAX), (1, 1 << 63)] {
-            assert_eq!(cost_of(prompt, answer, u32::MAX), MOST);
-        }
     }
 }

@@ -1,31 +1,25 @@
 //! From the queue to miners: who is free, who waits, and the offer.
 
-use super::event::{Effect, MinerKey, Role};
-use super::line::LaneKey;
-use super::machine::Engine;
-use super::settings::PlantedBug;
-use super::step::Step;
-use super::task::{Attempt, AttemptState, TaskEntry, Used};
-use super::timer::Timer;
-use cortensor_router_model::{Fence, Gid, SessionId, TaskState, Timestamp};
-
-/// Bits of a fence that count within one epoch.
-const FENCE_BITS: u32 = 33;
+use super::Engine;
+use crate::event::{Effect, MinerKey, Role};
+use crate::line::LaneKey;
+use crate::settings::PlantedBug;
+use crate::step::Step;
+use crate::task::{Attempt, AttemptState, TaskEntry, Used};
+use crate::timer::Timer;
+use cortensor_router_model::{Gid, SessionId, TaskState, Timestamp};
 
 impl Engine {
     pub(super) fn enqueue(&mut self, gid: Gid) {
-        let Some(task) = self.tasks.get_mut(&gid) else { return };
+        let Some(task) = self.tasks.get_mut(gid) else { return };
         if task.in_queue {
             return;
         }
         task.in_queue = true;
         self.line.push(&task.lane, gid, task.place, task.load());
-        if !task.spec.shadow
-            && let Some(session) = self.sessions.get_mut(&task.spec.session)
-        {
-            let was = session.waiting_weight();
-            session.queued += 1;
-            self.line.reweigh(was, session.waiting_weight());
+        if !task.spec.shadow {
+            let (was, weight) = self.sessions.count_waiting(task.spec.session, true);
+            self.line.reweigh(was, weight);
         }
     }
 
@@ -38,14 +32,14 @@ impl Engine {
 
     /// Where no miner is up for a task whose caller waits, it fails when the grace is over.
     pub(super) fn watch(&mut self, gid: Gid, now: Timestamp) {
-        let lonely = self.tasks.get(&gid).is_some_and(|task| {
+        let lonely = self.tasks.get(gid).is_some_and(|task| {
             task.spec.attached
                 && task.in_queue
                 && task.attempts.is_empty()
                 && task.unservable_at.is_none()
                 && !self.is_attended(task)
         });
-        if lonely && let Some(task) = self.tasks.get_mut(&gid) {
+        if lonely && let Some(task) = self.tasks.get_mut(gid) {
             let at = now.plus(self.settings.no_miner_grace_ms.max(1));
             task.unservable_at = Some(at);
             self.timers.set(at, Timer::Unservable(gid));
@@ -70,18 +64,15 @@ impl Engine {
     }
 
     pub(super) fn dequeue(&mut self, gid: Gid) {
-        let Some(task) = self.tasks.get_mut(&gid) else { return };
+        let Some(task) = self.tasks.get_mut(gid) else { return };
         if !task.in_queue {
             return;
         }
         task.in_queue = false;
         self.line.remove(&task.lane, gid, task.place, task.load());
-        if !task.spec.shadow
-            && let Some(session) = self.sessions.get_mut(&task.spec.session)
-        {
-            let was = session.waiting_weight();
-            session.queued -= 1;
-            self.line.reweigh(was, session.waiting_weight());
+        if !task.spec.shadow {
+            let (was, weight) = self.sessions.count_waiting(task.spec.session, false);
+            self.line.reweigh(was, weight);
         }
     }
 
@@ -94,12 +85,16 @@ impl Engine {
         while let Some(miner) = self.fleet.get(key)
             && miner.is_free()
         {
-            let Some(lane) = self.line.most_behind(|lane| miner.serves(lane)) else { return };
+            let only = miner.reserved;
+            let Some(lane) = self.line.most_behind(only, |lane| miner.could_serve(lane)) else { return };
             let before = step.len();
             self.pump(&lane, step);
             if step.len() == before {
                 // Its first tasks must not have this miner; the other lanes may.
-                for other in self.line.lanes(|other| *other != lane) {
+                let Some(miner) = self.fleet.get(key) else { return };
+                let others = self.line.lanes().filter(|other| **other != lane && miner.serves(other));
+                let others: Vec<LaneKey> = others.cloned().collect();
+                for other in others {
                     self.pump(&other, step);
                 }
                 return;
@@ -111,7 +106,7 @@ impl Engine {
     pub(super) fn pump(&mut self, lane: &LaneKey, step: &mut Step) {
         let mut window = std::mem::take(&mut self.window);
         while self.line.window(lane, step.now, self.settings.starvation_ms, self.settings.scan_window, &mut window) {
-            let band = window.first().and_then(|(_, gid)| self.tasks.get(gid)).map_or(0, |t| t.place.band);
+            let band = window.first().and_then(|(_, gid)| self.tasks.get(*gid)).map_or(0, |t| t.place.band);
             let virtual_time = self.line.virtual_time(band);
             let Some((gid, miner)) = self.choose(lane, &window, virtual_time, step.now) else { break };
             self.offer(gid, miner, false, step);
@@ -121,21 +116,18 @@ impl Engine {
 
     /// Offers the waiting tasks of a session that has lanes of its own.
     pub(super) fn pump_own(&mut self, session: SessionId, step: &mut Step) {
-        for lane in self.line.lanes(|lane| lane.own == Some(session)) {
+        for lane in self.line.lanes_of(session) {
             self.pump(&lane, step);
         }
     }
 
     pub(super) fn offer(&mut self, gid: Gid, key: MinerKey, hedge: bool, step: &mut Step) {
-        let fence = Fence((self.settings.epoch << FENCE_BITS) | self.next_fence);
-        if !self.planted(PlantedBug::ReuseFence) {
-            self.next_fence += 1;
-        }
-        let Some(task) = self.tasks.get_mut(&gid) else { return };
-        let Some(miner) = self.fleet.get_mut(key) else { return };
-        miner.in_flight += 1;
-        miner.served += 1;
-        miner.fences.insert(fence);
+        let fence = self.tasks.new_fence(self.planted(PlantedBug::ReuseFence));
+        let (Some(task), Some(miner)) = (self.tasks.get_mut(gid), self.fleet.get_mut(key)) else {
+            debug_assert!(false, "task {gid} was offered to miner {key:?}, and one of them is not there");
+            return;
+        };
+        miner.started(fence);
         let auto = miner.rules.auto_accept;
         let timer = if auto {
             task.silent_until(step.now, self.settings.progress_timeout_ms)
@@ -143,7 +135,7 @@ impl Engine {
             step.now.plus(self.settings.accept_timeout_ms)
         };
         self.timers.set(timer, if auto { Timer::Progress(fence) } else { Timer::Accept(fence) });
-        task.attempts.push(Attempt {
+        let attempt = Attempt {
             fence,
             miner: key,
             state: if auto { AttemptState::Running } else { AttemptState::Offered },
@@ -151,20 +143,20 @@ impl Engine {
             offered_at: step.now,
             first_token_at: None,
             heard_at: step.now,
-        });
+        };
         if task.redundant() {
             task.used.push(Used { fence, name: miner.rules.identity.clone(), owner: miner.rules.owner.clone() });
         }
         let role = match task.primary {
             _ if hedge => Role::Hedge,
             Some(_) => Role::Aside,
-            None if std::mem::take(&mut task.continuing) => Role::Continue,
+            None if task.continuing => Role::Continue,
             None => Role::Primary,
         };
-        if matches!(role, Role::Primary | Role::Continue) {
+        let first = matches!(role, Role::Primary | Role::Continue);
+        if first {
             task.primary = Some(fence);
             task.continued = role == Role::Continue;
-            self.continuing.remove(&gid);
         }
         if !hedge {
             task.tries += 1;
@@ -174,7 +166,6 @@ impl Engine {
         }
         let state = if auto { TaskState::Acked } else { TaskState::Assigned };
         let (place, background) = (task.place, task.recheck);
-        let full = !task.wants_miner();
         let prefix = task.spec.prefix.clone();
         let session = task.spec.session;
         let own = task.lane.own;
@@ -182,17 +173,19 @@ impl Engine {
             task.state = state;
         }
         let now_state = task.state;
-        self.fences.insert(fence, gid);
+        self.tasks.begin(gid, attempt);
+        if first {
+            self.tasks.set_continuing(gid, false);
+        }
+        let full = self.tasks.get(gid).is_some_and(|task| !task.wants_miner());
         if !background {
             self.line.serve(place);
         }
-        if let Some(session) = self.sessions.get_mut(&session) {
-            if !background {
-                session.last_miner = Some(key);
-            }
-            if own.is_some() {
-                *session.working.entry(key).or_default() += 1;
-            }
+        if !background && let Some(session) = self.sessions.get_mut(session) {
+            session.last_miner = Some(key);
+        }
+        if let Some(session) = own {
+            self.sessions.started_working(session, key);
         }
         self.fleet.note_reading(&prefix, key);
         if full {

@@ -5,33 +5,20 @@
 //! be done by the task's deadline comes last. The weights are those with which `cargo xtask bench policy` meets its
 //! gates.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use cortensor_router_model::internals::twin;
-use cortensor_router_model::{Gid, SessionId, Timestamp};
-
-use super::breaker::BreakerState;
-use super::event::{MinerKey, MinerRules};
-use super::fit::Fit;
-use super::line::{LaneKey, SCALE, Tag};
-use super::machine::Engine;
-use super::miner::MinerEntry;
-use super::prefix::Matches;
-use super::settings::PlantedBug;
-use super::task::{AttemptState, TaskEntry};
-
-/// The order among free miners: the least loaded first, then the fastest, then the one that is due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Rank {
-    last_resort: bool,
-    load: u32,
-    slowness: u32,
-    turn: u64,
-    key: MinerKey,
-}
+use super::Engine;
+use crate::event::MinerKey;
+use crate::fit::Fit;
+use crate::free::{CANDIDATES, Rank};
+use crate::line::{LaneKey, SCALE, Tag};
+use crate::miner::MinerEntry;
+use crate::prefix::Matches;
+use crate::settings::PlantedBug;
+use crate::task::{AttemptState, TaskEntry};
+use cortensor_router_model::{Gid, Timestamp};
 
 /// The malus of a pair that comes too late: more than all points in its favour.
 const LATE: f64 = 64.0;
@@ -39,140 +26,6 @@ const LATE: f64 = 64.0;
 const LONG: f64 = 2.0;
 /// The cost further back in the queue that takes one point off.
 const AGEING: u64 = 8_192;
-/// The greatest number of free miners that one decision looks at.
-const CANDIDATES: usize = 16;
-
-/// Free miners of one kind, by the models that they serve.
-#[derive(Debug, Default)]
-struct FreeOfKind {
-    by_model: BTreeMap<Arc<str>, BTreeSet<Rank>>,
-    any_model: BTreeSet<Rank>,
-    all: BTreeSet<Rank>,
-}
-
-impl FreeOfKind {
-    /// Free miners that list the model.
-    fn listers(&self, model: &str, most: usize, out: &mut Vec<MinerKey>) {
-        if let Some(set) = self.by_model.get(model) {
-            out.extend(set.iter().take(most).map(|rank| rank.key));
-        }
-    }
-
-    fn candidates(&self, lane: &LaneKey, most: usize, out: &mut Vec<MinerKey>) {
-        let Some(model) = &lane.model else {
-            return out.extend(self.all.iter().take(most).map(|rank| rank.key));
-        };
-        self.listers(model, most, out);
-        if !self.by_model.is_empty()
-            && let Some(twin) = twin(model)
-        {
-            self.listers(&twin, most, out);
-        }
-        out.extend(self.any_model.iter().take(most).map(|rank| rank.key));
-        if lane.any_model {
-            out.extend(self.all.iter().take(most).map(|rank| rank.key));
-        }
-    }
-}
-
-/// Free miners.
-#[derive(Debug, Default)]
-pub(super) struct FreeMiners {
-    ephemeral: FreeOfKind,
-    dedicated: FreeOfKind,
-    /// Free miners that are kept for a session; they are in no other set.
-    reserved: BTreeMap<SessionId, BTreeSet<Rank>>,
-}
-
-impl FreeMiners {
-    pub(super) fn insert(&mut self, rules: &MinerRules, reserved: Option<SessionId>, rank: Rank) {
-        if let Some(session) = reserved {
-            self.reserved.entry(session).or_default().insert(rank);
-            return;
-        }
-        let kind = if rules.dedicated { &mut self.dedicated } else { &mut self.ephemeral };
-        kind.all.insert(rank);
-        if rules.models.is_empty() {
-            kind.any_model.insert(rank);
-        }
-        for model in &rules.models {
-            kind.by_model.entry(model.clone()).or_default().insert(rank);
-        }
-    }
-
-    pub(super) fn remove(&mut self, rules: &MinerRules, reserved: Option<SessionId>, rank: Rank) {
-        if let Some(session) = reserved {
-            if let Some(set) = self.reserved.get_mut(&session) {
-                set.remove(&rank);
-                if set.is_empty() {
-                    self.reserved.remove(&session);
-                }
-            }
-            return;
-        }
-        let kind = if rules.dedicated { &mut self.dedicated } else { &mut self.ephemeral };
-        kind.all.remove(&rank);
-        if rules.models.is_empty() {
-            kind.any_model.remove(&rank);
-        }
-        for model in &rules.models {
-            if let Some(set) = kind.by_model.get_mut(model) {
-                set.remove(&rank);
-                if set.is_empty() {
-                    kind.by_model.remove(model);
-                }
-            }
-        }
-    }
-
-    /// The free miners that list the lane's model, of the kinds that it takes.
-    fn listers(&self, lane: &LaneKey, out: &mut Vec<MinerKey>) {
-        let Some(model) = &lane.model else { return };
-        if lane.mode.takes(false) {
-            self.ephemeral.listers(model, CANDIDATES, out);
-        }
-        if lane.mode.takes(true) {
-            self.dedicated.listers(model, CANDIDATES, out);
-        }
-    }
-
-    fn candidates(&self, lane: &LaneKey, out: &mut Vec<MinerKey>) {
-        // Rules of the session may exclude the first ones, so all are looked at.
-        let most = if lane.own.is_some() { usize::MAX } else { CANDIDATES };
-        if lane.mode.takes(false) {
-            self.ephemeral.candidates(lane, most, out);
-        }
-        if lane.mode.takes(true) {
-            self.dedicated.candidates(lane, most, out);
-        }
-        if let Some(reserved) = lane.own.and_then(|session| self.reserved.get(&session)) {
-            out.extend(reserved.iter().map(|rank| rank.key));
-        }
-    }
-}
-
-impl MinerEntry {
-    /// Whether it may get a task now.
-    pub(super) fn is_free(&self) -> bool {
-        let trusted = match self.breaker.state() {
-            BreakerState::Closed => true,
-            BreakerState::HalfOpen => self.in_flight == 0,
-            BreakerState::Open(_) => false,
-        };
-        !self.draining && self.aside_until.is_none() && trusted && self.in_flight < self.credits
-    }
-
-    pub(super) fn rank_of(&self, key: MinerKey) -> Rank {
-        Rank {
-            last_resort: self.rules.last_resort,
-            load: (u64::from(self.in_flight) * 1_000 / u64::from(self.credits.max(1))) as u32,
-            slowness: if self.speed > 0.0 { (1e6 / self.speed.max(0.001)) as u32 } else { 0 },
-            turn: self.served * 100 / u64::from(self.rules.weight.max(1)),
-            key,
-        }
-    }
-}
-
 impl Engine {
     /// The best pair of a waiting task and a free miner in that lane.
     pub(super) fn choose(
@@ -188,7 +41,7 @@ impl Engine {
         };
         let mut keys: Vec<MinerKey> = Vec::with_capacity(2 * CANDIDATES);
         // If a miner that lists the model is free, no other one is looked at.
-        let plain = lane.own.is_none() && window.iter().all(|(_, gid)| self.tasks.get(gid).is_none_or(Self::is_plain));
+        let plain = lane.own.is_none() && window.iter().all(|(_, gid)| self.tasks.get(*gid).is_none_or(Self::is_plain));
         if plain {
             self.fleet.free().listers(lane, &mut keys);
             keys.retain(|key| self.fleet.get(*key).is_some_and(|miner| miner.fit(lane) == Some(Fit::Named)));
@@ -203,8 +56,8 @@ impl Engine {
         }
         let mut found: SmallVec<[Matches; 16]> = SmallVec::with_capacity(window.len());
         for (_, gid) in window {
-            let task = self.tasks.get(gid);
-            keys.extend(task.and_then(|task| self.sessions.get(&task.session())).and_then(|s| s.last_miner));
+            let task = self.tasks.get(*gid);
+            keys.extend(task.and_then(|task| self.sessions.get(task.session())).and_then(|s| s.last_miner));
             let matches = task.map_or_else(Matches::new, |task| self.fleet.readers(&task.spec.prefix));
             keys.extend(matches.iter().map(|(key, _)| *key));
             found.push(matches);
@@ -216,7 +69,7 @@ impl Engine {
         // Most of the miners that have read something are busy.
         keys.retain(|key| self.fleet.get(*key).is_some_and(|miner| miner.rank.is_some()));
         for ((tag, gid), matches) in window.iter().zip(&found) {
-            let Some(task) = self.tasks.get(gid) else { continue };
+            let Some(task) = self.tasks.get(*gid) else { continue };
             let worst = if plain {
                 *fit_of_lane.get_or_insert_with(|| self.worst_fit(task, None))
             } else {
@@ -259,14 +112,14 @@ impl Engine {
 
     /// The number of tokens that its answer is likely to have; 0 while unknown.
     fn expected_tokens(&self, task: &TaskEntry) -> f64 {
-        self.sessions.get(&task.session()).map_or(0.0, |session| session.mean_out.min(task.spec.max_tokens as f64))
+        self.sessions.get(task.session()).map_or(0.0, |session| session.mean_out.min(task.spec.max_tokens as f64))
     }
 
     fn score(&self, task: &TaskEntry, key: MinerKey, miner: &MinerEntry, fastest: f64, read: &Matches) -> f64 {
         let prefix = read.iter().find(|(one, _)| *one == key).map_or(0.0, |(_, share)| *share);
         // If no miner is known to have read any of it, the session's last miner has the best chance.
         let sticky = read.is_empty()
-            && self.sessions.get(&task.session()).is_some_and(|s| s.rules.affinity && s.last_miner == Some(key));
+            && self.sessions.get(task.session()).is_some_and(|s| s.rules.affinity && s.last_miner == Some(key));
         // A miner that was never measured counts as fast, so that it gets measured. Small differences are noise:
         // similar miners must go on taking turns.
         let speed = if miner.speed > 0.0 && fastest > 0.0 { (4.0 * miner.speed / fastest).round() } else { 4.0 };

@@ -2,9 +2,9 @@
 
 use cortensor_router_model::{Fence, Gid, SessionId, TaskId, TaskState};
 
-use super::breaker::BreakerState;
-use super::event::MinerKey;
-use super::machine::Engine;
+use super::Engine;
+use crate::breaker::BreakerState;
+use crate::event::MinerKey;
 
 /// A task's state.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +51,7 @@ pub struct MinerView {
 impl Engine {
     /// A task that has not ended.
     pub fn task(&self, gid: Gid) -> Option<TaskView> {
-        let task = self.tasks.get(&gid)?;
+        let task = self.tasks.get(gid)?;
         let queue_position =
             (task.state == TaskState::Queued && task.in_queue).then(|| self.line.position(&task.lane, gid, task.place));
         Some(TaskView { state: task.state, queue_position, tries: task.tries })
@@ -79,24 +79,24 @@ impl Engine {
 
     /// The miners that could serve a task if they were up.
     pub fn absent(&self, gid: Gid) -> Vec<MinerKey> {
-        let Some(task) = self.tasks.get(&gid) else { return Vec::new() };
+        let Some(task) = self.tasks.get(gid) else { return Vec::new() };
         let absent = self.fleet.iter().filter(|(_, miner)| !miner.takes_part() && miner.could_serve(&task.lane));
         absent.map(|(key, _)| *key).collect()
     }
 
     /// Tasks of a session that have not ended.
     pub fn active_tasks(&self, session: SessionId) -> u64 {
-        self.sessions.get(&session).map_or(0, |s| s.active)
+        self.sessions.get(session).map_or(0, |s| s.active)
     }
 
     /// Tasks that were ever submitted to a session.
     pub fn taken_tasks(&self, session: SessionId) -> u64 {
-        self.sessions.get(&session).map_or(0, |s| s.taken)
+        self.sessions.get(session).map_or(0, |s| s.taken)
     }
 
     /// The task of an attempt that counts.
     pub fn owner_of(&self, fence: Fence) -> Option<Gid> {
-        self.fences.get(&fence).copied()
+        self.tasks.owner(fence)
     }
 
     /// Tasks that wait for a miner.
@@ -106,16 +106,16 @@ impl Engine {
 
     /// Tasks that have not ended, but for those that check others in the background.
     pub fn unfinished(&self) -> u64 {
-        self.tasks.len() as u64 - u64::from(self.rechecks)
+        self.tasks.unfinished()
     }
 
     /// Checks in the background that have not ended.
     pub fn rechecks(&self) -> u32 {
-        self.rechecks
+        self.tasks.rechecks()
     }
 
     /// The id that the next task of a session gets; `None` where the engine has no such session.
     pub fn next_task_id(&self, session: SessionId) -> Option<TaskId> {
-        self.sessions.get(&session).map(|s| s.next_task)
+        self.sessions.get(session).map(|s| s.next_task)
     }
 }

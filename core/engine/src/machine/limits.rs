@@ -1,0 +1,46 @@
+//! Decides which miners a session may have, by their number and its service class.
+
+use super::Engine;
+use crate::event::MinerKey;
+use crate::line::LaneKey;
+use crate::miner::MinerEntry;
+use crate::session::SessionEntry;
+use crate::settings::PlantedBug;
+use cortensor_router_model::SessionId;
+
+/// The rules that one decision for a session's lane must keep.
+pub(super) struct Limits<'a> {
+    session: &'a SessionEntry,
+    /// Whether a miner of the session's class exists: then no other one will do.
+    strict: bool,
+    crowded: bool,
+}
+
+impl Limits<'_> {
+    pub(super) fn allow(&self, key: MinerKey, miner: &MinerEntry) -> bool {
+        (!self.crowded || self.session.working.contains_key(&key))
+            && (!self.strict || miner.meets(self.session.rules.sla))
+    }
+}
+
+impl Engine {
+    /// The rules, or `None` while the session gets no miner at all.
+    pub(super) fn limits(&self, session: SessionId, lane: &LaneKey) -> Option<Limits<'_>> {
+        let entry = self.sessions.get(session)?;
+        let rules = &entry.rules;
+        if rules.min_miners > 0 && self.able(lane, rules.min_miners) < rules.min_miners {
+            return None;
+        }
+        let crowded = rules.max_miners.is_some_and(|most| entry.working.len() as u32 >= most.get())
+            && !self.planted(PlantedBug::IgnoreMaxMiners);
+        let strict = rules.sla > 0
+            && self.fleet.values().any(|miner| miner.takes_part() && miner.serves(lane) && miner.meets(rules.sla));
+        Some(Limits { session: entry, strict, crowded })
+    }
+
+    /// The number of miners that could serve the tasks of that lane; it counts no further than `most`.
+    pub(super) fn able(&self, lane: &LaneKey, most: u32) -> u32 {
+        let able = self.fleet.values().filter(|miner| miner.takes_part() && miner.serves(lane));
+        able.take(most as usize).count() as u32
+    }
+}

@@ -1,0 +1,86 @@
+//! How miners come and go.
+
+use std::sync::Arc;
+
+use super::Engine;
+use crate::event::{Blame, Effect, MinerKey, MinerRules, StopReason};
+use crate::step::Step;
+
+impl Engine {
+    pub(super) fn miner_up(&mut self, key: MinerKey, rules: MinerRules, step: &mut Step) {
+        let reputation = self.trust.of(&rules.identity);
+        self.fleet.insert(key, rules, reputation);
+        self.judge_reputation(key, step.now);
+        self.fleet.reindex(key);
+        for session in self.sessions.short(step.now) {
+            self.reserve(session, step);
+        }
+        self.pump_for(key, step);
+        // With one more miner there may be as many as a session wants; then all free ones may have its tasks.
+        let Some(miner) = self.fleet.get(key) else { return };
+        let wants_more = |id| self.sessions.get(id).is_some_and(|session| session.rules.min_miners > 0);
+        let lanes = self.line.lanes().filter(|lane| lane.own.is_some_and(wants_more) && miner.could_serve(lane));
+        for lane in lanes.cloned().collect::<Vec<_>>() {
+            self.pump(&lane, step);
+        }
+    }
+
+    pub(super) fn credits(&mut self, key: MinerKey, credits: u32, step: &mut Step) {
+        let Some(miner) = self.fleet.get_mut(key) else { return };
+        let took_part = miner.takes_part();
+        miner.credits = credits;
+        if took_part && !miner.takes_part() {
+            self.fleet.thin();
+        }
+        self.fleet.reindex(key);
+        self.pump_for(key, step);
+        self.settle_continuing(step);
+    }
+
+    pub(super) fn models(&mut self, key: MinerKey, models: Vec<Arc<str>>, step: &mut Step) {
+        if self.fleet.set_rules(key, |rules| rules.models = models) {
+            self.pump_for(key, step);
+            self.settle_continuing(step);
+        }
+    }
+
+    pub(super) fn drain_miner(&mut self, key: MinerKey, step: &mut Step) {
+        let Some(miner) = self.fleet.get_mut(key) else { return };
+        miner.draining = true;
+        self.fleet.thin();
+        self.fleet.reindex(key);
+        self.settle_continuing(step);
+    }
+
+    /// A miner is up no more: others may have the tasks that were kept for it, and some tasks may have no miner left.
+    pub(super) fn fleet_thinned(&mut self, step: &mut Step) {
+        if self.line.is_empty() {
+            return;
+        }
+        for lane in self.line.lanes().cloned().collect::<Vec<_>>() {
+            self.pump(&lane, step);
+            self.watch_lane(&lane, step.now);
+        }
+        for gid in self.tasks.picky().collect::<Vec<_>>() {
+            self.watch(gid, step.now);
+        }
+    }
+
+    pub(super) fn miner_gone(&mut self, key: MinerKey, step: &mut Step) {
+        if let Some(miner) = self.fleet.get_mut(key) {
+            miner.draining = true;
+        }
+        self.fleet.unindex(key);
+        let Some(fences) = self.fleet.get(key).map(|miner| miner.fences.clone()) else { return };
+        for fence in fences {
+            // A miner that was removed, and not just lost, is still there to be told.
+            if let Some(gid) = self.tasks.owner(fence) {
+                step.push(Effect::Stop { gid, miner: key, fence, reason: StopReason::Superseded });
+            }
+            self.attempt_lost(fence, Blame::Nobody, false, step);
+        }
+        self.drop_reservation(key);
+        self.fleet.remove(key);
+        self.settle_continuing(step);
+    }
+}

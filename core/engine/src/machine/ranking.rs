@@ -1,0 +1,48 @@
+//! Decides how well a miner must suit a task's model to get the task, by the best miners that are up.
+
+use super::Engine;
+use super::limits::Limits;
+use crate::event::MinerKey;
+use crate::fit::Fit;
+use crate::miner::MinerEntry;
+use crate::task::TaskEntry;
+
+impl Engine {
+    /// The worst rank that a miner of that task may have: the rank of the best miners that are up and could be asked.
+    /// `None`: nobody is.
+    pub(super) fn worst_fit(&self, task: &TaskEntry, limits: Option<&Limits<'_>>) -> Option<Fit> {
+        if !self.fleet.names().tell_apart(&task.lane) {
+            return Some(Fit::LastResort);
+        }
+        self.fleet
+            .iter()
+            .filter(|(key, miner)| {
+                miner.counts()
+                    && miner.serves(&task.lane)
+                    && self.could_take(task, **key, miner)
+                    && limits.is_none_or(|limits| limits.allow(**key, miner))
+            })
+            .filter_map(|(_, miner)| miner.fit(&task.lane))
+            .min()
+    }
+
+    /// Whether asking it for that task could help. Checks in the background compare answers of one kind of miner, so
+    /// miners that answered still count.
+    fn could_take(&self, task: &TaskEntry, key: MinerKey, miner: &MinerEntry) -> bool {
+        !task.refused_by.contains(&key)
+            && !task.declined_by.contains(&key)
+            && (!task.continuing || miner.rules.continues)
+            && (task.recheck
+                || !task.attempts.iter().any(|attempt| attempt.miner == key)
+                    && (task.used.is_empty() || self.is_distinct(task, miner)))
+    }
+
+    /// Whether nothing about that task keeps a miner from it that its lane's other tasks may have.
+    pub(super) fn is_plain(task: &TaskEntry) -> bool {
+        task.attempts.is_empty()
+            && task.used.is_empty()
+            && task.refused_by.is_empty()
+            && task.declined_by.is_empty()
+            && !task.continuing
+    }
+}

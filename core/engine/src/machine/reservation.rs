@@ -1,0 +1,81 @@
+//! Keeps miners for sessions that want some for themselves.
+
+use super::Engine;
+use crate::event::MinerKey;
+use crate::line::LaneKey;
+use crate::step::Step;
+use crate::timer::Timer;
+use cortensor_router_model::{SessionId, SessionMode, Timestamp};
+
+impl Engine {
+    /// Notes that the session was opened, changed, or got a task: its reservation holds for its period from now on.
+    pub(super) fn renew_reservation(&mut self, id: SessionId, step: &mut Step) {
+        let Some(session) = self.sessions.get(id) else { return };
+        if session.rules.reserve == 0 || !session.rules.open {
+            if !session.reserved.is_empty() {
+                self.give_back(id, step);
+            }
+            return;
+        }
+        let until = step.now.plus(session.rules.reserve_ms.max(1));
+        if self.sessions.reserve_until(id, until).is_some_and(|was| was <= step.now) {
+            self.timers.set(until, Timer::Reservation(id));
+        }
+        self.reserve(id, step);
+    }
+
+    /// Keeps miners for the session until it has as many as it wants, or no more may be kept.
+    pub(super) fn reserve(&mut self, id: SessionId, step: &mut Step) {
+        let Some(session) = self.sessions.get(id) else { return };
+        let wanted = session.rules.reserve as usize;
+        if session.reserved.len() >= wanted {
+            return;
+        }
+        let lane = LaneKey {
+            model: session.rules.model.clone(),
+            any_model: false,
+            embedding: false,
+            mode: SessionMode::Ephemeral,
+            own: Some(id),
+        };
+        let able = self.fleet.iter().filter(|(_, miner)| miner.could_serve(&lane) && !miner.rules.last_resort);
+        let kept = able.clone().filter(|(_, miner)| miner.reserved.is_some()).count();
+        let most = (able.clone().count() as f64 * self.settings.max_reserved) as usize;
+        // Miners that have the model come first, then the least busy ones, which are free for the session soonest.
+        let mut spare: Vec<_> = able
+            .filter(|(_, miner)| miner.reserved.is_none() && miner.takes_part())
+            .map(|(key, miner)| (miner.fit(&lane), miner.in_flight, *key))
+            .collect();
+        spare.sort_unstable();
+        let room = (wanted - session.reserved.len()).min(most.saturating_sub(kept));
+        for (_, _, key) in spare.into_iter().take(room) {
+            self.sessions.keep(id, key);
+            self.fleet.keep_for(key, Some(id));
+            self.pump_for(key, step);
+        }
+    }
+
+    /// Releases the session's miners.
+    fn give_back(&mut self, id: SessionId, step: &mut Step) {
+        for key in self.sessions.take_kept(id) {
+            self.fleet.keep_for(key, None);
+            self.pump_for(key, step);
+        }
+    }
+
+    pub(super) fn reservation_due(&mut self, id: SessionId, step: &mut Step) {
+        let Some(session) = self.sessions.get(id) else { return };
+        if session.reserved_until > step.now && session.rules.reserve > 0 {
+            self.timers.set(session.reserved_until, Timer::Reservation(id));
+        } else {
+            self.sessions.reserve_until(id, Timestamp(0));
+            self.give_back(id, step);
+        }
+    }
+
+    /// Removes a miner that is gone from its session's reservation.
+    pub(super) fn drop_reservation(&mut self, key: MinerKey) {
+        let Some(session) = self.fleet.get(key).and_then(|miner| miner.reserved) else { return };
+        self.sessions.unkeep(session, key);
+    }
+}

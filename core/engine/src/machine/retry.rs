@@ -1,0 +1,195 @@
+//! Decides what follows when an attempt is lost: another try, or the end of its task.
+
+use cortensor_router_model::{Fence, Gid, OnFailure, Outcome, TaskState, Timestamp};
+
+use super::Engine;
+use crate::chance::jitter;
+use crate::event::{Blame, Effect, EndCause, MinerKey, StopReason};
+use crate::settings::PlantedBug;
+use crate::step::Step;
+use crate::timer::Timer;
+
+/// The deadline of a stream that has begun and whose deadline was for its first token.
+const NEVER: Timestamp = Timestamp(u64::MAX);
+
+impl Engine {
+    /// An attempt is over without an answer. `declined`: the miner never took it.
+    pub(super) fn attempt_lost(&mut self, fence: Fence, blame: Blame, declined: bool, step: &mut Step) {
+        let Some((gid, task)) = self.tasks.of_attempt(fence) else { return };
+        let raced = task.races();
+        let Some(attempt) = self.tasks.lose(gid, fence) else { return };
+        if blame.is_final_there() {
+            self.tasks.refused(gid, attempt.miner);
+        }
+        let Some(task) = self.tasks.get_mut(gid) else { return };
+        self.timers.clear(attempt.timer, attempt.open_timer());
+        let was_primary = task.primary == Some(fence);
+        if was_primary {
+            task.primary = None;
+        }
+        if !task.tried.contains(&attempt.miner) {
+            task.tried.push(attempt.miner);
+        }
+        if declined && !task.declined_by.contains(&attempt.miner) {
+            task.declined_by.push(attempt.miner);
+        }
+        if declined || blame.is_final_there() {
+            task.tries = task.tries.saturating_sub(1);
+        }
+        // One that gave nothing may be asked again when nobody else is left.
+        if let Some(at) = task.used.iter().position(|used| used.fence == fence) {
+            task.used.remove(at);
+        }
+        if raced {
+            // The other one runs on alone.
+            if was_primary && let Some(other) = task.attempts.first().map(|a| a.fence) {
+                task.primary = Some(other);
+                step.push(Effect::Promoted { gid, fence: other });
+            }
+            if blame.is_the_miners() {
+                self.blame(attempt.miner, gid, step.now);
+            }
+            self.release(gid, attempt.miner, fence, step);
+            return;
+        }
+        let broken = was_primary && task.shown;
+        let (wish, tries, required) = (task.spec.on_failure, task.tries, task.spec.required);
+        let (recheck, single) = (task.recheck, !task.redundant());
+        // While it is broken, only who goes on from the text will do, or who starts over where clients can.
+        let goes_on = broken && single && wish != OnFailure::Fail && self.has_continuer(gid);
+        let retry = blame != Blame::Request
+            && (!blame.is_final_there() || self.has_untried(gid))
+            && (!broken || goes_on || wish == OnFailure::Restart)
+            && !recheck
+            && tries < self.settings.max_attempts.max(required)
+            && (declined || self.budget.take(step.now));
+        if blame.is_the_miners() {
+            self.blame(attempt.miner, gid, step.now);
+        }
+        if retry {
+            if !self.planted(PlantedBug::DropRequeue) {
+                self.requeue(gid, was_primary, goes_on, step);
+            }
+        } else if let Some(task) = self.tasks.get_mut(gid) {
+            // The answers of the other miners, if any, are all there will be.
+            task.spec.required = task.attempts.len() as u32;
+            let (left, done) = (task.spec.required, task.done());
+            if left == 0 || broken {
+                let cause = match (broken, blame) {
+                    (true, _) => EndCause::Broken,
+                    (_, Blame::Request) => EndCause::Request,
+                    _ => EndCause::Attempts,
+                };
+                self.end(gid, Outcome::Failed, cause, StopReason::Superseded, step);
+            } else if left == done {
+                self.all_in(gid, step);
+            } else {
+                self.dequeue(gid);
+                if was_primary {
+                    step.push(Effect::Voided { gid });
+                }
+            }
+        }
+        self.release(gid, attempt.miner, fence, step);
+    }
+
+    /// Whether a miner is there that has not been asked yet.
+    pub(super) fn has_untried(&self, gid: Gid) -> bool {
+        self.tasks.get(gid).is_some_and(|task| {
+            self.fleet.iter().any(|(key, miner)| {
+                !task.tried.contains(key)
+                    && !miner.rules.last_resort
+                    && miner.takes_part()
+                    && miner.serves(&task.lane)
+                    && !task.attempts.iter().any(|attempt| attempt.miner == *key)
+            })
+        })
+    }
+
+    /// Whether the work may be sent to its miner once more, as another try of the task.
+    pub fn try_again(&mut self, fence: Fence, now: Timestamp) -> bool {
+        let most = self.settings.max_attempts;
+        let Some((_, task)) = self.tasks.of_attempt(fence) else { return false };
+        let may = !task.is_ending() && task.tries < most.max(task.spec.required) && self.budget.take(now);
+        task.tries += u32::from(may);
+        may
+    }
+
+    /// Whether a miner is there that can go on from the task's text.
+    fn has_continuer(&self, gid: Gid) -> bool {
+        self.tasks.get(gid).is_some_and(|task| {
+            self.fleet.iter().any(|(key, miner)| {
+                miner.rules.continues && miner.takes_part() && miner.serves(&task.lane) && !task.tried.contains(key)
+            })
+        })
+    }
+
+    /// Tasks that wait for a miner that goes on from their text, and for which there is none any more.
+    pub(super) fn settle_continuing(&mut self, step: &mut Step) {
+        let left: Vec<Gid> = self.tasks.continuing().filter(|gid| !self.has_continuer(*gid)).collect();
+        for gid in left {
+            self.tasks.set_continuing(gid, false);
+            let Some(task) = self.tasks.get_mut(gid) else { continue };
+            if task.spec.on_failure == OnFailure::Restart {
+                task.shown = false;
+                step.push(Effect::Voided { gid });
+                let lane = task.lane.clone();
+                self.pump(&lane, step);
+            } else {
+                self.end(gid, Outcome::Failed, EndCause::Broken, StopReason::Superseded, step);
+            }
+        }
+    }
+
+    fn blame(&mut self, key: MinerKey, task: Gid, now: Timestamp) {
+        if let Some(until) = self.fleet.failed(key, task, now, &self.settings) {
+            self.timers.set(until, Timer::Breaker(key));
+        }
+    }
+
+    /// Back to its old place in the queue after a short wait with full jitter.
+    fn requeue(&mut self, gid: Gid, was_primary: bool, goes_on: bool, step: &mut Step) {
+        let from_nothing = self.planted(PlantedBug::ContinueFromNothing);
+        let Some(task) = self.tasks.get_mut(gid) else { return };
+        if task.spec.open_ended && task.spec.deadline == NEVER {
+            // It is to begin again.
+            task.spec.deadline = step.now.plus(task.patience_ms);
+            self.timers.set(task.spec.deadline, Timer::Deadline(gid));
+        }
+        if task.attempts.is_empty() {
+            task.state = TaskState::Queued;
+            step.push(Effect::State { gid, state: TaskState::Queued });
+        }
+        let lane = task.lane.clone();
+        if goes_on {
+            self.tasks.set_continuing(gid, !from_nothing);
+        } else if was_primary {
+            task.shown = false;
+            step.push(Effect::Voided { gid });
+        }
+        // Another miner may take it at once; a wait only helps where all of them were tried.
+        let fresh = self.tasks.get(gid).is_some_and(|task| {
+            let worst = self.worst_fit(task, None);
+            self.fleet.iter().any(|(key, miner)| {
+                !task.tried.contains(key)
+                    && miner.rank.is_some()
+                    && miner.serves(&lane)
+                    && miner.fit(&lane) <= worst
+                    && (miner.rules.continues || !task.continuing)
+            })
+        });
+        if fresh {
+            self.wait(gid, &lane, step);
+            return;
+        }
+        let Some(task) = self.tasks.get_mut(gid) else { return };
+        let ceiling = self.settings.retry_base_ms.saturating_mul(1 << u64::from(task.tries.min(5)));
+        let wait = jitter(gid.0, u64::from(task.tries), ceiling.min(self.settings.retry_base_ms.saturating_mul(25)));
+        let at = step.now.plus(wait.max(1));
+        if let Some(old) = task.retry_at.replace(at) {
+            self.timers.clear(old, Timer::Retry(gid));
+        }
+        self.timers.set(at, Timer::Retry(gid));
+        self.dequeue(gid);
+    }
+}

@@ -1,0 +1,125 @@
+//! Which answers are compared, and what a miner is worth after it: verdicts, tie-breaks, reputation.
+
+use std::sync::Arc;
+
+use super::Engine;
+use crate::event::{Effect, EndCause, MinerKey, Standing};
+use crate::phase::Phase;
+use crate::settings::PlantedBug;
+use crate::step::Step;
+use crate::timer::Timer;
+use cortensor_router_model::{Fence, Gid, Outcome, TaskState, Timestamp};
+
+impl Engine {
+    /// All answers are in: they are compared where they are to be, else the task ends.
+    pub(super) fn all_in(&mut self, gid: Gid, step: &mut Step) {
+        self.dequeue(gid);
+        let Some(task) = self.tasks.get_mut(gid) else { return };
+        // Even where one answer only is left of several: then too few came.
+        if task.spec.judged && task.redundant() {
+            task.phase.enter(Phase::Judging);
+            step.push(Effect::Judge { gid });
+            return;
+        }
+        task.state = TaskState::Precommitted;
+        task.phase.enter(Phase::Ending);
+        step.push(Effect::State { gid, state: TaskState::Precommitted });
+        step.push(Effect::Finish { gid, outcome: Outcome::Ok, cause: EndCause::Done });
+    }
+
+    /// The comparison is done.
+    pub(super) fn verdict(&mut self, gid: Gid, standing: Standing, agrees: &[(Fence, bool)], step: &mut Step) {
+        let Some(task) = self.tasks.get_mut(gid) else { return };
+        if task.phase.now() != Phase::Judging {
+            return;
+        }
+        if standing == Standing::Disputed && task.spec.tie_break && !task.tie_broken && step.now < task.spec.deadline {
+            task.tie_broken = true;
+            let lane = task.lane.clone();
+            if self.tasks.get(gid).is_some_and(|task| self.has_distinct(task)) {
+                if let Some(task) = self.tasks.get_mut(gid) {
+                    task.phase.enter(Phase::Open);
+                    task.spec.required += 1;
+                }
+                self.enqueue(gid);
+                self.pump(&lane, step);
+                return;
+            }
+        }
+        // Who is right is known only where a majority says the same.
+        if standing == Standing::Agreed {
+            for (fence, agreed) in agrees {
+                self.reputed(gid, *fence, *agreed, step);
+            }
+        }
+        let outcome = if standing == Standing::Agreed || self.planted(PlantedBug::SilentPick) {
+            Outcome::Ok
+        } else {
+            Outcome::Disputed
+        };
+        let Some(task) = self.tasks.get_mut(gid) else { return };
+        task.state = TaskState::Precommitted;
+        task.phase.enter(Phase::Ending);
+        step.push(Effect::State { gid, state: TaskState::Precommitted });
+        step.push(Effect::Finish { gid, outcome, cause: EndCause::Done });
+    }
+
+    fn reputed(&mut self, gid: Gid, fence: Fence, agreed: bool, step: &mut Step) {
+        let Some(task) = self.tasks.get(gid) else { return };
+        let Some(name) = task.used.iter().find(|used| used.fence == fence).map(|used| used.name.clone()) else {
+            return;
+        };
+        let old = self.trust.of(&name);
+        let new = old + self.settings.reputation_step * (f64::from(u8::from(agreed)) - old);
+        if (new - old).abs() < 1e-12 {
+            return;
+        }
+        self.remember(&name, new);
+        step.push(Effect::Reputed { name: name.clone(), reputation: new });
+        if let Some(key) = self.fleet.by_identity(&name) {
+            if let Some(miner) = self.fleet.get_mut(key) {
+                miner.reputation = new;
+            }
+            self.judge_reputation(key, step.now);
+            self.fleet.reindex(key);
+        }
+    }
+
+    /// What is known of a miner that may come.
+    pub(super) fn known_reputation(&mut self, name: &Arc<str>, reputation: f64) {
+        if (0.0..=1.0).contains(&reputation) && self.fleet.by_identity(name).is_none() {
+            self.remember(name, reputation);
+        }
+    }
+
+    fn remember(&mut self, name: &Arc<str>, reputation: f64) {
+        let fleet = &self.fleet;
+        self.trust.remember(name, reputation, |name| fleet.by_identity(name).is_some());
+    }
+
+    /// Sets a miner aside whose answers are not to be trusted.
+    pub(super) fn judge_reputation(&mut self, key: MinerKey, now: Timestamp) {
+        let keep = self.planted(PlantedBug::KeepLiar);
+        let Some(miner) = self.fleet.get_mut(key) else { return };
+        if miner.reputation < self.settings.min_reputation && miner.aside_until.is_none() && !keep {
+            let until = now.plus(self.settings.set_aside_ms.max(1));
+            miner.aside_until = Some(until);
+            self.fleet.thin();
+            self.timers.set(until, Timer::SetAside(key));
+        }
+    }
+
+    /// It gets another chance: one more wrong answer, and it is set aside again.
+    pub(super) fn back_from_aside(&mut self, key: MinerKey, step: &mut Step) {
+        let Some(miner) = self.fleet.get_mut(key) else { return };
+        if miner.aside_until.take().is_none() {
+            return;
+        }
+        miner.reputation = miner.reputation.max(self.settings.min_reputation);
+        let (name, reputation) = (miner.rules.identity.clone(), miner.reputation);
+        self.remember(&name, reputation);
+        step.push(Effect::Reputed { name, reputation });
+        self.fleet.reindex(key);
+        self.pump_for(key, step);
+    }
+}

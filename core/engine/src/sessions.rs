@@ -1,0 +1,212 @@
+//! The sessions, and which of them still want miners for themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cortensor_router_model::{SessionId, TaskId, Timestamp};
+
+use super::event::{MinerKey, SessionRules};
+use super::fleet::Fleet;
+use super::session::SessionEntry;
+use super::task::{AttemptState, TaskEntry};
+
+/// All sessions.
+#[derive(Debug)]
+pub(super) struct Sessions {
+    sessions: BTreeMap<SessionId, SessionEntry>,
+    /// Sessions with a reservation that is in force and has fewer miners than it wants.
+    short: BTreeSet<SessionId>,
+    first_task: TaskId,
+}
+
+impl Sessions {
+    /// No sessions; the first task of each gets that number.
+    pub(super) fn new(first_task: TaskId) -> Self {
+        Self { sessions: BTreeMap::new(), short: BTreeSet::new(), first_task }
+    }
+
+    /// A session.
+    pub(super) fn get(&self, id: SessionId) -> Option<&SessionEntry> {
+        self.sessions.get(&id)
+    }
+
+    /// A session whose counts change. Its reservation is changed by the methods below.
+    pub(super) fn get_mut(&mut self, id: SessionId) -> Option<&mut SessionEntry> {
+        self.sessions.get_mut(&id)
+    }
+
+    /// The session, which is added if it is not there.
+    pub(super) fn entry(&mut self, id: SessionId) -> &mut SessionEntry {
+        let next_task = self.first_task;
+        self.sessions.entry(id).or_insert_with(|| SessionEntry { next_task, ..SessionEntry::default() })
+    }
+
+    /// Sets the rules of a session, which is added if it is not there. Answers how much it weighed among those that
+    /// have something waiting, and how much it weighs now.
+    pub(super) fn set_rules(&mut self, id: SessionId, rules: SessionRules) -> (u64, u64) {
+        let session = self.entry(id);
+        let was = session.waiting_weight();
+        session.rules = SessionRules { weight: rules.weight.max(1), ..rules };
+        let weight = session.waiting_weight();
+        self.note_short(id);
+        (was, weight)
+    }
+
+    /// Forgets a closed session. `false`: some of its work is still under way, and it stays.
+    pub(super) fn forget(&mut self, id: SessionId) -> bool {
+        let Some(session) = self.sessions.get(&id) else { return true };
+        // A session that is closed has given its reserved miners back.
+        let at_rest = !session.rules.open
+            && session.active == 0
+            && session.queued == 0
+            && session.working.is_empty()
+            && session.reserved.is_empty();
+        if at_rest {
+            self.sessions.remove(&id);
+            self.short.remove(&id);
+        }
+        at_rest
+    }
+
+    /// Sets where a session's ids go on, and how many tasks it has had.
+    pub(super) fn resume(&mut self, id: SessionId, last: TaskId) {
+        let first = self.first_task;
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.next_task = session.next_task.max(TaskId(last.0 + 1));
+            session.taken = session.next_task.0.saturating_sub(first.0);
+        }
+    }
+
+    /// Counts a waiting task of the session, or one less. Answers how much the session weighed among those that have
+    /// something waiting, and how much it weighs now.
+    pub(super) fn count_waiting(&mut self, id: SessionId, more: bool) -> (u64, u64) {
+        let Some(session) = self.sessions.get_mut(&id) else { return (0, 0) };
+        let was = session.waiting_weight();
+        if more {
+            session.queued += 1;
+        } else {
+            session.queued -= 1;
+        }
+        (was, session.waiting_weight())
+    }
+
+    /// Notes that a miner has one task more of a session with miners of its own.
+    pub(super) fn started_working(&mut self, id: SessionId, key: MinerKey) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            *session.working.entry(key).or_default() += 1;
+        }
+    }
+
+    /// Notes that a miner has one task less of the session.
+    pub(super) fn stopped_working(&mut self, id: SessionId, key: MinerKey) {
+        if let Some(session) = self.sessions.get_mut(&id)
+            && let Some(tasks) = session.working.get_mut(&key)
+        {
+            *tasks -= 1;
+            if *tasks == 0 {
+                session.working.remove(&key);
+            }
+        }
+    }
+
+    /// Lets the session's reservation hold until then. Answers until when it held before.
+    pub(super) fn reserve_until(&mut self, id: SessionId, until: Timestamp) -> Option<Timestamp> {
+        let was = std::mem::replace(&mut self.sessions.get_mut(&id)?.reserved_until, until);
+        self.note_short(id);
+        Some(was)
+    }
+
+    /// The sessions whose reservation holds and has fewer miners than it wants.
+    pub(super) fn short(&self, now: Timestamp) -> Vec<SessionId> {
+        let holds = |id: &SessionId| self.sessions.get(id).is_some_and(|session| session.reserved_until > now);
+        self.short.iter().copied().filter(holds).collect()
+    }
+
+    /// Keeps a miner for the session.
+    pub(super) fn keep(&mut self, id: SessionId, key: MinerKey) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.reserved.insert(key);
+        }
+        self.note_short(id);
+    }
+
+    /// Notes that a miner is no longer kept for the session.
+    pub(super) fn unkeep(&mut self, id: SessionId, key: MinerKey) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.reserved.remove(&key);
+        }
+        self.note_short(id);
+    }
+
+    /// Takes all miners that are kept for the session.
+    pub(super) fn take_kept(&mut self, id: SessionId) -> BTreeSet<MinerKey> {
+        let kept = self.sessions.get_mut(&id).map(|session| std::mem::take(&mut session.reserved));
+        self.note_short(id);
+        kept.unwrap_or_default()
+    }
+
+    fn note_short(&mut self, id: SessionId) {
+        if self.sessions.get(&id).is_some_and(SessionEntry::is_short) {
+            self.short.insert(id);
+        } else {
+            self.short.remove(&id);
+        }
+    }
+
+    /// The weight of all sessions that have something waiting.
+    pub(super) fn waiting_weight(&self) -> u64 {
+        self.sessions.values().map(SessionEntry::waiting_weight).sum()
+    }
+
+    /// Checks the counts of each session against the tasks, and its reservation against the miners.
+    ///
+    /// # Errors
+    /// Says what does not hold.
+    pub(super) fn check<'a>(&self, tasks: impl Iterator<Item = &'a TaskEntry>, fleet: &Fleet) -> Result<(), String> {
+        let mut working = BTreeMap::new();
+        let mut counts: BTreeMap<SessionId, (u64, u64)> = BTreeMap::new();
+        for task in tasks {
+            if !task.spec.shadow {
+                let (active, queued) = counts.entry(task.session()).or_default();
+                *active += 1;
+                *queued += u64::from(task.in_queue);
+            }
+            let Some(session) = task.lane.own else { continue };
+            for attempt in task.attempts.iter().filter(|attempt| attempt.state != AttemptState::Done) {
+                *working.entry((session, attempt.miner)).or_insert(0) += 1;
+            }
+        }
+        for (id, session) in &self.sessions {
+            let (active, queued) = counts.remove(id).unwrap_or_default();
+            if (active, queued) != (session.active, session.queued) {
+                return Err(format!(
+                    "session {id} has {active} tasks of which {queued} wait, but counts {} and {}",
+                    session.active, session.queued
+                ));
+            }
+            for (key, tasks) in &session.working {
+                let there = working.remove(&(*id, *key)).unwrap_or(0);
+                if there != *tasks {
+                    return Err(format!("session {id} counts {tasks} tasks of miner {key:?}, but it has {there}"));
+                }
+            }
+            for key in &session.reserved {
+                if fleet.get(*key).is_none_or(|miner| miner.reserved != Some(*id)) {
+                    return Err(format!("session {id} keeps miner {key:?}, which does not know it"));
+                }
+            }
+            if session.is_short() != self.short.contains(id) {
+                return Err(format!("session {id} is short of miners: {}, which is not listed so", session.is_short()));
+            }
+        }
+        if let Some(((id, key), _)) = working.first_key_value() {
+            return Err(format!("miner {key:?} works for session {id}, which does not know it"));
+        }
+        for (key, miner) in fleet.iter() {
+            let kept = miner.reserved.is_none_or(|id| self.get(id).is_some_and(|s| s.reserved.contains(key)));
+            if !kept {
+                return Err(format!("miner {key:?} is kept for session {:?}, which does not know it", miner.reserved));
+            }
+        }
+        Ok(())
+    }
+}

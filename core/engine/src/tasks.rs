@@ -1,0 +1,233 @@
+//! The tasks that have not ended, and everything by which one of them is found.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cortensor_router_model::{Fence, Gid};
+
+use super::event::MinerKey;
+use super::fleet::Fleet;
+use super::task::{Attempt, AttemptState, TaskEntry};
+
+/// Bits of a fence that count within one epoch.
+const FENCE_BITS: u32 = 33;
+
+/// All tasks that have not ended.
+#[derive(Debug)]
+pub(super) struct Tasks {
+    tasks: BTreeMap<Gid, TaskEntry>,
+    /// The tasks of the attempts that count.
+    fences: BTreeMap<Fence, Gid>,
+    /// Tasks that wait for a miner that goes on from their text.
+    continuing: BTreeSet<Gid>,
+    /// Tasks that some miners will never do: who is up for their lane may not be up for them.
+    picky: BTreeSet<Gid>,
+    /// The number of tasks that only check an answer.
+    rechecks: u32,
+    next_gid: Gid,
+    epoch: u64,
+    next_fence: u64,
+}
+
+impl Tasks {
+    /// No tasks; the first one gets that number.
+    pub(super) fn new(first_gid: Gid, epoch: u64) -> Self {
+        Self {
+            tasks: BTreeMap::new(),
+            fences: BTreeMap::new(),
+            continuing: BTreeSet::new(),
+            picky: BTreeSet::new(),
+            rechecks: 0,
+            next_gid: first_gid,
+            epoch,
+            next_fence: 1,
+        }
+    }
+
+    /// A number that no task has.
+    pub(super) fn new_gid(&mut self) -> Gid {
+        let gid = self.next_gid;
+        self.next_gid = Gid(gid.0 + 1);
+        gid
+    }
+
+    /// Notes that a task of that number existed before: new numbers are greater.
+    pub(super) fn skip(&mut self, gid: Gid) {
+        self.next_gid = self.next_gid.max(Gid(gid.0 + 1));
+    }
+
+    /// A fence that no attempt had, not before a restart either. The planted bug gives the next attempt the same one.
+    pub(super) fn new_fence(&mut self, again: bool) -> Fence {
+        let fence = Fence((self.epoch << FENCE_BITS) | self.next_fence);
+        self.next_fence += u64::from(!again);
+        fence
+    }
+
+    /// Adds a task.
+    pub(super) fn insert(&mut self, gid: Gid, task: TaskEntry) {
+        self.rechecks += u32::from(task.recheck);
+        let old = self.tasks.insert(gid, task);
+        debug_assert!(old.is_none(), "task {gid} is there already");
+    }
+
+    /// Removes a task. None of its attempts counts any more.
+    pub(super) fn remove(&mut self, gid: Gid) -> Option<TaskEntry> {
+        let task = self.tasks.remove(&gid)?;
+        for attempt in &task.attempts {
+            self.fences.remove(&attempt.fence);
+        }
+        self.continuing.remove(&gid);
+        self.picky.remove(&gid);
+        self.rechecks -= u32::from(task.recheck);
+        Some(task)
+    }
+
+    /// A task.
+    pub(super) fn get(&self, gid: Gid) -> Option<&TaskEntry> {
+        self.tasks.get(&gid)
+    }
+
+    /// A task whose state changes. Its attempts come and go by [`begin`](Self::begin) and [`lose`](Self::lose).
+    pub(super) fn get_mut(&mut self, gid: Gid) -> Option<&mut TaskEntry> {
+        self.tasks.get_mut(&gid)
+    }
+
+    /// The task of an attempt that counts.
+    pub(super) fn owner(&self, fence: Fence) -> Option<Gid> {
+        self.fences.get(&fence).copied()
+    }
+
+    /// An attempt that counts, with its task.
+    pub(super) fn attempt(&self, fence: Fence) -> Option<(Gid, &TaskEntry, &Attempt)> {
+        let gid = self.owner(fence)?;
+        let task = self.tasks.get(&gid)?;
+        let attempt = task.attempts.iter().find(|attempt| attempt.fence == fence);
+        debug_assert!(attempt.is_some(), "task {gid} does not know its attempt {fence}");
+        Some((gid, task, attempt?))
+    }
+
+    /// The task of an attempt that counts, to be changed.
+    pub(super) fn of_attempt(&mut self, fence: Fence) -> Option<(Gid, &mut TaskEntry)> {
+        let gid = self.owner(fence)?;
+        let task = self.tasks.get_mut(&gid);
+        debug_assert!(task.is_some(), "the attempt {fence} counts, but its task {gid} is over");
+        Some((gid, task?))
+    }
+
+    /// Adds an attempt to a task; from now on it counts.
+    pub(super) fn begin(&mut self, gid: Gid, attempt: Attempt) {
+        let Some(task) = self.tasks.get_mut(&gid) else {
+            debug_assert!(false, "task {gid} is over and begins an attempt");
+            return;
+        };
+        self.fences.insert(attempt.fence, gid);
+        task.attempts.push(attempt);
+    }
+
+    /// Notes that the attempt's answer is in: nothing more of it counts.
+    pub(super) fn close(&mut self, fence: Fence) {
+        self.fences.remove(&fence);
+    }
+
+    /// Takes an attempt off its task; nothing more of it counts.
+    pub(super) fn lose(&mut self, gid: Gid, fence: Fence) -> Option<Attempt> {
+        let task = self.tasks.get_mut(&gid)?;
+        let index = task.attempts.iter().position(|attempt| attempt.fence == fence)?;
+        self.fences.remove(&fence);
+        Some(task.attempts.remove(index))
+    }
+
+    /// Notes that the miner would refuse the task again.
+    pub(super) fn refused(&mut self, gid: Gid, miner: MinerKey) {
+        if let Some(task) = self.tasks.get_mut(&gid)
+            && !task.refused_by.contains(&miner)
+        {
+            task.refused_by.push(miner);
+            self.picky.insert(gid);
+        }
+    }
+
+    /// Says whether the task waits for a miner that goes on from its text.
+    pub(super) fn set_continuing(&mut self, gid: Gid, continuing: bool) {
+        let Some(task) = self.tasks.get_mut(&gid) else { return };
+        task.continuing = continuing;
+        if continuing {
+            self.continuing.insert(gid);
+        } else {
+            self.continuing.remove(&gid);
+        }
+    }
+
+    /// The tasks that wait for a miner that goes on from their text.
+    pub(super) fn continuing(&self) -> impl Iterator<Item = Gid> + '_ {
+        self.continuing.iter().copied()
+    }
+
+    /// The tasks that some miners will never do.
+    pub(super) fn picky(&self) -> impl Iterator<Item = Gid> + '_ {
+        self.picky.iter().copied()
+    }
+
+    /// All tasks with their numbers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Gid, &TaskEntry)> {
+        self.tasks.iter()
+    }
+
+    /// The number of tasks that only check an answer.
+    pub(super) fn rechecks(&self) -> u32 {
+        self.rechecks
+    }
+
+    /// The number of the other tasks.
+    pub(super) fn unfinished(&self) -> u64 {
+        self.tasks.len() as u64 - u64::from(self.rechecks)
+    }
+
+    /// Checks the phase of each task, its attempts, and the lists by which tasks are found.
+    ///
+    /// # Errors
+    /// Says what does not hold.
+    pub(super) fn check(&self, fleet: &Fleet) -> Result<(), String> {
+        let mut open_attempts = 0;
+        for (gid, task) in &self.tasks {
+            task.phase.check().map_err(|why| format!("task {gid}: {why}"))?;
+            if task.wants_miner() && !task.in_queue && task.retry_at.is_none() {
+                return Err(format!("task {gid} wants a miner, but is neither queued nor waits for a retry"));
+            }
+            if task.is_ending() && task.in_queue {
+                return Err(format!("task {gid} is ending, but is still queued"));
+            }
+            for (index, attempt) in task.attempts.iter().enumerate() {
+                if task.attempts[..index].iter().any(|other| other.miner == attempt.miner) {
+                    return Err(format!("task {gid} has two attempts on one miner"));
+                }
+                let counts = self.fences.get(&attempt.fence) == Some(gid);
+                open_attempts += usize::from(counts);
+                if attempt.state == AttemptState::Done || task.is_ending() {
+                    continue;
+                }
+                if !counts {
+                    return Err(format!("the attempt {} of task {gid} is not known by its fence", attempt.fence));
+                }
+                if !fleet.get(attempt.miner).is_some_and(|miner| miner.fences.contains(&attempt.fence)) {
+                    return Err(format!("the attempt {} of task {gid} is not known to its miner", attempt.fence));
+                }
+            }
+        }
+        if open_attempts != self.fences.len() {
+            return Err(format!("{} fences count, but {open_attempts} attempts have one", self.fences.len()));
+        }
+        let rechecks = self.tasks.values().filter(|task| task.recheck).count();
+        if rechecks != self.rechecks as usize {
+            return Err(format!("{rechecks} rechecks run, but {} are counted", self.rechecks));
+        }
+        let goes_on = |gid: &Gid| self.tasks.get(gid).is_some_and(|task| task.continuing && !task.is_ending());
+        if let Some(gid) = self.continuing.iter().find(|gid| !goes_on(gid)) {
+            return Err(format!("task {gid} is listed as one that goes on, but does not"));
+        }
+        let picky = |gid: &Gid| self.tasks.get(gid).is_some_and(|task| !task.refused_by.is_empty());
+        if let Some(gid) = self.picky.iter().find(|gid| !picky(gid)) {
+            return Err(format!("task {gid} is listed as one that a miner refused, but none did"));
+        }
+        Ok(())
+    }
+}
