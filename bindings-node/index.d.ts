@@ -13,7 +13,10 @@ import type { Readable } from 'node:stream';
 import type { ListenOptions, RouterConfig, UpstreamOptions } from './config.js';
 import type {
   CompletionRecord,
+  EmbeddingsRecord,
+  ErrorDetails,
   ErrorKind,
+  JobInfo,
   JobRequest,
   MinerClientStats,
   MinerInfo,
@@ -21,12 +24,14 @@ import type {
   ModelInfo,
   NodeInfo,
   NodeStatus,
+  PageQuery,
   RequestOptions,
   SessionChanges,
   SessionOptions,
   SessionRecord,
+  TaskPage,
+  TaskQuery,
   TaskRecord,
-  TaskRow,
 } from './records.js';
 
 export type * from './config.js';
@@ -34,22 +39,6 @@ export type * from './records.js';
 
 /** The version of the product, the same in every language. */
 export const version: string;
-
-/** The facts about an error on which a caller can act, with the REST API's names. */
-export interface ErrorDetails {
-  /** The kind of error, one of sixteen words that are the same in every language. */
-  readonly kind: ErrorKind;
-  /** The finest code of the error, as the REST API gives it: `session_not_found`, `no_miner`, `queue_full` ... */
-  readonly code: string;
-  readonly message: string;
-  readonly retryable?: boolean;
-  /** The field at fault: `max_tokens`, `limits.max_sessions`. */
-  readonly param?: string | null;
-  /** Milliseconds after which a retry may succeed. */
-  readonly retry_after_ms?: number | null;
-  readonly session_id?: number | null;
-  readonly task_id?: number | null;
-}
 
 /** Everything that the router refuses or fails at. */
 export class RouterError extends Error {
@@ -61,7 +50,7 @@ export class RouterError extends Error {
   readonly code: string;
   /** Whether the same call may succeed later, unchanged. */
   readonly retryable: boolean;
-  readonly details: ErrorDetails;
+  readonly details: Readonly<ErrorDetails>;
 }
 
 /** A JSON value. */
@@ -84,19 +73,6 @@ export interface RouterOptions {
 /** The time limits of waits. */
 export interface TimeoutOptions {
   timeoutMs?: number;
-}
-
-/** A part of a list. */
-export interface PageQuery {
-  state?: string;
-  limit?: number;
-  offset?: number;
-}
-
-/** A part of a session's tasks: the newest page, oldest first inside it, unless `offset` or `order` says otherwise. */
-export interface TaskQuery extends PageQuery {
-  /** `asc` counts from the oldest; `desc` from the newest back, newest first. */
-  order?: 'asc' | 'desc';
 }
 
 export interface SubmitOptions extends RequestOptions {
@@ -131,15 +107,7 @@ export interface Message {
 }
 
 /** Vectors of texts, as `POST /v1/embeddings` has them. */
-export interface Embeddings {
-  object: 'list';
-  data: { object: 'embedding'; index: number; embedding: number[] }[];
-  model: string;
-  usage: { prompt_tokens: number; total_tokens: number };
-  session_id: number;
-  task_id: number;
-  gid: number;
-  miner_address: string;
+export interface Embeddings extends EmbeddingsRecord {
   /** The numbers alone, in the order of the texts. */
   readonly vectors: number[][];
 }
@@ -152,31 +120,6 @@ export interface Completion extends CompletionRecord {
   readonly toolCalls: ToolCall[];
   /** The model's reasoning before its answer, if it is known. */
   readonly reasoning: string;
-}
-
-/** Tasks of a session. */
-export interface TaskPage {
-  /** The number of tasks on all pages. */
-  count: number;
-  tasks: TaskRow[];
-  /** The ids of tasks of this page whose rows in the store are damaged; absent where there are none. */
-  corrupt?: number[];
-}
-
-/** A job as the router has it. */
-export interface JobInfo {
-  gid: number;
-  session_id: number;
-  task_id: number;
-  /** The model to use, where one was asked for. */
-  model: string | null;
-  /** The whole text that the model is to read. */
-  prompt: string;
-  /** Whether a client reads tokens as they come. */
-  stream: boolean;
-  /** The deadline in milliseconds since the Unix epoch, after which the answer is not wanted. */
-  deadline_ms: number;
-  request: JobRequest;
 }
 
 /** An event of `Task.events`. */

@@ -28,7 +28,7 @@ export type ErrorKind =
   | 'cancelled'
   /** Every miner that was tried failed: read the message, which is the last one's. */
   | 'miner_failed'
-  /** The router is shut down or draining: open a new one. */
+  /** The router is shut down or draining, the job was answered, or the stream is over: begin a new one. */
   | 'closed'
   /** A defect of the router itself: report it with its message. */
   | 'internal'
@@ -191,6 +191,86 @@ export interface TaskRecord extends TaskFields {
 export interface TaskRow extends TaskFields {
   /** The answers. In a list of tasks: the texts, aligned with `assigned_miners`. */
   results: string[];
+}
+
+/** Tasks of a session. */
+export interface TaskPage {
+  /** How many tasks there are in all. */
+  count: number;
+  /** The tasks of this page. */
+  tasks: TaskRow[];
+  /** The ids of tasks of this page whose rows in the store are damaged; missing where there are none. With `format=array` the header `X-Cortensor-Corrupt` has them. */
+  corrupt?: number[];
+}
+
+/** A vector. */
+export interface Embedding {
+  /** Its numbers. */
+  embedding: number[];
+  /** The input it belongs to, from 0. */
+  index: number;
+  /** `embedding` */
+  object: 'embedding';
+}
+
+/** Vectors of texts, in the order of the texts. */
+export interface EmbeddingsRecord {
+  /** The vectors, one for each text. */
+  data: Embedding[];
+  /** The task among all sessions. */
+  gid: number;
+  /** The miner that made them. */
+  miner_address: string;
+  /** The model that made them. */
+  model: string;
+  /** `list` */
+  object: 'list';
+  /** The session. */
+  session_id: number;
+  /** The task in its session. */
+  task_id: number;
+  /** Tokens of the texts. */
+  usage: { prompt_tokens: number; total_tokens: number };
+}
+
+/** A job as the router has it. */
+export interface JobInfo {
+  /** The task among all sessions. */
+  gid: number;
+  /** The session. */
+  session_id: number;
+  /** The task in its session. */
+  task_id: number;
+  /** The model to use, where one was asked for. */
+  model: string | null;
+  /** The whole text that the model must read. */
+  prompt: string;
+  /** Whether somebody reads tokens as they come. */
+  stream: boolean;
+  /** Milliseconds since the Unix epoch after which nobody wants the answer. */
+  deadline_ms: number;
+  /** The caller's request. */
+  request: JobRequest;
+}
+
+/** The details of an error, with the REST API's names. */
+export interface ErrorDetails {
+  /** The finest code there is, as the REST API answers it: `session_not_found`, `no_miner`, `queue_full` ... */
+  code: string;
+  /** The kind of the error, by the same word in every language. */
+  kind: ErrorKind;
+  /** The problem and how to mend it. */
+  message: string;
+  /** The field or argument at fault: `max_tokens`, `limits.max_sessions`. */
+  param?: string | null;
+  /** Milliseconds after which a retry may succeed. */
+  retry_after_ms?: number | null;
+  /** Whether the same call may succeed later, unchanged. */
+  retryable?: boolean;
+  /** The session that the error is about. */
+  session_id?: number | null;
+  /** The task that the error is about; it can be polled. */
+  task_id?: number | null;
 }
 
 /** A session as the router keeps and shows it. */
@@ -715,6 +795,28 @@ export interface MinerOptions {
   hardware?: HardwareOptions;
   /** What it says of its models beyond their names. */
   modelDetails?: ModelOptions[];
+}
+
+/** The part of a list that a caller wants. */
+export interface PageQuery {
+  /** The state of the rows that are wanted. */
+  state?: string;
+  /** The most rows to list. */
+  limit?: number;
+  /** The number of rows to leave out at the beginning. */
+  offset?: number;
+}
+
+/** The part of a session's tasks that is wanted: the newest page, oldest first inside it, unless `offset` or `order` says otherwise. */
+export interface TaskQuery {
+  /** `ended`, or `active` for those that have not. */
+  state?: string;
+  /** The most tasks to list. */
+  limit?: number;
+  /** The number of tasks to leave out at the beginning; with `order: desc` of the newest. */
+  offset?: number;
+  /** `asc` counts from the oldest; `desc` from the newest back, newest first. */
+  order?: 'asc' | 'desc';
 }
 
 /** What a caller sent, with the names of the REST API. What is for the miner alone stands beside these: read it as `Record<string, unknown>`. */

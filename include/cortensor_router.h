@@ -1,5 +1,5 @@
-/* cortensor-router: a router for AI inference inside your program. docs/c-api.md describes the conventions.
- * Generated from core/capi/src; do not edit. Apache-2.0 OR MIT. */
+/* cortensor-router: a router for AI inference inside your program. docs/c-api.md tells the conventions.
+ * Made from core/capi/src; do not edit. Apache-2.0 OR MIT. */
 
 #ifndef CORTENSOR_ROUTER_H
 #define CORTENSOR_ROUTER_H
@@ -13,14 +13,14 @@
 #define CORTENSOR_VERSION_MAJOR 0
 #define CORTENSOR_VERSION_MINOR 1
 #define CORTENSOR_VERSION_PATCH 0
-/** The ABI that this header describes: `cortensor_abi_version()` must return this number. */
+/** The ABI that this header describes: `cortensor_abi_version()` must be the same. */
 #define CORTENSOR_ABI_VERSION 1
 
-/** Passes a text that ends with a NUL as a pointer and a length. `s` is evaluated twice. */
+/** A text that ends with a NUL, where a function wants a pointer and a length. `s` is evaluated twice. */
 #define CORTENSOR_STR(s) (s), strlen(s)
-/** Passes an empty text as a pointer and a length. */
+/** No text, where a function wants a pointer and a length. */
 #define CORTENSOR_EMPTY NULL, 0
-/** The timeout that means no limit. */
+/** No limit, where a function wants a time. */
 #define CORTENSOR_FOREVER (-1)
 
 /**
@@ -42,31 +42,31 @@ enum cortensor_status
      */
     CORTENSOR_STATUS_OK = 0,
     /**
-     * An argument or a field is missing, has the wrong type or is out of range: correct the named one.
+     * A field or an argument is missing, of the wrong type or out of its range: correct the one that is named.
      */
     CORTENSOR_STATUS_INVALID_ARGUMENT = 1,
     /**
-     * The token is missing or unknown: send a valid one.
+     * There is no token, or one that is not known: send a valid one.
      */
     CORTENSOR_STATUS_UNAUTHENTICATED = 2,
     /**
-     * The token does not have the scope.
+     * The token is valid but does not carry the scope: use one that does.
      */
     CORTENSOR_STATUS_PERMISSION_DENIED = 3,
     /**
-     * There is no such session, task, miner or model: check the id.
+     * There is no such session, task, miner, model or key that this caller may see: check the id.
      */
     CORTENSOR_STATUS_NOT_FOUND = 4,
     /**
-     * The state of the object does not allow this: read its present state first.
+     * The thing is not in a state that allows this: look at its present state first.
      */
     CORTENSOR_STATUS_CONFLICT = 5,
     /**
-     * The idempotency key was used before with another request: use a new key.
+     * The idempotency key was used before with another request: use a new one.
      */
     CORTENSOR_STATUS_IDEMPOTENCY_MISMATCH = 6,
     /**
-     * A limit is exceeded: send less.
+     * The request, or what it asks for, is over a limit: send less.
      */
     CORTENSOR_STATUS_TOO_LARGE = 7,
     /**
@@ -74,27 +74,27 @@ enum cortensor_status
      */
     CORTENSOR_STATUS_OVERLOADED = 8,
     /**
-     * No miner can do the work, or the store does not work: retry after the time given.
+     * Nothing is there to do the work at present: retry after the time given.
      */
     CORTENSOR_STATUS_UNAVAILABLE = 9,
     /**
-     * The time has passed. A task that continues can be found by its ids.
+     * The deadline passed: a task that goes on can be polled by its ids.
      */
     CORTENSOR_STATUS_TIMEOUT = 10,
     /**
-     * The task or the job was cancelled.
+     * Somebody cancelled the task: nothing is to be done.
      */
     CORTENSOR_STATUS_CANCELLED = 11,
     /**
-     * Every miner that was tried failed. The message is that of the last one.
+     * Every miner that was tried failed: read the message, which is the last one's.
      */
     CORTENSOR_STATUS_MINER_FAILED = 12,
     /**
-     * The router is shut down or draining, the job was answered, or the stream is over.
+     * The router is shut down or draining, the job was answered, or the stream is over: begin a new one.
      */
     CORTENSOR_STATUS_CLOSED = 13,
     /**
-     * The router has a defect: report it with its message.
+     * A defect of the router itself: report it with its message.
      */
     CORTENSOR_STATUS_INTERNAL = 14,
     /**
@@ -102,7 +102,7 @@ enum cortensor_status
      */
     CORTENSOR_STATUS_WOULD_DEADLOCK = 15,
     /**
-     * The router panicked, and the library caught the panic: report it. The handle may be unusable.
+     * Code of the router, or of a miner in Rust, panicked: report it; the handle may be unusable.
      */
     CORTENSOR_STATUS_PANIC = 16,
 };

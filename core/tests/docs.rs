@@ -25,10 +25,11 @@ fn the_types_of_the_configuration_are_current() {
     assert!(types == wanted, "bindings-node/config.d.ts is not current: run UPDATE_DOCS=1 cargo test --test docs");
 }
 
-#[cfg(feature = "listener")]
+#[cfg(feature = "embed")]
 #[test]
-fn the_openapi_document_is_current() {
-    use cortensor_router::listener::{openapi_file, packages_file};
+fn the_openapi_documents_are_current() {
+    use cortensor_router::embed::packages_file;
+    use cortensor_router::listener::openapi_file;
     for (name, wanted) in [("openapi.json", openapi_file()), ("packages.json", packages_file())] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
         if std::env::var_os("UPDATE_DOCS").is_some() {

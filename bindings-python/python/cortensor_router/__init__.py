@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ._asgi import AsgiApp
 from ._client import MinerClient, SyncMinerClient, run_miner
-from ._completion import Completion, Embedding, Embeddings, End, Event, Restart, Token
+from ._completion import Completion, Embeddings, End, Event, Restart, Token
 from ._error import RouterError
 from ._errors import (
     ClosedError,
@@ -36,6 +36,7 @@ from ._options import MinerOptions, RequestOptions, SessionChanges, SessionOptio
 from ._record import Page, Record
 from ._records import (
     Choice,
+    Embedding,
     Hardware,
     MinerClientStats,
     MinerInfo,

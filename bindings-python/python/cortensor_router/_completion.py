@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
-from ._record import Record
-from ._records import CompletionRecord, Usage
+from ._records import CompletionRecord, EmbeddingsRecord
 
 
 class Completion(CompletionRecord):
@@ -35,40 +33,10 @@ class Completion(CompletionRecord):
         return (self.choices[0].message if self.choices else None) or {}
 
 
-@dataclass(slots=True, kw_only=True)
-class Embedding(Record):
-    """A vector."""
-
-    index: int
-    """The index of its input, from 0."""
-    embedding: list[float]
-    """The numbers of the vector."""
-    object: str = "embedding"
-    """`embedding`."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Embeddings(Record):
+class Embeddings(EmbeddingsRecord):
     """Vectors of texts, in the order of the texts."""
 
-    _parts: ClassVar[Mapping[str, type[Record]]] = {"data": Embedding, "usage": Usage}
-
-    data: list[Embedding]
-    """The vectors, one for each text."""
-    model: str
-    """The model that made them."""
-    session_id: int
-    """The session."""
-    task_id: int
-    """The task's id in its session."""
-    usage: Usage
-    """Tokens of the texts."""
-    object: str = "list"
-    """`list`."""
-    gid: int | None = None
-    """The task's id among all sessions."""
-    miner_address: str | None = None
-    """The miner that made them."""
+    __slots__ = ()
 
     @property
     def vectors(self) -> list[list[float]]:

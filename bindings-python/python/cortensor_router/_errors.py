@@ -103,7 +103,7 @@ class MinerFailedError(RouterError, RuntimeError):
 
 
 class ClosedError(RouterError, RuntimeError):
-    """The router is shut down or draining: open a new one."""
+    """The router is shut down or draining, the job was answered, or the stream is over: begin a new one."""
 
     kind = "closed"
 

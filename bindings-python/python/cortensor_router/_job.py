@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from . import _bridge, _native
 from ._json import fields_of, parsed, text_of
+
+if TYPE_CHECKING:
+    from ._records import JobInfo
 
 _TAKEN, _SLOW, _CANCELLED = 0, 1, 2
 
@@ -42,15 +45,15 @@ class JobBase:
 
     def __init__(self, native: _native.Job) -> None:
         self._native = native
-        self._info: dict[str, Any] | None = None
+        self._info: JobInfo | None = None
         self._prompt: str | None = None
         self._answered = False
 
     @property
-    def _told(self) -> dict[str, Any]:
+    def _told(self) -> JobInfo:
         info = self._info
         if info is None:
-            info = self._info = dict(parsed(self._native.info()))
+            info = self._info = cast("JobInfo", parsed(self._native.info()))
         return info
 
     @property

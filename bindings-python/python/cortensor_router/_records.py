@@ -181,6 +181,63 @@ class TaskRecord(Record):
 
 
 @dataclass(slots=True, kw_only=True)
+class Embedding(Record):
+    """A vector."""
+
+    embedding: list[float]
+    """Its numbers."""
+    index: int
+    """The input it belongs to, from 0."""
+    object: str
+    """`embedding`"""
+
+
+@dataclass(slots=True, kw_only=True)
+class EmbeddingsRecord(Record):
+    """Vectors of texts, in the order of the texts."""
+
+    _parts: ClassVar[Mapping[str, type[Record]]] = {"data": Embedding, "usage": Usage}
+
+    data: list[Embedding]
+    """The vectors, one for each text."""
+    gid: int
+    """The task among all sessions."""
+    miner_address: str
+    """The miner that made them."""
+    model: str
+    """The model that made them."""
+    object: str
+    """`list`"""
+    session_id: int
+    """The session."""
+    task_id: int
+    """The task in its session."""
+    usage: Usage
+    """Tokens of the texts."""
+
+
+class JobInfo(TypedDict):
+    """A job as the router has it."""
+
+    gid: int
+    """The task among all sessions."""
+    session_id: int
+    """The session."""
+    task_id: int
+    """The task in its session."""
+    model: str | None
+    """The model to use, where one was asked for."""
+    prompt: str
+    """The whole text that the model must read."""
+    stream: bool
+    """Whether somebody reads tokens as they come."""
+    deadline_ms: int
+    """Milliseconds since the Unix epoch after which nobody wants the answer."""
+    request: dict[str, Any]
+    """The caller's request."""
+
+
+@dataclass(slots=True, kw_only=True)
 class SessionRecord(Record):
     """A session as the router keeps and shows it."""
 

@@ -70,3 +70,20 @@ pub extern "C" fn cortensor_error_clone(error: Option<&Error>) -> *mut Error {
 pub extern "C" fn cortensor_error_free(error: Option<Box<Error>>) {
     quietly(|| drop(error));
 }
+
+#[cfg(test)]
+mod tests {
+    use cortensor_router::embed::KINDS;
+
+    use crate::Status;
+
+    #[test]
+    fn the_statuses_are_those_of_the_one_table() {
+        for row in KINDS {
+            let status = Status::of(row.kind);
+            assert_eq!(status as i32, row.c_status, "{}", row.code);
+            assert_eq!(Status::name(status as i32).to_str(), Ok(row.code));
+        }
+        assert_eq!(Status::name(KINDS.len() as i32 + 1), c"unknown", "a status without a kind");
+    }
+}

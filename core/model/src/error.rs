@@ -84,7 +84,7 @@ kinds! {
     MinerFailed "miner_failed" 502 12 "RuntimeError" true "upstream_error" "api_error"
         "Every miner that was tried failed: read the message, which is the last one's.";
     Closed "closed" 503 13 "RuntimeError" false "service_unavailable_error" "overloaded_error"
-        "The router is shut down or draining: open a new one.";
+        "The router is shut down or draining, the job was answered, or the stream is over: begin a new one.";
     Internal "internal" 500 14 "RuntimeError" false "server_error" "api_error"
         "A defect of the router itself: report it with its message.";
     WouldDeadlock "would_deadlock" 500 15 "RuntimeError" false "server_error" "api_error"

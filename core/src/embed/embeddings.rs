@@ -1,6 +1,7 @@
 //! The vectors that an embedding request returns to a host.
 
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::json;
 use crate::model::{Completion, TaskRequest, Usage, Vectors, inputs};
@@ -55,21 +56,61 @@ impl Embeddings {
     /// # Errors
     /// `Internal` if the record cannot be written as JSON.
     pub fn record(&self) -> Result<String> {
-        let data: Vec<_> = self
-            .vectors
-            .iter()
-            .enumerate()
-            .map(|(index, vector)| json!({"object": "embedding", "index": index, "embedding": vector}))
-            .collect();
-        json::text(&json!({
-            "object": "list",
-            "data": data,
-            "model": self.model,
-            "usage": {"prompt_tokens": self.usage.prompt_tokens, "total_tokens": self.usage.prompt_tokens},
-            "session_id": self.session_id,
-            "task_id": self.task_id,
-            "gid": self.gid,
-            "miner_address": self.miner_address,
-        }))
+        let item = |(index, vector)| Embedding { embedding: vector, index, object: "embedding" };
+        let tokens = self.usage.prompt_tokens;
+        json::text(&EmbeddingsRecord {
+            data: self.vectors.iter().map(Vec::as_slice).enumerate().map(item).collect(),
+            gid: self.gid,
+            miner_address: &self.miner_address,
+            model: &self.model,
+            object: "list",
+            session_id: self.session_id,
+            task_id: self.task_id,
+            usage: InputTokens { prompt_tokens: tokens, total_tokens: tokens },
+        })
     }
+}
+
+/// Vectors of texts, in the order of the texts.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Embeddings)]
+pub(super) struct EmbeddingsRecord<'a> {
+    /// The vectors, one for each text.
+    data: Vec<Embedding<'a>>,
+    /// The task among all sessions.
+    gid: u64,
+    /// The miner that made them.
+    miner_address: &'a str,
+    /// The model that made them.
+    model: &'a str,
+    /// `list`
+    #[schema(pattern = "^(list)$")]
+    object: &'static str,
+    /// The session.
+    session_id: u64,
+    /// The task in its session.
+    task_id: u64,
+    /// Tokens of the texts.
+    #[schema(value_type = Usage)]
+    usage: InputTokens,
+}
+
+/// A vector.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Embedding<'a> {
+    /// Its numbers.
+    embedding: &'a [f64],
+    /// The input it belongs to, from 0.
+    index: usize,
+    /// `embedding`
+    #[schema(pattern = "^(embedding)$")]
+    object: &'static str,
+}
+
+/// Tokens of texts; nothing is generated.
+#[allow(clippy::struct_field_names, reason = "these are the names on the wire")]
+#[derive(Serialize)]
+struct InputTokens {
+    prompt_tokens: u64,
+    total_tokens: u64,
 }

@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
 
 use super::call::may_block;
 use super::process::Bound;
@@ -296,15 +297,30 @@ impl Drop for Job {
 
 /// The record of a job. Fields of the request that the router does not know are copied byte by byte, so that the order
 /// of their members and every digit of their numbers stay.
-#[derive(Serialize)]
-struct JobRecord<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = JobInfo, description = "A job as the router has it.")]
+pub(super) struct JobRecord<'a> {
+    /// The task among all sessions.
+    #[schema(value_type = u64)]
     gid: Gid,
+    /// The session.
+    #[schema(value_type = u64)]
     session_id: SessionId,
+    /// The task in its session.
+    #[schema(value_type = u64)]
     task_id: TaskId,
+    /// The model to use, where one was asked for.
+    #[schema(required)]
     model: Option<&'a str>,
+    /// The whole text that the model must read.
     prompt: String,
+    /// Whether somebody reads tokens as they come.
     stream: bool,
+    /// Milliseconds since the Unix epoch after which nobody wants the answer.
+    #[schema(value_type = u64)]
     deadline_ms: Timestamp,
+    /// The caller's request.
+    #[schema(value_type = Object)]
     request: &'a TaskRequest,
 }
 

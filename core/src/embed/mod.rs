@@ -51,6 +51,7 @@ mod park;
 mod process;
 mod record;
 mod router;
+mod schema;
 mod stream;
 mod task;
 
@@ -67,6 +68,8 @@ pub use miner::{HostMiner, Miner};
 pub use options::{REQUEST as REQUEST_OPTIONS, SESSION as SESSION_OPTIONS, meant as meant_option};
 pub use record::{error_json, json_text, record_id};
 pub use router::Router;
+#[doc(hidden)]
+pub use schema::packages_file;
 pub use stream::{Event, Next, Stream, Subscriber, Subscription};
 pub use task::Task;
 

@@ -1,6 +1,7 @@
 //! The records of tasks, answers and errors in the form that bindings show, and requests in the form that they take.
 
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::json::{self, parse};
 use crate::model::whole::{number, some_number};
@@ -8,21 +9,43 @@ use crate::model::{Completion, CompletionRecord, RequestKind, SessionId, Task, T
 use crate::router::{Intake, RepeatKey};
 use crate::{Error, Result};
 
+/// The details of an error, with the REST API's names.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ErrorDetails<'a> {
+    /// The finest code there is, as the REST API answers it: `session_not_found`, `no_miner`, `queue_full` ...
+    code: &'a str,
+    /// The kind of the error, by the same word in every language.
+    kind: &'a str,
+    /// The problem and how to mend it.
+    message: &'a str,
+    /// The field or argument at fault: `max_tokens`, `limits.max_sessions`.
+    param: Option<&'a str>,
+    /// Milliseconds after which a retry may succeed.
+    retry_after_ms: Option<u64>,
+    /// Whether the same call may succeed later, unchanged.
+    retryable: bool,
+    /// The session that the error is about.
+    session_id: Option<u64>,
+    /// The task that the error is about; it can be polled.
+    task_id: Option<u64>,
+}
+
 /// The details of an error, as bindings show them:
 /// `{"kind","code","message","retryable","param","retry_after_ms","session_id","task_id"}`. Missing details are null.
 pub fn error_json(error: &Error) -> String {
     let details = error.details();
-    json!({
-        "kind": error.kind().code(),
-        "code": error.code(),
-        "message": error.message(),
-        "retryable": error.kind().row().retryable,
-        "param": details.param,
-        "retry_after_ms": details.retry_after_ms,
-        "session_id": details.session_id,
-        "task_id": details.task_id,
-    })
-    .to_string()
+    let record = ErrorDetails {
+        code: error.code(),
+        kind: error.kind().code(),
+        message: error.message(),
+        param: details.param.as_deref(),
+        retry_after_ms: details.retry_after_ms,
+        retryable: error.kind().row().retryable,
+        session_id: details.session_id.map(|id| id.0),
+        task_id: details.task_id.map(|id| id.0),
+    };
+    // This cannot fail: every member is a text, a number or a flag.
+    json::text(&record).unwrap_or_default()
 }
 
 /// The id in a session's record, for hosts without a JSON parser.
@@ -123,24 +146,35 @@ pub(super) fn embed_text(session: u64, text: &str, options: &str) -> Result<Inta
 }
 
 /// The part of a list that a caller wants.
-#[derive(Debug, Default, serde::Deserialize)]
+#[derive(Debug, Default, serde::Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = PageQuery)]
 pub(super) struct Page {
+    /// The state of the rows that are wanted.
     pub(super) state: Option<String>,
+    /// The most rows to list.
     #[serde(deserialize_with = "some_number")]
     pub(super) limit: Option<u64>,
+    /// The number of rows to leave out at the beginning.
     #[serde(deserialize_with = "number")]
     pub(super) offset: u64,
 }
 
-/// The part of a session's tasks that a caller wants.
-#[derive(Debug, Default, serde::Deserialize)]
+/// The part of a session's tasks that is wanted: the newest page, oldest first inside it, unless `offset` or `order`
+/// says otherwise.
+#[derive(Debug, Default, serde::Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = TaskQuery)]
 pub(super) struct TaskPage {
+    /// `ended`, or `active` for those that have not.
     pub(super) state: Option<String>,
+    /// The most tasks to list.
     #[serde(deserialize_with = "some_number")]
     pub(super) limit: Option<u64>,
+    /// The number of tasks to leave out at the beginning; with `order: desc` of the newest.
     #[serde(deserialize_with = "some_number")]
     pub(super) offset: Option<u64>,
+    /// `asc` counts from the oldest; `desc` from the newest back, newest first.
+    #[schema(pattern = "^(asc|desc)$")]
     pub(super) order: Option<String>,
 }

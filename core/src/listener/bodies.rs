@@ -263,8 +263,10 @@ impl ToSchema for Id {
     }
 }
 
-/// What the packages for other languages take beside a prompt: the members of every body, and what is theirs alone.
-pub(super) fn options() -> Schema {
+/// The options of a request in the packages for other languages: the members of every body, and those of the packages
+/// alone.
+#[cfg(feature = "embed")]
+pub(crate) fn options() -> Schema {
     let members = [
         "messages",
         "model",

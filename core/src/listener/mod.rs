@@ -48,10 +48,12 @@ mod wire;
 mod workers;
 
 pub use axum::body::Body;
+#[cfg(feature = "embed")]
+pub(crate) use bodies::options as request_options;
 pub use handler::Handler;
-pub use openapi::openapi_json;
 #[doc(hidden)]
-pub use openapi::{openapi_file, packages_file};
+pub use openapi::openapi_file;
+pub use openapi::openapi_json;
 pub use server::Listener;
 pub use tls::Certificates;
 

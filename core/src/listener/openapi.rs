@@ -10,20 +10,17 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::Ref;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
-    ComponentsBuilder, ContentBuilder, HeaderBuilder, InfoBuilder, ObjectBuilder, OpenApiBuilder, RefOr, Required,
-    Response, ResponseBuilder, Schema, schema,
+    ContentBuilder, HeaderBuilder, ObjectBuilder, RefOr, Required, Response, ResponseBuilder, Schema, schema,
 };
 use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, PartialSchema, ToSchema};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
-use super::bodies;
 use super::openai::chunk_shape::{ChatPiece, Chunk, Delta};
 use super::openai::schema::{Code, OpenAiError, OpenAiErrorBody, TextChoice};
 use super::reply::{self, CortensorError};
 use super::state::AppState;
-use crate::model::MinerSpec;
-use crate::{KINDS, ModelInfo};
+use crate::KINDS;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -159,23 +156,6 @@ pub fn openapi_json() -> String {
 #[doc(hidden)]
 pub fn openapi_file() -> String {
     DOCUMENT.to_pretty_json().map_or_else(|error| unreachable!("only string keys: {error}"), |json| json + "\n")
-}
-
-/// The records and options that the packages for other languages have beside the REST API's, as an OpenAPI document:
-/// `docs/packages.json`.
-#[doc(hidden)]
-pub fn packages_file() -> String {
-    let schemas = [
-        (MinerSpec::name(), MinerSpec::schema()),
-        (ModelInfo::name(), ModelInfo::schema()),
-        ("RequestOptions".into(), bodies::options().into()),
-        #[cfg(feature = "miner-client")]
-        (crate::miner::client::MinerClientStats::name(), crate::miner::client::MinerClientStats::schema()),
-    ];
-    let components = ComponentsBuilder::new().schemas_from_iter(schemas).build();
-    let info = InfoBuilder::new().title("cortensor-router packages").version(crate::VERSION).build();
-    let document = OpenApiBuilder::new().info(info).components(Some(components)).build();
-    document.to_pretty_json().map_or_else(|error| unreachable!("only string keys: {error}"), |json| json + "\n")
 }
 
 /// Every path, for `GET /api/v1/about`.

@@ -32,6 +32,15 @@ impl Document {
         serde_json::from_str(text).map(|json| Self { json }).map_err(|error| format!("docs/{name}: {error}"))
     }
 
+    /// This document with the schemas of another one.
+    pub(super) fn with(mut self, other: &Self) -> Self {
+        let schemas = self.json.get_mut("components").and_then(|components| components.get_mut("schemas"));
+        if let Some(Json::Object(own)) = schemas {
+            own.extend(other.schemas().map(|(name, schema)| (name.to_owned(), schema.clone())));
+        }
+        self
+    }
+
     /// The root of the document.
     pub(super) fn root(&self) -> &Json {
         &self.json
@@ -61,7 +70,9 @@ impl Document {
 
     /// The record that a schema describes, with the members of all schemas that it is made of.
     pub(super) fn record(&self, schema: &Json) -> Record {
-        let mut record = Record { says: schema.get("description").text().to_owned(), members: Vec::new() };
+        // An example in Rust is for readers of Rust.
+        let says = schema.get("description").text().split("```").next().unwrap_or_default().trim();
+        let mut record = Record { says: says.to_owned(), members: Vec::new() };
         self.collect(schema, &mut record.members);
         record
     }

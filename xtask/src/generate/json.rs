@@ -24,6 +24,12 @@ impl Json {
         self.members().find(|(key, _)| *key == name).map_or(&NOTHING, |(_, value)| value)
     }
 
+    /// The member of that name, to be changed.
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Self> {
+        let Self::Object(members) = self else { return None };
+        members.iter_mut().find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+
     /// The members of an object; none for other values.
     pub(super) fn members(&self) -> impl Iterator<Item = (&str, &Self)> {
         let members: &[(String, Self)] = if let Self::Object(members) = self { members } else { &[] };

@@ -16,9 +16,12 @@ pub(super) struct Given {
     pub(super) typed: &'static [(&'static str, &'static str, &'static str)],
     /// Whether it is a plain `dict` in Python, which nested records have always been.
     pub(super) plain: bool,
+    /// Whether Python has it; there the pages and the errors are classes with methods.
+    pub(super) in_python: bool,
 }
 
-const RECORD: Given = Given { name: "", schema: "", filled: &[], absent: &[], hidden: &[], typed: &[], plain: false };
+const RECORD: Given =
+    Given { name: "", schema: "", filled: &[], absent: &[], hidden: &[], typed: &[], plain: false, in_python: true };
 
 /// The records; a record stands before those that hold it.
 pub(super) const RECORDS: &[Given] = &[
@@ -42,6 +45,36 @@ pub(super) const RECORDS: &[Given] = &[
     },
     Given { name: "TaskResults", schema: "TaskResults", absent: &["miners"], plain: true, ..RECORD },
     Given { name: "TaskRecord", schema: "Task", ..RECORD },
+    Given {
+        name: "TaskPage",
+        schema: "TaskPage",
+        absent: &["corrupt"],
+        typed: &[("tasks", "", "TaskRow[]")],
+        in_python: false,
+        ..RECORD
+    },
+    Given { name: "Embedding", schema: "Embedding", ..RECORD },
+    Given {
+        name: "EmbeddingsRecord",
+        schema: "Embeddings",
+        typed: &[("usage", "Usage", "{ prompt_tokens: number; total_tokens: number }")],
+        ..RECORD
+    },
+    Given {
+        name: "JobInfo",
+        schema: "JobInfo",
+        typed: &[("request", "dict[str, Any]", "JobRequest"), ("model", "str | None", "string | null")],
+        plain: true,
+        ..RECORD
+    },
+    Given {
+        name: "ErrorDetails",
+        schema: "ErrorDetails",
+        absent: &["retryable"],
+        typed: &[("kind", "", "ErrorKind")],
+        in_python: false,
+        ..RECORD
+    },
     Given { name: "SessionRecord", schema: "Session", filled: &["validation_policy", "match"], ..RECORD },
     Given { name: "Hardware", schema: "Hardware", plain: true, ..RECORD },
     Given { name: "ModelDetails", schema: "ModelDetails", plain: true, ..RECORD },
@@ -65,36 +98,36 @@ pub(super) struct Taken {
     pub(super) elsewhere_in_typescript: &'static [&'static str],
     /// Members that TypeScript has here, and Python as an argument.
     pub(super) required_in_typescript: &'static [&'static str],
+    /// Whether Python has them as a type; queries are arguments there.
+    pub(super) in_python: bool,
 }
+
+const OPTION: Taken = Taken {
+    name: "",
+    schema: "",
+    elsewhere: &[],
+    elsewhere_in_typescript: &[],
+    required_in_typescript: &[],
+    in_python: true,
+};
 
 /// The options.
 pub(super) const OPTIONS: &[Taken] = &[
     Taken {
         name: "RequestOptions",
         schema: "RequestOptions",
-        elsewhere: &[],
         elsewhere_in_typescript: &["messages", "input"],
-        required_in_typescript: &[],
+        ..OPTION
     },
     Taken {
         name: "SessionOptions",
         schema: "SessionSpec",
         elsewhere: &["name"],
-        elsewhere_in_typescript: &[],
         required_in_typescript: &["name"],
+        ..OPTION
     },
-    Taken {
-        name: "SessionChanges",
-        schema: "SessionPatch",
-        elsewhere: &[],
-        elsewhere_in_typescript: &[],
-        required_in_typescript: &[],
-    },
-    Taken {
-        name: "MinerOptions",
-        schema: "MinerSpec",
-        elsewhere: &["name", "kind"],
-        elsewhere_in_typescript: &[],
-        required_in_typescript: &[],
-    },
+    Taken { name: "SessionChanges", schema: "SessionPatch", ..OPTION },
+    Taken { name: "MinerOptions", schema: "MinerSpec", elsewhere: &["name", "kind"], ..OPTION },
+    Taken { name: "PageQuery", schema: "PageQuery", in_python: false, ..OPTION },
+    Taken { name: "TaskQuery", schema: "TaskQuery", in_python: false, ..OPTION },
 ];

@@ -3,7 +3,8 @@
 //!
 //! The sources are the OpenAPI document (`docs/openapi.json`), the records that only the packages have
 //! (`docs/packages.json`) and the table of errors ([`KINDS`](cortensor_router_model::KINDS)). The router itself writes
-//! the two files, and the test `docs` of the crate `cortensor-router` compares them.
+//! the two files, and the test `docs` of the crate `cortensor-router` compares them. The C header follows from the statuses
+//! that are written here and from the rest of the C library; the test `header` of that crate holds it to them.
 
 mod document;
 mod example;
@@ -13,6 +14,7 @@ mod layout;
 mod python;
 mod reference;
 mod shape;
+mod status;
 mod typescript;
 
 use std::fs;
@@ -36,7 +38,9 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
             fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
         }
         Ok(format!("{} files", files.len()))
-    })
+    })?;
+    let mut header = environment::cargo(&["test", "--quiet", "--package", "cortensor-router-capi", "--test", "header"]);
+    steps.run("write the C header", header.env("UPDATE_DOCS", "1"))
 }
 
 /// Compares every generated file with the schema in `docs/`.
@@ -63,13 +67,16 @@ pub(crate) fn check(steps: &mut Steps) -> Outcome {
 fn files() -> Outcome<Vec<(&'static str, String)>> {
     let docs = environment::root().join("docs");
     let read = |name: &str| environment::read(&docs.join(name)).and_then(|text| Document::parse(name, &text));
-    let (api, packages) = (read("openapi.json")?, read("packages.json")?);
+    let api = read("openapi.json")?;
+    let rest_api = reference::markdown(&api);
+    let all = api.with(&read("packages.json")?);
     Ok(vec![
-        ("docs/rest-api.md", reference::markdown(&api)),
+        ("docs/rest-api.md", rest_api),
+        ("core/capi/src/status.rs", status::rust()),
         ("bindings-python/python/cortensor_router/_errors.py", kinds::python()),
-        ("bindings-python/python/cortensor_router/_records.py", python::records(&api, &packages)?),
-        ("bindings-python/python/cortensor_router/_options.py", python::options(&api, &packages)?),
-        ("bindings-node/records.d.ts", typescript::records(&api, &packages)?),
+        ("bindings-python/python/cortensor_router/_records.py", python::records(&all)?),
+        ("bindings-python/python/cortensor_router/_options.py", python::options(&all)?),
+        ("bindings-node/records.d.ts", typescript::records(&all)?),
     ])
 }
 

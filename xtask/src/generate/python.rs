@@ -14,15 +14,14 @@ const WIDTH: usize = 120;
 pub(super) const MARK: &str = "# Made from the schema by `cargo xtask gen`; do not edit.\n";
 
 /// The content of `_records.py`.
-pub(super) fn records(api: &Document, packages: &Document) -> Outcome<String> {
+pub(super) fn records(document: &Document) -> Outcome<String> {
     let mut out = format!(
         "{MARK}\"\"\"The records of the router, as dataclasses: the same names as in the REST API.\"\"\"\n\n\
          from __future__ import annotations\n\nfrom collections.abc import Mapping\nfrom dataclasses import dataclass, \
          field\nfrom typing import Any, ClassVar, TypedDict\n\nfrom ._record import Record\n"
     );
-    for given in RECORDS {
-        let schema = api.schema(given.schema).or_else(|_| packages.schema(given.schema))?;
-        let record = api.record(schema);
+    for given in RECORDS.iter().filter(|given| given.in_python) {
+        let record = document.record(document.schema(given.schema)?);
         let shown = || record.members.iter().filter(|member| !given.hidden.contains(&member.name.as_str()));
         out.push_str("\n\n");
         if given.plain {
@@ -118,14 +117,13 @@ fn of_record(shape: &Shape) -> String {
 }
 
 /// The content of `_options.py`.
-pub(super) fn options(api: &Document, packages: &Document) -> Outcome<String> {
+pub(super) fn options(document: &Document) -> Outcome<String> {
     let mut out = format!(
         "{MARK}\"\"\"The options of a task, a session or a miner. All of them may be absent.\"\"\"\n\nfrom __future__ \
          import annotations\n\nfrom collections.abc import Mapping, Sequence\nfrom typing import Any, TypedDict\n"
     );
-    for taken in OPTIONS {
-        let schema = api.schema(taken.schema).or_else(|_| packages.schema(taken.schema))?;
-        let record = api.record(schema);
+    for taken in OPTIONS.iter().filter(|taken| taken.in_python) {
+        let record = document.record(document.schema(taken.schema)?);
         let _ = writeln!(out, "\n\nclass {}(TypedDict, total=False):", taken.name);
         docstring(&mut out, &record.says);
         out.push('\n');

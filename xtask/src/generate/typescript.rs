@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use cortensor_router_model::KINDS;
 
-use super::document::{Document, Member};
+use super::document::{Document, Member, Record};
 use super::layout::{Given, OPTIONS, RECORDS};
 use super::shape::Shape;
 use crate::Outcome;
@@ -16,8 +16,8 @@ const NESTED: &[(&str, &str)] = &[("Hardware", "HardwareOptions"), ("ModelDetail
 const IMPORTED: &[&str] = &["Message"];
 
 /// The content of `records.d.ts`.
-pub(super) fn records(api: &Document, packages: &Document) -> Outcome<String> {
-    let schema = |name: &str| api.schema(name).or_else(|_| packages.schema(name));
+pub(super) fn records(document: &Document) -> Outcome<String> {
+    let record = |name: &str| document.schema(name).map(|schema| document.record(schema));
     let mut out = String::from("// Made from the schema by `cargo xtask gen`; do not edit.\n\n");
     let _ = writeln!(out, "import type {{ {} }} from './index.js';\n", IMPORTED.join(", "));
     let _ = writeln!(out, "/** The {} kinds of error: each says what the caller can do about it. */", KINDS.len());
@@ -27,7 +27,7 @@ pub(super) fn records(api: &Document, packages: &Document) -> Outcome<String> {
     }
     out.push_str(";\n");
     for given in RECORDS {
-        let record = api.record(schema(given.schema)?);
+        let record = record(given.schema)?;
         let members = record.members.iter().filter(|member| !given.hidden.contains(&member.name.as_str()));
         if given.name == "TaskRecord" {
             task(&mut out, given, &record.says, members);
@@ -38,7 +38,7 @@ pub(super) fn records(api: &Document, packages: &Document) -> Outcome<String> {
         out.push_str("}\n");
     }
     for (of, name) in NESTED {
-        let record = api.record(schema(of)?);
+        let record = record(of)?;
         interface(&mut out, name, &record.says);
         for member in &record.members {
             option(&mut out, member, member.required);
@@ -46,7 +46,7 @@ pub(super) fn records(api: &Document, packages: &Document) -> Outcome<String> {
         out.push_str("}\n");
     }
     for taken in OPTIONS {
-        let record = api.record(schema(taken.schema)?);
+        let record = record(taken.schema)?;
         interface(&mut out, taken.name, &record.says);
         for member in &record.members {
             let name = member.name.as_str();
@@ -57,7 +57,7 @@ pub(super) fn records(api: &Document, packages: &Document) -> Outcome<String> {
         }
         out.push_str("}\n");
     }
-    request(&mut out, api, packages)?;
+    request(&mut out, &record("RequestOptions")?);
     Ok(out)
 }
 
@@ -85,8 +85,7 @@ fn task<'a>(out: &mut String, given: &Given, says: &str, members: impl Iterator<
 }
 
 /// Writes the request of a job, which a miner reads with the names of the REST API.
-fn request(out: &mut String, api: &Document, packages: &Document) -> Outcome {
-    let record = api.record(packages.schema("RequestOptions")?);
+fn request(out: &mut String, record: &Record) {
     interface(
         out,
         "JobRequest",
@@ -99,7 +98,6 @@ fn request(out: &mut String, api: &Document, packages: &Document) -> Outcome {
         let _ = writeln!(out, "  {}?: {};", member.name, of_option(&member.shape.given()));
     }
     out.push_str("}\n");
-    Ok(())
 }
 
 fn interface(out: &mut String, name: &str, says: &str) {
