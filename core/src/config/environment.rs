@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
-use super::keys::{self, Key, KeyKind};
+use super::keys::{self, Key};
+use super::kind::KeyKind;
 use super::suggest;
 use crate::{Error, Result};
 

@@ -1,21 +1,23 @@
 //! The table of all keys, made from the configuration types themselves.
 //!
-//! [`documented!`] wraps a configuration struct and keeps its fields' doc comments, names and types as data. The
+//! [`documented!`] wraps a configuration struct and keeps its fields' doc comments, names and kinds as data. The
 //! reference page, `config show`, the environment's names and the spelling suggestions are all made from this one
 //! table, so a key cannot exist without its documentation.
 
 use std::sync::OnceLock;
 
-use super::{
-    Config, CorsConfig, DispatchConfig, LimitsConfig, ListenConfig, MinersConfig, RetentionConfig, RuntimeConfig,
-    StorageConfig, TlsConfig, TokenConfig, UpstreamConfig,
-};
+use super::Config;
+use super::kind::{KeyKind, Kind};
 
 /// A field of a configuration struct, as [`documented!`] found it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FieldDoc {
     pub(crate) field: &'static str,
-    pub(crate) ty: &'static str,
+    pub(crate) kind: KeyKind,
+    /// The fields of its table, or of each table in its list.
+    pub(crate) fields: &'static [FieldDoc],
+    /// The defaults of a table in its list.
+    pub(crate) element: fn() -> Option<toml::Value>,
     pub(crate) doc: &'static str,
     /// Names given by `serde(rename, alias)`, one slice an attribute.
     pub(crate) names: &'static [&'static [&'static str]],
@@ -23,22 +25,28 @@ pub(crate) struct FieldDoc {
     pub(crate) secret: &'static [bool],
 }
 
-/// Declares the struct as it stands, with a setter for each field, and keeps its fields' documentation in `DOCS`.
+/// Declares the struct as it stands, with a setter for each field, and makes it a [`Kind`] that knows its fields and their
+/// documentation.
 macro_rules! documented {
     ($(#[$($outer:tt)*])* pub struct $name:ident { $($(#[$($attr:tt)*])* pub $field:ident: $ty:ty,)* }) => {
         $(#[$($outer)*])*
         #[non_exhaustive]
         pub struct $name { $($(#[$($attr)*])* pub $field: $ty,)* }
 
-        impl $name {
-            pub(crate) const DOCS: &'static [$crate::config::keys::FieldDoc] = &[$($crate::config::keys::FieldDoc {
+        impl $crate::config::kind::Kind for $name {
+            const KIND: $crate::config::kind::KeyKind = $crate::config::kind::KeyKind::Section;
+            const FIELDS: &'static [$crate::config::keys::FieldDoc] = &[$($crate::config::keys::FieldDoc {
                 field: stringify!($field),
-                ty: stringify!($ty),
+                kind: <$ty as $crate::config::kind::Kind>::KIND,
+                fields: <$ty as $crate::config::kind::Kind>::FIELDS,
+                element: <$ty as $crate::config::kind::Kind>::element,
                 doc: concat!($(documented!(@doc $($attr)*)),*),
                 names: &[$(documented!(@names $($attr)*)),*],
                 secret: &[$(documented!(@secret $($attr)*)),*],
             }),*];
+        }
 
+        impl $name {
             $(
                 #[doc = concat!("Sets `", stringify!($field), "`.")]
                 #[must_use]
@@ -55,64 +63,6 @@ macro_rules! documented {
     (@names $($other:tt)*) => { &[] };
     (@secret serde(skip_serializing)) => { true };
     (@secret $($other:tt)*) => { false };
-}
-
-/// The kinds of values that a key takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyKind {
-    /// `true` or `false`.
-    Bool,
-    /// A whole number.
-    Integer,
-    /// A number.
-    Number,
-    /// A text.
-    Text,
-    /// A list of texts.
-    TextList,
-    /// A list of whole numbers.
-    IntegerList,
-    /// A table of texts by name.
-    TextMap,
-    /// A table with keys of its own.
-    Section,
-    /// A list of tables (`[[upstream]]`) with keys of their own.
-    Tables,
-}
-
-impl KeyKind {
-    fn of(ty: &str) -> Option<Self> {
-        Some(match ty {
-            "bool" | "Option<bool>" => Self::Bool,
-            "u16" | "u32" | "u64" | "usize" | "Option<NonZeroU16>" | "Option<NonZeroU64>" | "Option<NonZeroUsize>" => {
-                Self::Integer
-            }
-            "f64" => Self::Number,
-            "String" | "IpAddr" | "Option<PathBuf>" | "Durability" | "UnknownSession" | "OnFailure" | "StreamUsage"
-            | "Anonymous" => Self::Text,
-            "Vec<String>" => Self::TextList,
-            "Vec<u64>" => Self::IntegerList,
-            "BTreeMap<String, String>" => Self::TextMap,
-            _ if ty.starts_with("Vec<") && children(ty).is_some() => Self::Tables,
-            _ if children(ty).is_some() => Self::Section,
-            _ => return None,
-        })
-    }
-
-    /// The words for people.
-    pub fn describe(self) -> &'static str {
-        match self {
-            Self::Bool => "true or false",
-            Self::Integer => "a whole number",
-            Self::Number => "a number",
-            Self::Text => "a text",
-            Self::TextList => "a list of texts",
-            Self::IntegerList => "a list of whole numbers",
-            Self::TextMap => "a table of texts",
-            Self::Section => "a table",
-            Self::Tables => "a list of tables",
-        }
-    }
 }
 
 /// One key of the configuration.
@@ -134,62 +84,36 @@ pub struct Key {
     pub secret: bool,
 }
 
-fn children(ty: &str) -> Option<&'static [FieldDoc]> {
-    Some(match ty {
-        "StorageConfig" => StorageConfig::DOCS,
-        "RetentionConfig" => RetentionConfig::DOCS,
-        "LimitsConfig" => LimitsConfig::DOCS,
-        "DispatchConfig" => DispatchConfig::DOCS,
-        "ListenConfig" => ListenConfig::DOCS,
-        "MinersConfig" => MinersConfig::DOCS,
-        "TlsConfig" => TlsConfig::DOCS,
-        "CorsConfig" => CorsConfig::DOCS,
-        "RuntimeConfig" => RuntimeConfig::DOCS,
-        "Vec<TokenConfig>" => TokenConfig::DOCS,
-        "Vec<UpstreamConfig>" => UpstreamConfig::DOCS,
-        _ => return None,
-    })
-}
-
 /// All keys, in the order of their declaration; sections and lists of tables stand before their own keys.
 pub fn keys() -> &'static [Key] {
     static KEYS: OnceLock<Vec<Key>> = OnceLock::new();
     KEYS.get_or_init(|| {
         let mut out = Vec::new();
         let defaults = toml::Value::try_from(Config::default()).unwrap_or(toml::Value::Boolean(false));
-        collect("", Config::DOCS, Some(&defaults), &mut out);
+        collect("", Config::FIELDS, Some(&defaults), &mut out);
         out
     })
 }
 
 fn collect(prefix: &str, fields: &[FieldDoc], defaults: Option<&toml::Value>, out: &mut Vec<Key>) {
     for field in fields {
-        let ty = field.ty.replace(' ', "").replace(',', ", ");
         let names = field.names.iter().copied().find(|names| !names.is_empty()).unwrap_or_default();
         let name = names.first().copied().unwrap_or(field.field);
         let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
         let default = defaults.and_then(|table| table.get(name));
-        // A type that is missing above shows as a text here, and as a failure in the test that checks every type.
-        let kind = KeyKind::of(&ty).unwrap_or(KeyKind::Text);
         out.push(Key {
             alias: names.get(1).copied(),
-            kind,
+            kind: field.kind,
             doc: field.doc.trim().to_owned(),
             default: default.map(ToString::to_string).unwrap_or_default(),
             env: env_name(&path),
             secret: field.secret.contains(&true),
             path: path.clone(),
         });
-        if let Some(fields) = children(&ty) {
-            if kind == KeyKind::Tables {
-                let element = match ty.as_str() {
-                    "Vec<UpstreamConfig>" => toml::Value::try_from(UpstreamConfig::default()),
-                    _ => toml::Value::try_from(TokenConfig::default()),
-                };
-                collect(&format!("{path}[]"), fields, element.ok().as_ref(), out);
-            } else {
-                collect(&path, fields, default, out);
-            }
+        if field.kind == KeyKind::Tables {
+            collect(&format!("{path}[]"), field.fields, (field.element)().as_ref(), out);
+        } else {
+            collect(&path, field.fields, default, out);
         }
     }
 }
@@ -228,17 +152,7 @@ pub(crate) fn canonical(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_type_of_a_field_has_a_kind() {
-        fn check(fields: &[FieldDoc]) {
-            for field in fields {
-                assert!(KeyKind::of(field.ty).is_some(), "give {} (of {}) a KeyKind", field.ty, field.field);
-                children(field.ty).into_iter().for_each(check);
-            }
-        }
-        check(Config::DOCS);
-    }
+    use crate::config::{ListenConfig, StorageConfig, TlsConfig, TokenConfig, UpstreamConfig};
 
     fn walk(path: &str, value: &toml::Value, out: &mut Vec<String>) {
         match value {

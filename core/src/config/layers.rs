@@ -6,7 +6,8 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::environment::Setting;
-use super::keys::{self, KeyKind};
+use super::keys;
+use super::kind::KeyKind;
 use super::source::{Source, is_below, source_of};
 use super::{Config, suggest};
 use crate::{Error, Result};

@@ -12,6 +12,7 @@ mod dispatch;
 #[doc(hidden)]
 pub mod distrust;
 mod environment;
+mod kind;
 mod layers;
 mod limits;
 mod listen;
@@ -34,7 +35,9 @@ pub use dispatch::DispatchConfig;
 #[doc(hidden)]
 pub use environment::{COMMAND_ENV, ENV_ALIASES, EnvAlias};
 #[doc(hidden)]
-pub use keys::{Key, KeyKind, keys};
+pub use keys::{Key, keys};
+#[doc(hidden)]
+pub use kind::KeyKind;
 pub use limits::LimitsConfig;
 pub use listen::{Anonymous, CorsConfig, DEFAULT_DEV_TOKEN, ListenConfig, TokenConfig};
 pub use load::{Loaded, Override, load};

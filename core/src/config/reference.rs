@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use toml::Value;
 
-use super::keys::{self, Key, KeyKind};
+use super::keys::{self, Key};
+use super::kind::KeyKind;
 use super::{COMMAND_ENV, ENV_ALIASES, Loaded, Source};
 
 const HEAD: &str = "\

@@ -5,7 +5,8 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{self, KeyKind};
+use super::keys;
+use super::kind::KeyKind;
 use crate::Error;
 
 /// A key as somebody wrote it, and where.
@@ -103,7 +104,7 @@ fn suggestion(path: &str) -> Option<String> {
         whole.max(misplaced)
     };
     // Of equally close keys the first one is taken: it is the last of the reversed list.
-    let best = keys::keys().iter().rev().map(|key| (score(key), key)).max_by(|a, b| a.0.total_cmp(&b.0))?;
+    let best = keys().iter().rev().map(|key| (score(key), key)).max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 >= 0.75).then(|| best.1.path.clone())
 }
 

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::keys::{self, Key, KeyKind};
+use super::keys::{self, Key};
+use super::kind::KeyKind;
 
 const HEAD: &str = "\
 // Made from the configuration types by `UPDATE_DOCS=1 cargo test --test docs`; do not edit.

@@ -1,0 +1,107 @@
+//! The kinds of values that keys take, by the types of their fields.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::num::{NonZeroU16, NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::keys::FieldDoc;
+
+/// The kinds of values that a key takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKind {
+    /// `true` or `false`.
+    Bool,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Number,
+    /// A text.
+    Text,
+    /// A list of texts.
+    TextList,
+    /// A list of whole numbers.
+    IntegerList,
+    /// A table of texts by name.
+    TextMap,
+    /// A table with keys of its own.
+    Section,
+    /// A list of tables (`[[upstream]]`) with keys of their own.
+    Tables,
+}
+
+impl KeyKind {
+    /// The words for people.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Bool => "true or false",
+            Self::Integer => "a whole number",
+            Self::Number => "a number",
+            Self::Text => "a text",
+            Self::TextList => "a list of texts",
+            Self::IntegerList => "a list of whole numbers",
+            Self::TextMap => "a table of texts",
+            Self::Section => "a table",
+            Self::Tables => "a list of tables",
+        }
+    }
+
+    /// The kind of a list of such values. A list of anything else has no kind, and the compiler refuses it.
+    const fn listed(self) -> Self {
+        match self {
+            Self::Text => Self::TextList,
+            Self::Integer => Self::IntegerList,
+            Self::Section => Self::Tables,
+            _ => panic!("a key takes a list of texts, of whole numbers or of tables"),
+        }
+    }
+}
+
+/// A type of a field of the configuration. A field of a type without a kind does not compile.
+pub(crate) trait Kind {
+    /// The kind of the key's value.
+    const KIND: KeyKind;
+
+    /// The fields of a table, or of each table in a list.
+    const FIELDS: &'static [FieldDoc] = &[];
+
+    /// The defaults of a table that stands in a list.
+    fn element() -> Option<toml::Value> {
+        None
+    }
+}
+
+/// Gives types the kind of their values.
+macro_rules! kinds {
+    ($($kind:ident: $($ty:ty),+;)*) => {
+        $($(impl Kind for $ty {
+            const KIND: KeyKind = KeyKind::$kind;
+        })+)*
+    };
+}
+
+kinds! {
+    Bool: bool;
+    Integer: u16, u32, u64, usize, NonZeroU16, NonZeroU64, NonZeroUsize;
+    Number: f64;
+    Text: String, IpAddr, PathBuf, super::Anonymous, super::Durability, super::StreamUsage, super::UnknownSession,
+        crate::model::OnFailure;
+    TextMap: BTreeMap<String, String>;
+}
+
+/// A key that may be left out takes what it takes otherwise.
+impl<T: Kind> Kind for Option<T> {
+    const KIND: KeyKind = T::KIND;
+    const FIELDS: &'static [FieldDoc] = T::FIELDS;
+}
+
+impl<T: Kind + Default + Serialize> Kind for Vec<T> {
+    const KIND: KeyKind = T::KIND.listed();
+    const FIELDS: &'static [FieldDoc] = T::FIELDS;
+
+    fn element() -> Option<toml::Value> {
+        toml::Value::try_from(T::default()).ok()
+    }
+}
