@@ -519,32 +519,32 @@ class MinerClientStats(Record):
     """The counts of a miner since it started."""
 
     miner_id: str
-    """The miner's id: its key's id, or else its name."""
+    """The miner's id: the id of its key, or else its name."""
     connected: bool
-    """Whether it is connected to a router."""
+    """Whether the miner is connected to a router."""
     router: str
-    """The router that it is connected to, or the last one."""
+    """The URL of the present router, or of the last one."""
     last_error: str
-    """The reason why the last connection ended or could not be made; empty while it is connected."""
+    """The reason why the last connection ended or failed; empty: the miner is connected."""
     draining: bool
-    """Whether it takes no new tasks."""
+    """Whether the miner drains and takes no new tasks."""
     capacity: int
-    """How many tasks it takes at a time."""
+    """The maximum number of concurrent tasks."""
     in_flight: int
-    """Attempts that it holds, those that wait for their `final` included."""
+    """The attempts that the miner holds, including answers that wait for their `final`."""
     connections: int
-    """Connections that were welcomed."""
+    """The number of connections that a router has welcomed."""
     accepted: int
-    """Offers that it took."""
+    """The number of offers that the miner took."""
     rejected: int
-    """Offers that it did not take."""
+    """The number of offers that the miner did not take."""
     finished: int
-    """Answers that the backend finished."""
+    """The number of answers that the backend finished."""
     committed: int
-    """Answers that became results."""
+    """The number of answers that became results."""
     failed: int
-    """Attempts that failed."""
+    """The number of attempts that failed."""
     cancelled: int
-    """Attempts that were cancelled."""
+    """The number of attempts that were cancelled."""
     frames: int
-    """Pieces that were sent, those sent again included."""
+    """The number of pieces that were sent, including those sent again."""

@@ -18,52 +18,55 @@ const LEAST_BYTES: usize = 64 << 10;
 /// let config = MinerClientConfig::new("wss://router.example", "gpu-1").capacity(4).token("...");
 /// assert!(config.validate().is_ok());
 /// let same: MinerClientConfig =
-///     serde_json::from_str(r#"{"routers":["wss://router.example"],"name":"gpu-1","capacity":4,"token":"..."}"#).unwrap();
+/// serde_json::from_str(r#"{"routers":["wss://router.example"],"name":"gpu-1","capacity":4,"token":"..."}"#).unwrap();
 /// assert_eq!((same.name, same.capacity), (config.name, config.capacity));
 /// ```
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct MinerClientConfig {
-    /// The addresses of the routers: `ws://` or `wss://`, a host, a port. The path `/miner/v1` is added if there is
-    /// none. One router is connected at a time; the next is tried if one fails.
+    /// The addresses of the routers: `ws://` or `wss://`, a host, and a port. The path `/miner/v1` is added if there is
+    /// none. The miner connects to one router at a time, and tries the next one if the connection fails.
     pub routers: Vec<String>,
-    /// The miner's name, unique at its router, 1 to 128 bytes.
+    /// The miner's name, 1 to 128 bytes, unique at its router.
     pub name: String,
-    /// How many tasks it works on at a time, 1 to 65536. Default 1.
+    /// The maximum number of concurrent tasks, 1 to 65536. Default 1.
     pub capacity: u32,
-    /// The models it serves; empty: any model that is asked for.
+    /// The models that the miner serves; empty: any model.
     pub models: Vec<String>,
-    /// More about its models, by their id.
+    /// Details of the models, by their id.
     pub model_details: Vec<ModelDetails>,
-    /// Whether it continues another miner's partial answer ([`Job::info`](crate::miner::Job::info)`().partial`).
+    /// Whether the miner can continue a partial answer of another miner
+    /// ([`JobInfo::partial`](crate::miner::JobInfo::partial)).
     pub continues: bool,
-    /// Whether it is dedicated to sessions rather than ephemeral.
+    /// Whether the miner is dedicated instead of ephemeral.
     pub dedicated: bool,
-    /// The person or company that runs it.
+    /// The person or company that runs the miner; empty: unknown.
     pub owner: String,
-    /// Its hardware.
+    /// The miner's hardware.
     pub hardware: Option<Hardware>,
-    /// A token of the scope `miner`; with `key_file`: the one-time token that enrols the key, needed once.
+    /// A token of the scope `miner`. With `key_file`: the one-time token that enrols the key, which is needed only
+    /// once.
     #[serde(skip_serializing)]
     pub token: String,
-    /// The file of the miner's own key; it is made if it does not exist.
+    /// The file of the miner's own key. The miner makes the file if it does not exist.
     pub key_file: Option<PathBuf>,
     /// A file of certificates (PEM) to trust instead of the public ones.
     pub ca_file: Option<PathBuf>,
     /// A file with the miner's certificate chain (PEM), for routers that ask for one.
     pub cert_file: Option<PathBuf>,
-    /// A file with the key of that certificate (PEM).
+    /// A file with the private key of that certificate (PEM).
     pub cert_key_file: Option<PathBuf>,
-    /// Milliseconds to connect and be welcomed. Default 10000.
+    /// The time in milliseconds within which the router must have welcomed the miner. Default 10000.
     pub connect_timeout_ms: u64,
-    /// The first window of the wait before a reconnect, in milliseconds; each next one is twice as long. Default 1000.
+    /// The first window of the wait before a reconnect, in milliseconds. Each further window is twice as long. Default
+    /// 1000.
     pub reconnect_base_ms: u64,
     /// The longest window of that wait, in milliseconds. Default 64000.
     pub reconnect_max_ms: u64,
-    /// The largest frame of a router in bytes; a larger one ends the connection. Default 64 MiB.
+    /// The maximum size of a frame of the router, in bytes. A larger frame ends the connection. Default 64 MiB.
     pub max_frame_bytes: usize,
-    /// Bytes that may wait to be sent to the router, beside the windows of the tasks. Default 64 MiB.
+    /// The maximum bytes that may wait to be sent to the router. Default 64 MiB.
     pub write_buffer_bytes: usize,
 }
 
