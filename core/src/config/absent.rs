@@ -6,6 +6,7 @@ use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Writes the number, or 0 for none.
+#[allow(clippy::ref_option, reason = "serde passes the field as it is")]
 pub(super) fn serialize<S: Serializer, N: Serialize>(value: &Option<N>, serializer: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(number) => number.serialize(serializer),

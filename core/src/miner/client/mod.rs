@@ -6,13 +6,8 @@
 //! use cortensor_router::model::Answer;
 //!
 //! # async fn run() -> cortensor_router::Result<()> {
-//! let config = MinerClientConfig {
-//!     routers: vec!["wss://router.example".into()],
-//!     name: "shout-1".into(),
-//!     token: std::env::var("CORTENSOR_TOKEN").unwrap_or_default(),
-//!     capacity: 4,
-//!     ..MinerClientConfig::default()
-//! };
+//! let token = std::env::var("CORTENSOR_TOKEN").unwrap_or_default();
+//! let config = MinerClientConfig::new("wss://router.example", "shout-1").token(token).capacity(4);
 //! let client = MinerClient::start(config, |job: Job| {
 //!     job.emit(job.prompt().to_uppercase());
 //!     job.finish(Answer::default());
