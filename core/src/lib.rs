@@ -26,6 +26,7 @@ pub mod config;
 #[cfg(feature = "embed")]
 #[doc(hidden)]
 pub mod embed;
+mod id_map;
 #[doc(hidden)]
 pub mod internals;
 mod json;

@@ -212,15 +212,20 @@ pub(in crate::listener) fn host_name(host: &str) -> &str {
     if let Some(rest) = host.strip_prefix('[') {
         return rest.split(']').next().unwrap_or_default();
     }
-    let name = host.split(':').next().unwrap_or_default();
+    let name = colon(host).map_or(host, |at| &host[..at]);
     name.strip_suffix('.').unwrap_or(name)
+}
+
+/// The place of the first colon. Hosts are too short for the search that `str` would set up.
+fn colon(host: &str) -> Option<usize> {
+    host.bytes().position(|byte| byte == b':')
 }
 
 /// The port of a host; `Ok(None)` where it names none.
 fn port_of(host: &str) -> Result<Option<u16>, ()> {
     let rest = match host.strip_prefix('[') {
         Some(rest) => rest.split_once(']').ok_or(())?.1,
-        None => host.find(':').map_or("", |at| &host[at..]),
+        None => colon(host).map_or("", |at| &host[at..]),
     };
     match rest.strip_prefix(':') {
         None if rest.is_empty() => Ok(None),

@@ -46,7 +46,9 @@ impl Miner for EchoMiner {
         if !self.delay.is_zero() {
             tokio::spawn(echo.say_slowly(job, self.delay));
         } else if !job.stream() {
-            let text = echo.text[..echo.end()].to_owned();
+            let end = echo.end();
+            let mut text = std::mem::take(&mut echo.text);
+            text.truncate(end);
             job.finish(echo.answer(text));
         } else {
             match echo.say(&job) {

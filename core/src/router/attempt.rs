@@ -20,7 +20,7 @@ use super::wait::Waiter;
 use crate::engine::{Blame, Event, MinerKey, Role};
 use crate::miner::{Chunk, Emit, FailClass, Failure, JobSink, MinerEvent, Settled};
 use crate::model::{
-    Answer, Delta, Fence, FinishReason, MinerKind, Outcome, PartsSoFar, RequestKind, Usage, clean_piece,
+    Answer, Delta, Fence, FinishReason, MinerKind, Outcome, PartsSoFar, RequestKind, SharedText, Usage, clean_piece,
     estimate_bytes, estimate_tokens, vectors_for,
 };
 use crate::task::hash_of;
@@ -98,18 +98,20 @@ impl Attempt {
 
     /// The text of the whole answer, and whether it was cut off. If the miner emitted no pieces, the text of `answer`
     /// is added to the transcript as one piece. `None`: the attempt does not count any more.
-    fn whole_text(&self, shared: &Shared, answer: &Answer) -> Option<(String, bool)> {
+    fn whole_text(&self, shared: &Shared, answer: &Answer) -> Option<(SharedText, bool)> {
         let raw = self.live.spec.request.raw;
         let most = shared.config.limits.max_output_bytes as usize;
         if let Some(aside) = &self.aside {
             let emitted = std::mem::take(&mut *aside.lock());
             if !emitted.is_empty() {
-                return Some((emitted, false));
+                return Some((emitted.into(), false));
             }
             let text = clean_piece(&answer.text, true, raw);
             let end = text.floor_char_boundary(most);
-            return Some((text[..end].to_owned(), end < text.len()));
+            return Some((text[..end].into(), end < text.len()));
         }
+        // Most answers in one piece are taken as they are, and need no copy.
+        let shared_text = |text: &str| if *answer.text == *text { answer.text.clone() } else { text.into() };
         let mut state = self.live.state.lock();
         if !state.transcript.takes(self.fence) {
             return None;
@@ -123,9 +125,9 @@ impl Attempt {
             if !state.readers.is_empty() {
                 state.transcript.show();
             }
-            return Some((state.transcript.text().to_owned(), end < piece.len()));
+            return Some((shared_text(state.transcript.text()), end < piece.len()));
         }
-        Some((state.transcript.text().to_owned(), false))
+        Some((shared_text(state.transcript.text()), false))
     }
 
     /// Adds the parts of an answer other than text; `false`: they have more than `most` bytes.
@@ -170,7 +172,7 @@ impl Attempt {
             }
         }
         let Some((text, cut)) = self.whole_text(shared, &answer) else { return };
-        answer.text = text.into();
+        answer.text = text;
         if cut {
             if self.live.spec.request.kind == RequestKind::Embedding {
                 return self.failed(shared, too_long());

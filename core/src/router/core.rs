@@ -9,13 +9,14 @@ use super::recent::Recent;
 use super::slot::MinerSlot;
 use crate::config::LimitsConfig;
 use crate::engine::{Engine, MinerKey};
+use crate::id_map::IdMap;
 use crate::model::{Gid, Session, SessionId, TaskId};
 
 /// The state behind the one lock.
 pub(super) struct Core {
     pub(super) engine: Engine,
-    pub(super) live: HashMap<Gid, Arc<Live>>,
-    pub(super) by_id: HashMap<(SessionId, TaskId), Gid>,
+    pub(super) live: IdMap<Gid, Arc<Live>>,
+    pub(super) by_id: IdMap<(SessionId, TaskId), Gid>,
     /// Ended tasks whose streams can still be resumed.
     pub(super) recent: Recent,
     pub(super) sessions: BTreeMap<SessionId, Session>,

@@ -64,7 +64,7 @@ pub(super) struct LiveState {
     held: Held,
     /// Each reader's number, and the number of the last piece that it has read.
     pub(super) readers: SmallVec<[(u64, u64); 1]>,
-    wakers: SmallVec<[(u64, Waker); 1]>,
+    wakers: Wakers,
 }
 
 /// The answer of one miner.
@@ -142,9 +142,9 @@ impl LiveState {
         self.readers.retain(|(id, _)| *id != waiter);
     }
 
-    /// Takes the wakers. The caller must wake them after it has released the lock.
-    pub(super) fn take_wakers(&mut self) -> SmallVec<[(u64, Waker); 1]> {
-        std::mem::take(&mut self.wakers)
+    /// Takes the wakers, if there are any. The caller must wake them after it has released the lock.
+    pub(super) fn take_wakers(&mut self) -> Option<Wakers> {
+        (!self.wakers.is_empty()).then(|| std::mem::take(&mut self.wakers))
     }
 
     /// The number of bytes that the slowest reader has not taken yet.
@@ -152,6 +152,9 @@ impl LiveState {
         self.readers.iter().map(|(_, seq)| self.transcript.backlog(*seq)).max().unwrap_or(0)
     }
 }
+
+/// The wakers of the waiters, each with the number of its waiter.
+pub(super) type Wakers = SmallVec<[(u64, Waker); 1]>;
 
 /// Bytes that are counted in advance for a growing text, so that not every piece updates the router's count.
 const AHEAD: u64 = 4 << 10;
@@ -188,8 +191,9 @@ impl Live {
 }
 
 /// Wakes the waiters. The task's lock must not be held.
-pub(super) fn wake(wakers: SmallVec<[(u64, Waker); 1]>) {
-    for (_, waker) in wakers {
+#[inline]
+pub(super) fn wake(wakers: Option<Wakers>) {
+    for (_, waker) in wakers.into_iter().flatten() {
         waker.wake();
     }
 }

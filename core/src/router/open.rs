@@ -23,6 +23,7 @@ use super::shared::{Router, Shared};
 use super::slot::Entrance;
 use crate::config::{Config, UpstreamConfig};
 use crate::engine::{Engine, Event};
+use crate::id_map::IdMap;
 use crate::miner::{EchoMiner, Miner};
 use crate::model::{Gid, MinerSpec, Session, TaskId};
 use crate::store::{Durability, MemoryStore, MinerRecord, Recovery, SqliteOptions, SqliteStore, Store};
@@ -208,8 +209,8 @@ fn build(
         clock,
         core: Mutex::new(Core {
             engine: Engine::new(settings),
-            live: HashMap::new(),
-            by_id: HashMap::new(),
+            live: IdMap::default(),
+            by_id: IdMap::default(),
             recent: Recent::default(),
             sessions: BTreeMap::new(),
             sids: HashMap::new(),

@@ -15,6 +15,9 @@ use crate::miner::Turn;
 use crate::model::{Completion, OnFailure};
 use crate::{Error, ErrorKind, Result};
 
+/// The number of ready events for which a batch has room at once.
+const READY: usize = 64;
+
 /// The events of a stream.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -156,6 +159,9 @@ impl TokenStream {
         // the thread.
         let mut turn = Turn::default();
         let mut rest = false;
+        events.reserve(
+            usize::try_from(state.transcript.last_seq().saturating_sub(from)).unwrap_or_default().min(READY) + 1,
+        );
         for piece in state.transcript.after(from) {
             self.seq = piece.seq;
             let bytes = piece.text.len() + piece.raw.as_ref().map_or(0, Bytes::len);

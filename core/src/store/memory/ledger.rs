@@ -8,6 +8,7 @@ use super::super::{
 };
 use super::ids::SessionTasks;
 use crate::Result;
+use crate::id_map::IdMap;
 use crate::model::{Fence, Gid, Session, SessionId, Task, TaskId, TaskState, Timestamp};
 
 /// The bytes that a task costs in this store beyond its weight: its records are structs, not rows, and stand in four
@@ -27,7 +28,7 @@ pub(super) struct Ledger {
     epoch: u64,
     last_gid: Gid,
     last_fence: Fence,
-    tasks: HashMap<Gid, Entry>,
+    tasks: IdMap<Gid, Entry>,
     by_session: BTreeMap<SessionId, SessionTasks>,
     by_key: HashMap<KeyName, Gid>,
     /// Ended tasks, the oldest first.

@@ -1,6 +1,5 @@
 //! Applies a batch of operations as one transaction.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -11,6 +10,7 @@ use super::connection::{Failure, set_sync};
 use super::op::{Op, Reply};
 use super::recovery;
 use super::statements::Statements;
+use crate::id_map::IdMap;
 use crate::model::Task;
 
 /// Applies the operations in one transaction. On success every operation is taken and has a reply.
@@ -68,9 +68,9 @@ fn within<'db>(
 
 /// Maps the position of an accept to the position of its task's end, if the batch contains both. Both become one row
 /// that is written once.
-fn ends_of_accepts(ops: &[Option<Op>]) -> HashMap<usize, usize> {
-    let mut accepts = HashMap::new();
-    let mut ends = HashMap::new();
+fn ends_of_accepts(ops: &[Option<Op>]) -> IdMap<usize, usize> {
+    let mut accepts = IdMap::default();
+    let mut ends = IdMap::default();
     for (at, op) in ops.iter().enumerate() {
         match op {
             Some(Op::Accept(new, _)) => {
