@@ -9,8 +9,10 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
 use super::super::weight::weight;
-use super::super::{Accepted, ApiKey, Idempotency, MinerRecord, Purge, TaskSpec, id_in_use, key_mismatch};
+use super::super::{Accepted, ApiKey, Idempotency, MinerRecord, Purge, Recovery, TaskSpec, id_in_use, key_mismatch};
 use super::connection::Failure;
+use super::meta::Meta;
+use super::recovery;
 use super::row::{RowError, end_columns, ending, int, json, text, uint};
 use super::schema::BLOCK;
 use super::statements::Statements;
@@ -22,6 +24,8 @@ use crate::model::{Gid, Session, SessionId, Task, TaskId};
 pub(super) struct Batch<'a, 'db> {
     db: &'db Connection,
     statements: &'a mut Statements<'db>,
+    /// The row of `meta` as it was committed last.
+    meta: &'a mut Meta,
     sums: Sums,
 }
 
@@ -33,6 +37,7 @@ struct Sums {
     last_fence: u64,
     last_session: u64,
     ended_bytes: i64,
+    epochs: u64,
 }
 
 #[derive(Debug, Default)]
@@ -57,18 +62,41 @@ impl Sums {
         self.last_fence = self.last_fence.max(task.fence.0);
         self.ended_bytes += int(bytes);
     }
+
+    /// The row of `meta` after this batch.
+    fn applied_to(&self, meta: &Meta) -> Meta {
+        Meta {
+            epoch: meta.epoch + self.epochs,
+            last_gid: meta.last_gid.max(self.last_gid),
+            last_fence: meta.last_fence.max(self.last_fence),
+            last_session: meta.last_session.max(self.last_session),
+            ended_bytes: meta.ended_bytes + self.ended_bytes,
+        }
+    }
 }
 
 impl<'a, 'db> Batch<'a, 'db> {
-    pub(super) fn begin(db: &'db Connection, statements: &'a mut Statements<'db>) -> rusqlite::Result<Self> {
+    pub(super) fn begin(
+        db: &'db Connection,
+        statements: &'a mut Statements<'db>,
+        meta: &'a mut Meta,
+    ) -> rusqlite::Result<Self> {
         statements.begin.execute([])?;
-        Ok(Self { db, statements, sums: Sums::default() })
+        Ok(Self { db, statements, meta, sums: Sums::default() })
     }
 
     /// Writes the sums and commits. After that, all writes of the batch are durable.
     pub(super) fn commit(mut self) -> rusqlite::Result<()> {
-        self.write_sums()?;
-        self.statements.commit.execute([]).map(drop)
+        let meta = self.write_sums()?;
+        self.statements.commit.execute([])?;
+        *self.meta = meta;
+        Ok(())
+    }
+
+    /// Starts a new epoch and reads everything that a router needs to go on.
+    pub(super) fn recover(&mut self) -> Result<Recovery, Failure> {
+        self.sums.epochs += 1;
+        recovery::recover(self.db, self.sums.applied_to(self.meta))
     }
 
     /// Writes a task, together with its end if the batch contains the end already.
@@ -131,7 +159,7 @@ impl<'a, 'db> Batch<'a, 'db> {
 
     /// Deletes the oldest ended tasks that are beyond the age or the budget.
     pub(super) fn purge(&mut self, purge: Purge) -> Result<u64, Failure> {
-        let mut total: i64 = self.db.query_row("SELECT ended_bytes FROM meta", [], |row| row.get(0))?;
+        let mut total = self.meta.ended_bytes;
         let mut gone = 0;
         let mut select = self.db.prepare_cached(
             "SELECT gid, session_id, id, bytes, ended_at FROM task INDEXED BY task_ended
@@ -232,11 +260,9 @@ impl<'a, 'db> Batch<'a, 'db> {
         Ok(self.db.prepare_cached("DELETE FROM miner WHERE id = ?1")?.execute([id])? > 0)
     }
 
-    fn write_sums(&mut self) -> rusqlite::Result<()> {
+    /// Writes every counter that changed. Gives the row of `meta` as it is now.
+    fn write_sums(&mut self) -> rusqlite::Result<Meta> {
         let sums = std::mem::take(&mut self.sums);
-        if sums.sessions.is_empty() && sums.last_session == 0 {
-            return Ok(());
-        }
         for (id, count) in &sums.sessions {
             let values = params![int(*id), int(count.last), count.total, count.open];
             self.statements.session_count.execute(values)?;
@@ -247,9 +273,11 @@ impl<'a, 'db> Batch<'a, 'db> {
                 self.statements.empty_block.execute(params![int(*id), int(*number)])?;
             }
         }
-        let last = [sums.last_gid, sums.last_fence, sums.last_session].map(int);
-        self.statements.meta.execute(params![last[0], last[1], last[2], sums.ended_bytes])?;
-        Ok(())
+        let meta = sums.applied_to(self.meta);
+        if meta != *self.meta {
+            meta.write(&mut self.statements.meta)?;
+        }
+        Ok(meta)
     }
 }
 

@@ -7,8 +7,8 @@ use rusqlite::Connection;
 use super::super::{Accepted, Durability};
 use super::batch::Batch;
 use super::connection::{Failure, set_sync};
+use super::meta::Meta;
 use super::op::{Op, Reply};
-use super::recovery;
 use super::statements::Statements;
 use crate::id_map::IdMap;
 use crate::model::Task;
@@ -17,6 +17,7 @@ use crate::model::Task;
 pub(super) fn transact<'db>(
     db: &'db Connection,
     statements: &mut Statements<'db>,
+    meta: &mut Meta,
     durability: Durability,
     ops: &mut [Option<Op>],
     replies: &mut Vec<Reply>,
@@ -26,7 +27,7 @@ pub(super) fn transact<'db>(
     if synced {
         set_sync(db, Durability::Full)?;
     }
-    let answer = within(db, statements, ops, replies);
+    let answer = within(db, statements, meta, ops, replies);
     if answer.is_err() && !db.is_autocommit() {
         // The writer gives the connection up after this in any case.
         let _ = db.execute_batch("ROLLBACK");
@@ -40,11 +41,12 @@ pub(super) fn transact<'db>(
 fn within<'db>(
     db: &'db Connection,
     statements: &mut Statements<'db>,
+    meta: &mut Meta,
     ops: &mut [Option<Op>],
     replies: &mut Vec<Reply>,
 ) -> rusqlite::Result<()> {
     let ends = ends_of_accepts(ops);
-    let mut batch = Batch::begin(db, statements)?;
+    let mut batch = Batch::begin(db, statements, meta)?;
     for at in 0..ops.len() {
         let Some(op) = ops[at].take() else { continue };
         let end = ends.get(&at).copied();
@@ -52,7 +54,7 @@ fn within<'db>(
             Some(Op::Finish(task, _)) => Some(Arc::clone(task)),
             _ => None,
         });
-        let new = match settle(&mut batch, db, op, finish.as_deref(), replies) {
+        let new = match settle(&mut batch, op, finish.as_deref(), replies) {
             Ok(new) => new,
             Err((op, error)) => {
                 ops[at] = Some(op);
@@ -92,7 +94,6 @@ fn ends_of_accepts(ops: &[Option<Op>]) -> IdMap<usize, usize> {
 /// Applies one operation. Gives `Ok(true)` for the accept of a new task, and `Err` when the medium failed.
 fn settle(
     batch: &mut Batch<'_, '_>,
-    db: &Connection,
     op: Op,
     end: Option<&Task>,
     replies: &mut Vec<Reply>,
@@ -146,7 +147,7 @@ fn settle(
             Reply::Purged(to, answer)
         }
         Op::Recover(to) => {
-            let answer = answered!(recovery::recover(db), Op::Recover(to));
+            let answer = answered!(batch.recover(), Op::Recover(to));
             Reply::Recovered(to, answer)
         }
         // A close is never part of a batch; it is answered all the same.

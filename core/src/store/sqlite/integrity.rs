@@ -8,6 +8,7 @@ use rusqlite::{Connection, Row};
 use serde::Serialize;
 
 use super::connection;
+use super::meta::Meta;
 use super::place::FILE;
 use super::row::{COLUMNS, KEY, MINER, RowError, SESSION, key, miner, session, task};
 use super::schema::{self, BLOCK, MIGRATIONS};
@@ -103,6 +104,9 @@ fn look(found: &mut Integrity) -> Result<(), RowError> {
     found.sessions = count("SELECT count(*) FROM session")?;
     found.tasks = count("SELECT count(*) FROM task")?;
     found.unfinished = count("SELECT count(*) FROM task WHERE ended_at IS NULL")?;
+    if let Err(error) = Meta::read(&db) {
+        found.problems.push(error.message().to_owned());
+    }
     counters(&db, &mut found.problems)?;
     rows(&db, &mut found.problems)
 }

@@ -26,6 +26,7 @@ mod files;
 mod integrity;
 mod lock;
 mod log;
+mod meta;
 mod op;
 mod options;
 mod place;
@@ -64,6 +65,7 @@ pub use lock::{Holder, holder};
 use self::files::Files;
 use self::lock::Lock;
 use self::log::Log;
+use self::meta::Meta;
 use self::op::Op;
 pub use self::options::SqliteOptions;
 use self::queue::{Progress, Queue, Refused};
@@ -133,6 +135,7 @@ impl SqliteStore {
         let files = Arc::new(Files::of(dir).map_err(|e| broken(&e))?);
         let mut db = connect().map_err(|e| broken(&e))?;
         schema::migrate(&mut db, MIGRATIONS)?;
+        Meta::read(&db)?;
 
         let lock = Arc::new(Mutex::new(Some(lock)));
         let writes = Arc::new(Queue::new());

@@ -4,24 +4,22 @@ use rusqlite::Connection;
 
 use super::super::Recovery;
 use super::connection::Failure;
+use super::meta::Meta;
 use super::row::{self, RowError, uint};
 use crate::model::{Fence, Gid, SessionId, TaskId};
 
-/// Starts a new epoch and reads everything that a router needs to go on.
+/// Reads everything that a router needs to go on, given the row of `meta` of the new epoch.
 ///
 /// A row that cannot be read is logged and stays in the file. One damaged task must not keep the others from running,
 /// and `check_integrity` names it.
-pub(super) fn recover(db: &Connection) -> Result<Recovery, Failure> {
-    db.execute("UPDATE meta SET epoch = epoch + 1", [])?;
-    let mut recovery = db.query_row("SELECT epoch, last_gid, last_fence, last_session FROM meta", [], |row| {
-        Ok(Recovery {
-            epoch: uint(row, 0)?,
-            last_gid: Gid(uint(row, 1)?),
-            last_fence: Fence(uint(row, 2)?),
-            last_session: SessionId(uint(row, 3)?),
-            ..Recovery::default()
-        })
-    })?;
+pub(super) fn recover(db: &Connection, meta: Meta) -> Result<Recovery, Failure> {
+    let mut recovery = Recovery {
+        epoch: meta.epoch,
+        last_gid: Gid(meta.last_gid),
+        last_fence: Fence(meta.last_fence),
+        last_session: SessionId(meta.last_session),
+        ..Recovery::default()
+    };
 
     let mut select = db.prepare(&format!("SELECT {}, sum FROM session ORDER BY id", row::SESSION))?;
     let mut rows = select.query([])?;
@@ -37,7 +35,12 @@ pub(super) fn recover(db: &Connection) -> Result<Recovery, Failure> {
         }
     }
 
-    let mut select = db.prepare("SELECT session_id, last_task_id FROM session_count ORDER BY session_id")?;
+    let mut select = db.prepare(
+        // A counter that the disk damaged must not lead to ids that are in use.
+        "SELECT session_id, max(last_task_id, coalesce(
+             (SELECT max(id) FROM task WHERE task.session_id = session_count.session_id), 0))
+         FROM session_count ORDER BY session_id",
+    )?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         recovery.last_task_ids.push((SessionId(uint(row, 0)?), TaskId(uint(row, 1)?)));

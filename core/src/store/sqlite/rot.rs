@@ -135,6 +135,26 @@ fn a_damaged_idempotency_key_leads_to_no_other_task() {
 }
 
 #[test]
+fn damaged_numbers_are_not_given_out_again() {
+    let dir = directory();
+    let path = dir.path().join(super::place::FILE);
+    for column in ["epoch", "last_gid", "last_fence", "last_session", "ended_bytes", "sum"] {
+        let db = Connection::open(&path).unwrap();
+        let flip = format!("UPDATE meta SET {column} = ({column} | 4) - ({column} & 4)");
+        assert_eq!(db.execute(&flip, []).unwrap(), 1);
+        let error = SqliteStore::open(dir.path(), Durability::Full).unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Internal, "store_corrupt"), "{column}: {error}");
+        let problems = check_integrity(dir.path()).unwrap().problems;
+        assert!(problems.iter().any(|problem| problem.contains("`meta`")), "{column}: {problems:?}");
+        assert_eq!(db.execute(&flip, []).unwrap(), 1);
+    }
+    let db = Connection::open(&path).unwrap();
+    db.execute("UPDATE session_count SET last_task_id = 1", []).unwrap();
+    let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
+    assert_eq!(store.recover().wait().unwrap().last_task_ids, [(SessionId(1), TaskId(3))]);
+}
+
+#[test]
 fn two_rows_that_change_places_are_told() {
     let dir = directory();
     let db = Connection::open(dir.path().join(super::place::FILE)).unwrap();

@@ -162,6 +162,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     UPDATE meta SET last_session = max(
         (SELECT coalesce(max(id), 0) FROM session),
         (SELECT coalesce(max(session_id), 0) FROM session_count));
+    ALTER TABLE meta ADD COLUMN sum INTEGER;
     -- A CRC-32 over all that comes before; NULL: the row is damaged.
     ALTER TABLE session ADD COLUMN sum INTEGER;
     ALTER TABLE api_token ADD COLUMN sum INTEGER;

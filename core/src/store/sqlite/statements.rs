@@ -4,6 +4,7 @@
 use rusqlite::{Connection, Statement};
 
 use super::super::TaskSpec;
+use super::meta::Meta;
 use super::row::{int, text};
 use super::sum::{AcceptColumns, EndColumns, UPPER};
 use crate::model::Task;
@@ -59,10 +60,7 @@ impl<'db> Statements<'db> {
                      total = total + excluded.total, open = open + excluded.open",
             )?,
             empty_block: db.prepare("DELETE FROM task_count WHERE session_id = ?1 AND block = ?2 AND total = 0")?,
-            meta: db.prepare(
-                "UPDATE meta SET last_gid = max(last_gid, ?1), last_fence = max(last_fence, ?2),
-                     last_session = max(last_session, ?3), ended_bytes = ended_bytes + ?4",
-            )?,
+            meta: db.prepare(Meta::UPDATE)?,
         })
     }
 

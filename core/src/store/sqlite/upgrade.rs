@@ -6,6 +6,7 @@ use rusqlite::types::{ToSqlOutput, Value};
 use rusqlite::{Connection, Row, params};
 use serde_json::value::RawValue;
 
+use super::meta::Meta;
 use super::place::private;
 use super::row::{COLUMNS, KEY, MINER, SESSION, json, sum_of, text};
 use super::sum::of_row;
@@ -84,7 +85,7 @@ pub(super) fn move_tasks(db: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Gives every row of a session, a key and a miner its checksum.
+/// Gives the row of `meta` and every row of a session, a key and a miner its checksum.
 pub(super) fn sum_rows(db: &Connection) -> rusqlite::Result<()> {
     for (table, columns) in [("session", SESSION), ("api_token", KEY), ("miner", MINER)] {
         let mut select = db.prepare(&format!("SELECT {columns} FROM {table}"))?;
@@ -100,7 +101,7 @@ pub(super) fn sum_rows(db: &Connection) -> rusqlite::Result<()> {
             update.execute(params![id, sum])?;
         }
     }
-    Ok(())
+    Meta::seal(db)
 }
 
 /// Makes the end of a task from the five columns of an older version; the inner `Err` means that they cannot be read.

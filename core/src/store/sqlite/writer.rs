@@ -17,6 +17,7 @@ use super::commit::transact;
 use super::files::Files;
 use super::lock::Lock;
 use super::log::{Log, checkpoint};
+use super::meta::Meta;
 use super::op::{Op, Reply};
 use super::options::SqliteOptions;
 use super::queue::{Progress, Queue, Taken};
@@ -119,6 +120,13 @@ impl Writer {
                 return Next::Wait;
             }
         };
+        let mut meta = match Meta::read(&db) {
+            Ok(meta) => meta,
+            Err(error) => {
+                self.refuse(ops, &error);
+                return Next::Wait;
+            }
+        };
         let mut log_waits = false;
         let mut taken = if ops.is_empty() { Taken::Idle } else { Taken::Items(ops) };
         loop {
@@ -142,7 +150,7 @@ impl Writer {
                         return Next::Close(op);
                     }
                     Err(ops) => {
-                        if !self.write(&db, &mut statements, ops) {
+                        if !self.write(&db, &mut statements, &mut meta, ops) {
                             return self.give_up();
                         }
                         match self.log.care(&db) {
@@ -194,11 +202,17 @@ impl Writer {
     }
 
     /// Writes a batch and answers its operations. `false`: the connection must be given up.
-    fn write<'db>(&mut self, db: &'db Connection, statements: &mut Statements<'db>, ops: Vec<Op>) -> bool {
+    fn write<'db>(
+        &mut self,
+        db: &'db Connection,
+        statements: &mut Statements<'db>,
+        meta: &mut Meta,
+        ops: Vec<Op>,
+    ) -> bool {
         let count = ops.len() as u64;
         let mut ops: Vec<Option<Op>> = ops.into_iter().map(Some).collect();
         let mut replies = Vec::with_capacity(ops.len());
-        let failed = self.commit(db, statements, &mut ops, &mut replies).err();
+        let failed = self.commit(db, statements, meta, &mut ops, &mut replies).err();
         let is_sound = !matches!(failed, Some(Failed::Medium(_)));
         match failed {
             None => {
@@ -222,13 +236,15 @@ impl Writer {
         &mut self,
         db: &'db Connection,
         statements: &mut Statements<'db>,
+        meta: &mut Meta,
         ops: &mut [Option<Op>],
         replies: &mut Vec<Reply>,
     ) -> Result<(), Failed> {
         if self.checked.elapsed() > LOOKED {
             self.check_files().map_err(Failed::Moved)?;
         }
-        transact(db, statements, self.durability, ops, replies).map_err(|error| Failed::Medium(Error::store(error)))?;
+        transact(db, statements, meta, self.durability, ops, replies)
+            .map_err(|error| Failed::Medium(Error::store(error)))?;
         self.files.know_log();
         // The file may have been removed meanwhile, and its data with it. A check has four system calls, more than a
         // small commit that does not wait for the disk; a relaxed store makes do with the checks before its batches.
