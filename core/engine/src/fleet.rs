@@ -1,6 +1,6 @@
 //! The miners that are there, and everything by which one of them is found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::event::{MinerKey, MinerRules};
@@ -17,6 +17,7 @@ use cortensor_router_model::{Fence, Gid, SessionId, Timestamp};
 pub(super) struct Fleet {
     miners: BTreeMap<MinerKey, MinerEntry>,
     by_identity: BTreeMap<Arc<str>, MinerKey>,
+    by_owner: BTreeMap<Arc<str>, BTreeSet<MinerKey>>,
     free: FreeMiners,
     names: Names,
     prefixes: Prefixes,
@@ -28,6 +29,7 @@ impl Fleet {
     /// Adds a miner. It is not listed as free before [`reindex`](Self::reindex).
     pub(super) fn insert(&mut self, key: MinerKey, rules: MinerRules, reputation: f64) {
         self.by_identity.insert(rules.identity.clone(), key);
+        self.by_owner.entry(rules.owner.clone()).or_default().insert(key);
         self.names.insert(key, &rules);
         self.miners.insert(key, MinerEntry::new(rules, reputation));
     }
@@ -37,6 +39,12 @@ impl Fleet {
         self.unindex(key);
         if let Some(miner) = self.miners.remove(&key) {
             self.names.remove(key, &miner.rules);
+            if let Some(owned) = self.by_owner.get_mut(&miner.rules.owner) {
+                owned.remove(&key);
+                if owned.is_empty() {
+                    self.by_owner.remove(&miner.rules.owner);
+                }
+            }
             if self.by_identity.get(&miner.rules.identity) == Some(&key) {
                 self.by_identity.remove(&miner.rules.identity);
             }
@@ -58,6 +66,12 @@ impl Fleet {
     /// The miner of that identity.
     pub(super) fn by_identity(&self, identity: &str) -> Option<MinerKey> {
         self.by_identity.get(identity).copied()
+    }
+
+    /// The miners of the owners that are wanted.
+    pub(super) fn of_owners(&self, wanted: impl Fn(&Arc<str>) -> bool) -> impl Iterator<Item = &MinerEntry> {
+        let owners = self.by_owner.iter().filter(move |(owner, _)| wanted(owner));
+        owners.flat_map(|(_, keys)| keys).filter_map(|key| self.miners.get(key))
     }
 
     /// All miners with their keys.
@@ -173,6 +187,10 @@ impl Fleet {
     /// # Errors
     /// Says what does not hold.
     pub(super) fn check(&self, counts: impl Fn(Fence) -> bool) -> Result<(), String> {
+        let owned: usize = self.by_owner.values().map(BTreeSet::len).sum();
+        if owned != self.miners.len() {
+            return Err(format!("{} miners are there, and owners have {owned}", self.miners.len()));
+        }
         for (key, miner) in &self.miners {
             let (held, counted) = (miner.fences.len(), miner.in_flight);
             if counted as usize != held {

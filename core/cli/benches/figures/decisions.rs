@@ -1,6 +1,8 @@
 //! Measures the cost of a decision of the dispatch engine with 1 000 miners, 10 000 sessions and 100 000 queued tasks:
 //! a miner becomes free and gets the task that suits it best.
 
+mod flat;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,20 +31,12 @@ pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
         engine.step(Event::Session(SessionId(id), rules), now);
     }
     for key in 0..MINERS {
-        let rules = MinerRules {
-            models: vec!["model".into()],
-            capacity: 1,
-            weight: 1,
-            owner: Arc::from("owner"),
-            auto_accept: true,
-            ..MinerRules::default()
-        };
-        engine.step(Event::MinerUp(MinerKey(key), rules), now);
+        engine.step(Event::MinerUp(MinerKey(key), miner(MinerKey(key), 1)), now);
     }
     let mut running: VecDeque<(Fence, Gid)> = VecDeque::new();
     let mut submitting = Duration::ZERO;
     for number in 0..QUEUED + u64::from(MINERS) {
-        let task = task(number, now);
+        let task = task(number, SESSIONS, now);
         let from = Instant::now();
         let effects = engine.step(Event::Submit(Box::new(task)), now);
         submitting += from.elapsed();
@@ -72,7 +66,7 @@ pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
             return Err(format!("a free miner got {} tasks", running.len() - before));
         }
         // A new task keeps the length of the queue constant.
-        engine.step(Event::Submit(Box::new(task(QUEUED + 1 + number, now))), now);
+        engine.step(Event::Submit(Box::new(task(QUEUED + 1 + number, SESSIONS, now))), now);
     }
     let each = deciding.as_secs_f64() * 1e6 / decisions as f64;
     rows.push(
@@ -82,11 +76,23 @@ pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     );
     let each = submitting.as_secs_f64() * 1e6 / (QUEUED + u64::from(MINERS)) as f64;
     rows.push(Row::new("decisions", "a task enters the queue", each, "us"));
-    Ok(())
+    flat::measure(context, rows)
 }
 
-fn task(number: u64, now: Timestamp) -> Demand {
-    let session = number.wrapping_mul(7_919) % SESSIONS;
+fn miner(key: MinerKey, capacity: u32) -> MinerRules {
+    MinerRules {
+        identity: format!("miner-{}", key.0).into(),
+        models: vec!["model".into()],
+        capacity,
+        weight: 1,
+        owner: Arc::from("owner"),
+        auto_accept: true,
+        ..MinerRules::default()
+    }
+}
+
+fn task(number: u64, sessions: u64, now: Timestamp) -> Demand {
+    let session = number.wrapping_mul(7_919) % sessions;
     // Tasks of a session begin alike, as those of a conversation do.
     let text =
         format!("{}{}", format!("conversation {session} ").repeat(60), "and more ".repeat((number % 50) as usize));

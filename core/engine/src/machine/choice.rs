@@ -26,6 +26,7 @@ const LATE: f64 = 64.0;
 const LONG: f64 = 2.0;
 /// The cost further back in the queue that takes one point off.
 const AGEING: u64 = 8_192;
+
 impl Engine {
     /// The best pair of a waiting task and a free miner in that lane.
     pub(super) fn choose(
@@ -167,12 +168,10 @@ impl Engine {
         }
         !owned(&miner.rules.owner)
             || self.planted(PlantedBug::IgnoreOwner)
-            || !self.fleet.values().any(|other| {
-                other.takes_part()
-                    && other.serves(&task.lane)
-                    && !used(&other.rules.identity)
-                    && !owned(&other.rules.owner)
-            })
+            || !self
+                .fleet
+                .of_owners(|owner| !owned(owner))
+                .any(|other| other.takes_part() && other.serves(&task.lane) && !used(&other.rules.identity))
     }
 
     /// Whether a miner exists that could give another answer than those that the task has.

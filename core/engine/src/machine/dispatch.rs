@@ -10,6 +10,7 @@ use crate::timer::Timer;
 use cortensor_router_model::{Gid, SessionId, TaskState, Timestamp};
 
 impl Engine {
+    /// Puts a task into the queue, if it is not there.
     pub(super) fn enqueue(&mut self, gid: Gid) {
         let Some(task) = self.tasks.get_mut(gid) else { return };
         if task.in_queue {
@@ -23,14 +24,14 @@ impl Engine {
         }
     }
 
-    /// Into the queue, and to a miner that is free.
+    /// Puts a task into the queue, and offers it to a miner that is free.
     pub(super) fn wait(&mut self, gid: Gid, lane: &LaneKey, step: &mut Step) {
         self.enqueue(gid);
         self.pump(lane, step);
         self.watch(gid, step.now);
     }
 
-    /// Where no miner is up for a task whose caller waits, it fails when the grace is over.
+    /// Sets the time at which the task fails, if its caller waits and no miner is up for it.
     pub(super) fn watch(&mut self, gid: Gid, now: Timestamp) {
         let lonely = self.tasks.get(gid).is_some_and(|task| {
             task.spec.attached
@@ -46,7 +47,7 @@ impl Engine {
         }
     }
 
-    /// The same for all that wait in the lane, after a miner went.
+    /// Watches all tasks of the lane for which no miner may be up, after a miner went.
     pub(super) fn watch_lane(&mut self, lane: &LaneKey, now: Timestamp) {
         if self.fleet.attends(lane) {
             return;
@@ -63,6 +64,7 @@ impl Engine {
             .any(|(key, miner)| miner.takes_part() && !task.refused_by.contains(key) && miner.could_serve(&task.lane))
     }
 
+    /// Takes a task out of the queue, if it is there.
     pub(super) fn dequeue(&mut self, gid: Gid) {
         let Some(task) = self.tasks.get_mut(gid) else { return };
         if !task.in_queue {
@@ -121,6 +123,7 @@ impl Engine {
         }
     }
 
+    /// Offers a task to a miner, as a new attempt under a new fence.
     pub(super) fn offer(&mut self, gid: Gid, key: MinerKey, hedge: bool, step: &mut Step) {
         let fence = self.tasks.new_fence(self.planted(PlantedBug::ReuseFence));
         let (Some(task), Some(miner)) = (self.tasks.get_mut(gid), self.fleet.get_mut(key)) else {

@@ -26,6 +26,7 @@ impl Engine {
         }
     }
 
+    /// Sets the rules of a session.
     pub(super) fn session(&mut self, id: SessionId, rules: SessionRules, step: &mut Step) {
         let (was, weight) = self.sessions.set_rules(id, rules);
         self.line.reweigh(was, weight);
@@ -33,6 +34,7 @@ impl Engine {
         self.pump_own(id, step);
     }
 
+    /// Admits a new task, or refuses it.
     pub(super) fn submit(&mut self, task: Demand, step: &mut Step) {
         let lane = self.lane_of(&task);
         if let Err((reason, retry_after_ms)) = self.admit(&task, &lane, step.now) {
@@ -51,6 +53,7 @@ impl Engine {
         self.enter(gid, task, &lane, step);
     }
 
+    /// Takes a task back that a crash left unfinished.
     pub(super) fn restore(&mut self, gid: Gid, id: TaskId, task: Demand, step: &mut Step) {
         self.tasks.skip(gid);
         let session = self.sessions.entry(task.session);
@@ -59,7 +62,7 @@ impl Engine {
         self.enter(gid, task, &lane, step);
     }
 
-    /// The store has a task that was held: it may go to a miner.
+    /// Lets a held task go to a miner, since the store has it now.
     pub(super) fn stored(&mut self, gid: Gid, step: &mut Step) {
         if let Some(task) = self.tasks.get_mut(gid)
             && task.phase.now() == Phase::Held
@@ -88,7 +91,7 @@ impl Engine {
         }
     }
 
-    /// No caller waits for the task any more: it may wait for a miner as long as its deadline allows.
+    /// Lets a task for which no caller waits any more wait for a miner as long as its deadline allows.
     pub(super) fn detach(&mut self, gid: Gid) {
         let Some(task) = self.tasks.get_mut(gid) else { return };
         task.spec.attached = false;

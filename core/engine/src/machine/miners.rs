@@ -7,6 +7,7 @@ use crate::event::{Blame, Effect, MinerKey, MinerRules, StopReason};
 use crate::step::Step;
 
 impl Engine {
+    /// Adds a miner, keeps it for a session that is short of some, and offers it what waits.
     pub(super) fn miner_up(&mut self, key: MinerKey, rules: MinerRules, step: &mut Step) {
         let reputation = self.trust.of(&rules.identity);
         self.fleet.insert(key, rules, reputation);
@@ -25,6 +26,7 @@ impl Engine {
         }
     }
 
+    /// Sets how many tasks a miner may have.
     pub(super) fn credits(&mut self, key: MinerKey, credits: u32, step: &mut Step) {
         let Some(miner) = self.fleet.get_mut(key) else { return };
         let took_part = miner.takes_part();
@@ -37,6 +39,7 @@ impl Engine {
         self.settle_continuing(step);
     }
 
+    /// Sets the models of a miner.
     pub(super) fn models(&mut self, key: MinerKey, models: Vec<Arc<str>>, step: &mut Step) {
         if self.fleet.set_rules(key, |rules| rules.models = models) {
             self.pump_for(key, step);
@@ -44,6 +47,7 @@ impl Engine {
         }
     }
 
+    /// Gives a miner no new tasks from now on.
     pub(super) fn drain_miner(&mut self, key: MinerKey, step: &mut Step) {
         let Some(miner) = self.fleet.get_mut(key) else { return };
         miner.draining = true;
@@ -52,7 +56,8 @@ impl Engine {
         self.settle_continuing(step);
     }
 
-    /// A miner is up no more: others may have the tasks that were kept for it, and some tasks may have no miner left.
+    /// Offers all that waits once more after a miner went: others may have the tasks that were kept for it, and some
+    /// tasks may have no miner left.
     pub(super) fn fleet_thinned(&mut self, step: &mut Step) {
         if self.line.is_empty() {
             return;
@@ -66,6 +71,8 @@ impl Engine {
         }
     }
 
+    /// Removes a miner. The tasks that it had are tried again. The last miner of its sessions stays noted, since no
+    /// other miner ever has its key.
     pub(super) fn miner_gone(&mut self, key: MinerKey, step: &mut Step) {
         if let Some(miner) = self.fleet.get_mut(key) {
             miner.draining = true;

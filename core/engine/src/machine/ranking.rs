@@ -14,16 +14,22 @@ impl Engine {
         if !self.fleet.names().tell_apart(&task.lane) {
             return Some(Fit::LastResort);
         }
-        self.fleet
-            .iter()
-            .filter(|(key, miner)| {
-                miner.counts()
-                    && miner.serves(&task.lane)
-                    && self.could_take(task, **key, miner)
-                    && limits.is_none_or(|limits| limits.allow(**key, miner))
-            })
-            .filter_map(|(_, miner)| miner.fit(&task.lane))
-            .min()
+        let mut best = None;
+        for (key, miner) in self.fleet.iter() {
+            let Some(fit) = miner.fit(&task.lane).filter(|fit| best.is_none_or(|best| *fit < best)) else { continue };
+            if miner.counts()
+                && miner.serves(&task.lane)
+                && self.could_take(task, *key, miner)
+                && limits.is_none_or(|limits| limits.allow(*key, miner))
+            {
+                best = Some(fit);
+                if fit == Fit::Named {
+                    // No rank is better, so the other miners need not be looked at.
+                    break;
+                }
+            }
+        }
+        best
     }
 
     /// Whether asking it for that task could help. Checks in the background compare answers of one kind of miner, so

@@ -13,7 +13,7 @@ use crate::timer::Timer;
 const NEVER: Timestamp = Timestamp(u64::MAX);
 
 impl Engine {
-    /// An attempt is over without an answer. `declined`: the miner never took it.
+    /// Ends an attempt that gave no answer, and tries its task again if it may be. `declined`: the miner never took it.
     pub(super) fn attempt_lost(&mut self, fence: Fence, blame: Blame, declined: bool, step: &mut Step) {
         let Some((gid, task)) = self.tasks.of_attempt(fence) else { return };
         let raced = task.races();
@@ -124,7 +124,7 @@ impl Engine {
         })
     }
 
-    /// Tasks that wait for a miner that goes on from their text, and for which there is none any more.
+    /// Ends or restarts the tasks that wait for a miner that goes on from their text while no such miner is up.
     pub(super) fn settle_continuing(&mut self, step: &mut Step) {
         let left: Vec<Gid> = self.tasks.continuing().filter(|gid| !self.has_continuer(*gid)).collect();
         for gid in left {
@@ -141,13 +141,15 @@ impl Engine {
         }
     }
 
+    /// Counts a failure against the miner, which may open its breaker.
     fn blame(&mut self, key: MinerKey, task: Gid, now: Timestamp) {
         if let Some(until) = self.fleet.failed(key, task, now, &self.settings) {
             self.timers.set(until, Timer::Breaker(key));
         }
     }
 
-    /// Back to its old place in the queue after a short wait with full jitter.
+    /// Puts the task back to its old place in the queue: at once if another miner is free, else after a short wait with
+    /// full jitter.
     fn requeue(&mut self, gid: Gid, was_primary: bool, goes_on: bool, step: &mut Step) {
         let from_nothing = self.planted(PlantedBug::ContinueFromNothing);
         let Some(task) = self.tasks.get_mut(gid) else { return };

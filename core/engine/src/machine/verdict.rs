@@ -11,7 +11,7 @@ use crate::timer::Timer;
 use cortensor_router_model::{Fence, Gid, Outcome, TaskState, Timestamp};
 
 impl Engine {
-    /// All answers are in: they are compared where they are to be, else the task ends.
+    /// Has the answers of a task compared, which are all in; or ends the task, if they are not to be compared.
     pub(super) fn all_in(&mut self, gid: Gid, step: &mut Step) {
         self.dequeue(gid);
         let Some(task) = self.tasks.get_mut(gid) else { return };
@@ -27,7 +27,7 @@ impl Engine {
         step.push(Effect::Finish { gid, outcome: Outcome::Ok, cause: EndCause::Done });
     }
 
-    /// The comparison is done.
+    /// Ends a task by the verdict on its answers, or asks one more miner.
     pub(super) fn verdict(&mut self, gid: Gid, standing: Standing, agrees: &[(Fence, bool)], step: &mut Step) {
         let Some(task) = self.tasks.get_mut(gid) else { return };
         if task.phase.now() != Phase::Judging {
@@ -64,6 +64,7 @@ impl Engine {
         step.push(Effect::Finish { gid, outcome, cause: EndCause::Done });
     }
 
+    /// Moves the reputation of the miner of that attempt, by whether its answer agreed.
     fn reputed(&mut self, gid: Gid, fence: Fence, agreed: bool, step: &mut Step) {
         let Some(task) = self.tasks.get(gid) else { return };
         let Some(name) = task.used.iter().find(|used| used.fence == fence).map(|used| used.name.clone()) else {
@@ -85,7 +86,7 @@ impl Engine {
         }
     }
 
-    /// What is known of a miner that may come.
+    /// Remembers the reputation of a miner that is not there yet.
     pub(super) fn known_reputation(&mut self, name: &Arc<str>, reputation: f64) {
         if (0.0..=1.0).contains(&reputation) && self.fleet.by_identity(name).is_none() {
             self.remember(name, reputation);
@@ -109,7 +110,7 @@ impl Engine {
         }
     }
 
-    /// It gets another chance: one more wrong answer, and it is set aside again.
+    /// Ends the time for which a miner was set aside. After one more wrong answer it is set aside again.
     pub(super) fn back_from_aside(&mut self, key: MinerKey, step: &mut Step) {
         let Some(miner) = self.fleet.get_mut(key) else { return };
         if miner.aside_until.take().is_none() {

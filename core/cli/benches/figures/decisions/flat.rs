@@ -1,0 +1,144 @@
+//! What the engine's answer to one event costs with 100 miners and sessions, and with 10 000 of each. No decision may
+//! look at every miner or every session.
+
+use std::time::{Duration, Instant};
+
+use cortensor_router::internals::engine::{Effect, Engine, EngineSettings, Event, MinerKey, SessionRules};
+use cortensor_router::model::{Fence, Gid, SessionId, Timestamp};
+
+use super::{miner, task};
+use crate::report::{Gate, Row};
+use crate::{Context, Outcome};
+
+const SMALL: u32 = 100;
+const LARGE: u32 = 10_000;
+/// Events of each kind in one round.
+const ROUND: usize = 200;
+/// The greatest ratio between the two fleets. A decision that looks at each miner or session has a ratio of 100; one
+/// that goes down balanced trees has the ratio of their depths.
+const FLAT: f64 = 2.0;
+
+/// The events that are measured, in the order of their durations.
+const EVENTS: [&str; 6] = ["submit", "done and commit", "cancel", "credits", "miner gone", "miner up"];
+
+/// A fleet whose miners have two credits each, and whose sessions have had a task each.
+struct Fleet {
+    engine: Engine,
+    now: Timestamp,
+    sessions: u64,
+    next_miner: u32,
+    number: u64,
+}
+
+impl Fleet {
+    fn new(size: u32) -> Outcome<Self> {
+        let mut fleet = Self {
+            // What a miner that goes had in hand is always tried again.
+            engine: Engine::new(EngineSettings { retry_floor_per_sec: 1e6, ..EngineSettings::default() }),
+            now: Timestamp(1_000_000),
+            sessions: u64::from(size),
+            next_miner: 0,
+            number: 0,
+        };
+        for id in 0..fleet.sessions {
+            let rules = SessionRules { weight: 1, affinity: true, open: true, ..SessionRules::default() };
+            fleet.step(Event::Session(SessionId(id), rules));
+        }
+        for _ in 0..size {
+            fleet.join();
+        }
+        for _ in 0..size {
+            let (_, given) = fleet.submit()?;
+            fleet.finish(&given);
+        }
+        Ok(fleet)
+    }
+
+    /// Takes an event. Answers how long that took, and the effects.
+    fn step(&mut self, event: Event) -> (Duration, Vec<Effect>) {
+        let from = Instant::now();
+        let effects = self.engine.step(event, self.now);
+        (from.elapsed(), effects)
+    }
+
+    fn join(&mut self) -> Duration {
+        let key = MinerKey(self.next_miner);
+        self.next_miner += 1;
+        self.step(Event::MinerUp(key, miner(key, 2))).0
+    }
+
+    fn submit(&mut self) -> Outcome<(Duration, Given)> {
+        self.now = self.now.plus(1);
+        self.number += 1;
+        let task = task(self.number, self.sessions, self.now);
+        let (took, effects) = self.step(Event::Submit(Box::new(task)));
+        Ok((took, given(&effects)?))
+    }
+
+    fn finish(&mut self, given: &Given) -> Duration {
+        let done = self.step(Event::Done { fence: given.fence, tokens: 100 }).0;
+        done + self.step(Event::Committed(given.gid)).0
+    }
+
+    /// Runs each event as often as a round has it. Answers how long each kind took.
+    fn round(&mut self) -> Outcome<[Duration; EVENTS.len()]> {
+        let mut took = [Duration::ZERO; EVENTS.len()];
+        for _ in 0..ROUND {
+            let (submitting, first) = self.submit()?;
+            took[0] += submitting;
+            took[1] += self.finish(&first);
+            let (_, second) = self.submit()?;
+            took[2] += self.step(Event::Cancel(second.gid)).0;
+            self.step(Event::Committed(second.gid));
+            let (_, third) = self.submit()?;
+            took[3] += self.step(Event::Credits(third.miner, 2)).0;
+            let (leaving, effects) = self.step(Event::MinerGone(third.miner));
+            took[4] += leaving;
+            let again = given(&effects)?;
+            self.finish(&again);
+            took[5] += self.join();
+        }
+        Ok(took)
+    }
+}
+
+/// The attempt that a miner got.
+struct Given {
+    gid: Gid,
+    miner: MinerKey,
+    fence: Fence,
+}
+
+fn given(effects: &[Effect]) -> Outcome<Given> {
+    let offer = effects.iter().find_map(|effect| match effect {
+        Effect::Offer { gid, miner, fence, .. } => Some(Given { gid: *gid, miner: *miner, fence: *fence }),
+        _ => None,
+    });
+    offer.ok_or_else(|| format!("no free miner got a task: {effects:?}"))
+}
+
+/// Adds a row for each event: its cost in the large fleet beside that in the small one.
+pub(super) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
+    let (mut small, mut large) = (Fleet::new(SMALL)?, Fleet::new(LARGE)?);
+    let mut rounds = Vec::new();
+    for _ in 0..context.pick(15, 51) {
+        rounds.push((small.round()?, large.round()?));
+    }
+    for (at, event) in EVENTS.into_iter().enumerate() {
+        let middle = |pick: fn(&Rounds) -> &[Duration; EVENTS.len()]| {
+            let mut each: Vec<Duration> = rounds.iter().map(|round| pick(round)[at]).collect();
+            each.sort_unstable();
+            each[each.len() / 2].as_secs_f64() * 1e6 / ROUND as f64
+        };
+        let (small, large) = (middle(|round| &round.0), middle(|round| &round.1));
+        rows.push(
+            Row::new("decisions", format!("{event}, 10 000 miners and sessions"), large, "us")
+                .beside("100 of each", small)
+                .gate(Gate::RatioAtMost(FLAT)),
+        );
+    }
+    Ok(())
+}
+
+/// How long the events of one round took in the small and in the large fleet.
+type Rounds = ([Duration; EVENTS.len()], [Duration; EVENTS.len()]);
