@@ -60,11 +60,11 @@ export interface MinerVerdict {
 /** How several answers to one task compare. */
 export interface Verdict {
   /** `agreed`, `disputed` or `insufficient`. */
-  verdict: string;
+  verdict: 'agreed' | 'disputed' | 'insufficient';
   /** How well the answers agree, 0 to 1: the share that match the winner (`quorum`), the mean score of the winner with the others (`medoid`), the least score of any two (`all`). */
   score: number;
   /** How they were compared: `exact`, `normalized`, `json`, `lexical` or `embedding`. */
-  method: string;
+  method: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding';
   /** What decided: `quorum`, `medoid` or `all`. */
   policy: string;
   /** The address of the miner whose answer was taken; where they do not agree, of the one that is shown first. */
@@ -394,11 +394,11 @@ export interface MinerInfo {
   /** Whether it gets work. */
   active: boolean;
   /** `idle`, `busy`, `draining`, `cooling` (its breaker is open), `set_aside` (its answers are not trusted) or `down`. */
-  status: string;
+  status: 'idle' | 'busy' | 'draining' | 'cooling' | 'set_aside' | 'down';
   /** How it is reached. */
   kind: 'local' | 'upstream' | 'remote';
   /** `ephemeral` or `dedicated`. */
-  node_type: string;
+  node_type: 'ephemeral' | 'dedicated';
   /** The models it serves. */
   models: string[];
   /** How many tasks it takes at a time, as it said. */
@@ -434,7 +434,7 @@ export interface MinerInfo {
   /** Attempts that failed by its fault. */
   failed: number;
   /** `closed`, `open` or `half_open`. */
-  breaker: string;
+  breaker: 'closed' | 'open' | 'half_open';
   /** How often its answers agree with others', smoothed; 1 where they always did or none was compared. */
   reputation: number;
   /** The greatest service class (`sla` of a session) whose demands it meets, 0 to 3. */
@@ -500,7 +500,7 @@ export interface NodeInfo {
 /** How the router is doing. */
 export interface NodeStatus {
   /** `ok`, `draining`, or `store_unavailable` while the store refuses to write. */
-  status: string;
+  status: 'ok' | 'draining' | 'store_unavailable';
   /** Sessions that take tasks. */
   active_sessions: number;
   /** Miners that are there. */
@@ -522,9 +522,9 @@ export interface NodeStatus {
   /** Tasks that a miner works on. */
   running_tasks: number;
   /** `full`, `relaxed` or `memory`. */
-  durability: string;
+  durability: 'full' | 'relaxed' | 'memory';
   /** `sqlite` or `memory`. */
-  store: string;
+  store: 'sqlite' | 'memory';
   /** Always 0: there is no chain. */
   block_height: number;
 }
@@ -771,7 +771,7 @@ export interface SessionChanges {
   tieBreak?: boolean;
 }
 
-/** What a miner says of itself when it joins. */
+/** What a miner says of itself when it joins. ``` # mod cortensor_router { pub use cortensor_router_model as model; } use cortensor_router::model::MinerSpec; let spec = MinerSpec::new("gpu-1", 4).models(["small", "large"]).owner("alice").embeddings(true); assert!(spec.validate().is_ok()); ``` */
 export interface MinerOptions {
   /** The models it serves; empty means any model that is asked for. */
   models?: string[];

@@ -2,11 +2,12 @@
 
 #[doc(inline)]
 pub use cortensor_router_model::{
-    Answer, Completion, Delta, Extra, Fence, FinishReason, Function, FunctionDelta, Gid, Hardware, Matching, MinerInfo,
-    MinerKind, MinerResult, MinerSpec, MinerVerdict, ModelDetails, NodeInfo, NodeStats, NodeStatus, OnFailure, Outcome,
-    Parts, Policy, RequestKind, Session, SessionId, SessionMode, SessionPatch, SessionSpec, SessionState, SharedText,
-    Task, TaskId, TaskRequest, TaskState, Timestamp, ToolCall, ToolDelta, Usage, Validation, ValidationSpec, Vectors,
-    Verdict, address_of,
+    Answer, Breaker, Completion, Delta, Durability, Extra, Fence, FinishReason, Function, FunctionDelta, Gid, Hardware,
+    Matching, MinerInfo, MinerKind, MinerResult, MinerSpec, MinerStatus, MinerVerdict, ModelDetails, NodeInfo,
+    NodeKind, NodeState, NodeStats, NodeStatus, OnFailure, Outcome, Parts, Policy, RequestKind, Retention, Session,
+    SessionId, SessionMode, SessionPatch, SessionSpec, SessionState, SharedText, Standing, StoreKind, Task, TaskId,
+    TaskRequest, TaskState, Timestamp, ToolCall, ToolDelta, Usage, Validation, ValidationSpec, Vectors, Verdict,
+    address_of,
 };
 #[doc(hidden)]
 pub use cortensor_router_model::{
@@ -25,4 +26,4 @@ pub(crate) use cortensor_router_model::internals::{
 };
 #[cfg(feature = "embed")]
 pub(crate) use cortensor_router_model::internals::{inputs, vectors_of};
-pub(crate) use cortensor_router_model::{shape, whole};
+pub(crate) use cortensor_router_model::{absent, shape, whole};

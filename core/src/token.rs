@@ -5,12 +5,13 @@
 //! add nothing. The token itself is shown once, when it is minted.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::model::{Timestamp, check_name, check_word, hex};
+use crate::model::{SessionId, Timestamp, check_name, check_word, hex};
 use crate::store::ApiKey;
 use crate::{Error, Result};
 
@@ -194,11 +195,11 @@ impl KeySpec {
             name: self.name.clone(),
             hash: token.hash(),
             scopes,
-            sessions: self.sessions.clone(),
+            sessions: self.sessions.iter().copied().map(SessionId).collect(),
             created_at: now.as_secs(),
-            expires_at: if ttl == 0 { 0 } else { now.as_secs().saturating_add(ttl) },
+            expires_at: NonZeroU64::new(ttl).map(|ttl| ttl.saturating_add(now.as_secs())),
             models: self.models.clone(),
-            owner: self.owner.clone(),
+            owner: Some(self.owner.clone()).filter(|owner| !owner.is_empty()),
         };
         let shown = ApiKey { hash: String::new(), ..record.clone() };
         Ok((record, NewKey { key: shown, token }))
@@ -255,7 +256,10 @@ mod tests {
         let spec = KeySpec { name: "ci".into(), ttl_secs: 60, ..KeySpec::default() };
         let (key, made) = spec.mint(Timestamp(1_000_000)).unwrap();
         assert_eq!(made.key, ApiKey { hash: String::new(), ..key.clone() });
-        assert_eq!((key.scopes.join(","), key.created_at, key.expires_at), ("submit,read".into(), 1_000, 1_060));
+        assert_eq!(
+            (key.scopes.join(","), key.created_at, key.expires_at),
+            ("submit,read".into(), 1_000, NonZeroU64::new(1_060))
+        );
         let wrong = KeySpec { scopes: vec!["root".into()], ..spec.clone() }.mint(Timestamp(0)).unwrap_err();
         assert_eq!(wrong.details().param.as_deref(), Some("scopes"));
         let unnamed = KeySpec::default().mint(Timestamp(0)).unwrap_err();

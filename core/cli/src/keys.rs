@@ -1,5 +1,6 @@
 //! `key`: creates, lists and revokes API keys, in the data directory or, if a router runs on it, through that router.
 
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -261,7 +262,8 @@ fn with_store<T>(dir: &Path, work: impl FnOnce(&SqliteStore) -> cortensor_router
 fn shown(key: &ApiKey) -> Value {
     json!({
         "id": key.id, "name": key.name, "scopes": key.scopes, "sessions": key.sessions,
-        "created_at": key.created_at, "expires_at": key.expires_at, "models": key.models, "owner": key.owner,
+        "created_at": key.created_at, "expires_at": key.expires_at.map_or(0, NonZeroU64::get), "models": key.models,
+        "owner": key.owner.as_deref().unwrap_or_default(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! `miner`: works for a router with an OpenAI-compatible server behind it, until a signal ends it.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -218,7 +219,7 @@ impl Miner {
     fn config(&self, models: &[String], backend: &Backend) -> Done<MinerClientConfig> {
         let details = models.iter().map(|id| ModelDetails {
             id: id.clone(),
-            context: backend.context,
+            context: NonZeroU64::new(backend.context),
             embeddings: backend.embeddings,
             warm: true,
             ..ModelDetails::default()

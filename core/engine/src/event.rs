@@ -3,7 +3,9 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
-use cortensor_router_model::{Fence, Gid, OnFailure, Outcome, SessionId, SessionMode, TaskId, TaskState, Timestamp};
+use cortensor_router_model::{
+    Fence, Gid, OnFailure, Outcome, SessionId, SessionMode, Standing, TaskId, TaskState, Timestamp,
+};
 
 /// A miner while it is there. A miner that comes back gets a new key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -256,28 +258,6 @@ pub enum Event {
     Unwritten(Gid),
     /// Time passed.
     Tick,
-}
-
-/// How the answers stand to each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// As many as the policy wants agree.
-    Agreed,
-    /// They do not.
-    Disputed,
-    /// Too few came to say.
-    Insufficient,
-}
-
-impl Standing {
-    /// The word, as in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Agreed => "agreed",
-            Self::Disputed => "disputed",
-            Self::Insufficient => "insufficient",
-        }
-    }
 }
 
 /// Why a task was refused.

@@ -37,7 +37,7 @@ mod trust;
 
 pub use breaker::BreakerState;
 pub use event::{
-    Blame, Demand, Effect, EndCause, Event, MinerKey, MinerRules, Refusal, Role, SessionRules, Standing, StopReason,
+    Blame, Demand, Effect, EndCause, Event, MinerKey, MinerRules, Refusal, Role, SessionRules, StopReason,
 };
 pub use machine::{Engine, MinerView, TaskView};
 pub use prefix::prefix_blocks;

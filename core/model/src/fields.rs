@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use super::TaskRequest;
 use super::prompt::Prompt;
 use super::whole::{Number, Whole};
+use super::word::OrDefault;
 
 /// Where a named field goes from the router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +64,9 @@ macro_rules! take {
     (rule $request:ident $map:ident $place:ident) => {
         $request.validation.get_or_insert_default().$place = given($map)?
     };
+    (word $request:ident $map:ident $place:ident) => {
+        $request.validation.get_or_insert_default().$place = given::<_, OrDefault<_>>($map)?.map(|word| word.0)
+    };
     (value $request:ident $map:ident $place:ident) => {
         $request.$place = given($map)?
     };
@@ -82,6 +86,9 @@ macro_rules! put {
         if $request.$place != 0 {
             $map.serialize_entry($name, &$request.$place)?;
         }
+    };
+    (word $request:ident $map:ident $name:literal $place:ident) => {
+        put!(rule $request $map $name $place)
     };
     (rule $request:ident $map:ident $name:literal $place:ident) => {
         if let Some(value) = $request.validation.as_ref().and_then(|rules| rules.$place.as_ref()) {
@@ -149,8 +156,8 @@ fields! {
     Router whole  "max_miners" in max_miners;
     Router whole  "priority" in priority;
     Router value  "on_failure" in on_failure;
-    Router rule   "validation_policy" in validation_policy;
-    Router rule   "match" in matching;
+    Router word   "validation_policy" in validation_policy;
+    Router word   "match" in matching;
     Router rule   "min_score" in min_score;
     Router rule   "tie_break" in tie_break;
     Router rule   "match_tolerance" in match_tolerance;
@@ -244,7 +251,7 @@ impl<'de> Deserialize<'de> for Count {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{OnFailure, RequestKind, ValidationSpec};
+    use crate::{Matching, OnFailure, Policy, RequestKind, ValidationSpec};
 
     /// Written without `..`, so that a field that is new in the record has to be set here, and stand in the table.
     fn full() -> TaskRequest {
@@ -266,8 +273,8 @@ mod tests {
             max_miners: Some(2),
             priority: Some(5),
             validation: Some(Box::new(ValidationSpec {
-                validation_policy: Some("all".into()),
-                matching: Some("json".into()),
+                validation_policy: Some(Policy::All),
+                matching: Some(Matching::Json),
                 min_score: Some(0.5),
                 tie_break: Some(true),
                 match_tolerance: Some(0.25),

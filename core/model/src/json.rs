@@ -1,7 +1,7 @@
 //! Reading records out of JSON, with errors that name the field.
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 
 use crate::Error;
 
@@ -39,14 +39,38 @@ fn explain<T: DeserializeOwned>(what: &str, text: &[u8], first: &serde_json::Err
         };
         return Error::invalid(what, format!("the {what} is not JSON: {first}{place}")).with_code("invalid_json");
     }
-    match found {
-        Err(error) if error.path().iter().next().is_some() => {
-            let path = error.path().to_string();
-            let text = told(&error.into_inner());
-            Error::invalid(path.clone(), format!("{path}: {text}"))
-        }
-        _ => Error::invalid(what, told(first)),
+    let Err(found) = found else { return Error::invalid(what, told(first)) };
+    let path = found.path().to_string();
+    if found.path().iter().next().is_some() {
+        return field(&path, &told(&found.into_inner()));
     }
+    let text = told(first);
+    match text.split_once(": ") {
+        Some((path, text)) if is_path(path) => field(path, text),
+        _ => Error::invalid(what, text),
+    }
+}
+
+/// For `deserialize_with` of a flattened record. Serde loses the path of the fields of such a record, so the error's
+/// text begins with it.
+pub(crate) fn with_path<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    serde_path_to_error::deserialize(deserializer).map_err(|error: serde_path_to_error::Error<D::Error>| {
+        let path = error.path().to_string();
+        if is_path(&path) { D::Error::custom(format!("{path}: {}", error.inner())) } else { error.into_inner() }
+    })
+}
+
+/// Whether it is the path of a field (`messages[0].role`) and no other text.
+fn is_path(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.[]".contains(c))
+}
+
+/// The error about that field. The text may name it itself.
+fn field(path: &str, text: &str) -> Error {
+    let name = path.rsplit('.').next().unwrap_or(path);
+    let names_itself = text.strip_prefix(name).is_some_and(|rest| rest.starts_with(" must be "));
+    Error::invalid(path, if names_itself { text.to_owned() } else { format!("{path}: {text}") })
 }
 
 /// What is wrong, without the line and the column: the path says more. Of the fields that there are only the one that was
@@ -75,7 +99,29 @@ fn meant<'a>(unknown: &str, known: &'a str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::from_json;
-    use crate::MinerSpec;
+    use crate::{MinerSpec, SessionMode, SessionSpec};
+
+    #[test]
+    fn a_wrong_field_of_a_session_is_named() {
+        for (text, param, message) in [
+            (r#"{"retention":"x"}"#, "retention", "retention must be all, result or none"),
+            (r#"{"retention":null}"#, "retention", "retention: invalid type: null, expected a string"),
+            (r#"{"mode":3}"#, "mode", "mode must be 0 (ephemeral), 1 (dedicated) or 2 (hybrid)"),
+            (r#"{"mode":-1}"#, "mode", "mode: invalid value: integer `-1`, expected a whole number from 0 to 255"),
+            (
+                r#"{"validation_policy":"x"}"#,
+                "validation_policy",
+                "validation_policy must be first, quorum, medoid or all",
+            ),
+            (r#"{"match":"x"}"#, "match", "match must be exact, normalized, json, lexical or embedding"),
+            (r#"{"min_score":"x"}"#, "min_score", "min_score: invalid type: string \"x\", expected f64"),
+        ] {
+            let error = from_json::<SessionSpec>("session", text.as_bytes()).unwrap_err();
+            assert_eq!((error.details().param.as_deref(), error.message()), (Some(param), message), "{text}");
+        }
+        let spec: SessionSpec = from_json("session", br#"{"name":"s","mode":2.0,"retention":""}"#).unwrap();
+        assert_eq!(spec.mode, SessionMode::Hybrid);
+    }
 
     #[test]
     fn a_wrong_field_is_named_with_the_one_that_was_meant() {
@@ -88,6 +134,7 @@ mod tests {
             message(r#"{"name": "m", "models": "tiny"}"#),
             r#"models: invalid type: string "tiny", expected a sequence"#
         );
+        assert_eq!(message(r#"{"name": "m", "kind": "tiny"}"#), "kind must be local, upstream or remote");
         assert_eq!(message("5"), "invalid type: integer `5`, expected struct MinerSpec");
     }
 }

@@ -4,6 +4,8 @@
 //! Hosts use the crate `cortensor-router`, which shows what is public here as `cortensor_router::model` and beside it;
 //! this crate of its own keeps the records free of a runtime, of sockets and of the disk: Cargo.toml names none of them.
 
+#[doc(hidden)]
+pub mod absent;
 mod completion;
 mod completion_record;
 mod depth;
@@ -36,8 +38,10 @@ mod text;
 mod usage;
 mod validation;
 mod vectors;
+mod verdict;
 #[doc(hidden)]
 pub mod whole;
+mod word;
 
 use name::{check_name, check_word};
 use vectors::vectors_of;
@@ -46,16 +50,17 @@ pub use completion::{Answer, Completion, FinishReason};
 pub use completion_record::{CompletionIds, CompletionRecord};
 pub use error::{Error, ErrorDetails, ErrorKind, KINDS, KindRow, Result, UpstreamError};
 pub use id::{Fence, Gid, SessionId, TaskId, Timestamp, address_of};
-pub use miner::{CONTINUE, Hardware, MinerInfo, MinerKind, MinerSpec, ModelDetails};
-pub use node::{NodeInfo, NodeStats, NodeStatus};
+pub use miner::{Breaker, CONTINUE, Hardware, MinerInfo, MinerKind, MinerSpec, MinerStatus, ModelDetails, NodeKind};
+pub use node::{Durability, NodeInfo, NodeState, NodeStats, NodeStatus, StoreKind};
 pub use page::PageStart;
 pub use parts::{Delta, Function, FunctionDelta, Parts, ToolCall, ToolDelta};
 pub use request::{Extra, RequestKind, TaskRequest};
-pub use session::{Session, SessionMode, SessionPatch, SessionSpec, SessionState};
+pub use session::{Retention, Session, SessionMode, SessionPatch, SessionSpec, SessionState};
 pub use shared_text::SharedText;
-pub use task::{MinerResult, MinerVerdict, Outcome, Task, TaskState, Verdict};
+pub use task::{MinerResult, Outcome, Task, TaskState};
 pub use task_record::TaskRecord;
 pub use text::{clean, estimate_tokens};
 pub use usage::{MAX_JSON_INTEGER, Usage};
 pub use validation::{Matching, OnFailure, Policy, Validation, ValidationSpec};
 pub use vectors::Vectors;
+pub use verdict::{MinerVerdict, Standing, Verdict};

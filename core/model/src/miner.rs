@@ -1,29 +1,63 @@
 //! Miners: what does the work.
 
+use std::num::NonZeroU64;
+
 use serde::{Deserialize, Serialize};
 
-/// How a miner is reached.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum MinerKind {
-    /// A callback of the host program.
-    #[default]
-    Local,
-    /// An OpenAI-compatible server that the router calls.
-    Upstream,
-    /// A worker that dialled in.
-    Remote,
-}
+use crate::word::words;
+use crate::{SessionId, absent};
 
-impl MinerKind {
-    /// The word, as in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Upstream => "upstream",
-            Self::Remote => "remote",
-        }
+words! {
+    /// How a miner is reached.
+    #[derive(Default)]
+    MinerKind in "kind" {
+        /// A callback of the host program.
+        #[default]
+        Local = "local",
+        /// An OpenAI-compatible server that the router calls.
+        Upstream = "upstream",
+        /// A worker that dialled in.
+        Remote = "remote",
+    }
+
+    /// The kind of a miner.
+    #[derive(Default)]
+    NodeKind in "kind" {
+        /// It comes and goes.
+        #[default]
+        Ephemeral = "ephemeral",
+        /// It is there for sessions that reserve it.
+        Dedicated = "dedicated",
+    }
+
+    /// Whether a miner gets work, and why it gets none.
+    #[derive(Default)]
+    MinerStatus in "status" {
+        /// It has nothing to do.
+        Idle = "idle",
+        /// It works.
+        Busy = "busy",
+        /// It finishes what it has and gets no more.
+        Draining = "draining",
+        /// Its breaker is open: it failed too often.
+        Cooling = "cooling",
+        /// Its answers are not trusted.
+        SetAside = "set_aside",
+        /// It is not there.
+        #[default]
+        Down = "down",
+    }
+
+    /// The breaker of a miner: it keeps tasks away from a miner that fails.
+    #[derive(Default)]
+    Breaker in "breaker" {
+        /// The miner receives tasks normally.
+        #[default]
+        Closed = "closed",
+        /// The miner receives no tasks for a while.
+        Open = "open",
+        /// The miner receives one task, to see whether it works again.
+        HalfOpen = "half_open",
     }
 }
 
@@ -78,11 +112,13 @@ pub struct ModelDetails {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quant: Option<String>,
     /// The most tokens of prompt and answer together; 0 where it is not known.
-    #[serde(default)]
-    pub context: u64,
+    #[serde(default, with = "absent::number")]
+    #[cfg_attr(feature = "schema", schema(value_type = u64))]
+    pub context: Option<NonZeroU64>,
     /// The most tokens of an answer; 0 where it is not known.
-    #[serde(default)]
-    pub max_output: u64,
+    #[serde(default, with = "absent::number")]
+    #[cfg_attr(feature = "schema", schema(value_type = u64))]
+    pub max_output: Option<NonZeroU64>,
     /// Whether it is loaded.
     #[serde(default)]
     pub warm: bool,
@@ -99,14 +135,17 @@ pub struct ModelDetails {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Hardware {
     /// The accelerator, at most 256 bytes.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub gpu: String,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "absent::text")]
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub gpu: Option<String>,
     /// Its memory, in MiB; 0 where it does not say.
-    #[serde(default)]
-    pub vram: u64,
+    #[serde(default, with = "absent::number")]
+    #[cfg_attr(feature = "schema", schema(value_type = u64))]
+    pub vram: Option<NonZeroU64>,
     /// The processor, at most 256 bytes.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub cpu: String,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "absent::text")]
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub cpu: Option<String>,
 }
 
 impl Default for MinerSpec {
@@ -159,10 +198,13 @@ impl MinerSpec {
     /// Leaves no number that a reader of JSON gets wrong: these are claims, and shown to everybody.
     #[doc(hidden)]
     pub fn numbers_in_json(&mut self) {
-        let vram = self.hardware.as_mut().map(|hardware| &mut hardware.vram);
-        let models = self.model_details.iter_mut().flat_map(|model| [&mut model.context, &mut model.max_output]);
-        for number in models.chain(vram).chain([&mut self.max_context_tokens]) {
-            *number = (*number).min(super::MAX_JSON_INTEGER);
+        let least = |number: u64| number.min(super::MAX_JSON_INTEGER);
+        let claim = |number: &mut Option<NonZeroU64>| *number = number.and_then(|n| NonZeroU64::new(least(n.get())));
+        self.max_context_tokens = least(self.max_context_tokens);
+        self.hardware.iter_mut().for_each(|hardware| claim(&mut hardware.vram));
+        for model in &mut self.model_details {
+            claim(&mut model.context);
+            claim(&mut model.max_output);
         }
     }
 
@@ -205,11 +247,11 @@ pub struct MinerInfo {
     /// Whether it gets work.
     pub active: bool,
     /// `idle`, `busy`, `draining`, `cooling` (its breaker is open), `set_aside` (its answers are not trusted) or `down`.
-    pub status: String,
+    pub status: MinerStatus,
     /// How it is reached.
     pub kind: MinerKind,
     /// `ephemeral` or `dedicated`.
-    pub node_type: String,
+    pub node_type: NodeKind,
     /// The models it serves.
     pub models: Vec<String>,
     /// How many tasks it takes at a time, as it said.
@@ -219,7 +261,9 @@ pub struct MinerInfo {
     /// How many it works on.
     pub in_flight: u32,
     /// Who runs it.
-    pub owner: String,
+    #[serde(with = "absent::text")]
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub owner: Option<String>,
     /// Whether it embeds.
     pub embeddings: bool,
     /// The most tokens of prompt and answer together; 0 where it does not say.
@@ -227,7 +271,9 @@ pub struct MinerInfo {
     /// What it can do beyond the least: `continue` ...
     pub features: Vec<String>,
     /// Its software and version, in its own words; empty for miners that do not say.
-    pub agent: String,
+    #[serde(with = "absent::text")]
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub agent: Option<String>,
     /// Its hardware, in its own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hardware: Option<Hardware>,
@@ -246,16 +292,18 @@ pub struct MinerInfo {
     /// Attempts that failed by its fault.
     pub failed: u64,
     /// `closed`, `open` or `half_open`.
-    pub breaker: String,
+    pub breaker: Breaker,
     /// How often its answers agree with others', smoothed; 1 where they always did or none was compared.
     pub reputation: f64,
     /// The greatest service class (`sla` of a session) whose demands it meets, 0 to 3.
     pub service_class: u32,
     /// The session that it is kept for; `null` where it is everybody's.
-    pub reserved_for: Option<u64>,
+    #[cfg_attr(feature = "schema", schema(value_type = Option<u64>))]
+    pub reserved_for: Option<SessionId>,
     /// Why it is down, or what is odd about it while it is up; else empty.
-    #[serde(default)]
-    pub reason: String,
+    #[serde(default, with = "absent::text")]
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub reason: Option<String>,
     /// Unix seconds.
     pub connected_at: u64,
     /// Unix seconds.

@@ -2,6 +2,58 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::word::words;
+
+/// The events that an acknowledged write survives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Durability {
+    /// Survives power loss (`SQLite`: WAL with `synchronous=FULL`).
+    #[default]
+    Full,
+    /// Survives the end of the process by any cause, but not power loss (`synchronous=NORMAL`).
+    Relaxed,
+    /// Survives nothing: the tasks are gone with the process.
+    Memory,
+}
+
+impl Durability {
+    /// The word, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Relaxed => "relaxed",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+words! {
+    /// Whether the router takes tasks.
+    #[derive(Default)]
+    NodeState in "status" {
+        /// It takes tasks.
+        #[default]
+        Ok = "ok",
+        /// It is closing: it takes none, and running ones finish.
+        Draining = "draining",
+        /// Its store refuses to write, so that it takes none.
+        StoreUnavailable = "store_unavailable",
+    }
+
+    /// Where the router keeps its tasks.
+    #[derive(Default)]
+    StoreKind in "store" {
+        /// In a file of SQLite.
+        Sqlite = "sqlite",
+        /// In its memory.
+        #[default]
+        Memory = "memory",
+    }
+}
+
 /// How many miners of each sort there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -45,7 +97,7 @@ pub struct NodeInfo {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct NodeStatus {
     /// `ok`, `draining`, or `store_unavailable` while the store refuses to write.
-    pub status: String,
+    pub status: NodeState,
     /// Sessions that take tasks.
     pub active_sessions: u64,
     /// Miners that are there.
@@ -67,9 +119,9 @@ pub struct NodeStatus {
     /// Tasks that a miner works on.
     pub running_tasks: u64,
     /// `full`, `relaxed` or `memory`.
-    pub durability: String,
+    pub durability: Durability,
     /// `sqlite` or `memory`.
-    pub store: String,
+    pub store: StoreKind,
     /// Always 0: there is no chain.
     pub block_height: u64,
 }

@@ -72,18 +72,10 @@ pub fn page_rows(limit: Option<u64>, most: u64) -> Result<u64> {
 /// # Errors
 /// `InvalidArgument` for any other word.
 pub fn wanted_tasks(state: Option<&str>) -> Result<Option<TaskState>> {
-    let all = [
-        TaskState::Queued,
-        TaskState::Assigned,
-        TaskState::Acked,
-        TaskState::Precommitted,
-        TaskState::Committed,
-        TaskState::Ended,
-    ];
     match state {
         None | Some("" | "all") => Ok(None),
         Some("active") => Ok(Some(TaskState::Queued)),
-        Some(word) => all.into_iter().find(|state| state.as_str() == word).map(Some).ok_or_else(|| {
+        Some(word) => word.parse().map(Some).map_err(|_| {
             Error::invalid("state", "state must be active, queued, assigned, acked, precommitted, committed or ended")
         }),
     }

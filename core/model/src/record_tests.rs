@@ -1,6 +1,8 @@
 //! The JSON of every record, once with all of its members and once with none. Each literal names all members, so that a
 //! new member does not compile until it stands here too.
 
+use std::num::{NonZeroU32, NonZeroU64};
+
 use bytes::Bytes;
 use insta::assert_snapshot;
 use serde::Serialize;
@@ -25,8 +27,8 @@ fn texts<const N: usize>(texts: [&str; N]) -> Vec<String> {
 
 fn validation() -> ValidationSpec {
     ValidationSpec {
-        validation_policy: Some("medoid".into()),
-        matching: Some("embedding".into()),
+        validation_policy: Some(Policy::Medoid),
+        matching: Some(Matching::Embedding),
         min_score: Some(0.85),
         tie_break: Some(true),
         match_tolerance: Some(0.000_001),
@@ -39,33 +41,33 @@ fn session_spec() -> SessionSpec {
     SessionSpec {
         name: "chat".into(),
         metadata: "{\"team\":\"a\"}".into(),
-        owner: "5f2a90c1b7e4".into(),
-        mode: 2,
+        owner: Some("5f2a90c1b7e4".into()),
+        mode: SessionMode::Hybrid,
         redundant: 3,
         min_num_of_nodes: 1,
-        max_num_of_nodes: 9,
+        max_num_of_nodes: NonZeroU32::new(9),
         num_of_validator_nodes: 2,
         reserve_ephemeral_nodes: true,
-        reserve_period: 60,
+        reserve_period: NonZeroU64::new(60),
         sla: 3,
-        model: "tiny".into(),
-        model_identifier: "42".into(),
-        max_task_execution_count: 1_000,
+        model: Some("tiny".into()),
+        model_identifier: Some("42".into()),
+        max_task_execution_count: NonZeroU64::new(1_000),
         priority: 9,
         weight: 1_000,
         validation: validation(),
         affinity: Some(false),
-        retention: "result".into(),
+        retention: Retention::Result,
     }
 }
 
 fn verdict() -> Verdict {
     Verdict {
-        verdict: "disputed".into(),
+        verdict: Standing::Disputed,
         score: 0.625,
-        method: "lexical".into(),
-        policy: "medoid".into(),
-        winner: "0xa".into(),
+        method: Matching::Lexical,
+        policy: Some(Policy::Medoid),
+        winner: Some("0xa".into()),
         per_miner: vec![MinerVerdict { miner: "0xa".into(), score: 1.0, agrees: true }],
     }
 }
@@ -132,11 +134,11 @@ fn task() -> Task {
         state: TaskState::Ended,
         outcome: Some(Outcome::Disputed),
         created_at: Timestamp(1_767_225_600_000),
-        started_at: Timestamp(1_767_225_600_500),
-        first_token_at: Timestamp(1_767_225_600_700),
-        precommitted_at: Timestamp(1_767_225_601_000),
-        committed_at: Timestamp(1_767_225_601_500),
-        ended_at: Timestamp(1_767_225_602_000),
+        started_at: Some(Timestamp(1_767_225_600_500)),
+        first_token_at: Some(Timestamp(1_767_225_600_700)),
+        precommitted_at: Some(Timestamp(1_767_225_601_000)),
+        committed_at: Some(Timestamp(1_767_225_601_500)),
+        ended_at: Some(Timestamp(1_767_225_602_000)),
         deadline: Timestamp(1_767_225_660_000),
         assigned_miners: texts(["0xa", "0xb"]),
         text: "4".into(),
@@ -151,7 +153,7 @@ fn task() -> Task {
 }
 
 fn hardware() -> Hardware {
-    Hardware { gpu: "RTX 4090".into(), vram: 24_576, cpu: "EPYC 7302".into() }
+    Hardware { gpu: Some("RTX 4090".into()), vram: NonZeroU64::new(24_576), cpu: Some("EPYC 7302".into()) }
 }
 
 fn model_details() -> ModelDetails {
@@ -159,8 +161,8 @@ fn model_details() -> ModelDetails {
         id: "tiny".into(),
         digest: Some("sha256:ab".into()),
         quant: Some("Q4_1".into()),
-        context: 8_192,
-        max_output: 2_048,
+        context: NonZeroU64::new(8_192),
+        max_output: NonZeroU64::new(2_048),
         warm: true,
         embeddings: true,
         tools: true,
@@ -196,12 +198,12 @@ fn sessions_stay_as_they_are() {
         priority: Some(3),
         weight: Some(7),
         affinity: Some(true),
-        retention: Some("none".into()),
+        retention: Some(Retention::Nothing),
         min_num_of_nodes: Some(1),
         max_num_of_nodes: Some(4),
         sla: Some(2),
-        validation_policy: Some("all".into()),
-        matching: Some("exact".into()),
+        validation_policy: Some(Policy::All),
+        matching: Some(Matching::Exact),
         min_score: Some(1.0),
         tie_break: Some(false),
     };
@@ -261,18 +263,18 @@ fn miners_stay_as_they_are() {
         miner_id: "rack-1".into(),
         address: "0x8c1f".into(),
         active: true,
-        status: "idle".into(),
+        status: MinerStatus::Idle,
         kind: MinerKind::Upstream,
-        node_type: "dedicated".into(),
+        node_type: NodeKind::Dedicated,
         models: texts(["tiny"]),
         capacity: 4,
         credits: 3,
         in_flight: 1,
-        owner: "acme".into(),
+        owner: Some("acme".into()),
         embeddings: true,
         max_context_tokens: 8_192,
         features: texts([CONTINUE]),
-        agent: "rack/1.4".into(),
+        agent: Some("rack/1.4".into()),
         hardware: Some(hardware()),
         model_details: vec![model_details(), ModelDetails::default()],
         load: 0.25,
@@ -281,11 +283,11 @@ fn miners_stay_as_they_are() {
         first_token_ms: 180.5,
         completed: 12,
         failed: 1,
-        breaker: "half_open".into(),
+        breaker: Breaker::HalfOpen,
         reputation: 0.9,
         service_class: 3,
-        reserved_for: Some(2),
-        reason: "slow".into(),
+        reserved_for: Some(SessionId(2)),
+        reason: Some("slow".into()),
         connected_at: 1_767_225_600,
         last_seen: 1_767_225_601,
     };
@@ -309,7 +311,7 @@ fn the_router_stays_as_it_is() {
     };
     assert_snapshot!("node_info", both(&info, &NodeInfo::default()));
     let status = NodeStatus {
-        status: "ok".into(),
+        status: NodeState::Ok,
         active_sessions: 2,
         connected_miners: 3,
         miner_count: 3,
@@ -320,8 +322,8 @@ fn the_router_stays_as_it_is() {
         version: "0.1.0".into(),
         queued_tasks: 4,
         running_tasks: 5,
-        durability: "full".into(),
-        store: "sqlite".into(),
+        durability: Durability::Full,
+        store: StoreKind::Sqlite,
         block_height: 0,
     };
     assert_snapshot!("node_status", both(&status, &NodeStatus::default()));

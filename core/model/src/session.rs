@@ -1,9 +1,14 @@
 //! Sessions: what tasks are submitted to. A session carries limits, a weight and a model.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use std::num::{NonZeroU32, NonZeroU64};
 
-use super::whole::{Whole, number, some_number};
-use super::{SessionId, Timestamp, ValidationSpec};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::json::with_path;
+use crate::whole::{Whole, number, some_number};
+use crate::word::{some_word, word, words};
+use crate::{Error, Matching, Policy, Result, SessionId, Timestamp, ValidationSpec, absent, check_name, check_word};
 
 /// Which kinds of miners serve a session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,15 +24,6 @@ pub enum SessionMode {
 }
 
 impl SessionMode {
-    /// The mode of that number; hybrid for any that is none.
-    pub fn from_number(number: u8) -> Self {
-        match number {
-            0 => Self::Ephemeral,
-            1 => Self::Dedicated,
-            _ => Self::Hybrid,
-        }
-    }
-
     /// Whether such a miner serves it.
     pub fn takes(self, dedicated: bool) -> bool {
         match self {
@@ -38,16 +34,62 @@ impl SessionMode {
     }
 }
 
-/// Whether a session takes tasks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum SessionState {
-    /// It takes tasks.
-    #[default]
-    Open,
-    /// It takes none; running ones finish.
-    Closed,
+/// The mode of that number.
+impl TryFrom<u8> for SessionMode {
+    type Error = Error;
+
+    fn try_from(number: u8) -> Result<Self> {
+        match number {
+            0 => Ok(Self::Ephemeral),
+            1 => Ok(Self::Dedicated),
+            2 => Ok(Self::Hybrid),
+            _ => Err(Error::invalid("mode", "mode must be 0 (ephemeral), 1 (dedicated) or 2 (hybrid)")),
+        }
+    }
+}
+
+/// The mode's number, as in JSON.
+impl From<SessionMode> for u8 {
+    fn from(mode: SessionMode) -> Self {
+        mode as Self
+    }
+}
+
+impl Serialize for SessionMode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(u8::from(*self))
+    }
+}
+
+/// A number that is no mode is an error; `null` counts as not given.
+impl<'de> Deserialize<'de> for SessionMode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::try_from(number::<D, u8>(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+words! {
+    /// Whether a session takes tasks.
+    #[derive(Default)]
+    SessionState in "state" {
+        /// It takes tasks.
+        #[default]
+        Open = "open",
+        /// It takes none; running ones finish.
+        Closed = "closed",
+    }
+
+    /// What is kept of a task once it has ended.
+    #[derive(Default)]
+    Retention in "retention" {
+        /// Everything.
+        #[default]
+        All = "all",
+        /// The answers without what was asked.
+        Result = "result",
+        /// Neither the answers nor what was asked.
+        Nothing = "none",
+    }
 }
 
 /// A session to be created. Only `name` is required; Cortensor's published camelCase names, such as `minNumOfNodes`,
@@ -64,11 +106,12 @@ pub struct SessionSpec {
     #[serde(deserialize_with = "text_or_json")]
     pub metadata: String,
     /// The owner; the token's id where it is empty.
-    pub owner: String,
+    #[serde(with = "absent::text")]
+    #[cfg_attr(feature = "schema", schema(value_type = String, default = ""))]
+    pub owner: Option<String>,
     /// Which miners serve it: 0 ephemeral, 1 dedicated, 2 both.
-    #[cfg_attr(feature = "schema", schema(maximum = 2))]
-    #[serde(deserialize_with = "number")]
-    pub mode: u8,
+    #[cfg_attr(feature = "schema", schema(value_type = u8, maximum = 2))]
+    pub mode: SessionMode,
     /// How many miners answer each task (0 and 1: one).
     #[cfg_attr(feature = "schema", schema(maximum = 16))]
     #[serde(alias = "redundancy", deserialize_with = "number_or_flag")]
@@ -78,8 +121,9 @@ pub struct SessionSpec {
     #[serde(alias = "minNumOfNodes", alias = "min_nodes", alias = "minNodes", deserialize_with = "number")]
     pub min_num_of_nodes: u32,
     /// The most miners that work for it at a time; 0: no limit.
-    #[serde(alias = "maxNumOfNodes", alias = "max_nodes", alias = "maxNodes", deserialize_with = "number")]
-    pub max_num_of_nodes: u32,
+    #[serde(alias = "maxNumOfNodes", alias = "max_nodes", alias = "maxNodes", with = "absent::number")]
+    #[cfg_attr(feature = "schema", schema(value_type = u32, default = 0))]
+    pub max_num_of_nodes: Option<NonZeroU32>,
     /// How many answers are validated.
     #[serde(
         alias = "numOfValidatorNodes",
@@ -101,20 +145,31 @@ pub struct SessionSpec {
     )]
     pub reserve_ephemeral_nodes: bool,
     /// Seconds that a reservation holds after the session's last task; 0: `dispatch.reserve_period_secs`.
-    #[serde(alias = "reservePeriod", alias = "reservePeroid", deserialize_with = "number")]
-    pub reserve_period: u64,
+    #[serde(alias = "reservePeriod", alias = "reservePeroid", with = "absent::number")]
+    #[cfg_attr(feature = "schema", schema(value_type = u64, default = 0))]
+    pub reserve_period: Option<NonZeroU64>,
     /// The service class, by what is measured of miners. 0: any. 1: at most 10 % errors. 2: at most 5 % errors, 10 tokens/s and
     /// 2 s to the first token. 3 and above: at most 2 % errors, 25 tokens/s and 1 s. While no miner meets it, any will do.
     #[serde(deserialize_with = "number")]
     pub sla: u32,
     /// The model of its tasks where they name none.
-    pub model: String,
+    #[serde(with = "absent::text")]
+    #[cfg_attr(feature = "schema", schema(value_type = String, default = ""))]
+    pub model: Option<String>,
     /// Cortensor's number for a model; kept and given back.
-    #[serde(alias = "modelIdentifier", alias = "model_id", alias = "modelId", deserialize_with = "text_or_number")]
-    pub model_identifier: String,
+    #[serde(
+        alias = "modelIdentifier",
+        alias = "model_id",
+        alias = "modelId",
+        serialize_with = "absent::text::serialize",
+        deserialize_with = "text_or_number"
+    )]
+    #[cfg_attr(feature = "schema", schema(value_type = String, default = ""))]
+    pub model_identifier: Option<String>,
     /// The most tasks it ever takes; 0: no limit.
-    #[serde(alias = "maxTaskExecutionCount", alias = "max_tasks", alias = "maxTasks", deserialize_with = "number")]
-    pub max_task_execution_count: u64,
+    #[serde(alias = "maxTaskExecutionCount", alias = "max_tasks", alias = "maxTasks", with = "absent::number")]
+    #[cfg_attr(feature = "schema", schema(value_type = u64, default = 0))]
+    pub max_task_execution_count: Option<NonZeroU64>,
     /// The band of its tasks, 0 to 9; a higher band is served first.
     #[cfg_attr(feature = "schema", schema(maximum = 9))]
     #[serde(deserialize_with = "number")]
@@ -124,13 +179,14 @@ pub struct SessionSpec {
     #[serde(deserialize_with = "number")]
     pub weight: u32,
     /// How several answers are compared.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "with_path")]
     pub validation: ValidationSpec,
     /// Whether its tasks prefer the miner that served the last one; on by default.
     pub affinity: Option<bool>,
     /// What is kept of ended tasks: `all`, `result` (no prompt) or `none`.
-    #[cfg_attr(feature = "schema", schema(pattern = "^(all|result|none)?$"))]
-    pub retention: String,
+    #[serde(deserialize_with = "word")]
+    #[cfg_attr(feature = "schema", schema(value_type = String, pattern = "^(all|result|none)?$"))]
+    pub retention: Retention,
 }
 
 /// A change of a session. Members that are missing stay as they are.
@@ -169,8 +225,9 @@ pub struct SessionPatch {
     /// Whether its tasks prefer the miner that served the last one.
     pub affinity: Option<bool>,
     /// What is kept of ended tasks: `all`, `result` (no prompt) or `none`.
-    #[cfg_attr(feature = "schema", schema(pattern = "^(all|result|none)?$"))]
-    pub retention: Option<String>,
+    #[serde(deserialize_with = "some_word")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>, pattern = "^(all|result|none)?$"))]
+    pub retention: Option<Retention>,
     /// The fewest miners that must be there for the session to be served; 0: no demand.
     #[serde(alias = "minNumOfNodes", alias = "min_nodes", alias = "minNodes", deserialize_with = "some_number")]
     pub min_num_of_nodes: Option<u32>,
@@ -181,12 +238,16 @@ pub struct SessionPatch {
     #[serde(deserialize_with = "some_number")]
     pub sla: Option<u32>,
     /// What decides where several miners answer: `first`, `quorum`, `medoid` or `all`.
-    #[cfg_attr(feature = "schema", schema(pattern = "^(first|quorum|medoid|all)?$"))]
-    pub validation_policy: Option<String>,
+    #[serde(deserialize_with = "some_word")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>, pattern = "^(first|quorum|medoid|all)?$"))]
+    pub validation_policy: Option<Policy>,
     /// When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`.
-    #[serde(rename = "match")]
-    #[cfg_attr(feature = "schema", schema(pattern = "^(exact|normalized|json|lexical|embedding)?$"))]
-    pub matching: Option<String>,
+    #[serde(rename = "match", deserialize_with = "some_word")]
+    #[cfg_attr(
+        feature = "schema",
+        schema(value_type = Option<String>, pattern = "^(exact|normalized|json|lexical|embedding)?$")
+    )]
+    pub matching: Option<Matching>,
     /// From this score on two answers match, 0 to 1.
     #[cfg_attr(feature = "schema", schema(minimum = 0, maximum = 1))]
     pub min_score: Option<f64>,
@@ -257,9 +318,7 @@ impl SessionSpec {
     ///
     /// # Errors
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) that names the field.
-    pub fn validated(mut self) -> crate::Result<Self> {
-        use super::{check_name, check_word};
-        use crate::Error;
+    pub fn validated(mut self) -> Result<Self> {
         if self.name.trim().is_empty() {
             return Err(Error::invalid("name", "name is missing: give the session a name of 1 to 256 bytes"));
         }
@@ -267,18 +326,16 @@ impl SessionSpec {
             return Err(Error::invalid("name", "name is longer than 256 bytes"));
         }
         check_name("name", &self.name)?;
-        check_word("owner", &self.owner)?;
-        check_word("model", &self.model)?;
+        for (field, word) in [("owner", &self.owner), ("model", &self.model)] {
+            check_word(field, word.as_deref().unwrap_or_default())?;
+        }
         if self.metadata.len() > 65_536 {
             return Err(Error::invalid("metadata", "metadata is longer than 65536 bytes"));
-        }
-        if self.mode > 2 {
-            return Err(Error::invalid("mode", "mode must be 0 (ephemeral), 1 (dedicated) or 2 (hybrid)"));
         }
         if self.redundant > 16 {
             return Err(Error::invalid("redundant", "redundant must be 0 to 16"));
         }
-        if self.max_num_of_nodes != 0 && self.max_num_of_nodes < self.min_num_of_nodes {
+        if self.max_num_of_nodes.is_some_and(|most| most.get() < self.min_num_of_nodes) {
             return Err(Error::invalid("max_num_of_nodes", "max_num_of_nodes is less than min_num_of_nodes"));
         }
         if self.priority > 9 {
@@ -289,14 +346,8 @@ impl SessionSpec {
         }
         self.weight = self.weight.max(1);
         let asked = self.validation.over(&ValidationSpec::default())?;
-        self.validation.validation_policy = Some(asked.policy.as_str().to_owned());
-        self.validation.matching = Some(asked.matching.as_str().to_owned());
-        if self.retention.is_empty() {
-            "all".clone_into(&mut self.retention);
-        }
-        if !matches!(self.retention.as_str(), "all" | "result" | "none") {
-            return Err(Error::invalid("retention", "retention must be all, result or none"));
-        }
+        self.validation.validation_policy = Some(asked.policy);
+        self.validation.matching = Some(asked.matching);
         self.affinity.get_or_insert(true);
         Ok(self)
     }
@@ -305,13 +356,21 @@ impl SessionSpec {
     ///
     /// # Errors
     /// As [`validated`](Self::validated).
-    pub fn patched(&self, patch: SessionPatch) -> crate::Result<Self> {
+    pub fn patched(&self, patch: SessionPatch) -> Result<Self> {
         let mut out = self.clone();
         macro_rules! take {
             ($($field:ident)*) => {$(if let Some(value) = patch.$field { out.$field = value; })*};
         }
-        take!(name metadata model redundant max_task_execution_count priority weight retention);
-        take!(min_num_of_nodes max_num_of_nodes sla);
+        take!(name metadata redundant priority weight retention min_num_of_nodes sla);
+        if let Some(model) = patch.model {
+            out.model = Some(model).filter(|model| !model.is_empty());
+        }
+        if let Some(most) = patch.max_num_of_nodes {
+            out.max_num_of_nodes = NonZeroU32::new(most);
+        }
+        if let Some(most) = patch.max_task_execution_count {
+            out.max_task_execution_count = NonZeroU64::new(most);
+        }
         macro_rules! take_validation {
             ($($field:ident)*) => {$(if patch.$field.is_some() { out.validation.$field = patch.$field; })*};
         }
@@ -331,8 +390,8 @@ fn text_or_json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D:
     })
 }
 
-fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    text_or_json(deserializer)
+fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    text_or_json(deserializer).map(|text| Some(text).filter(|text| !text.is_empty()))
 }
 
 fn number_or_flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
@@ -342,14 +401,10 @@ fn number_or_flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::
         Number(Whole<u32>),
         Flag(bool),
     }
-    Ok(
-        match Either::deserialize(deserializer)
-            .map_err(|_| serde::de::Error::custom("expected a number or a boolean"))?
-        {
-            Either::Number(number) => number.0,
-            Either::Flag(flag) => u32::from(flag),
-        },
-    )
+    Ok(match Either::deserialize(deserializer).map_err(|_| D::Error::custom("expected a number or a boolean"))? {
+        Either::Number(number) => number.0,
+        Either::Flag(flag) => u32::from(flag),
+    })
 }
 
 fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {

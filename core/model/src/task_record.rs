@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Outcome, Task, TaskState, Usage, Verdict};
+use super::{Outcome, Task, TaskState, Timestamp, Usage, Verdict};
 
 /// The answers to a task, where it is shown alone.
 #[derive(Debug, Serialize)]
@@ -118,7 +118,11 @@ impl<'a> TaskRecord<'a> {
     fn new(task: &'a Task, results: Results<'a>, results_hash: Vec<&'a str>) -> Self {
         let winner = task.results.first().map(|result| &result.answer);
         let ended = task.state == TaskState::Ended;
-        let execution_ms = if ended && task.started_at.0 > 0 { task.ended_at.since(task.started_at) } else { 0 };
+        let execution_ms = match (task.started_at, task.ended_at) {
+            (Some(started), Some(at)) if ended => at.since(started),
+            _ => 0,
+        };
+        let secs = |time: Option<Timestamp>| time.map_or(0, Timestamp::as_secs);
         Self {
             id: task.id.0,
             task_id: task.id.0,
@@ -130,10 +134,10 @@ impl<'a> TaskRecord<'a> {
             outcome: task.outcome.map(Outcome::as_str),
             ended,
             created_at: task.created_at.as_secs(),
-            started_at: task.started_at.as_secs(),
-            last_precommit_at: task.precommitted_at.as_secs(),
-            last_commit_at: task.committed_at.as_secs(),
-            finished_at: task.ended_at.as_secs(),
+            started_at: secs(task.started_at),
+            last_precommit_at: secs(task.precommitted_at),
+            last_commit_at: secs(task.committed_at),
+            finished_at: secs(task.ended_at),
             execution_time: execution_ms as f64 / 1_000.0,
             assigned_miners: &task.assigned_miners,
             prompt: task.request.prompt_text(),

@@ -2,62 +2,42 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::word::{some_word, words};
 use crate::{Error, Result};
 
-/// What decides where several miners answer.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Policy {
-    /// The first whole answer is taken (of a stream: that of the miner that streams), and the other miners are stopped.
-    First,
-    /// A majority of the answers that were asked for must match.
-    #[default]
-    Quorum,
-    /// The answer that is most like all others is taken; a majority must be like it.
-    Medoid,
-    /// Every answer must match every other.
-    All,
-}
+words! {
+    /// What decides where several miners answer.
+    #[derive(Default)]
+    Policy in "validation_policy" {
+        /// The first whole answer is taken (of a stream: that of the miner that streams), and the other miners are stopped.
+        First = "first",
+        /// A majority of the answers that were asked for must match.
+        #[default]
+        Quorum = "quorum",
+        /// The answer that is most like all others is taken; a majority must be like it.
+        Medoid = "medoid",
+        /// Every answer must match every other.
+        All = "all",
+    }
 
-/// When two answers match.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Matching {
-    /// They are the same bytes.
-    Exact,
-    /// They are the same after Unicode NFKC, with white space and case evened out.
-    #[default]
-    Normalized,
-    /// They are the same JSON, numbers within a tolerance; the whole of it or what some pointers (RFC 6901) point to.
-    Json,
-    /// They share runs of three words (Jaccard), or few letters differ (Levenshtein) where they are short.
-    Lexical,
-    /// An embedding miner gives vectors that point the same way (cosine).
-    Embedding,
-}
-
-impl Policy {
-    /// The word, as in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::First => "first",
-            Self::Quorum => "quorum",
-            Self::Medoid => "medoid",
-            Self::All => "all",
-        }
+    /// When two answers match.
+    #[derive(Default)]
+    Matching in "match" {
+        /// They are the same bytes.
+        Exact = "exact",
+        /// They are the same after Unicode NFKC, with white space and case evened out.
+        #[default]
+        Normalized = "normalized",
+        /// They are the same JSON, numbers within a tolerance; the whole of it or what some pointers (RFC 6901) point to.
+        Json = "json",
+        /// They share runs of three words (Jaccard), or few letters differ (Levenshtein) where they are short.
+        Lexical = "lexical",
+        /// An embedding miner gives vectors that point the same way (cosine).
+        Embedding = "embedding",
     }
 }
 
 impl Matching {
-    /// The word, as in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Exact => "exact",
-            Self::Normalized => "normalized",
-            Self::Json => "json",
-            Self::Lexical => "lexical",
-            Self::Embedding => "embedding",
-        }
-    }
-
     /// The least score of a match, where nobody says.
     fn min_score(self) -> f64 {
         match self {
@@ -74,13 +54,16 @@ impl Matching {
 #[serde(default)]
 pub struct ValidationSpec {
     /// What decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schema(pattern = "^(first|quorum|medoid|all)?$"))]
-    pub validation_policy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "some_word")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>, pattern = "^(first|quorum|medoid|all)?$"))]
+    pub validation_policy: Option<Policy>,
     /// When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. Default `normalized`.
-    #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schema(pattern = "^(exact|normalized|json|lexical|embedding)?$"))]
-    pub matching: Option<String>,
+    #[serde(rename = "match", skip_serializing_if = "Option::is_none", deserialize_with = "some_word")]
+    #[cfg_attr(
+        feature = "schema",
+        schema(value_type = Option<String>, pattern = "^(exact|normalized|json|lexical|embedding)?$")
+    )]
+    pub matching: Option<Matching>,
     /// From this score on two answers match, 0 to 1. Default 0.5 for `lexical`, 0.85 for `embedding`, else 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(minimum = 0, maximum = 1))]
@@ -115,8 +98,8 @@ pub struct Validation {
     pub tolerance: f64,
     /// The only places of JSON that are compared; empty: the whole.
     pub pointers: Vec<String>,
-    /// The model that embeds the answers; any where it is empty.
-    pub model: String,
+    /// The model that embeds the answers; any where it is `None`.
+    pub model: Option<String>,
 }
 
 impl Default for Validation {
@@ -128,7 +111,7 @@ impl Default for Validation {
             tie_break: false,
             tolerance: 1e-6,
             pointers: Vec::new(),
-            model: String::new(),
+            model: None,
         }
     }
 }
@@ -147,33 +130,8 @@ impl ValidationSpec {
     /// # Errors
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) that names the field.
     pub fn over(&self, under: &Self) -> Result<Validation> {
-        let word = |own: &Option<String>, other: &Option<String>| {
-            own.as_ref().or(other.as_ref()).filter(|word| !word.is_empty()).cloned()
-        };
-        let policy = match word(&self.validation_policy, &under.validation_policy).as_deref() {
-            None => Policy::default(),
-            Some("first") => Policy::First,
-            Some("quorum") => Policy::Quorum,
-            Some("medoid") => Policy::Medoid,
-            Some("all") => Policy::All,
-            Some(_) => {
-                return Err(Error::invalid(
-                    "validation_policy",
-                    "validation_policy must be first, quorum, medoid or all",
-                ));
-            }
-        };
-        let matching = match word(&self.matching, &under.matching).as_deref() {
-            None => Matching::default(),
-            Some("exact") => Matching::Exact,
-            Some("normalized") => Matching::Normalized,
-            Some("json") => Matching::Json,
-            Some("lexical") => Matching::Lexical,
-            Some("embedding") => Matching::Embedding,
-            Some(_) => {
-                return Err(Error::invalid("match", "match must be exact, normalized, json, lexical or embedding"));
-            }
-        };
+        let policy = self.validation_policy.or(under.validation_policy).unwrap_or_default();
+        let matching = self.matching.or(under.matching).unwrap_or_default();
         // A score is meant for the method that it was given with.
         let same = self.matching.is_none() || self.matching == under.matching;
         let min_score = self.min_score.or(under.min_score.filter(|_| same)).unwrap_or_else(|| matching.min_score());
@@ -198,7 +156,7 @@ impl ValidationSpec {
             tie_break: self.tie_break.or(under.tie_break).unwrap_or(false),
             tolerance,
             pointers,
-            model: word(&self.match_model, &under.match_model).unwrap_or_default(),
+            model: self.match_model.as_ref().or(under.match_model.as_ref()).filter(|model| !model.is_empty()).cloned(),
         })
     }
 }
@@ -236,6 +194,13 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_word_is_the_default() {
+        let session = spec(r#"{"validation_policy":"all","match":"lexical"}"#);
+        let asked = spec(r#"{"validation_policy":"","match":""}"#).over(&session).unwrap();
+        assert_eq!((asked.policy, asked.matching), (Policy::Quorum, Matching::Normalized));
+    }
+
+    #[test]
     fn a_wrong_value_is_refused_by_name() {
         for (json, field) in [
             (r#"{"validation_policy":"x"}"#, "validation_policy"),
@@ -244,7 +209,8 @@ mod tests {
             (r#"{"match_tolerance":-1}"#, "match_tolerance"),
             (r#"{"match_pointers":["a"]}"#, "match_pointers"),
         ] {
-            let error = spec(json).over(&ValidationSpec::default()).unwrap_err();
+            let read = crate::json::from_json::<ValidationSpec>("request", json.as_bytes());
+            let error = read.and_then(|spec| spec.over(&ValidationSpec::default())).unwrap_err();
             assert_eq!(error.details().param.as_deref(), Some(field));
         }
     }

@@ -40,16 +40,6 @@ impl ErrorFrame {
     }
 }
 
-impl NodeKind {
-    /// The word for the kind in JSON.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Ephemeral => "ephemeral",
-            Self::Dedicated => "dedicated",
-        }
-    }
-}
-
 #[derive(Deserialize)]
 struct Head<'a> {
     #[serde(rename = "type", borrow)]

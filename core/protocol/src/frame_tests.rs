@@ -2,8 +2,9 @@
 //! field does not compile until it stands here too.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
-use cortensor_router_model::{FinishReason, Hardware, ModelDetails, RequestKind, Usage};
+use cortensor_router_model::{FinishReason, Hardware, ModelDetails, NodeKind, RequestKind, Usage};
 use insta::assert_snapshot;
 use serde_json::value::RawValue;
 
@@ -56,7 +57,11 @@ fn hello() -> Hello {
         owner: "acme".into(),
         max_concurrency: 4,
         models: vec![ModelDetails { id: "tiny".into(), ..ModelDetails::default() }],
-        hw: Some(Hardware { gpu: "RTX 4090".into(), vram: 24_576, cpu: "EPYC 7302".into() }),
+        hw: Some(Hardware {
+            gpu: Some("RTX 4090".into()),
+            vram: NonZeroU64::new(24_576),
+            cpu: Some("EPYC 7302".into()),
+        }),
         resume: Some(Resume { inflight: held() }),
     }
 }

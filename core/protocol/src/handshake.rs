@@ -17,7 +17,7 @@
 //! state makes the challenge. The machine itself checks the signature of a hello, because that needs only the
 //! challenge.
 
-use cortensor_router_model::{Error, ErrorKind, MinerSpec, Result};
+use cortensor_router_model::{Error, ErrorKind, MinerSpec, NodeKind, Result};
 
 use crate::frame::{Challenge, ErrorFrame, Hello, MinerFrame, RouterFrame, VERSION};
 use crate::hello::{FEATURES, Identity, spec_of};
@@ -224,8 +224,8 @@ impl Enrolment {
     }
 
     /// The kind of the miner for the record.
-    pub fn kind(&self) -> &'static str {
-        self.hello.kind.word()
+    pub fn kind(&self) -> NodeKind {
+        self.hello.kind
     }
 
     /// Takes the new record, or the reason why the key was not enrolled.

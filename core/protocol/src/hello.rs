@@ -1,9 +1,11 @@
 //! Checks a hello: its texts must be short, and it may offer only models that the miner's identity allows.
 
-use cortensor_router_model::internals::check_word;
-use cortensor_router_model::{CONTINUE, Error, MinerKind, MinerSpec, Result};
+use std::num::NonZeroU64;
 
-use crate::frame::{Hello, NodeKind, RAW};
+use cortensor_router_model::internals::check_word;
+use cortensor_router_model::{CONTINUE, Error, MinerKind, MinerSpec, NodeKind, Result};
+
+use crate::frame::{Hello, RAW};
 
 /// The features that a router knows.
 pub const FEATURES: &[&str] = &[CONTINUE, RAW];
@@ -63,7 +65,7 @@ pub fn spec_of(identity: &Identity, hello: &Hello) -> Result<MinerSpec> {
         .owner(identity.owner.clone().unwrap_or_else(|| hello.owner.clone()))
         .dedicated(hello.kind == NodeKind::Dedicated)
         .embeddings(details.iter().any(|model| model.embeddings))
-        .max_context_tokens(details.iter().map(|model| model.context).max().unwrap_or(0))
+        .max_context_tokens(details.iter().filter_map(|model| model.context).max().map_or(0, NonZeroU64::get))
         .features(common_features(hello))
         .agent(hello.agent.clone())
         .hardware(hello.hw.clone())
@@ -89,8 +91,8 @@ fn check_words(hello: &Hello) -> Result<()> {
         check_word("models.quant", model.quant.as_deref().unwrap_or_default())?;
     }
     if let Some(hardware) = &hello.hw {
-        check_word("hw.gpu", &hardware.gpu)?;
-        check_word("hw.cpu", &hardware.cpu)?;
+        check_word("hw.gpu", hardware.gpu.as_deref().unwrap_or_default())?;
+        check_word("hw.cpu", hardware.cpu.as_deref().unwrap_or_default())?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use cortensor_router_model::{FinishReason, Hardware, ModelDetails, RequestKind, Usage};
+use cortensor_router_model::{FinishReason, Hardware, ModelDetails, NodeKind, RequestKind, Usage};
 
 macro_rules! record {
     ($($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $ty:ty,)* })*) => {$(
@@ -432,15 +432,6 @@ macro_rules! words {
 }
 
 words! {
-    /// The kind of a miner.
-    NodeKind {
-        /// The miner comes and goes.
-        #[default]
-        Ephemeral,
-        /// The miner stays, for sessions that reserve it.
-        Dedicated,
-    }
-
     /// The channel of a piece of an answer.
     Channel {
         /// The text.

@@ -5,32 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::model::Durability;
 use crate::{Error, Result};
-
-/// The events that an acknowledged write survives.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Durability {
-    /// Survives power loss (`SQLite`: WAL with `synchronous=FULL`).
-    #[default]
-    Full,
-    /// Survives the end of the process by any cause, but not power loss (`synchronous=NORMAL`).
-    Relaxed,
-    /// Survives nothing: the tasks are gone with the process.
-    Memory,
-}
-
-impl Durability {
-    /// The word, as in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Relaxed => "relaxed",
-            Self::Memory => "memory",
-        }
-    }
-}
 
 documented! {
 /// Where tasks are kept.

@@ -133,7 +133,7 @@ impl Router {
         let router = self.host.router()?;
         let filter = SessionFilter {
             state: wanted_sessions(page.state.as_deref())?,
-            limit: page_rows(page.limit, router.config().listen.max_page_rows)?,
+            limit: Some(page_rows(page.limit, router.config().listen.max_page_rows)?),
             offset: page.offset,
             ..SessionFilter::default()
         };

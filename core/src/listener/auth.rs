@@ -84,16 +84,15 @@ impl Caller {
                 .with_param(field)
         };
         if spec.sessions.is_empty() {
-            spec.sessions.clone_from(&self.rights.sessions);
+            spec.sessions = self.rights.sessions.iter().map(|id| id.0).collect();
         } else if let Some(other) = spec.sessions.iter().find(|id| self.sees(SessionId(**id)).is_err()) {
             return Err(beyond("sessions", format!("session {other} is none of this token's")));
         }
         if let Some(scope) = spec.scopes.iter().find(|scope| self.may(scope).is_err()) {
             return Err(beyond("scopes", format!("this token does not carry the scope {scope:?}")));
         }
-        let end = self.rights.expires_at;
-        if end != 0 {
-            let left = end.saturating_sub(now_secs).max(1);
+        if let Some(end) = self.rights.expires_at {
+            let left = end.get().saturating_sub(now_secs).max(1);
             if spec.ttl_secs > left {
                 return Err(beyond("ttl_secs", format!("this token expires in {left} seconds")));
             }
@@ -116,13 +115,13 @@ impl Caller {
     }
 
     /// The only sessions that the caller may use; empty: all sessions.
-    pub(in crate::listener) fn sessions(&self) -> &[u64] {
+    pub(in crate::listener) fn sessions(&self) -> &[SessionId] {
         &self.rights.sessions
     }
 
     /// Refuses a session that the caller may not use, with the error for a session that does not exist.
     pub(in crate::listener) fn sees(&self, session: SessionId) -> Result<()> {
-        if self.rights.sessions.is_empty() || self.rights.sessions.contains(&session.0) {
+        if self.rights.sessions.is_empty() || self.rights.sessions.contains(&session) {
             return Ok(());
         }
         Err(Error::not_found(format!("there is no session {session}"))
@@ -178,9 +177,9 @@ impl Auth {
             let rights = Arc::new(ApiKey {
                 id,
                 scopes,
-                sessions: token.sessions.clone(),
+                sessions: token.sessions.iter().copied().map(SessionId).collect(),
                 models: token.models.clone(),
-                owner: token.owner.clone(),
+                owner: Some(token.owner.clone()).filter(|owner| !owner.is_empty()),
                 ..ApiKey::default()
             });
             configured.push((hash(&token.secret()?), Caller { rights, recorded: true, revoked: None }));
@@ -304,7 +303,7 @@ impl Auth {
             // An unknown id must cost the same comparison as a known one.
             let matches = parsed.matches(known.as_ref().map_or(NO_HASH, |known| known.key.hash.as_str()));
             if let Some(Known { key, revoked }) = known {
-                if !matches || (key.expires_at != 0 && key.expires_at <= now_secs) {
+                if !matches || key.expires_at.is_some_and(|end| end.get() <= now_secs) {
                     return None;
                 }
                 return Some(Caller { rights: key, recorded: true, revoked: Some(revoked) });

@@ -143,7 +143,7 @@ async fn identities(
 ) -> Result<Json<IdentityPage>, Failed> {
     caller.administers()?;
     let mut miners = state.router.known_miners();
-    miners.retain(|miner| !miner.public_key.is_empty());
+    miners.retain(|miner| miner.public_key.is_some());
     Ok(Json(IdentityPage { count: miners.len(), identities: miners }))
 }
 

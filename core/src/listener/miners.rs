@@ -154,7 +154,8 @@ impl MinerTokens for Tokens {
         caller.may("miner")?;
         // A miner works for every session, so its key must not be limited to some.
         caller.is_unlimited()?;
-        let (models, owner) = caller.key().map(|key| (key.models.clone(), key.owner.clone())).unwrap_or_default();
+        let (models, owner) =
+            caller.key().map(|key| (key.models.clone(), key.owner.clone().unwrap_or_default())).unwrap_or_default();
         Ok((Holder { id: caller.id().to_owned(), models, owner }, caller.revoked().cloned()))
     }
 

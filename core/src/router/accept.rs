@@ -2,6 +2,7 @@
 //! miner its seat.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -144,7 +145,7 @@ impl Router {
                     }))
                 }
                 Step::Key(shown) => {
-                    let record = self.known_miner(shown.key_id()).filter(|record| !record.public_key.is_empty());
+                    let record = self.known_miner(shown.key_id()).filter(|record| record.public_key.is_some());
                     shown.known(record.map(enrolled))
                 }
                 Step::Enrolment(enrolment) => {
@@ -153,10 +154,10 @@ impl Router {
                 }
                 Step::Admitted(admitted) => {
                     if admitted.credential == Credential::Key {
-                        let (kind, now) = (admitted.hello.kind.word(), Timestamp::wall_clock().as_secs());
+                        let (kind, now) = (admitted.hello.kind, Timestamp::wall_clock().as_secs());
                         self.change_miner(&admitted.identity.id, |record| {
-                            kind.clone_into(&mut record.kind);
-                            record.last_seen = now;
+                            record.kind = Some(kind);
+                            record.last_seen = NonZeroU64::new(now);
                         });
                     }
                     return Some(Ok((*admitted, revoked)));
@@ -177,12 +178,12 @@ impl Router {
         let record = MinerRecord {
             id: id.to_owned(),
             name: if token.name.is_empty() { id } else { &token.name }.to_owned(),
-            public_key: enrolment.public_key(),
-            kind: enrolment.kind().to_owned(),
+            public_key: Some(enrolment.public_key()),
+            kind: Some(enrolment.kind()),
             owner: token.owner.clone(),
             models: token.models.clone(),
             created_at: now,
-            last_seen: now,
+            last_seen: NonZeroU64::new(now),
             ..MinerRecord::default()
         };
         if let Err(error) = self.remember_miner(record.clone()).await {
@@ -195,7 +196,7 @@ impl Router {
 }
 
 fn enrolled(record: MinerRecord) -> Enrolled {
-    Enrolled { models: record.models, owner: record.owner, revoked: record.revoked }
+    Enrolled { models: record.models, owner: record.owner.unwrap_or_default(), revoked: record.revoked }
 }
 
 /// The next text message; `None` if the connection ended.

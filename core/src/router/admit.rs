@@ -13,11 +13,11 @@ use super::shared::Shared;
 use super::transcript::Transcript;
 use crate::engine::{self, Demand, Effect, Event, Refusal};
 use crate::model::{
-    Gid, Policy, RequestKind, SessionId, SessionSpec, Task, TaskId, TaskRequest, Timestamp, ValidationSpec,
+    Gid, Policy, RequestKind, Retention, SessionId, SessionSpec, Task, TaskId, TaskRequest, Timestamp, ValidationSpec,
     estimate_tokens,
 };
 use crate::store::{Accepted, Pending};
-use crate::task::{Idempotency, Judged, Retention, TaskSpec};
+use crate::task::{Idempotency, Judged, TaskSpec};
 use crate::{Error, ErrorKind, Result};
 
 /// The source of a task.
@@ -131,7 +131,7 @@ impl Shared {
             return Err(Memory::full());
         }
         let Some(record) = core.sessions.get(&session) else { return Err(super::sessions::absent(&core, session)) };
-        let retention = Retention::of_word(&record.spec.retention);
+        let retention = record.spec.retention;
         let demand = |request: &TaskRequest| self.demand(&record.spec, request, session, (now, deadline));
         let (mut task, mut judged) = demand(&request)?;
         if let Some(most) = request.max_miners.filter(|most| *most > 1 && task.required > 1) {
@@ -166,7 +166,7 @@ impl Shared {
         let deeds = {
             let mut core = self.core.lock();
             let Some(session) = core.sessions.get(&task.session_id) else { return };
-            let retention = Retention::of_word(&session.spec.retention);
+            let retention = session.spec.retention;
             // An accepted task stays accepted, even if the session's rules have changed.
             let times = (task.created_at, task.deadline);
             let made =
@@ -204,7 +204,7 @@ impl Shared {
         (created_at, deadline): (Timestamp, Timestamp),
     ) -> Result<(Demand, Option<Judged>)> {
         let text = request.prompt_text();
-        let model = request.model.as_deref().or((!session.model.is_empty()).then_some(session.model.as_str()));
+        let model = request.model.as_deref().or(session.model.as_deref());
         // The router does not compare embeddings, so one miner answers.
         let embedding = request.kind == RequestKind::Embedding;
         let required = if embedding { 1 } else { request.max_miners.unwrap_or(session.redundant).max(1) };

@@ -224,11 +224,9 @@ impl Attempt {
                 return;
             }
             let now = shared.clock.now();
-            if state.first_token_at.0 == 0 {
-                state.first_token_at = now;
-            }
+            state.first_token_at.get_or_insert(now);
             if self.live.spec.judged.is_some() {
-                state.precommitted_at = now;
+                state.precommitted_at = Some(now);
             }
             state.answers.retain(|given| given.fence != self.fence);
             state.answers.push(Given { fence: self.fence, miner: self.address.clone(), answer, hash });
@@ -348,9 +346,9 @@ impl JobSink for Attempt {
             let (cut, raw) = if end < piece.len() { (true, None) } else { (false, raw) };
             let pushed = state.transcript.push(self.fence, &piece[..end], raw);
             let first = !was && matches!(pushed, Push::At(_));
-            let begins = first && state.first_token_at.0 == 0;
+            let begins = first && state.first_token_at.is_none();
             if first && self.inherited.is_none() {
-                state.first_token_at = now;
+                state.first_token_at = Some(now);
             }
             let shown = !state.readers.is_empty();
             let newly_shown = shown && state.transcript.show();

@@ -114,8 +114,8 @@ impl Shared {
                     if let Some(live) = core.live.get(&gid) {
                         let mut state = live.state.lock();
                         state.state = new;
-                        if new == TaskState::Precommitted && state.precommitted_at.0 == 0 {
-                            state.precommitted_at = now;
+                        if new == TaskState::Precommitted {
+                            state.precommitted_at.get_or_insert(now);
                         }
                     }
                 }
@@ -131,10 +131,8 @@ impl Shared {
                             state.error = Some(error_of(cause, state.failure.as_ref()));
                         }
                         state.transcript.seal();
-                        if state.precommitted_at.0 == 0 {
-                            state.precommitted_at = now;
-                        }
-                        state.ended_at = now;
+                        state.precommitted_at.get_or_insert(now);
+                        state.ended_at = Some(now);
                         drop(state);
                         deeds.push(Deed::Finish(live.clone()));
                     }
@@ -178,9 +176,7 @@ impl Shared {
         if matches!(role, Role::Primary | Role::Continue) {
             state.primary = Some(fence);
         }
-        if state.started_at.0 == 0 {
-            state.started_at = now;
-        }
+        state.started_at.get_or_insert(now);
         let inherited = partial.as_deref().map(estimate_tokens);
         let attempt = Attempt::new(self, live.clone(), fence, slot, role, partial.as_deref());
         state.assigned.push(slot.address.clone());
@@ -300,7 +296,8 @@ impl Shared {
                 && !live.spec.shadow
             {
                 let outcome = if written { outcome } else { Outcome::Failed };
-                self.metrics.ended(outcome, state.ended_at.since(live.spec.created_at));
+                let took = state.ended_at.map_or(0, |at| at.since(live.spec.created_at));
+                self.metrics.ended(outcome, took);
             }
             (weight, attempts, state.take_wakers())
         };

@@ -154,7 +154,7 @@ mod tests {
                     session_id: new.session_id,
                     state: TaskState::Ended,
                     outcome: Some(Outcome::Failed),
-                    ended_at: Timestamp(2),
+                    ended_at: Some(Timestamp(2)),
                     error: Some(error.clone()),
                     ..Task::default()
                 };
@@ -168,7 +168,7 @@ mod tests {
         for (id, error) in (1..).zip(told) {
             for store in stores {
                 let task = store.task(SessionId(1), TaskId(id)).wait().unwrap().unwrap();
-                assert_eq!(TaskEnd::stored(task).result.unwrap_err(), error, "{}", store.name());
+                assert_eq!(TaskEnd::stored(task).result.unwrap_err(), error, "{}", store.kind());
             }
         }
     }

@@ -11,7 +11,7 @@ use super::metrics::Metrics;
 use super::sessions::listed_sessions;
 use super::shared::Router;
 use crate::config::Config;
-use crate::model::{NodeInfo, NodeStats, NodeStatus, address_of};
+use crate::model::{NodeInfo, NodeState, NodeStats, NodeStatus, address_of};
 use crate::{Result, VERSION};
 
 impl Router {
@@ -91,11 +91,10 @@ impl Router {
         let (queued, unfinished) = (core.engine.queued(), core.engine.unfinished());
         NodeStatus {
             status: match (self.is_draining(), self.is_ready()) {
-                (true, _) => "draining",
-                (false, false) => "store_unavailable",
-                (false, true) => "ok",
-            }
-            .to_owned(),
+                (true, _) => NodeState::Draining,
+                (false, false) => NodeState::StoreUnavailable,
+                (false, true) => NodeState::Ok,
+            },
             active_sessions: listed_sessions(&core).filter(|session| session.active).count() as u64,
             connected_miners: core.miners.len() as u64,
             miner_count: core.miners.len() as u64,
@@ -104,8 +103,8 @@ impl Router {
             version: VERSION.to_owned(),
             queued_tasks: queued,
             running_tasks: unfinished.saturating_sub(queued),
-            durability: shared.store.durability().as_str().to_owned(),
-            store: shared.store.name().to_owned(),
+            durability: shared.store.durability(),
+            store: shared.store.kind(),
             ..NodeStatus::default()
         }
     }

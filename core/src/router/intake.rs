@@ -45,7 +45,7 @@ pub(crate) struct Intake<'a> {
     /// The session that the caller wants.
     pub(crate) session: Wish<'a>,
     /// The only sessions that the caller may use; empty: all.
-    pub(crate) allowed: &'a [u64],
+    pub(crate) allowed: &'a [SessionId],
     /// The request. Its `kind` is set.
     pub(crate) request: TaskRequest,
     /// The key that makes the submission repeatable.
@@ -128,13 +128,13 @@ impl Router {
     ///
     /// # Errors
     /// `NotFound`; `InvalidArgument` if the name has not the form of a session's id.
-    pub(crate) fn session_of(&self, wish: &Wish<'_>, allowed: &[u64]) -> Result<SessionId> {
+    pub(crate) fn session_of(&self, wish: &Wish<'_>, allowed: &[SessionId]) -> Result<SessionId> {
         let id = match wish {
             Wish::Exactly(id) => *id,
             Wish::Named(name) => self.named_session(name)?,
-            Wish::Any => allowed.first().map_or_else(|| self.next_completion_session(), |id| SessionId(*id)),
+            Wish::Any => allowed.first().copied().unwrap_or_else(|| self.next_completion_session()),
         };
-        if allowed.is_empty() || allowed.contains(&id.0) { Ok(id) } else { Err(super::sessions::unknown(id)) }
+        if allowed.is_empty() || allowed.contains(&id) { Ok(id) } else { Err(super::sessions::unknown(id)) }
     }
 
     fn named_session(&self, name: &str) -> Result<SessionId> {
@@ -158,15 +158,13 @@ impl Router {
     /// Whether every miner that could get the request is an upstream. If an active miner lists the model, only the
     /// miners that list it are candidates.
     fn only_upstreams(&self, session: SessionId, model: Option<&str>) -> bool {
-        let own = self.session(session).map(|session| session.spec.model).unwrap_or_default();
-        let model = model.unwrap_or(&own);
+        let own = self.session(session).ok().and_then(|session| session.spec.model);
         let miners = self.miners();
-        let lists = |miner: &&MinerInfo| meant(&miner.models, model).is_some();
         let are_upstreams =
             |of: &dyn Fn(&&MinerInfo) -> bool| miners.iter().filter(of).all(|miner| miner.kind == MinerKind::Upstream);
-        if model.is_empty() {
-            are_upstreams(&|_| true)
-        } else if miners.iter().any(|miner| miner.active && lists(&miner)) {
+        let Some(model) = model.or(own.as_deref()) else { return are_upstreams(&|_| true) };
+        let lists = |miner: &&MinerInfo| meant(&miner.models, model).is_some();
+        if miners.iter().any(|miner| miner.active && lists(&miner)) {
             are_upstreams(&lists)
         } else {
             are_upstreams(&|miner| miner.models.is_empty() || lists(miner))

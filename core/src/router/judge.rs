@@ -10,11 +10,12 @@ use super::core::Core;
 use super::live::{Given, Live};
 use super::shared::Shared;
 use super::wait::Waiter;
-use crate::engine::{Demand, Event, Standing};
+use crate::engine::{Demand, Event};
 use crate::model::{
-    Answer, Fence, Gid, Matching, MinerVerdict, RequestKind, TaskRequest, Timestamp, Validation, Verdict,
+    Answer, Fence, Gid, Matching, MinerVerdict, RequestKind, Retention, Standing, TaskRequest, Timestamp, Validation,
+    Verdict,
 };
-use crate::task::{Judged, Retention, TaskSpec, hash_of};
+use crate::task::{Judged, TaskSpec, hash_of};
 use crate::verdict::{self, Ruling, Vectors, vectors_of};
 
 /// The text of an answer for the comparison. An answer without text is compared by the tools that it calls.
@@ -73,11 +74,11 @@ impl Case {
             per_miner[..=ruling.winner].rotate_right(1);
         }
         Verdict {
-            verdict: ruling.standing.as_str().to_owned(),
+            verdict: ruling.standing,
             score: ruling.score,
-            method: how.matching.as_str().to_owned(),
-            policy: how.policy.as_str().to_owned(),
-            winner: self.miners.get(ruling.winner).cloned().unwrap_or_default(),
+            method: how.matching,
+            policy: Some(how.policy),
+            winner: self.miners.get(ruling.winner).cloned(),
             per_miner,
         }
     }
@@ -157,7 +158,7 @@ impl Shared {
         let how = &live.spec.judged.as_ref()?.how;
         let texts = Case::of(live).texts;
         let input = RawValue::from_string(serde_json::to_string(&texts).ok()?).ok()?;
-        let model = (!how.model.is_empty()).then(|| Arc::<str>::from(how.model.as_str()));
+        let model = how.model.as_deref().map(Arc::<str>::from);
         let mut request = TaskRequest::default().kind(RequestKind::Embedding).input(input);
         request.model = model.as_deref().map(str::to_owned);
         let request = Arc::new(request);

@@ -92,7 +92,7 @@ impl Router {
     #[cfg(feature = "listener")]
     pub(super) fn revoke_known(&self, id: &str) -> Option<Pending<()>> {
         let mut known = self.shared.known.lock();
-        let record = known.get_mut(id).filter(|record| !record.public_key.is_empty())?;
+        let record = known.get_mut(id).filter(|record| record.public_key.is_some())?;
         record.revoked = true;
         // The lock is held while the write is queued, so that no older state is written later.
         Some(self.shared.store.put_miner(record.clone()))

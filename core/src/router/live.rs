@@ -37,9 +37,9 @@ pub(super) struct LiveState {
     pub(super) state: TaskState,
     /// Whether the store has written the task; `None`: the store has not answered yet.
     pub(super) accepted: Option<Result<()>>,
-    pub(super) started_at: Timestamp,
-    pub(super) first_token_at: Timestamp,
-    pub(super) precommitted_at: Timestamp,
+    pub(super) started_at: Option<Timestamp>,
+    pub(super) first_token_at: Option<Timestamp>,
+    pub(super) precommitted_at: Option<Timestamp>,
     pub(super) assigned: Vec<String>,
     pub(super) attempts: SmallVec<[Arc<Underway>; 1]>,
     /// The answers that have come in.
@@ -51,7 +51,7 @@ pub(super) struct LiveState {
     pub(super) outcome: Option<Outcome>,
     /// The reason why there is no answer. Set together with the outcome.
     pub(super) error: Option<Error>,
-    pub(super) ended_at: Timestamp,
+    pub(super) ended_at: Option<Timestamp>,
     /// The end of the task, which the store may not have yet.
     pub(super) closed: Option<TaskEnd>,
     /// The end that callers may see.
@@ -93,9 +93,9 @@ impl Live {
                 primary: None,
                 state: TaskState::Queued,
                 accepted: None,
-                started_at: Timestamp(0),
-                first_token_at: Timestamp(0),
-                precommitted_at: Timestamp(0),
+                started_at: None,
+                first_token_at: None,
+                precommitted_at: None,
                 assigned: Vec::new(),
                 attempts: SmallVec::new(),
                 answers: Vec::new(),
@@ -104,7 +104,7 @@ impl Live {
                 winner: None,
                 outcome: None,
                 error: None,
-                ended_at: Timestamp(0),
+                ended_at: None,
                 closed: None,
                 end: None,
                 unwritten: false,

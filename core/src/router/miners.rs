@@ -10,7 +10,10 @@ use super::slot::{Entrance, MinerSlot};
 use crate::config::UpstreamConfig;
 use crate::engine::{BreakerState, Event, MinerKey, MinerRules};
 use crate::miner::{FailClass, Failure, Miner};
-use crate::model::{CONTINUE, Gid, MAX_JSON_INTEGER, MinerInfo, MinerKind, MinerSpec, Timestamp, address_of};
+use crate::model::{
+    Breaker, CONTINUE, Gid, MAX_JSON_INTEGER, MinerInfo, MinerKind, MinerSpec, MinerStatus, NodeKind, Timestamp,
+    address_of,
+};
 use crate::{Error, ErrorKind, Result};
 
 /// A model that clients can ask for.
@@ -266,6 +269,11 @@ fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { (part as f64 * 1_000.0 / whole as f64).round() / 1_000.0 }
 }
 
+/// The text, where there is one.
+fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
 impl Router {
     /// Adds a miner that is code of the host program.
     ///
@@ -311,30 +319,30 @@ impl Router {
                 let view = core.engine.miner(*key)?;
                 let cooling = matches!(view.breaker, BreakerState::Open(_));
                 let status = match () {
-                    () if view.draining => "draining",
-                    () if !slot.up => "down",
-                    () if view.set_aside => "set_aside",
-                    () if cooling => "cooling",
-                    () if view.in_flight > 0 => "busy",
-                    () => "idle",
+                    () if view.draining => MinerStatus::Draining,
+                    () if !slot.up => MinerStatus::Down,
+                    () if view.set_aside => MinerStatus::SetAside,
+                    () if cooling => MinerStatus::Cooling,
+                    () if view.in_flight > 0 => MinerStatus::Busy,
+                    () => MinerStatus::Idle,
                 };
                 Some(MinerInfo {
                     id: slot.spec.name.clone(),
                     miner_id: slot.spec.name.clone(),
                     address: slot.address.clone(),
                     active: slot.up && !view.draining && !cooling && !view.set_aside,
-                    status: status.to_owned(),
+                    status,
                     kind: slot.spec.kind,
-                    node_type: if slot.spec.dedicated { "dedicated" } else { "ephemeral" }.to_owned(),
+                    node_type: if slot.spec.dedicated { NodeKind::Dedicated } else { NodeKind::Ephemeral },
                     models: slot.spec.models.clone(),
                     capacity: slot.spec.capacity,
                     credits: view.credits,
                     in_flight: view.in_flight,
-                    owner: slot.spec.owner.clone(),
+                    owner: some(&slot.spec.owner),
                     embeddings: slot.spec.embeddings,
                     max_context_tokens: slot.spec.max_context_tokens,
                     features: slot.spec.features.clone(),
-                    agent: slot.spec.agent.clone(),
+                    agent: some(&slot.spec.agent),
                     hardware: slot.spec.hardware.clone(),
                     model_details: slot.spec.model_details.clone(),
                     load: share(view.in_flight.into(), view.credits.into()),
@@ -344,15 +352,14 @@ impl Router {
                     completed: view.completed,
                     failed: view.failed,
                     breaker: match view.breaker {
-                        BreakerState::Closed => "closed",
-                        BreakerState::Open(_) => "open",
-                        BreakerState::HalfOpen => "half_open",
-                    }
-                    .to_owned(),
+                        BreakerState::Closed => Breaker::Closed,
+                        BreakerState::Open(_) => Breaker::Open,
+                        BreakerState::HalfOpen => Breaker::HalfOpen,
+                    },
                     reputation: (view.reputation * 1_000.0).round() / 1_000.0,
                     service_class: view.service_class,
-                    reserved_for: view.reserved.map(|session| session.0),
-                    reason: slot.why_out(view).unwrap_or_else(|| slot.reason.clone()),
+                    reserved_for: view.reserved,
+                    reason: slot.why_out(view).or_else(|| some(&slot.reason)),
                     connected_at: slot.connected_at.as_secs(),
                     last_seen: if slot.up { self.shared.clock.now() } else { slot.last_seen }.as_secs(),
                 })

@@ -6,6 +6,7 @@
 //! once.
 
 use std::future::Future;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -231,7 +232,7 @@ impl Shared {
         }
         tracing::info!(miner = %id, ?end, "a miner's connection ended");
         let now = self.clock.now().as_secs();
-        Router { shared: self.clone() }.change_miner(id, |record| record.last_seen = now);
+        Router { shared: self.clone() }.change_miner(id, |record| record.last_seen = NonZeroU64::new(now));
         self.set_remote_up(id, seat, false);
         let over = match end {
             // The time of silence counts as the grace period.

@@ -1,7 +1,7 @@
 //! Sessions: records in memory, written through to the store.
 
 use std::collections::BTreeSet;
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -19,12 +19,12 @@ use crate::{Error, ErrorKind, Result};
 pub struct SessionFilter {
     /// Only sessions in this state.
     pub state: Option<SessionState>,
-    /// The maximum number of sessions on the page; 0: unlimited.
-    pub limit: u64,
+    /// The maximum number of sessions on the page; `None`: unlimited.
+    pub limit: Option<u64>,
     /// The number of sessions to skip.
     pub offset: u64,
     /// Only sessions with these ids; empty: all sessions.
-    pub only: Vec<u64>,
+    pub only: Vec<SessionId>,
 }
 
 /// The sessions that always exist. Session 1 is there because several published clients treat the number 0 as absent
@@ -74,20 +74,20 @@ pub(super) fn no_such(name: &str) -> Error {
 fn rules(session: &Session, dispatch: &DispatchConfig) -> SessionRules {
     let spec = &session.spec;
     let kept = spec.min_num_of_nodes.max(spec.redundant).max(1);
-    let kept = if spec.max_num_of_nodes > 0 { kept.min(spec.max_num_of_nodes) } else { kept };
-    let period = if spec.reserve_period > 0 { spec.reserve_period } else { dispatch.reserve_period_secs };
+    let kept = spec.max_num_of_nodes.map_or(kept, |most| kept.min(most.get()));
+    let period = spec.reserve_period.map_or(dispatch.reserve_period_secs, NonZeroU64::get);
     SessionRules {
-        mode: SessionMode::from_number(spec.mode),
-        model: (!spec.model.is_empty()).then(|| Arc::from(spec.model.as_str())),
+        mode: spec.mode,
+        model: spec.model.as_deref().map(Arc::from),
         min_miners: spec.min_num_of_nodes,
-        max_miners: NonZeroU32::new(spec.max_num_of_nodes),
-        reserve: if spec.reserve_ephemeral_nodes && spec.mode != 1 { kept } else { 0 },
+        max_miners: spec.max_num_of_nodes,
+        reserve: if spec.reserve_ephemeral_nodes && spec.mode != SessionMode::Dedicated { kept } else { 0 },
         reserve_ms: period.saturating_mul(1_000),
         sla: spec.sla,
         band: session.spec.priority,
         weight: session.spec.weight.max(1),
         affinity: session.spec.affinity.unwrap_or(true),
-        max_tasks: NonZeroU64::new(session.spec.max_task_execution_count),
+        max_tasks: session.spec.max_task_execution_count,
         open: session.active,
     }
 }
@@ -97,12 +97,10 @@ fn shown(core: &Core, session: &Session) -> Session {
     let mut out = session.clone();
     out.total_tasks = core.engine.taken_tasks(session.id);
     out.active_tasks = core.engine.active_tasks(session.id);
-    let mode = SessionMode::from_number(session.spec.mode);
     for (key, slot) in core.miners.iter().filter(|(_, slot)| {
-        mode.takes(slot.spec.dedicated)
-            && (session.spec.model.is_empty()
-                || slot.spec.models.is_empty()
-                || slot.spec.models.contains(&session.spec.model))
+        let model = session.spec.model.as_ref();
+        session.spec.mode.takes(slot.spec.dedicated)
+            && (slot.spec.models.is_empty() || model.is_none_or(|model| slot.spec.models.contains(model)))
     }) {
         let kept_for = core.engine.miner(*key).and_then(|view| view.reserved);
         if kept_for.is_some_and(|other| other != session.id) {
@@ -234,10 +232,10 @@ impl Router {
         let matching = || {
             listed_sessions(&core).filter(|session| {
                 filter.state.is_none_or(|state| session.state == state)
-                    && (filter.only.is_empty() || filter.only.contains(&session.id.0))
+                    && (filter.only.is_empty() || filter.only.contains(&session.id))
             })
         };
-        let limit = if filter.limit == 0 { usize::MAX } else { filter.limit as usize };
+        let limit = filter.limit.map_or(usize::MAX, |limit| limit as usize);
         let page = matching().skip(filter.offset as usize).take(limit).map(|session| shown(&core, session)).collect();
         (page, matching().count() as u64)
     }

@@ -1,5 +1,6 @@
 //! The rules that every store must keep. Each scenario runs on each store.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
@@ -11,7 +12,8 @@ use super::{
 };
 use crate::ErrorKind;
 use crate::model::{
-    Fence, Gid, PageStart, RequestKind, Session, SessionId, SessionSpec, TaskId, TaskRequest, TaskState, Timestamp,
+    Fence, Gid, NodeKind, PageStart, RequestKind, Session, SessionId, SessionSpec, TaskId, TaskRequest, TaskState,
+    Timestamp,
 };
 
 fn show<T: std::fmt::Debug>(value: &T) -> String {
@@ -65,7 +67,7 @@ fn an_end_is_written_once(store: &dyn Store) {
     stranger.id = TaskId(2);
     assert!(!store.finish(Arc::new(stranger)).wait().unwrap());
     let task = store.task(SessionId(1), TaskId(1)).wait().unwrap().unwrap();
-    assert_eq!((task.text.as_str(), task.ended_at), ("first", Timestamp(10)));
+    assert_eq!((task.text.as_str(), task.ended_at), ("first", Some(Timestamp(10))));
     assert_eq!(store.recover().wait().unwrap().last_fence, Fence(10));
 }
 
@@ -262,13 +264,13 @@ fn miners_are_remembered(store: &dyn Store) {
     let miner = |id: &str, last_seen: u64| MinerRecord {
         id: id.into(),
         name: format!("miner {id}"),
-        public_key: "key".into(),
-        kind: "dedicated".into(),
-        owner: "o".into(),
+        public_key: Some("key".into()),
+        kind: Some(NodeKind::Dedicated),
+        owner: Some("o".into()),
         models: vec!["a".into(), "\"b\"".into()],
         reputation: 0.1 + 0.2,
         created_at: 7,
-        last_seen,
+        last_seen: NonZeroU64::new(last_seen),
         revoked: last_seen == 9,
     };
     for put in [miner("b", 1), miner("a", 2), miner("b", 9), MinerRecord { id: "c".into(), ..MinerRecord::default() }] {

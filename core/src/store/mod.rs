@@ -19,10 +19,11 @@ pub mod sqlite;
 mod wanted;
 mod weight;
 
-pub use crate::task::{Idempotency, Judged, Retention, TaskSpec};
+pub use crate::model::{Durability, Retention, StoreKind};
+pub use crate::task::{Idempotency, Judged, TaskSpec};
 pub use memory::MemoryStore;
 pub use pending::{Pending, Resolver};
-pub use record::{Accepted, ApiKey, Durability, MinerRecord, Purge, Recovery, TaskPage, TaskQuery};
+pub use record::{Accepted, ApiKey, MinerRecord, Purge, Recovery, TaskPage, TaskQuery};
 pub use sqlite::{Holder, Integrity, SqliteOptions, SqliteStore, check_integrity, holder};
 
 pub(crate) use refusal::damaged_session;
@@ -43,8 +44,8 @@ use crate::model::{Gid, Session, SessionId, Task, TaskId};
 /// * After an error of the medium the store refuses writes until the medium works again. It never acknowledges a write
 ///   that may be lost.
 pub trait Store: Send + Sync + 'static {
-    /// The store's name, for example `sqlite` or `memory`.
-    fn name(&self) -> &'static str;
+    /// The place where the store keeps them.
+    fn kind(&self) -> StoreKind;
 
     /// The durability of an acknowledged write.
     fn durability(&self) -> Durability;

@@ -1,9 +1,10 @@
 //! The records that a store takes and gives.
 
+use std::num::NonZeroU64;
+
 use serde::{Deserialize, Serialize};
 
-pub use crate::config::Durability;
-use crate::model::{Fence, Gid, PageStart, Session, SessionId, Task, TaskId, TaskState, Timestamp};
+use crate::model::{Fence, Gid, NodeKind, PageStart, Session, SessionId, Task, TaskId, TaskState, Timestamp, absent};
 
 /// The result of accepting a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,11 +88,17 @@ pub struct MinerRecord {
     /// A name for people.
     pub name: String,
     /// The base64url of the miner's Ed25519 public key; empty: it has none.
-    pub public_key: String,
+    #[serde(with = "absent::text")]
+    #[cfg_attr(feature = "listener", schema(value_type = String))]
+    pub public_key: Option<String>,
     /// The miner's kind at its last connection, `ephemeral` or `dedicated`; empty: it was never connected.
-    pub kind: String,
+    #[serde(with = "absent::text")]
+    #[cfg_attr(feature = "listener", schema(value_type = String))]
+    pub kind: Option<NodeKind>,
     /// The person or company that runs the miner.
-    pub owner: String,
+    #[serde(with = "absent::text")]
+    #[cfg_attr(feature = "listener", schema(value_type = String))]
+    pub owner: Option<String>,
     /// The only models that the miner may serve; empty: all models.
     pub models: Vec<String>,
     /// The share of the miner's answers that agree with those of others, from 0 (never) to 1 (always).
@@ -99,7 +106,9 @@ pub struct MinerRecord {
     /// When the record was made, in Unix seconds.
     pub created_at: u64,
     /// When the miner was last connected, in Unix seconds; 0: never.
-    pub last_seen: u64,
+    #[serde(with = "absent::number")]
+    #[cfg_attr(feature = "listener", schema(value_type = u64))]
+    pub last_seen: Option<NonZeroU64>,
     /// Whether the miner is refused.
     pub revoked: bool,
 }
@@ -109,13 +118,13 @@ impl Default for MinerRecord {
         Self {
             id: String::new(),
             name: String::new(),
-            public_key: String::new(),
-            kind: String::new(),
-            owner: String::new(),
+            public_key: None,
+            kind: None,
+            owner: None,
             models: Vec::new(),
             reputation: 1.0,
             created_at: 0,
-            last_seen: 0,
+            last_seen: None,
             revoked: false,
         }
     }
@@ -135,15 +144,19 @@ pub struct ApiKey {
     /// The scopes: `submit`, `read`, `admin`, `miner`, `enrol`.
     pub scopes: Vec<String>,
     /// The only sessions that the key may use; empty: all sessions.
-    pub sessions: Vec<u64>,
+    #[cfg_attr(feature = "listener", schema(value_type = Vec<u64>))]
+    pub sessions: Vec<SessionId>,
     /// When the key was made, in Unix seconds.
     pub created_at: u64,
     /// The time from which on the key is refused, in Unix seconds; 0: never.
-    pub expires_at: u64,
+    #[serde(with = "absent::number")]
+    #[cfg_attr(feature = "listener", schema(value_type = u64))]
+    pub expires_at: Option<NonZeroU64>,
     /// For a miner's key: the only models that the miner may serve; empty: all models.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub models: Vec<String>,
     /// For a miner's key: the person or company that runs the miner.
-    #[serde(skip_serializing_if = "String::is_empty", default)]
-    pub owner: String,
+    #[serde(skip_serializing_if = "Option::is_none", default, with = "absent::text")]
+    #[cfg_attr(feature = "listener", schema(value_type = String))]
+    pub owner: Option<String>,
 }

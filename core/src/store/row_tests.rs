@@ -1,12 +1,14 @@
 //! The JSON in the rows that a store keeps, with all that a row can hold and with the least. A change here is a change
 //! of the format: files of older versions must still be read.
 
+use std::num::NonZeroU64;
+
 use insta::assert_snapshot;
 use serde::Serialize;
 
 use super::end::StoredEnd;
 use super::{ApiKey, MinerRecord, samples};
-use crate::model::{Task, TaskRequest};
+use crate::model::{NodeKind, SessionId, Task, TaskRequest};
 
 fn json(row: &impl Serialize) -> String {
     serde_json::to_string_pretty(row).unwrap()
@@ -36,13 +38,13 @@ fn miners_and_keys_stay_as_they_are() {
     let full = MinerRecord {
         id: "mk_0f3c".into(),
         name: "rack-1".into(),
-        public_key: "11qY".into(),
-        kind: "dedicated".into(),
-        owner: "acme".into(),
+        public_key: Some("11qY".into()),
+        kind: Some(NodeKind::Dedicated),
+        owner: Some("acme".into()),
         models: vec!["tiny".into()],
         reputation: 0.9,
         created_at: 1_767_225_600,
-        last_seen: 1_767_225_601,
+        last_seen: NonZeroU64::new(1_767_225_601),
         revoked: true,
     };
     assert_snapshot!("miner", both(&full, &MinerRecord::default()));
@@ -51,11 +53,11 @@ fn miners_and_keys_stay_as_they_are() {
         name: "ci".into(),
         hash: "ab".repeat(32),
         scopes: vec!["submit".into(), "read".into()],
-        sessions: vec![2],
+        sessions: vec![SessionId(2)],
         created_at: 1_767_225_600,
-        expires_at: 1_767_312_000,
+        expires_at: NonZeroU64::new(1_767_312_000),
         models: vec!["tiny".into()],
-        owner: "acme".into(),
+        owner: Some("acme".into()),
     };
     assert_snapshot!("key", both(&full, &ApiKey::default()));
 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::{Idempotency, TaskSpec};
 use crate::model::{
-    Answer, Fence, FinishReason, Gid, MinerResult, MinerVerdict, Outcome, SessionId, Task, TaskId, TaskRequest,
-    TaskState, Timestamp, Usage, Verdict,
+    Answer, Fence, FinishReason, Gid, Matching, MinerResult, MinerVerdict, Outcome, Policy, SessionId, Standing, Task,
+    TaskId, TaskRequest, TaskState, Timestamp, Usage, Verdict,
 };
 use crate::{Error, UpstreamError};
 
@@ -43,7 +43,7 @@ pub(super) fn ended(new: &TaskSpec, at: u64, text: &str) -> Task {
     Task {
         state: TaskState::Ended,
         outcome: Some(Outcome::Ok),
-        ended_at: Timestamp(at),
+        ended_at: Some(Timestamp(at)),
         text: text.into(),
         results: vec![MinerResult { miner: "0xa".into(), answer, hash: "ab".into() }],
         attempts: 1,
@@ -57,19 +57,19 @@ pub(super) fn rich(new: &TaskSpec) -> Task {
     let raw = |text: &'static str| Some(Bytes::from_static(text.as_bytes()));
     let mut task = ended(new, 5_000, "the \"winner\"\u{0} says: ✓");
     task.outcome = Some(Outcome::Disputed);
-    task.started_at = Timestamp(1_100);
-    task.first_token_at = Timestamp(1_200);
-    task.precommitted_at = Timestamp(4_000);
-    task.committed_at = Timestamp(4_500);
+    task.started_at = Some(Timestamp(1_100));
+    task.first_token_at = Some(Timestamp(1_200));
+    task.precommitted_at = Some(Timestamp(4_000));
+    task.committed_at = Some(Timestamp(4_500));
     task.assigned_miners = vec!["0xa".into(), "0xb".into(), "0xc".into()];
     task.attempts = 3;
     task.fence = Fence(u64::from(u32::MAX) << 20);
     task.verdict = Some(Verdict {
-        verdict: "disputed".into(),
+        verdict: Standing::Disputed,
         score: 0.625,
-        method: "lexical".into(),
-        policy: "medoid".into(),
-        winner: "0xa".into(),
+        method: Matching::Lexical,
+        policy: Some(Policy::Medoid),
+        winner: Some("0xa".into()),
         per_miner: vec![MinerVerdict { miner: "0xa".into(), score: 1.0, agrees: true }],
     });
     task.model = Some("the session's".into());

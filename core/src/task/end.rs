@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::Retention;
+use super::kept;
 use crate::engine::EndCause;
 use crate::miner::{FailClass, Failure};
-use crate::model::{Completion, Outcome, Task, hex};
+use crate::model::{Completion, Outcome, Retention, Task, hex};
 use crate::{Error, ErrorKind, Result, UpstreamError};
 
 /// The end of a task.
@@ -23,7 +23,7 @@ pub(crate) struct TaskEnd {
 impl TaskEnd {
     /// The end of a task. `retention` says which parts the row keeps; the result has all of them.
     pub(crate) fn new(task: Task, retention: Retention) -> Self {
-        Self { result: result_of(&task), row: Arc::new(retention.applied_to(task)) }
+        Self { result: result_of(&task), row: Arc::new(kept(retention, task)) }
     }
 
     /// The end of a task that was read from the store.

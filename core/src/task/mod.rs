@@ -7,4 +7,5 @@ mod end;
 mod spec;
 
 pub(crate) use end::{TaskEnd, error_of, hash_of};
-pub use spec::{Idempotency, Judged, Retention, TaskSpec};
+use spec::kept;
+pub use spec::{Idempotency, Judged, TaskSpec};

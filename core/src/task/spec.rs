@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::model::{Gid, OnFailure, SessionId, SharedText, Task, TaskId, TaskRequest, Timestamp, Validation};
+use crate::model::{
+    Gid, OnFailure, Retention, SessionId, SharedText, Task, TaskId, TaskRequest, Timestamp, Validation,
+};
 
 /// A key that makes a submission repeatable (draft-ietf-httpapi-idempotency-key-header-07).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,46 +26,23 @@ pub struct Judged {
     pub asked: u32,
 }
 
-/// The parts of an ended task that are kept.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Retention {
-    /// The request and the answers.
-    #[default]
-    All,
-    /// The answers without the request.
-    Result,
-    /// Neither the request nor the answers.
-    Nothing,
-}
-
-impl Retention {
-    /// The retention that a session's record names: `all`, `result` or `none`. Any other word means `all`.
-    pub fn of_word(word: &str) -> Self {
-        match word {
-            "result" => Self::Result,
-            "none" => Self::Nothing,
-            _ => Self::All,
+/// Returns the record of an ended task with only the parts that are kept.
+pub(super) fn kept(retention: Retention, mut task: Task) -> Task {
+    if retention == Retention::All {
+        return task;
+    }
+    let mut shown = TaskRequest::default().kind(task.request.kind);
+    shown.model.clone_from(&task.request.model);
+    shown.client_reference.clone_from(&task.request.client_reference);
+    task.request = Arc::new(shown);
+    if retention == Retention::Nothing {
+        task.text = SharedText::default();
+        for result in &mut task.results {
+            result.answer.text = SharedText::default();
+            result.answer.raw = None;
         }
     }
-
-    /// The record of an ended task with only the parts that are kept.
-    pub(super) fn applied_to(self, mut task: Task) -> Task {
-        if self == Self::All {
-            return task;
-        }
-        let mut shown = TaskRequest::default().kind(task.request.kind);
-        shown.model.clone_from(&task.request.model);
-        shown.client_reference.clone_from(&task.request.client_reference);
-        task.request = Arc::new(shown);
-        if self == Self::Nothing {
-            task.text = SharedText::default();
-            for result in &mut task.results {
-                result.answer.text = SharedText::default();
-                result.answer.raw = None;
-            }
-        }
-        task
-    }
+    task
 }
 
 /// The fixed part of a task: the request and its rules. It is made once, when the task is admitted.

@@ -1,8 +1,7 @@
 //! Makes a ruling from the scores of a comparison.
 
 use super::Scores;
-use crate::engine::Standing;
-use crate::model::{Policy, Validation};
+use crate::model::{Policy, Standing, Validation};
 
 /// The ruling of a comparison.
 #[derive(Debug, Clone, PartialEq)]

@@ -142,6 +142,39 @@ async fn a_closed_session_and_numbers_out_of_range_are_named() {
 }
 
 #[tokio::test]
+async fn a_word_that_is_none_of_its_list_is_named_and_the_list_is_told() {
+    let server = with_words().await;
+    let words = [
+        ("match", "match must be exact, normalized, json, lexical or embedding"),
+        ("validation_policy", "validation_policy must be first, quorum, medoid or all"),
+        ("retention", "retention must be all, result or none"),
+    ];
+    for (field, list) in words {
+        let body = json!({"name": "s", "prompt": "p", field: "x"});
+        let mut answers = vec![server.post_json("/api/v1/sessions", &body).await];
+        if field != "retention" {
+            answers.push(server.post_json("/api/v1/completions", &body).await);
+        }
+        let (status, _, text) =
+            server.parts("PATCH", "/api/v1/sessions/0", DEV, &json!({field: "x"}).to_string()).await;
+        answers.push((status, serde_json::from_str(&text).unwrap()));
+        for (status, error) in answers {
+            assert_eq!((status, &error["param"], &error["error"]), (400, &json!(field), &json!(list)), "{error}");
+        }
+    }
+    let (status, error) = server.post_json("/api/v1/sessions", &json!({"name": "s", "mode": 3})).await;
+    assert_eq!((status, &error["param"]), (400, &json!("mode")), "{error}");
+    // An empty word is the default.
+    let empty = json!({"name": "s", "match": "", "validation_policy": "", "retention": ""});
+    let (_, made) = server.post_json("/api/v1/sessions", &empty).await;
+    assert_eq!(
+        [&made["match"], &made["validation_policy"], &made["retention"]],
+        [&json!("normalized"), &json!("quorum"), &json!("all")],
+        "{made}"
+    );
+}
+
+#[tokio::test]
 async fn a_listener_that_is_full_still_stops() {
     let router = cortensor_router::Router::open(cortensor_router::Config::default()).await.unwrap();
     let config = ListenConfig::default().port(0).max_connections(1);

@@ -3,7 +3,7 @@
 use cortensor_router::ErrorKind;
 use cortensor_router::config::DispatchConfig;
 use cortensor_router::miner::{FailClass, Failure};
-use cortensor_router::model::{MinerSpec, TaskRequest};
+use cortensor_router::model::{Breaker, MinerSpec, TaskRequest};
 
 use super::{Hand, router, say, submit, within};
 
@@ -48,16 +48,16 @@ async fn one_task_opens_no_breaker_and_as_many_as_it_takes_do() {
     let dispatch = DispatchConfig::default().max_attempts(10).retry_base_ms(1).breaker_failures(3);
     let router = router(dispatch).await;
     let mut miner = Hand::join(&router, MinerSpec::new("only", 1));
-    let breaker = || router.miners()[0].breaker.clone();
-    for wanted in ["closed", "closed", "open"] {
+    let breaker = || router.miners()[0].breaker;
+    for wanted in [Breaker::Closed, Breaker::Closed, Breaker::Open] {
         let task = submit(&router, TaskRequest::completion("poison")).await;
         for _ in 0..10 {
             miner.take().await.fail(fails(FailClass::Internal));
-            if wanted == "open" {
+            if wanted == Breaker::Open {
                 break;
             }
         }
-        if wanted == "closed" {
+        if wanted == Breaker::Closed {
             assert_eq!(within(task.result()).await.unwrap_err().kind(), ErrorKind::MinerFailed);
         }
         assert_eq!(breaker(), wanted);
@@ -77,5 +77,5 @@ async fn an_answer_that_cannot_be_read_is_no_reason_to_leave_its_miner_alone() {
         assert!(within(task.result()).await.is_err());
     }
     let info = &router.miners()[0];
-    assert_eq!((info.breaker.as_str(), info.failed), ("closed", 0));
+    assert_eq!((info.breaker, info.failed), (Breaker::Closed, 0));
 }

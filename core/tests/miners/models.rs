@@ -3,6 +3,7 @@
 use cortensor_router::ErrorKind;
 use cortensor_router::config::UpstreamConfig;
 use cortensor_router::miner::{FailClass, Failure};
+use cortensor_router::model::MinerStatus;
 
 use super::*;
 
@@ -223,8 +224,8 @@ async fn a_first_list_that_does_not_come_is_not_waited_for() {
     let task = submit(&router, asking("m")).await;
     say(any.take().await, "x");
     assert_eq!(task.result().await.unwrap().answer.text, "x");
-    let down = router.miners().into_iter().find(|miner| miner.status == "down").unwrap();
-    assert!(down.reason.contains("connect"), "{}", down.reason);
+    let down = router.miners().into_iter().find(|miner| miner.status == MinerStatus::Down).unwrap();
+    assert!(down.reason.as_deref().is_some_and(|why| why.contains("connect")), "{:?}", down.reason);
     router.close().await;
 }
 

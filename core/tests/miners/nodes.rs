@@ -80,7 +80,7 @@ async fn reserved_miners_serve_their_session_alone() {
     let kept = router.session(own.id).unwrap().reserved_nodes;
     assert_eq!(kept.len(), 1);
     let of = |address: &str| router.miners().into_iter().find(|miner| miner.address == address).unwrap().reserved_for;
-    assert_eq!(of(&kept[0]), Some(own.id.0));
+    assert_eq!(of(&kept[0]), Some(own.id));
     for _ in 0..6 {
         let end = within(submit(&router, TaskRequest::completion("x")).await.result()).await.unwrap();
         assert_ne!(end.miner_address, kept[0]);

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::rig::before;
+use cortensor_router::model::Breaker;
 use cortensor_router_testkit::Upstream;
 use cortensor_router_testkit::upstream::Say;
 
@@ -43,7 +44,7 @@ async fn no_status_that_one_client_causes_takes_the_upstream_from_others() {
         let asked_at = Instant::now();
         assert_eq!(server.post("/v1/chat/completions", &chat("good", false)).await.status, 200, "{status}");
         assert!(asked_at.elapsed() < Duration::from_secs(1), "{status}");
-        assert_eq!(server.router.miners()[0].breaker, "closed", "{status}");
+        assert_eq!(server.router.miners()[0].breaker, Breaker::Closed, "{status}");
     }
 }
 
@@ -57,7 +58,7 @@ async fn answers_that_cannot_be_read_take_the_upstream_from_nobody() {
             assert_eq!(server.post("/v1/chat/completions", &chat("bad", false)).await.status, 502, "{odd}");
         }
         assert_eq!(server.post("/v1/chat/completions", &chat("good", false)).await.status, 200, "{odd}");
-        assert_eq!(server.router.miners()[0].breaker, "closed", "{odd}");
+        assert_eq!(server.router.miners()[0].breaker, Breaker::Closed, "{odd}");
     }
 }
 

@@ -59,7 +59,7 @@ async fn a_stream_begins_with_the_role_and_ends_with_the_usage_where_it_is_wante
 #[tokio::test]
 async fn the_session_is_the_headers_or_the_models() {
     let server = with_words().await;
-    let spec = SessionSpec { name: "mine".into(), model: "tiny".into(), ..SessionSpec::default() };
+    let spec = SessionSpec { name: "mine".into(), model: Some("tiny".into()), ..SessionSpec::default() };
     let session = server.router.create_session(spec).await.unwrap();
     let id = session.id.0.to_string();
     let sid = &session.sid;

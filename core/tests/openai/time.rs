@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use cortensor_router::Config;
 use cortensor_router::config::{DispatchConfig, LimitsConfig, UpstreamConfig};
 use cortensor_router::miner::Job;
-use cortensor_router::model::{Answer, MinerSpec};
+use cortensor_router::model::{Answer, Breaker, MinerSpec};
 
 use cortensor_router_testkit::server::DEV;
 use cortensor_router_testkit::upstream::Say;
@@ -152,5 +152,5 @@ async fn an_upstream_s_answer_beyond_its_bound_is_cut_and_costs_it_nothing() {
         assert_eq!(chunks.last().unwrap()["choices"][0]["finish_reason"], "length", "{:?}", chunks.last());
     }
     let info = &server.router.miners()[0];
-    assert_eq!((info.failed, info.breaker.as_str()), (0, "closed"));
+    assert_eq!((info.failed, info.breaker), (0, Breaker::Closed));
 }

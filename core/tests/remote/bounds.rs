@@ -1,6 +1,7 @@
 //! Miners that break the rules: each gets an error, and no other miner or client is affected.
 
 use cortensor_router::ErrorKind;
+use cortensor_router::model::Breaker;
 use serde_json::json;
 
 use crate::rig::{quick, serve};
@@ -110,7 +111,7 @@ async fn an_offer_that_is_rejected_goes_to_another_miner_without_blame() {
     free.send(tokens(attempt, fence, 1, 0, "ok")).await;
     free.send(done(attempt, fence, 1, "ok")).await;
     within(task.result()).await.unwrap();
-    assert!(server.router.miners().iter().all(|miner| miner.failed == 0 && miner.breaker == "closed"));
+    assert!(server.router.miners().iter().all(|miner| miner.failed == 0 && miner.breaker == Breaker::Closed));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cortensor_router::miner::client::MinerClient;
 use cortensor_router::miner::{FailClass, Failure, Job};
-use cortensor_router::model::{Answer, Delta, FinishReason, MinerKind, MinerSpec, Parts, ToolCall, Usage};
+use cortensor_router::model::{Answer, Delta, FinishReason, MinerKind, MinerSpec, MinerStatus, Parts, ToolCall, Usage};
 use cortensor_router::{Config, ErrorKind, StreamEvent};
 
 use crate::rig::{config, quick, serve, start};
@@ -19,8 +19,11 @@ async fn an_answer_streams_through_a_remote_miner() {
     let task = server.submit("one two three ö", true).await;
     assert_eq!(whole(&task).await, "one two three ö");
     let miner = server.miner(|miner| miner.completed == 1).await;
-    assert_eq!((miner.kind, miner.status.as_str(), miner.capacity), (MinerKind::Remote, "idle", 8));
-    assert!(miner.agent.starts_with("cortensor-router/") && miner.features == ["raw"], "{miner:?}");
+    assert_eq!((miner.kind, miner.status, miner.capacity), (MinerKind::Remote, MinerStatus::Idle, 8));
+    assert!(
+        miner.agent.as_deref().is_some_and(|agent| agent.starts_with("cortensor-router/")) && miner.features == ["raw"],
+        "{miner:?}"
+    );
     let stats = client.stats();
     assert!(stats.connected && stats.finished == 1 && stats.connections == 1, "{stats:?}");
     assert!(stats.to_prometheus().contains("cortensor_miner_answers_finished_total 1\n"));
@@ -48,7 +51,7 @@ async fn signs_of_life_cross_the_wire() {
                 job.finish(Answer { text: "late".into(), ..Answer::default() });
             });
         });
-        server.miner(|miner| miner.status == "idle").await;
+        server.miner(|miner| miner.status == MinerStatus::Idle).await;
         let task = server.submit("x", true).await;
         server.miner(|miner| miner.in_flight == 1).await;
         // It would take the task, if it could have it.
@@ -165,7 +168,7 @@ async fn a_miner_that_drains_finishes_what_it_has_and_takes_no_more() {
     };
     within(taken).await;
     let (drained, text) = tokio::join!(client.drain(Duration::from_secs(20)), async {
-        server.miner(|miner| miner.status == "draining").await;
+        server.miner(|miner| miner.status == MinerStatus::Draining).await;
         backend.go();
         whole(&task).await
     });

@@ -1,5 +1,7 @@
 //! Miners that dial in and claim more work than they did.
 
+use std::num::NonZeroU64;
+
 use serde_json::json;
 
 use crate::rig::{quick, serve};
@@ -17,8 +19,8 @@ async fn claims_are_bounded_in_whole_answers_and_in_raw_pieces() {
     said["hw"]["vram"] = json!(u64::MAX);
     let (mut hand, _) = Hand::welcomed(server.address, said).await;
     let miner = server.miner(|miner| miner.id == "hand").await;
-    assert_eq!((miner.max_context_tokens, miner.model_details[0].context), (SAFE, SAFE));
-    assert_eq!(miner.hardware.unwrap().vram, SAFE);
+    assert_eq!((miner.max_context_tokens, miner.model_details[0].context), (SAFE, NonZeroU64::new(SAFE)));
+    assert_eq!(miner.hardware.unwrap().vram, NonZeroU64::new(SAFE));
     for stream in [false, true] {
         let task = server.submit("hi", stream).await;
         let (attempt, fence, _) = hand.take().await;

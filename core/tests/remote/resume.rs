@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cortensor_router::StreamEvent;
 use cortensor_router::miner::{Emit, Job};
-use cortensor_router::model::Answer;
+use cortensor_router::model::{Answer, MinerStatus};
 use serde_json::json;
 
 use crate::rig::{quick, serve, start};
@@ -29,12 +29,12 @@ async fn a_connection_that_is_cut_goes_on_where_it_was() {
         for step in 0..8 {
             if step == 3 {
                 proxy.cut();
-                server.miner(|miner| miner.status == "down").await;
+                server.miner(|miner| miner.status == MinerStatus::Down).await;
             }
             backend.go();
             if step == 5 {
                 proxy.mend();
-                server.miner(|miner| miner.status == "busy").await;
+                server.miner(|miner| miner.status == MinerStatus::Busy).await;
             }
             // One permit is kept back, so the backend must have taken the last one.
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -56,7 +56,7 @@ async fn an_answer_that_was_finished_while_cut_off_is_not_lost() {
     let task = server.submit("whole", false).await;
     server.miner(|miner| miner.in_flight == 1).await;
     proxy.cut();
-    server.miner(|miner| miner.status == "down").await;
+    server.miner(|miner| miner.status == MinerStatus::Down).await;
     backend.go();
     for _ in 0..1_000 {
         if client.stats().finished == 1 {
@@ -125,7 +125,7 @@ async fn a_miner_that_does_not_come_back_loses_its_task_to_another() {
     let task = server.submit("x", false).await;
     first.take().await;
     drop(first);
-    server.miner(|miner| miner.status == "down").await;
+    server.miner(|miner| miner.status == MinerStatus::Down).await;
     let mut other = hello();
     other["miner_id"] = "other".into();
     let (mut second, _) = Hand::welcomed(server.address, other).await;

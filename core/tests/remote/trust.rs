@@ -5,6 +5,7 @@ use cortensor_router::KeySpec;
 use cortensor_router::config::{ListenConfig, TokenConfig};
 use cortensor_router::internals::protocol::frame::Challenge;
 use cortensor_router::internals::protocol::identity::{MinerKeyPair, encode};
+use cortensor_router::model::MinerStatus;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -162,7 +163,7 @@ async fn a_token_enrols_one_key_once_and_the_key_is_enough_from_then_on() {
     let greeting = signed(&pair, &first.challenge, Some(&token));
     first.send(greeting).await;
     first.expect("welcome").await;
-    assert_eq!(server.miner(|miner| miner.id == "keyed").await.owner, "alice");
+    assert_eq!(server.miner(|miner| miner.id == "keyed").await.owner.as_deref(), Some("alice"));
     assert_eq!(greet(&server, |challenge| signed(&other, challenge, Some(&token))).await, "unauthorized");
     drop(first);
     let mut again = Hand::connect(server.address).await;
@@ -170,8 +171,8 @@ async fn a_token_enrols_one_key_once_and_the_key_is_enough_from_then_on() {
     again.send(greeting).await;
     again.expect("welcome").await;
     let known = server.router.known_miners().into_iter().find(|miner| miner.id == pair.id()).unwrap();
-    assert_eq!((known.name.as_str(), known.owner.as_str(), known.revoked), ("gpu", "alice", false));
-    assert!(known.created_at > 0 && known.last_seen >= known.created_at);
+    assert_eq!((known.name.as_str(), known.owner.as_deref(), known.revoked), ("gpu", Some("alice"), false));
+    assert!(known.created_at > 0 && known.last_seen.unwrap().get() >= known.created_at);
     assert!(server.router.revoke_miner(&pair.id()).await.unwrap());
     assert_eq!(again.refused().await["code"], "revoked");
     assert_eq!(greet(&server, |challenge| signed(&pair, challenge, None)).await, "revoked");
@@ -223,7 +224,7 @@ async fn a_miner_serves_what_it_is_allowed_and_nothing_else() {
     let miner = server.miner(|miner| miner.active).await;
     assert_eq!((miner.models, miner.max_context_tokens), (vec!["tiny".to_owned()], 0));
     drop(hand);
-    server.miner(|miner| miner.status == "down").await;
+    server.miner(|miner| miner.status == MinerStatus::Down).await;
     let refused = greet(&server, |challenge| {
         let mut greeting = signed(&pair, challenge, None);
         greeting["models"] = json!([{"id": "huge"}]);
@@ -253,7 +254,7 @@ async fn a_token_of_the_configuration_says_what_its_miners_may_serve() {
     greeting["models"] = json!([{"id": "tiny"}, {"id": "huge"}]);
     let (_hand, _) = Hand::welcomed(server.address, greeting).await;
     let miner = server.miner(|miner| miner.active).await;
-    assert_eq!((miner.models, miner.owner.as_str()), (vec!["tiny".to_owned()], "bob"));
+    assert_eq!((miner.models, miner.owner.as_deref()), (vec!["tiny".to_owned()], Some("bob")));
 }
 
 #[tokio::test]
@@ -265,7 +266,7 @@ async fn a_key_of_the_scope_miner_is_one_until_it_is_revoked() {
     let mut greeting = hello();
     greeting["auth"]["token"] = made.token.reveal().into();
     let (mut hand, _) = Hand::welcomed(server.address, greeting).await;
-    assert_eq!(server.miner(|miner| miner.active).await.owner, "bob");
+    assert_eq!(server.miner(|miner| miner.active).await.owner.as_deref(), Some("bob"));
     assert!(server.router.delete_key(&id).await.unwrap());
     assert_eq!(hand.refused().await["code"], "revoked");
 }

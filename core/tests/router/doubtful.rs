@@ -6,7 +6,7 @@ use cortensor_router::config::Durability;
 use cortensor_router::internals::store::{
     Accepted, Idempotency, MemoryStore, Pending, Purge, Recovery, Resolver, Store, TaskSpec,
 };
-use cortensor_router::model::{Gid, Session, SessionId, Task, TaskId};
+use cortensor_router::model::{Gid, Session, SessionId, StoreKind, Task, TaskId};
 use cortensor_router::{ApiKey, MinerRecord, TaskPage, TaskQuery};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -30,8 +30,8 @@ impl Doubtful {
 }
 
 impl Store for Doubtful {
-    fn name(&self) -> &'static str {
-        "doubtful"
+    fn kind(&self) -> StoreKind {
+        StoreKind::Memory
     }
     fn durability(&self) -> Durability {
         self.kept.durability()

@@ -17,7 +17,8 @@ use cortensor_router::config::StorageConfig;
 use cortensor_router::internals::store::{MemoryStore, Store as _};
 use cortensor_router::miner::{FailClass, Failure, Job};
 use cortensor_router::model::{
-    Answer, MinerSpec, Outcome, Session, SessionId, SessionPatch, SessionSpec, TaskRequest, TaskState, Timestamp,
+    Answer, MinerSpec, Outcome, Session, SessionId, SessionPatch, SessionSpec, Standing, TaskRequest, TaskState,
+    Timestamp,
 };
 use cortensor_router::{Config, ErrorKind, Router, SessionFilter, StreamEvent, SubmitOptions};
 
@@ -252,7 +253,7 @@ async fn max_miners_is_the_most_and_not_a_demand() {
             let record = router.task(DEFAULT, task.task_id()).await.unwrap();
             assert_eq!(record.request.max_miners, Some(wanted), "a restart asks for no more");
             if wanted > 1 {
-                assert_eq!(completion.verdict.unwrap().verdict, "agreed", "of those that were asked");
+                assert_eq!(completion.verdict.unwrap().verdict, Standing::Agreed, "of those that were asked");
             }
         }
     }
@@ -294,7 +295,7 @@ async fn several_miners_answer_where_several_are_wanted() {
     let mut miners: Vec<_> = completion.alternatives.iter().map(|(miner, _)| miner.clone()).collect();
     miners.dedup();
     assert_eq!(miners.len(), 3);
-    assert_eq!(completion.verdict.unwrap().verdict, "agreed");
+    assert_eq!(completion.verdict.unwrap().verdict, Standing::Agreed);
     router.close().await;
 }
 

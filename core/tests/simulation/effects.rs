@@ -1,8 +1,8 @@
 //! Carries out the engine's effects in a world, and checks what must hold for each.
 
-use cortensor_router::internals::engine::{Effect, EndCause, Event, Standing};
+use cortensor_router::internals::engine::{Effect, EndCause, Event};
 use cortensor_router::internals::judge;
-use cortensor_router::model::{Fence, Gid, Outcome, TaskId, Timestamp, Validation};
+use cortensor_router::model::{Fence, Gid, Outcome, Standing, TaskId, Timestamp, Validation};
 
 use crate::people::right_answer;
 use crate::world::{Happening, LiveTask, Row, World, Write};

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cortensor_router::internals::engine::{
-    Demand, Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, Role, SessionRules, Standing,
+    Demand, Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, Role, SessionRules,
 };
 use cortensor_router::internals::judge;
-use cortensor_router::model::{Fence, Matching, Outcome, Policy, SessionId, SessionMode, Timestamp, Validation};
+use cortensor_router::model::{
+    Fence, Matching, Outcome, Policy, SessionId, SessionMode, Standing, Timestamp, Validation,
+};
 
 use crate::random::Random;
 

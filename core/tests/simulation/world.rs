@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cortensor_router::internals::Transcript;
-use cortensor_router::internals::engine::{
-    Blame, Demand, Effect, Engine, EngineSettings, Event, MinerKey, PlantedBug, Standing,
-};
-use cortensor_router::model::{Fence, Gid, Outcome, SessionId, TaskId, Timestamp};
+use cortensor_router::internals::engine::{Blame, Demand, Effect, Engine, EngineSettings, Event, MinerKey, PlantedBug};
+use cortensor_router::model::{Fence, Gid, Outcome, SessionId, Standing, TaskId, Timestamp};
 
 use crate::people::{Identity, SESSIONS, session_rules};
 use crate::random::Random;

@@ -87,7 +87,7 @@ fn end_of(new: &TaskSpec) -> Task {
         state: TaskState::Ended,
         outcome: Some(Ending::Ok),
         created_at: new.created_at,
-        ended_at: new.created_at.plus(1_000),
+        ended_at: Some(new.created_at.plus(1_000)),
         deadline: new.deadline,
         text: words.into(),
         results: vec![MinerResult { miner: "0xa".into(), answer, hash: "ab".into() }],

@@ -3,9 +3,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use cortensor_router::internals::engine::Standing;
 use cortensor_router::internals::judge;
-use cortensor_router::model::{Matching, Validation};
+use cortensor_router::model::{Matching, Standing, Validation};
 
 use crate::report::{Gate, Row};
 use crate::{Context, Outcome};

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::Engine;
-use crate::event::{Effect, EndCause, MinerKey, Standing};
+use crate::event::{Effect, EndCause, MinerKey};
 use crate::phase::Phase;
 use crate::settings::PlantedBug;
 use crate::step::Step;
 use crate::timer::Timer;
-use cortensor_router_model::{Fence, Gid, Outcome, TaskState, Timestamp};
+use cortensor_router_model::{Fence, Gid, Outcome, Standing, TaskState, Timestamp};
 
 impl Engine {
     /// Has the answers of a task compared, which are all in; or ends the task, if they are not to be compared.

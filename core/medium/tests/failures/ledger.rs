@@ -82,7 +82,7 @@ pub(crate) fn ended(id: u64) -> Task {
     let mut task = spec(id).to_task();
     task.state = TaskState::Ended;
     task.outcome = Some(Outcome::Ok);
-    task.ended_at = Timestamp(5_000 + id);
+    task.ended_at = Some(Timestamp(5_000 + id));
     task.text = format!("text {id} ").repeat(if id % 4 == 0 { 900 } else { 1 }).into();
     task.attempts = 1;
     task.fence = Fence(id);

@@ -48,9 +48,7 @@ async fn create(
     caller.is_unlimited()?;
     let body = body::read(&state, Family::Cortensor, &headers, body).await?;
     let mut spec: SessionSpec = body::parse(Family::Cortensor, &body)?;
-    if spec.owner.is_empty() {
-        caller.id().clone_into(&mut spec.owner);
-    }
+    spec.owner.get_or_insert_with(|| caller.id().to_owned());
     let session = state.router.create_session(spec).await?;
     let (session_id, tx_hash) = (session.id.0, session.sid.clone());
     Ok(Json(SessionCreated { session, session_id, status: "created", tx_hash }))
@@ -76,7 +74,7 @@ async fn list(
     let limit = page_rows(query::row("limit", &asked.limit)?, state.config.max_page_rows)?;
     let offset = query::row("offset", &asked.offset)?.unwrap_or(0);
     let wanted = wanted_sessions(Some(&asked.state))?;
-    let filter = SessionFilter { state: wanted, limit, offset, only: caller.sessions().to_vec() };
+    let filter = SessionFilter { state: wanted, limit: Some(limit), offset, only: caller.sessions().to_vec() };
     let (sessions, count) = state.router.sessions(&filter);
     Ok(Json(SessionPage { count, sessions }))
 }

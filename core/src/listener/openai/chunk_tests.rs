@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::ErrorKind;
-use crate::model::{FinishReason, SessionId, TaskId, Usage};
+use crate::model::{FinishReason, Matching, Policy, SessionId, Standing, TaskId, Usage};
 
 fn spec(kind: RequestKind, include_usage: bool) -> StreamSpec {
     StreamSpec { kind, gid: Gid(9), created: 1, model: "m".into(), include_usage, echo: None }
@@ -40,11 +40,11 @@ fn end(text: &str) -> StreamEvent {
 fn judged() -> StreamEvent {
     let StreamEvent::End(Ok(completion)) = end("a") else { unreachable!() };
     let verdict = Verdict {
-        verdict: "agreed".into(),
+        verdict: Standing::Agreed,
         score: 1.0,
-        method: "exact".into(),
-        policy: "quorum".into(),
-        winner: "0x1".into(),
+        method: Matching::Exact,
+        policy: Some(Policy::Quorum),
+        winner: Some("0x1".into()),
         per_miner: Vec::new(),
     };
     StreamEvent::End(Ok(Arc::new(Completion { verdict: Some(verdict), ..Arc::unwrap_or_clone(completion) })))

@@ -5,7 +5,8 @@ use insta::assert_snapshot;
 
 use super::{answer, failure, models};
 use crate::model::{
-    Answer, Completion, FinishReason, Gid, MinerVerdict, RequestKind, SessionId, TaskId, TaskRequest, Usage, Verdict,
+    Answer, Completion, FinishReason, Gid, Matching, MinerVerdict, Policy, RequestKind, SessionId, Standing, TaskId,
+    TaskRequest, Usage, Verdict,
 };
 use crate::{Error, ErrorKind, ModelInfo};
 
@@ -29,11 +30,11 @@ fn full(text: &str) -> Completion {
     full.answer.finish_reason = FinishReason::from("content_filter");
     full.answer.model = Some("tiny \"q4\"".into());
     full.verdict = Some(Verdict {
-        verdict: "agreed".into(),
+        verdict: Standing::Agreed,
         score: 1.0,
-        method: "exact".into(),
-        policy: "quorum".into(),
-        winner: "0xa".into(),
+        method: Matching::Exact,
+        policy: Some(Policy::Quorum),
+        winner: Some("0xa".into()),
         per_miner: vec![MinerVerdict { miner: "0xa".into(), score: 1.0, agrees: true }],
     });
     full

@@ -23,10 +23,10 @@ use super::target::Target;
 use crate::config::{certificates, client_tls, distrust};
 use crate::miner::link::websocket_config;
 use crate::miner::protocol::frame::{
-    Auth, Challenge, Hello, MinerFrame, NodeKind, RAW, Resume, RouterFrame, SUBPROTOCOL, VERSION, Welcome,
+    Auth, Challenge, Hello, MinerFrame, RAW, Resume, RouterFrame, SUBPROTOCOL, VERSION, Welcome,
 };
 use crate::miner::protocol::identity::{MinerKeyPair, NO_BINDING, TLS_EXPORTER, encode};
-use crate::model::CONTINUE;
+use crate::model::{CONTINUE, NodeKind};
 use crate::{Error, ErrorKind, Result};
 
 /// A connection with or without TLS.

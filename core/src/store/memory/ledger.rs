@@ -116,7 +116,7 @@ impl Ledger {
         if let Some(tasks) = self.by_session.get_mut(&task.session_id) {
             tasks.end(task.id);
         }
-        self.ended.insert((task.ended_at, task.gid));
+        self.ended.insert((task.ended_at.unwrap_or_default(), task.gid));
         self.ended_bytes += bytes;
         self.last_fence = self.last_fence.max(task.fence);
         entry.body = Body::Ended { task, bytes };

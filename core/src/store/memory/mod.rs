@@ -16,7 +16,7 @@ use super::{
     TaskSpec, closed,
 };
 use crate::Result;
-use crate::model::{Gid, Session, SessionId, Task, TaskId};
+use crate::model::{Gid, Session, SessionId, StoreKind, Task, TaskId};
 
 /// A store in memory with a byte budget, beyond which the oldest ended tasks are deleted.
 ///
@@ -44,8 +44,8 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn name(&self) -> &'static str {
-        "memory"
+    fn kind(&self) -> StoreKind {
+        StoreKind::Memory
     }
 
     fn durability(&self) -> Durability {

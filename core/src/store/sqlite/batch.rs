@@ -4,6 +4,7 @@
 //! changes up in memory and writes every counter once, in its own transaction.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
@@ -18,7 +19,7 @@ use super::schema::BLOCK;
 use super::statements::Statements;
 use super::sum::{AcceptColumns, EndColumns, UPPER, bytes_of, of_row};
 use crate::Result as Answer;
-use crate::model::{Gid, Session, SessionId, Task, TaskId};
+use crate::model::{Gid, NodeKind, Session, SessionId, Task, TaskId};
 
 /// An open transaction.
 pub(super) struct Batch<'a, 'db> {
@@ -231,13 +232,13 @@ impl<'a, 'db> Batch<'a, 'db> {
         let values: [ValueRef<'_>; 10] = [
             miner.id.as_str().into(),
             miner.name.as_str().into(),
-            miner.public_key.as_str().into(),
-            miner.kind.as_str().into(),
-            miner.owner.as_str().into(),
+            miner.public_key.as_deref().unwrap_or_default().into(),
+            miner.kind.map_or("", NodeKind::as_str).into(),
+            miner.owner.as_deref().unwrap_or_default().into(),
             ValueRef::Text(&models),
             ValueRef::Real(miner.reputation),
             ValueRef::Integer(int(miner.created_at)),
-            ValueRef::Integer(int(miner.last_seen)),
+            ValueRef::Integer(int(miner.last_seen.map_or(0, NonZeroU64::get))),
             ValueRef::Integer(miner.revoked.into()),
         ];
         let mut insert = self.db.prepare_cached(

@@ -76,7 +76,7 @@ use super::{
     Accepted, ApiKey, Durability, Idempotency, MinerRecord, Pending, Purge, Recovery, Resolver, Store, TaskPage,
     TaskQuery, TaskSpec, closed,
 };
-use crate::model::{Gid, Session, SessionId, Task, TaskId};
+use crate::model::{Gid, Session, SessionId, StoreKind, Task, TaskId};
 use crate::{Error, ErrorKind, Result};
 
 /// A store in a file. Only one process at a time can use a data directory.
@@ -218,8 +218,8 @@ fn refusal(refused: Refused) -> Error {
 }
 
 impl Store for SqliteStore {
-    fn name(&self) -> &'static str {
-        "sqlite"
+    fn kind(&self) -> StoreKind {
+        StoreKind::Sqlite
     }
 
     fn durability(&self) -> Durability {

@@ -1,5 +1,6 @@
 //! Converts a task to a row, and a row to a task.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use rusqlite::Row;
@@ -61,16 +62,18 @@ pub(super) fn ending(task: &Task) -> Result<Ending> {
 
 /// The columns of a task's end that its checksum covers.
 pub(super) fn end_columns<'a>(task: &'a Task, bytes: u64, request: &'a [u8], ending: &'a Ending) -> EndColumns<'a> {
+    // In these columns 0 stands for a time that never came.
+    let at = |time: Option<Timestamp>| int(time.map_or(0, |time| time.0));
     EndColumns {
         bytes: int(bytes),
         attempts: i64::from(task.attempts),
         fence: int(task.fence.0),
         created_at: int(task.created_at.0),
-        started_at: int(task.started_at.0),
-        first_token_at: int(task.first_token_at.0),
-        precommitted_at: int(task.precommitted_at.0),
-        committed_at: int(task.committed_at.0),
-        ended_at: Some(int(task.ended_at.0)),
+        started_at: at(task.started_at),
+        first_token_at: at(task.first_token_at),
+        precommitted_at: at(task.precommitted_at),
+        committed_at: at(task.committed_at),
+        ended_at: Some(at(task.ended_at)),
         deadline: int(task.deadline.0),
         assigned_miners: ending.assigned_miners.as_deref(),
         request,
@@ -163,16 +166,19 @@ fn body<T: DeserializeOwned>(row: &Row<'_>) -> Result<T, RowError> {
 /// Reads a row of [`MINER`] and its checksum.
 pub(super) fn miner(row: &Row<'_>) -> Result<MinerRecord, RowError> {
     check_whole(row, 10)?;
+    // In these columns an empty text stands for none.
+    let some_text = |column| row.get::<_, String>(column).map(|text| Some(text).filter(|text| !text.is_empty()));
+    let wrong_kind = |error: Error| RowError::Column("kind", error.to_string());
     Ok(MinerRecord {
         id: row.get(0)?,
         name: row.get(1)?,
-        public_key: row.get(2)?,
-        kind: row.get(3)?,
-        owner: row.get(4)?,
+        public_key: some_text(2)?,
+        kind: some_text(3)?.map(|kind| kind.parse()).transpose().map_err(wrong_kind)?,
+        owner: some_text(4)?,
         models: parse("models", &row.get::<_, String>(5)?)?,
         reputation: row.get(6)?,
         created_at: uint(row, 7)?,
-        last_seen: uint(row, 8)?,
+        last_seen: NonZeroU64::new(uint(row, 8)?),
         revoked: row.get(9)?,
     })
 }
@@ -181,6 +187,7 @@ pub(super) fn miner(row: &Row<'_>) -> Result<MinerRecord, RowError> {
 pub(super) fn task(row: &Row<'_>) -> Result<(Task, u8), RowError> {
     check(row)?;
     let time = |column| uint(row, column).map(Timestamp);
+    let some_time = |column| time(column).map(|at| Some(at).filter(|at| at.0 != 0));
     let text_of = |column| -> rusqlite::Result<Option<&str>> { Ok(row.get_ref(column)?.as_str_or_null()?) };
     let ended_at = row.get::<_, Option<i64>>(12)?;
     let mut task = Task {
@@ -190,11 +197,11 @@ pub(super) fn task(row: &Row<'_>) -> Result<(Task, u8), RowError> {
         request: Arc::new(parse("request", text_of(19)?.unwrap_or_default())?),
         state: if ended_at.is_some() { TaskState::Ended } else { TaskState::Queued },
         created_at: time(7)?,
-        started_at: time(8)?,
-        first_token_at: time(9)?,
-        precommitted_at: time(10)?,
-        committed_at: time(11)?,
-        ended_at: Timestamp(ended_at.unwrap_or_default().cast_unsigned()),
+        started_at: some_time(8)?,
+        first_token_at: some_time(9)?,
+        precommitted_at: some_time(10)?,
+        committed_at: some_time(11)?,
+        ended_at: ended_at.map(|at| Timestamp(at.cast_unsigned())),
         deadline: time(13)?,
         assigned_miners: text_of(18)?.map(|miners| parse("assigned_miners", miners)).transpose()?.unwrap_or_default(),
         text: text_of(21)?.unwrap_or_default().into(),
