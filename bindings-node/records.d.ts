@@ -123,7 +123,7 @@ export interface TaskResults {
   miners?: string[];
 }
 
-/** What a task has wherever it is shown. */
+/** The fields that a task has everywhere. */
 export interface TaskFields {
   /** Its number in its session. */
   id: number;
@@ -195,11 +195,11 @@ export interface TaskRow extends TaskFields {
 
 /** Tasks of a session. */
 export interface TaskPage {
-  /** How many tasks there are in all. */
+  /** The number of tasks on all pages. */
   count: number;
   /** The tasks of this page. */
   tasks: TaskRow[];
-  /** The ids of tasks of this page whose rows in the store are damaged; missing where there are none. With `format=array` the header `X-Cortensor-Corrupt` has them. */
+  /** The ids of tasks of this page whose rows in the store are damaged; missing if there are none. With `format=array` the header `X-Cortensor-Corrupt` has them. */
   corrupt?: number[];
 }
 
@@ -819,9 +819,9 @@ export interface TaskQuery {
   order?: 'asc' | 'desc';
 }
 
-/** What a caller sent, with the names of the REST API. What is for the miner alone stands beside these: read it as `Record<string, unknown>`. */
+/** A caller's request, with the names of the REST API. Fields for the miner alone stand beside these: read them as `Record<string, unknown>`. */
 export interface JobRequest {
-  /** What kind of answer is wanted. */
+  /** The kind of answer that the caller wants. */
   kind: 'completion' | 'chat' | 'embedding';
   prompt?: string | unknown[];
   /** The conversation so far. */

@@ -98,7 +98,7 @@ enum cortensor_status
      */
     CORTENSOR_STATUS_INTERNAL = 14,
     /**
-     * The call would wait for work that only this thread can do: make it outside of a callback.
+     * The call waits for something that this very thread has to do first: make it from outside of a callback.
      */
     CORTENSOR_STATUS_WOULD_DEADLOCK = 15,
     /**

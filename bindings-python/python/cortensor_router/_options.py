@@ -1,5 +1,5 @@
 # Made from the schema by `cargo xtask gen`; do not edit.
-"""What can be given with a task, a session or a miner. All of it may be absent."""
+"""The options of a task, a session or a miner. All of them may be absent."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ pub enum Status {
     Closed = 13,
     /// A defect of the router itself: report it with its message.
     Internal = 14,
-    /// The call would wait for work that only this thread can do: make it outside of a callback.
+    /// The call waits for something that this very thread has to do first: make it from outside of a callback.
     WouldDeadlock = 15,
     /// Code of the router, or of a miner in Rust, panicked: report it; the handle may be unusable.
     Panic = 16,

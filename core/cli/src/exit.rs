@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use cortensor_router::{Error, ErrorKind};
 
 use crate::printable::printable;
-use crate::stderr;
+use crate::{output, stderr};
 
 /// The reason why the command ended without doing its work.
 #[derive(Debug)]
@@ -43,6 +43,13 @@ impl Exit {
     /// An exit with that status and no message, because the command has printed everything already.
     pub(crate) fn silent(status: u8) -> Self {
         Self::new(status, "")
+    }
+
+    /// Ends the process on a second signal.
+    pub(crate) fn at_once() -> ! {
+        output::remark("stopped at once");
+        stderr::flush();
+        std::process::exit(i32::from(Self::INTERRUPTED));
     }
 
     /// The message, for commands that report several failures.

@@ -82,9 +82,10 @@ struct List {
     place: Place,
 }
 
+/// A key or a token to revoke.
 #[derive(Debug, Args)]
-struct Revoke {
-    /// The key's id: the second part of its token
+pub(crate) struct Revoke {
+    /// The id, which is the second part of the token
     #[arg(value_name = "ID")]
     id: String,
     #[command(flatten)]
@@ -122,7 +123,7 @@ impl Keys {
         match &self.action {
             Action::Create(create) => create.run(),
             Action::List(list) => list.run(),
-            Action::Revoke(revoked) => revoke(&revoked.place, &revoked.id),
+            Action::Revoke(revoke) => revoke.run(),
         }
     }
 }
@@ -182,25 +183,28 @@ pub(crate) fn list(place: &Place) -> Done<Vec<Value>> {
     Ok(answer.get("keys").and_then(Value::as_array).cloned().unwrap_or_default())
 }
 
-/// Revokes the key with that id, or with that token.
-pub(crate) fn revoke(place: &Place, id: &str) -> Done {
-    // Users often paste the whole token; its secret is not needed and not sent.
-    let id = id.strip_prefix("ctr_").and_then(|rest| rest.split('_').next()).unwrap_or(id);
-    match place.find()? {
-        Holding::Router(client) => {
-            let path = format!("/api/v1/keys/{}", path_segment(id));
-            runtime::client(client.send(Method::DELETE, &path, None))?;
-        }
-        Holding::Directory(dir) => {
-            if !with_store(&dir, |store| store.delete_key(id.to_owned()).wait())? {
-                return Err(Exit::new(4, format!("there is no key {id:?}: see `cortensor-router key list`")));
+impl Revoke {
+    /// Revokes the key with that id, or with that token.
+    pub(crate) fn run(&self) -> Done {
+        let Self { id, place } = self;
+        // Users often paste the whole token; its secret is not needed and not sent.
+        let id = id.strip_prefix("ctr_").and_then(|rest| rest.split('_').next()).unwrap_or(id);
+        match place.find()? {
+            Holding::Router(client) => {
+                let path = format!("/api/v1/keys/{}", path_segment(id));
+                runtime::client(client.send(Method::DELETE, &path, None))?;
+            }
+            Holding::Directory(dir) => {
+                if !with_store(&dir, |store| store.delete_key(id.to_owned()).wait())? {
+                    return Err(Exit::new(4, format!("there is no key {id:?}: see `cortensor-router key list`")));
+                }
             }
         }
+        if place.json {
+            return output::json(&json!({"id": id, "deleted": true}));
+        }
+        output::line(&format!("key {id} is revoked"))
     }
-    if place.json {
-        return output::json(&json!({"id": id, "deleted": true}));
-    }
-    output::line(&format!("key {id} is revoked"))
 }
 
 impl Create {

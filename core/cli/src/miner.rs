@@ -196,9 +196,7 @@ impl Miner {
         tokio::select! {
             biased;
             () = signals.again() => {
-                output::remark("stopped at once");
-                crate::stderr::flush();
-                std::process::exit(i32::from(Exit::INTERRUPTED));
+                Exit::at_once()
             }
             drained = client.drain(Duration::from_secs(self.drain_timeout)) => {
                 let stats = client.stats();

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::exit::Done;
-use crate::keys::{self, Place, duration};
+use crate::keys::{self, Place, Revoke, duration};
 use crate::output::{self, text};
 use cortensor_router::KeySpec;
 use cortensor_router::internals::token::{DEFAULT_ENROL_SECS, ENROL};
@@ -62,21 +62,12 @@ struct List {
     place: Place,
 }
 
-#[derive(Debug, Args)]
-struct Revoke {
-    /// The token's id, which is its second part
-    #[arg(value_name = "ID")]
-    id: String,
-    #[command(flatten)]
-    place: Place,
-}
-
 impl MinerTokens {
     pub(crate) fn run(&self) -> Done {
         match &self.action {
             Action::Create(create) => create.run(),
             Action::List(list) => list.run(),
-            Action::Revoke(revoke) => keys::revoke(&revoke.place, &revoke.id),
+            Action::Revoke(revoke) => revoke.run(),
         }
     }
 }

@@ -174,9 +174,7 @@ impl Serve {
             biased;
             () = signals.again() => {
                 // Acknowledged tasks are in the store already, and the next start resumes them.
-                output::remark("stopped at once");
-                crate::stderr::flush();
-                std::process::exit(i32::from(Exit::INTERRUPTED));
+                Exit::at_once()
             }
             () = drain => Ok(()),
         }

@@ -6,7 +6,14 @@ use serde_json::json;
 
 use crate::rig::{quick, serve};
 use cortensor_router_testkit::dial_in::{Hand, done, hello, tokens};
-use cortensor_router_testkit::within;
+use cortensor_router_testkit::{Server, within};
+
+/// A miner of that name beside the first one.
+async fn another(server: &Server, name: &str) -> Hand {
+    let mut other = hello();
+    other["miner_id"] = name.into();
+    Hand::welcomed(server.address, other).await.0
+}
 
 #[tokio::test]
 async fn a_wrong_fence_is_answered_once_and_changes_nothing() {
@@ -31,9 +38,7 @@ async fn a_lying_hash_fails_the_attempt_and_another_miner_answers() {
     let (mut liar, _) = Hand::welcomed(server.address, hello()).await;
     let task = server.submit("x", false).await;
     let (attempt, fence, _) = liar.take().await;
-    let mut other = hello();
-    other["miner_id"] = "honest".into();
-    let (mut honest, _) = Hand::welcomed(server.address, other).await;
+    let mut honest = another(&server, "honest").await;
     server.miner(|_| true).await;
     liar.send(tokens(attempt, fence, 1, 0, "this")).await;
     liar.send(done(attempt, fence, 1, "that")).await;
@@ -56,9 +61,7 @@ async fn an_answer_that_cannot_be_read_fails_the_attempt_and_another_miner_answe
         let (mut liar, _) = Hand::welcomed(server.address, hello()).await;
         let task = server.submit("x", false).await;
         let (attempt, fence, _) = liar.take().await;
-        let mut other = hello();
-        other["miner_id"] = "honest".into();
-        let (mut honest, _) = Hand::welcomed(server.address, other).await;
+        let mut honest = another(&server, "honest").await;
         let mut piece = tokens(attempt, fence, 1, 0, broken);
         piece["ch"] = "answer".into();
         liar.send(piece).await;
@@ -103,9 +106,7 @@ async fn an_offer_that_is_rejected_goes_to_another_miner_without_blame() {
     let (mut busy, _) = Hand::welcomed(server.address, hello()).await;
     let task = server.submit("x", false).await;
     let offer = busy.expect("task").await;
-    let mut other = hello();
-    other["miner_id"] = "free".into();
-    let (mut free, _) = Hand::welcomed(server.address, other).await;
+    let mut free = another(&server, "free").await;
     busy.send(json!({"type": "reject", "attempt": offer["attempt"], "fence": offer["fence"], "reason": "busy"})).await;
     let (attempt, fence, _) = free.take().await;
     free.send(tokens(attempt, fence, 1, 0, "ok")).await;
