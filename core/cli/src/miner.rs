@@ -207,8 +207,7 @@ impl Miner {
     }
 
     fn upstream(&self) -> UpstreamConfig {
-        UpstreamConfig::default()
-            .url(self.backend.clone().unwrap_or_default())
+        UpstreamConfig::new(self.backend.clone().unwrap_or_default())
             .models(self.models.clone())
             .max_concurrency(self.capacity)
             .api_key(self.backend_key.clone().unwrap_or_default())

@@ -194,3 +194,21 @@ impl MinerClientConfig {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_has_room_for_a_task_and_its_answer() {
+        let good = MinerClientConfig::new("ws://127.0.0.1:5010", "gpu-1").token("t");
+        good.validate().unwrap();
+        for (field, config) in [
+            ("max_frame_bytes", good.clone().max_frame_bytes(LEAST_BYTES - 1)),
+            ("write_buffer_bytes", good.clone().write_buffer_bytes(0)),
+        ] {
+            assert_eq!(config.validate().unwrap_err().details().param.as_deref(), Some(field));
+        }
+        good.max_frame_bytes(LEAST_BYTES).write_buffer_bytes(LEAST_BYTES).validate().unwrap();
+    }
+}
