@@ -157,7 +157,7 @@ inline std::int64_t milliseconds(std::chrono::milliseconds timeout) noexcept { r
 enum class Emit {
     ok,       ///< Go on.
     full,     ///< The router has it, but the reader is slow: `wait_writable` before the next.
-    cancelled ///< Nobody wants it any more: stop working.
+    cancelled ///< The job was cancelled: stop working.
 };
 
 /// One attempt of a task at a miner, which answers it exactly once, from any thread. Destroying an unanswered job fails

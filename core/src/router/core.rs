@@ -1,4 +1,4 @@
-//! The state behind the one lock of a router.
+//! The state that the router's one lock protects.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;

@@ -237,7 +237,7 @@ impl Shared {
         let over = match end {
             // The time of silence counts as the grace period.
             End::Silent => true,
-            // Where it dialled in, nobody listens any more.
+            // The listener through which the miner dialled in has drained, so the miner cannot come back.
             _ if door.drains.is_cancelled() => true,
             End::Closed | End::Broken | End::Told => seat.is_leaving() && seat.is_idle(),
         };

@@ -1,4 +1,4 @@
-//! An attempt as its task sees it: what answers, and how it is told to stop or to go on.
+//! An attempt as its task sees it: the model that answers, and the signals to the miner to stop or to continue.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,7 +10,7 @@ use crate::model::Fence;
 /// An attempt that a miner works on.
 pub(super) struct Underway {
     pub(super) fence: Fence,
-    /// The model that answers, as far as that is known before the answer is in.
+    /// The answering model, if it is known before the answer.
     pub(super) model: Option<String>,
     cancelled: AtomicBool,
     over: AtomicBool,
@@ -22,7 +22,7 @@ impl Underway {
         Self { fence, model, cancelled: AtomicBool::new(false), over: AtomicBool::new(false), changed: Notify::new() }
     }
 
-    /// Tells the miner that the work is wanted no more.
+    /// Tells the miner that this attempt is not wanted any more.
     pub(super) fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);
         self.changed.notify_waiters();
@@ -33,7 +33,7 @@ impl Underway {
         self.changed.notify_waiters();
     }
 
-    /// Notes that the task has its end: nobody waits for a change of the attempt any more.
+    /// Notes that the task has its end, so that waits for a change of the attempt end.
     pub(super) fn finish(&self) {
         self.over.store(true, Ordering::Release);
         self.changed.notify_waiters();
@@ -48,7 +48,8 @@ impl Underway {
         self.cancelled.load(Ordering::Acquire)
     }
 
-    /// Resolves at the next change. It must be made before the state is looked at, so that no change is missed.
+    /// Resolves at the next change. The caller must make this future before it reads the state, so that it misses no
+    /// change.
     pub(super) fn changed(&self) -> Notified<'_> {
         self.changed.notified()
     }
