@@ -264,7 +264,9 @@ impl Writer {
     fn refuse(&self, ops: Vec<Op>, error: &Error) {
         self.ill(error, None);
         let count = ops.len() as u64;
-        ops.into_iter().for_each(|op| op.fail(error.clone()));
+        for op in ops {
+            op.fail(error.clone());
+        }
         self.progress.add(count);
     }
 
