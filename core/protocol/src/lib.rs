@@ -11,6 +11,7 @@
 //! | [`identity`] | the identity of a miner: tokens, keys, signatures |
 //! | [`raw`] | OpenAI's JSON, which is forwarded unchanged |
 
+mod claim;
 pub mod frame;
 pub mod handshake;
 #[cfg(test)]

@@ -298,7 +298,7 @@ record! {
         #[cfg_attr(feature = "schema", schema(value_type = String))]
         finish_reason: FinishReason,
         /// The token counts. Counts of zero are replaced by an estimate.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "crate::claim::usage")]
         usage: Usage,
         /// The model that answered, by the miner's name for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]

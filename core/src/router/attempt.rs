@@ -29,6 +29,10 @@ use crate::task::hash_of;
 /// `dispatch.progress_timeout_ms` shortens it to a quarter of that.
 const REPORT_MS: u64 = 1_000;
 
+/// The maximum bytes of the message of a failure, of every kind of miner. It is no setting: the message goes to callers,
+/// to the store and to the log, and people read it.
+const MAX_WORDS: usize = 16 << 10;
+
 impl Shared {
     fn report_ms(&self) -> u64 {
         REPORT_MS.min(self.config.dispatch.progress_timeout_ms / 4)
@@ -244,7 +248,8 @@ impl Attempt {
         Emit::Cancelled
     }
 
-    fn failed(&self, shared: &Arc<Shared>, failure: Failure) {
+    fn failed(&self, shared: &Arc<Shared>, mut failure: Failure) {
+        failure.message.truncate(failure.message.floor_char_boundary(MAX_WORDS));
         let blame = match failure.class {
             FailClass::Overloaded => Blame::Overload,
             FailClass::Context | FailClass::Invalid => Blame::Request,

@@ -83,7 +83,8 @@ impl Seen {
         let Ok(usage) = serde_json::from_str::<Value>(usage) else { return false };
         let claim = claimed(&usage);
         let bounded = self.bound(request, claim);
-        (claim.prompt_tokens, claim.completion_tokens) == (bounded.prompt_tokens, bounded.completion_tokens)
+        holds_counts(&usage)
+            && (claim.prompt_tokens, claim.completion_tokens) == (bounded.prompt_tokens, bounded.completion_tokens)
             && greatest(&usage) <= bounded.total_tokens
     }
 }
@@ -112,6 +113,21 @@ fn claimed(usage: &Value) -> Usage {
 fn whole(value: &Value) -> u64 {
     // The cast saturates and turns a negative number into 0.
     value.as_u64().or_else(|| Some(value.as_f64()? as u64)).unwrap_or(0)
+}
+
+/// Whether each member with the name of a count of tokens is a whole number that is not negative, or null.
+fn holds_counts(value: &Value) -> bool {
+    match value {
+        Value::Array(list) => list.iter().all(holds_counts),
+        Value::Object(members) => members.iter().all(|(name, value)| {
+            holds_counts(value) && (!name.ends_with("_tokens") || value.is_null() || is_count(value))
+        }),
+        _ => true,
+    }
+}
+
+fn is_count(value: &Value) -> bool {
+    value.as_u64().is_some() || value.as_f64().is_some_and(|number| number >= 0.0 && number.fract() == 0.0)
 }
 
 /// The greatest number anywhere in the value.
@@ -214,6 +230,15 @@ mod tests {
         ] {
             assert_eq!(bound(honest), honest);
         }
+        for (odd, read) in [("-5", 0), ("2.5", 2), ("\"7\"", 0), ("[1]", 0)] {
+            let raw = format!(r#"{{"usage":{{"prompt_tokens":3,"completion_tokens":{odd}}}}}"#);
+            let total = read + 3;
+            let wanted =
+                format!(r#"{{"usage":{{"completion_tokens":{read},"prompt_tokens":3,"total_tokens":{total}}}}}"#);
+            assert_eq!(bound(&raw), wanted);
+        }
+        let cost = r#"{"usage":{"prompt_tokens":3,"completion_tokens":2.0,"cost":0.5,"cost_change":-0.5}}"#;
+        assert_eq!(bound(cost), cost);
         let twice = bound(r#"{"usage":{"completion_tokens":99},"usage":{"completion_tokens":99}}"#);
         assert!(!twice.contains("99"), "{twice}");
     }

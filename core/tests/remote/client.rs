@@ -121,6 +121,24 @@ async fn tools_and_reasoning_cross_the_wire_whole_and_in_pieces() {
     }
 }
 
+/// The words of a failure go to callers, to the store and to the log: they are bounded for every kind of miner.
+#[tokio::test]
+async fn the_words_of_a_failure_are_bounded() {
+    let server = serve(quick()).await;
+    let fail = |job: Job| job.fail(Failure::new(FailClass::Invalid, "ö".repeat(100_000)));
+    for is_remote in [false, true] {
+        let client = is_remote.then(|| start(&server.url(), fail));
+        let handle = (!is_remote).then(|| server.router.add_miner(MinerSpec::new("local", 1), fail).unwrap());
+        server.miner(|miner| miner.active).await;
+        let error = within(server.submit("x", false).await.result()).await.unwrap_err();
+        assert_eq!(error.message().len(), 16 << 10, "remote: {is_remote}");
+        if let Some(handle) = handle {
+            handle.remove();
+        }
+        drop(client);
+    }
+}
+
 #[tokio::test]
 async fn the_classes_of_failure_pass() {
     for (class, kind) in [
