@@ -6,6 +6,7 @@ pub use crate::config::client_tls;
 pub use crate::config::distrust;
 pub use crate::miner::listed_models;
 pub use crate::model::visible;
+pub use crate::router::NOT_HEARD;
 pub use crate::router::transcript::{Place, Push, Transcript};
 pub use crate::secrecy::logs_no_secret;
 pub use crate::verdict::judge;

@@ -23,6 +23,7 @@
 //! as a [`TokenStream`]. The module `listener` serves HTTP, by a socket of its own or inside an axum program.
 
 pub mod config;
+mod damper;
 #[cfg(feature = "embed")]
 #[doc(hidden)]
 pub mod embed;

@@ -1,18 +1,25 @@
 //! The text that `serve` prints when it is ready: its address, an example call, and the open surfaces.
 
 use std::fmt::Write as _;
+use std::time::{Duration, Instant};
 
 use cortensor_router::Config;
 use cortensor_router::Router;
 use cortensor_router::config::Durability;
 use cortensor_router::config::{DEFAULT_DEV_TOKEN, UpstreamConfig};
+use cortensor_router::internals::NOT_HEARD;
 use cortensor_router::listener::Listener;
-use cortensor_router::model::MinerKind;
+use cortensor_router::model::{MinerKind, MinerStatus};
 use serde_json::json;
 
 use crate::exit::Done;
 use crate::logging::LogFormat;
 use crate::output;
+use crate::printable::printable;
+
+/// The time that the text waits for the upstreams to answer or fail. It is no setting: a server that is not there is
+/// noticed within it, and one that is slow is told by the log.
+const FIRST_WORDS: Duration = Duration::from_millis(500);
 
 /// The facts that the text shows.
 pub(crate) struct Greeting {
@@ -21,6 +28,8 @@ pub(crate) struct Greeting {
     dev_token: bool,
     token: Option<String>,
     upstreams: Vec<String>,
+    /// The upstreams that are down at the start, each with the reason.
+    down: Vec<(String, String)>,
     /// Whether the built-in echo answers.
     echo: bool,
     store: String,
@@ -48,9 +57,25 @@ impl Greeting {
             dev_token: listener.accepts_dev_token(),
             token: configured.and_then(|token| token.secret().ok()),
             upstreams: config.upstreams.iter().map(UpstreamConfig::miner_name).collect(),
+            down: Vec::new(),
             echo: router.miners().iter().any(|miner| miner.id == "echo" && miner.kind == MinerKind::Local),
             store,
             posture: listener.posture(),
+        }
+    }
+
+    /// Waits for the first words of the upstreams, for at most [`FIRST_WORDS`], and keeps those of upstreams that are
+    /// down.
+    pub(crate) async fn hear(&mut self, router: &Router) {
+        let until = Instant::now() + FIRST_WORDS;
+        loop {
+            let upstreams = router.miners().into_iter().filter(|miner| miner.kind == MinerKind::Upstream);
+            let down: Vec<_> = upstreams.filter(|miner| miner.status == MinerStatus::Down).collect();
+            if Instant::now() >= until || down.iter().all(|miner| miner.reason.as_deref() != Some(NOT_HEARD)) {
+                self.down = down.into_iter().map(|miner| (miner.id, miner.reason.unwrap_or_default())).collect();
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
@@ -68,10 +93,16 @@ impl Greeting {
     pub(crate) fn print(&self, format: LogFormat) -> Done {
         match format {
             LogFormat::Text => output::write(&self.text()),
-            LogFormat::Json => output::json(&json!({
-                "event": "listening", "url": self.url, "version": cortensor_router::VERSION,
-                "store": self.store, "posture": self.posture,
-            })),
+            LogFormat::Json => {
+                let mut facts = json!({
+                    "event": "listening", "url": self.url, "version": cortensor_router::VERSION,
+                    "store": self.store, "posture": self.posture,
+                });
+                if !self.down.is_empty() {
+                    facts["down"] = self.down.iter().map(|(name, why)| json!({"id": name, "reason": why})).collect();
+                }
+                output::json(&facts)
+            }
         }
     }
 
@@ -90,6 +121,10 @@ impl Greeting {
             }
             upstreams => writeln!(out, "  miners   {}", upstreams.join(", ")),
         };
+        for (name, why) in &self.down {
+            let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
+            let _ = writeln!(out, "           {name}: {}", printable(&why));
+        }
         for line in &self.posture {
             let _ = writeln!(out, "  access   {line}");
         }

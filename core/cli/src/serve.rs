@@ -125,11 +125,12 @@ impl Serve {
             }
             _ => None,
         };
-        let greeting = Greeting::new(&loaded.config, &router, &listener);
+        let mut greeting = Greeting::new(&loaded.config, &router, &listener);
         let (stop, stopped) = oneshot::channel::<()>();
         let mut serving = tokio::spawn(listener.run(async {
             let _ = stopped.await;
         }));
+        greeting.hear(&router).await;
         // The router must serve even if the greeting cannot be written.
         let _ = greeting.print(self.logging.log_format);
         tracing::info!(%address, "listening");

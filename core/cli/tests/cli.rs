@@ -21,6 +21,26 @@ fn echo(prompt: &str) -> String {
     format!("echo (built-in demo miner, no model): {prompt}\n")
 }
 
+/// Somebody who starts a router in front of a server that is not there reads so at once, and in the log when a task
+/// fails.
+#[test]
+fn the_greeting_and_the_log_say_why_an_upstream_is_down() {
+    let home = Home::new();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = closed.local_addr().unwrap();
+    drop(closed);
+    let arguments = ["--upstream", &format!("http://{address}/v1"), "--set", "dispatch.no_miner_grace_ms=1"];
+    let server = home.serve(&arguments);
+    let line = format!("{address}: it is down: cannot connect");
+    assert!(server.greeting.contains(&line), "{}", server.greeting);
+    let failed = server.client(&["submit", "hello"]);
+    assert!(failed.stderr.contains("cannot connect"), "{}", failed.stderr);
+    server.signal("TERM");
+    let log = server.rest();
+    let why = log.lines().find(|line| line.contains("no miner that could serve them is up"));
+    assert!(why.is_some_and(|line| line.contains("cannot connect")), "{log}");
+}
+
 #[test]
 fn serve_says_where_it_is_and_the_line_that_it_prints_works() {
     let home = Home::new();

@@ -18,7 +18,6 @@ mod connection;
 mod cortensor;
 mod credentials;
 mod cut;
-mod damper;
 mod enrolments;
 mod extract;
 mod gate;

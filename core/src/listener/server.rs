@@ -13,7 +13,6 @@ use tokio::sync::Semaphore;
 use super::auth::Auth;
 use super::closing::Closing;
 use super::connection::{LAST_READ, accept};
-use super::damper::Damper;
 use super::gate::Gate;
 use super::handler;
 use super::heads::Heads;
@@ -22,6 +21,7 @@ use super::state::AppState;
 use super::tls::Certificates;
 use super::workers::Workers;
 use crate::config::ListenConfig;
+use crate::damper::Damper;
 use crate::token::Token;
 use crate::{Error, ErrorKind, Result, Router};
 

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use super::attempt::Attempt;
 use super::core::Core;
@@ -28,6 +29,8 @@ pub(super) enum Deed {
     Judge(Arc<Live>),
     /// Cancel an audit whose answer is no longer in memory.
     Forget(Gid),
+    /// Log that tasks end because no miner is up, with the miners' own words.
+    Deserted(String),
     /// Write the miner's reputation to the store.
     Reputed(Arc<str>, f64),
 }
@@ -124,6 +127,7 @@ impl Shared {
                     if let Some(live) = core.live.get(&gid) {
                         let mut state = live.state.lock();
                         if let Some(absence) = absence {
+                            deeds.push(Deed::Deserted(absence.message.clone()));
                             state.failure = Some(absence);
                         }
                         state.outcome = Some(outcome);
@@ -143,6 +147,14 @@ impl Shared {
         }
         self.arm(core.engine.next_deadline());
         deeds
+    }
+
+    /// Logs that no miner is up, once in a while.
+    fn deserted(&self, words: &str) {
+        if let Some(left_out) = self.deserted.lock().pass(Instant::now()) {
+            let why = if words.is_empty() { "none is connected" } else { words };
+            tracing::warn!(why, left_out, "tasks end, because no miner that could serve them is up");
+        }
     }
 
     /// The failure of an attempt whose miner gave no sign of life for too long.
@@ -233,6 +245,7 @@ impl Shared {
                 Deed::Judge(live) => shared.compare(live),
                 Deed::Forget(gid) => shared.step(Event::Cancel(gid)),
                 Deed::Reputed(name, reputation) => shared.reputed(&name, reputation),
+                Deed::Deserted(words) => shared.deserted(&words),
                 Deed::Finish(live) => shared.write_end(&live),
                 Deed::Ended(live, written) => shared.show_end(&live, written),
             }

@@ -81,5 +81,6 @@ pub use miners::{MinerHandle, ModelInfo};
 pub use open::RouterBuilder;
 pub use sessions::SessionFilter;
 pub use shared::Router;
+pub use slot::NOT_HEARD;
 pub use stream::{StreamEvent, TokenStream};
 pub use submission::{Submission, SubmitOptions};

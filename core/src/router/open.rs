@@ -223,6 +223,7 @@ fn build(
         memory,
         keys,
         known: Mutex::new(known),
+        deserted: Mutex::default(),
         armed: AtomicU64::new(0),
         rearm: Notify::new(),
         draining: AtomicBool::new(false),

@@ -15,6 +15,7 @@ use super::key_ring::KeyRing;
 use super::memory::Memory;
 use super::metrics::Metrics;
 use crate::config::Config;
+use crate::damper::Damper;
 use crate::store::{MinerRecord, Store};
 
 /// A handle of a router. A clone is cheap and refers to the same router. Call [`close`](Router::close) at the end.
@@ -38,6 +39,8 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     pub(super) memory: Arc<Memory>,
     pub(super) keys: Arc<KeyRing>,
+    /// Limits the warnings that no miner is up.
+    pub(super) deserted: Mutex<Damper>,
     /// The store's records of miners, by id.
     pub(super) known: Mutex<BTreeMap<String, MinerRecord>>,
     /// The time for which the timer is set, in Unix milliseconds; `u64::MAX` while no timer is set.

@@ -25,6 +25,9 @@ pub(super) struct MinerSlot {
     pub(super) awaited: bool,
 }
 
+/// The reason why an upstream whose first probe is still under way gets no tasks.
+pub const NOT_HEARD: &str = "it was not heard yet";
+
 /// The maximum number of bytes that are kept of a miner's message about a failure.
 const WORDS: usize = 500;
 
@@ -75,7 +78,7 @@ impl MinerSlot {
         };
         match () {
             () if view.draining => Some("it drains".to_owned()),
-            () if !self.up && self.awaited => Some("it was not heard yet".to_owned()),
+            () if !self.up && self.awaited => Some(NOT_HEARD.to_owned()),
             () if !self.up => Some(because("it is down", &self.reason)),
             () if view.set_aside => Some("it is set aside, because its answers do not agree with others'".to_owned()),
             () if matches!(view.breaker, BreakerState::Open(_)) => {

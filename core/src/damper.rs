@@ -3,18 +3,18 @@
 use std::time::{Duration, Instant};
 
 /// The time in which at most one warning is written.
-pub(super) const PERIOD: Duration = Duration::from_secs(10);
+pub(crate) const PERIOD: Duration = Duration::from_secs(10);
 
 /// Lets one warning of a kind through in each [`PERIOD`].
 #[derive(Debug, Default)]
-pub(super) struct Damper {
+pub(crate) struct Damper {
     last: Option<Instant>,
     left_out: u64,
 }
 
 impl Damper {
     /// Whether to warn now: `Some` with the number of warnings that were left out since the last one.
-    pub(super) fn pass(&mut self, now: Instant) -> Option<u64> {
+    pub(crate) fn pass(&mut self, now: Instant) -> Option<u64> {
         if self.last.is_some_and(|last| now.saturating_duration_since(last) < PERIOD) {
             self.left_out += 1;
             return None;
