@@ -771,7 +771,7 @@ export interface SessionChanges {
   tieBreak?: boolean;
 }
 
-/** What a miner says of itself when it joins. ``` # mod cortensor_router { pub use cortensor_router_model as model; } use cortensor_router::model::MinerSpec; let spec = MinerSpec::new("gpu-1", 4).models(["small", "large"]).owner("alice").embeddings(true); assert!(spec.validate().is_ok()); ``` */
+/** What a miner says of itself when it joins. */
 export interface MinerOptions {
   /** The models it serves; empty means any model that is asked for. */
   models?: string[];

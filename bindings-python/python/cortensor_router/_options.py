@@ -207,12 +207,7 @@ class SessionChanges(TypedDict, total=False):
 
 
 class MinerOptions(TypedDict, total=False):
-    """What a miner says of itself when it joins.
-
-    ``` # mod cortensor_router { pub use cortensor_router_model as model; } use cortensor_router::model::MinerSpec; let
-    spec = MinerSpec::new("gpu-1", 4).models(["small", "large"]).owner("alice").embeddings(true);
-    assert!(spec.validate().is_ok()); ```
-    """
+    """What a miner says of itself when it joins."""
 
     models: Sequence[str]
     """The models it serves; empty means any model that is asked for."""
