@@ -7,23 +7,7 @@
 use std::sync::OnceLock;
 
 use super::Config;
-use super::kind::{KeyKind, Kind};
-
-/// A field of a configuration struct, as [`documented!`] found it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct FieldDoc {
-    pub(crate) field: &'static str,
-    pub(crate) kind: KeyKind,
-    /// The fields of its table, or of each table in its list.
-    pub(crate) fields: &'static [FieldDoc],
-    /// The defaults of a table in its list.
-    pub(crate) element: fn() -> Option<toml::Value>,
-    pub(crate) doc: &'static str,
-    /// Names given by `serde(rename, alias)`, one slice an attribute.
-    pub(crate) names: &'static [&'static [&'static str]],
-    /// One flag an attribute: whether it is `serde(skip_serializing)`, which only secrets have.
-    pub(crate) secret: &'static [bool],
-}
+use super::kind::{FieldDoc, KeyKind, Kind};
 
 /// Declares the struct as it stands, with a setter for each field, and makes it a [`Kind`] that knows its fields and their
 /// documentation.
@@ -35,7 +19,7 @@ macro_rules! documented {
 
         impl $crate::config::kind::Kind for $name {
             const KIND: $crate::config::kind::KeyKind = $crate::config::kind::KeyKind::Section;
-            const FIELDS: &'static [$crate::config::keys::FieldDoc] = &[$($crate::config::keys::FieldDoc {
+            const FIELDS: &'static [$crate::config::kind::FieldDoc] = &[$($crate::config::kind::FieldDoc {
                 field: stringify!($field),
                 kind: <$ty as $crate::config::kind::Kind>::KIND,
                 fields: <$ty as $crate::config::kind::Kind>::FIELDS,

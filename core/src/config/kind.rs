@@ -7,8 +7,6 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::keys::FieldDoc;
-
 /// The kinds of values that a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyKind {
@@ -57,6 +55,22 @@ impl KeyKind {
             _ => panic!("a key takes a list of texts, of whole numbers or of tables"),
         }
     }
+}
+
+/// A field of a configuration struct, as `documented!` found it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FieldDoc {
+    pub(crate) field: &'static str,
+    pub(crate) kind: KeyKind,
+    /// The fields of its table, or of each table in its list.
+    pub(crate) fields: &'static [FieldDoc],
+    /// The defaults of a table in its list.
+    pub(crate) element: fn() -> Option<toml::Value>,
+    pub(crate) doc: &'static str,
+    /// Names given by `serde(rename, alias)`, one slice an attribute.
+    pub(crate) names: &'static [&'static [&'static str]],
+    /// One flag an attribute: whether it is `serde(skip_serializing)`, which only secrets have.
+    pub(crate) secret: &'static [bool],
 }
 
 /// A type of a field of the configuration. A field of a type without a kind does not compile.

@@ -17,14 +17,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::gate::Gate;
 use super::heads::{Head, Heads, TooMuch};
 use super::peer::Connection;
 use super::refusal::{Refusal, head_fault};
 use super::stall::StallGuard;
+use super::stop::Stop;
 use super::tls::{self, Certificates};
 use super::wire::{Meter, Socket, Watched, Wire};
 use crate::config::ListenConfig;
@@ -37,17 +36,6 @@ const HYPER_BUFFER: usize = 64 << 10;
 
 /// The time that a client gets to read the last of an answer that the end of the listener cut short.
 pub(super) const LAST_READ: Duration = Duration::from_secs(5);
-
-/// The two signals by which a listener ends its connections, those of miners too, and the connections that are open.
-#[derive(Debug, Clone, Default)]
-pub(in crate::listener) struct Stop {
-    /// Ends each connection after its running request.
-    pub(super) graceful: CancellationToken,
-    /// Ends each connection at once, together with its running request.
-    pub(super) at_once: CancellationToken,
-    /// A token of it lives as long as each connection.
-    pub(super) open: TaskTracker,
-}
 
 /// Serves a connection from its TLS handshake, if there is one, to its end.
 pub(super) async fn accept(

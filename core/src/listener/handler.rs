@@ -14,11 +14,11 @@ use tokio::sync::Semaphore;
 use tower_service::Service;
 
 use super::auth::Auth;
-use super::connection::Stop;
 use super::gate::Gate;
 use super::machine::Machine;
 use super::peer::Connection;
 use super::state::AppState;
+use super::stop::Stop;
 use super::traffic::Traffic;
 use crate::config::ListenConfig;
 use crate::{Error, Router};

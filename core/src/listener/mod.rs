@@ -41,6 +41,7 @@ mod server;
 mod sse;
 mod stall;
 mod state;
+mod stop;
 mod tls;
 mod traffic;
 mod wire;

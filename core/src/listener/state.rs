@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::auth::Auth;
-use super::connection::Stop;
 use super::machine::Machine;
+use super::stop::Stop;
 use super::traffic::Traffic;
 use crate::Router;
 use crate::config::ListenConfig;
