@@ -15,8 +15,8 @@ fn texts<const N: usize>(texts: [&str; N]) -> Vec<String> {
     texts.map(str::to_owned).to_vec()
 }
 
-fn raw(json: &str) -> Option<Box<RawValue>> {
-    Some(RawValue::from_string(json.to_owned()).unwrap())
+fn raw(json: &str) -> Box<RawValue> {
+    RawValue::from_string(json.to_owned()).unwrap()
 }
 
 fn held() -> Vec<Held> {
@@ -24,19 +24,19 @@ fn held() -> Vec<Held> {
 }
 
 /// A frame on a line. It reads back as it was written.
-fn line(text: &str, again: Option<String>) -> String {
-    assert_eq!(again.as_deref(), Some(text));
+fn line(text: &str, again: &str) -> String {
+    assert_eq!(again, text);
     format!("{text}\n")
 }
 
 fn miner_lines(frames: &[MinerFrame]) -> String {
-    let again = |text: &str| MinerFrame::parse(text).unwrap().map(|frame| frame.to_text());
-    frames.iter().map(MinerFrame::to_text).map(|text| line(&text, again(&text))).collect()
+    let again = |text: &str| MinerFrame::parse(text).unwrap().unwrap().to_text();
+    frames.iter().map(MinerFrame::to_text).map(|text| line(&text, &again(&text))).collect()
 }
 
 fn router_lines(frames: &[RouterFrame]) -> String {
-    let again = |text: &str| RouterFrame::parse(text).unwrap().map(|frame| frame.to_text());
-    frames.iter().map(RouterFrame::to_text).map(|text| line(&text, again(&text))).collect()
+    let again = |text: &str| RouterFrame::parse(text).unwrap().unwrap().to_text();
+    frames.iter().map(RouterFrame::to_text).map(|text| line(&text, &again(&text))).collect()
 }
 
 fn hello() -> Hello {
@@ -80,7 +80,7 @@ fn the_frames_of_a_miner_stay_as_they_are() {
             off: 5,
             ch: Channel::Tool,
             data: "a \"b\"\n".into(),
-            raw: raw(r#"{"id":"up"}"#),
+            raw: Some(raw(r#"{"id":"up"}"#)),
         }
         .into(),
         Done {
@@ -102,7 +102,7 @@ fn the_frames_of_a_miner_stay_as_they_are() {
             retryable: true,
             retry_after_ms: Some(250),
             http_status: Some(429),
-            raw: raw(r#"{"error":{}}"#),
+            raw: Some(raw(r#"{"error":{}}"#)),
         }
         .into(),
         Ping { t: 5, inflight: held() }.into(),
@@ -158,11 +158,11 @@ fn the_frames_of_a_router_stay_as_they_are() {
             kind: RequestKind::Chat,
             prompt: Some("Hi".into()),
             raw_prompt: true,
-            messages: raw(r#"[{"role":"user","content":"Hi"}]"#),
-            input: raw(r#"["a"]"#),
+            messages: Some(raw(r#"[{"role":"user","content":"Hi"}]"#)),
+            input: Some(raw(r#"["a"]"#)),
             max_tokens: Some(16),
             seed: Some(-1),
-            params: raw(r#"{"top_p":0.90}"#),
+            params: Some(raw(r#"{"top_p":0.90}"#)),
             stream: true,
             partial: Some("so far".into()),
             deadline_ms: 60_000,

@@ -96,6 +96,7 @@ pub(super) struct EmbeddingsRecord<'a> {
 }
 
 /// A vector.
+#[allow(clippy::struct_field_names, reason = "these are the names on the wire")]
 #[derive(Serialize, ToSchema)]
 pub(super) struct Embedding<'a> {
     /// Its numbers.

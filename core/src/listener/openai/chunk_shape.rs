@@ -42,6 +42,7 @@ pub(in crate::listener) struct Chunk<'a, C> {
     /// Token counts in the last chunk and `null` before it, where `stream_options.include_usage` asks for them.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<TokenCounts>, required = false)]
+    #[allow(clippy::option_option, reason = "without the option there is no member, and with an empty one it is null")]
     pub(super) usage: Option<Option<TokenCounts>>,
 }
 

@@ -104,7 +104,8 @@ fn the_events_of_a_stream_stay_as_they_are() {
             token("a", None),
             judged(),
         ];
-        out.push_str(&format!("{kind:?}, usage: {include_usage}\n{}\n", written(spec, events)));
+        let title = format!("{kind:?}, usage: {include_usage}\n");
+        out += &[title, written(spec, events), "\n".to_owned()].concat();
     }
     let failed = StreamEvent::End(Err(Error::new(ErrorKind::MinerFailed, "gone")));
     out.push_str(&written(spec(RequestKind::Chat, true), vec![token("a", None), failed]));
