@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use cortensor_router::{Error, ErrorKind};
 
 use crate::printable::printable;
-use crate::{output, stderr};
+use crate::stderr;
 
 /// The reason why the command ended without doing its work.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Exit {
 
     /// Ends the process on a second signal.
     pub(crate) fn at_once() -> ! {
-        output::remark("stopped at once");
+        stderr::remark("stopped at once");
         stderr::flush();
         std::process::exit(i32::from(Self::INTERRUPTED));
     }
