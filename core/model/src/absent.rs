@@ -1,6 +1,6 @@
 //! `None` in JSON as clients of the REST API have always read it: an empty text or the number 0.
 
-/// For `with`: a text or a word; `None` is the empty text.
+/// For serde's `with`: an optional text or word. `None` is the empty text in JSON.
 pub mod text {
     use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ pub mod text {
     /// Reads a text; an empty one is `None`.
     ///
     /// # Errors
-    /// For what is no text, and for a word that is none of its list.
+    /// A value that is no text, or a word that is not in the list of its type.
     pub fn deserialize<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
     where
         D: Deserializer<'de>,
@@ -32,7 +32,7 @@ pub mod text {
     }
 }
 
-/// For `with`: a whole number; `None` is 0, and so is `null` where it is read.
+/// For serde's `with`: an optional whole number. `None` is 0 in JSON; a reader takes `null` for `None`, too.
 pub mod number {
     use std::num::{NonZeroU32, NonZeroU64};
 
@@ -79,7 +79,7 @@ pub mod number {
     /// Reads a whole number; 0 is `None`.
     ///
     /// # Errors
-    /// For what is no whole number, and for one that is too great.
+    /// A value that is no whole number, or a number that is too great for its type.
     pub fn deserialize<'de, D: Deserializer<'de>, N: NonZero>(deserializer: D) -> Result<Option<N>, D::Error> {
         number::<D, N::Plain>(deserializer).map(N::of)
     }

@@ -1,19 +1,19 @@
-//! What a task gives.
+//! The result of a task: the answer of one miner, and the completion that callers get.
 
 use bytes::Bytes;
 
 use super::parts::MessageParts;
 use super::{FinishReason, Gid, Parts, SessionId, SharedText, TaskId, Usage, Vectors, Verdict, vectors_of};
 
-/// What one miner answered to one attempt.
+/// The answer of one miner to one attempt.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Answer {
-    /// The whole text; to an embedding the vectors as JSON, a list of numbers for each input.
+    /// The whole text. The answer to an embedding holds the vectors as JSON here, a list of numbers for each input.
     pub text: SharedText,
-    /// What the miner says beside the text: reasoning, and calls of tools. Read [`Answer::said`] of an answer that was
-    /// given: the router keeps them in `raw`.
+    /// The parts of a miner's answer other than its text: reasoning and calls of tools. A miner sets this field. To
+    /// read the parts of a finished answer, use [`Answer::said`], because the router moves them into `raw`.
     pub parts: Option<Box<Parts>>,
-    /// Why it ends.
+    /// The reason why the text ends.
     pub finish_reason: FinishReason,
     /// Token counts.
     pub usage: Usage,
@@ -22,13 +22,13 @@ pub struct Answer {
     /// The upstream's own JSON answer, for callers of the OpenAI routes: it carries what the router
     /// has no field for (tool calls, log probabilities, embeddings ...).
     pub raw: Option<Bytes>,
-    /// SHA-256 of the text as the miner streamed it, hexadecimal, where the miner committed itself to one; the router
-    /// has checked it against what came.
+    /// The hexadecimal SHA-256 of the text as the miner streamed it; `None`: the miner named none. The router has
+    /// compared it with the text that came.
     pub sha256: Option<String>,
 }
 
 impl Answer {
-    /// What it holds beside its text, whichever kind of miner gave it.
+    /// The parts of the answer other than its text, in one form for all kinds of miners.
     pub fn said(&self) -> Parts {
         match (&self.parts, &self.raw) {
             (Some(parts), _) => (**parts).clone(),
@@ -37,13 +37,13 @@ impl Answer {
         }
     }
 
-    /// The same as members of a message.
+    /// The parts of the answer other than its text, as members of a message in OpenAI's form.
     #[doc(hidden)]
     pub fn message_parts(&self) -> MessageParts {
         self.raw.as_deref().map(MessageParts::of).unwrap_or_default()
     }
 
-    /// The vectors that it holds, where it answers an embedding.
+    /// The vectors of an answer to an embedding; `None` for any other answer.
     pub fn vectors(&self) -> Option<Vectors> {
         vectors_of(self.raw.as_deref().unwrap_or(self.text.as_bytes()))
     }

@@ -15,7 +15,7 @@ struct Message<'a> {
     role: &'static str,
     /// The text.
     content: &'a str,
-    /// What is no text; the REST API's own completions leave it out.
+    /// The parts of the answer other than its text. The REST API's own completions leave them out.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(ignore))]
     beside: Option<&'a MessageParts>,
@@ -42,7 +42,7 @@ struct Choice<'a> {
     miner_address: Option<&'a str>,
 }
 
-/// The text, and that there is one, under the names that published clients read.
+/// The text again under each name that some published client reads, and `success` for clients that look for it.
 #[derive(Debug, Serialize)]
 struct Aliases<'a> {
     /// The text.
@@ -100,7 +100,7 @@ pub struct CompletionRecord<'a> {
     aliases: Option<Aliases<'a>>,
 }
 
-/// Who a completion belongs to: the same in its whole and in every event of its stream.
+/// The ids and the model of a completion. They are equal in the whole completion and in every event of its stream.
 #[derive(Debug, Clone)]
 pub struct CompletionIds {
     /// Unique among all tasks of all starts, because the time of the submission is in it.
@@ -129,12 +129,13 @@ fn id_of(gid: Gid, created: u64) -> String {
 }
 
 impl<'a> CompletionRecord<'a> {
-    /// The whole; `aliases` gives the text again under the names that published clients read.
+    /// The whole completion. With `aliases` the text is repeated under the other names that published clients read.
     pub fn whole(completion: &'a Completion, aliases: bool) -> Self {
         Self::with_parts(completion, aliases, &[])
     }
 
-    /// The whole, with what the answers hold beside their texts: one for the winner's, or one for each where there are several.
+    /// The whole completion with the other parts of its answers: `parts` has one element for the winner's answer, or
+    /// one for each answer if there are several.
     #[doc(hidden)]
     pub fn with_parts(completion: &'a Completion, aliases: bool, parts: &'a [MessageParts]) -> Self {
         let text = completion.answer.text.as_str();
@@ -207,8 +208,8 @@ impl<'a> CompletionRecord<'a> {
         }
     }
 
-    /// The event of a stream that says that all pieces before it are void. Its own piece is empty, so that a client that
-    /// knows nothing of it reads on.
+    /// The event of a stream that makes all pieces before it void. Its own piece is empty, so that a client that does
+    /// not know this event reads on.
     pub fn restart(ids: &'a CompletionIds) -> Self {
         Self { restart: Some(true), ..Self::event(ids, "", None) }
     }

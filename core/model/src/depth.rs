@@ -1,11 +1,12 @@
-//! How deep a JSON text is nested, found out without recursion.
+//! Measures how deep a JSON text is nested, without recursion.
 //!
-//! What the router reads itself it reads into records, which are flat. What only passes to a miner is skipped as it is, but
-//! those who get it read it with parsers that may be recursive.
+//! The router reads its own fields into flat records and skips the other fields, so deep nesting does not harm it. But
+//! it passes those fields on to miners, whose parsers may be recursive.
 
-/// Whether more than `most` lists and objects lie in each other. What is no JSON is for the parser to say.
+/// Whether more than `most` lists and objects lie in each other. This function does not check that the text is JSON;
+/// the parser does that later.
 pub fn is_deeper(text: &[u8], most: usize) -> bool {
-    // Most texts have fewer brackets in all, and these are counted many at a time.
+    // Most texts have at most this many brackets in all, and the processor counts many brackets at a time.
     let openers = text.iter().filter(|byte| **byte & 0xdf == b'[').count();
     if openers <= most {
         return false;

@@ -18,7 +18,7 @@ pub struct KindRow {
     pub kind: ErrorKind,
     /// The stable `snake_case` name: `kind` in every language, and `code` where an error has no finer one.
     pub code: &'static str,
-    /// What is wrong, and what the caller does about it.
+    /// A sentence with the meaning of the kind, and with the caller's remedy.
     pub says: &'static str,
     /// The HTTP status (RFC 9110; 499 is `nginx`'s "client closed request").
     pub http_status: u16,
@@ -37,15 +37,15 @@ pub struct KindRow {
 macro_rules! kinds {
     ($($kind:ident $code:literal $http:literal $c:literal $python:literal $retryable:literal $openai:literal $anthropic:literal
         $says:literal;)*) => {
-        /// What went wrong, in the terms of what the caller can do about it.
+        /// The kind of an error. Each kind stands for one thing that the caller can do about it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum ErrorKind {
             $(#[doc = $says] $kind,)*
         }
 
-        /// The table: one row a kind, in the order of the C statuses. Its `code` is the kind's name in JSON, Python and
-        /// JavaScript.
+        /// The table with one row for each kind, in the order of the C statuses. Its `code` is the kind's name in
+        /// JSON, Python and JavaScript.
         ///
         /// | kind | meaning and remedy | HTTP | C status | Python | name |
         /// |---|---|---|---|---|---|
@@ -137,7 +137,7 @@ impl FromStr for ErrorKind {
     }
 }
 
-/// What the caller needs to act on an error beside its text.
+/// The details of an error that a caller needs to act on it, other than its text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ErrorDetails {
@@ -151,7 +151,7 @@ pub struct ErrorDetails {
     pub session_id: Option<SessionId>,
     /// The task that the error is about; it can be polled.
     pub task_id: Option<TaskId>,
-    /// The error in the words of the model's server, where one refused the request: the OpenAI routes show it.
+    /// The error in the words of the model's server; `None`: no server refused the request. The OpenAI routes show it.
     pub upstream: Option<UpstreamError>,
 }
 
@@ -178,29 +178,29 @@ impl Error {
         Self { kind, message: message.into(), details: Box::default() }
     }
 
-    /// A field that is wrong: names the field, and the message says what it should be.
+    /// The error for a wrong field. `param` names the field, and the message says what its value should be.
     pub fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidArgument, message).with_param(param)
     }
 
-    /// Something that is not there.
+    /// The error for a thing that does not exist.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::NotFound, message)
     }
 
-    /// A defect of the router itself.
+    /// The error for a defect of the router itself.
     pub fn internal(message: impl fmt::Display) -> Self {
         Self::new(ErrorKind::Internal, message.to_string())
     }
 
-    /// The store did not take or give what it was asked for.
+    /// The error for a write or a read that the store could not do.
     pub fn store(message: impl fmt::Display) -> Self {
         Self::new(ErrorKind::Unavailable, format!("the store does not answer: {message}"))
             .with_code("store_unavailable")
             .with_retry_after_ms(1_000)
     }
 
-    /// What the store holds of one task is damaged: its row is not what was written.
+    /// The error for a damaged row of the store, which differs from the row that was written.
     pub fn store_corrupt(message: impl fmt::Display) -> Self {
         Self::new(ErrorKind::Internal, message.to_string()).with_code("store_corrupt")
     }
@@ -229,7 +229,7 @@ impl Error {
     /// Says when a retry may succeed, in milliseconds.
     #[must_use]
     pub fn with_retry_after_ms(mut self, millis: u64) -> Self {
-        // Miners say this too, and clients read it as JSON.
+        // The number may come from a miner, and clients must be able to read it as JSON.
         self.details.retry_after_ms = Some(millis.min(crate::MAX_JSON_INTEGER));
         self
     }
@@ -252,12 +252,12 @@ impl Error {
         &self.message
     }
 
-    /// What the caller needs to act on it.
+    /// The details that a caller needs to act on the error.
     pub fn details(&self) -> &ErrorDetails {
         &self.details
     }
 
-    /// The finest code there is: the details', else the kind's.
+    /// The code of the details if there is one, else the code of the kind.
     pub fn code(&self) -> &str {
         self.details.code.as_deref().unwrap_or_else(|| self.kind.code())
     }

@@ -1,5 +1,5 @@
-//! The named fields of a request, in one table. The reader of bodies, the writer of the store's JSON, the fields that every kind of
-//! miner gets, and the options that bindings know all come from it or are tested against it.
+//! The named fields of a request, in one table. The reader of bodies, the writer of the store's JSON, the fields that
+//! every kind of miner gets, and the options that bindings know all come from it or are tested against it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,14 +14,14 @@ use super::prompt::Prompt;
 use super::whole::{Number, Whole};
 use super::word::OrDefault;
 
-/// Where a named field goes from the router.
+/// The destination of a named field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goes {
     /// To the miner, in a place of its own: the input, the model, and how the input is read.
     Input,
     /// To the miner under the caller's own name, among the parameters of the model's server.
     Limit,
-    /// No further: the router acts on it.
+    /// Nowhere: the router itself acts on the field.
     Router,
 }
 
@@ -34,7 +34,7 @@ pub struct Field {
     pub goes: Goes,
 }
 
-/// Reads a value of that form into its place.
+/// Reads the value of a field in the form that the table names, and stores it in the request.
 macro_rules! take {
     (kind $request:ident $map:ident $place:ident) => {
         $request.$place = given($map)?.unwrap_or_default()
@@ -72,7 +72,7 @@ macro_rules! take {
     };
 }
 
-/// Writes a value of that form, where it was given.
+/// Writes the value of a field in the form that the table names, if the field was given.
 macro_rules! put {
     (kind $request:ident $map:ident $name:literal $place:ident) => {
         $map.serialize_entry($name, &$request.$place)?
@@ -102,7 +102,7 @@ macro_rules! put {
     };
 }
 
-/// A limit with its name; `None` for any other field.
+/// The value and the name of a field that is a limit; `None` for any other field.
 macro_rules! limit {
     (Limit $request:ident $name:literal $place:ident) => {
         $request.$place.map(|most| ($name, most))
@@ -168,17 +168,17 @@ fields! {
     Router flag   "raw" in raw;
 }
 
-/// The parameters that a model's server acts on, beside its input: limits under the names that the caller used, then what the router
-/// does not know, in its order. Every kind of miner gets these.
+/// The parameters of a request for the model's server, without the input: first the limits under the names that the
+/// caller used, then the fields that the router does not know, in the caller's order. Every kind of miner gets these.
 pub struct Params<'a>(&'a TaskRequest);
 
 impl<'a> Params<'a> {
-    /// Limits by the caller's names.
+    /// The limits with the names that the caller used.
     pub fn limits(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
         limits_of(self.0).into_iter().flatten()
     }
 
-    /// What the router does not know.
+    /// The fields that the router does not know, in the caller's order.
     pub fn others(&self) -> impl Iterator<Item = (&'a str, &'a RawValue)> + use<'a> {
         self.0.extra.iter().map(|(key, value)| (key.as_str(), &**value))
     }
@@ -214,7 +214,7 @@ impl<'de> Deserialize<'de> for TaskRequest {
     }
 }
 
-/// As it is kept in the store: everything that was given, with `kind`.
+/// The form in which the store keeps a request: every field that was given, and `kind`.
 impl Serialize for TaskRequest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
@@ -236,7 +236,7 @@ fn whole<'de, A: MapAccess<'de>, T: Number>(map: &mut A) -> Result<Option<T>, A:
     Ok(given::<_, Whole<T>>(map)?.map(|number| number.0))
 }
 
-/// A whole number of at least one. It is refused where it is read, so that the error names the field.
+/// A whole number of at least one. The reader of the field refuses 0, so that the error names the field.
 struct Count(u64);
 
 impl<'de> Deserialize<'de> for Count {

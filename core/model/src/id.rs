@@ -1,4 +1,4 @@
-//! Ids and time. All are plain non-negative integers in JSON.
+//! Ids and times. In JSON all of them are plain non-negative integers.
 
 use std::fmt;
 
@@ -42,8 +42,8 @@ id!(
     Gid
 );
 id!(
-    /// The right to answer for one attempt. Never repeats, not over restarts either, so an answer
-    /// from an attempt that was given up is recognised and dropped.
+    /// The number of one attempt, with which a miner shows that it may answer. A fence never repeats, not after a
+    /// restart either, so that the router recognises and drops an answer from an attempt that it gave up.
     Fence
 );
 id!(
@@ -52,20 +52,20 @@ id!(
 );
 
 impl Timestamp {
-    /// This time and so many milliseconds.
+    /// The time that is `millis` milliseconds after this one.
     #[must_use]
     pub fn plus(self, millis: u64) -> Self {
         Self(self.0.saturating_add(millis))
     }
 
-    /// What the system's clock shows. It may be set, and go back; a router's own time does not.
+    /// The time of the system's clock. Somebody may set that clock back; the router's own time never goes back.
     #[allow(clippy::disallowed_types, reason = "the one way in for the clock: whoever drives the rules reads it")]
     pub fn wall_clock() -> Self {
         use std::time::{SystemTime, UNIX_EPOCH};
         Self(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64))
     }
 
-    /// Milliseconds since `earlier`, 0 when it lies ahead.
+    /// The milliseconds from `earlier` to this time; 0 if `earlier` is the later one.
     pub fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }

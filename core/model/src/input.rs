@@ -1,4 +1,5 @@
-//! What a model is to read: the one check of messages, prompts and inputs, which every way in for requests uses.
+//! Checks the input of a model: messages, prompts and the inputs of embeddings. Requests of every interface pass this
+//! one check.
 
 use std::fmt;
 
@@ -9,7 +10,7 @@ use serde_json::value::RawValue;
 use super::whole::Whole;
 use super::{Error, RequestKind, Result, TaskRequest};
 
-/// What OpenAI's API takes as a prompt of a completion and as the input of an embedding.
+/// The forms in which OpenAI's API takes the prompt of a completion and the input of an embedding.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub enum TextOrTokens {
@@ -49,8 +50,8 @@ impl utoipa::ToSchema for TextOrTokens {
 }
 
 impl TaskRequest {
-    /// Checks that the request has what its kind reads, and brings it in one form: a list of one prompt becomes that prompt, and
-    /// vectors are not streamed.
+    /// Checks that the request has the input that its kind needs, and brings the request into one form: a list of one
+    /// prompt becomes that prompt, and an embedding is never streamed.
     ///
     /// # Errors
     /// `InvalidArgument` names the field.
@@ -77,7 +78,7 @@ impl TaskRequest {
         Ok(self)
     }
 
-    /// How many choices the caller wants of each prompt (`n`).
+    /// The number of choices that the caller wants for each prompt (`n`).
     ///
     /// # Errors
     /// `InvalidArgument` when `n` is no number from 1 to 128.
@@ -93,8 +94,9 @@ impl TaskRequest {
             .ok_or_else(|| Error::invalid("n", "n must be a whole number from 1 to 128"))
     }
 
-    /// What of this request only an upstream can do, as an error for the case that there is none: several choices, or prompts that
-    /// are not one text. Other miners are given one prompt and give one answer.
+    /// The error for a request that only an upstream can serve, for the case that there is no upstream; `None`: every
+    /// kind of miner can serve the request. Only upstreams give several choices and take prompts that are not one
+    /// text; other miners get one prompt and give one answer.
     #[doc(hidden)]
     pub fn wants_upstream(&self) -> Option<Error> {
         if self.extra("prompt").is_some() {
@@ -163,7 +165,8 @@ fn check_messages(messages: Option<&RawValue>) -> Result<()> {
     }
 }
 
-/// A list of messages, counted: each is an object with a role that is a string. Nothing of them is kept.
+/// The number of messages in a list. The reader checks that each message is an object with a role that is a string,
+/// and keeps nothing of it.
 struct Messages(usize);
 impl<'de> Deserialize<'de> for Messages {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -199,7 +202,7 @@ impl<'de> Deserialize<'de> for Message {
             Other,
         }
 
-        /// Any string, not kept.
+        /// A string that the reader checks and does not keep.
         struct Text;
         impl<'de> Deserialize<'de> for Text {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

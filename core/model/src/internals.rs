@@ -1,4 +1,5 @@
-//! What the other crates of the router need of the records and users do not: no part of the public interface.
+//! Functions of the records that the router's other crates need and users do not. They are no part of the public
+//! interface.
 
 pub use crate::depth::is_deeper;
 pub use crate::fields::{FIELDS, Field, Goes, Params};

@@ -5,18 +5,19 @@ use serde::{Deserialize, Deserializer};
 
 use crate::Error;
 
-/// The record in `text`; `what` names the text where no field of it is at fault.
+/// Reads the record in `text`. `what` names the whole text in an error for which no field is at fault.
 ///
 /// # Errors
-/// `InvalidArgument`, with the code `invalid_json` where the text is no JSON at all; else the error's `param` is the
-/// path of the field (`messages[0].role`).
+/// `InvalidArgument`. If the text is no JSON, its code is `invalid_json`; otherwise its `param` is the path of the
+/// wrong field (`messages[0].role`).
 pub fn from_json<T: DeserializeOwned>(what: &str, text: &[u8]) -> crate::Result<T> {
     // Some editors and shells put a byte order mark before what they send.
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     from_bytes(text).map_err(|first| explain::<T>(what, text, &first))
 }
 
-/// As [`serde_json::from_slice`], but looks whether the text is UTF-8 once and not string by string, which is much faster.
+/// Does the same as [`serde_json::from_slice`], but checks once that the whole text is UTF-8. That is much faster than
+/// a check of each string.
 fn from_bytes<'a, T: Deserialize<'a>>(text: &'a [u8]) -> serde_json::Result<T> {
     match std::str::from_utf8(text) {
         Ok(text) => serde_json::from_str(text),
@@ -60,21 +61,21 @@ pub(crate) fn with_path<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserial
     })
 }
 
-/// Whether it is the path of a field (`messages[0].role`) and no other text.
+/// Whether the text is the path of a field (`messages[0].role`).
 fn is_path(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.[]".contains(c))
 }
 
-/// The error about that field. The text may name it itself.
+/// The error about the field with this path. `text` may already begin with the name of the field.
 fn field(path: &str, text: &str) -> Error {
     let name = path.rsplit('.').next().unwrap_or(path);
     let names_itself = text.strip_prefix(name).is_some_and(|rest| rest.starts_with(" must be "));
     Error::invalid(path, if names_itself { text.to_owned() } else { format!("{path}: {text}") })
 }
 
-/// What is wrong, without the line and the column: the path says more. Of the fields that there are only the one that was
-/// probably meant, where one is close.
+/// The text of an error without its line and column, because the path of the field says more. Instead of all known
+/// fields, the text names only the one that was probably meant, if one is similar.
 fn told(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
@@ -88,7 +89,7 @@ fn told(error: &serde_json::Error) -> String {
     }
 }
 
-/// The name among `` `a`, `b` `` that is close to the one in ``unknown field `c` ``.
+/// The name in the list `` `a`, `b` `` that is similar to the one in ``unknown field `c` ``; `None`: no name is.
 fn meant<'a>(unknown: &str, known: &'a str) -> Option<&'a str> {
     let wrong = unknown.split('`').nth(1)?;
     let close = |name: &'a str| (strsim::jaro_winkler(wrong, name), name);

@@ -1,8 +1,9 @@
 //! The records and the error of `cortensor-router`, in the words of its REST API. Every binding passes these
 //! records as JSON.
 //!
-//! Hosts use the crate `cortensor-router`, which shows what is public here as `cortensor_router::model` and beside it;
-//! this crate of its own keeps the records free of a runtime, of sockets and of the disk: Cargo.toml names none of them.
+//! Programs use the crate `cortensor-router`, which re-exports the public items of this crate: the records in
+//! `cortensor_router::model`, the error at its top. The records are a crate of their own so that they use no runtime,
+//! no socket and no disk: its Cargo.toml names none of them.
 
 #[doc(hidden)]
 pub mod absent;

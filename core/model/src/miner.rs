@@ -1,4 +1,4 @@
-//! Miners: what does the work.
+//! Miners: a miner does the work of tasks.
 
 use std::num::NonZeroU64;
 
@@ -26,7 +26,7 @@ words! {
         /// It comes and goes.
         #[default]
         Ephemeral = "ephemeral",
-        /// It is there for sessions that reserve it.
+        /// It stays, and serves the sessions whose `mode` takes dedicated miners.
         Dedicated = "dedicated",
     }
 
@@ -195,7 +195,8 @@ impl MinerSpec {
         Self { name: name.into(), capacity, ..Self::default() }
     }
 
-    /// Leaves no number that a reader of JSON gets wrong: these are claims, and shown to everybody.
+    /// Lowers every number to one that each reader of JSON can read exactly. The numbers are a miner's claims, and
+    /// clients see them.
     #[doc(hidden)]
     pub fn numbers_in_json(&mut self) {
         let least = |number: u64| number.min(super::MAX_JSON_INTEGER);
@@ -246,7 +247,8 @@ pub struct MinerInfo {
     pub address: String,
     /// Whether it gets work.
     pub active: bool,
-    /// `idle`, `busy`, `draining`, `cooling` (its breaker is open), `set_aside` (its answers are not trusted) or `down`.
+    /// `idle`, `busy`, `draining`, `cooling` (its breaker is open), `set_aside` (its answers are not trusted) or
+    /// `down`.
     pub status: MinerStatus,
     /// How it is reached.
     pub kind: MinerKind,

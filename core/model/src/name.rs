@@ -1,4 +1,5 @@
-//! Names that others give: they end up in logs, tables and headers, and must not write lines of their own there.
+//! Checks names that others choose. Such names appear in logs, tables and headers, and must not begin lines of their
+//! own there.
 
 use std::borrow::Cow;
 

@@ -1,19 +1,20 @@
-//! Which part of a list is wanted: the same words in queries over HTTP and in the bindings' records.
+//! Reads which part of a list a caller wants. Queries over HTTP and the records of the bindings use the same words.
 
 use std::ops::Range;
 
 use super::{SessionState, TaskState};
 use crate::{Error, Result};
 
-/// The rows of a page where none are asked for.
+/// The number of rows of a page if the caller names no number.
 const DEFAULT_ROWS: u64 = 100;
 
-/// Where a page lies in a list that is kept oldest first. Its rows are oldest first, wherever it lies.
+/// The beginning of a page in a list that is kept oldest first. The rows of the page itself are always oldest first,
+/// too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PageStart {
-    /// After so many of the oldest.
+    /// After this number of the oldest rows.
     Oldest(u64),
-    /// Before so many of the newest.
+    /// Before this number of the newest rows.
     Newest(u64),
 }
 
@@ -25,7 +26,7 @@ impl Default for PageStart {
 }
 
 impl PageStart {
-    /// Which of `total` rows, counted from the oldest, are those of a page of at most `limit`.
+    /// The rows of a page of at most `limit` rows in a list of `total` rows, counted from the oldest row.
     pub fn rows(self, limit: u64, total: u64) -> Range<u64> {
         match self {
             Self::Oldest(skipped) => {
@@ -40,11 +41,11 @@ impl PageStart {
     }
 }
 
-/// The place of a page of tasks, and whether its rows are shown newest first. With neither an offset nor an order it is
-/// the newest page, oldest first: clients take the last row for the task that they just made.
+/// The beginning of a page of tasks, and whether its rows are shown newest first. With neither an offset nor an order
+/// the page is the newest one, oldest first, because clients take the last row for the task that they have just made.
 ///
 /// # Errors
-/// `InvalidArgument` for an order that is no such word.
+/// `InvalidArgument` for an order that is neither `asc` nor `desc`.
 pub fn page_start(offset: Option<u64>, order: Option<&str>) -> Result<(PageStart, bool)> {
     match (order, offset) {
         (None | Some(""), None) => Ok((PageStart::Newest(0), false)),
@@ -56,7 +57,7 @@ pub fn page_start(offset: Option<u64>, order: Option<&str>) -> Result<(PageStart
     }
 }
 
-/// How many rows a page has, at most `most`.
+/// The number of rows of a page, at most `most`.
 ///
 /// # Errors
 /// `InvalidArgument` for a page without rows.
@@ -67,7 +68,8 @@ pub fn page_rows(limit: Option<u64>, most: u64) -> Result<u64> {
     }
 }
 
-/// Which tasks are wanted: `ended`, or any other state's word for those that have not ended; `None`: all.
+/// The state by which tasks are filtered: `ended`, or any other state for all tasks that have not ended; `None`: all
+/// tasks.
 ///
 /// # Errors
 /// `InvalidArgument` for any other word.
@@ -81,7 +83,7 @@ pub fn wanted_tasks(state: Option<&str>) -> Result<Option<TaskState>> {
     }
 }
 
-/// Which sessions are wanted: `open` or `closed`; `None`: all.
+/// The state by which sessions are filtered: `open` or `closed`; `None`: all sessions.
 ///
 /// # Errors
 /// `InvalidArgument` for any other word.

@@ -1,4 +1,4 @@
-//! What an answer holds beside its text: what the model thought, and the tools that it calls.
+//! The parts of an answer other than its text: the model's reasoning, and the tools that it calls.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,9 @@ use super::FinishReason;
 /// A piece of an answer that is no text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Delta {
-    /// More of what the model thinks.
+    /// A further piece of the model's reasoning.
     pub reasoning: String,
-    /// More of the tools that it calls.
+    /// Further pieces of the tools that the model calls.
     pub tool_calls: Vec<ToolDelta>,
 }
 
@@ -22,7 +22,7 @@ pub struct Delta {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ToolDelta {
-    /// Which call of the answer it is of, from 0.
+    /// The number of the call within the answer, from 0.
     pub index: u64,
     /// The call's id.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,7 +35,7 @@ pub struct ToolDelta {
     pub function: FunctionDelta,
 }
 
-/// A piece of what a tool is called with.
+/// A piece of the name and the arguments of a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FunctionDelta {
@@ -66,12 +66,12 @@ pub struct ToolCall {
     pub function: Function,
 }
 
-/// What a tool is called with.
+/// The name and the arguments of a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Function {
     /// The tool's name.
     pub name: String,
-    /// Its arguments: JSON text, as OpenAI has it. An object is taken, too.
+    /// Its arguments as JSON text, as in OpenAI's API. A miner may also give an object.
     #[serde(default, deserialize_with = "arguments")]
     pub arguments: String,
 }
@@ -80,7 +80,8 @@ fn function() -> String {
     "function".to_owned()
 }
 
-/// A text, or an object whose JSON is the text: its members keep their order and its numbers their digits.
+/// Reads the arguments of a call: a text, or an object, whose JSON becomes the text. The members of the object keep
+/// their order and its numbers keep their digits.
 fn arguments<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let given = <Box<RawValue>>::deserialize(deserializer)?;
     match given.get().as_bytes().first() {
@@ -92,7 +93,7 @@ fn arguments<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Er
 }
 
 impl ToolDelta {
-    /// The same in pieces, none with arguments of more than about `most` bytes.
+    /// Cuts this piece into smaller ones, none of which has arguments of more than about `most` bytes.
     #[doc(hidden)]
     pub fn pieces(&self, most: usize) -> Vec<Self> {
         let mut rest = self.function.arguments.as_deref().unwrap_or_default();
@@ -122,7 +123,7 @@ impl ToolDelta {
 }
 
 impl ToolCall {
-    /// A call of that tool with those arguments, JSON text.
+    /// A call of the tool with this name. `arguments` is JSON text.
     pub fn new(id: impl Into<String>, name: impl Into<String>, arguments: impl Into<String>) -> Self {
         Self {
             id: id.into(),
@@ -143,12 +144,13 @@ impl ToolCall {
 }
 
 impl Delta {
-    /// Whether it says nothing.
+    /// Whether the piece is empty.
     pub fn is_empty(&self) -> bool {
         self.reasoning.is_empty() && self.tool_calls.is_empty()
     }
 
-    /// The choices of OpenAI's chunk for it. The head of the chunk is the listener's to write, which knows the task.
+    /// The `choices` of the chunk of OpenAI's API for this piece. The listener writes the head of the chunk, because
+    /// it knows the task.
     #[doc(hidden)]
     pub fn chunk(&self) -> Bytes {
         #[derive(Serialize)]
@@ -176,22 +178,22 @@ impl Delta {
     }
 }
 
-/// What an answer holds beside its text, whole.
+/// The parts of a whole answer other than its text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Parts {
-    /// What the model thought before it spoke.
+    /// The model's reasoning before the text.
     pub reasoning: String,
     /// The tools that it calls.
     pub tool_calls: Vec<ToolCall>,
 }
 
 impl Parts {
-    /// Whether there is nothing.
+    /// Whether there is neither reasoning nor a call.
     pub fn is_empty(&self) -> bool {
         self.reasoning.is_empty() && self.tool_calls.is_empty()
     }
 
-    /// All of it as one piece of reasoning and one of tool calls.
+    /// All parts as two pieces: one of reasoning and one of tool calls.
     #[doc(hidden)]
     pub fn into_deltas(self) -> (Delta, Delta) {
         let calls = self.tool_calls.into_iter().zip(0..);
@@ -201,7 +203,7 @@ impl Parts {
         )
     }
 
-    /// A completion of it and that text, without its head, which the listener writes.
+    /// A completion of OpenAI's API with these parts and this text, without its head, which the listener writes.
     #[doc(hidden)]
     pub fn completion(&self, text: &str, finish_reason: &FinishReason) -> Option<Bytes> {
         #[derive(Serialize)]
@@ -226,7 +228,7 @@ impl Parts {
             #[serde(skip_serializing_if = "<[_]>::is_empty")]
             tool_calls: &'a [ToolCall],
         }
-        // OpenAI has null where a model calls tools and says nothing.
+        // OpenAI's API has null if a model calls tools and gives no text.
         let content = (!text.is_empty() || self.tool_calls.is_empty()).then_some(text);
         let (reasoning_content, tool_calls) = (self.reasoning.as_str(), self.tool_calls.as_slice());
         let message = Message { role: "assistant", content, refusal: None, reasoning_content, tool_calls };
@@ -235,7 +237,8 @@ impl Parts {
         serde_json::to_vec(&whole).ok().map(Bytes::from)
     }
 
-    /// Reads it out of OpenAI's `chat.completion`, whoever wrote that. Members that have another form are left out.
+    /// Reads the parts out of a `chat.completion` of OpenAI's API, of the router or of an upstream. It leaves out
+    /// members of another form.
     #[doc(hidden)]
     pub fn of_completion(json: &[u8]) -> Self {
         let message = MessageParts::of(json);
@@ -244,8 +247,8 @@ impl Parts {
     }
 }
 
-/// The members of a message that are no text, as clients of OpenAI's API read them. Calls of tools are as the miner wrote
-/// them: some carry more than the router knows.
+/// The members of a message other than its text, as clients of OpenAI's API read them. The calls of tools are as the
+/// miner wrote them, because some carry fields that the router does not know.
 #[derive(Debug, Default, Serialize)]
 pub struct MessageParts {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -255,7 +258,7 @@ pub struct MessageParts {
 }
 
 impl MessageParts {
-    /// Those of the first message of OpenAI's `chat.completion`.
+    /// The parts of the first message of a `chat.completion` of OpenAI's API.
     pub fn of(json: &[u8]) -> Self {
         #[derive(Default, Deserialize)]
         #[serde(default)]
@@ -290,17 +293,17 @@ impl MessageParts {
     }
 }
 
-/// Parts that come in pieces.
+/// Collects parts that come in pieces.
 #[derive(Debug, Default)]
 pub struct PartsSoFar {
     parts: Parts,
-    /// Where the calls stand, by the numbers under which their pieces name them.
+    /// The index of each call in `parts`, by the number that its pieces carry.
     places: BTreeMap<u64, usize>,
     bytes: usize,
 }
 
 impl PartsSoFar {
-    /// Takes a piece. A call that is named by a number that nobody gave before begins behind the others.
+    /// Adds a piece. A call with a new number is added after the others.
     pub fn take(&mut self, delta: &Delta) {
         self.parts.reasoning.push_str(&delta.reasoning);
         self.bytes += delta.reasoning.len();
@@ -326,18 +329,18 @@ impl PartsSoFar {
         }
     }
 
-    /// What it weighs against the bound of an answer: its texts, and something for each call.
+    /// The bytes that count against the bound of an answer: those of the texts, and a fixed number for each call.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// All of it.
+    /// All parts that were collected.
     pub fn into_parts(self) -> Parts {
         self.parts
     }
 }
 
-/// What a call weighs beside its texts: its place in memory and its members in JSON.
+/// The bytes that a call counts beside its texts, for its record in memory and its members in JSON.
 const CALL_BYTES: usize = 160;
 
 #[cfg(test)]
@@ -380,7 +383,7 @@ mod tests {
             r#"{"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":null,"refusal":null,"reasoning_content":"hm","tool_calls":[{"id":"a","type":"function","function":{"name":"add","arguments":"{}"}}]},"logprobs":null,"finish_reason":"tool_calls"}]}"#
         );
         assert_eq!(Parts::of_completion(&whole), parts);
-        // vLLM names it `reasoning`; what is no list of calls is none.
+        // vLLM names the reasoning `reasoning`; a value that is no list of calls counts as no calls.
         let other = br#"{"choices":[{"message":{"reasoning":"r","tool_calls":null,"content":"x"}}]}"#;
         assert_eq!(Parts::of_completion(other), Parts { reasoning: "r".into(), tool_calls: Vec::new() });
         for nothing in ["", "[]", "{}", r#"{"choices":[]}"#, r#"{"choices":[{"message":{"tool_calls":5}}]}"#] {

@@ -1,4 +1,4 @@
-//! A prompt as OpenAI's completions take it: one text, or a list.
+//! Reads a prompt in the forms that OpenAI's completions take: one text, or a list.
 
 use std::fmt;
 
@@ -45,7 +45,8 @@ impl<'de> Deserialize<'de> for Prompt {
     }
 }
 
-/// What a prompt that is a list is made of. It is never deeper than that, so that reading it is not either.
+/// An element of a prompt that is a list. The type allows no deeper nesting, so reading a prompt needs no deeper
+/// recursion.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum PromptItem {

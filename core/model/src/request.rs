@@ -1,4 +1,4 @@
-//! What a caller asks for: one record for completions, chats and embeddings.
+//! The request of a caller: one record for completions, chats and embeddings.
 
 use std::fmt;
 
@@ -62,7 +62,8 @@ pub struct TaskRequest {
     pub precommit_timeout: Option<f64>,
     /// The most tokens to generate. See [`token_limit`](Self::token_limit).
     pub max_tokens: Option<u64>,
-    /// The same under OpenAI's newer name; each goes on to the miner under the name that the caller used.
+    /// The limit of `max_tokens` under OpenAI's newer name. A miner gets each limit under the name that the caller
+    /// used.
     pub max_completion_tokens: Option<u64>,
     /// The caller's own reference.
     pub client_reference: Option<String>,
@@ -72,7 +73,7 @@ pub struct TaskRequest {
     pub priority: Option<u8>,
     /// How several answers are compared, where not as the session says.
     pub validation: Option<Box<ValidationSpec>>,
-    /// What follows when the miner is lost after tokens were seen; `dispatch.on_failure` where `None`.
+    /// The rule for a miner that is lost after a client has seen tokens; `None`: the setting `dispatch.on_failure`.
     pub on_failure: Option<OnFailure>,
     /// Whether special tokens and leading blanks stay in the text.
     pub raw: bool,
@@ -101,7 +102,7 @@ crate::setters! { TaskRequest {
     raw: bool => raw,
 } }
 
-/// Fields beside the named ones that say how an answer is read.
+/// Extra fields that say how the caller reads the answer, and not which work is wanted.
 const READING: &[&str] = &["stream_options", "async", "detach", "idempotent", "idempotency_key"];
 
 impl TaskRequest {
@@ -120,7 +121,7 @@ impl TaskRequest {
         Ok(Self { kind: RequestKind::Chat, messages: Some(messages), ..Self::default() })
     }
 
-    /// The most tokens to generate, under whichever name it was given; the newer one where both were.
+    /// The most tokens to generate: `max_completion_tokens` if it was given, else `max_tokens`.
     pub fn token_limit(&self) -> Option<u64> {
         self.max_completion_tokens.or(self.max_tokens)
     }
@@ -136,8 +137,8 @@ impl TaskRequest {
         }
     }
 
-    /// The request without how long its caller waits and how the answer is read: two requests with the same work differ in
-    /// nothing else.
+    /// The request without the fields that say how long its caller waits and how it reads the answer. Two requests ask
+    /// for equal work if the results of this function are equal.
     #[doc(hidden)]
     #[must_use]
     pub fn work(&self) -> Self {
@@ -152,7 +153,7 @@ impl TaskRequest {
         self.extra.iter().find(|(key, _)| key == name).map(|(_, value)| &**value)
     }
 
-    /// Takes out the extra field of that name, which the way in of a request acts on itself.
+    /// Takes out the extra field of that name, so that it does not go on to a miner.
     #[doc(hidden)]
     pub fn take(&mut self, name: &str) -> Option<Box<RawValue>> {
         let index = self.extra.iter().position(|(key, _)| key == name)?;
@@ -172,8 +173,8 @@ impl TaskRequest {
         }
     }
 
-    /// All the text that the model will read, for estimates and for miners that want one string:
-    /// the prompt in its template, or the messages' texts one a line.
+    /// All the text that the model will read, for estimates and for miners that want one string: the prompt in its
+    /// template, or the texts of the messages, each on a line of its own.
     pub fn prompt_text(&self) -> String {
         if let Some(prompt) = &self.prompt {
             return match self.prompt_template.as_deref() {
@@ -185,17 +186,17 @@ impl TaskRequest {
             return String::new();
         };
         let mut out = String::new();
-        // It was JSON when it came in, so there is no error to tell.
+        // The field was JSON when it came in, so reading it cannot fail.
         let _ = Gather(&mut out).deserialize(&mut serde_json::Deserializer::from_str(source.get()));
         out
     }
 }
 
-/// Appends every `content`/`text` of a message list, and plain strings, a line each. Reads them out of the JSON without
-/// a tree of values between: every submit does this.
+/// Appends every `content` and `text` of a message list, and plain strings, each on a line of its own. It builds no
+/// tree of the JSON values, because every submission runs this code.
 struct Gather<'a>(&'a mut String);
 
-/// The members that are looked into.
+/// The members of a message in which text is looked for.
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
 enum TextMember {

@@ -1,4 +1,4 @@
-//! Sessions: what tasks are submitted to. A session carries limits, a weight and a model.
+//! Sessions: every task belongs to one. A session has limits, a weight and a model.
 
 use std::num::{NonZeroU32, NonZeroU64};
 
@@ -17,14 +17,14 @@ pub enum SessionMode {
     /// 0: miners that come and go.
     #[default]
     Ephemeral = 0,
-    /// 1: miners that are dedicated to it.
+    /// 1: dedicated miners, which stay.
     Dedicated = 1,
     /// 2: both.
     Hybrid = 2,
 }
 
 impl SessionMode {
-    /// Whether such a miner serves it.
+    /// Whether a miner of that kind serves the session.
     pub fn takes(self, dedicated: bool) -> bool {
         match self {
             Self::Ephemeral => !dedicated,
@@ -75,11 +75,11 @@ words! {
         /// It takes tasks.
         #[default]
         Open = "open",
-        /// It takes none; running ones finish.
+        /// It takes no new tasks; running ones finish.
         Closed = "closed",
     }
 
-    /// What is kept of a task once it has ended.
+    /// The parts of an ended task that the router keeps.
     #[derive(Default)]
     Retention in "retention" {
         /// Everything.
@@ -148,8 +148,9 @@ pub struct SessionSpec {
     #[serde(alias = "reservePeriod", alias = "reservePeroid", with = "absent::number")]
     #[cfg_attr(feature = "schema", schema(value_type = u64, default = 0))]
     pub reserve_period: Option<NonZeroU64>,
-    /// The service class, by what is measured of miners. 0: any. 1: at most 10 % errors. 2: at most 5 % errors, 10 tokens/s and
-    /// 2 s to the first token. 3 and above: at most 2 % errors, 25 tokens/s and 1 s. While no miner meets it, any will do.
+    /// The service class, by what is measured of miners. 0: any. 1: at most 10 % errors. 2: at most 5 % errors, 10
+    /// tokens/s and 2 s to the first token. 3 and above: at most 2 % errors, 25 tokens/s and 1 s. While no miner meets
+    /// it, any will do.
     #[serde(deserialize_with = "number")]
     pub sla: u32,
     /// The model of its tasks where they name none.

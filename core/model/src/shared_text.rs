@@ -1,4 +1,4 @@
-//! A text that many hold and nobody changes.
+//! A text that many holders share and nobody changes.
 
 use std::fmt;
 use std::ops::Deref;
@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// A text whose clones share one copy: an answer stands in the task, in its result, in the row that is written and in the completion that
-/// callers get. It reads like a `&str`.
+/// A text whose clones share one copy, because the text of an answer stands in the task, in its result, in the row for
+/// the store and in the completion that callers get. It reads like a `&str`.
 ///
 /// ```
 /// # mod cortensor_router { pub use cortensor_router_model as model; }

@@ -1,4 +1,4 @@
-//! Tasks: a request, what became of it, and who worked on it.
+//! Tasks: a task has a request, its result, and the miners that worked on it.
 
 use crate::word::words;
 use crate::{Answer, Fence, Gid, SessionId, SharedText, TaskId, TaskRequest, Timestamp, Verdict};
@@ -50,7 +50,7 @@ impl TaskState {
     }
 }
 
-/// What one miner answered, with its hash.
+/// The answer of one miner, with its hash.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MinerResult {
     /// The miner's address.
@@ -64,13 +64,13 @@ pub struct MinerResult {
 /// A task as the router keeps it; the listener and the bindings show it in the REST API's shape.
 #[derive(Debug, Clone, Default)]
 pub struct Task {
-    /// Among all sessions.
+    /// The id of the task among all sessions.
     pub gid: Gid,
-    /// In its session.
+    /// The id of the task within its session.
     pub id: TaskId,
     /// The session.
     pub session_id: SessionId,
-    /// What was asked for.
+    /// The request.
     pub request: std::sync::Arc<TaskRequest>,
     /// Where it stands.
     pub state: TaskState,
@@ -100,9 +100,10 @@ pub struct Task {
     pub attempts: u32,
     /// How several answers compare.
     pub verdict: Option<Verdict>,
-    /// Why it has no answer, where it has none: the error that everybody who asks for its end is told.
+    /// The reason why the task has no answer: the error that every caller gets who asks for its end. `None` if it has
+    /// an answer or has not ended.
     pub error: Option<crate::Error>,
-    /// The model that its session asked for, where the request names none.
+    /// The model that the session asks for, if the request names none.
     pub model: Option<String>,
     /// The newest fence that was given out for it.
     pub fence: Fence,

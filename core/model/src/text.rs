@@ -1,4 +1,4 @@
-//! What is done to a text on its way out.
+//! Cleans a text on its way to callers, and estimates its tokens.
 
 /// Markers of chat templates that models leak at the ends of an answer.
 const SPECIAL_TOKENS: &[&str] = &[
@@ -38,12 +38,13 @@ pub fn estimate_tokens(text: &str) -> u64 {
     estimate_bytes(text.len())
 }
 
-/// The same for so many bytes of it.
+/// The estimated number of tokens of a text with this many bytes.
 pub fn estimate_bytes(bytes: usize) -> u64 {
     (bytes as u64).div_ceil(4)
 }
 
-/// A piece of a stream without special tokens, and without leading blanks where it is the `first`; as it is where `raw`.
+/// A piece of a stream without special tokens. The `first` piece also loses its leading blanks. With `raw` the piece
+/// stays as it is.
 pub fn clean_piece(text: &str, first: bool, raw: bool) -> std::borrow::Cow<'_, str> {
     use std::borrow::Cow;
     if raw {

@@ -1,4 +1,4 @@
-//! How several answers to one task are compared, and what follows from it.
+//! Rules for the comparison of several answers to one task, and for the loss of a miner.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,10 +6,11 @@ use crate::word::{some_word, words};
 use crate::{Error, Result};
 
 words! {
-    /// What decides where several miners answer.
+    /// The policy that decides which of several answers is taken.
     #[derive(Default)]
     Policy in "validation_policy" {
-        /// The first whole answer is taken (of a stream: that of the miner that streams), and the other miners are stopped.
+        /// The first whole answer is taken (of a stream: that of the miner that streams), and the other miners are
+        /// stopped.
         First = "first",
         /// A majority of the answers that were asked for must match.
         #[default]
@@ -28,7 +29,8 @@ words! {
         /// They are the same after Unicode NFKC, with white space and case evened out.
         #[default]
         Normalized = "normalized",
-        /// They are the same JSON, numbers within a tolerance; the whole of it or what some pointers (RFC 6901) point to.
+        /// They are the same JSON, numbers within a tolerance; the whole of it or what some pointers (RFC 6901) point
+        /// to.
         Json = "json",
         /// They share runs of three words (Jaccard), or few letters differ (Levenshtein) where they are short.
         Lexical = "lexical",
@@ -38,7 +40,7 @@ words! {
 }
 
 impl Matching {
-    /// The least score of a match, where nobody says.
+    /// The default of the least score of a match.
     fn min_score(self) -> f64 {
         match self {
             Self::Exact | Self::Normalized | Self::Json => 1.0,
@@ -86,7 +88,7 @@ pub struct ValidationSpec {
 /// How several answers are compared, every default filled in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Validation {
-    /// What decides.
+    /// The policy that decides which answer is taken.
     pub policy: Policy,
     /// When two answers match.
     pub matching: Matching,
@@ -125,14 +127,14 @@ impl ValidationSpec {
         *self == Self::default()
     }
 
-    /// These settings where they are given, else those of `under`, else the defaults.
+    /// Every setting from these ones if they give it, else from `under`, else its default.
     ///
     /// # Errors
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) that names the field.
     pub fn over(&self, under: &Self) -> Result<Validation> {
         let policy = self.validation_policy.or(under.validation_policy).unwrap_or_default();
         let matching = self.matching.or(under.matching).unwrap_or_default();
-        // A score is meant for the method that it was given with.
+        // A score belongs to the method with which it was given.
         let same = self.matching.is_none() || self.matching == under.matching;
         let min_score = self.min_score.or(under.min_score.filter(|_| same)).unwrap_or_else(|| matching.min_score());
         if !(0.0..=1.0).contains(&min_score) {

@@ -1,4 +1,4 @@
-//! Vectors of texts: what a miner answers to an embedding.
+//! Vectors of texts: the answer of a miner to an embedding.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -29,7 +29,8 @@ impl Written {
     }
 }
 
-/// Reads what a miner answered: one vector, a list of them, or OpenAI's object. `None` where it is something else.
+/// Reads the vectors in a miner's answer: one vector, a list of vectors, or the object of OpenAI's API. `None` for any
+/// other answer.
 pub fn vectors_of(json: &[u8]) -> Option<Vectors> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -54,7 +55,8 @@ pub fn vectors_of(json: &[u8]) -> Option<Vectors> {
     }
 }
 
-/// How many vectors an embedding's input asks for: a text or a list of token numbers is one, else a list is its length.
+/// The number of vectors that the input of an embedding asks for: 1 for a text or for a list of token numbers, else
+/// the length of the list.
 pub fn inputs(input: &RawValue) -> usize {
     match serde_json::from_str::<Vec<&RawValue>>(input.get()) {
         Ok(items) if items.first().is_some_and(|item| item.get().starts_with(['"', '['])) => items.len(),
@@ -62,10 +64,10 @@ pub fn inputs(input: &RawValue) -> usize {
     }
 }
 
-/// The vectors that a miner gave as the text of its answer; the error says what is wrong.
+/// Reads the vectors that a miner gave as the text of its answer.
 ///
 /// # Errors
-/// Why the answer is not of use, in words.
+/// A text that says why the answer is of no use.
 pub fn vectors_for(input: Option<&RawValue>, text: &str) -> Result<Vectors, String> {
     let vectors = vectors_of(text.as_bytes()).ok_or(
         "the miner answered an embedding with text: its answer must be vectors, a list of numbers for each input",

@@ -1,4 +1,5 @@
-//! Whole numbers as clients write them: JavaScript, Lua and many a serializer know one kind of number and write `100.0`.
+//! Reads whole numbers as clients write them. JavaScript, Lua and some serializers have only one kind of number and
+//! write `100.0`.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,7 +12,7 @@ pub struct Whole<T>(pub T);
 
 /// Unsigned numbers that requests have.
 pub trait Number: Copy + Default + TryFrom<u64> {
-    /// The greatest.
+    /// The greatest value of the type.
     const MOST: u64;
 }
 
@@ -27,7 +28,8 @@ impl Number for u64 {
     const MOST: u64 = Self::MAX;
 }
 
-/// Floats are taken below this, 2^49: of `x.0` `serde_json` reads the digits as one number, which is exact up to 2^53.
+/// The reader takes floats below this, 2^49. `serde_json` reads all digits of `x.0` as one number, ten times as great
+/// as `x`, and numbers are exact up to 2^53.
 const EXACT: f64 = 562_949_953_421_312.0;
 
 /// The greatest number that every client can write, 2^53 - 1.
@@ -67,7 +69,7 @@ impl<T: Number> Visitor<'_> for Digits<T> {
     }
 }
 
-/// A whole number out of a path, a query or a header: decimal digits alone.
+/// Reads a whole number in a path, a query or a header, which may have decimal digits alone.
 ///
 /// # Errors
 /// `InvalidArgument` names it.

@@ -1,11 +1,11 @@
-//! Closed lists of words: what a record says with one of a few words is an enum, not a text.
+//! Closed lists of words: a field of a record that has one of a few words is an enum and not a text.
 
 use serde::{Deserialize, Deserializer};
 
 use crate::{Error, absent};
 
-/// Makes an enum of words with everything that goes from a word to a value and back. The name in quotes is the field
-/// whose error lists the words.
+/// Makes an enum of words, with the conversions from a word to a value and back. The name in quotes is the field that
+/// the error for an unknown word names.
 macro_rules! words {
     ($(
         $(#[$meta:meta])*
@@ -57,7 +57,7 @@ macro_rules! words {
 
 pub(crate) use words;
 
-/// The error for a word that is none of the list.
+/// The error for a word that is not in the list.
 pub(crate) fn unknown(field: &str, words: &[&str]) -> Error {
     let list = match words {
         [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
