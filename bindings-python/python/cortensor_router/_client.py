@@ -93,7 +93,7 @@ class MinerClient(_ClientBase):
             self._start_on_threads()
 
     async def drain(self, timeout: float) -> bool:
-        """Takes no new tasks and finishes the present ones; `True`: all are finished, and the router has the answers."""
+        """Takes no new tasks and finishes the present ones; `True`: the router has all answers."""
         return bool(await _bridge.current().answer(self._native.drain(timeout)))
 
     async def close(self, timeout: float = CLOSE_SECONDS) -> None:
@@ -136,7 +136,7 @@ class SyncMinerClient(_ClientBase):
             self._start_on_threads()
 
     def drain(self, timeout: float) -> bool:
-        """Takes no new tasks and finishes the present ones; `True`: all are finished, and the router has the answers."""
+        """Takes no new tasks and finishes the present ones; `True`: the router has all answers."""
         return bool(self._native.drain(timeout).wait())
 
     def close(self, timeout: float = CLOSE_SECONDS) -> None:

@@ -36,7 +36,7 @@ mod tests {
         for (number, digits) in [(0, 8), (0x6543_21f0, 8), (7, 16), (u64::MAX, 16), (0x1_0000_0001, 16)] {
             let mut out = String::from("x");
             push_hex(&mut out, number, digits);
-            assert_eq!(out, format!("x{number:0width$x}", width = digits));
+            assert_eq!(out, format!("x{number:0digits$x}"));
         }
         let bytes: Vec<u8> = (0..=255).collect();
         assert_eq!(hex(&bytes), bytes.iter().fold(String::new(), |all, byte| all + &format!("{byte:02x}")));

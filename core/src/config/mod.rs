@@ -46,7 +46,9 @@ pub use miners::MinersConfig;
 pub use reference::reference;
 pub use runtime::RuntimeConfig;
 pub use source::Source;
-pub use storage::{Durability, RetentionConfig, StorageConfig};
+pub use storage::{RetentionConfig, StorageConfig};
+#[doc(no_inline)]
+pub use crate::model::Durability;
 pub use tls::TlsConfig;
 #[doc(hidden)]
 pub use typescript::typescript;

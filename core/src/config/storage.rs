@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::model::Durability;
+use crate::model::Durability;
 use crate::{Error, Result};
 
 documented! {
