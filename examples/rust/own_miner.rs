@@ -17,7 +17,7 @@ fn work(job: Job) {
             return; // letting the job go is answer enough
         }
     }
-    job.finish(Answer { finish_reason: FinishReason::Stop, ..Answer::default() });
+    job.finish(Answer::default().finish_reason(FinishReason::Stop));
 }
 
 #[tokio::main(flavor = "current_thread")]

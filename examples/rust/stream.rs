@@ -14,7 +14,7 @@ use cortensor_router::{Config, Router, StreamEvent, SubmitOptions};
 async fn main() -> cortensor_router::Result<()> {
     let router = Router::open(Config::default()).await?;
     router.add_miner(MinerSpec::new("echo", 4), EchoMiner::default())?;
-    let session = router.create_session(SessionSpec { name: "chat".into(), ..SessionSpec::default() }).await?;
+    let session = router.create_session(SessionSpec::default().name("chat")).await?;
     let request = TaskRequest::completion("every word comes on its own").stream(true);
     let task = router.submit(session.id, request, SubmitOptions::default()).await?;
     let mut tokens = task.stream();

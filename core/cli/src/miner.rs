@@ -214,12 +214,12 @@ impl Miner {
     }
 
     fn config(&self, models: &[String], backend: &Backend) -> Done<MinerClientConfig> {
-        let details = models.iter().map(|id| ModelDetails {
-            id: id.clone(),
-            context: NonZeroU64::new(backend.context),
-            embeddings: backend.embeddings,
-            warm: true,
-            ..ModelDetails::default()
+        let details = models.iter().map(|id| {
+            ModelDetails::default()
+                .id(id.clone())
+                .context(NonZeroU64::new(backend.context))
+                .embeddings(backend.embeddings)
+                .warm(true)
         });
         let given = self.token.clone().filter(|token| !token.is_empty());
         let local = |url: &String| ["://127.", "://localhost", "://[::1]"].iter().any(|host| url.contains(host));

@@ -7,6 +7,7 @@ use super::{FinishReason, Gid, Parts, SessionId, SharedText, TaskId, Usage, Vect
 
 /// The answer of one miner to one attempt.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Answer {
     /// The whole text. The answer to an embedding holds the vectors as JSON here, a list of numbers for each input.
     pub text: SharedText,
@@ -49,6 +50,7 @@ impl Answer {
     }
 }
 
+crate::record! {
 /// A finished task as a completion.
 #[derive(Debug, Clone)]
 pub struct Completion {
@@ -71,10 +73,36 @@ pub struct Completion {
     /// How the answers compare, where several were asked for.
     pub verdict: Option<Verdict>,
 }
+}
 
 impl Completion {
+    /// A completion with this answer, without ids.
+    pub fn new(answer: Answer) -> Self {
+        Self {
+            session_id: SessionId(0),
+            task_id: TaskId(0),
+            gid: Gid(0),
+            created: 0,
+            model: String::new(),
+            answer,
+            miner_address: String::new(),
+            alternatives: Vec::new(),
+            verdict: None,
+        }
+    }
+
     /// The text of the winner's answer.
     pub fn text(&self) -> &str {
         self.answer.text.as_str()
     }
 }
+
+crate::setters! { Answer {
+    text: impl Into<SharedText> => text.into(),
+    parts: Option<Box<Parts>> => parts,
+    finish_reason: FinishReason => finish_reason,
+    usage: Usage => usage,
+    model: Option<String> => model,
+    raw: Option<Bytes> => raw,
+    sha256: Option<String> => sha256,
+} }

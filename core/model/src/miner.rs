@@ -101,6 +101,7 @@ pub const CONTINUE: &str = "continue";
 /// What a miner says of one of its models. All but the name are claims that nobody checks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct ModelDetails {
     /// Its name, as it is asked for; 1 to 256 bytes.
     #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 256))]
@@ -133,6 +134,7 @@ pub struct ModelDetails {
 /// What a miner says of its hardware.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct Hardware {
     /// The accelerator, at most 256 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "absent::text")]
@@ -235,6 +237,7 @@ impl MinerSpec {
     }
 }
 
+crate::record! {
 /// A miner as the router sees it now.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -311,3 +314,21 @@ pub struct MinerInfo {
     /// Unix seconds.
     pub last_seen: u64,
 }
+}
+
+crate::setters! { ModelDetails {
+    id: impl Into<String> => id.into(),
+    digest: Option<String> => digest,
+    quant: Option<String> => quant,
+    context: Option<NonZeroU64> => context,
+    max_output: Option<NonZeroU64> => max_output,
+    warm: bool => warm,
+    embeddings: bool => embeddings,
+    tools: bool => tools,
+} }
+
+crate::setters! { Hardware {
+    gpu: Option<String> => gpu,
+    vram: Option<NonZeroU64> => vram,
+    cpu: Option<String> => cpu,
+} }

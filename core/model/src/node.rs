@@ -54,6 +54,7 @@ words! {
     }
 }
 
+crate::record! {
 /// How many miners of each sort there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -65,7 +66,9 @@ pub struct NodeStats {
     /// Both.
     pub total_count: u64,
 }
+}
 
+crate::record! {
 /// Who the router is and what it offers.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -91,7 +94,9 @@ pub struct NodeInfo {
     /// The greatest context of its miners; 0 where none says.
     pub max_context_tokens: u64,
 }
+}
 
+crate::record! {
 /// How the router is doing.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -124,4 +129,5 @@ pub struct NodeStatus {
     pub store: StoreKind,
     /// Always 0: there is no chain.
     pub block_height: u64,
+}
 }

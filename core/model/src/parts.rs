@@ -10,6 +10,7 @@ use super::FinishReason;
 
 /// A piece of an answer that is no text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Delta {
     /// A further piece of the model's reasoning.
     pub reasoning: String,
@@ -21,6 +22,7 @@ pub struct Delta {
 /// piece of its arguments.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct ToolDelta {
     /// The number of the call within the answer, from 0.
     pub index: u64,
@@ -38,6 +40,7 @@ pub struct ToolDelta {
 /// A piece of the name and the arguments of a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct FunctionDelta {
     /// The tool's name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,6 +58,7 @@ impl FunctionDelta {
 
 /// A call of a tool, whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ToolCall {
     /// Its id, by which the tool's answer names it.
     #[serde(default)]
@@ -68,6 +72,7 @@ pub struct ToolCall {
 
 /// The name and the arguments of a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Function {
     /// The tool's name.
     pub name: String,
@@ -180,6 +185,7 @@ impl Delta {
 
 /// The parts of a whole answer other than its text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Parts {
     /// The model's reasoning before the text.
     pub reasoning: String,
@@ -342,6 +348,39 @@ impl PartsSoFar {
 
 /// The bytes that a call counts beside its texts, for its record in memory and its members in JSON.
 const CALL_BYTES: usize = 160;
+
+crate::setters! { ToolCall {
+    id: impl Into<String> => id.into(),
+    r#type: impl Into<String> => r#type.into(),
+    function: Function => function,
+} }
+
+crate::setters! { Function {
+    name: impl Into<String> => name.into(),
+    arguments: impl Into<String> => arguments.into(),
+} }
+
+crate::setters! { Delta {
+    reasoning: impl Into<String> => reasoning.into(),
+    tool_calls: Vec<ToolDelta> => tool_calls,
+} }
+
+crate::setters! { ToolDelta {
+    index: u64 => index,
+    id: Option<String> => id,
+    r#type: Option<String> => r#type,
+    function: FunctionDelta => function,
+} }
+
+crate::setters! { FunctionDelta {
+    name: Option<String> => name,
+    arguments: Option<String> => arguments,
+} }
+
+crate::setters! { Parts {
+    reasoning: impl Into<String> => reasoning.into(),
+    tool_calls: Vec<ToolCall> => tool_calls,
+} }
 
 #[cfg(test)]
 mod tests {

@@ -97,6 +97,7 @@ words! {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default)]
+#[non_exhaustive]
 pub struct SessionSpec {
     /// A name for people, 1 to 256 bytes.
     #[cfg_attr(feature = "schema", schema(required = true, min_length = 1, max_length = 256))]
@@ -194,6 +195,7 @@ pub struct SessionSpec {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct SessionPatch {
     /// Its name, 1 to 256 bytes.
     #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 256))]
@@ -256,6 +258,7 @@ pub struct SessionPatch {
     pub tie_break: Option<bool>,
 }
 
+crate::record! {
 /// A session as the router keeps and shows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -290,6 +293,7 @@ pub struct Session {
     pub total_tasks: u64,
     /// Tasks that have not ended.
     pub active_tasks: u64,
+}
 }
 
 impl Session {
@@ -411,3 +415,44 @@ fn number_or_flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::
 fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     number_or_flag(deserializer).map(|number| number != 0)
 }
+
+crate::setters! { SessionSpec {
+    name: impl Into<String> => name.into(),
+    metadata: impl Into<String> => metadata.into(),
+    owner: Option<String> => owner,
+    mode: SessionMode => mode,
+    redundant: u32 => redundant,
+    min_num_of_nodes: u32 => min_num_of_nodes,
+    max_num_of_nodes: Option<NonZeroU32> => max_num_of_nodes,
+    num_of_validator_nodes: u32 => num_of_validator_nodes,
+    reserve_ephemeral_nodes: bool => reserve_ephemeral_nodes,
+    reserve_period: Option<NonZeroU64> => reserve_period,
+    sla: u32 => sla,
+    model: Option<String> => model,
+    model_identifier: Option<String> => model_identifier,
+    max_task_execution_count: Option<NonZeroU64> => max_task_execution_count,
+    priority: u8 => priority,
+    weight: u32 => weight,
+    validation: ValidationSpec => validation,
+    affinity: Option<bool> => affinity,
+    retention: Retention => retention,
+} }
+
+crate::setters! { SessionPatch {
+    name: Option<String> => name,
+    metadata: Option<String> => metadata,
+    model: Option<String> => model,
+    redundant: Option<u32> => redundant,
+    max_task_execution_count: Option<u64> => max_task_execution_count,
+    priority: Option<u8> => priority,
+    weight: Option<u32> => weight,
+    affinity: Option<bool> => affinity,
+    retention: Option<Retention> => retention,
+    min_num_of_nodes: Option<u32> => min_num_of_nodes,
+    max_num_of_nodes: Option<u32> => max_num_of_nodes,
+    sla: Option<u32> => sla,
+    validation_policy: Option<Policy> => validation_policy,
+    matching: Option<Matching> => matching,
+    min_score: Option<f64> => min_score,
+    tie_break: Option<bool> => tie_break,
+} }

@@ -11,8 +11,33 @@ macro_rules! setters {
             $(
                 #[doc = concat!("Sets `", stringify!($field), "`.")]
                 #[must_use]
+                #[inline]
                 pub fn $field(mut self, $field: $ty) -> Self {
                     self.$field = $value;
+                    self
+                }
+            )*
+        }
+    };
+}
+
+/// Declares a record that the router fills in: programs can read it and match on it, and a field that is added breaks
+/// none of them. It has a setter for each field, so that a test can make one.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! record {
+    ($(#[$($outer:tt)*])* pub struct $name:ident { $($(#[$($attr:tt)*])* pub $field:ident: $ty:ty,)* }) => {
+        $(#[$($outer)*])*
+        #[non_exhaustive]
+        pub struct $name { $($(#[$($attr)*])* pub $field: $ty,)* }
+
+        impl $name {
+            $(
+                #[doc = concat!("Sets `", stringify!($field), "`.")]
+                #[must_use]
+                #[inline]
+                pub fn $field(mut self, $field: $ty) -> Self {
+                    self.$field = $field;
                     self
                 }
             )*

@@ -50,6 +50,7 @@ impl TaskState {
     }
 }
 
+crate::record! {
 /// The answer of one miner, with its hash.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MinerResult {
@@ -60,7 +61,9 @@ pub struct MinerResult {
     /// SHA-256 of the answer's text, hexadecimal.
     pub hash: String,
 }
+}
 
+crate::record! {
 /// A task as the router keeps it; the listener and the bindings show it in the REST API's shape.
 #[derive(Debug, Clone, Default)]
 pub struct Task {
@@ -109,4 +112,5 @@ pub struct Task {
     pub fence: Fence,
     /// Its place in the queue, from 0, while it is queued and the router knows it.
     pub queue_position: Option<u64>,
+}
 }

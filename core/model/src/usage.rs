@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Tokens of one completion, as the miner counted them (or estimated where it does not count).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct Usage {
     /// Tokens that were generated.
     #[serde(default)]
@@ -36,3 +37,9 @@ impl Usage {
         }
     }
 }
+
+crate::setters! { Usage {
+    completion_tokens: u64 => completion_tokens,
+    prompt_tokens: u64 => prompt_tokens,
+    total_tokens: u64 => total_tokens,
+} }

@@ -54,6 +54,7 @@ impl Matching {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default)]
+#[non_exhaustive]
 pub struct ValidationSpec {
     /// What decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "some_word")]
@@ -85,6 +86,7 @@ pub struct ValidationSpec {
     pub match_model: Option<String>,
 }
 
+crate::record! {
 /// How several answers are compared, every default filled in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Validation {
@@ -102,6 +104,7 @@ pub struct Validation {
     pub pointers: Vec<String>,
     /// The model that embeds the answers; any where it is `None`.
     pub model: Option<String>,
+}
 }
 
 impl Default for Validation {
@@ -176,6 +179,16 @@ pub enum OnFailure {
     /// As `continue`; where no miner can go on, another starts over, and the client is told to forget what it has.
     Restart,
 }
+
+crate::setters! { ValidationSpec {
+    validation_policy: Option<Policy> => validation_policy,
+    matching: Option<Matching> => matching,
+    min_score: Option<f64> => min_score,
+    tie_break: Option<bool> => tie_break,
+    match_tolerance: Option<f64> => match_tolerance,
+    match_pointers: Option<Vec<String>> => match_pointers,
+    match_model: Option<String> => match_model,
+} }
 
 #[cfg(test)]
 mod tests {

@@ -17,6 +17,7 @@ words! {
     }
 }
 
+crate::record! {
 /// How several answers to one task compare.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -40,7 +41,9 @@ pub struct Verdict {
     #[serde(default)]
     pub per_miner: Vec<MinerVerdict>,
 }
+}
 
+crate::record! {
 /// How one miner's answer compares with the winner's.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -51,4 +54,12 @@ pub struct MinerVerdict {
     pub score: f64,
     /// Whether that is enough to match.
     pub agrees: bool,
+}
+}
+
+impl Verdict {
+    /// A verdict by this method, without scores and miners.
+    pub fn new(verdict: Standing, method: Matching) -> Self {
+        Self { verdict, score: 0.0, method, policy: None, winner: None, per_miner: Vec::new() }
+    }
 }

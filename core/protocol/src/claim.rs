@@ -8,11 +8,10 @@ use serde_json::Value;
 pub(crate) fn usage<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Usage, D::Error> {
     let claim = Value::deserialize(deserializer)?;
     let count = |name: &str| claim.get(name).map_or(0, whole);
-    Ok(Usage {
-        completion_tokens: count("completion_tokens"),
-        prompt_tokens: count("prompt_tokens"),
-        total_tokens: count("total_tokens"),
-    })
+    Ok(Usage::default()
+        .completion_tokens(count("completion_tokens"))
+        .prompt_tokens(count("prompt_tokens"))
+        .total_tokens(count("total_tokens")))
 }
 
 fn whole(count: &Value) -> u64 {

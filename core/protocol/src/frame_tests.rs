@@ -56,12 +56,13 @@ fn hello() -> Hello {
         kind: NodeKind::Dedicated,
         owner: "acme".into(),
         max_concurrency: 4,
-        models: vec![ModelDetails { id: "tiny".into(), ..ModelDetails::default() }],
-        hw: Some(Hardware {
-            gpu: Some("RTX 4090".into()),
-            vram: NonZeroU64::new(24_576),
-            cpu: Some("EPYC 7302".into()),
-        }),
+        models: vec![ModelDetails::default().id("tiny")],
+        hw: Some(
+            Hardware::default()
+                .gpu(Some("RTX 4090".into()))
+                .vram(NonZeroU64::new(24_576))
+                .cpu(Some("EPYC 7302".into())),
+        ),
         resume: Some(Resume { inflight: held() }),
     }
 }

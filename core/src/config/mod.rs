@@ -27,6 +27,8 @@ mod tls;
 mod typescript;
 mod upstream;
 
+#[doc(no_inline)]
+pub use crate::model::Durability;
 #[cfg(feature = "miner-socket")]
 pub(crate) use authority::certificates;
 #[doc(hidden)]
@@ -47,8 +49,6 @@ pub use reference::reference;
 pub use runtime::RuntimeConfig;
 pub use source::Source;
 pub use storage::{RetentionConfig, StorageConfig};
-#[doc(no_inline)]
-pub use crate::model::Durability;
 pub use tls::TlsConfig;
 #[doc(hidden)]
 pub use typescript::typescript;

@@ -54,22 +54,20 @@ impl Finish {
             }
         }
         let reason = if calls || !tool_calls.is_empty() { FinishReason::ToolCalls } else { FinishReason::Stop };
-        let parts = Parts { reasoning: self.reasoning.unwrap_or_default(), tool_calls };
+        let parts = Parts::default().reasoning(self.reasoning.unwrap_or_default()).tool_calls(tool_calls);
         let mut usage = self.usage.unwrap_or_default();
         if usage.total_tokens == 0 {
             usage.total_tokens = usage.prompt_tokens.saturating_add(usage.completion_tokens);
         }
-        Ok(Answer {
-            text: match self.embedding {
-                Some(Given(vectors)) => String::from(Box::<str>::from(vectors)).into(),
-                None => self.text.unwrap_or_default().into(),
-            },
-            parts: (!parts.is_empty()).then(|| Box::new(parts)),
-            finish_reason: self.reason.unwrap_or(reason),
-            usage: usage.in_json(),
-            model: self.model,
-            ..Answer::default()
-        })
+        Ok(Answer::default()
+            .text(match self.embedding {
+                Some(Given(vectors)) => String::from(Box::<str>::from(vectors)),
+                None => self.text.unwrap_or_default(),
+            })
+            .parts((!parts.is_empty()).then(|| Box::new(parts)))
+            .finish_reason(self.reason.unwrap_or(reason))
+            .usage(usage.in_json())
+            .model(self.model))
     }
 }
 
@@ -149,19 +147,22 @@ impl Pieces {
                 return Err(unnamed(place));
             }
             let id = piece.id.clone().filter(|id| !id.is_empty());
-            tool_calls.push(ToolDelta {
-                index,
-                id: if begins { Some(id.unwrap_or_else(|| id_of(gid, index))) } else { id },
-                r#type: if begins { Some(piece.r#type.clone().unwrap_or_else(|| "function".to_owned())) } else { None },
-                function: FunctionDelta { name, arguments: piece.function.arguments(place)? },
-            });
+            let (id, kind) = match begins {
+                true => (
+                    Some(id.unwrap_or_else(|| id_of(gid, index))),
+                    Some(piece.r#type.clone().unwrap_or_else(|| "function".to_owned())),
+                ),
+                false => (id, None),
+            };
+            let function = FunctionDelta::default().name(name).arguments(piece.function.arguments(place)?);
+            tool_calls.push(ToolDelta::default().index(index).id(id).r#type(kind).function(function));
             if begins {
                 begun.push(index);
             }
         }
         *calls = begun;
         let reasoning = self.reasoning.clone().unwrap_or_default();
-        Ok((Delta { reasoning, tool_calls: Vec::new() }, Delta { reasoning: String::new(), tool_calls }))
+        Ok((Delta::default().reasoning(reasoning), Delta::default().tool_calls(tool_calls)))
     }
 }
 

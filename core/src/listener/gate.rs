@@ -5,32 +5,23 @@ use std::pin::pin;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, StatusCode, Uri, header};
 use tower::{Service, ServiceExt};
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
-use super::auth::Caller;
 use super::cut::Ends;
+use super::fast_path::FastPath;
 use super::locality::Visit;
 use super::peer::Connection;
 use super::reply::{Failed, Family};
 use super::revocation::Revocation;
 use super::state::AppState;
-use super::{intake, miners, openai, paths, request_id};
+use super::{intake, miners, paths, request_id};
 use crate::model::Timestamp;
 use crate::{Error, ErrorKind};
-
-/// Marks an answer of the busiest route, which bypasses axum's router and its layers. These cost a short answer as much
-/// as reading its body.
-#[derive(Clone)]
-struct FastPath;
-
-impl FastPath {
-    const PATH: &str = "/v1/chat/completions";
-}
 
 /// All routes behind the checks that they share.
 #[derive(Clone)]
@@ -77,7 +68,7 @@ impl Gate {
             None => self.checked(request, connection).await,
         };
         let route = response.extensions_mut().remove::<MatchedPath>();
-        let fast = response.extensions_mut().remove::<FastPath>().map(|_| FastPath::PATH);
+        let fast = FastPath::route_of(&mut response);
         self.state.traffic.count(&method, fast.or(route.as_ref().map(MatchedPath::as_str)), response.status());
         self.numbers.name(&mut response, id);
         Ok(response)
@@ -106,10 +97,10 @@ impl Gate {
                 Err(error) => return Failed::new(family, error).into_response(),
             }
         }
-        let fast = request.method() == Method::POST && request.uri().path() == FastPath::PATH;
+        let fast = FastPath::takes(&request);
         let answer = pin!(async {
             if fast {
-                return self.on_fast_path(request).await;
+                return FastPath::answer(&self.state, request).await;
             }
             match self.routes.clone().call(request).await {
                 Ok(response) => response,
@@ -118,18 +109,6 @@ impl Gate {
         });
         let ends = Ends { closing: connection.closing.clone(), revocation: key.map(Revocation::of) };
         ends.bound(answer, family).await
-    }
-
-    /// Answers a request on the busiest route.
-    async fn on_fast_path(&self, request: Request) -> Response {
-        let (mut head, body) = request.into_parts();
-        let Some(caller) = head.extensions.remove::<Caller>() else {
-            return Failed::new(Family::OpenAi, Error::internal("a request without a caller passed")).into_response();
-        };
-        let answer = openai::create_chat(State(self.state.clone()), Extension(caller), head.headers, body).await;
-        let mut response = answer.into_response();
-        response.extensions_mut().insert(FastPath);
-        response
     }
 
     fn is_public(&self, method: &Method, path: &str) -> bool {

@@ -20,6 +20,7 @@ mod credentials;
 mod cut;
 mod enrolments;
 mod extract;
+mod fast_path;
 mod gate;
 mod handler;
 mod heads;

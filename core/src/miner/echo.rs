@@ -90,13 +90,7 @@ impl Echo {
     }
 
     fn answer(self, text: String) -> Answer {
-        Answer {
-            text: text.into(),
-            finish_reason: self.finish_reason,
-            usage: self.usage,
-            model: Some("echo".to_owned()),
-            ..Answer::default()
-        }
+        Answer::default().text(text).finish_reason(self.finish_reason).usage(self.usage).model(Some("echo".to_owned()))
     }
 
     fn say_word(&mut self, job: &Job) -> Option<Emit> {

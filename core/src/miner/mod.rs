@@ -37,7 +37,7 @@ pub use upstream::{CreditWindow, ProbeReport, UpstreamMiner, UpstreamProbe, list
 /// impl Miner for Shout {
 ///     fn offer(&self, job: Job) {
 ///         job.emit(job.prompt().to_uppercase());
-///         job.finish(Answer { finish_reason: FinishReason::Stop, ..Answer::default() });
+///         job.finish(Answer::default().finish_reason(FinishReason::Stop));
 ///     }
 /// }
 /// ```

@@ -243,7 +243,7 @@ impl Attempt {
     /// Ends an answer that has reached `limits.max_output_bytes`. The task succeeds, and the miner is not blamed.
     fn cut(&self, shared: &Arc<Shared>) -> Emit {
         if !self.answered.swap(true, Ordering::AcqRel) {
-            self.done(shared, Answer { finish_reason: FinishReason::Length, ..Answer::default() });
+            self.done(shared, Answer::default().finish_reason(FinishReason::Length));
         }
         Emit::Cancelled
     }

@@ -24,29 +24,23 @@ impl Live {
         let results: Vec<MinerResult> = state
             .answers
             .iter()
-            .map(|given| MinerResult {
-                miner: given.miner.clone(),
-                answer: given.answer.clone(),
-                hash: if given.hash.is_empty() { hash_of(&given.answer.text) } else { given.hash.clone() },
+            .map(|given| {
+                let hash = if given.hash.is_empty() { hash_of(&given.answer.text) } else { given.hash.clone() };
+                MinerResult::default().miner(given.miner.clone()).answer(given.answer.clone()).hash(hash)
             })
             .collect();
         let mut task = self.so_far(&state);
         if let Some(first) = results.first() {
             task.text = first.answer.text.clone();
         }
-        let end = TaskEnd::new(
-            Task {
-                state: TaskState::Ended,
-                outcome: state.outcome,
-                committed_at: state.ended_at,
-                ended_at: state.ended_at,
-                results,
-                verdict: state.verdict.clone(),
-                error: state.error.clone(),
-                ..task
-            },
-            self.spec.retention,
-        );
+        task.state = TaskState::Ended;
+        task.outcome = state.outcome;
+        task.committed_at = state.ended_at;
+        task.ended_at = state.ended_at;
+        task.results = results;
+        task.verdict = state.verdict.clone();
+        task.error = state.error.clone();
+        let end = TaskEnd::new(task, self.spec.retention);
         let row = end.row.clone();
         state.closed = Some(end);
         row
@@ -54,18 +48,17 @@ impl Live {
 
     /// The record of a task that runs, or whose end must not be shown yet.
     fn so_far(&self, state: &LiveState) -> Task {
-        Task {
-            state: state.state.min(TaskState::Precommitted),
-            started_at: state.started_at,
-            first_token_at: state.first_token_at,
-            precommitted_at: state.precommitted_at,
-            attempts: state.assigned.len() as u32,
-            assigned_miners: state.assigned.clone(),
-            text: state.transcript.text().into(),
-            model: self.spec.session_model(),
-            fence: state.primary.unwrap_or_default(),
-            ..self.spec.to_task()
-        }
+        let mut task = self.spec.to_task();
+        task.state = state.state.min(TaskState::Precommitted);
+        task.started_at = state.started_at;
+        task.first_token_at = state.first_token_at;
+        task.precommitted_at = state.precommitted_at;
+        task.attempts = state.assigned.len() as u32;
+        task.assigned_miners = state.assigned.clone();
+        task.text = state.transcript.text().into();
+        task.model = self.spec.session_model();
+        task.fence = state.primary.unwrap_or_default();
+        task
     }
 }
 
@@ -82,7 +75,7 @@ impl Shared {
             (Some(_), Some(end)) => return Task::clone(&end.row),
             _ => None,
         };
-        let mut task = Task { error, ..live.so_far(&state) };
+        let mut task = live.so_far(&state).error(error);
         if let Some(view) = view {
             task.state = view.state.min(TaskState::Precommitted);
             task.queue_position = view.queue_position;
@@ -148,16 +141,14 @@ mod tests {
                     deadline: Timestamp(2),
                     ..TaskSpec::default()
                 });
-                let task = Task {
-                    gid: new.gid,
-                    id: new.id,
-                    session_id: new.session_id,
-                    state: TaskState::Ended,
-                    outcome: Some(Outcome::Failed),
-                    ended_at: Some(Timestamp(2)),
-                    error: Some(error.clone()),
-                    ..Task::default()
-                };
+                let task = Task::default()
+                    .gid(new.gid)
+                    .id(new.id)
+                    .session_id(new.session_id)
+                    .state(TaskState::Ended)
+                    .outcome(Some(Outcome::Failed))
+                    .ended_at(Some(Timestamp(2)))
+                    .error(Some(error.clone()));
                 for store in stores {
                     // The writes are not awaited, so that the file store writes them in batches.
                     drop((store.accept(new.clone()), store.finish(Arc::new(task.clone()))));

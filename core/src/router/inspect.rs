@@ -65,22 +65,19 @@ impl Router {
         if embeddings {
             capabilities.push("embeddings".to_owned());
         }
-        NodeInfo {
-            active_sessions: listed_sessions(&core).filter(|session| session.active).count() as u64,
-            address: address_of(&config.name),
-            ip_address: config.external_address.clone(),
-            name: config.name.clone(),
-            node_stats: NodeStats {
-                dedicated_count: dedicated,
-                ephemeral_count: total - dedicated,
-                total_count: total,
-            },
-            total_sessions: listed_sessions(&core).count() as u64,
-            version: VERSION.to_owned(),
-            models: models.into_iter().map(|model| model.id).collect(),
-            capabilities,
-            max_context_tokens: core.miners.values().map(|slot| slot.spec.max_context_tokens).max().unwrap_or(0),
-        }
+        NodeInfo::default()
+            .active_sessions(listed_sessions(&core).filter(|session| session.active).count() as u64)
+            .address(address_of(&config.name))
+            .ip_address(config.external_address.clone())
+            .name(config.name.clone())
+            .node_stats(
+                NodeStats::default().dedicated_count(dedicated).ephemeral_count(total - dedicated).total_count(total),
+            )
+            .total_sessions(listed_sessions(&core).count() as u64)
+            .version(VERSION.to_owned())
+            .models(models.into_iter().map(|model| model.id).collect())
+            .capabilities(capabilities)
+            .max_context_tokens(core.miners.values().map(|slot| slot.spec.max_context_tokens).max().unwrap_or(0))
     }
 
     /// The router's present state. The figures of processor and memory are 0 here; the listener fills them in.
@@ -89,24 +86,22 @@ impl Router {
         let shared = &self.shared;
         let core = shared.core.lock();
         let (queued, unfinished) = (core.engine.queued(), core.engine.unfinished());
-        NodeStatus {
-            status: match (self.is_draining(), self.is_ready()) {
+        NodeStatus::default()
+            .status(match (self.is_draining(), self.is_ready()) {
                 (true, _) => NodeState::Draining,
                 (false, false) => NodeState::StoreUnavailable,
                 (false, true) => NodeState::Ok,
-            },
-            active_sessions: listed_sessions(&core).filter(|session| session.active).count() as u64,
-            connected_miners: core.miners.len() as u64,
-            miner_count: core.miners.len() as u64,
-            active_miners,
-            uptime: shared.clock.uptime_secs(),
-            version: VERSION.to_owned(),
-            queued_tasks: queued,
-            running_tasks: unfinished.saturating_sub(queued),
-            durability: shared.store.durability(),
-            store: shared.store.kind(),
-            ..NodeStatus::default()
-        }
+            })
+            .active_sessions(listed_sessions(&core).filter(|session| session.active).count() as u64)
+            .connected_miners(core.miners.len() as u64)
+            .miner_count(core.miners.len() as u64)
+            .active_miners(active_miners)
+            .uptime(shared.clock.uptime_secs())
+            .version(VERSION.to_owned())
+            .queued_tasks(queued)
+            .running_tasks(unfinished.saturating_sub(queued))
+            .durability(shared.store.durability())
+            .store(shared.store.kind())
     }
 
     /// The number of answers that are being audited at present (`dispatch.audit_ratio`).

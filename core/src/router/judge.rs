@@ -68,19 +68,16 @@ impl Case {
             .miners
             .iter()
             .zip(ruling.scores.iter().zip(&ruling.agrees))
-            .map(|(miner, (score, agrees))| MinerVerdict { miner: miner.clone(), score: *score, agrees: *agrees })
+            .map(|(miner, (score, agrees))| MinerVerdict::default().miner(miner.clone()).score(*score).agrees(*agrees))
             .collect();
         if ruling.winner < per_miner.len() {
             per_miner[..=ruling.winner].rotate_right(1);
         }
-        Verdict {
-            verdict: ruling.standing,
-            score: ruling.score,
-            method: how.matching,
-            policy: Some(how.policy),
-            winner: self.miners.get(ruling.winner).cloned(),
-            per_miner,
-        }
+        Verdict::new(ruling.standing, how.matching)
+            .score(ruling.score)
+            .policy(Some(how.policy))
+            .winner(self.miners.get(ruling.winner).cloned())
+            .per_miner(per_miner)
     }
 }
 
@@ -95,7 +92,7 @@ impl Shared {
             let hash = hash_of(&given.answer.text);
             Given { fence, miner: given.miner.clone(), answer: given.answer.clone(), hash }
         };
-        let how = Validation { tie_break: true, ..Validation::default() };
+        let how = Validation::default().tie_break(true);
         let first = &live.spec;
         let spec = TaskSpec {
             gid,
@@ -202,9 +199,9 @@ mod tests {
     #[test]
     fn an_answer_without_words_says_which_tools_it_calls() {
         let raw = br#"{"choices":[{"message":{"content":null,"tool_calls":[{"id":"x","function":{"name":"f","arguments":"{\"b\":1, \"a\":2}"}}]}}]}"#;
-        let answer = Answer { raw: Some(bytes::Bytes::from_static(raw)), ..Answer::default() };
+        let answer = Answer::default().raw(Some(bytes::Bytes::from_static(raw)));
         assert_eq!(said(&answer), r#"[{"arguments":{"a":2,"b":1},"name":"f"}]"#);
-        assert_eq!(said(&Answer { text: "words".into(), ..answer }), "words");
+        assert_eq!(said(&answer.text("words")), "words");
         assert_eq!(said(&Answer::default()), "");
     }
 }

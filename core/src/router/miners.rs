@@ -326,43 +326,44 @@ impl Router {
                     () if view.in_flight > 0 => MinerStatus::Busy,
                     () => MinerStatus::Idle,
                 };
-                Some(MinerInfo {
-                    id: slot.spec.name.clone(),
-                    miner_id: slot.spec.name.clone(),
-                    address: slot.address.clone(),
-                    active: slot.up && !view.draining && !cooling && !view.set_aside,
-                    status,
-                    kind: slot.spec.kind,
-                    node_type: if slot.spec.dedicated { NodeKind::Dedicated } else { NodeKind::Ephemeral },
-                    models: slot.spec.models.clone(),
-                    capacity: slot.spec.capacity,
-                    credits: view.credits,
-                    in_flight: view.in_flight,
-                    owner: some(&slot.spec.owner),
-                    embeddings: slot.spec.embeddings,
-                    max_context_tokens: slot.spec.max_context_tokens,
-                    features: slot.spec.features.clone(),
-                    agent: some(&slot.spec.agent),
-                    hardware: slot.spec.hardware.clone(),
-                    model_details: slot.spec.model_details.clone(),
-                    load: share(view.in_flight.into(), view.credits.into()),
-                    error_rate: share(view.failed, view.completed + view.failed),
-                    tokens_per_second: (view.tokens_per_second * 100.0).round() / 100.0,
-                    first_token_ms: (view.first_token_ms * 100.0).round() / 100.0,
-                    completed: view.completed,
-                    failed: view.failed,
-                    breaker: match view.breaker {
-                        BreakerState::Closed => Breaker::Closed,
-                        BreakerState::Open(_) => Breaker::Open,
-                        BreakerState::HalfOpen => Breaker::HalfOpen,
-                    },
-                    reputation: (view.reputation * 1_000.0).round() / 1_000.0,
-                    service_class: view.service_class,
-                    reserved_for: view.reserved,
-                    reason: slot.why_out(view).or_else(|| some(&slot.reason)),
-                    connected_at: slot.connected_at.as_secs(),
-                    last_seen: if slot.up { self.shared.clock.now() } else { slot.last_seen }.as_secs(),
-                })
+                Some(
+                    MinerInfo::default()
+                        .id(slot.spec.name.clone())
+                        .miner_id(slot.spec.name.clone())
+                        .address(slot.address.clone())
+                        .active(slot.up && !view.draining && !cooling && !view.set_aside)
+                        .status(status)
+                        .kind(slot.spec.kind)
+                        .node_type(if slot.spec.dedicated { NodeKind::Dedicated } else { NodeKind::Ephemeral })
+                        .models(slot.spec.models.clone())
+                        .capacity(slot.spec.capacity)
+                        .credits(view.credits)
+                        .in_flight(view.in_flight)
+                        .owner(some(&slot.spec.owner))
+                        .embeddings(slot.spec.embeddings)
+                        .max_context_tokens(slot.spec.max_context_tokens)
+                        .features(slot.spec.features.clone())
+                        .agent(some(&slot.spec.agent))
+                        .hardware(slot.spec.hardware.clone())
+                        .model_details(slot.spec.model_details.clone())
+                        .load(share(view.in_flight.into(), view.credits.into()))
+                        .error_rate(share(view.failed, view.completed + view.failed))
+                        .tokens_per_second((view.tokens_per_second * 100.0).round() / 100.0)
+                        .first_token_ms((view.first_token_ms * 100.0).round() / 100.0)
+                        .completed(view.completed)
+                        .failed(view.failed)
+                        .breaker(match view.breaker {
+                            BreakerState::Closed => Breaker::Closed,
+                            BreakerState::Open(_) => Breaker::Open,
+                            BreakerState::HalfOpen => Breaker::HalfOpen,
+                        })
+                        .reputation((view.reputation * 1_000.0).round() / 1_000.0)
+                        .service_class(view.service_class)
+                        .reserved_for(view.reserved)
+                        .reason(slot.why_out(view).or_else(|| some(&slot.reason)))
+                        .connected_at(slot.connected_at.as_secs())
+                        .last_seen(if slot.up { self.shared.clock.now() } else { slot.last_seen }.as_secs()),
+                )
             })
             .collect()
     }

@@ -34,7 +34,7 @@ pub(super) const STANDING: [SessionId; 2] = [SessionId(0), SessionId(1)];
 /// The rules of a session that always exists.
 pub(super) fn standing(id: SessionId) -> Result<SessionSpec> {
     let name = if id.0 == 0 { "default".to_owned() } else { format!("default-{id}") };
-    SessionSpec { name, ..SessionSpec::default() }.validated()
+    SessionSpec::default().name(name).validated()
 }
 
 /// Whether a list shows the session. A session that always exists is shown only after a client has used or changed it.

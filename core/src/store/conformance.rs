@@ -218,7 +218,7 @@ fn what_is_unfinished_is_recovered_oldest_first(store: &dyn Store) {
 }
 
 fn sessions_and_keys_are_kept(store: &dyn Store) {
-    let spec = SessionSpec { name: "chat".into(), metadata: r#"{"a":1}"#.into(), ..SessionSpec::default() };
+    let spec = SessionSpec::default().name("chat").metadata(r#"{"a":1}"#);
     let mut one = Session::new(SessionId(1), "0x01".into(), spec.validated().unwrap(), Timestamp(5_000));
     let zero = Session::new(SessionId(0), "0x00".into(), SessionSpec::default(), Timestamp(4_000));
     store.put_session(one.clone()).wait().unwrap();

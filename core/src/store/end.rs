@@ -67,13 +67,14 @@ impl<'a> StoredEnd<'a> {
         let answers = task
             .results
             .iter()
-            .map(|MinerResult { miner, answer, hash }| {
+            .map(|result| {
+                let answer = &result.answer;
                 if let Some(bytes) = &answer.raw {
                     raw.get_or_insert_default().extend_from_slice(bytes);
                 }
                 MinerAnswer {
-                    miner: Cow::Borrowed(miner),
-                    hash: Cow::Borrowed(hash),
+                    miner: Cow::Borrowed(&result.miner),
+                    hash: Cow::Borrowed(&result.hash),
                     text: (answer.text != task.text).then_some(Cow::Borrowed(answer.text.as_str())),
                     finish_reason: Cow::Borrowed(answer.finish_reason.as_str()),
                     usage: answer.usage,
@@ -87,7 +88,7 @@ impl<'a> StoredEnd<'a> {
                 return Cow::Borrowed(verdict);
             }
             // JSON has no NaN. NaN would become null and make the row unreadable.
-            Cow::Owned(Verdict { score: 0.0, ..verdict.clone() })
+            Cow::Owned(verdict.clone().score(0.0))
         });
         let end = Self {
             outcome: task.outcome,
@@ -115,19 +116,18 @@ impl<'a> StoredEnd<'a> {
                     Some(Bytes::copy_from_slice(own))
                 }
             };
-            task.results.push(MinerResult {
-                miner: answer.miner.into_owned(),
-                hash: answer.hash.into_owned(),
-                answer: Answer {
-                    text: answer.text.map_or_else(|| task.text.clone(), SharedText::from),
-                    finish_reason: FinishReason::from(answer.finish_reason.as_ref()),
-                    usage: answer.usage,
-                    model: answer.model.map(Cow::into_owned),
-                    raw,
-                    parts: None,
-                    sha256: None,
-                },
-            });
+            task.results.push(
+                MinerResult::default().miner(answer.miner.into_owned()).hash(answer.hash.into_owned()).answer(
+                    Answer::default()
+                        .text(answer.text.map_or_else(|| task.text.clone(), SharedText::from))
+                        .finish_reason(FinishReason::from(answer.finish_reason.as_ref()))
+                        .usage(answer.usage)
+                        .model(answer.model.map(Cow::into_owned))
+                        .raw(raw)
+                        .parts(None)
+                        .sha256(None),
+                ),
+            );
         }
         task.outcome = self.outcome;
         task.error = self.error.map(TaskError::into_error).transpose()?;

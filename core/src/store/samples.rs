@@ -39,17 +39,15 @@ pub(super) fn keyed(mut new: TaskSpec, key: &str, fingerprint: u8) -> TaskSpec {
 
 /// An ended task, with that time and text.
 pub(super) fn ended(new: &TaskSpec, at: u64, text: &str) -> Task {
-    let answer = Answer { text: text.into(), usage: Usage::new(3, 4), ..Answer::default() };
-    Task {
-        state: TaskState::Ended,
-        outcome: Some(Outcome::Ok),
-        ended_at: Some(Timestamp(at)),
-        text: text.into(),
-        results: vec![MinerResult { miner: "0xa".into(), answer, hash: "ab".into() }],
-        attempts: 1,
-        fence: Fence(at),
-        ..new.to_task()
-    }
+    let answer = Answer::default().text(text).usage(Usage::new(3, 4));
+    new.to_task()
+        .state(TaskState::Ended)
+        .outcome(Some(Outcome::Ok))
+        .ended_at(Some(Timestamp(at)))
+        .text(text.into())
+        .results(vec![MinerResult::default().miner("0xa".into()).answer(answer).hash("ab".into())])
+        .attempts(1)
+        .fence(Fence(at))
 }
 
 /// An ended task with a value in every field.
@@ -64,24 +62,22 @@ pub(super) fn rich(new: &TaskSpec) -> Task {
     task.assigned_miners = vec!["0xa".into(), "0xb".into(), "0xc".into()];
     task.attempts = 3;
     task.fence = Fence(u64::from(u32::MAX) << 20);
-    task.verdict = Some(Verdict {
-        verdict: Standing::Disputed,
-        score: 0.625,
-        method: Matching::Lexical,
-        policy: Some(Policy::Medoid),
-        winner: Some("0xa".into()),
-        per_miner: vec![MinerVerdict { miner: "0xa".into(), score: 1.0, agrees: true }],
-    });
+    task.verdict = Some(
+        Verdict::new(Standing::Disputed, Matching::Lexical)
+            .score(0.625)
+            .policy(Some(Policy::Medoid))
+            .winner(Some("0xa".into()))
+            .per_miner(vec![MinerVerdict::default().miner("0xa".into()).score(1.0).agrees(true)]),
+    );
     task.model = Some("the session's".into());
     let said = UpstreamError::read(br#"{"message":"no \"x\"","type":"odd","code":7,"param":"x"}"#);
     let error = Error::invalid("x", "the third one hung up").with_code("own_code").with_retry_after_ms(250);
     task.error = Some(error.with_upstream(said.unwrap()));
     task.results[0].answer.raw = raw("{\"choices\":[1]}");
     task.results[0].answer.model = Some("smol".into());
-    let other = Answer { text: "".into(), finish_reason: FinishReason::Other("odd".into()), ..Answer::default() };
-    task.results.push(MinerResult { miner: "0xb".into(), answer: other, hash: String::new() });
-    let third =
-        Answer { text: "else".into(), raw: raw("{}"), finish_reason: FinishReason::Length, ..Answer::default() };
-    task.results.push(MinerResult { miner: "0xc".into(), answer: third, hash: "ff".into() });
+    let other = Answer::default().text("").finish_reason(FinishReason::Other("odd".into()));
+    task.results.push(MinerResult::default().miner("0xb".into()).answer(other).hash(String::new()));
+    let third = Answer::default().text("else").raw(raw("{}")).finish_reason(FinishReason::Length);
+    task.results.push(MinerResult::default().miner("0xc".into()).answer(third).hash("ff".into()));
     task
 }

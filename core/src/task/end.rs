@@ -45,17 +45,16 @@ fn result_of(task: &Task) -> Result<Arc<Completion>> {
         Vec::new()
     };
     let model = task.request.model.as_deref().or(task.model.as_deref()).or(first.answer.model.as_deref());
-    Ok(Arc::new(Completion {
-        session_id: task.session_id,
-        task_id: task.id,
-        gid: task.gid,
-        created: task.created_at.as_secs(),
-        model: model.unwrap_or("default").to_owned(),
-        answer: first.answer.clone(),
-        miner_address: first.miner.clone(),
-        alternatives,
-        verdict: task.verdict.clone(),
-    }))
+    let mut completion = Completion::new(first.answer.clone());
+    completion.session_id = task.session_id;
+    completion.task_id = task.id;
+    completion.gid = task.gid;
+    completion.created = task.created_at.as_secs();
+    model.unwrap_or("default").clone_into(&mut completion.model);
+    completion.miner_address.clone_from(&first.miner);
+    completion.alternatives = alternatives;
+    completion.verdict.clone_from(&task.verdict);
+    Ok(Arc::new(completion))
 }
 
 /// The longest wait that a caller is told, in milliseconds. A server whose clock is wrong names a date in years, and its

@@ -81,15 +81,14 @@ pub struct TaskSpec {
 impl TaskSpec {
     /// The record of the task before a miner has it.
     pub fn to_task(&self) -> Task {
-        Task {
-            gid: self.gid,
-            id: self.id,
-            session_id: self.session_id,
-            request: Arc::clone(&self.request),
-            created_at: self.created_at,
-            deadline: self.deadline,
-            ..Task::default()
-        }
+        let mut task = Task::default();
+        task.gid = self.gid;
+        task.id = self.id;
+        task.session_id = self.session_id;
+        task.request = Arc::clone(&self.request);
+        task.created_at = self.created_at;
+        task.deadline = self.deadline;
+        task
     }
 
     /// The spec of a task that only the store has. Fields that a row does not hold are defaults.

@@ -79,7 +79,13 @@ mod tests {
 
     fn ruled(policy: Policy, matching: Matching, texts: &[&str], asked: u32, primary: Option<usize>) -> Ruling {
         let min_score = if matching == Matching::Lexical { 0.5 } else { 1.0 };
-        judge(&Validation { policy, matching, min_score, ..Validation::default() }, texts, asked, primary, None)
+        judge(
+            &Validation::default().policy(policy).matching(matching).min_score(min_score),
+            texts,
+            asked,
+            primary,
+            None,
+        )
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::*;
 const HUGE: u64 = 1 << 50;
 
 fn claim(job: Job, text: &str, usage: Usage) {
-    job.finish(Answer { text: text.into(), usage, ..Answer::default() });
+    job.finish(Answer::default().text(text).usage(usage));
 }
 
 #[tokio::test]
@@ -21,7 +21,7 @@ async fn usage_is_bounded_by_the_answer_and_by_what_was_asked_for() {
     for (most, claimed, wanted) in [
         (None, Usage::new(1, u64::MAX), 8),
         (Some(5), Usage::new(u64::MAX, u64::MAX), 5),
-        (Some(100), Usage { completion_tokens: 3, prompt_tokens: 1, total_tokens: u64::MAX }, 3),
+        (Some(100), Usage::default().completion_tokens(3).prompt_tokens(1).total_tokens(u64::MAX), 3),
     ] {
         let mut request = TaskRequest::completion("hi");
         request.max_tokens = most;

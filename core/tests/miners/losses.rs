@@ -46,7 +46,7 @@ async fn another_miner_goes_on_from_the_text_so_far() {
     assert_eq!(job.info().partial.as_deref(), Some("one two "));
     assert_eq!(job.request().max_tokens, Some(8), "what is said already counts");
     job.emit("three");
-    job.finish(Answer { usage: Usage::new(4, 1), ..Answer::default() });
+    job.finish(Answer::default().usage(Usage::new(4, 1)));
     let (words, end) = rest(&mut stream).await;
     assert_eq!(words, ["3:three"]);
     let completion = end.unwrap();

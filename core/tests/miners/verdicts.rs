@@ -223,7 +223,7 @@ async fn a_reputation_outlives_the_miners_stay_and_the_router() {
 async fn a_session_demands_its_answers_and_a_request_names_the_most() {
     let router = router(DispatchConfig::default()).await;
     router.add_miner(MinerSpec::new("one", 1), |job: Job| say(job, "x")).unwrap();
-    let spec = SessionSpec { name: "twice".into(), redundant: 2, ..SessionSpec::default() };
+    let spec = SessionSpec::default().name("twice").redundant(2);
     let session = router.create_session(spec).await.unwrap();
     let error = router.submit(session.id, TaskRequest::completion("x"), SubmitOptions::default()).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, "too_few_miners"));

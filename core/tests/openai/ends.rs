@@ -41,7 +41,7 @@ fn work(job: Job) {
         "say" => {
             job.emit("one ");
             job.emit("two");
-            job.finish(Answer { usage: Usage::new(1, 2), model: Some("tiny".into()), ..Answer::default() });
+            job.finish(Answer::default().usage(Usage::new(1, 2)).model(Some("tiny".into())));
         }
         "hold" => {
             tokio::spawn(async move { job.cancelled().await });

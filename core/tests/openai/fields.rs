@@ -135,7 +135,7 @@ fn keeps(seen: &Seen) -> impl Fn(Job) + Send + Sync + 'static {
         let mut request = serde_json::to_value(job.request()).unwrap();
         request["text"] = job.prompt().into();
         seen.lock().unwrap().push(request);
-        job.finish(Answer { text: "[1.5]".into(), ..Answer::default() });
+        job.finish(Answer::default().text("[1.5]"));
     }
 }
 
@@ -216,7 +216,7 @@ async fn a_miner_that_dials_in_gets_every_field() {
         .token("default-dev-token")
         .capacity(1)
         .models(["up-model"])
-        .model_details(vec![ModelDetails { id: "up-model".into(), embeddings: true, ..ModelDetails::default() }]);
+        .model_details(vec![ModelDetails::default().id("up-model").embeddings(true)]);
     let client = MinerClient::start(config, keeps(&seen)).unwrap();
     while !server.router.miners().iter().any(|miner| miner.active) {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;

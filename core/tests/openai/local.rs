@@ -59,7 +59,7 @@ async fn a_stream_begins_with_the_role_and_ends_with_the_usage_where_it_is_wante
 #[tokio::test]
 async fn the_session_is_the_headers_or_the_models() {
     let server = with_words().await;
-    let spec = SessionSpec { name: "mine".into(), model: Some("tiny".into()), ..SessionSpec::default() };
+    let spec = SessionSpec::default().name("mine").model(Some("tiny".into()));
     let session = server.router.create_session(spec).await.unwrap();
     let id = session.id.0.to_string();
     let sid = &session.sid;
@@ -99,7 +99,7 @@ async fn a_miner_that_embeds_answers_with_json() {
     let spec = MinerSpec::new("vectors", 1).embeddings(true);
     let embed = |job: cortensor_router::miner::Job| {
         let count = serde_json::from_str::<Vec<Value>>(job.request().input.as_ref().unwrap().get()).unwrap().len();
-        job.finish(Answer { text: json!(vec![[0.25, 1.0]; count]).to_string().into(), ..Answer::default() });
+        job.finish(Answer::default().text(json!(vec![[0.25, 1.0]; count]).to_string()));
     };
     server.router.add_miner(spec, embed).unwrap();
     let reply = server.post("/v1/embeddings", r#"{"input":["a","b"],"stream":true}"#).await.json();

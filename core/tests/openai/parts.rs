@@ -20,19 +20,19 @@ async fn with_miner(work: impl Fn(Job) + Send + Sync + 'static) -> Server {
 }
 
 fn called() -> Parts {
-    Parts { reasoning: "hm".into(), tool_calls: vec![ToolCall::new("a", "add", r#"{"x":1}"#)] }
+    Parts::default().reasoning("hm").tool_calls(vec![ToolCall::new("a", "add", r#"{"x":1}"#)])
 }
 
 /// Gives all parts at once.
 fn whole(job: Job) {
     let finish_reason = FinishReason::ToolCalls;
-    job.finish(Answer { text: "So:".into(), parts: Some(Box::new(called())), finish_reason, ..Answer::default() });
+    job.finish(Answer::default().text("So:").parts(Some(Box::new(called()))).finish_reason(finish_reason));
 }
 
 /// Gives the parts piece by piece.
 fn pieces(job: Job) {
     let (thought, calls) = (
-        Delta { reasoning: "hm".into(), tool_calls: Vec::new() },
+        Delta::default().reasoning("hm").tool_calls(Vec::new()),
         serde_json::from_value::<Vec<_>>(json!([
             {"index":0,"id":"a","type":"function","function":{"name":"add","arguments":"{\"x\""}},
             {"index":0,"function":{"arguments":":1}"}},
@@ -41,9 +41,9 @@ fn pieces(job: Job) {
     job.emit(thought);
     job.emit("So:");
     for call in calls.unwrap() {
-        job.emit(Delta { reasoning: String::new(), tool_calls: vec![call] });
+        job.emit(Delta::default().reasoning(String::new()).tool_calls(vec![call]));
     }
-    job.finish(Answer { finish_reason: FinishReason::ToolCalls, ..Answer::default() });
+    job.finish(Answer::default().finish_reason(FinishReason::ToolCalls));
 }
 
 /// Puts the deltas of a stream together, as a client does. Every chunk must have OpenAI's head.
@@ -117,8 +117,8 @@ async fn a_completion_and_the_routes_of_cortensor_have_the_text_alone() {
 #[tokio::test]
 async fn a_call_without_a_word_has_null_for_its_content() {
     let server = with_miner(|job: Job| {
-        let parts = Parts { reasoning: String::new(), ..called() };
-        job.finish(Answer { parts: Some(Box::new(parts)), ..Answer::default() });
+        let parts = called().reasoning(String::new());
+        job.finish(Answer::default().parts(Some(Box::new(parts))));
     })
     .await;
     let message = &server.post("/v1/chat/completions", CHAT).await.json()["choices"][0]["message"];
@@ -130,18 +130,12 @@ async fn a_call_without_a_word_has_null_for_its_content() {
 async fn an_embedding_that_is_no_vector_goes_to_another_miner() {
     let server = Server::open(Config::default()).await;
     let spec = |name: &str| MinerSpec::new(name, 1).embeddings(true);
-    server
-        .router
-        .add_miner(spec("words"), |job: Job| job.finish(Answer { text: "hello".into(), ..Answer::default() }))
-        .unwrap();
+    server.router.add_miner(spec("words"), |job: Job| job.finish(Answer::default().text("hello"))).unwrap();
     let reply = server.post("/v1/embeddings", r#"{"input":"a"}"#).await;
     let (status, _, code) = reply.error();
     assert_eq!((status, code.as_str()), (502, "miner_failed"), "{}", reply.body);
     assert!(reply.body.contains("answered an embedding with text"), "{}", reply.body);
-    server
-        .router
-        .add_miner(spec("vectors"), |job: Job| job.finish(Answer { text: "[1,2]".into(), ..Answer::default() }))
-        .unwrap();
+    server.router.add_miner(spec("vectors"), |job: Job| job.finish(Answer::default().text("[1,2]"))).unwrap();
     for _ in 0..4 {
         let reply = server.post("/v1/embeddings", r#"{"input":"a"}"#).await.json();
         assert_eq!(reply["data"][0]["embedding"], json!([1.0, 2.0]), "{reply}");

@@ -19,7 +19,7 @@ fn say_words(job: Job) {
     for word in job.prompt().split_inclusive(' ') {
         job.emit(word);
     }
-    job.finish(Answer { usage: Usage::new(3, 2), finish_reason: FinishReason::Length, ..Answer::default() });
+    job.finish(Answer::default().usage(Usage::new(3, 2)).finish_reason(FinishReason::Length));
 }
 
 /// A router in front of that upstream.

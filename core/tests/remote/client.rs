@@ -48,7 +48,7 @@ async fn signs_of_life_cross_the_wire() {
                         job.alive();
                     }
                 }
-                job.finish(Answer { text: "late".into(), ..Answer::default() });
+                job.finish(Answer::default().text("late"));
             });
         });
         server.miner(|miner| miner.status == MinerStatus::Idle).await;
@@ -67,14 +67,14 @@ async fn an_answer_in_one_piece_keeps_its_usage_and_reason() {
     let server = serve(quick()).await;
     let _client = start(&server.url(), |job: Job| {
         let raw = r#"{"choices":[{"message":{"content":"hi","tool_calls":[1]}}]}"#;
-        job.finish(Answer {
-            text: "hi".into(),
-            finish_reason: FinishReason::ToolCalls,
-            usage: Usage::new(5, 7),
-            model: Some("m".into()),
-            raw: Some(raw.into()),
-            ..Answer::default()
-        });
+        job.finish(
+            Answer::default()
+                .text("hi")
+                .finish_reason(FinishReason::ToolCalls)
+                .usage(Usage::new(5, 7))
+                .model(Some("m".into()))
+                .raw(Some(raw.into())),
+        );
     });
     let answer = within(server.submit("x", false).await.result()).await.unwrap().answer;
     assert_eq!(
@@ -89,16 +89,15 @@ async fn an_answer_in_one_piece_keeps_its_usage_and_reason() {
 async fn tools_and_reasoning_cross_the_wire_whole_and_in_pieces() {
     let long = format!(r#"{{"text":"{}"}}"#, "\u{1}\"é".repeat(60_000));
     let calls = [ToolCall::new("a", "add", r#"{"x":1}"#), ToolCall::new("b", "write", long.as_str())];
-    let parts = Parts { reasoning: "hm".repeat(100_000), tool_calls: calls.to_vec() };
+    let parts = Parts::default().reasoning("hm".repeat(100_000)).tool_calls(calls.to_vec());
     for in_pieces in [false, true] {
         let server = serve(quick()).await;
         let given = parts.clone();
         let _client = start(&server.url(), move |job: Job| {
-            let mut answer = Answer { text: "So:".into(), finish_reason: FinishReason::ToolCalls, ..Answer::default() };
+            let mut answer = Answer::default().text("So:").finish_reason(FinishReason::ToolCalls);
             if in_pieces {
-                let delta = |reasoning: &str, calls: serde_json::Value| Delta {
-                    reasoning: reasoning.to_owned(),
-                    tool_calls: serde_json::from_value(calls).unwrap(),
+                let delta = |reasoning: &str, calls: serde_json::Value| {
+                    Delta::default().reasoning(reasoning.to_owned()).tool_calls(serde_json::from_value(calls).unwrap())
                 };
                 job.emit(delta(&given.reasoning, serde_json::json!([])));
                 job.emit("So:");

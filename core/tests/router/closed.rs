@@ -16,7 +16,7 @@ fn nothing_is_kept(dir: &std::path::Path) -> Config {
 }
 
 fn named() -> SessionSpec {
-    SessionSpec { name: "s".into(), ..SessionSpec::default() }
+    SessionSpec::default().name("s")
 }
 
 fn repeatable() -> SubmitOptions {

@@ -195,7 +195,7 @@ async fn what_cannot_be_served_is_refused_with_a_reason() {
     assert_eq!((error.kind(), error.code()), (ErrorKind::NotFound, "model_not_found"));
     let error = submit(TaskRequest::completion("hi").timeout(-1.0)).await.unwrap_err();
     assert_eq!(error.details().param.as_deref(), Some("timeout"));
-    let session = router.create_session(SessionSpec { name: "s".into(), ..SessionSpec::default() }).await.unwrap();
+    let session = router.create_session(SessionSpec::default().name("s")).await.unwrap();
     router.close_session(session.id).await.unwrap();
     let error = router.submit(session.id, TaskRequest::completion("hi"), SubmitOptions::default()).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, "session_closed"));
@@ -210,7 +210,7 @@ async fn accepted_tasks_and_results_survive_a_restart() {
     let router = Router::open(on_disk(dir.path())).await.unwrap();
     router.add_miner(MinerSpec::new("first", 1).models(["a"]), words).unwrap();
     router.add_miner(MinerSpec::new("never", 1).models(["b"]), |job: Job| std::mem::forget(job)).unwrap();
-    let session = router.create_session(SessionSpec { name: "kept".into(), ..SessionSpec::default() }).await.unwrap();
+    let session = router.create_session(SessionSpec::default().name("kept")).await.unwrap();
     let detach = SubmitOptions::default().detach(true);
     let done = TaskRequest::completion("done before").model("a");
     let done = router.submit(session.id, done, detach.clone()).await.unwrap();
@@ -260,7 +260,7 @@ async fn max_miners_is_the_most_and_not_a_demand() {
     let none = TaskRequest::completion("x").max_miners(0);
     let error = router.submit(DEFAULT, none, SubmitOptions::default()).await.unwrap_err();
     assert_eq!(error.details().param.as_deref(), Some("max_miners"));
-    let spec = SessionSpec { name: "four".into(), redundant: 4, ..SessionSpec::default() };
+    let spec = SessionSpec::default().name("four").redundant(4);
     let session = router.create_session(spec).await.unwrap();
     let error = router.submit(session.id, TaskRequest::completion("x"), SubmitOptions::default()).await.unwrap_err();
     assert_eq!(error.code(), "too_few_miners", "a session's redundant is a demand");
@@ -270,7 +270,7 @@ async fn max_miners_is_the_most_and_not_a_demand() {
 #[tokio::test]
 async fn a_session_1_of_an_older_store_is_kept_as_it_is() {
     let store = Arc::new(MemoryStore::new(0));
-    let spec = SessionSpec { name: "mine".into(), weight: 7, ..SessionSpec::default() }.validated().unwrap();
+    let spec = SessionSpec::default().name("mine").weight(7).validated().unwrap();
     let old = Session::new(SessionId(1), "0xab".into(), spec, Timestamp(0));
     store.put_session(old).await.unwrap();
     let router = Router::builder().store(store).open().await.unwrap();
@@ -278,7 +278,7 @@ async fn a_session_1_of_an_older_store_is_kept_as_it_is() {
     assert_eq!((kept.spec.name.as_str(), kept.spec.weight, kept.sid.as_str()), ("mine", 7, "0xab"));
     let (listed, count) = router.sessions(&SessionFilter::default());
     assert_eq!((listed[0].id, count), (SessionId(1), 1), "session 0 is not used yet");
-    let next = router.create_session(SessionSpec { name: "next".into(), ..SessionSpec::default() }).await.unwrap();
+    let next = router.create_session(SessionSpec::default().name("next")).await.unwrap();
     assert_eq!(next.id, SessionId(2));
     router.close().await;
 }
@@ -319,15 +319,15 @@ async fn a_long_queue_behind_a_miner_that_answers_inline_does_not_overflow_the_s
 async fn changes_of_a_session_do_not_undo_each_other() {
     let dir = tempfile::tempdir().unwrap();
     let router = Router::open(on_disk(dir.path())).await.unwrap();
-    let spec = SessionSpec { name: "before".into(), ..SessionSpec::default() };
+    let spec = SessionSpec::default().name("before");
     let id = router.create_session(spec).await.unwrap().id;
-    let patch = SessionPatch { name: Some("after".into()), ..SessionPatch::default() };
+    let patch = SessionPatch::default().name(Some("after".into()));
     let (closed, renamed) = tokio::join!(router.close_session(id), router.update_session(id, patch));
     closed.unwrap();
     renamed.unwrap();
     // A change that is not awaited is done too, in memory and in the store.
     {
-        let change = router.update_session(id, SessionPatch { priority: Some(1), ..SessionPatch::default() });
+        let change = router.update_session(id, SessionPatch::default().priority(Some(1)));
         tokio::pin!(change);
         tokio::select! {
             biased;

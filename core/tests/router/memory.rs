@@ -58,7 +58,7 @@ async fn work_that_does_not_fit_is_refused_until_other_work_ends() {
 
     // A small task still fits, and a task that ends makes room: ended tasks are dropped when new ones need their place.
     router.submit(DEFAULT, prompt(KIB), SubmitOptions::default().detach(true)).await.unwrap();
-    kept.lock().remove(0).finish(Answer { text: "done".into(), ..Answer::default() });
+    kept.lock().remove(0).finish(Answer::default().text("done"));
     tasks.remove(0).result().await.unwrap();
     router.submit(DEFAULT, prompt(100 * KIB), SubmitOptions::default().detach(true)).await.unwrap();
     router.close().await;
@@ -81,7 +81,7 @@ async fn an_answer_that_outgrows_the_router_fails_and_nothing_else_does() {
     let error = large.result().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Overloaded, "{error}");
     assert!(error.message().contains("limits.max_memory_bytes"), "{error}");
-    second.finish(Answer { text: "fine".into(), ..Answer::default() });
+    second.finish(Answer::default().text("fine"));
     assert_eq!(small.result().await.unwrap().answer.text, "fine");
     router.close().await;
 }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::doubtful::{Asked, Doubtful};
 
 async fn open(store: Arc<Doubtful>) -> Router {
-    let answer = |job: Job| job.finish(Answer { text: "the answer".into(), ..Answer::default() });
+    let answer = |job: Job| job.finish(Answer::default().text("the answer"));
     Router::builder().store(store).miner(MinerSpec::new("quick", 1), answer).open().await.unwrap()
 }
 
@@ -119,8 +119,8 @@ async fn run(
 ) -> Shown {
     let miner = move |name: &'static str| {
         move |job: Job| match way {
-            Way::Answered => job.finish(Answer { text: "the answer".into(), ..Answer::default() }),
-            Way::Disputed => job.finish(Answer { text: format!("{name} says so").into(), ..Answer::default() }),
+            Way::Answered => job.finish(Answer::default().text("the answer")),
+            Way::Disputed => job.finish(Answer::default().text(format!("{name} says so"))),
             Way::Failed => job.fail(Failure::new(FailClass::Invalid, "that is no request")),
             Way::Cancelled => drop(tokio::spawn(async move { job.cancelled().await })),
         }

@@ -119,7 +119,7 @@ impl Trial {
 fn a_liar_wins_none_of_ten_thousand_tasks() {
     let mut random = Random::new(11);
     for matching in [Matching::Exact, Matching::Normalized] {
-        let how = Validation { matching, ..Validation::default() };
+        let how = Validation::default().matching(matching);
         let mut trial = Trial::new();
         let (mut agreed, mut won) = (0, 0);
         for _ in 0..5_000 {
@@ -150,8 +150,7 @@ fn a_liar_wins_none_of_ten_thousand_tasks() {
 #[test]
 fn a_liar_that_rewrites_nothing_else_is_flagged_by_the_words_it_does_not_share() {
     let mut random = Random::new(12);
-    let how =
-        Validation { policy: Policy::Medoid, matching: Matching::Lexical, min_score: 0.5, ..Validation::default() };
+    let how = Validation::default().policy(Policy::Medoid).matching(Matching::Lexical).min_score(0.5);
     let (mut lies, mut flagged, mut honest, mut doubted) = (0_u64, 0_u64, 0_u64, 0_u64);
     for _ in 0..2_000 {
         let length = random.range(20, 200);

@@ -78,23 +78,21 @@ async fn fill(dir: &Path, count: u64, ended: bool) -> Outcome {
 
 fn end_of(new: &TaskSpec) -> Task {
     let words = "one hundred and something";
-    let answer = Answer { text: words.into(), usage: Usage::new(8, 4), ..Answer::default() };
-    Task {
-        gid: new.gid,
-        id: new.id,
-        session_id: new.session_id,
-        request: Arc::clone(&new.request),
-        state: TaskState::Ended,
-        outcome: Some(Ending::Ok),
-        created_at: new.created_at,
-        ended_at: Some(new.created_at.plus(1_000)),
-        deadline: new.deadline,
-        text: words.into(),
-        results: vec![MinerResult { miner: "0xa".into(), answer, hash: "ab".into() }],
-        attempts: 1,
-        fence: Fence(new.gid.0),
-        ..Task::default()
-    }
+    let answer = Answer::default().text(words).usage(Usage::new(8, 4));
+    Task::default()
+        .gid(new.gid)
+        .id(new.id)
+        .session_id(new.session_id)
+        .request(Arc::clone(&new.request))
+        .state(TaskState::Ended)
+        .outcome(Some(Ending::Ok))
+        .created_at(new.created_at)
+        .ended_at(Some(new.created_at.plus(1_000)))
+        .deadline(new.deadline)
+        .text(words.into())
+        .results(vec![MinerResult::default().miner("0xa".into()).answer(answer).hash("ab".into())])
+        .attempts(1)
+        .fence(Fence(new.gid.0))
 }
 
 /// Measures a start that finds a long queue.
@@ -135,7 +133,7 @@ pub(crate) fn history(context: &Context, rows: &mut Vec<Row>) -> Outcome {
         let started = from.elapsed().as_secs_f64();
         let new = open(&none, Durability::Full).await?;
         for router in [&old, &new] {
-            let miner = |job: Job| job.finish(Answer { text: "ok".into(), ..Answer::default() });
+            let miner = |job: Job| job.finish(Answer::default().text("ok"));
             router.add_miner(MinerSpec::new("prompt", 8), miner).map_err(text)?;
         }
         // The two routers take turns task by task, so that other use of the disk affects both.

@@ -199,7 +199,7 @@ async fn lost(context: &Context, rows: &mut Vec<Row>) -> Outcome {
             let (offered, mut offers) = mpsc::unbounded_channel();
             let heir = dial(client(served.address, "heir".into(), 1), move |job: Job| {
                 let _ = offered.send(Instant::now());
-                job.finish(Answer { text: "done".into(), ..Answer::default() });
+                job.finish(Answer::default().text("done"));
             })?;
             until("the second miner connects", || active(&served.router) == 2).await?;
             let from = Instant::now();

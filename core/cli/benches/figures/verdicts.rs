@@ -26,7 +26,7 @@ pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
         // One answer is not ASCII, so that its characters must be composed anew.
         let other = if matching == Matching::Exact { text.clone() } else { text.replace("caf\u{e9}", "cafe\u{301}") };
         let min_score = if matching == Matching::Lexical { 0.5 } else { 1.0 };
-        let how = Validation { matching, min_score, ..Validation::default() };
+        let how = Validation::default().matching(matching).min_score(min_score);
         let rounds = context.pick(50, 500);
         let from = Instant::now();
         for _ in 0..rounds {

@@ -88,7 +88,7 @@ pub(crate) fn ended(id: u64) -> Task {
     task.fence = Fence(id);
     let mut answer = Answer::default();
     answer.text.clone_from(&task.text);
-    task.results = vec![MinerResult { miner: "0xa".into(), answer, hash: "ab".into() }];
+    task.results = vec![MinerResult::default().miner("0xa".into()).answer(answer).hash("ab".into())];
     task
 }
 

@@ -20,20 +20,15 @@ fn json(answer: &impl Serialize) -> String {
 }
 
 fn session() -> Session {
-    Session::new(
-        SessionId(2),
-        "0x5d1c".into(),
-        SessionSpec { name: "chat".into(), ..SessionSpec::default() },
-        Timestamp(0),
-    )
+    Session::new(SessionId(2), "0x5d1c".into(), SessionSpec::default().name("chat"), Timestamp(0))
 }
 
 #[test]
 fn pages_stay_as_they_are() {
-    let (task, miner) = (Task::default(), MinerInfo { id: "rack-1".into(), ..MinerInfo::default() });
+    let (task, miner) = (Task::default(), MinerInfo::default().id("rack-1".into()));
     let page = |tasks, corrupt| Tasks::Page(TaskPage { count: 9, tasks, corrupt });
     let miners = [miner];
-    let stats = NodeStats { dedicated_count: 0, ephemeral_count: 1, total_count: 1 };
+    let stats = NodeStats::default().dedicated_count(0).ephemeral_count(1).total_count(1);
     let nodes = BTreeMap::from([("rack-1", &miners[0])]);
     let key = ApiKey { id: "5f2a".into(), ..ApiKey::default() };
     let lines = [

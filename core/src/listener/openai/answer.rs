@@ -190,17 +190,15 @@ mod tests {
     use crate::model::{Answer, FinishReason, SessionId, TaskId, Usage};
 
     fn completion(text: &str) -> Completion {
-        Completion {
-            session_id: SessionId(3),
-            task_id: TaskId(4),
-            gid: Gid(5),
-            created: 0x6500_0000,
-            model: "m\"1".into(),
-            answer: Answer { text: text.into(), usage: Usage::new(2, 3), ..Answer::default() },
-            miner_address: String::new(),
-            alternatives: Vec::new(),
-            verdict: None,
-        }
+        Completion::new(Answer::default().text(text).usage(Usage::new(2, 3)))
+            .session_id(SessionId(3))
+            .task_id(TaskId(4))
+            .gid(Gid(5))
+            .created(0x6500_0000)
+            .model("m\"1".into())
+            .miner_address(String::new())
+            .alternatives(Vec::new())
+            .verdict(None)
     }
 
     fn request(kind: RequestKind, body: &str) -> TaskRequest {

@@ -18,36 +18,28 @@ fn token(text: &str, raw: Option<&str>) -> StreamEvent {
 }
 
 fn end(text: &str) -> StreamEvent {
-    StreamEvent::End(Ok(Arc::new(Completion {
-        session_id: SessionId(0),
-        task_id: TaskId(1),
-        gid: Gid(9),
-        created: 1,
-        model: "m".into(),
-        answer: Answer {
-            text: text.into(),
-            usage: Usage::new(1, 2),
-            finish_reason: FinishReason::Length,
-            ..Answer::default()
-        },
-        miner_address: String::new(),
-        alternatives: Vec::new(),
-        verdict: None,
-    })))
+    StreamEvent::End(Ok(Arc::new(
+        Completion::new(Answer::default().text(text).usage(Usage::new(1, 2)).finish_reason(FinishReason::Length))
+            .session_id(SessionId(0))
+            .task_id(TaskId(1))
+            .gid(Gid(9))
+            .created(1)
+            .model("m".into())
+            .miner_address(String::new())
+            .alternatives(Vec::new())
+            .verdict(None),
+    )))
 }
 
 /// The end of an answer that was compared with others.
 fn judged() -> StreamEvent {
     let StreamEvent::End(Ok(completion)) = end("a") else { unreachable!() };
-    let verdict = Verdict {
-        verdict: Standing::Agreed,
-        score: 1.0,
-        method: Matching::Exact,
-        policy: Some(Policy::Quorum),
-        winner: Some("0x1".into()),
-        per_miner: Vec::new(),
-    };
-    StreamEvent::End(Ok(Arc::new(Completion { verdict: Some(verdict), ..Arc::unwrap_or_clone(completion) })))
+    let verdict = Verdict::new(Standing::Agreed, Matching::Exact)
+        .score(1.0)
+        .policy(Some(Policy::Quorum))
+        .winner(Some("0x1".into()))
+        .per_miner(Vec::new());
+    StreamEvent::End(Ok(Arc::new(Arc::unwrap_or_clone(completion).verdict(Some(verdict)))))
 }
 
 fn written(spec: StreamSpec, events: Vec<StreamEvent>) -> String {

@@ -11,17 +11,15 @@ use crate::model::{
 use crate::{Error, ErrorKind, ModelInfo};
 
 fn completion(text: &str) -> Completion {
-    Completion {
-        session_id: SessionId(2),
-        task_id: TaskId(3),
-        gid: Gid(7),
-        created: 1_767_225_600,
-        model: "tiny".into(),
-        answer: Answer { text: text.into(), ..Answer::default() },
-        miner_address: "0xa".into(),
-        alternatives: Vec::new(),
-        verdict: None,
-    }
+    Completion::new(Answer::default().text(text))
+        .session_id(SessionId(2))
+        .task_id(TaskId(3))
+        .gid(Gid(7))
+        .created(1_767_225_600)
+        .model("tiny".into())
+        .miner_address("0xa".into())
+        .alternatives(Vec::new())
+        .verdict(None)
 }
 
 fn full(text: &str) -> Completion {
@@ -29,14 +27,13 @@ fn full(text: &str) -> Completion {
     full.answer.usage = Usage::new(12, 3);
     full.answer.finish_reason = FinishReason::from("content_filter");
     full.answer.model = Some("tiny \"q4\"".into());
-    full.verdict = Some(Verdict {
-        verdict: Standing::Agreed,
-        score: 1.0,
-        method: Matching::Exact,
-        policy: Some(Policy::Quorum),
-        winner: Some("0xa".into()),
-        per_miner: vec![MinerVerdict { miner: "0xa".into(), score: 1.0, agrees: true }],
-    });
+    full.verdict = Some(
+        Verdict::new(Standing::Agreed, Matching::Exact)
+            .score(1.0)
+            .policy(Some(Policy::Quorum))
+            .winner(Some("0xa".into()))
+            .per_miner(vec![MinerVerdict::default().miner("0xa".into()).score(1.0).agrees(true)]),
+    );
     full
 }
 

@@ -186,12 +186,7 @@ impl MinerClientConfig {
     /// The description of the miner's models.
     pub(super) fn hello_models(&self, models: &[String]) -> Vec<ModelDetails> {
         let known = |id: &String| self.model_details.iter().find(|details| details.id == *id).cloned();
-        models
-            .iter()
-            .map(|id| {
-                known(id).unwrap_or_else(|| ModelDetails { id: id.clone(), warm: true, ..ModelDetails::default() })
-            })
-            .collect()
+        models.iter().map(|id| known(id).unwrap_or_else(|| ModelDetails::default().id(id.clone()).warm(true))).collect()
     }
 }
 

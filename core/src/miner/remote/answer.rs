@@ -117,7 +117,7 @@ impl Session {
             let text = tokens.data[..tokens.data.floor_char_boundary(room)].to_owned();
             out.push(Output::Piece(fence, Chunk { text, ..Chunk::default() }));
         }
-        out.push(Output::Done(fence, Box::new(Answer { finish_reason: FinishReason::Length, ..Answer::default() })));
+        out.push(Output::Done(fence, Box::new(Answer::default().finish_reason(FinishReason::Length))));
         out.extend(self.cancel(fence, "the answer is as long as limits.output allows", now).map(Output::Send));
         out
     }
@@ -148,14 +148,12 @@ impl Session {
         }
         entry.phase = Phase::Settling;
         let whole = std::mem::take(&mut entry.answer);
-        let answer = Answer {
-            finish_reason: done.finish_reason,
-            usage: done.usage,
-            model: done.model,
-            raw: (!whole.is_empty()).then(|| Bytes::from(whole)),
-            sha256: Some(hash),
-            ..Answer::default()
-        };
+        let answer = Answer::default()
+            .finish_reason(done.finish_reason)
+            .usage(done.usage)
+            .model(done.model)
+            .raw((!whole.is_empty()).then(|| Bytes::from(whole)))
+            .sha256(Some(hash));
         vec![Output::Done(fence, Box::new(answer))]
     }
 

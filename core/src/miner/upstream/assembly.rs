@@ -132,7 +132,7 @@ impl Assembly {
         }
         self.finish_reason = Some(FinishReason::Length);
         let (usage, model) = (self.usage.take().unwrap_or_default(), self.model.take());
-        Ok(Answer { finish_reason: FinishReason::Length, usage, model, ..Answer::default() })
+        Ok(Answer::default().finish_reason(FinishReason::Length).usage(usage).model(model))
     }
 
     /// Whether every choice has a finish reason.
@@ -157,7 +157,11 @@ impl Assembly {
         });
         let raw = (self.wish.whole || self.joined.is_more_than_text())
             .then(|| Bytes::from(self.joined.into_json(finish_reason.as_str())));
-        Ok(Answer { finish_reason, usage: self.usage.unwrap_or_default(), model: self.model, raw, ..Answer::default() })
+        Ok(Answer::default()
+            .finish_reason(finish_reason)
+            .usage(self.usage.unwrap_or_default())
+            .model(self.model)
+            .raw(raw))
     }
 
     /// Takes the text of the choice whose text is the answer's.
@@ -228,12 +232,8 @@ mod tests {
             r#"{"choices":[],"usage":{"prompt_tokens":2,"completion_tokens":1,"total_tokens":3}}"#,
         ]);
         assert_eq!(text, "Hi");
-        let wanted = Answer {
-            finish_reason: FinishReason::Length,
-            usage: Usage::new(2, 1),
-            model: Some("m".into()),
-            ..Answer::default()
-        };
+        let wanted =
+            Answer::default().finish_reason(FinishReason::Length).usage(Usage::new(2, 1)).model(Some("m".into()));
         assert_eq!(answer, wanted);
     }
 

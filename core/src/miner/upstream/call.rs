@@ -110,7 +110,7 @@ async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Tail>), Fa
         match &answer.raw {
             Some(raw) if job.stream() && route != Route::Embeddings => {
                 let pieced = in_pieces(shared, job, raw).await?;
-                Ok((Answer { text: answer.text, ..pieced }, None))
+                Ok((pieced.text(answer.text), None))
             }
             _ => Ok((answer, None)),
         }
@@ -135,7 +135,7 @@ fn cut(shared: &Shared, job: &Job, route: Route, body: &[u8]) -> Result<Answer, 
         return Err(too_large());
     }
     let answer = read_body(&shared.name, closed(body).into(), unary).map_err(|_| too_large())?;
-    let mut answer = Answer { finish_reason: FinishReason::Length, raw: None, ..answer };
+    let mut answer = answer.finish_reason(FinishReason::Length).raw(None);
     if job.stream() && job.emit(String::from(std::mem::take(&mut answer.text))) == Emit::Cancelled {
         return Err(cancelled_failure());
     }
@@ -329,14 +329,12 @@ fn unary(name: &str, body: &Bytes, reply: &Reply<'_>) -> Result<Answer, Failure>
     }
     let calls = message.and_then(|message| last(message.get(), "tool_calls")).is_some_and(|calls| !is_blank(calls));
     let unsaid = if calls { FinishReason::ToolCalls } else { FinishReason::Stop };
-    Ok(Answer {
-        text: first.words(message).map(Joint::of).unwrap_or_default().into(),
-        finish_reason: first.finish_reason().unwrap_or(unsaid),
-        usage: reply.usage().unwrap_or_default(),
-        model: reply.model(),
-        raw: Some(body.clone()),
-        ..Answer::default()
-    })
+    Ok(Answer::default()
+        .text(first.words(message).map(Joint::of).unwrap_or_default())
+        .finish_reason(first.finish_reason().unwrap_or(unsaid))
+        .usage(reply.usage().unwrap_or_default())
+        .model(reply.model())
+        .raw(Some(body.clone())))
 }
 
 /// Reads the answer to a request for embeddings. The vectors are forwarded unchanged.
@@ -349,7 +347,7 @@ fn embedded(name: &str, body: &Bytes, reply: &Reply<'_>) -> Result<Answer, Failu
         return Err(refusal::garbage(name, "answered without data", body));
     }
     let (usage, model) = (reply.usage().unwrap_or_default(), reply.model());
-    Ok(Answer { finish_reason: FinishReason::Stop, usage, model, raw: Some(body.clone()), ..Answer::default() })
+    Ok(Answer::default().finish_reason(FinishReason::Stop).usage(usage).model(model).raw(Some(body.clone())))
 }
 
 /// The failure of an answer with an error status, and the body of that answer.

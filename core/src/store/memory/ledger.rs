@@ -59,7 +59,7 @@ impl Snapshot {
     pub(super) fn into_task(self) -> Task {
         match self {
             Self::Open(task) => *task,
-            Self::Ended(task) => Task { state: TaskState::Ended, queue_position: None, ..Task::clone(&task) },
+            Self::Ended(task) => Task::clone(&task).state(TaskState::Ended).queue_position(None),
         }
     }
 }

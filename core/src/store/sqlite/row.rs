@@ -190,25 +190,23 @@ pub(super) fn task(row: &Row<'_>) -> Result<(Task, u8), RowError> {
     let some_time = |column| time(column).map(|at| Some(at).filter(|at| at.0 != 0));
     let text_of = |column| -> rusqlite::Result<Option<&str>> { Ok(row.get_ref(column)?.as_str_or_null()?) };
     let ended_at = row.get::<_, Option<i64>>(12)?;
-    let mut task = Task {
-        gid: Gid(uint(row, 0)?),
-        session_id: SessionId(uint(row, 1)?),
-        id: TaskId(uint(row, 2)?),
-        request: Arc::new(parse("request", text_of(19)?.unwrap_or_default())?),
-        state: if ended_at.is_some() { TaskState::Ended } else { TaskState::Queued },
-        created_at: time(7)?,
-        started_at: some_time(8)?,
-        first_token_at: some_time(9)?,
-        precommitted_at: some_time(10)?,
-        committed_at: some_time(11)?,
-        ended_at: ended_at.map(|at| Timestamp(at.cast_unsigned())),
-        deadline: time(13)?,
-        assigned_miners: text_of(18)?.map(|miners| parse("assigned_miners", miners)).transpose()?.unwrap_or_default(),
-        text: text_of(21)?.unwrap_or_default().into(),
-        attempts: row.get(5)?,
-        fence: Fence(uint(row, 6)?),
-        ..Task::default()
-    };
+    let mut task = Task::default()
+        .gid(Gid(uint(row, 0)?))
+        .session_id(SessionId(uint(row, 1)?))
+        .id(TaskId(uint(row, 2)?))
+        .request(Arc::new(parse("request", text_of(19)?.unwrap_or_default())?))
+        .state(if ended_at.is_some() { TaskState::Ended } else { TaskState::Queued })
+        .created_at(time(7)?)
+        .started_at(some_time(8)?)
+        .first_token_at(some_time(9)?)
+        .precommitted_at(some_time(10)?)
+        .committed_at(some_time(11)?)
+        .ended_at(ended_at.map(|at| Timestamp(at.cast_unsigned())))
+        .deadline(time(13)?)
+        .assigned_miners(text_of(18)?.map(|miners| parse("assigned_miners", miners)).transpose()?.unwrap_or_default())
+        .text(text_of(21)?.unwrap_or_default().into())
+        .attempts(row.get(5)?)
+        .fence(Fence(uint(row, 6)?));
     if let Some(end) = text_of(20)? {
         let end: StoredEnd<'_> = serde_json::from_str(end).map_err(|e| RowError::Column("end", e.to_string()))?;
         let raw = bytes_of(row.get_ref(22)?);

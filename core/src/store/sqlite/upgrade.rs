@@ -218,7 +218,7 @@ mod tests {
         let path = place::prepare(dir.path()).unwrap();
         let mut db = connection::writer(&path, Durability::Full).unwrap();
         migrate(&mut db, &MIGRATIONS[..3]).unwrap();
-        let spec = SessionSpec { name: "s".into(), ..SessionSpec::default() };
+        let spec = SessionSpec::default().name("s");
         let session = Session::new(SessionId(5), "0x5".into(), spec, Timestamp(1_000));
         let key = ApiKey { id: "k".into(), ..ApiKey::default() };
         db.execute("INSERT INTO session VALUES(5, ?1)", [text(Some(&json(&session).unwrap()))]).unwrap();

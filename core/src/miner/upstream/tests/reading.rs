@@ -108,7 +108,7 @@ async fn embeddings_pass_whole() {
     let request = serde_json::from_str::<TaskRequest>(r#"{"input":"a"}"#).unwrap().kind(RequestKind::Embedding);
     let answer = offer(&miner(&mock), request, false).end().await.unwrap();
     assert_eq!(answer.raw.as_deref(), Some(body.as_bytes()));
-    assert_eq!(answer.usage, Usage { prompt_tokens: 3, completion_tokens: 0, total_tokens: 3 });
+    assert_eq!(answer.usage, Usage::default().prompt_tokens(3).completion_tokens(0).total_tokens(3));
     assert!(mock.seen()[0].head.starts_with("POST /v1/embeddings "));
 }
 

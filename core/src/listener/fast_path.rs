@@ -1,0 +1,119 @@
+//! The way of the busiest route, `POST /v1/chat/completions`, around axum's router and its layers.
+//!
+//! Routing, the layers and the extractors cost a short answer as much as reading its body. The checks of the gate are
+//! the same on both ways, and so is every answer.
+
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::Method;
+
+use super::auth::Caller;
+use super::openai;
+use super::reply::{Failed, Family};
+use super::state::AppState;
+use crate::Error;
+
+/// Marks an answer that came this way.
+#[derive(Clone)]
+pub(super) struct FastPath;
+
+impl FastPath {
+    const ROUTE: &str = "/v1/chat/completions";
+
+    /// Whether a request goes this way.
+    pub(super) fn takes(request: &Request) -> bool {
+        request.method() == Method::POST && request.uri().path() == Self::ROUTE
+    }
+
+    /// Answers a request whose caller is known.
+    pub(super) async fn answer(state: &AppState, request: Request) -> Response {
+        let (mut head, body) = request.into_parts();
+        let Some(caller) = head.extensions.remove::<Caller>() else {
+            return Failed::new(Family::OpenAi, Error::internal("a request without a caller passed")).into_response();
+        };
+        let answer = openai::create_chat(State(state.clone()), Extension(caller), head.headers, body).await;
+        let mut response = answer.into_response();
+        response.extensions_mut().insert(Self);
+        response
+    }
+
+    /// The route of an answer that came this way.
+    pub(super) fn route_of(response: &mut Response) -> Option<&'static str> {
+        response.extensions_mut().remove::<Self>().map(|_| Self::ROUTE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use http::{HeaderMap, StatusCode};
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::listener::auth::Auth;
+    use crate::listener::handler::state;
+    use crate::listener::locality::Visit;
+    use crate::model::Timestamp;
+    use crate::{Config, Router};
+
+    type Answer = (StatusCode, HeaderMap, String);
+
+    /// An answer without its ids and times, whose digits are hexadecimal.
+    async fn read(response: Response) -> Answer {
+        let (head, body) = response.into_parts();
+        let body = to_bytes(body, 1 << 20).await.unwrap();
+        let text = String::from_utf8_lossy(&body).replace(|c: char| c.is_ascii_hexdigit(), "");
+        let mut headers = head.headers;
+        for own in ["x-cortensor-task", "x-request-id", "content-length"] {
+            headers.remove(own);
+        }
+        (head.status, headers, text)
+    }
+
+    async fn both_ways(state: &AppState, kind: &str, body: &str) -> (Answer, Answer) {
+        let request = || {
+            let mut request = Request::post(FastPath::ROUTE)
+                .header("host", "localhost")
+                .header("authorization", "Bearer default-dev-token")
+                .header("content-type", kind)
+                .body(Body::from(body.to_owned()))
+                .unwrap();
+            let peer = std::net::Ipv4Addr::LOCALHOST.into();
+            let visit = Visit { peer, uri: request.uri(), headers: request.headers() };
+            let caller = state.auth.caller(&visit, Timestamp::wall_clock().as_secs()).unwrap();
+            request.extensions_mut().insert(caller);
+            request
+        };
+        let (routes, _) = crate::listener::routes().split_for_parts();
+        let fast = FastPath::answer(state, request()).await;
+        let routed = routes.with_state(state.clone()).oneshot(request()).await.unwrap();
+        (read(fast).await, read(routed).await)
+    }
+
+    #[tokio::test]
+    async fn both_ways_answer_alike() {
+        let config = Config::default().echo(true);
+        let router = Router::open(config).await.unwrap();
+        let listen = router.config().listen.clone();
+        let auth = Auth::new(&router, &listen).unwrap();
+        let state = state(router.clone(), listen, auth);
+        let json = "application/json";
+        let large = format!(r#"{{"messages":[{{"role":"user","content":"{}"}}]}}"#, "x".repeat(5 << 20));
+        for (kind, body, status) in [
+            (json, r#"{"messages":[{"role":"user","content":"hi"}]}"#, 200),
+            (json, r#"{"model":"echo","stream":true,"messages":[{"role":"user","content":"hi there"}]}"#, 200),
+            (json, r#"{"messages":[]}"#, 400),
+            (json, "{", 400),
+            (json, "", 400),
+            (json, r#"{"messages":[{"role":"user","content":"hi"}],"stream":"yes"}"#, 400),
+            ("text/plain", r#"{"messages":[{"role":"user","content":"hi"}]}"#, 200),
+            (json, &large, 413),
+        ] {
+            let (fast, routed) = both_ways(&state, kind, body).await;
+            assert_eq!(fast, routed, "{kind}: {body:.80}");
+            assert_eq!(fast.0, status, "{kind}: {body:.80}");
+        }
+        router.close().await;
+    }
+}
