@@ -1,5 +1,5 @@
-//! A router for AI inference that lives inside the host program: sessions, tasks, miners and,
-//! where wanted, an HTTP listener that speaks Cortensor's REST API and OpenAI's.
+//! A router for AI inference that lives inside the host program. Programs submit tasks in sessions, and miners answer
+//! them. An optional HTTP listener speaks Cortensor's REST API and OpenAI's API.
 //!
 //! ```
 //! use cortensor_router::miner::Job;
@@ -19,8 +19,8 @@
 //! # }
 //! ```
 //!
-//! [`Router::submit`] takes a session, a whole request and [`SubmitOptions`]; its [`Submission`] gives the answer whole or
-//! as a [`TokenStream`]. The module `listener` serves HTTP, by a socket of its own or inside an axum program.
+//! [`Router::submit`] takes a session, a whole request and [`SubmitOptions`]; its [`Submission`] gives the answer
+//! whole or as a [`TokenStream`]. The module `listener` serves HTTP, by a socket of its own or inside an axum program.
 
 pub mod config;
 mod damper;
@@ -55,7 +55,7 @@ pub use token::{KeySpec, NewKey, Token};
 /// The version of the product, the same in every language.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The Rust examples of the documents are tests.
+/// Runs the Rust examples of the Markdown pages as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/guide/concepts.md")]
 #[doc = include_str!("../../README.md")]

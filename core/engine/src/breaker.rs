@@ -1,4 +1,4 @@
-//! Leaves a miner that keeps failing alone for a while, then tries it with one task.
+//! The breaker of a miner: it keeps tasks away from a miner that keeps failing, then tries the miner with one task.
 
 use cortensor_router_model::{Gid, Timestamp};
 
@@ -13,8 +13,8 @@ pub enum BreakerState {
     HalfOpen,
 }
 
-/// Counts tasks that failed in a row, and decides how long they keep a miner out. A task counts once, however often
-/// it was tried, because a task that no miner can do says little about this one.
+/// Counts tasks that failed in a row, and decides how long the miner gets no tasks after them. A task counts once,
+/// however many attempts it had, because a task that no miner can do says little about this miner.
 #[derive(Debug, Clone)]
 pub(super) struct Breaker {
     state: BreakerState,
@@ -32,7 +32,7 @@ impl Default for Breaker {
     }
 }
 
-/// The number of outcomes that the failure rate is computed of.
+/// The number of latest outcomes from which the failure rate is computed.
 const RECENT: u32 = 20;
 
 impl Breaker {
@@ -47,7 +47,7 @@ impl Breaker {
         self.state = BreakerState::Closed;
     }
 
-    /// Notes that the task failed. Gives the time of the next try, if that opened the breaker.
+    /// Notes that the task failed. Returns the time of the next try if this failure opened the breaker.
     pub(super) fn failure(&mut self, task: Gid, now: Timestamp, threshold: u32, open_ms: u64) -> Option<Timestamp> {
         if matches!(self.state, BreakerState::Open(_)) || self.in_a_row.contains(&task) {
             return None;
@@ -66,7 +66,7 @@ impl Breaker {
         Some(until)
     }
 
-    /// Ends the time of being open: one task may try the miner.
+    /// Makes an open breaker half open: one task may try the miner.
     pub(super) fn half_open(&mut self) {
         if matches!(self.state, BreakerState::Open(_)) {
             self.state = BreakerState::HalfOpen;

@@ -1,13 +1,13 @@
-//! Computes what a task costs, by which sessions get their shares.
+//! Computes the cost of a task. Sessions get their shares by the cost of their tasks.
 
-/// What a task costs its session: its tokens, those of the answer twice, for each answer. The numbers come from
-/// outside, so that sums of costs must not overflow either.
+/// The cost of a task for its session: for each answer the tokens of the prompt, plus twice the tokens of the answer.
+/// Callers choose the numbers, so the result is bounded, and sums of costs do not overflow.
 pub(super) fn cost_of(prompt_tokens: u64, answer_tokens: u64, answers: u32) -> u64 {
     let one = prompt_tokens.saturating_add(answer_tokens.saturating_mul(2)).max(1);
     one.saturating_mul(u64::from(answers)).min(MOST)
 }
 
-/// More than any real task costs, and so little that a million of them, scaled, stay below 2^63.
+/// The greatest cost. No real task costs as much, and a million such costs, scaled, stay below 2^63.
 const MOST: u64 = 1 << 32;
 
 #[cfg(test)]

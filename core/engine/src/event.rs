@@ -1,4 +1,4 @@
-//! What the engine is told, and what it asks for.
+//! The events that the engine takes, and the effects that it asks for.
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use cortensor_router_model::{
     Fence, Gid, OnFailure, Outcome, SessionId, SessionMode, Standing, TaskId, TaskState, Timestamp,
 };
 
-/// A miner while it is there. A miner that comes back gets a new key.
+/// The key of a miner while it is there. A miner that comes back gets a new key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MinerKey(pub u32);
 
-/// What the engine needs to know of a session.
+/// The properties of a session that the engine needs.
 #[derive(Debug, Clone, Default)]
 pub struct SessionRules {
     /// The band of its tasks.
@@ -26,7 +26,8 @@ pub struct SessionRules {
     pub open: bool,
     /// Which kinds of miners serve it.
     pub mode: SessionMode,
-    /// The model of its tasks where they name none; what miners are counted and reserved by.
+    /// The model of its tasks that name none. The engine also counts and reserves miners for the session by this
+    /// model.
     pub model: Option<Arc<str>>,
     /// The fewest miners that must be able to serve it; 0: no demand.
     pub min_miners: u32,
@@ -34,45 +35,46 @@ pub struct SessionRules {
     pub max_miners: Option<NonZeroU32>,
     /// How many ephemeral miners are kept for it alone; 0: none.
     pub reserve: u32,
-    /// For how long after its last task they are kept, in milliseconds.
+    /// The time for which they are kept after its last task, in milliseconds.
     pub reserve_ms: u64,
-    /// Its service class; 0: the best effort.
+    /// Its service class; 0: no demand.
     pub sla: u32,
 }
 
 impl SessionRules {
-    /// Whether its tasks cannot stand in line with those of other sessions, because not every free miner may have them.
+    /// Whether its tasks need lanes of their own, because not every free miner may have them.
     pub(super) fn restricted(&self) -> bool {
         self.min_miners > 0 || self.max_miners.is_some() || self.reserve > 0 || self.sla > 0
     }
 }
 
-/// What the engine needs to know of a miner.
+/// The properties of a miner that the engine needs.
 #[derive(Debug, Clone, Default)]
 pub struct MinerRules {
-    /// Who it is: it is the same miner when it comes back under another key.
+    /// The identity of the miner, which stays the same when the miner comes back under another key.
     pub identity: Arc<str>,
     /// The models it serves; empty: any.
     pub models: Vec<Arc<str>>,
     /// The name under which it is asked for as a model while it lists none; empty: no such name.
     pub called: Arc<str>,
-    /// Whether its first list of models, or the first sign that it is up, is still awaited. [`Event::Heard`] ends that.
+    /// Whether its first list of models, or the first sign that it is up, is still awaited. [`Event::Heard`] ends
+    /// that.
     pub awaited: bool,
-    /// Tasks at a time.
+    /// The greatest number of tasks at a time.
     pub capacity: u32,
-    /// Its share among equals, at least 1.
+    /// Its share of the tasks among equal miners, at least 1.
     pub weight: u32,
-    /// Whether it embeds.
+    /// Whether it makes embeddings.
     pub embeddings: bool,
-    /// Who runs it; empty: itself.
+    /// The person or company that runs it; empty: the miner counts as its own owner.
     pub owner: Arc<str>,
     /// Whether it is dedicated to sessions rather than ephemeral.
     pub dedicated: bool,
-    /// Whether it can go on from a text that another one began.
+    /// Whether it can continue a text that another miner began.
     pub continues: bool,
-    /// Whether an offer is taken without a word (callbacks and upstreams).
+    /// Whether it accepts every offer without an answer to it, as callbacks and upstreams do.
     pub auto_accept: bool,
-    /// Whether it is asked only where no other miner could serve the task.
+    /// Whether it gets a task only if no other miner could serve the task.
     pub last_resort: bool,
 }
 
@@ -83,9 +85,9 @@ pub struct Demand {
     pub session: SessionId,
     /// The model it wants; `None`: any.
     pub model: Option<Arc<str>>,
-    /// Whether any other will do where nobody has that one.
+    /// Whether any other model will do if no miner has that one.
     pub any_model: bool,
-    /// Whether it wants vectors.
+    /// Whether it asks for an embedding.
     pub embedding: bool,
     /// The band; the session's where `None`.
     pub band: Option<u8>,
@@ -95,33 +97,35 @@ pub struct Demand {
     pub max_tokens: u64,
     /// Bytes of the request, for the bound on the queue.
     pub bytes: u64,
-    /// When it is given up.
+    /// The time at which the engine gives the task up.
     pub deadline: Timestamp,
-    /// Whether tokens are due as they come. A miner that gives its answer in one piece may be silent until the deadline.
+    /// Whether the caller reads tokens as they come. If not, the miner may give its answer in one piece and be silent
+    /// until the deadline.
     pub streaming: bool,
-    /// How many distinct miners answer, at least 1.
+    /// The number of distinct miners that answer, at least 1.
     pub required: u32,
     /// Whether their answers are compared; else the first whole answer is taken.
     pub judged: bool,
-    /// Whether one more miner is asked where the answers do not agree.
+    /// Whether one more miner is asked if the answers do not agree.
     pub tie_break: bool,
-    /// When those answers are compared that are in, if one is; later than the deadline: never.
+    /// The time at which the answers that are in are compared, if there is one. A time after the deadline has no
+    /// effect.
     pub precommit_by: Timestamp,
-    /// What follows when the miner that streams is lost after clients have seen some of it.
+    /// The rule for a miner that is lost after a client has seen some of its stream.
     pub on_failure: OnFailure,
-    /// The router's own: it counts for no session and is never written down.
+    /// Whether the task is the router's own: it counts for no session and is never written down.
     pub shadow: bool,
     /// Hashes of the prompt's leading blocks, longest prefix last.
     pub prefix: Arc<[u64]>,
-    /// Whether a caller waits for it: then it fails soon where no miner that could serve it is up.
+    /// Whether a caller waits for it. Such a task fails soon if no miner that could serve it is up.
     pub attached: bool,
-    /// Whether the deadline is that of the first token alone.
+    /// Whether the deadline bounds only the time to the first token.
     pub open_ended: bool,
     /// Whether it waits for [`Event::Release`] before any miner gets it.
     pub held: bool,
 }
 
-/// One that wants any miner's answer, however long that takes.
+/// A task that takes the answer of any miner and has no deadline.
 impl Default for Demand {
     fn default() -> Self {
         Self {
@@ -149,20 +153,21 @@ impl Default for Demand {
     }
 }
 
-/// Why an attempt failed, as far as the engine cares.
+/// The party that is to blame for a failed attempt, and whether another try makes sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
-    /// The miner's: counts towards its breaker; another one is tried.
+    /// The miner is to blame: the failure counts towards its breaker, and another miner is tried.
     Miner,
-    /// Nobody's: another one is tried.
+    /// Nobody is to blame: another miner is tried.
     Nobody,
-    /// The miner has too much to do: as nobody's, and the task waits a little.
+    /// The miner has too much to do: nobody is to blame, and the task waits a little.
     Overload,
-    /// The request's: no other miner is tried.
+    /// The request is to blame: no other miner is tried.
     Request,
-    /// Nobody's, but asking this miner again is in vain: each other one is asked once.
+    /// Nobody is to blame, but this miner would fail again: each other miner is asked once.
     Unfit,
-    /// The miner's, and asking it again is in vain: counts towards its breaker, each other one is asked once.
+    /// The miner is to blame and would fail again: the failure counts towards its breaker, and each other miner is
+    /// asked once.
     Barred,
 }
 
@@ -172,43 +177,44 @@ impl Blame {
         matches!(self, Self::Miner | Self::Barred)
     }
 
-    /// Whether the same miner would say the same again.
+    /// Whether the same miner would fail in the same way again.
     pub(super) fn is_final_there(self) -> bool {
         matches!(self, Self::Unfit | Self::Barred)
     }
 }
 
-/// What happened. Time comes beside it.
+/// A thing that happened. [`Engine::step`](crate::Engine::step) gets its time beside it.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// A session is new or changed.
     Session(SessionId, SessionRules),
-    /// A task was submitted. Answered by [`Effect::Admitted`] or [`Effect::Refused`], the first effect.
+    /// A task was submitted. The first effect answers it: [`Effect::Admitted`] or [`Effect::Refused`].
     Submit(Box<Demand>),
-    /// A task that a crash left unfinished is back. Never refused.
+    /// A task is back that the last process left unfinished. The engine never refuses it.
     Restore(Gid, TaskId, Box<Demand>),
     /// A held task may go to a miner.
     Release(Gid),
-    /// A held task is not to be: nobody has seen it, and nobody will.
+    /// A held task is withdrawn. Nobody has seen it, and nobody will.
     Forget {
         /// The task.
         gid: Gid,
-        /// Its number in its session, to be given again, where it is known that the store has no trace of it either.
+        /// Its number in its session, which may be given to another task; `None`: the store may have a trace of the
+        /// task.
         give_back: Option<TaskId>,
     },
-    /// A task is wanted no more.
+    /// A task is cancelled.
     Cancel(Gid),
     /// No caller waits for a task any more, and it goes on.
     Detach(Gid),
     /// A miner is there.
     MinerUp(MinerKey, MinerRules),
-    /// How many tasks a miner may have from now on.
+    /// The number of tasks that a miner may have from now on.
     Credits(MinerKey, u32),
     /// A miner's models changed.
     Models(MinerKey, Vec<Arc<str>>),
-    /// The first word of a miner has come: its models and credits are what they are.
+    /// The first report of a miner has come: its models and credits are known from now on.
     Heard(MinerKey),
-    /// A miner takes no new tasks.
+    /// A miner drains: it takes no new tasks.
     Drain(MinerKey),
     /// A miner is gone; what it had is lost.
     MinerGone(MinerKey),
@@ -216,7 +222,7 @@ pub enum Event {
     Accept(Fence),
     /// A miner declined an offer.
     Reject(Fence),
-    /// A miner gave something; `first` when it was the first token.
+    /// A miner gave a piece of an answer, or another sign of life.
     Progress {
         /// The attempt.
         fence: Fence,
@@ -225,7 +231,7 @@ pub enum Event {
         /// Whether a client has seen it, so that it cannot be taken back.
         shown: bool,
     },
-    /// A miner is done.
+    /// A miner has finished its answer.
     Done {
         /// The attempt.
         fence: Fence,
@@ -236,31 +242,31 @@ pub enum Event {
     Fail {
         /// The attempt.
         fence: Fence,
-        /// Who is to blame.
+        /// The party that is to blame.
         blame: Blame,
     },
-    /// A client has seen what the attempt gave, so that it cannot be taken back.
+    /// A client has seen pieces of the attempt, so that they cannot be taken back.
     Shown(Fence),
-    /// How the answers of a task compare, as [`Effect::Judge`] asked.
+    /// The result of the comparison of a task's answers, for which [`Effect::Judge`] asked.
     Verdict {
         /// The task.
         gid: Gid,
-        /// How they stand to each other.
+        /// Whether the answers agree.
         standing: Standing,
-        /// Which attempts' answers match the one that is taken.
+        /// For each attempt, whether its answer matches the one that is taken.
         agrees: Vec<(Fence, bool)>,
     },
-    /// What is known of the miner of that identity from former times.
+    /// The reputation, from 0 to 1, that the store remembers of the miner with that identity.
     Reputation(Arc<str>, f64),
     /// The end of the task is durable.
     Committed(Gid),
-    /// The store does not have the end of the task: it could not be written, or met no row.
+    /// The store does not have the end of the task: it could not write the end, or found no row of the task.
     Unwritten(Gid),
-    /// Time passed.
+    /// Time passed, so that a deadline may be due.
     Tick,
 }
 
-/// Why a task was refused.
+/// The reason why a task was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// There is no such session.
@@ -273,7 +279,7 @@ pub enum Refusal {
     QueueFull,
     /// Too many tasks of the session wait.
     SessionQueueFull,
-    /// What waits would not be done before the deadline.
+    /// The waiting tasks leave too little time for this one before its deadline.
     DeadlineUnreachable,
     /// No miner is there.
     NoMiner,
@@ -281,14 +287,14 @@ pub enum Refusal {
     NoModel,
     /// Fewer miners could serve the session than it wants.
     TooFewMiners {
-        /// How many it wants.
+        /// The number that the session wants.
         wanted: u32,
-        /// How many are there.
+        /// The number that are there.
         there: u32,
     },
 }
 
-/// Why an attempt is wanted no more.
+/// The reason why a miner is told to stop an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
     /// The task was cancelled.
@@ -299,16 +305,16 @@ pub enum StopReason {
     Unanswered,
     /// The miner went silent.
     Silent,
-    /// The task ended otherwise.
+    /// The task ended in another way, or another attempt gave its answer.
     Superseded,
 }
 
-/// Why a task ended the way it did.
+/// The cause of a task's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndCause {
     /// All answers are in.
     Done,
-    /// Somebody cancelled it.
+    /// A caller cancelled it.
     Cancelled,
     /// Its deadline passed.
     Deadline,
@@ -316,29 +322,29 @@ pub enum EndCause {
     Attempts,
     /// The request is at fault.
     Request,
-    /// A miner went silent or away after tokens had been seen.
+    /// A miner was lost after a client had seen tokens.
     Broken,
     /// No miner could ever serve it.
     NoMiner,
 }
 
-/// What an attempt is for.
+/// The role of an attempt in its task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Its tokens are the ones that are streamed, from the start.
     Primary,
-    /// It goes on behind the tokens that were streamed so far.
+    /// It continues the tokens that were streamed so far.
     Continue,
     /// Its answer is one of several and is not streamed.
     Aside,
-    /// It races another one that is slow to begin: whoever gives the first token is streamed.
+    /// It races another attempt that is slow to begin. The attempt with the first token is streamed.
     Hedge,
 }
 
-/// What is to be done about it, in this order.
+/// A thing that the router must do. The router carries out the effects of a step in their order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// The task is in; it is to be written down.
+    /// The task is admitted. The router must write it down, unless the task is the router's own.
     Admitted {
         /// Its global id.
         gid: Gid,
@@ -347,14 +353,14 @@ pub enum Effect {
         /// The band it waits in.
         band: u8,
     },
-    /// The task is not in, and no trace of it is left.
+    /// The task is refused, and the engine keeps no trace of it.
     Refused {
-        /// Why.
+        /// The reason.
         reason: Refusal,
-        /// When to come back, in milliseconds.
+        /// The milliseconds after which a retry may succeed.
         retry_after_ms: u64,
     },
-    /// The task is to be offered to a miner under this fence.
+    /// The router must offer the task to a miner under this fence.
     Offer {
         /// The task.
         gid: Gid,
@@ -362,10 +368,10 @@ pub enum Effect {
         miner: MinerKey,
         /// The attempt.
         fence: Fence,
-        /// What it is for.
+        /// Its role.
         role: Role,
     },
-    /// The attempt is wanted no more.
+    /// The router must tell the miner to stop the attempt.
     Stop {
         /// The task.
         gid: Gid,
@@ -373,7 +379,7 @@ pub enum Effect {
         miner: MinerKey,
         /// The attempt.
         fence: Fence,
-        /// Why.
+        /// The reason.
         reason: StopReason,
     },
     /// The attempt whose tokens were streamed is lost, and its tokens are void.
@@ -388,12 +394,13 @@ pub enum Effect {
         /// The attempt.
         fence: Fence,
     },
-    /// All answers are in: they are to be compared. [`Event::Verdict`] follows.
+    /// All answers are in. The router must compare them and report [`Event::Verdict`].
     Judge {
         /// The task.
         gid: Gid,
     },
-    /// A task that ended well is asked again of another miner, in the background, to compare.
+    /// Another miner gets the request of a task that ended well, in the background, so that the answers can be
+    /// compared.
     Recheck {
         /// The task that ended.
         of: Gid,
@@ -416,21 +423,21 @@ pub enum Effect {
         /// The state.
         state: TaskState,
     },
-    /// The end of the task is to be written down; [`Event::Committed`] or [`Event::Unwritten`] follows.
+    /// The router must write the end of the task down and report [`Event::Committed`] or [`Event::Unwritten`].
     Finish {
         /// The task.
         gid: Gid,
-        /// How it ends.
+        /// The outcome.
         outcome: Outcome,
-        /// Why.
+        /// The cause of the end.
         cause: EndCause,
     },
-    /// The end is durable: it may be shown.
+    /// The end is durable. The router may show it.
     Ended {
         /// The task.
         gid: Gid,
     },
-    /// The task is over and the store does not have its end: nothing of that may be shown.
+    /// The task is over, and the store does not have its end. The router must never show that end.
     Lost {
         /// The task.
         gid: Gid,

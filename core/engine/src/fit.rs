@@ -10,7 +10,7 @@ use super::line::LaneKey;
 use super::miner::MinerEntry;
 use cortensor_router_model::internals::{are_twins, twin};
 
-/// The ranks, from the best to the last.
+/// The rank of a miner for a model, from the best to the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fit {
     /// It lists the model, is called by its name and lists none, or no model is asked for.
@@ -26,7 +26,7 @@ pub(super) enum Fit {
 }
 
 impl MinerRules {
-    /// Its rank for that model; `None`: it does not serve it.
+    /// The rank of the miner for that model; `None`: the miner does not serve the model.
     fn fit(&self, model: Option<&str>, any_model: bool) -> Option<Fit> {
         let lists = match model {
             None => Some(Fit::Named),
@@ -43,19 +43,20 @@ impl MinerRules {
 }
 
 impl MinerEntry {
-    /// Its rank for such tasks; `None` if it does not do them at all.
+    /// The rank of the miner for the tasks of that lane; `None`: the miner does not do them at all.
     pub(super) fn fit(&self, lane: &LaneKey) -> Option<Fit> {
         let kind = lane.mode.takes(self.rules.dedicated) && (!lane.embedding || self.rules.embeddings);
         if kind { self.rules.fit(lane.model.as_deref(), lane.any_model) } else { None }
     }
 
-    /// Whether it counts when the best rank is looked for: it is up, or nobody knows yet.
+    /// Whether the miner counts when the best rank is determined: it gets tasks, or its first report is still awaited.
     pub(super) fn counts(&self) -> bool {
         self.takes_part() || self.rules.awaited && !self.draining
     }
 }
 
-/// The names under which miners are asked for. In most fleets they answer without a look at any miner.
+/// The names under which tasks ask for miners. With these names, most fleets need no look at any single miner to
+/// decide that all miners fit equally well.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     listed: BTreeMap<Arc<str>, u32>,
@@ -68,7 +69,7 @@ pub(super) struct Names {
     seen: BTreeSet<Arc<str>>,
 }
 
-/// The greatest number of remembered models of miners that have gone.
+/// The greatest number of models that are remembered in `seen`.
 const MOST_SEEN: usize = 16_384;
 
 impl Names {

@@ -1,4 +1,4 @@
-//! The miners that are there, and everything by which one of them is found.
+//! The miners that are there, and the indexes by which one of them is found.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +21,8 @@ pub(super) struct Fleet {
     free: FreeMiners,
     names: Names,
     prefixes: Prefixes,
-    /// Whether a miner is up no more since that was last asked, so that others may have tasks that were kept for it.
+    /// Whether some miner has gone down since [`take_thinned`](Self::take_thinned) was last called. Other miners may
+    /// then have the tasks that waited for it.
     thinned: bool,
 }
 
@@ -57,8 +58,8 @@ impl Fleet {
         self.miners.get(&key)
     }
 
-    /// A miner whose measurements change, or its state. Its rules and the session that it is kept for are changed by
-    /// [`set_rules`](Self::set_rules) and [`keep_for`](Self::keep_for), since it is found by them.
+    /// A miner, to change its measurements or its state. To change its rules or the session that it is kept for, use
+    /// [`set_rules`](Self::set_rules) and [`keep_for`](Self::keep_for), which also update the indexes.
     pub(super) fn get_mut(&mut self, key: MinerKey) -> Option<&mut MinerEntry> {
         self.miners.get_mut(&key)
     }
@@ -89,7 +90,7 @@ impl Fleet {
         self.miners.is_empty()
     }
 
-    /// Changes the rules of a miner, and lists it by the new ones. Answers whether it is there.
+    /// Changes the rules of a miner and updates the indexes. Returns whether the miner is there.
     pub(super) fn set_rules(&mut self, key: MinerKey, change: impl FnOnce(&mut MinerRules)) -> bool {
         let listed = self.unindex(key);
         let Some(miner) = self.miners.get_mut(&key) else { return false };
@@ -112,7 +113,7 @@ impl Fleet {
         self.reindex(key);
     }
 
-    /// Takes the miner off the free list. Answers whether it was on it.
+    /// Takes the miner off the list of free miners. Returns whether it was on the list.
     pub(super) fn unindex(&mut self, key: MinerKey) -> bool {
         let Some(miner) = self.miners.get_mut(&key) else { return false };
         let Some(rank) = miner.rank.take() else { return false };
@@ -120,7 +121,7 @@ impl Fleet {
         true
     }
 
-    /// Puts the miner where it belongs among the free ones, or nowhere.
+    /// Puts the miner into its place in the list of free miners, or leaves it out if it is not free.
     pub(super) fn reindex(&mut self, key: MinerKey) {
         self.unindex(key);
         if let Some(miner) = self.miners.get_mut(&key)
@@ -132,8 +133,8 @@ impl Fleet {
         }
     }
 
-    /// Notes that a miner failed at that task. Answers until when it gets no tasks, if that opened its breaker; it is
-    /// then no longer listed as free.
+    /// Notes that a miner failed at that task. If this failure opened its breaker, returns the time until which the
+    /// miner gets no tasks; the miner is then no longer listed as free.
     pub(super) fn failed(
         &mut self,
         key: MinerKey,
@@ -147,12 +148,12 @@ impl Fleet {
         Some(until)
     }
 
-    /// Notes that a miner is up no more.
+    /// Notes that a miner has gone down.
     pub(super) fn thin(&mut self) {
         self.thinned = true;
     }
 
-    /// Whether a miner is up no more since this was last asked.
+    /// Whether a miner has gone down since the last call of this function.
     pub(super) fn take_thinned(&mut self) -> bool {
         std::mem::take(&mut self.thinned)
     }
@@ -162,7 +163,7 @@ impl Fleet {
         &self.free
     }
 
-    /// The names under which miners are asked for.
+    /// The names under which tasks ask for miners.
     pub(super) fn names(&self) -> &Names {
         &self.names
     }
@@ -177,7 +178,7 @@ impl Fleet {
         self.prefixes.note(marks, key);
     }
 
-    /// Whether a miner is up that could serve such tasks, busy or not.
+    /// Whether some miner is up that could serve the tasks of that lane, busy or not.
     pub(super) fn attends(&self, lane: &LaneKey) -> bool {
         self.values().any(|miner| miner.takes_part() && miner.could_serve(lane))
     }
@@ -185,7 +186,7 @@ impl Fleet {
     /// Checks the counts of each miner, the list of the free ones, and that each attempt that a miner has counts.
     ///
     /// # Errors
-    /// Says what does not hold.
+    /// A text that says which count or list is wrong.
     pub(super) fn check(&self, counts: impl Fn(Fence) -> bool) -> Result<(), String> {
         let owned: usize = self.by_owner.values().map(BTreeSet::len).sum();
         if owned != self.miners.len() {

@@ -10,7 +10,7 @@ use super::miner::MinerEntry;
 use cortensor_router_model::SessionId;
 use cortensor_router_model::internals::twin;
 
-/// The order among free miners: the least loaded first, then the fastest, then the one that is due.
+/// The order among free miners: the least loaded first, then the fastest, then the one whose turn it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     pub(super) last_resort: bool,
@@ -32,7 +32,7 @@ struct FreeOfKind {
 }
 
 impl FreeOfKind {
-    /// Free miners that list the model.
+    /// Adds the free miners that list the model to `out`.
     fn listers(&self, model: &str, most: usize, out: &mut Vec<MinerKey>) {
         if let Some(set) = self.by_model.get(model) {
             out.extend(set.iter().take(most).map(|rank| rank.key));
@@ -118,7 +118,7 @@ impl FreeMiners {
     }
 
     pub(super) fn candidates(&self, lane: &LaneKey, out: &mut Vec<MinerKey>) {
-        // Rules of the session may exclude the first ones, so all are looked at.
+        // Rules of the session may exclude the first miners, so all are collected.
         let most = if lane.own.is_some() { usize::MAX } else { CANDIDATES };
         if lane.mode.takes(false) {
             self.ephemeral.candidates(lane, most, out);
@@ -133,7 +133,7 @@ impl FreeMiners {
 }
 
 impl MinerEntry {
-    /// Whether it may get a task now.
+    /// Whether the miner may get a task now.
     pub(super) fn is_free(&self) -> bool {
         let trusted = match self.breaker.state() {
             BreakerState::Closed => true,

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// The number of latest first tokens of a model that its percentile is taken of.
+/// The number of latest first tokens of a model from which its percentile is computed.
 const SAMPLES: usize = 256;
 /// The minimum number of samples before the percentile is used.
 const ENOUGH: usize = 20;
-/// The percentile is computed again after so many samples.
+/// The number of samples after which the percentile is computed again.
 const EVERY: u32 = 16;
 /// The greatest number of models whose first tokens are remembered.
 const MAX_MODELS: usize = 1_024;
@@ -55,7 +55,7 @@ impl Hedging {
         self.first_tokens.entry(model).or_default().note(millis);
     }
 
-    /// A task goes to its first miner: that share of a hedge is saved up.
+    /// Adds a share of a hedge to the budget, because a task goes to its first miner.
     pub(super) fn save(&mut self, share: f64) {
         self.saved = (self.saved + share).min(MAX_SAVED);
     }
@@ -70,7 +70,7 @@ impl Hedging {
         self.saved -= 1.0;
     }
 
-    /// Milliseconds within which the first token of that model nearly always comes; `None` while unknown.
+    /// The milliseconds within which 95 % of the first tokens of that model come; `None` while unknown.
     pub(super) fn usual_wait(&self, model: &Option<Arc<str>>) -> Option<u64> {
         self.first_tokens.get(model).and_then(|first| first.p95)
     }

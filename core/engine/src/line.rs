@@ -1,8 +1,10 @@
-//! The central queue: start-time fair queueing across sessions, inside strict bands with ageing.
+//! The central queue. Higher bands are served first, except that a task that waited for too long goes before them.
+//! Within a band, start-time fair queueing shares the miners between sessions.
 //!
-//! A task's tag is `S = max(V, F)`, where `V` is the tag of the task that was served last in the band and `F` the session's own
-//! finish tag, which then grows by `cost / weight`. Sessions that were idle start at `V`: they neither save up
-//! nor pay for the past (Goyal, Vin and Cheng, "Start-time Fair Queueing", 1996).
+//! A task's tag is `S = max(V, F)`. `V` is the tag of the task that was served last in the band, and `F` is the
+//! session's own finish tag, which becomes `S + cost / weight` when the task comes in. A session that was idle starts
+//! at `V`: it has neither saved up a share nor to pay for the past (Goyal, Vin and Cheng, "Start-time Fair Queueing",
+//! 1996).
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -17,20 +19,21 @@ pub(super) type Tag = u64;
 /// One unit of cost at weight 1.
 pub(super) const SCALE: u64 = 1_024;
 
-/// What a task needs of a miner: tasks with the same needs wait in one lane.
+/// The needs of a task. Tasks with equal needs wait in one lane.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct LaneKey {
     pub(super) model: Option<Arc<str>>,
-    /// Whether any other model will do where nobody has that one.
+    /// Whether any other model will do if no miner has that one.
     pub(super) any_model: bool,
     pub(super) embedding: bool,
     pub(super) mode: SessionMode,
-    /// The session, where its rules keep some miners from its tasks: they must not hold up others.
+    /// The session, if its rules keep some miners from its tasks. Such tasks have a lane of their own, so that they do
+    /// not hold up the tasks of other sessions.
     pub(super) own: Option<SessionId>,
 }
 
 impl LaneKey {
-    /// What its tasks need of a miner, of whichever session they are.
+    /// The needs of its tasks without the session.
     fn need(&self) -> Cow<'_, Self> {
         if self.own.is_none() { Cow::Borrowed(self) } else { Cow::Owned(Self { own: None, ..self.clone() }) }
     }
@@ -45,10 +48,11 @@ struct Lane {
     arrivals: BTreeSet<(Timestamp, Gid)>,
 }
 
-/// The first task of a lane. Of two the smaller one is further behind: the higher band first, then the smaller tag.
+/// The place of the first task of a lane. Of two heads the smaller one is served first: that with the higher band,
+/// then that with the smaller tag.
 type Head = (Reverse<u8>, Tag, Gid);
 
-/// What a waiting task takes of the queue.
+/// The room that a waiting task takes in the bounds of the queue.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Load {
     pub(super) bytes: u64,
@@ -78,7 +82,8 @@ impl Lane {
         }
     }
 
-    /// The tasks that are next: the one that starves, if any, then the highest band's first by tag.
+    /// Collects the tasks that are next: a task that has waited for `starvation_ms` first, if there is one, then the
+    /// tasks by band and tag.
     fn window(&self, now: Timestamp, starvation_ms: u64, size: usize, out: &mut Vec<(Tag, Gid)>) {
         out.clear();
         if self.bands.len() > 1
@@ -98,7 +103,7 @@ impl Lane {
         self.arrivals.iter().map(|(_, gid)| *gid)
     }
 
-    /// How many tasks are served before one at that place.
+    /// The number of tasks that are served before the task at that place.
     fn position(&self, gid: Gid, place: Place) -> u64 {
         let higher: usize = self.bands.range(place.band + 1..).map(|(_, band)| band.len()).sum();
         let same = self.bands.get(&place.band).map_or(0, |band| band.range(..(place.tag, gid)).count());
@@ -117,8 +122,8 @@ impl Lane {
 #[derive(Debug, Default)]
 pub(super) struct Line {
     lanes: BTreeMap<LaneKey, Lane>,
-    /// The first task of each lane with the lane's session, the furthest behind first, by what the lane needs of a
-    /// miner: the same of every session.
+    /// For each need, the lanes of all sessions with that need, by their first tasks: the one that is served first
+    /// comes first.
     heads: BTreeMap<LaneKey, BTreeSet<(Head, Option<SessionId>)>>,
     /// The lanes that sessions have for themselves.
     own: BTreeMap<SessionId, BTreeSet<LaneKey>>,
@@ -132,7 +137,8 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Adds a task. One without a load checks another in the background, and fills no queue.
+    /// Adds a task. A task without a load only checks another task in the background, and does not count in the
+    /// bounds.
     pub(super) fn push(&mut self, lane: &LaneKey, gid: Gid, place: Place, load: Option<Load>) {
         if let Some(load) = load {
             self.tasks += 1;
@@ -146,7 +152,7 @@ impl Line {
         self.list(lane, before, after);
     }
 
-    /// Takes a task out, with the load that it came with.
+    /// Takes a task out. `load` must be the load with which it was added.
     pub(super) fn remove(&mut self, lane: &LaneKey, gid: Gid, place: Place, load: Option<Load>) {
         if let Some(load) = load {
             self.tasks -= 1;
@@ -166,7 +172,7 @@ impl Line {
         }
     }
 
-    /// Lists the lane by its first task, which was another one before.
+    /// Moves the lane in the order of heads from the place of its former first task to that of its present one.
     fn list(&mut self, lane: &LaneKey, before: Option<Head>, after: Option<Head>) {
         if before == after {
             return;
@@ -198,12 +204,12 @@ impl Line {
         }
     }
 
-    /// A session weighs so much among those that have something waiting, and weighed so much before.
+    /// Replaces the weight of a session in the sum of the weights of all sessions with waiting tasks.
     pub(super) fn reweigh(&mut self, before: u64, now: u64) {
         self.weight = self.weight + now - before;
     }
 
-    /// A task of that place is served: the virtual time of its band goes on to its tag.
+    /// Notes that the task at that place is served: the virtual time of its band moves to its tag.
     pub(super) fn serve(&mut self, place: Place) {
         let virtual_time = self.virtual_time.entry(place.band).or_default();
         *virtual_time = (*virtual_time).max(place.tag);
@@ -214,7 +220,7 @@ impl Line {
         self.virtual_time.get(&band).copied().unwrap_or(0)
     }
 
-    /// The tasks of a lane that are next. Answers whether any task waits in it.
+    /// Collects the tasks of a lane that are next. Returns whether any task waits in the lane.
     pub(super) fn window(
         &self,
         lane: &LaneKey,
@@ -228,8 +234,9 @@ impl Line {
         true
     }
 
-    /// The lane whose first task is the furthest behind, among those whose needs are met; of a session's own lanes
-    /// alone, where one is given. It looks at one lane of each need, however many sessions wait.
+    /// The lane whose first task is served first, among the lanes whose needs `meets` accepts. `only` limits the
+    /// choice to the own lanes of one session. The function looks at one lane for each need, however many sessions
+    /// wait.
     pub(super) fn most_behind(&self, only: Option<SessionId>, meets: impl Fn(&LaneKey) -> bool) -> Option<LaneKey> {
         if let Some(session) = only {
             let lanes = self.own.get(&session)?.iter().filter(|lane| meets(lane));
@@ -286,11 +293,11 @@ impl Line {
         self.bytes
     }
 
-    /// Checks the counts against what waits: the place and the load of each task but those of the background, and the
-    /// weight of the sessions.
+    /// Checks the counts against the waiting tasks. `waiting` gives the place and the load of each task that is not in
+    /// the background, and `weight` is the weight of the sessions with waiting tasks.
     ///
     /// # Errors
-    /// Says what does not hold.
+    /// A text that says which count is wrong.
     pub(super) fn check(&self, waiting: impl Iterator<Item = (Place, Load)>, weight: u64) -> Result<(), String> {
         let (mut tasks, mut bytes, mut cost) = (0, 0, BTreeMap::new());
         for (place, load) in waiting {

@@ -1,4 +1,5 @@
-//! `step`: one event in, effects out. The parts keep their own books; the modules below decide across them.
+//! The engine's `step`: it takes one event and gives effects. Each part of the engine keeps its own state; the modules
+//! below make the decisions that need several parts.
 
 mod admission;
 mod attempt;
@@ -33,7 +34,7 @@ use super::timer::Timers;
 use super::trust::Trust;
 use cortensor_router_model::{Gid, Outcome, SessionId, TaskId, Timestamp};
 
-/// The state machine. See the module's documentation.
+/// The dispatch engine, a state machine: [`step`](Self::step) takes an event and gives effects.
 #[derive(Debug)]
 pub struct Engine {
     settings: EngineSettings,
@@ -46,13 +47,13 @@ pub struct Engine {
     budget: RetryBudget,
     drain: DrainRate,
     hedging: Hedging,
-    /// The memory of the tasks that one decision looks at, kept from decision to decision.
+    /// A buffer for the tasks that one decision looks at. It is kept to save allocations.
     window: Vec<(Tag, Gid)>,
     #[cfg(feature = "planted-bugs")]
     bug: Option<PlantedBug>,
 }
 
-/// Bits of a piece's number that count within one start.
+/// The number of low bits of a piece's number that count within one start.
 const NUMBER_BITS: u32 = 32;
 
 impl Engine {
@@ -75,7 +76,7 @@ impl Engine {
         }
     }
 
-    /// Plants a defect.
+    /// Switches a planted bug on.
     #[cfg(feature = "planted-bugs")]
     pub fn plant(&mut self, bug: PlantedBug) {
         self.bug = Some(bug);
@@ -92,8 +93,8 @@ impl Engine {
         false
     }
 
-    /// Where the numbers of this start's pieces begin: above those of all earlier starts, and exact in a double for a
-    /// million starts.
+    /// The number before the first piece of a task in this start. It is above the numbers of all earlier starts, and
+    /// JavaScript reads it exactly for a million starts.
     pub fn first_base(&self) -> u64 {
         if self.planted(PlantedBug::ReuseNumbers) {
             return 0;
@@ -101,12 +102,12 @@ impl Engine {
         self.settings.epoch.saturating_sub(1) << NUMBER_BITS
     }
 
-    /// When [`Event::Tick`] is due next.
+    /// The time at which [`Event::Tick`] is due next.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.timers.next()
     }
 
-    /// Takes an event and gives what is to be done, in order.
+    /// Takes an event, and returns the effects that the router must carry out, in order.
     pub fn step(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         let mut step = Step::at(now);
         match event {
@@ -150,7 +151,7 @@ impl Engine {
         self.sessions.forget(id)
     }
 
-    /// Sets where a session's ids go on, and how many tasks it has had.
+    /// Sets the last task id of a session. The number of tasks that it has had follows from this id.
     pub fn resume_session(&mut self, id: SessionId, last: TaskId) {
         self.sessions.resume(id, last);
     }

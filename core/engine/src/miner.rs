@@ -1,4 +1,4 @@
-//! What the engine keeps of a miner.
+//! The engine's record of a miner.
 
 use std::collections::BTreeSet;
 
@@ -12,35 +12,35 @@ use super::pace::Pace;
 use super::settings::EngineSettings;
 use super::smoothing::smooth;
 
-/// How much an attempt weighs in a miner's share of errors.
+/// The weight of one attempt in a miner's share of errors.
 const ERROR_SMOOTHING: f64 = 0.05;
 
 #[derive(Debug)]
 pub(super) struct MinerEntry {
     pub(super) rules: MinerRules,
-    /// Tasks that it may have now.
+    /// The number of tasks that it may have at present, running ones included.
     pub(super) credits: u32,
     pub(super) in_flight: u32,
     pub(super) draining: bool,
     pub(super) breaker: Breaker,
     /// Tokens a second of one task, smoothed; 0 while unknown.
     pub(super) speed: f64,
-    /// What its speed is taken of.
+    /// The sums from which its speed is computed.
     pub(super) pace: Pace,
     /// Milliseconds to the first token, smoothed; 0 while unknown.
     pub(super) first_token_ms: f64,
     /// The share of attempts that failed by its fault, smoothed.
     pub(super) errors: f64,
-    /// How often its answers agree with others', smoothed: 1 always.
+    /// How often its answers agree with those of others, smoothed; 1: always.
     pub(super) reputation: f64,
-    /// Its reputation is too low: it gets nothing until then.
+    /// The time until which it gets no tasks because its reputation is too low; `None`: it is not set aside.
     pub(super) aside_until: Option<Timestamp>,
     /// The session it is kept for.
     pub(super) reserved: Option<SessionId>,
     pub(super) served: u64,
     pub(super) completed: u64,
     pub(super) failed: u64,
-    /// Its place among the free ones, while it is free.
+    /// Its place among the free miners; `None`: it is not free.
     pub(super) rank: Option<Rank>,
     pub(super) fences: BTreeSet<Fence>,
 }
@@ -68,21 +68,21 @@ impl MinerEntry {
         }
     }
 
-    /// Notes that it got the task of that attempt, which takes one of its credits.
+    /// Notes that the miner got that attempt, which uses one of its credits.
     pub(super) fn started(&mut self, fence: Fence) {
         self.in_flight += 1;
         self.served += 1;
         self.fences.insert(fence);
     }
 
-    /// Gives back the credit of that attempt. `false`: it has none of it.
+    /// Gives the credit of that attempt back. `false`: the miner does not have that attempt.
     pub(super) fn stopped(&mut self, fence: Fence) -> bool {
         let had = self.fences.remove(&fence);
         self.in_flight -= u32::from(had);
         had
     }
 
-    /// Notes that its first token came after that many milliseconds.
+    /// Notes that the first token of an attempt came after that many milliseconds.
     pub(super) fn began_after(&mut self, millis: u64) {
         self.first_token_ms = smooth(self.first_token_ms, millis as f64);
     }
@@ -98,29 +98,30 @@ impl MinerEntry {
         }
     }
 
-    /// Notes that it failed at that task. Answers until when it gets no tasks, if that opened its breaker.
+    /// Notes that the miner failed at that task. If this failure opened its breaker, returns the time until which the
+    /// miner gets no tasks.
     pub(super) fn failed_at(&mut self, task: Gid, now: Timestamp, settings: &EngineSettings) -> Option<Timestamp> {
         self.failed += 1;
         self.errors += ERROR_SMOOTHING * (1.0 - self.errors);
         self.breaker.failure(task, now, settings.breaker_failures, settings.breaker_open_ms)
     }
 
-    /// Whether it can do such tasks.
+    /// Whether the miner can do the tasks of that lane.
     pub(super) fn could_serve(&self, lane: &LaneKey) -> bool {
         self.fit(lane).is_some()
     }
 
-    /// Whether its answer to such a task may stand beside others', now or when it is up again.
+    /// Whether the miner can give one of several answers to a task of that lane, now or when it is up again.
     pub(super) fn could_answer_beside(&self, lane: &LaneKey) -> bool {
         self.could_serve(lane) && !self.rules.last_resort && !self.draining && self.aside_until.is_none()
     }
 
-    /// Whether it can do such tasks and is not kept for others'.
+    /// Whether the miner can do the tasks of that lane and is not kept for another session.
     pub(super) fn serves(&self, lane: &LaneKey) -> bool {
         (self.reserved.is_none() || self.reserved == lane.own) && self.could_serve(lane)
     }
 
-    /// Whether it gets tasks at all, free or not.
+    /// Whether the miner gets tasks at present, free or not.
     pub(super) fn takes_part(&self) -> bool {
         !self.draining
             && self.aside_until.is_none()

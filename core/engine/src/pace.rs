@@ -1,7 +1,7 @@
-//! Measures how fast a miner is: tokens over time, each summed up with a memory that fades. A mean of each answer's
-//! own speed would make a miner slow that gave short answers to long prompts.
+//! Measures how fast a miner is. It divides a sum of tokens by a sum of times, in which older answers count less and
+//! less. A mean of the speeds of single answers would make a miner look slow that gave short answers to long prompts.
 
-/// The part of the sums that is kept from answer to answer.
+/// The part of the sums that is kept when the next answer is added.
 const KEEP: f64 = 0.97;
 
 /// Tokens and the time that they took.

@@ -1,7 +1,6 @@
 //! The phases of a task, and which may follow which.
 
-/// Where a task stands in the engine's eyes. What its client sees is its
-/// [`TaskState`](cortensor_router_model::TaskState).
+/// The phase of a task inside the engine. Clients see its [`TaskState`](cortensor_router_model::TaskState) instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     /// The store does not have it yet: no miner gets it.
@@ -19,7 +18,8 @@ impl Phase {
     pub(super) fn may_become(self, next: Self) -> bool {
         // Nothing follows an end, and no phase follows itself.
         match self {
-            // It is stored, or ends before that. Its answers differ and one more miner is asked, or the verdict stands.
+            // It is stored, or ends before that. Its answers differ and one more miner is asked, or the verdict
+            // stands.
             Self::Held | Self::Judging => matches!(next, Self::Open | Self::Ending),
             // All answers are in; or it ends, with an answer or without one.
             Self::Open => matches!(next, Self::Judging | Self::Ending),
@@ -28,7 +28,8 @@ impl Phase {
     }
 }
 
-/// The phase of one task. A change that the table does not allow is not made, and the self-check tells it.
+/// The phase of one task. It refuses a change that the table does not allow, and the self-check then reports that
+/// change.
 #[derive(Debug)]
 pub(super) struct Phases {
     now: Phase,
@@ -36,7 +37,7 @@ pub(super) struct Phases {
 }
 
 impl Phases {
-    /// A task that begins in that phase.
+    /// The phase of a new task, which is that one.
     pub(super) fn begin(now: Phase) -> Self {
         Self { now, refused: None }
     }
@@ -58,7 +59,7 @@ impl Phases {
     /// Checks that every change was allowed.
     ///
     /// # Errors
-    /// Says which one was not.
+    /// A text that names the first change that was not allowed.
     pub(super) fn check(&self) -> Result<(), String> {
         self.refused.map_or(Ok(()), |next| Err(format!("it was {:?} and was to become {next:?}", self.now)))
     }

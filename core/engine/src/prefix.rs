@@ -52,7 +52,7 @@ pub fn prefix_blocks(text: &str) -> Arc<[u64]> {
 struct Held {
     /// The miners that read it, the last one last.
     miners: SmallVec<[MinerKey; 4]>,
-    /// Whether it was read again since it was last considered for being forgotten.
+    /// Whether the mark was read again since the memory last considered forgetting it.
     again: bool,
 }
 
@@ -60,12 +60,12 @@ struct Held {
 #[derive(Debug, Default)]
 pub(super) struct Prefixes {
     held: BTreeMap<u64, Held>,
-    /// The marks in the order in which they are considered for being forgotten: a mark that was read again gets a
-    /// second chance.
+    /// The marks in the order in which the memory considers forgetting them. A mark that was read again in the
+    /// meantime gets a second chance.
     order: VecDeque<u64>,
 }
 
-/// For some miners the share of a task's prompt that each has read.
+/// Some miners, and the share of a task's prompt that each of them has read.
 pub(super) type Matches = SmallVec<[(MinerKey, f64); 4]>;
 
 /// The greatest number of marks that are remembered, of all miners together.

@@ -30,7 +30,7 @@ impl MinerEntry {
             && (self.first_token_ms <= 0.0 || self.first_token_ms <= class.first_token_ms)
     }
 
-    /// The greatest service class that it meets.
+    /// The greatest service class whose demands the miner meets.
     pub(super) fn service_class(&self) -> u32 {
         (1..=CLASSES.len() as u32).rev().find(|class| self.meets(*class)).unwrap_or(0)
     }

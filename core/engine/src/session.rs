@@ -1,4 +1,4 @@
-//! What the engine keeps of a session.
+//! The engine's record of a session.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,30 +17,31 @@ pub(super) struct SessionEntry {
     pub(super) taken: u64,
     pub(super) queued: u64,
     pub(super) active: u64,
-    /// Mean tokens of an answer, for the estimate of the next; 0 while unknown.
+    /// The mean number of tokens of an answer, by which the next answer is estimated; 0 while unknown.
     pub(super) mean_out: f64,
     pub(super) last_miner: Option<MinerKey>,
-    /// The miners that work for it and on how many tasks, while it is restricted.
+    /// The miners that work for it, and the number of its tasks that each of them has. Used only while the session is
+    /// restricted.
     pub(super) working: BTreeMap<MinerKey, u32>,
     /// The miners that are kept for it.
     pub(super) reserved: BTreeSet<MinerKey>,
-    /// Until when miners are kept for it; 0 if its reservation is over.
+    /// The time until which miners are kept for it; 0: its reservation is over.
     pub(super) reserved_until: Timestamp,
 }
 
 impl SessionEntry {
-    /// Its share among the sessions that have something waiting.
+    /// Its weight if it has waiting tasks, else 0.
     pub(super) fn waiting_weight(&self) -> u64 {
         if self.queued > 0 { u64::from(self.rules.weight.max(1)) } else { 0 }
     }
 
-    /// Notes the tokens of an answer of which at most so many were expected.
+    /// Adds the tokens of an answer to the mean, which begins with the tokens of the first answer, at most `expected`.
     pub(super) fn answered(&mut self, tokens: u64, expected: u64) {
         let mean = if self.mean_out > 0.0 { self.mean_out } else { tokens.min(expected) as f64 };
         self.mean_out = smooth(mean, tokens as f64).max(1.0);
     }
 
-    /// Corrects what a task was charged: too much is given back, never below what was served.
+    /// Corrects the cost that a task was charged when it came in: the session gets the surplus back, or pays the rest.
     pub(super) fn correct(&mut self, charged: u64, actual: u64) {
         let weight = u64::from(self.rules.weight.max(1));
         self.finish = if actual >= charged {
@@ -50,7 +51,7 @@ impl SessionEntry {
         };
     }
 
-    /// Whether its reservation is not over and has fewer miners than it wants.
+    /// Whether its reservation holds and has fewer miners than it reserves.
     pub(super) fn is_short(&self) -> bool {
         self.reserved_until > Timestamp(0) && self.reserved.len() < self.rules.reserve as usize
     }

@@ -1,4 +1,4 @@
-//! The sessions, and which of them still want miners for themselves.
+//! The sessions, and the list of those whose reservations lack miners.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,13 +13,13 @@ use super::task::{AttemptState, TaskEntry};
 #[derive(Debug)]
 pub(super) struct Sessions {
     sessions: BTreeMap<SessionId, SessionEntry>,
-    /// Sessions with a reservation that is in force and has fewer miners than it wants.
+    /// Sessions whose reservation holds and has fewer miners than it reserves.
     short: BTreeSet<SessionId>,
     first_task: TaskId,
 }
 
 impl Sessions {
-    /// No sessions; the first task of each gets that number.
+    /// No sessions yet. The first task of each session gets the id `first_task`.
     pub(super) fn new(first_task: TaskId) -> Self {
         Self { sessions: BTreeMap::new(), short: BTreeSet::new(), first_task }
     }
@@ -29,7 +29,7 @@ impl Sessions {
         self.sessions.get(&id)
     }
 
-    /// A session whose counts change. Its reservation is changed by the methods below.
+    /// A session, to change its counts. Use the methods below to change its reservation.
     pub(super) fn get_mut(&mut self, id: SessionId) -> Option<&mut SessionEntry> {
         self.sessions.get_mut(&id)
     }
@@ -40,8 +40,8 @@ impl Sessions {
         self.sessions.entry(id).or_insert_with(|| SessionEntry { next_task, ..SessionEntry::default() })
     }
 
-    /// Sets the rules of a session, which is added if it is not there. Answers how much it weighed among those that
-    /// have something waiting, and how much it weighs now.
+    /// Sets the rules of a session, which is added if it is not there. Returns its former and its present weight among
+    /// the sessions with waiting tasks.
     pub(super) fn set_rules(&mut self, id: SessionId, rules: SessionRules) -> (u64, u64) {
         let session = self.entry(id);
         let was = session.waiting_weight();
@@ -67,7 +67,7 @@ impl Sessions {
         at_rest
     }
 
-    /// Sets where a session's ids go on, and how many tasks it has had.
+    /// Sets the last task id of a session. The number of tasks that it has had follows from this id.
     pub(super) fn resume(&mut self, id: SessionId, last: TaskId) {
         let first = self.first_task;
         if let Some(session) = self.sessions.get_mut(&id) {
@@ -76,8 +76,8 @@ impl Sessions {
         }
     }
 
-    /// Counts a waiting task of the session, or one less. Answers how much the session weighed among those that have
-    /// something waiting, and how much it weighs now.
+    /// Counts one waiting task of the session more, or one less. Returns the session's former and its present weight
+    /// among the sessions with waiting tasks.
     pub(super) fn count_waiting(&mut self, id: SessionId, more: bool) -> (u64, u64) {
         let Some(session) = self.sessions.get_mut(&id) else { return (0, 0) };
         let was = session.waiting_weight();
@@ -89,14 +89,14 @@ impl Sessions {
         (was, session.waiting_weight())
     }
 
-    /// Notes that a miner has one task more of a session with miners of its own.
+    /// Notes that a miner has one more task of the session, if the session is restricted.
     pub(super) fn started_working(&mut self, id: SessionId, key: MinerKey) {
         if let Some(session) = self.sessions.get_mut(&id) {
             *session.working.entry(key).or_default() += 1;
         }
     }
 
-    /// Notes that a miner has one task less of the session.
+    /// Notes that a miner has one task of the session less.
     pub(super) fn stopped_working(&mut self, id: SessionId, key: MinerKey) {
         if let Some(session) = self.sessions.get_mut(&id)
             && let Some(tasks) = session.working.get_mut(&key)
@@ -108,14 +108,14 @@ impl Sessions {
         }
     }
 
-    /// Lets the session's reservation hold until then. Answers until when it held before.
+    /// Lets the session's reservation hold until that time. Returns the time until which it held before.
     pub(super) fn reserve_until(&mut self, id: SessionId, until: Timestamp) -> Option<Timestamp> {
         let was = std::mem::replace(&mut self.sessions.get_mut(&id)?.reserved_until, until);
         self.note_short(id);
         Some(was)
     }
 
-    /// The sessions whose reservation holds and has fewer miners than it wants.
+    /// The sessions whose reservation holds and has fewer miners than it reserves.
     pub(super) fn short(&self, now: Timestamp) -> Vec<SessionId> {
         let holds = |id: &SessionId| self.sessions.get(id).is_some_and(|session| session.reserved_until > now);
         self.short.iter().copied().filter(holds).collect()
@@ -137,7 +137,7 @@ impl Sessions {
         self.note_short(id);
     }
 
-    /// Takes all miners that are kept for the session.
+    /// Removes all miners from the session's reservation and returns them.
     pub(super) fn take_kept(&mut self, id: SessionId) -> BTreeSet<MinerKey> {
         let kept = self.sessions.get_mut(&id).map(|session| std::mem::take(&mut session.reserved));
         self.note_short(id);
@@ -152,7 +152,7 @@ impl Sessions {
         }
     }
 
-    /// The weight of all sessions that have something waiting.
+    /// The sum of the weights of all sessions with waiting tasks.
     pub(super) fn waiting_weight(&self) -> u64 {
         self.sessions.values().map(SessionEntry::waiting_weight).sum()
     }
@@ -160,7 +160,7 @@ impl Sessions {
     /// Checks the counts of each session against the tasks, and its reservation against the miners.
     ///
     /// # Errors
-    /// Says what does not hold.
+    /// A text that says which count is wrong.
     pub(super) fn check<'a>(&self, tasks: impl Iterator<Item = &'a TaskEntry>, fleet: &Fleet) -> Result<(), String> {
         let mut working = BTreeMap::new();
         let mut counts: BTreeMap<SessionId, (u64, u64)> = BTreeMap::new();

@@ -5,54 +5,55 @@ use cortensor_router_model::{Gid, TaskId};
 /// Settings of the engine. Times are milliseconds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EngineSettings {
-    /// Within this a miner must take or decline an offer.
+    /// The time within which a miner must take or decline an offer.
     pub accept_timeout_ms: u64,
     /// A miner that says nothing for this long loses the task: before its first token only to another miner that could
     /// take it.
     pub progress_timeout_ms: u64,
-    /// How often a task is tried.
+    /// The greatest number of tries of a task.
     pub max_attempts: u32,
-    /// The least wait before a retry; the most is 25 times that, with full jitter.
+    /// The base of the random wait before a retry. The wait is at most 25 times the base.
     pub retry_base_ms: u64,
     /// Retries a second that are always allowed.
     pub retry_floor_per_sec: f64,
     /// Retries allowed as a share of recent successes.
     pub retry_ratio: f64,
-    /// Tasks in a row, each counted once, whose failure opens a miner's breaker.
+    /// The number of tasks that must fail in a row to open a miner's breaker. Each task counts once.
     pub breaker_failures: u32,
-    /// For how long a breaker opens the first time; doubles up to 20 times that.
+    /// The time for which a breaker opens the first time. It doubles with each further opening, up to 20 times that.
     pub breaker_open_ms: u64,
     /// Waiting tasks that a free miner chooses from.
     pub scan_window: usize,
     /// A task that waited for so long is served before those of higher bands.
     pub starvation_ms: u64,
-    /// For how long a task whose caller waits stays while no miner could serve it. With 0 it is refused at once.
+    /// The time for which a task whose caller waits stays while no miner could serve it. With 0 the engine refuses it
+    /// at once.
     pub no_miner_grace_ms: u64,
     /// Whether a second miner races one that is slow to begin.
     pub hedge: bool,
-    /// Such races as a share of all tasks.
+    /// The greatest share of tasks for which a second miner races.
     pub hedge_budget: f64,
-    /// The share of ended tasks that is asked again of another miner, to compare.
+    /// The share of ended tasks whose answers are checked: another miner gets the same request.
     pub recheck_ratio: f64,
-    /// How many such rechecks run at a time.
+    /// The greatest number of such checks at a time.
     pub max_rechecks: u32,
-    /// Below this reputation a miner is set aside.
+    /// The reputation below which a miner is set aside.
     pub min_reputation: f64,
     /// How far one comparison moves a reputation.
     pub reputation_step: f64,
-    /// For how long a miner is set aside.
+    /// The time for which a miner is set aside.
     pub set_aside_ms: u64,
-    /// The share of the ephemeral miners that may be kept for sessions.
+    /// The greatest share of the ephemeral miners that may be kept for sessions.
     pub max_reserved: f64,
-    /// Tasks that wait for a miner, in all.
+    /// The greatest number of tasks that wait for a miner.
     pub max_queued_tasks: u64,
-    /// Tasks that wait for a miner, of one session.
+    /// The greatest number of tasks of one session that wait for a miner.
     pub max_queued_per_session: u64,
-    /// Bytes of the requests that wait, in all.
+    /// The greatest number of bytes of all waiting requests together.
     pub max_queued_bytes: u64,
-    /// Miners that may be there at a time. Reputations of twice as many are remembered.
+    /// The greatest number of miners at a time. The engine remembers reputations for twice as many.
     pub max_miners: u64,
-    /// Counts the starts of the router; the upper part of every fence.
+    /// The number of this start of the router, which is the upper part of every fence.
     pub epoch: u64,
     /// The global id of the first new task.
     pub first_gid: Gid,

@@ -1,13 +1,13 @@
-//! One event's time and its effects, handed from part to part.
+//! The time and the effects of one event, which the parts of the engine hand on to each other.
 
 use cortensor_router_model::Timestamp;
 
 use super::event::Effect;
 
-/// The event that is worked on.
+/// The step that handles one event.
 #[derive(Debug)]
 pub(super) struct Step {
-    /// When it happens.
+    /// The time of the event.
     pub(super) now: Timestamp,
     out: Vec<Effect>,
 }

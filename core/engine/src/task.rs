@@ -1,4 +1,4 @@
-//! What the engine keeps of a task, and of each of its attempts.
+//! The engine's records of a task and of its attempts.
 
 use std::sync::Arc;
 
@@ -22,15 +22,16 @@ pub(super) struct Attempt {
     pub(super) fence: Fence,
     pub(super) miner: MinerKey,
     pub(super) state: AttemptState,
-    /// When its timer is due.
+    /// The time at which its timer is due.
     pub(super) timer: Timestamp,
     pub(super) offered_at: Timestamp,
     pub(super) first_token_at: Option<Timestamp>,
-    /// When the miner last gave something.
+    /// The time of the miner's last sign of life.
     pub(super) heard_at: Timestamp,
 }
 
-/// Who got a task that several miners answer. Kept after the miner is gone: it may come back under another key.
+/// A miner that got a task which several miners answer. The record stays after the miner is gone, because the miner
+/// may come back under another key.
 #[derive(Debug, Clone)]
 pub(super) struct Used {
     pub(super) fence: Fence,
@@ -44,38 +45,38 @@ pub(super) struct TaskEntry {
     pub(super) lane: LaneKey,
     pub(super) place: Place,
     pub(super) cost: u64,
-    /// How many answers were wanted at first.
+    /// The number of answers that were wanted at first.
     pub(super) asked: u32,
     pub(super) phase: Phases,
     pub(super) state: TaskState,
     pub(super) in_queue: bool,
     /// Attempts that are under way or done.
     pub(super) attempts: SmallVec<[Attempt; 1]>,
-    /// Attempts that were made, declined ones not counted.
+    /// The number of attempts that were made, without those that the miner declined.
     pub(super) tries: u32,
     /// Miners that failed at it or declined it.
     pub(super) tried: SmallVec<[MinerKey; 2]>,
-    /// Those of them that would say the same again.
+    /// The miners in `tried` that would refuse the task again.
     pub(super) refused_by: SmallVec<[MinerKey; 2]>,
-    /// Those of them that did not take it.
+    /// The miners in `tried` that declined the offer.
     pub(super) declined_by: SmallVec<[MinerKey; 2]>,
     pub(super) retry_at: Option<Timestamp>,
     pub(super) unservable_at: Option<Timestamp>,
-    /// Milliseconds that it had at first.
+    /// The milliseconds from the submission to the task's first deadline.
     pub(super) patience_ms: u64,
     /// The attempt whose tokens are streamed.
     pub(super) primary: Option<Fence>,
-    /// A client has seen tokens that were not taken back.
+    /// Whether a client has seen tokens that were not taken back.
     pub(super) shown: bool,
-    /// The next attempt goes on from the text so far.
+    /// Whether the next attempt continues the text so far.
     pub(super) continuing: bool,
-    /// The text was begun by one miner and goes on with another.
+    /// Whether the text comes from several miners, one after the other.
     pub(super) continued: bool,
-    /// Whose answers are compared; empty where one miner answers.
+    /// The miners whose answers are compared; empty if one miner answers.
     pub(super) used: Vec<Used>,
-    /// One more miner was asked, because the answers did not agree.
+    /// Whether one more miner was asked because the answers did not agree.
     pub(super) tie_broken: bool,
-    /// It only checks an answer that was given already.
+    /// Whether the task only checks the answer of another task.
     pub(super) recheck: bool,
 }
 
@@ -113,13 +114,13 @@ impl TaskEntry {
         self.spec.session
     }
 
-    /// Until when its miner may say nothing, when it was heard at that time.
+    /// The time until which its miner may be silent if its last sign of life came at `heard_at`.
     pub(super) fn silent_until(&self, heard_at: Timestamp, progress_timeout_ms: u64) -> Timestamp {
         let until = heard_at.plus(progress_timeout_ms);
         if self.spec.streaming { until } else { until.max(self.spec.deadline.plus(1)) }
     }
 
-    /// What it takes of the queue; one that checks another in the background takes nothing.
+    /// The room that the task takes in the bounds of the queue; `None`: it only checks another task in the background.
     pub(super) fn load(&self) -> Option<Load> {
         (!self.recheck).then_some(Load { bytes: self.spec.bytes, cost: self.cost })
     }
@@ -145,12 +146,12 @@ impl TaskEntry {
         self.phase.now() == Phase::Ending
     }
 
-    /// Whether more miners are to get it.
+    /// Whether the task still needs a miner.
     pub(super) fn wants_miner(&self) -> bool {
         self.phase.now() == Phase::Open && (self.attempts.len() as u32) < self.spec.required
     }
 
-    /// Whether several miners were asked, however many answers are still to come.
+    /// Whether several miners were asked for an answer, however many of them still work.
     pub(super) fn redundant(&self) -> bool {
         self.asked > 1
     }

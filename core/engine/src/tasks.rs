@@ -1,4 +1,4 @@
-//! The tasks that have not ended, and everything by which one of them is found.
+//! The tasks that have not ended, and the indexes by which one of them is found.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,18 +8,19 @@ use super::event::MinerKey;
 use super::fleet::Fleet;
 use super::task::{Attempt, AttemptState, TaskEntry};
 
-/// Bits of a fence that count within one epoch.
+/// The number of low bits of a fence that count within one epoch.
 const FENCE_BITS: u32 = 33;
 
 /// All tasks that have not ended.
 #[derive(Debug)]
 pub(super) struct Tasks {
     tasks: BTreeMap<Gid, TaskEntry>,
-    /// The tasks of the attempts that count.
+    /// The task of each fence that is in force. An attempt *counts* while its fence is in force.
     fences: BTreeMap<Fence, Gid>,
-    /// Tasks that wait for a miner that goes on from their text.
+    /// Tasks that wait for a miner that continues their text.
     continuing: BTreeSet<Gid>,
-    /// Tasks that some miners will never do: who is up for their lane may not be up for them.
+    /// Tasks that some miners have refused for good. A miner that could serve the other tasks of the lane may be no
+    /// help for them.
     picky: BTreeSet<Gid>,
     /// The number of tasks that only check an answer.
     rechecks: u32,
@@ -29,7 +30,7 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    /// No tasks; the first one gets that number.
+    /// No tasks yet. The first one gets the number `first_gid`.
     pub(super) fn new(first_gid: Gid, epoch: u64) -> Self {
         Self {
             tasks: BTreeMap::new(),
@@ -43,7 +44,7 @@ impl Tasks {
         }
     }
 
-    /// A number that no task has.
+    /// A number that no task has had.
     pub(super) fn new_gid(&mut self) -> Gid {
         let gid = self.next_gid;
         self.next_gid = Gid(gid.0 + 1);
@@ -86,7 +87,8 @@ impl Tasks {
         self.tasks.get(&gid)
     }
 
-    /// A task whose state changes. Its attempts come and go by [`begin`](Self::begin) and [`lose`](Self::lose).
+    /// A task, to change its state. Use [`begin`](Self::begin) and [`lose`](Self::lose) to add and remove its
+    /// attempts.
     pub(super) fn get_mut(&mut self, gid: Gid) -> Option<&mut TaskEntry> {
         self.tasks.get_mut(&gid)
     }
@@ -96,7 +98,7 @@ impl Tasks {
         self.fences.get(&fence).copied()
     }
 
-    /// An attempt that counts, with its task.
+    /// The attempt with this fence, if it counts, and its task.
     pub(super) fn attempt(&self, fence: Fence) -> Option<(Gid, &TaskEntry, &Attempt)> {
         let gid = self.owner(fence)?;
         let task = self.tasks.get(&gid)?;
@@ -105,7 +107,7 @@ impl Tasks {
         Some((gid, task, attempt?))
     }
 
-    /// The task of an attempt that counts, to be changed.
+    /// The task of the attempt with this fence, if the attempt counts, to change it.
     pub(super) fn of_attempt(&mut self, fence: Fence) -> Option<(Gid, &mut TaskEntry)> {
         let gid = self.owner(fence)?;
         let task = self.tasks.get_mut(&gid);
@@ -146,7 +148,7 @@ impl Tasks {
         }
     }
 
-    /// Says whether the task waits for a miner that goes on from its text.
+    /// Sets whether the task waits for a miner that continues its text.
     pub(super) fn set_continuing(&mut self, gid: Gid, continuing: bool) {
         let Some(task) = self.tasks.get_mut(&gid) else { return };
         task.continuing = continuing;
@@ -157,12 +159,12 @@ impl Tasks {
         }
     }
 
-    /// The tasks that wait for a miner that goes on from their text.
+    /// The tasks that wait for a miner that continues their text.
     pub(super) fn continuing(&self) -> impl Iterator<Item = Gid> + '_ {
         self.continuing.iter().copied()
     }
 
-    /// The tasks that some miners will never do.
+    /// The tasks that some miners have refused for good.
     pub(super) fn picky(&self) -> impl Iterator<Item = Gid> + '_ {
         self.picky.iter().copied()
     }
@@ -185,7 +187,7 @@ impl Tasks {
     /// Checks the phase of each task, its attempts, and the lists by which tasks are found.
     ///
     /// # Errors
-    /// Says what does not hold.
+    /// A text that says which record or list is wrong.
     pub(super) fn check(&self, fleet: &Fleet) -> Result<(), String> {
         let mut open_attempts = 0;
         for (gid, task) in &self.tasks {

@@ -9,9 +9,9 @@ use super::event::MinerKey;
 /// The kinds of deadlines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
-    /// The task is given up.
+    /// The task's time is up.
     Deadline(Gid),
-    /// Answers that are not in do not count any more.
+    /// The answers that are in are compared without the missing ones.
     Precommit(Gid),
     /// The task may be tried again.
     Retry(Gid),
@@ -46,7 +46,7 @@ impl Timers {
         self.due.remove(&(at, timer));
     }
 
-    /// The time of the next one.
+    /// The time of the next deadline.
     pub(super) fn next(&self) -> Option<Timestamp> {
         self.due.first().map(|(at, _)| *at)
     }

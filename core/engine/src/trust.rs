@@ -1,9 +1,9 @@
-//! What miners are worth: their reputations, also of those that are gone.
+//! The reputations of miners, also of miners that are gone.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// From here on a reputation counts as perfect and is not remembered.
+/// The reputation from which on it counts as perfect and is not remembered.
 const PERFECT: f64 = 0.999;
 
 /// The reputations that are not perfect, of miners that are there or were.
@@ -14,7 +14,8 @@ pub(super) struct Trust {
 }
 
 impl Trust {
-    /// Every miner is trusted. At most so many reputations are remembered beside those of miners that are there.
+    /// Every miner has a perfect reputation at first. At most `most` reputations are remembered, beside those of
+    /// miners that are there.
     pub(super) fn new(most: u64) -> Self {
         Self { reputations: BTreeMap::new(), most }
     }

@@ -43,8 +43,8 @@ pub(super) struct Entrance {
 }
 
 impl MinerSlot {
-    /// The miner's name for a wanted model: the name that it lists, or else the first that it lists. A miner that lists
-    /// no models gets the wanted name unchanged.
+    /// The miner's name for a wanted model: the name that it lists, or else the first that it lists. A miner that
+    /// lists no models gets the wanted name unchanged.
     pub(super) fn model_for<'a>(&'a self, asked: Option<&'a str>) -> Option<&'a str> {
         let asked = asked?;
         if self.spec.models.is_empty() {

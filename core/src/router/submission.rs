@@ -92,7 +92,8 @@ impl Submission {
         self.live.spec.request.model.as_deref().or(self.live.spec.model.as_deref()).unwrap_or("default").to_owned()
     }
 
-    /// The model that answers, by the miner's name for it. Before a miner has the task, this is [`model`](Self::model).
+    /// The model that answers, by the miner's name for it. Before a miner has the task, this is
+    /// [`model`](Self::model).
     pub fn answering_model(&self) -> String {
         let state = self.live.state.lock();
         let primary = state.attempts.iter().find(|attempt| Some(attempt.fence) == state.primary);
@@ -112,7 +113,7 @@ impl Submission {
         &self.live.spec.request
     }
 
-    /// Waits until the task is durable. A program must not show the task's ids before.
+    /// Waits until the task is durable. A program must never show the task's ids before that.
     ///
     /// # Errors
     /// The store's error if the task could not be written. The task is cancelled in that case.

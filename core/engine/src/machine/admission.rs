@@ -7,14 +7,14 @@ use crate::line::LaneKey;
 use cortensor_router_model::Timestamp;
 
 impl Engine {
-    /// The number of miners that could answer such a task beside each other, now or when they are up again; it counts
-    /// no further than `most`.
+    /// The number of miners that could answer the same task of that lane, now or when they are up again. The count
+    /// stops at `most`.
     fn answerers(&self, lane: &LaneKey, most: u32) -> u32 {
         self.fleet.values().filter(|miner| miner.could_answer_beside(lane)).take(most as usize).count() as u32
     }
 
-    /// The number of answers to a task that wants at most so many: as many as there are miners for it, and at least
-    /// one.
+    /// The number of answers to a task that wants at most `most` of them: as many as there are miners for it, but at
+    /// least one.
     pub fn answers_for(&self, task: &Demand, most: u32) -> u32 {
         let lane = self.lane_of(task);
         // Miners that list the model are not compared with miners that take any.
@@ -24,7 +24,7 @@ impl Engine {
         (fits().filter(|fit| Some(*fit) == best).take(most as usize).count() as u32).max(1)
     }
 
-    /// Whether the task may come in; otherwise the reason, and when to come back.
+    /// Whether the task may come in. The error has the reason, and the milliseconds after which a retry may succeed.
     pub(super) fn admit(&self, task: &Demand, lane: &LaneKey, now: Timestamp) -> Result<(), (Refusal, u64)> {
         let Some(session) = self.sessions.get(task.session) else { return Err((Refusal::NoSession, 0)) };
         let any = self.fleet.values().any(|miner| miner.could_serve(lane));
@@ -51,7 +51,7 @@ impl Engine {
                 }
             }
         } else {
-            // A miner that was there may come back; a name that nobody ever had is a mistake.
+            // A miner that was there may come back. A model that no miner ever listed is a mistake of the caller.
             let hope =
                 self.fleet.is_empty() || lane.model.as_ref().is_some_and(|model| self.fleet.names().is_away(model));
             if self.settings.no_miner_grace_ms == 0 || !hope {

@@ -1,4 +1,4 @@
-//! What becomes of attempts and tasks after the offer.
+//! Handles the events of an attempt after its offer: acceptance, progress, the answer, and the stop.
 
 use smallvec::SmallVec;
 
@@ -70,7 +70,7 @@ impl Engine {
         }
     }
 
-    /// A client has seen what that attempt gave.
+    /// Notes that a client has seen pieces of that attempt.
     pub(super) fn shown(&mut self, fence: Fence) {
         if let Some((_, task)) = self.tasks.of_attempt(fence)
             && task.primary == Some(fence)
@@ -91,7 +91,7 @@ impl Engine {
         if races {
             task.primary = Some(fence);
         }
-        // Where answers are not compared the first one will do; of a stream, the one that is streamed.
+        // If answers are not compared, the first one is taken; for a stream, that is the answer that is streamed.
         let first = !task.spec.judged
             && task.spec.required > 1
             && (!task.spec.streaming || task.primary.is_none_or(|primary| primary == fence));
@@ -114,14 +114,14 @@ impl Engine {
             miner.succeeded(tokens, took);
         }
         if all_in {
-            // First, so that none of those who are stopped gets it again.
+            // This comes first, so that none of the stopped miners gets the task again.
             self.all_in(gid, step);
             self.stop_others(gid, fence, step);
         }
         self.release(gid, key, fence, step);
     }
 
-    /// Gives a miner's credit back and offers it what waits.
+    /// Gives the miner's credit for an attempt back, and offers waiting tasks to the miner.
     pub(super) fn release(&mut self, gid: Gid, key: MinerKey, fence: Fence, step: &mut Step) {
         let own = self.tasks.get(gid).and_then(|task| task.lane.own);
         if let Some(session) = own {
@@ -142,7 +142,8 @@ impl Engine {
         }
     }
 
-    /// Takes attempts that are wanted no more off their task, and offers those who have room now what waits.
+    /// Takes attempts that nobody wants any more off their task, and offers waiting tasks to the miners that have room
+    /// now.
     pub(super) fn stop_all(&mut self, gid: Gid, fences: &[Fence], reason: StopReason, step: &mut Step) {
         let mut freed: SmallVec<[MinerKey; 4]> = SmallVec::new();
         let mut own = None;

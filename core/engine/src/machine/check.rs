@@ -1,12 +1,12 @@
-//! What must hold of the engine after every event. The simulator asks after each one.
+//! Checks that must hold for the engine after every event. The simulator runs them after each event.
 
 use super::Engine;
 
 impl Engine {
-    /// Checks the engine against itself: each part checks what it keeps, and what it shares with others.
+    /// Checks that the state of each part is consistent, also with the state of other parts.
     ///
     /// # Errors
-    /// Says what does not hold.
+    /// A text that says what is inconsistent.
     pub fn check(&self) -> Result<(), String> {
         self.tasks.check(&self.fleet)?;
         let queued = self.tasks.iter().filter(|(_, task)| task.in_queue);

@@ -1,9 +1,10 @@
 //! Decides which free miner gets which of the first waiting tasks.
 //!
-//! Only *free* miners are considered, so a good score never means waiting behind another task. The score weighs the
-//! prompt's prefix (its cache is warm), the session's last miner, measured speed, and load. A pair that would hardly
-//! be done by the task's deadline comes last. The weights are those with which `cargo xtask bench policy` meets its
-//! gates.
+//! Only *free* miners are considered, so no task waits behind another one for a miner with a good score. The score of
+//! a pair of a task and a miner counts how much of the prompt the miner has read before (its cache is warm), whether
+//! the miner served the session's last task, the miner's measured speed, and its load. A pair that would hardly be
+//! done by the task's deadline comes last. The weights of the score are those with which `cargo xtask bench policy`
+//! meets its gates.
 
 use std::sync::Arc;
 
@@ -20,11 +21,11 @@ use crate::settings::PlantedBug;
 use crate::task::{AttemptState, TaskEntry};
 use cortensor_router_model::{Gid, Timestamp};
 
-/// The malus of a pair that comes too late: more than all points in its favour.
+/// The points that a pair loses if it would be late. They are more than all points that a pair can gain.
 const LATE: f64 = 64.0;
-/// An answer may well be this many times longer than its session's mean.
+/// A pair counts as late if an answer of this many times the expected length would miss the task's deadline.
 const LONG: f64 = 2.0;
-/// The cost further back in the queue that takes one point off.
+/// A pair loses one point for each such amount of cost that its task stands further back in the queue.
 const AGEING: u64 = 8_192;
 
 impl Engine {
@@ -89,7 +90,7 @@ impl Engine {
                     continue;
                 }
                 let rank = miner.rank_of(*key);
-                // A pair that can hardly be done in time comes after all that can.
+                // A pair that can hardly be done in time comes after all pairs that can.
                 let too_late = miner.speed > 0.0 && LONG * expected > left * miner.speed;
                 let score = self.score(task, *key, miner, fastest, matches)
                     - if too_late { LATE } else { 0.0 }
@@ -111,7 +112,7 @@ impl Engine {
         best.map(|(_, gid, key, _)| (gid, key))
     }
 
-    /// The number of tokens that its answer is likely to have; 0 while unknown.
+    /// The number of tokens that the answer of the task is likely to have; 0 while unknown.
     fn expected_tokens(&self, task: &TaskEntry) -> f64 {
         self.sessions.get(task.session()).map_or(0.0, |session| session.mean_out.min(task.spec.max_tokens as f64))
     }
@@ -131,7 +132,8 @@ impl Engine {
         8.0 * prefix + f64::from(u8::from(sticky)) + speed - 3.0 * load + 8.0 * (miner.reputation - 1.0) + 12.0 * kept
     }
 
-    /// Answers to one task come from distinct miners, and a retry goes to another miner first.
+    /// Whether the miner may have the task. Answers to one task come from distinct miners, and a retry goes to another
+    /// miner first.
     fn may_have(&self, task: &TaskEntry, key: MinerKey, miner: &MinerEntry, worst: Fit) -> bool {
         if task
             .attempts
@@ -155,8 +157,8 @@ impl Engine {
             })
     }
 
-    /// Whether its answer would come from another miner than those that the task has, and from another owner if there
-    /// is one.
+    /// Whether the miner is another one than those whose answers the task has, and has another owner if there is
+    /// another owner.
     pub(super) fn is_distinct(&self, task: &TaskEntry, miner: &MinerEntry) -> bool {
         let used = |name: &Arc<str>| task.used.iter().any(|used| used.name == *name);
         let owned = |owner: &Arc<str>| !owner.is_empty() && task.used.iter().any(|used| used.owner == *owner);
@@ -174,7 +176,7 @@ impl Engine {
                 .any(|other| other.takes_part() && other.serves(&task.lane) && !used(&other.rules.identity))
     }
 
-    /// Whether a miner exists that could give another answer than those that the task has.
+    /// Whether some miner exists that could give a further answer to the task.
     pub(super) fn has_distinct(&self, task: &TaskEntry) -> bool {
         let worst = self.worst_fit(task, None);
         self.fleet.values().any(|miner| {

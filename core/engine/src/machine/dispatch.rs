@@ -1,4 +1,4 @@
-//! From the queue to miners: who is free, who waits, and the offer.
+//! Brings tasks from the queue to miners: it queues tasks, finds free miners for them, and makes offers.
 
 use super::Engine;
 use crate::event::{Effect, MinerKey, Role};
@@ -31,7 +31,7 @@ impl Engine {
         self.watch(gid, step.now);
     }
 
-    /// Sets the time at which the task fails, if its caller waits and no miner is up for it.
+    /// Sets the time at which the task fails, if a caller waits for it and no miner is up for it.
     pub(super) fn watch(&mut self, gid: Gid, now: Timestamp) {
         let lonely = self.tasks.get(gid).is_some_and(|task| {
             task.spec.attached
@@ -47,7 +47,7 @@ impl Engine {
         }
     }
 
-    /// Watches all tasks of the lane for which no miner may be up, after a miner went.
+    /// Calls [`watch`](Self::watch) for all tasks of the lane after a miner has gone down.
     pub(super) fn watch_lane(&mut self, lane: &LaneKey, now: Timestamp) {
         if self.fleet.attends(lane) {
             return;
@@ -78,7 +78,7 @@ impl Engine {
         }
     }
 
-    /// A miner became free: serves the lanes that it can serve.
+    /// Offers waiting tasks to a miner that has become free, from all lanes that it can serve.
     pub(super) fn pump_for(&mut self, key: MinerKey, step: &mut Step) {
         if self.line.is_empty() {
             return;
@@ -92,7 +92,7 @@ impl Engine {
             let before = step.len();
             self.pump(&lane, step);
             if step.len() == before {
-                // Its first tasks must not have this miner; the other lanes may.
+                // The first tasks of this lane must not go to this miner, but tasks of other lanes may.
                 let Some(miner) = self.fleet.get(key) else { return };
                 let others = self.line.lanes().filter(|other| **other != lane && miner.serves(other));
                 let others: Vec<LaneKey> = others.cloned().collect();

@@ -1,4 +1,4 @@
-//! How tasks end, and what time does to them.
+//! Ends tasks, and handles their deadlines.
 
 use cortensor_router_model::{Fence, Gid, Outcome, TaskState, Timestamp};
 
@@ -29,7 +29,7 @@ impl Engine {
         self.stop_all(gid, &open, reason, step);
     }
 
-    /// The store has the end.
+    /// Notes that the store has the end of the task.
     pub(super) fn committed(&mut self, gid: Gid, step: &mut Step) {
         let Some(task) = self.over(gid) else { return };
         step.push(Effect::State { gid, state: TaskState::Ended });
@@ -39,7 +39,8 @@ impl Engine {
         }
     }
 
-    /// The store does not have the end. An answer that nobody gets is not checked either.
+    /// Notes that the store does not have the end of the task. Nobody gets its answer, so the answer is not audited
+    /// either.
     pub(super) fn unwritten(&mut self, gid: Gid, step: &mut Step) {
         if self.planted(PlantedBug::ShowUnwritten) {
             return self.committed(gid, step);
@@ -49,7 +50,7 @@ impl Engine {
         }
     }
 
-    /// Lets go of a task that ends.
+    /// Removes a task that has ended from all lists of the engine.
     pub(super) fn over(&mut self, gid: Gid) -> Option<TaskEntry> {
         if self.tasks.get(gid).is_none_or(|task| !task.is_ending()) {
             return None;
@@ -96,7 +97,7 @@ impl Engine {
                     let begun = attempt.first_token_at.is_some();
                     let due = match () {
                         () if due > step.now => Some(due),
-                        // To take it away would only begin its work again: its deadline bounds the wait.
+                        // Another attempt would only begin the work again. The task's deadline bounds the wait.
                         () if !begun && !self.has_untried(gid) => {
                             Some(step.now.plus(self.settings.progress_timeout_ms.max(1)))
                         }
@@ -139,7 +140,7 @@ impl Engine {
         }
     }
 
-    /// The time is up. Answers that are in count: they are compared without those that are not.
+    /// Handles the deadline of a task. If some answers are in, they are compared without the missing ones.
     fn deadline(&mut self, gid: Gid, step: &mut Step) {
         let Some(task) = self.tasks.get(gid) else { return };
         if task.phase.now() == Phase::Judging {
@@ -158,7 +159,7 @@ impl Engine {
         self.stop_all(gid, &open, StopReason::Expired, step);
     }
 
-    /// Looks at that time again whether the attempt's miner is silent.
+    /// Sets the time at which the engine checks again whether the attempt's miner is silent.
     fn set_progress_timer(&mut self, fence: Fence, due: Timestamp) {
         let attempt = self.tasks.of_attempt(fence).and_then(|(_, task)| task.attempt_mut(fence));
         if let Some(attempt) = attempt {

@@ -1,4 +1,4 @@
-//! How tasks come in.
+//! Takes sessions and tasks in.
 
 use super::Engine;
 use crate::cost::cost_of;
@@ -53,7 +53,7 @@ impl Engine {
         self.enter(gid, task, &lane, step);
     }
 
-    /// Takes a task back that a crash left unfinished.
+    /// Takes a task in again that the last process left unfinished.
     pub(super) fn restore(&mut self, gid: Gid, id: TaskId, task: Demand, step: &mut Step) {
         self.tasks.skip(gid);
         let session = self.sessions.entry(task.session);
@@ -74,7 +74,7 @@ impl Engine {
         }
     }
 
-    /// Forgets a held task, and gives its number again if that was the last one.
+    /// Forgets a held task. If its number was the last one of the session, the next task gets that number.
     pub(super) fn forget(&mut self, gid: Gid, give_back: Option<TaskId>) {
         let Some(task) = self.tasks.get_mut(gid).filter(|task| task.spec.held) else { return };
         if !task.is_ending() {
@@ -84,14 +84,14 @@ impl Engine {
         self.over(gid);
         if let (Some(id), Some(session)) = (give_back, self.sessions.get_mut(session)) {
             session.taken = session.taken.saturating_sub(1);
-            // Others may have been given since; then it stays a gap.
+            // If later numbers were given out in the meantime, the number stays unused.
             if session.next_task.0 == id.0 + 1 {
                 session.next_task = id;
             }
         }
     }
 
-    /// Lets a task for which no caller waits any more wait for a miner as long as its deadline allows.
+    /// Notes that no caller waits for a task any more. The task then waits for a miner as long as its deadline allows.
     pub(super) fn detach(&mut self, gid: Gid) {
         let Some(task) = self.tasks.get_mut(gid) else { return };
         task.spec.attached = false;
@@ -112,7 +112,7 @@ impl Engine {
         };
         let cost = cost_of(spec.prompt_tokens, expected, spec.required);
         let virtual_time = self.line.virtual_time(band);
-        // What the router asks for itself goes on the account of the task that it is for.
+        // The cost of a shadow task counts for the task that it serves.
         let tag = match () {
             () if unfair => 0,
             () if spec.shadow => virtual_time,

@@ -10,7 +10,7 @@ use crate::timer::Timer;
 use cortensor_router_model::{Fence, Gid, Timestamp};
 
 impl Engine {
-    /// Notes that a task went to its miner; sets the time at which another one may race it.
+    /// Sets the time at which another miner may race the one that has just got the task.
     pub(super) fn watch_for_hedge(&mut self, gid: Gid, fence: Fence, now: Timestamp) {
         self.hedging.save(self.settings.hedge_budget);
         let Some(task) = self.tasks.get(gid) else { return };
@@ -22,7 +22,7 @@ impl Engine {
         }
     }
 
-    /// Handles that no first token has come for longer than it nearly always takes.
+    /// Starts a race if the first token of an attempt has taken longer than usual.
     pub(super) fn hedge(&mut self, fence: Fence, step: &mut Step) {
         let Some((gid, task, _)) = self.tasks.attempt(fence) else { return };
         let waits = match task.attempts.as_slice() {

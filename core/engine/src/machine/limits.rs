@@ -11,7 +11,7 @@ use cortensor_router_model::SessionId;
 /// The rules that one decision for a session's lane must keep.
 pub(super) struct Limits<'a> {
     session: &'a SessionEntry,
-    /// Whether a miner of the session's class exists: then no other one will do.
+    /// Whether a miner of the session's service class exists. The session then gets no other miner.
     strict: bool,
     crowded: bool,
 }
@@ -24,7 +24,7 @@ impl Limits<'_> {
 }
 
 impl Engine {
-    /// The rules, or `None` while the session gets no miner at all.
+    /// The rules for that session; `None`: the session gets no miner at all at present.
     pub(super) fn limits(&self, session: SessionId, lane: &LaneKey) -> Option<Limits<'_>> {
         let entry = self.sessions.get(session)?;
         let rules = &entry.rules;
@@ -38,7 +38,7 @@ impl Engine {
         Some(Limits { session: entry, strict, crowded })
     }
 
-    /// The number of miners that could serve the tasks of that lane; it counts no further than `most`.
+    /// The number of miners that could serve the tasks of that lane. The count stops at `most`.
     pub(super) fn able(&self, lane: &LaneKey, most: u32) -> u32 {
         let able = self.fleet.values().filter(|miner| miner.takes_part() && miner.serves(lane));
         able.take(most as usize).count() as u32

@@ -1,4 +1,4 @@
-//! How miners come and go.
+//! Adds, changes and removes miners.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::event::{Blame, Effect, MinerKey, MinerRules, StopReason};
 use crate::step::Step;
 
 impl Engine {
-    /// Adds a miner, keeps it for a session that is short of some, and offers it what waits.
+    /// Adds a miner, keeps it for a session whose reservation lacks miners, and offers waiting tasks to it.
     pub(super) fn miner_up(&mut self, key: MinerKey, rules: MinerRules, step: &mut Step) {
         let reputation = self.trust.of(&rules.identity);
         self.fleet.insert(key, rules, reputation);
@@ -17,7 +17,8 @@ impl Engine {
             self.reserve(session, step);
         }
         self.pump_for(key, step);
-        // With one more miner there may be as many as a session wants; then all free ones may have its tasks.
+        // With this miner there may be as many as a session demands. All free miners may then have the session's
+        // tasks.
         let Some(miner) = self.fleet.get(key) else { return };
         let wants_more = |id| self.sessions.get(id).is_some_and(|session| session.rules.min_miners > 0);
         let lanes = self.line.lanes().filter(|lane| lane.own.is_some_and(wants_more) && miner.could_serve(lane));
@@ -56,8 +57,8 @@ impl Engine {
         self.settle_continuing(step);
     }
 
-    /// Offers all that waits once more after a miner went: others may have the tasks that were kept for it, and some
-    /// tasks may have no miner left.
+    /// Offers all waiting tasks again after a miner has gone down: other miners may have the tasks that waited for it,
+    /// and some tasks may have no miner left.
     pub(super) fn fleet_thinned(&mut self, step: &mut Step) {
         if self.line.is_empty() {
             return;
@@ -71,8 +72,8 @@ impl Engine {
         }
     }
 
-    /// Removes a miner. The tasks that it had are tried again. The last miner of its sessions stays noted, since no
-    /// other miner ever has its key.
+    /// Removes a miner. The tasks that it had are tried again. Sessions whose last task it served keep its key, which
+    /// no other miner ever gets.
     pub(super) fn miner_gone(&mut self, key: MinerKey, step: &mut Step) {
         if let Some(miner) = self.fleet.get_mut(key) {
             miner.draining = true;
@@ -80,7 +81,7 @@ impl Engine {
         self.fleet.unindex(key);
         let Some(fences) = self.fleet.get(key).map(|miner| miner.fences.clone()) else { return };
         for fence in fences {
-            // A miner that was removed, and not just lost, is still there to be told.
+            // A miner that was removed on purpose still has a connection and must be told to stop.
             if let Some(gid) = self.tasks.owner(fence) {
                 step.push(Effect::Stop { gid, miner: key, fence, reason: StopReason::Superseded });
             }

@@ -8,8 +8,8 @@ use crate::miner::MinerEntry;
 use crate::task::TaskEntry;
 
 impl Engine {
-    /// The worst rank that a miner of that task may have: the rank of the best miners that are up and could be asked.
-    /// `None`: nobody is.
+    /// The worst rank that a miner of that task may have. It is the rank of the best miners that are up and may have
+    /// the task; `None`: there is no such miner.
     pub(super) fn worst_fit(&self, task: &TaskEntry, limits: Option<&Limits<'_>>) -> Option<Fit> {
         if !self.fleet.names().tell_apart(&task.lane) {
             return Some(Fit::LastResort);
@@ -32,8 +32,8 @@ impl Engine {
         best
     }
 
-    /// Whether asking it for that task could help. Checks in the background compare answers of one kind of miner, so
-    /// miners that answered still count.
+    /// Whether the miner may still have the task. For a check in the background, miners that have answered count, too,
+    /// because the check compares answers of miners with the same rank.
     fn could_take(&self, task: &TaskEntry, key: MinerKey, miner: &MinerEntry) -> bool {
         !task.refused_by.contains(&key)
             && !task.declined_by.contains(&key)
@@ -43,7 +43,7 @@ impl Engine {
                     && (task.used.is_empty() || self.is_distinct(task, miner)))
     }
 
-    /// Whether nothing about that task keeps a miner from it that its lane's other tasks may have.
+    /// Whether every miner that may have the other tasks of the lane may also have this task.
     pub(super) fn is_plain(task: &TaskEntry) -> bool {
         task.attempts.is_empty()
             && task.used.is_empty()

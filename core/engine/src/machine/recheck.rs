@@ -1,4 +1,4 @@
-//! Asks again of another miner, in the background, what one miner alone answered.
+//! Checks, in the background, an answer that one miner gave alone: another miner gets the same request.
 
 use super::Engine;
 use crate::chance::mix;
@@ -9,11 +9,11 @@ use crate::task::{AttemptState, TaskEntry, Used};
 use crate::timer::Timer;
 use cortensor_router_model::{Gid, OnFailure, Timestamp};
 
-/// The tag of what is done when nothing else is to do.
+/// The tag of tasks in the background, which are served only if nothing else waits.
 const BACKGROUND: Tag = u64::MAX / 2;
 
 impl Engine {
-    /// Asks again of another miner what ended well, now and then.
+    /// Starts a check of a task that ended well, for the share of tasks that the settings name.
     pub(super) fn recheck(&mut self, of: Gid, ended: TaskEntry, step: &mut Step) {
         let draw = mix(of.0, self.settings.epoch) as f64 / u64::MAX as f64;
         let [answer] = ended.attempts.as_slice() else { return };
@@ -22,7 +22,7 @@ impl Engine {
             || ended.spec.shadow
             || ended.spec.embedding
             || ended.redundant()
-            // Nobody alone answers for it.
+            // The answer comes from two miners, so no single miner is responsible for it.
             || ended.continued
             || self.tasks.rechecks() >= self.settings.max_rechecks
         {

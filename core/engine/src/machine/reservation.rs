@@ -1,4 +1,4 @@
-//! Keeps miners for sessions that want some for themselves.
+//! Keeps ephemeral miners for sessions that reserve some for themselves.
 
 use super::Engine;
 use crate::event::MinerKey;
@@ -8,7 +8,8 @@ use crate::timer::Timer;
 use cortensor_router_model::{SessionId, SessionMode, Timestamp};
 
 impl Engine {
-    /// Notes that the session was opened, changed, or got a task: its reservation holds for its period from now on.
+    /// Renews the reservation of a session that was opened, was changed or got a task: it holds for its period from
+    /// now on.
     pub(super) fn renew_reservation(&mut self, id: SessionId, step: &mut Step) {
         let Some(session) = self.sessions.get(id) else { return };
         if session.rules.reserve == 0 || !session.rules.open {
@@ -24,7 +25,7 @@ impl Engine {
         self.reserve(id, step);
     }
 
-    /// Keeps miners for the session until it has as many as it wants, or no more may be kept.
+    /// Keeps miners for the session until it has as many as it reserves, or until no more may be kept.
     pub(super) fn reserve(&mut self, id: SessionId, step: &mut Step) {
         let Some(session) = self.sessions.get(id) else { return };
         let wanted = session.rules.reserve as usize;

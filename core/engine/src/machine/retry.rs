@@ -13,7 +13,8 @@ use crate::timer::Timer;
 const NEVER: Timestamp = Timestamp(u64::MAX);
 
 impl Engine {
-    /// Ends an attempt that gave no answer, and tries its task again if it may be. `declined`: the miner never took it.
+    /// Ends an attempt that gave no answer, and tries its task again if that is allowed. `declined`: the miner never
+    /// took the offer.
     pub(super) fn attempt_lost(&mut self, fence: Fence, blame: Blame, declined: bool, step: &mut Step) {
         let Some((gid, task)) = self.tasks.of_attempt(fence) else { return };
         let raced = task.races();
@@ -36,12 +37,12 @@ impl Engine {
         if declined || blame.is_final_there() {
             task.tries = task.tries.saturating_sub(1);
         }
-        // One that gave nothing may be asked again when nobody else is left.
+        // A miner that gave no answer may be asked again if no other miner is left.
         if let Some(at) = task.used.iter().position(|used| used.fence == fence) {
             task.used.remove(at);
         }
         if raced {
-            // The other one runs on alone.
+            // The other attempt of the race goes on alone.
             if was_primary && let Some(other) = task.attempts.first().map(|a| a.fence) {
                 task.primary = Some(other);
                 step.push(Effect::Promoted { gid, fence: other });
@@ -55,7 +56,7 @@ impl Engine {
         let broken = was_primary && task.shown;
         let (wish, tries, required) = (task.spec.on_failure, task.tries, task.spec.required);
         let (recheck, single) = (task.recheck, !task.redundant());
-        // While it is broken, only who goes on from the text will do, or who starts over where clients can.
+        // A client has seen a part of the text: a miner must continue it, or start over if the request allows that.
         let goes_on = broken && single && wish != OnFailure::Fail && self.has_continuer(gid);
         let retry = blame != Blame::Request
             && (!blame.is_final_there() || self.has_untried(gid))
@@ -71,7 +72,7 @@ impl Engine {
                 self.requeue(gid, was_primary, goes_on, step);
             }
         } else if let Some(task) = self.tasks.get_mut(gid) {
-            // The answers of the other miners, if any, are all there will be.
+            // No further answers will come beside those of the other miners.
             task.spec.required = task.attempts.len() as u32;
             let (left, done) = (task.spec.required, task.done());
             if left == 0 || broken {
@@ -93,7 +94,7 @@ impl Engine {
         self.release(gid, attempt.miner, fence, step);
     }
 
-    /// Whether a miner is there that has not been asked yet.
+    /// Whether some miner that could serve the task has not been asked yet.
     pub(super) fn has_untried(&self, gid: Gid) -> bool {
         self.tasks.get(gid).is_some_and(|task| {
             self.fleet.iter().any(|(key, miner)| {
@@ -106,7 +107,7 @@ impl Engine {
         })
     }
 
-    /// Whether the work may be sent to its miner once more, as another try of the task.
+    /// Whether the attempt's work may be sent to its miner once more. If so, this counts as another try of the task.
     pub fn try_again(&mut self, fence: Fence, now: Timestamp) -> bool {
         let most = self.settings.max_attempts;
         let Some((_, task)) = self.tasks.of_attempt(fence) else { return false };
@@ -115,7 +116,7 @@ impl Engine {
         may
     }
 
-    /// Whether a miner is there that can go on from the task's text.
+    /// Whether some miner can continue the task's text.
     fn has_continuer(&self, gid: Gid) -> bool {
         self.tasks.get(gid).is_some_and(|task| {
             self.fleet.iter().any(|(key, miner)| {
@@ -124,7 +125,7 @@ impl Engine {
         })
     }
 
-    /// Ends or restarts the tasks that wait for a miner that goes on from their text while no such miner is up.
+    /// Ends or restarts the tasks that wait for a miner to continue their text, if no such miner is up any more.
     pub(super) fn settle_continuing(&mut self, step: &mut Step) {
         let left: Vec<Gid> = self.tasks.continuing().filter(|gid| !self.has_continuer(*gid)).collect();
         for gid in left {
@@ -148,13 +149,13 @@ impl Engine {
         }
     }
 
-    /// Puts the task back to its old place in the queue: at once if another miner is free, else after a short wait with
-    /// full jitter.
+    /// Puts the task back to its old place in the queue: at once if another miner is free, else after a short wait
+    /// with full jitter.
     fn requeue(&mut self, gid: Gid, was_primary: bool, goes_on: bool, step: &mut Step) {
         let from_nothing = self.planted(PlantedBug::ContinueFromNothing);
         let Some(task) = self.tasks.get_mut(gid) else { return };
         if task.spec.open_ended && task.spec.deadline == NEVER {
-            // It is to begin again.
+            // The answer begins again, so the time to its first token does, too.
             task.spec.deadline = step.now.plus(task.patience_ms);
             self.timers.set(task.spec.deadline, Timer::Deadline(gid));
         }
@@ -169,7 +170,7 @@ impl Engine {
             task.shown = false;
             step.push(Effect::Voided { gid });
         }
-        // Another miner may take it at once; a wait only helps where all of them were tried.
+        // A miner that was not tried may have the task at once. A wait only helps if all miners were tried.
         let fresh = self.tasks.get(gid).is_some_and(|task| {
             let worst = self.worst_fit(task, None);
             self.fleet.iter().any(|(key, miner)| {

@@ -1,4 +1,5 @@
-//! Which answers are compared, and what a miner is worth after it: verdicts, tie-breaks, reputation.
+//! Has answers compared, and draws the conclusions from a verdict: the task's end, a tie-break, the miners'
+//! reputations.
 
 use std::sync::Arc;
 
@@ -11,11 +12,11 @@ use crate::timer::Timer;
 use cortensor_router_model::{Fence, Gid, Outcome, Standing, TaskState, Timestamp};
 
 impl Engine {
-    /// Has the answers of a task compared, which are all in; or ends the task, if they are not to be compared.
+    /// Handles that all answers of a task are in: has them compared, or ends the task if its answers are not compared.
     pub(super) fn all_in(&mut self, gid: Gid, step: &mut Step) {
         self.dequeue(gid);
         let Some(task) = self.tasks.get_mut(gid) else { return };
-        // Even where one answer only is left of several: then too few came.
+        // This also holds if only one of several answers came. The verdict then says that too few came.
         if task.spec.judged && task.redundant() {
             task.phase.enter(Phase::Judging);
             step.push(Effect::Judge { gid });
@@ -46,7 +47,7 @@ impl Engine {
                 return;
             }
         }
-        // Who is right is known only where a majority says the same.
+        // Only a majority of equal answers shows which miners are right.
         if standing == Standing::Agreed {
             for (fence, agreed) in agrees {
                 self.reputed(gid, *fence, *agreed, step);
@@ -64,7 +65,7 @@ impl Engine {
         step.push(Effect::Finish { gid, outcome, cause: EndCause::Done });
     }
 
-    /// Moves the reputation of the miner of that attempt, by whether its answer agreed.
+    /// Raises or lowers the reputation of the attempt's miner, as its answer agreed or not.
     fn reputed(&mut self, gid: Gid, fence: Fence, agreed: bool, step: &mut Step) {
         let Some(task) = self.tasks.get(gid) else { return };
         let Some(name) = task.used.iter().find(|used| used.fence == fence).map(|used| used.name.clone()) else {
@@ -98,7 +99,7 @@ impl Engine {
         self.trust.remember(name, reputation, |name| fleet.by_identity(name).is_some());
     }
 
-    /// Sets a miner aside whose answers are not to be trusted.
+    /// Sets a miner aside if its reputation is too low.
     pub(super) fn judge_reputation(&mut self, key: MinerKey, now: Timestamp) {
         let keep = self.planted(PlantedBug::KeepLiar);
         let Some(miner) = self.fleet.get_mut(key) else { return };

@@ -1,4 +1,4 @@
-//! What the engine shows of itself.
+//! Records of the engine's present state, for the router and the simulator.
 
 use cortensor_router_model::{Fence, Gid, SessionId, TaskId, TaskState};
 
@@ -9,24 +9,24 @@ use crate::event::MinerKey;
 /// A task's state.
 #[derive(Debug, Clone, Copy)]
 pub struct TaskView {
-    /// Where it stands.
+    /// The state that clients see.
     pub state: TaskState,
     /// How many tasks are served before it, while it is queued.
     pub queue_position: Option<u64>,
-    /// Attempts made.
+    /// The number of attempts that were made.
     pub tries: u32,
 }
 
 /// A miner's state.
 #[derive(Debug, Clone, Copy)]
 pub struct MinerView {
-    /// Tasks it may have.
+    /// The number of tasks that it may have at present.
     pub credits: u32,
-    /// Tasks it has.
+    /// The number of tasks that it has.
     pub in_flight: u32,
-    /// Whether it takes no new ones.
+    /// Whether it takes no new tasks.
     pub draining: bool,
-    /// Whether it is trusted.
+    /// The state of its breaker.
     pub breaker: BreakerState,
     /// Tokens a second of one task; 0 while unknown.
     pub tokens_per_second: f64,
@@ -38,7 +38,7 @@ pub struct MinerView {
     pub failed: u64,
     /// The share of recent attempts that failed by its fault, smoothed.
     pub errors: f64,
-    /// How often its answers agree with others': 1 always.
+    /// How often its answers agree with those of others, smoothed; 1: always.
     pub reputation: f64,
     /// Whether it gets nothing because of its reputation.
     pub set_aside: bool,
@@ -94,7 +94,7 @@ impl Engine {
         self.sessions.get(session).map_or(0, |s| s.taken)
     }
 
-    /// The task of an attempt that counts.
+    /// The task of the attempt with this fence; `None`: the fence is not in force.
     pub fn owner_of(&self, fence: Fence) -> Option<Gid> {
         self.tasks.owner(fence)
     }
@@ -104,7 +104,7 @@ impl Engine {
         self.line.tasks()
     }
 
-    /// Tasks that have not ended, but for those that check others in the background.
+    /// The number of tasks that have not ended, without checks in the background.
     pub fn unfinished(&self) -> u64 {
         self.tasks.unfinished()
     }
