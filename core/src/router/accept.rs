@@ -30,7 +30,7 @@ use crate::store::{ApiKey, MinerRecord};
 /// The time within which a refused miner must have read the reason.
 const REFUSAL: Duration = Duration::from_secs(1);
 
-/// The tokens that miners may show.
+/// Looks up the tokens with which a miner may come in.
 pub(crate) trait MinerTokens: Send + Sync {
     /// The holder of a token of the scope `miner`, and the signal that the token was revoked.
     ///
@@ -51,9 +51,9 @@ pub(crate) struct Door {
     pub(crate) drains: CancellationToken,
     /// The listener's time to drain is up.
     pub(crate) closes: CancellationToken,
-    /// The milliseconds between the two.
+    /// The milliseconds from `drains` to `closes`.
     pub(crate) patience_ms: u64,
-    /// Lives as long as the connection, which the listener waits for.
+    /// A token that lives as long as the connection, so that the listener can wait for the connection's end.
     pub(crate) open: TaskTrackerToken,
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct MinerPeer<T> {
     pub(crate) tokens: T,
     /// The permit for one concurrent handshake, which is released when the handshake is over.
     pub(crate) place: OwnedSemaphorePermit,
-    /// The way in.
+    /// The listener through which the connection came in.
     pub(crate) door: Door,
 }
 

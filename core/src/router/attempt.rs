@@ -29,8 +29,8 @@ use crate::task::hash_of;
 /// `dispatch.progress_timeout_ms` shortens it to a quarter of that.
 const REPORT_MS: u64 = 1_000;
 
-/// The maximum bytes of the message of a failure, of every kind of miner. It is no setting: the message goes to callers,
-/// to the store and to the log, and people read it.
+/// The maximum bytes of the message of a failure, for every kind of miner. It is no setting, because people read the
+/// message: it goes to callers, to the store and to the log.
 const MAX_WORDS: usize = 16 << 10;
 
 impl Shared {
@@ -53,7 +53,8 @@ pub(super) struct Attempt {
     shared: Weak<Shared>,
     miner: MinerKey,
     live: Arc<Live>,
-    /// The text of an answer that is not streamed because several miners answer; `None`: the transcript takes the text.
+    /// The text of an answer that is not streamed because several miners answer; `None`: the transcript takes the
+    /// text.
     aside: Option<Mutex<String>>,
     /// The parts of the answer other than text, such as tool calls.
     parts: Mutex<Option<Box<PartsSoFar>>>,
@@ -273,8 +274,8 @@ impl Attempt {
     }
 }
 
-/// Checks that a raw answer is a JSON object of the form that its kind of request asks for. Returns the text in it. The
-/// check comes before the answer counts, so that the router never confirms an answer that clients cannot read.
+/// Checks that a raw answer is a JSON object of the form that its kind of request asks for. Returns the text in it.
+/// The check comes before the answer counts, so that the router never confirms an answer that clients cannot read.
 fn check_raw(kind: RequestKind, raw: &[u8]) -> Result<Option<String>, String> {
     #[derive(serde::Deserialize)]
     struct Body<'a> {

@@ -16,7 +16,7 @@ use crate::model::{MinerInfo, MinerKind, SessionId, TaskRequest, meant};
 use crate::task::Idempotency;
 use crate::{Error, ErrorKind, Result};
 
-/// The session that a caller wants.
+/// The session that a caller asks for.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "listener"), allow(dead_code, reason = "a program in Rust names its session by id"))]
 pub(crate) enum Wish<'a> {

@@ -58,7 +58,8 @@ pub(super) struct LiveState {
     pub(super) end: Option<Result<Arc<Completion>>>,
     /// Whether the task is over and the store could not write its end.
     pub(super) unwritten: bool,
-    /// Whether the text came from the store in one piece. Piece numbers that readers saw earlier are invalid here.
+    /// Whether the text came from the store in one piece. The piece numbers that readers have seen before do not
+    /// belong to this piece.
     pub(super) rejoined: bool,
     /// The task's share of the router's memory.
     held: Held,

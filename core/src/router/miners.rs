@@ -269,7 +269,7 @@ fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { (part as f64 * 1_000.0 / whole as f64).round() / 1_000.0 }
 }
 
-/// The text, where there is one.
+/// The text; `None` if it is empty.
 fn some(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
@@ -368,8 +368,8 @@ impl Router {
             .collect()
     }
 
-    /// The models that clients can ask for, in the order of their names. A miner that lists no models appears under its
-    /// own name.
+    /// The models that clients can ask for, in the order of their names. A miner that lists no models appears under
+    /// its own name.
     pub fn models(&self) -> Vec<ModelInfo> {
         let core = self.shared.core.lock();
         let mut models: BTreeMap<&str, ModelInfo> = BTreeMap::new();

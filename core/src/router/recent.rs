@@ -21,14 +21,14 @@ impl Recent {
     pub(super) fn pop(&mut self) -> Option<Gid> {
         let (gid, bytes) = self.order.pop_front()?;
         self.bytes -= bytes;
-        // The memory of a former peak must not be kept for ever.
+        // The list must not keep the memory of a former peak for ever.
         if self.order.len() < self.order.capacity() / 4 {
             self.order.shrink_to(self.order.len() * 2);
         }
         Some(gid)
     }
 
-    /// Whether there are more tasks than that, or they take more bytes.
+    /// Whether there are more than `tasks` tasks, or they take more than `bytes` bytes.
     pub(super) fn exceeds(&self, tasks: usize, bytes: u64) -> bool {
         self.order.len() > tasks || self.bytes > bytes
     }
