@@ -1,8 +1,8 @@
-//! The engine: a state machine without input or output. `step(event, now)` gives effects; no clock, no
+//! The engine: a state machine without input or output. `step(event, now)` gives effects. The engine has no clock, no
 //! randomness, no runtime and no unordered iteration, so that a run repeats exactly from its events.
 //!
 //! ```text
-//! task:    queued --offer--> assigned --accept--> acked --all answers in--> precommitted --written--> committed, ended
+//! task:    queued --offer--> assigned --accept--> acked --all answers in--> precommitted --written--> ended
 //!             ^                                     |
 //!             +------ attempt lost, tries left -----+        cancel, deadline, no tries left --> ended
 //! attempt: offered --accept--> running --done--> done        each under a fence that never repeats

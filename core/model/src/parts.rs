@@ -32,7 +32,7 @@ pub struct ToolDelta {
     /// `function`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
-    /// What is called.
+    /// The function that is called, or a piece of it.
     #[serde(skip_serializing_if = "FunctionDelta::is_empty")]
     pub function: FunctionDelta,
 }
@@ -66,7 +66,7 @@ pub struct ToolCall {
     /// `function`
     #[serde(default = "function")]
     pub r#type: String,
-    /// What is called.
+    /// The function that is called, with its arguments.
     pub function: Function,
 }
 

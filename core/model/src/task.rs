@@ -14,9 +14,10 @@ words! {
         Assigned = "assigned",
         /// A miner works on it.
         Acked = "acked",
-        /// Every answer is in.
+        /// Every answer is in, and the router writes the end of the task.
         Precommitted = "precommitted",
-        /// The verdict is written.
+        /// A word of Cortensor's API. The router never gives a task this state: once its end is written, the task is
+        /// `Ended`.
         Committed = "committed",
         /// Over, for good.
         Ended = "ended",
@@ -87,7 +88,7 @@ pub struct Task {
     pub first_token_at: Option<Timestamp>,
     /// When the last answer came in; `None` until then.
     pub precommitted_at: Option<Timestamp>,
-    /// When the verdict was written; `None` until then.
+    /// When it ended, like `ended_at`, under the name of Cortensor's API; `None` until then.
     pub committed_at: Option<Timestamp>,
     /// When it ended; `None` until then.
     pub ended_at: Option<Timestamp>,
