@@ -93,8 +93,7 @@ impl Engine {
             self.pump(&lane, step);
             if step.len() == before {
                 // The first tasks of this lane must not go to this miner, but tasks of other lanes may.
-                let Some(miner) = self.fleet.get(key) else { return };
-                let others = self.line.lanes().filter(|other| **other != lane && miner.serves(other));
+                let others = self.line.lanes().filter(|other| **other != lane);
                 let others: Vec<LaneKey> = others.cloned().collect();
                 for other in others {
                     self.pump(&other, step);

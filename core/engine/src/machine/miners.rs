@@ -19,9 +19,7 @@ impl Engine {
         self.pump_for(key, step);
         // With this miner there may be as many as a session demands. All free miners may then have the session's
         // tasks.
-        let Some(miner) = self.fleet.get(key) else { return };
-        let wants_more = |id| self.sessions.get(id).is_some_and(|session| session.rules.min_miners > 0);
-        let lanes = self.line.lanes().filter(|lane| lane.own.is_some_and(wants_more) && miner.could_serve(lane));
+        let lanes = self.line.lanes().filter(|lane| lane.own.is_some());
         for lane in lanes.cloned().collect::<Vec<_>>() {
             self.pump(&lane, step);
         }
