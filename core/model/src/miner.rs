@@ -250,8 +250,7 @@ pub struct MinerInfo {
     pub address: String,
     /// Whether it gets work.
     pub active: bool,
-    /// `idle`, `busy`, `draining`, `cooling` (its breaker is open), `set_aside` (its answers are not trusted) or
-    /// `down`.
+    /// `idle`, `busy`, `draining`, `cooling` (its breaker is open), `set_aside` (its answers are not trusted) or `down`.
     pub status: MinerStatus,
     /// How it is reached.
     pub kind: MinerKind,

@@ -149,9 +149,8 @@ pub struct SessionSpec {
     #[serde(alias = "reservePeriod", alias = "reservePeroid", with = "absent::number")]
     #[cfg_attr(feature = "schema", schema(value_type = u64, default = 0))]
     pub reserve_period: Option<NonZeroU64>,
-    /// The service class, by what is measured of miners. 0: any. 1: at most 10 % errors. 2: at most 5 % errors, 10
-    /// tokens/s and 2 s to the first token. 3 and above: at most 2 % errors, 25 tokens/s and 1 s. While no miner meets
-    /// it, any will do.
+    /// The service class, by what is measured of miners. 0: any. 1: at most 10 % errors. 2: at most 5 % errors, 10 tokens/s and
+    /// 2 s to the first token. 3 and above: at most 2 % errors, 25 tokens/s and 1 s. While no miner meets it, any will do.
     #[serde(deserialize_with = "number")]
     pub sla: u32,
     /// The model of its tasks where they name none.

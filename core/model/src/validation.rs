@@ -9,8 +9,7 @@ words! {
     /// The policy that decides which of several answers is taken.
     #[derive(Default)]
     Policy in "validation_policy" {
-        /// The first whole answer is taken (of a stream: that of the miner that streams), and the other miners are
-        /// stopped.
+        /// The first whole answer is taken (of a stream: that of the miner that streams), and the other miners are stopped.
         First = "first",
         /// A majority of the answers that were asked for must match.
         #[default]
@@ -29,8 +28,7 @@ words! {
         /// They are the same after Unicode NFKC, with white space and case evened out.
         #[default]
         Normalized = "normalized",
-        /// They are the same JSON, numbers within a tolerance; the whole of it or what some pointers (RFC 6901) point
-        /// to.
+        /// They are the same JSON, numbers within a tolerance; the whole of it or what some pointers (RFC 6901) point to.
         Json = "json",
         /// They share runs of three words (Jaccard), or few letters differ (Levenshtein) where they are short.
         Lexical = "lexical",
