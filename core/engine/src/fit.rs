@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::event::{MinerKey, MinerRules};
 use super::line::LaneKey;
 use super::miner::MinerEntry;
+use super::rules::{MinerKey, MinerRules};
 use cortensor_router_model::internals::{are_twins, twin};
 
 /// The rank of a miner for a model, from the best to the last.

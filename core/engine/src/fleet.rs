@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::event::{MinerKey, MinerRules};
 use super::fit::Names;
 use super::free::FreeMiners;
 use super::line::LaneKey;
 use super::miner::MinerEntry;
 use super::prefix::{Matches, Prefixes};
+use super::rules::{MinerKey, MinerRules};
 use super::settings::EngineSettings;
 use cortensor_router_model::{Fence, Gid, SessionId, Timestamp};
 

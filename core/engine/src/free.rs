@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::breaker::BreakerState;
-use super::event::{MinerKey, MinerRules};
 use super::line::LaneKey;
 use super::miner::MinerEntry;
+use super::rules::{MinerKey, MinerRules};
 use cortensor_router_model::SessionId;
 use cortensor_router_model::internals::twin;
 

@@ -70,9 +70,9 @@ impl Hedging {
         self.saved -= 1.0;
     }
 
-    /// The milliseconds within which 95 % of the first tokens of that model come; `None` while unknown.
-    pub(super) fn usual_wait(&self, model: &Option<Arc<str>>) -> Option<u64> {
-        self.first_tokens.get(model).and_then(|first| first.p95)
+    /// Milliseconds within which the first token of that model nearly always comes; `None` while unknown.
+    pub(super) fn usual_wait(&self, model: Option<&Arc<str>>) -> Option<u64> {
+        self.first_tokens.get(&model.cloned()).and_then(|first| first.p95)
     }
 }
 

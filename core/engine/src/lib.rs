@@ -12,7 +12,9 @@ mod breaker;
 mod budget;
 mod chance;
 mod cost;
+mod demand;
 mod drain;
+mod effect;
 mod event;
 mod fit;
 mod fleet;
@@ -24,6 +26,7 @@ mod miner;
 mod pace;
 mod phase;
 mod prefix;
+mod rules;
 mod service;
 mod session;
 mod sessions;
@@ -36,9 +39,10 @@ mod timer;
 mod trust;
 
 pub use breaker::BreakerState;
-pub use event::{
-    Blame, Demand, Effect, EndCause, Event, MinerKey, MinerRules, Refusal, Role, SessionRules, StopReason,
-};
+pub use demand::Demand;
+pub use effect::{Effect, EndCause, Refusal, Role, StopReason};
+pub use event::{Blame, Event};
 pub use machine::{Engine, MinerView, TaskView};
 pub use prefix::prefix_blocks;
+pub use rules::{MinerKey, MinerRules, SessionRules};
 pub use settings::{EngineSettings, PlantedBug};

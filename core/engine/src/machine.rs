@@ -22,7 +22,8 @@ pub use view::{MinerView, TaskView};
 
 use super::budget::RetryBudget;
 use super::drain::DrainRate;
-use super::event::{Blame, Effect, EndCause, Event, StopReason};
+use super::effect::{Effect, EndCause, StopReason};
+use super::event::{Blame, Event};
 use super::fleet::Fleet;
 use super::hedging::Hedging;
 use super::line::{Line, Tag};

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use cortensor_router_model::{Fence, Gid, SessionId, Timestamp};
 
 use super::breaker::{Breaker, BreakerState};
-use super::event::MinerRules;
 use super::free::Rank;
 use super::line::LaneKey;
 use super::pace::Pace;
+use super::rules::MinerRules;
 use super::settings::EngineSettings;
 use super::smoothing::smooth;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::event::MinerKey;
+use super::rules::MinerKey;
 
 /// Bytes to the first mark.
 const STEP: usize = 1_024;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cortensor_router_model::{TaskId, Timestamp};
 
-use super::event::{MinerKey, SessionRules};
 use super::line::{SCALE, Tag};
+use super::rules::{MinerKey, SessionRules};
 use super::smoothing::smooth;
 
 #[derive(Debug, Default)]

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cortensor_router_model::{SessionId, TaskId, Timestamp};
 
-use super::event::{MinerKey, SessionRules};
 use super::fleet::Fleet;
+use super::rules::{MinerKey, SessionRules};
 use super::session::SessionEntry;
 use super::task::{AttemptState, TaskEntry};
 
 /// All sessions.
 #[derive(Debug)]
 pub(super) struct Sessions {
-    sessions: BTreeMap<SessionId, SessionEntry>,
-    /// Sessions whose reservation holds and has fewer miners than it reserves.
+    by_id: BTreeMap<SessionId, SessionEntry>,
+    /// Sessions with a reservation that is in force and has fewer miners than it wants.
     short: BTreeSet<SessionId>,
     first_task: TaskId,
 }
@@ -21,23 +21,30 @@ pub(super) struct Sessions {
 impl Sessions {
     /// No sessions yet. The first task of each session gets the id `first_task`.
     pub(super) fn new(first_task: TaskId) -> Self {
-        Self { sessions: BTreeMap::new(), short: BTreeSet::new(), first_task }
+        Self { by_id: BTreeMap::new(), short: BTreeSet::new(), first_task }
     }
 
     /// A session.
     pub(super) fn get(&self, id: SessionId) -> Option<&SessionEntry> {
-        self.sessions.get(&id)
+        self.by_id.get(&id)
     }
 
     /// A session, to change its counts. Use the methods below to change its reservation.
     pub(super) fn get_mut(&mut self, id: SessionId) -> Option<&mut SessionEntry> {
-        self.sessions.get_mut(&id)
+        self.by_id.get_mut(&id)
+    }
+
+    /// A session that must be there, because a task of it was let in.
+    pub(super) fn known_mut(&mut self, id: SessionId) -> Option<&mut SessionEntry> {
+        let session = self.by_id.get_mut(&id);
+        debug_assert!(session.is_some(), "session {id} is not there");
+        session
     }
 
     /// The session, which is added if it is not there.
     pub(super) fn entry(&mut self, id: SessionId) -> &mut SessionEntry {
         let next_task = self.first_task;
-        self.sessions.entry(id).or_insert_with(|| SessionEntry { next_task, ..SessionEntry::default() })
+        self.by_id.entry(id).or_insert_with(|| SessionEntry { next_task, ..SessionEntry::default() })
     }
 
     /// Sets the rules of a session, which is added if it is not there. Returns its former and its present weight among
@@ -53,7 +60,7 @@ impl Sessions {
 
     /// Forgets a closed session. `false`: some of its work is still under way, and it stays.
     pub(super) fn forget(&mut self, id: SessionId) -> bool {
-        let Some(session) = self.sessions.get(&id) else { return true };
+        let Some(session) = self.by_id.get(&id) else { return true };
         // A session that is closed has given its reserved miners back.
         let at_rest = !session.rules.open
             && session.active == 0
@@ -61,7 +68,7 @@ impl Sessions {
             && session.working.is_empty()
             && session.reserved.is_empty();
         if at_rest {
-            self.sessions.remove(&id);
+            self.by_id.remove(&id);
             self.short.remove(&id);
         }
         at_rest
@@ -70,7 +77,7 @@ impl Sessions {
     /// Sets the last task id of a session. The number of tasks that it has had follows from this id.
     pub(super) fn resume(&mut self, id: SessionId, last: TaskId) {
         let first = self.first_task;
-        if let Some(session) = self.sessions.get_mut(&id) {
+        if let Some(session) = self.by_id.get_mut(&id) {
             session.next_task = session.next_task.max(TaskId(last.0 + 1));
             session.taken = session.next_task.0.saturating_sub(first.0);
         }
@@ -79,7 +86,7 @@ impl Sessions {
     /// Counts one waiting task of the session more, or one less. Returns the session's former and its present weight
     /// among the sessions with waiting tasks.
     pub(super) fn count_waiting(&mut self, id: SessionId, more: bool) -> (u64, u64) {
-        let Some(session) = self.sessions.get_mut(&id) else { return (0, 0) };
+        let Some(session) = self.by_id.get_mut(&id) else { return (0, 0) };
         let was = session.waiting_weight();
         if more {
             session.queued += 1;
@@ -91,14 +98,14 @@ impl Sessions {
 
     /// Notes that a miner has one more task of the session, if the session is restricted.
     pub(super) fn started_working(&mut self, id: SessionId, key: MinerKey) {
-        if let Some(session) = self.sessions.get_mut(&id) {
+        if let Some(session) = self.by_id.get_mut(&id) {
             *session.working.entry(key).or_default() += 1;
         }
     }
 
     /// Notes that a miner has one task of the session less.
     pub(super) fn stopped_working(&mut self, id: SessionId, key: MinerKey) {
-        if let Some(session) = self.sessions.get_mut(&id)
+        if let Some(session) = self.by_id.get_mut(&id)
             && let Some(tasks) = session.working.get_mut(&key)
         {
             *tasks -= 1;
@@ -110,20 +117,20 @@ impl Sessions {
 
     /// Lets the session's reservation hold until that time. Returns the time until which it held before.
     pub(super) fn reserve_until(&mut self, id: SessionId, until: Timestamp) -> Option<Timestamp> {
-        let was = std::mem::replace(&mut self.sessions.get_mut(&id)?.reserved_until, until);
+        let was = std::mem::replace(&mut self.by_id.get_mut(&id)?.reserved_until, until);
         self.note_short(id);
         Some(was)
     }
 
     /// The sessions whose reservation holds and has fewer miners than it reserves.
     pub(super) fn short(&self, now: Timestamp) -> Vec<SessionId> {
-        let holds = |id: &SessionId| self.sessions.get(id).is_some_and(|session| session.reserved_until > now);
+        let holds = |id: &SessionId| self.by_id.get(id).is_some_and(|session| session.reserved_until > now);
         self.short.iter().copied().filter(holds).collect()
     }
 
     /// Keeps a miner for the session.
     pub(super) fn keep(&mut self, id: SessionId, key: MinerKey) {
-        if let Some(session) = self.sessions.get_mut(&id) {
+        if let Some(session) = self.by_id.get_mut(&id) {
             session.reserved.insert(key);
         }
         self.note_short(id);
@@ -131,7 +138,7 @@ impl Sessions {
 
     /// Notes that a miner is no longer kept for the session.
     pub(super) fn unkeep(&mut self, id: SessionId, key: MinerKey) {
-        if let Some(session) = self.sessions.get_mut(&id) {
+        if let Some(session) = self.by_id.get_mut(&id) {
             session.reserved.remove(&key);
         }
         self.note_short(id);
@@ -139,13 +146,13 @@ impl Sessions {
 
     /// Removes all miners from the session's reservation and returns them.
     pub(super) fn take_kept(&mut self, id: SessionId) -> BTreeSet<MinerKey> {
-        let kept = self.sessions.get_mut(&id).map(|session| std::mem::take(&mut session.reserved));
+        let kept = self.by_id.get_mut(&id).map(|session| std::mem::take(&mut session.reserved));
         self.note_short(id);
         kept.unwrap_or_default()
     }
 
     fn note_short(&mut self, id: SessionId) {
-        if self.sessions.get(&id).is_some_and(SessionEntry::is_short) {
+        if self.by_id.get(&id).is_some_and(SessionEntry::is_short) {
             self.short.insert(id);
         } else {
             self.short.remove(&id);
@@ -154,7 +161,7 @@ impl Sessions {
 
     /// The sum of the weights of all sessions with waiting tasks.
     pub(super) fn waiting_weight(&self) -> u64 {
-        self.sessions.values().map(SessionEntry::waiting_weight).sum()
+        self.by_id.values().map(SessionEntry::waiting_weight).sum()
     }
 
     /// Checks the counts of each session against the tasks, and its reservation against the miners.
@@ -175,7 +182,7 @@ impl Sessions {
                 *working.entry((session, attempt.miner)).or_insert(0) += 1;
             }
         }
-        for (id, session) in &self.sessions {
+        for (id, session) in &self.by_id {
             let (active, queued) = counts.remove(id).unwrap_or_default();
             if (active, queued) != (session.active, session.queued) {
                 return Err(format!(

@@ -2,7 +2,7 @@
 
 use cortensor_router_model::Timestamp;
 
-use super::event::Effect;
+use super::effect::Effect;
 
 /// The step that handles one event.
 #[derive(Debug)]

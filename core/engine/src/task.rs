@@ -6,9 +6,10 @@ use smallvec::SmallVec;
 
 use cortensor_router_model::{Fence, SessionId, TaskState, Timestamp};
 
-use super::event::{Demand, MinerKey};
+use super::demand::Demand;
 use super::line::{LaneKey, Load, Place};
 use super::phase::{Phase, Phases};
+use super::rules::MinerKey;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AttemptState {

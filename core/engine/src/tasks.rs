@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cortensor_router_model::{Fence, Gid};
 
-use super::event::MinerKey;
 use super::fleet::Fleet;
+use super::rules::MinerKey;
 use super::task::{Attempt, AttemptState, TaskEntry};
 
 /// The number of low bits of a fence that count within one epoch.
@@ -14,8 +14,8 @@ const FENCE_BITS: u32 = 33;
 /// All tasks that have not ended.
 #[derive(Debug)]
 pub(super) struct Tasks {
-    tasks: BTreeMap<Gid, TaskEntry>,
-    /// The task of each fence that is in force. An attempt *counts* while its fence is in force.
+    by_gid: BTreeMap<Gid, TaskEntry>,
+    /// The tasks of the attempts that count.
     fences: BTreeMap<Fence, Gid>,
     /// Tasks that wait for a miner that continues their text.
     continuing: BTreeSet<Gid>,
@@ -33,7 +33,7 @@ impl Tasks {
     /// No tasks yet. The first one gets the number `first_gid`.
     pub(super) fn new(first_gid: Gid, epoch: u64) -> Self {
         Self {
-            tasks: BTreeMap::new(),
+            by_gid: BTreeMap::new(),
             fences: BTreeMap::new(),
             continuing: BTreeSet::new(),
             picky: BTreeSet::new(),
@@ -66,13 +66,13 @@ impl Tasks {
     /// Adds a task.
     pub(super) fn insert(&mut self, gid: Gid, task: TaskEntry) {
         self.rechecks += u32::from(task.recheck);
-        let old = self.tasks.insert(gid, task);
+        let old = self.by_gid.insert(gid, task);
         debug_assert!(old.is_none(), "task {gid} is there already");
     }
 
     /// Removes a task. None of its attempts counts any more.
     pub(super) fn remove(&mut self, gid: Gid) -> Option<TaskEntry> {
-        let task = self.tasks.remove(&gid)?;
+        let task = self.by_gid.remove(&gid)?;
         for attempt in &task.attempts {
             self.fences.remove(&attempt.fence);
         }
@@ -84,13 +84,27 @@ impl Tasks {
 
     /// A task.
     pub(super) fn get(&self, gid: Gid) -> Option<&TaskEntry> {
-        self.tasks.get(&gid)
+        self.by_gid.get(&gid)
     }
 
     /// A task, to change its state. Use [`begin`](Self::begin) and [`lose`](Self::lose) to add and remove its
     /// attempts.
     pub(super) fn get_mut(&mut self, gid: Gid) -> Option<&mut TaskEntry> {
-        self.tasks.get_mut(&gid)
+        self.by_gid.get_mut(&gid)
+    }
+
+    /// A task that must be there, because the caller has just seen it.
+    pub(super) fn known(&self, gid: Gid) -> Option<&TaskEntry> {
+        let task = self.by_gid.get(&gid);
+        debug_assert!(task.is_some(), "task {gid} is over");
+        task
+    }
+
+    /// A task that must be there, to be changed.
+    pub(super) fn known_mut(&mut self, gid: Gid) -> Option<&mut TaskEntry> {
+        let task = self.by_gid.get_mut(&gid);
+        debug_assert!(task.is_some(), "task {gid} is over");
+        task
     }
 
     /// The task of an attempt that counts.
@@ -101,7 +115,7 @@ impl Tasks {
     /// The attempt with this fence, if it counts, and its task.
     pub(super) fn attempt(&self, fence: Fence) -> Option<(Gid, &TaskEntry, &Attempt)> {
         let gid = self.owner(fence)?;
-        let task = self.tasks.get(&gid)?;
+        let task = self.by_gid.get(&gid)?;
         let attempt = task.attempts.iter().find(|attempt| attempt.fence == fence);
         debug_assert!(attempt.is_some(), "task {gid} does not know its attempt {fence}");
         Some((gid, task, attempt?))
@@ -110,14 +124,14 @@ impl Tasks {
     /// The task of the attempt with this fence, if the attempt counts, to change it.
     pub(super) fn of_attempt(&mut self, fence: Fence) -> Option<(Gid, &mut TaskEntry)> {
         let gid = self.owner(fence)?;
-        let task = self.tasks.get_mut(&gid);
+        let task = self.by_gid.get_mut(&gid);
         debug_assert!(task.is_some(), "the attempt {fence} counts, but its task {gid} is over");
         Some((gid, task?))
     }
 
     /// Adds an attempt to a task; from now on it counts.
     pub(super) fn begin(&mut self, gid: Gid, attempt: Attempt) {
-        let Some(task) = self.tasks.get_mut(&gid) else {
+        let Some(task) = self.by_gid.get_mut(&gid) else {
             debug_assert!(false, "task {gid} is over and begins an attempt");
             return;
         };
@@ -132,7 +146,7 @@ impl Tasks {
 
     /// Takes an attempt off its task; nothing more of it counts.
     pub(super) fn lose(&mut self, gid: Gid, fence: Fence) -> Option<Attempt> {
-        let task = self.tasks.get_mut(&gid)?;
+        let task = self.by_gid.get_mut(&gid)?;
         let index = task.attempts.iter().position(|attempt| attempt.fence == fence)?;
         self.fences.remove(&fence);
         Some(task.attempts.remove(index))
@@ -140,7 +154,7 @@ impl Tasks {
 
     /// Notes that the miner would refuse the task again.
     pub(super) fn refused(&mut self, gid: Gid, miner: MinerKey) {
-        if let Some(task) = self.tasks.get_mut(&gid)
+        if let Some(task) = self.by_gid.get_mut(&gid)
             && !task.refused_by.contains(&miner)
         {
             task.refused_by.push(miner);
@@ -150,7 +164,7 @@ impl Tasks {
 
     /// Sets whether the task waits for a miner that continues its text.
     pub(super) fn set_continuing(&mut self, gid: Gid, continuing: bool) {
-        let Some(task) = self.tasks.get_mut(&gid) else { return };
+        let Some(task) = self.by_gid.get_mut(&gid) else { return };
         task.continuing = continuing;
         if continuing {
             self.continuing.insert(gid);
@@ -171,7 +185,7 @@ impl Tasks {
 
     /// All tasks with their numbers.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Gid, &TaskEntry)> {
-        self.tasks.iter()
+        self.by_gid.iter()
     }
 
     /// The number of tasks that only check an answer.
@@ -181,7 +195,7 @@ impl Tasks {
 
     /// The number of the other tasks.
     pub(super) fn unfinished(&self) -> u64 {
-        self.tasks.len() as u64 - u64::from(self.rechecks)
+        self.by_gid.len() as u64 - u64::from(self.rechecks)
     }
 
     /// Checks the phase of each task, its attempts, and the lists by which tasks are found.
@@ -190,7 +204,7 @@ impl Tasks {
     /// A text that says which record or list is wrong.
     pub(super) fn check(&self, fleet: &Fleet) -> Result<(), String> {
         let mut open_attempts = 0;
-        for (gid, task) in &self.tasks {
+        for (gid, task) in &self.by_gid {
             task.phase.check().map_err(|why| format!("task {gid}: {why}"))?;
             if task.wants_miner() && !task.in_queue && task.retry_at.is_none() {
                 return Err(format!("task {gid} wants a miner, but is neither queued nor waits for a retry"));
@@ -218,15 +232,15 @@ impl Tasks {
         if open_attempts != self.fences.len() {
             return Err(format!("{} fences count, but {open_attempts} attempts have one", self.fences.len()));
         }
-        let rechecks = self.tasks.values().filter(|task| task.recheck).count();
+        let rechecks = self.by_gid.values().filter(|task| task.recheck).count();
         if rechecks != self.rechecks as usize {
             return Err(format!("{rechecks} rechecks run, but {} are counted", self.rechecks));
         }
-        let goes_on = |gid: &Gid| self.tasks.get(gid).is_some_and(|task| task.continuing && !task.is_ending());
+        let goes_on = |gid: &Gid| self.by_gid.get(gid).is_some_and(|task| task.continuing && !task.is_ending());
         if let Some(gid) = self.continuing.iter().find(|gid| !goes_on(gid)) {
             return Err(format!("task {gid} is listed as one that goes on, but does not"));
         }
-        let picky = |gid: &Gid| self.tasks.get(gid).is_some_and(|task| !task.refused_by.is_empty());
+        let picky = |gid: &Gid| self.by_gid.get(gid).is_some_and(|task| !task.refused_by.is_empty());
         if let Some(gid) = self.picky.iter().find(|gid| !picky(gid)) {
             return Err(format!("task {gid} is listed as one that a miner refused, but none did"));
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cortensor_router_model::{Fence, Gid, SessionId, Timestamp};
 
-use super::event::MinerKey;
+use super::rules::MinerKey;
 
 /// The kinds of deadlines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

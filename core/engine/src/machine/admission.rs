@@ -2,7 +2,8 @@
 //! refused.
 
 use super::Engine;
-use crate::event::{Demand, Refusal};
+use crate::demand::Demand;
+use crate::effect::Refusal;
 use crate::line::LaneKey;
 use cortensor_router_model::Timestamp;
 

@@ -6,7 +6,8 @@ use cortensor_router_model::{Fence, Gid, TaskState, Timestamp};
 
 use super::Engine;
 use crate::cost::cost_of;
-use crate::event::{Effect, MinerKey, StopReason};
+use crate::effect::{Effect, StopReason};
+use crate::rules::MinerKey;
 use crate::settings::PlantedBug;
 use crate::step::Step;
 use crate::task::{Attempt, AttemptState};

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::Engine;
-use crate::event::MinerKey;
 use crate::fit::Fit;
 use crate::free::{CANDIDATES, Rank};
 use crate::line::{LaneKey, SCALE, Tag};
 use crate::miner::MinerEntry;
 use crate::prefix::Matches;
+use crate::rules::MinerKey;
 use crate::settings::PlantedBug;
 use crate::task::{AttemptState, TaskEntry};
 use cortensor_router_model::{Gid, Timestamp};

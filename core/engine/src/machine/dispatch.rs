@@ -1,8 +1,9 @@
 //! Brings tasks from the queue to miners: it queues tasks, finds free miners for them, and makes offers.
 
 use super::Engine;
-use crate::event::{Effect, MinerKey, Role};
+use crate::effect::{Effect, Role};
 use crate::line::LaneKey;
+use crate::rules::MinerKey;
 use crate::settings::PlantedBug;
 use crate::step::Step;
 use crate::task::{Attempt, AttemptState, TaskEntry, Used};
@@ -12,7 +13,7 @@ use cortensor_router_model::{Gid, SessionId, TaskState, Timestamp};
 impl Engine {
     /// Puts a task into the queue, if it is not there.
     pub(super) fn enqueue(&mut self, gid: Gid) {
-        let Some(task) = self.tasks.get_mut(gid) else { return };
+        let Some(task) = self.tasks.known_mut(gid) else { return };
         if task.in_queue {
             return;
         }
@@ -66,7 +67,7 @@ impl Engine {
 
     /// Takes a task out of the queue, if it is there.
     pub(super) fn dequeue(&mut self, gid: Gid) {
-        let Some(task) = self.tasks.get_mut(gid) else { return };
+        let Some(task) = self.tasks.known_mut(gid) else { return };
         if !task.in_queue {
             return;
         }

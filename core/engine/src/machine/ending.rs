@@ -3,7 +3,8 @@
 use cortensor_router_model::{Fence, Gid, Outcome, TaskState, Timestamp};
 
 use super::Engine;
-use crate::event::{Blame, Effect, EndCause, StopReason};
+use crate::effect::{Effect, EndCause, StopReason};
+use crate::event::Blame;
 use crate::phase::Phase;
 use crate::settings::PlantedBug;
 use crate::step::Step;
@@ -142,7 +143,7 @@ impl Engine {
 
     /// Handles the deadline of a task. If some answers are in, they are compared without the missing ones.
     fn deadline(&mut self, gid: Gid, step: &mut Step) {
-        let Some(task) = self.tasks.get(gid) else { return };
+        let Some(task) = self.tasks.known(gid) else { return };
         if task.phase.now() == Phase::Judging {
             return;
         }

@@ -2,9 +2,11 @@
 
 use super::Engine;
 use crate::cost::cost_of;
-use crate::event::{Demand, Effect, SessionRules};
+use crate::demand::Demand;
+use crate::effect::Effect;
 use crate::line::{LaneKey, Place, SCALE};
 use crate::phase::Phase;
+use crate::rules::SessionRules;
 use crate::settings::PlantedBug;
 use crate::step::Step;
 use crate::task::TaskEntry;
@@ -42,7 +44,7 @@ impl Engine {
             return;
         }
         let gid = self.tasks.new_gid();
-        let Some(session) = self.sessions.get_mut(task.session) else { return };
+        let Some(session) = self.sessions.known_mut(task.session) else { return };
         let band = task.band.unwrap_or(session.rules.band);
         let id = if task.shadow { TaskId(0) } else { session.next_task };
         if !task.shadow {
@@ -103,7 +105,7 @@ impl Engine {
     fn enter(&mut self, gid: Gid, mut spec: Demand, lane: &LaneKey, step: &mut Step) {
         spec.required = spec.required.max(1);
         let unfair = self.planted(PlantedBug::UnfairTags);
-        let Some(session) = self.sessions.get_mut(spec.session) else { return };
+        let Some(session) = self.sessions.known_mut(spec.session) else { return };
         let band = spec.band.unwrap_or(session.rules.band);
         let expected = if session.mean_out > 0.0 {
             (spec.max_tokens as f64).min(session.mean_out) as u64

@@ -2,7 +2,7 @@
 //! token wins.
 
 use super::Engine;
-use crate::event::StopReason;
+use crate::effect::StopReason;
 use crate::settings::PlantedBug;
 use crate::step::Step;
 use crate::task::AttemptState;
@@ -13,11 +13,11 @@ impl Engine {
     /// Sets the time at which another miner may race the one that has just got the task.
     pub(super) fn watch_for_hedge(&mut self, gid: Gid, fence: Fence, now: Timestamp) {
         self.hedging.save(self.settings.hedge_budget);
-        let Some(task) = self.tasks.get(gid) else { return };
+        let Some(task) = self.tasks.known(gid) else { return };
         if task.redundant() || task.spec.embedding || !task.spec.streaming {
             return;
         }
-        if let Some(wait) = self.hedging.usual_wait(&task.lane.model) {
+        if let Some(wait) = self.hedging.usual_wait(task.lane.model.as_ref()) {
             self.timers.set(now.plus(wait.max(1)), Timer::Hedge(fence));
         }
     }
@@ -43,7 +43,7 @@ impl Engine {
 
     /// Stops the attempts that run beside the one whose answer is taken.
     pub(super) fn stop_others(&mut self, gid: Gid, winner: Fence, step: &mut Step) {
-        let Some(task) = self.tasks.get_mut(gid) else { return };
+        let Some(task) = self.tasks.known_mut(gid) else { return };
         let others: Vec<Fence> = task
             .attempts
             .iter()

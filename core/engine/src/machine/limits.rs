@@ -1,9 +1,9 @@
 //! Decides which miners a session may have, by their number and its service class.
 
 use super::Engine;
-use crate::event::MinerKey;
 use crate::line::LaneKey;
 use crate::miner::MinerEntry;
+use crate::rules::MinerKey;
 use crate::session::SessionEntry;
 use crate::settings::PlantedBug;
 use cortensor_router_model::SessionId;

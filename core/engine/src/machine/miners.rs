@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::Engine;
-use crate::event::{Blame, Effect, MinerKey, MinerRules, StopReason};
+use crate::effect::{Effect, StopReason};
+use crate::event::Blame;
+use crate::rules::{MinerKey, MinerRules};
 use crate::step::Step;
 
 impl Engine {

@@ -2,9 +2,9 @@
 
 use super::Engine;
 use super::limits::Limits;
-use crate::event::MinerKey;
 use crate::fit::Fit;
 use crate::miner::MinerEntry;
+use crate::rules::MinerKey;
 use crate::task::TaskEntry;
 
 impl Engine {

@@ -2,7 +2,8 @@
 
 use super::Engine;
 use crate::chance::mix;
-use crate::event::{Demand, Effect};
+use crate::demand::Demand;
+use crate::effect::Effect;
 use crate::line::{Place, Tag};
 use crate::step::Step;
 use crate::task::{AttemptState, TaskEntry, Used};

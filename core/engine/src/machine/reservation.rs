@@ -1,8 +1,8 @@
 //! Keeps ephemeral miners for sessions that reserve some for themselves.
 
 use super::Engine;
-use crate::event::MinerKey;
 use crate::line::LaneKey;
+use crate::rules::MinerKey;
 use crate::step::Step;
 use crate::timer::Timer;
 use cortensor_router_model::{SessionId, SessionMode, Timestamp};

@@ -4,7 +4,9 @@ use cortensor_router_model::{Fence, Gid, OnFailure, Outcome, TaskState, Timestam
 
 use super::Engine;
 use crate::chance::jitter;
-use crate::event::{Blame, Effect, EndCause, MinerKey, StopReason};
+use crate::effect::{Effect, EndCause, StopReason};
+use crate::event::Blame;
+use crate::rules::MinerKey;
 use crate::settings::PlantedBug;
 use crate::step::Step;
 use crate::timer::Timer;
@@ -22,7 +24,7 @@ impl Engine {
         if blame.is_final_there() {
             self.tasks.refused(gid, attempt.miner);
         }
-        let Some(task) = self.tasks.get_mut(gid) else { return };
+        let Some(task) = self.tasks.known_mut(gid) else { return };
         self.timers.clear(attempt.timer, attempt.open_timer());
         let was_primary = task.primary == Some(fence);
         if was_primary {
@@ -153,7 +155,7 @@ impl Engine {
     /// with full jitter.
     fn requeue(&mut self, gid: Gid, was_primary: bool, goes_on: bool, step: &mut Step) {
         let from_nothing = self.planted(PlantedBug::ContinueFromNothing);
-        let Some(task) = self.tasks.get_mut(gid) else { return };
+        let Some(task) = self.tasks.known_mut(gid) else { return };
         if task.spec.open_ended && task.spec.deadline == NEVER {
             // The answer begins again, so the time to its first token does, too.
             task.spec.deadline = step.now.plus(task.patience_ms);
@@ -185,7 +187,7 @@ impl Engine {
             self.wait(gid, &lane, step);
             return;
         }
-        let Some(task) = self.tasks.get_mut(gid) else { return };
+        let Some(task) = self.tasks.known_mut(gid) else { return };
         let ceiling = self.settings.retry_base_ms.saturating_mul(1 << u64::from(task.tries.min(5)));
         let wait = jitter(gid.0, u64::from(task.tries), ceiling.min(self.settings.retry_base_ms.saturating_mul(25)));
         let at = step.now.plus(wait.max(1));

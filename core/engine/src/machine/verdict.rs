@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use super::Engine;
-use crate::event::{Effect, EndCause, MinerKey};
+use crate::effect::{Effect, EndCause};
 use crate::phase::Phase;
+use crate::rules::MinerKey;
 use crate::settings::PlantedBug;
 use crate::step::Step;
 use crate::timer::Timer;
@@ -15,8 +16,8 @@ impl Engine {
     /// Handles that all answers of a task are in: has them compared, or ends the task if its answers are not compared.
     pub(super) fn all_in(&mut self, gid: Gid, step: &mut Step) {
         self.dequeue(gid);
-        let Some(task) = self.tasks.get_mut(gid) else { return };
-        // This also holds if only one of several answers came. The verdict then says that too few came.
+        let Some(task) = self.tasks.known_mut(gid) else { return };
+        // Even where one answer only is left of several: then too few came.
         if task.spec.judged && task.redundant() {
             task.phase.enter(Phase::Judging);
             step.push(Effect::Judge { gid });
@@ -58,7 +59,7 @@ impl Engine {
         } else {
             Outcome::Disputed
         };
-        let Some(task) = self.tasks.get_mut(gid) else { return };
+        let Some(task) = self.tasks.known_mut(gid) else { return };
         task.state = TaskState::Precommitted;
         task.phase.enter(Phase::Ending);
         step.push(Effect::State { gid, state: TaskState::Precommitted });
@@ -67,7 +68,7 @@ impl Engine {
 
     /// Raises or lowers the reputation of the attempt's miner, as its answer agreed or not.
     fn reputed(&mut self, gid: Gid, fence: Fence, agreed: bool, step: &mut Step) {
-        let Some(task) = self.tasks.get(gid) else { return };
+        let Some(task) = self.tasks.known(gid) else { return };
         let Some(name) = task.used.iter().find(|used| used.fence == fence).map(|used| used.name.clone()) else {
             return;
         };

@@ -4,7 +4,7 @@ use cortensor_router_model::{Fence, Gid, SessionId, TaskId, TaskState};
 
 use super::Engine;
 use crate::breaker::BreakerState;
-use crate::event::MinerKey;
+use crate::rules::MinerKey;
 
 /// A task's state.
 #[derive(Debug, Clone, Copy)]
