@@ -11,9 +11,9 @@ pub struct Demand {
     pub session: SessionId,
     /// The model it wants; `None`: any.
     pub model: Option<Arc<str>>,
-    /// Whether any other will do where nobody has that one.
+    /// Whether any other model will do if no miner has that one.
     pub any_model: bool,
-    /// Whether it wants vectors.
+    /// Whether it asks for an embedding.
     pub embedding: bool,
     /// The band; the session's where `None`.
     pub band: Option<u8>,
@@ -23,33 +23,35 @@ pub struct Demand {
     pub max_tokens: u64,
     /// Bytes of the request, for the bound on the queue.
     pub bytes: u64,
-    /// When it is given up.
+    /// The time at which the engine gives the task up.
     pub deadline: Timestamp,
-    /// Whether tokens are due as they come. A miner that gives its answer in one piece may be silent until the deadline.
+    /// Whether the caller reads tokens as they come. If not, the miner may give its answer in one piece and be silent
+    /// until the deadline.
     pub streaming: bool,
-    /// How many distinct miners answer, at least 1.
+    /// The number of distinct miners that answer, at least 1.
     pub required: u32,
     /// Whether their answers are compared; else the first whole answer is taken.
     pub judged: bool,
-    /// Whether one more miner is asked where the answers do not agree.
+    /// Whether one more miner is asked if the answers do not agree.
     pub tie_break: bool,
-    /// When those answers are compared that are in, if one is; later than the deadline: never.
+    /// The time at which the answers that are in are compared, if there is one. A time after the deadline has no
+    /// effect.
     pub precommit_by: Timestamp,
-    /// What follows when the miner that streams is lost after clients have seen some of it.
+    /// The rule for a miner that is lost after a client has seen some of its stream.
     pub on_failure: OnFailure,
-    /// The router's own: it counts for no session and is never written down.
+    /// Whether the task is the router's own: it counts for no session and is never written down.
     pub shadow: bool,
     /// Hashes of the prompt's leading blocks, longest prefix last.
     pub prefix: Arc<[u64]>,
-    /// Whether a caller waits for it: then it fails soon where no miner that could serve it is up.
+    /// Whether a caller waits for it. Such a task fails soon if no miner that could serve it is up.
     pub attached: bool,
-    /// Whether the deadline is that of the first token alone.
+    /// Whether the deadline bounds only the time to the first token.
     pub open_ended: bool,
     /// Whether it waits for [`Event::Release`] before any miner gets it.
     pub held: bool,
 }
 
-/// One that wants any miner's answer, however long that takes.
+/// A task that takes the answer of any miner and has no deadline.
 impl Default for Demand {
     fn default() -> Self {
         Self {

@@ -6,7 +6,7 @@ use cortensor_router_model::{Fence, Gid, Outcome, TaskId, TaskState};
 
 use super::rules::MinerKey;
 
-/// Why a task was refused.
+/// The reason why a task was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// There is no such session.
@@ -19,7 +19,7 @@ pub enum Refusal {
     QueueFull,
     /// Too many tasks of the session wait.
     SessionQueueFull,
-    /// What waits would not be done before the deadline.
+    /// The waiting tasks leave too little time for this one before its deadline.
     DeadlineUnreachable,
     /// No miner is there.
     NoMiner,
@@ -27,14 +27,14 @@ pub enum Refusal {
     NoModel,
     /// Fewer miners could serve the session than it wants.
     TooFewMiners {
-        /// How many it wants.
+        /// The number that the session wants.
         wanted: u32,
-        /// How many are there.
+        /// The number that are there.
         there: u32,
     },
 }
 
-/// Why an attempt is wanted no more.
+/// The reason why a miner is told to stop an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
     /// The task was cancelled.
@@ -45,16 +45,16 @@ pub enum StopReason {
     Unanswered,
     /// The miner went silent.
     Silent,
-    /// The task ended otherwise.
+    /// The task ended in another way, or another attempt gave its answer.
     Superseded,
 }
 
-/// Why a task ended the way it did.
+/// The cause of a task's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndCause {
     /// All answers are in.
     Done,
-    /// Somebody cancelled it.
+    /// A caller cancelled it.
     Cancelled,
     /// Its deadline passed.
     Deadline,
@@ -62,29 +62,29 @@ pub enum EndCause {
     Attempts,
     /// The request is at fault.
     Request,
-    /// A miner went silent or away after tokens had been seen.
+    /// A miner was lost after a client had seen tokens.
     Broken,
     /// No miner could ever serve it.
     NoMiner,
 }
 
-/// What an attempt is for.
+/// The role of an attempt in its task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Its tokens are the ones that are streamed, from the start.
     Primary,
-    /// It goes on behind the tokens that were streamed so far.
+    /// It continues the tokens that were streamed so far.
     Continue,
     /// Its answer is one of several and is not streamed.
     Aside,
-    /// It races another one that is slow to begin: whoever gives the first token is streamed.
+    /// It races another attempt that is slow to begin. The attempt with the first token is streamed.
     Hedge,
 }
 
-/// What is to be done about it, in this order.
+/// A thing that the router must do. The router carries out the effects of a step in their order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// The task is in; it is to be written down.
+    /// The task is admitted. The router must write it down, unless the task is the router's own.
     Admitted {
         /// Its global id.
         gid: Gid,
@@ -93,14 +93,14 @@ pub enum Effect {
         /// The band it waits in.
         band: u8,
     },
-    /// The task is not in, and no trace of it is left.
+    /// The task is refused, and the engine keeps no trace of it.
     Refused {
-        /// Why.
+        /// The reason.
         reason: Refusal,
-        /// When to come back, in milliseconds.
+        /// The milliseconds after which a retry may succeed.
         retry_after_ms: u64,
     },
-    /// The task is to be offered to a miner under this fence.
+    /// The router must offer the task to a miner under this fence.
     Offer {
         /// The task.
         gid: Gid,
@@ -108,10 +108,10 @@ pub enum Effect {
         miner: MinerKey,
         /// The attempt.
         fence: Fence,
-        /// What it is for.
+        /// Its role.
         role: Role,
     },
-    /// The attempt is wanted no more.
+    /// The router must tell the miner to stop the attempt.
     Stop {
         /// The task.
         gid: Gid,
@@ -119,7 +119,7 @@ pub enum Effect {
         miner: MinerKey,
         /// The attempt.
         fence: Fence,
-        /// Why.
+        /// The reason.
         reason: StopReason,
     },
     /// The attempt whose tokens were streamed is lost, and its tokens are void.
@@ -134,12 +134,13 @@ pub enum Effect {
         /// The attempt.
         fence: Fence,
     },
-    /// All answers are in: they are to be compared. [`Event::Verdict`] follows.
+    /// All answers are in. The router must compare them and report [`Event::Verdict`].
     Judge {
         /// The task.
         gid: Gid,
     },
-    /// A task that ended well is asked again of another miner, in the background, to compare.
+    /// Another miner gets the request of a task that ended well, in the background, so that the answers can be
+    /// compared.
     Recheck {
         /// The task that ended.
         of: Gid,
@@ -162,21 +163,21 @@ pub enum Effect {
         /// The state.
         state: TaskState,
     },
-    /// The end of the task is to be written down; [`Event::Committed`] or [`Event::Unwritten`] follows.
+    /// The router must write the end of the task down and report [`Event::Committed`] or [`Event::Unwritten`].
     Finish {
         /// The task.
         gid: Gid,
-        /// How it ends.
+        /// The outcome.
         outcome: Outcome,
-        /// Why.
+        /// The cause of the end.
         cause: EndCause,
     },
-    /// The end is durable: it may be shown.
+    /// The end is durable. The router may show it.
     Ended {
         /// The task.
         gid: Gid,
     },
-    /// The task is over and the store does not have its end: nothing of that may be shown.
+    /// The task is over, and the store does not have its end. The router must never show that end.
     Lost {
         /// The task.
         gid: Gid,
