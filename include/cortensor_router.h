@@ -1,5 +1,5 @@
-/* cortensor-router: a router for AI inference inside your program. docs/c-api.md tells the conventions.
- * Made from core/capi/src; do not edit. Apache-2.0 OR MIT. */
+/* cortensor-router: a router for AI inference inside your program. docs/c-api.md describes the conventions.
+ * Generated from core/capi/src; do not edit. Apache-2.0 OR MIT. */
 
 #ifndef CORTENSOR_ROUTER_H
 #define CORTENSOR_ROUTER_H
@@ -13,14 +13,14 @@
 #define CORTENSOR_VERSION_MAJOR 0
 #define CORTENSOR_VERSION_MINOR 1
 #define CORTENSOR_VERSION_PATCH 0
-/** The ABI that this header describes: `cortensor_abi_version()` must be the same. */
+/** The ABI that this header describes: `cortensor_abi_version()` must return this number. */
 #define CORTENSOR_ABI_VERSION 1
 
-/** A text that ends with a NUL, where a function wants a pointer and a length. `s` is evaluated twice. */
+/** Passes a text that ends with a NUL as a pointer and a length. `s` is evaluated twice. */
 #define CORTENSOR_STR(s) (s), strlen(s)
-/** No text, where a function wants a pointer and a length. */
+/** Passes an empty text as a pointer and a length. */
 #define CORTENSOR_EMPTY NULL, 0
-/** No limit, where a function wants a time. */
+/** The timeout that means no limit. */
 #define CORTENSOR_FOREVER (-1)
 
 /**
