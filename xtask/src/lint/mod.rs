@@ -3,6 +3,7 @@
 mod dependencies;
 mod interface;
 mod pages;
+mod prose;
 mod versions;
 
 use std::process::Command;
@@ -34,6 +35,7 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
         steps.check("what users see", interface::check),
         steps.check("one version everywhere", || versions::check(&environment::root())),
         steps.check("Markdown pages", || pages::check(&environment::root())),
+        steps.check("first words of sentences", || prose::check(&environment::root())),
         steps.check("number of dependencies", dependencies::count),
         dependencies::rules(steps),
         generate::check(steps),
