@@ -65,7 +65,7 @@ export interface Verdict {
   score: number;
   /** How they were compared: `exact`, `normalized`, `json`, `lexical` or `embedding`. */
   method: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding';
-  /** What decided: `quorum`, `medoid` or `all`. */
+  /** The rule that decided: `quorum`, `medoid` or `all`. */
   policy: string;
   /** The address of the miner whose answer was taken; where they do not agree, of the one that is shown first. */
   winner: string;
@@ -275,7 +275,7 @@ export interface ErrorDetails {
 
 /** A session as the router keeps and shows it. */
 export interface SessionRecord {
-  /** What decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`. */
+  /** The rule that decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`. */
   validation_policy: 'first' | 'quorum' | 'medoid' | 'all';
   /** When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. Default `normalized`. */
   match: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding';
@@ -323,7 +323,7 @@ export interface SessionRecord {
   weight: number;
   /** Whether its tasks prefer the miner that served the last one; on by default. */
   affinity?: boolean | null;
-  /** What is kept of ended tasks: `all`, `result` (no prompt) or `none`. */
+  /** The part of ended tasks that is kept: `all`, `result` (no prompt) or `none`. */
   retention: 'all' | 'result' | 'none';
   /** The id. */
   id: number;
@@ -353,7 +353,7 @@ export interface SessionRecord {
   active_tasks: number;
 }
 
-/** What a miner says of its hardware. */
+/** The hardware of a miner, as the miner describes it. */
 export interface Hardware {
   /** The accelerator, at most 256 bytes. */
   gpu: string;
@@ -363,7 +363,7 @@ export interface Hardware {
   cpu: string;
 }
 
-/** What a miner says of one of its models. All but the name are claims that nobody checks. */
+/** A model of a miner, as the miner describes it. The router checks none of it but the name. */
 export interface ModelDetails {
   /** Its name, as it is asked for; 1 to 256 bytes. */
   id: string;
@@ -407,19 +407,19 @@ export interface MinerInfo {
   credits: number;
   /** How many it works on. */
   in_flight: number;
-  /** Who runs it. */
+  /** The person or company that runs the miner. */
   owner: string;
   /** Whether it embeds. */
   embeddings: boolean;
   /** The most tokens of prompt and answer together; 0 where it does not say. */
   max_context_tokens: number;
-  /** What it can do beyond the least: `continue` ... */
+  /** The optional abilities of the miner: `continue` ... */
   features: string[];
   /** Its software and version, in its own words; empty for miners that do not say. */
   agent: string;
-  /** What a miner says of its hardware. */
+  /** The hardware of a miner, as the miner describes it. */
   hardware?: Hardware | null;
-  /** What it says of its models beyond their names. */
+  /** The details of its models beyond their names, as the miner states them. */
   model_details: ModelDetails[];
   /** Tasks in flight as a share of those that it may have now; 0 while it may have none. */
   load: number;
@@ -473,7 +473,7 @@ export interface NodeStats {
   total_count: number;
 }
 
-/** Who the router is and what it offers. */
+/** The name of the router, its counts and its offers. */
 export interface NodeInfo {
   /** Sessions that take tasks. */
   active_sessions: number;
@@ -491,7 +491,7 @@ export interface NodeInfo {
   version: string;
   /** Models that can be asked for. */
   models: string[];
-  /** What it can do: `completions`, `chat`, `embeddings`, `streaming` ... */
+  /** The abilities of the router: `completions`, `chat`, `embeddings`, `streaming` ... */
   capabilities: string[];
   /** The greatest context of its miners; 0 where none says. */
   max_context_tokens: number;
@@ -563,7 +563,7 @@ export interface MinerClientStats {
   frames: number;
 }
 
-/** What a miner says of its hardware. */
+/** The hardware of a miner, as the miner describes it. */
 export interface HardwareOptions {
   /** The accelerator, at most 256 bytes. */
   gpu?: string;
@@ -573,7 +573,7 @@ export interface HardwareOptions {
   cpu?: string;
 }
 
-/** What a miner says of one of its models. All but the name are claims that nobody checks. */
+/** A model of a miner, as the miner describes it. The router checks none of it but the name. */
 export interface ModelOptions {
   /** Its name, as it is asked for; 1 to 256 bytes. */
   id: string;
@@ -593,7 +593,7 @@ export interface ModelOptions {
   tools?: boolean;
 }
 
-/** What can be said beside a prompt. What is for the miner alone goes into `extra`. */
+/** The options beside a prompt. Members for the miner alone go into `extra`. */
 export interface RequestOptions {
   /** The model, as `/v1/models` lists it; given back in the answer. Under `/v1`, `session-<id>` stands for that session and its model, and a model that no miner offers is a 404; under `/api` such a model stands for any. */
   model?: string;
@@ -659,13 +659,13 @@ export interface RequestOptions {
   clientReference?: string;
   /** Whether special tokens and leading blanks stay in the text. */
   raw?: boolean;
-  /** The same key and request join the task that is there. */
+  /** A request with an equal key and equal content joins the task that is there. */
   idempotencyKey?: string;
   /** Whether the task goes on when nobody waits for it. */
   detach?: boolean;
   /** Any other members: they reach the miner untouched. */
   extra?: object;
-  /** What decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`. */
+  /** The rule that decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`. */
   validationPolicy?: 'first' | 'quorum' | 'medoid' | 'all';
   /** When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. Default `normalized`. */
   match?: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding';
@@ -683,7 +683,7 @@ export interface RequestOptions {
 
 /** A session to be created. Only `name` is required; Cortensor's published camelCase names, such as `minNumOfNodes`, are taken too. */
 export interface SessionOptions {
-  /** What decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`. */
+  /** The rule that decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`. */
   validationPolicy?: 'first' | 'quorum' | 'medoid' | 'all';
   /** When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. Default `normalized`. */
   match?: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding';
@@ -731,7 +731,7 @@ export interface SessionOptions {
   weight?: number;
   /** Whether its tasks prefer the miner that served the last one; on by default. */
   affinity?: boolean;
-  /** What is kept of ended tasks: `all`, `result` (no prompt) or `none`. */
+  /** The part of ended tasks that is kept: `all`, `result` (no prompt) or `none`. */
   retention?: 'all' | 'result' | 'none';
 }
 
@@ -753,7 +753,7 @@ export interface SessionChanges {
   weight?: number;
   /** Whether its tasks prefer the miner that served the last one. */
   affinity?: boolean;
-  /** What is kept of ended tasks: `all`, `result` (no prompt) or `none`. */
+  /** The part of ended tasks that is kept: `all`, `result` (no prompt) or `none`. */
   retention?: 'all' | 'result' | 'none';
   /** The fewest miners that must be there for the session to be served; 0: no demand. */
   minNumOfNodes?: number;
@@ -761,7 +761,7 @@ export interface SessionChanges {
   maxNumOfNodes?: number;
   /** The service class. */
   sla?: number;
-  /** What decides where several miners answer: `first`, `quorum`, `medoid` or `all`. */
+  /** The rule that decides if several miners answer: `first`, `quorum`, `medoid` or `all`. */
   validationPolicy?: 'first' | 'quorum' | 'medoid' | 'all';
   /** When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. */
   match?: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding';
@@ -771,7 +771,7 @@ export interface SessionChanges {
   tieBreak?: boolean;
 }
 
-/** What a miner says of itself when it joins. */
+/** A miner, as it describes itself when it joins. */
 export interface MinerOptions {
   /** The models it serves; empty means any model that is asked for. */
   models?: string[];
@@ -779,7 +779,7 @@ export interface MinerOptions {
   capacity?: number;
   /** Its share among equals, 1 to 100. */
   weight?: number;
-  /** Who runs it; answers that are compared come from different owners where there are any. */
+  /** The person or company that runs the miner. Answers that are compared come from different owners if there are any. */
   owner?: string;
   /** Whether it is dedicated to sessions rather than ephemeral. */
   dedicated?: boolean;
@@ -787,13 +787,13 @@ export interface MinerOptions {
   embeddings?: boolean;
   /** The most tokens of prompt and answer together; 0 where it does not say. */
   maxContextTokens?: number;
-  /** What it can do beyond the least: `continue` goes on behind a partial answer of another miner. */
+  /** The optional abilities of the miner: with `continue` it goes on from a partial answer of another miner. */
   features?: string[];
   /** Its software and version, in its own words. */
   agent?: string;
-  /** What a miner says of its hardware. */
+  /** The hardware of a miner, as the miner describes it. */
   hardware?: HardwareOptions;
-  /** What it says of its models beyond their names. */
+  /** The details of its models beyond their names, as the miner states them. */
   modelDetails?: ModelOptions[];
 }
 
@@ -892,7 +892,7 @@ export interface JobRequest {
   raw?: boolean;
   /** The text to embed, or several, in place of a prompt. */
   input?: string | string[];
-  /** What decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`. */
+  /** The rule that decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`. */
   validation_policy?: 'first' | 'quorum' | 'medoid' | 'all';
   /** When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. Default `normalized`. */
   match?: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding';

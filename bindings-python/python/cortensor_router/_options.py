@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 
 class RequestOptions(TypedDict, total=False):
-    """What can be said beside a prompt. What is for the miner alone goes into `extra`."""
+    """The options beside a prompt. Members for the miner alone go into `extra`."""
 
     messages: Sequence[Mapping[str, Any]]
     """The conversation so far."""
@@ -85,13 +85,13 @@ class RequestOptions(TypedDict, total=False):
     input: str | Sequence[str]
     """The text to embed, or several, in place of a prompt."""
     idempotency_key: str
-    """The same key and request join the task that is there."""
+    """A request with an equal key and equal content joins the task that is there."""
     detach: bool
     """Whether the task goes on when nobody waits for it."""
     extra: Mapping[str, Any]
     """Any other members: they reach the miner untouched."""
     validation_policy: str
-    """What decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`."""
+    """The rule that decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`."""
     match: str
     """When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. Default `normalized`."""
     min_score: float
@@ -113,7 +113,7 @@ class SessionOptions(TypedDict, total=False):
     """
 
     validation_policy: str
-    """What decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`."""
+    """The rule that decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`."""
     match: str
     """When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. Default `normalized`."""
     min_score: float
@@ -166,7 +166,7 @@ class SessionOptions(TypedDict, total=False):
     affinity: bool
     """Whether its tasks prefer the miner that served the last one; on by default."""
     retention: str
-    """What is kept of ended tasks: `all`, `result` (no prompt) or `none`."""
+    """The part of ended tasks that is kept: `all`, `result` (no prompt) or `none`."""
 
 
 class SessionChanges(TypedDict, total=False):
@@ -189,7 +189,7 @@ class SessionChanges(TypedDict, total=False):
     affinity: bool
     """Whether its tasks prefer the miner that served the last one."""
     retention: str
-    """What is kept of ended tasks: `all`, `result` (no prompt) or `none`."""
+    """The part of ended tasks that is kept: `all`, `result` (no prompt) or `none`."""
     min_num_of_nodes: int
     """The fewest miners that must be there for the session to be served; 0: no demand."""
     max_num_of_nodes: int
@@ -197,7 +197,7 @@ class SessionChanges(TypedDict, total=False):
     sla: int
     """The service class."""
     validation_policy: str
-    """What decides where several miners answer: `first`, `quorum`, `medoid` or `all`."""
+    """The rule that decides if several miners answer: `first`, `quorum`, `medoid` or `all`."""
     match: str
     """When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`."""
     min_score: float
@@ -207,7 +207,7 @@ class SessionChanges(TypedDict, total=False):
 
 
 class MinerOptions(TypedDict, total=False):
-    """What a miner says of itself when it joins."""
+    """A miner, as it describes itself when it joins."""
 
     models: Sequence[str]
     """The models it serves; empty means any model that is asked for."""
@@ -216,7 +216,10 @@ class MinerOptions(TypedDict, total=False):
     weight: int
     """Its share among equals, 1 to 100."""
     owner: str
-    """Who runs it; answers that are compared come from different owners where there are any."""
+    """The person or company that runs the miner.
+
+    Answers that are compared come from different owners if there are any.
+    """
     dedicated: bool
     """Whether it is dedicated to sessions rather than ephemeral."""
     embeddings: bool
@@ -224,10 +227,10 @@ class MinerOptions(TypedDict, total=False):
     max_context_tokens: int
     """The most tokens of prompt and answer together; 0 where it does not say."""
     features: Sequence[str]
-    """What it can do beyond the least: `continue` goes on behind a partial answer of another miner."""
+    """The optional abilities of the miner: with `continue` it goes on from a partial answer of another miner."""
     agent: str
     """Its software and version, in its own words."""
     hardware: Mapping[str, Any]
-    """What a miner says of its hardware."""
+    """The hardware of a miner, as the miner describes it."""
     model_details: Sequence[Mapping[str, Any]]
-    """What it says of its models beyond their names."""
+    """The details of its models beyond their names, as the miner states them."""

@@ -49,7 +49,7 @@ class Verdict(Record):
     method: str
     """How they were compared: `exact`, `normalized`, `json`, `lexical` or `embedding`."""
     policy: str = ""
-    """What decided: `quorum`, `medoid` or `all`."""
+    """The rule that decided: `quorum`, `medoid` or `all`."""
     winner: str
     """The address of the miner whose answer was taken; where they do not agree, of the one that is shown first."""
     per_miner: list[MinerVerdict] = field(default_factory=list[MinerVerdict])
@@ -242,7 +242,7 @@ class SessionRecord(Record):
     """A session as the router keeps and shows it."""
 
     validation_policy: str
-    """What decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`."""
+    """The rule that decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`."""
     match: str
     """When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. Default `normalized`."""
     min_score: float | None = None
@@ -297,7 +297,7 @@ class SessionRecord(Record):
     affinity: bool | None = None
     """Whether its tasks prefer the miner that served the last one; on by default."""
     retention: str = ""
-    """What is kept of ended tasks: `all`, `result` (no prompt) or `none`."""
+    """The part of ended tasks that is kept: `all`, `result` (no prompt) or `none`."""
     id: int
     """The id."""
     sid: str
@@ -327,7 +327,7 @@ class SessionRecord(Record):
 
 
 class Hardware(TypedDict):
-    """What a miner says of its hardware."""
+    """The hardware of a miner, as the miner describes it."""
 
     gpu: str
     """The accelerator, at most 256 bytes."""
@@ -338,7 +338,7 @@ class Hardware(TypedDict):
 
 
 class ModelDetails(TypedDict):
-    """What a miner says of one of its models. All but the name are claims that nobody checks."""
+    """A model of a miner, as the miner describes it. The router checks none of it but the name."""
 
     id: str
     """Its name, as it is asked for; 1 to 256 bytes."""
@@ -386,19 +386,19 @@ class MinerInfo(Record):
     in_flight: int
     """How many it works on."""
     owner: str
-    """Who runs it."""
+    """The person or company that runs the miner."""
     embeddings: bool
     """Whether it embeds."""
     max_context_tokens: int
     """The most tokens of prompt and answer together; 0 where it does not say."""
     features: list[str]
-    """What it can do beyond the least: `continue` ..."""
+    """The optional abilities of the miner: `continue` ..."""
     agent: str
     """Its software and version, in its own words; empty for miners that do not say."""
     hardware: Hardware | None = None
-    """What a miner says of its hardware."""
+    """The hardware of a miner, as the miner describes it."""
     model_details: list[ModelDetails]
-    """What it says of its models beyond their names."""
+    """The details of its models beyond their names, as the miner states them."""
     load: float
     """Tasks in flight as a share of those that it may have now; 0 while it may have none."""
     error_rate: float
@@ -456,7 +456,7 @@ class NodeStats(TypedDict):
 
 @dataclass(slots=True, kw_only=True)
 class NodeInfo(Record):
-    """Who the router is and what it offers."""
+    """The name of the router, its counts and its offers."""
 
     active_sessions: int
     """Sessions that take tasks."""
@@ -475,7 +475,7 @@ class NodeInfo(Record):
     models: list[str]
     """Models that can be asked for."""
     capabilities: list[str]
-    """What it can do: `completions`, `chat`, `embeddings`, `streaming` ..."""
+    """The abilities of the router: `completions`, `chat`, `embeddings`, `streaming` ..."""
     max_context_tokens: int
     """The greatest context of its miners; 0 where none says."""
 

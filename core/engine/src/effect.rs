@@ -1,4 +1,4 @@
-//! What the engine asks for, and its words for reasons and results.
+//! The effects that the engine asks for, and its words for reasons and results.
 
 use std::sync::Arc;
 

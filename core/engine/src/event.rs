@@ -1,4 +1,4 @@
-//! What the engine is told.
+//! The events that the engine is told of.
 
 use std::sync::Arc;
 

@@ -61,7 +61,7 @@ words! {
     }
 }
 
-/// What a miner says of itself when it joins.
+/// A miner, as it describes itself when it joins.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -77,7 +77,8 @@ pub struct MinerSpec {
     pub capacity: u32,
     /// Its share among equals, 1 to 100.
     pub weight: u32,
-    /// Who runs it; answers that are compared come from different owners where there are any.
+    /// The person or company that runs the miner. Answers that are compared come from different owners if there are
+    /// any.
     pub owner: String,
     /// Whether it is dedicated to sessions rather than ephemeral.
     pub dedicated: bool,
@@ -85,20 +86,20 @@ pub struct MinerSpec {
     pub embeddings: bool,
     /// The most tokens of prompt and answer together; 0 where it does not say.
     pub max_context_tokens: u64,
-    /// What it can do beyond the least: `continue` goes on behind a partial answer of another miner.
+    /// The optional abilities of the miner: with `continue` it goes on from a partial answer of another miner.
     pub features: Vec<String>,
     /// Its software and version, in its own words.
     pub agent: String,
     /// Its hardware, in its own words.
     pub hardware: Option<Hardware>,
-    /// What it says of its models beyond their names.
+    /// The details of its models beyond their names, as the miner states them.
     pub model_details: Vec<ModelDetails>,
 }
 
 /// The feature of a miner that goes on behind a partial answer.
 pub const CONTINUE: &str = "continue";
 
-/// What a miner says of one of its models. All but the name are claims that nobody checks.
+/// A model of a miner, as the miner describes it. The router checks none of it but the name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[non_exhaustive]
@@ -131,7 +132,7 @@ pub struct ModelDetails {
     pub tools: bool,
 }
 
-/// What a miner says of its hardware.
+/// The hardware of a miner, as the miner describes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[non_exhaustive]
@@ -264,7 +265,7 @@ pub struct MinerInfo {
     pub credits: u32,
     /// How many it works on.
     pub in_flight: u32,
-    /// Who runs it.
+    /// The person or company that runs the miner.
     #[serde(with = "absent::text")]
     #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub owner: Option<String>,
@@ -272,7 +273,7 @@ pub struct MinerInfo {
     pub embeddings: bool,
     /// The most tokens of prompt and answer together; 0 where it does not say.
     pub max_context_tokens: u64,
-    /// What it can do beyond the least: `continue` ...
+    /// The optional abilities of the miner: `continue` ...
     pub features: Vec<String>,
     /// Its software and version, in its own words; empty for miners that do not say.
     #[serde(with = "absent::text")]
@@ -281,7 +282,7 @@ pub struct MinerInfo {
     /// Its hardware, in its own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hardware: Option<Hardware>,
-    /// What it says of its models beyond their names.
+    /// The details of its models beyond their names, as the miner states them.
     pub model_details: Vec<ModelDetails>,
     /// Tasks in flight as a share of those that it may have now; 0 while it may have none.
     pub load: f64,

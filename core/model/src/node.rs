@@ -69,7 +69,7 @@ pub struct NodeStats {
 }
 
 crate::record! {
-/// Who the router is and what it offers.
+/// The name of the router, its counts and its offers.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct NodeInfo {
@@ -89,7 +89,7 @@ pub struct NodeInfo {
     pub version: String,
     /// Models that can be asked for.
     pub models: Vec<String>,
-    /// What it can do: `completions`, `chat`, `embeddings`, `streaming` ...
+    /// The abilities of the router: `completions`, `chat`, `embeddings`, `streaming` ...
     pub capabilities: Vec<String>,
     /// The greatest context of its miners; 0 where none says.
     pub max_context_tokens: u64,

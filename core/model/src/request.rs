@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{OnFailure, ValidationSpec};
 
-/// What kind of answer is wanted.
+/// The kind of answer that a request wants.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]

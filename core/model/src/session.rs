@@ -184,7 +184,7 @@ pub struct SessionSpec {
     pub validation: ValidationSpec,
     /// Whether its tasks prefer the miner that served the last one; on by default.
     pub affinity: Option<bool>,
-    /// What is kept of ended tasks: `all`, `result` (no prompt) or `none`.
+    /// The part of ended tasks that is kept: `all`, `result` (no prompt) or `none`.
     #[serde(deserialize_with = "word")]
     #[cfg_attr(feature = "schema", schema(value_type = String, pattern = "^(all|result|none)?$"))]
     pub retention: Retention,
@@ -226,7 +226,7 @@ pub struct SessionPatch {
     pub weight: Option<u32>,
     /// Whether its tasks prefer the miner that served the last one.
     pub affinity: Option<bool>,
-    /// What is kept of ended tasks: `all`, `result` (no prompt) or `none`.
+    /// The part of ended tasks that is kept: `all`, `result` (no prompt) or `none`.
     #[serde(deserialize_with = "some_word")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<String>, pattern = "^(all|result|none)?$"))]
     pub retention: Option<Retention>,
@@ -239,7 +239,7 @@ pub struct SessionPatch {
     /// The service class.
     #[serde(deserialize_with = "some_number")]
     pub sla: Option<u32>,
-    /// What decides where several miners answer: `first`, `quorum`, `medoid` or `all`.
+    /// The rule that decides if several miners answer: `first`, `quorum`, `medoid` or `all`.
     #[serde(deserialize_with = "some_word")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<String>, pattern = "^(first|quorum|medoid|all)?$"))]
     pub validation_policy: Option<Policy>,
@@ -266,7 +266,7 @@ pub struct Session {
     pub id: SessionId,
     /// The session's 0x + 64 hexadecimal digits, also its `tx_hash`; accepted wherever an id is.
     pub sid: String,
-    /// What it was created with.
+    /// The settings with which it was created.
     #[serde(flatten)]
     pub spec: SessionSpec,
     /// An address that stands for the session.

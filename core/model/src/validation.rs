@@ -48,13 +48,13 @@ impl Matching {
     }
 }
 
-/// Settings of a session, or of one request over them. What is `None` is not given.
+/// Settings of a session, or of one request over them. A member that is `None` is not given.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default)]
 #[non_exhaustive]
 pub struct ValidationSpec {
-    /// What decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`.
+    /// The rule that decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "some_word")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<String>, pattern = "^(first|quorum|medoid|all)?$"))]
     pub validation_policy: Option<Policy>,
@@ -164,7 +164,7 @@ impl ValidationSpec {
     }
 }
 
-/// What is done when a miner is lost after clients have seen some of its tokens.
+/// The way in which a task goes on when its miner is lost after clients have seen some of its tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]

@@ -29,7 +29,7 @@ pub struct Verdict {
     pub score: f64,
     /// How they were compared: `exact`, `normalized`, `json`, `lexical` or `embedding`.
     pub method: Matching,
-    /// What decided: `quorum`, `medoid` or `all`.
+    /// The rule that decided: `quorum`, `medoid` or `all`.
     #[serde(default, with = "absent::text")]
     #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub policy: Option<Policy>,

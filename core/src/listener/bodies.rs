@@ -13,7 +13,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::model::{MAX_JSON_INTEGER, OnFailure, TextOrTokens, ValidationSpec};
 
-/// What a member takes. All but those that a body requires may be `null` too, which means that they are not given.
+/// The values that a member takes. All but those that a body requires may be `null` too, which means that they are not given.
 #[derive(Clone, Copy)]
 enum Takes {
     Text,
@@ -108,7 +108,7 @@ const MEMBERS: &[(&str, Takes, &str)] = &[
     ),
     ("stop", Takes::TextOrTexts, "Passes through: the texts at which the answer stops."),
     ("stream", Takes::Flag, "Whether the answer is wanted as it comes, as server-sent events."),
-    ("stream_options", Takes::Named("StreamOptions"), "What of a stream is wanted."),
+    ("stream_options", Takes::Named("StreamOptions"), "The parts of a stream that the client wants."),
     ("temperature", Takes::Number, "Passes through: the sampling temperature."),
     ("timeout", Takes::Seconds, "Seconds until the task is given up; what is over the router's limit is cut to it."),
     ("tool_choice", Takes::TextOrObject, "Passes through: which tool to call."),
@@ -201,7 +201,7 @@ body!(
     with: false
 );
 
-body!(StreamOptions, "What of a stream is wanted.", required: [], members: ["include_usage"], with: false);
+body!(StreamOptions, "The parts of a stream that the client wants.", required: [], members: ["include_usage"], with: false);
 
 /// A request for a text that continues a prompt.
 pub(super) enum CompletionRequest {}
@@ -303,7 +303,7 @@ pub(crate) fn options() -> Schema {
         "raw",
     ];
     let own = [
-        ("idempotency_key", Takes::Text, "The same key and request join the task that is there."),
+        ("idempotency_key", Takes::Text, "A request with an equal key and equal content joins the task that is there."),
         ("detach", Takes::Flag, "Whether the task goes on when nobody waits for it."),
         ("extra", Takes::Object, "Any other members: they reach the miner untouched."),
     ];
@@ -311,7 +311,7 @@ pub(crate) fn options() -> Schema {
     let object = with_members(ObjectBuilder::new(), &[], &members);
     let beside = [input].into_iter().chain(own);
     let object = beside.fold(object, |object, (name, takes, says)| object.property(name, optional(takes, says)));
-    let says = "What can be said beside a prompt. What is for the miner alone goes into `extra`.";
+    let says = "The options beside a prompt. Members for the miner alone go into `extra`.";
     AllOfBuilder::new().description(Some(says)).item(object).item(named_ref("ValidationSpec")).into()
 }
 

@@ -336,7 +336,7 @@ mod tests {
     fn no_route_is_without_its_description_nor_a_description_without_its_route() {
         let (router, document) = super::super::routes().split_for_parts();
         let shown = format!("{router:?}");
-        // What answers all else stands there too.
+        // The route that answers everything else stands there too.
         let is_route = |text: &&str| text.starts_with('/') && !text.contains("fallback");
         let served: BTreeSet<&str> = shown.split('"').filter(is_route).collect();
         let described: BTreeSet<&str> = document.paths.paths.keys().map(String::as_str).collect();

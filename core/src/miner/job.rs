@@ -407,8 +407,8 @@ impl Job {
         self.sink.writable()
     }
 
-    /// Ends the job with success. If pieces were emitted, they are the text, and `answer.text` is ignored. The same
-    /// rule holds for the reasoning and the tool calls in `answer.parts`. Usage of zeros is replaced by an estimate.
+    /// Ends the job with success. If pieces were emitted, they are the text, and `answer.text` is ignored. This
+    /// rule holds for the reasoning and the tool calls in `answer.parts`, too. Usage of zeros is replaced by an estimate.
     pub fn finish(mut self, mut answer: Answer) {
         let given = self.given.load(Ordering::Relaxed);
         let (thought, called) = answer.parts.take().map(|parts| parts.into_deltas()).unwrap_or_default();

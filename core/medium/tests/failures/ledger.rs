@@ -1,4 +1,4 @@
-//! What a store may answer after each of its answers so far.
+//! The answers that a store may give after each of its answers so far.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -50,7 +50,7 @@ impl Row {
     }
 }
 
-/// What a medium did to the store.
+/// The damage that a medium did to the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Damage {
     /// The medium told every failure: what was acknowledged is there.

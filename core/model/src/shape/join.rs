@@ -16,7 +16,7 @@ const MOST: usize = 1_024;
 /// Padding, by which OpenAI hides the length of a token.
 const PADDING: &str = "obfuscation";
 
-/// What came so far. Nothing of it is lost, also of members that nobody knows, but for a bound on what stands beside the
+/// The pieces that came so far. Nothing of them is lost, not even unknown members, but for a bound on the bytes beside the
 /// messages.
 #[derive(Debug, Default)]
 pub struct Join {

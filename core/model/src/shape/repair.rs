@@ -20,7 +20,7 @@ pub fn utf8(mut bytes: Bytes) -> Bytes {
     }
 }
 
-/// What is no JSON, as JSON where that is easy: numbers that are none become `null`, and bare control characters in a
+/// Makes JSON of text that is nearly JSON: numbers that are none become `null`, and bare control characters in a
 /// string become escapes.
 pub fn repaired(json: &[u8]) -> Bytes {
     let mut out = Vec::with_capacity(json.len() + 16);

@@ -179,7 +179,7 @@ pub fn is_blank(value: &RawValue) -> bool {
     is_blank_json(value.get())
 }
 
-/// The same of JSON text.
+/// Like the function above, for JSON text.
 pub(super) fn is_blank_json(json: &str) -> bool {
     match json.as_bytes() {
         b"null" | b"\"\"" => true,
@@ -188,7 +188,7 @@ pub(super) fn is_blank_json(json: &str) -> bool {
     }
 }
 
-/// What the value says.
+/// The text of the value.
 pub fn text(value: &RawValue) -> String {
     Joint::of(value)
 }

@@ -16,7 +16,7 @@ pub struct Joint {
 }
 
 impl Joint {
-    /// What a value says.
+    /// The text of a value.
     pub fn of(value: &RawValue) -> String {
         let mut joint = Self::default();
         joint.add(value);

@@ -94,7 +94,7 @@ async fn ping() -> Json<Health> {
     path = "/api/v1/about",
     tag = "Router",
     security((), ("bearer" = []), ("api_key" = [])),
-    responses((status = 200, description = "What it is.", body = About), ReadFailures)
+    responses((status = 200, description = "The name and version of the router.", body = About), ReadFailures)
 )]
 async fn about(State(state): State<AppState>) -> Json<About> {
     let info = state.router.info();

@@ -1,6 +1,6 @@
 //! Whole answers in OpenAI's shapes.
 //!
-//! What an upstream answered goes out as its own bytes with our id in it; what another miner answered is written from
+//! An upstream's answer goes out as its own bytes with our id in it; another miner's answer is written from
 //! its text. Both go into one buffer, without a tree of values between.
 
 use std::io::Write as _;
@@ -73,7 +73,7 @@ fn passed(raw: &[u8], request: &TaskRequest, completion: &Completion) -> Result<
     Ok(out)
 }
 
-/// What answered, as OpenAI's clients expect it; the model that was asked for where nobody says.
+/// The model that answered, as OpenAI's clients expect it; the model that was asked for if the miner names none.
 fn model_of(completion: &Completion) -> &str {
     completion.answer.model.as_deref().unwrap_or(&completion.model)
 }

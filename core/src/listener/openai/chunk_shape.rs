@@ -51,7 +51,7 @@ pub(in crate::listener) struct Chunk<'a, C> {
 pub(in crate::listener) struct ChatPiece<'a> {
     /// Its place among the choices.
     pub(super) index: u64,
-    /// What the chunk adds to the message.
+    /// The part of the message that the chunk adds.
     pub(super) delta: Delta<'a>,
     /// Log probabilities, where an upstream told them.
     #[schema(value_type = Option<serde_json::Value>)]
@@ -60,7 +60,7 @@ pub(in crate::listener) struct ChatPiece<'a> {
     pub(super) finish_reason: Option<&'a str>,
 }
 
-/// What a chunk adds to a message.
+/// The part of a message that a chunk adds.
 #[derive(Default, Serialize, ToSchema)]
 pub(in crate::listener) struct Delta<'a> {
     /// `assistant`, in the first chunk.

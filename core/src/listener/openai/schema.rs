@@ -1,4 +1,4 @@
-//! What OpenAI's routes answer where the router writes it itself. An upstream's answer goes out as its own bytes and
+//! The answers of OpenAI's routes that the router writes itself. An upstream's answer goes out as its own bytes and
 //! may hold more.
 
 use std::borrow::Cow;
@@ -160,10 +160,10 @@ pub(in crate::listener) struct OpenAiError<'a> {
     pub(super) error: OpenAiErrorBody<'a>,
 }
 
-/// What is wrong and how to mend it.
+/// The problem and how to mend it.
 #[derive(Serialize, ToSchema)]
 pub(in crate::listener) struct OpenAiErrorBody<'a> {
-    /// What is wrong and how to mend it.
+    /// The problem and how to mend it.
     pub(super) message: &'a str,
     /// OpenAI's word for the kind: `invalid_request_error`, `authentication_error`, `rate_limit_error` ...
     pub(super) r#type: &'a str,

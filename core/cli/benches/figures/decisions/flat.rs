@@ -1,4 +1,4 @@
-//! What the engine's answer to one event costs with 100 miners and sessions, and with 10 000 of each. No decision may
+//! Measures the cost of the engine's answer to one event with 100 miners and sessions, and with 10 000 of each. No decision may
 //! look at every miner or every session.
 
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ struct Fleet {
 impl Fleet {
     fn new(size: u32) -> Outcome<Self> {
         let mut fleet = Self {
-            // What a miner that goes had in hand is always tried again.
+            // Tasks of a miner that goes are always tried again.
             engine: Engine::new(EngineSettings { retry_floor_per_sec: 1e6, ..EngineSettings::default() }),
             now: Timestamp(1_000_000),
             sessions: u64::from(size),
