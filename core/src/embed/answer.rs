@@ -147,12 +147,11 @@ impl Pieces {
                 return Err(unnamed(place));
             }
             let id = piece.id.clone().filter(|id| !id.is_empty());
-            let (id, kind) = match begins {
-                true => (
-                    Some(id.unwrap_or_else(|| id_of(gid, index))),
-                    Some(piece.r#type.clone().unwrap_or_else(|| "function".to_owned())),
-                ),
-                false => (id, None),
+            let (id, kind) = if begins {
+                let kind = piece.r#type.clone().unwrap_or_else(|| "function".to_owned());
+                (Some(id.unwrap_or_else(|| id_of(gid, index))), Some(kind))
+            } else {
+                (id, None)
             };
             let function = FunctionDelta::default().name(name).arguments(piece.function.arguments(place)?);
             tool_calls.push(ToolDelta::default().index(index).id(id).r#type(kind).function(function));

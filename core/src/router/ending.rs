@@ -38,8 +38,8 @@ impl Live {
         task.committed_at = state.ended_at;
         task.ended_at = state.ended_at;
         task.results = results;
-        task.verdict = state.verdict.clone();
-        task.error = state.error.clone();
+        task.verdict.clone_from(&state.verdict);
+        task.error.clone_from(&state.error);
         let end = TaskEnd::new(task, self.spec.retention);
         let row = end.row.clone();
         state.closed = Some(end);
@@ -54,7 +54,7 @@ impl Live {
         task.first_token_at = state.first_token_at;
         task.precommitted_at = state.precommitted_at;
         task.attempts = state.assigned.len() as u32;
-        task.assigned_miners = state.assigned.clone();
+        task.assigned_miners.clone_from(&state.assigned);
         task.text = state.transcript.text().into();
         task.model = self.spec.session_model();
         task.fence = state.primary.unwrap_or_default();

@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn forbidden_beginnings_are_found_where_prose_stands() {
-        let cases: [(Kind, &str, &[(usize, &str)]); 8] = [
+        type Case = (Kind, &'static str, &'static [(usize, &'static str)]);
+        let cases: [Case; 8] = [
             (Kind::Page, "It works. So\nit does.\n\nThe\nsame.\n", &[(1, "So"), (4, "The same")]),
             (Kind::Page, "- Who does it.\n- **What** it does.\n1. So what.\n", &[(1, "Who"), (2, "What"), (3, "So")]),
             (Kind::Page, "# What it is\n\n| What |\n\n```text\nSo it is.\n```\n<!-- So -->\n", &[]),
