@@ -246,25 +246,25 @@ impl Shared {
                 Deed::Forget(gid) => shared.step(Event::Cancel(gid)),
                 Deed::Reputed(name, reputation) => shared.reputed(&name, reputation),
                 Deed::Deserted(words) => shared.deserted(&words),
-                Deed::Finish(live) => shared.write_end(&live),
+                Deed::Finish(live) => shared.write_end(live),
                 Deed::Ended(live, written) => shared.show_end(&live, written),
             }
         }
     }
 
-    fn write_end(self: &Arc<Self>, live: &Live) {
+    fn write_end(self: &Arc<Self>, live: Arc<Live>) {
         let gid = live.spec.gid;
         let task = live.close();
         if live.spec.shadow {
             return self.step(Event::Committed(gid));
         }
         match self.store.finish(task).try_ready() {
-            Ok(answer) => self.end_written(gid, answer),
+            Ok(answer) => self.end_written(&live, answer),
             Err(pending) => {
                 let shared = self.clone();
                 self.attend(async move {
                     let answer = pending.await;
-                    shared.end_written(gid, answer);
+                    shared.end_written(&live, answer);
                 });
             }
         }
@@ -273,7 +273,8 @@ impl Shared {
     /// Tells the engine whether the store has written the end. An end that is not written must never be shown,
     /// whether it is an answer, a cancellation or a failure: the task's row is still unfinished, and the task runs
     /// again at the next start.
-    fn end_written(self: &Arc<Self>, gid: Gid, answer: Result<bool>) {
+    fn end_written(self: &Arc<Self>, live: &Live, answer: Result<bool>) {
+        let gid = live.spec.gid;
         let event = match answer {
             Ok(true) => Event::Committed(gid),
             Ok(false) => {
@@ -282,6 +283,7 @@ impl Shared {
             }
             Err(error) => {
                 tracing::error!(%gid, %error, "the end of a task could not be written");
+                live.state.lock().lost = Some(error);
                 Event::Unwritten(gid)
             }
         };
@@ -330,7 +332,9 @@ impl Shared {
 
     /// The error of a task whose end the store could not write.
     fn lost_end(live: &Live, state: &LiveState) -> Error {
-        let lost = Error::store("the result could not be written");
+        // The store says what is wrong with its files, whether it was asked for the task or for its end.
+        let refused = state.lost.clone().filter(|error| error.code() == "store_unavailable");
+        let lost = refused.unwrap_or_else(|| Error::store("the result could not be written"));
         // The ids of a task that is not in the store must not be shown.
         if state.accepted == Some(Ok(())) { live.sign(lost) } else { lost }
     }

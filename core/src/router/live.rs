@@ -58,6 +58,8 @@ pub(super) struct LiveState {
     pub(super) end: Option<Result<Arc<Completion>>>,
     /// Whether the task is over and the store could not write its end.
     pub(super) unwritten: bool,
+    /// The error of the store that could not write the end.
+    pub(super) lost: Option<Error>,
     /// Whether the text came from the store in one piece. The piece numbers that readers have seen before do not
     /// belong to this piece.
     pub(super) rejoined: bool,
@@ -108,6 +110,7 @@ impl Live {
                 ended_at: None,
                 closed: None,
                 end: None,
+                lost: None,
                 unwritten: false,
                 rejoined: false,
                 held,
