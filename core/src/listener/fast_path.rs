@@ -87,8 +87,8 @@ mod tests {
         };
         let (routes, _) = crate::listener::routes().split_for_parts();
         let fast = FastPath::answer(state, request()).await;
-        let routed = routes.with_state(state.clone()).oneshot(request()).await.unwrap();
-        (read(fast).await, read(routed).await)
+        let other = routes.with_state(state.clone()).oneshot(request()).await.unwrap();
+        (read(fast).await, read(other).await)
     }
 
     #[tokio::test]
@@ -110,8 +110,8 @@ mod tests {
             ("text/plain", r#"{"messages":[{"role":"user","content":"hi"}]}"#, 200),
             (json, &large, 413),
         ] {
-            let (fast, routed) = both_ways(&state, kind, body).await;
-            assert_eq!(fast, routed, "{kind}: {body:.80}");
+            let (fast, other) = both_ways(&state, kind, body).await;
+            assert_eq!(fast, other, "{kind}: {body:.80}");
             assert_eq!(fast.0, status, "{kind}: {body:.80}");
         }
         router.close().await;

@@ -62,20 +62,19 @@ pub(crate) enum Damage {
 }
 
 pub(crate) fn spec(id: u64) -> TaskSpec {
-    let mut spec = TaskSpec::default();
-    spec.gid = Gid(id);
-    spec.session_id = SESSION;
-    spec.id = TaskId(id);
     // Some rows fill more than a page.
-    let prompt = format!("prompt {id} ").repeat(if id % 3 == 0 { 700 } else { 1 });
-    spec.request = Arc::new(TaskRequest::completion(prompt));
-    spec.created_at = Timestamp(1_000 + id);
-    spec.deadline = Timestamp(61_000 + id);
-    if id % 2 == 0 {
-        spec.idempotency =
-            Some(Idempotency { scope: "s".into(), key: format!("key {id}"), fingerprint: [id as u8; 32] });
+    let prompt = format!("prompt {id} ").repeat(if id.is_multiple_of(3) { 700 } else { 1 });
+    let key = Idempotency { scope: "s".into(), key: format!("key {id}"), fingerprint: [id as u8; 32] };
+    TaskSpec {
+        gid: Gid(id),
+        session_id: SESSION,
+        id: TaskId(id),
+        request: Arc::new(TaskRequest::completion(prompt)),
+        created_at: Timestamp(1_000 + id),
+        deadline: Timestamp(61_000 + id),
+        idempotency: id.is_multiple_of(2).then_some(key),
+        ..TaskSpec::default()
     }
-    spec
 }
 
 pub(crate) fn ended(id: u64) -> Task {
@@ -83,7 +82,7 @@ pub(crate) fn ended(id: u64) -> Task {
     task.state = TaskState::Ended;
     task.outcome = Some(Outcome::Ok);
     task.ended_at = Some(Timestamp(5_000 + id));
-    task.text = format!("text {id} ").repeat(if id % 4 == 0 { 900 } else { 1 }).into();
+    task.text = format!("text {id} ").repeat(if id.is_multiple_of(4) { 900 } else { 1 }).into();
     task.attempts = 1;
     task.fence = Fence(id);
     let mut answer = Answer::default();
@@ -92,8 +91,8 @@ pub(crate) fn ended(id: u64) -> Task {
     task
 }
 
-fn shown(task: &Task) -> Shown {
-    Some(format!("{task:?}"))
+fn shown(task: &Task) -> String {
+    format!("{task:?}")
 }
 
 impl Ledger {
@@ -112,23 +111,21 @@ impl Ledger {
     }
 
     pub(crate) fn put_key(&mut self, store: &dyn Store, number: u64) -> bool {
-        let mut key = ApiKey::default();
-        key.id = format!("k{}", number % 2);
-        key.name = format!("name {number}");
+        let key = ApiKey { id: format!("k{}", number % 2), name: format!("name {number}"), ..ApiKey::default() };
         let row = self.keys.entry(key.id.clone()).or_default();
         let shown = Some(key.name.clone());
         let done = store.put_key(key).wait().is_ok();
         if done {
-            row.is(&shown)
+            row.is(&shown);
         } else {
-            row.may_be(&shown)
+            row.may_be(&shown);
         }
         done
     }
 
     pub(crate) fn accept(&mut self, store: &dyn Store, id: u64) -> bool {
         let spec = Arc::new(spec(id));
-        let shown = shown(&spec.to_task());
+        let shown = Some(shown(&spec.to_task()));
         let row = self.tasks.entry(id).or_default();
         match store.accept(spec).wait() {
             Ok(Accepted::New) => {
@@ -156,7 +153,7 @@ impl Ledger {
 
     pub(crate) fn finish(&mut self, store: &dyn Store, id: u64) -> bool {
         let end = ended(id);
-        let (queued, end_shown) = (shown(&spec(id).to_task()), shown(&end));
+        let (queued, end_shown) = (Some(shown(&spec(id).to_task())), Some(shown(&end)));
         let row = self.tasks.entry(id).or_default();
         match store.finish(Arc::new(end)).wait() {
             Ok(true) => {
@@ -188,7 +185,7 @@ impl Ledger {
         for (id, row) in &self.tasks {
             match store.task(SESSION, TaskId(*id)).wait() {
                 Ok(found) => {
-                    let found = found.as_ref().and_then(shown);
+                    let found = found.as_ref().map(shown);
                     assert!(allowed(row, &found), "task {id} shows {found:?} ({damage:?})\n{row:#?}");
                 }
                 Err(error) => {
