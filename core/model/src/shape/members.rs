@@ -7,6 +7,8 @@ use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::text::lossy;
+
 /// Gives each member of an object to `take`, in its order and also where a name stands twice. Answers whether `json` is
 /// an object.
 pub fn members<'a>(json: &'a str, take: impl FnMut(Cow<'a, str>, &'a RawValue)) -> bool {
@@ -95,11 +97,11 @@ impl<'de> Deserialize<'de> for Key<'de> {
             }
 
             fn visit_borrowed_bytes<E>(self, name: &'de [u8]) -> Result<Self::Value, E> {
-                Ok(Key(String::from_utf8_lossy(name)))
+                Ok(Key(lossy(name)))
             }
 
             fn visit_bytes<E>(self, name: &[u8]) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Owned(String::from_utf8_lossy(name).into_owned())))
+                Ok(Key(Cow::Owned(lossy(name).into_owned())))
             }
         }
         deserializer.deserialize_bytes(Name)
