@@ -31,16 +31,6 @@ macro_rules! record {
         #[non_exhaustive]
         pub struct $name { $($(#[$($attr)*])* pub $field: $ty,)* }
 
-        impl $name {
-            $(
-                #[doc = concat!("Sets `", stringify!($field), "`.")]
-                #[must_use]
-                #[inline]
-                pub fn $field(mut self, $field: $ty) -> Self {
-                    self.$field = $field;
-                    self
-                }
-            )*
-        }
+        $crate::setters! { $name { $($field: $ty => $field,)* } }
     };
 }

@@ -19,8 +19,8 @@ pub fn value(bytes: &[u8]) -> Option<Box<RawValue>> {
 /// The reasoning or the tool calls of a piece; `None`: the channel carries neither, or the data is not valid.
 pub fn delta(channel: Channel, data: String) -> Option<Delta> {
     match channel {
-        Channel::Reasoning => Some(Delta::default().reasoning(data).tool_calls(Vec::new())),
-        Channel::Tool => Some(Delta::default().reasoning(String::new()).tool_calls(serde_json::from_str(&data).ok()?)),
+        Channel::Reasoning => Some(Delta::default().reasoning(data)),
+        Channel::Tool => Some(Delta::default().tool_calls(serde_json::from_str(&data).ok()?)),
         Channel::Content | Channel::Answer => None,
     }
 }

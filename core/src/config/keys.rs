@@ -30,16 +30,7 @@ macro_rules! documented {
             }),*];
         }
 
-        impl $name {
-            $(
-                #[doc = concat!("Sets `", stringify!($field), "`.")]
-                #[must_use]
-                pub fn $field(mut self, $field: $ty) -> Self {
-                    self.$field = $field;
-                    self
-                }
-            )*
-        }
+        cortensor_router_model::setters! { $name { $($field: $ty => $field,)* } }
     };
     (@doc doc = $text:literal) => { $text };
     (@doc $($other:tt)*) => { "" };

@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::json;
+use crate::listener::EmbeddingCounts;
 use crate::model::{Completion, TaskRequest, Usage, Vectors, inputs};
 use crate::{Error, ErrorKind, Result};
 
@@ -57,7 +58,6 @@ impl Embeddings {
     /// `Internal` if the record cannot be written as JSON.
     pub fn record(&self) -> Result<String> {
         let item = |(index, vector)| Embedding { embedding: vector, index, object: "embedding" };
-        let tokens = self.usage.prompt_tokens;
         json::text(&EmbeddingsRecord {
             data: self.vectors.iter().map(Vec::as_slice).enumerate().map(item).collect(),
             gid: self.gid,
@@ -66,7 +66,7 @@ impl Embeddings {
             object: "list",
             session_id: self.session_id,
             task_id: self.task_id,
-            usage: InputTokens { prompt_tokens: tokens, total_tokens: tokens },
+            usage: EmbeddingCounts::from(self.usage),
         })
     }
 }
@@ -92,7 +92,7 @@ pub(super) struct EmbeddingsRecord<'a> {
     task_id: u64,
     /// Tokens of the texts.
     #[schema(value_type = Usage)]
-    usage: InputTokens,
+    usage: EmbeddingCounts,
 }
 
 /// A vector.
@@ -106,12 +106,4 @@ pub(super) struct Embedding<'a> {
     /// `embedding`
     #[schema(pattern = "^(embedding)$")]
     object: &'static str,
-}
-
-/// Tokens of texts; nothing is generated.
-#[allow(clippy::struct_field_names, reason = "these are the names on the wire")]
-#[derive(Serialize)]
-struct InputTokens {
-    prompt_tokens: u64,
-    total_tokens: u64,
 }

@@ -52,6 +52,8 @@ pub use axum::body::Body;
 #[cfg(feature = "embed")]
 pub(crate) use bodies::options as request_options;
 pub use handler::Handler;
+#[cfg(feature = "embed")]
+pub(crate) use openai::EmbeddingCounts;
 #[doc(hidden)]
 pub use openapi::openapi_file;
 pub use openapi::openapi_json;

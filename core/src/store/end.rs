@@ -123,9 +123,7 @@ impl<'a> StoredEnd<'a> {
                         .finish_reason(FinishReason::from(answer.finish_reason.as_ref()))
                         .usage(answer.usage)
                         .model(answer.model.map(Cow::into_owned))
-                        .raw(raw)
-                        .parts(None)
-                        .sha256(None),
+                        .raw(raw),
                 ),
             );
         }

@@ -75,8 +75,8 @@ pub(super) fn rich(new: &TaskSpec) -> Task {
     task.error = Some(error.with_upstream(said.unwrap()));
     task.results[0].answer.raw = raw("{\"choices\":[1]}");
     task.results[0].answer.model = Some("smol".into());
-    let other = Answer::default().text("").finish_reason(FinishReason::Other("odd".into()));
-    task.results.push(MinerResult::default().miner("0xb".into()).answer(other).hash(String::new()));
+    let other = Answer::default().finish_reason(FinishReason::Other("odd".into()));
+    task.results.push(MinerResult::default().miner("0xb".into()).answer(other));
     let third = Answer::default().text("else").raw(raw("{}")).finish_reason(FinishReason::Length);
     task.results.push(MinerResult::default().miner("0xc".into()).answer(third).hash("ff".into()));
     task

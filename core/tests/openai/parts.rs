@@ -32,7 +32,7 @@ fn whole(job: Job) {
 /// Gives the parts piece by piece.
 fn pieces(job: Job) {
     let (thought, calls) = (
-        Delta::default().reasoning("hm").tool_calls(Vec::new()),
+        Delta::default().reasoning("hm"),
         serde_json::from_value::<Vec<_>>(json!([
             {"index":0,"id":"a","type":"function","function":{"name":"add","arguments":"{\"x\""}},
             {"index":0,"function":{"arguments":":1}"}},
@@ -41,7 +41,7 @@ fn pieces(job: Job) {
     job.emit(thought);
     job.emit("So:");
     for call in calls.unwrap() {
-        job.emit(Delta::default().reasoning(String::new()).tool_calls(vec![call]));
+        job.emit(Delta::default().tool_calls(vec![call]));
     }
     job.finish(Answer::default().finish_reason(FinishReason::ToolCalls));
 }

@@ -157,12 +157,11 @@ fn embeddings(request: &TaskRequest, completion: &Completion) -> Result<Vec<u8>>
     let vectors = vectors_for(request.input.as_deref(), &completion.answer.text)
         .map_err(|fault| unreadable(completion, &fault))?;
     let packed = request.extra("encoding_format").is_some_and(|value| value.get() == "\"base64\"");
-    let tokens = completion.answer.usage.prompt_tokens;
     let body = EmbeddingList {
         object: "list",
         data: vectors.iter().enumerate().map(|(index, vector)| item(index, vector, packed)).collect(),
         model: Some(model_of(completion)),
-        usage: EmbeddingCounts { prompt_tokens: tokens, total_tokens: tokens },
+        usage: EmbeddingCounts::from(completion.answer.usage),
     };
     let mut out = Vec::with_capacity(128 + completion.answer.text.len());
     write_json(&mut out, &body);
@@ -196,9 +195,6 @@ mod tests {
             .gid(Gid(5))
             .created(0x6500_0000)
             .model("m\"1".into())
-            .miner_address(String::new())
-            .alternatives(Vec::new())
-            .verdict(None)
     }
 
     fn request(kind: RequestKind, body: &str) -> TaskRequest {

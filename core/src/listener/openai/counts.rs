@@ -29,9 +29,15 @@ impl From<Usage> for TokenCounts {
 
 /// Token counts of an embedding.
 #[derive(Serialize, ToSchema)]
-pub(super) struct EmbeddingCounts {
+pub(crate) struct EmbeddingCounts {
     /// Tokens of the inputs.
-    pub(super) prompt_tokens: u64,
+    prompt_tokens: u64,
     /// Equal to `prompt_tokens`: an embedding generates none.
-    pub(super) total_tokens: u64,
+    total_tokens: u64,
+}
+
+impl From<Usage> for EmbeddingCounts {
+    fn from(usage: Usage) -> Self {
+        Self { prompt_tokens: usage.prompt_tokens, total_tokens: usage.prompt_tokens }
+    }
 }
