@@ -3,22 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::breaker::BreakerState;
 use super::line::LaneKey;
-use super::miner::MinerEntry;
+use super::miner::Rank;
 use super::rules::{MinerKey, MinerRules};
 use cortensor_router_model::SessionId;
 use cortensor_router_model::internals::twin;
-
-/// The order among free miners: the least loaded first, then the fastest, then the one whose turn it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Rank {
-    pub(super) last_resort: bool,
-    load: u32,
-    slowness: u32,
-    turn: u64,
-    key: MinerKey,
-}
 
 /// The greatest number of free miners that one decision looks at.
 pub(super) const CANDIDATES: usize = 16;
@@ -128,28 +117,6 @@ impl FreeMiners {
         }
         if let Some(reserved) = lane.own.and_then(|session| self.reserved.get(&session)) {
             out.extend(reserved.iter().map(|rank| rank.key));
-        }
-    }
-}
-
-impl MinerEntry {
-    /// Whether the miner may get a task now.
-    pub(super) fn is_free(&self) -> bool {
-        let trusted = match self.breaker.state() {
-            BreakerState::Closed => true,
-            BreakerState::HalfOpen => self.in_flight == 0,
-            BreakerState::Open(_) => false,
-        };
-        !self.draining && self.aside_until.is_none() && trusted && self.in_flight < self.credits
-    }
-
-    pub(super) fn rank_of(&self, key: MinerKey) -> Rank {
-        Rank {
-            last_resort: self.rules.last_resort,
-            load: (u64::from(self.in_flight) * 1_000 / u64::from(self.credits.max(1))) as u32,
-            slowness: if self.speed > 0.0 { (1e6 / self.speed.max(0.001)) as u32 } else { 0 },
-            turn: self.served * 100 / u64::from(self.rules.weight.max(1)),
-            key,
         }
     }
 }

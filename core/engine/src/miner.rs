@@ -5,15 +5,24 @@ use std::collections::BTreeSet;
 use cortensor_router_model::{Fence, Gid, SessionId, Timestamp};
 
 use super::breaker::{Breaker, BreakerState};
-use super::free::Rank;
 use super::line::LaneKey;
 use super::pace::Pace;
-use super::rules::MinerRules;
+use super::rules::{MinerKey, MinerRules};
 use super::settings::EngineSettings;
 use super::smoothing::smooth;
 
 /// The weight of one attempt in a miner's share of errors.
 const ERROR_SMOOTHING: f64 = 0.05;
+
+/// The order among free miners: the least loaded first, then the fastest, then the one whose turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank {
+    pub(super) last_resort: bool,
+    load: u32,
+    slowness: u32,
+    turn: u64,
+    pub(super) key: MinerKey,
+}
 
 #[derive(Debug)]
 pub(super) struct MinerEntry {
@@ -65,6 +74,26 @@ impl MinerEntry {
             failed: 0,
             rank: None,
             fences: BTreeSet::new(),
+        }
+    }
+
+    /// Whether the miner may get a task now.
+    pub(super) fn is_free(&self) -> bool {
+        let trusted = match self.breaker.state() {
+            BreakerState::Closed => true,
+            BreakerState::HalfOpen => self.in_flight == 0,
+            BreakerState::Open(_) => false,
+        };
+        !self.draining && self.aside_until.is_none() && trusted && self.in_flight < self.credits
+    }
+
+    pub(super) fn rank_of(&self, key: MinerKey) -> Rank {
+        Rank {
+            last_resort: self.rules.last_resort,
+            load: (u64::from(self.in_flight) * 1_000 / u64::from(self.credits.max(1))) as u32,
+            slowness: if self.speed > 0.0 { (1e6 / self.speed.max(0.001)) as u32 } else { 0 },
+            turn: self.served * 100 / u64::from(self.rules.weight.max(1)),
+            key,
         }
     }
 

@@ -12,9 +12,9 @@ use smallvec::SmallVec;
 
 use super::Engine;
 use crate::fit::Fit;
-use crate::free::{CANDIDATES, Rank};
+use crate::free::CANDIDATES;
 use crate::line::{LaneKey, SCALE, Tag};
-use crate::miner::MinerEntry;
+use crate::miner::{MinerEntry, Rank};
 use crate::prefix::Matches;
 use crate::rules::MinerKey;
 use crate::settings::PlantedBug;

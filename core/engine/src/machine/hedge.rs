@@ -17,7 +17,7 @@ impl Engine {
         if task.redundant() || task.spec.embedding || !task.spec.streaming {
             return;
         }
-        if let Some(wait) = self.hedging.usual_wait(task.lane.model.as_ref()) {
+        if let Some(wait) = self.hedging.usual_wait(&task.lane.model) {
             self.timers.set(now.plus(wait.max(1)), Timer::Hedge(fence));
         }
     }
