@@ -4,8 +4,6 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use crate::text::lossy;
-
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Words that Python writes and JavaScript does not read (`float("nan")` of a log probability).
@@ -16,7 +14,7 @@ pub fn utf8(mut bytes: Bytes) -> Bytes {
     if bytes.starts_with(BYTE_ORDER_MARK) {
         bytes = bytes.slice(BYTE_ORDER_MARK.len()..);
     }
-    match lossy(&bytes) {
+    match String::from_utf8_lossy(&bytes) {
         Cow::Borrowed(_) => bytes,
         Cow::Owned(text) => text.into(),
     }

@@ -25,7 +25,7 @@ impl Peer for Connection {
                 let _order = seat.order.lock();
                 let (outputs, armed) = {
                     let mut state = seat.state.lock();
-                    if !state.link.as_ref().is_some_and(|link| Arc::ptr_eq(link, &self.link)) {
+                    if !state.is_linked(&self.link) {
                         return; // a newer connection has replaced this one
                     }
                     let before = state.session.ack_at();

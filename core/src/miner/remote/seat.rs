@@ -64,6 +64,13 @@ struct Sink {
     watch: AbortHandle,
 }
 
+impl State {
+    /// Whether this is the seat's present connection.
+    pub(super) fn is_linked(&self, link: &Arc<Link>) -> bool {
+        self.link.as_ref().is_some_and(|now| Arc::ptr_eq(now, link))
+    }
+}
+
 impl std::fmt::Debug for Seat {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Seat").field("features", &self.features).finish_non_exhaustive()
@@ -133,7 +140,7 @@ impl Seat {
     /// Notes the end of a connection. `true`: it was the present one.
     pub(crate) fn detach(&self, link: &Arc<Link>) -> bool {
         let mut state = self.state.lock();
-        let ours = state.link.as_ref().is_some_and(|now| Arc::ptr_eq(now, link));
+        let ours = state.is_linked(link);
         if ours {
             state.link = None;
         }
@@ -169,7 +176,7 @@ impl Seat {
     pub(crate) fn retire(&self, link: &Arc<Link>) {
         let ours = {
             let mut state = self.state.lock();
-            let ours = state.link.as_ref().is_some_and(|now| Arc::ptr_eq(now, link));
+            let ours = state.is_linked(link);
             state.retiring |= ours;
             ours
         };

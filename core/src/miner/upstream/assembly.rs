@@ -63,16 +63,11 @@ impl Assembly {
 
     /// Takes an event and returns the pieces to forward.
     pub(super) fn take(&mut self, name: &str, event: Bytes) -> Result<Chunks, Failure> {
-        let event = utf8(event);
-        if let Some(reply) = reply_of(&event) {
-            return self.take_reply(name, &event, &reply);
-        }
-        let nearly = repaired(&event);
-        match reply_of(&nearly) {
-            Some(reply) => self.take_reply(name, &nearly, &reply),
+        match read(event, |json, reply| self.take_reply(name, json, reply)) {
+            Ok(taken) => taken,
             // Behind the end of every choice only an error says something: words like `[done]` are no part of an answer.
-            None if self.is_finished() && !is_list_of_complaints(&event) => Ok(smallvec![]),
-            None => no_chunk(name, event),
+            Err(text) if self.is_finished() && !is_list_of_complaints(&text) => Ok(smallvec![]),
+            Err(text) => no_chunk(name, text),
         }
     }
 
@@ -184,8 +179,28 @@ fn piece(text: String, raw: Bytes) -> Chunk {
     Chunk { text, raw: Some(raw), ..Chunk::default() }
 }
 
+/// Reads an answer or a chunk: as it is, else with U+FFFD where it is no UTF-8 and without a byte order mark, else
+/// with its small faults repaired. Only what is read first needs no other pass over the bytes.
+///
+/// # Errors
+/// The text, if it is no JSON object in any of these ways.
+pub(super) fn read<T>(json: Bytes, take: impl FnOnce(&Bytes, &Reply<'_>) -> T) -> Result<T, Bytes> {
+    if let Some(reply) = reply_of(&json) {
+        return Ok(take(&json, &reply));
+    }
+    let text = utf8(json);
+    if let Some(reply) = reply_of(&text) {
+        return Ok(take(&text, &reply));
+    }
+    let nearly = repaired(&text);
+    match reply_of(&nearly) {
+        Some(reply) => Ok(take(&nearly, &reply)),
+        None => Err(text),
+    }
+}
+
 /// Parses an answer or a chunk; `None`: the bytes are not a JSON object.
-pub(super) fn reply_of(json: &[u8]) -> Option<Reply<'_>> {
+fn reply_of(json: &[u8]) -> Option<Reply<'_>> {
     Reply::of(std::str::from_utf8(json).ok()?)
 }
 

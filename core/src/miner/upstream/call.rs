@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use serde::de::IgnoredAny;
 
 use super::ask::{self, Route};
-use super::assembly::{Assembly, Chunks, Wish, reply_of, too_large};
+use super::assembly::{Assembly, Chunks, Wish, read, too_large};
 use super::complaint::{is_complaint, is_list_of_complaints};
 use super::cut::closed;
 use super::endpoint::Endpoint;
@@ -20,7 +20,7 @@ use super::pool::{Link, SendError, chain, coding_of};
 use super::sse::{self, Event, SseReader};
 use super::{Shared, refusal, upstream_name};
 use crate::miner::{Emit, FailClass, Failure, Job, Turn};
-use crate::model::shape::{Joint, Reply, Words, is_blank, last, repaired, split, utf8};
+use crate::model::shape::{Joint, Reply, Words, is_blank, last, split, utf8};
 use crate::model::{Answer, FinishReason, TaskRequest};
 
 /// The time within which a body must end after `[DONE]`. A connection that takes longer is not used again.
@@ -300,17 +300,12 @@ async fn whole(shared: &Shared, reading: Reading, most: usize, job: Option<&Job>
 fn read_body(
     name: &str,
     body: Bytes,
-    read: fn(&str, &Bytes, &Reply<'_>) -> Result<Answer, Failure>,
+    answer: fn(&str, &Bytes, &Reply<'_>) -> Result<Answer, Failure>,
 ) -> Result<Answer, Failure> {
-    let body = utf8(body);
-    if let Some(reply) = reply_of(&body) {
-        return read(name, &body, &reply);
-    }
-    let nearly = repaired(&body);
-    match reply_of(&nearly) {
-        Some(reply) => read(name, &nearly, &reply),
-        None if is_list_of_complaints(&body) => Err(refusal::reported(name, body)),
-        None => Err(refusal::garbage(name, "did not answer with a JSON object", &body)),
+    match read(body, |json, reply| answer(name, json, reply)) {
+        Ok(answer) => answer,
+        Err(text) if is_list_of_complaints(&text) => Err(refusal::reported(name, text)),
+        Err(text) => Err(refusal::garbage(name, "did not answer with a JSON object", &text)),
     }
 }
 
