@@ -1,7 +1,8 @@
-// Makes the npm packages: `node pack.mjs ADDON... --out DIRECTORY`.
+// Makes the npm packages: `node pack.mjs ADDON... --out DIRECTORY [--sbom FILE]`.
 //
 // Each ADDON is a built `cortensor-router.PLATFORM.node`. It becomes a package of its own, `cortensor-router-PLATFORM`, as napi-rs lays
-// them out; the main package names those as optional dependencies, and npm installs the one that fits.
+// them out; the main package names those as optional dependencies, and npm installs the one that fits. The bill of materials goes into
+// each package of an addon.
 
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,7 +15,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const LICENCES = ['LICENSE', 'LICENSE-APACHE', 'LICENSE-MIT'];
 
 /** Packs the addons and the main package into a directory; gives the tarballs, the main one first. */
-export function pack(addons, out) {
+export function pack(addons, out, bill) {
   mkdirSync(out, { recursive: true });
   const stage = mkdtempSync(join(tmpdir(), 'cortensor-router-pack-'));
   try {
@@ -24,7 +25,7 @@ export function pack(addons, out) {
     for (const name of LICENCES) copyFileSync(join(here, '..', name), join(stage, name));
     write(join(stage, 'package.json'), manifest);
     execFileSync(join(here, 'node_modules/.bin/napi'), ['create-npm-dirs', '--cwd', stage], { stdio: 'pipe' });
-    const platforms = addons.map((addon) => platform(stage, manifest, addon));
+    const platforms = addons.map((addon) => platform(stage, manifest, addon, bill));
     manifest.optionalDependencies = Object.fromEntries(platforms.map(({ name }) => [name, manifest.version]));
     delete manifest.devDependencies;
     delete manifest.scripts;
@@ -39,13 +40,22 @@ export function pack(addons, out) {
 }
 
 /** The package of one addon. */
-function platform(stage, manifest, addon) {
+function platform(stage, manifest, addon, bill) {
   const name = basename(addon).split('.').at(-2);
   const directory = join(stage, 'npm', name);
   if (!existsSync(directory)) throw new Error(`${addon}: package.json has no target for ${name}`);
   copyFileSync(addon, join(directory, `${manifest.napi.binaryName}.${name}.node`));
   copyFileSync(join(stage, 'LICENSE'), join(directory, 'LICENSE'));
+  if (bill) addBill(directory, bill);
   return { name: `${manifest.napi.packageName}-${name}`, directory };
+}
+
+/** npm packs only the files that the manifest names. */
+function addBill(directory, bill) {
+  const path = join(directory, 'package.json');
+  const manifest = JSON.parse(readFileSync(path, 'utf8'));
+  copyFileSync(bill, join(directory, basename(bill)));
+  write(path, { ...manifest, files: [...manifest.files, basename(bill)] });
 }
 
 /** npm 11 gives a list, later ones a record. */
@@ -54,6 +64,6 @@ const tarball = (told) => (Array.isArray(told) ? told[0] : Object.values(told)[0
 const write = (path, value) => writeFileSync(path, `${JSON.stringify(value, undefined, 2)}\n`);
 
 if (process.argv[1] && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { out: { type: 'string' } } });
-  for (const made of pack(positionals.map((addon) => resolve(addon)), resolve(values.out))) console.log(made);
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: { out: { type: 'string' }, sbom: { type: 'string' } } });
+  for (const made of pack(positionals.map((addon) => resolve(addon)), resolve(values.out), values.sbom && resolve(values.sbom))) console.log(made);
 }

@@ -37,7 +37,9 @@ function packages() {
   copyFileSync(join(here, 'native', basename(addon)), addon);
   // Debug information is most of it in the dev profile, and slow to pack. Where there is no such program it stays.
   spawnSync('strip', ['--strip-debug', addon]);
-  return pack([addon], folder);
+  const bill = join(folder, 'sbom.cdx.json');
+  writeFileSync(bill, '{"bomFormat": "CycloneDX"}');
+  return pack([addon], folder, bill);
 }
 
 before(async () => {
@@ -71,6 +73,8 @@ test('nothing is in the main package but what is needed, and the addon is in one
   if (process.platform === 'linux') assert.deepEqual(fitting.libc, [platform().endsWith('musl') ? 'musl' : 'glibc']);
   assert.equal(fitting.main, `cortensor-router.${platform()}.node`);
   assert.deepEqual([fitting.license, fitting.engines], [manifest.license, manifest.engines]);
+  const bill = JSON.parse(readFileSync(join(folder, 'node_modules', installed[0], 'sbom.cdx.json'), 'utf8'));
+  assert.equal(bill.bomFormat, 'CycloneDX');
 });
 
 test('from a registry, npm takes the addon of this platform and no other', async () => {

@@ -43,6 +43,17 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
+/// The platform that this machine builds for, as Rust names it.
+///
+/// # Errors
+/// When cargo does not tell.
+pub(crate) fn host() -> Outcome<String> {
+    let output = cargo(&["-vV"]).output().map_err(|error| format!("cargo: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).ok_or_else(|| format!("`cargo -vV` names no host: {text}"))
+}
+
 /// Removes variables that `cargo run` sets for this program. Build scripts that read them would run again, with
 /// everything that depends on them, whenever the variables come and go.
 pub(crate) fn without_cargo(command: &mut Command) {

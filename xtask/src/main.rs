@@ -11,6 +11,7 @@ mod model;
 mod node;
 mod python;
 mod readme;
+mod sbom;
 mod serve;
 mod step;
 mod suites;
@@ -41,6 +42,12 @@ enum Command {
     },
     /// Check format, lints, types, licences, the number of dependencies and of public items.
     Lint,
+    /// Look the dependencies up in the database of known faults, over the network.
+    Advisories {
+        /// Succeed, and say so, if the database cannot be reached.
+        #[arg(long)]
+        if_reachable: bool,
+    },
     /// Write the files that are generated from the schema: records and options of the packages, their errors,
     /// docs/rest-api.md.
     Gen {
@@ -109,6 +116,8 @@ enum Package {
     },
     /// The npm packages: the main one and this platform's.
     Node,
+    /// The bill of materials of every package.
+    Sbom,
 }
 
 fn main() -> ExitCode {
@@ -133,6 +142,8 @@ fn main() -> ExitCode {
             c::lay_out(&mut steps, &prefix, c::Build::Release)
         }
         Command::Dist { package: Package::Node } => node::dist(&mut steps),
+        Command::Dist { package: Package::Sbom } => sbom::dist(&mut steps),
+        Command::Advisories { if_reachable } => lint::advisories(&mut steps, if_reachable),
         Command::Model => model::installed(&mut steps).map(|model| println!("{model}")),
     };
     steps.summary();

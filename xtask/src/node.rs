@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::step::Steps;
-use crate::{Outcome, bench, environment, model};
+use crate::{Outcome, bench, environment, model, sbom};
 
 /// The path of Debian's browser.
 const CHROMIUM: &str = "/usr/bin/chromium";
@@ -173,8 +173,10 @@ pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     let addons = out.join("addons");
     fs::create_dir_all(&addons).map_err(|error| format!("{}: {error}", addons.display()))?;
     install(&library, &addons.join(file_name()?))?;
+    let bill = out.join("sbom.cdx.json");
+    sbom::write(steps, "bindings-node", &bill)?;
     let mut pack = Command::new("node");
-    pack.arg(package().join("pack.mjs")).arg("--out").arg(&out);
+    pack.arg(package().join("pack.mjs")).arg("--out").arg(&out).arg("--sbom").arg(&bill);
     let entries = fs::read_dir(&addons).map_err(|error| format!("{}: {error}", addons.display()))?;
     pack.args(entries.filter_map(Result::ok).map(|entry| entry.path()));
     steps.run("pack", &mut pack)?;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::step::Steps;
-use crate::{Outcome, environment};
+use crate::{Outcome, environment, sbom};
 
 /// The system libraries that a program with the static library needs, as `rustc --print native-static-libs` lists
 /// them.
@@ -46,7 +46,11 @@ pub(crate) fn lay_out(steps: &mut Steps, prefix: &Path, build: Build) -> Outcome
         let abi = abi()?;
         write(prefix, &libraries, abi).map_err(|error| format!("{}: {error}", prefix.display()))?;
         Ok(format!("cortensor_router {VERSION}, ABI {abi}, in {}", prefix.display()))
-    })
+    })?;
+    match build {
+        Build::Dev => Ok(()),
+        Build::Release => sbom::write(steps, "core/capi", &prefix.join("share/doc/cortensor_router/sbom.cdx.json")),
+    }
 }
 
 /// Builds for release, and compares the needed system libraries with the list in the packages.

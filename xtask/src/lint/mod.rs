@@ -4,7 +4,10 @@ mod dependencies;
 mod interface;
 mod pages;
 mod prose;
+mod unsafety;
 mod versions;
+
+pub(crate) use dependencies::advisories;
 
 use std::process::Command;
 
@@ -38,6 +41,7 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
         steps.check("first words of sentences", || prose::check(&environment::root())),
         steps.check("number of dependencies", dependencies::count),
         dependencies::rules(steps),
+        steps.check("unsafe code of dependencies", unsafety::check),
         generate::check(steps),
         python(steps),
         javascript(steps),
