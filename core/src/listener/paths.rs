@@ -12,24 +12,52 @@ const WITHOUT_VERSION: &[&str] = &["chat/completions", "completions", "embedding
 /// Later versions of Cortensor's API, which answer as the first one does.
 const LIKE_V1: &[&str] = &["/api/v2", "/api/v3"];
 
-/// The documented URI of the route that a client means, without doubled and trailing slashes. `None` if the URI is that
-/// already.
+/// The documented URI of the route that a client means, without doubled and trailing slashes and without needless
+/// percent-encoding. `None` if the URI is that already.
 pub(in crate::listener) fn meant(uri: &Uri) -> Option<Uri> {
     let path = uri.path();
     if path == "/" {
         return None;
     }
+    let plain = plain(path);
+    let path = plain.as_deref().unwrap_or(path);
     let tidy = (path.contains("//") || path.ends_with('/')).then(|| tidied(path));
     let path = tidy.as_deref().unwrap_or(path);
     let mut route = match renamed(path) {
         Some(route) => route,
-        None => tidy?,
+        None => tidy.or(plain)?,
     };
     if let Some(query) = uri.query() {
         route.push('?');
         route.push_str(query);
     }
     route.parse().ok()
+}
+
+/// The path with its unreserved characters decoded, which are equal to their encoded form (RFC 3986, 6.2.2.2). `None`
+/// if none is encoded. It decodes once, so `%2541` stays `%2541`; reserved characters such as `%2F` stay encoded.
+fn plain(path: &str) -> Option<String> {
+    if !path.contains('%') {
+        return None;
+    }
+    let mut parts = path.split('%');
+    let mut out = parts.next()?.to_owned();
+    let mut changed = false;
+    for part in parts {
+        let byte = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte.filter(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(byte)) {
+            Some(byte) => {
+                out.push(char::from(byte));
+                out.push_str(&part[2..]);
+                changed = true;
+            }
+            None => {
+                out.push('%');
+                out.push_str(part);
+            }
+        }
+    }
+    changed.then_some(out)
 }
 
 fn tidied(path: &str) -> String {
@@ -83,6 +111,14 @@ mod tests {
             ("/modelsx", None),
             ("/chat", None),
             ("/v1/v1/chat/completions", None),
+            ("/v1/%63hat/completions", Some("/v1/chat/completions")),
+            ("/%63hat/completion%73/", Some("/v1/chat/completions")),
+            ("/%61pi/v2/%7Efoo?x=%61", Some("/api/v1/~foo?x=%61")),
+            ("/v1/models/a%2Fb%00%25", None),
+            ("/v1%2Fmodels", None),
+            ("/v1/%256Dodels", None),
+            ("/v1/models/%2e%2E", Some("/v1/models/..")),
+            ("/v1/models/%+1%4", None),
         ] {
             let route = meant(&asked.parse().unwrap()).map(|uri| uri.to_string());
             assert_eq!(route.as_deref(), wanted, "{asked}");

@@ -32,6 +32,9 @@ async fn a_route_answers_under_every_base_url_that_clients_use() {
         ("POST", "/api/v2/chat", CHAT, "chat.completion"),
         ("POST", "/api/v2/completions", PROMPT, "text_completion"),
         ("POST", "/api/v3/completions/1", PROMPT, "text_completion"),
+        ("POST", "/v1/%63hat/completions", CHAT, "chat.completion"),
+        ("POST", "/%76%31/completions", PROMPT, "text_completion"),
+        ("GET", "/v1/models/t%69ny", "", "model"),
     ] {
         let (status, _, answer) = server.parts(method, path, DEV, body).await;
         let answer: Value = serde_json::from_str(&answer).unwrap();
@@ -47,6 +50,17 @@ async fn a_route_answers_under_every_base_url_that_clients_use() {
     }
     let (status, error) = server.get_json("/api/v2/nothing").await;
     assert_eq!((status, &error["error"]), (404, &json!("there is no route /api/v2/nothing")));
+}
+
+#[tokio::test]
+async fn an_encoded_path_has_the_rights_of_the_path_that_it_means() {
+    let server = with_words().await;
+    assert_eq!(server.parts("GET", "/%68ealthz", "", "").await.0, 200);
+    assert_eq!(server.parts("GET", "/%61pi/v1/sessions", "", "").await.0, 401);
+    for path in ["/v1%2Fmodels", "/v1/models%00", "/v1/%256Dodels", "/healthz%2F..%2Fv1%2Fmodels"] {
+        let (status, error) = server.get_json(path).await;
+        assert_eq!(status, 404, "{path}: {error}");
+    }
 }
 
 #[tokio::test]
