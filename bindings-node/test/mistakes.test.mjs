@@ -27,7 +27,7 @@ for (const [mistake, call, code, param, message] of [
   ['a setting of the wrong type', () => new Router({ limits: { maxQueuedTasks: 'many' } }), 'invalid_argument', 'limits.max_queued_tasks', /it takes a whole number/],
   ['a path instead of settings', () => new Router('router.toml'), 'invalid_argument', 'config', /must be an object, not "router.toml"/],
   ['`model` for `models`', () => router.miner('m', { model: 'tiny' }, () => ''), 'invalid_argument', 'model', /^model: unknown field `model`: did you mean `models`\?$/],
-  ['one model that is no list', () => router.miner('m', { models: 'tiny' }, () => ''), 'invalid_argument', 'models', /^models: .* expected a sequence$/],
+  ['one model that is no list', () => router.miner('m', { models: 'tiny' }, () => ''), 'invalid_argument', 'models', /^models: .* expected a list$/],
   ['no function', () => router.miner('m', { models: ['tiny'] }), 'invalid_argument', 'miner', /a function that takes a job and gives text, not undefined/],
   ['a name that is taken', () => router.miner('fine', () => ''), 'conflict', 'name', /"fine" is there already/],
   ['a miner that returns nothing', () => router.complete('x', { model: 'forgetful' }), 'miner_failed', null, /returned nothing: return the text/],

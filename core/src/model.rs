@@ -14,10 +14,12 @@ pub use cortensor_router_model::{
     CONTINUE, CompletionIds, CompletionRecord, MAX_JSON_INTEGER, PageStart, TaskRecord, clean, estimate_tokens,
 };
 
+#[cfg(feature = "miner-client")]
+pub(crate) use cortensor_router_model::internals::told;
 #[doc(hidden)]
 pub use cortensor_router_model::internals::visible;
 pub(crate) use cortensor_router_model::internals::{
-    PartsSoFar, check_name, check_word, clean_piece, estimate_bytes, hex, meant, vectors_for,
+    PartsSoFar, check_name, check_word, clean_piece, estimate_bytes, hex, in_json, meant, vectors_for,
 };
 #[cfg(feature = "listener")]
 pub(crate) use cortensor_router_model::internals::{

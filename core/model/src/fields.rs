@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::TaskRequest;
 use super::prompt::Prompt;
+use super::seconds::Seconds;
 use super::whole::{Number, Whole};
 use super::word::OrDefault;
 
@@ -60,6 +61,9 @@ macro_rules! take {
     };
     (whole $request:ident $map:ident $place:ident) => {
         $request.$place = whole($map)?
+    };
+    (seconds $request:ident $map:ident $place:ident) => {
+        $request.$place = given::<_, Seconds>($map)?.map(|seconds| seconds.0)
     };
     (rule $request:ident $map:ident $place:ident) => {
         $request.validation.get_or_insert_default().$place = given($map)?
@@ -148,8 +152,8 @@ fields! {
     Input  value  "input" in input;
     Input  text   "prompt_template" in prompt_template;
     Input  text   "model" in model;
-    Router value  "timeout" in timeout;
-    Router value  "precommit_timeout" in precommit_timeout;
+    Router seconds "timeout" in timeout;
+    Router seconds "precommit_timeout" in precommit_timeout;
     Limit  count  "max_tokens" in max_tokens;
     Limit  count  "max_completion_tokens" in max_completion_tokens;
     Router value  "client_reference" or "clientReference" in client_reference;

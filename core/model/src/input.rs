@@ -7,6 +7,7 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::told::told;
 use super::whole::Whole;
 use super::{Error, RequestKind, Result, TaskRequest};
 
@@ -155,13 +156,9 @@ fn check_messages(messages: Option<&RawValue>) -> Result<()> {
     match serde_json::from_str::<Messages>(messages.get()) {
         Ok(Messages(0)) => Err(Error::invalid("messages", "messages is an empty list: give at least one message")),
         Ok(_) => Ok(()),
-        Err(error) => Err(Error::invalid(
-            "messages",
-            format!(
-                "messages must be a list of objects with a role: {}",
-                error.to_string().split(" at line").next().unwrap_or_default()
-            ),
-        )),
+        Err(error) => {
+            Err(Error::invalid("messages", format!("messages must be a list of objects with a role: {}", told(&error))))
+        }
     }
 }
 

@@ -11,5 +11,6 @@ pub use crate::name::{check_name, check_word, visible};
 pub use crate::page::{page_rows, page_start, wanted_sessions, wanted_tasks};
 pub use crate::parts::{MessageParts, PartsSoFar};
 pub use crate::text::{clean_piece, estimate_bytes};
+pub use crate::told::{in_json, told};
 pub use crate::vectors::{inputs, vectors_for, vectors_of};
 pub use crate::whole::Whole;

@@ -4,6 +4,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
 use crate::Error;
+use crate::told;
 
 /// Reads the record in `text`. `what` names the whole text in an error for which no field is at fault.
 ///
@@ -40,12 +41,12 @@ fn explain<T: DeserializeOwned>(what: &str, text: &[u8], first: &serde_json::Err
         };
         return Error::invalid(what, format!("the {what} is not JSON: {first}{place}")).with_code("invalid_json");
     }
-    let Err(found) = found else { return Error::invalid(what, told(first)) };
+    let Err(found) = found else { return Error::invalid(what, words(first)) };
     let path = found.path().to_string();
     if found.path().iter().next().is_some() {
-        return field(&path, &told(&found.into_inner()));
+        return field(&path, &words(&found.into_inner()));
     }
-    let text = told(first);
+    let text = words(first);
     match text.split_once(": ") {
         Some((path, text)) if is_path(path) => field(path, text),
         _ => Error::invalid(what, text),
@@ -70,22 +71,21 @@ fn is_path(text: &str) -> bool {
 /// The error about the field with this path. `text` may already begin with the name of the field.
 fn field(path: &str, text: &str) -> Error {
     let name = path.rsplit('.').next().unwrap_or(path);
+    let text = told::in_json(text);
     let names_itself = text.strip_prefix(name).is_some_and(|rest| rest.starts_with(" must be "));
-    Error::invalid(path, if names_itself { text.to_owned() } else { format!("{path}: {text}") })
+    Error::invalid(path, if names_itself { text.into_owned() } else { format!("{path}: {text}") })
 }
 
 /// The text of an error without its line and column, because the path of the field says more. Instead of all known
 /// fields, the text names only the one that was probably meant, if one is similar.
-fn told(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    let text = text.strip_suffix(&place).unwrap_or(&text);
+fn words(error: &serde_json::Error) -> String {
+    let text = told::told(error);
     match text.split_once(", expected one of ") {
         Some((unknown, known)) if unknown.starts_with("unknown field ") => match meant(unknown, known) {
             Some(name) => format!("{unknown}: did you mean `{name}`?"),
-            None => text.to_owned(),
+            None => text,
         },
-        _ => text.to_owned(),
+        _ => text,
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
                 "validation_policy must be first, quorum, medoid or all",
             ),
             (r#"{"match":"x"}"#, "match", "match must be exact, normalized, json, lexical or embedding"),
-            (r#"{"min_score":"x"}"#, "min_score", "min_score: invalid type: string \"x\", expected f64"),
+            (r#"{"min_score":"x"}"#, "min_score", "min_score: invalid type: string \"x\", expected a number"),
         ] {
             let error = from_json::<SessionSpec>("session", text.as_bytes()).unwrap_err();
             assert_eq!((error.details().param.as_deref(), error.message()), (Some(param), message), "{text}");
@@ -133,9 +133,9 @@ mod tests {
         assert!(far.starts_with("colour: unknown field `colour`, expected one of `name`, "), "{far}");
         assert_eq!(
             message(r#"{"name": "m", "models": "tiny"}"#),
-            r#"models: invalid type: string "tiny", expected a sequence"#
+            r#"models: invalid type: string "tiny", expected a list"#
         );
         assert_eq!(message(r#"{"name": "m", "kind": "tiny"}"#), "kind must be local, upstream or remote");
-        assert_eq!(message("5"), "invalid type: integer `5`, expected struct MinerSpec");
+        assert_eq!(message("5"), "invalid type: integer `5`, expected an object");
     }
 }

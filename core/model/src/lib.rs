@@ -29,6 +29,7 @@ mod prompt;
 #[cfg(test)]
 mod record_tests;
 mod request;
+mod seconds;
 mod session;
 mod setters;
 #[doc(hidden)]
@@ -37,6 +38,7 @@ mod shared_text;
 mod task;
 mod task_record;
 mod text;
+mod told;
 mod usage;
 mod validation;
 mod vectors;

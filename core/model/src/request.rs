@@ -3,23 +3,24 @@
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::word::words;
 use super::{OnFailure, ValidationSpec};
 
-/// The kind of answer that a request wants.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum RequestKind {
-    /// Text that continues a prompt.
-    #[default]
-    Completion,
-    /// The next message of a conversation.
-    Chat,
-    /// Vectors.
-    Embedding,
+words! {
+    /// The kind of answer that a request wants.
+    #[derive(Default)]
+    RequestKind in "kind" {
+        /// Text that continues a prompt.
+        #[default]
+        Completion = "completion",
+        /// The next message of a conversation.
+        Chat = "chat",
+        /// Vectors.
+        Embedding = "embedding",
+    }
 }
 
 /// Fields that the router does not need. They pass through to the miner untouched, in their order.

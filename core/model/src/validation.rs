@@ -35,6 +35,18 @@ words! {
         /// An embedding miner gives vectors that point the same way (cosine).
         Embedding = "embedding",
     }
+
+    /// The way in which a task goes on when its miner is lost after clients have seen some of its tokens.
+    #[derive(Default)]
+    OnFailure in "on_failure" {
+        /// The stream ends with an error.
+        #[default]
+        Fail = "fail",
+        /// A miner that can goes on from the text so far; where there is none the stream ends with an error.
+        Continue = "continue",
+        /// As `continue`; where no miner can go on, another starts over, and the client is told to forget what it has.
+        Restart = "restart",
+    }
 }
 
 impl Matching {
@@ -162,20 +174,6 @@ impl ValidationSpec {
             model: self.match_model.as_ref().or(under.match_model.as_ref()).filter(|model| !model.is_empty()).cloned(),
         })
     }
-}
-
-/// The way in which a task goes on when its miner is lost after clients have seen some of its tokens.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum OnFailure {
-    /// The stream ends with an error.
-    #[default]
-    Fail,
-    /// A miner that can goes on from the text so far; where there is none the stream ends with an error.
-    Continue,
-    /// As `continue`; where no miner can go on, another starts over, and the client is told to forget what it has.
-    Restart,
 }
 
 crate::setters! { ValidationSpec {

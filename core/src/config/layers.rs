@@ -10,6 +10,7 @@ use super::keys;
 use super::kind::KeyKind;
 use super::source::{Source, is_below, source_of};
 use super::{Config, suggest};
+use crate::model::in_json;
 use crate::{Error, Result};
 
 /// The layers read so far.
@@ -87,9 +88,10 @@ pub(super) fn wrong_value(path: &str, message: &str, place: &str) -> Error {
     let key = keys::find(path);
     let message = match key {
         Some(key) if key.secret => "not of the right type".to_owned(),
-        _ => message.trim_end().to_owned(),
+        _ => in_json(message.trim_end()).into_owned(),
     };
-    let takes = key.map(|key| format!(" (it takes {})", key.kind.describe())).unwrap_or_default();
+    let takes = key.map(|key| key.kind.describe()).filter(|takes| !message.ends_with(takes));
+    let takes = takes.map(|takes| format!(" (it takes {takes})")).unwrap_or_default();
     Error::invalid(path, format!("{place}{path}: {message}{takes}"))
 }
 

@@ -20,6 +20,7 @@ mod time;
 pub mod traces;
 pub mod upstream;
 pub mod workload;
+pub mod wrong;
 
 pub use miners::Hand;
 pub use mock::Mock;

@@ -7,3 +7,4 @@ mod facade;
 mod matching;
 mod miners;
 mod ways_in;
+mod wrong_types;
