@@ -1,15 +1,18 @@
 //! The frames of `cortensor-miner.v1`, which a router and a miner that dialled in exchange.
 //!
 //! A frame is one WebSocket text message that contains one JSON object. The member `type` names the type of the frame.
-//! Unknown fields and frames of an unknown type are ignored. `docs/miner-protocol.md` is the specification;
+//! Unknown fields and frames of an unknown type are ignored, and an unknown word counts as the most general one of its
+//! list. `docs/miner-protocol.md` is the specification;
 //! `docs/miner-protocol.schema.json` is the schema, which is generated from these types.
 
 use std::borrow::Cow;
 
-use cortensor_router_model::Error;
+use cortensor_router_model::internals::told;
+use cortensor_router_model::{Error, NodeKind};
 use serde::{Deserialize, Serialize};
 
 pub use crate::record::*;
+pub use crate::word::{Unknown, Word};
 
 /// The WebSocket subprotocol.
 pub const SUBPROTOCOL: &str = "cortensor-miner.v1";
@@ -63,10 +66,10 @@ macro_rules! frames {
             /// The text is not a JSON object with a `type`, or a field is missing or wrong.
             pub fn parse(text: &str) -> Result<Option<Self>, BadFrame> {
                 let head: Head<'_> = serde_json::from_str(text)
-                    .map_err(|e| BadFrame(format!("a frame is a JSON object with a \"type\": {e}")))?;
+                    .map_err(|e| BadFrame(format!("a frame is a JSON object with a \"type\": {}", told(&e))))?;
                 Ok(Some(match head.kind.as_ref() {
                     $($tag => Self::$variant(
-                        serde_json::from_str(text).map_err(|e| BadFrame(format!("{}: {e}", $tag)))?,
+                        serde_json::from_str(text).map_err(|e| BadFrame(format!("{}: {}", $tag, told(&e))))?,
                     ),)*
                     _ => return Ok(None),
                 }))
@@ -151,6 +154,41 @@ frames! {
         Bye(Bye) = "bye",
         /// The other side broke a rule.
         Error(ErrorFrame) = "error",
+    }
+}
+
+impl Hello {
+    /// The kind of the miner. A kind that this side does not know counts as `ephemeral`.
+    pub fn node_kind(&self) -> NodeKind {
+        self.kind.known().unwrap_or_default()
+    }
+
+    /// The word of the frame that this side does not know, if it has one.
+    pub fn unknown_word(&self) -> Option<Unknown<'_>> {
+        self.kind.unknown("kind")
+    }
+}
+
+impl MinerFrame {
+    /// The word of the frame that this side does not know, if it has one.
+    pub fn unknown_word(&self) -> Option<Unknown<'_>> {
+        match self {
+            Self::Hello(hello) => hello.unknown_word(),
+            Self::Tokens(tokens) => tokens.ch.unknown("ch"),
+            Self::Fail(fail) => fail.class.unknown("class"),
+            _ => None,
+        }
+    }
+}
+
+impl RouterFrame {
+    /// The word of the frame that this side does not know, if it has one.
+    pub fn unknown_word(&self) -> Option<Unknown<'_>> {
+        match self {
+            Self::Task(task) => task.kind.unknown("kind"),
+            Self::Final(last) => last.result.unknown("result"),
+            _ => None,
+        }
     }
 }
 

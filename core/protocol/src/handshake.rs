@@ -225,7 +225,7 @@ impl Enrolment {
 
     /// The kind of the miner for the record.
     pub fn kind(&self) -> NodeKind {
-        self.hello.kind
+        self.hello.node_kind()
     }
 
     /// Takes the new record, or the reason why the key was not enrolled.

@@ -63,7 +63,7 @@ pub fn spec_of(identity: &Identity, hello: &Hello) -> Result<MinerSpec> {
     let spec = MinerSpec::new(hello.name.clone().unwrap_or_else(|| hello.miner_id.clone()), hello.max_concurrency)
         .kind(MinerKind::Remote)
         .owner(identity.owner.clone().unwrap_or_else(|| hello.owner.clone()))
-        .dedicated(hello.kind == NodeKind::Dedicated)
+        .dedicated(hello.node_kind() == NodeKind::Dedicated)
         .embeddings(details.iter().any(|model| model.embeddings))
         .max_context_tokens(details.iter().filter_map(|model| model.context).max().map_or(0, NonZeroU64::get))
         .features(common_features(hello))

@@ -22,6 +22,7 @@ pub mod raw;
 mod record;
 #[cfg(feature = "schema")]
 mod schema;
+mod word;
 
 #[cfg(feature = "schema")]
 pub use schema::protocol_schema;

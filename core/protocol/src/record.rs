@@ -5,6 +5,8 @@ use serde_json::value::RawValue;
 
 use cortensor_router_model::{FinishReason, Hardware, ModelDetails, NodeKind, RequestKind, Usage};
 
+use crate::word::Word;
+
 macro_rules! record {
     ($($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $ty:ty,)* })*) => {$(
         $(#[$meta])*
@@ -54,7 +56,8 @@ record! {
         features: Vec<String>,
         /// `ephemeral` or `dedicated`.
         #[serde(default)]
-        kind: NodeKind,
+        #[cfg_attr(feature = "schema", schema(value_type = NodeKind))]
+        kind: Word<NodeKind>,
         /// The person or company that runs the miner, at most 256 bytes. Ignored if the router has an owner on record.
         #[serde(default)]
         owner: String,
@@ -189,7 +192,8 @@ record! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         model: Option<String>,
         /// `completion`, `chat` or `embedding`.
-        kind: RequestKind,
+        #[cfg_attr(feature = "schema", schema(value_type = RequestKind))]
+        kind: Word<RequestKind>,
         /// The prompt of a completion, with its template applied.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         prompt: Option<String>,
@@ -263,7 +267,8 @@ record! {
         off: u64,
         /// The channel of the piece.
         #[serde(default)]
-        ch: Channel,
+        #[cfg_attr(feature = "schema", schema(value_type = Channel))]
+        ch: Word<Channel>,
         /// The piece, as UTF-8. A character must not be split.
         data: String,
         /// The whole OpenAI chunk from which the piece comes. Only with the feature `raw`.
@@ -325,7 +330,8 @@ record! {
         /// The fence of the attempt.
         fence: u64,
         /// The class of the failure, which decides what the router does.
-        class: Class,
+        #[cfg_attr(feature = "schema", schema(value_type = Class))]
+        class: Word<Class>,
         /// The reason, for people.
         #[serde(default)]
         message: String,
@@ -351,7 +357,8 @@ record! {
         /// The fence of the attempt.
         fence: u64,
         /// The fate of the answer.
-        result: Fate,
+        #[cfg_attr(feature = "schema", schema(value_type = Fate))]
+        result: Word<Fate>,
     }
 
     /// An attempt is cancelled. The miner must stop and answer with a `fail` of the class `cancelled`, or with

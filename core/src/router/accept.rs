@@ -153,8 +153,11 @@ impl Router {
                     enrolment.recorded(recorded)
                 }
                 Step::Admitted(admitted) => {
+                    if let Some(word) = admitted.hello.unknown_word() {
+                        tracing::warn!(miner = %admitted.identity.id, %word, "a miner sent a word that this router does not know; it may be newer");
+                    }
                     if admitted.credential == Credential::Key {
-                        let (kind, now) = (admitted.hello.kind, Timestamp::wall_clock().as_secs());
+                        let (kind, now) = (admitted.hello.node_kind(), Timestamp::wall_clock().as_secs());
                         self.change_miner(&admitted.identity.id, |record| {
                             record.kind = Some(kind);
                             record.last_seen = NonZeroU64::new(now);

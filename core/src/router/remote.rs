@@ -8,6 +8,7 @@
 use std::future::Future;
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -97,7 +98,7 @@ impl Router {
             ping: Duration::from_millis(shared.config.miners.ping_ms),
             dead: Duration::from_millis(shared.config.miners.dead_ms),
         };
-        let connection = Connection { seat: Arc::clone(seat), link: Arc::clone(link) };
+        let connection = Connection { seat: Arc::clone(seat), link: Arc::clone(link), puzzled: AtomicBool::new(false) };
         let end = {
             let running = link::run(socket, link, &connection, timing);
             let announced = shared.announce_end(seat, link, revoked, door);

@@ -9,6 +9,7 @@ mod bounds;
 mod client;
 mod doors;
 mod liars;
+mod newer;
 mod resume;
 mod rig;
 mod tls;

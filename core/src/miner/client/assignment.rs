@@ -236,7 +236,8 @@ impl Assignment {
         state.seq += 1;
         let (seq, off) = (state.seq, state.off);
         state.off += data.len() as u64;
-        let frame = MinerFrame::from(Tokens { attempt: self.attempt, fence: self.fence, seq, off, ch, data, raw });
+        let frame =
+            MinerFrame::from(Tokens { attempt: self.attempt, fence: self.fence, seq, off, ch: ch.into(), data, raw });
         let text = Utf8Bytes::from(frame.to_text());
         state.kept_bytes += text.len();
         state.frames.push_back((seq, text));

@@ -187,7 +187,7 @@ impl Dialler {
             epoch: self.epoch,
             agent: format!("cortensor-router/{}", crate::VERSION),
             features,
-            kind: if config.dedicated { NodeKind::Dedicated } else { NodeKind::Ephemeral },
+            kind: if config.dedicated { NodeKind::Dedicated } else { NodeKind::Ephemeral }.into(),
             owner: config.owner.clone(),
             max_concurrency: config.capacity,
             models: config.hello_models(models),

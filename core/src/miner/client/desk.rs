@@ -14,11 +14,12 @@ use super::assignment::{Assignment, Pace};
 use super::stats::Counters;
 use crate::miner::link::{Link, Peer};
 use crate::miner::protocol::frame::{
-    Accept, Class, Credit, ErrorFrame, Fail, Held, MinerFrame, Ping, Pong, RAW, Reject, RouterFrame, TaskFrame, Welcome,
+    Accept, Class, Credit, ErrorFrame, Fail, Held, MinerFrame, Ping, Pong, RAW, Reject, RouterFrame, TaskFrame,
+    Welcome, Word,
 };
 use crate::miner::protocol::raw;
 use crate::miner::{FailClass, Failure, Job, JobInfo, JobSink, Miner};
-use crate::model::{Fence, Gid, SessionId, TaskId, TaskRequest, Timestamp};
+use crate::model::{Fence, Gid, SessionId, TaskId, TaskRequest, Timestamp, told};
 
 /// The attempts that the miner holds, and its present connection.
 pub(super) struct Desk {
@@ -44,6 +45,8 @@ struct State {
     draining: bool,
     /// The reason why the router ended the last connection.
     refusal: Option<ErrorFrame>,
+    /// Whether the log has an unknown word of this connection's router.
+    puzzled: bool,
 }
 
 impl Desk {
@@ -164,6 +167,7 @@ impl Desk {
             state.generation = 0;
             state.pace = Some(pace);
             state.link = Some(Arc::clone(link));
+            state.puzzled = false;
             (gone, kept)
         };
         for assignment in gone {
@@ -236,7 +240,7 @@ impl Desk {
         let fail = Fail {
             attempt: assignment.attempt,
             fence: assignment.fence,
-            class,
+            class: class.into(),
             message: failure.message,
             retryable: !matches!(class, Class::Context | Class::Invalid | Class::Cancelled),
             retry_after_ms: failure.retry_after_ms,
@@ -328,6 +332,11 @@ impl Peer for Desk {
                 return;
             }
         };
+        if let Some(word) = frame.unknown_word()
+            && !std::mem::replace(&mut self.state.lock().puzzled, true)
+        {
+            tracing::warn!(%word, "the router sent a word that this miner does not know; it may be newer");
+        }
         match frame {
             RouterFrame::Task(task) => self.offered(task),
             RouterFrame::Ack(ack) => {
@@ -338,7 +347,7 @@ impl Peer for Desk {
             }
             RouterFrame::Final(last) => {
                 if self.remove(last.attempt, last.fence) {
-                    self.counters.settled(last.result);
+                    self.counters.settled(last.result.known());
                 }
             }
             RouterFrame::Cancel(cancel) => {
@@ -395,10 +404,16 @@ impl Peer for Desk {
 fn info_of(task: TaskFrame) -> Result<JobInfo, String> {
     // `params` has the field names of the API.
     let params: TaskRequest = match &task.params {
-        Some(params) => serde_json::from_str(params.get()).map_err(|e| format!("params cannot be read: {e}"))?,
+        Some(params) => {
+            serde_json::from_str(params.get()).map_err(|e| format!("params cannot be read: {}", told(&e)))?
+        }
         None => TaskRequest::default(),
     };
-    let mut request = params.kind(task.kind).prompt_type(u8::from(task.raw_prompt)).stream(task.stream);
+    let kind = match task.kind {
+        Word::Known(kind) => kind,
+        Word::Unknown(kind) => return Err(format!("this miner does not know tasks of the kind {kind:?}")),
+    };
+    let mut request = params.kind(kind).prompt_type(u8::from(task.raw_prompt)).stream(task.stream);
     (request.prompt, request.messages, request.input) = (task.prompt, task.messages, task.input);
     request.model.clone_from(&task.model);
     request.max_tokens = task.max_tokens.or(request.max_tokens);
@@ -418,4 +433,16 @@ fn info_of(task: TaskFrame) -> Result<JobInfo, String> {
         stream: task.stream,
         partial: task.partial.map(Arc::from),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_of_an_unknown_kind_is_refused_with_its_kind() {
+        let offer = r#"{"type":"task","attempt":1,"fence":2,"task":3,"kind":"song","stream":true,"deadline_ms":9,"accept_ms":9}"#;
+        let Ok(Some(RouterFrame::Task(task))) = RouterFrame::parse(offer) else { panic!("it is a task") };
+        assert_eq!(info_of(task).unwrap_err(), r#"this miner does not know tasks of the kind "song""#);
+    }
 }

@@ -100,8 +100,8 @@ impl Counters {
         add(&self.frames, count as u64);
     }
 
-    pub(super) fn settled(&self, fate: Fate) {
-        if fate == Fate::Committed {
+    pub(super) fn settled(&self, fate: Option<Fate>) {
+        if fate == Some(Fate::Committed) {
             add(&self.committed, 1);
         }
     }

@@ -76,22 +76,23 @@ impl Session {
         if entry.unacked_bytes > limits.window.saturating_mul(2) {
             return vec![fatal("window", "more was sent than limits.window allows unacknowledged: wait for ack")];
         }
-        match tokens.ch {
-            Channel::Content => {
+        match tokens.ch.known() {
+            Some(Channel::Content) => {
                 entry.hash.update(tokens.data.as_bytes());
                 out.push(Output::Piece(
                     fence,
                     Chunk { text: tokens.data, raw: tokens.raw.map(raw::bytes), delta: None },
                 ));
             }
-            Channel::Reasoning | Channel::Tool => {
-                let delta = raw::delta(tokens.ch, tokens.data).map(Box::new);
+            // A piece of an unknown channel stands beside the text: it counts, and no reader gets its data.
+            channel @ (Some(Channel::Reasoning | Channel::Tool) | None) => {
+                let delta = channel.and_then(|channel| raw::delta(channel, tokens.data)).map(Box::new);
                 let raw = tokens.raw.map(raw::bytes);
                 if delta.is_some() || raw.is_some() {
                     out.push(Output::Piece(fence, Chunk { text: String::new(), delta, raw }));
                 }
             }
-            Channel::Answer => entry.answer.extend_from_slice(tokens.data.as_bytes()),
+            Some(Channel::Answer) => entry.answer.extend_from_slice(tokens.data.as_bytes()),
         }
         if entry.blocked {
             return out;
@@ -112,7 +113,7 @@ impl Session {
             Ok(entry) => entry,
         };
         let (fence, mut out) = (entry.fence, Vec::new());
-        if tokens.ch == Channel::Content {
+        if tokens.ch.known() == Some(Channel::Content) {
             let room = limits.output.saturating_sub(entry.off) as usize;
             let text = tokens.data[..tokens.data.floor_char_boundary(room)].to_owned();
             out.push(Output::Piece(fence, Chunk { text, ..Chunk::default() }));
@@ -168,7 +169,7 @@ impl Session {
             Phase::Settling => return out,
             Phase::Cancelling { .. } => {}
             Phase::Offered | Phase::Running => {
-                let class = match fail.class {
+                let class = match fail.class.known().unwrap_or_default() {
                     Class::Overloaded => FailClass::Overloaded,
                     Class::Context => FailClass::Context,
                     Class::Model => FailClass::Model,

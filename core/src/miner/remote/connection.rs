@@ -1,6 +1,7 @@
 //! One connection of a seat: passes the miner's frames to the session.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,6 +14,8 @@ use crate::miner::protocol::frame::{ErrorFrame, MinerFrame, Ping, RouterFrame};
 pub(crate) struct Connection {
     pub(crate) seat: Arc<Seat>,
     pub(crate) link: Arc<Link>,
+    /// Whether the log has an unknown word of this connection's miner.
+    pub(crate) puzzled: AtomicBool,
 }
 
 impl Peer for Connection {
@@ -21,6 +24,11 @@ impl Peer for Connection {
         match MinerFrame::parse(text) {
             Ok(None) => {}
             Ok(Some(frame)) => {
+                if let Some(word) = frame.unknown_word()
+                    && !self.puzzled.swap(true, Ordering::Relaxed)
+                {
+                    tracing::warn!(%word, "a miner sent a word that this router does not know; it may be newer");
+                }
                 let now = seat.now();
                 let _order = seat.order.lock();
                 let (outputs, armed) = {

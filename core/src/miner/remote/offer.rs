@@ -19,7 +19,7 @@ pub(super) fn task_frame(info: &JobInfo, accept_ms: u64, features: &[String]) ->
         task: info.gid.0,
         session: Some(info.session_id.0),
         model: info.model.clone().or_else(|| request.model.clone()),
-        kind: request.kind,
+        kind: request.kind.into(),
         prompt: request.prompt.as_ref().map(|_| request.prompt_text()),
         raw_prompt: request.kind == RequestKind::Completion && request.prompt_type == 1,
         messages: request.messages.clone(),

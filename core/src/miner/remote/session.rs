@@ -390,7 +390,7 @@ pub(super) fn finale(attempt: u64, fence: Fence, fate: Settled) -> RouterFrame {
         Settled::Superseded => Fate::Superseded,
         Settled::Cancelled => Fate::Cancelled,
     };
-    Final { attempt, fence: fence.0, result }.into()
+    Final { attempt, fence: fence.0, result: result.into() }.into()
 }
 
 pub(super) fn fatal(code: &str, message: &str) -> Output {

@@ -69,7 +69,7 @@ fn an_answer_from_offer_to_final() {
     assert!(tell(done(attempt, 7, 2, "äb")).is_empty(), "said again");
     assert!(!session.is_idle(), "kept until its fate is known");
     match session.settled(Fence(7), Settled::Committed) {
-        Some(RouterFrame::Final(last)) => assert_eq!((last.attempt, last.result), (attempt, Fate::Committed)),
+        Some(RouterFrame::Final(last)) => assert_eq!((last.attempt, last.result), (attempt, Fate::Committed.into())),
         other => panic!("{other:?}"),
     }
     assert!(session.is_idle());
@@ -144,8 +144,8 @@ fn credits_count_what_the_miner_had_not_seen() {
 fn other_channels_pass_as_openais_json() {
     let mut session = Session::new(LIMITS, 4);
     let attempt = offered(&mut session, 1);
-    let piece = |seq, off, ch, data: &str| {
-        MinerFrame::from(Tokens { attempt, fence: 1, seq, off, ch, data: data.into(), raw: None })
+    let piece = |seq, off, ch: Channel, data: &str| {
+        MinerFrame::from(Tokens { attempt, fence: 1, seq, off, ch: ch.into(), data: data.into(), raw: None })
     };
     let raw = |outputs: Vec<Output>| match outputs.into_iter().last() {
         Some(Output::Piece(_, chunk)) => String::from_utf8(chunk.delta.unwrap().chunk().to_vec()).unwrap(),
@@ -164,6 +164,18 @@ fn other_channels_pass_as_openais_json() {
 }
 
 #[test]
+fn a_piece_of_an_unknown_channel_stands_beside_the_text() {
+    let mut session = Session::new(LIMITS, 4);
+    let attempt = offered(&mut session, 1);
+    let heard = r#"{"type":"tokens","attempt":1,"fence":1,"seq":1,"off":0,"ch":"sound","data":"beep"}"#;
+    let heard = MinerFrame::parse(heard).unwrap().unwrap();
+    assert_eq!(heard.unknown_word().unwrap().to_string(), r#"ch "sound""#);
+    assert!(session.frame(heard, 9, 0).iter().all(|output| !matches!(output, Output::Piece(..))));
+    assert_eq!(said(&session.frame(tokens(attempt, 1, 2, 4, "text"), 9, 0)), ["piece 1 text"]);
+    assert_eq!(said(&session.frame(done(attempt, 1, 2, "text"), 9, 0)), ["done 1"]);
+}
+
+#[test]
 fn a_cancel_waits_for_its_answer_but_not_for_ever() {
     let mut session = Session::new(LIMITS, 4);
     let (one, two, three) = (offered(&mut session, 1), offered(&mut session, 2), offered(&mut session, 3));
@@ -172,7 +184,7 @@ fn a_cancel_waits_for_its_answer_but_not_for_ever() {
         assert!(session.cancel(Fence(fence), "", 5).is_none(), "said once");
     }
     assert!(session.frame(tokens(one, 1, 1, 0, "late"), 9, 0).is_empty());
-    let fail = Fail { attempt: one, fence: 1, class: Class::Cancelled, ..Fail::default() };
+    let fail = Fail { attempt: one, fence: 1, class: Class::Cancelled.into(), ..Fail::default() };
     assert_eq!(said(&session.frame(fail.into(), 9, 0)), ["forgotten 1"]);
     assert_eq!(said(&session.frame(done(two, 2, 0, ""), 9, 0)), ["send final", "forgotten 2"]);
     assert_eq!(session.next_deadline(), Some(30_005));
@@ -347,7 +359,7 @@ proptest! {
                     let attempt = world.seen[&fence].attempt;
                     let frame: MinerFrame = match step {
                         Step::Reject(_) => Reject { attempt, fence, ..Reject::default() }.into(),
-                        _ => Fail { attempt, fence, class: Class::Model, ..Fail::default() }.into(),
+                        _ => Fail { attempt, fence, class: Class::Model.into(), ..Fail::default() }.into(),
                     };
                     let outputs = session.frame(frame, 80, now);
                     world.take(outputs);
