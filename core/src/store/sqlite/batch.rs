@@ -13,11 +13,11 @@ use super::super::weight::weight;
 use super::super::{Accepted, ApiKey, Idempotency, MinerRecord, Purge, Recovery, TaskSpec, id_in_use, key_mismatch};
 use super::connection::Failure;
 use super::meta::Meta;
-use super::recovery;
 use super::row::{RowError, end_columns, ending, int, json, text, uint};
 use super::schema::BLOCK;
 use super::statements::Statements;
 use super::sum::{AcceptColumns, EndColumns, UPPER, bytes_of, of_row};
+use super::{recovery, unusable};
 use crate::Result as Answer;
 use crate::model::{Gid, NodeKind, Session, SessionId, Task, TaskId};
 
@@ -97,7 +97,10 @@ impl<'a, 'db> Batch<'a, 'db> {
     /// Starts a new epoch and reads everything that a router needs to go on.
     pub(super) fn recover(&mut self) -> Result<Recovery, Failure> {
         self.sums.epochs += 1;
-        recovery::recover(self.db, self.sums.applied_to(self.meta))
+        recovery::recover(self.db, self.sums.applied_to(self.meta)).map_err(|failure| match failure {
+            Failure::Medium(error) if unusable::is_damage(&error) => unusable::connected(self.db, &error).into(),
+            failure => failure,
+        })
     }
 
     /// Writes a task, together with its end if the batch contains the end already.

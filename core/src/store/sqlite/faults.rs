@@ -166,7 +166,8 @@ fn a_damaged_file_is_found_out() {
     file.write_all_at(&[0x5a; 100], 0).unwrap();
     let destroyed = check_integrity(dir.path()).unwrap();
     assert!(destroyed.problems.iter().any(|problem| problem.contains("not a database")), "{destroyed:#?}");
-    assert_eq!(SqliteStore::open(dir.path(), Durability::Full).unwrap_err().kind(), ErrorKind::Unavailable);
+    let error = SqliteStore::open(dir.path(), Durability::Full).unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Internal, "store_corrupt"));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::place::{LOCK, private};
+use super::unusable;
 use crate::{Error, ErrorKind, Result};
 
 /// The time within which a holder that is closing, or a check by [`holder`], must be done.
@@ -44,7 +45,7 @@ impl Lock {
     pub(super) fn take(dir: &Path) -> Result<Self> {
         let path = dir.join(LOCK);
         let failed = |e: &dyn std::fmt::Display| Error::store(format!("cannot lock {}: {e}", path.display()));
-        let file = private(&path).map_err(|e| failed(&e))?;
+        let file = private(&path).map_err(|e| unusable::place(&path, &e))?;
         let since = Instant::now();
         if !patiently(&file, since).map_err(|e| failed(&e))? {
             return Err(in_use(dir));

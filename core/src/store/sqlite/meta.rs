@@ -9,7 +9,8 @@ use rusqlite::{Connection, Statement};
 use super::super::damaged_thing;
 use super::row::{int, uint};
 use super::sum::of_row;
-use crate::{Error, Result};
+use super::unusable;
+use crate::Result;
 
 /// The values of the row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,7 @@ impl Meta {
     /// # Errors
     /// `Internal` with the code `store_corrupt` if its checksum is wrong; a store error if it cannot be read.
     pub(super) fn read(db: &Connection) -> Result<Self> {
-        let (meta, sum) = Self::unchecked(db).map_err(Error::store)?;
+        let (meta, sum) = Self::unchecked(db).map_err(|error| unusable::connected(db, &error))?;
         if sum == Some(meta.sum()) {
             return Ok(meta);
         }

@@ -37,6 +37,7 @@ mod row;
 mod schema;
 mod statements;
 mod sum;
+mod unusable;
 mod upgrade;
 mod writer;
 
@@ -98,7 +99,8 @@ impl SqliteStore {
     ///
     /// # Errors
     /// `Conflict` if another process holds the directory or a newer version of the router wrote it; `InvalidArgument`
-    /// for [`Durability::Memory`]; `Unavailable` if the medium does not work.
+    /// for [`Durability::Memory`]; `Internal` with the code `store_corrupt` if the database is damaged; `Unavailable` if
+    /// the directory or the medium cannot be used.
     pub fn open(dir: &Path, durability: Durability) -> Result<Self> {
         Self::open_with(dir, durability, SqliteOptions::default())
     }
@@ -126,14 +128,14 @@ impl SqliteStore {
             ));
         }
         connection::check_library(rusqlite::version_number())?;
-        let broken = |e: &dyn std::fmt::Display| Error::store(format!("{}: {e}", dir.display()));
-        place::create_dir(dir).map_err(|e| broken(&e))?;
+        place::create_dir(dir).map_err(|e| unusable::place(dir, &e))?;
         // The lock is taken before the database is touched: otherwise another store of this process would lose its
         // locks on it.
         let lock = Lock::take(dir)?;
-        let path = place::prepare(dir).map_err(|e| broken(&e))?;
-        let files = Arc::new(Files::of(dir).map_err(|e| broken(&e))?);
-        let mut db = connect().map_err(|e| broken(&e))?;
+        let path = dir.join(place::FILE);
+        place::prepare(dir).map_err(|e| unusable::place(&path, &e))?;
+        let files = Arc::new(Files::of(dir).map_err(|e| unusable::place(&path, &e))?);
+        let mut db = connect().map_err(|e| unusable::database(&path, &e))?;
         schema::migrate(&mut db, MIGRATIONS)?;
         Meta::read(&db)?;
 

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
-use super::upgrade;
+use super::{unusable, upgrade};
 use crate::{Error, ErrorKind, Result};
 
 /// Marks a file as one of this product (`CTR1`).
@@ -207,7 +207,12 @@ pub(super) fn migrate(db: &mut Connection, migrations: &[Migration]) -> Result<u
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
             transaction.commit()
         };
-        apply().map_err(|e| Error::store(format!("migration {step} of the schema failed: {e}")))?;
+        if let Err(error) = apply() {
+            return Err(match unusable::is_damage(&error) {
+                true => unusable::connected(db, &error),
+                false => Error::store(format!("migration {step} of the schema failed: {error}")),
+            });
+        }
         if found > 0 {
             tracing::info!(version = step, "the store's schema was migrated");
         }
@@ -231,7 +236,7 @@ pub(super) fn version(db: &Connection) -> Result<u32> {
         }
         db.query_row("SELECT schema_version FROM meta", [], |row| row.get(0)).optional()
     };
-    read().map_err(Error::store)?.ok_or_else(|| {
+    read().map_err(|error| unusable::connected(db, &error))?.ok_or_else(|| {
         Error::new(ErrorKind::Conflict, "the database holds another program's tables: use another data_dir")
             .with_param("storage.data_dir")
             .with_code("foreign_database")
