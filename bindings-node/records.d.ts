@@ -741,7 +741,7 @@ export interface SessionChanges {
   name?: string;
   /** Anything of the caller's, up to 64 KiB. */
   metadata?: string;
-  /** The model of its tasks where they name none. */
+  /** The model of its tasks where they name none; empty: none. */
   model?: string;
   /** How many miners answer each task (0 and 1: one). */
   redundant?: number;

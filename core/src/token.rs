@@ -11,16 +11,9 @@ use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::model::{SessionId, Timestamp, check_name, check_word, hex};
+use crate::model::{Scope, SessionId, Timestamp, absent, check_name, check_word, hex};
 use crate::store::ApiKey;
 use crate::{Error, Result};
-
-/// The scopes of a token: `submit` tasks, `read` sessions and tasks, `admin` for everything, `miner` to work as a
-/// miner, `enrol` to enrol the key of one miner.
-pub const SCOPES: &[&str] = &["submit", "read", "admin", "miner", ENROL];
-
-/// The scope of a one-time token that enrols the key of one miner.
-pub const ENROL: &str = "enrol";
 
 /// The longest life of an enrolment token, in seconds: 30 days.
 pub const MAX_ENROL_SECS: u64 = 30 * 24 * 3_600;
@@ -29,7 +22,7 @@ pub const MAX_ENROL_SECS: u64 = 30 * 24 * 3_600;
 pub const DEFAULT_ENROL_SECS: u64 = 24 * 3_600;
 
 /// The scopes of a key if its request names none.
-pub const DEFAULT_SCOPES: &[&str] = &["submit", "read"];
+pub const DEFAULT_SCOPES: &[Scope] = &[Scope::Submit, Scope::Read];
 
 const PREFIX: &str = "ctr_";
 const ID_BYTES: usize = 6;
@@ -119,26 +112,29 @@ pub struct KeySpec {
     #[cfg_attr(feature = "listener", schema(required = true, min_length = 1, max_length = 128))]
     pub name: String,
     /// The scopes: `submit`, `read`, `admin`, `miner`, `enrol`. Empty: `submit` and `read`.
-    pub scopes: Vec<String>,
+    pub scopes: Vec<Scope>,
     /// The only sessions that the key may use; empty: all sessions.
     #[serde(deserialize_with = "crate::model::whole::numbers")]
     pub sessions: Vec<u64>,
     /// The seconds until the key expires; 0: never, except after one day for the scope `enrol`.
-    #[serde(deserialize_with = "crate::model::whole::number")]
-    pub ttl_secs: u64,
+    #[serde(with = "absent::number")]
+    #[cfg_attr(feature = "listener", schema(value_type = u64, default = 0))]
+    pub ttl_secs: Option<NonZeroU64>,
     /// For a key of miners: the only models that the miner may serve; empty: all models.
     pub models: Vec<String>,
     /// For a key of miners: the person or company that runs the miner.
-    pub owner: String,
+    #[serde(with = "absent::text")]
+    #[cfg_attr(feature = "listener", schema(value_type = String, default = ""))]
+    pub owner: Option<String>,
 }
 
 cortensor_router_model::setters! { KeySpec {
     name: impl Into<String> => name.into(),
-    scopes: impl IntoIterator<Item = impl Into<String>> => scopes.into_iter().map(Into::into).collect(),
+    scopes: impl IntoIterator<Item = Scope> => scopes.into_iter().collect(),
     sessions: Vec<u64> => sessions,
-    ttl_secs: u64 => ttl_secs,
+    ttl_secs: Option<NonZeroU64> => ttl_secs,
     models: impl IntoIterator<Item = impl Into<String>> => models.into_iter().map(Into::into).collect(),
-    owner: impl Into<String> => owner.into(),
+    owner: impl Into<String> => Some(owner.into()).filter(|owner: &String| !owner.is_empty()),
 } }
 
 impl KeySpec {
@@ -150,9 +146,9 @@ impl KeySpec {
     /// Makes the record that the store keeps, and the new key with the token that the caller sees once.
     ///
     /// ```
-    /// use cortensor_router::model::Timestamp;
+    /// use cortensor_router::model::{Scope, Timestamp};
     /// use cortensor_router::{KeySpec, Token};
-    /// let (record, made) = KeySpec::new("ci").scopes(["read"]).mint(Timestamp::wall_clock()).unwrap();
+    /// let (record, made) = KeySpec::new("ci").scopes([Scope::Read]).mint(Timestamp::wall_clock()).unwrap();
     /// assert!(Token::parse(&made.token.reveal()).unwrap().matches(&record.hash));
     /// ```
     ///
@@ -163,32 +159,27 @@ impl KeySpec {
             return Err(Error::invalid("name", "a key's name has 1 to 128 bytes"));
         }
         check_name("name", &self.name)?;
-        check_word("owner", &self.owner)?;
+        check_word("owner", self.owner.as_deref().unwrap_or_default())?;
         for model in &self.models {
             check_word("models", model)?;
         }
-        check_scopes("scopes", &self.scopes)?;
-        let mut scopes = self.scopes.clone();
-        if scopes.is_empty() {
-            scopes = DEFAULT_SCOPES.iter().map(|&scope| scope.to_owned()).collect();
-        }
-        scopes.sort_by_key(|scope| SCOPES.iter().position(|known| known == scope));
+        let mut scopes = if self.scopes.is_empty() { DEFAULT_SCOPES.to_vec() } else { self.scopes.clone() };
+        scopes.sort_unstable();
         scopes.dedup();
-        let enrols = scopes.iter().any(|scope| scope == ENROL);
-        let of_miners = |scope: &String| scope == "miner" || scope == ENROL;
-        if !self.sessions.is_empty() && scopes.iter().any(of_miners) {
+        let enrols = scopes.contains(&Scope::Enrol);
+        if !self.sessions.is_empty() && (enrols || scopes.contains(&Scope::Miner)) {
             return Err(Error::invalid(
                 "sessions",
                 "a miner works for every session: leave out sessions, or the scopes `miner` and `enrol`",
             ));
         }
-        if enrols && (scopes.len() > 1 || self.ttl_secs > MAX_ENROL_SECS) {
+        if enrols && (scopes.len() > 1 || self.ttl_secs.is_some_and(|ttl| ttl.get() > MAX_ENROL_SECS)) {
             return Err(Error::invalid(
                 if scopes.len() > 1 { "scopes" } else { "ttl_secs" },
                 "a token that enrols has the scope `enrol` alone and expires within 30 days",
             ));
         }
-        let ttl = if enrols && self.ttl_secs == 0 { DEFAULT_ENROL_SECS } else { self.ttl_secs };
+        let ttl = self.ttl_secs.or(NonZeroU64::new(DEFAULT_ENROL_SECS).filter(|_| enrols));
         let token = Token::mint()?;
         let record = ApiKey {
             id: token.id().to_owned(),
@@ -197,23 +188,12 @@ impl KeySpec {
             scopes,
             sessions: self.sessions.iter().copied().map(SessionId).collect(),
             created_at: now.as_secs(),
-            expires_at: NonZeroU64::new(ttl).map(|ttl| ttl.saturating_add(now.as_secs())),
+            expires_at: ttl.map(|ttl| ttl.saturating_add(now.as_secs())),
             models: self.models.clone(),
-            owner: Some(self.owner.clone()).filter(|owner| !owner.is_empty()),
+            owner: self.owner.clone(),
         };
         let shown = ApiKey { hash: String::new(), ..record.clone() };
         Ok((record, NewKey { key: shown, token }))
-    }
-}
-
-/// Refuses scopes that do not exist; `param` names the field in the error.
-///
-/// # Errors
-/// [`InvalidArgument`](crate::ErrorKind::InvalidArgument), which lists the scopes that exist.
-pub fn check_scopes(param: &str, scopes: &[String]) -> Result<()> {
-    match scopes.iter().find(|scope| !SCOPES.contains(&scope.as_str())) {
-        Some(scope) => Err(Error::invalid(param, format!("{scope:?} is no scope: use {}", SCOPES.join(", ")))),
-        None => Ok(()),
     }
 }
 
@@ -253,18 +233,18 @@ mod tests {
 
     #[test]
     fn a_key_gets_default_scopes_and_an_expiry_and_refuses_nonsense() {
-        let spec = KeySpec { name: "ci".into(), ttl_secs: 60, ..KeySpec::default() };
+        let spec = KeySpec { name: "ci".into(), ttl_secs: NonZeroU64::new(60), ..KeySpec::default() };
         let (key, made) = spec.mint(Timestamp(1_000_000)).unwrap();
         assert_eq!(made.key, ApiKey { hash: String::new(), ..key.clone() });
         assert_eq!(
-            (key.scopes.join(","), key.created_at, key.expires_at),
-            ("submit,read".into(), 1_000, NonZeroU64::new(1_060))
+            (key.scopes.as_slice(), key.created_at, key.expires_at),
+            (DEFAULT_SCOPES, 1_000, NonZeroU64::new(1_060))
         );
-        let wrong = KeySpec { scopes: vec!["root".into()], ..spec.clone() }.mint(Timestamp(0)).unwrap_err();
+        let wrong = spec.clone().scopes([Scope::Enrol, Scope::Read]).mint(Timestamp(0)).unwrap_err();
         assert_eq!(wrong.details().param.as_deref(), Some("scopes"));
         let unnamed = KeySpec::default().mint(Timestamp(0)).unwrap_err();
         assert_eq!(unnamed.details().param.as_deref(), Some("name"));
-        let twice = KeySpec { scopes: vec!["admin".into(), "submit".into(), "admin".into()], ..spec };
-        assert_eq!(twice.mint(Timestamp(0)).unwrap().0.scopes, ["submit", "admin"]);
+        let twice = spec.scopes([Scope::Admin, Scope::Submit, Scope::Admin]);
+        assert_eq!(twice.mint(Timestamp(0)).unwrap().0.scopes, [Scope::Submit, Scope::Admin]);
     }
 }

@@ -177,7 +177,7 @@ class SessionChanges(TypedDict, total=False):
     metadata: str
     """Anything of the caller's, up to 64 KiB."""
     model: str
-    """The model of its tasks where they name none."""
+    """The model of its tasks where they name none; empty: none."""
     redundant: int
     """How many miners answer each task (0 and 1: one)."""
     max_task_execution_count: int

@@ -133,10 +133,10 @@ fn open_secrets(loaded: &Loaded, file: Option<&Path>, findings: &mut Findings) {
     let tokens = loaded.config.listen.tokens.iter().enumerate();
     let upstreams = loaded.config.upstreams.iter().enumerate();
     let secret = tokens
-        .filter(|(_, token)| !token.value.is_empty())
+        .filter(|(_, token)| token.value.is_some())
         .any(|(index, _)| in_file(format!("listen.token[{index}].value")))
         || upstreams
-            .filter(|(_, upstream)| !upstream.api_key.is_empty())
+            .filter(|(_, upstream)| upstream.api_key.is_some())
             .any(|(index, _)| in_file(format!("upstream[{index}].api_key")));
     if let Some(file) = file.filter(|file| secret && is_open_to_others(file)) {
         findings

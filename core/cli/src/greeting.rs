@@ -9,7 +9,7 @@ use cortensor_router::config::Durability;
 use cortensor_router::config::{DEFAULT_DEV_TOKEN, UpstreamConfig};
 use cortensor_router::internals::NOT_HEARD;
 use cortensor_router::listener::Listener;
-use cortensor_router::model::{MinerKind, MinerStatus};
+use cortensor_router::model::{MinerKind, MinerStatus, Scope};
 use serde_json::json;
 
 use crate::exit::Done;
@@ -50,7 +50,7 @@ impl Greeting {
             }
             _ => "in memory (durability memory: tasks are lost with the process)".to_owned(),
         };
-        let may_submit = |scopes: &[String]| scopes.is_empty() || scopes.iter().any(|scope| scope == "submit");
+        let may_submit = |scopes: &[Scope]| scopes.is_empty() || scopes.contains(&Scope::Submit);
         let configured = config.listen.tokens.iter().find(|token| may_submit(&token.scopes));
         Self {
             url: listener.url(),

@@ -19,7 +19,7 @@ use crate::runtime;
 use crate::settings::Settings;
 use crate::submit::path_segment;
 use cortensor_router::Error;
-use cortensor_router::model::Timestamp;
+use cortensor_router::model::{Scope, Timestamp};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -59,7 +59,7 @@ struct Create {
     name: String,
     /// A scope: submit, read, admin, miner, or enrol alone (repeatable); submit and read where none is given
     #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',')]
-    scopes: Vec<String>,
+    scopes: Vec<Scope>,
     /// The only sessions that the key may use (repeatable); all where none is given
     #[arg(long = "session", value_name = "ID", value_delimiter = ',')]
     sessions: Vec<u64>,
@@ -212,7 +212,7 @@ impl Create {
         let spec = KeySpec::new(self.name.clone())
             .scopes(self.scopes.clone())
             .sessions(self.sessions.clone())
-            .ttl_secs(self.ttl.unwrap_or(0))
+            .ttl_secs(self.ttl.and_then(NonZeroU64::new))
             .models(self.models.clone())
             .owner(self.owner.clone());
         let made = create(&self.place, &spec)?;

@@ -114,7 +114,7 @@ pub(crate) struct Miner {
 struct Backend {
     up: bool,
     models: Vec<String>,
-    context: u64,
+    context: Option<NonZeroU64>,
     embeddings: bool,
     credits: u32,
 }
@@ -210,16 +210,12 @@ impl Miner {
         UpstreamConfig::new(self.backend.clone().unwrap_or_default())
             .models(self.models.clone())
             .max_concurrency(self.capacity)
-            .api_key(self.backend_key.clone().unwrap_or_default())
+            .api_key(self.backend_key.clone().filter(|key| !key.is_empty()))
     }
 
     fn config(&self, models: &[String], backend: &Backend) -> Done<MinerClientConfig> {
         let details = models.iter().map(|id| {
-            ModelDetails::default()
-                .id(id.clone())
-                .context(NonZeroU64::new(backend.context))
-                .embeddings(backend.embeddings)
-                .warm(true)
+            ModelDetails::default().id(id.clone()).context(backend.context).embeddings(backend.embeddings).warm(true)
         });
         let given = self.token.clone().filter(|token| !token.is_empty());
         let local = |url: &String| ["://127.", "://localhost", "://[::1]"].iter().any(|host| url.contains(host));
@@ -278,7 +274,7 @@ impl Miner {
 
 fn tell(backend: &watch::Sender<Backend>, report: ProbeReport, capacity: u32) {
     if !report.up {
-        tracing::warn!(reason = %report.reason, "the backend does not answer");
+        tracing::warn!(reason = report.reason.as_deref().unwrap_or_default(), "the backend does not answer");
     }
     backend.send_modify(|backend| {
         backend.up = report.up;

@@ -1,5 +1,7 @@
 //! `miner-token`: creates, lists and revokes the one-time tokens that enrol miners' keys.
 
+use std::num::NonZeroU64;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -7,7 +9,8 @@ use crate::exit::Done;
 use crate::keys::{self, Place, Revoke, duration};
 use crate::output::{self, text};
 use cortensor_router::KeySpec;
-use cortensor_router::internals::token::{DEFAULT_ENROL_SECS, ENROL};
+use cortensor_router::internals::token::DEFAULT_ENROL_SECS;
+use cortensor_router::model::Scope;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -76,8 +79,8 @@ impl Create {
     fn run(&self) -> Done {
         let ttl_secs = self.ttl.unwrap_or(DEFAULT_ENROL_SECS);
         let spec = KeySpec::new(self.name.clone())
-            .scopes([ENROL])
-            .ttl_secs(ttl_secs)
+            .scopes([Scope::Enrol])
+            .ttl_secs(NonZeroU64::new(ttl_secs))
             .models(self.models.clone())
             .owner(self.owner.clone());
         let made = keys::create(&self.place, &spec)?;
@@ -97,7 +100,7 @@ impl Create {
 impl List {
     fn run(&self) -> Done {
         let mut tokens = keys::list(&self.place)?;
-        tokens.retain(|token| text(token, "scopes") == ENROL);
+        tokens.retain(|token| text(token, "scopes") == Scope::Enrol.as_str());
         if self.place.json {
             return output::json(&json!({"count": tokens.len(), "enrolments": tokens}));
         }

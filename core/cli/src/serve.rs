@@ -8,6 +8,7 @@ use clap::Args;
 use cortensor_router::Token;
 use cortensor_router::config::{Durability, Loaded, MinersConfig, Override, Source, TokenConfig};
 use cortensor_router::listener::{Certificates, Listener};
+use cortensor_router::model::Scope;
 use cortensor_router::{Error, ErrorKind, Router};
 use tokio::sync::oneshot;
 use toml::Value;
@@ -206,7 +207,7 @@ impl Serve {
 /// a new user sees an answer. An operator who set `echo`, an upstream or a key for miners does not need it.
 fn nobody_is_expected(loaded: &Loaded) -> bool {
     let config = &loaded.config;
-    let lets_miners_in = |token: &TokenConfig| token.scopes.iter().any(|scope| scope == "miner");
+    let lets_miners_in = |token: &TokenConfig| token.scopes.contains(&Scope::Miner);
     loaded.source("echo") == Source::Default
         && config.upstreams.is_empty()
         && config.miners == MinersConfig::default()

@@ -7,6 +7,7 @@
 
 #[doc(hidden)]
 pub mod absent;
+mod change;
 mod completion;
 mod completion_record;
 mod depth;
@@ -29,6 +30,7 @@ mod prompt;
 #[cfg(test)]
 mod record_tests;
 mod request;
+mod scope;
 mod seconds;
 mod session;
 mod setters;
@@ -50,6 +52,7 @@ mod word;
 use name::{check_name, check_word};
 use vectors::vectors_of;
 
+pub use change::Change;
 pub use completion::{Answer, Completion};
 pub use completion_record::{CompletionIds, CompletionRecord};
 pub use error::{Error, ErrorDetails, ErrorKind, KINDS, KindRow, Result, UpstreamError};
@@ -60,6 +63,7 @@ pub use node::{Durability, NodeInfo, NodeState, NodeStats, NodeStatus, StoreKind
 pub use page::PageStart;
 pub use parts::{Delta, Function, FunctionDelta, Parts, ToolCall, ToolDelta};
 pub use request::{Extra, RequestKind, TaskRequest};
+pub use scope::Scope;
 pub use session::{Retention, Session, SessionMode, SessionPatch, SessionSpec, SessionState};
 pub use shared_text::SharedText;
 pub use task::{MinerResult, Outcome, Task, TaskState};

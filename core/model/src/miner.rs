@@ -79,17 +79,23 @@ pub struct MinerSpec {
     pub weight: u32,
     /// The person or company that runs the miner. Answers that are compared come from different owners if there are
     /// any.
-    pub owner: String,
+    #[serde(with = "absent::text")]
+    #[cfg_attr(feature = "schema", schema(value_type = String, default = ""))]
+    pub owner: Option<String>,
     /// Whether it is dedicated to sessions rather than ephemeral.
     pub dedicated: bool,
     /// Whether it embeds, beside or instead of generating.
     pub embeddings: bool,
     /// The most tokens of prompt and answer together; 0 where it does not say.
-    pub max_context_tokens: u64,
+    #[serde(with = "absent::number")]
+    #[cfg_attr(feature = "schema", schema(value_type = u64, default = 0))]
+    pub max_context_tokens: Option<NonZeroU64>,
     /// The optional abilities of the miner: with `continue` it goes on from a partial answer of another miner.
     pub features: Vec<String>,
     /// Its software and version, in its own words.
-    pub agent: String,
+    #[serde(with = "absent::text")]
+    #[cfg_attr(feature = "schema", schema(value_type = String, default = ""))]
+    pub agent: Option<String>,
     /// Its hardware, in its own words.
     pub hardware: Option<Hardware>,
     /// The details of its models beyond their names, as the miner states them.
@@ -159,12 +165,12 @@ impl Default for MinerSpec {
             models: Vec::new(),
             capacity: 1,
             weight: 1,
-            owner: String::new(),
+            owner: None,
             dedicated: false,
             embeddings: false,
-            max_context_tokens: 0,
+            max_context_tokens: None,
             features: Vec::new(),
-            agent: String::new(),
+            agent: None,
             hardware: None,
             model_details: Vec::new(),
         }
@@ -175,12 +181,12 @@ crate::setters! { MinerSpec {
     kind: MinerKind => kind,
     models: impl IntoIterator<Item = impl Into<String>> => models.into_iter().map(Into::into).collect(),
     weight: u32 => weight,
-    owner: impl Into<String> => owner.into(),
+    owner: impl Into<String> => Some(owner.into()).filter(|owner: &String| !owner.is_empty()),
     dedicated: bool => dedicated,
     embeddings: bool => embeddings,
-    max_context_tokens: u64 => max_context_tokens,
+    max_context_tokens: Option<NonZeroU64> => max_context_tokens,
     features: impl IntoIterator<Item = impl Into<String>> => features.into_iter().map(Into::into).collect(),
-    agent: impl Into<String> => agent.into(),
+    agent: impl Into<String> => Some(agent.into()).filter(|agent: &String| !agent.is_empty()),
     hardware: impl Into<Option<Hardware>> => hardware.into(),
     model_details: Vec<ModelDetails> => model_details,
 } }
@@ -202,9 +208,9 @@ impl MinerSpec {
     /// clients see them.
     #[doc(hidden)]
     pub fn numbers_in_json(&mut self) {
-        let least = |number: u64| number.min(super::MAX_JSON_INTEGER);
-        let claim = |number: &mut Option<NonZeroU64>| *number = number.and_then(|n| NonZeroU64::new(least(n.get())));
-        self.max_context_tokens = least(self.max_context_tokens);
+        let most = |number: NonZeroU64| NonZeroU64::new(number.get().min(super::MAX_JSON_INTEGER));
+        let claim = |number: &mut Option<NonZeroU64>| *number = number.and_then(most);
+        claim(&mut self.max_context_tokens);
         self.hardware.iter_mut().for_each(|hardware| claim(&mut hardware.vram));
         for model in &mut self.model_details {
             claim(&mut model.context);
@@ -226,7 +232,7 @@ impl MinerSpec {
             super::check_name("models", model)?;
         }
         for (field, word) in [("owner", &self.owner), ("agent", &self.agent)] {
-            super::check_word(field, word)?;
+            super::check_word(field, word.as_deref().unwrap_or_default())?;
         }
         if !(1..=65_536).contains(&self.capacity) {
             return Err(Error::invalid("capacity", "a miner's capacity is 1 to 65536"));
@@ -272,7 +278,9 @@ pub struct MinerInfo {
     /// Whether it embeds.
     pub embeddings: bool,
     /// The most tokens of prompt and answer together; 0 where it does not say.
-    pub max_context_tokens: u64,
+    #[serde(with = "absent::number")]
+    #[cfg_attr(feature = "schema", schema(value_type = u64))]
+    pub max_context_tokens: Option<NonZeroU64>,
     /// The optional abilities of the miner: `continue` ...
     pub features: Vec<String>,
     /// Its software and version, in its own words; empty for miners that do not say.

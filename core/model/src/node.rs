@@ -1,7 +1,10 @@
 //! The router itself.
 
+use std::num::NonZeroU64;
+
 use serde::{Deserialize, Serialize};
 
+use crate::absent;
 use crate::word::words;
 
 /// The events that an acknowledged write survives.
@@ -92,7 +95,9 @@ pub struct NodeInfo {
     /// The abilities of the router: `completions`, `chat`, `embeddings`, `streaming` ...
     pub capabilities: Vec<String>,
     /// The greatest context of its miners; 0 where none says.
-    pub max_context_tokens: u64,
+    #[serde(with = "absent::number")]
+    #[cfg_attr(feature = "schema", schema(value_type = u64))]
+    pub max_context_tokens: Option<NonZeroU64>,
 }
 }
 

@@ -5,6 +5,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::change::Change;
 use crate::json::with_path;
 use crate::whole::{Whole, number, some_number};
 use crate::word::{some_word, word, words};
@@ -202,20 +203,17 @@ pub struct SessionPatch {
     /// Anything of the caller's, up to 64 KiB.
     #[cfg_attr(feature = "schema", schema(max_length = 65_536))]
     pub metadata: Option<String>,
-    /// The model of its tasks where they name none.
-    pub model: Option<String>,
+    /// The model of its tasks where they name none; empty: none.
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
+    pub model: Change<String>,
     /// How many miners answer each task (0 and 1: one).
     #[cfg_attr(feature = "schema", schema(maximum = 16))]
     #[serde(alias = "redundancy", deserialize_with = "some_number")]
     pub redundant: Option<u32>,
     /// The most tasks it ever takes; 0: no limit.
-    #[serde(
-        alias = "maxTaskExecutionCount",
-        alias = "max_tasks",
-        alias = "maxTasks",
-        deserialize_with = "some_number"
-    )]
-    pub max_task_execution_count: Option<u64>,
+    #[serde(alias = "maxTaskExecutionCount", alias = "max_tasks", alias = "maxTasks")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<u64>))]
+    pub max_task_execution_count: Change<NonZeroU64>,
     /// The band of its tasks, 0 to 9; a higher band is served first.
     #[cfg_attr(feature = "schema", schema(maximum = 9))]
     #[serde(deserialize_with = "some_number")]
@@ -234,8 +232,9 @@ pub struct SessionPatch {
     #[serde(alias = "minNumOfNodes", alias = "min_nodes", alias = "minNodes", deserialize_with = "some_number")]
     pub min_num_of_nodes: Option<u32>,
     /// The most miners that work for it at a time; 0: no limit.
-    #[serde(alias = "maxNumOfNodes", alias = "max_nodes", alias = "maxNodes", deserialize_with = "some_number")]
-    pub max_num_of_nodes: Option<u32>,
+    #[serde(alias = "maxNumOfNodes", alias = "max_nodes", alias = "maxNodes")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<u32>))]
+    pub max_num_of_nodes: Change<NonZeroU32>,
     /// The service class.
     #[serde(deserialize_with = "some_number")]
     pub sla: Option<u32>,
@@ -366,15 +365,9 @@ impl SessionSpec {
             ($($field:ident)*) => {$(if let Some(value) = patch.$field { out.$field = value; })*};
         }
         take!(name metadata redundant priority weight retention min_num_of_nodes sla);
-        if let Some(model) = patch.model {
-            out.model = Some(model).filter(|model| !model.is_empty());
-        }
-        if let Some(most) = patch.max_num_of_nodes {
-            out.max_num_of_nodes = NonZeroU32::new(most);
-        }
-        if let Some(most) = patch.max_task_execution_count {
-            out.max_task_execution_count = NonZeroU64::new(most);
-        }
+        patch.model.apply(&mut out.model);
+        patch.max_num_of_nodes.apply(&mut out.max_num_of_nodes);
+        patch.max_task_execution_count.apply(&mut out.max_task_execution_count);
         macro_rules! take_validation {
             ($($field:ident)*) => {$(if patch.$field.is_some() { out.validation.$field = patch.$field; })*};
         }
@@ -440,15 +433,15 @@ crate::setters! { SessionSpec {
 crate::setters! { SessionPatch {
     name: Option<String> => name,
     metadata: Option<String> => metadata,
-    model: Option<String> => model,
+    model: Change<String> => model,
     redundant: Option<u32> => redundant,
-    max_task_execution_count: Option<u64> => max_task_execution_count,
+    max_task_execution_count: Change<NonZeroU64> => max_task_execution_count,
     priority: Option<u8> => priority,
     weight: Option<u32> => weight,
     affinity: Option<bool> => affinity,
     retention: Option<Retention> => retention,
     min_num_of_nodes: Option<u32> => min_num_of_nodes,
-    max_num_of_nodes: Option<u32> => max_num_of_nodes,
+    max_num_of_nodes: Change<NonZeroU32> => max_num_of_nodes,
     sla: Option<u32> => sla,
     validation_policy: Option<Policy> => validation_policy,
     matching: Option<Matching> => matching,

@@ -76,8 +76,8 @@ pub struct Holder {
     pub id: String,
     /// The only models that the holder's miners may serve; empty: all.
     pub models: Vec<String>,
-    /// The person or company that runs the miners; empty: unknown.
-    pub owner: String,
+    /// The person or company that runs the miners; `None`: unknown.
+    pub owner: Option<String>,
 }
 
 /// The record of an enrolled key.
@@ -85,8 +85,8 @@ pub struct Holder {
 pub struct Enrolled {
     /// The only models that the key's miner may serve; empty: all.
     pub models: Vec<String>,
-    /// The person or company that runs the miner; empty: unknown.
-    pub owner: String,
+    /// The person or company that runs the miner; `None`: unknown.
+    pub owner: Option<String>,
     /// Whether the key was revoked.
     pub revoked: bool,
 }
@@ -249,8 +249,8 @@ fn refused(code: &str, message: &str) -> Step {
     Step::Refused(ErrorFrame::fatal(code, message))
 }
 
-fn admit(hello: Box<Hello>, id: String, models: Vec<String>, owner: String, credential: Credential) -> Step {
-    let identity = Identity { id, models, owner: Some(owner).filter(|owner| !owner.is_empty()) };
+fn admit(hello: Box<Hello>, id: String, models: Vec<String>, owner: Option<String>, credential: Credential) -> Step {
+    let identity = Identity { id, models, owner };
     match spec_of(&identity, &hello) {
         Ok(spec) => Step::Admitted(Box::new(Admitted { identity, hello, spec, credential })),
         Err(error) => Step::Refused(ErrorFrame::of(&error)),

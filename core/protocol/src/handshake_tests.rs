@@ -200,7 +200,7 @@ fn every_way_through_a_handshake() {
 #[test]
 fn whoever_comes_in_is_who_the_record_says() {
     let pair = MinerKeyPair::from_pem(&MinerKeyPair::generate().unwrap()).unwrap();
-    let record = Enrolled { models: vec!["tiny".into()], owner: "alice".into(), revoked: false };
+    let record = Enrolled { models: vec!["tiny".into()], owner: Some("alice".into()), revoked: false };
     let frame = with(signed(&pair, None, false, Some("t")), "owner", "mallory".into());
     let frame = with(frame, "models", json!([{"id": "tiny"}, {"id": "large"}]));
     for (world, credential) in [
@@ -212,7 +212,7 @@ fn whoever_comes_in_is_who_the_record_says() {
         };
         assert_eq!(admitted.credential, credential);
         assert_eq!(admitted.identity.owner.as_deref(), Some("alice"));
-        assert_eq!((admitted.spec.owner.as_str(), admitted.spec.models), ("alice", vec!["tiny".to_owned()]));
+        assert_eq!((admitted.spec.owner.as_deref(), admitted.spec.models), (Some("alice"), vec!["tiny".to_owned()]));
     }
 }
 

@@ -1,7 +1,5 @@
 //! Checks a hello: its texts must be short, and it may offer only models that the miner's identity allows.
 
-use std::num::NonZeroU64;
-
 use cortensor_router_model::internals::check_word;
 use cortensor_router_model::{CONTINUE, Error, MinerKind, MinerSpec, NodeKind, Result};
 
@@ -65,7 +63,7 @@ pub fn spec_of(identity: &Identity, hello: &Hello) -> Result<MinerSpec> {
         .owner(identity.owner.clone().unwrap_or_else(|| hello.owner.clone()))
         .dedicated(hello.node_kind() == NodeKind::Dedicated)
         .embeddings(details.iter().any(|model| model.embeddings))
-        .max_context_tokens(details.iter().filter_map(|model| model.context).max().map_or(0, NonZeroU64::get))
+        .max_context_tokens(details.iter().filter_map(|model| model.context).max())
         .features(common_features(hello))
         .agent(hello.agent.clone())
         .hardware(hello.hw.clone())

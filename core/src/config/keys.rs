@@ -28,6 +28,10 @@ macro_rules! documented {
                 names: &[$(documented!(@names $($attr)*)),*],
                 secret: &[$(documented!(@secret $($attr)*)),*],
             }),*];
+
+            fn defaults() -> Option<toml::Value> {
+                toml::Value::try_from(Self::default()).ok()
+            }
         }
 
         cortensor_router_model::setters! { $name { $($field: $ty => $field,)* } }

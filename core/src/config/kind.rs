@@ -5,8 +5,6 @@ use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
-use serde::Serialize;
-
 /// The kinds of values that a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyKind {
@@ -81,7 +79,12 @@ pub(crate) trait Kind {
     /// The fields of a table, or of each table in a list.
     const FIELDS: &'static [FieldDoc] = &[];
 
-    /// The defaults of a table that stands in a list.
+    /// The defaults of a table.
+    fn defaults() -> Option<toml::Value> {
+        None
+    }
+
+    /// The defaults of each table in a list.
     fn element() -> Option<toml::Value> {
         None
     }
@@ -101,7 +104,7 @@ kinds! {
     Integer: u16, u32, u64, usize, NonZeroU16, NonZeroU64, NonZeroUsize;
     Number: f64;
     Text: String, IpAddr, PathBuf, super::Anonymous, super::Durability, super::StreamUsage, super::UnknownSession,
-        crate::model::OnFailure;
+        crate::model::OnFailure, crate::model::Scope;
     TextMap: BTreeMap<String, String>;
 }
 
@@ -111,11 +114,11 @@ impl<T: Kind> Kind for Option<T> {
     const FIELDS: &'static [FieldDoc] = T::FIELDS;
 }
 
-impl<T: Kind + Default + Serialize> Kind for Vec<T> {
+impl<T: Kind> Kind for Vec<T> {
     const KIND: KeyKind = T::KIND.listed();
     const FIELDS: &'static [FieldDoc] = T::FIELDS;
 
     fn element() -> Option<toml::Value> {
-        toml::Value::try_from(T::default()).ok()
+        T::defaults()
     }
 }

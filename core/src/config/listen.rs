@@ -7,7 +7,7 @@ use http::uri::Authority;
 use serde::{Deserialize, Serialize};
 
 use super::TlsConfig;
-use crate::model::check_name;
+use crate::model::{Scope, absent, check_name};
 use crate::{Error, Result};
 
 /// The token that works without any configuration, on loopback only.
@@ -147,20 +147,24 @@ documented! {
 #[serde(default, deny_unknown_fields)]
 pub struct TokenConfig {
     /// A name for people and logs.
-    pub name: String,
+    #[serde(with = "absent::text")]
+    pub name: Option<String>,
     /// The token itself. It is better kept in a variable: see `value_env`.
     #[serde(skip_serializing)]
-    pub value: String,
+    #[serde(deserialize_with = "absent::text::deserialize")]
+    pub value: Option<String>,
     /// The environment variable that holds it.
-    pub value_env: String,
+    #[serde(with = "absent::text")]
+    pub value_env: Option<String>,
     /// The scopes: `submit`, `read`, `admin`, `miner`. Empty: `submit`, `read` and `admin`.
-    pub scopes: Vec<String>,
+    pub scopes: Vec<Scope>,
     /// The only sessions it may use. Empty: all.
     pub sessions: Vec<u64>,
     /// For a token of miners: the only models that they may serve. Empty: all.
     pub models: Vec<String>,
     /// For a token of miners: the person or company that runs them.
-    pub owner: String,
+    #[serde(with = "absent::text")]
+    pub owner: Option<String>,
 }
 }
 
@@ -176,15 +180,13 @@ impl TokenConfig {
     /// # Errors
     /// When neither gives one.
     pub fn secret(&self) -> Result<String> {
-        if !self.value.is_empty() {
-            return Ok(self.value.clone());
-        }
-        std::env::var(&self.value_env).ok().filter(|v| !v.is_empty()).ok_or_else(|| {
+        let named = || std::env::var(self.value_env.as_ref()?).ok().filter(|value| !value.is_empty());
+        self.value.clone().or_else(named).ok_or_else(|| {
             Error::invalid(
                 "listen.token.value",
                 format!(
                     "the token {:?} has no value: set `value`, or name a set environment variable in `value_env`",
-                    self.name
+                    self.name.as_deref().unwrap_or_default()
                 ),
             )
         })
@@ -245,19 +247,17 @@ impl ListenConfig {
             ));
         }
         for token in &self.tokens {
-            check_name("listen.token.name", &token.name)?;
-            if !token.sessions.is_empty() && token.scopes.iter().any(|scope| scope == "miner") {
+            check_name("listen.token.name", token.name.as_deref().unwrap_or_default())?;
+            if !token.sessions.is_empty() && token.scopes.contains(&Scope::Miner) {
                 return Err(Error::invalid(
                     "listen.token.sessions",
                     "a miner works for every session: leave out sessions, or the scope `miner`",
                 ));
             }
-            if let Some(scope) =
-                token.scopes.iter().find(|s| !matches!(s.as_str(), "submit" | "read" | "admin" | "miner"))
-            {
+            if token.scopes.contains(&Scope::Enrol) {
                 return Err(Error::invalid(
                     "listen.token.scopes",
-                    format!("{scope:?} is no scope: submit, read, admin, miner"),
+                    "a configured token works more than once and cannot enrol: use submit, read, admin or miner",
                 ));
             }
         }

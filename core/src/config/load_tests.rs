@@ -1,6 +1,7 @@
 use super::*;
 use crate::config::Durability;
 use crate::config::{ENV_ALIASES, KeyKind, keys};
+use crate::model::Scope;
 
 fn from_env(variables: &[(&str, &str)]) -> Result<Loaded> {
     load_all(None, variables, Vec::new())
@@ -80,7 +81,7 @@ fn lists_of_tables_can_be_set_as_a_whole_and_by_their_places() {
     let urls: Vec<_> = loaded.config.upstreams.iter().map(|u| (u.url.as_str(), u.max_concurrency)).collect();
     assert_eq!(urls, [("http://a:1/v1", 32), ("http://b:2/v1", 7), ("http://c:3/v1", 32)]);
     let token = &loaded.config.listen.tokens[0];
-    assert_eq!((token.value.as_str(), token.scopes.join(",")), ("s3cret", "read".into()));
+    assert_eq!((token.value.as_deref(), token.scopes.as_slice()), (Some("s3cret"), [Scope::Read].as_slice()));
     let json = from_env(&[("CORTENSOR_UPSTREAM", r#"[{"url":"http://a:1/v1","aliases":{"small":"qwen"}}]"#)]).unwrap();
     assert_eq!(json.config.upstreams[0].aliases["small"], "qwen");
     assert!(message(from_env(&[("CORTENSOR_UPSTREAM_4_URL", "http://a/v1")])).contains("the next one is upstream[0]"));
@@ -104,9 +105,9 @@ fn every_alias_sets_its_key() {
     .unwrap();
     let config = &loaded.config;
     assert!(!config.listen.enabled);
-    assert_eq!(config.listen.tokens[0].value, "operators-token");
+    assert_eq!(config.listen.tokens[0].value.as_deref(), Some("operators-token"));
     assert_eq!(config.listen.address().to_string(), "0.0.0.0:5011");
-    assert_eq!(config.external_address, "203.0.113.7:443");
+    assert_eq!(config.external_address.as_deref(), Some("203.0.113.7:443"));
     assert_eq!(config.upstreams[0].url, "http://llm.local:8090/v1");
     assert_eq!(config.completion_sessions, [11, 12]);
     assert_eq!(loaded.source("listen.host"), Source::Environment("ROUTER_REST_BIND_IP".into()));
@@ -133,9 +134,12 @@ fn hosts_and_ports_of_aliases_are_put_together_sensibly() {
     ] {
         assert_eq!(from_env(&variables).unwrap().config.upstreams[0].url, url);
     }
-    assert_eq!(from_env(&[("ROUTER_EXTERNAL_IP", "1.2.3.4")]).unwrap().config.external_address, "1.2.3.4");
+    assert_eq!(
+        from_env(&[("ROUTER_EXTERNAL_IP", "1.2.3.4")]).unwrap().config.external_address.as_deref(),
+        Some("1.2.3.4")
+    );
     let alone = from_env(&[("ROUTER_EXTERNAL_PORT", "443")]).unwrap();
-    assert_eq!(alone.config.external_address, "");
+    assert_eq!(alone.config.external_address, None);
     assert!(alone.remarks[0].contains("ROUTER_EXTERNAL_IP is not set"));
 }
 

@@ -89,7 +89,8 @@ pub struct Config {
     /// The router's name in `/api/v1/info`. Default `cortensor-router`.
     pub name: String,
     /// The address under which the router is reached from outside, shown in `/api/v1/info`.
-    pub external_address: String,
+    #[serde(with = "crate::model::absent::text")]
+    pub external_address: Option<String>,
     /// Whether the built-in miner `echo` answers if no other miner could. Default `false`. A `serve` whose
     /// configuration names nobody who does the work lets it answer until the first miner comes.
     pub echo: bool,
@@ -125,7 +126,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             name: "cortensor-router".into(),
-            external_address: String::new(),
+            external_address: None,
             echo: false,
             completion_sessions: Vec::new(),
             unknown_session: UnknownSession::default(),

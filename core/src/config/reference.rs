@@ -171,8 +171,8 @@ impl Loaded {
     fn is_set(&self, place: &str) -> bool {
         let index = |list: &str| place.strip_prefix(list)?.split_once(']')?.0.parse::<usize>().ok();
         match (index("listen.token["), index("upstream[")) {
-            (Some(index), _) => self.config.listen.tokens.get(index).is_some_and(|token| !token.value.is_empty()),
-            (_, Some(index)) => self.config.upstreams.get(index).is_some_and(|upstream| !upstream.api_key.is_empty()),
+            (Some(index), _) => self.config.listen.tokens.get(index).is_some_and(|token| token.value.is_some()),
+            (_, Some(index)) => self.config.upstreams.get(index).is_some_and(|upstream| upstream.api_key.is_some()),
             _ => false,
         }
     }

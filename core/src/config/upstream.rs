@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::check_name;
+use crate::model::{absent, check_name};
 use crate::{Error, Result};
 
 /// Whether streams ask for their usage.
@@ -30,7 +30,8 @@ pub struct UpstreamConfig {
     /// The base URL with the version: `http://127.0.0.1:8080/v1`. `/v1` is added if the URL has no path.
     pub url: String,
     /// The name; the URL's host and port if it is empty.
-    pub name: String,
+    #[serde(with = "absent::text")]
+    pub name: Option<String>,
     /// The models to offer. Empty: the models that the server's `/models` lists.
     pub models: Vec<String>,
     /// Names under which clients ask for its models, each with the upstream's own name.
@@ -41,13 +42,16 @@ pub struct UpstreamConfig {
     pub weight: u32,
     /// The key that the server wants. It is better kept in a variable: see `api_key_env`.
     #[serde(skip_serializing)]
-    pub api_key: String,
+    #[serde(deserialize_with = "absent::text::deserialize")]
+    pub api_key: Option<String>,
     /// The environment variable that holds the key.
-    pub api_key_env: String,
+    #[serde(with = "absent::text")]
+    pub api_key_env: Option<String>,
     /// A file of certificates (PEM): the authorities to believe for its TLS, instead of the public ones.
     pub ca_file: Option<PathBuf>,
     /// The person or company that runs it.
-    pub owner: String,
+    #[serde(with = "absent::text")]
+    pub owner: Option<String>,
     /// Milliseconds to connect, and for the answer to a probe. Default 5000.
     pub connect_timeout_ms: u64,
     /// Milliseconds between two probes. Default 10000. A server that is down is asked sooner: after 250 milliseconds,
@@ -81,15 +85,15 @@ impl Default for UpstreamConfig {
     fn default() -> Self {
         Self {
             url: String::new(),
-            name: String::new(),
+            name: None,
             models: Vec::new(),
             aliases: BTreeMap::new(),
             max_concurrency: 32,
             weight: 1,
-            api_key: String::new(),
-            api_key_env: String::new(),
+            api_key: None,
+            api_key_env: None,
             ca_file: None,
-            owner: String::new(),
+            owner: None,
             connect_timeout_ms: 5_000,
             probe_interval_ms: 10_000,
             probe_threshold: 2,
@@ -122,8 +126,8 @@ impl UpstreamConfig {
 
     /// The name of the miner that stands for it.
     pub fn miner_name(&self) -> String {
-        if !self.name.is_empty() {
-            return self.name.clone();
+        if let Some(name) = &self.name {
+            return name.clone();
         }
         let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
         rest.split('/').next().unwrap_or(rest).to_owned()
@@ -131,13 +135,7 @@ impl UpstreamConfig {
 
     /// The key, from the configuration or the environment.
     pub fn key(&self) -> Option<String> {
-        if !self.api_key.is_empty() {
-            return Some(self.api_key.clone());
-        }
-        if self.api_key_env.is_empty() {
-            return None;
-        }
-        std::env::var(&self.api_key_env).ok().filter(|key| !key.is_empty())
+        self.api_key.clone().or_else(|| std::env::var(self.api_key_env.as_ref()?).ok().filter(|key| !key.is_empty()))
     }
 
     /// Checks every field; `index` is its place in the list.
@@ -146,8 +144,8 @@ impl UpstreamConfig {
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) that names the key.
     pub fn validate(&self, index: usize) -> Result<()> {
         let at = |key: &str| format!("upstream[{index}].{key}");
-        check_name(&at("name"), &self.name)?;
-        check_name(&at("owner"), &self.owner)?;
+        check_name(&at("name"), self.name.as_deref().unwrap_or_default())?;
+        check_name(&at("owner"), self.owner.as_deref().unwrap_or_default())?;
         let uri: http::Uri = self.url.parse().map_err(|e| {
             Error::invalid(at("url"), format!("{:?} is no URL ({e}): write it like http://127.0.0.1:8080/v1", self.url))
         })?;
@@ -172,11 +170,10 @@ impl UpstreamConfig {
         if !(16..=4_096).contains(&self.max_answer_headers) {
             return Err(Error::invalid(at("max_answer_headers"), "max_answer_headers must be 16 to 4096"));
         }
-        if !self.api_key_env.is_empty() && self.api_key.is_empty() && self.key().is_none() {
-            return Err(Error::invalid(
-                at("api_key_env"),
-                format!("the environment variable {} is not set", self.api_key_env),
-            ));
+        if let Some(variable) = &self.api_key_env
+            && self.key().is_none()
+        {
+            return Err(Error::invalid(at("api_key_env"), format!("the environment variable {variable} is not set")));
         }
         Ok(())
     }

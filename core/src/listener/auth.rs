@@ -1,6 +1,7 @@
 //! Decides what a caller may do, by `Authorization: Bearer`, `X-API-Key` or `api-key`. The decision comes before any id
 //! in the path is looked up.
 
+use std::num::NonZeroU64;
 use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
@@ -10,11 +11,14 @@ use tokio_util::sync::CancellationToken;
 use super::credentials::{self, Sent};
 use super::locality::{Foreign, Local, LocalRule, Visit};
 use crate::config::{Anonymous, DEFAULT_DEV_TOKEN, ListenConfig};
-use crate::model::SessionId;
+use crate::model::{Scope, SessionId};
 use crate::router::{KeyRing, Known};
 use crate::store::ApiKey;
-use crate::token::{DEFAULT_ENROL_SECS, ENROL, KeySpec, Token};
+use crate::token::{DEFAULT_ENROL_SECS, DEFAULT_SCOPES, KeySpec, Token};
 use crate::{Error, ErrorKind, Result, Router};
+
+/// The scopes of a configured token that names none, and of the development token.
+const ALL: [Scope; 3] = [Scope::Submit, Scope::Read, Scope::Admin];
 
 /// The sender of a request. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -30,9 +34,8 @@ pub(in crate::listener) struct Caller {
 
 impl Caller {
     /// A caller without a record.
-    fn new(id: &str, scopes: &[&str]) -> Self {
-        let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
-        let rights = Arc::new(ApiKey { id: id.to_owned(), scopes, ..ApiKey::default() });
+    fn new(id: &str, scopes: &[Scope]) -> Self {
+        let rights = Arc::new(ApiKey { id: id.to_owned(), scopes: scopes.to_vec(), ..ApiKey::default() });
         Self { rights, recorded: false, revoked: None }
     }
 
@@ -42,13 +45,13 @@ impl Caller {
     }
 
     /// Refuses a caller whose token does not carry the scope.
-    pub(in crate::listener) fn may(&self, scope: &str) -> Result<()> {
-        if self.rights.scopes.iter().any(|own| own == scope || own == "admin") {
+    pub(in crate::listener) fn may(&self, scope: Scope) -> Result<()> {
+        if self.rights.scopes.iter().any(|own| *own == scope || *own == Scope::Admin) {
             return Ok(());
         }
         Err(Error::new(
             ErrorKind::PermissionDenied,
-            format!("this token does not carry the scope {scope:?}: use one that does"),
+            format!("this token does not carry the scope \"{scope}\": use one that does"),
         ))
     }
 
@@ -65,7 +68,7 @@ impl Caller {
 
     /// Refuses a caller that may not change things that all sessions share.
     pub(in crate::listener) fn administers(&self) -> Result<()> {
-        self.may("admin")?;
+        self.may(Scope::Admin)?;
         self.is_unlimited()
     }
 
@@ -88,18 +91,16 @@ impl Caller {
         } else if let Some(other) = spec.sessions.iter().find(|id| self.sees(SessionId(**id)).is_err()) {
             return Err(beyond("sessions", format!("session {other} is none of this token's")));
         }
-        if let Some(scope) = spec.scopes.iter().find(|scope| self.may(scope).is_err()) {
-            return Err(beyond("scopes", format!("this token does not carry the scope {scope:?}")));
+        if let Some(scope) = spec.scopes.iter().find(|scope| self.may(**scope).is_err()) {
+            return Err(beyond("scopes", format!("this token does not carry the scope \"{scope}\"")));
         }
         if let Some(end) = self.rights.expires_at {
-            let left = end.get().saturating_sub(now_secs).max(1);
-            if spec.ttl_secs > left {
+            let left = NonZeroU64::new(end.get().saturating_sub(now_secs)).unwrap_or(NonZeroU64::MIN);
+            if spec.ttl_secs.is_some_and(|ttl| ttl > left) {
                 return Err(beyond("ttl_secs", format!("this token expires in {left} seconds")));
             }
-            if spec.ttl_secs == 0 {
-                let own = if spec.scopes.iter().any(|scope| scope == ENROL) { DEFAULT_ENROL_SECS } else { left };
-                spec.ttl_secs = own.min(left);
-            }
+            let own = NonZeroU64::new(DEFAULT_ENROL_SECS).filter(|_| spec.scopes.contains(&Scope::Enrol));
+            spec.ttl_secs = spec.ttl_secs.or(own).or(Some(left)).map(|ttl| ttl.min(left));
         }
         Ok(spec)
     }
@@ -168,18 +169,14 @@ impl Auth {
     pub(in crate::listener) fn new(router: &Router, config: &ListenConfig) -> Result<Self> {
         let mut configured = Vec::new();
         for (index, token) in config.tokens.iter().enumerate() {
-            let scopes = if token.scopes.is_empty() {
-                vec!["submit".into(), "read".into(), "admin".into()]
-            } else {
-                token.scopes.clone()
-            };
-            let id = if token.name.is_empty() { format!("token-{index}") } else { token.name.clone() };
+            let scopes = if token.scopes.is_empty() { ALL.to_vec() } else { token.scopes.clone() };
+            let id = token.name.clone().unwrap_or_else(|| format!("token-{index}"));
             let rights = Arc::new(ApiKey {
                 id,
                 scopes,
                 sessions: token.sessions.iter().copied().map(SessionId).collect(),
                 models: token.models.clone(),
-                owner: Some(token.owner.clone()).filter(|owner| !owner.is_empty()),
+                owner: token.owner.clone(),
                 ..ApiKey::default()
             });
             configured.push((hash(&token.secret()?), Caller { rights, recorded: true, revoked: None }));
@@ -198,10 +195,7 @@ impl Auth {
             dev,
             anonymous,
             local: LocalRule::new(config),
-            developers: Developers {
-                program: Caller::new("dev", &["submit", "read", "admin"]),
-                page: Caller::new("dev", &["submit", "read"]),
-            },
+            developers: Developers { program: Caller::new("dev", &ALL), page: Caller::new("dev", DEFAULT_SCOPES) },
         })
     }
 
@@ -239,9 +233,9 @@ impl Auth {
         let caller = self.known(token, now_secs).ok_or_else(unauthorized)?;
         let stored = caller.revoked.is_some();
         let key = caller.rights;
-        (stored && key.scopes.iter().any(|scope| scope == ENROL)).then_some(key).ok_or_else(|| {
-            Error::new(ErrorKind::PermissionDenied, format!("this token does not carry the scope {ENROL:?}"))
-        })
+        (stored && key.scopes.contains(&Scope::Enrol))
+            .then_some(key)
+            .ok_or_else(|| Error::new(ErrorKind::PermissionDenied, "this token does not carry the scope \"enrol\""))
     }
 
     /// Finds the caller of a request: the first one that any of its credentials names.
@@ -262,7 +256,7 @@ impl Auth {
         }
         if self.anonymous && credentials::none(visit.headers) {
             self.local(visit).map_err(|why| refused("access without a token (listen.anonymous)", &why))?;
-            return Ok(Caller::new("anonymous", &["submit", "read"]));
+            return Ok(Caller::new("anonymous", DEFAULT_SCOPES));
         }
         Err(Error::new(ErrorKind::Unauthenticated, "Invalid Authorization header format")
             .with_code("invalid_authorization"))
@@ -318,7 +312,7 @@ impl Auth {
         }
         let hash = hash(token);
         if own.is_some_and(|own| bool::from(own.ct_eq(&hash))) {
-            return Some(Caller::new("command", &["admin"]));
+            return Some(Caller::new("command", &[Scope::Admin]));
         }
         let mut found = None;
         for (known, caller) in &self.configured {

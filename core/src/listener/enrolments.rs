@@ -1,6 +1,8 @@
 //! The routes for miners with keys of their own: the one-time tokens that enrol a miner, and the enrolled miners. For
 //! administrators.
 
+use std::num::NonZeroU64;
+
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
@@ -18,10 +20,10 @@ use super::openapi::{CortensorFailures, ReadFailures};
 use super::reply::{Failed, Family, Json};
 use super::state::AppState;
 use crate::Error;
-use crate::model::Timestamp;
+use crate::model::{Scope, Timestamp, absent};
 use crate::store::ApiKey;
 use crate::store::MinerRecord;
-use crate::token::{ENROL, KeySpec, NewKey};
+use crate::token::{KeySpec, NewKey};
 
 pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -58,10 +60,13 @@ struct Enrolment {
     /// The only models that the miner may serve; empty: all models.
     models: Vec<String>,
     /// The person or company that runs the miner.
-    owner: String,
+    #[serde(with = "absent::text")]
+    #[schema(value_type = String, default = "")]
+    owner: Option<String>,
     /// The seconds until the token expires, at most 30 days; 0: one day.
-    #[serde(deserialize_with = "crate::model::whole::number")]
-    ttl_secs: u64,
+    #[serde(with = "absent::number")]
+    #[schema(value_type = u64, default = 0)]
+    ttl_secs: Option<NonZeroU64>,
 }
 
 /// Makes a one-time token that enrols a miner's key
@@ -84,7 +89,7 @@ async fn create(
     caller.administers()?;
     let body = body::read(&state, Family::Cortensor, &headers, body).await?;
     let Enrolment { name, models, owner, ttl_secs } = body::parse(Family::Cortensor, &body)?;
-    let spec = KeySpec { name, models, owner, ttl_secs, scopes: vec![ENROL.to_owned()], sessions: Vec::new() };
+    let spec = KeySpec { name, models, owner, ttl_secs, scopes: vec![Scope::Enrol], sessions: Vec::new() };
     let spec = caller.lend(spec, Timestamp::wall_clock().as_secs())?;
     Ok((StatusCode::CREATED, Json(state.router.create_key(&spec).await?)))
 }
@@ -102,7 +107,7 @@ async fn list(
 ) -> Result<Json<EnrolmentPage>, Failed> {
     caller.administers()?;
     let mut keys = state.router.keys().await?;
-    keys.retain(|key| key.scopes.iter().any(|scope| scope == ENROL));
+    keys.retain(|key| key.scopes.contains(&Scope::Enrol));
     Ok(Json(EnrolmentPage { count: keys.len(), enrolments: keys }))
 }
 
@@ -120,7 +125,7 @@ async fn withdraw(
     InPath(id): InPath<String>,
 ) -> Result<Json<KeyRevoked>, Failed> {
     caller.administers()?;
-    let there = state.router.keys().await?.into_iter().any(|key| key.id == id && key.scopes.iter().any(|s| s == ENROL));
+    let there = state.router.keys().await?.into_iter().any(|key| key.id == id && key.scopes.contains(&Scope::Enrol));
     if !there || !state.router.delete_key(&id).await? {
         return Err(Error::not_found(format!("there is no enrolment {id}: it may be spent"))
             .with_code("enrolment_not_found")

@@ -11,6 +11,7 @@ use super::cortensor::schema::{Health, Readiness};
 use super::openapi::{ReadFailures, also};
 use super::reply::{Failed, Json};
 use super::state::AppState;
+use crate::model::Scope;
 
 pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(also(routes!(alive), &["/health"])).routes(routes!(ready)).routes(routes!(metrics))
@@ -78,7 +79,7 @@ async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Readiness>) {
 )]
 async fn metrics(State(state): State<AppState>, caller: Option<axum::Extension<Caller>>) -> Result<Response, Failed> {
     if let Some(caller) = caller {
-        caller.may("read")?;
+        caller.may(Scope::Read)?;
     }
     let mut response = state.router.metrics_text().into_response();
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");

@@ -15,7 +15,7 @@ use super::openapi::{CortensorFailures, ReadFailures};
 use super::reply::{Failed, Family, Json};
 use super::state::AppState;
 use crate::Error;
-use crate::model::Timestamp;
+use crate::model::{Scope, Timestamp};
 use crate::token::{KeySpec, NewKey};
 
 pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
@@ -30,7 +30,7 @@ pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
     responses((status = 200, description = "The keys.", body = KeyPage), ReadFailures)
 )]
 async fn list(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Result<Json<KeyPage>, Failed> {
-    caller.may("admin")?;
+    caller.may(Scope::Admin)?;
     let mut keys = state.router.keys().await?;
     keys.retain(|key| caller.rules(key));
     Ok(Json(KeyPage { count: keys.len(), keys }))
@@ -54,7 +54,7 @@ async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<NewKey>), Failed> {
-    caller.may("admin")?;
+    caller.may(Scope::Admin)?;
     let body = body::read(&state, Family::Cortensor, &headers, body).await?;
     let spec = caller.lend(body::parse(Family::Cortensor, &body)?, Timestamp::wall_clock().as_secs())?;
     Ok((StatusCode::CREATED, Json(state.router.create_key(&spec).await?)))
@@ -76,7 +76,7 @@ async fn revoke(
     Extension(caller): Extension<Caller>,
     InPath(id): InPath<String>,
 ) -> Result<Json<KeyRevoked>, Failed> {
-    caller.may("admin")?;
+    caller.may(Scope::Admin)?;
     let hidden = state.router.key_ring().get(&id).is_some_and(|known| !caller.rules(&known.key));
     if hidden || !state.router.delete_key(&id).await? {
         return Err(Error::not_found(format!("there is no key {id}"))

@@ -23,7 +23,7 @@ use super::reply::{CortensorError, Failed};
 use super::state::AppState;
 use crate::miner::protocol::frame::SUBPROTOCOL;
 use crate::miner::protocol::handshake::Holder;
-use crate::model::Timestamp;
+use crate::model::{Scope, Timestamp};
 use crate::router::accept::{Door, MinerPeer, MinerTokens};
 use crate::store::ApiKey;
 use crate::{Error, ErrorKind, Result};
@@ -151,11 +151,10 @@ impl MinerTokens for Tokens {
     fn holder(&self, token: &str) -> Result<(Holder, Option<CancellationToken>)> {
         let now = Timestamp::wall_clock().as_secs();
         let caller = self.state.auth.caller_of(token, self.local.clone(), now)?;
-        caller.may("miner")?;
+        caller.may(Scope::Miner)?;
         // A miner works for every session, so its key must not be limited to some.
         caller.is_unlimited()?;
-        let (models, owner) =
-            caller.key().map(|key| (key.models.clone(), key.owner.clone().unwrap_or_default())).unwrap_or_default();
+        let (models, owner) = caller.key().map(|key| (key.models.clone(), key.owner.clone())).unwrap_or_default();
         Ok((Holder { id: caller.id().to_owned(), models, owner }, caller.revoked().cloned()))
     }
 

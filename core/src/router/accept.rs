@@ -199,7 +199,7 @@ impl Router {
 }
 
 fn enrolled(record: MinerRecord) -> Enrolled {
-    Enrolled { models: record.models, owner: record.owner.unwrap_or_default(), revoked: record.revoked }
+    Enrolled { models: record.models, owner: record.owner, revoked: record.revoked }
 }
 
 /// The next text message; `None` if the connection ended.

@@ -68,7 +68,7 @@ impl Router {
         NodeInfo::default()
             .active_sessions(listed_sessions(&core).filter(|session| session.active).count() as u64)
             .address(address_of(&config.name))
-            .ip_address(config.external_address.clone())
+            .ip_address(config.external_address.clone().unwrap_or_default())
             .name(config.name.clone())
             .node_stats(
                 NodeStats::default().dedicated_count(dedicated).ephemeral_count(total - dedicated).total_count(total),
@@ -77,7 +77,7 @@ impl Router {
             .version(VERSION.to_owned())
             .models(models.into_iter().map(|model| model.id).collect())
             .capabilities(capabilities)
-            .max_context_tokens(core.miners.values().map(|slot| slot.spec.max_context_tokens).max().unwrap_or(0))
+            .max_context_tokens(core.miners.values().filter_map(|slot| slot.spec.max_context_tokens).max())
     }
 
     /// The router's present state. The figures of processor and memory are 0 here; the listener fills them in.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 
+use crate::model::Scope;
 use crate::store::ApiKey;
 
 /// The keys of the store, in memory.
@@ -22,7 +23,7 @@ struct Ring {
 impl Ring {
     /// Sets the key with this id; `None` removes it. Returns the old key.
     fn replace(&mut self, id: &str, key: Option<Known>) -> Option<Known> {
-        let administers = |known: &Known| usize::from(known.key.scopes.iter().any(|scope| scope == "admin"));
+        let administers = |known: &Known| usize::from(known.key.scopes.contains(&Scope::Admin));
         self.admins += key.as_ref().map_or(0, administers);
         let before = match key {
             Some(key) => self.by_id.insert(id.to_owned(), key),

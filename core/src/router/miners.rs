@@ -1,6 +1,7 @@
 //! Miners, from the first contact to their removal.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -11,8 +12,7 @@ use crate::config::UpstreamConfig;
 use crate::engine::{BreakerState, Event, MinerKey, MinerRules};
 use crate::miner::{FailClass, Failure, Miner};
 use crate::model::{
-    Breaker, CONTINUE, Gid, MAX_JSON_INTEGER, MinerInfo, MinerKind, MinerSpec, MinerStatus, NodeKind, Timestamp,
-    address_of,
+    Breaker, CONTINUE, Gid, MinerInfo, MinerKind, MinerSpec, MinerStatus, NodeKind, Timestamp, address_of,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -69,9 +69,8 @@ impl MinerHandle {
         self.change(|slot| slot.up = up);
     }
 
-    /// Sets the text that lists of miners show: the reason why the miner is down, or a warning while it is up; empty:
-    /// none.
-    pub fn set_reason(&self, reason: String) {
+    /// Sets the text that lists of miners show: the reason why the miner is down, or a warning while it is up.
+    pub fn set_reason(&self, reason: Option<String>) {
         if let Some(slot) = self.shared.core.lock().miners.get_mut(&self.key) {
             slot.reason = reason;
         }
@@ -116,10 +115,11 @@ impl MinerHandle {
         }
     }
 
-    /// Sets the maximum number of tokens of prompt and answer together; 0: unknown.
-    pub fn set_max_context_tokens(&self, tokens: u64) {
+    /// Sets the maximum number of tokens of prompt and answer together; `None`: unknown.
+    pub fn set_max_context_tokens(&self, tokens: Option<NonZeroU64>) {
         if let Some(slot) = self.shared.core.lock().miners.get_mut(&self.key) {
-            slot.spec.max_context_tokens = tokens.min(MAX_JSON_INTEGER);
+            slot.spec.max_context_tokens = tokens;
+            slot.spec.numbers_in_json();
         }
     }
 }
@@ -203,7 +203,7 @@ impl Shared {
             capacity: if entrance.up { spec.capacity } else { 0 },
             weight: spec.weight,
             embeddings: spec.embeddings,
-            owner: Arc::from(spec.owner.as_str()),
+            owner: Arc::from(spec.owner.as_deref().unwrap_or_default()),
             auto_accept: spec.kind != MinerKind::Remote,
             last_resort: entrance.last_resort,
         };
@@ -232,8 +232,8 @@ impl Shared {
                 last_seen: now,
                 up: entrance.up,
                 awaited: entrance.awaited,
-                reason: String::new(),
-                last_failure: String::new(),
+                reason: None,
+                last_failure: None,
             };
             core.miners.insert(key, slot);
             key
@@ -270,10 +270,6 @@ fn share(part: u64, whole: u64) -> f64 {
 }
 
 /// The text; `None` if it is empty.
-fn some(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
-}
-
 impl Router {
     /// Adds a miner that is code of the host program.
     ///
@@ -339,11 +335,11 @@ impl Router {
                         .capacity(slot.spec.capacity)
                         .credits(view.credits)
                         .in_flight(view.in_flight)
-                        .owner(some(&slot.spec.owner))
+                        .owner(slot.spec.owner.clone())
                         .embeddings(slot.spec.embeddings)
                         .max_context_tokens(slot.spec.max_context_tokens)
                         .features(slot.spec.features.clone())
-                        .agent(some(&slot.spec.agent))
+                        .agent(slot.spec.agent.clone())
                         .hardware(slot.spec.hardware.clone())
                         .model_details(slot.spec.model_details.clone())
                         .load(share(view.in_flight.into(), view.credits.into()))
@@ -360,7 +356,7 @@ impl Router {
                         .reputation((view.reputation * 1_000.0).round() / 1_000.0)
                         .service_class(view.service_class)
                         .reserved_for(view.reserved)
-                        .reason(slot.why_out(view).or_else(|| some(&slot.reason)))
+                        .reason(slot.why_out(view).or_else(|| slot.reason.clone()))
                         .connected_at(slot.connected_at.as_secs())
                         .last_seen(if slot.up { self.shared.clock.now() } else { slot.last_seen }.as_secs()),
                 )
@@ -378,7 +374,7 @@ impl Router {
                 let entry = models.entry(id).or_insert_with(|| ModelInfo {
                     id: id.clone(),
                     created: slot.connected_at.as_secs(),
-                    owned_by: if slot.spec.owner.is_empty() { slot.spec.name.clone() } else { slot.spec.owner.clone() },
+                    owned_by: slot.spec.owner.as_ref().unwrap_or(&slot.spec.name).clone(),
                     ..ModelInfo::default()
                 });
                 entry.miners += 1;

@@ -15,12 +15,12 @@ pub(super) struct MinerSlot {
     pub(super) connected_at: Timestamp,
     pub(super) last_seen: Timestamp,
     pub(super) up: bool,
-    /// The reason why the miner is down, or a warning while it is up; empty: none.
-    pub(super) reason: String,
+    /// The reason why the miner is down, or a warning while it is up.
+    pub(super) reason: Option<String>,
     /// The maximum number of concurrent tasks while the miner is up.
     pub(super) credits: u32,
-    /// The message of the last failure for which the miner was blamed; empty: none.
-    pub(super) last_failure: String,
+    /// The message of the last failure for which the miner was blamed.
+    pub(super) last_failure: Option<String>,
     /// Whether the miner's first report is still to come.
     pub(super) awaited: bool,
 }
@@ -68,23 +68,22 @@ impl MinerSlot {
 
     /// Keeps the message of a failure for which the miner was blamed.
     pub(super) fn blamed(&mut self, words: &str) {
-        words[..words.floor_char_boundary(WORDS)].clone_into(&mut self.last_failure);
+        self.last_failure = Some(words[..words.floor_char_boundary(WORDS)].to_owned());
     }
 
     /// The reason why the miner gets no tasks at present; `None`: it can get tasks.
     pub(super) fn why_out(&self, view: MinerView) -> Option<String> {
-        let because = |what: &str, why: &str| {
-            if why.is_empty() { what.to_owned() } else { format!("{what}: {why}") }
-        };
+        let because =
+            |what: &str, why: Option<&String>| why.map_or_else(|| what.to_owned(), |why| format!("{what}: {why}"));
         match () {
             () if view.draining => Some("it drains".to_owned()),
             () if !self.up && self.awaited => Some(NOT_HEARD.to_owned()),
-            () if !self.up => Some(because("it is down", &self.reason)),
+            () if !self.up => Some(because("it is down", self.reason.as_ref())),
             () if view.set_aside => Some("it is set aside, because its answers do not agree with others'".to_owned()),
             () if matches!(view.breaker, BreakerState::Open(_)) => {
-                Some(because("it is left alone after failures, the last one", &self.last_failure))
+                Some(because("it is left alone after failures, the last one", self.last_failure.as_ref()))
             }
-            () if view.credits == 0 => Some(because("it takes no tasks", &self.reason)),
+            () if view.credits == 0 => Some(because("it takes no tasks", self.reason.as_ref())),
             () => None,
         }
     }

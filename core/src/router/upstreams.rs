@@ -11,14 +11,14 @@ use crate::model::{CONTINUE, MinerKind, MinerSpec};
 
 pub(super) fn attach(shared: &Arc<Shared>, config: UpstreamConfig) -> Result<()> {
     config.validate(0)?;
-    let spec = MinerSpec::new(config.miner_name(), config.max_concurrency)
+    let mut spec = MinerSpec::new(config.miner_name(), config.max_concurrency)
         .kind(MinerKind::Upstream)
         .models(config.models.clone())
         .weight(config.weight)
-        .owner(config.owner.clone())
         .embeddings(config.embeddings)
         .dedicated(config.dedicated)
         .features(config.continues.then_some(CONTINUE));
+    spec.owner.clone_from(&config.owner);
     let miner = UpstreamMiner::new(config, &shared.config.limits)?;
     // Until the first probe has ended, tasks wait for the upstream instead of failing.
     let handle = shared.join(spec, miner.clone(), Entrance { awaited: true, ..Entrance::default() })?;

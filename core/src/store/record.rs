@@ -4,7 +4,9 @@ use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Fence, Gid, NodeKind, PageStart, Session, SessionId, Task, TaskId, TaskState, Timestamp, absent};
+use crate::model::{
+    Fence, Gid, NodeKind, PageStart, Scope, Session, SessionId, Task, TaskId, TaskState, Timestamp, absent,
+};
 
 /// The result of accepting a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +144,7 @@ pub struct ApiKey {
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub hash: String,
     /// The scopes: `submit`, `read`, `admin`, `miner`, `enrol`.
-    pub scopes: Vec<String>,
+    pub scopes: Vec<Scope>,
     /// The only sessions that the key may use; empty: all sessions.
     #[cfg_attr(feature = "listener", schema(value_type = Vec<u64>))]
     pub sessions: Vec<SessionId>,

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::end::StoredEnd;
 use super::{ApiKey, MinerRecord, samples};
-use crate::model::{NodeKind, SessionId, Task, TaskRequest};
+use crate::model::{NodeKind, Scope, SessionId, Task, TaskRequest};
 
 fn json(row: &impl Serialize) -> String {
     serde_json::to_string_pretty(row).unwrap()
@@ -52,7 +52,7 @@ fn miners_and_keys_stay_as_they_are() {
         id: "5f2a90c1b7e4".into(),
         name: "ci".into(),
         hash: "ab".repeat(32),
-        scopes: vec!["submit".into(), "read".into()],
+        scopes: vec![Scope::Submit, Scope::Read],
         sessions: vec![SessionId(2)],
         created_at: 1_767_225_600,
         expires_at: NonZeroU64::new(1_767_312_000),

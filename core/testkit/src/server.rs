@@ -61,7 +61,7 @@ impl Server {
     /// Starts a router in front of that upstream, which serves the model `up-model`.
     pub async fn before(upstream: &Upstream, config: Config) -> Self {
         let server = Self::open(config).await;
-        let config = UpstreamConfig::new(&upstream.url).name("up".into()).models(vec!["up-model".into()]);
+        let config = UpstreamConfig::new(&upstream.url).name(Some("up".into())).models(vec!["up-model".into()]);
         server.router.add_upstream(config).unwrap();
         server
     }

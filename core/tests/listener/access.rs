@@ -98,7 +98,7 @@ async fn the_development_token_ends_with_the_first_key_that_administers() {
     assert_eq!(kept.get_json("/api/v1/keys").await.0, 200);
     let off = serve(ListenConfig::default().dev_token(Some(false))).await;
     assert_eq!(off.get_json("/api/v1/keys").await.1["code"], "dev_token_refused");
-    let token = TokenConfig::default().name("t".into()).value("s3cret".into());
+    let token = TokenConfig::default().name(Some("t".into())).value(Some("s3cret".into()));
     let configured = serve(ListenConfig::default().tokens(vec![token])).await;
     assert_eq!(configured.get_json("/api/v1/keys").await.1["code"], "dev_token_refused");
 }

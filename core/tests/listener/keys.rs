@@ -16,7 +16,7 @@ use super::{DEV, Server, serve};
 #[tokio::test]
 async fn a_token_of_the_configuration_may_have_the_form_of_a_key() {
     let value = Token::mint().unwrap().reveal();
-    let token = TokenConfig::default().name("app".into()).value(value.clone());
+    let token = TokenConfig::default().name(Some("app".into())).value(Some(value.clone()));
     let server = serve(ListenConfig::default().tokens(vec![token])).await;
     let header = format!("Authorization: Bearer {value}\r\n");
     assert_eq!(server.parts("GET", "/api/v1/info", &header, "").await.0, 200);
@@ -127,7 +127,7 @@ async fn a_key_is_revoked_although_whoever_revokes_it_hangs_up() {
         .data_dir(Some(dir.path().to_owned()))
         .durability(cortensor_router::config::Durability::Full);
     let server = crate::serve_with(cortensor_router::Config::default().storage(storage), ListenConfig::default()).await;
-    let spec = cortensor_router::KeySpec::new("k").scopes(["read"]);
+    let spec = cortensor_router::KeySpec::new("k").scopes([cortensor_router::model::Scope::Read]);
     let made = server.router.create_key(&spec).await.unwrap();
     {
         let revoked = server.router.delete_key(&made.key.id);

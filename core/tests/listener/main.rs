@@ -224,7 +224,7 @@ async fn a_listener_that_others_reach_wants_a_token() {
     let error = Listener::bind(router.clone(), open.clone()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert!(error.message().contains("token"), "{error}");
-    let token = TokenConfig::default().name("t".into()).value("s3cret".into());
+    let token = TokenConfig::default().name(Some("t".into())).value(Some("s3cret".into()));
     Listener::bind(router, open.tokens(vec![token])).await.unwrap();
 }
 

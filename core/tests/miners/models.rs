@@ -198,7 +198,7 @@ async fn a_first_list_is_waited_for() {
     let url = upstream(listing.clone()).await;
     let router = router(DispatchConfig::default()).await;
     let mut any = Hand::join(&router, MinerSpec::new("any", 8));
-    router.add_upstream(UpstreamConfig::new(url).name("up".into())).unwrap();
+    router.add_upstream(UpstreamConfig::new(url).name(Some("up".into()))).unwrap();
     let (listed, by_any_door) = (submit(&router, asking("m")).await, submit_any(&router, asking("m")).await);
     let other = submit(&router, asking("other")).await;
     let none = submit(&router, TaskRequest::completion("hi")).await;

@@ -95,7 +95,7 @@ async fn a_silent_miner_keeps_the_task_until_another_one_could_take_it() {
 async fn where_no_miner_is_up_a_caller_is_told_soon_and_others_wait() {
     let router = router(DispatchConfig::default()).await;
     let mut miner = Hand::join(&router, MinerSpec::new("only", 1));
-    miner.handle.set_reason("cannot connect: Connection refused".into());
+    miner.handle.set_reason(Some("cannot connect: Connection refused".into()));
     miner.handle.set_up(false);
     let detach = SubmitOptions::default().detach(true);
     let patient = router.submit(DEFAULT, TaskRequest::completion("x"), detach).await.unwrap();

@@ -80,7 +80,7 @@ async fn comments_of_an_upstream_are_signs_of_life() {
     let upstreams = vec![
         UpstreamConfig::new(&upstream.url),
         // A second upstream that could take the task.
-        UpstreamConfig::new(&upstream.url).name("spare".into()),
+        UpstreamConfig::new(&upstream.url).name(Some("spare".into())),
     ];
     let server = Server::open(Config::default().dispatch(dispatch).upstreams(upstreams)).await;
     let reply = server.post("/v1/chat/completions", &chat(r#","stream":true"#)).await;

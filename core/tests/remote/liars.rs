@@ -19,7 +19,10 @@ async fn claims_are_bounded_in_whole_answers_and_in_raw_pieces() {
     said["hw"]["vram"] = json!(u64::MAX);
     let (mut hand, _) = Hand::welcomed(server.address, said).await;
     let miner = server.miner(|miner| miner.id == "hand").await;
-    assert_eq!((miner.max_context_tokens, miner.model_details[0].context), (SAFE, NonZeroU64::new(SAFE)));
+    assert_eq!(
+        (miner.max_context_tokens, miner.model_details[0].context),
+        (NonZeroU64::new(SAFE), NonZeroU64::new(SAFE))
+    );
     assert_eq!(miner.hardware.unwrap().vram, NonZeroU64::new(SAFE));
     for stream in [false, true] {
         let task = server.submit("hi", stream).await;

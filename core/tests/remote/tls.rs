@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use cortensor_router::KeySpec;
 use cortensor_router::config::{ListenConfig, TlsConfig, UpstreamConfig};
 use cortensor_router::miner::client::{MinerClient, MinerClientConfig};
-use cortensor_router::model::{MinerSpec, SessionId, TaskRequest};
+use cortensor_router::model::{MinerSpec, Scope, SessionId, TaskRequest};
 use cortensor_router::{Config, ErrorKind, Router, SubmitOptions};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
@@ -64,7 +64,7 @@ impl Files {
 async fn a_miner_over_tls_signs_the_channel() {
     let files = Files::make();
     let server = files.server(false).await;
-    let spec = KeySpec::new("gpu").scopes(["enrol"]);
+    let spec = KeySpec::new("gpu").scopes([Scope::Enrol]);
     let token = server.router.create_key(&spec).await.unwrap().token;
     let keyed = files.client(&server).token(token.reveal()).key_file(Some(files.path("own.pem")));
     let client = MinerClient::start(keyed.clone(), words).unwrap();
@@ -121,7 +121,7 @@ async fn an_upstream_may_have_an_authority_of_its_own() {
     let upstream = UpstreamConfig::default()
         .url(format!("https://{}/v1", server.address))
         .models(vec!["tiny".into()])
-        .api_key("default-dev-token".into())
+        .api_key(Some("default-dev-token".into()))
         .ca_file(Some(files.path("ca.pem")));
     let front = Router::builder().upstream(upstream.clone()).open().await.unwrap();
     let request = TaskRequest::completion("over tls").model("tiny");

@@ -5,7 +5,7 @@ use cortensor_router::KeySpec;
 use cortensor_router::config::{ListenConfig, TokenConfig};
 use cortensor_router::internals::protocol::frame::Challenge;
 use cortensor_router::internals::protocol::identity::{MinerKeyPair, encode};
-use cortensor_router::model::MinerStatus;
+use cortensor_router::model::{MinerStatus, Scope};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -101,7 +101,7 @@ async fn the_development_token_makes_a_miner_of_a_local_program_alone() {
     }
     assert!(server.router.miners().is_empty());
     // A secret key needs none of these checks.
-    let spec = KeySpec::new("gpu").scopes(["miner"]);
+    let spec = KeySpec::new("gpu").scopes([Scope::Miner]);
     let token = server.router.create_key(&spec).await.unwrap().token.reveal();
     let mut hand =
         Hand::connect_with(server.address, &[("x-forwarded-for", "8.8.8.8"), ("host", "router.example")]).await;
@@ -131,7 +131,7 @@ fn new_key() -> MinerKeyPair {
 }
 
 async fn enrolment(server: &Server, spec: KeySpec) -> String {
-    let spec = spec.scopes(["enrol"]).name("gpu");
+    let spec = spec.scopes([Scope::Enrol]).name("gpu");
     server.router.create_key(&spec).await.unwrap().token.reveal()
 }
 
@@ -222,7 +222,7 @@ async fn a_miner_serves_what_it_is_allowed_and_nothing_else() {
     hand.send(greeting).await;
     hand.expect("welcome").await;
     let miner = server.miner(|miner| miner.active).await;
-    assert_eq!((miner.models, miner.max_context_tokens), (vec!["tiny".to_owned()], 0));
+    assert_eq!((miner.models, miner.max_context_tokens), (vec!["tiny".to_owned()], None));
     drop(hand);
     server.miner(|miner| miner.status == MinerStatus::Down).await;
     let refused = greet(&server, |challenge| {
@@ -242,11 +242,11 @@ async fn a_miner_serves_what_it_is_allowed_and_nothing_else() {
 #[tokio::test]
 async fn a_token_of_the_configuration_says_what_its_miners_may_serve() {
     let token = TokenConfig::default()
-        .name("farm".into())
-        .value("shared".into())
-        .scopes(vec!["miner".into()])
+        .name(Some("farm".into()))
+        .value(Some("shared".into()))
+        .scopes(vec![Scope::Miner])
         .models(vec!["tiny".into()])
-        .owner("bob".into());
+        .owner(Some("bob".into()));
     let listen = ListenConfig::default().tokens(vec![token]);
     let server = Server::open_at(Config::default().miners(quick()).listen(listen), 0).await;
     let mut greeting = hello();
@@ -260,7 +260,7 @@ async fn a_token_of_the_configuration_says_what_its_miners_may_serve() {
 #[tokio::test]
 async fn a_key_of_the_scope_miner_is_one_until_it_is_revoked() {
     let server = serve(quick()).await;
-    let spec = KeySpec::new("farm").scopes(["miner"]).owner("bob");
+    let spec = KeySpec::new("farm").scopes([Scope::Miner]).owner("bob");
     let made = server.router.create_key(&spec).await.unwrap();
     let id = made.key.id;
     let mut greeting = hello();

@@ -21,7 +21,7 @@ use crate::listener::reply::{self, Failed, Family};
 use crate::listener::sse;
 use crate::listener::state::AppState;
 use crate::listener::{body, intake, openai, request_id};
-use crate::model::{CompletionRecord, RequestKind, TaskRequest, Whole};
+use crate::model::{CompletionRecord, RequestKind, Scope, TaskRequest, Whole};
 use crate::router::{Intake, Submission, Wish};
 use crate::{Error, Result};
 
@@ -165,7 +165,7 @@ async fn submit(
     body: Body,
     chat: bool,
 ) -> Result<Response, Failed> {
-    caller.may("submit")?;
+    caller.may(Scope::Submit)?;
     let body = body::read(state, Family::Cortensor, headers, body).await?;
     let mut request: TaskRequest = body::parse(Family::Cortensor, &body)?;
     // A client that sends messages means a chat, whichever route it uses. A client that sends neither messages nor a

@@ -11,7 +11,7 @@ use crate::listener::auth::Caller;
 use crate::listener::openapi::{self, ReadFailures};
 use crate::listener::reply::{self, Failed, Json};
 use crate::listener::state::AppState;
-use crate::model::{NodeInfo, NodeStatus};
+use crate::model::{NodeInfo, NodeStatus, Scope};
 
 use super::schema::{About, Greeting, Health, MinerPage};
 
@@ -54,7 +54,7 @@ async fn root() -> Json<Greeting> {
     responses((status = 200, description = "The router.", body = NodeInfo), ReadFailures)
 )]
 async fn info(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Result<Json<NodeInfo>, Failed> {
-    caller.may("read")?;
+    caller.may(Scope::Read)?;
     Ok(Json(state.router.info()))
 }
 
@@ -69,7 +69,7 @@ async fn info(State(state): State<AppState>, Extension(caller): Extension<Caller
 )]
 async fn status(State(state): State<AppState>, caller: Option<Extension<Caller>>) -> Result<Json<NodeStatus>, Failed> {
     if let Some(Extension(caller)) = caller {
-        caller.may("read")?;
+        caller.may(Scope::Read)?;
     }
     let mut status = state.router.status();
     (status.cpu_usage, status.memory_usage) = state.machine.usage();
@@ -115,7 +115,7 @@ async fn about(State(state): State<AppState>) -> Json<About> {
     responses((status = 200, description = "The miners.", body = MinerPage<'static>), ReadFailures)
 )]
 async fn miners(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Result<Response, Failed> {
-    caller.may("read")?;
+    caller.may(Scope::Read)?;
     let miners = state.router.miners();
     let answer = MinerPage {
         nodes: miners.iter().map(|miner| (miner.id.as_str(), miner)).collect(),

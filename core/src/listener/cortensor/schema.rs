@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::schema::{OneOfBuilder, Ref};
@@ -9,7 +10,7 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::listener::openai::schema::ChatCompletion;
-use crate::model::{CompletionRecord, MinerInfo, NodeStats, Session, TaskRecord};
+use crate::model::{CompletionRecord, MinerInfo, NodeStats, Session, TaskRecord, absent};
 use crate::store::ApiKey;
 
 /// A completion, or OpenAI's answer where the body of a route for chats had `messages`.
@@ -148,7 +149,9 @@ pub(super) struct SessionDetail {
     #[serde(flatten)]
     pub(super) session: Session,
     /// The maximum number of tokens of prompt and answer together; 0 if no miner gives a number.
-    pub(super) max_context_tokens: u64,
+    #[serde(with = "absent::number")]
+    #[schema(value_type = u64)]
+    pub(super) max_context_tokens: Option<NonZeroU64>,
 }
 
 /// Sessions, by id.

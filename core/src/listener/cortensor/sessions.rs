@@ -15,7 +15,7 @@ use crate::listener::extract::{InPath, InQuery};
 use crate::listener::openapi::{CortensorFailures, ReadFailures, also};
 use crate::listener::reply::{Failed, Family, Json};
 use crate::listener::state::AppState;
-use crate::model::{Session, SessionPatch, SessionSpec, page_rows, wanted_sessions};
+use crate::model::{Scope, Session, SessionPatch, SessionSpec, page_rows, wanted_sessions};
 use crate::router::SessionFilter;
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
@@ -44,7 +44,7 @@ async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<SessionCreated>, Failed> {
-    caller.may("submit")?;
+    caller.may(Scope::Submit)?;
     caller.is_unlimited()?;
     let body = body::read(&state, Family::Cortensor, &headers, body).await?;
     let mut spec: SessionSpec = body::parse(Family::Cortensor, &body)?;
@@ -70,7 +70,7 @@ async fn list(
     Extension(caller): Extension<Caller>,
     InQuery(asked): InQuery<SessionQuery>,
 ) -> Result<Json<SessionPage>, Failed> {
-    caller.may("read")?;
+    caller.may(Scope::Read)?;
     let limit = page_rows(query::row("limit", &asked.limit)?, state.config.max_page_rows)?;
     let offset = query::row("offset", &asked.offset)?.unwrap_or(0);
     let wanted = wanted_sessions(Some(&asked.state))?;
@@ -92,7 +92,7 @@ async fn show(
     Extension(caller): Extension<Caller>,
     InPath(id): InPath<String>,
 ) -> Result<Json<SessionDetail>, Failed> {
-    caller.may("read")?;
+    caller.may(Scope::Read)?;
     let id = query::session(&state, &caller, &id)?;
     let session = state.router.session(id)?;
     Ok(Json(SessionDetail { session, max_context_tokens: state.router.info().max_context_tokens }))
@@ -116,7 +116,7 @@ async fn change(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Session>, Failed> {
-    caller.may("submit")?;
+    caller.may(Scope::Submit)?;
     // A higher priority or weight of one session takes miners from the others.
     caller.is_unlimited()?;
     let id = query::session(&state, &caller, &id)?;
@@ -141,11 +141,11 @@ async fn close(
     Extension(caller): Extension<Caller>,
     InPath(id): InPath<String>,
 ) -> Result<Json<Session>, Failed> {
-    caller.may("submit")?;
+    caller.may(Scope::Submit)?;
     let id = query::session(&state, &caller, &id)?;
     if id.0 == 1 {
         // Session 1 is shared by all callers, as is session 0, which cannot be closed.
-        caller.may("admin")?;
+        caller.may(Scope::Admin)?;
     }
     Ok(Json(state.router.close_session(id).await?))
 }

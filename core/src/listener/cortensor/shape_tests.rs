@@ -2,6 +2,7 @@
 //! members, so that a new member does not compile until it stands here too.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use insta::assert_snapshot;
 use serde::Serialize;
@@ -50,7 +51,7 @@ fn notes_stay_as_they_are() {
     let lines = [
         json(&Accepted { session_id: 2, task_id: 3, id: 3, gid: 7, status: "accepted", state: "queued" }),
         json(&SessionCreated { session: session(), session_id: 2, status: "created", tx_hash: "0x5d1c".into() }),
-        json(&SessionDetail { session: session(), max_context_tokens: 8_192 }),
+        json(&SessionDetail { session: session(), max_context_tokens: NonZeroU64::new(8_192) }),
         json(&Greeting {
             name: "cortensor-router",
             version: "0.1.0",

@@ -19,7 +19,7 @@ use crate::listener::openapi::{LastEventId, ReadFailures, ServerSentEvent};
 use crate::listener::reply::{self, Failed};
 use crate::listener::state::AppState;
 use crate::listener::{request_id, sse};
-use crate::model::{TaskRecord, page_rows, page_start, wanted_tasks};
+use crate::model::{Scope, TaskRecord, page_rows, page_start, wanted_tasks};
 use crate::store::TaskQuery;
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
@@ -43,7 +43,7 @@ async fn list(
     InPath(session): InPath<String>,
     InQuery(asked): InQuery<schema::TaskQuery>,
 ) -> Result<Response, Failed> {
-    caller.may("read")?;
+    caller.may(Scope::Read)?;
     let session_id = query::session(&state, &caller, &session)?;
     let (start, reversed) = page_start(query::row("offset", &asked.offset)?, Some(&asked.order))?;
     let wanted = TaskQuery {
@@ -83,7 +83,7 @@ async fn show(
     Extension(caller): Extension<Caller>,
     InPath(path): InPath<TaskPath>,
 ) -> Result<Response, Failed> {
-    caller.may("read")?;
+    caller.may(Scope::Read)?;
     let session = query::session(&state, &caller, &path.session_id)?;
     let task = state.router.task(session, query::task(&path.task_id)?).await?;
     reply::json(StatusCode::OK, &TaskRecord::detail(&task))
@@ -104,7 +104,7 @@ async fn cancel(
     Extension(caller): Extension<Caller>,
     InPath(path): InPath<TaskPath>,
 ) -> Result<Response, Failed> {
-    caller.may("submit")?;
+    caller.may(Scope::Submit)?;
     let session = query::session(&state, &caller, &path.session_id)?;
     let task = state.router.cancel(session, query::task(&path.task_id)?).await?;
     reply::json(StatusCode::OK, &TaskRecord::detail(&task))
@@ -131,7 +131,7 @@ async fn join(
     InPath(path): InPath<TaskPath>,
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
-    caller.may("read")?;
+    caller.may(Scope::Read)?;
     let session = query::session(&state, &caller, &path.session_id)?;
     let submission = state.router.attach(session, query::task(&path.task_id)?).await?;
     let after = last_event_id(&headers)?;

@@ -11,7 +11,7 @@ use crate::listener::auth::Caller;
 use crate::listener::openapi::OpenAiFailures;
 use crate::listener::reply::{self, Failed, Family};
 use crate::listener::state::AppState;
-use crate::model::are_twins;
+use crate::model::{Scope, are_twins};
 use crate::{Error, ModelInfo, Result, Router};
 
 /// The models that a client can ask for
@@ -25,7 +25,10 @@ pub(super) async fn list(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Response, Failed> {
-    caller.may("submit").or_else(|_| caller.may("read")).map_err(|error| Failed::new(Family::OpenAi, error))?;
+    caller
+        .may(Scope::Submit)
+        .or_else(|_| caller.may(Scope::Read))
+        .map_err(|error| Failed::new(Family::OpenAi, error))?;
     reply::json(StatusCode::OK, &list_of(&state.router.models()))
 }
 
@@ -42,7 +45,7 @@ pub(super) async fn show(
     Extension(caller): Extension<Caller>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failed> {
-    let found = caller.may("submit").or_else(|_| caller.may("read")).and_then(|()| {
+    let found = caller.may(Scope::Submit).or_else(|_| caller.may(Scope::Read)).and_then(|()| {
         let Path(id) = id.map_err(|rejection| Error::invalid("id", rejection.body_text()))?;
         one(&state.router, &id)
     });

@@ -13,7 +13,7 @@ use crate::listener::auth::Caller;
 use crate::listener::reply::{self, Failed, Family};
 use crate::listener::state::AppState;
 use crate::listener::{body, intake, request_id, sse};
-use crate::model::{RequestKind, TaskRequest};
+use crate::model::{RequestKind, Scope, TaskRequest};
 use crate::router::{Checked, Intake, Wish};
 use crate::{Result, Submission};
 
@@ -30,7 +30,7 @@ pub(super) async fn submit(
     kind: RequestKind,
 ) -> Result<Response, Failed> {
     let failed = |error| Failed::new(Family::OpenAi, error);
-    caller.may("submit").map_err(failed)?;
+    caller.may(Scope::Submit).map_err(failed)?;
     let body = body::read(state, Family::OpenAi, headers, body).await?;
     let mut request: TaskRequest = body::parse(Family::OpenAi, &body)?;
     drop(body);

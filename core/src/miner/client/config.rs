@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::miner::protocol::identity::is_token_id;
-use crate::model::{Hardware, ModelDetails};
+use crate::model::{Hardware, ModelDetails, absent};
 use crate::{Error, Result};
 
 /// The least bound in bytes of what passes between a miner and its router: a greeting and a small task fit.
@@ -41,14 +41,15 @@ pub struct MinerClientConfig {
     pub continues: bool,
     /// Whether the miner is dedicated instead of ephemeral.
     pub dedicated: bool,
-    /// The person or company that runs the miner; empty: unknown.
-    pub owner: String,
+    /// The person or company that runs the miner.
+    #[serde(with = "absent::text")]
+    pub owner: Option<String>,
     /// The miner's hardware.
     pub hardware: Option<Hardware>,
     /// A token of the scope `miner`. With `key_file`: the one-time token that enrols the key, which is needed only
     /// once.
-    #[serde(skip_serializing)]
-    pub token: String,
+    #[serde(skip_serializing, deserialize_with = "absent::text::deserialize")]
+    pub token: Option<String>,
     /// The file of the miner's own key. The miner makes the file if it does not exist.
     pub key_file: Option<PathBuf>,
     /// A file of certificates (PEM) to trust instead of the public ones.
@@ -80,9 +81,9 @@ impl Default for MinerClientConfig {
             model_details: Vec::new(),
             continues: false,
             dedicated: false,
-            owner: String::new(),
+            owner: None,
             hardware: None,
-            token: String::new(),
+            token: None,
             key_file: None,
             ca_file: None,
             cert_file: None,
@@ -115,9 +116,9 @@ cortensor_router_model::setters! { MinerClientConfig {
     model_details: Vec<ModelDetails> => model_details,
     continues: bool => continues,
     dedicated: bool => dedicated,
-    owner: impl Into<String> => owner.into(),
+    owner: impl Into<String> => Some(owner.into()).filter(|owner: &String| !owner.is_empty()),
     hardware: impl Into<Option<Hardware>> => hardware.into(),
-    token: impl Into<String> => token.into(),
+    token: impl Into<String> => Some(token.into()).filter(|token: &String| !token.is_empty()),
     key_file: impl Into<Option<PathBuf>> => key_file.into(),
     ca_file: impl Into<Option<PathBuf>> => ca_file.into(),
     cert_file: impl Into<Option<PathBuf>> => cert_file.into(),
@@ -155,7 +156,7 @@ impl MinerClientConfig {
                 "without a key the name is the miner's id: use A-Z a-z 0-9 . _ - and do not begin with mk_",
             ));
         }
-        if self.token.is_empty() && self.key_file.is_none() {
+        if self.token.is_none() && self.key_file.is_none() {
             return Err(Error::invalid("token", "give a token of the scope miner, or the file of an enrolled key"));
         }
         if !(1..=65_536).contains(&self.capacity) {

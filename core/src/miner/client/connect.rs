@@ -162,7 +162,7 @@ impl Dialler {
         resume: Resume,
         channel: Option<&[u8]>,
     ) -> Hello {
-        let token = Some(config.token.clone()).filter(|token| !token.is_empty());
+        let token = config.token.clone();
         let auth = match &self.key {
             None => Auth { token, ..Auth::default() },
             Some(key) => {
@@ -188,7 +188,7 @@ impl Dialler {
             agent: format!("cortensor-router/{}", crate::VERSION),
             features,
             kind: if config.dedicated { NodeKind::Dedicated } else { NodeKind::Ephemeral }.into(),
-            owner: config.owner.clone(),
+            owner: config.owner.clone().unwrap_or_default(),
             max_concurrency: config.capacity,
             models: config.hello_models(models),
             hw: config.hardware.clone(),

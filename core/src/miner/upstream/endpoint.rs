@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_key_goes_into_the_header_and_nowhere_else() {
-        let config = UpstreamConfig { api_key: "sk-secret".into(), ..UpstreamConfig::new("http://h:1/v1") };
+        let config = UpstreamConfig { api_key: Some("sk-secret".into()), ..UpstreamConfig::new("http://h:1/v1") };
         let endpoint = Endpoint::new(&config).unwrap();
         let request = endpoint.post(&endpoint.chat, Bytes::new());
         assert_eq!(request.headers()[AUTHORIZATION], "Bearer sk-secret");

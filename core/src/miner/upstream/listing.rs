@@ -10,6 +10,7 @@
 //! | `["a","b"]`, `{"data":{"a":{},"b":{}}}`, `{"a":{},"b":{}}` | gateways |
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU64;
 
 use serde_json::Value;
 
@@ -29,8 +30,8 @@ const NO_MODELS: &[&str] = &["error", "detail", "message", "errors"];
 pub(super) struct Listing {
     /// The models in the order of the list, without duplicates.
     pub(super) models: Vec<String>,
-    /// The context size of the model with the largest one, in tokens; 0: unknown.
-    pub(super) max_context_tokens: u64,
+    /// The context size of the model with the largest one, in tokens; `None`: unknown.
+    pub(super) max_context_tokens: Option<NonZeroU64>,
     /// Whether the server is llama.cpp, whose list contains only the context size of the model's training.
     pub(super) llama: bool,
     /// The query parameter that asks for the next page: its name and its value.
@@ -50,7 +51,7 @@ impl Listing {
                 continue;
             }
             listing.models.push(id.to_owned());
-            listing.max_context_tokens = listing.max_context_tokens.max(context(entry).unwrap_or(0));
+            listing.max_context_tokens = listing.max_context_tokens.max(context(entry));
             listing.llama |= entry.get("owned_by").and_then(Value::as_str) == Some("llamacpp");
         }
         Some(listing)
@@ -110,7 +111,7 @@ fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
 }
 
 /// The context size of a model in tokens, under any of the known names.
-fn context(entry: &Value) -> Option<u64> {
+fn context(entry: &Value) -> Option<NonZeroU64> {
     let meta = entry.get("meta").unwrap_or(&Value::Null);
     // `max_model_len` is used by vLLM and SGLang, the other names by hosted services, and `meta` by llama.cpp.
     let own = ["max_model_len", "context_length", "context_window", "max_context_length"];
@@ -120,14 +121,14 @@ fn context(entry: &Value) -> Option<u64> {
 }
 
 /// A positive number of tokens, as a number or a string; `None`: the value is neither.
-pub(super) fn positive(value: &Value) -> Option<u64> {
+pub(super) fn positive(value: &Value) -> Option<NonZeroU64> {
     let number = match value {
         Value::Number(number) => number.as_u64().map_or_else(|| number.as_f64(), |whole| Some(whole as f64))?,
         Value::String(text) => text.trim().parse().ok()?,
         _ => return None,
     };
     // The cast saturates.
-    (number.is_finite() && number >= 1.0).then(|| (number as u64).min(MAX_JSON_INTEGER))
+    NonZeroU64::new((number as u64).min(MAX_JSON_INTEGER)).filter(|_| number.is_finite())
 }
 
 /// The query parameter for the next page of a list that comes in pages.
@@ -220,7 +221,7 @@ mod tests {
             (r#""max_model_len":true"#, 0),
         ] {
             let listing = Listing::of(format!(r#"[{{"id":"a",{member}}}]"#).as_bytes()).unwrap();
-            assert_eq!(listing.max_context_tokens, tokens, "{member}");
+            assert_eq!(listing.max_context_tokens, NonZeroU64::new(tokens), "{member}");
         }
     }
 

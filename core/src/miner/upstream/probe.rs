@@ -1,6 +1,7 @@
 //! Finds out whether an upstream is up, which models it has, and how large their context is.
 
 use std::fmt::Write as _;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -29,14 +30,15 @@ pub struct ProbeReport {
     /// The models to offer, under the names that clients use: the configured models, or else the listed ones, and the
     /// aliases whose models exist. Empty: unknown, and clients may ask for any model.
     pub models: Vec<String>,
-    /// The maximum number of tokens of prompt and answer together, for the model with the largest context; 0: unknown.
-    pub max_context_tokens: u64,
+    /// The maximum number of tokens of prompt and answer together, for the model with the largest context; `None`:
+    /// unknown.
+    pub max_context_tokens: Option<NonZeroU64>,
     /// Whether the upstream makes embeddings, as configured.
     pub embeddings: bool,
-    /// The reason why the upstream is down; empty: it is up.
-    pub reason: String,
-    /// The reason why the models are unknown although the upstream is up; empty: none.
-    pub warning: String,
+    /// The reason why the upstream is down; `None`: it is up.
+    pub reason: Option<String>,
+    /// The reason why the models are unknown although the upstream is up.
+    pub warning: Option<String>,
 }
 
 /// Requests `/models` again and again. The first answer decides whether the upstream is up, and so does the first good
@@ -64,10 +66,10 @@ enum Down {
 enum Found {
     /// The server lists its models.
     List(Listing),
-    /// The server has no list. The text is a warning; empty: none.
-    NoList(String),
-    /// The answer says nothing about the models. The text is a warning; empty: none.
-    Nothing(String),
+    /// The server has no list, maybe with a warning.
+    NoList(Option<String>),
+    /// The answer says nothing about the models, maybe with a warning.
+    Nothing(Option<String>),
 }
 
 impl UpstreamProbe {
@@ -105,7 +107,7 @@ impl UpstreamProbe {
         let alive = std::mem::replace(&mut self.answered, answered) != answered;
         let limit = Duration::from_millis(self.shared.config.connect_timeout_ms);
         let found = match self.find(Instant::now() + limit).await {
-            Err(Down::Silent) if alive => Ok(Found::Nothing(String::new())),
+            Err(Down::Silent) if alive => Ok(Found::Nothing(None)),
             Err(Down::Silent) => {
                 Err(format!("/models did not answer within connect_timeout_ms = {}", limit.as_millis()))
             }
@@ -116,13 +118,13 @@ impl UpstreamProbe {
         if self.report.as_ref() == Some(&news) {
             return None;
         }
-        let warning = self.report.as_ref().map_or("", |report| &report.warning);
-        if news.up && !news.warning.is_empty() && news.warning != warning {
-            tracing::warn!(upstream = %self.shared.name, warning = %news.warning, "the upstream is up, but its models are not known");
+        let before = self.report.as_ref().and_then(|report| report.warning.as_ref());
+        if let Some(warning) = news.warning.as_ref().filter(|warning| news.up && before != Some(*warning)) {
+            tracing::warn!(upstream = %self.shared.name, %warning, "the upstream is up, but its models are not known");
         } else if news.up {
             tracing::info!(upstream = %self.shared.name, models = ?news.models, "the upstream is up");
         } else {
-            tracing::warn!(upstream = %self.shared.name, reason = %news.reason, "the upstream is down");
+            tracing::warn!(upstream = %self.shared.name, reason = news.reason, "the upstream is down");
         }
         self.report = Some(news.clone());
         Some(news)
@@ -145,10 +147,10 @@ impl UpstreamProbe {
         }
         let last = || self.report.clone().unwrap_or_else(|| self.report_of(&Listing::default()));
         match found {
-            Ok(Found::Nothing(warning)) => Some(ProbeReport { up: true, reason: String::new(), warning, ..last() }),
+            Ok(Found::Nothing(warning)) => Some(ProbeReport { up: true, reason: None, warning, ..last() }),
             Ok(Found::NoList(warning)) => Some(ProbeReport { warning, ..self.report_of(&Listing::default()) }),
             Ok(Found::List(listing)) => Some(self.report_of(&listing)),
-            Err(reason) => Some(ProbeReport { up: false, reason, warning: String::new(), ..last() }),
+            Err(reason) => Some(ProbeReport { up: false, reason: Some(reason), warning: None, ..last() }),
         }
     }
 
@@ -183,15 +185,19 @@ impl UpstreamProbe {
         let (status, body) = self.get(path, by).await?;
         match status.as_u16() {
             200..300 => {}
-            404 | 405 | 410 | 501 => return Ok(Found::NoList(String::new())),
+            404 | 405 | 410 | 501 => return Ok(Found::NoList(None)),
             401 | 403 => {
-                return Ok(Found::Nothing(format!(
+                return Ok(Found::Nothing(Some(format!(
                     "it does not list its models to the router's key ({status}): check api_key or api_key_env, or name them with models = [...]"
-                )));
+                ))));
             }
-            429 => return Ok(Found::Nothing(String::new())),
+            429 => return Ok(Found::Nothing(None)),
             500.. => return Err(Down::Broken(format!("/models answered {status}"))),
-            _ => return Ok(Found::Nothing(format!("/models answered {status}: name its models with models = [...]"))),
+            _ => {
+                return Ok(Found::Nothing(Some(format!(
+                    "/models answered {status}: name its models with models = [...]"
+                ))));
+            }
         }
         let listing = match body {
             Ok(body) => Listing::of(&body).ok_or("/models is no list of models".to_owned()),
@@ -199,7 +205,7 @@ impl UpstreamProbe {
         };
         let mut listing = match listing {
             Ok(listing) => listing,
-            Err(why) => return Ok(Found::Nothing(format!("{why}: name its models with models = [...]"))),
+            Err(why) => return Ok(Found::Nothing(Some(format!("{why}: name its models with models = [...]")))),
         };
         for _ in 0..MOST_PAGES {
             let Some((parameter, value)) = listing.next.take() else { break };
@@ -212,14 +218,14 @@ impl UpstreamProbe {
         if listing.llama
             && let Some(of_slot) = self.llama_context(by).await
         {
-            listing.max_context_tokens = of_slot;
+            listing.max_context_tokens = Some(of_slot);
         }
         Ok(Found::List(listing))
     }
 
     /// The context size of one slot of a llama.cpp server, in tokens. The server's list contains only the context size
     /// of the model's training.
-    async fn llama_context(&self, by: Instant) -> Option<u64> {
+    async fn llama_context(&self, by: Instant) -> Option<NonZeroU64> {
         let (status, body) = self.get(&self.shared.pool.endpoint().props, by).await.ok()?;
         let body = body.ok().filter(|_| status == StatusCode::OK)?;
         let props: serde_json::Value = serde_json::from_slice(&body).ok()?;

@@ -8,7 +8,7 @@ use super::super::samples::{ended, keyed, new_task, rich};
 use super::super::{ApiKey, Durability, MinerRecord, Store, TaskQuery};
 use super::{SqliteStore, check_integrity};
 use crate::ErrorKind;
-use crate::model::{Session, SessionId, SessionSpec, TaskId, Timestamp};
+use crate::model::{Scope, Session, SessionId, SessionSpec, TaskId, Timestamp};
 
 /// A directory in which task 1 has every value that a row can hold, task 2 waits, and task 3 stays unharmed.
 fn directory() -> tempfile::TempDir {
@@ -103,7 +103,7 @@ fn a_damaged_key_or_miner_is_refused_and_the_others_stay() {
     let dir = directory();
     let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
     for id in ["a", "b"] {
-        store.put_key(ApiKey { id: id.into(), scopes: vec!["read".into()], ..ApiKey::default() }).wait().unwrap();
+        store.put_key(ApiKey { id: id.into(), scopes: vec![Scope::Read], ..ApiKey::default() }).wait().unwrap();
         store.put_miner(MinerRecord { id: id.into(), revoked: true, ..MinerRecord::default() }).wait().unwrap();
     }
     drop(store);

@@ -67,7 +67,7 @@ async fn the_routers_own_key_is_in_no_failure() {
         ("200 OK", format!("<html>{KEY}</html>")),
     ] {
         let mock = Mock::new(move |_| vec![Step::Send(json(status, &body))]).await;
-        let miner = miner_of(UpstreamConfig { api_key: KEY.into(), ..UpstreamConfig::new(&mock.url) });
+        let miner = miner_of(UpstreamConfig { api_key: Some(KEY.into()), ..UpstreamConfig::new(&mock.url) });
         for stream in [false, true] {
             let failure = offer(&miner, chat(), stream).end().await.unwrap_err();
             assert!(mock.seen()[0].head.contains(KEY));
@@ -104,7 +104,7 @@ async fn a_refusal_keeps_its_status_and_words() {
 #[tokio::test]
 async fn a_refused_key_is_not_shown() {
     let mock = Mock::saying(&[&json("401 Unauthorized", r#"{"error":{"message":"bad key sk-secret"}}"#)]).await;
-    let config = UpstreamConfig { api_key: "sk-secret".into(), ..UpstreamConfig::new(&mock.url) };
+    let config = UpstreamConfig { api_key: Some("sk-secret".into()), ..UpstreamConfig::new(&mock.url) };
     let failure = offer(&miner_of(config), chat(), false).end().await.unwrap_err();
     assert_eq!(failure.class, FailClass::Credentials);
     assert!(failure.message.contains("api_key") && failure.message.contains("up"), "{}", failure.message);

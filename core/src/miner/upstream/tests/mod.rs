@@ -21,7 +21,7 @@ fn miner(mock: &Mock) -> Arc<UpstreamMiner> {
 }
 
 fn miner_of(config: UpstreamConfig) -> Arc<UpstreamMiner> {
-    UpstreamMiner::new(UpstreamConfig { name: "up".into(), ..config }, &LimitsConfig::default()).unwrap()
+    UpstreamMiner::new(UpstreamConfig { name: Some("up".into()), ..config }, &LimitsConfig::default()).unwrap()
 }
 
 /// Offers a request to the miner. Returns the sink that receives the answer.

@@ -1,6 +1,7 @@
 //! A real server with a real model, if the environment names one: `CORTENSOR_TEST_LLAMA_SERVER` is
 //! llama.cpp's `llama-server`, `CORTENSOR_TEST_MODEL` a small instruct model for it.
 
+use std::num::NonZeroU64;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -76,7 +77,7 @@ async fn a_real_model_answers() {
     let miner =
         miner_of(UpstreamConfig { probe_interval_ms: 50, probe_threshold: 1, ..UpstreamConfig::new(&server.url) });
     let report = up(&miner).await;
-    assert_eq!((report.models.len(), report.max_context_tokens), (1, SLOT));
+    assert_eq!((report.models.len(), report.max_context_tokens), (1, NonZeroU64::new(SLOT)));
 
     let asked = |max_tokens| chat().max_tokens(max_tokens);
     let unary = offer(&miner, asked(5), false).end().await.unwrap();

@@ -11,7 +11,7 @@ const CHAT: &str = r#"{"id":"x","object":"chat.completion","model":"served","cho
 async fn a_chat_is_answered_whole() {
     let mock = Mock::saying(&[&json("200 OK", CHAT)]).await;
     let config = UpstreamConfig {
-        api_key: "sk-1".into(),
+        api_key: Some("sk-1".into()),
         aliases: [("small".to_owned(), "org/real".to_owned())].into(),
         ..UpstreamConfig::new(&mock.url)
     };
