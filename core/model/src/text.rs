@@ -60,12 +60,3 @@ pub fn clean_piece(text: &str, first: bool, raw: bool) -> std::borrow::Cow<'_, s
     }
     Cow::Borrowed(text)
 }
-
-/// The bytes as text, with U+FFFD where they are no UTF-8. Bytes that are UTF-8 are only checked, because the
-/// standard library's lossy reading of them costs nearly twice as much.
-pub(crate) fn lossy(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.into(),
-        Err(_) => String::from_utf8_lossy(bytes),
-    }
-}

@@ -1,11 +1,11 @@
 //! The chunks of a stream, put together into the whole answer.
 
-use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 use super::members::{elements, last, members};
 use super::node::{Node, Object, write_key, write_string};
-use super::reply::{Choice, Reply, is_blank, is_end, is_null};
+use super::reply::{Choice, Reply, is_end};
+use super::value::Json;
 
 /// Members of a chunk whose first value is the answer's. Of others the last one counts.
 const HEAD: &[&str] = &["id", "created", "model"];
@@ -62,7 +62,7 @@ impl Join {
             }
             let is_known = HEAD.contains(&&**key) && self.head.get_mut(key).is_some_and(|node| !node.is_empty());
             if !is_known {
-                self.head.set(key, value);
+                self.head.set(key, *value);
             }
         }
         if let Some(usage) = reply.usage {
@@ -157,8 +157,8 @@ impl JoinedChoice {
         let piece = choice.piece();
         if let Some(piece) = piece {
             self.is_chat = true;
-            members(piece.get(), |key, value| {
-                if key != "tool_calls" || is_blank(value) {
+            piece.members(|key, value| {
+                if key != "tool_calls" || value.is_blank() {
                     grown += self.body.add(&key, value);
                 } else if elements(value.get(), |call| take_call(&mut self.calls, call)) {
                     grown += value.get().len();
@@ -167,7 +167,7 @@ impl JoinedChoice {
                 }
             });
         }
-        if let Some(reason) = choice.finish_reason.filter(|reason| is_end(reason)) {
+        if let Some(reason) = choice.finish_reason.filter(|reason| is_end(*reason)) {
             self.finish_reason = Some(reason.get().to_owned());
         }
         self.says = self.says || choice.says(piece);
@@ -178,8 +178,8 @@ impl JoinedChoice {
         let mut grown = 0;
         for (key, value) in &choice.others {
             // These go on from chunk to chunk; others are said again.
-            let goes_on = key == "logprobs" || value.get().starts_with('[');
-            grown += if goes_on { self.others.add(key, value) } else { self.others.set(key, value) };
+            let goes_on = key == "logprobs" || value.is_list();
+            grown += if goes_on { self.others.add(key, *value) } else { self.others.set(key, *value) };
         }
         grown
     }
@@ -244,12 +244,12 @@ impl JoinedChoice {
 
 /// Takes a piece of a call. Servers number calls, name them, do both, or give every call the number 0: a new id *and* a
 /// name begin a call; a piece without either goes on with the last call of its number, or with the last of all.
-fn take_call(calls: &mut Vec<Call>, piece: &RawValue) {
+fn take_call(calls: &mut Vec<Call>, piece: Json<'_>) {
     let (mut index, mut id, mut is_named) = (None, None, false);
     let is_object = members(piece.get(), |key, value| match &*key {
-        "index" if !is_null(value) => index = Some(value.get().trim_matches('"').to_owned()),
-        "id" if !is_blank(value) => id = Some(value),
-        "function" | "custom" => is_named |= last(value.get(), "name").is_some_and(|name| !is_blank(name)),
+        "index" if !value.is_null() => index = Some(value.get().trim_matches('"').to_owned()),
+        "id" if !value.is_blank() => id = Some(value),
+        "function" | "custom" => is_named |= last(value.get(), "name").is_some_and(|name| !name.is_blank()),
         _ => {}
     });
     if !is_object {
@@ -297,7 +297,7 @@ impl Call {
         self.id().is_some()
     }
 
-    fn is(&self, id: &RawValue) -> bool {
+    fn is(&self, id: Json<'_>) -> bool {
         self.id() == Some(id.get())
     }
 }

@@ -5,8 +5,8 @@
 //! one counts), halves of surrogate pairs, and any depth. A member that does not have the type it should have counts as
 //! one that is not there.
 //!
-//! Objects are read one level at a time, and what lies deeper stays [`RawValue`](serde_json::value::RawValue): a scan
-//! that needs no recursion, whatever somebody nests.
+//! A [`Cursor`] scans the text once and gives the places of the values that are wanted. Whatever lies deeper stays
+//! [`Json`], and its scan needs no recursion, whatever somebody nests.
 //!
 //! The bounds of this module are no settings: they lie far above what OpenAI's own objects have, and keep the work for
 //! each piece small whatever somebody sends.
@@ -16,12 +16,16 @@ mod members;
 mod node;
 mod repair;
 mod reply;
+mod scan;
 mod split;
 mod text;
+mod value;
 
 pub use join::Join;
 pub use members::{elements, last, members};
 pub use repair::{repaired, utf8};
-pub use reply::{Choice, Reply, is_blank, is_end, is_null, text};
+pub use reply::{Body, Choice, Reply, is_end};
+pub use scan::Cursor;
 pub use split::{Words, split};
 pub use text::Joint;
+pub use value::Json;

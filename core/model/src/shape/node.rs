@@ -3,11 +3,10 @@
 
 use std::fmt::Write as _;
 
-use serde_json::value::RawValue;
-
 use super::members::{elements, last, members};
-use super::reply::{MOST_MEMBERS, is_blank, is_blank_json, is_null, text};
+use super::reply::MOST_MEMBERS;
 use super::text::Joint;
+use super::value::Json;
 
 /// How deep pieces are merged. Deeper ones replace each other.
 const DEEP: u8 = 16;
@@ -38,21 +37,21 @@ impl Object {
     }
 
     /// Adds a piece of a member. Answers by how many bytes of content the object may have grown.
-    pub(super) fn add(&mut self, key: &str, value: &RawValue) -> usize {
+    pub(super) fn add(&mut self, key: &str, value: Json<'_>) -> usize {
         self.add_within(key, value, DEEP)
     }
 
-    fn add_within(&mut self, key: &str, value: &RawValue, deep: u8) -> usize {
+    fn add_within(&mut self, key: &str, value: Json<'_>, deep: u8) -> usize {
         let is_full = self.0.len() >= MOST_MEMBERS;
         match self.get_mut(key) {
             Some(node) => node.add(key, value, deep),
             None if is_full => 0,
             None => {
-                let is_words = WORDS.contains(&key) && value.get().starts_with('"');
+                let is_words = WORDS.contains(&key) && value.is_string();
                 let mut node = if is_words { Node::Text(Joint::default()) } else { Node::whole(value) };
                 let grown = match is_words {
                     true => node.join(value),
-                    false if is_name(key) || is_blank(value) => 0,
+                    false if is_name(key) || value.is_blank() => 0,
                     false => value.get().len(),
                 };
                 self.0.push((key.to_owned(), node));
@@ -62,7 +61,7 @@ impl Object {
     }
 
     /// Sets a member, unless the new value is null. Answers by how many bytes the object may have grown.
-    pub(super) fn set(&mut self, key: &str, value: &RawValue) -> usize {
+    pub(super) fn set(&mut self, key: &str, value: Json<'_>) -> usize {
         match self.get_mut(key) {
             Some(node) => node.replace(value),
             None => self.add(key, value),
@@ -85,16 +84,16 @@ impl Object {
 }
 
 impl Node {
-    pub(super) fn whole(value: &RawValue) -> Self {
+    pub(super) fn whole(value: Json<'_>) -> Self {
         Self::Whole(value.get().to_owned())
     }
 
     /// Adds a piece. Answers by how many bytes the value may have grown.
-    fn add(&mut self, key: &str, value: &RawValue, deep: u8) -> usize {
-        if is_null(value) {
+    fn add(&mut self, key: &str, value: Json<'_>, deep: u8) -> usize {
+        if value.is_null() {
             return 0;
         }
-        let is_text = value.get().starts_with('"');
+        let is_text = value.is_string();
         let is_words = WORDS.contains(&key);
         if is_words && (is_text || !value.get().starts_with(['[', '{'])) {
             return self.join(value);
@@ -115,20 +114,18 @@ impl Node {
             }
             (Self::Text(_), _) if is_words => self.join(value),
             // A name in full again says nothing new; else it goes on.
-            (Self::Text(name), Some(b'"')) if key == "name" && name.as_str() == text(value) => 0,
+            (Self::Text(name), Some(b'"')) if key == "name" && name.as_str() == value.text() => 0,
             (Self::Text(_), Some(b'"')) => self.join(value),
             _ => self.replace(value),
         }
     }
 
     /// Adds what a value says to what was said.
-    fn join(&mut self, value: &RawValue) -> usize {
+    fn join(&mut self, value: Json<'_>) -> usize {
         if !matches!(self, Self::Text(_)) {
             let mut whole = String::new();
             std::mem::replace(self, Self::Text(Joint::default())).write(&mut whole);
-            if let Ok(whole) = serde_json::from_str(&whole) {
-                self.join(whole);
-            }
+            self.join(Json::checked(&whole));
         }
         let Self::Text(joint) = self else { return 0 };
         let before = joint.as_str().len();
@@ -137,15 +134,15 @@ impl Node {
     }
 
     /// Sets the value, unless the new one says nothing. Answers by how many bytes it may have grown.
-    fn replace(&mut self, value: &RawValue) -> usize {
+    fn replace(&mut self, value: Json<'_>) -> usize {
         if let Self::Whole(old) = self {
-            let says_nothing = is_blank(value) && old != "null";
-            if is_null(value) || says_nothing || old == value.get() {
+            let says_nothing = value.is_blank() && old != "null";
+            if value.is_null() || says_nothing || old == value.get() {
                 return 0;
             }
             old.clear();
             old.push_str(value.get());
-        } else if !is_blank(value) {
+        } else if !value.is_blank() {
             *self = Self::whole(value);
         }
         value.get().len()
@@ -155,11 +152,11 @@ impl Node {
     fn open(&mut self) {
         let Self::Whole(whole) = self else { return };
         let opened = match whole.as_bytes().first() {
-            Some(b'"') => serde_json::from_str(whole).ok().map(|value| {
+            Some(b'"') => {
                 let mut joint = Joint::default();
-                joint.add(value);
-                Self::Text(joint)
-            }),
+                joint.add(Json::checked(whole));
+                Some(Self::Text(joint))
+            }
             Some(b'[') => {
                 let mut list = Vec::new();
                 elements(whole, |element| list.push(Self::whole(element)));
@@ -182,7 +179,7 @@ impl Node {
     /// Whether there is nothing in it.
     pub(super) fn is_empty(&self) -> bool {
         match self {
-            Self::Whole(whole) => is_blank_json(whole),
+            Self::Whole(whole) => Json::checked(whole).is_blank(),
             Self::Text(joint) => joint.as_str().is_empty(),
             Self::List(list) => list.is_empty(),
             Self::Object(object) => object.0.is_empty(),
@@ -209,7 +206,7 @@ impl Node {
 }
 
 /// Adds an element: to the one with the same `index`, else at the end.
-fn add_element(list: &mut Vec<Node>, element: &RawValue, deep: u8) {
+fn add_element(list: &mut Vec<Node>, element: Json<'_>, deep: u8) {
     if list.len() <= MOST_MEMBERS
         && let Some(index) = index_of(element.get())
         && let Some(node) = list.iter_mut().find(|node| node.has_index(index))

@@ -2,19 +2,22 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-use super::members::{elements, last, members};
-use super::text::Joint;
+use super::members::{last, members};
+use super::scan::Cursor;
+use super::value::Json;
 use crate::{FinishReason, Usage};
 
 /// How many names of one object, and how many elements of one list, are told apart: a search among them must stay quick
 /// whatever somebody sends. OpenAI's own objects have about ten.
 pub(super) const MOST_MEMBERS: usize = 128;
 
+/// Members that every answer and chunk may have beside its choices and its usage. They hold no words and no error.
+const ENVELOPE: &[&str] = &["id", "object", "created", "model", "system_fingerprint", "service_tier"];
+
 /// A member's name and its value.
-pub(super) type Member<'a> = (Cow<'a, str>, &'a RawValue);
+pub(super) type Member<'a> = (Cow<'a, str>, Json<'a>);
 
 /// An answer, whole or a chunk.
 #[derive(Debug, Default)]
@@ -22,9 +25,11 @@ pub struct Reply<'a> {
     /// The choices; `None` where there is no list of them.
     pub choices: Option<SmallVec<[Choice<'a>; 1]>>,
     /// The token counts, where they are not null.
-    pub usage: Option<&'a RawValue>,
+    pub usage: Option<Json<'a>>,
     /// The other members, each name once. Few, so that a search is quick.
     pub others: SmallVec<[Member<'a>; 6]>,
+    /// Whether a member is none that an answer usually has.
+    has_unusual: bool,
 }
 
 /// One choice: a chat's message or a piece of one, or a completion's text.
@@ -32,45 +37,49 @@ pub struct Reply<'a> {
 pub struct Choice<'a> {
     /// Its number; its place where it has none that can be read.
     pub index: u64,
-    message: Option<&'a RawValue>,
-    delta: Option<&'a RawValue>,
+    message: Option<Body<'a>>,
+    delta: Option<Body<'a>>,
     /// A completion's text.
-    pub text: Option<&'a RawValue>,
+    pub text: Option<Json<'a>>,
     /// Why it ends, where that is not null.
-    pub finish_reason: Option<&'a RawValue>,
+    pub finish_reason: Option<Json<'a>>,
     /// The other members, each name once.
     pub others: SmallVec<[Member<'a>; 2]>,
+}
+
+/// A message or a piece of one.
+#[derive(Debug, Clone, Copy)]
+pub struct Body<'a> {
+    json: Json<'a>,
+    role: Option<Json<'a>>,
+    content: Option<Json<'a>>,
+    is_plain: bool,
+    says: bool,
 }
 
 impl<'a> Reply<'a> {
     /// Takes an object apart; `None` where the text is none.
     pub fn of(json: &'a str) -> Option<Self> {
+        let mut cursor = Cursor::new(json);
         let mut reply = Self::default();
-        let mut choices = None;
-        let is_object = members(json, |key, value| match &*key {
-            "choices" => choices = Some(value),
-            "usage" => reply.usage = Some(value),
-            _ => put(&mut reply.others, key, value),
-        });
-        if !is_object {
-            return None;
-        }
-        reply.usage = reply.usage.filter(|usage| !is_null(usage));
-        reply.choices = choices.and_then(|list: &RawValue| {
-            let mut choices = SmallVec::new();
-            let mut place = 0;
-            elements(list.get(), |element| {
-                choices.extend(Choice::of(element.get(), place));
-                place += 1;
-            })
-            .then_some(choices)
-        });
-        Some(reply)
+        cursor.members(|name, cursor| {
+            match &*name {
+                "choices" => reply.choices = Choice::list(cursor)?,
+                "usage" => reply.usage = Some(cursor.value()?),
+                _ => {
+                    reply.has_unusual |= !ENVELOPE.contains(&&*name);
+                    put(&mut reply.others, name, cursor.value()?);
+                }
+            }
+            Some(())
+        })?;
+        reply.usage = reply.usage.filter(|usage| !usage.is_null());
+        cursor.is_at_end().then_some(reply)
     }
 
     /// A member that is neither `choices` nor `usage`, where it is not null.
-    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
-        self.others.iter().find(|(key, _)| key == name).map(|(_, value)| *value).filter(|value| !is_null(value))
+    pub fn get(&self, name: &str) -> Option<Json<'a>> {
+        self.others.iter().find(|(key, _)| key == name).map(|(_, value)| *value).filter(|value| !value.is_null())
     }
 
     /// Whether it has a choice.
@@ -78,10 +87,15 @@ impl<'a> Reply<'a> {
         self.choices.as_ref().is_some_and(|choices| !choices.is_empty())
     }
 
+    /// Whether it, or a choice of it, has a member that an answer does not usually have.
+    pub fn has_unusual(&self) -> bool {
+        self.has_unusual || self.choices.iter().flatten().any(|choice| !choice.others.is_empty())
+    }
+
     /// The model's name.
     pub fn model(&self) -> Option<String> {
-        let model = self.get("model").filter(|model| model.get().starts_with('"'))?;
-        Some(text(model)).filter(|name| !name.is_empty())
+        let model = self.get("model").filter(|model| model.is_string())?;
+        Some(model.text()).filter(|name| !name.is_empty())
     }
 
     /// The token counts; what is missing or no number counts 0. Some servers name them as OpenAI's later routes do.
@@ -109,96 +123,133 @@ impl<'a> Reply<'a> {
 }
 
 impl<'a> Choice<'a> {
-    fn of(json: &'a str, place: u64) -> Option<Self> {
+    /// Reads a value as a list of choices; the inner `None`: it is no list. Elements that are no objects are left out.
+    fn list(cursor: &mut Cursor<'a>) -> Option<Option<SmallVec<[Self; 1]>>> {
+        if cursor.peek()? != b'[' {
+            cursor.value()?;
+            return Some(None);
+        }
+        let (mut choices, mut place) = (SmallVec::new(), 0);
+        cursor.elements(|cursor| {
+            if cursor.peek()? == b'{' {
+                choices.push(Self::read(cursor, place)?);
+            } else {
+                cursor.value()?;
+            }
+            place += 1;
+            Some(())
+        })?;
+        Some(Some(choices))
+    }
+
+    fn read(cursor: &mut Cursor<'a>, place: u64) -> Option<Self> {
         let mut choice = Self { index: place, ..Self::default() };
-        members(json, |key, value| match &*key {
-            "index" => choice.index = number(value).unwrap_or(place),
-            "message" => choice.message = Some(value),
-            "delta" => choice.delta = Some(value),
-            "text" => choice.text = Some(value),
-            "finish_reason" => choice.finish_reason = Some(value),
-            _ => put(&mut choice.others, key, value),
-        })
-        .then(|| {
-            choice.finish_reason = choice.finish_reason.filter(|reason| !is_null(reason));
-            choice
-        })
+        cursor.members(|name, cursor| {
+            match &*name {
+                "index" => choice.index = number(cursor.value()?).unwrap_or(place),
+                "message" => choice.message = Body::read(cursor)?,
+                "delta" => choice.delta = Body::read(cursor)?,
+                "text" => choice.text = Some(cursor.value()?),
+                "finish_reason" => choice.finish_reason = Some(cursor.value()?).filter(|reason| !reason.is_null()),
+                _ => put(&mut choice.others, name, cursor.value()?),
+            }
+            Some(())
+        })?;
+        Some(choice)
     }
 
     /// The whole message. Some servers call it a delta.
-    pub fn whole(&self) -> Option<&'a RawValue> {
-        [self.message, self.delta].into_iter().flatten().find(is_object)
+    pub fn whole(&self) -> Option<&Body<'a>> {
+        self.message.as_ref().or(self.delta.as_ref())
     }
 
     /// A piece of the message. Some servers send the message so far beside it (Perplexity); some have no other name for
     /// the piece than `message`.
-    pub fn piece(&self) -> Option<&'a RawValue> {
-        [self.delta, self.message].into_iter().flatten().find(is_object)
+    pub fn piece(&self) -> Option<&Body<'a>> {
+        self.delta.as_ref().or(self.message.as_ref())
     }
 
     /// Whether it has a message and no piece of one.
     pub fn has_message_alone(&self) -> bool {
-        let is = |body: Option<&'a RawValue>| body.as_ref().is_some_and(is_object);
-        is(self.message) && !is(self.delta)
+        self.message.is_some() && self.delta.is_none()
     }
 
     /// Its words: the content of its message or piece of one, or a completion's text.
-    pub fn words(&self, body: Option<&'a RawValue>) -> Option<&'a RawValue> {
-        body.and_then(|body| last(body.get(), "content")).or(self.text)
+    pub fn words(&self, body: Option<&Body<'a>>) -> Option<Json<'a>> {
+        body.and_then(|body| body.content).or(self.text)
     }
 
     /// Why it ends, where it does.
     pub fn finish_reason(&self) -> Option<FinishReason> {
-        let reason = self.finish_reason.filter(|reason| is_end(reason))?;
-        Some(FinishReason::from(text(reason).as_str()))
+        let reason = self.finish_reason.filter(|reason| is_end(*reason))?;
+        Some(FinishReason::from(reason.text().as_str()))
     }
 
     /// Whether it says anything; `body` is its message or piece of one.
-    pub fn says(&self, body: Option<&RawValue>) -> bool {
-        let mut says = self.text.is_some_and(|text| !is_blank(text));
-        if let Some(body) = body {
-            members(body.get(), |key, value| says |= key != "role" && !is_blank(value));
+    pub fn says(&self, body: Option<&Body<'a>>) -> bool {
+        self.text.is_some_and(|text| !text.is_blank()) || body.is_some_and(|body| body.says)
+    }
+}
+
+impl<'a> Body<'a> {
+    /// Reads a value as a message; the inner `None`: it is no object.
+    fn read(cursor: &mut Cursor<'a>) -> Option<Option<Self>> {
+        if cursor.peek()? != b'{' {
+            cursor.value()?;
+            return Some(None);
         }
-        says
+        let (mut role, mut content, mut is_plain, mut says) = (None, None, true, false);
+        let (json, ()) = cursor.spanned(|cursor| {
+            cursor.members(|name, cursor| {
+                let value = cursor.value()?;
+                match &*name {
+                    "role" => {
+                        is_plain &= role.is_none() && content.is_none();
+                        role = Some(value);
+                    }
+                    "content" => {
+                        is_plain &= content.is_none();
+                        content = Some(value);
+                    }
+                    _ => is_plain = false,
+                }
+                says |= name != "role" && !value.is_blank();
+                Some(())
+            })
+        })?;
+        Some(Some(Self { json, role, content, is_plain, says }))
+    }
+
+    /// Its JSON.
+    pub fn get(&self) -> &'a str {
+        self.json.get()
+    }
+
+    /// Gives each of its members to `take`, in its order and also where a name stands twice.
+    pub fn members(&self, mut take: impl FnMut(Cow<'a, str>, Json<'a>)) {
+        if self.is_plain {
+            // A second scan would find these two, which nearly every piece consists of.
+            self.role.into_iter().for_each(|role| take(Cow::Borrowed("role"), role));
+            self.content.into_iter().for_each(|content| take(Cow::Borrowed("content"), content));
+        } else {
+            members(self.get(), take);
+        }
+    }
+
+    /// The last member of that name.
+    pub fn last(&self, name: &str) -> Option<Json<'a>> {
+        if self.is_plain && !matches!(name, "role" | "content") { None } else { last(self.get(), name) }
     }
 }
 
 /// Whether the value of a `finish_reason` ends the choice. Some servers write an empty text, or the word `null` as one,
 /// in every chunk (ollama/ollama#4357).
-pub fn is_end(reason: &RawValue) -> bool {
-    reason.get().starts_with('"') && !matches!(reason.get(), "\"\"" | "\"null\"")
-}
-
-/// Whether the value is null.
-pub fn is_null(value: &RawValue) -> bool {
-    value.get() == "null"
-}
-
-/// Whether the value is a text, a list or an object with nothing in it, or null.
-pub fn is_blank(value: &RawValue) -> bool {
-    is_blank_json(value.get())
-}
-
-/// Like the function above, for JSON text.
-pub(super) fn is_blank_json(json: &str) -> bool {
-    match json.as_bytes() {
-        b"null" | b"\"\"" => true,
-        [b'[', inner @ .., b']'] | [b'{', inner @ .., b'}'] => inner.trim_ascii().is_empty(),
-        _ => false,
-    }
-}
-
-/// The text of the value.
-pub fn text(value: &RawValue) -> String {
-    Joint::of(value)
-}
-
-fn is_object(value: &&RawValue) -> bool {
-    value.get().starts_with('{')
+pub fn is_end(reason: Json<'_>) -> bool {
+    reason.is_string() && !matches!(reason.get(), "\"\"" | "\"null\"")
 }
 
 /// Sets a member: of two with one name the last one counts. Of objects with very many names the rest only passes.
-fn put<'a, const N: usize>(others: &mut SmallVec<[Member<'a>; N]>, key: Cow<'a, str>, value: &'a RawValue)
+fn put<'a, const N: usize>(others: &mut SmallVec<[Member<'a>; N]>, key: Cow<'a, str>, value: Json<'a>)
 where
     [Member<'a>; N]: smallvec::Array<Item = Member<'a>>,
 {
@@ -211,7 +262,7 @@ where
 }
 
 /// A count: an integer, a number with a fraction that is cut off, or either as a text. Not below 0.
-fn number(value: &RawValue) -> Option<u64> {
+fn number(value: Json<'_>) -> Option<u64> {
     let digits = value.get().trim_matches('"');
     digits
         .parse()
@@ -226,8 +277,7 @@ mod tests {
     fn said(json: &str) -> String {
         let reply = Reply::of(json).unwrap();
         let choice = reply.choices.unwrap().into_iter().min_by_key(|choice| choice.index).unwrap();
-        let content = choice.piece().and_then(|piece| last(piece.get(), "content"));
-        content.or(choice.text).map(text).unwrap_or_default()
+        choice.words(choice.piece()).map(Json::text).unwrap_or_default()
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! A whole answer, made into the chunks of a stream.
 
-use serde_json::value::RawValue;
-
-use super::members::{elements, last, members};
+use super::members::{elements, last};
 use super::node::{write_key, write_string};
-use super::reply::{Choice, Reply, is_end};
+use super::reply::{Body, Choice, Reply, is_end};
+use super::value::Json;
 
 /// Members that stand in every chunk. The others stand in the first.
 const EVERYWHERE: &[&str] = &["id", "created", "model", "system_fingerprint", "service_tier"];
@@ -37,7 +36,7 @@ pub fn split(json: &str, words: Words) -> Vec<String> {
         })
         .collect();
     chunks.extend(choices.iter().filter_map(|choice| {
-        let reason = choice.finish_reason.filter(|reason| is_end(reason))?;
+        let reason = choice.finish_reason.filter(|reason| is_end(*reason))?;
         Some(chunk(&reply, is_chat, false, |out| write_end(choice, is_chat, reason, out)))
     }));
     if let Some(usage) = reply.usage.filter(|_| !chunks.is_empty()) {
@@ -54,15 +53,15 @@ pub fn split(json: &str, words: Words) -> Vec<String> {
 fn chunk(reply: &Reply<'_>, is_chat: bool, is_first: bool, choices: impl FnOnce(&mut String)) -> String {
     let mut out = String::from("{");
     let is_written =
-        |key: &str, value: &RawValue| is_first || EVERYWHERE.contains(&key) && value.get().len() <= MOST_EVERYWHERE;
-    if let Some(id) = reply.get("id").filter(|id| is_written("id", id)) {
+        |key: &str, value: Json<'_>| is_first || EVERYWHERE.contains(&key) && value.get().len() <= MOST_EVERYWHERE;
+    if let Some(id) = reply.get("id").filter(|id| is_written("id", *id)) {
         write_key("id", &mut out);
         out.push_str(id.get());
     }
     write_key("object", &mut out);
     write_string(if is_chat { "chat.completion.chunk" } else { "text_completion" }, &mut out);
     for (key, value) in &reply.others {
-        if matches!(&**key, "id" | "object") || !is_written(key, value) {
+        if matches!(&**key, "id" | "object") || !is_written(key, *value) {
             continue;
         }
         write_key(key, &mut out);
@@ -84,7 +83,7 @@ fn write_said(choice: &Choice<'_>, is_said: bool, out: &mut String) {
         write_delta(message, is_said, out);
     } else {
         write_key("text", out);
-        out.push_str(choice.text.filter(|_| !is_said).map_or("\"\"", RawValue::get));
+        out.push_str(choice.text.filter(|_| !is_said).map_or("\"\"", Json::get));
     }
     for (key, value) in &choice.others {
         write_key(key, out);
@@ -93,7 +92,7 @@ fn write_said(choice: &Choice<'_>, is_said: bool, out: &mut String) {
     out.push_str(",\"finish_reason\":null}");
 }
 
-fn write_end(choice: &Choice<'_>, is_chat: bool, reason: &RawValue, out: &mut String) {
+fn write_end(choice: &Choice<'_>, is_chat: bool, reason: Json<'_>, out: &mut String) {
     out.push_str("{\"index\":");
     out.push_str(&choice.index.to_string());
     out.push_str(if is_chat { ",\"delta\":{}" } else { ",\"text\":\"\",\"logprobs\":null" });
@@ -103,10 +102,10 @@ fn write_end(choice: &Choice<'_>, is_chat: bool, reason: &RawValue, out: &mut St
 }
 
 /// A message as a delta: the same, but that each call of a tool has its number.
-fn write_delta(message: &RawValue, is_said: bool, out: &mut String) {
+fn write_delta(message: &Body<'_>, is_said: bool, out: &mut String) {
     out.push('{');
-    let calls = last(message.get(), "tool_calls").filter(|calls| calls.get().starts_with('['));
-    members(message.get(), |key, value| {
+    let calls = message.last("tool_calls").filter(|calls| calls.is_list());
+    message.members(|key, value| {
         if key == "tool_calls" && calls.is_some() || is_said && matches!(&*key, "role" | "content") {
             return;
         }

@@ -1,8 +1,7 @@
 //! Text out of JSON, as its readers show it.
 
-use serde_json::value::RawValue;
-
 use super::members::{elements, last};
+use super::value::Json;
 
 /// How deep lists of parts are read.
 const PARTS_DEEP: u8 = 8;
@@ -17,7 +16,7 @@ pub struct Joint {
 
 impl Joint {
     /// The text of a value.
-    pub fn of(value: &RawValue) -> String {
+    pub fn of(value: Json<'_>) -> String {
         let mut joint = Self::default();
         joint.add(value);
         joint.into_string()
@@ -47,7 +46,7 @@ impl Joint {
     }
 
     /// Adds what a value says: a string, a number's or a boolean's letters, the text of a part, those of a list of parts.
-    pub fn add(&mut self, value: &RawValue) {
+    pub fn add(&mut self, value: Json<'_>) {
         self.add_within(value.get(), PARTS_DEEP);
     }
 
@@ -119,6 +118,13 @@ impl Joint {
     }
 }
 
+/// The text of what stands between the quotes of a JSON string.
+pub(super) fn unescaped(inner: &str) -> String {
+    let mut joint = Joint::default();
+    joint.add_string(inner);
+    joint.into_string()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -128,7 +134,7 @@ mod tests {
     fn text(pieces: &[&str]) -> String {
         let mut joint = Joint::default();
         for piece in pieces {
-            joint.add(serde_json::from_str(piece).unwrap());
+            joint.add(Json::of(piece).unwrap());
         }
         joint.into_string()
     }
@@ -183,7 +189,7 @@ mod tests {
                     Ok(plain) if escapes & 1 == 0 => serde_json::to_string(&plain).unwrap(),
                     _ => format!("\"{}\"", written(half)),
                 };
-                joint.add(serde_json::from_str(&json).unwrap());
+                joint.add(Json::of(&json).unwrap());
             }
             prop_assert_eq!(joint.into_string(), text);
         }

@@ -12,7 +12,7 @@ use super::counts::{EmbeddingCounts, TokenCounts};
 use super::schema::{
     ChatAnswer, ChatChoice, ChatCompletion, EmbeddingItem, EmbeddingList, TextChoice, TextCompletion, Vector,
 };
-use super::splice::{Outline, string, write_json};
+use super::splice::{Outline, quoted, string, write_json};
 use crate::listener::request_id::push_task;
 use crate::model::{Completion, Gid, RequestKind, TaskRequest, vectors_for};
 use crate::{Error, ErrorKind, Result};
@@ -60,7 +60,8 @@ fn passed(raw: &[u8], request: &TaskRequest, completion: &Completion) -> Result<
     } else if request.kind == RequestKind::Embedding && !outline.has_id() {
         out.extend_from_slice(raw);
     } else {
-        outline.splice(raw, &id_of(request.kind, completion.gid, completion.created), &mut out);
+        let id = quoted(&id_of(request.kind, completion.gid, completion.created));
+        outline.splice(raw, &id, &mut out);
     }
     if let Some(verdict) = &completion.verdict
         && out.trim_ascii_end().ends_with(b"}")

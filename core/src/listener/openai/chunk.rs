@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::answer;
 use super::chunk_shape::{Chunk, Frame, Piece, event, on_one_line};
 use super::counts::TokenCounts;
-use super::splice::Outline;
+use super::splice::{Outline, quoted};
 use crate::listener::sse::Layout;
 use crate::model::shape::{Words, split};
 use crate::model::{Answer, Completion, Gid, RequestKind, Verdict};
@@ -31,6 +31,8 @@ pub(super) struct StreamSpec {
 /// Writes one stream.
 pub(super) struct ChunkWriter {
     id: String,
+    /// The id as it stands in an upstream's chunks.
+    id_json: Vec<u8>,
     kind: RequestKind,
     created: u64,
     model: String,
@@ -63,6 +65,7 @@ impl ChunkWriter {
         Self {
             head: frame.head(&id, created, &model),
             frame,
+            id_json: quoted(&id),
             id,
             kind,
             created,
@@ -121,7 +124,7 @@ impl ChunkWriter {
     /// One event of an upstream's chunk, on one line whatever blanks the upstream wrote.
     fn spliced(&self, raw: &[u8], outline: &Outline, out: &mut Vec<u8>) {
         out.extend_from_slice(b"data: ");
-        on_one_line(out, |out| outline.splice(raw, &self.id, out));
+        on_one_line(out, |out| outline.splice(raw, &self.id_json, out));
         out.extend_from_slice(b"\n\n");
     }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use smallvec::SmallVec;
 
 use crate::json;
-use crate::model::shape::{elements, is_end, is_null, members};
+use crate::model::shape::{Cursor, is_end};
 
 /// The facts about an upstream's answer or chunk that the router needs. Everything else passes unread.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -35,39 +35,54 @@ pub(super) struct Outline {
 impl Outline {
     /// Reads the outline of a JSON object; `None` when the bytes are not an object, or not UTF-8.
     pub(super) fn of(json: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(json).ok()?;
-        let base = json.as_ptr() as usize;
-        let (mut outline, mut choices) = (Self { empty: true, ..Self::default() }, None);
-        let is_object = members(text, |key, value| {
+        let mut cursor = Cursor::new(std::str::from_utf8(json).ok()?);
+        let open = json.iter().position(|byte| *byte == b'{')? + 1;
+        let mut outline = Self { open, empty: true, ..Self::default() };
+        cursor.members(|name, cursor| {
             outline.empty = false;
-            outline.head |= !matches!(&*key, "choices" | "object");
-            match &*key {
-                "id" => {
-                    let start = value.get().as_ptr() as usize - base;
-                    outline.ids.push(start..start + value.get().len());
-                }
-                "choices" => choices = Some(value),
-                "usage" => outline.usage = !is_null(value),
+            outline.head |= !matches!(&*name, "choices" | "object");
+            if name == "choices" {
+                return outline.read_choices(cursor);
+            }
+            let value = cursor.value()?;
+            match &*name {
+                "id" => outline.ids.push(cursor.at() - value.get().len()..cursor.at()),
+                "usage" => outline.usage = !value.is_null(),
                 "object" => outline.chat = value.get() == "\"chat.completion\"",
                 _ => {}
             }
-        });
+            Some(())
+        })?;
+        cursor.is_at_end().then_some(outline)
+    }
+
+    /// Reads the choices. Of two members with this name the last one counts.
+    fn read_choices(&mut self, cursor: &mut Cursor<'_>) -> Option<()> {
+        (self.choices, self.finished, self.text) = (None, false, false);
+        if cursor.peek()? != b'[' {
+            return cursor.value().map(|_| ());
+        }
         let mut count = 0;
-        let is_list = choices.is_some_and(|list| {
-            elements(list.get(), |choice| {
-                count += 1;
-                let mut is_finished = false;
-                members(choice.get(), |key, value| match &*key {
+        cursor.elements(|cursor| {
+            count += 1;
+            if cursor.peek()? != b'{' {
+                return cursor.value().map(|_| ());
+            }
+            let mut is_finished = false;
+            cursor.members(|name, cursor| {
+                let value = cursor.value()?;
+                match &*name {
                     "finish_reason" => is_finished = is_end(value),
-                    "text" => outline.text = true,
+                    "text" => self.text = true,
                     _ => {}
-                });
-                outline.finished |= is_finished;
-            })
-        });
-        outline.choices = is_list.then_some(count);
-        outline.open = json.iter().position(|byte| *byte == b'{')? + 1;
-        is_object.then_some(outline)
+                }
+                Some(())
+            })?;
+            self.finished |= is_finished;
+            Some(())
+        })?;
+        self.choices = Some(count);
+        Some(())
     }
 
     /// Whether the body names an id.
@@ -96,14 +111,15 @@ impl Outline {
         inner.strip_suffix(b"}").unwrap_or(inner)
     }
 
-    /// Writes the body with the router's id in it. `json` must be the bytes that the outline was made of.
-    pub(super) fn splice(&self, json: &[u8], id: &str, out: &mut Vec<u8>) {
+    /// Writes the body with the router's id in it, which is given as JSON. `json` must be the bytes that the outline was
+    /// made of.
+    pub(super) fn splice(&self, json: &[u8], id: &[u8], out: &mut Vec<u8>) {
         out.reserve(json.len() + id.len() + 8);
         let mut from = 0;
         if self.ids.is_empty() {
             out.extend_from_slice(&json[..self.open]);
             out.extend_from_slice(b"\"id\":");
-            string(out, id);
+            out.extend_from_slice(id);
             if !self.empty {
                 out.push(b',');
             }
@@ -111,7 +127,7 @@ impl Outline {
         }
         for span in &self.ids {
             out.extend_from_slice(&json[from..span.start]);
-            string(out, id);
+            out.extend_from_slice(id);
             from = span.end;
         }
         out.extend_from_slice(&json[from..]);
@@ -121,6 +137,13 @@ impl Outline {
 /// Writes a JSON string.
 pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     write_json(out, text);
+}
+
+/// A JSON string.
+pub(super) fn quoted(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + 2);
+    string(&mut out, text);
+    out
 }
 
 /// Writes a value as compact JSON.
@@ -138,7 +161,7 @@ mod tests {
 
     fn spliced(json: &str, id: &str) -> String {
         let mut out = Vec::new();
-        Outline::of(json.as_bytes()).unwrap().splice(json.as_bytes(), id, &mut out);
+        Outline::of(json.as_bytes()).unwrap().splice(json.as_bytes(), &quoted(id), &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -283,7 +306,7 @@ mod tests {
             let cut = cut.index(text.len() + 1);
             if let Some(outline) = Outline::of(&text.as_bytes()[..cut]) {
                 let mut out = Vec::new();
-                outline.splice(&text.as_bytes()[..cut], "x", &mut out);
+                outline.splice(&text.as_bytes()[..cut], b"\"x\"", &mut out);
                 prop_assert!(serde_json::from_slice::<Value>(&out).is_ok());
             }
         }

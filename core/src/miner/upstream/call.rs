@@ -20,7 +20,7 @@ use super::pool::{Link, SendError, chain, coding_of};
 use super::sse::{self, Event, SseReader};
 use super::{Shared, refusal, upstream_name};
 use crate::miner::{Emit, FailClass, Failure, Job, Turn};
-use crate::model::shape::{Joint, Reply, Words, is_blank, last, split, utf8};
+use crate::model::shape::{Json, Reply, Words, split, utf8};
 use crate::model::{Answer, FinishReason, TaskRequest};
 
 /// The time within which a body must end after `[DONE]`. A connection that takes longer is not used again.
@@ -322,10 +322,10 @@ fn unary(name: &str, body: &Bytes, reply: &Reply<'_>) -> Result<Answer, Failure>
     if choices.clone().all(|choice| choice.finish_reason().is_none() && !choice.says(choice.whole())) {
         return Err(refusal::garbage(name, "answered with nothing, and without a finish_reason", body));
     }
-    let calls = message.and_then(|message| last(message.get(), "tool_calls")).is_some_and(|calls| !is_blank(calls));
+    let calls = message.and_then(|message| message.last("tool_calls")).is_some_and(|calls| !calls.is_blank());
     let unsaid = if calls { FinishReason::ToolCalls } else { FinishReason::Stop };
     Ok(Answer::default()
-        .text(first.words(message).map(Joint::of).unwrap_or_default())
+        .text(first.words(message).map(Json::text).unwrap_or_default())
         .finish_reason(first.finish_reason().unwrap_or(unsaid))
         .usage(reply.usage().unwrap_or_default())
         .model(reply.model())
@@ -334,7 +334,7 @@ fn unary(name: &str, body: &Bytes, reply: &Reply<'_>) -> Result<Answer, Failure>
 
 /// Reads the answer to a request for embeddings. The vectors are forwarded unchanged.
 fn embedded(name: &str, body: &Bytes, reply: &Reply<'_>) -> Result<Answer, Failure> {
-    let data = reply.get("data").filter(|data| data.get().starts_with('['));
+    let data = reply.get("data").filter(|data| data.is_list());
     if is_complaint(reply, data.is_some()) {
         return Err(refusal::reported(name, body.clone()));
     }

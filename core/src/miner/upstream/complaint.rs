@@ -12,9 +12,7 @@
 //! | Anthropic | `{"type":"error","error":{...}}` |
 //! | MiniMax | `{"base_resp":{"status_code","status_msg"}}` |
 
-use serde_json::value::RawValue;
-
-use crate::model::shape::{Reply, elements, is_blank, last, text};
+use crate::model::shape::{Json, Reply, elements, last};
 
 /// Members that only errors have, and that hold the message.
 const WORDS: &[&str] = &["detail", "errors", "error_message", "error_msg"];
@@ -28,18 +26,26 @@ const ERROR_CODES: &[&str] = &["error_code", "errorCode", "err_code"];
 /// Whether an answer, or a chunk of one, is an error. `has_payload`: it has content, so only members that are
 /// unmistakably an error count.
 pub(super) fn is_complaint(reply: &Reply<'_>, has_payload: bool) -> bool {
+    let ends_badly = reply
+        .choices
+        .iter()
+        .flatten()
+        .any(|choice| choice.finish_reason.is_some_and(|reason| reason.get() == "\"error\""));
+    if has_payload && !reply.has_unusual() {
+        // Every chunk of a stream goes this way, so none of the names below is looked for.
+        return ends_badly;
+    }
     // Servers send an empty object beside an answer if there is no error.
-    let is_error = |error: &RawValue| is_true(error) && !(has_payload && is_blank(error));
+    let is_error = |error: Json<'_>| is_true(error) && !(has_payload && error.is_blank());
     if reply.get("error").is_some_and(is_error) || ERROR_CODES.iter().any(|name| reply.get(name).is_some_and(is_bad)) {
         return true;
     }
     let in_a_choice = reply.choices.iter().flatten().any(|choice| {
         let error = choice.others.iter().find(|(key, _)| key == "error");
-        error.is_some_and(|(_, error)| is_true(error))
-            || choice.finish_reason.is_some_and(|reason| reason.get() == "\"error\"")
+        error.is_some_and(|(_, error)| is_true(*error))
     });
     let base = reply.get("base_resp").and_then(|base| last(base.get(), "status_code"));
-    if in_a_choice || base.is_some_and(is_bad) {
+    if ends_badly || in_a_choice || base.is_some_and(is_bad) {
         return true;
     }
     if has_payload {
@@ -49,14 +55,14 @@ pub(super) fn is_complaint(reply: &Reply<'_>, has_payload: bool) -> bool {
     if ["object", "type", "status", "event"].iter().any(|name| is(name, "\"error\"")) || is("success", "false") {
         return true;
     }
-    if WORDS.iter().any(|name| reply.get(name).is_some_and(|value| !is_blank(value))) {
+    if WORDS.iter().any(|name| reply.get(name).is_some_and(|value| !value.is_blank())) {
         return true;
     }
     let is_coded = CODES.iter().any(|name| reply.get(name).is_some_and(is_bad));
     // Only a string counts: Ollama's own routes answer with a `message` that is an object.
     let has_words = ["message", "msg"]
         .iter()
-        .any(|name| reply.get(name).is_some_and(|words| words.get().starts_with('"') && !is_blank(words)));
+        .any(|name| reply.get(name).is_some_and(|words| words.is_string() && !words.is_blank()));
     let is_of_a_kind = ["type", "object", "event", "status", "code"].iter().any(|name| reply.get(name).is_some());
     is_coded && (has_words || reply.get("code").is_some_and(is_status)) || has_words && !is_of_a_kind
 }
@@ -72,24 +78,22 @@ pub(super) fn is_list_of_complaints(json: &[u8]) -> bool {
 }
 
 /// Whether a member `error` means an error. Servers send `null`, `false`, 0 or an empty string if there is none.
-fn is_true(error: &RawValue) -> bool {
+fn is_true(error: Json<'_>) -> bool {
     !matches!(error.get(), "null" | "false" | "\"\"" | "0")
 }
 
 /// Whether a code means a failure: it is neither 0, nor a status from 200 to 399, nor a word for success.
-fn is_bad(code: &RawValue) -> bool {
-    let word = text(code).to_ascii_lowercase();
+fn is_bad(code: Json<'_>) -> bool {
+    let word = code.text().to_ascii_lowercase();
     match word.parse::<f64>() {
         Ok(number) => number != 0.0 && !(200.0..400.0).contains(&number),
-        Err(_) => {
-            code.get().starts_with('"') && !matches!(word.as_str(), "" | "ok" | "success" | "succeeded" | "processing")
-        }
+        Err(_) => code.is_string() && !matches!(word.as_str(), "" | "ok" | "success" | "succeeded" | "processing"),
     }
 }
 
 /// Whether a code is an HTTP status from 400 to 599.
-fn is_status(code: &RawValue) -> bool {
-    text(code).parse::<f64>().is_ok_and(|number| (400.0..600.0).contains(&number))
+fn is_status(code: Json<'_>) -> bool {
+    code.text().parse::<f64>().is_ok_and(|number| (400.0..600.0).contains(&number))
 }
 
 #[cfg(test)]

@@ -108,8 +108,15 @@ impl SseReader {
             lines.advance(BYTE_ORDER_MARK.len());
         }
         let (mut first, mut joined, mut is_error): (Option<&[u8]>, BytesMut, bool) = (None, BytesMut::new(), false);
-        // Splitting `\r\n` gives an empty line, which has no field and is ignored.
-        for line in lines.split(|byte| matches!(byte, b'\n' | b'\r')) {
+        let mut rest = &lines[..];
+        while !rest.is_empty() {
+            // Of `\r\n` a line without bytes is left, which has no field and is ignored.
+            let end = memchr2(b'\n', b'\r', rest);
+            let line = &rest[..end.unwrap_or(rest.len())];
+            rest = end.map_or(&[][..], |end| &rest[end + 1..]);
+            if line.is_empty() {
+                continue;
+            }
             let (name, value) = if is_bare_object(line) { (&b"data"[..], line) } else { field(line) };
             match name {
                 b"event" => is_error = value.eq_ignore_ascii_case(b"error"),
