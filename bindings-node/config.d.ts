@@ -54,6 +54,10 @@ export interface StorageOptions {
   readerThreads?: number;
   /** Milliseconds between two looks of an idle store at its files, and between two tries to write after a failure. Default 1000. */
   checkIntervalMs?: number;
+  /** Milliseconds to wait for another program that holds the database, for example while it copies it; at most 60000. Default 1000. */
+  busyTimeoutMs?: number;
+  /** Bytes to which the file of the write-ahead log is cut when the log starts over. Default 64 MiB. */
+  maxLogBytes?: number;
 }
 
 /** How long ended tasks are kept. */
@@ -280,6 +284,8 @@ export interface MinersOptions {
   deadMs?: number;
   /** A miner whose connection broke may come back within this and go on with its tasks. Default 10000. */
   graceMs?: number;
+  /** A miner that does not answer the cancellation of a task within this no longer counts as busy with it. Default 30000. */
+  cancelTimeoutMs?: number;
   /** The longest time that a miner may hold a piece of an answer back to send it with others. Default 20. */
   flushMs?: number;
   /** Bytes of an answer that may be under way without an acknowledgement. Default 256 KiB. */
@@ -326,6 +332,8 @@ export interface UpstreamOptions {
   idleTimeoutMs?: number;
   /** Bytes of its list of models that are read. Default 8 MiB. */
   maxModelsBytes?: number;
+  /** Further pages of its list of models that are read; 0: only the first page. Default 32. */
+  maxModelPages?: number;
   /** Bytes of an answer with an error status that are read and passed on. Default 64 KiB. */
   maxErrorBytes?: number;
   /** Header lines of an answer that are read. Default 256. */

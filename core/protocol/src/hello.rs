@@ -8,7 +8,8 @@ use crate::frame::{Hello, RAW};
 /// The features that a router knows.
 pub const FEATURES: &[&str] = &[CONTINUE, RAW];
 
-/// The maximum number of features that a miner may name.
+/// The maximum number of features that a miner may name. This bound and the next two are part of the protocol, so that
+/// a miner that one router admits is admitted by every other.
 const MAX_FEATURES: usize = 64;
 
 /// The maximum number of models that a miner may name.

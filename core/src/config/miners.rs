@@ -26,6 +26,9 @@ pub struct MinersConfig {
     pub dead_ms: u64,
     /// A miner whose connection broke may come back within this and go on with its tasks. Default 10000.
     pub grace_ms: u64,
+    /// A miner that does not answer the cancellation of a task within this no longer counts as busy with it. Default
+    /// 30000.
+    pub cancel_timeout_ms: u64,
     /// The longest time that a miner may hold a piece of an answer back to send it with others. Default 20.
     pub flush_ms: u64,
     /// Bytes of an answer that may be under way without an acknowledgement. Default 256 KiB.
@@ -51,6 +54,7 @@ impl Default for MinersConfig {
             ping_ms: 10_000,
             dead_ms: 30_000,
             grace_ms: 10_000,
+            cancel_timeout_ms: 30_000,
             flush_ms: 20,
             window_bytes: 256 << 10,
             max_frame_bytes: 1 << 20,
@@ -67,6 +71,7 @@ impl MinersConfig {
             ("hello_timeout_ms", self.hello_timeout_ms, 1),
             ("ping_ms", self.ping_ms, 1),
             ("dead_ms", self.dead_ms, self.ping_ms.saturating_mul(2)),
+            ("cancel_timeout_ms", self.cancel_timeout_ms, 1),
             ("window_bytes", self.window_bytes, 4 << 10),
             ("max_frame_bytes", self.max_frame_bytes, 16 << 10),
             ("write_buffer_bytes", self.write_buffer_bytes, 64 << 10),

@@ -34,6 +34,11 @@ pub struct StorageConfig {
     /// Milliseconds between two looks of an idle store at its files, and between two tries to write after a failure.
     /// Default 1000.
     pub check_interval_ms: u64,
+    /// Milliseconds to wait for another program that holds the database, for example while it copies it; at most
+    /// 60000. Default 1000.
+    pub busy_timeout_ms: u64,
+    /// Bytes to which the file of the write-ahead log is cut when the log starts over. Default 64 MiB.
+    pub max_log_bytes: u64,
 }
 }
 
@@ -49,6 +54,8 @@ impl Default for StorageConfig {
             checkpoint_pages: 2_000,
             reader_threads: 2,
             check_interval_ms: 1_000,
+            busy_timeout_ms: 1_000,
+            max_log_bytes: 64 << 20,
         }
     }
 }
@@ -68,6 +75,8 @@ impl StorageConfig {
             ("checkpoint_pages", self.checkpoint_pages, u64::MAX),
             ("reader_threads", self.reader_threads as u64, 64),
             ("check_interval_ms", self.check_interval_ms, u64::MAX),
+            ("busy_timeout_ms", self.busy_timeout_ms, 60_000),
+            ("max_log_bytes", self.max_log_bytes, i64::MAX.cast_unsigned()),
         ] {
             if value == 0 || value > most {
                 let range = if most == u64::MAX { "at least 1".to_owned() } else { format!("1 to {most}") };
@@ -117,7 +126,13 @@ mod tests {
 
     #[test]
     fn a_store_without_room_or_with_too_many_threads_is_refused_by_name() {
-        for (key, wrong) in [("batch_writes", 0), ("max_waiting_reads", 0), ("reader_threads", 65)] {
+        for (key, wrong) in [
+            ("batch_writes", 0),
+            ("max_waiting_reads", 0),
+            ("reader_threads", 65),
+            ("busy_timeout_ms", 60_001),
+            ("max_log_bytes", 0),
+        ] {
             let error = Config::from_toml(&format!("[storage]\n{key} = {wrong}")).unwrap_err();
             assert_eq!(error.details().param.as_deref(), Some(&*format!("storage.{key}")), "{error}");
         }

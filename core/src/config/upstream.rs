@@ -64,6 +64,8 @@ pub struct UpstreamConfig {
     pub idle_timeout_ms: u64,
     /// Bytes of its list of models that are read. Default 8 MiB.
     pub max_models_bytes: u64,
+    /// Further pages of its list of models that are read; 0: only the first page. Default 32.
+    pub max_model_pages: u32,
     /// Bytes of an answer with an error status that are read and passed on. Default 64 KiB.
     pub max_error_bytes: u64,
     /// Header lines of an answer that are read. Default 256.
@@ -99,6 +101,7 @@ impl Default for UpstreamConfig {
             probe_threshold: 2,
             idle_timeout_ms: 60_000,
             max_models_bytes: 8 << 20,
+            max_model_pages: 32,
             max_error_bytes: 64 << 10,
             max_answer_headers: 256,
             stream_usage: StreamUsage::Auto,

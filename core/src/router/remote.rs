@@ -166,8 +166,11 @@ impl Shared {
                 old.seat.abandon();
             }
         }
-        let limits =
-            SessionLimits { window: self.config.miners.window_bytes, output: self.config.limits.max_output_bytes };
+        let limits = SessionLimits {
+            window: self.config.miners.window_bytes,
+            output: self.config.limits.max_output_bytes,
+            cancel_ms: self.config.miners.cancel_timeout_ms,
+        };
         let router = Router { shared: self.clone() };
         let settings = SeatSettings {
             limits,

@@ -11,6 +11,8 @@ pub(crate) struct SessionLimits {
     pub(crate) window: u64,
     /// The maximum bytes of one answer.
     pub(crate) output: u64,
+    /// The time in milliseconds after which a cancelled attempt is forgotten if the miner does not answer.
+    pub(crate) cancel_ms: u64,
 }
 
 /// A request of a session to its seat. The seat must carry out the requests in their order.

@@ -28,9 +28,8 @@ use crate::model::Fence;
 pub(super) const ACK_FRAMES: u64 = 64;
 /// The time in milliseconds after which pieces are acknowledged at the latest.
 pub(super) const ACK_MS: u64 = 250;
-/// The time in milliseconds after which a cancelled attempt is forgotten if the miner does not answer.
-const CANCEL_MS: u64 = 30_000;
-/// The maximum number of unknown attempts for which a connection remembers that it has sent `drop`.
+/// The maximum number of unknown attempts for which a connection remembers that it has sent `drop`. It is no setting:
+/// beyond it nothing is lost, and a `drop` is sent a second time.
 const MAX_STRAYS: usize = 1_024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +107,7 @@ impl Session {
     /// The time at which [`tick`](Self::tick) is due, in milliseconds of the caller's clock.
     pub(crate) fn next_deadline(&self) -> Option<u64> {
         let cancelled = self.attempts.values().filter_map(|entry| match entry.phase {
-            Phase::Cancelling { since } => Some(since + CANCEL_MS),
+            Phase::Cancelling { since } => Some(since.saturating_add(self.limits.cancel_ms)),
             _ => None,
         });
         cancelled.chain(self.ack_at).min()
@@ -202,7 +201,10 @@ impl Session {
         let mute: Vec<u64> = self
             .attempts
             .iter()
-            .filter(|(_, e)| matches!(e.phase, Phase::Cancelling { since } if since + CANCEL_MS <= now))
+            .filter(|(_, entry)| match entry.phase {
+                Phase::Cancelling { since } => since.saturating_add(self.limits.cancel_ms) <= now,
+                _ => false,
+            })
             .map(|(attempt, _)| *attempt)
             .collect();
         for attempt in mute {

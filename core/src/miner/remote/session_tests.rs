@@ -15,7 +15,7 @@ use crate::miner::protocol::frame::{
 use crate::model::Fence;
 use crate::model::hex;
 
-const LIMITS: SessionLimits = SessionLimits { window: 4_096, output: 256 };
+const LIMITS: SessionLimits = SessionLimits { window: 4_096, output: 256, cancel_ms: 20_000 };
 
 fn task(fence: u64) -> TaskFrame {
     TaskFrame { fence, model: Some("m".into()), ..TaskFrame::default() }
@@ -187,8 +187,8 @@ fn a_cancel_waits_for_its_answer_but_not_for_ever() {
     let fail = Fail { attempt: one, fence: 1, class: Class::Cancelled.into(), ..Fail::default() };
     assert_eq!(said(&session.frame(fail.into(), 9, 0)), ["forgotten 1"]);
     assert_eq!(said(&session.frame(done(two, 2, 0, ""), 9, 0)), ["send final", "forgotten 2"]);
-    assert_eq!(session.next_deadline(), Some(30_005));
-    assert_eq!(said(&session.tick(30_005)), ["forgotten 3"]);
+    assert_eq!(session.next_deadline(), Some(20_005));
+    assert_eq!(said(&session.tick(20_005)), ["forgotten 3"]);
     assert_eq!(said(&session.frame(done(three, 3, 0, ""), 9, 0)), ["send drop"]);
 }
 

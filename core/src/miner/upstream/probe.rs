@@ -19,8 +19,6 @@ use super::{Shared, upstream_name};
 /// The first pause before a server that is down is probed again. Each further pause is twice as long, up to
 /// `probe_interval_ms`.
 const SOON: Duration = Duration::from_millis(250);
-/// The maximum number of further pages of a list that are read.
-const MOST_PAGES: usize = 32;
 
 /// The result of a probe.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -207,7 +205,7 @@ impl UpstreamProbe {
             Ok(listing) => listing,
             Err(why) => return Ok(Found::Nothing(Some(format!("{why}: name its models with models = [...]")))),
         };
-        for _ in 0..MOST_PAGES {
+        for _ in 0..self.shared.config.max_model_pages {
             let Some((parameter, value)) = listing.next.take() else { break };
             let Some(page) = with_parameter(path, parameter, &value) else { break };
             let Ok((StatusCode::OK, Ok(body))) = self.get(&page, by).await else { break };

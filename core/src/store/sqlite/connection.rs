@@ -6,16 +6,11 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::super::Durability;
+use super::options::SqliteOptions;
 use crate::{Error, Result};
 
 /// Older versions have a fault that corrupts a write-ahead log when two connections write and checkpoint at once.
 const OLDEST_LIBRARY: i32 = 3_051_003;
-
-/// The time to wait for another program that holds the database.
-pub(super) const BUSY: Duration = Duration::from_secs(1);
-
-/// The size in bytes to which the write-ahead log is cut when it starts over.
-const LOG_LIMIT: u32 = 64 << 20;
 
 /// Refuses a version of `SQLite` that is too old.
 pub(super) fn check_library(version: i32) -> Result<()> {
@@ -28,15 +23,15 @@ pub(super) fn check_library(version: i32) -> Result<()> {
 }
 
 /// Opens the connection that writes.
-pub(super) fn writer(path: &Path, durability: Durability) -> rusqlite::Result<Connection> {
+pub(super) fn writer(path: &Path, durability: Durability, options: &SqliteOptions) -> rusqlite::Result<Connection> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    db.busy_timeout(BUSY)?;
+    db.busy_timeout(options.busy)?;
     db.set_prepared_statement_cache_capacity(48);
     db.pragma_update(None, "journal_mode", "WAL")?;
     set_sync(&db, durability)?;
     // The writer checkpoints after it has answered, never within a commit.
     db.pragma_update(None, "wal_autocheckpoint", 0)?;
-    db.pragma_update(None, "journal_size_limit", LOG_LIMIT)?;
+    db.pragma_update(None, "journal_size_limit", options.log_bytes.cast_signed())?;
     db.pragma_update(None, "cache_size", -16_384)?;
     // Free pages must not keep data that a session does not retain.
     db.pragma_update(None, "secure_delete", "FAST")?;
@@ -44,10 +39,10 @@ pub(super) fn writer(path: &Path, durability: Durability) -> rusqlite::Result<Co
     Ok(db)
 }
 
-/// Opens a connection that only reads.
-pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
+/// Opens a connection that only reads, and waits for this long for another program that holds the database.
+pub(super) fn reader(path: &Path, busy: Duration) -> rusqlite::Result<Connection> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    db.busy_timeout(BUSY)?;
+    db.busy_timeout(busy)?;
     db.pragma_update(None, "cache_size", -4_096)?;
     common(&db)?;
     Ok(db)
@@ -111,11 +106,24 @@ mod tests {
     }
 
     #[test]
+    fn the_bounds_of_a_connection_are_those_of_the_options() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = super::super::place::prepare(dir.path()).unwrap();
+        let options = SqliteOptions { busy: Duration::from_millis(77), log_bytes: 5 << 20, ..SqliteOptions::default() };
+        let db = writer(&path, Durability::Full, &options).unwrap();
+        let number = |db: &Connection, pragma: &str| -> i64 {
+            db.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!((number(&db, "busy_timeout"), number(&db, "journal_size_limit")), (77, 5 << 20));
+        assert_eq!(number(&reader(&path, options.busy).unwrap(), "busy_timeout"), 77);
+    }
+
+    #[test]
     fn a_commit_waits_for_the_disk_as_the_durability_says() {
         let dir = tempfile::tempdir().unwrap();
         let path = super::super::place::prepare(dir.path()).unwrap();
         for (durability, level) in [(Durability::Full, 2), (Durability::Relaxed, 1)] {
-            let db = writer(&path, durability).unwrap();
+            let db = writer(&path, durability, &SqliteOptions::default()).unwrap();
             let found: i64 = db.query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap();
             assert_eq!(found, level, "{durability:?}");
             let mode: String = db.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();

@@ -30,7 +30,7 @@ impl Disk {
             if disk.away.load(Ordering::Relaxed) {
                 return Connection::open("/nonexistent/router.db");
             }
-            let db = connection::writer(&path, Durability::Full)?;
+            let db = connection::writer(&path, Durability::Full, &SqliteOptions::default())?;
             let pages = disk.pages.load(Ordering::Relaxed);
             if pages != 0 {
                 db.pragma_update(None, "max_page_count", pages)?;

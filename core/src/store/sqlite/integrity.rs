@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::connection;
 use super::meta::Meta;
+use super::options::SqliteOptions;
 use super::place::FILE;
 use super::row::{COLUMNS, KEY, MINER, RowError, SESSION, key, miner, session, task};
 use super::schema::{self, BLOCK, MIGRATIONS};
@@ -72,7 +73,7 @@ pub fn check_integrity(dir: &Path) -> Result<Integrity> {
 }
 
 fn look(found: &mut Integrity) -> Result<(), RowError> {
-    let db = connection::reader(&found.path)?;
+    let db = connection::reader(&found.path, SqliteOptions::default().busy)?;
     // All checks must see one moment, even while a router writes.
     let _moment = db.unchecked_transaction()?;
     {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use rusqlite::hooks::Wal;
 
-use super::connection;
+use super::options::SqliteOptions;
 
 /// If the log has grown to this many times `checkpoint_pages`, the writer waits for readers to let it start over ...
 const RESTART: u64 = 16;
@@ -21,6 +21,8 @@ const RESTART_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Log {
     /// The number of pages from which on the log is written back.
     long: u64,
+    /// The time for which the connection waits for other programs.
+    busy: Duration,
     /// The number of pages in the log after the last commit, which `SQLite` reports at each commit. A query would cost
     /// 10,000 instructions, more than a small batch, because it would be compiled anew each time.
     pages: Arc<AtomicU64>,
@@ -29,9 +31,9 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Makes the state of a log that is written back from `long` pages on.
-    pub(super) fn new(long: u64) -> Self {
-        Self { long, pages: Arc::default(), restarted: None }
+    /// Makes the state of a log that is written back as these options say.
+    pub(super) fn new(options: &SqliteOptions) -> Self {
+        Self { long: options.checkpoint_pages, busy: options.busy, pages: Arc::default(), restarted: None }
     }
 
     /// Follows the length of a new connection's log.
@@ -61,7 +63,7 @@ impl Log {
             self.restarted = Some(Instant::now());
             patience(db, RESTART_WAIT);
             let left = checkpoint(db, "RESTART");
-            patience(db, connection::BUSY);
+            patience(db, self.busy);
             return left.map(|(_, waiting)| waiting > 0);
         }
         checkpoint(db, "PASSIVE").map(|(_, waiting)| waiting > 0)
@@ -89,15 +91,16 @@ pub(super) fn checkpoint(db: &Connection, mode: &str) -> rusqlite::Result<(u64, 
 
 #[cfg(test)]
 mod tests {
+    use super::super::connection;
     use super::*;
 
     #[test]
     fn a_log_is_written_back_once_it_is_long() {
         let dir = tempfile::tempdir().unwrap();
         let path = super::super::place::prepare(dir.path()).unwrap();
-        let mut db = connection::writer(&path, super::super::Durability::Relaxed).unwrap();
+        let mut db = connection::writer(&path, super::super::Durability::Relaxed, &SqliteOptions::default()).unwrap();
         db.execute_batch("CREATE TABLE t(x)").unwrap();
-        let mut log = Log::new(20);
+        let mut log = Log::new(&SqliteOptions { checkpoint_pages: 20, ..SqliteOptions::default() });
         log.watch(&mut db).unwrap();
         assert_eq!(log.pages.load(Ordering::Relaxed), 0);
         let mut waited = 0;

@@ -114,8 +114,8 @@ impl SqliteStore {
         let dir = &std::path::absolute(dir)
             .map_err(|e| Error::invalid("storage.data_dir", format!("{} is no directory: {e}", dir.display())))?;
         let connect = {
-            let path = dir.join(place::FILE);
-            Box::new(move || connection::writer(&path, durability))
+            let (path, options) = (dir.join(place::FILE), options.clone());
+            Box::new(move || connection::writer(&path, durability, &options))
         };
         Self::start(dir, durability, options, connect)
     }
@@ -149,6 +149,7 @@ impl SqliteStore {
         for _ in 0..store.options.readers.max(1) {
             let reader = Reader {
                 path: path.clone(),
+                busy: store.options.busy,
                 files: Arc::clone(&files),
                 queue: Arc::clone(&store.reads),
                 progress: Arc::clone(&progress),
@@ -162,7 +163,7 @@ impl SqliteStore {
             files,
             checked: std::time::Instant::now(),
             refusing: Arc::clone(&store.refusing),
-            log: Log::new(store.options.checkpoint_pages),
+            log: Log::new(&store.options),
             queue: Arc::clone(&store.writes),
             progress,
             lock: Arc::clone(&store.lock),

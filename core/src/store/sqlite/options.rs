@@ -24,6 +24,10 @@ pub struct SqliteOptions {
     /// The time between two checks of an idle store's files, and between two attempts to write after a failure. Default
     /// 1 s.
     pub watch: Duration,
+    /// The time to wait for another program that holds the database. Default 1 s.
+    pub busy: Duration,
+    /// Bytes to which the log's file is cut when the log starts over. Default 64 MiB.
+    pub log_bytes: u64,
 }
 
 impl From<&StorageConfig> for SqliteOptions {
@@ -36,6 +40,8 @@ impl From<&StorageConfig> for SqliteOptions {
             checkpoint_pages: config.checkpoint_pages,
             readers: config.reader_threads,
             watch: Duration::from_millis(config.check_interval_ms),
+            busy: Duration::from_millis(config.busy_timeout_ms),
+            log_bytes: config.max_log_bytes,
         }
     }
 }

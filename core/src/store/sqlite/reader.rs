@@ -43,6 +43,7 @@ pub(super) struct Read {
 /// The state of a reader, which stays on its thread.
 pub(super) struct Reader {
     pub(super) path: PathBuf,
+    pub(super) busy: Duration,
     pub(super) files: Arc<Files>,
     pub(super) queue: Arc<Queue<Read>>,
     pub(super) progress: Arc<Progress>,
@@ -82,7 +83,7 @@ impl Reader {
 
     fn connect(&self) -> Result<Connection, RowError> {
         self.files.check_database().map_err(RowError::Moved)?;
-        connection::reader(&self.path).map_err(RowError::from)
+        connection::reader(&self.path, self.busy).map_err(RowError::from)
     }
 
     /// Answers a read. Gives `false` if the connection may be the cause of a failure.

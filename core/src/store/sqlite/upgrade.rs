@@ -145,6 +145,7 @@ fn json_of(text: Option<&str>) -> serde_json::Result<Option<&RawValue>> {
 #[cfg(test)]
 mod tests {
     use super::super::super::{ApiKey, Durability, Store};
+    use super::super::options::SqliteOptions;
     use super::super::schema::{MIGRATIONS, migrate, version};
     use super::super::{SqliteStore, check_integrity, connection, place};
     use super::{json, text};
@@ -155,7 +156,7 @@ mod tests {
     fn old_directory() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let path = place::prepare(dir.path()).unwrap();
-        let mut db = connection::writer(&path, Durability::Full).unwrap();
+        let mut db = connection::writer(&path, Durability::Full, &SqliteOptions::default()).unwrap();
         migrate(&mut db, &MIGRATIONS[..2]).unwrap();
         db.execute_batch(
             r#"INSERT INTO task(gid, session_id, id, band, outcome, bytes, fence, created_at, ended_at, deadline,
@@ -216,7 +217,7 @@ mod tests {
     fn sessions_keys_and_miners_of_an_older_file_get_their_sums() {
         let dir = tempfile::tempdir().unwrap();
         let path = place::prepare(dir.path()).unwrap();
-        let mut db = connection::writer(&path, Durability::Full).unwrap();
+        let mut db = connection::writer(&path, Durability::Full, &SqliteOptions::default()).unwrap();
         migrate(&mut db, &MIGRATIONS[..3]).unwrap();
         let spec = SessionSpec::default().name("s");
         let session = Session::new(SessionId(5), "0x5".into(), spec, Timestamp(1_000));

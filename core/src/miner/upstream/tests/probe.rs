@@ -153,6 +153,7 @@ async fn a_list_in_pages_is_read_to_its_end() {
     .await;
     assert_eq!(first(UpstreamConfig::new(&mock.url)).await.models, ["a", "b"]);
     assert_eq!(mock.seen().len(), 3);
+    assert_eq!(first(UpstreamConfig::new(&mock.url).max_model_pages(0)).await.models, ["a"]);
 }
 
 #[tokio::test(start_paused = true)]
