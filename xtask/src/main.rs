@@ -67,6 +67,15 @@ enum Command {
         #[arg(long)]
         effects: Option<std::path::PathBuf>,
     },
+    /// Run the listener and miners that dial in over simulated networks, with faults by a seed.
+    Wiring {
+        /// The number of worlds; 2000 if neither this nor a seed is given.
+        #[arg(long)]
+        seeds: Option<u64>,
+        /// The first seed; 1 if it is absent. Without --seeds, only this world is run, and its events are printed.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Kill the router again and again under load, and check that no acknowledged task is lost, doubled or changed.
     Chaos {
         /// The number of kills.
@@ -128,6 +137,7 @@ fn main() -> ExitCode {
         Command::Gen { check: true } => generate::check(&mut steps),
         Command::Gen { check: false } => generate::run(&mut steps),
         Command::Sim { seeds, seed, effects } => suites::sim(&mut steps, seeds, seed, effects.as_deref()),
+        Command::Wiring { seeds, seed } => suites::wiring(&mut steps, seeds, seed),
         Command::Chaos { cycles, seed } => suites::chaos(&mut steps, cycles, seed),
         Command::Bench { figures, quick, .. } if figures == ["python"] => python::bench(&mut steps, quick),
         Command::Bench { figures, quick, .. } if figures == ["node"] => node::bench(&mut steps, quick),

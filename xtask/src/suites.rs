@@ -11,6 +11,9 @@ use crate::{Outcome, c, environment, lint, model, node, python, readme};
 /// The default number of worlds.
 const SEEDS: u64 = 10_000;
 
+/// The default number of worlds with simulated networks.
+const WIRING_SEEDS: u64 = 2_000;
+
 /// One suite of `cargo xtask test`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Suite {
@@ -135,6 +138,21 @@ pub(crate) fn sim(steps: &mut Steps, seeds: Option<u64>, seed: Option<u64>, effe
         run.env("SIM_EFFECTS", file);
     }
     steps.run(&title, &mut run)
+}
+
+/// Runs the listener and miners over simulated networks: `seeds` worlds from `seed` on, or that one alone with
+/// everything that happened.
+///
+/// # Errors
+/// When a world breaks a promise.
+pub(crate) fn wiring(steps: &mut Steps, seeds: Option<u64>, seed: Option<u64>) -> Outcome {
+    let mut run = test_of("wiring", &[]);
+    let seeds = seeds.unwrap_or(if seed.is_some() { 1 } else { WIRING_SEEDS });
+    run.env("CORTENSOR_WIRING_SEEDS", seeds.to_string());
+    if let Some(seed) = seed {
+        run.env("CORTENSOR_WIRING_SEED", seed.to_string());
+    }
+    steps.run(&format!("wiring: {seeds} worlds"), &mut run)
 }
 
 /// Runs the kill loop.

@@ -77,7 +77,8 @@ async fn serve_tls(
     }
 }
 
-async fn serve<S: Socket>(
+/// Serves a connection on which no TLS handshake is due.
+pub(super) async fn serve<S: Socket>(
     stream: S,
     on: Connection,
     gate: &Gate,

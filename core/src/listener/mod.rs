@@ -43,6 +43,7 @@ mod sse;
 mod stall;
 mod state;
 mod stop;
+mod streams;
 mod tls;
 mod traffic;
 mod wire;
@@ -58,6 +59,8 @@ pub(crate) use openai::EmbeddingCounts;
 pub use openapi::openapi_file;
 pub use openapi::openapi_json;
 pub use server::Listener;
+#[doc(hidden)]
+pub use streams::Streams;
 pub use tls::Certificates;
 
 use utoipa_axum::router::OpenApiRouter;

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::auth::Auth;
 use super::closing::Closing;
-use super::connection::{LAST_READ, accept};
+use super::connection::accept;
 use super::gate::Gate;
 use super::handler;
 use super::heads::Heads;
@@ -220,15 +220,7 @@ impl Listener {
             });
         }
         drop((socket, miners));
-        stop.graceful.cancel();
-        stop.open.close();
-        let wait = Duration::from_millis(state.config.drain_timeout_ms);
-        if tokio::time::timeout(wait, stop.open.wait()).await.is_err() {
-            tracing::warn!("{} connections were still open after listen.drain_timeout_ms", stop.open.len());
-            stop.at_once.cancel();
-            // Each connection ends by itself within that time.
-            let _ = tokio::time::timeout(LAST_READ + Duration::from_secs(1), stop.open.wait()).await;
-        }
+        stop.end_all(&state.config).await;
         Ok(())
     }
 }

@@ -38,21 +38,21 @@ const LOOKS: Duration = Duration::from_secs(1);
 
 const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// A stream that gives access to its socket.
+/// A stream that knows whether its other end has gone.
 pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    /// The socket below all layers.
-    fn tcp(&self) -> &TcpStream;
+    /// Whether the socket below all layers has failed although no read or write has shown it yet.
+    fn has_failed(&self) -> bool;
 }
 
 impl Socket for TcpStream {
-    fn tcp(&self) -> &TcpStream {
-        self
+    fn has_failed(&self) -> bool {
+        !matches!(self.take_error(), Ok(None))
     }
 }
 
 impl Socket for tokio_rustls::server::TlsStream<TcpStream> {
-    fn tcp(&self) -> &TcpStream {
-        self.get_ref().0
+    fn has_failed(&self) -> bool {
+        self.get_ref().0.has_failed()
     }
 }
 
@@ -218,7 +218,7 @@ impl<S: Socket> Wire<S> {
         loop {
             let (look, sleep) = self.look.get_or_insert_with(first_look);
             ready!(sleep.as_mut().poll(cx));
-            if !matches!(self.inner.get_ref().tcp().take_error(), Ok(None)) {
+            if self.inner.get_ref().has_failed() {
                 return gone();
             }
             let next = match look {

@@ -3,7 +3,7 @@
 //! A [`Server`] is a router with its listener; it sends requests to itself over real sockets. A [`Mock`] is a model
 //! server that plays a script byte by byte; an [`Upstream`] is one that speaks OpenAI's API. A [`Hand`] is a miner in
 //! this process whose jobs the test answers; a [`dial_in::Hand`] dials in and is played frame by frame. A [`Proxy`]
-//! stands between two ends and cuts their connections.
+//! stands between two ends and delays, holds, cuts or refuses their connections.
 //!
 //! Every function here panics when a test's expectation is not met, which fails the test.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "what a test does not expect fails it")]
@@ -11,7 +11,7 @@
 pub mod dial_in;
 pub mod miners;
 pub mod mock;
-mod proxy;
+pub mod proxy;
 pub mod random;
 mod request;
 pub mod server;

@@ -10,7 +10,7 @@ use cortensor_router::{Config, ErrorKind, StreamEvent};
 use crate::rig::{config, quick, serve, start};
 use cortensor_router_testkit::miners::{Stepped, say, words};
 use cortensor_router_testkit::streams::{read, whole};
-use cortensor_router_testkit::{Server, within};
+use cortensor_router_testkit::{Server, until, within};
 
 #[tokio::test]
 async fn an_answer_streams_through_a_remote_miner() {
@@ -224,6 +224,7 @@ async fn a_router_that_closes_says_so_and_the_miner_comes_back_to_the_next_one()
     server.stop().await;
     let again = Server::open_at(Config::default().miners(quick()), port).await;
     again.miner(|miner| miner.active).await;
-    assert_eq!(client.stats().connections, 2);
+    // The router has seated the miner before the miner has read its welcome.
+    until(|| client.stats().connections == 2).await;
     assert_eq!(whole(&again.submit("hello again", true).await).await, "hello again");
 }

@@ -34,17 +34,6 @@ impl Backoff {
     }
 }
 
-/// A random number. If the system has no randomness, it comes from the clock.
-pub(super) fn chance() -> u64 {
-    let mut bytes = [0_u8; 8];
-    if getrandom::fill(&mut bytes).is_err() {
-        return std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0, |d| u64::from(d.subsec_nanos()));
-    }
-    u64::from_le_bytes(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

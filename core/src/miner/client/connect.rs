@@ -9,7 +9,6 @@ use http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -19,6 +18,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::config::MinerClientConfig;
 use super::key_file;
+use super::surroundings::{Surroundings, Transport};
 use super::target::Target;
 use crate::config::{certificates, client_tls, distrust};
 use crate::miner::link::websocket_config;
@@ -31,8 +31,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// A connection with or without TLS.
 pub(super) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Plain(Box<dyn Transport>),
+    Tls(Box<TlsStream<Box<dyn Transport>>>),
 }
 
 impl Stream {
@@ -84,13 +84,20 @@ pub(super) struct Dialler {
     tls: TlsConnector,
     key: Option<MinerKeyPair>,
     epoch: u64,
+    surroundings: Arc<dyn Surroundings>,
 }
 
 impl Dialler {
     /// Reads the files that the configuration names. Blocks the thread.
-    pub(super) fn new(config: &MinerClientConfig) -> Result<Self> {
+    pub(super) fn new(config: &MinerClientConfig, surroundings: Arc<dyn Surroundings>) -> Result<Self> {
         let key = config.key_file.as_deref().map(key_file::load_or_create).transpose()?;
-        Ok(Self { tls: TlsConnector::from(Arc::new(tls_config(config)?)), key, epoch: super::backoff::chance() >> 11 })
+        let tls = TlsConnector::from(Arc::new(tls_config(config)?));
+        Ok(Self { tls, key, epoch: surroundings.chance() >> 11, surroundings })
+    }
+
+    /// A random number.
+    pub(super) fn chance(&self) -> u64 {
+        self.surroundings.chance()
     }
 
     pub(super) fn miner_id(&self, config: &MinerClientConfig) -> String {
@@ -108,9 +115,8 @@ impl Dialler {
         let broken = |what: &str, e: &dyn std::fmt::Display| {
             Error::new(ErrorKind::Unavailable, format!("{}: {what}: {e}", target.url()))
         };
-        let stream =
-            TcpStream::connect((target.host.as_str(), target.port)).await.map_err(|e| broken("cannot connect", &e))?;
-        stream.set_nodelay(true).map_err(|e| broken("cannot set TCP_NODELAY", &e))?;
+        let stream = self.surroundings.connect(&target.host, target.port).await;
+        let stream = stream.map_err(|e| broken("cannot connect", &e))?;
         let stream = if target.tls {
             let name = ServerName::try_from(target.host.clone()).map_err(|e| broken("no name for TLS", &e))?;
             Stream::Tls(Box::new(self.tls.connect(name, stream).await.map_err(|e| match distrust::behind(&e) {

@@ -27,10 +27,13 @@ mod connect;
 mod desk;
 mod key_file;
 mod stats;
+mod surroundings;
 mod target;
 
 pub use config::MinerClientConfig;
 pub use stats::MinerClientStats;
+#[doc(hidden)]
+pub use surroundings::{Connecting, Surroundings, Transport};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,9 +42,10 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::backoff::{Backoff, chance};
+use self::backoff::Backoff;
 use self::connect::Dialler;
 use self::desk::Desk;
+use self::surroundings::System;
 use self::target::Target;
 use super::Miner;
 use super::link::{self, Link, Timing};
@@ -76,9 +80,21 @@ impl MinerClient {
     /// # Panics
     /// Outside of a tokio runtime with its timer and I/O enabled.
     pub fn start(config: MinerClientConfig, miner: impl Miner) -> Result<Self> {
+        Self::start_in(config, miner, Arc::new(System))
+    }
+
+    /// Starts the miner as [`start`](Self::start) does, on a network and with random numbers of the caller.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with its timer enabled.
+    #[doc(hidden)]
+    pub fn start_in(config: MinerClientConfig, miner: impl Miner, surroundings: Arc<dyn Surroundings>) -> Result<Self> {
         config.validate()?;
         let targets = config.routers.iter().map(|router| Target::parse(router)).collect::<Result<Vec<_>>>()?;
-        let dialler = Dialler::new(&config)?;
+        let dialler = Dialler::new(&config, surroundings)?;
         let miner_id = dialler.miner_id(&config);
         let desk = Desk::new(Arc::new(miner), config.capacity, config.models.clone());
         let stop = CancellationToken::new();
@@ -161,7 +177,7 @@ async fn run(
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(backoff.next(chance())) => {}
+            () = tokio::time::sleep(backoff.next(dialler.chance())) => {}
         }
     }
 }

@@ -1,0 +1,94 @@
+//! The listener without a socket of its own: it serves connections that are given to it. Tests on simulated networks use
+//! it; everything behind the socket is the code that [`Listener`](super::Listener) runs.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::auth::Auth;
+use super::closing::Closing;
+use super::connection::serve;
+use super::gate::Gate;
+use super::handler;
+use super::heads::Heads;
+use super::peer::Connection;
+use super::state::AppState;
+use super::wire::Socket;
+use crate::config::ListenConfig;
+use crate::{Result, Router};
+
+/// Serves connections of any kind, without TLS. Cheap to clone.
+#[derive(Clone)]
+pub struct Streams {
+    gate: Gate,
+    heads: Arc<Heads>,
+    state: AppState,
+}
+
+impl std::fmt::Debug for Streams {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Streams").finish_non_exhaustive()
+    }
+}
+
+impl Streams {
+    /// The routes of that router, with the tokens and limits of `config`; its address and port are not used.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when a token of the configuration has no value.
+    pub fn new(router: Router, config: ListenConfig) -> Result<Self> {
+        let auth = Auth::new(&router, &config)?;
+        let heads = Heads::new(config.max_header_bytes, config.max_heads_bytes);
+        let state = handler::state(router, config, auth);
+        Ok(Self { gate: Gate::new(state.clone()), heads, state })
+    }
+
+    /// Serves one connection to its end.
+    pub async fn serve<S>(&self, stream: S, peer: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let token = self.state.stop.open.token();
+        let on = Connection { closing: Closing::of_connection(), ..Connection::plain(peer) };
+        serve(Given(stream), on, &self.gate, (&self.state.config, &self.heads), &self.state.stop).await;
+        drop(token);
+    }
+
+    /// Ends all connections, as a listener does that was told to stop.
+    pub async fn end_all(&self) {
+        self.state.stop.end_all(&self.state.config).await;
+    }
+}
+
+/// A stream of the caller. Its reads and writes alone tell whether the other end has gone.
+struct Given<S>(S);
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Socket for Given<S> {
+    fn has_failed(&self) -> bool {
+        false
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Given<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Given<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
