@@ -124,6 +124,11 @@ impl Medium {
         *self.disk.plan.lock() = Plan { strike: Some(strike), ..Plan::default() };
     }
 
+    /// The number of operations that have failed since the fault was asked for.
+    pub fn struck(&self) -> u64 {
+        self.disk.plan.lock().struck
+    }
+
     /// Ends the fault. Gives the number of operations that failed.
     pub fn heal(&self) -> u64 {
         std::mem::take(&mut *self.disk.plan.lock()).struck

@@ -42,8 +42,6 @@ mod upgrade;
 mod writer;
 
 #[cfg(test)]
-mod agreement;
-#[cfg(test)]
 #[cfg(unix)]
 mod faults;
 #[cfg(test)]
