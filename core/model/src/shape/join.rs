@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::members::{elements, last, members};
 use super::node::{Node, Object, write_key, write_string};
-use super::reply::{Choice, Reply, is_end};
+use super::reply::{Choice, Reply, Sole, is_end};
 use super::value::Json;
 
 /// Members of a chunk whose first value is the answer's. Of others the last one counts.
@@ -89,6 +89,14 @@ impl Join {
             }
         }
         grown
+    }
+
+    /// Takes a chunk that differs from the one before in its words alone. Answers by how many bytes the messages have
+    /// grown.
+    pub fn take_words(&mut self, sole: Sole<'_>) -> usize {
+        let Some(choice) = self.choices.iter_mut().find(|choice| choice.index == sole.index) else { return 0 };
+        choice.says |= !sole.words.is_blank();
+        choice.body.add(sole.name, sole.words)
     }
 
     /// Whether a choice was seen.

@@ -11,6 +11,7 @@
 //! The bounds of this module are no settings: they lie far above what OpenAI's own objects have, and keep the work for
 //! each piece small whatever somebody sends.
 
+mod envelope;
 mod join;
 mod members;
 mod node;
@@ -21,10 +22,11 @@ mod split;
 mod text;
 mod value;
 
+pub use envelope::Envelope;
 pub use join::Join;
 pub use members::{elements, last, members};
 pub use repair::{repaired, utf8};
-pub use reply::{Body, Choice, Reply, is_end};
+pub use reply::{Body, Choice, Reply, Sole, is_end};
 pub use scan::Cursor;
 pub use split::{Words, split};
 pub use text::Joint;

@@ -235,6 +235,11 @@ fn index_of(json: &str) -> Option<&str> {
     index.get().bytes().all(|byte| byte.is_ascii_digit()).then_some(index.get())
 }
 
+/// That name, if it is one of a member that is words of a model.
+pub(super) fn words_name(key: &str) -> Option<&'static str> {
+    WORDS.iter().find(|name| **name == key).copied()
+}
+
 fn is_name(key: &str) -> bool {
     NAMES.contains(&key) || key.ends_with("_id") || key.ends_with("_type")
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use smallvec::SmallVec;
 
 use super::members::{last, members};
+use super::node::words_name;
 use super::scan::Cursor;
 use super::value::Json;
 use crate::{FinishReason, Usage};
@@ -12,9 +13,6 @@ use crate::{FinishReason, Usage};
 /// How many names of one object, and how many elements of one list, are told apart: a search among them must stay quick
 /// whatever somebody sends. OpenAI's own objects have about ten.
 pub(super) const MOST_MEMBERS: usize = 128;
-
-/// Members that every answer and chunk may have beside its choices and its usage. They hold no words and no error.
-const ENVELOPE: &[&str] = &["id", "object", "created", "model", "system_fingerprint", "service_tier"];
 
 /// A member's name and its value.
 pub(super) type Member<'a> = (Cow<'a, str>, Json<'a>);
@@ -53,8 +51,24 @@ pub struct Body<'a> {
     json: Json<'a>,
     role: Option<Json<'a>>,
     content: Option<Json<'a>>,
+    /// The first string that is words of a model, under its name.
+    words: Option<(&'static str, Json<'a>)>,
+    /// Whether it has no other members than one role and one content, in this order.
     is_plain: bool,
+    /// Whether every member but one role and the words is null.
+    is_sole: bool,
     says: bool,
+}
+
+/// The words of a reply that says nothing else.
+#[derive(Debug, Clone, Copy)]
+pub struct Sole<'a> {
+    /// The number of the choice.
+    pub index: u64,
+    /// The name of the member that holds the words.
+    pub name: &'static str,
+    /// The words, a string.
+    pub words: Json<'a>,
 }
 
 impl<'a> Reply<'a> {
@@ -67,7 +81,11 @@ impl<'a> Reply<'a> {
                 "choices" => reply.choices = Choice::list(cursor)?,
                 "usage" => reply.usage = Some(cursor.value()?),
                 _ => {
-                    reply.has_unusual |= !ENVELOPE.contains(&&*name);
+                    // These hold no words and no error.
+                    reply.has_unusual |= !matches!(
+                        &*name,
+                        "id" | "object" | "created" | "model" | "system_fingerprint" | "service_tier"
+                    );
                     put(&mut reply.others, name, cursor.value()?);
                 }
             }
@@ -95,7 +113,22 @@ impl<'a> Reply<'a> {
     /// The model's name.
     pub fn model(&self) -> Option<String> {
         let model = self.get("model").filter(|model| model.is_string())?;
-        Some(model.text()).filter(|name| !name.is_empty())
+        Some(model.text().into_owned()).filter(|name| !name.is_empty())
+    }
+
+    /// The words of the only choice, where another reply that differs in these alone says nothing else: whatever is told
+    /// twice then is something that counts once.
+    pub fn sole_words(&self) -> Option<Sole<'a>> {
+        let [choice] = self.choices.as_deref()? else { return None };
+        let counts_once = self.others.iter().all(|(name, _)| words_name(name).is_none())
+            && choice.others.iter().all(|(_, value)| value.is_null())
+            && !choice.finish_reason.is_some_and(is_end);
+        let (name, words) = match (choice.piece(), choice.text) {
+            (Some(piece), None) => piece.sole_words()?,
+            (None, Some(text)) if text.is_string() => ("text", text),
+            _ => return None,
+        };
+        counts_once.then_some(Sole { index: choice.index, name, words })
     }
 
     /// The token counts; what is missing or no number counts 0. Some servers name them as OpenAI's later routes do.
@@ -182,7 +215,7 @@ impl<'a> Choice<'a> {
     /// Why it ends, where it does.
     pub fn finish_reason(&self) -> Option<FinishReason> {
         let reason = self.finish_reason.filter(|reason| is_end(*reason))?;
-        Some(FinishReason::from(reason.text().as_str()))
+        Some(FinishReason::from(&*reason.text()))
     }
 
     /// Whether it says anything; `body` is its message or piece of one.
@@ -193,18 +226,20 @@ impl<'a> Choice<'a> {
 
 impl<'a> Body<'a> {
     /// Reads a value as a message; the inner `None`: it is no object.
-    fn read(cursor: &mut Cursor<'a>) -> Option<Option<Self>> {
+    pub fn read(cursor: &mut Cursor<'a>) -> Option<Option<Self>> {
         if cursor.peek()? != b'{' {
             cursor.value()?;
             return Some(None);
         }
-        let (mut role, mut content, mut is_plain, mut says) = (None, None, true, false);
+        let (mut role, mut content, mut words) = (None, None, None);
+        let (mut is_plain, mut is_sole, mut says) = (true, true, false);
         let (json, ()) = cursor.spanned(|cursor| {
             cursor.members(|name, cursor| {
                 let value = cursor.value()?;
                 match &*name {
                     "role" => {
                         is_plain &= role.is_none() && content.is_none();
+                        is_sole &= role.is_none();
                         role = Some(value);
                     }
                     "content" => {
@@ -213,11 +248,17 @@ impl<'a> Body<'a> {
                     }
                     _ => is_plain = false,
                 }
+                if name != "role" && !value.is_null() {
+                    match words_name(&name).filter(|_| words.is_none() && value.is_string()) {
+                        Some(name) => words = Some((name, value)),
+                        None => is_sole = false,
+                    }
+                }
                 says |= name != "role" && !value.is_blank();
                 Some(())
             })
         })?;
-        Some(Some(Self { json, role, content, is_plain, says }))
+        Some(Some(Self { json, role, content, words, is_plain, is_sole, says }))
     }
 
     /// Its JSON.
@@ -234,6 +275,12 @@ impl<'a> Body<'a> {
         } else {
             members(self.get(), take);
         }
+    }
+
+    /// Its words under their name, where everything else is null or its role.
+    pub fn sole_words(&self) -> Option<(&'static str, Json<'a>)> {
+        // Of two members with one name the last one counts.
+        self.words.filter(|(name, words)| self.is_sole && (*name != "content" || self.content == Some(*words)))
     }
 
     /// The last member of that name.
@@ -277,7 +324,7 @@ mod tests {
     fn said(json: &str) -> String {
         let reply = Reply::of(json).unwrap();
         let choice = reply.choices.unwrap().into_iter().min_by_key(|choice| choice.index).unwrap();
-        choice.words(choice.piece()).map(Json::text).unwrap_or_default()
+        choice.words(choice.piece()).map(Json::text).unwrap_or_default().into_owned()
     }
 
     #[test]

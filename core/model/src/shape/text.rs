@@ -1,5 +1,7 @@
 //! Text out of JSON, as its readers show it.
 
+use memchr::memchr;
+
 use super::members::{elements, last};
 use super::value::Json;
 
@@ -76,7 +78,9 @@ impl Joint {
 
     /// Adds what stands between the quotes of a JSON string.
     fn add_string(&mut self, mut rest: &str) {
-        while let Some((plain, escape)) = rest.split_once('\\') {
+        while let Some((plain, escape)) =
+            memchr(b'\\', rest.as_bytes()).and_then(|at| Some((&rest[..at], rest.get(at + 1..)?)))
+        {
             self.push(plain);
             let Some(letter) = escape.chars().next() else { return };
             rest = &escape[letter.len_utf8()..];

@@ -1,5 +1,10 @@
 //! A value in JSON text.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
+use memchr::memchr;
+
 use super::scan::Cursor;
 use super::text::Joint;
 
@@ -50,7 +55,17 @@ impl<'a> Json<'a> {
     }
 
     /// The text that the value says.
-    pub fn text(self) -> String {
-        Joint::of(self)
+    pub fn text(self) -> Cow<'a, str> {
+        match self.0.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+            Some(plain) if memchr(b'\\', plain.as_bytes()).is_none() => Cow::Borrowed(plain),
+            _ => Cow::Owned(Joint::of(self)),
+        }
+    }
+
+    /// The place of the value in the bytes that it was read from; `None`: it is not from these.
+    pub fn place_in(self, bytes: &[u8]) -> Option<Range<usize>> {
+        let start = (self.0.as_ptr() as usize).checked_sub(bytes.as_ptr() as usize)?;
+        let end = start + self.0.len();
+        (end <= bytes.len()).then_some(start..end)
     }
 }

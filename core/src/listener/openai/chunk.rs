@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::answer;
 use super::chunk_shape::{Chunk, Frame, Piece, event, on_one_line};
 use super::counts::TokenCounts;
+use super::repeat::Repeat;
 use super::splice::{Outline, quoted};
 use crate::listener::sse::Layout;
 use crate::model::shape::{Words, split};
@@ -42,6 +43,8 @@ pub(super) struct ChunkWriter {
     head: Vec<u8>,
     include_usage: bool,
     echo: Option<String>,
+    /// The last of the upstream's own chunks that went out.
+    repeat: Repeat,
     /// Whether the role was told.
     started: bool,
     /// Whether a piece of the answer is out, so that starting over is no longer possible.
@@ -72,6 +75,7 @@ impl ChunkWriter {
             model,
             include_usage,
             echo,
+            repeat: Repeat::default(),
             started: false,
             spoken: false,
             chunked: false,
@@ -106,6 +110,7 @@ impl ChunkWriter {
         }
         self.finished |= outline.finished;
         self.usage_told |= outline.usage;
+        self.repeat.keep(&raw, &outline, &self.id_json);
         self.spliced(&raw, &outline, out);
     }
 
@@ -212,6 +217,7 @@ impl Layout for ChunkWriter {
                 return;
             }
             match event {
+                StreamEvent::Token { raw: Some(raw), .. } if self.repeat.write(&raw, out) => {}
                 StreamEvent::Token { raw: Some(raw), text, .. } => match Outline::of(&raw) {
                     Some(outline) => self.pass(raw, outline, out),
                     None => self.piece(&text, out),
@@ -223,6 +229,7 @@ impl Layout for ChunkWriter {
                         self.aside(Some(true), None, out);
                     }
                     (self.chunked, self.finished, self.usage, self.usage_told) = (false, false, None, false);
+                    self.repeat.forget();
                 }
                 StreamEvent::End(Ok(completion)) => self.end(&completion, out),
                 StreamEvent::End(Err(error)) => self.fail(&error, out),

@@ -238,3 +238,57 @@ proptest! {
         prop_assert_eq!(said, whole);
     }
 }
+
+/// An upstream's chunks of one kind around words of every kind.
+fn alike() -> impl Strategy<Value = Vec<String>> {
+    let shape = prop::sample::select(vec![
+        r#"{"id":"x","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":@},"finish_reason":null}]}"#,
+        "{\n \"choices\": [\n{\"delta\": {\"content\": @}}], \"id\": \"x\", \"id\":5,\r\n\"m\":1\n}",
+        r#" {"model":"m","choices":[{"delta":{"role":"assistant","content":@}}]}"#,
+        r#"{"choices":[{"delta":{"content":@}}]}"#,
+        r#"{"choices":[{"text":@,"finish_reason":null}]}"#,
+        r#"{"id":"x","choices":[{"delta":{"content":@}}],"usage":{"total_tokens":1}}"#,
+        r#"{"id":"x","choices":[{"delta":{"content":@},"finish_reason":"stop"}]}"#,
+        r#"{"id":"x","choices":[{"delta":{"content":"a"},"finish_reason":@}]}"#,
+        r#"{"id":"x","choices":[{"delta":{"content":@}},{"delta":{"content":@}}]}"#,
+        r#"{"id":@,"choices":[{"delta":{"content":"a"}}]}"#,
+        r#"{"id":"x","choices":[{"delta":{"content":@}}],"choices":[]}"#,
+        r#"{"id":"x","choices":[],"usage":{"total_tokens":1},"x":@}"#,
+    ]);
+    let words = prop::sample::select(vec![
+        r#""""#,
+        r#""a""#,
+        r#""\n\u00e9é""#,
+        r#""\ud83d""#,
+        "null",
+        "5",
+        "\"\n\"",
+        "\"\\x\"",
+    ]);
+    (shape, prop::collection::vec(words, 1..5))
+        .prop_map(|(shape, words)| words.iter().map(|words| shape.replace('@', words)).collect())
+}
+
+proptest! {
+    /// Whether an upstream's chunk differs from the one before in its words alone makes no difference.
+    #[test]
+    fn a_chunk_goes_out_as_if_it_were_the_first_of_its_kind(
+        chunks in prop::collection::vec(alike(), 1..6),
+        restart in any::<prop::sample::Index>(),
+        is_chat in any::<bool>(),
+        include_usage in any::<bool>(),
+    ) {
+        let kind = if is_chat { RequestKind::Chat } else { RequestKind::Completion };
+        let mut events: Vec<_> = chunks.iter().flatten().map(|chunk| token("t", Some(chunk))).collect();
+        events.insert(restart.index(events.len()), StreamEvent::Restart { seq: 0 });
+        events.push(end("t"));
+        let (mut quick, mut slow) = (ChunkWriter::new(spec(kind, include_usage)), ChunkWriter::new(spec(kind, include_usage)));
+        let (mut out, mut wanted) = (Vec::new(), Vec::new());
+        for event in events {
+            quick.write(vec![event.clone()], &mut out);
+            slow.repeat.forget();
+            slow.write(vec![event], &mut wanted);
+        }
+        prop_assert_eq!(String::from_utf8(out), String::from_utf8(wanted));
+    }
+}

@@ -13,6 +13,7 @@ mod counts;
 mod embeddings;
 pub(in crate::listener) mod failure;
 mod models;
+mod repeat;
 mod request;
 mod run;
 pub(in crate::listener) mod schema;

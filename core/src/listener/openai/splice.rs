@@ -7,7 +7,7 @@ use serde::Serialize;
 use smallvec::SmallVec;
 
 use crate::json;
-use crate::model::shape::{Cursor, is_end};
+use crate::model::shape::{Body, Cursor, is_end};
 
 /// The facts about an upstream's answer or chunk that the router needs. Everything else passes unread.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub(super) struct Outline {
     text: bool,
     /// Whether the body is a `chat.completion`.
     chat: bool,
+    /// The place of the words of the only choice. Another string in this place changes nothing here.
+    pub(super) words: Option<Range<usize>>,
 }
 
 impl Outline {
@@ -42,7 +44,7 @@ impl Outline {
             outline.empty = false;
             outline.head |= !matches!(&*name, "choices" | "object");
             if name == "choices" {
-                return outline.read_choices(cursor);
+                return outline.read_choices(json, cursor);
             }
             let value = cursor.value()?;
             match &*name {
@@ -57,8 +59,8 @@ impl Outline {
     }
 
     /// Reads the choices. Of two members with this name the last one counts.
-    fn read_choices(&mut self, cursor: &mut Cursor<'_>) -> Option<()> {
-        (self.choices, self.finished, self.text) = (None, false, false);
+    fn read_choices(&mut self, json: &[u8], cursor: &mut Cursor<'_>) -> Option<()> {
+        (self.choices, self.finished, self.text, self.words) = (None, false, false, None);
         if cursor.peek()? != b'[' {
             return cursor.value().map(|_| ());
         }
@@ -70,17 +72,27 @@ impl Outline {
             }
             let mut is_finished = false;
             cursor.members(|name, cursor| {
-                let value = cursor.value()?;
                 match &*name {
-                    "finish_reason" => is_finished = is_end(value),
-                    "text" => self.text = true,
-                    _ => {}
+                    "finish_reason" => is_finished = is_end(cursor.value()?),
+                    "text" => {
+                        self.text = true;
+                        self.words =
+                            Some(cursor.value()?).filter(|text| text.is_string()).and_then(|text| text.place_in(json));
+                    }
+                    "delta" => {
+                        let words = Body::read(cursor)?.and_then(|delta| delta.sole_words());
+                        self.words = words.and_then(|(_, words)| words.place_in(json));
+                    }
+                    _ => {
+                        cursor.value()?;
+                    }
                 }
                 Some(())
             })?;
             self.finished |= is_finished;
             Some(())
         })?;
+        self.words = self.words.take().filter(|_| count == 1);
         self.choices = Some(count);
         Some(())
     }
@@ -115,9 +127,14 @@ impl Outline {
     /// made of.
     pub(super) fn splice(&self, json: &[u8], id: &[u8], out: &mut Vec<u8>) {
         out.reserve(json.len() + id.len() + 8);
-        let mut from = 0;
-        if self.ids.is_empty() {
-            out.extend_from_slice(&json[..self.open]);
+        self.splice_part(json, 0..json.len(), id, out);
+    }
+
+    /// Writes a part of the body that begins and ends outside the places of ids.
+    pub(super) fn splice_part(&self, json: &[u8], part: Range<usize>, id: &[u8], out: &mut Vec<u8>) {
+        let mut from = part.start;
+        if self.ids.is_empty() && part.contains(&(self.open - 1)) {
+            out.extend_from_slice(&json[from..self.open]);
             out.extend_from_slice(b"\"id\":");
             out.extend_from_slice(id);
             if !self.empty {
@@ -125,12 +142,12 @@ impl Outline {
             }
             from = self.open;
         }
-        for span in &self.ids {
+        for span in self.ids.iter().filter(|span| part.contains(&span.start)) {
             out.extend_from_slice(&json[from..span.start]);
             out.extend_from_slice(id);
             from = span.end;
         }
-        out.extend_from_slice(&json[from..]);
+        out.extend_from_slice(&json[from..part.end]);
     }
 }
 

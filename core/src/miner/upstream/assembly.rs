@@ -17,7 +17,7 @@ use smallvec::{SmallVec, smallvec};
 use super::complaint::{is_complaint, is_list_of_complaints};
 use super::refusal;
 use crate::miner::{Chunk, FailClass, Failure};
-use crate::model::shape::{Choice, Join, Joint, Reply, Words, repaired, split, utf8};
+use crate::model::shape::{Choice, Envelope, Join, Joint, Reply, Sole, Words, repaired, split, utf8};
 use crate::model::{Answer, FinishReason, Usage};
 
 /// The parts of one event that are passed on.
@@ -43,6 +43,9 @@ pub(super) struct Assembly {
     wish: Wish,
     size: usize,
     joined: Join,
+    /// The last event, if it had words and nothing else that counts twice, and the choice and member of its words.
+    last: Envelope,
+    place: (u64, &'static str),
     /// The index of the choice whose text is the answer's text.
     first: Option<u64>,
     /// The text that is not forwarded yet: empty, or half of a surrogate pair.
@@ -63,12 +66,25 @@ impl Assembly {
 
     /// Takes an event and returns the pieces to forward.
     pub(super) fn take(&mut self, name: &str, event: Bytes) -> Result<Chunks, Failure> {
+        if let Some(words) = self.last.words(&event) {
+            let (index, name) = self.place;
+            return Ok(smallvec![self.take_words(Sole { index, name, words }, &event)]);
+        }
         match read(event, |json, reply| self.take_reply(name, json, reply)) {
             Ok(taken) => taken,
             // Behind the end of every choice only an error says something: words like `[done]` are no part of an answer.
             Err(text) if self.is_finished() && !is_list_of_complaints(&text) => Ok(smallvec![]),
             Err(text) => no_chunk(name, text),
         }
+    }
+
+    /// Takes an event that differs from the one before in its words alone.
+    fn take_words(&mut self, sole: Sole<'_>, event: &Bytes) -> Chunk {
+        self.size += self.joined.take_words(sole);
+        if self.first == Some(sole.index) && matches!(sole.name, "content" | "text") {
+            self.text.add(sole.words);
+        }
+        piece(self.text.take(), Bytes::copy_from_slice(event))
     }
 
     /// Takes a whole answer that came as one event, as the chunks of a stream.
@@ -94,6 +110,9 @@ impl Assembly {
             self.model = reply.model();
         }
         self.size += self.joined.take(reply);
+        let sole = reply.sole_words();
+        self.last.keep(event, sole.and_then(|sole| sole.words.place_in(event)));
+        self.place = sole.map(|sole| (sole.index, sole.name)).unwrap_or_default();
         let mut chunks = Chunks::new();
         if reply.has_choices() {
             self.take_first(reply.choices.as_deref().unwrap_or_default());
@@ -224,6 +243,8 @@ pub(super) fn too_large(name: &str, most: usize) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn take_all(events: &[&'static str]) -> (String, Answer) {
@@ -450,6 +471,68 @@ mod tests {
         };
         assert_eq!(text(true), ("a".to_owned(), FinishReason::Stop));
         assert_eq!(text(false), ("b".to_owned(), FinishReason::Length));
+    }
+
+    /// Chunks of one kind around words of every kind, with and without something that counts twice.
+    fn alike() -> impl Strategy<Value = Vec<String>> {
+        let shape = prop::sample::select(vec![
+            r#"{"id":"a","model":"m","choices":[{"index":0,"delta":{"content":@},"finish_reason":null}]}"#,
+            r#"{"id":"a","choices":[{"index":0,"delta":{"role":"assistant","content":@,"tool_calls":null},"logprobs":null}],"usage":null}"#,
+            r#"{"choices":[{"index":1,"delta":{"content":@}}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
+            r#"{"choices":[{"delta":{"content":null,"reasoning_content":@}}],"provider":"p","x":[1]}"#,
+            r#"{"choices":[{"delta":{"content":@,"content":null}}]}"#,
+            r#"{"choices":[{"delta":{"content":null,"content":@}}]}"#,
+            r#"{"choices":[{"delta":{"reasoning":@,"content":@}}]}"#,
+            r#"{"choices":[{"delta":{"role":@,"content":"a"}}]}"#,
+            r#"{"choices":[{"delta":{"content":@},"message":{"content":"aa"}}]}"#,
+            r#"{"choices":[{"delta":{"content":"b"},"text":@}]}"#,
+            r#"{"choices":[{"index":0,"text":@,"logprobs":null,"finish_reason":null}]}"#,
+            r#"{"choices":[{"delta":{"content":@},"logprobs":{"content":[1]}}]}"#,
+            r#"{"choices":[{"delta":{"content":@},"stop_reason":7}],"text":"t\u0041"}"#,
+            r#"{"choices":[{"delta":{"content":@,"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":"1"}}]}}]}"#,
+            r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"f","arguments":@}}]}}]}"#,
+            r#"{"choices":[{"index":0,"delta":{"content":@}},{"index":1,"delta":{"content":"b"}}]}"#,
+            r#"{"choices":[7,{"delta":{"content":@}}],"obfuscation":"x"}"#,
+            r#"{"choices":[{"message":{"content":@},"finish_reason":"length"}]}"#,
+            r#"{"choices":[{"delta":{"content":@},"finish_reason":"stop"}]}"#,
+            r#"{"choices":[{"delta":{"content":@,"x":NaN}}]}"#,
+            r#"{"choices":[],"usage":{"total_tokens":5},"timings":{"n":1}}"#,
+        ]);
+        let words = prop::sample::select(vec![
+            r#""""#,
+            r#""a""#,
+            r#""\ud83d""#,
+            r#""\ude00 b""#,
+            r#""\"\n\u00e9é""#,
+            "null",
+            "5",
+            r#"["a"]"#,
+            r#"{"text":"a"}"#,
+        ]);
+        (shape, prop::collection::vec(words, 1..5))
+            .prop_map(|(shape, words)| words.iter().map(|words| shape.replace('@', words)).collect())
+    }
+
+    proptest! {
+        /// Whether a chunk differs from the one before in its words alone makes no difference.
+        #[test]
+        fn a_chunk_is_read_as_if_it_were_the_first_of_its_kind(
+            chunks in prop::collection::vec(alike(), 1..6),
+            several in any::<bool>(),
+            usage in any::<bool>(),
+        ) {
+            let wish = Wish { most: 1_000, usage, several, whole: true };
+            let (mut quick, mut slow) = (Assembly::new(wish), Assembly::new(wish));
+            for chunk in chunks.iter().flatten() {
+                let take = |assembly: &mut Assembly| {
+                    let chunks = assembly.take("up", Bytes::copy_from_slice(chunk.as_bytes())).unwrap();
+                    (chunks.into_iter().map(|chunk| (chunk.text, chunk.raw)).collect::<Vec<_>>(), assembly.size)
+                };
+                slow.last = Envelope::default();
+                prop_assert_eq!(take(&mut quick), take(&mut slow), "{}", chunk);
+            }
+            prop_assert_eq!(quick.into_answer("up").ok(), slow.into_answer("up").ok());
+        }
     }
 
     /// JSON values of every type.
