@@ -12,12 +12,15 @@ import type { Readable } from 'node:stream';
 
 import type { ListenOptions, RouterConfig, UpstreamOptions } from './config.js';
 import type {
+  Answer,
   CompletionRecord,
   EmbeddingsRecord,
   ErrorDetails,
   ErrorKind,
+  FailCode,
   JobInfo,
   JobRequest,
+  MinerClientSettings,
   MinerClientStats,
   MinerInfo,
   MinerOptions,
@@ -25,6 +28,7 @@ import type {
   NodeInfo,
   NodeStatus,
   PageQuery,
+  PieceParts,
   RequestOptions,
   SessionChanges,
   SessionOptions,
@@ -185,41 +189,11 @@ export class Session implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** The reason for a miner's failure: the `code` of the thrown error. Any other error counts as `internal`. */
-export type FailCode = 'overloaded' | 'context' | 'invalid' | 'model' | 'refused' | 'credentials' | 'unreadable' | 'internal' | 'unreachable' | 'cancelled';
-
-/** A call of a tool, as a miner gives it. The router makes an id if there is none. */
-export interface GivenToolCall {
-  id?: string;
-  type?: string;
-  function: { name: string; arguments?: string | object };
-}
-
-/** A piece of a call of a tool. Without an `index` it is a whole call if it names its tool, and else continues the last one. */
-export interface ToolCallPiece {
-  index?: number;
-  id?: string;
-  type?: string;
-  function?: { name?: string; arguments?: string | object };
-}
-
-/** The answer of a miner at its end. If pieces were given, they are the text. Absent usage is estimated. */
-export interface Answer {
-  text?: string;
-  /** The model's reasoning before its answer. */
-  reasoning?: string;
-  toolCalls?: GivenToolCall[];
-  finishReason?: 'stop' | 'length' | 'tool_calls' | 'content_filter';
-  usage?: { promptTokens?: number; completionTokens?: number; totalTokens?: number };
-  model?: string;
-  /** The vector of the input, or one for each of them. */
-  embedding?: Vector | Vector[];
-}
-
+/** The numbers of an embedding. */
 export type Vector = number[] | Float32Array | Float64Array;
 
 /** A piece of an answer: text, or UTF-8 that may end in the middle of a character, or a part that is not text. */
-export type Piece = string | Uint8Array | { text?: string; reasoning?: string; toolCalls?: ToolCallPiece[] };
+export type Piece = string | Uint8Array | PieceParts;
 
 /** One attempt at a task, in a miner's hands. */
 export class Job {
@@ -248,7 +222,7 @@ export class Job {
   emit(piece: Piece): Promise<boolean>;
   /** Ends the work with success, as returning from the miner does. */
   finish(answer?: Answer | string): void;
-  /** Ends the work with a failure, as throwing in the miner does. */
+  /** Ends the work with a failure, as throwing in the miner does: the `code` of a thrown error is its code, and any other error counts as `internal`. */
   fail(code: FailCode, message?: string): void;
   /** Gives the job back: another miner is tried, and this one is not blamed. */
   reject(reason?: string): void;
@@ -281,31 +255,12 @@ export class Miner {
 }
 
 /** The options of `runMiner`; docs/configuration.md has the rest. */
-export interface MinerClientOptions
-  extends Pick<MinerOptions, 'models' | 'capacity' | 'owner' | 'dedicated' | 'hardware' | 'modelDetails'> {
+export interface MinerClientOptions extends MinerClientSettings {
   /** The addresses of the routers: `wss://router.example`. One is connected at a time. */
   router: string | string[];
-  /** The miner's name, unique at its router. */
-  name: string;
-  /** A token of the scope `miner`, or the one-time token that enrols the key in `keyFile`. */
-  token?: string;
-  /** The file of the miner's own key; created if it is missing. */
-  keyFile?: string;
-  /** A file of certificates (PEM) to trust instead of the public ones. */
-  caFile?: string;
-  /** The miner's certificate and its key (PEM), if the router requires one. */
-  certFile?: string;
-  certKeyFile?: string;
-  /** Whether its answers can continue the text of another miner. */
-  continues?: boolean;
-  connectTimeoutMs?: number;
-  reconnectBaseMs?: number;
-  reconnectMaxMs?: number;
-  /** The largest frame of a router in bytes; a larger one ends the connection. Default 64 MiB. */
-  maxFrameBytes?: number;
-  /** Bytes that may wait to be sent to the router. Default 64 MiB. */
-  writeBufferBytes?: number;
+  /** The threads of the miner. */
   runtime?: RouterConfig['runtime'];
+  /** Gets the miner's log lines, from the level `runtime.logLevel` on. */
   log?: (record: LogRecord) => void;
 }
 

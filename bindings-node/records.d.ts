@@ -1,6 +1,6 @@
 // Made from the schema by `cargo xtask gen`; do not edit.
 
-import type { Message } from './index.js';
+import type { Message, Vector } from './index.js';
 
 /** The 16 kinds of error: each says what the caller can do about it. */
 export type ErrorKind =
@@ -36,6 +36,9 @@ export type ErrorKind =
   | 'would_deadlock'
   /** Code of the router, or of a miner in Rust, panicked: report it; the handle may be unusable. */
   | 'panic';
+
+/** The reason why an attempt failed. It decides whether another miner is tried and whether this one is blamed. */
+export type FailCode = 'overloaded' | 'context' | 'invalid' | 'model' | 'refused' | 'credentials' | 'unreadable' | 'internal' | 'unreachable' | 'cancelled';
 
 /** Tokens of one completion, as the miner counted them (or estimated where it does not count). */
 export interface Usage {
@@ -83,7 +86,7 @@ export interface Choice {
   logprobs: null;
   /** The text. */
   text: string;
-  /** The text as a message. */
+  /** `text` as a message. */
   message: Message;
   /** Whose answer it is, where several miners answered. */
   miner_address?: string | null;
@@ -105,13 +108,13 @@ export interface CompletionRecord {
   session_id: number;
   /** The task in its session. */
   task_id: number;
-  /** Tokens of one completion, as the miner counted them (or estimated where it does not count). */
+  /** Token counts. */
   usage: Usage;
   /** The task among all sessions. */
   gid?: number | null;
   /** The address of the miner whose answer it is. */
   miner_address?: string | null;
-  /** How several answers to one task compare. */
+  /** How several answers compare. */
   verdict?: Verdict | null;
 }
 
@@ -167,11 +170,11 @@ export interface TaskFields {
   model?: string | null;
   /** Why the answer ends: `stop`, `length` ... */
   finish_reason?: string | null;
-  /** Tokens of one completion, as the miner counted them (or estimated where it does not count). */
+  /** Token counts. */
   usage?: Usage | null;
   /** How often it was given to a miner. */
   attempts: number;
-  /** How several answers to one task compare. */
+  /** How several answers compare. */
   verdict?: Verdict | null;
   /** Why it has no answer. */
   failure?: string | null;
@@ -417,7 +420,7 @@ export interface MinerInfo {
   features: string[];
   /** Its software and version, in its own words; empty for miners that do not say. */
   agent: string;
-  /** The hardware of a miner, as the miner describes it. */
+  /** Its hardware, in its own words. */
   hardware?: Hardware | null;
   /** The details of its models beyond their names, as the miner states them. */
   model_details: ModelDetails[];
@@ -591,6 +594,54 @@ export interface ModelOptions {
   embeddings?: boolean;
   /** Whether it calls tools. */
   tools?: boolean;
+}
+
+/** Tokens of one completion, as the miner counted them (or estimated where it does not count). */
+export interface UsageOptions {
+  /** Tokens that were generated. */
+  completionTokens?: number;
+  /** Tokens of the prompt. */
+  promptTokens?: number;
+  /** Their sum. */
+  totalTokens?: number;
+}
+
+/** A call of a tool, whole. If a miner gives no id, the router makes one. */
+export interface GivenToolCall {
+  /** Its id, by which the tool's answer names it. */
+  id?: string;
+  /** `function` */
+  type?: string;
+  /** The function that is called, with its arguments. */
+  function: GivenFunction;
+}
+
+/** The name and the arguments of a call. */
+export interface GivenFunction {
+  /** The tool's name. */
+  name: string;
+  /** The arguments as JSON text, as in OpenAI's API, or as an object. */
+  arguments?: string | object;
+}
+
+/** A piece of a call of a tool. Without an `index` it is a whole call if it names its tool, and else continues the last one. */
+export interface ToolCallPiece {
+  /** The number of the call within the answer, from 0. */
+  index?: number;
+  /** The call's id. */
+  id?: string;
+  /** `function` */
+  type?: string;
+  /** The function that is called, or a piece of it. */
+  function?: FunctionPiece;
+}
+
+/** A piece of the name and the arguments of a call. */
+export interface FunctionPiece {
+  /** The tool's name. */
+  name?: string;
+  /** The arguments as JSON text, as in OpenAI's API, or as an object. */
+  arguments?: string | object;
 }
 
 /** The options beside a prompt. Members for the miner alone go into `extra`. */
@@ -791,10 +842,78 @@ export interface MinerOptions {
   features?: string[];
   /** Its software and version, in its own words. */
   agent?: string;
-  /** The hardware of a miner, as the miner describes it. */
+  /** Its hardware, in its own words. */
   hardware?: HardwareOptions;
   /** The details of its models beyond their names, as the miner states them. */
   modelDetails?: ModelOptions[];
+}
+
+/** The settings of a miner that works for a distant router. */
+export interface MinerClientSettings {
+  /** The miner's name, 1 to 128 bytes, unique at its router. */
+  name: string;
+  /** The maximum number of concurrent tasks, 1 to 65536. Default 1. */
+  capacity?: number;
+  /** The models that the miner serves; empty: any model. */
+  models?: string[];
+  /** Details of the models, by their id. */
+  modelDetails?: ModelOptions[];
+  /** Whether the miner can continue a partial answer of another miner. */
+  continues?: boolean;
+  /** Whether the miner is dedicated instead of ephemeral. */
+  dedicated?: boolean;
+  /** The person or company that runs the miner. */
+  owner?: string;
+  /** The miner's hardware. */
+  hardware?: HardwareOptions;
+  /** A token of the scope `miner`. With `key_file`: the one-time token that enrols the key, which is needed only once. */
+  token?: string;
+  /** The file of the miner's own key. The miner makes the file if it does not exist. */
+  keyFile?: string;
+  /** A file of certificates (PEM) to trust instead of the public ones. */
+  caFile?: string;
+  /** A file with the miner's certificate chain (PEM), for routers that ask for one. */
+  certFile?: string;
+  /** A file with the private key of that certificate (PEM). */
+  certKeyFile?: string;
+  /** The time in milliseconds within which the router must have welcomed the miner. Default 10000. */
+  connectTimeoutMs?: number;
+  /** The first window of the wait before a reconnect, in milliseconds. Each further window is twice as long. Default 1000. */
+  reconnectBaseMs?: number;
+  /** The longest window of that wait, in milliseconds. Default 64000. */
+  reconnectMaxMs?: number;
+  /** The maximum size of a frame of the router, in bytes. A larger frame ends the connection. Default 64 MiB. */
+  maxFrameBytes?: number;
+  /** The maximum bytes that may wait to be sent to the router. Default 64 MiB. */
+  writeBufferBytes?: number;
+}
+
+/** The answer that a miner gives at the end of a job. Every member may be absent. */
+export interface Answer {
+  /** The text. Pieces that were emitted are the text instead. */
+  text?: string;
+  /** The model's reasoning before its answer. */
+  reasoning?: string;
+  /** The tools that the model calls. */
+  toolCalls?: GivenToolCall[];
+  /** The reason for the end of the text; missing: `tool_calls` if the model calls tools, else `stop`. */
+  finishReason?: 'stop' | 'length' | 'tool_calls' | 'content_filter';
+  /** The token counts. Missing counts are estimated. */
+  usage?: UsageOptions;
+  /** The model that answered. */
+  model?: string;
+  /** The vector of the input, or one vector for each of several inputs. */
+  embedding?: Vector | Vector[];
+}
+
+/** A piece of an answer with its text, reasoning and tool calls. */
+export interface PieceParts {
+  /** A piece of the text. */
+  text?: string;
+  /** A piece of the model's reasoning. */
+  reasoning?: string;
+  /** Pieces of the tools that the model calls. */
+  toolCalls?: ToolCallPiece[];
 }
 
 /** The part of a list that a caller wants. */

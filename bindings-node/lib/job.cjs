@@ -3,22 +3,12 @@
 const { bridge, expect, forget } = require('./bridge.cjs');
 const { RouterError, attempt } = require('./error.cjs');
 const { isRecord, shallow } = require('./names.cjs');
+const native = require('./native.cjs').load();
 
 /** The native part's answers to a piece. */
 const [TAKEN, FULL] = [0, 1];
 /** The codes that a failure can have. */
-const CODES = new Set([
-  'overloaded',
-  'context',
-  'invalid',
-  'model',
-  'refused',
-  'credentials',
-  'unreadable',
-  'internal',
-  'unreachable',
-  'cancelled',
-]);
+const CODES = new Set(native.failCodes());
 
 /** One attempt at a task: the prompt, and the ways to answer it. */
 class Job {

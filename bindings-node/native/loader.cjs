@@ -847,6 +847,7 @@ module.exports.NativeRouter = nativeBinding.NativeRouter
 module.exports.NativeStream = nativeBinding.NativeStream
 module.exports.NativeTask = nativeBinding.NativeTask
 module.exports.command = nativeBinding.command
+module.exports.failCodes = nativeBinding.failCodes
 module.exports.meantOption = nativeBinding.meantOption
 module.exports.open = nativeBinding.open
 module.exports.openLater = nativeBinding.openLater

@@ -44,6 +44,12 @@ pub fn meant_option(session: bool, unknown: String) -> Option<&'static str> {
     embed::meant_option(if session { embed::SESSION_OPTIONS } else { embed::REQUEST_OPTIONS }, &unknown)
 }
 
+/// The codes with which a miner's failure may be reported.
+#[napi]
+pub fn fail_codes() -> Vec<&'static str> {
+    embed::fail_codes().collect()
+}
+
 /// Runs the `cortensor-router` command, the program's name first, and gives its exit status. It handles signals and
 /// installs a logger, so the process must do nothing else.
 #[napi(catch_unwind)]

@@ -27,5 +27,5 @@ pub(crate) use cortensor_router_model::internals::{
     wanted_tasks,
 };
 #[cfg(feature = "embed")]
-pub(crate) use cortensor_router_model::internals::{inputs, vectors_of};
+pub(crate) use cortensor_router_model::internals::{inputs, text_or_object, vectors_of};
 pub(crate) use cortensor_router_model::{absent, shape, whole};

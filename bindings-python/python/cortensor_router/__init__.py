@@ -32,7 +32,16 @@ from ._job import Job, JobError, SyncJob
 from ._listener import Listener, SyncListener
 from ._miner import Miner, SyncMiner
 from ._native import VERSION as __version__  # noqa: N811 - its name in Python
-from ._options import MinerOptions, RequestOptions, SessionChanges, SessionOptions
+from ._options import (
+    Answer,
+    FailCode,
+    MinerClientSettings,
+    MinerOptions,
+    PieceParts,
+    RequestOptions,
+    SessionChanges,
+    SessionOptions,
+)
 from ._record import Page, Record
 from ._records import (
     Choice,
@@ -58,6 +67,7 @@ from ._sync import SyncRouter
 from ._task import SyncTask, SyncTokenStream, Task, TokenStream
 
 __all__ = [
+    "Answer",
     "AsgiApp",
     "Choice",
     "ClosedError",
@@ -67,6 +77,7 @@ __all__ = [
     "Embeddings",
     "End",
     "Event",
+    "FailCode",
     "Hardware",
     "IdempotencyMismatchError",
     "InternalError",
@@ -76,6 +87,7 @@ __all__ = [
     "Listener",
     "Miner",
     "MinerClient",
+    "MinerClientSettings",
     "MinerClientStats",
     "MinerFailedError",
     "MinerInfo",
@@ -91,6 +103,7 @@ __all__ = [
     "Page",
     "PanicError",
     "PermissionDeniedError",
+    "PieceParts",
     "Record",
     "RequestOptions",
     "Restart",

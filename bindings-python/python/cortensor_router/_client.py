@@ -19,7 +19,9 @@ from ._records import MinerClientStats
 from ._work import AsyncMinerFunction, SyncMinerFunction
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
+
+    from ._options import MinerClientSettings
 
 
 def _config(routers: str | Sequence[str], settings: dict[str, Any]) -> str:
@@ -83,7 +85,7 @@ class MinerClient(_ClientBase):
         *,
         name: str,
         capacity: int = 1,
-        **settings: Any,
+        **settings: Unpack[MinerClientSettings],
     ) -> None:
         config = _config(routers, {"name": name, "capacity": capacity, **settings})
         super().__init__(name, function, config, capacity)
@@ -124,7 +126,7 @@ class SyncMinerClient(_ClientBase):
         *,
         name: str,
         capacity: int = 1,
-        **settings: Any,
+        **settings: Unpack[MinerClientSettings],
     ) -> None:
         config = _config(routers, {"name": name, "capacity": capacity, **settings})
         super().__init__(name, function, config, capacity)
@@ -169,7 +171,7 @@ def run_miner(
     name: str,
     capacity: int = 1,
     drain_timeout: float = 30.0,
-    **settings: Any,
+    **settings: Unpack[MinerClientSettings],
 ) -> MinerClientStats:
     """Works for a distant router until Ctrl-C or SIGTERM, then finishes what it has, and gives what it did.
 

@@ -9,12 +9,13 @@ from . import _bridge, _native
 from ._json import fields_of, parsed, text_of
 
 if TYPE_CHECKING:
+    from ._options import FailCode
     from ._records import JobInfo
 
 _TAKEN, _SLOW, _CANCELLED = 0, 1, 2
 
 Piece = str | bytes | Mapping[str, Any]
-"""A piece of an answer: text, bytes that may end in the middle of a character, or a part that is not text."""
+"""A piece of an answer: text, bytes that may end in the middle of a character, or a mapping as in `PieceParts`."""
 
 
 class JobError(Exception):
@@ -26,11 +27,10 @@ class JobError(Exception):
     cortensor_router._job.JobError: overloaded: the GPU is out of memory
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: FailCode, message: str) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
-        """`overloaded`, `context`, `invalid`, `model`, `refused`, `credentials`, `unreadable`, `internal`,
-        `unreachable` or `cancelled`."""
+        """The reason for the failure, in one word: `overloaded`, `internal` ..."""
         self.message = message
         """The reason for the failure."""
 
@@ -145,7 +145,7 @@ class JobBase:
         self._native.finish(fields_of("answer", answer))
         self._answered = True
 
-    def fail(self, code: str, message: str) -> None:
+    def fail(self, code: FailCode, message: str) -> None:
         """Ends the work with a failure; `code` as in `JobError`."""
         self._native.fail(code, message)
         self._answered = True

@@ -1,10 +1,24 @@
 # Made from the schema by `cargo xtask gen`; do not edit.
-"""The options of a task, a session or a miner. All of them may be absent."""
+"""The options of a task, a session or a miner, and the answers of miners. All members may be absent."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
+
+FailCode = Literal[
+    "overloaded",
+    "context",
+    "invalid",
+    "model",
+    "refused",
+    "credentials",
+    "unreadable",
+    "internal",
+    "unreachable",
+    "cancelled",
+]
+"""The reason why an attempt failed. It decides whether another miner is tried and whether this one is blamed."""
 
 
 class RequestOptions(TypedDict, total=False):
@@ -231,6 +245,81 @@ class MinerOptions(TypedDict, total=False):
     agent: str
     """Its software and version, in its own words."""
     hardware: Mapping[str, Any]
-    """The hardware of a miner, as the miner describes it."""
+    """Its hardware, in its own words."""
     model_details: Sequence[Mapping[str, Any]]
     """The details of its models beyond their names, as the miner states them."""
+
+
+class MinerClientSettings(TypedDict, total=False):
+    """The settings of a miner that works for a distant router."""
+
+    models: Sequence[str]
+    """The models that the miner serves; empty: any model."""
+    model_details: Sequence[Mapping[str, Any]]
+    """Details of the models, by their id."""
+    continues: bool
+    """Whether the miner can continue a partial answer of another miner."""
+    dedicated: bool
+    """Whether the miner is dedicated instead of ephemeral."""
+    owner: str
+    """The person or company that runs the miner."""
+    hardware: Mapping[str, Any]
+    """The miner's hardware."""
+    token: str
+    """A token of the scope `miner`.
+
+    With `key_file`: the one-time token that enrols the key, which is needed only once.
+    """
+    key_file: str
+    """The file of the miner's own key. The miner makes the file if it does not exist."""
+    ca_file: str
+    """A file of certificates (PEM) to trust instead of the public ones."""
+    cert_file: str
+    """A file with the miner's certificate chain (PEM), for routers that ask for one."""
+    cert_key_file: str
+    """A file with the private key of that certificate (PEM)."""
+    connect_timeout_ms: int
+    """The time in milliseconds within which the router must have welcomed the miner. Default 10000."""
+    reconnect_base_ms: int
+    """The first window of the wait before a reconnect, in milliseconds.
+
+    Each further window is twice as long. Default 1000.
+    """
+    reconnect_max_ms: int
+    """The longest window of that wait, in milliseconds. Default 64000."""
+    max_frame_bytes: int
+    """The maximum size of a frame of the router, in bytes. A larger frame ends the connection. Default 64 MiB."""
+    write_buffer_bytes: int
+    """The maximum bytes that may wait to be sent to the router. Default 64 MiB."""
+    runtime: Mapping[str, Any]
+    """The threads of the miner, as in the section `runtime` of a router's configuration."""
+
+
+class Answer(TypedDict, total=False):
+    """The answer that a miner gives at the end of a job. Every member may be absent."""
+
+    text: str
+    """The text. Pieces that were emitted are the text instead."""
+    reasoning: str
+    """The model's reasoning before its answer."""
+    tool_calls: Sequence[Mapping[str, Any]]
+    """The tools that the model calls."""
+    finish_reason: str
+    """The reason for the end of the text; missing: `tool_calls` if the model calls tools, else `stop`."""
+    usage: Mapping[str, Any]
+    """The token counts. Missing counts are estimated."""
+    model: str
+    """The model that answered."""
+    embedding: Sequence[float] | Sequence[Sequence[float]]
+    """The vector of the input, or one vector for each of several inputs."""
+
+
+class PieceParts(TypedDict, total=False):
+    """A piece of an answer with its text, reasoning and tool calls."""
+
+    text: str
+    """A piece of the text."""
+    reasoning: str
+    """A piece of the model's reasoning."""
+    tool_calls: Sequence[Mapping[str, Any]]
+    """Pieces of the tools that the model calls."""

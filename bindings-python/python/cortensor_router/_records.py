@@ -69,7 +69,7 @@ class Choice(Record):
     text: str
     """The text."""
     message: dict[str, Any] | None = None
-    """The text as a message."""
+    """`text` as a message."""
     miner_address: str | None = None
     """Whose answer it is, where several miners answered."""
 
@@ -95,13 +95,13 @@ class CompletionRecord(Record):
     task_id: int
     """The task in its session."""
     usage: Usage
-    """Tokens of one completion, as the miner counted them (or estimated where it does not count)."""
+    """Token counts."""
     gid: int | None = None
     """The task among all sessions."""
     miner_address: str | None = None
     """The address of the miner whose answer it is."""
     verdict: Verdict | None = None
-    """How several answers to one task compare."""
+    """How several answers compare."""
 
 
 class TaskResults(TypedDict, total=False):
@@ -165,11 +165,11 @@ class TaskRecord(Record):
     finish_reason: str | None = None
     """Why the answer ends: `stop`, `length` ..."""
     usage: Usage | None = None
-    """Tokens of one completion, as the miner counted them (or estimated where it does not count)."""
+    """Token counts."""
     attempts: int
     """How often it was given to a miner."""
     verdict: Verdict | None = None
-    """How several answers to one task compare."""
+    """How several answers compare."""
     failure: str | None = None
     """Why it has no answer."""
     queue_position: int | None = None
@@ -396,7 +396,7 @@ class MinerInfo(Record):
     agent: str
     """Its software and version, in its own words; empty for miners that do not say."""
     hardware: Hardware | None = None
-    """The hardware of a miner, as the miner describes it."""
+    """Its hardware, in its own words."""
     model_details: list[ModelDetails]
     """The details of its models beyond their names, as the miner states them."""
     load: float

@@ -9,6 +9,8 @@ pub use crate::json::from_json;
 pub use crate::model_name::{are_twins, meant, twin};
 pub use crate::name::{check_name, check_word, visible};
 pub use crate::page::{page_rows, page_start, wanted_sessions, wanted_tasks};
+#[cfg(feature = "schema")]
+pub use crate::parts::text_or_object;
 pub use crate::parts::{MessageParts, PartsSoFar};
 pub use crate::text::{clean_piece, estimate_bytes};
 pub use crate::told::{in_json, told};

@@ -56,8 +56,9 @@ impl FunctionDelta {
     }
 }
 
-/// A call of a tool, whole.
+/// A call of a tool, whole. If a miner gives no id, the router makes one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = GivenToolCall))]
 #[non_exhaustive]
 pub struct ToolCall {
     /// Its id, by which the tool's answer names it.
@@ -65,6 +66,7 @@ pub struct ToolCall {
     pub id: String,
     /// `function`
     #[serde(default = "function")]
+    #[cfg_attr(feature = "schema", schema(default = "function"))]
     pub r#type: String,
     /// The function that is called, with its arguments.
     pub function: Function,
@@ -72,13 +74,27 @@ pub struct ToolCall {
 
 /// The name and the arguments of a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = GivenFunction))]
 #[non_exhaustive]
 pub struct Function {
     /// The tool's name.
     pub name: String,
     /// Its arguments as JSON text, as in OpenAI's API. A miner may also give an object.
     #[serde(default, deserialize_with = "arguments")]
+    #[cfg_attr(feature = "schema", schema(schema_with = text_or_object))]
     pub arguments: String,
+}
+
+/// The forms in which a miner gives arguments.
+#[cfg(feature = "schema")]
+#[doc(hidden)]
+pub fn text_or_object() -> utoipa::openapi::Schema {
+    use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
+    OneOfBuilder::new()
+        .description(Some("The arguments as JSON text, as in OpenAI's API, or as an object."))
+        .item(ObjectBuilder::new().schema_type(Type::String))
+        .item(ObjectBuilder::new().schema_type(Type::Object))
+        .into()
 }
 
 fn function() -> String {

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::json;
 use crate::model::{
-    Answer, Delta, FinishReason, Function, FunctionDelta, Parts, ToolCall, ToolDelta, Usage, vectors_of,
+    Answer, Delta, FinishReason, Function, FunctionDelta, Parts, ToolCall, ToolDelta, Usage, text_or_object, vectors_of,
 };
 use crate::{Error, Result};
 
@@ -13,19 +13,40 @@ use crate::{Error, Result};
 pub(super) const NOTHING: &str =
     "the miner returned nothing: return the text (an empty one where there is none), or emit pieces";
 
-/// The answer that a miner gives at the end of a job. Every field is optional.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// The answer that a miner gives at the end of a job. Every member may be absent.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Answer)]
 pub(super) struct Finish {
+    /// The text. Pieces that were emitted are the text instead.
     text: Option<String>,
+    /// The model's reasoning before its answer.
     reasoning: Option<String>,
+    /// The tools that the model calls.
     tool_calls: Option<Vec<ToolCall>>,
+    /// The reason for the end of the text; missing: `tool_calls` if the model calls tools, else `stop`.
     #[serde(rename = "finish_reason")]
+    #[schema(value_type = Option<String>, pattern = "^(stop|length|tool_calls|content_filter)$")]
     reason: Option<FinishReason>,
+    /// The token counts. Missing counts are estimated.
     usage: Option<Usage>,
+    /// The model that answered.
     model: Option<String>,
+    /// The vector of the input, or one vector for each of several inputs.
     #[serde(alias = "embeddings")]
+    #[schema(schema_with = vectors)]
     embedding: Option<Given>,
+}
+
+/// One vector or a list of them.
+fn vectors() -> utoipa::openapi::Schema {
+    use utoipa::openapi::schema::{Array, OneOfBuilder};
+    let number = <f64 as utoipa::PartialSchema>::schema;
+    OneOfBuilder::new()
+        .description(Some("The vector of the input, or one vector for each of several inputs."))
+        .item(Array::new(number()))
+        .item(Array::new(Array::new(number())))
+        .into()
 }
 
 impl Finish {
@@ -98,31 +119,44 @@ impl<'de> Deserialize<'de> for Given {
 }
 
 /// A piece of an answer with its text, reasoning and tool calls.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = PieceParts)]
 pub(super) struct Pieces {
+    /// A piece of the text.
     pub(super) text: Option<String>,
+    /// A piece of the model's reasoning.
     reasoning: Option<String>,
+    /// Pieces of the tools that the model calls.
     tool_calls: Option<Vec<Piece>>,
 }
 
-/// A piece of a tool call.
-#[derive(Debug, Deserialize)]
-struct Piece {
+/// A piece of a call of a tool. Without an `index` it is a whole call if it names its tool, and else continues the last
+/// one.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = ToolCallPiece)]
+pub(super) struct Piece {
+    /// The number of the call within the answer, from 0.
     index: Option<u64>,
+    /// The call's id.
     #[serde(default)]
     id: Option<String>,
+    /// `function`
     #[serde(default)]
     r#type: Option<String>,
+    /// The function that is called, or a piece of it.
     #[serde(default)]
     function: PieceOfFunction,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct PieceOfFunction {
+/// A piece of the name and the arguments of a call.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[schema(as = FunctionPiece)]
+pub(super) struct PieceOfFunction {
+    /// The tool's name.
     name: Option<String>,
     /// The arguments, as JSON text or as an object, like those of a whole call.
+    #[schema(schema_with = text_or_object)]
     arguments: Option<Box<RawValue>>,
 }
 

@@ -65,7 +65,7 @@ pub use job::Job;
 pub use listener::Listener;
 pub use log::{LogRecord, LogSink};
 pub use miner::{HostMiner, Miner};
-pub use options::{REQUEST as REQUEST_OPTIONS, SESSION as SESSION_OPTIONS, meant as meant_option};
+pub use options::{REQUEST as REQUEST_OPTIONS, SESSION as SESSION_OPTIONS, fail_codes, meant as meant_option};
 pub use record::{error_json, json_text, record_id};
 pub use router::Router;
 #[doc(hidden)]

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::json;
+use crate::miner::FailClass;
 use crate::{Error, Result};
 
 /// The options of a prompt, with the names of the REST API. Other fields for a miner go into `extra`.
@@ -83,6 +84,11 @@ pub const SESSION: &[&str] = &[
     "validation_policy",
     "weight",
 ];
+
+/// The codes with which a miner's failure may be reported.
+pub fn fail_codes() -> impl Iterator<Item = &'static str> {
+    FailClass::ALL.into_iter().map(FailClass::as_str)
+}
 
 /// The known name that is closest to an unknown one; `None`: none is similar.
 pub fn meant(known: &[&'static str], unknown: &str) -> Option<&'static str> {

@@ -71,6 +71,7 @@ pub enum Emit {
 
 /// The reason why an attempt failed. It decides whether another miner is tried and whether this one is blamed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "embed", derive(utoipa::ToSchema), schema(as = FailCode, rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum FailClass {
     /// The miner has too much to do (HTTP 429 or 503). Its credits shrink, but the miner is not blamed.

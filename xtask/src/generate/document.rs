@@ -77,11 +77,13 @@ impl Document {
         record
     }
 
-    /// The description of a schema, or of the record that it refers to.
+    /// The description of a schema or of a reference in it, else of the record that it refers to.
     pub(super) fn says<'a>(&'a self, schema: &'a Json) -> &'a str {
-        let choices = schema.get("oneOf").items().iter();
-        let told = std::iter::once(schema).chain(choices).map(|schema| self.resolve(schema).get("description").text());
-        std::iter::once(schema.get("description").text()).chain(told).find(|says| !says.is_empty()).unwrap_or_default()
+        let parts = || std::iter::once(schema).chain(schema.get("oneOf").items());
+        let own = parts().map(|part| part.get("description").text());
+        own.chain(parts().map(|part| self.resolve(part).get("description").text()))
+            .find(|says| !says.is_empty())
+            .unwrap_or_default()
     }
 
     /// The shape that a schema of the document describes.

@@ -86,6 +86,9 @@ pub(super) const RECORDS: &[Given] = &[
     Given { name: "MinerClientStats", schema: "MinerClientStats", ..RECORD },
 ];
 
+/// Lists of words that the packages take: the name of the type and of its schema.
+pub(super) const WORDS: &[&str] = &["FailCode"];
+
 /// Options that the packages take.
 pub(super) struct Taken {
     /// The name in Python and TypeScript.
@@ -94,10 +97,14 @@ pub(super) struct Taken {
     pub(super) schema: &'static str,
     /// Members that are separate arguments, or that the packages do not offer.
     pub(super) elsewhere: &'static [&'static str],
+    /// Members that are separate arguments in Python alone.
+    pub(super) elsewhere_in_python: &'static [&'static str],
     /// Members that TypeScript has in another type.
     pub(super) elsewhere_in_typescript: &'static [&'static str],
     /// Members that TypeScript has here, and Python as an argument.
     pub(super) required_in_typescript: &'static [&'static str],
+    /// Members whose type in TypeScript the document cannot describe: the name, and the type.
+    pub(super) typed_in_typescript: &'static [(&'static str, &'static str)],
     /// Whether Python has them as a type; queries are arguments there.
     pub(super) in_python: bool,
 }
@@ -106,8 +113,10 @@ const OPTION: Taken = Taken {
     name: "",
     schema: "",
     elsewhere: &[],
+    elsewhere_in_python: &[],
     elsewhere_in_typescript: &[],
     required_in_typescript: &[],
+    typed_in_typescript: &[],
     in_python: true,
 };
 
@@ -128,6 +137,18 @@ pub(super) const OPTIONS: &[Taken] = &[
     },
     Taken { name: "SessionChanges", schema: "SessionPatch", ..OPTION },
     Taken { name: "MinerOptions", schema: "MinerSpec", elsewhere: &["name", "kind"], ..OPTION },
+    Taken {
+        name: "MinerClientSettings",
+        schema: "MinerClientSettings",
+        elsewhere: &["routers", "name"],
+        elsewhere_in_python: &["capacity"],
+        // A type of the configuration's.
+        elsewhere_in_typescript: &["runtime"],
+        required_in_typescript: &["name"],
+        ..OPTION
+    },
+    Taken { name: "Answer", schema: "Answer", typed_in_typescript: &[("embedding", "Vector | Vector[]")], ..OPTION },
+    Taken { name: "PieceParts", schema: "PieceParts", ..OPTION },
     Taken { name: "PageQuery", schema: "PageQuery", in_python: false, ..OPTION },
     Taken { name: "TaskQuery", schema: "TaskQuery", in_python: false, ..OPTION },
 ];

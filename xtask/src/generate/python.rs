@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::document::{Document, Member};
-use super::layout::{Given, OPTIONS, RECORDS};
+use super::layout::{Given, OPTIONS, RECORDS, WORDS};
 use super::shape::Shape;
 use crate::Outcome;
 
@@ -119,15 +119,25 @@ fn of_record(shape: &Shape) -> String {
 /// The content of `_options.py`.
 pub(super) fn options(document: &Document) -> Outcome<String> {
     let mut out = format!(
-        "{MARK}\"\"\"The options of a task, a session or a miner. All of them may be absent.\"\"\"\n\nfrom __future__ \
-         import annotations\n\nfrom collections.abc import Mapping, Sequence\nfrom typing import Any, TypedDict\n"
+        "{MARK}\"\"\"The options of a task, a session or a miner, and the answers of miners. All members may be absent.\"\"\"\n\nfrom __future__ \
+         import annotations\n\nfrom collections.abc import Mapping, Sequence\nfrom typing import Any, Literal, TypedDict\n"
     );
+    for name in WORDS {
+        let schema = document.schema(name)?;
+        let Shape::Words(words) = document.shape(schema) else { return Err(format!("{name} is no list of words")) };
+        let words: String = words.iter().map(|word| format!("    \"{word}\",\n")).collect();
+        let _ = writeln!(out, "\n{name} = Literal[\n{words}]");
+        let mut says = String::new();
+        docstring(&mut says, document.says(schema));
+        out.push_str(&says.replace("\n    ", "\n").replacen("    ", "", 1));
+    }
     for taken in OPTIONS.iter().filter(|taken| taken.in_python) {
         let record = document.record(document.schema(taken.schema)?);
         let _ = writeln!(out, "\n\nclass {}(TypedDict, total=False):", taken.name);
         docstring(&mut out, &record.says);
         out.push('\n');
-        for member in record.members.iter().filter(|member| !taken.elsewhere.contains(&member.name.as_str())) {
+        let elsewhere = [taken.elsewhere, taken.elsewhere_in_python].concat();
+        for member in record.members.iter().filter(|member| !elsewhere.contains(&member.name.as_str())) {
             let _ = writeln!(out, "    {}: {}", member.name, of_option(&member.shape.given()));
             docstring(&mut out, &member.says);
         }

@@ -5,15 +5,23 @@ use std::fmt::Write as _;
 use cortensor_router_model::KINDS;
 
 use super::document::{Document, Member, Record};
-use super::layout::{Given, OPTIONS, RECORDS};
+use super::layout::{Given, OPTIONS, RECORDS, WORDS};
 use super::shape::Shape;
 use crate::Outcome;
 
 /// Records inside options. Programs write their members in camelCase.
-const NESTED: &[(&str, &str)] = &[("Hardware", "HardwareOptions"), ("ModelDetails", "ModelOptions")];
+const NESTED: &[(&str, &str)] = &[
+    ("Hardware", "HardwareOptions"),
+    ("ModelDetails", "ModelOptions"),
+    ("Usage", "UsageOptions"),
+    ("GivenToolCall", "GivenToolCall"),
+    ("GivenFunction", "GivenFunction"),
+    ("ToolCallPiece", "ToolCallPiece"),
+    ("FunctionPiece", "FunctionPiece"),
+];
 
 /// Types that `index.d.ts` declares.
-const IMPORTED: &[&str] = &["Message"];
+const IMPORTED: &[&str] = &["Message", "Vector"];
 
 /// The content of `records.d.ts`.
 pub(super) fn records(document: &Document) -> Outcome<String> {
@@ -26,6 +34,11 @@ pub(super) fn records(document: &Document) -> Outcome<String> {
         let _ = write!(out, "\n  /** {} */\n  | '{}'", row.says, row.code);
     }
     out.push_str(";\n");
+    for name in WORDS {
+        let schema = document.schema(name)?;
+        doc(&mut out, "", document.says(schema));
+        let _ = writeln!(out, "export type {name} = {};", of_record(&document.shape(schema)));
+    }
     for given in RECORDS {
         let record = record(given.schema)?;
         let members = record.members.iter().filter(|member| !given.hidden.contains(&member.name.as_str()));
@@ -41,7 +54,7 @@ pub(super) fn records(document: &Document) -> Outcome<String> {
         let record = record(of)?;
         interface(&mut out, name, &record.says);
         for member in &record.members {
-            option(&mut out, member, member.required);
+            option(&mut out, member, member.required, &[]);
         }
         out.push_str("}\n");
     }
@@ -52,7 +65,7 @@ pub(super) fn records(document: &Document) -> Outcome<String> {
             let name = member.name.as_str();
             let is_required = taken.required_in_typescript.contains(&name);
             if is_required || ![taken.elsewhere, taken.elsewhere_in_typescript].concat().contains(&name) {
-                option(&mut out, member, is_required);
+                option(&mut out, member, is_required, taken.typed_in_typescript);
             }
         }
         out.push_str("}\n");
@@ -120,10 +133,12 @@ fn field(out: &mut String, given: &Given, member: &Member) {
     let _ = writeln!(out, "  {name}{mark}: {kind};");
 }
 
-fn option(out: &mut String, member: &Member, is_required: bool) {
+fn option(out: &mut String, member: &Member, is_required: bool, typed: &[(&str, &str)]) {
     doc_of_member(out, &member.says);
     let mark = if is_required { "" } else { "?" };
-    let _ = writeln!(out, "  {}{mark}: {};", camel(&member.name), of_option(&member.shape.given()));
+    let told = typed.iter().find(|(name, _)| *name == member.name).map(|(_, kind)| (*kind).to_owned());
+    let kind = told.unwrap_or_else(|| of_option(&member.shape.given()));
+    let _ = writeln!(out, "  {}{mark}: {kind};", camel(&member.name));
 }
 
 /// The TypeScript type of a value that the router gives.

@@ -22,6 +22,7 @@ const LEAST_BYTES: usize = 64 << 10;
 /// assert_eq!((same.name, same.capacity), (config.name, config.capacity));
 /// ```
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "embed", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct MinerClientConfig {
@@ -36,27 +37,32 @@ pub struct MinerClientConfig {
     pub models: Vec<String>,
     /// Details of the models, by their id.
     pub model_details: Vec<ModelDetails>,
-    /// Whether the miner can continue a partial answer of another miner
-    /// ([`JobInfo::partial`](crate::miner::JobInfo::partial)).
+    /// Whether the miner can continue a partial answer of another miner.
     pub continues: bool,
     /// Whether the miner is dedicated instead of ephemeral.
     pub dedicated: bool,
     /// The person or company that runs the miner.
     #[serde(with = "absent::text")]
+    #[cfg_attr(feature = "embed", schema(value_type = String, default = ""))]
     pub owner: Option<String>,
     /// The miner's hardware.
     pub hardware: Option<Hardware>,
     /// A token of the scope `miner`. With `key_file`: the one-time token that enrols the key, which is needed only
     /// once.
-    #[serde(skip_serializing, deserialize_with = "absent::text::deserialize")]
+    #[serde(skip_serializing_if = "is_secret", deserialize_with = "absent::text::deserialize")]
+    #[cfg_attr(feature = "embed", schema(value_type = String))]
     pub token: Option<String>,
     /// The file of the miner's own key. The miner makes the file if it does not exist.
+    #[cfg_attr(feature = "embed", schema(value_type = Option<String>))]
     pub key_file: Option<PathBuf>,
     /// A file of certificates (PEM) to trust instead of the public ones.
+    #[cfg_attr(feature = "embed", schema(value_type = Option<String>))]
     pub ca_file: Option<PathBuf>,
     /// A file with the miner's certificate chain (PEM), for routers that ask for one.
+    #[cfg_attr(feature = "embed", schema(value_type = Option<String>))]
     pub cert_file: Option<PathBuf>,
     /// A file with the private key of that certificate (PEM).
+    #[cfg_attr(feature = "embed", schema(value_type = Option<String>))]
     pub cert_key_file: Option<PathBuf>,
     /// The time in milliseconds within which the router must have welcomed the miner. Default 10000.
     pub connect_timeout_ms: u64,
@@ -69,6 +75,11 @@ pub struct MinerClientConfig {
     pub max_frame_bytes: usize,
     /// The maximum bytes that may wait to be sent to the router. Default 64 MiB.
     pub write_buffer_bytes: usize,
+}
+
+/// A token is read and never written.
+fn is_secret(_: &Option<String>) -> bool {
+    true
 }
 
 impl Default for MinerClientConfig {
