@@ -2,6 +2,7 @@
 //! only Rust, Python and Node on the machine.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
 
+mod attack;
 mod bench;
 mod c;
 mod environment;
@@ -85,6 +86,12 @@ enum Command {
         #[arg(long)]
         seed: Option<u64>,
     },
+    /// Attack the real command over loopback: foreign tokens, forged frames, smuggled requests and more. No attack may
+    /// succeed.
+    Attack {
+        /// The rows of the report to run; all where none is given.
+        rows: Vec<String>,
+    },
     /// Measure the product against its gates, beside nginx and a bare proxy in the same run.
     Bench {
         /// The figures to measure; all figures of the core where none is given. `python`, `node` or `c` alone measures
@@ -139,6 +146,7 @@ fn main() -> ExitCode {
         Command::Sim { seeds, seed, effects } => suites::sim(&mut steps, seeds, seed, effects.as_deref()),
         Command::Wiring { seeds, seed } => suites::wiring(&mut steps, seeds, seed),
         Command::Chaos { cycles, seed } => suites::chaos(&mut steps, cycles, seed),
+        Command::Attack { rows } => attack::run(&mut steps, &rows),
         Command::Bench { figures, quick, .. } if figures == ["python"] => python::bench(&mut steps, quick),
         Command::Bench { figures, quick, .. } if figures == ["node"] => node::bench(&mut steps, quick),
         Command::Bench { figures, quick, .. } if figures == ["c"] => c::bench(&mut steps, quick),

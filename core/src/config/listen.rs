@@ -178,18 +178,22 @@ impl TokenConfig {
     /// The token, from the configuration or the environment.
     ///
     /// # Errors
-    /// When neither gives one.
+    /// When neither gives one, and for the development token, which is no secret.
     pub fn secret(&self) -> Result<String> {
         let named = || std::env::var(self.value_env.as_ref()?).ok().filter(|value| !value.is_empty());
-        self.value.clone().or_else(named).ok_or_else(|| {
-            Error::invalid(
-                "listen.token.value",
-                format!(
-                    "the token {:?} has no value: set `value`, or name a set environment variable in `value_env`",
-                    self.name.as_deref().unwrap_or_default()
-                ),
-            )
-        })
+        let name = self.name.as_deref().unwrap_or_default();
+        let wrong = |what: String| Error::invalid("listen.token.value", format!("the token {name:?} {what}"));
+        let secret = self.value.clone().or_else(named).ok_or_else(|| {
+            wrong("has no value: set `value`, or name a set environment variable in `value_env`".to_owned())
+        })?;
+        // A token of the configuration is accepted from everywhere, so a value that everybody knows opens the router.
+        if secret == DEFAULT_DEV_TOKEN {
+            return Err(wrong(format!(
+                "is {DEFAULT_DEV_TOKEN}, which everybody knows: choose a secret value; listen.dev_token = true keeps \
+                 {DEFAULT_DEV_TOKEN} for programs on this machine"
+            )));
+        }
+        Ok(secret)
     }
 }
 
@@ -320,6 +324,16 @@ mod tests {
         assert_eq!(at_fault(anonymous.clone()), None);
         let open = ListenConfig { host: [0, 0, 0, 0].into(), ..anonymous };
         assert_eq!(at_fault(open).as_deref(), Some("listen.anonymous"));
+    }
+
+    #[test]
+    fn the_development_token_is_no_secret() {
+        let token = TokenConfig { value: Some(DEFAULT_DEV_TOKEN.into()), ..TokenConfig::default() };
+        let error = token.secret().unwrap_err();
+        assert_eq!(error.details().param.as_deref(), Some("listen.token.value"));
+        assert!(error.message().contains("listen.dev_token = true"), "{error}");
+        let token = TokenConfig { value: Some("own".into()), ..TokenConfig::default() };
+        assert_eq!(token.secret().unwrap(), "own");
     }
 
     #[test]

@@ -1,0 +1,296 @@
+//! Every documented route with every kind of token that must not be enough for it.
+//!
+//! The routes come from the router's own `/openapi.json`, so a new route joins by itself. The rule for it is the
+//! strictest that its tag and method allow; a parameter or a body that this file does not know fails the row with words
+//! that say what to add.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use cortensor_router_protocol::identity::MinerKeyPair;
+use serde_json::{Value, json};
+
+use crate::Outcome;
+use crate::http::{Answer, Ask};
+use crate::miner::{Hand, hello};
+use crate::report::{Tally, control};
+use crate::target::{ADMIN, Command, Target};
+use crate::upstream::{Upstream, json as json_answer};
+
+/// A text in every object of the victim. Nobody else may see it.
+const MARKER: &str = "victims-own";
+
+/// The rights that a route needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Nothing,
+    Read,
+    Submit,
+    ReadOrSubmit,
+    Admin,
+}
+
+/// A documented route, with the victim's objects in its path and body.
+#[derive(Debug)]
+struct Route {
+    ask: Ask,
+    need: Need,
+    /// Whether the path or the body names a session, key, task or miner of the victim.
+    foreign: bool,
+    /// Whether the route ends an object that other requests need.
+    deletes: bool,
+}
+
+/// A token, and the rights that it has.
+#[derive(Debug)]
+struct Kind {
+    name: &'static str,
+    token: Option<String>,
+    /// The needs that the token satisfies; `None`: the token is not valid at all.
+    rights: Option<&'static [Need]>,
+    /// Whether the token is limited to a session that is not the victim's.
+    limited: bool,
+}
+
+/// The objects of the victim.
+#[derive(Debug)]
+struct Victim {
+    session: u64,
+    task: u64,
+    key: String,
+    enrolment: String,
+    identity: String,
+}
+
+pub(super) fn run(command: &Command) -> Outcome<Tally> {
+    let upstream = Upstream::new(|request| {
+        let choice = r#"{"index":0,"finish_reason":"stop","text":"x","message":{"role":"assistant","content":"x"}}"#;
+        match request.split(' ').nth(1).unwrap_or_default() {
+            "/v1/models" => json_answer("200 OK", r#"{"object":"list","data":[{"id":"served"}]}"#),
+            "/v1/embeddings" => json_answer(
+                "200 OK",
+                r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.5]}],"model":"served"}"#,
+            ),
+            _ => json_answer("200 OK", &format!(r#"{{"choices":[{choice}]}}"#)),
+        }
+    })?;
+    let settings = format!("[[upstream]]\nurl = \"http://{}/v1\"\n", upstream.address);
+    let target = command.guarded(&settings)?;
+    let mut tally = Tally::default();
+    let victim = Victim::new(&target)?;
+    let kinds = kinds(&target)?;
+    let document = target.send(Ask::get("/openapi.json"))?.json();
+    let mut routes = routes(&document, &victim)?;
+    for route in &routes {
+        for kind in &kinds {
+            // A right that the token has would end an object that other tries need.
+            if route.deletes && kind.may(route) {
+                continue;
+            }
+            let ask = match &kind.token {
+                Some(token) => route.ask.clone().token(token),
+                None => route.ask.clone(),
+            };
+            let answer = target.send(ask)?;
+            tally.attack(success(route, kind, &answer));
+        }
+        if route.need != Need::Nothing {
+            let answer = target.send(route.ask.clone().line("X-API-Key", "wrong"))?;
+            tally.must(answer.status == 401, || {
+                format!("{} with X-API-Key: wrong: {}", route.ask.shown(), answer.told())
+            });
+        }
+    }
+    victim.is_unharmed(&target, &mut tally)?;
+    // The owner succeeds everywhere; what ends an object comes last, and the session after all else.
+    routes.sort_by_key(|route| (route.deletes, route.ask.shown().contains("/sessions/")));
+    for route in routes.iter().filter(|route| route.need != Need::Nothing) {
+        let answer = target.send(route.ask.clone().token(ADMIN))?;
+        // A conflict means that the owner was let through: the victim's task has ended, so nobody can cancel it.
+        control(answer.is_success() || answer.status == 409, || {
+            format!("{} as the administrator: {}", route.ask.shown(), answer.told())
+        })?;
+    }
+    tally.note(format!("{} routes, {} kinds of token", routes.len(), kinds.len()));
+    Ok(tally)
+}
+
+impl Kind {
+    /// Whether the token is enough for the route and the victim's objects in it.
+    fn may(&self, route: &Route) -> bool {
+        self.rights.is_some_and(|rights| rights.contains(&route.need)) && !(self.limited && route.foreign)
+    }
+}
+
+impl Victim {
+    fn new(target: &Target) -> Outcome<Self> {
+        let session = target.session(MARKER)?;
+        let task = target.task(session, MARKER)?;
+        let (_, key) = target.key(MARKER, &["submit", "read"], &json!({}))?;
+        let enrol = || target.admin(Ask::post("/api/v1/miners/enrolments", &json!({"name": MARKER})));
+        let spent = enrol()?["token"].as_str().unwrap_or_default().to_owned();
+        let pem = MinerKeyPair::generate().map_err(|error| error.to_string())?;
+        let pair = MinerKeyPair::from_pem(&pem).map_err(|error| error.to_string())?;
+        let mut hand = Hand::local(target.address)?;
+        let mut greeting = hello(&pair.id(), "", "victims");
+        greeting["auth"] = hand.signed(&pair)?;
+        greeting["auth"]["token"] = spent.into();
+        hand.send(&greeting);
+        hand.expect("welcome")?;
+        drop(hand);
+        let kept = enrol()?["token"].as_str().unwrap_or_default().to_owned();
+        let enrolment = kept.split('_').nth(1).unwrap_or_default().to_owned();
+        Ok(Self { session, task, key, enrolment, identity: pair.id() })
+    }
+
+    /// Checks that the attacks have changed nothing.
+    fn is_unharmed(&self, target: &Target, tally: &mut Tally) -> Outcome {
+        let session = target.admin(Ask::get(&format!("/api/v1/sessions/{}", self.session)))?;
+        tally.must(session["active"] == true && session["name"] == MARKER, || format!("the session is now {session}"));
+        let task = target.admin(Ask::get(&format!("/api/v1/tasks/{}/{}", self.session, self.task)))?;
+        tally.must(task["prompt"] == MARKER, || format!("the task is now {task}"));
+        for (list, id) in [
+            ("/api/v1/keys", &self.key),
+            ("/api/v1/miners/enrolments", &self.enrolment),
+            ("/api/v1/miners/identities", &self.identity),
+        ] {
+            let listed = target.admin(Ask::get(list))?.to_string();
+            tally.must(listed.contains(id.as_str()), || format!("{id} is gone from {list}: {listed}"));
+        }
+        Ok(())
+    }
+}
+
+fn kinds(target: &Target) -> Outcome<Vec<Kind>> {
+    const READ: &[Need] = &[Need::Read, Need::ReadOrSubmit];
+    const SUBMIT: &[Need] = &[Need::Submit, Need::ReadOrSubmit];
+    const BOTH: &[Need] = &[Need::Read, Need::Submit, Need::ReadOrSubmit];
+    const ALL: &[Need] = &[Need::Read, Need::Submit, Need::ReadOrSubmit, Need::Admin];
+    let own = target.session("the attacker's")?;
+    let none = json!({});
+    let limited = json!({"sessions": [own]});
+    let (expired, _) = target.key("expired", &["admin"], &json!({"ttl_secs": 1}))?;
+    let (revoked, id) = target.key("revoked", &["admin"], &none)?;
+    target.admin(Ask::new("DELETE", &format!("/api/v1/keys/{id}")))?;
+    let (valid, _) = target.key("read", &["read"], &none)?;
+    let (other, _) = target.key("submit", &["submit"], &none)?;
+    let id = valid.split('_').nth(1).unwrap_or_default();
+    let secret = other.split('_').nth(2).unwrap_or_default();
+    let mixed = format!("ctr_{id}_{secret}");
+    sleep(Duration::from_millis(2_100));
+    let kind = |name, token: &str, rights, limited| Kind { name, token: Some(token.to_owned()), rights, limited };
+    let mut all = vec![
+        Kind { name: "no token", token: None, rights: None, limited: false },
+        kind("a wrong token", "wrong", None, false),
+        kind("one key's id with another's secret", &mixed, None, false),
+        kind("a token cut short", &valid[..valid.len() - 1], None, false),
+        kind("the administrator's token and more", &format!("{ADMIN}x"), None, false),
+        kind("the development token", "default-dev-token", None, false),
+        kind("an expired key", &expired, None, false),
+        kind("a revoked key", &revoked, None, false),
+        kind("a key that reads", &valid, Some(READ), false),
+        kind("a key that submits", &other, Some(SUBMIT), false),
+    ];
+    for (name, scopes, rights) in [
+        ("a key of another session", &["submit", "read"][..], BOTH),
+        ("an administrator of another session", &["admin"][..], ALL),
+    ] {
+        all.push(kind(name, &target.key(name, scopes, &limited)?.0, Some(rights), true));
+    }
+    for (name, scope) in [("a miner's key", "miner"), ("a key that enrols", "enrol")] {
+        all.push(kind(name, &target.key(name, &[scope], &none)?.0, Some(&[]), false));
+    }
+    Ok(all)
+}
+
+/// What the attacker reached, if it is more than the token allows.
+fn success(route: &Route, kind: &Kind, answer: &Answer) -> Option<String> {
+    let told = |what: &str| Some(format!("{} with {}: {what}: {}", route.ask.shown(), kind.name, answer.told()));
+    if answer.status >= 500 && route.need != Need::Nothing {
+        return told("a fault of the router");
+    }
+    if route.need == Need::Nothing {
+        return answer.text().contains(MARKER).then(|| told("shows the victim's"))?;
+    }
+    if kind.rights.is_none() {
+        return if answer.status == 401 { None } else { told("not 401") };
+    }
+    if !kind.may(route) {
+        return if answer.is_refusal() { None } else { told("not refused") };
+    }
+    (kind.limited && answer.text().contains(MARKER)).then(|| told("shows the victim's"))?
+}
+
+fn routes(document: &Value, victim: &Victim) -> Outcome<Vec<Route>> {
+    let mut all = Vec::new();
+    for (path, operations) in document["paths"].as_object().ok_or("the document has no paths")? {
+        for (method, operation) in operations.as_object().into_iter().flatten() {
+            all.push(route(path, &method.to_uppercase(), operation, victim)?);
+        }
+    }
+    if all.len() < 30 { Err(format!("the document has only {} routes", all.len())) } else { Ok(all) }
+}
+
+fn route(path: &str, method: &str, operation: &Value, victim: &Victim) -> Outcome<Route> {
+    let mut target = path.to_owned();
+    let mut foreign = path.contains('{') && !path.starts_with("/v1/models/");
+    for (start, parameter, value) in [
+        ("", "{session_id}", victim.session.to_string()),
+        ("", "{task_id}", victim.task.to_string()),
+        ("/api/v1/sessions/", "{id}", victim.session.to_string()),
+        ("/api/v1/keys/", "{id}", victim.key.clone()),
+        ("/api/v1/miners/enrolments/", "{id}", victim.enrolment.clone()),
+        ("/api/v1/miners/identities/", "{id}", victim.identity.clone()),
+        ("/v1/models/", "{id}", "served".to_owned()),
+    ] {
+        if path.starts_with(start) {
+            target = target.replace(parameter, &value);
+        }
+    }
+    if target.contains('{') {
+        return Err(format!("{path}: say in core/attack/src/rows/access.rs which object of the victim this is"));
+    }
+    let mut ask = Ask::new(method, &target);
+    let content = &operation["requestBody"]["content"];
+    if let Some(schema) = content.as_object().and_then(|content| content.values().next()) {
+        let name = schema["schema"]["$ref"].as_str().and_then(|name| name.rsplit('/').next()).unwrap_or_default();
+        let (body, names_session) = body(name, victim)
+            .ok_or_else(|| format!("{method} {path}: say in core/attack/src/rows/access.rs what a {name} is"))?;
+        ask = ask.json(&body);
+        // A session in the path wins over the one in the body, and both are the victim's.
+        foreign |= names_session;
+        if path.starts_with("/v1/") {
+            ask = ask.line("X-Cortensor-Session", &victim.session.to_string());
+        }
+    }
+    let tag = operation["tags"][0].as_str().unwrap_or_default();
+    let public = operation["security"].as_array().is_some_and(|all| all.contains(&json!({})));
+    let need = match (tag, method) {
+        _ if public => Need::Nothing,
+        ("Keys" | "Miners", _) => Need::Admin,
+        ("OpenAI", "GET") => Need::ReadOrSubmit,
+        (_, "GET") => Need::Read,
+        ("Completions" | "OpenAI" | "Sessions" | "Tasks", _) => Need::Submit,
+        _ => Need::Admin,
+    };
+    // A key limited to sessions makes none and enrols no miner, so these routes are foreign to it as well.
+    foreign |= tag == "Miners" || (tag == "Sessions" && method == "POST");
+    Ok(Route { ask, need, foreign, deletes: method == "DELETE" })
+}
+
+/// A body of that schema, and whether it names the victim's session.
+fn body(schema: &str, victim: &Victim) -> Option<(Value, bool)> {
+    let chat = json!([{"role": "user", "content": "hi"}]);
+    Some(match schema {
+        "ChatRequest" => (json!({"messages": chat, "session_id": victim.session}), true),
+        "PromptRequest" => (json!({"prompt": "hi", "session_id": victim.session}), true),
+        "ChatCompletionRequest" => (json!({"model": "served", "messages": chat}), true),
+        "CompletionRequest" => (json!({"model": "served", "prompt": "hi"}), true),
+        "EmbeddingRequest" => (json!({"model": "served", "input": "hi"}), true),
+        "SessionSpec" => (json!({"name": "made by an attack"}), false),
+        "SessionPatch" => (json!({"name": MARKER}), true),
+        "KeySpec" => (json!({"name": "made by an attack", "scopes": ["admin"]}), false),
+        "Enrolment" => (json!({"name": "made by an attack"}), false),
+        _ => return None,
+    })
+}
