@@ -70,7 +70,7 @@ mod tests {
         for other in ["", "null", "5", "[\"a\"]", r#""a","b":"c""#, "\"a\n\"", "\"\\x\"", "\"a", "a\"", "\"a\" \"b\""] {
             assert_eq!(words(other), None, "{other}");
         }
-        assert_eq!(envelope.words(&CHUNK.as_bytes().split_last().unwrap().1), None);
+        assert_eq!(envelope.words(CHUNK.as_bytes().split_last().unwrap().1), None);
         assert_eq!(
             envelope.words(b"{\"id\":\"x\",\"choices\":[{\"delta\":{\"content\":\"\xff\"},\"finish_reason\":null}]}"),
             None

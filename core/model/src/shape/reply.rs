@@ -157,6 +157,7 @@ impl<'a> Reply<'a> {
 
 impl<'a> Choice<'a> {
     /// Reads a value as a list of choices; the inner `None`: it is no list. Elements that are no objects are left out.
+    #[allow(clippy::option_option, reason = "without a value the text is no JSON, and with an empty one it is no list")]
     fn list(cursor: &mut Cursor<'a>) -> Option<Option<SmallVec<[Self; 1]>>> {
         if cursor.peek()? != b'[' {
             cursor.value()?;

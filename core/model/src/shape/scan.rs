@@ -367,7 +367,7 @@ mod tests {
         let escaped = (any::<char>(), 0..8_u8).prop_map(|(letter, way)| match way {
             0 => {
                 let mut units = [0; 2];
-                letter.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>()
+                letter.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect::<Vec<_>>().concat()
             }
             1 => "\\ud83d".to_owned(),
             2 => "abcdefgh".to_owned(),
