@@ -77,12 +77,13 @@ enum Command {
         #[arg(long)]
         seed: Option<u64>,
     },
-    /// Kill the router again and again under load, and check that no acknowledged task is lost, doubled or changed.
+    /// Break processes, disk, clock and connections under load, and check that no acknowledged task is lost, doubled or
+    /// changed.
     Chaos {
-        /// The number of kills.
+        /// The number of cycles; each draws one or two faults.
         #[arg(long, default_value_t = 300)]
         cycles: u32,
-        /// The seed of the moments of the kills and of the clients' actions.
+        /// The seed of the faults and of the clients' actions.
         #[arg(long)]
         seed: Option<u64>,
     },

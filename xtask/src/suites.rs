@@ -155,7 +155,7 @@ pub(crate) fn wiring(steps: &mut Steps, seeds: Option<u64>, seed: Option<u64>) -
     steps.run(&format!("wiring: {seeds} worlds"), &mut run)
 }
 
-/// Runs the kill loop.
+/// Runs the chaos loop.
 ///
 /// # Errors
 /// When an acknowledged task is lost, doubled or changed.
@@ -165,5 +165,5 @@ pub(crate) fn chaos(steps: &mut Steps, cycles: u32, seed: Option<u64>) -> Outcom
     if let Some(seed) = seed {
         run.env("CORTENSOR_CHAOS_SEED", seed.to_string());
     }
-    steps.run(&format!("chaos: {cycles} kills"), &mut run)
+    steps.run(&format!("chaos: {cycles} cycles"), &mut run)
 }

@@ -96,6 +96,12 @@ pub(crate) struct Miner {
     /// Bytes that may wait to be sent to the router
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
     write_buffer_bytes: usize,
+    /// The first window of the wait before a reconnect, in milliseconds; each further window is twice as long
+    #[arg(long, value_name = "MS", default_value_t = 1_000)]
+    reconnect_base_ms: u64,
+    /// The longest window of that wait, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 64_000)]
+    reconnect_max_ms: u64,
     /// Answer /healthz, /readyz and /metrics at this address
     #[arg(long, value_name = "ADDRESS")]
     health_addr: Option<SocketAddr>,
@@ -238,7 +244,9 @@ impl Miner {
             .cert_file(self.cert.clone())
             .cert_key_file(self.cert_key.clone())
             .max_frame_bytes(self.max_frame_bytes)
-            .write_buffer_bytes(self.write_buffer_bytes);
+            .write_buffer_bytes(self.write_buffer_bytes)
+            .reconnect_base_ms(self.reconnect_base_ms)
+            .reconnect_max_ms(self.reconnect_max_ms);
         config.validate().map_err(|e| Exit::usage(e.message()))?;
         Ok(config)
     }

@@ -2,19 +2,24 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::journal::{Journal, Submit};
+use super::journal::{Harm, Journal, Submit};
 use super::router::{Reply, Router};
 use cortensor_router_testkit::random::Random;
+
+/// The wait after an answer that was not complete.
+const AGAIN: Duration = Duration::from_millis(10);
+/// The time within which a task must be taken and must end, in spite of all faults.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// One client.
 pub(crate) struct Client<'a> {
     id: u64,
     chance: Random,
-    router: &'a Router,
+    router: &'a Router<'a>,
     journal: &'a Journal,
     sessions: Vec<u64>,
     mine: Vec<Submit>,
@@ -22,7 +27,7 @@ pub(crate) struct Client<'a> {
 
 impl<'a> Client<'a> {
     /// Makes a client that submits to those sessions.
-    pub(crate) fn new(id: u64, seed: u64, router: &'a Router, journal: &'a Journal, sessions: Vec<u64>) -> Self {
+    pub(crate) fn new(id: u64, seed: u64, router: &'a Router<'a>, journal: &'a Journal, sessions: Vec<u64>) -> Self {
         let chance = Random::new(seed.wrapping_mul(1_000).wrapping_add(id));
         Self { id, chance, router, journal, sessions, mine: Vec::new() }
     }
@@ -49,17 +54,30 @@ impl<'a> Client<'a> {
     fn submit(&self, submit: &Submit) {
         self.journal.submitted(submit);
         let path = format!("/api/v1/completions/{}", submit.session);
-        let body = json!({"prompt": submit.key, "async": submit.polled, "timeout": 600});
+        // The task goes on if a fault breaks the connection.
+        let body = json!({"prompt": submit.key, "async": submit.polled, "detach": true, "timeout": 600});
+        let begun = Instant::now();
         loop {
-            let Some(reply) = self.router.call("POST", &path, Some(&submit.key), Some(&body)) else { continue };
+            if begun.elapsed() > PATIENCE {
+                let what = format!("{submit:?}: neither taken nor answered within {PATIENCE:?}");
+                return self.journal.violated(&submit.key, Harm::Lost, what);
+            }
+            let Some(reply) = self.router.call("POST", &path, Some(&submit.key), Some(&body)) else {
+                thread::sleep(AGAIN);
+                self.journal.still_submits(submit);
+                continue;
+            };
             match (reply.status, submit.polled) {
                 (200, false) => return self.journal.completed(submit, &reply.body),
                 (202 | 200, true) => {
                     self.journal.acknowledged(submit, &reply.body);
                     return self.poll(submit, reply.body["task_id"].as_u64());
                 }
-                _ if retryable(&reply) => thread::sleep(Duration::from_millis(10)),
-                _ => return self.journal.violated(format!("{submit:?}: refused: {reply:?}")),
+                _ if retryable(&reply) => {
+                    self.journal.refused(&reply.body["code"]);
+                    thread::sleep(AGAIN);
+                }
+                _ => return self.journal.violated(&submit.key, Harm::Lost, format!("{submit:?}: refused: {reply:?}")),
             }
         }
     }
@@ -67,16 +85,31 @@ impl<'a> Client<'a> {
     /// Polls the task until it has ended.
     fn poll(&self, submit: &Submit, task: Option<u64>) {
         let Some(task) = task else {
-            return self.journal.violated(format!("{submit:?}: acknowledged without a task id"));
+            let what = format!("{submit:?}: acknowledged without a task id");
+            return self.journal.violated(&submit.key, Harm::Wrong, what);
         };
         let path = format!("/api/v1/tasks/{}/{task}", submit.session);
+        let begun = Instant::now();
         loop {
-            let Some(reply) = self.router.call("GET", &path, None, None) else { continue };
+            if begun.elapsed() > PATIENCE {
+                let what = format!("{submit:?}: acknowledged task {task} has not ended within {PATIENCE:?}");
+                return self.journal.violated(&submit.key, Harm::Lost, what);
+            }
+            let Some(reply) = self.router.call("GET", &path, None, None) else {
+                thread::sleep(AGAIN);
+                continue;
+            };
             match reply.status {
                 200 if reply.body["status"] == 4 => return self.journal.polled(submit, &reply.body),
                 200 => thread::sleep(Duration::from_millis(5)),
-                _ if retryable(&reply) => thread::sleep(Duration::from_millis(10)),
-                _ => return self.journal.violated(format!("{submit:?}: acknowledged task {task} is lost: {reply:?}")),
+                _ if retryable(&reply) => {
+                    self.journal.refused(&reply.body["code"]);
+                    thread::sleep(AGAIN);
+                }
+                _ => {
+                    let what = format!("{submit:?}: acknowledged task {task} is lost: {reply:?}");
+                    return self.journal.violated(&submit.key, Harm::Lost, what);
+                }
             }
         }
     }

@@ -1,13 +1,14 @@
 //! Records everything that the router acknowledged, and checks that it keeps its word.
 
-use std::collections::HashMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::{self, Write as _};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+use super::faults::Fault;
 use super::router::Router;
 
 /// The time within which the remaining tasks must end.
@@ -34,6 +35,26 @@ struct Ids {
     gid: u64,
 }
 
+/// The ways in which a promise is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Harm {
+    /// An acknowledged task is gone, or did not succeed.
+    Lost,
+    /// Work was done under more than one task or id.
+    Doubled,
+    /// A result that was reported is another one now.
+    Changed,
+    /// An answer is not the answer to its prompt.
+    Wrong,
+}
+
+/// The columns of the table.
+const HARMS: [(Harm, &str); 4] =
+    [(Harm::Lost, "lost"), (Harm::Doubled, "doubled"), (Harm::Changed, "changed"), (Harm::Wrong, "wrong")];
+
+/// The faults under which something happened, one bit each.
+type Under = u32;
+
 /// Everything that the clients saw.
 #[derive(Default)]
 pub(crate) struct Journal {
@@ -47,9 +68,14 @@ struct Inner {
     texts: HashMap<String, String>,
     by_task: HashMap<(u64, u64), String>,
     by_gid: HashMap<u64, String>,
-    repeated_ids: u64,
-    changed: u64,
-    violations: Vec<String>,
+    /// The faults of the present cycle.
+    now: Under,
+    /// The faults under which each key was submitted.
+    under: HashMap<String, Under>,
+    cycles: [u64; Fault::ALL.len()],
+    /// The refusals that asked the client to come back, by code.
+    refusals: BTreeMap<String, u64>,
+    violations: Vec<(Under, Harm, String)>,
 }
 
 /// The outcome in numbers.
@@ -59,30 +85,30 @@ pub(crate) struct Counts {
     pub(crate) submits: u64,
     /// The number of tasks that were acknowledged.
     pub(crate) acknowledged: u64,
-    lost: u64,
-    duplicated: u64,
-    repeated_ids: u64,
-    changed: u64,
+    /// The number of miners that worked, the router's upstream among them.
+    pub(crate) workers: u64,
+    /// The refusals that asked the client to come back, by code.
+    pub(crate) refusals: BTreeMap<String, u64>,
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { submits, acknowledged, workers, refusals } = self;
         write!(
             f,
-            "{} submits, {} tasks acknowledged, {} lost, {} duplicated, {} ids repeated, {} results changed",
-            self.submits, self.acknowledged, self.lost, self.duplicated, self.repeated_ids, self.changed
+            "{submits} submits, {acknowledged} tasks acknowledged, {workers} miners worked, refusals: {refusals:?}"
         )
     }
 }
 
 /// Creates two sessions beside the default one; the clients use all three.
-pub(crate) fn create_sessions(router: &Router, journal: &Journal) -> Vec<u64> {
+pub(crate) fn create_sessions(router: &Router<'_>) -> Vec<u64> {
     let mut sessions = vec![0];
     for name in ["first", "second"] {
         let reply = router.call("POST", "/api/v1/create", None, Some(&json!({"name": name}))).expect("an answer");
         match reply.body["session_id"].as_u64() {
             Some(id) => sessions.push(id),
-            None => journal.violated(format!("create: {reply:?}")),
+            None => panic!("create: {reply:?}"),
         }
     }
     sessions
@@ -98,6 +124,29 @@ impl Journal {
         self.with(|inner| {
             inner.submits += 1;
             inner.keys.entry(submit.key.clone()).or_default();
+            inner.note(&submit.key);
+        });
+    }
+
+    /// Records that a client sends a submit again, whose answer was lost.
+    pub(crate) fn still_submits(&self, submit: &Submit) {
+        self.with(|inner| inner.note(&submit.key));
+    }
+
+    /// Records that the router refused a request and asked the client to come back.
+    pub(crate) fn refused(&self, code: &Value) {
+        let code = code.as_str().unwrap_or_default().to_owned();
+        self.with(|inner| *inner.refusals.entry(code).or_default() += 1);
+    }
+
+    /// Begins a cycle with those faults; without any, the cycle ends.
+    pub(crate) fn under(&self, faults: &[Fault]) {
+        self.with(|inner| {
+            inner.now = 0;
+            for fault in faults {
+                inner.now |= 1 << *fault as u32;
+                inner.cycles[*fault as usize] += 1;
+            }
         });
     }
 
@@ -120,55 +169,77 @@ impl Journal {
     }
 
     /// Records a violation of the router's promises.
-    pub(crate) fn violated(&self, what: String) {
-        self.with(|inner| inner.violations.push(what));
+    pub(crate) fn violated(&self, key: &str, harm: Harm, what: String) {
+        self.with(|inner| inner.violated(key, harm, what));
     }
 
     /// All violations so far.
     pub(crate) fn violations(&self) -> Vec<String> {
-        self.with(|inner| inner.violations.clone())
+        self.with(|inner| inner.violations.iter().map(|(_, harm, what)| format!("{harm:?}: {what}")).collect())
+    }
+
+    /// The faults with their cycles, and the promises that were broken under them.
+    pub(crate) fn table(&self) -> String {
+        self.with(|inner| {
+            let mut table = format!("{:<30} {:>6}", "fault", "cycles");
+            for (_, name) in HARMS {
+                let _ = write!(table, " {name:>8}");
+            }
+            for fault in Fault::ALL {
+                let _ = write!(table, "\n{:<30} {:>6}", fault.name(), inner.cycles[fault as usize]);
+                for (harm, _) in HARMS {
+                    let is_cell =
+                        |(under, is, _): &&(Under, Harm, String)| under & 1 << fault as u32 != 0 && *is == harm;
+                    let _ = write!(table, " {:>8}", inner.violations.iter().filter(is_cell).count());
+                }
+            }
+            table
+        })
     }
 
     /// Compares everything that was acknowledged with the present state of the router.
-    pub(crate) fn verify(&self, router: &Router, sessions: &[u64]) -> Counts {
+    pub(crate) fn verify(&self, router: &Router<'_>, sessions: &[u64]) -> Counts {
         let deadline = Instant::now() + PATIENCE;
         while router.get("/api/v1/status")["queued_tasks"] != 0 || router.get("/api/v1/status")["running_tasks"] != 0 {
             assert!(Instant::now() < deadline, "tasks are left that do not end");
             thread::sleep(Duration::from_millis(20));
         }
         let mut found: HashMap<String, Vec<Value>> = HashMap::new();
+        let mut workers = BTreeSet::new();
         for session in sessions {
             for task in tasks(router, *session) {
+                let worked = task["assigned_miners"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                workers.extend(worked.map(str::to_owned));
                 found.entry(task["prompt"].as_str().unwrap_or_default().to_owned()).or_default().push(task);
             }
         }
         self.with(|inner| {
-            let (mut lost, mut duplicated) = (0, 0);
             let keys: Vec<(String, Option<Ids>)> = inner.keys.iter().map(|(key, ids)| (key.clone(), *ids)).collect();
             let acknowledged = keys.iter().filter(|(_, ids)| ids.is_some()).count() as u64;
             for (key, ids) in keys {
                 let tasks = found.remove(&key).unwrap_or_default();
                 if tasks.len() > 1 {
-                    duplicated += 1;
-                    inner.violations.push(format!("{key}: {} tasks", tasks.len()));
+                    inner.violated(&key, Harm::Doubled, format!("{key}: {} tasks", tasks.len()));
                 }
                 let Some(ids) = ids else { continue };
                 let Some(task) = tasks.iter().find(|task| Ids::of(task) == Some(ids)) else {
-                    lost += 1;
-                    inner.violations.push(format!("{key}: acknowledged as {ids:?} and lost; there are {tasks:?}"));
+                    let what = format!("{key}: acknowledged as {ids:?} and lost; there are {tasks:?}");
+                    inner.violated(&key, Harm::Lost, what);
                     continue;
                 };
                 inner.ended(&key, task);
             }
-            inner.violations.extend(found.into_keys().map(|prompt| format!("{prompt:?} was never submitted")));
-            let Inner { submits, repeated_ids, changed, .. } = *inner;
-            Counts { submits, acknowledged, lost, duplicated, repeated_ids, changed }
+            for prompt in found.into_keys() {
+                inner.violated(&prompt, Harm::Wrong, format!("{prompt:?} was never submitted"));
+            }
+            let refusals = inner.refusals.clone();
+            Counts { submits: inner.submits, acknowledged, workers: workers.len() as u64, refusals }
         })
     }
 }
 
 /// Reads every task of a session, page by page.
-fn tasks(router: &Router, session: u64) -> Vec<Value> {
+fn tasks(router: &Router<'_>, session: u64) -> Vec<Value> {
     let mut tasks = Vec::new();
     loop {
         let path = format!("/api/v1/tasks/{session}?format=array&limit={PAGE}&offset={}", tasks.len());
@@ -188,43 +259,60 @@ impl Ids {
 }
 
 impl Inner {
+    /// Notes that the key was in use under the present faults.
+    fn note(&mut self, key: &str) {
+        *self.under.entry(key.to_owned()).or_default() |= self.now;
+    }
+
+    fn violated(&mut self, key: &str, harm: Harm, what: String) {
+        let under = self.now | self.under.get(key).copied().unwrap_or_default();
+        self.violations.push((under, harm, what));
+    }
+
     fn acknowledge(&mut self, submit: &Submit, body: &Value) {
+        self.note(&submit.key);
         let Some(ids) = Ids::of(body) else {
-            return self.violations.push(format!("{submit:?}: acknowledged without ids: {body}"));
+            let what = format!("{submit:?}: acknowledged without ids: {body}");
+            return self.violated(&submit.key, Harm::Wrong, what);
         };
         if ids.session != submit.session {
-            self.violations.push(format!("{submit:?}: the acknowledgement names another session: {ids:?}"));
+            let what = format!("{submit:?}: the acknowledgement names another session: {ids:?}");
+            self.violated(&submit.key, Harm::Wrong, what);
         }
         let earlier = self.keys.insert(submit.key.clone(), Some(ids)).flatten();
         if let Some(earlier) = earlier.filter(|earlier| *earlier != ids) {
-            self.violations.push(format!("{}: the same key led to {earlier:?} and to {ids:?}", submit.key));
+            let what = format!("{}: the same key led to {earlier:?} and to {ids:?}", submit.key);
+            self.violated(&submit.key, Harm::Doubled, what);
         }
         let others = [
             self.by_task.insert((ids.session, ids.task), submit.key.clone()),
             self.by_gid.insert(ids.gid, submit.key.clone()),
         ];
         if let Some(other) = others.into_iter().flatten().find(|other| *other != submit.key) {
-            self.repeated_ids += 1;
-            self.violations.push(format!("{ids:?} was given to {other} and to {}", submit.key));
+            let what = format!("{ids:?} was given to {other} and to {}", submit.key);
+            self.violated(&submit.key, Harm::Doubled, what);
         }
     }
 
     /// Checks a task that has ended, as the router shows it.
     fn ended(&mut self, key: &str, task: &Value) {
         if task["status"] != 4 || task["outcome"] != "ok" {
-            return self.violations.push(format!("{key}: it did not end well: {task}"));
+            return self.violated(key, Harm::Lost, format!("{key}: it did not end well: {task}"));
         }
         self.report(key, &task["text"]);
     }
 
     fn report(&mut self, key: &str, text: &Value) {
-        let Some(text) = text.as_str().filter(|text| text.starts_with("answer ")) else {
-            return self.violations.push(format!("{key}: {text} is no answer"));
+        let is_answer = |text: &&str| {
+            let numbered = text.strip_prefix("answer ").and_then(|rest| rest.strip_suffix(key)?.strip_suffix(" to "));
+            numbered.is_some_and(|number| number.parse::<u64>().is_ok())
         };
-        let first = self.texts.entry(key.to_owned()).or_insert_with(|| text.to_owned());
+        let Some(text) = text.as_str().filter(is_answer) else {
+            return self.violated(key, Harm::Wrong, format!("{key}: {text} is no answer to it"));
+        };
+        let first = self.texts.entry(key.to_owned()).or_insert_with(|| text.to_owned()).clone();
         if first != text {
-            self.changed += 1;
-            self.violations.push(format!("{key}: {first:?} was reported, and now it is {text:?}"));
+            self.violated(key, Harm::Changed, format!("{key}: {first:?} was reported, and now it is {text:?}"));
         }
     }
 }

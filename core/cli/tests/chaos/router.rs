@@ -1,30 +1,44 @@
 //! The router as a process that can be killed and started again on its data.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use serde_json::Value;
 
-const TOKEN: &str = "default-dev-token";
+use super::clock::Clock;
+use super::links::Links;
+use super::process::Process;
+
+pub(crate) const TOKEN: &str = "default-dev-token";
 /// The time after which the test gives up waiting.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The time for which a client waits for more bytes of an answer.
+const SILENCE: Duration = Duration::from_secs(4);
+
+/// Short times, so that many time-outs happen; and as many attempts as a task needs, because every task must succeed.
+const SETTINGS: [&str; 10] = [
+    "miners.ping_ms=200",
+    "miners.dead_ms=1000",
+    "miners.grace_ms=1000",
+    "dispatch.accept_timeout_ms=1000",
+    "dispatch.progress_timeout_ms=1500",
+    "dispatch.max_attempts=1000",
+    "dispatch.retry_base_ms=20",
+    "dispatch.retry_floor_per_sec=1000",
+    "dispatch.breaker_open_ms=100",
+    "dispatch.no_miner_grace_ms=60000",
+];
 
 /// The router, with its present process if one runs.
-pub(crate) struct Router {
+pub(crate) struct Router<'a> {
     data: PathBuf,
-    upstream: u16,
-    running: Mutex<Option<Running>>,
-    started: Condvar,
-}
-
-struct Running {
-    child: Child,
-    port: u16,
+    links: &'a Links,
+    clock: Option<&'a Clock>,
+    running: Mutex<Option<Process>>,
 }
 
 /// A complete answer.
@@ -36,33 +50,29 @@ pub(crate) struct Reply {
     pub(crate) body: Value,
 }
 
-impl Router {
-    /// Makes a router on that data, with an upstream on that port. It is not started yet.
-    pub(crate) fn new(data: &Path, upstream: u16) -> Self {
-        Self { data: data.to_owned(), upstream, running: Mutex::new(None), started: Condvar::new() }
+impl<'a> Router<'a> {
+    /// Makes a router on that data, with those links. It is not started yet.
+    pub(crate) fn new(data: &Path, links: &'a Links, clock: Option<&'a Clock>) -> Self {
+        Self { data: data.join("router"), links, clock, running: Mutex::new(None) }
     }
 
-    fn spawn(&self) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_cortensor-router"))
-            .args(["serve", "--port", "0", "--upstream", &format!("http://127.0.0.1:{}/v1", self.upstream)])
-            .arg("--data-dir")
-            .arg(&self.data)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("cortensor-router starts")
+    fn spawn(&self) -> Process {
+        let upstream = format!("http://{}/v1", self.links.upstream.address);
+        let data = self.data.to_str().expect("a path in UTF-8");
+        let mut arguments = vec!["serve", "--port", "0", "--upstream", &upstream, "--data-dir", data];
+        arguments.extend(SETTINGS.iter().flat_map(|setting| ["--set", setting]));
+        let environment = self.clock.map(Clock::environment);
+        Process::spawn(&arguments, environment.as_ref().map_or(&[], |environment| &environment[..]))
     }
 
     /// Starts the router, and waits until it listens.
     pub(crate) fn start(&self) {
-        let mut child = self.spawn();
-        let mut lines = BufReader::new(child.stdout.take().expect("its output is read")).lines();
+        let mut process = self.spawn();
+        let mut lines = BufReader::new(process.output()).lines();
         let mut seen = Vec::new();
         let port = loop {
             let Some(Ok(line)) = lines.next() else {
-                let status = child.wait().expect("it ended");
-                panic!("cortensor-router ended with {status} before it listened: {seen:?}");
+                panic!("cortensor-router ended with {} before it listened: {seen:?}", process.ended());
             };
             if let Some((_, after)) = line.split_once("listens on http://127.0.0.1:") {
                 let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
@@ -72,37 +82,40 @@ impl Router {
         };
         // Its output must be read on, so that it never blocks on a full pipe.
         thread::spawn(move || lines.for_each(drop));
-        *self.running.lock() = Some(Running { child, port });
-        self.started.notify_all();
+        *self.running.lock() = Some(process);
+        self.links.aim(port);
+    }
+
+    /// Whether a process runs.
+    pub(crate) fn runs(&self) -> bool {
+        self.running.lock().is_some()
     }
 
     /// Kills the running process with SIGKILL.
     pub(crate) fn kill(&self) {
-        if let Some(mut running) = self.running.lock().take() {
-            running.child.kill().expect("it can be killed");
-            running.child.wait().expect("it ends");
-        }
+        *self.running.lock() = None;
     }
 
     /// Starts the router and kills it soon, possibly during its recovery.
     pub(crate) fn start_and_kill_within(&self, time: Duration) {
-        let mut child = self.spawn();
+        let _killed = self.spawn();
         thread::sleep(time);
-        child.kill().expect("it can be killed");
-        child.wait().expect("it ends");
     }
 
-    /// Sends a request to the running process, and waits for its start if none runs. Gives `None` if the answer was not
-    /// complete, so nothing was acknowledged.
+    /// Pauses the running process, or lets it go on.
+    pub(crate) fn pause(&self, paused: bool) {
+        self.running.lock().iter().for_each(|process| process.pause(paused));
+    }
+
+    /// Keeps the running process from writing files, or lets it write again.
+    pub(crate) fn fill_disk(&self, full: bool) {
+        self.running.lock().iter().for_each(|process| process.fill_disk(full));
+    }
+
+    /// Sends a request. Gives `None` if the answer was not complete, so nothing was acknowledged.
     pub(crate) fn call(&self, method: &str, path: &str, key: Option<&str>, body: Option<&Value>) -> Option<Reply> {
-        let port = {
-            let mut running = self.running.lock();
-            let waited = self.started.wait_while_for(&mut running, |now| now.is_none(), PATIENCE);
-            assert!(!waited.timed_out(), "the router was not started again within {PATIENCE:?}");
-            running.as_ref()?.port
-        };
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
-        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        let mut stream = TcpStream::connect_timeout(&self.links.clients.address, SILENCE).ok()?;
+        stream.set_read_timeout(Some(SILENCE)).ok()?;
         let body = body.map(Value::to_string).unwrap_or_default();
         let key = key.map(|key| format!("Idempotency-Key: {key}\r\n")).unwrap_or_default();
         let request = format!(
@@ -112,18 +125,20 @@ impl Router {
         );
         stream.write_all(request.as_bytes()).ok()?;
         let mut answer = Vec::new();
-        let asked = Instant::now();
-        let read = stream.read_to_end(&mut answer);
-        assert!(asked.elapsed() < PATIENCE, "{method} {path}: no answer within {PATIENCE:?}");
-        read.ok()?;
+        stream.read_to_end(&mut answer).ok()?;
         whole(&answer)
     }
 
-    /// Sends a GET that must be answered with 200.
+    /// Sends a GET until it is answered with 200.
     pub(crate) fn get(&self, path: &str) -> Value {
-        let reply = self.call("GET", path, None, None).unwrap_or_else(|| panic!("{path}: no answer"));
-        assert_eq!(reply.status, 200, "{path}: {}", reply.body);
-        reply.body
+        let asked = Instant::now();
+        loop {
+            match self.call("GET", path, None, None) {
+                Some(reply) if reply.status == 200 => return reply.body,
+                last => assert!(asked.elapsed() < PATIENCE, "{path}: not answered within {PATIENCE:?}: {last:?}"),
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
@@ -141,13 +156,4 @@ fn whole(answer: &[u8]) -> Option<Reply> {
         return None;
     }
     Some(Reply { status, body: serde_json::from_slice(body).ok()? })
-}
-
-impl Drop for Router {
-    fn drop(&mut self) {
-        if let Some(mut running) = self.running.get_mut().take() {
-            let _ = running.child.kill();
-            let _ = running.child.wait();
-        }
-    }
 }

@@ -1,5 +1,5 @@
 //! A model server that outlives the router. It takes some time for each answer and never repeats one, so that a task
-//! which is worked on twice shows in its result.
+//! which is worked on twice shows in its result. Every answer names its prompt.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -74,7 +74,11 @@ fn serve(stream: &TcpStream, answers: &AtomicU64, mut chance: Random) -> Option<
 
 fn complete(request: &Value, number: u64) -> Value {
     let chat = request.get("messages").is_some();
-    let text = format!("answer {number}");
+    let prompt = match request["messages"].as_array().and_then(|messages| messages.last()) {
+        Some(message) => &message["content"],
+        None => &request["prompt"],
+    };
+    let text = format!("answer {number} to {}", prompt.as_str().unwrap_or_default());
     let mut choice = json!({"index": 0, "finish_reason": "stop"});
     if chat {
         choice["message"] = json!({"role": "assistant", "content": text});
