@@ -52,6 +52,7 @@ struct Head<'a> {
 macro_rules! frames {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident($frame:ident) = $tag:literal,)* }) => {
         $(#[$doc])*
+        #[allow(clippy::large_enum_variant, reason = "a frame lives as long as it is handled; the greatest comes once")]
         #[derive(Debug, Clone, Serialize)]
         #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
         #[serde(tag = "type", rename_all = "snake_case")]

@@ -45,16 +45,13 @@ fn plain(path: &str) -> Option<String> {
     let mut changed = false;
     for part in parts {
         let byte = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match byte.filter(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(byte)) {
-            Some(byte) => {
-                out.push(char::from(byte));
-                out.push_str(&part[2..]);
-                changed = true;
-            }
-            None => {
-                out.push('%');
-                out.push_str(part);
-            }
+        if let Some(byte) = byte.filter(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(byte)) {
+            out.push(char::from(byte));
+            out.push_str(&part[2..]);
+            changed = true;
+        } else {
+            out.push('%');
+            out.push_str(part);
         }
     }
     changed.then_some(out)

@@ -208,9 +208,10 @@ pub(super) fn migrate(db: &mut Connection, migrations: &[Migration]) -> Result<u
             transaction.commit()
         };
         if let Err(error) = apply() {
-            return Err(match unusable::is_damage(&error) {
-                true => unusable::connected(db, &error),
-                false => Error::store(format!("migration {step} of the schema failed: {error}")),
+            return Err(if unusable::is_damage(&error) {
+                unusable::connected(db, &error)
+            } else {
+                Error::store(format!("migration {step} of the schema failed: {error}"))
             });
         }
         if found > 0 {
