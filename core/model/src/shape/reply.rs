@@ -14,6 +14,10 @@ use crate::{FinishReason, Usage};
 /// whatever somebody sends. OpenAI's own objects have about ten.
 pub(super) const MOST_MEMBERS: usize = 128;
 
+/// How many choices are taken apart. More of them only pass, so that a list of empty objects takes no memory of many
+/// times its size.
+pub(super) const MOST_CHOICES: usize = 1_024;
+
 /// A member's name and its value.
 pub(super) type Member<'a> = (Cow<'a, str>, Json<'a>);
 
@@ -165,7 +169,7 @@ impl<'a> Choice<'a> {
         }
         let (mut choices, mut place) = (SmallVec::new(), 0);
         cursor.elements(|cursor| {
-            if cursor.peek()? == b'{' {
+            if cursor.peek()? == b'{' && choices.len() < MOST_CHOICES {
                 choices.push(Self::read(cursor, place)?);
             } else {
                 cursor.value()?;
@@ -352,6 +356,16 @@ mod tests {
             let json = format!(r#"{{"choices":[{{}},{{"index":{index}}}]}}"#);
             assert_eq!(Reply::of(&json).unwrap().choices.unwrap()[1].index, wanted, "{index}");
         }
+    }
+
+    #[test]
+    fn very_many_choices_only_pass() {
+        let of = |count: usize| {
+            Reply::of(&format!(r#"{{"choices":[{}]}}"#, vec!["{}"; count].join(",")))
+                .is_some_and(|reply| reply.choices.is_some_and(|choices| choices.len() == count.min(MOST_CHOICES)))
+        };
+        assert!(of(1) && of(MOST_CHOICES) && of(MOST_CHOICES + 1));
+        assert!(Reply::of(&format!(r#"{{"choices":[{}{{]}}"#, "{},".repeat(MOST_CHOICES))).is_none());
     }
 
     #[test]
