@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use cortensor_router::internals::Transcript;
-use cortensor_router::internals::engine::{Demand, Effect, Event};
+use cortensor_router::internals::engine::{Demand, Effect, Event, Refusal};
 use cortensor_router::model::{Fence, Gid, OnFailure, Outcome, SessionId, Timestamp};
 
 use crate::people::{RESTRICTED, SESSIONS};
 use crate::reader::Reader;
-use crate::world::{Happening, LiveTask, Row, World, Write};
+use crate::world::{Happening, LiveTask, MAX_QUEUED, Row, World, Write};
 
 const LONGEST: u64 = 20_000;
 
@@ -55,10 +55,14 @@ impl World {
         let spec = self.new_task(held_key.is_some());
         self.report.redundant += u64::from(spec.required > 1);
         self.report.shadows += u64::from(spec.shadow);
+        let waiting = self.engine.queued();
         let effects = self.effects_of(Event::Submit(Box::new(spec.clone())));
         match effects.first() {
             Some(Effect::Admitted { gid, id, .. }) => {
                 let (gid, id) = (*gid, *id);
+                if waiting >= MAX_QUEUED && !spec.shadow {
+                    return Err(format!("I9: task {gid} was admitted although {waiting} tasks wait"));
+                }
                 if self.disk.contains_key(&gid) || self.live.contains_key(&gid) {
                     return Err(format!("the global id {gid} was given out twice"));
                 }
@@ -72,7 +76,7 @@ impl World {
                             let at = self.random.range(0, 2_000);
                             self.after(at, Happening::Attach(gid));
                         }
-                        _ => task.reader = Some(Reader::new(resets)),
+                        _ => task.reader = Some(Reader::new(resets, self.random.chance(20))),
                     }
                     self.unwritten.push((self.epoch, Write::Accept(gid, held_key)));
                     self.schedule_commit();
@@ -83,8 +87,9 @@ impl World {
                     self.after(at, Happening::Cancel(gid));
                 }
             }
-            Some(Effect::Refused { .. }) => {
+            Some(Effect::Refused { reason, .. }) => {
                 self.report.refused += 1;
+                self.report.overload += u64::from(*reason == Refusal::QueueFull);
                 return Ok(());
             }
             other => return Err(format!("a submit gave {other:?}")),
@@ -106,7 +111,7 @@ impl World {
         if task.reader.is_some() {
             return Ok(());
         }
-        let mut reader = Reader::new(task.row.spec.on_failure == OnFailure::Restart);
+        let mut reader = Reader::new(task.row.spec.on_failure == OnFailure::Restart, self.random.chance(20));
         reader.read(&task.transcript, self.epoch)?;
         self.report.late_readers += 1;
         self.reads(gid, reader)
@@ -127,6 +132,7 @@ impl World {
     /// A reader leaves, and comes back at a later time.
     pub(crate) fn leaves(&mut self, gid: Gid, mut reader: Reader) {
         if reader.has_read() {
+            self.report.readers_left += 1;
             reader.resets = true;
             self.away.push((gid, reader));
             let at = self.random.range(0, 4_000);
@@ -138,6 +144,11 @@ impl World {
     pub(crate) fn come_back(&mut self, index: usize) -> Result<(), String> {
         let (gid, mut reader) = self.away[index].clone();
         self.report.returned += 1;
+        // Its number may become ever older.
+        if self.random.chance(30) {
+            let at = self.random.range(0, 10_000);
+            self.after(at, Happening::Return(index));
+        }
         let Some(task) = self.live.get(&gid) else {
             let Some((Outcome::Ok | Outcome::Disputed, text)) = self.disk.get(&gid).and_then(|row| row.end.clone())
             else {
@@ -184,6 +195,11 @@ impl World {
     }
 
     pub(crate) fn commit(&mut self) -> Result<(), String> {
+        if self.now < self.stalled_until {
+            let epoch = self.epoch;
+            self.at(self.stalled_until, Happening::Commit(epoch));
+            return Ok(());
+        }
         let fails = self.flaky && self.random.chance(30);
         // The effect of a failed sync is unknown.
         let kept = !fails || self.random.chance(30);

@@ -3,24 +3,18 @@
 use std::collections::BTreeMap;
 
 use cortensor_router::internals::engine::{
-    Demand, Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, PlantedBug, SessionRules,
+    Demand, Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, SessionRules,
 };
 use cortensor_router::model::{SessionId, Timestamp};
 
 use crate::random::Random;
 
 /// The greatest difference in served cost between two of four backlogged sessions, in units of the largest task.
-pub(crate) fn worst_lead(bug: Option<PlantedBug>) -> f64 {
+fn worst_lead() -> f64 {
     let mut worst: f64 = 0.0;
     for seed in 0..20 {
         let mut random = Random::new(seed);
         let mut engine = Engine::new(EngineSettings::default());
-        #[cfg(feature = "planted-bugs")]
-        if let Some(bug) = bug {
-            engine.plant(bug);
-        }
-        #[cfg(not(feature = "planted-bugs"))]
-        assert!(bug.is_none());
         let now = Timestamp(1_000);
         let mut costs = BTreeMap::new();
         for session in 0..4 {
@@ -69,6 +63,6 @@ pub(crate) fn worst_lead(bug: Option<PlantedBug>) -> f64 {
 
 #[test]
 fn backlogged_sessions_stay_within_twice_the_largest_task() {
-    let worst = worst_lead(None);
+    let worst = worst_lead();
     assert!(worst <= 2.0, "a session is {worst} largest tasks ahead");
 }

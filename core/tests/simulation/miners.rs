@@ -6,6 +6,9 @@ use cortensor_router::model::{Fence, Gid};
 
 use crate::world::{Act, Given, Happening, LiveMiner, MIN_REPUTATION, Plan, World};
 
+/// The time after which a miner that was lost comes back.
+pub(crate) const REJOINS_AFTER: u64 = 500;
+
 impl World {
     /// Connects a miner that is absent: a new one, or one that was lost.
     pub(crate) fn join(&mut self) -> Result<(), String> {
@@ -26,6 +29,22 @@ impl World {
         let rules = who.rules(capacity, auto);
         self.miners.insert(key, LiveMiner { who, auto, capacity, outstanding: std::collections::BTreeMap::new() });
         self.step(Event::MinerUp(key, rules))
+    }
+
+    /// Disconnects a miner, which comes back later.
+    pub(crate) fn leave(&mut self, key: MinerKey) -> Result<(), String> {
+        let Some(miner) = self.miners.remove(&key) else { return Ok(()) };
+        self.report.miners_lost += 1;
+        self.dead.extend(miner.outstanding.keys());
+        for (fence, gid) in &miner.outstanding {
+            if let Some(task) = self.live.get_mut(gid) {
+                self.report.cut_off += u64::from(task.transcript.takes(*fence) && task.transcript.begun());
+                task.transcript.seal_of(*fence);
+            }
+        }
+        self.step(Event::MinerGone(key))?;
+        self.after(REJOINS_AFTER, Happening::MinerJoins);
+        Ok(())
     }
 
     pub(crate) fn offered(&mut self, gid: Gid, key: MinerKey, fence: Fence, role: Role) -> Result<(), String> {
@@ -100,13 +119,15 @@ impl World {
         }
         at += self.random.range(1, 200);
         match end {
-            0 => {} // goes silent
+            0 => self.report.silent += 1,
             1 => {
+                self.report.upstream_failures += 1;
                 let blame = if self.random.chance(70) { Blame::Miner } else { Blame::Barred };
                 tell(self, at, Act::Fail(blame));
             }
             2 => {
                 let blame = if self.random.chance(70) { Blame::Overload } else { Blame::Unfit };
+                self.report.overloaded_upstreams += u64::from(blame == Blame::Overload);
                 tell(self, at, Act::Fail(blame));
             }
             3 if self.random.chance(50) => tell(self, at, Act::Fail(Blame::Request)),
@@ -123,6 +144,10 @@ impl World {
         gid: Gid,
         act: Act,
     ) -> Result<(), String> {
+        if let Some(on_the_way) = self.cut.get_mut(&key) {
+            on_the_way.push(Happening::Miner(key, epoch, fence, gid, act));
+            return Ok(());
+        }
         let stale = epoch != self.epoch
             || self.dead.contains(&fence)
             || !self.miners.get(&key).is_some_and(|m| m.outstanding.contains_key(&fence));
@@ -150,6 +175,7 @@ impl World {
         self.act_on(effects)?;
         // A network sometimes delivers a frame twice.
         if matches!(act, Act::Done) && self.random.chance(20) {
+            self.report.duplicates += 1;
             self.after(self.now % 7, Happening::Miner(key, epoch, fence, gid, act));
         }
         Ok(())
@@ -171,8 +197,10 @@ impl World {
         }
         task.tainted |= self.miners.get(&key).is_some_and(|miner| miner.who.lie.is_some());
         self.report.hedges_won += u64::from(plan.hedge && !began);
-        let shown = task.reader.is_some();
-        if let Some(reader) = &mut task.reader {
+        let lags = self.random.chance(30);
+        let shown = task.reader.as_ref().is_some_and(|reader| !(reader.slow && lags));
+        self.report.slow_readers += u64::from(task.reader.is_some() && !shown);
+        if let Some(reader) = task.reader.as_mut().filter(|_| shown) {
             task.transcript.show();
             reader.read(&task.transcript, self.epoch)?;
         }
@@ -180,7 +208,16 @@ impl World {
     }
 
     fn done(&mut self, key: MinerKey, fence: Fence, gid: Gid, stale: bool) -> Result<Option<Event>, String> {
-        let event = Event::Done { fence, tokens: 3 };
+        // A miner may claim any number of tokens.
+        let tokens = match self.random.range(0, 19) {
+            0 => 0,
+            1 => 1 << 53,
+            2 => u64::MAX,
+            3 => self.random.range(100, 100_000),
+            _ => 3,
+        };
+        self.report.false_usage += u64::from(!stale && tokens != 3);
+        let event = Event::Done { fence, tokens };
         if stale {
             return Ok(Some(event));
         }

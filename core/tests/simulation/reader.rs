@@ -12,11 +12,13 @@ pub(crate) struct Reader {
     /// Whether the reader declared that it can start over, or resumes.
     pub(crate) resets: bool,
     pub(crate) restarts: u64,
+    /// Whether the reader sometimes reads several pieces late.
+    pub(crate) slow: bool,
 }
 
 impl Reader {
-    pub(crate) fn new(resets: bool) -> Self {
-        Self { resets, ..Self::default() }
+    pub(crate) fn new(resets: bool, slow: bool) -> Self {
+        Self { resets, slow, ..Self::default() }
     }
 
     /// Whether the reader has a number from which it can resume.

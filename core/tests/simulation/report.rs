@@ -1,7 +1,7 @@
 //! Counts how often each event happened in a world.
 
 macro_rules! report {
-    ($($field:ident $name:literal)*) => {
+    (events { $($field:ident $name:literal)* } faults { $($fault:ident $class:literal)* }) => {
         /// Counts of events.
         #[derive(Debug, Default, Clone)]
         pub(crate) struct WorldReport {
@@ -9,6 +9,7 @@ macro_rules! report {
             pub(crate) accepted: u64,
             pub(crate) refused: u64,
             $(pub(crate) $field: u64,)*
+            $(pub(crate) $fault: u64,)*
         }
 
         impl WorldReport {
@@ -17,30 +18,33 @@ macro_rules! report {
                 self.accepted += other.accepted;
                 self.refused += other.refused;
                 $(self.$field += other.$field;)*
+                $(self.$fault += other.$fault;)*
             }
 
-            /// The counts that every hundred worlds must reach.
+            /// The counts of what happened.
             pub(crate) fn coverage(&self) -> Vec<(&'static str, u64)> {
                 vec![$(($name, self.$field)),*]
+            }
+
+            /// The counts of each class of faults, as docs/testing.md lists them.
+            pub(crate) fn faults(&self) -> Vec<(&'static str, u64)> {
+                vec![$(($class, self.$fault)),*]
             }
         }
     };
 }
 
 report! {
+events {
     ok "ok"
     disputed "disputed"
     failed "failed"
     cancelled "cancelled"
     expired "expired"
-    crashes "crash"
     lost_commits "lost commit"
-    stale_frames "stale frame"
     requeues "requeue"
     joined "joined by key"
-    miners_lost "miner lost"
     redundant "redundant task"
-    lies "lie"
     judged "verdict"
     insufficient "insufficient answers"
     tie_breaks "tie-break"
@@ -57,10 +61,34 @@ report! {
     promoted "hedge that was left alone"
     late_readers "late reader"
     returned "reader that came back"
-    batches_failed "batch that the store refused"
-    ends_lost "end that could not be written"
     late_answers "accept that was answered after the end"
     reserved_offers "offer to a reserved miner"
     own_tasks "task of a restricted session"
     shadows "task of the router's own"
+} faults {
+    crashes "crash of the router"
+    miners_lost "crash of a miner, or reset of its connection"
+    readers_left "crash of a client"
+    half_open "half-open connection"
+    delayed "delayed frame"
+    cuts "partition in one direction"
+    overtaken "frame of an old connection behind those of the new one"
+    storms "all miners reconnect at once"
+    duplicates "duplicate frame"
+    stale_frames "late frame"
+    forged "forged frame"
+    false_usage "false usage"
+    lies "wrong, copied, empty or truncated answer"
+    cut_off "answer that ends early"
+    silent "miner that hangs"
+    upstream_failures "upstream that fails"
+    overloaded_upstreams "upstream that refuses for overload"
+    slow_readers "slow reader"
+    clock_jumps "clock jump"
+    batches_failed "store error"
+    ends_lost "end that the store refuses"
+    torn "torn tail"
+    stalls "slow disk"
+    overload "overload"
+}
 }

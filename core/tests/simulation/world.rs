@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cortensor_router::internals::Transcript;
-use cortensor_router::internals::engine::{Blame, Demand, Effect, Engine, EngineSettings, Event, MinerKey, PlantedBug};
+use cortensor_router::internals::engine::{Blame, Demand, Effect, Engine, EngineSettings, Event, MinerKey};
 use cortensor_router::model::{Fence, Gid, Outcome, SessionId, Standing, TaskId, Timestamp};
 
+use crate::faults::Fault;
 use crate::people::{Identity, SESSIONS, session_rules};
 use crate::random::Random;
 use crate::reader::Reader;
@@ -29,6 +30,9 @@ pub(crate) enum Happening {
     Miner(MinerKey, u64, Fence, Gid, Act),
     MinerLeaves(MinerKey),
     MinerJoins,
+    Fault(Fault),
+    /// The end of a cut of a miner's connection.
+    Heal(MinerKey),
     Tick,
     Crash,
 }
@@ -103,9 +107,12 @@ pub(crate) struct Plan {
 pub(crate) struct World {
     pub(crate) random: Random,
     pub(crate) loud: bool,
-    bug: Option<PlantedBug>,
     pub(crate) now: u64,
+    /// The time at which the world ends.
+    end: u64,
     order: u64,
+    /// The planned events that do not happen.
+    left_out: BTreeSet<u64>,
     heap: BTreeMap<(u64, u64), Happening>,
     pub(crate) engine: Engine,
     pub(crate) epoch: u64,
@@ -120,6 +127,12 @@ pub(crate) struct World {
     pub(crate) disk_reputations: BTreeMap<std::sync::Arc<str>, f64>,
     /// Whether the store sometimes fails.
     pub(crate) flaky: bool,
+    /// The time until which the store writes nothing, because its disk stalls.
+    pub(crate) stalled_until: u64,
+    /// Whether clients submit about twice as much as the miners can do.
+    overload: bool,
+    /// Miners whose frames do not arrive at present, with the frames that are on their way.
+    pub(crate) cut: BTreeMap<MinerKey, Vec<Happening>>,
     /// Tasks whose row the store may have although it said otherwise, or whose end it does not have, until the next
     /// start.
     pub(crate) in_doubt: BTreeSet<Gid>,
@@ -145,23 +158,28 @@ pub(crate) struct World {
     fingerprint: Fingerprint,
 }
 
-const SUBMITS: u64 = 45;
+const SUBMITS: u64 = 40;
+/// The submits of a world whose miners are overloaded. They come within a fifth of the usual time.
+const OVERLOAD: u64 = 75;
 const START: u64 = 1_000_000;
+/// The maximum number of tasks that wait.
+pub(crate) const MAX_QUEUED: u64 = 30;
 /// The reputation below which a miner gets no tasks.
 pub(crate) const MIN_REPUTATION: f64 = 0.5;
 
 impl World {
-    pub(crate) fn new(seed: u64, bug: Option<PlantedBug>, loud: bool) -> Self {
+    pub(crate) fn new(seed: u64, loud: bool) -> Self {
         let mut random = Random::new(seed);
         let (recheck_ratio, hedges) = (if random.chance(50) { 0.4 } else { 0.0 }, random.chance(80));
         let identities = Identity::all(&mut random);
-        let flaky = random.chance(40);
+        let (flaky, overload) = (random.chance(40), random.chance(15));
         Self {
             random,
             loud,
-            bug,
             now: START,
+            end: START + 200_000,
             order: 0,
+            left_out: BTreeSet::new(),
             heap: BTreeMap::new(),
             engine: Engine::new(settings(1, Gid(1), recheck_ratio, hedges)),
             epoch: 1,
@@ -173,6 +191,9 @@ impl World {
             disk_keys: BTreeMap::new(),
             disk_reputations: BTreeMap::new(),
             flaky,
+            stalled_until: 0,
+            overload,
+            cut: BTreeMap::new(),
             in_doubt: BTreeSet::new(),
             away: Vec::new(),
             unwritten: Vec::new(),
@@ -190,11 +211,22 @@ impl World {
         }
     }
 
-    /// Runs the world to its end. Gives its counts, and the fingerprint of all effects.
-    pub(crate) fn run(mut self) -> Result<(WorldReport, u64), String> {
-        self.start_engine()?;
-        for _ in 0..SUBMITS {
-            let at = self.random.range(0, 5_000);
+    /// Leaves planned events out, by their numbers.
+    pub(crate) fn without(self, left_out: BTreeSet<u64>) -> Self {
+        Self { left_out, ..self }
+    }
+
+    /// The number of planned events. They have the numbers from 1 on.
+    pub(crate) fn planned(mut self) -> u64 {
+        self.plan_events();
+        self.order
+    }
+
+    /// Plans what comes to the world from outside.
+    fn plan_events(&mut self) {
+        let (submits, within) = if self.overload { (OVERLOAD, 1_000) } else { (SUBMITS, 5_000) };
+        for _ in 0..submits {
+            let at = self.random.range(0, within);
             let held_key = self.random.chance(15).then(|| self.random.range(0, 3));
             self.after(at, Happening::Submit { held_key });
         }
@@ -206,9 +238,16 @@ impl World {
             let at = self.random.range(0, 6_000);
             self.after(at, Happening::MinerJoins);
         }
-        let end = self.now + 200_000;
+        self.plan_faults();
+        self.heap.retain(|(_, order), _| !self.left_out.contains(order));
+    }
+
+    /// Runs the world to its end. Gives its counts, and the fingerprint of all effects.
+    pub(crate) fn run(mut self) -> Result<(WorldReport, u64), String> {
+        self.plan_events();
+        self.start_engine()?;
         while let Some(((at, _), happening)) = self.heap.pop_first() {
-            if at > end {
+            if at > self.end {
                 break;
             }
             self.now = at;
@@ -246,14 +285,25 @@ impl World {
         self.heap.insert((at, self.order), happening);
     }
 
+    /// Sets the system's clock while the router is down. A running router does not see such a change.
+    fn clock_jumps(&mut self) {
+        if !self.random.chance(40) {
+            return;
+        }
+        self.report.clock_jumps += 1;
+        let (before, later) = (self.now, self.random.chance(50));
+        self.now = if later { before + self.random.range(1, 30_000) } else { before - self.random.range(1, 10_000) };
+        let moved = |at: u64| (at + self.now).saturating_sub(before);
+        self.end = moved(self.end);
+        self.heap = std::mem::take(&mut self.heap)
+            .into_iter()
+            .map(|((at, order), happening)| ((moved(at), order), happening))
+            .collect();
+    }
+
     fn start_engine(&mut self) -> Result<(), String> {
         let first_gid = self.disk.keys().next_back().map_or(Gid(1), |gid| Gid(gid.0 + 1));
         self.engine = Engine::new(settings(self.epoch, first_gid, self.recheck_ratio, self.hedges));
-        #[cfg(feature = "planted-bugs")]
-        if let Some(bug) = self.bug {
-            self.engine.plant(bug);
-        }
-        assert!(cfg!(feature = "planted-bugs") || self.bug.is_none());
         for (name, reputation) in self.disk_reputations.clone() {
             self.step(Event::Reputation(name, reputation))?;
         }
@@ -311,32 +361,25 @@ impl World {
                 Ok(())
             }
             Happening::Miner(key, epoch, fence, gid, act) => self.miner_acts(key, epoch, fence, gid, act),
-            Happening::MinerLeaves(key) => {
-                if let Some(miner) = self.miners.remove(&key) {
-                    self.report.miners_lost += 1;
-                    self.dead.extend(miner.outstanding.keys());
-                    for (fence, gid) in &miner.outstanding {
-                        if let Some(task) = self.live.get_mut(gid) {
-                            task.transcript.seal_of(*fence);
-                        }
-                    }
-                    self.step(Event::MinerGone(key))?;
-                    self.after(500, Happening::MinerJoins);
-                }
-                Ok(())
-            }
+            Happening::MinerLeaves(key) => self.leave(key),
+            Happening::Fault(fault) => self.suffer(fault),
+            Happening::Heal(key) => self.heal(key),
             Happening::MinerJoins => self.join(),
             Happening::Tick => self.step(Event::Tick),
             Happening::Crash => {
                 self.report.crashes += 1;
-                // A crash comes before the commit or just after it, before any client was told.
-                if self.random.chance(50) {
-                    for (_, write) in std::mem::take(&mut self.unwritten) {
-                        self.write(&write);
-                    }
-                } else {
-                    self.report.lost_commits += u64::from(!self.unwritten.is_empty());
-                    self.unwritten.clear();
+                // A crash comes before the commit, just after it and before any client was told, or it tears the tail
+                // off what was being written.
+                let writes = std::mem::take(&mut self.unwritten);
+                let kept = match self.random.range(0, 2) {
+                    0 => 0,
+                    1 => writes.len(),
+                    _ => self.random.range(0, writes.len() as u64) as usize,
+                };
+                self.report.lost_commits += u64::from(kept < writes.len());
+                self.report.torn += u64::from(kept > 0 && kept < writes.len());
+                for (_, write) in writes.into_iter().take(kept) {
+                    self.write(&write);
                 }
                 for miner in std::mem::take(&mut self.miners).into_values() {
                     self.dead.extend(miner.outstanding.keys());
@@ -349,6 +392,9 @@ impl World {
                     }
                 }
                 self.in_doubt.clear();
+                self.cut.clear();
+                self.stalled_until = 0;
+                self.clock_jumps();
                 self.plans.clear();
                 self.epoch += 1;
                 self.started = self.now;
@@ -417,7 +463,7 @@ fn settings(epoch: u64, first_gid: Gid, recheck_ratio: f64, hedge: bool) -> Engi
         reputation_step: 0.3,
         min_reputation: MIN_REPUTATION,
         set_aside_ms: 4_000,
-        max_queued_tasks: 30,
+        max_queued_tasks: MAX_QUEUED,
         epoch,
         first_gid,
         ..EngineSettings::default()

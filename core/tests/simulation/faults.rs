@@ -1,0 +1,111 @@
+//! Faults of the network and of the disk that come to a world from outside.
+
+use cortensor_router::internals::engine::{Blame, Event, MinerKey};
+use cortensor_router::model::Fence;
+
+use crate::miners::REJOINS_AFTER;
+use crate::world::{Happening, World};
+
+/// A fault that comes at a time of its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fault {
+    /// All miners lose their connection at once, and come back at once.
+    Storm,
+    /// The frames of a miner do not arrive for a time, while offers still reach it.
+    Cut,
+    /// A frame names a fence that no attempt has.
+    Forged,
+    /// The disk stalls.
+    Stall,
+}
+
+impl World {
+    pub(crate) fn plan_faults(&mut self) {
+        for (fault, percent) in [(Fault::Storm, 15), (Fault::Cut, 60), (Fault::Forged, 60), (Fault::Stall, 30)] {
+            if self.random.chance(percent) {
+                let at = self.random.range(0, 8_000);
+                self.after(at, Happening::Fault(fault));
+            }
+        }
+    }
+
+    pub(crate) fn suffer(&mut self, fault: Fault) -> Result<(), String> {
+        match fault {
+            Fault::Storm => {
+                self.report.storms += 1;
+                let all: Vec<MinerKey> = self.miners.keys().copied().collect();
+                all.into_iter().try_for_each(|key| self.leave(key))
+            }
+            Fault::Cut => {
+                let all: Vec<MinerKey> = self.miners.keys().copied().collect();
+                if all.is_empty() {
+                    return Ok(());
+                }
+                let key = all[self.random.range(0, all.len() as u64 - 1) as usize];
+                self.report.cuts += 1;
+                self.cut.entry(key).or_default();
+                let at = self.random.range(50, 6_000);
+                self.after(at, Happening::Heal(key));
+                Ok(())
+            }
+            Fault::Forged => self.forged(),
+            Fault::Stall => {
+                self.report.stalls += 1;
+                let stall = self.random.range(200, 3_000);
+                self.stalled_until = self.now + stall;
+                // Many writes wait then, and a crash may tear them.
+                if self.random.chance(40) {
+                    self.after(stall / 2, Happening::Crash);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends a cut. Either the frames that were on their way arrive, or the connection turns out to be dead, and its
+    /// frames arrive after the miner was given up.
+    pub(crate) fn heal(&mut self, key: MinerKey) -> Result<(), String> {
+        let Some(on_the_way) = self.cut.remove(&key) else { return Ok(()) };
+        if self.random.chance(50) {
+            self.report.half_open += 1;
+            self.leave(key)?;
+            for frame in on_the_way {
+                let delay = self.random.range(0, 2 * REJOINS_AFTER);
+                self.report.overtaken += u64::from(delay > REJOINS_AFTER);
+                self.after(delay, frame);
+            }
+            return Ok(());
+        }
+        self.report.delayed += on_the_way.len() as u64;
+        for frame in on_the_way {
+            self.after(0, frame);
+        }
+        Ok(())
+    }
+
+    /// Lets frames arrive under a fence that no attempt has, or has any more. They must change nothing.
+    fn forged(&mut self) -> Result<(), String> {
+        let made_up = Fence((self.epoch << 33) | (1 << 32) | self.random.range(0, 1_000));
+        let old = self.dead.iter().nth(self.random.range(0, 5) as usize).copied();
+        for fence in [Some(made_up), old].into_iter().flatten() {
+            let events = [
+                Event::Accept(fence),
+                Event::Progress { fence, first: true, shown: true },
+                Event::Shown(fence),
+                Event::Done { fence, tokens: 3 },
+                Event::Fail { fence, blame: Blame::Request },
+                Event::Reject(fence),
+            ];
+            for event in events {
+                self.report.forged += 1;
+                let effects = self.effects_of(event);
+                if let Some(effect) = effects.first() {
+                    return Err(format!(
+                        "I3: a frame under the fence {fence}, which nobody has, had the effect {effect:?}"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
