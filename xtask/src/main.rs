@@ -10,6 +10,7 @@ mod generate;
 mod lint;
 mod model;
 mod node;
+mod planted;
 mod python;
 mod readme;
 mod sbom;
@@ -67,6 +68,15 @@ enum Command {
         /// Write the fingerprint of every world's effects to this file. Engines that behave alike write equal files.
         #[arg(long)]
         effects: Option<std::path::PathBuf>,
+        /// Leave out what happens in the world of this seed while it fails, and print the events of what is left.
+        #[arg(long, requires = "seed", conflicts_with_all = ["seeds", "effects"])]
+        shrink: bool,
+        /// Instead, build faults in on purpose and check that the tests find them: these faults, or all.
+        #[arg(long, num_args = 0.., value_name = "NAME", conflicts_with_all = ["seeds", "seed", "effects"])]
+        planted: Option<Vec<String>>,
+        /// Check only every third planted bug, from this one on.
+        #[arg(long, requires = "planted", value_parser = clap::value_parser!(u8).range(0..planted::PARTS as i64))]
+        third: Option<u8>,
     },
     /// Run the listener and miners that dial in over simulated networks, with faults by a seed.
     Wiring {
@@ -144,7 +154,9 @@ fn main() -> ExitCode {
         Command::Lint => lint::run(&mut steps),
         Command::Gen { check: true } => generate::check(&mut steps),
         Command::Gen { check: false } => generate::run(&mut steps),
-        Command::Sim { seeds, seed, effects } => suites::sim(&mut steps, seeds, seed, effects.as_deref()),
+        Command::Sim { planted: Some(names), third, .. } => planted::run(&mut steps, &names, third.map(usize::from)),
+        Command::Sim { seed: Some(seed), shrink: true, .. } => suites::shrink(&mut steps, seed),
+        Command::Sim { seeds, seed, effects, .. } => suites::sim(&mut steps, seeds, seed, effects.as_deref()),
         Command::Wiring { seeds, seed } => suites::wiring(&mut steps, seeds, seed),
         Command::Chaos { cycles, seed } => suites::chaos(&mut steps, cycles, seed),
         Command::Attack { rows } => attack::run(&mut steps, &rows),

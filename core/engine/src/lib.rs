@@ -45,4 +45,4 @@ pub use event::{Blame, Event};
 pub use machine::{Engine, MinerView, TaskView};
 pub use prefix::prefix_blocks;
 pub use rules::{MinerKey, MinerRules, SessionRules};
-pub use settings::{EngineSettings, PlantedBug};
+pub use settings::EngineSettings;

@@ -28,7 +28,7 @@ use super::fleet::Fleet;
 use super::hedging::Hedging;
 use super::line::{Line, Tag};
 use super::sessions::Sessions;
-use super::settings::{EngineSettings, PlantedBug};
+use super::settings::EngineSettings;
 use super::step::Step;
 use super::tasks::Tasks;
 use super::timer::Timers;
@@ -50,8 +50,6 @@ pub struct Engine {
     hedging: Hedging,
     /// A buffer for the tasks that one decision looks at. It is kept to save allocations.
     window: Vec<(Tag, Gid)>,
-    #[cfg(feature = "planted-bugs")]
-    bug: Option<PlantedBug>,
 }
 
 /// The number of low bits of a piece's number that count within one start.
@@ -72,34 +70,12 @@ impl Engine {
             hedging: Hedging::default(),
             window: Vec::new(),
             settings,
-            #[cfg(feature = "planted-bugs")]
-            bug: None,
         }
-    }
-
-    /// Switches a planted bug on.
-    #[cfg(feature = "planted-bugs")]
-    pub fn plant(&mut self, bug: PlantedBug) {
-        self.bug = Some(bug);
-    }
-
-    #[cfg(feature = "planted-bugs")]
-    fn planted(&self, bug: PlantedBug) -> bool {
-        self.bug == Some(bug)
-    }
-
-    #[cfg(not(feature = "planted-bugs"))]
-    #[allow(clippy::unused_self)]
-    fn planted(&self, _: PlantedBug) -> bool {
-        false
     }
 
     /// The number before the first piece of a task in this start. It is above the numbers of all earlier starts, and
     /// JavaScript reads it exactly for a million starts.
     pub fn first_base(&self) -> u64 {
-        if self.planted(PlantedBug::ReuseNumbers) {
-            return 0;
-        }
         self.settings.epoch.saturating_sub(1) << NUMBER_BITS
     }
 

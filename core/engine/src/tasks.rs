@@ -56,10 +56,10 @@ impl Tasks {
         self.next_gid = self.next_gid.max(Gid(gid.0 + 1));
     }
 
-    /// A fence that no attempt had, not before a restart either. The planted bug gives the next attempt the same one.
-    pub(super) fn new_fence(&mut self, again: bool) -> Fence {
+    /// A fence that no attempt had, not before a restart either.
+    pub(super) fn new_fence(&mut self) -> Fence {
         let fence = Fence((self.epoch << FENCE_BITS) | self.next_fence);
-        self.next_fence += u64::from(!again);
+        self.next_fence += 1;
         fence
     }
 

@@ -8,7 +8,6 @@ use super::Engine;
 use crate::cost::cost_of;
 use crate::effect::{Effect, StopReason};
 use crate::rules::MinerKey;
-use crate::settings::PlantedBug;
 use crate::step::Step;
 use crate::task::{Attempt, AttemptState};
 use crate::timer::Timer;
@@ -82,7 +81,6 @@ impl Engine {
 
     pub(super) fn done(&mut self, fence: Fence, tokens: u64, step: &mut Step) {
         self.accepted(fence, step);
-        let keep_fence = self.planted(PlantedBug::IgnoreFence);
         let Some((gid, task)) = self.tasks.of_attempt(fence) else { return };
         let races = task.races();
         let Some(attempt) = task.attempt_mut(fence) else { return };
@@ -100,9 +98,7 @@ impl Engine {
         let (cost, expected, session) = (task.cost, task.spec.max_tokens, task.spec.session);
         let actual = cost_of(task.spec.prompt_tokens, tokens, task.spec.required);
         let charged = all_in && !task.spec.shadow && !task.tie_broken;
-        if !keep_fence {
-            self.tasks.close(fence);
-        }
+        self.tasks.close(fence);
         if charged {
             if let Some(session) = self.sessions.get_mut(session) {
                 session.answered(tokens, expected);
@@ -128,12 +124,9 @@ impl Engine {
         if let Some(session) = own {
             self.sessions.stopped_working(session, key);
         }
-        let twice = self.planted(PlantedBug::DoubleCredit);
         if let Some(miner) = self.fleet.get_mut(key)
             && miner.stopped(fence)
         {
-            // The self-check compares it with the fences.
-            miner.in_flight = miner.in_flight.saturating_sub(u32::from(twice));
             self.fleet.reindex(key);
             self.pump_for(key, step);
         }
@@ -152,9 +145,7 @@ impl Engine {
             let Some(attempt) = self.tasks.lose(gid, *fence) else { continue };
             own = self.tasks.get(gid).and_then(|task| task.lane.own);
             self.timers.clear(attempt.timer, attempt.open_timer());
-            if !self.planted(PlantedBug::ForgetCancel) {
-                step.push(Effect::Stop { gid, miner: attempt.miner, fence: *fence, reason });
-            }
+            step.push(Effect::Stop { gid, miner: attempt.miner, fence: *fence, reason });
             if let Some(session) = own {
                 self.sessions.stopped_working(session, attempt.miner);
             }

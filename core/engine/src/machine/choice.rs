@@ -17,8 +17,7 @@ use crate::line::{LaneKey, SCALE, Tag};
 use crate::miner::{MinerEntry, Rank};
 use crate::prefix::Matches;
 use crate::rules::MinerKey;
-use crate::settings::PlantedBug;
-use crate::task::{AttemptState, TaskEntry};
+use crate::task::TaskEntry;
 use cortensor_router_model::{Gid, Timestamp};
 
 /// The points that a pair loses if it would be late. They are more than all points that a pair can gain.
@@ -82,7 +81,7 @@ impl Engine {
             let expected = self.expected_tokens(task) * 1_000.0;
             for key in &keys {
                 let Some(miner) = self.fleet.get(*key) else { continue };
-                if !(miner.serves(lane) || self.planted(PlantedBug::IgnoreReservation) && miner.could_serve(lane))
+                if !miner.serves(lane)
                     || miner.fit(lane).is_none_or(|fit| fit > worst)
                     || !self.may_have(task, *key, miner, worst)
                     || limits.as_ref().is_some_and(|limits| !limits.allow(*key, miner))
@@ -135,10 +134,7 @@ impl Engine {
     /// Whether the miner may have the task. Answers to one task come from distinct miners, and a retry goes to another
     /// miner first.
     fn may_have(&self, task: &TaskEntry, key: MinerKey, miner: &MinerEntry, worst: Fit) -> bool {
-        if task
-            .attempts
-            .iter()
-            .any(|a| a.miner == key && (a.state != AttemptState::Done || !self.planted(PlantedBug::SameMinerTwice)))
+        if task.attempts.iter().any(|a| a.miner == key)
             || task.refused_by.contains(&key)
             || task.continuing && !miner.rules.continues
             || !task.used.is_empty() && !self.is_distinct(task, miner)
@@ -162,14 +158,10 @@ impl Engine {
     pub(super) fn is_distinct(&self, task: &TaskEntry, miner: &MinerEntry) -> bool {
         let used = |name: &Arc<str>| task.used.iter().any(|used| used.name == *name);
         let owned = |owner: &Arc<str>| !owner.is_empty() && task.used.iter().any(|used| used.owner == *owner);
-        let again = used(&miner.rules.identity)
-            && !self.planted(PlantedBug::SameMinerTwice)
-            && !self.planted(PlantedBug::ForgetIdentity);
-        if again || miner.rules.last_resort {
+        if used(&miner.rules.identity) || miner.rules.last_resort {
             return false;
         }
         !owned(&miner.rules.owner)
-            || self.planted(PlantedBug::IgnoreOwner)
             || !self
                 .fleet
                 .of_owners(|owner| !owned(owner))

@@ -4,7 +4,6 @@ use super::Engine;
 use crate::effect::{Effect, Role};
 use crate::line::LaneKey;
 use crate::rules::MinerKey;
-use crate::settings::PlantedBug;
 use crate::step::Step;
 use crate::task::{Attempt, AttemptState, TaskEntry, Used};
 use crate::timer::Timer;
@@ -125,7 +124,7 @@ impl Engine {
 
     /// Offers a task to a miner, as a new attempt under a new fence.
     pub(super) fn offer(&mut self, gid: Gid, key: MinerKey, hedge: bool, step: &mut Step) {
-        let fence = self.tasks.new_fence(self.planted(PlantedBug::ReuseFence));
+        let fence = self.tasks.new_fence();
         let (Some(task), Some(miner)) = (self.tasks.get_mut(gid), self.fleet.get_mut(key)) else {
             debug_assert!(false, "task {gid} was offered to miner {key:?}, and one of them is not there");
             return;

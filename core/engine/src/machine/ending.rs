@@ -6,7 +6,6 @@ use super::Engine;
 use crate::effect::{Effect, EndCause, StopReason};
 use crate::event::Blame;
 use crate::phase::Phase;
-use crate::settings::PlantedBug;
 use crate::step::Step;
 use crate::task::TaskEntry;
 use crate::timer::Timer;
@@ -24,9 +23,6 @@ impl Engine {
         task.state = TaskState::Precommitted;
         let open = task.under_way();
         step.push(Effect::Finish { gid, outcome, cause });
-        if self.planted(PlantedBug::ShowBeforeCommit) {
-            step.push(Effect::Ended { gid });
-        }
         self.stop_all(gid, &open, reason, step);
     }
 
@@ -43,9 +39,6 @@ impl Engine {
     /// Notes that the store does not have the end of the task. Nobody gets its answer, so the answer is not audited
     /// either.
     pub(super) fn unwritten(&mut self, gid: Gid, step: &mut Step) {
-        if self.planted(PlantedBug::ShowUnwritten) {
-            return self.committed(gid, step);
-        }
         if self.over(gid).is_some() {
             step.push(Effect::Lost { gid });
         }
@@ -78,11 +71,7 @@ impl Engine {
     pub(super) fn tick(&mut self, step: &mut Step) {
         while let Some(timer) = self.timers.pop(step.now) {
             match timer {
-                Timer::Deadline(gid) => {
-                    if !self.planted(PlantedBug::ForgetDeadline) {
-                        self.deadline(gid, step);
-                    }
-                }
+                Timer::Deadline(gid) => self.deadline(gid, step),
                 Timer::Retry(gid) => {
                     let Some(task) = self.tasks.get_mut(gid) else { continue };
                     task.retry_at = None;

@@ -7,7 +7,6 @@ use crate::effect::Effect;
 use crate::line::{LaneKey, Place, SCALE};
 use crate::phase::Phase;
 use crate::rules::SessionRules;
-use crate::settings::PlantedBug;
 use crate::step::Step;
 use crate::task::TaskEntry;
 use crate::timer::Timer;
@@ -104,7 +103,6 @@ impl Engine {
 
     fn enter(&mut self, gid: Gid, mut spec: Demand, lane: &LaneKey, step: &mut Step) {
         spec.required = spec.required.max(1);
-        let unfair = self.planted(PlantedBug::UnfairTags);
         let Some(session) = self.sessions.known_mut(spec.session) else { return };
         let band = spec.band.unwrap_or(session.rules.band);
         let expected = if session.mean_out > 0.0 {
@@ -115,11 +113,7 @@ impl Engine {
         let cost = cost_of(spec.prompt_tokens, expected, spec.required);
         let virtual_time = self.line.virtual_time(band);
         // The cost of a shadow task counts for the task that it serves.
-        let tag = match () {
-            () if unfair => 0,
-            () if spec.shadow => virtual_time,
-            () => session.finish.max(virtual_time),
-        };
+        let tag = if spec.shadow { virtual_time } else { session.finish.max(virtual_time) };
         if !spec.shadow {
             session.finish = tag.saturating_add(cost.saturating_mul(SCALE) / u64::from(session.rules.weight.max(1)));
             session.active += 1;

@@ -3,7 +3,6 @@
 
 use super::Engine;
 use crate::effect::StopReason;
-use crate::settings::PlantedBug;
 use crate::step::Step;
 use crate::task::AttemptState;
 use crate::timer::Timer;
@@ -50,7 +49,7 @@ impl Engine {
             .filter(|a| a.fence != winner && a.state != AttemptState::Done)
             .map(|a| a.fence)
             .collect();
-        if others.is_empty() || self.planted(PlantedBug::KeepBothHedges) {
+        if others.is_empty() {
             return;
         }
         self.stop_all(gid, &others, StopReason::Superseded, step);

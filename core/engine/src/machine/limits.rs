@@ -5,7 +5,6 @@ use crate::line::LaneKey;
 use crate::miner::MinerEntry;
 use crate::rules::MinerKey;
 use crate::session::SessionEntry;
-use crate::settings::PlantedBug;
 use cortensor_router_model::SessionId;
 
 /// The rules that one decision for a session's lane must keep.
@@ -31,8 +30,7 @@ impl Engine {
         if rules.min_miners > 0 && self.able(lane, rules.min_miners) < rules.min_miners {
             return None;
         }
-        let crowded = rules.max_miners.is_some_and(|most| entry.working.len() as u32 >= most.get())
-            && !self.planted(PlantedBug::IgnoreMaxMiners);
+        let crowded = rules.max_miners.is_some_and(|most| entry.working.len() as u32 >= most.get());
         let strict = rules.sla > 0
             && self.fleet.values().any(|miner| miner.takes_part() && miner.serves(lane) && miner.meets(rules.sla));
         Some(Limits { session: entry, strict, crowded })

@@ -7,7 +7,6 @@ use crate::chance::jitter;
 use crate::effect::{Effect, EndCause, StopReason};
 use crate::event::Blame;
 use crate::rules::MinerKey;
-use crate::settings::PlantedBug;
 use crate::step::Step;
 use crate::timer::Timer;
 
@@ -70,9 +69,7 @@ impl Engine {
             self.blame(attempt.miner, gid, step.now);
         }
         if retry {
-            if !self.planted(PlantedBug::DropRequeue) {
-                self.requeue(gid, was_primary, goes_on, step);
-            }
+            self.requeue(gid, was_primary, goes_on, step);
         } else if let Some(task) = self.tasks.get_mut(gid) {
             // No further answers will come beside those of the other miners.
             task.spec.required = task.attempts.len() as u32;
@@ -154,7 +151,6 @@ impl Engine {
     /// Puts the task back to its old place in the queue: at once if another miner is free, else after a short wait
     /// with full jitter.
     fn requeue(&mut self, gid: Gid, was_primary: bool, goes_on: bool, step: &mut Step) {
-        let from_nothing = self.planted(PlantedBug::ContinueFromNothing);
         let Some(task) = self.tasks.known_mut(gid) else { return };
         if task.spec.open_ended && task.spec.deadline == NEVER {
             // The answer begins again, so the time to its first token does, too.
@@ -167,7 +163,7 @@ impl Engine {
         }
         let lane = task.lane.clone();
         if goes_on {
-            self.tasks.set_continuing(gid, !from_nothing);
+            self.tasks.set_continuing(gid, true);
         } else if was_primary {
             task.shown = false;
             step.push(Effect::Voided { gid });

@@ -7,7 +7,6 @@ use super::Engine;
 use crate::effect::{Effect, EndCause};
 use crate::phase::Phase;
 use crate::rules::MinerKey;
-use crate::settings::PlantedBug;
 use crate::step::Step;
 use crate::timer::Timer;
 use cortensor_router_model::{Fence, Gid, Outcome, Standing, TaskState, Timestamp};
@@ -54,11 +53,7 @@ impl Engine {
                 self.reputed(gid, *fence, *agreed, step);
             }
         }
-        let outcome = if standing == Standing::Agreed || self.planted(PlantedBug::SilentPick) {
-            Outcome::Ok
-        } else {
-            Outcome::Disputed
-        };
+        let outcome = if standing == Standing::Agreed { Outcome::Ok } else { Outcome::Disputed };
         let Some(task) = self.tasks.known_mut(gid) else { return };
         task.state = TaskState::Precommitted;
         task.phase.enter(Phase::Ending);
@@ -102,9 +97,8 @@ impl Engine {
 
     /// Sets a miner aside if its reputation is too low.
     pub(super) fn judge_reputation(&mut self, key: MinerKey, now: Timestamp) {
-        let keep = self.planted(PlantedBug::KeepLiar);
         let Some(miner) = self.fleet.get_mut(key) else { return };
-        if miner.reputation < self.settings.min_reputation && miner.aside_until.is_none() && !keep {
+        if miner.reputation < self.settings.min_reputation && miner.aside_until.is_none() {
             let until = now.plus(self.settings.set_aside_ms.max(1));
             miner.aside_until = Some(until);
             self.fleet.thin();

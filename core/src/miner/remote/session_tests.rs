@@ -78,6 +78,16 @@ fn an_answer_from_offer_to_final() {
 }
 
 #[test]
+fn an_answer_whose_hash_is_false_is_not_taken() {
+    let mut session = Session::new(LIMITS, 4);
+    let attempt = offered(&mut session, 7);
+    session.frame(tokens(attempt, 7, 1, 0, "right"), 50, 0);
+    let outputs = session.frame(done(attempt, 7, 1, "wrong"), 50, 0);
+    assert_eq!(said(&outputs), ["error hash_mismatch", "send drop", "failed 7 Internal", "forgotten 7"]);
+    assert!(session.is_idle());
+}
+
+#[test]
 fn acknowledgements_come_by_count_by_size_and_by_time() {
     let mut session = Session::new(LIMITS, 4);
     let attempt = offered(&mut session, 1);

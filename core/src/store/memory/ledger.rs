@@ -209,3 +209,23 @@ impl Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::samples::{ended, keyed, new_task};
+    use super::*;
+
+    #[test]
+    fn a_purge_leaves_nothing_of_its_tasks() {
+        let mut ledger = Ledger::default();
+        for id in 1..=3 {
+            let new = keyed(new_task(1, id), &format!("key {id}"), 1);
+            assert_eq!(ledger.accept(Arc::new(new.clone())).unwrap(), Accepted::New);
+            assert!(ledger.finish(Arc::new(ended(&new, id, "x")), 10));
+        }
+        let mut evicted = Vec::new();
+        ledger.purge(Purge { ended_before: Timestamp(3), max_bytes: 0, limit: 9 }, &mut evicted);
+        assert_eq!((evicted.len(), ledger.tasks.len(), ledger.by_key.len(), ledger.ended.len()), (2, 1, 1, 1));
+        assert_eq!(ledger.ended_bytes, 10);
+    }
+}

@@ -1,0 +1,375 @@
+//! Faults that are built in on purpose, to prove that the tests find them.
+//!
+//! `core/tests/simulation/planted.toml` lists them. All are built at once into a copy of the workspace, each behind a
+//! switch that an environment variable sets. The copy stands below `target/` and builds into the same `target/`, so
+//! that it shares all compiled dependencies, and one build serves all faults.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use crate::step::Steps;
+use crate::{Outcome, environment};
+
+/// The list of faults, below the root of the checkout.
+const LIST: &str = "core/tests/simulation/planted.toml";
+/// The word in a replacement that stands for the switch.
+const SWITCH: &str = "planted!()";
+/// The environment variable that names the fault to switch on.
+const VARIABLE: &str = "CORTENSOR_PLANTED";
+/// The time after which a test counts as hung. A fault may keep a test waiting, and is found by that.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The number of parts in which CI checks the faults in turn.
+pub(crate) const PARTS: usize = 3;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List {
+    bug: Vec<Bug>,
+}
+
+/// A fault: a replacement in one file, and the test that must fail because of it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bug {
+    name: String,
+    what: String,
+    file: String,
+    old: String,
+    new: String,
+    found_by: FoundBy,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum FoundBy {
+    /// The simulator, within that number of worlds.
+    Worlds(u32),
+    /// A test: its program and its path.
+    Test(String),
+}
+
+/// A program of tests.
+struct Program {
+    path: PathBuf,
+    /// The directory of its package.
+    directory: PathBuf,
+}
+
+/// The end of a test.
+enum Ended {
+    Passed,
+    Failed(String),
+    Hung,
+}
+
+/// Builds the faults in and runs for each of them the test that must find it. `names` selects faults by name and
+/// `third` every third one; all are checked if neither is given.
+///
+/// # Errors
+/// When a replacement does not apply exactly once, a test fails without a fault, or a fault is not found.
+pub(crate) fn run(steps: &mut Steps, names: &[String], third: Option<usize>) -> Outcome {
+    let bugs = selected(listed(&environment::root())?, names, third)?;
+    let copy = environment::target().join("planted");
+    lay_out(&copy, &bugs)?;
+    let mut programs = BTreeMap::new();
+    steps.check("planted bugs: build", || {
+        programs = built(&copy, &bugs)?;
+        Ok(format!("sim: built {} planted bugs in one copy of the workspace", bugs.len()))
+    })?;
+    steps.check("planted bugs: the tests without them", || {
+        let finders: BTreeSet<&FoundBy> = bugs.iter().map(|bug| &bug.found_by).collect();
+        for finder in &finders {
+            match finder.run(&programs, None)? {
+                Ended::Passed => {}
+                Ended::Failed(why) => return Err(format!("{finder} fails without a planted bug: {why}")),
+                Ended::Hung => return Err(format!("{finder} takes more than {} s", PATIENCE.as_secs())),
+            }
+        }
+        Ok(format!("sim: {} tests pass without planted bugs", finders.len()))
+    })?;
+    steps.check("planted bugs", || {
+        let mut missed = Vec::new();
+        for bug in &bugs {
+            match bug.found_by.run(&programs, Some(&bug.name))? {
+                Ended::Passed => missed.push(format!("{} ({}) was not found by {}", bug.name, bug.what, bug.found_by)),
+                Ended::Failed(why) => println!("{}: {why}", bug.name),
+                Ended::Hung => println!("{}: {} hangs", bug.name, bug.found_by),
+            }
+        }
+        if missed.is_empty() {
+            Ok(format!("sim: all {} planted bugs were found", bugs.len()))
+        } else {
+            Err(missed.join("\n"))
+        }
+    })
+}
+
+/// Reads the list of the checkout at `root`, and checks that every replacement applies.
+fn listed(root: &Path) -> Outcome<Vec<Bug>> {
+    let list: List = toml::from_str(&read(&root.join(LIST))?).map_err(|error| format!("{LIST}: {error}"))?;
+    let mut names = BTreeSet::new();
+    for bug in &list.bug {
+        if !names.insert(&bug.name) {
+            return Err(format!("{LIST}: {} is listed twice", bug.name));
+        }
+        if !bug.new.contains(SWITCH) {
+            return Err(format!("{LIST}: `new` of {} has no `{SWITCH}`", bug.name));
+        }
+    }
+    let mut files: BTreeMap<&str, Vec<&Bug>> = BTreeMap::new();
+    for bug in &list.bug {
+        files.entry(&bug.file).or_default().push(bug);
+    }
+    for (file, bugs) in files {
+        planted(&read(&root.join(file))?, &bugs)?;
+    }
+    Ok(list.bug)
+}
+
+fn selected(bugs: Vec<Bug>, names: &[String], third: Option<usize>) -> Outcome<Vec<Bug>> {
+    if let Some(unknown) = names.iter().find(|name| !bugs.iter().any(|bug| bug.name == **name)) {
+        return Err(format!("{LIST} has no {unknown}"));
+    }
+    let wanted = |(index, bug): &(usize, Bug)| {
+        third.is_none_or(|third| index % PARTS == third) && (names.is_empty() || names.contains(&bug.name))
+    };
+    Ok(bugs.into_iter().enumerate().filter(wanted).map(|(_, bug)| bug).collect())
+}
+
+/// The text of a file with these faults in it.
+fn planted(text: &str, bugs: &[&Bug]) -> Outcome<String> {
+    let mut places = Vec::new();
+    for bug in bugs {
+        let found: Vec<_> = text.match_indices(&bug.old).map(|(at, _)| at).collect();
+        let [at] = found[..] else {
+            let count = found.len();
+            return Err(format!("{LIST}: `old` of {} occurs {count} times in {} instead of once", bug.name, bug.file));
+        };
+        places.push((at, *bug));
+    }
+    places.sort_by_key(|(at, _)| *at);
+    let (mut whole, mut end) = (String::new(), 0);
+    for (at, bug) in places {
+        if at < end {
+            return Err(format!("{LIST}: {} replaces a part of what another planted bug replaces", bug.name));
+        }
+        whole.push_str(&text[end..at]);
+        whole.push_str(&bug.new.replace(SWITCH, &switch(&bug.name)));
+        end = at + bug.old.len();
+    }
+    whole.push_str(&text[end..]);
+    Ok(whole)
+}
+
+/// An expression that tells whether the fault is switched on. It asks the environment once.
+fn switch(name: &str) -> String {
+    format!(
+        "({{ static ON: std::sync::OnceLock<bool> = std::sync::OnceLock::new(); \
+         *ON.get_or_init(|| std::env::var_os(\"{VARIABLE}\").is_some_and(|name| name == \"{name}\")) }})"
+    )
+}
+
+/// Copies the files that git knows or would take. Files that are there already and do not differ stay untouched, so
+/// that cargo builds only what has changed.
+fn lay_out(copy: &Path, bugs: &[Bug]) -> Outcome {
+    let root = environment::root();
+    let mut git = Command::new("git");
+    let listed = git
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .current_dir(&root)
+        .output()
+        .map_err(|error| format!("git: {error}"))?;
+    if !listed.status.success() {
+        return Err(format!("git ls-files: {}", String::from_utf8_lossy(&listed.stderr)));
+    }
+    let names = String::from_utf8(listed.stdout).map_err(|error| format!("git ls-files: {error}"))?;
+    let kept: BTreeSet<&str> = names.split_terminator('\0').filter(|name| root.join(name).is_file()).collect();
+    for file in &kept {
+        let mut content = fs::read(root.join(file)).map_err(|error| format!("{file}: {error}"))?;
+        let here: Vec<&Bug> = bugs.iter().filter(|bug| bug.file == **file).collect();
+        if !here.is_empty() {
+            let text = String::from_utf8(content).map_err(|error| format!("{file}: {error}"))?;
+            content = planted(&text, &here)?.into_bytes();
+        }
+        let to = copy.join(file);
+        if fs::read(&to).is_ok_and(|old| old == content) {
+            continue;
+        }
+        let parent = to.parent().unwrap_or(copy);
+        fs::create_dir_all(parent)
+            .and_then(|()| fs::write(&to, content))
+            .map_err(|error| format!("{}: {error}", to.display()))?;
+    }
+    // A file that the checkout no longer has would still be built.
+    let mut open = vec![copy.to_path_buf()];
+    while let Some(directory) = open.pop() {
+        let entries = fs::read_dir(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            let known = path.strip_prefix(copy).ok().and_then(Path::to_str).is_some_and(|name| kept.contains(name));
+            if path.is_dir() {
+                open.push(path);
+            } else if !known {
+                fs::remove_file(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Builds the tests of the copy that the faults name. Gives the programs by their names.
+fn built(copy: &Path, bugs: &[Bug]) -> Outcome<BTreeMap<String, Program>> {
+    let wanted: BTreeSet<&str> = bugs.iter().map(|bug| bug.found_by.program()).collect();
+    let mut cargo = environment::cargo(&["test", "--workspace", "--no-run"]);
+    // The choice of the whole workspace keeps the features of all dependencies, and thus what is built of them.
+    cargo.arg("--message-format=json").current_dir(copy);
+    cargo.env("CARGO_TARGET_DIR", environment::target()).stderr(Stdio::inherit());
+    for program in &wanted {
+        if is_lib(program) {
+            cargo.arg("--lib");
+        } else {
+            cargo.args(["--test", program]);
+        }
+    }
+    let output = cargo.output().map_err(|error| format!("cargo: {error}"))?;
+    let (mut programs, mut errors) = (BTreeMap::new(), String::new());
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let Ok(message) = serde_json::from_str::<serde_json::Value>(line) else { continue };
+        let text = |pointer: &str| message.pointer(pointer).and_then(serde_json::Value::as_str);
+        // The switches make warnings, which say nothing about the project.
+        if text("/message/level") == Some("error") {
+            errors.push_str(text("/message/rendered").unwrap_or_default());
+        }
+        if let (Some(path), Some(name), Some(manifest)) =
+            (text("/executable"), text("/target/name"), text("/manifest_path"))
+        {
+            let directory = Path::new(manifest).parent().unwrap_or(copy).to_path_buf();
+            programs.insert(name.to_owned(), Program { path: path.into(), directory });
+        }
+    }
+    if output.status.success() { Ok(programs) } else { Err(format!("the copy does not build\n{errors}")) }
+}
+
+/// Whether the tests stand in a library itself; its name is that of a crate.
+fn is_lib(program: &str) -> bool {
+    program.starts_with("cortensor_router")
+}
+
+impl FoundBy {
+    fn program(&self) -> &str {
+        match self {
+            Self::Worlds(_) => "simulation",
+            Self::Test(test) => test.split_once(' ').map_or(test, |(program, _)| program),
+        }
+    }
+
+    fn test(&self) -> &str {
+        match self {
+            Self::Worlds(_) => "no_world_breaks_an_invariant",
+            Self::Test(test) => test.split_once(' ').map_or("", |(_, path)| path),
+        }
+    }
+
+    /// Runs the test, with a fault or without one.
+    fn run(&self, programs: &BTreeMap<String, Program>, bug: Option<&str>) -> Outcome<Ended> {
+        let program = programs.get(self.program()).ok_or_else(|| format!("no tests are called {}", self.program()))?;
+        let log = environment::target().join("planted.log");
+        let file = fs::File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
+        let clone = file.try_clone().map_err(|error| format!("{}: {error}", log.display()))?;
+        let mut command = Command::new(&program.path);
+        command.current_dir(&program.directory).args(["--exact", self.test()]);
+        command.stdin(Stdio::null()).stdout(file).stderr(clone);
+        command.env("PROPTEST_FAILURE_PERSISTENCE", "off").env_remove(VARIABLE);
+        if let Self::Worlds(worlds) = self {
+            command.env("SIM_SEEDS", worlds.to_string());
+        }
+        if let Some(bug) = bug {
+            command.env(VARIABLE, bug);
+        }
+        let mut child = command.spawn().map_err(|error| format!("{}: {error}", program.path.display()))?;
+        let started = Instant::now();
+        let status = loop {
+            match child.try_wait().map_err(|error| format!("{self}: {error}"))? {
+                Some(status) => break status,
+                None if started.elapsed() > PATIENCE => {
+                    child.kill().and_then(|()| child.wait()).map_err(|error| format!("{self}: {error}"))?;
+                    return Ok(Ended::Hung);
+                }
+                None => std::thread::sleep(Duration::from_millis(20)),
+            }
+        };
+        let said = String::from_utf8_lossy(&fs::read(&log).unwrap_or_default()).into_owned();
+        if !status.success() {
+            return Ok(Ended::Failed(reason(&said)));
+        }
+        if said.contains(" 1 passed") { Ok(Ended::Passed) } else { Err(format!("there is no test {self}")) }
+    }
+}
+
+/// The first line with which a test explains its failure.
+fn reason(said: &str) -> String {
+    let mut lines = said.lines().skip_while(|line| !line.contains("panicked at"));
+    let panicked = lines.next().unwrap_or("it failed");
+    lines.next().unwrap_or(panicked).to_owned()
+}
+
+impl std::fmt::Display for FoundBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Worlds(worlds) => write!(f, "the simulator in {worlds} worlds"),
+            Self::Test(test) => f.write_str(test),
+        }
+    }
+}
+
+fn read(path: &Path) -> Outcome<String> {
+    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bug(name: &str, old: &str) -> Bug {
+        Bug {
+            name: name.into(),
+            what: String::new(),
+            file: "f".into(),
+            old: old.into(),
+            new: format!("[{SWITCH}]"),
+            found_by: FoundBy::Worlds(1),
+        }
+    }
+
+    #[test]
+    fn every_planted_bug_of_the_list_applies_to_the_code() {
+        assert!(listed(&environment::root()).unwrap().len() >= 25);
+    }
+
+    #[test]
+    fn a_replacement_that_does_not_apply_exactly_once_is_named() {
+        let (one, two, far) = (bug("one", "ab"), bug("two", "b c"), bug("far", "d"));
+        for (text, count) in [("x", 0), ("ab ab", 2)] {
+            let error = planted(text, &[&one]).unwrap_err();
+            assert!(error.contains("one") && error.contains(&format!("{count} times")), "{error}");
+        }
+        let both = planted("d ab!", &[&one, &far]).unwrap();
+        let (first, second) = (both.find("\"far\"").unwrap(), both.find("\"one\"").unwrap());
+        assert!(first < second && both.ends_with("]!"), "{both}");
+        assert!(planted("ab c", &[&one, &two]).unwrap_err().contains("two replaces a part"));
+    }
+
+    #[test]
+    fn faults_are_selected_by_name_and_by_third() {
+        let all = || ["a", "b", "c", "d"].map(|name| bug(name, "x")).into_iter().collect::<Vec<_>>();
+        let names = |bugs: Vec<Bug>| bugs.into_iter().map(|bug| bug.name).collect::<Vec<_>>();
+        assert_eq!(names(selected(all(), &[], None).unwrap()), ["a", "b", "c", "d"]);
+        assert_eq!(names(selected(all(), &[], Some(0)).unwrap()), ["a", "d"]);
+        assert_eq!(names(selected(all(), &["c".into()], None).unwrap()), ["c"]);
+        assert!(selected(all(), &["z".into()], None).unwrap_err().contains("has no z"));
+    }
+}
