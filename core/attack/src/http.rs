@@ -71,7 +71,7 @@ impl Ask {
 
     /// Adds a line to the head.
     pub(crate) fn line(mut self, name: &str, value: &str) -> Self {
-        self.lines += &format!("{name}: {value}\r\n");
+        self.lines.extend([name, ": ", value, "\r\n"]);
         self
     }
 

@@ -1,5 +1,6 @@
 //! A router under attack: the real command with a data directory of its own.
 
+use std::borrow::Borrow;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -177,8 +178,8 @@ impl Target {
     ///
     /// # Errors
     /// When no answer comes.
-    pub(crate) fn send(&self, ask: Ask) -> Outcome<Answer> {
-        ask.send(self.address)
+    pub(crate) fn send(&self, ask: impl Borrow<Ask>) -> Outcome<Answer> {
+        ask.borrow().send(self.address)
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn json(status: &str, body: &str) -> Vec<u8> {
 }
 
 fn serve(mut stream: TcpStream, answer: &dyn Fn(&str) -> Vec<u8>) {
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(60)));
+    let _ = stream.set_read_timeout(Some(Duration::from_mins(1)));
     let mut bytes = Vec::new();
     let mut buffer = [0; 8_192];
     loop {

@@ -287,10 +287,9 @@ fn body(schema: &str, victim: &Victim) -> Option<(Value, bool)> {
         "ChatCompletionRequest" => (json!({"model": "served", "messages": chat}), true),
         "CompletionRequest" => (json!({"model": "served", "prompt": "hi"}), true),
         "EmbeddingRequest" => (json!({"model": "served", "input": "hi"}), true),
-        "SessionSpec" => (json!({"name": "made by an attack"}), false),
         "SessionPatch" => (json!({"name": MARKER}), true),
         "KeySpec" => (json!({"name": "made by an attack", "scopes": ["admin"]}), false),
-        "Enrolment" => (json!({"name": "made by an attack"}), false),
+        "SessionSpec" | "Enrolment" => (json!({"name": "made by an attack"}), false),
         _ => return None,
     })
 }

@@ -9,8 +9,11 @@ use crate::target::Command;
 /// The time within which a router that will refuse has refused.
 const LIMIT: Duration = Duration::from_secs(8);
 
-/// Ways to open the listener to all: arguments and variables.
-const OPENINGS: &[(&[&str], &[(&str, &str)])] = &[
+/// Arguments and variables of the command.
+type Opening = (&'static [&'static str], &'static [(&'static str, &'static str)]);
+
+/// Ways to open the listener to all.
+const OPENINGS: &[Opening] = &[
     (&["--host", "0.0.0.0"], &[]),
     (&["--host", "::"], &[]),
     (&["--host", "::ffff:0.0.0.0"], &[]),

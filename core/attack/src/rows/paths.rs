@@ -61,14 +61,14 @@ pub(super) fn run(command: &Command) -> Outcome<Tally> {
         for behind in BEHIND {
             paths.push(format!("{guarded}{behind}"));
         }
-        let encoded = guarded.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+        let encoded = guarded.bytes().fold(String::new(), |all, byte| all + &format!("%{byte:02x}"));
         paths.extend([
             guarded.to_uppercase(),
             guarded.replace('/', "//"),
             guarded.replace('/', "/./"),
             guarded.replace('/', "\\"),
             guarded.replace('/', "%2f"),
-            guarded.replacen("/", "//localhost/", 1),
+            guarded.replacen('/', "//localhost/", 1),
             guarded.replace("v1", "v2"),
             guarded.replace("v1", "v%31"),
             format!("/{encoded}"),
