@@ -22,7 +22,7 @@ const SWITCH: &str = "planted!()";
 /// The environment variable that names the fault to switch on.
 const VARIABLE: &str = "CORTENSOR_PLANTED";
 /// The time after which a test counts as hung. A fault may keep a test waiting, and is found by that.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The number of parts in which CI checks the faults in turn.
 pub(crate) const PARTS: usize = 3;
 

@@ -131,7 +131,7 @@ impl Store for Disk {
         self.write(move |kept| kept.delete_miner(id))
     }
 
-    /// Writes everything that waits. What is kept stays open for the next run.
+    /// Writes everything that waits. The kept rows stay open for the next run.
     fn close(&self) -> Pending<()> {
         self.write(|_| Pending::ready(Ok(())))
     }

@@ -30,7 +30,7 @@ pub(crate) struct Work {
     pub(crate) end: Option<End>,
 }
 
-/// What the clients of one world saw.
+/// Everything that the clients of one world saw.
 #[derive(Default)]
 pub(crate) struct Journal {
     inner: Mutex<Inner>,

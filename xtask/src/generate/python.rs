@@ -125,8 +125,11 @@ pub(super) fn options(document: &Document) -> Outcome<String> {
     for name in WORDS {
         let schema = document.schema(name)?;
         let Shape::Words(words) = document.shape(schema) else { return Err(format!("{name} is no list of words")) };
-        let words: String = words.iter().map(|word| format!("    \"{word}\",\n")).collect();
-        let _ = writeln!(out, "\n{name} = Literal[\n{words}]");
+        let _ = writeln!(out, "\n{name} = Literal[");
+        for word in words {
+            let _ = writeln!(out, "    \"{word}\",");
+        }
+        out.push_str("]\n");
         let mut says = String::new();
         docstring(&mut says, document.says(schema));
         out.push_str(&says.replace("\n    ", "\n").replacen("    ", "", 1));

@@ -203,7 +203,7 @@ fn kinds(target: &Target) -> Outcome<Vec<Kind>> {
     Ok(all)
 }
 
-/// What the attacker reached, if it is more than the token allows.
+/// Says how far the attacker got, if that is more than the token allows.
 fn success(route: &Route, kind: &Kind, answer: &Answer) -> Option<String> {
     let told = |what: &str| Some(format!("{} with {}: {what}: {}", route.ask.shown(), kind.name, answer.told()));
     if answer.status >= 500 && route.need != Need::Nothing {

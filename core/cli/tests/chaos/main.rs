@@ -64,7 +64,9 @@ fn no_fault_loses_doubles_or_changes_a_task() {
             let faults = deck.draw(&mut chance);
             thread::sleep(Duration::from_millis(chance.below(200)));
             journal.under(&faults);
-            faults.iter().for_each(|fault| rig.begin(*fault, &mut chance, &mut deck));
+            for fault in &faults {
+                rig.begin(*fault, &mut chance, &mut deck);
+            }
             let longest = faults.iter().map(|fault| fault.time(&mut chance)).max().unwrap_or_default();
             thread::sleep(longest);
             faults.iter().rev().for_each(|fault| rig.end(*fault, &mut chance));

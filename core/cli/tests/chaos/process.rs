@@ -33,20 +33,20 @@ impl Process {
     /// Pauses the process, or lets it go on.
     pub(crate) fn pause(&self, paused: bool) {
         let signal = if paused { "STOP" } else { "CONT" };
-        self.run(&format!("kill -{signal} {}", self.0.id()));
+        run(&format!("kill -{signal} {}", self.0.id()));
     }
 
     /// Keeps the process from writing files beyond a few bytes (`RLIMIT_FSIZE`, as on a disk that is full), or lets it
     /// write again. Only the soft limit changes, so no privilege is needed.
     pub(crate) fn fill_disk(&self, full: bool) {
         let limit = if full { "4096" } else { "unlimited" };
-        self.run(&format!("prlimit --pid {} --fsize={limit}:unlimited", self.0.id()));
+        run(&format!("prlimit --pid {} --fsize={limit}:unlimited", self.0.id()));
     }
+}
 
-    fn run(&self, line: &str) {
-        let status = Command::new("sh").args(["-c", line]).status().expect("sh starts");
-        assert!(status.success(), "{line}: {status}");
-    }
+fn run(line: &str) {
+    let status = Command::new("sh").args(["-c", line]).status().expect("sh starts");
+    assert!(status.success(), "{line}: {status}");
 }
 
 impl Drop for Process {

@@ -78,6 +78,7 @@ pub struct MinerClientConfig {
 }
 
 /// A token is read and never written.
+#[allow(clippy::ref_option, reason = "serde calls it with a reference to the field")]
 fn is_secret(_: &Option<String>) -> bool {
     true
 }
