@@ -36,7 +36,7 @@ pub(crate) fn shrunk(seed: u64) -> Option<String> {
         let smaller = World::new(seed, false).without(out.clone()).run().err();
         smaller.is_some_and(|other| kind(&other) == kind(&broken))
     });
-    println!("sim: {} of {all} planned events are left", all - out.len() as u64);
+    eprintln!("sim: {} of {all} planned events are left", all - out.len() as u64);
     World::new(seed, true).without(out).run().err()
 }
 
