@@ -77,10 +77,8 @@ impl World {
             return Ok(());
         }
         self.report.delayed += on_the_way.len() as u64;
-        for frame in on_the_way {
-            self.after(0, frame);
-        }
-        Ok(())
+        // At once, since the miner's next frame may come in the same millisecond and must not overtake these.
+        on_the_way.iter().try_for_each(|frame| self.happen(frame))
     }
 
     /// Lets frames arrive under a fence that no attempt has, or has any more. They must change nothing.

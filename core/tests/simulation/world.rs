@@ -327,7 +327,7 @@ impl World {
         Ok(())
     }
 
-    fn happen(&mut self, happening: &Happening) -> Result<(), String> {
+    pub(crate) fn happen(&mut self, happening: &Happening) -> Result<(), String> {
         match *happening {
             Happening::Submit { held_key } => self.submit(held_key),
             Happening::Cancel(gid) => {
