@@ -87,6 +87,17 @@ enum Command {
         #[arg(long)]
         seed: Option<u64>,
     },
+    /// Give readers of the router inputs that nobody should send: a target, or all of them.
+    Fuzz {
+        /// The target; all targets if it is absent.
+        target: Option<String>,
+        /// The time for all targets together, in seconds.
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+        seconds: u32,
+        /// The seed of the inputs; a new one if it is absent.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Break processes, disk, clock and connections under load, and check that no acknowledged task is lost, doubled or
     /// changed.
     Chaos {
@@ -158,6 +169,7 @@ fn main() -> ExitCode {
         Command::Sim { seed: Some(seed), shrink: true, .. } => suites::shrink(&mut steps, seed),
         Command::Sim { seeds, seed, effects, .. } => suites::sim(&mut steps, seeds, seed, effects.as_deref()),
         Command::Wiring { seeds, seed } => suites::wiring(&mut steps, seeds, seed),
+        Command::Fuzz { target, seconds, seed } => suites::fuzz(&mut steps, target.as_deref(), seconds, seed),
         Command::Chaos { cycles, seed } => suites::chaos(&mut steps, cycles, seed),
         Command::Attack { rows } => attack::run(&mut steps, &rows),
         Command::Bench { figures, quick, .. } if figures == ["python"] => python::bench(&mut steps, quick),

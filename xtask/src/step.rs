@@ -178,6 +178,7 @@ fn is_closing(line: &str) -> bool {
         || line.starts_with("SKIPPED [")
         || line.starts_with("chaos: ")
         || line.starts_with("sim: ")
+        || line.starts_with("fuzz: ")
         || line.starts_with("bench: ")
         || line.starts_with("conformance: ")
 }

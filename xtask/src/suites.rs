@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
 
@@ -161,6 +162,22 @@ pub(crate) fn shrink(steps: &mut Steps, seed: u64) -> Outcome {
     let mut run = test_of("simulation", &[]);
     run.arg("no_world_breaks_an_invariant").env("SIM_SEED", seed.to_string()).env("SIM_SHRINK", "1");
     steps.run(&format!("simulator: a smaller world of seed {seed}"), &mut run)
+}
+
+/// Runs the fuzz targets, or one of them. The inputs of a seed are always the same.
+///
+/// # Errors
+/// When an input breaks a rule.
+pub(crate) fn fuzz(steps: &mut Steps, target: Option<&str>, seconds: u32, seed: Option<u64>) -> Outcome {
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let seed = seed.unwrap_or_else(now);
+    let mut run = test_of("fuzz", &[]);
+    run.arg("no_input_breaks_a_rule");
+    run.env("FUZZ_SECONDS", seconds.to_string()).env("FUZZ_SEED", seed.to_string());
+    if let Some(target) = target {
+        run.env("FUZZ_TARGET", target);
+    }
+    steps.run(&format!("fuzz: {}, {seconds} s, seed {seed}", target.unwrap_or("all targets")), &mut run)
 }
 
 /// Runs the chaos loop.

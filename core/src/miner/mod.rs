@@ -24,7 +24,7 @@ pub(crate) use home::spawn;
 pub use job::{Chunk, Emit, FailClass, Failure, Job, JobInfo, JobSink, MinerEvent, Settled};
 pub(crate) use turn::Turn;
 #[doc(hidden)]
-pub use upstream::{CreditWindow, ProbeReport, UpstreamMiner, UpstreamProbe, listed_models};
+pub use upstream::{CreditWindow, ProbeReport, Recorded, UpstreamMiner, UpstreamProbe, listed_models, recorded};
 
 /// A miner: code that answers jobs. The router calls it on a thread of its runtime, so [`offer`](Self::offer) must not
 /// block. Long work must run on a thread or a task of the miner's own.

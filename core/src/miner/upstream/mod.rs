@@ -28,6 +28,7 @@ mod endpoint;
 mod listing;
 mod pool;
 mod probe;
+mod recorded;
 mod refusal;
 mod sse;
 #[cfg(test)]
@@ -36,6 +37,7 @@ mod tests;
 pub use credit::CreditWindow;
 pub use listing::listed_models;
 pub use probe::{ProbeReport, UpstreamProbe};
+pub use recorded::{Recorded, recorded};
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};

@@ -1,0 +1,27 @@
+//! Fuzz targets: each reads bytes that anybody may send to the router, and checks rules that hold for all of them.
+//!
+//! A [`Target`] is a function of bytes. It panics if a rule is broken. [`run`] gives it the files of `corpus/`, and
+//! changes of them that a seed decides. [`sweep`] gives it inputs of 1, 2, 4 and 8 times a size and compares the work.
+//!
+//! | target | reads |
+//! |---|---|
+//! | `stream` | an upstream's server-sent events, put together into an answer |
+//! | `answer` | an answer or a chunk in OpenAI's shape, made into chunks and back |
+//! | `request` | the bodies of `/v1` and `/api` |
+//! | `work` | the part of a request that an idempotency key stands for |
+//! | `frame` | the frames of miners that dial in, and of the router |
+//! | `handshake` | frames before a miner is admitted |
+//! | `config` | the configuration in TOML, JSON and the environment |
+//! | `query` | the queries of lists |
+
+mod corpus;
+mod growth;
+mod mutation;
+mod run;
+mod sweep;
+mod targets;
+
+pub use growth::Growth;
+pub use run::{Plan, run};
+pub use sweep::{Shape, sweep};
+pub use targets::{TARGETS, Target, target};

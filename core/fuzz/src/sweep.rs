@@ -1,0 +1,56 @@
+//! Compares the work for inputs of 1, 2, 4 and 8 times a size. The work of a linear reader grows as its input does.
+
+use crate::growth::{Work, counted};
+use crate::targets::Target;
+
+/// The smallest size. Constant work hardly counts any more.
+const SMALLEST: usize = 512;
+
+/// How far the work for eight times the size may lie above eight times the work. Quadratic work is eight times above.
+const SLACK: u64 = 2;
+
+/// Makes an input of a kind that is hard to read: `n` is its number of members, levels, lines or characters.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// The name in messages.
+    pub name: &'static str,
+    /// Makes the input.
+    pub make: fn(usize) -> String,
+}
+
+/// Checks that the target's work grows as the shape does.
+///
+/// # Errors
+/// What grows faster, and the work for each size.
+pub fn sweep(target: &Target, shape: Shape) -> Result<(), String> {
+    let work: Vec<(usize, Work)> = [1, 2, 4, 8]
+        .into_iter()
+        .map(|times| {
+            let data = (shape.make)(SMALLEST * times).into_bytes();
+            (data.len(), counted(|| (target.read)(&data)))
+        })
+        .collect();
+    let (first, last) = (work[0], work[work.len() - 1]);
+    let (peak, most) = (last.1.peak, target.growth.most(last.0));
+    if peak > most {
+        return Err(format!(
+            "{}, {}: {} bytes were read with {peak} bytes, and {most} are allowed",
+            target.name, shape.name, last.0
+        ));
+    }
+    let times = last.0.div_ceil(first.0.max(1)) as u64;
+    for (what, small, large) in [
+        ("allocations", first.1.allocations, last.1.allocations),
+        ("bytes", first.1.bytes, last.1.bytes),
+        ("bytes at one time", first.1.peak, last.1.peak),
+    ] {
+        let most = small.max(1).saturating_mul(times).saturating_mul(SLACK);
+        if large > most {
+            return Err(format!(
+                "{}, {}: the input grew {times} times, but the {what} from {small} to {large}: {work:?}",
+                target.name, shape.name
+            ));
+        }
+    }
+    Ok(())
+}

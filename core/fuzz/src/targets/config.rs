@@ -1,0 +1,94 @@
+//! Configurations: in TOML, in JSON, and as lines `NAME=value` of the environment.
+
+use cortensor_router::Config;
+use cortensor_router::config::{Override, load};
+
+use super::Target;
+use super::request::told;
+use crate::growth::Growth;
+use crate::sweep::Shape;
+
+pub(super) const TARGET: Target = Target {
+    name: "config",
+    read,
+    growth: Growth { fixed: 4 << 20, times: 512 },
+    words: &[
+        "[limits]\n",
+        "max_sessions = 5\n",
+        "[[upstream]]\nurl = \"http://127.0.0.1:9/v1\"\n",
+        "[listen.cors]\n",
+        "name = \"a\"\n",
+        "CORTENSOR_LIMITS_MAX_SESSIONS=5\n",
+        "CORTENSOR_UPSTREAM_0_URL=http://127.0.0.1:9\n",
+        "LLM_HOST=a\n",
+        "{\"storage\":{\"data_dir\":\"/a\"}}",
+        "limits.max_sessions=5",
+        "\"\"\"",
+        "'''",
+        "1979-05-27",
+        "0x7f",
+    ],
+    shapes: &[
+        Shape {
+            name: "many unknown keys",
+            make: |n| (0..n / 8).map(|at| format!("key{at} = 1\n")).collect::<Vec<_>>().concat(),
+        },
+        Shape {
+            name: "many unknown sections",
+            make: |n| (0..n / 8).map(|at| format!("[part{at}]\n")).collect::<Vec<_>>().concat(),
+        },
+        Shape {
+            name: "many upstreams",
+            make: |n| {
+                let one = |at| format!("[[upstream]]\nname = \"u{at}\"\nurl = \"http://127.0.0.1:9/v1\"\n");
+                (0..n / 8).map(one).collect::<Vec<_>>().concat()
+            },
+        },
+        Shape { name: "deep lists", make: |n| format!("name = {}", "[".repeat(n)) },
+        Shape { name: "a long text", make: |n| format!("name = \"{}\"", "a".repeat(n * 8)) },
+        Shape {
+            name: "many variables",
+            make: |n| {
+                (0..n / 8)
+                    .map(|at| format!("CORTENSOR_UPSTREAM_{at}_URL=http://127.0.0.1:9\n"))
+                    .collect::<Vec<_>>()
+                    .concat()
+            },
+        },
+    ],
+};
+
+fn read(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Err(error) = Config::from_toml(&text) {
+        told(&error, data);
+    }
+    match Config::from_json(&text) {
+        Ok(config) => {
+            let written = super::request::written(&config);
+            match Config::from_json(&written) {
+                Ok(again) => assert_eq!(super::request::written(&again), written),
+                Err(error) => panic!("a configuration that was written cannot be read: {error}"),
+            }
+        }
+        Err(error) => told(&error, data),
+    }
+    let variables = || text.lines().filter_map(|line| line.split_once('=')).map(|(n, v)| (n.to_owned(), v.to_owned()));
+    match load(None, variables(), []) {
+        Ok(loaded) => {
+            let length: usize = loaded.remarks.iter().map(String::len).sum();
+            assert!(length <= 64 * data.len() + 4_096, "{} bytes led to remarks of {length} bytes", data.len());
+        }
+        Err(error) => told(&error, data),
+    }
+    if let Some(line) = text.lines().next() {
+        match Override::parse(line, "--set") {
+            Ok(set) => {
+                if let Err(error) = load(None, std::iter::empty(), [set]) {
+                    told(&error, data);
+                }
+            }
+            Err(error) => told(&error, data),
+        }
+    }
+}

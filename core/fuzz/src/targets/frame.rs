@@ -1,0 +1,100 @@
+//! Frames of the miner protocol, in both directions: what was read and is written reads the same.
+
+use cortensor_router_protocol::frame::{MinerFrame, RouterFrame, Word};
+use cortensor_router_protocol::raw;
+
+use super::Target;
+use crate::growth::Growth;
+use crate::sweep::Shape;
+
+pub(super) const TARGET: Target = Target {
+    name: "frame",
+    read,
+    growth: Growth { fixed: 1 << 20, times: 64 },
+    words: &[
+        "{\"type\":\"tokens\",\"attempt\":1,\"fence\":2,\"seq\":3,\"off\":4,\"data\":\"a\"}",
+        "\"type\":\"done\"",
+        "\"ch\":\"tool\"",
+        "\"raw\":{\"choices\":[]}",
+        "\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}",
+        "\"inflight\":[{\"attempt\":1,\"fence\":2}]",
+        "\"free\":{\"*\":1}",
+        "\"class\":\"overloaded\"",
+        "\"sha256\":\"\"",
+        "\"data\":\"[{\\\"index\\\":0}]\"",
+    ],
+    shapes: &[
+        Shape { name: "many unknown members", make: |n| frame("bye", &list(n, |at| format!("\"m{at}\":[1]"))) },
+        Shape {
+            name: "many attempts",
+            make: |n| {
+                let held = list(n, |at| format!("{{\"attempt\":{at},\"fence\":{at}}}"));
+                frame("ping", &format!("\"inflight\":[{held}]"))
+            },
+        },
+        Shape {
+            name: "many models",
+            make: |n| frame("credit", &format!("\"gen\":1,\"free\":{{{}}}", list(n, |at| format!("\"m{at}\":1")))),
+        },
+        Shape { name: "a long piece", make: |n| tokens(&format!("\"data\":\"{}\"", "a\\n".repeat(n))) },
+        Shape {
+            name: "many tool calls",
+            make: |n| {
+                let call = "{\\\"index\\\":0,\\\"function\\\":{\\\"arguments\\\":\\\"a\\\"}}";
+                tokens(&format!("\"ch\":\"tool\",\"data\":\"[{}]\"", list(n, |_| call.to_owned())))
+            },
+        },
+        Shape {
+            name: "deep JSON",
+            make: |n| tokens(&format!("\"data\":\"\",\"raw\":{}{}", "[".repeat(n), "]".repeat(n))),
+        },
+        Shape { name: "a broken end", make: |n| format!("{{\"type\":\"bye\",\"a\":[{}", "1,".repeat(n)) },
+    ],
+};
+
+fn frame(kind: &str, members: &str) -> String {
+    format!("{{\"type\":\"{kind}\",{members}}}")
+}
+
+fn tokens(members: &str) -> String {
+    frame("tokens", &format!("\"attempt\":1,\"fence\":2,\"seq\":1,\"off\":0,{members}"))
+}
+
+fn list(n: usize, item: impl Fn(usize) -> String) -> String {
+    (0..n).map(item).collect::<Vec<_>>().join(",")
+}
+
+fn read(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    match MinerFrame::parse(&text) {
+        Ok(Some(frame)) => {
+            let written = frame.to_text();
+            match MinerFrame::parse(&written) {
+                Ok(Some(again)) => {
+                    assert_eq!((again.kind(), again.to_text()), (frame.kind(), written));
+                }
+                other => panic!("a frame that was written reads as {other:?}: {written}"),
+            }
+            if let MinerFrame::Tokens(tokens) = frame {
+                let length = tokens.raw.as_ref().map(|raw| raw.get().len());
+                assert_eq!(tokens.raw.map(|json| raw::bytes(json).len()), length);
+                if let Word::Known(channel) = tokens.ch {
+                    let _ = raw::delta(channel, tokens.data);
+                }
+            }
+        }
+        Ok(None) => {}
+        Err(bad) => assert!(bad.to_string().len() <= 2 * text.len() + 512, "a long error: {bad}"),
+    }
+    match RouterFrame::parse(&text) {
+        Ok(Some(frame)) => {
+            let written = frame.to_text();
+            match RouterFrame::parse(&written) {
+                Ok(Some(again)) => assert_eq!((again.kind(), again.to_text()), (frame.kind(), written)),
+                other => panic!("a frame that was written reads as {other:?}: {written}"),
+            }
+        }
+        Ok(None) => {}
+        Err(bad) => assert!(bad.to_string().len() <= 2 * text.len() + 512, "a long error: {bad}"),
+    }
+}

@@ -1,0 +1,64 @@
+//! The targets.
+
+mod answer;
+mod config;
+mod frame;
+mod handshake;
+mod query;
+mod request;
+mod stream;
+mod work;
+
+use crate::growth::{Growth, counted};
+use crate::sweep::Shape;
+
+/// A reader under test, with the rules for what it reads.
+#[derive(Debug)]
+pub struct Target {
+    /// The name of the target, and of its directories.
+    pub name: &'static str,
+    /// Reads the bytes, and panics if a rule is broken.
+    pub read: fn(&[u8]),
+    /// The memory that reading may use.
+    pub growth: Growth,
+    /// Words by which inputs are changed.
+    pub words: &'static [&'static str],
+    /// Inputs that are hard to read.
+    pub shapes: &'static [Shape],
+}
+
+impl Target {
+    /// Reads the bytes.
+    ///
+    /// # Panics
+    /// If a rule is broken.
+    pub fn check(&self, data: &[u8]) {
+        let work = counted(|| (self.read)(data));
+        let most = self.growth.most(data.len());
+        assert!(work.peak <= most, "{} bytes were read with {} bytes, and {most} are allowed", data.len(), work.peak);
+    }
+}
+
+/// All targets.
+pub static TARGETS: [Target; 8] = [
+    stream::TARGET,
+    answer::TARGET,
+    request::TARGET,
+    work::TARGET,
+    frame::TARGET,
+    handshake::TARGET,
+    config::TARGET,
+    query::TARGET,
+];
+
+/// The target of that name.
+///
+/// # Panics
+/// If there is none.
+pub fn target(name: &str) -> &'static Target {
+    let known = || TARGETS.iter().map(|target| target.name).collect::<Vec<_>>().join(", ");
+    TARGETS
+        .iter()
+        .find(|target| target.name == name)
+        .unwrap_or_else(|| panic!("there is no target {name}: the targets are {}", known()))
+}
