@@ -1,23 +1,24 @@
 //! The miners that are there, and the indexes by which one of them is found.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::fit::Names;
 use super::free::FreeMiners;
 use super::line::LaneKey;
 use super::miner::MinerEntry;
+use super::names::Names;
+use super::pages::Pages;
 use super::prefix::{Matches, Prefixes};
 use super::rules::{MinerKey, MinerRules};
 use super::settings::EngineSettings;
+use super::table::Table;
 use cortensor_router_model::{Fence, Gid, SessionId, Timestamp};
 
 /// All miners.
 #[derive(Debug, Default)]
 pub(super) struct Fleet {
-    miners: BTreeMap<MinerKey, MinerEntry>,
-    by_identity: BTreeMap<Arc<str>, MinerKey>,
-    by_owner: BTreeMap<Arc<str>, BTreeSet<MinerKey>>,
+    miners: Pages<MinerKey, Box<MinerEntry>>,
+    by_identity: Table<Arc<str>, MinerKey>,
+    by_owner: Table<Arc<str>, Pages<MinerKey, ()>>,
     free: FreeMiners,
     names: Names,
     prefixes: Prefixes,
@@ -30,24 +31,25 @@ impl Fleet {
     /// Adds a miner. It is not listed as free before [`reindex`](Self::reindex).
     pub(super) fn insert(&mut self, key: MinerKey, rules: MinerRules, reputation: f64) {
         self.by_identity.insert(rules.identity.clone(), key);
-        self.by_owner.entry(rules.owner.clone()).or_default().insert(key);
-        self.names.insert(key, &rules);
-        self.miners.insert(key, MinerEntry::new(rules, reputation));
+        self.by_owner.entry(rules.owner.clone(), Pages::default).insert(key, ());
+        let models = self.names.insert(key, &rules);
+        self.miners.insert(key, Box::new(MinerEntry::new(key, rules, models, reputation)));
     }
 
     /// Removes a miner that has no task any more.
     pub(super) fn remove(&mut self, key: MinerKey) {
         self.unindex(key);
-        if let Some(miner) = self.miners.remove(&key) {
-            self.names.remove(key, &miner.rules);
-            if let Some(owned) = self.by_owner.get_mut(&miner.rules.owner) {
-                owned.remove(&key);
+        if let Some(miner) = self.miners.remove(key) {
+            let rules = miner.rules();
+            self.names.remove(key, rules, miner.models());
+            if let Some(owned) = self.by_owner.get_mut(&rules.owner) {
+                owned.remove(key);
                 if owned.is_empty() {
-                    self.by_owner.remove(&miner.rules.owner);
+                    self.by_owner.remove(&rules.owner);
                 }
             }
-            if self.by_identity.get(&miner.rules.identity) == Some(&key) {
-                self.by_identity.remove(&miner.rules.identity);
+            if self.by_identity.get(&rules.identity) == Some(&key) {
+                self.by_identity.remove(&rules.identity);
             }
         }
         self.thinned = true;
@@ -55,13 +57,13 @@ impl Fleet {
 
     /// A miner.
     pub(super) fn get(&self, key: MinerKey) -> Option<&MinerEntry> {
-        self.miners.get(&key)
+        self.miners.get(key).map(Box::as_ref)
     }
 
     /// A miner, to change its measurements or its state. To change its rules or the session that it is kept for, use
     /// [`set_rules`](Self::set_rules) and [`keep_for`](Self::keep_for), which also update the indexes.
     pub(super) fn get_mut(&mut self, key: MinerKey) -> Option<&mut MinerEntry> {
-        self.miners.get_mut(&key)
+        self.miners.get_mut(key).map(Box::as_mut)
     }
 
     /// The miner of that identity.
@@ -72,17 +74,12 @@ impl Fleet {
     /// The miners of the owners that are wanted.
     pub(super) fn of_owners(&self, wanted: impl Fn(&Arc<str>) -> bool) -> impl Iterator<Item = &MinerEntry> {
         let owners = self.by_owner.iter().filter(move |(owner, _)| wanted(owner));
-        owners.flat_map(|(_, keys)| keys).filter_map(|key| self.miners.get(key))
+        owners.flat_map(|(_, keys)| keys.iter()).filter_map(|(key, ())| self.get(key))
     }
 
-    /// All miners with their keys.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&MinerKey, &MinerEntry)> + Clone {
-        self.miners.iter()
-    }
-
-    /// All miners.
-    pub(super) fn values(&self) -> impl Iterator<Item = &MinerEntry> {
-        self.miners.values()
+    /// All miners, in the order of their keys.
+    pub(super) fn values(&self) -> impl Iterator<Item = &MinerEntry> + Clone {
+        self.miners.values().map(Box::as_ref)
     }
 
     /// Whether there is no miner.
@@ -93,10 +90,13 @@ impl Fleet {
     /// Changes the rules of a miner and updates the indexes. Returns whether the miner is there.
     pub(super) fn set_rules(&mut self, key: MinerKey, change: impl FnOnce(&mut MinerRules)) -> bool {
         let listed = self.unindex(key);
-        let Some(miner) = self.miners.get_mut(&key) else { return false };
-        self.names.remove(key, &miner.rules);
-        change(&mut miner.rules);
-        self.names.insert(key, &miner.rules);
+        let Some(miner) = self.miners.get_mut(key) else { return false };
+        let names = &mut self.names;
+        miner.change_rules(|rules, models| {
+            names.remove(key, rules, models);
+            change(rules);
+            names.insert(key, rules)
+        });
         self.thinned = true;
         if listed {
             self.reindex(key);
@@ -107,29 +107,34 @@ impl Fleet {
     /// Keeps a miner for that session, or for none.
     pub(super) fn keep_for(&mut self, key: MinerKey, session: Option<SessionId>) {
         self.unindex(key);
-        if let Some(miner) = self.miners.get_mut(&key) {
-            miner.reserved = session;
+        if let Some(miner) = self.miners.get_mut(key) {
+            miner.keep_for(session);
         }
         self.reindex(key);
     }
 
     /// Takes the miner off the list of free miners. Returns whether it was on the list.
     pub(super) fn unindex(&mut self, key: MinerKey) -> bool {
-        let Some(miner) = self.miners.get_mut(&key) else { return false };
-        let Some(rank) = miner.rank.take() else { return false };
-        self.free.remove(&miner.rules, miner.reserved, rank);
+        let Some(miner) = self.miners.get_mut(key) else { return false };
+        let Some(rank) = miner.listed() else { return false };
+        miner.list(None);
+        self.free.remove(miner.free_list(), rank);
         true
     }
 
     /// Puts the miner into its place in the list of free miners, or leaves it out if it is not free.
     pub(super) fn reindex(&mut self, key: MinerKey) {
-        self.unindex(key);
-        if let Some(miner) = self.miners.get_mut(&key)
-            && miner.is_free()
-        {
-            let rank = miner.rank_of(key);
-            miner.rank = Some(rank);
-            self.free.insert(&miner.rules, miner.reserved, rank);
+        let Some(miner) = self.miners.get_mut(key) else { return };
+        let (was, now) = (miner.listed(), miner.is_free().then(|| miner.rank()));
+        if was == now {
+            return;
+        }
+        miner.list(now);
+        if let Some(rank) = was {
+            self.free.remove(miner.free_list(), rank);
+        }
+        if let Some(rank) = now {
+            self.free.insert(miner.free_list(), rank);
         }
     }
 
@@ -142,7 +147,7 @@ impl Fleet {
         now: Timestamp,
         settings: &EngineSettings,
     ) -> Option<Timestamp> {
-        let until = self.miners.get_mut(&key)?.failed_at(task, now, settings)?;
+        let until = self.miners.get_mut(key)?.failed_at(task, now, settings)?;
         self.unindex(key);
         self.thinned = true;
         Some(until)
@@ -188,21 +193,21 @@ impl Fleet {
     /// # Errors
     /// A text that says which count or list is wrong.
     pub(super) fn check(&self, counts: impl Fn(Fence) -> bool) -> Result<(), String> {
-        let owned: usize = self.by_owner.values().map(BTreeSet::len).sum();
+        let owned: usize = self.by_owner.values().map(Pages::len).sum();
         if owned != self.miners.len() {
             return Err(format!("{} miners are there, and owners have {owned}", self.miners.len()));
         }
-        for (key, miner) in &self.miners {
-            let (held, counted) = (miner.fences.len(), miner.in_flight);
+        for (key, miner) in self.miners.iter() {
+            let (held, counted) = (miner.fences().len(), miner.in_flight());
             if counted as usize != held {
                 return Err(format!("miner {key:?} has {held} tasks, but {counted} are counted"));
             }
-            if let Some(fence) = miner.fences.iter().find(|fence| !counts(**fence)) {
+            if let Some(fence) = miner.fences().iter().find(|fence| !counts(**fence)) {
                 return Err(format!("miner {key:?} holds the fence {fence}, which counts no more"));
             }
-            let (free, listed) = (miner.is_free(), miner.rank.is_some());
+            let (free, listed) = (miner.is_free().then(|| miner.rank()), miner.listed());
             if free != listed {
-                return Err(format!("miner {key:?} is free: {free}, listed as free: {listed}"));
+                return Err(format!("miner {key:?} has the rank {free:?} while free, but is listed with {listed:?}"));
             }
         }
         Ok(())

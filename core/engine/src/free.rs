@@ -1,48 +1,123 @@
 //! The miners that are free, in the order in which they are considered, by the models that they serve.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use smallvec::SmallVec;
 
 use super::line::LaneKey;
 use super::miner::Rank;
-use super::rules::{MinerKey, MinerRules};
+use super::names::{ModelId, Names};
+use super::pages::Pages;
+use super::rules::MinerKey;
+use super::sorted::Sorted;
 use cortensor_router_model::SessionId;
-use cortensor_router_model::internals::twin;
 
 /// The greatest number of free miners that one decision looks at.
 pub(super) const CANDIDATES: usize = 16;
 
-/// Free miners of one kind, by the models that they serve.
+/// Miners that one decision looks at.
+pub(super) type Keys = SmallVec<[MinerKey; 2 * CANDIDATES]>;
+
+/// Free miners that list one model.
+#[derive(Debug, Default)]
+struct Listers {
+    /// The miners whose list begins with the model.
+    first: Sorted<Rank>,
+    /// The miners whose list has the model at another place.
+    further: Sorted<Rank>,
+}
+
+/// Free miners of one kind. The first model of its list is a miner's home, so that each miner has one home.
 #[derive(Debug, Default)]
 struct FreeOfKind {
-    by_model: BTreeMap<Arc<str>, BTreeSet<Rank>>,
-    any_model: BTreeSet<Rank>,
-    all: BTreeSet<Rank>,
+    by_model: Vec<Listers>,
+    /// The miners that list no model.
+    any_model: Sorted<Rank>,
+    /// The best miner of each home.
+    heads: Sorted<(Rank, Option<ModelId>)>,
 }
 
 impl FreeOfKind {
-    /// Adds the free miners that list the model to `out`.
-    fn listers(&self, model: &str, most: usize, out: &mut Vec<MinerKey>) {
-        if let Some(set) = self.by_model.get(model) {
-            out.extend(set.iter().take(most).map(|rank| rank.key));
+    fn insert(&mut self, models: &[ModelId], rank: Rank) {
+        self.change(models, |set| set.insert(rank));
+    }
+
+    fn remove(&mut self, models: &[ModelId], rank: Rank) {
+        self.change(models, |set| {
+            set.remove(&rank);
+        });
+    }
+
+    /// Changes all sets of a miner with these models.
+    fn change(&mut self, models: &[ModelId], change: impl Fn(&mut Sorted<Rank>)) {
+        if let Some(greatest) = models.iter().map(|id| id.place()).max()
+            && greatest >= self.by_model.len()
+        {
+            self.by_model.resize_with(greatest + 1, Listers::default);
+        }
+        let home = models.first().copied();
+        let set = match home {
+            Some(id) => &mut self.by_model[id.place()].first,
+            None => &mut self.any_model,
+        };
+        let before = set.first().copied();
+        change(set);
+        let after = set.first().copied();
+        if before != after {
+            if let Some(before) = before {
+                self.heads.remove(&(before, home));
+            }
+            if let Some(after) = after {
+                self.heads.insert((after, home));
+            }
+        }
+        for id in models.iter().skip(1) {
+            change(&mut self.by_model[id.place()].further);
         }
     }
 
-    fn candidates(&self, lane: &LaneKey, most: usize, out: &mut Vec<MinerKey>) {
-        let Some(model) = &lane.model else {
-            return out.extend(self.all.iter().take(most).map(|rank| rank.key));
-        };
-        self.listers(model, most, out);
-        if !self.by_model.is_empty()
-            && let Some(twin) = twin(model)
-        {
-            self.listers(&twin, most, out);
+    /// Adds the best free miners that list the model to `out`.
+    fn listers(&self, model: ModelId, most: usize, out: &mut Keys) {
+        let Some(Listers { first, further }) = self.by_model.get(model.place()) else { return };
+        if further.is_empty() {
+            return out.extend(first.iter().take(most).map(|rank| rank.key()));
         }
-        out.extend(self.any_model.iter().take(most).map(|rank| rank.key));
+        best_of([first, further].into_iter(), most, out);
+    }
+
+    /// Adds the best free miners to `out`. The best ones have homes whose best miner is among the best of all homes,
+    /// so that no other home is looked at.
+    fn best(&self, most: usize, out: &mut Keys) {
+        let homes = self.heads.iter().take(most).filter_map(|(_, home)| match home {
+            Some(id) => Some(&self.by_model.get(id.place())?.first),
+            None => Some(&self.any_model),
+        });
+        best_of(homes, most, out);
+    }
+
+    fn candidates(&self, lane: &LaneKey, names: &Names, most: usize, out: &mut Keys) {
+        if lane.model.is_none() {
+            return self.best(most, out);
+        }
+        for model in [names.id_of(lane), names.twin_of(lane)].into_iter().flatten() {
+            self.listers(model, most, out);
+        }
+        out.extend(self.any_model.iter().take(most).map(|rank| rank.key()));
         if lane.any_model {
-            out.extend(self.all.iter().take(most).map(|rank| rank.key));
+            self.best(most, out);
         }
     }
+}
+
+/// Adds the best miners of some sets to `out`.
+fn best_of<'a>(sets: impl Iterator<Item = &'a Sorted<Rank>>, most: usize, out: &mut Keys) {
+    let mut ranks: SmallVec<[Rank; 2 * CANDIDATES]> = SmallVec::new();
+    for set in sets {
+        ranks.extend(set.iter().take(most).copied());
+    }
+    if ranks.len() > most {
+        ranks.sort_unstable();
+        ranks.truncate(most);
+    }
+    out.extend(ranks.iter().map(|rank| rank.key()));
 }
 
 /// Free miners.
@@ -51,53 +126,48 @@ pub(super) struct FreeMiners {
     ephemeral: FreeOfKind,
     dedicated: FreeOfKind,
     /// Free miners that are kept for a session; they are in no other set.
-    reserved: BTreeMap<SessionId, BTreeSet<Rank>>,
+    reserved: Pages<SessionId, Sorted<Rank>>,
+}
+
+/// The list in which a free miner stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FreeList<'a> {
+    pub(super) reserved: Option<SessionId>,
+    pub(super) dedicated: bool,
+    pub(super) models: &'a [ModelId],
 }
 
 impl FreeMiners {
-    pub(super) fn insert(&mut self, rules: &MinerRules, reserved: Option<SessionId>, rank: Rank) {
-        if let Some(session) = reserved {
-            self.reserved.entry(session).or_default().insert(rank);
-            return;
-        }
-        let kind = if rules.dedicated { &mut self.dedicated } else { &mut self.ephemeral };
-        kind.all.insert(rank);
-        if rules.models.is_empty() {
-            kind.any_model.insert(rank);
-        }
-        for model in &rules.models {
-            kind.by_model.entry(model.clone()).or_default().insert(rank);
+    fn of_kind(&mut self, dedicated: bool) -> &mut FreeOfKind {
+        if dedicated { &mut self.dedicated } else { &mut self.ephemeral }
+    }
+
+    pub(super) fn insert(&mut self, list: FreeList<'_>, rank: Rank) {
+        match list.reserved {
+            Some(session) => self.reserved.entry(session, Sorted::default).insert(rank),
+            None => self.of_kind(list.dedicated).insert(list.models, rank),
         }
     }
 
-    pub(super) fn remove(&mut self, rules: &MinerRules, reserved: Option<SessionId>, rank: Rank) {
-        if let Some(session) = reserved {
-            if let Some(set) = self.reserved.get_mut(&session) {
-                set.remove(&rank);
-                if set.is_empty() {
-                    self.reserved.remove(&session);
-                }
-            }
-            return;
-        }
-        let kind = if rules.dedicated { &mut self.dedicated } else { &mut self.ephemeral };
-        kind.all.remove(&rank);
-        if rules.models.is_empty() {
-            kind.any_model.remove(&rank);
-        }
-        for model in &rules.models {
-            if let Some(set) = kind.by_model.get_mut(model) {
-                set.remove(&rank);
-                if set.is_empty() {
-                    kind.by_model.remove(model);
-                }
+    pub(super) fn remove(&mut self, list: FreeList<'_>, rank: Rank) {
+        let Some(session) = list.reserved else {
+            return self.of_kind(list.dedicated).remove(list.models, rank);
+        };
+        if let Some(set) = self.reserved.get_mut(session) {
+            set.remove(&rank);
+            if set.is_empty() {
+                self.reserved.remove(session);
             }
         }
     }
 
-    /// The free miners that list the lane's model, of the kinds that it takes.
-    pub(super) fn listers(&self, lane: &LaneKey, out: &mut Vec<MinerKey>) {
-        let Some(model) = &lane.model else { return };
+    /// Whether no miner is free.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ephemeral.heads.is_empty() && self.dedicated.heads.is_empty() && self.reserved.is_empty()
+    }
+
+    /// The best free miners that list that model, which is the lane's, of the kinds that the lane takes.
+    pub(super) fn listers(&self, lane: &LaneKey, model: ModelId, out: &mut Keys) {
         if lane.mode.takes(false) {
             self.ephemeral.listers(model, CANDIDATES, out);
         }
@@ -106,17 +176,18 @@ impl FreeMiners {
         }
     }
 
-    pub(super) fn candidates(&self, lane: &LaneKey, out: &mut Vec<MinerKey>) {
+    /// The best free miners that may have tasks of the lane.
+    pub(super) fn candidates(&self, lane: &LaneKey, names: &Names, out: &mut Keys) {
         // Rules of the session may exclude the first miners, so all are collected.
         let most = if lane.own.is_some() { usize::MAX } else { CANDIDATES };
         if lane.mode.takes(false) {
-            self.ephemeral.candidates(lane, most, out);
+            self.ephemeral.candidates(lane, names, most, out);
         }
         if lane.mode.takes(true) {
-            self.dedicated.candidates(lane, most, out);
+            self.dedicated.candidates(lane, names, most, out);
         }
-        if let Some(reserved) = lane.own.and_then(|session| self.reserved.get(&session)) {
-            out.extend(reserved.iter().map(|rank| rank.key));
+        if let Some(reserved) = lane.own.and_then(|session| self.reserved.get(session)) {
+            out.extend(reserved.iter().map(|rank| rank.key()));
         }
     }
 }

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use cortensor_router_model::{Gid, SessionId, SessionMode, Timestamp};
 
+use super::sorted::Sorted;
+
 /// Virtual time: token costs, scaled so that weights divide well.
 pub(super) type Tag = u64;
 
@@ -43,9 +45,9 @@ impl LaneKey {
 #[derive(Debug, Default)]
 struct Lane {
     /// Bands, each in order of tags.
-    bands: BTreeMap<u8, BTreeSet<(Tag, Gid)>>,
+    bands: BTreeMap<u8, Sorted<(Tag, Gid)>>,
     /// All of them in order of arrival, to find one that starves.
-    arrivals: BTreeSet<(Timestamp, Gid)>,
+    arrivals: Sorted<(Timestamp, Gid)>,
 }
 
 /// The place of the first task of a lane. Of two heads the smaller one is served first: that with the higher band,
@@ -106,7 +108,7 @@ impl Lane {
     /// The number of tasks that are served before the task at that place.
     fn position(&self, gid: Gid, place: Place) -> u64 {
         let higher: usize = self.bands.range(place.band + 1..).map(|(_, band)| band.len()).sum();
-        let same = self.bands.get(&place.band).map_or(0, |band| band.range(..(place.tag, gid)).count());
+        let same = self.bands.get(&place.band).map_or(0, |band| band.before(&(place.tag, gid)));
         (higher + same) as u64
     }
 
@@ -124,7 +126,7 @@ pub(super) struct Line {
     lanes: BTreeMap<LaneKey, Lane>,
     /// For each need, the lanes of all sessions with that need, by their first tasks: the one that is served first
     /// comes first.
-    heads: BTreeMap<LaneKey, BTreeSet<(Head, Option<SessionId>)>>,
+    heads: BTreeMap<LaneKey, Sorted<(Head, Option<SessionId>)>>,
     /// The lanes that sessions have for themselves.
     own: BTreeMap<SessionId, BTreeSet<LaneKey>>,
     virtual_time: BTreeMap<u8, Tag>,
@@ -189,7 +191,7 @@ impl Line {
                 self.heads.remove(&*need);
             }
         } else if let Some(after) = after {
-            self.heads.insert(need.into_owned(), BTreeSet::from([(after, lane.own)]));
+            self.heads.entry(need.into_owned()).or_default().insert((after, lane.own));
         }
         let Some(session) = lane.own else { return };
         if before.is_none() {
@@ -246,6 +248,11 @@ impl Line {
         let needs = self.heads.iter().filter(|(need, _)| meets(need));
         let firsts = needs.filter_map(|(need, heads)| Some((heads.first()?, need)));
         firsts.min().map(|((_, own), need)| LaneKey { own: *own, ..need.clone() })
+    }
+
+    /// Whether something waits in that lane.
+    pub(super) fn waits_in(&self, lane: &LaneKey) -> bool {
+        self.lanes.contains_key(lane)
     }
 
     /// All lanes in which something waits.
@@ -311,11 +318,14 @@ impl Line {
         if (tasks, bytes, &cost) != (self.tasks, self.bytes, &counted) {
             return Err(format!("the queue holds {tasks} tasks, but {} are counted", self.tasks));
         }
-        let listed: usize = self.heads.values().map(BTreeSet::len).sum();
+        let listed: usize = self.heads.values().map(Sorted::len).sum();
         let is_listed = |(lane, queue): (&LaneKey, &Lane)| {
             let by_session = lane.own.is_none_or(|id| self.own.get(&id).is_some_and(|lanes| lanes.contains(lane)));
             let heads = self.heads.get(&*lane.need());
-            by_session && queue.head().is_some_and(|head| heads.is_some_and(|all| all.contains(&(head, lane.own))))
+            by_session
+                && queue
+                    .head()
+                    .is_some_and(|head| heads.is_some_and(|all| all.iter().any(|one| *one == (head, lane.own))))
         };
         if listed != self.lanes.len() || !self.lanes.iter().all(is_listed) {
             return Err(format!("{} lanes wait, but {listed} are listed, or by the wrong tasks", self.lanes.len()));

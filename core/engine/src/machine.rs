@@ -11,6 +11,7 @@ mod entering;
 mod hedge;
 mod limits;
 mod miners;
+mod pair;
 mod ranking;
 mod recheck;
 mod reservation;

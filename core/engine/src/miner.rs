@@ -1,11 +1,14 @@
 //! The engine's record of a miner.
 
-use std::collections::BTreeSet;
+use smallvec::SmallVec;
 
 use cortensor_router_model::{Fence, Gid, SessionId, Timestamp};
 
 use super::breaker::{Breaker, BreakerState};
+use super::free::FreeList;
 use super::line::LaneKey;
+use super::machine::MinerView;
+use super::names::ModelIds;
 use super::pace::Pace;
 use super::rules::{MinerKey, MinerRules};
 use super::settings::EngineSettings;
@@ -15,50 +18,81 @@ use super::smoothing::smooth;
 const ERROR_SMOOTHING: f64 = 0.05;
 
 /// The order among free miners: the least loaded first, then the fastest, then the one whose turn it is.
+///
+/// The parts are packed into two numbers, because ranks are compared often and many of them are kept: one bit for a
+/// last resort, 10 bits for the load, 32 for the slowness, 53 for the turn, and 32 for the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
-    pub(super) last_resort: bool,
-    load: u32,
-    slowness: u32,
-    turn: u64,
-    pub(super) key: MinerKey,
+    high: u64,
+    low: u64,
+}
+
+const LOAD_BITS: u32 = 10;
+const TURN_BITS: u32 = 53;
+/// The bits of the turn that stand in the lower number, above the key.
+const LOW_TURN_BITS: u32 = 32;
+
+impl Rank {
+    fn new(last_resort: bool, load: u64, slowness: u32, turn: u64, key: MinerKey) -> Self {
+        let load = load.min((1 << LOAD_BITS) - 1);
+        let turn = turn.min((1 << TURN_BITS) - 1);
+        let kind = u64::from(last_resort) << LOAD_BITS | load;
+        Self {
+            high: (kind << 32 | u64::from(slowness)) << (TURN_BITS - LOW_TURN_BITS) | turn >> LOW_TURN_BITS,
+            low: turn << LOW_TURN_BITS | u64::from(key.0),
+        }
+    }
+
+    pub(super) fn is_last_resort(self) -> bool {
+        self.high >> 63 == 1
+    }
+
+    pub(super) fn key(self) -> MinerKey {
+        MinerKey(self.low as u32)
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct MinerEntry {
-    pub(super) rules: MinerRules,
+    key: MinerKey,
     /// The number of tasks that it may have at present, running ones included.
-    pub(super) credits: u32,
-    pub(super) in_flight: u32,
-    pub(super) draining: bool,
-    pub(super) breaker: Breaker,
+    credits: u32,
+    in_flight: u32,
+    draining: bool,
+    breaker: Breaker,
     /// Tokens a second of one task, smoothed; 0 while unknown.
-    pub(super) speed: f64,
+    speed: f64,
     /// The sums from which its speed is computed.
-    pub(super) pace: Pace,
+    pace: Pace,
     /// Milliseconds to the first token, smoothed; 0 while unknown.
-    pub(super) first_token_ms: f64,
+    first_token_ms: f64,
     /// The share of attempts that failed by its fault, smoothed.
-    pub(super) errors: f64,
+    errors: f64,
     /// How often its answers agree with those of others, smoothed; 1: always.
-    pub(super) reputation: f64,
+    reputation: f64,
     /// The time until which it gets no tasks because its reputation is too low; `None`: it is not set aside.
-    pub(super) aside_until: Option<Timestamp>,
+    aside_until: Option<Timestamp>,
     /// The session it is kept for.
-    pub(super) reserved: Option<SessionId>,
-    pub(super) served: u64,
-    pub(super) completed: u64,
-    pub(super) failed: u64,
-    /// Its place among the free miners; `None`: it is not free.
-    pub(super) rank: Option<Rank>,
-    pub(super) fences: BTreeSet<Fence>,
+    reserved: Option<SessionId>,
+    served: u64,
+    completed: u64,
+    failed: u64,
+    /// Its present rank.
+    rank: Rank,
+    /// The rank with which it stands in the list of free miners; `None`: it is not there.
+    listed: Option<Rank>,
+    /// Its attempts, in ascending order.
+    fences: SmallVec<[Fence; 2]>,
+    models: ModelIds,
+    rules: MinerRules,
 }
 
 impl MinerEntry {
-    pub(super) fn new(rules: MinerRules, reputation: f64) -> Self {
-        Self {
+    /// A miner that has just come. `models` are the numbers of the models in `rules`.
+    pub(super) fn new(key: MinerKey, rules: MinerRules, models: ModelIds, reputation: f64) -> Self {
+        let mut miner = Self {
+            key,
             credits: rules.capacity,
-            rules,
             in_flight: 0,
             draining: false,
             breaker: Breaker::default(),
@@ -72,9 +106,67 @@ impl MinerEntry {
             served: 0,
             completed: 0,
             failed: 0,
-            rank: None,
-            fences: BTreeSet::new(),
-        }
+            rank: Rank::new(false, 0, 0, 0, key),
+            listed: None,
+            fences: SmallVec::new(),
+            models,
+            rules,
+        };
+        miner.rerank();
+        miner
+    }
+
+    pub(super) fn key(&self) -> MinerKey {
+        self.key
+    }
+
+    pub(super) fn rules(&self) -> &MinerRules {
+        &self.rules
+    }
+
+    /// The numbers of the models that it lists.
+    pub(super) fn models(&self) -> &ModelIds {
+        &self.models
+    }
+
+    /// Changes its rules. `rename` gets the old rules and models, changes the rules, and returns the new models. The
+    /// miner must not be listed as free meanwhile.
+    pub(super) fn change_rules(&mut self, rename: impl FnOnce(&mut MinerRules, &ModelIds) -> ModelIds) {
+        debug_assert!(self.listed.is_none(), "miner {:?} is listed by its old rules", self.key);
+        self.models = rename(&mut self.rules, &self.models);
+        self.rerank();
+    }
+
+    pub(super) fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    pub(super) fn fences(&self) -> &[Fence] {
+        &self.fences
+    }
+
+    /// Tokens a second of one task, smoothed; 0 while unknown.
+    pub(super) fn speed(&self) -> f64 {
+        self.speed
+    }
+
+    /// The share of its credits that are in use.
+    pub(super) fn load(&self) -> f64 {
+        f64::from(self.in_flight) / f64::from(self.credits.max(1))
+    }
+
+    /// The share of attempts that failed by its fault, smoothed.
+    pub(super) fn errors(&self) -> f64 {
+        self.errors
+    }
+
+    /// Milliseconds to the first token, smoothed; 0 while unknown.
+    pub(super) fn first_token_ms(&self) -> f64 {
+        self.first_token_ms
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining
     }
 
     /// Whether the miner may get a task now.
@@ -87,28 +179,53 @@ impl MinerEntry {
         !self.draining && self.aside_until.is_none() && trusted && self.in_flight < self.credits
     }
 
-    pub(super) fn rank_of(&self, key: MinerKey) -> Rank {
-        Rank {
-            last_resort: self.rules.last_resort,
-            load: (u64::from(self.in_flight) * 1_000 / u64::from(self.credits.max(1))) as u32,
-            slowness: if self.speed > 0.0 { (1e6 / self.speed.max(0.001)) as u32 } else { 0 },
-            turn: self.served * 100 / u64::from(self.rules.weight.max(1)),
-            key,
-        }
+    /// Its present rank.
+    pub(super) fn rank(&self) -> Rank {
+        self.rank
+    }
+
+    fn rerank(&mut self) {
+        self.rank = Rank::new(
+            self.rules.last_resort,
+            u64::from(self.in_flight) * 1_000 / u64::from(self.credits.max(1)),
+            if self.speed > 0.0 { (1e6 / self.speed.max(0.001)) as u32 } else { 0 },
+            self.served.saturating_mul(100) / u64::from(self.rules.weight.max(1)),
+            self.key,
+        );
+    }
+
+    /// The list of free miners in which it stands while it is free.
+    pub(super) fn free_list(&self) -> FreeList<'_> {
+        FreeList { reserved: self.reserved, dedicated: self.rules.dedicated, models: &self.models }
+    }
+
+    /// The rank with which it stands in the list of free miners; `None`: it is not there.
+    pub(super) fn listed(&self) -> Option<Rank> {
+        self.listed
+    }
+
+    /// Notes the rank with which it stands in the list of free miners from now on.
+    pub(super) fn list(&mut self, rank: Option<Rank>) {
+        self.listed = rank;
     }
 
     /// Notes that the miner got that attempt, which uses one of its credits.
     pub(super) fn started(&mut self, fence: Fence) {
         self.in_flight += 1;
         self.served += 1;
-        self.fences.insert(fence);
+        if let Err(at) = self.fences.binary_search(&fence) {
+            self.fences.insert(at, fence);
+        }
+        self.rerank();
     }
 
     /// Gives the credit of that attempt back. `false`: the miner does not have that attempt.
     pub(super) fn stopped(&mut self, fence: Fence) -> bool {
-        let had = self.fences.remove(&fence);
-        self.in_flight -= u32::from(had);
-        had
+        let Ok(at) = self.fences.binary_search(&fence) else { return false };
+        self.fences.remove(at);
+        self.in_flight -= 1;
+        self.rerank();
+        true
     }
 
     /// Notes that the first token of an attempt came after that many milliseconds.
@@ -124,6 +241,7 @@ impl MinerEntry {
         if tokens > 0 {
             self.pace.note(tokens, took_ms);
             self.speed = self.pace.per_second();
+            self.rerank();
         }
     }
 
@@ -133,6 +251,59 @@ impl MinerEntry {
         self.failed += 1;
         self.errors += ERROR_SMOOTHING * (1.0 - self.errors);
         self.breaker.failure(task, now, settings.breaker_failures, settings.breaker_open_ms)
+    }
+
+    /// Lets one task try the miner if its breaker is open until then or for less.
+    pub(super) fn try_breaker(&mut self, now: Timestamp) {
+        if matches!(self.breaker.state(), BreakerState::Open(until) if until <= now) {
+            self.breaker.half_open();
+        }
+    }
+
+    /// Sets how many tasks it may have.
+    pub(super) fn set_credits(&mut self, credits: u32) {
+        self.credits = credits;
+        self.rerank();
+    }
+
+    /// Gives it no new tasks from now on.
+    pub(super) fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    pub(super) fn reputation(&self) -> f64 {
+        self.reputation
+    }
+
+    pub(super) fn set_reputation(&mut self, reputation: f64) {
+        self.reputation = reputation;
+    }
+
+    /// Sets it aside until that time if its reputation is below that one. Returns whether it did that now.
+    pub(super) fn set_aside_below(&mut self, least: f64, until: Timestamp) -> bool {
+        let now = self.reputation < least && self.aside_until.is_none();
+        if now {
+            self.aside_until = Some(until);
+        }
+        now
+    }
+
+    /// Ends the time for which it was set aside, with at least that reputation. `None`: it was not set aside.
+    pub(super) fn come_back(&mut self, least: f64) -> Option<f64> {
+        self.aside_until.take()?;
+        self.reputation = self.reputation.max(least);
+        Some(self.reputation)
+    }
+
+    /// The session that it is kept for.
+    pub(super) fn reserved(&self) -> Option<SessionId> {
+        self.reserved
+    }
+
+    /// Keeps it for that session, or for none. It must not be listed as free meanwhile.
+    pub(super) fn keep_for(&mut self, session: Option<SessionId>) {
+        debug_assert!(self.listed.is_none(), "miner {:?} is listed for {:?}", self.key, self.reserved);
+        self.reserved = session;
     }
 
     /// Whether the miner can do the tasks of that lane.
@@ -147,7 +318,12 @@ impl MinerEntry {
 
     /// Whether the miner can do the tasks of that lane and is not kept for another session.
     pub(super) fn serves(&self, lane: &LaneKey) -> bool {
-        (self.reserved.is_none() || self.reserved == lane.own) && self.could_serve(lane)
+        self.is_kept_for_none_but(lane.own) && self.could_serve(lane)
+    }
+
+    /// Whether the miner is kept for no session, or for that one.
+    pub(super) fn is_kept_for_none_but(&self, session: Option<SessionId>) -> bool {
+        self.reserved.is_none() || self.reserved == session
     }
 
     /// Whether the miner gets tasks at present, free or not.
@@ -156,5 +332,47 @@ impl MinerEntry {
             && self.aside_until.is_none()
             && self.credits > 0
             && !matches!(self.breaker.state(), BreakerState::Open(_))
+    }
+
+    /// Its state, for the router and the simulator.
+    pub(super) fn view(&self) -> MinerView {
+        MinerView {
+            credits: self.credits,
+            in_flight: self.in_flight,
+            draining: self.draining,
+            breaker: self.breaker.state(),
+            tokens_per_second: self.speed,
+            first_token_ms: self.first_token_ms,
+            completed: self.completed,
+            failed: self.failed,
+            errors: self.errors,
+            reputation: self.reputation,
+            set_aside: self.aside_until.is_some(),
+            reserved: self.reserved,
+            service_class: self.service_class(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_rank_count_in_their_order_and_keep_apart() {
+        let most = Rank::new(false, 999, u32::MAX, u64::MAX, MinerKey(u32::MAX));
+        assert_eq!((most.key(), most.is_last_resort()), (MinerKey(u32::MAX), false));
+        let ascending = [
+            Rank::new(false, 0, 0, 0, MinerKey(7)),
+            Rank::new(false, 0, 0, 0, MinerKey(u32::MAX)),
+            Rank::new(false, 0, 0, 1, MinerKey(0)),
+            Rank::new(false, 0, 0, u64::from(u32::MAX) + 1, MinerKey(0)),
+            Rank::new(false, 0, 1, 0, MinerKey(0)),
+            Rank::new(false, 1, 0, 0, MinerKey(0)),
+            most,
+            Rank::new(true, 0, 0, 0, MinerKey(0)),
+        ];
+        assert!(ascending.is_sorted_by(|a, b| a < b), "{ascending:?}");
+        assert!(ascending[7].is_last_resort());
     }
 }

@@ -1,12 +1,13 @@
 //! Remembers which miners have read which beginnings of prompts. A prompt is hashed at some marks, and two prompts
 //! that share a beginning share the hashes of the marks within it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use super::rules::MinerKey;
+use super::table::Table;
 
 /// Bytes to the first mark.
 const STEP: usize = 1_024;
@@ -59,7 +60,7 @@ struct Held {
 /// The miners that have lately read each prefix.
 #[derive(Debug, Default)]
 pub(super) struct Prefixes {
-    held: BTreeMap<u64, Held>,
+    held: Table<u64, Held>,
     /// The marks in the order in which the memory considers forgetting them. A mark that was read again in the
     /// meantime gets a second chance.
     order: VecDeque<u64>,
@@ -76,7 +77,7 @@ const MAX_HOLDERS: usize = 8;
 impl Prefixes {
     pub(super) fn note(&mut self, marks: &[u64], miner: MinerKey) {
         for mark in marks {
-            let held = self.held.entry(*mark).or_insert_with(|| {
+            let held = self.held.entry(*mark, || {
                 self.order.push_back(*mark);
                 Held::default()
             });

@@ -25,9 +25,9 @@ impl MinerEntry {
         let Some(class) = (class as usize).checked_sub(1).map(|index| &CLASSES[index.min(CLASSES.len() - 1)]) else {
             return true;
         };
-        self.errors <= class.errors
-            && (self.speed <= 0.0 || self.speed >= class.speed)
-            && (self.first_token_ms <= 0.0 || self.first_token_ms <= class.first_token_ms)
+        self.errors() <= class.errors
+            && (self.speed() <= 0.0 || self.speed() >= class.speed)
+            && (self.first_token_ms() <= 0.0 || self.first_token_ms() <= class.first_token_ms)
     }
 
     /// The greatest service class whose demands the miner meets.

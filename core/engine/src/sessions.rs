@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cortensor_router_model::{SessionId, TaskId, Timestamp};
 
 use super::fleet::Fleet;
+use super::pages::Pages;
 use super::rules::{MinerKey, SessionRules};
 use super::session::SessionEntry;
 use super::task::{AttemptState, TaskEntry};
@@ -12,7 +13,7 @@ use super::task::{AttemptState, TaskEntry};
 /// All sessions.
 #[derive(Debug)]
 pub(super) struct Sessions {
-    by_id: BTreeMap<SessionId, SessionEntry>,
+    by_id: Pages<SessionId, Box<SessionEntry>>,
     /// Sessions with a reservation that is in force and has fewer miners than it wants.
     short: BTreeSet<SessionId>,
     first_task: TaskId,
@@ -21,22 +22,22 @@ pub(super) struct Sessions {
 impl Sessions {
     /// No sessions yet. The first task of each session gets the id `first_task`.
     pub(super) fn new(first_task: TaskId) -> Self {
-        Self { by_id: BTreeMap::new(), short: BTreeSet::new(), first_task }
+        Self { by_id: Pages::default(), short: BTreeSet::new(), first_task }
     }
 
     /// A session.
     pub(super) fn get(&self, id: SessionId) -> Option<&SessionEntry> {
-        self.by_id.get(&id)
+        self.by_id.get(id).map(Box::as_ref)
     }
 
     /// A session, to change its counts. Use the methods below to change its reservation.
     pub(super) fn get_mut(&mut self, id: SessionId) -> Option<&mut SessionEntry> {
-        self.by_id.get_mut(&id)
+        self.by_id.get_mut(id).map(Box::as_mut)
     }
 
     /// A session that must be there, because a task of it was let in.
     pub(super) fn known_mut(&mut self, id: SessionId) -> Option<&mut SessionEntry> {
-        let session = self.by_id.get_mut(&id);
+        let session = self.get_mut(id);
         debug_assert!(session.is_some(), "session {id} is not there");
         session
     }
@@ -44,7 +45,7 @@ impl Sessions {
     /// The session, which is added if it is not there.
     pub(super) fn entry(&mut self, id: SessionId) -> &mut SessionEntry {
         let next_task = self.first_task;
-        self.by_id.entry(id).or_insert_with(|| SessionEntry { next_task, ..SessionEntry::default() })
+        self.by_id.entry(id, || Box::new(SessionEntry { next_task, ..SessionEntry::default() }))
     }
 
     /// Sets the rules of a session, which is added if it is not there. Returns its former and its present weight among
@@ -60,7 +61,7 @@ impl Sessions {
 
     /// Forgets a closed session. `false`: some of its work is still under way, and it stays.
     pub(super) fn forget(&mut self, id: SessionId) -> bool {
-        let Some(session) = self.by_id.get(&id) else { return true };
+        let Some(session) = self.by_id.get(id) else { return true };
         // A session that is closed has given its reserved miners back.
         let at_rest = !session.rules.open
             && session.active == 0
@@ -68,7 +69,7 @@ impl Sessions {
             && session.working.is_empty()
             && session.reserved.is_empty();
         if at_rest {
-            self.by_id.remove(&id);
+            self.by_id.remove(id);
             self.short.remove(&id);
         }
         at_rest
@@ -77,7 +78,7 @@ impl Sessions {
     /// Sets the last task id of a session. The number of tasks that it has had follows from this id.
     pub(super) fn resume(&mut self, id: SessionId, last: TaskId) {
         let first = self.first_task;
-        if let Some(session) = self.by_id.get_mut(&id) {
+        if let Some(session) = self.by_id.get_mut(id) {
             session.next_task = session.next_task.max(TaskId(last.0 + 1));
             session.taken = session.next_task.0.saturating_sub(first.0);
         }
@@ -86,7 +87,7 @@ impl Sessions {
     /// Counts one waiting task of the session more, or one less. Returns the session's former and its present weight
     /// among the sessions with waiting tasks.
     pub(super) fn count_waiting(&mut self, id: SessionId, more: bool) -> (u64, u64) {
-        let Some(session) = self.by_id.get_mut(&id) else { return (0, 0) };
+        let Some(session) = self.by_id.get_mut(id) else { return (0, 0) };
         let was = session.waiting_weight();
         if more {
             session.queued += 1;
@@ -98,14 +99,14 @@ impl Sessions {
 
     /// Notes that a miner has one more task of the session, if the session is restricted.
     pub(super) fn started_working(&mut self, id: SessionId, key: MinerKey) {
-        if let Some(session) = self.by_id.get_mut(&id) {
+        if let Some(session) = self.by_id.get_mut(id) {
             *session.working.entry(key).or_default() += 1;
         }
     }
 
     /// Notes that a miner has one task of the session less.
     pub(super) fn stopped_working(&mut self, id: SessionId, key: MinerKey) {
-        if let Some(session) = self.by_id.get_mut(&id)
+        if let Some(session) = self.by_id.get_mut(id)
             && let Some(tasks) = session.working.get_mut(&key)
         {
             *tasks -= 1;
@@ -117,20 +118,20 @@ impl Sessions {
 
     /// Lets the session's reservation hold until that time. Returns the time until which it held before.
     pub(super) fn reserve_until(&mut self, id: SessionId, until: Timestamp) -> Option<Timestamp> {
-        let was = std::mem::replace(&mut self.by_id.get_mut(&id)?.reserved_until, until);
+        let was = std::mem::replace(&mut self.by_id.get_mut(id)?.reserved_until, until);
         self.note_short(id);
         Some(was)
     }
 
     /// The sessions whose reservation holds and has fewer miners than it reserves.
     pub(super) fn short(&self, now: Timestamp) -> Vec<SessionId> {
-        let holds = |id: &SessionId| self.by_id.get(id).is_some_and(|session| session.reserved_until > now);
+        let holds = |id: &SessionId| self.by_id.get(*id).is_some_and(|session| session.reserved_until > now);
         self.short.iter().copied().filter(holds).collect()
     }
 
     /// Keeps a miner for the session.
     pub(super) fn keep(&mut self, id: SessionId, key: MinerKey) {
-        if let Some(session) = self.by_id.get_mut(&id) {
+        if let Some(session) = self.by_id.get_mut(id) {
             session.reserved.insert(key);
         }
         self.note_short(id);
@@ -138,7 +139,7 @@ impl Sessions {
 
     /// Notes that a miner is no longer kept for the session.
     pub(super) fn unkeep(&mut self, id: SessionId, key: MinerKey) {
-        if let Some(session) = self.by_id.get_mut(&id) {
+        if let Some(session) = self.by_id.get_mut(id) {
             session.reserved.remove(&key);
         }
         self.note_short(id);
@@ -146,13 +147,13 @@ impl Sessions {
 
     /// Removes all miners from the session's reservation and returns them.
     pub(super) fn take_kept(&mut self, id: SessionId) -> BTreeSet<MinerKey> {
-        let kept = self.by_id.get_mut(&id).map(|session| std::mem::take(&mut session.reserved));
+        let kept = self.by_id.get_mut(id).map(|session| std::mem::take(&mut session.reserved));
         self.note_short(id);
         kept.unwrap_or_default()
     }
 
     fn note_short(&mut self, id: SessionId) {
-        if self.by_id.get(&id).is_some_and(SessionEntry::is_short) {
+        if self.get(id).is_some_and(SessionEntry::is_short) {
             self.short.insert(id);
         } else {
             self.short.remove(&id);
@@ -161,7 +162,7 @@ impl Sessions {
 
     /// The sum of the weights of all sessions with waiting tasks.
     pub(super) fn waiting_weight(&self) -> u64 {
-        self.by_id.values().map(SessionEntry::waiting_weight).sum()
+        self.by_id.values().map(|session| session.waiting_weight()).sum()
     }
 
     /// Checks the counts of each session against the tasks, and its reservation against the miners.
@@ -182,8 +183,8 @@ impl Sessions {
                 *working.entry((session, attempt.miner)).or_insert(0) += 1;
             }
         }
-        for (id, session) in &self.by_id {
-            let (active, queued) = counts.remove(id).unwrap_or_default();
+        for (id, session) in self.by_id.iter() {
+            let (active, queued) = counts.remove(&id).unwrap_or_default();
             if (active, queued) != (session.active, session.queued) {
                 return Err(format!(
                     "session {id} has {active} tasks of which {queued} wait, but counts {} and {}",
@@ -191,27 +192,31 @@ impl Sessions {
                 ));
             }
             for (key, tasks) in &session.working {
-                let there = working.remove(&(*id, *key)).unwrap_or(0);
+                let there = working.remove(&(id, *key)).unwrap_or(0);
                 if there != *tasks {
                     return Err(format!("session {id} counts {tasks} tasks of miner {key:?}, but it has {there}"));
                 }
             }
             for key in &session.reserved {
-                if fleet.get(*key).is_none_or(|miner| miner.reserved != Some(*id)) {
+                if fleet.get(*key).is_none_or(|miner| miner.reserved() != Some(id)) {
                     return Err(format!("session {id} keeps miner {key:?}, which does not know it"));
                 }
             }
-            if session.is_short() != self.short.contains(id) {
+            if session.is_short() != self.short.contains(&id) {
                 return Err(format!("session {id} is short of miners: {}, which is not listed so", session.is_short()));
             }
         }
         if let Some(((id, key), _)) = working.first_key_value() {
             return Err(format!("miner {key:?} works for session {id}, which does not know it"));
         }
-        for (key, miner) in fleet.iter() {
-            let kept = miner.reserved.is_none_or(|id| self.get(id).is_some_and(|s| s.reserved.contains(key)));
+        for miner in fleet.values() {
+            let key = miner.key();
+            let kept = miner.reserved().is_none_or(|id| self.get(id).is_some_and(|s| s.reserved.contains(&key)));
             if !kept {
-                return Err(format!("miner {key:?} is kept for session {:?}, which does not know it", miner.reserved));
+                return Err(format!(
+                    "miner {key:?} is kept for session {:?}, which does not know it",
+                    miner.reserved()
+                ));
             }
         }
         Ok(())

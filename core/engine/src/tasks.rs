@@ -1,10 +1,11 @@
 //! The tasks that have not ended, and the indexes by which one of them is found.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use cortensor_router_model::{Fence, Gid};
 
 use super::fleet::Fleet;
+use super::pages::Pages;
 use super::rules::MinerKey;
 use super::task::{Attempt, AttemptState, TaskEntry};
 
@@ -14,9 +15,9 @@ const FENCE_BITS: u32 = 33;
 /// All tasks that have not ended.
 #[derive(Debug)]
 pub(super) struct Tasks {
-    by_gid: BTreeMap<Gid, TaskEntry>,
+    by_gid: Pages<Gid, Box<TaskEntry>>,
     /// The tasks of the attempts that count.
-    fences: BTreeMap<Fence, Gid>,
+    fences: Pages<Fence, Gid>,
     /// Tasks that wait for a miner that continues their text.
     continuing: BTreeSet<Gid>,
     /// Tasks that some miners have refused for good. A miner that could serve the other tasks of the lane may be no
@@ -33,8 +34,8 @@ impl Tasks {
     /// No tasks yet. The first one gets the number `first_gid`.
     pub(super) fn new(first_gid: Gid, epoch: u64) -> Self {
         Self {
-            by_gid: BTreeMap::new(),
-            fences: BTreeMap::new(),
+            by_gid: Pages::default(),
+            fences: Pages::default(),
             continuing: BTreeSet::new(),
             picky: BTreeSet::new(),
             rechecks: 0,
@@ -66,56 +67,56 @@ impl Tasks {
     /// Adds a task.
     pub(super) fn insert(&mut self, gid: Gid, task: TaskEntry) {
         self.rechecks += u32::from(task.recheck);
-        let old = self.by_gid.insert(gid, task);
+        let old = self.by_gid.insert(gid, Box::new(task));
         debug_assert!(old.is_none(), "task {gid} is there already");
     }
 
     /// Removes a task. None of its attempts counts any more.
     pub(super) fn remove(&mut self, gid: Gid) -> Option<TaskEntry> {
-        let task = self.by_gid.remove(&gid)?;
+        let task = self.by_gid.remove(gid)?;
         for attempt in &task.attempts {
-            self.fences.remove(&attempt.fence);
+            self.fences.remove(attempt.fence);
         }
         self.continuing.remove(&gid);
         self.picky.remove(&gid);
         self.rechecks -= u32::from(task.recheck);
-        Some(task)
+        Some(*task)
     }
 
     /// A task.
     pub(super) fn get(&self, gid: Gid) -> Option<&TaskEntry> {
-        self.by_gid.get(&gid)
+        self.by_gid.get(gid).map(Box::as_ref)
     }
 
     /// A task, to change its state. Use [`begin`](Self::begin) and [`lose`](Self::lose) to add and remove its
     /// attempts.
     pub(super) fn get_mut(&mut self, gid: Gid) -> Option<&mut TaskEntry> {
-        self.by_gid.get_mut(&gid)
+        self.by_gid.get_mut(gid).map(Box::as_mut)
     }
 
     /// A task that must be there, because the caller has just seen it.
     pub(super) fn known(&self, gid: Gid) -> Option<&TaskEntry> {
-        let task = self.by_gid.get(&gid);
+        let task = self.get(gid);
         debug_assert!(task.is_some(), "task {gid} is over");
         task
     }
 
     /// A task that must be there, to be changed.
     pub(super) fn known_mut(&mut self, gid: Gid) -> Option<&mut TaskEntry> {
-        let task = self.by_gid.get_mut(&gid);
+        let task = self.get_mut(gid);
         debug_assert!(task.is_some(), "task {gid} is over");
         task
     }
 
     /// The task of an attempt that counts.
     pub(super) fn owner(&self, fence: Fence) -> Option<Gid> {
-        self.fences.get(&fence).copied()
+        self.fences.get(fence).copied()
     }
 
     /// The attempt with this fence, if it counts, and its task.
     pub(super) fn attempt(&self, fence: Fence) -> Option<(Gid, &TaskEntry, &Attempt)> {
         let gid = self.owner(fence)?;
-        let task = self.by_gid.get(&gid)?;
+        let task = self.by_gid.get(gid)?;
         let attempt = task.attempts.iter().find(|attempt| attempt.fence == fence);
         debug_assert!(attempt.is_some(), "task {gid} does not know its attempt {fence}");
         Some((gid, task, attempt?))
@@ -124,14 +125,14 @@ impl Tasks {
     /// The task of the attempt with this fence, if the attempt counts, to change it.
     pub(super) fn of_attempt(&mut self, fence: Fence) -> Option<(Gid, &mut TaskEntry)> {
         let gid = self.owner(fence)?;
-        let task = self.by_gid.get_mut(&gid);
+        let task = self.get_mut(gid);
         debug_assert!(task.is_some(), "the attempt {fence} counts, but its task {gid} is over");
         Some((gid, task?))
     }
 
     /// Adds an attempt to a task; from now on it counts.
     pub(super) fn begin(&mut self, gid: Gid, attempt: Attempt) {
-        let Some(task) = self.by_gid.get_mut(&gid) else {
+        let Some(task) = self.by_gid.get_mut(gid) else {
             debug_assert!(false, "task {gid} is over and begins an attempt");
             return;
         };
@@ -141,20 +142,20 @@ impl Tasks {
 
     /// Notes that the attempt's answer is in: nothing more of it counts.
     pub(super) fn close(&mut self, fence: Fence) {
-        self.fences.remove(&fence);
+        self.fences.remove(fence);
     }
 
     /// Takes an attempt off its task; nothing more of it counts.
     pub(super) fn lose(&mut self, gid: Gid, fence: Fence) -> Option<Attempt> {
-        let task = self.by_gid.get_mut(&gid)?;
+        let task = self.by_gid.get_mut(gid)?;
         let index = task.attempts.iter().position(|attempt| attempt.fence == fence)?;
-        self.fences.remove(&fence);
+        self.fences.remove(fence);
         Some(task.attempts.remove(index))
     }
 
     /// Notes that the miner would refuse the task again.
     pub(super) fn refused(&mut self, gid: Gid, miner: MinerKey) {
-        if let Some(task) = self.by_gid.get_mut(&gid)
+        if let Some(task) = self.by_gid.get_mut(gid)
             && !task.refused_by.contains(&miner)
         {
             task.refused_by.push(miner);
@@ -164,7 +165,7 @@ impl Tasks {
 
     /// Sets whether the task waits for a miner that continues its text.
     pub(super) fn set_continuing(&mut self, gid: Gid, continuing: bool) {
-        let Some(task) = self.by_gid.get_mut(&gid) else { return };
+        let Some(task) = self.by_gid.get_mut(gid) else { return };
         task.continuing = continuing;
         if continuing {
             self.continuing.insert(gid);
@@ -184,8 +185,8 @@ impl Tasks {
     }
 
     /// All tasks with their numbers.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Gid, &TaskEntry)> {
-        self.by_gid.iter()
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Gid, &TaskEntry)> {
+        self.by_gid.iter().map(|(gid, task)| (gid, task.as_ref()))
     }
 
     /// The number of tasks that only check an answer.
@@ -204,7 +205,7 @@ impl Tasks {
     /// A text that says which record or list is wrong.
     pub(super) fn check(&self, fleet: &Fleet) -> Result<(), String> {
         let mut open_attempts = 0;
-        for (gid, task) in &self.by_gid {
+        for (gid, task) in self.by_gid.iter() {
             task.phase.check().map_err(|why| format!("task {gid}: {why}"))?;
             if task.wants_miner() && !task.in_queue && task.retry_at.is_none() {
                 return Err(format!("task {gid} wants a miner, but is neither queued nor waits for a retry"));
@@ -216,7 +217,7 @@ impl Tasks {
                 if task.attempts[..index].iter().any(|other| other.miner == attempt.miner) {
                     return Err(format!("task {gid} has two attempts on one miner"));
                 }
-                let counts = self.fences.get(&attempt.fence) == Some(gid);
+                let counts = self.fences.get(attempt.fence) == Some(&gid);
                 open_attempts += usize::from(counts);
                 if attempt.state == AttemptState::Done || task.is_ending() {
                     continue;
@@ -224,7 +225,7 @@ impl Tasks {
                 if !counts {
                     return Err(format!("the attempt {} of task {gid} is not known by its fence", attempt.fence));
                 }
-                if !fleet.get(attempt.miner).is_some_and(|miner| miner.fences.contains(&attempt.fence)) {
+                if !fleet.get(attempt.miner).is_some_and(|miner| miner.fences().contains(&attempt.fence)) {
                     return Err(format!("the attempt {} of task {gid} is not known to its miner", attempt.fence));
                 }
             }
@@ -236,11 +237,11 @@ impl Tasks {
         if rechecks != self.rechecks as usize {
             return Err(format!("{rechecks} rechecks run, but {} are counted", self.rechecks));
         }
-        let goes_on = |gid: &Gid| self.by_gid.get(gid).is_some_and(|task| task.continuing && !task.is_ending());
+        let goes_on = |gid: &Gid| self.by_gid.get(*gid).is_some_and(|task| task.continuing && !task.is_ending());
         if let Some(gid) = self.continuing.iter().find(|gid| !goes_on(gid)) {
             return Err(format!("task {gid} is listed as one that goes on, but does not"));
         }
-        let picky = |gid: &Gid| self.by_gid.get(gid).is_some_and(|task| !task.refused_by.is_empty());
+        let picky = |gid: &Gid| self.by_gid.get(*gid).is_some_and(|task| !task.refused_by.is_empty());
         if let Some(gid) = self.picky.iter().find(|gid| !picky(gid)) {
             return Err(format!("task {gid} is listed as one that a miner refused, but none did"));
         }

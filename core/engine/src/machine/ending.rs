@@ -109,10 +109,7 @@ impl Engine {
                 Timer::Reservation(session) => self.reservation_due(session, step),
                 Timer::Breaker(key) => {
                     if let Some(miner) = self.fleet.get_mut(key) {
-                        if matches!(miner.breaker.state(), crate::breaker::BreakerState::Open(until) if until <= step.now)
-                        {
-                            miner.breaker.half_open();
-                        }
+                        miner.try_breaker(step.now);
                         self.fleet.reindex(key);
                         self.pump_for(key, step);
                     }

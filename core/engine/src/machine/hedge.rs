@@ -33,7 +33,7 @@ impl Engine {
         }
         let (lane, window) = (task.lane.clone(), [(task.place.tag, gid)]);
         let Some((gid, miner)) = self.choose(&lane, &window, task.place.tag, step.now) else { return };
-        if self.fleet.get(miner).is_none_or(|miner| miner.rules.last_resort) {
+        if self.fleet.get(miner).is_none_or(|miner| miner.rules().last_resort) {
             return;
         }
         self.hedging.spend();

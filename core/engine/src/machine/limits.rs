@@ -3,7 +3,6 @@
 use super::Engine;
 use crate::line::LaneKey;
 use crate::miner::MinerEntry;
-use crate::rules::MinerKey;
 use crate::session::SessionEntry;
 use cortensor_router_model::SessionId;
 
@@ -16,8 +15,8 @@ pub(super) struct Limits<'a> {
 }
 
 impl Limits<'_> {
-    pub(super) fn allow(&self, key: MinerKey, miner: &MinerEntry) -> bool {
-        (!self.crowded || self.session.working.contains_key(&key))
+    pub(super) fn allow(&self, miner: &MinerEntry) -> bool {
+        (!self.crowded || self.session.working.contains_key(&miner.key()))
             && (!self.strict || miner.meets(self.session.rules.sla))
     }
 }

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use cortensor_router_model::Fence;
+use smallvec::SmallVec;
+
 use super::Engine;
 use crate::effect::{Effect, StopReason};
 use crate::event::Blame;
@@ -31,7 +34,7 @@ impl Engine {
     pub(super) fn credits(&mut self, key: MinerKey, credits: u32, step: &mut Step) {
         let Some(miner) = self.fleet.get_mut(key) else { return };
         let took_part = miner.takes_part();
-        miner.credits = credits;
+        miner.set_credits(credits);
         if took_part && !miner.takes_part() {
             self.fleet.thin();
         }
@@ -51,7 +54,7 @@ impl Engine {
     /// Gives a miner no new tasks from now on.
     pub(super) fn drain_miner(&mut self, key: MinerKey, step: &mut Step) {
         let Some(miner) = self.fleet.get_mut(key) else { return };
-        miner.draining = true;
+        miner.drain();
         self.fleet.thin();
         self.fleet.reindex(key);
         self.settle_continuing(step);
@@ -76,10 +79,12 @@ impl Engine {
     /// no other miner ever gets.
     pub(super) fn miner_gone(&mut self, key: MinerKey, step: &mut Step) {
         if let Some(miner) = self.fleet.get_mut(key) {
-            miner.draining = true;
+            miner.drain();
         }
         self.fleet.unindex(key);
-        let Some(fences) = self.fleet.get(key).map(|miner| miner.fences.clone()) else { return };
+        let Some(fences) = self.fleet.get(key).map(|miner| SmallVec::<[Fence; 4]>::from(miner.fences())) else {
+            return;
+        };
         for fence in fences {
             // A miner that was removed on purpose still has a connection and must be told to stop.
             if let Some(gid) = self.tasks.owner(fence) {

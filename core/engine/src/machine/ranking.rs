@@ -4,7 +4,6 @@ use super::Engine;
 use super::limits::Limits;
 use crate::fit::Fit;
 use crate::miner::MinerEntry;
-use crate::rules::MinerKey;
 use crate::task::TaskEntry;
 
 impl Engine {
@@ -15,12 +14,12 @@ impl Engine {
             return Some(Fit::LastResort);
         }
         let mut best = None;
-        for (key, miner) in self.fleet.iter() {
+        for miner in self.fleet.values() {
             let Some(fit) = miner.fit(&task.lane).filter(|fit| best.is_none_or(|best| *fit < best)) else { continue };
             if miner.counts()
                 && miner.serves(&task.lane)
-                && self.could_take(task, *key, miner)
-                && limits.is_none_or(|limits| limits.allow(*key, miner))
+                && self.could_take(task, miner)
+                && limits.is_none_or(|limits| limits.allow(miner))
             {
                 best = Some(fit);
                 if fit == Fit::Named {
@@ -34,10 +33,11 @@ impl Engine {
 
     /// Whether the miner may still have the task. For a check in the background, miners that have answered count, too,
     /// because the check compares answers of miners with the same rank.
-    fn could_take(&self, task: &TaskEntry, key: MinerKey, miner: &MinerEntry) -> bool {
+    fn could_take(&self, task: &TaskEntry, miner: &MinerEntry) -> bool {
+        let key = miner.key();
         !task.refused_by.contains(&key)
             && !task.declined_by.contains(&key)
-            && (!task.continuing || miner.rules.continues)
+            && (!task.continuing || miner.rules().continues)
             && (task.recheck
                 || !task.attempts.iter().any(|attempt| attempt.miner == key)
                     && (task.used.is_empty() || self.is_distinct(task, miner)))

@@ -5,6 +5,7 @@ use crate::chance::mix;
 use crate::demand::Demand;
 use crate::effect::Effect;
 use crate::line::{Place, Tag};
+use crate::miner::MinerEntry;
 use crate::step::Step;
 use crate::task::{AttemptState, TaskEntry, Used};
 use crate::timer::Timer;
@@ -30,7 +31,7 @@ impl Engine {
             return;
         }
         let (fence, key) = (answer.fence, answer.miner);
-        let Some(rules) = self.fleet.get(key).map(|miner| &miner.rules) else { return };
+        let Some(rules) = self.fleet.get(key).map(MinerEntry::rules) else { return };
         let (name, owner) = (rules.identity.clone(), rules.owner.clone());
         let gid = self.tasks.new_gid();
         let timeout = ended.patience_ms.max(1);

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use crate::line::LaneKey;
+use crate::miner::MinerEntry;
 use crate::rules::MinerKey;
 use crate::step::Step;
 use crate::timer::Timer;
@@ -39,13 +40,13 @@ impl Engine {
             mode: SessionMode::Ephemeral,
             own: Some(id),
         };
-        let able = self.fleet.iter().filter(|(_, miner)| miner.could_serve(&lane) && !miner.rules.last_resort);
-        let kept = able.clone().filter(|(_, miner)| miner.reserved.is_some()).count();
+        let able = self.fleet.values().filter(|miner| miner.could_serve(&lane) && !miner.rules().last_resort);
+        let kept = able.clone().filter(|miner| miner.reserved().is_some()).count();
         let most = (able.clone().count() as f64 * self.settings.max_reserved) as usize;
         // Miners that have the model come first, then the least busy ones, which are free for the session soonest.
         let mut spare: Vec<_> = able
-            .filter(|(_, miner)| miner.reserved.is_none() && miner.takes_part())
-            .map(|(key, miner)| (miner.fit(&lane), miner.in_flight, *key))
+            .filter(|miner| miner.reserved().is_none() && miner.takes_part())
+            .map(|miner| (miner.fit(&lane), miner.in_flight(), miner.key()))
             .collect();
         spare.sort_unstable();
         let room = (wanted - session.reserved.len()).min(most.saturating_sub(kept));
@@ -76,7 +77,7 @@ impl Engine {
 
     /// Removes a miner that is gone from its session's reservation.
     pub(super) fn drop_reservation(&mut self, key: MinerKey) {
-        let Some(session) = self.fleet.get(key).and_then(|miner| miner.reserved) else { return };
+        let Some(session) = self.fleet.get(key).and_then(MinerEntry::reserved) else { return };
         self.sessions.unkeep(session, key);
     }
 }

@@ -96,12 +96,12 @@ impl Engine {
     /// Whether some miner that could serve the task has not been asked yet.
     pub(super) fn has_untried(&self, gid: Gid) -> bool {
         self.tasks.get(gid).is_some_and(|task| {
-            self.fleet.iter().any(|(key, miner)| {
-                !task.tried.contains(key)
-                    && !miner.rules.last_resort
+            self.fleet.values().any(|miner| {
+                !task.tried.contains(&miner.key())
+                    && !miner.rules().last_resort
                     && miner.takes_part()
                     && miner.serves(&task.lane)
-                    && !task.attempts.iter().any(|attempt| attempt.miner == *key)
+                    && !task.attempts.iter().any(|attempt| attempt.miner == miner.key())
             })
         })
     }
@@ -118,8 +118,11 @@ impl Engine {
     /// Whether some miner can continue the task's text.
     fn has_continuer(&self, gid: Gid) -> bool {
         self.tasks.get(gid).is_some_and(|task| {
-            self.fleet.iter().any(|(key, miner)| {
-                miner.rules.continues && miner.takes_part() && miner.serves(&task.lane) && !task.tried.contains(key)
+            self.fleet.values().any(|miner| {
+                miner.rules().continues
+                    && miner.takes_part()
+                    && miner.serves(&task.lane)
+                    && !task.tried.contains(&miner.key())
             })
         })
     }
@@ -171,12 +174,12 @@ impl Engine {
         // A miner that was not tried may have the task at once. A wait only helps if all miners were tried.
         let fresh = self.tasks.get(gid).is_some_and(|task| {
             let worst = self.worst_fit(task, None);
-            self.fleet.iter().any(|(key, miner)| {
-                !task.tried.contains(key)
-                    && miner.rank.is_some()
+            self.fleet.values().any(|miner| {
+                !task.tried.contains(&miner.key())
+                    && miner.listed().is_some()
                     && miner.serves(&lane)
                     && miner.fit(&lane) <= worst
-                    && (miner.rules.continues || !task.continuing)
+                    && (miner.rules().continues || !task.continuing)
             })
         });
         if fresh {

@@ -76,7 +76,7 @@ impl Engine {
         step.push(Effect::Reputed { name: name.clone(), reputation: new });
         if let Some(key) = self.fleet.by_identity(&name) {
             if let Some(miner) = self.fleet.get_mut(key) {
-                miner.reputation = new;
+                miner.set_reputation(new);
             }
             self.judge_reputation(key, step.now);
             self.fleet.reindex(key);
@@ -98,9 +98,8 @@ impl Engine {
     /// Sets a miner aside if its reputation is too low.
     pub(super) fn judge_reputation(&mut self, key: MinerKey, now: Timestamp) {
         let Some(miner) = self.fleet.get_mut(key) else { return };
-        if miner.reputation < self.settings.min_reputation && miner.aside_until.is_none() {
-            let until = now.plus(self.settings.set_aside_ms.max(1));
-            miner.aside_until = Some(until);
+        let until = now.plus(self.settings.set_aside_ms.max(1));
+        if miner.set_aside_below(self.settings.min_reputation, until) {
             self.fleet.thin();
             self.timers.set(until, Timer::SetAside(key));
         }
@@ -109,11 +108,8 @@ impl Engine {
     /// Ends the time for which a miner was set aside. After one more wrong answer it is set aside again.
     pub(super) fn back_from_aside(&mut self, key: MinerKey, step: &mut Step) {
         let Some(miner) = self.fleet.get_mut(key) else { return };
-        if miner.aside_until.take().is_none() {
-            return;
-        }
-        miner.reputation = miner.reputation.max(self.settings.min_reputation);
-        let (name, reputation) = (miner.rules.identity.clone(), miner.reputation);
+        let Some(reputation) = miner.come_back(self.settings.min_reputation) else { return };
+        let name = miner.rules().identity.clone();
         self.remember(&name, reputation);
         step.push(Effect::Reputed { name, reputation });
         self.fleet.reindex(key);

@@ -4,6 +4,7 @@ use cortensor_router_model::{Fence, Gid, SessionId, TaskId, TaskState};
 
 use super::Engine;
 use crate::breaker::BreakerState;
+use crate::miner::MinerEntry;
 use crate::rules::MinerKey;
 
 /// A task's state.
@@ -59,29 +60,14 @@ impl Engine {
 
     /// A miner that is there.
     pub fn miner(&self, key: MinerKey) -> Option<MinerView> {
-        let miner = self.fleet.get(key)?;
-        Some(MinerView {
-            credits: miner.credits,
-            in_flight: miner.in_flight,
-            draining: miner.draining,
-            breaker: miner.breaker.state(),
-            tokens_per_second: miner.speed,
-            first_token_ms: miner.first_token_ms,
-            completed: miner.completed,
-            failed: miner.failed,
-            errors: miner.errors,
-            reputation: miner.reputation,
-            set_aside: miner.aside_until.is_some(),
-            reserved: miner.reserved,
-            service_class: miner.service_class(),
-        })
+        self.fleet.get(key).map(MinerEntry::view)
     }
 
     /// The miners that could serve a task if they were up.
     pub fn absent(&self, gid: Gid) -> Vec<MinerKey> {
         let Some(task) = self.tasks.get(gid) else { return Vec::new() };
-        let absent = self.fleet.iter().filter(|(_, miner)| !miner.takes_part() && miner.could_serve(&task.lane));
-        absent.map(|(key, _)| *key).collect()
+        let absent = self.fleet.values().filter(|miner| !miner.takes_part() && miner.could_serve(&task.lane));
+        absent.map(MinerEntry::key).collect()
     }
 
     /// Tasks of a session that have not ended.

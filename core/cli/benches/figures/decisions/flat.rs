@@ -1,6 +1,7 @@
 //! Measures the cost of the engine's answer to one event with 100 miners and sessions, and with 10 000 of each. No decision may
 //! look at every miner or every session.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use cortensor_router::internals::engine::{Effect, Engine, EngineSettings, Event, MinerKey, SessionRules};
@@ -12,8 +13,10 @@ use crate::{Context, Outcome};
 
 const SMALL: u32 = 100;
 const LARGE: u32 = 10_000;
-/// Events of each kind in one round.
+/// Events of each kind in one round; of submissions there are three times as many.
 const ROUND: usize = 200;
+/// Rounds of each fleet before the first one that counts, until all memory is in use.
+const WARM: usize = 10;
 /// The greatest ratio between the two fleets. A decision that looks at each miner or session has a ratio of 100; one
 /// that goes down balanced trees has the ratio of their depths.
 const FLAT: f64 = 2.0;
@@ -28,6 +31,8 @@ struct Fleet {
     sessions: u64,
     next_miner: u32,
     number: u64,
+    /// Submissions that are ready, so that nothing but the engine's work stands between two measured events.
+    ready: VecDeque<Event>,
 }
 
 impl Fleet {
@@ -39,6 +44,7 @@ impl Fleet {
             sessions: u64::from(size),
             next_miner: 0,
             number: 0,
+            ready: VecDeque::new(),
         };
         for id in 0..fleet.sessions {
             let rules = SessionRules { weight: 1, affinity: true, open: true, ..SessionRules::default() };
@@ -47,6 +53,7 @@ impl Fleet {
         for _ in 0..size {
             fleet.join();
         }
+        fleet.prepare(size as usize);
         for _ in 0..size {
             let (_, given) = fleet.submit()?;
             fleet.finish(&given);
@@ -67,11 +74,18 @@ impl Fleet {
         self.step(Event::MinerUp(key, miner(key, 2))).0
     }
 
+    /// Makes that many submissions ready.
+    fn prepare(&mut self, submissions: usize) {
+        for _ in 0..submissions {
+            self.number += 1;
+            self.ready.push_back(Event::Submit(Box::new(task(self.number, self.sessions, self.now))));
+        }
+    }
+
     fn submit(&mut self) -> Outcome<(Duration, Given)> {
         self.now = self.now.plus(1);
-        self.number += 1;
-        let task = task(self.number, self.sessions, self.now);
-        let (took, effects) = self.step(Event::Submit(Box::new(task)));
+        let Some(event) = self.ready.pop_front() else { return Err("no submission is ready".to_owned()) };
+        let (took, effects) = self.step(event);
         Ok((took, given(&effects)?))
     }
 
@@ -80,25 +94,29 @@ impl Fleet {
         done + self.step(Event::Committed(given.gid)).0
     }
 
-    /// Runs each event as often as a round has it. Answers how long each kind took.
-    fn round(&mut self) -> Outcome<[Duration; EVENTS.len()]> {
+    /// Runs each event as often as a round has it. Answers how long an event of each kind took on average.
+    fn round(&mut self) -> Outcome<[f64; EVENTS.len()]> {
+        self.prepare(3 * ROUND);
         let mut took = [Duration::ZERO; EVENTS.len()];
         for _ in 0..ROUND {
             let (submitting, first) = self.submit()?;
             took[0] += submitting;
             took[1] += self.finish(&first);
-            let (_, second) = self.submit()?;
+            let (submitting, second) = self.submit()?;
+            took[0] += submitting;
             took[2] += self.step(Event::Cancel(second.gid)).0;
             self.step(Event::Committed(second.gid));
-            let (_, third) = self.submit()?;
-            took[3] += self.step(Event::Credits(third.miner, 2)).0;
+            let (submitting, third) = self.submit()?;
+            took[0] += submitting;
+            took[3] += self.step(Event::Credits(third.miner, 3)).0;
             let (leaving, effects) = self.step(Event::MinerGone(third.miner));
             took[4] += leaving;
             let again = given(&effects)?;
             self.finish(&again);
             took[5] += self.join();
         }
-        Ok(took)
+        took[0] /= 3;
+        Ok(took.map(|all| all.as_secs_f64() * 1e6 / ROUND as f64))
     }
 }
 
@@ -117,28 +135,33 @@ fn given(effects: &[Effect]) -> Outcome<Given> {
     offer.ok_or_else(|| format!("no free miner got a task: {effects:?}"))
 }
 
-/// Adds a row for each event: its cost in the large fleet beside that in the small one.
+/// Adds a row for each event: its cost in the large fleet beside that in the small one. The fleets take turns, round by
+/// round. The costs are the medians of all rounds, and the ratio is the median of the ratios of the rounds.
 pub(super) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     let (mut small, mut large) = (Fleet::new(SMALL)?, Fleet::new(LARGE)?);
+    for _ in 0..WARM {
+        small.round()?;
+        large.round()?;
+    }
     let mut rounds = Vec::new();
-    for _ in 0..context.pick(15, 51) {
+    for _ in 0..context.pick(31, 101) {
         rounds.push((small.round()?, large.round()?));
     }
     for (at, event) in EVENTS.into_iter().enumerate() {
-        let middle = |pick: fn(&Rounds) -> &[Duration; EVENTS.len()]| {
-            let mut each: Vec<Duration> = rounds.iter().map(|round| pick(round)[at]).collect();
-            each.sort_unstable();
-            each[each.len() / 2].as_secs_f64() * 1e6 / ROUND as f64
+        let median = |of: &dyn Fn(&Round) -> f64| {
+            let mut each: Vec<f64> = rounds.iter().map(of).collect();
+            each.sort_unstable_by(f64::total_cmp);
+            each[each.len() / 2]
         };
-        let (small, large) = (middle(|round| &round.0), middle(|round| &round.1));
+        let large = median(&|round| round.1[at]);
         rows.push(
             Row::new("decisions", format!("{event}, 10 000 miners and sessions"), large, "us")
-                .beside("100 of each", small)
+                .beside_at("100 of each", median(&|round| round.0[at]), median(&|round| round.1[at] / round.0[at]))
                 .gate(Gate::RatioAtMost(FLAT)),
         );
     }
     Ok(())
 }
 
-/// How long the events of one round took in the small and in the large fleet.
-type Rounds = ([Duration; EVENTS.len()], [Duration; EVENTS.len()]);
+/// The microseconds of the events in one round of the small and of the large fleet.
+type Round = ([f64; EVENTS.len()], [f64; EVENTS.len()]);
