@@ -22,7 +22,7 @@ pub enum Plan {
     Time(Duration),
 }
 
-/// Gives the target its corpus and changes of it. The same seed gives the same inputs. Gives the number of inputs.
+/// Gives the target its corpus and changes of it. Equal seeds give equal inputs. Returns the number of inputs.
 ///
 /// # Panics
 /// If an input breaks a rule. The shortest such input that was found is in the directory of the target's failures.

@@ -21,7 +21,7 @@ pub struct Shape {
 /// Checks that the target's work grows as the shape does.
 ///
 /// # Errors
-/// What grows faster, and the work for each size.
+/// A text that names the work that grows faster, with its figure for each size.
 pub fn sweep(target: &Target, shape: Shape) -> Result<(), String> {
     let work: Vec<(usize, Work)> = [1, 2, 4, 8]
         .into_iter()
