@@ -111,7 +111,8 @@ pub(crate) fn run(steps: &mut Steps, names: &[String], third: Option<usize>) -> 
 
 /// Reads the list of the checkout at `root`, and checks that every replacement applies.
 fn listed(root: &Path) -> Outcome<Vec<Bug>> {
-    let list: List = toml::from_str(&read(&root.join(LIST))?).map_err(|error| format!("{LIST}: {error}"))?;
+    let list: List =
+        toml::from_str(&environment::read(&root.join(LIST))?).map_err(|error| format!("{LIST}: {error}"))?;
     let mut names = BTreeSet::new();
     for bug in &list.bug {
         if !names.insert(&bug.name) {
@@ -126,7 +127,7 @@ fn listed(root: &Path) -> Outcome<Vec<Bug>> {
         files.entry(&bug.file).or_default().push(bug);
     }
     for (file, bugs) in files {
-        planted(&read(&root.join(file))?, &bugs)?;
+        planted(&environment::read(&root.join(file))?, &bugs)?;
     }
     Ok(list.bug)
 }
@@ -324,10 +325,6 @@ impl std::fmt::Display for FoundBy {
             Self::Test(test) => f.write_str(test),
         }
     }
-}
-
-fn read(path: &Path) -> Outcome<String> {
-    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]

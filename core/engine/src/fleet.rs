@@ -10,6 +10,7 @@ use super::pages::Pages;
 use super::prefix::{Matches, Prefixes};
 use super::rules::{MinerKey, MinerRules};
 use super::settings::EngineSettings;
+use super::sorted::Sorted;
 use super::table::Table;
 use cortensor_router_model::{Fence, Gid, SessionId, Timestamp};
 
@@ -18,7 +19,7 @@ use cortensor_router_model::{Fence, Gid, SessionId, Timestamp};
 pub(super) struct Fleet {
     miners: Pages<MinerKey, Box<MinerEntry>>,
     by_identity: Table<Arc<str>, MinerKey>,
-    by_owner: Table<Arc<str>, Pages<MinerKey, ()>>,
+    by_owner: Table<Arc<str>, Sorted<MinerKey>>,
     free: FreeMiners,
     names: Names,
     prefixes: Prefixes,
@@ -31,7 +32,7 @@ impl Fleet {
     /// Adds a miner. It is not listed as free before [`reindex`](Self::reindex).
     pub(super) fn insert(&mut self, key: MinerKey, rules: MinerRules, reputation: f64) {
         self.by_identity.insert(rules.identity.clone(), key);
-        self.by_owner.entry(rules.owner.clone(), Pages::default).insert(key, ());
+        self.by_owner.entry(rules.owner.clone(), Sorted::default).insert(key);
         let models = self.names.insert(key, &rules);
         self.miners.insert(key, Box::new(MinerEntry::new(key, rules, models, reputation)));
     }
@@ -43,7 +44,7 @@ impl Fleet {
             let rules = miner.rules();
             self.names.remove(key, rules, miner.models());
             if let Some(owned) = self.by_owner.get_mut(&rules.owner) {
-                owned.remove(key);
+                owned.remove(&key);
                 if owned.is_empty() {
                     self.by_owner.remove(&rules.owner);
                 }
@@ -74,7 +75,7 @@ impl Fleet {
     /// The miners of the owners that are wanted.
     pub(super) fn of_owners(&self, wanted: impl Fn(&Arc<str>) -> bool) -> impl Iterator<Item = &MinerEntry> {
         let owners = self.by_owner.iter().filter(move |(owner, _)| wanted(owner));
-        owners.flat_map(|(_, keys)| keys.iter()).filter_map(|(key, ())| self.get(key))
+        owners.flat_map(|(_, keys)| keys.iter()).filter_map(|key| self.get(*key))
     }
 
     /// All miners, in the order of their keys.
@@ -193,7 +194,7 @@ impl Fleet {
     /// # Errors
     /// A text that says which count or list is wrong.
     pub(super) fn check(&self, counts: impl Fn(Fence) -> bool) -> Result<(), String> {
-        let owned: usize = self.by_owner.values().map(Pages::len).sum();
+        let owned: usize = self.by_owner.values().map(Sorted::len).sum();
         if owned != self.miners.len() {
             return Err(format!("{} miners are there, and owners have {owned}", self.miners.len()));
         }

@@ -93,11 +93,12 @@ impl FreeOfKind {
         best_of(homes, most, out);
     }
 
-    fn candidates(&self, lane: &LaneKey, names: &Names, most: usize, out: &mut Keys) {
+    /// Adds the best free miners that may have tasks of the lane, which asks for these models.
+    fn candidates(&self, lane: &LaneKey, models: [Option<ModelId>; 2], most: usize, out: &mut Keys) {
         if lane.model.is_none() {
             return self.best(most, out);
         }
-        for model in [names.id_of(lane), names.twin_of(lane)].into_iter().flatten() {
+        for model in models.into_iter().flatten() {
             self.listers(model, most, out);
         }
         out.extend(self.any_model.iter().take(most).map(|rank| rank.key()));
@@ -180,11 +181,12 @@ impl FreeMiners {
     pub(super) fn candidates(&self, lane: &LaneKey, names: &Names, out: &mut Keys) {
         // Rules of the session may exclude the first miners, so all are collected.
         let most = if lane.own.is_some() { usize::MAX } else { CANDIDATES };
+        let models = [names.id_of(lane), names.twin_of(lane)];
         if lane.mode.takes(false) {
-            self.ephemeral.candidates(lane, names, most, out);
+            self.ephemeral.candidates(lane, models, most, out);
         }
         if lane.mode.takes(true) {
-            self.dedicated.candidates(lane, names, most, out);
+            self.dedicated.candidates(lane, models, most, out);
         }
         if let Some(reserved) = lane.own.and_then(|session| self.reserved.get(session)) {
             out.extend(reserved.iter().map(|rank| rank.key()));

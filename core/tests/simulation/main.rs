@@ -2,8 +2,8 @@
 //! every event.
 //!
 //! `SIM_SEEDS` is the number of worlds and `SIM_SEED` the first of them. `SIM_SEED` alone runs that world and prints
-//! its events; with `SIM_SHRINK`, a small part of it that fails alike. `SIM_EFFECTS` names a file for the fingerprint of every world's effects. A world repeats exactly from
-//! its seed. `cargo xtask sim` sets all three.
+//! its events; with `SIM_SHRINK`, a small part of it that fails alike. `SIM_EFFECTS` names a file for the fingerprint of
+//! every world's effects. A world repeats exactly from its seed. `cargo xtask sim` sets them.
 #![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 #![allow(clippy::print_stderr)] // a replayed world tells what happens in it
 

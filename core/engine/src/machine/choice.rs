@@ -45,8 +45,9 @@ impl Engine {
             Some(session) => Some(self.limits(session, lane)?),
             None => None,
         };
-        let asks: SmallVec<[Asking<'_>; 16]> = window.iter().filter_map(|waiting| self.asking(*waiting)).collect();
-        let plain = lane.own.is_none() && asks.iter().all(|ask| Self::is_plain(ask.task));
+        let waiting = window.iter().filter_map(|(tag, gid)| Some((*tag, *gid, self.tasks.get(*gid)?)));
+        let waiting: SmallVec<[(Tag, Gid, &TaskEntry); 16]> = waiting.collect();
+        let plain = lane.own.is_none() && waiting.iter().all(|(_, _, task)| Self::is_plain(task));
         let mut keys = Keys::new();
         let mut miners = Miners::new();
         // If a miner that lists the model is free, no other one is looked at.
@@ -64,6 +65,9 @@ impl Engine {
                 return None;
             }
         }
+        // The readers of a prompt are looked up only now, because often no miner comes into question.
+        let asks = waiting.into_iter().map(|(tag, gid, task)| self.asking(tag, gid, task));
+        let asks: SmallVec<[Asking<'_>; 16]> = asks.collect();
         for ask in &asks {
             keys.extend(ask.session.and_then(|session| session.last_miner));
             keys.extend(ask.read.iter().map(|(key, _)| *key));
@@ -72,6 +76,9 @@ impl Engine {
         miners.sort_unstable_by_key(|miner| miner.key());
         miners.dedup_by_key(|miner| miner.key());
         let bidders = Self::bidding(&miners, lane, model, limits.as_ref());
+        if bidders.is_empty() {
+            return None;
+        }
         let mut best: Option<(f64, Gid, &Bidding<'_>)> = None;
         for ask in &asks {
             let worst = if plain {
@@ -85,7 +92,7 @@ impl Engine {
             let sticky = ask.sticky();
             let behind = (ask.tag.saturating_sub(virtual_time)) as f64 / (SCALE * AGEING) as f64;
             for bid in &bidders {
-                if bid.fit > worst || !(ask.new || self.may_have(ask.task, bid.key, bid.miner, worst)) {
+                if bid.fit > worst || !(ask.new || self.may_have(ask.task, bid.miner, worst)) {
                     continue;
                 }
                 // A pair that can hardly be done in time comes after all pairs that can.
@@ -108,11 +115,10 @@ impl Engine {
         best.map(|(_, gid, bid)| (gid, bid.key))
     }
 
-    fn asking(&self, (tag, gid): (Tag, Gid)) -> Option<Asking<'_>> {
-        let task = self.tasks.get(gid)?;
+    fn asking<'a>(&'a self, tag: Tag, gid: Gid, task: &'a TaskEntry) -> Asking<'a> {
         let read = self.fleet.readers(&task.spec.prefix);
         let new = Self::is_plain(task) && task.tried.is_empty();
-        Some(Asking { tag, gid, task, new, session: self.sessions.get(task.session()), read })
+        Asking { tag, gid, task, new, session: self.sessions.get(task.session()), read }
     }
 
     /// The free ones among those miners that may have tasks of the lane.
@@ -145,7 +151,8 @@ impl Engine {
 
     /// Whether the miner may have the task. Answers to one task come from distinct miners, and a retry goes to another
     /// miner first.
-    fn may_have(&self, task: &TaskEntry, key: MinerKey, miner: &MinerEntry, worst: Fit) -> bool {
+    fn may_have(&self, task: &TaskEntry, miner: &MinerEntry, worst: Fit) -> bool {
+        let key = miner.key();
         if task.attempts.iter().any(|a| a.miner == key)
             || task.refused_by.contains(&key)
             || task.continuing && !miner.rules().continues

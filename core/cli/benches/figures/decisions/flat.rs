@@ -8,7 +8,7 @@ use cortensor_router::internals::engine::{Effect, Engine, EngineSettings, Event,
 use cortensor_router::model::{Fence, Gid, SessionId, Timestamp};
 
 use super::{miner, task};
-use crate::report::{Gate, Row};
+use crate::report::{Gate, Row, median};
 use crate::{Context, Outcome};
 
 const SMALL: u32 = 100;
@@ -148,15 +148,11 @@ pub(super) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
         rounds.push((small.round()?, large.round()?));
     }
     for (at, event) in EVENTS.into_iter().enumerate() {
-        let median = |of: &dyn Fn(&Round) -> f64| {
-            let mut each: Vec<f64> = rounds.iter().map(of).collect();
-            each.sort_unstable_by(f64::total_cmp);
-            each[each.len() / 2]
-        };
-        let large = median(&|round| round.1[at]);
+        let middle = |of: &dyn Fn(&Round) -> f64| median(rounds.iter().map(of).collect());
+        let large = middle(&|round| round.1[at]);
         rows.push(
             Row::new("decisions", format!("{event}, 10 000 miners and sessions"), large, "us")
-                .beside_at("100 of each", median(&|round| round.0[at]), median(&|round| round.1[at] / round.0[at]))
+                .beside_at("100 of each", middle(&|round| round.0[at]), middle(&|round| round.1[at] / round.0[at]))
                 .gate(Gate::RatioAtMost(FLAT)),
         );
     }
