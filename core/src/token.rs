@@ -134,7 +134,7 @@ cortensor_router_model::setters! { KeySpec {
     sessions: Vec<u64> => sessions,
     ttl_secs: Option<NonZeroU64> => ttl_secs,
     models: impl IntoIterator<Item = impl Into<String>> => models.into_iter().map(Into::into).collect(),
-    owner: impl Into<String> => Some(owner.into()).filter(|owner: &String| !owner.is_empty()),
+    owner: impl Into<String> => absent::text::of(owner),
 } }
 
 impl KeySpec {

@@ -9,17 +9,13 @@
 use std::time::Duration;
 
 use cortensor_router_fuzz::{Plan, TARGETS, Target, run, sweep, target};
+use cortensor_router_testkit::setting;
 
 /// The seed if `FUZZ_SEED` does not say another one.
 const SEED: u64 = 1;
 
 /// The number of inputs for each target if `FUZZ_SECONDS` does not say a time.
 const INPUTS: u64 = 3_000;
-
-fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text}")))
-}
 
 fn targets() -> Vec<&'static Target> {
     match std::env::var("FUZZ_TARGET") {

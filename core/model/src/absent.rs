@@ -7,6 +7,11 @@ pub mod text {
     use serde::de::value::CowStrDeserializer;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+    /// The text; `None` for an empty one.
+    pub fn of(text: impl Into<String>) -> Option<String> {
+        Some(text.into()).filter(|text| !text.is_empty())
+    }
+
     /// Writes the text, or an empty one.
     ///
     /// # Errors

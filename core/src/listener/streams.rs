@@ -1,13 +1,10 @@
 //! The listener without a socket of its own: it serves connections that are given to it. Tests on simulated networks use
 //! it; everything behind the socket is the code that [`Listener`](super::Listener) runs.
 
-use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::auth::Auth;
 use super::closing::Closing;
@@ -54,7 +51,7 @@ impl Streams {
     {
         let token = self.state.stop.open.token();
         let on = Connection { closing: Closing::of_connection(), ..Connection::plain(peer) };
-        serve(Given(stream), on, &self.gate, (&self.state.config, &self.heads), &self.state.stop).await;
+        serve(Box::new(stream), on, &self.gate, (&self.state.config, &self.heads), &self.state.stop).await;
         drop(token);
     }
 
@@ -65,30 +62,8 @@ impl Streams {
 }
 
 /// A stream of the caller. Its reads and writes alone tell whether the other end has gone.
-struct Given<S>(S);
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Socket for Given<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Socket for Box<S> {
     fn has_failed(&self) -> bool {
         false
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Given<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Given<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }

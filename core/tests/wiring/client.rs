@@ -53,7 +53,7 @@ impl Client {
                 self.journal.count(|counts| counts.repeated += 1);
                 sleep(AGAIN).await;
             }
-            self.journal.asks(name, true);
+            self.journal.asks(name);
             let path = format!("/api/v1/completions/{SESSION}");
             match call("POST", &path, &[("idempotency-key", name.to_owned())], Some(body)).await {
                 Ok((429 | 503, _)) | Err(Lost) => {}
@@ -125,7 +125,7 @@ impl Client {
 
     /// Begins a stream, and hangs up.
     async fn hang_up(&mut self, name: &str) {
-        self.journal.asks(name, false);
+        self.journal.asks(name);
         let body = json!({"prompt": name, "timeout": 60, "stream": true});
         let Ok(mut stream) = send("POST", &format!("/api/v1/completions/{SESSION}"), &[], Some(&body)).await else {
             return;
@@ -147,7 +147,7 @@ impl Client {
             }
             let asked = match task {
                 None => {
-                    self.journal.asks(name, true);
+                    self.journal.asks(name);
                     let key = [("idempotency-key", name.to_owned())];
                     send("POST", &format!("/api/v1/completions/{SESSION}"), &key, Some(&body)).await
                 }

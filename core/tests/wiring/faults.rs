@@ -7,9 +7,8 @@ use cortensor_router_testkit::random::Random;
 /// The time at which the network is whole again and every host runs.
 pub(crate) const WHOLE: Duration = Duration::from_secs(12);
 
-/// The names of all faults.
-pub(crate) const NAMES: [&str; 8] =
-    ["partition", "one way", "hold", "slow", "loss", "crash of a miner", "crash of the router", "stop of the router"];
+/// The number of the faults, each of which has a name.
+pub(crate) const KINDS: usize = 8;
 
 /// Something that a world does at its time.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +33,7 @@ pub(crate) enum Deed {
     Stop,
 }
 
-/// The deeds of a world with those miners and clients, in the order of their times.
+/// The deeds of a world with those miners and clients, in the order of their times. The last ones heal every link.
 pub(crate) fn plan(chance: &mut Random, miners: u64, clients: u64) -> Vec<(Duration, Deed)> {
     let mut plan = Vec::new();
     for _ in 0..chance.range(3, 8) {
@@ -60,6 +59,9 @@ pub(crate) fn plan(chance: &mut Random, miners: u64, clients: u64) -> Vec<(Durat
         plan.push((until, end));
     }
     plan.sort_by_key(|(at, _)| *at);
+    let miners = (0..miners).map(|number| format!("miner-{number}"));
+    let clients = (0..clients).map(|number| format!("client-{number}"));
+    plan.extend(miners.chain(clients).map(|host| (WHOLE, Deed::Heal(host))));
     plan
 }
 
@@ -67,14 +69,14 @@ impl Deed {
     /// The name of the fault that the deed begins.
     pub(crate) fn name(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Partition(_) => NAMES[0],
-            Self::OneWay(..) => NAMES[1],
-            Self::Hold(_) => NAMES[2],
-            Self::Slow(..) => NAMES[3],
-            Self::Loss(_) => NAMES[4],
-            Self::Crash(host) if host == "router" => NAMES[6],
-            Self::Crash(_) => NAMES[5],
-            Self::Stop => NAMES[7],
+            Self::Partition(_) => "partition",
+            Self::OneWay(..) => "one way",
+            Self::Hold(_) => "hold",
+            Self::Slow(..) => "slow",
+            Self::Loss(_) => "loss",
+            Self::Crash(host) if host == "router" => "crash of the router",
+            Self::Crash(_) => "crash of a miner",
+            Self::Stop => "stop of the router",
             Self::Heal(_) | Self::Start(_) => return None,
         })
     }

@@ -19,11 +19,10 @@ pub(crate) enum End {
     Cancelled,
 }
 
-/// One piece of work of a client. Its name is also its prompt and its idempotency key.
+/// One piece of work of a client, which makes one task at most. Its name is also its prompt and, where the client may
+/// ask for it again, its idempotency key.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Work {
-    /// The number of tasks that the work may have made: one under a key, else one for each request.
-    pub(crate) most: u64,
     /// The task's number in its session, once the router has told it.
     pub(crate) task: Option<u64>,
     /// The end, once the router has told it.
@@ -75,10 +74,8 @@ impl Journal {
     }
 
     /// Notes that a client is about to send a request of a work.
-    pub(crate) fn asks(&self, name: &str, keyed: bool) {
-        let mut inner = self.inner.lock();
-        let work = inner.works.entry(name.to_owned()).or_default();
-        work.most = if keyed { 1 } else { work.most + 1 };
+    pub(crate) fn asks(&self, name: &str) {
+        self.inner.lock().works.entry(name.to_owned()).or_default();
     }
 
     /// Notes that the router named the task of a work.
@@ -163,7 +160,7 @@ impl Counts {
     /// Fails if something hardly ever happened, because the run would then prove little.
     pub(crate) fn check_coverage(&self) {
         let rare: Vec<_> = self.faults.iter().filter(|(_, count)| **count < 20).collect();
-        assert!(rare.is_empty() && self.faults.len() == crate::faults::NAMES.len(), "rare faults: {:?}", self.faults);
+        assert!(rare.is_empty() && self.faults.len() == crate::faults::KINDS, "rare faults: {:?}", self.faults);
         for (what, count, least) in [
             ("tasks that succeeded", self.succeeded, self.tasks / 2),
             ("cancelled tasks", self.cancelled, 20),

@@ -25,13 +25,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
+use cortensor_router_testkit::setting;
 use parking_lot::Mutex;
 
 use self::journal::Counts;
 
 #[test]
 fn no_fault_of_the_network_breaks_a_promise() {
-    let (first, worlds) = (setting("CORTENSOR_WIRING_SEED", 1), setting("CORTENSOR_WIRING_SEEDS", 200));
+    let first = setting("CORTENSOR_WIRING_SEED").unwrap_or(1);
+    let worlds = setting("CORTENSOR_WIRING_SEEDS").unwrap_or(200);
     let (next, total, broken) = (AtomicU64::new(first), Mutex::new(Counts::default()), Mutex::new(Vec::new()));
     let begun = Instant::now();
     thread::scope(|scope| {
@@ -59,8 +61,4 @@ fn no_fault_of_the_network_breaks_a_promise() {
     if worlds >= 100 {
         total.check_coverage();
     }
-}
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }

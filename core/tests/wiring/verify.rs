@@ -58,8 +58,8 @@ async fn tasks() -> Vec<Value> {
 
 /// Checks one piece of work.
 fn check(journal: &Journal, name: &str, work: &Work, tasks: &[Value]) {
-    if tasks.len() as u64 > work.most {
-        journal.violated(format!("{name}: {} tasks for {} submits", tasks.len(), work.most));
+    if tasks.len() > 1 {
+        journal.violated(format!("{name}: {} tasks", tasks.len()));
     }
     journal.count(|counts| {
         counts.tasks += tasks.len() as u64;

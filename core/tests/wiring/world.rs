@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use turmoil::{Builder, Sim};
 
 use crate::client::Client;
-use crate::faults::{Deed, WHOLE, plan};
+use crate::faults::{Deed, plan};
 use crate::journal::{Counts, Journal};
 use crate::{miner, router, verify};
 
@@ -64,10 +64,7 @@ fn play(seed: u64, journal: &Rc<Journal>) -> Result<Counts, String> {
         sim.client(format!("client-{number}"), client.run());
     }
     sim.client("checker", verify::run(Rc::clone(journal), miners));
-    let mut hosts: Vec<String> = (0..miners).map(|number| format!("miner-{number}")).collect();
-    hosts.extend((0..clients).map(|number| format!("client-{number}")));
     let mut plan = plan(&mut chance, miners, clients).into_iter().peekable();
-    let mut healed = false;
     loop {
         while let Some((_, deed)) = plan.next_if(|(at, _)| *at <= sim.elapsed()) {
             journal.tell_at(sim.elapsed(), format_args!("{deed:?}"));
@@ -75,12 +72,6 @@ fn play(seed: u64, journal: &Rc<Journal>) -> Result<Counts, String> {
                 journal.count(|counts| *counts.faults.entry(name).or_default() += 1);
             }
             carry_out(&mut sim, &deed, &stop);
-        }
-        if !healed && sim.elapsed() >= WHOLE {
-            healed = true;
-            for host in &hosts {
-                carry_out(&mut sim, &Deed::Heal(host.clone()), &stop);
-            }
         }
         match sim.step() {
             Ok(false) => {}

@@ -24,6 +24,7 @@ use std::time::Duration;
 use client::Client;
 use clock::Clock;
 use cortensor_router_testkit::random::Random;
+use cortensor_router_testkit::setting;
 use faults::{Deck, Rig};
 use journal::Journal;
 use links::Links;
@@ -36,8 +37,8 @@ const CLIENTS: u64 = 6;
 
 #[test]
 fn no_fault_loses_doubles_or_changes_a_task() {
-    let cycles = setting("CORTENSOR_CHAOS_CYCLES", 3);
-    let seed = setting("CORTENSOR_CHAOS_SEED", 1);
+    let cycles = setting("CORTENSOR_CHAOS_CYCLES").unwrap_or(3);
+    let seed = setting("CORTENSOR_CHAOS_SEED").unwrap_or(1);
     println!("chaos: {cycles} cycles, seed {seed}");
     let mut chance = Random::new(seed);
     let data = tempfile::tempdir().unwrap();
@@ -101,8 +102,4 @@ impl Drop for Ending<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::SeqCst);
     }
-}
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }

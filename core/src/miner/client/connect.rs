@@ -1,16 +1,12 @@
 //! Connects to a router and plays the miner's side of the handshake.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
@@ -28,56 +24,6 @@ use crate::miner::protocol::frame::{
 use crate::miner::protocol::identity::{MinerKeyPair, NO_BINDING, TLS_EXPORTER, encode};
 use crate::model::{CONTINUE, NodeKind};
 use crate::{Error, ErrorKind, Result};
-
-/// A connection with or without TLS.
-pub(super) enum Stream {
-    Plain(Box<dyn Transport>),
-    Tls(Box<TlsStream<Box<dyn Transport>>>),
-}
-
-impl Stream {
-    /// The exported keying material that identifies the TLS channel (RFC 9266); `None`: there is no TLS.
-    fn channel(&self) -> Option<[u8; 32]> {
-        match self {
-            Self::Plain(_) => None,
-            Self::Tls(stream) => {
-                stream.get_ref().1.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok()
-            }
-        }
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
-}
 
 /// The state that all connections of one miner share.
 pub(super) struct Dialler {
@@ -111,25 +57,28 @@ impl Dialler {
         config: &MinerClientConfig,
         models: &[String],
         resume: Resume,
-    ) -> Result<(WebSocketStream<Stream>, Welcome)> {
+    ) -> Result<(WebSocketStream<Box<dyn Transport>>, Welcome)> {
         let broken = |what: &str, e: &dyn std::fmt::Display| {
             Error::new(ErrorKind::Unavailable, format!("{}: {what}: {e}", target.url()))
         };
         let stream = self.surroundings.connect(&target.host, target.port).await;
         let stream = stream.map_err(|e| broken("cannot connect", &e))?;
-        let stream = if target.tls {
+        let (stream, channel): (Box<dyn Transport>, Option<[u8; 32]>) = if target.tls {
             let name = ServerName::try_from(target.host.clone()).map_err(|e| broken("no name for TLS", &e))?;
-            Stream::Tls(Box::new(self.tls.connect(name, stream).await.map_err(|e| match distrust::behind(&e) {
+            let stream = self.tls.connect(name, stream).await.map_err(|e| match distrust::behind(&e) {
                 Some(tls) => {
                     let plain = target.url().replacen("wss://", "ws://", 1);
                     broken("TLS", &distrust::words(tls, &plain, "ca_file (--ca-file)"))
                 }
                 None => broken("TLS", &e),
-            })?))
+            })?;
+            // The exported keying material that identifies the TLS channel (RFC 9266).
+            let keys = stream.get_ref().1;
+            let channel = keys.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok();
+            (Box::new(stream), channel)
         } else {
-            Stream::Plain(stream)
+            (stream, None)
         };
-        let channel = stream.channel();
         let mut request = target.url().into_client_request().map_err(|e| broken("no request", &e))?;
         request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
         let (mut socket, _) =
@@ -204,7 +153,7 @@ impl Dialler {
 }
 
 /// The router's next frame of a known type.
-async fn next(socket: &mut WebSocketStream<Stream>, target: &Target) -> Result<RouterFrame> {
+async fn next(socket: &mut WebSocketStream<Box<dyn Transport>>, target: &Target) -> Result<RouterFrame> {
     loop {
         let broken = |e: &dyn std::fmt::Display| Error::new(ErrorKind::Unavailable, format!("{}: {e}", target.url()));
         match socket.next().await {
