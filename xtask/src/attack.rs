@@ -13,7 +13,6 @@ pub(crate) fn run(steps: &mut Steps, rows: &[String]) -> Outcome {
     let router = environment::router(steps)?;
     let program = router.with_file_name(format!("cortensor-router-attack{}", std::env::consts::EXE_SUFFIX));
     // Thousands of slow clients need as many descriptors as the system allows, here and in the router.
-    let mut attack = Command::new("sh");
-    attack.args(["-c", r#"ulimit -n "$(ulimit -Hn)"; exec "$0" "$@""#]).arg(program).arg(router).args(rows);
-    steps.run("attacks", &mut attack)
+    let mut attack = Command::new(program);
+    steps.run("attacks", &mut environment::with_open_files(attack.arg(router).args(rows)))
 }

@@ -26,15 +26,8 @@ impl Plan {
     /// The command that measures, with the greatest number of open files that the system allows: each of thousands of
     /// streams has two connections.
     fn command(&self, cargo: &Command) -> Command {
-        let mut run = Command::new("sh");
-        run.args(["-c", "ulimit -n \"$(ulimit -Hn)\"; exec \"$@\"", "sh"]);
-        run.arg(cargo.get_program()).args(cargo.get_args()).args(&self.figures);
-        for (name, value) in cargo.get_envs() {
-            match value {
-                Some(value) => run.env(name, value),
-                None => run.env_remove(name),
-            };
-        }
+        let mut run = environment::with_open_files(cargo);
+        run.args(&self.figures);
         if self.quick {
             run.arg("--quick");
         }

@@ -64,6 +64,20 @@ pub(crate) fn without_cargo(command: &mut Command) {
     }
 }
 
+/// Wraps a command so that it may open as many files as the system allows. Its directory is not taken over.
+pub(crate) fn with_open_files(command: &Command) -> Command {
+    let mut run = Command::new("sh");
+    run.args(["-c", "ulimit -n \"$(ulimit -Hn)\"; exec \"$@\"", "sh"]);
+    run.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => run.env(name, value),
+            None => run.env_remove(name),
+        };
+    }
+    run
+}
+
 /// Whether a program is installed and succeeds with these arguments.
 pub(crate) fn answers(program: &str, arguments: &[&str]) -> bool {
     Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())

@@ -1,13 +1,14 @@
 //! Writes the bill of materials of a package: every crate that is in it, with version, licence and checksum, in the
 //! form of `CycloneDX` 1.5. The Python wheel has its own, which maturin writes (PEP 770).
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::step::Steps;
-use crate::{Outcome, environment};
+use crate::{Outcome, environment, lint};
 
 /// The pinned version of cargo-cyclonedx.
 const TOOL: &str = "cargo-cyclonedx@0.5.9";
@@ -30,8 +31,10 @@ const PACKAGES: &[(&str, &str)] = &[
 pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     let out = environment::target().join("dist/sbom");
     fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
+    let (first, _) = PACKAGES[0];
+    let bills = bills(steps, first)?;
     for (package, name) in PACKAGES {
-        write(steps, package, &out.join(name))?;
+        save(steps, &bills, package, &out.join(name))?;
     }
     Ok(())
 }
@@ -41,18 +44,27 @@ pub(crate) fn dist(steps: &mut Steps) -> Outcome {
 /// # Errors
 /// When the tool cannot be had, or the bill lacks something.
 pub(crate) fn write(steps: &mut Steps, package: &str, to: &Path) -> Outcome {
+    let bills = bills(steps, package)?;
+    save(steps, &bills, package, to)
+}
+
+/// Makes the bills of all packages: the folder of each, and its text. The tool is started for the package in the folder
+/// `package`, and writes a bill beside the manifest of every member of the workspace.
+fn bills(steps: &mut Steps, package: &str) -> Outcome<Vec<(PathBuf, String)>> {
     let tool = tool(steps)?;
     let mut command = std::process::Command::new(tool);
     environment::without_cargo(&mut command);
     command.current_dir(environment::root()).args(["cyclonedx", "--quiet", "--format", "json"]);
     command.args(["--spec-version", "1.5", "--override-filename", STEM, "--target", &environment::host()?]);
     let ran = steps.run(
-        &format!("bill of materials of {package}"),
+        "bills of materials",
         command.arg("--manifest-path").arg(environment::root().join(package).join("Cargo.toml")),
     );
-    // The tool writes a bill beside the manifest of every member of the workspace.
-    let bills = take_bills(&environment::root()).map_err(|error| format!("bills of materials: {error}"))?;
-    ran?;
+    let bills = take_bills(&environment::root())?;
+    ran.map(|()| bills)
+}
+
+fn save(steps: &mut Steps, bills: &[(PathBuf, String)], package: &str, to: &Path) -> Outcome {
     let wanted = environment::root().join(package);
     let (_, bill) = bills.iter().find(|(folder, _)| *folder == wanted).ok_or("cargo-cyclonedx wrote no bill")?;
     steps.check(&format!("{}", to.display()), || {
@@ -74,19 +86,18 @@ fn tool(steps: &mut Steps) -> Outcome<PathBuf> {
 }
 
 /// Takes the bills out of the checkout: the folder of each, and its text.
-fn take_bills(folder: &Path) -> std::io::Result<Vec<(PathBuf, String)>> {
-    let mut bills = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if path.is_dir() && !matches!(name.as_str(), "target" | "node_modules" | ".git") {
-            bills.extend(take_bills(&path)?);
-        } else if name == format!("{STEM}.json") {
-            bills.push((folder.to_path_buf(), fs::read_to_string(&path)?));
-            fs::remove_file(&path)?;
-        }
-    }
-    Ok(bills)
+fn take_bills(root: &Path) -> Outcome<Vec<(PathBuf, String)>> {
+    let mut files = BTreeSet::new();
+    lint::list(root, Path::new(""), &mut files)?;
+    let name = format!("{STEM}.json");
+    let bills = files.iter().map(|file| root.join(file)).filter(|file| file.ends_with(&name));
+    bills
+        .map(|file| {
+            let text = environment::read(&file)?;
+            fs::remove_file(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+            Ok((file.parent().unwrap_or(root).to_path_buf(), text))
+        })
+        .collect()
 }
 
 /// The number of components of a bill, each of which must say what it is and where it comes from.

@@ -20,6 +20,16 @@ impl Target {
         Ok((token.to_owned(), id.to_owned()))
     }
 
+    /// Makes a token that enrols one miner.
+    ///
+    /// # Errors
+    /// When the administrator cannot make it.
+    pub(crate) fn enrolment(&self, name: &str) -> Outcome<String> {
+        let made = self.admin(Ask::post("/api/v1/miners/enrolments", &json!({"name": name})))?;
+        let token = made["token"].as_str().filter(|token| !token.is_empty());
+        token.map(str::to_owned).ok_or_else(|| format!("an enrolment without a token: {made}"))
+    }
+
     /// Makes a session. Gives its id.
     ///
     /// # Errors

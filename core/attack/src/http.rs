@@ -106,17 +106,36 @@ impl Ask {
         bytes
     }
 
-    /// Sends the request on a connection of its own.
+    /// Sends the request on a connection of its own. Gives everything that comes back.
+    ///
+    /// # Errors
+    /// When the router does not accept the connection.
+    pub(crate) fn exchange(&self, address: SocketAddr) -> Outcome<Exchange> {
+        exchange(address, &self.bytes(true), PATIENCE)
+    }
+
+    /// Sends the request on a connection of its own. Gives the answer.
     ///
     /// # Errors
     /// When no complete answer comes in time.
     pub(crate) fn send(&self, address: SocketAddr) -> Outcome<Answer> {
-        let exchange = exchange(address, &self.bytes(true), PATIENCE)?;
-        let all = answers(&exchange.bytes);
-        all.into_iter().next().ok_or_else(|| {
+        let exchange = self.exchange(address)?;
+        answers(&exchange.bytes).into_iter().next().ok_or_else(|| {
             let text = String::from_utf8_lossy(&exchange.bytes[..exchange.bytes.len().min(200)]).into_owned();
             format!("{}: no complete answer within {PATIENCE:?}, but {text:?}", self.shown())
         })
+    }
+}
+
+impl Exchange {
+    /// The statuses of the complete answers.
+    pub(crate) fn statuses(&self) -> Vec<u16> {
+        answers(&self.bytes).iter().map(|answer| answer.status).collect()
+    }
+
+    /// The bytes as text.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
     }
 }
 
@@ -181,7 +200,8 @@ pub(crate) fn exchange(address: SocketAddr, bytes: &[u8], quiet: Duration) -> Ou
     }))
 }
 
-fn read(mut stream: TcpStream, quiet: Duration) -> Exchange {
+/// Reads until the router closes the connection or nothing has come for `quiet`, and then closes it.
+pub(crate) fn read(mut stream: TcpStream, quiet: Duration) -> Exchange {
     let started = Instant::now();
     let mut bytes = Vec::new();
     let mut buffer = [0; 16_384];

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use cortensor_router_protocol::frame::Challenge;
 use cortensor_router_protocol::identity::{MinerKeyPair, encode};
+use cortensor_router_testkit::dial_in;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -146,35 +146,43 @@ impl Hand {
         Ok(offer)
     }
 
-    /// The member `auth` that this key makes for this connection's challenge.
+    /// The hello of a miner with that key, which signs this connection's challenge.
     ///
     /// # Errors
     /// When the challenge is none.
-    pub(crate) fn signed(&self, key: &MinerKeyPair) -> Outcome<Value> {
+    pub(crate) fn keyed(&self, key: &MinerKeyPair, model: &str, token: Option<&str>) -> Outcome<Value> {
         let challenge: Challenge =
             serde_json::from_value(self.challenge.clone()).map_err(|error| format!("{}: {error}", self.challenge))?;
-        Ok(json!({"public_key": encode(key.public_key()), "signature": encode(&key.sign(&challenge, None))}))
+        let mut greeting = hello(&key.id(), "", model);
+        greeting["auth"] =
+            json!({"public_key": encode(key.public_key()), "signature": encode(&key.sign(&challenge, None))});
+        if let Some(token) = token {
+            greeting["auth"]["token"] = token.into();
+        }
+        Ok(greeting)
     }
 }
 
 impl Offer {
     /// A frame with a piece of the answer.
     pub(crate) fn tokens(self, seq: u64, off: u64, data: &str) -> Value {
-        json!({
-            "type": "tokens", "attempt": self.attempt, "fence": self.fence, "seq": seq, "off": off, "ch": "content",
-            "data": data,
-        })
+        dial_in::tokens(self.attempt, self.fence, seq, off, data)
     }
 
     /// The frame that ends the answer.
     pub(crate) fn done(self, seq: u64, text: &str) -> Value {
-        let digest = Sha256::digest(text.as_bytes());
-        let hash = digest.iter().fold(String::new(), |hash, byte| hash + &format!("{byte:02x}"));
-        json!({
-            "type": "done", "attempt": self.attempt, "fence": self.fence, "seq": seq, "sha256": hash,
-            "finish_reason": "stop", "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
-        })
+        dial_in::done(self.attempt, self.fence, seq, text)
     }
+}
+
+/// A new key of a miner, as PEM and as a pair.
+///
+/// # Errors
+/// When the system has no randomness.
+pub(crate) fn key_pair() -> Outcome<(String, MinerKeyPair)> {
+    let pem = MinerKeyPair::generate().map_err(|error| error.to_string())?;
+    let pair = MinerKeyPair::from_pem(&pem).map_err(|error| error.to_string())?;
+    Ok((pem, pair))
 }
 
 /// The hello of a miner with a token.

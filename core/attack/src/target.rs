@@ -2,12 +2,13 @@
 
 use std::borrow::Borrow;
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use cortensor_router_testkit::machine;
 use tempfile::TempDir;
 
 use crate::Outcome;
@@ -54,7 +55,21 @@ impl Command {
     /// # Errors
     /// When the router is not ready in time.
     pub(crate) fn guarded(&self, settings: &str) -> Outcome<Target> {
-        self.serve(&format!("{settings}\n[[listen.token]]\nname = \"root\"\nvalue = \"{ADMIN}\"\n"), &[], &[])
+        self.guarded_with(settings, &[], &[])
+    }
+
+    /// Starts such a router with those arguments and variables.
+    ///
+    /// # Errors
+    /// When the router is not ready in time.
+    pub(crate) fn guarded_with(
+        &self,
+        settings: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Outcome<Target> {
+        let settings = format!("{settings}\n[[listen.token]]\nname = \"root\"\nvalue = \"{ADMIN}\"\n");
+        self.serve(&settings, arguments, variables)
     }
 
     /// Starts a router with that configuration file, those arguments and those variables.
@@ -63,16 +78,13 @@ impl Command {
     /// When the router is not ready in time.
     pub(crate) fn serve(&self, settings: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Outcome<Target> {
         let directory = directory()?;
-        let address = free_address()?;
+        let address = machine::free_address().map_err(|error| format!("no free port: {error}"))?;
         let config = directory.path().join("config.toml");
         fs::write(&config, settings).map_err(|error| format!("{}: {error}", config.display()))?;
-        let log = File::create(directory.path().join("log")).map_err(|error| format!("log: {error}"))?;
         let mut command = self.bare();
         command.arg("serve").arg("--config").arg(&config).arg("--data-dir").arg(directory.path().join("data"));
         command.args(["--port", &address.port().to_string()]).args(arguments).envs(variables.iter().copied());
-        let output = log.try_clone().map_err(|error| format!("log: {error}"))?;
-        let child = command.stdin(Stdio::null()).stdout(output).stderr(log).spawn();
-        let child = child.map_err(|error| format!("{}: {error}", self.program.display()))?;
+        let child = spawn(&mut command, &directory.path().join("log"))?;
         let mut target = Target { child, address, directory };
         let started = Instant::now();
         while started.elapsed() < PATIENCE {
@@ -95,12 +107,9 @@ impl Command {
     pub(crate) fn run(&self, arguments: &[&str], variables: &[(&str, &str)], limit: Duration) -> Outcome<Ended> {
         let directory = directory()?;
         let path = directory.path().join("output");
-        let log = File::create(&path).map_err(|error| format!("output: {error}"))?;
         let mut command = self.bare();
         command.args(arguments).envs(variables.iter().copied()).env("CORTENSOR_STORAGE_DATA_DIR", directory.path());
-        let output = log.try_clone().map_err(|error| format!("output: {error}"))?;
-        let child = command.stdin(Stdio::null()).stdout(output).stderr(log).spawn();
-        let mut child = child.map_err(|error| format!("{}: {error}", self.program.display()))?;
+        let mut child = spawn(&mut command, &path)?;
         let started = Instant::now();
         let mut status = None;
         while status.is_none() && started.elapsed() < limit {
@@ -109,8 +118,7 @@ impl Command {
         }
         let _ = child.kill();
         let _ = child.wait();
-        let output = String::from_utf8_lossy(&fs::read(&path).unwrap_or_default()).into_owned();
-        Ok(Ended { status: status.map(|status| status.code().unwrap_or(-1)), output })
+        Ok(Ended { status: status.map(|status| status.code().unwrap_or(-1)), output: text(&path) })
     }
 
     /// The command without the settings of the environment in which the attacks run.
@@ -130,7 +138,7 @@ impl Command {
 impl Target {
     /// Everything that the router has logged and printed.
     pub(crate) fn log(&self) -> String {
-        String::from_utf8_lossy(&fs::read(self.directory.path().join("log")).unwrap_or_default()).into_owned()
+        text(&self.directory.path().join("log"))
     }
 
     /// The data directory.
@@ -148,11 +156,8 @@ impl Target {
     /// # Errors
     /// When the system does not tell.
     pub(crate) fn resident(&self) -> Outcome<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))
-            .map_err(|error| format!("the router's memory: {error}"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")).and_then(|text| text.parse::<u64>().ok());
-        kilobytes.map(|count| count * 1_024).ok_or_else(|| "the router's memory is not known".to_owned())
+        let kib = machine::resident_kib(self.child.id());
+        kib.map(|count| count * 1_024).ok_or_else(|| "the router's memory is not known".to_owned())
     }
 
     /// Whether the router runs and answers.
@@ -198,7 +203,15 @@ fn directory() -> Outcome<TempDir> {
     tempfile::Builder::new().prefix("attack-").tempdir_in(place).map_err(|error| format!("data directory: {error}"))
 }
 
-fn free_address() -> Outcome<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| format!("no free port: {error}"))?;
-    listener.local_addr().map_err(|error| error.to_string())
+/// Starts a command whose output and errors go to that file.
+fn spawn(command: &mut std::process::Command, output: &Path) -> Outcome<Child> {
+    let failed = |error: std::io::Error| format!("{}: {error}", output.display());
+    let errors = File::create(output).map_err(failed)?;
+    let output = errors.try_clone().map_err(failed)?;
+    let child = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
+    child.map_err(|error| format!("{}: {error}", command.get_program().display()))
+}
+
+fn text(path: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+pub(crate) use cortensor_router_testkit::mock::json;
+
 use crate::Outcome;
 
 /// A server that answers every request with the bytes that a function gives, counts its connections, and ends on drop.
@@ -51,12 +53,6 @@ impl Drop for Upstream {
         self.stop.store(true, Ordering::SeqCst);
         let _ = TcpStream::connect(self.address);
     }
-}
-
-/// A whole answer with a JSON body.
-pub(crate) fn json(status: &str, body: &str) -> Vec<u8> {
-    format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-        .into_bytes()
 }
 
 fn serve(mut stream: TcpStream, answer: &dyn Fn(&str) -> Vec<u8>) {

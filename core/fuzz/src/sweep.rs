@@ -1,6 +1,7 @@
 //! Compares the work for inputs of 1, 2, 4 and 8 times a size. The work of a linear reader grows as its input does.
 
-use crate::growth::{Work, counted};
+use allocation_counter::{AllocationInfo, measure};
+
 use crate::targets::Target;
 
 /// The smallest size. Constant work hardly counts any more.
@@ -23,15 +24,15 @@ pub struct Shape {
 /// # Errors
 /// A text that names the work that grows faster, with its figure for each size.
 pub fn sweep(target: &Target, shape: Shape) -> Result<(), String> {
-    let work: Vec<(usize, Work)> = [1, 2, 4, 8]
+    let work: Vec<(usize, AllocationInfo)> = [1, 2, 4, 8]
         .into_iter()
         .map(|times| {
             let data = (shape.make)(SMALLEST * times).into_bytes();
-            (data.len(), counted(|| (target.read)(&data)))
+            (data.len(), measure(|| (target.read)(&data)))
         })
         .collect();
     let (first, last) = (work[0], work[work.len() - 1]);
-    let (peak, most) = (last.1.peak, target.growth.most(last.0));
+    let (peak, most) = (last.1.bytes_max, target.growth.most(last.0));
     if peak > most {
         return Err(format!(
             "{}, {}: {} bytes were read with {peak} bytes, and {most} are allowed",
@@ -40,9 +41,9 @@ pub fn sweep(target: &Target, shape: Shape) -> Result<(), String> {
     }
     let times = last.0.div_ceil(first.0.max(1)) as u64;
     for (what, small, large) in [
-        ("allocations", first.1.allocations, last.1.allocations),
-        ("bytes", first.1.bytes, last.1.bytes),
-        ("bytes at one time", first.1.peak, last.1.peak),
+        ("allocations", first.1.count_total, last.1.count_total),
+        ("bytes", first.1.bytes_total, last.1.bytes_total),
+        ("bytes at one time", first.1.bytes_max, last.1.bytes_max),
     ] {
         let most = small.max(1).saturating_mul(times).saturating_mul(SLACK);
         if large > most {

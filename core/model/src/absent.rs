@@ -2,10 +2,10 @@
 
 /// For serde's `with`: an optional text or word. `None` is the empty text in JSON.
 pub mod text {
-    use std::borrow::Cow;
-
-    use serde::de::value::CowStrDeserializer;
+    use serde::de::value::StrDeserializer;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::json::with_text;
 
     /// The text; `None` for an empty one.
     pub fn of(text: impl Into<String>) -> Option<String> {
@@ -32,8 +32,10 @@ pub mod text {
         D: Deserializer<'de>,
         T: Deserialize<'de>,
     {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        if text.is_empty() { Ok(None) } else { T::deserialize(CowStrDeserializer::new(text)).map(Some) }
+        with_text(deserializer, |text| match text {
+            "" => Ok(None),
+            text => T::deserialize(StrDeserializer::new(text)).map(Some),
+        })?
     }
 }
 

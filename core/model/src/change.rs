@@ -52,7 +52,7 @@ trait Lifted: Serialize + Sized {
 
 impl Lifted for String {
     fn write_none<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("")
+        absent::text::serialize(&None::<Self>, serializer)
     }
 
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
@@ -62,7 +62,7 @@ impl Lifted for String {
 
 impl<N: absent::number::NonZero> Lifted for N {
     fn write_none<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u8(0)
+        absent::number::serialize(&None::<Self>, serializer)
     }
 
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {

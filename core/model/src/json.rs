@@ -1,6 +1,8 @@
 //! Reading records out of JSON, with errors that name the field.
 
-use serde::de::{DeserializeOwned, Error as _};
+use std::fmt;
+
+use serde::de::{DeserializeOwned, Error as _, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::Error;
@@ -95,6 +97,28 @@ fn meant<'a>(unknown: &str, known: &'a str) -> Option<&'a str> {
     let close = |name: &'a str| (strsim::jaro_winkler(wrong, name), name);
     let best = known.split('`').skip(1).step_by(2).map(close).max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 >= 0.85).then_some(best.1)
+}
+
+/// Gives the text of a value to `read`, without a copy of it.
+///
+/// # Errors
+/// The deserializer's: the value is no text. Faults of the text itself are for `read` to tell.
+pub fn with_text<'de, D: Deserializer<'de>, R>(deserializer: D, read: impl FnOnce(&str) -> R) -> Result<R, D::Error> {
+    struct Text<F>(F);
+
+    impl<R, F: FnOnce(&str) -> R> Visitor<'_> for Text<F> {
+        type Value = R;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<R, E> {
+            Ok((self.0)(text))
+        }
+    }
+
+    deserializer.deserialize_str(Text(read))
 }
 
 #[cfg(test)]

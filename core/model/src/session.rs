@@ -388,7 +388,7 @@ fn text_or_json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D:
 }
 
 fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    text_or_json(deserializer).map(|text| Some(text).filter(|text| !text.is_empty()))
+    text_or_json(deserializer).map(absent::text::of)
 }
 
 fn number_or_flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {

@@ -48,8 +48,7 @@ macro_rules! words {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let word = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                word.parse().map_err(serde::de::Error::custom::<crate::Error>)
+                crate::json::with_text(deserializer, str::parse)?.map_err(serde::de::Error::custom::<crate::Error>)
             }
         }
     )*};

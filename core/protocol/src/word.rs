@@ -1,9 +1,9 @@
 //! Words on the wire. A newer peer may send a word that this side does not know yet.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::value::CowStrDeserializer;
+use cortensor_router_model::internals::with_text;
+use serde::de::value::StrDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A word of a list that later versions of the protocol may extend.
@@ -56,9 +56,10 @@ impl<W: Serialize> Serialize for Word<W> {
 
 impl<'de, W: Deserialize<'de>> Deserialize<'de> for Word<W> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        let known = W::deserialize(CowStrDeserializer::<serde::de::value::Error>::new(text.clone()));
-        Ok(known.map_or_else(|_| Self::Unknown(text.into()), Self::Known))
+        with_text(deserializer, |text| {
+            let known = W::deserialize(StrDeserializer::<serde::de::value::Error>::new(text));
+            known.map_or_else(|_| Self::Unknown(text.into()), Self::Known)
+        })
     }
 }
 

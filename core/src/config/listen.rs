@@ -180,10 +180,9 @@ impl TokenConfig {
     /// # Errors
     /// When neither gives one, and for the development token, which is no secret.
     pub fn secret(&self) -> Result<String> {
-        let named = || std::env::var(self.value_env.as_ref()?).ok().filter(|value| !value.is_empty());
         let name = self.name.as_deref().unwrap_or_default();
         let wrong = |what: String| Error::invalid("listen.token.value", format!("the token {name:?} {what}"));
-        let secret = self.value.clone().or_else(named).ok_or_else(|| {
+        let secret = super::secret(self.value.as_ref(), self.value_env.as_ref()).ok_or_else(|| {
             wrong("has no value: set `value`, or name a set environment variable in `value_env`".to_owned())
         })?;
         // A token of the configuration is accepted from everywhere, so a value that everybody knows opens the router.

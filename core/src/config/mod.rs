@@ -173,3 +173,8 @@ impl Config {
         Ok(())
     }
 }
+
+/// A secret: the value itself, else that of the environment variable with this name, if it is set to something.
+fn secret(value: Option<&String>, variable: Option<&String>) -> Option<String> {
+    value.cloned().or_else(|| std::env::var(variable?).ok().filter(|value| !value.is_empty()))
+}

@@ -138,7 +138,7 @@ impl UpstreamConfig {
 
     /// The key, from the configuration or the environment.
     pub fn key(&self) -> Option<String> {
-        self.api_key.clone().or_else(|| std::env::var(self.api_key_env.as_ref()?).ok().filter(|key| !key.is_empty()))
+        super::secret(self.api_key.as_ref(), self.api_key_env.as_ref())
     }
 
     /// Checks every field; `index` is its place in the list.

@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "what a test does not expect fails it")]
 
 pub mod dial_in;
+pub mod machine;
 pub mod miners;
 pub mod mock;
 pub mod proxy;

@@ -64,7 +64,7 @@ async fn every_named_field_of_a_request_is_described() {
 }
 
 /// The names of the members of a schema, including those of the schemas that it is made of.
-fn described(document: &Value, schema: &Value) -> Vec<String> {
+pub(crate) fn described(document: &Value, schema: &Value) -> Vec<String> {
     if let Some(path) = schema["$ref"].as_str().and_then(|path| path.strip_prefix('#')) {
         return described(document, document.pointer(path).unwrap());
     }

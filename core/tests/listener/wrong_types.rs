@@ -1,20 +1,10 @@
 //! Values of the wrong type in bodies: the error names the field and the form that is wanted, in JSON's words.
 
 use cortensor_router_testkit::wrong;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::description::described;
 use super::{DEV, with_words};
-
-/// The names of a schema's members, with those of the schemas that it is made of.
-fn members(document: &Value, schema: &Value, out: &mut Map<String, Value>) {
-    if let Some(path) = schema["$ref"].as_str() {
-        return members(document, document.pointer(&path[1..]).unwrap(), out);
-    }
-    for part in schema["allOf"].as_array().into_iter().flatten() {
-        members(document, part, out);
-    }
-    out.extend(schema["properties"].as_object().cloned().unwrap_or_default());
-}
 
 #[tokio::test]
 async fn no_answer_about_a_wrong_type_speaks_of_rust() {
@@ -27,11 +17,10 @@ async fn no_answer_about_a_wrong_type_speaks_of_rust() {
             if schema.is_null() {
                 continue;
             }
-            let mut fields = Map::new();
-            members(&document, schema, &mut fields);
+            let fields = described(&document, schema);
             assert!(!fields.is_empty(), "{method} {path} has a body");
             let target = path.replace("{session_id}", "0").replace("{id}", "0");
-            for (field, value) in fields.keys().flat_map(|field| wrong::values().into_iter().map(move |v| (field, v))) {
+            for (field, value) in fields.iter().flat_map(|field| wrong::values().into_iter().map(move |v| (field, v))) {
                 let body = json!({ field: value }).to_string();
                 let (status, _, answer) = server.parts(&method.to_uppercase(), &target, DEV, &body).await;
                 let case = format!("{method} {path} {body}: {status} {answer}");

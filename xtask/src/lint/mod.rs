@@ -8,6 +8,7 @@ mod unsafety;
 mod versions;
 
 pub(crate) use dependencies::advisories;
+pub(crate) use pages::list;
 
 use std::process::Command;
 

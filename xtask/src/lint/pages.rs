@@ -51,7 +51,7 @@ pub(crate) fn check(root: &Path) -> Outcome<String> {
 }
 
 /// Lists every file of the project below `root`, by its path from there.
-pub(super) fn list(root: &Path, under: &Path, files: &mut BTreeSet<String>) -> Outcome {
+pub(crate) fn list(root: &Path, under: &Path, files: &mut BTreeSet<String>) -> Outcome {
     let directory = root.join(under);
     let failed = |error: std::io::Error| format!("{}: {error}", directory.display());
     for entry in fs::read_dir(&directory).map_err(failed)? {

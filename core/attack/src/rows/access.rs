@@ -7,12 +7,11 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use cortensor_router_protocol::identity::MinerKeyPair;
 use serde_json::{Value, json};
 
 use crate::Outcome;
 use crate::http::{Answer, Ask};
-use crate::miner::{Hand, hello};
+use crate::miner::{Hand, key_pair};
 use crate::report::{Tally, control};
 use crate::target::{ADMIN, Command, Target};
 use crate::upstream::{Upstream, json as json_answer};
@@ -127,18 +126,14 @@ impl Victim {
         let session = target.session(MARKER)?;
         let task = target.task(session, MARKER)?;
         let (_, key) = target.key(MARKER, &["submit", "read"], &json!({}))?;
-        let enrol = || target.admin(Ask::post("/api/v1/miners/enrolments", &json!({"name": MARKER})));
-        let spent = enrol()?["token"].as_str().unwrap_or_default().to_owned();
-        let pem = MinerKeyPair::generate().map_err(|error| error.to_string())?;
-        let pair = MinerKeyPair::from_pem(&pem).map_err(|error| error.to_string())?;
+        let spent = target.enrolment(MARKER)?;
+        let (_, pair) = key_pair()?;
         let mut hand = Hand::local(target.address)?;
-        let mut greeting = hello(&pair.id(), "", "victims");
-        greeting["auth"] = hand.signed(&pair)?;
-        greeting["auth"]["token"] = spent.into();
+        let greeting = hand.keyed(&pair, "victims", Some(&spent))?;
         hand.send(&greeting);
         hand.expect("welcome")?;
         drop(hand);
-        let kept = enrol()?["token"].as_str().unwrap_or_default().to_owned();
+        let kept = target.enrolment(MARKER)?;
         let enrolment = kept.split('_').nth(1).unwrap_or_default().to_owned();
         Ok(Self { session, task, key, enrolment, identity: pair.id() })
     }
@@ -210,7 +205,7 @@ fn success(route: &Route, kind: &Kind, answer: &Answer) -> Option<String> {
         return told("a fault of the router");
     }
     if route.need == Need::Nothing {
-        return answer.text().contains(MARKER).then(|| told("shows the victim's"))?;
+        return answer.text().contains(MARKER).then(|| told("shows the victim's")).flatten();
     }
     if kind.rights.is_none() {
         return if answer.status == 401 { None } else { told("not 401") };
@@ -218,7 +213,7 @@ fn success(route: &Route, kind: &Kind, answer: &Answer) -> Option<String> {
     if !kind.may(route) {
         return if answer.is_refusal() { None } else { told("not refused") };
     }
-    (kind.limited && answer.text().contains(MARKER)).then(|| told("shows the victim's"))?
+    (kind.limited && answer.text().contains(MARKER)).then(|| told("shows the victim's")).flatten()
 }
 
 fn routes(document: &Value, victim: &Victim) -> Outcome<Vec<Route>> {

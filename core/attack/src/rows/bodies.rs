@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
-use crate::http::{Ask, PATIENCE, answers, exchange};
+use crate::http::{Ask, PATIENCE, exchange};
 use crate::report::{Tally, control};
 use crate::target::{ADMIN, Command};
 
@@ -22,12 +22,8 @@ pub(super) fn run(command: &Command) -> Outcome<Tally> {
         for (name, body) in bombs(path) {
             let started = Instant::now();
             let ask = Ask::new("POST", path).line("Content-Type", "application/json").body(body).token(ADMIN);
-            let got = exchange(target.address, &ask.bytes(true), PATIENCE)?;
-            let all = answers(&got.bytes);
-            let status = all.first().map(|answer| answer.status);
-            tally.must(all.len() == 1 && status.is_some_and(|status| (200..500).contains(&status)), || {
-                format!("{path}: {name}: {status:?}")
-            });
+            let statuses = ask.exchange(target.address)?.statuses();
+            tally.must(matches!(statuses[..], [200..500]), || format!("{path}: {name}: {statuses:?}"));
             tally.must(started.elapsed() < LIMIT, || format!("{path}: {name}: {:?}", started.elapsed()));
             peak = peak.max(target.resident()?);
         }
@@ -39,7 +35,7 @@ pub(super) fn run(command: &Command) -> Outcome<Tally> {
         ]
         .concat();
         let got = exchange(target.address, &request, PATIENCE)?;
-        let status = answers(&got.bytes).first().map(|answer| answer.status);
+        let status = got.statuses().first().copied();
         tally.must(status.is_none_or(|status| (400..500).contains(&status)) && got.closed, || {
             format!("{lines:?}: {status:?}")
         });

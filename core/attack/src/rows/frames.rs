@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::Outcome;
 use crate::http::{Answer, Ask};
-use crate::miner::{Hand, Offer, hello};
+use crate::miner::{Hand, Offer, hello, key_pair};
 use crate::report::{Tally, control};
 use crate::target::{ADMIN, Command, Target};
 
@@ -48,8 +48,7 @@ fn joined(call: JoinHandle<Outcome<Answer>>) -> Outcome<Answer> {
 
 /// Ends the attempt as an honest miner does.
 fn finish(hand: &mut Hand, offer: Offer) {
-    hand.send(&offer.tokens(1, 0, HONEST));
-    hand.send(&offer.done(1, HONEST));
+    finish_as(hand, offer, HONEST);
 }
 
 /// A miner that is properly enrolled speaks for the attempt of another one.
@@ -299,22 +298,9 @@ fn shapes(target: &Target, tally: &mut Tally, token: &str) -> Outcome {
 
 /// Hellos that claim to be somebody else.
 fn identities(target: &Target, tally: &mut Tally, first: &str, second: &str) -> Outcome {
-    let pair =
-        || MinerKeyPair::generate().and_then(|pem| MinerKeyPair::from_pem(&pem)).map_err(|error| error.to_string());
-    let (owner, thief) = (pair()?, pair()?);
-    let enrol = |name: &str| -> Outcome<String> {
-        let made = target.admin(Ask::post("/api/v1/miners/enrolments", &json!({"name": name})))?;
-        made["token"].as_str().map(str::to_owned).ok_or_else(|| format!("an enrolment without a token: {made}"))
-    };
-    let keyed = |hand: &Hand, key: &MinerKeyPair, token: Option<&str>| -> Outcome<Value> {
-        let mut greeting = hello(&key.id(), "", "keyed");
-        greeting["auth"] = hand.signed(key)?;
-        if let Some(token) = token {
-            greeting["auth"]["token"] = token.into();
-        }
-        Ok(greeting)
-    };
-    let spent = enrol("owner")?;
+    let ((_, owner), (_, thief)) = (key_pair()?, key_pair()?);
+    let keyed = |hand: &Hand, key: &MinerKeyPair, token: Option<&str>| hand.keyed(key, "keyed", token);
+    let spent = target.enrolment("owner")?;
     let mut honest = Hand::local(target.address)?;
     let greeting = keyed(&honest, &owner, Some(&spent))?;
     honest.send(&greeting);
@@ -322,7 +308,7 @@ fn identities(target: &Target, tally: &mut Tally, first: &str, second: &str) -> 
     let (submit, _) = target.key("submits", &["submit", "read"], &json!({}))?;
     let (admin, id) = target.key("gone", &["miner"], &json!({}))?;
     target.admin(Ask::new("DELETE", &format!("/api/v1/keys/{id}")))?;
-    let unspent = enrol("unspent")?;
+    let unspent = target.enrolment("unspent")?;
 
     let mut refused = |name: &str, make: &dyn Fn(&Hand) -> Outcome<Value>| -> Outcome {
         let mut hand = Hand::local(target.address)?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::Outcome;
-use crate::http::{Ask, connect};
+use crate::http::{Ask, connect, read};
 use crate::miner::{Hand, hello};
 use crate::report::{Tally, control};
 use crate::target::{Command, Target};
@@ -144,16 +144,12 @@ fn ends_when_revoked(target: &Target, tally: &mut Tally) -> Outcome {
         target.admin(Ask::new("DELETE", &format!("/api/v1/keys/{id}")))?;
         let revoked = Instant::now();
         hand.send(&offer.tokens(2, 6, "behind"));
-        stream.set_read_timeout(Some(AT_ONCE)).map_err(|error| error.to_string())?;
-        let ended = loop {
-            match stream.read(&mut buffer) {
-                Ok(0) => break true,
-                Ok(count) => seen.extend_from_slice(&buffer[..count]),
-                Err(error) => break error.kind() == std::io::ErrorKind::ConnectionReset,
-            }
-        };
+        let rest = read(stream, AT_ONCE);
+        seen.extend_from_slice(&rest.bytes);
         let text = String::from_utf8_lossy(&seen).into_owned();
-        tally.must(ended && revoked.elapsed() < AT_ONCE, || format!("{path}: the stream of a revoked key goes on"));
+        tally.must(rest.closed && revoked.elapsed() < AT_ONCE, || {
+            format!("{path}: the stream of a revoked key goes on")
+        });
         tally.must(!text.contains("behind"), || format!("{path}: a revoked key reads on: {text}"));
         for ask in [Ask::get("/api/v1/sessions"), Ask::get("/v1/models"), Ask::post(path, &body)] {
             let answer = target.send(ask.token(&token))?;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde_json::json;
 
 use crate::Outcome;
-use crate::http::{Ask, PATIENCE, answers, exchange};
+use crate::http::{Ask, PATIENCE, exchange};
 use crate::miner::{Hand, hello};
 use crate::report::{Tally, control};
 use crate::target::Command;
@@ -202,9 +202,7 @@ fn attack(tally: &mut Tally, address: SocketAddr, lines: &str) -> Outcome {
 
 fn refuse(tally: &mut Tally, address: SocketAddr, path: &str, lines: &str) -> Outcome {
     let request = format!("GET {path} HTTP/1.1\r\n{lines}Authorization: Bearer {DEV}\r\nConnection: close\r\n\r\n");
-    let exchange = exchange(address, request.as_bytes(), PATIENCE)?;
-    let all = answers(&exchange.bytes);
-    let statuses: Vec<u16> = all.iter().map(|answer| answer.status).collect();
+    let statuses = exchange(address, request.as_bytes(), PATIENCE)?.statuses();
     tally.must(matches!(statuses[..], [400 | 401 | 403 | 421]), || format!("GET {path} with {lines:?}: {statuses:?}"));
     Ok(())
 }

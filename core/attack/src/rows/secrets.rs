@@ -9,8 +9,8 @@ use cortensor_router_protocol::identity::MinerKeyPair;
 use serde_json::json;
 
 use crate::Outcome;
-use crate::http::{Ask, PATIENCE, exchange};
-use crate::miner::{Hand, hello};
+use crate::http::Ask;
+use crate::miner::{Hand, hello, key_pair};
 use crate::report::{Tally, control};
 use crate::target::{ADMIN, Command, Target};
 use crate::upstream::{Upstream, json as answer};
@@ -48,18 +48,15 @@ fn run_with(command: &Command, format: &str, tally: &mut Tally) -> Outcome {
         ),
     })?;
     let settings = format!(
-        "[[listen.token]]\nname = \"root\"\nvalue = \"{ADMIN}\"\n[[upstream]]\nurl = \"http://{}/v1\"\napi_key = \"{UPSTREAM}\"\n\
+        "[[upstream]]\nurl = \"http://{}/v1\"\napi_key = \"{UPSTREAM}\"\n\
          [dispatch]\nmax_attempts = 2\nretry_base_ms = 1\nbreaker_failures = 1000000\nno_miner_grace_ms = 1\n",
         upstream.address
     );
-    let target = command.serve(&settings, &["--log", "trace", "--log-format", format], &[])?;
+    let target = command.guarded_with(&settings, &["--log", "trace", "--log-format", format], &[])?;
     let (key, _) = target.key("client", &["submit", "read"], &json!({}))?;
     let (miner, _) = target.key("miner", &["miner"], &json!({}))?;
-    let enrolment = target.admin(Ask::post("/api/v1/miners/enrolments", &json!({"name": "m"})))?;
-    let enrolment = enrolment["token"].as_str().unwrap_or_default().to_owned();
-    control(!enrolment.is_empty(), || "there is no enrolment token".to_owned())?;
-    let pem = MinerKeyPair::generate().map_err(|error| error.to_string())?;
-    let pair = MinerKeyPair::from_pem(&pem).map_err(|error| error.to_string())?;
+    let enrolment = target.enrolment("m")?;
+    let (pem, pair) = key_pair()?;
 
     let mut shown = Vec::new();
     traffic(&target, &key, &mut shown)?;
@@ -127,16 +124,15 @@ fn traffic(target: &Target, key: &str, shown: &mut Vec<(String, String)>) -> Out
                 "model": "up", "messages": [{"role": "user", "content": prompt}], "prompt": prompt, "stream": stream,
                 "timeout": 5,
             });
-            let got = exchange(target.address, &Ask::post(path, &body).token(key).bytes(true), PATIENCE)?;
-            shown.push((format!("answer to {path} ({word})"), String::from_utf8_lossy(&got.bytes).into_owned()));
+            let got = Ask::post(path, &body).token(key).exchange(target.address)?;
+            shown.push((format!("answer to {path} ({word})"), got.text()));
         }
     }
     let (wrong, list) = (Ask::get("/api/v1/sessions").token(MISTAKEN), Ask::get("/api/v1/keys").token(key));
     let queried = Ask::get(&format!("/api/v1/sessions?token={MISTAKEN}&api_key={MISTAKEN}")).token(key);
     let broken = Ask::new("POST", "/v1/chat/completions").body(format!("{{\"prompt\":\"{PROMPT}\"").into_bytes());
     for (name, ask) in [("wrong", wrong), ("list", list), ("query", queried), ("broken", broken.token(key))] {
-        let got = exchange(target.address, &ask.bytes(true), PATIENCE)?;
-        shown.push((format!("answer ({name})"), String::from_utf8_lossy(&got.bytes).into_owned()));
+        shown.push((format!("answer ({name})"), ask.exchange(target.address)?.text()));
     }
     Ok(())
 }
@@ -150,9 +146,7 @@ fn miners(target: &Target, token: &str, enrolment: &str, pair: &MinerKeyPair) ->
         let _ = hand.expect("welcome");
     }
     let mut hand = Hand::local(target.address)?;
-    let mut greeting = hello(&pair.id(), "", "m");
-    greeting["auth"] = hand.signed(pair)?;
-    greeting["auth"]["token"] = enrolment.into();
+    let greeting = hand.keyed(pair, "m", Some(enrolment))?;
     hand.send(&greeting);
     hand.expect("welcome").map(|_| ())
 }

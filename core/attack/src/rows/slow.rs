@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use cortensor_router_testkit::machine::open_files;
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
 
@@ -39,7 +40,7 @@ pub(super) fn run(command: &Command) -> Outcome<Tally> {
     let mut tally = Tally::default();
     let idle = honest(&target, SUBMITS, &mut Tally::default())?;
     let before = target.resident()?;
-    let count = SOCKETS.min(descriptors()?.saturating_sub(SPARE));
+    let count = SOCKETS.min(open_files().unwrap_or(usize::MAX).saturating_sub(SPARE));
     let mut sockets = Vec::with_capacity(count);
     for number in 0..count {
         sockets.push(Slow::open(target.address, number % 3)?);
@@ -160,12 +161,4 @@ fn drip(mut sockets: Vec<Slow>, address: SocketAddr, stop: &AtomicBool) -> usize
         std::thread::sleep(Duration::from_millis(500));
     }
     renewed
-}
-
-/// The number of descriptors that this program may have.
-fn descriptors() -> Outcome<usize> {
-    let limits = std::fs::read_to_string("/proc/self/limits").map_err(|error| format!("the limits: {error}"))?;
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    let soft = line.and_then(|line| line.split_whitespace().next());
-    Ok(soft.and_then(|soft| soft.parse().ok()).unwrap_or(usize::MAX))
 }

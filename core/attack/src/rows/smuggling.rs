@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::Outcome;
-use crate::http::{answers, exchange};
+use crate::http::exchange;
 use crate::report::Tally;
 use crate::target::{ADMIN, Command};
 
@@ -142,6 +142,5 @@ pub(super) fn run(command: &Command) -> Outcome<Tally> {
 }
 
 fn statuses(target: &crate::target::Target, request: &[u8]) -> Outcome<Vec<u16>> {
-    let exchange = exchange(target.address, request, QUIET)?;
-    Ok(answers(&exchange.bytes).iter().map(|answer| answer.status).collect())
+    Ok(exchange(target.address, request, QUIET)?.statuses())
 }

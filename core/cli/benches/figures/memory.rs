@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use cortensor_router_testkit::machine::open_files;
+
 use crate::load::connect;
 use crate::mock::{Mock, Mode, chat};
 use crate::report::{Gate, Row};
@@ -15,7 +17,7 @@ const STREAMS: usize = 5_000;
 const EACH: usize = 2;
 
 pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
-    let streams = STREAMS.min(open_files().saturating_sub(500) / EACH);
+    let streams = STREAMS.min(open_files().unwrap_or(1_024).saturating_sub(500) / EACH);
     for (durability, gated) in [("memory", true), ("full", false)] {
         let mock = Mock::start(1)?;
         let router = Target::router(context, "router", durability, Some(mock.address))?;
@@ -52,13 +54,6 @@ pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
         );
     }
     Ok(())
-}
-
-/// The number of files that this process may open.
-fn open_files() -> usize {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(1_024)
 }
 
 /// Streams whose first frame has arrived. They end on drop.

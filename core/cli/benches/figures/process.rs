@@ -6,6 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use cortensor_router_testkit::machine;
+
 use crate::Outcome;
 
 /// The time within which a program must answer.
@@ -65,9 +67,7 @@ impl Program {
 
     /// The resident memory in KiB; 0 where the system does not report it.
     pub(crate) fn resident_kib(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0.0)
+        machine::resident_kib(self.child.id()).unwrap_or(0) as f64
     }
 }
 

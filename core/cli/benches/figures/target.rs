@@ -2,10 +2,12 @@
 //! product.
 
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
+
+use cortensor_router_testkit::machine::free_address;
 
 use crate::load::{connect, exchange};
 use crate::mock::{Mode, chat};
@@ -33,7 +35,8 @@ impl Target {
     pub(crate) fn nginx(binary: &Path, scratch: &Path, mock: SocketAddr) -> Outcome<Self> {
         let dir = scratch.join("nginx");
         std::fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-        let (address, streams) = (free_address()?, free_address()?);
+        let free = || free_address().map_err(|error| format!("no free port: {error}"));
+        let (address, streams) = (free()?, free()?);
         let root = dir.display();
         let mut config = format!(
             "worker_processes auto;\nworker_rlimit_nofile 20000;\ndaemon off;\npid {root}/pid;\nerror_log stderr emerg;\n\
@@ -123,9 +126,4 @@ impl Target {
     pub(crate) fn resident_kib(&self) -> f64 {
         self.program.as_ref().map_or(0.0, Program::resident_kib)
     }
-}
-
-fn free_address() -> Outcome<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| format!("no free port: {error}"))?;
-    listener.local_addr().map_err(|error| error.to_string())
 }

@@ -3,8 +3,8 @@
 use cortensor_router::Config;
 use cortensor_router::config::{Override, load};
 
-use super::Target;
-use super::request::told;
+use super::request::{told, written};
+use super::{Target, stable};
 use crate::growth::Growth;
 use crate::sweep::Shape;
 
@@ -65,11 +65,7 @@ fn read(data: &[u8]) {
     }
     match Config::from_json(&text) {
         Ok(config) => {
-            let written = super::request::written(&config);
-            match Config::from_json(&written) {
-                Ok(again) => assert_eq!(super::request::written(&again), written),
-                Err(error) => panic!("a configuration that was written cannot be read: {error}"),
-            }
+            stable(&config, written, Config::from_json);
         }
         Err(error) => told(&error, data),
     }

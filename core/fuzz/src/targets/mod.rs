@@ -9,7 +9,9 @@ mod request;
 mod stream;
 mod work;
 
-use crate::growth::{Growth, counted};
+use std::fmt::Display;
+
+use crate::growth::Growth;
 use crate::sweep::Shape;
 
 /// A reader under test, with the rules for what it reads.
@@ -33,10 +35,18 @@ impl Target {
     /// # Panics
     /// If a rule is broken.
     pub fn check(&self, data: &[u8]) {
-        let work = counted(|| (self.read)(data));
+        let peak = allocation_counter::measure(|| (self.read)(data)).bytes_max;
         let most = self.growth.most(data.len());
-        assert!(work.peak <= most, "{} bytes were read with {} bytes, and {most} are allowed", data.len(), work.peak);
+        assert!(peak <= most, "{} bytes were read with {} bytes, and {most} are allowed", data.len(), peak);
     }
+}
+
+/// Writes what was read and reads it again. From then on it must stay the same. Gives what was read again.
+fn stable<T, E: Display>(record: &T, write: impl Fn(&T) -> String, read: impl Fn(&str) -> Result<T, E>) -> T {
+    let text = write(record);
+    let again = read(&text).unwrap_or_else(|error| panic!("what was written cannot be read: {error}: {text}"));
+    assert_eq!(write(&again), text, "what was written reads otherwise");
+    again
 }
 
 /// All targets.

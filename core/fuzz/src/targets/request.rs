@@ -5,7 +5,7 @@ use cortensor_router_model::{Error, MinerSpec, SessionPatch, SessionSpec, TaskRe
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Target;
+use super::{Target, stable};
 use crate::growth::Growth;
 use crate::sweep::Shape;
 
@@ -90,11 +90,7 @@ fn read(data: &[u8]) {
 fn record<T: DeserializeOwned + Serialize>(data: &[u8]) -> Option<T> {
     match from_json::<T>("body", data) {
         Ok(record) => {
-            let text = written(&record);
-            match from_json::<T>("body", text.as_bytes()) {
-                Ok(again) => assert_eq!(written(&again), text, "what was written reads otherwise"),
-                Err(error) => panic!("what was written cannot be read: {error}: {text}"),
-            }
+            stable(&record, written, |text| from_json::<T>("body", text.as_bytes()));
             Some(record)
         }
         Err(error) => {

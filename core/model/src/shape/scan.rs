@@ -28,11 +28,6 @@ impl<'a> Cursor<'a> {
         Self { json, at: 0 }
     }
 
-    /// The offset of the cursor in the text.
-    pub const fn at(&self) -> usize {
-        self.at
-    }
-
     /// The byte after the blanks, by which the type of the next value can be told.
     #[inline]
     pub fn peek(&mut self) -> Option<u8> {

@@ -48,7 +48,7 @@ impl Outline {
             }
             let value = cursor.value()?;
             match &*name {
-                "id" => outline.ids.push(cursor.at() - value.get().len()..cursor.at()),
+                "id" => outline.ids.extend(value.place_in(json)),
                 "usage" => outline.usage = !value.is_null(),
                 "object" => outline.chat = value.get() == "\"chat.completion\"",
                 _ => {}

@@ -199,9 +199,10 @@ async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer,
             let Some(event) = event else { break };
             turn.spend(event.data.len()).await;
             spoke = true;
-            if read_event(shared, job, &mut assembly, event).await? {
+            let Some(chunks) = read_event(&shared.name, &mut assembly, event)? else {
                 return Ok((assembly.into_answer(&shared.name)?, Some((link, body))));
-            }
+            };
+            pass_on(job, chunks).await?;
             if assembly.is_full() {
                 // Dropping the connection ends the upstream's work.
                 return Ok((assembly.cut(&shared.name)?, None));
@@ -217,7 +218,10 @@ async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer,
             if let Some(event) = reader.rest()
                 && (event.is_error || is_done(&event) || serde_json::from_slice::<IgnoredAny>(&event.data).is_ok())
             {
-                done = read_event(shared, job, &mut assembly, event).await?;
+                match read_event(&shared.name, &mut assembly, event)? {
+                    Some(chunks) => pass_on(job, chunks).await?,
+                    None => done = true,
+                }
             }
             if done || assembly.is_finished() {
                 return Ok((assembly.into_answer(&shared.name)?, Some((link, body))));
@@ -237,16 +241,18 @@ async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer,
     }
 }
 
-/// Handles one event of a stream. Returns whether it was the last one.
-async fn read_event(shared: &Shared, job: &Job, assembly: &mut Assembly, event: Event) -> Result<bool, Failure> {
+/// The pieces of one event of a stream; `None`: it was the last one.
+///
+/// # Errors
+/// The failure that the event reports or is.
+pub(super) fn read_event(name: &str, assembly: &mut Assembly, event: Event) -> Result<Option<Chunks>, Failure> {
     if is_done(&event) {
-        return Ok(true);
+        return Ok(None);
     }
     if event.is_error {
-        return Err(refusal::reported(&shared.name, utf8(event.data)));
+        return Err(refusal::reported(name, utf8(event.data)));
     }
-    pass_on(job, assembly.take(&shared.name, event.data)?).await?;
-    Ok(false)
+    assembly.take(name, event.data).map(Some)
 }
 
 /// Emits pieces, and waits while the reader lags behind.

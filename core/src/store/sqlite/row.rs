@@ -11,8 +11,9 @@ use serde::de::DeserializeOwned;
 use super::super::end::StoredEnd;
 use super::super::{ApiKey, MinerRecord, damaged_thing};
 use super::sum::{AcceptColumns, EndColumns, bytes_of, of_row};
+use super::unusable;
 use crate::json;
-use crate::model::{Fence, Gid, Session, SessionId, Task, TaskId, TaskState, Timestamp};
+use crate::model::{Fence, Gid, Session, SessionId, Task, TaskId, TaskState, Timestamp, absent};
 use crate::{Error, Result};
 
 /// The columns that [`task`] reads, in its order.
@@ -124,10 +125,9 @@ impl From<rusqlite::Error> for RowError {
 impl RowError {
     /// The error of a read that was for that task, or for many.
     pub(super) fn told(self, ids: Option<(SessionId, TaskId)>) -> Error {
-        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
         let damaged = match &self {
             Self::Moved(error) => return error.clone(),
-            Self::Sqlite(error) => matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
+            Self::Sqlite(error) => unusable::is_damage(error),
             Self::Column(..) | Self::Sum => true,
         };
         if !damaged {
@@ -167,7 +167,7 @@ fn body<T: DeserializeOwned>(row: &Row<'_>) -> Result<T, RowError> {
 pub(super) fn miner(row: &Row<'_>) -> Result<MinerRecord, RowError> {
     check_whole(row, 10)?;
     // In these columns an empty text stands for none.
-    let some_text = |column| row.get::<_, String>(column).map(|text| Some(text).filter(|text| !text.is_empty()));
+    let some_text = |column| row.get::<_, String>(column).map(absent::text::of);
     let wrong_kind = |error: Error| RowError::Column("kind", error.to_string());
     Ok(MinerRecord {
         id: row.get(0)?,
