@@ -32,7 +32,9 @@ pub struct Join {
 struct JoinedChoice {
     index: u64,
     is_chat: bool,
-    /// A chat's message without its calls of tools; a completion's `text`.
+    /// The choice's `text`, if there was one.
+    text: Object,
+    /// The message without its calls of tools.
     body: Object,
     calls: Vec<Call>,
     others: Object,
@@ -96,7 +98,8 @@ impl Join {
     pub fn take_words(&mut self, sole: Sole<'_>) -> usize {
         let Some(choice) = self.choices.iter_mut().find(|choice| choice.index == sole.index) else { return 0 };
         choice.says |= !sole.words.is_blank();
-        choice.body.add(sole.name, sole.words)
+        let object = if sole.name == "text" { &mut choice.text } else { &mut choice.body };
+        object.add(sole.name, sole.words)
     }
 
     /// Whether a choice was seen.
@@ -160,7 +163,7 @@ impl JoinedChoice {
     fn take(&mut self, choice: &Choice<'_>) -> usize {
         let mut grown = 0;
         if let Some(text) = choice.text {
-            grown += self.body.add("text", text);
+            grown += self.text.add("text", text);
         }
         let piece = choice.piece();
         if let Some(piece) = piece {
@@ -193,7 +196,7 @@ impl JoinedChoice {
     }
 
     fn is_more_than_text(&self) -> bool {
-        let is_text = |key: &str| matches!(key, "role" | "content" | "text");
+        let is_text = |key: &str| matches!(key, "role" | "content");
         !self.calls.is_empty()
             || self.body.0.iter().any(|(key, node)| !is_text(key) && !node.is_empty())
             || self.others.0.iter().any(|(_, node)| !node.is_empty())
@@ -205,13 +208,11 @@ impl JoinedChoice {
         out.push_str(&self.index.to_string());
         if self.is_chat {
             self.write_message(out);
-        } else {
-            if self.body.get_mut("text").is_none() {
-                write_key("text", out);
-                out.push_str("\"\"");
-            }
-            self.body.write_members(out);
+        } else if self.text.get_mut("text").is_none() {
+            write_key("text", out);
+            out.push_str("\"\"");
         }
+        self.text.write_members(out);
         self.others.write_members(out);
         write_key("finish_reason", out);
         match self.finish_reason {
@@ -225,6 +226,12 @@ impl JoinedChoice {
         write_key("message", out);
         out.push('{');
         let mut body = std::mem::take(&mut self.body);
+        // The text beside a message without content is its content.
+        if body.get_mut("content").is_none()
+            && let Some((_, text)) = self.text.0.pop()
+        {
+            body.0.push(("content".to_owned(), text));
+        }
         for (key, value) in [("role", "\"assistant\""), ("content", "null")] {
             if body.get_mut(key).is_none() {
                 write_key(key, out);

@@ -54,7 +54,7 @@ pub struct Choice<'a> {
 pub struct Body<'a> {
     json: Json<'a>,
     role: Option<Json<'a>>,
-    content: Option<Json<'a>>,
+    pub(super) content: Option<Json<'a>>,
     /// The first string that is words of a model, under its name.
     words: Option<(&'static str, Json<'a>)>,
     /// Whether it has no other members than one role and one content, in this order.
@@ -254,7 +254,8 @@ impl<'a> Body<'a> {
                     _ => is_plain = false,
                 }
                 if name != "role" && !value.is_null() {
-                    match words_name(&name).filter(|_| words.is_none() && value.is_string()) {
+                    // A message's own `text` is a member that nobody knows; the choice's text is something else.
+                    match words_name(&name).filter(|name| *name != "text" && words.is_none() && value.is_string()) {
                         Some(name) => words = Some((name, value)),
                         None => is_sole = false,
                     }
@@ -271,15 +272,24 @@ impl<'a> Body<'a> {
         self.json.get()
     }
 
-    /// Gives each of its members to `take`, in its order and also where a name stands twice.
+    /// Gives each of its members to `take`, in its order. Of two with one name the last one counts, as it does for every
+    /// reader of the message.
     pub fn members(&self, mut take: impl FnMut(Cow<'a, str>, Json<'a>)) {
         if self.is_plain {
             // A second scan would find these two, which nearly every piece consists of.
             self.role.into_iter().for_each(|role| take(Cow::Borrowed("role"), role));
             self.content.into_iter().for_each(|content| take(Cow::Borrowed("content"), content));
-        } else {
-            members(self.get(), take);
+            return;
         }
+        let mut all: SmallVec<[Member<'a>; 8]> = SmallVec::new();
+        members(self.get(), |name, value| {
+            // A search must stay quick whatever somebody sends.
+            match all.iter().take(MOST_MEMBERS).position(|(known, _)| *known == name) {
+                Some(at) => all[at].1 = value,
+                None => all.push((name, value)),
+            }
+        });
+        all.into_iter().for_each(|(name, value)| take(name, value));
     }
 
     /// Its words under their name, where everything else is null or its role.

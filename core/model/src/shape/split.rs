@@ -2,7 +2,7 @@
 
 use super::members::{elements, last};
 use super::node::{write_key, write_string};
-use super::reply::{Body, Choice, Reply, is_end};
+use super::reply::{Choice, Reply, is_end};
 use super::value::Json;
 
 /// Members that stand in every chunk. The others stand in the first.
@@ -32,7 +32,7 @@ pub fn split(json: &str, words: Words) -> Vec<String> {
         .enumerate()
         .map(|(place, choice)| {
             let is_said = place == 0 && words == Words::Said;
-            chunk(&reply, is_chat, place == 0, |out| write_said(choice, is_said, out))
+            chunk(&reply, is_chat, place == 0, |out| write_said(choice, is_chat, is_said, out))
         })
         .collect();
     chunks.extend(choices.iter().filter_map(|choice| {
@@ -74,13 +74,13 @@ fn chunk(reply: &Reply<'_>, is_chat: bool, is_first: bool, choices: impl FnOnce(
     out
 }
 
-fn write_said(choice: &Choice<'_>, is_said: bool, out: &mut String) {
+fn write_said(choice: &Choice<'_>, is_chat: bool, is_said: bool, out: &mut String) {
     out.push('{');
     write_key("index", out);
     out.push_str(&choice.index.to_string());
-    if let Some(message) = choice.whole() {
+    if is_chat {
         write_key("delta", out);
-        write_delta(message, is_said, out);
+        write_delta(choice, is_said, out);
     } else {
         write_key("text", out);
         out.push_str(choice.text.filter(|_| !is_said).map_or("\"\"", Json::get));
@@ -101,17 +101,26 @@ fn write_end(choice: &Choice<'_>, is_chat: bool, reason: Json<'_>, out: &mut Str
     out.push('}');
 }
 
-/// A message as a delta: the same, but that each call of a tool has its number.
-fn write_delta(message: &Body<'_>, is_said: bool, out: &mut String) {
+/// A choice's message as a delta: the same, but that each call of a tool has its number. The text beside a message
+/// without content is its content.
+fn write_delta(choice: &Choice<'_>, is_said: bool, out: &mut String) {
     out.push('{');
-    let calls = message.last("tool_calls").filter(|calls| calls.is_list());
-    message.members(|key, value| {
-        if key == "tool_calls" && calls.is_some() || is_said && matches!(&*key, "role" | "content") {
-            return;
-        }
-        write_key(&key, out);
-        out.push_str(value.get());
-    });
+    let message = choice.whole();
+    let calls = message.and_then(|message| message.last("tool_calls")).filter(|calls| calls.is_list());
+    if let Some(message) = message {
+        message.members(|key, value| {
+            if key == "tool_calls" && calls.is_some() || is_said && matches!(&*key, "role" | "content") {
+                return;
+            }
+            write_key(&key, out);
+            out.push_str(value.get());
+        });
+    }
+    let has_content = message.is_some_and(|message| message.content.is_some());
+    if let Some(text) = choice.text.filter(|_| !has_content && !is_said) {
+        write_key("content", out);
+        out.push_str(text.get());
+    }
     if let Some(calls) = calls {
         write_key("tool_calls", out);
         out.push('[');
@@ -172,6 +181,30 @@ mod tests {
                 format!(r#"{head},"choices":[],"usage":{{"total_tokens":1}}}}"#),
             ]
         );
+    }
+
+    #[test]
+    fn of_two_members_with_one_name_the_last_one_counts() {
+        for whole in [
+            r#"{"choices":[{"message":{"content":"a","content":"b"}}]}"#,
+            r#"{"choices":[{"message":{"content":"a","x":1,"role":"user","content":"b","role":"assistant"}}]}"#,
+            r#"{"choices":[{"delta":{"reasoning":"r","content":"a","reasoning":"","content":"b"}}]}"#,
+        ] {
+            assert_eq!(rejoined(whole)["choices"][0]["message"]["content"], "b", "{whole}");
+        }
+    }
+
+    #[test]
+    fn the_text_beside_a_message_without_content_is_its_content() {
+        let whole = r#"{"choices":[{"text":"a","message":{"role":"assistant","refusal":null}}]}"#;
+        assert_eq!(rejoined(whole)["choices"][0]["message"]["content"], "a");
+        let mixed = r#"{"choices":[{"text":"a","finish_reason":"stop"},{"message":{"content":"b"}}]}"#;
+        assert_eq!(rejoined(mixed)["choices"][0]["message"]["content"], "a");
+        let both = r#"{"choices":[{"text":"a","message":{"content":"b"}}]}"#;
+        assert_eq!(rejoined(both)["choices"][0]["message"]["content"], "b");
+        let mut join = Join::new(0);
+        join.take(&Reply::of(r#"{"choices":[{"text":"a","delta":{"role":"assistant"}}]}"#).unwrap());
+        assert!(join.into_json("stop").contains(r#""content":"a""#));
     }
 
     #[test]
