@@ -156,11 +156,19 @@ impl Trial {
                 let _ = world.write(write);
             }
         }
-        for world in done {
-            if !self.worlds.contains(&world) {
-                self.worlds.push(world);
+        self.worlds.extend(done);
+        self.forget_twins();
+    }
+
+    /// Keeps one of several equal worlds.
+    fn forget_twins(&mut self) {
+        let mut distinct = Vec::new();
+        for world in self.worlds.drain(..) {
+            if !distinct.contains(&world) {
+                distinct.push(world);
             }
         }
+        self.worlds = distinct;
     }
 
     fn judge_write(&mut self, write: &Write, told: &Told) {
@@ -171,6 +179,8 @@ impl Trial {
             expected.push(answer);
             agrees
         });
+        // A write that was done may make worlds equal that differed before.
+        self.forget_twins();
         self.agreed(write, told, &expected);
     }
 
