@@ -26,6 +26,8 @@ export interface RouterConfig {
   dispatch?: DispatchOptions;
   /** The HTTP listener. */
   listen?: ListenOptions;
+  /** What the log shows of requests. */
+  log?: LogOptions;
   /** Threads of an embedded router. */
   runtime?: RuntimeOptions;
   /** Miners that dial in. */
@@ -254,6 +256,14 @@ export interface TlsOptions {
 export interface CorsOptions {
   /** Origins that are allowed (`https://app.example`), or `*` for any. Empty: none. */
   origins?: string[];
+}
+
+/** What the log shows of requests. */
+export interface LogOptions {
+  /** Whether the line of a request shows its prompt and its answer. Default `false`: the log never has the text of a prompt or of an answer. */
+  prompts?: boolean;
+  /** Bytes of a prompt, and of an answer, that such a line shows at most. Default 1024. */
+  promptBytes?: number;
 }
 
 /** Threads of an embedded router. */

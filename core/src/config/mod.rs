@@ -17,6 +17,7 @@ mod layers;
 mod limits;
 mod listen;
 mod load;
+mod log;
 mod miners;
 mod reference;
 mod runtime;
@@ -43,6 +44,7 @@ pub use kind::KeyKind;
 pub use limits::LimitsConfig;
 pub use listen::{Anonymous, CorsConfig, DEFAULT_DEV_TOKEN, ListenConfig, TokenConfig};
 pub use load::{Loaded, Override, load};
+pub use log::LogConfig;
 pub use miners::MinersConfig;
 #[doc(hidden)]
 pub use reference::reference;
@@ -112,6 +114,8 @@ pub struct Config {
     pub dispatch: DispatchConfig,
     /// The HTTP listener.
     pub listen: ListenConfig,
+    /// What the log shows of requests.
+    pub log: LogConfig,
     /// Threads of an embedded router.
     pub runtime: RuntimeConfig,
     /// Miners that dial in.
@@ -137,6 +141,7 @@ impl Default for Config {
             limits: LimitsConfig::default(),
             dispatch: DispatchConfig::default(),
             listen: ListenConfig::default(),
+            log: LogConfig::default(),
             runtime: RuntimeConfig::default(),
             miners: MinersConfig::default(),
             upstreams: Vec::new(),

@@ -44,6 +44,11 @@ impl Caller {
         &self.rights.id
     }
 
+    /// The name of the caller's key for people, if it has one.
+    pub(in crate::listener) fn name(&self) -> Option<&str> {
+        Some(self.rights.name.as_str()).filter(|name| !name.is_empty())
+    }
+
     /// Refuses a caller whose token does not carry the scope.
     pub(in crate::listener) fn may(&self, scope: Scope) -> Result<()> {
         if self.rights.scopes.iter().any(|own| *own == scope || *own == Scope::Admin) {

@@ -97,14 +97,14 @@ pub(super) async fn serve<S: Socket>(
     };
     match first {
         Ok(Ok(None)) => {}
-        Ok(Ok(Some(why))) => return Refusal::too_much(why, config).say(stream, &before).await,
+        Ok(Ok(Some(why))) => return Refusal::too_much(why, config).say(stream, &before, peer).await,
         Ok(Err(error)) => {
             tracing::debug!(%peer, %error, "a connection ended before it asked anything");
             return;
         }
         // A connection on which nothing was sent is closed without an answer.
         Err(_) if before.is_empty() => return,
-        Err(_) => return Refusal::late().say(stream, &before).await,
+        Err(_) => return Refusal::late().say(stream, &before, peer).await,
     }
     let meter = Meter::default();
     let wire = Wire::new(stream, meter.clone(), head, before.freeze());
@@ -117,7 +117,7 @@ pub(super) async fn serve<S: Socket>(
         Box::pin(async move {
             let version = request.version();
             let response = match head_fault(&request, most) {
-                Some(refusal) => Ok(refusal.respond(request.uri().path())),
+                Some(refusal) => Ok(refusal.respond(&request, peer)),
                 None => gate.handle(request.map(|body| Body::new(Watched::new(body, version, &meter))), &on).await,
             };
             meter.answered(matches!(&response, Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS));
@@ -168,7 +168,7 @@ pub(super) async fn serve<S: Socket>(
         (None, None, Some(error)) if error.is_parse() && meter.is_fresh() => Refusal::malformed(400, config),
         _ => return,
     };
-    refusal.say(parts.io.into_inner().into_inner(), &parts.read_buf).await;
+    refusal.say(parts.io.into_inner().into_inner(), &parts.read_buf, peer).await;
 }
 
 /// Reads until the first head is whole. Reading also ends when the head is too long.

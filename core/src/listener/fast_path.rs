@@ -19,7 +19,7 @@ use crate::Error;
 pub(super) struct FastPath;
 
 impl FastPath {
-    const ROUTE: &str = "/v1/chat/completions";
+    pub(super) const ROUTE: &str = "/v1/chat/completions";
 
     /// Whether a request goes this way.
     pub(super) fn takes(request: &Request) -> bool {

@@ -12,6 +12,7 @@ use http::{HeaderValue, Method, StatusCode, Uri, header};
 use tower::{Service, ServiceExt};
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
+use super::access::{self, Line};
 use super::cut::Ends;
 use super::fast_path::FastPath;
 use super::locality::Visit;
@@ -52,26 +53,33 @@ impl Gate {
     ) -> Result<Response, Infallible> {
         let method = request.method().clone();
         let id = request_id::given(request.headers());
+        let line = Line::begin(&request, connection, &self.state.router.config().log);
         request.extensions_mut().insert(connection.clone());
-        let mut response = match &self.cors {
-            Some(cors) => {
-                use tower::Layer;
-                let inner = tower::service_fn(|request: Request| async move {
-                    Ok::<_, Infallible>(self.checked(request, connection).await)
-                });
-                // The future is boxed, so that it takes no memory if no page is allowed.
-                match Box::pin(cors.layer(inner).oneshot(request)).await {
-                    Ok(response) => response.map(Body::new),
-                    Err(never) => match never {},
+        let answer = async {
+            match &self.cors {
+                Some(cors) => {
+                    use tower::Layer;
+                    let inner = tower::service_fn(|request: Request| async move {
+                        Ok::<_, Infallible>(self.checked(request, connection).await)
+                    });
+                    // The future is boxed, so that it takes no memory if no page is allowed.
+                    match Box::pin(cors.layer(inner).oneshot(request)).await {
+                        Ok(response) => response.map(Body::new),
+                        Err(never) => match never {},
+                    }
                 }
+                None => self.checked(request, connection).await,
             }
-            None => self.checked(request, connection).await,
         };
+        let mut response = Line::during(line.as_deref(), answer).await;
         let route = response.extensions_mut().remove::<MatchedPath>();
         let fast = FastPath::route_of(&mut response);
         self.state.traffic.count(&method, fast.or(route.as_ref().map(MatchedPath::as_str)), response.status());
         self.numbers.name(&mut response, id);
-        Ok(response)
+        Ok(match line {
+            Some(line) => line.follow(response),
+            None => response,
+        })
     }
 
     async fn checked(&self, mut request: Request, connection: &Connection) -> Response {
@@ -91,6 +99,7 @@ impl Gate {
             let visit = Visit { peer: connection.peer.ip(), uri: request.uri(), headers: request.headers() };
             match self.state.auth.caller(&visit, now) {
                 Ok(caller) => {
+                    access::by(&caller);
                     key = caller.revoked().cloned();
                     request.extensions_mut().insert(caller);
                 }
@@ -98,6 +107,9 @@ impl Gate {
             }
         }
         let fast = FastPath::takes(&request);
+        if fast {
+            access::on_fixed(FastPath::ROUTE);
+        }
         let answer = pin!(async {
             if fast {
                 return FastPath::answer(&self.state, request).await;
@@ -147,6 +159,9 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
 /// Adds the route's template to the response, for the counts.
 async fn note_route(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
+    if let Some(route) = &route {
+        access::on(route);
+    }
     let mut response = next.run(request).await;
     if let Some(route) = route {
         response.extensions_mut().insert(route);

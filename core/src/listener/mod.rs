@@ -10,6 +10,7 @@
 //! # }
 //! ```
 
+mod access;
 mod auth;
 mod bodies;
 mod body;

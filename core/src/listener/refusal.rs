@@ -1,5 +1,6 @@
 //! Refuses requests whose heads are at fault, before any route sees them.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::response::{IntoResponse as _, Response};
@@ -7,6 +8,7 @@ use http::uri::Authority;
 use http::{HeaderValue, StatusCode, Version, header};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
+use super::access;
 use super::heads::TooMuch;
 use super::reply::{Failed, Family};
 use crate::config::ListenConfig;
@@ -72,14 +74,17 @@ impl Refusal {
     }
 
     /// Answers a request whose head hyper has read.
-    pub(super) fn respond(self, path: &str) -> Response {
-        let mut response = Failed::new(Family::of(path), self.error).status(self.status).into_response();
+    pub(super) fn respond<B>(self, request: &http::Request<B>, peer: SocketAddr) -> Response {
+        access::head_refused(peer.ip(), Some(request.method()), self.status, self.error.code());
+        let mut response =
+            Failed::new(Family::of(request.uri().path()), self.error).status(self.status).into_response();
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         response
     }
 
     /// Writes the refusal to a connection and ends it; `head` is the received part of the request.
-    pub(super) async fn say<S: AsyncRead + AsyncWrite + Unpin>(self, mut stream: S, head: &[u8]) {
+    pub(super) async fn say<S: AsyncRead + AsyncWrite + Unpin>(self, mut stream: S, head: &[u8], peer: SocketAddr) {
+        access::head_refused(peer.ip(), None, self.status, self.error.code());
         let path = head.split(|byte| *byte == b' ').nth(1).and_then(|path| std::str::from_utf8(path).ok());
         let body = Family::of(path.unwrap_or_default()).error(&self.error);
         let mut answer = format!(

@@ -6,6 +6,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::access;
 use super::openai::failure;
 use crate::{Error, ErrorKind};
 
@@ -122,6 +123,7 @@ fn anthropic_error(error: &Error) -> Vec<u8> {
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
+        access::failed(self.error.code());
         let mut response = bytes(self.status, self.family.error(&self.error));
         let headers = response.headers_mut();
         if let Some(millis) = self.error.details().retry_after_ms {

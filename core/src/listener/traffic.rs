@@ -29,15 +29,7 @@ impl Traffic {
     }
 
     pub(in crate::listener) fn count(&self, method: &http::Method, route: Option<&str>, status: http::StatusCode) {
-        let method = match *method {
-            http::Method::GET => "GET",
-            http::Method::POST => "POST",
-            http::Method::PATCH => "PATCH",
-            http::Method::DELETE => "DELETE",
-            http::Method::OPTIONS => "OPTIONS",
-            http::Method::HEAD => "HEAD",
-            _ => "other",
-        };
+        let method = method_word(method);
         let status = match status.as_u16() {
             200..300 => "2xx",
             300..400 => "3xx",
@@ -45,5 +37,18 @@ impl Traffic {
             _ => "5xx",
         };
         self.requests.get_or_create(&Labels { method, route: route.unwrap_or("unknown").to_owned(), status }).inc();
+    }
+}
+
+/// The method in a word; `other` for one that no route has, so that callers cannot make up words.
+pub(in crate::listener) fn method_word(method: &http::Method) -> &'static str {
+    match *method {
+        http::Method::GET => "GET",
+        http::Method::POST => "POST",
+        http::Method::PATCH => "PATCH",
+        http::Method::DELETE => "DELETE",
+        http::Method::OPTIONS => "OPTIONS",
+        http::Method::HEAD => "HEAD",
+        _ => "other",
     }
 }

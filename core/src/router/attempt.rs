@@ -50,6 +50,8 @@ pub(super) struct Attempt {
     underway: Arc<Underway>,
     fence: Fence,
     pub(super) address: String,
+    /// The miner's name.
+    name: Arc<str>,
     shared: Weak<Shared>,
     miner: MinerKey,
     live: Arc<Live>,
@@ -83,6 +85,7 @@ impl Attempt {
             underway,
             fence,
             address: slot.address.clone(),
+            name: slot.name.clone(),
             counts_well: slot.spec.kind == MinerKind::Upstream,
             unread: <(AtomicU64, AtomicU64)>::default(),
             shared: Arc::downgrade(shared),
@@ -234,7 +237,8 @@ impl Attempt {
                 state.precommitted_at = Some(now);
             }
             state.answers.retain(|given| given.fence != self.fence);
-            state.answers.push(Given { fence: self.fence, miner: self.address.clone(), answer, hash });
+            let (miner, name) = (self.address.clone(), self.name.clone());
+            state.answers.push(Given { fence: self.fence, miner, name, answer, hash });
             // The answer is in memory already, so it is kept even if it exceeds the bound.
             let _ = self.live.grown(&mut state);
         }

@@ -192,6 +192,7 @@ impl Shared {
         let inherited = partial.as_deref().map(estimate_tokens);
         let attempt = Attempt::new(self, live.clone(), fence, slot, role, partial.as_deref());
         state.assigned.push(slot.address.clone());
+        state.tried = Some(slot.name.clone());
         state.attempts.push(attempt.underway().clone());
         drop(state);
         let mut request = live.spec.request.clone();

@@ -90,7 +90,8 @@ impl Shared {
             let state = live.state.lock();
             let Some(given) = state.answers.iter().find(|given| given.fence == fence) else { return false };
             let hash = hash_of(&given.answer.text);
-            Given { fence, miner: given.miner.clone(), answer: given.answer.clone(), hash }
+            let (miner, name) = (given.miner.clone(), given.name.clone());
+            Given { fence, miner, name, answer: given.answer.clone(), hash }
         };
         let how = Validation::default().tie_break(true);
         let first = &live.spec;

@@ -41,6 +41,8 @@ pub(super) struct LiveState {
     pub(super) first_token_at: Option<Timestamp>,
     pub(super) precommitted_at: Option<Timestamp>,
     pub(super) assigned: Vec<String>,
+    /// The name of the miner that got the task last.
+    pub(super) tried: Option<Arc<str>>,
     pub(super) attempts: SmallVec<[Arc<Underway>; 1]>,
     /// The answers that have come in.
     pub(super) answers: Vec<Given>,
@@ -73,7 +75,10 @@ pub(super) struct LiveState {
 /// The answer of one miner.
 pub(super) struct Given {
     pub(super) fence: Fence,
+    /// The miner's address.
     pub(super) miner: String,
+    /// The miner's name.
+    pub(super) name: Arc<str>,
     pub(super) answer: Answer,
     /// The hexadecimal SHA-256 hash of the answer's text. If answers are compared, the hash is made when the answer
     /// comes in, before another one is looked at. Otherwise this is empty, and the hash is made at the end.
@@ -100,6 +105,7 @@ impl Live {
                 first_token_at: None,
                 precommitted_at: None,
                 assigned: Vec::new(),
+                tried: None,
                 attempts: SmallVec::new(),
                 answers: Vec::new(),
                 failure: None,

@@ -225,6 +225,7 @@ impl Shared {
             let slot = MinerSlot {
                 key,
                 address: address_of(&spec.name),
+                name: Arc::from(spec.name.as_str()),
                 credits: spec.capacity,
                 spec,
                 miner,
@@ -269,7 +270,6 @@ fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { (part as f64 * 1_000.0 / whole as f64).round() / 1_000.0 }
 }
 
-/// The text; `None` if it is empty.
 impl Router {
     /// Adds a miner that is code of the host program.
     ///

@@ -38,6 +38,8 @@ mod complete;
 mod core;
 mod drive;
 mod ending;
+#[cfg(feature = "listener")]
+mod facts;
 mod house;
 mod inspect;
 mod intake;
@@ -67,6 +69,8 @@ mod underway;
 mod upstreams;
 mod wait;
 
+#[cfg(feature = "listener")]
+pub(crate) use facts::{Facts, Observed};
 #[cfg(feature = "listener")]
 pub(crate) use intake::{Checked, Wish};
 #[cfg(any(feature = "listener", feature = "embed"))]

@@ -10,6 +10,8 @@ use crate::model::{MinerKind, MinerSpec, Timestamp, meant};
 pub(super) struct MinerSlot {
     pub(super) key: MinerKey,
     pub(super) spec: MinerSpec,
+    /// The miner's name, as in `spec`, for the records of its attempts.
+    pub(super) name: Arc<str>,
     pub(super) address: String,
     pub(super) miner: Arc<dyn Miner>,
     pub(super) connected_at: Timestamp,

@@ -67,6 +67,12 @@ impl Submission {
         Self { shared, live, attachment, joined }
     }
 
+    /// The task in memory.
+    #[cfg(feature = "listener")]
+    pub(super) fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
     /// The session of the task.
     pub fn session_id(&self) -> SessionId {
         self.live.spec.session_id

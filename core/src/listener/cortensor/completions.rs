@@ -20,7 +20,7 @@ use crate::listener::openapi::{CortensorFailures, IdempotencyKey, ServerSentEven
 use crate::listener::reply::{self, Failed, Family};
 use crate::listener::sse;
 use crate::listener::state::AppState;
-use crate::listener::{body, intake, openai, request_id};
+use crate::listener::{access, body, intake, openai, request_id};
 use crate::model::{CompletionRecord, RequestKind, Scope, TaskRequest, Whole};
 use crate::router::{Intake, Submission, Wish};
 use crate::{Error, Result};
@@ -204,6 +204,7 @@ async fn submit(
         _ => Form::Whole,
     };
     let submission = state.router.enter(checked).await?;
+    access::about(&submission);
     let task = request_id::Task::from(&submission);
     Ok(request_id::of_task(&task, answer(state, submission, form).await))
 }

@@ -18,7 +18,7 @@ use crate::listener::extract::{InPath, InQuery};
 use crate::listener::openapi::{LastEventId, ReadFailures, ServerSentEvent};
 use crate::listener::reply::{self, Failed};
 use crate::listener::state::AppState;
-use crate::listener::{request_id, sse};
+use crate::listener::{access, request_id, sse};
 use crate::model::{Scope, TaskRecord, page_rows, page_start, wanted_tasks};
 use crate::store::TaskQuery;
 
@@ -138,6 +138,7 @@ async fn join(
     let layout = CortensorStream::new(&submission);
     let mut tokens = submission.stream_after(after);
     let keepalive = Duration::from_millis(state.config.keepalive_ms);
+    access::about(&submission);
     let named = request_id::Task::from(&submission);
     let first = sse::first(&mut tokens, keepalive).await;
     let answer = first.map(|first| sse::respond(submission, tokens, first, layout, keepalive)).map_err(Failed::from);

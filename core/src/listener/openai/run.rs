@@ -12,7 +12,7 @@ use crate::config::LimitsConfig;
 use crate::listener::auth::Caller;
 use crate::listener::reply::{self, Failed, Family};
 use crate::listener::state::AppState;
-use crate::listener::{body, intake, request_id, sse};
+use crate::listener::{access, body, intake, request_id, sse};
 use crate::model::{RequestKind, Scope, TaskRequest};
 use crate::router::{Checked, Intake, Wish};
 use crate::{Result, Submission};
@@ -40,6 +40,7 @@ pub(super) async fn submit(
         request.prompt_type = 1;
     }
     let (submission, reading) = enter(state, caller, headers, request).await.map_err(failed)?;
+    access::about(&submission);
     let task = request_id::Task::from(&submission);
     Ok(request_id::of_task(&task, respond(state, submission, reading).await.map_err(failed)))
 }
