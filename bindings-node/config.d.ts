@@ -54,7 +54,7 @@ export interface StorageOptions {
   checkpointPages?: number;
   /** Threads that read, 1 to 64. Default 2. */
   readerThreads?: number;
-  /** Milliseconds between two looks of an idle store at its files, and between two tries to write after a failure. Default 1000. */
+  /** Milliseconds between two looks of an idle store at its files, and between two tries to write after a failure. The router waits no longer before it writes the end of a task again that the store has refused. Default 1000. */
   checkIntervalMs?: number;
   /** Milliseconds to wait for another program that holds the database, for example while it copies it; at most 60000. Default 1000. */
   busyTimeoutMs?: number;
@@ -112,7 +112,7 @@ export interface LimitsOptions {
   streamWindowBytes?: number;
   /** Ended tasks whose streams can still be resumed token by token. Default 1024. */
   recentTasks?: number;
-  /** Bytes of those tasks with their requests; beyond it the oldest are forgotten. At most a quarter of `max_memory_bytes`. Default 32 MiB. */
+  /** Bytes of those tasks with their requests; beyond it the oldest are forgotten. Tasks whose ends the store refuses for now may take as many; beyond it such a task runs again once the store works. At most a quarter of `max_memory_bytes`. Default 32 MiB. */
   recentBytes?: number;
   /** Answers to one task, by `n` or `max_miners`. Default 8. */
   maxAnswers?: number;

@@ -101,9 +101,11 @@ enum Command {
 /// Runs the command with those arguments, of which the first is the program's name. Gives the exit status for the
 /// process.
 ///
-/// While it runs, `serve` handles SIGINT and SIGTERM. Every command installs a logger. Call this function from a
-/// process that does nothing else.
+/// While it runs, `serve` handles SIGINT and SIGTERM. Every command installs a logger and a handler of SIGXFSZ, so that
+/// a write beyond the limit of file sizes fails instead of ending the process. Call this function from a process that
+/// does nothing else.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    signals::outlive_the_file_size_limit();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let form = Form::of_arguments(&arguments);
     form.choose();

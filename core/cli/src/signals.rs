@@ -1,4 +1,4 @@
-//! The signals that end the server, and the signal that makes it read its files again.
+//! The signals that end the server, the signal that makes it read its files again, and the signal that must not end it.
 
 use std::time::Duration;
 
@@ -6,6 +6,27 @@ use crate::exit::{Done, Exit};
 
 /// Signals that arrive within this time count as one.
 const TOGETHER: Duration = Duration::from_millis(200);
+
+/// SIGXFSZ, by its number on Linux (but for MIPS and PA-RISC), macOS and the BSDs.
+#[cfg(unix)]
+const FILE_SIZE: std::ffi::c_int = 25;
+
+/// Lets a write beyond the limit of file sizes (`ulimit -f`) fail, as a write to a full disk does. Without a handler,
+/// SIGXFSZ ends the process at such a write.
+#[cfg(unix)]
+pub(crate) fn outlive_the_file_size_limit() {
+    use tokio::signal::unix::{SignalKind, signal};
+    // Only a runtime can install the handler, which then stays for the life of the process. A process that cannot have
+    // a runtime now cannot work at all and says so at its next step.
+    if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() {
+        let _runtime = runtime.enter();
+        let _ = signal(SignalKind::from_raw(FILE_SIZE));
+    }
+}
+
+/// Does nothing, because there is no such limit here.
+#[cfg(not(unix))]
+pub(crate) fn outlive_the_file_size_limit() {}
 
 /// The signals that end the server: SIGINT and SIGTERM on Unix, Ctrl-C elsewhere.
 pub(crate) struct Signals {

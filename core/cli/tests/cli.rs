@@ -4,6 +4,8 @@
 
 #[path = "cli/command.rs"]
 mod command;
+#[path = "cli/file_limit.rs"]
+mod file_limit;
 #[path = "cli/miner.rs"]
 mod miner;
 #[path = "cli/mistakes.rs"]

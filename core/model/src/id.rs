@@ -47,7 +47,8 @@ id!(
     Fence
 );
 id!(
-    /// Milliseconds since the Unix epoch. The engine only compares and adds; it never reads a clock.
+    /// Milliseconds since the Unix epoch. 0 is no time: a record in which a time may be absent says `None` instead, and
+    /// a store refuses an ended task with a time of 0. The engine only compares and adds; it never reads a clock.
     Timestamp
 );
 
@@ -58,11 +59,12 @@ impl Timestamp {
         Self(self.0.saturating_add(millis))
     }
 
-    /// The time of the system's clock. Somebody may set that clock back; the router's own time never goes back.
+    /// The time of the system's clock, never 0. Somebody may set that clock back; the router's own time never goes
+    /// back.
     #[allow(clippy::disallowed_types, reason = "the one way in for the clock: whoever drives the rules reads it")]
     pub fn wall_clock() -> Self {
         use std::time::{SystemTime, UNIX_EPOCH};
-        Self(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64))
+        Self(SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| (since.as_millis() as u64).max(1)))
     }
 
     /// The milliseconds from `earlier` to this time; 0 if `earlier` is the later one.

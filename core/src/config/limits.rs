@@ -53,7 +53,8 @@ pub struct LimitsConfig {
     pub stream_window_bytes: u64,
     /// Ended tasks whose streams can still be resumed token by token. Default 1024.
     pub recent_tasks: usize,
-    /// Bytes of those tasks with their requests; beyond it the oldest are forgotten. At most a quarter of
+    /// Bytes of those tasks with their requests; beyond it the oldest are forgotten. Tasks whose ends the store refuses
+    /// for now may take as many; beyond it such a task runs again once the store works. At most a quarter of
     /// `max_memory_bytes`. Default 32 MiB.
     pub recent_bytes: u64,
     /// Answers to one task, by `n` or `max_miners`. Default 8.

@@ -32,7 +32,7 @@ pub struct StorageConfig {
     /// Threads that read, 1 to 64. Default 2.
     pub reader_threads: usize,
     /// Milliseconds between two looks of an idle store at its files, and between two tries to write after a failure.
-    /// Default 1000.
+    /// The router waits no longer before it writes the end of a task again that the store has refused. Default 1000.
     pub check_interval_ms: u64,
     /// Milliseconds to wait for another program that holds the database, for example while it copies it; at most
     /// 60000. Default 1000.

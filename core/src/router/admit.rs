@@ -24,8 +24,8 @@ use crate::{Error, ErrorKind, Result};
 pub(super) enum Origin {
     /// A caller: the store is asked to write the task down.
     Caller { idempotency: Option<Idempotency>, detach: bool },
-    /// The store: the last process left the task unfinished under these ids.
-    Store { gid: Gid, id: TaskId, band: u8 },
+    /// The store: the last process left the task unfinished under these ids, or its end was lost.
+    Store { gid: Gid, id: TaskId },
     /// The router itself, on behalf of another task: it is never written down.
     Router,
 }
@@ -70,18 +70,21 @@ impl Shared {
             shadow: demand.shadow,
             ..TaskSpec::default()
         };
+        let runs_again = matches!(origin, Origin::Store { .. });
         let event = match origin {
-            Origin::Store { gid, id, .. } => Event::Restore(gid, id, Box::new(demand)),
+            Origin::Store { gid, id } => Event::Restore(gid, id, Box::new(demand)),
             Origin::Caller { .. } | Origin::Router => Event::Submit(Box::new(demand)),
         };
         let effects = core.engine.step(event, now);
-        (spec.gid, spec.id, spec.band) = match (&origin, effects.first()) {
-            (Origin::Store { gid, id, band }, _) | (_, Some(Effect::Admitted { gid, id, band })) => (*gid, *id, *band),
+        match (&origin, effects.first()) {
+            (Origin::Store { gid, id }, _) => (spec.gid, spec.id) = (*gid, *id),
+            (_, Some(Effect::Admitted { gid, id, band })) => (spec.gid, spec.id, spec.band) = (*gid, *id, *band),
             (_, Some(Effect::Refused { reason, retry_after_ms })) => {
                 return Err(refusal(*reason, *retry_after_ms, spec.session_id, spec.model.as_deref()));
             }
             _ => return Err(Error::internal("the engine neither admitted nor refused the task")),
-        };
+        }
+        let base = core.engine.first_base().max(if runs_again { core.rerun_base } else { 0 });
         let (asks_the_store, detached) = match origin {
             Origin::Caller { idempotency, detach } => {
                 spec.idempotency = idempotency;
@@ -89,7 +92,7 @@ impl Shared {
             }
             Origin::Store { .. } | Origin::Router => (false, true),
         };
-        let live = self.hold(core, spec, detached);
+        let live = self.hold(core, spec, base, detached);
         // Under the lock, so that no miner's answer can reach the store before the task itself.
         let written = asks_the_store.then(|| self.store.accept(live.spec.clone()));
         if written.is_none() {
@@ -99,11 +102,11 @@ impl Shared {
         Ok(Admitted { live, written, deeds })
     }
 
-    /// Puts a task into memory.
-    pub(super) fn hold(&self, core: &mut Core, spec: TaskSpec, detached: bool) -> Arc<Live> {
+    /// Puts a task into memory. Its pieces have the numbers after `base`.
+    pub(super) fn hold(&self, core: &mut Core, spec: TaskSpec, base: u64, detached: bool) -> Arc<Live> {
         let limits = &self.config.limits;
         // The stream of the router's own tasks has no readers.
-        let (window, base) = if spec.shadow { (0, 0) } else { (limits.stream_window_bytes, core.engine.first_base()) };
+        let window = if spec.shadow { 0 } else { limits.stream_window_bytes };
         let transcript = Transcript::new(limits.max_output_bytes as usize, window as usize).numbered_from(base);
         let live = Live::new(Arc::new(spec), transcript, &self.memory, detached);
         let spec = &live.spec;
@@ -160,8 +163,9 @@ impl Shared {
         }
     }
 
-    /// Admits a task that the last process left unfinished, under its old ids.
-    pub(super) fn restore(self: &Arc<Self>, task: &Task, band: u8) {
+    /// Admits a task that the store has as unfinished, under its old ids. `band`: the band in which it waited; `None`:
+    /// the one that its request and its session give it now.
+    pub(super) fn restore(self: &Arc<Self>, task: &Task, band: Option<u8>) {
         let now = self.clock.now();
         let deeds = {
             let mut core = self.core.lock();
@@ -172,19 +176,19 @@ impl Shared {
             let made =
                 self.demand(&session.spec, &task.request, task.session_id, times).and_then(|(demand, judged)| {
                     let entrant = Entrant {
-                        demand: Demand { band: Some(band), ..demand },
+                        demand: Demand { band: band.or(demand.band), ..demand },
                         request: task.request.clone(),
                         judged,
                         created_at: task.created_at,
                         retention,
-                        origin: Origin::Store { gid: task.gid, id: task.id, band },
+                        origin: Origin::Store { gid: task.gid, id: task.id },
                     };
                     self.admit(&mut core, entrant, now)
                 });
             match made {
                 Ok(admitted) => admitted.deeds,
                 Err(error) => {
-                    tracing::error!(gid = %task.gid, %error, "a task of the last start cannot be read any more");
+                    tracing::error!(gid = %task.gid, %error, "an unfinished task of the store cannot be read any more");
                     return;
                 }
             }

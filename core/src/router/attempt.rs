@@ -16,6 +16,7 @@ use super::shared::Shared;
 use super::slot::MinerSlot;
 use super::transcript::Push;
 use super::underway::Underway;
+use super::unwritten::Unwritten;
 use super::wait::Waiter;
 use crate::engine::{Blame, Event, MinerKey, Role};
 use crate::miner::{Chunk, Emit, FailClass, Failure, JobSink, MinerEvent, Settled};
@@ -463,6 +464,8 @@ impl JobSink for Attempt {
                     match (cancelled, counts) {
                         (true, _) => Some(Settled::Cancelled),
                         (false, false) => Some(Settled::Superseded),
+                        // The answer counts once the store has it. An end that is still to be written has no fate yet.
+                        (false, true) if state.unwritten == Some(Unwritten::Kept) => None,
                         (false, true) => state.end.as_ref().map(|end| match end {
                             Ok(_) => Settled::Committed,
                             Err(_) => Settled::Superseded,

@@ -27,6 +27,9 @@ pub(super) struct Core {
     pub(super) next_miner: u32,
     /// The built-in miner that answers until another one joins for the first time.
     pub(super) stand_in: Option<MinerKey>,
+    /// The number from which on a task that runs again numbers its pieces. It is above the numbers of all runs whose
+    /// ends are lost, so that no reader takes pieces of two runs for one text.
+    pub(super) rerun_base: u64,
 }
 
 impl Core {
@@ -50,6 +53,14 @@ impl Core {
             self.forget_ended(old);
         }
         true
+    }
+
+    /// Forgets a task whose end is lost, given the number of its last piece. Returns it; the caller must free it outside
+    /// the lock.
+    pub(super) fn lose(&mut self, gid: Gid, last_seq: u64) -> Vec<Arc<Live>> {
+        // The end of a text has a number, too.
+        self.rerun_base = self.rerun_base.max(last_seq + 2);
+        self.forget_ended(gid).into_iter().collect()
     }
 
     /// Forgets the ended tasks of these sessions. Returns them; the caller must free them outside the lock.

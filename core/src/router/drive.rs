@@ -11,6 +11,7 @@ use super::core::Core;
 use super::live::{Live, LiveState, wake};
 use super::shared::Shared;
 use super::slot::MinerSlot;
+use super::unwritten::Unwritten;
 use crate::engine::{Effect, EndCause, Event, MinerKey, Role, StopReason};
 use crate::miner::{FailClass, Failure, Job, JobInfo, Miner};
 use crate::model::{Fence, Gid, Outcome, TaskState, Timestamp, estimate_tokens};
@@ -272,35 +273,32 @@ impl Shared {
     }
 
     /// Tells the engine whether the store has written the end. An end that is not written must never be shown,
-    /// whether it is an answer, a cancellation or a failure: the task's row is still unfinished, and the task runs
-    /// again at the next start.
-    fn end_written(self: &Arc<Self>, live: &Live, answer: Result<bool>) {
+    /// whether it is an answer, a cancellation or a failure: the task's row is still unfinished. The engine does not
+    /// hear of an end that the store refuses for now.
+    fn end_written(self: &Arc<Self>, live: &Arc<Live>, answer: Result<bool>) {
         let gid = live.spec.gid;
-        let event = match answer {
-            Ok(true) => Event::Committed(gid),
+        match answer {
+            Ok(true) => self.step(Event::Committed(gid)),
             Ok(false) => {
                 tracing::error!(%gid, "the end of a task was not written: the store has no unfinished row of it");
-                Event::Unwritten(gid)
+                self.step(Event::Unwritten(gid));
             }
-            Err(error) => {
-                tracing::error!(%gid, %error, "the end of a task could not be written");
-                live.state.lock().lost = Some(error);
-                Event::Unwritten(gid)
-            }
-        };
-        self.step(event);
+            Err(error) => self.end_refused(live, error),
+        }
     }
 
-    /// Shows the end to all waiting callers and decides whether the task stays in memory. Takes the task's lock and
-    /// the core's lock only once each, because every request passes here.
+    /// Shows the end to all waiting callers and decides whether the task stays in memory. A task whose end is lost does
+    /// not: if the store has it, it runs again. Takes the task's lock and the core's lock only once each, because every
+    /// request passes here.
     fn show_end(&self, live: &Live, written: bool) {
-        let (weight, attempts, wakers) = {
+        let (weight, last_seq, attempts, wakers) = {
             let mut state = live.state.lock();
             let weight = live.settled(&mut state);
             state.state = TaskState::Ended;
             let attempts = std::mem::take(&mut state.attempts);
-            state.unwritten = !written;
-            if state.end.is_none() {
+            let refused = std::mem::replace(&mut state.unwritten, (!written).then_some(Unwritten::Lost));
+            // Callers have got the store's error for an end that was refused at first.
+            if state.end.is_none() || refused == Some(Unwritten::Kept) {
                 let end = state.closed.as_ref().filter(|_| written).map(|end| end.result.clone());
                 state.end = Some(end.unwrap_or_else(|| Err(Self::lost_end(live, &state))));
             }
@@ -315,24 +313,29 @@ impl Shared {
                 let took = state.ended_at.map_or(0, |at| at.since(live.spec.created_at));
                 self.metrics.ended(outcome, took);
             }
-            (weight, attempts, state.take_wakers())
+            (weight, state.transcript.last_seq(), attempts, state.take_wakers())
         };
         attempts.iter().for_each(|attempt| attempt.finish());
         let forgotten = {
             let mut core = self.core.lock();
             if live.spec.shadow {
                 core.live.remove(&live.spec.gid).into_iter().collect()
-            } else {
+            } else if written {
                 core.keep(live.spec.gid, weight, &self.config.limits, &self.memory)
+            } else {
+                core.lose(live.spec.gid, last_seq)
             }
         };
         drop(forgotten);
+        if !written && !live.spec.shadow {
+            self.unwritten.seek_strays();
+        }
         wake(wakers);
         self.ended.notify_waiters();
     }
 
     /// The error of a task whose end the store could not write.
-    fn lost_end(live: &Live, state: &LiveState) -> Error {
+    pub(super) fn lost_end(live: &Live, state: &LiveState) -> Error {
         // The store says what is wrong with its files, whether it was asked for the task or for its end.
         let refused = state.lost.clone().filter(|error| error.code() == "store_unavailable");
         let lost = refused.unwrap_or_else(|| Error::store("the result could not be written"));

@@ -71,7 +71,7 @@ impl Shared {
         let answered = matches!(state.outcome, Some(Outcome::Ok | Outcome::Disputed));
         let error = match (&state.end, &state.closed) {
             // The store failed.
-            (Some(Err(error)), _) if answered || state.unwritten => Some(error.clone()),
+            (Some(Err(error)), _) if answered || state.unwritten.is_some() => Some(error.clone()),
             (Some(_), Some(end)) => return Task::clone(&end.row),
             _ => None,
         };

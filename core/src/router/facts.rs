@@ -47,7 +47,7 @@ impl Observed {
             attempts: state.assigned.len(),
             first_token_ms: state.first_token_at.map(|at| at.since(spec.created_at)),
             usage: given.map(|answer| answer.usage),
-            outcome: if state.unwritten { Some(Outcome::Failed) } else { state.outcome },
+            outcome: if state.unwritten.is_some() { Some(Outcome::Failed) } else { state.outcome },
             code: state.end.as_ref().and_then(|end| end.as_ref().err()).map(|error| error.code().to_owned()),
         }
     }

@@ -107,7 +107,7 @@ impl Shared {
             shadow: true,
             ..TaskSpec::default()
         };
-        let check = self.hold(core, spec, true);
+        let check = self.hold(core, spec, 0, true);
         let mut state = check.state.lock();
         state.accepted = Some(Ok(()));
         state.primary = Some(fence);

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use super::memory::{Held, Memory, TASK};
 use super::transcript::Transcript;
 use super::underway::Underway;
+use super::unwritten::Unwritten;
 use crate::miner::Failure;
 use crate::model::{Answer, Completion, Fence, Outcome, TaskRequest, TaskState, Timestamp, Verdict};
 use crate::task::{TaskEnd, TaskSpec};
@@ -58,9 +59,9 @@ pub(super) struct LiveState {
     pub(super) closed: Option<TaskEnd>,
     /// The end that callers may see.
     pub(super) end: Option<Result<Arc<Completion>>>,
-    /// Whether the task is over and the store could not write its end.
-    pub(super) unwritten: bool,
-    /// The error of the store that could not write the end.
+    /// The fate of the end if the store has refused it.
+    pub(super) unwritten: Option<Unwritten>,
+    /// The error of the store that has refused the end.
     pub(super) lost: Option<Error>,
     /// Whether the text came from the store in one piece. The piece numbers that readers have seen before do not
     /// belong to this piece.
@@ -117,7 +118,7 @@ impl Live {
                 closed: None,
                 end: None,
                 lost: None,
-                unwritten: false,
+                unwritten: None,
                 rejoined: false,
                 held,
                 readers: SmallVec::new(),

@@ -11,7 +11,7 @@
 //! intake                                   who asks for what, checked
 //! admit                                    a task comes in
 //! drive                                    passes events to the engine and carries out its effects; judge and
-//!                                          ending are two of the deeds
+//!                                          ending are two of the deeds, unwritten repeats one of them
 //! attempt, wait                            one miner's work on a task; the callers that hold or await the task
 //! miners, remote, upstreams, sessions,     the calls that change miners, sessions, keys and known miners
 //! keys, known
@@ -66,6 +66,7 @@ mod submission;
 mod tasks;
 pub(crate) mod transcript;
 mod underway;
+mod unwritten;
 mod upstreams;
 mod wait;
 

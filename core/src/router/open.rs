@@ -21,6 +21,7 @@ use super::sessions::{STANDING, new_sid, standing};
 use super::settings::engine_settings;
 use super::shared::{Router, Shared};
 use super::slot::Entrance;
+use super::unwritten::UnwrittenEnds;
 use crate::config::{Config, UpstreamConfig};
 use crate::engine::{Engine, Event};
 use crate::id_map::IdMap;
@@ -153,7 +154,7 @@ impl RouterBuilder {
             }
         }
         for (task, band) in std::mem::take(&mut recovery.unfinished) {
-            shared.restore(&task, band);
+            shared.restore(&task, Some(band));
         }
         if shared.config.echo || stand_in && miners_are_new {
             let spec = MinerSpec::new("echo", 1_024);
@@ -171,6 +172,7 @@ impl RouterBuilder {
         }
         shared.background.spawn_on(shared.clone().keep_time(), &shared.runtime);
         shared.background.spawn_on(shared.clone().keep_house(), &shared.runtime);
+        shared.background.spawn_on(shared.clone().write_again(), &shared.runtime);
         Ok(router)
     }
 }
@@ -218,6 +220,7 @@ fn build(
             miners: BTreeMap::new(),
             next_miner: 1,
             stand_in: None,
+            rerun_base: 0,
         }),
         metrics: Metrics::new(),
         memory,
@@ -229,6 +232,7 @@ fn build(
         draining: AtomicBool::new(false),
         closed: AtomicBool::new(false),
         ended: Notify::new(),
+        unwritten: UnwrittenEnds::default(),
         next_session: AtomicU64::new(recovery.last_session.0 + 1),
         session_changes: tokio::sync::Mutex::default(),
         turn: AtomicU64::new(0),
@@ -260,8 +264,8 @@ impl Router {
         Self::builder().config(config).open().await
     }
 
-    /// Refuses new tasks from now on and waits until all present tasks have ended, at most for `timeout`. `true`: all
-    /// have ended. Tasks that have not ended continue until [`close`](Self::close).
+    /// Refuses new tasks from now on and waits until all present tasks have ended and the store has their ends, at most
+    /// for `timeout`. `true`: all have ended. Tasks that have not ended continue until [`close`](Self::close).
     pub async fn drain(&self, timeout: Duration) -> bool {
         self.shared.draining.store(true, Ordering::Release);
         self.shared.drain_started.cancel();

@@ -14,6 +14,7 @@ use super::core::Core;
 use super::key_ring::KeyRing;
 use super::memory::Memory;
 use super::metrics::Metrics;
+use super::unwritten::UnwrittenEnds;
 use crate::config::Config;
 use crate::damper::Damper;
 use crate::store::{MinerRecord, Store};
@@ -50,6 +51,8 @@ pub(super) struct Shared {
     pub(super) closed: AtomicBool,
     /// Notified whenever a task ends.
     pub(super) ended: Notify,
+    /// The ends that the store has refused.
+    pub(super) unwritten: UnwrittenEnds,
     pub(super) next_session: AtomicU64,
     /// Held from reading a session until its change is in the store and in memory, so that no change undoes another.
     pub(super) session_changes: tokio::sync::Mutex<()>,

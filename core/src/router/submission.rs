@@ -157,10 +157,10 @@ impl Submission {
         self.shared.task_of(&self.live)
     }
 
-    /// The outcome of the task. `None`: the task has not ended, or the store could not write its end.
+    /// The outcome of the task. `None`: the task has not ended, or the store does not have its end.
     pub fn outcome(&self) -> Option<Outcome> {
         let state = self.live.state.lock();
-        state.end.as_ref().filter(|_| !state.unwritten)?;
+        state.end.as_ref().filter(|_| state.unwritten.is_none())?;
         state.outcome
     }
 

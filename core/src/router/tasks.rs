@@ -105,7 +105,9 @@ impl Router {
             Err(error) => {
                 // After any other error, the store may have written the task, so its number is not used again.
                 shared.forget(&live, error.kind() == ErrorKind::IdempotencyMismatch);
-                Err(error)
+                let answer = Err(error);
+                shared.doubt(&answer);
+                answer.map(|_| submission)
             }
         }
     }
@@ -152,11 +154,14 @@ impl Router {
             let submission = Submission::new(self.shared.clone(), live.clone(), true);
             // The outcome is reported below; an end that the store could not write is an error here.
             let end = submission.result().await;
-            if live.state.lock().unwritten {
+            if live.state.lock().unwritten.is_some() {
                 end?;
             }
         }
         let task = self.task(session, id).await?;
+        if task.state != TaskState::Ended {
+            return Err(unwritten(session, id));
+        }
         match task.outcome {
             Some(crate::model::Outcome::Cancelled) => Ok(task),
             other => Err(Error::new(
@@ -183,12 +188,16 @@ impl Router {
         }
         let task = self.stored(session, id).await?;
         if task.state != TaskState::Ended {
-            let unwritten =
-                Error::store("the end of the task could not be written; it runs again when the router is started anew");
-            return Err(unwritten.with_ids(session, Some(id)));
+            return Err(unwritten(session, id));
         }
         Ok(Submission::new(self.shared.clone(), self.shared.rejoin(task), false))
     }
+}
+
+/// The error for a task that the store has as unfinished and that does not run.
+fn unwritten(session: SessionId, id: TaskId) -> Error {
+    Error::store("the end of the task could not be written; it runs again as soon as the store works: ask again later")
+        .with_ids(session, Some(id))
 }
 
 fn unknown(session: SessionId, id: TaskId) -> Error {
@@ -229,6 +238,7 @@ impl Shared {
     /// Records whether the store has written the task, and wakes the waiters.
     fn accept_written(self: &Arc<Self>, live: &Arc<Live>, answer: Result<Accepted>) {
         let failed = answer.is_err();
+        self.doubt(&answer);
         let wakers = {
             let mut state = live.state.lock();
             if let Err(error) = &answer {

@@ -71,6 +71,25 @@ fn an_end_is_written_once(store: &dyn Store) {
     assert_eq!(store.recover().wait().unwrap().last_fence, Fence(10));
 }
 
+fn an_end_has_a_time_and_0_is_none(store: &dyn Store) {
+    let new = new_task(1, 1);
+    store.accept(new.clone().into()).wait().unwrap();
+    let end = ended(&new, 10, "x");
+    let zero = Some(Timestamp(0));
+    for (field, wrong) in [
+        ("started_at", end.clone().started_at(zero)),
+        ("first_token_at", end.clone().first_token_at(zero)),
+        ("precommitted_at", end.clone().precommitted_at(zero)),
+        ("committed_at", end.clone().committed_at(zero)),
+        ("ended_at", end.clone().ended_at(zero)),
+        ("ended_at", end.clone().ended_at(None)),
+    ] {
+        let error = store.finish(Arc::new(wrong)).wait().unwrap_err();
+        assert_eq!((error.kind(), error.details().param.as_deref()), (ErrorKind::InvalidArgument, Some(field)));
+    }
+    assert!(store.finish(Arc::new(end)).wait().unwrap(), "nothing was written before");
+}
+
 /// Makes both calls without waiting, so that a store with group commit has them in one batch.
 fn an_end_may_follow_its_accept_at_once(store: &dyn Store) {
     let tasks: Vec<TaskSpec> = (1..=200).map(|id| keyed(new_task(1, id), &format!("k{id}"), 1)).collect();
@@ -207,6 +226,7 @@ fn what_is_unfinished_is_recovered_oldest_first(store: &dyn Store) {
     store.finish(Arc::new(ended(&new_task(1, 1), 5, "x"))).wait().unwrap();
     store.finish(Arc::new(ended(&new_task(3, 9), 6, "x"))).wait().unwrap();
     store.purge(Purge { ended_before: Timestamp(100), max_bytes: 0, limit: 9 }).wait().unwrap();
+    assert_eq!(store.unfinished().wait().unwrap(), [new_task(1, 2).gid, new_task(2, 1).gid]);
     let recovery = store.recover().wait().unwrap();
     let unfinished: Vec<_> = recovery.unfinished.iter().map(|(task, band)| (show(task), *band)).collect();
     let wanted: Vec<_> = [new_task(1, 2), new_task(2, 1)].iter().map(|new| (show(&new.to_task()), new.band)).collect();
@@ -326,6 +346,7 @@ conformance! {
     a_new_store_is_empty
     a_task_comes_back_as_it_went_in
     an_end_is_written_once
+    an_end_has_a_time_and_0_is_none
     an_end_may_follow_its_accept_at_once
     a_key_makes_one_task
     an_id_is_given_out_once

@@ -27,7 +27,7 @@ pub use record::{Accepted, ApiKey, MinerRecord, Purge, Recovery, TaskPage, TaskQ
 pub use sqlite::{Holder, Integrity, SqliteOptions, SqliteStore, check_integrity, holder};
 
 pub(crate) use refusal::damaged_session;
-use refusal::{closed, damaged_thing, id_in_use, key_mismatch};
+use refusal::{check_times, closed, damaged_thing, id_in_use, key_mismatch};
 use wanted::Wanted;
 pub(crate) use weight::request_weight;
 
@@ -74,6 +74,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Writes the end of a task, once. Gives `false` if the task had ended already or does not exist (never accepted,
     /// or purged).
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the time of the task that is missing or 0.
     fn finish(&self, task: Arc<Task>) -> Pending<bool>;
 
     /// Reads one task.
@@ -81,6 +84,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Reads one task by its global id.
     fn task_by_gid(&self, gid: Gid) -> Pending<Option<Task>>;
+
+    /// Reads the ids of all tasks that have not ended, in their order.
+    fn unfinished(&self) -> Pending<Vec<Gid>>;
 
     /// Reads a page of a session's tasks, oldest first.
     fn tasks(&self, query: TaskQuery) -> Pending<TaskPage>;

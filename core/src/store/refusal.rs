@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use super::TaskSpec;
-use crate::model::SessionId;
-use crate::{Error, ErrorKind};
+use crate::model::{SessionId, Task, Timestamp};
+use crate::{Error, ErrorKind, Result};
 
 pub(super) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the store is closed: open a new router")
@@ -39,4 +39,20 @@ pub(super) fn id_in_use(task: &TaskSpec) -> Error {
     )
     .with_code("task_id_in_use")
     .with_ids(task.session_id, Some(task.id))
+}
+
+/// Refuses the end of a task whose times no store could give back: 0 is no time, and an end has one.
+pub(super) fn check_times(task: &Task) -> Result<()> {
+    let times = [
+        ("started_at", task.started_at),
+        ("first_token_at", task.first_token_at),
+        ("precommitted_at", task.precommitted_at),
+        ("committed_at", task.committed_at),
+        ("ended_at", task.ended_at),
+    ];
+    let wrong = match times.into_iter().find(|(_, time)| *time == Some(Timestamp(0))) {
+        Some((field, _)) => Some((field, "is 0, which is no time: leave it out")),
+        None => task.ended_at.is_none().then_some(("ended_at", "is missing: an ended task has a time of its end")),
+    };
+    wrong.map_or(Ok(()), |(field, why)| Err(Error::invalid(field, format!("{field} of task {} {why}", task.gid))))
 }

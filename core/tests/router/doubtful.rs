@@ -64,6 +64,9 @@ impl Store for Doubtful {
     fn task_by_gid(&self, gid: Gid) -> Pending<Option<Task>> {
         self.kept.task_by_gid(gid)
     }
+    fn unfinished(&self) -> Pending<Vec<Gid>> {
+        self.kept.unfinished()
+    }
     fn tasks(&self, query: TaskQuery) -> Pending<TaskPage> {
         self.kept.tasks(query)
     }

@@ -6,6 +6,7 @@ mod closed;
 mod doubtful;
 mod memory;
 mod unwritten;
+mod written_again;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -168,8 +168,22 @@ async fn run(
         None => None,
     };
     let looked_at = router.task(SessionId(0), id).await;
-    router.close().await;
+    tokio::select! {
+        () = router.close() => {}
+        () = answer(store, asked, fates[1]) => {}
+    }
     Shown { task, accepted, result, cancel, looked_at }
+}
+
+/// Answers every write in this way.
+async fn answer(store: &Doubtful, asked: &mut UnboundedReceiver<Asked>, fate: Fate) {
+    while let Some(asked) = asked.recv().await {
+        // The router may have stopped waiting.
+        match asked {
+            Asked::Accept(new, to) => drop(to.send(fate.of(|| store.kept.accept(new).wait()))),
+            Asked::Finish(end, to) => drop(to.send(fate.of(|| store.kept.finish(end).wait()))),
+        }
+    }
 }
 
 #[tokio::test]

@@ -99,6 +99,10 @@ impl Store for Disk {
         self.kept.task_by_gid(gid)
     }
 
+    fn unfinished(&self) -> Pending<Vec<Gid>> {
+        self.kept.unfinished()
+    }
+
     fn tasks(&self, query: TaskQuery) -> Pending<TaskPage> {
         self.kept.tasks(query)
     }

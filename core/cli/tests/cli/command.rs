@@ -34,7 +34,16 @@ impl Home {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Call {
-        let mut command = Command::new(PathBuf::from(env!("CARGO_BIN_EXE_cortensor-router")));
+        self.call(PathBuf::from(env!("CARGO_BIN_EXE_cortensor-router")), arguments)
+    }
+
+    /// Runs a line in a shell that has this home.
+    pub(crate) fn shell(&self, line: &str) -> Said {
+        self.call("sh".into(), &["-c", line]).output()
+    }
+
+    fn call(&self, program: PathBuf, arguments: &[&str]) -> Call {
+        let mut command = Command::new(program);
         command.args(arguments).env_clear().env("HOME", self.dir.path()).env("RUST_BACKTRACE", "1");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Call { command }

@@ -48,6 +48,7 @@ pub(crate) enum Write {
 pub(crate) enum Read {
     Task { session: u64, id: u64 },
     ByGid(u64),
+    Unfinished,
     Find(Key),
     Page { session: u64, state: Option<TaskState>, start: PageStart, limit: u64 },
     Keys,
@@ -82,6 +83,11 @@ pub(crate) enum Step {
 }
 
 impl Write {
+    /// Whether a store must refuse this write, because 0 is no time.
+    pub(crate) fn is_timeless(&self) -> bool {
+        matches!(self, Self::Finish { at: 0 | 1, .. })
+    }
+
     /// Whether a store may not put this write into a transaction with others.
     pub(crate) fn is_alone(&self) -> bool {
         matches!(self, Self::Purge { .. } | Self::Recover)
@@ -116,8 +122,7 @@ pub(crate) fn ended(task: Ids, at: u64, kept: Retention, fails: bool, length: us
     }
     end.state = TaskState::Ended;
     end.ended_at = Some(Timestamp(at));
-    // A time of 0 is no time.
-    end.started_at = Some(Timestamp(at / 2 + 1));
+    end.started_at = Some(Timestamp(at / 2));
     end.attempts = 1 + (at % 3) as u32;
     end.fence = Fence(at * 7 + task.id);
     end.assigned_miners = vec!["0xa".into()];

@@ -75,7 +75,7 @@ fn write(world: &World) -> BoxedStrategy<Write> {
     prop_oneof![
         30 => (ids(), proptest::option::of(key()), length())
             .prop_map(|(task, key, length)| Write::Accept { task, key, length }),
-        24 => (to_end, 1u64..50, kept, proptest::bool::weighted(0.2), length())
+        24 => (to_end, 0u64..50, kept, proptest::bool::weighted(0.2), length())
             .prop_map(|(task, at, kept, fails, length)| Write::Finish { task, at, kept, fails, length }),
         4 => (0u64..50, prop_oneof![Just(0), 500u64..20_000], 0u64..8)
             .prop_map(|(before, max_bytes, limit)| Write::Purge { before, max_bytes, limit }),
@@ -97,6 +97,7 @@ fn read() -> impl Strategy<Value = Read> {
     prop_oneof![
         4 => ids().prop_map(|task| Read::Task { session: task.session, id: task.id }),
         2 => ids().prop_map(|task| Read::ByGid(task.gid())),
+        2 => Just(Read::Unfinished),
         3 => key().prop_map(Read::Find),
         6 => (0..SESSIONS, state, start, 0u64..9)
             .prop_map(|(session, state, start, limit)| Read::Page { session, state, start, limit }),

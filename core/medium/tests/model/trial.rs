@@ -14,7 +14,7 @@ use cortensor_router_medium::Strike;
 
 use crate::operation::{self, Read, Step, Stop, Write};
 use crate::subject::Subject;
-use crate::world::{self, Told, World, shown};
+use crate::world::{self, TIMELESS, Told, World, shown};
 
 /// The id of the key that the trial itself writes.
 const OWN_KEY: u8 = 200;
@@ -67,6 +67,7 @@ fn look(store: &dyn Store, read: &Read) -> Answer {
             later(store.task(SessionId(session), TaskId(id)), |task| world::one(task.as_ref().map(shown)))
         }
         Read::ByGid(gid) => later(store.task_by_gid(Gid(gid)), |task| world::one(task.as_ref().map(shown))),
+        Read::Unfinished => later(store.unfinished(), shown),
         Read::Find(key) => later(store.find(operation::idempotency(key)), shown),
         Read::Page { session, state, start, limit } => {
             let query = TaskQuery { session_id: SessionId(session), state, limit, start };
@@ -114,6 +115,11 @@ impl Trial {
         let mut waiting = 0;
         let mut queued = Vec::new();
         for (write, told) in writes.iter().zip(told) {
+            if write.is_timeless() {
+                // The store refuses it before it waits for the disk.
+                assert!(is_error(&told, TIMELESS), "{}: {write:?} was told {told:?}", self.name);
+                continue;
+            }
             let is_refused = is_error(&told, OVERLOADED);
             if is_batch {
                 let is_full = self.subject.room().is_some_and(|room| waiting >= room);

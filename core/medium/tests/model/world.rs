@@ -11,6 +11,9 @@ use crate::operation::{self, Ids, Key, Read, Write};
 /// An answer of a store as text; an error is its code.
 pub(crate) type Told = Result<String, String>;
 
+/// The code of a refusal because a time is 0.
+pub(crate) const TIMELESS: &str = "invalid_argument";
+
 /// The bytes that a task costs a memory store with a budget beside its weight.
 const RECORD: u64 = 1 << 10;
 
@@ -54,6 +57,7 @@ impl World {
     /// Applies a write, and gives the answer that the store must give.
     pub(crate) fn write(&mut self, write: &Write) -> Told {
         match *write {
+            _ if write.is_timeless() => return Err(TIMELESS.into()),
             Write::Accept { task, key, length } => return self.accept(task, key, length),
             Write::Finish { task, at, kept, fails, length } => {
                 return Ok(shown(&self.finish(task, &operation::ended(task, at, kept, fails, length))));
@@ -94,6 +98,7 @@ impl World {
                 Ok(one(row.map(|row| row.shown.clone())))
             }
             Read::ByGid(gid) => Ok(one(self.tasks.get(&gid).map(|row| row.shown.clone()))),
+            Read::Unfinished => Ok(shown(&self.open().into_iter().map(|ids| Gid(ids.gid())).collect::<Vec<_>>())),
             Read::Find(key) => self.find(key).map(|found| shown(&found)),
             Read::Page { session, state, start, limit } => Ok(self.page(session, state, start, limit)),
             Read::Keys => Ok(list(self.keys.values())),
@@ -216,7 +221,7 @@ impl World {
 
     /// The reads that together show everything that the store holds.
     pub(crate) fn everything(&self) -> Vec<Read> {
-        let mut reads = vec![Read::Keys, Read::Miners];
+        let mut reads = vec![Read::Keys, Read::Miners, Read::Unfinished];
         for row in self.tasks.values() {
             reads.push(Read::ByGid(row.ids.gid()));
             reads.push(Read::Task { session: row.ids.session, id: row.ids.id });

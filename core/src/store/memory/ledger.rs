@@ -168,6 +168,14 @@ impl Ledger {
         })
     }
 
+    /// The ids of all tasks that have not ended, in their order.
+    pub(super) fn unfinished(&self) -> Vec<Gid> {
+        let is_open = |entry: &Entry| matches!(entry.body, Body::Open(_));
+        let mut open: Vec<Gid> = self.tasks.iter().filter(|(_, entry)| is_open(entry)).map(|(gid, _)| *gid).collect();
+        open.sort_unstable();
+        open
+    }
+
     pub(super) fn page(&self, query: TaskQuery) -> (Vec<Snapshot>, u64) {
         let Some(tasks) = self.by_session.get(&query.session_id) else { return (Vec::new(), 0) };
         let wanted = Wanted::from(query.state);

@@ -13,7 +13,7 @@ use self::ledger::{Ledger, Snapshot};
 use super::weight::weight;
 use super::{
     Accepted, ApiKey, Durability, Idempotency, MinerRecord, Pending, Purge, Recovery, Store, TaskPage, TaskQuery,
-    TaskSpec, closed,
+    TaskSpec, check_times, closed,
 };
 use crate::Result;
 use crate::model::{Gid, Session, SessionId, StoreKind, Task, TaskId};
@@ -76,6 +76,9 @@ impl Store for MemoryStore {
     }
 
     fn finish(&self, task: Arc<Task>) -> Pending<bool> {
+        if let Err(refused) = check_times(&task) {
+            return Pending::ready(Err(refused));
+        }
         let bytes = weight(&task);
         let mut evicted = Vec::new();
         let answer = self.with(|ledger| {
@@ -98,6 +101,10 @@ impl Store for MemoryStore {
     fn task_by_gid(&self, gid: Gid) -> Pending<Option<Task>> {
         let found = self.with(|ledger| Ok(ledger.snapshot(gid)));
         Pending::ready(found.map(|snapshot| snapshot.map(Snapshot::into_task)))
+    }
+
+    fn unfinished(&self) -> Pending<Vec<Gid>> {
+        Pending::ready(self.with(|ledger| Ok(ledger.unfinished())))
     }
 
     fn tasks(&self, query: TaskQuery) -> Pending<TaskPage> {

@@ -44,7 +44,7 @@ fn child() {
             ids.clone().map(|id| (id, store.accept(keyed(new_task(1, id), &id.to_string(), 1).into()))).collect();
         let ends = ids
             .filter(|id| id % 2 == 0)
-            .map(|id| (id, store.finish(Arc::new(ended(&new_task(1, id), id, &format!("answer {id}"))))))
+            .map(|id| (id, store.finish(Arc::new(ended(&new_task(1, id), id + 1, &format!("answer {id}"))))))
             .collect();
         let accepted = accepts
             .into_iter()

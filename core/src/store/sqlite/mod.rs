@@ -73,7 +73,7 @@ use self::schema::MIGRATIONS;
 use self::writer::{Connect, Refusing, Writer};
 use super::{
     Accepted, ApiKey, Durability, Idempotency, MinerRecord, Pending, Purge, Recovery, Resolver, Store, TaskPage,
-    TaskQuery, TaskSpec, closed,
+    TaskQuery, TaskSpec, check_times, closed,
 };
 use crate::model::{Gid, Session, SessionId, StoreKind, Task, TaskId};
 use crate::{Error, ErrorKind, Result};
@@ -248,6 +248,9 @@ impl Store for SqliteStore {
     }
 
     fn finish(&self, task: Arc<Task>) -> Pending<bool> {
+        if let Err(refused) = check_times(&task) {
+            return Pending::ready(Err(refused));
+        }
         self.write_sure(|to| Op::Finish(task, to))
     }
 
@@ -257,6 +260,10 @@ impl Store for SqliteStore {
 
     fn task_by_gid(&self, gid: Gid) -> Pending<Option<Task>> {
         self.read(|to| Want::ByGid(gid, to))
+    }
+
+    fn unfinished(&self) -> Pending<Vec<Gid>> {
+        self.read(Want::Unfinished)
     }
 
     fn tasks(&self, query: TaskQuery) -> Pending<TaskPage> {

@@ -28,6 +28,7 @@ pub(super) enum Want {
     Task(SessionId, TaskId, Resolver<Option<Task>>),
     ByGid(Gid, Resolver<Option<Task>>),
     Key(Idempotency, Resolver<Option<Accepted>>),
+    Unfinished(Resolver<Vec<Gid>>),
     Page(TaskQuery, Resolver<TaskPage>),
     Keys(Resolver<Vec<ApiKey>>),
     Miners(Resolver<Vec<MinerRecord>>),
@@ -108,6 +109,7 @@ impl Reader {
                     Err(error) => send(to, Err(error), None),
                 }
             }
+            Want::Unfinished(to) => send(to, connected.and_then(unfinished), None),
             Want::Page(query, to) => send(to, connected.and_then(|db| page(db, query)), None),
             Want::Keys(to) => send(to, connected.and_then(keys), None),
             Want::Miners(to) => send(to, connected.and_then(miners), None),
@@ -134,6 +136,15 @@ fn by_gid(db: &Connection, gid: Gid) -> Result<Option<Task>, RowError> {
     let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM task WHERE gid = ?1"))?;
     let mut rows = select.query([int(gid.0)])?;
     rows.next()?.map(|found| row::task(found).map(|(task, _)| task)).transpose()
+}
+
+fn unfinished(db: &Connection) -> Result<Vec<Gid>, RowError> {
+    let mut select = db.prepare_cached("SELECT gid FROM task INDEXED BY task_open WHERE ended_at IS NULL")?;
+    let found = select.query_map([], |row| row::uint(row, 0).map(Gid))?;
+    // The index is in the order of the sessions.
+    let mut gids = found.collect::<rusqlite::Result<Vec<Gid>>>()?;
+    gids.sort_unstable();
+    Ok(gids)
 }
 
 fn miners(db: &Connection) -> Result<Vec<MinerRecord>, RowError> {
