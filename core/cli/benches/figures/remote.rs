@@ -12,9 +12,9 @@ use cortensor_router::miner::client::{MinerClient, MinerClientConfig};
 use cortensor_router::miner::{Chunk, Emit, Job};
 use cortensor_router::model::{Answer, MinerSpec, SessionId, TaskRequest};
 use cortensor_router::{Router, StreamEvent, Submission, SubmitOptions};
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot, watch};
+use cortensor_router_testkit::Proxy;
+use cortensor_router_testkit::proxy::Faults;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::report::{Gate, Row, median, quantile};
@@ -140,39 +140,13 @@ async fn storm(rows: &mut Vec<Row>) -> Outcome {
     Ok(())
 }
 
-/// The state of the connection between a miner and its router.
+/// The way in which the connection between a miner and its router is lost.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Wire {
-    Whole,
+enum Loss {
     /// The connection is closed on both sides.
     Cut,
     /// No data passes, and neither side is notified.
     Mute,
-}
-
-async fn wire(target: SocketAddr) -> Outcome<(SocketAddr, watch::Sender<Wire>)> {
-    let socket = TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
-    let address = socket.local_addr().map_err(|error| error.to_string())?;
-    let (state, watch) = watch::channel(Wire::Whole);
-    drop(tokio::spawn(async move {
-        while let Ok((mut near, _)) = socket.accept().await {
-            let mut watch = watch.clone();
-            drop(tokio::spawn(async move {
-                let Ok(mut far) = TcpStream::connect(target).await else { return };
-                let end =
-                    async { watch.wait_for(|state| *state != Wire::Whole).await.map_or(Wire::Cut, |state| *state) };
-                let end = tokio::select! {
-                    _ = copy_bidirectional(&mut near, &mut far) => Wire::Cut,
-                    end = end => end,
-                };
-                if end == Wire::Mute {
-                    // The sockets stay open, but no data moves.
-                    std::future::pending::<()>().await;
-                }
-            }));
-        }
-    }));
-    Ok((address, state))
 }
 
 /// Figure F6: from the loss of a miner to the offer of its task to another miner.
@@ -180,19 +154,19 @@ async fn lost(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     let count = context.pick(3, 10);
     let settings = MinersConfig::default().grace_ms(500).ping_ms(500).dead_ms(2_000);
     for (how, wait, gate) in [
-        (Wire::Cut, settings.grace_ms, Gate::AtMost(100.0)),
+        (Loss::Cut, settings.grace_ms, Gate::AtMost(100.0)),
         // The miner's last frame may have come one ping interval before the connection went mute.
-        (Wire::Mute, settings.dead_ms, Gate::AtMost(1_000.0)),
+        (Loss::Mute, settings.dead_ms, Gate::AtMost(1_000.0)),
     ] {
         let mut millis = Vec::with_capacity(count);
         for _ in 0..count {
             let served = serve(settings.clone(), 0).await?;
-            let (near, state) = wire(served.address).await?;
+            let proxy = Proxy::to(served.address).await;
             let (taken, mut takes) = mpsc::unbounded_channel();
             let hold = move |job: Job| {
                 let _ = taken.send(job);
             };
-            let doomed = dial(client(near, "doomed".into(), 1), hold)?;
+            let doomed = dial(client(proxy.address, "doomed".into(), 1), hold)?;
             until("the first miner connects", || active(&served.router) == 1).await?;
             let task = submit(&served.router, false).await?;
             let held = takes.recv().await.ok_or("the first miner got nothing")?;
@@ -203,7 +177,10 @@ async fn lost(context: &Context, rows: &mut Vec<Row>) -> Outcome {
             })?;
             until("the second miner connects", || active(&served.router) == 2).await?;
             let from = Instant::now();
-            let _ = state.send(how);
+            match how {
+                Loss::Cut => proxy.cut(),
+                Loss::Mute => proxy.set(Faults::black_hole()),
+            }
             let at = offers.recv().await.ok_or("the second miner got nothing")?;
             millis.push((at - from).as_secs_f64() * 1e3 - wait as f64);
             task.result().await.map_err(|error| text(&error))?;
@@ -211,8 +188,8 @@ async fn lost(context: &Context, rows: &mut Vec<Row>) -> Outcome {
             served.router.close().await;
         }
         let (what, after) = match how {
-            Wire::Mute => ("silent", "miners.dead_ms"),
-            _ => ("connection cut", "miners.grace_ms"),
+            Loss::Mute => ("silent", "miners.dead_ms"),
+            Loss::Cut => ("connection cut", "miners.grace_ms"),
         };
         let middle = quantile(&mut millis, 0.5);
         rows.push(

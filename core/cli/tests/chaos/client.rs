@@ -1,4 +1,5 @@
-//! A client that never gives up: it repeats a submit with its idempotency key until the submit is acknowledged.
+//! A client that never gives up: it repeats a submit with its idempotency key until the submit is acknowledged, and
+//! resumes a stream where it was.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -6,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::journal::{Harm, Journal, Submit};
-use super::router::{Reply, Router};
+use super::answer::Reply;
+use super::journal::{Harm, Journal, Submit, Way};
+use super::reading::{Reading, Step};
+use super::router::Router;
 use cortensor_router_testkit::random::Random;
 
 /// The wait after an answer that was not complete.
@@ -41,21 +44,30 @@ impl<'a> Client<'a> {
                 kind => {
                     let session = self.sessions[self.chance.below(self.sessions.len() as u64) as usize];
                     let key = format!("client-{}-{}", self.id, self.mine.len());
-                    let submit = Submit { session, key, polled: kind < 5 };
+                    let way = match kind {
+                        0..4 => Way::Polled,
+                        4..7 => Way::Streamed,
+                        _ => Way::Whole,
+                    };
+                    let submit = Submit { session, key, way };
                     self.mine.push(submit.clone());
                     submit
                 }
             };
-            self.submit(&submit);
+            self.journal.submitted(&submit);
+            match submit.way {
+                Way::Streamed => self.stream(&submit),
+                Way::Whole | Way::Polled => self.submit(&submit),
+            }
         }
     }
 
     /// Submits until the router acknowledges. Journals the acknowledgement and, at that moment or later, the result.
     fn submit(&self, submit: &Submit) {
-        self.journal.submitted(submit);
+        let is_polled = submit.way == Way::Polled;
         let path = format!("/api/v1/completions/{}", submit.session);
         // The task goes on if a fault breaks the connection.
-        let body = json!({"prompt": submit.key, "async": submit.polled, "detach": true, "timeout": 600});
+        let body = json!({"prompt": submit.key, "async": is_polled, "detach": true, "timeout": 600});
         let begun = Instant::now();
         loop {
             if begun.elapsed() > PATIENCE {
@@ -67,7 +79,7 @@ impl<'a> Client<'a> {
                 self.journal.still_submits(submit);
                 continue;
             };
-            match (reply.status, submit.polled) {
+            match (reply.status, is_polled) {
                 (200, false) => return self.journal.completed(submit, &reply.body),
                 (202 | 200, true) => {
                     self.journal.acknowledged(submit, &reply.body);
@@ -111,6 +123,67 @@ impl<'a> Client<'a> {
                     return self.journal.violated(&submit.key, Harm::Lost, what);
                 }
             }
+        }
+    }
+
+    /// Reads a stream to its end. Once the task's id is known, a broken stream is resumed where it was.
+    fn stream(&self, submit: &Submit) {
+        let post = format!("/api/v1/completions/{}", submit.session);
+        let body = json!({
+            "prompt": submit.key, "stream": true, "on_failure": "restart", "detach": true, "timeout": 600
+        });
+        let (mut reading, mut task) = (Reading::default(), None);
+        let begun = Instant::now();
+        loop {
+            if begun.elapsed() > PATIENCE {
+                let what = format!("{submit:?}: task {task:?} was not streamed to its end within {PATIENCE:?}");
+                return self.journal.violated(&submit.key, Harm::Lost, what);
+            }
+            let asked = match task {
+                None => {
+                    // The router sends the whole stream of a key that it knows.
+                    reading = Reading::default();
+                    self.router.ask("POST", &post, &[("Idempotency-Key", &submit.key)], Some(&body))
+                }
+                Some(task) => {
+                    self.journal.resumed();
+                    let path = format!("/api/v1/tasks/{}/{task}/stream", submit.session);
+                    self.router.ask("GET", &path, &[("Last-Event-ID", &reading.last.to_string())], None)
+                }
+            };
+            match asked {
+                Some(mut answer) if answer.status == 200 => {
+                    while let Some(event) = answer.event() {
+                        match reading.take(&event) {
+                            Step::Piece(data) => {
+                                if task.is_none() {
+                                    self.journal.acknowledged(submit, &data);
+                                    task = data["task_id"].as_u64();
+                                }
+                            }
+                            Step::Later(code) => {
+                                self.journal.refused(&code);
+                                break;
+                            }
+                            Step::Ended(data) => return self.journal.streamed(submit, &data, reading.restarts),
+                            Step::Broken(why) => {
+                                return self.journal.violated(&submit.key, Harm::Wrong, format!("{submit:?}: {why}"));
+                            }
+                        }
+                    }
+                }
+                Some(answer) => match answer.whole() {
+                    Some(reply) if retryable(&reply) => self.journal.refused(&reply.body["code"]),
+                    Some(reply) => {
+                        let what = format!("{submit:?}: the stream of task {task:?} is lost: {reply:?}");
+                        return self.journal.violated(&submit.key, Harm::Lost, what);
+                    }
+                    None => {}
+                },
+                None => {}
+            }
+            thread::sleep(AGAIN);
+            self.journal.still_submits(submit);
         }
     }
 }

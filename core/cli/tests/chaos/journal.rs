@@ -16,6 +16,17 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// The number of tasks on a page of the list.
 const PAGE: u64 = 500;
 
+/// The way in which a client gets the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// It waits for the whole answer.
+    Whole,
+    /// It polls.
+    Polled,
+    /// It reads a stream.
+    Streamed,
+}
+
 /// One submit of a client; its key is also its prompt.
 #[derive(Debug, Clone)]
 pub(crate) struct Submit {
@@ -23,8 +34,8 @@ pub(crate) struct Submit {
     pub(crate) session: u64,
     /// The idempotency key.
     pub(crate) key: String,
-    /// Whether the client polls for the result, rather than waiting for the answer.
-    pub(crate) polled: bool,
+    /// The way in which the client gets the result.
+    pub(crate) way: Way,
 }
 
 /// The ids that were acknowledged for one key.
@@ -44,7 +55,7 @@ pub(crate) enum Harm {
     Doubled,
     /// A result that was reported is another one now.
     Changed,
-    /// An answer is not the answer to its prompt.
+    /// An answer is not the answer to its prompt, or a stream is not the answer.
     Wrong,
 }
 
@@ -75,7 +86,19 @@ struct Inner {
     cycles: [u64; Fault::ALL.len()],
     /// The refusals that asked the client to come back, by code.
     refusals: BTreeMap<String, u64>,
+    streams: Streams,
     violations: Vec<(Under, Harm, String)>,
+}
+
+/// The streams in numbers.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Streams {
+    /// The streams that were read to their end.
+    pub(crate) ended: u64,
+    /// The times that a client resumed a stream.
+    pub(crate) resumed: u64,
+    /// The restart marks.
+    pub(crate) restarts: u64,
 }
 
 /// The outcome in numbers.
@@ -89,14 +112,17 @@ pub(crate) struct Counts {
     pub(crate) workers: u64,
     /// The refusals that asked the client to come back, by code.
     pub(crate) refusals: BTreeMap<String, u64>,
+    /// The streams.
+    pub(crate) streams: Streams,
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { submits, acknowledged, workers, refusals } = self;
+        let Self { submits, acknowledged, workers, refusals, streams: Streams { ended, resumed, restarts } } = self;
         write!(
             f,
-            "{submits} submits, {acknowledged} tasks acknowledged, {workers} miners worked, refusals: {refusals:?}"
+            "{submits} submits, {acknowledged} tasks acknowledged, {ended} streams read, resumed {resumed} times, \
+             with {restarts} restart marks, {workers} miners worked, refusals: {refusals:?}"
         )
     }
 }
@@ -163,6 +189,21 @@ impl Journal {
         });
     }
 
+    /// Records that a stream was read to its end.
+    pub(crate) fn streamed(&self, submit: &Submit, end: &Value, restarts: u64) {
+        self.with(|inner| {
+            inner.streams.ended += 1;
+            inner.streams.restarts += restarts;
+            inner.acknowledge(submit, end);
+            inner.report(&submit.key, &end["text"]);
+        });
+    }
+
+    /// Records that a client resumes a stream.
+    pub(crate) fn resumed(&self) {
+        self.with(|inner| inner.streams.resumed += 1);
+    }
+
     /// Records that a poll saw the end.
     pub(crate) fn polled(&self, submit: &Submit, task: &Value) {
         self.with(|inner| inner.ended(&submit.key, task));
@@ -176,6 +217,11 @@ impl Journal {
     /// All violations so far.
     pub(crate) fn violations(&self) -> Vec<String> {
         self.with(|inner| inner.violations.iter().map(|(_, harm, what)| format!("{harm:?}: {what}")).collect())
+    }
+
+    /// The kinds of all violations so far.
+    pub(crate) fn harms(&self) -> Vec<Harm> {
+        self.with(|inner| inner.violations.iter().map(|(_, harm, _)| *harm).collect())
     }
 
     /// The faults with their cycles, and the promises that were broken under them.
@@ -213,6 +259,19 @@ impl Journal {
                 found.entry(task["prompt"].as_str().unwrap_or_default().to_owned()).or_default().push(task);
             }
         }
+        let acknowledged = self.compare(found);
+        self.with(|inner| Counts {
+            submits: inner.submits,
+            acknowledged,
+            workers: workers.len() as u64,
+            refusals: inner.refusals.clone(),
+            streams: inner.streams,
+        })
+    }
+
+    /// Compares everything that was acknowledged with the tasks that were found, by prompt. Gives the number of
+    /// acknowledged tasks.
+    pub(crate) fn compare(&self, mut found: HashMap<String, Vec<Value>>) -> u64 {
         self.with(|inner| {
             let keys: Vec<(String, Option<Ids>)> = inner.keys.iter().map(|(key, ids)| (key.clone(), *ids)).collect();
             let acknowledged = keys.iter().filter(|(_, ids)| ids.is_some()).count() as u64;
@@ -232,8 +291,7 @@ impl Journal {
             for prompt in found.into_keys() {
                 inner.violated(&prompt, Harm::Wrong, format!("{prompt:?} was never submitted"));
             }
-            let refusals = inner.refusals.clone();
-            Counts { submits: inner.submits, acknowledged, workers: workers.len() as u64, refusals }
+            acknowledged
         })
     }
 }
@@ -254,7 +312,10 @@ fn tasks(router: &Router<'_>, session: u64) -> Vec<Value> {
 impl Ids {
     fn of(body: &Value) -> Option<Self> {
         let number = |key: &str| body[key].as_u64();
-        Some(Self { session: number("session_id")?, task: number("task_id")?, gid: number("gid")? })
+        // An event of a stream has no gid; the last digits of its id are the gid.
+        let in_id = || u64::from_str_radix(body["id"].as_str()?.get(13..)?, 16).ok();
+        let gid = number("gid").or_else(in_id)?;
+        Some(Self { session: number("session_id")?, task: number("task_id")?, gid })
     }
 }
 

@@ -1,12 +1,14 @@
 //! Breaks processes, disks, clocks and connections while clients submit, and checks the promises of the router: an
 //! acknowledged task is never lost and never made twice, its ids are never given out again, a result that was reported
-//! never changes, and every answer belongs to its own prompt.
+//! never changes, every answer belongs to its own prompt, and the pieces of a stream that is resumed after each fault
+//! are the stored answer.
 //!
 //! `CORTENSOR_CHAOS_CYCLES` is the number of cycles (default 3); each draws one or two faults. `CORTENSOR_CHAOS_SEED`
 //! determines the faults, their times and the clients' actions (default 1). `cargo xtask chaos` sets both.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "what a test does not expect fails it, and it reports")]
 #![cfg(unix)]
 
+mod answer;
 mod client;
 mod clock;
 mod faults;
@@ -14,7 +16,9 @@ mod journal;
 mod links;
 mod miners;
 mod process;
+mod reading;
 mod router;
+mod teeth;
 mod upstream;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,9 +78,6 @@ fn no_fault_loses_doubles_or_changes_a_task() {
             thread::sleep(Duration::from_millis(chance.below(200)));
             journal.under(&[]);
         }
-        // Tasks whose ends met a full disk run again at the next start.
-        router.kill();
-        router.start();
     });
 
     let counts = journal.verify(&router, &sessions);
@@ -91,6 +92,8 @@ fn no_fault_loses_doubles_or_changes_a_task() {
     if cycles >= 30 {
         assert!(counts.workers >= 3, "the upstream and both miners must have worked: {counts}");
         assert!(counts.refusals.contains_key("store_unavailable"), "the full disk was not felt: {counts}");
+        let streams = counts.streams;
+        assert!(streams.resumed > 0 && streams.restarts > 0, "no stream was broken: {counts}");
     }
     router.kill();
 }

@@ -6,11 +6,10 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 pub(crate) struct Process(Child);
 
 impl Process {
-    /// Starts the command with its output and its errors in one pipe. A write beyond the limit of file sizes must fail
-    /// rather than kill, so the shell that becomes the command ignores that signal.
+    /// Starts the command with its output and its errors in one pipe, which a shell that becomes the command joins.
     pub(crate) fn spawn(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let child = Command::new("sh")
-            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\" 2>&1", env!("CARGO_BIN_EXE_cortensor-router")])
+            .args(["-c", "exec \"$0\" \"$@\" 2>&1", env!("CARGO_BIN_EXE_cortensor-router")])
             .args(arguments)
             .envs(environment.iter().copied())
             .stdin(Stdio::null())

@@ -1,6 +1,6 @@
 //! The router as a process that can be killed and started again on its data.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use serde_json::Value;
 
+use super::answer::{Answer, Reply};
 use super::clock::Clock;
 use super::links::Links;
 use super::process::Process;
@@ -39,15 +40,6 @@ pub(crate) struct Router<'a> {
     links: &'a Links,
     clock: Option<&'a Clock>,
     running: Mutex<Option<Process>>,
-}
-
-/// A complete answer.
-#[derive(Debug)]
-pub(crate) struct Reply {
-    /// The HTTP status.
-    pub(crate) status: u16,
-    /// The body.
-    pub(crate) body: Value,
 }
 
 impl<'a> Router<'a> {
@@ -114,19 +106,29 @@ impl<'a> Router<'a> {
 
     /// Sends a request. Gives `None` if the answer was not complete, so nothing was acknowledged.
     pub(crate) fn call(&self, method: &str, path: &str, key: Option<&str>, body: Option<&Value>) -> Option<Reply> {
+        let key = key.map(|key| ("Idempotency-Key", key));
+        self.ask(method, path, key.as_slice(), body)?.whole()
+    }
+
+    /// Sends a request and reads the head of the answer. Gives `None` if the head was not complete.
+    pub(crate) fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Option<Answer> {
         let mut stream = TcpStream::connect_timeout(&self.links.clients.address, SILENCE).ok()?;
         stream.set_read_timeout(Some(SILENCE)).ok()?;
         let body = body.map(Value::to_string).unwrap_or_default();
-        let key = key.map(|key| format!("Idempotency-Key: {key}\r\n")).unwrap_or_default();
+        let headers = headers.iter().fold(String::new(), |all, (name, value)| all + name + ": " + value + "\r\n");
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n{key}\
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n{headers}\
              Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()
         );
         stream.write_all(request.as_bytes()).ok()?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).ok()?;
-        whole(&answer)
+        Answer::read(stream)
     }
 
     /// Sends a GET until it is answered with 200.
@@ -140,20 +142,4 @@ impl<'a> Router<'a> {
             thread::sleep(Duration::from_millis(20));
         }
     }
-}
-
-/// The answer, if it is complete.
-fn whole(answer: &[u8]) -> Option<Reply> {
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
-    let head = std::str::from_utf8(&answer[..end]).ok()?;
-    let body = &answer[end + 4..];
-    let status = head.split(' ').nth(1)?.parse().ok()?;
-    let length = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-    })?;
-    if body.len() != length {
-        return None;
-    }
-    Some(Reply { status, body: serde_json::from_slice(body).ok()? })
 }

@@ -1,5 +1,5 @@
 //! A model server that outlives the router. It takes some time for each answer and never repeats one, so that a task
-//! which is worked on twice shows in its result. Every answer names its prompt.
+//! which is worked on twice shows in its result. Every answer names its prompt. It streams if it is asked to.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -60,9 +60,14 @@ fn serve(stream: &TcpStream, answers: &AtomicU64, mut chance: Random) -> Option<
         let answer = if head.starts_with("get ") {
             json!({"object": "list", "data": [{"id": "mock", "object": "model"}]})
         } else {
-            thread::sleep(Duration::from_millis(chance.below(SLOWEST)));
             let request: Value = serde_json::from_slice(&body).ok()?;
-            complete(&request, answers.fetch_add(1, Ordering::SeqCst))
+            let number = answers.fetch_add(1, Ordering::SeqCst);
+            if request["stream"] == true {
+                write_pieces(stream, &request, number, &mut chance)?;
+                continue;
+            }
+            thread::sleep(Duration::from_millis(chance.below(SLOWEST)));
+            complete(&request, number)
         };
         let body = answer.to_string();
         let head =
@@ -72,13 +77,47 @@ fn serve(stream: &TcpStream, answers: &AtomicU64, mut chance: Random) -> Option<
     }
 }
 
-fn complete(request: &Value, number: u64) -> Value {
-    let chat = request.get("messages").is_some();
+/// Writes an answer as a stream, one word for each event, with some time before each.
+fn write_pieces(mut stream: &TcpStream, request: &Value, number: u64, chance: &mut Random) -> Option<()> {
+    let is_chat = request.get("messages").is_some();
+    let event = |text: &str, finish_reason: Value| {
+        let mut choice = json!({"index": 0, "finish_reason": finish_reason});
+        if is_chat {
+            choice["delta"] = json!({"content": text});
+        } else {
+            choice["text"] = json!(text);
+        }
+        let object = if is_chat { "chat.completion.chunk" } else { "text_completion" };
+        format!(
+            "data: {}\n\n",
+            json!({"id": "x", "object": object, "created": 1, "model": "mock", "choices": [choice]})
+        )
+    };
+    stream
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .ok()?;
+    let mut write = |text: &str| stream.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes()).ok();
+    let answer = text_of(request, number);
+    for word in answer.split_inclusive(' ') {
+        thread::sleep(Duration::from_millis(chance.below(SLOWEST / 2)));
+        write(&event(word, Value::Null))?;
+    }
+    write(&event("", json!("stop")))?;
+    write("data: [DONE]\n\n")?;
+    stream.write_all(b"0\r\n\r\n").ok()
+}
+
+fn text_of(request: &Value, number: u64) -> String {
     let prompt = match request["messages"].as_array().and_then(|messages| messages.last()) {
         Some(message) => &message["content"],
         None => &request["prompt"],
     };
-    let text = format!("answer {number} to {}", prompt.as_str().unwrap_or_default());
+    format!("answer {number} to {}", prompt.as_str().unwrap_or_default())
+}
+
+fn complete(request: &Value, number: u64) -> Value {
+    let chat = request.get("messages").is_some();
+    let text = text_of(request, number);
     let mut choice = json!({"index": 0, "finish_reason": "stop"});
     if chat {
         choice["message"] = json!({"role": "assistant", "content": text});
