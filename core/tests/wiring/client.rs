@@ -210,8 +210,8 @@ impl Reader<'_> {
                 *task = Some(number);
             }
             if data.get("error").is_some() {
-                // A router that stops says so, and the task goes on.
-                if data["code"] == "closed" || data["code"] == "unavailable" {
+                // A router that stops, or whose store refuses the end for now, says so, and the task goes on.
+                if matches!(data["code"].as_str(), Some("closed" | "unavailable" | "store_unavailable")) {
                     return false;
                 }
                 self.journal.ends(self.name, End::Failed);

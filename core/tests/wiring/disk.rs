@@ -1,42 +1,134 @@
 //! A store that outlives the router. Writes wait in a queue until the next commit, and a crash loses those that wait.
+//! While the disk is full, tasks and ends are refused, and nobody knows whether they were written.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cortensor_router::internals::store::{
-    Accepted, ApiKey, Durability, Idempotency, MemoryStore, MinerRecord, Pending, Purge, Recovery, Store, StoreKind,
-    TaskPage, TaskQuery, TaskSpec,
+    Accepted, ApiKey, Durability, Idempotency, MemoryStore, MinerRecord, Pending, Purge, Recovery, SqliteStore, Store,
+    StoreKind, TaskPage, TaskQuery, TaskSpec,
 };
 use cortensor_router::model::{Gid, Session, SessionId, Task, TaskId};
+use cortensor_router::{Error, Result};
 use cortensor_router_testkit::random::Random;
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-/// A write, and then the acknowledgement of it.
-type Write = Box<dyn FnOnce(&MemoryStore) -> Acknowledge + Send>;
+/// The place where the rows of a world are kept from run to run.
+#[derive(Clone)]
+pub(crate) enum Kept {
+    /// The memory of the test.
+    Memory(Arc<MemoryStore>),
+    /// A database, which every run opens anew.
+    File(Arc<File>),
+}
+
+/// A database on the disk.
+pub(crate) struct File {
+    dir: PathBuf,
+    /// The store of the last run. The end of a simulated host ends no process, so its store may still be open.
+    last: Mutex<Option<Arc<SqliteStore>>>,
+}
+
+impl File {
+    /// A database in this directory, which nobody has opened yet.
+    pub(crate) fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), last: Mutex::default() }
+    }
+
+    fn open(&self) -> Result<Arc<SqliteStore>> {
+        let mut last = self.last.lock();
+        if let Some(last) = last.take() {
+            // A store that was closed in good order says so.
+            let _ = settle(last.close());
+        }
+        // The worlds crash no machine, so nothing needs a sync.
+        let store = Arc::new(SqliteStore::open(&self.dir, Durability::Relaxed)?);
+        *last = Some(Arc::clone(&store));
+        Ok(store)
+    }
+}
+
+/// A write, which is told whether it must fail and whether it takes effect then; and the acknowledgement of it.
+type Write = Box<dyn FnOnce(&dyn Store, Failure) -> Acknowledge + Send>;
 type Acknowledge = Box<dyn FnOnce() + Send>;
+
+/// The failure of a write.
+#[derive(Clone, Copy)]
+enum Failure {
+    None,
+    /// Nothing was written.
+    Refused,
+    /// Everything was written, and the store reports an error.
+    Unknown,
+}
 
 /// The store of one run of the router.
 pub(crate) struct Disk {
-    kept: Arc<MemoryStore>,
+    kept: Arc<dyn Store>,
+    /// Whether later runs open the rows anew.
+    reopens: bool,
     queue: mpsc::UnboundedSender<Write>,
 }
 
+/// Waits for an answer. The simulated clock stands still meanwhile, because the thread of the world waits too.
+fn settle<T: Send>(pending: Pending<T>) -> Result<T> {
+    match pending.try_ready() {
+        Ok(answer) => answer,
+        // A thread of an async runtime may not block on an answer itself.
+        Err(pending) => std::thread::scope(|scope| scope.spawn(|| pending.wait()).join().expect("the store answers")),
+    }
+}
+
+fn answered<T: Send>(pending: Pending<T>) -> Pending<T> {
+    Pending::ready(settle(pending))
+}
+
 impl Disk {
-    /// Opens the store over what is kept from run to run.
-    pub(crate) fn open(kept: Arc<MemoryStore>, chance: Random) -> Self {
+    /// Opens the store over what is kept from run to run. It fails while `full` says so.
+    pub(crate) fn open(kept: &Kept, full: Arc<AtomicBool>, chance: Random) -> Result<Self> {
+        let (kept, reopens): (Arc<dyn Store>, bool) = match kept {
+            Kept::Memory(store) => (store.clone(), false),
+            Kept::File(file) => (file.open()?, true),
+        };
         let (queue, waiting) = mpsc::unbounded_channel();
-        tokio::spawn(commit(Arc::clone(&kept), waiting, chance));
-        Self { kept, queue }
+        tokio::spawn(commit(Arc::clone(&kept), waiting, full, chance));
+        Ok(Self { kept, reopens, queue })
     }
 
+    /// Queues a write that is not refused.
     fn write<T, F>(&self, act: F) -> Pending<T>
     where
         T: Send + 'static,
-        F: FnOnce(&MemoryStore) -> Pending<T> + Send + 'static,
+        F: FnOnce(&dyn Store) -> Pending<T> + Send + 'static,
+    {
+        self.queue_write(|kept, _| settle(act(kept)))
+    }
+
+    /// Queues a write that a full disk refuses.
+    fn write_if_room<T, F>(&self, act: F) -> Pending<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Store) -> Pending<T> + Send + 'static,
+    {
+        let full = || Error::store("the disk is full");
+        self.queue_write(move |kept, failure| match failure {
+            Failure::None => settle(act(kept)),
+            Failure::Refused => Err(full()),
+            Failure::Unknown => settle(act(kept)).and_then(|_| Err(full())),
+        })
+    }
+
+    fn queue_write<T, F>(&self, act: F) -> Pending<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Store, Failure) -> Result<T> + Send + 'static,
     {
         let (resolver, pending) = Pending::channel();
-        let write: Write = Box::new(move |kept| {
-            let answer = act(kept).try_ready().unwrap_or_else(|_| panic!("memory answers at once"));
+        let write: Write = Box::new(move |kept, failure| {
+            let answer = act(kept, failure);
             Box::new(move || drop(resolver.send(answer)))
         });
         // Without the writer the answer is an error, as it is after a crash.
@@ -46,11 +138,21 @@ impl Disk {
 }
 
 /// Commits the writes that wait, again and again. Each commit takes some time before and after its writes take effect.
-async fn commit(kept: Arc<MemoryStore>, mut waiting: mpsc::UnboundedReceiver<Write>, mut chance: Random) {
+async fn commit(
+    kept: Arc<dyn Store>,
+    mut waiting: mpsc::UnboundedReceiver<Write>,
+    full: Arc<AtomicBool>,
+    mut chance: Random,
+) {
     let mut writes = Vec::new();
     while waiting.recv_many(&mut writes, 100).await > 0 {
         tokio::time::sleep(Duration::from_millis(chance.below(15))).await;
-        let acknowledgements: Vec<Acknowledge> = writes.drain(..).map(|write| write(&kept)).collect();
+        let failure = match full.load(Ordering::SeqCst) {
+            false => Failure::None,
+            true if chance.chance(50) => Failure::Refused,
+            true => Failure::Unknown,
+        };
+        let acknowledgements: Vec<Acknowledge> = writes.drain(..).map(|write| write(&*kept, failure)).collect();
         tokio::time::sleep(Duration::from_millis(chance.below(10))).await;
         for acknowledge in acknowledgements {
             acknowledge();
@@ -68,7 +170,7 @@ impl Store for Disk {
     }
 
     fn recover(&self) -> Pending<Recovery> {
-        self.kept.recover()
+        answered(self.kept.recover())
     }
 
     fn put_session(&self, session: Session) -> Pending<()> {
@@ -80,7 +182,7 @@ impl Store for Disk {
     }
 
     fn accept(&self, task: Arc<TaskSpec>) -> Pending<Accepted> {
-        self.write(move |kept| kept.accept(task))
+        self.write_if_room(move |kept| kept.accept(task))
     }
 
     fn find(&self, key: Idempotency) -> Pending<Option<Accepted>> {
@@ -88,23 +190,23 @@ impl Store for Disk {
     }
 
     fn finish(&self, task: Arc<Task>) -> Pending<bool> {
-        self.write(move |kept| kept.finish(task))
+        self.write_if_room(move |kept| kept.finish(task))
     }
 
     fn task(&self, session: SessionId, id: TaskId) -> Pending<Option<Task>> {
-        self.kept.task(session, id)
+        answered(self.kept.task(session, id))
     }
 
     fn task_by_gid(&self, gid: Gid) -> Pending<Option<Task>> {
-        self.kept.task_by_gid(gid)
+        answered(self.kept.task_by_gid(gid))
     }
 
     fn unfinished(&self) -> Pending<Vec<Gid>> {
-        self.kept.unfinished()
+        answered(self.kept.unfinished())
     }
 
     fn tasks(&self, query: TaskQuery) -> Pending<TaskPage> {
-        self.kept.tasks(query)
+        answered(self.kept.tasks(query))
     }
 
     fn purge(&self, purge: Purge) -> Pending<u64> {
@@ -116,7 +218,7 @@ impl Store for Disk {
     }
 
     fn keys(&self) -> Pending<Vec<ApiKey>> {
-        self.kept.keys()
+        answered(self.kept.keys())
     }
 
     fn delete_key(&self, id: String) -> Pending<bool> {
@@ -128,15 +230,16 @@ impl Store for Disk {
     }
 
     fn miners(&self) -> Pending<Vec<MinerRecord>> {
-        self.kept.miners()
+        answered(self.kept.miners())
     }
 
     fn delete_miner(&self, id: String) -> Pending<bool> {
         self.write(move |kept| kept.delete_miner(id))
     }
 
-    /// Writes everything that waits. The kept rows stay open for the next run.
+    /// Writes everything that waits. Rows in memory stay open for the next run.
     fn close(&self) -> Pending<()> {
-        self.write(|_| Pending::ready(Ok(())))
+        let reopens = self.reopens;
+        self.write(move |kept| if reopens { kept.close() } else { Pending::ready(Ok(())) })
     }
 }

@@ -8,7 +8,7 @@ use cortensor_router_testkit::random::Random;
 pub(crate) const WHOLE: Duration = Duration::from_secs(12);
 
 /// The number of the faults, each of which has a name.
-pub(crate) const KINDS: usize = 8;
+pub(crate) const KINDS: usize = 9;
 
 /// Something that a world does at its time.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +29,8 @@ pub(crate) enum Deed {
     Crash(String),
     /// A host that has stopped starts.
     Start(String),
+    /// The router's disk is full, or has room again.
+    Full(bool),
     /// The router stops in good order and starts again.
     Stop,
 }
@@ -41,7 +43,7 @@ pub(crate) fn plan(chance: &mut Random, miners: u64, clients: u64) -> Vec<(Durat
         let until = at + Duration::from_millis(chance.range(50, 3_000));
         let miner = format!("miner-{}", chance.below(miners));
         let host = if chance.chance(60) { miner.clone() } else { format!("client-{}", chance.below(clients)) };
-        let (begin, end) = match chance.below(8) {
+        let (begin, end) = match chance.below(9) {
             0 => (Deed::Partition(host.clone()), Deed::Heal(host)),
             1 if chance.chance(50) => (Deed::OneWay("router".to_owned(), host.clone()), Deed::Heal(host)),
             1 => (Deed::OneWay(host.clone(), "router".to_owned()), Deed::Heal(host)),
@@ -50,6 +52,7 @@ pub(crate) fn plan(chance: &mut Random, miners: u64, clients: u64) -> Vec<(Durat
             4 => (Deed::Loss(host.clone()), Deed::Heal(host)),
             5 => (Deed::Crash(miner.clone()), Deed::Start(miner)),
             6 => (Deed::Crash("router".to_owned()), Deed::Start("router".to_owned())),
+            7 => (Deed::Full(true), Deed::Full(false)),
             _ => {
                 plan.push((at, Deed::Stop));
                 continue;
@@ -76,8 +79,9 @@ impl Deed {
             Self::Loss(_) => "loss",
             Self::Crash(host) if host == "router" => "crash of the router",
             Self::Crash(_) => "crash of a miner",
+            Self::Full(true) => "full disk",
             Self::Stop => "stop of the router",
-            Self::Heal(_) | Self::Start(_) => return None,
+            Self::Heal(_) | Self::Start(_) | Self::Full(false) => return None,
         })
     }
 }

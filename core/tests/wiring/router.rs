@@ -1,10 +1,10 @@
 //! The router: the real one, with the real HTTP loop, on connections of a simulated network.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use cortensor_router::config::{ListenConfig, MinersConfig, TokenConfig};
-use cortensor_router::internals::store::MemoryStore;
 use cortensor_router::listener::Streams;
 use cortensor_router::model::{OnFailure, Scope};
 use cortensor_router::{Config, Router};
@@ -12,7 +12,7 @@ use cortensor_router_testkit::random::Random;
 use tokio::sync::Notify;
 use turmoil::net::TcpListener;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, Kept};
 
 /// The port of the router.
 pub(crate) const PORT: u16 = 80;
@@ -20,10 +20,10 @@ pub(crate) const PORT: u16 = 80;
 pub(crate) const TOKEN: &str = "a-token-for-simulated-hosts";
 
 /// Runs the router until its host crashes. A call of `stop` closes it in good order, and it starts again.
-pub(crate) async fn run(kept: Arc<MemoryStore>, stop: Arc<Notify>, seed: u64) -> turmoil::Result {
+pub(crate) async fn run(kept: Kept, full: Arc<AtomicBool>, stop: Arc<Notify>, seed: u64) -> turmoil::Result {
     let mut chance = Random::new(seed);
     loop {
-        let store = Arc::new(Disk::open(Arc::clone(&kept), chance.clone()));
+        let store = Arc::new(Disk::open(&kept, Arc::clone(&full), chance.clone())?);
         let router = Router::builder().config(config(seed)).store(store).open().await?;
         let streams = Streams::new(router.clone(), router.config().listen.clone())?;
         let socket = TcpListener::bind(("0.0.0.0", PORT)).await?;

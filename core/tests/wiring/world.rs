@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cortensor_router::internals::store::MemoryStore;
@@ -11,6 +12,7 @@ use tokio::sync::Notify;
 use turmoil::{Builder, Sim};
 
 use crate::client::Client;
+use crate::disk::{File, Kept};
 use crate::faults::{Deed, plan};
 use crate::journal::{Counts, Journal};
 use crate::{miner, router, verify};
@@ -19,6 +21,8 @@ use crate::{miner, router, verify};
 const LATENCY: Duration = Duration::from_millis(40);
 /// The share of messages after which a link that loses messages breaks.
 const LOSS: f64 = 0.02;
+/// One of this many worlds keeps its tasks in a database on the disk.
+const FILES: u64 = 6;
 /// The time by which everything must have ended. Tasks that were restored may wait for their deadline.
 const END: Duration = Duration::from_mins(2);
 
@@ -38,6 +42,7 @@ pub(crate) fn run(seed: u64, tells: bool) -> Result<Counts, String> {
 fn play(seed: u64, journal: &Rc<Journal>) -> Result<Counts, String> {
     let mut chance = Random::new(seed);
     let (miners, clients) = (chance.range(2, 4), chance.range(2, 4));
+    let dir = tempfile::tempdir().map_err(|error| format!("no directory for the database: {error}"))?;
     let mut sim = Builder::new()
         .rng_seed(seed)
         .tick_duration(Duration::from_millis(5))
@@ -47,10 +52,14 @@ fn play(seed: u64, journal: &Rc<Journal>) -> Result<Counts, String> {
         .tcp_capacity(chance.range(4, 64) as usize)
         .build();
     // The store deletes nothing, so that everything can be checked at the end.
-    let (kept, stop) = (Arc::new(MemoryStore::new(0)), Arc::new(Notify::new()));
+    let kept = match seed % FILES {
+        0 => Kept::File(Arc::new(File::new(dir.path()))),
+        _ => Kept::Memory(Arc::new(MemoryStore::new(0))),
+    };
+    let (full, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
     {
-        let (kept, stop) = (Arc::clone(&kept), Arc::clone(&stop));
-        sim.host("router", move || router::run(Arc::clone(&kept), Arc::clone(&stop), seed));
+        let (full, stop) = (Arc::clone(&full), Arc::clone(&stop));
+        sim.host("router", move || router::run(kept.clone(), Arc::clone(&full), Arc::clone(&stop), seed));
     }
     for number in 0..miners {
         let (name, runs) = (format!("miner-{number}"), Cell::new(0));
@@ -71,7 +80,7 @@ fn play(seed: u64, journal: &Rc<Journal>) -> Result<Counts, String> {
             if let Some(name) = deed.name() {
                 journal.count(|counts| *counts.faults.entry(name).or_default() += 1);
             }
-            carry_out(&mut sim, &deed, &stop);
+            carry_out(&mut sim, &deed, &full, &stop);
         }
         match sim.step() {
             Ok(false) => {}
@@ -84,7 +93,7 @@ fn play(seed: u64, journal: &Rc<Journal>) -> Result<Counts, String> {
     }
 }
 
-fn carry_out(sim: &mut Sim<'_>, deed: &Deed, stop: &Notify) {
+fn carry_out(sim: &mut Sim<'_>, deed: &Deed, full: &AtomicBool, stop: &Notify) {
     match deed {
         Deed::Partition(host) => sim.partition("router", host.as_str()),
         Deed::OneWay(from, to) => sim.partition_oneway(from.as_str(), to.as_str()),
@@ -100,6 +109,7 @@ fn carry_out(sim: &mut Sim<'_>, deed: &Deed, stop: &Notify) {
         Deed::Crash(host) => sim.crash(host.as_str()),
         Deed::Start(host) if sim.is_host_running(host.as_str()) => {}
         Deed::Start(host) => sim.bounce(host.as_str()),
+        Deed::Full(now) => full.store(*now, Ordering::SeqCst),
         Deed::Stop => stop.notify_waiters(),
     }
 }
