@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::breaker::BreakerState;
 use super::free::FreeMiners;
 use super::line::LaneKey;
 use super::miner::MinerEntry;
@@ -26,6 +27,8 @@ pub(super) struct Fleet {
     /// Whether some miner has gone down since [`take_thinned`](Self::take_thinned) was last called. Other miners may
     /// then have the tasks that waited for it.
     thinned: bool,
+    /// The breakers that changed in the last step, with their new states.
+    switched: Vec<(MinerKey, BreakerState)>,
 }
 
 impl Fleet {
@@ -151,7 +154,38 @@ impl Fleet {
         let until = self.miners.get_mut(key)?.failed_at(task, now, settings)?;
         self.unindex(key);
         self.thinned = true;
+        self.switched.push((key, BreakerState::Open(until)));
         Some(until)
+    }
+
+    /// Notes an answer of a miner: that many tokens, which took that many milliseconds.
+    pub(super) fn succeeded(&mut self, key: MinerKey, tokens: u64, took_ms: u64) {
+        let Some(miner) = self.miners.get_mut(key) else { return };
+        let was = miner.breaker();
+        miner.succeeded(tokens, took_ms);
+        if was != miner.breaker() {
+            self.switched.push((key, miner.breaker()));
+        }
+    }
+
+    /// Lets one task try a miner if its breaker is open until then or for less.
+    pub(super) fn try_breaker(&mut self, key: MinerKey, now: Timestamp) {
+        let Some(miner) = self.miners.get_mut(key) else { return };
+        let was = miner.breaker();
+        miner.try_breaker(now);
+        if was != miner.breaker() {
+            self.switched.push((key, miner.breaker()));
+        }
+    }
+
+    /// The breakers that changed since [`begin_step`](Self::begin_step), with their new states.
+    pub(super) fn switched(&self) -> &[(MinerKey, BreakerState)] {
+        &self.switched
+    }
+
+    /// Forgets which breakers changed in the last step.
+    pub(super) fn begin_step(&mut self) {
+        self.switched.clear();
     }
 
     /// Notes that a miner has gone down.

@@ -88,6 +88,7 @@ impl Engine {
     /// Takes an event, and returns the effects that the router must carry out, in order.
     pub fn step(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         let mut step = Step::at(now);
+        self.fleet.begin_step();
         match event {
             Event::Session(id, rules) => self.session(id, rules, &mut step),
             Event::Submit(task) => self.submit(*task, &mut step),

@@ -260,6 +260,11 @@ impl MinerEntry {
         }
     }
 
+    /// The state of its breaker.
+    pub(super) fn breaker(&self) -> BreakerState {
+        self.breaker.state()
+    }
+
     /// Sets how many tasks it may have.
     pub(super) fn set_credits(&mut self, credits: u32) {
         self.credits = credits;

@@ -302,7 +302,11 @@ impl Auth {
             // An unknown id must cost the same comparison as a known one.
             let matches = parsed.matches(known.as_ref().map_or(NO_HASH, |known| known.key.hash.as_str()));
             if let Some(Known { key, revoked }) = known {
-                if !matches || key.expires_at.is_some_and(|end| end.get() <= now_secs) {
+                if !matches {
+                    return None;
+                }
+                if key.expires_at.is_some_and(|end| end.get() <= now_secs) {
+                    tracing::info!(key = key.id, name = key.name, "an expired key was sent");
                     return None;
                 }
                 return Some(Caller { rights: key, recorded: true, revoked: Some(revoked) });

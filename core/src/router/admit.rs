@@ -130,8 +130,8 @@ impl Shared {
         let deadline = now.plus((timeout.min(limits.max_timeout_secs as f64) * 1_000.0) as u64);
         let mut core = self.core.lock();
         if !core.make_room(weight_of(&request), &self.memory) {
-            self.metrics.refused();
-            return Err(Memory::full());
+            drop(core);
+            return Err(self.refused(session, Memory::full()));
         }
         let Some(record) = core.sessions.get(&session) else { return Err(super::sessions::absent(&core, session)) };
         let retention = record.spec.retention;
@@ -157,10 +157,18 @@ impl Shared {
                 Ok(admitted)
             }
             Err(error) => {
-                self.metrics.refused();
-                Err(error)
+                drop(core);
+                Err(self.refused(session, error))
             }
         }
+    }
+
+    /// Counts and logs a refused task.
+    fn refused(&self, session: SessionId, error: Error) -> Error {
+        self.metrics.refused();
+        let (code, bound) = (error.code(), bound_of(error.code()));
+        tracing::info!(session = session.0, code, bound, "a task is refused");
+        error
     }
 
     /// Admits a task that the store has as unfinished, under its old ids. `band`: the band in which it waited; `None`:
@@ -246,6 +254,19 @@ impl Shared {
         };
         Ok((task, how.map(|how| Judged { how, asked: required })))
     }
+}
+
+/// The setting or the rule that a refused task would have exceeded.
+fn bound_of(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "memory_full" => "limits.max_memory_bytes",
+        "queue_full" => "limits.max_queued_tasks or limits.max_queued_bytes",
+        "session_queue_full" => "limits.max_queued_per_session",
+        "session_exhausted" => "the session's max_task_execution_count",
+        "deadline_unreachable" => "the task's timeout",
+        "too_few_miners" => "the miners that the task or its session wants",
+        _ => return None,
+    })
 }
 
 fn refusal(reason: Refusal, retry_after_ms: u64, session: SessionId, model: Option<&str>) -> Error {

@@ -265,6 +265,13 @@ impl Attempt {
             FailClass::Internal | FailClass::Unreachable => Blame::Miner,
         };
         let words = failure.message.clone();
+        // The words may quote the request, so only `log.prompts` shows them.
+        let said =
+            shared.config.log.prompts.then(|| &words[..words.floor_char_boundary(shared.config.log.prompt_bytes)]);
+        tracing::debug!(
+            gid = %self.live.spec.gid, fence = %self.fence, miner = &*self.name, class = failure.class.as_str(), words = said,
+            "an attempt failed"
+        );
         {
             let mut state = self.live.state.lock();
             // A failure after the end, or of a cancelled attempt, does not explain the task's outcome.
@@ -398,7 +405,10 @@ impl JobSink for Attempt {
         }
         match event {
             MinerEvent::Accept => shared.step(Event::Accept(self.fence)),
-            MinerEvent::Reject { .. } => shared.step(Event::Reject(self.fence)),
+            MinerEvent::Reject { .. } => {
+                tracing::debug!(gid = %self.live.spec.gid, fence = %self.fence, miner = &*self.name, "a miner refused a task");
+                shared.step(Event::Reject(self.fence));
+            }
             MinerEvent::Done(answer) => self.done(&shared, answer),
             MinerEvent::Fail(failure) => self.failed(&shared, failure),
         }

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use tracing::Level;
+
 use super::attempt::Attempt;
 use super::core::Core;
 use super::live::{Live, LiveState, wake};
 use super::shared::Shared;
 use super::slot::MinerSlot;
 use super::unwritten::Unwritten;
-use crate::engine::{Effect, EndCause, Event, MinerKey, Role, StopReason};
+use crate::engine::{BreakerState, Effect, EndCause, Event, MinerKey, Role, StopReason};
 use crate::miner::{FailClass, Failure, Job, JobInfo, Miner};
 use crate::model::{Fence, Gid, Outcome, TaskState, Timestamp, estimate_tokens};
 use crate::task::error_of;
@@ -32,6 +34,8 @@ pub(super) enum Deed {
     Forget(Gid),
     /// Log that tasks end because no miner is up, with the miners' own words.
     Deserted(String),
+    /// Write a line into the log.
+    Log(Box<dyn FnOnce() + Send>),
     /// Write the miner's reputation to the store.
     Reputed(Arc<str>, f64),
 }
@@ -51,6 +55,27 @@ struct Reset;
 impl Drop for Reset {
     fn drop(&mut self) {
         WAITING.with_borrow_mut(|waiting| *waiting = None);
+    }
+}
+
+/// Lets a line be logged after the lock is released, if the log has lines at that level.
+fn log_debug(deeds: &mut Vec<Deed>, write: impl FnOnce() + Send + 'static) {
+    if tracing::enabled!(Level::DEBUG) {
+        deeds.push(Deed::Log(Box::new(write)));
+    }
+}
+
+/// Logs that the breaker of a miner changed.
+fn switched(miner: &str, state: BreakerState, now: Timestamp, last_failure: Option<&str>) {
+    match state {
+        BreakerState::Open(until) => {
+            let for_ms = until.since(now);
+            tracing::warn!(miner, for_ms, last_failure, "a breaker opened: the miner gets no tasks for a while");
+        }
+        BreakerState::HalfOpen => {
+            tracing::info!(miner, last_failure, "a breaker is half open: one task tries the miner");
+        }
+        BreakerState::Closed => tracing::info!(miner, "a breaker closed: the miner gets tasks again"),
     }
 }
 
@@ -75,9 +100,16 @@ impl Shared {
                 Effect::Offer { gid, miner, fence, role } => {
                     let (Some(live), Some(slot)) = (core.live.get(&gid), core.miners.get(&miner)) else { continue };
                     let job = self.job(live, slot, fence, role, now);
+                    log_debug(&mut deeds, {
+                        let miner = slot.name.clone();
+                        move || tracing::debug!(%gid, %fence, miner = &*miner, ?role, "a miner gets a task")
+                    });
                     deeds.push(Deed::Offer(slot.miner.clone(), job));
                 }
                 Effect::Stop { gid, miner, fence, reason } => {
+                    log_debug(&mut deeds, move || {
+                        tracing::debug!(%gid, %fence, ?reason, "a miner is told to stop");
+                    });
                     let silent = (reason == StopReason::Silent).then(|| self.silence(core, miner));
                     if let Some(live) = core.live.get(&gid) {
                         let mut state = live.state.lock();
@@ -90,6 +122,9 @@ impl Shared {
                 }
                 Effect::Voided { gid } => {
                     if let Some(live) = core.live.get(&gid) {
+                        log_debug(&mut deeds, move || {
+                            tracing::debug!(%gid, "a task is queued again, and its tokens are void");
+                        });
                         live.state.lock().transcript.void();
                         self.metrics.retried();
                     }
@@ -144,6 +179,12 @@ impl Shared {
                 }
                 Effect::Ended { gid } => deeds.extend(core.live.get(&gid).map(|live| Deed::Ended(live.clone(), true))),
                 Effect::Lost { gid } => deeds.extend(core.live.get(&gid).map(|live| Deed::Ended(live.clone(), false))),
+            }
+        }
+        for (key, state) in core.engine.switched_breakers() {
+            if let Some(slot) = core.miners.get(key) {
+                let (name, state, words) = (slot.name.clone(), *state, slot.last_failure.clone());
+                deeds.push(Deed::Log(Box::new(move || switched(&name, state, now, words.as_deref()))));
             }
         }
         self.arm(core.engine.next_deadline());
@@ -248,6 +289,7 @@ impl Shared {
                 Deed::Forget(gid) => shared.step(Event::Cancel(gid)),
                 Deed::Reputed(name, reputation) => shared.reputed(&name, reputation),
                 Deed::Deserted(words) => shared.deserted(&words),
+                Deed::Log(write) => write(),
                 Deed::Finish(live) => shared.write_end(live),
                 Deed::Ended(live, written) => shared.show_end(&live, written),
             }
@@ -316,6 +358,9 @@ impl Shared {
             (weight, state.transcript.last_seq(), attempts, state.take_wakers())
         };
         attempts.iter().for_each(|attempt| attempt.finish());
+        if tracing::enabled!(Level::DEBUG) && !live.spec.shadow {
+            Self::log_end(live);
+        }
         let forgotten = {
             let mut core = self.core.lock();
             if live.spec.shadow {
@@ -332,6 +377,16 @@ impl Shared {
         }
         wake(wakers);
         self.ended.notify_waiters();
+    }
+
+    fn log_end(live: &Live) {
+        let (miner, outcome, code) = {
+            let state = live.state.lock();
+            let code = state.end.as_ref().and_then(|end| end.as_ref().err()).map(|error| error.code().to_owned());
+            (state.tried.clone(), state.outcome.map(Outcome::as_str), code)
+        };
+        let (session, task) = (live.spec.session_id.0, live.spec.id.0);
+        tracing::debug!(session, task, miner = miner.as_deref(), outcome, code, "a task ended");
     }
 
     /// The error of a task whose end the store could not write.

@@ -148,6 +148,11 @@ impl Shared {
             }
         };
         self.metrics.verdict(standing.as_str());
+        if standing == Standing::Disputed {
+            let (session, task, audit) = (live.spec.session_id.0, live.spec.id.0, live.spec.shadow);
+            let miners = live.state.lock().answers.iter().map(|given| &*given.name).collect::<Vec<_>>().join(", ");
+            tracing::info!(%gid, session, task, audit, miners, "the answers of miners differ");
+        }
         self.step(Event::Verdict { gid, standing, agrees });
     }
 

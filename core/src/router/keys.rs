@@ -40,6 +40,8 @@ impl Router {
     pub async fn create_key(&self, spec: &KeySpec) -> Result<NewKey> {
         let (record, made) = spec.mint(Timestamp::wall_clock())?;
         self.put_key(record).await?;
+        let key = &made.key;
+        tracing::info!(key = key.id, name = key.name, scopes = ?key.scopes, "a key is made");
         Ok(made)
     }
 
@@ -66,6 +68,9 @@ impl Router {
             .see_through(async move {
                 let found = shared.store.delete_key(id.clone()).await?;
                 shared.keys.remove(&id);
+                if found {
+                    tracing::info!(key = id, "a key is deleted");
+                }
                 Ok(found)
             })
             .await

@@ -49,13 +49,20 @@ impl MinerHandle {
     /// Removes the miner. Other miners take over its tasks.
     pub fn remove(&self) {
         let slot = self.shared.core.lock().miners.remove(&self.key);
-        if slot.is_some() {
+        if let Some(slot) = slot {
+            tracing::info!(
+                miner = &*slot.name,
+                kind = slot.spec.kind.as_str(),
+                "a miner is gone: others get its tasks"
+            );
             self.shared.step(Event::MinerGone(self.key));
         }
     }
 
     /// Drains the miner: it gets no new tasks and finishes its present ones.
     pub fn drain(&self) {
+        let name = self.shared.core.lock().miners.get(&self.key).map(|slot| slot.name.clone());
+        tracing::info!(miner = name.as_deref(), "a miner drains: it gets no new tasks");
         self.shared.step(Event::Drain(self.key));
     }
 
@@ -239,6 +246,7 @@ impl Shared {
             core.miners.insert(key, slot);
             key
         };
+        tracing::info!(miner = identity, kind = kind.as_str(), "a miner joined");
         self.step(Event::MinerUp(key, rules));
         if !entrance.last_resort {
             self.relieve_stand_in(identity, kind);

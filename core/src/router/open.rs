@@ -269,14 +269,19 @@ impl Router {
     pub async fn drain(&self, timeout: Duration) -> bool {
         self.shared.draining.store(true, Ordering::Release);
         self.shared.drain_started.cancel();
+        let unfinished = || self.shared.core.lock().engine.unfinished();
+        tracing::info!(unfinished = unfinished(), timeout_ms = timeout.as_millis() as u64, "the router drains");
         let deadline = tokio::time::Instant::now() + timeout;
         loop {
             let ended = self.shared.ended.notified();
-            if self.shared.core.lock().engine.unfinished() == 0 {
+            if unfinished() == 0 {
+                tracing::info!("the router is drained: all tasks have ended");
                 return true;
             }
             if tokio::time::timeout_at(deadline, ended).await.is_err() {
-                return self.shared.core.lock().engine.unfinished() == 0;
+                let left = unfinished();
+                tracing::warn!(unfinished = left, "the time to drain is up");
+                return left == 0;
             }
         }
     }

@@ -117,6 +117,7 @@ impl Router {
     /// The store's error; the miner is refused all the same, until the next start.
     pub async fn revoke_miner(&self, id: &str) -> Result<bool> {
         let Some(written) = self.revoke_known(id) else { return Ok(false) };
+        tracing::info!(miner = id, "a miner's key is revoked");
         let gone = self.shared.remotes.by_id.lock().remove(id);
         if let Some(gone) = gone {
             self.shared.miner(gone.key).remove();
@@ -274,6 +275,7 @@ impl Shared {
             if ours { by_id.remove(id) } else { None }
         };
         if let Some(remote) = gone {
+            tracing::info!(miner = %id, "a miner did not come back: its tasks are lost to it");
             self.miner(remote.key).remove();
             seat.abandon();
         }

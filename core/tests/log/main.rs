@@ -2,4 +2,5 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 
+mod events;
 mod requests;

@@ -107,9 +107,7 @@ impl Engine {
             self.drain.note(cost, took, self.line.tasks() > 0, step.now);
         }
         self.budget.success();
-        if let Some(miner) = self.fleet.get_mut(key) {
-            miner.succeeded(tokens, took);
-        }
+        self.fleet.succeeded(key, tokens, took);
         if all_in {
             // This comes first, so that none of the stopped miners gets the task again.
             self.all_in(gid, step);

@@ -108,8 +108,8 @@ impl Engine {
                 Timer::SetAside(key) => self.back_from_aside(key, step),
                 Timer::Reservation(session) => self.reservation_due(session, step),
                 Timer::Breaker(key) => {
-                    if let Some(miner) = self.fleet.get_mut(key) {
-                        miner.try_breaker(step.now);
+                    if self.fleet.get(key).is_some() {
+                        self.fleet.try_breaker(key, step.now);
                         self.fleet.reindex(key);
                         self.pump_for(key, step);
                     }

@@ -50,6 +50,11 @@ pub struct MinerView {
 }
 
 impl Engine {
+    /// The breakers that changed in the last step, with their new states.
+    pub fn switched_breakers(&self) -> &[(MinerKey, BreakerState)] {
+        self.fleet.switched()
+    }
+
     /// A task that has not ended.
     pub fn task(&self, gid: Gid) -> Option<TaskView> {
         let task = self.tasks.get(gid)?;
