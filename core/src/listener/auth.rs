@@ -39,6 +39,11 @@ impl Caller {
         Self { rights, recorded: false, revoked: None }
     }
 
+    /// Whether the caller's key has expired at that time.
+    pub(in crate::listener) fn has_expired(&self, now_secs: u64) -> bool {
+        self.rights.expires_at.is_some_and(|end| end.get() <= now_secs)
+    }
+
     /// The token's id or name, which is the scope of the caller's idempotency keys.
     pub(in crate::listener) fn id(&self) -> &str {
         &self.rights.id
@@ -202,6 +207,12 @@ impl Auth {
             local: LocalRule::new(config),
             developers: Developers { program: Caller::new("dev", &ALL), page: Caller::new("dev", DEFAULT_SCOPES) },
         })
+    }
+
+    /// The number of changes of the keys so far. Callers that were found before the last change may have lost their
+    /// rights.
+    pub(in crate::listener) fn changes(&self) -> u64 {
+        self.keys.changes()
     }
 
     /// Whether any token but the development one can be used.

@@ -1,6 +1,9 @@
 //! Reads a request's body within its bounds of bytes and time.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -8,7 +11,9 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
+use tokio::time::error::Elapsed;
 
+use super::marks::{Marked, Marks};
 use super::reply::{Failed, Family};
 use super::state::AppState;
 use crate::model::{from_json, is_deeper};
@@ -19,14 +24,15 @@ use crate::{Error, ErrorKind};
 pub(in crate::listener) async fn read(
     state: &AppState,
     family: Family,
-    headers: &HeaderMap,
+    head: Marked<'_>,
     mut body: Body,
 ) -> Result<Bytes, Failed> {
     let wait = Duration::from_millis(state.config.body_timeout_ms);
     // A client that is still sending when the connection closes would see the reset instead of the refusal, so its body
     // is read and thrown away first.
     let most = state.config.max_discarded_bytes;
-    if let Some(error) = refused_media(headers) {
+    let headers = head.headers;
+    if let Some(error) = refused_media(head) {
         // A client that sent `Expect` waits for permission and has sent nothing yet.
         if !headers.contains_key(header::EXPECT) {
             let _ = tokio::time::timeout(wait, discard(body, most)).await;
@@ -51,7 +57,7 @@ pub(in crate::listener) async fn read(
         }
         return Err(too_large());
     }
-    match tokio::time::timeout(wait, gather(&mut body, limit, state.router.memory())).await {
+    match within(wait, gather(&mut body, limit, state.router.memory())).await {
         Err(_) => {
             let error = Error::invalid("body", "the body did not arrive within listen.body_timeout_ms")
                 .with_code("body_timeout");
@@ -79,8 +85,39 @@ pub(in crate::listener) async fn read(
     }
 }
 
+/// Waits for a future, but no longer than `wait`. A future that is ready at once needs no timer.
+pub(in crate::listener) async fn within<T>(wait: Duration, future: impl Future<Output = T>) -> Result<T, Elapsed> {
+    let mut future = pin!(future);
+    match poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await {
+        Poll::Ready(value) => Ok(value),
+        Poll::Pending => tokio::time::timeout(wait, future).await,
+    }
+}
+
 /// The error for a body that is not JSON, or that is compressed; `None` if the headers allow it.
-fn refused_media(headers: &HeaderMap) -> Option<Error> {
+fn refused_media(head: Marked<'_>) -> Option<Error> {
+    let headers = head.headers;
+    if let Some(refusal) = head.marks.has(Marks::CODING).then(|| refused_coding(headers)).flatten() {
+        return Some(refusal);
+    }
+    let kind = headers.get(header::CONTENT_TYPE)?;
+    if kind == "application/json" {
+        return None;
+    }
+    let kind = kind.to_str().ok()?;
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    // Scripts that forget the header send `text/plain` or a form.
+    let taken = kind.is_empty()
+        || kind.len().checked_sub(4).is_some_and(|at| kind.as_bytes()[at..].eq_ignore_ascii_case(b"json"))
+        || kind.eq_ignore_ascii_case("text/plain")
+        || kind.eq_ignore_ascii_case("application/x-www-form-urlencoded");
+    (!taken).then(|| {
+        Error::invalid("Content-Type", format!("the body must be application/json, not {}", kind.to_ascii_lowercase()))
+    })
+}
+
+/// The error for a body that is compressed.
+fn refused_coding(headers: &HeaderMap) -> Option<Error> {
     let codings =
         headers.get_all(header::CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
     for coding in codings.map(<[u8]>::trim_ascii) {
@@ -91,16 +128,7 @@ fn refused_media(headers: &HeaderMap) -> Option<Error> {
             return Some(Error::invalid("Content-Encoding", words));
         }
     }
-    let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    // Scripts that forget the header send `text/plain` or a form.
-    let taken = kind.is_empty()
-        || kind.len().checked_sub(4).is_some_and(|at| kind.as_bytes()[at..].eq_ignore_ascii_case(b"json"))
-        || kind.eq_ignore_ascii_case("text/plain")
-        || kind.eq_ignore_ascii_case("application/x-www-form-urlencoded");
-    (!taken).then(|| {
-        Error::invalid("Content-Type", format!("the body must be application/json, not {}", kind.to_ascii_lowercase()))
-    })
+    None
 }
 
 /// The reason why a body is not read further.

@@ -42,7 +42,7 @@ pub(super) async fn accept(
     stream: TcpStream,
     on: Connection,
     certificates: Option<Certificates>,
-    gate: &Gate,
+    gate: &Arc<Gate>,
     bounds: (&ListenConfig, &Arc<Heads>),
     stop: &Stop,
 ) {
@@ -61,7 +61,7 @@ async fn serve_tls(
     stream: TcpStream,
     mut on: Connection,
     certificates: Certificates,
-    gate: &Gate,
+    gate: &Arc<Gate>,
     bounds: (&ListenConfig, &Arc<Heads>),
     stop: &Stop,
 ) {
@@ -81,7 +81,7 @@ async fn serve_tls(
 pub(super) async fn serve<S: Socket>(
     stream: S,
     on: Connection,
-    gate: &Gate,
+    gate: &Arc<Gate>,
     (config, heads): (&ListenConfig, &Arc<Heads>),
     stop: &Stop,
 ) {
@@ -108,17 +108,19 @@ pub(super) async fn serve<S: Socket>(
     }
     let meter = Meter::default();
     let wire = Wire::new(stream, meter.clone(), head, before.freeze());
-    let (gate, most, asked) = (gate.clone(), heads.most(), meter.clone());
+    let most = heads.most();
+    let shared = Arc::new((Arc::clone(gate), on, meter.clone()));
     let service = service_fn(move |request: http::Request<Incoming>| {
-        let (gate, on, meter) = (gate.clone(), on.clone(), asked.clone());
-        meter.asked(&request);
+        let shared = Arc::clone(&shared);
+        shared.2.asked(&request);
         // The future is boxed, because hyper keeps room for the largest future of a connection as long as the
         // connection lasts.
         Box::pin(async move {
+            let (gate, on, meter) = &*shared;
             let version = request.version();
             let response = match head_fault(&request, most) {
                 Some(refusal) => Ok(refusal.respond(&request, peer)),
-                None => gate.handle(request.map(|body| Body::new(Watched::new(body, version, &meter))), &on).await,
+                None => gate.handle(request.map(|body| Body::new(Watched::new(body, version, meter))), on).await,
             };
             meter.answered(matches!(&response, Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS));
             response

@@ -6,13 +6,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use http::header;
 use http_body::Frame;
 
 use super::closing::Closing;
-use super::reply::{Failed, Family};
+use super::reply::Family;
 use super::revocation::Revocation;
 use crate::Error;
 
@@ -34,13 +34,15 @@ impl Ends {
         self.revocation.is_some() || self.closing.can_come()
     }
 
-    /// Waits for the answer of the routes, unless an error is due before it is there. A stream of events ends when an
-    /// error is due.
+    /// Waits for the answer of the routes. A stream of events ends when an error is due.
+    ///
+    /// # Errors
+    /// The error that was due before the answer was there.
     pub(in crate::listener) async fn bound(
         mut self,
         mut answer: Pin<&mut impl Future<Output = Response>>,
         family: Family,
-    ) -> Response {
+    ) -> Result<Response, Error> {
         let response = poll_fn(|cx| match answer.as_mut().poll(cx) {
             // The answer is polled first, so that a caller that revokes its own key is told that it did.
             Poll::Pending => match self.due(cx) {
@@ -49,16 +51,15 @@ impl Ends {
             },
             Poll::Ready(response) => Poll::Ready(Ok(response)),
         })
-        .await;
-        let response = match response {
-            Ok(response) => response,
-            Err(error) => return Failed::new(family, error).into_response(),
-        };
-        let kind = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
-        if !self.can_come() || !kind.starts_with(b"text/event-stream") {
-            return response;
+        .await?;
+        if !self.can_come() {
+            return Ok(response);
         }
-        response.map(|stream| Body::new(Cut { stream: Some(stream), family, ends: self }))
+        let kind = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+        if !kind.starts_with(b"text/event-stream") {
+            return Ok(response);
+        }
+        Ok(response.map(|stream| Body::new(Cut { stream: Some(stream), family, ends: self })))
     }
 }
 

@@ -16,6 +16,7 @@ use super::auth::Caller;
 use super::body;
 use super::cortensor::schema::KeyRevoked;
 use super::extract::InPath;
+use super::marks::Marked;
 use super::openapi::{CortensorFailures, ReadFailures};
 use super::reply::{Failed, Family, Json};
 use super::state::AppState;
@@ -87,7 +88,7 @@ async fn create(
     body: Body,
 ) -> Result<(StatusCode, Json<NewKey>), Failed> {
     caller.administers()?;
-    let body = body::read(&state, Family::Cortensor, &headers, body).await?;
+    let body = body::read(&state, Family::Cortensor, Marked::of(&headers), body).await?;
     let Enrolment { name, models, owner, ttl_secs } = body::parse(Family::Cortensor, &body)?;
     let spec = KeySpec { name, models, owner, ttl_secs, scopes: vec![Scope::Enrol], sessions: Vec::new() };
     let spec = caller.lend(spec, Timestamp::wall_clock().as_secs())?;

@@ -3,18 +3,17 @@
 //! Routing, the layers and the extractors cost a short answer as much as reading its body. The checks of the gate are
 //! the same on both ways, and so is every answer.
 
-use axum::Extension;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::Method;
 
 use super::auth::Caller;
+use super::marks::{Marked, Marks};
 use super::openai;
-use super::reply::{Failed, Family};
 use super::state::AppState;
-use crate::Error;
+use crate::model::RequestKind;
 
-/// Marks an answer that came this way.
+/// The fast path, and the mark of an answer that came this way.
 #[derive(Clone)]
 pub(super) struct FastPath;
 
@@ -26,21 +25,12 @@ impl FastPath {
         request.method() == Method::POST && request.uri().path() == Self::ROUTE
     }
 
-    /// Answers a request whose caller is known.
-    pub(super) async fn answer(state: &AppState, request: Request) -> Response {
-        let (mut head, body) = request.into_parts();
-        let Some(caller) = head.extensions.remove::<Caller>() else {
-            return Failed::new(Family::OpenAi, Error::internal("a request without a caller passed")).into_response();
-        };
-        let answer = openai::create_chat(State(state.clone()), Extension(caller), head.headers, body).await;
-        let mut response = answer.into_response();
-        response.extensions_mut().insert(Self);
-        response
-    }
-
-    /// The route of an answer that came this way.
-    pub(super) fn route_of(response: &mut Response) -> Option<&'static str> {
-        response.extensions_mut().remove::<Self>().map(|_| Self::ROUTE)
+    /// Answers a caller's request. `marks` must be those of its headers.
+    pub(super) async fn answer(state: &AppState, caller: Caller, marks: Marks, request: Request) -> Response {
+        let (head, body) = request.into_parts();
+        let answer =
+            openai::submit(state, &caller, Marked { headers: &head.headers, marks }, body, RequestKind::Chat).await;
+        answer.unwrap_or_else(IntoResponse::into_response)
     }
 }
 
@@ -86,7 +76,10 @@ mod tests {
             request
         };
         let (routes, _) = crate::listener::routes().split_for_parts();
-        let fast = FastPath::answer(state, request()).await;
+        let mut quick = request();
+        let caller = quick.extensions_mut().remove::<Caller>().unwrap();
+        let marks = Marks::of(quick.headers());
+        let fast = FastPath::answer(state, caller, marks, quick).await;
         let other = routes.with_state(state.clone()).oneshot(request()).await.unwrap();
         (read(fast).await, read(other).await)
     }

@@ -13,9 +13,11 @@ use tower::{Service, ServiceExt};
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
 use super::access::{self, Line};
+use super::auth::Caller;
 use super::cut::Ends;
 use super::fast_path::FastPath;
 use super::locality::Visit;
+use super::marks::Marks;
 use super::peer::Connection;
 use super::reply::{Failed, Family};
 use super::revocation::Revocation;
@@ -25,7 +27,6 @@ use crate::model::Timestamp;
 use crate::{Error, ErrorKind};
 
 /// All routes behind the checks that they share.
-#[derive(Clone)]
 pub(in crate::listener) struct Gate {
     state: AppState,
     routes: axum::Router,
@@ -48,33 +49,44 @@ impl Gate {
     /// Answers one request.
     pub(in crate::listener) async fn handle(
         &self,
-        mut request: Request,
+        request: Request,
         connection: &Connection,
     ) -> Result<Response, Infallible> {
         let method = request.method().clone();
-        let id = request_id::given(request.headers());
+        let marks = Marks::of(request.headers());
+        let id = if marks.has(Marks::REQUEST_ID) { request_id::given(request.headers()) } else { None };
         let line = Line::begin(&request, connection, &self.state.router.config().log);
-        request.extensions_mut().insert(connection.clone());
         let answer = async {
             match &self.cors {
                 Some(cors) => {
                     use tower::Layer;
                     let inner = tower::service_fn(|request: Request| async move {
-                        Ok::<_, Infallible>(self.checked(request, connection).await)
+                        let (mut response, fast) = self.checked(request, marks, connection).await;
+                        if fast {
+                            response.extensions_mut().insert(FastPath);
+                        }
+                        Ok::<_, Infallible>(response)
                     });
                     // The future is boxed, so that it takes no memory if no page is allowed.
                     match Box::pin(cors.layer(inner).oneshot(request)).await {
-                        Ok(response) => response.map(Body::new),
+                        Ok(response) => {
+                            let mut response = response.map(Body::new);
+                            let fast = response.extensions_mut().remove::<FastPath>().is_some();
+                            (response, fast)
+                        }
                         Err(never) => match never {},
                     }
                 }
-                None => self.checked(request, connection).await,
+                None => self.checked(request, marks, connection).await,
             }
         };
-        let mut response = Line::during(line.as_deref(), answer).await;
-        let route = response.extensions_mut().remove::<MatchedPath>();
-        let fast = FastPath::route_of(&mut response);
-        self.state.traffic.count(&method, fast.or(route.as_ref().map(MatchedPath::as_str)), response.status());
+        let (mut response, fast) = Line::during(line.as_deref(), answer).await;
+        if fast {
+            self.state.traffic.count_fast(response.status());
+        } else {
+            let route = response.extensions_mut().remove::<MatchedPath>();
+            self.state.traffic.count(&method, route.as_ref().map(MatchedPath::as_str), response.status());
+        }
         self.numbers.name(&mut response, id);
         Ok(match line {
             Some(line) => line.follow(response),
@@ -82,7 +94,8 @@ impl Gate {
         })
     }
 
-    async fn checked(&self, mut request: Request, connection: &Connection) -> Response {
+    /// Answers one request whose origin is allowed. `true`: the answer came by the fast path.
+    async fn checked(&self, mut request: Request, marks: Marks, connection: &Connection) -> (Response, bool) {
         if let Some(meant) = paths::meant(request.uri()) {
             let asked = paths::Asked(request.uri().path().to_owned());
             *request.uri_mut() = meant;
@@ -91,36 +104,48 @@ impl Gate {
         let path = request.uri().path();
         let family = Family::of(path);
         if connection.miners_only && !matches!(path, miners::PATH | "/healthz" | "/readyz") {
-            return no_route(family, path);
+            return (no_route(family, path), false);
         }
-        let mut key = None;
+        let mut known = None;
         if !self.is_public(request.method(), path) {
             let now = Timestamp::wall_clock().as_secs();
             let visit = Visit { peer: connection.peer.ip(), uri: request.uri(), headers: request.headers() };
-            match self.state.auth.caller(&visit, now) {
+            let caller = match &connection.recall {
+                Some(recall) => recall.caller(&self.state.auth, &visit, now),
+                None => self.state.auth.caller(&visit, now),
+            };
+            match caller {
                 Ok(caller) => {
                     access::by(&caller);
-                    key = caller.revoked().cloned();
-                    request.extensions_mut().insert(caller);
+                    known = Some(caller);
                 }
-                Err(error) => return Failed::new(family, error).into_response(),
+                Err(error) => return (Failed::new(family, error).into_response(), false),
             }
         }
-        let fast = FastPath::takes(&request);
-        if fast {
+        let revocation = known.as_ref().and_then(Caller::revoked).cloned().map(Revocation::of);
+        let is_fast = FastPath::takes(&request);
+        if is_fast {
             access::on_fixed(FastPath::ROUTE);
         }
         let answer = pin!(async {
-            if fast {
-                return FastPath::answer(&self.state, request).await;
+            let caller = match known {
+                Some(caller) if is_fast => return FastPath::answer(&self.state, caller, marks, request).await,
+                other => other,
+            };
+            if let Some(caller) = caller {
+                request.extensions_mut().insert(caller);
             }
+            request.extensions_mut().insert(connection.clone());
             match self.routes.clone().call(request).await {
                 Ok(response) => response,
                 Err(never) => match never {},
             }
         });
-        let ends = Ends { closing: connection.closing.clone(), revocation: key.map(Revocation::of) };
-        ends.bound(answer, family).await
+        let ends = Ends { closing: connection.closing.clone(), revocation };
+        match ends.bound(answer, family).await {
+            Ok(response) => (response, is_fast),
+            Err(error) => (Failed::new(family, error).into_response(), false),
+        }
     }
 
     fn is_public(&self, method: &Method, path: &str) -> bool {

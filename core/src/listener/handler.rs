@@ -67,7 +67,7 @@ use crate::{Error, Router};
 /// ```
 #[derive(Clone)]
 pub struct Handler {
-    gate: Gate,
+    gate: Arc<Gate>,
 }
 
 /// The peer of a request for which the host gave none: an address that is not on loopback.
@@ -86,7 +86,7 @@ impl Handler {
     /// `InvalidArgument` when a token of the configuration has no value.
     pub fn new(router: Router, config: ListenConfig) -> Result<Self, Error> {
         let auth = Auth::new(&router, &config)?;
-        Ok(Self { gate: Gate::new(state(router, config, auth)) })
+        Ok(Self { gate: Arc::new(Gate::new(state(router, config, auth))) })
     }
 
     /// Answers one request of the sender `peer`. Dropping the future or the answer's body means that the client hung

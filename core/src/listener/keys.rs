@@ -11,6 +11,7 @@ use super::auth::Caller;
 use super::body;
 use super::cortensor::schema::{KeyPage, KeyRevoked};
 use super::extract::InPath;
+use super::marks::Marked;
 use super::openapi::{CortensorFailures, ReadFailures};
 use super::reply::{Failed, Family, Json};
 use super::state::AppState;
@@ -55,7 +56,7 @@ async fn create(
     body: Body,
 ) -> Result<(StatusCode, Json<NewKey>), Failed> {
     caller.may(Scope::Admin)?;
-    let body = body::read(&state, Family::Cortensor, &headers, body).await?;
+    let body = body::read(&state, Family::Cortensor, Marked::of(&headers), body).await?;
     let spec = caller.lend(body::parse(Family::Cortensor, &body)?, Timestamp::wall_clock().as_secs())?;
     Ok((StatusCode::CREATED, Json(state.router.create_key(&spec).await?)))
 }

@@ -1,8 +1,10 @@
 //! The connection that a request came on, as the checks of a request see it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::closing::Closing;
+use super::recall::Recall;
 
 /// The connection that a request came on.
 #[derive(Debug, Clone)]
@@ -17,11 +19,13 @@ pub(in crate::listener) struct Connection {
     pub(in crate::listener) miners_only: bool,
     /// Whether the connection must end now.
     pub(in crate::listener) closing: Closing,
+    /// The memory of the connection's callers; `None`: every request stands alone.
+    pub(in crate::listener) recall: Option<Arc<Recall>>,
 }
 
 impl Connection {
     /// A plain connection from that peer.
     pub(in crate::listener) fn plain(peer: SocketAddr) -> Self {
-        Self { peer, channel: None, certified: false, miners_only: false, closing: Closing::default() }
+        Self { peer, channel: None, certified: false, miners_only: false, closing: Closing::default(), recall: None }
     }
 }

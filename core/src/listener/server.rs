@@ -170,7 +170,7 @@ impl Listener {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
         let Self { socket, miners, certificates, state, .. } = self;
         let miners = miners.map(|(socket, _)| socket);
-        let gate = Gate::new(state.clone());
+        let gate = Arc::new(Gate::new(state.clone()));
         let connections = Arc::new(Semaphore::new(state.config.max_connections));
         let peers = Arc::new(Peers::default());
         let heads = Heads::new(state.config.max_header_bytes, state.config.max_heads_bytes);
@@ -211,7 +211,7 @@ impl Listener {
             let Some(place) = peers.clone().enter(peer.ip(), state.config.max_connections_per_peer) else { continue };
             let (gate, config, stop, heads) = (gate.clone(), state.config.clone(), stop.clone(), heads.clone());
             let closing = Closing::of_connection();
-            let on = Connection { miners_only, closing, ..Connection::plain(peer) };
+            let on = Connection { miners_only, closing, recall: Some(Arc::default()), ..Connection::plain(peer) };
             let certificates = certificates.clone();
             let token = stop.open.token();
             workers.serve(stream, move |stream| async move {

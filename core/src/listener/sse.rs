@@ -14,6 +14,7 @@ use http::{HeaderValue, header};
 use http_body::Frame;
 use tokio::time::{Instant, Sleep};
 
+use super::body::within;
 use crate::Result;
 use crate::miner::Turn;
 use crate::router::{StreamEvent, Submission, TokenStream};
@@ -97,7 +98,7 @@ pub(in crate::listener) async fn first(
     tokens: &mut TokenStream,
     patience: Duration,
 ) -> Result<Option<Vec<StreamEvent>>> {
-    let first = tokio::time::timeout(patience, tokens.next_batch()).await.ok().flatten();
+    let first = within(patience, tokens.next_batch()).await.ok().flatten();
     match first.as_deref() {
         Some([StreamEvent::End(Err(error))]) => Err(error.clone()),
         _ => Ok(first),

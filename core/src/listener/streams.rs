@@ -21,7 +21,7 @@ use crate::{Result, Router};
 /// Serves connections of any kind, without TLS. Cheap to clone.
 #[derive(Clone)]
 pub struct Streams {
-    gate: Gate,
+    gate: Arc<Gate>,
     heads: Arc<Heads>,
     state: AppState,
 }
@@ -41,7 +41,7 @@ impl Streams {
         let auth = Auth::new(&router, &config)?;
         let heads = Heads::new(config.max_header_bytes, config.max_heads_bytes);
         let state = handler::state(router, config, auth);
-        Ok(Self { gate: Gate::new(state.clone()), heads, state })
+        Ok(Self { gate: Arc::new(Gate::new(state.clone())), heads, state })
     }
 
     /// Serves one connection to its end.
@@ -50,7 +50,8 @@ impl Streams {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let token = self.state.stop.open.token();
-        let on = Connection { closing: Closing::of_connection(), ..Connection::plain(peer) };
+        let closing = Closing::of_connection();
+        let on = Connection { closing, recall: Some(Arc::default()), ..Connection::plain(peer) };
         serve(Box::new(stream), on, &self.gate, (&self.state.config, &self.heads), &self.state.stop).await;
         drop(token);
     }

@@ -1,9 +1,12 @@
 //! Counts HTTP requests, with labels of few values.
 
+use std::sync::OnceLock;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
+use super::fast_path::FastPath;
 use crate::router::Metrics;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -16,6 +19,20 @@ struct Labels {
 /// Counts of requests by method, route template and class of status.
 pub(in crate::listener) struct Traffic {
     requests: Family<Labels, Counter>,
+    /// The counts of the busiest route, by class of status. Each is looked up once.
+    fast: [OnceLock<Counter>; STATUSES.len()],
+}
+
+/// The classes of status.
+const STATUSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+
+fn class_of(status: http::StatusCode) -> usize {
+    match status.as_u16() {
+        200..300 => 0,
+        300..400 => 1,
+        400..500 => 2,
+        _ => 3,
+    }
 }
 
 impl Traffic {
@@ -25,17 +42,22 @@ impl Traffic {
         metrics.registry(|r| {
             r.register("http_requests", "HTTP requests, by method, route and class of status", registered);
         });
-        Self { requests }
+        Self { requests, fast: Default::default() }
+    }
+
+    /// Counts a request that went the fast path.
+    pub(in crate::listener) fn count_fast(&self, status: http::StatusCode) {
+        let class = class_of(status);
+        let counter = self.fast[class].get_or_init(|| {
+            let labels = Labels { method: "POST", route: FastPath::ROUTE.to_owned(), status: STATUSES[class] };
+            self.requests.get_or_create(&labels).clone()
+        });
+        counter.inc();
     }
 
     pub(in crate::listener) fn count(&self, method: &http::Method, route: Option<&str>, status: http::StatusCode) {
         let method = method_word(method);
-        let status = match status.as_u16() {
-            200..300 => "2xx",
-            300..400 => "3xx",
-            400..500 => "4xx",
-            _ => "5xx",
-        };
+        let status = STATUSES[class_of(status)];
         self.requests.get_or_create(&Labels { method, route: route.unwrap_or("unknown").to_owned(), status }).inc();
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
@@ -11,7 +12,11 @@ use crate::store::ApiKey;
 
 /// The keys of the store, in memory.
 #[derive(Default)]
-pub(crate) struct KeyRing(RwLock<Ring>);
+pub(crate) struct KeyRing {
+    ring: RwLock<Ring>,
+    /// The number of changes so far. It grows before a change has returned.
+    changes: AtomicU64,
+}
 
 #[derive(Default)]
 struct Ring {
@@ -61,26 +66,34 @@ impl KeyRing {
     }
 
     fn replace(&self, id: &str, key: Option<Known>) {
-        let before = self.0.write().replace(id, key);
+        let before = self.ring.write().replace(id, key);
+        self.changes.fetch_add(1, Ordering::AcqRel);
         if let Some(before) = before {
             before.revoked.cancel();
         }
     }
 
+    /// The number of changes so far. A decision that was made from the keys holds as long as the number, which must
+    /// have been read before the decision, is the same.
+    #[cfg(feature = "listener")]
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
     /// The key with this id.
     #[cfg(feature = "listener")]
     pub(crate) fn get(&self, id: &str) -> Option<Known> {
-        self.0.read().by_id.get(id).cloned()
+        self.ring.read().by_id.get(id).cloned()
     }
 
     #[cfg(feature = "listener")]
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.read().by_id.is_empty()
+        self.ring.read().by_id.is_empty()
     }
 
     /// Whether there is a key with the scope `admin`.
     #[cfg(feature = "listener")]
     pub(crate) fn has_admin(&self) -> bool {
-        self.0.read().admins > 0
+        self.ring.read().admins > 0
     }
 }

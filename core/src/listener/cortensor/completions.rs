@@ -16,6 +16,7 @@ use super::schema::{Accepted, ChatOrCompletion};
 use crate::listener::auth::Caller;
 use crate::listener::bodies::{ChatRequest, PromptRequest};
 use crate::listener::extract::InPath;
+use crate::listener::marks::Marked;
 use crate::listener::openapi::{CortensorFailures, IdempotencyKey, ServerSentEvent, also};
 use crate::listener::reply::{self, Failed, Family};
 use crate::listener::sse;
@@ -166,7 +167,7 @@ async fn submit(
     chat: bool,
 ) -> Result<Response, Failed> {
     caller.may(Scope::Submit)?;
-    let body = body::read(state, Family::Cortensor, headers, body).await?;
+    let body = body::read(state, Family::Cortensor, Marked::of(headers), body).await?;
     let mut request: TaskRequest = body::parse(Family::Cortensor, &body)?;
     // A client that sends messages means a chat, whichever route it uses. A client that sends neither messages nor a
     // prompt means what the route says.

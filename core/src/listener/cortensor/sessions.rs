@@ -12,6 +12,7 @@ use super::schema::{SessionCreated, SessionDetail, SessionPage, SessionQuery};
 use crate::listener::auth::Caller;
 use crate::listener::body;
 use crate::listener::extract::{InPath, InQuery};
+use crate::listener::marks::Marked;
 use crate::listener::openapi::{CortensorFailures, ReadFailures, also};
 use crate::listener::reply::{Failed, Family, Json};
 use crate::listener::state::AppState;
@@ -46,7 +47,7 @@ async fn create(
 ) -> Result<Json<SessionCreated>, Failed> {
     caller.may(Scope::Submit)?;
     caller.is_unlimited()?;
-    let body = body::read(&state, Family::Cortensor, &headers, body).await?;
+    let body = body::read(&state, Family::Cortensor, Marked::of(&headers), body).await?;
     let mut spec: SessionSpec = body::parse(Family::Cortensor, &body)?;
     spec.owner.get_or_insert_with(|| caller.id().to_owned());
     let session = state.router.create_session(spec).await?;
@@ -120,7 +121,7 @@ async fn change(
     // A higher priority or weight of one session takes miners from the others.
     caller.is_unlimited()?;
     let id = query::session(&state, &caller, &id)?;
-    let body = body::read(&state, Family::Cortensor, &headers, body).await?;
+    let body = body::read(&state, Family::Cortensor, Marked::of(&headers), body).await?;
     let patch: SessionPatch = body::parse(Family::Cortensor, &body)?;
     Ok(Json(state.router.update_session(id, patch).await?))
 }

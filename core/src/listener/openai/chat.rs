@@ -10,6 +10,7 @@ use super::run;
 use super::schema::ChatCompletion;
 use crate::listener::auth::Caller;
 use crate::listener::bodies::ChatCompletionRequest;
+use crate::listener::marks::Marked;
 use crate::listener::openapi::{OpenAiFailures, ServerSentEvent, TaskHeaders};
 use crate::listener::reply::Failed;
 use crate::listener::state::AppState;
@@ -36,5 +37,5 @@ pub(in crate::listener) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failed> {
-    run::submit(&state, &caller, &headers, body, RequestKind::Chat).await
+    run::submit(&state, &caller, Marked::of(&headers), body, RequestKind::Chat).await
 }

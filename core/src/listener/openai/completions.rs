@@ -10,6 +10,7 @@ use super::run;
 use super::schema::TextCompletion;
 use crate::listener::auth::Caller;
 use crate::listener::bodies::CompletionRequest;
+use crate::listener::marks::Marked;
 use crate::listener::openapi::{OpenAiFailures, ServerSentEvent, TaskHeaders};
 use crate::listener::reply::Failed;
 use crate::listener::state::AppState;
@@ -36,5 +37,5 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failed> {
-    run::submit(&state, &caller, &headers, body, RequestKind::Completion).await
+    run::submit(&state, &caller, Marked::of(&headers), body, RequestKind::Completion).await
 }

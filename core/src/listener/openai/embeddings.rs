@@ -13,6 +13,7 @@ use super::run;
 use super::schema::EmbeddingList;
 use crate::listener::auth::Caller;
 use crate::listener::bodies::EmbeddingRequest;
+use crate::listener::marks::Marked;
 use crate::listener::openapi::{OpenAiFailures, TaskHeaders};
 use crate::listener::reply::Failed;
 use crate::listener::state::AppState;
@@ -36,5 +37,5 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failed> {
-    run::submit(&state, &caller, &headers, body, RequestKind::Embedding).await
+    run::submit(&state, &caller, Marked::of(&headers), body, RequestKind::Embedding).await
 }

@@ -24,10 +24,9 @@ mod splice;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(in crate::listener) use chat::create as create_chat;
 #[cfg(feature = "embed")]
 pub(crate) use counts::EmbeddingCounts;
-pub(in crate::listener) use run::{Reading, chat as answer_chat};
+pub(in crate::listener) use run::{Reading, chat as answer_chat, submit};
 
 use crate::listener::state::AppState;
 

@@ -10,6 +10,7 @@ use super::chunk::{ChunkWriter, StreamSpec};
 use super::{answer, request};
 use crate::config::LimitsConfig;
 use crate::listener::auth::Caller;
+use crate::listener::marks::{Marked, Marks};
 use crate::listener::reply::{self, Failed, Family};
 use crate::listener::state::AppState;
 use crate::listener::{access, body, intake, request_id, sse};
@@ -22,16 +23,16 @@ static SDK_TIMEOUTS: [HeaderName; 2] =
     [HeaderName::from_static("x-stainless-timeout"), HeaderName::from_static("x-stainless-read-timeout")];
 
 /// Reads a body, submits it, and answers with the result or the stream.
-pub(super) async fn submit(
+pub(in crate::listener) async fn submit(
     state: &AppState,
     caller: &Caller,
-    headers: &HeaderMap,
+    head: Marked<'_>,
     body: Body,
     kind: RequestKind,
 ) -> Result<Response, Failed> {
     let failed = |error| Failed::new(Family::OpenAi, error);
     caller.may(Scope::Submit).map_err(failed)?;
-    let body = body::read(state, Family::OpenAi, headers, body).await?;
+    let body = body::read(state, Family::OpenAi, head, body).await?;
     let mut request: TaskRequest = body::parse(Family::OpenAi, &body)?;
     drop(body);
     request.kind = kind;
@@ -39,7 +40,7 @@ pub(super) async fn submit(
         // OpenAI's completions go to the model without a chat template.
         request.prompt_type = 1;
     }
-    let (submission, reading) = enter(state, caller, headers, request).await.map_err(failed)?;
+    let (submission, reading) = enter(state, caller, head, request).await.map_err(failed)?;
     access::about(&submission);
     let task = request_id::Task::from(&submission);
     Ok(request_id::of_task(&task, respond(state, submission, reading).await.map_err(failed)))
@@ -79,7 +80,7 @@ impl Reading {
 async fn enter(
     state: &AppState,
     caller: &Caller,
-    headers: &HeaderMap,
+    head: Marked<'_>,
     mut request: TaskRequest,
 ) -> Result<(Submission, Reading)> {
     let way = match request.kind {
@@ -88,12 +89,12 @@ async fn enter(
         RequestKind::Embedding => "/v1/embeddings",
     };
     let intake = Intake {
-        session: session_of(headers, &mut request)?,
+        session: session_of(head, &mut request)?,
         allowed: caller.sessions(),
-        idempotency: intake::repeat_key(headers, caller, way)?,
+        idempotency: if head.marks.has(Marks::REPEAT) { intake::repeat_key(head.headers, caller, way)? } else { None },
         detach: false,
         any_model: false,
-        patience: Some(patience(headers, request.timeout, &state.router.config().limits)),
+        patience: Some(patience(head, request.timeout, &state.router.config().limits)),
         request,
     };
     let checked = state.router.check(intake)?;
@@ -115,10 +116,11 @@ async fn respond(state: &AppState, submission: Submission, reading: Reading) -> 
 
 /// The seconds that the caller waits: the lesser of its SDK's timeout and the body's, else the default. All of OpenAI's
 /// SDKs send the header, with ten minutes unless the program sets another time.
-fn patience(headers: &HeaderMap, body: Option<f64>, limits: &LimitsConfig) -> f64 {
-    let sdk = SDK_TIMEOUTS
+fn patience(head: Marked<'_>, body: Option<f64>, limits: &LimitsConfig) -> f64 {
+    let names = if head.marks.has(Marks::TIMEOUT) { &SDK_TIMEOUTS[..] } else { &[] };
+    let sdk = names
         .iter()
-        .filter_map(|name| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok())
+        .filter_map(|name| head.headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok())
         .find(|seconds| seconds.is_finite() && *seconds > 0.0);
     match (sdk, body) {
         (Some(sdk), Some(body)) => sdk.min(body),
@@ -128,8 +130,10 @@ fn patience(headers: &HeaderMap, body: Option<f64>, limits: &LimitsConfig) -> f6
 }
 
 /// The session that the caller wants: the header names it, else the model's name, else the router chooses.
-fn session_of<'a>(headers: &'a HeaderMap, request: &mut TaskRequest) -> Result<Wish<'a>> {
-    if let Some(name) = intake::session(headers)? {
+fn session_of<'a>(head: Marked<'a>, request: &mut TaskRequest) -> Result<Wish<'a>> {
+    if head.marks.has(Marks::SESSION)
+        && let Some(name) = intake::session(head.headers)?
+    {
         return Ok(Wish::Named(name.into()));
     }
     if let Some(id) = request.model.as_deref().and_then(request::session_in_model) {
@@ -172,6 +176,11 @@ async fn stream(state: &AppState, submission: Submission, reading: Reading) -> R
 
 /// Names the task in headers, because OpenAI's bodies have no member for it.
 fn name_task(headers: &mut HeaderMap, submission: &Submission) {
-    headers.insert(intake::SESSION, HeaderValue::from(submission.session_id().0));
+    // Most programs use the first sessions alone.
+    const FIRST: [&str; 4] = ["0", "1", "2", "3"];
+    let session = submission.session_id().0;
+    let known = usize::try_from(session).ok().and_then(|session| FIRST.get(session));
+    let session = known.map_or_else(|| HeaderValue::from(session), |text| HeaderValue::from_static(text));
+    headers.insert(intake::SESSION, session);
     headers.insert(intake::TASK, HeaderValue::from(submission.task_id().0));
 }
