@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::parts::MessageParts;
+use super::shape::Outlined;
 use super::{FinishReason, Gid, Parts, SessionId, SharedText, TaskId, Usage, Vectors, Verdict, vectors_of};
 
 /// The answer of one miner to one attempt.
@@ -23,6 +24,9 @@ pub struct Answer {
     /// The upstream's own JSON answer, for callers of the OpenAI routes: it carries what the router
     /// has no field for (tool calls, log probabilities, embeddings ...).
     pub raw: Option<Bytes>,
+    /// The outline of `raw`, if the reader of the answer has made it.
+    #[doc(hidden)]
+    pub outline: Outlined,
     /// The hexadecimal SHA-256 of the text as the miner streamed it; `None`: the miner named none. The router has
     /// compared it with the text that came.
     pub sha256: Option<String>,

@@ -82,6 +82,7 @@ fn answer(text: &str) -> Answer {
         raw: Some(Bytes::from_static(
             br#"{"choices":[{"message":{"content":"a","reasoning_content":"hm","tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}}]}}]}"#,
         )),
+        outline: shape::Outlined::default(),
         sha256: Some("ab".into()),
     }
 }

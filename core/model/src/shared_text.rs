@@ -16,20 +16,18 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(text, "hello");
 /// assert_eq!(text.len(), 5);
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct SharedText(Arc<str>);
+// `None` is the empty text, so that a record that is still to be filled in allocates nothing.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SharedText(Option<Arc<str>>);
 
 impl SharedText {
     /// The text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_deref().unwrap_or_default()
     }
-}
 
-impl Default for SharedText {
-    fn default() -> Self {
-        Self(Arc::from(""))
+    fn of(text: impl AsRef<str> + Into<Arc<str>>) -> Self {
+        Self((!text.as_ref().is_empty()).then(|| text.into()))
     }
 }
 
@@ -37,13 +35,13 @@ impl Deref for SharedText {
     type Target = str;
 
     fn deref(&self) -> &str {
-        &self.0
+        self.as_str()
     }
 }
 
 impl AsRef<str> for SharedText {
     fn as_ref(&self) -> &str {
-        &self.0
+        self.as_str()
     }
 }
 
@@ -61,31 +59,31 @@ impl fmt::Display for SharedText {
 
 impl From<&str> for SharedText {
     fn from(text: &str) -> Self {
-        Self(Arc::from(text))
+        Self::of(text)
     }
 }
 
 impl From<String> for SharedText {
     fn from(text: String) -> Self {
-        Self(Arc::from(text))
+        Self::of(text)
     }
 }
 
 impl From<&String> for SharedText {
     fn from(text: &String) -> Self {
-        Self(Arc::from(text.as_str()))
+        Self::of(text.as_str())
     }
 }
 
 impl From<std::borrow::Cow<'_, str>> for SharedText {
     fn from(text: std::borrow::Cow<'_, str>) -> Self {
-        Self(Arc::from(text))
+        Self::of(text)
     }
 }
 
 impl From<SharedText> for String {
     fn from(text: SharedText) -> Self {
-        text.0.as_ref().to_owned()
+        text.as_str().to_owned()
     }
 }
 
@@ -107,8 +105,30 @@ impl PartialEq<String> for SharedText {
     }
 }
 
+impl Serialize for SharedText {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self)
+    }
+}
+
 impl<'de> Deserialize<'de> for SharedText {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(Self::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_text_is_one_however_it_came() {
+        let empty = SharedText::default();
+        for other in [SharedText::from(""), String::new().into(), serde_json::from_str("\"\"").unwrap()] {
+            assert_eq!((&other, other.as_str()), (&empty, ""));
+        }
+        assert!(empty < SharedText::from("a"));
+        assert_eq!(serde_json::to_string(&empty).unwrap(), "\"\"");
+        assert_eq!(serde_json::to_string(&SharedText::from("a\n")).unwrap(), "\"a\\n\"");
     }
 }

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::value::Json;
+use super::quoted::Quoted;
 
 /// The bytes of the last chunk around one string.
 #[derive(Debug, Default)]
@@ -31,13 +31,12 @@ impl Envelope {
     }
 
     /// The string of a chunk that has these bytes around it. A chunk with a string is the JSON that it looks like.
-    pub fn words<'a>(&self, chunk: &'a [u8]) -> Option<Json<'a>> {
+    pub fn words<'a>(&self, chunk: &'a [u8]) -> Option<Quoted<'a>> {
         if self.bytes.is_empty() {
             return None;
         }
         let (before, after) = self.bytes.split_at_checked(self.before)?;
-        let words = chunk.strip_prefix(before)?.strip_suffix(after)?;
-        Json::of(std::str::from_utf8(words).ok()?).filter(|words| words.is_string())
+        Quoted::of(chunk.strip_prefix(before)?.strip_suffix(after)?)
     }
 }
 
@@ -45,6 +44,7 @@ impl Envelope {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::{Json, Said};
     use super::*;
 
     const CHUNK: &str = r#"{"id":"x","choices":[{"delta":{"content":"a"},"finish_reason":null}]}"#;
@@ -60,7 +60,10 @@ mod tests {
     fn only_another_string_fits() {
         let envelope = kept();
         let words = |value: &str| {
-            envelope.words(CHUNK.replace("\"a\"", value).as_bytes()).map(|words| words.text().into_owned())
+            envelope.words(CHUNK.replace("\"a\"", value).as_bytes()).map(|words| match words.said() {
+                Said::Plain(text) => text.to_owned(),
+                Said::Escaped(json) => json.text().into_owned(),
+            })
         };
         for (value, wanted) in
             [("\"\"", ""), ("\"b c\"", "b c"), (r#""\"\u0062""#, "\"b"), (" \"b\" ", "b"), (r#""\ud83d""#, "\u{fffd}")]

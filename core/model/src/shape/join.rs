@@ -4,7 +4,8 @@ use smallvec::SmallVec;
 
 use super::members::{elements, last, members};
 use super::node::{Node, Object, write_key, write_string};
-use super::reply::{Choice, Reply, Sole, is_end};
+use super::quoted::Said;
+use super::reply::{Choice, Reply, is_end};
 use super::value::Json;
 
 /// Members of a chunk whose first value is the answer's. Of others the last one counts.
@@ -93,13 +94,21 @@ impl Join {
         grown
     }
 
-    /// Takes a chunk that differs from the one before in its words alone. Answers by how many bytes the messages have
-    /// grown.
-    pub fn take_words(&mut self, sole: Sole<'_>) -> usize {
-        let Some(choice) = self.choices.iter_mut().find(|choice| choice.index == sole.index) else { return 0 };
-        choice.says |= !sole.words.is_blank();
-        let object = if sole.name == "text" { &mut choice.text } else { &mut choice.body };
-        object.add(sole.name, sole.words)
+    /// Takes the words of a chunk that differs from the one before in them alone: those of the choice `index`, in its
+    /// member `name`. Answers by how many bytes the messages have grown.
+    pub fn take_words(&mut self, index: u64, name: &str, words: Said<'_>) -> usize {
+        let Some(choice) = self.choices.iter_mut().find(|choice| choice.index == index) else { return 0 };
+        let object = if name == "text" { &mut choice.text } else { &mut choice.body };
+        match words {
+            Said::Plain(text) => {
+                choice.says |= !text.is_empty();
+                object.add_plain(name, text)
+            }
+            Said::Escaped(json) => {
+                choice.says = true;
+                object.add(name, json)
+            }
+        }
     }
 
     /// Whether a choice was seen.

@@ -41,6 +41,17 @@ impl Object {
         self.add_within(key, value, DEEP)
     }
 
+    /// Adds a piece of a member that is words of a model: a string without escapes. Answers by how many bytes of content
+    /// the object may have grown.
+    pub(super) fn add_plain(&mut self, key: &str, text: &str) -> usize {
+        if let Some(Node::Text(joint)) = self.get_mut(key) {
+            let before = joint.as_str().len();
+            joint.push(text);
+            return joint.as_str().len() - before;
+        }
+        self.add(key, Json::checked(&format!("\"{text}\"")))
+    }
+
     fn add_within(&mut self, key: &str, value: Json<'_>, deep: u8) -> usize {
         let is_full = self.0.len() >= MOST_MEMBERS;
         match self.get_mut(key) {

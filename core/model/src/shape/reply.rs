@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::members::{last, members};
 use super::node::words_name;
+use super::outline::Outline;
 use super::scan::Cursor;
 use super::value::Json;
 use crate::{FinishReason, Usage};
@@ -30,6 +31,8 @@ pub struct Reply<'a> {
     pub usage: Option<Json<'a>>,
     /// The other members, each name once. Few, so that a search is quick.
     pub others: SmallVec<[Member<'a>; 6]>,
+    /// The places of its ids, and its form.
+    pub outline: Outline,
     /// Whether a member is none that an answer usually has.
     has_unusual: bool,
 }
@@ -79,18 +82,26 @@ impl<'a> Reply<'a> {
     /// Takes an object apart; `None` where the text is none.
     pub fn of(json: &'a str) -> Option<Self> {
         let mut cursor = Cursor::new(json);
-        let mut reply = Self::default();
+        let mut reply = Self { outline: Outline::begin(json)?, ..Self::default() };
         cursor.members(|name, cursor| {
             match &*name {
-                "choices" => reply.choices = Choice::list(cursor)?,
-                "usage" => reply.usage = Some(cursor.value()?),
+                "choices" => {
+                    reply.outline.note_name(&name);
+                    reply.choices = Choice::list(cursor)?;
+                }
+                "usage" => {
+                    reply.outline.note_name(&name);
+                    reply.usage = Some(cursor.value()?);
+                }
                 _ => {
                     // These hold no words and no error.
                     reply.has_unusual |= !matches!(
                         &*name,
                         "id" | "object" | "created" | "model" | "system_fingerprint" | "service_tier"
                     );
-                    put(&mut reply.others, name, cursor.value()?);
+                    let value = cursor.value()?;
+                    reply.outline.note(json, &name, value);
+                    put(&mut reply.others, name, value);
                 }
             }
             Some(())

@@ -227,7 +227,7 @@ impl<'a> Cursor<'a> {
 
 /// The number of bytes before the first one that means something in a string: a quote, a backslash or a control
 /// character. Eight bytes are looked at together: below the first such byte no bit of `special` is set.
-fn plain(text: &[u8]) -> usize {
+pub(super) fn plain(text: &[u8]) -> usize {
     const EACH: u64 = u64::MAX / 255;
     let mut at = 0;
     while let Some(eight) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
@@ -245,7 +245,7 @@ fn plain(text: &[u8]) -> usize {
 }
 
 /// The length of the escape that `text` begins with.
-fn escape(text: &[u8]) -> Option<usize> {
+pub(super) fn escape(text: &[u8]) -> Option<usize> {
     match text.get(1)? {
         b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(2),
         b'u' => text.get(2..6)?.iter().all(u8::is_ascii_hexdigit).then_some(6),

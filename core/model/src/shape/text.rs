@@ -69,7 +69,17 @@ impl Joint {
         }
     }
 
-    fn push(&mut self, plain: &str) {
+    /// Adds plain text, and takes the text so far.
+    pub fn take_with(&mut self, plain: &str) -> String {
+        if self.text.is_empty() && self.half.is_none() {
+            return plain.to_owned();
+        }
+        self.push(plain);
+        self.take()
+    }
+
+    /// Adds plain text.
+    pub fn push(&mut self, plain: &str) {
         if !plain.is_empty() {
             self.end();
             self.text.push_str(plain);

@@ -12,24 +12,39 @@ use super::counts::{EmbeddingCounts, TokenCounts};
 use super::schema::{
     ChatAnswer, ChatChoice, ChatCompletion, EmbeddingItem, EmbeddingList, TextChoice, TextCompletion, Vector,
 };
-use super::splice::{Outline, quoted, string, write_json};
+use super::splice::{string, write_json};
 use crate::listener::request_id::push_task;
+use crate::model::shape::Outline;
 use crate::model::{Completion, Gid, RequestKind, TaskRequest, vectors_for};
 use crate::{Error, ErrorKind, Result};
 
 /// The id of an answer: the same for every chunk and every retry of a task, never the same for two tasks. The second of
 /// its submission is in it, because a router that keeps nothing on disk counts from 1 again when it starts.
 pub(super) fn id_of(kind: RequestKind, gid: Gid, created: u64) -> String {
-    let prefix = match kind {
-        RequestKind::Chat => "chatcmpl",
-        RequestKind::Completion => "cmpl",
-        RequestKind::Embedding => "embd",
-    };
-    let mut out = String::with_capacity(prefix.len() + 26);
-    out.push_str(prefix);
-    out.push('-');
-    push_task(&mut out, created, gid);
+    let mut out = String::with_capacity(ID_BYTES);
+    push_id(&mut out, kind, gid, created);
     out
+}
+
+/// The id of an answer as JSON.
+fn id_json(kind: RequestKind, gid: Gid, created: u64) -> Vec<u8> {
+    let mut out = String::with_capacity(ID_BYTES);
+    out.push('"');
+    push_id(&mut out, kind, gid, created);
+    out.push('"');
+    out.into_bytes()
+}
+
+/// The length of a usual id with its quotes.
+const ID_BYTES: usize = 36;
+
+fn push_id(out: &mut String, kind: RequestKind, gid: Gid, created: u64) {
+    out.push_str(match kind {
+        RequestKind::Chat => "chatcmpl-",
+        RequestKind::Completion => "cmpl-",
+        RequestKind::Embedding => "embd-",
+    });
+    push_task(out, created, gid);
 }
 
 /// Renders a completion as the body of a response.
@@ -49,18 +64,26 @@ pub(super) fn render(request: &TaskRequest, completion: &Completion) -> Result<V
 
 /// An upstream's own answer with our id in it, and how it compares with others where several were asked for.
 fn passed(raw: &[u8], request: &TaskRequest, completion: &Completion) -> Result<Vec<u8>> {
-    let outline = Outline::of(raw).ok_or_else(|| unreadable(completion, "the upstream's answer is no JSON object"))?;
+    let read;
+    let outline = match completion.answer.outline.get(raw) {
+        Some(known) => known,
+        None => {
+            let text = std::str::from_utf8(raw).ok();
+            read = text.and_then(Outline::of);
+            read.as_ref().ok_or_else(|| unreadable(completion, "the upstream's answer is no JSON object"))?
+        }
+    };
     if outline.is_chat() && request.kind == RequestKind::Completion {
         // It holds more than a completion has a place for.
         return Ok(text(request, completion));
     }
     let mut out = Vec::new();
     if outline.is_headless() && request.kind == RequestKind::Chat {
-        chat_of(raw, &outline, completion, &mut out);
+        chat_of(raw, outline, completion, &mut out);
     } else if request.kind == RequestKind::Embedding && !outline.has_id() {
         out.extend_from_slice(raw);
     } else {
-        let id = quoted(&id_of(request.kind, completion.gid, completion.created));
+        let id = id_json(request.kind, completion.gid, completion.created);
         outline.splice(raw, &id, &mut out);
     }
     if let Some(verdict) = &completion.verdict
@@ -119,10 +142,9 @@ fn chat_of(raw: &[u8], outline: &Outline, completion: &Completion, out: &mut Vec
     string(out, model_of(completion));
     out.push(b',');
     out.extend_from_slice(outline.members(raw));
-    if !outline.usage {
-        out.extend_from_slice(b",\"usage\":");
-        write_json(out, &TokenCounts::from(completion.answer.usage));
-    }
+    // A usage would be a part of the head.
+    out.extend_from_slice(b",\"usage\":");
+    write_json(out, &TokenCounts::from(completion.answer.usage));
     out.push(b'}');
 }
 

@@ -9,9 +9,9 @@ use super::answer;
 use super::chunk_shape::{Chunk, Frame, Piece, event, on_one_line};
 use super::counts::TokenCounts;
 use super::repeat::Repeat;
-use super::splice::{Outline, quoted};
+use super::splice::{ChunkOutline, quoted};
 use crate::listener::sse::Layout;
-use crate::model::shape::{Words, split};
+use crate::model::shape::{Outline, Words, split};
 use crate::model::{Answer, Completion, Gid, RequestKind, Verdict};
 use crate::{Error, StreamEvent};
 
@@ -54,7 +54,7 @@ pub(super) struct ChunkWriter {
     /// Whether a chunk told why the text ends.
     finished: bool,
     /// The upstream's own chunk with the usage: it comes last, and only where it is wanted.
-    usage: Option<(Bytes, Outline)>,
+    usage: Option<(Bytes, ChunkOutline)>,
     /// Whether the usage went out within another chunk.
     usage_told: bool,
     ended: bool,
@@ -94,42 +94,42 @@ impl ChunkWriter {
         self.done(out);
     }
 
-    fn pass(&mut self, raw: Bytes, outline: Outline, out: &mut Vec<u8>) {
-        if outline.choices == Some(0) && outline.usage {
-            self.usage = Some((raw, outline));
+    fn pass(&mut self, raw: Bytes, chunk: ChunkOutline, out: &mut Vec<u8>) {
+        if chunk.choices == Some(0) && chunk.usage {
+            self.usage = Some((raw, chunk));
             return;
         }
-        if outline.is_headless() && outline.choices.is_some() && !outline.has_text() {
-            return self.told(&raw, &outline, out);
+        if chunk.outline.is_headless() && chunk.choices.is_some() && !chunk.has_text() {
+            return self.told(&raw, &chunk, out);
         }
         // A chunk without choices is no part of the answer.
-        if outline.choices.is_some_and(|count| count > 0) {
+        if chunk.choices.is_some_and(|count| count > 0) {
             self.started = true;
             self.spoken = true;
             self.chunked = true;
         }
-        self.finished |= outline.finished;
-        self.usage_told |= outline.usage;
-        self.repeat.keep(&raw, &outline, &self.id_json);
-        self.spliced(&raw, &outline, out);
+        self.finished |= chunk.finished;
+        self.usage_told |= chunk.usage;
+        self.repeat.keep(&raw, &chunk, &self.id_json);
+        self.spliced(&raw, &chunk, out);
     }
 
     /// A chat's chunk without a head, which the router makes of what is no text: a completion's stream has no place for it.
-    fn told(&mut self, raw: &[u8], outline: &Outline, out: &mut Vec<u8>) {
+    fn told(&mut self, raw: &[u8], chunk: &ChunkOutline, out: &mut Vec<u8>) {
         self.start(out);
         if self.kind != RequestKind::Chat {
             return;
         }
         self.spoken = true;
         self.chunked = true;
-        self.finished |= outline.finished;
-        self.frame.members(&self.head, outline.members(raw), out);
+        self.finished |= chunk.finished;
+        self.frame.members(&self.head, chunk.outline.members(raw), out);
     }
 
     /// One event of an upstream's chunk, on one line whatever blanks the upstream wrote.
-    fn spliced(&self, raw: &[u8], outline: &Outline, out: &mut Vec<u8>) {
+    fn spliced(&self, raw: &[u8], chunk: &ChunkOutline, out: &mut Vec<u8>) {
         out.extend_from_slice(b"data: ");
-        on_one_line(out, |out| outline.splice(raw, &self.id_json, out));
+        on_one_line(out, |out| chunk.outline.splice(raw, &self.id_json, out));
         out.extend_from_slice(b"\n\n");
     }
 
@@ -175,8 +175,8 @@ impl ChunkWriter {
             self.aside(None, Some(verdict), out);
         }
         if self.include_usage && !self.usage_told {
-            if let Some((raw, outline)) = self.usage.take() {
-                self.spliced(&raw, &outline, out);
+            if let Some((raw, chunk)) = self.usage.take() {
+                self.spliced(&raw, &chunk, out);
             } else {
                 let counts = TokenCounts::from(completion.answer.usage);
                 event(&Chunk { usage: Some(Some(counts)), ..self.chunk(&[]) }, out);
@@ -190,16 +190,16 @@ impl ChunkWriter {
     fn rest(&mut self, answer: &Answer, out: &mut Vec<u8>) {
         let whole = answer.raw.as_deref().filter(|_| !self.chunked).and_then(|raw| std::str::from_utf8(raw).ok());
         let has_place = |whole: &&str| {
-            Outline::of(whole.as_bytes()).is_some_and(|outline| self.kind == RequestKind::Chat || !outline.is_chat())
+            Outline::of(whole).is_some_and(|outline| self.kind == RequestKind::Chat || !outline.is_chat())
         };
         let words = if self.spoken { Words::Said } else { Words::Unsaid };
         let chunks = whole.filter(has_place).map(|whole| split(whole, words)).unwrap_or_default();
         if chunks.is_empty() && !self.spoken {
             return self.piece(&answer.text, out);
         }
-        for chunk in chunks {
-            if let Some(outline) = Outline::of(chunk.as_bytes()) {
-                self.pass(chunk.into(), outline, out);
+        for raw in chunks {
+            if let Some(chunk) = ChunkOutline::of(raw.as_bytes()) {
+                self.pass(raw.into(), chunk, out);
             }
         }
     }
@@ -218,8 +218,8 @@ impl Layout for ChunkWriter {
             }
             match event {
                 StreamEvent::Token { raw: Some(raw), .. } if self.repeat.write(&raw, out) => {}
-                StreamEvent::Token { raw: Some(raw), text, .. } => match Outline::of(&raw) {
-                    Some(outline) => self.pass(raw, outline, out),
+                StreamEvent::Token { raw: Some(raw), text, .. } => match ChunkOutline::of(&raw) {
+                    Some(chunk) => self.pass(raw, chunk, out),
                     None => self.piece(&text, out),
                 },
                 StreamEvent::Token { text, .. } => self.piece(&text, out),

@@ -1,7 +1,7 @@
 //! Chunks of an upstream that differ from the one before in their words alone.
 
 use super::chunk_shape::on_one_line;
-use super::splice::Outline;
+use super::splice::ChunkOutline;
 use crate::model::shape::Envelope;
 
 /// An upstream's last chunk: its bytes around the words, as they came and as they went out. The event of a chunk with the
@@ -16,14 +16,14 @@ pub(super) struct Repeat {
 
 impl Repeat {
     /// Keeps a chunk that went out. `id` is the router's id as JSON.
-    pub(super) fn keep(&mut self, raw: &[u8], outline: &Outline, id: &[u8]) {
-        self.came.keep(raw, outline.words.clone());
+    pub(super) fn keep(&mut self, raw: &[u8], chunk: &ChunkOutline, id: &[u8]) {
+        self.came.keep(raw, chunk.words.clone());
         self.before.clear();
         self.after.clear();
-        if let Some(words) = &outline.words {
+        if let Some(words) = &chunk.words {
             self.before.extend_from_slice(b"data: ");
-            on_one_line(&mut self.before, |out| outline.splice_part(raw, 0..words.start, id, out));
-            on_one_line(&mut self.after, |out| outline.splice_part(raw, words.end..raw.len(), id, out));
+            on_one_line(&mut self.before, |out| chunk.outline.splice_part(raw, 0..words.start, id, out));
+            on_one_line(&mut self.after, |out| chunk.outline.splice_part(raw, words.end..raw.len(), id, out));
             self.after.extend_from_slice(b"\n\n");
         }
     }
@@ -36,9 +36,9 @@ impl Repeat {
     /// Writes the event of a chunk that differs from the last one in its words alone. Answers whether it is one.
     pub(super) fn write(&self, raw: &[u8], out: &mut Vec<u8>) -> bool {
         let Some(words) = self.came.words(raw) else { return false };
-        out.reserve(self.before.len() + words.get().len() + self.after.len());
+        out.reserve(self.before.len() + words.bytes().len() + self.after.len());
         out.extend_from_slice(&self.before);
-        out.extend_from_slice(words.get().as_bytes());
+        out.extend_from_slice(words.bytes());
         out.extend_from_slice(&self.after);
         true
     }

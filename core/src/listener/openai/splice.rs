@@ -4,58 +4,46 @@
 use std::ops::Range;
 
 use serde::Serialize;
-use smallvec::SmallVec;
 
 use crate::json;
-use crate::model::shape::{Body, Cursor, is_end};
+use crate::model::shape::{Body, Cursor, Outline, is_end};
 
-/// The facts about an upstream's answer or chunk that the router needs. Everything else passes unread.
+/// The facts about an upstream's chunk that the router needs. Everything else passes unread.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Outline {
-    /// The places of the values of the top-level `id`: one, except in a body that names it twice.
-    ids: SmallVec<[Range<usize>; 1]>,
-    /// The place at which a member can be inserted: after the opening brace.
-    open: usize,
-    /// Whether the object has no members at all.
-    empty: bool,
+pub(super) struct ChunkOutline {
+    /// The places of its ids, and its form.
+    pub(super) outline: Outline,
     /// The number of choices; `None` if the body has no list of them.
     pub(super) choices: Option<usize>,
     /// Whether a choice says why it ends.
     pub(super) finished: bool,
     /// Whether `usage` is there and not `null`.
     pub(super) usage: bool,
-    /// Whether the body has a member other than its choices and its kind.
-    head: bool,
     /// Whether a choice has a completion's text.
     text: bool,
-    /// Whether the body is a `chat.completion`.
-    chat: bool,
     /// The place of the words of the only choice. Another string in this place changes nothing here.
     pub(super) words: Option<Range<usize>>,
 }
 
-impl Outline {
+impl ChunkOutline {
     /// Reads the outline of a JSON object; `None` when the bytes are not an object, or not UTF-8.
     pub(super) fn of(json: &[u8]) -> Option<Self> {
-        let mut cursor = Cursor::new(std::str::from_utf8(json).ok()?);
-        let open = json.iter().position(|byte| *byte == b'{')? + 1;
-        let mut outline = Self { open, empty: true, ..Self::default() };
+        let text = std::str::from_utf8(json).ok()?;
+        let mut cursor = Cursor::new(text);
+        let mut chunk = Self { outline: Outline::begin(text)?, ..Self::default() };
         cursor.members(|name, cursor| {
-            outline.empty = false;
-            outline.head |= !matches!(&*name, "choices" | "object");
             if name == "choices" {
-                return outline.read_choices(json, cursor);
+                chunk.outline.note_name(&name);
+                return chunk.read_choices(json, cursor);
             }
             let value = cursor.value()?;
-            match &*name {
-                "id" => outline.ids.extend(value.place_in(json)),
-                "usage" => outline.usage = !value.is_null(),
-                "object" => outline.chat = value.get() == "\"chat.completion\"",
-                _ => {}
+            chunk.outline.note(text, &name, value);
+            if name == "usage" {
+                chunk.usage = !value.is_null();
             }
             Some(())
         })?;
-        cursor.is_at_end().then_some(outline)
+        cursor.is_at_end().then_some(chunk)
     }
 
     /// Reads the choices. Of two members with this name the last one counts.
@@ -97,57 +85,9 @@ impl Outline {
         Some(())
     }
 
-    /// Whether the body names an id.
-    pub(super) fn has_id(&self) -> bool {
-        !self.ids.is_empty()
-    }
-
-    /// Whether the body has no head. A body that the router makes from a miner's own answer has none.
-    pub(super) fn is_headless(&self) -> bool {
-        !self.head
-    }
-
     /// Whether a choice is a completion's.
     pub(super) fn has_text(&self) -> bool {
         self.text
-    }
-
-    /// Whether the body is a whole chat completion.
-    pub(super) fn is_chat(&self) -> bool {
-        self.chat
-    }
-
-    /// The bytes between the braces of a body.
-    pub(super) fn members<'a>(&self, json: &'a [u8]) -> &'a [u8] {
-        let inner = json.get(self.open..).unwrap_or_default().trim_ascii_end();
-        inner.strip_suffix(b"}").unwrap_or(inner)
-    }
-
-    /// Writes the body with the router's id in it, which is given as JSON. `json` must be the bytes that the outline was
-    /// made of.
-    pub(super) fn splice(&self, json: &[u8], id: &[u8], out: &mut Vec<u8>) {
-        out.reserve(json.len() + id.len() + 8);
-        self.splice_part(json, 0..json.len(), id, out);
-    }
-
-    /// Writes a part of the body that begins and ends outside the places of ids.
-    pub(super) fn splice_part(&self, json: &[u8], part: Range<usize>, id: &[u8], out: &mut Vec<u8>) {
-        let mut from = part.start;
-        if self.ids.is_empty() && part.contains(&(self.open - 1)) {
-            out.extend_from_slice(&json[from..self.open]);
-            out.extend_from_slice(b"\"id\":");
-            out.extend_from_slice(id);
-            if !self.empty {
-                out.push(b',');
-            }
-            from = self.open;
-        }
-        for span in self.ids.iter().filter(|span| part.contains(&span.start)) {
-            out.extend_from_slice(&json[from..span.start]);
-            out.extend_from_slice(id);
-            from = span.end;
-        }
-        out.extend_from_slice(&json[from..part.end]);
     }
 }
 
@@ -178,7 +118,7 @@ mod tests {
 
     fn spliced(json: &str, id: &str) -> String {
         let mut out = Vec::new();
-        Outline::of(json.as_bytes()).unwrap().splice(json.as_bytes(), &quoted(id), &mut out);
+        ChunkOutline::of(json.as_bytes()).unwrap().outline.splice(json.as_bytes(), &quoted(id), &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -202,15 +142,15 @@ mod tests {
     #[test]
     fn what_is_no_object_has_no_outline() {
         for bad in ["", "[]", "null", "{", "{\"a\":}", "{} x", "\"id\"", "{\"id\":\"\u{1}\"}"] {
-            assert_eq!(Outline::of(bad.as_bytes()), None, "{bad}");
+            assert_eq!(ChunkOutline::of(bad.as_bytes()), None, "{bad}");
         }
-        assert_eq!(Outline::of(b"{\"a\":\"\xff\"}"), None);
+        assert_eq!(ChunkOutline::of(b"{\"a\":\"\xff\"}"), None);
     }
 
     #[test]
     fn the_outline_tells_the_end_and_the_usage() {
         let of = |json: &str| {
-            let outline = Outline::of(json.as_bytes()).unwrap();
+            let outline = ChunkOutline::of(json.as_bytes()).unwrap();
             (outline.choices, outline.finished, outline.usage)
         };
         assert_eq!(of(r#"{"choices":[{"finish_reason":null},{"delta":{}}],"usage":null}"#), (Some(2), false, false));
@@ -318,12 +258,12 @@ mod tests {
         /// Bytes that are not JSON, or only half of it, never cause a panic.
         #[test]
         fn any_bytes_are_safe(bytes in prop::collection::vec(any::<u8>(), 0..64), json in any_json(), cut in any::<prop::sample::Index>()) {
-            let _ = Outline::of(&bytes);
+            let _ = ChunkOutline::of(&bytes);
             let text = json.to_string();
             let cut = cut.index(text.len() + 1);
-            if let Some(outline) = Outline::of(&text.as_bytes()[..cut]) {
+            if let Some(chunk) = ChunkOutline::of(&text.as_bytes()[..cut]) {
                 let mut out = Vec::new();
-                outline.splice(&text.as_bytes()[..cut], b"\"x\"", &mut out);
+                chunk.outline.splice(&text.as_bytes()[..cut], b"\"x\"", &mut out);
                 prop_assert!(serde_json::from_slice::<Value>(&out).is_ok());
             }
         }

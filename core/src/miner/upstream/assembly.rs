@@ -17,7 +17,7 @@ use smallvec::{SmallVec, smallvec};
 use super::complaint::{is_complaint, is_list_of_complaints};
 use super::refusal;
 use crate::miner::{Chunk, FailClass, Failure};
-use crate::model::shape::{Choice, Envelope, Join, Joint, Reply, Sole, Words, repaired, split, utf8};
+use crate::model::shape::{Choice, Envelope, Join, Joint, Reply, Said, Words, repaired, split, utf8};
 use crate::model::{Answer, FinishReason, Usage};
 
 /// The parts of one event that are passed on.
@@ -66,9 +66,8 @@ impl Assembly {
 
     /// Takes an event and returns the pieces to forward.
     pub(super) fn take(&mut self, name: &str, event: Bytes) -> Result<Chunks, Failure> {
-        if let Some(words) = self.last.words(&event) {
-            let (index, name) = self.place;
-            return Ok(smallvec![self.take_words(Sole { index, name, words }, &event)]);
+        if let Some(chunk) = self.take_words(&event) {
+            return Ok(smallvec![chunk]);
         }
         match read(event, |json, reply| self.take_reply(name, json, reply)) {
             Ok(taken) => taken,
@@ -78,13 +77,22 @@ impl Assembly {
         }
     }
 
-    /// Takes an event that differs from the one before in its words alone.
-    fn take_words(&mut self, sole: Sole<'_>, event: &Bytes) -> Chunk {
-        self.size += self.joined.take_words(sole);
-        if self.first == Some(sole.index) && matches!(sole.name, "content" | "text") {
-            self.text.add(sole.words);
-        }
-        piece(self.text.take(), Bytes::copy_from_slice(event))
+    /// Takes an event that differs from the one before in its words alone, and returns the piece to forward; `None`: it
+    /// is another event. Nearly every event of a stream is taken in this way.
+    pub(super) fn take_words(&mut self, event: &[u8]) -> Option<Chunk> {
+        let words = self.last.words(event)?.said();
+        let (index, name) = self.place;
+        self.size += self.joined.take_words(index, name, words);
+        let is_text = self.first == Some(index) && matches!(name, "content" | "text");
+        let text = match words {
+            Said::Plain(text) if is_text => self.text.take_with(text),
+            Said::Escaped(json) if is_text => {
+                self.text.add(json);
+                self.text.take()
+            }
+            _ => self.text.take(),
+        };
+        Some(piece(text, Bytes::copy_from_slice(event)))
     }
 
     /// Takes a whole answer that came as one event, as the chunks of a stream.

@@ -19,8 +19,8 @@ use super::endpoint::Endpoint;
 use super::pool::{Link, SendError, chain, coding_of};
 use super::sse::{self, Event, SseReader};
 use super::{Shared, refusal, upstream_name};
-use crate::miner::{Emit, FailClass, Failure, Job, Turn};
-use crate::model::shape::{Reply, Words, split, utf8};
+use crate::miner::{Chunk, Emit, FailClass, Failure, Job, Turn};
+use crate::model::shape::{Outlined, Reply, Words, split, utf8};
 use crate::model::{Answer, FinishReason, TaskRequest};
 
 /// The time within which a body must end after `[DONE]`. A connection that takes longer is not used again.
@@ -197,8 +197,20 @@ async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer,
         loop {
             let Ok(event) = reader.next() else { return Ok((assembly.cut(&shared.name)?, None)) };
             let Some(event) = event else { break };
-            turn.spend(event.data.len()).await;
+            if turn.is_over(event.data.len()) {
+                tokio::task::yield_now().await;
+            }
             spoke = true;
+            // An error is no chunk, even where it has the form of one.
+            let words = if event.is_error { None } else { assembly.take_words(&event.data) };
+            if let Some(chunk) = words {
+                emit(job, chunk).await?;
+                if assembly.is_full() {
+                    // Dropping the connection ends the upstream's work.
+                    return Ok((assembly.cut(&shared.name)?, None));
+                }
+                continue;
+            }
             let Some(chunks) = read_event(&shared.name, &mut assembly, event)? else {
                 return Ok((assembly.into_answer(&shared.name)?, Some((link, body))));
             };
@@ -258,13 +270,20 @@ pub(super) fn read_event(name: &str, assembly: &mut Assembly, event: Event) -> R
 /// Emits pieces, and waits while the reader lags behind.
 async fn pass_on(job: &Job, chunks: Chunks) -> Result<(), Failure> {
     for chunk in chunks {
-        match job.emit(chunk) {
-            Emit::Ok => {}
-            Emit::Full => job.writable().await,
-            Emit::Cancelled => return Err(cancelled_failure()),
-        }
+        emit(job, chunk).await?;
     }
     Ok(())
+}
+
+async fn emit(job: &Job, chunk: Chunk) -> Result<(), Failure> {
+    match job.emit(chunk) {
+        Emit::Ok => Ok(()),
+        Emit::Full => {
+            job.writable().await;
+            Ok(())
+        }
+        Emit::Cancelled => Err(cancelled_failure()),
+    }
 }
 
 fn is_done(event: &Event) -> bool {
@@ -330,12 +349,19 @@ fn unary(name: &str, body: &Bytes, reply: &Reply<'_>) -> Result<Answer, Failure>
     }
     let calls = message.and_then(|message| message.last("tool_calls")).is_some_and(|calls| !calls.is_blank());
     let unsaid = if calls { FinishReason::ToolCalls } else { FinishReason::Stop };
-    Ok(Answer::default()
-        .text(first.words(message).map(|words| words.text().into_owned()).unwrap_or_default())
+    let answer = Answer::default()
+        .text(first.words(message).map(|words| words.text()).unwrap_or_default())
         .finish_reason(first.finish_reason().unwrap_or(unsaid))
         .usage(reply.usage().unwrap_or_default())
         .model(reply.model())
-        .raw(Some(body.clone())))
+        .raw(Some(body.clone()));
+    Ok(outlined(answer, body, reply))
+}
+
+/// The answer with the outline of its JSON, which the listener would otherwise make by a scan of its own.
+fn outlined(mut answer: Answer, body: &Bytes, reply: &Reply<'_>) -> Answer {
+    answer.outline = Outlined::new(body.clone(), reply.outline.clone());
+    answer
 }
 
 /// Reads the answer to a request for embeddings. The vectors are forwarded unchanged.
@@ -348,7 +374,8 @@ fn embedded(name: &str, body: &Bytes, reply: &Reply<'_>) -> Result<Answer, Failu
         return Err(refusal::garbage(name, "answered without data", body));
     }
     let (usage, model) = (reply.usage().unwrap_or_default(), reply.model());
-    Ok(Answer::default().finish_reason(FinishReason::Stop).usage(usage).model(model).raw(Some(body.clone())))
+    let answer = Answer::default().finish_reason(FinishReason::Stop).usage(usage).model(model).raw(Some(body.clone()));
+    Ok(outlined(answer, body, reply))
 }
 
 /// The failure of an answer with an error status, and the body of that answer.

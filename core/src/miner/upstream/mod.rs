@@ -138,7 +138,9 @@ impl UpstreamMiner {
 
 impl Miner for UpstreamMiner {
     fn offer(&self, job: Job) {
-        super::spawn(&Handle::current(), call::run(Arc::clone(&self.shared), job));
+        // The runtime moves a task's future several times until it runs. This one has kilobytes, so only its address is
+        // moved.
+        super::spawn(&Handle::current(), Box::pin(call::run(Arc::clone(&self.shared), job)));
     }
 }
 

@@ -69,6 +69,9 @@ impl SseReader {
 
     /// The next complete event; `None`: more bytes are needed.
     pub(super) fn next(&mut self) -> Result<Option<Event>, TooLong> {
+        if let Some(event) = self.next_plain() {
+            return Ok(Some(event));
+        }
         loop {
             let text = if self.carry.is_empty() { &self.frame[..] } else { &self.carry[..] };
             let Some(end) = event_end(text, &mut self.line, &mut self.seen) else {
@@ -87,6 +90,21 @@ impl SseReader {
                 return Ok(Some(event));
             }
         }
+    }
+
+    /// The next event, if it is one line `data: {...}` and a blank line in a frame, as nearly all events are.
+    fn next_plain(&mut self) -> Option<Event> {
+        const FIELD: &[u8] = b"data: ";
+        let data = self.frame.strip_prefix(FIELD).filter(|data| data.starts_with(b"{"))?;
+        let length = memchr2(b'\n', b'\r', data)?;
+        if !self.carry.is_empty() || self.seen > 0 || !data[length..].starts_with(b"\n\n") {
+            return None;
+        }
+        let data = self.frame.slice(FIELD.len()..FIELD.len() + length);
+        self.frame.advance(FIELD.len() + length + 2);
+        self.begun = true;
+        self.after_cr = false;
+        Some(Event { data, is_error: false })
     }
 
     /// The event that the end of the stream cut off before its blank line.
