@@ -1,5 +1,6 @@
 //! One attempt of a task at one miner: receives the miner's tokens and its answer.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -119,7 +120,6 @@ impl Attempt {
             let end = text.floor_char_boundary(most);
             return Some((text[..end].into(), end < text.len()));
         }
-        // Most answers in one piece are taken as they are, and need no copy.
         let shared_text = |text: &str| if *answer.text == *text { answer.text.clone() } else { text.into() };
         let mut state = self.live.state.lock();
         if !state.transcript.takes(self.fence) {
@@ -128,7 +128,14 @@ impl Attempt {
         if !state.transcript.begun() && !answer.text.is_empty() {
             let piece = clean_piece(&answer.text, state.transcript.text().is_empty(), raw);
             let end = piece.floor_char_boundary(state.transcript.room());
-            if matches!(state.transcript.push(self.fence, &piece[..end], None), Push::Stale) {
+            // Most answers in one piece are taken as they are.
+            let is_whole = matches!(&piece, Cow::Borrowed(piece) if piece.len() == answer.text.len());
+            let pushed = if is_whole && end == piece.len() {
+                state.transcript.push_whole(self.fence, &answer.text)
+            } else {
+                state.transcript.push(self.fence, &piece[..end], None)
+            };
+            if matches!(pushed, Push::Stale) {
                 return None;
             }
             if !state.readers.is_empty() {
@@ -370,7 +377,8 @@ impl JobSink for Attempt {
             }
             let shown = !state.readers.is_empty();
             let newly_shown = shown && state.transcript.show();
-            let full = state.backlog() > shared.config.limits.stream_window_bytes as usize;
+            let window = shared.config.limits.stream_window_bytes as usize;
+            let full = state.transcript.exceeds(window) && state.backlog() > window;
             let fits = self.live.grown(&mut state);
             (pushed, cut, first, begins, shown, newly_shown, full, fits, state.take_wakers())
         };

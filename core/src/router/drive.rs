@@ -16,7 +16,7 @@ use super::slot::MinerSlot;
 use super::unwritten::Unwritten;
 use crate::engine::{BreakerState, Effect, EndCause, Event, MinerKey, Role, StopReason};
 use crate::miner::{FailClass, Failure, Job, JobInfo, Miner};
-use crate::model::{Fence, Gid, Outcome, TaskState, Timestamp, estimate_tokens};
+use crate::model::{Fence, Gid, Outcome, StoreKind, TaskState, Timestamp, estimate_tokens};
 use crate::task::error_of;
 use crate::{Error, Result};
 
@@ -41,20 +41,33 @@ pub(super) enum Deed {
 }
 
 thread_local! {
-    /// Deeds that wait on this thread while another deed runs; `None` while none runs. A miner may answer inside
-    /// `offer` and so become free for the next task. This queue turns the recursion that would follow, as deep as the
-    /// queue of tasks is long, into a loop.
-    static WAITING: RefCell<Option<Queue>> = const { RefCell::new(None) };
+    /// Deeds that wait on this thread while another deed runs. A miner may answer inside `offer` and so become free for
+    /// the next task. This queue turns the recursion that would follow, as deep as the queue of tasks is long, into a
+    /// loop.
+    static WAITING: RefCell<Waiting> = const { RefCell::new(Waiting { is_running: false, queue: VecDeque::new() }) };
 }
 
-type Queue = VecDeque<(Arc<Shared>, Deed)>;
+struct Waiting {
+    /// Whether a deed runs.
+    is_running: bool,
+    queue: VecDeque<(Arc<Shared>, Deed)>,
+}
 
-/// Removes the queue when the outermost call ends. After a panic too, the next caller on this thread must find none.
+/// The number of deeds for which a thread keeps the memory. Every task needs a place or two for a moment.
+const KEPT: usize = 16;
+
+/// Empties the queue when the outermost call ends. After a panic too, the next caller on this thread must find it empty.
 struct Reset;
 
 impl Drop for Reset {
     fn drop(&mut self) {
-        WAITING.with_borrow_mut(|waiting| *waiting = None);
+        let left = WAITING.with_borrow_mut(|waiting| {
+            waiting.is_running = false;
+            let keeps = waiting.queue.is_empty() && waiting.queue.capacity() <= KEPT;
+            if keeps { VecDeque::new() } else { std::mem::take(&mut waiting.queue) }
+        });
+        // Outside of the borrow, because dropping a job that is left may lead to deeds of its own.
+        drop(left);
     }
 }
 
@@ -267,38 +280,44 @@ impl Shared {
             return;
         }
         let outermost = WAITING.with_borrow_mut(|waiting| {
-            let outermost = waiting.is_none();
-            waiting.get_or_insert_default().extend(deeds.into_iter().map(|deed| (self.clone(), deed)));
-            outermost
-        });
-        if !outermost {
-            return;
-        }
-        let _reset = Reset;
-        while let Some((shared, deed)) =
-            WAITING.with_borrow_mut(|waiting| waiting.as_mut().and_then(VecDeque::pop_front))
-        {
-            match deed {
-                Deed::Offer(miner, job) => {
-                    let _runtime = shared.runtime.enter();
-                    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| miner.offer(job))).is_err() {
-                        tracing::error!("a miner panicked in offer; its job counts as dropped");
-                    }
-                }
-                Deed::Judge(live) => shared.compare(live),
-                Deed::Forget(gid) => shared.step(Event::Cancel(gid)),
-                Deed::Reputed(name, reputation) => shared.reputed(&name, reputation),
-                Deed::Deserted(words) => shared.deserted(&words),
-                Deed::Log(write) => write(),
-                Deed::Finish(live) => shared.write_end(live),
-                Deed::Ended(live, written) => shared.show_end(&live, written),
+            if waiting.is_running {
+                waiting.queue.extend(deeds.into_iter().map(|deed| (self.clone(), deed)));
+                return None;
             }
+            waiting.is_running = true;
+            Some(deeds)
+        });
+        let Some(deeds) = outermost else { return };
+        let _reset = Reset;
+        for deed in deeds {
+            self.do_now(deed);
+        }
+        while let Some((shared, deed)) = WAITING.with_borrow_mut(|waiting| waiting.queue.pop_front()) {
+            shared.do_now(deed);
+        }
+    }
+
+    fn do_now(self: &Arc<Self>, deed: Deed) {
+        match deed {
+            Deed::Offer(miner, job) => {
+                let _runtime = self.runtime.enter();
+                if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| miner.offer(job))).is_err() {
+                    tracing::error!("a miner panicked in offer; its job counts as dropped");
+                }
+            }
+            Deed::Judge(live) => self.compare(live),
+            Deed::Forget(gid) => self.step(Event::Cancel(gid)),
+            Deed::Reputed(name, reputation) => self.reputed(&name, reputation),
+            Deed::Deserted(words) => self.deserted(&words),
+            Deed::Log(write) => write(),
+            Deed::Finish(live) => self.write_end(live),
+            Deed::Ended(live, written) => self.show_end(&live, written),
         }
     }
 
     fn write_end(self: &Arc<Self>, live: Arc<Live>) {
         let gid = live.spec.gid;
-        let task = live.close();
+        let task = live.close(self.store.kind() != StoreKind::Memory);
         if live.spec.shadow {
             return self.step(Event::Committed(gid));
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::live::{Live, LiveState};
 use super::shared::Shared;
 use crate::model::{Fence, MinerResult, Outcome, Task, TaskState};
-use crate::task::{TaskEnd, hash_of};
+use crate::task::{TaskEnd, add_hashes, hash_of};
 
 /// The index of the winning answer: the one that the comparison chose, else the streamed one, else the first.
 fn winner(state: &LiveState) -> usize {
@@ -14,8 +14,9 @@ fn winner(state: &LiveState) -> usize {
 }
 
 impl Live {
-    /// Makes the end of the task from its state. Returns the row for the store.
-    pub(super) fn close(&self) -> Arc<Task> {
+    /// Makes the end of the task from its state. Returns the row for the store; with `hashes` it has the hash of every
+    /// answer, else [`add_hashes`] gives them to each reader.
+    pub(super) fn close(&self, hashes: bool) -> Arc<Task> {
         let mut state = self.state.lock();
         let winner = winner(&state);
         if winner < state.answers.len() {
@@ -25,14 +26,16 @@ impl Live {
             .answers
             .iter()
             .map(|given| {
-                let hash = if given.hash.is_empty() { hash_of(&given.answer.text) } else { given.hash.clone() };
+                let lacks = hashes && given.hash.is_empty();
+                let hash = if lacks { hash_of(&given.answer.text) } else { given.hash.clone() };
                 MinerResult::default().miner(given.miner.clone()).answer(given.answer.clone()).hash(hash)
             })
             .collect();
         let mut task = self.so_far(&state);
-        if let Some(first) = results.first() {
-            task.text = first.answer.text.clone();
-        }
+        task.text = match results.first() {
+            Some(first) => first.answer.text.clone(),
+            None => state.transcript.text().into(),
+        };
         task.state = TaskState::Ended;
         task.outcome = state.outcome;
         task.committed_at = state.ended_at;
@@ -46,7 +49,7 @@ impl Live {
         row
     }
 
-    /// The record of a task that runs, or whose end must not be shown yet.
+    /// The record of a task that runs, or whose end must not be shown yet, without its text.
     fn so_far(&self, state: &LiveState) -> Task {
         let mut task = self.spec.to_task();
         task.state = state.state.min(TaskState::Precommitted);
@@ -55,7 +58,6 @@ impl Live {
         task.precommitted_at = state.precommitted_at;
         task.attempts = state.assigned.len() as u32;
         task.assigned_miners.clone_from(&state.assigned);
-        task.text = state.transcript.text().into();
         task.model = self.spec.session_model();
         task.fence = state.primary.unwrap_or_default();
         task
@@ -72,10 +74,14 @@ impl Shared {
         let error = match (&state.end, &state.closed) {
             // The store failed.
             (Some(Err(error)), _) if answered || state.unwritten.is_some() => Some(error.clone()),
-            (Some(_), Some(end)) => return Task::clone(&end.row),
+            (Some(_), Some(end)) => {
+                let mut task = Task::clone(&end.row);
+                add_hashes(&mut task);
+                return task;
+            }
             _ => None,
         };
-        let mut task = live.so_far(&state).error(error);
+        let mut task = live.so_far(&state).error(error).text(state.transcript.text().into());
         if let Some(view) = view {
             task.state = view.state.min(TaskState::Precommitted);
             task.queue_position = view.queue_position;

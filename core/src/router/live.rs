@@ -204,7 +204,9 @@ impl Live {
 /// Wakes the waiters. The task's lock must not be held.
 #[inline]
 pub(super) fn wake(wakers: Option<Wakers>) {
-    for (_, waker) in wakers.into_iter().flatten() {
-        waker.wake();
+    if let Some(wakers) = wakers {
+        for (_, waker) in wakers {
+            waker.wake();
+        }
     }
 }

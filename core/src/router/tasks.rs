@@ -13,7 +13,7 @@ use super::wait::written_down;
 use crate::engine::Event;
 use crate::model::{SessionId, Task, TaskId, TaskRequest, TaskState};
 use crate::store::{Accepted, TaskPage, TaskQuery};
-use crate::task::{Idempotency, TaskEnd, TaskSpec};
+use crate::task::{Idempotency, TaskEnd, TaskSpec, add_hashes};
 use crate::{Error, ErrorKind, Result};
 
 impl Router {
@@ -126,7 +126,9 @@ impl Router {
 
     async fn stored(&self, session: SessionId, id: TaskId) -> Result<Task> {
         self.session(session)?;
-        self.shared.store.task(session, id).await?.ok_or_else(|| unknown(session, id))
+        let mut task = self.shared.store.task(session, id).await?.ok_or_else(|| unknown(session, id))?;
+        add_hashes(&mut task);
+        Ok(task)
     }
 
     /// A page of a session's tasks, oldest first.
@@ -136,8 +138,10 @@ impl Router {
     pub async fn tasks(&self, query: TaskQuery) -> Result<TaskPage> {
         self.session(query.session_id)?;
         let mut page = self.shared.store.tasks(query).await?;
-        for task in page.tasks.iter_mut().filter(|task| task.state != TaskState::Ended) {
-            if let Some(live) = self.shared.find(task.session_id, task.id) {
+        for task in &mut page.tasks {
+            if task.state == TaskState::Ended {
+                add_hashes(task);
+            } else if let Some(live) = self.shared.find(task.session_id, task.id) {
                 *task = self.shared.task_of(&live);
             }
         }

@@ -56,7 +56,7 @@ pub struct Transcript {
     /// The number of pieces that were there when the present attempt took over.
     inherited: usize,
     text: String,
-    /// The text of an ended task, shared with its answer; `text` is empty then.
+    /// The text, if it is shared with the answer; `text` is empty then.
     whole: Option<SharedText>,
     /// The offset in the text at which each piece ends.
     ends: Vec<u32>,
@@ -176,10 +176,13 @@ impl Transcript {
             // The first token wins the race.
             self.fence = Some(fence);
         }
-        if self.text.len() + text.len() > self.max_bytes {
+        if self.text().len() + text.len() > self.max_bytes {
             return Push::TooLong;
         }
         self.rival = None;
+        if let Some(whole) = self.whole.take() {
+            self.text.push_str(&whole);
+        }
         self.text.push_str(text);
         self.ends.push(self.text.len() as u32);
         self.raw_bytes += raw.as_ref().map_or(0, Bytes::len);
@@ -195,9 +198,22 @@ impl Transcript {
         Push::At(self.last_seq())
     }
 
+    /// Adds an answer that came in one piece as the whole text. The transcript shares it, where it has no text yet.
+    pub fn push_whole(&mut self, fence: Fence, answer: &SharedText) -> Push {
+        if !self.text().is_empty() || answer.len() > self.max_bytes {
+            return self.push(fence, answer, None);
+        }
+        let pushed = self.push(fence, "", None);
+        if let (Push::At(_), Some(end)) = (pushed, self.ends.last_mut()) {
+            *end = answer.len() as u32;
+            self.whole = Some(answer.clone());
+        }
+        pushed
+    }
+
     /// The number of bytes of text that still fit.
     pub fn room(&self) -> usize {
-        self.max_bytes - self.text.len()
+        self.max_bytes - self.text().len()
     }
 
     /// The number of the newest piece; before the first, the number of the mark, or 0.
@@ -230,6 +246,11 @@ impl Transcript {
         text + self.raw.iter().skip(skip).flatten().map(Bytes::len).sum::<usize>()
     }
 
+    /// Whether a reader may have more than `bytes` bytes to read: there are as many. This is quick to tell.
+    pub fn exceeds(&self, bytes: usize) -> bool {
+        self.text().len() + self.raw_bytes > bytes
+    }
+
     /// The bytes of memory that the transcript takes.
     pub fn weight(&self) -> usize {
         self.text.capacity()
@@ -241,7 +262,7 @@ impl Transcript {
     /// Refuses further pieces and frees spare memory. If the text equals `answer`, both share one copy.
     pub fn settle(&mut self, answer: Option<&SharedText>) {
         self.seal();
-        if let Some(answer) = answer.filter(|answer| ***answer == *self.text) {
+        if let Some(answer) = answer.filter(|answer| ***answer == *self.text()) {
             self.whole = Some(answer.clone());
             self.text = String::new();
         }

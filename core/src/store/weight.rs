@@ -1,6 +1,6 @@
 //! The weight of a task against the byte budgets of retention. It is equal in every store.
 
-use crate::model::{Task, TaskRequest};
+use crate::model::{MinerResult, Task, TaskRequest};
 
 /// The bytes that a task costs beside its texts: its row or record, and its index entries.
 const FIXED: u64 = 512;
@@ -16,7 +16,7 @@ pub(super) fn weight(task: &Task) -> u64 {
             // The winner's text is the task's text and is kept once.
             let text = if answer.text == task.text { 0 } else { answer.text.len() };
             result.miner.len()
-                + result.hash.len()
+                + hash_len(result)
                 + text
                 + answer.model.as_ref().map_or(0, String::len)
                 + answer.raw.as_ref().map_or(0, bytes::Bytes::len)
@@ -27,6 +27,11 @@ pub(super) fn weight(task: &Task) -> u64 {
         + task.error.as_ref().map_or(0, |error| error.message().len())
         + task.assigned_miners.iter().map(String::len).sum::<usize>();
     FIXED + request_weight(&task.request) + rest as u64
+}
+
+/// The length of a result's hash, which may still have to be made.
+fn hash_len(result: &MinerResult) -> usize {
+    if result.hash.is_empty() { 64 } else { result.hash.len() }
 }
 
 /// The bytes of a request's texts.

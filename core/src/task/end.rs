@@ -14,7 +14,7 @@ use crate::{Error, ErrorKind, Result, UpstreamError};
 /// The end of a task.
 #[derive(Debug)]
 pub(crate) struct TaskEnd {
-    /// The ended task, as the store keeps it and as lists show it.
+    /// The ended task, as the store gets it. Readers get it with [all hashes](add_hashes).
     pub(crate) row: Arc<Task>,
     /// The result that waiting callers get.
     pub(crate) result: Result<Arc<Completion>>,
@@ -135,11 +135,22 @@ pub(crate) fn hash_of(text: &str) -> String {
     hex(&Sha256::digest(text))
 }
 
+/// Adds the hashes that the results of an ended task lack.
+///
+/// A store in memory holds tasks without the hashes, because they follow from the texts, and making one costs as much as
+/// admitting a task. Each reader gets them.
+pub(crate) fn add_hashes(task: &mut Task) {
+    for result in task.results.iter_mut().filter(|result| result.hash.is_empty()) {
+        result.hash = hash_of(&result.answer.text);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::{Config, Router, TaskQuery};
 
     #[test]
     fn a_wait_of_years_is_told_as_a_day() {
@@ -150,6 +161,21 @@ mod tests {
                 assert_eq!(error.details().retry_after_ms, Some(told), "{said:?} {cause:?}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn readers_get_the_hash_of_every_answer() {
+        let router = Router::open(Config::default().echo(true)).await.unwrap();
+        let done = router.complete("hi").await.unwrap();
+        let (session, id) = (done.session_id, done.task_id);
+        let wanted = hash_of(&done.answer.text);
+        assert_eq!(wanted.len(), 64);
+        let query = TaskQuery { session_id: session, limit: 9, ..TaskQuery::default() };
+        let page = router.tasks(query).await.unwrap();
+        for task in page.tasks.into_iter().chain([router.task(session, id).await.unwrap()]) {
+            assert_eq!(task.results.iter().map(|result| result.hash.as_str()).collect::<Vec<_>>(), [&wanted]);
+        }
+        router.close().await;
     }
 
     #[test]

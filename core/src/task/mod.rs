@@ -6,6 +6,6 @@
 mod end;
 mod spec;
 
-pub(crate) use end::{TaskEnd, error_of, hash_of};
+pub(crate) use end::{TaskEnd, add_hashes, error_of, hash_of};
 use spec::kept;
 pub use spec::{Idempotency, Judged, TaskSpec};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::end::add_hashes;
 use crate::model::{
     Gid, OnFailure, Retention, SessionId, SharedText, Task, TaskId, TaskRequest, Timestamp, Validation,
 };
@@ -36,6 +37,8 @@ pub(super) fn kept(retention: Retention, mut task: Task) -> Task {
     shown.client_reference.clone_from(&task.request.client_reference);
     task.request = Arc::new(shown);
     if retention == Retention::Nothing {
+        // The hash outlives the text that it is made of.
+        add_hashes(&mut task);
         task.text = SharedText::default();
         for result in &mut task.results {
             result.answer.text = SharedText::default();
