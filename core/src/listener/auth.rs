@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::credentials::{self, Sent};
 use super::locality::{Foreign, Local, LocalRule, Visit};
 use crate::config::{Anonymous, DEFAULT_DEV_TOKEN, ListenConfig};
-use crate::model::{Scope, SessionId};
+use crate::model::{Scope, SessionId, Timestamp};
+use crate::router::key_end::KeyLife;
 use crate::router::{KeyRing, Known};
 use crate::store::ApiKey;
 use crate::token::{DEFAULT_ENROL_SECS, DEFAULT_SCOPES, KeySpec, Token};
@@ -120,9 +121,9 @@ impl Caller {
         self.recorded.then_some(&*self.rights)
     }
 
-    /// Cancelled when the caller's key is revoked, if it has a key that can be.
-    pub(in crate::listener) fn revoked(&self) -> Option<&CancellationToken> {
-        self.revoked.as_ref()
+    /// The life of the caller's key from `now` on, if it has a key that can end.
+    pub(in crate::listener) fn life(&self, now: Timestamp) -> Option<KeyLife> {
+        self.revoked.clone().map(|revoked| KeyLife::new(&self.rights, revoked, now))
     }
 
     /// The only sessions that the caller may use; empty: all sessions.

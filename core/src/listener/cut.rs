@@ -13,25 +13,28 @@ use http_body::Frame;
 
 use super::closing::Closing;
 use super::reply::Family;
-use super::revocation::Revocation;
-use crate::Error;
+use crate::router::key_end::{KeyEnd, KeyLife};
+use crate::{Error, ErrorKind};
 
-/// The two causes that end an answer early: its connection must end, or its key is revoked.
+/// The two causes that end an answer early: its connection must end, or its key ends. Tasks that do not need a reader
+/// (`async`, `detach`) go on.
 pub(in crate::listener) struct Ends {
     pub(in crate::listener) closing: Closing,
-    /// The revocation of the caller's key; `None` if the caller has no key that can be revoked.
-    pub(in crate::listener) revocation: Option<Revocation>,
+    /// The life of the caller's key; `None` if the caller has no key that can end.
+    pub(in crate::listener) key_life: Option<KeyLife>,
 }
 
 impl Ends {
-    /// The error to end with, if a cause is due. A revocation wakes the task.
+    /// The error to end with, if a cause is due. The end of the key wakes the task.
     fn due(&mut self, cx: &mut Context<'_>) -> Option<Error> {
-        let revoked = self.revocation.as_mut().and_then(|revocation| revocation.due(cx));
-        revoked.or_else(|| self.closing.due())
+        match self.key_life.as_mut().map(|life| Pin::new(life).poll(cx)) {
+            Some(Poll::Ready(end)) => Some(ended(end)),
+            _ => self.closing.due(),
+        }
     }
 
     fn can_come(&self) -> bool {
-        self.revocation.is_some() || self.closing.can_come()
+        self.key_life.is_some() || self.closing.can_come()
     }
 
     /// Waits for the answer of the routes. A stream of events ends when an error is due.
@@ -61,6 +64,15 @@ impl Ends {
         }
         Ok(response.map(|stream| Body::new(Cut { stream: Some(stream), family, ends: self })))
     }
+}
+
+/// The error for work under a key that has ended.
+fn ended(end: KeyEnd) -> Error {
+    let (message, code) = match end {
+        KeyEnd::Revoked => ("the key was revoked: use another one", "key_revoked"),
+        KeyEnd::Expired => ("the key has expired: use another one", "key_expired"),
+    };
+    Error::new(ErrorKind::Unauthenticated, message).with_code(code)
 }
 
 /// A stream of events that ends with an error when one is due.

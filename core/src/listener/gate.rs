@@ -13,14 +13,12 @@ use tower::{Service, ServiceExt};
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
 use super::access::{self, Line};
-use super::auth::Caller;
 use super::cut::Ends;
 use super::fast_path::FastPath;
 use super::locality::Visit;
 use super::marks::Marks;
 use super::peer::Connection;
 use super::reply::{Failed, Family};
-use super::revocation::Revocation;
 use super::state::AppState;
 use super::{intake, miners, paths, request_id};
 use crate::model::Timestamp;
@@ -106,23 +104,23 @@ impl Gate {
         if connection.miners_only && !matches!(path, miners::PATH | "/healthz" | "/readyz") {
             return (no_route(family, path), false);
         }
-        let mut known = None;
+        let (mut known, mut key_life) = (None, None);
         if !self.is_public(request.method(), path) {
-            let now = Timestamp::wall_clock().as_secs();
+            let now = Timestamp::wall_clock();
             let visit = Visit { peer: connection.peer.ip(), uri: request.uri(), headers: request.headers() };
             let caller = match &connection.recall {
-                Some(recall) => recall.caller(&self.state.auth, &visit, now),
-                None => self.state.auth.caller(&visit, now),
+                Some(recall) => recall.caller(&self.state.auth, &visit, now.as_secs()),
+                None => self.state.auth.caller(&visit, now.as_secs()),
             };
             match caller {
                 Ok(caller) => {
                     access::by(&caller);
+                    key_life = caller.life(now);
                     known = Some(caller);
                 }
                 Err(error) => return (Failed::new(family, error).into_response(), false),
             }
         }
-        let revocation = known.as_ref().and_then(Caller::revoked).cloned().map(Revocation::of);
         let is_fast = FastPath::takes(&request);
         if is_fast {
             access::on_fixed(FastPath::ROUTE);
@@ -141,7 +139,7 @@ impl Gate {
                 Err(never) => match never {},
             }
         });
-        let ends = Ends { closing: connection.closing.clone(), revocation };
+        let ends = Ends { closing: connection.closing.clone(), key_life };
         match ends.bound(answer, family).await {
             Ok(response) => (response, is_fast),
             Err(error) => (Failed::new(family, error).into_response(), false),

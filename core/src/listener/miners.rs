@@ -12,7 +12,6 @@ use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
-use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -25,6 +24,7 @@ use crate::miner::protocol::frame::SUBPROTOCOL;
 use crate::miner::protocol::handshake::Holder;
 use crate::model::{Scope, Timestamp};
 use crate::router::accept::{Door, MinerPeer, MinerTokens};
+use crate::router::key_end::KeyLife;
 use crate::store::ApiKey;
 use crate::{Error, ErrorKind, Result};
 
@@ -148,14 +148,14 @@ struct Tokens {
 }
 
 impl MinerTokens for Tokens {
-    fn holder(&self, token: &str) -> Result<(Holder, Option<CancellationToken>)> {
-        let now = Timestamp::wall_clock().as_secs();
-        let caller = self.state.auth.caller_of(token, self.local.clone(), now)?;
+    fn holder(&self, token: &str) -> Result<(Holder, Option<KeyLife>)> {
+        let now = Timestamp::wall_clock();
+        let caller = self.state.auth.caller_of(token, self.local.clone(), now.as_secs())?;
         caller.may(Scope::Miner)?;
         // A miner works for every session, so its key must not be limited to some.
         caller.is_unlimited()?;
         let (models, owner) = caller.key().map(|key| (key.models.clone(), key.owner.clone())).unwrap_or_default();
-        Ok((Holder { id: caller.id().to_owned(), models, owner }, caller.revoked().cloned()))
+        Ok((Holder { id: caller.id().to_owned(), models, owner }, caller.life(now)))
     }
 
     fn enrolment(&self, token: &str) -> Result<Arc<ApiKey>> {

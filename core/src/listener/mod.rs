@@ -40,7 +40,6 @@ mod recall;
 mod refusal;
 mod reply;
 mod request_id;
-mod revocation;
 mod server;
 mod sse;
 mod stall;

@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::key_end::KeyLife;
 use super::shared::Router;
 use crate::Result;
 use crate::miner::link::websocket_config;
@@ -32,11 +33,11 @@ const REFUSAL: Duration = Duration::from_secs(1);
 
 /// Looks up the tokens with which a miner may come in.
 pub(crate) trait MinerTokens: Send + Sync {
-    /// The holder of a token of the scope `miner`, and the signal that the token was revoked.
+    /// The holder of a token of the scope `miner`, and the life of the token if it can end.
     ///
     /// # Errors
     /// The reason why the token does not admit a miner.
-    fn holder(&self, token: &str) -> Result<(Holder, Option<CancellationToken>)>;
+    fn holder(&self, token: &str) -> Result<(Holder, Option<KeyLife>)>;
 
     /// The record of a one-time token that enrols a key.
     ///
@@ -90,9 +91,9 @@ impl Router {
                 return;
             }
             Some(Err(refused)) => refused,
-            Some(Ok((admitted, revoked))) => match self.seated(&admitted) {
+            Some(Ok((admitted, key_life))) => match self.seated(&admitted) {
                 Ok((seat, link)) => {
-                    self.serve_seat(&admitted.identity.id, &seat, &link, (revoked, &door), socket).await;
+                    self.serve_seat(&admitted.identity.id, &seat, &link, (key_life, &door), socket).await;
                     drop(door.open);
                     return;
                 }
@@ -116,7 +117,7 @@ impl Router {
         socket: &mut WebSocketStream<S>,
         channel: Option<[u8; 32]>,
         tokens: &T,
-    ) -> Option<Result<(Admitted, Option<CancellationToken>), ErrorFrame>>
+    ) -> Option<Result<(Admitted, Option<KeyLife>), ErrorFrame>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
         T: MinerTokens,
@@ -129,7 +130,7 @@ impl Router {
         let greeting = Greeting::new(nonce, Timestamp::wall_clock().0, self.config().name.clone(), channel);
         let challenge = Message::text(greeting.challenge().to_text());
         timeout_at(deadline, socket.send(challenge)).await.ok()?.ok()?;
-        let mut revoked = None;
+        let mut key_life = None;
         let mut step = Step::Greeting(greeting);
         loop {
             step = match step {
@@ -139,8 +140,8 @@ impl Router {
                 },
                 Step::Token(shown) => {
                     let holder = tokens.holder(shown.token());
-                    shown.held_by(holder.map(|(holder, token)| {
-                        revoked = token;
+                    shown.held_by(holder.map(|(holder, life)| {
+                        key_life = life;
                         holder
                     }))
                 }
@@ -163,7 +164,7 @@ impl Router {
                             record.last_seen = NonZeroU64::new(now);
                         });
                     }
-                    return Some(Ok((*admitted, revoked)));
+                    return Some(Ok((*admitted, key_life)));
                 }
                 Step::Refused(error) => return Some(Err(error)),
             };

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::accept::{Door, MinerPeer, MinerTokens};
+use super::key_end::KeyLife;
 use crate::config::MinersConfig;
 use crate::miner::protocol::frame::{Auth, Hello, MinerFrame, RouterFrame, VERSION};
 use crate::miner::protocol::handshake::{Holder, unauthorized};
@@ -25,7 +26,7 @@ use crate::{Config, Result, Router};
 struct Slow(Arc<ApiKey>);
 
 impl MinerTokens for Slow {
-    fn holder(&self, _token: &str) -> Result<(Holder, Option<CancellationToken>)> {
+    fn holder(&self, _token: &str) -> Result<(Holder, Option<KeyLife>)> {
         Err(unauthorized())
     }
 

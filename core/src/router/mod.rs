@@ -44,6 +44,8 @@ mod house;
 mod inspect;
 mod intake;
 mod judge;
+#[cfg(feature = "listener")]
+pub(crate) mod key_end;
 mod key_ring;
 mod keys;
 mod known;

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
-use tokio_util::sync::CancellationToken;
 
 use super::accept::Door;
+use super::key_end::{KeyEnd, KeyLife};
 use super::miners::MinerHandle;
 use super::seats::Remote;
 use super::shared::{Router, Shared};
@@ -81,13 +81,13 @@ impl Router {
         Ok((seat, link))
     }
 
-    /// Runs a seat's connection to its end. The signal `revoked` and the end of the listener, `door`, end it.
+    /// Runs a seat's connection to its end. The end of the miner's token, and of the listener, `door`, end it.
     pub(super) async fn serve_seat<S>(
         &self,
         id: &str,
         seat: &Arc<Seat>,
         link: &Arc<Link>,
-        (revoked, door): (Option<CancellationToken>, &Door),
+        (key_life, door): (Option<KeyLife>, &Door),
         socket: WebSocketStream<S>,
     ) where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -101,7 +101,7 @@ impl Router {
         let connection = Connection { seat: Arc::clone(seat), link: Arc::clone(link), puzzled: AtomicBool::new(false) };
         let end = {
             let running = link::run(socket, link, &connection, timing);
-            let announced = shared.announce_end(seat, link, revoked, door);
+            let announced = shared.announce_end(seat, link, key_life, door);
             tokio::pin!(running, announced);
             tokio::select! {
                 end = &mut running => end,
@@ -198,9 +198,9 @@ impl Shared {
         }
     }
 
-    /// Tells the miner when the router or its listener drains or closes, or that the miner is revoked. Completes after
-    /// the close or the revocation.
-    async fn announce_end(&self, seat: &Arc<Seat>, link: &Arc<Link>, revoked: Option<CancellationToken>, door: &Door) {
+    /// Tells the miner when the router or its listener drains or closes, or that its token has ended. Completes after
+    /// the close or the end of the token.
+    async fn announce_end(&self, seat: &Arc<Seat>, link: &Arc<Link>, key_life: Option<KeyLife>, door: &Door) {
         let drained = async {
             self.drain_started.cancelled().await;
             link.post(drain_frame(self.config.listen.drain_timeout_ms));
@@ -216,13 +216,16 @@ impl Shared {
             }
         };
         let refused = async {
-            match revoked {
-                Some(revoked) => revoked.cancelled().await,
+            match key_life {
+                Some(life) => life.await,
                 None => std::future::pending().await,
             }
         };
         let reason = tokio::select! {
-            () = refused => return link.refuse(&revoked_error()),
+            end = refused => return link.refuse(&match end {
+                KeyEnd::Revoked => revoked_error(),
+                KeyEnd::Expired => ErrorFrame::fatal("unauthorized", "the miner's token has expired"),
+            }),
             () = drained => "the router is shutting down",
             () = self.stop.cancelled() => "the router is shutting down",
             () = turned_out => "the listener is stopped",

@@ -1,11 +1,14 @@
-//! Tokens of the configuration, and keys that are revoked while requests run under them.
+//! Tokens of the configuration, and keys that are revoked or expire while requests run under them.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
-use cortensor_router::Token;
 use cortensor_router::config::{ListenConfig, TokenConfig};
+use cortensor_router::listener::{Body, Handler};
 use cortensor_router::miner::Job;
 use cortensor_router::model::MinerSpec;
+use cortensor_router::{Config, KeySpec, Router, Token};
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -110,6 +113,47 @@ async fn revoking_a_key_answers_its_calls_and_leaves_the_tasks_that_nobody_waits
     assert!(!detached.is_cancelled());
 }
 
+/// The clock stands still while anything can be done, so that the key expires while the miner is silent.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_expires_ends_its_streams_and_calls_at_once() {
+    let router = Router::open(Config::default()).await.unwrap();
+    let (sender, mut jobs) = mpsc::unbounded_channel::<Job>();
+    router.add_miner(MinerSpec::new("slow", 8), move |job: Job| sender.send(job).unwrap()).unwrap();
+    let handler = Handler::new(router.clone(), ListenConfig::default()).unwrap();
+    for (path, body) in [
+        ("/api/v1/completions", r#"{"prompt":"x","stream":true}"#),
+        ("/api/v1/completions", r#"{"prompt":"x"}"#),
+        ("/v1/chat/completions", r#"{"messages":[{"role":"user","content":"x"}],"stream":true}"#),
+        ("/v1/chat/completions", r#"{"messages":[{"role":"user","content":"x"}]}"#),
+    ] {
+        let key = router.create_key(&KeySpec::new("brief").ttl_secs(NonZeroU64::new(5))).await.unwrap();
+        let asked = tokio::time::Instant::now();
+        let request = |body: &'static str| {
+            let bearer = format!("Bearer {}", key.token.reveal());
+            let request = http::Request::post(path).header("authorization", bearer).body(Body::from(body)).unwrap();
+            let handler = handler.clone();
+            tokio::spawn(async move {
+                let (head, body) = handler.handle(request, "127.0.0.1:1".parse().unwrap()).await.into_parts();
+                (head.status, String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap())
+            })
+        };
+        let call = request(body);
+        let job = jobs.recv().await.unwrap();
+        job.emit("token ");
+        let (status, text) = call.await.unwrap();
+        let lasted = asked.elapsed();
+        assert!(lasted > Duration::from_millis(3_900) && lasted < Duration::from_millis(5_100), "{lasted:?}");
+        assert!(text.contains("\"key_expired\""), "{text}");
+        if body.contains("stream") {
+            assert!(status == 200 && text.contains("token ") && text.ends_with("data: [DONE]\n\n"), "{text}");
+        } else {
+            assert!(status == 401 && !text.contains("token "), "{text}");
+        }
+        is_told(job).await;
+    }
+    router.close().await;
+}
+
 #[tokio::test]
 async fn a_key_that_revokes_itself_is_told_that_it_did() {
     let server = serve(ListenConfig::default()).await;
@@ -126,8 +170,8 @@ async fn a_key_is_revoked_although_whoever_revokes_it_hangs_up() {
     let storage = cortensor_router::config::StorageConfig::default()
         .data_dir(Some(dir.path().to_owned()))
         .durability(cortensor_router::config::Durability::Full);
-    let server = crate::serve_with(cortensor_router::Config::default().storage(storage), ListenConfig::default()).await;
-    let spec = cortensor_router::KeySpec::new("k").scopes([cortensor_router::model::Scope::Read]);
+    let server = crate::serve_with(Config::default().storage(storage), ListenConfig::default()).await;
+    let spec = KeySpec::new("k").scopes([cortensor_router::model::Scope::Read]);
     let made = server.router.create_key(&spec).await.unwrap();
     {
         let revoked = server.router.delete_key(&made.key.id);

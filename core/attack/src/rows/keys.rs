@@ -1,6 +1,7 @@
-//! Keys with limits: what a key may make, change, list and revoke, and when it ends.
+//! Keys with limits: what a key may make, change, list and revoke, and what ends with it.
 
 use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -8,12 +9,15 @@ use serde_json::{Value, json};
 
 use crate::Outcome;
 use crate::http::{Ask, connect, read};
-use crate::miner::{Hand, hello};
+use crate::miner::{Hand, Offer, hello};
 use crate::report::{Tally, control};
 use crate::target::{Command, Target};
 
-/// The time within which a revoked key's stream must have ended.
+/// The time within which the stream of a key that has ended must have ended too.
 const AT_ONCE: Duration = Duration::from_secs(3);
+
+/// The seconds for which a brief key is valid.
+const BRIEF: u64 = 4;
 
 pub(super) fn run(command: &Command) -> Outcome<Tally> {
     let target = command.guarded("")?;
@@ -120,17 +124,27 @@ fn lists_no_others(target: &Target, tally: &mut Tally) -> Outcome {
     Ok(())
 }
 
-/// A revoked key ends at once, and so does its stream.
-fn ends_when_revoked(target: &Target, tally: &mut Tally) -> Outcome {
-    let (miner, _) = target.key("miner", &["miner"], &json!({}))?;
-    let (mut hand, _) = Hand::welcomed(target.address, &hello("slow", &miner, "slow"))?;
-    for path in ["/v1/chat/completions", "/api/v1/completions", "/api/v1/chat/completions"] {
-        let (token, id) = target.key("streaming", &["submit", "read"], &json!({}))?;
-        let body = json!({
-            "model": "slow", "messages": [{"role": "user", "content": "hi"}], "prompt": "hi", "stream": true,
-        });
+/// The routes that stream, each with the same body.
+const STREAMS: [&str; 3] = ["/v1/chat/completions", "/api/v1/completions", "/api/v1/chat/completions"];
+
+fn question(stream: bool) -> Value {
+    json!({"model": "slow", "messages": [{"role": "user", "content": "hi"}], "prompt": "hi", "stream": stream})
+}
+
+/// A stream whose first piece has arrived.
+struct Open {
+    stream: TcpStream,
+    offer: Offer,
+    /// The bytes that have arrived.
+    seen: Vec<u8>,
+}
+
+impl Open {
+    /// Opens a stream with that key; `hand` answers it with the piece "before".
+    fn new(target: &Target, hand: &mut Hand, path: &str, token: &str) -> Outcome<Self> {
+        let ask = Ask::post(path, &question(true)).token(token);
         let mut stream = connect(target.address)?;
-        stream.write_all(&Ask::post(path, &body).token(&token).bytes(true)).map_err(|error| error.to_string())?;
+        stream.write_all(&ask.bytes(true)).map_err(|error| error.to_string())?;
         let offer = hand.take()?;
         hand.send(&offer.tokens(1, 0, "before"));
         let mut seen = Vec::new();
@@ -141,38 +155,90 @@ fn ends_when_revoked(target: &Target, tally: &mut Tally) -> Outcome {
                 _ => return Err(format!("control: {path} streams nothing: {}", String::from_utf8_lossy(&seen))),
             }
         }
+        Ok(Self { stream, offer, seen })
+    }
+
+    /// Reads until the stream ends, or nothing has come for that time. Gives the whole text and whether it ended.
+    fn rest(mut self, quiet: Duration) -> (String, bool) {
+        let rest = read(self.stream, quiet);
+        self.seen.extend_from_slice(&rest.bytes);
+        (String::from_utf8_lossy(&self.seen).into_owned(), rest.closed)
+    }
+}
+
+/// The frame by which a miner confirms that it stopped.
+fn stopped(offer: Offer) -> Value {
+    json!({"type": "fail", "attempt": offer.attempt, "fence": offer.fence, "class": "cancelled"})
+}
+
+/// A revoked key ends at once, and so does its stream.
+fn ends_when_revoked(target: &Target, tally: &mut Tally) -> Outcome {
+    let (miner, _) = target.key("miner", &["miner"], &json!({}))?;
+    let (mut hand, _) = Hand::welcomed(target.address, &hello("slow", &miner, "slow"))?;
+    for path in STREAMS {
+        let (token, id) = target.key("streaming", &["submit", "read"], &json!({}))?;
+        let open = Open::new(target, &mut hand, path, &token)?;
+        let offer = open.offer;
         target.admin(Ask::new("DELETE", &format!("/api/v1/keys/{id}")))?;
         let revoked = Instant::now();
         hand.send(&offer.tokens(2, 6, "behind"));
-        let rest = read(stream, AT_ONCE);
-        seen.extend_from_slice(&rest.bytes);
-        let text = String::from_utf8_lossy(&seen).into_owned();
-        tally.must(rest.closed && revoked.elapsed() < AT_ONCE, || {
-            format!("{path}: the stream of a revoked key goes on")
-        });
+        let (text, closed) = open.rest(AT_ONCE);
+        tally.must(closed && revoked.elapsed() < AT_ONCE, || format!("{path}: the stream of a revoked key goes on"));
         tally.must(!text.contains("behind"), || format!("{path}: a revoked key reads on: {text}"));
-        for ask in [Ask::get("/api/v1/sessions"), Ask::get("/v1/models"), Ask::post(path, &body)] {
+        for ask in [Ask::get("/api/v1/sessions"), Ask::get("/v1/models"), Ask::post(path, &question(true))] {
             let answer = target.send(ask.token(&token))?;
             tally.must(answer.status == 401, || format!("{path}: a revoked key gets {}", answer.told()));
         }
         // The router has cancelled the attempt, and the miner is free again.
-        hand.send(&json!({"type": "fail", "attempt": offer.attempt, "fence": offer.fence, "class": "cancelled"}));
+        hand.send(&stopped(offer));
     }
     Ok(())
 }
 
-/// A key dies at its expiry, not later.
+/// A key dies at its expiry, not later, and so do its streams, its waiting calls and its miner's connection.
 fn ends_in_time(target: &Target, tally: &mut Tally) -> Outcome {
-    let (token, _) = target.key("brief", &["read"], &json!({"ttl_secs": 2}))?;
+    let (miner, _) = target.key("lasting", &["miner"], &json!({}))?;
+    let (mut hand, _) = Hand::welcomed(target.address, &hello("lasting", &miner, "slow"))?;
     let made = Instant::now();
+    let (token, _) = target.key("brief", &["submit", "read"], &json!({"ttl_secs": BRIEF}))?;
+    let (miner, _) = target.key("brief-miner", &["miner"], &json!({"ttl_secs": BRIEF}))?;
     let answer = target.send(Ask::get("/api/v1/sessions").token(&token))?;
-    control(answer.status == 200 || made.elapsed() > Duration::from_secs(1), || {
-        format!("a new key: {}", answer.told())
-    })?;
-    sleep(Duration::from_millis(3_100).saturating_sub(made.elapsed()));
+    control(answer.status == 200, || format!("a new key: {}", answer.told()))?;
+    let (mut guest, _) = Hand::welcomed(target.address, &hello("guest", &miner, "guest"))?;
+    let mut streams = Vec::new();
+    for path in STREAMS {
+        streams.push((path, Open::new(target, &mut hand, path, &token)?));
+    }
+    let mut call = connect(target.address)?;
+    let ask = Ask::post("/api/v1/completions", &question(false)).token(&token);
+    call.write_all(&ask.bytes(true)).map_err(|error| error.to_string())?;
+    let waiting = hand.take()?;
+    // Whole seconds are counted, so that a key may end up to one second early.
+    control(made.elapsed() < Duration::from_secs(BRIEF - 1), || "the key may have expired too early".to_owned())?;
+
+    sleep((Duration::from_secs(BRIEF) + Duration::from_millis(100)).saturating_sub(made.elapsed()));
+    let mut offers = vec![waiting];
+    for (path, open) in streams {
+        let offer = open.offer;
+        offers.push(offer);
+        hand.send(&offer.tokens(2, 6, "behind"));
+        let (text, closed) = open.rest(AT_ONCE);
+        tally.must(closed, || format!("{path}: the stream of an expired key goes on"));
+        tally.must(!text.contains("behind"), || format!("{path}: an expired key reads on: {text}"));
+    }
+    hand.send(&waiting.tokens(1, 0, "behind"));
+    hand.send(&waiting.done(1, "behind"));
+    let answer = String::from_utf8_lossy(&read(call, AT_ONCE).bytes).into_owned();
+    tally.must(answer.starts_with("HTTP/1.1 401"), || format!("a call of an expired key is answered: {answer}"));
+    tally.must(guest.is_cut(AT_ONCE), || "the miner of an expired token stays".to_owned());
+    let back = Hand::welcomed(target.address, &hello("guest", &miner, "guest"));
+    tally.must(back.is_err(), || "the miner of an expired token is welcome again".to_owned());
     for path in ["/api/v1/sessions", "/v1/models", "/api/v1/status", "/metrics"] {
         let answer = target.send(Ask::get(path).token(&token))?;
         tally.must(answer.status == 401, || format!("{path} with an expired key: {}", answer.told()));
+    }
+    for offer in offers {
+        hand.send(&stopped(offer));
     }
     Ok(())
 }
