@@ -4,7 +4,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// A token that the client sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(in crate::listener) struct Sent<'a> {
     pub(in crate::listener) token: &'a str,
     /// Whether the token came in a header in which the development token is accepted; `api-key` is for secret keys

@@ -6,7 +6,8 @@
 //! stands in `Host`. A proxy on this machine makes remote callers look local, but adds one of its headers. Secret keys
 //! need none of these checks.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU16;
 
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Uri, header};
@@ -88,7 +89,7 @@ const fn forwarded(first: u8) -> (&'static [&'static str], &'static [&'static st
 const OF_BROWSERS: [&str; 3] = ["accept-encoding", "accept-language", "user-agent"];
 
 /// The parts of a request, beside its credentials, that tell where its sender is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(in crate::listener) struct Visit<'a> {
     pub(in crate::listener) peer: IpAddr,
     pub(in crate::listener) uri: &'a Uri,
@@ -114,8 +115,12 @@ pub(in crate::listener) struct LocalRule {
 
 impl LocalRule {
     pub(in crate::listener) fn new(config: &ListenConfig) -> Self {
-        let hosts = config.hosts.iter().map(|host| host_name(host).to_ascii_lowercase()).collect();
-        Self { hosts, origins: config.cors.origins.clone() }
+        // An address of the configuration is local without it.
+        let hosts = config.hosts.iter().filter_map(|host| match Named::of(host)?.host {
+            Host::Name(name) => Some(name.to_ascii_lowercase()),
+            Host::Address(_) => None,
+        });
+        Self { hosts: hosts.collect(), origins: config.cors.origins.clone() }
     }
 
     /// Gives the caller if everything about it is local.
@@ -152,18 +157,22 @@ impl LocalRule {
         Ok(named)
     }
 
-    /// Accepts the host if it is a name of this machine. A name of one label is accepted from a sender that is
-    /// certainly not a browser: scripts on a bare socket write any name there, and rebinding needs a browser.
+    /// Accepts the host if it is an exact IP literal, or a name of this machine. A name of one label is accepted from a
+    /// sender that is certainly not a browser: scripts on a bare socket write any name there, and rebinding needs a
+    /// browser.
     fn known_host<'a>(&self, host: &'a str, browser: bool) -> Result<&'a str, Foreign> {
-        let name = host_name(host);
-        let known = port_of(host).is_ok()
-            // These two checks leave no room for text that is not a host.
-            && (is_plainly_local(name)
-                || (host.parse::<Authority>().is_ok()
+        let known = Named::of(host).is_some_and(|named| match named.host {
+            Host::Address(_) => true,
+            Host::Name(name) if LOCAL_NAMES.iter().any(|known| known.eq_ignore_ascii_case(name)) => true,
+            // The check of the whole text leaves no room for anything that is not a host.
+            Host::Name(name) => {
+                host.parse::<Authority>().is_ok()
                     && !host.contains('@')
-                    && (is_local_name(name)
+                    && (is_below_localhost(name)
                         || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(name))
-                        || (is_one_label(name) && !browser))));
+                        || (is_one_label(name) && !browser))
+            }
+        });
         if known { Ok(host) } else { Err(format!("the host {:?} is no name of this machine", short(host))) }
     }
 
@@ -231,53 +240,77 @@ fn is_own(origin: &str, host: &str) -> bool {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (rest, 443),
         _ => return false,
     };
-    let port = |authority: &str| port_of(authority).map(|port| port.unwrap_or(default));
-    let ports = (port(authority), port(host));
-    host_name(authority).eq_ignore_ascii_case(host_name(host)) && ports.0.is_ok() && ports.0 == ports.1
-}
-
-/// A host without its port, its brackets and the dot of the root.
-pub(in crate::listener) fn host_name(host: &str) -> &str {
-    if let Some(rest) = host.strip_prefix('[') {
-        return rest.split(']').next().unwrap_or_default();
-    }
-    let name = colon(host).map_or(host, |at| &host[..at]);
-    name.strip_suffix('.').unwrap_or(name)
-}
-
-/// The place of the first colon. Hosts are too short for the search that `str` would set up.
-fn colon(host: &str) -> Option<usize> {
-    host.bytes().position(|byte| byte == b':')
-}
-
-/// The port of a host; `Ok(None)` where it names none.
-fn port_of(host: &str) -> Result<Option<u16>, ()> {
-    let rest = match host.strip_prefix('[') {
-        Some(rest) => rest.split_once(']').ok_or(())?.1,
-        None => colon(host).map_or("", |at| &host[at..]),
+    let (Some(origin), Some(own)) = (Named::of(authority), Named::of(host)) else { return false };
+    let same = match (origin.host, own.host) {
+        (Host::Address(one), Host::Address(other)) => one == other,
+        (Host::Name(one), Host::Name(other)) => one.eq_ignore_ascii_case(other),
+        _ => false,
     };
-    match rest.strip_prefix(':') {
-        None if rest.is_empty() => Ok(None),
-        Some("") => Ok(None),
-        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => port.parse().map(Some).map_err(|_| ()),
-        _ => Err(()),
+    let port = |named: &Named<'_>| named.port.map_or(default, NonZeroU16::get);
+    same && port(&origin) == port(&own)
+}
+
+/// A host as a request names it, with its port.
+struct Named<'a> {
+    host: Host<'a>,
+    port: Option<NonZeroU16>,
+}
+
+/// The two forms of a host.
+#[derive(Clone, Copy)]
+enum Host<'a> {
+    /// An IP address in its exact form.
+    Address(IpAddr),
+    /// A name, without the dot of the root.
+    Name(&'a str),
+}
+
+impl<'a> Named<'a> {
+    /// Reads a host with or without a port. `None` for text that is neither an address nor has the form of a name.
+    ///
+    /// Only exact IP literals are addresses: IPv6 in brackets and without a zone (RFC 3986, 3.2.2), IPv4 as four decimal
+    /// numbers without a dot behind them. Browsers and resolvers read further texts as addresses, such as `127.1`,
+    /// `0x7f.0.0.1` and `127.0.0.1.`. Here these are names, which nobody knows.
+    fn of(text: &'a str) -> Option<Self> {
+        if let Some(rest) = text.strip_prefix('[') {
+            let (address, rest) = rest.split_once(']')?;
+            let address: Ipv6Addr = address.parse().ok()?;
+            return Some(Self { host: Host::Address(address.into()), port: port(rest)? });
+        }
+        // Hosts are too short for the search that `str` would set up.
+        let end = text.bytes().position(|byte| byte == b':').unwrap_or(text.len());
+        let (name, rest) = text.split_at(end);
+        let port = port(rest)?;
+        if let Ok(address) = name.parse::<Ipv4Addr>() {
+            return Some(Self { host: Host::Address(address.into()), port });
+        }
+        let name = name.strip_suffix('.').unwrap_or(name);
+        (!name.is_empty()).then_some(Self { host: Host::Name(name), port })
     }
 }
 
-/// Whether the name is an address or one of the fixed names of this machine.
-fn is_plainly_local(name: &str) -> bool {
-    LOCAL_NAMES.iter().any(|known| known.eq_ignore_ascii_case(name)) || name.parse::<IpAddr>().is_ok()
+/// The port behind a host: `Some(None)` if there is none, `None` if the text is no port. An empty port is none (RFC
+/// 3986, 3.2.3). Nobody can reach the port 0.
+fn port(text: &str) -> Option<Option<NonZeroU16>> {
+    match text.strip_prefix(':') {
+        None if text.is_empty() => Some(None),
+        Some("") => Some(None),
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok().map(Some),
+        _ => None,
+    }
 }
 
-fn is_local_name(name: &str) -> bool {
-    // A link-local address may name its network interface.
-    let address = name.split('%').next().unwrap_or_default();
-    address.parse::<IpAddr>().is_ok()
-        || name.to_ascii_lowercase().strip_suffix(".localhost").is_some_and(|rest| !rest.is_empty())
+fn is_below_localhost(name: &str) -> bool {
+    name.to_ascii_lowercase().strip_suffix(".localhost").is_some_and(|rest| !rest.is_empty())
 }
 
+/// Whether the name is one label, and no number, which resolvers read as an IPv4 address (`2130706433`, `0x7f000001`).
 fn is_one_label(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    let is_number = match name.strip_prefix("0x").or_else(|| name.strip_prefix("0X")) {
+        Some(digits) => digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        None => name.bytes().all(|byte| byte.is_ascii_digit()),
+    };
+    !is_number && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// The text of a header's value; empty if the value is not text, because such a value is never a known one.
@@ -331,6 +364,15 @@ mod tests {
             "[::1]",
             "[fd00::7]:1",
             "[::ffff:127.0.0.1]",
+            "[::FFFF:7F00:1]",
+            "[0:0:0:0:0:0:0:1]",
+            "[0000:0000:0000:0000:0000:0000:0000:0001]:5010",
+            "127.0.0.1:",
+            "127.0.0.1:1",
+            "127.0.0.1:65535",
+            "127.0.0.1:00080",
+            "LOCALHOST",
+            "LOCALHOST.:65535",
             "router.lan",
             "ROUTER.LAN.:7",
             "gpu:5010",
@@ -345,7 +387,55 @@ mod tests {
             "localhost:5010@evil.example",
             "localhost:evil",
             "localhost:99999",
+            "localhost:65536",
+            "localhost:0",
+            "localhost:+1",
+            "localhost:-1",
+            "localhost: 1",
+            "127.0.0.1:0",
+            "127.0.0.1:65536",
+            "[::1]:0",
+            "[::1]:65536",
             ".localhost",
+            "localhost..",
+            ".",
+            ":80",
+            "127.0.0.1.",
+            "127.0.0.1.:5010",
+            "127.1",
+            "127.0.1",
+            "127.0.0.1.1",
+            "127.0.0.256",
+            "127.0.0.01",
+            "127.0.0.0x1",
+            "0x7f.0.0.1",
+            "0x7f.1",
+            "0x7f000001",
+            "0X7F000001",
+            "0x",
+            "017700000001",
+            "0177.0.0.1",
+            "2130706433",
+            "2130706433.",
+            "0",
+            "x.1",
+            "[127.0.0.1]",
+            "[::1%25evil]",
+            "[::1%251]",
+            "[::1%lo]",
+            "[fe80::1%25eth0]:5010",
+            "[fe80::1%eth0]",
+            "[::1.]",
+            "[::1].",
+            "[::127.0.0.1.]",
+            "[]",
+            "[localhost]",
+            "[[::1]]",
+            "[v1.localhost]",
+            "::1",
+            "fe80::1%eth0",
+            "127.0.0.1%25evil",
+            "localhost%25evil",
             "127.0.0.1.evil.example",
             "127.0.0.1.nip.io",
             "2130706433.x",
@@ -455,6 +545,10 @@ mod tests {
             &[("origin", "http://127.0.0.1:5010")],
             &[("origin", "http://localhost")],
             &[("origin", "ftp://localhost:5010")],
+            &[("origin", "http://localhost:05010/")],
+            &[("origin", "http://localhost:0")],
+            &[("origin", "http://localhost:70546")],
+            &[("origin", "http://[localhost]:5010")],
             &[("origin", "https://evil.example")],
             &[("origin", "https://app.example.evil.example")],
             &[("origin", "https://app.example"), ("origin", "https://evil.example")],
@@ -470,6 +564,39 @@ mod tests {
             LocalRule::new(&ListenConfig { cors: CorsConfig { origins: vec!["*".into()] }, ..ListenConfig::default() });
         let from = |origin| check(&any, "127.0.0.1", "/", &[("host", "localhost"), ("origin", origin)]);
         assert!(from("https://x.example").is_ok() && from("null").is_err());
+        for (host, own, foreign) in [
+            (
+                "127.0.0.1:5010",
+                &["http://127.0.0.1:5010", "https://127.0.0.1:5010"][..],
+                &[
+                    "https://127.0.0.1.:5010",
+                    "http://127.1:5010",
+                    "http://0x7f.0.0.1:5010",
+                    "http://2130706433:5010",
+                    "http://[::ffff:127.0.0.1]:5010",
+                    "http://localhost:5010",
+                    "http://127.0.0.1%25evil:5010",
+                    "http://127.0.0.1",
+                    "http://127.0.0.1:",
+                    "http://127.0.0.1:0",
+                ][..],
+            ),
+            (
+                "[::1]:5010",
+                &["http://[::1]:5010", "http://[0:0:0:0:0:0:0:1]:5010"],
+                &["http://[::1%25evil]:5010", "http://[::1].:5010", "http://::1:5010", "http://[::2]:5010"],
+            ),
+            ("LOCALHOST.:5010", &["http://localhost:5010", "http://localhost.:5010"], &["http://localhost..:5010"]),
+            ("127.0.0.1", &["http://127.0.0.1", "http://127.0.0.1:80", "http://127.0.0.1:"], &["http://127.0.0.1:81"]),
+        ] {
+            let page = |origin| check(&rule, "127.0.0.1", "/", &[("host", host), ("origin", origin)]);
+            for origin in own {
+                assert_eq!(page(origin), Ok(Local { page: true }), "{origin} at {host}");
+            }
+            for origin in foreign {
+                assert!(page(origin).is_err(), "{origin} at {host}");
+            }
+        }
         // Without a port, both have the scheme's default port.
         let bare = |origin| check(&rule, "127.0.0.1", "/", &[("host", "localhost"), ("origin", origin)]);
         assert!(

@@ -7,7 +7,7 @@ use super::closing::Closing;
 use super::recall::Recall;
 
 /// The connection that a request came on.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(in crate::listener) struct Connection {
     /// The address of the other end.
     pub(in crate::listener) peer: SocketAddr,

@@ -60,6 +60,16 @@ fn cases() -> Vec<(&'static str, String, Then)> {
         (" Transfer-Encoding: chunked\r\n", chunks(), Hidden),
         ("Transfer_Encoding: chunked\r\nContent-Length: 99\r\n", String::new(), Hidden),
         ("Transfer-Encoding: gzip\r\n", chunks(), Hidden),
+        // A bare line feed ends a line of the head (RFC 9112, 2.2), and what follows is a line like all others.
+        ("Content-Length: 14\nX: y\r\n", plain(), Answered),
+        ("X: y\nContent-Length: 14\n", plain(), Answered),
+        ("X: y\nTransfer-Encoding: chunked\n", chunks(), Answered),
+        ("X: y\nTransfer-Encoding: chunked\r\nContent-Length: 14\r\n", plain(), Hidden),
+        ("Transfer-Encoding: chunked\nContent-Length: 6\r\n", chunks(), Hidden),
+        ("Content-Length: 6\nTransfer-Encoding: chunked\n", chunks(), Hidden),
+        ("Content-Length: 14\nContent-Length: 15\r\n", plain(), Hidden),
+        ("Content-Length: 14\n Content-Length: 0\r\n", plain(), Hidden),
+        ("Content-Length: 14\rContent-Length: 0\n", plain(), Hidden),
         // Lengths that are none.
         ("Content-Length: 14\r\nContent-Length: 15\r\n", plain(), Hidden),
         ("Content-Length: 14, 15\r\n", plain(), Hidden),
