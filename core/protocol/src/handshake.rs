@@ -17,6 +17,8 @@
 //! state makes the challenge. The machine itself checks the signature of a hello, because that needs only the
 //! challenge.
 
+use std::fmt;
+
 use cortensor_router_model::{Error, ErrorKind, MinerSpec, NodeKind, Result};
 
 use crate::frame::{Challenge, ErrorFrame, Hello, MinerFrame, RouterFrame, VERSION};
@@ -41,17 +43,29 @@ pub enum Step {
 }
 
 /// The state in which the router sends its challenge and waits for the hello.
-#[derive(Debug)]
 pub struct Greeting {
     challenge: Challenge,
     channel: Option<[u8; 32]>,
 }
 
+/// Shows no keying material.
+impl fmt::Debug for Greeting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Greeting").field("challenge", &self.challenge).finish_non_exhaustive()
+    }
+}
+
 /// A hello with a token and no key.
-#[derive(Debug)]
 pub struct TokenShown {
     hello: Box<Hello>,
     token: String,
+}
+
+/// Shows no token.
+impl fmt::Debug for TokenShown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenShown").field("hello", &self.hello).finish_non_exhaustive()
+    }
 }
 
 /// A hello with a key, whose signature is valid.
@@ -62,11 +76,17 @@ pub struct KeyShown {
 }
 
 /// A key that is to be enrolled with a one-time token.
-#[derive(Debug)]
 pub struct Enrolment {
     hello: Box<Hello>,
     public_key: Vec<u8>,
     token: String,
+}
+
+/// Shows no token.
+impl fmt::Debug for Enrolment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Enrolment").field("hello", &self.hello).finish_non_exhaustive()
+    }
 }
 
 /// The holder of a token of the scope `miner`.

@@ -22,6 +22,8 @@ pub mod raw;
 mod record;
 #[cfg(feature = "schema")]
 mod schema;
+#[cfg(test)]
+mod secrecy_tests;
 mod word;
 
 #[cfg(feature = "schema")]

@@ -1,6 +1,9 @@
 //! The parts of the frames of `cortensor-miner.v1`.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use cortensor_router_model::{FinishReason, Hardware, ModelDetails, NodeKind, RequestKind, Usage};
@@ -14,6 +17,44 @@ macro_rules! record {
         #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
         pub struct $name { $($(#[$field_meta])* pub $field: $ty,)* }
     )*};
+}
+
+/// The proof of a miner's identity. `token` alone: a token of the scope `miner`. `public_key` and `signature`: an
+/// enrolled key. All three: enrols the key with a one-time token of the scope `enrol`.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Auth {
+    /// A token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// Base64url of the Ed25519 public key, 32 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
+    /// Base64url of the Ed25519 signature, 64 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+    /// `tls-exporter` if the signature covers the channel (RFC 9266), else `none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<String>,
+}
+
+/// Shows no token.
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth")
+            .field("has_token", &self.token.is_some())
+            .field("public_key", &self.public_key)
+            .field("signature", &self.signature)
+            .field("binding", &self.binding)
+            .finish()
+    }
+}
+
+/// Reads the proof. An error does not quote what it found, because that may be a token in a wrong place.
+fn unquoted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Auth, D::Error> {
+    Auth::deserialize(deserializer).map_err(|_| {
+        D::Error::custom("auth must be an object whose token, public_key, signature and binding are texts")
+    })
 }
 
 record! {
@@ -44,6 +85,7 @@ record! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
         /// The proof of the miner's identity.
+        #[serde(deserialize_with = "unquoted")]
         auth: Auth,
         /// A number that the miner chooses at random when its process starts. A miner that comes back with an equal
         /// number continues its attempts; with another number it starts without attempts.
@@ -73,23 +115,6 @@ record! {
         /// The attempts that the miner still has from an earlier connection of this epoch.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         resume: Option<Resume>,
-    }
-
-    /// The proof of a miner's identity. `token` alone: a token of the scope `miner`. `public_key` and `signature`: an
-    /// enrolled key. All three: enrols the key with a one-time token of the scope `enrol`.
-    Auth {
-        /// A token.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        token: Option<String>,
-        /// Base64url of the Ed25519 public key, 32 bytes.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        public_key: Option<String>,
-        /// Base64url of the Ed25519 signature, 64 bytes.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        signature: Option<String>,
-        /// `tls-exporter` if the signature covers the channel (RFC 9266), else `none`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        binding: Option<String>,
     }
 
     /// The attempts that a miner still has from an earlier connection.

@@ -168,9 +168,7 @@ fn resolve(name: &str) -> Option<(String, &'static Key)> {
 pub(super) fn parse(key: &Key, text: &str, from: &str) -> Result<Value> {
     let text = text.trim();
     let wrong = || {
-        // A list of tables may hold tokens and keys of upstreams.
-        let hidden = key.secret || key.kind == KeyKind::Tables;
-        let shown = if hidden { "that".to_owned() } else { format!("{text:?}") };
+        let shown = if key.may_hold_a_secret() { "that".to_owned() } else { format!("{text:?}") };
         Error::invalid(key.path.clone(), format!("{from}: {} takes {}, not {shown}", key.path, key.kind.describe()))
     };
     let inline = || format!("x = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("x"));

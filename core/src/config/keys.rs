@@ -4,6 +4,7 @@
 //! reference page, `config show`, the environment's names and the spelling suggestions are all made from this one
 //! table, so a key cannot exist without its documentation.
 
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::Config;
@@ -63,15 +64,53 @@ pub struct Key {
     pub secret: bool,
 }
 
-/// All keys, in the order of their declaration; sections and lists of tables stand before their own keys.
-pub fn keys() -> &'static [Key] {
-    static KEYS: OnceLock<Vec<Key>> = OnceLock::new();
-    KEYS.get_or_init(|| {
+impl Key {
+    /// Whether its value is a secret, or a table or a list of tables, which may contain one.
+    pub(super) fn may_hold_a_secret(&self) -> bool {
+        self.secret || matches!(self.kind, KeyKind::Section | KeyKind::Tables)
+    }
+}
+
+/// All keys with the ways to find one.
+struct Table {
+    keys: Vec<Key>,
+    /// The places of the keys in the list, by their paths.
+    places: HashMap<String, usize>,
+    aliases: Vec<Alias>,
+}
+
+/// Another spelling of a key's last name.
+struct Alias {
+    /// The path of the section above the key; empty at the top.
+    parent: String,
+    alias: &'static str,
+    name: String,
+}
+
+impl Table {
+    fn new(keys: Vec<Key>) -> Self {
+        let places = keys.iter().enumerate().map(|(place, key)| (key.path.clone(), place)).collect();
+        let aliases = keys.iter().filter_map(|key| {
+            let (parent, name) = key.path.rsplit_once('.').unwrap_or(("", &key.path));
+            Some(Alias { parent: parent.to_owned(), alias: key.alias?, name: name.to_owned() })
+        });
+        Self { aliases: aliases.collect(), places, keys }
+    }
+}
+
+fn table() -> &'static Table {
+    static TABLE: OnceLock<Table> = OnceLock::new();
+    TABLE.get_or_init(|| {
         let mut out = Vec::new();
         let defaults = toml::Value::try_from(Config::default()).unwrap_or(toml::Value::Boolean(false));
         collect("", Config::FIELDS, Some(&defaults), &mut out);
-        out
+        Table::new(out)
     })
+}
+
+/// All keys, in the order of their declaration; sections and lists of tables stand before their own keys.
+pub fn keys() -> &'static [Key] {
+    &table().keys
 }
 
 fn collect(prefix: &str, fields: &[FieldDoc], defaults: Option<&toml::Value>, out: &mut Vec<Key>) {
@@ -104,8 +143,8 @@ fn env_name(path: &str) -> String {
 
 /// The key of that place (`upstream[3].url` and `upstreams[3].url` are `upstream[].url`).
 pub(crate) fn find(path: &str) -> Option<&'static Key> {
-    let wanted = canonical(path);
-    keys().iter().find(|key| key.path == wanted)
+    let place = table().places.get(&canonical(path))?;
+    table().keys.get(*place)
 }
 
 /// The path as it stands in the table: without numbers, and with names instead of their aliases.
@@ -113,12 +152,8 @@ pub(crate) fn canonical(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     for segment in path.split('.') {
         let (name, list) = segment.split_once('[').map_or((segment, ""), |(name, _)| (name, "[]"));
-        let name = keys()
-            .iter()
-            .filter(|key| key.alias == Some(name))
-            .filter_map(|key| key.path.rsplit_once('.').or(Some(("", &key.path))))
-            .find(|(parent, _)| *parent == out)
-            .map_or(name, |(_, own)| own);
+        let known = table().aliases.iter().find(|known| known.alias == name && known.parent == out);
+        let name = known.map_or(name, |known| &known.name);
         if !out.is_empty() {
             out.push('.');
         }

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use super::environment::Setting;
 use super::keys;
 use super::kind::KeyKind;
-use super::source::{Source, is_below, source_of};
+use super::source::{Source, forget_below, source_of};
 use super::{Config, suggest};
 use crate::model::in_json;
 use crate::{Error, Result};
@@ -46,7 +46,7 @@ impl Layers {
         let path = own_name(&setting.path);
         put(&mut self.table, &path, setting.value.clone())
             .map_err(|(param, why)| Error::invalid(param, format!("{}: {why}", setting.from)))?;
-        self.sources.retain(|known, _| !is_below(known, &path));
+        forget_below(&mut self.sources, &path);
         self.sources.insert(path, source);
         Ok(())
     }
@@ -87,8 +87,9 @@ fn not_toml(text: &str, error: &toml::de::Error, place: impl Fn(usize) -> String
 pub(super) fn wrong_value(path: &str, message: &str, place: &str) -> Error {
     let key = keys::find(path);
     let message = match key {
-        Some(key) if key.secret => "not of the right type".to_owned(),
-        _ => in_json(message.trim_end()).into_owned(),
+        Some(key) if !key.may_hold_a_secret() => in_json(message.trim_end()).into_owned(),
+        // A value at a place without a key is an element of a list of tables.
+        _ => "not of the right type".to_owned(),
     };
     let takes = key.map(|key| key.kind.describe()).filter(|takes| !message.ends_with(takes));
     let takes = takes.map(|takes| format!(" (it takes {takes})")).unwrap_or_default();

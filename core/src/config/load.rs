@@ -16,11 +16,18 @@ use super::{Config, suggest};
 use crate::{Error, Result};
 
 /// A key that the caller sets over the file and the environment.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Override {
     key: String,
     value: Value,
     from: String,
+}
+
+/// Shows no value, because it may be a secret.
+impl std::fmt::Debug for Override {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Override").field("key", &self.key).field("from", &self.from).finish_non_exhaustive()
+    }
 }
 
 impl Override {

@@ -42,10 +42,37 @@ pub(super) fn source_of(sources: &BTreeMap<String, Source>, path: &str) -> Sourc
     }
 }
 
-pub(super) fn is_below(path: &str, parent: &str) -> bool {
+/// Forgets the sources of all keys below `parent`.
+pub(super) fn forget_below(sources: &mut BTreeMap<String, Source>, parent: &str) {
+    // The paths below stand next to each other: '/' comes right after '.', and '\\' right after '['.
+    for (first, behind) in [('.', '/'), ('[', '\\')] {
+        let below = sources.range(format!("{parent}{first}")..format!("{parent}{behind}"));
+        let below: Vec<String> = below.map(|(path, _)| path.clone()).collect();
+        for path in below {
+            sources.remove(&path);
+        }
+    }
+}
+
+fn is_below(path: &str, parent: &str) -> bool {
     path.strip_prefix(parent).is_some_and(|rest| rest.starts_with(['.', '[']))
 }
 
 pub(super) fn is_at_or_below(path: &str, parent: &str) -> bool {
     path == parent || is_below(path, parent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sources_below_a_key_are_forgotten_and_no_others() {
+        let paths = ["a", "a.b", "a.b.c", "a[0].b", "a-b", "a_b", "aa.b", "a/b", "b.a", "a\\b"];
+        let mut sources: BTreeMap<_, _> = paths.map(|path| (path.to_owned(), Source::Default)).into();
+        let kept: Vec<_> = sources.keys().filter(|path| !is_below(path, "a")).cloned().collect();
+        forget_below(&mut sources, "a");
+        assert_eq!(sources.keys().cloned().collect::<Vec<_>>(), kept);
+        assert_eq!(sources.len(), paths.len() - 3);
+    }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{absent, check_name};
+use crate::secrecy::shown_url;
 use crate::{Error, Result};
 
 /// Whether streams ask for their usage.
@@ -116,7 +117,7 @@ impl std::fmt::Debug for UpstreamConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("UpstreamConfig")
             .field("name", &self.miner_name())
-            .field("url", &self.url)
+            .field("url", &shown_url(&self.url))
             .finish_non_exhaustive()
     }
 }
@@ -133,7 +134,9 @@ impl UpstreamConfig {
             return name.clone();
         }
         let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
-        rest.split('/').next().unwrap_or(rest).to_owned()
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+        // A URL with a password is refused later.
+        authority.rsplit_once('@').map_or(authority, |(_, host)| host).to_owned()
     }
 
     /// The key, from the configuration or the environment.
@@ -150,12 +153,13 @@ impl UpstreamConfig {
         check_name(&at("name"), self.name.as_deref().unwrap_or_default())?;
         check_name(&at("owner"), self.owner.as_deref().unwrap_or_default())?;
         let uri: http::Uri = self.url.parse().map_err(|e| {
-            Error::invalid(at("url"), format!("{:?} is no URL ({e}): write it like http://127.0.0.1:8080/v1", self.url))
+            let url = shown_url(&self.url);
+            Error::invalid(at("url"), format!("{url:?} is no URL ({e}): write it like http://127.0.0.1:8080/v1"))
         })?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
             return Err(Error::invalid(
                 at("url"),
-                format!("{:?} must start with http:// or https:// and name a host", self.url),
+                format!("{:?} must start with http:// or https:// and name a host", shown_url(&self.url)),
             ));
         }
         if !(1..=65_536).contains(&self.max_concurrency) {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::miner::protocol::identity::is_token_id;
 use crate::model::{Hardware, ModelDetails, absent};
+use crate::secrecy::shown_url;
 use crate::{Error, Result};
 
 /// The least bound in bytes of what passes between a miner and its router: a greeting and a small task fit.
@@ -112,7 +113,7 @@ impl Default for MinerClientConfig {
 impl std::fmt::Debug for MinerClientConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("MinerClientConfig")
-            .field("routers", &self.routers)
+            .field("routers", &self.routers.iter().map(|router| shown_url(router)).collect::<Vec<_>>())
             .field("name", &self.name)
             .field("capacity", &self.capacity)
             .field("models", &self.models)

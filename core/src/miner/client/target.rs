@@ -3,6 +3,7 @@
 use http::Uri;
 
 use crate::miner::protocol::frame::PATH;
+use crate::secrecy::shown_url;
 use crate::{Error, Result};
 
 /// The address of a router.
@@ -16,7 +17,10 @@ pub(super) struct Target {
 
 impl Target {
     pub(super) fn parse(text: &str) -> Result<Self> {
-        let wrong = |why: &str| Error::invalid("routers", format!("{text:?} {why}: write it like ws://127.0.0.1:5010"));
+        let wrong = |why: &str| {
+            let shown = shown_url(text);
+            Error::invalid("routers", format!("{shown:?} {why}: write it like ws://127.0.0.1:5010"))
+        };
         let uri: Uri = text.parse().map_err(|_| wrong("is no URL"))?;
         let tls = match uri.scheme_str() {
             Some("ws" | "http") => false,

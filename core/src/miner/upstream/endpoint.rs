@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 
 use crate::config::UpstreamConfig;
+use crate::secrecy::shown_url;
 use crate::{Error, Result};
 
 const AGENT: &str = concat!("cortensor-router/", env!("CARGO_PKG_VERSION"));
@@ -26,7 +27,7 @@ pub(super) struct Endpoint {
 impl Endpoint {
     /// The endpoint of a configuration. A URL without a path gets `/v1`. A query is added to every request.
     pub(super) fn new(config: &UpstreamConfig) -> Result<Self> {
-        let wrong = |what: &str| Error::invalid("upstream.url", format!("{:?} {what}", config.url));
+        let wrong = |what: &str| Error::invalid("upstream.url", format!("{:?} {what}", shown_url(&config.url)));
         let base: Uri = config.url.parse().map_err(|e| wrong(&format!("is no URL: {e}")))?;
         let (Some(scheme), Some(authority)) = (base.scheme_str(), base.authority()) else {
             return Err(wrong("must name a scheme and a host, like http://127.0.0.1:8080/v1"));
@@ -57,7 +58,8 @@ impl Endpoint {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(key) = config.key() {
             let mut value = HeaderValue::from_str(&format!("Bearer {}", key.trim())).map_err(|_| {
-                Error::invalid("upstream.api_key", format!("the key of {} holds bytes no header may hold", config.url))
+                let url = shown_url(&config.url);
+                Error::invalid("upstream.api_key", format!("the key of {url} holds bytes no header may hold"))
             })?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
