@@ -74,6 +74,10 @@ export interface RetentionOptions {
   closedSessionSecs?: number;
   /** Seconds between two rounds of deletion. Default 60. */
   intervalSecs?: number;
+  /** Days for which usage is kept, at least 32, because the limits of a month are counted from it. Default 400. */
+  usageDays?: number;
+  /** Rows of usage for each day: one for each key, session, model and miner that belong together. Tasks beyond it are counted under their key and `other`, in as many rows again, and then under `other` alone. It must not be less than the number of keys with limits. Default 10000. */
+  maxUsageRows?: number;
 }
 
 /** Bounds: nothing grows beyond them. */

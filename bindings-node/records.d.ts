@@ -48,6 +48,10 @@ export interface Usage {
   prompt_tokens: number;
   /** Their sum. */
   total_tokens: number;
+  /** Tokens of the prompt that the model's server had in its cache, where the server says so. */
+  cached_tokens: number;
+  /** Generated tokens that are not part of the answer's text, where the model's server says so. */
+  reasoning_tokens: number;
 }
 
 /** How one miner's answer compares with the winner's. */
@@ -136,6 +140,8 @@ export interface TaskFields {
   gid: number;
   /** The session. */
   session_id: number;
+  /** The key under which it was submitted: a key's id, the name of a configured token, or the name that a host program gave. */
+  key_id?: string | null;
   /** The caller's own reference. */
   client_reference?: string | null;
   /** 0 queued, 1 assigned or acked, 2 precommitted, 3 committed, 4 ended. */
@@ -604,6 +610,10 @@ export interface UsageOptions {
   promptTokens?: number;
   /** Their sum. */
   totalTokens?: number;
+  /** Tokens of the prompt that the model's server had in its cache, where the server says so. */
+  cachedTokens?: number;
+  /** Generated tokens that are not part of the answer's text, where the model's server says so. */
+  reasoningTokens?: number;
 }
 
 /** A call of a tool, whole. If a miner gives no id, the router makes one. */

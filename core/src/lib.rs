@@ -48,8 +48,9 @@ use cortensor_router_engine as engine;
 pub use cortensor_router_model::{Error, ErrorDetails, ErrorKind, KINDS, KindRow, Result, UpstreamError};
 pub use router::{
     MinerHandle, ModelInfo, Router, RouterBuilder, SessionFilter, StreamEvent, Submission, SubmitOptions, TokenStream,
+    UsagePart,
 };
-pub use store::{ApiKey, MinerRecord, TaskPage, TaskQuery};
+pub use store::{ApiKey, MinerRecord, TaskPage, TaskQuery, UsageBy, UsageCounts, UsageQuery};
 pub use token::{KeySpec, NewKey, Token};
 
 /// The version of the product, the same in every language.

@@ -20,6 +20,10 @@ class Usage(Record):
     """Tokens of the prompt."""
     total_tokens: int = 0
     """Their sum."""
+    cached_tokens: int = 0
+    """Tokens of the prompt that the model's server had in its cache, where the server says so."""
+    reasoning_tokens: int = 0
+    """Generated tokens that are not part of the answer's text, where the model's server says so."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,6 +134,10 @@ class TaskRecord(Record):
     """Its number among all sessions."""
     session_id: int
     """The session."""
+    key_id: str | None = None
+    """The key under which it was submitted: a key's id, the name of a configured token, or the name that a host program
+    gave.
+    """
     client_reference: str | None = None
     """The caller's own reference."""
     status: int

@@ -32,6 +32,7 @@ mod stderr;
 mod submit;
 mod tasks;
 mod unreached;
+mod usage;
 
 use std::ffi::{OsStr, OsString};
 
@@ -80,6 +81,8 @@ enum Command {
     /// List, show and cancel tasks
     #[command(visible_alias = "task")]
     Tasks(tasks::Tasks),
+    /// Show what was used: requests and tokens by day, key, model, session or miner
+    Usage(usage::Usage),
     /// List the miners of a running router
     Miners(miners::Miners),
     /// Offer a model server to a router, as a miner that dials in
@@ -130,6 +133,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Status(command) => command.run(),
         Command::Sessions(command) => command.run(),
         Command::Tasks(command) => command.run(),
+        Command::Usage(command) => command.run(),
         Command::Miners(command) => command.run(),
         Command::Miner(command) => command.run(),
         Command::MinerToken(command) => command.run(),

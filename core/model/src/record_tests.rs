@@ -131,6 +131,7 @@ fn task() -> Task {
         gid: Gid(7),
         id: TaskId(3),
         session_id: SessionId(2),
+        key_id: Some("5f2a90c1b7e4".into()),
         request: request().into(),
         state: TaskState::Ended,
         outcome: Some(Outcome::Disputed),
@@ -149,6 +150,7 @@ fn task() -> Task {
         error: Some(Error::new(ErrorKind::MinerFailed, "the second one hung up")),
         model: Some("tiny".into()),
         fence: Fence(9),
+        bytes: 512,
         queue_position: Some(4),
     }
 }

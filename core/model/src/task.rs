@@ -74,6 +74,9 @@ pub struct Task {
     pub id: TaskId,
     /// The session.
     pub session_id: SessionId,
+    /// The key under which it was submitted: the id of a key, the name of a configured token, or the name that a host
+    /// program gave; `None`: nobody was named. It is never a secret.
+    pub key_id: Option<std::sync::Arc<str>>,
     /// The request.
     pub request: std::sync::Arc<TaskRequest>,
     /// Where it stands.
@@ -111,7 +114,17 @@ pub struct Task {
     pub model: Option<String>,
     /// The newest fence that was given out for it.
     pub fence: Fence,
+    /// The bytes of its request and of its answers, whatever the session keeps of them; 0 until it has ended.
+    pub bytes: u64,
     /// Its place in the queue, from 0, while it is queued and the router knows it.
     pub queue_position: Option<u64>,
 }
+}
+
+impl Task {
+    /// The model that was asked for, by the request or by its session; else the one that answered.
+    pub fn model_name(&self) -> Option<&str> {
+        let answering = || self.results.first().and_then(|result| result.answer.model.as_deref());
+        self.request.model.as_deref().or(self.model.as_deref()).or_else(answering)
+    }
 }

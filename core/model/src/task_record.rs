@@ -39,6 +39,9 @@ pub struct TaskRecord<'a> {
     gid: u64,
     /// The session.
     session_id: u64,
+    /// The key under which it was submitted: a key's id, the name of a configured token, or the name that a host
+    /// program gave.
+    key_id: Option<&'a str>,
     /// The caller's own reference.
     client_reference: Option<&'a str>,
     /// 0 queued, 1 assigned or acked, 2 precommitted, 3 committed, 4 ended.
@@ -128,6 +131,7 @@ impl<'a> TaskRecord<'a> {
             task_id: task.id.0,
             gid: task.gid.0,
             session_id: task.session_id.0,
+            key_id: task.key_id.as_deref(),
             client_reference: task.request.client_reference.as_deref(),
             status: task.state.status(),
             state: task.state.as_str(),
@@ -143,12 +147,7 @@ impl<'a> TaskRecord<'a> {
             prompt: task.request.prompt_text(),
             text: &task.text,
             response: &task.text,
-            model: task
-                .request
-                .model
-                .as_deref()
-                .or(task.model.as_deref())
-                .or_else(|| winner.and_then(|answer| answer.model.as_deref())),
+            model: task.model_name(),
             finish_reason: winner.map(|answer| answer.finish_reason.as_str()),
             usage: winner.map(|answer| answer.usage),
             attempts: task.attempts,

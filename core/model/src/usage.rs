@@ -16,6 +16,19 @@ pub struct Usage {
     /// Their sum.
     #[serde(default)]
     pub total_tokens: u64,
+    /// Tokens of the prompt that the model's server had in its cache, where the server says so.
+    #[serde(default, skip_serializing_if = "is_none")]
+    #[cfg_attr(feature = "schema", schema(required = false))]
+    pub cached_tokens: u64,
+    /// Generated tokens that are not part of the answer's text, where the model's server says so.
+    #[serde(default, skip_serializing_if = "is_none")]
+    #[cfg_attr(feature = "schema", schema(required = false))]
+    pub reasoning_tokens: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The greatest whole number that every reader of JSON gets right (RFC 8259, section 6).
@@ -24,7 +37,8 @@ pub const MAX_JSON_INTEGER: u64 = (1 << 53) - 1;
 impl Usage {
     /// Usage of a prompt and an answer of so many tokens.
     pub fn new(prompt_tokens: u64, completion_tokens: u64) -> Self {
-        Self { completion_tokens, prompt_tokens, total_tokens: prompt_tokens.saturating_add(completion_tokens) }
+        let total_tokens = prompt_tokens.saturating_add(completion_tokens);
+        Self { completion_tokens, prompt_tokens, total_tokens, ..Self::default() }
     }
 
     /// These counts with no number above [`MAX_JSON_INTEGER`].
@@ -34,6 +48,8 @@ impl Usage {
             completion_tokens: self.completion_tokens.min(MAX_JSON_INTEGER),
             prompt_tokens: self.prompt_tokens.min(MAX_JSON_INTEGER),
             total_tokens: self.total_tokens.min(MAX_JSON_INTEGER),
+            cached_tokens: self.cached_tokens.min(MAX_JSON_INTEGER),
+            reasoning_tokens: self.reasoning_tokens.min(MAX_JSON_INTEGER),
         }
     }
 }
@@ -42,4 +58,6 @@ crate::setters! { Usage {
     completion_tokens: u64 => completion_tokens,
     prompt_tokens: u64 => prompt_tokens,
     total_tokens: u64 => total_tokens,
+    cached_tokens: u64 => cached_tokens,
+    reasoning_tokens: u64 => reasoning_tokens,
 } }

@@ -160,6 +160,7 @@ impl Config {
         }
         check_name("name", &self.name)?;
         self.storage.validate()?;
+        self.retention.validate()?;
         self.limits.validate()?;
         self.dispatch.validate()?;
         self.listen.validate()?;

@@ -105,6 +105,12 @@ pub struct RetentionConfig {
     pub closed_session_secs: u64,
     /// Seconds between two rounds of deletion. Default 60.
     pub interval_secs: u64,
+    /// Days for which usage is kept, at least 32, because the limits of a month are counted from it. Default 400.
+    pub usage_days: u64,
+    /// Rows of usage for each day: one for each key, session, model and miner that belong together. Tasks beyond it are
+    /// counted under their key and `other`, in as many rows again, and then under `other` alone. It must not be less
+    /// than the number of keys with limits. Default 10000.
+    pub max_usage_rows: u64,
 }
 }
 
@@ -116,7 +122,21 @@ impl Default for RetentionConfig {
             max_memory_bytes: NonZeroU64::new(64 << 20),
             closed_session_secs: 7 * 24 * 3_600,
             interval_secs: 60,
+            usage_days: 400,
+            max_usage_rows: 10_000,
         }
+    }
+}
+
+impl RetentionConfig {
+    pub(super) fn validate(&self) -> Result<()> {
+        for (key, value, least) in [("usage_days", self.usage_days, 32), ("max_usage_rows", self.max_usage_rows, 1)] {
+            if value < least {
+                let key = format!("retention.{key}");
+                return Err(Error::invalid(key.clone(), format!("{key} must be at least {least}")));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -135,6 +155,10 @@ mod tests {
         ] {
             let error = Config::from_toml(&format!("[storage]\n{key} = {wrong}")).unwrap_err();
             assert_eq!(error.details().param.as_deref(), Some(&*format!("storage.{key}")), "{error}");
+        }
+        for (key, wrong) in [("usage_days", 31), ("max_usage_rows", 0)] {
+            let error = Config::from_toml(&format!("[retention]\n{key} = {wrong}")).unwrap_err();
+            assert_eq!(error.details().param.as_deref(), Some(&*format!("retention.{key}")), "{error}");
         }
         let few = Config::from_toml("[storage]\nreader_threads = 64\ncheck_interval_ms = 1").unwrap();
         assert_eq!((few.storage.reader_threads, few.storage.check_interval_ms), (64, 1));

@@ -24,6 +24,8 @@ const ALL: [Scope; 3] = [Scope::Submit, Scope::Read, Scope::Admin];
 /// The sender of a request. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(in crate::listener) struct Caller {
+    /// The caller's id, which its tasks carry.
+    id: Arc<str>,
     /// The caller's id, its scopes and the only sessions that it may use.
     rights: Arc<ApiKey>,
     /// Whether `rights` come from a key of the store or a token of the configuration. The development token and a
@@ -37,7 +39,7 @@ impl Caller {
     /// A caller without a record.
     fn new(id: &str, scopes: &[Scope]) -> Self {
         let rights = Arc::new(ApiKey { id: id.to_owned(), scopes: scopes.to_vec(), ..ApiKey::default() });
-        Self { rights, recorded: false, revoked: None }
+        Self { id: id.into(), rights, recorded: false, revoked: None }
     }
 
     /// Whether the caller's key has expired at that time.
@@ -47,7 +49,12 @@ impl Caller {
 
     /// The token's id or name, which is the scope of the caller's idempotency keys.
     pub(in crate::listener) fn id(&self) -> &str {
-        &self.rights.id
+        &self.id
+    }
+
+    /// The id, for a task.
+    pub(in crate::listener) fn shared_id(&self) -> Arc<str> {
+        self.id.clone()
     }
 
     /// The name of the caller's key for people, if it has one.
@@ -183,14 +190,14 @@ impl Auth {
             let scopes = if token.scopes.is_empty() { ALL.to_vec() } else { token.scopes.clone() };
             let id = token.name.clone().unwrap_or_else(|| format!("token-{index}"));
             let rights = Arc::new(ApiKey {
-                id,
+                id: id.clone(),
                 scopes,
                 sessions: token.sessions.iter().copied().map(SessionId).collect(),
                 models: token.models.clone(),
                 owner: token.owner.clone(),
                 ..ApiKey::default()
             });
-            configured.push((hash(&token.secret()?), Caller { rights, recorded: true, revoked: None }));
+            configured.push((hash(&token.secret()?), Caller { id: id.into(), rights, recorded: true, revoked: None }));
         }
         let dev = match config.dev_token {
             _ if !config.host.is_loopback() => DevToken::Off,
@@ -313,7 +320,7 @@ impl Auth {
             let known = self.keys.get(parsed.id());
             // An unknown id must cost the same comparison as a known one.
             let matches = parsed.matches(known.as_ref().map_or(NO_HASH, |known| known.key.hash.as_str()));
-            if let Some(Known { key, revoked }) = known {
+            if let Some(Known { id, key, revoked }) = known {
                 if !matches {
                     return None;
                 }
@@ -321,7 +328,7 @@ impl Auth {
                     tracing::info!(key = key.id, name = key.name, "an expired key was sent");
                     return None;
                 }
-                return Some(Caller { rights: key, recorded: true, revoked: Some(revoked) });
+                return Some(Caller { id, rights: key, recorded: true, revoked: Some(revoked) });
             }
             // The token may still be one of the configuration.
         }

@@ -48,6 +48,7 @@ mod stop;
 mod streams;
 mod tls;
 mod traffic;
+mod usage;
 mod wire;
 mod workers;
 
@@ -75,6 +76,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(cortensor::routes())
         .merge(openai::routes())
         .merge(keys::routes())
+        .merge(usage::routes())
         .merge(enrolments::routes())
         .merge(health::routes())
         .merge(miners::routes())

@@ -34,6 +34,8 @@ pub(super) enum Origin {
 pub(super) struct Entrant {
     /// The needs of the task, for the engine.
     pub(super) demand: Demand,
+    /// The key under which the task is counted.
+    pub(super) key: Option<Arc<str>>,
     pub(super) request: Arc<TaskRequest>,
     pub(super) judged: Option<Judged>,
     pub(super) created_at: Timestamp,
@@ -56,9 +58,10 @@ impl Shared {
     /// # Errors
     /// The engine's refusal, as the error that callers get.
     pub(super) fn admit(self: &Arc<Self>, core: &mut Core, entrant: Entrant, now: Timestamp) -> Result<Admitted> {
-        let Entrant { demand, request, judged, created_at, retention, origin } = entrant;
+        let Entrant { demand, key, request, judged, created_at, retention, origin } = entrant;
         let mut spec = TaskSpec {
             session_id: demand.session,
+            key,
             request,
             model: demand.model.clone(),
             created_at,
@@ -123,7 +126,7 @@ impl Shared {
     /// `NotFound` if there is no such session or model; `Overloaded`, `Unavailable` and `Conflict` give the reason why
     /// the task was refused.
     pub(super) fn submitted(self: &Arc<Self>, checked: Checked) -> Result<Admitted> {
-        let Checked { session, mut request, idempotency, detach, any_model, patience } = checked;
+        let Checked { session, key, mut request, idempotency, detach, any_model, patience } = checked;
         let now = self.clock.now();
         let limits = &self.config.limits;
         let timeout = patience.or(request.timeout).unwrap_or(limits.default_timeout_secs as f64);
@@ -150,7 +153,7 @@ impl Shared {
         task.attached = !detach;
         task.open_ended = patience.is_some() && task.streaming && task.required == 1;
         let origin = Origin::Caller { idempotency, detach };
-        let entrant = Entrant { demand: task, request, judged, created_at: now, retention, origin };
+        let entrant = Entrant { demand: task, key, request, judged, created_at: now, retention, origin };
         match self.admit(&mut core, entrant, now) {
             Ok(admitted) => {
                 self.metrics.submitted();
@@ -185,6 +188,7 @@ impl Shared {
                 self.demand(&session.spec, &task.request, task.session_id, times).and_then(|(demand, judged)| {
                     let entrant = Entrant {
                         demand: Demand { band: band.or(demand.band), ..demand },
+                        key: task.key_id.clone(),
                         request: task.request.clone(),
                         judged,
                         created_at: task.created_at,

@@ -209,8 +209,11 @@ impl Attempt {
                 answer.usage = seen.bound(request, answer.usage);
             }
             if let Some(inherited) = self.inherited {
-                let whole = inherited.tokens.saturating_add(answer.usage.completion_tokens);
-                answer.usage = Usage::new(answer.usage.prompt_tokens, whole);
+                let own = answer.usage;
+                let whole = inherited.tokens.saturating_add(own.completion_tokens);
+                answer.usage = Usage::new(own.prompt_tokens, whole)
+                    .cached_tokens(own.cached_tokens)
+                    .reasoning_tokens(own.reasoning_tokens);
             }
         }
         answer.usage = answer.usage.in_json();

@@ -46,7 +46,11 @@ impl Seen {
     pub(super) fn bound(&self, request: &TaskRequest, claim: Usage) -> Usage {
         let bytes = self.text.saturating_add(self.parts).saturating_add(self.raw);
         let most = request.token_limit().map_or(bytes, |limit| limit.min(bytes));
-        Usage::new(most_of_prompt(request, claim.prompt_tokens), claim.completion_tokens.min(most)).in_json()
+        let (prompt, completion) = (most_of_prompt(request, claim.prompt_tokens), claim.completion_tokens.min(most));
+        let bounded = Usage::new(prompt, completion)
+            .cached_tokens(claim.cached_tokens.min(prompt))
+            .reasoning_tokens(claim.reasoning_tokens.min(completion));
+        bounded.in_json()
     }
 
     /// The miner's own JSON with its usage lowered to the numbers that are possible. The bytes are unchanged if the

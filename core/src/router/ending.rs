@@ -43,6 +43,7 @@ impl Live {
         task.results = results;
         task.verdict.clone_from(&state.verdict);
         task.error.clone_from(&state.error);
+        task.bytes = crate::store::traffic(&task);
         let end = TaskEnd::new(task, self.spec.retention);
         let row = end.row.clone();
         state.closed = Some(end);

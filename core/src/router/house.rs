@@ -1,4 +1,5 @@
-//! Deletes ended tasks that are older or larger than the retention allows, then old closed sessions without tasks.
+//! Deletes ended tasks that are older or larger than the retention allows, then old closed sessions without tasks, and
+//! old usage.
 //!
 //! A session is deleted from the store first and from memory second. After a crash in between, the next start does not
 //! find it. If the store fails, the session stays in memory and the next round tries again.
@@ -12,7 +13,7 @@ use super::core::Core;
 use super::sessions::STANDING;
 use super::shared::Shared;
 use crate::Result;
-use crate::model::{SessionId, Timestamp};
+use crate::model::{Day, SessionId, Timestamp};
 use crate::store::Purge;
 
 /// The maximum number of tasks that one transaction deletes, so that other writes need not wait long.
@@ -34,6 +35,10 @@ impl Shared {
             }
             if let Err(error) = self.purge_sessions().await {
                 tracing::warn!(%error, "closed sessions could not be deleted");
+            }
+            let today = Day::of(self.clock.now());
+            if let Err(error) = self.store.forget_usage(today.before(self.config.retention.usage_days)).await {
+                tracing::warn!(%error, "old usage could not be deleted");
             }
         }
     }

@@ -46,6 +46,8 @@ pub(crate) struct Intake<'a> {
     pub(crate) session: Wish<'a>,
     /// The only sessions that the caller may use; empty: all.
     pub(crate) allowed: &'a [SessionId],
+    /// The key under which the task is counted; `None`: nobody is named.
+    pub(crate) key: Option<Arc<str>>,
     /// The request. Its `kind` is set.
     pub(crate) request: TaskRequest,
     /// The key that makes the submission repeatable.
@@ -65,6 +67,7 @@ impl Intake<'_> {
         Self {
             session: Wish::Exactly(session),
             allowed: &[],
+            key: None,
             request,
             idempotency: None,
             detach: false,
@@ -78,6 +81,7 @@ impl Intake<'_> {
 #[derive(Debug)]
 pub(crate) struct Checked {
     pub(super) session: SessionId,
+    pub(super) key: Option<Arc<str>>,
     pub(super) request: Arc<TaskRequest>,
     pub(super) idempotency: Option<Idempotency>,
     pub(super) detach: bool,
@@ -116,6 +120,7 @@ impl Router {
         let idempotency = intake.idempotency.map(|key| key.of(named, &request)).transpose()?;
         Ok(Checked {
             session,
+            key: intake.key,
             request: Arc::new(request),
             idempotency,
             detach: intake.detach,

@@ -180,6 +180,7 @@ impl Shared {
         };
         let entrant = Entrant {
             demand,
+            key: None,
             request,
             judged: None,
             created_at: now,

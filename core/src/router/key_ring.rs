@@ -42,6 +42,8 @@ impl Ring {
 /// A key, and the signal that it was replaced or deleted.
 #[derive(Clone)]
 pub(crate) struct Known {
+    /// The key's id, which its tasks carry.
+    pub(crate) id: Arc<str>,
     pub(crate) key: Arc<ApiKey>,
     pub(crate) revoked: CancellationToken,
 }
@@ -56,8 +58,8 @@ impl KeyRing {
     }
 
     pub(super) fn add(&self, key: ApiKey) {
-        let known = Known { key: Arc::new(key), revoked: CancellationToken::new() };
-        let id = known.key.id.clone();
+        let id: Arc<str> = key.id.as_str().into();
+        let known = Known { id: id.clone(), key: Arc::new(key), revoked: CancellationToken::new() };
         self.replace(&id, Some(known));
     }
 

@@ -13,8 +13,8 @@
 //! drive                                    passes events to the engine and carries out its effects; judge and
 //!                                          ending are two of the deeds, unwritten repeats one of them
 //! attempt, wait                            one miner's work on a task; the callers that hold or await the task
-//! miners, remote, upstreams, sessions,     the calls that change miners, sessions, keys and known miners
-//! keys, known
+//! miners, remote, upstreams, sessions,     the calls that change miners, sessions, keys and known miners, and that
+//! keys, known, usage                       read usage
 //! shared                                   all that the router holds, with the state of `core` behind its lock
 //! core, live, slot, seats, key_ring,       the parts of that state
 //! underway, transcript, recent, claim, memory, metrics, clock
@@ -70,6 +70,7 @@ pub(crate) mod transcript;
 mod underway;
 mod unwritten;
 mod upstreams;
+mod usage;
 mod wait;
 
 #[cfg(feature = "listener")]
@@ -91,3 +92,4 @@ pub use shared::Router;
 pub use slot::NOT_HEARD;
 pub use stream::{StreamEvent, TokenStream};
 pub use submission::{Submission, SubmitOptions};
+pub use usage::UsagePart;

@@ -181,13 +181,18 @@ async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
     let durability = config.storage.effective_durability();
     match &config.storage.data_dir {
         Some(dir) if durability != Durability::Memory => {
-            let (dir, options) = (dir.clone(), SqliteOptions::from(&config.storage));
+            let usage_rows = config.retention.max_usage_rows;
+            let (dir, options) = (dir.clone(), SqliteOptions { usage_rows, ..SqliteOptions::from(&config.storage) });
             let store = tokio::task::spawn_blocking(move || SqliteStore::open_with(&dir, durability, options))
                 .await
                 .map_err(|e| Error::internal(format!("opening the store panicked: {e}")))??;
             Ok(Arc::new(store))
         }
-        _ => Ok(Arc::new(MemoryStore::new(config.retention.max_memory_bytes.map_or(0, u64::from)))),
+        _ => {
+            let retention = &config.retention;
+            let bytes = retention.max_memory_bytes.map_or(0, u64::from);
+            Ok(Arc::new(MemoryStore::with_usage(bytes, retention.max_usage_rows)))
+        }
     }
 }
 

@@ -26,6 +26,8 @@ pub struct SubmitOptions {
     /// The name space of the key, for example the caller's name. Equal keys in different scopes are different keys;
     /// keys without a scope have one of their own.
     pub scope: Option<String>,
+    /// The name of the caller for whom the task is counted: the `key_id` of its record and of its usage.
+    pub key_id: Option<Arc<str>>,
     /// Whether the task continues when its [`Submission`] is dropped.
     pub detach: bool,
     /// Whether any miner may serve the request if no miner offers its model.
@@ -39,6 +41,7 @@ pub struct SubmitOptions {
 cortensor_router_model::setters! { SubmitOptions {
     idempotency_key: impl Into<String> => Some(idempotency_key.into()),
     scope: impl Into<String> => Some(scope.into()),
+    key_id: impl Into<Arc<str>> => Some(key_id.into()),
     detach: bool => detach,
     any_model: bool => any_model,
     patience: f64 => Some(patience),

@@ -11,7 +11,7 @@ use super::submission::{Submission, SubmitOptions};
 use super::transcript::Transcript;
 use super::wait::written_down;
 use crate::engine::Event;
-use crate::model::{SessionId, Task, TaskId, TaskRequest, TaskState};
+use crate::model::{SessionId, Task, TaskId, TaskRequest, TaskState, check_word};
 use crate::store::{Accepted, TaskPage, TaskQuery};
 use crate::task::{Idempotency, TaskEnd, TaskSpec, add_hashes};
 use crate::{Error, ErrorKind, Result};
@@ -24,9 +24,13 @@ impl Router {
     /// `InvalidArgument` names the field; `NotFound` (session or model), `Conflict` (closed session), `Overloaded` and
     /// `Unavailable` (with a time after which to try again), `IdempotencyMismatch`, `Closed`.
     pub async fn submit(&self, session: SessionId, request: TaskRequest, options: SubmitOptions) -> Result<Submission> {
-        let SubmitOptions { idempotency_key, scope, detach, any_model, patience } = options;
+        let SubmitOptions { idempotency_key, scope, key_id, detach, any_model, patience } = options;
         let idempotency = idempotency_key.map(|key| RepeatKey { scope: scope.unwrap_or_default(), key });
-        let intake = Intake { idempotency, detach, any_model, patience, ..Intake::exactly(session, request) };
+        if let Some(key) = &key_id {
+            check_word("key_id", key)?;
+        }
+        let intake =
+            Intake { idempotency, key: key_id, detach, any_model, patience, ..Intake::exactly(session, request) };
         self.enter(self.check(intake)?).await
     }
 

@@ -7,14 +7,17 @@ use serde_json::value::RawValue;
 
 use super::samples::{ended, keyed, new_task, rich};
 use super::{
-    Accepted, ApiKey, Durability, MemoryStore, MinerRecord, Purge, SqliteStore, Store, TaskQuery, TaskSpec,
-    check_integrity,
+    Accepted, ApiKey, Durability, MemoryStore, MinerRecord, OTHER, Purge, SqliteOptions, SqliteStore, Store, TaskQuery,
+    TaskSpec, UsageBy, UsageCounts, UsageQuery, check_integrity,
 };
 use crate::ErrorKind;
 use crate::model::{
-    Fence, Gid, NodeKind, PageStart, RequestKind, Session, SessionId, SessionSpec, TaskId, TaskRequest, TaskState,
+    Day, Fence, Gid, NodeKind, PageStart, RequestKind, Session, SessionId, SessionSpec, TaskId, TaskRequest, TaskState,
     Timestamp,
 };
+
+/// The rows of usage that a day has here.
+const FEW_ROWS: u64 = 20;
 
 fn show<T: std::fmt::Debug>(value: &T) -> String {
     format!("{value:#?}")
@@ -279,6 +282,117 @@ fn a_session_is_deleted_with_its_last_task(store: &dyn Store) {
     assert_eq!((recovery.last_task_ids, recovery.last_gid), (vec![], new.gid));
 }
 
+fn usage(store: &dyn Store, query: UsageQuery) -> (Vec<(String, String, u64, u64)>, u64) {
+    let page = store.usage(query).wait().unwrap();
+    let rows = page.rows.into_iter();
+    (rows.map(|row| (row.name, row.model, row.counts.requests, row.counts.tokens())).collect(), page.total)
+}
+
+fn an_ended_task_is_counted_once(store: &dyn Store) {
+    let day = 24 * 3_600 * 1_000;
+    let named = |session, id, key: &str, model: Option<&str>| {
+        let mut request = TaskRequest::completion("hi");
+        request.model = model.map(str::to_owned);
+        let key = Some(key.into()).filter(|_| !key.is_empty());
+        TaskSpec { request: Arc::new(request), key, ..new_task(session, id) }
+    };
+    // The calls are not awaited, so that ends and accepts of one batch are counted too.
+    for (session, id, key, model, at) in [
+        (1, 1, "a", Some("tiny"), 5),
+        (1, 2, "a", Some("big"), day + 5),
+        (2, 3, "b", Some("tiny"), day + 6),
+        (2, 4, "", None, 2 * day - 1),
+        (12, 5, "b", Some("tiny"), 2 * day),
+    ] {
+        let new = named(session, id, key, model);
+        let end = Arc::new(ended(&new, at, "x"));
+        drop(store.accept(new.into()));
+        drop(store.finish(end.clone()));
+        drop(store.finish(end));
+    }
+    drop(store.finish(Arc::new(ended(&named(9, 9, "a", None), 5, "of a task that never was"))));
+    drop(store.accept(named(1, 7, "a", None).into()));
+    let row = |name: &str, model: &str, requests: u64| (name.to_owned(), model.to_owned(), requests, 7 * requests);
+    let by = |by| UsageQuery { by, ..UsageQuery::default() };
+    let days = vec![
+        row("1970-01-01", "tiny", 1),
+        row("1970-01-02", "", 1),
+        row("1970-01-02", "big", 1),
+        row("1970-01-02", "tiny", 1),
+        row("1970-01-03", "tiny", 1),
+    ];
+    assert_eq!(usage(store, UsageQuery::default()), (days.clone(), 3));
+    let keys = vec![row("", "", 1), row("a", "big", 1), row("a", "tiny", 1), row("b", "tiny", 2)];
+    assert_eq!(usage(store, by(UsageBy::Key)), (keys, 3));
+    let sessions =
+        vec![row("1", "big", 1), row("1", "tiny", 1), row("2", "", 1), row("2", "tiny", 1), row("12", "tiny", 1)];
+    assert_eq!(usage(store, by(UsageBy::Session)), (sessions, 3));
+    assert_eq!(usage(store, by(UsageBy::Miner)).0.len(), 3);
+    // A page, and the filters.
+    assert_eq!(usage(store, UsageQuery { offset: 1, limit: 1, ..by(UsageBy::Day) }), (days[1..4].to_vec(), 3));
+    assert_eq!(usage(store, UsageQuery { offset: 3, limit: 1, ..by(UsageBy::Day) }), (vec![], 3));
+    let some = UsageQuery { from: Day::from_number(1), to: Day::from_number(1), ..by(UsageBy::Model) };
+    assert_eq!(usage(store, some.clone()), (vec![row("", "", 1), row("big", "big", 1), row("tiny", "tiny", 1)], 3));
+    for (filter, found) in [
+        (UsageQuery { key_id: Some("b".into()), ..some.clone() }, vec![row("tiny", "tiny", 1)]),
+        (UsageQuery { session: Some(SessionId(1)), ..some.clone() }, vec![row("big", "big", 1)]),
+        (UsageQuery { model: Some("big".into()), ..some.clone() }, vec![row("big", "big", 1)]),
+        (UsageQuery { miner: Some("0xb".into()), ..some.clone() }, vec![]),
+        (UsageQuery { visible: Some(("a".into(), vec![])), ..some.clone() }, vec![row("big", "big", 1)]),
+        (
+            UsageQuery { visible: Some(("b".into(), vec![SessionId(1)])), ..some },
+            vec![row("big", "big", 1), row("tiny", "tiny", 1)],
+        ),
+    ] {
+        let total = found.len() as u64;
+        assert_eq!(usage(store, filter.clone()), (found, total), "{filter:?}");
+    }
+    let page = store.usage(UsageQuery { key_id: Some("a".into()), ..UsageQuery::default() }).wait().unwrap();
+    let wanted = UsageCounts {
+        requests: 1,
+        ok: 1,
+        prompt_tokens: 3,
+        completion_tokens: 4,
+        attempts: 1,
+        ..UsageCounts::default()
+    };
+    assert_eq!(page.rows[0].counts, wanted);
+    // Deleted tasks stay counted, until their day is forgotten.
+    store.purge(Purge { ended_before: Timestamp(u64::MAX >> 1), max_bytes: 0, limit: 99 }).wait().unwrap();
+    assert_eq!(usage(store, UsageQuery::default()), (days.clone(), 3));
+    assert_eq!(store.forget_usage(Day::from_number(2)).wait().unwrap(), 4);
+    assert_eq!(usage(store, UsageQuery::default()), (days[4..].to_vec(), 1));
+}
+
+fn a_day_has_a_bounded_number_of_rows(store: &dyn Store) {
+    let end = |id: u64, key: String| {
+        let mut request = TaskRequest::completion("hi");
+        request.model = Some(format!("model {id}"));
+        let new = TaskSpec { request: Arc::new(request), key: Some(key.into()), ..new_task(1, id) };
+        drop(store.accept(new.clone().into()));
+        drop(store.finish(Arc::new(ended(&new, 10, "x"))));
+    };
+    for id in 0..300 {
+        end(id, format!("key {}", id % 15));
+    }
+    let by = |by| usage(store, UsageQuery { by, ..UsageQuery::default() });
+    assert_eq!(by(UsageBy::Model).1, FEW_ROWS + 1, "each of the first models has a row");
+    let sessions = by(UsageBy::Session);
+    assert_eq!((sessions.0[0].0.as_str(), sessions.1), (OTHER, 2));
+    // Each key has a row for what has none of its own.
+    for key in 0..15 {
+        let of_key = usage(store, UsageQuery { key_id: Some(format!("key {key}")), ..UsageQuery::default() });
+        assert_eq!(of_key.0.iter().map(|row| row.2).sum::<u64>(), 20, "key {key}");
+    }
+    for id in 300..400 {
+        end(id, format!("flood {id}"));
+    }
+    let keys = by(UsageBy::Key);
+    assert_eq!(keys.0.iter().map(|row| row.2).sum::<u64>(), 400, "no task is lost");
+    assert!(keys.1 <= 2 * FEW_ROWS + 1, "{}", keys.1);
+    assert!(keys.0.iter().any(|row| row.0 == OTHER && row.2 > 0));
+}
+
 fn miners_are_remembered(store: &dyn Store) {
     assert!(store.miners().wait().unwrap().is_empty());
     let miner = |id: &str, last_seen: u64| MinerRecord {
@@ -325,7 +439,7 @@ fn a_closed_store_says_so(store: &dyn Store) {
 macro_rules! conformance {
     ($($scenario:ident)*) => {
         mod memory {
-            $(#[test] fn $scenario() { super::$scenario(&super::MemoryStore::new(0)); })*
+            $(#[test] fn $scenario() { super::$scenario(&super::MemoryStore::with_usage(0, super::FEW_ROWS)); })*
         }
         mod sqlite {
             $(#[test] fn $scenario() { super::in_a_file(super::$scenario); })*
@@ -335,7 +449,8 @@ macro_rules! conformance {
 
 fn in_a_file(scenario: fn(&dyn Store)) {
     let dir = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
+    let options = SqliteOptions { usage_rows: FEW_ROWS, ..SqliteOptions::default() };
+    let store = SqliteStore::open_with(dir.path(), Durability::Full, options).unwrap();
     scenario(&store);
     drop(store);
     let found = check_integrity(dir.path()).unwrap();
@@ -356,5 +471,7 @@ conformance! {
     sessions_and_keys_are_kept
     a_session_is_deleted_with_its_last_task
     miners_are_remembered
+    an_ended_task_is_counted_once
+    a_day_has_a_bounded_number_of_rows
     a_closed_store_says_so
 }

@@ -3,6 +3,7 @@
 //! The winner's text and the miners' raw answers are kept outside of that value, because they are long.
 
 use std::borrow::Cow;
+use std::num::NonZeroU64;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,9 @@ pub(super) struct StoredEnd<'a> {
     answers: Vec<MinerAnswer<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     verdict: Option<Cow<'a, Verdict>>,
+    /// The bytes of the request and of the answers, also of those parts that are not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bytes: Option<NonZeroU64>,
 }
 
 /// An error without the task's ids.
@@ -96,6 +100,7 @@ impl<'a> StoredEnd<'a> {
             model: task.model.as_deref().map(Cow::Borrowed),
             answers,
             verdict,
+            bytes: NonZeroU64::new(task.bytes),
         };
         (end, raw)
     }
@@ -131,6 +136,7 @@ impl<'a> StoredEnd<'a> {
         task.error = self.error.map(TaskError::into_error).transpose()?;
         task.model = self.model.map(Cow::into_owned);
         task.verdict = self.verdict.map(Cow::into_owned);
+        task.bytes = self.bytes.map_or(0, NonZeroU64::get);
         Ok(())
     }
 }

@@ -16,6 +16,7 @@ mod row_tests;
 #[cfg(test)]
 mod samples;
 pub mod sqlite;
+mod usage;
 mod wanted;
 mod weight;
 
@@ -26,20 +27,23 @@ pub use pending::{Pending, Resolver};
 pub use record::{Accepted, ApiKey, MinerRecord, Purge, Recovery, TaskPage, TaskQuery};
 pub use sqlite::{Holder, Integrity, SqliteOptions, SqliteStore, check_integrity, holder};
 
+pub use usage::{OTHER, UsageBy, UsageCounts, UsageGroup, UsagePage, UsageQuery, UsageRow};
+
 pub(crate) use refusal::damaged_session;
 use refusal::{check_times, closed, damaged_thing, id_in_use, key_mismatch};
 use wanted::Wanted;
-pub(crate) use weight::request_weight;
+pub(crate) use weight::{request_weight, traffic};
 
 use std::sync::Arc;
 
-use crate::model::{Gid, Session, SessionId, Task, TaskId};
+use crate::model::{Day, Gid, Session, SessionId, Task, TaskId};
 
 /// Keeps sessions, tasks and keys. A call never blocks: each returns a [`Pending`] answer.
 ///
 /// The conformance suite checks these rules on every store:
 /// * `accept` answers after the row is durable; one idempotency key never makes two tasks.
 /// * `finish` on a task that has ended changes nothing and answers `false`.
+/// * Usage is the sum over the tasks whose `finish` answered `true`, after any crash.
 /// * Calls of one thread take effect in the order in which it made them.
 /// * After an error of the medium the store refuses writes until the medium works again. It never acknowledges a write
 ///   that may be lost.
@@ -72,7 +76,7 @@ pub trait Store: Send + Sync + 'static {
     /// `IdempotencyMismatch` when the key was used for another request.
     fn find(&self, key: Idempotency) -> Pending<Option<Accepted>>;
 
-    /// Writes the end of a task, once. Gives `false` if the task had ended already or does not exist (never accepted,
+    /// Writes the end of a task, once, and counts the task's usage in the same transaction. Gives `false` if the task had ended already or does not exist (never accepted,
     /// or purged).
     ///
     /// # Errors
@@ -94,6 +98,12 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes ended tasks that are beyond the age or the byte budget, oldest first, up to `limit` in one call. Gives
     /// the number of deleted tasks.
     fn purge(&self, purge: Purge) -> Pending<u64>;
+
+    /// Reads usage: the counts of ended tasks. A task that is deleted stays counted.
+    fn usage(&self, query: UsageQuery) -> Pending<UsagePage>;
+
+    /// Deletes the usage of days before that one. Gives the number of deleted rows.
+    fn forget_usage(&self, before: Day) -> Pending<u64>;
 
     /// Writes an API key (only its hash), new or changed.
     fn put_key(&self, key: ApiKey) -> Pending<()>;

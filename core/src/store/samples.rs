@@ -17,6 +17,7 @@ pub(super) fn new_task(session: u64, id: u64) -> TaskSpec {
         gid: Gid(session * 1_000_000 + id),
         session_id: SessionId(session),
         id: TaskId(id),
+        key: (id % 3 != 0).then(|| format!("key {}", id % 3).into()),
         request: Arc::new(TaskRequest::completion(format!("prompt {id}"))),
         band: (id % 10) as u8,
         created_at: Timestamp(1_000 + id),
@@ -60,6 +61,7 @@ pub(super) fn rich(new: &TaskSpec) -> Task {
     task.precommitted_at = Some(Timestamp(4_000));
     task.committed_at = Some(Timestamp(4_500));
     task.assigned_miners = vec!["0xa".into(), "0xb".into(), "0xc".into()];
+    task.bytes = 12_345;
     task.attempts = 3;
     task.fence = Fence(u64::from(u32::MAX) << 20);
     task.verdict = Some(

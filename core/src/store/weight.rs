@@ -34,6 +34,16 @@ fn hash_len(result: &MinerResult) -> usize {
     if result.hash.is_empty() { 64 } else { result.hash.len() }
 }
 
+/// The bytes that went through the router for a task: those of its request and of all its answers.
+pub(crate) fn traffic(task: &Task) -> u64 {
+    let answers: usize = task
+        .results
+        .iter()
+        .map(|result| result.answer.raw.as_ref().map_or(result.answer.text.len(), bytes::Bytes::len))
+        .sum();
+    request_weight(&task.request) + answers as u64
+}
+
 /// The bytes of a request's texts.
 pub(crate) fn request_weight(request: &TaskRequest) -> u64 {
     let text = |field: &Option<String>| field.as_ref().map_or(0, String::len);

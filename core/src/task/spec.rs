@@ -57,6 +57,8 @@ pub struct TaskSpec {
     pub session_id: SessionId,
     /// The id of the task within its session.
     pub id: TaskId,
+    /// The key under which the task was submitted; `None`: nobody was named.
+    pub key: Option<Arc<str>>,
     /// The request.
     pub request: Arc<TaskRequest>,
     /// The model that the request or the session asks for; `None`: any model.
@@ -88,6 +90,7 @@ impl TaskSpec {
         task.gid = self.gid;
         task.id = self.id;
         task.session_id = self.session_id;
+        task.key_id.clone_from(&self.key);
         task.request = Arc::clone(&self.request);
         task.created_at = self.created_at;
         task.deadline = self.deadline;
@@ -100,6 +103,7 @@ impl TaskSpec {
             gid: task.gid,
             session_id: task.session_id,
             id: task.id,
+            key: task.key_id.clone(),
             request: Arc::clone(&task.request),
             model: task.model.as_deref().map(Arc::from),
             created_at: task.created_at,

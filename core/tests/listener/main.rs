@@ -26,6 +26,7 @@ mod lists;
 mod numbers;
 mod ready;
 mod resume;
+mod usage;
 mod wrong_types;
 
 /// A router with that listener.

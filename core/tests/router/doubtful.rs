@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use cortensor_router::config::Durability;
 use cortensor_router::internals::store::{
-    Accepted, Idempotency, MemoryStore, Pending, Purge, Recovery, Resolver, Store, TaskSpec,
+    Accepted, Idempotency, MemoryStore, Pending, Purge, Recovery, Resolver, Store, TaskSpec, UsagePage, UsageQuery,
 };
-use cortensor_router::model::{Gid, Session, SessionId, StoreKind, Task, TaskId};
+use cortensor_router::model::{Day, Gid, Session, SessionId, StoreKind, Task, TaskId};
 use cortensor_router::{ApiKey, MinerRecord, TaskPage, TaskQuery};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -72,6 +72,12 @@ impl Store for Doubtful {
     }
     fn purge(&self, purge: Purge) -> Pending<u64> {
         self.kept.purge(purge)
+    }
+    fn usage(&self, query: UsageQuery) -> Pending<UsagePage> {
+        self.kept.usage(query)
+    }
+    fn forget_usage(&self, before: Day) -> Pending<u64> {
+        self.kept.forget_usage(before)
     }
     fn put_key(&self, key: ApiKey) -> Pending<()> {
         self.kept.put_key(key)

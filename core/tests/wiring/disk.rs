@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use cortensor_router::internals::store::{
     Accepted, ApiKey, Durability, Idempotency, MemoryStore, MinerRecord, Pending, Purge, Recovery, SqliteStore, Store,
-    StoreKind, TaskPage, TaskQuery, TaskSpec,
+    StoreKind, TaskPage, TaskQuery, TaskSpec, UsagePage, UsageQuery,
 };
-use cortensor_router::model::{Gid, Session, SessionId, Task, TaskId};
+use cortensor_router::model::{Day, Gid, Session, SessionId, Task, TaskId};
 use cortensor_router::{Error, Result};
 use cortensor_router_testkit::random::Random;
 use parking_lot::Mutex;
@@ -211,6 +211,14 @@ impl Store for Disk {
 
     fn purge(&self, purge: Purge) -> Pending<u64> {
         self.write(move |kept| kept.purge(purge))
+    }
+
+    fn usage(&self, query: UsageQuery) -> Pending<UsagePage> {
+        self.kept.usage(query)
+    }
+
+    fn forget_usage(&self, before: Day) -> Pending<u64> {
+        self.write(move |kept| kept.forget_usage(before))
     }
 
     fn put_key(&self, key: ApiKey) -> Pending<()> {

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use cortensor_router::Error;
-use cortensor_router::internals::store::{ApiKey, Idempotency, MinerRecord, TaskSpec};
+use cortensor_router::internals::store::{ApiKey, Idempotency, MinerRecord, TaskSpec, UsageBy};
 use cortensor_router::model::{
     Answer, Fence, Gid, MinerResult, NodeKind, Outcome, PageStart, Retention, Session, SessionId, SessionSpec, Task,
     TaskId, TaskRequest, TaskState, Timestamp,
@@ -40,6 +40,7 @@ pub(crate) enum Write {
     DeleteKey(u8),
     PutMiner { id: u8, seen: u64 },
     DeleteMiner(u8),
+    ForgetUsage(u64),
     Recover,
 }
 
@@ -53,6 +54,7 @@ pub(crate) enum Read {
     Page { session: u64, state: Option<TaskState>, start: PageStart, limit: u64 },
     Keys,
     Miners,
+    Usage(UsageBy),
 }
 
 /// The way in which a store stops before it is opened again.
@@ -90,7 +92,7 @@ impl Write {
 
     /// Whether a store may not put this write into a transaction with others.
     pub(crate) fn is_alone(&self) -> bool {
-        matches!(self, Self::Purge { .. } | Self::Recover)
+        matches!(self, Self::Purge { .. } | Self::ForgetUsage(_) | Self::Recover)
     }
 }
 
@@ -100,6 +102,7 @@ pub(crate) fn spec(task: Ids, key: Option<Key>, length: usize) -> TaskSpec {
         gid: Gid(task.gid()),
         session_id: SessionId(task.session),
         id: TaskId(task.id),
+        key: (task.id % 2 == 0).then(|| format!("key {}", task.id % 5).into()),
         request: Arc::new(TaskRequest::completion(prompt)),
         band: (task.id % 10) as u8,
         created_at: Timestamp(1_000 + task.id),
@@ -123,6 +126,7 @@ pub(crate) fn ended(task: Ids, at: u64, kept: Retention, fails: bool, length: us
     end.state = TaskState::Ended;
     end.ended_at = Some(Timestamp(at));
     end.started_at = Some(Timestamp(at / 2));
+    end.bytes = length as u64;
     end.attempts = 1 + (at % 3) as u32;
     end.fence = Fence(at * 7 + task.id);
     end.assigned_miners = vec!["0xa".into()];

@@ -7,8 +7,8 @@
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-use cortensor_router::internals::store::{Pending, Purge, Store, TaskQuery};
-use cortensor_router::model::{Gid, SessionId, TaskId, Timestamp};
+use cortensor_router::internals::store::{Pending, Purge, Store, TaskQuery, UsageQuery};
+use cortensor_router::model::{Day, Gid, SessionId, TaskId, Timestamp};
 use cortensor_router::{Error, ErrorKind};
 use cortensor_router_medium::Strike;
 
@@ -57,6 +57,7 @@ fn ask(store: &dyn Store, write: &Write) -> Answer {
         Write::DeleteKey(id) => later(store.delete_key(operation::key(id, 0).id), shown),
         Write::PutMiner { id, seen } => later(store.put_miner(operation::miner(id, seen)), shown),
         Write::DeleteMiner(id) => later(store.delete_miner(operation::miner(id, 0).id), shown),
+        Write::ForgetUsage(before) => later(store.forget_usage(Day::from_number(before)), shown),
         Write::Recover => later(store.recover(), world::recovery_shown),
     }
 }
@@ -75,6 +76,7 @@ fn look(store: &dyn Store, read: &Read) -> Answer {
         }
         Read::Keys => later(store.keys(), |keys| world::list(keys.iter().map(shown))),
         Read::Miners => later(store.miners(), |miners| world::list(miners.iter().map(shown))),
+        Read::Usage(by) => later(store.usage(UsageQuery { by, ..UsageQuery::default() }), world::usage_shown),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
-use cortensor_router::internals::store::{Accepted, Recovery, TaskPage};
+use cortensor_router::internals::store::{Accepted, Recovery, TaskPage, UsageBy, UsageCounts, UsagePage, UsageRow};
 use cortensor_router::model::{Gid, PageStart, SessionId, Task, TaskId, TaskState};
 
 use crate::operation::{self, Ids, Key, Read, Write};
@@ -28,6 +28,8 @@ pub(crate) struct World {
     tasks: BTreeMap<u64, Row>,
     /// The greatest id of a task that each session ever had.
     last_ids: BTreeMap<u64, u64>,
+    /// The counts of ended tasks by key and session; all of them end on one day.
+    usage: BTreeMap<(String, u64), UsageCounts>,
     last_session: u64,
     last_gid: u64,
     last_fence: u64,
@@ -85,6 +87,10 @@ impl World {
                 self.miners.insert(miner.id.clone(), shown(&miner));
             }
             Write::DeleteMiner(id) => return Ok(shown(&self.miners.remove(&operation::miner(id, 0).id).is_some())),
+            Write::ForgetUsage(before) => {
+                let gone = if before > 0 { std::mem::take(&mut self.usage).len() } else { 0 };
+                return Ok(shown(&(gone as u64)));
+            }
             Write::Recover => return Ok(self.recover()),
         }
         Ok(shown(&()))
@@ -103,7 +109,26 @@ impl World {
             Read::Page { session, state, start, limit } => Ok(self.page(session, state, start, limit)),
             Read::Keys => Ok(list(self.keys.values())),
             Read::Miners => Ok(list(self.miners.values())),
+            Read::Usage(by) => Ok(usage_shown(&self.usage(by))),
         }
+    }
+
+    fn usage(&self, by: UsageBy) -> UsagePage {
+        let mut parts: BTreeMap<(u64, String), UsageCounts> = BTreeMap::new();
+        for ((key, session), counts) in &self.usage {
+            let name = match by {
+                UsageBy::Key => (0, key.clone()),
+                UsageBy::Session => (*session, session.to_string()),
+                UsageBy::Model => (0, String::new()),
+                UsageBy::Miner => (0, "0xa".to_owned()),
+                UsageBy::Day => (0, "1970-01-01".to_owned()),
+            };
+            parts.entry(name).or_default().add(counts);
+        }
+        let total = parts.len() as u64;
+        let rows =
+            parts.into_iter().map(|((_, name), counts)| UsageRow { name, model: String::new(), counts }).collect();
+        UsagePage { rows, total }
     }
 
     fn find(&self, key: Key) -> Result<Option<Accepted>, String> {
@@ -146,6 +171,17 @@ impl World {
         }
         row.end = Some(End { at: end.ended_at.unwrap_or_default().0, bytes: operation::weight(end) });
         row.shown = shown(end);
+        let answered = u64::from(end.error.is_none());
+        self.usage.entry((end.key_id.as_deref().unwrap_or_default().to_owned(), task.session)).or_default().add(
+            &UsageCounts {
+                requests: 1,
+                ok: answered,
+                failed: 1 - answered,
+                bytes: end.bytes,
+                attempts: u64::from(end.attempts),
+                ..UsageCounts::default()
+            },
+        );
         self.last_fence = self.last_fence.max(end.fence.0);
         if let Some(budget) = self.budget {
             while self.ended().map(|(_, end)| end.bytes + RECORD).sum::<u64>() > budget {
@@ -222,6 +258,7 @@ impl World {
     /// The reads that together show everything that the store holds.
     pub(crate) fn everything(&self) -> Vec<Read> {
         let mut reads = vec![Read::Keys, Read::Miners, Read::Unfinished];
+        reads.extend([UsageBy::Day, UsageBy::Key, UsageBy::Model, UsageBy::Session, UsageBy::Miner].map(Read::Usage));
         for row in self.tasks.values() {
             reads.push(Read::ByGid(row.ids.gid()));
             reads.push(Read::Task { session: row.ids.session, id: row.ids.id });
@@ -253,6 +290,11 @@ pub(crate) fn list<T: AsRef<str>>(items: impl IntoIterator<Item = T>) -> String 
 pub(crate) fn page_shown(page: &TaskPage) -> String {
     assert!(page.corrupt.is_empty(), "rows are damaged: {:?}", page.corrupt);
     format!("{} of {}", list(page.tasks.iter().map(shown)), page.total)
+}
+
+/// Usage as [`World::read`] shows it.
+pub(crate) fn usage_shown(page: &UsagePage) -> String {
+    format!("{} of {}", list(page.rows.iter().map(shown)), page.total)
 }
 
 /// A recovery as [`World::write`] shows it.

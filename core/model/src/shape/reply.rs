@@ -150,12 +150,16 @@ impl<'a> Reply<'a> {
     pub fn usage(&self) -> Option<Usage> {
         let (mut prompt, mut completion, mut total) = (None, None, None);
         let (mut input, mut output) = (None, None);
+        let (mut cached, mut reasoning) = (None, None);
+        let detail = |details: Json<'_>, name| last(details.get(), name).and_then(number);
         let is_object = members(self.usage?.get(), |key, value| match &*key {
             "prompt_tokens" => prompt = number(value),
             "completion_tokens" => completion = number(value),
             "total_tokens" => total = number(value),
             "input_tokens" => input = number(value),
             "output_tokens" => output = number(value),
+            "prompt_tokens_details" | "input_tokens_details" => cached = detail(value, "cached_tokens"),
+            "completion_tokens_details" | "output_tokens_details" => reasoning = detail(value, "reasoning_tokens"),
             _ => {}
         });
         if !is_object {
@@ -166,6 +170,9 @@ impl<'a> Reply<'a> {
             prompt_tokens: prompt,
             completion_tokens: completion,
             total_tokens: total.unwrap_or(prompt.saturating_add(completion)),
+            // No server caches more than it was given, or hides more than it generated.
+            cached_tokens: cached.unwrap_or(0).min(prompt),
+            reasoning_tokens: reasoning.unwrap_or(0).min(completion),
         })
     }
 }
@@ -400,6 +407,12 @@ mod tests {
             Some(Usage::new(12, 3))
         );
         assert_eq!(of(r#"{"input_tokens":2,"output_tokens":1,"details":{}}"#), Some(Usage::new(2, 1)));
+        let detailed = r#"{"prompt_tokens":9,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":8},
+            "completion_tokens_details":{"reasoning_tokens":4,"x":[]}}"#;
+        assert_eq!(of(detailed), Some(Usage::new(9, 5).cached_tokens(8).reasoning_tokens(4)));
+        let boasting = r#"{"input_tokens":2,"output_tokens":1,"input_tokens_details":{"cached_tokens":7},
+            "output_tokens_details":null}"#;
+        assert_eq!(of(boasting), Some(Usage::new(2, 1).cached_tokens(2)));
         assert_eq!(of(r#"{"prompt_tokens":-5,"completion_tokens":{}}"#), Some(Usage::new(0, 0)));
         let most = of(r#"{"prompt_tokens":18446744073709551615,"completion_tokens":1e300}"#).unwrap();
         assert_eq!(most.total_tokens, u64::MAX);

@@ -192,6 +192,7 @@ async fn submit(
     let checked = state.router.check(Intake {
         session,
         allowed: caller.sessions(),
+        key: Some(caller.shared_id()),
         request,
         idempotency,
         detach: later || detach,

@@ -33,6 +33,6 @@ pub(super) fn task(text: &str) -> Result<TaskId> {
 }
 
 /// Reads a number of rows from a query (`limit` or `offset`); `None` where the query has none.
-pub(super) fn row(name: &str, text: &str) -> Result<Option<u64>> {
+pub(in crate::listener) fn row(name: &str, text: &str) -> Result<Option<u64>> {
     if text.is_empty() { Ok(None) } else { digits(name, text).map(Some) }
 }

@@ -130,6 +130,40 @@ pub(super) struct SessionQuery {
     pub(super) state: String,
 }
 
+/// Selects usage.
+#[derive(Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default)]
+pub(in crate::listener) struct UsageSelection {
+    /// The parts by which usage is told apart: `day`, `key`, `model`, `session` or `miner`. Default `day`.
+    #[param(value_type = Option<String>)]
+    pub(in crate::listener) by: String,
+    /// The first day in UTC, as `2026-01-31`. Missing: the first of this month.
+    #[param(value_type = Option<String>)]
+    pub(in crate::listener) from: String,
+    /// The last day in UTC. Missing: today.
+    #[param(value_type = Option<String>)]
+    pub(in crate::listener) to: String,
+    /// Only tasks of this key.
+    #[param(value_type = Option<String>)]
+    pub(in crate::listener) key: String,
+    /// Only tasks of the session with this number.
+    #[param(value_type = Option<u64>)]
+    pub(in crate::listener) session: String,
+    /// Only tasks for this model.
+    #[param(value_type = Option<String>)]
+    pub(in crate::listener) model: String,
+    /// Only tasks of the miner with this address.
+    #[param(value_type = Option<String>)]
+    pub(in crate::listener) miner: String,
+    /// The maximum number of parts to list. Default 100, at most `listen.max_page_rows`.
+    #[param(value_type = Option<u64>, minimum = 1)]
+    pub(in crate::listener) limit: String,
+    /// The number of parts to leave out at the beginning.
+    #[param(value_type = Option<u64>)]
+    pub(in crate::listener) offset: String,
+}
+
 /// A session that was just created.
 #[derive(Serialize, ToSchema)]
 pub(super) struct SessionCreated {

@@ -91,6 +91,7 @@ async fn enter(
     let intake = Intake {
         session: session_of(head, &mut request)?,
         allowed: caller.sessions(),
+        key: Some(caller.shared_id()),
         idempotency: if head.marks.has(Marks::REPEAT) { intake::repeat_key(head.headers, caller, way)? } else { None },
         detach: false,
         any_model: false,

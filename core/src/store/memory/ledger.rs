@@ -7,6 +7,7 @@ use super::super::{
     Accepted, ApiKey, MinerRecord, Purge, Recovery, TaskQuery, TaskSpec, Wanted, id_in_use, key_mismatch,
 };
 use super::ids::SessionTasks;
+use super::usage::UsageBook;
 use crate::Result;
 use crate::id_map::IdMap;
 use crate::model::{Fence, Gid, Session, SessionId, Task, TaskId, TaskState, Timestamp};
@@ -19,7 +20,7 @@ pub(super) const RECORD: u64 = 1 << 10;
 type KeyName = Arc<(String, String)>;
 
 /// The content of the store.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ledger {
     sessions: BTreeMap<SessionId, Session>,
     last_session: SessionId,
@@ -34,6 +35,7 @@ pub(super) struct Ledger {
     /// Ended tasks, the oldest first.
     ended: BTreeSet<(Timestamp, Gid)>,
     ended_bytes: u64,
+    pub(super) usage: UsageBook,
 }
 
 /// A task with its index entries. The store frees it outside of the lock.
@@ -65,6 +67,25 @@ impl Snapshot {
 }
 
 impl Ledger {
+    /// An empty ledger whose usage has this many rows for each day.
+    pub(super) fn new(usage_rows: u64) -> Self {
+        Self {
+            sessions: BTreeMap::new(),
+            last_session: SessionId::default(),
+            keys: BTreeMap::new(),
+            miners: BTreeMap::new(),
+            epoch: 0,
+            last_gid: Gid::default(),
+            last_fence: Fence::default(),
+            tasks: IdMap::default(),
+            by_session: BTreeMap::new(),
+            by_key: HashMap::new(),
+            ended: BTreeSet::new(),
+            ended_bytes: 0,
+            usage: UsageBook::new(usage_rows),
+        }
+    }
+
     pub(super) fn put_session(&mut self, session: Session) {
         self.last_session = self.last_session.max(session.id);
         self.sessions.insert(session.id, session);
@@ -119,6 +140,7 @@ impl Ledger {
         self.ended.insert((task.ended_at.unwrap_or_default(), task.gid));
         self.ended_bytes += bytes;
         self.last_fence = self.last_fence.max(task.fence);
+        self.usage.count(&task);
         entry.body = Body::Ended { task, bytes };
         true
     }
@@ -225,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_purge_leaves_nothing_of_its_tasks() {
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::new(1);
         for id in 1..=3 {
             let new = keyed(new_task(1, id), &format!("key {id}"), 1);
             assert_eq!(ledger.accept(Arc::new(new.clone())).unwrap(), Accepted::New);

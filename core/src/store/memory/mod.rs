@@ -4,6 +4,7 @@
 
 mod ids;
 mod ledger;
+mod usage;
 
 use std::sync::Arc;
 
@@ -13,10 +14,11 @@ use self::ledger::{Ledger, Snapshot};
 use super::weight::weight;
 use super::{
     Accepted, ApiKey, Durability, Idempotency, MinerRecord, Pending, Purge, Recovery, Store, TaskPage, TaskQuery,
-    TaskSpec, check_times, closed,
+    TaskSpec, UsagePage, UsageQuery, check_times, closed,
 };
 use crate::Result;
-use crate::model::{Gid, Session, SessionId, StoreKind, Task, TaskId};
+use crate::config::RetentionConfig;
+use crate::model::{Day, Gid, Session, SessionId, StoreKind, Task, TaskId};
 
 /// A store in memory with a byte budget, beyond which the oldest ended tasks are deleted.
 ///
@@ -35,7 +37,13 @@ pub struct MemoryStore {
 impl MemoryStore {
     /// Makes a store that keeps at most `max_bytes` of ended tasks, and always the task that ended last. 0: no bound.
     pub fn new(max_bytes: u64) -> Self {
-        Self { max_bytes, ledger: Mutex::new(Some(Ledger::default())) }
+        Self::with_usage(max_bytes, RetentionConfig::default().max_usage_rows)
+    }
+
+    /// Makes a store as [`new`](Self::new) does, whose usage has this many rows for each day, and as many again for the
+    /// rest of each key.
+    pub fn with_usage(max_bytes: u64, usage_rows: u64) -> Self {
+        Self { max_bytes, ledger: Mutex::new(Some(Ledger::new(usage_rows))) }
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Ledger) -> Result<T>) -> Result<T> {
@@ -123,6 +131,14 @@ impl Store for MemoryStore {
             Ok(())
         });
         Pending::ready(answer.map(|()| evicted.len() as u64))
+    }
+
+    fn usage(&self, query: UsageQuery) -> Pending<UsagePage> {
+        Pending::ready(self.with(|ledger| Ok(ledger.usage.page(&query))))
+    }
+
+    fn forget_usage(&self, before: Day) -> Pending<u64> {
+        Pending::ready(self.with(|ledger| Ok(ledger.usage.forget(before))))
     }
 
     fn put_key(&self, key: ApiKey) -> Pending<()> {

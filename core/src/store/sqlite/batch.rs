@@ -10,7 +10,10 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
 use super::super::weight::weight;
-use super::super::{Accepted, ApiKey, Idempotency, MinerRecord, Purge, Recovery, TaskSpec, id_in_use, key_mismatch};
+use super::super::{
+    Accepted, ApiKey, Idempotency, MinerRecord, Purge, Recovery, TaskSpec, UsageCounts, UsageGroup, id_in_use,
+    key_mismatch,
+};
 use super::connection::Failure;
 use super::meta::Meta;
 use super::row::{RowError, end_columns, ending, int, json, text, uint};
@@ -19,7 +22,7 @@ use super::statements::Statements;
 use super::sum::{AcceptColumns, EndColumns, UPPER, bytes_of, of_row};
 use super::{recovery, unusable};
 use crate::Result as Answer;
-use crate::model::{Gid, NodeKind, Session, SessionId, Task, TaskId};
+use crate::model::{Day, Gid, NodeKind, Session, SessionId, Task, TaskId};
 
 /// An open transaction.
 pub(super) struct Batch<'a, 'db> {
@@ -39,6 +42,7 @@ struct Sums {
     last_session: u64,
     ended_bytes: i64,
     epochs: u64,
+    usage: BTreeMap<UsageGroup, UsageCounts>,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +66,7 @@ impl Sums {
     fn ended(&mut self, task: &Task, bytes: u64) {
         self.last_fence = self.last_fence.max(task.fence.0);
         self.ended_bytes += int(bytes);
+        self.usage.entry(UsageGroup::of(task)).or_default().add(&UsageCounts::of(task));
     }
 
     /// The row of `meta` after this batch.
@@ -111,6 +116,7 @@ impl<'a, 'db> Batch<'a, 'db> {
                 let open = EndColumns {
                     created_at: int(new.created_at.0),
                     deadline: int(new.deadline.0),
+                    key_id: new.key.as_deref().map(str::as_bytes),
                     request: &request,
                     ..EndColumns::default()
                 };
@@ -191,6 +197,13 @@ impl<'a, 'db> Batch<'a, 'db> {
         Ok(gone)
     }
 
+    /// Deletes the usage of days before that one.
+    pub(super) fn forget_usage(&mut self, before: Day) -> Result<u64, Failure> {
+        let gone = self.db.prepare_cached("DELETE FROM usage WHERE day < ?1")?.execute([int(before.number())])?;
+        self.statements.usage.changed();
+        Ok(gone as u64)
+    }
+
     pub(super) fn put_session(&mut self, session: &Session) -> Result<(), Failure> {
         let (id, body) = (int(session.id.0), json(session)?);
         self.sums.last_session = self.sums.last_session.max(session.id.0);
@@ -266,7 +279,7 @@ impl<'a, 'db> Batch<'a, 'db> {
 
     /// Writes every counter that changed. Gives the row of `meta` as it is now.
     fn write_sums(&mut self) -> rusqlite::Result<Meta> {
-        let sums = std::mem::take(&mut self.sums);
+        let mut sums = std::mem::take(&mut self.sums);
         for (id, count) in &sums.sessions {
             let values = params![int(*id), int(count.last), count.total, count.open];
             self.statements.session_count.execute(values)?;
@@ -276,6 +289,9 @@ impl<'a, 'db> Batch<'a, 'db> {
             if count.total < 0 {
                 self.statements.empty_block.execute(params![int(*id), int(*number)])?;
             }
+        }
+        for (group, counts) in std::mem::take(&mut sums.usage) {
+            self.statements.usage.count(group, &counts)?;
         }
         let meta = sums.applied_to(self.meta);
         if meta != *self.meta {

@@ -146,6 +146,10 @@ fn settle(
             let answer = answered!(batch.purge(purge), Op::Purge(purge, to));
             Reply::Purged(to, answer)
         }
+        Op::ForgetUsage(before, to) => {
+            let answer = answered!(batch.forget_usage(before), Op::ForgetUsage(before, to));
+            Reply::Purged(to, answer)
+        }
         Op::Recover(to) => {
             let answer = answered!(batch.recover(), Op::Recover(to));
             Reply::Recovered(to, answer)

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
 use super::super::samples::{bulky, ended, keyed, new_task};
-use super::super::{Accepted, Durability, Pending, Store, check_integrity};
+use super::super::{Accepted, Durability, Pending, Store, TaskQuery, UsageCounts, UsageQuery, check_integrity};
 use super::{SqliteStore, holder};
 use crate::ErrorKind;
 use crate::model::{SessionId, TaskId, TaskState};
@@ -129,11 +129,22 @@ fn a_kill_loses_nothing_that_was_acknowledged() {
                 "round {round}"
             );
         }
+        assert_usage_is_the_sum_of_ended_tasks(&store);
         drop(store);
         let found = check_integrity(dir.path()).unwrap();
         assert!(found.is_ok(), "{found:#?}");
     }
     assert!(accepted.len() > 500 && finished.len() > 100, "{} {}", accepted.len(), finished.len());
+}
+
+/// Every task of the child ends with seven tokens.
+fn assert_usage_is_the_sum_of_ended_tasks(store: &SqliteStore) {
+    let query = TaskQuery { session_id: SessionId(1), state: Some(TaskState::Ended), limit: 1, ..TaskQuery::default() };
+    let ended = store.tasks(query).wait().unwrap().total;
+    let usage = store.usage(UsageQuery::default()).wait().unwrap();
+    let sum = |of: fn(&UsageCounts) -> u64| usage.rows.iter().map(|row| of(&row.counts)).sum::<u64>();
+    assert_eq!((sum(|counts| counts.requests), sum(|counts| counts.ok)), (ended, ended));
+    assert_eq!(sum(UsageCounts::tokens), 7 * ended);
 }
 
 #[test]

@@ -39,6 +39,7 @@ mod statements;
 mod sum;
 mod unusable;
 mod upgrade;
+mod usage;
 mod writer;
 
 #[cfg(test)]
@@ -73,9 +74,9 @@ use self::schema::MIGRATIONS;
 use self::writer::{Connect, Refusing, Writer};
 use super::{
     Accepted, ApiKey, Durability, Idempotency, MinerRecord, Pending, Purge, Recovery, Resolver, Store, TaskPage,
-    TaskQuery, TaskSpec, check_times, closed,
+    TaskQuery, TaskSpec, UsagePage, UsageQuery, check_times, closed,
 };
-use crate::model::{Gid, Session, SessionId, StoreKind, Task, TaskId};
+use crate::model::{Day, Gid, Session, SessionId, StoreKind, Task, TaskId};
 use crate::{Error, ErrorKind, Result};
 
 /// A store in a file. Only one process at a time can use a data directory.
@@ -273,6 +274,14 @@ impl Store for SqliteStore {
     /// One call is one transaction. A limit of some hundreds keeps the commits of other calls short.
     fn purge(&self, purge: Purge) -> Pending<u64> {
         self.write_sure(|to| Op::Purge(purge, to))
+    }
+
+    fn usage(&self, query: UsageQuery) -> Pending<UsagePage> {
+        self.read(|to| Want::Usage(Box::new(query), to))
+    }
+
+    fn forget_usage(&self, before: Day) -> Pending<u64> {
+        self.write_sure(|to| Op::ForgetUsage(before, to))
     }
 
     fn put_key(&self, key: ApiKey) -> Pending<()> {

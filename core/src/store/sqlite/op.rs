@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::weight::{request_weight, weight};
 use super::super::{Accepted, ApiKey, MinerRecord, Purge, Recovery, Resolver, TaskSpec};
-use crate::model::{Session, SessionId, Task};
+use crate::model::{Day, Session, SessionId, Task};
 use crate::{Error, Result};
 
 /// One write.
@@ -19,6 +19,7 @@ pub(super) enum Op {
     PutMiner(Box<MinerRecord>, Resolver<()>),
     DeleteMiner(String, Resolver<bool>),
     Purge(Purge, Resolver<u64>),
+    ForgetUsage(Day, Resolver<u64>),
     Recover(Resolver<Recovery>),
     Close(Resolver<()>),
 }
@@ -27,7 +28,7 @@ impl Op {
     /// Whether the operation needs a batch of its own, because it reads rows that other operations of a batch would
     /// change.
     pub(super) fn is_alone(&self) -> bool {
-        matches!(self, Self::Purge(..) | Self::Recover(..) | Self::Close(..))
+        matches!(self, Self::Purge(..) | Self::ForgetUsage(..) | Self::Recover(..) | Self::Close(..))
     }
 
     /// The approximate number of bytes that the operation writes.
@@ -49,7 +50,7 @@ impl Op {
             Self::PutSession(_, to) | Self::PutKey(_, to) | Self::PutMiner(_, to) | Self::Close(to) => {
                 Reply::Done(to, Err(error))
             }
-            Self::Purge(_, to) => Reply::Purged(to, Err(error)),
+            Self::Purge(_, to) | Self::ForgetUsage(_, to) => Reply::Purged(to, Err(error)),
             Self::Recover(to) => Reply::Recovered(to, Err(error)),
         }
         .send();

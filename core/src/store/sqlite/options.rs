@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::StorageConfig;
+use crate::config::{RetentionConfig, StorageConfig};
 
 /// The bounds of a [`SqliteStore`](super::SqliteStore). The defaults suit a router that serves thousands of tasks a
 /// second.
@@ -28,6 +28,8 @@ pub struct SqliteOptions {
     pub busy: Duration,
     /// Bytes to which the log's file is cut when the log starts over. Default 64 MiB.
     pub log_bytes: u64,
+    /// Rows of usage for each day, and as many again for the rest of each key. Default 10000.
+    pub usage_rows: u64,
 }
 
 impl From<&StorageConfig> for SqliteOptions {
@@ -42,6 +44,7 @@ impl From<&StorageConfig> for SqliteOptions {
             watch: Duration::from_millis(config.check_interval_ms),
             busy: Duration::from_millis(config.busy_timeout_ms),
             log_bytes: config.max_log_bytes,
+            usage_rows: RetentionConfig::default().max_usage_rows,
         }
     }
 }

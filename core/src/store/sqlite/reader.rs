@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::super::{Accepted, ApiKey, Idempotency, MinerRecord, Resolver, TaskPage, TaskQuery, Wanted};
+use super::super::{
+    Accepted, ApiKey, Idempotency, MinerRecord, Resolver, TaskPage, TaskQuery, UsagePage, UsageQuery, Wanted,
+};
 use super::batch::find;
 use super::connection;
 use super::files::Files;
@@ -16,6 +18,7 @@ use super::queue::{Progress, Queue, Taken};
 use super::row::{self, COLUMNS, RowError, int};
 use super::schema::BLOCK;
 use super::sum::bytes_of;
+use super::usage;
 use crate::Result;
 use crate::model::{Gid, SessionId, Task, TaskId};
 
@@ -32,6 +35,7 @@ pub(super) enum Want {
     Page(TaskQuery, Resolver<TaskPage>),
     Keys(Resolver<Vec<ApiKey>>),
     Miners(Resolver<Vec<MinerRecord>>),
+    Usage(Box<UsageQuery>, Resolver<UsagePage>),
 }
 
 /// A read, and the number of writes that must be settled before it.
@@ -113,6 +117,7 @@ impl Reader {
             Want::Page(query, to) => send(to, connected.and_then(|db| page(db, query)), None),
             Want::Keys(to) => send(to, connected.and_then(keys), None),
             Want::Miners(to) => send(to, connected.and_then(miners), None),
+            Want::Usage(query, to) => send(to, connected.and_then(|db| usage::page(db, &query)), None),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::{Error, Result};
 /// The columns that [`task`] reads, in its order.
 pub(super) const COLUMNS: &str = "gid, session_id, id, band, bytes, attempts, fence, created_at, started_at, \
      first_token_at, precommitted_at, committed_at, ended_at, deadline, sum, idem_scope, idem_key, idem_fp, \
-     assigned_miners, request, \"end\", text, raw";
+     assigned_miners, request, \"end\", text, raw, key_id";
 
 /// The columns of a session before its checksum.
 pub(super) const SESSION: &str = "id, body";
@@ -76,6 +76,7 @@ pub(super) fn end_columns<'a>(task: &'a Task, bytes: u64, request: &'a [u8], end
         committed_at: at(task.committed_at),
         ended_at: Some(at(task.ended_at)),
         deadline: int(task.deadline.0),
+        key_id: task.key_id.as_deref().map(str::as_bytes),
         assigned_miners: ending.assigned_miners.as_deref(),
         request,
         end: Some(&ending.end),
@@ -205,6 +206,7 @@ pub(super) fn task(row: &Row<'_>) -> Result<(Task, u8), RowError> {
         .deadline(time(13)?)
         .assigned_miners(text_of(18)?.map(|miners| parse("assigned_miners", miners)).transpose()?.unwrap_or_default())
         .text(text_of(21)?.unwrap_or_default().into())
+        .key_id(text_of(23)?.map(Arc::from))
         .attempts(row.get(5)?)
         .fence(Fence(uint(row, 6)?));
     if let Some(end) = text_of(20)? {
@@ -229,6 +231,12 @@ pub(super) fn check_whole(row: &Row<'_>, sum: usize) -> Result<(), RowError> {
 
 /// The checksum of a row of [`COLUMNS`] that has this end.
 pub(super) fn sum_of(row: &Row<'_>, end: Option<&[u8]>) -> rusqlite::Result<i64> {
+    sum_with(row, end, bytes_of(row.get_ref(23)?))
+}
+
+/// The checksum of a row of [`COLUMNS`] that has this end and this key. The key's column is not read, because older
+/// versions have none.
+pub(super) fn sum_with(row: &Row<'_>, end: Option<&[u8]>, key_id: Option<&[u8]>) -> rusqlite::Result<i64> {
     let int = |column| row.get::<_, i64>(column);
     let bytes = |column| row.get_ref(column).map(bytes_of);
     let accept = AcceptColumns {
@@ -251,6 +259,7 @@ pub(super) fn sum_of(row: &Row<'_>, end: Option<&[u8]>) -> rusqlite::Result<i64>
         committed_at: int(11)?,
         ended_at: row.get(12)?,
         deadline: int(13)?,
+        key_id,
         assigned_miners: bytes(18)?,
         request: bytes(19)?.unwrap_or_default(),
         end,

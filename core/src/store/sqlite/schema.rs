@@ -167,6 +167,32 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     ALTER TABLE session ADD COLUMN sum INTEGER;
     ALTER TABLE api_token ADD COLUMN sum INTEGER;
     ALTER TABLE miner ADD COLUMN sum INTEGER;
+
+    -- The key under which the task was submitted; NULL: nobody was named.
+    ALTER TABLE task ADD COLUMN key_id TEXT;
+
+    -- Ended tasks by day, key, session, model and miner. Days are counted from 1970-01-01, in UTC. An empty text: none;
+    -- 'other', and the session -1: the groups for which the day had no row left.
+    CREATE TABLE usage(
+        day INTEGER NOT NULL,
+        key_id TEXT NOT NULL,
+        session_id INTEGER NOT NULL,
+        model TEXT NOT NULL,
+        miner TEXT NOT NULL,
+        requests INTEGER NOT NULL,
+        ok INTEGER NOT NULL,
+        disputed INTEGER NOT NULL,
+        failed INTEGER NOT NULL,
+        cancelled INTEGER NOT NULL,
+        expired INTEGER NOT NULL,
+        prompt_tokens INTEGER NOT NULL,
+        completion_tokens INTEGER NOT NULL,
+        cached_tokens INTEGER NOT NULL,
+        reasoning_tokens INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
+        PRIMARY KEY(day, key_id, session_id, model, miner)
+    ) STRICT, WITHOUT ROWID;
 ",
         then: Some(upgrade::sum_rows),
     },

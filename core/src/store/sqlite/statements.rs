@@ -7,6 +7,7 @@ use super::super::TaskSpec;
 use super::meta::Meta;
 use super::row::{int, text};
 use super::sum::{AcceptColumns, EndColumns, UPPER};
+use super::usage::UsageTable;
 use crate::model::Task;
 
 /// The statements of one connection.
@@ -23,25 +24,27 @@ pub(super) struct Statements<'db> {
     pub(super) block_count: Statement<'db>,
     pub(super) empty_block: Statement<'db>,
     pub(super) meta: Statement<'db>,
+    pub(super) usage: UsageTable<'db>,
 }
 
 impl<'db> Statements<'db> {
-    pub(super) fn of(db: &'db Connection) -> rusqlite::Result<Self> {
+    /// Prepares the statements; a day has `usage_rows` rows of usage.
+    pub(super) fn of(db: &'db Connection, usage_rows: u64) -> rusqlite::Result<Self> {
         Ok(Self {
             begin: db.prepare("BEGIN IMMEDIATE")?,
             commit: db.prepare("COMMIT")?,
             accept: db.prepare(
-                "INSERT INTO task(gid, session_id, id, band, sum, idem_scope, idem_key, idem_fp,
+                "INSERT INTO task(gid, session_id, id, band, sum, idem_scope, idem_key, idem_fp, key_id,
                      created_at, deadline, request)
-                 VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+                 VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
                  ON CONFLICT(idem_scope, idem_key) WHERE idem_key IS NOT NULL DO NOTHING",
             )?,
             accept_ended: db.prepare(
-                "INSERT INTO task(gid, session_id, id, band, sum, idem_scope, idem_key, idem_fp,
+                "INSERT INTO task(gid, session_id, id, band, sum, idem_scope, idem_key, idem_fp, key_id,
                      created_at, deadline, request, bytes, attempts, fence, started_at, first_token_at,
                      precommitted_at, committed_at, ended_at, assigned_miners, \"end\", text, raw)
                  VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-                     ?21, ?22, ?23)
+                     ?21, ?22, ?23, ?24)
                  ON CONFLICT(idem_scope, idem_key) WHERE idem_key IS NOT NULL DO NOTHING",
             )?,
             finish: db.prepare(
@@ -61,6 +64,7 @@ impl<'db> Statements<'db> {
             )?,
             empty_block: db.prepare("DELETE FROM task_count WHERE session_id = ?1 AND block = ?2 AND total = 0")?,
             meta: db.prepare(Meta::UPDATE)?,
+            usage: UsageTable::of(db, usage_rows)?,
         })
     }
 
@@ -73,9 +77,10 @@ impl<'db> Statements<'db> {
         statement.raw_bind_parameter(6, text(accept.idem_scope))?;
         statement.raw_bind_parameter(7, text(accept.idem_key))?;
         statement.raw_bind_parameter(8, accept.idem_fp)?;
-        bind_open(statement, 9, end)?;
+        statement.raw_bind_parameter(9, text(end.key_id))?;
+        bind_open(statement, 10, end)?;
         if ended {
-            bind_end(statement, 12, end)?;
+            bind_end(statement, 13, end)?;
         }
         done(statement)
     }

@@ -19,8 +19,8 @@ pub(super) struct AcceptColumns<'a> {
     pub(super) idem_fp: Option<&'a [u8]>,
 }
 
-/// The columns that the end may write too. In a task that has not ended they are 0 or `NULL`, except its times and its
-/// request.
+/// The columns that the end may write too, and the key, which stays. In a task that has not ended they are 0 or `NULL`,
+/// except its times, its key and its request.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct EndColumns<'a> {
     pub(super) bytes: i64,
@@ -33,6 +33,7 @@ pub(super) struct EndColumns<'a> {
     pub(super) committed_at: i64,
     pub(super) ended_at: Option<i64>,
     pub(super) deadline: i64,
+    pub(super) key_id: Option<&'a [u8]>,
     pub(super) assigned_miners: Option<&'a [u8]>,
     pub(super) request: &'a [u8],
     pub(super) end: Option<&'a [u8]>,
@@ -75,6 +76,10 @@ impl EndColumns<'_> {
         );
         for value in [self.assigned_miners, Some(self.request), self.end, self.text, self.raw] {
             bytes(&mut hasher, value);
+        }
+        // Rows of older versions have no key. Their sums stay right, because a key is added only where there is one.
+        if self.key_id.is_some() {
+            bytes(&mut hasher, self.key_id);
         }
         i64::from(hasher.finalize())
     }

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::meta::Meta;
 use super::place::private;
-use super::row::{COLUMNS, KEY, MINER, SESSION, json, sum_of, text};
+use super::row::{KEY, MINER, SESSION, json, sum_with, text};
 use super::sum::of_row;
 use crate::{Error, Result};
 
@@ -58,21 +58,24 @@ pub(super) fn back_up(db: &Connection, version: u32) -> Result<Option<PathBuf>> 
 /// Moves every task into the table that has `end` and `sum`. A row that cannot be read gets no sum, so that it counts
 /// as damaged at every read.
 pub(super) fn move_tasks(db: &Connection) -> rusqlite::Result<()> {
-    // The query selects the columns of `COLUMNS` in their order, then the columns that make the end.
+    // The query selects the columns of a task in the order of `row::COLUMNS`, except its key, which is younger; then
+    // the columns that make the end.
     let mut select = db.prepare(
         "SELECT gid, session_id, id, band, bytes, attempts, fence, created_at, started_at, first_token_at,
              precommitted_at, committed_at, ended_at, deadline, NULL, idem_scope, idem_key, idem_fp, assigned_miners,
              request, NULL, text, raw, outcome, verdict, failure, results FROM task_old",
     )?;
-    let mut insert = db.prepare(&format!(
-        "INSERT INTO task({COLUMNS}) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
-             ?18, ?19, ?20, ?21, ?22, ?23)"
-    ))?;
+    let mut insert = db.prepare(
+        "INSERT INTO task(gid, session_id, id, band, bytes, attempts, fence, created_at, started_at, first_token_at,
+             precommitted_at, committed_at, ended_at, deadline, sum, idem_scope, idem_key, idem_fp, assigned_miners,
+             request, \"end\", text, raw) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
+             ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
+    )?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         let end = end_of(row)?;
         let sum = match &end {
-            Ok(end) => Some(sum_of(row, end.as_deref())?),
+            Ok(end) => Some(sum_with(row, end.as_deref(), None)?),
             Err(()) => None,
         };
         for column in 0..23 {

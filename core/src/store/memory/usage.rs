@@ -1,0 +1,69 @@
+//! Usage in memory.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use super::super::usage::{UsageCounts, UsageGroup, UsagePage, UsageQuery, UsageRow, count_in, name_of};
+use crate::model::{Day, Task};
+
+/// The counts of ended tasks.
+#[derive(Debug)]
+pub(super) struct UsageBook {
+    /// The rows that one day may have, and as many for the rest of each key.
+    most: u64,
+    rows: BTreeMap<UsageGroup, UsageCounts>,
+    /// The number of rows of each day.
+    days: BTreeMap<Day, u64>,
+}
+
+impl UsageBook {
+    pub(super) fn new(most: u64) -> Self {
+        Self { most, rows: BTreeMap::new(), days: BTreeMap::new() }
+    }
+
+    /// Counts an ended task.
+    pub(super) fn count(&mut self, task: &Task) {
+        let (group, counts) = (UsageGroup::of(task), UsageCounts::of(task));
+        let of_day = self.days.entry(group.day).or_default();
+        let rows = std::cell::RefCell::new(&mut self.rows);
+        let made = count_in::<Infallible>(
+            group,
+            *of_day,
+            self.most,
+            |group| Ok(rows.borrow_mut().get_mut(group).map(|row| row.add(&counts)).is_some()),
+            |group| {
+                rows.borrow_mut().insert(group, counts);
+                Ok(())
+            },
+        );
+        *of_day += u64::from(matches!(made, Ok(true)));
+    }
+
+    /// Reads a page.
+    pub(super) fn page(&self, query: &UsageQuery) -> UsagePage {
+        let mut parts: BTreeMap<(i64, &str), BTreeMap<&str, UsageCounts>> = BTreeMap::new();
+        for (group, counts) in self.rows.iter().filter(|(group, _)| query.takes(group)) {
+            let part = parts.entry(group.place(query.by)).or_default();
+            part.entry(&group.model).or_default().add(counts);
+        }
+        let (skip, take) =
+            (query.offset.try_into().unwrap_or(usize::MAX), query.limit.try_into().unwrap_or(usize::MAX));
+        let total = parts.len() as u64;
+        let rows = parts.into_iter().skip(skip).take(take).flat_map(|((number, text), models)| {
+            models.into_iter().map(move |(model, counts)| UsageRow {
+                name: if query.by.is_number() { name_of(query.by, number) } else { text.to_owned() },
+                model: model.to_owned(),
+                counts,
+            })
+        });
+        UsagePage { rows: rows.collect(), total }
+    }
+
+    /// Deletes the rows of days before that one. Gives their number.
+    pub(super) fn forget(&mut self, before: Day) -> u64 {
+        let count = self.rows.len();
+        self.rows.retain(|group, _| group.day >= before);
+        self.days.retain(|day, _| *day >= before);
+        (count - self.rows.len()) as u64
+    }
+}

@@ -1,0 +1,163 @@
+//! The table of usage.
+
+use std::collections::BTreeMap;
+
+use rusqlite::types::ToSqlOutput;
+use rusqlite::{Connection, Statement, params};
+
+use super::super::usage::{
+    COUNTS, UsageBy, UsageCounts, UsageGroup, UsagePage, UsageQuery, UsageRow, count_in, name_of,
+};
+use super::row::{RowError, int, uint};
+use crate::model::{Day, MAX_JSON_INTEGER};
+
+/// The number of days for which the writer remembers how many rows they have.
+const DAYS: usize = 4;
+
+/// The number of columns that name a group.
+const NAMES: usize = 5;
+
+/// The statements that count, and the rows that the last days have.
+#[derive(Debug)]
+pub(super) struct UsageTable<'db> {
+    /// The rows that one day may have, and as many for the rest of each key.
+    most: u64,
+    update: Statement<'db>,
+    insert: Statement<'db>,
+    of_day: Statement<'db>,
+    /// The number of rows of days. If a transaction fails, its connection is given up, and this with it.
+    days: BTreeMap<Day, u64>,
+}
+
+impl<'db> UsageTable<'db> {
+    pub(super) fn of(db: &'db Connection, most: u64) -> rusqlite::Result<Self> {
+        let adds = UsageCounts::NAMES
+            .iter()
+            .zip(NAMES + 1..)
+            .map(|(name, at)| format!("{name} = min({name} + ?{at}, {MAX_JSON_INTEGER})"));
+        let values = (1..=NAMES + COUNTS).map(|at| format!("?{at}"));
+        Ok(Self {
+            most,
+            update: db.prepare(&format!(
+                "UPDATE usage SET {} WHERE day = ?1 AND key_id = ?2 AND session_id = ?3 AND model = ?4 AND miner = ?5",
+                adds.collect::<Vec<_>>().join(", ")
+            ))?,
+            insert: db.prepare(&format!(
+                "INSERT INTO usage(day, key_id, session_id, model, miner, {}) VALUES({})",
+                UsageCounts::NAMES.join(", "),
+                values.collect::<Vec<_>>().join(", ")
+            ))?,
+            of_day: db.prepare("SELECT count(*) FROM usage WHERE day = ?1")?,
+            days: BTreeMap::new(),
+        })
+    }
+
+    /// Counts tasks of a group.
+    pub(super) fn count(&mut self, group: UsageGroup, counts: &UsageCounts) -> rusqlite::Result<()> {
+        let day = group.day;
+        let rows = match self.days.get(&day) {
+            Some(rows) => *rows,
+            None => self.of_day.query_row([int(day.number())], |row| uint(row, 0))?,
+        };
+        let (update, insert) = (&mut self.update, &mut self.insert);
+        let made = count_in(
+            group,
+            rows,
+            self.most,
+            |group| write(update, group, counts).map(|changed| changed > 0),
+            |group| write(insert, &group, counts).map(drop),
+        )?;
+        self.days.insert(day, rows + u64::from(made));
+        if self.days.len() > DAYS {
+            self.days.pop_first();
+        }
+        Ok(())
+    }
+
+    /// Forgets how many rows the days have, because rows were deleted.
+    pub(super) fn changed(&mut self) {
+        self.days.clear();
+    }
+}
+
+fn write(statement: &mut Statement<'_>, group: &UsageGroup, counts: &UsageCounts) -> rusqlite::Result<usize> {
+    let names: [ToSqlOutput<'_>; NAMES] = [
+        int(group.day.number()).into(),
+        group.key_id.as_str().into(),
+        session_of(group.session.map(|id| id.0)).into(),
+        group.model.as_str().into(),
+        group.miner.as_str().into(),
+    ];
+    let values = names.into_iter().chain(counts.values().map(|count| int(count).into()));
+    for (at, value) in (1..).zip(values) {
+        statement.raw_bind_parameter(at, value)?;
+    }
+    statement.raw_execute()
+}
+
+/// A session's number in its column; -1 stands for those without a row of their own.
+fn session_of(id: Option<u64>) -> i64 {
+    id.map_or(-1, int)
+}
+
+/// Reads a page of usage, as of one moment.
+pub(super) fn page(db: &Connection, query: &UsageQuery) -> Result<UsagePage, RowError> {
+    let transaction = db.unchecked_transaction()?;
+    let by = match query.by {
+        UsageBy::Day => "day",
+        UsageBy::Key => "key_id",
+        UsageBy::Model => "model",
+        UsageBy::Session => "session_id",
+        UsageBy::Miner => "miner",
+    };
+    let hit = "WITH hit AS (SELECT * FROM usage WHERE day BETWEEN ?1 AND ?2
+             AND (?3 IS NULL OR key_id = ?3) AND (?4 IS NULL OR session_id = ?4)
+             AND (?5 IS NULL OR model = ?5) AND (?6 IS NULL OR miner = ?6)
+             AND (?7 IS NULL OR key_id = ?7 OR session_id IN (SELECT value FROM json_each(?8))))";
+    let (own, sessions) = match &query.visible {
+        Some((key, sessions)) => (Some(key), sessions.iter().map(|id| int(id.0)).collect::<Vec<_>>()),
+        None => (None, Vec::new()),
+    };
+    let sessions =
+        serde_json::to_string(&sessions).map_err(|error| RowError::Column("session_id", error.to_string()))?;
+    let selected = params![
+        int(query.from.number()),
+        int(query.to.number()),
+        query.key_id,
+        query.session.map(|id| int(id.0)),
+        query.model,
+        query.miner,
+        own,
+        sessions,
+    ];
+    let total = db
+        .prepare_cached(&format!("{hit} SELECT count(DISTINCT {by}) FROM hit"))?
+        .query_row(selected, |row| uint(row, 0))?;
+    let sums: Vec<String> = UsageCounts::NAMES
+        .iter()
+        .map(|name| format!("CAST(min(total({name}), {MAX_JSON_INTEGER}) AS INTEGER)"))
+        .collect();
+    let mut select = db.prepare_cached(&format!(
+        "{hit}, part AS (SELECT DISTINCT {by} AS name FROM hit ORDER BY name LIMIT ?9 OFFSET ?10)
+         SELECT {by}, model, {} FROM hit WHERE {by} IN (SELECT name FROM part) GROUP BY 1, 2 ORDER BY 1, 2",
+        sums.join(", ")
+    ))?;
+    let bound = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let (limit, offset) = (bound(query.limit), bound(query.offset));
+    let mut page = UsagePage { rows: Vec::new(), total };
+    let mut rows = select.query(&[selected, params![limit, offset]].concat()[..])?;
+    while let Some(row) = rows.next()? {
+        let mut values = [0; COUNTS];
+        for (at, value) in (2..).zip(&mut values) {
+            *value = uint(row, at)?;
+        }
+        page.rows.push(UsageRow {
+            name: if query.by.is_number() { name_of(query.by, row.get(0)?) } else { row.get(0)? },
+            model: row.get(1)?,
+            counts: UsageCounts::from_values(values),
+        });
+    }
+    drop(rows);
+    transaction.finish()?;
+    Ok(page)
+}
