@@ -116,6 +116,7 @@ impl Gate {
                 Ok(caller) => {
                     access::by(&caller);
                     key_life = caller.life(now);
+                    self.state.router.metrics().requested_by(caller.id());
                     known = Some(caller);
                 }
                 Err(error) => return (Failed::new(family, error).into_response(), false),

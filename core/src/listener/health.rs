@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -12,6 +12,7 @@ use super::openapi::{ReadFailures, also};
 use super::reply::{Failed, Json};
 use super::state::AppState;
 use crate::model::Scope;
+use crate::router::Exposition;
 
 pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(also(routes!(alive), &["/health"])).routes(routes!(ready)).routes(routes!(metrics))
@@ -65,24 +66,30 @@ async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Readiness>) {
     (status, Json(body))
 }
 
-/// Metrics, in Prometheus' text format as `OpenMetrics`
+/// Metrics, in Prometheus' text format
 ///
+/// A client whose `Accept` names `application/openmetrics-text` gets `OpenMetrics` 1.0, others the text format 0.0.4.
 /// The setting `listen.public_metrics` opens it to callers without a token.
 #[utoipa::path(
     get,
     path = "/metrics",
     tag = "Operations",
     responses(
-        (status = 200, description = "The metrics.", body = String, content_type = "application/openmetrics-text"),
+        (status = 200, description = "The metrics.", content((String = "application/openmetrics-text"), (String = "text/plain"))),
         ReadFailures,
     )
 )]
-async fn metrics(State(state): State<AppState>, caller: Option<axum::Extension<Caller>>) -> Result<Response, Failed> {
+async fn metrics(
+    State(state): State<AppState>,
+    caller: Option<axum::Extension<Caller>>,
+    headers: HeaderMap,
+) -> Result<Response, Failed> {
     if let Some(caller) = caller {
         caller.may(Scope::Read)?;
     }
-    let mut response = state.router.metrics_text().into_response();
-    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    let form = Exposition::wanted(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()));
+    state.machine.show(state.router.metrics());
+    let mut response = form.of(state.router.metrics_text()).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
     Ok(response)
 }

@@ -4,6 +4,8 @@ use parking_lot::Mutex;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 use tokio::time::Instant;
 
+use crate::router::Metrics;
+
 pub(in crate::listener) struct Machine {
     sample: Mutex<Sample>,
 }
@@ -19,6 +21,19 @@ struct Sample {
 impl Machine {
     pub(in crate::listener) fn new() -> Self {
         Self { sample: Mutex::new(Sample { system: System::new().ok(), at: None, cpu: 0.0, memory_mib: 0.0 }) }
+    }
+
+    /// Brings the metrics of the process up to date.
+    pub(in crate::listener) fn show(&self, metrics: &Metrics) {
+        let pid = Pid::from_u32(std::process::id());
+        let what = ProcessRefreshKind::nothing().with_cpu().with_memory();
+        // A system of its own, because the use of processors is measured from one look to the next.
+        let Ok(mut system) = System::new() else { return };
+        system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, what);
+        if let Some(process) = system.process(pid) {
+            let cpu_seconds = process.accumulated_cpu_time() as f64 / 1_000.0;
+            metrics.show_process(cpu_seconds, process.memory(), process.start_time(), process.open_files());
+        }
     }
 
     /// The use of processors in per cent of one processor, and the resident memory in MiB.

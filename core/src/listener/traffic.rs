@@ -2,23 +2,15 @@
 
 use std::sync::OnceLock;
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
 use super::fast_path::FastPath;
-use crate::router::Metrics;
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Labels {
-    method: &'static str,
-    route: String,
-    status: &'static str,
-}
+use crate::router::{Metrics, RequestLabels};
 
 /// Counts of requests by method, route template and class of status.
 pub(in crate::listener) struct Traffic {
-    requests: Family<Labels, Counter>,
+    requests: Family<RequestLabels, Counter>,
     /// The counts of the busiest route, by class of status. Each is looked up once.
     fast: [OnceLock<Counter>; STATUSES.len()],
 }
@@ -37,19 +29,14 @@ fn class_of(status: http::StatusCode) -> usize {
 
 impl Traffic {
     pub(in crate::listener) fn new(metrics: &Metrics) -> Self {
-        let requests = Family::default();
-        let registered: Family<Labels, Counter> = requests.clone();
-        metrics.registry(|r| {
-            r.register("http_requests", "HTTP requests, by method, route and class of status", registered);
-        });
-        Self { requests, fast: Default::default() }
+        Self { requests: metrics.requests(), fast: Default::default() }
     }
 
     /// Counts a request that went the fast path.
     pub(in crate::listener) fn count_fast(&self, status: http::StatusCode) {
         let class = class_of(status);
         let counter = self.fast[class].get_or_init(|| {
-            let labels = Labels { method: "POST", route: FastPath::ROUTE.to_owned(), status: STATUSES[class] };
+            let labels = RequestLabels { method: "POST", route: FastPath::ROUTE.to_owned(), status: STATUSES[class] };
             self.requests.get_or_create(&labels).clone()
         });
         counter.inc();
@@ -58,7 +45,9 @@ impl Traffic {
     pub(in crate::listener) fn count(&self, method: &http::Method, route: Option<&str>, status: http::StatusCode) {
         let method = method_word(method);
         let status = STATUSES[class_of(status)];
-        self.requests.get_or_create(&Labels { method, route: route.unwrap_or("unknown").to_owned(), status }).inc();
+        self.requests
+            .get_or_create(&RequestLabels { method, route: route.unwrap_or("unknown").to_owned(), status })
+            .inc();
     }
 }
 

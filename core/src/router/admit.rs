@@ -168,7 +168,7 @@ impl Shared {
 
     /// Counts and logs a refused task.
     fn refused(&self, session: SessionId, error: Error) -> Error {
-        self.metrics.refused();
+        self.metrics.refused(error.code());
         let (code, bound) = (error.code(), bound_of(error.code()));
         tracing::info!(session = session.0, code, bound, "a task is refused");
         error

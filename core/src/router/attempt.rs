@@ -278,6 +278,7 @@ impl Attempt {
         // The words may quote the request, so only `log.prompts` shows them.
         let said =
             shared.config.log.prompts.then(|| &words[..words.floor_char_boundary(shared.config.log.prompt_bytes)]);
+        shared.metrics.miner(&self.name).failures.inc();
         tracing::debug!(
             gid = %self.live.spec.gid, fence = %self.fence, miner = &*self.name, class = failure.class.as_str(), words = said,
             "an attempt failed"
@@ -360,7 +361,7 @@ impl JobSink for Attempt {
             return if whole { Emit::Ok } else { self.cut(&shared) };
         }
         let now = shared.clock.now();
-        let (pushed, cut, first, begins, shown, newly_shown, full, fits, wakers) = {
+        let (pushed, cut, first, shown, newly_shown, full, fits, wakers) = {
             let mut state = self.live.state.lock();
             let piece = clean_piece(&chunk.text, state.transcript.text().is_empty(), raw_text);
             if piece.is_empty() && raw.is_none() {
@@ -374,7 +375,6 @@ impl JobSink for Attempt {
             let (cut, raw) = if end < piece.len() { (true, None) } else { (false, raw) };
             let pushed = state.transcript.push(self.fence, &piece[..end], raw);
             let first = !was && matches!(pushed, Push::At(_));
-            let begins = first && state.first_token_at.is_none();
             if first && self.inherited.is_none() {
                 state.first_token_at = Some(now);
             }
@@ -383,7 +383,7 @@ impl JobSink for Attempt {
             let window = shared.config.limits.stream_window_bytes as usize;
             let full = state.transcript.exceeds(window) && state.backlog() > window;
             let fits = self.live.grown(&mut state);
-            (pushed, cut, first, begins, shown, newly_shown, full, fits, state.take_wakers())
+            (pushed, cut, first, shown, newly_shown, full, fits, state.take_wakers())
         };
         match pushed {
             Push::At(_) => wake(wakers),
@@ -397,9 +397,6 @@ impl JobSink for Attempt {
         if first || newly_shown || now.0.saturating_sub(self.reported_at.load(Ordering::Relaxed)) >= shared.report_ms()
         {
             self.reported_at.store(now.0, Ordering::Relaxed);
-            if begins {
-                shared.metrics.first_token(now.since(self.live.spec.created_at));
-            }
             shared.step(Event::Progress { fence: self.fence, first, shown });
         }
         match () {

@@ -11,6 +11,7 @@ use tracing::Level;
 use super::attempt::Attempt;
 use super::core::Core;
 use super::live::{Live, LiveState, wake};
+use super::metrics::Ended;
 use super::shared::Shared;
 use super::slot::MinerSlot;
 use super::unwritten::Unwritten;
@@ -218,6 +219,7 @@ impl Shared {
         let name = core.miners.get(&miner).map_or("that had it", |slot| slot.spec.name.as_str());
         let words = format!("the miner {name} was silent for dispatch.progress_timeout_ms = {most}");
         if let Some(slot) = core.miners.get_mut(&miner) {
+            slot.figures.failures.inc();
             slot.blamed(&words);
         }
         Failure::new(FailClass::Unreachable, words)
@@ -248,6 +250,7 @@ impl Shared {
         let attempt = Attempt::new(self, live.clone(), fence, slot, role, partial.as_deref());
         state.assigned.push(slot.address.clone());
         state.tried = Some(slot.name.clone());
+        slot.figures.attempts.inc();
         state.attempts.push(attempt.underway().clone());
         drop(state);
         let mut request = live.spec.request.clone();
@@ -324,9 +327,10 @@ impl Shared {
         match self.store.finish(task).try_ready() {
             Ok(answer) => self.end_written(&live, answer),
             Err(pending) => {
-                let shared = self.clone();
+                let (shared, asked) = (self.clone(), Instant::now());
                 self.attend(async move {
                     let answer = pending.await;
+                    shared.metrics.stored(asked.elapsed());
                     shared.end_written(&live, answer);
                 });
             }
@@ -372,7 +376,16 @@ impl Shared {
             {
                 let outcome = if written { outcome } else { Outcome::Failed };
                 let took = state.ended_at.map_or(0, |at| at.since(live.spec.created_at));
-                self.metrics.ended(outcome, took);
+                let given = state.answers.first().map(|given| &given.answer);
+                self.metrics.ended(&Ended {
+                    outcome,
+                    took_ms: took,
+                    queued_ms: state.started_at.map(|at| at.since(live.spec.created_at)),
+                    first_token_ms: state.first_token_at.map(|at| at.since(live.spec.created_at)),
+                    answered_by: given.and_then(|answer| answer.model.as_deref()),
+                    asked_for: live.spec.model.as_deref(),
+                    usage: given.map(|answer| answer.usage),
+                });
             }
             (weight, state.transcript.last_seq(), attempts, state.take_wakers())
         };

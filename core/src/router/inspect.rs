@@ -35,20 +35,18 @@ impl Router {
         &self.shared.memory
     }
 
-    /// The router's metrics, to which the listener adds its own.
+    /// The router's metrics.
     #[cfg(feature = "listener")]
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.shared.metrics
     }
 
-    /// All metrics in Prometheus' text format, with gauges brought up to date.
+    /// All metrics as `OpenMetrics`, with gauges brought up to date.
     pub fn metrics_text(&self) -> String {
         let status = self.status();
         let metrics = &self.shared.metrics;
-        metrics.queued.set(status.queued_tasks as i64);
-        metrics.running.set(status.running_tasks as i64);
-        metrics.miners.set(status.connected_miners as i64);
-        metrics.held_bytes.set(self.shared.memory.used() as i64);
+        metrics.stands(status.queued_tasks, status.running_tasks, self.shared.memory.used());
+        metrics.show_miners(self.miners());
         metrics.encode()
     }
 

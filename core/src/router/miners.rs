@@ -233,6 +233,7 @@ impl Shared {
                 key,
                 address: address_of(&spec.name),
                 name: Arc::from(spec.name.as_str()),
+                figures: self.metrics.miner(&spec.name),
                 credits: spec.capacity,
                 spec,
                 miner,

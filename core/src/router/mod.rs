@@ -39,7 +39,10 @@ mod core;
 mod drive;
 mod ending;
 #[cfg(feature = "listener")]
+mod exposition;
+#[cfg(feature = "listener")]
 mod facts;
+mod figures;
 mod house;
 mod inspect;
 mod intake;
@@ -74,6 +77,8 @@ mod usage;
 mod wait;
 
 #[cfg(feature = "listener")]
+pub(crate) use exposition::Exposition;
+#[cfg(feature = "listener")]
 pub(crate) use facts::{Facts, Observed};
 #[cfg(feature = "listener")]
 pub(crate) use intake::{Checked, Wish};
@@ -84,7 +89,7 @@ pub(crate) use key_ring::{KeyRing, Known};
 #[cfg(feature = "listener")]
 pub(crate) use memory::{Held, Memory};
 #[cfg(feature = "listener")]
-pub(crate) use metrics::Metrics;
+pub(crate) use metrics::{Metrics, RequestLabels};
 pub use miners::{MinerHandle, ModelInfo};
 pub use open::RouterBuilder;
 pub use sessions::SessionFilter;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::figures::OfMiner;
 use crate::engine::{BreakerState, MinerKey, MinerView};
 use crate::miner::Miner;
 use crate::model::{MinerKind, MinerSpec, Timestamp, meant};
@@ -12,6 +13,8 @@ pub(super) struct MinerSlot {
     pub(super) spec: MinerSpec,
     /// The miner's name, as in `spec`, for the records of its attempts.
     pub(super) name: Arc<str>,
+    /// The miner's metrics.
+    pub(super) figures: Arc<OfMiner>,
     pub(super) address: String,
     pub(super) miner: Arc<dyn Miner>,
     pub(super) connected_at: Timestamp,

@@ -23,6 +23,7 @@ mod heads;
 mod input;
 mod keys;
 mod lists;
+mod metrics;
 mod numbers;
 mod ready;
 mod resume;

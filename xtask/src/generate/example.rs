@@ -14,8 +14,8 @@ data: {"choices":[{"finish_reason":"stop","index":0,"logprobs":null,"text":""}],
 data: [DONE]"#;
 
 /// An example of metrics.
-pub(super) const METRICS: &str = "# HELP cortensor_queued_tasks Tasks that wait for a miner.\n\
-                                  # TYPE cortensor_queued_tasks gauge\ncortensor_queued_tasks 0\n# EOF";
+pub(super) const METRICS: &str = "# HELP cortensor_tasks_queued Tasks that wait for a miner.\n\
+                                  # TYPE cortensor_tasks_queued gauge\ncortensor_tasks_queued 0\n# EOF";
 
 /// The body of a request for each schema.
 const BODIES: &[(&str, &str)] = &[

@@ -1,0 +1,153 @@
+//! Metrics: their names and labels, both text formats, and the files for operators that name them.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use cortensor_router::Config;
+use cortensor_router::config::ListenConfig;
+use cortensor_router::miner::{FailClass, Failure};
+use cortensor_router::model::MinerSpec;
+use cortensor_router_testkit::{Hand, Server, miners};
+use serde_json::{Value, json};
+
+use super::{DEV, serve_with};
+
+const OPEN_METRICS: &str = "Accept: application/openmetrics-text; version=1.0.0, text/plain;q=0.5\r\n";
+
+/// A router that has answered, failed and refused something.
+async fn busy() -> Server {
+    let mut config = Config::default();
+    config.dispatch.breaker_failures = 1;
+    config.dispatch.max_attempts = 1;
+    config.dispatch.no_miner_grace_ms = 0;
+    let server = serve_with(config, ListenConfig::default()).await;
+    server.router.add_miner(MinerSpec::new("words", 8).models(["tiny"]), miners::words).unwrap();
+    let mut hand = Hand::join(&server.router, MinerSpec::new("breaks", 1).models(["own"]));
+    let chat = |model: &str| json!({"model": model, "messages": [{"role": "user", "content": "one two three"}]});
+    assert_eq!(server.post_json("/v1/chat/completions", &chat("tiny")).await.0, 200);
+    let own = chat("own");
+    let (failed, ()) = tokio::join!(server.post_json("/v1/chat/completions", &own), async {
+        hand.take().await.fail(Failure::new(FailClass::Internal, "no luck"));
+    });
+    assert_eq!(failed.0, 502, "{}", failed.1);
+    assert_eq!(server.post_json("/v1/chat/completions", &chat("never-heard-of")).await.0, 404);
+    server
+}
+
+async fn text(server: &Server, accept: &str) -> String {
+    let reply = server.send("GET", "/metrics", &format!("{DEV}{accept}"), "").await;
+    assert_eq!(reply.status, 200);
+    reply.body
+}
+
+#[tokio::test]
+async fn metrics_have_labels_by_model_miner_key_and_outcome() {
+    let server = busy().await;
+    let text = text(&server, "").await;
+    for line in [
+        "cortensor_tasks_submitted_total 2",
+        "cortensor_tasks_ended_total{model=\"tiny\",outcome=\"ok\"} 1",
+        "cortensor_tasks_refused_total{code=\"model_not_found\"} 1",
+        "cortensor_queue_seconds_count{model=\"tiny\"} 1",
+        "cortensor_first_token_seconds_count{model=\"tiny\"} 1",
+        "cortensor_attempts_total{miner=\"words\"} 1",
+        "cortensor_attempt_failures_total{miner=\"breaks\"} 1",
+        "cortensor_attempt_failures_total{miner=\"words\"} 0",
+        "cortensor_miner_up{miner=\"words\"} 1",
+        "cortensor_miner_breaker{miner=\"words\",state=\"closed\"} 1",
+        "cortensor_miner_breaker{miner=\"breaks\",state=\"open\"} 1",
+        "cortensor_http_requests_total{method=\"POST\",route=\"/v1/chat/completions\",status=\"2xx\"} 1",
+        "cortensor_key_requests_total{key=\"dev\"} 4",
+        &format!("cortensor_build_info{{version=\"{}\"}} 1", cortensor_router::VERSION),
+    ] {
+        assert!(text.lines().any(|other| other == line), "{line} is not in:\n{text}");
+    }
+    let value = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in:\n{text}")).parse::<f64>().unwrap()
+    };
+    assert!(value("cortensor_tokens_total{model=\"tiny\",part=\"answer\"}") > 0.0);
+    assert!(value("cortensor_tokens_total{model=\"tiny\",part=\"prompt\"}") > 0.0);
+    assert!(value("process_resident_memory_bytes") > 1e6);
+    assert!(value("process_start_time_seconds") > 1e9);
+    assert!(!text.contains("never-heard-of"), "a stranger made a label:\n{text}");
+}
+
+#[tokio::test]
+async fn the_client_chooses_the_text_format() {
+    let server = busy().await;
+    for (accept, kind, ends) in [
+        ("", "text/plain; version=0.0.4; charset=utf-8", false),
+        ("Accept: */*\r\n", "text/plain; version=0.0.4; charset=utf-8", false),
+        (OPEN_METRICS, "application/openmetrics-text; version=1.0.0; charset=utf-8", true),
+    ] {
+        let reply = server.send("GET", "/metrics", &format!("{DEV}{accept}"), "").await;
+        assert_eq!(reply.header("content-type"), Some(kind), "{accept}");
+        assert_eq!(reply.body.ends_with("# EOF\n"), ends, "{accept}");
+        let types: Vec<&str> = reply.body.lines().filter(|line| line.starts_with("# TYPE ")).collect();
+        assert_eq!(types.len(), types.iter().collect::<BTreeSet<_>>().len(), "a name stands twice: {types:#?}");
+        let counter = types.iter().find(|line| line.contains("tasks_submitted")).unwrap();
+        assert_eq!(counter.contains("_total"), !ends, "{counter}");
+    }
+}
+
+#[tokio::test]
+async fn prometheus_finds_no_fault() {
+    let server = busy().await;
+    let text = text(&server, "").await;
+    let Some((passed, said)) = run("promtool", &["check", "metrics"], &text) else {
+        eprintln!("skipped: promtool is not installed (Debian's package prometheus has it)");
+        return;
+    };
+    assert!(passed && said.trim().is_empty(), "{said}");
+    let alerts = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/monitoring/alerts.yml");
+    let (passed, said) = run("promtool", &["check", "rules", alerts], "").unwrap();
+    assert!(passed, "{said}");
+}
+
+/// Runs a program on a text. Gives whether it succeeded, and all that it wrote; `None`: there is no such program.
+fn run(program: &str, arguments: &[&str], input: &str) -> Option<(bool, String)> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().ok()?;
+    child.stdin.take()?.write_all(input.as_bytes()).unwrap();
+    let out = child.wait_with_output().unwrap();
+    Some((out.status.success(), String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned()))
+}
+
+/// The names of metrics in a query, without the suffixes of a histogram's samples.
+fn names_in(query: &str) -> BTreeSet<String> {
+    query
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| word.starts_with("cortensor_") || word.starts_with("process_"))
+        .map(|word| word.trim_end_matches("_bucket").to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn the_dashboard_and_the_alerts_name_metrics_that_exist() {
+    let server = busy().await;
+    let text = text(&server, "").await;
+    let known: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let alerts = include_str!("../../../examples/monitoring/alerts.yml");
+    let dashboard = include_str!("../../../examples/monitoring/dashboard.json");
+    let parsed: Value = serde_json::from_str(dashboard).unwrap();
+    let mut queries: Vec<&str> = parsed["panels"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|panel| panel["targets"].as_array().unwrap())
+        .map(|target| target["expr"].as_str().unwrap())
+        .collect();
+    queries.push(alerts);
+    let mut seen = 0;
+    for query in queries {
+        for name in names_in(query) {
+            assert!(known.contains(name.as_str()), "{name} of {query} is no metric:\n{text}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 15, "only {seen} names were found");
+}
