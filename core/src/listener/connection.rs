@@ -50,6 +50,18 @@ pub(super) async fn accept(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
+    begin(stream, on, certificates, gate, bounds, stop).await;
+}
+
+/// Serves a connection of any kind from its TLS handshake, if there is one, to its end.
+pub(super) async fn begin<S: Socket>(
+    stream: S,
+    on: Connection,
+    certificates: Option<Certificates>,
+    gate: &Arc<Gate>,
+    bounds: (&ListenConfig, &Arc<Heads>),
+    stop: &Stop,
+) {
     match certificates {
         None => serve(stream, on, gate, bounds, stop).await,
         // The handshake is boxed, so that plain connections do not reserve memory for it.
@@ -57,8 +69,8 @@ pub(super) async fn accept(
     }
 }
 
-async fn serve_tls(
-    stream: TcpStream,
+async fn serve_tls<S: Socket>(
+    stream: S,
     mut on: Connection,
     certificates: Certificates,
     gate: &Arc<Gate>,
@@ -78,7 +90,7 @@ async fn serve_tls(
 }
 
 /// Serves a connection on which no TLS handshake is due.
-pub(super) async fn serve<S: Socket>(
+async fn serve<S: Socket>(
     stream: S,
     on: Connection,
     gate: &Arc<Gate>,

@@ -8,21 +8,23 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::auth::Auth;
 use super::closing::Closing;
-use super::connection::serve;
+use super::connection::begin;
 use super::gate::Gate;
 use super::handler;
 use super::heads::Heads;
 use super::peer::Connection;
 use super::state::AppState;
+use super::tls::Certificates;
 use super::wire::Socket;
 use crate::config::ListenConfig;
 use crate::{Result, Router};
 
-/// Serves connections of any kind, without TLS. Cheap to clone.
+/// Serves connections of any kind, with TLS if the configuration has a certificate. Cheap to clone.
 #[derive(Clone)]
 pub struct Streams {
     gate: Arc<Gate>,
     heads: Arc<Heads>,
+    certificates: Option<Certificates>,
     state: AppState,
 }
 
@@ -36,12 +38,13 @@ impl Streams {
     /// The routes of that router, with the tokens and limits of `config`; its address and port are not used.
     ///
     /// # Errors
-    /// `InvalidArgument` when a token of the configuration has no value.
+    /// `InvalidArgument` when a token of the configuration has no value, or a file of its TLS cannot be used.
     pub fn new(router: Router, config: ListenConfig) -> Result<Self> {
         let auth = Auth::new(&router, &config)?;
+        let certificates = Certificates::read(&config.tls)?;
         let heads = Heads::new(config.max_header_bytes, config.max_heads_bytes);
         let state = handler::state(router, config, auth);
-        Ok(Self { gate: Arc::new(Gate::new(state.clone())), heads, state })
+        Ok(Self { gate: Arc::new(Gate::new(state.clone())), heads, certificates, state })
     }
 
     /// Serves one connection to its end.
@@ -52,7 +55,8 @@ impl Streams {
         let token = self.state.stop.open.token();
         let closing = Closing::of_connection();
         let on = Connection { closing, recall: Some(Arc::default()), ..Connection::plain(peer) };
-        serve(Box::new(stream), on, &self.gate, (&self.state.config, &self.heads), &self.state.stop).await;
+        let bounds = (&*self.state.config, &self.heads);
+        begin(Box::new(stream), on, self.certificates.clone(), &self.gate, bounds, &self.state.stop).await;
         drop(token);
     }
 

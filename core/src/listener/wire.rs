@@ -50,7 +50,7 @@ impl Socket for TcpStream {
     }
 }
 
-impl Socket for tokio_rustls::server::TlsStream<TcpStream> {
+impl<S: Socket> Socket for tokio_rustls::server::TlsStream<S> {
     fn has_failed(&self) -> bool {
         self.get_ref().0.has_failed()
     }

@@ -8,6 +8,7 @@ mod home;
 mod job;
 #[cfg(feature = "miner-socket")]
 pub(crate) mod link;
+mod network;
 #[cfg(test)]
 mod recorder;
 #[cfg(feature = "listener")]
@@ -22,6 +23,8 @@ pub use echo::EchoMiner;
 pub(crate) use home::Home;
 pub(crate) use home::spawn;
 pub use job::{Chunk, Emit, FailClass, Failure, Job, JobInfo, JobSink, MinerEvent, Settled};
+#[doc(hidden)]
+pub use network::{Connecting, Network, Transport};
 pub(crate) use turn::Turn;
 #[doc(hidden)]
 pub use upstream::{CreditWindow, ProbeReport, Recorded, UpstreamMiner, UpstreamProbe, listed_models, recorded};

@@ -25,7 +25,7 @@ use super::unwritten::UnwrittenEnds;
 use crate::config::{Config, UpstreamConfig};
 use crate::engine::{Engine, Event};
 use crate::id_map::IdMap;
-use crate::miner::{EchoMiner, Miner};
+use crate::miner::{EchoMiner, Miner, Network};
 use crate::model::{Gid, MinerSpec, Session, TaskId};
 use crate::store::{Durability, MemoryStore, MinerRecord, Recovery, SqliteOptions, SqliteStore, Store};
 use crate::{Error, ErrorKind, Result};
@@ -58,6 +58,7 @@ pub struct RouterBuilder {
     store: Option<Arc<dyn Store>>,
     miners: Vec<(MinerSpec, Box<dyn Miner>)>,
     stand_in: bool,
+    network: Option<Arc<dyn Network>>,
 }
 
 impl Miner for Box<dyn Miner> {
@@ -79,6 +80,15 @@ impl RouterBuilder {
     #[must_use]
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = Some(store);
+        self
+    }
+
+    /// Dials upstreams on this network, without TLS, instead of the operating system's. Tests on simulated networks
+    /// use it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn network(mut self, network: Arc<dyn Network>) -> Self {
+        self.network = Some(network);
         self
     }
 
@@ -113,7 +123,7 @@ impl RouterBuilder {
     /// # Panics
     /// Outside of a tokio runtime with its timer enabled.
     pub async fn open(self) -> Result<Router> {
-        let Self { config, store, miners, stand_in } = self;
+        let Self { config, store, miners, stand_in, network } = self;
         config.validate()?;
         let store = match store {
             Some(store) => store,
@@ -141,7 +151,7 @@ impl RouterBuilder {
         for pending in written {
             pending.await?;
         }
-        let router = Router { shared: Arc::new(build(config, store, keys, known, clock, &recovery)) };
+        let router = Router { shared: Arc::new(build(config, store, network, keys, known, clock, &recovery)) };
         let shared = &router.shared;
         shared.tell_reputations();
         for session in std::mem::take(&mut recovery.sessions) {
@@ -199,6 +209,7 @@ async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
 fn build(
     config: Config,
     store: Arc<dyn Store>,
+    network: Option<Arc<dyn Network>>,
     keys: Arc<KeyRing>,
     known: BTreeMap<String, MinerRecord>,
     clock: Clock,
@@ -231,6 +242,7 @@ fn build(
         memory,
         keys,
         known: Mutex::new(known),
+        network,
         deserted: Mutex::default(),
         armed: AtomicU64::new(0),
         rearm: Notify::new(),
@@ -258,7 +270,7 @@ impl Shared {
 impl Router {
     /// Starts a builder.
     pub fn builder() -> RouterBuilder {
-        RouterBuilder { config: Config::default(), store: None, miners: Vec::new(), stand_in: false }
+        RouterBuilder { config: Config::default(), store: None, miners: Vec::new(), stand_in: false, network: None }
     }
 
     /// Opens a router with this configuration.

@@ -17,6 +17,7 @@ use super::metrics::Metrics;
 use super::unwritten::UnwrittenEnds;
 use crate::config::Config;
 use crate::damper::Damper;
+use crate::miner::Network;
 use crate::store::{MinerRecord, Store};
 
 /// A handle of a router. A clone is cheap and refers to the same router. Call [`close`](Router::close) at the end.
@@ -40,6 +41,8 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     pub(super) memory: Arc<Memory>,
     pub(super) keys: Arc<KeyRing>,
+    /// The network on which upstreams are dialled; `None`: the operating system's.
+    pub(super) network: Option<Arc<dyn Network>>,
     /// Limits the warnings that no miner is up.
     pub(super) deserted: Mutex<Damper>,
     /// The store's records of miners, by id.

@@ -19,7 +19,7 @@ pub(super) fn attach(shared: &Arc<Shared>, config: UpstreamConfig) -> Result<()>
         .dedicated(config.dedicated)
         .features(config.continues.then_some(CONTINUE));
     spec.owner.clone_from(&config.owner);
-    let miner = UpstreamMiner::new(config, &shared.config.limits)?;
+    let miner = UpstreamMiner::new_in(config, &shared.config.limits, shared.network.clone())?;
     // Until the first probe has ended, tasks wait for the upstream instead of failing.
     let handle = shared.join(spec, miner.clone(), Entrance { awaited: true, ..Entrance::default() })?;
     let credits = handle.clone();

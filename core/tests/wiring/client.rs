@@ -7,7 +7,7 @@ use cortensor_router_testkit::random::Random;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::http::{Lost, Streamed, call, send};
+use crate::http::{Door, Lost, Streamed};
 use crate::journal::{End, Journal};
 
 /// The wait before a request is sent again.
@@ -19,14 +19,15 @@ pub(crate) const SESSION: u64 = 0;
 pub(crate) struct Client {
     number: u64,
     chance: Random,
+    door: Rc<Door>,
     journal: Rc<Journal>,
 }
 
 impl Client {
     /// Makes a client. The journal counts it until it has ended.
-    pub(crate) fn new(number: u64, chance: Random, journal: Rc<Journal>) -> Self {
+    pub(crate) fn new(number: u64, chance: Random, door: Rc<Door>, journal: Rc<Journal>) -> Self {
         journal.client(true);
-        Self { number, chance, journal }
+        Self { number, chance, door, journal }
     }
 
     /// Does the work.
@@ -55,7 +56,7 @@ impl Client {
             }
             self.journal.asks(name);
             let path = format!("/api/v1/completions/{SESSION}");
-            match call("POST", &path, &[("idempotency-key", name.to_owned())], Some(body)).await {
+            match self.door.call("POST", &path, &[("idempotency-key", name.to_owned())], Some(body)).await {
                 Ok((429 | 503, _)) | Err(Lost) => {}
                 Ok(decided) => return decided,
             }
@@ -93,7 +94,7 @@ impl Client {
         let Some(task) = self.submit(name).await else { return };
         loop {
             sleep(AGAIN).await;
-            match call("GET", &format!("/api/v1/tasks/{SESSION}/{task}"), &[], None).await {
+            match self.door.call("GET", &format!("/api/v1/tasks/{SESSION}/{task}"), &[], None).await {
                 Ok((200, seen)) if seen["status"] == 4 => return self.journal.ends(name, end_of(&seen)),
                 Ok((200 | 429 | 503, _)) | Err(Lost) => {}
                 Ok((status, answer)) => {
@@ -108,7 +109,7 @@ impl Client {
         let Some(task) = self.submit(name).await else { return };
         sleep(Duration::from_millis(self.chance.below(600))).await;
         loop {
-            match call("DELETE", &format!("/api/v1/tasks/{SESSION}/{task}"), &[], None).await {
+            match self.door.call("DELETE", &format!("/api/v1/tasks/{SESSION}/{task}"), &[], None).await {
                 Ok((200, _)) => {
                     self.journal.count(|counts| counts.cancelled += 1);
                     return self.journal.ends(name, End::Cancelled);
@@ -127,7 +128,8 @@ impl Client {
     async fn hang_up(&mut self, name: &str) {
         self.journal.asks(name);
         let body = json!({"prompt": name, "timeout": 60, "stream": true});
-        let Ok(mut stream) = send("POST", &format!("/api/v1/completions/{SESSION}"), &[], Some(&body)).await else {
+        let Ok(mut stream) = self.door.send("POST", &format!("/api/v1/completions/{SESSION}"), &[], Some(&body)).await
+        else {
             return;
         };
         for _ in 0..self.chance.below(4) {
@@ -149,12 +151,12 @@ impl Client {
                 None => {
                     self.journal.asks(name);
                     let key = [("idempotency-key", name.to_owned())];
-                    send("POST", &format!("/api/v1/completions/{SESSION}"), &key, Some(&body)).await
+                    self.door.send("POST", &format!("/api/v1/completions/{SESSION}"), &key, Some(&body)).await
                 }
                 Some(task) => {
                     self.journal.count(|counts| counts.resumed += 1);
                     let last = [("last-event-id", reader.last.to_string())];
-                    send("GET", &format!("/api/v1/tasks/{SESSION}/{task}/stream"), &last, None).await
+                    self.door.send("GET", &format!("/api/v1/tasks/{SESSION}/{task}/stream"), &last, None).await
                 }
             };
             let Ok(mut stream) = asked else { continue };

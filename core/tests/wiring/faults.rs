@@ -8,7 +8,7 @@ use cortensor_router_testkit::random::Random;
 pub(crate) const WHOLE: Duration = Duration::from_secs(12);
 
 /// The number of the faults, each of which has a name.
-pub(crate) const KINDS: usize = 9;
+pub(crate) const KINDS: usize = 10;
 
 /// Something that a world does at its time.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +42,11 @@ pub(crate) fn plan(chance: &mut Random, miners: u64, clients: u64) -> Vec<(Durat
         let at = Duration::from_millis(chance.range(300, 8_500));
         let until = at + Duration::from_millis(chance.range(50, 3_000));
         let miner = format!("miner-{}", chance.below(miners));
-        let host = if chance.chance(60) { miner.clone() } else { format!("client-{}", chance.below(clients)) };
+        let host = match chance.below(10) {
+            0..5 => miner.clone(),
+            5..7 => "upstream".to_owned(),
+            _ => format!("client-{}", chance.below(clients)),
+        };
         let (begin, end) = match chance.below(9) {
             0 => (Deed::Partition(host.clone()), Deed::Heal(host)),
             1 if chance.chance(50) => (Deed::OneWay("router".to_owned(), host.clone()), Deed::Heal(host)),
@@ -50,6 +54,7 @@ pub(crate) fn plan(chance: &mut Random, miners: u64, clients: u64) -> Vec<(Durat
             2 => (Deed::Hold(host.clone()), Deed::Heal(host)),
             3 => (Deed::Slow(host.clone(), Duration::from_millis(chance.range(100, 900))), Deed::Heal(host)),
             4 => (Deed::Loss(host.clone()), Deed::Heal(host)),
+            5 if chance.chance(40) => (Deed::Crash("upstream".to_owned()), Deed::Start("upstream".to_owned())),
             5 => (Deed::Crash(miner.clone()), Deed::Start(miner)),
             6 => (Deed::Crash("router".to_owned()), Deed::Start("router".to_owned())),
             7 => (Deed::Full(true), Deed::Full(false)),
@@ -64,7 +69,8 @@ pub(crate) fn plan(chance: &mut Random, miners: u64, clients: u64) -> Vec<(Durat
     plan.sort_by_key(|(at, _)| *at);
     let miners = (0..miners).map(|number| format!("miner-{number}"));
     let clients = (0..clients).map(|number| format!("client-{number}"));
-    plan.extend(miners.chain(clients).map(|host| (WHOLE, Deed::Heal(host))));
+    let upstream = std::iter::once("upstream".to_owned());
+    plan.extend(miners.chain(clients).chain(upstream).map(|host| (WHOLE, Deed::Heal(host))));
     plan
 }
 
@@ -78,6 +84,7 @@ impl Deed {
             Self::Slow(..) => "slow",
             Self::Loss(_) => "loss",
             Self::Crash(host) if host == "router" => "crash of the router",
+            Self::Crash(host) if host == "upstream" => "crash of the upstream",
             Self::Crash(_) => "crash of a miner",
             Self::Full(true) => "full disk",
             Self::Stop => "stop of the router",

@@ -1,14 +1,18 @@
 //! HTTP requests over the simulated network.
 
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
+use cortensor_router::miner::Transport;
 use cortensor_router_testkit::random::Random;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use serde_json::Value;
+use tokio_rustls::TlsConnector;
 use turmoil::net::TcpStream;
 
 use crate::router::{PORT, TOKEN};
@@ -34,43 +38,71 @@ pub(crate) struct SseEvent {
     pub(crate) data: String,
 }
 
-/// Sends a request. The head of the answer must come in time.
-pub(crate) async fn send(
-    method: &str,
-    path: &str,
-    headers: &[(&'static str, String)],
-    body: Option<&Value>,
-) -> Result<Streamed, Lost> {
-    let answered = tokio::time::timeout(PATIENCE, async {
-        let stream = TcpStream::connect(("router", PORT)).await.map_err(|_| Lost)?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|_| Lost)?;
-        // The connection ends with its answer.
-        tokio::spawn(connection);
-        let mut request = Request::builder().method(method).uri(path).header("host", "router");
-        request = request.header("authorization", format!("Bearer {TOKEN}"));
-        for (name, value) in headers {
-            request = request.header(*name, value);
-        }
-        if body.is_some() {
-            request = request.header("content-type", "application/json");
-        }
-        let body = Full::new(Bytes::from(body.map(Value::to_string).unwrap_or_default()));
-        sender.send_request(request.body(body).unwrap()).await.map_err(|_| Lost)
-    });
-    let response = answered.await.map_err(|_| Lost)??;
-    let task = response.headers().get("x-cortensor-task").and_then(|task| task.to_str().ok()?.parse().ok());
-    Ok(Streamed { status: response.status(), task, body: response.into_body(), read: String::new() })
-}
+/// The way to the router.
+pub(crate) struct Door(Option<TlsConnector>);
 
-/// Sends a request. Gives the status and the body of a complete answer.
-pub(crate) async fn call(
-    method: &str,
-    path: &str,
-    headers: &[(&'static str, String)],
-    body: Option<&Value>,
-) -> Result<(u16, Value), Lost> {
-    send(method, path, headers, body).await?.whole().await
+impl Door {
+    /// A way without TLS.
+    pub(crate) fn plain() -> Self {
+        Self(None)
+    }
+
+    /// A way over TLS.
+    pub(crate) fn tls(connector: TlsConnector) -> Self {
+        Self(Some(connector))
+    }
+
+    async fn open(&self) -> io::Result<Box<dyn Transport>> {
+        let stream = TcpStream::connect(("router", PORT)).await?;
+        match &self.0 {
+            None => Ok(Box::new(stream)),
+            Some(tls) => {
+                let name = ServerName::try_from("router").expect("a name");
+                Ok(Box::new(tls.connect(name, stream).await?))
+            }
+        }
+    }
+
+    /// Sends a request. The head of the answer must come in time.
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&'static str, String)],
+        body: Option<&Value>,
+    ) -> Result<Streamed, Lost> {
+        let answered = tokio::time::timeout(PATIENCE, async {
+            let stream = self.open().await.map_err(|_| Lost)?;
+            let (mut sender, connection) =
+                hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|_| Lost)?;
+            // The connection ends with its answer.
+            tokio::spawn(connection);
+            let mut request = Request::builder().method(method).uri(path).header("host", "router");
+            request = request.header("authorization", format!("Bearer {TOKEN}"));
+            for (name, value) in headers {
+                request = request.header(*name, value);
+            }
+            if body.is_some() {
+                request = request.header("content-type", "application/json");
+            }
+            let body = Full::new(Bytes::from(body.map(Value::to_string).unwrap_or_default()));
+            sender.send_request(request.body(body).unwrap()).await.map_err(|_| Lost)
+        });
+        let response = answered.await.map_err(|_| Lost)??;
+        let task = response.headers().get("x-cortensor-task").and_then(|task| task.to_str().ok()?.parse().ok());
+        Ok(Streamed { status: response.status(), task, body: response.into_body(), read: String::new() })
+    }
+
+    /// Sends a request. Gives the status and the body of a complete answer.
+    pub(crate) async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&'static str, String)],
+        body: Option<&Value>,
+    ) -> Result<(u16, Value), Lost> {
+        self.send(method, path, headers, body).await?.whole().await
+    }
 }
 
 impl Streamed {

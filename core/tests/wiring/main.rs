@@ -1,15 +1,17 @@
 //! Runs the listener, the miner socket and miners that dial in over simulated networks, whose faults are drawn by a
 //! seed, and checks what clients see.
 //!
-//! A world has one router, two to four miners and two to four clients, each on a host of its own with a clock of its
-//! own. Links are cut both ways or one way, held, slowed down and made to lose messages; miners and the router crash and
+//! A world has one router, an upstream, two to four miners and two to four clients, each on a host of its own with a
+//! clock of its own. Links are cut both ways or one way, held, slowed down and made to lose messages; miners and the router crash and
 //! start again; the router is also stopped in good order. The router keeps its tasks in a store that outlives it,
-//! acknowledges late and is full at times: SQLite in some worlds, memory in the others.
+//! acknowledges late and is full at times: SQLite in some worlds, memory in the others. In some worlds the listener
+//! speaks TLS.
 //!
 //! `CORTENSOR_WIRING_SEEDS` is the number of worlds, `CORTENSOR_WIRING_SEED` the first seed. `cargo xtask wiring` sets
 //! both.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "what a test does not expect fails it, and it reports")]
 
+mod certificate;
 mod client;
 mod disk;
 mod faults;
@@ -17,6 +19,7 @@ mod http;
 mod journal;
 mod miner;
 mod router;
+mod upstream;
 mod verify;
 mod world;
 

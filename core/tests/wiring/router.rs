@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use cortensor_router::config::{ListenConfig, MinersConfig, TokenConfig};
+use cortensor_router::config::{ListenConfig, MinersConfig, TokenConfig, UpstreamConfig};
 use cortensor_router::listener::Streams;
 use cortensor_router::model::{OnFailure, Scope};
 use cortensor_router::{Config, Router};
@@ -12,7 +12,10 @@ use cortensor_router_testkit::random::Random;
 use tokio::sync::Notify;
 use turmoil::net::TcpListener;
 
+use crate::certificate::CERTIFICATE;
 use crate::disk::{Disk, Kept};
+use crate::miner::Simulated;
+use crate::upstream;
 
 /// The port of the router.
 pub(crate) const PORT: u16 = 80;
@@ -20,11 +23,21 @@ pub(crate) const PORT: u16 = 80;
 pub(crate) const TOKEN: &str = "a-token-for-simulated-hosts";
 
 /// Runs the router until its host crashes. A call of `stop` closes it in good order, and it starts again.
-pub(crate) async fn run(kept: Kept, full: Arc<AtomicBool>, stop: Arc<Notify>, seed: u64) -> turmoil::Result {
+pub(crate) async fn run(
+    kept: Kept,
+    full: Arc<AtomicBool>,
+    stop: Arc<Notify>,
+    (seed, tls): (u64, bool),
+) -> turmoil::Result {
     let mut chance = Random::new(seed);
     loop {
         let store = Arc::new(Disk::open(&kept, Arc::clone(&full), chance.clone())?);
-        let router = Router::builder().config(config(seed)).store(store).open().await?;
+        let router = Router::builder()
+            .config(config(seed, tls))
+            .store(store)
+            .network(Arc::new(Simulated::new(chance.clone())))
+            .open()
+            .await?;
         let streams = Streams::new(router.clone(), router.config().listen.clone())?;
         let socket = TcpListener::bind(("0.0.0.0", PORT)).await?;
         loop {
@@ -43,7 +56,7 @@ pub(crate) async fn run(kept: Kept, full: Arc<AtomicBool>, stop: Arc<Notify>, se
 }
 
 /// Settings with short times, so that a world sees many time-outs.
-fn config(seed: u64) -> Config {
+fn config(seed: u64, tls: bool) -> Config {
     let miners =
         MinersConfig::default().insecure(true).ping_ms(400).dead_ms(1_500).grace_ms(1_500).hello_timeout_ms(2_000);
     let mut token = TokenConfig::default();
@@ -53,8 +66,14 @@ fn config(seed: u64) -> Config {
     listen.tokens = vec![token];
     (listen.header_timeout_ms, listen.write_timeout_ms, listen.drain_timeout_ms) = (3_000, 2_000, 500);
     listen.keepalive_ms = 500;
+    if tls {
+        listen.tls = CERTIFICATE.settings();
+    }
+    let mut upstream = UpstreamConfig::new(format!("http://upstream:{}/v1", upstream::PORT));
+    upstream.max_concurrency = 2;
+    (upstream.connect_timeout_ms, upstream.probe_interval_ms) = (2_000, 1_000);
     let mut config = Config::default().miners(miners);
-    config.listen = listen;
+    (config.listen, config.upstreams) = (listen, vec![upstream]);
     let dispatch = &mut config.dispatch;
     (dispatch.accept_timeout_ms, dispatch.progress_timeout_ms) = (1_000, 4_000);
     (dispatch.max_attempts, dispatch.breaker_open_ms, dispatch.no_miner_grace_ms) = (12, 500, 20_000);

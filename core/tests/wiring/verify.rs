@@ -9,20 +9,20 @@ use tokio::time::sleep;
 
 use crate::client::{SESSION, end_of};
 use crate::faults::WHOLE;
-use crate::http::call;
+use crate::http::Door;
 use crate::journal::{End, Journal, Work};
 use crate::miner;
 
 /// Waits until all clients have ended and the router is at rest, and then checks everything.
-pub(crate) async fn run(journal: Rc<Journal>, miners: u64) -> turmoil::Result {
+pub(crate) async fn run(door: Rc<Door>, journal: Rc<Journal>, miners: u64) -> turmoil::Result {
     while !journal.is_over() || turmoil::sim_elapsed().is_none_or(|now| now < WHOLE) {
         sleep(Duration::from_millis(100)).await;
     }
-    while !is_at_rest(miners).await {
+    while !is_at_rest(&door, miners).await {
         sleep(Duration::from_millis(100)).await;
     }
     let mut found: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    for task in tasks().await {
+    for task in tasks(&door).await {
         let prompt = task["prompt"].as_str().unwrap_or_default().to_owned();
         found.entry(prompt).or_default().push(task);
     }
@@ -36,9 +36,9 @@ pub(crate) async fn run(journal: Rc<Journal>, miners: u64) -> turmoil::Result {
 }
 
 /// Whether no task is left, and all miners are there with all of their credits.
-async fn is_at_rest(miners: u64) -> bool {
-    let Ok((200, status)) = call("GET", "/api/v1/status", &[], None).await else { return false };
-    let Ok((200, found)) = call("GET", "/api/v1/miners", &[], None).await else { return false };
+async fn is_at_rest(door: &Door, miners: u64) -> bool {
+    let Ok((200, status)) = door.call("GET", "/api/v1/status", &[], None).await else { return false };
+    let Ok((200, found)) = door.call("GET", "/api/v1/miners", &[], None).await else { return false };
     let is_free =
         |miner: &Value| miner["active"] == true && miner["in_flight"] == 0 && miner["credits"] == miner["capacity"];
     let free = found["miners"].as_array().map_or(0, |miners| miners.iter().filter(|miner| is_free(miner)).count());
@@ -46,10 +46,10 @@ async fn is_at_rest(miners: u64) -> bool {
 }
 
 /// Every task of the session.
-async fn tasks() -> Vec<Value> {
+async fn tasks(door: &Door) -> Vec<Value> {
     loop {
         let path = format!("/api/v1/tasks/{SESSION}?format=array&limit=500&offset=0");
-        if let Ok((200, Value::Array(tasks))) = call("GET", &path, &[], None).await {
+        if let Ok((200, Value::Array(tasks))) = door.call("GET", &path, &[], None).await {
             return tasks;
         }
         sleep(Duration::from_millis(100)).await;

@@ -11,18 +11,22 @@ use cortensor_router_testkit::random::Random;
 use tokio::sync::Notify;
 use turmoil::{Builder, Sim};
 
+use crate::certificate::CERTIFICATE;
 use crate::client::Client;
 use crate::disk::{File, Kept};
 use crate::faults::{Deed, plan};
+use crate::http::Door;
 use crate::journal::{Counts, Journal};
-use crate::{miner, router, verify};
+use crate::{miner, router, upstream, verify};
 
 /// The latency of a link without faults, at most.
 const LATENCY: Duration = Duration::from_millis(40);
 /// The share of messages after which a link that loses messages breaks.
 const LOSS: f64 = 0.02;
 /// One of this many worlds keeps its tasks in a database on the disk.
-const FILES: u64 = 6;
+const FILES: u64 = 3;
+/// One of this many worlds has a listener that speaks TLS.
+const ENCRYPTED: u64 = 4;
 /// The time by which everything must have ended. Tasks that were restored may wait for their deadline.
 const END: Duration = Duration::from_mins(2);
 
@@ -57,22 +61,26 @@ fn play(seed: u64, journal: &Rc<Journal>) -> Result<Counts, String> {
         _ => Kept::Memory(Arc::new(MemoryStore::new(0))),
     };
     let (full, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
+    let tls = seed.is_multiple_of(ENCRYPTED);
+    let door = Rc::new(if tls { Door::tls(CERTIFICATE.connector()) } else { Door::plain() });
+    sim.host("upstream", move || upstream::run(seed));
     {
         let (full, stop) = (Arc::clone(&full), Arc::clone(&stop));
-        sim.host("router", move || router::run(kept.clone(), Arc::clone(&full), Arc::clone(&stop), seed));
+        sim.host("router", move || router::run(kept.clone(), Arc::clone(&full), Arc::clone(&stop), (seed, tls)));
     }
     for number in 0..miners {
         let (name, runs) = (format!("miner-{number}"), Cell::new(0));
         sim.host(name.clone(), move || {
             runs.set(runs.get() + 1);
-            miner::run(name.clone(), seed.wrapping_mul(100) + number, runs.get())
+            miner::run(name.clone(), seed.wrapping_mul(100) + number, runs.get(), tls)
         });
     }
     for number in 0..clients {
-        let client = Client::new(number, Random::new(seed.wrapping_mul(1_000) + number), Rc::clone(journal));
+        let chance = Random::new(seed.wrapping_mul(1_000) + number);
+        let client = Client::new(number, chance, Rc::clone(&door), Rc::clone(journal));
         sim.client(format!("client-{number}"), client.run());
     }
-    sim.client("checker", verify::run(Rc::clone(journal), miners));
+    sim.client("checker", verify::run(door, Rc::clone(journal), miners + 1));
     let mut plan = plan(&mut chance, miners, clients).into_iter().peekable();
     loop {
         while let Some((_, deed)) = plan.next_if(|(at, _)| *at <= sim.elapsed()) {

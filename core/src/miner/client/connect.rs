@@ -14,10 +14,11 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::config::MinerClientConfig;
 use super::key_file;
-use super::surroundings::{Surroundings, Transport};
+use super::surroundings::Surroundings;
 use super::target::Target;
 use crate::config::{certificates, client_tls, distrust};
 use crate::miner::link::websocket_config;
+use crate::miner::network::Transport;
 use crate::miner::protocol::frame::{
     Auth, Challenge, Hello, MinerFrame, RAW, Resume, RouterFrame, SUBPROTOCOL, VERSION, Welcome,
 };

@@ -33,7 +33,7 @@ mod target;
 pub use config::MinerClientConfig;
 pub use stats::MinerClientStats;
 #[doc(hidden)]
-pub use surroundings::{Connecting, Surroundings, Transport};
+pub use surroundings::Surroundings;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,25 +1,11 @@
 //! The network that a miner dials on, and the source of its random numbers. A test on a simulated network gives others.
 
-use std::future::Future;
-use std::io;
-use std::pin::Pin;
-
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-/// A connection to a router, below TLS.
-pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for T {}
-
-/// A connection that is being made.
-pub type Connecting<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Transport>>> + Send + 'a>>;
+use crate::miner::network::{Connecting, Network, Transport};
 
 /// The network that a miner dials on, and the source of its random numbers.
-pub trait Surroundings: Send + Sync + 'static {
-    /// Connects to a host.
-    fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a>;
-
+pub trait Surroundings: Network {
     /// A random number.
     fn chance(&self) -> u64;
 }
@@ -28,7 +14,7 @@ pub trait Surroundings: Send + Sync + 'static {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct System;
 
-impl Surroundings for System {
+impl Network for System {
     fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a> {
         Box::pin(async move {
             let stream = TcpStream::connect((host, port)).await?;
@@ -36,7 +22,9 @@ impl Surroundings for System {
             Ok(Box::new(stream) as Box<dyn Transport>)
         })
     }
+}
 
+impl Surroundings for System {
     /// If the system has no randomness, the number comes from the clock.
     fn chance(&self) -> u64 {
         let mut bytes = [0_u8; 8];

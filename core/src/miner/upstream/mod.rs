@@ -24,6 +24,7 @@ mod call;
 mod complaint;
 mod credit;
 mod cut;
+mod dial;
 mod endpoint;
 mod listing;
 mod pool;
@@ -48,6 +49,7 @@ use tokio::runtime::Handle;
 use self::ask::RefusedFields;
 use self::endpoint::Endpoint;
 use self::pool::Pool;
+use super::network::Network;
 use super::{Failure, Job, Miner};
 use crate::Result;
 use crate::config::{LimitsConfig, StreamUsage, UpstreamConfig};
@@ -92,7 +94,19 @@ impl UpstreamMiner {
     /// # Errors
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the URL or the key cannot be used.
     pub fn new(config: UpstreamConfig, limits: &LimitsConfig) -> Result<Arc<Self>> {
-        let pool = Pool::new(&config, Endpoint::new(&config)?)?;
+        Self::new_in(config, limits, None)
+    }
+
+    /// Makes a miner for a server on that network, without TLS; `None`: the operating system's.
+    ///
+    /// # Errors
+    /// The errors of [`new`](Self::new).
+    pub fn new_in(
+        config: UpstreamConfig,
+        limits: &LimitsConfig,
+        network: Option<Arc<dyn Network>>,
+    ) -> Result<Arc<Self>> {
+        let pool = Pool::new(&config, Endpoint::new(&config)?, network)?;
         let first = config.models.first().map(|model| Arc::from(upstream_name(&config, model)));
         Ok(Arc::new(Self {
             shared: Arc::new(Shared {

@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -16,17 +17,15 @@ use http_body::{Body as _, Frame};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
-use tower_service::Service;
+use tokio::time::Instant;
 
+use super::dial::{Dial, Stream};
 use super::endpoint::Endpoint;
 use crate::Result;
-use crate::config::{UpstreamConfig, client_tls};
+use crate::config::UpstreamConfig;
 use crate::miner::home;
+use crate::miner::network::Network;
 
 /// The time within which a connection that was closed while idle fails a new request. A connection that ends later
 /// ended because of the request, which must then not be sent again.
@@ -48,7 +47,7 @@ pub(super) type MakeRequest<'a> = &'a (dyn Fn(&Endpoint) -> Request<Full<Bytes>>
 pub(super) struct Link {
     sender: http1::SendRequest<Full<Bytes>>,
     /// The connection; `None` after it has ended.
-    connection: Option<http1::Connection<MaybeHttpsStream<TokioIo<TcpStream>>, Full<Bytes>>>,
+    connection: Option<http1::Connection<Stream, Full<Bytes>>>,
     /// The number of the home that made the connection.
     home: usize,
     idle_since: Instant,
@@ -94,7 +93,7 @@ impl Link {
 /// The idle connections to one upstream, and the connector for new ones.
 pub(super) struct Pool {
     endpoint: Endpoint,
-    connector: HttpsConnector<HttpConnector>,
+    connector: Dial,
     connect_timeout: Duration,
     idle: Mutex<Idle>,
     max_idle: usize,
@@ -110,24 +109,14 @@ pub(super) struct Pool {
 type Idle = BTreeMap<usize, Vec<Box<Link>>>;
 
 impl Pool {
-    pub(super) fn new(config: &UpstreamConfig, endpoint: Endpoint) -> Result<Self> {
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        let idle_timeout = Duration::from_millis(config.idle_timeout_ms);
-        http.set_keepalive(Some(idle_timeout.max(Duration::from_secs(1))));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(client_tls(config.ca_file.as_deref(), "upstream.ca_file")?.with_no_client_auth())
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
+    pub(super) fn new(config: &UpstreamConfig, endpoint: Endpoint, network: Option<Arc<dyn Network>>) -> Result<Self> {
         Ok(Self {
             endpoint,
-            connector,
+            connector: Dial::new(config, network)?,
             connect_timeout: Duration::from_millis(config.connect_timeout_ms),
             idle: Mutex::default(),
             max_idle: config.max_concurrency as usize,
-            idle_timeout,
+            idle_timeout: Duration::from_millis(config.idle_timeout_ms),
             max_headers: config.max_answer_headers as usize,
         })
     }
@@ -214,10 +203,10 @@ impl Pool {
     }
 
     async fn dial(&self) -> Result<Box<Link>, SendError> {
-        let dialled = self.connector.clone().call(self.endpoint.origin.clone());
+        let dialled = self.connector.connect(&self.endpoint.origin);
         let stream = match tokio::time::timeout(self.connect_timeout, dialled).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(e)) => return Err(SendError::Unreachable(format!("cannot connect: {}", chain(e.as_ref())))),
+            Ok(Err(e)) => return Err(SendError::Unreachable(format!("cannot connect: {e}"))),
             Err(_) => {
                 let millis = self.connect_timeout.as_millis();
                 return Err(SendError::Unreachable(format!("cannot connect within connect_timeout_ms = {millis}")));
