@@ -7,6 +7,7 @@ mod bench;
 mod c;
 mod environment;
 mod generate;
+mod instructions;
 mod lint;
 mod model;
 mod node;
@@ -132,6 +133,13 @@ enum Command {
         #[arg(long, requires = "against", value_parser = clap::value_parser!(u32).range(1..=20))]
         rounds: Option<u32>,
     },
+    /// Count the instructions and the allocations of one request under valgrind. Fails if there are more than 5 % above
+    /// the record in xtask/instructions.toml.
+    Instructions {
+        /// Write the counts into the record.
+        #[arg(long)]
+        renew: bool,
+    },
     /// Build the packages for users, and try them in clean environments.
     Dist {
         #[command(subcommand)]
@@ -179,6 +187,7 @@ fn main() -> ExitCode {
             let rounds = rounds.unwrap_or(if quick { 1 } else { 3 });
             bench::run(&mut steps, bench::Plan { figures, quick, traces }, against.as_deref(), rounds)
         }
+        Command::Instructions { renew } => instructions::run(&mut steps, renew),
         Command::Dist { package: Package::Python } => python::dist(&mut steps),
         Command::Dist { package: Package::C { prefix } } => {
             let prefix = prefix.unwrap_or_else(|| environment::target().join("dist/c"));

@@ -1,0 +1,300 @@
+//! Counts the instructions and the allocations of one request, with valgrind, and holds them against a record.
+//!
+//! Times differ from run to run by more than a change costs; these counts differ by less than a percent. They are those
+//! of the release build, of one connection and of the memory store. They are not times: a hash that a processor has an
+//! instruction for counts here as it is written out.
+
+mod mock;
+mod profile;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use self::profile::Cost;
+use crate::step::Steps;
+use crate::{Outcome, environment};
+
+/// The file of the recorded counts.
+const RECORD: &str = "xtask/instructions.toml";
+
+/// The share by which a count may exceed its record.
+const SLACK: f64 = 0.05;
+
+/// The number of requests before the counted ones: they open connections and fill pools.
+const WARM: usize = 200;
+
+/// The number of requests that are counted.
+const COUNTED: usize = 400;
+
+/// The pieces of the short stream, and of the long one. The difference between both is what a piece costs.
+const PIECES: [usize; 2] = [20, 120];
+
+/// The time within which the router must be up. Under valgrind it is fifty times as slow.
+const START: Duration = Duration::from_mins(3);
+
+/// The counts of one figure.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Figure {
+    /// Instructions of the router in user space.
+    instructions: f64,
+    /// Calls of the allocator that ask for memory.
+    allocations: f64,
+}
+
+/// Counts, and compares with the record; with `renew`, writes the record instead.
+///
+/// # Errors
+/// When the command does not build or does not answer, or a count is above its record.
+pub(crate) fn run(steps: &mut Steps, renew: bool) -> Outcome {
+    if !environment::answers("valgrind", &["--version"]) || !environment::answers("callgrind_control", &["--version"]) {
+        steps.skip("instructions", "valgrind is not installed (Debian: apt-get install valgrind)");
+        return Ok(());
+    }
+    let build = ["build", "--release", "-p", "cortensor-router-cli"];
+    steps.run("build cortensor-router", &mut environment::cargo(&build))?;
+    let program = environment::target().join("release/cortensor-router");
+    let out = environment::target().join("instructions");
+    steps.check("instructions", || {
+        let found = measured(&program, &out)?;
+        if renew {
+            let text = toml::to_string(&found).map_err(|error| error.to_string())?;
+            fs::write(environment::root().join(RECORD), HEAD.to_owned() + &text)
+                .map_err(|error| format!("{RECORD}: {error}"))?;
+        }
+        let text =
+            fs::read_to_string(environment::root().join(RECORD)).map_err(|error| format!("{RECORD}: {error}"))?;
+        let recorded = toml::from_str(&text).map_err(|error| format!("{RECORD}: {error}"))?;
+        compared(&found, &recorded)
+    })
+}
+
+const HEAD: &str = "\
+# The instructions and allocations of one request, which `cargo xtask instructions` holds its counts against. A count may
+# exceed its record by 5 %. `cargo xtask instructions --renew` writes this file.
+
+";
+
+/// Describes every count beside its record.
+///
+/// # Errors
+/// The description, if a count is above its record, or a figure has none.
+fn compared(found: &BTreeMap<String, Figure>, recorded: &BTreeMap<String, Figure>) -> Outcome<String> {
+    let (mut text, mut is_worse) = (String::new(), false);
+    for (name, figure) in found {
+        let Some(record) = recorded.get(name) else {
+            return Err(format!("{RECORD} has no figure {name}: cargo xtask instructions --renew"));
+        };
+        for (what, count, record) in [
+            ("instructions", figure.instructions, record.instructions),
+            ("allocations", figure.allocations, record.allocations),
+        ] {
+            let ratio = count / record.max(1.0);
+            let verdict = match () {
+                () if ratio > 1.0 + SLACK => "TOO MANY",
+                () if ratio < 1.0 - SLACK => "fewer: cargo xtask instructions --renew keeps it so",
+                () => "ok",
+            };
+            is_worse |= ratio > 1.0 + SLACK;
+            let percent = (ratio - 1.0) * 100.0;
+            let _ = writeln!(text, "{name}: {count:.1} {what}, recorded {record:.1} ({percent:+.1} %): {verdict}");
+        }
+    }
+    let text = text.trim_end().to_owned();
+    if is_worse { Err(text) } else { Ok(text) }
+}
+
+/// Starts the router under valgrind beside an upstream, and counts.
+fn measured(program: &Path, out: &Path) -> Outcome<BTreeMap<String, Figure>> {
+    let failed = |error: std::io::Error| format!("{}: {error}", out.display());
+    let _ = fs::remove_dir_all(out);
+    fs::create_dir_all(out.join("data")).map_err(failed)?;
+    let upstream = mock::start().map_err(failed)?;
+    let router = Router::start(program, out, upstream)?;
+    let whole = router.cost(&body(None))?;
+    let streams = PIECES.map(|pieces| router.cost(&body(Some(pieces))));
+    let [short, long] = streams;
+    let (short, long) = (short?, long?);
+    let pieces = (PIECES[1] - PIECES[0]) as f64;
+    let piece = Figure {
+        instructions: (long.instructions - short.instructions) / pieces,
+        allocations: (long.allocations - short.allocations) / pieces,
+    };
+    let named = [("whole_answer", whole), ("stream_of_20_pieces", short), ("piece_of_a_stream", piece)];
+    Ok(named.map(|(name, figure)| (name.to_owned(), figure)).into())
+}
+
+/// The body of a request: for a whole answer, or for a stream of so many pieces.
+fn body(pieces: Option<usize>) -> String {
+    let how = pieces.map_or_else(String::new, |pieces| format!("\"stream\":true,\"max_tokens\":{pieces},"));
+    format!(r#"{{{how}"messages":[{{"role":"user","content":"hi there"}}]}}"#)
+}
+
+/// A router under valgrind. It ends with this value.
+struct Router {
+    process: Child,
+    address: SocketAddr,
+    profile: PathBuf,
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Router {
+    fn start(program: &Path, out: &Path, upstream: SocketAddr) -> Outcome<Self> {
+        let failed = |error: std::io::Error| format!("valgrind: {error}");
+        // The system's choice of a free port.
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr()).map_err(failed)?;
+        let profile = out.join("profile");
+        let log = fs::File::create(out.join("log")).map_err(failed)?;
+        let mut command = Command::new("valgrind");
+        command
+            .args(["--tool=callgrind", "--separate-threads=no", "--compress-strings=no"])
+            .arg(format!("--callgrind-out-file={}", profile.display()))
+            .arg(program)
+            .args(["serve", "--port", &free.port().to_string(), "--durability", "memory", "--log", "off"])
+            .args(["--upstream", &format!("http://{upstream}/v1")])
+            .arg("--data-dir")
+            .arg(out.join("data"))
+            .env("CORTENSOR_LISTEN_THREADS", "1")
+            .stdout(log.try_clone().map_err(failed)?)
+            .stderr(log)
+            .stdin(Stdio::null());
+        let process = command.spawn().map_err(failed)?;
+        let mut router = Self { process, address: free, profile };
+        let began = Instant::now();
+        while router.ask(&body(None), 1).is_err() {
+            if began.elapsed() > START || !matches!(router.process.try_wait(), Ok(None)) {
+                return Err(format!("the router did not answer under valgrind: see {}", out.join("log").display()));
+            }
+            sleep(Duration::from_millis(300));
+        }
+        Ok(router)
+    }
+
+    /// The cost of one request with that body.
+    fn cost(&self, body: &str) -> Outcome<Figure> {
+        self.ask(body, WARM).map_err(|error| format!("a request failed: {error}"))?;
+        self.control("--zero")?;
+        self.ask(body, COUNTED).map_err(|error| format!("a request failed: {error}"))?;
+        self.control("--dump")?;
+        let Cost { instructions, allocations } = self.newest()?;
+        let each = |count: u64| count as f64 / COUNTED as f64;
+        Ok(Figure { instructions: each(instructions), allocations: each(allocations) })
+    }
+
+    fn control(&self, order: &str) -> Outcome {
+        let mut command = Command::new("callgrind_control");
+        let ended = command.arg(order).arg(self.process.id().to_string()).output();
+        match ended {
+            Ok(ended) if ended.status.success() => Ok(()),
+            Ok(ended) => Err(format!("callgrind_control {order}: {}", String::from_utf8_lossy(&ended.stderr))),
+            Err(error) => Err(format!("callgrind_control {order}: {error}")),
+        }
+    }
+
+    /// Reads the profile that was dumped last, and removes it.
+    fn newest(&self) -> Outcome<Cost> {
+        let parts = (1..).map(|part| self.profile.with_extension(part.to_string()));
+        let newest = parts.take_while(|part| part.exists()).last();
+        let newest = newest.ok_or_else(|| format!("{}: valgrind wrote no profile", self.profile.display()))?;
+        let text = fs::read_to_string(&newest).map_err(|error| format!("{}: {error}", newest.display()))?;
+        profile::cost(&text).ok_or_else(|| format!("{}: this is no profile of callgrind", newest.display()))
+    }
+
+    /// Asks that many times over one connection.
+    fn ask(&self, body: &str, times: usize) -> std::io::Result<()> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(Duration::from_mins(1)))?;
+        let request = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer default-dev-token\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        );
+        let mut reader = BufReader::new(stream.try_clone()?);
+        for _ in 0..times {
+            stream.write_all(request.as_bytes())?;
+            read_answer(&mut reader)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads an answer to its end.
+fn read_answer(reader: &mut BufReader<TcpStream>) -> std::io::Result<()> {
+    let wrong = |what: &str| std::io::Error::other(what.to_owned());
+    let (mut line, mut length, mut is_first) = (String::new(), None, true);
+    loop {
+        line.clear();
+        if reader.read_line(&mut line)? == 0 {
+            return Err(wrong("the router hung up"));
+        }
+        let head = line.trim_end().to_ascii_lowercase();
+        if std::mem::take(&mut is_first) && !head.starts_with("http/1.1 200") {
+            return Err(wrong(&head));
+        }
+        if let Some(value) = head.strip_prefix("content-length:") {
+            length = value.trim().parse().ok();
+        }
+        if head.is_empty() {
+            break;
+        }
+    }
+    let mut body = Vec::new();
+    if let Some(length) = length {
+        return reader.take(length).read_to_end(&mut body).map(|_| ());
+    }
+    loop {
+        line.clear();
+        reader.read_line(&mut line)?;
+        let length = u64::from_str_radix(line.trim(), 16).map_err(|_| wrong("a chunk without a length"))?;
+        // The line break belongs to the chunk.
+        reader.by_ref().take(length + 2).read_to_end(&mut body)?;
+        if length == 0 {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(instructions: f64, allocations: f64) -> BTreeMap<String, Figure> {
+        [("a".to_owned(), Figure { instructions, allocations })].into()
+    }
+
+    #[test]
+    fn more_than_the_record_and_its_slack_is_an_error() {
+        let record = figures(1_000.0, 100.0);
+        for (instructions, allocations, is_ok) in
+            [(1_000.0, 100.0, true), (1_049.0, 104.0, true), (1_060.0, 100.0, false), (900.0, 106.0, false)]
+        {
+            let told = compared(&figures(instructions, allocations), &record);
+            assert_eq!(told.is_ok(), is_ok, "{told:?}");
+        }
+        assert!(compared(&figures(900.0, 90.0), &record).unwrap().contains("--renew"));
+        assert!(compared(&figures(1.0, 1.0), &BTreeMap::new()).unwrap_err().contains("has no figure a"));
+    }
+
+    #[test]
+    fn the_record_is_whole() {
+        let text = fs::read_to_string(environment::root().join(RECORD)).unwrap();
+        let recorded: BTreeMap<String, Figure> = toml::from_str(&text).unwrap();
+        let names: Vec<&str> = recorded.keys().map(String::as_str).collect();
+        assert_eq!(names, ["piece_of_a_stream", "stream_of_20_pieces", "whole_answer"]);
+    }
+}
