@@ -151,7 +151,7 @@ impl Engine {
 
     /// Whether the miner may have the task. Answers to one task come from distinct miners, and a retry goes to another
     /// miner first.
-    fn may_have(&self, task: &TaskEntry, miner: &MinerEntry, worst: Fit) -> bool {
+    pub(super) fn may_have(&self, task: &TaskEntry, miner: &MinerEntry, worst: Fit) -> bool {
         let key = miner.key();
         if task.attempts.iter().any(|a| a.miner == key)
             || task.refused_by.contains(&key)

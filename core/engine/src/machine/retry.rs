@@ -8,6 +8,7 @@ use crate::effect::{Effect, EndCause, StopReason};
 use crate::event::Blame;
 use crate::rules::MinerKey;
 use crate::step::Step;
+use crate::task::TaskEntry;
 use crate::timer::Timer;
 
 /// The deadline of a stream that has begun and whose deadline was for its first token.
@@ -151,6 +152,25 @@ impl Engine {
         }
     }
 
+    /// Whether a free miner that was not tried may have the task.
+    fn has_fresh(&self, task: &TaskEntry) -> bool {
+        let lane = &task.lane;
+        let limits = match lane.own.map(|session| self.limits(session, lane)) {
+            Some(None) => return false,
+            limits => limits.flatten(),
+        };
+        let Some(worst) = self.worst_fit(task, limits.as_ref()) else { return false };
+        self.fleet.values().any(|miner| {
+            !task.tried.contains(&miner.key())
+                && miner.listed().is_some()
+                && miner.is_kept_for_none_but(lane.own)
+                && miner.serves(lane)
+                && miner.fit(lane).is_some_and(|fit| fit <= worst)
+                && limits.as_ref().is_none_or(|limits| limits.allow(miner))
+                && self.may_have(task, miner, worst)
+        })
+    }
+
     /// Puts the task back to its old place in the queue: at once if another miner is free, else after a short wait
     /// with full jitter.
     fn requeue(&mut self, gid: Gid, was_primary: bool, goes_on: bool, step: &mut Step) {
@@ -171,17 +191,9 @@ impl Engine {
             task.shown = false;
             step.push(Effect::Voided { gid });
         }
-        // A miner that was not tried may have the task at once. A wait only helps if all miners were tried.
-        let fresh = self.tasks.get(gid).is_some_and(|task| {
-            let worst = self.worst_fit(task, None);
-            self.fleet.values().any(|miner| {
-                !task.tried.contains(&miner.key())
-                    && miner.listed().is_some()
-                    && miner.serves(&lane)
-                    && miner.fit(&lane) <= worst
-                    && (miner.rules().continues || !task.continuing)
-            })
-        });
+        // A free miner that was not tried may have the task at once. If no such miner may have it, the task waits: a
+        // miner that declines at once would else get it again and again in the same moment.
+        let fresh = self.tasks.get(gid).is_some_and(|task| self.has_fresh(task));
         if fresh {
             self.wait(gid, &lane, step);
             return;
