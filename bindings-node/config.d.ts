@@ -310,7 +310,7 @@ export interface MinersOptions {
   writeBufferBytes?: number;
   /** Miners at a time that have connected and not yet said who they are. Default 1024. */
   maxHandshakes?: number;
-  /** Tasks that a miner may name as its own when it comes back; one that names more is refused. Default 16384. */
+  /** Tasks that a miner may name as its own when it comes back; one that names more is refused. A miner that holds as many, because it does not answer cancellations, gets no further task. Default 16384. */
   maxResumed?: number;
 }
 

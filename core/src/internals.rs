@@ -6,8 +6,8 @@ pub use crate::config::client_tls;
 pub use crate::config::distrust;
 pub use crate::miner::{Recorded, listed_models, recorded};
 pub use crate::model::visible;
-pub use crate::router::NOT_HEARD;
 pub use crate::router::transcript::{Place, Push, Transcript};
+pub use crate::router::{NOT_HEARD, blame_of};
 pub use crate::secrecy::logs_no_secret;
 pub use crate::verdict::judge;
 pub use cortensor_router_engine as engine;
@@ -18,6 +18,12 @@ pub use cortensor_router_protocol as protocol;
 /// The stores.
 pub mod store {
     pub use crate::store::*;
+}
+
+/// The rules of miners that dialled in, without sockets.
+#[cfg(feature = "listener")]
+pub mod remote {
+    pub use crate::miner::remote::{Absence, Occupancy, Output, Session, SessionLimits};
 }
 
 /// Tokens and what they are made of.

@@ -34,6 +34,24 @@ pub fn common_features(hello: &Hello) -> Vec<String> {
     FEATURES.iter().filter(|known| hello.features.iter().any(|f| f == *known)).map(|&f| f.to_owned()).collect()
 }
 
+/// Checks that a hello names at most `most` attempts of an earlier connection.
+///
+/// # Errors
+/// `InvalidArgument` names the setting that allows more.
+pub fn check_resumed(hello: &Hello, most: usize) -> Result<()> {
+    let named = hello.resume.as_ref().map_or(0, |resume| resume.inflight.len());
+    if named <= most {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "resume.inflight",
+        format!(
+            "the hello names {named} tasks and may name {most} (miners.max_resumed): come back without `resume`, or \
+             raise the setting"
+        ),
+    ))
+}
+
 /// The miner that a hello describes, within the rights of its identity.
 ///
 /// # Errors

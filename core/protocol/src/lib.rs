@@ -9,6 +9,7 @@
 //! | [`handshake`] | the handshake that admits a miner, as a state machine |
 //! | [`hello`] | the rules for a hello |
 //! | [`identity`] | the identity of a miner: tokens, keys, signatures |
+//! | [`queue`] | the frames of one connection that wait to be sent |
 //! | [`raw`] | OpenAI's JSON, which is forwarded unchanged |
 
 mod claim;
@@ -18,6 +19,7 @@ pub mod handshake;
 mod handshake_tests;
 pub mod hello;
 pub mod identity;
+pub mod queue;
 pub mod raw;
 mod record;
 #[cfg(feature = "schema")]

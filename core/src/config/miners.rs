@@ -39,7 +39,8 @@ pub struct MinersConfig {
     pub write_buffer_bytes: u64,
     /// Miners at a time that have connected and not yet said who they are. Default 1024.
     pub max_handshakes: usize,
-    /// Tasks that a miner may name as its own when it comes back; one that names more is refused. Default 16384.
+    /// Tasks that a miner may name as its own when it comes back; one that names more is refused. A miner that holds
+    /// as many, because it does not answer cancellations, gets no further task. Default 16384.
     pub max_resumed: usize,
 }
 }

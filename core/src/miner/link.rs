@@ -1,7 +1,6 @@
 //! One WebSocket connection of the miner protocol, for both sides: sends frames from a bounded queue, passes incoming
 //! frames on one by one, and sends pings as signs of life.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
@@ -17,6 +16,7 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
 
 use crate::miner::Turn;
 use crate::miner::protocol::frame::{ErrorFrame, RouterFrame};
+use crate::miner::protocol::queue::{Goodbye, SendQueue};
 
 /// The bytes of a connection's read buffer. They are few, because a router may have thousands of idle connections.
 const READ_BUFFER: usize = 4 << 10;
@@ -78,58 +78,48 @@ pub(crate) trait Peer {
     fn ping(&self) -> String;
 }
 
-/// The sending end of a connection.
+/// The sending end of a connection. It equals itself alone.
 #[derive(Debug)]
 pub(crate) struct Link {
-    queue: Mutex<Queue>,
+    queue: Mutex<SendQueue<Utf8Bytes>>,
     wake: Notify,
-    max_bytes: usize,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    frames: VecDeque<Utf8Bytes>,
-    bytes: usize,
-    goodbye: Option<(u16, String)>,
-    ended: bool,
+impl PartialEq for Link {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
 }
+
+impl Eq for Link {}
 
 impl Link {
     /// A sending end whose queue holds at most `max_bytes`.
     pub(crate) fn new(max_bytes: usize) -> Self {
-        Self { queue: Mutex::default(), wake: Notify::new(), max_bytes }
+        Self { queue: Mutex::new(SendQueue::new(max_bytes)), wake: Notify::new() }
     }
 
     /// Queues a frame. `false`: the connection is ending. If the queue is full because the other side does not read,
     /// the connection ends.
     pub(crate) fn post(&self, text: impl Into<Utf8Bytes>) -> bool {
         let text = text.into();
-        {
-            let mut queue = self.queue.lock();
-            if queue.ended || queue.goodbye.is_some() {
-                return false;
-            }
-            if queue.bytes + text.len() > self.max_bytes && !queue.frames.is_empty() {
-                queue.goodbye = Some((1008, "frames are not read".to_owned()));
-            } else {
-                queue.bytes += text.len();
-                queue.frames.push_back(text);
-            }
+        let bytes = text.len();
+        let taken = self.queue.lock().push(text, bytes);
+        if taken {
+            self.wake.notify_one();
         }
-        self.wake.notify_one();
-        true
+        taken
     }
 
     /// Whether the queue has room for a frame of this size.
     #[cfg(feature = "listener")]
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        let queue = self.queue.lock();
-        !queue.ended && queue.goodbye.is_none() && (queue.frames.is_empty() || queue.bytes + bytes <= self.max_bytes)
+        self.queue.lock().has_room(bytes)
     }
 
     /// Closes the connection after the queued frames are sent.
     pub(crate) fn close(&self, code: u16, reason: &str) {
-        self.queue.lock().goodbye.get_or_insert_with(|| (code, reason.to_owned()));
+        self.queue.lock().close(code, reason);
         self.wake.notify_one();
     }
 
@@ -146,17 +136,12 @@ impl Link {
     }
 
     /// Takes the queued frames. Returns the code and reason of the close that follows them, if there is one.
-    fn take(&self, out: &mut Vec<Utf8Bytes>) -> Option<(u16, String)> {
-        let mut queue = self.queue.lock();
-        out.extend(queue.frames.drain(..));
-        queue.bytes = 0;
-        queue.goodbye.clone()
+    fn take(&self, out: &mut Vec<Utf8Bytes>) -> Option<Goodbye> {
+        self.queue.lock().take(out)
     }
 
     fn end(&self) {
-        let mut queue = self.queue.lock();
-        queue.ended = true;
-        queue.frames = VecDeque::new();
+        self.queue.lock().end();
     }
 }
 

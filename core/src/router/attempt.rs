@@ -266,14 +266,7 @@ impl Attempt {
 
     fn failed(&self, shared: &Arc<Shared>, mut failure: Failure) {
         failure.message.truncate(failure.message.floor_char_boundary(MAX_WORDS));
-        let blame = match failure.class {
-            FailClass::Overloaded => Blame::Overload,
-            FailClass::Context | FailClass::Invalid => Blame::Request,
-            FailClass::Model | FailClass::Refused => Blame::Unfit,
-            FailClass::Credentials => Blame::Barred,
-            FailClass::Unreadable | FailClass::Cancelled => Blame::Nobody,
-            FailClass::Internal | FailClass::Unreachable => Blame::Miner,
-        };
+        let blame = blame_of(failure.class);
         let words = failure.message.clone();
         // The words may quote the request, so only `log.prompts` shows them.
         let said =
@@ -294,6 +287,18 @@ impl Attempt {
             shared.blamed(self.miner, &words);
         }
         shared.step(Event::Fail { fence: self.fence, blame });
+    }
+}
+
+/// The party that is to blame for a failure of that class.
+pub fn blame_of(class: FailClass) -> Blame {
+    match class {
+        FailClass::Overloaded => Blame::Overload,
+        FailClass::Context | FailClass::Invalid => Blame::Request,
+        FailClass::Model | FailClass::Refused => Blame::Unfit,
+        FailClass::Credentials => Blame::Barred,
+        FailClass::Unreadable | FailClass::Cancelled => Blame::Nobody,
+        FailClass::Internal | FailClass::Unreachable => Blame::Miner,
     }
 }
 

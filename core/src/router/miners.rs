@@ -76,6 +76,12 @@ impl MinerHandle {
         self.change(|slot| slot.up = up);
     }
 
+    /// Sets whether the miner can be reached, by a question that is asked under the lock of the core.
+    #[cfg(feature = "listener")]
+    pub(super) fn set_up_if(&self, up: impl FnOnce() -> bool) {
+        self.change(|slot| slot.up = up());
+    }
+
     /// Sets the text that lists of miners show: the reason why the miner is down, or a warning while it is up.
     pub fn set_reason(&self, reason: Option<String>) {
         if let Some(slot) = self.shared.core.lock().miners.get_mut(&self.key) {

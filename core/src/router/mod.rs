@@ -76,6 +76,7 @@ mod upstreams;
 mod usage;
 mod wait;
 
+pub use attempt::blame_of;
 #[cfg(feature = "listener")]
 pub(crate) use exposition::Exposition;
 #[cfg(feature = "listener")]

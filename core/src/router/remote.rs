@@ -24,10 +24,10 @@ use crate::Result;
 use crate::miner::link::{self, End, Link, Timing};
 use crate::miner::protocol::frame::{Bye, Drain, ErrorFrame, Intervals, Limits, RouterFrame, VERSION, Welcome};
 use crate::miner::protocol::handshake::Admitted;
-use crate::miner::protocol::hello::common_features;
+use crate::miner::protocol::hello::{check_resumed, common_features};
 use crate::miner::remote::connection::Connection;
 use crate::miner::remote::seat::SeatControl;
-use crate::miner::remote::{Seat, SeatSettings, SessionLimits};
+use crate::miner::remote::{Absence, Seat, SeatSettings, SessionLimits};
 
 impl SeatControl for MinerHandle {
     fn credits(&self, credits: u32) {
@@ -58,17 +58,7 @@ impl Router {
     /// `InvalidArgument` if the miner resumes too many tasks; `Conflict` if its name is taken; `Overloaded` if there
     /// are too many miners.
     pub(super) fn seated(&self, admitted: &Admitted) -> Result<(Arc<Seat>, Arc<Link>)> {
-        let most = self.shared.config.miners.max_resumed;
-        let named = admitted.hello.resume.as_ref().map_or(0, |resume| resume.inflight.len());
-        if named > most {
-            return Err(crate::Error::invalid(
-                "resume.inflight",
-                format!(
-                    "the hello names {named} tasks and may name {most} (miners.max_resumed): come back without \
-                     `resume`, or raise the setting"
-                ),
-            ));
-        }
+        check_resumed(&admitted.hello, self.shared.config.miners.max_resumed)?;
         let link = Arc::new(Link::new(self.shared.config.miners.write_buffer_bytes as usize));
         let welcome = Welcome {
             v: VERSION,
@@ -93,7 +83,7 @@ impl Router {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let shared = &self.shared;
-        shared.set_remote_up(id, seat, true);
+        shared.update_presence(id, seat);
         let timing = Timing {
             ping: Duration::from_millis(shared.config.miners.ping_ms),
             dead: Duration::from_millis(shared.config.miners.dead_ms),
@@ -151,7 +141,7 @@ impl Shared {
         let held = hello.resume.as_ref().map_or(&[][..], |resume| resume.inflight.as_slice());
         let mut by_id = self.remotes.by_id.lock();
         if let Some(remote) = by_id.get_mut(&identity.id) {
-            if remote.epoch == hello.epoch && remote.name == spec.name && !remote.seat.is_leaving() {
+            if remote.seat.continues(hello.epoch, &spec.name) {
                 if remote.models != spec.models {
                     remote.models.clone_from(&spec.models);
                     self.miner(remote.key).set_models(spec.models.clone());
@@ -171,6 +161,7 @@ impl Shared {
             window: self.config.miners.window_bytes,
             output: self.config.limits.max_output_bytes,
             cancel_ms: self.config.miners.cancel_timeout_ms,
+            attempts: self.config.miners.max_resumed.max(hello.max_concurrency as usize),
         };
         let router = Router { shared: self.clone() };
         let settings = SeatSettings {
@@ -178,23 +169,26 @@ impl Shared {
             max_task_bytes: router.miner_limits().task as usize,
             accept_ms: self.config.dispatch.accept_timeout_ms,
         };
-        let seat = Seat::new(settings, common_features(hello), hello.max_concurrency);
-        let (name, models) = (spec.name.clone(), spec.models.clone());
+        let process = (hello.epoch, spec.name.clone());
+        let seat = Seat::new(settings, common_features(hello), hello.max_concurrency, process);
+        let models = spec.models.clone();
         let handle = self.join_as(&identity.id, spec.clone(), seat.clone(), Entrance::default())?;
         handle.set_credits(0);
         seat.controlled_by(Box::new(handle.clone()));
-        let remote = Remote { seat: Arc::clone(&seat), key: handle.key, epoch: hello.epoch, name, models };
+        let remote = Remote { seat: Arc::clone(&seat), key: handle.key, models };
         seat.attach(Arc::clone(link), held, welcome);
         by_id.insert(identity.id.clone(), remote);
         tracing::info!(miner = %identity.id, "a miner is connected");
         Ok(seat)
     }
 
-    fn set_remote_up(self: &Arc<Self>, id: &str, seat: &Arc<Seat>, up: bool) {
+    /// Sets whether the miner can be reached: it can be while its seat has a connection. Threads that note the end of
+    /// one connection and the beginning of the next at the same moment may do this in any order.
+    fn update_presence(self: &Arc<Self>, id: &str, seat: &Arc<Seat>) {
         let key =
             self.remotes.by_id.lock().get(id).filter(|remote| Arc::ptr_eq(&remote.seat, seat)).map(|remote| remote.key);
         if let Some(key) = key {
-            self.miner(key).set_up(up);
+            self.miner(key).set_up_if(|| seat.is_attached());
         }
     }
 
@@ -235,22 +229,17 @@ impl Shared {
     }
 
     fn connection_ended(self: &Arc<Self>, id: &str, seat: &Arc<Seat>, link: &Arc<Link>, (end, door): (End, &Door)) {
-        if !seat.detach(link) {
+        // The time of silence counts as the time to come back. A miner whose listener has drained cannot come back.
+        let for_good = end == End::Silent || door.drains.is_cancelled();
+        let Some(absence) = seat.detach(link, for_good) else {
             return; // a newer connection has replaced this one
-        }
+        };
         tracing::info!(miner = %id, ?end, "a miner's connection ended");
         let now = self.clock.now().as_secs();
         Router { shared: self.clone() }.change_miner(id, |record| record.last_seen = NonZeroU64::new(now));
-        self.set_remote_up(id, seat, false);
-        let over = match end {
-            // The time of silence counts as the grace period.
-            End::Silent => true,
-            // The listener through which the miner dialled in has drained, so the miner cannot come back.
-            _ if door.drains.is_cancelled() => true,
-            End::Closed | End::Broken | End::Told => seat.is_leaving() && seat.is_idle(),
-        };
-        if over || self.stop.is_cancelled() {
-            self.vacate(id, seat);
+        self.update_presence(id, seat);
+        if absence.over || self.stop.is_cancelled() {
+            self.vacate(id, seat, absence);
             return;
         }
         let (shared, id, seat) = (self.clone(), id.to_owned(), Arc::clone(seat));
@@ -261,20 +250,18 @@ impl Shared {
                     () = shared.stop.cancelled() => {}
                     () = tokio::time::sleep(grace) => {}
                 }
-                if !seat.is_attached() {
-                    shared.vacate(&id, &seat);
-                }
+                shared.vacate(&id, &seat, absence);
             },
             &self.runtime,
         );
     }
 
     /// Removes the miner, unless it has come back: other miners take over its tasks.
-    fn vacate(self: &Arc<Self>, id: &str, seat: &Arc<Seat>) {
+    fn vacate(self: &Arc<Self>, id: &str, seat: &Arc<Seat>, absence: Absence) {
         let gone = {
             let mut by_id = self.remotes.by_id.lock();
             // The miner may have come back in the meantime.
-            let ours = by_id.get(id).is_some_and(|remote| Arc::ptr_eq(&remote.seat, seat)) && !seat.is_attached();
+            let ours = by_id.get(id).is_some_and(|remote| Arc::ptr_eq(&remote.seat, seat)) && seat.is_vacant(absence);
             if ours { by_id.remove(id) } else { None }
         };
         if let Some(remote) = gone {
@@ -291,4 +278,38 @@ fn drain_frame(deadline_ms: u64) -> String {
 
 fn revoked_error() -> ErrorFrame {
     ErrorFrame::fatal("revoked", "the miner's token or key was revoked")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Config;
+    use crate::miner::protocol::frame::Hello;
+    use crate::miner::protocol::handshake::Credential;
+    use crate::miner::protocol::hello::{Identity, spec_of};
+    use crate::model::MinerStatus;
+
+    #[tokio::test]
+    async fn the_end_of_an_old_connection_that_is_noted_late_keeps_no_miner_from_work() {
+        let router = Router::open(Config::default()).await.unwrap();
+        let hello = Hello { miner_id: "gpu".into(), epoch: 1, max_concurrency: 1, ..Hello::default() };
+        let identity = Identity { id: "holder/gpu".into(), ..Identity::default() };
+        let spec = spec_of(&identity, &hello).unwrap();
+        let admitted = Admitted { identity, hello: Box::new(hello), spec, credential: Credential::Token };
+        let id = &admitted.identity.id;
+        let (seat, old) = router.seated(&admitted).unwrap();
+        router.shared.update_presence(id, &seat);
+        // One thread notes the end of the old connection while another one admits the new connection.
+        seat.detach(&old, false).unwrap();
+        let (again, new) = router.seated(&admitted).unwrap();
+        assert!(Arc::ptr_eq(&seat, &again), "the miner continues its seat");
+        router.shared.update_presence(id, &seat);
+        router.shared.update_presence(id, &seat);
+        let status = |router: &Router| router.miners().iter().find(|miner| miner.id == "gpu").map(|miner| miner.status);
+        assert_eq!(status(&router), Some(MinerStatus::Idle));
+        seat.detach(&new, false).unwrap();
+        router.shared.update_presence(id, &seat);
+        assert_eq!(status(&router), Some(MinerStatus::Down));
+        router.close().await;
+    }
 }

@@ -18,7 +18,5 @@ pub(super) struct Remotes {
 pub(super) struct Remote {
     pub(super) seat: Arc<Seat>,
     pub(super) key: MinerKey,
-    pub(super) epoch: u64,
-    pub(super) name: String,
     pub(super) models: Vec<String>,
 }

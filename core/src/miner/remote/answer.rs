@@ -69,13 +69,15 @@ impl Session {
         if entry.off + length > limits.output {
             return self.cut(&tokens, now);
         }
+        // A piece beyond the window does not count: the miner sends it again when it comes back.
+        if entry.unacked_bytes + bytes > limits.window.saturating_mul(2) {
+            out.push(fatal("window", "more was sent than limits.window allows unacknowledged: wait for ack"));
+            return out;
+        }
         entry.seq += 1;
         entry.off += length;
         entry.unacked_frames += 1;
         entry.unacked_bytes += bytes;
-        if entry.unacked_bytes > limits.window.saturating_mul(2) {
-            return vec![fatal("window", "more was sent than limits.window allows unacknowledged: wait for ack")];
-        }
         match tokens.ch.known() {
             Some(Channel::Content) => {
                 entry.hash.update(tokens.data.as_bytes());

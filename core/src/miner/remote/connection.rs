@@ -33,12 +33,9 @@ impl Peer for Connection {
                 let _order = seat.order.lock();
                 let (outputs, armed) = {
                     let mut state = seat.state.lock();
-                    if !state.is_linked(&self.link) {
-                        return; // a newer connection has replaced this one
-                    }
-                    let before = state.session.ack_at();
-                    let outputs = state.session.frame(frame, text.len() as u64, now);
-                    (outputs, before.is_none() && state.session.ack_at().is_some())
+                    let before = state.occupancy.session().ack_at();
+                    let outputs = state.occupancy.frame(&self.link, frame, text.len() as u64, now);
+                    (outputs, before.is_none() && state.occupancy.session().ack_at().is_some())
                 };
                 seat.perform(outputs);
                 if armed {
@@ -55,8 +52,8 @@ impl Peer for Connection {
         let now = self.seat.now();
         let (outputs, next) = {
             let mut state = self.seat.state.lock();
-            let outputs = state.session.tick(now);
-            (outputs, state.session.next_deadline())
+            let session = state.occupancy.session_mut();
+            (session.tick(now), session.next_deadline())
         };
         self.seat.perform(outputs);
         next.map(|at| self.seat.started + Duration::from_millis(at))
@@ -64,6 +61,6 @@ impl Peer for Connection {
 
     fn ping(&self) -> String {
         let state = self.seat.state.lock();
-        RouterFrame::from(Ping { t: self.seat.now(), inflight: state.session.inflight() }).to_text()
+        RouterFrame::from(Ping { t: self.seat.now(), inflight: state.occupancy.session().inflight() }).to_text()
     }
 }

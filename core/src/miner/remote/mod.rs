@@ -3,12 +3,14 @@
 //! | file | content |
 //! |---|---|
 //! | [`session`], `answer`, `output` | the state of one miner's attempts, without sockets, clock or locks |
+//! | `occupancy` | the rules of a seat over its miner's connections, without sockets, clock or locks |
 //! | [`seat`] | makes a session a [`Miner`](super::Miner) of the router |
 //! | `offer` | makes the frame that offers a job |
 //! | `connection` | one WebSocket connection of a seat |
 
 mod answer;
 pub(crate) mod connection;
+mod occupancy;
 mod offer;
 mod output;
 pub(crate) mod seat;
@@ -16,5 +18,7 @@ mod session;
 #[cfg(test)]
 mod session_tests;
 
-pub(crate) use output::SessionLimits;
+pub use occupancy::{Absence, Occupancy};
+pub use output::{Output, SessionLimits};
 pub(crate) use seat::{Seat, SeatSettings};
+pub use session::Session;

@@ -6,18 +6,20 @@ use crate::model::{Answer, Fence};
 
 /// The bounds of a session.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct SessionLimits {
+pub struct SessionLimits {
     /// The maximum bytes of `tokens` frames without an acknowledgement, per attempt.
-    pub(crate) window: u64,
+    pub window: u64,
     /// The maximum bytes of one answer.
-    pub(crate) output: u64,
+    pub output: u64,
     /// The time in milliseconds after which a cancelled attempt is forgotten if the miner does not answer.
-    pub(crate) cancel_ms: u64,
+    pub cancel_ms: u64,
+    /// The maximum number of attempts, those included that were cancelled and that the miner has not answered.
+    pub attempts: usize,
 }
 
 /// A request of a session to its seat. The seat must carry out the requests in their order.
 #[derive(Debug)]
-pub(crate) enum Output {
+pub enum Output {
     /// Send the frame to the miner.
     Send(RouterFrame),
     /// Report that the miner took the offer.

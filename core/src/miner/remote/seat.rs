@@ -8,9 +8,9 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::occupancy::{Absence, Occupancy};
 use super::offer::task_frame;
 use super::output::{Output, SessionLimits};
-use super::session::Session;
 use crate::miner::link::Link;
 use crate::miner::protocol::frame::{ErrorFrame, Held, RouterFrame, Welcome};
 use crate::miner::{Emit, FailClass, Failure, Job, JobInfo, JobSink, Miner, MinerEvent, Settled};
@@ -50,25 +50,13 @@ pub(crate) struct Seat {
 }
 
 pub(super) struct State {
-    pub(super) session: Session,
+    pub(super) occupancy: Occupancy<Arc<Link>>,
     sinks: HashMap<Fence, Sink>,
-    pub(super) link: Option<Arc<Link>>,
-    draining: bool,
-    leaving: bool,
-    /// The listener of the connection stops.
-    retiring: bool,
 }
 
 struct Sink {
     sink: Arc<dyn JobSink>,
     watch: AbortHandle,
-}
-
-impl State {
-    /// Whether this is the seat's present connection.
-    pub(super) fn is_linked(&self, link: &Arc<Link>) -> bool {
-        self.link.as_ref().is_some_and(|now| Arc::ptr_eq(now, link))
-    }
 }
 
 impl std::fmt::Debug for Seat {
@@ -78,8 +66,13 @@ impl std::fmt::Debug for Seat {
 }
 
 impl Seat {
-    /// A seat for a miner with these features and this number of slots.
-    pub(crate) fn new(settings: SeatSettings, features: Vec<String>, max_concurrency: u32) -> Arc<Self> {
+    /// A seat for a miner with these features, this number of slots, this epoch and this name.
+    pub(crate) fn new(
+        settings: SeatSettings,
+        features: Vec<String>,
+        max_concurrency: u32,
+        (epoch, name): (u64, String),
+    ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             settings,
@@ -87,12 +80,8 @@ impl Seat {
             started: Instant::now(),
             order: Mutex::new(()),
             state: Mutex::new(State {
-                session: Session::new(settings.limits, max_concurrency),
+                occupancy: Occupancy::new(settings.limits, max_concurrency, epoch, name),
                 sinks: HashMap::new(),
-                link: None,
-                draining: false,
-                leaving: false,
-                retiring: false,
             }),
             eased: Notify::new(),
             control: OnceLock::new(),
@@ -105,15 +94,9 @@ impl Seat {
         let _ = self.control.set(control);
     }
 
-    /// Whether the miner holds no attempt.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.state.lock().session.is_idle()
-    }
-
-    /// Whether the miner has announced that it leaves, or has drained and holds no attempt.
-    pub(crate) fn is_leaving(&self) -> bool {
-        let state = self.state.lock();
-        state.leaving || (state.draining && state.session.is_idle())
+    /// Whether a hello with this epoch and name continues the seat.
+    pub(crate) fn continues(&self, epoch: u64, name: &str) -> bool {
+        self.state.lock().occupancy.continues(epoch, name)
     }
 
     /// Replaces the connection, if there is one, by a new one. Returns the number of attempts that continue. The
@@ -122,13 +105,10 @@ impl Seat {
         let _order = self.order.lock();
         let (adopted, outputs, old) = {
             let mut state = self.state.lock();
-            let (adopt, drop, outputs) = state.session.resume(held);
-            let adopted = adopt.len();
-            state.leaving = false;
-            state.retiring = false;
-            (welcome.adopt, welcome.drop) = (adopt, drop);
+            let (outputs, old) = state.occupancy.connect(Arc::clone(&link), held, &mut welcome);
+            let adopted = welcome.adopt.len();
             link.post(RouterFrame::from(welcome).to_text());
-            (adopted, outputs, state.link.replace(link))
+            (adopted, outputs, old)
         };
         if let Some(old) = old {
             old.refuse(&replaced());
@@ -137,19 +117,20 @@ impl Seat {
         adopted
     }
 
-    /// Notes the end of a connection. `true`: it was the present one.
-    pub(crate) fn detach(&self, link: &Arc<Link>) -> bool {
-        let mut state = self.state.lock();
-        let ours = state.is_linked(link);
-        if ours {
-            state.link = None;
-        }
-        ours
+    /// Notes the end of a connection. `for_good`: the miner cannot come back to its attempts. `None`: a newer connection
+    /// has replaced this one.
+    pub(crate) fn detach(&self, link: &Arc<Link>, for_good: bool) -> Option<Absence> {
+        self.state.lock().occupancy.disconnect(link, for_good)
     }
 
     /// Whether the miner is connected.
     pub(crate) fn is_attached(&self) -> bool {
-        self.state.lock().link.is_some()
+        self.state.lock().occupancy.connection().is_some()
+    }
+
+    /// Whether the seat is to be vacated when the time of that absence is over.
+    pub(crate) fn is_vacant(&self, absence: Absence) -> bool {
+        self.state.lock().occupancy.is_vacant(absence)
     }
 
     /// Gives up the seat because another one has replaced it: the connection ends, and all attempts fail.
@@ -161,7 +142,7 @@ impl Seat {
     pub(crate) fn refuse(&self, why: &ErrorFrame) {
         let (sinks, link) = {
             let mut state = self.state.lock();
-            (std::mem::take(&mut state.sinks), state.link.take())
+            (std::mem::take(&mut state.sinks), state.occupancy.vacate())
         };
         if let Some(link) = link {
             link.refuse(why);
@@ -174,12 +155,9 @@ impl Seat {
 
     /// Makes no new offers over that connection, because its listener stops. A new connection ends this.
     pub(crate) fn retire(&self, link: &Arc<Link>) {
-        let ours = {
-            let mut state = self.state.lock();
-            let ours = state.is_linked(link);
-            state.retiring |= ours;
-            ours
-        };
+        // A credit that came before is set before, so that it does not undo this.
+        let _order = self.order.lock();
+        let ours = self.state.lock().occupancy.retire(link);
         if let (true, Some(control)) = (ours, self.control.get()) {
             control.credits(0);
         }
@@ -189,7 +167,7 @@ impl Seat {
     pub(crate) async fn rests(&self) {
         loop {
             let eased = self.eased.notified();
-            if !self.state.lock().session.is_working() {
+            if !self.state.lock().occupancy.session().is_working() {
                 return;
             }
             eased.await;
@@ -201,7 +179,7 @@ impl Seat {
     }
 
     fn post(&self, frame: &RouterFrame) {
-        let link = self.state.lock().link.clone();
+        let link = self.state.lock().occupancy.connection().cloned();
         if let Some(link) = link {
             // Without a connection the frame is lost; the resume of the next connection settles the difference.
             link.post(frame.to_text());
@@ -238,23 +216,19 @@ impl Seat {
                     self.eased.notify_waiters();
                 }
                 Output::Credits(credits) => {
-                    let is_closed = {
-                        let state = self.state.lock();
-                        state.draining || state.retiring
-                    };
                     if let Some(control) = self.control.get() {
-                        control.credits(if is_closed { 0 } else { credits });
+                        control.credits(credits);
                     }
                 }
                 Output::Draining => {
-                    self.state.lock().draining = true;
                     if let Some(control) = self.control.get() {
                         control.drain();
                     }
                 }
-                Output::Bye => self.state.lock().leaving = true,
+                // The occupancy has noted it.
+                Output::Bye => {}
                 Output::Close(error) => {
-                    let link = self.state.lock().link.clone();
+                    let link = self.state.lock().occupancy.connection().cloned();
                     if let Some(link) = link {
                         link.refuse(&error);
                     }
@@ -275,7 +249,7 @@ impl Seat {
 
     fn cancel(&self, fence: Fence) {
         let now = self.now();
-        let frame = self.state.lock().session.cancel(fence, "the answer is wanted no more", now);
+        let frame = self.state.lock().occupancy.session_mut().cancel(fence, "the answer is wanted no more", now);
         if let Some(frame) = frame {
             self.post(&frame);
             self.eased.notify_waiters();
@@ -283,11 +257,11 @@ impl Seat {
     }
 
     fn wait_for_reader(self: &Arc<Self>, fence: Fence, sink: &Arc<dyn JobSink>) {
-        self.state.lock().session.block(fence);
+        self.state.lock().occupancy.session_mut().block(fence);
         let (seat, writable) = (Arc::clone(self), sink.writable());
         tokio::spawn(async move {
             writable.await;
-            let frame = seat.state.lock().session.resume_reading(fence);
+            let frame = seat.state.lock().occupancy.session_mut().resume_reading(fence);
             if let Some(frame) = frame {
                 seat.post(&frame);
             }
@@ -305,7 +279,7 @@ impl Seat {
     fn settle(&self, fence: Fence, fate: Settled) {
         let (frame, entry) = {
             let mut state = self.state.lock();
-            (state.session.settled(fence, fate), state.sinks.remove(&fence))
+            (state.occupancy.session_mut().settled(fence, fate), state.sinks.remove(&fence))
         };
         if let Some(entry) = entry {
             entry.watch.abort();
@@ -353,13 +327,10 @@ impl Seat {
             watch.abort();
             Err(why.to_owned())
         };
-        let Some(link) = state.link.clone() else { return refused("the miner is not connected") };
-        if state.draining {
-            return refused("the miner drains");
-        }
-        if state.retiring {
-            return refused("the miner's listener stops");
-        }
+        let link = match state.occupancy.open_connection() {
+            Ok(link) => Arc::clone(link),
+            Err(why) => return refused(why),
+        };
         // The size must be checked before the session counts the offer. The attempt's number adds a few bytes.
         let size = serde_json::to_string(&task).map_or(usize::MAX, |text| text.len() + 24);
         if size > self.settings.max_task_bytes {
@@ -368,7 +339,7 @@ impl Seat {
         if !link.has_room(size) {
             return refused("the miner does not read its frames");
         }
-        match state.session.offer(task) {
+        match state.occupancy.session_mut().offer(task) {
             Err(why) => refused(why),
             Ok(frame) => {
                 state.sinks.insert(info.fence, Sink { sink: Arc::clone(sink), watch });

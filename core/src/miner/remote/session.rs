@@ -59,7 +59,7 @@ pub(super) struct Entry {
 
 /// The router's side of one miner.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub struct Session {
     pub(super) limits: SessionLimits,
     max_concurrency: u32,
     attempts: BTreeMap<u64, Entry>,
@@ -73,7 +73,7 @@ pub(crate) struct Session {
 
 impl Session {
     /// A session without attempts.
-    pub(crate) fn new(limits: SessionLimits, max_concurrency: u32) -> Self {
+    pub fn new(limits: SessionLimits, max_concurrency: u32) -> Self {
         Self {
             limits,
             max_concurrency,
@@ -87,17 +87,17 @@ impl Session {
     }
 
     /// Whether the miner holds no attempt.
-    pub(crate) fn is_idle(&self) -> bool {
+    pub fn is_idle(&self) -> bool {
         self.attempts.is_empty()
     }
 
     /// Whether the miner holds an attempt that is wanted.
-    pub(crate) fn is_working(&self) -> bool {
+    pub fn is_working(&self) -> bool {
         self.attempts.values().any(|entry| !matches!(entry.phase, Phase::Cancelling { .. }))
     }
 
     /// The miner's attempts, as `ping` lists them.
-    pub(crate) fn inflight(&self) -> Vec<Held> {
+    pub fn inflight(&self) -> Vec<Held> {
         self.attempts
             .iter()
             .map(|(attempt, entry)| Held { attempt: *attempt, fence: entry.fence.0, sent_seq: entry.seq })
@@ -105,7 +105,7 @@ impl Session {
     }
 
     /// The time at which [`tick`](Self::tick) is due, in milliseconds of the caller's clock.
-    pub(crate) fn next_deadline(&self) -> Option<u64> {
+    pub fn next_deadline(&self) -> Option<u64> {
         let cancelled = self.attempts.values().filter_map(|entry| match entry.phase {
             Phase::Cancelling { since } => Some(since.saturating_add(self.limits.cancel_ms)),
             _ => None,
@@ -114,7 +114,7 @@ impl Session {
     }
 
     /// The time at which pieces must be acknowledged at the latest.
-    pub(crate) fn ack_at(&self) -> Option<u64> {
+    pub fn ack_at(&self) -> Option<u64> {
         self.ack_at
     }
 
@@ -122,7 +122,7 @@ impl Session {
     ///
     /// # Errors
     /// The reason why the miner has no room for the model at present.
-    pub(crate) fn offer(&mut self, mut task: TaskFrame) -> Result<RouterFrame, &'static str> {
+    pub fn offer(&mut self, mut task: TaskFrame) -> Result<RouterFrame, &'static str> {
         if let Some(model) = &task.model
             && let Some(free) = self.credit.free.get(model).or_else(|| self.credit.free.get("*"))
         {
@@ -130,6 +130,9 @@ impl Session {
             if newer.count() as u64 >= u64::from(*free) {
                 return Err("the miner has no free slot for this model");
             }
+        }
+        if self.attempts.len() >= self.limits.attempts {
+            return Err("the miner holds as many tasks as miners.max_resumed allows, cancelled ones among them");
         }
         self.last_attempt += 1;
         task.attempt = self.last_attempt;
@@ -154,7 +157,7 @@ impl Session {
     }
 
     /// Cancels the attempt. Returns the frame to send; `None`: the attempt is unknown, ended or already cancelled.
-    pub(crate) fn cancel(&mut self, fence: Fence, reason: &str, now: u64) -> Option<RouterFrame> {
+    pub fn cancel(&mut self, fence: Fence, reason: &str, now: u64) -> Option<RouterFrame> {
         let attempt = *self.by_fence.get(&fence)?;
         let entry = self.attempts.get_mut(&attempt)?;
         if !matches!(entry.phase, Phase::Offered | Phase::Running) {
@@ -166,14 +169,14 @@ impl Session {
 
     /// Notes that the reader of an attempt is slow. Its pieces are not acknowledged until
     /// [`resume_reading`](Self::resume_reading).
-    pub(crate) fn block(&mut self, fence: Fence) {
+    pub fn block(&mut self, fence: Fence) {
         if let Some(entry) = self.entry(fence) {
             entry.blocked = true;
         }
     }
 
     /// Notes that the reader has caught up. Returns the acknowledgement to send.
-    pub(crate) fn resume_reading(&mut self, fence: Fence) -> Option<RouterFrame> {
+    pub fn resume_reading(&mut self, fence: Fence) -> Option<RouterFrame> {
         let attempt = *self.by_fence.get(&fence)?;
         let entry = self.attempts.get_mut(&attempt)?;
         entry.blocked = false;
@@ -181,14 +184,14 @@ impl Session {
     }
 
     /// Notes the fate of an answer. Returns the frame that lets the miner forget it.
-    pub(crate) fn settled(&mut self, fence: Fence, fate: Settled) -> Option<RouterFrame> {
+    pub fn settled(&mut self, fence: Fence, fate: Settled) -> Option<RouterFrame> {
         let attempt = *self.by_fence.get(&fence)?;
         self.forget(attempt);
         Some(finale(attempt, fence, fate))
     }
 
     /// Does the work that is due at this time.
-    pub(crate) fn tick(&mut self, now: u64) -> Vec<Output> {
+    pub fn tick(&mut self, now: u64) -> Vec<Output> {
         let mut out = Vec::new();
         if self.ack_at.is_some_and(|at| at <= now) {
             self.ack_at = None;
@@ -214,7 +217,7 @@ impl Session {
     }
 
     /// Takes the list of attempts of a miner that has reconnected. Attempts that it does not name are lost.
-    pub(crate) fn resume(&mut self, held: &[Held]) -> (Vec<Adopt>, Vec<DropFrame>, Vec<Output>) {
+    pub fn resume(&mut self, held: &[Held]) -> (Vec<Adopt>, Vec<DropFrame>, Vec<Output>) {
         self.strays.clear();
         self.credit = Credit::default();
         let (mut adopt, mut drop, mut out) = (Vec::new(), Vec::new(), vec![Output::Credits(0)]);
@@ -248,8 +251,32 @@ impl Session {
         (adopt, drop, out)
     }
 
+    /// Checks the bounds of the session, and its lists against each other.
+    ///
+    /// # Errors
+    /// A text that says which bound is exceeded or what does not agree.
+    pub fn check(&self) -> Result<(), String> {
+        let SessionLimits { window, output, attempts, .. } = self.limits;
+        if self.attempts.len() > attempts || self.strays.len() > MAX_STRAYS {
+            return Err(format!("{} attempts and {} strays", self.attempts.len(), self.strays.len()));
+        }
+        if self.by_fence.len() != self.attempts.len() {
+            return Err(format!("{} fences of {} attempts", self.by_fence.len(), self.attempts.len()));
+        }
+        for (attempt, entry) in &self.attempts {
+            if self.by_fence.get(&entry.fence) != Some(attempt) {
+                return Err(format!("attempt {attempt} is not found by its fence"));
+            }
+            let (came, unacked) = (entry.off.max(entry.answer.len() as u64), entry.unacked_bytes);
+            if came > output || unacked > window.saturating_mul(2) {
+                return Err(format!("attempt {attempt} has {came} bytes, {unacked} of them without an ack"));
+            }
+        }
+        Ok(())
+    }
+
     /// Takes a frame of the miner with a length of `bytes`.
-    pub(crate) fn frame(&mut self, frame: MinerFrame, bytes: u64, now: u64) -> Vec<Output> {
+    pub fn frame(&mut self, frame: MinerFrame, bytes: u64, now: u64) -> Vec<Output> {
         match frame {
             MinerFrame::Hello(_) => vec![fatal("unexpected", "hello is sent once, as the first frame")],
             MinerFrame::Credit(credit) => self.credit(credit),

@@ -15,7 +15,7 @@ use crate::miner::protocol::frame::{
 use crate::model::Fence;
 use crate::model::hex;
 
-const LIMITS: SessionLimits = SessionLimits { window: 4_096, output: 256, cancel_ms: 20_000 };
+const LIMITS: SessionLimits = SessionLimits { window: 4_096, output: 256, cancel_ms: 20_000, attempts: 64 };
 
 fn task(fence: u64) -> TaskFrame {
     TaskFrame { fence, model: Some("m".into()), ..TaskFrame::default() }
@@ -129,6 +129,31 @@ fn a_slow_reader_holds_acknowledgements_back() {
     session.block(Fence(1));
     session.frame(tokens(attempt, 1, 3, 2, "c"), 8_192, 0);
     assert_eq!(said(&session.frame(tokens(attempt, 1, 4, 3, "d"), 1, 0)), ["close window"]);
+}
+
+#[test]
+fn a_piece_beyond_the_window_comes_again_on_the_next_connection() {
+    let mut session = Session::new(LIMITS, 4);
+    let attempt = offered(&mut session, 1);
+    let lost = session.frame(tokens(attempt, 1, 1, 0, "a"), 8_193, 0);
+    assert_eq!(said(&lost), ["accepted 1", "close window"]);
+    let (adopt, _, _) = session.resume(&[Held { attempt, fence: 1, sent_seq: 1 }]);
+    assert_eq!(adopt[0].ack_seq, 0, "the piece was not taken");
+    assert_eq!(said(&session.frame(tokens(attempt, 1, 1, 0, "a"), 50, 0)), ["piece 1 a"]);
+    session.check().unwrap();
+}
+
+#[test]
+fn a_miner_that_leaves_cancelled_attempts_unanswered_gets_no_more_than_it_may_hold() {
+    let mut session = Session::new(SessionLimits { attempts: 3, ..LIMITS }, 1);
+    for fence in 1..=3 {
+        offered(&mut session, fence);
+        session.cancel(Fence(fence), "", 0);
+    }
+    assert!(session.offer(task(4)).unwrap_err().contains("miners.max_resumed"));
+    session.tick(20_000);
+    offered(&mut session, 5);
+    session.check().unwrap();
 }
 
 #[test]
@@ -423,6 +448,7 @@ proptest! {
             }
             let living = world.seen.values().filter(|seen| !seen.forgotten).count();
             prop_assert_eq!(session.inflight().len(), living, "what is not forgotten is held, and nothing else");
+            prop_assert_eq!(session.check(), Ok(()));
             if world.closed {
                 break;
             }
