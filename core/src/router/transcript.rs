@@ -271,6 +271,25 @@ impl Transcript {
         self.raw.shrink_to_fit();
     }
 
+    /// Checks the bounds of the transcript, and its counts against what it holds.
+    ///
+    /// # Errors
+    /// A text that says which bound or count is broken.
+    pub fn check(&self) -> Result<(), String> {
+        let raw: usize = self.raw.iter().flatten().map(Bytes::len).sum();
+        if raw != self.raw_bytes || raw > self.max_raw_bytes {
+            return Err(format!("{raw} bytes of chunks, {} counted, at most {}", self.raw_bytes, self.max_raw_bytes));
+        }
+        let (text, last) = (self.text().len(), self.ends.last().map_or(0, |end| *end as usize));
+        if text != last || text > self.max_bytes {
+            return Err(format!("{text} bytes of text, pieces up to {last}, at most {}", self.max_bytes));
+        }
+        if self.raw.len() > self.ends.len() {
+            return Err(format!("{} chunks of {} pieces", self.raw.len(), self.ends.len()));
+        }
+        Ok(())
+    }
+
     /// The text so far.
     pub fn text(&self) -> &str {
         self.whole.as_deref().unwrap_or(&self.text)

@@ -28,7 +28,7 @@ impl World {
             session: SessionId(session),
             model: None,
             embedding: false,
-            band: self.random.chance(10).then_some(3),
+            band: (!self.strict && self.random.chance(10)).then_some(3),
             prompt_tokens: self.random.range(1, 50),
             max_tokens: self.random.range(1, 100),
             bytes: 10,
@@ -81,8 +81,11 @@ impl World {
                     self.unwritten.push((self.epoch, Write::Accept(gid, held_key)));
                     self.schedule_commit();
                 }
+                let session = task.row.session;
                 self.live.insert(gid, task);
-                if self.random.chance(12) {
+                self.weigh(gid, session);
+                // In a strict world the shares of the first two sessions are compared.
+                if self.random.chance(12) && !(self.strict && session.0 < 2) {
                     let at = self.random.range(0, 3_000);
                     self.after(at, Happening::Cancel(gid));
                 }
@@ -283,6 +286,8 @@ impl World {
                 ));
             }
         }
+        let end = self.disk.get(&gid).and_then(|row| row.end.as_ref()).map(|(outcome, _)| *outcome);
+        self.settle_all(gid, &task, end.or(Some(Outcome::Ok)));
         if task.shadow() {
             return Ok(());
         }
@@ -318,6 +323,7 @@ impl World {
             return Err(format!("task {gid} has no row, and its end could not be written"));
         }
         self.report.ends_lost += 1;
+        self.settle_all(gid, &task, None);
         Ok(())
     }
 }

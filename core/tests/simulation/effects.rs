@@ -13,6 +13,7 @@ impl World {
             if self.loud {
                 eprintln!("        -> {effect:?}");
             }
+            self.touched.extend(gid_of(&effect));
             match effect {
                 Effect::Admitted { .. } | Effect::Refused { .. } | Effect::State { .. } => {}
                 Effect::Voided { gid } => {
@@ -31,6 +32,7 @@ impl World {
                 Effect::Offer { gid, miner, fence, role } => self.offered(gid, miner, fence, role)?,
                 Effect::Stop { gid, miner, fence, .. } => {
                     self.dead.insert(fence);
+                    self.stop_remote(miner, fence);
                     let told = self.miners.get_mut(&miner).map(|miner| {
                         miner.outstanding.remove(&fence);
                         miner.who.name.clone()
@@ -111,6 +113,7 @@ impl World {
     }
 
     fn finished(&mut self, gid: Gid, outcome: Outcome, cause: EndCause) -> Result<(), String> {
+        self.leaves_the_queue(gid);
         let Some(task) = self.live.get_mut(&gid) else { return Err(format!("task {gid} finished, but is not known")) };
         if std::mem::replace(&mut task.finishing, true) {
             return Err(format!("I2: task {gid} finished twice"));
@@ -167,5 +170,18 @@ impl World {
             return Err(format!("I4: the reader of task {gid} has {:?}, its result is {:?}", reader.text, given.text));
         }
         Ok(given.text.clone())
+    }
+}
+
+/// The task that an effect changes.
+fn gid_of(effect: &Effect) -> Option<Gid> {
+    match effect {
+        Effect::Offer { gid, .. }
+        | Effect::Stop { gid, .. }
+        | Effect::Voided { gid }
+        | Effect::Promoted { gid, .. }
+        | Effect::Recheck { gid, .. }
+        | Effect::Finish { gid, .. } => Some(*gid),
+        _ => None,
     }
 }

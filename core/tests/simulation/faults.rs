@@ -4,6 +4,7 @@ use cortensor_router::internals::engine::{Blame, Event, MinerKey};
 use cortensor_router::model::Fence;
 
 use crate::miners::REJOINS_AFTER;
+use crate::network::Break;
 use crate::world::{Happening, World};
 
 /// A fault that comes at a time of its own.
@@ -17,11 +18,32 @@ pub(crate) enum Fault {
     Forged,
     /// The disk stalls.
     Stall,
+    /// A miner that dialled in sends a frame that breaks the protocol.
+    Wild,
+    /// A connection of a miner that dialled in breaks.
+    Broken,
+    /// Another process has the identity, or the name, of a miner that dialled in.
+    Double,
+    /// A miner that dialled in reads nothing for a time.
+    Deaf,
 }
 
 impl World {
     pub(crate) fn plan_faults(&mut self) {
-        for (fault, percent) in [(Fault::Storm, 15), (Fault::Cut, 60), (Fault::Forged, 60), (Fault::Stall, 30)] {
+        let faults = [
+            (Fault::Storm, 15),
+            (Fault::Cut, 60),
+            (Fault::Forged, 60),
+            (Fault::Stall, 30),
+            (Fault::Wild, 80),
+            (Fault::Wild, 80),
+            (Fault::Wild, 80),
+            (Fault::Broken, 60),
+            (Fault::Broken, 60),
+            (Fault::Double, 30),
+            (Fault::Deaf, 50),
+        ];
+        for (fault, percent) in faults {
             if self.random.chance(percent) {
                 let at = self.random.range(0, 8_000);
                 self.after(at, Happening::Fault(fault));
@@ -34,7 +56,9 @@ impl World {
             Fault::Storm => {
                 self.report.storms += 1;
                 let all: Vec<MinerKey> = self.miners.keys().copied().collect();
-                all.into_iter().try_for_each(|key| self.leave(key))
+                all.into_iter().try_for_each(|key| self.leave(key))?;
+                let open: Vec<u32> = self.dial.connections.keys().copied().collect();
+                open.into_iter().try_for_each(|number| self.break_connection(number, Break::Reset))
             }
             Fault::Cut => {
                 let all: Vec<MinerKey> = self.miners.keys().copied().collect();
@@ -42,6 +66,11 @@ impl World {
                     return Ok(());
                 }
                 let key = all[self.random.range(0, all.len() as u64 - 1) as usize];
+                if let Some(id) = self.dial.id_of(key) {
+                    let number = self.dial.seats.get(&id).and_then(|seat| seat.occupancy.connection().copied());
+                    number.into_iter().for_each(|number| self.cut_way(number));
+                    return Ok(());
+                }
                 self.report.cuts += 1;
                 self.cut.entry(key).or_default();
                 let at = self.random.range(50, 6_000);
@@ -49,6 +78,27 @@ impl World {
                 Ok(())
             }
             Fault::Forged => self.forged(),
+            Fault::Wild => {
+                self.run_wild();
+                Ok(())
+            }
+            Fault::Broken => {
+                let open: Vec<u32> = self.dial.processes.values().filter_map(|process| process.connection).collect();
+                if open.is_empty() {
+                    return Ok(());
+                }
+                let number = open[self.random.range(0, open.len() as u64 - 1) as usize];
+                let how = self.some_break();
+                self.break_connection(number, how)
+            }
+            Fault::Double => {
+                self.double();
+                Ok(())
+            }
+            Fault::Deaf => {
+                self.deafen();
+                Ok(())
+            }
             Fault::Stall => {
                 self.report.stalls += 1;
                 let stall = self.random.range(200, 3_000);

@@ -8,26 +8,36 @@
 #![allow(clippy::print_stderr)] // a replayed world tells what happens in it
 
 mod admission;
+mod answers;
 mod clients;
+mod dial;
+mod door;
 mod effects;
 mod fairness;
 mod faults;
+mod happening;
+mod hellos;
+mod invariants;
 mod miners;
+mod network;
 mod people;
+mod process;
 mod reader;
 mod redundancy;
 mod report;
+mod seats;
+mod sessions;
 mod shrink;
+mod skew;
 mod trace;
+mod wild;
+mod work;
 mod world;
 
 use cortensor_router_testkit::random;
+use cortensor_router_testkit::setting;
 use report::WorldReport;
 use world::World;
-
-fn setting(name: &str) -> Option<u64> {
-    std::env::var(name).ok().and_then(|value| value.parse().ok())
-}
 
 /// Runs worlds. Gives the counts of all of them, and the fingerprint of each.
 fn run(first: u64, seeds: u64, loud: bool) -> (WorldReport, Vec<(u64, u64)>) {
@@ -62,7 +72,7 @@ fn run(first: u64, seeds: u64, loud: bool) -> (WorldReport, Vec<(u64, u64)>) {
 #[test]
 fn no_world_breaks_an_invariant() {
     let first = setting("SIM_SEED").unwrap_or(0);
-    let seeds = match (setting("SIM_SEEDS"), setting("SIM_SEED")) {
+    let seeds = match (setting("SIM_SEEDS"), setting::<u64>("SIM_SEED")) {
         (Some(seeds), _) => seeds,
         (None, Some(_)) => 1,
         (None, None) => 1_000,

@@ -1,10 +1,12 @@
 //! The miners of a world: they join, accept offers, answer, and are lost.
 
-use cortensor_router::internals::Push;
+use std::collections::BTreeMap;
+
 use cortensor_router::internals::engine::{Blame, BreakerState, Event, MinerKey, Role};
 use cortensor_router::model::{Fence, Gid};
 
-use crate::world::{Act, Given, Happening, LiveMiner, MIN_REPUTATION, Plan, World};
+use crate::answers::Heard;
+use crate::world::{Act, Happening, LiveMiner, MIN_REPUTATION, Plan, World};
 
 /// The time after which a miner that was lost comes back.
 pub(crate) const REJOINS_AFTER: u64 = 500;
@@ -15,26 +17,43 @@ impl World {
         let absent: Vec<_> = self
             .identities
             .iter()
-            .filter(|who| !self.miners.values().any(|miner| miner.who.name == who.name))
+            .filter(|who| match who.dials {
+                Some(_) => !self.dial.processes.values().any(|process| process.who.name == who.name),
+                None => !self.miners.values().any(|miner| miner.who.name == who.name),
+            })
             .cloned()
             .collect();
         if absent.is_empty() {
             return Ok(());
         }
         let who = absent[self.random.range(0, absent.len() as u64 - 1) as usize].clone();
+        if who.dials.is_some() {
+            self.start_process(who, None);
+            return Ok(());
+        }
         let key = MinerKey(self.next_miner);
         self.next_miner += 1;
         let auto = self.random.chance(50);
         let capacity = self.random.range(1, 3) as u32;
         let rules = who.rules(capacity, auto);
-        self.miners.insert(key, LiveMiner { who, auto, capacity, outstanding: std::collections::BTreeMap::new() });
+        self.miners.insert(key, LiveMiner { who, auto, slots: capacity, capacity, outstanding: BTreeMap::new() });
         self.step(Event::MinerUp(key, rules))
     }
 
-    /// Disconnects a miner, which comes back later.
+    /// Disconnects a miner that has not dialled in. It comes back later.
     pub(crate) fn leave(&mut self, key: MinerKey) -> Result<(), String> {
-        let Some(miner) = self.miners.remove(&key) else { return Ok(()) };
+        if !self.miners.contains_key(&key) || self.dial.id_of(key).is_some() {
+            return Ok(());
+        }
         self.report.miners_lost += 1;
+        self.gone(key)?;
+        self.after(REJOINS_AFTER, Happening::MinerJoins);
+        Ok(())
+    }
+
+    /// Removes a miner: its attempts are lost.
+    pub(crate) fn gone(&mut self, key: MinerKey) -> Result<(), String> {
+        let Some(miner) = self.miners.remove(&key) else { return Ok(()) };
         self.dead.extend(miner.outstanding.keys());
         for (fence, gid) in &miner.outstanding {
             if let Some(task) = self.live.get_mut(gid) {
@@ -42,9 +61,7 @@ impl World {
                 task.transcript.seal_of(*fence);
             }
         }
-        self.step(Event::MinerGone(key))?;
-        self.after(REJOINS_AFTER, Happening::MinerJoins);
-        Ok(())
+        self.step(Event::MinerGone(key))
     }
 
     pub(crate) fn offered(&mut self, gid: Gid, key: MinerKey, fence: Fence, role: Role) -> Result<(), String> {
@@ -83,29 +100,49 @@ impl World {
             return Err(format!("I6: miner {key:?} has more tasks than credits"));
         }
         let of = task.answers_for.unwrap_or(gid);
-        let plan = Plan { pieces: miner.who.says(of, said), aside: role == Role::Aside, hedge: role == Role::Hedge };
-        let (auto, pieces) = (miner.auto, plan.pieces.len());
+        let plan = Plan {
+            pieces: miner.who.says(of, said),
+            aside: role == Role::Aside,
+            hedge: role == Role::Hedge,
+            spoke: false,
+        };
+        let (auto, pieces, epoch) = (miner.auto, plan.pieces.len(), self.epoch);
         self.plans.insert(fence, plan);
-        self.plan(key, gid, fence, auto, pieces);
+        if role != Role::Hedge
+            && let Some(view) = self.engine.task(gid)
+        {
+            self.charge(gid, view.cost);
+        }
+        if self.offer_remote(key, fence, gid, of, role) {
+            return Ok(());
+        }
+        for (at, act) in self.acts(auto, pieces) {
+            let happening = match act {
+                Act::Leave => Happening::MinerLeaves(key),
+                act => Happening::Miner(key, epoch, fence, gid, act),
+            };
+            self.at(at, happening);
+        }
         Ok(())
     }
 
-    fn plan(&mut self, key: MinerKey, gid: Gid, fence: Fence, auto: bool, pieces: usize) {
-        let epoch = self.epoch;
+    /// What a miner does for an attempt whose answer has so many pieces, and when.
+    pub(crate) fn acts(&mut self, auto: bool, pieces: usize) -> Vec<(u64, Act)> {
         let mut at = self.now + self.random.range(1, 50);
-        let tell = |world: &mut Self, at: u64, act: Act| world.at(at, Happening::Miner(key, epoch, fence, gid, act));
+        let mut acts = Vec::new();
         if !auto {
             match self.random.range(0, 19) {
-                0 => return, // says nothing
-                1 => return tell(self, at, Act::Reject),
-                _ => tell(self, at, Act::Accept),
+                0 => return acts, // says nothing
+                1 => return vec![(at, Act::Reject)],
+                _ => acts.push((at, Act::Accept)),
             }
         }
         // Sometimes a first token is slow to come, and sometimes the answer comes in one piece.
         if self.random.chance(15) {
             at += 1_500;
             if self.random.chance(40) {
-                return tell(self, at, Act::Fail(Blame::Overload));
+                acts.push((at, Act::Fail(Blame::Overload)));
+                return acts;
             }
         }
         let in_pieces = self.random.chance(80);
@@ -114,7 +151,7 @@ impl World {
         if in_pieces {
             for n in 0..stops_after {
                 at += self.random.range(1, 400);
-                tell(self, at, Act::Token(n));
+                acts.push((at, Act::Token(n)));
             }
         }
         at += self.random.range(1, 200);
@@ -123,17 +160,18 @@ impl World {
             1 => {
                 self.report.upstream_failures += 1;
                 let blame = if self.random.chance(70) { Blame::Miner } else { Blame::Barred };
-                tell(self, at, Act::Fail(blame));
+                acts.push((at, Act::Fail(blame)));
             }
             2 => {
                 let blame = if self.random.chance(70) { Blame::Overload } else { Blame::Unfit };
                 self.report.overloaded_upstreams += u64::from(blame == Blame::Overload);
-                tell(self, at, Act::Fail(blame));
+                acts.push((at, Act::Fail(blame)));
             }
-            3 if self.random.chance(50) => tell(self, at, Act::Fail(Blame::Request)),
-            3 | 4 => self.at(at, Happening::MinerLeaves(key)),
-            _ => tell(self, at, Act::Done),
+            3 if self.random.chance(50) => acts.push((at, Act::Fail(Blame::Request))),
+            3 | 4 => acts.push((at, Act::Leave)),
+            _ => acts.push((at, Act::Done)),
         }
+        acts
     }
 
     pub(crate) fn miner_acts(
@@ -148,103 +186,36 @@ impl World {
             on_the_way.push(Happening::Miner(key, epoch, fence, gid, act));
             return Ok(());
         }
-        let stale = epoch != self.epoch
-            || self.dead.contains(&fence)
-            || !self.miners.get(&key).is_some_and(|m| m.outstanding.contains_key(&fence));
+        let stale = epoch != self.epoch || self.is_stale(key, fence);
         let event = match act {
-            Act::Accept => Some(Event::Accept(fence)),
-            Act::Reject => Some(Event::Reject(fence)),
-            Act::Token(n) => self.token(key, fence, gid, n, stale)?,
-            Act::Done => self.done(key, fence, gid, stale)?,
-            Act::Fail(blame) => Some(Event::Fail { fence, blame }),
+            Act::Accept => Event::Accept(fence),
+            Act::Reject => Event::Reject(fence),
+            Act::Token(n) => {
+                let Some(text) = self.plans.get(&fence).map(|plan| plan.pieces[n].clone()) else { return Ok(()) };
+                match self.piece(key, fence, gid, &text, None, stale)? {
+                    Heard::Told(event) | Heard::Late(event) => event,
+                    Heard::Unwanted => return Ok(()),
+                }
+            }
+            Act::Done => {
+                let claim = self.claim();
+                let whole = self.plans.get(&fence).map(|plan| plan.pieces.concat()).unwrap_or_default();
+                let Some(event) = self.done(key, fence, gid, stale, (Some(&whole), &whole), claim)? else {
+                    return Ok(());
+                };
+                event
+            }
+            Act::Fail(blame) => Event::Fail { fence, blame },
+            Act::Leave | Act::Stopped => return Ok(()),
         };
-        let Some(event) = event else { return Ok(()) };
-        if !stale && matches!(act, Act::Done | Act::Fail(_) | Act::Reject) {
-            if let Some(miner) = self.miners.get_mut(&key) {
-                miner.outstanding.remove(&fence);
-            }
-            self.dead.insert(fence);
-        }
-        let effects = self.effects_of(event);
-        if stale {
-            self.report.stale_frames += 1;
-            if !effects.is_empty() {
-                return Err(format!("I3: the stale fence {fence} had the effect {:?}", effects[0]));
-            }
-        }
-        self.act_on(effects)?;
+        let ends = matches!(act, Act::Done | Act::Fail(_) | Act::Reject);
+        self.tell_as(key, fence, event, ends, stale)?;
         // A network sometimes delivers a frame twice.
         if matches!(act, Act::Done) && self.random.chance(20) {
             self.report.duplicates += 1;
             self.after(self.now % 7, Happening::Miner(key, epoch, fence, gid, act));
         }
         Ok(())
-    }
-
-    /// Handles a piece. Gives `None` if the miner is told to stop and the engine gets no event.
-    fn token(&mut self, key: MinerKey, fence: Fence, gid: Gid, n: usize, stale: bool) -> Result<Option<Event>, String> {
-        let (Some(task), Some(plan)) = (self.live.get_mut(&gid), self.plans.get(&fence)) else { return Ok(None) };
-        if plan.aside {
-            return Ok(Some(Event::Progress { fence, first: n == 0, shown: false }));
-        }
-        let began = task.transcript.begun();
-        let pushed = task.transcript.push(fence, &plan.pieces[n], None);
-        if !matches!(pushed, Push::At(_)) {
-            return Ok(None);
-        }
-        if stale {
-            return Err(format!("I3: a token under the stale fence {fence} was taken"));
-        }
-        task.tainted |= self.miners.get(&key).is_some_and(|miner| miner.who.lie.is_some());
-        self.report.hedges_won += u64::from(plan.hedge && !began);
-        let lags = self.random.chance(30);
-        let shown = task.reader.as_ref().is_some_and(|reader| !(reader.slow && lags));
-        self.report.slow_readers += u64::from(task.reader.is_some() && !shown);
-        if let Some(reader) = task.reader.as_mut().filter(|_| shown) {
-            task.transcript.show();
-            reader.read(&task.transcript, self.epoch)?;
-        }
-        Ok(Some(Event::Progress { fence, first: !began, shown }))
-    }
-
-    fn done(&mut self, key: MinerKey, fence: Fence, gid: Gid, stale: bool) -> Result<Option<Event>, String> {
-        // A miner may claim any number of tokens.
-        let tokens = match self.random.range(0, 19) {
-            0 => 0,
-            1 => 1 << 53,
-            2 => u64::MAX,
-            3 => self.random.range(100, 100_000),
-            _ => 3,
-        };
-        self.report.false_usage += u64::from(!stale && tokens != 3);
-        let event = Event::Done { fence, tokens };
-        if stale {
-            return Ok(Some(event));
-        }
-        let (Some(task), Some(plan), Some(miner)) =
-            (self.live.get_mut(&gid), self.plans.get(&fence), self.miners.get(&key))
-        else {
-            return Ok(None);
-        };
-        let mut text = plan.pieces.concat();
-        if !plan.aside {
-            if !task.transcript.takes(fence) {
-                return Ok(None);
-            }
-            if !task.transcript.begun() && !text.is_empty() {
-                task.transcript.push(fence, &text, None);
-                task.tainted |= miner.who.lie.is_some();
-                if let Some(reader) = &mut task.reader {
-                    task.transcript.show();
-                    reader.read(&task.transcript, self.epoch)?;
-                }
-            }
-            task.transcript.text().clone_into(&mut text);
-            task.primary = Some(fence);
-        }
-        self.report.lies += u64::from(miner.who.lie.is_some());
-        task.answers.push(Given { fence, who: miner.who.clone(), text });
-        Ok(Some(event))
     }
 
     /// Checks that a miner may have a task, by the rules of its session and of redundancy.

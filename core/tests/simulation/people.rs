@@ -7,6 +7,7 @@ use cortensor_router::internals::engine::{MinerRules, SessionRules};
 use cortensor_router::model::{Gid, SessionMode};
 
 use crate::random::Random;
+use crate::skew::Skew;
 
 /// The number of sessions in a world. Sessions from [`RESTRICTED`] on have rules that exclude some miners.
 pub(crate) const SESSIONS: u64 = 7;
@@ -38,6 +39,14 @@ pub(crate) enum Lie {
     Empty,
 }
 
+/// The proof of identity of a miner that dials in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Credential {
+    Token,
+    /// A key of its own, which the router enrols at first.
+    Key,
+}
+
 /// The identity of a miner, which stays when the miner comes back.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
@@ -46,6 +55,9 @@ pub(crate) struct Identity {
     pub(crate) dedicated: bool,
     pub(crate) continues: bool,
     pub(crate) lie: Option<Lie>,
+    /// Whether the miner dials in, and with what; `None`: it is code of the host program.
+    pub(crate) dials: Option<Credential>,
+    pub(crate) skew: Skew,
 }
 
 impl Identity {
@@ -64,6 +76,16 @@ impl Identity {
                     2 => Lie::Copied,
                     _ => Lie::Empty,
                 }),
+                dials: random.chance(50).then(|| match random.range(0, 3) {
+                    0 => Credential::Key,
+                    _ => Credential::Token,
+                }),
+                // An older miner cannot say that it is dedicated.
+                skew: match random.range(0, 4) {
+                    0 if n % 4 != 3 => Skew::Older,
+                    1 => Skew::Newer,
+                    _ => Skew::Same,
+                },
             })
             .collect()
     }

@@ -3,49 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cortensor_router::internals::Transcript;
-use cortensor_router::internals::engine::{Blame, Demand, Effect, Engine, EngineSettings, Event, MinerKey};
+use cortensor_router::internals::engine::{Demand, Effect, Engine, EngineSettings, Event, MinerKey};
 use cortensor_router::model::{Fence, Gid, Outcome, SessionId, Standing, TaskId, Timestamp};
 
-use crate::faults::Fault;
+use crate::dial::DialIn;
+pub(crate) use crate::happening::{Act, Happening};
+use crate::invariants::Shares;
 use crate::people::{Identity, SESSIONS, session_rules};
 use crate::random::Random;
 use crate::reader::Reader;
 use crate::report::WorldReport;
 use crate::trace::Fingerprint;
-
-/// An event at a time.
-#[derive(Debug, Clone)]
-pub(crate) enum Happening {
-    Submit {
-        held_key: Option<u64>,
-    },
-    Cancel(Gid),
-    Attach(Gid),
-    /// A reader that had left comes back with its last number.
-    Return(usize),
-    Commit(u64),
-    /// The store's answer to an accept, which came late.
-    Answered(u64, Gid, bool),
-    Verdict(u64, Gid),
-    Miner(MinerKey, u64, Fence, Gid, Act),
-    MinerLeaves(MinerKey),
-    MinerJoins,
-    Fault(Fault),
-    /// The end of a cut of a miner's connection.
-    Heal(MinerKey),
-    Tick,
-    Crash,
-}
-
-/// The reaction of a miner to an attempt.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Act {
-    Accept,
-    Reject,
-    Token(usize),
-    Done,
-    Fail(Blame),
-}
 
 /// A write that waits for its commit.
 #[derive(Debug, Clone)]
@@ -93,6 +61,9 @@ pub(crate) struct LiveTask {
 pub(crate) struct LiveMiner {
     pub(crate) who: Identity,
     pub(crate) auto: bool,
+    /// The number of tasks that the miner can do at a time.
+    pub(crate) slots: u32,
+    /// The number of tasks that it may have at present.
     pub(crate) capacity: u32,
     pub(crate) outstanding: BTreeMap<Fence, Gid>,
 }
@@ -102,7 +73,12 @@ pub(crate) struct Plan {
     pub(crate) pieces: Vec<String>,
     pub(crate) aside: bool,
     pub(crate) hedge: bool,
+    /// Whether the miner has given a piece.
+    pub(crate) spoke: bool,
 }
+
+/// The bytes of the OpenAI chunks that a transcript keeps.
+const RAW_BYTES: usize = 30;
 
 pub(crate) struct World {
     pub(crate) random: Random,
@@ -143,6 +119,17 @@ pub(crate) struct World {
     pub(crate) live: BTreeMap<Gid, LiveTask>,
     pub(crate) miners: BTreeMap<MinerKey, LiveMiner>,
     pub(crate) plans: BTreeMap<Fence, Plan>,
+    /// The miners that dial in.
+    pub(crate) dial: DialIn,
+    /// Whether the present event has reached the engine.
+    pub(crate) stepped: bool,
+    /// The tasks that the present event has changed.
+    pub(crate) touched: BTreeSet<Gid>,
+    /// Whether a free miner takes the first task that waits.
+    pub(crate) strict: bool,
+    pub(crate) shares: Shares,
+    /// The number of tasks that the last start found unfinished.
+    pub(crate) restored: u64,
     pub(crate) next_miner: u32,
     /// Every fence that was ever used.
     pub(crate) fences: BTreeSet<Fence>,
@@ -162,6 +149,8 @@ const SUBMITS: u64 = 40;
 /// The submits of a world whose miners are overloaded. They come within a fifth of the usual time.
 const OVERLOAD: u64 = 75;
 const START: u64 = 1_000_000;
+/// The events after which a world counts as one that never ends.
+const MOST_EVENTS: u64 = 20_000;
 /// The maximum number of tasks that wait.
 pub(crate) const MAX_QUEUED: u64 = 30;
 /// The reputation below which a miner gets no tasks.
@@ -173,6 +162,7 @@ impl World {
         let (recheck_ratio, hedges) = (if random.chance(50) { 0.4 } else { 0.0 }, random.chance(80));
         let identities = Identity::all(&mut random);
         let (flaky, overload) = (random.chance(40), random.chance(15));
+        let (strict, newer_router) = (random.chance(30), random.chance(20));
         Self {
             random,
             loud,
@@ -181,7 +171,7 @@ impl World {
             order: 0,
             left_out: BTreeSet::new(),
             heap: BTreeMap::new(),
-            engine: Engine::new(settings(1, Gid(1), recheck_ratio, hedges)),
+            engine: Engine::new(settings(1, Gid(1), recheck_ratio, hedges, strict)),
             epoch: 1,
             started: START,
             recheck_ratio,
@@ -200,6 +190,12 @@ impl World {
             live: BTreeMap::new(),
             miners: BTreeMap::new(),
             plans: BTreeMap::new(),
+            dial: DialIn { newer_router, ..DialIn::default() },
+            stepped: false,
+            touched: BTreeSet::new(),
+            strict,
+            shares: Shares::default(),
+            restored: 0,
             next_miner: 1,
             fences: BTreeSet::new(),
             dead: BTreeSet::new(),
@@ -253,11 +249,14 @@ impl World {
             self.now = at;
             self.report.events += 1;
             if self.loud {
-                eprintln!("{:>7} {happening:?}", at - START);
+                // The clock may have been set to a time before the start.
+                eprintln!("{:>7} {happening:?}", at as i64 - START as i64);
             }
             self.happen(&happening)?;
-            self.engine.check()?;
-            self.check_deadlines()?;
+            self.check()?;
+            if self.report.events > MOST_EVENTS {
+                return Err("the world does not come to rest".into());
+            }
             if let Some(next) = self.engine.next_deadline() {
                 let at = next.0.max(self.now);
                 if self.heap.first_key_value().is_none_or(|((first, _), _)| *first > at) {
@@ -303,7 +302,7 @@ impl World {
 
     fn start_engine(&mut self) -> Result<(), String> {
         let first_gid = self.disk.keys().next_back().map_or(Gid(1), |gid| Gid(gid.0 + 1));
-        self.engine = Engine::new(settings(self.epoch, first_gid, self.recheck_ratio, self.hedges));
+        self.engine = Engine::new(settings(self.epoch, first_gid, self.recheck_ratio, self.hedges, self.strict));
         for (name, reputation) in self.disk_reputations.clone() {
             self.step(Event::Reputation(name, reputation))?;
         }
@@ -316,10 +315,12 @@ impl World {
         }
         let unfinished: Vec<_> =
             self.disk.iter().filter(|(_, row)| row.end.is_none()).map(|(gid, row)| (*gid, row.clone())).collect();
+        self.restored = unfinished.len() as u64;
         for (gid, row) in unfinished {
             let spec = Demand { held: false, attached: false, open_ended: false, ..row.spec.clone() };
             self.live.insert(gid, LiveTask::new(row.clone(), self.engine.first_base()));
             self.step(Event::Restore(gid, row.id, Box::new(spec)))?;
+            self.weigh(gid, row.session);
         }
         for _ in 0..4 {
             self.join()?;
@@ -327,80 +328,42 @@ impl World {
         Ok(())
     }
 
-    pub(crate) fn happen(&mut self, happening: &Happening) -> Result<(), String> {
-        match *happening {
-            Happening::Submit { held_key } => self.submit(held_key),
-            Happening::Cancel(gid) => {
-                self.step(Event::Cancel(gid))?;
-                if let Some(task) = self.live.get_mut(&gid)
-                    && !task.finishing
-                {
-                    return Err(format!("I8: the cancel of task {gid} did nothing"));
-                }
-                Ok(())
-            }
-            Happening::Attach(gid) => self.attach(gid),
-            Happening::Return(index) => self.come_back(index),
-            Happening::Answered(epoch, gid, well) => {
-                if epoch == self.epoch {
-                    self.report.late_answers += u64::from(!self.live.contains_key(&gid));
-                    self.accept_answered(gid, well)?;
-                }
-                Ok(())
-            }
-            Happening::Commit(epoch) => {
-                if epoch == self.epoch {
-                    self.commit()?;
-                }
-                Ok(())
-            }
-            Happening::Verdict(epoch, gid) => {
-                if epoch == self.epoch {
-                    self.rule(gid)?;
-                }
-                Ok(())
-            }
-            Happening::Miner(key, epoch, fence, gid, act) => self.miner_acts(key, epoch, fence, gid, act),
-            Happening::MinerLeaves(key) => self.leave(key),
-            Happening::Fault(fault) => self.suffer(fault),
-            Happening::Heal(key) => self.heal(key),
-            Happening::MinerJoins => self.join(),
-            Happening::Tick => self.step(Event::Tick),
-            Happening::Crash => {
-                self.report.crashes += 1;
-                // A crash comes before the commit, just after it and before any client was told, or it tears the tail
-                // off what was being written.
-                let writes = std::mem::take(&mut self.unwritten);
-                let kept = match self.random.range(0, 2) {
-                    0 => 0,
-                    1 => writes.len(),
-                    _ => self.random.range(0, writes.len() as u64) as usize,
-                };
-                self.report.lost_commits += u64::from(kept < writes.len());
-                self.report.torn += u64::from(kept > 0 && kept < writes.len());
-                for (_, write) in writes.into_iter().take(kept) {
-                    self.write(&write);
-                }
-                for miner in std::mem::take(&mut self.miners).into_values() {
-                    self.dead.extend(miner.outstanding.keys());
-                }
-                for (gid, task) in std::mem::take(&mut self.live) {
-                    if let Some(reader) = task.reader
-                        && self.told_ids.get(&(task.row.session, task.row.id)) == Some(&gid)
-                    {
-                        self.leaves(gid, reader);
-                    }
-                }
-                self.in_doubt.clear();
-                self.cut.clear();
-                self.stalled_until = 0;
-                self.clock_jumps();
-                self.plans.clear();
-                self.epoch += 1;
-                self.started = self.now;
-                self.start_engine()
+    /// Lets the router lose its memory and start again from its store.
+    pub(crate) fn crashes(&mut self) -> Result<(), String> {
+        self.report.crashes += 1;
+        // A crash comes before the commit, just after it and before any client was told, or it tears the tail
+        // off what was being written.
+        let writes = std::mem::take(&mut self.unwritten);
+        let kept = match self.random.range(0, 2) {
+            0 => 0,
+            1 => writes.len(),
+            _ => self.random.range(0, writes.len() as u64) as usize,
+        };
+        self.report.lost_commits += u64::from(kept < writes.len());
+        self.report.torn += u64::from(kept > 0 && kept < writes.len());
+        for (_, write) in writes.into_iter().take(kept) {
+            self.write(&write);
+        }
+        for miner in std::mem::take(&mut self.miners).into_values() {
+            self.dead.extend(miner.outstanding.keys());
+        }
+        for (gid, task) in std::mem::take(&mut self.live) {
+            if let Some(reader) = task.reader
+                && self.told_ids.get(&(task.row.session, task.row.id)) == Some(&gid)
+            {
+                self.leaves(gid, reader);
             }
         }
+        self.in_doubt.clear();
+        self.cut.clear();
+        self.drop_connections();
+        self.stalled_until = 0;
+        self.clock_jumps();
+        self.plans.clear();
+        self.shares = Shares::default();
+        self.epoch += 1;
+        self.started = self.now;
+        self.start_engine()
     }
 
     pub(crate) fn step(&mut self, event: Event) -> Result<(), String> {
@@ -410,12 +373,13 @@ impl World {
 
     /// Passes an event to the engine, and records its effects.
     pub(crate) fn effects_of(&mut self, event: Event) -> Vec<Effect> {
+        self.stepped = true;
         let effects = self.engine.step(event, Timestamp(self.now));
         self.fingerprint.note(self.now, &effects);
         effects
     }
 
-    fn check_deadlines(&self) -> Result<(), String> {
+    pub(crate) fn check_deadlines(&self) -> Result<(), String> {
         // The timer fires at the deadline, or at the later start that finds the task again; a comparison and a commit
         // take a short time more.
         let due = |task: &LiveTask| task.row.spec.deadline.0.max(self.started) + 300;
@@ -432,7 +396,7 @@ impl LiveTask {
     pub(crate) fn new(row: Row, base: u64) -> Self {
         Self {
             row,
-            transcript: Transcript::new(100_000, 0).numbered_from(base),
+            transcript: Transcript::new(100_000, RAW_BYTES).numbered_from(base),
             reader: None,
             answers: Vec::new(),
             primary: None,
@@ -452,7 +416,7 @@ impl LiveTask {
     }
 }
 
-fn settings(epoch: u64, first_gid: Gid, recheck_ratio: f64, hedge: bool) -> EngineSettings {
+fn settings(epoch: u64, first_gid: Gid, recheck_ratio: f64, hedge: bool, strict: bool) -> EngineSettings {
     EngineSettings {
         progress_timeout_ms: 3_000,
         accept_timeout_ms: 500,
@@ -464,6 +428,7 @@ fn settings(epoch: u64, first_gid: Gid, recheck_ratio: f64, hedge: bool) -> Engi
         min_reputation: MIN_REPUTATION,
         set_aside_ms: 4_000,
         max_queued_tasks: MAX_QUEUED,
+        scan_window: if strict { 1 } else { EngineSettings::default().scan_window },
         epoch,
         first_gid,
         ..EngineSettings::default()

@@ -16,6 +16,8 @@ pub struct TaskView {
     pub queue_position: Option<u64>,
     /// The number of attempts that were made.
     pub tries: u32,
+    /// The cost that its session is charged.
+    pub cost: u64,
 }
 
 /// A miner's state.
@@ -60,7 +62,7 @@ impl Engine {
         let task = self.tasks.get(gid)?;
         let queue_position =
             (task.state == TaskState::Queued && task.in_queue).then(|| self.line.position(&task.lane, gid, task.place));
-        Some(TaskView { state: task.state, queue_position, tries: task.tries })
+        Some(TaskView { state: task.state, queue_position, tries: task.tries, cost: task.cost })
     }
 
     /// A miner that is there.

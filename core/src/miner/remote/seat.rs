@@ -105,9 +105,10 @@ impl Seat {
         let _order = self.order.lock();
         let (adopted, outputs, old) = {
             let mut state = self.state.lock();
-            let (outputs, old) = state.occupancy.connect(Arc::clone(&link), held, &mut welcome);
+            let first = Arc::clone(&link);
+            let (outputs, old) = state.occupancy.connect(link, held, &mut welcome);
             let adopted = welcome.adopt.len();
-            link.post(RouterFrame::from(welcome).to_text());
+            first.post(RouterFrame::from(welcome).to_text());
             (adopted, outputs, old)
         };
         if let Some(old) = old {
