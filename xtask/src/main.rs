@@ -6,10 +6,12 @@ mod attack;
 mod bench;
 mod c;
 mod environment;
+mod fuzz;
 mod generate;
 mod instructions;
 mod lint;
 mod model;
+mod nightly;
 mod node;
 mod planted;
 mod python;
@@ -98,6 +100,13 @@ enum Command {
         /// The seed of the inputs; a new one if it is absent.
         #[arg(long)]
         seed: Option<u64>,
+        /// Let libFuzzer choose the inputs by the code that they reach. cargo-fuzz is installed below target/ if it is
+        /// absent.
+        #[arg(long)]
+        coverage: bool,
+        /// Instead, count the steps of the readers for inputs of growing sizes.
+        #[arg(long, conflicts_with_all = ["coverage", "seconds", "seed"])]
+        sweep: bool,
     },
     /// Break processes, disk, clock and connections under load, and check that no acknowledged task is lost, doubled or
     /// changed.
@@ -115,6 +124,9 @@ enum Command {
         /// The rows of the report to run; all where none is given.
         rows: Vec<String>,
     },
+    /// Run what takes too long for CI: more worlds, all planted bugs, fuzzing by coverage, more chaos, longer sequences
+    /// for the stores.
+    Nightly,
     /// Measure the product against its gates, beside nginx and a bare proxy in the same run.
     Bench {
         /// The figures to measure; all figures of the core where none is given. `python`, `node` or `c` alone measures
@@ -177,8 +189,13 @@ fn main() -> ExitCode {
         Command::Sim { seed: Some(seed), shrink: true, .. } => suites::shrink(&mut steps, seed),
         Command::Sim { seeds, seed, effects, .. } => suites::sim(&mut steps, seeds, seed, effects.as_deref()),
         Command::Wiring { seeds, seed } => suites::wiring(&mut steps, seeds, seed),
-        Command::Fuzz { target, seconds, seed } => suites::fuzz(&mut steps, target.as_deref(), seconds, seed),
+        Command::Fuzz { target, sweep: true, .. } => fuzz::sweep(&mut steps, target.as_deref()),
+        Command::Fuzz { target, seconds, seed, coverage, .. } => {
+            let plan = fuzz::Plan { target, seconds, seed };
+            if coverage { fuzz::with_coverage(&mut steps, &plan) } else { fuzz::seeded(&mut steps, &plan) }
+        }
         Command::Chaos { cycles, seed } => suites::chaos(&mut steps, cycles, seed),
+        Command::Nightly => nightly::run(&mut steps),
         Command::Attack { rows } => attack::run(&mut steps, &rows),
         Command::Bench { figures, quick, .. } if figures == ["python"] => python::bench(&mut steps, quick),
         Command::Bench { figures, quick, .. } if figures == ["node"] => node::bench(&mut steps, quick),

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
 
@@ -73,7 +72,7 @@ fn rust(steps: &mut Steps) -> Outcome {
 }
 
 /// One integration test of the workspace, with its output. Further arguments go to the test.
-fn test_of(name: &str, arguments: &[&str]) -> Command {
+pub(crate) fn test_of(name: &str, arguments: &[&str]) -> Command {
     let mut run = environment::cargo(&["test", "--workspace", "--test", name]);
     run.args(arguments).args(["--", "--nocapture"]);
     run
@@ -164,20 +163,14 @@ pub(crate) fn shrink(steps: &mut Steps, seed: u64) -> Outcome {
     steps.run(&format!("simulator: a smaller world of seed {seed}"), &mut run)
 }
 
-/// Runs the fuzz targets, or one of them. The inputs of a seed are always the same.
+/// Plays `sequences` sequences of calls, failures and restarts for each test of the model of the stores.
 ///
 /// # Errors
-/// When an input breaks a rule.
-pub(crate) fn fuzz(steps: &mut Steps, target: Option<&str>, seconds: u32, seed: Option<u64>) -> Outcome {
-    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let seed = seed.unwrap_or_else(now);
-    let mut run = test_of("fuzz", &[]);
-    run.arg("no_input_breaks_a_rule");
-    run.env("FUZZ_SECONDS", seconds.to_string()).env("FUZZ_SEED", seed.to_string());
-    if let Some(target) = target {
-        run.env("FUZZ_TARGET", target);
-    }
-    steps.run(&format!("fuzz: {}, {seconds} s, seed {seed}", target.unwrap_or("all targets")), &mut run)
+/// When a store answers otherwise than the model allows.
+pub(crate) fn stores(steps: &mut Steps, sequences: u32) -> Outcome {
+    let mut run = test_of("model", &[]);
+    run.env("PROPTEST_CASES", sequences.to_string());
+    steps.run(&format!("model of the stores: {sequences} sequences"), &mut run)
 }
 
 /// Runs the chaos loop.

@@ -1,7 +1,9 @@
 //! Fuzz targets: each reads bytes that anybody may send to the router, and checks rules that hold for all of them.
 //!
 //! A [`Target`] is a function of bytes. It panics if a rule is broken. [`run`] gives it the files of `corpus/`, and
-//! changes of them that a seed decides. [`sweep`] gives it inputs of 1, 2, 4 and 8 times a size and compares the work.
+//! changes of them that a seed decides. The package in `coverage/` makes programs of libFuzzer of the targets.
+//! [`allocations`] gives a target inputs of 1, 2, 4 and 8 times a size and compares its allocations; the program
+//! `cortensor-router-steps` does so with the steps of the processor.
 //!
 //! | target | reads |
 //! |---|---|
@@ -14,14 +16,18 @@
 //! | `config` | the configuration in TOML, JSON and the environment |
 //! | `query` | the queries of lists |
 
+mod allocations;
 mod corpus;
 mod growth;
 mod mutation;
 mod run;
-mod sweep;
+mod shape;
+mod steps;
 mod targets;
 
+pub use allocations::allocations;
 pub use growth::Growth;
 pub use run::{Plan, run};
-pub use sweep::{Shape, sweep};
+pub use shape::Shape;
+pub use steps::{read_counted, shapes};
 pub use targets::{TARGETS, Target, target};

@@ -1,4 +1,4 @@
-//! Runs every target for a while that every test run can afford, and compares the work for growing inputs.
+//! Runs every target for a while that every test run can afford, and compares the allocations for growing inputs.
 //!
 //! | variable | meaning |
 //! |---|---|
@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use cortensor_router_fuzz::{Plan, TARGETS, Target, run, sweep, target};
+use cortensor_router_fuzz::{Plan, TARGETS, Target, allocations, run, target};
 use cortensor_router_testkit::setting;
 
 /// The seed if `FUZZ_SEED` does not say another one.
@@ -36,8 +36,8 @@ fn no_input_breaks_a_rule() {
 }
 
 #[test]
-fn the_work_grows_as_the_input_does() {
+fn the_allocations_grow_as_the_input_does() {
     let all = targets().into_iter().flat_map(|target| target.shapes.iter().map(move |shape| (target, *shape)));
-    let faster: Vec<String> = all.filter_map(|(target, shape)| sweep(target, shape).err()).collect();
+    let faster: Vec<String> = all.filter_map(|(target, shape)| allocations(target, shape).err()).collect();
     assert!(faster.is_empty(), "{}", faster.join("\n"));
 }

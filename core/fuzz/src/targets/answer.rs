@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::Target;
 use crate::growth::Growth;
-use crate::sweep::Shape;
+use crate::shape::Shape;
 
 pub(super) const TARGET: Target = Target {
     name: "answer",

@@ -6,7 +6,7 @@ use cortensor_router::config::{Override, load};
 use super::request::{told, written};
 use super::{Target, stable};
 use crate::growth::Growth;
-use crate::sweep::Shape;
+use crate::shape::Shape;
 
 pub(super) const TARGET: Target = Target {
     name: "config",
@@ -44,6 +44,9 @@ pub(super) const TARGET: Target = Target {
                 (0..n / 8).map(one).collect::<Vec<_>>().concat()
             },
         },
+        Shape { name: "one long unknown key", make: |n| format!("limits.{} = 1", "max_".repeat(n)) },
+        Shape { name: "deep sections", make: |n| format!("[{}a]\nb = 1", "a.".repeat(n)) },
+        Shape { name: "deep keys", make: |n| format!("{}a = 1", "a.".repeat(n)) },
         Shape { name: "deep lists", make: |n| format!("name = {}", "[".repeat(n)) },
         Shape { name: "a long text", make: |n| format!("name = \"{}\"", "a".repeat(n * 8)) },
         Shape {
@@ -55,6 +58,11 @@ pub(super) const TARGET: Target = Target {
                     .concat()
             },
         },
+        Shape {
+            name: "many variables that set no key",
+            make: |n| (0..n / 8).map(|at| format!("CORTENSOR_LIMITZ_MAX_TASKS_{at}=1\n")).collect::<Vec<_>>().concat(),
+        },
+        Shape { name: "a long variable that sets no key", make: |n| format!("CORTENSOR_{}=1", "MAX_".repeat(n)) },
     ],
 };
 

@@ -5,7 +5,7 @@ use cortensor_router_protocol::raw;
 
 use super::{Target, stable};
 use crate::growth::Growth;
-use crate::sweep::Shape;
+use crate::shape::Shape;
 
 pub(super) const TARGET: Target = Target {
     name: "frame",

@@ -10,7 +10,7 @@ use cortensor_router_protocol::identity::{MinerKeyPair, TLS_EXPORTER, encode};
 
 use super::Target;
 use crate::growth::Growth;
-use crate::sweep::Shape;
+use crate::shape::Shape;
 
 pub(super) const TARGET: Target = Target {
     name: "handshake",

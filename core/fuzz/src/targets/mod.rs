@@ -11,8 +11,11 @@ mod work;
 
 use std::fmt::Display;
 
+use cortensor_router_testkit::random::Random;
+
 use crate::growth::Growth;
-use crate::sweep::Shape;
+use crate::mutation::changed;
+use crate::shape::Shape;
 
 /// A reader under test, with the rules for what it reads.
 #[derive(Debug)]
@@ -38,6 +41,11 @@ impl Target {
         let peak = allocation_counter::measure(|| (self.read)(data)).bytes_max;
         let most = self.growth.most(data.len());
         assert!(peak <= most, "{} bytes were read with {} bytes, and {most} are allowed", data.len(), peak);
+    }
+
+    /// Makes another input of this one, as the seed decides.
+    pub fn changed(&self, data: &[u8], seed: u64) -> Vec<u8> {
+        changed(&mut Random::new(seed), &[data.to_vec()], self.words)
     }
 }
 

@@ -7,7 +7,7 @@ use cortensor_router_model::whole::digits;
 use super::Target;
 use super::request::told;
 use crate::growth::Growth;
-use crate::sweep::Shape;
+use crate::shape::Shape;
 
 pub(super) const TARGET: Target = Target {
     name: "query",

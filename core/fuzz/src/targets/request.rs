@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Target, stable};
 use crate::growth::Growth;
-use crate::sweep::Shape;
+use crate::shape::Shape;
 
 pub(super) const TARGET: Target =
     Target { name: "request", read, growth: Growth { fixed: 1 << 20, times: 64 }, words: WORDS, shapes: SHAPES };

@@ -5,7 +5,7 @@ use cortensor_router::internals::{Recorded, recorded};
 
 use super::Target;
 use crate::growth::Growth;
-use crate::sweep::Shape;
+use crate::shape::Shape;
 
 pub(super) const TARGET: Target = Target {
     name: "stream",

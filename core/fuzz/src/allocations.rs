@@ -1,7 +1,8 @@
-//! Compares the work for inputs of 1, 2, 4 and 8 times a size. The work of a linear reader grows as its input does.
+//! Compares the allocations for inputs of 1, 2, 4 and 8 times a size. Those of a linear reader grow as its input does.
 
 use allocation_counter::{AllocationInfo, measure};
 
+use crate::shape::Shape;
 use crate::targets::Target;
 
 /// The smallest size. Constant work hardly counts any more.
@@ -10,20 +11,11 @@ const SMALLEST: usize = 512;
 /// How far the work for eight times the size may lie above eight times the work. Quadratic work is eight times above.
 const SLACK: u64 = 2;
 
-/// Makes an input of a kind that is hard to read: `n` is its number of members, levels, lines or characters.
-#[derive(Debug, Clone, Copy)]
-pub struct Shape {
-    /// The name in messages.
-    pub name: &'static str,
-    /// Makes the input.
-    pub make: fn(usize) -> String,
-}
-
-/// Checks that the target's work grows as the shape does.
+/// Checks that the target's allocations grow as the shape does.
 ///
 /// # Errors
-/// A text that names the work that grows faster, with its figure for each size.
-pub fn sweep(target: &Target, shape: Shape) -> Result<(), String> {
+/// A text that names the figure that grows faster, with its value for each size.
+pub fn allocations(target: &Target, shape: Shape) -> Result<(), String> {
     let work: Vec<(usize, AllocationInfo)> = [1, 2, 4, 8]
         .into_iter()
         .map(|times| {
