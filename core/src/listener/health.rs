@@ -8,6 +8,7 @@ use utoipa_axum::routes;
 
 use super::auth::Caller;
 use super::cortensor::schema::{Health, Readiness};
+use super::machine::Machine;
 use super::openapi::{ReadFailures, also};
 use super::reply::{Failed, Json};
 use super::state::AppState;
@@ -88,7 +89,7 @@ async fn metrics(
         caller.may(Scope::Read)?;
     }
     let form = Exposition::wanted(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()));
-    state.machine.show(state.router.metrics());
+    Machine::show(state.router.metrics());
     let mut response = form.of(state.router.metrics_text()).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
     Ok(response)

@@ -24,7 +24,7 @@ impl Machine {
     }
 
     /// Brings the metrics of the process up to date.
-    pub(in crate::listener) fn show(&self, metrics: &Metrics) {
+    pub(in crate::listener) fn show(metrics: &Metrics) {
         let pid = Pid::from_u32(std::process::id());
         let what = ProcessRefreshKind::nothing().with_cpu().with_memory();
         // A system of its own, because the use of processors is measured from one look to the next.

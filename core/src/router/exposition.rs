@@ -12,7 +12,7 @@ pub(crate) enum Exposition {
 }
 
 impl Exposition {
-    /// The format that an `Accept` header asks for. Only who names OpenMetrics gets it.
+    /// The format that an `Accept` header asks for: `OpenMetrics` if the header names it, else plain text.
     pub(crate) fn wanted(accept: Option<&str>) -> Self {
         let names =
             |part: &str| part.split(';').next().is_some_and(|kind| kind.trim() == "application/openmetrics-text");
@@ -39,7 +39,7 @@ impl Exposition {
 /// Rewrites `OpenMetrics` as plain text. The comments of a counter name its samples there (`..._total`), infos are
 /// gauges, and there is no mark of the end.
 fn plain(text: &str) -> String {
-    let named = |line: &str| -> Option<(String, String)> {
+    let sample_of = |line: &str| -> Option<(String, String)> {
         let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
         let suffix = match kind {
             "counter" => "_total",
@@ -48,7 +48,7 @@ fn plain(text: &str) -> String {
         };
         Some((name.to_owned(), format!("{name}{suffix}")))
     };
-    let names: HashMap<String, String> = text.lines().filter_map(named).collect();
+    let names: HashMap<String, String> = text.lines().filter_map(sample_of).collect();
     let mut out = String::with_capacity(text.len() + text.len() / 8);
     for line in text.lines() {
         if line == "# EOF" || line.starts_with("# UNIT ") {

@@ -58,7 +58,7 @@ impl Observed {
             text.truncate(text.floor_char_boundary(most));
             text
         };
-        let prompt = cut(self.0.spec.request.prompt_text().into());
+        let prompt = cut(self.0.spec.request.prompt_text());
         let state = self.0.state.lock();
         let text = match state.answers.first() {
             Some(given) => given.answer.text.as_str(),

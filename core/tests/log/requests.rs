@@ -107,16 +107,14 @@ async fn a_request_that_was_refused_or_that_failed_names_the_code_of_its_error()
 async fn a_head_that_is_refused_has_its_line_too() {
     let log = Log::of_process();
     let server = Server::open(Config::default()).await;
-    let long = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX-Pad: {}\r\n\r\n", "a".repeat(100_000));
-    assert!(server.raw(long.as_bytes()).await.starts_with("HTTP/1.1 431"));
+    let padded = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX-Pad: {}\r\n\r\n", "a".repeat(100_000));
+    assert!(server.raw(padded.as_bytes()).await.starts_with("HTTP/1.1 431"));
     assert!(server.raw(b"no request at all\r\n\r\n").await.starts_with("HTTP/1.1 400"));
     assert!(server.raw(b"GET /healthz HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 400"));
     for (code, status) in [("head_too_large", 431), ("bad_request", 400), ("bad_host", 400)] {
         let line = log.line(|line| line["code"] == code).await;
-        assert_eq!(
-            (&line["status"], &line["outcome"], &line["route"]),
-            (&json!(status), &json!("refused"), &json!("unknown"))
-        );
+        let told = (&line["status"], &line["outcome"], &line["route"]);
+        assert_eq!(told, (&json!(status), &json!("refused"), &json!("unknown")), "{line}");
         assert_eq!(log.lines(|line| line["code"] == code).len(), 1);
     }
 }

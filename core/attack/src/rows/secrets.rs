@@ -21,6 +21,9 @@ const UPSTREAM: &str = "sk-upstream-7c1e90aab3";
 /// A part of every prompt.
 const PROMPT: &str = "prompt-marker-5d20";
 
+/// A part of every answer.
+const ANSWER: &str = "answer-marker-81ce";
+
 /// A wrong token that a client sends by mistake: it may be right elsewhere.
 const MISTAKEN: &str = "ctr_mistaken_9b8c7d6e5f";
 
@@ -42,10 +45,11 @@ fn run_with(command: &Command, format: &str, tally: &mut Tally) -> Outcome {
         bad if bad.contains("break") => answer("500 X", &format!("Authorization: Bearer {UPSTREAM}")),
         bad if bad.contains("wrong") => answer("400 X", &format!(r#"{{"error":{{"message":"bad {UPSTREAM}"}}}}"#)),
         bad if bad.contains("garble") => b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n????".to_vec(),
-        _ => answer(
-            "200 OK",
-            r#"{"choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"answer"}}]}"#,
-        ),
+        _ => {
+            let message = json!({"role": "assistant", "content": ANSWER});
+            let choice = json!({"index": 0, "finish_reason": "stop", "message": message});
+            answer("200 OK", &json!({"choices": [choice]}).to_string())
+        }
     })?;
     let settings = format!(
         "[[upstream]]\nurl = \"http://{}/v1\"\napi_key = \"{UPSTREAM}\"\n\
@@ -106,9 +110,15 @@ fn run_with(command: &Command, format: &str, tally: &mut Tally) -> Outcome {
             tally.must(!text.contains(secret), || format!("{name} stands in {place}: {}", around(text, secret)));
         }
     }
-    // Prompts stand in the database and in the answers to their owner, and nowhere else.
-    for (place, text) in shown.iter().filter(|(place, _)| !place.starts_with("answer")) {
-        tally.must(!text.contains(PROMPT), || format!("a prompt stands in {place}: {}", around(text, PROMPT)));
+    // Prompts and answers stand in the database and in the answers to their owner, and nowhere else.
+    let owned = |place: &str| place.starts_with("answer");
+    control(shown.iter().any(|(place, text)| owned(place) && text.contains(ANSWER)), || {
+        "no client got an answer".to_owned()
+    })?;
+    for (place, text) in shown.iter().filter(|(place, _)| !owned(place)) {
+        for (name, words) in [("a prompt", PROMPT), ("an answer", ANSWER)] {
+            tally.must(!text.contains(words), || format!("{name} stands in {place}: {}", around(text, words)));
+        }
     }
     stored(Path::new(&*data), &secrets, tally)
 }
