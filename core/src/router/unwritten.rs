@@ -163,7 +163,9 @@ impl Shared {
         if !left.is_empty() {
             tracing::warn!(tasks = left.len(), "the store did not write the ends of tasks: they run at the next start");
         }
-        left.into_iter().for_each(|kept| self.give_up(kept));
+        for kept in left {
+            self.give_up(kept);
+        }
     }
 
     /// Writes all kept ends once, and runs strays again. Returns whether the store took everything.

@@ -76,8 +76,8 @@ pub trait Store: Send + Sync + 'static {
     /// `IdempotencyMismatch` when the key was used for another request.
     fn find(&self, key: Idempotency) -> Pending<Option<Accepted>>;
 
-    /// Writes the end of a task, once, and counts the task's usage in the same transaction. Gives `false` if the task had ended already or does not exist (never accepted,
-    /// or purged).
+    /// Writes the end of a task, once, and counts the task's usage in the same transaction. Gives `false` if the task
+    /// had ended already or does not exist (never accepted, or purged).
     ///
     /// # Errors
     /// `InvalidArgument` names the time of the task that is missing or 0.

@@ -138,12 +138,13 @@ fn a_forged_stream_is_reported() {
     assert!(is_sound(&events()));
     let mark = Event { id: Some(9), data: json!({"restart": true}).to_string() };
     let mut again = events();
-    again.iter_mut().for_each(|event| event.id = event.id.map(|id| id + 9));
+    for event in &mut again {
+        event.id = event.id.map(|id| id + 9);
+    }
     let restarted: Vec<Event> = events()[..2].iter().cloned().chain([mark]).chain(again.clone()).collect();
     assert!(is_sound(&restarted), "a restart mark voids what came before it");
 
-    type Forge = fn(&mut Vec<Event>);
-    let forgeries: [(&str, Forge); 6] = [
+    let forgeries: [(&str, fn(&mut Vec<Event>)); 6] = [
         ("a gap", |events| drop(events.remove(2))),
         ("a repeated piece", |events| events.insert(2, events[1].clone())),
         ("a repeated text under a new number", |events| {

@@ -28,6 +28,7 @@ pub(super) enum Dial {
 }
 
 /// A connection to an upstream.
+#[allow(clippy::large_enum_variant, reason = "only tests have the small one, and a box would cost every read")]
 pub(super) enum Stream {
     System(MaybeHttpsStream<TokioIo<TcpStream>>),
     Given(TokioIo<Box<dyn Transport>>),
