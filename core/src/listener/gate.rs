@@ -54,7 +54,8 @@ impl Gate {
         let marks = Marks::of(request.headers());
         let id = if marks.has(Marks::REQUEST_ID) { request_id::given(request.headers()) } else { None };
         let line = Line::begin(&request, connection, &self.state.router.config().log);
-        let answer = async {
+        // The future is pinned where it stands, because it has kilobytes and each hand it goes through would copy them.
+        let answer = pin!(async {
             match &self.cors {
                 Some(cors) => {
                     use tower::Layer;
@@ -77,7 +78,7 @@ impl Gate {
                 }
                 None => self.checked(request, marks, connection).await,
             }
-        };
+        });
         let (mut response, fast) = Line::during(line.as_deref(), answer).await;
         if fast {
             self.state.traffic.count_fast(response.status());

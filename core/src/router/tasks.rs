@@ -47,7 +47,8 @@ impl Router {
         let held = idempotency.is_some();
         let Admitted { live, written, deeds } = match shared.submitted(checked) {
             Ok(admitted) => admitted,
-            Err(refusal) => return self.replay(idempotency, refusal).await,
+            // The rarer ways are boxed, so that the usual one does not reserve memory for them.
+            Err(refusal) => return Box::pin(self.replay(idempotency, refusal)).await,
         };
         let submission = Submission::new(shared.clone(), live.clone(), false);
         let mut pending = written;
@@ -55,9 +56,10 @@ impl Router {
         if held && let Some(pending) = pending.take() {
             let router = self.clone();
             return match pending.try_ready() {
-                Ok(answer) => self.settle(live, submission, answer).await,
+                Ok(answer) => Box::pin(self.settle(live, submission, answer)).await,
                 Err(pending) => {
-                    shared.see_through(async move { router.settle(live, submission, pending.await).await }).await
+                    let work = async move { router.settle(live, submission, pending.await).await };
+                    Box::pin(shared.see_through(work)).await
                 }
             };
         }

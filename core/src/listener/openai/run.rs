@@ -112,7 +112,8 @@ pub(in crate::listener) async fn chat(state: &AppState, submission: Submission, 
 }
 
 async fn respond(state: &AppState, submission: Submission, reading: Reading) -> Result<Response> {
-    if reading.stream { stream(state, submission, reading).await } else { unary(submission, reading).await }
+    // The stream's future is boxed, so that a whole answer does not reserve memory for it.
+    if reading.stream { Box::pin(stream(state, submission, reading)).await } else { unary(submission, reading).await }
 }
 
 /// The seconds that the caller waits: the lesser of its SDK's timeout and the body's, else the default. All of OpenAI's
