@@ -67,7 +67,7 @@ impl Usage {
             ("miner", &self.miner),
         ] {
             if let Some(value) = value {
-                path.push_str(&format!("&{name}={}", path_segment(value)));
+                path.extend(["&", name, "=", &path_segment(value)]);
             }
         }
         let client = self.remote.client()?;

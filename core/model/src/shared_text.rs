@@ -127,7 +127,8 @@ mod tests {
         for other in [SharedText::from(""), String::new().into(), serde_json::from_str("\"\"").unwrap()] {
             assert_eq!((&other, other.as_str()), (&empty, ""));
         }
-        assert!(empty < SharedText::from("a"));
+        let a = SharedText::from("a");
+        assert!(empty < a);
         assert_eq!(serde_json::to_string(&empty).unwrap(), "\"\"");
         assert_eq!(serde_json::to_string(&SharedText::from("a\n")).unwrap(), "\"a\\n\"");
     }

@@ -86,7 +86,7 @@ fn no_error_of_a_hello_quotes_a_token() {
         hides(&greeting().frame(&frame.to_string()));
         assert!(bad.to_string().starts_with("hello: auth must be"), "{bad}");
     }
-    let broken = whole.to_string().replace("}", "");
+    let broken = whole.to_string().replace('}', "");
     hides(&greeting().frame(&broken));
 }
 

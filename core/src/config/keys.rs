@@ -83,7 +83,7 @@ struct Table {
 struct Alias {
     /// The path of the section above the key; empty at the top.
     parent: String,
-    alias: &'static str,
+    also: &'static str,
     name: String,
 }
 
@@ -92,7 +92,7 @@ impl Table {
         let places = keys.iter().enumerate().map(|(place, key)| (key.path.clone(), place)).collect();
         let aliases = keys.iter().filter_map(|key| {
             let (parent, name) = key.path.rsplit_once('.').unwrap_or(("", &key.path));
-            Some(Alias { parent: parent.to_owned(), alias: key.alias?, name: name.to_owned() })
+            Some(Alias { parent: parent.to_owned(), also: key.alias?, name: name.to_owned() })
         });
         Self { aliases: aliases.collect(), places, keys }
     }
@@ -152,7 +152,7 @@ pub(crate) fn canonical(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     for segment in path.split('.') {
         let (name, list) = segment.split_once('[').map_or((segment, ""), |(name, _)| (name, "[]"));
-        let known = table().aliases.iter().find(|known| known.alias == name && known.parent == out);
+        let known = table().aliases.iter().find(|known| known.also == name && known.parent == out);
         let name = known.map_or(name, |known| &known.name);
         if !out.is_empty() {
             out.push('.');

@@ -275,12 +275,12 @@ impl<'a> Named<'a> {
         if let Some(rest) = text.strip_prefix('[') {
             let (address, rest) = rest.split_once(']')?;
             let address: Ipv6Addr = address.parse().ok()?;
-            return Some(Self { host: Host::Address(address.into()), port: port(rest)? });
+            return Some(Self { host: Host::Address(address.into()), port: port(rest).ok()? });
         }
         // Hosts are too short for the search that `str` would set up.
         let end = text.bytes().position(|byte| byte == b':').unwrap_or(text.len());
         let (name, rest) = text.split_at(end);
-        let port = port(rest)?;
+        let port = port(rest).ok()?;
         if let Ok(address) = name.parse::<Ipv4Addr>() {
             return Some(Self { host: Host::Address(address.into()), port });
         }
@@ -289,14 +289,19 @@ impl<'a> Named<'a> {
     }
 }
 
-/// The port behind a host: `Some(None)` if there is none, `None` if the text is no port. An empty port is none (RFC
-/// 3986, 3.2.3). Nobody can reach the port 0.
-fn port(text: &str) -> Option<Option<NonZeroU16>> {
+/// The text behind a host is no port.
+#[derive(Debug)]
+struct NoPort;
+
+/// The port behind a host, if there is one. An empty port is none (RFC 3986, 3.2.3). Nobody can reach the port 0.
+fn port(text: &str) -> Result<Option<NonZeroU16>, NoPort> {
     match text.strip_prefix(':') {
-        None if text.is_empty() => Some(None),
-        Some("") => Some(None),
-        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok().map(Some),
-        _ => None,
+        None if text.is_empty() => Ok(None),
+        Some("") => Ok(None),
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            digits.parse().map(Some).map_err(|_| NoPort)
+        }
+        _ => Err(NoPort),
     }
 }
 

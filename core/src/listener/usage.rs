@@ -16,7 +16,7 @@ use super::reply::{Failed, Json};
 use super::state::AppState;
 use crate::model::whole::digits;
 use crate::model::{Day, Scope, SessionId, absent, page_rows};
-use crate::store::{UsageCounts, UsageQuery};
+use crate::store::{UsageBy, UsageCounts, UsageQuery};
 use crate::{Error, Result};
 
 pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
@@ -78,7 +78,7 @@ async fn show(
     }
     let sees_all = caller.administers().is_ok();
     let asks = UsageQuery {
-        by: if asked.by.is_empty() { Default::default() } else { asked.by.parse()? },
+        by: if asked.by.is_empty() { UsageBy::default() } else { asked.by.parse()? },
         from,
         to,
         key_id: absent::text::of(asked.key),

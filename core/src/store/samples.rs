@@ -17,7 +17,7 @@ pub(super) fn new_task(session: u64, id: u64) -> TaskSpec {
         gid: Gid(session * 1_000_000 + id),
         session_id: SessionId(session),
         id: TaskId(id),
-        key: (id % 3 != 0).then(|| format!("key {}", id % 3).into()),
+        key: (!id.is_multiple_of(3)).then(|| format!("key {}", id % 3).into()),
         request: Arc::new(TaskRequest::completion(format!("prompt {id}"))),
         band: (id % 10) as u8,
         created_at: Timestamp(1_000 + id),

@@ -68,7 +68,9 @@ impl World {
                 let key = all[self.random.range(0, all.len() as u64 - 1) as usize];
                 if let Some(id) = self.dial.id_of(key) {
                     let number = self.dial.seats.get(&id).and_then(|seat| seat.occupancy.connection().copied());
-                    number.into_iter().for_each(|number| self.cut_way(number));
+                    if let Some(number) = number {
+                        self.cut_way(number);
+                    }
                     return Ok(());
                 }
                 self.report.cuts += 1;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use cortensor_router::model::{Gid, SessionId};
 
+use crate::network::Connection;
 use crate::people::session_rules;
 use crate::world::{MAX_QUEUED, World};
 
@@ -88,9 +89,9 @@ impl World {
     fn check_network(&mut self, everything: bool) -> Result<(), String> {
         let touched = std::mem::take(&mut self.dial.touched);
         if everything {
-            self.dial.connections.values().try_for_each(crate::network::Connection::check)?;
+            self.dial.connections.values().try_for_each(Connection::check)?;
         } else {
-            touched.iter().filter_map(|number| self.dial.connections.get(number)).try_for_each(|c| c.check())?;
+            touched.iter().filter_map(|number| self.dial.connections.get(number)).try_for_each(Connection::check)?;
         }
         for (id, seat) in &self.dial.seats {
             seat.occupancy.session().check().map_err(|broken| format!("I9: the seat of {id}: {broken}"))?;

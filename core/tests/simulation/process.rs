@@ -147,7 +147,7 @@ impl World {
         match frame {
             RouterFrame::Challenge(challenge) => self.says_hello(number, connection, challenge),
             RouterFrame::Welcome(welcome) => return self.welcomed(number, welcome),
-            RouterFrame::Task(task) => return self.task_comes(number, task),
+            RouterFrame::Task(task) => return self.task_comes(number, &task),
             RouterFrame::Ack(ack) => {
                 if let Some(work) = process.held.get_mut(&ack.attempt).filter(|work| work.fence.0 == ack.fence) {
                     work.acknowledged(ack.seq);

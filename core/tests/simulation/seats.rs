@@ -216,7 +216,9 @@ impl World {
     pub(crate) fn drop_connections(&mut self) {
         self.dial.seats.clear();
         let open: Vec<u32> = std::mem::take(&mut self.dial.connections).into_keys().collect();
-        open.into_iter().for_each(|number| self.miner_lost(number));
+        for number in open {
+            self.miner_lost(number);
+        }
     }
 }
 

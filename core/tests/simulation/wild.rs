@@ -1,6 +1,6 @@
 //! Faults that come to miners that dial in: frames that break the protocol, doubles of a miner, and cuts.
 
-use cortensor_router::internals::protocol::frame::{Accept, Credit, Done, Fail, MinerFrame, Reject, Tokens};
+use cortensor_router::internals::protocol::frame::{Accept, Credit, Done, Fail, Hello, MinerFrame, Reject, Tokens};
 use cortensor_router::model::Fence;
 
 use crate::hellos::Wrong;
@@ -102,7 +102,7 @@ impl World {
             }
             (8, _) => {
                 self.report.bad_frames += 1;
-                self.misbehave(number, "unexpected", &MinerFrame::Hello(Default::default()));
+                self.misbehave(number, "unexpected", &MinerFrame::Hello(Hello::default()));
             }
             (9, _) => {
                 self.report.unknown_types += 1;

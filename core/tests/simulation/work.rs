@@ -114,7 +114,7 @@ impl Work {
 
 impl World {
     /// Takes an offer of the router.
-    pub(crate) fn task_comes(&mut self, number: u32, task: TaskFrame) -> Result<(), String> {
+    pub(crate) fn task_comes(&mut self, number: u32, task: &TaskFrame) -> Result<(), String> {
         let (attempt, fence) = (task.attempt, Fence(task.fence));
         let Some(process) = self.dial.processes.get_mut(&number) else { return Ok(()) };
         process.seen = process.seen.max(attempt);

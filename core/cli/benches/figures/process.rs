@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use cortensor_router_testkit::machine;
@@ -14,6 +14,8 @@ use crate::Outcome;
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// Linux reports processor time in hundredths of a second on every architecture that it has.
 const TICK: Duration = Duration::from_millis(10);
+/// The time that a program has to end by itself before it is killed.
+const END_WITHIN: Duration = Duration::from_secs(3);
 
 /// A running program, which ends on drop.
 pub(crate) struct Program {
@@ -69,10 +71,24 @@ impl Program {
     pub(crate) fn resident_kib(&self) -> f64 {
         machine::resident_kib(self.child.id()).unwrap_or(0) as f64
     }
+
+    /// Asks the program to end, and waits for that. A program that is killed cannot end its own children: nginx would
+    /// leave its workers behind.
+    fn ask_to_end(&mut self) {
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        let since = Instant::now();
+        while asked.as_ref().is_ok_and(ExitStatus::success) && since.elapsed() < END_WITHIN {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
+        self.ask_to_end();
         // The program may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();

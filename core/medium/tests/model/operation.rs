@@ -102,7 +102,7 @@ pub(crate) fn spec(task: Ids, key: Option<Key>, length: usize) -> TaskSpec {
         gid: Gid(task.gid()),
         session_id: SessionId(task.session),
         id: TaskId(task.id),
-        key: (task.id % 2 == 0).then(|| format!("key {}", task.id % 5).into()),
+        key: task.id.is_multiple_of(2).then(|| format!("key {}", task.id % 5).into()),
         request: Arc::new(TaskRequest::completion(prompt)),
         band: (task.id % 10) as u8,
         created_at: Timestamp(1_000 + task.id),

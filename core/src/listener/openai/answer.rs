@@ -65,13 +65,12 @@ pub(super) fn render(request: &TaskRequest, completion: &Completion) -> Result<V
 /// An upstream's own answer with our id in it, and how it compares with others where several were asked for.
 fn passed(raw: &[u8], request: &TaskRequest, completion: &Completion) -> Result<Vec<u8>> {
     let read;
-    let outline = match completion.answer.outline.get(raw) {
-        Some(known) => known,
-        None => {
-            let text = std::str::from_utf8(raw).ok();
-            read = text.and_then(Outline::of);
-            read.as_ref().ok_or_else(|| unreadable(completion, "the upstream's answer is no JSON object"))?
-        }
+    let outline = if let Some(known) = completion.answer.outline.get(raw) {
+        known
+    } else {
+        let text = std::str::from_utf8(raw).ok();
+        read = text.and_then(Outline::of);
+        read.as_ref().ok_or_else(|| unreadable(completion, "the upstream's answer is no JSON object"))?
     };
     if outline.is_chat() && request.kind == RequestKind::Completion {
         // It holds more than a completion has a place for.

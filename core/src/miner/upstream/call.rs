@@ -20,7 +20,7 @@ use super::pool::{Link, SendError, chain, coding_of};
 use super::sse::{self, Event, SseReader};
 use super::{Shared, refusal, upstream_name};
 use crate::miner::{Chunk, Emit, FailClass, Failure, Job, Turn};
-use crate::model::shape::{Outlined, Reply, Words, split, utf8};
+use crate::model::shape::{Json, Outlined, Reply, Words, split, utf8};
 use crate::model::{Answer, FinishReason, TaskRequest};
 
 /// The time within which a body must end after `[DONE]`. A connection that takes longer is not used again.
@@ -350,7 +350,7 @@ fn unary(name: &str, body: &Bytes, reply: &Reply<'_>) -> Result<Answer, Failure>
     let calls = message.and_then(|message| message.last("tool_calls")).is_some_and(|calls| !calls.is_blank());
     let unsaid = if calls { FinishReason::ToolCalls } else { FinishReason::Stop };
     let answer = Answer::default()
-        .text(first.words(message).map(|words| words.text()).unwrap_or_default())
+        .text(first.words(message).map(Json::text).unwrap_or_default())
         .finish_reason(first.finish_reason().unwrap_or(unsaid))
         .usage(reply.usage().unwrap_or_default())
         .model(reply.model())
