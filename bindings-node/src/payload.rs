@@ -14,6 +14,7 @@ use crate::listener::NativeListener;
 use crate::router::NativeRouter;
 use crate::task::NativeTask;
 
+#[expect(clippy::large_enum_variant, reason = "a value is made and taken apart at once, and never kept")]
 pub(crate) enum Payload {
     Nothing,
     Flag(bool),

@@ -8,6 +8,7 @@ use pyo3::types::{PyBytes, PyString};
 
 use crate::{http, job, listener, router, task};
 
+#[expect(clippy::large_enum_variant, reason = "a value is made and taken apart at once, and never kept")]
 pub(crate) enum Value {
     Nothing,
     Flag(bool),

@@ -144,7 +144,8 @@ fn a_forged_stream_is_reported() {
     let restarted: Vec<Event> = events()[..2].iter().cloned().chain([mark]).chain(again.clone()).collect();
     assert!(is_sound(&restarted), "a restart mark voids what came before it");
 
-    let forgeries: [(&str, fn(&mut Vec<Event>)); 6] = [
+    type Forge = fn(&mut Vec<Event>);
+    let forgeries: [(&str, Forge); 6] = [
         ("a gap", |events| drop(events.remove(2))),
         ("a repeated piece", |events| events.insert(2, events[1].clone())),
         ("a repeated text under a new number", |events| {
