@@ -26,7 +26,7 @@ export interface RouterConfig {
   dispatch?: DispatchOptions;
   /** The HTTP listener. */
   listen?: ListenOptions;
-  /** What the log shows of requests. */
+  /** The details of requests that the log shows. */
   log?: LogOptions;
   /** Threads of an embedded router. */
   runtime?: RuntimeOptions;
@@ -262,7 +262,7 @@ export interface CorsOptions {
   origins?: string[];
 }
 
-/** What the log shows of requests. */
+/** The details of requests that the log shows. */
 export interface LogOptions {
   /** Whether the line of a request shows its prompt and its answer. Default `false`: the log never has the text of a prompt or of an answer. */
   prompts?: boolean;

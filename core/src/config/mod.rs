@@ -114,7 +114,7 @@ pub struct Config {
     pub dispatch: DispatchConfig,
     /// The HTTP listener.
     pub listen: ListenConfig,
-    /// What the log shows of requests.
+    /// The details of requests that the log shows.
     pub log: LogConfig,
     /// Threads of an embedded router.
     pub runtime: RuntimeConfig,

@@ -38,7 +38,7 @@ use crate::KINDS;
         (name = "Router", description = "Cortensor's API: the router and its miners."),
         (name = "OpenAI", description = "OpenAI's API. Fields that the router does not need pass through to the miner untouched, and so do an upstream's answers, but for their ids. The headers `X-Cortensor-Session` and `X-Cortensor-Task` of an answer name its task; the request header `X-Cortensor-Session` chooses a session."),
         (name = "Keys", description = "API keys, for tokens with the scope `admin`."),
-        (name = "Usage", description = "What was used: requests and tokens by day, key, model, session or miner."),
+        (name = "Usage", description = "Requests and tokens that were used, by day, key, model, session or miner."),
         (name = "Miners", description = "Miners with keys of their own, for tokens with the scope `admin`."),
         (name = "Operations", description = "For operators, load balancers and tools."),
     ),

@@ -52,7 +52,7 @@ struct UsageReport {
     usage: Vec<UsagePart>,
 }
 
-/// What was used
+/// Shows the usage
 ///
 /// Each task counts once, on the day in UTC on which it ended, also after it was deleted itself. A token with the scope
 /// `admin` that is not limited to sessions sees everything; another one sees the tasks of its own key and of its

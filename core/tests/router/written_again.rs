@@ -228,7 +228,7 @@ async fn a_close_writes_refused_ends_once_more_and_the_next_start_runs_the_other
     }
 }
 
-/// What a miner is told agrees with what is stored, also if the store refuses the end at first.
+/// A miner is told what is stored, also if the store refuses the end at first.
 #[tokio::test]
 async fn a_miner_is_told_the_fate_of_its_answer_once_the_store_has_decided_it() {
     let (store, mut asked) = Doubtful::new();

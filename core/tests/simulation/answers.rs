@@ -1,4 +1,4 @@
-//! What miners say about their attempts, as the router's end of an attempt takes it and tells the engine.
+//! The words of miners about their attempts, as the router's end of an attempt takes it and tells the engine.
 
 use bytes::Bytes;
 use cortensor_router::internals::Push;
@@ -7,7 +7,7 @@ use cortensor_router::model::{Fence, Gid};
 
 use crate::world::{Given, World};
 
-/// What the router's end of an attempt makes of a piece.
+/// The way in which the router's end of an attempt takes a piece.
 pub(crate) enum Heard {
     /// The engine must learn of it.
     Told(Event),

@@ -54,7 +54,7 @@ pub(crate) struct Sink {
     pub(crate) done: bool,
 }
 
-/// What a miner has said for an attempt.
+/// The words that a miner has said for an attempt.
 #[derive(Debug, Default)]
 pub(crate) struct Spoken {
     pub(crate) process: u32,

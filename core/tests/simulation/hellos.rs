@@ -8,7 +8,7 @@ use crate::process::key_pair;
 use crate::seats::MAX_RESUMED;
 use crate::world::World;
 
-/// What is wrong with a hello.
+/// The fault of a hello.
 #[derive(Debug, Clone)]
 pub(crate) enum Wrong {
     /// The token was revoked.

@@ -1,4 +1,4 @@
-//! What must hold in a world after every event: for all that the event has touched, and after each 64th event for
+//! The rules that hold in a world after every event: for all that the event has touched, and after each 64th event for
 //! everything.
 
 use std::collections::BTreeSet;
@@ -100,7 +100,7 @@ impl World {
     }
 }
 
-/// What two sessions with equal needs were served while tasks of both waited all the time.
+/// The service that two sessions with equal needs got while tasks of both waited all the time.
 #[derive(Debug, Default)]
 pub(crate) struct Shares {
     /// The costs by weight.

@@ -126,7 +126,7 @@ impl World {
         Ok(())
     }
 
-    /// What a miner does for an attempt whose answer has so many pieces, and when.
+    /// The acts of a miner for an attempt whose answer has so many pieces, each with its time.
     pub(crate) fn acts(&mut self, auto: bool, pieces: usize) -> Vec<(u64, Act)> {
         let mut at = self.now + self.random.range(1, 50);
         let mut acts = Vec::new();

@@ -134,7 +134,7 @@ impl World {
         }
         self.perform(id, outputs)?;
         self.tell_credits(id)?;
-        // What the miner's broken connections still hold arrives behind the new hello.
+        // Frames that the miner's broken connections still hold arrive behind the new hello.
         let stuck: Vec<u32> =
             self.dial.connections.iter().filter(|(_, c)| c.process == process).map(|(n, _)| *n).collect();
         for connection in stuck.into_iter().filter(|other| *other != number) {

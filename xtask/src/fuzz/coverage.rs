@@ -38,7 +38,7 @@ pub(super) fn tool(steps: &mut Steps) -> Outcome<PathBuf> {
         let mut install = environment::cargo(&["install", "cargo-fuzz", "--version", VERSION, "--locked", "--quiet"]);
         install.arg("--root").arg(&home).env("CARGO_TARGET_DIR", home.join("build"));
         steps.run("install cargo-fuzz", &mut install)?;
-        // What was built on the way is of no further use.
+        // The files that were built on the way are of no further use.
         let _ = fs::remove_dir_all(home.join("build"));
     }
     Ok(tool)

@@ -10,7 +10,7 @@ pub struct Quoted<'a> {
     is_escaped: bool,
 }
 
-/// What a JSON string says.
+/// The words of a JSON string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Said<'a> {
     /// The text: the string has no escapes.
@@ -43,7 +43,7 @@ impl<'a> Quoted<'a> {
         self.bytes
     }
 
-    /// What the string says.
+    /// The words of the string.
     pub fn said(self) -> Said<'a> {
         // The bytes were checked, so that there is always a text.
         let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
@@ -87,7 +87,7 @@ mod tests {
     }
 
     proptest! {
-        /// The same bytes are a string here and for the cursor, and say the same.
+        /// Bytes that are a string for the cursor are one here too, and say the same.
         #[test]
         fn a_string_is_what_the_cursor_takes_for_one(
             inner in "[\"\\\\{a-u0-9 \n\t\u{b}é😀]{0,24}",
