@@ -46,11 +46,14 @@ pub use config::Config;
 use cortensor_router_engine as engine;
 #[doc(inline)]
 pub use cortensor_router_model::{Error, ErrorDetails, ErrorKind, KINDS, KindRow, Result, UpstreamError};
+#[doc(hidden)]
+pub use router::UsagePart;
 pub use router::{
     MinerHandle, ModelInfo, Router, RouterBuilder, SessionFilter, StreamEvent, Submission, SubmitOptions, TokenStream,
-    UsagePart,
 };
-pub use store::{ApiKey, MinerRecord, TaskPage, TaskQuery, UsageBy, UsageCounts, UsageQuery};
+pub use store::{ApiKey, MinerRecord, TaskPage, TaskQuery};
+#[doc(hidden)]
+pub use store::{UsageBy, UsageCounts, UsageQuery};
 pub use token::{KeySpec, NewKey, Token};
 
 /// The version of the product, the same in every language.

@@ -2,8 +2,8 @@
 
 #[doc(inline)]
 pub use cortensor_router_model::{
-    Answer, Breaker, Change, Completion, Day, Delta, Durability, Extra, Fence, FinishReason, Function, FunctionDelta,
-    Gid, Hardware, Matching, MinerInfo, MinerKind, MinerResult, MinerSpec, MinerStatus, MinerVerdict, ModelDetails,
+    Answer, Breaker, Change, Completion, Delta, Durability, Extra, Fence, FinishReason, Function, FunctionDelta, Gid,
+    Hardware, Matching, MinerInfo, MinerKind, MinerResult, MinerSpec, MinerStatus, MinerVerdict, ModelDetails,
     NodeInfo, NodeKind, NodeState, NodeStats, NodeStatus, OnFailure, Outcome, Parts, Policy, RequestKind, Retention,
     Scope, Session, SessionId, SessionMode, SessionPatch, SessionSpec, SessionState, SharedText, Standing, StoreKind,
     Task, TaskId, TaskRequest, TaskState, Timestamp, ToolCall, ToolDelta, Usage, Validation, ValidationSpec, Vectors,
@@ -11,7 +11,7 @@ pub use cortensor_router_model::{
 };
 #[doc(hidden)]
 pub use cortensor_router_model::{
-    CONTINUE, CompletionIds, CompletionRecord, MAX_JSON_INTEGER, PageStart, TaskRecord, clean, estimate_tokens,
+    CONTINUE, CompletionIds, CompletionRecord, Day, MAX_JSON_INTEGER, PageStart, TaskRecord, clean, estimate_tokens,
 };
 
 #[cfg(feature = "miner-client")]

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use self::profile::Cost;
+use crate::serve::free_port;
 use crate::step::Steps;
 use crate::{Outcome, environment};
 
@@ -70,8 +71,7 @@ pub(crate) fn run(steps: &mut Steps, renew: bool) -> Outcome {
             fs::write(environment::root().join(RECORD), HEAD.to_owned() + &text)
                 .map_err(|error| format!("{RECORD}: {error}"))?;
         }
-        let text =
-            fs::read_to_string(environment::root().join(RECORD)).map_err(|error| format!("{RECORD}: {error}"))?;
+        let text = environment::read(&environment::root().join(RECORD))?;
         let recorded = toml::from_str(&text).map_err(|error| format!("{RECORD}: {error}"))?;
         compared(&found, &recorded)
     })
@@ -120,8 +120,7 @@ fn measured(program: &Path, out: &Path) -> Outcome<BTreeMap<String, Figure>> {
     let upstream = mock::start().map_err(failed)?;
     let router = Router::start(program, out, upstream)?;
     let whole = router.cost(&body(None))?;
-    let streams = PIECES.map(|pieces| router.cost(&body(Some(pieces))));
-    let [short, long] = streams;
+    let [short, long] = PIECES.map(|pieces| router.cost(&body(Some(pieces))));
     let (short, long) = (short?, long?);
     let pieces = (PIECES[1] - PIECES[0]) as f64;
     let piece = Figure {
@@ -155,8 +154,7 @@ impl Drop for Router {
 impl Router {
     fn start(program: &Path, out: &Path, upstream: SocketAddr) -> Outcome<Self> {
         let failed = |error: std::io::Error| format!("valgrind: {error}");
-        // The system's choice of a free port.
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr()).map_err(failed)?;
+        let port = free_port()?;
         let profile = out.join("profile");
         let log = fs::File::create(out.join("log")).map_err(failed)?;
         let mut command = Command::new("valgrind");
@@ -164,7 +162,7 @@ impl Router {
             .args(["--tool=callgrind", "--separate-threads=no", "--compress-strings=no"])
             .arg(format!("--callgrind-out-file={}", profile.display()))
             .arg(program)
-            .args(["serve", "--port", &free.port().to_string(), "--durability", "memory", "--log", "off"])
+            .args(["serve", "--port", &port.to_string(), "--durability", "memory", "--log", "off"])
             .args(["--upstream", &format!("http://{upstream}/v1")])
             .arg("--data-dir")
             .arg(out.join("data"))
@@ -173,7 +171,7 @@ impl Router {
             .stderr(log)
             .stdin(Stdio::null());
         let process = command.spawn().map_err(failed)?;
-        let mut router = Self { process, address: free, profile };
+        let mut router = Self { process, address: (Ipv4Addr::LOCALHOST, port).into(), profile };
         let began = Instant::now();
         while router.ask(&body(None), 1).is_err() {
             if began.elapsed() > START || !matches!(router.process.try_wait(), Ok(None)) {
@@ -210,7 +208,7 @@ impl Router {
         let parts = (1..).map(|part| self.profile.with_extension(part.to_string()));
         let newest = parts.take_while(|part| part.exists()).last();
         let newest = newest.ok_or_else(|| format!("{}: valgrind wrote no profile", self.profile.display()))?;
-        let text = fs::read_to_string(&newest).map_err(|error| format!("{}: {error}", newest.display()))?;
+        let text = environment::read(&newest)?;
         profile::cost(&text).ok_or_else(|| format!("{}: this is no profile of callgrind", newest.display()))
     }
 

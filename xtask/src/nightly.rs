@@ -1,7 +1,5 @@
 //! The runs that take too long for CI, one after the other.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use crate::step::Steps;
 use crate::{Outcome, fuzz, planted, suites};
 
@@ -26,7 +24,7 @@ const SEQUENCES: u32 = 2_000;
 /// # Errors
 /// When a part failed.
 pub(crate) fn run(steps: &mut Steps) -> Outcome {
-    let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let seed = suites::new_seed();
     println!("nightly: all seeds begin with {seed}");
     let plan = fuzz::Plan { target: None, seconds: FUZZ_SECONDS, seed: Some(seed) };
     let outcomes = [

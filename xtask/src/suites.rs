@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
 
@@ -69,6 +70,11 @@ fn rust(steps: &mut Steps) -> Outcome {
     let tests = steps.run("Rust tests", tests.env("INSTA_UPDATE", "no"));
     let docs = steps.run("Rust documentation tests", &mut environment::cargo(&["test", "--workspace", "--doc"]));
     tests.and(docs)
+}
+
+/// A seed that no earlier run had.
+pub(crate) fn new_seed() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// One integration test of the workspace, with its output. Further arguments go to the test.

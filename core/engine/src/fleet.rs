@@ -160,21 +160,22 @@ impl Fleet {
 
     /// Notes an answer of a miner: that many tokens, which took that many milliseconds.
     pub(super) fn succeeded(&mut self, key: MinerKey, tokens: u64, took_ms: u64) {
-        let Some(miner) = self.miners.get_mut(key) else { return };
-        let was = miner.breaker();
-        miner.succeeded(tokens, took_ms);
-        if was != miner.breaker() {
-            self.switched.push((key, miner.breaker()));
-        }
+        self.note_switch(key, |miner| miner.succeeded(tokens, took_ms));
     }
 
     /// Lets one task try a miner if its breaker is open until then or for less.
     pub(super) fn try_breaker(&mut self, key: MinerKey, now: Timestamp) {
-        let Some(miner) = self.miners.get_mut(key) else { return };
+        self.note_switch(key, |miner| miner.try_breaker(now));
+    }
+
+    /// Changes a miner, and notes whether its breaker has changed.
+    fn note_switch(&mut self, key: MinerKey, change: impl FnOnce(&mut MinerEntry)) {
+        let Some(miner) = self.get_mut(key) else { return };
         let was = miner.breaker();
-        miner.try_breaker(now);
-        if was != miner.breaker() {
-            self.switched.push((key, miner.breaker()));
+        change(miner);
+        let is = miner.breaker();
+        if was != is {
+            self.switched.push((key, is));
         }
     }
 

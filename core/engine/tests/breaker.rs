@@ -1,9 +1,13 @@
 //! A miner whose breaker opens gets no further task, not even one that the same event sends on.
 
+mod common;
+
 use cortensor_router_engine::{
     Blame, BreakerState, Demand, Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, SessionRules,
 };
 use cortensor_router_model::{Fence, SessionId, Timestamp};
+
+use common::offers;
 
 const SESSION: SessionId = SessionId(2);
 const FIRST: MinerKey = MinerKey(1);
@@ -48,14 +52,6 @@ impl Bench {
         let task = Demand { session: SESSION, required, judged: required > 1, ..Demand::default() };
         offers(&self.step(Event::Submit(Box::new(task))))
     }
-}
-
-fn offers(effects: &[Effect]) -> Vec<(MinerKey, Fence)> {
-    let offer = |effect: &Effect| match effect {
-        Effect::Offer { miner, fence, .. } => Some((*miner, *fence)),
-        _ => None,
-    };
-    effects.iter().filter_map(offer).collect()
 }
 
 #[test]

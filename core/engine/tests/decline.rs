@@ -1,7 +1,11 @@
 //! A miner that declines an offer does not get the task again in the same moment.
 
-use cortensor_router_engine::{Demand, Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, SessionRules};
+mod common;
+
+use cortensor_router_engine::{Demand, Engine, EngineSettings, Event, MinerKey, MinerRules, SessionRules};
 use cortensor_router_model::{Fence, SessionId, Timestamp};
+
+use common::offers;
 
 const NOW: Timestamp = Timestamp(1_000);
 
@@ -30,14 +34,6 @@ fn offered(owners: [&str; 3]) -> (Engine, Vec<(MinerKey, Fence)>) {
     }
     let offers = offers(&engine.step(Event::Submit(Box::new(task)), NOW));
     (engine, offers)
-}
-
-fn offers(effects: &[Effect]) -> Vec<(MinerKey, Fence)> {
-    let offer = |effect: &Effect| match effect {
-        Effect::Offer { miner, fence, .. } => Some((*miner, *fence)),
-        _ => None,
-    };
-    effects.iter().filter_map(offer).collect()
 }
 
 #[test]

@@ -123,8 +123,13 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Begins the line of a request, if the log wants one.
-    pub(super) fn begin(request: &Request, connection: &Connection, log: &LogConfig) -> Option<Box<Self>> {
+    /// Begins the line of a request, if the log wants one; `id` is the request's id that its caller gave.
+    pub(super) fn begin(
+        request: &Request,
+        id: Option<&HeaderValue>,
+        connection: &Connection,
+        log: &LogConfig,
+    ) -> Option<Box<Self>> {
         if !tracing::enabled!(target: TARGET, Level::INFO) {
             return None;
         }
@@ -132,7 +137,7 @@ impl Line {
             since: Instant::now(),
             method: request.method().clone(),
             peer: connection.peer.ip(),
-            id: request_id::given(request.headers()),
+            id: id.cloned(),
             status: None,
             progress: Progress::Underway,
             notes: Notes::default(),

@@ -324,11 +324,12 @@ impl Auth {
                 if !matches {
                     return None;
                 }
-                if key.expires_at.is_some_and(|end| end.get() <= now_secs) {
-                    tracing::info!(key = key.id, name = key.name, "an expired key was sent");
+                let caller = Caller { id, rights: key, recorded: true, revoked: Some(revoked) };
+                if caller.has_expired(now_secs) {
+                    tracing::info!(key = caller.rights.id, name = caller.rights.name, "an expired key was sent");
                     return None;
                 }
-                return Some(Caller { id, rights: key, recorded: true, revoked: Some(revoked) });
+                return Some(caller);
             }
             // The token may still be one of the configuration.
         }

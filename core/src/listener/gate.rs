@@ -53,7 +53,7 @@ impl Gate {
         let method = request.method().clone();
         let marks = Marks::of(request.headers());
         let id = if marks.has(Marks::REQUEST_ID) { request_id::given(request.headers()) } else { None };
-        let line = Line::begin(&request, connection, &self.state.router.config().log);
+        let line = Line::begin(&request, id.as_ref(), connection, &self.state.router.config().log);
         // The future is pinned where it stands, because it has kilobytes and each hand it goes through would copy them.
         let answer = pin!(async {
             match &self.cors {

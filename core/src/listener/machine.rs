@@ -1,7 +1,7 @@
 //! The share of the machine that this process uses, sampled at most once a second.
 
 use parking_lot::Mutex;
-use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+use sysinfo::{Pid, Process, ProcessRefreshKind, ProcessesToUpdate, System};
 use tokio::time::Instant;
 
 use crate::router::Metrics;
@@ -25,12 +25,9 @@ impl Machine {
 
     /// Brings the metrics of the process up to date.
     pub(in crate::listener) fn show(metrics: &Metrics) {
-        let pid = Pid::from_u32(std::process::id());
-        let what = ProcessRefreshKind::nothing().with_cpu().with_memory();
         // A system of its own, because the use of processors is measured from one look to the next.
         let Ok(mut system) = System::new() else { return };
-        system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, what);
-        if let Some(process) = system.process(pid) {
+        if let Some(process) = look(&mut system) {
             let cpu_seconds = process.accumulated_cpu_time() as f64 / 1_000.0;
             metrics.show_process(cpu_seconds, process.memory(), process.start_time(), process.open_files());
         }
@@ -40,11 +37,8 @@ impl Machine {
     pub(in crate::listener) fn usage(&self) -> (f64, f64) {
         let mut sample = self.sample.lock();
         if sample.at.is_none_or(|at| at.elapsed().as_secs() >= 1) {
-            let pid = Pid::from_u32(std::process::id());
-            let what = ProcessRefreshKind::nothing().with_cpu().with_memory();
             let measured = sample.system.as_mut().and_then(|system| {
-                system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, what);
-                let process = system.process(pid)?;
+                let process = look(system)?;
                 Some((f64::from(process.cpu_usage()), process.memory() as f64 / 1_048_576.0))
             });
             if let Some((cpu, memory)) = measured {
@@ -55,4 +49,12 @@ impl Machine {
         }
         (sample.cpu, sample.memory_mib)
     }
+}
+
+/// Looks at this process; `None` if the system does not show it.
+fn look(system: &mut System) -> Option<&Process> {
+    let pid = Pid::from_u32(std::process::id());
+    let what = ProcessRefreshKind::nothing().with_cpu().with_memory();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, what);
+    system.process(pid)
 }

@@ -50,12 +50,6 @@ struct Line {
     is_secret: bool,
 }
 
-impl std::fmt::Debug for Recall {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Recall").finish_non_exhaustive()
-    }
-}
-
 impl Recall {
     /// Finds the caller of a request, as [`Auth::caller`] does. Every request must have come on one connection.
     ///

@@ -14,7 +14,6 @@ use super::extract::InQuery;
 use super::openapi::ReadFailures;
 use super::reply::{Failed, Json};
 use super::state::AppState;
-use crate::model::whole::digits;
 use crate::model::{Day, Scope, SessionId, absent, page_rows};
 use crate::store::{UsageBy, UsageCounts, UsageQuery};
 use crate::{Error, Result};
@@ -82,12 +81,12 @@ async fn show(
         from,
         to,
         key_id: absent::text::of(asked.key),
-        session: if asked.session.is_empty() { None } else { Some(SessionId(digits("session", &asked.session)?)) },
+        session: query::number("session", &asked.session)?.map(SessionId),
         model: absent::text::of(asked.model),
         miner: absent::text::of(asked.miner),
         visible: (!sees_all).then(|| (caller.id().to_owned(), caller.sessions().to_vec())),
-        offset: query::row("offset", &asked.offset)?.unwrap_or(0),
-        limit: page_rows(query::row("limit", &asked.limit)?, state.config.max_page_rows)?,
+        offset: query::number("offset", &asked.offset)?.unwrap_or(0),
+        limit: page_rows(query::number("limit", &asked.limit)?, state.config.max_page_rows)?,
     };
     let by = asks.by.as_str();
     let (parts, count) = state.router.usage(asks).await?;

@@ -30,6 +30,7 @@ impl Turn {
     }
 
     /// Counts a piece of this size, and yields to other work when the turn is over.
+    #[cfg(feature = "miner-socket")]
     pub(crate) async fn spend(&mut self, bytes: usize) {
         if self.is_over(bytes) {
             tokio::task::yield_now().await;

@@ -414,8 +414,7 @@ impl Shared {
     fn log_end(live: &Live) {
         let (miner, outcome, code) = {
             let state = live.state.lock();
-            let code = state.end.as_ref().and_then(|end| end.as_ref().err()).map(|error| error.code().to_owned());
-            (state.tried.clone(), state.outcome.map(Outcome::as_str), code)
+            (state.tried.clone(), state.outcome.map(Outcome::as_str), state.end_code())
         };
         let (session, task) = (live.spec.session_id.0, live.spec.id.0);
         tracing::debug!(session, task, miner = miner.as_deref(), outcome, code, "a task ended");

@@ -48,23 +48,20 @@ impl Observed {
             first_token_ms: state.first_token_at.map(|at| at.since(spec.created_at)),
             usage: given.map(|answer| answer.usage),
             outcome: if state.unwritten.is_some() { Some(Outcome::Failed) } else { state.outcome },
-            code: state.end.as_ref().and_then(|end| end.as_ref().err()).map(|error| error.code().to_owned()),
+            code: state.end_code(),
         }
     }
 
     /// The prompt and the answer so far, at most that many bytes of each.
     pub(crate) fn words(&self, most: usize) -> (String, String) {
-        let cut = |mut text: String| {
-            text.truncate(text.floor_char_boundary(most));
-            text
-        };
-        let prompt = cut(self.0.spec.request.prompt_text());
+        let cut = |text: &str| text[..text.floor_char_boundary(most)].to_owned();
+        let prompt = cut(&self.0.spec.request.prompt_text());
         let state = self.0.state.lock();
         let text = match state.answers.first() {
             Some(given) => given.answer.text.as_str(),
             None => state.transcript.text(),
         };
-        (prompt, text[..text.floor_char_boundary(most)].to_owned())
+        (prompt, cut(text))
     }
 }
 

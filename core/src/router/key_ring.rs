@@ -43,6 +43,7 @@ impl Ring {
 #[derive(Clone)]
 pub(crate) struct Known {
     /// The key's id, which its tasks carry.
+    #[cfg(feature = "listener")]
     pub(crate) id: Arc<str>,
     pub(crate) key: Arc<ApiKey>,
     pub(crate) revoked: CancellationToken,
@@ -59,7 +60,12 @@ impl KeyRing {
 
     pub(super) fn add(&self, key: ApiKey) {
         let id: Arc<str> = key.id.as_str().into();
-        let known = Known { id: id.clone(), key: Arc::new(key), revoked: CancellationToken::new() };
+        let known = Known {
+            #[cfg(feature = "listener")]
+            id: id.clone(),
+            key: Arc::new(key),
+            revoked: CancellationToken::new(),
+        };
         self.replace(&id, Some(known));
     }
 

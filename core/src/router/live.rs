@@ -158,6 +158,16 @@ impl LiveState {
         (!self.wakers.is_empty()).then(|| std::mem::take(&mut self.wakers))
     }
 
+    /// Whether the store may have a row of the task: its accept was not refused.
+    pub(super) fn may_have_row(&self) -> bool {
+        !matches!(self.accepted, Some(Err(_)))
+    }
+
+    /// The code of the error that callers see as the end.
+    pub(super) fn end_code(&self) -> Option<String> {
+        self.end.as_ref().and_then(|end| end.as_ref().err()).map(|error| error.code().to_owned())
+    }
+
     /// The number of bytes that the slowest reader has not taken yet.
     pub(super) fn backlog(&self) -> usize {
         self.readers.iter().map(|(_, seq)| self.transcript.backlog(*seq)).max().unwrap_or(0)

@@ -1,6 +1,7 @@
 //! Metrics for Prometheus. Names and labels are stable, and the number of label values is bounded.
 
 use std::sync::Arc;
+#[cfg(feature = "listener")]
 use std::sync::atomic::Ordering;
 
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
@@ -56,6 +57,7 @@ struct CodeLabel {
     code: String,
 }
 
+#[cfg(feature = "listener")]
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KeyLabel {
     key: String,
@@ -84,7 +86,8 @@ pub(super) struct Ended<'a> {
     pub(super) usage: Option<Usage>,
 }
 
-/// The process's figures. The names are those that all Prometheus clients use.
+/// The process's figures, which a listener sets. The names are those that all Prometheus clients use.
+#[cfg(feature = "listener")]
 #[derive(Default)]
 struct Process {
     cpu_seconds: Counter<f64>,
@@ -111,6 +114,7 @@ pub(crate) struct Metrics {
     keys: ByName<Counter>,
     #[cfg(feature = "listener")]
     requests: Family<RequestLabels, Counter>,
+    #[cfg(feature = "listener")]
     process: Process,
     duration: Histogram,
     store_write: Histogram,
@@ -137,7 +141,8 @@ fn seconds(millis: u64) -> f64 {
     millis as f64 / 1_000.0
 }
 
-/// The figures of the process, of the requests by route, and of the build.
+/// The figures of the process.
+#[cfg(feature = "listener")]
 fn register_process(root: &mut Registry) -> Process {
     let process = Process::default();
     root.register("process_cpu_seconds", "Processor time that was used", process.cpu_seconds.clone());
@@ -195,6 +200,7 @@ fn register_keys(r: &mut Registry) -> ByName<Counter> {
 impl Metrics {
     pub(super) fn new() -> Self {
         let mut registry = Registry::default();
+        #[cfg(feature = "listener")]
         let process = register_process(&mut registry);
         let r = registry.sub_registry_with_prefix("cortensor");
         r.register("build", "The version of the router", Info::new(vec![("version", crate::VERSION)]));
@@ -218,6 +224,7 @@ impl Metrics {
             keys,
             #[cfg(feature = "listener")]
             requests: Family::default(),
+            #[cfg(feature = "listener")]
             process,
             duration: times(0.001, 20),
             store_write: times(0.000_1, 16),

@@ -111,9 +111,8 @@ impl Router {
             Err(error) => {
                 // After any other error, the store may have written the task, so its number is not used again.
                 shared.forget(&live, error.kind() == ErrorKind::IdempotencyMismatch);
-                let answer = Err(error);
-                shared.doubt(&answer);
-                answer.map(|_| submission)
+                shared.doubt(&error);
+                Err(error)
             }
         }
     }
@@ -248,7 +247,9 @@ impl Shared {
     /// Records whether the store has written the task, and wakes the waiters.
     fn accept_written(self: &Arc<Self>, live: &Arc<Live>, answer: Result<Accepted>) {
         let failed = answer.is_err();
-        self.doubt(&answer);
+        if let Err(error) = &answer {
+            self.doubt(error);
+        }
         let wakers = {
             let mut state = live.state.lock();
             if let Err(error) = &answer {

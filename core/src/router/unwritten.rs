@@ -15,7 +15,6 @@ use super::live::{Live, wake};
 use super::shared::Shared;
 use crate::engine::Event;
 use crate::model::{Gid, TaskState};
-use crate::store::Accepted;
 use crate::{Error, ErrorKind, Result};
 
 /// The wait before an end is written again for the first time. It doubles up to `storage.check_interval_ms`.
@@ -99,9 +98,9 @@ impl UnwrittenEnds {
 }
 
 impl Shared {
-    /// Looks at the store's answer to a write of a task. The store may have the task although it reported an error.
-    pub(super) fn doubt(&self, answer: &Result<Accepted>) {
-        if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable) {
+    /// Looks at the store's error for a write of a task. The store may have the task although it reported an error.
+    pub(super) fn doubt(&self, error: &Error) {
+        if error.kind() == ErrorKind::Unavailable {
             self.unwritten.seek_strays();
         }
     }
@@ -113,9 +112,7 @@ impl Shared {
         let wakers = {
             let mut state = live.state.lock();
             let bytes = live.settled(&mut state);
-            let passes = passes(&error);
-            // The store's row is there only if the accept was written.
-            let kept = passes && !matches!(state.accepted, Some(Err(_))) && self.unwritten.keep(live, bytes, most);
+            let kept = passes(&error) && state.may_have_row() && self.unwritten.keep(live, bytes, most);
             if kept {
                 tracing::warn!(%gid, %error, "the store refused the end of a task: it is written again soon");
             } else {
@@ -175,8 +172,7 @@ impl Shared {
         for (live, bytes) in ends {
             let row = {
                 let state = live.state.lock();
-                let accepted = !matches!(state.accepted, Some(Err(_)));
-                state.closed.as_ref().filter(|_| accepted).map(|end| end.row.clone())
+                state.closed.as_ref().filter(|_| state.may_have_row()).map(|end| end.row.clone())
             };
             match row {
                 Some(row) => asked.push(((live, bytes), self.store.finish(row))),

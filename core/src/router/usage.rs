@@ -20,6 +20,7 @@ impl Router {
     ///
     /// # Errors
     /// The store's.
+    #[doc(hidden)]
     pub async fn usage(&self, query: UsageQuery) -> Result<(Vec<UsagePart>, u64)> {
         let page = self.shared.store.usage(query).await?;
         let mut parts: Vec<UsagePart> = Vec::new();

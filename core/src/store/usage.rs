@@ -67,7 +67,8 @@ impl UsageGroup {
 }
 
 /// Counts in the row of a group, or in a coarser one if the day has no row left. `rows` is the number of the day's rows;
-/// `update` adds to a row and answers whether there is one; `insert` makes a row. Answers whether a row was made.
+/// `update` adds to a row and answers whether there is one. Answers the group for which the caller must make a row;
+/// `None`: a row has counted the task.
 ///
 /// The first `most` rows are those of whole groups. As many again are for the rest of each key, so that the counts of
 /// keys stay right.
@@ -76,15 +77,14 @@ pub(super) fn count_in<E>(
     rows: u64,
     most: u64,
     mut update: impl FnMut(&UsageGroup) -> Result<bool, E>,
-    insert: impl FnOnce(UsageGroup) -> Result<(), E>,
-) -> Result<bool, E> {
+) -> Result<Option<UsageGroup>, E> {
     let mut bound = most;
     loop {
         if update(&group)? {
-            return Ok(false);
+            return Ok(None);
         }
         let coarser = if rows < bound { None } else { group.coarser() };
-        let Some(coarser) = coarser else { return insert(group).map(|()| true) };
+        let Some(coarser) = coarser else { return Ok(Some(group)) };
         group = coarser;
         bound = bound.saturating_add(most);
     }
@@ -340,14 +340,14 @@ mod tests {
                 };
                 *keys.entry(group.key_id.clone()).or_default() += 1;
                 let before = rows.len() as u64;
-                let cell = std::cell::RefCell::new(&mut rows);
-                let made = count_in::<()>(
+                let new = count_in::<()>(
                     group,
                     before,
                     most,
-                    |group| Ok(cell.borrow_mut().get_mut(group).map(|count| *count += 1).is_some()),
-                    |group| { cell.borrow_mut().insert(group, 1); Ok(()) },
+                    |group| Ok(rows.get_mut(group).map(|count| *count += 1).is_some()),
                 ).unwrap();
+                let made = new.is_some();
+                rows.extend(new.map(|group| (group, 1)));
                 prop_assert_eq!(rows.len() as u64, before + u64::from(made));
             }
             prop_assert!(rows.len() as u64 <= 2 * most + 1);

@@ -39,6 +39,18 @@ async fn end(store: &Doubtful, asked: &mut UnboundedReceiver<Asked>) -> (Arc<Tas
     }
 }
 
+/// Refuses the next write of an end. Gives the row with that end.
+async fn refuse_end(store: &Doubtful, asked: &mut UnboundedReceiver<Asked>) -> Arc<Task> {
+    let (row, to) = end(store, asked).await;
+    to.send(Err(full())).unwrap();
+    row
+}
+
+/// Writes the next end.
+async fn write_end(store: &Doubtful, asked: &mut UnboundedReceiver<Asked>) {
+    refuse_until(store, asked, || true).await;
+}
+
 /// Refuses writes of ends until `enough` says so, then writes the next one.
 async fn refuse_until(store: &Doubtful, asked: &mut UnboundedReceiver<Asked>, enough: impl Fn() -> bool) {
     loop {
@@ -80,8 +92,7 @@ async fn a_refused_end_is_written_again_and_shown_then() {
     let Some(StreamEvent::Token { seq, .. }) = stream.next_batch().await.unwrap().pop() else { panic!("no token") };
     job.emit("answer");
     job.finish(Answer::default());
-    let (first, written) = end(&store, &mut asked).await;
-    written.send(Err(full())).unwrap();
+    let first = refuse_end(&store, &mut asked).await;
     assert_eq!(task.result().await.unwrap_err().code(), "store_unavailable");
     assert_eq!(task.outcome(), None);
     // A cancellation that comes meanwhile is not confirmed, and the deadline changes nothing.
@@ -116,8 +127,7 @@ async fn an_end_that_was_written_although_the_store_reported_an_error_is_shown()
     assert!(store.kept.finish(row).wait().unwrap());
     written.send(Err(full())).unwrap();
     task.result().await.unwrap_err();
-    let (row, written) = end(&store, &mut asked).await;
-    written.send(store.kept.finish(row).wait()).unwrap();
+    write_end(&store, &mut asked).await;
     while task.outcome().is_none() {
         tokio::task::yield_now().await;
     }
@@ -137,8 +147,7 @@ async fn a_task_whose_end_cannot_be_kept_runs_again_without_a_restart() {
     job.emit("first ");
     let Some(StreamEvent::Token { seq, .. }) = stream.next_batch().await.unwrap().pop() else { panic!("no token") };
     job.finish(Answer::default());
-    let (_, written) = end(&store, &mut asked).await;
-    written.send(Err(full())).unwrap();
+    refuse_end(&store, &mut asked).await;
     assert_eq!(task.result().await.unwrap_err().code(), "store_unavailable");
     let waiting = router.attach(SessionId(0), id).await.unwrap_err();
     assert_eq!((waiting.code(), waiting.details().task_id), ("store_unavailable", Some(id)));
@@ -150,8 +159,7 @@ async fn a_task_whose_end_cannot_be_kept_runs_again_without_a_restart() {
     job.emit("run");
     job.finish(Answer::default());
     let again = router.attach(SessionId(0), id).await.unwrap();
-    let (row, written) = end(&store, &mut asked).await;
-    written.send(store.kept.finish(row).wait()).unwrap();
+    write_end(&store, &mut asked).await;
     assert_eq!(again.result().await.unwrap().answer.text, "second run");
     // No reader takes pieces of both runs for one text.
     assert_eq!(read("first ", again.stream_after(seq)).await, ("second run".into(), 1));
@@ -171,8 +179,7 @@ async fn a_keyed_task_that_was_accepted_although_the_store_reported_an_error_run
     accepted.send(Err(full())).unwrap();
     assert_eq!(first.await.unwrap().unwrap_err().code(), "store_unavailable");
     miner.wait().await.finish(Answer::default().text("the answer"));
-    let (row, written) = end(&store, &mut asked).await;
-    written.send(store.kept.finish(row).wait()).unwrap();
+    write_end(&store, &mut asked).await;
     let again = submit();
     let Some(Asked::Accept(new, accepted)) = asked.recv().await else { panic!("no accept") };
     accepted.send(store.kept.accept(new).wait()).unwrap();
@@ -187,8 +194,7 @@ async fn a_drain_waits_for_refused_ends_as_long_as_it_may() {
     let (router, mut miner, store, mut asked) = open(Config::default()).await;
     let task = router.submit(SessionId(0), request(), SubmitOptions::default()).await.unwrap();
     miner.wait().await.finish(Answer::default().text("the answer"));
-    let (_, written) = end(&store, &mut asked).await;
-    written.send(Err(full())).unwrap();
+    refuse_end(&store, &mut asked).await;
     task.result().await.unwrap_err();
     let drained = tokio::select! {
         drained = router.drain(Duration::from_secs(5)) => drained,
@@ -209,8 +215,7 @@ async fn a_close_writes_refused_ends_once_more_and_the_next_start_runs_the_other
         let (router, mut miner, store, mut asked) = open(Config::default()).await;
         let task = router.submit(SessionId(0), request(), SubmitOptions::default()).await.unwrap();
         miner.wait().await.finish(Answer::default().text("the answer"));
-        let (_, written) = end(&store, &mut asked).await;
-        written.send(Err(full())).unwrap();
+        refuse_end(&store, &mut asked).await;
         task.result().await.unwrap_err();
         tokio::select! {
             () = router.close() => {}
@@ -241,11 +246,9 @@ async fn a_miner_is_told_the_fate_of_its_answer_once_the_store_has_decided_it() 
     let (attempt, fence, _) = miner.take().await;
     miner.send(dial_in::tokens(attempt, fence, 1, 0, "hi")).await;
     miner.send(dial_in::done(attempt, fence, 1, "hi")).await;
-    let (_, written) = end(&store, &mut asked).await;
-    written.send(Err(full())).unwrap();
+    refuse_end(&store, &mut asked).await;
     task.result().await.unwrap_err();
-    let (row, written) = end(&store, &mut asked).await;
-    written.send(store.kept.finish(row).wait()).unwrap();
+    write_end(&store, &mut asked).await;
     let told = miner.expect("final").await;
     assert_eq!((&told["attempt"], &told["result"]), (&attempt.into(), &"committed".into()), "{told}");
     assert_eq!(task.result().await.unwrap().answer.text, "hi");

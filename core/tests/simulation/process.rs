@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cortensor_router::internals::protocol::frame::{
-    Auth, Challenge, Credit, ErrorFrame, Hello, Limits, MinerFrame, Ping, Pong, RAW, Resume, RouterFrame, VERSION,
-    Welcome, Word,
+    Auth, Challenge, Credit, ErrorFrame, Held, Hello, Limits, MinerFrame, Ping, Pong, RAW, Resume, RouterFrame,
+    VERSION, Welcome, Word,
 };
 use cortensor_router::internals::protocol::identity::{MinerKeyPair, encode};
 use cortensor_router::model::{CONTINUE, NodeKind};
@@ -45,6 +45,20 @@ pub(crate) struct Process {
     replaced: u32,
     /// Whether it has taken the name of another miner.
     pub(crate) namesake: bool,
+}
+
+impl Process {
+    /// The attempts that it holds, as `ping` and `resume` list them.
+    pub(crate) fn inflight(&self) -> Vec<Held> {
+        self.held.iter().map(|(attempt, work)| work.listed(*attempt)).collect()
+    }
+
+    /// Lets go of the attempt with that number, if it has that fence.
+    fn forget(&mut self, attempt: u64, fence: u64) {
+        if self.held.get(&attempt).is_some_and(|work| work.fence.0 == fence) {
+            self.held.remove(&attempt);
+        }
+    }
 }
 
 /// The keys of the miners that have one, by the numbers in their names.
@@ -154,21 +168,11 @@ impl World {
                     self.flush_work(number, ack.attempt);
                 }
             }
-            RouterFrame::Final(last) => {
-                let ours = process.held.get(&last.attempt).is_some_and(|work| work.fence.0 == last.fence);
-                if ours {
-                    process.held.remove(&last.attempt);
-                }
-            }
+            RouterFrame::Final(last) => process.forget(last.attempt, last.fence),
             RouterFrame::Cancel(cancel) => self.cancelled(number, cancel.attempt, cancel.fence),
-            RouterFrame::Drop(drop) => {
-                let ours = process.held.get(&drop.attempt).is_some_and(|work| work.fence.0 == drop.fence);
-                if ours {
-                    process.held.remove(&drop.attempt);
-                }
-            }
+            RouterFrame::Drop(drop) => process.forget(drop.attempt, drop.fence),
             RouterFrame::Ping(ping) => {
-                let inflight = process.held.iter().map(|(attempt, work)| work.listed(*attempt)).collect();
+                let inflight = process.inflight();
                 self.say(number, &Pong { t: ping.t, inflight }.into());
             }
             RouterFrame::Error(error) => return self.error_comes(number, connection, &error),
@@ -183,14 +187,14 @@ impl World {
         let Some(process) = self.dial.processes.get(&number).filter(|p| p.connection == Some(connection)) else {
             return;
         };
-        let inflight = process.held.iter().map(|(attempt, work)| work.listed(*attempt)).collect();
+        let inflight = process.inflight();
         self.say(number, &Ping { t: self.now, inflight }.into());
     }
 
     fn says_hello(&mut self, number: u32, connection: u32, challenge: Challenge) {
         let Some(process) = self.dial.processes.get_mut(&number) else { return };
         let who = process.who.clone();
-        let inflight: Vec<_> = process.held.iter().map(|(attempt, work)| work.listed(*attempt)).collect();
+        let inflight = process.inflight();
         let mut features = Vec::new();
         if who.continues {
             features.push(CONTINUE.to_owned());

@@ -24,7 +24,7 @@ impl World {
         let namesake = self.random.chance(40);
         let Some(process) = self.dial.processes.get(&number) else { return };
         let mut who = process.who.clone();
-        let held = process.held.iter().map(|(attempt, work)| work.listed(*attempt)).collect();
+        let held = process.inflight();
         if namesake {
             who.dials = Some(crate::people::Credential::Token);
             self.start_process(who, Some(Wrong::Namesake));

@@ -214,7 +214,7 @@ impl Store for Disk {
     }
 
     fn usage(&self, query: UsageQuery) -> Pending<UsagePage> {
-        self.kept.usage(query)
+        answered(self.kept.usage(query))
     }
 
     fn forget_usage(&self, before: Day) -> Pending<u64> {

@@ -2,10 +2,10 @@
 //! seed, and checks what clients see.
 //!
 //! A world has one router, an upstream, two to four miners and two to four clients, each on a host of its own with a
-//! clock of its own. Links are cut both ways or one way, held, slowed down and made to lose messages; miners and the router crash and
-//! start again; the router is also stopped in good order. The router keeps its tasks in a store that outlives it,
-//! acknowledges late and is full at times: SQLite in some worlds, memory in the others. In some worlds the listener
-//! speaks TLS.
+//! clock of its own. Links are cut both ways or one way, held, slowed down and made to lose messages; miners, the
+//! upstream and the router crash and start again; the router is also stopped in good order. The router keeps its tasks
+//! in a store that outlives it, acknowledges late and is full at times: SQLite in some worlds, memory in the others. In
+//! some worlds the listener speaks TLS.
 //!
 //! `CORTENSOR_WIRING_SEEDS` is the number of worlds, `CORTENSOR_WIRING_SEED` the first seed. `cargo xtask wiring` sets
 //! both.

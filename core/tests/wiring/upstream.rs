@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use cortensor_router_testkit::mock;
 use cortensor_router_testkit::random::Random;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -37,7 +38,8 @@ async fn serve(stream: TcpStream, seed: u64) -> io::Result<()> {
         let mut body = vec![0; length.unwrap_or(0)];
         stream.read_exact(&mut body).await?;
         if head.starts_with("get ") {
-            whole(&mut stream, &json!({"object": "list", "data": [{"id": "mock", "object": "model"}]})).await?;
+            let list = json!({"object": "list", "data": [{"id": "mock", "object": "model"}]});
+            stream.write_all(&mock::json("200 OK", &list.to_string())).await?;
             continue;
         }
         let request: Value = serde_json::from_slice(&body)?;
@@ -49,18 +51,18 @@ async fn serve(stream: TcpStream, seed: u64) -> io::Result<()> {
         let words: Vec<String> = miner::words(prompt, number).collect();
         if request["stream"] != true {
             tokio::time::sleep(Duration::from_millis(chance.below(400))).await;
-            whole(&mut stream, &completion(&words.concat(), is_chat.then_some("message"), &json!("stop"))).await?;
+            let answer = completion(&words.concat(), is_chat.then_some("message"), &json!("stop"));
+            stream.write_all(&mock::json("200 OK", &answer.to_string())).await?;
             continue;
         }
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
-            .await?;
+        stream.write_all(&mock::sse_head(true)).await?;
         for (place, word) in words.iter().enumerate() {
             tokio::time::sleep(Duration::from_millis(chance.below(60))).await;
             let finish_reason = if place + 1 == words.len() { json!("stop") } else { Value::Null };
-            chunk(&mut stream, &completion(word, is_chat.then_some("delta"), &finish_reason)).await?;
+            let piece = completion(word, is_chat.then_some("delta"), &finish_reason);
+            stream.write_all(&mock::chunk(&format!("data: {piece}\n\n"))).await?;
         }
-        stream.write_all(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n").await?;
+        stream.write_all(&[mock::chunk("data: [DONE]\n\n"), mock::chunk("")].concat()).await?;
     }
 }
 
@@ -72,16 +74,4 @@ fn completion(text: &str, chat: Option<&str>, finish_reason: &Value) -> Value {
         None => choice["text"] = json!(text),
     }
     json!({"id": "x", "object": "completion", "created": 1, "model": "mock", "choices": [choice]})
-}
-
-async fn whole(stream: &mut BufReader<TcpStream>, body: &Value) -> io::Result<()> {
-    let body = body.to_string();
-    let length = body.len();
-    let answer = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}");
-    stream.write_all(answer.as_bytes()).await
-}
-
-async fn chunk(stream: &mut BufReader<TcpStream>, data: &Value) -> io::Result<()> {
-    let event = format!("data: {data}\n\n");
-    stream.write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes()).await
 }

@@ -56,10 +56,7 @@ pub(crate) fn sweep(steps: &mut Steps, target: Option<&str>) -> Outcome {
 fn selected(name: Option<&str>) -> Outcome<Vec<String>> {
     let corpus = environment::root().join("core/fuzz/corpus");
     let entries = fs::read_dir(&corpus).map_err(|error| format!("{}: {error}", corpus.display()))?;
-    let mut all: Vec<String> = entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| !name.is_empty())
-        .collect();
+    let mut all: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     all.sort();
     match name {
         None => Ok(all),

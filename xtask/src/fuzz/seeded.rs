@@ -1,7 +1,5 @@
 //! Inputs that a seed decides, in the tests of `core/fuzz`.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use super::Plan;
 use crate::step::Steps;
 use crate::{Outcome, suites};
@@ -12,8 +10,7 @@ use crate::{Outcome, suites};
 /// When an input breaks a rule.
 pub(super) fn run(steps: &mut Steps, plan: &Plan) -> Outcome {
     let Plan { target, seconds, seed } = plan;
-    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let seed = seed.unwrap_or_else(now);
+    let seed = seed.unwrap_or_else(suites::new_seed);
     let mut run = suites::test_of("fuzz", &[]);
     run.arg("no_input_breaks_a_rule");
     run.env("FUZZ_SECONDS", seconds.to_string()).env("FUZZ_SEED", seed.to_string());

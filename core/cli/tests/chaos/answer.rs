@@ -23,6 +23,17 @@ pub(crate) struct Event {
     pub(crate) data: String,
 }
 
+/// Reads the head of a request or of an answer. Gives `None` if it is not complete.
+pub(crate) fn read_head(reader: &mut impl BufRead) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if reader.read_until(b'\n', &mut head).ok()? == 0 {
+            return None;
+        }
+    }
+    String::from_utf8(head).ok()
+}
+
 /// An answer whose head has come.
 pub(crate) struct Answer {
     /// The HTTP status.
@@ -38,13 +49,7 @@ impl Answer {
     /// Reads the head. Gives `None` if it is not complete.
     pub(crate) fn read(stream: TcpStream) -> Option<Self> {
         let mut reader = BufReader::new(stream);
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            if reader.read_until(b'\n', &mut head).ok()? == 0 {
-                return None;
-            }
-        }
-        let head = String::from_utf8(head).ok()?;
+        let head = read_head(&mut reader)?;
         let status = head.split(' ').nth(1)?.parse().ok()?;
         let length = head.lines().find_map(|line| {
             let (name, value) = line.split_once(':')?;

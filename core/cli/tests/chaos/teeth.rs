@@ -11,6 +11,8 @@ use super::reading::{Reading, Step};
 /// The number of tasks.
 const TASKS: u64 = 4;
 
+type Forge = fn(&mut Vec<Event>);
+
 fn submit(number: u64) -> Submit {
     Submit { session: 0, key: format!("client-0-{number}"), way: Way::Polled }
 }
@@ -144,7 +146,6 @@ fn a_forged_stream_is_reported() {
     let restarted: Vec<Event> = events()[..2].iter().cloned().chain([mark]).chain(again.clone()).collect();
     assert!(is_sound(&restarted), "a restart mark voids what came before it");
 
-    type Forge = fn(&mut Vec<Event>);
     let forgeries: [(&str, Forge); 6] = [
         ("a gap", |events| drop(events.remove(2))),
         ("a repeated piece", |events| events.insert(2, events[1].clone())),

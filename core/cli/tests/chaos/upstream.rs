@@ -1,7 +1,7 @@
 //! A model server that outlives the router. It takes some time for each answer and never repeats one, so that a task
 //! which is worked on twice shows in its result. Every answer names its prompt. It streams if it is asked to.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::answer::read_head;
 use cortensor_router_testkit::random::Random;
 
 /// The greatest number of milliseconds for an answer.
@@ -47,13 +48,7 @@ fn serve(stream: &TcpStream, answers: &AtomicU64, mut chance: Random) -> Option<
     stream.set_nodelay(true).ok()?;
     let mut reader = BufReader::new(stream);
     loop {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            if reader.read_until(b'\n', &mut head).ok()? == 0 {
-                return None;
-            }
-        }
-        let head = String::from_utf8(head).ok()?.to_ascii_lowercase();
+        let head = read_head(&mut reader)?.to_ascii_lowercase();
         let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
         let mut body = vec![0; length.unwrap_or(0)];
         reader.read_exact(&mut body).ok()?;

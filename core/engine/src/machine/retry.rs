@@ -164,7 +164,6 @@ impl Engine {
             !task.tried.contains(&miner.key())
                 && miner.listed().is_some()
                 && miner.is_kept_for_none_but(lane.own)
-                && miner.serves(lane)
                 && miner.fit(lane).is_some_and(|fit| fit <= worst)
                 && limits.as_ref().is_none_or(|limits| limits.allow(miner))
                 && self.may_have(task, miner, worst)

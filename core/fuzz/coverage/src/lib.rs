@@ -6,16 +6,11 @@ use cortensor_router_fuzz::Target;
 #[macro_export]
 macro_rules! target {
     ($name:literal) => {
-        libfuzzer_sys::fuzz_target!(|data: &[u8]| $crate::of($name).check(data));
+        libfuzzer_sys::fuzz_target!(|data: &[u8]| cortensor_router_fuzz::target($name).check(data));
         libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, most: usize, seed: u32| {
-            $crate::mutate($crate::of($name), data, size, most, seed)
+            $crate::mutate(cortensor_router_fuzz::target($name), data, size, most, seed)
         });
     };
-}
-
-/// The target of that name.
-pub fn of(name: &str) -> &'static Target {
-    cortensor_router_fuzz::target(name)
 }
 
 /// Changes the first `size` bytes of `data` to at most `most` bytes, and gives the new size. One half of the changes are

@@ -32,7 +32,7 @@ pub(super) fn task(text: &str) -> Result<TaskId> {
     digits("task_id", text).map(TaskId)
 }
 
-/// Reads a number of rows from a query (`limit` or `offset`); `None` where the query has none.
-pub(in crate::listener) fn row(name: &str, text: &str) -> Result<Option<u64>> {
+/// Reads a number from a query; `None` where the query has none.
+pub(in crate::listener) fn number(name: &str, text: &str) -> Result<Option<u64>> {
     if text.is_empty() { Ok(None) } else { digits(name, text).map(Some) }
 }

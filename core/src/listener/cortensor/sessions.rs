@@ -72,8 +72,8 @@ async fn list(
     InQuery(asked): InQuery<SessionQuery>,
 ) -> Result<Json<SessionPage>, Failed> {
     caller.may(Scope::Read)?;
-    let limit = page_rows(query::row("limit", &asked.limit)?, state.config.max_page_rows)?;
-    let offset = query::row("offset", &asked.offset)?.unwrap_or(0);
+    let limit = page_rows(query::number("limit", &asked.limit)?, state.config.max_page_rows)?;
+    let offset = query::number("offset", &asked.offset)?.unwrap_or(0);
     let wanted = wanted_sessions(Some(&asked.state))?;
     let filter = SessionFilter { state: wanted, limit: Some(limit), offset, only: caller.sessions().to_vec() };
     let (sessions, count) = state.router.sessions(&filter);

@@ -45,11 +45,11 @@ async fn list(
 ) -> Result<Response, Failed> {
     caller.may(Scope::Read)?;
     let session_id = query::session(&state, &caller, &session)?;
-    let (start, reversed) = page_start(query::row("offset", &asked.offset)?, Some(&asked.order))?;
+    let (start, reversed) = page_start(query::number("offset", &asked.offset)?, Some(&asked.order))?;
     let wanted = TaskQuery {
         session_id,
         state: wanted_tasks(Some(&asked.state))?,
-        limit: page_rows(query::row("limit", &asked.limit)?, state.config.max_page_rows)?,
+        limit: page_rows(query::number("limit", &asked.limit)?, state.config.max_page_rows)?,
         start,
     };
     let found = state.router.tasks(wanted).await?;

@@ -35,7 +35,8 @@ pub enum Output {
     },
     /// Report a piece of the answer.
     Piece(Fence, Chunk),
-    /// Report the complete answer, whose hash is right. The seat must later report its fate to [`Session::settled`].
+    /// Report the complete answer, whose hash is right. The seat must later report its fate to
+    /// [`Session::settled`](super::session::Session::settled).
     Done(Fence, Box<Answer>),
     /// Report that the attempt failed.
     Failed(Fence, Failure),

@@ -205,16 +205,12 @@ async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer,
             let words = if event.is_error { None } else { assembly.take_words(&event.data) };
             if let Some(chunk) = words {
                 emit(job, chunk).await?;
-                if assembly.is_full() {
-                    // Dropping the connection ends the upstream's work.
-                    return Ok((assembly.cut(&shared.name)?, None));
-                }
-                continue;
+            } else {
+                let Some(chunks) = read_event(&shared.name, &mut assembly, event)? else {
+                    return Ok((assembly.into_answer(&shared.name)?, Some((link, body))));
+                };
+                pass_on(job, chunks).await?;
             }
-            let Some(chunks) = read_event(&shared.name, &mut assembly, event)? else {
-                return Ok((assembly.into_answer(&shared.name)?, Some((link, body))));
-            };
-            pass_on(job, chunks).await?;
             if assembly.is_full() {
                 // Dropping the connection ends the upstream's work.
                 return Ok((assembly.cut(&shared.name)?, None));

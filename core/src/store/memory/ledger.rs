@@ -20,7 +20,7 @@ pub(super) const RECORD: u64 = 1 << 10;
 type KeyName = Arc<(String, String)>;
 
 /// The content of the store.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Ledger {
     sessions: BTreeMap<SessionId, Session>,
     last_session: SessionId,
@@ -69,21 +69,7 @@ impl Snapshot {
 impl Ledger {
     /// An empty ledger whose usage has this many rows for each day.
     pub(super) fn new(usage_rows: u64) -> Self {
-        Self {
-            sessions: BTreeMap::new(),
-            last_session: SessionId::default(),
-            keys: BTreeMap::new(),
-            miners: BTreeMap::new(),
-            epoch: 0,
-            last_gid: Gid::default(),
-            last_fence: Fence::default(),
-            tasks: IdMap::default(),
-            by_session: BTreeMap::new(),
-            by_key: HashMap::new(),
-            ended: BTreeSet::new(),
-            ended_bytes: 0,
-            usage: UsageBook::new(usage_rows),
-        }
+        Self { usage: UsageBook::new(usage_rows), ..Self::default() }
     }
 
     pub(super) fn put_session(&mut self, session: Session) {

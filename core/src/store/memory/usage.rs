@@ -7,7 +7,7 @@ use super::super::usage::{UsageCounts, UsageGroup, UsagePage, UsageQuery, UsageR
 use crate::model::{Day, Task};
 
 /// The counts of ended tasks.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct UsageBook {
     /// The rows that one day may have, and as many for the rest of each key.
     most: u64,
@@ -18,25 +18,20 @@ pub(super) struct UsageBook {
 
 impl UsageBook {
     pub(super) fn new(most: u64) -> Self {
-        Self { most, rows: BTreeMap::new(), days: BTreeMap::new() }
+        Self { most, ..Self::default() }
     }
 
     /// Counts an ended task.
     pub(super) fn count(&mut self, task: &Task) {
         let (group, counts) = (UsageGroup::of(task), UsageCounts::of(task));
         let of_day = self.days.entry(group.day).or_default();
-        let rows = std::cell::RefCell::new(&mut self.rows);
-        let made = count_in::<Infallible>(
-            group,
-            *of_day,
-            self.most,
-            |group| Ok(rows.borrow_mut().get_mut(group).map(|row| row.add(&counts)).is_some()),
-            |group| {
-                rows.borrow_mut().insert(group, counts);
-                Ok(())
-            },
-        );
-        *of_day += u64::from(matches!(made, Ok(true)));
+        let Ok(new) = count_in::<Infallible>(group, *of_day, self.most, |group| {
+            Ok(self.rows.get_mut(group).map(|row| row.add(&counts)).is_some())
+        });
+        if let Some(group) = new {
+            self.rows.insert(group, counts);
+            *of_day += 1;
+        }
     }
 
     /// Reads a page.

@@ -59,15 +59,12 @@ impl<'db> UsageTable<'db> {
             Some(rows) => *rows,
             None => self.of_day.query_row([int(day.number())], |row| uint(row, 0))?,
         };
-        let (update, insert) = (&mut self.update, &mut self.insert);
-        let made = count_in(
-            group,
-            rows,
-            self.most,
-            |group| write(update, group, counts).map(|changed| changed > 0),
-            |group| write(insert, &group, counts).map(drop),
-        )?;
-        self.days.insert(day, rows + u64::from(made));
+        let add = |group: &UsageGroup| write(&mut self.update, group, counts).map(|changed| changed > 0);
+        let new = count_in(group, rows, self.most, add)?;
+        if let Some(group) = &new {
+            write(&mut self.insert, group, counts)?;
+        }
+        self.days.insert(day, rows + u64::from(new.is_some()));
         if self.days.len() > DAYS {
             self.days.pop_first();
         }
