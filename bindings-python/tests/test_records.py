@@ -192,7 +192,13 @@ def test_a_miner_may_say_all_that_the_router_takes() -> None:
 def test_unknown_fields_are_left_out_and_records_are_plain() -> None:
     usage = Usage._of({"total_tokens": 3, "of_a_later_version": 1})
     assert usage == Usage(total_tokens=3)
-    assert usage.to_dict() == {"completion_tokens": 0, "prompt_tokens": 0, "total_tokens": 3}
+    assert usage.to_dict() == {
+        "completion_tokens": 0,
+        "prompt_tokens": 0,
+        "total_tokens": 3,
+        "cached_tokens": 0,
+        "reasoning_tokens": 0,
+    }
     assert isinstance(usage, Record)
 
 
