@@ -20,11 +20,20 @@ const LIST: &str = "core/tests/simulation/planted.toml";
 /// The word in a replacement that stands for the switch.
 const SWITCH: &str = "planted!()";
 /// The environment variable that names the fault to switch on.
-const VARIABLE: &str = "CORTENSOR_PLANTED";
+const VARIABLE: &str = "PLANTED_BUG";
 /// The time after which a test counts as hung. A fault may keep a test waiting, and is found by that.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// The time after which an attack counts as broken.
+const PATIENCE_OF_ATTACKS: Duration = Duration::from_mins(5);
+/// The program of the attacks, and the command that it attacks.
+const ATTACK: &str = "cortensor-router-attack";
+const ROUTER: &str = "cortensor-router";
+/// The beginning of the line in which the attacks report a success.
+const SUCCESS: &str = "SUCCESS of the attacker";
 /// The number of parts in which CI checks the faults in turn.
 pub(crate) const PARTS: usize = 3;
+/// The part with all faults that attacks find.
+const PART_OF_ATTACKS: usize = 1;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,7 +41,7 @@ struct List {
     bug: Vec<Bug>,
 }
 
-/// A fault: a replacement in one file, and the test that must fail because of it.
+/// A fault: a replacement in one file, and the test or the attack that must find it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Bug {
@@ -51,6 +60,8 @@ enum FoundBy {
     Worlds(u32),
     /// A test: its program and its path.
     Test(String),
+    /// A row of the attacks on the real command.
+    Attack(String),
 }
 
 /// A program of tests.
@@ -67,11 +78,11 @@ enum Ended {
     Hung,
 }
 
-/// Builds the faults in and runs for each of them the test that must find it. `names` selects faults by name and
+/// Builds the faults in and runs for each of them the test or the attack that must find it. `names` selects faults by name and
 /// `third` every third one; all are checked if neither is given.
 ///
 /// # Errors
-/// When a replacement does not apply exactly once, a test fails without a fault, or a fault is not found.
+/// When a replacement does not apply exactly once, a test or an attack fails without a fault, or a fault is not found.
 pub(crate) fn run(steps: &mut Steps, names: &[String], third: Option<usize>) -> Outcome {
     let bugs = selected(listed(&environment::root())?, names, third)?;
     let copy = environment::target().join("planted");
@@ -87,7 +98,7 @@ pub(crate) fn run(steps: &mut Steps, names: &[String], third: Option<usize>) -> 
             match finder.run(&programs, None)? {
                 Ended::Passed => {}
                 Ended::Failed(why) => return Err(format!("{finder} fails without a planted bug: {why}")),
-                Ended::Hung => return Err(format!("{finder} takes more than {} s", PATIENCE.as_secs())),
+                Ended::Hung => return Err(format!("{finder} takes too long")),
             }
         }
         Ok(format!("sim: {} tests pass without planted bugs", finders.len()))
@@ -98,6 +109,10 @@ pub(crate) fn run(steps: &mut Steps, names: &[String], third: Option<usize>) -> 
             match bug.found_by.run(&programs, Some(&bug.name))? {
                 Ended::Passed => missed.push(format!("{} ({}) was not found by {}", bug.name, bug.what, bug.found_by)),
                 Ended::Failed(why) => println!("{}: {why}", bug.name),
+                // A fault may keep a test waiting. An attack that takes too long says nothing.
+                Ended::Hung if matches!(bug.found_by, FoundBy::Attack(_)) => {
+                    missed.push(format!("{}: {} take too long", bug.name, bug.found_by));
+                }
                 Ended::Hung => println!("{}: {} hangs", bug.name, bug.found_by),
             }
         }
@@ -137,7 +152,9 @@ fn selected(bugs: Vec<Bug>, names: &[String], third: Option<usize>) -> Outcome<V
         return Err(format!("{LIST} has no {unknown}"));
     }
     let wanted = |(index, bug): &(usize, Bug)| {
-        third.is_none_or(|third| index % PARTS == third) && (names.is_empty() || names.contains(&bug.name))
+        // Only one part needs the real command, which takes long to build.
+        let part = if matches!(bug.found_by, FoundBy::Attack(_)) { PART_OF_ATTACKS } else { index % PARTS };
+        third.is_none_or(|third| part == third) && (names.is_empty() || names.contains(&bug.name))
     };
     Ok(bugs.into_iter().enumerate().filter(wanted).map(|(_, bug)| bug).collect())
 }
@@ -222,22 +239,34 @@ fn lay_out(copy: &Path, bugs: &[Bug]) -> Outcome {
     Ok(())
 }
 
-/// Builds the tests of the copy that the faults name. Gives the programs by their names.
+/// Builds the tests of the copy that the faults name, and the command and its attacks. Gives the programs by their names.
 fn built(copy: &Path, bugs: &[Bug]) -> Outcome<BTreeMap<String, Program>> {
     let wanted: BTreeSet<&str> = bugs.iter().map(|bug| bug.found_by.program()).collect();
-    let mut cargo = environment::cargo(&["test", "--workspace", "--no-run"]);
     // The choice of the whole workspace keeps the features of all dependencies, and thus what is built of them.
-    cargo.arg("--message-format=json").current_dir(copy);
-    cargo.env("CARGO_TARGET_DIR", environment::target()).stderr(Stdio::inherit());
-    for program in &wanted {
+    let mut tests = environment::cargo(&["test", "--workspace", "--no-run"]);
+    for program in wanted.iter().filter(|program| **program != ATTACK) {
         if is_lib(program) {
-            cargo.arg("--lib");
+            tests.arg("--lib");
         } else {
-            cargo.args(["--test", program]);
+            tests.args(["--test", program]);
         }
     }
+    let mut programs = BTreeMap::new();
+    if wanted.iter().any(|program| *program != ATTACK) {
+        compile(copy, &mut tests, &mut programs)?;
+    }
+    if wanted.contains(ATTACK) {
+        compile(copy, &mut environment::cargo(environment::PROGRAMS), &mut programs)?;
+    }
+    Ok(programs)
+}
+
+/// Runs cargo in the copy. Adds the programs that it builds.
+fn compile(copy: &Path, cargo: &mut Command, programs: &mut BTreeMap<String, Program>) -> Outcome {
+    cargo.arg("--message-format=json").current_dir(copy);
+    cargo.env("CARGO_TARGET_DIR", environment::target()).stderr(Stdio::inherit());
     let output = cargo.output().map_err(|error| format!("cargo: {error}"))?;
-    let (mut programs, mut errors) = (BTreeMap::new(), String::new());
+    let mut errors = String::new();
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let Ok(message) = serde_json::from_str::<serde_json::Value>(line) else { continue };
         let text = |pointer: &str| message.pointer(pointer).and_then(serde_json::Value::as_str);
@@ -252,7 +281,7 @@ fn built(copy: &Path, bugs: &[Bug]) -> Outcome<BTreeMap<String, Program>> {
             programs.insert(name.to_owned(), Program { path: path.into(), directory });
         }
     }
-    if output.status.success() { Ok(programs) } else { Err(format!("the copy does not build\n{errors}")) }
+    if output.status.success() { Ok(()) } else { Err(format!("the copy does not build\n{errors}")) }
 }
 
 /// Whether the tests stand in a library itself; its name is that of a crate.
@@ -265,6 +294,7 @@ impl FoundBy {
         match self {
             Self::Worlds(_) => "simulation",
             Self::Test(test) => test.split_once(' ').map_or(test, |(program, _)| program),
+            Self::Attack(_) => ATTACK,
         }
     }
 
@@ -272,17 +302,26 @@ impl FoundBy {
         match self {
             Self::Worlds(_) => "no_world_breaks_an_invariant",
             Self::Test(test) => test.split_once(' ').map_or("", |(_, path)| path),
+            Self::Attack(row) => row,
         }
     }
 
-    /// Runs the test, with a fault or without one.
+    /// Runs the test or the attack, with a fault or without one.
     fn run(&self, programs: &BTreeMap<String, Program>, bug: Option<&str>) -> Outcome<Ended> {
-        let program = programs.get(self.program()).ok_or_else(|| format!("no tests are called {}", self.program()))?;
+        let named = |name| programs.get(name).ok_or_else(|| format!("no program is called {name}"));
+        let program = named(self.program())?;
         let log = environment::target().join("planted.log");
         let file = fs::File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
         let clone = file.try_clone().map_err(|error| format!("{}: {error}", log.display()))?;
         let mut command = Command::new(&program.path);
-        command.current_dir(&program.directory).args(["--exact", self.test()]);
+        let patience = if let Self::Attack(row) = self {
+            command.arg(&named(ROUTER)?.path).arg(row);
+            PATIENCE_OF_ATTACKS
+        } else {
+            command.args(["--exact", self.test()]);
+            PATIENCE
+        };
+        command.current_dir(&program.directory);
         command.stdin(Stdio::null()).stdout(file).stderr(clone);
         command.env("PROPTEST_FAILURE_PERSISTENCE", "off").env_remove(VARIABLE);
         if let Self::Worlds(worlds) = self {
@@ -296,7 +335,7 @@ impl FoundBy {
         let status = loop {
             match child.try_wait().map_err(|error| format!("{self}: {error}"))? {
                 Some(status) => break status,
-                None if started.elapsed() > PATIENCE => {
+                None if started.elapsed() > patience => {
                     child.kill().and_then(|()| child.wait()).map_err(|error| format!("{self}: {error}"))?;
                     return Ok(Ended::Hung);
                 }
@@ -304,6 +343,13 @@ impl FoundBy {
             }
         };
         let said = String::from_utf8_lossy(&fs::read(&log).unwrap_or_default()).into_owned();
+        if let Self::Attack(_) = self {
+            return match said.lines().find(|line| line.contains(SUCCESS)) {
+                Some(success) => Ok(Ended::Failed(success.to_owned())),
+                None if status.success() => Ok(Ended::Passed),
+                None => Err(format!("{self} is broken: {}", said.lines().last().unwrap_or_default())),
+            };
+        }
         if !status.success() {
             return Ok(Ended::Failed(reason(&said)));
         }
@@ -323,6 +369,7 @@ impl std::fmt::Display for FoundBy {
         match self {
             Self::Worlds(worlds) => write!(f, "the simulator in {worlds} worlds"),
             Self::Test(test) => f.write_str(test),
+            Self::Attack(row) => write!(f, "the attacks of the row {row}"),
         }
     }
 }
@@ -367,6 +414,13 @@ mod tests {
         assert_eq!(names(selected(all(), &[], None).unwrap()), ["a", "b", "c", "d"]);
         assert_eq!(names(selected(all(), &[], Some(0)).unwrap()), ["a", "d"]);
         assert_eq!(names(selected(all(), &["c".into()], None).unwrap()), ["c"]);
+        let with_attack = || {
+            let mut all = all();
+            all[3].found_by = FoundBy::Attack("row".into());
+            all
+        };
+        assert_eq!(names(selected(with_attack(), &[], Some(0)).unwrap()), ["a"]);
+        assert_eq!(names(selected(with_attack(), &[], Some(PART_OF_ATTACKS)).unwrap()), ["b", "d"]);
         assert!(selected(all(), &["z".into()], None).unwrap_err().contains("has no z"));
     }
 }
